@@ -1,0 +1,1 @@
+"""Classic deep learning as pure functions in JAX."""

@@ -1,0 +1,38 @@
+"""The vocabulary: what every other file means by an array, a key and a batch.
+
+Words for axes in shapes, throughout the library: `batch`, `height`, `width`,
+`channels`, `features`, `classes`, `time`, `heads`, `vocab`, `latent`.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jaxtyping
+import numpy as np
+
+Array = jax.Array | np.ndarray
+"""An array on the host or on a device; shapes are written `Float[Array, "*batch n"]`."""
+
+Key = jaxtyping.Key[jax.Array, ""]
+"""A typed random key, as `jax.random.key(0)` makes it."""
+
+PyTree = Any
+"""Nested tuples, lists and dictionaries of arrays."""
+
+
+class Batch(NamedTuple):
+    """Examples with their answers; the first axis of both counts examples.
+
+    Attributes:
+        image: What goes into the model, `(batch, height, width, channels)`: uint8 in
+            0..255, or floating point in [0, 1].
+        label: Class of each example, `(batch,)`, an integer from 0.
+
+    Example:
+        >>> batch = Batch(np.zeros((8, 28, 28, 1), np.uint8), np.arange(8))
+        >>> batch.image.shape, batch.label.shape
+        ((8, 28, 28, 1), (8,))
+    """
+
+    image: Array
+    label: Array

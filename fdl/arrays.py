@@ -7,6 +7,7 @@ Words for axes in shapes, throughout the library: `batch`, `height`, `width`,
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 
@@ -36,3 +37,15 @@ class Batch(NamedTuple):
 
     image: Array
     label: Array
+
+
+def unit_scale(x: Array) -> Array:
+    """Turn 8-bit pixels into float32 in [0, 1]; leave every other type as it is.
+
+    Example:
+        >>> unit_scale(np.array([0, 51, 255], np.uint8))
+        Array([0. , 0.2, 1. ], dtype=float32)
+        >>> unit_scale(np.array([0.5], np.float32))
+        array([0.5], dtype=float32)
+    """
+    return jnp.asarray(x, jnp.float32) / 255 if x.dtype == jnp.uint8 else x

@@ -1,1 +1,3 @@
-"""fdl.learners."""
+"""Ways of learning: a model, a loss and an optimizer become a `Learner`."""
+
+from fdl.learners.supervised import supervised as supervised

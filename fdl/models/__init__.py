@@ -1,1 +1,4 @@
-"""fdl.models."""
+"""Architectures, one a file: pure functions of variables and inputs, as Linen modules."""
+
+from fdl.models.cnn import CNN as CNN
+from fdl.models.mlp import MLP as MLP

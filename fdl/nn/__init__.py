@@ -1,1 +1,5 @@
-"""fdl.nn."""
+"""What models are built from, with Keras' defaults and Keras' numerics."""
+
+from fdl.nn.conv import Conv as Conv
+from fdl.nn.dense import Dense as Dense
+from fdl.ops import max_pool as max_pool

@@ -1,0 +1,58 @@
+"""The small convolutional network of TensorFlow's tutorials, after LeCun et al. (1998).
+
+    CNN(num_classes=10) on 28x28x1     93,322 parameters
+"""
+
+import flax.linen as linen
+from jaxtyping import Float
+
+from fdl import nn
+from fdl.arrays import Array
+
+
+class CNN(linen.Module):
+    """Convolutional classifier of small images (LeCun et al., 1998, Proc. IEEE 86(11)).
+
+    Three 3x3 convolutions with ReLU, the first two followed by 2x2 max pooling, then
+    two dense layers: the model that TensorFlow's introduction builds with Keras, layer
+    by layer. Differs from LeNet-5 in ReLU for tanh and max for average pooling.
+
+    Attributes:
+        num_classes: Number of classes, at least 2.
+        features: Kernels of the three convolutions.
+        hidden_size: Width of the dense layer before the last.
+
+    Raises:
+        ValueError: If the images are too small (below 18 pixels) for three
+            convolutions and two poolings.
+
+    Example:
+        >>> import jax
+        >>> model = CNN(num_classes=10)
+        >>> images = jax.numpy.ones((2, 28, 28, 1))
+        >>> variables = model.init(jax.random.key(0), images)
+        >>> model.apply(variables, images).shape
+        (2, 10)
+    """
+
+    num_classes: int
+    features: tuple[int, int, int] = (32, 64, 64)
+    hidden_size: int = 64
+
+    @linen.compact
+    def __call__(
+        self,
+        image: Float[Array, "*batch height width channels"],
+        *,
+        train: bool = False,
+    ) -> Float[Array, "*batch {self.num_classes}"]:
+        """Return the logits of images with values in [0, 1]; `train` changes nothing."""
+        first, second, third = self.features
+        x = linen.relu(nn.Conv(first, (3, 3), name="conv1")(image))
+        x = nn.max_pool(x, (2, 2))
+        x = linen.relu(nn.Conv(second, (3, 3), name="conv2")(x))
+        x = nn.max_pool(x, (2, 2))
+        x = linen.relu(nn.Conv(third, (3, 3), name="conv3")(x))
+        x = x.reshape(*x.shape[:-3], -1)
+        x = linen.relu(nn.Dense(self.hidden_size, name="dense")(x))
+        return nn.Dense(self.num_classes, name="head")(x)

@@ -1,0 +1,50 @@
+"""The multilayer perceptron (Rumelhart et al., 1986).
+
+    MLP(num_classes=10) on 28x28x1     101,770 parameters
+"""
+
+import flax.linen as linen
+from jaxtyping import Float
+
+from fdl import nn
+from fdl.arrays import Array
+
+
+class MLP(linen.Module):
+    """Dense layers with ReLU on flattened images (Rumelhart et al., 1986, Nature 323).
+
+    With its defaults, the first model of TensorFlow's beginner's guide. Differs from
+    the paper in ReLU for the logistic function.
+
+    Attributes:
+        num_classes: Number of classes, at least 2.
+        hidden_sizes: Widths of the hidden layers; empty for softmax regression.
+        dropout_rate: Fraction of the hidden values dropped in training, in [0, 1)
+            (Srivastava et al., 2014); needs the random key `dropout` if above 0.
+
+    Example:
+        >>> import jax
+        >>> model = MLP(num_classes=10, hidden_sizes=(32,))
+        >>> images = jax.numpy.ones((2, 28, 28, 1))
+        >>> variables = model.init(jax.random.key(0), images)
+        >>> model.apply(variables, images).shape
+        (2, 10)
+    """
+
+    num_classes: int
+    hidden_sizes: tuple[int, ...] = (128,)
+    dropout_rate: float = 0.0
+
+    @linen.compact
+    def __call__(
+        self,
+        image: Float[Array, "*batch height width channels"],
+        *,
+        train: bool = False,
+    ) -> Float[Array, "*batch {self.num_classes}"]:
+        """Return the logits of images with values in [0, 1]."""
+        x = image.reshape(*image.shape[:-3], -1)
+        for layer, features in enumerate(self.hidden_sizes, start=1):
+            x = linen.relu(nn.Dense(features, name=f"dense{layer}")(x))
+            x = linen.Dropout(self.dropout_rate, deterministic=not train)(x)
+        return nn.Dense(self.num_classes, name="head")(x)

@@ -1,0 +1,66 @@
+"""Convolution of images, as neural networks mean it (LeCun et al., 1989)."""
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Float
+
+from fdl.arrays import Array
+from fdl.ops.windows import Implementation, Padding, border, resolve, taps
+
+
+def conv(
+    x: Float[Array, "*batch height width channels"],
+    kernel: Float[Array, "kernel_height kernel_width channels features"],
+    *,
+    strides: tuple[int, int] = (1, 1),
+    padding: Padding = "valid",
+    implementation: Implementation | None = None,
+) -> Float[Array, "*batch out_height out_width features"]:
+    """Cross-correlate images with a bank of kernels (LeCun et al., 1989).
+
+    `y[m, n, f] = sum_{p, q, c} x[m s + p, n s + q, c] kernel[p, q, c, f]`, the function
+    of Keras' `Conv2D` without its bias. Kernels are not flipped.
+
+    Args:
+        x: Images, channels last; any number of leading batch axes, none included.
+        kernel: One kernel for each output feature.
+        strides: Step of the window down and across, in pixels, at least 1.
+        padding: `"valid"`, or `"same"` for outputs of `ceil(size / stride)` pixels.
+        implementation: `"xla"` for XLA's convolution; `"gemm"` for one matrix product
+            over the windows' pixels, which stays fast in loops and under `vmap` over
+            kernels on CPU; None for the better one on the default platform.
+
+    Raises:
+        ValueError: If the channels of `x` and `kernel` differ, no window fits, or an
+            option is out of range.
+
+    Example:
+        >>> x = jnp.ones((2, 28, 28, 1))
+        >>> conv(x, jnp.ones((3, 3, 1, 32))).shape
+        (2, 26, 26, 32)
+        >>> conv(x, jnp.ones((3, 3, 1, 32)), strides=(2, 2), padding="same").shape
+        (2, 14, 14, 32)
+    """
+    *batch, height, width, channels = x.shape
+    *window, kernel_channels, features = kernel.shape
+    if channels != kernel_channels:
+        raise ValueError(
+            f"images have {channels} channels, but the kernel expects "
+            f"{kernel_channels}: shapes {x.shape} and {kernel.shape}."
+        )
+    window = tuple(window)
+    pads = border((height, width), window, strides, padding)
+    if resolve(implementation) == "xla":
+        y = lax.conv_general_dilated(
+            x.reshape(-1, height, width, channels),
+            kernel,
+            window_strides=strides,
+            padding=pads,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        return y.reshape(*batch, *y.shape[1:])
+    # The pixels under each window side by side, then one product. Its derivative is
+    # again slices, additions and two products: none of XLA's slow convolutions.
+    x = jnp.pad(x, [(0, 0)] * len(batch) + [*pads, (0, 0)])
+    patches = jnp.concatenate(taps(x, window, strides), axis=-1)
+    return patches @ kernel.reshape(-1, features)

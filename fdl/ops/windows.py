@@ -1,0 +1,109 @@
+"""Sliding windows over images: the arithmetic that convolution and pooling share."""
+
+from typing import Literal
+
+import jax
+from jax import lax
+from jaxtyping import Shaped
+
+from fdl.arrays import Array
+
+Implementation = Literal["xla", "gemm"]
+"""How a windowed operation is lowered: by XLA's own operation, or taken apart into
+shifted slices and matrix products."""
+
+Padding = Literal["valid", "same"]
+"""Keras' two rules at the border: no padding, or enough for `ceil(size / stride)`."""
+
+
+def resolve(implementation: Implementation | None) -> Implementation:
+    """Return `implementation`, or the faster one for the platform when it is None.
+
+    XLA on CPU loses its fast path for the gradients of convolution and pooling, most
+    of all inside a loop (jax-ml/jax#12868); slices and products keep it. On GPU and
+    TPU the vendor's own convolution is the right default.
+
+    Raises:
+        ValueError: If `implementation` is not a known one.
+
+    Example:
+        >>> resolve("gemm")
+        'gemm'
+    """
+    if implementation is None:
+        return "gemm" if jax.default_backend() == "cpu" else "xla"
+    if implementation not in ("xla", "gemm"):
+        raise ValueError(
+            f"implementation={implementation!r} is not known; use 'xla', 'gemm', "
+            "or None to choose by platform."
+        )
+    return implementation
+
+
+def border(
+    size: tuple[int, int],
+    window: tuple[int, int],
+    strides: tuple[int, int],
+    padding: Padding,
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return how many rows and columns to add before and after an image.
+
+    Args:
+        size: Height and width of the image, in pixels.
+        window: Height and width of the window, in pixels.
+        strides: Step of the window in each direction, in pixels.
+        padding: `"valid"` or `"same"`.
+
+    Raises:
+        ValueError: If a stride or a window is below 1, the padding is not known, or no
+            window fits.
+
+    Example:
+        >>> border((5, 5), (3, 3), (2, 2), "same")
+        ((1, 1), (1, 1))
+    """
+    if min(*window, *strides) < 1:
+        raise ValueError(
+            f"window {window} and strides {strides} must be at least 1 in each direction."
+        )
+    if padding not in ("valid", "same"):
+        raise ValueError(f"padding={padding!r} is not known; use 'valid' or 'same'.")
+    if padding == "valid" and (size[0] < window[0] or size[1] < window[1]):
+        raise ValueError(
+            f"a window of {window} does not fit into an image of {size} with "
+            "padding='valid'; use a larger image or padding='same'."
+        )
+    rows, columns = lax.padtype_to_pads(size, window, strides, padding.upper())
+    return tuple(rows), tuple(columns)
+
+
+def taps(
+    x: Shaped[Array, "*batch height width channels"],
+    window: tuple[int, int],
+    strides: tuple[int, int],
+) -> list[Shaped[Array, "*batch out_height out_width channels"]]:
+    """Return, for each place in the window, what all windows see there.
+
+    The list runs row by row, as a kernel of shape `(height, width, ...)` does. Windows
+    that would reach over the edge are left out, so pad first.
+
+    Example:
+        >>> x = jax.numpy.arange(16).reshape(4, 4, 1)
+        >>> [int(tap[0, 0, 0]) for tap in taps(x, (2, 2), (2, 2))]
+        [0, 1, 4, 5]
+    """
+    *batch, height, width, channels = x.shape
+    down, across = strides
+    last_row = (height - window[0]) // down * down
+    last_column = (width - window[1]) // across * across
+    lead = [0] * len(batch)
+    return [
+        lax.slice(
+            x,
+            (*lead, i, j, 0),
+            (*batch, i + last_row + 1, j + last_column + 1, channels),
+            (*(1 for _ in batch), down, across, 1),
+        )
+        for i in range(window[0])
+        for j in range(window[1])
+    ]

@@ -1,0 +1,263 @@
+"""The training loop: a learner's step, scanned over epochs inside compiled programs."""
+
+import functools
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Bool, Int
+
+from fdl.arrays import Array, Key, PyTree
+from fdl.data import check
+from fdl.learner import Learner, State
+from fdl.metrics import Metrics, add, compute
+from fdl.train.evaluate import check_fits, measure
+
+
+class Epoch(NamedTuple):
+    """One line of a run's history.
+
+    Attributes:
+        epoch: Number of passes over the training data made so far, from 1.
+        step: Number of updates made so far.
+        train: Training metrics by name, averaged over the epoch while it went on.
+        eval: Metrics on the evaluation data after the epoch; empty if there are none.
+        seconds: Wall-clock time of the epoch, evaluation included, compilation not.
+    """
+
+    epoch: int
+    step: int
+    train: dict[str, float]
+    eval: dict[str, float]
+    seconds: float
+
+
+class Fit(NamedTuple):
+    """What `fit` returns.
+
+    Attributes:
+        state: The trained state.
+        history: One `Epoch` for each pass over the data.
+        seconds: Wall-clock time by what it was spent on: `compile`, `train`, `eval`.
+    """
+
+    state: State
+    history: tuple[Epoch, ...]
+    seconds: dict[str, float]
+
+
+class DivergenceError(ArithmeticError):
+    """Training met a loss or a parameter that is not finite.
+
+    Attributes:
+        step: Index of the first bad update, from 0.
+        state: The last good state: parameters are finite, as before that update.
+        history: The epochs completed before.
+    """
+
+    def __init__(self, step: int, state: State, history: tuple[Epoch, ...]) -> None:
+        super().__init__(
+            f"training diverged: a metric or parameter is not finite at step {step}; "
+            "try a smaller learning rate."
+        )
+        self.step = step
+        self.state = state
+        self.history = history
+
+
+def fit(
+    learner: Learner,
+    data: PyTree,
+    *,
+    epochs: int,
+    batch_size: int,
+    key: Key,
+    eval_data: PyTree | None = None,
+    state: State | None = None,
+    steps_per_chunk: int | None = None,
+    on_chunk: Callable[[int, dict[str, float]], None] | None = None,
+    on_epoch: Callable[[Epoch, State], None] | None = None,
+) -> Fit:
+    """Train a learner on a data set that fits into the device's memory.
+
+    The data move to the device once. Each epoch visits them in a new order, drawn from
+    `key` and the number of the epoch, in batches of `batch_size`; what is left over
+    makes a last, smaller batch, as in Keras. The steps of an epoch run inside one
+    compiled program. The same arguments give the same result.
+
+    Args:
+        learner: What to train; see `fdl.learners`.
+        data: Training examples as a pytree of arrays with a common first axis, such as
+            `Batch`.
+        epochs: Number of passes over the data, at least 1, in total: a `state` that has
+            made some of them makes the rest.
+        batch_size: Examples in an update, at least 1 and at most the number of examples.
+        key: Random key of the initial parameters, the order of the data, and whatever
+            the learner draws.
+        eval_data: Examples to evaluate on after each epoch; None for none.
+        state: Where to go on from; None to start with `learner.init`. It is not
+            changed. With the `key` of the run that it is from, the run goes on as if
+            it had never stopped.
+        steps_per_chunk: Number of steps between reports, at least 1; None for a whole
+            epoch. Does not change the result.
+        on_chunk: Called after each chunk with the number of updates made so far and the
+            epoch's training metrics so far.
+        on_epoch: Called after each epoch with its line and the state, which is only
+            valid during the call.
+
+    Returns:
+        The trained state, the history, and where the time went.
+
+    Raises:
+        DataError: If the data are empty, ragged, not finite, smaller than a batch, or
+            have labels that the model has no class for.
+        DivergenceError: If a loss or a parameter is no longer finite; it carries the
+            step and the last good state.
+        ValueError: If a number is out of range.
+
+    Example:
+        >>> import fdl, numpy as np, optax
+        >>> learner = fdl.learners.supervised(
+        ...     fdl.models.MLP(10), fdl.losses.cross_entropy, optax.adam(1e-2)
+        ... )
+        >>> data = fdl.Batch(np.eye(10).reshape(10, 5, 2, 1), np.arange(10))
+        >>> run = fit(learner, data, epochs=50, batch_size=4, key=jax.random.key(0))
+        >>> int(run.state.step), run.history[-1].train["accuracy"]
+        (150, 1.0)
+    """
+    if epochs < 1:
+        raise ValueError(f"epochs={epochs} must be at least 1.")
+    if steps_per_chunk is not None and steps_per_chunk < 1:
+        raise ValueError(f"steps_per_chunk={steps_per_chunk} must be at least 1.")
+    check(data, batch_size=batch_size)
+    data = jax.device_put(data)
+    init_key, order_key = jax.random.split(key)
+    if state is None:
+        head = jax.tree.map(lambda x: x[:1], data)
+        state = jax.jit(learner.init)(init_key, head)
+    else:
+        state = _copy(state)  # its buffers are donated below; the caller's stay valid
+    check_fits(learner, state, data)
+    if eval_data is not None:
+        check(eval_data)
+        check_fits(learner, state, eval_data)
+        eval_data = jax.device_put(eval_data)
+
+    num_examples = len(jax.tree.leaves(data)[0])
+    full_steps, remainder = divmod(num_examples, batch_size)
+    steps_per_epoch = full_steps + (remainder > 0)
+    chunk = steps_per_chunk or steps_per_epoch
+    batch = jax.tree.map(lambda x: x[:batch_size], data)
+    shapes = jax.eval_shape(lambda s, b: learner.step(s, b)[1], state, batch)
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+    def run(size: int, state: State, totals: Metrics, order: Array, first: int, n: int):
+        return _run_steps(learner, size, state, totals, data, order, first, n)
+
+    # Programs are compiled by calling them for no steps, so that their time is known.
+    started = time.perf_counter()
+    order = _order(order_key, 0, num_examples)
+    for size in {batch_size, remainder} - {0}:
+        state, *_ = run(size, state, _copy(zeros), order, 0, 0)
+    if eval_data is not None:
+        measure(learner, state, eval_data)
+    jax.block_until_ready(state)
+    seconds = {"compile": time.perf_counter() - started, "train": 0.0, "eval": 0.0}
+
+    history: list[Epoch] = []
+    step = int(state.step)
+    for epoch in range(step // steps_per_epoch, epochs):
+        started = time.perf_counter()
+        order = _order(order_key, epoch, num_examples)
+        totals = _copy(zeros)
+        while (done := step - epoch * steps_per_epoch) < steps_per_epoch:
+            if done < full_steps:
+                size, n = batch_size, min(chunk, full_steps - done)
+            else:
+                size, n = remainder, 1
+            before = _copy(state)
+            first = done * batch_size
+            state, totals, bad = run(size, state, totals, order, first, n)
+            if (bad := int(bad)) >= 0:
+                # Whatever went wrong shows in a loss one step late: if the state
+                # that the bad loss came from is bad itself, the one before is good.
+                for good in (bad, max(bad - 1, step)):
+                    state, _, still_bad = run(
+                        size, _copy(before), _copy(zeros), order, first, good - step
+                    )
+                    if int(still_bad) < 0:
+                        break
+                raise DivergenceError(bad, state, tuple(history))
+            step += n
+            if on_chunk is not None:
+                on_chunk(step, compute(totals))
+        train = compute(totals)
+        trained = time.perf_counter()
+        measured = {} if eval_data is None else measure(learner, state, eval_data)
+        ended = time.perf_counter()
+        seconds["train"] += trained - started
+        seconds["eval"] += ended - trained
+        line = Epoch(epoch + 1, step, train, measured, ended - started)
+        history.append(line)
+        if on_epoch is not None:
+            on_epoch(line, state)
+    return Fit(state, tuple(history), seconds)
+
+
+@functools.partial(
+    jax.jit,
+    static_argnames=("learner", "batch_size"),
+    donate_argnames=("state", "totals"),
+)
+def _run_steps(
+    learner: Learner,
+    batch_size: int,
+    state: State,
+    totals: Metrics,
+    data: PyTree,
+    order: Int[Array, " examples"],
+    first: Int[Array, ""] | int,
+    steps: Int[Array, ""] | int,
+) -> tuple[State, Metrics, Int[Array, ""]]:
+    """Make `steps` updates on the examples from `first` on, in the given order.
+
+    The number of steps is an argument of the program, not part of it, so one program
+    serves chunks of every length. The third result is the first step that was not
+    finite, or -1: one number to read back, whatever the number of steps.
+    """
+
+    def body(i: Array, carry: tuple) -> tuple:
+        state, totals, bad = carry
+        rows = lax.dynamic_slice(order, (first + i * batch_size,), (batch_size,))
+        batch = jax.tree.map(
+            lambda x: x.at[rows].get(mode="promise_in_bounds"), data
+        )
+        step = state.step
+        state, metrics = learner.step(state, batch)
+        bad = jnp.where((bad < 0) & ~_all_finite(metrics), step, bad)
+        return state, add(totals, metrics), bad
+
+    state, totals, bad = lax.fori_loop(0, steps, body, (state, totals, jnp.int32(-1)))
+    # The last update has no later loss to betray it.
+    finite = _all_finite((state.params, state.batch_stats))
+    return state, totals, jnp.where((bad < 0) & ~finite, state.step - 1, bad)
+
+
+def _all_finite(tree: PyTree) -> Bool[Array, ""]:
+    leaves = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact)]
+    return functools.reduce(
+        jnp.logical_and, [jnp.all(jnp.isfinite(x)) for x in leaves], jnp.bool_(True)
+    )
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _order(key: Key, epoch: int, num_examples: int) -> Int[Array, " examples"]:
+    return jax.random.permutation(jax.random.fold_in(key, epoch), num_examples)
+
+
+@jax.jit
+def _copy(tree: PyTree) -> PyTree:
+    return jax.tree.map(jnp.copy, tree)

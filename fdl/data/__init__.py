@@ -1,1 +1,11 @@
-"""fdl.data."""
+"""Datasets by name, and checks of the data that users bring."""
+
+from fdl.data.catalog import DataError as DataError
+from fdl.data.catalog import Dataset as Dataset
+from fdl.data.catalog import DatasetInfo as DatasetInfo
+from fdl.data.catalog import names as names
+from fdl.data.checks import check as check
+from fdl.data.places import Status as Status
+from fdl.data.places import status as status
+from fdl.data.routes import load as load
+from fdl.data.routes import prepare as prepare

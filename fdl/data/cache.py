@@ -1,0 +1,76 @@
+"""What fdl keeps on this computer: decoded arrays and downloaded files.
+
+Nothing here is needed: a cache that is missing, damaged or unwritable costs time only.
+"""
+
+import contextlib
+import io
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from fdl.arrays import Batch
+from fdl.data.catalog import Entry, Splits, checksum, verify
+
+
+def folder() -> Path:
+    """`FDL_CACHE_DIR`, or `fdl` in the user's cache folder."""
+    own = os.environ.get("FDL_CACHE_DIR")
+    if own:
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "fdl"
+
+
+def originals() -> Path:
+    """The folder of folders with the original files that were downloaded."""
+    return folder() / "originals"
+
+
+def path(entry: Entry) -> Path:
+    """The file with a dataset's arrays; its name changes with the contents."""
+    return folder() / f"{entry.name}-{checksum(entry)[:12]}.npz"
+
+
+def read(entry: Entry) -> Splits | None:
+    """Returns the arrays if they are there and undamaged."""
+    try:
+        with np.load(path(entry), allow_pickle=False) as arrays:
+            train, test = (
+                Batch(arrays[f"{split}_image"], arrays[f"{split}_label"])
+                for split in ("train", "test")
+            )
+        verify(entry, (train, test), str(path(entry)))
+    except Exception:
+        # A damaged zip file fails in many ways; all mean: decode the data again.
+        return None
+    return train, test
+
+
+def write(entry: Entry, splits: Splits) -> None:
+    """Keeps the arrays, if the cache folder can be written."""
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        **{
+            f"{split}_{kind}": array
+            for split, batch in zip(("train", "test"), splits, strict=True)
+            for kind, array in batch._asdict().items()
+        },
+    )
+    keep(path(entry), buffer.getbuffer())
+
+
+def keep(file: Path, data: bytes | memoryview) -> None:
+    """Writes a file so that it is either complete or not there; ignores failure."""
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".partial-")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+            os.replace(temporary, file)
+        except BaseException:
+            os.unlink(temporary)
+            raise

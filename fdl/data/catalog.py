@@ -1,0 +1,236 @@
+"""The table of datasets: what each is, where it is published, and its exact contents.
+
+Every way of loading ends in the same arrays, and this table is what they are
+compared with: one sha256 of the uint8 images and one of the int32 labels a split.
+"""
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+
+from fdl.arrays import Batch
+
+IMAGE_SHAPE = (28, 28, 1)
+
+TFDS_VERSION = "3.0.1"
+"""The version under which TensorFlow Datasets knows each dataset of the table."""
+
+Splits = tuple[Batch, Batch]
+"""Training set and test set."""
+
+
+class DataError(ValueError):
+    """Data that cannot be had or used; says what is wrong, the value and the remedy."""
+
+
+class DatasetInfo(NamedTuple):
+    """What a loaded dataset is and where it came from.
+
+    Attributes:
+        name: Name that `load` takes.
+        title: Name for people.
+        source: Which route gave the arrays, and the place.
+        num_classes: Number of classes; labels are 0 to `num_classes - 1`.
+        class_names: Name of each class, in the order of the labels.
+        image_shape: `(height, width, channels)` of one image.
+        train_count: Number of training examples.
+        test_count: Number of test examples.
+        checksum: One sha256 for images and labels of both splits; equal whatever
+            the source.
+        overlaps: Names of datasets whose training images include this dataset's
+            test images: a model trained on one of them must not be tested here.
+    """
+
+    name: str
+    title: str
+    source: str
+    num_classes: int
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    train_count: int
+    test_count: int
+    checksum: str
+    overlaps: tuple[str, ...]
+
+
+class Dataset(NamedTuple):
+    """A training set, a test set and what they are.
+
+    The arrays are read-only NumPy arrays in the published order: `image` uint8
+    `(batch, height, width, channels)`, `label` int32 `(batch,)`.
+
+    Attributes:
+        train: Training examples.
+        test: Test examples.
+        info: Name, counts, classes, source and checksum.
+    """
+
+    train: Batch
+    test: Batch
+    info: DatasetInfo
+
+
+class Split(NamedTuple):
+    """Number of examples of a split, and the sha256 of its images and labels."""
+
+    size: int
+    image: str
+    label: str
+
+
+class Entry(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        name: Name that `load` takes, and TFDS's name for the same data.
+        title: Name for people.
+        class_names: Name of each class.
+        train: Contents of the training set.
+        test: Contents of the test set.
+        addresses: Where the four original files are published, best first; empty
+            when the dataset comes inside a Python package.
+        url_variable: Environment variable that replaces `addresses`.
+        folders: Further names of folders, below a folder of datasets, in which other
+            software keeps the original files.
+        overlaps: See `DatasetInfo`.
+    """
+
+    name: str
+    title: str
+    class_names: tuple[str, ...]
+    train: Split
+    test: Split
+    addresses: tuple[str, ...] = ()
+    url_variable: str = ""
+    folders: tuple[str, ...] = ()
+    overlaps: tuple[str, ...] = ()
+
+
+_DIGITS = tuple("0123456789")
+
+# Mirrors come before the original hosts, which have refused downloads for years.
+CATALOG = {
+    "mnist": Entry(
+        name="mnist",
+        title="MNIST",
+        class_names=_DIGITS,
+        train=Split(
+            size=60_000,
+            image="741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+            label="ba2e26c82ab7a46fbcd5ec6de8eee4d541cf3829f5050669177da23b515defeb",
+        ),
+        test=Split(
+            size=10_000,
+            image="6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+            label="52aa149c856ca033d02e1d2e5cc61033b4c56ed4a56f0edc328206a178c42126",
+        ),
+        addresses=(
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        ),
+        url_variable="FDL_MNIST_URL",
+        folders=("MNIST/raw",),
+    ),
+    "fashion_mnist": Entry(
+        name="fashion_mnist",
+        title="Fashion-MNIST",
+        class_names=(
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
+        ),
+        train=Split(
+            size=60_000,
+            image="2e487a6c89124f78f2d7521542223cafe96f7123c3ca13d447772ac6ecbb3012",
+            label="d69b1d6e0b8064974aa5aecc2786f961b8b2be829ee3a39dd8989efee46cad5a",
+        ),
+        test=Split(
+            size=10_000,
+            image="c867c93ff95360594e8ec3287995350b824dd110b11595c0e13d5423f621867a",
+            label="53fdd09ed9cbcd893df0e3b0af7802f2d62457de11c87273d4b4186f4992a40c",
+        ),
+        addresses=(
+            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        ),
+        url_variable="FDL_FASHION_MNIST_URL",
+        folders=("FashionMNIST/raw", "fashion-mnist"),
+    ),
+    "mnist-5k": Entry(
+        name="mnist-5k",
+        title="mnist-5k (5,000 digits of MNIST's training set)",
+        class_names=_DIGITS,
+        train=Split(
+            size=4_000,
+            image="52454974f5606fb1cb7a0b60cb9e0026695d7a6ff73bc12b8d9b703df7aafe13",
+            label="731cbe21dee4964814e8ddd4e96358cb9110a9e31371932f8b0a35ff8c7817b3",
+        ),
+        test=Split(
+            size=1_000,
+            image="05f16c885f80bb90594fc5376d4c5fdcd5d3fabe6e5d3e6085255628eecfeaa3",
+            label="d21390edb7d0bcbd0623a33e49c5abc2162c6174751dcb797821bd008213a697",
+        ),
+        overlaps=("mnist",),
+    ),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Names of the datasets that `load` knows.
+
+    Example:
+        >>> names()
+        ('mnist', 'fashion_mnist', 'mnist-5k')
+    """
+    return tuple(CATALOG)
+
+
+def find(name: str) -> Entry:
+    """Returns the row of the table, or says which names there are."""
+    if name not in CATALOG:
+        raise DataError(
+            f"there is no dataset named {name!r}: choose one of {', '.join(CATALOG)}"
+        )
+    return CATALOG[name]
+
+
+def checksum(entry: Entry) -> str:
+    """One sha256 of everything: of the four digests' text, training set first."""
+    digests = (*entry.train[1:], *entry.test[1:])
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def require_contents(array: np.ndarray, expected: str, where: str, what: str) -> None:
+    """Raises a `DataError` unless the array's bytes have the expected sha256."""
+    found = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+    if found == expected:
+        return
+    # Datasets of this family use the same four file names.
+    owners = [e.title for e in CATALOG.values() if found in (*e.train, *e.test)]
+    hint = f" (they are those of {owners[0]})" if owners else ""
+    raise DataError(
+        f"{where}: the contents are not {what}{hint}: sha256 {found}, "
+        f"expected {expected}. Replace it by an undamaged copy"
+    )
+
+
+def verify(entry: Entry, splits: Splits, where: str) -> None:
+    """Raises a `DataError` unless both splits are exactly those of the table."""
+    for name, batch, split in zip(
+        ("training", "test"), splits, (entry.train, entry.test), strict=True
+    ):
+        for kind in ("image", "label"):
+            require_contents(
+                getattr(batch, kind),
+                getattr(split, kind),
+                where,
+                f"the {name} {kind}s of {entry.title}",
+            )

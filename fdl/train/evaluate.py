@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from flax.errors import FlaxError
 
-from fdl.arrays import PyTree
+from fdl.arrays import Batch, PyTree
 from fdl.data import DataError, check
 from fdl.learner import Learner, State
 from fdl.metrics import add, compute
@@ -101,8 +101,8 @@ def check_fits(learner: Learner, state: State, data: PyTree) -> None:
         raise DataError(
             f"the model does not take inputs of shape {np.shape(inputs)}: {error}"
         ) from error
-    if np.shape(label) == getattr(outputs, "shape", ())[:-1]:
-        check(data, num_classes=outputs.shape[-1])
+    if np.shape(label) == getattr(outputs, "shape", ())[:-1] == (len(label),):
+        check(Batch(inputs, label), num_classes=outputs.shape[-1])
 
 
 def _split(data: PyTree, batch_size: int) -> Iterator[PyTree]:

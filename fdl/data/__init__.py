@@ -5,6 +5,8 @@ from fdl.data.catalog import Dataset as Dataset
 from fdl.data.catalog import DatasetInfo as DatasetInfo
 from fdl.data.catalog import names as names
 from fdl.data.checks import check as check
+from fdl.data.images import Polarity as Polarity
+from fdl.data.images import read_images as read_images
 from fdl.data.places import Status as Status
 from fdl.data.places import status as status
 from fdl.data.routes import load as load

@@ -1,1 +1,24 @@
-"""fdl.tasks."""
+"""What can be trained by name: a data set, a model, a learner and their defaults."""
+
+from fdl.tasks.cnn import cnn as _cnn
+from fdl.tasks.mlp import mlp as _mlp
+from fdl.tasks.task import Config as Config
+from fdl.tasks.task import Task as Task
+
+TASKS: dict[str, Task] = {task.name: task for task in (_cnn, _mlp)}
+"""All tasks, by name."""
+
+
+def find(name: str) -> Task:
+    """Return the task of that name.
+
+    Raises:
+        ValueError: If there is none; the message lists those there are.
+
+    Example:
+        >>> find("cnn").datasets[0]
+        'mnist'
+    """
+    if name not in TASKS:
+        raise ValueError(f"there is no task {name!r}; tasks: {', '.join(TASKS)}.")
+    return TASKS[name]

@@ -1,0 +1,62 @@
+"""What a run ran on, for its record."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+import jax
+import psutil
+
+import fdl
+
+
+def since_process_start() -> float:
+    """Return the seconds since the process began: by now, those of its imports."""
+    return time.time() - psutil.Process().create_time()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that change results."""
+    packages = ("fdl", "jax", "jaxlib", "flax", "optax", "numpy")
+    found = {name: importlib.metadata.version(name) for name in packages}
+    return {"python": platform.python_version(), **found}
+
+
+def device() -> str:
+    """Return the device that JAX computes on, and how much of it there is."""
+    devices = jax.devices()
+    first = devices[0]
+    if first.platform == "cpu":
+        return f"cpu: {_cpu_model()}, {len(os.sched_getaffinity(0))} cores"
+    return f"{first.platform}: {len(devices)} x {first.device_kind}"
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.machine()
+
+
+def commit() -> str | None:
+    """Return the commit of fdl's own checkout; None if it is installed otherwise."""
+    package = Path(fdl.__file__).parent
+    git = ["git", "-C", str(package)]
+    try:
+        # A virtual environment may lie in somebody else's repository.
+        subprocess.run(
+            [*git, "ls-files", "--error-unmatch", "__init__.py"],
+            check=True,
+            capture_output=True,
+        )
+        head = subprocess.run(
+            [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip()

@@ -1,0 +1,44 @@
+"""`fdl eval`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from fdl import data
+from fdl.cli.command import Command, out
+from fdl.cli.trained import open_run
+from fdl.train import evaluate
+
+
+@dataclasses.dataclass(frozen=True)
+class Eval(Command):
+    """Measure a trained run on the test images of a data set.
+
+    Attributes:
+        run: Folder of the run.
+        dataset: Data set; that of the training if not given.
+        data_dir: Folder to look for the data in; that of the training if not given.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    dataset: str | None = None
+    data_dir: Path | None = None
+
+    def __call__(self) -> None:
+        """Measure."""
+        trained = open_run(self.run)
+        name = self.dataset or trained.config.dataset
+        dataset = data.load(name, data_dir=self.data_dir or trained.data_dir)
+        if trained.config.dataset in dataset.info.overlaps:
+            raise data.DataError(
+                f"the test images of {name} are training images of "
+                f"{trained.config.dataset}, which {self.run} was trained on: the "
+                "result would mean nothing. Evaluate on another data set."
+            )
+        measured = evaluate(trained.learner, trained.state, dataset.test)
+        for metric, value in sorted(measured.items()):
+            shown = f"{value:.2%}" if metric == "accuracy" else f"{value:.4f}"
+            out.print(f"test {metric:<9}{shown}")
+        out.print(f"on {name} ({dataset.info.test_count:,} images)")

@@ -1,0 +1,78 @@
+"""The entry point: parse, run, and turn errors into one line and an exit code."""
+
+import contextlib
+import io
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import tyro
+
+from fdl.cli.command import Command, err
+from fdl.cli.data import DataList, DataPrepare
+from fdl.cli.eval import Eval
+from fdl.cli.predict import Predict
+from fdl.cli.tasks import Tasks
+from fdl.cli.train import Train
+from fdl.train import DivergenceError
+
+_DATA = Annotated[
+    Annotated[DataList, tyro.conf.subcommand("list")]
+    | Annotated[DataPrepare, tyro.conf.subcommand("prepare")],
+    tyro.conf.subcommand("data", description="List data sets, or prepare one."),
+]
+_COMMANDS = (
+    Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Eval, tyro.conf.subcommand("eval")]
+    | Annotated[Predict, tyro.conf.subcommand("predict")]
+    | Annotated[Tasks, tyro.conf.subcommand("tasks")]
+    | _DATA
+)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run a command line; exit with 0, or 2 for bad input, or 1 for a failed training.
+
+    Args:
+        args: Words of the command line after the program's name; None for the process's.
+    """
+    command = _parse(sys.argv[1:] if args is None else list(args))
+    try:
+        command()
+    except KeyboardInterrupt:
+        _fail("interrupted; finished epochs are in the run folder", 130)
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ValueError, OSError, DivergenceError) as error:
+        if command.debug:
+            raise
+        _fail(str(error), 1 if isinstance(error, DivergenceError) else 2)
+
+
+def _parse(args: list[str]) -> Command:
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                _COMMANDS,
+                prog="fdl",
+                description="Classic deep learning in functional JAX.",
+                args=args,
+                config=(
+                    tyro.conf.FlagCreatePairsOff,
+                    tyro.conf.OmitSubcommandPrefixes,
+                ),
+            )
+    except SystemExit as exit:
+        if exit.code in (0, None):
+            raise
+        # Tyro draws a box over several lines; scripts and logs want one plain line.
+        words = re.sub(r"[─-╿•]+|\s+", " ", complaint.getvalue()).split()
+        _fail(" ".join(words), 2)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    err.print("fdl: " + " ".join(message.split()), soft_wrap=True)
+    sys.exit(code)

@@ -1,0 +1,64 @@
+"""`fdl predict`."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from rich.table import Table
+
+from fdl import data
+from fdl.cli.command import Command, out
+from fdl.cli.trained import open_run
+from fdl.train import predict
+
+
+@dataclasses.dataclass(frozen=True)
+class Predict(Command):
+    """Tell what a trained run sees in images.
+
+    Attributes:
+        run: Folder of the run.
+        files: PNG, JPEG or .npy files; any size is resized.
+        polarity: What the files show; `auto` judges by the corners of each image.
+        json: Print a line of JSON for each image instead of a table.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    polarity: data.Polarity = "auto"
+    json: bool = False
+
+    def __call__(self) -> None:
+        """Predict."""
+        if not self.files:
+            raise data.DataError("there are no files to predict: give at least one.")
+        trained = open_run(self.run)
+        shape = trained.info.image_shape
+        images, names = [], []
+        for file in self.files:
+            found = data.read_images(file, tuple(shape), polarity=self.polarity)
+            images.append(found)
+            one = len(found) == 1
+            names += [str(file) if one else f"{file}[{i}]" for i in range(len(found))]
+        output = predict(trained.learner, trained.state, np.concatenate(images))
+        if self.json:
+            for name, probabilities in zip(names, output, strict=True):
+                best = int(probabilities.argmax())
+                line = {
+                    "file": name,
+                    "class": best,
+                    "name": trained.info.class_names[best],
+                    "probabilities": [round(float(p), 6) for p in probabilities],
+                }
+                print(json.dumps(line))
+            return
+        table = Table("file", "class", "probability", "second", "probability")
+        for name, probabilities in zip(names, output, strict=True):
+            cells = [name]
+            for choice in np.argsort(probabilities)[:-3:-1]:
+                cells += [trained.info.class_names[choice], f"{probabilities[choice]:.2%}"]
+            table.add_row(*cells)
+        out.print(table)

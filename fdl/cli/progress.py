@@ -1,0 +1,65 @@
+"""A progress bar for training."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from fdl.cli.command import err
+from fdl.train import Epoch
+
+
+class TrainingProgress:
+    """A bar over all steps of a run, and a line for each epoch, on standard error."""
+
+    def __init__(self, name: str, steps_per_epoch: int, epochs: int) -> None:
+        """Describe the run; the bar appears on entering the context."""
+        self._epochs = epochs
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=err,
+        )
+        self._bar = self._progress.add_task(
+            name, total=steps_per_epoch * epochs, note="compiling"
+        )
+
+    def __enter__(self) -> Self:
+        """Show the bar."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the bar as it is."""
+        self._progress.stop()
+
+    def on_chunk(self, step: int, metrics: dict[str, float]) -> None:
+        """Move the bar."""
+        note = f"loss {metrics['loss']:.4f}" if "loss" in metrics else ""
+        self._progress.update(self._bar, completed=step, note=note)
+
+    def on_epoch(self, line: Epoch) -> None:
+        """Print an epoch's line."""
+        measured = [f"train {name} {value:.4f}" for name, value in line.train.items()]
+        measured += [f"test {name} {value:.4f}" for name, value in line.eval.items()]
+        self._progress.console.print(
+            f"epoch {line.epoch}/{self._epochs}  {'  '.join(measured)}"
+            f"  {line.seconds:.1f} s",
+            soft_wrap=True,
+        )

@@ -1,0 +1,48 @@
+"""Bring a run back from its folder."""
+
+import dataclasses
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from fdl import tasks
+from fdl.arrays import Batch
+from fdl.data import DatasetInfo
+from fdl.learner import Learner, State
+from fdl.train import RunError, RunFolder, load_weights
+
+
+class Trained(NamedTuple):
+    """A trained run: its settings, its data, its learner and its state."""
+
+    config: tasks.Config
+    data_dir: Path | None
+    info: DatasetInfo
+    learner: Learner
+    state: State
+
+
+def open_run(path: Path) -> Trained:
+    """Return the trained run that is in a folder.
+
+    Raises:
+        RunError: If the folder holds no run, or its settings are damaged.
+        WeightsError: If its weights are damaged or are not those of its model.
+    """
+    folder = RunFolder.open(path)
+    settings = folder.config()
+    try:
+        names = [field.name for field in dataclasses.fields(tasks.Config)]
+        config = tasks.Config(**{name: settings[name] for name in names})
+        info = DatasetInfo(**settings["data"])
+        where = settings["data_dir"]
+        learner = tasks.find(config.task).make_learner(config, info)
+        image = np.zeros((1, *info.image_shape), np.uint8)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path / 'config.json'} is damaged: {error!r}") from error
+    batch = Batch(image, np.zeros(1, np.int32))
+    state = jax.jit(learner.init)(jax.random.key(0), batch)
+    state = load_weights(folder.weights, state)
+    return Trained(config, None if where is None else Path(where), info, learner, state)

@@ -1,0 +1,62 @@
+"""Confusion matrices."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+from matplotlib.figure import Figure
+
+
+def draw_confusion(
+    path: Path,
+    counts: Int[np.ndarray, "classes classes"],
+    class_names: Sequence[str],
+    *,
+    title: str,
+) -> None:
+    """Write a PNG of a confusion matrix: true class down, predicted class across.
+
+    Colours show mistakes only, since the diagonal would outshine them.
+
+    Args:
+        path: The file to write.
+        counts: Examples by true and predicted class, see `fdl.metrics`.
+        class_names: A name for each class.
+        title: What was measured on what.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "confusion.png"
+        ...     draw_confusion(file, np.eye(2, dtype=int), ["cat", "dog"], title="")
+        ...     file.read_bytes()[1:4]
+        b'PNG'
+    """
+    classes = len(class_names)
+    diagonal = np.eye(classes, dtype=bool)
+    mistakes = np.where(diagonal, 0, counts)
+    side = 2.0 + 0.42 * classes
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(mistakes, cmap="Reds", vmin=0, vmax=max(1, mistakes.max()))
+    dark = mistakes > 0.6 * max(1, mistakes.max())
+    for (true, predicted), count in np.ndenumerate(counts):
+        if count:
+            axes.text(
+                predicted,
+                true,
+                str(count),
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if dark[true, predicted] else "black",
+                weight="bold" if true == predicted else "normal",
+            )
+    rotation = 0 if max(map(len, class_names)) <= 2 else 60
+    axes.set_xticks(range(classes), class_names, rotation=rotation)
+    axes.set_yticks(range(classes), class_names)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title(title, fontsize=9)
+    figure.savefig(path, dpi=150)

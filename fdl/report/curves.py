@@ -1,0 +1,47 @@
+"""Learning curves."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+Curve = Sequence[float]
+
+
+def draw_curves(
+    path: Path, train: dict[str, Curve], test: dict[str, Curve], *, title: str
+) -> None:
+    """Write a PNG with a panel for each metric, over epochs.
+
+    Training metrics are averages over the epoch while the model still changed, so
+    early on they lie below those on the test set, which are measured after it.
+
+    Args:
+        path: The file to write.
+        train: Values on the training data, by metric, one for each epoch.
+        test: Values on the test data, likewise.
+        title: What the run was.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "curves.png"
+        ...     draw_curves(file, {"loss": [2.0, 1.0]}, {"loss": [1.5, 1.2]}, title="")
+        ...     file.read_bytes()[1:4]
+        b'PNG'
+    """
+    names = sorted(train)
+    figure = Figure(figsize=(4.2 * len(names), 3.4), layout="constrained")
+    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    for name, axes in zip(names, panels, strict=True):
+        for label, curves in (("train, during the epoch", train), ("test", test)):
+            if name in curves:
+                epochs = range(1, len(curves[name]) + 1)
+                axes.plot(epochs, curves[name], marker="o", label=label)
+        axes.set_xlabel("epoch")
+        axes.set_title(name)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+    panels[0].legend()
+    figure.suptitle(title)
+    figure.savefig(path, dpi=150)

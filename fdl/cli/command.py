@@ -2,11 +2,20 @@
 
 import dataclasses
 from abc import abstractmethod
+from pathlib import Path
+from typing import Annotated
 
+import tyro
 from rich.console import Console
 
 out = Console(highlight=False, markup=False, emoji=False)
 err = Console(highlight=False, markup=False, emoji=False, stderr=True)
+
+# Options that may be left out, without Tyro's "{None}|INT" in the help.
+OptionalInt = Annotated[int | None, tyro.conf.arg(metavar="N")]
+OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="X")]
+OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
+OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import tyro
 from rich.table import Table
 
 from fdl import data
-from fdl.cli.command import Command, out
+from fdl.cli.command import Command, OptionalPath, out
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,11 +19,12 @@ class DataList(Command):
         data_dir: Folder to look in, before the usual places.
     """
 
-    data_dir: Path | None = None
+    data_dir: OptionalPath = None
 
     def __call__(self) -> None:
         """Print the table."""
-        table = Table("data set", "train", "test", "here", "where, or what to do")
+        table = Table("data set", "train", "test", "here")
+        table.add_column("where, or what to do", overflow="fold")
         for row in data.status(data_dir=self.data_dir):
             here = "yes" if row.available else "no"
             table.add_row(
@@ -42,9 +43,9 @@ class DataPrepare(Command):
         data_dir: Where to write; TensorFlow Datasets' own folder if not given.
     """
 
-    name: Annotated[str, tyro.conf.Positional]
-    source: Path | None = None
-    data_dir: Path | None = None
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    source: OptionalPath = None
+    data_dir: OptionalPath = None
 
     def __call__(self) -> None:
         """Prepare it."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from fdl import data
-from fdl.cli.command import Command, out
+from fdl.cli.command import Command, OptionalName, OptionalPath, out
 from fdl.cli.trained import open_run
 from fdl.train import evaluate
 
@@ -22,9 +22,9 @@ class Eval(Command):
         data_dir: Folder to look for the data in; that of the training if not given.
     """
 
-    run: Annotated[Path, tyro.conf.Positional]
-    dataset: str | None = None
-    data_dir: Path | None = None
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    dataset: OptionalName = None
+    data_dir: OptionalPath = None
 
     def __call__(self) -> None:
         """Measure."""

@@ -69,8 +69,8 @@ def _parse(args: list[str]) -> Command:
         if exit.code in (0, None):
             raise
         # Tyro draws a box over several lines; scripts and logs want one plain line.
-        words = re.sub(r"[─-╿•]+|\s+", " ", complaint.getvalue()).split()
-        _fail(" ".join(words), 2)
+        words = " ".join(re.sub(r"[─-╿•]", " ", complaint.getvalue()).split())
+        _fail(re.sub(r" Argument helptext: .* For full", ". For full", words), 2)
 
 
 def _fail(message: str, code: int) -> NoReturn:

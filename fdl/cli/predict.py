@@ -26,8 +26,10 @@ class Predict(Command):
         json: Print a line of JSON for each image instead of a table.
     """
 
-    run: Annotated[Path, tyro.conf.Positional]
-    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    files: Annotated[
+        tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILES...")
+    ]
     polarity: data.Polarity = "auto"
     json: bool = False
 

@@ -14,14 +14,18 @@ class Tasks(Command):
 
     def __call__(self) -> None:
         """Print the table."""
-        table = Table("task", "what it is", "data sets", "defaults", "paper")
+        table = Table("task", "what it is", "data sets", "defaults", show_lines=True)
         for task in TASKS.values():
             config = task.config()
+            datasets = [f"{name}, {n} epochs" for name, n in task.epochs.items()]
             defaults = (
-                f"{config.epochs} epochs, batch {config.batch_size}, "
-                f"{config.schedule} rate {config.learning_rate:g}"
+                f"batch {config.batch_size}, {config.schedule} learning rate of "
+                f"{config.learning_rate:g}"
             )
             table.add_row(
-                task.name, task.title, "\n".join(task.datasets), defaults, task.paper
+                task.name,
+                f"{task.title}\n{task.paper}",
+                "\n".join(datasets),
+                defaults,
             )
         out.print(table)

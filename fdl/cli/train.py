@@ -11,7 +11,7 @@ import tyro
 
 from fdl import data, tasks
 from fdl.arrays import PyTree
-from fdl.cli.command import Command, out
+from fdl.cli.command import Command, OptionalFloat, OptionalInt, OptionalName, OptionalPath, out
 from fdl.cli.environment import commit, device, since_process_start, versions
 from fdl.cli.progress import TrainingProgress
 from fdl.metrics import confusion_matrix
@@ -35,15 +35,15 @@ class Train(Command):
         overwrite: Replace the run that is in the folder.
     """
 
-    task: Annotated[str, tyro.conf.Positional]
-    dataset: str | None = None
-    data_dir: Path | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    schedule: str | None = None
+    task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
+    dataset: OptionalName = None
+    data_dir: OptionalPath = None
+    epochs: OptionalInt = None
+    batch_size: OptionalInt = None
+    learning_rate: OptionalFloat = None
+    schedule: OptionalName = None
     seed: int = 0
-    run: Path | None = None
+    run: OptionalPath = None
     overwrite: bool = False
 
     def __call__(self) -> None:

@@ -16,8 +16,8 @@ def find(name: str) -> Task:
         ValueError: If there is none; the message lists those there are.
 
     Example:
-        >>> find("cnn").datasets[0]
-        'mnist'
+        >>> find("cnn").epochs["mnist"]
+        5
     """
     if name not in TASKS:
         raise ValueError(f"there is no task {name!r}; tasks: {', '.join(TASKS)}.")

@@ -54,8 +54,8 @@ class Task(NamedTuple):
         name: What `fdl train` calls it.
         title: What it is, in a line.
         paper: Where it comes from.
-        datasets: Data sets that it can be trained on; the first is the default.
-        epochs: Default number of passes over the data.
+        epochs: Data sets that it can be trained on, each with its default number of
+            passes over the data; the first is the default.
         batch_size: Default number of examples in an update.
         learning_rates: Default highest learning rate of each schedule; the first
             schedule is the default.
@@ -65,8 +65,7 @@ class Task(NamedTuple):
     name: str
     title: str
     paper: str
-    datasets: tuple[str, ...]
-    epochs: int
+    epochs: Mapping[str, int]
     batch_size: int
     learning_rates: Mapping[str, float]
     make_learner: Callable[[Config, DatasetInfo], Learner]
@@ -91,9 +90,9 @@ class Task(NamedTuple):
             >>> fdl.tasks.find("cnn").config(seed=3).learning_rate
             0.001
         """
-        dataset = self.datasets[0] if dataset is None else dataset
-        if dataset not in self.datasets:
-            known = ", ".join(self.datasets)
+        dataset = next(iter(self.epochs)) if dataset is None else dataset
+        if dataset not in self.epochs:
+            known = ", ".join(self.epochs)
             raise ValueError(
                 f"task {self.name!r} has no dataset {dataset!r}; datasets: {known}."
             )
@@ -107,7 +106,7 @@ class Task(NamedTuple):
         return Config(
             task=self.name,
             dataset=dataset,
-            epochs=self.epochs if epochs is None else epochs,
+            epochs=self.epochs[dataset] if epochs is None else epochs,
             batch_size=self.batch_size if batch_size is None else batch_size,
             learning_rate=rate,
             schedule=schedule,

@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from fdl.arrays import PyTree
 from fdl.learner import State
@@ -23,7 +23,7 @@ def save_weights(path: Path, state: State) -> None:
     """
     named = {name: np.asarray(leaf) for name, leaf in _named(state).items()}
     part = path.with_name(path.name + ".part")
-    save_file(named, part)
+    part.write_bytes(save(named))
     os.replace(part, path)
 
 

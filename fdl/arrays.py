@@ -12,7 +12,7 @@ import jaxtyping
 import numpy as np
 
 Array = jax.Array | np.ndarray
-"""An array on the host or on a device; shapes are written `Float[Array, "*batch n"]`."""
+"""An array on the host or on a device; shapes read `Float[Array, "*batch n"]`."""
 
 Key = jaxtyping.Key[jax.Array, ""]
 """A typed random key, as `jax.random.key(0)` makes it."""

@@ -30,14 +30,19 @@ def isolated(tmp_path_factory, monkeypatch):
     return home
 
 
+def _scattered(start, shape):
+    """Bytes that look random and are the same with every version of NumPy."""
+    index = np.arange(start, start + np.prod(shape), dtype=np.uint32).reshape(shape)
+    return (index * np.uint32(2654435761)) >> 16
+
+
 def _make_tiny():
-    random = np.random.default_rng(0)
+    def batch(start, size):
+        value = _scattered(start, (size, 28, 28, 1))
+        image = np.where(value % 50 == 0, value >> 8, 0).astype(np.uint8)
+        return Batch(image, (_scattered(start, (size,)) % 10).astype(np.int32))
 
-    def batch(size):
-        image = random.integers(0, 256, (size, 28, 28, 1), np.uint8)
-        return Batch(image, random.integers(0, 10, size).astype(np.int32))
-
-    splits = batch(50), batch(20)
+    splits = batch(0, 50), batch(1_000_000, 20)
     train, test = (
         Split(len(b.label), *(hashlib.sha256(a.tobytes()).hexdigest() for a in b))
         for b in splits
@@ -50,7 +55,7 @@ _TINY = _make_tiny()
 
 @pytest.fixture
 def tiny(monkeypatch):
-    """MNIST, made of 50 and 20 images of noise."""
+    """MNIST, made of 50 and 20 images of scattered dots."""
     monkeypatch.setitem(catalog.CATALOG, "mnist", _TINY.entry)
     return _TINY
 

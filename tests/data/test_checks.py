@@ -66,7 +66,7 @@ def test_labels_beyond_the_classes_are_named():
     check(data, num_classes=6)
     with pytest.raises(DataError, match=r"value 4 in row 4.*0 to 3 \(2 such labels\)"):
         check(data, num_classes=4)
-    with pytest.raises(DataError, match="num_classes=4 needs labels.*ndarray"):
+    with pytest.raises(DataError, match=r"num_classes=4 needs labels.*ndarray"):
         check(IMAGE, num_classes=4)
 
 

@@ -26,9 +26,7 @@ def test_a_file_decompressed_under_its_old_name_is_read(
     tmp_path, tiny, write_originals, assert_same
 ):
     write_originals(tmp_path, tiny.splits)
-    (tmp_path / IMAGES).write_bytes(
-        gzip.decompress((tmp_path / IMAGES).read_bytes())
-    )
+    (tmp_path / IMAGES).write_bytes(gzip.decompress((tmp_path / IMAGES).read_bytes()))
     assert_same(load("mnist", data_dir=str(tmp_path)), tiny.splits)
 
 

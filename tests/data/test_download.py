@@ -271,3 +271,15 @@ def test_without_a_network_the_answer_comes_within_15_seconds(isolated):
         "load('mnist-5k')",
     ):
         assert part in done.stdout
+
+
+def test_a_directory_in_the_way_is_left_alone_with_a_warning(
+    tiny, good, assert_same, isolated, monkeypatch
+):
+    version = isolated / "tfds" / "mnist" / "3.0.1"
+    version.mkdir(parents=True)
+    with server(good) as url:
+        monkeypatch.setenv("FDL_MNIST_URL", url)
+        with pytest.warns(UserWarning, match="exists but is not complete"):
+            assert_same(load("mnist"), tiny.splits)
+    assert not [*version.iterdir()]

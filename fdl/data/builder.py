@@ -35,19 +35,30 @@ def write(entry: Entry, splits: Splits, root: Path) -> Path:
     """Prepares the directory that TFDS itself would prepare, as array_record.
 
     Raises:
-        DataError: If the directory exists; nothing is ever overwritten.
+        DataError: If the directory exists, which is never overwritten, or cannot be
+            written.
     """
-    import tensorflow_datasets as tf_datasets
-
     require_free(entry, root)
     version = tfds.directory(entry, root)
-    version.parent.mkdir(parents=True, exist_ok=True)
     _log.info("preparing %s in %s (about 10 s)", entry.title, version)
-    # Made beside its place and renamed, so that no other process and no crash ever
-    # leaves a part of it there. TFDS reports on the terminal what is none of its
-    # callers' business ("Downloading ...").
+    try:
+        version.parent.mkdir(parents=True, exist_ok=True)
+        # Made beside its place and renamed, so that no other process and no crash
+        # ever leaves a part of it there.
+        with tempfile.TemporaryDirectory(dir=root, prefix=".fdl-preparing-") as scratch:
+            _make(entry, splits, scratch)
+            _move(entry, tfds.directory(entry, Path(scratch)), version)
+    except (OSError, ImportError) as error:
+        raise DataError(f"{version}: cannot be written ({error})") from error
+    cache.write(entry, splits)
+    return version
+
+
+def _make(entry: Entry, splits: Splits, scratch: str) -> None:
+    import tensorflow_datasets as tf_datasets
+
+    # TFDS writes on the terminal ("Downloading ..."), and errors reach us anyway.
     with (
-        tempfile.TemporaryDirectory(dir=root, prefix=".fdl-preparing-") as scratch,
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
     ):
@@ -57,17 +68,17 @@ def write(entry: Entry, splits: Splits, root: Path) -> Path:
         builder.download_and_prepare(
             download_config=tf_datasets.download.DownloadConfig(try_download_gcs=False)
         )
-        made = tfds.directory(entry, Path(scratch))
-        reason = tfds.problem(entry, made)
-        if reason:
-            raise DataError(reason)
-        try:
-            made.rename(version)
-        except OSError:
-            if tfds.problem(entry, version):
-                raise  # otherwise another process was quicker
-    cache.write(entry, splits)
-    return version
+
+
+def _move(entry: Entry, made: Path, version: Path) -> None:
+    reason = tfds.problem(entry, made)
+    if reason:
+        raise DataError(reason)
+    try:
+        made.rename(version)
+    except OSError:
+        if tfds.problem(entry, version):
+            raise  # otherwise another process was quicker
 
 
 def _builder_class(entry: Entry, splits: Splits) -> Any:

@@ -36,7 +36,11 @@ def path(entry: Entry) -> Path:
 def read(entry: Entry) -> Splits | None:
     """Returns the arrays if they are there and undamaged."""
     try:
-        with np.load(path(entry), allow_pickle=False) as arrays:
+        # Opened here, since NumPy leaves a damaged file open.
+        with (
+            path(entry).open("rb") as file,
+            np.load(file, allow_pickle=False) as arrays,
+        ):
             train, test = (
                 Batch(arrays[f"{split}_image"], arrays[f"{split}_label"])
                 for split in ("train", "test")

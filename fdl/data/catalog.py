@@ -215,10 +215,14 @@ def require_contents(array: np.ndarray, expected: str, where: str, what: str) ->
         return
     # Datasets of this family use the same four file names.
     owners = [e.title for e in CATALOG.values() if found in (*e.train, *e.test)]
-    hint = f" (they are those of {owners[0]})" if owners else ""
+    remedy = (
+        f"They are those of {owners[0]}: keep each dataset in a folder of its own name"
+        if owners
+        else "Replace it by an undamaged copy"
+    )
     raise DataError(
-        f"{where}: the contents are not {what}{hint}: sha256 {found}, "
-        f"expected {expected}. Replace it by an undamaged copy"
+        f"{where}: the contents are not {what}: sha256 {found}, expected {expected}. "
+        f"{remedy}"
     )
 
 

@@ -61,7 +61,7 @@ def load(
     tried = []
     for place in places(entry, folder):
         if place.there is None:
-            tried.append(f"{place.title} {place.root}: nothing there")
+            tried.append(f"{place.title} {place.root}: nothing there to load")
             continue
         try:
             splits = place.read(place.there)

@@ -1,0 +1,76 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fdl.arrays import Batch
+from fdl.data import DataError, check
+
+IMAGE = np.zeros((6, 4, 4, 1), np.uint8)
+LABEL = np.arange(6)
+
+
+def _with(array, index, value):
+    array = np.array(array)
+    array[index] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        Batch(IMAGE, LABEL),
+        Batch(jnp.asarray(IMAGE), jnp.asarray(LABEL)),
+        Batch(IMAGE[..., 0].astype(np.float32), LABEL),
+        Batch(np.ones((6, 3)), LABEL.astype(np.uint8)),
+        Batch(jnp.ones((6, 3), jnp.bfloat16), LABEL),
+        {"inputs": np.arange(6), "targets": [np.ones((6, 2)), np.array([True] * 6)]},
+        np.ones(6),
+    ],
+)
+def test_good_data_pass(data):
+    check(data, batch_size=6)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({}, "there are no arrays"),
+        ([1, 2], "0 is a int, not an array"),
+        ({"a": np.array(["x"])}, "a has dtype <U1"),
+        ({"a": np.array([[1], [1, 2]], object)}, "a has dtype object"),
+        ({"a": jax.random.split(jax.random.key(0))}, r"a has dtype key<"),
+        (np.array(1.0), "data is the single number 1.0"),
+        ({"a": np.ones(6), "b": np.ones(5)}, "a has 6, b has 5"),
+        (Batch(IMAGE[:5], LABEL), "image has 5, label has 6"),
+        (Batch(IMAGE[:0], LABEL[:0]), "the set is empty: image, label"),
+        ({"a": _with(np.ones((6, 2)), (3, 1), np.nan)}, "a has 1 values.*row 3"),
+        ({"a": _with(np.ones((6, 2)), slice(4, 6), -np.inf)}, "a has 4 .*row 4"),
+        ([jnp.full((6, 2), jnp.nan, jnp.bfloat16)], "0 has 12 values.*row 0"),
+        (Batch(IMAGE.astype(np.int64), LABEL), "image has dtype int64"),
+        (Batch(np.ones(6), LABEL), r"image has shape \(6,\)"),
+        (Batch(IMAGE[..., 0], LABEL), r"shape \(6, 4, 4\).*image\[\.\.\., None\]"),
+        (Batch(IMAGE, np.eye(6, dtype=int)), r"label has shape \(6, 6\).*argmax"),
+        (Batch(IMAGE, LABEL * 1.0), "label has dtype float64.*astype"),
+        (Batch(IMAGE, LABEL == 0), "label has dtype bool"),
+        (Batch(IMAGE, LABEL - 1), "label has the value -1 in row 0.*1 such"),
+    ],
+)
+def test_bad_data_are_named(data, words):
+    with pytest.raises(DataError, match=words):
+        check(data)
+
+
+def test_labels_beyond_the_classes_are_named():
+    data = Batch(IMAGE, LABEL)
+    check(data, num_classes=6)
+    with pytest.raises(DataError, match=r"value 4 in row 4.*0 to 3 \(2 such labels\)"):
+        check(data, num_classes=4)
+    with pytest.raises(DataError, match=r"num_classes=4 needs labels.*ndarray"):
+        check(IMAGE, num_classes=4)
+
+
+@pytest.mark.parametrize("batch_size", [-1, 0, 7])
+def test_impossible_batch_sizes_are_named(batch_size):
+    with pytest.raises(DataError, match=f"batch_size={batch_size} with 6 examples"):
+        check(Batch(IMAGE, LABEL), batch_size=batch_size)

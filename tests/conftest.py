@@ -2,8 +2,13 @@ import os
 from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"  # before the first import of jax
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 
+import jax
 import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 @pytest.fixture(scope="session")

@@ -44,14 +44,13 @@ def max_pool(
     *batch, height, width, _ = x.shape
     pads = border((height, width), window, strides, padding)
     pads = [(0, 0)] * len(batch) + [*pads, (0, 0)]
-    lowest = jnp.array(-jnp.inf, x.dtype)
     if resolve(implementation) == "xla":
         ones = (1,) * len(batch)
         return lax.reduce_window(
-            x, lowest, lax.max, (*ones, *window, 1), (*ones, *strides, 1), pads
+            x, -jnp.inf, lax.max, (*ones, *window, 1), (*ones, *strides, 1), pads
         )
     if any(before + after for before, after in pads):
-        x = jnp.pad(x, pads, constant_values=lowest)
+        x = jnp.pad(x, pads, constant_values=-jnp.inf)
     return functools.reduce(_first_maximum, taps(x, window, strides))
 
 

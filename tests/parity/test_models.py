@@ -33,11 +33,16 @@ def error(ours, theirs) -> float:
     return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
 
 
+def set_precision(precision: str) -> None:
+    keras.config.set_floatx(precision)
+    keras.config.set_dtype_policy(precision)  # it keeps the first float type otherwise
+
+
 @contextlib.contextmanager
 def twins(case: Case, precision: str):
     """Yield model, parameters, inputs and twin, all in one precision."""
     assert keras.backend.backend() == "tensorflow"
-    keras.backend.set_floatx(precision)
+    set_precision(precision)
     try:
         with jax.enable_x64(precision == "float64"):
             cast = lambda x: x.astype(precision)
@@ -46,7 +51,7 @@ def twins(case: Case, precision: str):
             copy_to_keras(params, twin)
             yield case.make(), params, cast(case.inputs(5)), twin
     finally:
-        keras.backend.set_floatx("float32")
+        set_precision("float32")
 
 
 @models

@@ -1,6 +1,6 @@
 """The seed CNN in Keras: the introduction's script, with a seed and a result file.
 
-    python -m bench.keras_cnn --seed 0 --run DIR [--data-dir DIR]
+python -m bench.keras_cnn --seed 0 --run DIR [--data-dir DIR]
 """
 
 import importlib.metadata

@@ -1,7 +1,6 @@
 """`fdl data list` and `fdl data prepare`."""
 
 import dataclasses
-from pathlib import Path
 from typing import Annotated
 
 import tyro

@@ -36,7 +36,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run a command line; exit with 0, or 2 for bad input, or 1 for a failed training.
 
     Args:
-        args: Words of the command line after the program's name; None for the process's.
+        args: Words after the program's name; None for those of the process.
     """
     command = _parse(sys.argv[1:] if args is None else list(args))
     try:

@@ -61,6 +61,9 @@ class Predict(Command):
         for name, probabilities in zip(names, output, strict=True):
             cells = [name]
             for choice in np.argsort(probabilities)[:-3:-1]:
-                cells += [trained.info.class_names[choice], f"{probabilities[choice]:.2%}"]
+                cells += [
+                    trained.info.class_names[choice],
+                    f"{probabilities[choice]:.2%}",
+                ]
             table.add_row(*cells)
         out.print(table)

@@ -11,7 +11,14 @@ import tyro
 
 from fdl import data, tasks
 from fdl.arrays import PyTree
-from fdl.cli.command import Command, OptionalFloat, OptionalInt, OptionalName, OptionalPath, out
+from fdl.cli.command import (
+    Command,
+    OptionalFloat,
+    OptionalInt,
+    OptionalName,
+    OptionalPath,
+    out,
+)
 from fdl.cli.environment import commit, device, since_process_start, versions
 from fdl.cli.progress import TrainingProgress
 from fdl.metrics import confusion_matrix

@@ -1,6 +1,6 @@
 """The small convolutional network of TensorFlow's tutorials, after LeCun et al. (1998).
 
-    CNN(num_classes=10) on 28x28x1     93,322 parameters
+CNN(num_classes=10) on 28x28x1     93,322 parameters
 """
 
 import flax.linen as linen

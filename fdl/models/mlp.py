@@ -1,6 +1,6 @@
 """The multilayer perceptron (Rumelhart et al., 1986).
 
-    MLP(num_classes=10) on 28x28x1     101,770 parameters
+MLP(num_classes=10) on 28x28x1     101,770 parameters
 """
 
 import flax.linen as linen

@@ -42,13 +42,13 @@ def conv(
         (2, 14, 14, 32)
     """
     *batch, height, width, channels = x.shape
-    *window, kernel_channels, features = kernel.shape
+    kernel_height, kernel_width, kernel_channels, features = kernel.shape
     if channels != kernel_channels:
         raise ValueError(
             f"images have {channels} channels, but the kernel expects "
             f"{kernel_channels}: shapes {x.shape} and {kernel.shape}."
         )
-    window = tuple(window)
+    window = (kernel_height, kernel_width)
     pads = border((height, width), window, strides, padding)
     if resolve(implementation) == "xla":
         y = lax.conv_general_dilated(

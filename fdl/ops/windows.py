@@ -73,8 +73,10 @@ def border(
             f"a window of {window} does not fit into an image of {size} with "
             "padding='valid'; use a larger image or padding='same'."
         )
-    rows, columns = lax.padtype_to_pads(size, window, strides, padding.upper())
-    return tuple(rows), tuple(columns)
+    (top, bottom), (left, right) = lax.padtype_to_pads(
+        size, window, strides, padding.upper()
+    )
+    return (top, bottom), (left, right)
 
 
 def taps(

@@ -55,6 +55,16 @@ def measure(
     return compute(functools.reduce(add, parts))
 
 
+def warm_up(
+    learner: Learner, state: State, data: PyTree, *, batch_size: int = 500
+) -> None:
+    """Compile what `measure` will run, by running it on one batch of each size."""
+    total = len(jax.tree.leaves(data)[0])
+    for size in {min(batch_size, total), total % batch_size} - {0}:
+        batch = jax.tree.map(lambda x, n=size: x[:n], data)
+        jax.block_until_ready(_evaluate(learner, state, batch))
+
+
 def predict(
     learner: Learner, state: State, inputs: PyTree, *, batch_size: int = 500
 ) -> PyTree:
@@ -108,7 +118,7 @@ def check_fits(learner: Learner, state: State, data: PyTree) -> None:
 def _split(data: PyTree, batch_size: int) -> Iterator[PyTree]:
     total = len(jax.tree.leaves(data)[0])
     for first in range(0, total, batch_size):
-        yield jax.tree.map(lambda x: x[first : first + batch_size], data)  # noqa: B023
+        yield jax.tree.map(lambda x, i=first: x[i : i + batch_size], data)
 
 
 @functools.partial(jax.jit, static_argnames="learner")

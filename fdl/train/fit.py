@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax
@@ -14,7 +14,7 @@ from fdl.arrays import Array, Key, PyTree
 from fdl.data import check
 from fdl.learner import Learner, State
 from fdl.metrics import Metrics, add, compute
-from fdl.train.evaluate import check_fits, measure
+from fdl.train.evaluate import check_fits, measure, warm_up
 
 
 class Epoch(NamedTuple):
@@ -59,6 +59,7 @@ class DivergenceError(ArithmeticError):
     """
 
     def __init__(self, step: int, state: State, history: tuple[Epoch, ...]) -> None:
+        """Keep what there is."""
         super().__init__(
             f"training diverged: a metric or parameter is not finite at step {step}; "
             "try a smaller learning rate."
@@ -94,7 +95,7 @@ def fit(
             `Batch`.
         epochs: Number of passes over the data, at least 1, in total: a `state` that has
             made some of them makes the rest.
-        batch_size: Examples in an update, at least 1 and at most the number of examples.
+        batch_size: Examples in an update, from 1 to the number of examples.
         key: Random key of the initial parameters, the order of the data, and whatever
             the learner draws.
         eval_data: Examples to evaluate on after each epoch; None for none.
@@ -128,83 +129,101 @@ def fit(
         >>> int(run.state.step), run.history[-1].train["accuracy"]
         (150, 1.0)
     """
-    if epochs < 1:
-        raise ValueError(f"epochs={epochs} must be at least 1.")
-    if steps_per_chunk is not None and steps_per_chunk < 1:
-        raise ValueError(f"steps_per_chunk={steps_per_chunk} must be at least 1.")
+    for name, number in (("epochs", epochs), ("steps_per_chunk", steps_per_chunk)):
+        if number is not None and number < 1:
+            raise ValueError(f"{name}={number} must be at least 1.")
     check(data, batch_size=batch_size)
     data = jax.device_put(data)
     init_key, order_key = jax.random.split(key)
     if state is None:
-        head = jax.tree.map(lambda x: x[:1], data)
-        state = jax.jit(learner.init)(init_key, head)
+        one = jax.tree.map(lambda x: x[:1], data)
+        now = jax.jit(learner.init)(init_key, one)
     else:
-        state = _copy(state)  # its buffers are donated below; the caller's stay valid
-    check_fits(learner, state, data)
+        now = _copy(state)  # buffers are donated below; the caller's stay valid
+    check_fits(learner, now, data)
     if eval_data is not None:
         check(eval_data)
-        check_fits(learner, state, eval_data)
+        check_fits(learner, now, eval_data)
         eval_data = jax.device_put(eval_data)
 
     num_examples = len(jax.tree.leaves(data)[0])
-    full_steps, remainder = divmod(num_examples, batch_size)
-    steps_per_epoch = full_steps + (remainder > 0)
-    chunk = steps_per_chunk or steps_per_epoch
+    steps_per_epoch = -(-num_examples // batch_size)
     batch = jax.tree.map(lambda x: x[:batch_size], data)
-    shapes = jax.eval_shape(lambda s, b: learner.step(s, b)[1], state, batch)
+    shapes = jax.eval_shape(lambda s, b: learner.step(s, b)[1], now, batch)
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-
-    def run(size: int, state: State, totals: Metrics, order: Array, first: int, n: int):
-        return _run_steps(learner, size, state, totals, data, order, first, n)
+    run = functools.partial(_run_steps, learner, data)
 
     # Programs are compiled by calling them for no steps, so that their time is known.
     started = time.perf_counter()
     order = _order(order_key, 0, num_examples)
-    for size in {batch_size, remainder} - {0}:
-        state, *_ = run(size, state, _copy(zeros), order, 0, 0)
+    for size in {batch_size, num_examples % batch_size} - {0}:
+        now, *_ = run(size, order, 0, 0, now, _copy(zeros))
     if eval_data is not None:
-        measure(learner, state, eval_data)
-    jax.block_until_ready(state)
+        warm_up(learner, now, eval_data)
+    jax.block_until_ready(now)
     seconds = {"compile": time.perf_counter() - started, "train": 0.0, "eval": 0.0}
 
     history: list[Epoch] = []
-    step = int(state.step)
+    step = int(now.step)
     for epoch in range(step // steps_per_epoch, epochs):
         started = time.perf_counter()
         order = _order(order_key, epoch, num_examples)
         totals = _copy(zeros)
-        while (done := step - epoch * steps_per_epoch) < steps_per_epoch:
-            if done < full_steps:
-                size, n = batch_size, min(chunk, full_steps - done)
-            else:
-                size, n = remainder, 1
-            before = _copy(state)
-            first = done * batch_size
-            state, totals, bad = run(size, state, totals, order, first, n)
-            if (bad := int(bad)) >= 0:
-                # Whatever went wrong shows in a loss one step late: if the state
-                # that the bad loss came from is bad itself, the one before is good.
-                for good in (bad, max(bad - 1, step)):
-                    state, _, still_bad = run(
-                        size, _copy(before), _copy(zeros), order, first, good - step
-                    )
-                    if int(still_bad) < 0:
-                        break
-                raise DivergenceError(bad, state, tuple(history))
+        done = step - epoch * steps_per_epoch
+        longest = steps_per_chunk or steps_per_epoch
+        for size, first, n in _chunks(num_examples, batch_size, done, longest):
+            before = _copy(now)
+            now, totals, bad = run(size, order, first, n, now, totals)
+            if int(bad) >= 0:
+                again = functools.partial(run, size, order, first)
+                good = _last_good(again, before, zeros, int(bad))
+                raise DivergenceError(int(bad), good, tuple(history))
             step += n
             if on_chunk is not None:
                 on_chunk(step, compute(totals))
         train = compute(totals)
         trained = time.perf_counter()
-        measured = {} if eval_data is None else measure(learner, state, eval_data)
+        measured = {} if eval_data is None else measure(learner, now, eval_data)
         ended = time.perf_counter()
         seconds["train"] += trained - started
         seconds["eval"] += ended - trained
         line = Epoch(epoch + 1, step, train, measured, ended - started)
         history.append(line)
         if on_epoch is not None:
-            on_epoch(line, state)
-    return Fit(state, tuple(history), seconds)
+            on_epoch(line, now)
+    return Fit(now, tuple(history), seconds)
+
+
+def _chunks(
+    num_examples: int, batch_size: int, done: int, longest: int
+) -> Iterator[tuple[int, int, int]]:
+    """Yield batch size, first example and number of steps of an epoch's chunks.
+
+    `done` steps of the epoch have been made before.
+    """
+    full, remainder = divmod(num_examples, batch_size)
+    for start in range(done, full, longest):
+        yield batch_size, start * batch_size, min(longest, full - start)
+    if remainder and done <= full:
+        yield remainder, full * batch_size, 1
+
+
+def _last_good(
+    again: Callable[[int, State, Metrics], tuple[State, Metrics, Array]],
+    before: State,
+    zeros: Metrics,
+    bad: int,
+) -> State:
+    """Return the state before the update that went wrong, by making the steps again.
+
+    A parameter that goes bad may show one step late, in the next loss: then the state
+    that this loss came from is bad, and the one before it is good.
+    """
+    steps = bad - int(before.step)
+    good, _, still_bad = again(steps, _copy(before), _copy(zeros))
+    if int(still_bad) >= 0 and steps > 0:
+        good, *_ = again(steps - 1, _copy(before), _copy(zeros))
+    return good
 
 
 @functools.partial(
@@ -214,13 +233,13 @@ def fit(
 )
 def _run_steps(
     learner: Learner,
-    batch_size: int,
-    state: State,
-    totals: Metrics,
     data: PyTree,
+    batch_size: int,
     order: Int[Array, " examples"],
     first: Int[Array, ""] | int,
     steps: Int[Array, ""] | int,
+    state: State,
+    totals: Metrics,
 ) -> tuple[State, Metrics, Int[Array, ""]]:
     """Make `steps` updates on the examples from `first` on, in the given order.
 
@@ -232,9 +251,7 @@ def _run_steps(
     def body(i: Array, carry: tuple) -> tuple:
         state, totals, bad = carry
         rows = lax.dynamic_slice(order, (first + i * batch_size,), (batch_size,))
-        batch = jax.tree.map(
-            lambda x: x.at[rows].get(mode="promise_in_bounds"), data
-        )
+        batch = jax.tree.map(lambda x: x.at[rows].get(mode="promise_in_bounds"), data)
         step = state.step
         state, metrics = learner.step(state, batch)
         bad = jnp.where((bad < 0) & ~_all_finite(metrics), step, bad)
@@ -254,7 +271,9 @@ def _all_finite(tree: PyTree) -> Bool[Array, ""]:
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def _order(key: Key, epoch: int, num_examples: int) -> Int[Array, " examples"]:
+def _order(
+    key: Key, epoch: Int[Array, ""] | int, num_examples: int
+) -> Int[Array, " {num_examples}"]:
     return jax.random.permutation(jax.random.fold_in(key, epoch), num_examples)
 
 

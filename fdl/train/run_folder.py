@@ -154,7 +154,7 @@ class RunFolder:
 
 
 def fresh_path(parent: Path, name: str) -> Path:
-    """Return a path for a new run in `parent`: `name`, the time, and a number if taken."""
+    """Return a path in `parent` that is free: name, time, perhaps a number."""
     stem = parent / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     path, number = stem, 1
     while path.exists():

@@ -51,9 +51,7 @@ def test_conv_is_cross_correlation(case) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(*case["batch"], *case["size"], case["channels"]))
     kernel = rng.normal(size=(*case["window"], case["channels"], case["features"]))
-    pads = border(
-        case["size"], case["window"], case["strides"], case["padding"]
-    )
+    pads = border(case["size"], case["window"], case["strides"], case["padding"])
     wanted = naive_conv(x, kernel, case["strides"], pads)
     with jax.enable_x64(True):
         for implementation in IMPLEMENTATIONS:

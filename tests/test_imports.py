@@ -1,0 +1,56 @@
+"""What `import fdl` brings along, and who may import whom."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+HEAVY = (
+    "tensorflow",
+    "keras",
+    "torch",
+    "tensorflow_datasets",
+    "orbax",
+    "matplotlib",
+    "PIL",
+    "tyro",
+)
+
+
+def test_import_is_light() -> None:
+    program = (
+        f"import sys, fdl; print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert found.stdout.strip() == "[]"
+
+
+def test_import_rules_hold() -> None:
+    found = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports")],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+    assert found.returncode == 0, found.stdout
+
+
+def test_every_public_name_is_documented() -> None:
+    import inspect
+
+    import fdl
+
+    packages = (fdl, fdl.data, fdl.learners, fdl.losses, fdl.metrics, fdl.models)
+    packages += (fdl.nn, fdl.ops, fdl.train)
+    bare = [
+        f"{package.__name__}.{name}"
+        for package in packages
+        for name, thing in vars(package).items()
+        if not name.startswith("_")
+        and (inspect.isfunction(thing) or inspect.isclass(thing))
+        and thing.__module__.startswith("fdl")
+        and not inspect.getdoc(thing)
+    ]
+    assert not bare

@@ -1,0 +1,43 @@
+"""Measures and predictions of a trained state."""
+
+import jax
+import numpy as np
+import pytest
+from test_fit import make_data, make_learner
+
+import fdl
+
+
+@pytest.fixture(scope="module")
+def trained():
+    learner = make_learner()
+    return learner, learner.init(jax.random.key(0), make_data())
+
+
+def test_batches_add_up_exactly(trained) -> None:
+    data = make_data()
+    whole = fdl.evaluate(*trained, data, batch_size=50)
+    for batch_size in (1, 7, 49, 1000):
+        parts = fdl.evaluate(*trained, data, batch_size=batch_size)
+        assert parts["accuracy"] == whole["accuracy"]
+        assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-6)
+
+
+def test_predictions_are_probabilities_that_agree_with_evaluate(trained) -> None:
+    data = make_data()
+    output = fdl.predict(*trained, data.image, batch_size=7)
+    assert isinstance(output, np.ndarray)
+    np.testing.assert_allclose(output.sum(axis=-1), 1, rtol=1e-5)
+    accuracy = (output.argmax(axis=-1) == data.label).mean()
+    assert fdl.evaluate(*trained, data)["accuracy"] == pytest.approx(accuracy)
+    np.testing.assert_allclose(
+        output, fdl.predict(*trained, data.image, batch_size=50), rtol=1e-5, atol=1e-7
+    )
+
+
+def test_evaluation_does_not_drop_out() -> None:
+    learner = make_learner(dropout_rate=0.9)
+    state = learner.init(jax.random.key(0), make_data())
+    first = fdl.evaluate(learner, state, make_data())
+    other = state._replace(key=jax.random.key(7))
+    assert fdl.evaluate(learner, other, make_data()) == first

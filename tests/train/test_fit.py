@@ -1,0 +1,271 @@
+"""The training loop."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import fdl
+from fdl import metrics
+from fdl.train.fit import _run_steps
+
+
+def make_learner(optimizer=None, dropout_rate=0.0):
+    model = fdl.models.MLP(10, hidden_sizes=(16,), dropout_rate=dropout_rate)
+    return fdl.learners.supervised(
+        model, fdl.losses.cross_entropy, optimizer or optax.adam(1e-3)
+    )
+
+
+def make_data(n=50, seed=0):
+    rng = np.random.default_rng(seed)
+    return fdl.Batch(
+        rng.integers(0, 256, (n, 6, 5, 1), np.uint8),
+        rng.integers(0, 10, n).astype(np.int32),
+    )
+
+
+@pytest.fixture(scope="module")
+def learner():
+    return make_learner(dropout_rate=0.3)
+
+
+def fit(learner, data=None, **options):
+    options = {"epochs": 2, "batch_size": 8, "key": jax.random.key(0), **options}
+    return fdl.fit(learner, make_data() if data is None else data, **options)
+
+
+def same(a, b):
+    jax.tree.map(np.testing.assert_array_equal, *map(plain, (a, b)))
+
+
+def plain(state):
+    return state._replace(key=jax.random.key_data(state.key))
+
+
+def test_equals_a_python_loop(learner) -> None:
+    data, key = make_data(), jax.random.key(5)
+    init_key, order_key = jax.random.split(key)
+    state = jax.jit(learner.init)(init_key, data)
+    step = jax.jit(learner.step)
+    for epoch in range(2):
+        epoch_key = jax.random.fold_in(order_key, epoch)
+        order = np.asarray(jax.random.permutation(epoch_key, 50))
+        totals = []
+        for first in range(0, 50, 8):
+            rows = order[first : first + 8]
+            state, measured = step(state, jax.tree.map(lambda x, r=rows: x[r], data))
+            totals.append(measured)
+    run = fit(learner, data, key=key)
+    assert len(totals) == 7, "six batches of 8, and one of 2"
+    assert int(run.state.step) == int(state.step) == 14
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+        run.state.params,
+        state.params,
+    )
+    loss = sum(float(t["loss"].total) for t in totals) / 50
+    assert run.history[-1].train["loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_every_example_is_seen_once_an_epoch() -> None:
+    # A learner that only counts: its parameter adds up what it saw.
+    def step(state, batch):
+        seen = state.params.at[batch].add(1.0)
+        state = state._replace(step=state.step + 1, params=seen)
+        return state, {"loss": metrics.mean(jnp.zeros(batch.shape))}
+
+    def init(key, batch):
+        return fdl.State(jnp.int32(0), jnp.zeros(50), {}, (), key)
+
+    counter = fdl.Learner(init, step, lambda s, b: {}, lambda s, x: x)
+    run = fit(counter, np.arange(50), epochs=3, steps_per_chunk=4)
+    np.testing.assert_array_equal(run.state.params, 3.0)
+
+
+@pytest.mark.parametrize("steps_per_chunk", [1, 3, 100])
+def test_chunks_do_not_change_the_result(learner, steps_per_chunk) -> None:
+    whole = fit(learner)
+    seen = []
+    run = fit(
+        learner,
+        steps_per_chunk=steps_per_chunk,
+        on_chunk=lambda step, measured: seen.append(step),
+    )
+    same(run.state, whole.state)
+    assert [e.train for e in run.history] == [e.train for e in whole.history]
+    assert seen[-1] == 14
+    assert seen == sorted(set(seen))
+    assert len(seen) == 2 * (math.ceil(6 / steps_per_chunk) + 1)
+
+
+def test_same_key_same_result_and_another_key_another(learner) -> None:
+    first, again, other = (fit(learner, key=jax.random.key(k)) for k in (1, 1, 2))
+    same(first.state, again.state)
+    head = lambda run: run.state.params["head"]["kernel"]
+    assert np.abs(head(first) - head(other)).max() > 1e-3
+
+
+def test_goes_on_where_it_stopped(learner) -> None:
+    whole = fit(learner, epochs=4)
+    half = fit(learner, epochs=2)
+    kept = plain(jax.tree.map(lambda x: x.copy(), half.state))
+    rest = fit(learner, epochs=4, state=half.state)
+    same(rest.state, whole.state)
+    assert [line.epoch for line in rest.history] == [3, 4]
+    jax.tree.map(np.testing.assert_array_equal, plain(half.state), kept)
+
+
+def test_goes_on_from_the_middle_of_an_epoch(learner) -> None:
+    # Ten steps by hand, as a process killed in its second epoch leaves them.
+    data, key = make_data(), jax.random.key(0)
+    init_key, order_key = jax.random.split(key)
+    state = jax.jit(learner.init)(init_key, data)
+    step = jax.jit(learner.step)
+    for epoch, sizes in ((0, [8] * 6 + [2]), (1, [8] * 3)):
+        order = jax.random.permutation(jax.random.fold_in(order_key, epoch), 50)
+        for i, size in enumerate(sizes):
+            rows = np.asarray(order[i * 8 : i * 8 + size])
+            state, _ = step(state, jax.tree.map(lambda x, r=rows: x[r], data))
+    rest = fit(learner, data, key=key, state=state)
+    assert int(rest.state.step) == 14
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+        rest.state.params,
+        fit(learner, data, key=key).state.params,
+    )
+
+
+def test_second_fit_compiles_nothing(learner) -> None:
+    fit(learner)
+    before = _run_steps._cache_size()
+    fit(learner, make_data(seed=1), epochs=3, key=jax.random.key(9))
+    assert _run_steps._cache_size() == before
+
+
+def test_reports_and_evaluates_each_epoch(learner) -> None:
+    test, lines = make_data(30, seed=1), []
+
+    def on_epoch(line, state):
+        lines.append(line)
+        assert int(state.step) == line.step
+
+    run = fit(learner, eval_data=test, on_epoch=on_epoch)
+    assert tuple(lines) == run.history
+    assert [line.epoch for line in lines] == [1, 2]
+    assert run.history[-1].eval == fdl.evaluate(learner, run.state, test)
+    assert run.seconds.keys() == {"compile", "train", "eval"}
+    assert all(value >= 0 for value in run.seconds.values())
+
+
+def test_overfits_a_batch() -> None:
+    learner = make_learner(optax.adam(1e-2))
+    run = fit(learner, make_data(8), epochs=200)
+    assert run.history[-1].train["accuracy"] == 1.0
+    assert run.history[-1].train["loss"] < 0.05
+
+
+def blow_up_at(step):
+    """An optimizer whose update at `step` is infinite."""
+
+    def update(updates, state, params=None):
+        factor = jnp.where(state == step, jnp.inf, -1e-3)
+        return jax.tree.map(lambda u: factor * jnp.ones_like(u), updates), state + 1
+
+    return optax.GradientTransformation(lambda params: jnp.int32(0), update)
+
+
+@pytest.fixture(scope="module")
+def states_of_a_good_run():
+    """Parameters after each step of the run that does not blow up."""
+    learner, data = make_learner(blow_up_at(-1)), make_data()
+    init_key, order_key = jax.random.split(jax.random.key(0))
+    state = jax.jit(learner.init)(init_key, data)
+    found, step = [state.params], jax.jit(learner.step)
+    for epoch in range(2):
+        order = jax.random.permutation(jax.random.fold_in(order_key, epoch), 50)
+        for first in range(0, 50, 8):
+            rows = np.asarray(order[first : first + 8])
+            state, _ = step(state, jax.tree.map(lambda x, r=rows: x[r], data))
+            found.append(state.params)
+    return found
+
+
+@pytest.mark.parametrize("steps_per_chunk", [4, None])
+@pytest.mark.parametrize("bad_step", [0, 3, 5, 6, 7, 13])
+def test_divergence_keeps_the_last_good_state(
+    states_of_a_good_run, bad_step, steps_per_chunk
+) -> None:
+    with pytest.raises(fdl.DivergenceError) as caught:
+        fit(make_learner(blow_up_at(bad_step)), steps_per_chunk=steps_per_chunk)
+    error = caught.value
+    # Parameters go bad in the update `bad_step`; a loss shows it one step later.
+    assert error.step in (bad_step, bad_step + 1)
+    assert f"step {error.step}" in str(error)
+    assert int(error.state.step) == bad_step
+    assert [line.epoch for line in error.history] == [1] * (bad_step >= 7)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+        error.state.params,
+        states_of_a_good_run[bad_step],
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "epochs=0"),
+        ({"steps_per_chunk": 0}, "steps_per_chunk=0"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"batch_size": 51}, "batch_size=51"),
+    ],
+)
+def test_refuses_bad_numbers(learner, change, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        fit(learner, **change)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda d: d._replace(label=d.label + 5), "label has the value"),
+        (lambda d: d._replace(label=d.label - 1), "label has the value -1"),
+        (lambda d: d._replace(label=d.label[:-1]), "different numbers of examples"),
+        (lambda d: d._replace(label=d.label.astype(float)), "dtype float64"),
+        (lambda d: d._replace(image=d.image[..., 0]), "Add a channel axis"),
+        (lambda d: d._replace(image=d.image.astype(int)), "dtype int64"),
+        (lambda d: jax.tree.map(lambda x: x[:0], d), "empty"),
+        (lambda d: d._replace(image=np.where(d.image > 250, np.nan, 0.5)), "NaN"),
+    ],
+)
+def test_refuses_bad_data(learner, spoil, message) -> None:
+    with pytest.raises(fdl.data.DataError, match=message):
+        fit(learner, spoil(make_data()))
+    state = learner.init(jax.random.key(0), make_data())
+    with pytest.raises(fdl.data.DataError, match=message):
+        fdl.evaluate(learner, state, spoil(make_data()))
+
+
+def test_refuses_images_of_another_size(learner) -> None:
+    state = learner.init(jax.random.key(0), make_data())
+    data = fdl.Batch(np.zeros((3, 7, 5, 1), np.uint8), np.arange(3))
+    with pytest.raises(fdl.data.DataError, match=r"\(3, 7, 5, 1\)"):
+        fdl.evaluate(learner, state, data)
+
+
+def test_members_of_a_vmap_equal_single_steps(learner) -> None:
+    data = jax.tree.map(lambda x: x[:8], make_data())
+    keys = jax.random.split(jax.random.key(0), 3)
+    init, step = jax.jit(learner.init), jax.jit(learner.step)
+    states = jax.jit(jax.vmap(learner.init, in_axes=(0, None)))(keys, data)
+    stepped, _ = jax.jit(jax.vmap(learner.step, in_axes=(0, None)))(states, data)
+    for i, key in enumerate(keys):
+        single, _ = step(init(key, data), data)
+        jax.tree.map(
+            lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=1e-5, atol=1e-6),
+            stepped.params,
+            single.params,
+        )

@@ -43,8 +43,8 @@ def unit_scale(x: Array) -> Array:
     """Turn 8-bit pixels into float32 in [0, 1]; leave every other type as it is.
 
     Example:
-        >>> unit_scale(np.array([0, 51, 255], np.uint8))
-        Array([0. , 0.2, 1. ], dtype=float32)
+        >>> unit_scale(np.array([0, 255], np.uint8))
+        Array([0., 1.], dtype=float32)
         >>> unit_scale(np.array([0.5], np.float32))
         array([0.5], dtype=float32)
     """

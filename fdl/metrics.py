@@ -12,16 +12,16 @@ from fdl.arrays import Array
 
 
 class Mean(NamedTuple):
-    """An average that can still be added to: a sum and what it is a sum of.
+    """An average that can still be added to: a sum, and over how many.
 
     Example:
-        >>> total = add({"loss": mean(jnp.array([1.0, 2.0]))}, {"loss": mean(jnp.ones(1))})
-        >>> round(compute(total)["loss"], 4)
-        1.3333
+        >>> two, one = mean(jnp.array([1.0, 2.0])), mean(jnp.array([3.0]))
+        >>> compute(add({"loss": two}, {"loss": one}))
+        {'loss': 2.0}
     """
 
     total: Float[Array, "*members"]
-    count: Float[Array, "*members"]
+    weight: Float[Array, "*members"]
 
 
 Metrics = dict[str, Mean]
@@ -40,7 +40,7 @@ def accuracy(
 
     Example:
         >>> accuracy(jnp.array([[2.0, 1.0], [3.0, 0.0]]), jnp.array([0, 1]))
-        Mean(total=Array(1., dtype=float32), count=Array(2., dtype=float32))
+        Mean(total=Array(1., dtype=float32), weight=Array(2., dtype=float32))
     """
     return mean(jnp.argmax(logits, axis=-1) == label)
 
@@ -53,8 +53,8 @@ def add(a: Metrics, b: Metrics) -> Metrics:
 def compute(metrics: Mapping[str, Mean]) -> dict[str, float]:
     """Return the averages as plain numbers; this reads them back from the device."""
     return {
-        name: float(total) / float(count)
-        for name, (total, count) in jax.device_get(dict(metrics)).items()
+        name: float(total) / float(weight)
+        for name, (total, weight) in jax.device_get(dict(metrics)).items()
     }
 
 

@@ -38,10 +38,11 @@ class Predict(Command):
         if not self.files:
             raise data.DataError("there are no files to predict: give at least one.")
         trained = open_run(self.run)
-        shape = trained.info.image_shape
         images, names = [], []
         for file in self.files:
-            found = data.read_images(file, tuple(shape), polarity=self.polarity)
+            found = data.read_images(
+                file, trained.info.image_shape, polarity=self.polarity
+            )
             images.append(found)
             one = len(found) == 1
             names += [str(file) if one else f"{file}[{i}]" for i in range(len(found))]
@@ -60,10 +61,7 @@ class Predict(Command):
         table = Table("file", "class", "probability", "second", "probability")
         for name, probabilities in zip(names, output, strict=True):
             cells = [name]
-            for choice in np.argsort(probabilities)[:-3:-1]:
-                cells += [
-                    trained.info.class_names[choice],
-                    f"{probabilities[choice]:.2%}",
-                ]
+            for best in np.argsort(probabilities)[:-3:-1]:
+                cells += [trained.info.class_names[best], f"{probabilities[best]:.2%}"]
             table.add_row(*cells)
         out.print(table)

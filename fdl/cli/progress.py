@@ -1,7 +1,6 @@
 """A progress bar for training."""
 
 from types import TracebackType
-from typing import Self
 
 from rich.progress import (
     BarColumn,
@@ -35,7 +34,7 @@ class TrainingProgress:
             name, total=steps_per_epoch * epochs, note="compiling"
         )
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "TrainingProgress":
         """Show the bar."""
         self._progress.start()
         return self

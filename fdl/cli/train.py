@@ -153,7 +153,7 @@ def _draw(
     )
     info = dataset.info
     counts = confusion_matrix(
-        dataset.test.label, output.argmax(axis=-1), info.num_classes
+        np.asarray(dataset.test.label), output.argmax(axis=-1), info.num_classes
     )
     report.draw_confusion(
         folder.path / "confusion.png",

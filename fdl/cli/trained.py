@@ -37,9 +37,11 @@ def open_run(path: Path) -> Trained:
         names = [field.name for field in dataclasses.fields(tasks.Config)]
         config = tasks.Config(**{name: settings[name] for name in names})
         info = DatasetInfo(**settings["data"])
+        height, width, channels = info.image_shape
+        info = info._replace(image_shape=(height, width, channels))
         where = settings["data_dir"]
         learner = tasks.find(config.task).make_learner(config, info)
-        image = np.zeros((1, *info.image_shape), np.uint8)
+        image = np.zeros((1, height, width, channels), np.uint8)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path / 'config.json'} is damaged: {error!r}") from error
     batch = Batch(image, np.zeros(1, np.int32))

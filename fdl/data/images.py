@@ -51,9 +51,7 @@ def read_images(
     elif suffix in (".png", ".jpg", ".jpeg"):
         images = [_read_picture(path)]
     else:
-        raise DataError(
-            f"{path} is a {suffix or 'nameless'} file: use PNG, JPEG, .npy."
-        )
+        raise DataError(f"{path} has the ending {suffix!r}: use .png, .jpg or .npy.")
     ready = [_normalize(path, image, shape[:2], polarity) for image in images]
     return np.stack(ready)[..., None]
 

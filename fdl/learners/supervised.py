@@ -28,8 +28,8 @@ def supervised(
     """Make a learner of a classifier: gradient descent on the mean loss of a batch.
 
     Args:
-        model: A Linen module, called as `model(inputs, train=...)`, that returns logits.
-            It may keep `batch_stats` and draw from the random key `dropout`.
+        model: A Linen module that returns logits, called as `model(inputs,
+            train=...)`. It may keep `batch_stats` and draw from the key `dropout`.
         loss: `(logits, label) -> losses`, one for each example.
         optimizer: Any optax gradient transformation.
         metrics: Measures besides the loss, `(logits, label) -> Mean`, by name.

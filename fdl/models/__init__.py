@@ -1,4 +1,4 @@
-"""Architectures, one a file: pure functions of variables and inputs, as Linen modules."""
+"""Architectures, one a file: pure functions of variables and inputs."""
 
 from fdl.models.cnn import CNN as CNN
 from fdl.models.mlp import MLP as MLP

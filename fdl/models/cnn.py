@@ -46,7 +46,7 @@ class CNN(linen.Module):
         *,
         train: bool = False,
     ) -> Float[Array, "*batch {self.num_classes}"]:
-        """Return the logits of images with values in [0, 1]; `train` changes nothing."""
+        """Return the logits of images in [0, 1]; `train` changes nothing."""
         first, second, third = self.features
         x = linen.relu(nn.Conv(first, (3, 3), name="conv1")(image))
         x = nn.max_pool(x, (2, 2))

@@ -42,7 +42,7 @@ class MLP(linen.Module):
         *,
         train: bool = False,
     ) -> Float[Array, "*batch {self.num_classes}"]:
-        """Return the logits of images with values in [0, 1]."""
+        """Return the logits of images in [0, 1]."""
         x = image.reshape(*image.shape[:-3], -1)
         for layer, features in enumerate(self.hidden_sizes, start=1):
             x = linen.relu(nn.Dense(features, name=f"dense{layer}")(x))

@@ -41,6 +41,7 @@ def conv(
         >>> conv(x, jnp.ones((3, 3, 1, 32)), strides=(2, 2), padding="same").shape
         (2, 14, 14, 32)
     """
+    x, kernel = jnp.asarray(x), jnp.asarray(kernel)
     *batch, height, width, channels = x.shape
     kernel_height, kernel_width, kernel_channels, features = kernel.shape
     if channels != kernel_channels:

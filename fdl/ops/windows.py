@@ -64,7 +64,7 @@ def border(
     """
     if min(*window, *strides) < 1:
         raise ValueError(
-            f"window {window} and strides {strides} must be at least 1 in each direction."
+            f"window {window} and strides {strides} must be 1 or more each way."
         )
     if padding not in ("valid", "same"):
         raise ValueError(f"padding={padding!r} is not known; use 'valid' or 'same'.")

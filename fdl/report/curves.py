@@ -1,6 +1,6 @@
 """Learning curves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -9,7 +9,7 @@ Curve = Sequence[float]
 
 
 def draw_curves(
-    path: Path, train: dict[str, Curve], test: dict[str, Curve], *, title: str
+    path: Path, train: Mapping[str, Curve], test: Mapping[str, Curve], *, title: str
 ) -> None:
     """Write a PNG with a panel for each metric, over epochs.
 

@@ -1,4 +1,4 @@
-"""The worked example of TensorFlow's introduction: a small CNN on handwritten digits."""
+"""The worked example of TensorFlow's introduction: a small CNN on digits."""
 
 from fdl.models import CNN
 from fdl.tasks.classification import classifier

@@ -68,7 +68,7 @@ def warm_up(
 def predict(
     learner: Learner, state: State, inputs: PyTree, *, batch_size: int = 500
 ) -> PyTree:
-    """Return what a trained state answers to each input: for a classifier, probabilities.
+    """Return what a trained state answers to each input, such as probabilities.
 
     Args:
         learner: What `state` was trained with.

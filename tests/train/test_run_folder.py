@@ -125,10 +125,10 @@ def test_takes_an_empty_folder(tmp_path) -> None:
 
 
 def test_refuses_folders_that_hold_no_run(tmp_path, state) -> None:
-    with pytest.raises(RunError, match="no config.json"):
+    with pytest.raises(RunError, match="no config"):
         RunFolder.open(tmp_path)
     folder = RunFolder.create(tmp_path, {})
-    with pytest.raises(RunError, match="no weights.safetensors"):
+    with pytest.raises(RunError, match="no weights"):
         RunFolder.open(tmp_path)
     with pytest.raises(RunError, match="no checkpoints"):
         folder.restore(like=state)

@@ -1,0 +1,256 @@
+"""The command line, end to end in processes of its own, and its answers to bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fdl import data
+from fdl.cli import main
+
+FDL = str(Path(sys.executable).parent / "fdl")
+
+
+def fdl(*words: object, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run `fdl` in a new process."""
+    done = subprocess.run(
+        [FDL, *map(str, words)], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder where a user has trained `runs/a` and saved images of digits."""
+    folder = tmp_path_factory.mktemp("home")
+    options = ("--dataset", "mnist-5k", "--epochs", 2, "--seed", 3)
+    done = fdl("train", "mlp", *options, "--run", "runs/a", cwd=folder)
+    (folder / "out.txt").write_text(done.stdout)
+    (folder / "err.txt").write_text(done.stderr)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return data.load("mnist-5k").test
+
+
+def test_train_says_what_it_reached_and_where(home) -> None:
+    out = (home / "out.txt").read_text()
+    result = json.loads((home / "runs/a/result.json").read_text())
+    assert f"test accuracy {result['metrics']['accuracy']:.2%} on mnist-5k" in out
+    for name in ("curves.png", "confusion.png"):
+        assert f"runs/a/{name}" in out
+    err = (home / "err.txt").read_text()
+    assert "epoch 2/2" in err
+    assert "250/250" in err
+
+
+def test_run_folder_keeps_its_contract(home) -> None:
+    run = home / "runs/a"
+    assert sorted(p.name for p in run.iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "confusion.png",
+        "curves.png",
+        "metrics.jsonl",
+        "result.json",
+        "weights.safetensors",
+    ]
+    config = json.loads((run / "config.json").read_text())
+    assert (config["task"], config["dataset"]) == ("mlp", "mnist-5k")
+    assert (config["epochs"], config["seed"], config["batch_size"]) == (2, 3, 32)
+    lines = [json.loads(x) for x in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [(x["epoch"], x["step"]) for x in lines] == [(1, 125), (2, 250)]
+    result = json.loads((run / "result.json").read_text())
+    assert result["metrics"] == lines[-1]["eval"]
+    assert result["metrics"]["accuracy"] > 0.8
+    assert result["parameters"] == 101_770
+    assert result["counts"] == {"train": 4000, "test": 1000}
+    assert result["checksum"] == data.load("mnist-5k").info.checksum
+    seconds = result["seconds"]
+    assert sorted(seconds) == ["compile", "data", "eval", "import", "train"]
+    assert all(value > 0 for value in seconds.values())
+    assert result["steps_per_second"] == pytest.approx(250 / seconds["train"])
+    assert result["device"].startswith("cpu")
+    assert {"python", "jax", "flax", "optax", "fdl"} <= result["versions"].keys()
+    for name in ("curves.png", "confusion.png"):
+        with Image.open(run / name) as picture:
+            assert min(picture.size) > 400
+
+
+def test_the_same_command_gives_the_same_weights(home) -> None:
+    options = ("--dataset", "mnist-5k", "--epochs", 2, "--seed", 3)
+    fdl("train", "mlp", *options, "--run", "runs/b", cwd=home)
+    a, b = ((home / f"runs/{x}/weights.safetensors").read_bytes() for x in "ab")
+    assert a == b
+
+
+def test_eval_agrees_with_training(home) -> None:
+    done = fdl("eval", "runs/a", cwd=home)
+    result = json.loads((home / "runs/a/result.json").read_text())
+    assert f"test accuracy {result['metrics']['accuracy']:.2%}" in done.stdout
+    assert f"test loss     {result['metrics']['loss']:.4f}" in done.stdout
+
+
+def test_predict_agrees_with_eval(home, sample) -> None:
+    files = []
+    for i, image in enumerate(sample.image[:60]):
+        picture = image[..., 0] if i % 2 else 255 - image[..., 0]
+        files.append(f"{i}.png")
+        Image.fromarray(picture).save(home / files[-1])
+    np.save(home / "all.npy", sample.image)
+    done = fdl("predict", "runs/a", *files, "all.npy", "--json", cwd=home)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["file"] for line in lines[:60]] == files
+    assert lines[60]["file"] == "all.npy[0]"
+    for png, row in zip(lines[:60], lines[60:120], strict=True):
+        assert png["class"] == row["class"]
+        assert png["probabilities"] == row["probabilities"]
+        assert sum(png["probabilities"]) == pytest.approx(1, abs=1e-4)
+        assert png["class"] == np.argmax(png["probabilities"])
+    right = [r["class"] == y for r, y in zip(lines[60:], sample.label, strict=True)]
+    result = json.loads((home / "runs/a/result.json").read_text())
+    assert np.mean(right) == pytest.approx(result["metrics"]["accuracy"])
+
+
+def test_predict_prints_a_table(home, sample) -> None:
+    Image.fromarray(sample.image[0, ..., 0]).save(home / "one.png")
+    done = fdl("predict", "runs/a", "one.png", cwd=home)
+    assert "one.png" in done.stdout
+    assert "%" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["", "train", "eval", "predict", "tasks", "data"])
+def test_help_reads(command, capsys) -> None:
+    with pytest.raises(SystemExit) as done:
+        main([*command.split(), "--help"])
+    assert done.value.code == 0
+    out = capsys.readouterr().out
+    assert "usage: fdl" in out
+    assert "{None}" not in out
+
+
+def test_lists(capsys) -> None:
+    main(["tasks"])
+    out = capsys.readouterr().out
+    assert "cnn" in out
+    assert "mlp" in out
+    main(["data", "list"])
+    out = capsys.readouterr().out
+    for name in data.names():
+        assert name in out
+
+
+def complaint(words, capsys, code=2) -> str:
+    """Run a command that must fail, and return its one line."""
+    with pytest.raises(SystemExit) as done:
+        main([str(word) for word in words])
+    assert done.value.code == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("fdl: ")
+    return captured.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("", "train, eval, predict, tasks, data"),
+        ("bogus", "bogus"),
+        ("train", "TASK"),
+        ("train cnn --bogus 3", "--bogus"),
+        ("train cnn --epochs many", "--epochs"),
+        ("train nope", "there is no task 'nope'; tasks: cnn, mlp"),
+        ("train cnn --dataset cifar", "no dataset 'cifar'"),
+        ("train cnn --schedule up", "no schedule 'up'; schedules: constant, one-cycle"),
+        ("train cnn --epochs 0", "epochs=0"),
+        ("train cnn --batch-size -1", "batch_size=-1"),
+        ("train cnn --learning-rate 0", "learning_rate=0.0"),
+        ("train cnn --learning-rate nan", "learning_rate=nan"),
+        ("train cnn --seed -1", "seed=-1"),
+        ("train mlp --dataset mnist-5k --batch-size 4001", "batch_size=4001"),
+        ("train mlp --data-dir absent", "absent"),
+        ("eval absent", "absent is not a run"),
+        ("predict absent x.png", "absent is not a run"),
+        ("predict absent", "at least one"),
+        ("data prepare nope", "nope"),
+        ("data", "list, prepare"),
+    ],
+)
+def test_bad_input_gets_one_line(words, message, capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert message in complaint(words.split(), capsys)
+    assert not list(tmp_path.iterdir()), "nothing is written"
+
+
+def test_bad_files_get_one_line(home, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(home)
+    (home / "text.png").write_text("text")
+    assert "text.png" in complaint(["predict", "runs/a", "text.png"], capsys)
+    assert "absent.png" in complaint(["predict", "runs/a", "absent.png"], capsys)
+    assert "--overwrite" in complaint(
+        ["train", "mlp", "--dataset", "mnist-5k", "--run", "runs/a"], capsys
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("config.json", b"{", "is damaged"),
+        ("config.json", b"{}", "is damaged"),
+        ("weights.safetensors", b"\x00" * 100, "cannot be read"),
+    ],
+)
+def test_damaged_runs_get_one_line(
+    home, tmp_path, capsys, file, content, message
+) -> None:
+    for name in ("config.json", "weights.safetensors"):
+        (tmp_path / name).write_bytes((home / "runs/a" / name).read_bytes())
+    (tmp_path / file).write_bytes(content)
+    assert message in complaint(["eval", tmp_path], capsys)
+
+
+def test_overwrite_replaces_a_run(home) -> None:
+    before = (home / "runs/a/config.json").read_bytes()
+    options = ("--dataset", "mnist-5k", "--epochs", 1, "--run", "runs/c")
+    fdl("train", "mlp", *options, cwd=home)
+    fdl("train", "mlp", *options, "--seed", 1, "--overwrite", cwd=home)
+    assert json.loads((home / "runs/c/config.json").read_text())["seed"] == 1
+    assert len((home / "runs/c/metrics.jsonl").read_text().splitlines()) == 1
+    assert (home / "runs/a/config.json").read_bytes() == before
+
+
+def test_debug_shows_the_traceback(home) -> None:
+    done = fdl("eval", "absent", "--debug", cwd=home, code=1)
+    assert "Traceback" in done.stderr
+    assert "absent is not a run" in done.stderr
+
+
+def test_divergence_keeps_the_last_good_state(home) -> None:
+    options = ("--dataset", "mnist-5k", "--epochs", 3, "--learning-rate", 1e38)
+    done = fdl("train", "mlp", *options, "--run", "runs/nan", cwd=home, code=1)
+    assert "not finite at step" in done.stderr.splitlines()[-1]
+    assert (home / "runs/nan/weights.safetensors").is_file()
+    assert not (home / "runs/nan/result.json").exists()
+    fdl("eval", "runs/nan", cwd=home)
+
+
+@pytest.mark.full_mnist
+def test_refuses_to_test_on_training_images(
+    home, capsys, tmp_path, full_data_dir
+) -> None:
+    for name in ("config.json", "weights.safetensors"):
+        (tmp_path / name).write_bytes((home / "runs/a" / name).read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "dataset": "mnist"}))
+    line = complaint(["eval", tmp_path, "--dataset", "mnist-5k"], capsys)
+    assert "training images of mnist" in line
+    main(["eval", str(tmp_path), "--data-dir", str(full_data_dir)])
+    assert "on mnist (10,000 images)" in capsys.readouterr().out

@@ -1,0 +1,118 @@
+"""What fdl's own machinery costs: the loop inside `fit`, and `import fdl`.
+
+    python -m bench.costs
+
+Both are differences to something that anybody could do without fdl, measured in turns
+in the same run, since the machines are shared: a training step inside `fit` against the
+same step compiled alone and called from Python, and `import jax, fdl` against
+`import jax`. Writes bench/results/costs.json.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import fdl
+from fdl.cli.environment import commit, device, versions
+from fdl.tasks import find
+from fdl.train.fit import _run_steps
+
+RESULT = Path(__file__).parent / "results" / "costs.json"
+ROUNDS, STEPS = 15, 60
+
+
+def step_times(task_name: str) -> dict[str, list[float]]:
+    """Return milliseconds for a step alone and in the loop, a pair for each round."""
+    task = find(task_name)
+    config = task.config(dataset="mnist-5k")
+    dataset = fdl.data.load("mnist-5k")
+    learner = task.make_learner(config, dataset.info)
+    data = jax.device_put(dataset.train)
+    size = config.batch_size
+    order = jnp.arange(STEPS * size)
+    batches = [
+        jax.tree.map(lambda x, i=i: x[i * size : (i + 1) * size], data)
+        for i in range(STEPS)
+    ]
+    init = jax.jit(learner.init)
+    step = jax.jit(learner.step, donate_argnums=0)
+    zeros = lambda: jax.tree.map(
+        jnp.zeros_like, jax.eval_shape(learner.step, state(), batches[0])[1]
+    )
+    state = lambda: jax.block_until_ready(init(jax.random.key(0), data))
+
+    def alone() -> float:
+        now = state()
+        started = time.perf_counter()
+        for batch in batches:
+            now, _ = step(now, batch)
+        jax.block_until_ready(now)
+        return (time.perf_counter() - started) / STEPS * 1e3
+
+    def inside() -> float:
+        now, totals = state(), zeros()
+        started = time.perf_counter()
+        jax.block_until_ready(
+            _run_steps(learner, data, size, order, 0, STEPS, now, totals)
+        )
+        return (time.perf_counter() - started) / STEPS * 1e3
+
+    return in_turns({"alone": alone, "inside": inside})
+
+
+def import_times() -> dict[str, list[float]]:
+    """Return seconds for `import jax` and `import jax, fdl`, a pair for each round."""
+
+    def of(words: str) -> float:
+        program = f"import time; t = time.time(); {words}; print(time.time() - t)"
+        done = subprocess.run(
+            [sys.executable, "-c", program], check=True, capture_output=True, text=True
+        )
+        return float(done.stdout)
+
+    return in_turns(
+        {"jax": lambda: of("import jax"), "jax, fdl": lambda: of("import jax, fdl")}
+    )
+
+
+def in_turns(runs: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
+    """Measure A, B, A, B, ... after one round that is thrown away."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(ROUNDS + 1):
+        for name, run in runs.items():
+            found = run()
+            if turn:
+                times[name].append(round(found, 4))
+    return times
+
+
+def main() -> None:
+    """Measure, print and write."""
+    result = {"device": device(), "versions": versions(), "commit": commit()}
+    for name in ("cnn", "mlp"):
+        times = step_times(name)
+        ratios = np.divide(times["inside"], times["alone"])
+        result[name] = {"milliseconds": times, "ratio": quartiles(ratios)}
+    times = import_times()
+    extra = np.subtract(times["jax, fdl"], times["jax"])
+    result["import"] = {"seconds": times, "extra": quartiles(extra)}
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    for name, measure in (("cnn", "ratio"), ("mlp", "ratio"), ("import", "extra")):
+        print(name, measure, result[name][measure])
+
+
+def quartiles(values: np.ndarray) -> list[float]:
+    """Return first quartile, median and third quartile."""
+    return [round(q, 3) for q in statistics.quantiles(values.tolist(), n=4)]
+
+
+if __name__ == "__main__":
+    main()

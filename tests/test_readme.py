@@ -1,0 +1,49 @@
+"""The README says what is so."""
+
+import re
+from pathlib import Path
+
+import jax
+
+import fdl
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_tables_come_from_result_files(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    from bench.tables import filled
+
+    assert filled(README) == README, "run python -m bench.tables"
+
+
+def test_first_screen_has_the_two_commands() -> None:
+    block = re.search(r"```sh\n(.*?)```", README, re.DOTALL)
+    assert block is not None
+    first, second = block.group(1).splitlines()
+    assert first.startswith("pip install '.[sample]' && fdl train cnn")
+    assert second.startswith("pip install -e '.[test]' && pytest")
+
+
+def test_the_fifteen_lines_run(capsys) -> None:
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
+    assert len(code.splitlines()) <= 15
+    scope = {}
+    exec(code.replace("epochs=20", "epochs=1"), scope)
+    assert scope["probabilities"].shape == (1000, 10)
+    assert "accuracy" in capsys.readouterr().out
+
+
+def test_links_and_pictures_are_there() -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert targets
+    assert not [name for name in targets if not (ROOT / name).exists()]
+
+
+def test_models_work_in_nnx() -> None:
+    from flax import nnx
+
+    x = jax.numpy.ones((2, 28, 28, 1))
+    model = nnx.bridge.ToNNX(fdl.models.CNN(10), rngs=nnx.Rngs(0)).lazy_init(x)
+    assert model(x).shape == (2, 10)

@@ -1,4 +1,4 @@
-"""The command line, end to end in processes of its own, and its answers to bad input."""
+"""The command line, end to end in new processes, and its replies to bad input."""
 
 import json
 import subprocess

@@ -1,0 +1,102 @@
+"""The supervised learner: what a step changes, and what it draws."""
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import fdl
+
+BATCH = fdl.Batch(
+    np.random.default_rng(0).integers(0, 256, (12, 4, 4, 1), np.uint8),
+    np.arange(12, dtype=np.int32) % 3,
+)
+
+
+class Normalized(linen.Module):
+    """A classifier that keeps running statistics and drops values out."""
+
+    dropout_rate: float = 0.0
+
+    @linen.compact
+    def __call__(self, image, *, train=False):
+        x = image.reshape(*image.shape[:-3], -1)
+        x = linen.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+        x = linen.Dropout(self.dropout_rate, deterministic=not train)(x)
+        return linen.Dense(3)(x)
+
+
+def make(model, optimizer=None, **options):
+    learner = fdl.learners.supervised(
+        model, fdl.losses.cross_entropy, optimizer or optax.sgd(0.1), **options
+    )
+    return learner, learner.init(jax.random.key(0), BATCH)
+
+
+def test_step_is_gradient_descent_on_the_mean_loss() -> None:
+    model = fdl.models.MLP(3, hidden_sizes=(5,))
+    learner, state = make(model)
+
+    def loss(params):
+        logits = model.apply({"params": params}, BATCH.image / np.float32(255))
+        return optax.softmax_cross_entropy_with_integer_labels(
+            logits, BATCH.label
+        ).mean()
+
+    value, grads = jax.value_and_grad(loss)(state.params)
+    after, measured = learner.step(state, BATCH)
+    jax.tree.map(
+        lambda a, p, g: np.testing.assert_allclose(
+            a, p - 0.1 * g, rtol=1e-5, atol=1e-6
+        ),
+        after.params,
+        state.params,
+        grads,
+    )
+    assert measured["loss"].total / measured["loss"].weight == pytest.approx(
+        float(value), rel=1e-5
+    )
+    assert measured["loss"].weight == 12
+    assert int(after.step) == 1
+
+
+def test_running_statistics_follow_the_batches() -> None:
+    learner, state = make(Normalized())
+    x = BATCH.image.reshape(12, -1).astype(np.float32) / 255
+    after, _ = learner.step(state, BATCH)
+    found = after.batch_stats["BatchNorm_0"]
+    np.testing.assert_allclose(found["mean"], 0.1 * x.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(found["var"], 0.9 + 0.1 * x.var(0), rtol=1e-5)
+    same = learner.evaluate(after, BATCH)
+    assert same["loss"].total == learner.evaluate(after, BATCH)["loss"].total
+    frozen = after._replace(batch_stats=state.batch_stats)
+    assert learner.evaluate(frozen, BATCH)["loss"].total != same["loss"].total
+
+
+def test_randomness_comes_from_key_and_step_alone() -> None:
+    learner, state = make(Normalized(dropout_rate=0.5))
+    loss = lambda state: float(learner.step(state, BATCH)[1]["loss"].total)
+    assert loss(state) == loss(state)
+    assert loss(state) != loss(state._replace(step=jnp.int32(1)))
+    assert loss(state) != loss(state._replace(key=jax.random.key(9)))
+
+
+def test_predictions_are_the_softmax_of_the_logits() -> None:
+    model = fdl.models.MLP(3, hidden_sizes=(5,))
+    learner, state = make(model)
+    logits = model.apply({"params": state.params}, BATCH.image / np.float32(255))
+    np.testing.assert_allclose(
+        learner.predict(state, BATCH.image), jax.nn.softmax(logits), rtol=1e-5
+    )
+
+
+def test_metrics_and_preprocessing_can_be_chosen() -> None:
+    def worst(logits, label):
+        return fdl.metrics.mean(jnp.min(logits, axis=-1))
+
+    model = fdl.models.MLP(3, hidden_sizes=())
+    learner, state = make(model, metrics={"worst": worst}, preprocess=lambda x: x * 0.0)
+    assert sorted(learner.evaluate(state, BATCH)) == ["loss", "worst"]
+    np.testing.assert_allclose(learner.predict(state, BATCH.image), 1 / 3, rtol=1e-6)

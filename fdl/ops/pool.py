@@ -1,7 +1,9 @@
 """Pooling of images."""
 
 import functools
+from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float
@@ -30,7 +32,7 @@ def max_pool(
         padding: `"valid"` drops pixels at the end that fill no window; `"same"` pads
             with minus infinity.
         implementation: `"xla"` for XLA's window reduction, whose gradient is slow on
-            CPU; `"gemm"` for maxima of shifted slices; None to choose by platform.
+            CPU; `"gemm"` for a gradient by slices; None to choose by platform.
 
     Raises:
         ValueError: If no window fits or an option is out of range.
@@ -41,17 +43,30 @@ def max_pool(
                [13., 15.]], dtype=float32)
     """
     strides = window if strides is None else strides
+    x = jnp.asarray(x)
     *batch, height, width, _ = x.shape
     pads = border((height, width), window, strides, padding)
     pads = [(0, 0)] * len(batch) + [*pads, (0, 0)]
+    padded = any(before + after for before, after in pads)
     if resolve(implementation) == "xla":
-        ones = (1,) * len(batch)
-        return lax.reduce_window(
-            x, -jnp.inf, lax.max, (*ones, *window, 1), (*ones, *strides, 1), pads
-        )
-    if any(before + after for before, after in pads):
+        return _reduce_windows(x, window, strides, pads)
+    if strides == window and not padded:
+        return _max_of_blocks(x, window)
+    if padded:
         x = jnp.pad(x, pads, constant_values=-jnp.inf)
     return functools.reduce(_first_maximum, taps(x, window, strides))
+
+
+def _reduce_windows(
+    x: Float[Array, "*batch height width channels"],
+    window: tuple[int, int],
+    strides: tuple[int, int],
+    pads: Sequence[tuple[int, int]],
+) -> Float[Array, "*batch out_height out_width channels"]:
+    ones = (1,) * (x.ndim - 3)
+    return lax.reduce_window(
+        x, -jnp.inf, lax.max, (*ones, *window, 1), (*ones, *strides, 1), pads
+    )
 
 
 def _first_maximum(
@@ -60,3 +75,44 @@ def _first_maximum(
     # Not jnp.maximum: it splits the gradient between equal values, and after a ReLU
     # most windows hold several equal zeros. NaN wins, as it does in lax.max.
     return jnp.where((b > a) | jnp.isnan(b), b, a)
+
+
+# Windows side by side, the usual case: XLA's reduction is fast, and its derivative is a
+# choice within each block, which needs no scattering.
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _max_of_blocks(
+    x: Float[Array, "*batch height width channels"], window: tuple[int, int]
+) -> Float[Array, "*batch out_height out_width channels"]:
+    return _reduce_windows(x, window, window, [(0, 0)] * x.ndim)
+
+
+@_max_of_blocks.defjvp
+def _max_of_blocks_jvp(
+    window: tuple[int, int],
+    primals: tuple[Float[Array, "*batch height width channels"]],
+    tangents: tuple[Float[Array, "*batch height width channels"]],
+) -> tuple[Array, Array]:
+    (x,), (dx,) = primals, tangents
+    y = _max_of_blocks(x, window)
+    largest = ~(_blocks(x, window) < y[..., :, None, :, None, :])
+    taken = jnp.zeros(y.shape, bool)
+    rows = []
+    for i in range(window[0]):
+        row = []
+        for j in range(window[1]):
+            candidate = largest[..., i, :, j, :]
+            row.append(candidate & ~taken)
+            taken = taken | candidate
+        rows.append(jnp.stack(row, axis=-2))
+    first = jnp.stack(rows, axis=-4)
+    return y, jnp.sum(jnp.where(first, _blocks(dx, window), 0), axis=(-4, -2))
+
+
+def _blocks(
+    x: Float[Array, "*batch height width channels"], window: tuple[int, int]
+) -> Float[Array, "*batch rows {window[0]} columns {window[1]} channels"]:
+    """Cut images into windows; pixels at the end that fill none are left out."""
+    *batch, height, width, channels = x.shape
+    rows, columns = height // window[0], width // window[1]
+    x = x[..., : rows * window[0], : columns * window[1], :]
+    return x.reshape(*batch, rows, window[0], columns, window[1], channels)

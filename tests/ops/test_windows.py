@@ -26,7 +26,9 @@ def windows(draw):
         "channels": draw(st.integers(1, 3)),
         "features": draw(st.integers(1, 3)),
         "window": window,
-        "strides": (draw(st.integers(1, 5)), draw(st.integers(1, 5))),
+        "strides": draw(
+            st.one_of(st.just(window), st.tuples(st.integers(1, 5), st.integers(1, 5)))
+        ),
         "padding": draw(st.sampled_from(["valid", "same"])),
     }
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fdl import ops
 from fdl.ops.windows import border, resolve
 
-IMPLEMENTATIONS = ("xla", "gemm")
+IMPLEMENTATIONS = ("xla", "gemm", None)
 
 
 @st.composite
@@ -86,8 +86,10 @@ def test_conv_gradients_agree(case) -> None:
         return vjp(jnp.cos(jnp.arange(y.size)).reshape(y.shape).astype(y.dtype))
 
     with jax.enable_x64(True):
-        for a, b in zip(gradients("xla"), gradients("gemm"), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+        wanted = gradients("xla")
+        for implementation in ("gemm", None):
+            for a, b in zip(gradients(implementation), wanted, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
 
 @settings(max_examples=40, deadline=None)

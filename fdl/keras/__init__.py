@@ -1,0 +1,9 @@
+"""What makes a run the run that Keras would make. Nothing here imports Keras."""
+
+from fdl.keras import schedules as schedules
+from fdl.keras.optimizers import adagrad as adagrad
+from fdl.keras.optimizers import adam as adam
+from fdl.keras.optimizers import adamw as adamw
+from fdl.keras.optimizers import nadam as nadam
+from fdl.keras.optimizers import rmsprop as rmsprop
+from fdl.keras.optimizers import sgd as sgd

@@ -1,0 +1,375 @@
+"""Keras' optimizers, step for step, as optax gradient transformations.
+
+They differ from those of the same name in optax in small things that add up: where
+epsilon stands, what momentum carries, what weight decay is multiplied by. Arguments have
+Keras' names and defaults. All of them take
+
+    learning_rate: a number above 0, or a schedule (see `fdl.keras.schedules`);
+    weight_decay: decoupled: `learning_rate * weight_decay` of a parameter is taken off
+        it in each step, before the step; None for none;
+    clipnorm: largest norm of a parameter's gradient; None for no limit;
+    global_clipnorm: largest norm of all gradients together; None for no limit;
+    clipvalue: largest size of an element of a gradient; None for no limit.
+
+At most one kind of clipping is done, in this order, as in Keras.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypedDict, Unpack
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Float, Int
+
+from fdl.arrays import Array, PyTree
+
+LearningRate = float | optax.Schedule
+
+
+class Common(TypedDict, total=False):
+    """Options that all optimizers have."""
+
+    weight_decay: float | None
+    clipnorm: float | None
+    global_clipnorm: float | None
+    clipvalue: float | None
+
+
+class OptimizerState(NamedTuple):
+    """State of a Keras optimizer.
+
+    Attributes:
+        iterations: Number of updates made so far.
+        slots: What the optimizer keeps for each parameter, by Keras' name of it.
+    """
+
+    iterations: Int[Array, ""]
+    slots: dict[str, Any]
+
+
+# One parameter's step: its gradient, its slots, the learning rate and the number of the
+# step (from 1) give what is added to it, and its new slots.
+Rule = Callable[
+    [Array, dict[str, Array], Array, Array], tuple[Array, dict[str, Array]]
+]
+
+
+def sgd(
+    learning_rate: LearningRate = 0.01,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    **common: Unpack[Common],
+) -> optax.GradientTransformation:
+    """Stochastic gradient descent (Robbins & Monro, 1951), as Keras' `SGD`.
+
+    Momentum carries steps, not gradients: `m = momentum m - rate g`, so that a new
+    learning rate acts on new gradients only. In optax it acts on all of them.
+
+    Args:
+        learning_rate: See the module.
+        momentum: Fraction of a step that goes into the next, from 0 to 1.
+        nesterov: Whether to look ahead along the momentum (Nesterov, 1983).
+        **common: See the module.
+
+    Example:
+        >>> tx = sgd(0.1, momentum=0.9)
+        >>> updates, _ = tx.update(jnp.ones(2), tx.init(jnp.zeros(2)))
+        >>> updates
+        Array([-0.1, -0.1], dtype=float32)
+    """
+    _require_fraction(momentum=momentum)
+
+    def rule(g: Array, slots: dict[str, Array], rate: Array, step: Array) -> Any:
+        if not momentum:
+            return -rate * g, slots
+        m = momentum * slots["momentum"] - rate * g
+        return (momentum * m - rate * g if nesterov else m), {"momentum": m}
+
+    names = {"momentum": 0.0} if momentum else {}
+    return _optimizer(rule, names, learning_rate, **common)
+
+
+def rmsprop(
+    learning_rate: LearningRate = 1e-3,
+    rho: float = 0.9,
+    momentum: float = 0.0,
+    epsilon: float = 1e-7,
+    centered: bool = False,
+    **common: Unpack[Common],
+) -> optax.GradientTransformation:
+    """RMSprop (Tieleman & Hinton, 2012), as Keras' `RMSprop`.
+
+    `v = rho v + (1 - rho) g^2`, and the step is `rate g / sqrt(v + epsilon)`: epsilon
+    is inside the root.
+
+    Args:
+        learning_rate: See the module.
+        rho: Fraction of the mean square that is kept, from 0 to 1.
+        momentum: Fraction of a step that goes into the next, from 0 to 1.
+        epsilon: Added to the mean square.
+        centered: Whether to divide by the deviation instead of the root mean square.
+        **common: See the module.
+
+    Example:
+        >>> tx = rmsprop(0.1)
+        >>> updates, _ = tx.update(jnp.ones(1), tx.init(jnp.zeros(1)))
+        >>> round(float(updates[0]), 4)
+        -0.3162
+    """
+    _require_fraction(rho=rho, momentum=momentum)
+
+    def rule(g: Array, slots: dict[str, Array], rate: Array, step: Array) -> Any:
+        new = {"velocity": rho * slots["velocity"] + (1 - rho) * g**2}
+        square = new["velocity"]
+        if centered:
+            new["average_gradient"] = rho * slots["average_gradient"] + (1 - rho) * g
+            square = square - new["average_gradient"] ** 2
+        change = rate * g / jnp.sqrt(square + epsilon)
+        if momentum:
+            change = new["momentum"] = momentum * slots["momentum"] + change
+        return -change, new
+
+    names = {"velocity": 0.0}
+    names |= {"momentum": 0.0} if momentum else {}
+    names |= {"average_gradient": 0.0} if centered else {}
+    return _optimizer(rule, names, learning_rate, **common)
+
+
+def adam(
+    learning_rate: LearningRate = 1e-3,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+    amsgrad: bool = False,
+    **common: Unpack[Common],
+) -> optax.GradientTransformation:
+    """Adam (Kingma & Ba, 2015, arXiv:1412.6980), as Keras' `Adam`.
+
+    Keras follows the paper's short form: epsilon ("epsilon hat") is added to the root
+    before the bias of the root is corrected, so early on it weighs up to 30 times more
+    than in the long form, which is optax's.
+
+    Args:
+        learning_rate: See the module.
+        beta_1: Fraction of the mean gradient that is kept, from 0 to 1.
+        beta_2: Fraction of the mean square that is kept, from 0 to 1.
+        epsilon: Added to the root of the mean square.
+        amsgrad: Whether to divide by the largest mean square so far (Reddi et al.,
+            2018).
+        **common: See the module.
+
+    Example:
+        >>> tx = adam(0.1)
+        >>> updates, _ = tx.update(jnp.ones(1), tx.init(jnp.zeros(1)))
+        >>> round(float(updates[0]), 5)
+        -0.1
+    """
+    _require_fraction(beta_1=beta_1, beta_2=beta_2)
+
+    def rule(g: Array, slots: dict[str, Array], rate: Array, step: Array) -> Any:
+        m, v = slots["momentum"], slots["velocity"]
+        m = m + (g - m) * (1 - beta_1)
+        v = v + (g**2 - v) * (1 - beta_2)
+        new = {"momentum": m, "velocity": v}
+        if amsgrad:
+            v = new["velocity_hat"] = jnp.maximum(slots["velocity_hat"], v)
+        corrected = rate * jnp.sqrt(1 - beta_2**step) / (1 - beta_1**step)
+        return -corrected * m / (jnp.sqrt(v) + epsilon), new
+
+    names = {"momentum": 0.0, "velocity": 0.0}
+    names |= {"velocity_hat": 0.0} if amsgrad else {}
+    return _optimizer(rule, names, learning_rate, **common)
+
+
+def adamw(
+    learning_rate: LearningRate = 1e-3,
+    weight_decay: float = 0.004,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+    amsgrad: bool = False,
+    clipnorm: float | None = None,
+    global_clipnorm: float | None = None,
+    clipvalue: float | None = None,
+) -> optax.GradientTransformation:
+    """Adam with decoupled weight decay (Loshchilov & Hutter, 2019, arXiv:1711.05101).
+
+    Keras' `AdamW`: `adam` with a `weight_decay`, 0.004 unless given.
+
+    Example:
+        >>> tx = adamw(0.1, weight_decay=0.5)
+        >>> updates, _ = tx.update(jnp.zeros(1), tx.init(jnp.ones(1)), jnp.ones(1))
+        >>> round(float(updates[0]), 4)
+        -0.05
+    """
+    return adam(
+        learning_rate,
+        beta_1,
+        beta_2,
+        epsilon,
+        amsgrad,
+        weight_decay=weight_decay,
+        clipnorm=clipnorm,
+        global_clipnorm=global_clipnorm,
+        clipvalue=clipvalue,
+    )
+
+
+def adagrad(
+    learning_rate: LearningRate = 1e-3,
+    initial_accumulator_value: float = 0.1,
+    epsilon: float = 1e-7,
+    **common: Unpack[Common],
+) -> optax.GradientTransformation:
+    """Adagrad (Duchi et al., 2011, JMLR 12), as Keras' `Adagrad`.
+
+    Args:
+        learning_rate: See the module.
+        initial_accumulator_value: Where the sum of squares starts, at least 0.
+        epsilon: Added to the sum, inside the root.
+        **common: See the module.
+
+    Example:
+        >>> tx = adagrad(0.1, initial_accumulator_value=3.0)
+        >>> updates, _ = tx.update(jnp.ones(1), tx.init(jnp.zeros(1)))
+        >>> round(float(updates[0]), 4)
+        -0.05
+    """
+
+    def rule(g: Array, slots: dict[str, Array], rate: Array, step: Array) -> Any:
+        total = slots["accumulator"] + g**2
+        return -rate * g / jnp.sqrt(total + epsilon), {"accumulator": total}
+
+    names = {"accumulator": initial_accumulator_value}
+    return _optimizer(rule, names, learning_rate, **common)
+
+
+def nadam(
+    learning_rate: LearningRate = 1e-3,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+    **common: Unpack[Common],
+) -> optax.GradientTransformation:
+    """Adam with Nesterov momentum (Dozat, 2016), as Keras' `Nadam`.
+
+    The momentum warms up, `mu_t = beta_1 (1 - 0.96^t / 2)`, which optax's does not.
+
+    Args:
+        learning_rate: See the module.
+        beta_1: Highest fraction of the mean gradient that is kept, from 0 to 1.
+        beta_2: Fraction of the mean square that is kept, from 0 to 1.
+        epsilon: Added to the root of the mean square.
+        **common: See the module.
+
+    Example:
+        >>> tx = nadam(0.1)
+        >>> updates, _ = tx.update(jnp.ones(1), tx.init(jnp.zeros(1)))
+        >>> updates.shape
+        (1,)
+    """
+    _require_fraction(beta_1=beta_1, beta_2=beta_2)
+
+    def rule(g: Array, slots: dict[str, Array], rate: Array, step: Array) -> Any:
+        # Keras rounds the betas to the gradient's precision here, and not in Adam:
+        # in float32, 1 - 0.999 is then wrong by 1e-5 of itself.
+        b1, b2 = jnp.asarray(beta_1, g.dtype), jnp.asarray(beta_2, g.dtype)
+        mu = b1 * (1 - 0.5 * 0.96**step)
+        next_mu = b1 * (1 - 0.5 * 0.96 ** (step + 1))
+        m, v = slots["momentum"], slots["velocity"]
+        m = m + (g - m) * (1 - b1)
+        v = v + (g**2 - v) * (1 - b2)
+        product = slots["u_product"] * mu
+        m_hat = next_mu * m / (1 - product * next_mu) + (1 - mu) * g / (1 - product)
+        v_hat = v / (1 - b2**step)
+        new = {"momentum": m, "velocity": v, "u_product": product}
+        return -rate * m_hat / (jnp.sqrt(v_hat) + epsilon), new
+
+    names = {"momentum": 0.0, "velocity": 0.0, "u_product": 1.0}
+    return _optimizer(rule, names, learning_rate, **common)
+
+
+def _optimizer(
+    rule: Rule,
+    slots: dict[str, float],
+    learning_rate: LearningRate,
+    *,
+    weight_decay: float | None = None,
+    clipnorm: float | None = None,
+    global_clipnorm: float | None = None,
+    clipvalue: float | None = None,
+) -> optax.GradientTransformation:
+    """Apply a rule to every parameter, after clipping and besides weight decay."""
+
+    def init(params: PyTree) -> OptimizerState:
+        def filled(name: str) -> PyTree:
+            # A running product is the same number for a whole parameter.
+            shape = lambda p: () if name == "u_product" else p.shape
+            return jax.tree.map(
+                lambda p: jnp.full(shape(p), slots[name], p.dtype), params
+            )
+
+        return OptimizerState(jnp.int32(0), {name: filled(name) for name in slots})
+
+    def update(
+        grads: PyTree, state: OptimizerState, params: PyTree | None = None
+    ) -> tuple[PyTree, OptimizerState]:
+        if weight_decay is not None and params is None:
+            raise ValueError("weight_decay needs params: tx.update(grads, state, params)")
+        grads = _clip(grads, clipnorm, global_clipnorm, clipvalue)
+        rate = (
+            learning_rate(state.iterations)
+            if callable(learning_rate)
+            else learning_rate
+        )
+
+        def one(g: Array, *kept: Array) -> tuple[Array, dict[str, Array]]:
+            # Powers of the step and the rate are taken in the gradient's precision.
+            now = jnp.asarray(rate, g.dtype)
+            step = (state.iterations + 1).astype(g.dtype)
+            return rule(g, dict(zip(slots, kept, strict=True)), now, step)
+
+        leaves, structure = jax.tree.flatten(grads)
+        kept = [jax.tree.leaves(state.slots[name]) for name in slots]
+        results = [one(*parts) for parts in zip(leaves, *kept, strict=True)]
+        updates = structure.unflatten([change for change, _ in results])
+        if weight_decay is not None:
+            updates = jax.tree.map(
+                lambda u, p: u - p * weight_decay * jnp.asarray(rate, p.dtype),
+                updates,
+                params,
+            )
+        new = {
+            name: structure.unflatten([slot[name] for _, slot in results])
+            for name in slots
+        }
+        return updates, OptimizerState(state.iterations + 1, new)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _clip(
+    grads: PyTree,
+    clipnorm: float | None,
+    global_clipnorm: float | None,
+    clipvalue: float | None,
+) -> PyTree:
+    def shrink(g: Array, norm: Float[Array, ""], limit: float) -> Array:
+        return g * limit / jnp.maximum(norm, limit)
+
+    if clipnorm:
+        norm = lambda g: jnp.sqrt(jnp.sum(g**2))
+        return jax.tree.map(lambda g: shrink(g, norm(g), clipnorm), grads)
+    if global_clipnorm:
+        norm = optax.tree.norm(grads)
+        return jax.tree.map(lambda g: shrink(g, norm, global_clipnorm), grads)
+    if clipvalue:
+        return jax.tree.map(lambda g: jnp.clip(g, -clipvalue, clipvalue), grads)
+    return grads
+
+
+def _require_fraction(**fractions: float) -> None:
+    for name, fraction in fractions.items():
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"{name}={fraction} must be from 0 to 1.")

@@ -1,0 +1,178 @@
+"""Optimizers and schedules against Keras': parameters and slots after every step."""
+
+import jax
+import keras
+import numpy as np
+import optax
+import pytest
+
+from fdl import keras as fk
+
+TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
+STEPS = 12
+
+pytestmark = pytest.mark.parity
+
+# On TensorFlow, Keras rounds every option to float32 before it computes in float64. So
+# there, options are numbers that float32 holds exactly; else a comparison in double
+# precision would measure that rounding. The defaults are compared in float32.
+RATE = 2**-5
+EXACT = {"beta_1": 1 - 2**-3, "beta_2": 1 - 2**-8, "epsilon": 2**-23}
+
+OPTIMIZERS = [
+    ("sgd", "SGD", {}),
+    ("sgd", "SGD", {"momentum": 0.875}),
+    ("sgd", "SGD", {"momentum": 0.875, "nesterov": True, "weight_decay": 2**-6}),
+    ("rmsprop", "RMSprop", {"rho": 0.875, "epsilon": 2**-23}),
+    ("rmsprop", "RMSprop", {"rho": 0.75, "momentum": 0.5, "epsilon": 2**-10}),
+    ("rmsprop", "RMSprop", {"rho": 0.75, "centered": True, "epsilon": 2**-10}),
+    ("adam", "Adam", EXACT),
+    ("adam", "Adam", {**EXACT, "epsilon": 2**-6}),
+    ("adam", "Adam", {**EXACT, "beta_2": 0.5, "amsgrad": True}),
+    ("adam", "Adam", {**EXACT, "clipnorm": 2**-12}),
+    ("adam", "Adam", {**EXACT, "global_clipnorm": 2**-12}),
+    ("adam", "Adam", {**EXACT, "clipvalue": 2**-12}),
+    ("adamw", "AdamW", {**EXACT, "weight_decay": 2**-8}),
+    ("adamw", "AdamW", {**EXACT, "weight_decay": 0.25, "global_clipnorm": 128.0}),
+    ("adagrad", "Adagrad", {"initial_accumulator_value": 0.125, "epsilon": 2**-23}),
+    ("adagrad", "Adagrad", {"initial_accumulator_value": 0.0, "epsilon": 2**-10}),
+]
+ONLY_SINGLE = [
+    ("sgd", "SGD", {"momentum": 0.9}),
+    ("rmsprop", "RMSprop", {}),
+    ("adam", "Adam", {}),
+    ("adamw", "AdamW", {}),
+    ("adagrad", "Adagrad", {}),
+    # Nadam has 0.96 in its formula, which no option replaces.
+    ("nadam", "Nadam", {}),
+    ("nadam", "Nadam", {"beta_1": 0.7, "weight_decay": 0.01}),
+]
+
+SCHEDULES = [
+    ("exponential_decay", "ExponentialDecay", (0.1, 7, 0.5), {}),
+    ("exponential_decay", "ExponentialDecay", (0.1, 7, 0.5), {"staircase": True}),
+    ("inverse_time_decay", "InverseTimeDecay", (0.1, 7, 0.5), {}),
+    ("inverse_time_decay", "InverseTimeDecay", (0.1, 7, 0.5), {"staircase": True}),
+    ("polynomial_decay", "PolynomialDecay", (0.1, 9, 0.01, 2.0), {}),
+    ("polynomial_decay", "PolynomialDecay", (0.1, 9), {"cycle": True}),
+    ("piecewise_constant_decay", "PiecewiseConstantDecay", ([4, 9], [1.0, 0.5, 0.1]), {}),
+    ("cosine_decay", "CosineDecay", (0.1, 10, 0.1), {}),
+    ("cosine_decay", "CosineDecay", (0.0, 8), {"warmup_target": 0.1, "warmup_steps": 5}),
+    ("cosine_decay_restarts", "CosineDecayRestarts", (0.1, 4), {}),
+    ("cosine_decay_restarts", "CosineDecayRestarts", (0.1, 4, 1.0, 0.5, 0.1), {}),
+    ("cosine_decay_restarts", "CosineDecayRestarts", (0.1, 3, 1.5, 0.9), {}),
+]
+
+
+def error(ours, theirs) -> float:
+    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    assert ours.shape == theirs.shape
+    return float(np.linalg.norm(ours - theirs) / max(np.linalg.norm(theirs), 1e-30))
+
+
+def name_of(case) -> str:
+    return f"{case[0]} {case[-1]}" if isinstance(case, tuple) else str(case)
+
+
+def trajectory(ours, theirs, precision: str) -> float:
+    """Run both optimizers on the same gradients and return the largest error."""
+    rng = np.random.default_rng(0)
+    draw = lambda *shape: rng.normal(size=shape).astype(precision)
+    params = {"bias": draw(4), "kernel": draw(3, 4)}
+    variables = [keras.Variable(params[name], dtype=precision) for name in params]
+    theirs.build(variables)
+    worst = 0.0
+    with jax.enable_x64(precision == "float64"):
+        state = ours.init(params)
+        update = jax.jit(ours.update)
+        for step in range(STEPS):
+            # Small enough for epsilon to matter, and once zero, as after dead units.
+            size = np.asarray(1e-3 * 0.3**step * (step != 3), precision)
+            grads = {name: draw(*p.shape) * size for name, p in params.items()}
+            theirs.apply([keras.ops.convert_to_tensor(grads[n]) for n in params])
+            updates, state = update(grads, state, params)
+            params = optax.apply_updates(params, updates)
+            pairs = list(zip(params.values(), variables, strict=True))
+            for name, slot in getattr(state, "slots", {}).items():
+                kept = [v for v in theirs.variables if v.path.endswith(f"_{name}")]
+                if name != "u_product":  # Keras has one for all
+                    assert len(kept) == len(variables), name
+                    pairs += zip(slot.values(), kept, strict=True)
+            worst = max(worst, *(error(a, b.numpy()) for a, b in pairs))
+    return worst
+
+
+@pytest.mark.parametrize(
+    ("case", "precision"),
+    [(case, "float64") for case in OPTIMIZERS]
+    + [(case, "float32") for case in OPTIMIZERS + ONLY_SINGLE],
+    ids=name_of,
+)
+def test_optimizer(case, precision) -> None:
+    ours, theirs, options = case
+    keras.config.set_floatx(precision)
+    try:
+        found = trajectory(
+            getattr(fk, ours)(RATE, **options),
+            getattr(keras.optimizers, theirs)(RATE, **options),
+            precision,
+        )
+    finally:
+        keras.config.set_floatx("float32")
+    assert found < TOLERANCE[precision]
+
+
+@pytest.mark.parametrize("case", SCHEDULES, ids=name_of)
+def test_schedule(case) -> None:
+    # Only in float32: on TensorFlow, Keras computes a schedule in nothing else.
+    ours, theirs, arguments, options = case
+    rate = getattr(keras.optimizers.schedules, theirs)(*arguments, **options)
+    schedule = getattr(fk.schedules, ours)(*arguments, **options)
+    wanted = [float(rate(step)) for step in range(30)]
+    found = [float(schedule(step)) for step in range(30)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
+
+
+def test_a_schedule_drives_an_optimizer() -> None:
+    arguments = (0.1, 5, 0.5)
+    rate = keras.optimizers.schedules.ExponentialDecay(*arguments)
+    found = trajectory(
+        fk.sgd(fk.schedules.exponential_decay(*arguments), momentum=0.9),
+        keras.optimizers.SGD(rate, momentum=0.9),
+        "float32",
+    )
+    assert found < TOLERANCE["float32"]
+
+
+@pytest.mark.parametrize(
+    ("plain", "theirs"),
+    [
+        (optax.adam(0.05, eps=1e-7), keras.optimizers.Adam),
+        (optax.nadam(0.05, eps=1e-7), keras.optimizers.Nadam),
+    ],
+    ids=["adam", "nadam"],
+)
+def test_plain_optax_is_not_the_same_function(plain, theirs) -> None:
+    """That the test above can tell: it sees the difference that fdl.keras removes."""
+    assert trajectory(plain, theirs(0.05), "float32") > TOLERANCE["float32"]
+
+
+def test_weight_decay_asks_for_parameters() -> None:
+    tx = fk.adamw()
+    state = tx.init(np.ones(2, np.float32))
+    with pytest.raises(ValueError, match="needs params"):
+        tx.update(np.ones(2, np.float32), state)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: fk.adam(beta_1=1.5), "beta_1=1.5"),
+        (lambda: fk.sgd(momentum=-0.1), "momentum=-0.1"),
+        (lambda: fk.schedules.cosine_decay(0.1, 0), "decay_steps=0"),
+        (lambda: fk.schedules.piecewise_constant_decay([1], [1.0]), "need 2 values"),
+    ],
+)
+def test_refuses_bad_options(make, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -7,6 +7,7 @@ vmap, shard, checkpoint, compare with Keras) is a transformation of those.
 from importlib.metadata import version as _version
 
 from fdl import data as data
+from fdl import keras as keras
 from fdl import learners as learners
 from fdl import losses as losses
 from fdl import metrics as metrics

@@ -1,8 +1,8 @@
 """Keras' optimizers, step for step, as optax gradient transformations.
 
 They differ from those of the same name in optax in small things that add up: where
-epsilon stands, what momentum carries, what weight decay is multiplied by. Arguments have
-Keras' names and defaults. All of them take
+epsilon stands, what momentum carries, what weight decay is multiplied by. Arguments
+have Keras' names and defaults. All of them take
 
     learning_rate: a number above 0, or a schedule (see `fdl.keras.schedules`);
     weight_decay: decoupled: `learning_rate * weight_decay` of a parameter is taken off
@@ -50,9 +50,7 @@ class OptimizerState(NamedTuple):
 
 # One parameter's step: its gradient, its slots, the learning rate and the number of the
 # step (from 1) give what is added to it, and its new slots.
-Rule = Callable[
-    [Array, dict[str, Array], Array, Array], tuple[Array, dict[str, Array]]
-]
+Rule = Callable[[Array, dict[str, Array], Array, Array], tuple[Array, dict[str, Array]]]
 
 
 def sgd(
@@ -313,11 +311,13 @@ def _optimizer(
         return OptimizerState(jnp.int32(0), {name: filled(name) for name in slots})
 
     def update(
-        grads: PyTree, state: OptimizerState, params: PyTree | None = None
+        updates: PyTree, state: Any, params: PyTree | None = None
     ) -> tuple[PyTree, OptimizerState]:
         if weight_decay is not None and params is None:
-            raise ValueError("weight_decay needs params: tx.update(grads, state, params)")
-        grads = _clip(grads, clipnorm, global_clipnorm, clipvalue)
+            raise ValueError(
+                "weight_decay needs params: tx.update(grads, state, params)"
+            )
+        grads = _clip(updates, clipnorm, global_clipnorm, clipvalue)
         rate = (
             learning_rate(state.iterations)
             if callable(learning_rate)

@@ -6,15 +6,19 @@ returns a schedule that any optimizer of optax or of `fdl.keras` takes.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import optax
-from jaxtyping import Float, Num
+from jaxtyping import Float
 
 from fdl.arrays import Array
 
-Step = Num[Array, ""] | int | float
-Rate = Float[Array, ""] | float
+Step = Any
+"""Number of updates made so far, on the host or on a device."""
+
+Rate = Any
+"""A learning rate, likewise."""
 
 
 def exponential_decay(

@@ -48,6 +48,8 @@ ONLY_SINGLE = [
     ("nadam", "Nadam", {"beta_1": 0.7, "weight_decay": 0.01}),
 ]
 
+STAIRS = ([4, 9], [1.0, 0.5, 0.1])
+WARMUP = {"warmup_target": 0.1, "warmup_steps": 5}
 SCHEDULES = [
     ("exponential_decay", "ExponentialDecay", (0.1, 7, 0.5), {}),
     ("exponential_decay", "ExponentialDecay", (0.1, 7, 0.5), {"staircase": True}),
@@ -55,9 +57,19 @@ SCHEDULES = [
     ("inverse_time_decay", "InverseTimeDecay", (0.1, 7, 0.5), {"staircase": True}),
     ("polynomial_decay", "PolynomialDecay", (0.1, 9, 0.01, 2.0), {}),
     ("polynomial_decay", "PolynomialDecay", (0.1, 9), {"cycle": True}),
-    ("piecewise_constant_decay", "PiecewiseConstantDecay", ([4, 9], [1.0, 0.5, 0.1]), {}),
+    (
+        "piecewise_constant_decay",
+        "PiecewiseConstantDecay",
+        ([4, 9], [1.0, 0.5, 0.1]),
+        {},
+    ),
     ("cosine_decay", "CosineDecay", (0.1, 10, 0.1), {}),
-    ("cosine_decay", "CosineDecay", (0.0, 8), {"warmup_target": 0.1, "warmup_steps": 5}),
+    (
+        "cosine_decay",
+        "CosineDecay",
+        (0.0, 8),
+        {"warmup_target": 0.1, "warmup_steps": 5},
+    ),
     ("cosine_decay_restarts", "CosineDecayRestarts", (0.1, 4), {}),
     ("cosine_decay_restarts", "CosineDecayRestarts", (0.1, 4, 1.0, 0.5, 0.1), {}),
     ("cosine_decay_restarts", "CosineDecayRestarts", (0.1, 3, 1.5, 0.9), {}),

@@ -173,7 +173,7 @@ def cosine_decay(
         ValueError: If `decay_steps` is below 1.
 
     Example:
-        >>> float(cosine_decay(1.0, 10)(5))
+        >>> round(float(cosine_decay(1.0, 10)(5)), 4)
         0.5
     """
     _require_steps(decay_steps=decay_steps)
@@ -212,7 +212,8 @@ def cosine_decay_restarts(
         ValueError: If `first_decay_steps` is below 1.
 
     Example:
-        >>> [float(cosine_decay_restarts(1.0, 10)(step)) for step in (5, 10, 20)]
+        >>> schedule = cosine_decay_restarts(1.0, 10)
+        >>> [round(float(schedule(step)), 4) for step in (5, 10, 20)]
         [0.5, 1.0, 0.5]
     """
     _require_steps(first_decay_steps=first_decay_steps)

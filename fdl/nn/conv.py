@@ -9,7 +9,7 @@ from fdl import ops
 from fdl.arrays import Array
 
 
-class Conv(nn.Module):
+class Conv2D(nn.Module):
     """Convolution with a bias (LeCun et al., 1989), as Keras' `Conv2D`.
 
     Kernels start from Glorot's uniform distribution, biases from zero, and padding is
@@ -24,7 +24,7 @@ class Conv(nn.Module):
 
     Example:
         >>> import jax
-        >>> layer = Conv(features=32, kernel_size=(3, 3))
+        >>> layer = Conv2D(features=32, kernel_size=(3, 3))
         >>> x = jnp.ones((2, 28, 28, 1))
         >>> variables = layer.init(jax.random.key(0), x)
         >>> layer.apply(variables, x).shape

@@ -48,11 +48,11 @@ class CNN(linen.Module):
     ) -> Float[Array, "*batch {self.num_classes}"]:
         """Return the logits of images in [0, 1]; `train` changes nothing."""
         first, second, third = self.features
-        x = linen.relu(nn.Conv2D(first, (3, 3), name="conv1")(image))
+        x = nn.relu(nn.Conv2D(first, (3, 3), name="conv1")(image))
         x = nn.max_pool(x, (2, 2))
-        x = linen.relu(nn.Conv2D(second, (3, 3), name="conv2")(x))
+        x = nn.relu(nn.Conv2D(second, (3, 3), name="conv2")(x))
         x = nn.max_pool(x, (2, 2))
-        x = linen.relu(nn.Conv2D(third, (3, 3), name="conv3")(x))
+        x = nn.relu(nn.Conv2D(third, (3, 3), name="conv3")(x))
         x = x.reshape(*x.shape[:-3], -1)
-        x = linen.relu(nn.Dense(self.hidden_size, name="dense")(x))
+        x = nn.relu(nn.Dense(self.hidden_size, name="dense")(x))
         return nn.Dense(self.num_classes, name="head")(x)

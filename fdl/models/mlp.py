@@ -45,6 +45,6 @@ class MLP(linen.Module):
         """Return the logits of images in [0, 1]."""
         x = image.reshape(*image.shape[:-3], -1)
         for layer, features in enumerate(self.hidden_sizes, start=1):
-            x = linen.relu(nn.Dense(features, name=f"dense{layer}")(x))
-            x = linen.Dropout(self.dropout_rate, deterministic=not train)(x)
+            x = nn.relu(nn.Dense(features, name=f"dense{layer}")(x))
+            x = nn.Dropout(self.dropout_rate)(x, train=train)
         return nn.Dense(self.num_classes, name="head")(x)

@@ -1,5 +1,23 @@
-"""What models are built from, with Keras' defaults and Keras' numerics."""
+"""What models are built from, with Keras' names, Keras' defaults and Keras' numerics.
 
+Layers have the class names of Keras and hold arrays in Keras' layout.
+"""
+
+from fdl.nn.activations import *  # noqa: F403  (its __all__ is Keras' list)
+from fdl.nn.conv import Conv1D as Conv1D
 from fdl.nn.conv import Conv2D as Conv2D
+from fdl.nn.conv import Conv2DTranspose as Conv2DTranspose
+from fdl.nn.conv import DepthwiseConv2D as DepthwiseConv2D
+from fdl.nn.conv import SeparableConv2D as SeparableConv2D
 from fdl.nn.dense import Dense as Dense
+from fdl.nn.dropout import Dropout as Dropout
+from fdl.nn.norm import BatchNormalization as BatchNormalization
+from fdl.nn.norm import GroupNormalization as GroupNormalization
+from fdl.nn.norm import InstanceNormalization as InstanceNormalization
+from fdl.nn.norm import LayerNormalization as LayerNormalization
+from fdl.ops import avg_pool as avg_pool
+from fdl.ops import global_avg_pool as global_avg_pool
+from fdl.ops import global_max_pool as global_max_pool
 from fdl.ops import max_pool as max_pool
+from fdl.ops import upsample as upsample
+from fdl.ops import zero_pad as zero_pad

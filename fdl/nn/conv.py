@@ -1,4 +1,6 @@
-"""The convolutional layer."""
+"""Convolutional layers, with a bias each, as in Keras."""
+
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -10,7 +12,7 @@ from fdl.arrays import Array
 
 
 class Conv2D(nn.Module):
-    """Convolution with a bias (LeCun et al., 1989), as Keras' `Conv2D`.
+    """Convolution of images (LeCun et al., 1989), as Keras' `Conv2D`.
 
     Kernels start from Glorot's uniform distribution, biases from zero, and padding is
     `"valid"` unless asked for: as in Keras, not as in Linen.
@@ -20,7 +22,13 @@ class Conv2D(nn.Module):
         kernel_size: Height and width of a kernel, in pixels.
         strides: Step of the window down and across, in pixels.
         padding: `"valid"` or `"same"`.
+        dilation: Distance between the pixels that a kernel looks at; 1 for neighbors.
+        groups: Number of groups that channels and features are split into.
+        use_bias: Whether a number is added to each feature.
         implementation: Lowering, see `fdl.ops.conv`; None chooses by platform.
+
+    Raises:
+        ValueError: If no window fits or an option is out of range.
 
     Example:
         >>> import jax
@@ -35,6 +43,9 @@ class Conv2D(nn.Module):
     kernel_size: tuple[int, int]
     strides: tuple[int, int] = (1, 1)
     padding: ops.Padding = "valid"
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    use_bias: bool = True
     implementation: ops.Implementation | None = None
 
     @nn.compact
@@ -42,16 +53,257 @@ class Conv2D(nn.Module):
         self, x: Float[Array, "*batch height width channels"]
     ) -> Float[Array, "*batch out_height out_width {self.features}"]:
         """Convolve images."""
-        shape = (*self.kernel_size, x.shape[-1], self.features)
+        group_channels = x.shape[-1] // max(1, self.groups)
+        shape = (*self.kernel_size, group_channels, self.features)
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        x, kernel, bias = promote_dtype(x, kernel, bias)
+        x, kernel = promote_dtype(x, kernel)
         y = ops.conv(
+            x,
+            kernel,
+            strides=self.strides,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            implementation=self.implementation,
+        )
+        return _add_bias(self, y) if self.use_bias else y
+
+
+class Conv1D(nn.Module):
+    """Convolution of sequences (Waibel et al., 1989), as Keras' `Conv1D`.
+
+    Attributes:
+        features: Number of kernels, at least 1.
+        kernel_size: Length of a kernel, in steps, at least 1.
+        stride: Steps from one window to the next, at least 1.
+        padding: `"valid"`, `"same"`, or `"causal"`, where an output sees its own step
+            and earlier ones (van den Oord et al., 2016, arXiv:1609.03499).
+        dilation: Distance between the steps that a kernel looks at.
+        groups: Number of groups that channels and features are split into.
+        use_bias: Whether a number is added to each feature.
+        implementation: Lowering, see `fdl.ops.conv`; None chooses by platform.
+
+    Raises:
+        ValueError: If no window fits or an option is out of range.
+
+    Example:
+        >>> import jax
+        >>> layer = Conv1D(features=16, kernel_size=3)
+        >>> x = jnp.ones((2, 10, 4))
+        >>> variables = layer.init(jax.random.key(0), x)
+        >>> layer.apply(variables, x).shape
+        (2, 8, 16)
+    """
+
+    features: int
+    kernel_size: int
+    stride: int = 1
+    padding: ops.Padding | Literal["causal"] = "valid"
+    dilation: int = 1
+    groups: int = 1
+    use_bias: bool = True
+    implementation: ops.Implementation | None = None
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "*batch time channels"]
+    ) -> Float[Array, "*batch out_time {self.features}"]:
+        """Convolve sequences."""
+        group_channels = x.shape[-1] // max(1, self.groups)
+        shape = (self.kernel_size, group_channels, self.features)
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
+        x, kernel = promote_dtype(x, kernel)
+        padding = self.padding
+        if padding == "causal":
+            before = (self.kernel_size - 1) * self.dilation
+            x = jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(before, 0), (0, 0)])
+            padding = "valid"
+        # A sequence is an image one pixel high.
+        y = ops.conv(
+            x[..., None, :, :],
+            kernel[None],
+            strides=(1, self.stride),
+            padding=padding,
+            dilation=(1, self.dilation),
+            groups=self.groups,
+            implementation=self.implementation,
+        )[..., 0, :, :]
+        return _add_bias(self, y) if self.use_bias else y
+
+
+class DepthwiseConv2D(nn.Module):
+    """Convolution of each channel by itself (Sifre, 2014), as Keras' `DepthwiseConv2D`.
+
+    Output channel `c * depth_multiplier + m` is channel `c` under its kernel `m`.
+
+    Attributes:
+        kernel_size: Height and width of a kernel, in pixels.
+        strides: Step of the window down and across, in pixels.
+        padding: `"valid"` or `"same"`.
+        depth_multiplier: Number of kernels for each channel, at least 1.
+        dilation: Distance between the pixels that a kernel looks at.
+        use_bias: Whether a number is added to each feature.
+        implementation: Lowering, see `fdl.ops.conv`; None chooses by platform.
+
+    Raises:
+        ValueError: If no window fits or an option is out of range.
+
+    Example:
+        >>> import jax
+        >>> layer = DepthwiseConv2D(kernel_size=(3, 3))
+        >>> x = jnp.ones((2, 28, 28, 8))
+        >>> variables = layer.init(jax.random.key(0), x)
+        >>> layer.apply(variables, x).shape
+        (2, 26, 26, 8)
+    """
+
+    kernel_size: tuple[int, int]
+    strides: tuple[int, int] = (1, 1)
+    padding: ops.Padding = "valid"
+    depth_multiplier: int = 1
+    dilation: tuple[int, int] = (1, 1)
+    use_bias: bool = True
+    implementation: ops.Implementation | None = None
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "*batch height width channels"]
+    ) -> Float[Array, "*batch out_height out_width features"]:
+        """Convolve images."""
+        shape = (*self.kernel_size, x.shape[-1], self.depth_multiplier)
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
+        y = _depthwise(self, x, kernel)
+        return _add_bias(self, y) if self.use_bias else y
+
+
+class SeparableConv2D(nn.Module):
+    """Depthwise, then pointwise convolution (Sifre, 2014), as Keras' `SeparableConv2D`.
+
+    The layer of Xception (Chollet, 2017, arXiv:1610.02357): nothing happens between the
+    two, and only the second has a bias.
+
+    Attributes:
+        features: Number of kernels of the pointwise convolution, at least 1.
+        kernel_size: Height and width of a depthwise kernel, in pixels.
+        strides: Step of the window down and across, in pixels.
+        padding: `"valid"` or `"same"`.
+        depth_multiplier: Number of depthwise kernels for each channel, at least 1.
+        dilation: Distance between the pixels that a depthwise kernel looks at.
+        use_bias: Whether a number is added to each feature.
+        implementation: Lowering, see `fdl.ops.conv`; None chooses by platform.
+
+    Raises:
+        ValueError: If no window fits or an option is out of range.
+
+    Example:
+        >>> import jax
+        >>> layer = SeparableConv2D(features=16, kernel_size=(3, 3))
+        >>> x = jnp.ones((2, 28, 28, 8))
+        >>> variables = layer.init(jax.random.key(0), x)
+        >>> layer.apply(variables, x).shape
+        (2, 26, 26, 16)
+    """
+
+    features: int
+    kernel_size: tuple[int, int]
+    strides: tuple[int, int] = (1, 1)
+    padding: ops.Padding = "valid"
+    depth_multiplier: int = 1
+    dilation: tuple[int, int] = (1, 1)
+    use_bias: bool = True
+    implementation: ops.Implementation | None = None
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "*batch height width channels"]
+    ) -> Float[Array, "*batch out_height out_width {self.features}"]:
+        """Convolve images."""
+        start, channels = nn.initializers.glorot_uniform(), x.shape[-1]
+        shape = (*self.kernel_size, channels, self.depth_multiplier)
+        depthwise = self.param("depthwise_kernel", start, shape)
+        shape = (1, 1, channels * self.depth_multiplier, self.features)
+        pointwise = self.param("pointwise_kernel", start, shape)
+        y = _depthwise(self, x, depthwise)
+        y, pointwise = promote_dtype(y, pointwise)
+        y = ops.conv(y, pointwise, implementation=self.implementation)
+        return _add_bias(self, y) if self.use_bias else y
+
+
+class Conv2DTranspose(nn.Module):
+    """Transposed convolution (Zeiler et al., 2010), as Keras' `Conv2DTranspose`.
+
+    Makes images larger, by the stride with `"same"` padding: the layer of DCGAN's
+    generator and of U-Net's decoder.
+
+    Attributes:
+        features: Number of channels of the output, at least 1.
+        kernel_size: Height and width of a kernel, in pixels of the output.
+        strides: How many times as many rows and columns.
+        padding: `"valid"` or `"same"`, see `fdl.ops.conv_transpose`.
+        use_bias: Whether a number is added to each feature.
+        implementation: Lowering, see `fdl.ops.conv`; None chooses by platform.
+
+    Raises:
+        ValueError: If an option is out of range.
+
+    Example:
+        >>> import jax
+        >>> layer = Conv2DTranspose(
+        ...     features=8, kernel_size=(4, 4), strides=(2, 2), padding="same"
+        ... )
+        >>> x = jnp.ones((2, 7, 7, 16))
+        >>> variables = layer.init(jax.random.key(0), x)
+        >>> layer.apply(variables, x).shape
+        (2, 14, 14, 8)
+    """
+
+    features: int
+    kernel_size: tuple[int, int]
+    strides: tuple[int, int] = (1, 1)
+    padding: ops.Padding = "valid"
+    use_bias: bool = True
+    implementation: ops.Implementation | None = None
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "*batch height width channels"]
+    ) -> Float[Array, "*batch out_height out_width {self.features}"]:
+        """Convolve images."""
+        shape = (*self.kernel_size, self.features, x.shape[-1])
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
+        x, kernel = promote_dtype(x, kernel)
+        y = ops.conv_transpose(
             x,
             kernel,
             strides=self.strides,
             padding=self.padding,
             implementation=self.implementation,
         )
-        # Spelled out, since implicit rank promotion is an error in the tests.
-        return y + jnp.broadcast_to(bias, y.shape)
+        return _add_bias(self, y) if self.use_bias else y
+
+
+def _depthwise(
+    layer: DepthwiseConv2D | SeparableConv2D,
+    x: Float[Array, "*batch height width channels"],
+    kernel: Float[Array, "kernel_height kernel_width channels multiplier"],
+) -> Float[Array, "*batch out_height out_width features"]:
+    x, kernel = promote_dtype(x, kernel)
+    height, width, channels, multiplier = kernel.shape
+    return ops.conv(
+        x,
+        kernel.reshape(height, width, 1, channels * multiplier),
+        strides=layer.strides,
+        padding=layer.padding,
+        dilation=layer.dilation,
+        groups=channels,
+        implementation=layer.implementation,
+    )
+
+
+def _add_bias(
+    layer: nn.Module, y: Float[Array, "*shape features"]
+) -> Float[Array, "*shape features"]:
+    bias = layer.param("bias", nn.initializers.zeros, (y.shape[-1],))
+    y, bias = promote_dtype(y, bias)
+    # Spelled out, since implicit rank promotion is an error in the tests.
+    return y + jnp.broadcast_to(bias, y.shape)

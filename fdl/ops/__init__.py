@@ -1,6 +1,12 @@
 """Pure array functions whose lowering is chosen for speed, per platform."""
 
 from fdl.ops.conv import conv as conv
+from fdl.ops.conv import conv_transpose as conv_transpose
+from fdl.ops.pool import avg_pool as avg_pool
+from fdl.ops.pool import global_avg_pool as global_avg_pool
+from fdl.ops.pool import global_max_pool as global_max_pool
 from fdl.ops.pool import max_pool as max_pool
+from fdl.ops.resample import upsample as upsample
+from fdl.ops.resample import zero_pad as zero_pad
 from fdl.ops.windows import Implementation as Implementation
 from fdl.ops.windows import Padding as Padding

@@ -1,6 +1,8 @@
 """Convolution of images, as neural networks mean it (LeCun et al., 1989)."""
 
 import functools
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,35 +10,41 @@ from jax import lax
 from jaxtyping import Float
 
 from fdl.arrays import Array
-from fdl.ops.windows import Implementation, Padding, border, resolve, taps
+from fdl.ops.windows import Implementation, Padding, Pads, border, resolve, taps
 
 
 def conv(
     x: Float[Array, "*batch height width channels"],
-    kernel: Float[Array, "kernel_height kernel_width channels features"],
+    kernel: Float[Array, "kernel_height kernel_width group_channels features"],
     *,
     strides: tuple[int, int] = (1, 1),
     padding: Padding = "valid",
+    dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
     implementation: Implementation | None = None,
 ) -> Float[Array, "*batch out_height out_width features"]:
     """Cross-correlate images with a bank of kernels (LeCun et al., 1989).
 
-    `y[m, n, f] = sum_{p, q, c} x[m s + p, n s + q, c] kernel[p, q, c, f]`, the function
-    of Keras' `Conv2D` without its bias. Kernels are not flipped.
+    `y[m, n, f] = sum_{p, q, c} x[m s + p d, n s + q d, c] kernel[p, q, c, f]`, the
+    function of Keras' `Conv2D` without its bias. Kernels are not flipped.
 
     Args:
         x: Images, channels last; any number of leading batch axes, none included.
         kernel: One kernel for each output feature.
-        strides: Step of the window down and across, in pixels, at least 1.
+        strides: Step `s` of the window down and across, in pixels, at least 1.
         padding: `"valid"`, or `"same"` for outputs of `ceil(size / stride)` pixels.
+        dilation: Distance `d` between the pixels that a window looks at (Yu & Koltun,
+            2016, arXiv:1511.07122), at least 1.
+        groups: Number of groups that channels and features are split into, each group
+            of features seeing one group of channels (Krizhevsky et al., 2012).
         implementation: `"xla"` for XLA's convolution; `"gemm"` for one matrix product
             over the windows' pixels, whose derivative stays fast on CPU in loops and
             under `vmap` over kernels; None for the better one on the default platform,
             which on CPU is the product where a derivative is taken.
 
     Raises:
-        ValueError: If the channels of `x` and `kernel` differ, no window fits, or an
-            option is out of range.
+        ValueError: If the channels of `x` and `kernel` do not fit, no window fits, or
+            an option is out of range.
 
     Example:
         >>> x = jnp.ones((2, 28, 28, 1))
@@ -47,60 +55,146 @@ def conv(
     """
     x, kernel = jnp.asarray(x), jnp.asarray(kernel)
     height, width, channels = x.shape[-3:]
-    kernel_height, kernel_width, kernel_channels, _ = kernel.shape
+    *window, group_channels, features = kernel.shape
+    window = (window[0], window[1])
+    if groups < 1 or channels % groups or features % groups:
+        raise ValueError(
+            f"groups={groups} must divide {channels} channels and {features} features."
+        )
+    if channels != group_channels * groups:
+        raise ValueError(
+            f"images have {channels} channels, but the kernel expects "
+            f"{group_channels * groups}: shapes {x.shape} and {kernel.shape}."
+        )
+    pads = border((height, width), window, strides, padding, dilation)
+    form = _Form(window, strides, pads, dilation, groups)
+    if implementation is None and resolve(None) == "gemm" and groups == 1:
+        return _gemm_if_differentiated(x, kernel, form)
+    lower = _xla if resolve(implementation) == "xla" else _gemm
+    return lower(x, kernel, form)
+
+
+def conv_transpose(
+    x: Float[Array, "*batch height width channels"],
+    kernel: Float[Array, "kernel_height kernel_width features channels"],
+    *,
+    strides: tuple[int, int] = (1, 1),
+    padding: Padding = "valid",
+    implementation: Implementation | None = None,
+) -> Float[Array, "*batch out_height out_width features"]:
+    """Apply the transpose of a convolution (Zeiler et al., 2010).
+
+    The linear map that `conv` with this kernel has as its gradient with respect to the
+    image: each pixel of `x` adds its multiple of the kernel to the output. The function
+    of Keras' `Conv2DTranspose` without its bias.
+
+    Args:
+        x: Images, channels last; any number of leading batch axes, none included.
+        kernel: One kernel for each input channel; features stand before channels.
+        strides: Distance in the output, in pixels, between neighbors in `x`.
+        padding: `"same"` for outputs of `size * stride` pixels; `"valid"` for all that
+            the kernel reaches, `(size - 1) * stride + max(window, stride)`.
+        implementation: As in `conv`.
+
+    Raises:
+        ValueError: If the channels of `x` and `kernel` differ or an option is out of
+            range.
+
+    Example:
+        >>> x = jnp.ones((2, 7, 7, 16))
+        >>> kernel = jnp.ones((4, 4, 8, 16))
+        >>> conv_transpose(x, kernel, strides=(2, 2), padding="same").shape
+        (2, 14, 14, 8)
+    """
+    x, kernel = jnp.asarray(x), jnp.asarray(kernel)
+    *batch, height, width, channels = x.shape
+    *window, features, kernel_channels = kernel.shape
+    window = (window[0], window[1])
     if channels != kernel_channels:
         raise ValueError(
             f"images have {channels} channels, but the kernel expects "
             f"{kernel_channels}: shapes {x.shape} and {kernel.shape}."
         )
-    window = (kernel_height, kernel_width)
-    pads = border((height, width), window, strides, padding)
-    if implementation is None and resolve(None) == "gemm":
-        return _gemm_if_differentiated(x, kernel, strides, pads)
+    reach = window if padding == "valid" else (0, 0)
+    size = (
+        (height - 1) * strides[0] + max(reach[0], strides[0]),
+        (width - 1) * strides[1] + max(reach[1], strides[1]),
+    )
+    pads = border(size, window, strides, padding)
+    form = _Form(window, strides, pads, dilation=(1, 1), groups=1)
     lower = _xla if resolve(implementation) == "xla" else _gemm
-    return lower(x, kernel, strides, pads)
+    image = jax.ShapeDtypeStruct((*batch, *size, features), x.dtype)
+    (y,) = jax.linear_transpose(lambda image: lower(image, kernel, form), image)(x)
+    return y
 
 
-Images = Float[jax.Array, "*batch height width channels"]
-Kernel = Float[jax.Array, "kernel_height kernel_width channels features"]
-Features = Float[jax.Array, "*batch out_height out_width features"]
-Pads = tuple[tuple[int, int], tuple[int, int]]
+class _Form(NamedTuple):
+    """What is fixed when a convolution is compiled."""
+
+    window: tuple[int, int]
+    strides: tuple[int, int]
+    pads: Pads
+    dilation: tuple[int, int]
+    groups: int
 
 
-def _xla(x: Images, kernel: Kernel, strides: tuple[int, int], pads: Pads) -> Features:
+Images = Float[Array, "*batch height width channels"]
+Kernel = Float[Array, "kernel_height kernel_width group_channels features"]
+Features = Float[Array, "*batch out_height out_width features"]
+
+
+def _xla(x: Images, kernel: Kernel, form: _Form) -> Features:
     y = lax.conv_general_dilated(
         x.reshape(-1, *x.shape[-3:]),
         kernel,
-        window_strides=strides,
-        padding=pads,
+        window_strides=form.strides,
+        padding=form.pads,
+        rhs_dilation=form.dilation,
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=form.groups,
     )
     return y.reshape(*x.shape[:-3], *y.shape[1:])
 
 
-def _gemm(x: Images, kernel: Kernel, strides: tuple[int, int], pads: Pads) -> Features:
+def _gemm(x: Images, kernel: Kernel, form: _Form) -> Features:
     # The pixels under each window side by side, then one product. Its derivative is
     # again slices, additions and two products: none of XLA's slow convolutions.
-    x = jnp.pad(x, [(0, 0)] * (x.ndim - 3) + [*pads, (0, 0)])
-    height, width, _, features = kernel.shape
-    patches = jnp.concatenate(taps(x, (height, width), strides), axis=-1)
-    return patches @ kernel.reshape(-1, features)
+    x = jnp.pad(x, [(0, 0)] * (x.ndim - 3) + [*form.pads, (0, 0)])
+    seen = taps(x, form.window, form.strides, form.dilation)
+    *_, group_channels, features = kernel.shape
+    if form.groups == 1:
+        return jnp.concatenate(seen, axis=-1) @ kernel.reshape(-1, features)
+    if group_channels == 1:
+        return _depthwise(seen, kernel.reshape(len(seen), form.groups, -1))
+    split = [tap.reshape(*tap.shape[:-1], form.groups, group_channels) for tap in seen]
+    patches = jnp.concatenate(split, axis=-1)
+    kernel = kernel.reshape(len(seen) * group_channels, form.groups, -1)
+    y = jnp.einsum("...gk,kgf->...gf", patches, kernel)
+    return y.reshape(*y.shape[:-2], features)
 
 
-# Alone, XLA's convolution is up to four times faster on CPU than the product, most of
-# all for large batches; it is the derivative that it is slow at.
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
-def _gemm_if_differentiated(
-    x: Images, kernel: Kernel, strides: tuple[int, int], pads: Pads
+def _depthwise(
+    seen: Sequence[Images], kernel: Float[Array, "taps channels multiplier"]
 ) -> Features:
-    return _xla(x, kernel, strides, pads)
+    # Channels do not mix, so there is no product to make: one addition for each tap.
+    def weigh(tap: Images, weight: Array) -> Features:
+        shape = (*tap.shape, weight.shape[-1])
+        y = tap[..., None] * jnp.broadcast_to(weight, shape)
+        return y.reshape(*tap.shape[:-1], -1)
+
+    weighed = [weigh(tap, weight) for tap, weight in zip(seen, kernel, strict=True)]
+    return functools.reduce(jnp.add, weighed)
+
+
+# Alone and without groups, XLA's convolution is up to four times faster on CPU than the
+# product, most of all for large batches; it is the derivative that it is slow at.
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _gemm_if_differentiated(x: Images, kernel: Kernel, form: _Form) -> Features:
+    return _xla(x, kernel, form)
 
 
 @_gemm_if_differentiated.defjvp
 def _gemm_jvp(
-    strides: tuple[int, int],
-    pads: Pads,
-    primals: tuple[Images, Kernel],
-    tangents: tuple[Images, Kernel],
+    form: _Form, primals: tuple[Images, Kernel], tangents: tuple[Images, Kernel]
 ) -> tuple[Features, Features]:
-    return jax.jvp(lambda x, k: _gemm(x, k, strides, pads), primals, tangents)
+    return jax.jvp(lambda x, k: _gemm(x, k, form), primals, tangents)

@@ -57,6 +57,74 @@ def max_pool(
     return functools.reduce(_first_maximum, taps(x, window, strides))
 
 
+def avg_pool(
+    x: Float[Array, "*batch height width channels"],
+    window: tuple[int, int] = (2, 2),
+    *,
+    strides: tuple[int, int] | None = None,
+    padding: Padding = "valid",
+) -> Float[Array, "*batch out_height out_width channels"]:
+    """Average the pixels of each window (LeCun et al., 1989).
+
+    The function of Keras' `AveragePooling2D`: with `"same"` padding, the mean is over
+    the pixels of the image that a window covers, and not over the border.
+
+    Args:
+        x: Images, channels last; any number of leading batch axes.
+        window: Height and width of the window, in pixels, at least 1.
+        strides: Step of the window in each direction; None for the window's own size.
+        padding: `"valid"` drops pixels at the end that fill no window; `"same"` gives
+            outputs of `ceil(size / stride)` pixels.
+
+    Raises:
+        ValueError: If no window fits or an option is out of range.
+
+    Example:
+        >>> avg_pool(jnp.arange(16.0).reshape(4, 4, 1))[..., 0]
+        Array([[ 2.5,  4.5],
+               [10.5, 12.5]], dtype=float32)
+    """
+    strides = window if strides is None else strides
+    x = jnp.asarray(x)
+    *batch, height, width, _ = x.shape
+    pads = border((height, width), window, strides, padding)
+    image_pads = [(0, 0)] * len(batch) + [*pads, (0, 0)]
+
+    def sums(x: Float[Array, "*shape"]) -> Float[Array, "*out_shape"]:
+        seen = taps(jnp.pad(x, image_pads[-x.ndim :]), window, strides)
+        return functools.reduce(jnp.add, seen)
+
+    y = sums(x)
+    counts = sums(jnp.ones((height, width, 1), x.dtype))
+    return y / jnp.broadcast_to(counts, y.shape)
+
+
+def global_max_pool(
+    x: Float[Array, "*batch height width channels"],
+) -> Float[Array, "*batch channels"]:
+    """Keep the largest pixel of each channel, as Keras' `GlobalMaxPooling2D`.
+
+    Where several pixels are equally large, they share the gradient, as in Keras.
+
+    Example:
+        >>> global_max_pool(jnp.arange(8.0).reshape(2, 2, 2))
+        Array([6., 7.], dtype=float32)
+    """
+    return jnp.max(x, axis=(-3, -2))
+
+
+def global_avg_pool(
+    x: Float[Array, "*batch height width channels"],
+) -> Float[Array, "*batch channels"]:
+    """Average each channel (Lin et al., 2014), as Keras' `GlobalAveragePooling2D`.
+
+    Example:
+        >>> global_avg_pool(jnp.arange(8.0).reshape(2, 2, 2))
+        Array([3., 4.], dtype=float32)
+    """
+    return jnp.mean(x, axis=(-3, -2))
+
+
 def _reduce_windows(
     x: Float[Array, "*batch height width channels"],
     window: tuple[int, int],

@@ -15,6 +15,9 @@ shifted slices and matrix products."""
 Padding = Literal["valid", "same"]
 """Keras' two rules at the border: no padding, or enough for `ceil(size / stride)`."""
 
+Pads = tuple[tuple[int, int], tuple[int, int]]
+"""Rows above and below an image, columns left and right of it."""
+
 
 def resolve(implementation: Implementation | None) -> Implementation:
     """Return `implementation`, or the faster one for the platform when it is None.
@@ -45,36 +48,43 @@ def border(
     window: tuple[int, int],
     strides: tuple[int, int],
     padding: Padding,
-) -> tuple[tuple[int, int], tuple[int, int]]:
+    dilation: tuple[int, int] = (1, 1),
+) -> Pads:
     """Return how many rows and columns to add before and after an image.
 
     Args:
         size: Height and width of the image, in pixels.
-        window: Height and width of the window, in pixels.
+        window: Height and width of the window, in pixels that it looks at.
         strides: Step of the window in each direction, in pixels.
         padding: `"valid"` or `"same"`.
+        dilation: Distance between the pixels that a window looks at.
 
     Raises:
-        ValueError: If a stride or a window is below 1, the padding is not known, or no
-            window fits.
+        ValueError: If a stride, a window or a dilation is below 1, the padding is not
+            known, or no window fits.
 
     Example:
         >>> border((5, 5), (3, 3), (2, 2), "same")
         ((1, 1), (1, 1))
     """
-    if min(*window, *strides) < 1:
+    if min(*window, *strides, *dilation) < 1:
         raise ValueError(
-            f"window {window} and strides {strides} must be 1 or more each way."
+            f"window {window}, strides {strides} and dilation {dilation} must be 1 or "
+            "more each way."
         )
     if padding not in ("valid", "same"):
         raise ValueError(f"padding={padding!r} is not known; use 'valid' or 'same'.")
-    if padding == "valid" and (size[0] < window[0] or size[1] < window[1]):
+    span = (
+        (window[0] - 1) * dilation[0] + 1,
+        (window[1] - 1) * dilation[1] + 1,
+    )
+    if padding == "valid" and (size[0] < span[0] or size[1] < span[1]):
         raise ValueError(
-            f"a window of {window} does not fit into an image of {size} with "
+            f"a window of {span} does not fit into an image of {size} with "
             "padding='valid'; use a larger image or padding='same'."
         )
     (top, bottom), (left, right) = lax.padtype_to_pads(
-        size, window, strides, padding.upper()
+        size, span, strides, padding.upper()
     )
     return (top, bottom), (left, right)
 
@@ -83,6 +93,7 @@ def taps(
     x: Shaped[Array, "*batch height width channels"],
     window: tuple[int, int],
     strides: tuple[int, int],
+    dilation: tuple[int, int] = (1, 1),
 ) -> list[Shaped[Array, "*batch out_height out_width channels"]]:
     """Return, for each place in the window, what all windows see there.
 
@@ -96,8 +107,10 @@ def taps(
     """
     *batch, height, width, channels = x.shape
     down, across = strides
-    last_row = (height - window[0]) // down * down
-    last_column = (width - window[1]) // across * across
+    rows = [i * dilation[0] for i in range(window[0])]
+    columns = [j * dilation[1] for j in range(window[1])]
+    last_row = (height - 1 - rows[-1]) // down * down
+    last_column = (width - 1 - columns[-1]) // across * across
     lead = [0] * len(batch)
     return [
         lax.slice(
@@ -106,6 +119,6 @@ def taps(
             (*batch, i + last_row + 1, j + last_column + 1, channels),
             (*(1 for _ in batch), down, across, 1),
         )
-        for i in range(window[0])
-        for j in range(window[1])
+        for i in rows
+        for j in columns
     ]

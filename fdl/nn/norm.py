@@ -1,0 +1,98 @@
+"""Normalization: Linen's layers with Keras' epsilon and Keras' two-pass variance."""
+
+import functools
+
+import flax.linen as nn
+from flax.typing import Axes
+from jaxtyping import Float
+
+from fdl.arrays import Array
+
+
+class BatchNormalization(nn.BatchNorm):
+    """Batch normalization (Ioffe & Szegedy, 2015, arXiv:1502.03167), as Keras'.
+
+    Each channel gets mean 0 and variance 1 over the batch in training, and by the
+    running statistics in `batch_stats` otherwise; then a learned scale and bias.
+
+    Attributes:
+        momentum: Fraction of the running statistics kept in each step, from 0 to 1.
+        epsilon: Added to the variance; Linen has 1e-5.
+
+    Example:
+        >>> import jax
+        >>> layer = BatchNormalization()
+        >>> x = jax.random.normal(jax.random.key(0), (64, 8, 8, 3))
+        >>> variables = layer.init(jax.random.key(0), x)
+        >>> y, updated = layer.apply(variables, x, train=True, mutable=["batch_stats"])
+        >>> bool(abs(y.mean()) < 1e-5)
+        True
+    """
+
+    momentum: float = 0.99
+    epsilon: float = 1e-3
+    use_fast_variance: bool = False
+
+    # One flag for all that training changes, `train`, as everywhere in fdl.
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, x: Float[Array, "*batch channels"], *, train: bool = False
+    ) -> Float[Array, "*batch channels"]:
+        """Normalize; `train` uses the statistics of this batch and records them."""
+        return super().__call__(x, use_running_average=not train)
+
+
+class LayerNormalization(nn.LayerNorm):
+    """Layer normalization (Ba et al., 2016, arXiv:1607.06450), as Keras'.
+
+    Each position gets mean 0 and variance 1 over its channels; then a learned scale and
+    bias for each channel.
+
+    Attributes:
+        epsilon: Added to the variance; Linen has 1e-6.
+
+    Example:
+        >>> import jax
+        >>> layer = LayerNormalization()
+        >>> x = jax.random.normal(jax.random.key(0), (2, 5, 16))
+        >>> variables = layer.init(jax.random.key(0), x)
+        >>> bool(abs(layer.apply(variables, x).mean(axis=-1)).max() < 1e-5)
+        True
+    """
+
+    epsilon: float = 1e-3
+    use_fast_variance: bool = False
+
+
+class GroupNormalization(nn.GroupNorm):
+    """Group normalization of images (Wu & He, 2018, arXiv:1803.08494), as Keras'.
+
+    Channels are split into groups; each group of an image gets mean 0 and variance 1
+    over its pixels and channels; then a learned scale and bias for each channel.
+
+    Attributes:
+        num_groups: Number of groups; must divide the number of channels.
+        epsilon: Added to the variance; Linen has 1e-6.
+
+    Raises:
+        ValueError: If the groups do not divide the channels.
+
+    Example:
+        >>> import jax
+        >>> layer = GroupNormalization(num_groups=4)
+        >>> x = jax.random.normal(jax.random.key(0), (2, 8, 8, 16))
+        >>> variables = layer.init(jax.random.key(0), x)
+        >>> bool(abs(layer.apply(variables, x).mean(axis=(1, 2))).max() < 1)
+        True
+    """
+
+    num_groups: int | None = 32
+    epsilon: float = 1e-3
+    reduction_axes: Axes | None = (-3, -2, -1)
+    use_fast_variance: bool = False
+
+
+InstanceNormalization = functools.partial(
+    GroupNormalization, num_groups=None, group_size=1
+)
+"""Instance normalization (Ulyanov et al., 2016, arXiv:1607.08022): every channel of an
+image is a group by itself, as Keras' `GroupNormalization(groups=-1)`."""

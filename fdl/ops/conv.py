@@ -145,8 +145,8 @@ Features = Float[Array, "*batch out_height out_width features"]
 
 def _xla(x: Images, kernel: Kernel, form: _Form) -> Features:
     y = lax.conv_general_dilated(
-        x.reshape(-1, *x.shape[-3:]),
-        kernel,
+        jnp.reshape(x, (-1, *x.shape[-3:])),
+        jnp.asarray(kernel),
         window_strides=form.strides,
         padding=form.pads,
         rhs_dilation=form.dilation,

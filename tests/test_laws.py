@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 import pytest
-from zoo import ZOO, Case
 
 from fdl.losses import cross_entropy
+from zoo import ZOO, Case
 
 GOLDEN = Path(__file__).parent / "golden"
 

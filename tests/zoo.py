@@ -26,16 +26,26 @@ class Case(NamedTuple):
 
     def variables(self, seed: int = 0) -> Any:
         """Draw parameters that are all distinct, biases included."""
-        model, x = self.make(), self.inputs(1)
-        shapes = jax.eval_shape(model.init, jax.random.key(0), x)
-        rng = np.random.default_rng(seed)
+        return draw_variables(self.make(), self.inputs(1), seed=seed)
 
-        def draw(leaf: jax.ShapeDtypeStruct) -> np.ndarray:
-            fan_in = max(1, leaf.size // leaf.shape[-1])
-            scale = 0.1 if len(leaf.shape) == 1 else fan_in**-0.5
-            return rng.normal(scale=scale, size=leaf.shape).astype(leaf.dtype)
 
-        return jax.tree.map(draw, shapes)
+def draw_variables(model: Any, *inputs: Any, seed: int = 0) -> Any:
+    """Draw variables for a model that are all distinct, biases included."""
+    shapes = jax.eval_shape(model.init, jax.random.key(0), *inputs)
+    rng = np.random.default_rng(seed)
+
+    def draw(path: Any, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+        name = path[-1].key
+        fan_in = max(1, leaf.size // leaf.shape[-1])
+        spread = 0.1 if len(leaf.shape) == 1 else fan_in**-0.5
+        values = rng.normal(scale=spread, size=leaf.shape)
+        if name == "scale":
+            values = 1 + values
+        if name == "var":
+            values = np.exp(values)
+        return values.astype(leaf.dtype)
+
+    return jax.tree_util.tree_map_with_path(draw, shapes)
 
 
 def _keras_cnn() -> Any:

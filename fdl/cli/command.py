@@ -18,6 +18,10 @@ OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
 
 
+class AnswerIsNoError(Exception):
+    """A command did what it was asked to, and what it found is a failure."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Command:
     """A command and its options.

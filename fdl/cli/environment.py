@@ -18,9 +18,9 @@ def since_process_start() -> float:
     return time.time() - psutil.Process().create_time()
 
 
-def versions() -> dict[str, str]:
+def versions(*others: str) -> dict[str, str]:
     """Return the versions of Python and of the packages that change results."""
-    packages = ("fdl", "jax", "jaxlib", "flax", "optax", "numpy")
+    packages = ("fdl", "jax", "jaxlib", "flax", "optax", "numpy", *others)
     found = {name: importlib.metadata.version(name) for name in packages}
     return {"python": platform.python_version(), **found}
 

@@ -10,9 +10,10 @@ from typing import Annotated, NoReturn
 
 import tyro
 
-from fdl.cli.command import Command, err
+from fdl.cli.command import AnswerIsNoError, Command, err
 from fdl.cli.data import DataList, DataPrepare
 from fdl.cli.eval import Eval
+from fdl.cli.parity import Parity
 from fdl.cli.predict import Predict
 from fdl.cli.tasks import Tasks
 from fdl.cli.train import Train
@@ -27,13 +28,14 @@ _COMMANDS = (
     Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Eval, tyro.conf.subcommand("eval")]
     | Annotated[Predict, tyro.conf.subcommand("predict")]
+    | Annotated[Parity, tyro.conf.subcommand("parity")]
     | Annotated[Tasks, tyro.conf.subcommand("tasks")]
     | _DATA
 )
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run a command line; exit with 0, or 2 for bad input, or 1 for a failed training.
+    """Run a command line; exit with 0, or 2 for bad input, or 1 for a failure.
 
     Args:
         args: Words after the program's name; None for those of the process.
@@ -45,10 +47,14 @@ def main(args: Sequence[str] | None = None) -> None:
         _fail("interrupted; finished epochs are in the run folder", 130)
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError, DivergenceError) as error:
+    except (DivergenceError, AnswerIsNoError) as error:
         if command.debug:
             raise
-        _fail(str(error), 1 if isinstance(error, DivergenceError) else 2)
+        _fail(str(error), 1)
+    except (ValueError, OSError) as error:
+        if command.debug:
+            raise
+        _fail(str(error), 2)
 
 
 def _parse(args: list[str]) -> Command:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fdl.data import DatasetInfo
 from fdl.learner import Learner
@@ -59,7 +59,8 @@ class Task(NamedTuple):
         batch_size: Default number of examples in an update.
         learning_rates: Default highest learning rate of each schedule; the first
             schedule is the default.
-        make_learner: `(config, info) -> learner` for a data set.
+        make_model: `info -> model` for a data set.
+        learn: `(model, config, info) -> learner`: how the model is trained.
     """
 
     name: str
@@ -68,7 +69,12 @@ class Task(NamedTuple):
     epochs: Mapping[str, int]
     batch_size: int
     learning_rates: Mapping[str, float]
-    make_learner: Callable[[Config, DatasetInfo], Learner]
+    make_model: Callable[[DatasetInfo], Any]
+    learn: Callable[[Any, Config, DatasetInfo], Learner]
+
+    def make_learner(self, config: Config, info: DatasetInfo) -> Learner:
+        """Return what trains the task's model on a data set."""
+        return self.learn(self.make_model(info), config, info)
 
     def config(
         self,

@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from fdl import keras as fk
+from parity.ladder import error
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 STEPS = 12
@@ -74,12 +75,6 @@ SCHEDULES = [
     ("cosine_decay_restarts", "CosineDecayRestarts", (0.1, 4, 1.0, 0.5, 0.1), {}),
     ("cosine_decay_restarts", "CosineDecayRestarts", (0.1, 3, 1.5, 0.9), {}),
 ]
-
-
-def error(ours, theirs) -> float:
-    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
-    assert ours.shape == theirs.shape
-    return float(np.linalg.norm(ours - theirs) / max(np.linalg.norm(theirs), 1e-30))
 
 
 def name_of(case) -> str:

@@ -1,0 +1,105 @@
+"""`fdl parity`."""
+
+import dataclasses
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.progress import track
+from rich.table import Table
+
+import fdl
+from fdl.cli.command import AnswerIsNoError, Command, err, out
+from fdl.cli.environment import commit, device, versions
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity(Command):
+    """Measure how far models and layers are the same as in Keras, level by level.
+
+    Runs the ladder of fdl's tests, so it needs a checkout of fdl and the extra `test`.
+    Level 0 is about parameters, 1 about outputs, 2 about gradients and batch
+    statistics, 3 about 5 steps of 5 optimizers, 4 about an epoch of training.
+
+    Attributes:
+        names: Models (cnn) and layers (Conv2D); all of them if none is given.
+        out: Folder for parity.json and parity.md.
+    """
+
+    names: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")
+    ] = ()
+    out: Path = Path("runs/parity")
+
+    def __call__(self) -> None:
+        """Climb, print, write."""
+        ladder, subjects = _ladder()
+        known = {**subjects.MODELS, **subjects.LAYERS}
+        for name in self.names:
+            if name not in known:
+                raise ValueError(f"there is no {name!r} to compare; {_listed(known)}")
+        rungs: list[Any] = []
+        for name in track(
+            self.names or tuple(known), "Climbing", console=err, transient=True
+        ):
+            rungs += ladder.climb_all(known[name]())
+        out.print(_table(ladder.summary(rungs)))
+        self.out.mkdir(parents=True, exist_ok=True)
+        record = {
+            "command": " ".join(("fdl parity", *self.names)),
+            "device": device(),
+            "versions": versions("keras", "tensorflow-cpu"),
+            "commit": commit(),
+            "models": list(subjects.MODELS),
+            "tolerance": ladder.TOLERANCE,
+            "rungs": [rung._asdict() for rung in rungs],
+        }
+        text = json.dumps(record, indent=1) + "\n"
+        (self.out / "parity.json").write_text(text, encoding="utf-8")
+        text = ladder.markdown(rungs)
+        (self.out / "parity.md").write_text(text, encoding="utf-8")
+        out.print(f"written to {self.out / 'parity.json'} and parity.md")
+        broken = [rung for rung in rungs if not rung.passed]
+        if broken:
+            raise AnswerIsNoError("; ".join(str(rung) for rung in broken))
+
+
+def _ladder() -> tuple[Any, Any]:
+    """Return the modules `parity.ladder` and `parity.subjects` of the tests."""
+    tests = Path(fdl.__file__).resolve().parents[1] / "tests"
+    if not (tests / "parity" / "ladder.py").is_file():
+        raise ValueError(
+            "fdl parity runs the ladder of fdl's tests, which are not here: clone fdl "
+            "and run it there, after pip install -e '.[test]'."
+        )
+    for package in ("keras", "tensorflow", "hypothesis"):
+        if importlib.util.find_spec(package) is None:
+            raise ValueError(
+                f"fdl parity needs {package}, which is not installed: "
+                "pip install -e '.[test]'."
+            )
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if str(tests) not in sys.path:
+        sys.path.insert(0, str(tests))
+    return (
+        importlib.import_module("parity.ladder"),
+        importlib.import_module("parity.subjects"),
+    )
+
+
+def _listed(known: dict[str, Any]) -> str:
+    return f"known are {', '.join(known)}."
+
+
+def _table(summary: list[list[str]]) -> Table:
+    head, *rows = summary
+    table = Table(*head, title="||fdl - Keras|| / ||Keras||, the largest of all arrays")
+    for row in rows:
+        table.add_row(*row, style="red" if any("FAIL" in cell for cell in row) else "")
+    return table

@@ -1,0 +1,20 @@
+"""An epoch of real digits in the shape that a model reads."""
+
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+
+from fdl import data
+
+
+def digits(
+    shape: tuple[int, int, int], num_classes: int, batch_size: int = 64
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the training images of mnist-5k in order, resized, in [0, 1]."""
+    train = data.load("mnist-5k").train
+    for start in range(0, len(train.label), batch_size):
+        image = train.image[start : start + batch_size].astype(np.float32) / 255
+        image = jax.image.resize(image, (len(image), *shape), "bilinear")
+        label = train.label[start : start + batch_size] % num_classes
+        yield np.asarray(image), np.asarray(label, np.int32)

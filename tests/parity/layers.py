@@ -1,0 +1,276 @@
+"""THE table of layers: each is a function that picks a shape and options.
+
+A row returns fdl's layer and Keras' with the same options, and inputs for both.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as linen
+import keras
+import numpy as np
+
+from fdl import nn
+from parity.pick import Pick, normal, number, pair, steps
+from parity.sides import Subject
+
+Row = Callable[[Pick], Subject]
+LAYERS: dict[str, Row] = {}
+# TensorFlow interpolates in float32, whatever the type of the image.
+ONLY_SINGLE = ("UpSampling2D_bilinear",)
+
+
+class Function(linen.Module):
+    """A function without parameters as a module."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self.function(*inputs)
+
+
+def row(function: Callable[[Pick], tuple[Any, Callable[[], Any], tuple]]) -> Row:
+    """Add a row: `pick -> (fdl's module, a function that makes Keras', inputs)`."""
+    name = function.__name__
+
+    def subject(pick: Pick) -> Subject:
+        model, make_layer, inputs, *compiled = function(pick)
+
+        def twin() -> Any:
+            arguments = [
+                keras.Input(
+                    x.shape[1:], dtype=None if x.dtype == np.float32 else x.dtype
+                )
+                for x in inputs
+            ]
+            outputs = make_layer()(*arguments)
+            one = arguments[0] if len(arguments) == 1 else arguments
+            return keras.Model(one, outputs)
+
+        precisions = ("float32",) if name in ONLY_SINGLE else ("float32", "float64")
+        return Subject(
+            name,
+            model,
+            twin,
+            inputs,
+            compiled=any(compiled),
+            precisions=precisions,
+        )
+
+    LAYERS[name] = subject
+    return subject
+
+
+def images(pick: Pick, smallest: tuple[int, int] = (1, 1), channels: int = 0) -> tuple:
+    """Draw a batch of images of odd sizes, with axes of one among them."""
+    height, width = (number(pick, low, low + 6) for low in smallest)
+    batch, channels = number(pick, 1, 3), channels or number(pick, 1, 4)
+    return (normal(batch, height, width, channels),)
+
+
+def window(pick: Pick) -> dict[str, Any]:
+    """Choose a window and how it moves; where it is dilated, it moves by ones."""
+    kernel_size = pair(pick, 1, 4)
+    dilated = pick.one([False, False, True])
+    dilation = pair(pick, 1, 3) if dilated else (1, 1)
+    return {
+        "kernel_size": kernel_size,
+        "strides": (1, 1) if dilated else pair(pick, 1, 5),
+        "padding": pick.one(["valid", "same"]),
+        "dilation": dilation,
+        "span": tuple(
+            (k - 1) * d + 1 for k, d in zip(kernel_size, dilation, strict=True)
+        ),
+    }
+
+
+@row
+def Dense(pick: Pick) -> Any:
+    features, use_bias = number(pick, 1, 5), pick.one([True, False])
+    shape = pick.one([(3, 4), (1, 1), (2, 3, 5)])
+    return (
+        nn.Dense(features, use_bias=use_bias),
+        lambda: keras.layers.Dense(features, use_bias=use_bias),
+        (normal(*shape),),
+    )
+
+
+@row
+def Conv1D(pick: Pick) -> Any:
+    groups = pick.one([1, 1, 2])
+    features, size = groups * number(pick, 1, 3), number(pick, 1, 4)
+    stride, dilation = pick.one([(1, 1), (2, 1), (5, 1), (1, 2), (1, 3)])
+    padding = pick.one(["valid", "same", "causal"])
+    x = normal(number(pick, 1, 3), number(pick, 10, 13), groups * number(pick, 1, 3))
+    return (
+        nn.Conv1D(features, size, stride, padding, dilation, groups),
+        lambda: keras.layers.Conv1D(
+            features, size, stride, padding, dilation_rate=dilation, groups=groups
+        ),
+        (x,),
+        groups > 1,
+    )
+
+
+@row
+def Conv2D(pick: Pick) -> Any:
+    how, groups = window(pick), pick.one([1, 1, 2])
+    features, use_bias = groups * number(pick, 1, 3), pick.one([True, False])
+    span = how.pop("span")
+    dilation = how.pop("dilation")
+    return (
+        nn.Conv2D(features, **how, dilation=dilation, groups=groups, use_bias=use_bias),
+        lambda: keras.layers.Conv2D(
+            features, **how, dilation_rate=dilation, groups=groups, use_bias=use_bias
+        ),
+        images(pick, span, groups * number(pick, 1, 3)),
+        groups > 1,
+    )
+
+
+@row
+def DepthwiseConv2D(pick: Pick) -> Any:
+    how, multiplier = window(pick), number(pick, 1, 3)
+    span, dilation = how.pop("span"), how.pop("dilation")
+    how["strides"] = (how["strides"][0],) * 2  # TensorFlow has no other
+    return (
+        nn.DepthwiseConv2D(**how, dilation=dilation, depth_multiplier=multiplier),
+        lambda: keras.layers.DepthwiseConv2D(
+            **how, dilation_rate=dilation, depth_multiplier=multiplier
+        ),
+        images(pick, span),
+    )
+
+
+@row
+def SeparableConv2D(pick: Pick) -> Any:
+    how, multiplier, features = window(pick), number(pick, 1, 3), number(pick, 1, 4)
+    span, dilation = how.pop("span"), how.pop("dilation")
+    how["strides"] = (how["strides"][0],) * 2  # TensorFlow has no other
+    return (
+        nn.SeparableConv2D(
+            features, **how, dilation=dilation, depth_multiplier=multiplier
+        ),
+        lambda: keras.layers.SeparableConv2D(
+            features, **how, dilation_rate=dilation, depth_multiplier=multiplier
+        ),
+        images(pick, span),
+    )
+
+
+@row
+def Conv2DTranspose(pick: Pick) -> Any:
+    how = {
+        "kernel_size": pair(pick, 1, 5),
+        "strides": pair(pick, 1, 4),
+        "padding": pick.one(["valid", "same"]),
+    }
+    features = number(pick, 1, 3)
+    return (
+        nn.Conv2DTranspose(features, **how),
+        lambda: keras.layers.Conv2DTranspose(features, **how),
+        images(pick),
+    )
+
+
+def pooling(pick: Pick, ours: Callable, theirs: str, draw: Callable) -> Any:
+    size, strides = pair(pick, 1, 4), pick.one([None, (1, 1), (2, 1), (5, 3)])
+    padding = pick.one(["valid", "same"])
+    height, width = (number(pick, low, low + 6) for low in size)
+    return (
+        Function(lambda x: ours(x, size, strides=strides, padding=padding)),
+        lambda: getattr(keras.layers, theirs)(size, strides, padding),
+        (draw(number(pick, 1, 3), height, width, number(pick, 1, 4)),),
+    )
+
+
+@row
+def MaxPooling2D(pick: Pick) -> Any:
+    # Values that are equal: who gets the gradient?
+    return pooling(pick, nn.max_pool, "MaxPooling2D", pick.one([normal, steps]))
+
+
+@row
+def AveragePooling2D(pick: Pick) -> Any:
+    return pooling(pick, nn.avg_pool, "AveragePooling2D", normal)
+
+
+@row
+def GlobalMaxPooling2D(pick: Pick) -> Any:
+    draw, size = pick.one([normal, steps]), pair(pick, 1, 5)
+    x = draw(number(pick, 1, 3), *size, number(pick, 1, 4))
+    return Function(nn.global_max_pool), keras.layers.GlobalMaxPooling2D, (x,)
+
+
+@row
+def GlobalAveragePooling2D(pick: Pick) -> Any:
+    layer = keras.layers.GlobalAveragePooling2D
+    return Function(nn.global_avg_pool), layer, images(pick)
+
+
+@row
+def ZeroPadding2D(pick: Pick) -> Any:
+    pads = pick.one([1, (pair(pick, 0, 3), pair(pick, 0, 3))])
+    return (
+        Function(lambda x: nn.zero_pad(x, pads)),
+        lambda: keras.layers.ZeroPadding2D(pads),
+        images(pick),
+    )
+
+
+def upsampling(pick: Pick, method: str) -> Any:
+    factor = pair(pick, 1, 3)
+    return (
+        Function(lambda x: nn.upsample(x, factor, method=method)),
+        lambda: keras.layers.UpSampling2D(factor, interpolation=method),
+        images(pick),
+    )
+
+
+@row
+def UpSampling2D(pick: Pick) -> Any:
+    return upsampling(pick, "nearest")
+
+
+@row
+def UpSampling2D_bilinear(pick: Pick) -> Any:
+    return upsampling(pick, "bilinear")
+
+
+@row
+def BatchNormalization(pick: Pick) -> Any:
+    momentum = pick.one([0.75, 0.5])  # which float32 holds exactly
+    epsilon = pick.one([2**-10, 2**-4])
+    x = pick.one(
+        [normal(3, 4, 5, 2), normal(7, 3), normal(2, 5, 3), normal(2, 1, 1, 1)]
+    )
+    return (
+        nn.BatchNormalization(momentum=momentum, epsilon=epsilon),
+        lambda: keras.layers.BatchNormalization(momentum=momentum, epsilon=epsilon),
+        (x,),
+    )
+
+
+@row
+def LayerNormalization(pick: Pick) -> Any:
+    x = pick.one([normal(3, 4), normal(2, 5, 3), normal(1, 2, 3, 8)])
+    return nn.LayerNormalization(), keras.layers.LayerNormalization, (x,)
+
+
+@row
+def GroupNormalization(pick: Pick) -> Any:
+    groups, each = number(pick, 1, 3), number(pick, 1, 3)
+    return (
+        nn.GroupNormalization(groups),
+        lambda: keras.layers.GroupNormalization(groups),
+        images(pick, (2, 2), groups * each),
+    )
+
+
+@row
+def InstanceNormalization(pick: Pick) -> Any:
+    return (
+        nn.InstanceNormalization(),
+        lambda: keras.layers.GroupNormalization(groups=-1),
+        images(pick, (2, 2)),
+    )

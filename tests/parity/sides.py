@@ -1,0 +1,228 @@
+"""A function written twice, in fdl and in Keras, and both brought to one form."""
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import optax
+import tensorflow as tf
+
+from fdl import keras as fk
+from fdl.losses import cross_entropy
+from zoo import draw_variables
+
+Batches = Iterator[tuple[np.ndarray, np.ndarray]]
+
+
+class Subject(NamedTuple):
+    """A function written twice.
+
+    Attributes:
+        name: What it is called in reports.
+        model: A Linen module, called as `model(*inputs)`, with `train` if it takes it.
+        twin: Builds the Keras model, in the precision that Keras is set to.
+        inputs: A batch for each argument.
+        label: Classes of the batch, for a loss of cross entropy; None for the squared
+            distance to random outputs.
+        epoch: Yields batches `(input, label)` of an epoch for level 4; None if there
+            is no such level.
+        compiled: Whether XLA must compile Keras, since TensorFlow has no gradient of
+            the operation on CPU otherwise.
+        precisions: Those that Keras on TensorFlow computes in.
+    """
+
+    name: str
+    model: Any
+    twin: Callable[[], Any]
+    inputs: tuple[np.ndarray, ...]
+    label: np.ndarray | None = None
+    epoch: Callable[[], Batches] | None = None
+    compiled: bool = False
+    precisions: tuple[str, ...] = ("float32", "float64")
+
+
+class Gradients(NamedTuple):
+    """A loss, and all that is found on the way to its gradients."""
+
+    loss: Any
+    outputs: list[Any]
+    params: Any
+    inputs: list[Any]
+    batch_stats: Any
+
+
+class Ours:
+    """The side of fdl: nothing is kept, weights and state go in and out."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.model = subject.model
+        self.takes_train = "train" in inspect.signature(self.model.__call__).parameters
+        self.outputs = jax.jit(lambda variables, inputs: self._call(variables, inputs))
+        self.gradients = jax.jit(self._gradients)
+
+    def _call(self, variables: Any, inputs: Any, **train: bool) -> list[Any]:
+        outputs = self.model.apply(variables, *inputs, **train)
+        return jax.tree.leaves(outputs)
+
+    def _gradients(self, variables: Any, inputs: Any, target: Any) -> Gradients:
+        def loss_of(params: Any, floats: list[Any]) -> Any:
+            outputs, updated = self.model.apply(
+                {**variables, "params": params},
+                *_with_floats(inputs, floats),
+                **({"train": True} if self.takes_train else {}),
+                mutable=["batch_stats"],
+            )
+            outputs = jax.tree.leaves(outputs)
+            return _our_loss(outputs, target), (outputs, updated.get("batch_stats", {}))
+
+        (loss, (outputs, batch_stats)), (params, floats) = jax.value_and_grad(
+            loss_of, argnums=(0, 1), has_aux=True
+        )(variables.get("params", {}), _floats(inputs))
+        return Gradients(loss, outputs, params, floats, batch_stats)
+
+    def trainer(self, optimizer: optax.GradientTransformation) -> Callable[..., Any]:
+        """Return `(variables, state, inputs, target) -> (variables, state, loss)`."""
+        update = jax.jit(optimizer.update)
+
+        def step(variables: Any, state: Any, inputs: Any, target: Any) -> Any:
+            params = variables["params"]
+            state = optimizer.init(params) if state is None else state
+            found = self.gradients(variables, inputs, target)
+            updates, state = update(found.params, state, params)
+            new = {"params": optax.apply_updates(params, updates)}
+            if "batch_stats" in variables:
+                new["batch_stats"] = found.batch_stats
+            return new, state, found.loss
+
+        return step
+
+
+class Theirs:
+    """The side of Keras on TensorFlow: the model keeps its weights."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.twin = subject.twin()
+        compiled = {"jit_compile": True} if subject.compiled else {}
+        self.gradients = tf.function(self._gradients, **compiled)
+
+    def outputs(self, inputs: Any, *, train: bool = False) -> list[Any]:
+        one = inputs[0] if len(inputs) == 1 else list(inputs)
+        return keras.tree.flatten(self.twin(one, training=train))
+
+    def _gradients(self, inputs: Any, target: Any) -> Gradients:
+        floats = _floats(inputs)
+        with tf.GradientTape() as tape:
+            tape.watch(floats)
+            outputs = self.outputs(_with_floats(inputs, floats), train=True)
+            loss = _their_loss(outputs, target)
+        weights = [weight.value for weight in self.twin.trainable_weights]
+        params, floats = tape.gradient(
+            loss, (weights, floats), unconnected_gradients="zero"
+        )
+        params = [tf.convert_to_tensor(grad) for grad in params]  # embeddings' too
+        return Gradients(loss, outputs, params, floats, None)
+
+    def trainer(self, optimizer: Any) -> Callable[[Any, Any], Any]:
+        """Return `(inputs, target) -> loss`, which makes a step."""
+        optimizer.build(self.twin.trainable_weights)
+
+        def step(inputs: Any, target: Any) -> Any:
+            found = self.gradients(inputs, target)
+            optimizer.apply(found.params)
+            return found.loss
+
+        return step
+
+    def set_weights(self, variables: Any) -> None:
+        fk.to_keras(variables, self.twin, model=self.subject.model)
+
+    def variables(self) -> Any:
+        """Return the weights as fdl's variables."""
+        return fk.from_keras(self.subject.model, self.twin)
+
+    def arranged(self, values: list[Any]) -> Any:
+        """Return values, one for each trainable weight, as fdl's parameters."""
+        paths = [weight.path for weight in self.twin.trainable_weights]
+        found = dict(zip(paths, values, strict=True))
+        weights = [
+            _Weight(weight.path, np.asarray(found.get(weight.path, weight)))
+            for weight in self.twin.weights
+        ]
+        stand_in = _StandIn(weights, self.twin.inputs)
+        return fk.from_keras(self.subject.model, stand_in).get("params", {})
+
+
+class _Weight(NamedTuple):
+    path: str
+    value: np.ndarray
+
+    def numpy(self) -> np.ndarray:
+        return self.value
+
+
+class _StandIn(NamedTuple):
+    """What `from_keras` reads of a Keras model, with other values in it."""
+
+    weights: list[_Weight]
+    inputs: Any
+
+
+@contextlib.contextmanager
+def both(subject: Subject, precision: str) -> Iterator[tuple[Ours, Theirs, Any, Any]]:
+    """Yield both sides with the same random weights, the weights, and the inputs."""
+    assert keras.backend.backend() == "tensorflow"
+    _set_precision(precision)
+    try:
+        with jax.enable_x64(precision == "float64"):
+            variables = draw_variables(subject.model, *subject.inputs)
+            theirs = Theirs(subject)
+            variables = cast(variables, precision)
+            theirs.set_weights(variables)
+            yield Ours(subject), theirs, variables, cast(subject.inputs, precision)
+    finally:
+        _set_precision("float32")
+
+
+def cast(tree: Any, precision: str) -> Any:
+    """Return a tree with its floating-point arrays in a precision."""
+    return jax.tree.map(lambda x: x.astype(precision) if _is_float(x) else x, tree)
+
+
+def _set_precision(precision: str) -> None:
+    keras.config.set_floatx(precision)
+    keras.config.set_dtype_policy(precision)  # it keeps the first float type otherwise
+
+
+def _our_loss(outputs: list[Any], target: Any) -> Any:
+    if not isinstance(target, list):
+        return cross_entropy(outputs[0], target).mean()
+    pairs = zip(outputs, target, strict=True)
+    return sum(jnp.mean((output - wanted) ** 2) for output, wanted in pairs)
+
+
+def _their_loss(outputs: list[Any], target: Any) -> Any:
+    if not isinstance(target, list):
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        return loss(target, outputs[0])
+    pairs = zip(outputs, target, strict=True)
+    return sum(tf.reduce_mean((output - wanted) ** 2) for output, wanted in pairs)
+
+
+def _is_float(x: Any) -> bool:
+    kind = x.dtype.as_numpy_dtype if isinstance(x, tf.Tensor) else x.dtype
+    return bool(jnp.issubdtype(kind, jnp.floating))
+
+
+def _floats(inputs: Any) -> list[Any]:
+    return [x for x in inputs if _is_float(x)]
+
+
+def _with_floats(inputs: Any, floats: list[Any]) -> list[Any]:
+    rest = iter(floats)
+    return [next(rest) if _is_float(x) else x for x in inputs]

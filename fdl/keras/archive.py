@@ -110,15 +110,16 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise WeightsError(f"{where} {name} compressed in a way that Keras never uses.")
     limit = min(limit, MAX_EXPANSION * info.compress_size + SLACK)
-    if info.file_size <= limit:
-        with archive.open(info) as file:
-            data = file.read(limit + 1)  # what it declares need not be true
-        if len(data) == info.file_size:
-            return data
-    raise WeightsError(
-        f"{where} {name} in {info.file_size:,} bytes or more, but for this model it "
-        f"would have at most {limit:,}."
-    )
+    if info.file_size > limit:
+        raise WeightsError(
+            f"{where} {name} in {info.file_size:,} bytes, but for this model at most "
+            f"{limit:,} are read."
+        )
+    with archive.open(info) as file:
+        data = file.read(limit + 1)  # what it declares need not be true
+    if len(data) != info.file_size:
+        raise WeightsError(f"{where} only {len(data):,} bytes of {name}.")
+    return data
 
 
 def _shape(config: dict[str, Any]) -> jax.ShapeDtypeStruct:
@@ -127,4 +128,7 @@ def _shape(config: dict[str, Any]) -> jax.ShapeDtypeStruct:
         raise ValueError
     if not all(type(size) is int and 0 < size < MAX_SIZE for size in sizes):
         raise ValueError
-    return jax.ShapeDtypeStruct(sizes, jnp.dtype(config["dtype"]))
+    dtype = jnp.dtype(config["dtype"])
+    if not jnp.issubdtype(dtype, jnp.number):
+        raise ValueError
+    return jax.ShapeDtypeStruct(sizes, dtype)

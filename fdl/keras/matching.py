@@ -177,8 +177,9 @@ def _check(our: Layer, their: Layer, where: str) -> None:
     if unlike or shapes[0] != shapes[1]:
         raise WeightsError(f"{where} has {their}, but the model needs {our}.")
     for array in their.arrays:
-        if not jnp.issubdtype(array.dtype, jnp.floating):
+        dtype = jnp.dtype(array.dtype)
+        if not jnp.issubdtype(dtype, jnp.floating) or dtype.itemsize > 8:
             raise WeightsError(
-                f"{where} has {their}, but weights are in floating point, not in "
-                f"{array.dtype}."
+                f"{where} has {their}, but weights are in floating point of at most 64 "
+                f"bits, not in {dtype}."
             )

@@ -258,6 +258,18 @@ def test_models_in_models(tmp_path, names) -> None:
         same(from_keras(model, twin), variables)
 
 
+def test_branches_that_are_created_in_another_order_than_used() -> None:
+    """Keras lists by depth, so that the short cut, though first, is listed last."""
+    x = layers.Input((16,))
+    short = layers.Dense(16)
+    long = [layers.Dense(16), layers.Dense(16)]
+    out = layers.Add()([short(x), long[1](long[0](x))])
+    twin = keras.Model(x, layers.Dense(10)(out))
+    inputs = np.zeros((1, 4, 4, 1), np.float32)
+    with pytest.raises(WeightsError, match="does not tell the order"):
+        from_keras(models.MLP(10, hidden_sizes=(16, 16, 16)), twin, inputs)
+
+
 def test_unnamed_models_in_models_that_tell_no_order(tmp_path) -> None:
     inner = keras.Sequential([layers.Input((16,)), layers.Dense(16, name="b")])
     twin = keras.Sequential(

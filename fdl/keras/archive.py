@@ -27,8 +27,7 @@ SLACK = 1 << 26  # bytes of a file of weights that are not weights
 MAX_AXES = 8
 MAX_SIZE = 1 << 31
 
-# The first release with the groups that `fdl.keras.hdf5` writes.
-KERAS_VERSION = "3.3.0"
+KERAS_VERSION = "3.3.3"  # the oldest release that is known to load what is written
 
 
 def read_weights(path: Path, needed: int) -> bytes:

@@ -26,7 +26,8 @@ def load_weights(
 
     Needs neither Keras nor TensorFlow, and runs nothing that is in the file. Layers are
     paired by name if each of the module's names is a name in the file (`stage1/conv` is
-    called `stage1_conv` there), else by class, shapes and order.
+    called `stage1_conv` there), else by class, shapes and order. Keras writes names
+    since release 3.6.
 
     Args:
         path: `.keras`, as of `keras_model.save`, or `.weights.h5`, as of

@@ -114,6 +114,7 @@ def write(
     file: Any, layers: Sequence[Layer], arrays: Mapping[Path, np.ndarray]
 ) -> None:
     """Write layers into an open, empty file, as Keras would write a flat model."""
+    file.create_group("vars")  # of the model itself, which early releases ask for
     homes: dict[Path, str] = {}
     numbers: Counter[str] = Counter()
     for layer in layers:
@@ -176,7 +177,7 @@ def _name_of(group: Any, where: str) -> str | None:
         return None
     own = _member(group, "vars", where)
     if "name" not in own.attrs:
-        return group.name.rpartition("/")[2]
+        return None  # written before Keras 3.6
     attribute = own.attrs.get_id("name")
     if attribute.shape != () or h5py.check_string_dtype(attribute.dtype) is None:
         raise WeightsError(f"{where} names {group.name!r} by what is no text.")

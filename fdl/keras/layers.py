@@ -47,7 +47,8 @@ class Layer(NamedTuple):
     def __str__(self) -> str:
         """Describe the layer for messages."""
         arrays = ", ".join(map(describe, self.arrays))
-        return f"{self.name!r} ({self.kind or 'layer'} of {arrays})"
+        name = self.name or "/".join(self.place)
+        return f"{name!r} ({self.kind or 'layer'} of {arrays})"
 
 
 class Slot(NamedTuple):

@@ -184,6 +184,26 @@ def test_swapped_names_are_followed_and_numbers_ignored(h5) -> None:
     same(load_weights(h5, MODEL, INPUT), VARIABLES)
 
 
+def test_without_names_places_decide(h5) -> None:
+    with h5py.File(h5, "r+") as file:
+        for group in file["layers"].values():
+            del group["vars"].attrs["name"]
+    same(load_weights(h5, MODEL, INPUT), VARIABLES)
+
+
+def test_without_names_numbers_count_only_beside_each_other(tmp_path) -> None:
+    """A `dense` in an inner model need not be before the `dense_1` around it."""
+    path, model = tmp_path / "x.weights.h5", models.MLP(3, hidden_sizes=(4, 4, 4))
+    save_weights(path, model, draw(model, INPUT), INPUT)
+    with h5py.File(path, "r+") as file:
+        for group in file["layers"].values():
+            del group["vars"].attrs["name"]
+        file.move("layers/dense_2", "layers/functional/layers/dense")
+        file.move("layers/dense_3", "layers/dense_2")
+    with pytest.raises(WeightsError, match=r"order of 'layers/dense_1' .*functional"):
+        load_weights(path, model, INPUT)
+
+
 def test_reads_the_other_byte_order_in_this_one(h5) -> None:
     with h5py.File(h5, "r+") as file:
         bias = file[f"{HEAD}/1"][()]

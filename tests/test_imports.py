@@ -42,7 +42,15 @@ def test_every_public_name_is_documented() -> None:
 
     import fdl
 
-    packages = (fdl, fdl.data, fdl.learners, fdl.losses, fdl.metrics, fdl.models)
+    packages = (
+        fdl,
+        fdl.data,
+        fdl.keras,
+        fdl.learners,
+        fdl.losses,
+        fdl.metrics,
+        fdl.models,
+    )
     packages += (fdl.nn, fdl.ops, fdl.train)
     bare = [
         f"{package.__name__}.{name}"

@@ -1,9 +1,14 @@
 """What makes a run the run that Keras would make. Nothing here imports Keras."""
 
 from fdl.keras import schedules as schedules
+from fdl.keras.files import load_weights as load_weights
+from fdl.keras.files import save_weights as save_weights
+from fdl.keras.live import from_keras as from_keras
+from fdl.keras.live import to_keras as to_keras
 from fdl.keras.optimizers import adagrad as adagrad
 from fdl.keras.optimizers import adam as adam
 from fdl.keras.optimizers import adamw as adamw
 from fdl.keras.optimizers import nadam as nadam
 from fdl.keras.optimizers import rmsprop as rmsprop
 from fdl.keras.optimizers import sgd as sgd
+from fdl.weights import WeightsError as WeightsError

@@ -9,6 +9,6 @@ from fdl.train.fit import fit as fit
 from fdl.train.run_folder import RunError as RunError
 from fdl.train.run_folder import RunFolder as RunFolder
 from fdl.train.run_folder import fresh_path as fresh_path
-from fdl.train.weights import WeightsError as WeightsError
 from fdl.train.weights import load_weights as load_weights
 from fdl.train.weights import save_weights as save_weights
+from fdl.weights import WeightsError as WeightsError

@@ -1,6 +1,5 @@
 """Variables as a safetensors file: names and arrays, and nothing that could run."""
 
-import os
 from pathlib import Path
 
 import jax
@@ -10,10 +9,7 @@ from safetensors.numpy import load_file, save
 
 from fdl.arrays import PyTree
 from fdl.learner import State
-
-
-class WeightsError(ValueError):
-    """A file of weights is damaged, or is not of the model that it is meant for."""
+from fdl.weights import WeightsError, describe, write_whole
 
 
 def save_weights(path: Path, state: State) -> None:
@@ -22,9 +18,7 @@ def save_weights(path: Path, state: State) -> None:
     Arrays are named by their path, such as `params/conv1/kernel`.
     """
     named = {name: np.asarray(leaf) for name, leaf in _named(state).items()}
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(save(named))
-    os.replace(part, path)
+    write_whole(path, save(named))
 
 
 def load_weights(path: Path, state: State) -> State:
@@ -41,13 +35,13 @@ def load_weights(path: Path, state: State) -> State:
     wanted = _named(state)
     for name in sorted(wanted.keys() | found.keys()):
         if name not in found:
-            raise WeightsError(f"{path} lacks {name}, {_kind(wanted[name])}.")
+            raise WeightsError(f"{path} lacks {name}, {describe(wanted[name])}.")
         if name not in wanted:
             raise WeightsError(f"{path} has {name}, which the model has not.")
-        if _kind(found[name]) != _kind(wanted[name]):
+        if describe(found[name]) != describe(wanted[name]):
             raise WeightsError(
-                f"{path} has {name} as {_kind(found[name])}, but the model needs "
-                f"{_kind(wanted[name])}."
+                f"{path} has {name} as {describe(found[name])}, but the model needs "
+                f"{describe(wanted[name])}."
             )
     variables = _variables(state)
     leaves = [found[name] for name in _named(state)]
@@ -64,7 +58,3 @@ def _named(state: State) -> dict[str, PyTree]:
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf
         for path, leaf in jax.tree_util.tree_leaves_with_path(_variables(state))
     }
-
-
-def _kind(leaf: PyTree) -> str:
-    return f"{leaf.dtype}{list(leaf.shape)}"

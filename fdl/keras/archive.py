@@ -1,0 +1,133 @@
+"""The `.keras` file: a zip of a description, its version, and an HDF5 file of weights.
+
+Members are read by their exact names, into memory, within limits; nothing is extracted,
+and nothing in them is ever run: of the description, only the shapes of inputs are used.
+"""
+
+import contextlib
+import datetime
+import io
+import json
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from fdl.weights import WeightsError
+
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+MAX_CONFIG = 1 << 24  # bytes; a ResNet-152 has 500,000
+MAX_EXPANSION = 100  # Keras stores without compression, noise compresses to 90 %
+SLACK = 1 << 26  # bytes of a file of weights that are not weights
+MAX_AXES = 8
+MAX_SIZE = 1 << 31
+
+KERAS_VERSION = "3.3.3"  # the oldest release that is known to load what is written
+
+
+def read_weights(path: Path, needed: int) -> bytes:
+    """Return the HDF5 file of weights in a `.keras` file.
+
+    Args:
+        path: The file.
+        needed: Bytes of the model's arrays in double precision. An optimizer may keep
+            several values a weight, so that up to ten times as much is read.
+    """
+    with _opened(path) as archive:
+        if "model.weights.json" in archive.namelist():
+            raise WeightsError(
+                f"{path} keeps its weights in several files, which is not supported: "
+                "save it again without max_shard_size."
+            )
+        return _member(archive, WEIGHTS, 10 * needed + SLACK)
+
+
+def read_inputs(path: Path) -> list[jax.ShapeDtypeStruct]:
+    """Return shapes and types of a model's inputs, in order, with 1 for open sizes."""
+    with _opened(path) as archive:
+        content = _member(archive, CONFIG, MAX_CONFIG)
+    try:
+        config = json.loads(content)["config"]
+        given = {
+            layer["config"]["name"]: _shape(layer["config"])
+            for layer in config["layers"]
+            if layer["class_name"] == "InputLayer"
+        }
+        order = config.get("input_layers", list(given))
+        # A single input of a functional model is not in a list of its own.
+        order = [order] if len(order) == 3 and order[1:] == [0, 0] else order
+        shapes = [given[i if isinstance(i, str) else i[0]] for i in order]
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        shapes = []
+    if not shapes:
+        raise WeightsError(
+            f"{path} does not say what the inputs of its model are: pass an example "
+            "input."
+        )
+    return shapes
+
+
+def make(weights: bytes, config: dict[str, Any]) -> bytes:
+    """Return the bytes of a `.keras` file."""
+    now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        metadata = {"keras_version": KERAS_VERSION, "date_saved": now}
+        archive.writestr(METADATA, json.dumps(metadata))
+        archive.writestr(CONFIG, json.dumps(config))
+        archive.writestr(WEIGHTS, weights)
+    return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip for reading, and turn what is wrong with it into words."""
+    faults = (zipfile.BadZipFile, zlib.error, EOFError, OSError, struct.error)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except WeightsError:
+        raise
+    except (*faults, NotImplementedError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read as .keras: {error}") from error
+
+
+def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    """Read a member of at most `limit` bytes."""
+    found = [info for info in archive.infolist() if info.filename == name]
+    where = f"{archive.filename} has"
+    if len(found) != 1:
+        raise WeightsError(f"{where} {len(found) or 'no'} members called {name}.")
+    (info,) = found
+    if info.flag_bits & 1:
+        raise WeightsError(f"{where} {name} encrypted.")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise WeightsError(f"{where} {name} compressed in a way that Keras never uses.")
+    limit = min(limit, MAX_EXPANSION * info.compress_size + SLACK)
+    if info.file_size > limit:
+        raise WeightsError(
+            f"{where} {name} in {info.file_size:,} bytes, but for this model at most "
+            f"{limit:,} are read."
+        )
+    with archive.open(info) as file:
+        data = file.read(limit + 1)  # what it declares need not be true
+    if len(data) != info.file_size:
+        raise WeightsError(f"{where} only {len(data):,} bytes of {name}.")
+    return data
+
+
+def _shape(config: dict[str, Any]) -> jax.ShapeDtypeStruct:
+    sizes = [1 if size is None else size for size in config["batch_shape"]]
+    if len(sizes) > MAX_AXES:
+        raise ValueError
+    if not all(type(size) is int and 0 < size < MAX_SIZE for size in sizes):
+        raise ValueError
+    dtype = jnp.dtype(config["dtype"])
+    if not jnp.issubdtype(dtype, jnp.number):
+        raise ValueError
+    return jax.ShapeDtypeStruct(sizes, dtype)

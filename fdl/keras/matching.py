@@ -1,0 +1,185 @@
+"""Which layer of Keras is which of ours: by name, else by form and order."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import jax.numpy as jnp
+
+from fdl.keras.layers import Layer, Path
+from fdl.weights import WeightsError
+
+Pair = tuple[Layer, Layer]
+Form = tuple[str | None, str, tuple[tuple[int, ...], ...]]
+
+
+def match(ours: Sequence[Layer], theirs: Sequence[Layer], where: str) -> list[Pair]:
+    """Pair every layer of ours with one of theirs, and leave none over.
+
+    If each of our names is the name of one of theirs, names decide. Else the form does,
+    which is kind, role and shapes; among layers of one form, order does.
+
+    Args:
+        ours: Layers of a Linen module.
+        theirs: Layers of a Keras model.
+        where: File or model that theirs come from, for messages.
+
+    Returns:
+        The pairs, in the order of ours.
+
+    Raises:
+        WeightsError: If layers are missing, left over, unlike in kind, shape or type,
+            or alike without an order that tells them apart.
+    """
+    pairs = _by_name(ours, theirs)
+    if pairs is None:
+        pairs = _by_form(ours, theirs, where)
+    paired = {id(their) for _, their in pairs}
+    for their in theirs:
+        if id(their) not in paired:
+            raise WeightsError(f"{where} has {their}, which the model has not.")
+    for our, their in pairs:
+        _check(our, their, where)
+    return pairs
+
+
+def _by_name(ours: Sequence[Layer], theirs: Sequence[Layer]) -> list[Pair] | None:
+    """Pair by names, or return None if not every name of ours is one of theirs.
+
+    In Keras a layer may be named within models that are named themselves, and paths
+    may begin with the name of the whole. So `encoder_dense` is the `dense` in the model
+    `encoder`. Longer names choose first, which leaves a plain `dense` to the other.
+    """
+    free = list(theirs)
+    found: dict[int, Layer] = {}
+    for our in sorted(ours, key=lambda layer: -len(layer.name)):
+        named = [their for their in free if our.name in _names(their)]
+        if len(named) != 1:
+            return None
+        found[id(our)] = named[0]
+        free = [their for their in free if their is not named[0]]
+    return [(our, found[id(our)]) for our in ours]
+
+
+def _names(layer: Layer) -> Iterator[str]:
+    """Names that a layer goes by: with all, some, or none of those around it."""
+    for start in range(len(layer.names)):
+        yield layer._replace(names=layer.names[start:]).name
+
+
+def _by_form(ours: Sequence[Layer], theirs: Sequence[Layer], where: str) -> list[Pair]:
+    """Pair by kind, role and shapes, and layers of the same form by order."""
+    know_kind = all(layer.kind for layer in (*ours, *theirs))
+    our_forms = _by_key(ours, know_kind)
+    their_forms = _by_key(theirs, know_kind)
+    found: dict[int, Layer] = {}
+    for form, alike in our_forms.items():
+        candidates = their_forms.get(form, [])
+        if len(candidates) < len(alike):
+            _refuse_lack(alike[len(candidates)], our_forms, their_forms, where)
+        if len(candidates) > len(alike):
+            raise WeightsError(
+                f"{where} has {len(candidates)} layers like {candidates[-1]}, but the "
+                f"model has {len(alike)}."
+            )
+        ordered = zip(
+            _ordered_ours(alike), _ordered_theirs(candidates, where), strict=True
+        )
+        found |= {id(our): their for our, their in ordered}
+    return [(our, found[id(our)]) for our in ours]
+
+
+def _by_key(layers: Sequence[Layer], know_kind: bool) -> dict[Form, list[Layer]]:
+    forms: dict[Form, list[Layer]] = defaultdict(list)
+    for layer in layers:
+        shapes = tuple(tuple(array.shape) for array in layer.arrays)
+        forms[layer.kind if know_kind else None, layer.role, shapes].append(layer)
+    return forms
+
+
+def _refuse_lack(
+    our: Layer,
+    our_forms: dict[Form, list[Layer]],
+    their_forms: dict[Form, list[Layer]],
+    where: str,
+) -> None:
+    unused = [
+        str(layer)
+        for form, layers in their_forms.items()
+        for layer in layers[len(our_forms.get(form, ())) :]
+    ]
+    shown = ", ".join(unused[:3]) + (", ..." if len(unused) > 3 else "")
+    rest = f"; not in the model are {shown}" if unused else ""
+    raise WeightsError(f"{where} lacks a layer like the model's {our}{rest}.")
+
+
+def _ordered_ours(layers: Sequence[Layer]) -> list[Layer]:
+    order = _order([layer.place for layer in layers])
+    if order is None:
+        raise WeightsError(
+            f"variables do not tell the order of {_both(layers)}, which are alike: "
+            "pass model=, or give the layers in Keras the same names."
+        )
+    return [layers[index] for index in order]
+
+
+def _ordered_theirs(layers: Sequence[Layer], where: str) -> list[Layer]:
+    """Order by what Keras numbers: names that it gave, and places in the model.
+
+    It counts names as layers are created, and places as they are used. Where the two
+    contradict each other, ours could be in either order, and a guess could be wrong.
+    """
+    orders = (
+        _order([layer.place for layer in layers]),
+        _order([layer.names[-1:] for layer in layers]),
+    )
+    known = [order for order in orders if order is not None]
+    if not known or known[0] != known[-1]:
+        raise WeightsError(
+            f"{where} does not tell the order of {_both(layers)}, which are alike: "
+            "give the layers in Keras the names that the model's have."
+        )
+    return [layers[index] for index in known[0]]
+
+
+def _both(layers: Sequence[Layer]) -> str:
+    return f"{layers[0]} and {layers[1]}"
+
+
+def _order(paths: Sequence[Path]) -> list[int] | None:
+    """Return the order in which paths count up, or None if they do not count.
+
+    `dense_2` is after `dense` and before `dense_10`. Between `dense` and `conv2d` there
+    is no order: files list groups by the alphabet, whichever the model has first.
+    """
+    keys = [[_numbered(piece) for piece in path] for path in paths]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    for one, two in pairwise(order):
+        differing = (
+            (a, b) for a, b in zip(keys[one], keys[two], strict=False) if a != b
+        )
+        (stem, _), (other, _) = next(differing, (("", 0), ("?", 0)))
+        if stem != other:
+            return None
+    return order
+
+
+def _numbered(piece: str) -> tuple[str, int]:
+    found = re.fullmatch(r"(.*?)_([0-9]{1,9})", piece, re.DOTALL)
+    return (found[1], int(found[2])) if found else (piece, 0)
+
+
+def _check(our: Layer, their: Layer, where: str) -> None:
+    """Refuse a pair that differs in kind or shapes, or holds no floating point."""
+    unlike = None not in (our.kind, their.kind) and our.kind != their.kind
+    shapes = [[tuple(array.shape) for array in layer.arrays] for layer in (our, their)]
+    if unlike or shapes[0] != shapes[1]:
+        raise WeightsError(f"{where} has {their}, but the model needs {our}.")
+    for array in their.arrays:
+        dtype = jnp.dtype(array.dtype)
+        if not jnp.issubdtype(dtype, jnp.floating) or dtype.itemsize > 8:
+            raise WeightsError(
+                f"{where} has {their}, but weights are in floating point of at most 64 "
+                f"bits, not in {dtype}."
+            )

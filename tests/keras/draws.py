@@ -1,0 +1,33 @@
+"""Distinct numbers for whatever arrays a model has, and whether two are the same."""
+
+import jax
+import numpy as np
+from look_alikes import Blocks, Words
+
+from fdl import models
+
+CNN_INPUT = np.zeros((1, 28, 28, 1), np.float32)
+MODELS = {  # by name: model, example input
+    "cnn": (models.CNN(10), CNN_INPUT),
+    "mlp": (models.MLP(10, hidden_sizes=(16, 16), dropout_rate=0.5), CNN_INPUT),
+    "words": (Words(), np.zeros((1, 7), np.int32)),
+    "blocks": (Blocks(), np.zeros((1, 9, 9, 4), np.float32)),
+}
+
+
+def draw(model, *inputs, dtype="float32", seed=0):
+    """Variables in which all numbers differ, and one is not a number."""
+    rng = np.random.default_rng(seed)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), *inputs)
+    variables = jax.tree.map(lambda s: rng.normal(size=s.shape).astype(dtype), shapes)
+    jax.tree.leaves(variables)[0].flat[0] = np.nan
+    return variables
+
+
+def same(a, b) -> None:
+    """Assert that trees are the same bit for bit."""
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for one, two in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        one, two = np.asarray(one), np.asarray(two)
+        assert (one.dtype, one.shape) == (two.dtype, two.shape)
+        assert one.tobytes() == two.tobytes()

@@ -1,0 +1,267 @@
+"""Files of weights, written and read without Keras."""
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+
+import flax.linen as linen
+import h5py
+import jax
+import numpy as np
+import pytest
+from draws import CNN_INPUT, MODELS, draw, same
+from look_alikes import Words
+
+from fdl import models, nn
+from fdl.keras import WeightsError, load_weights, save_weights
+
+each_model = pytest.mark.parametrize("name", MODELS)
+each_type = pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+
+
+@each_model
+@each_type
+def test_weights_file_gives_back_what_was_saved(tmp_path, name, dtype) -> None:
+    model, x = MODELS[name]
+    variables = draw(model, x, dtype=dtype)
+    save_weights(tmp_path / "a.weights.h5", model, variables, x)
+    loaded = load_weights(tmp_path / "a.weights.h5", model, x)
+    same(loaded, variables)
+    assert all(type(leaf) is np.ndarray for leaf in jax.tree.leaves(loaded))
+
+
+@each_type
+@pytest.mark.parametrize("name", ["cnn", "mlp"])
+def test_keras_file_gives_back_what_was_saved(tmp_path, name, dtype) -> None:
+    model, x = MODELS[name]
+    variables = draw(model, x, dtype=dtype)
+    save_weights(str(tmp_path / "a.keras"), model, variables, x)
+    same(load_weights(str(tmp_path / "a.keras"), model), variables)
+    same(load_weights(tmp_path / "a.keras", model, x), variables)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.keras"]
+
+
+def test_shapes_are_enough_for_inputs(tmp_path) -> None:
+    model, x = MODELS["words"]
+    variables, shape = draw(model, x), jax.ShapeDtypeStruct(x.shape, x.dtype)
+    save_weights(tmp_path / "a.weights.h5", model, variables, shape)
+    same(load_weights(tmp_path / "a.weights.h5", model, shape), variables)
+
+
+def test_variables_come_in_order_of_definition(tmp_path) -> None:
+    model, x = MODELS["words"]
+    variables = draw(model, x)
+    save_weights(tmp_path / "a.weights.h5", model, variables, x)
+    loaded = load_weights(tmp_path / "a.weights.h5", model, x)
+    assert list(loaded) == ["params"]
+    assert list(loaded["params"])[:3] == ["words", "both", "lstm"]
+
+
+def test_layers_are_called_as_keras_calls_them(tmp_path) -> None:
+    model, x = MODELS["words"]
+    save_weights(tmp_path / "a.weights.h5", model, draw(model, x), x)
+    with h5py.File(tmp_path / "a.weights.h5") as file:
+        names = {}
+        file.visititems(
+            lambda path, thing: (
+                names.update({path: thing.shape})
+                if isinstance(thing, h5py.Dataset)
+                else None
+            )
+        )
+        assert file["layers/multi_head_attention_1/vars"].attrs["name"] == "attention2"
+    assert names["layers/embedding/vars/0"] == (20, 6)
+    assert names["layers/lstm/cell/vars/0"] == (8, 20)
+    assert names["layers/bidirectional/backward_layer/cell/vars/1"] == (4, 16)
+    assert names["layers/multi_head_attention_1/output_dense/vars/0"] == (2, 3, 6)
+
+
+def test_a_layer_alone_is_a_model(tmp_path) -> None:
+    model, x = nn.Dense(3), np.zeros((1, 2), np.float32)
+    variables = draw(model, x)
+    save_weights(tmp_path / "a.weights.h5", model, variables, x)
+    same(load_weights(tmp_path / "a.weights.h5", model, x), variables)
+
+
+def test_needs_no_keras(tmp_path) -> None:
+    program = f"""
+import sys
+for name in ("keras", "tensorflow"):
+    sys.modules[name] = None  # importing it fails
+import jax, numpy as np
+from fdl.keras import load_weights, save_weights
+from fdl.models import CNN
+model, image = CNN(10), np.zeros((1, 28, 28, 1), np.float32)
+variables = model.init(jax.random.key(0), image)
+for name in ("a.keras", "a.weights.h5"):
+    path = {str(tmp_path)!r} + "/" + name
+    save_weights(path, model, variables, image)
+    loaded = load_weights(path, model, image)
+    print(loaded["params"]["head"]["kernel"].shape)
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert found.stdout.split("\n")[:2] == ["(64, 10)"] * 2
+
+
+def test_importing_does_not_import_h5py() -> None:
+    program = "import sys, fdl.keras; print('h5py' in sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert found.stdout.strip() == "False"
+
+
+class Unknown(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        self.param("temperature", linen.initializers.ones, ())
+        return x
+
+
+class Odd(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        return linen.LayerNorm(name="norm")(x)
+
+
+class Keeps(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        self.variable("cache", "last", lambda: x)
+        return x
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Unknown(), "params/temperature is an array that no layer of Keras has"),
+        (Odd(), "Keras has no layer of the class of 'norm'"),
+        (Keeps(), "Keras has nothing for the collection 'cache'"),
+    ],
+)
+def test_refuses_modules_that_keras_has_not(tmp_path, model, message) -> None:
+    variables = model.init(jax.random.key(0), CNN_INPUT)
+    with pytest.raises(WeightsError, match=message):
+        save_weights(tmp_path / "a.weights.h5", model, variables, CNN_INPUT)
+    assert not list(tmp_path.iterdir())
+
+
+def test_refuses_variables_of_another_model(tmp_path) -> None:
+    model, x = MODELS["blocks"]
+    file = tmp_path / "a.weights.h5"
+    for spoil, message in [
+        (lambda v: v.pop("batch_stats"), r"lack batch_stats/block1/norm/mean, float32"),
+        (lambda v: v["params"].update(a=np.ones(1)), "have params/a, which the model"),
+        (
+            lambda v: v["params"]["head"].update(bias=np.ones((1, 4), np.float32)),
+            r"params/head/bias as float32\[1, 4\], but the model needs float32\[4\]",
+        ),
+        (
+            lambda v: v["params"]["head"].update(bias=np.ones(4, int)),
+            "do not hold int64",
+        ),
+    ]:
+        variables = draw(model, x)
+        spoil(variables)
+        with pytest.raises(WeightsError, match=message):
+            save_weights(file, model, variables, x)
+        assert not list(tmp_path.iterdir())
+
+
+def test_refuses_bfloat16_which_hdf5_has_not(tmp_path) -> None:
+    model, x = MODELS["cnn"]
+    variables = draw(model, x, dtype=jax.numpy.bfloat16)
+    with pytest.raises(WeightsError, match="do not hold bfloat16"):
+        save_weights(tmp_path / "a.weights.h5", model, variables, x)
+
+
+def test_refuses_keras_files_of_models_that_it_cannot_describe(tmp_path) -> None:
+    model, x = MODELS["words"]
+    with pytest.raises(WeightsError, match=r"Words cannot be written .* \.weights\.h5"):
+        save_weights(tmp_path / "a.keras", model, draw(model, x), x)
+    model, x = MODELS["cnn"]
+    variables = draw(model, x)
+    head = variables["params"]["head"]
+    head["bias"] = head["bias"].astype(np.float64)
+    with pytest.raises(WeightsError, match="one type, not of 1 and float32, float64"):
+        save_weights(tmp_path / "a.keras", model, variables, x)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.weights.h5", "a.keras"])
+def test_a_failure_leaves_the_old_file(tmp_path, name, monkeypatch) -> None:
+    model, x = MODELS["cnn"]
+    (tmp_path / name).write_text("old")
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_weights(tmp_path / name, model, draw(model, x), x)
+    assert (tmp_path / name).read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_asks_for_inputs_where_it_needs_them(tmp_path) -> None:
+    model, x = MODELS["cnn"]
+    variables = draw(model, x)
+    with pytest.raises(WeightsError, match="pass an example input"):
+        save_weights(tmp_path / "a.weights.h5", model, variables)
+    save_weights(tmp_path / "a.weights.h5", model, variables, x)
+    with pytest.raises(WeightsError, match="pass an example input"):
+        load_weights(tmp_path / "a.weights.h5", model)
+
+
+def test_says_what_is_wrong_with_a_path(tmp_path) -> None:
+    model, x = MODELS["cnn"]
+    (tmp_path / "folder.keras").mkdir()
+    for name, message in [
+        ("a.h5", r"a\.h5 is neither a \.weights\.h5 nor a \.keras file"),
+        ("a.keras", r"a\.keras is not there"),
+        ("folder.keras", "is not a file"),
+    ]:
+        with pytest.raises(WeightsError, match=message):
+            load_weights(tmp_path / name, model, x)
+    with pytest.raises(WeightsError, match="neither"):
+        save_weights(tmp_path / "a.npz", model, draw(model, x), x)
+
+
+def test_refuses_weights_of_another_model(tmp_path) -> None:
+    model, x = MODELS["cnn"]
+    save_weights(tmp_path / "a.keras", model, draw(model, x), x)
+    for other, message in [
+        (models.CNN(9), r"a\.keras has 'head' \(dense of .*\[64, 10\].*needs 'head' "),
+        (models.MLP(10), r"a\.keras lacks a layer like .*'dense1'.* not in the model"),
+        (Words(), "lacks a layer like the model's 'words'"),
+    ]:
+        with pytest.raises(WeightsError, match=message):
+            load_weights(tmp_path / "a.keras", other)
+
+
+def test_says_so_if_a_model_does_not_take_the_inputs_in_a_file(tmp_path) -> None:
+    model, x = models.MLP(10), np.zeros((1, 4, 4, 1), np.float32)
+    save_weights(tmp_path / "a.keras", model, draw(model, x), x)
+    with pytest.raises(WeightsError, match=r"float32\[1, 4, 4, 1\].*CNN does not take"):
+        load_weights(tmp_path / "a.keras", models.CNN(10))
+
+
+def test_description_is_what_keras_needs_and_no_more(tmp_path) -> None:
+    model, x = MODELS["mlp"]
+    save_weights(tmp_path / "a.keras", model, draw(model, x, dtype="float64"), x)
+    with zipfile.ZipFile(tmp_path / "a.keras") as archive:
+        config = json.loads(archive.read("config.json"))
+        metadata = json.loads(archive.read("metadata.json"))
+        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
+            assert set(weights["layers"]) == {"dense", "dense_1", "dense_2"}
+    layers = config["config"]["layers"]
+    assert [layer["class_name"] for layer in layers] == (
+        ["InputLayer", "Flatten", *["Dense", "Dropout"] * 2, "Dense"]
+    )
+    assert layers[0]["config"]["batch_shape"] == [None, 28, 28, 1]
+    assert {layer["config"]["dtype"] for layer in layers} == {"float64"}
+    assert set(metadata) == {"keras_version", "date_saved"}

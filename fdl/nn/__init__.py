@@ -1,5 +1,7 @@
 """What models are built from, with Keras' defaults and Keras' numerics."""
 
+from fdl.nn.attention import AdditiveAttention as AdditiveAttention
+from fdl.nn.attention import MultiHeadAttention as MultiHeadAttention
 from fdl.nn.bidirectional import Bidirectional as Bidirectional
 from fdl.nn.bidirectional import BidirectionalState as BidirectionalState
 from fdl.nn.conv import Conv2D as Conv2D

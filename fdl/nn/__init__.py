@@ -6,6 +6,7 @@ from fdl.nn.bidirectional import Bidirectional as Bidirectional
 from fdl.nn.bidirectional import BidirectionalState as BidirectionalState
 from fdl.nn.conv import Conv2D as Conv2D
 from fdl.nn.dense import Dense as Dense
+from fdl.nn.embedding import Embedding as Embedding
 from fdl.nn.recurrent import GRU as GRU
 from fdl.nn.recurrent import LSTM as LSTM
 from fdl.nn.recurrent import SimpleRNN as SimpleRNN

@@ -235,6 +235,14 @@ def test_no_silent_promotion(layer, dtype: str) -> None:
     close(jnp.asarray(y, float), layer.apply(*arrays, mask=MASK, causal=True), 0.1)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_softmax_of_half_precision_is_taken_in_single(dtype: str) -> None:
+    layer = LAYERS["MultiHeadAttention"]
+    arrays = (variables_of(layer, QUERY, KEY), QUERY, KEY)
+    cast = jax.tree.map(lambda a: jnp.asarray(a, dtype), arrays)
+    assert weights_of(layer, *cast).dtype == jnp.float32
+
+
 def test_names_and_shapes_of_parameters() -> None:
     shapes = jax.tree.map(
         np.shape, variables_of(nn.MultiHeadAttention(2, 5, 3, 8), QUERY, KEY, VALUE)

@@ -21,7 +21,6 @@ ONE_WAY = {
 }
 LAYERS = ONE_WAY | {
     "Bidirectional": nn.Bidirectional(nn.LSTM(FEATURES)),
-    "Bidirectional, mul": nn.Bidirectional(nn.GRU(FEATURES), "mul"),
 }
 layers = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 one_way = pytest.mark.parametrize("layer", ONE_WAY.values(), ids=ONE_WAY)
@@ -132,16 +131,30 @@ def test_only_padding_leaves_the_state_alone(layer) -> None:
 
 @one_way
 def test_padding_repeats_the_output_before(layer) -> None:
-    mask = np.array([1, 1, 0, 0, 1, 1], bool)
-    outputs = layer.apply(variables_of(layer), inputs(), mask=mask).outputs
-    before = outputs[4] if layer.reverse else outputs[1]
-    close(outputs[2:4], jnp.stack([before, before]), tolerance=0)
+    mask, state = np.array([0, 1, 0, 0, 1, 0], bool), random_state(layer)
+    outputs = layer.apply(variables_of(layer), inputs(), state, mask=mask).outputs
+    if layer.reverse:
+        outputs = outputs[::-1]
+    assert not outputs[0].any(), "nothing to repeat, whatever the initial state"
+    close(outputs[2:4], jnp.stack([outputs[1], outputs[1]]), tolerance=0)
+    close(outputs[5], outputs[4], tolerance=0)
 
 
-def test_bidirectional_is_zero_at_padding() -> None:
+def test_bidirectional_is_two_layers_and_zero_at_padding() -> None:
     layer = nn.Bidirectional(nn.LSTM(FEATURES))
+    variables, x = variables_of(layer), inputs()
+    ways = (("forward", False), ("backward", True))
+    ahead, back = (
+        nn.LSTM(FEATURES, reverse=reverse).apply(
+            {"params": variables["params"][way]}, x
+        )
+        for way, reverse in ways
+    )
+    both = layer.apply(variables, x)
+    close(both.outputs, jnp.concatenate([ahead.outputs, back.outputs], axis=-1))
+    close(both.state, nn.BidirectionalState(ahead.state, back.state))
     mask = np.array([1, 1, 0, 0, 1, 1], bool)
-    outputs = layer.apply(variables_of(layer), inputs(), mask=mask).outputs
+    outputs = layer.apply(variables, x, mask=mask).outputs
     np.testing.assert_array_equal(np.abs(outputs).max(axis=-1) > 0, mask)
 
 

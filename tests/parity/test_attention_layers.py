@@ -174,6 +174,7 @@ def test_tied_embedding(precision: str) -> None:
 
 
 X, TOKEN = np.ones((1, 2, 96), np.float32), np.ones((1, 2), int)
+WIDE = np.ones((1, 2, 4096), np.float32)  # for enough numbers in one vector
 STARTS = {
     "MultiHeadAttention": (
         nn.MultiHeadAttention(8, 16, 4, 32),
@@ -185,7 +186,7 @@ STARTS = {
         nn.AdditiveAttention(),
         keras.layers.AdditiveAttention(),
         ("scale",),
-        [X, X],
+        [WIDE, WIDE],
     ),
     "Embedding": (
         nn.Embedding(50, 64),

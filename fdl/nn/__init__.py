@@ -4,6 +4,10 @@ Layers have the class names of Keras and hold arrays in Keras' layout.
 """
 
 from fdl.nn.activations import *  # noqa: F403  (its __all__ is Keras' list)
+from fdl.nn.attention import AdditiveAttention as AdditiveAttention
+from fdl.nn.attention import MultiHeadAttention as MultiHeadAttention
+from fdl.nn.bidirectional import Bidirectional as Bidirectional
+from fdl.nn.bidirectional import BidirectionalState as BidirectionalState
 from fdl.nn.conv import Conv1D as Conv1D
 from fdl.nn.conv import Conv2D as Conv2D
 from fdl.nn.conv import Conv2DTranspose as Conv2DTranspose
@@ -11,10 +15,16 @@ from fdl.nn.conv import DepthwiseConv2D as DepthwiseConv2D
 from fdl.nn.conv import SeparableConv2D as SeparableConv2D
 from fdl.nn.dense import Dense as Dense
 from fdl.nn.dropout import Dropout as Dropout
+from fdl.nn.embedding import Embedding as Embedding
 from fdl.nn.norm import BatchNormalization as BatchNormalization
 from fdl.nn.norm import GroupNormalization as GroupNormalization
 from fdl.nn.norm import InstanceNormalization as InstanceNormalization
 from fdl.nn.norm import LayerNormalization as LayerNormalization
+from fdl.nn.recurrent import GRU as GRU
+from fdl.nn.recurrent import LSTM as LSTM
+from fdl.nn.recurrent import SimpleRNN as SimpleRNN
+from fdl.ops import LSTMState as LSTMState
+from fdl.ops import RNNOutput as RNNOutput
 from fdl.ops import avg_pool as avg_pool
 from fdl.ops import global_avg_pool as global_avg_pool
 from fdl.ops import global_max_pool as global_max_pool

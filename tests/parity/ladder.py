@@ -134,7 +134,7 @@ def _parameters(
 ) -> dict[str, float]:
     count = sum(x.size for x in jax.tree.leaves(variables))
     # They have been there and back: not a bit may have changed.
-    arrays = _compare(theirs.variables(), variables, "")
+    arrays = _compare(fk.from_keras(subject.model, theirs.twin), variables, "")
     return {**arrays, "number of weights": float(count != theirs.twin.count_params())}
 
 

@@ -1,6 +1,7 @@
 """A function written twice, in fdl and in Keras, and both brought to one form."""
 
 import contextlib
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -108,8 +109,10 @@ class Theirs:
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.twin = subject.twin()
-        compiled = {"jit_compile": True} if subject.compiled else {}
-        self.gradients = tf.function(self._gradients, **compiled)
+        # Tracing takes longer than a call, so it is for what is called many times.
+        by_xla = {"jit_compile": True} if subject.compiled else {}
+        self._traced = tf.function(self._gradients, **by_xla)
+        self.gradients = self._traced if subject.compiled else self._gradients
 
     def outputs(self, inputs: Any, *, train: bool = False) -> list[Any]:
         one = inputs[0] if len(inputs) == 1 else list(inputs)
@@ -133,7 +136,7 @@ class Theirs:
         optimizer.build(self.twin.trainable_weights)
 
         def step(inputs: Any, target: Any) -> Any:
-            found = self.gradients(inputs, target)
+            found = self._traced(inputs, target)
             optimizer.apply(found.params)
             return found.loss
 
@@ -144,22 +147,37 @@ class Theirs:
 
     def variables(self) -> Any:
         """Return the weights as fdl's variables."""
-        return fk.from_keras(self.subject.model, self.twin)
+        return self._arrange({w.path: w.numpy() for w in self.twin.weights})
 
     def arranged(self, values: list[Any]) -> Any:
         """Return values, one for each trainable weight, as fdl's parameters."""
         paths = [weight.path for weight in self.twin.trainable_weights]
         found = dict(zip(paths, values, strict=True))
+        others = {w.path: None for w in self.twin.non_trainable_weights}
+        return self._arrange({**others, **found})["params"]
+
+    def _arrange(self, values: dict[str, Any]) -> Any:
+        return jax.tree.map(lambda path: values[path], self._paths)
+
+    @functools.cached_property
+    def _paths(self) -> Any:
+        """The paths of Keras' weights, arranged as fdl's variables.
+
+        Found by filling a stand-in for the model with the numbers of its weights.
+        """
         weights = [
-            _Weight(weight.path, np.asarray(found.get(weight.path, weight)))
-            for weight in self.twin.weights
+            _Weight(weight.path, weight.shape, weight.dtype, np.full(weight.shape, i))
+            for i, weight in enumerate(self.twin.weights)
         ]
         stand_in = _StandIn(weights, self.twin.inputs)
-        return fk.from_keras(self.subject.model, stand_in).get("params", {})
+        numbers = fk.from_keras(self.subject.model, stand_in)
+        return jax.tree.map(lambda x: weights[int(x.flat[0])].path, numbers)
 
 
 class _Weight(NamedTuple):
     path: str
+    shape: tuple[int, ...]
+    dtype: str
     value: np.ndarray
 
     def numpy(self) -> np.ndarray:

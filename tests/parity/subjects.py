@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from parity import layers
+from parity import layers, sequence_layers  # noqa: F401  (it adds rows)
 from parity.digits import digits
 from parity.pick import Seeded
 from parity.sides import Subject

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from parity import ladder
+from parity import ladder, sequence_layers  # noqa: F401  (it adds rows)
 from parity.layers import LAYERS, ONLY_SINGLE
 from parity.pick import Hypothesis, Seeded
 

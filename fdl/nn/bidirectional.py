@@ -1,0 +1,107 @@
+"""Two recurrent layers over one sequence, in opposite directions."""
+
+from typing import Literal, NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Bool, Float
+
+from fdl import ops
+from fdl.arrays import Array, PyTree
+from fdl.nn.recurrent import GRU, LSTM, SimpleRNN
+
+MergeMode = Literal["concat", "sum", "mul", "ave"]
+"""How the two directions' outputs become one: side by side, or added, multiplied, or
+averaged element by element."""
+
+
+class BidirectionalState(NamedTuple):
+    """The states of both directions, each as its layer has it.
+
+    Attributes:
+        forward: State after the last step of the sequence.
+        backward: State after the first one, where the backward direction ends.
+    """
+
+    forward: PyTree
+    backward: PyTree
+
+
+class Bidirectional(nn.Module):
+    """Bidirectional recurrent network (Schuster & Paliwal, 1997), as Keras' own.
+
+    Two copies of a layer with parameters of their own, named `forward` and `backward`,
+    the second run from the last step to the first; the output of a step has seen the
+    whole sequence.
+
+    Attributes:
+        layer: What to copy: a `SimpleRNN`, `LSTM` or `GRU`, not reversed.
+        merge_mode: `"concat"` for outputs side by side, of twice the features; `"sum"`,
+            `"mul"` or `"ave"` to combine them element by element.
+
+    Raises:
+        ValueError: If `layer` is reversed or `merge_mode` is not known.
+
+    Example:
+        >>> import jax
+        >>> layer = Bidirectional(LSTM(features=32))
+        >>> x = jnp.ones((2, 7, 5))
+        >>> variables = layer.init(jax.random.key(0), x)
+        >>> outputs, state = layer.apply(variables, x)
+        >>> outputs.shape, state.backward.h.shape
+        ((2, 7, 64), (2, 32))
+    """
+
+    layer: SimpleRNN | LSTM | GRU
+    merge_mode: MergeMode = "concat"
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "*batch time channels"],
+        initial_state: BidirectionalState | None = None,
+        *,
+        mask: Bool[Array, "*batch time"] | None = None,
+    ) -> ops.RNNOutput:
+        """Run over a sequence in both directions.
+
+        Args:
+            x: The sequence; any number of leading batch axes, none included.
+            initial_state: State before the first step of each direction; None for
+                zeros.
+            mask: True at real steps, False at padding. Unlike in one direction, the
+                output is zero at padding.
+
+        Returns:
+            The merged outputs, and the final states of both directions. What Keras
+            returns without `return_sequences` is the outputs in these states, merged.
+        """
+        if self.layer.reverse:
+            raise ValueError(
+                f"layer={self.layer} is reversed; give one with reverse=False, of "
+                "which Bidirectional makes the backward copy."
+            )
+        forward = self.layer.clone(parent=self, name="forward")
+        backward = self.layer.clone(parent=self, name="backward", reverse=True)
+        first, second = (None, None) if initial_state is None else initial_state
+        ahead = forward(x, first, mask=mask)
+        back = backward(x, second, mask=mask)
+        outputs = _merge(ahead.outputs, back.outputs, self.merge_mode)
+        if mask is not None:
+            outputs = jnp.where(mask[..., None], outputs, 0)
+        return ops.RNNOutput(outputs, BidirectionalState(ahead.state, back.state))
+
+
+def _merge(a: Array, b: Array, mode: MergeMode) -> Array:
+    match mode:
+        case "concat":
+            return jnp.concatenate([a, b], axis=-1)
+        case "sum":
+            return a + b
+        case "mul":
+            return a * b
+        case "ave":
+            return (a + b) / 2
+    raise ValueError(
+        f"merge_mode={mode!r} is not known; use 'concat', 'sum', 'mul' or 'ave'."
+    )

@@ -1,0 +1,68 @@
+"""The embedding layer."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
+from jaxtyping import Float, Integer
+
+from fdl.arrays import Array
+from fdl.nn.options import check_sizes
+
+
+class Embedding(nn.Module):
+    """Table of learned vectors (Bengio et al., 2003, JMLR 3), as Keras' `Embedding`.
+
+    The vectors start uniform in [-0.05, 0.05). What Keras' `mask_zero` makes is
+    `token != 0`, to be given to the layers that take a mask.
+
+    Attributes:
+        num_embeddings: Number of tokens, at least 1.
+        features: Width of a vector, at least 1.
+
+    Raises:
+        ValueError: If `num_embeddings` or `features` is below 1.
+
+    Example:
+        >>> layer = Embedding(num_embeddings=1000, features=32)
+        >>> token = jnp.zeros((2, 7), int)
+        >>> variables = layer.init(jax.random.key(0), token)
+        >>> x = layer.apply(variables, token)
+        >>> x.shape
+        (2, 7, 32)
+        >>> layer.apply(variables, x, method="attend").shape
+        (2, 7, 1000)
+    """
+
+    num_embeddings: int
+    features: int
+
+    def setup(self) -> None:
+        """Make the table."""
+        check_sizes(num_embeddings=self.num_embeddings, features=self.features)
+        shape = (self.num_embeddings, self.features)
+        self.embedding = self.param("embedding", _uniform, shape)
+
+    def __call__(
+        self, token: Integer[Array, "*batch"]
+    ) -> Float[Array, "*batch features"]:
+        """Look up the vectors of tokens.
+
+        Negative tokens count from the end, as in Keras. Those beyond the table give
+        NaN, for a compiled program cannot raise the error of Keras on TensorFlow.
+        """
+        return jnp.take(self.embedding, token, axis=0, mode="fill")
+
+    def attend(
+        self, x: Float[Array, "*batch features"]
+    ) -> Float[Array, "*batch vocab"]:
+        """Return the logits of all tokens, `x embedding^T`: the table as output layer.
+
+        Sharing one table between both ends is due to Press & Wolf (2017).
+        """
+        x, embedding = promote_dtype(x, self.embedding)
+        return x @ embedding.T
+
+
+def _uniform(key: Array, shape: tuple[int, ...]) -> Array:
+    return jax.random.uniform(key, shape, minval=-0.05, maxval=0.05)

@@ -1,0 +1,234 @@
+"""Recurrent layers, with Keras' parameters and Keras' treatment of masks."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
+from jaxtyping import Bool, Float
+
+from fdl import ops
+from fdl.arrays import Array
+from fdl.nn.options import check_sizes
+
+
+class _Recurrent(nn.Module):
+    """What the recurrent layers share: how their parameters and states begin."""
+
+    features: int
+    reverse: bool = False
+
+    def _weights(
+        self,
+        x: Array,
+        gates: int = 1,
+        bias_shape: tuple[int, ...] = (),
+        bias_init: Callable[..., Array] = nn.initializers.zeros,
+    ) -> tuple[Array, Array, Array]:
+        """Return kernel, recurrent kernel and bias, the gates side by side in each."""
+        check_sizes(features=self.features)
+        width = gates * self.features
+        return (
+            self.param(
+                "kernel", nn.initializers.glorot_uniform(), (x.shape[-1], width)
+            ),
+            self.param(
+                "recurrent_kernel",
+                nn.initializers.orthogonal(),
+                (self.features, width),
+            ),
+            self.param("bias", bias_init, (*bias_shape, width)),
+        )
+
+    def _start(self, x: Array, initial: Array | None) -> Array:
+        """Return the given initial state, or zeros."""
+        shape = (*x.shape[:-2], self.features)
+        if initial is None:
+            return jnp.zeros(shape, x.dtype)
+        if initial.shape != shape:
+            raise ValueError(
+                f"initial_state has shape {initial.shape}, but inputs of shape "
+                f"{x.shape} and {self.features} features need {shape}."
+            )
+        return initial
+
+
+class SimpleRNN(_Recurrent):
+    """Simple recurrent network (Elman, 1990, Cognitive Science 14), as Keras' own.
+
+    `h[t] = tanh(x[t] kernel + h[t-1] recurrent_kernel + bias)`, and the output is `h`.
+    The kernel starts from Glorot's uniform distribution, the recurrent kernel
+    orthogonal, the bias from zero.
+
+    Attributes:
+        features: Width of state and output, at least 1.
+        reverse: Run from the last step to the first: Keras' `go_backwards`, but with
+            outputs in the order of the inputs, which Keras' bare layer returns flipped.
+
+    Raises:
+        ValueError: If `features` is below 1 or the initial state has the wrong shape.
+
+    Example:
+        >>> import jax
+        >>> layer = SimpleRNN(features=32)
+        >>> x = jnp.ones((2, 7, 5))
+        >>> variables = layer.init(jax.random.key(0), x)
+        >>> outputs, state = layer.apply(variables, x)
+        >>> outputs.shape, state.shape
+        ((2, 7, 32), (2, 32))
+    """
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "*batch time channels"],
+        initial_state: Float[Array, "..."] | None = None,
+        *,
+        mask: Bool[Array, "*batch time"] | None = None,
+    ) -> ops.RNNOutput:
+        """Run over a sequence; see `LSTM` for `mask` and the result."""
+        x, kernel, recurrent_kernel, bias, h = promote_dtype(
+            x, *self._weights(x), self._start(x, initial_state)
+        )
+        return ops.simple_rnn(
+            x, kernel, recurrent_kernel, bias, h, mask=mask, reverse=self.reverse
+        )
+
+
+class LSTM(_Recurrent):
+    """Long short-term memory (Hochreiter & Schmidhuber, 1997), as Keras' `LSTM`.
+
+    A memory cell that is erased, written and read through three gates in (0, 1):
+
+        i, f, o = sigmoid(x[t] W + h[t-1] U + b)
+        c[t] = f c[t-1] + i tanh(x[t] W_c + h[t-1] U_c + b_c)
+        h[t] = o tanh(c[t])
+
+    The forget gate f is of Gers et al. (2000), not of the first paper. Its bias starts
+    at 1, all others at zero; the kernel starts from Glorot's uniform distribution, the
+    recurrent kernel orthogonal. Each parameter holds its gates in the order i, f, c, o.
+
+    Attributes:
+        features: Width of state and output, at least 1.
+        reverse: Run from the last step to the first: Keras' `go_backwards`, but with
+            outputs in the order of the inputs, which Keras' bare layer returns flipped.
+
+    Raises:
+        ValueError: If `features` is below 1 or the initial state has the wrong shape.
+
+    Example:
+        >>> import jax
+        >>> layer = LSTM(features=32)
+        >>> x = jnp.ones((2, 7, 5))
+        >>> variables = layer.init(jax.random.key(0), x)
+        >>> outputs, (h, c) = layer.apply(variables, x)
+        >>> outputs.shape, h.shape, c.shape
+        ((2, 7, 32), (2, 32), (2, 32))
+    """
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "*batch time channels"],
+        initial_state: ops.LSTMState | None = None,
+        *,
+        mask: Bool[Array, "*batch time"] | None = None,
+    ) -> ops.RNNOutput:
+        """Run over a sequence.
+
+        Args:
+            x: The sequence; any number of leading batch axes, none included.
+            initial_state: State before the first step; None for zeros.
+            mask: True at real steps, False at padding, wherever it is. Padding leaves
+                the state as it was and repeats the output before it, zero if there is
+                none.
+
+        Returns:
+            The outputs of all steps, and the state after the last real one.
+        """
+
+        def open_forget_gate(key: Array, shape: tuple[int, ...]) -> Array:
+            gates = jnp.array([0.0, 1.0, 0.0, 0.0])
+            return jnp.repeat(gates, self.features, total_repeat_length=shape[0])
+
+        h, c = (None, None) if initial_state is None else initial_state
+        x, kernel, recurrent_kernel, bias, h, c = promote_dtype(
+            x,
+            *self._weights(x, gates=4, bias_init=open_forget_gate),
+            self._start(x, h),
+            self._start(x, c),
+        )
+        return ops.lstm(
+            x,
+            kernel,
+            recurrent_kernel,
+            bias,
+            ops.LSTMState(h, c),
+            mask=mask,
+            reverse=self.reverse,
+        )
+
+
+class GRU(_Recurrent):
+    """Gated recurrent unit (Cho et al., 2014, arXiv:1406.1078), as Keras' `GRU`.
+
+    A state that an update gate z mixes with a candidate, which sees the state through a
+    reset gate r:
+
+        z, r = sigmoid(x[t] W + h[t-1] U + b)
+        h[t] = z h[t-1] + (1 - z) tanh(x[t] W_h + r (h[t-1] U_h) + b_h)
+
+    That is the form of the paper's first version and of cuDNN, with a bias of its own
+    inside the reset gate. The kernel starts from Glorot's uniform distribution, the
+    recurrent kernel orthogonal, biases from zero. Each parameter holds its gates in the
+    order z, r, h.
+
+    Attributes:
+        features: Width of state and output, at least 1.
+        reverse: Run from the last step to the first: Keras' `go_backwards`, but with
+            outputs in the order of the inputs, which Keras' bare layer returns flipped.
+        reset_after: The form above, whose `bias` has two rows, for the input and for
+            the state; False for `(r h[t-1]) U_h` and one bias, as in the paper's third
+            version.
+
+    Raises:
+        ValueError: If `features` is below 1 or the initial state has the wrong shape.
+
+    Example:
+        >>> import jax
+        >>> layer = GRU(features=32)
+        >>> x = jnp.ones((2, 7, 5))
+        >>> variables = layer.init(jax.random.key(0), x)
+        >>> variables["params"]["bias"].shape
+        (2, 96)
+        >>> layer.apply(variables, x).outputs.shape
+        (2, 7, 32)
+    """
+
+    reset_after: bool = True
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "*batch time channels"],
+        initial_state: Float[Array, "..."] | None = None,
+        *,
+        mask: Bool[Array, "*batch time"] | None = None,
+    ) -> ops.RNNOutput:
+        """Run over a sequence; see `LSTM` for `mask` and the result."""
+        rows = (2,) if self.reset_after else ()
+        x, kernel, recurrent_kernel, bias, h = promote_dtype(
+            x,
+            *self._weights(x, gates=3, bias_shape=rows),
+            self._start(x, initial_state),
+        )
+        return ops.gru(
+            x,
+            kernel,
+            recurrent_kernel,
+            bias,
+            h,
+            reset_after=self.reset_after,
+            mask=mask,
+            reverse=self.reverse,
+        )

@@ -1,0 +1,286 @@
+"""What attention layers keep to, whatever Keras does."""
+
+from typing import Any
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import pytest
+
+from fdl import nn
+
+LAYERS = {
+    "MultiHeadAttention": nn.MultiHeadAttention(num_heads=2, key_size=5, value_size=3),
+    "AdditiveAttention": nn.AdditiveAttention(),
+}
+DROPPING = {
+    "MultiHeadAttention": nn.MultiHeadAttention(2, 5, dropout_rate=0.25),
+    "AdditiveAttention": nn.AdditiveAttention(dropout_rate=0.25),
+}
+layers = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
+dropping = pytest.mark.parametrize("layer", DROPPING.values(), ids=DROPPING)
+
+
+def inputs(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng((seed, *shape)).normal(size=shape).astype(np.float32)
+
+
+QUERY, KEY, VALUE = inputs(2, 3, 4, 6), inputs(2, 3, 5, 6), inputs(2, 3, 5, 7)
+MASK = np.random.default_rng(0).random((2, 3, 4, 5)) < 0.6
+MASK[..., 0] = True
+
+
+def variables_of(layer: linen.Module, *args: Any, seed: int = 0) -> Any:
+    """Draw parameters that are all distinct, biases included."""
+    rng = np.random.default_rng(seed)
+    shapes = jax.eval_shape(layer.init, jax.random.key(0), *args)
+    draw = lambda leaf: rng.normal(size=leaf.shape).astype(np.float32) / 2
+    return jax.tree.map(draw, {"params": shapes["params"]})
+
+
+def weights_of(layer: linen.Module, variables: Any, *args: Any, **options: Any) -> Any:
+    _, sown = layer.apply(variables, *args, mutable=["intermediates"], **options)
+    return sown["intermediates"]["weights"][0]
+
+
+def close(a: Any, b: Any, tolerance: float = 1e-5) -> None:
+    np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+@layers
+def test_leading_axes_are_batch_axes(layer) -> None:
+    arrays = (QUERY, KEY, VALUE, MASK)
+    variables = variables_of(layer, *arrays[:3])
+    run = lambda q, k, v, m: layer.apply(variables, q, k, v, mask=m)
+    whole = run(*arrays)
+    flat = np.asarray(whole).reshape(6, *whole.shape[2:])
+    assert len(np.unique(flat.reshape(6, -1), axis=0)) == 6, "rows must differ to tell"
+    close(flat, run(*(a.reshape(6, *a.shape[2:]) for a in arrays)))
+    close(whole, jax.vmap(jax.vmap(run))(*arrays))
+    close(whole[0, 0], run(*(a[0, 0] for a in arrays)))
+
+
+@layers
+def test_weights_are_shares_of_the_keys_allowed(layer) -> None:
+    variables = variables_of(layer, QUERY, KEY)
+    weights = weights_of(layer, variables, QUERY, KEY, mask=MASK)
+    close(weights.sum(axis=-1), np.ones(weights.shape[:-1]))
+    mask = MASK[:, :, None] if weights.ndim > MASK.ndim else MASK
+    np.testing.assert_array_equal(weights > 0, np.broadcast_to(mask, weights.shape))
+
+
+@layers
+@pytest.mark.parametrize("real", [slice(0, 3), slice(2, 5)])
+def test_padding_changes_nothing(layer, real: slice) -> None:
+    variables = variables_of(layer, QUERY, KEY, VALUE)
+    mask = np.zeros((1, 5), bool)
+    mask[:, real] = True
+    far = ~mask[0, :, None] * np.float32(100)
+    padded = layer.apply(variables, QUERY, KEY + far, VALUE + far, mask=mask)
+    close(padded, layer.apply(variables, QUERY, KEY[..., real, :], VALUE[..., real, :]))
+
+
+@layers
+def test_the_order_of_keys_does_not_matter(layer) -> None:
+    variables = variables_of(layer, QUERY, KEY, VALUE)
+    order = [3, 1, 4, 0, 2]
+    turned = [a[..., order, :] for a in (KEY, VALUE)]
+    close(
+        layer.apply(variables, QUERY, KEY, VALUE, mask=MASK),
+        layer.apply(variables, QUERY, *turned, mask=MASK[..., order]),
+    )
+
+
+@layers
+def test_causal_does_not_see_the_future(layer) -> None:
+    x = KEY[0, 0]
+    variables = variables_of(layer, x, x)
+    see = jax.jacobian(lambda x: layer.apply(variables, x, x, causal=True))(x)
+    reached = np.abs(see).max(axis=(1, 3)) > 0
+    np.testing.assert_array_equal(reached, np.tril(np.ones((5, 5), bool)))
+
+
+@layers
+def test_causal_joins_a_mask(layer) -> None:
+    variables = variables_of(layer, QUERY, KEY)
+    both = MASK & np.tril(np.ones((4, 5), bool))
+    np.testing.assert_array_equal(
+        layer.apply(variables, QUERY, KEY, mask=MASK, causal=True),
+        layer.apply(variables, QUERY, KEY, mask=both),
+    )
+
+
+def test_a_mask_for_each_head() -> None:
+    layer = LAYERS["MultiHeadAttention"]
+    variables = variables_of(layer, QUERY, KEY)
+    mask = np.stack([MASK, np.ones_like(MASK)], axis=2)
+    by_head = weights_of(layer, variables, QUERY, KEY, mask=mask)
+    same = weights_of(layer, variables, QUERY, KEY, mask=MASK)
+    none = weights_of(layer, variables, QUERY, KEY)
+    close(by_head, jnp.stack([same[:, :, 0], none[:, :, 1]], axis=2))
+
+
+@layers
+def test_a_query_that_may_attend_to_nothing_is_finite(layer) -> None:
+    variables = variables_of(layer, QUERY, KEY)
+    total = lambda *a: layer.apply(*a, mask=np.zeros((4, 5), bool)).sum()
+    value, grads = jax.value_and_grad(total, argnums=(0, 1, 2))(variables, QUERY, KEY)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((value, grads)))
+
+
+def test_additive_attention_is_bahdanaus_between_two_dense_layers() -> None:
+    class Bahdanau(linen.Module):
+        @linen.compact
+        def __call__(self, s: jax.Array, h: jax.Array) -> jax.Array:
+            q, k = nn.Dense(8, name="w")(s), nn.Dense(8, name="u")(h)
+            return nn.AdditiveAttention(name="v")(q, k, h)
+
+    s, h = QUERY[0, 0], VALUE[0, 0]
+    variables = variables_of(Bahdanau(), s, h)
+    w, u, v = (variables["params"][name] for name in "wuv")
+    energy = np.tanh(
+        (s @ w["kernel"] + w["bias"][None])[:, None]
+        + (h @ u["kernel"] + u["bias"][None])[None]
+    )
+    share = np.exp(energy @ v["scale"])
+    expected = (share / share.sum(axis=1, keepdims=True)) @ h
+    close(Bahdanau().apply(variables, s, h), expected)
+
+
+@dropping
+def test_dropout_drops_in_training_only(layer) -> None:
+    query, key = np.tile(QUERY[0, 0], (500, 1, 1)), np.tile(KEY[0, 0], (500, 1, 1))
+    variables = variables_of(layer, query, key)
+    run = lambda seed: layer.apply(
+        variables, query, key, train=True, rngs={"dropout": jax.random.key(seed)}
+    )
+    calm = layer.apply(variables, query, key)
+    close(calm, np.tile(calm[:1], (500, 1, 1)))
+    np.testing.assert_array_equal(run(0), run(0))
+    assert (run(0) != run(1)).any()
+    dropped = np.asarray(run(0))
+    error = dropped.std(axis=0) / np.sqrt(500)  # of the mean
+    assert (np.abs(dropped.mean(axis=0) - calm[0]) < 5 * error).all()
+
+
+def test_dropout_keeps_a_share_of_the_weights_and_scales_them() -> None:
+    # All weights are 1 / 100 before dropout, and each value is its own channel.
+    layer = nn.AdditiveAttention(dropout_rate=0.25)
+    query, key, value = np.zeros((50, 3)), np.zeros((100, 3)), np.eye(100)
+    query, key, value = (a.astype(np.float32) for a in (query, key, value))
+    weights = layer.apply(
+        variables_of(layer, query, key, value),
+        *(query, key, value),
+        train=True,
+        rngs={"dropout": jax.random.key(0)},
+    )
+    np.testing.assert_allclose(np.unique(weights), [0, 0.01 / 0.75], rtol=1e-5)
+    assert np.mean(weights == 0) == pytest.approx(0.25, abs=0.03)
+
+
+@layers
+def test_jit_equals_eager_and_compiles_once(layer) -> None:
+    variables = variables_of(layer, QUERY, KEY)
+    traces = []
+
+    @jax.jit
+    def apply(variables: Any, query: jax.Array, mask: jax.Array) -> jax.Array:
+        traces.append(None)
+        return layer.apply(variables, query, KEY, mask=mask)
+
+    for query in (QUERY, QUERY[::-1]):
+        close(
+            apply(variables, query, MASK),
+            layer.apply(variables, query, KEY, mask=MASK),
+        )
+    assert len(traces) == 1
+
+
+@layers
+def test_forward_mode_derivatives(layer) -> None:
+    with jax.enable_x64(True):
+        double = lambda tree: jax.tree.map(lambda a: np.asarray(a, np.float64), tree)
+        point = double((variables_of(layer, QUERY, KEY), QUERY, KEY))
+        towards = double((variables_of(layer, QUERY, KEY, seed=1), KEY[:, :, :4], KEY))
+        run = lambda *point: layer.apply(*point, mask=MASK, causal=True)
+        _, tangent = jax.jvp(run, point, towards)
+        step = 1e-5
+        move = lambda step: jax.tree.map(lambda a, b: a + step * b, point, towards)
+        high, low = run(*move(step)), run(*move(-step))
+        close(tangent, (high - low) / (2 * step), tolerance=1e-8)
+
+
+@layers
+def test_every_parameter_gets_a_gradient(layer) -> None:
+    variables = variables_of(layer, QUERY, KEY)
+    total = lambda variables: jnp.sum(layer.apply(variables, QUERY, KEY) ** 2)
+    grads = jax.grad(total)(variables)["params"]
+    for path, grad in jax.tree_util.tree_leaves_with_path(grads):
+        assert np.isfinite(grad).all(), path
+        # Added to all keys alike, this bias changes no weight.
+        if jax.tree_util.keystr(path, simple=True, separator="/") != "key/bias":
+            assert np.abs(grad).max() > 1e-4, path
+
+
+@layers
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_no_silent_promotion(layer, dtype: str) -> None:
+    arrays = (variables_of(layer, QUERY, KEY), QUERY, KEY)
+    cast = jax.tree.map(lambda a: jnp.asarray(a, dtype), arrays)
+    with jax.numpy_dtype_promotion("strict"):
+        y = layer.apply(*cast, mask=MASK, causal=True)
+    assert y.dtype == dtype
+    close(jnp.asarray(y, float), layer.apply(*arrays, mask=MASK, causal=True), 0.1)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_softmax_of_half_precision_is_taken_in_single(dtype: str) -> None:
+    layer = LAYERS["MultiHeadAttention"]
+    arrays = (variables_of(layer, QUERY, KEY), QUERY, KEY)
+    cast = jax.tree.map(lambda a: jnp.asarray(a, dtype), arrays)
+    assert weights_of(layer, *cast).dtype == jnp.float32
+
+
+def test_names_and_shapes_of_parameters() -> None:
+    shapes = jax.tree.map(
+        np.shape, variables_of(nn.MultiHeadAttention(2, 5, 3, 8), QUERY, KEY, VALUE)
+    )
+    assert shapes["params"] == {
+        "query": {"kernel": (6, 2, 5), "bias": (2, 5)},
+        "key": {"kernel": (6, 2, 5), "bias": (2, 5)},
+        "value": {"kernel": (7, 2, 3), "bias": (2, 3)},
+        "out": {"kernel": (2, 3, 8), "bias": (8,)},
+    }
+    shapes = variables_of(nn.MultiHeadAttention(2, 5, use_bias=False), QUERY)["params"]
+    assert all(p.keys() == {"kernel"} for p in shapes.values())
+    assert variables_of(nn.AdditiveAttention(), QUERY, KEY)["params"].keys() == {
+        "scale"
+    }
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (nn.MultiHeadAttention(0, 4), "num_heads=0 must be 1 or more"),
+        (nn.MultiHeadAttention(2, -4), "key_size=-4 must be 1 or more"),
+        (nn.MultiHeadAttention(2, 4, 0), "value_size=0 must be 1 or more"),
+        (nn.MultiHeadAttention(2, 4, out_features=0), "out_features=0 must be"),
+        (nn.MultiHeadAttention(2, 4, dropout_rate=1.5), "dropout_rate=1.5"),
+        (nn.AdditiveAttention(dropout_rate=-0.1), "dropout_rate=-0.1"),
+    ],
+)
+def test_refuses_bad_options(layer, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        layer.init(jax.random.key(0), QUERY, KEY)
+
+
+@layers
+def test_refuses_a_mask_of_another_shape(layer) -> None:
+    variables = variables_of(layer, QUERY, KEY)
+    mask = np.ones((3, 2, 4, 5), bool)
+    with pytest.raises(ValueError, match="does not broadcast to scores"):
+        layer.apply(variables, QUERY, KEY, mask=mask)
+    with pytest.raises(jaxtyping.TypeCheckError):
+        layer.apply(variables, QUERY, KEY, mask=np.ones((4, 6), bool))

@@ -1,0 +1,273 @@
+"""What recurrent layers keep to, whatever Keras does."""
+
+from typing import Any
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import pytest
+
+from fdl import nn
+
+TIME, CHANNELS, FEATURES = 6, 3, 4
+ONE_WAY = {
+    "SimpleRNN": nn.SimpleRNN(FEATURES),
+    "LSTM": nn.LSTM(FEATURES),
+    "GRU": nn.GRU(FEATURES),
+    "GRU reset before": nn.GRU(FEATURES, reset_after=False),
+    "LSTM reversed": nn.LSTM(FEATURES, reverse=True),
+}
+LAYERS = ONE_WAY | {
+    "Bidirectional": nn.Bidirectional(nn.LSTM(FEATURES)),
+}
+layers = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
+one_way = pytest.mark.parametrize("layer", ONE_WAY.values(), ids=ONE_WAY)
+
+
+def inputs(*batch: int, time: int = TIME, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(*batch, time, CHANNELS)).astype(np.float32)
+
+
+def variables_of(layer: linen.Module, seed: int = 0) -> Any:
+    """Draw parameters that are all distinct, biases included."""
+    rng = np.random.default_rng(seed)
+    shapes = jax.eval_shape(layer.init, jax.random.key(0), inputs())
+    draw = lambda leaf: rng.normal(size=leaf.shape).astype(np.float32) / 2
+    return jax.tree.map(draw, shapes)
+
+
+def random_state(layer: linen.Module, *batch: int) -> Any:
+    rng = np.random.default_rng(1)
+    shapes = jax.eval_shape(layer.apply, variables_of(layer), inputs(*batch)).state
+    return jax.tree.map(
+        lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes
+    )
+
+
+def close(a: Any, b: Any, tolerance: float = 1e-5) -> None:
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance),
+        a,
+        b,
+    )
+
+
+@layers
+def test_leading_axes_are_batch_axes(layer) -> None:
+    variables, x = variables_of(layer), inputs(2, 3)
+    state = random_state(layer, 2, 3)
+    mask = np.random.default_rng(0).random((2, 3, TIME)) < 0.7
+    run = lambda x, state, mask: layer.apply(variables, x, state, mask=mask)
+    flatten = lambda tree: jax.tree.map(lambda a: a.reshape(6, *a.shape[2:]), tree)
+    whole = run(x, state, mask)
+    rows = np.asarray(flatten(whole).outputs).reshape(6, -1)
+    assert len(np.unique(rows, axis=0)) == 6, "rows must differ to tell"
+    close(flatten(whole), run(*flatten((x, state, mask))))
+    close(whole, jax.vmap(jax.vmap(run))(x, state, mask))
+    first = lambda tree: jax.tree.map(lambda a: a[0, 0], tree)
+    close(first(whole), run(*first((x, state, mask))))
+
+
+@one_way
+@pytest.mark.parametrize("cut", [1, 2, 5])
+def test_a_sequence_in_pieces_equals_the_whole(layer, cut: int) -> None:
+    variables, x = variables_of(layer), inputs(2)
+    whole = layer.apply(variables, x)
+    pieces = [x[:, :cut], x[:, cut:]]
+    outputs, state = [], None
+    for piece in reversed(pieces) if layer.reverse else pieces:
+        output, state = layer.apply(variables, piece, state)
+        outputs.append(output)
+    if layer.reverse:
+        outputs.reverse()
+    close(jnp.concatenate(outputs, axis=1), whole.outputs)
+    close(state, whole.state)
+
+
+@one_way
+def test_reversed_is_the_sequence_turned_round(layer) -> None:
+    variables, x, state = variables_of(layer), inputs(2), random_state(layer, 2)
+    ahead = layer.apply(variables, x, state)
+    back = layer.clone(reverse=not layer.reverse).apply(variables, x[:, ::-1], state)
+    close(ahead._replace(outputs=ahead.outputs[:, ::-1]), back)
+
+
+@layers
+@pytest.mark.parametrize("real", [slice(0, 4), slice(2, 6), slice(1, 5)])
+def test_padding_changes_nothing(layer, real: slice) -> None:
+    variables, x, state = variables_of(layer), inputs(2), random_state(layer, 2)
+    mask = np.zeros((2, TIME), bool)
+    mask[:, real] = True
+    padded = layer.apply(variables, np.where(mask[..., None], x, 7), state, mask=mask)
+    alone = layer.apply(variables, x[:, real], state)
+    close(padded._replace(outputs=padded.outputs[:, real]), alone)
+
+
+@layers
+def test_no_gradient_reaches_padding(layer) -> None:
+    variables, x = variables_of(layer), inputs(2)
+    mask = np.array([[1, 1, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0]], bool)
+
+    def total(x: jax.Array) -> jax.Array:
+        result = layer.apply(variables, x, mask=mask)
+        return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(result))
+
+    reached = np.abs(jax.grad(total)(x)).max(axis=-1) > 0
+    np.testing.assert_array_equal(reached, mask)
+
+
+@layers
+def test_only_padding_leaves_the_state_alone(layer) -> None:
+    state = random_state(layer, 2)
+    mask = np.zeros((2, TIME), bool)
+    result = layer.apply(variables_of(layer), inputs(2), state, mask=mask)
+    close(result.state, state, tolerance=0)
+    assert not result.outputs.any()
+
+
+@one_way
+def test_padding_repeats_the_output_before(layer) -> None:
+    mask, state = np.array([0, 1, 0, 0, 1, 0], bool), random_state(layer)
+    outputs = layer.apply(variables_of(layer), inputs(), state, mask=mask).outputs
+    if layer.reverse:
+        outputs = outputs[::-1]
+    assert not outputs[0].any(), "nothing to repeat, whatever the initial state"
+    close(outputs[2:4], jnp.stack([outputs[1], outputs[1]]), tolerance=0)
+    close(outputs[5], outputs[4], tolerance=0)
+
+
+def test_bidirectional_is_two_layers_and_zero_at_padding() -> None:
+    layer = nn.Bidirectional(nn.LSTM(FEATURES))
+    variables, x = variables_of(layer), inputs()
+    ways = (("forward", False), ("backward", True))
+    ahead, back = (
+        nn.LSTM(FEATURES, reverse=reverse).apply(
+            {"params": variables["params"][way]}, x
+        )
+        for way, reverse in ways
+    )
+    both = layer.apply(variables, x)
+    close(both.outputs, jnp.concatenate([ahead.outputs, back.outputs], axis=-1))
+    close(both.state, nn.BidirectionalState(ahead.state, back.state))
+    mask = np.array([1, 1, 0, 0, 1, 1], bool)
+    outputs = layer.apply(variables, x, mask=mask).outputs
+    np.testing.assert_array_equal(np.abs(outputs).max(axis=-1) > 0, mask)
+
+
+@layers
+def test_jit_equals_eager_and_compiles_once(layer) -> None:
+    variables, state = variables_of(layer), random_state(layer, 2)
+    mask = np.random.default_rng(0).random((2, TIME)) < 0.7
+    traces = []
+
+    @jax.jit
+    def apply(*args: Any) -> nn.RNNOutput:
+        traces.append(None)
+        *args, mask = args
+        return layer.apply(*args, mask=mask)
+
+    for seed in (0, 1):
+        x = inputs(2, seed=seed)
+        close(
+            apply(variables, x, state, mask),
+            layer.apply(variables, x, state, mask=mask),
+        )
+    assert len(traces) == 1
+
+
+@layers
+def test_forward_mode_derivatives(layer) -> None:
+    with jax.enable_x64(True):
+        double = lambda tree: jax.tree.map(lambda a: np.asarray(a, np.float64), tree)
+        point = double((variables_of(layer), inputs(2), random_state(layer, 2)))
+        towards = double(
+            (variables_of(layer, seed=2), inputs(2, seed=2), random_state(layer, 2))
+        )
+        mask = np.random.default_rng(0).random((2, TIME)) < 0.7
+        run = lambda *point: layer.apply(*point, mask=mask)
+        _, tangent = jax.jvp(run, point, towards)
+        step = 1e-5
+        move = lambda step: jax.tree.map(lambda a, b: a + step * b, point, towards)
+        high, low = run(*move(step)), run(*move(-step))
+        slope = jax.tree.map(lambda a, b: (a - b) / (2 * step), high, low)
+        close(tangent, slope, tolerance=1e-8)
+
+
+@layers
+def test_every_parameter_gets_a_gradient(layer) -> None:
+    x = inputs(2)
+    variables = layer.init(jax.random.key(0), x)
+    total = lambda variables: jnp.sum(layer.apply(variables, x).outputs ** 2)
+    grads = jax.grad(total)(variables)
+    for path, grad in jax.tree_util.tree_leaves_with_path(grads):
+        assert np.isfinite(grad).all(), path
+        assert np.abs(grad).max() > 0, path
+
+
+@layers
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_no_silent_promotion(layer, dtype: str) -> None:
+    arrays = (variables_of(layer), inputs(2))
+    cast = jax.tree.map(lambda a: jnp.asarray(a, dtype), arrays)
+    with jax.numpy_dtype_promotion("strict"):
+        result = layer.apply(*cast, mask=np.ones((2, TIME), bool))
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(result)} == {dtype}
+
+
+def test_names_and_shapes_of_parameters() -> None:
+    shapes = lambda layer: jax.tree.map(np.shape, variables_of(layer)["params"])
+    lstm = {"kernel": (3, 16), "recurrent_kernel": (4, 16), "bias": (16,)}
+    gru = {"kernel": (3, 12), "recurrent_kernel": (4, 12)}
+    assert shapes(nn.LSTM(4)) == lstm
+    assert shapes(nn.GRU(4)) == gru | {"bias": (2, 12)}
+    assert shapes(nn.GRU(4, reset_after=False)) == gru | {"bias": (12,)}
+    assert shapes(nn.Bidirectional(nn.LSTM(4))) == {"forward": lstm, "backward": lstm}
+
+
+def test_bidirectional_within_a_model() -> None:
+    class Model(linen.Module):
+        @linen.compact
+        def __call__(self, x: jax.Array) -> jax.Array:
+            layer = nn.LSTM(FEATURES)
+            x = nn.Bidirectional(layer, name="first")(x).outputs
+            return nn.Bidirectional(layer, name="second")(x).outputs
+
+    params = Model().init(jax.random.key(0), inputs())["params"]
+    assert params.keys() == {"first", "second"}
+    kernels = [p[way]["kernel"] for p in params.values() for way in p]
+    assert len({float(k[0, 0]) for k in kernels}) == 4, "each draws its own"
+    assert Model().apply({"params": params}, inputs()).shape == (TIME, 2 * FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (nn.LSTM(0), "features=0 must be 1 or more"),
+        (nn.GRU(-1), "features=-1 must be 1 or more"),
+        (nn.Bidirectional(nn.GRU(4, reverse=True)), "is reversed"),
+    ],
+)
+def test_refuses_bad_options(layer, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        layer.init(jax.random.key(0), inputs())
+
+
+def test_refuses_an_unknown_merge_mode() -> None:
+    jaxtyping.config.update("jaxtyping_disable", True)  # as in a user's own program
+    try:
+        layer = nn.Bidirectional(nn.GRU(4), "max")
+        with pytest.raises(ValueError, match="merge_mode='max' is not known"):
+            layer.init(jax.random.key(0), inputs())
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@one_way
+def test_refuses_a_state_of_another_shape(layer) -> None:
+    variables = variables_of(layer)
+    with pytest.raises(ValueError, match=r"4 features need \(2, 4\)"):
+        layer.apply(variables, inputs(2), random_state(layer, 3))

@@ -1,0 +1,133 @@
+"""Training starts from Keras' distributions: layers and models."""
+
+import math
+from typing import Any
+
+import flax.linen as linen
+import jax
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict
+
+import keras
+from fdl import nn
+from fdl.keras import from_keras
+from zoo import ZOO
+
+pytestmark = pytest.mark.parity
+
+IMAGE, SEQUENCE = (8, 8, 32), (4, 96)
+# Sizes large enough to tell distributions from samples.
+LAYERS = {
+    "Dense": (nn.Dense(64), keras.layers.Dense(64), SEQUENCE),
+    "Conv1D": (nn.Conv1D(64, 3), keras.layers.Conv1D(64, 3), SEQUENCE),
+    "Conv2D": (nn.Conv2D(48, (3, 3)), keras.layers.Conv2D(48, 3), IMAGE),
+    "Conv2D in groups": (
+        nn.Conv2D(64, (3, 3), groups=2),
+        keras.layers.Conv2D(64, 3, groups=2),
+        IMAGE,
+    ),
+    "DepthwiseConv2D": (
+        nn.DepthwiseConv2D((3, 3), depth_multiplier=4),
+        keras.layers.DepthwiseConv2D(3, depth_multiplier=4),
+        IMAGE,
+    ),
+    "SeparableConv2D": (
+        nn.SeparableConv2D(48, (3, 3), depth_multiplier=4),
+        keras.layers.SeparableConv2D(48, 3, depth_multiplier=4),
+        IMAGE,
+    ),
+    "Conv2DTranspose": (
+        nn.Conv2DTranspose(16, (5, 5)),
+        keras.layers.Conv2DTranspose(16, 5),
+        IMAGE,
+    ),
+    "BatchNormalization": (
+        nn.BatchNormalization(),
+        keras.layers.BatchNormalization(),
+        IMAGE,
+    ),
+    "LayerNormalization": (
+        nn.LayerNormalization(),
+        keras.layers.LayerNormalization(),
+        IMAGE,
+    ),
+    "GroupNormalization": (
+        nn.GroupNormalization(),
+        keras.layers.GroupNormalization(),
+        IMAGE,
+    ),
+    "SimpleRNN": (nn.SimpleRNN(64), keras.layers.SimpleRNN(64), SEQUENCE),
+    "LSTM": (nn.LSTM(64), keras.layers.LSTM(64), SEQUENCE),
+    "GRU": (nn.GRU(64), keras.layers.GRU(64), SEQUENCE),
+    "Bidirectional": (
+        nn.Bidirectional(nn.LSTM(64)),
+        keras.layers.Bidirectional(keras.layers.LSTM(64)),
+        SEQUENCE,
+    ),
+}
+
+
+def twin_of(layer: Any, *shapes: tuple[int, ...], dtype: str = "float32") -> Any:
+    inputs = [keras.Input(shape, dtype=dtype) for shape in shapes]
+    return keras.Model(inputs, layer(*inputs))
+
+
+def compare(model: linen.Module, twin: Any, *inputs: Any) -> None:
+    ours = model.init(jax.random.key(0), *inputs)
+    theirs = from_keras(model, twin)
+    pairs = [flatten_dict(tree, sep="/") for tree in (ours, theirs)]
+    assert pairs[0].keys() == pairs[1].keys()
+    for path in pairs[0]:
+        a, b = (np.asarray(tree[path]) for tree in pairs)
+        assert (a.shape, a.dtype) == (b.shape, b.dtype), path
+        if path.endswith("recurrent_kernel"):  # orthogonal rows of length 1
+            for kernel in (a, b):
+                np.testing.assert_allclose(kernel @ kernel.T, np.eye(len(a)), atol=1e-5)
+        elif path.endswith("bias") or not a.any():
+            # Zeros, and ones for an LSTM's forgetting; also from running means.
+            np.testing.assert_array_equal(a, b, err_msg=path)
+        elif path.split("/")[-1] in ("scale", "var") and "attention" not in path:
+            np.testing.assert_array_equal(a, b, err_msg=path)
+        else:
+            # Both uniform: the same range, and the same spread within sampling error.
+            few = 6 / math.sqrt(a.size)
+            assert np.abs(a).max() == pytest.approx(np.abs(b).max(), rel=few), path
+            assert a.std() == pytest.approx(b.std(), rel=few), path
+            assert abs(a.mean()) < few * a.std(), path
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer(name: str) -> None:
+    layer, theirs, shape = LAYERS[name]
+    compare(layer, twin_of(theirs, shape), np.ones((1, *shape), np.float32))
+
+
+def test_embedding() -> None:
+    twin = twin_of(keras.layers.Embedding(50, 64), (3,), dtype="int32")
+    compare(nn.Embedding(50, 64), twin, np.ones((1, 3), np.int32))
+
+
+def test_multi_head_attention() -> None:
+    layer = keras.layers.MultiHeadAttention(8, 16, 4, output_shape=32)
+    twin = twin_of(layer, SEQUENCE, SEQUENCE)
+    x = np.ones((1, *SEQUENCE), np.float32)
+    compare(nn.MultiHeadAttention(8, 16, 4, 32), twin, x, x)
+
+
+def test_additive_attention() -> None:
+    class Model(linen.Module):
+        @linen.compact
+        def __call__(self, query: Any, key: Any) -> Any:
+            return nn.AdditiveAttention(name="attention")(query, key)
+
+    wide = (2, 4096)  # for enough numbers in one vector
+    layer = keras.layers.AdditiveAttention()
+    twin = twin_of(lambda *inputs: layer(list(inputs)), wide, wide)
+    x = np.ones((1, *wide), np.float32)
+    compare(Model(), twin, x, x)
+
+
+@pytest.mark.parametrize("case", ZOO, ids=lambda case: case.name)
+def test_model(case: Any) -> None:
+    compare(case.make(), case.keras_twin(), case.inputs(1))

@@ -1,12 +1,12 @@
 """Weights to and from Keras itself, live and in its files, bit for bit."""
 
 import jax
+import keras
 import numpy as np
 import pytest
 from draws import CNN_INPUT, MODELS, draw, same
 from look_alikes import Blocks, Words
 
-import keras
 from fdl import models
 from fdl.keras import (
     WeightsError,

@@ -13,6 +13,7 @@ import tyro
 from fdl.cli.command import AnswerIsNoError, Command, err
 from fdl.cli.data import DataList, DataPrepare
 from fdl.cli.eval import Eval
+from fdl.cli.export import Export
 from fdl.cli.parity import Parity
 from fdl.cli.predict import Predict
 from fdl.cli.tasks import Tasks
@@ -28,6 +29,7 @@ _COMMANDS = (
     Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Eval, tyro.conf.subcommand("eval")]
     | Annotated[Predict, tyro.conf.subcommand("predict")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Parity, tyro.conf.subcommand("parity")]
     | Annotated[Tasks, tyro.conf.subcommand("tasks")]
     | _DATA

@@ -21,6 +21,8 @@ from fdl.cli.command import (
 )
 from fdl.cli.environment import commit, device, since_process_start, versions
 from fdl.cli.progress import TrainingProgress
+from fdl.keras import load_weights
+from fdl.learner import Learner, State
 from fdl.metrics import confusion_matrix
 from fdl.train import DivergenceError, Fit, RunFolder, fit, fresh_path, predict
 
@@ -38,6 +40,8 @@ class Train(Command):
         learning_rate: Highest learning rate.
         schedule: How the learning rate changes: `constant` or `one-cycle`.
         seed: Source of all randomness.
+        init_from: Keras weights to start from, a .keras or .weights.h5 file, instead of
+            random ones; the model that they are from must be the task's.
         run: Folder of the run; a new one below `runs` if not given.
         overwrite: Replace the run that is in the folder.
     """
@@ -50,6 +54,7 @@ class Train(Command):
     learning_rate: OptionalFloat = None
     schedule: OptionalName = None
     seed: int = 0
+    init_from: OptionalPath = None
     run: OptionalPath = None
     overwrite: bool = False
 
@@ -69,8 +74,11 @@ class Train(Command):
         dataset = data.load(config.dataset, data_dir=self.data_dir)
         seconds["data"] = time.perf_counter() - started
         data.check(dataset.train, batch_size=config.batch_size)
+        learner = task.make_learner(config, dataset.info)
+        start = self._start(task, learner, config, dataset)
         settings = {
             **dataclasses.asdict(config),
+            "init_from": None if self.init_from is None else str(self.init_from),
             "data_dir": None if self.data_dir is None else str(self.data_dir),
             "data": dataset.info._asdict(),
             "versions": versions(),
@@ -79,7 +87,6 @@ class Train(Command):
         path = fresh_path(Path("runs"), name) if self.run is None else self.run
         folder = RunFolder.create(path, settings, overwrite=self.overwrite)
 
-        learner = task.make_learner(config, dataset.info)
         steps = -(-dataset.info.train_count // config.batch_size)
         with TrainingProgress(name, steps, config.epochs) as progress:
 
@@ -95,6 +102,7 @@ class Train(Command):
                     batch_size=config.batch_size,
                     key=jax.random.key(config.seed),
                     eval_data=dataset.test,
+                    state=start,
                     steps_per_chunk=max(1, steps // 10),
                     on_chunk=progress.on_chunk,
                     on_epoch=on_epoch,
@@ -115,6 +123,24 @@ class Train(Command):
             f"confusion     {folder.path / 'confusion.png'}",
             soft_wrap=True,
         )
+
+    def _start(
+        self,
+        task: tasks.Task,
+        learner: Learner,
+        config: tasks.Config,
+        dataset: data.Dataset,
+    ) -> State | None:
+        """Return the state to start from, or None for a random one."""
+        if self.init_from is None:
+            return None
+        one = jax.tree.map(lambda x: x[:1], dataset.train)
+        image = np.zeros(one.image.shape, np.float32)
+        model = task.make_model(dataset.info)
+        variables = load_weights(self.init_from, model, image)
+        variables = jax.tree.map(lambda x: x.astype(np.float32), variables)
+        state = jax.jit(learner.init)(jax.random.key(config.seed), one)
+        return state._replace(**variables)
 
 
 def _result(

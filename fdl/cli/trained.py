@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,11 +15,23 @@ from fdl.train import RunError, RunFolder, load_weights
 
 
 class Trained(NamedTuple):
-    """A trained run: its settings, its data, its learner and its state."""
+    """A trained run.
+
+    Attributes:
+        config: Its settings.
+        data_dir: Folder that its data were in, if one was given.
+        info: What its data were.
+        model: Its model.
+        example: What the model reads, one of it.
+        learner: How it was trained.
+        state: What came of it.
+    """
 
     config: tasks.Config
     data_dir: Path | None
     info: DatasetInfo
+    model: Any
+    example: np.ndarray
     learner: Learner
     state: State
 
@@ -40,11 +52,20 @@ def open_run(path: Path) -> Trained:
         height, width, channels = info.image_shape
         info = info._replace(image_shape=(height, width, channels))
         where = settings["data_dir"]
-        learner = tasks.find(config.task).make_learner(config, info)
+        task = tasks.find(config.task)
+        learner = task.make_learner(config, info)
         image = np.zeros((1, height, width, channels), np.uint8)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path / 'config.json'} is damaged: {error!r}") from error
     batch = Batch(image, np.zeros(1, np.int32))
     state = jax.jit(learner.init)(jax.random.key(0), batch)
     state = load_weights(folder.weights, state)
-    return Trained(config, None if where is None else Path(where), info, learner, state)
+    return Trained(
+        config=config,
+        data_dir=None if where is None else Path(where),
+        info=info,
+        model=task.make_model(info),
+        example=image.astype(np.float32),
+        learner=learner,
+        state=state,
+    )

@@ -2,9 +2,11 @@
 
 import jax
 import numpy as np
+import pytest
 from look_alikes import Blocks, Words
 
 from fdl import models
+from fdl.keras import WeightsError, load_weights
 
 CNN_INPUT = np.zeros((1, 28, 28, 1), np.float32)
 MODELS = {  # by name: model, example input
@@ -31,3 +33,15 @@ def same(a, b) -> None:
         one, two = np.asarray(one), np.asarray(two)
         assert (one.dtype, one.shape) == (two.dtype, two.shape)
         assert one.tobytes() == two.tobytes()
+
+
+SMALL = models.MLP(3, hidden_sizes=(4,))
+SMALL_INPUT = np.zeros((1, 3, 3, 1), np.float32)
+SMALL_VARIABLES = draw(SMALL, SMALL_INPUT)
+
+
+def refuse(path, message: str, *inputs) -> None:
+    """Assert that a file of the small model is refused, by name, in these words."""
+    with pytest.raises(WeightsError, match=message) as caught:
+        load_weights(path, SMALL, *inputs)
+    assert str(path) in str(caught.value)

@@ -1,0 +1,34 @@
+"""Files to spoil, and the precision of Keras."""
+
+import pytest
+from draws import SMALL, SMALL_INPUT, SMALL_VARIABLES
+
+from fdl.keras import save_weights
+
+
+@pytest.fixture
+def h5(tmp_path):
+    path = tmp_path / "x.weights.h5"
+    save_weights(path, SMALL, SMALL_VARIABLES, SMALL_INPUT)
+    return path
+
+
+@pytest.fixture
+def zipped(tmp_path):
+    path = tmp_path / "x.keras"
+    save_weights(path, SMALL, SMALL_VARIABLES, SMALL_INPUT)
+    return path
+
+
+@pytest.fixture
+def precision(request):
+    """The precision in which Keras makes weights, float32 otherwise."""
+    import keras  # not for the tests that run without it
+
+    def choose(precision: str) -> None:
+        keras.config.set_floatx(precision)
+        keras.config.set_dtype_policy(precision)
+
+    choose(request.param)
+    yield request.param
+    choose("float32")

@@ -1,0 +1,179 @@
+"""HDF5 files that are damaged, or made to do harm, end in a WeightsError."""
+
+import h5py
+import numpy as np
+import pytest
+from draws import SMALL, SMALL_INPUT, SMALL_VARIABLES, draw, refuse, same
+
+from fdl import models
+from fdl.keras import WeightsError, hdf5, load_weights, save_weights
+
+HEAD = "layers/dense_1/vars"
+
+
+def replace_bias(**made):
+    """Replace an array; `made` is what h5py makes it of."""
+
+    def spoil(file) -> None:
+        del file[f"{HEAD}/1"]
+        file.create_dataset(f"{HEAD}/1", **made)
+
+    return spoil
+
+
+def link_bias(link):
+    def spoil(file) -> None:
+        del file[f"{HEAD}/1"]
+        file[f"{HEAD}/1"] = link
+
+    return spoil
+
+
+def virtual(file) -> None:
+    layout = h5py.VirtualLayout((3,), "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "x", (3,))
+    del file[f"{HEAD}/1"]
+    file.create_virtual_dataset(f"{HEAD}/1", layout)
+
+
+def nest(file) -> None:
+    group = file["layers"]
+    for _ in range(hdf5.MAX_DEPTH + 1):
+        group = group.create_group("layers")
+
+
+def cycle(file) -> None:
+    file["layers/again"] = file["layers"]
+    file["layers/once_more"] = file["layers"]
+
+
+def many(file) -> None:
+    for number in range(100):
+        file.create_group(f"layers/dense_{number + 2}")
+
+
+def rename(*names: str):
+    def spoil(file) -> None:
+        for old, new in zip(names[::2], names[1::2], strict=True):
+            file.move(old, new)
+
+    return spoil
+
+
+def call(name):
+    def spoil(file) -> None:
+        file[HEAD].attrs["name"] = name
+
+    return spoil
+
+
+def drop(name: str):
+    return lambda file: file.pop(name)
+
+
+def add_layer(file) -> None:
+    file["layers/normalization/vars/0"] = FLOATS
+    file["layers/normalization/vars"].attrs["name"] = "normal"
+
+
+FLOATS = np.ones(3, np.float32)
+REFERENCES = [h5py.Reference()] * 3
+BAD_HDF5 = [
+    (link_bias(h5py.ExternalLink("other.h5", "/x")), "has the link .* not followed"),
+    (link_bias(h5py.SoftLink("/layers/dense/vars/1")), "has the link .* not followed"),
+    (
+        lambda f: (f.pop(HEAD), f.update({HEAD: h5py.SoftLink("/layers/dense/vars")})),
+        "has the link .*vars: not followed",
+    ),
+    (
+        replace_bias(shape=(3,), dtype="f4", external=[("other.bin", 0, 12)]),
+        "in another file",
+    ),
+    (virtual, "in another file"),
+    (replace_bias(data=FLOATS, compression="gzip"), "compressed, in chunks"),
+    (replace_bias(data=FLOATS, chunks=(3,)), "compressed, in chunks"),
+    (replace_bias(shape=(1 << 40,), dtype="f4"), "does not hold all of"),
+    (replace_bias(shape=(3,), dtype="f4"), "does not hold all of"),
+    (replace_bias(data=h5py.Empty("f4")), "has no array at"),
+    (link_bias(np.dtype("f4")), "has no array at"),
+    (nest, "nests or holds more than any model"),
+    (cycle, "nests or holds more than any model"),
+    (many, "nests or holds more than any model"),
+    (replace_bias(data=np.ones(3, np.int32)), "64 bits, not in int32"),
+    (replace_bias(data=np.ones(3, np.uint8)), "64 bits, not in uint8"),
+    (replace_bias(data=np.ones(3, np.bool_)), "64 bits, not in bool"),
+    (replace_bias(data=np.ones(3, np.complex64)), "64 bits, not in complex64"),
+    (replace_bias(data=np.ones(3, np.longdouble)), "64 bits, not in"),
+    (replace_bias(data=["a", "b", "c"]), "64 bits, not in|does not hold all of"),
+    (replace_bias(data=np.array(["a"] * 3, "S1")), r"64 bits, not in .S1"),
+    (replace_bias(data=REFERENCES, dtype=h5py.ref_dtype), "64 bits, not in object"),
+    (replace_bias(data=FLOATS[:2]), r"\[2\].*, but the model needs .*\[3\]"),
+    (replace_bias(data=FLOATS[:, None]), r"\[3, 1\].*, but the model needs"),
+    (drop(f"{HEAD}/1"), "has 'head' .*, but the model needs 'head'"),
+    (drop(f"{HEAD}/0"), "are not numbered"),
+    (rename(f"{HEAD}/1", f"{HEAD}/01"), "are not numbered"),
+    (lambda f: f.update({f"{HEAD}/2": FLOATS}), "has 'head' .*, but the model needs"),
+    (lambda f: f[f"{HEAD}"].create_group("2"), "has no array at"),
+    (lambda f: f.update({"layers/dense_1/bias": FLOATS}), "where no array belongs"),
+    (drop("layers/dense_1"), "lacks a layer like the model's 'head'"),
+    (drop("layers"), "lacks a layer like"),
+    (add_layer, "has 'normal' .* which the model has not"),
+    (call(3), "by what is no text"),
+    (call(["head", "head"]), "by what is no text"),
+    (lambda f: f.attrs.update({"layer_names": ["dense"]}), "format of Keras 2"),
+    (lambda f: f.create_group("model_weights"), "format of Keras 2"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoil", "message"), BAD_HDF5)
+def test_refuses_what_keras_does_not_write(h5, spoil, message, monkeypatch) -> None:
+    monkeypatch.setattr(hdf5, "MAX_NODES", 100)
+    with h5py.File(h5, "r+") as file:
+        spoil(file)
+    refuse(h5, message, SMALL_INPUT)
+
+
+def test_follows_no_link_to_a_file_that_is_there(h5, tmp_path) -> None:
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = FLOATS
+    (tmp_path / "other.bin").write_bytes(FLOATS.tobytes())
+    for spoil, _ in BAD_HDF5[:5]:
+        save_weights(h5, SMALL, SMALL_VARIABLES, SMALL_INPUT)
+        with h5py.File(h5, "r+") as file:
+            spoil(file)
+        refuse(h5, "not followed|in another file", SMALL_INPUT)
+
+
+def test_swapped_names_are_followed_and_numbers_ignored(h5) -> None:
+    with h5py.File(h5, "r+") as file:
+        rename("layers/dense", "layers/x", "layers/dense_1", "layers/dense")(file)
+        rename("layers/x", "layers/dense_1")(file)
+    same(load_weights(h5, SMALL, SMALL_INPUT), SMALL_VARIABLES)
+
+
+def test_without_names_places_decide(h5) -> None:
+    with h5py.File(h5, "r+") as file:
+        for group in file["layers"].values():
+            del group["vars"].attrs["name"]
+    same(load_weights(h5, SMALL, SMALL_INPUT), SMALL_VARIABLES)
+
+
+def test_without_names_numbers_count_only_beside_each_other(tmp_path) -> None:
+    """A `dense` in an inner model need not be before the `dense_1` around it."""
+    path, model = tmp_path / "x.weights.h5", models.MLP(3, hidden_sizes=(4, 4, 4))
+    save_weights(path, model, draw(model, SMALL_INPUT), SMALL_INPUT)
+    with h5py.File(path, "r+") as file:
+        for group in file["layers"].values():
+            del group["vars"].attrs["name"]
+        file.move("layers/dense_2", "layers/functional/layers/dense")
+        file.move("layers/dense_3", "layers/dense_2")
+    with pytest.raises(WeightsError, match=r"order of 'layers/dense_1' .*functional"):
+        load_weights(path, model, SMALL_INPUT)
+
+
+def test_reads_the_other_byte_order_in_this_one(h5) -> None:
+    with h5py.File(h5, "r+") as file:
+        bias = file[f"{HEAD}/1"][()]
+        del file[f"{HEAD}/1"]
+        file[f"{HEAD}/1"] = bias.astype(">f4")
+    same(load_weights(h5, SMALL, SMALL_INPUT), SMALL_VARIABLES)

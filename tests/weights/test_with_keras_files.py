@@ -1,0 +1,188 @@
+"""Weights through files of Keras itself, there and back, bit for bit."""
+
+import jax
+import keras
+import numpy as np
+import pytest
+from draws import CNN_INPUT, MODELS, draw, same
+from look_alikes import Blocks, Words
+from twins import TWINS, keras_cnn, keras_words, randomize
+
+from fdl import models
+from fdl.keras import WeightsError, from_keras, load_weights, save_weights
+
+layers = keras.layers
+pytestmark = [
+    pytest.mark.parity,
+    # Keras' own, when it saves weights that TensorFlow holds.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+each_model = pytest.mark.parametrize("name", TWINS)
+each_precision = pytest.mark.parametrize(
+    "precision", ["float32", "float64"], indirect=True
+)
+
+
+@each_model
+@each_precision
+def test_weights_file_through_keras_and_back(tmp_path, name, precision) -> None:
+    model, x = MODELS[name]
+    variables = draw(model, x, dtype=precision)
+    save_weights(tmp_path / "ours.weights.h5", model, variables, x)
+    twin = TWINS[name]()
+    twin.load_weights(tmp_path / "ours.weights.h5")
+    same(from_keras(model, twin), variables)
+    twin.save_weights(tmp_path / "theirs.weights.h5")
+    same(load_weights(tmp_path / "theirs.weights.h5", model, x), variables)
+    twin.save(tmp_path / "theirs.keras")
+    same(load_weights(tmp_path / "theirs.keras", model), variables)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        models.CNN(10),
+        models.CNN(3, features=(5, 5, 5), hidden_size=5),
+        models.MLP(10),
+        models.MLP(4, hidden_sizes=()),
+        models.MLP(4, hidden_sizes=(6,) * 12, dropout_rate=0.25),
+    ],
+)
+@each_precision
+def test_keras_file_through_keras_and_back(tmp_path, model, precision) -> None:
+    shape = (28, 28, 1)
+    x = np.random.default_rng(0).random((5, *shape)).astype(precision)
+    variables = jax.tree.map(np.nan_to_num, draw(model, x[:1], dtype=precision))
+    save_weights(tmp_path / "ours.keras", model, variables, x)
+    twin = keras.models.load_model(tmp_path / "ours.keras")
+    same(from_keras(model, twin), variables)
+    with jax.enable_x64(precision == "float64"):
+        ours = np.asarray(model.apply(variables, x))
+    theirs = twin(x).numpy()
+    assert ours.dtype == theirs.dtype == precision
+    error = np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
+    assert error < {"float32": 1e-5, "float64": 1e-10}[precision]
+    twin.save(tmp_path / "theirs.keras")
+    same(load_weights(tmp_path / "theirs.keras", model), variables)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", keras.optimizers.Adam(amsgrad=True)])
+def test_the_tutorials_script_leaves_a_file_to_load(tmp_path, optimizer) -> None:
+    """Unnamed, not the first model of its process, trained, with its optimizer."""
+    keras_cnn(None)
+    twin = keras_cnn(None)
+    twin.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    twin.fit(np.ones((2, 28, 28, 1)), np.zeros(2), verbose=0)
+    model = models.CNN(10)
+    expected = from_keras(model, twin)
+    np.testing.assert_array_equal(
+        expected["params"]["conv3"]["kernel"], twin.layers[4].get_weights()[0]
+    )
+    twin.save(tmp_path / "x.keras")
+    same(load_weights(tmp_path / "x.keras", model), expected)
+    twin.save_weights(tmp_path / "x.weights.h5")
+    same(load_weights(tmp_path / "x.weights.h5", model, CNN_INPUT), expected)
+
+
+def test_dropout_is_described(tmp_path) -> None:
+    model = models.MLP(4, hidden_sizes=(6, 5), dropout_rate=0.25)
+    save_weights(tmp_path / "x.keras", model, draw(model, CNN_INPUT), CNN_INPUT)
+    twin = keras.models.load_model(tmp_path / "x.keras")
+    dropout = [one for one in twin.layers if isinstance(one, layers.Dropout)]
+    assert [one.rate for one in dropout] == [0.25, 0.25]
+    assert [one.name for one in twin.layers if one.weights] == [
+        "dense1",
+        "dense2",
+        "head",
+    ]
+
+
+def nested(first: str, second: str):
+    """Two models in a model, of layers of the same names."""
+
+    def part(name: str):
+        x = inputs = layers.Input((9, 9, 4))
+        x = layers.Conv2D(4, 3, padding="same", name="conv")(x)
+        return keras.Model(inputs, layers.BatchNormalization(name="norm")(x), name=name)
+
+    x = inputs = layers.Input((9, 9, 4))
+    x = part(second)(part(first)(x))
+    x = layers.SeparableConv2D(5, 3, name="separable")(x)
+    x = layers.GroupNormalization(1, name="norm")(x)
+    return keras.Model(inputs, layers.Dense(4, name="head")(x))
+
+
+@pytest.mark.parametrize("names", [("block1", "block2"), ("block2", "block1")])
+def test_models_in_models(tmp_path, names) -> None:
+    model = Blocks(num_blocks=2)
+    twin = nested(*names)
+    randomize(twin)
+    twin.save(tmp_path / "x.keras")
+    variables = load_weights(tmp_path / "x.keras", model)
+    for name in names:
+        np.testing.assert_array_equal(
+            variables["params"][name]["conv"]["kernel"],
+            twin.get_layer(name).get_layer("conv").get_weights()[0],
+        )
+    # Live, Keras does not say in which of the models a layer is: order decides.
+    if names == ("block1", "block2"):
+        same(from_keras(model, twin), variables)
+
+
+def test_unnamed_models_in_models_that_tell_no_order(tmp_path) -> None:
+    inner = keras.Sequential([layers.Input((16,)), layers.Dense(16, name="b")])
+    twin = keras.Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            layers.Flatten(),
+            layers.Dense(16, name="a"),
+            inner,
+            layers.Dense(16, name="c"),
+            layers.Dense(10),
+        ]
+    )
+    model = models.MLP(10, hidden_sizes=(16, 16, 16))
+    live = from_keras(model, twin)
+    np.testing.assert_array_equal(
+        live["params"]["dense2"]["kernel"], inner.layers[0].get_weights()[0]
+    )
+    twin.save(tmp_path / "x.keras")
+    with pytest.raises(WeightsError, match="does not tell the order"):
+        load_weights(tmp_path / "x.keras", model)
+
+
+def test_a_layer_more_is_refused(tmp_path) -> None:
+    normalization = layers.Normalization()
+    normalization.adapt(np.arange(8.0).reshape(2, 2, 2, 1))
+    twin = keras.Sequential([layers.Input((28, 28, 1)), normalization])
+    for keras_layer in keras_cnn().layers:
+        twin.add(keras_layer)
+    with pytest.raises(WeightsError, match=r"'normalization.* which the model has not"):
+        from_keras(models.CNN(10), twin)
+    twin.save(tmp_path / "x.keras")
+    with pytest.raises(WeightsError, match=r"'normalization.* which the model has not"):
+        load_weights(tmp_path / "x.keras", models.CNN(10))
+
+
+def test_sharded_weights_are_refused(tmp_path) -> None:
+    twin = keras_cnn()
+    twin.save_weights(tmp_path / "x.weights.json", max_shard_size=0.001)
+    with pytest.raises(WeightsError, match="neither"):
+        load_weights(tmp_path / "x.weights.json", models.CNN(10), CNN_INPUT)
+
+
+def test_the_format_of_keras_2_is_refused(tmp_path) -> None:
+    twin = keras_cnn()
+    twin.save(tmp_path / "x.h5")
+    (tmp_path / "x.h5").rename(tmp_path / "x.weights.h5")
+    with pytest.raises(WeightsError, match="format of Keras 2"):
+        load_weights(tmp_path / "x.weights.h5", models.CNN(10), CNN_INPUT)
+
+
+def test_open_sizes_and_types_of_inputs_are_read(tmp_path) -> None:
+    model = Words()
+    inputs = layers.Input((None,), dtype="int64")
+    twin = keras.Model(inputs, keras_words()(inputs))
+    randomize(twin)
+    twin.save(tmp_path / "x.keras")
+    same(load_weights(tmp_path / "x.keras", model), from_keras(model, twin))

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import importlib.util
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -56,8 +57,7 @@ class Parity(Command):
             "versions": versions("keras", "tensorflow-cpu"),
             "commit": commit(),
             "models": list(subjects.MODELS),
-            "tolerance": ladder.TOLERANCE,
-            "rungs": [rung._asdict() for rung in rungs],
+            "rungs": [_as_json(rung) for rung in rungs],
         }
         text = json.dumps(record, indent=1) + "\n"
         (self.out / "parity.json").write_text(text, encoding="utf-8")
@@ -85,12 +85,19 @@ def _ladder() -> tuple[Any, Any]:
             )
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # and its notice
     if str(tests) not in sys.path:
         sys.path.insert(0, str(tests))
     return (
         importlib.import_module("parity.ladder"),
         importlib.import_module("parity.subjects"),
     )
+
+
+def _as_json(rung: Any) -> dict[str, Any]:
+    error = rung.error if math.isfinite(rung.error) else None
+    measured = {**rung._asdict(), "error": error}
+    return {**measured, "tolerance": rung.tolerance, "passed": rung.passed}
 
 
 def _listed(known: dict[str, Any]) -> str:

@@ -126,7 +126,10 @@ def test_predict_prints_a_table(home, sample) -> None:
     assert "%" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["", "train", "eval", "predict", "tasks", "data"])
+@pytest.mark.parametrize(
+    "command",
+    ["", "train", "eval", "predict", "export", "parity", "tasks", "data"],
+)
 def test_help_reads(command, capsys) -> None:
     with pytest.raises(SystemExit) as done:
         main([*command.split(), "--help"])
@@ -162,7 +165,7 @@ def complaint(words, capsys, code=2) -> str:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("", "train, eval, predict, tasks, data"),
+        ("", "train, eval, predict, export, parity, tasks, data"),
         ("bogus", "bogus"),
         ("train", "TASK"),
         ("train cnn --bogus 3", "--bogus"),

@@ -11,10 +11,12 @@ from fdl import data
 def digits(
     shape: tuple[int, int, int], num_classes: int, batch_size: int = 64
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the training images of mnist-5k in order, resized, in [0, 1]."""
+    """Yield the training images of mnist-5k, shuffled, resized, in [0, 1]."""
     train = data.load("mnist-5k").train
-    for start in range(0, len(train.label), batch_size):
-        image = train.image[start : start + batch_size].astype(np.float32) / 255
+    order = np.random.default_rng(0).permutation(len(train.label))  # it comes sorted
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        image = train.image[rows].astype(np.float32) / 255
         image = jax.image.resize(image, (len(image), *shape), "bilinear")
-        label = train.label[start : start + batch_size] % num_classes
+        label = train.label[rows] % num_classes
         yield np.asarray(image), np.asarray(label, np.int32)

@@ -1,0 +1,108 @@
+"""`fdl parity`: it passes, and it fails visibly when something is broken on purpose."""
+
+import functools
+import importlib.util
+import json
+from pathlib import Path
+
+import jax.numpy as jnp
+import pytest
+
+import fdl
+from fdl.cli import main
+
+parity = pytest.mark.parity
+
+
+def run(*words: str, code: int | None = None) -> None:
+    if code is None:
+        main(["parity", *words])
+        return
+    with pytest.raises(SystemExit) as stopped:
+        main(["parity", *words])
+    assert stopped.value.code == code
+
+
+@parity
+def test_prints_a_table_and_writes_files(capsys, tmp_path) -> None:
+    run("mlp", "AveragePooling2D", "--out", str(tmp_path))
+    out = capsys.readouterr().out
+    assert "level 4" in out
+    assert "float64" in out
+    record = json.loads((tmp_path / "parity.json").read_text())
+    assert record["command"] == "fdl parity mlp AveragePooling2D"
+    assert record["versions"]["keras"]
+    climbed = [(r["subject"], r["precision"], r["level"]) for r in record["rungs"]]
+    assert climbed == [
+        *(("mlp", "float32", level) for level in range(5)),
+        *(("mlp", "float64", level) for level in range(5)),
+        *(("AveragePooling2D", "float32", level) for level in (1, 2)),
+        *(("AveragePooling2D", "float64", level) for level in (1, 2)),
+    ]
+    assert all(rung["passed"] for rung in record["rungs"])
+    assert all(0 <= rung["error"] <= rung["tolerance"] for rung in record["rungs"])
+    lines = (tmp_path / "parity.md").read_text().splitlines()
+    assert lines[2].startswith("| mlp | float32 | 0e+00 |")
+    assert len(lines) == 6
+
+
+@parity
+def test_a_wrong_epsilon_in_a_layer_fails(capsys, tmp_path, monkeypatch) -> None:
+    layer = functools.partial(fdl.nn.LayerNormalization, epsilon=1e-6)
+    monkeypatch.setattr(fdl.nn, "LayerNormalization", layer)
+    run("LayerNormalization", "--out", str(tmp_path), code=1)
+    out, err = capsys.readouterr()
+    assert "FAIL" in out
+    assert "LayerNormalization, float32, level 1: output: error" in err
+    assert "LayerNormalization, float64, level 2: " in err
+
+
+@parity
+def test_a_wrong_epsilon_in_an_optimizer_fails(capsys, tmp_path, monkeypatch) -> None:
+    adam = fdl.keras.adam
+    wrong = lambda *args, epsilon, **options: adam(*args, **options, epsilon=1e-8)
+    monkeypatch.setattr(fdl.keras, "adam", wrong)
+    run("mlp", "--out", str(tmp_path), code=1)
+    err = " ".join(capsys.readouterr().err.split())
+    assert "mlp, float64, level 3: Adam, step" in err
+    assert "mlp, float64, level 4: loss at step" in err
+    assert "level 2" not in err
+
+
+@parity
+def test_a_wrong_order_of_gates_fails(capsys, tmp_path, monkeypatch) -> None:
+    lstm = fdl.ops.lstm
+
+    def swap(array):
+        i, f, c, o = jnp.split(array, 4, axis=-1)
+        return jnp.concatenate([f, i, c, o], axis=-1)
+
+    def wrong(x, kernel, recurrent_kernel, bias, state, **options):
+        weights = map(swap, (kernel, recurrent_kernel, bias))
+        return lstm(x, *weights, state, **options)
+
+    monkeypatch.setattr(fdl.ops, "lstm", wrong)
+    run("LSTM", "--out", str(tmp_path), code=1)
+    err = " ".join(capsys.readouterr().err.split())
+    assert "LSTM, float32, level 1: output" in err
+    assert "LSTM, float64, level 2: " in err
+    assert "level 0" not in err, "the arrays are there, and in their places"
+
+
+def test_says_what_is_missing(capsys, tmp_path, monkeypatch) -> None:
+    with monkeypatch.context() as patch:
+        find = importlib.util.find_spec
+        absent = lambda name: None if name == "keras" else find(name)
+        patch.setattr(importlib.util, "find_spec", absent)
+        run(code=2)
+    assert "needs keras, which is not installed: pip install" in capsys.readouterr().err
+    monkeypatch.setattr(fdl, "__file__", str(Path(tmp_path, "fdl", "__init__.py")))
+    run(code=2)
+    assert "clone fdl" in capsys.readouterr().err
+
+
+@parity
+def test_refuses_an_unknown_name(capsys) -> None:
+    run("lstmm", code=2)
+    err = capsys.readouterr().err
+    assert "there is no 'lstmm' to compare; known are cnn, mlp, " in err

@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from fdl.tasks import TASKS
+
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 RESULTS = HERE / "results"
@@ -58,7 +60,44 @@ def costs() -> str:
     return "\n".join(rows)
 
 
-TABLES = {"accuracy": accuracy, "costs": costs}
+def models() -> str:
+    """Return the table of architectures and of how far each is the same in Keras."""
+    found = json.loads((RESULTS / "parity" / "parity.json").read_text())
+    rows = [
+        "| task | paper | parameters | level | largest error, float32 | float64 |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, about in found["models"].items():
+        rungs = [rung for rung in found["rungs"] if rung["subject"] == name]
+        failed = [rung["level"] for rung in rungs if not rung["passed"]]
+        reached = min(failed, default=5) - 1
+        errors = [
+            max(r["error"] for r in rungs if r["precision"] == precision)
+            for precision in ("float32", "float64")
+        ]
+        rows.append(
+            f"| `{name}` | {TASKS[name].paper} | {about['parameters']:,} "
+            f"| {reached} of 4 | {errors[0]:.0e} | {errors[1]:.0e} |"
+        )
+    return "\n".join(rows)
+
+
+def curve() -> str:
+    """Return the table of differences between loss curves."""
+    found = json.loads((RESULTS / "loss_curve" / "loss_curve.json").read_text())
+    rows = [
+        "| compared with Keras | largest relative difference of the loss at any step |",
+        "| --- | --- |",
+    ]
+    for comparison, sides in found["largest"].items():
+        rows += [
+            f"| {comparison}: {side} | {largest:.0e} |"
+            for side, largest in sides.items()
+        ]
+    return "\n".join(rows)
+
+
+TABLES = {"accuracy": accuracy, "costs": costs, "models": models, "curve": curve}
 
 
 def filled(text: str) -> str:

@@ -4,17 +4,16 @@ import re
 from pathlib import Path
 
 import jax
+import numpy as np
 
 import fdl
+from bench.tables import filled
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_tables_come_from_result_files(monkeypatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT))
-    from bench.tables import filled
-
+def test_tables_come_from_result_files() -> None:
     assert filled(README) == README, "run python -m bench.tables"
 
 
@@ -33,6 +32,19 @@ def test_the_fifteen_lines_run(capsys) -> None:
     exec(code.replace("epochs=20", "epochs=1"), scope)
     assert scope["probabilities"].shape == (1000, 10)
     assert "accuracy" in capsys.readouterr().out
+
+
+def test_weights_go_to_keras_and_back(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    model, image = fdl.models.CNN(10), jax.numpy.zeros((1, 28, 28, 1))
+    variables = jax.tree.map(np.asarray, model.init(jax.random.key(0), image))
+    fdl.keras.save_weights("cnn.keras", model, variables, image)
+    scope = {}
+    exec(code, scope)
+    again = fdl.keras.load_weights("again.keras", model)
+    for tree in (scope["variables"], again):
+        jax.tree.map(np.testing.assert_array_equal, tree, variables)
 
 
 def test_links_and_pictures_are_there() -> None:

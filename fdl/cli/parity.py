@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import importlib.util
 import json
+import logging
 import math
 import os
 import sys
@@ -56,7 +57,11 @@ class Parity(Command):
             "device": device(),
             "versions": versions("keras", "tensorflow-cpu"),
             "commit": commit(),
-            "models": list(subjects.MODELS),
+            "models": {
+                name: {"parameters": ladder.size(known[name]())}
+                for name in self.names or subjects.MODELS
+                if name in subjects.MODELS
+            },
             "rungs": [_as_json(rung) for rung in rungs],
         }
         text = json.dumps(record, indent=1) + "\n"
@@ -86,6 +91,7 @@ def _ladder() -> tuple[Any, Any]:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # and its notice
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if str(tests) not in sys.path:
         sys.path.insert(0, str(tests))
     return (

@@ -82,10 +82,16 @@ class Rung(NamedTuple):
 
 def levels(subject: Subject) -> list[int]:
     """Return the levels of a subject; what has no weights has none to compare."""
-    start = lambda: subject.model.init(jax.random.key(0), *subject.inputs)
-    if not jax.tree.leaves(jax.eval_shape(start)):
+    if not size(subject):
         return [1, 2]
     return [0, 1, 2, 3] if subject.epoch is None else [0, 1, 2, 3, 4]
+
+
+def size(subject: Subject) -> int:
+    """Return the number of parameters of a subject."""
+    start = lambda: subject.model.init(jax.random.key(0), *subject.inputs)
+    params = jax.eval_shape(start).get("params", {})
+    return sum(x.size for x in jax.tree.leaves(params))
 
 
 def climb(subject: Subject, precision: str, level: int) -> Rung:

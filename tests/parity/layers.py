@@ -34,7 +34,7 @@ def row(function: Callable[[Pick], tuple[Any, Callable[[], Any], tuple]]) -> Row
     name = function.__name__
 
     def subject(pick: Pick) -> Subject:
-        model, make_layer, inputs, *compiled = function(pick)
+        model, make_layer, inputs = function(pick)
 
         def twin() -> Any:
             arguments = [
@@ -53,7 +53,6 @@ def row(function: Callable[[Pick], tuple[Any, Callable[[], Any], tuple]]) -> Row
             model,
             twin,
             inputs,
-            compiled=any(compiled),
             precisions=precisions,
         )
 
@@ -108,7 +107,6 @@ def Conv1D(pick: Pick) -> Any:
             features, size, stride, padding, dilation_rate=dilation, groups=groups
         ),
         (x,),
-        groups > 1,
     )
 
 
@@ -124,7 +122,6 @@ def Conv2D(pick: Pick) -> Any:
             features, **how, dilation_rate=dilation, groups=groups, use_bias=use_bias
         ),
         images(pick, span, groups * number(pick, 1, 3)),
-        groups > 1,
     )
 
 

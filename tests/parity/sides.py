@@ -32,8 +32,6 @@ class Subject(NamedTuple):
             distance to random outputs.
         epoch: Yields batches `(input, label)` of an epoch for level 4; None if there
             is no such level.
-        compiled: Whether XLA must compile Keras, since TensorFlow has no gradient of
-            the operation on CPU otherwise.
         precisions: Those that Keras on TensorFlow computes in.
     """
 
@@ -43,7 +41,6 @@ class Subject(NamedTuple):
     inputs: tuple[np.ndarray, ...]
     label: np.ndarray | None = None
     epoch: Callable[[], Batches] | None = None
-    compiled: bool = False
     precisions: tuple[str, ...] = ("float32", "float64")
 
 
@@ -110,15 +107,13 @@ class Theirs:
         self.subject = subject
         self.twin = subject.twin()
         # Tracing takes longer than a call, so it is for what is called many times.
-        by_xla = {"jit_compile": True} if subject.compiled else {}
-        self._traced = tf.function(self._gradients, **by_xla)
-        self.gradients = self._traced if subject.compiled else self._gradients
+        self._traced = tf.function(self.gradients)
 
     def outputs(self, inputs: Any, *, train: bool = False) -> list[Any]:
         one = inputs[0] if len(inputs) == 1 else list(inputs)
         return keras.tree.flatten(self.twin(one, training=train))
 
-    def _gradients(self, inputs: Any, target: Any) -> Gradients:
+    def gradients(self, inputs: Any, target: Any) -> Gradients:
         floats = _floats(inputs)
         with tf.GradientTape() as tape:
             tape.watch(floats)

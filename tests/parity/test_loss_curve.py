@@ -1,0 +1,24 @@
+"""The tutorial's script in Keras and in fdl: the same loss at every step."""
+
+import numpy as np
+import pytest
+
+from bench import loss_curve
+from fdl import data
+
+pytestmark = [pytest.mark.parity, pytest.mark.full_mnist]
+
+
+def test_one_epoch_of_ten_thousand_digits(full_data_dir) -> None:
+    train = data.load("mnist", data_dir=full_data_dir).train
+    epoch = list(loss_curve.batches(10_000, train, "float64"))
+    options, ours, plain = loss_curve.OPTIMIZERS["Adam"]
+    start, keras = loss_curve.keras_losses(epoch, "Adam", options, compiled=False)
+    assert len(keras) == 157
+    assert keras[-1] < 0.3, "it must have learnt something"
+    fdl = loss_curve.fdl_losses(epoch, ours(**options), start)
+    difference = loss_curve.difference({"Keras": keras, "fdl": fdl}, "fdl")
+    assert difference.max() < 1e-6  # losses are kept in float32
+    optax = loss_curve.fdl_losses(epoch, plain(), start)
+    difference = loss_curve.difference({"Keras": keras, "optax": optax}, "optax")
+    assert np.max(difference) > 1e-3, "the same measure must tell optax' Adam apart"

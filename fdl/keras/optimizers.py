@@ -14,43 +14,13 @@ have Keras' names and defaults. All of them take
 At most one kind of clipping is done, in this order, as in Keras.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypedDict, Unpack
+from typing import Any, Unpack
 
-import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Float, Int
 
-from fdl.arrays import Array, PyTree
-
-LearningRate = float | optax.Schedule
-
-
-class Common(TypedDict, total=False):
-    """Options that all optimizers have."""
-
-    weight_decay: float | None
-    clipnorm: float | None
-    global_clipnorm: float | None
-    clipvalue: float | None
-
-
-class OptimizerState(NamedTuple):
-    """State of a Keras optimizer.
-
-    Attributes:
-        iterations: Number of updates made so far.
-        slots: What the optimizer keeps for each parameter, by Keras' name of it.
-    """
-
-    iterations: Int[Array, ""]
-    slots: dict[str, Any]
-
-
-# One parameter's step: its gradient, its slots, the learning rate and the number of the
-# step (from 1) give what is added to it, and its new slots.
-Rule = Callable[[Array, dict[str, Array], Array, Array], tuple[Array, dict[str, Array]]]
+from fdl.arrays import Array
+from fdl.keras.rules import Common, LearningRate, follow
 
 
 def sgd(
@@ -85,7 +55,7 @@ def sgd(
         return (momentum * m - rate * g if nesterov else m), {"momentum": m}
 
     names = {"momentum": 0.0} if momentum else {}
-    return _optimizer(rule, names, learning_rate, **common)
+    return follow(rule, names, learning_rate, **common)
 
 
 def rmsprop(
@@ -131,7 +101,7 @@ def rmsprop(
     names = {"velocity": 0.0}
     names |= {"momentum": 0.0} if momentum else {}
     names |= {"average_gradient": 0.0} if centered else {}
-    return _optimizer(rule, names, learning_rate, **common)
+    return follow(rule, names, learning_rate, **common)
 
 
 def adam(
@@ -177,7 +147,7 @@ def adam(
 
     names = {"momentum": 0.0, "velocity": 0.0}
     names |= {"velocity_hat": 0.0} if amsgrad else {}
-    return _optimizer(rule, names, learning_rate, **common)
+    return follow(rule, names, learning_rate, **common)
 
 
 def adamw(
@@ -240,7 +210,7 @@ def adagrad(
         return -rate * g / jnp.sqrt(total + epsilon), {"accumulator": total}
 
     names = {"accumulator": initial_accumulator_value}
-    return _optimizer(rule, names, learning_rate, **common)
+    return follow(rule, names, learning_rate, **common)
 
 
 def nadam(
@@ -285,88 +255,7 @@ def nadam(
         return -rate * m_hat / (jnp.sqrt(v_hat) + epsilon), new
 
     names = {"momentum": 0.0, "velocity": 0.0, "u_product": 1.0}
-    return _optimizer(rule, names, learning_rate, **common)
-
-
-def _optimizer(
-    rule: Rule,
-    slots: dict[str, float],
-    learning_rate: LearningRate,
-    *,
-    weight_decay: float | None = None,
-    clipnorm: float | None = None,
-    global_clipnorm: float | None = None,
-    clipvalue: float | None = None,
-) -> optax.GradientTransformation:
-    """Apply a rule to every parameter, after clipping and besides weight decay."""
-
-    def init(params: PyTree) -> OptimizerState:
-        def filled(name: str) -> PyTree:
-            # A running product is the same number for a whole parameter.
-            shape = lambda p: () if name == "u_product" else p.shape
-            return jax.tree.map(
-                lambda p: jnp.full(shape(p), slots[name], p.dtype), params
-            )
-
-        return OptimizerState(jnp.int32(0), {name: filled(name) for name in slots})
-
-    def update(
-        updates: PyTree, state: Any, params: PyTree | None = None
-    ) -> tuple[PyTree, OptimizerState]:
-        if weight_decay is not None and params is None:
-            raise ValueError(
-                "weight_decay needs params: tx.update(grads, state, params)"
-            )
-        grads = _clip(updates, clipnorm, global_clipnorm, clipvalue)
-        rate = (
-            learning_rate(state.iterations)
-            if callable(learning_rate)
-            else learning_rate
-        )
-
-        def one(g: Array, *kept: Array) -> tuple[Array, dict[str, Array]]:
-            # Powers of the step and the rate are taken in the gradient's precision.
-            now = jnp.asarray(rate, g.dtype)
-            step = (state.iterations + 1).astype(g.dtype)
-            return rule(g, dict(zip(slots, kept, strict=True)), now, step)
-
-        leaves, structure = jax.tree.flatten(grads)
-        kept = [jax.tree.leaves(state.slots[name]) for name in slots]
-        results = [one(*parts) for parts in zip(leaves, *kept, strict=True)]
-        updates = structure.unflatten([change for change, _ in results])
-        if weight_decay is not None:
-            updates = jax.tree.map(
-                lambda u, p: u - p * weight_decay * jnp.asarray(rate, p.dtype),
-                updates,
-                params,
-            )
-        new = {
-            name: structure.unflatten([slot[name] for _, slot in results])
-            for name in slots
-        }
-        return updates, OptimizerState(state.iterations + 1, new)
-
-    return optax.GradientTransformation(init, update)
-
-
-def _clip(
-    grads: PyTree,
-    clipnorm: float | None,
-    global_clipnorm: float | None,
-    clipvalue: float | None,
-) -> PyTree:
-    def shrink(g: Array, norm: Float[Array, ""], limit: float) -> Array:
-        return g * limit / jnp.maximum(norm, limit)
-
-    if clipnorm:
-        norm = lambda g: jnp.sqrt(jnp.sum(g**2))
-        return jax.tree.map(lambda g: shrink(g, norm(g), clipnorm), grads)
-    if global_clipnorm:
-        norm = optax.tree.norm(grads)
-        return jax.tree.map(lambda g: shrink(g, norm, global_clipnorm), grads)
-    if clipvalue:
-        return jax.tree.map(lambda g: jnp.clip(g, -clipvalue, clipvalue), grads)
-    return grads
+    return follow(rule, names, learning_rate, **common)
 
 
 def _require_fraction(**fractions: float) -> None:

@@ -46,8 +46,8 @@ def exponential_decay(
     _require_steps(decay_steps=decay_steps)
 
     def schedule(step: Step) -> Rate:
-        p = _real(step) / decay_steps
-        return initial_learning_rate * decay_rate ** (jnp.floor(p) if staircase else p)
+        periods = _periods(step, decay_steps, staircase)
+        return initial_learning_rate * decay_rate**periods
 
     return schedule
 
@@ -77,10 +77,8 @@ def inverse_time_decay(
     _require_steps(decay_steps=decay_steps)
 
     def schedule(step: Step) -> Rate:
-        p = _real(step) / decay_steps
-        return initial_learning_rate / (
-            1 + decay_rate * (jnp.floor(p) if staircase else p)
-        )
+        periods = _periods(step, decay_steps, staircase)
+        return initial_learning_rate / (1 + decay_rate * periods)
 
     return schedule
 
@@ -235,6 +233,11 @@ def cosine_decay_restarts(
 
 def _real(step: Step) -> Float[Array, ""]:
     return jnp.asarray(step, float)
+
+
+def _periods(step: Step, length: int, whole: bool) -> Float[Array, ""]:
+    periods = _real(step) / length
+    return jnp.floor(periods) if whole else periods
 
 
 def _require_steps(**lengths: int) -> None:

@@ -70,7 +70,7 @@ class Rung(NamedTuple):
     @property
     def passed(self) -> bool:
         """Whether the error is within the tolerance; NaN is not."""
-        return self.error <= self.tolerance
+        return bool(self.error <= self.tolerance)
 
     def __str__(self) -> str:
         """Say what was measured where."""
@@ -140,7 +140,7 @@ def error(ours: Any, theirs: Any, floor: float = 0.0) -> float:
     assert ours.shape == theirs.shape, (ours.shape, theirs.shape)
     distance = float(np.linalg.norm(ours - theirs))
     size = max(float(np.linalg.norm(theirs)), floor)
-    return distance / size if distance else 0.0
+    return float(distance / size) if distance else 0.0
 
 
 def _parameters(

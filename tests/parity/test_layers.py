@@ -15,7 +15,7 @@ layers = pytest.mark.parametrize(
     + [(name, "float64") for name in LAYERS if name not in ONLY_SINGLE],
 )
 several = settings(
-    max_examples=5,
+    max_examples=4,
     deadline=None,
     derandomize=True,
     database=None,

@@ -38,6 +38,23 @@ def fit(learner, data=None, **options):
     return fdl.fit(learner, make_data() if data is None else data, **options)
 
 
+def by_hand(learner, data, key):
+    """Yield the state, and what the step measured, before and after each of 14 steps.
+
+    Two epochs of 50 examples, in batches of 8 and one of 2, in a loop in Python.
+    """
+    init_key, order_key = jax.random.split(key)
+    state = jax.jit(learner.init)(init_key, data)
+    yield state, None
+    step = jax.jit(learner.step)
+    for epoch in range(2):
+        order = jax.random.permutation(jax.random.fold_in(order_key, epoch), 50)
+        for first in range(0, 50, 8):
+            rows = np.asarray(order[first : first + 8])
+            state, measured = step(state, jax.tree.map(lambda x, r=rows: x[r], data))
+            yield state, measured
+
+
 def same(a, b):
     jax.tree.map(np.testing.assert_array_equal, *map(plain, (a, b)))
 
@@ -48,19 +65,9 @@ def plain(state):
 
 def test_equals_a_python_loop(learner) -> None:
     data, key = make_data(), jax.random.key(5)
-    init_key, order_key = jax.random.split(key)
-    state = jax.jit(learner.init)(init_key, data)
-    step = jax.jit(learner.step)
-    for epoch in range(2):
-        epoch_key = jax.random.fold_in(order_key, epoch)
-        order = np.asarray(jax.random.permutation(epoch_key, 50))
-        totals = []
-        for first in range(0, 50, 8):
-            rows = order[first : first + 8]
-            state, measured = step(state, jax.tree.map(lambda x, r=rows: x[r], data))
-            totals.append(measured)
+    *_, (state, _) = steps = list(by_hand(learner, data, key))
+    totals = [measured for _, measured in steps[-7:]]
     run = fit(learner, data, key=key)
-    assert len(totals) == 7, "six batches of 8, and one of 2"
     assert int(run.state.step) == int(state.step) == 14
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
@@ -122,14 +129,7 @@ def test_goes_on_where_it_stopped(learner) -> None:
 def test_goes_on_from_the_middle_of_an_epoch(learner) -> None:
     # Ten steps by hand, as a process killed in its second epoch leaves them.
     data, key = make_data(), jax.random.key(0)
-    init_key, order_key = jax.random.split(key)
-    state = jax.jit(learner.init)(init_key, data)
-    step = jax.jit(learner.step)
-    for epoch, sizes in ((0, [8] * 6 + [2]), (1, [8] * 3)):
-        order = jax.random.permutation(jax.random.fold_in(order_key, epoch), 50)
-        for i, size in enumerate(sizes):
-            rows = np.asarray(order[i * 8 : i * 8 + size])
-            state, _ = step(state, jax.tree.map(lambda x, r=rows: x[r], data))
+    state, _ = list(by_hand(learner, data, key))[10]
     rest = fit(learner, data, key=key, state=state)
     assert int(rest.state.step) == 14
     jax.tree.map(
@@ -181,17 +181,8 @@ def blow_up_at(step):
 @pytest.fixture(scope="module")
 def states_of_a_good_run():
     """Parameters after each step of the run that does not blow up."""
-    learner, data = make_learner(blow_up_at(-1)), make_data()
-    init_key, order_key = jax.random.split(jax.random.key(0))
-    state = jax.jit(learner.init)(init_key, data)
-    found, step = [state.params], jax.jit(learner.step)
-    for epoch in range(2):
-        order = jax.random.permutation(jax.random.fold_in(order_key, epoch), 50)
-        for first in range(0, 50, 8):
-            rows = np.asarray(order[first : first + 8])
-            state, _ = step(state, jax.tree.map(lambda x, r=rows: x[r], data))
-            found.append(state.params)
-    return found
+    steps = by_hand(make_learner(blow_up_at(-1)), make_data(), jax.random.key(0))
+    return [state.params for state, _ in steps]
 
 
 @pytest.mark.parametrize("steps_per_chunk", [4, None])

@@ -1,0 +1,130 @@
+"""What all of Keras' optimizers share: clipping, weight decay, rates, state."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypedDict
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Float, Int
+
+from fdl.arrays import Array, PyTree
+
+LearningRate = float | optax.Schedule
+
+
+class Common(TypedDict, total=False):
+    """Options that all optimizers have."""
+
+    weight_decay: float | None
+    clipnorm: float | None
+    global_clipnorm: float | None
+    clipvalue: float | None
+
+
+class OptimizerState(NamedTuple):
+    """State of a Keras optimizer.
+
+    Attributes:
+        iterations: Number of updates made so far.
+        slots: What the optimizer keeps for each parameter, by Keras' name of it.
+    """
+
+    iterations: Int[Array, ""]
+    slots: dict[str, Any]
+
+
+# One parameter's step: its gradient, its slots, the learning rate and the number of the
+# step (from 1) give what is added to it, and its new slots.
+Rule = Callable[[Array, dict[str, Array], Array, Array], tuple[Array, dict[str, Array]]]
+
+
+def follow(
+    rule: Rule,
+    slots: dict[str, float],
+    learning_rate: LearningRate,
+    *,
+    weight_decay: float | None = None,
+    clipnorm: float | None = None,
+    global_clipnorm: float | None = None,
+    clipvalue: float | None = None,
+) -> optax.GradientTransformation:
+    """Return what applies a rule to every parameter, after clipping, with weight decay.
+
+    Args:
+        rule: One parameter's step.
+        slots: What the rule keeps for each parameter, and what it starts from.
+        learning_rate: A number, or a schedule.
+        weight_decay: As in `fdl.keras.optimizers`, like all that follow.
+        clipnorm: Largest norm of a parameter's gradient.
+        global_clipnorm: Largest norm of all gradients together.
+        clipvalue: Largest size of an element of a gradient.
+    """
+
+    def init(params: PyTree) -> OptimizerState:
+        def filled(name: str) -> PyTree:
+            # A running product is the same number for a whole parameter.
+            shape = lambda p: () if name == "u_product" else p.shape
+            return jax.tree.map(
+                lambda p: jnp.full(shape(p), slots[name], p.dtype), params
+            )
+
+        return OptimizerState(jnp.int32(0), {name: filled(name) for name in slots})
+
+    def update(
+        updates: PyTree, state: Any, params: PyTree | None = None
+    ) -> tuple[PyTree, OptimizerState]:
+        if weight_decay is not None and params is None:
+            raise ValueError(
+                "weight_decay needs params: tx.update(grads, state, params)"
+            )
+        grads = _clip(updates, clipnorm, global_clipnorm, clipvalue)
+        rate = (
+            learning_rate(state.iterations)
+            if callable(learning_rate)
+            else learning_rate
+        )
+
+        def one(g: Array, *kept: Array) -> tuple[Array, dict[str, Array]]:
+            # Powers of the step and the rate are taken in the gradient's precision.
+            now = jnp.asarray(rate, g.dtype)
+            step = (state.iterations + 1).astype(g.dtype)
+            return rule(g, dict(zip(slots, kept, strict=True)), now, step)
+
+        leaves, structure = jax.tree.flatten(grads)
+        kept = [jax.tree.leaves(state.slots[name]) for name in slots]
+        results = [one(*parts) for parts in zip(leaves, *kept, strict=True)]
+        updates = structure.unflatten([change for change, _ in results])
+        if weight_decay is not None:
+            updates = jax.tree.map(
+                lambda u, p: u - p * weight_decay * jnp.asarray(rate, p.dtype),
+                updates,
+                params,
+            )
+        new = {
+            name: structure.unflatten([slot[name] for _, slot in results])
+            for name in slots
+        }
+        return updates, OptimizerState(state.iterations + 1, new)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _clip(
+    grads: PyTree,
+    clipnorm: float | None,
+    global_clipnorm: float | None,
+    clipvalue: float | None,
+) -> PyTree:
+    def shrink(g: Array, norm: Float[Array, ""], limit: float) -> Array:
+        return g * limit / jnp.maximum(norm, limit)
+
+    if clipnorm:
+        norm = lambda g: jnp.sqrt(jnp.sum(g**2))
+        return jax.tree.map(lambda g: shrink(g, norm(g), clipnorm), grads)
+    if global_clipnorm:
+        norm = optax.tree.norm(grads)
+        return jax.tree.map(lambda g: shrink(g, norm, global_clipnorm), grads)
+    if clipvalue:
+        return jax.tree.map(lambda g: jnp.clip(g, -clipvalue, clipvalue), grads)
+    return grads

@@ -32,19 +32,30 @@ _RATE, _MOST, _ALL, _EPSILON, _DECAY = (
 )
 _ADAM = {"learning_rate": _RATE, "beta_1": _MOST, "beta_2": _ALL, "epsilon": _EPSILON}
 
-# By name: Keras' options, fdl.keras' function, and optax' with what it calls them.
-OPTIMIZERS: dict[str, tuple[dict[str, float], Callable[..., Any], Callable]] = {
-    "Adam": (_ADAM, fdl.keras.adam, lambda: optax.adam(_RATE, _MOST, _ALL)),
+# By name: Keras' options, fdl.keras' function, and optax', by its options.
+OPTIMIZERS: dict[str, tuple[dict[str, float], Callable, Callable]] = {
+    "Adam": (
+        _ADAM,
+        fdl.keras.adam,
+        lambda **options: optax.adam(_RATE, _MOST, _ALL, **options),
+    ),
     "AdamW": (
         {**_ADAM, "weight_decay": _DECAY},
         fdl.keras.adamw,
-        lambda: optax.adamw(_RATE, _MOST, _ALL, weight_decay=_DECAY),
+        lambda **options: optax.adamw(
+            _RATE, _MOST, _ALL, weight_decay=_DECAY, **options
+        ),
     ),
     "RMSprop": (
         {"learning_rate": _RATE, "rho": _MOST, "epsilon": _EPSILON},
         fdl.keras.rmsprop,
-        lambda: optax.rmsprop(_RATE, _MOST),
+        lambda **options: optax.rmsprop(_RATE, _MOST, **options),
     ),
+}
+SIDES = {
+    "fdl.keras": "fdl.keras",
+    "optax, its epsilon": "optax, with its own epsilon of 1e-8",
+    "optax, Keras' epsilon": "optax, with Keras' epsilon of 1e-7",
 }
 
 Losses = list[float]
@@ -122,7 +133,8 @@ def measure(data: fdl.Batch, images: int = IMAGES) -> dict[str, dict[str, Losses
         found[f"float64 {name}"] = {
             "Keras": losses,
             "fdl.keras": fdl_losses(epoch, ours(**options), start),
-            "optax": fdl_losses(epoch, plain(), start),
+            "optax, its epsilon": fdl_losses(epoch, plain(), start),
+            "optax, Keras' epsilon": fdl_losses(epoch, plain(eps=_EPSILON), start),
         }
     epoch = list(batches(images, data, "float32"))
     start, losses = keras_losses(epoch, "Adam", _ADAM, compiled=False)
@@ -164,16 +176,16 @@ def draw(found: dict[str, dict[str, Losses]]) -> None:
     right.legend()
     figure.savefig(FOLDER / "loss.png", dpi=120)
 
-    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    figure = Figure(figsize=(10, 3.5), layout="constrained")
     row = figure.subplots(1, len(OPTIMIZERS), sharey=True)
     for axes, name in zip(row, OPTIMIZERS, strict=True):
-        for side, color in (("optax", "C1"), ("fdl.keras", "C0")):
+        for side, color in zip(reversed(SIDES), ("C3", "C1", "C0"), strict=True):
             shown = np.maximum(difference(found[f"float64 {name}"], side), 1e-8)
-            label = f"{side}.{name.lower()}"
-            axes.semilogy(shown, color=color, linewidth=1, label=label)
+            axes.semilogy(shown, color=color, linewidth=1, label=SIDES[side])
         axes.set(xlabel="step", title=f"{name}, float64")
-        axes.legend()
     row[0].set_ylabel("relative difference to Keras' loss")
+    lines, labels = row[0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside lower center", ncols=3)
     figure.savefig(FOLDER / "optimizers.png", dpi=120)
 
 

@@ -1,0 +1,123 @@
+"""Dilated, grouped and transposed convolution: every lowering is the same function."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fdl import ops
+
+CASES = {
+    "dilated": {"dilation": (2, 3)},
+    "dilated, same": {"dilation": (2, 1), "padding": "same"},
+    "groups": {"groups": 2},
+    "groups, strides": {"groups": 2, "strides": (2, 3), "padding": "same"},
+    "depthwise": {"groups": 4},
+    "depthwise, dilated": {"groups": 4, "dilation": (1, 2), "padding": "same"},
+}
+
+
+def draw(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng((seed, *shape)).normal(size=shape)
+
+
+def agree(function, *arguments) -> None:
+    """Check values, both kinds of derivatives, and vmap over kernels."""
+    with jax.enable_x64(True):
+        found = []
+        for implementation in ("xla", "gemm", None):
+            call = functools.partial(function, implementation=implementation)
+            y, pull_back = jax.vjp(call, *arguments)
+            grads = pull_back(jnp.cos(jnp.arange(y.size * 1.0)).reshape(y.shape))
+            _, tangent = jax.jvp(call, arguments, arguments)
+            x, kernel = arguments
+            many = jax.vmap(call, in_axes=(None, 0))(x, np.stack([kernel, -kernel]))
+            found.append((y, *grads, tangent, many))
+        for other in found[1:]:
+            for a, b in zip(found[0], other, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_conv(name: str) -> None:
+    options = CASES[name]
+    kernel = draw(3, 2, 4 // options.get("groups", 1), 8, seed=1)
+    agree(functools.partial(ops.conv, **options), draw(2, 9, 8, 4), kernel)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("strides", [(1, 1), (2, 3), (4, 4)])
+def test_conv_transpose(strides, padding: str) -> None:
+    transpose = functools.partial(ops.conv_transpose, strides=strides, padding=padding)
+    agree(transpose, draw(2, 4, 3, 5), draw(3, 4, 2, 5, seed=1))
+
+
+def test_a_dilated_kernel_is_one_with_zeros_between() -> None:
+    x, kernel = draw(2, 9, 9, 3), draw(2, 2, 3, 4)
+    wide = np.zeros((3, 4, 3, 4))
+    wide[::2, ::3] = kernel
+    with jax.enable_x64(True):
+        dilated = ops.conv(x, kernel, dilation=(2, 3))
+        np.testing.assert_allclose(dilated, ops.conv(x, wide), rtol=1e-12, atol=1e-12)
+
+
+def test_groups_see_their_own_channels() -> None:
+    x, kernel = draw(2, 5, 5, 6), draw(3, 3, 3, 4)
+    with jax.enable_x64(True):
+        both = ops.conv(x, kernel, groups=2)
+        halves = [
+            ops.conv(x[..., 3 * i : 3 * i + 3], kernel[..., 2 * i : 2 * i + 2])
+            for i in range(2)
+        ]
+        joined = jnp.concatenate(halves, axis=-1)
+        np.testing.assert_allclose(both, joined, rtol=1e-12, atol=1e-12)
+
+
+def test_transpose_is_the_adjoint() -> None:
+    """<conv(a), b> = <a, conv_transpose(b)>, which is what the name means."""
+    kernel = draw(3, 3, 2, 5)  # from 2 channels to 5, and back
+    a, b = draw(1, 8, 8, 2), draw(1, 4, 4, 5)
+    with jax.enable_x64(True):
+        how = {"strides": (2, 2), "padding": "same"}
+        there = jnp.vdot(ops.conv(a, kernel, **how), b)
+        back = jnp.vdot(a, ops.conv_transpose(b, kernel, **how))
+        np.testing.assert_allclose(there, back, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ops.conv(draw(4, 4, 6), draw(2, 2, 3, 3), groups=2), "groups=2"),
+        (lambda: ops.conv(draw(4, 4, 6), draw(2, 2, 3, 4), groups=0), "groups=0"),
+        (lambda: ops.conv(draw(4, 4, 6), draw(2, 2, 5, 4)), "6 channels"),
+        (
+            lambda: ops.conv(draw(4, 4, 1), draw(3, 3, 1, 1), dilation=(2, 2)),
+            r"\(5, 5\) does not fit",
+        ),
+        (
+            lambda: ops.conv(draw(4, 4, 1), draw(2, 2, 1, 1), dilation=(0, 1)),
+            r"dilation \(0, 1\)",
+        ),
+        (
+            lambda: ops.conv_transpose(draw(4, 4, 3), draw(2, 2, 1, 3), strides=(0, 1)),
+            r"strides \(0, 1\)",
+        ),
+        (lambda: ops.zero_pad(draw(4, 4, 1), -1), "pads="),
+        (lambda: ops.upsample(draw(4, 4, 1), (0, 2)), r"factor=\(0, 2\)"),
+        (lambda: ops.avg_pool(draw(2, 2, 1), (3, 3)), "does not fit"),
+    ],
+)
+def test_refuses_bad_options(call, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_bilinear_weighs_by_distance_in_double_precision() -> None:
+    x = draw(1, 3, 1)
+    with jax.enable_x64(True):
+        y = ops.upsample(x, (1, 4), method="bilinear")[0, :, 0]
+    centers = (np.arange(12) + 0.5) / 4 - 0.5
+    wanted = np.interp(centers, np.arange(3), x[0, :, 0])
+    np.testing.assert_allclose(y, wanted, rtol=1e-14)

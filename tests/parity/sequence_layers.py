@@ -5,9 +5,9 @@ from typing import Any
 
 import flax.linen as linen
 import jax.numpy as jnp
+import keras
 import numpy as np
 
-import keras
 from fdl import nn
 from parity.layers import row
 from parity.pick import Pick, normal, number

@@ -5,11 +5,11 @@ from typing import Any
 
 import flax.linen as linen
 import jax
+import keras
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-import keras
 from fdl import nn
 from fdl.keras import from_keras
 from zoo import ZOO

@@ -130,4 +130,4 @@ def _shape(config: dict[str, Any]) -> jax.ShapeDtypeStruct:
     dtype = jnp.dtype(config["dtype"])
     if not jnp.issubdtype(dtype, jnp.number):
         raise ValueError
-    return jax.ShapeDtypeStruct(sizes, dtype)
+    return jax.ShapeDtypeStruct(sizes, jax.dtypes.canonicalize_dtype(dtype))

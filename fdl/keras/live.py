@@ -149,7 +149,10 @@ def _layers_of(
     return layers.of_module_for(
         model,
         [
-            jax.ShapeDtypeStruct([size or 1 for size in tensor.shape], tensor.dtype)
+            jax.ShapeDtypeStruct(
+                [size or 1 for size in tensor.shape],
+                jax.dtypes.canonicalize_dtype(tensor.dtype),
+            )
             for tensor in known
         ],
         where,

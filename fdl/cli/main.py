@@ -49,14 +49,11 @@ def main(args: Sequence[str] | None = None) -> None:
         _fail("interrupted; finished epochs are in the run folder", 130)
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (DivergenceError, AnswerIsNoError) as error:
+    except (ValueError, OSError, DivergenceError, AnswerIsNoError) as error:
         if command.debug:
             raise
-        _fail(str(error), 1)
-    except (ValueError, OSError) as error:
-        if command.debug:
-            raise
-        _fail(str(error), 2)
+        failed = isinstance(error, (DivergenceError, AnswerIsNoError))
+        _fail(str(error), 1 if failed else 2)
 
 
 def _parse(args: list[str]) -> Command:

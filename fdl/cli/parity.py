@@ -18,6 +18,7 @@ from rich.table import Table
 import fdl
 from fdl.cli.command import AnswerIsNoError, Command, err, out
 from fdl.cli.environment import commit, device, versions
+from fdl.weights import write_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,9 @@ class Parity(Command):
         known = {**subjects.MODELS, **subjects.LAYERS}
         for name in self.names:
             if name not in known:
-                raise ValueError(f"there is no {name!r} to compare; {_listed(known)}")
+                raise ValueError(
+                    f"there is no {name!r} to compare; known are {', '.join(known)}."
+                )
         rungs: list[Any] = []
         for name in track(
             self.names or tuple(known), "Climbing", console=err, transient=True
@@ -65,9 +68,8 @@ class Parity(Command):
             "rungs": [_as_json(rung) for rung in rungs],
         }
         text = json.dumps(record, indent=1) + "\n"
-        (self.out / "parity.json").write_text(text, encoding="utf-8")
-        text = ladder.markdown(rungs)
-        (self.out / "parity.md").write_text(text, encoding="utf-8")
+        write_whole(self.out / "parity.json", text.encode())
+        write_whole(self.out / "parity.md", ladder.markdown(rungs).encode())
         out.print(f"written to {self.out / 'parity.json'} and parity.md")
         broken = [rung for rung in rungs if not rung.passed]
         if broken:
@@ -104,10 +106,6 @@ def _as_json(rung: Any) -> dict[str, Any]:
     error = rung.error if math.isfinite(rung.error) else None
     measured = {**rung._asdict(), "error": error}
     return {**measured, "tolerance": rung.tolerance, "passed": rung.passed}
-
-
-def _listed(known: dict[str, Any]) -> str:
-    return f"known are {', '.join(known)}."
 
 
 def _table(summary: list[list[str]]) -> Table:

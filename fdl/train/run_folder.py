@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import shutil
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ import jax
 from fdl.learner import State
 from fdl.train.fit import Epoch
 from fdl.train.weights import save_weights
+from fdl.weights import write_whole
 
 
 class RunError(ValueError):
@@ -148,9 +148,7 @@ class RunFolder:
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file, whole or not at all."""
-        part = self.path / f"{name}.part"
-        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        os.replace(part, self.path / name)
+        write_whole(self.path / name, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def fresh_path(parent: Path, name: str) -> Path:

@@ -105,7 +105,8 @@ def climb(subject: Subject, precision: str, level: int) -> Rung:
     # A NaN must come out on top, and no comparison finds it.
     worst = lambda name: np.nan_to_num(errors[name], nan=np.inf)
     where = max(errors, key=worst, default="nothing to compare")
-    return Rung(subject.name, precision, level, errors.get(where, 0.0), where)
+    # A level that compared nothing has shown nothing.
+    return Rung(subject.name, precision, level, errors.get(where, np.inf), where)
 
 
 def climb_all(subject: Subject) -> list[Rung]:

@@ -60,12 +60,11 @@ class Ours:
     def __init__(self, subject: Subject) -> None:
         self.model = subject.model
         self.takes_train = "train" in inspect.signature(self.model.__call__).parameters
-        self.outputs = jax.jit(lambda variables, inputs: self._call(variables, inputs))
+        self.outputs = jax.jit(self._outputs)
         self.gradients = jax.jit(self._gradients)
 
-    def _call(self, variables: Any, inputs: Any, **train: bool) -> list[Any]:
-        outputs = self.model.apply(variables, *inputs, **train)
-        return jax.tree.leaves(outputs)
+    def _outputs(self, variables: Any, inputs: Any) -> list[Any]:
+        return jax.tree.leaves(self.model.apply(variables, *inputs))
 
     def _gradients(self, variables: Any, inputs: Any, target: Any) -> Gradients:
         def loss_of(params: Any, floats: list[Any]) -> Any:

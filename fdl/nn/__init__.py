@@ -11,9 +11,9 @@ from fdl.nn.bidirectional import BidirectionalState as BidirectionalState
 from fdl.nn.conv import Conv1D as Conv1D
 from fdl.nn.conv import Conv2D as Conv2D
 from fdl.nn.conv import Conv2DTranspose as Conv2DTranspose
-from fdl.nn.conv import DepthwiseConv2D as DepthwiseConv2D
-from fdl.nn.conv import SeparableConv2D as SeparableConv2D
 from fdl.nn.dense import Dense as Dense
+from fdl.nn.depthwise import DepthwiseConv2D as DepthwiseConv2D
+from fdl.nn.depthwise import SeparableConv2D as SeparableConv2D
 from fdl.nn.dropout import Dropout as Dropout
 from fdl.nn.embedding import Embedding as Embedding
 from fdl.nn.norm import BatchNormalization as BatchNormalization

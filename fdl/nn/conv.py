@@ -66,7 +66,7 @@ class Conv2D(nn.Module):
             groups=self.groups,
             implementation=self.implementation,
         )
-        return _add_bias(self, y) if self.use_bias else y
+        return add_bias(self, y) if self.use_bias else y
 
 
 class Conv1D(nn.Module):
@@ -128,105 +128,7 @@ class Conv1D(nn.Module):
             groups=self.groups,
             implementation=self.implementation,
         )[..., 0, :, :]
-        return _add_bias(self, y) if self.use_bias else y
-
-
-class DepthwiseConv2D(nn.Module):
-    """Convolution of each channel by itself (Sifre, 2014), as Keras' `DepthwiseConv2D`.
-
-    Output channel `c * depth_multiplier + m` is channel `c` under its kernel `m`.
-
-    Attributes:
-        kernel_size: Height and width of a kernel, in pixels.
-        strides: Step of the window down and across, in pixels.
-        padding: `"valid"` or `"same"`.
-        depth_multiplier: Number of kernels for each channel, at least 1.
-        dilation: Distance between the pixels that a kernel looks at.
-        use_bias: Whether a number is added to each feature.
-        implementation: Lowering, see `fdl.ops.conv`; None chooses by platform.
-
-    Raises:
-        ValueError: If no window fits or an option is out of range.
-
-    Example:
-        >>> import jax
-        >>> layer = DepthwiseConv2D(kernel_size=(3, 3))
-        >>> x = jnp.ones((2, 28, 28, 8))
-        >>> variables = layer.init(jax.random.key(0), x)
-        >>> layer.apply(variables, x).shape
-        (2, 26, 26, 8)
-    """
-
-    kernel_size: tuple[int, int]
-    strides: tuple[int, int] = (1, 1)
-    padding: ops.Padding = "valid"
-    depth_multiplier: int = 1
-    dilation: tuple[int, int] = (1, 1)
-    use_bias: bool = True
-    implementation: ops.Implementation | None = None
-
-    @nn.compact
-    def __call__(
-        self, x: Float[Array, "*batch height width channels"]
-    ) -> Float[Array, "*batch out_height out_width features"]:
-        """Convolve images."""
-        shape = (*self.kernel_size, x.shape[-1], self.depth_multiplier)
-        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
-        y = _depthwise(self, x, kernel)
-        return _add_bias(self, y) if self.use_bias else y
-
-
-class SeparableConv2D(nn.Module):
-    """Depthwise, then pointwise convolution (Sifre, 2014), as Keras' `SeparableConv2D`.
-
-    The layer of Xception (Chollet, 2017, arXiv:1610.02357): nothing happens between the
-    two, and only the second has a bias.
-
-    Attributes:
-        features: Number of kernels of the pointwise convolution, at least 1.
-        kernel_size: Height and width of a depthwise kernel, in pixels.
-        strides: Step of the window down and across, in pixels.
-        padding: `"valid"` or `"same"`.
-        depth_multiplier: Number of depthwise kernels for each channel, at least 1.
-        dilation: Distance between the pixels that a depthwise kernel looks at.
-        use_bias: Whether a number is added to each feature.
-        implementation: Lowering, see `fdl.ops.conv`; None chooses by platform.
-
-    Raises:
-        ValueError: If no window fits or an option is out of range.
-
-    Example:
-        >>> import jax
-        >>> layer = SeparableConv2D(features=16, kernel_size=(3, 3))
-        >>> x = jnp.ones((2, 28, 28, 8))
-        >>> variables = layer.init(jax.random.key(0), x)
-        >>> layer.apply(variables, x).shape
-        (2, 26, 26, 16)
-    """
-
-    features: int
-    kernel_size: tuple[int, int]
-    strides: tuple[int, int] = (1, 1)
-    padding: ops.Padding = "valid"
-    depth_multiplier: int = 1
-    dilation: tuple[int, int] = (1, 1)
-    use_bias: bool = True
-    implementation: ops.Implementation | None = None
-
-    @nn.compact
-    def __call__(
-        self, x: Float[Array, "*batch height width channels"]
-    ) -> Float[Array, "*batch out_height out_width {self.features}"]:
-        """Convolve images."""
-        start, channels = nn.initializers.glorot_uniform(), x.shape[-1]
-        shape = (*self.kernel_size, channels, self.depth_multiplier)
-        depthwise = self.param("depthwise_kernel", start, shape)
-        shape = (1, 1, channels * self.depth_multiplier, self.features)
-        pointwise = self.param("pointwise_kernel", start, shape)
-        y = _depthwise(self, x, depthwise)
-        y, pointwise = promote_dtype(y, pointwise)
-        y = ops.conv(y, pointwise, implementation=self.implementation)
-        return _add_bias(self, y) if self.use_bias else y
+        return add_bias(self, y) if self.use_bias else y
 
 
 class Conv2DTranspose(nn.Module):
@@ -279,30 +181,13 @@ class Conv2DTranspose(nn.Module):
             padding=self.padding,
             implementation=self.implementation,
         )
-        return _add_bias(self, y) if self.use_bias else y
+        return add_bias(self, y) if self.use_bias else y
 
 
-def _depthwise(
-    layer: DepthwiseConv2D | SeparableConv2D,
-    x: Float[Array, "*batch height width channels"],
-    kernel: Float[Array, "kernel_height kernel_width channels multiplier"],
-) -> Float[Array, "*batch out_height out_width features"]:
-    x, kernel = promote_dtype(x, kernel)
-    height, width, channels, multiplier = kernel.shape
-    return ops.conv(
-        x,
-        kernel.reshape(height, width, 1, channels * multiplier),
-        strides=layer.strides,
-        padding=layer.padding,
-        dilation=layer.dilation,
-        groups=channels,
-        implementation=layer.implementation,
-    )
-
-
-def _add_bias(
+def add_bias(
     layer: nn.Module, y: Float[Array, "*shape features"]
 ) -> Float[Array, "*shape features"]:
+    """Add a parameter `bias` of `layer`, which starts from zero."""
     bias = layer.param("bias", nn.initializers.zeros, (y.shape[-1],))
     y, bias = promote_dtype(y, bias)
     # Spelled out, since implicit rank promotion is an error in the tests.

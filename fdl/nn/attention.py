@@ -10,7 +10,7 @@ from flax.linen.dtypes import promote_dtype
 from jaxtyping import Bool, Float
 
 from fdl.arrays import Array, PyTree
-from fdl.nn.cache import KeyValueCache, append, written
+from fdl.nn.cache import KeyValueCache, append, empty_cache, written
 from fdl.nn.masks import allowed_pairs, spread
 from fdl.nn.options import check_rate, check_sizes
 
@@ -121,13 +121,8 @@ class MultiHeadAttention(nn.Module):
         self, batch: tuple[int, ...], length: int, dtype: jnp.dtype = jnp.float32
     ) -> KeyValueCache:
         """Return a cache with room for `length` tokens of a batch of sequences."""
-        check_sizes(length=length)
-        room = (*batch, length, self.num_heads)
-        return KeyValueCache(
-            jnp.zeros((*room, self.key_size), dtype),
-            jnp.zeros((*room, self.value_size or self.key_size), dtype),
-            jnp.int32(0),
-        )
+        sizes = (self.key_size, self.value_size or self.key_size)
+        return empty_cache(batch, length, self.num_heads, sizes, dtype)
 
     @nn.compact
     def _attend(
@@ -189,7 +184,8 @@ class MultiHeadAttention(nn.Module):
             and k.shape == v.shape
             and not self.is_mutable_collection("intermediates")
         ):
-            flat = lambda x: x.reshape(-1, *x.shape[-3:])  # it knows one batch axis
+            # It knows one batch axis.
+            flat = lambda x: x.reshape(math.prod(x.shape[:-3]), *x.shape[-3:])
             if mask is not None:
                 heads = (*shape[:-3], *mask.shape[-3:-2], *shape[-2:])
                 mask = flat(spread(mask, heads))

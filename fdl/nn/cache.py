@@ -27,6 +27,19 @@ class KeyValueCache(NamedTuple):
     position: Int[Array, ""]
 
 
+def empty_cache(
+    batch: tuple[int, ...],
+    length: int,
+    heads: int,
+    sizes: tuple[int, int],
+    dtype: jnp.dtype = jnp.float32,
+) -> KeyValueCache:
+    """Return a cache with room for `length` keys and values of these two sizes."""
+    room = (*batch, length, heads)
+    key, value = (jnp.zeros((*room, size), dtype) for size in sizes)
+    return KeyValueCache(key, value, jnp.int32(0))
+
+
 def append(cache: KeyValueCache, k: Array, v: Array) -> KeyValueCache:
     """Write new keys and values where the last ones ended."""
     put = lambda old, new: lax.dynamic_update_slice_in_dim(

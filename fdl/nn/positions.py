@@ -1,10 +1,10 @@
 """Positions of tokens, for layers that would not see their order otherwise."""
 
-import math
 from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float, Int
 
 from fdl.arrays import Array
@@ -21,12 +21,14 @@ def sinusoids(
     cosine of the same angle.
 
     Example:
-        >>> sinusoids(jnp.arange(2), 4).round(2)
-        Array([[0.  , 1.  , 0.  , 1.  ],
+        >>> np.asarray(sinusoids(jnp.arange(2), 4)).round(2)
+        array([[0.  , 1.  , 0.  , 1.  ],
                [0.84, 0.54, 0.01, 1.  ]], dtype=float32)
     """
-    pair = jnp.arange((features + 1) // 2).astype(dtype)
-    rate = jnp.exp(pair * jnp.asarray(-2 * math.log(10_000) / features, dtype))
+    # Rates in double precision, since their rounding grows with the position.
+    rate = jnp.asarray(
+        10_000.0 ** (-2 * np.arange((features + 1) // 2) / features), dtype
+    )
     angle = position.astype(dtype)[:, None] * rate[None, :]
     waves = jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1)
     return waves.reshape(len(position), -1)[:, :features]

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
+from jax.typing import DTypeLike
 from jaxtyping import Bool, Float
 
 from fdl.arrays import Array, PyTree
@@ -118,7 +119,7 @@ class MultiHeadAttention(nn.Module):
         return self._attend(query, key, None, mask, causal, False, cache)
 
     def empty_cache(
-        self, batch: tuple[int, ...], length: int, dtype: jnp.dtype = jnp.float32
+        self, batch: tuple[int, ...], length: int, dtype: DTypeLike = jnp.float32
     ) -> KeyValueCache:
         """Return a cache with room for `length` tokens of a batch of sequences."""
         sizes = (self.key_size, self.value_size or self.key_size)

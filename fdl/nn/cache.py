@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Float, Int
 
 from fdl.arrays import Array
@@ -32,7 +33,7 @@ def empty_cache(
     length: int,
     heads: int,
     sizes: tuple[int, int],
-    dtype: jnp.dtype = jnp.float32,
+    dtype: DTypeLike = jnp.float32,
 ) -> KeyValueCache:
     """Return a cache with room for `length` keys and values of these two sizes."""
     room = (*batch, length, heads)

@@ -5,6 +5,7 @@ from typing import Literal
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Float, Int
 
 from fdl.arrays import Array
@@ -13,7 +14,7 @@ from fdl.nn.options import check_sizes
 
 
 def sinusoids(
-    position: Int[Array, " time"], features: int, dtype: jnp.dtype = jnp.float32
+    position: Int[Array, " time"], features: int, dtype: DTypeLike = jnp.float32
 ) -> Float[Array, "time {features}"]:
     """Return sines and cosines of positions (Vaswani et al., 2017, section 3.5).
 

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Bool, Float
 
 from fdl.arrays import Array, PyTree
@@ -236,7 +237,7 @@ class TransformerStack(nn.Module):
         features: int,
         *,
         memory_length: int | None = None,
-        dtype: jnp.dtype = jnp.float32,
+        dtype: DTypeLike = jnp.float32,
     ) -> tuple[BlockCache, ...]:
         """Return a cache with room for `length` tokens, and for a memory if any."""
         size = features // self.num_heads

@@ -8,8 +8,9 @@ from fdl.tasks.task import Part as Part
 from fdl.tasks.task import Sampling as Sampling
 from fdl.tasks.task import Task as Task
 from fdl.tasks.task import Trained as Trained
+from fdl.tasks.transformer import transformer as _transformer
 
-TASKS: dict[str, Task] = {task.name: task for task in (_cnn, _mlp)}
+TASKS: dict[str, Task] = {task.name: task for task in (_cnn, _mlp, _transformer)}
 """All tasks, by name."""
 
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from fdl import models
+import transformer_twins as twins
+from fdl import models, nn
 
 Epoch = Iterator[tuple[tuple[np.ndarray, ...], Any]]
 """Batches of an epoch: the model's inputs, and what they should give."""
@@ -114,7 +115,64 @@ def _keras_mlp() -> Any:
 
 _IMAGE = (Input((28, 28, 1)),)
 
+
+def _blocks(norm: Any, *, causal: bool = False) -> nn.TransformerStack:
+    return nn.TransformerStack(
+        twins.LAYERS,
+        twins.HEADS,
+        norm=norm,
+        activation=nn.gelu if norm == "pre" else nn.relu,
+        causal=causal,
+    )
+
+
 ZOO = [
     Case("cnn", lambda: models.CNN(10), _keras_cnn, _IMAGE, 93_322, classes=10),
     Case("mlp", lambda: models.MLP(10), _keras_mlp, _IMAGE, 101_770, classes=10),
+    Case(
+        "transformer",
+        lambda: models.VisionTransformer(10, _blocks("pre"), twins.FEATURES),
+        twins.keras_vision_transformer,
+        _IMAGE,
+        7_818,
+        classes=10,
+    ),
+    Case(
+        "text-classifier",
+        lambda: models.TextClassifier(3, twins.VOCAB, _blocks("post"), twins.FEATURES),
+        twins.keras_text_classifier,
+        (Input((twins.TIME,), below=twins.VOCAB),),
+        6_979,
+        classes=3,
+        epoch=twins.texts_with_a_class,
+    ),
+    Case(
+        "language-model",
+        lambda: models.LanguageModel(
+            twins.VOCAB, _blocks("pre", causal=True), twins.FEATURES, twins.TIME
+        ),
+        twins.keras_language_model,
+        (Input((twins.TIME,), below=twins.VOCAB),),
+        7_152,
+        classes=twins.VOCAB,
+        epoch=twins.next_tokens,
+    ),
+    Case(
+        "encoder-decoder",
+        lambda: models.Transformer(
+            twins.VOCAB,
+            _blocks("post"),
+            _blocks("post", causal=True),
+            twins.FEATURES,
+            pad_token=0,
+        ),
+        twins.keras_transformer,
+        (
+            Input((twins.SOURCE_TIME,), below=twins.VOCAB),
+            Input((twins.TIME,), below=twins.VOCAB),
+        ),
+        15_728,
+        classes=twins.VOCAB,
+        epoch=twins.texts_to_repeat,
+    ),
 ]

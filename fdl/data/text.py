@@ -100,10 +100,8 @@ def windows(tokens: np.ndarray, length: int = WINDOW) -> Tokens:
             "more: give a longer one"
         )
     whole = tokens[: count * length + 1]
-    pair = Tokens(whole[:-1].reshape(count, length), whole[1:].reshape(count, length))
-    for array in pair:
-        array.flags.writeable = False
-    return pair
+    whole.flags.writeable = False  # and so are views of it
+    return Tokens(whole[:-1].reshape(count, length), whole[1:].reshape(count, length))
 
 
 def _topics() -> ModuleType:

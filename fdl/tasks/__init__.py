@@ -1,6 +1,7 @@
 """What can be trained by name: a data set, a model, a learner and their defaults."""
 
 from fdl.tasks.cnn import cnn as _cnn
+from fdl.tasks.language_model import language_model as _language_model
 from fdl.tasks.mlp import mlp as _mlp
 from fdl.tasks.task import Config as Config
 from fdl.tasks.task import NoOptions as NoOptions
@@ -10,7 +11,9 @@ from fdl.tasks.task import Task as Task
 from fdl.tasks.task import Trained as Trained
 from fdl.tasks.transformer import transformer as _transformer
 
-TASKS: dict[str, Task] = {task.name: task for task in (_cnn, _mlp, _transformer)}
+TASKS: dict[str, Task] = {
+    task.name: task for task in (_cnn, _mlp, _transformer, _language_model)
+}
 """All tasks, by name."""
 
 

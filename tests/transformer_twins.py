@@ -21,7 +21,7 @@ def keras_vision_transformer() -> Any:
     x = keras.layers.Reshape((16, 49))(x)
     x = keras.layers.Dense(FEATURES, name="patch")(x)
     x = x + _learned(x, 16)
-    x = _stack(x, "encoder", norm="pre", activation="gelu")
+    x = _stack(x, "encoder", norm="pre", activation=_gelu)
     x = keras.layers.GlobalAveragePooling1D()(x)
     return keras.Model(image, keras.layers.Dense(10, name="head")(x))
 
@@ -49,7 +49,7 @@ def keras_language_model() -> Any:
     )
     x = embed(token) * FEATURES**0.5
     x = x + _learned(x, TIME)
-    x = _stack(x, "decoder", norm="pre", activation="gelu", causal=True)
+    x = _stack(x, "decoder", norm="pre", activation=_gelu, causal=True)
     return keras.Model(token, embed(x, reverse=True))
 
 
@@ -79,7 +79,7 @@ def _stack(
     memory_mask: Any = None,
     causal: bool = False,
     norm: str = "post",
-    activation: str = "relu",
+    activation: Any = "relu",
 ) -> Any:
     import keras
 
@@ -118,6 +118,13 @@ def _stack(
     if norm == "pre":
         x = keras.layers.LayerNormalization(name=f"{name}_norm")(x)
     return x
+
+
+def _gelu(x: Any) -> Any:
+    """Return Keras' exact gelu, of which TensorFlow rounds the root of 2 to float32."""
+    import keras
+
+    return 0.5 * x * (1 + keras.ops.erf(x * 0.5**0.5))
 
 
 def _learned(x: Any, time: int) -> Any:

@@ -35,7 +35,7 @@ class Options:
         tied: Whether the output shares the table of vectors with the input.
     """
 
-    features: int = 128
+    features: int = 96
     num_layers: int = 3
     num_heads: int = 4
     dropout_rate: float = 0.1
@@ -129,12 +129,12 @@ def _generate(trained: Trained, key: Key, sampling: Sampling) -> list[str]:
 
 language_model = Task(
     name="language-model",
-    title="decoder-only Transformer on characters, 624,640 parameters",
+    title="decoder-only Transformer on characters, 357,888 parameters",
     paper="Radford et al., 2018, Improving language understanding by generative "
     "pre-training",
-    epochs={"python-docs": 20},
-    batch_size=32,
-    learning_rates={"one-cycle": 3e-3, "constant": 1e-3},
+    epochs={"python-docs": 15},
+    batch_size=16,
+    learning_rates={"one-cycle": 2e-3, "constant": 1e-3},
     metric="bits_per_character",
     make_model=_make_model,
     learn=_learn,

@@ -20,6 +20,7 @@ from fdl.nn.norm import BatchNormalization as BatchNormalization
 from fdl.nn.norm import GroupNormalization as GroupNormalization
 from fdl.nn.norm import InstanceNormalization as InstanceNormalization
 from fdl.nn.norm import LayerNormalization as LayerNormalization
+from fdl.nn.padding import length_mask as length_mask
 from fdl.nn.recurrent import GRU as GRU
 from fdl.nn.recurrent import LSTM as LSTM
 from fdl.nn.recurrent import SimpleRNN as SimpleRNN

@@ -32,8 +32,8 @@ class Streamed(NamedTuple):
     state: State
 
 
-class _RecurrentClassifier(linen.Module):
-    """Layers of one kind on each other, and a dense layer on the last output."""
+class RecurrentClassifier(linen.Module):
+    """What the classifiers below share; `LSTMClassifier` describes it."""
 
     num_classes: int
     hidden_size: int = 128
@@ -41,7 +41,7 @@ class _RecurrentClassifier(linen.Module):
     bidirectional: bool = False
     dropout_rate: float = 0.0
 
-    _Layer: ClassVar[type[nn.SimpleRNN] | type[nn.LSTM] | type[nn.GRU]]
+    LAYER: ClassVar[type[nn.SimpleRNN] | type[nn.LSTM] | type[nn.GRU]]
 
     def __call__(
         self,
@@ -105,7 +105,7 @@ class _RecurrentClassifier(linen.Module):
         before = (None,) * self.num_layers if state is None else state
         after = []
         for number, start in enumerate(before, start=1):
-            layer = self._Layer(self.hidden_size, parent=None)
+            layer = self.LAYER(self.hidden_size, parent=None)
             if self.bidirectional:
                 layer = nn.Bidirectional(layer, parent=None)
             layer = layer.clone(parent=self, name=f"layer{number}")
@@ -131,7 +131,7 @@ def _last_output(state: Any) -> Array:
     return state
 
 
-class SimpleRNNClassifier(_RecurrentClassifier):
+class SimpleRNNClassifier(RecurrentClassifier):
     """Classifier of sequences by simple recurrent networks (Elman, 1990).
 
     Everything but the layer is as in `LSTMClassifier`: attributes, masks, pieces.
@@ -145,10 +145,10 @@ class SimpleRNNClassifier(_RecurrentClassifier):
         (2, 10)
     """
 
-    _Layer = nn.SimpleRNN
+    LAYER = nn.SimpleRNN
 
 
-class LSTMClassifier(_RecurrentClassifier):
+class LSTMClassifier(RecurrentClassifier):
     """Classifier of sequences by LSTM (Hochreiter & Schmidhuber, 1997).
 
     Layers of LSTM on each other, and a dense layer on what the last of them puts out at
@@ -187,10 +187,10 @@ class LSTMClassifier(_RecurrentClassifier):
         True
     """
 
-    _Layer = nn.LSTM
+    LAYER = nn.LSTM
 
 
-class GRUClassifier(_RecurrentClassifier):
+class GRUClassifier(RecurrentClassifier):
     """Classifier of sequences by GRU (Cho et al., 2014, arXiv:1406.1078).
 
     Everything but the layer is as in `LSTMClassifier`: attributes, masks, pieces. The
@@ -206,4 +206,4 @@ class GRUClassifier(_RecurrentClassifier):
         (2, 10)
     """
 
-    _Layer = nn.GRU
+    LAYER = nn.GRU

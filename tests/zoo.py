@@ -1,12 +1,15 @@
 """THE table of models: every law and every level of parity runs over its rows."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from fdl import models
+from parity.digits import rows
+from parity.recurrent_twins import recurrent
 
 Epoch = Iterator[tuple[tuple[np.ndarray, ...], Any]]
 """Batches of an epoch: the model's inputs, and what they should give."""
@@ -113,8 +116,55 @@ def _keras_mlp() -> Any:
 
 
 _IMAGE = (Input((28, 28, 1)),)
+_ROWS = (Input((28, 28)),)
+_MASKED_ROWS = (Input((28, 28)), Input((28,), below=2))
 
 ZOO = [
     Case("cnn", lambda: models.CNN(10), _keras_cnn, _IMAGE, 93_322, classes=10),
     Case("mlp", lambda: models.MLP(10), _keras_mlp, _IMAGE, 101_770, classes=10),
+    Case(
+        "rnn",
+        lambda: models.SimpleRNNClassifier(10),
+        partial(recurrent, "SimpleRNN"),
+        _ROWS,
+        21_386,
+        classes=10,
+        epoch=rows,
+    ),
+    Case(
+        "lstm",
+        lambda: models.LSTMClassifier(10),
+        partial(recurrent, "LSTM"),
+        _ROWS,
+        81_674,
+        classes=10,
+        epoch=rows,
+    ),
+    Case(
+        "gru",
+        lambda: models.GRUClassifier(10),
+        partial(recurrent, "GRU"),
+        _ROWS,
+        61_962,
+        classes=10,
+        epoch=rows,
+    ),
+    Case(
+        "lstm_masked",
+        lambda: models.LSTMClassifier(10, hidden_size=16, num_layers=2),
+        partial(recurrent, "LSTM", 16, 2, masked=True),
+        _MASKED_ROWS,
+        5_162,
+        classes=10,
+        epoch=partial(rows, masked=True),
+    ),
+    Case(
+        "gru_two_way",
+        lambda: models.GRUClassifier(10, 16, num_layers=2, bidirectional=True),
+        partial(recurrent, "GRU", 16, 2, bidirectional=True, masked=True),
+        _MASKED_ROWS,
+        9_546,
+        classes=10,
+        epoch=partial(rows, masked=True),
+    ),
 ]

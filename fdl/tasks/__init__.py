@@ -2,6 +2,9 @@
 
 from fdl.tasks.cnn import cnn as _cnn
 from fdl.tasks.mlp import mlp as _mlp
+from fdl.tasks.recurrent import gru as _gru
+from fdl.tasks.recurrent import lstm as _lstm
+from fdl.tasks.recurrent import rnn as _rnn
 from fdl.tasks.task import Config as Config
 from fdl.tasks.task import NoOptions as NoOptions
 from fdl.tasks.task import Part as Part
@@ -9,7 +12,7 @@ from fdl.tasks.task import Sampling as Sampling
 from fdl.tasks.task import Task as Task
 from fdl.tasks.task import Trained as Trained
 
-TASKS: dict[str, Task] = {task.name: task for task in (_cnn, _mlp)}
+TASKS: dict[str, Task] = {task.name: task for task in (_cnn, _mlp, _rnn, _lstm, _gru)}
 """All tasks, by name."""
 
 

@@ -88,14 +88,14 @@ def reconstructive(
             losses = bernoulli_nll(logits, image)
             return jnp.mean(losses), (logits, losses)
 
-        grads, parts = jax.grad(mean_loss, has_aux=True)(state.params)
+        grads, (logits, losses) = jax.grad(mean_loss, has_aux=True)(state.params)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         state = state._replace(
             step=state.step + 1,
             params=optax.apply_updates(state.params, updates),
             opt_state=opt_state,
         )
-        return state, measure(*parts, image)
+        return state, measure(logits, losses, image)
 
     def evaluate(state: State, batch: PyTree) -> Metrics:
         image = preprocess(batch[0])

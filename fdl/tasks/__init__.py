@@ -2,6 +2,7 @@
 
 from fdl.tasks.autoencoder import autoencoder as _autoencoder
 from fdl.tasks.cnn import cnn as _cnn
+from fdl.tasks.measured import measured as measured
 from fdl.tasks.mlp import mlp as _mlp
 from fdl.tasks.task import Config as Config
 from fdl.tasks.task import NoOptions as NoOptions

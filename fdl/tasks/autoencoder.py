@@ -8,10 +8,13 @@ import jax
 import numpy as np
 
 from fdl import models
+from fdl.arrays import Batch
 from fdl.data import Dataset, DatasetInfo
 from fdl.learner import Learner
 from fdl.learners import reconstructive
-from fdl.tasks.coding import Architecture, coders, draw_codes, optimizer
+from fdl.learners.content import content_keys
+from fdl.learners.reconstructive import damage
+from fdl.tasks.coding import Architecture, coders, draw_codes, draw_pairs, optimizer
 from fdl.tasks.task import Config, Task, Trained
 
 
@@ -48,6 +51,11 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
     image = (np.asarray(dataset.test.image) / 255).astype(np.float32)
     codes = encode({"params": trained.state.params}, image)
     draw_codes(trained, dataset, folder, np.asarray(codes))
+    noise = trained.config.options.noise
+    if noise:
+        test = dataset.test
+        given = np.asarray(damage(test.image, content_keys(test.image), noise))
+        draw_pairs(trained, folder / "denoised.png", Batch(given, test.label))
     return {}
 
 

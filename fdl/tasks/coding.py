@@ -12,7 +12,7 @@ import optax
 from jaxtyping import Float
 
 from fdl import models
-from fdl.arrays import Array
+from fdl.arrays import Array, Batch
 from fdl.data import Dataset, DatasetInfo
 from fdl.keras import adam
 from fdl.tasks.schedules import make_schedule
@@ -76,19 +76,12 @@ def draw_codes(
     from fdl import report  # matplotlib takes half a second, wanted only here
 
     decode, label = decoder_of(trained), np.asarray(dataset.test.label)
-    rows = _a_few_of_each(label, trained.info.num_classes, 4)
-    images = np.asarray(dataset.test.image)[rows]  # (rows, classes, ...)
-    columns = images.shape[1]
-    rebuilt = predict(trained.learner, trained.state, np.concatenate(images))
-    rebuilt = np.round(255 * rebuilt).astype(np.uint8).reshape(images.shape)
-    # One row of images, one of reconstructions, and again.
-    pairs = np.stack([images, rebuilt], axis=1).reshape(-1, *images.shape[2:])
-    report.draw_images(folder / "reconstructions.png", pairs, columns)
-
+    draw_pairs(trained, folder / "reconstructions.png", dataset.test)
     if z.shape[-1] == 2:
         walk, columns = _plane(z), 2 * _STEPS
     else:
-        walk, columns = _lines(z[rows[0]]), _STEPS
+        first = _a_few_of_each(label, trained.info.num_classes, 1)[0]
+        walk, columns = _lines(z[first]), _STEPS
     report.draw_images(folder / "walk.png", decode(walk), columns)
 
     points, names = _flatten(z)
@@ -101,6 +94,25 @@ def draw_codes(
         title=f"{trained.config.task}-{trained.info.name}: "
         f"{trained.info.test_count:,} test images",
     )
+
+
+def draw_pairs(trained: Trained, path: Path, given: Batch) -> None:
+    """Write a picture of images, each above what a model makes of it.
+
+    Args:
+        trained: The run.
+        path: The file to write.
+        given: Images to choose from, the first few of each class.
+    """
+    from fdl import report
+
+    rows = _a_few_of_each(np.asarray(given.label), trained.info.num_classes, 4)
+    images = np.asarray(given.image)[rows]
+    rebuilt = predict(trained.learner, trained.state, np.concatenate(images))
+    rebuilt = np.round(255 * rebuilt).astype(np.uint8).reshape(images.shape)
+    # One row of images, one of reconstructions, and again.
+    pairs = np.stack([images, rebuilt], axis=1).reshape(-1, *images.shape[2:])
+    report.draw_images(path, pairs, columns=images.shape[1])
 
 
 def _a_few_of_each(label: np.ndarray, classes: int, count: int) -> np.ndarray:

@@ -112,3 +112,21 @@ def flat(params):
         ("_".join(key.key for key in path[:-1]), path[-1].key): np.asarray(leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(params)
     }
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (models.DenseDecoder((8, 9)), (LATENTS,)),
+        (models.ConvDecoder((4, 3), hidden_size=7), (LATENTS,)),
+        (models.Autoencoder(LATENTS), (28, 28, 1)),
+        (models.ConvAutoencoder(LATENTS), (28, 28, 1)),
+    ],
+    ids=["dense decoder", "conv decoder", "autoencoder", "conv autoencoder"],
+)
+def test_models_are_written_for_keras(model, shape, tmp_path) -> None:
+    x = np.random.default_rng(1).random((3, *shape), np.float32)
+    variables = draw_variables(model, x)
+    fk.save_weights(tmp_path / "model.keras", model, variables, x)
+    theirs = keras.models.load_model(tmp_path / "model.keras")
+    assert error(model.apply(variables, x), theirs(x).numpy()) < 1e-5

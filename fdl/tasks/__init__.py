@@ -1,5 +1,6 @@
 """What can be trained by name: a data set, a model, a learner and their defaults."""
 
+from fdl.tasks.autoencoder import autoencoder as _autoencoder
 from fdl.tasks.cnn import cnn as _cnn
 from fdl.tasks.measured import measured as measured
 from fdl.tasks.mlp import mlp as _mlp
@@ -12,8 +13,11 @@ from fdl.tasks.task import Part as Part
 from fdl.tasks.task import Sampling as Sampling
 from fdl.tasks.task import Task as Task
 from fdl.tasks.task import Trained as Trained
+from fdl.tasks.vae import vae as _vae
 
-TASKS: dict[str, Task] = {task.name: task for task in (_cnn, _mlp, _rnn, _lstm, _gru)}
+TASKS: dict[str, Task] = {
+    task.name: task for task in (_cnn, _mlp, _rnn, _lstm, _gru, _autoencoder, _vae)
+}
 """All tasks, by name."""
 
 

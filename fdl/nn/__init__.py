@@ -21,6 +21,7 @@ from fdl.nn.norm import BatchNormalization as BatchNormalization
 from fdl.nn.norm import GroupNormalization as GroupNormalization
 from fdl.nn.norm import InstanceNormalization as InstanceNormalization
 from fdl.nn.norm import LayerNormalization as LayerNormalization
+from fdl.nn.padding import length_mask as length_mask
 from fdl.nn.positions import Positions as Positions
 from fdl.nn.positions import sinusoids as sinusoids
 from fdl.nn.recurrent import GRU as GRU

@@ -1,11 +1,12 @@
-"""Transformers of plain Keras layers, and what their twins in the zoo learn from."""
+"""Transformers: of images, of text, and from text to text."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from fdl import data
+from fdl import data, models, nn
+from zoo.case import Case, Epoch, Input
 
 FEATURES, HEADS, LAYERS = 16, 4, 2
 VOCAB, TIME, SOURCE_TIME = 23, 12, 10
@@ -149,9 +150,6 @@ def _sinusoids(time: int) -> Any:
     return keras.ops.convert_to_tensor(table.astype(keras.config.floatx()))
 
 
-Epoch = Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]
-
-
 def next_tokens() -> Epoch:
     """Yield real text, and what comes next."""
     for text in _texts(TIME + 1):
@@ -179,3 +177,63 @@ def _texts(time: int, batch: int = 16, steps: int = 40) -> Iterator[np.ndarray]:
     tokens = data.load("python-docs").train.token.ravel() % VOCAB
     rows = tokens[: steps * batch * time].reshape(steps, batch, time)
     yield from rows
+
+
+def _blocks(norm: Any, *, causal: bool = False) -> nn.TransformerStack:
+    return nn.TransformerStack(
+        LAYERS,
+        HEADS,
+        norm=norm,
+        activation=nn.gelu if norm == "pre" else nn.relu,
+        causal=causal,
+    )
+
+
+CASES = [
+    Case(
+        "transformer",
+        lambda: models.VisionTransformer(10, _blocks("pre"), FEATURES),
+        keras_vision_transformer,
+        (Input((28, 28, 1)),),
+        7_818,
+        classes=10,
+    ),
+    Case(
+        "text-classifier",
+        lambda: models.TextClassifier(3, VOCAB, _blocks("post"), FEATURES),
+        keras_text_classifier,
+        (Input((TIME,), below=VOCAB),),
+        6_979,
+        classes=3,
+        epoch=texts_with_a_class,
+    ),
+    Case(
+        "language-model",
+        lambda: models.LanguageModel(
+            VOCAB, _blocks("pre", causal=True), FEATURES, TIME
+        ),
+        keras_language_model,
+        (Input((TIME,), below=VOCAB),),
+        7_152,
+        classes=VOCAB,
+        epoch=next_tokens,
+    ),
+    Case(
+        "encoder-decoder",
+        lambda: models.Transformer(
+            VOCAB,
+            _blocks("post"),
+            _blocks("post", causal=True),
+            FEATURES,
+            pad_token=0,
+        ),
+        keras_transformer,
+        (
+            Input((SOURCE_TIME,), below=VOCAB),
+            Input((TIME,), below=VOCAB),
+        ),
+        15_728,
+        classes=VOCAB,
+        epoch=texts_to_repeat,
+    ),
+]

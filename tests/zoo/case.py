@@ -1,13 +1,10 @@
-"""THE table of models: every law and every level of parity runs over its rows."""
+"""A row of the table of models."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-
-import transformer_twins as twins
-from fdl import models, nn
 
 Epoch = Iterator[tuple[tuple[np.ndarray, ...], Any]]
 """Batches of an epoch: the model's inputs, and what they should give."""
@@ -78,101 +75,3 @@ def draw_variables(model: Any, *inputs: Any, seed: int = 0) -> Any:
         return values.astype(leaf.dtype)
 
     return jax.tree_util.tree_map_with_path(draw, shapes)
-
-
-def _keras_cnn() -> Any:
-    import keras
-
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            layers.Input((28, 28, 1)),
-            layers.Conv2D(32, (3, 3), activation="relu", name="conv1"),
-            layers.MaxPooling2D((2, 2)),
-            layers.Conv2D(64, (3, 3), activation="relu", name="conv2"),
-            layers.MaxPooling2D((2, 2)),
-            layers.Conv2D(64, (3, 3), activation="relu", name="conv3"),
-            layers.Flatten(),
-            layers.Dense(64, activation="relu", name="dense"),
-            layers.Dense(10, name="head"),
-        ]
-    )
-
-
-def _keras_mlp() -> Any:
-    import keras
-
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            layers.Input((28, 28, 1)),
-            layers.Flatten(),
-            layers.Dense(128, activation="relu", name="dense1"),
-            layers.Dense(10, name="head"),
-        ]
-    )
-
-
-_IMAGE = (Input((28, 28, 1)),)
-
-
-def _blocks(norm: Any, *, causal: bool = False) -> nn.TransformerStack:
-    return nn.TransformerStack(
-        twins.LAYERS,
-        twins.HEADS,
-        norm=norm,
-        activation=nn.gelu if norm == "pre" else nn.relu,
-        causal=causal,
-    )
-
-
-ZOO = [
-    Case("cnn", lambda: models.CNN(10), _keras_cnn, _IMAGE, 93_322, classes=10),
-    Case("mlp", lambda: models.MLP(10), _keras_mlp, _IMAGE, 101_770, classes=10),
-    Case(
-        "transformer",
-        lambda: models.VisionTransformer(10, _blocks("pre"), twins.FEATURES),
-        twins.keras_vision_transformer,
-        _IMAGE,
-        7_818,
-        classes=10,
-    ),
-    Case(
-        "text-classifier",
-        lambda: models.TextClassifier(3, twins.VOCAB, _blocks("post"), twins.FEATURES),
-        twins.keras_text_classifier,
-        (Input((twins.TIME,), below=twins.VOCAB),),
-        6_979,
-        classes=3,
-        epoch=twins.texts_with_a_class,
-    ),
-    Case(
-        "language-model",
-        lambda: models.LanguageModel(
-            twins.VOCAB, _blocks("pre", causal=True), twins.FEATURES, twins.TIME
-        ),
-        twins.keras_language_model,
-        (Input((twins.TIME,), below=twins.VOCAB),),
-        7_152,
-        classes=twins.VOCAB,
-        epoch=twins.next_tokens,
-    ),
-    Case(
-        "encoder-decoder",
-        lambda: models.Transformer(
-            twins.VOCAB,
-            _blocks("post"),
-            _blocks("post", causal=True),
-            twins.FEATURES,
-            pad_token=0,
-        ),
-        twins.keras_transformer,
-        (
-            Input((twins.SOURCE_TIME,), below=twins.VOCAB),
-            Input((twins.TIME,), below=twins.VOCAB),
-        ),
-        15_728,
-        classes=twins.VOCAB,
-        epoch=twins.texts_to_repeat,
-    ),
-]

@@ -34,14 +34,12 @@ class DatasetInfo(NamedTuple):
         name: Name that `load` takes.
         title: Name for people.
         source: Which route gave the arrays, and the place.
-        num_classes: Number of classes, or of characters; labels are 0 to
-            `num_classes - 1`.
+        num_classes: Number of classes, or of characters; labels are below it.
         class_names: Name of each class, in the order of the labels; the characters.
         input_shape: Shape of one input: `(height, width, channels)` of an image.
         train_count: Number of training examples.
         test_count: Number of test examples.
-        checksum: One sha256 for images and labels of both splits, equal whatever
-            the source; that of the text, for a text.
+        checksum: One sha256 for both splits, equal whatever the source.
         overlaps: Names of datasets whose training images include this dataset's
             test images: a model trained on one of them must not be tested here.
     """
@@ -61,9 +59,9 @@ class DatasetInfo(NamedTuple):
 class Dataset(NamedTuple):
     """A training set, a test set and what they are.
 
-    The arrays are read-only NumPy arrays in the published order. Those of images are a
-    `Batch`: `image` uint8 `(batch, height, width, channels)`, `label` int32 `(batch,)`.
-    Those of texts are `Tokens`: `token` and `target` int32 `(batch, time)`.
+    The arrays are read-only NumPy arrays in the published order: of images a `Batch`,
+    `image` uint8 `(batch, height, width, channels)`, `label` int32 `(batch,)`; of texts
+    `Tokens`, int32 `(batch, time)`.
 
     Attributes:
         train: Training examples.

@@ -27,10 +27,11 @@ from fdl.nn.positions import sinusoids as sinusoids
 from fdl.nn.recurrent import GRU as GRU
 from fdl.nn.recurrent import LSTM as LSTM
 from fdl.nn.recurrent import SimpleRNN as SimpleRNN
-from fdl.nn.transformer import BlockCache as BlockCache
 from fdl.nn.transformer import TransformerDecoder as TransformerDecoder
 from fdl.nn.transformer import TransformerEncoder as TransformerEncoder
 from fdl.nn.transformer import TransformerStack as TransformerStack
+from fdl.nn.transformer_block import BlockCache as BlockCache
+from fdl.nn.transformer_block import TransformerBlock as TransformerBlock
 from fdl.ops import LSTMState as LSTMState
 from fdl.ops import RNNOutput as RNNOutput
 from fdl.ops import avg_pool as avg_pool

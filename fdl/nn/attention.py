@@ -107,7 +107,7 @@ class MultiHeadAttention(nn.Module):
             query: What asks; if `causal`, its first is at `cache.position`.
             cache: What came before; `empty_cache` makes the first.
             key: New tokens, which are added to the cache; None for `query`. Without
-                any (`key_time` 0), the cache stays as it is: attention to a memory
+                any (`new_time` 0), the cache stays as it is: attention to a memory
                 that is projected once.
             mask: True where a query may attend to a place in the cache.
             causal: Whether a query may attend only to places up to its own.

@@ -1,8 +1,8 @@
-"""The layers of Transformers, for models that are made of them."""
+"""Blocks of a Transformer, one after the other: its encoder and its decoder."""
 
 import functools
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -11,134 +11,9 @@ from jaxtyping import Bool, Float
 
 from fdl.arrays import Array, PyTree
 from fdl.nn.activations import relu
-from fdl.nn.attention import MultiHeadAttention
-from fdl.nn.cache import KeyValueCache, empty_cache
-from fdl.nn.dense import Dense
-from fdl.nn.dropout import Dropout
+from fdl.nn.cache import empty_cache
 from fdl.nn.norm import LayerNormalization
-
-Norm = Literal["post", "pre"]
-
-
-class BlockCache(NamedTuple):
-    """What a block remembers in decoding.
-
-    Attributes:
-        tokens: Of its attention to the tokens so far.
-        memory: Of its attention to what an encoder made; None if there is none.
-    """
-
-    tokens: KeyValueCache
-    memory: KeyValueCache | None
-
-
-class TransformerBlock(nn.Module):
-    """One layer of encoder or decoder (Vaswani et al., 2017, arXiv:1706.03762).
-
-    Self-attention, attention to a memory if one is given, and two dense layers at each
-    position; what each of these parts gives is dropped out and added to what it got.
-    Differs from the paper in the biases of attention, and in the epsilon of layer
-    normalization, which is Keras' 1e-3.
-
-    Attributes:
-        num_heads: Heads of attention; must divide the features.
-        hidden_size: Width between the two dense layers; None for 4 times the features.
-        dropout_rate: Fraction dropped of what a part gives, in [0, 1).
-        norm: `"post"` normalizes after each part, `"pre"` before it.
-        activation: Between the two dense layers.
-        causal: Whether a token attends only to those up to itself.
-        implementation: See `MultiHeadAttention`.
-
-    Raises:
-        ValueError: If the heads do not divide the features.
-
-    Example:
-        >>> import jax
-        >>> block = TransformerBlock(num_heads=2)
-        >>> x = jnp.ones((3, 7, 16))
-        >>> variables = block.init(jax.random.key(0), x)
-        >>> block.apply(variables, x)[0].shape
-        (3, 7, 16)
-    """
-
-    num_heads: int
-    hidden_size: int | None = None
-    dropout_rate: float = 0.0
-    norm: Norm = "post"
-    activation: Callable[[Array], Array] = relu
-    causal: bool = False
-    implementation: Literal["xla", "cudnn"] | None = None
-
-    @nn.compact
-    def __call__(
-        self,
-        x: Float[Array, "*batch time features"],
-        memory: Float[Array, "*batch memory_time features"] | None = None,
-        *,
-        mask: Bool[Array, "*batch key_time"] | None = None,
-        memory_mask: Bool[Array, "*batch all_memory_time"] | None = None,
-        cache: BlockCache | None = None,
-        train: bool = False,
-    ) -> tuple[Float[Array, "*batch time features"], BlockCache | None]:
-        """Return what the block makes of `x`, and the cache if one is given.
-
-        Args:
-            x: Tokens; with a cache, those that follow on what is in it.
-            memory: What to attend to besides. With a cache, it is kept there, and given
-                with the first tokens only.
-            mask: True where there is a token to attend to: of `x`, or of the cache.
-            memory_mask: The same for the memory.
-            cache: What was remembered of earlier tokens.
-            train: Whether to drop out.
-        """
-        features = x.shape[-1]
-        if features % self.num_heads:
-            raise ValueError(
-                f"num_heads={self.num_heads} do not divide {features} features: choose "
-                "a divisor."
-            )
-        if self.norm not in ("post", "pre"):
-            raise ValueError(f"norm={self.norm!r} must be 'post' or 'pre'.")
-        tokens, seen = (None, None) if cache is None else cache
-
-        def add(x: Array, name: str, part: Callable[[Array], PyTree]) -> PyTree:
-            norm = LayerNormalization(name=f"{name}_norm")
-            y, kept = part(norm(x) if self.norm == "pre" else x)
-            x = x + Dropout(self.dropout_rate)(y, train=train)
-            return (x if self.norm == "pre" else norm(x)), kept
-
-        def attend(x: Array) -> PyTree:
-            layer = self._attention("attention", features)
-            pairs = _as_pairs(mask)
-            if tokens is None:
-                return layer(x, mask=pairs, causal=self.causal), None
-            return layer.decode(x, tokens, mask=pairs, causal=self.causal)
-
-        def attend_to_memory(x: Array) -> PyTree:
-            layer = self._attention("memory_attention", features)
-            pairs = _as_pairs(memory_mask)
-            if seen is None:
-                return layer(x, memory, mask=pairs), None
-            new = x[..., :0, :] if memory is None else memory
-            return layer.decode(x, seen, new, mask=pairs, causal=False)
-
-        def think(x: Array) -> PyTree:
-            hidden = Dense(self.hidden_size or 4 * features, name="dense1")(x)
-            return Dense(features, name="dense2")(self.activation(hidden)), None
-
-        x, tokens = add(x, "attention", attend)
-        if memory is not None or seen is not None:
-            x, seen = add(x, "memory_attention", attend_to_memory)
-        x, _ = add(x, "dense", think)
-        return x, (None if cache is None else BlockCache(tokens, seen))
-
-    def _attention(self, name: str, features: int) -> MultiHeadAttention:
-        return MultiHeadAttention(
-            self.num_heads,
-            features // self.num_heads,
-            implementation=self.implementation,
-            name=name,
-        )
+from fdl.nn.transformer_block import BlockCache, Norm, TransformerBlock
 
 
 class TransformerStack(nn.Module):
@@ -276,7 +151,3 @@ TransformerEncoder = functools.partial(TransformerStack, causal=False)
 
 TransformerDecoder = functools.partial(TransformerStack, causal=True)
 """A `TransformerStack` in which tokens attend only to those up to themselves."""
-
-
-def _as_pairs(mask: Array | None) -> Array | None:
-    return None if mask is None else mask[..., None, :]

@@ -37,14 +37,16 @@ def choice_logits(
 
     Example:
         >>> logits = jnp.log(jnp.array([0.5, 0.3, 0.2]))
-        >>> jax.nn.softmax(choice_logits(logits, top_p=0.7)).round(3).tolist()
-        [0.625, 0.375, 0.0]
+        >>> print(jax.nn.softmax(choice_logits(logits, top_p=0.7)).round(3))
+        [0.625 0.375 0.   ]
     """
     # Ranks rather than a threshold, which would keep all that are equal to it.
     order = jnp.argsort(-logits, axis=-1, stable=True)
     rank = jnp.argsort(order, axis=-1, stable=True)
     greedy = jnp.equal(temperature, 0)
-    scaled = logits / jnp.where(greedy, 1, temperature).astype(logits.dtype)
+    # From the best down, so that no temperature is too small to divide by.
+    below = logits - jnp.max(logits, axis=-1, keepdims=True)
+    scaled = below / jnp.where(greedy, 1, temperature).astype(logits.dtype)
     kept = jnp.where(rank < jnp.where(greedy, 1, top_k), scaled, -jnp.inf)
     falling = jnp.take_along_axis(jax.nn.softmax(kept), order, axis=-1)
     better = jnp.take_along_axis(jnp.cumsum(falling, axis=-1) - falling, rank, axis=-1)

@@ -15,7 +15,7 @@ from fdl.data import (
     status,
 )
 
-NAMES = ("mnist", "fashion_mnist", "mnist-5k")
+NAMES = ("mnist", "fashion_mnist", "mnist-5k", "python-docs")
 
 
 def test_the_names():

@@ -31,6 +31,7 @@ def test_temperature_is_a_power_of_the_chances() -> None:
     close(chances(), P)
     close(chances(temperature=0.5), P**2 / np.sum(P**2))
     close(chances(temperature=1e-6), [0, 1, 0, 0, 0])
+    close(chances(temperature=1e-38), [0, 1, 0, 0, 0])
     close(chances(temperature=0.0), [0, 1, 0, 0, 0])
 
 

@@ -37,8 +37,9 @@ def choice_logits(
 
     Example:
         >>> logits = jnp.log(jnp.array([0.5, 0.3, 0.2]))
-        >>> print(jax.nn.softmax(choice_logits(logits, top_p=0.7)).round(3))
-        [0.625 0.375 0.   ]
+        >>> choices = jax.nn.softmax(choice_logits(logits, top_p=0.7))
+        >>> [round(float(chance), 3) for chance in choices]
+        [0.625, 0.375, 0.0]
     """
     # Ranks rather than a threshold, which would keep all that are equal to it.
     order = jnp.argsort(-logits, axis=-1, stable=True)

@@ -88,13 +88,13 @@ def test_damage_is_listed_where_nobody_named_the_place(
 
 
 def test_status_says_what_to_do(tiny, tmp_path, write_originals, monkeypatch):
-    mnist, _, _ = status()
+    mnist, *_ = status()
     assert not mnist.available
     assert (mnist.train_count, mnist.test_count) == (50, 20)
     assert mnist.where.startswith("fdl data prepare mnist")
     write_originals(tmp_path, tiny.splits)
     (tmp_path / "t10k-images-idx3-ubyte.gz").unlink()
-    mnist, _, _ = status(data_dir=tmp_path)
+    mnist, *_ = status(data_dir=tmp_path)
     assert not mnist.available
     assert "t10k-images-idx3-ubyte is missing" in mnist.where
 

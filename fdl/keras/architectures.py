@@ -19,6 +19,7 @@ from fdl.models import (
     DenseDecoder,
     DenseEncoder,
 )
+from fdl.models.recurrent import RecurrentClassifier
 from fdl.weights import WeightsError
 
 Config = dict[str, Any]
@@ -48,13 +49,20 @@ def sequential(model: nn.Module, shape: tuple[int, ...], dtype: str) -> Config:
     first = layer("InputLayer", name="image", batch_shape=[None, *shape])
     layers = [first, *layers_of(model)]
     for described in layers:
-        described["config"]["dtype"] = dtype
+        _set_dtype(described, dtype)
     name = type(model).__name__.lower()
     return {
         "module": "keras",
         "class_name": "Sequential",
         "config": {"name": name, "layers": layers},
     }
+
+
+def _set_dtype(described: Config, dtype: str) -> None:
+    config = described["config"]
+    config["dtype"] = dtype
+    if "layer" in config:  # one within another, which has a type of its own
+        _set_dtype(config["layer"], dtype)
 
 
 @functools.singledispatch
@@ -90,6 +98,24 @@ def _(model: MLP) -> list[Config]:
             layer("Dense", name=f"dense{number}", units=units, activation="relu"),
             layer("Dropout", rate=model.dropout_rate),
         ]
+    return [*layers, layer("Dense", name="head", units=model.num_classes)]
+
+
+@layers_of.register
+def _(model: RecurrentClassifier) -> list[Config]:
+    layers = []
+    for number in range(1, model.num_layers + 1):
+        name, kind = f"layer{number}", model.LAYER.__name__
+        options = {
+            "units": model.hidden_size,
+            "return_sequences": number < model.num_layers,
+        }
+        if model.bidirectional:
+            both = layer(kind, name=kind.lower(), **options)
+            layers.append(layer("Bidirectional", name=name, layer=both))
+        else:
+            layers.append(layer(kind, name=name, **options))
+        layers.append(layer("Dropout", rate=model.dropout_rate))
     return [*layers, layer("Dense", name="head", units=model.num_classes)]
 
 

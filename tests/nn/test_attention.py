@@ -284,3 +284,53 @@ def test_refuses_a_mask_of_another_shape(layer) -> None:
         layer.apply(variables, QUERY, KEY, mask=mask)
     with pytest.raises(jaxtyping.TypeCheckError):
         layer.apply(variables, QUERY, KEY, mask=np.ones((4, 6), bool))
+
+
+SAME = nn.MultiHeadAttention(2, 5)  # JAX's function takes values as wide as keys
+NOTHING = MASK & (np.arange(4)[:, None] != 2)  # the third query may attend to nothing
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(
+    "mask",
+    [
+        None,
+        NOTHING,
+        NOTHING[:, :, None],
+        NOTHING[0, 0],
+        np.stack([NOTHING, ~NOTHING], axis=2),
+    ],
+    ids=["none", "pairs", "one for all heads", "one for the batch", "for each head"],
+)
+def test_jax_own_attention_is_ours(mask: Any, causal: bool) -> None:
+    variables = variables_of(SAME, QUERY, KEY)
+    run = jax.jit(lambda q, k: SAME.apply(variables, q, k, mask=mask, causal=causal))
+    ours, _ = SAME.apply(
+        variables, QUERY, KEY, mask=mask, causal=causal, mutable=["intermediates"]
+    )
+    close(run(QUERY, KEY), ours)
+
+
+def test_jax_own_attention_is_used_where_it_is_ours(monkeypatch) -> None:
+    calls = []
+
+    def attention(*arrays: Any, **options: Any) -> Any:
+        calls.append(options["implementation"])
+        return real(*arrays, **options)
+
+    real = jax.nn.dot_product_attention
+    monkeypatch.setattr(jax.nn, "dot_product_attention", attention)
+    layer = nn.MultiHeadAttention(2, 5, implementation="xla")
+    layer.init(jax.random.key(0), QUERY, KEY)
+    assert calls == ["xla"]
+    for other in (
+        nn.MultiHeadAttention(2, 5, value_size=3),
+        nn.MultiHeadAttention(2, 5, dropout_rate=0.1),
+    ):
+        other.init(jax.random.key(0), QUERY, KEY)
+    variables = variables_of(SAME, QUERY, KEY)
+    calls.clear()
+    weights_of(SAME, variables, QUERY, KEY)
+    with jax.enable_x64(True):
+        SAME.apply(variables, QUERY.astype(float), KEY.astype(float))
+    assert calls == []

@@ -1,0 +1,54 @@
+"""The task that learns to write."""
+
+import dataclasses
+import math
+
+import jax
+import numpy as np
+import pytest
+
+from fdl import data, fit, tasks
+from fdl.metrics import compute
+
+TASK = tasks.find("language-model")
+OPTIONS = dataclasses.replace(TASK.options, features=16, num_layers=1, dropout_rate=0.0)
+
+
+@pytest.fixture(scope="module")
+def trained() -> tasks.Trained:
+    """Train on a text that repeats itself: "abcdabcd..."."""
+    info = data.DatasetInfo("", "", "", 4, tuple("abcd"), (16,), 32, 8, "", ())
+    config = TASK.config(options=OPTIONS, epochs=20, batch_size=8, learning_rate=1e-2)
+    model = TASK.make_model(config.options, info)
+    learner = TASK.learn(model, config, info)
+    token = (np.arange(33)[:, None] + np.arange(16)) % 4
+    text = (token[:32].astype(np.int32), token[1:].astype(np.int32))
+    run = fit(learner, text, epochs=20, batch_size=8, key=jax.random.key(0))
+    assert run.history[-1].train["accuracy"] > 0.95
+    return tasks.Trained(config, info, model, learner, run.state)
+
+
+def test_writes_on(trained: tasks.Trained) -> None:
+    sampling = tasks.Sampling(count=2, prompt="bcd", length=20, temperature=0.0)
+    texts = TASK.generate(trained, jax.random.key(0), sampling)
+    assert texts == ["bcd" + "abcd" * 5] * 2
+
+
+def test_metrics_agree(trained: tasks.Trained) -> None:
+    token = np.arange(16, dtype=np.int32)[None] % 4
+    measured = compute(
+        trained.learner.evaluate(trained.state, (token, (token + 1) % 4))
+    )
+    bits = measured["loss"] / math.log(2)
+    assert measured["bits_per_character"] == pytest.approx(bits, rel=1e-5)
+
+
+def test_refuses_characters_that_it_has_not_read(trained: tasks.Trained) -> None:
+    with pytest.raises(ValueError, match=r"the prompt has 'x'.*it knows 'abcd'"):
+        TASK.generate(trained, jax.random.key(0), tasks.Sampling(prompt="abx"))
+
+
+def test_its_model_reads_whole_numbers(trained: tasks.Trained) -> None:
+    (part,) = TASK.parts(trained).values()
+    logits = part.model.apply(part.variables, *part.inputs)
+    assert logits.shape == (1, 16, 4)

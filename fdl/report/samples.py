@@ -1,0 +1,101 @@
+"""Grids of images, still and moving."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+from PIL import Image
+
+from fdl.arrays import Array
+
+_SCALE = 2  # pixels of the picture for each of an image, so that 28x28 can be seen
+_GAP = 2  # pixels between images
+
+
+def draw_images(
+    path: Path,
+    images: Shaped[Array, "count height width channels"],
+    columns: int | None = None,
+) -> None:
+    """Write a PNG of images in rows, in the order given.
+
+    Args:
+        path: The file to write.
+        images: Gray (one channel) or color (three): floating point in [0, 1], which is
+            clipped, or uint8.
+        columns: Images in a row, at least 1; None for about as many as rows.
+
+    Raises:
+        ValueError: If there are no images, or they have another number of channels.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "samples.png"
+        ...     draw_images(file, np.zeros((6, 28, 28, 1)), columns=3)
+        ...     file.read_bytes()[1:4]
+        b'PNG'
+    """
+    _picture(images, columns).save(path)
+
+
+def draw_animation(
+    path: Path,
+    frames: Sequence[Shaped[Array, "count height width channels"]],
+    columns: int | None = None,
+    seconds: float = 0.25,
+) -> None:
+    """Write an animated GIF, each frame a grid of images; the last one stays longer.
+
+    Args:
+        path: The file to write.
+        frames: Images of each frame, as in `draw_images`; at least one frame.
+        columns: Images in a row, as in `draw_images`.
+        seconds: How long a frame is shown, in hundredths of a second at the least.
+
+    Raises:
+        ValueError: If there are no frames, or `draw_images` would raise it.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "samples.gif"
+        ...     draw_animation(file, [np.zeros((4, 8, 8, 1)), np.ones((4, 8, 8, 1))])
+        ...     file.read_bytes()[:3]
+        b'GIF'
+    """
+    if not frames:
+        raise ValueError("an animation needs at least one frame.")
+    first, *rest = [_picture(images, columns) for images in frames]
+    milliseconds = [round(1000 * seconds)] * len(rest) + [2000]
+    first.save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0)
+
+
+def _picture(
+    images: Shaped[Array, "count height width channels"], columns: int | None
+) -> Image.Image:
+    count, height, width, channels = images.shape
+    if not count or channels not in (1, 3):
+        raise ValueError(
+            f"images of shape {images.shape} cannot be drawn: give at least one, with "
+            "1 channel (gray) or 3 (color), as (count, height, width, channels)."
+        )
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
+    rows = -(-count // columns)
+    pixels = np.asarray(images)
+    if pixels.dtype != np.uint8:
+        pixels = np.round(255 * np.clip(pixels, 0, 1)).astype(np.uint8)
+    pixels = pixels.repeat(_SCALE, axis=1).repeat(_SCALE, axis=2)
+    height, width = pixels.shape[1] + _GAP, pixels.shape[2] + _GAP
+    # A gray ground, on which dark and bright images stand out from each other.
+    grid = np.full((rows * height + _GAP, columns * width + _GAP, channels), 128)
+    for index, image in enumerate(pixels):
+        top, left = (
+            _GAP + side * step
+            for side, step in zip(divmod(index, columns), (height, width), strict=True)
+        )
+        grid[top : top + height - _GAP, left : left + width - _GAP] = image
+    grid = grid.astype(np.uint8)
+    return Image.fromarray(grid[..., 0] if channels == 1 else grid)

@@ -1,0 +1,54 @@
+"""Grids of images: every pixel where it belongs."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fdl.report import draw_animation, draw_images
+
+
+def read(path):
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_stand_in_rows_in_the_order_given(tmp_path, channels) -> None:
+    images = np.random.default_rng(0).random((5, 4, 6, channels))
+    draw_images(tmp_path / "a.png", images, columns=3)
+    drawn = read(tmp_path / "a.png").reshape(2 * 10 + 2, 3 * 14 + 2, channels)
+    for index, image in enumerate(images):
+        row, column = divmod(index, 3)
+        top, left = 2 + 10 * row, 2 + 14 * column
+        found = drawn[top : top + 8 : 2, left : left + 12 : 2]
+        np.testing.assert_array_equal(found, np.round(255 * image))
+    assert (drawn[-10:, -14:] == 128).all(), "no image, no pixels"
+
+
+def test_bytes_are_drawn_as_they_are_and_numbers_are_clipped(tmp_path) -> None:
+    raw = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)
+    draw_images(tmp_path / "a.png", raw)
+    np.testing.assert_array_equal(
+        read(tmp_path / "a.png")[2:-2:2, 2:-2:2], raw[0, ..., 0]
+    )
+    draw_images(tmp_path / "b.png", np.array([-1.0, 2.0]).reshape(1, 1, 2, 1))
+    assert read(tmp_path / "b.png")[2, 2:6].tolist() == [0, 0, 255, 255]
+
+
+def test_an_animation_shows_every_frame(tmp_path) -> None:
+    frames = [np.full((4, 8, 8, 1), level) for level in (0.0, 0.5, 1.0)]
+    draw_animation(tmp_path / "a.gif", frames)
+    with Image.open(tmp_path / "a.gif") as moving:
+        assert moving.n_frames == 3
+        for index, level in enumerate((0, 128, 255)):
+            moving.seek(index)
+            assert np.asarray(moving.convert("L"))[5, 5] == level
+
+
+def test_what_cannot_be_drawn_is_refused(tmp_path) -> None:
+    with pytest.raises(ValueError, match="1 channel"):
+        draw_images(tmp_path / "a.png", np.zeros((3, 8, 8, 2)))
+    with pytest.raises(ValueError, match="at least one"):
+        draw_images(tmp_path / "a.png", np.zeros((0, 8, 8, 1)))
+    with pytest.raises(ValueError, match="at least one frame"):
+        draw_animation(tmp_path / "a.gif", [])

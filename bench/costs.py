@@ -34,7 +34,9 @@ def step_times(task_name: str) -> dict[str, list[float]]:
     task = find(task_name)
     config = task.config(dataset="mnist-5k")
     dataset = fdl.data.load("mnist-5k")
-    learner = task.make_learner(config, dataset.info)
+    learner = task.learn(
+        task.make_model(config.options, dataset.info), config, dataset.info
+    )
     data = jax.device_put(dataset.train)
     size = config.batch_size
     order = jnp.arange(STEPS * size)

@@ -1,6 +1,6 @@
 """THE table of models: every law and every level of parity runs over its rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -8,25 +8,56 @@ import numpy as np
 
 from fdl import models
 
+Epoch = Iterator[tuple[tuple[np.ndarray, ...], Any]]
+"""Batches of an epoch: the model's inputs, and what they should give."""
+
+
+class Input(NamedTuple):
+    """What a model reads: floats in [0, 1), or integers in [0, below)."""
+
+    shape: tuple[int, ...]  # of one example
+    below: int | None = None
+
+    def draw(self, rng: np.random.Generator, batch: tuple[int, ...]) -> np.ndarray:
+        """Draw distinct examples."""
+        shape = (*batch, *self.shape)
+        if self.below is None:
+            return rng.random(shape, np.float32)
+        return rng.integers(self.below, size=shape, dtype=np.int32)
+
 
 class Case(NamedTuple):
-    """A model, small enough to compute with, and its twin in Keras."""
+    """A model, small enough to compute with, and its twin in Keras.
+
+    Attributes:
+        name: What it is called in reports; a task of that name trains it.
+        make: Builds the model.
+        keras_twin: Builds the Keras model, with the same inputs and outputs in the same
+            order; its layers have the names of the model's sub-modules.
+        inputs: What the model reads, in order.
+        num_params: Number of parameters.
+        classes: The only output has logits over that many classes along its last axis,
+            and learns by cross entropy; None to learn to come near to any targets.
+        epoch: Yields the batches of level 4, with labels, or with an array for each
+            output; None for an epoch of digits, which takes one image and `classes`.
+    """
 
     name: str
     make: Callable[[], Any]
-    input_shape: tuple[int, ...]  # of one example
-    num_classes: int
+    keras_twin: Callable[[], Any]
+    inputs: tuple[Input, ...]
     num_params: int
-    keras_twin: Callable[[], Any]  # layers have the names of fdl's sub-modules
+    classes: int | None = None
+    epoch: Callable[[], Epoch] | None = None
 
-    def inputs(self, *batch: int, seed: int = 0) -> np.ndarray:
-        """Draw distinct inputs in [0, 1)."""
+    def arrays(self, *batch: int, seed: int = 0) -> tuple[np.ndarray, ...]:
+        """Draw distinct inputs."""
         rng = np.random.default_rng(seed)
-        return rng.random((*batch, *self.input_shape), np.float32)
+        return tuple(one.draw(rng, batch) for one in self.inputs)
 
     def variables(self, seed: int = 0) -> Any:
         """Draw parameters that are all distinct, biases included."""
-        return draw_variables(self.make(), self.inputs(1), seed=seed)
+        return draw_variables(self.make(), *self.arrays(1), seed=seed)
 
 
 def draw_variables(model: Any, *inputs: Any, seed: int = 0) -> Any:
@@ -81,7 +112,9 @@ def _keras_mlp() -> Any:
     )
 
 
+_IMAGE = (Input((28, 28, 1)),)
+
 ZOO = [
-    Case("cnn", lambda: models.CNN(10), (28, 28, 1), 10, 93_322, _keras_cnn),
-    Case("mlp", lambda: models.MLP(10), (28, 28, 1), 10, 101_770, _keras_mlp),
+    Case("cnn", lambda: models.CNN(10), _keras_cnn, _IMAGE, 93_322, classes=10),
+    Case("mlp", lambda: models.MLP(10), _keras_mlp, _IMAGE, 101_770, classes=10),
 ]

@@ -18,6 +18,11 @@ OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
 
 
+def shown(metric: str, value: float) -> str:
+    """Return a measure as people write it."""
+    return f"{value:.2%}" if metric == "accuracy" else f"{value:.4f}"
+
+
 class AnswerIsNoError(Exception):
     """A command did what it was asked to, and what it found is a failure."""
 

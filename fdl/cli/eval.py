@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from fdl import data
-from fdl.cli.command import Command, OptionalName, OptionalPath, out
+from fdl.cli.command import Command, OptionalName, OptionalPath, out, shown
 from fdl.cli.trained import open_run
 from fdl.train import evaluate
 
@@ -28,9 +28,10 @@ class Eval(Command):
 
     def __call__(self) -> None:
         """Measure."""
-        trained = open_run(self.run)
+        task, trained, data_dir = open_run(self.run)
         name = self.dataset or trained.config.dataset
-        dataset = data.load(name, data_dir=self.data_dir or trained.data_dir)
+        dataset = data.load(name, data_dir=self.data_dir or data_dir)
+        dataset = task.prepare(dataset, trained.config)
         if trained.config.dataset in dataset.info.overlaps:
             raise data.DataError(
                 f"the test images of {name} are training images of "
@@ -38,7 +39,7 @@ class Eval(Command):
                 "result would mean nothing. Evaluate on another data set."
             )
         measured = evaluate(trained.learner, trained.state, dataset.test)
+        width = max(map(len, measured)) + 1
         for metric, value in sorted(measured.items()):
-            shown = f"{value:.2%}" if metric == "accuracy" else f"{value:.4f}"
-            out.print(f"test {metric:<9}{shown}")
-        out.print(f"on {name} ({dataset.info.test_count:,} images)")
+            out.print(f"test {metric:<{width}}{shown(metric, value)}")
+        out.print(f"on {name} ({dataset.info.test_count:,} examples)")

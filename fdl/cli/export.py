@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from fdl.cli.command import Command, out
+from fdl.cli.command import Command, OptionalName, out
 from fdl.cli.trained import open_run
 from fdl.keras import save_weights
 
@@ -15,17 +15,19 @@ from fdl.keras import save_weights
 class Export(Command):
     """Write a trained run as a file that Keras opens; Keras is not needed.
 
-    The model in the file is the run's: it takes images with pixels in [0, 1], and gives
-    logits.
+    The model in the file is the run's: pixels that it takes are in [0, 1], and a
+    classifier gives logits.
 
     Attributes:
         run: Folder of the run.
         to: The file: NAME.keras for the model, NAME.weights.h5 for its weights alone.
+        part: Which model, of a run that has several.
         overwrite: Replace the file if it is there.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     to: Annotated[Path, tyro.conf.arg(metavar="FILE")]
+    part: OptionalName = None
     overwrite: bool = False
 
     def __call__(self) -> None:
@@ -34,9 +36,14 @@ class Export(Command):
             raise ValueError(
                 f"{self.to} is there already: give another name, or --overwrite."
             )
-        trained = open_run(self.run)
-        variables = {"params": trained.state.params}
-        if trained.state.batch_stats:
-            variables["batch_stats"] = trained.state.batch_stats
-        save_weights(self.to, trained.model, variables, trained.example)
+        task, trained, _ = open_run(self.run)
+        parts = task.parts(trained)
+        named = [self.part] if self.part is not None else list(parts)
+        if len(named) > 1 or named[0] not in parts:
+            raise ValueError(
+                f"part={self.part!r} names no model of {self.run}; choose with --part: "
+                f"{', '.join(parts)}."
+            )
+        part = parts[named[0]]
+        save_weights(self.to, part.model, part.variables, *part.inputs)
         out.print(f"written to {self.to}", soft_wrap=True)

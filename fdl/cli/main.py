@@ -14,10 +14,11 @@ from fdl.cli.command import AnswerIsNoError, Command, err
 from fdl.cli.data import DataList, DataPrepare
 from fdl.cli.eval import Eval
 from fdl.cli.export import Export
+from fdl.cli.generate import Generate
 from fdl.cli.parity import Parity
 from fdl.cli.predict import Predict
 from fdl.cli.tasks import Tasks
-from fdl.cli.train import Train
+from fdl.cli.train import commands
 from fdl.train import DivergenceError
 
 _DATA = Annotated[
@@ -25,10 +26,19 @@ _DATA = Annotated[
     | Annotated[DataPrepare, tyro.conf.subcommand("prepare")],
     tyro.conf.subcommand("data", description="List data sets, or prepare one."),
 ]
+_TRAIN = Annotated[
+    commands(),
+    tyro.conf.subcommand(
+        "train",
+        description="Train a model on a data set; keep weights, metrics and pictures "
+        "in a folder. `fdl train TASK --help` lists what each task can be told.",
+    ),
+]
 _COMMANDS = (
-    Annotated[Train, tyro.conf.subcommand("train")]
+    _TRAIN
     | Annotated[Eval, tyro.conf.subcommand("eval")]
     | Annotated[Predict, tyro.conf.subcommand("predict")]
+    | Annotated[Generate, tyro.conf.subcommand("generate")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Parity, tyro.conf.subcommand("parity")]
     | Annotated[Tasks, tyro.conf.subcommand("tasks")]
@@ -74,7 +84,7 @@ def _parse(args: list[str]) -> Command:
         if exit.code in (0, None):
             raise
         # Tyro draws a box over several lines; scripts and logs want one plain line.
-        words = " ".join(re.sub(r"[─-╿•]", " ", complaint.getvalue()).split())
+        words = " ".join(re.sub(r"[─-╿•]|-{3,}", " ", complaint.getvalue()).split())
         _fail(re.sub(r" Argument helptext: .* For full", ". For full", words), 2)
 
 

@@ -5,13 +5,16 @@ import json
 from pathlib import Path
 from typing import Annotated
 
+import jax
 import numpy as np
 import tyro
+from flax.errors import FlaxError
 from rich.table import Table
 
 from fdl import data
 from fdl.cli.command import Command, out
 from fdl.cli.trained import open_run
+from fdl.tasks import Trained
 from fdl.train import predict
 
 
@@ -37,11 +40,12 @@ class Predict(Command):
         """Predict."""
         if not self.files:
             raise data.DataError("there are no files to predict: give at least one.")
-        trained = open_run(self.run)
+        _, trained, _ = open_run(self.run)
+        _require_classes(trained)
         images, names = [], []
         for file in self.files:
             found = data.read_images(
-                file, trained.info.image_shape, polarity=self.polarity
+                file, trained.info.input_shape, polarity=self.polarity
             )
             images.append(found)
             one = len(found) == 1
@@ -65,3 +69,18 @@ class Predict(Command):
                 cells += [trained.info.class_names[best], f"{probabilities[best]:.2%}"]
             table.add_row(*cells)
         out.print(table)
+
+
+def _require_classes(trained: Trained) -> None:
+    """Refuse a run that does not answer images with the probability of each class."""
+    info = trained.info
+    image = np.zeros((1, *info.input_shape), np.uint8)
+    try:
+        answer = jax.eval_shape(trained.learner.predict, trained.state, image)
+    except (FlaxError, TypeError, ValueError):  # it reads something else
+        answer = None
+    if getattr(answer, "shape", None) != (1, info.num_classes):
+        raise ValueError(
+            f"task {trained.config.task!r} does not tell classes of images; "
+            "fdl eval measures the run, and fdl generate shows what it makes."
+        )

@@ -3,10 +3,9 @@
 import dataclasses
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import jax
-import numpy as np
 import tyro
 
 from fdl import data, tasks
@@ -18,13 +17,14 @@ from fdl.cli.command import (
     OptionalName,
     OptionalPath,
     out,
+    shown,
 )
 from fdl.cli.environment import commit, device, since_process_start, versions
 from fdl.cli.progress import TrainingProgress
+from fdl.cli.trained import start
 from fdl.keras import load_weights
-from fdl.learner import Learner, State
-from fdl.metrics import confusion_matrix
-from fdl.train import DivergenceError, Fit, RunFolder, fit, fresh_path, predict
+from fdl.learner import State
+from fdl.train import DivergenceError, Fit, RunFolder, fit, fresh_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,6 @@ class Train(Command):
     """Train a model on a data set; keep weights, metrics and pictures in a folder.
 
     Attributes:
-        task: What to train; `fdl tasks` lists them.
         dataset: Data set; the task's first if not given. `fdl data list` lists them.
         data_dir: Folder to look for the data in, before the usual places.
         epochs: Passes over the training data.
@@ -46,7 +45,6 @@ class Train(Command):
         overwrite: Replace the run that is in the folder.
     """
 
-    task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
     dataset: OptionalName = None
     data_dir: OptionalPath = None
     epochs: OptionalInt = None
@@ -57,6 +55,10 @@ class Train(Command):
     init_from: OptionalPath = None
     run: OptionalPath = None
     overwrite: bool = False
+
+    # `commands` gives each task its own values of these.
+    task: tyro.conf.Suppress[str] = ""
+    options: tyro.conf.Suppress[Any] = None
 
     def __call__(self) -> None:
         """Train."""
@@ -69,13 +71,15 @@ class Train(Command):
             learning_rate=self.learning_rate,
             schedule=self.schedule,
             seed=self.seed,
+            options=self.options,
         )
         started = time.perf_counter()
         dataset = data.load(config.dataset, data_dir=self.data_dir)
+        dataset = task.prepare(dataset, config)
         seconds["data"] = time.perf_counter() - started
         data.check(dataset.train, batch_size=config.batch_size)
-        learner = task.make_learner(config, dataset.info)
-        start = self._start(task, learner, config, dataset)
+        trained = start(task, config, dataset.info)
+        state = self._start(task, trained)
         settings = {
             **dataclasses.asdict(config),
             "init_from": None if self.init_from is None else str(self.init_from),
@@ -93,16 +97,18 @@ class Train(Command):
             def on_epoch(line: PyTree, state: PyTree) -> None:
                 folder.log(line, state)
                 progress.on_epoch(line)
+                now = trained._replace(state=state)
+                task.draw(now, dataset, folder.path, line.epoch)
 
             try:
                 run = fit(
-                    learner,
+                    trained.learner,
                     dataset.train,
                     epochs=config.epochs,
                     batch_size=config.batch_size,
                     key=jax.random.key(config.seed),
                     eval_data=dataset.test,
-                    state=start,
+                    state=state,
                     steps_per_chunk=max(1, steps // 10),
                     on_chunk=progress.on_chunk,
                     on_epoch=on_epoch,
@@ -110,53 +116,78 @@ class Train(Command):
             except DivergenceError as error:
                 folder.save(error.state)
                 raise
-        probabilities = predict(learner, run.state, dataset.test.image)
-        seconds |= run.seconds
-        folder.write_json("result.json", _result(config, dataset, run, seconds))
-        _draw(folder, name, dataset, run, probabilities)
-        accuracy = run.history[-1].eval["accuracy"]
+        started = time.perf_counter()
+        trained = trained._replace(state=run.state)
+        measured = task.finish(trained, dataset, folder.path)
+        seconds |= {**run.seconds, "finish": time.perf_counter() - started}
+        result = _result(trained, run, measured, seconds)
+        folder.write_json("result.json", result)
+        _draw_curves(folder, name, run)
+        pictures = (*folder.path.glob("*.png"), *folder.path.glob("*.gif"))
         out.print(
-            f"test accuracy {accuracy:.2%} on {config.dataset} "
-            f"({dataset.info.test_count:,} images)\n"
-            f"run folder    {folder.path}\n"
-            f"curves        {folder.path / 'curves.png'}\n"
-            f"confusion     {folder.path / 'confusion.png'}",
+            f"test {task.metric} {shown(task.metric, result['metrics'][task.metric])} "
+            f"on {config.dataset} ({dataset.info.test_count:,} examples)\n"
+            f"run folder    {folder.path}",
+            *(f"{file.stem:<14}{file}" for file in sorted(pictures)),
+            sep="\n",
             soft_wrap=True,
         )
 
-    def _start(
-        self,
-        task: tasks.Task,
-        learner: Learner,
-        config: tasks.Config,
-        dataset: data.Dataset,
-    ) -> State | None:
+    def _start(self, task: tasks.Task, fresh: tasks.Trained) -> State | None:
         """Return the state to start from, or None for a random one."""
         if self.init_from is None:
             return None
-        one = jax.tree.map(lambda x: x[:1], dataset.train)
-        image = np.zeros(one.image.shape, np.float32)
-        model = task.make_model(dataset.info)
-        variables = load_weights(self.init_from, model, image)
-        variables = jax.tree.map(lambda x: x.astype(np.float32), variables)
-        state = jax.jit(learner.init)(jax.random.key(config.seed), one)
-        return state._replace(**variables)
+        parts = task.parts(fresh)
+        if len(parts) > 1:
+            raise ValueError(
+                f"init_from={str(self.init_from)!r} has one model, but task "
+                f"{task.name!r} trains several: {', '.join(parts)}."
+            )
+        (part,) = parts.values()
+        variables = load_weights(self.init_from, part.model, *part.inputs)
+        like = jax.tree.map(lambda x, y: x.astype(y.dtype), variables, part.variables)
+        return fresh.state._replace(**like)
+
+
+def commands() -> Any:
+    """Return `fdl train TASK` for each task, as a union of subcommands."""
+    union: Any = None
+    for task in tasks.TASKS.values():
+        options = Annotated[type(task.options), tyro.conf.arg(name="")]
+        fields = [
+            ("task", tyro.conf.Suppress[str], task.name),
+            ("options", options, dataclasses.field(default=task.options)),
+        ]
+        command = dataclasses.make_dataclass(
+            "Train", fields, bases=(Train,), frozen=True
+        )
+        command.__doc__ = Train.__doc__
+        command = Annotated[
+            command,
+            tyro.conf.subcommand(task.name, description=f"Train the {task.title}."),
+        ]
+        union = command if union is None else union | command
+    return union
 
 
 def _result(
-    config: tasks.Config, dataset: data.Dataset, run: Fit, seconds: dict[str, float]
+    trained: tasks.Trained,
+    run: Fit,
+    measured: dict[str, float],
+    seconds: dict[str, float],
 ) -> PyTree:
     last = run.history[-1]
-    info = dataset.info
+    config, info = trained.config, trained.info
     return {
         "task": config.task,
+        "options": dataclasses.asdict(config.options),
         "dataset": info.name,
         "counts": {"train": info.train_count, "test": info.test_count},
         "checksum": info.checksum,
         "parameters": sum(x.size for x in jax.tree.leaves(run.state.params)),
         "epochs": config.epochs,
         "seed": config.seed,
-        "metrics": last.eval,
+        "metrics": {**last.eval, **measured},
         "seconds": seconds,
         "steps_per_second": last.step / seconds["train"],
         "device": device(),
@@ -165,9 +196,7 @@ def _result(
     }
 
 
-def _draw(
-    folder: RunFolder, name: str, dataset: data.Dataset, run: Fit, output: np.ndarray
-) -> None:
+def _draw_curves(folder: RunFolder, name: str, run: Fit) -> None:
     from fdl import report  # matplotlib takes half a second, wanted only here
 
     def curves(which: str) -> dict[str, list[float]]:
@@ -176,14 +205,4 @@ def _draw(
 
     report.draw_curves(
         folder.path / "curves.png", curves("train"), curves("eval"), title=name
-    )
-    info = dataset.info
-    counts = confusion_matrix(
-        np.asarray(dataset.test.label), output.argmax(axis=-1), info.num_classes
-    )
-    report.draw_confusion(
-        folder.path / "confusion.png",
-        counts,
-        info.class_names,
-        title=f"{name}: {info.test_count:,} test images",
     )

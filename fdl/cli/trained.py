@@ -5,39 +5,35 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
-from fdl import tasks
-from fdl.arrays import Batch
-from fdl.data import DatasetInfo
-from fdl.learner import Learner, State
+from fdl import data, tasks
 from fdl.train import RunError, RunFolder, load_weights
 
 
-class Trained(NamedTuple):
-    """A trained run.
+class Opened(NamedTuple):
+    """A run that was read from its folder.
 
     Attributes:
-        config: Its settings.
+        task: What was trained.
+        trained: The run.
         data_dir: Folder that its data were in, if one was given.
-        info: What its data were.
-        model: Its model.
-        example: What the model reads, one of it.
-        learner: How it was trained.
-        state: What came of it.
     """
 
-    config: tasks.Config
+    task: tasks.Task
+    trained: tasks.Trained
     data_dir: Path | None
-    info: DatasetInfo
-    model: Any
-    example: np.ndarray
-    learner: Learner
-    state: State
 
 
-def open_run(path: Path) -> Trained:
-    """Return the trained run that is in a folder.
+def start(task: tasks.Task, config: tasks.Config, info: data.DatasetInfo) -> Any:
+    """Return a run as it is before training, with parameters as drawn."""
+    model = task.make_model(config.options, info)
+    learner = task.learn(model, config, info)
+    state = jax.jit(learner.init)(jax.random.key(config.seed), data.example(info))
+    return tasks.Trained(config, info, model, learner, state)
+
+
+def open_run(path: Path) -> Opened:
+    """Return the run that is in a folder.
 
     Raises:
         RunError: If the folder holds no run, or its settings are damaged.
@@ -46,26 +42,26 @@ def open_run(path: Path) -> Trained:
     folder = RunFolder.open(path)
     settings = folder.config()
     try:
+        task = tasks.find(settings["task"])
         names = [field.name for field in dataclasses.fields(tasks.Config)]
-        config = tasks.Config(**{name: settings[name] for name in names})
-        info = DatasetInfo(**settings["data"])
-        height, width, channels = info.image_shape
-        info = info._replace(image_shape=(height, width, channels))
+        values = {name: settings[name] for name in names}
+        options = _tuples(settings["options"])
+        values["options"] = type(task.options)(**options)
+        config = tasks.Config(**values)
+        info = data.DatasetInfo(**_tuples(settings["data"]))
         where = settings["data_dir"]
-        task = tasks.find(config.task)
-        learner = task.make_learner(config, info)
-        image = np.zeros((1, height, width, channels), np.uint8)
+        trained = start(task, config, info)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path / 'config.json'} is damaged: {error!r}") from error
-    batch = Batch(image, np.zeros(1, np.int32))
-    state = jax.jit(learner.init)(jax.random.key(0), batch)
-    state = load_weights(folder.weights, state)
-    return Trained(
-        config=config,
-        data_dir=None if where is None else Path(where),
-        info=info,
-        model=task.make_model(info),
-        example=image.astype(np.float32),
-        learner=learner,
-        state=state,
+    state = load_weights(folder.weights, trained.state)
+    return Opened(
+        task, trained._replace(state=state), None if where is None else Path(where)
     )
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values with tuples for lists, which is all that JSON has."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+    }

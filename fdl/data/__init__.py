@@ -3,6 +3,7 @@
 from fdl.data.catalog import DataError as DataError
 from fdl.data.catalog import Dataset as Dataset
 from fdl.data.catalog import DatasetInfo as DatasetInfo
+from fdl.data.catalog import example as example
 from fdl.data.catalog import names as names
 from fdl.data.checks import check as check
 from fdl.data.images import Polarity as Polarity

@@ -33,7 +33,7 @@ class DatasetInfo(NamedTuple):
         source: Which route gave the arrays, and the place.
         num_classes: Number of classes; labels are 0 to `num_classes - 1`.
         class_names: Name of each class, in the order of the labels.
-        image_shape: `(height, width, channels)` of one image.
+        input_shape: Shape of one input: `(height, width, channels)` of an image.
         train_count: Number of training examples.
         test_count: Number of test examples.
         checksum: One sha256 for images and labels of both splits; equal whatever
@@ -47,7 +47,7 @@ class DatasetInfo(NamedTuple):
     source: str
     num_classes: int
     class_names: tuple[str, ...]
-    image_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     train_count: int
     test_count: int
     checksum: str
@@ -191,6 +191,17 @@ def names() -> tuple[str, ...]:
         ('mnist', 'fashion_mnist', 'mnist-5k')
     """
     return tuple(CATALOG)
+
+
+def example(info: DatasetInfo) -> Batch:
+    """Return one example shaped like those of a dataset, all zeros.
+
+    Example:
+        >>> info = DatasetInfo("", "", "", 10, (), (28, 28, 1), 0, 0, "", ())
+        >>> example(info).image.shape
+        (1, 28, 28, 1)
+    """
+    return Batch(np.zeros((1, *info.input_shape), np.uint8), np.zeros(1, np.int32))
 
 
 def find(name: str) -> Entry:

@@ -15,7 +15,7 @@ _DARK, _LIGHT = 96, 160  # a background between these could be either
 
 
 def read_images(
-    path: Path, shape: tuple[int, int, int], *, polarity: Polarity = "auto"
+    path: Path, shape: tuple[int, ...], *, polarity: Polarity = "auto"
 ) -> UInt8[np.ndarray, "images height width channels"]:
     """Read a PNG, JPEG or NumPy file as images like those of MNIST: light on dark.
 
@@ -52,7 +52,9 @@ def read_images(
         images = [_read_picture(path)]
     else:
         raise DataError(f"{path} has the ending {suffix!r}: use .png, .jpg or .npy.")
-    ready = [_normalize(path, image, shape[:2], polarity) for image in images]
+    ready = [
+        _normalize(path, image, (shape[0], shape[1]), polarity) for image in images
+    ]
     return np.stack(ready)[..., None]
 
 

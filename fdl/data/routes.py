@@ -166,7 +166,7 @@ def _dataset(entry: Entry, splits: Splits, source: str) -> Dataset:
         source=source,
         num_classes=len(entry.class_names),
         class_names=entry.class_names,
-        image_shape=IMAGE_SHAPE,
+        input_shape=IMAGE_SHAPE,
         train_count=entry.train.size,
         test_count=entry.test.size,
         checksum=catalog.checksum(entry),

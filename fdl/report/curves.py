@@ -30,7 +30,7 @@ def draw_curves(
         ...     file.read_bytes()[1:4]
         b'PNG'
     """
-    names = sorted(train)
+    names = sorted(train.keys() | test.keys())
     figure = Figure(figsize=(4.2 * len(names), 3.4), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False)[0]
     for name, axes in zip(names, panels, strict=True):

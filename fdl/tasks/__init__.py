@@ -3,7 +3,11 @@
 from fdl.tasks.cnn import cnn as _cnn
 from fdl.tasks.mlp import mlp as _mlp
 from fdl.tasks.task import Config as Config
+from fdl.tasks.task import NoOptions as NoOptions
+from fdl.tasks.task import Part as Part
+from fdl.tasks.task import Sampling as Sampling
 from fdl.tasks.task import Task as Task
+from fdl.tasks.task import Trained as Trained
 
 TASKS: dict[str, Task] = {task.name: task for task in (_cnn, _mlp)}
 """All tasks, by name."""

@@ -1,15 +1,20 @@
 """What all classification tasks share."""
 
 import math
+from pathlib import Path
 from typing import Any
 
-from fdl.data import DatasetInfo
+import numpy as np
+
+from fdl.data import Dataset, DatasetInfo
 from fdl.keras import adam
 from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.losses import cross_entropy
+from fdl.metrics import confusion_matrix
 from fdl.tasks.schedules import make_schedule
-from fdl.tasks.task import Config
+from fdl.tasks.task import Config, Trained
+from fdl.train import predict
 
 
 def classify(model: Any, config: Config, info: DatasetInfo) -> Learner:
@@ -20,3 +25,21 @@ def classify(model: Any, config: Config, info: DatasetInfo) -> Learner:
     steps = config.epochs * math.ceil(info.train_count / config.batch_size)
     schedule = make_schedule(config.schedule, config.learning_rate, steps)
     return supervised(model, cross_entropy, adam(schedule))
+
+
+def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
+    """Write `confusion.png`, which shows what a classifier takes for what."""
+    from fdl import report  # matplotlib takes half a second, wanted only here
+
+    info = trained.info
+    output = predict(trained.learner, trained.state, dataset.test.image)
+    counts = confusion_matrix(
+        np.asarray(dataset.test.label), output.argmax(axis=-1), info.num_classes
+    )
+    report.draw_confusion(
+        folder / "confusion.png",
+        counts,
+        info.class_names,
+        title=f"{trained.config.task}-{info.name}: {info.test_count:,} test images",
+    )
+    return {}

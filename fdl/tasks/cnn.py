@@ -1,7 +1,7 @@
 """The worked example of TensorFlow's introduction: a small CNN on digits."""
 
 from fdl.models import CNN
-from fdl.tasks.classification import classify
+from fdl.tasks.classification import classify, draw_mistakes
 from fdl.tasks.task import Task
 
 cnn = Task(
@@ -11,6 +11,8 @@ cnn = Task(
     epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
     batch_size=64,
     learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
-    make_model=lambda info: CNN(info.num_classes),
+    metric="accuracy",
+    make_model=lambda options, info: CNN(info.num_classes),
     learn=classify,
+    finish=draw_mistakes,
 )

@@ -1,7 +1,7 @@
 """The first model of TensorFlow's beginner's guide: one hidden layer with dropout."""
 
 from fdl.models import MLP
-from fdl.tasks.classification import classify
+from fdl.tasks.classification import classify, draw_mistakes
 from fdl.tasks.task import Task
 
 mlp = Task(
@@ -11,6 +11,8 @@ mlp = Task(
     epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
     batch_size=32,
     learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
-    make_model=lambda info: MLP(info.num_classes, dropout_rate=0.2),
+    metric="accuracy",
+    make_model=lambda options, info: MLP(info.num_classes, dropout_rate=0.2),
     learn=classify,
+    finish=draw_mistakes,
 )

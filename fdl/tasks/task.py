@@ -3,10 +3,20 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from fdl.data import DatasetInfo
-from fdl.learner import Learner
+import numpy as np
+from jaxtyping import Float
+
+from fdl.arrays import Key, PyTree
+from fdl.data import Dataset, DatasetInfo
+from fdl.learner import Learner, State
+
+
+@dataclasses.dataclass(frozen=True)
+class NoOptions:
+    """A task has no settings besides those that all have."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +31,7 @@ class Config:
         learning_rate: Highest learning rate of the schedule, above 0.
         schedule: How the learning rate changes; see `fdl.tasks.schedules`.
         seed: Source of all randomness, from 0 to 2**32 - 1.
+        options: Settings of this task alone, its own dataclass.
 
     Raises:
         ValueError: If a number is out of range.
@@ -33,6 +44,7 @@ class Config:
     learning_rate: float
     schedule: str
     seed: int
+    options: Any = NoOptions()
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -47,8 +59,88 @@ class Config:
             raise ValueError(f"seed={self.seed} must be from 0 to 2**32 - 1.")
 
 
+class Trained(NamedTuple):
+    """A run, in memory: what was trained how, and what has come of it.
+
+    Attributes:
+        config: Its settings.
+        info: What its data were.
+        model: Its model, or a named tuple of models.
+        learner: How it learns.
+        state: What it has learned.
+    """
+
+    config: Config
+    info: DatasetInfo
+    model: Any
+    learner: Learner
+    state: State
+
+
+class Part(NamedTuple):
+    """A model of a run, as it is written for Keras.
+
+    Attributes:
+        model: A Linen module.
+        variables: Its variables.
+        inputs: An example of what it reads, for shapes and types.
+    """
+
+    model: Any
+    variables: PyTree
+    inputs: tuple[np.ndarray, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """What is to be generated; images heed only the count.
+
+    Attributes:
+        count: Number of images or texts, at least 1.
+        prompt: What a text begins with.
+        length: Number of characters after the prompt, at least 1.
+        temperature: What scores are divided by, at least 0; 0 always takes the best.
+        top_k: Choose among the best so many only; None for all.
+        top_p: Choose among the best that together have this probability, in (0, 1];
+            None for all.
+    """
+
+    count: int = 1
+    prompt: str = ""
+    length: int = 500
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+
+
+Images = Float[np.ndarray, "count height width channels"]
+
+
+def _as_it_is(dataset: Dataset, config: Config) -> Dataset:
+    return dataset
+
+
+def _nothing_each_epoch(
+    trained: Trained, dataset: Dataset, folder: Path, epoch: int
+) -> None:
+    pass
+
+
+def _nothing_more(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
+    return {}
+
+
+def the_model(trained: Trained) -> dict[str, Part]:
+    """Return the only model of a run, which reads floats shaped like its data."""
+    variables = {"params": trained.state.params}
+    if trained.state.batch_stats:
+        variables["batch_stats"] = trained.state.batch_stats
+    example = np.zeros((1, *trained.info.input_shape), np.float32)
+    return {"model": Part(trained.model, variables, (example,))}
+
+
 class Task(NamedTuple):
-    """A model, the data that it is for, and how to train it.
+    """A model, the data that it is for, how to train it, and what to show of it.
 
     Attributes:
         name: What `fdl train` calls it.
@@ -59,8 +151,20 @@ class Task(NamedTuple):
         batch_size: Default number of examples in an update.
         learning_rates: Default highest learning rate of each schedule; the first
             schedule is the default.
-        make_model: `info -> model` for a data set.
+        metric: The measure that tells how good a run is: one of the learner's, or one
+            that `finish` adds.
+        make_model: `(options, info) -> model` for a data set; several models make a
+            named tuple.
         learn: `(model, config, info) -> learner`: how the model is trained.
+        options: Settings of this task alone: a frozen dataclass with a default for each
+            field, whose docstring explains them. Each becomes a flag of `fdl train`.
+        prepare: `(dataset, config) -> dataset`: what is done to the data beforehand.
+        draw: `(trained, dataset, folder, epoch)`: pictures after each epoch.
+        finish: `(trained, dataset, folder) -> measures`: pictures of the trained run,
+            and what is measured besides the learner's metrics.
+        parts: `trained -> parts`: the models of a run by name, for Keras.
+        generate: `(trained, key, sampling) -> images in [0, 1], or texts`; None for
+            what generates nothing.
     """
 
     name: str
@@ -69,12 +173,15 @@ class Task(NamedTuple):
     epochs: Mapping[str, int]
     batch_size: int
     learning_rates: Mapping[str, float]
-    make_model: Callable[[DatasetInfo], Any]
+    metric: str
+    make_model: Callable[[Any, DatasetInfo], Any]
     learn: Callable[[Any, Config, DatasetInfo], Learner]
-
-    def make_learner(self, config: Config, info: DatasetInfo) -> Learner:
-        """Return what trains the task's model on a data set."""
-        return self.learn(self.make_model(info), config, info)
+    options: Any = NoOptions()
+    prepare: Callable[[Dataset, Config], Dataset] = _as_it_is
+    draw: Callable[[Trained, Dataset, Path, int], None] = _nothing_each_epoch
+    finish: Callable[[Trained, Dataset, Path], dict[str, float]] = _nothing_more
+    parts: Callable[[Trained], Mapping[str, Part]] = the_model
+    generate: Callable[[Trained, Key, Sampling], Images | list[str]] | None = None
 
     def config(
         self,
@@ -85,6 +192,7 @@ class Task(NamedTuple):
         learning_rate: float | None = None,
         schedule: str | None = None,
         seed: int = 0,
+        options: Any | None = None,
     ) -> Config:
         """Return the settings of a run: what is given, and the defaults for the rest.
 
@@ -117,4 +225,5 @@ class Task(NamedTuple):
             learning_rate=rate,
             schedule=schedule,
             seed=seed,
+            options=self.options if options is None else options,
         )

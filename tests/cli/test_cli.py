@@ -74,7 +74,7 @@ def test_run_folder_keeps_its_contract(home) -> None:
     assert result["counts"] == {"train": 4000, "test": 1000}
     assert result["checksum"] == data.load("mnist-5k").info.checksum
     seconds = result["seconds"]
-    assert sorted(seconds) == ["compile", "data", "eval", "import", "train"]
+    assert sorted(seconds) == ["compile", "data", "eval", "finish", "import", "train"]
     assert all(value > 0 for value in seconds.values())
     assert result["steps_per_second"] == pytest.approx(250 / seconds["train"])
     assert result["device"].startswith("cpu")
@@ -128,7 +128,17 @@ def test_predict_prints_a_table(home, sample) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "train", "eval", "predict", "export", "parity", "tasks", "data"],
+    [
+        "",
+        "train",
+        "train cnn",
+        "eval",
+        "predict",
+        "generate",
+        "export",
+        "tasks",
+        "data",
+    ],
 )
 def test_help_reads(command, capsys) -> None:
     with pytest.raises(SystemExit) as done:
@@ -165,12 +175,12 @@ def complaint(words, capsys, code=2) -> str:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("", "train, eval, predict, export, parity, tasks, data"),
+        ("", "train, eval, predict, generate, export, parity, tasks, data"),
         ("bogus", "bogus"),
-        ("train", "TASK"),
+        ("train", "Expected one of {cnn, mlp"),
         ("train cnn --bogus 3", "--bogus"),
         ("train cnn --epochs many", "--epochs"),
-        ("train nope", "there is no task 'nope'; tasks: cnn, mlp"),
+        ("train nope", "nope Available subcommands: cnn, mlp"),
         ("train cnn --dataset cifar", "no dataset 'cifar'"),
         ("train cnn --schedule up", "no schedule 'up'; schedules: constant, one-cycle"),
         ("train cnn --epochs 0", "epochs=0"),
@@ -236,6 +246,13 @@ def test_debug_shows_the_traceback(home) -> None:
     assert "absent is not a run" in done.stderr
 
 
+def test_only_what_generates_generates(home, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(home)
+    line = complaint(["generate", "runs/a"], capsys)
+    assert "task 'mlp' generates nothing" in line
+    assert not (home / "samples.png").exists()
+
+
 def test_divergence_keeps_the_last_good_state(home) -> None:
     options = ("--dataset", "mnist-5k", "--epochs", 3, "--learning-rate", 1e38)
     done = fdl("train", "mlp", *options, "--run", "runs/nan", cwd=home, code=1)
@@ -256,4 +273,4 @@ def test_refuses_to_test_on_training_images(
     line = complaint(["eval", tmp_path, "--dataset", "mnist-5k"], capsys)
     assert "training images of mnist" in line
     main(["eval", str(tmp_path), "--data-dir", str(full_data_dir)])
-    assert "on mnist (10,000 images)" in capsys.readouterr().out
+    assert "on mnist (10,000 examples)" in capsys.readouterr().out

@@ -10,7 +10,7 @@ from fdl import data
 
 def digits(
     shape: tuple[int, int, int], num_classes: int, batch_size: int = 64
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[tuple[np.ndarray], np.ndarray]]:
     """Yield the training images of mnist-5k, shuffled, resized, in [0, 1]."""
     train = data.load("mnist-5k").train
     order = np.random.default_rng(0).permutation(len(train.label))  # it comes sorted
@@ -19,4 +19,4 @@ def digits(
         image = train.image[rows].astype(np.float32) / 255
         image = jax.image.resize(image, (len(image), *shape), "bilinear")
         label = train.label[rows] % num_classes
-        yield np.asarray(image), np.asarray(label, np.int32)
+        yield (np.asarray(image),), np.asarray(label, np.int32)

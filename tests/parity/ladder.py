@@ -212,10 +212,10 @@ def _curve(
     we_step = ours.trainer(fk.adam(**_DEFAULTS))
     errors, state = {}, None
     epoch = itertools.islice(subject.epoch(), _STEPS[precision])
-    for step, (x, label) in enumerate(epoch):
-        batch = cast((x,), precision)
-        variables, state, loss = we_step(variables, state, batch, label)
-        their_loss = they_step(_tensors(batch), _tensors(label))
+    for step, batch in enumerate(epoch):
+        x, target = cast(batch, precision)
+        variables, state, loss = we_step(variables, state, x, target)
+        their_loss = they_step(_tensors(x), _tensors(target))
         errors[f"loss at step {step}"] = error(loss, their_loss)
     return errors
 

@@ -15,9 +15,7 @@ import tensorflow as tf
 
 from fdl import keras as fk
 from fdl.losses import cross_entropy
-from zoo import draw_variables
-
-Batches = Iterator[tuple[np.ndarray, np.ndarray]]
+from zoo import Epoch, draw_variables
 
 
 class Subject(NamedTuple):
@@ -30,8 +28,9 @@ class Subject(NamedTuple):
         inputs: A batch for each argument.
         label: Classes of the batch, for a loss of cross entropy; None for the squared
             distance to random outputs.
-        epoch: Yields batches `(input, label)` of an epoch for level 4; None if there
-            is no such level.
+        epoch: Yields batches `(inputs, target)` of an epoch for level 4, where the
+            target is labels or an array for each output; None if there is no such
+            level.
         precisions: Those that Keras on TensorFlow computes in.
     """
 
@@ -40,7 +39,7 @@ class Subject(NamedTuple):
     twin: Callable[[], Any]
     inputs: tuple[np.ndarray, ...]
     label: np.ndarray | None = None
-    epoch: Callable[[], Batches] | None = None
+    epoch: Callable[[], Epoch] | None = None
     precisions: tuple[str, ...] = ("float32", "float64")
 
 

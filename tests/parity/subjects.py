@@ -1,5 +1,6 @@
 """What climbs the ladder, by name: models, and layers in one shape each."""
 
+import jax
 import numpy as np
 
 from parity import layers, sequence_layers  # noqa: F401  (it adds rows)
@@ -11,13 +12,25 @@ from zoo import ZOO, Case
 
 def model_subject(case: Case) -> Subject:
     """Return a row of the table of models as a subject."""
+    inputs, label = case.arrays(5), None
+    if case.classes is not None:
+        model = case.make()
+        output = jax.eval_shape(
+            lambda: model.init_with_output(jax.random.key(0), *inputs)
+        )[0]
+        rng = np.random.default_rng(2)
+        label = rng.integers(case.classes, size=output.shape[:-1], dtype=np.int32)
+    epoch = case.epoch
+    if epoch is None:
+        (image,) = case.inputs
+        epoch = lambda: digits(image.shape, case.classes)
     return Subject(
         name=case.name,
         model=case.make(),
         twin=case.keras_twin,
-        inputs=(case.inputs(5),),
-        label=np.array([3, 1, 4, 1, 5]) % case.num_classes,
-        epoch=lambda: digits(case.input_shape, case.num_classes),
+        inputs=inputs,
+        label=label,
+        epoch=epoch,
     )
 
 

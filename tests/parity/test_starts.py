@@ -130,4 +130,4 @@ def test_additive_attention() -> None:
 
 @pytest.mark.parametrize("case", ZOO, ids=lambda case: case.name)
 def test_model(case: Any) -> None:
-    compare(case.make(), case.keras_twin(), case.inputs(1))
+    compare(case.make(), case.keras_twin(), *case.arrays(1))

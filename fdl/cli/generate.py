@@ -1,0 +1,74 @@
+"""`fdl generate`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import tyro
+
+from fdl.cli.command import Command, OptionalFloat, OptionalInt, out
+from fdl.cli.trained import open_run
+from fdl.tasks import Sampling
+
+
+@dataclasses.dataclass(frozen=True)
+class Generate(Command):
+    """Let a trained run make something: images, or texts.
+
+    Attributes:
+        run: Folder of the run.
+        count: Number of images or texts; 64 images or 1 text if not given.
+        seed: Source of all randomness.
+        to: PNG file for images.
+        overwrite: Replace the file if it is there.
+        prompt: What a text begins with.
+        length: Number of characters after the prompt.
+        temperature: Below 1 for likelier texts, above 1 for stranger ones; 0 always
+            takes the likeliest character.
+        top_k: Choose among the likeliest so many characters only.
+        top_p: Choose among the likeliest characters that together have this
+            probability.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    count: OptionalInt = None
+    seed: int = 0
+    to: Path = Path("samples.png")
+    overwrite: bool = False
+    prompt: str = ""
+    length: int = 500
+    temperature: float = 1.0
+    top_k: OptionalInt = None
+    top_p: OptionalFloat = None
+
+    def __call__(self) -> None:
+        """Generate."""
+        task, trained, _ = open_run(self.run)
+        if task.generate is None:
+            raise ValueError(
+                f"task {task.name!r} generates nothing; fdl predict asks the run."
+            )
+        images = len(trained.info.input_shape) == 3
+        if images and self.to.exists() and not self.overwrite:
+            raise ValueError(
+                f"{self.to} is there already: give another name, or --overwrite."
+            )
+        sampling = Sampling(
+            count=(64 if images else 1) if self.count is None else self.count,
+            prompt=self.prompt,
+            length=self.length,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+        )
+        if sampling.count < 1:
+            raise ValueError(f"count={sampling.count} must be at least 1.")
+        made = task.generate(trained, jax.random.key(self.seed), sampling)
+        if isinstance(made, list):
+            out.print(*made, sep="\n\n", soft_wrap=True)
+            return
+        from fdl import report  # matplotlib takes half a second, wanted only here
+
+        report.draw_images(self.to, made)
+        out.print(f"written to {self.to}", soft_wrap=True)

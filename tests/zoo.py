@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from fdl import models
+from parity import gan_twins
 
 Epoch = Iterator[tuple[tuple[np.ndarray, ...], Any]]
 """Batches of an epoch: the model's inputs, and what they should give."""
@@ -113,8 +114,41 @@ def _keras_mlp() -> Any:
 
 
 _IMAGE = (Input((28, 28, 1)),)
+_LATENTS = (Input((gan_twins.LATENTS,)),)
 
 ZOO = [
     Case("cnn", lambda: models.CNN(10), _keras_cnn, _IMAGE, 93_322, classes=10),
     Case("mlp", lambda: models.MLP(10), _keras_mlp, _IMAGE, 101_770, classes=10),
+    Case(
+        "dense_generator",
+        models.DenseGenerator,
+        gan_twins.dense_generator,
+        _LATENTS,
+        50_960,
+        epoch=gan_twins.drawn_digits,
+    ),
+    Case(
+        "dense_discriminator",
+        models.DenseDiscriminator,
+        gan_twins.dense_discriminator,
+        _IMAGE,
+        785,
+        epoch=gan_twins.judged_digits,
+    ),
+    Case(
+        "dcgan_generator",
+        lambda: models.DCGANGenerator(features=(16, 8)),
+        lambda: gan_twins.dcgan_generator(16, 8),
+        _LATENTS,
+        52_401,
+        epoch=gan_twins.drawn_digits,
+    ),
+    Case(
+        "dcgan_discriminator",
+        lambda: models.DCGANDiscriminator(features=(8, 16)),
+        lambda: gan_twins.dcgan_discriminator(8, 16),
+        _IMAGE,
+        2_985,
+        epoch=gan_twins.judged_digits,
+    ),
 ]

@@ -64,8 +64,8 @@ def _think(variables: Any, images: Array) -> Opinion:
     logits, extra = CNN(10).apply(
         variables, unit_scale(images), mutable=["intermediates"]
     )
-    (features,) = extra["intermediates"]["features"]
-    return Opinion(features, jax.nn.softmax(logits))
+    seen: Any = extra["intermediates"]
+    return Opinion(seen["features"][0], jax.nn.softmax(logits))
 
 
 @functools.cache

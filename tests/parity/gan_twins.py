@@ -66,13 +66,15 @@ def dcgan_discriminator(first: int, second: int) -> Any:
     import keras
 
     layers = keras.layers
-    # The activation's slope is 0.2, as in the paper; the layer LeakyReLU's is 0.3.
+    # Spelled out: the layer LeakyReLU has another slope, 0.3, and the activation of
+    # that name rounds 0.2 to float32 whatever it computes in.
+    leaky = lambda x: keras.ops.where(x > 0, x, 0.2 * x)
     convolve = partial(
         layers.Conv2D,
         kernel_size=4,
         strides=2,
         padding="same",
-        activation="leaky_relu",
+        activation=leaky,
     )
     return keras.Sequential(
         [

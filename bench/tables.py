@@ -1,8 +1,9 @@
-"""Write the README's tables from result files.
+"""Write the README's tables, and what `fdl tasks` shows, from result files.
 
     python -m bench.tables
 
-Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->` in README.md.
+Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->` in README.md, and
+fdl/tasks/measured.json.
 """
 
 import json
@@ -10,40 +11,83 @@ import re
 from pathlib import Path
 from typing import Any
 
+from bench.recipes import RECIPES
 from fdl.tasks import TASKS
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
+MEASURED = HERE.parent / "fdl" / "tasks" / "measured.json"
 RESULTS = HERE / "results"
 
-TITLES = {
-    "cnn": "seed CNN, constant rate",
-    "cnn-keras": "the same in Keras (TensorFlow)",
-    "cnn-one-cycle": "seed CNN, one-cycle rate",
-    "mlp": "MLP, one hidden layer",
-    "cnn-5k": "seed CNN, 5,000-digit sample",
-    "cnn-fashion": "seed CNN, Fashion-MNIST",
+# Name, unit and digits of each measure, and what one of it is in that unit.
+MEASURES: dict[str, tuple[str, str, int, float]] = {
+    "accuracy": ("test accuracy", " %", 2, 100.0),
 }
 
 
-def accuracy() -> str:
-    """Return the table of test accuracies."""
+def results() -> str:
+    """Return the table of what each recipe reaches."""
     rows = [
-        "| what | test accuracy, mean ± sd | lowest - highest | seeds | command |",
-        "| --- | --- | --- | --- | --- |",
+        "| what | measure | mean ± sd | lowest - highest | seeds | command |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
-    for recipe, title in TITLES.items():
-        file = RESULTS / "accuracy" / f"{recipe}.json"
-        if not file.exists():
+    for recipe, about in RECIPES.items():
+        found = recorded(recipe)
+        if found is None:
             continue
-        found: dict[str, Any] = json.loads(file.read_text())
-        percent = {name: 100 * value for name, value in found["accuracy"].items()}
-        rows.append(
-            f"| {title} | {percent['mean']:.2f} ± {percent['sd']:.2f} % "
-            f"| {percent['min']:.2f} - {percent['max']:.2f} % "
-            f"| {len(found['runs'])} | `{found['command']}` |"
-        )
+        command = f"`{found['command']}`"
+        for metric in about.metrics:
+            summary = found["summary"][metric]
+            low, high = (number(metric, summary[end]) for end in ("min", "max"))
+            measure, unit, _, _ = MEASURES[metric]
+            first = metric == about.metrics[0]
+            rows.append(
+                f"| {about.title if first else ''} | {measure} "
+                f"| {spread(metric, summary)} | {low} - {high}{unit} "
+                f"| {len(found['runs']) if first else ''} "
+                f"| {command if first else ''} |"
+            )
     return "\n".join(rows)
+
+
+def measured() -> dict[str, list[dict[str, Any]]]:
+    """Return what `fdl tasks` shows: by task, each recipe and what it reaches."""
+    tasks: dict[str, list[dict[str, Any]]] = {}
+    for recipe, about in RECIPES.items():
+        found = recorded(recipe)
+        if found is None:
+            continue
+        run = next(iter(found["runs"].values()))
+        if "task" not in run:  # a rival's
+            continue
+        metric = about.metrics[0]
+        reached = spread(metric, found["summary"][metric])
+        line = {
+            "command": found["command"],
+            "parameters": run["parameters"],
+            "result": f"{MEASURES[metric][0]} {reached}",
+            "seeds": len(found["runs"]),
+        }
+        tasks.setdefault(run["task"], []).append(line)
+    return tasks
+
+
+def recorded(recipe: str) -> dict[str, Any] | None:
+    """Return the result file of a recipe, or None if there is none yet."""
+    file = RESULTS / "recipes" / f"{recipe}.json"
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def spread(metric: str, summary: dict[str, float]) -> str:
+    """Return mean and standard deviation, with the unit."""
+    mean, sd = number(metric, summary["mean"]), number(metric, summary["sd"])
+    return f"{mean} ± {sd}{MEASURES[metric][1]}"
+
+
+def number(metric: str, value: float) -> str:
+    """Return a measure as a number in its unit."""
+    _, _, digits, scale = MEASURES[metric]
+    return f"{scale * value:.{digits}f}"
 
 
 def costs() -> str:
@@ -97,7 +141,7 @@ def curve() -> str:
     return "\n".join(rows)
 
 
-TABLES = {"accuracy": accuracy, "costs": costs, "models": models, "curve": curve}
+TABLES = {"results": results, "costs": costs, "models": models, "curve": curve}
 
 
 def filled(text: str) -> str:
@@ -114,3 +158,4 @@ def filled(text: str) -> str:
 
 if __name__ == "__main__":
     README.write_text(filled(README.read_text()))
+    MEASURED.write_text(json.dumps(measured(), indent=1) + "\n")

@@ -20,3 +20,11 @@ def full_data_dir():
     if not (folder / "mnist" / "train-images-idx3-ubyte.gz").is_file():
         pytest.skip(f"no full datasets in {folder}: set FDL_TEST_DATA_DIR")
     return folder
+
+
+@pytest.fixture
+def quick_compile():
+    """Compile with few optimizations: for tests whose programs hardly run at all."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

@@ -14,7 +14,10 @@ from zoo import ZOO, Case
 
 GOLDEN = Path(__file__).parent / "golden"
 
-pytestmark = pytest.mark.parametrize("case", ZOO, ids=lambda case: case.name)
+pytestmark = [
+    pytest.mark.parametrize("case", ZOO, ids=lambda case: case.name),
+    pytest.mark.usefixtures("quick_compile"),
+]
 
 
 def close(a: object, b: object, tolerance: float = 1e-5) -> None:

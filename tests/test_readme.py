@@ -1,5 +1,6 @@
 """The README says what is so."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import jax
 import numpy as np
 
 import fdl
-from bench.tables import filled
+from bench.tables import MEASURED, filled, measured
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -15,6 +16,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_tables_come_from_result_files() -> None:
     assert filled(README) == README, "run python -m bench.tables"
+    assert json.loads(MEASURED.read_text()) == measured(), "run python -m bench.tables"
 
 
 def test_first_screen_has_the_two_commands() -> None:

@@ -5,27 +5,28 @@ import dataclasses
 from rich.table import Table
 
 from fdl.cli.command import Command, out
-from fdl.tasks import TASKS
+from fdl.tasks import TASKS, measured
 
 
 @dataclasses.dataclass(frozen=True)
 class Tasks(Command):
-    """List what can be trained."""
+    """List what can be trained, and what it reached where it was measured.
+
+    Results are means over seeds with their standard deviation, on full data sets; the
+    command beside each trains one seed, and `--seed` says which.
+    """
 
     def __call__(self) -> None:
         """Print the table."""
-        table = Table("task", "what it is", "data sets", "defaults", show_lines=True)
+        known = measured()
+        table = Table("task", "what it is", "measured result", show_lines=True)
         for task in TASKS.values():
-            config = task.config()
             datasets = [f"{name}, {n} epochs" for name, n in task.epochs.items()]
-            defaults = (
-                f"batch {config.batch_size}, {config.schedule} learning rate of "
-                f"{config.learning_rate:g}"
-            )
-            table.add_row(
-                task.name,
-                f"{task.title}\n{task.paper}",
-                "\n".join(datasets),
-                defaults,
-            )
+            results = [
+                f"{line['result']}, {line['seeds']} seeds, "
+                f"{line['parameters']:,} parameters\n  {line['command']}"
+                for line in known.get(task.name, [])
+            ]
+            about = f"{task.title}\n{task.paper}\non {'; '.join(datasets)}"
+            table.add_row(task.name, about, "\n".join(results) or "none yet")
         out.print(table)

@@ -1,6 +1,7 @@
 """What can be trained by name: a data set, a model, a learner and their defaults."""
 
 from fdl.tasks.cnn import cnn as _cnn
+from fdl.tasks.measured import measured as measured
 from fdl.tasks.mlp import mlp as _mlp
 from fdl.tasks.task import Config as Config
 from fdl.tasks.task import NoOptions as NoOptions

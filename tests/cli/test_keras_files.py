@@ -64,7 +64,7 @@ def test_keras_predicts_the_same_from_an_exported_run(folder) -> None:
     np.save(folder / "images.npy", images)
     names = ("mlp.keras", "images.npy", "logits.npy")
     python(PREDICT, *(folder / name for name in names))
-    trained = open_run(folder / "mlp")
+    trained = open_run(folder / "mlp").trained
     ours = trained.model.apply({"params": trained.state.params}, images)
     theirs = np.load(folder / "logits.npy")
     assert np.linalg.norm(ours - theirs) < 1e-6 * np.linalg.norm(theirs)

@@ -1,0 +1,128 @@
+"""What each recipe reaches, over seeds: fdl's, and Keras' beside some of them.
+
+    python -m bench.recipes [RECIPE...] [--seeds 5] [--data-dir DIR]
+
+Each seed trains in a process of its own. The results are in
+bench/results/recipes/RECIPE.json, written after every seed; seeds that are there
+already are not trained again. `python -m bench.tables` prints them in the README and
+for `fdl tasks`.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tyro
+
+RESULTS = Path(__file__).parent / "results" / "recipes"
+
+
+class Recipe(NamedTuple):
+    """What is trained, and what of it is shown.
+
+    Attributes:
+        title: What it is, in a few words.
+        command: Trains it, with `--seed`, `--run` and `--data-dir`; `python` is the
+            Python that runs this.
+        metrics: Measures to show, by their names in result.json; the first is the one
+            that counts.
+    """
+
+    title: str
+    command: str
+    metrics: tuple[str, ...] = ("accuracy",)
+
+
+RECIPES: dict[str, Recipe] = {
+    "cnn": Recipe("CNN, constant rate", "fdl train cnn"),
+    "cnn-keras": Recipe("the same in Keras (TensorFlow)", "python -m bench.keras_cnn"),
+    "cnn-one-cycle": Recipe(
+        "CNN, one-cycle rate", "fdl train cnn --schedule one-cycle"
+    ),
+    "cnn-5k": Recipe("CNN, 5,000-digit sample", "fdl train cnn --dataset mnist-5k"),
+    "mlp": Recipe("MLP, one hidden layer", "fdl train mlp"),
+}
+
+
+def train(recipe: str, seed: int, data_dir: Path | None) -> dict[str, Any]:
+    """Train one seed in a new process and return its result.json."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        words = RECIPES[recipe].command.split()
+        words = [sys.executable if word == "python" else word for word in words]
+        words += ["--seed", str(seed), "--run", str(run)]
+        if data_dir is not None:
+            words += ["--data-dir", str(data_dir)]
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        subprocess.run(
+            words,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "PATH": path},
+        )
+        return json.loads((run / "result.json").read_text())
+
+
+def summarize(
+    runs: dict[str, dict[str, Any]], metrics: tuple[str, ...]
+) -> dict[str, dict[str, float]]:
+    """Return mean, standard deviation, least and greatest of each measure."""
+    summary = {}
+    for metric in metrics:
+        found = [run["metrics"][metric] for run in runs.values()]
+        summary[metric] = {
+            "mean": statistics.fmean(found),
+            "sd": statistics.stdev(found) if len(found) > 1 else 0.0,
+            "min": min(found),
+            "max": max(found),
+        }
+    return summary
+
+
+def keep(recipe: str, runs: dict[str, dict[str, Any]]) -> None:
+    """Write a recipe's result file."""
+    content = {
+        "recipe": recipe,
+        "command": RECIPES[recipe].command,
+        "summary": summarize(runs, RECIPES[recipe].metrics),
+        "runs": runs,
+    }
+    (RESULTS / f"{recipe}.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def main(
+    recipes: tyro.conf.Positional[tuple[str, ...]],
+    /,
+    *,
+    seeds: int = 3,
+    data_dir: Path | None = None,
+) -> None:
+    """Measure recipes.
+
+    Args:
+        recipes: Which; all if none is given.
+        seeds: How many seeds, from 0.
+        data_dir: Folder of the original data files.
+    """
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for recipe in recipes or tuple(RECIPES):
+        file = RESULTS / f"{recipe}.json"
+        runs = json.loads(file.read_text())["runs"] if file.exists() else {}
+        for seed in map(str, range(seeds)):
+            if seed in runs:
+                continue
+            runs[seed] = train(recipe, int(seed), data_dir)
+            keep(recipe, runs)
+            shown = {
+                name: runs[seed]["metrics"][name] for name in RECIPES[recipe].metrics
+            }
+            print(f"{recipe} seed {seed}: {shown}", flush=True)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

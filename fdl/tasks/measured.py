@@ -1,0 +1,18 @@
+"""What tasks reached where they were measured."""
+
+import json
+from importlib import resources
+from typing import Any
+
+
+def measured() -> dict[str, list[dict[str, Any]]]:
+    """Return, by task, what was measured over seeds.
+
+    Each entry has `command`, `parameters`, `result` as text, and the number of `seeds`.
+
+    Example:
+        >>> measured()["cnn"][0]["command"]
+        'fdl train cnn'
+    """
+    file = resources.files("fdl.tasks") / "measured.json"
+    return json.loads(file.read_text(encoding="utf-8"))

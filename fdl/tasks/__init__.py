@@ -1,6 +1,7 @@
 """What can be trained by name: a data set, a model, a learner and their defaults."""
 
 from fdl.tasks.cnn import cnn as _cnn
+from fdl.tasks.gan import gan as _gan
 from fdl.tasks.measured import measured as measured
 from fdl.tasks.mlp import mlp as _mlp
 from fdl.tasks.task import Config as Config
@@ -10,7 +11,7 @@ from fdl.tasks.task import Sampling as Sampling
 from fdl.tasks.task import Task as Task
 from fdl.tasks.task import Trained as Trained
 
-TASKS: dict[str, Task] = {task.name: task for task in (_cnn, _mlp)}
+TASKS: dict[str, Task] = {task.name: task for task in (_cnn, _mlp, _gan)}
 """All tasks, by name."""
 
 

@@ -5,11 +5,19 @@ Layers with weights have fdl's names, and stand in the order in which fdl define
 """
 
 import functools
+import math
 from typing import Any
 
 import flax.linen as nn
 
-from fdl.models import CNN, MLP
+from fdl.models import (
+    CNN,
+    MLP,
+    DCGANDiscriminator,
+    DCGANGenerator,
+    DenseDiscriminator,
+    DenseGenerator,
+)
 from fdl.weights import WeightsError
 
 Config = dict[str, Any]
@@ -36,7 +44,7 @@ def sequential(model: nn.Module, shape: tuple[int, ...], dtype: str) -> Config:
         >>> [layer["class_name"] for layer in config["config"]["layers"]]
         ['InputLayer', 'Flatten', 'Dense']
     """
-    first = layer("InputLayer", name="image", batch_shape=[None, *shape])
+    first = layer("InputLayer", name="inputs", batch_shape=[None, *shape])
     layers = [first, *layers_of(model)]
     for described in layers:
         described["config"]["dtype"] = dtype
@@ -82,3 +90,55 @@ def _(model: MLP) -> list[Config]:
             layer("Dropout", rate=model.dropout_rate),
         ]
     return [*layers, layer("Dense", name="head", units=model.num_classes)]
+
+
+@layers_of.register
+def _(model: DenseGenerator) -> list[Config]:
+    units = math.prod(model.image_shape)
+    return [
+        layer("Dense", name="dense", units=units, activation="tanh"),
+        layer("Reshape", target_shape=list(model.image_shape)),
+    ]
+
+
+@layers_of.register
+def _(model: DenseDiscriminator) -> list[Config]:
+    return [layer("Flatten"), layer("Dense", name="head", units=1)]
+
+
+@layers_of.register
+def _(model: DCGANGenerator) -> list[Config]:
+    height, width, channels = model.image_shape
+    small = [height // 4, width // 4, model.features[0]]
+    enlarge = functools.partial(
+        layer, "Conv2DTranspose", kernel_size=[4, 4], strides=[2, 2], padding="same"
+    )
+    return [
+        layer("Dense", name="dense", units=math.prod(small), use_bias=False),
+        layer("Reshape", target_shape=small),
+        layer("BatchNormalization", name="norm1"),
+        layer("ReLU"),
+        enlarge(name="conv1", filters=model.features[1], use_bias=False),
+        layer("BatchNormalization", name="norm2"),
+        layer("ReLU"),
+        enlarge(name="conv2", filters=channels, activation="tanh"),
+    ]
+
+
+@layers_of.register
+def _(model: DCGANDiscriminator) -> list[Config]:
+    layers = []
+    for number, filters in enumerate(model.features, start=1):
+        layers += [
+            layer(
+                "Conv2D",
+                name=f"conv{number}",
+                filters=filters,
+                kernel_size=[4, 4],
+                strides=[2, 2],
+                padding="same",
+            ),
+            layer("LeakyReLU", negative_slope=0.2),  # Keras' own default is 0.3
+            layer("Dropout", rate=model.dropout_rate),
+        ]
+    return [*layers, layer("Flatten"), layer("Dense", name="head", units=1)]

@@ -5,6 +5,13 @@ In the letters of the papers, `x` are real examples, `z` latents, `G` the genera
 is given here are always logits, a number of any size; `D = sigma(logit)` where the
 paper has a probability. Every loss is to be made small, so that what a paper
 maximizes has the other sign. All functions return one number for each example.
+
+Example:
+    >>> undecided = jnp.zeros(1)
+    >>> minimax.generator(undecided), non_saturating.generator(undecided)
+    (Array([-0.6931472], dtype=float32), Array([0.6931472], dtype=float32))
+    >>> least_squares.generator(undecided), wasserstein_gp.generator(undecided + 3)
+    (Array([0.5], dtype=float32), Array([-3.], dtype=float32))
 """
 
 from collections.abc import Callable
@@ -43,10 +50,6 @@ minimax = AdversarialLoss(_cross_entropy, lambda fake: -jax.nn.softplus(fake))
 
 `min_G max_D E[log D(x)] + E[log(1 - D(G(z)))]`: the discriminator's loss is minus that,
 the generator's its second term, whose gradient fades where the discriminator is sure.
-
-Example:
-    >>> minimax.generator(jnp.zeros(1))
-    Array([-0.6931472], dtype=float32)
 """
 
 non_saturating = AdversarialLoss(_cross_entropy, lambda fake: jax.nn.softplus(-fake))
@@ -54,10 +57,6 @@ non_saturating = AdversarialLoss(_cross_entropy, lambda fake: jax.nn.softplus(-f
 
 The discriminator's loss is that of `minimax`; the generator's is `-log D(G(z))`, with
 the same fixed point and a strong gradient early on. TensorFlow's tutorial has it.
-
-Example:
-    >>> non_saturating.generator(jnp.zeros(1))
-    Array([0.6931472], dtype=float32)
 """
 
 least_squares = AdversarialLoss(
@@ -68,10 +67,6 @@ least_squares = AdversarialLoss(
 
 `1/2 (D(x) - 1)^2 + 1/2 D(G(z))^2` and `1/2 (D(G(z)) - 1)^2`: the paper's 0-1 coding,
 `a = 0`, `b = c = 1`, with `D` the logit itself.
-
-Example:
-    >>> least_squares.discriminator(jnp.ones(1), jnp.ones(1))
-    Array([0.5], dtype=float32)
 """
 
 wasserstein_gp = AdversarialLoss(
@@ -81,10 +76,6 @@ wasserstein_gp = AdversarialLoss(
 
 `D(G(z)) - D(x) + lambda (|grad D(x_hat)| - 1)^2` and `-D(G(z))`, equation 3, with
 `lambda = 10` and `D` the logit itself, called the critic.
-
-Example:
-    >>> wasserstein_gp.discriminator(jnp.ones(1), jnp.zeros(1))
-    Array([-1.], dtype=float32)
 """
 
 ADVERSARIAL: dict[str, AdversarialLoss] = {

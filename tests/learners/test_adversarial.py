@@ -53,7 +53,7 @@ def make(loss=losses.non_saturating, dropout_rate=0.0, rate=0.1, **options):
         latent_size=5,
         **options,
     )
-    return learner, learner.init(jax.random.key(0), BATCH)
+    return learner, jax.jit(learner.init)(jax.random.key(0), BATCH)
 
 
 def close(a, b, tolerance=1e-5):
@@ -137,7 +137,7 @@ def test_k_updates_of_the_discriminator_for_one_of_the_generator(k) -> None:
         latent_size=5,
         discriminator_steps=k,
     )
-    state = learner.init(jax.random.key(0), BATCH)
+    state = jax.jit(learner.init)(jax.random.key(0), BATCH)
     after, measured = jax.jit(learner.step)(state, BATCH)
     count = lambda name: int(after.opt_state[name][0].count)
     assert (count("discriminator"), count("generator")) == (k, 1)

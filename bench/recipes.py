@@ -40,7 +40,9 @@ class Recipe(NamedTuple):
 
 RECIPES: dict[str, Recipe] = {
     "cnn": Recipe("CNN, constant rate", "fdl train cnn"),
-    "cnn-keras": Recipe("the same in Keras (TensorFlow)", "python -m bench.keras_cnn"),
+    "cnn-keras": Recipe(
+        "the same in Keras (TensorFlow)", "python -m bench.keras_classifier cnn"
+    ),
     "cnn-one-cycle": Recipe(
         "CNN, one-cycle rate", "fdl train cnn --schedule one-cycle"
     ),

@@ -15,6 +15,7 @@ from fdl import models as models
 from fdl import nn as nn
 from fdl import ops as ops
 from fdl.arrays import Batch as Batch
+from fdl.arrays import Tokens as Tokens
 from fdl.learner import Learner as Learner
 from fdl.learner import State as State
 from fdl.train import DivergenceError as DivergenceError

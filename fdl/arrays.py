@@ -39,6 +39,23 @@ class Batch(NamedTuple):
     label: Array
 
 
+class Tokens(NamedTuple):
+    """Pieces of text, as numbers; the first axis of both counts pieces.
+
+    Attributes:
+        token: What the model reads, `(batch, time)`, integers from 0.
+        target: What comes next after each of them, `(batch, time)`.
+
+    Example:
+        >>> text = np.array([3, 1, 4, 1, 5])
+        >>> Tokens(text[None, :-1], text[None, 1:]).target
+        array([[1, 4, 1, 5]])
+    """
+
+    token: Array
+    target: Array
+
+
 def unit_scale(x: Array) -> Array:
     """Turn 8-bit pixels into float32 in [0, 1]; leave every other type as it is.
 

@@ -121,15 +121,15 @@ def test_number_of_parameters(case: Case) -> None:
 
 def test_every_parameter_gets_a_gradient(case: Case) -> None:
     model, inputs = case.make(), case.arrays(8)
-    variables = model.init(jax.random.key(0), *inputs)
-    target = targets(case, model.apply(variables, *inputs))
+    variables = jax.jit(model.init)(jax.random.key(0), *inputs)
+    target = targets(case, jax.eval_shape(model.apply, variables, *inputs))
 
     def loss(params: object) -> jax.Array:
         outputs = model.apply({**variables, "params": params}, *inputs)
         return loss_of(case, outputs, target)
 
     for path, grad in jax.tree_util.tree_leaves_with_path(
-        jax.grad(loss)(variables["params"])
+        jax.jit(jax.grad(loss))(variables["params"])
     ):
         assert np.isfinite(grad).all(), path
         assert np.abs(grad).max() > 0, path

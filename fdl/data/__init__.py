@@ -1,5 +1,6 @@
 """Datasets by name, and checks of the data that users bring."""
 
+from fdl.data.binarize import binarize as binarize
 from fdl.data.catalog import DataError as DataError
 from fdl.data.catalog import Dataset as Dataset
 from fdl.data.catalog import DatasetInfo as DatasetInfo

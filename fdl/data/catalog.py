@@ -9,9 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fdl.arrays import Batch
+from fdl.arrays import Batch, PyTree
 
 IMAGE_SHAPE = (28, 28, 1)
+
+TEXT = "python-docs"
+"""The dataset that has no row in the table: its contents differ between Pythons."""
 
 TFDS_VERSION = "3.0.1"
 """The version under which TensorFlow Datasets knows each dataset of the table."""
@@ -31,13 +34,14 @@ class DatasetInfo(NamedTuple):
         name: Name that `load` takes.
         title: Name for people.
         source: Which route gave the arrays, and the place.
-        num_classes: Number of classes; labels are 0 to `num_classes - 1`.
-        class_names: Name of each class, in the order of the labels.
+        num_classes: Number of classes, or of characters; labels are 0 to
+            `num_classes - 1`.
+        class_names: Name of each class, in the order of the labels; the characters.
         input_shape: Shape of one input: `(height, width, channels)` of an image.
         train_count: Number of training examples.
         test_count: Number of test examples.
-        checksum: One sha256 for images and labels of both splits; equal whatever
-            the source.
+        checksum: One sha256 for images and labels of both splits, equal whatever
+            the source; that of the text, for a text.
         overlaps: Names of datasets whose training images include this dataset's
             test images: a model trained on one of them must not be tested here.
     """
@@ -57,8 +61,9 @@ class DatasetInfo(NamedTuple):
 class Dataset(NamedTuple):
     """A training set, a test set and what they are.
 
-    The arrays are read-only NumPy arrays in the published order: `image` uint8
-    `(batch, height, width, channels)`, `label` int32 `(batch,)`.
+    The arrays are read-only NumPy arrays in the published order. Those of images are a
+    `Batch`: `image` uint8 `(batch, height, width, channels)`, `label` int32 `(batch,)`.
+    Those of texts are `Tokens`: `token` and `target` int32 `(batch, time)`.
 
     Attributes:
         train: Training examples.
@@ -66,8 +71,8 @@ class Dataset(NamedTuple):
         info: Name, counts, classes, source and checksum.
     """
 
-    train: Batch
-    test: Batch
+    train: PyTree
+    test: PyTree
     info: DatasetInfo
 
 
@@ -188,9 +193,9 @@ def names() -> tuple[str, ...]:
 
     Example:
         >>> names()
-        ('mnist', 'fashion_mnist', 'mnist-5k')
+        ('mnist', 'fashion_mnist', 'mnist-5k', 'python-docs')
     """
-    return tuple(CATALOG)
+    return (*CATALOG, TEXT)
 
 
 def example(info: DatasetInfo) -> Batch:
@@ -208,7 +213,7 @@ def find(name: str) -> Entry:
     """Returns the row of the table, or says which names there are."""
     if name not in CATALOG:
         raise DataError(
-            f"there is no dataset named {name!r}: choose one of {', '.join(CATALOG)}"
+            f"there is no dataset named {name!r}: choose one of {', '.join(names())}"
         )
     return CATALOG[name]
 

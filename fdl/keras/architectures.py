@@ -13,11 +13,17 @@ import flax.linen as nn
 from fdl.models import (
     CNN,
     MLP,
+    Autoencoder,
+    ConvDecoder,
+    ConvEncoder,
     DCGANDiscriminator,
     DCGANGenerator,
+    DenseDecoder,
     DenseDiscriminator,
+    DenseEncoder,
     DenseGenerator,
 )
+from fdl.models.recurrent import RecurrentClassifier
 from fdl.weights import WeightsError
 
 Config = dict[str, Any]
@@ -47,13 +53,20 @@ def sequential(model: nn.Module, shape: tuple[int, ...], dtype: str) -> Config:
     first = layer("InputLayer", name="inputs", batch_shape=[None, *shape])
     layers = [first, *layers_of(model)]
     for described in layers:
-        described["config"]["dtype"] = dtype
+        _set_dtype(described, dtype)
     name = type(model).__name__.lower()
     return {
         "module": "keras",
         "class_name": "Sequential",
         "config": {"name": name, "layers": layers},
     }
+
+
+def _set_dtype(described: Config, dtype: str) -> None:
+    config = described["config"]
+    config["dtype"] = dtype
+    if "layer" in config:  # one within another, which has a type of its own
+        _set_dtype(config["layer"], dtype)
 
 
 @functools.singledispatch
@@ -90,6 +103,83 @@ def _(model: MLP) -> list[Config]:
             layer("Dropout", rate=model.dropout_rate),
         ]
     return [*layers, layer("Dense", name="head", units=model.num_classes)]
+
+
+@layers_of.register
+def _(model: RecurrentClassifier) -> list[Config]:
+    layers = []
+    for number in range(1, model.num_layers + 1):
+        name, kind = f"layer{number}", model.LAYER.__name__
+        options = {
+            "units": model.hidden_size,
+            "return_sequences": number < model.num_layers,
+        }
+        if model.bidirectional:
+            both = layer(kind, name=kind.lower(), **options)
+            layers.append(layer("Bidirectional", name=name, layer=both))
+        else:
+            layers.append(layer(kind, name=name, **options))
+        layers.append(layer("Dropout", rate=model.dropout_rate))
+    return [*layers, layer("Dense", name="head", units=model.num_classes)]
+
+
+@layers_of.register
+def _(model: Autoencoder) -> list[Config]:
+    return [
+        *_inside("encoder", layers_of(model.encoder)),
+        layer("Dense", name="code", units=model.latent_size),
+        *_inside("decoder", layers_of(model.decoder)),
+    ]
+
+
+@layers_of.register
+def _(model: DenseEncoder) -> list[Config]:
+    return [layer("Flatten"), *_dense(model.hidden_sizes)]
+
+
+@layers_of.register
+def _(model: DenseDecoder) -> list[Config]:
+    return [
+        *_dense(model.hidden_sizes),
+        layer("Dense", name="head", units=math.prod(model.image_shape)),
+        layer("Reshape", target_shape=list(model.image_shape)),
+    ]
+
+
+@layers_of.register
+def _(model: ConvEncoder) -> list[Config]:
+    convolve = functools.partial(layer, "Conv2D", **_HALVES, activation="relu")
+    return [
+        *(
+            convolve(name=f"conv{number}", filters=filters)
+            for number, filters in enumerate(model.features, start=1)
+        ),
+        layer("Flatten"),
+        layer("Dense", name="dense", units=model.hidden_size, activation="relu"),
+    ]
+
+
+@layers_of.register
+def _(model: ConvDecoder) -> list[Config]:
+    height, width, channels = model.image_shape
+    times = 2 ** len(model.features)
+    small = [height // times, width // times, model.features[0]]
+    filters = (*model.features[1:], channels)
+    return [
+        layer("Dense", name="dense1", units=model.hidden_size, activation="relu"),
+        layer("Dense", name="dense2", units=math.prod(small), activation="relu"),
+        layer("Reshape", target_shape=small),
+        *(
+            layer(
+                "Conv2DTranspose",
+                name=f"conv{number}",
+                filters=filters[number - 1],
+                activation="relu" if number < len(filters) else "linear",
+                **_HALVES,
+            )
+            for number in range(1, len(filters) + 1)
+        ),
+    ]
 
 
 @layers_of.register
@@ -142,3 +232,21 @@ def _(model: DCGANDiscriminator) -> list[Config]:
             layer("Dropout", rate=model.dropout_rate),
         ]
     return [*layers, layer("Flatten"), layer("Dense", name="head", units=1)]
+
+
+_HALVES = {"kernel_size": [3, 3], "strides": [2, 2], "padding": "same"}
+
+
+def _dense(hidden_sizes: tuple[int, ...]) -> list[Config]:
+    return [
+        layer("Dense", name=f"dense{number}", units=units, activation="relu")
+        for number, units in enumerate(hidden_sizes, start=1)
+    ]
+
+
+def _inside(name: str, layers: list[Config]) -> list[Config]:
+    """Name layers as those of a module within the model."""
+    for described in layers:
+        if "name" in described["config"]:
+            described["config"]["name"] = f"{name}_{described['config']['name']}"
+    return layers

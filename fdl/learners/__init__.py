@@ -1,4 +1,9 @@
 """Ways of learning: a model, a loss and an optimizer become a `Learner`."""
 
 from fdl.learners.adversarial import adversarial as adversarial
+from fdl.learners.importance import (
+    importance_weighted_bound as importance_weighted_bound,
+)
+from fdl.learners.reconstructive import reconstructive as reconstructive
 from fdl.learners.supervised import supervised as supervised
+from fdl.learners.variational import variational as variational

@@ -4,10 +4,11 @@ Layers have the class names of Keras and hold arrays in Keras' layout.
 """
 
 from fdl.nn.activations import *  # noqa: F403  (its __all__ is Keras' list)
-from fdl.nn.attention import AdditiveAttention as AdditiveAttention
+from fdl.nn.additive_attention import AdditiveAttention as AdditiveAttention
 from fdl.nn.attention import MultiHeadAttention as MultiHeadAttention
 from fdl.nn.bidirectional import Bidirectional as Bidirectional
 from fdl.nn.bidirectional import BidirectionalState as BidirectionalState
+from fdl.nn.cache import KeyValueCache as KeyValueCache
 from fdl.nn.conv import Conv1D as Conv1D
 from fdl.nn.conv import Conv2D as Conv2D
 from fdl.nn.conv import Conv2DTranspose as Conv2DTranspose
@@ -20,9 +21,16 @@ from fdl.nn.norm import BatchNormalization as BatchNormalization
 from fdl.nn.norm import GroupNormalization as GroupNormalization
 from fdl.nn.norm import InstanceNormalization as InstanceNormalization
 from fdl.nn.norm import LayerNormalization as LayerNormalization
+from fdl.nn.padding import length_mask as length_mask
+from fdl.nn.positions import Positions as Positions
+from fdl.nn.positions import sinusoids as sinusoids
 from fdl.nn.recurrent import GRU as GRU
 from fdl.nn.recurrent import LSTM as LSTM
 from fdl.nn.recurrent import SimpleRNN as SimpleRNN
+from fdl.nn.transformer import BlockCache as BlockCache
+from fdl.nn.transformer import TransformerDecoder as TransformerDecoder
+from fdl.nn.transformer import TransformerEncoder as TransformerEncoder
+from fdl.nn.transformer import TransformerStack as TransformerStack
 from fdl.ops import LSTMState as LSTMState
 from fdl.ops import RNNOutput as RNNOutput
 from fdl.ops import avg_pool as avg_pool

@@ -1,14 +1,18 @@
-"""Attention, with Keras' parameters and Keras' treatment of masks."""
+"""Multi-head attention, with Keras' parameters and Keras' treatment of masks."""
 
 import math
+from typing import Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
+from jax.typing import DTypeLike
 from jaxtyping import Bool, Float
 
-from fdl.arrays import Array
+from fdl.arrays import Array, PyTree
+from fdl.nn.cache import KeyValueCache, append, empty_cache, written
+from fdl.nn.masks import allowed_pairs, spread
 from fdl.nn.options import check_rate, check_sizes
 
 
@@ -27,6 +31,11 @@ class MultiHeadAttention(nn.Module):
         out_features: Width of the output; None for the query's.
         dropout_rate: Share of the weights to drop in training, in [0, 1].
         use_bias: Whether the projections have biases.
+        implementation: Which `jax.nn.dot_product_attention` averages the values:
+            `"xla"`, `"cudnn"` (flash attention; half precision on NVIDIA's GPUs only),
+            or None for JAX's choice. Not used where it is another function: with
+            `dropout_rate`, in double precision, with a `value_size` of its own, and
+            where the weights are asked for as intermediates.
 
     Raises:
         ValueError: If a size is below 1, the rate is outside [0, 1], or the mask does
@@ -46,8 +55,8 @@ class MultiHeadAttention(nn.Module):
     out_features: int | None = None
     dropout_rate: float = 0.0
     use_bias: bool = True
+    implementation: Literal["xla", "cudnn"] | None = None
 
-    @nn.compact
     def __call__(
         self,
         query: Float[Array, "*batch query_time channels"],
@@ -77,6 +86,56 @@ class MultiHeadAttention(nn.Module):
             the mean of all values through `out` if `dropout_rate` is 0, and none of
             them, that is the bias of `out`, if it is not.
         """
+        y, _ = self._attend(query, key, value, mask, causal, train, None)
+        return y
+
+    def decode(
+        self,
+        query: Float[Array, "*batch query_time channels"],
+        cache: KeyValueCache,
+        key: Float[Array, "*batch new_time key_channels"] | None = None,
+        *,
+        mask: Bool[Array, "... #query_time #length"] | None = None,
+        causal: bool = True,
+    ) -> tuple[Float[Array, "*batch query_time out_features"], KeyValueCache]:
+        """Attend to all tokens so far, those of this call included.
+
+        What a whole sequence gives in one `__call__`, its pieces give one after the
+        other, each with the cache that the one before returned.
+
+        Args:
+            query: What asks; if `causal`, its first is at `cache.position`.
+            cache: What came before; `empty_cache` makes the first.
+            key: New tokens, which are added to the cache; None for `query`. Without
+                any (`key_time` 0), the cache stays as it is: attention to a memory
+                that is projected once.
+            mask: True where a query may attend to a place in the cache.
+            causal: Whether a query may attend only to places up to its own.
+
+        Returns:
+            The output, NaN if the cache has no room for the new tokens (a compiled
+            program cannot raise), and the new cache.
+        """
+        return self._attend(query, key, None, mask, causal, False, cache)
+
+    def empty_cache(
+        self, batch: tuple[int, ...], length: int, dtype: DTypeLike = jnp.float32
+    ) -> KeyValueCache:
+        """Return a cache with room for `length` tokens of a batch of sequences."""
+        sizes = (self.key_size, self.value_size or self.key_size)
+        return empty_cache(batch, length, self.num_heads, sizes, dtype)
+
+    @nn.compact
+    def _attend(
+        self,
+        query: Array,
+        key: Array | None,
+        value: Array | None,
+        mask: Array | None,
+        causal: bool,
+        train: bool,
+        cache: KeyValueCache | None,
+    ) -> tuple[Array, PyTree]:
         check_rate(self.dropout_rate)
         check_sizes(
             num_heads=self.num_heads,
@@ -90,13 +149,58 @@ class MultiHeadAttention(nn.Module):
         k = self._heads("key", self.key_size)(key)
         v = self._heads("value", self.value_size or self.key_size)(value)
         q, k, v = promote_dtype(q, k, v)
+        if mask is not None and mask.ndim <= query.ndim:
+            mask = jnp.expand_dims(mask, -3)
+        if cache is not None:
+            before, cache = cache, append(cache, k, v)
+            k, v = cache.key.astype(q.dtype), cache.value.astype(q.dtype)
+            mask = written(mask, causal, before, cache, q)
+            causal = False  # the mask says so
+        y = self._average(q, k, v, mask, causal, train)
+        y = nn.DenseGeneral(
+            self.out_features or query.shape[-1],
+            axis=(-2, -1),
+            use_bias=self.use_bias,
+            kernel_init=nn.initializers.glorot_uniform(),
+            name="out",
+        )(y)
+        if cache is not None:
+            y = jnp.where(cache.position <= k.shape[-3], y, jnp.nan)
+        return y, cache
+
+    def _average(
+        self,
+        q: Array,
+        k: Array,
+        v: Array,
+        mask: Array | None,
+        causal: bool,
+        train: bool,
+    ) -> Array:
+        """Return each query's average of the values, `(*batch, time, heads, size)`."""
+        shape = (*q.shape[:-3], self.num_heads, q.shape[-3], k.shape[-3])
+        if (
+            self.dropout_rate == 0
+            and q.dtype != jnp.float64  # it takes every softmax in single precision
+            and k.shape == v.shape
+            and not self.is_mutable_collection("intermediates")
+        ):
+            # It knows one batch axis.
+            flat = lambda x: x.reshape(math.prod(x.shape[:-3]), *x.shape[-3:])
+            if mask is not None:
+                heads = (*shape[:-3], *mask.shape[-3:-2], *shape[-2:])
+                mask = flat(spread(mask, heads))
+            return jax.nn.dot_product_attention(
+                *(flat(q), flat(k), flat(v)),
+                mask=mask,
+                is_causal=causal,
+                implementation=self.implementation,
+            ).reshape(q.shape)
 
         scores = jnp.einsum("...tnh,...snh->...nts", q, k) / math.sqrt(self.key_size)
         if jnp.finfo(scores.dtype).bits < 32:  # as Keras does
             scores = scores.astype(jnp.float32)
-        if mask is not None and mask.ndim <= query.ndim:
-            mask = jnp.expand_dims(mask, -3)
-        mask = _allowed(mask, causal, scores.shape)
+        mask = allowed_pairs(mask, causal, scores.shape)
         if mask is not None:
             scores = jnp.where(mask, scores, jnp.finfo(scores.dtype).min)
         weights = jax.nn.softmax(scores, axis=-1)
@@ -104,14 +208,7 @@ class MultiHeadAttention(nn.Module):
             weights = jnp.where(mask, weights, 0)
         self.sow("intermediates", "weights", weights)
         weights = nn.Dropout(self.dropout_rate, deterministic=not train)(weights)
-        y = jnp.einsum("...nts,...snh->...tnh", weights.astype(v.dtype), v)
-        return nn.DenseGeneral(
-            self.out_features or query.shape[-1],
-            axis=(-2, -1),
-            use_bias=self.use_bias,
-            kernel_init=nn.initializers.glorot_uniform(),
-            name="out",
-        )(y)
+        return jnp.einsum("...nts,...snh->...tnh", weights.astype(v.dtype), v)
 
     def _heads(self, name: str, size: int) -> nn.DenseGeneral:
         return nn.DenseGeneral(
@@ -120,101 +217,3 @@ class MultiHeadAttention(nn.Module):
             kernel_init=nn.initializers.glorot_uniform(),
             name=name,
         )
-
-
-class AdditiveAttention(nn.Module):
-    """Additive attention (Bahdanau et al., 2015, arXiv:1409.0473), as Keras' own.
-
-    Gives each query the average of the values, weighted by the softmax over keys of
-    `sum(scale tanh(query + key))`. Differs from the paper as Keras does: it has only
-    the vector `scale`, the paper's v; the paper's W and U are two `Dense` layers, one
-    before the queries and one before the keys. `scale` starts from Glorot's uniform
-    distribution, with its length for both fans.
-
-    Attributes:
-        dropout_rate: Share of the weights to drop in training, in [0, 1].
-
-    Raises:
-        ValueError: If the rate is outside [0, 1] or the mask does not broadcast to the
-            scores.
-
-    Example:
-        >>> layer = AdditiveAttention()
-        >>> query, key = jnp.ones((3, 5, 16)), jnp.ones((3, 7, 16))
-        >>> variables = layer.init(jax.random.key(0), query, key)
-        >>> layer.apply(variables, query, key).shape
-        (3, 5, 16)
-    """
-
-    dropout_rate: float = 0.0
-
-    @nn.compact
-    def __call__(
-        self,
-        query: Float[Array, "*batch query_time channels"],
-        key: Float[Array, "*batch key_time channels"],
-        value: Float[Array, "*batch key_time features"] | None = None,
-        *,
-        mask: Bool[Array, "... #query_time #key_time"] | None = None,
-        causal: bool = False,
-        train: bool = False,
-    ) -> Float[Array, "*batch query_time features"]:
-        """Attend from each query to the keys.
-
-        Dropout, where there is any, draws from the stream `dropout`. The weights are
-        sown as the intermediate `weights`, `(*batch, query_time, key_time)`.
-
-        Args:
-            query: What asks; any number of leading batch axes, none included.
-            key: What is asked.
-            value: What is averaged; None for `key`. Keras takes it before the key.
-            mask: True where a query may attend to a key. For a Keras layer that is
-                given `mask=[q, v]`, it is `v[..., None, :]`, and the outputs where `q`
-                is False are set to zero afterwards.
-            causal: Whether a query may attend only to keys up to its own time.
-            train: Whether to drop weights.
-
-        Returns:
-            The average for each query. One that may attend to nothing gets, as in
-            Keras, the mean of all values in single precision, and the average of all
-            of them by their scores in double precision.
-        """
-        check_rate(self.dropout_rate)
-        scale = self.param("scale", _glorot_uniform, (query.shape[-1],))
-        value = key if value is None else value
-        query, key, value, scale = promote_dtype(query, key, value, scale)
-        pairs = jnp.tanh(query[..., :, None, :] + key[..., None, :, :])
-        scores = jnp.einsum("...tsc,c->...ts", pairs, scale)
-        mask = _allowed(mask, causal, scores.shape)
-        if mask is not None:
-            # Subtracted, as Keras does: where a whole row is, that is another function
-            # than one large number in its place.
-            far = 65504.0 if scores.dtype == jnp.float16 else 1e9
-            scores = jnp.where(mask, scores, scores - far)
-        weights = jax.nn.softmax(scores, axis=-1)
-        self.sow("intermediates", "weights", weights)
-        weights = nn.Dropout(self.dropout_rate, deterministic=not train)(weights)
-        return jnp.einsum("...ts,...sf->...tf", weights, value)
-
-
-def _allowed(mask: Array | None, causal: bool, shape: tuple[int, ...]) -> Array | None:
-    """Return which of the scores count, or None if all do."""
-    if mask is None and not causal:
-        return None
-    allowed = jnp.ones(shape[-2:], bool)
-    if causal:
-        allowed = jnp.tril(allowed)
-    allowed = jnp.broadcast_to(allowed, shape)
-    if mask is None:
-        return allowed
-    try:
-        return allowed & jnp.broadcast_to(mask, shape)
-    except ValueError as error:
-        raise ValueError(
-            f"a mask of shape {mask.shape} does not broadcast to scores of {shape}."
-        ) from error
-
-
-def _glorot_uniform(key: Array, shape: tuple[int, ...]) -> Array:
-    limit = math.sqrt(3 / shape[0])  # of a vector, which Linen's own refuses
-    return jax.random.uniform(key, shape, minval=-limit, maxval=limit)

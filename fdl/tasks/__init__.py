@@ -1,17 +1,38 @@
 """What can be trained by name: a data set, a model, a learner and their defaults."""
 
+from fdl.tasks.autoencoder import autoencoder as _autoencoder
 from fdl.tasks.cnn import cnn as _cnn
 from fdl.tasks.gan import gan as _gan
+from fdl.tasks.language_model import language_model as _language_model
 from fdl.tasks.measured import measured as measured
 from fdl.tasks.mlp import mlp as _mlp
+from fdl.tasks.recurrent import gru as _gru
+from fdl.tasks.recurrent import lstm as _lstm
+from fdl.tasks.recurrent import rnn as _rnn
 from fdl.tasks.task import Config as Config
 from fdl.tasks.task import NoOptions as NoOptions
 from fdl.tasks.task import Part as Part
 from fdl.tasks.task import Sampling as Sampling
 from fdl.tasks.task import Task as Task
 from fdl.tasks.task import Trained as Trained
+from fdl.tasks.transformer import transformer as _transformer
+from fdl.tasks.vae import vae as _vae
 
-TASKS: dict[str, Task] = {task.name: task for task in (_cnn, _mlp, _gan)}
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        _cnn,
+        _mlp,
+        _rnn,
+        _lstm,
+        _gru,
+        _autoencoder,
+        _vae,
+        _gan,
+        _transformer,
+        _language_model,
+    )
+}
 """All tasks, by name."""
 
 

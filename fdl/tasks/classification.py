@@ -1,11 +1,13 @@
 """What all classification tasks share."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fdl.arrays import Array, unit_scale
 from fdl.data import Dataset, DatasetInfo
 from fdl.keras import adam
 from fdl.learner import Learner
@@ -17,14 +19,21 @@ from fdl.tasks.task import Config, Trained
 from fdl.train import predict
 
 
-def classify(model: Any, config: Config, info: DatasetInfo) -> Learner:
+def classify(
+    model: Any,
+    config: Config,
+    info: DatasetInfo,
+    *,
+    preprocess: Callable[[Array], Array] = unit_scale,
+) -> Learner:
     """Return a learner that trains a model by cross entropy and Keras' Adam.
 
-    Adam is from Kingma & Ba, 2015, arXiv:1412.6980.
+    Adam is from Kingma & Ba, 2015, arXiv:1412.6980. `preprocess` makes the model's
+    inputs of 8-bit images.
     """
     steps = config.epochs * math.ceil(info.train_count / config.batch_size)
     schedule = make_schedule(config.schedule, config.learning_rate, steps)
-    return supervised(model, cross_entropy, adam(schedule))
+    return supervised(model, cross_entropy, adam(schedule), preprocess=preprocess)
 
 
 def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:

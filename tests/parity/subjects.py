@@ -4,10 +4,10 @@ import jax
 import numpy as np
 
 from parity import layers, sequence_layers  # noqa: F401  (it adds rows)
-from parity.digits import digits
 from parity.pick import Seeded
 from parity.sides import Subject
 from zoo import ZOO, Case
+from zoo.epochs import digits
 
 
 def model_subject(case: Case) -> Subject:

@@ -18,9 +18,9 @@ from fdl import keras as fk
 from fdl import losses, models, nn
 from fdl.learners import adversarial
 from fdl.learners.adversarial import draw
-from parity import gan_twins
 from parity.ladder import error
 from parity.sides import Subject, both, cast
+from zoo import adversarial as twins
 
 pytestmark = pytest.mark.parity
 
@@ -119,7 +119,7 @@ DISCRIMINATORS = {
     "non_saturating": (Normalized(), normalized_twin),
     "wasserstein_gp": (
         models.DCGANDiscriminator(features=(2, 4)),
-        partial(gan_twins.dcgan_discriminator, 2, 4),
+        partial(twins.dcgan_discriminator, 2, 4),
     ),
 }
 
@@ -127,7 +127,7 @@ DISCRIMINATORS = {
 @pytest.mark.parametrize("name", DISCRIMINATORS)
 def test_steps_equal_a_loop_written_in_keras(name: str) -> None:
     generator = models.DCGANGenerator(features=(4, 2))
-    twin = partial(gan_twins.dcgan_generator, 4, 2, latents=LATENTS)
+    twin = partial(twins.dcgan_generator, 4, 2, latents=LATENTS)
     latent, image = np.zeros((1, LATENTS)), np.zeros((1, 28, 28, 1))
     discriminator, its_twin = DISCRIMINATORS[name]
     makes = Subject("generator", generator, twin, (latent,))

@@ -38,19 +38,24 @@ def test_weights_file_through_keras_and_back(tmp_path, name, precision) -> None:
     same(load_weights(tmp_path / "theirs.keras", model), variables)
 
 
+IMAGE, ROWS = (28, 28, 1), (9, 6)
+
+
 @pytest.mark.parametrize(
-    "model",
+    ("model", "shape"),
     [
-        models.CNN(10),
-        models.CNN(3, features=(5, 5, 5), hidden_size=5),
-        models.MLP(10),
-        models.MLP(4, hidden_sizes=()),
-        models.MLP(4, hidden_sizes=(6,) * 12, dropout_rate=0.25),
+        (models.CNN(10), IMAGE),
+        (models.CNN(3, features=(5, 5, 5), hidden_size=5), IMAGE),
+        (models.MLP(10), IMAGE),
+        (models.MLP(4, hidden_sizes=()), IMAGE),
+        (models.MLP(4, hidden_sizes=(6,) * 12, dropout_rate=0.25), IMAGE),
+        (models.SimpleRNNClassifier(4, hidden_size=5), ROWS),
+        (models.LSTMClassifier(4, 5, num_layers=2, dropout_rate=0.25), ROWS),
+        (models.GRUClassifier(4, 5, num_layers=2, bidirectional=True), ROWS),
     ],
 )
 @each_precision
-def test_keras_file_through_keras_and_back(tmp_path, model, precision) -> None:
-    shape = (28, 28, 1)
+def test_keras_file_through_keras_and_back(tmp_path, model, shape, precision) -> None:
     x = np.random.default_rng(0).random((5, *shape)).astype(precision)
     variables = jax.tree.map(np.nan_to_num, draw(model, x[:1], dtype=precision))
     save_weights(tmp_path / "ours.keras", model, variables, x)

@@ -1,4 +1,4 @@
-"""The adversarial models in Keras, and epochs for them: digits from latents, scores."""
+"""Generators and discriminators, and epochs for them: digits from latents, scores."""
 
 import itertools
 from collections.abc import Iterator
@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from parity.digits import digits
+from fdl import models
+from zoo.case import Case, Input
+from zoo.epochs import digits
 
 LATENTS = 64
 _STEPS = 10  # of an epoch, so that it takes seconds
@@ -99,3 +101,39 @@ def judged_digits() -> Iterator[tuple[tuple[np.ndarray], list[np.ndarray]]]:
     for (image,), label in itertools.islice(digits((28, 28, 1), 10), _STEPS):
         score = (label[:, None] / 4.5 - 1).astype(np.float32)
         yield (2 * image - 1,), [score]
+
+
+CASES = [
+    Case(
+        "dense_generator",
+        models.DenseGenerator,
+        dense_generator,
+        (Input((LATENTS,)),),
+        50_960,
+        epoch=drawn_digits,
+    ),
+    Case(
+        "dense_discriminator",
+        models.DenseDiscriminator,
+        dense_discriminator,
+        (Input((28, 28, 1)),),
+        785,
+        epoch=judged_digits,
+    ),
+    Case(
+        "dcgan_generator",
+        lambda: models.DCGANGenerator(features=(16, 8)),
+        lambda: dcgan_generator(16, 8),
+        (Input((LATENTS,)),),
+        52_401,
+        epoch=drawn_digits,
+    ),
+    Case(
+        "dcgan_discriminator",
+        lambda: models.DCGANDiscriminator(features=(8, 16)),
+        lambda: dcgan_discriminator(8, 16),
+        (Input((28, 28, 1)),),
+        2_985,
+        epoch=judged_digits,
+    ),
+]

@@ -1,13 +1,10 @@
-"""THE table of models: every law and every level of parity runs over its rows."""
+"""A row of the table of models."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-
-from fdl import models
-from parity import gan_twins
 
 Epoch = Iterator[tuple[tuple[np.ndarray, ...], Any]]
 """Batches of an epoch: the model's inputs, and what they should give."""
@@ -78,77 +75,3 @@ def draw_variables(model: Any, *inputs: Any, seed: int = 0) -> Any:
         return values.astype(leaf.dtype)
 
     return jax.tree_util.tree_map_with_path(draw, shapes)
-
-
-def _keras_cnn() -> Any:
-    import keras
-
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            layers.Input((28, 28, 1)),
-            layers.Conv2D(32, (3, 3), activation="relu", name="conv1"),
-            layers.MaxPooling2D((2, 2)),
-            layers.Conv2D(64, (3, 3), activation="relu", name="conv2"),
-            layers.MaxPooling2D((2, 2)),
-            layers.Conv2D(64, (3, 3), activation="relu", name="conv3"),
-            layers.Flatten(),
-            layers.Dense(64, activation="relu", name="dense"),
-            layers.Dense(10, name="head"),
-        ]
-    )
-
-
-def _keras_mlp() -> Any:
-    import keras
-
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            layers.Input((28, 28, 1)),
-            layers.Flatten(),
-            layers.Dense(128, activation="relu", name="dense1"),
-            layers.Dense(10, name="head"),
-        ]
-    )
-
-
-_IMAGE = (Input((28, 28, 1)),)
-_LATENTS = (Input((gan_twins.LATENTS,)),)
-
-ZOO = [
-    Case("cnn", lambda: models.CNN(10), _keras_cnn, _IMAGE, 93_322, classes=10),
-    Case("mlp", lambda: models.MLP(10), _keras_mlp, _IMAGE, 101_770, classes=10),
-    Case(
-        "dense_generator",
-        models.DenseGenerator,
-        gan_twins.dense_generator,
-        _LATENTS,
-        50_960,
-        epoch=gan_twins.drawn_digits,
-    ),
-    Case(
-        "dense_discriminator",
-        models.DenseDiscriminator,
-        gan_twins.dense_discriminator,
-        _IMAGE,
-        785,
-        epoch=gan_twins.judged_digits,
-    ),
-    Case(
-        "dcgan_generator",
-        lambda: models.DCGANGenerator(features=(16, 8)),
-        lambda: gan_twins.dcgan_generator(16, 8),
-        _LATENTS,
-        52_401,
-        epoch=gan_twins.drawn_digits,
-    ),
-    Case(
-        "dcgan_discriminator",
-        lambda: models.DCGANDiscriminator(features=(8, 16)),
-        lambda: gan_twins.dcgan_discriminator(8, 16),
-        _IMAGE,
-        2_985,
-        epoch=gan_twins.judged_digits,
-    ),
-]

@@ -1,0 +1,115 @@
+"""python-docs: the text of Python's own manual, which comes with Python itself.
+
+`pydoc` carries the language reference as plain text, for `help("topics")`. Its words
+change from one version of Python to the next, so figures compare only where
+`DatasetInfo.checksum` is the same.
+"""
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from types import ModuleType
+
+import numpy as np
+
+from fdl.arrays import Tokens
+from fdl.data.catalog import TEXT, DataError, Dataset, DatasetInfo
+
+WINDOW = 128
+"""Number of characters in an example."""
+
+_TEST_SHARE = 10  # the last tenth of the text is the test set
+
+
+def locate() -> str:
+    """Returns the file that the text is in.
+
+    Raises:
+        DataError: If this Python lacks it.
+    """
+    return _topics().__file__ or "pydoc_data.topics"
+
+
+def load() -> Dataset:
+    """Loads the text as windows of characters.
+
+    The topics overlap, so that each paragraph is taken once, where it first comes:
+    no paragraph of the test set is in the training set.
+
+    Raises:
+        DataError: If this Python lacks the text, or has too little of it.
+    """
+    topics = _topics().topics
+    text = join(topics)
+    characters = sorted(set(text))
+    number = {character: token for token, character in enumerate(characters)}
+    tokens = np.array([number[character] for character in text], np.int32)
+    cut = len(tokens) - len(tokens) // _TEST_SHARE
+    train, test = windows(tokens[:cut]), windows(tokens[cut:])
+    return Dataset(
+        train,
+        test,
+        DatasetInfo(
+            name=TEXT,
+            title=f"language reference of Python {platform.python_version()}",
+            source=f"the standard library, {locate()}",
+            num_classes=len(characters),
+            class_names=tuple(characters),
+            input_shape=(WINDOW,),
+            train_count=len(train.token),
+            test_count=len(test.token),
+            checksum=hashlib.sha256(text.encode()).hexdigest(),
+            overlaps=(),
+        ),
+    )
+
+
+def join(topics: Mapping[str, str]) -> str:
+    r"""Returns all paragraphs of all topics, each one once.
+
+    Example:
+        >>> join({"a": "One.\n\nTwo.", "b": "Two.\n\nThree."})
+        'One.\n\nTwo.\n\nThree.'
+    """
+    paragraphs = (
+        paragraph
+        for topic in topics.values()
+        for paragraph in topic.strip("\n").split("\n\n")
+    )
+    return "\n\n".join(dict.fromkeys(paragraphs))
+
+
+def windows(tokens: np.ndarray, length: int = WINDOW) -> Tokens:
+    """Cuts a text into windows, side by side, each with the tokens that come next.
+
+    What is left over at the end is dropped.
+
+    Raises:
+        DataError: If there is not one window.
+
+    Example:
+        >>> windows(np.arange(8), 3)
+        Tokens(token=array([[0, 1, 2],
+               [3, 4, 5]]), target=array([[1, 2, 3],
+               [4, 5, 6]]))
+    """
+    count = (len(tokens) - 1) // length
+    if count < 1:
+        raise DataError(
+            f"a text of {len(tokens)} characters has no window of {length} and one "
+            "more: give a longer one"
+        )
+    whole = tokens[: count * length + 1]
+    whole.flags.writeable = False  # and so are views of it
+    return Tokens(whole[:-1].reshape(count, length), whole[1:].reshape(count, length))
+
+
+def _topics() -> ModuleType:
+    try:
+        from pydoc_data import topics
+    except ImportError as error:
+        raise DataError(
+            f"this Python {platform.python_version()} lacks the module pydoc_data, "
+            "which the text is in: install the full standard library"
+        ) from error
+    return topics

@@ -1,0 +1,124 @@
+"""Learning codes from which images can be made again."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from fdl.arrays import Array, Key, PyTree, unit_scale
+from fdl.learner import Learner, State
+from fdl.learners.content import content_keys
+from fdl.losses import bernoulli_nll
+from fdl.metrics import Metrics, mean
+
+
+def reconstructive(
+    model: Any,
+    optimizer: optax.GradientTransformation,
+    *,
+    noise: float = 0.0,
+    preprocess: Callable[[Array], Array] = unit_scale,
+) -> Learner:
+    """Make a learner of an autoencoder (Hinton & Salakhutdinov, 2006), or a denoiser.
+
+    A step descends on the mean over the batch of `-log p(image)` in nats, with the
+    model's reconstruction as the probabilities of the pixels. With `noise`, the model
+    is given damaged images and must reconstruct the whole ones (Vincent et al., 2008,
+    denoising autoencoders): each pixel is made 0 with that probability.
+
+    Batches are tuples that begin with the images. The metrics, both for an image, are
+    `loss` and `squared_error`, the sum over pixels that the paper reports. In
+    `evaluate` the damage is fixed: that of an image depends on its pixels alone.
+
+    Args:
+        model: A module that returns the logits of pixels, called as `model(image)`.
+        optimizer: Any optax gradient transformation.
+        noise: Fraction of the pixels that are made 0, in [0, 1).
+        preprocess: What is done to images, on the device; by default, 8-bit pixels
+            become numbers in [0, 1].
+
+    Returns:
+        A learner whose predictions are reconstructions in [0, 1] of images as given,
+        which are not damaged first.
+
+    Raises:
+        ValueError: If `noise` is no such fraction.
+
+    Example:
+        >>> import fdl
+        >>> learner = reconstructive(fdl.models.Autoencoder(), optax.adam(1e-3))
+        >>> batch = (jnp.ones((8, 28, 28, 1)),)
+        >>> state = learner.init(jax.random.key(0), batch)
+        >>> state, measured = learner.step(state, batch)
+        >>> int(state.step), sorted(measured)
+        (1, ['loss', 'squared_error'])
+    """
+    if not 0 <= noise < 1:
+        raise ValueError(
+            f"noise={noise} is a fraction of pixels: choose one in [0, 1)."
+        )
+
+    def measure(logits: Array, losses: Array, image: Array) -> Metrics:
+        errors = (jax.nn.sigmoid(logits) - image) ** 2
+        return {
+            "loss": mean(losses),
+            "squared_error": mean(jnp.sum(errors, axis=(-3, -2, -1))),
+        }
+
+    def init(key: Key, batch: PyTree) -> State:
+        model_key, run_key = jax.random.split(key)
+        params = model.init(model_key, preprocess(batch[0][:1]))["params"]
+        return State(
+            step=jnp.int32(0),
+            params=params,
+            batch_stats={},
+            opt_state=optimizer.init(params),
+            key=run_key,
+        )
+
+    def step(state: State, batch: PyTree) -> tuple[State, Metrics]:
+        image = preprocess(batch[0])
+        key = jax.random.fold_in(state.key, state.step)
+        given = damage(image, jax.random.split(key, len(image)), noise)
+
+        def mean_loss(params: PyTree) -> tuple[Array, tuple[Array, Array]]:
+            logits = model.apply({"params": params}, given)
+            losses = bernoulli_nll(logits, image)
+            return jnp.mean(losses), (logits, losses)
+
+        grads, (logits, losses) = jax.grad(mean_loss, has_aux=True)(state.params)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        state = state._replace(
+            step=state.step + 1,
+            params=optax.apply_updates(state.params, updates),
+            opt_state=opt_state,
+        )
+        return state, measure(logits, losses, image)
+
+    def evaluate(state: State, batch: PyTree) -> Metrics:
+        image = preprocess(batch[0])
+        given = damage(image, content_keys(batch[0]), noise)
+        logits = model.apply({"params": state.params}, given)
+        return measure(logits, bernoulli_nll(logits, image), image)
+
+    def predict(state: State, inputs: PyTree) -> Array:
+        logits = model.apply({"params": state.params}, preprocess(inputs))
+        return jax.nn.sigmoid(logits)
+
+    return Learner(init, step, evaluate, predict)
+
+
+def damage(image: Array, keys: Array, noise: float) -> Array:
+    """Make each pixel 0 with probability `noise`, with a key for each image.
+
+    Example:
+        >>> keys = jax.random.split(jax.random.key(0), 2)
+        >>> bool(damage(jnp.ones((2, 28, 28, 1)), keys, 0.3).mean().round(1) == 0.7)
+        True
+    """
+    if noise == 0:
+        return image
+    kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - noise, image.shape[1:]))
+    return jnp.where(kept(keys), image, jnp.zeros((), image.dtype))

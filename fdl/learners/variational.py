@@ -1,0 +1,135 @@
+"""Learning a distribution over latents by the evidence lower bound."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Float
+
+from fdl.arrays import Array, Key, PyTree, unit_scale
+from fdl.learner import Learner, State
+from fdl.learners.content import content_normal
+from fdl.losses import bernoulli_nll, standard_normal_kl
+from fdl.metrics import Mean, Metrics, mean
+
+
+def variational(
+    model: Any,
+    optimizer: optax.GradientTransformation,
+    *,
+    beta: float = 1.0,
+    free_bits: float = 0.0,
+    preprocess: Callable[[Array], Array] = unit_scale,
+) -> Learner:
+    """Make a learner of a variational autoencoder (Kingma & Welling, 2014).
+
+    A step descends, averaged over the batch, on
+
+        reconstruction + beta * sum_j max(free_bits, kl_j)
+
+    with `reconstruction = -log p(image | z)` in nats for one draw of `z`, and with
+    `kl_j` the mean over the batch of latent j's divergence from the prior.
+
+    Batches are tuples that begin with the images. The metrics, in nats for an image,
+    are `reconstruction`; `kl`, summed over latents; `elbo`, which is minus their sum
+    whatever `beta` and `free_bits` are; and `loss`, which is what a step descends on.
+    In `evaluate`, `loss` leaves `free_bits` out, since they are not of an image but of
+    a batch. The noise in `evaluate` is fixed: each image has its own, which depends on
+    its pixels alone. So the result neither depends on a key nor on how images are
+    batched.
+
+    Args:
+        model: A module like `fdl.models.VAE`, called as `model(image, noise)`, with
+            `latent_size` and the methods `encode` and `decode`.
+        optimizer: Any optax gradient transformation.
+        beta: Weight of the divergence, at least 0; 1 for the bound itself (Higgins et
+            al., 2017, beta-VAE).
+        free_bits: Nats of each latent, at least 0, that cost nothing more, so that
+            latents stay in use (Kingma et al., 2016, arXiv:1606.04934, equation 15,
+            with a group for each latent).
+        preprocess: What is done to images, on the device; by default, 8-bit pixels
+            become numbers in [0, 1].
+
+    Returns:
+        A learner whose predictions are reconstructions in [0, 1] from the means of the
+        latents.
+
+    Raises:
+        ValueError: If `beta` or `free_bits` is below 0.
+
+    Example:
+        >>> import fdl
+        >>> learner = variational(fdl.models.VAE(), optax.adam(1e-3))
+        >>> batch = (jnp.ones((8, 28, 28, 1)),)
+        >>> state = learner.init(jax.random.key(0), batch)
+        >>> state, measured = learner.step(state, batch)
+        >>> int(state.step), sorted(measured)
+        (1, ['elbo', 'kl', 'loss', 'reconstruction'])
+    """
+    for name, number in (("beta", beta), ("free_bits", free_bits)):
+        if not number >= 0:
+            raise ValueError(f"{name}={number} must be at least 0.")
+
+    def bound(
+        params: PyTree, image: Array, noise: Array
+    ) -> tuple[Float[Array, " batch"], Float[Array, "batch latent"]]:
+        """Return the two parts of the bound."""
+        logits, *posterior = model.apply({"params": params}, image, noise)
+        return bernoulli_nll(logits, image), standard_normal_kl(*posterior)
+
+    def measure(reconstruction: Array, kl: Array) -> Metrics:
+        kl = jnp.sum(kl, axis=-1)
+        return {
+            "elbo": mean(-reconstruction - kl),
+            "reconstruction": mean(reconstruction),
+            "kl": mean(kl),
+        }
+
+    def init(key: Key, batch: PyTree) -> State:
+        model_key, run_key = jax.random.split(key)
+        image = preprocess(batch[0][:1])
+        noise = jnp.zeros((1, model.latent_size), image.dtype)
+        params = model.init(model_key, image, noise)["params"]
+        return State(
+            step=jnp.int32(0),
+            params=params,
+            batch_stats={},
+            opt_state=optimizer.init(params),
+            key=run_key,
+        )
+
+    def step(state: State, batch: PyTree) -> tuple[State, Metrics]:
+        image = preprocess(batch[0])
+        key = jax.random.fold_in(state.key, state.step)
+        noise = jax.random.normal(key, (len(image), model.latent_size), image.dtype)
+
+        def loss(params: PyTree) -> tuple[Array, tuple[Array, Array]]:
+            reconstruction, kl = bound(params, image, noise)
+            cost = jnp.maximum(jnp.mean(kl, axis=0), free_bits)
+            return jnp.mean(reconstruction) + beta * jnp.sum(cost), (reconstruction, kl)
+
+        (value, parts), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        state = state._replace(
+            step=state.step + 1,
+            params=optax.apply_updates(state.params, updates),
+            opt_state=opt_state,
+        )
+        whole = Mean(jnp.float32(value) * len(image), jnp.float32(len(image)))
+        return state, {"loss": whole, **measure(*parts)}
+
+    def evaluate(state: State, batch: PyTree) -> Metrics:
+        image = preprocess(batch[0])
+        noise = content_normal(batch[0], model.latent_size, image.dtype)
+        reconstruction, kl = bound(state.params, image, noise)
+        loss = mean(reconstruction + beta * jnp.sum(kl, axis=-1))
+        return {"loss": loss, **measure(reconstruction, kl)}
+
+    def predict(state: State, inputs: PyTree) -> Array:
+        variables = {"params": state.params}
+        mean, _ = model.apply(variables, preprocess(inputs), method="encode")
+        return jax.nn.sigmoid(model.apply(variables, mean, method="decode"))
+
+    return Learner(init, step, evaluate, predict)

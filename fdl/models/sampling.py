@@ -1,0 +1,163 @@
+"""Drawing texts from a language model, token by token."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Float, Int, Integer
+
+from fdl.arrays import Array, Key, PyTree
+
+ALL = 2**31 - 1
+"""More tokens than there are."""
+
+
+def choice_logits(
+    logits: Float[Array, "*batch vocab"],
+    temperature: Float[Array, ""] | float = 1.0,
+    top_k: Int[Array, ""] | int = ALL,
+    top_p: Float[Array, ""] | float = 1.0,
+) -> Float[Array, "*batch vocab"]:
+    """Return logits of the tokens that may be chosen, and -inf for all others.
+
+    The softmax of the result is what `generate` draws from. Top-p, the "nucleus", is
+    due to Holtzman et al. (2020, arXiv:1904.09751), and is taken of what the
+    temperature and top-k have left. Of tokens that are equally likely, those with the
+    smaller number come first.
+
+    Args:
+        logits: Scores of all tokens.
+        temperature: What scores are divided by, at least 0. At 0 the best token alone
+            is left.
+        top_k: Keep the best so many, at least 1.
+        top_p: Keep the fewest of the best that together have this probability, in
+            (0, 1], at least one.
+
+    Example:
+        >>> logits = jnp.log(jnp.array([0.5, 0.3, 0.2]))
+        >>> jax.nn.softmax(choice_logits(logits, top_p=0.7)).round(3).tolist()
+        [0.625, 0.375, 0.0]
+    """
+    # Ranks rather than a threshold, which would keep all that are equal to it.
+    order = jnp.argsort(-logits, axis=-1, stable=True)
+    rank = jnp.argsort(order, axis=-1, stable=True)
+    greedy = jnp.equal(temperature, 0)
+    scaled = logits / jnp.where(greedy, 1, temperature).astype(logits.dtype)
+    kept = jnp.where(rank < jnp.where(greedy, 1, top_k), scaled, -jnp.inf)
+    falling = jnp.take_along_axis(jax.nn.softmax(kept), order, axis=-1)
+    better = jnp.take_along_axis(jnp.cumsum(falling, axis=-1) - falling, rank, axis=-1)
+    # Sums are rounded, so that "all" must not depend on them, nor the best token.
+    nucleus = (better < top_p) | (rank == 0) | jnp.greater_equal(top_p, 1)
+    return jnp.where(nucleus, kept, -jnp.inf)
+
+
+def generate(
+    model: Any,
+    variables: PyTree,
+    prompt: Integer[Array, "*batch prompt_time"],
+    length: int,
+    key: Key,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+) -> Int[Array, "*batch {length}"]:
+    """Continue texts, each token drawn after all those before it.
+
+    Keys and values of attention are kept, so that a token costs one pass over itself.
+    When the model's `max_length` is reached, it reads the latter half again and goes
+    on from there. One program is compiled for the prompt and one for what follows on
+    it, whatever the temperature, top-k and top-p are.
+
+    Args:
+        model: Has `max_length`, `empty_cache` and `decode`, as `LanguageModel`.
+        variables: Its variables.
+        prompt: What the texts begin with: one token or more. Of a prompt of more than
+            half of `max_length`, the end is read.
+        length: How many tokens to add, at least 1.
+        key: Source of what is drawn.
+        temperature: See `choice_logits`, as for the others.
+        top_k: How many of the best tokens to choose among.
+        top_p: Probability that those to choose among have together.
+
+    Returns:
+        The tokens that were added.
+
+    Raises:
+        ValueError: If a number is out of range, or the prompt is empty.
+
+    Example:
+        >>> from fdl import models, nn
+        >>> decoder = nn.TransformerDecoder(num_layers=1, num_heads=2)
+        >>> model = models.LanguageModel(50, decoder, features=16, max_length=32)
+        >>> prompt = jnp.array([[1, 2, 3]])
+        >>> variables = model.init(jax.random.key(0), prompt)
+        >>> generate(model, variables, prompt, 40, jax.random.key(1)).shape
+        (1, 40)
+    """
+    _check(prompt, length, temperature, top_k, top_p, model.max_length)
+    half = model.max_length // 2
+    settings = (
+        jnp.float32(temperature),
+        jnp.int32(ALL if top_k is None else min(top_k, ALL)),
+        jnp.float32(1 if top_p is None else top_p),
+    )
+    text = jnp.asarray(prompt, jnp.int32)
+    start = text.shape[-1]
+    while text.shape[-1] < start + length:
+        read = text[..., -half:]
+        new = _continue(model, variables, read, half, key, settings)
+        key = jax.random.fold_in(key, 0)
+        text = jnp.concatenate([text, new], axis=-1)
+    return text[..., start : start + length]
+
+
+@functools.partial(jax.jit, static_argnames=("model", "length"))
+def _continue(
+    model: Any,
+    variables: PyTree,
+    prompt: Array,
+    length: int,
+    key: Key,
+    settings: PyTree,
+) -> Array:
+    """Add tokens for which a cache has room."""
+    decode = functools.partial(model.apply, variables, method="decode")
+
+    def choose(logits: Array, at: Array | int) -> Array:
+        drawn = jax.random.fold_in(key, 1 + at)
+        return jax.random.categorical(drawn, choice_logits(logits, *settings))
+
+    def step(carry: PyTree, at: Array) -> tuple[PyTree, Array]:
+        token, cache = carry
+        logits, cache = decode(token[..., None], cache)
+        return (choose(logits[..., -1, :], at), cache), token
+
+    cache = model.empty_cache(prompt.shape[:-1])
+    logits, cache = decode(prompt, cache)
+    first = choose(logits[..., -1, :], 0)
+    _, tokens = lax.scan(step, (first, cache), jnp.arange(1, length + 1))
+    return jnp.moveaxis(tokens, 0, -1)
+
+
+def _check(
+    prompt: Array,
+    length: int,
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    max_length: int,
+) -> None:
+    if prompt.shape[-1] < 1:
+        raise ValueError("the prompt is empty: give at least one token.")
+    if max_length < 2:
+        raise ValueError(f"max_length={max_length} of the model must be at least 2.")
+    for name, number in (("length", length), ("top_k", top_k)):
+        if number is not None and number < 1:
+            raise ValueError(f"{name}={number} must be at least 1.")
+    if not 0 <= temperature < float("inf"):
+        raise ValueError(f"temperature={temperature} must be a number from 0.")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p={top_p} is a probability: choose one in (0, 1].")

@@ -1,0 +1,32 @@
+"""Which query may attend to which key."""
+
+import jax.numpy as jnp
+
+from fdl.arrays import Array
+
+
+def allowed_pairs(
+    mask: Array | None, causal: bool, shape: tuple[int, ...]
+) -> Array | None:
+    """Return which of the scores count, or None if all do."""
+    if mask is None and not causal:
+        return None
+    allowed = jnp.ones(shape[-2:], bool)
+    if causal:
+        allowed = jnp.tril(allowed)
+    allowed = jnp.broadcast_to(allowed, shape)
+    return allowed if mask is None else allowed & spread(mask, shape)
+
+
+def spread(mask: Array, shape: tuple[int, ...]) -> Array:
+    """Broadcast a mask to the scores.
+
+    Raises:
+        ValueError: If it does not broadcast to them.
+    """
+    try:
+        return jnp.broadcast_to(mask, shape)
+    except ValueError as error:
+        raise ValueError(
+            f"a mask of shape {mask.shape} does not broadcast to scores of {shape}."
+        ) from error

@@ -1,0 +1,82 @@
+"""Positions of tokens, for layers that would not see their order otherwise."""
+
+from typing import Literal
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+from jaxtyping import Float, Int
+
+from fdl.arrays import Array
+from fdl.nn.embedding import Embedding
+from fdl.nn.options import check_sizes
+
+
+def sinusoids(
+    position: Int[Array, " time"], features: int, dtype: DTypeLike = jnp.float32
+) -> Float[Array, "time {features}"]:
+    """Return sines and cosines of positions (Vaswani et al., 2017, section 3.5).
+
+    Channel `2 i` is `sin(position / 10000^(2 i / features))`, and channel `2 i + 1` the
+    cosine of the same angle.
+
+    Example:
+        >>> np.asarray(sinusoids(jnp.arange(2), 4)).round(2)
+        array([[0.  , 1.  , 0.  , 1.  ],
+               [0.84, 0.54, 0.01, 1.  ]], dtype=float32)
+    """
+    # Rates in double precision, since their rounding grows with the position.
+    rate = jnp.asarray(
+        10_000.0 ** (-2 * np.arange((features + 1) // 2) / features), dtype
+    )
+    angle = position.astype(dtype)[:, None] * rate[None, :]
+    waves = jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1)
+    return waves.reshape(len(position), -1)[:, :features]
+
+
+class Positions(nn.Module):
+    """Adds to each token what tells its position (Vaswani et al., 2017).
+
+    Attributes:
+        kind: `"sinusoidal"` adds `sinusoids`; `"learned"` adds learned vectors, which
+            start uniform in [-0.05, 0.05) as Keras' embeddings do.
+        max_length: Number of positions that can be learned, at least 1; those beyond
+            give NaN. Sinusoids have no end.
+
+    Raises:
+        ValueError: If there is no such kind, or `max_length` is below 1.
+
+    Example:
+        >>> import jax
+        >>> layer = Positions("learned", max_length=50)
+        >>> x = jnp.ones((3, 7, 16))
+        >>> variables = layer.init(jax.random.key(0), x)
+        >>> layer.apply(variables, x).shape, variables["params"]["embedding"].shape
+        ((3, 7, 16), (50, 16))
+    """
+
+    kind: Literal["sinusoidal", "learned"]
+    max_length: int
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "*batch time features"],
+        start: Int[Array, ""] | int = 0,
+    ) -> Float[Array, "*batch time features"]:
+        """Add the positions `start`, `start + 1`, ... to `x`."""
+        check_sizes(max_length=self.max_length)
+        time, features = x.shape[-2:]
+        position = jnp.int32(start) + jnp.arange(time, dtype=jnp.int32)
+        if self.kind == "sinusoidal":
+            vectors = sinusoids(position, features, x.dtype)
+        elif self.kind == "learned":
+            table = Embedding(self.max_length, features)
+            nn.share_scope(self, table)  # the table is all that there is
+            vectors = table(position)
+        else:
+            raise ValueError(
+                f"there are no positions {self.kind!r}: use 'sinusoidal' or 'learned'."
+            )
+        return x + jnp.broadcast_to(vectors.astype(x.dtype), x.shape)

@@ -1,0 +1,145 @@
+"""The decoder-only Transformer on the characters of Python's manual."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fdl import losses, metrics, nn
+from fdl.arrays import Array, Key
+from fdl.data import Dataset, DatasetInfo
+from fdl.keras import adam
+from fdl.learner import Learner
+from fdl.learners import supervised
+from fdl.models import LanguageModel, generate
+from fdl.tasks.schedules import make_schedule
+from fdl.tasks.task import Config, Part, Sampling, Task, Trained, the_model
+from fdl.train import evaluate
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the model is like.
+
+    Attributes:
+        features: Width of a character's vector.
+        num_layers: Number of blocks.
+        num_heads: Heads of attention; must divide the features.
+        dropout_rate: Fraction dropped of what each part of a block gives.
+        norm: Normalize after each part of a block, or before it.
+        positions: Learned vectors, or sinusoids.
+        tied: Whether the output shares the table of vectors with the input.
+    """
+
+    features: int = 96
+    num_layers: int = 3
+    num_heads: int = 4
+    dropout_rate: float = 0.1
+    norm: Literal["pre", "post"] = "pre"
+    positions: Literal["learned", "sinusoidal"] = "learned"
+    tied: bool = True
+
+
+def bits(logits: Array, target: Array) -> metrics.Mean:
+    """Return the cross entropy in bits, per character.
+
+    Example:
+        >>> total, count = bits(jnp.zeros((1, 3, 8)), jnp.zeros((1, 3), int))
+        >>> float(total / count)
+        3.0
+    """
+    return metrics.mean(losses.cross_entropy(logits, target) / math.log(2))
+
+
+def _make_model(options: Options, info: DatasetInfo) -> LanguageModel:
+    decoder = nn.TransformerDecoder(
+        num_layers=options.num_layers,
+        num_heads=options.num_heads,
+        dropout_rate=options.dropout_rate,
+        norm=options.norm,
+        activation=nn.gelu,
+    )
+    return LanguageModel(
+        info.num_classes,
+        decoder,
+        options.features,
+        max_length=info.input_shape[0],
+        positions=options.positions,
+        tied=options.tied,
+    )
+
+
+def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
+    steps = config.epochs * math.ceil(info.train_count / config.batch_size)
+    schedule = make_schedule(config.schedule, config.learning_rate, steps)
+    return supervised(
+        model,
+        losses.cross_entropy,
+        adam(schedule),
+        metrics={"accuracy": metrics.accuracy, "bits_per_character": bits},
+        preprocess=lambda token: jnp.asarray(token, jnp.int32),
+    )
+
+
+def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
+    """Write `sample.txt`, and measure the perplexity."""
+    sampling = Sampling(prompt="The ", length=1000, temperature=0.8)
+    (text,) = _generate(trained, jax.random.key(trained.config.seed), sampling)
+    (folder / "sample.txt").write_text(text + "\n", encoding="utf-8")
+    measured = evaluate(trained.learner, trained.state, dataset.test)
+    return {"perplexity": math.exp(measured["loss"])}
+
+
+def _parts(trained: Trained) -> dict[str, Part]:
+    (part,) = the_model(trained).values()
+    token = np.zeros((1, *trained.info.input_shape), np.int32)
+    return {"model": part._replace(inputs=(token,))}
+
+
+def _generate(trained: Trained, key: Key, sampling: Sampling) -> list[str]:
+    characters = trained.info.class_names
+    number = {character: token for token, character in enumerate(characters)}
+    prompt = sampling.prompt or "\n"  # a text has to begin with something
+    unknown = sorted(set(prompt) - set(number))
+    if unknown:
+        raise ValueError(
+            f"the prompt has {unknown[0]!r}, which the text that the run has read has "
+            f"not; it knows {''.join(characters)!r}."
+        )
+    token = np.array([[number[character] for character in prompt]], np.int32)
+    added = generate(
+        trained.model,
+        {"params": trained.state.params},
+        np.repeat(token, sampling.count, axis=0),
+        sampling.length,
+        key,
+        temperature=sampling.temperature,
+        top_k=sampling.top_k,
+        top_p=sampling.top_p,
+    )
+    return [
+        sampling.prompt + "".join(characters[token] for token in row)
+        for row in np.asarray(added)
+    ]
+
+
+language_model = Task(
+    name="language-model",
+    title="decoder-only Transformer on characters, 357,888 parameters",
+    paper="Radford et al., 2018, Improving language understanding by generative "
+    "pre-training",
+    epochs={"python-docs": 15},
+    batch_size=16,
+    learning_rates={"one-cycle": 2e-3, "constant": 1e-3},
+    metric="bits_per_character",
+    make_model=_make_model,
+    learn=_learn,
+    options=Options(),
+    finish=_finish,
+    parts=_parts,
+    generate=_generate,
+)

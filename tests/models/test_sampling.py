@@ -1,0 +1,140 @@
+"""Texts are drawn from exactly the distribution that was asked for."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fdl import models, nn
+from fdl.models import choice_logits, generate
+from zoo import draw_variables
+
+MODEL = models.LanguageModel(7, nn.TransformerDecoder(1, 2), features=8, max_length=8)
+PROMPT = np.array([[1, 2, 3], [3, 2, 1]], np.int32)
+VARIABLES = draw_variables(MODEL, PROMPT, seed=3)
+APPLY = jax.jit(MODEL.apply)
+P = np.array([0.05, 0.4, 0.2, 0.3, 0.05])
+LOGITS = np.log(P).astype(np.float32)
+
+
+def chances(**settings: Any) -> np.ndarray:
+    return np.asarray(jax.nn.softmax(choice_logits(LOGITS, **settings)))
+
+
+def close(a: Any, b: Any) -> None:
+    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_temperature_is_a_power_of_the_chances() -> None:
+    close(chances(), P)
+    close(chances(temperature=0.5), P**2 / np.sum(P**2))
+    close(chances(temperature=1e-6), [0, 1, 0, 0, 0])
+    close(chances(temperature=0.0), [0, 1, 0, 0, 0])
+
+
+def test_top_k_keeps_so_many() -> None:
+    close(chances(top_k=2), np.array([0, 4, 0, 3, 0]) / 7)
+    close(chances(top_k=1), chances(temperature=0.0))
+    close(chances(top_k=99), P)
+    # Of two equals, the first; all the same if the choice is the first of all.
+    close(chances(top_k=4), np.array([1, 8, 4, 6, 0]) / 19)
+    close(jax.nn.softmax(choice_logits(np.zeros(3, np.float32), top_k=1)), [1, 0, 0])
+
+
+def test_top_p_keeps_the_fewest_that_reach_it() -> None:
+    close(chances(top_p=0.39), [0, 1, 0, 0, 0])
+    close(chances(top_p=0.41), np.array([0, 4, 0, 3, 0]) / 7)
+    close(chances(top_p=0.71), np.array([0, 4, 2, 3, 0]) / 9)
+    close(chances(top_p=1e-9), [0, 1, 0, 0, 0])
+    close(chances(top_p=1.0), P)
+    # Top-p is taken of what is left: 4/7 of two are enough.
+    close(chances(top_k=2, top_p=0.5), [0, 1, 0, 0, 0])
+
+
+def test_choices_of_a_batch_are_those_of_its_rows() -> None:
+    rows = np.random.default_rng(0).normal(size=(2, 3, 9)).astype(np.float32)
+    choose = lambda x: choice_logits(x, 0.7, 5, 0.8)
+    np.testing.assert_array_equal(choose(rows), jax.vmap(jax.vmap(choose))(rows))
+    assert np.isfinite(choose(rows)).sum() < 5 * 6
+
+
+def test_greedy_text_is_the_best_token_each_time() -> None:
+    text = PROMPT
+    for _ in range(5):
+        best = np.argmax(APPLY(VARIABLES, text)[:, -1], axis=-1)
+        text = np.concatenate([text, best[:, None].astype(np.int32)], axis=1)
+    for settings in ({"temperature": 0.0}, {"top_k": 1}, {"top_p": 1e-6}):
+        # Four tokens fill the half of the model's length; the fifth is after a cut.
+        added = generate(MODEL, VARIABLES, PROMPT, 4, jax.random.key(0), **settings)
+        np.testing.assert_array_equal(added, text[:, 3:7])
+
+
+def test_texts_have_the_chances_of_the_model() -> None:
+    count = 4000
+    prompt = np.tile(PROMPT[:1], (count, 1))
+    settings = {"temperature": 0.8, "top_k": 4, "top_p": 0.9}
+    added = np.asarray(
+        generate(MODEL, VARIABLES, prompt, 2, jax.random.key(1), **settings)
+    )
+    filtered = lambda text: np.asarray(
+        jax.nn.softmax(choice_logits(APPLY(VARIABLES, text)[..., -1, :], 0.8, 4, 0.9))
+    )
+    first = filtered(PROMPT[0])
+    pairs = np.zeros((7, 7))
+    for token in range(7):
+        after = filtered(np.append(PROMPT[0], np.int32(token)))
+        pairs[token] = first[token] * after
+    found = np.zeros((7, 7))
+    np.add.at(found, (added[:, 0], added[:, 1]), 1 / count)
+    assert (found[pairs == 0] == 0).all()
+    assert (pairs > 0.01).sum() > 4, "there must be something to choose"
+    error = np.sqrt(pairs * (1 - pairs) / count)
+    assert (np.abs(found - pairs) <= 4.5 * error + 1e-9).all()
+
+
+def test_longer_texts_than_the_model_reads_at_once() -> None:
+    run = lambda key: generate(MODEL, VARIABLES, PROMPT, 21, jax.random.key(key))
+    text = run(0)
+    assert text.shape == (2, 21)
+    assert text.dtype == jnp.int32
+    np.testing.assert_array_equal(text, run(0))
+    assert (text != run(1)).any()
+    # What comes after the cut follows on what was before it.
+    greedy = generate(MODEL, VARIABLES, PROMPT, 5, jax.random.key(0), temperature=0.0)
+    again = np.concatenate([PROMPT, greedy], axis=1)[:, 3:7]
+    best = np.argmax(APPLY(VARIABLES, again)[:, -1], axis=-1)
+    np.testing.assert_array_equal(greedy[:, 4], best)
+
+
+def test_one_program_for_all_settings() -> None:
+    from fdl.models.sampling import _continue
+
+    run = lambda **settings: generate(
+        MODEL, VARIABLES, PROMPT, 4, jax.random.key(0), **settings
+    )
+    run()
+    before = _continue._cache_size()
+    run(temperature=0.0)
+    run(temperature=0.5, top_k=3)
+    run(top_p=0.5)
+    assert _continue._cache_size() == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"length": 0}, "length=0 must be at least 1"),
+        ({"top_k": 0}, "top_k=0 must be at least 1"),
+        ({"top_p": 0.0}, r"top_p=0.0 is a probability"),
+        ({"top_p": 1.5}, r"top_p=1.5 is a probability"),
+        ({"temperature": -1.0}, "temperature=-1.0 must be"),
+        ({"temperature": float("nan")}, "temperature=nan must be"),
+        ({"prompt": PROMPT[:, :0]}, "the prompt is empty"),
+    ],
+)
+def test_refuses_bad_settings(settings: dict[str, Any], message: str) -> None:
+    arguments = {"prompt": PROMPT, "length": 3, **settings}
+    with pytest.raises(ValueError, match=message):
+        generate(MODEL, VARIABLES, key=jax.random.key(0), **arguments)

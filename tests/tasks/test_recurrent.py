@@ -1,0 +1,53 @@
+"""Recurrent tasks read images as their options say, and hand on models that do."""
+
+import jax
+import numpy as np
+import pytest
+
+import fdl
+from fdl.tasks import Trained, find
+from fdl.tasks.recurrent import RecurrentOptions, pixels, rows
+
+INFO = fdl.data.load("mnist-5k").info
+
+
+def test_rows_and_pixels_are_in_reading_order() -> None:
+    image = np.arange(2 * 3 * 4 * 2, dtype=np.uint8).reshape(2, 3, 4, 2)
+    by_row, by_pixel = rows(image), pixels(image)
+    np.testing.assert_array_equal(
+        by_row[1, 2], image[1, 2].reshape(-1) / np.float32(255)
+    )
+    assert by_pixel.shape == (2, 12, 2)
+    np.testing.assert_array_equal(by_pixel[1, 5], image[1, 1, 1] / np.float32(255))
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize(
+    ("steps", "read", "shape"),
+    [("rows", rows, (1, 28, 28)), ("pixels", pixels, (1, 784, 1))],
+)
+def test_options_reach_model_learner_and_export(
+    tmp_path, name: str, steps: str, read, shape: tuple[int, ...]
+) -> None:
+    task = find(name)
+    options = RecurrentOptions(
+        steps=steps, hidden_size=3, num_layers=2, bidirectional=True, dropout_rate=0.5
+    )
+    config = task.config(options=options)
+    model = task.make_model(options, INFO)
+    assert (model.hidden_size, model.num_layers) == (3, 2)
+    assert (model.bidirectional, model.dropout_rate) == (True, 0.5)
+    learner = task.learn(model, config, INFO)
+    image = np.random.default_rng(0).integers(256, size=(2, 28, 28, 1), dtype=np.uint8)
+    batch = fdl.Batch(image, np.zeros(2, np.int32))
+    state = jax.jit(learner.init)(jax.random.key(0), batch)
+    logits = jax.jit(model.apply)({"params": state.params}, read(image))
+    np.testing.assert_allclose(
+        jax.jit(learner.predict)(state, image), jax.nn.softmax(logits), rtol=1e-5
+    )
+    (part,) = task.parts(Trained(config, INFO, model, learner, state)).values()
+    assert [x.shape for x in part.inputs] == [shape]
+    file = tmp_path / "it.keras"
+    fdl.keras.save_weights(file, part.model, part.variables, *part.inputs)
+    loaded = fdl.keras.load_weights(file, model)  # the file says what it reads
+    jax.tree.map(np.testing.assert_array_equal, loaded, part.variables)

@@ -1,0 +1,19 @@
+"""THE table of models: every law and every level of parity runs over its rows.
+
+A family a file: its models, their twins in plain Keras layers, and what they learn from
+at level 4.
+"""
+
+from zoo import adversarial, autoencoders, classifiers, recurrent, transformers
+from zoo.case import Case as Case
+from zoo.case import Epoch as Epoch
+from zoo.case import Input as Input
+from zoo.case import draw_variables as draw_variables
+
+ZOO = [
+    *classifiers.CASES,
+    *recurrent.CASES,
+    *autoencoders.CASES,
+    *adversarial.CASES,
+    *transformers.CASES,
+]

@@ -84,7 +84,8 @@ def adversarial(
         latent_size: Numbers that an image is made of, at least 1.
         discriminator_steps: The `k` of the paper, at least 1.
         average_decay: Fraction of the moving average that is kept in a step, in [0, 1);
-            0 for the trained generator itself.
+            0 for the trained generator itself. Step `t`, from 0, keeps no more than
+            `t / (t + 10)`, so that what was drawn at the start is soon forgotten.
         preprocess: What is done to images, on the device; gives numbers in [0, 1]. The
             models then work in [-1, 1].
 
@@ -209,8 +210,9 @@ def adversarial(
 
         state, measured = _update(state, "generator", mean_loss, generator_optimizer)
         average = state.batch_stats["average"]
+        decay = jnp.minimum(average_decay, state.step / (state.step + 10))
         params = jax.tree.map(
-            lambda kept, new: kept * average_decay + new * (1 - average_decay),
+            lambda kept, new: new + (kept - new) * decay.astype(new.dtype),
             average["params"],
             state.params["generator"],
         )

@@ -146,16 +146,15 @@ def test_k_updates_of_the_discriminator_for_one_of_the_generator(k) -> None:
 
 
 def test_the_average_is_exact_and_has_statistics_of_its_own() -> None:
-    learner, state = make(average_decay=0.75)
+    learner, state = make(average_decay=0.15)
     wanted = state.params["generator"]
     step = jax.jit(learner.step)
-    for _ in range(3):
+    for decay in (0, 1 / 11, 0.15):  # of steps 0, 1 and 2, which would keep 2 / 12
         kept = state.batch_stats["average"]["batch_stats"]["norm"]["mean"]
         key = jax.random.split(jax.random.fold_in(state.key, state.step), 2)[1]
         state, _ = step(state, BATCH)
-        wanted = jax.tree.map(
-            lambda a, p: 0.75 * a + 0.25 * p, wanted, state.params["generator"]
-        )
+        new = state.params["generator"]
+        wanted = optax.incremental_update(new, wanted, 1 - decay)
         average = state.batch_stats["average"]
         close(average["params"], wanted)
         dense = wanted["dense"]

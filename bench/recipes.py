@@ -48,6 +48,26 @@ RECIPES: dict[str, Recipe] = {
     ),
     "cnn-5k": Recipe("CNN, 5,000-digit sample", "fdl train cnn --dataset mnist-5k"),
     "mlp": Recipe("MLP, one hidden layer", "fdl train mlp"),
+    "rnn": Recipe("simple RNN, rows", "fdl train rnn"),
+    "rnn-keras": Recipe(
+        "the same in Keras (TensorFlow)", "python -m bench.keras_classifier rnn"
+    ),
+    "lstm": Recipe("LSTM, rows", "fdl train lstm"),
+    "lstm-keras": Recipe(
+        "the same in Keras (TensorFlow)", "python -m bench.keras_classifier lstm"
+    ),
+    "gru": Recipe("GRU, rows", "fdl train gru"),
+    "gru-keras": Recipe(
+        "the same in Keras (TensorFlow)", "python -m bench.keras_classifier gru"
+    ),
+    "transformer": Recipe("Transformer, patches", "fdl train transformer"),
+    "vae": Recipe("VAE, binarized once", "fdl train vae", ("elbo", "importance_bound")),
+    "autoencoder": Recipe("autoencoder", "fdl train autoencoder", ("squared_error",)),
+    "language-model": Recipe(
+        "language model, characters",
+        "fdl train language-model",
+        ("bits_per_character", "accuracy"),
+    ),
 }
 
 

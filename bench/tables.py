@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.recipes import RECIPES
-from fdl.tasks import TASKS
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -108,8 +107,8 @@ def models() -> str:
     """Return the table of architectures and of how far each is the same in Keras."""
     found = json.loads((RESULTS / "parity" / "parity.json").read_text())
     rows = [
-        "| task | paper | parameters | level | largest error, float32 | float64 |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| model | parameters | level | largest error, float32 | float64 |",
+        "| --- | --- | --- | --- | --- |",
     ]
     for name, about in found["models"].items():
         rungs = [rung for rung in found["rungs"] if rung["subject"] == name]
@@ -120,7 +119,7 @@ def models() -> str:
             for precision in ("float32", "float64")
         ]
         rows.append(
-            f"| `{name}` | {TASKS[name].paper} | {about['parameters']:,} "
+            f"| {name} | {about['parameters']:,} "
             f"| {reached} of 4 | {errors[0]:.0e} | {errors[1]:.0e} |"
         )
     return "\n".join(rows)

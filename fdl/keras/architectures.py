@@ -16,8 +16,12 @@ from fdl.models import (
     Autoencoder,
     ConvDecoder,
     ConvEncoder,
+    DCGANDiscriminator,
+    DCGANGenerator,
     DenseDecoder,
+    DenseDiscriminator,
     DenseEncoder,
+    DenseGenerator,
 )
 from fdl.models.recurrent import RecurrentClassifier
 from fdl.weights import WeightsError
@@ -46,7 +50,7 @@ def sequential(model: nn.Module, shape: tuple[int, ...], dtype: str) -> Config:
         >>> [layer["class_name"] for layer in config["config"]["layers"]]
         ['InputLayer', 'Flatten', 'Dense']
     """
-    first = layer("InputLayer", name="image", batch_shape=[None, *shape])
+    first = layer("InputLayer", name="inputs", batch_shape=[None, *shape])
     layers = [first, *layers_of(model)]
     for described in layers:
         _set_dtype(described, dtype)
@@ -176,6 +180,58 @@ def _(model: ConvDecoder) -> list[Config]:
             for number in range(1, len(filters) + 1)
         ),
     ]
+
+
+@layers_of.register
+def _(model: DenseGenerator) -> list[Config]:
+    units = math.prod(model.image_shape)
+    return [
+        layer("Dense", name="dense", units=units, activation="tanh"),
+        layer("Reshape", target_shape=list(model.image_shape)),
+    ]
+
+
+@layers_of.register
+def _(model: DenseDiscriminator) -> list[Config]:
+    return [layer("Flatten"), layer("Dense", name="head", units=1)]
+
+
+@layers_of.register
+def _(model: DCGANGenerator) -> list[Config]:
+    height, width, channels = model.image_shape
+    small = [height // 4, width // 4, model.features[0]]
+    enlarge = functools.partial(
+        layer, "Conv2DTranspose", kernel_size=[4, 4], strides=[2, 2], padding="same"
+    )
+    return [
+        layer("Dense", name="dense", units=math.prod(small), use_bias=False),
+        layer("Reshape", target_shape=small),
+        layer("BatchNormalization", name="norm1"),
+        layer("ReLU"),
+        enlarge(name="conv1", filters=model.features[1], use_bias=False),
+        layer("BatchNormalization", name="norm2"),
+        layer("ReLU"),
+        enlarge(name="conv2", filters=channels, activation="tanh"),
+    ]
+
+
+@layers_of.register
+def _(model: DCGANDiscriminator) -> list[Config]:
+    layers = []
+    for number, filters in enumerate(model.features, start=1):
+        layers += [
+            layer(
+                "Conv2D",
+                name=f"conv{number}",
+                filters=filters,
+                kernel_size=[4, 4],
+                strides=[2, 2],
+                padding="same",
+            ),
+            layer("LeakyReLU", negative_slope=0.2),  # Keras' own default is 0.3
+            layer("Dropout", rate=model.dropout_rate),
+        ]
+    return [*layers, layer("Flatten"), layer("Dense", name="head", units=1)]
 
 
 _HALVES = {"kernel_size": [3, 3], "strides": [2, 2], "padding": "same"}

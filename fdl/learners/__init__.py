@@ -1,5 +1,6 @@
 """Ways of learning: a model, a loss and an optimizer become a `Learner`."""
 
+from fdl.learners.adversarial import adversarial as adversarial
 from fdl.learners.importance import (
     importance_weighted_bound as importance_weighted_bound,
 )

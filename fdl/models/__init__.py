@@ -7,6 +7,10 @@ from fdl.models.coders import ConvDecoder as ConvDecoder
 from fdl.models.coders import ConvEncoder as ConvEncoder
 from fdl.models.coders import DenseDecoder as DenseDecoder
 from fdl.models.coders import DenseEncoder as DenseEncoder
+from fdl.models.dcgan import DCGANDiscriminator as DCGANDiscriminator
+from fdl.models.dcgan import DCGANGenerator as DCGANGenerator
+from fdl.models.dense_gan import DenseDiscriminator as DenseDiscriminator
+from fdl.models.dense_gan import DenseGenerator as DenseGenerator
 from fdl.models.language_model import LanguageModel as LanguageModel
 from fdl.models.mlp import MLP as MLP
 from fdl.models.recurrent import GRUClassifier as GRUClassifier

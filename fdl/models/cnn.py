@@ -33,6 +33,12 @@ class CNN(linen.Module):
         >>> variables = model.init(jax.random.key(0), images)
         >>> model.apply(variables, images).shape
         (2, 10)
+
+        What the last layer reads comes out too, if it is asked for:
+
+        >>> _, extra = model.apply(variables, images, mutable=["intermediates"])
+        >>> extra["intermediates"]["features"][0].shape
+        (2, 64)
     """
 
     num_classes: int
@@ -55,4 +61,5 @@ class CNN(linen.Module):
         x = nn.relu(nn.Conv2D(third, (3, 3), name="conv3")(x))
         x = x.reshape(*x.shape[:-3], -1)
         x = nn.relu(nn.Dense(self.hidden_size, name="dense")(x))
+        self.sow("intermediates", "features", x)
         return nn.Dense(self.num_classes, name="head")(x)

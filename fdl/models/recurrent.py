@@ -132,7 +132,7 @@ def _last_output(state: Any) -> Array:
 
 
 class SimpleRNNClassifier(RecurrentClassifier):
-    """Classifier of sequences by simple recurrent networks (Elman, 1990).
+    """Classifier by simple recurrent network (Elman, 1990, Cognitive Science 14).
 
     Everything but the layer is as in `LSTMClassifier`: attributes, masks, pieces.
 
@@ -172,7 +172,7 @@ class LSTMClassifier(RecurrentClassifier):
 
     Example:
         >>> import jax
-        >>> model = LSTMClassifier(num_classes=10, num_layers=2)
+        >>> model = LSTMClassifier(num_classes=10)
         >>> rows = jnp.ones((2, 28, 28))
         >>> variables = model.init(jax.random.key(0), rows)
         >>> model.apply(variables, rows).shape

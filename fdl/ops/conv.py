@@ -160,6 +160,10 @@ def _gemm(x: Images, kernel: Kernel, form: _Form) -> Features:
     # The pixels under each window side by side, then one product. Its derivative is
     # again slices, additions and two products: none of XLA's slow convolutions.
     x = jnp.pad(x, [(0, 0)] * (x.ndim - 3) + [*form.pads, (0, 0)])
+    if form.strides != (1, 1) and form.dilation == (1, 1) and form.groups == 1:
+        (height, width), (down, across) = form.window, form.strides
+        if height % down == 0 and width % across == 0:
+            x, kernel, form = _blocks(x, kernel, form)
     seen = taps(x, form.window, form.strides, form.dilation)
     *_, group_channels, features = kernel.shape
     if form.groups == 1:
@@ -171,6 +175,29 @@ def _gemm(x: Images, kernel: Kernel, form: _Form) -> Features:
     kernel = kernel.reshape(len(seen) * group_channels, form.groups, -1)
     y = jnp.einsum("...gk,kgf->...gf", patches, kernel)
     return y.reshape(*y.shape[:-2], features)
+
+
+def _blocks(
+    x: Images, kernel: Kernel, form: _Form
+) -> tuple[
+    Float[Array, "*batch rows columns block"],
+    Float[Array, "window_rows window_columns block features"],
+    _Form,
+]:
+    # Windows that are whole strides wide see whole blocks of pixels: with a block's
+    # pixels as channels, the stride is 1, and there are fewer and longer slices.
+    (down, across), (height, width) = form.strides, form.window
+    rows = (x.shape[-3] - height) // down + height // down
+    columns = (x.shape[-2] - width) // across + width // across
+    *batch, _, _, channels = x.shape
+    x = x[..., : rows * down, : columns * across, :]
+    x = x.reshape(*batch, rows, down, columns, across, channels)
+    x = jnp.swapaxes(x, -4, -3).reshape(*batch, rows, columns, -1)
+    window = (height // down, width // across)
+    kernel = kernel.reshape(window[0], down, window[1], across, channels, -1)
+    kernel = jnp.swapaxes(kernel, 1, 2)
+    kernel = kernel.reshape(*window, down * across * channels, -1)
+    return x, kernel, form._replace(strides=(1, 1), window=window)
 
 
 def _depthwise(

@@ -41,36 +41,36 @@ def draw_images(
     _picture(images, columns).save(path)
 
 
-def draw_animation(
-    path: Path,
-    frames: Sequence[Shaped[Array, "count height width channels"]],
-    columns: int | None = None,
-    seconds: float = 0.25,
-) -> None:
-    """Write an animated GIF, each frame a grid of images; the last one stays longer.
+def draw_animation(path: Path, pictures: Sequence[Path], seconds: float = 0.25) -> None:
+    """Write an animated GIF of pictures; the last one stays longer.
 
     Args:
         path: The file to write.
-        frames: Images of each frame, as in `draw_images`; at least one frame.
-        columns: Images in a row, as in `draw_images`.
-        seconds: How long a frame is shown, in hundredths of a second at the least.
+        pictures: Files of equal size, such as `draw_images` writes; at least one.
+        seconds: How long a picture is shown, in hundredths of a second at the least.
 
     Raises:
-        ValueError: If there are no frames, or `draw_images` would raise it.
+        ValueError: If there are no pictures.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     file = Path(folder) / "samples.gif"
-        ...     draw_animation(file, [np.zeros((4, 8, 8, 1)), np.ones((4, 8, 8, 1))])
-        ...     file.read_bytes()[:3]
+        ...     one, both = Path(folder) / "a.png", Path(folder) / "both.gif"
+        ...     draw_images(one, np.zeros((4, 8, 8, 1)))
+        ...     draw_animation(both, [one, one])
+        ...     both.read_bytes()[:3]
         b'GIF'
     """
-    if not frames:
-        raise ValueError("an animation needs at least one frame.")
-    first, *rest = [_picture(images, columns) for images in frames]
-    milliseconds = [round(1000 * seconds)] * len(rest) + [2000]
-    first.save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0)
+    if not pictures:
+        raise ValueError("an animation needs at least one picture.")
+    frames = []
+    for picture in pictures:
+        with Image.open(picture) as opened:
+            frames.append(opened.copy())
+    milliseconds = [round(1000 * seconds)] * (len(frames) - 1) + [2000]
+    frames[0].save(
+        path, save_all=True, append_images=frames[1:], duration=milliseconds, loop=0
+    )
 
 
 def _picture(

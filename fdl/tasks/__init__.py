@@ -2,6 +2,7 @@
 
 from fdl.tasks.autoencoder import autoencoder as _autoencoder
 from fdl.tasks.cnn import cnn as _cnn
+from fdl.tasks.gan import gan as _gan
 from fdl.tasks.language_model import language_model as _language_model
 from fdl.tasks.measured import measured as measured
 from fdl.tasks.mlp import mlp as _mlp
@@ -27,6 +28,7 @@ TASKS: dict[str, Task] = {
         _gru,
         _autoencoder,
         _vae,
+        _gan,
         _transformer,
         _language_model,
     )

@@ -106,11 +106,15 @@ def check_fits(learner: Learner, state: State, data: PyTree) -> None:
         return
     inputs, label = data
     try:
-        outputs = jax.eval_shape(learner.predict, state, inputs)
+        jax.eval_shape(learner.evaluate, state, data)
     except (FlaxError, TypeError, ValueError) as error:
         raise DataError(
             f"the model does not take inputs of shape {np.shape(inputs)}: {error}"
         ) from error
+    try:
+        outputs = jax.eval_shape(learner.predict, state, inputs)
+    except (FlaxError, TypeError, ValueError):
+        return  # it predicts from something else, as a generator does from latents
     if np.shape(label) == getattr(outputs, "shape", ())[:-1] == (len(label),):
         check(Batch(inputs, label), num_classes=outputs.shape[-1])
 

@@ -36,8 +36,10 @@ def test_bytes_are_drawn_as_they_are_and_numbers_are_clipped(tmp_path) -> None:
 
 
 def test_an_animation_shows_every_frame(tmp_path) -> None:
-    frames = [np.full((4, 8, 8, 1), level) for level in (0.0, 0.5, 1.0)]
-    draw_animation(tmp_path / "a.gif", frames)
+    pictures = [tmp_path / name for name in ("0.png", "1.png", "2.png")]
+    for picture, level in zip(pictures, (0.0, 0.5, 1.0), strict=True):
+        draw_images(picture, np.full((4, 8, 8, 1), level))
+    draw_animation(tmp_path / "a.gif", pictures)
     with Image.open(tmp_path / "a.gif") as moving:
         assert moving.n_frames == 3
         for index, level in enumerate((0, 128, 255)):
@@ -50,5 +52,5 @@ def test_what_cannot_be_drawn_is_refused(tmp_path) -> None:
         draw_images(tmp_path / "a.png", np.zeros((3, 8, 8, 2)))
     with pytest.raises(ValueError, match="at least one"):
         draw_images(tmp_path / "a.png", np.zeros((0, 8, 8, 1)))
-    with pytest.raises(ValueError, match="at least one frame"):
+    with pytest.raises(ValueError, match="at least one picture"):
         draw_animation(tmp_path / "a.gif", [])

@@ -4,7 +4,7 @@ A family a file: its models, their twins in plain Keras layers, and what they le
 at level 4.
 """
 
-from zoo import autoencoders, classifiers, recurrent, transformers
+from zoo import adversarial, autoencoders, classifiers, recurrent, transformers
 from zoo.case import Case as Case
 from zoo.case import Epoch as Epoch
 from zoo.case import Input as Input
@@ -14,5 +14,6 @@ ZOO = [
     *classifiers.CASES,
     *recurrent.CASES,
     *autoencoders.CASES,
+    *adversarial.CASES,
     *transformers.CASES,
 ]

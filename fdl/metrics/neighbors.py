@@ -1,0 +1,128 @@
+"""How near generated examples are to real ones, one by one."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Real
+
+Points = Float[np.ndarray, "examples features"]
+Others = Float[np.ndarray, "others features"]
+Table = Real[np.ndarray, "_ features"]
+
+_ROWS = 1000  # at a time, so that a table of distances fits into memory
+
+
+class PrecisionRecall(NamedTuple):
+    """Fidelity and variety, apart.
+
+    Attributes:
+        precision: Fraction of the generated examples that lie among the real ones.
+        recall: Fraction of the real examples that lie among the generated ones.
+    """
+
+    precision: float
+    recall: float
+
+
+def precision_recall(
+    real: Points, generated: Others, *, neighbors: int = 3
+) -> PrecisionRecall:
+    """Return precision and recall of a generator (Kynkäänniemi et al., 2019).
+
+    arXiv:1904.06991. The ground that examples cover is taken to be balls around them,
+    as far as the k-th nearest other one of their kind. Precision is the fraction of the
+    generated that lie on the real ground, recall the other way round.
+
+    Args:
+        real: Features of real examples; compare figures from equally many only.
+        generated: Features of generated ones.
+        neighbors: The `k`, at least 1 and below the number of examples.
+
+    Raises:
+        ValueError: If there are not enough examples.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(50, 2))
+        >>> precision_recall(x, x)
+        PrecisionRecall(precision=1.0, recall=1.0)
+        >>> precision_recall(x, x + 100)
+        PrecisionRecall(precision=0.0, recall=0.0)
+    """
+    if not 1 <= neighbors < min(len(real), len(generated)):
+        raise ValueError(
+            f"neighbors={neighbors} must be at least 1 and below the number of "
+            f"examples, here {len(real)} real and {len(generated)} generated."
+        )
+    return PrecisionRecall(
+        precision=_inside(generated, real, neighbors),
+        recall=_inside(real, generated, neighbors),
+    )
+
+
+def _inside(points: Points, ground: Others, neighbors: int) -> float:
+    """Return the fraction of points that are in a ball of the ground."""
+    # The nearest to each is itself, so the k-th nearest other one is number k.
+    reach = np.concatenate(
+        [
+            np.partition(part, neighbors, axis=1)[:, neighbors]
+            for part in _squares(ground, ground)
+        ]
+    )
+    inside = [np.any(part <= reach[None], axis=1) for part in _squares(points, ground)]
+    return float(np.concatenate(inside).mean())
+
+
+def nearest_distance(
+    points: Real[np.ndarray, "examples features"],
+    references: Real[np.ndarray, "others features"],
+) -> Float[np.ndarray, " examples"]:
+    """Return the Euclidean distance of each point to the nearest reference.
+
+    Example:
+        >>> nearest_distance(np.array([[0.0], [4.0]]), np.array([[1.0], [9.0]]))
+        array([1., 3.])
+    """
+    nearest = [part.argmin(axis=1) for part in _squares(points, references)]
+    # Once more, from differences: a copy is at distance 0, not at what rounding left.
+    differences = points.astype(np.float64) - references[np.concatenate(nearest)]
+    return np.linalg.norm(differences, axis=1)
+
+
+def memorization(
+    train: Real[np.ndarray, "references features"],
+    test: Real[np.ndarray, "others features"],
+    generated: Real[np.ndarray, "examples features"],
+) -> float:
+    """Return how far generated examples are from the training set, relatively.
+
+    The median distance of generated examples to the nearest training example, divided
+    by that of test examples, which nothing can have memorized: after Meehan et al.,
+    2020, arXiv:2004.05675. Near 0 for copies, and near 1 for new examples of the same
+    kind; a generator of simple examples is below 1 too, and one of noise above.
+
+    Args:
+        train: What the generator has seen, as pixels or features.
+        test: What it has not seen.
+        generated: What it makes.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(300, 5))
+        >>> memorization(x[:200], x[200:], x[:100])
+        0.0
+    """
+    made, unseen = (
+        np.median(nearest_distance(points, train)) for points in (generated, test)
+    )
+    return float(made / unseen)
+
+
+def _squares(points: Table, references: Table) -> Iterator[Float[np.ndarray, "_ _"]]:
+    """Yield squared distances, `(rows, others)`, of some rows at a time."""
+    kind = np.result_type(points, references, np.float32)
+    points, references = points.astype(kind), references.astype(kind)
+    norms = np.sum(references**2, axis=1)[None]
+    for first in range(0, len(points), _ROWS):
+        rows = points[first : first + _ROWS]
+        own = np.sum(rows**2, axis=1)[:, None]
+        yield np.maximum(own + norms - 2 * rows @ references.T, 0)

@@ -1,0 +1,166 @@
+"""Making digits: generative adversarial networks, from one layer to DCGAN."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from fdl.arrays import Key
+from fdl.data import Dataset, DatasetInfo
+from fdl.keras import adam
+from fdl.learner import Learner
+from fdl.learners import adversarial
+from fdl.losses import ADVERSARIAL
+from fdl.models import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    DenseDiscriminator,
+    DenseGenerator,
+)
+from fdl.tasks.generated import measure_generated
+from fdl.tasks.schedules import make_schedule
+from fdl.tasks.task import Config, Part, Sampling, Task, Trained
+from fdl.train import predict
+
+_SHOWN = 64  # images in a picture
+
+
+@dataclasses.dataclass(frozen=True)
+class GANOptions:
+    """Settings of a generative adversarial network.
+
+    Attributes:
+        architecture: `dcgan`, or `dense` for one layer against one layer.
+        loss: `minimax`, `non_saturating`, `least_squares` or `wasserstein_gp`.
+        latent_size: Numbers that an image is made of.
+        width: Channels of DCGAN's layers at half of the images' size; twice as many at
+            a quarter of it.
+        dropout_rate: Fraction of the values dropped in DCGAN's discriminator.
+        discriminator_steps: Updates of the discriminator for one of the generator.
+        average_decay: Fraction of the moving average of the generator that is kept in
+            a step; 0 for the generator as it is.
+    """
+
+    architecture: Literal["dcgan", "dense"] = "dcgan"
+    loss: Literal["minimax", "non_saturating", "least_squares", "wasserstein_gp"] = (
+        "non_saturating"
+    )
+    latent_size: int = 64
+    width: int = 32
+    dropout_rate: float = 0.3
+    discriminator_steps: int = 1
+    average_decay: float = 0.999
+
+
+class GAN(NamedTuple):
+    """The two models of a run."""
+
+    generator: Any
+    discriminator: Any
+
+
+def _make_models(options: GANOptions, info: DatasetInfo) -> GAN:
+    height, width, channels = info.input_shape
+    shape = height, width, channels
+    if options.architecture == "dense":
+        return GAN(DenseGenerator(shape), DenseDiscriminator())
+    wide = 2 * options.width
+    return GAN(
+        DCGANGenerator(shape, features=(wide, options.width)),
+        DCGANDiscriminator((options.width, wide), options.dropout_rate),
+    )
+
+
+def _learn(models: GAN, config: Config, info: DatasetInfo) -> Learner:
+    options = config.options
+    steps = config.epochs * math.ceil(info.train_count / config.batch_size)
+    schedule = make_schedule(config.schedule, config.learning_rate, steps)
+    # Momentum as in DCGAN; none for a critic, as in Gulrajani et al.
+    critic = options.loss == "wasserstein_gp"
+    beta_1, beta_2 = (0.0, 0.9) if critic else (0.5, 0.999)
+    return adversarial(
+        models.generator,
+        models.discriminator,
+        ADVERSARIAL[options.loss],
+        adam(schedule, beta_1, beta_2),
+        adam(schedule, beta_1, beta_2),
+        latent_size=options.latent_size,
+        discriminator_steps=options.discriminator_steps,
+        average_decay=options.average_decay,
+    )
+
+
+def _sample(
+    trained: Trained, key: Key, count: int
+) -> Float[np.ndarray, "count height width channels"]:
+    shape = (count, trained.config.options.latent_size)
+    latent = np.asarray(jax.random.normal(key, shape))
+    return np.asarray(predict(trained.learner, trained.state, latent))
+
+
+def _generate(trained: Trained, key: Key, sampling: Sampling) -> Any:
+    return _sample(trained, key, sampling.count)
+
+
+def _draw(trained: Trained, dataset: Dataset, folder: Path, epoch: int) -> None:
+    """Write what the same latents have become after each epoch."""
+    from fdl import report  # matplotlib takes half a second, wanted only here
+
+    pictures = folder / "samples"
+    pictures.mkdir(exist_ok=True)
+    images = _sample(trained, jax.random.key(0), _SHOWN)
+    report.draw_images(pictures / f"epoch-{epoch:03}.png", images)
+
+
+def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
+    """Draw what became of the latents; measure as many images as there are to test."""
+    from fdl import report  # matplotlib takes half a second, wanted only here
+
+    pictures = sorted((folder / "samples").glob("epoch-*.png"))
+    if pictures:
+        report.draw_animation(folder / "samples.gif", pictures)
+    test = np.asarray(dataset.test.image)
+    images = _sample(trained, jax.random.key(1), len(test))
+    report.draw_images(folder / "samples.png", images[:_SHOWN])
+    return measure_generated(dataset, images)
+
+
+def _parts(trained: Trained) -> dict[str, Part]:
+    """Return both models; they work on pixels in [-1, 1]. The generator is averaged."""
+    state, info = trained.state, trained.info
+    latent = np.zeros((1, trained.config.options.latent_size), np.float32)
+    image = np.zeros((1, *info.input_shape), np.float32)
+    generator = state.batch_stats["average"]
+    discriminator = {
+        "params": state.params["discriminator"],
+        "batch_stats": state.batch_stats["discriminator"],
+    }
+    some = lambda variables: {name: each for name, each in variables.items() if each}
+    return {
+        "generator": Part(trained.model.generator, some(generator), (latent,)),
+        "discriminator": Part(
+            trained.model.discriminator, some(discriminator), (image,)
+        ),
+    }
+
+
+gan = Task(
+    name="gan",
+    title="generative adversarial network, DCGAN",
+    paper="Radford et al., 2016, Unsupervised representation learning with DCGAN",
+    epochs={"mnist": 12, "fashion_mnist": 12, "mnist-5k": 60},
+    batch_size=64,
+    learning_rates={"constant": 2e-4},
+    metric="frechet_distance",
+    make_model=_make_models,
+    learn=_learn,
+    options=GANOptions(),
+    draw=_draw,
+    finish=_finish,
+    parts=_parts,
+    generate=_generate,
+)

@@ -1,0 +1,80 @@
+"""The judge of made digits: a classifier of MNIST whose weights come with fdl.
+
+They are what `fdl train cnn --schedule one-cycle --seed 0` leaves in
+`weights.safetensors`: the 93,322 parameters of `fdl.models.CNN(10)` after 5 epochs on
+MNIST's training images, 99.34 % accurate on its test images.
+"""
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from flax.traverse_util import unflatten_dict
+from jaxtyping import Float, Num
+from safetensors.numpy import load
+
+from fdl.arrays import Array, unit_scale
+from fdl.models import CNN
+from fdl.weights import WeightsError
+
+FILE = Path(__file__).with_name("judge.safetensors")
+SHA256 = "00d4f9970a7a8ce9fdc7d171c5a3dcd8f2f2c4ede8e24bca845b0558c667e044"
+
+
+class Opinion(NamedTuple):
+    """What the judge thinks of images.
+
+    Attributes:
+        features: What its last layer reads: 64 numbers, 0 or more, for each image.
+        probabilities: Of the ten digits.
+    """
+
+    features: Float[Array, "images 64"]
+    probabilities: Float[Array, "images 10"]
+
+
+def judge(images: Num[Array, "images 28 28 1"], *, batch_size: int = 1000) -> Opinion:
+    """Return features and probabilities of images of digits.
+
+    Args:
+        images: uint8, or floating point in [0, 1], white on black as in MNIST.
+        batch_size: Number of images at a time; changes memory and time only.
+
+    Raises:
+        WeightsError: If the file of weights is damaged.
+
+    Example:
+        >>> opinion = judge(np.zeros((3, 28, 28, 1), np.uint8))
+        >>> opinion.features.shape, opinion.probabilities.shape
+        ((3, 64), (3, 10))
+    """
+    variables = _variables()
+    parts = [
+        jax.device_get(_think(variables, images[first : first + batch_size]))
+        for first in range(0, len(images), batch_size)
+    ]
+    return jax.tree.map(lambda *each: np.concatenate(each), *parts)
+
+
+@jax.jit
+def _think(variables: Any, images: Array) -> Opinion:
+    logits, extra = CNN(10).apply(
+        variables, unit_scale(images), mutable=["intermediates"]
+    )
+    seen: Any = extra["intermediates"]
+    return Opinion(seen["features"][0], jax.nn.softmax(logits))
+
+
+@functools.cache
+def _variables() -> Any:
+    content = FILE.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != SHA256:
+        raise WeightsError(
+            f"{FILE} is damaged: its sha256 is {found}, but should be {SHA256}; "
+            "install fdl again."
+        )
+    return unflatten_dict(load(content), sep="/")

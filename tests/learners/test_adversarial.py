@@ -1,0 +1,240 @@
+"""The adversarial learner: what a step changes, what it draws, what it averages."""
+
+import functools
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import fdl
+from fdl import losses
+from fdl.learners import adversarial
+from fdl.learners.adversarial import draw
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (12, 4, 4, 1), np.uint8)
+BATCH = fdl.Batch(IMAGES, np.arange(12, dtype=np.int32) % 3)
+
+
+class Generator(linen.Module):
+    """Keeps running statistics."""
+
+    @linen.compact
+    def __call__(self, latent, *, train=False):
+        x = linen.Dense(8, name="dense")(latent)
+        x = linen.BatchNorm(not train, momentum=0.9, name="norm")(x)
+        x = jnp.tanh(linen.Dense(16, name="head")(jnp.tanh(x)))
+        return x.reshape(*x.shape[:-1], 4, 4, 1)
+
+
+class Discriminator(linen.Module):
+    """Keeps running statistics of what it sees, and drops values out."""
+
+    dropout_rate: float = 0.0
+
+    @linen.compact
+    def __call__(self, image, *, train=False):
+        x = image.reshape(*image.shape[:-3], -1)
+        x = linen.BatchNorm(not train, momentum=0.5, name="norm")(x)
+        x = jnp.tanh(linen.Dense(8, name="dense")(x))
+        x = linen.Dropout(self.dropout_rate, deterministic=not train)(x)
+        return linen.Dense(1, name="head")(x)
+
+
+def make(loss=losses.non_saturating, dropout_rate=0.0, rate=0.1, **options):
+    learner = adversarial(
+        Generator(),
+        Discriminator(dropout_rate),
+        loss,
+        optax.sgd(rate),
+        optax.sgd(rate),
+        latent_size=5,
+        **options,
+    )
+    return learner, jax.jit(learner.init)(jax.random.key(0), BATCH)
+
+
+def close(a, b, tolerance=1e-5):
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=tolerance, atol=1e-6), a, b
+    )
+
+
+def differ(a, b):
+    return any(jax.tree.leaves(jax.tree.map(lambda x, y: bool(jnp.any(x != y)), a, b)))
+
+
+def test_discriminator_learns_first_then_the_generator_against_it() -> None:
+    learner, state = make()
+    after, measured = jax.jit(learner.step)(state, BATCH)
+    keys = jax.random.split(jax.random.fold_in(state.key, 0), 2)
+    latents = [draw(key, 12, 5).latent for key in keys]
+    images = 2 * (IMAGES.astype(np.float32) / 255) - 1
+
+    def apply(model, name, params, x):
+        variables = {"params": params, "batch_stats": state.batch_stats[name]}
+        return model.apply(variables, x, train=True, mutable=["batch_stats"])[0]
+
+    make_images = lambda params, z: apply(Generator(), "generator", params, z)
+    judge = lambda params, x: apply(Discriminator(), "discriminator", params, x)
+    made = make_images(state.params["generator"], latents[0])
+
+    def first(params):
+        real, fake = judge(params, images), judge(params, made)
+        return jnp.mean(jax.nn.softplus(-real) + jax.nn.softplus(fake))
+
+    loss, grads = jax.value_and_grad(first)(state.params["discriminator"])
+    moved = lambda p, g: p - 0.1 * g
+    discriminator = jax.tree.map(moved, state.params["discriminator"], grads)
+    close(after.params["discriminator"], discriminator)
+    assert fdl.metrics.compute(measured)["discriminator_loss"] == pytest.approx(
+        float(loss), rel=1e-5
+    )
+
+    def second(params):
+        fake = judge(discriminator, make_images(params, latents[1]))
+        return jnp.mean(jax.nn.softplus(-fake))
+
+    grads = jax.grad(second)(state.params["generator"])
+    close(
+        after.params["generator"],
+        jax.tree.map(moved, state.params["generator"], grads),
+    )
+    assert int(after.step) == 1
+
+
+def test_real_and_made_examples_are_normalized_apart() -> None:
+    learner, state = make()
+    after, _ = jax.jit(learner.step)(state, BATCH)
+    images = (2 * (IMAGES.astype(np.float32) / 255) - 1).reshape(12, -1)
+    key = jax.random.split(jax.random.fold_in(state.key, 0), 2)[0]
+    made, _ = Generator().apply(
+        {
+            "params": state.params["generator"],
+            "batch_stats": state.batch_stats["generator"],
+        },
+        draw(key, 12, 5).latent,
+        train=True,
+        mutable=["batch_stats"],
+    )
+    # Momentum 0.5 from mean 0: first the real ones, then the made ones.
+    wanted = 0.25 * images.mean(0) + 0.5 * np.asarray(made).reshape(12, -1).mean(0)
+    found = after.batch_stats["discriminator"]["norm"]["mean"]
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_k_updates_of_the_discriminator_for_one_of_the_generator(k) -> None:
+    counting = lambda: optax.chain(optax.scale_by_schedule(lambda step: 0.0))
+    learner = adversarial(
+        Generator(),
+        Discriminator(),
+        losses.non_saturating,
+        counting(),
+        counting(),
+        latent_size=5,
+        discriminator_steps=k,
+    )
+    state = jax.jit(learner.init)(jax.random.key(0), BATCH)
+    after, measured = jax.jit(learner.step)(state, BATCH)
+    count = lambda name: int(after.opt_state[name][0].count)
+    assert (count("discriminator"), count("generator")) == (k, 1)
+    assert measured["discriminator_loss"].weight == 12 * k
+    assert measured["generator_loss"].weight == 12
+
+
+def test_the_average_is_exact_and_has_statistics_of_its_own() -> None:
+    learner, state = make(average_decay=0.15)
+    wanted = state.params["generator"]
+    step = jax.jit(learner.step)
+    for decay in (0, 1 / 11, 0.15):  # of steps 0, 1 and 2, which would keep 2 / 12
+        kept = state.batch_stats["average"]["batch_stats"]["norm"]["mean"]
+        key = jax.random.split(jax.random.fold_in(state.key, state.step), 2)[1]
+        state, _ = step(state, BATCH)
+        new = state.params["generator"]
+        wanted = optax.incremental_update(new, wanted, 1 - decay)
+        average = state.batch_stats["average"]
+        close(average["params"], wanted)
+        dense = wanted["dense"]
+        x = draw(key, 12, 5).latent @ dense["kernel"]
+        mean = 0.9 * kept + 0.1 * (x.mean(0) + dense["bias"])
+        np.testing.assert_allclose(
+            average["batch_stats"]["norm"]["mean"], mean, rtol=1e-4, atol=1e-6
+        )
+    z = np.ones((2, 5), np.float32)
+    images = Generator().apply(state.batch_stats["average"], z)
+    np.testing.assert_allclose(
+        learner.predict(state, z), (images + 1) / 2, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_the_penalty_counts_in_the_discriminators_loss() -> None:
+    plain = losses.wasserstein_gp._replace(penalty=0.0)
+    values = []
+    for loss in (plain, losses.wasserstein_gp):
+        learner, state = make(loss)
+        measured = jax.jit(learner.step)(state, BATCH)[1]
+        values.append(fdl.metrics.compute(measured)["discriminator_loss"])
+    assert values[1] > values[0] + 0.1
+
+
+def test_randomness_comes_from_key_and_step_alone() -> None:
+    learner, state = make(dropout_rate=0.5)
+    step = jax.jit(learner.step)
+    loss = lambda state: float(step(state, BATCH)[1]["discriminator_loss"].total)
+    assert loss(state) == loss(state)
+    assert loss(state) != loss(state._replace(step=jnp.int32(1)))
+    assert loss(state) != loss(state._replace(key=jax.random.key(9)))
+
+
+def test_evaluation_has_no_randomness_and_leaves_labels_alone() -> None:
+    learner, state = make(dropout_rate=0.5)
+    evaluate = jax.jit(learner.evaluate)
+    found = evaluate(state, BATCH)
+    close(found, evaluate(state._replace(key=jax.random.key(9)), BATCH))
+    close(found, evaluate(state, (IMAGES,)))
+    assert sorted(found) == [
+        "discriminator_loss",
+        "fake_logit",
+        "generator_loss",
+        "real_logit",
+    ]
+    assert differ(found, evaluate(state, (IMAGES[::-1] // 2,)))
+
+
+def test_runs_side_by_side_equal_runs_alone() -> None:
+    learner, _ = make(losses.wasserstein_gp)
+    keys = jax.random.split(jax.random.key(3), 2)
+
+    def train(key):
+        state = learner.init(key, BATCH)
+        state = jax.lax.fori_loop(0, 3, lambda _, s: learner.step(s, BATCH)[0], state)
+        return state.params
+
+    together = jax.jit(jax.vmap(train))(keys)
+    alone = jax.jit(train)
+    for member, key in enumerate(keys):
+        close(jax.tree.map(lambda x, i=member: x[i], together), alone(key))
+
+
+def test_fit_trains_it() -> None:
+    learner, _ = make()
+    fit = functools.partial(
+        fdl.fit, learner, BATCH, epochs=2, batch_size=5, eval_data=BATCH
+    )
+    runs = [fit(key=jax.random.key(1)) for _ in range(2)]
+    jax.tree.map(
+        np.testing.assert_array_equal, runs[0].state.params, runs[1].state.params
+    )
+    assert int(runs[0].state.step) == 6
+    assert np.isfinite(runs[0].history[-1].eval["generator_loss"])
+
+
+@pytest.mark.parametrize(
+    "options", [{"discriminator_steps": 0}, {"average_decay": 1.0}]
+)
+def test_numbers_out_of_range_are_refused(options) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        make(**options)

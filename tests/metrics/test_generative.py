@@ -1,0 +1,103 @@
+"""Measures of generators, where their values are known."""
+
+import numpy as np
+import pytest
+
+from fdl import metrics
+
+
+def normal(seed, count, mean, root):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(count, len(mean))) @ root.T + np.asarray(mean)[None]
+
+
+def exactly(x, mean, root):
+    """Return `x` moved to have exactly this mean and this root of its covariance."""
+    x = x - x.mean(axis=0, keepdims=True)
+    x = x @ np.linalg.inv(np.linalg.cholesky(np.cov(x.T))).T
+    return x @ root.T + np.asarray(mean)[None]
+
+
+def test_frechet_distance_of_diagonal_gaussians_is_known() -> None:
+    rng = np.random.default_rng(0)
+    a = exactly(rng.normal(size=(50, 3)), [0, 0, 0], np.diag([1.0, 2.0, 3.0]))
+    b = exactly(rng.normal(size=(70, 3)), [1, 0, 2], np.diag([2.0, 2.0, 0.5]))
+    wanted = (1 + 4) + (1 - 2) ** 2 + 0 + (3 - 0.5) ** 2
+    assert metrics.frechet_distance(a, b) == pytest.approx(wanted, rel=1e-10)
+    assert metrics.frechet_distance(b, a) == pytest.approx(wanted, rel=1e-10)
+
+
+def test_frechet_distance_of_covariances_that_do_not_commute() -> None:
+    rng = np.random.default_rng(1)
+    roots = rng.normal(size=(2, 4, 4))
+    a, b = (exactly(rng.normal(size=(60, 4)), [0] * 4, root) for root in roots)
+    one, other = (root @ root.T for root in roots)
+    # The eigenvalues of a product of covariances are real and not negative.
+    cross = np.sqrt(np.linalg.eigvals(one @ other).real).sum()
+    wanted = np.trace(one) + np.trace(other) - 2 * cross
+    assert metrics.frechet_distance(a, b) == pytest.approx(wanted, rel=1e-8)
+
+
+def test_frechet_distance_takes_features_that_never_vary() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3)) * [[1.0, 0.0, 2.0]]
+    assert metrics.frechet_distance(x, x) == pytest.approx(0, abs=1e-9)
+
+
+def test_extrapolation_takes_the_bias_of_samples_away() -> None:
+    mean, root = np.zeros(8), np.eye(8)
+    real, made = normal(0, 20000, mean, root), normal(1, 2000, mean, root)
+    plain = metrics.frechet_distance(real, made[:200])
+    found = metrics.frechet_infinity(real, made, smallest=200)
+    assert found.slope > 0
+    assert abs(found.limit) < 0.02 < plain
+
+
+def test_precision_and_recall_tell_fidelity_from_variety() -> None:
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(2, 200, 2)) + np.array([[[-50.0]], [[50.0]]])
+    both = np.concatenate([left, right])
+    # All that is made is real, but half of what is real is never made.
+    found = metrics.precision_recall(both, left + 1e-9)
+    assert found.precision == 1
+    assert found.recall == pytest.approx(0.5, abs=0.02)
+    found = metrics.precision_recall(left, both + 1e-9)
+    assert found.precision == pytest.approx(0.5, abs=0.02)
+    assert found.recall == 1
+
+
+def test_precision_by_hand() -> None:
+    real = np.array([[0.0], [1.0], [3.0], [10.0]])  # balls with k=1: 1, 1, 2, 7
+    made = np.array([[-0.9], [5.5], [18.0], [2.5]])
+    found = metrics.precision_recall(real, made, neighbors=1)
+    assert found.precision == 3 / 4  # only 18 is outside all balls
+    assert found.recall == 4 / 4
+
+
+def test_class_balance_counts_what_is_missing() -> None:
+    real = np.arange(1000) % 10
+    found = metrics.class_balance(real, real[real < 8], 10)
+    assert found.classes == 8
+    assert found.entropy == pytest.approx(np.log(8))
+    assert found.variation == pytest.approx(0.2)
+    assert metrics.class_balance(real, real, 10) == (10, pytest.approx(np.log(10)), 0)
+
+
+def test_memorization_tells_copies_from_new_examples() -> None:
+    x = np.random.default_rng(0).random((900, 20))
+    train, test, new = np.split(x, 3)
+    assert metrics.memorization(train, test, train[::2]) == 0
+    assert metrics.memorization(train, test, new) == pytest.approx(1, abs=0.1)
+    assert metrics.memorization(train, test, new + 5) > 5
+
+
+@pytest.mark.parametrize(
+    ("measure", "message"),
+    [
+        (lambda x: metrics.frechet_distance(x, x[:1]), "at least two"),
+        (lambda x: metrics.precision_recall(x, x, neighbors=9), "neighbors=9"),
+        (lambda x: metrics.frechet_infinity(x, x), "smallest=1000"),
+    ],
+)
+def test_too_few_examples_are_refused(measure, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        measure(np.random.default_rng(0).random((5, 2)))

@@ -1,0 +1,132 @@
+"""The task gan, and the judge that measures what it makes."""
+
+import dataclasses
+import hashlib
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from fdl import data, models, tasks
+from fdl.cli.trained import start
+from fdl.tasks import judge as judges
+from fdl.tasks.gan import GANOptions, gan
+from fdl.tasks.generated import measure_generated
+from fdl.weights import WeightsError
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("mnist-5k")
+
+
+@pytest.fixture(scope="module")
+def trained(digits):
+    """A run before its first step."""
+    options = GANOptions(latent_size=8, width=2)
+    config = gan.config(dataset="mnist-5k", options=options)
+    return start(gan, config, digits.info)
+
+
+def test_the_judge_knows_digits(digits) -> None:
+    opinion = judges.judge(digits.test.image)
+    right = np.asarray(opinion.probabilities).argmax(axis=-1) == digits.test.label
+    assert right.mean() > 0.98
+    assert opinion.features.shape == (1000, 64)
+    assert opinion.features.min() == 0
+    scaled = judges.judge(digits.test.image[:10] / np.float32(255), batch_size=3)
+    np.testing.assert_allclose(
+        scaled.features, opinion.features[:10], rtol=1e-4, atol=1e-4
+    )
+
+
+def test_a_damaged_judge_does_not_judge(monkeypatch, tmp_path) -> None:
+    content = bytearray(judges.FILE.read_bytes())
+    assert hashlib.sha256(content).hexdigest() == judges.SHA256
+    content[-1] ^= 1
+    (tmp_path / "judge.safetensors").write_bytes(content)
+    monkeypatch.setattr(judges, "FILE", tmp_path / "judge.safetensors")
+    judges._variables.cache_clear()
+    with pytest.raises(WeightsError, match="is damaged: its sha256"):
+        judges.judge(np.zeros((1, 28, 28, 1), np.uint8))
+    judges._variables.cache_clear()
+
+
+def test_real_digits_measure_well_and_noise_does_not(digits) -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.choice(len(digits.train.label), 1000, replace=False)
+    real = digits.train.image[rows].astype(np.float32) / 255
+    noise = rng.random((1000, 28, 28, 1), np.float32)
+    good, bad = (measure_generated(digits, images) for images in (real, noise))
+    assert good["frechet_distance"] < 0.02 * bad["frechet_distance"]
+    assert good["frechet_infinity"] < good["frechet_distance"]
+    assert min(good["precision"], good["recall"]) > 0.8
+    assert bad["recall"] < 0.1
+    assert good["classes"] == 10
+    assert good["class_variation"] < 0.05
+    assert good["memorization"] == 0, "they are training images"
+    assert bad["memorization"] > 1
+
+
+def test_distances_of_other_images_have_no_classes(digits) -> None:
+    info = digits.info._replace(name="fashion_mnist")
+    images = digits.test.image[:100] / np.float32(255)
+    measured = measure_generated(digits._replace(info=info), images)
+    assert "frechet_distance" in measured
+    assert "classes" not in measured
+
+
+def test_pictures_show_the_same_latents_after_each_epoch(
+    trained, digits, tmp_path
+) -> None:
+    gan.draw(trained, digits, tmp_path, 1)
+    gan.draw(trained, digits, tmp_path, 2)
+    stats = jax.tree.map(lambda x: x + 0.1, trained.state.batch_stats)
+    trained = trained._replace(state=trained.state._replace(batch_stats=stats))
+    gan.draw(trained, digits, tmp_path, 3)
+    files = [tmp_path / f"samples/epoch-00{epoch}.png" for epoch in (1, 2, 3)]
+    first, second, third = (file.read_bytes() for file in files)
+    assert first == second, "nothing was learned in between"
+    assert third != first
+    few = digits._replace(test=jax.tree.map(lambda x: x[:100], digits.test))
+    measured = gan.finish(trained, few, tmp_path)
+    assert gan.metric in measured
+    with Image.open(tmp_path / "samples.gif") as moving:
+        assert moving.is_animated
+    with Image.open(tmp_path / "samples.png") as picture:
+        assert picture.size == (466, 466)
+
+
+def test_generated_images_are_drawn_from_the_key(trained) -> None:
+    ask = lambda seed: gan.generate(trained, jax.random.key(seed), tasks.Sampling(5))
+    images = ask(0)
+    assert images.shape == (5, 28, 28, 1)
+    assert 0 <= images.min() < images.max() <= 1
+    np.testing.assert_array_equal(images, ask(0))
+    assert not np.array_equal(images, ask(1))
+
+
+def test_the_generator_that_is_exported_is_the_averaged_one(trained) -> None:
+    doubled = jax.tree.map(lambda x: 2 * x, trained.state.batch_stats["average"])
+    stats = {**trained.state.batch_stats, "average": doubled}
+    trained = trained._replace(state=trained.state._replace(batch_stats=stats))
+    parts = gan.parts(trained)
+    part = parts["generator"]
+    z = np.ones((2, 8), np.float32)
+    images = part.model.apply(part.variables, z)
+    wanted = trained.learner.predict(trained.state, z)
+    np.testing.assert_allclose((images + 1) / 2, wanted, rtol=1e-5, atol=1e-6)
+    part = parts["discriminator"]
+    assert part.model.apply(part.variables, *part.inputs).shape == (1, 1)
+
+
+def test_options_choose_models_and_loss(digits) -> None:
+    options = GANOptions(architecture="dense", loss="wasserstein_gp", latent_size=5)
+    found = gan.make_model(options, digits.info)
+    assert found == (models.DenseGenerator(), models.DenseDiscriminator())
+    for loss in ("minimax", "least_squares", "wasserstein_gp"):
+        chosen = dataclasses.replace(options, loss=loss)
+        config = gan.config(dataset="mnist-5k", options=chosen)
+        learner = start(gan, config, digits.info).learner
+        assert callable(learner.step)

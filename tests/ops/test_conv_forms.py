@@ -54,6 +54,16 @@ def test_conv_transpose(strides, padding: str) -> None:
     agree(transpose, draw(2, 4, 3, 5), draw(3, 4, 2, 5, seed=1))
 
 
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("strides", [(2, 2), (4, 1)])
+def test_windows_of_whole_strides(strides, padding: str) -> None:
+    options = {"strides": strides, "padding": padding}
+    kernel = draw(4, 2, 3, 5, seed=1)
+    agree(functools.partial(ops.conv, **options), draw(2, 11, 7, 3), kernel)
+    kernel = draw(4, 2, 5, 3, seed=1)
+    agree(functools.partial(ops.conv_transpose, **options), draw(2, 3, 4, 3), kernel)
+
+
 def test_a_dilated_kernel_is_one_with_zeros_between() -> None:
     x, kernel = draw(2, 9, 9, 3), draw(2, 2, 3, 4)
     wide = np.zeros((3, 4, 3, 4))

@@ -62,3 +62,21 @@ def test_every_public_name_is_documented() -> None:
         and not inspect.getdoc(thing)
     ]
     assert not bare
+
+
+def test_training_and_commands_know_no_way_of_learning_by_name() -> None:
+    """Their code, that is: examples in docstrings have to learn somehow."""
+    import ast
+
+    import fdl
+
+    package = Path(fdl.__file__).parent
+    files = [*(package / "train").glob("*.py"), *(package / "cli").glob("*.py")]
+    used = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            used |= {getattr(node, field, None) for field in ("id", "attr", "value")}
+    learners = {name for name, thing in vars(fdl.learners).items() if callable(thing)}
+    assert "supervised" in learners
+    assert "Train" in used
+    assert not learners & used

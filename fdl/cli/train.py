@@ -29,7 +29,7 @@ from fdl.train import DivergenceError, Fit, RunFolder, fit, fresh_path
 
 @dataclasses.dataclass(frozen=True)
 class Train(Command):
-    """Train a model on a data set; keep weights, metrics and pictures in a folder.
+    """Train a model on a data set; keep weights, metrics and written in a folder.
 
     Attributes:
         dataset: Data set; the task's first if not given. `fdl data list` lists them.
@@ -123,12 +123,16 @@ class Train(Command):
         result = _result(trained, run, measured, seconds)
         folder.write_json("result.json", result)
         _draw_curves(folder, name, run)
-        pictures = (*folder.path.glob("*.png"), *folder.path.glob("*.gif"))
+        written = {"run folder": folder.path} | {
+            file.stem: file
+            for file in sorted(folder.path.iterdir())
+            if file.suffix in (".png", ".gif")
+        }
+        width = max(map(len, written)) + 2
         out.print(
             f"test {task.metric} {shown(task.metric, result['metrics'][task.metric])} "
-            f"on {config.dataset} ({dataset.info.test_count:,} examples)\n"
-            f"run folder    {folder.path}",
-            *(f"{file.stem:<14}{file}" for file in sorted(pictures)),
+            f"on {config.dataset} ({dataset.info.test_count:,} examples)",
+            *(f"{what:<{width}}{path}" for what, path in written.items()),
             sep="\n",
             soft_wrap=True,
         )

@@ -38,6 +38,14 @@ class Recipe(NamedTuple):
     metrics: tuple[str, ...] = ("accuracy",)
 
 
+_GENERATED = (
+    "frechet_distance",
+    "precision",
+    "recall",
+    "classes",
+    "memorization",
+)
+
 RECIPES: dict[str, Recipe] = {
     "cnn": Recipe("CNN, constant rate", "fdl train cnn"),
     "cnn-keras": Recipe(
@@ -59,6 +67,14 @@ RECIPES: dict[str, Recipe] = {
     "gru": Recipe("GRU, rows", "fdl train gru"),
     "gru-keras": Recipe(
         "the same in Keras (TensorFlow)", "python -m bench.keras_classifier gru"
+    ),
+    "gru-one-cycle": Recipe(
+        "GRU, rows, one-cycle rate, 10 epochs",
+        "fdl train gru --schedule one-cycle --epochs 10",
+    ),
+    "gan": Recipe("DCGAN", "fdl train gan", _GENERATED),
+    "gan-dense": Recipe(
+        "one-layer GAN", "fdl train gan --architecture dense", _GENERATED
     ),
     "transformer": Recipe("Transformer, patches", "fdl train transformer"),
     "vae": Recipe("VAE, binarized once", "fdl train vae", ("elbo", "importance_bound")),

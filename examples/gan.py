@@ -22,15 +22,15 @@ from fdl.tasks.judge import judge
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Settings of a run; the defaults are those of the DCGAN paper, on small images."""
+    """Settings of a run."""
 
     dataset: str = "mnist-5k"
     data_dir: str | None = None
     epochs: int = 60
     batch_size: int = 64
-    learning_rate: float = 2e-4
+    learning_rate: float = 1e-3
     latent_size: int = 64
-    width: int = 32
+    width: int = 16
     seed: int = 0
     examples: int | None = None  # use only the first ones
     picture: Path | None = Path("digits.png")

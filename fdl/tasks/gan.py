@@ -50,7 +50,7 @@ class GANOptions:
         "non_saturating"
     )
     latent_size: int = 64
-    width: int = 32
+    width: int = 16
     dropout_rate: float = 0.3
     discriminator_steps: int = 1
     average_decay: float = 0.999
@@ -154,7 +154,7 @@ gan = Task(
     paper="Radford et al., 2016, Unsupervised representation learning with DCGAN",
     epochs={"mnist": 12, "fashion_mnist": 12, "mnist-5k": 60},
     batch_size=64,
-    learning_rates={"constant": 2e-4},
+    learning_rates={"constant": 1e-3, "one-cycle": 2e-3},
     metric="frechet_distance",
     make_model=_make_models,
     learn=_learn,

@@ -37,7 +37,7 @@ class Config:
 
 
 MNIST = Config(dataset="mnist", epochs=12)
-SMOKE = Config(epochs=1, width=4, examples=200, picture=None)
+SMOKE = Config(epochs=12, learning_rate=2e-3, width=8, examples=600, picture=None)
 
 
 def main(config: Config) -> dict[str, float]:

@@ -124,7 +124,7 @@ class Train(Command):
         folder.write_json("result.json", result)
         _draw_curves(folder, name, run)
         written = {"run folder": folder.path} | {
-            file.stem: file
+            file.name: file
             for file in sorted(folder.path.iterdir())
             if file.suffix in (".png", ".gif")
         }

@@ -10,6 +10,7 @@ import optax
 from fdl.arrays import Array, Key, PyTree, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_keys
+from fdl.learners.descent import descend, start
 from fdl.losses import bernoulli_nll
 from fdl.metrics import Metrics, mean
 
@@ -68,15 +69,7 @@ def reconstructive(
         }
 
     def init(key: Key, batch: PyTree) -> State:
-        model_key, run_key = jax.random.split(key)
-        params = model.init(model_key, preprocess(batch[0][:1]))["params"]
-        return State(
-            step=jnp.int32(0),
-            params=params,
-            batch_stats={},
-            opt_state=optimizer.init(params),
-            key=run_key,
-        )
+        return start(model, optimizer, key, preprocess(batch[0][:1]))
 
     def step(state: State, batch: PyTree) -> tuple[State, Metrics]:
         image = preprocess(batch[0])
@@ -88,13 +81,7 @@ def reconstructive(
             losses = bernoulli_nll(logits, image)
             return jnp.mean(losses), (logits, losses)
 
-        grads, (logits, losses) = jax.grad(mean_loss, has_aux=True)(state.params)
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        state = state._replace(
-            step=state.step + 1,
-            params=optax.apply_updates(state.params, updates),
-            opt_state=opt_state,
-        )
+        state, _, (logits, losses) = descend(state, mean_loss, optimizer)
         return state, measure(logits, losses, image)
 
     def evaluate(state: State, batch: PyTree) -> Metrics:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from fdl.arrays import Array, Key, PyTree, unit_scale
 from fdl.learner import Learner, State
+from fdl.learners.descent import descend, start
 from fdl.metrics import Mean, Metrics, accuracy, mean
 
 Loss = Callable[[Any, Any], Float[Array, "*batch"]]
@@ -57,17 +58,7 @@ def supervised(
         return {"loss": mean(losses), **others}
 
     def init(key: Key, batch: PyTree) -> State:
-        model_key, run_key = jax.random.split(key)
-        inputs = preprocess(batch[0][:1])
-        variables = model.init(model_key, inputs)
-        params = variables["params"]
-        return State(
-            step=jnp.int32(0),
-            params=params,
-            batch_stats=variables.get("batch_stats", {}),
-            opt_state=optimizer.init(params),
-            key=run_key,
-        )
+        return start(model, optimizer, key, preprocess(batch[0][:1]))
 
     def step(state: State, batch: PyTree) -> tuple[State, Metrics]:
         inputs, label = batch
@@ -83,15 +74,8 @@ def supervised(
             losses = loss(logits, label)
             return jnp.mean(losses), (logits, losses, updated.get("batch_stats", {}))
 
-        grad = jax.grad(mean_loss, has_aux=True)
-        grads, (logits, losses, batch_stats) = grad(state.params)
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        state = state._replace(
-            step=state.step + 1,
-            params=optax.apply_updates(state.params, updates),
-            batch_stats=batch_stats,
-            opt_state=opt_state,
-        )
+        state, _, (logits, losses, batch_stats) = descend(state, mean_loss, optimizer)
+        state = state._replace(batch_stats=batch_stats)
         return state, measure(logits, losses, label)
 
     def logits_of(state: State, inputs: PyTree) -> Array:

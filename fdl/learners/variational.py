@@ -11,6 +11,7 @@ from jaxtyping import Float
 from fdl.arrays import Array, Key, PyTree, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_normal
+from fdl.learners.descent import descend, start
 from fdl.losses import bernoulli_nll, standard_normal_kl
 from fdl.metrics import Mean, Metrics, mean
 
@@ -88,17 +89,9 @@ def variational(
         }
 
     def init(key: Key, batch: PyTree) -> State:
-        model_key, run_key = jax.random.split(key)
         image = preprocess(batch[0][:1])
         noise = jnp.zeros((1, model.latent_size), image.dtype)
-        params = model.init(model_key, image, noise)["params"]
-        return State(
-            step=jnp.int32(0),
-            params=params,
-            batch_stats={},
-            opt_state=optimizer.init(params),
-            key=run_key,
-        )
+        return start(model, optimizer, key, image, noise)
 
     def step(state: State, batch: PyTree) -> tuple[State, Metrics]:
         image = preprocess(batch[0])
@@ -110,13 +103,7 @@ def variational(
             cost = jnp.maximum(jnp.mean(kl, axis=0), free_bits)
             return jnp.mean(reconstruction) + beta * jnp.sum(cost), (reconstruction, kl)
 
-        (value, parts), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        state = state._replace(
-            step=state.step + 1,
-            params=optax.apply_updates(state.params, updates),
-            opt_state=opt_state,
-        )
+        state, value, parts = descend(state, loss, optimizer)
         whole = Mean(jnp.float32(value) * len(image), jnp.float32(len(image)))
         return state, {"loss": whole, **measure(*parts)}
 

@@ -10,11 +10,13 @@ import numpy as np
 from fdl import models
 from fdl.arrays import Batch
 from fdl.data import Dataset, DatasetInfo
+from fdl.keras import adam
 from fdl.learner import Learner
 from fdl.learners import reconstructive
 from fdl.learners.content import content_keys
 from fdl.learners.reconstructive import damage
-from fdl.tasks.coding import Architecture, coders, draw_codes, draw_pairs, optimizer
+from fdl.tasks.coding import Architecture, coders, draw_codes, draw_pairs
+from fdl.tasks.schedules import learning_rate
 from fdl.tasks.task import Config, Task, Trained
 
 
@@ -43,7 +45,9 @@ def _model(options: Options, info: DatasetInfo) -> models.Autoencoder:
 
 
 def _learn(model: models.Autoencoder, config: Config, info: DatasetInfo) -> Learner:
-    return reconstructive(model, optimizer(config, info), noise=config.options.noise)
+    return reconstructive(
+        model, adam(learning_rate(config, info)), noise=config.options.noise
+    )
 
 
 def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:

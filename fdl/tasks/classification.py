@@ -1,6 +1,5 @@
 """What all classification tasks share."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.losses import cross_entropy
 from fdl.metrics import confusion_matrix
-from fdl.tasks.schedules import make_schedule
+from fdl.tasks.schedules import learning_rate
 from fdl.tasks.task import Config, Trained
 from fdl.train import predict
 
@@ -31,9 +30,9 @@ def classify(
     Adam is from Kingma & Ba, 2015, arXiv:1412.6980. `preprocess` makes the model's
     inputs of 8-bit images.
     """
-    steps = config.epochs * math.ceil(info.train_count / config.batch_size)
-    schedule = make_schedule(config.schedule, config.learning_rate, steps)
-    return supervised(model, cross_entropy, adam(schedule), preprocess=preprocess)
+    return supervised(
+        model, cross_entropy, adam(learning_rate(config, info)), preprocess=preprocess
+    )
 
 
 def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:

@@ -1,6 +1,5 @@
 """What the tasks of autoencoders share: their coders, and pictures of their latents."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -8,15 +7,12 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Float
 
 from fdl import models
 from fdl.arrays import Array, Batch
 from fdl.data import Dataset, DatasetInfo
-from fdl.keras import adam
-from fdl.tasks.schedules import make_schedule
-from fdl.tasks.task import Config, Trained
+from fdl.tasks.task import Trained
 from fdl.train import predict
 
 Architecture = Literal["dense", "conv"]
@@ -36,12 +32,6 @@ def coders(
         return {"encoder": models.ConvEncoder(), "decoder": decoder}
     decoder = models.DenseDecoder(hidden_sizes[::-1], image_shape=shape)
     return {"encoder": models.DenseEncoder(hidden_sizes), "decoder": decoder}
-
-
-def optimizer(config: Config, info: DatasetInfo) -> optax.GradientTransformation:
-    """Return Keras' Adam (Kingma & Ba, 2015, arXiv:1412.6980) as a run has it."""
-    steps = config.epochs * math.ceil(info.train_count / config.batch_size)
-    return adam(make_schedule(config.schedule, config.learning_rate, steps))
 
 
 def decoder_of(trained: Trained) -> Decode:

@@ -1,7 +1,6 @@
 """Making digits: generative adversarial networks, from one layer to DCGAN."""
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -22,7 +21,7 @@ from fdl.models import (
     DenseGenerator,
 )
 from fdl.tasks.generated import measure_generated
-from fdl.tasks.schedules import make_schedule
+from fdl.tasks.schedules import learning_rate
 from fdl.tasks.task import Config, Part, Sampling, Task, Trained
 from fdl.train import predict
 
@@ -76,9 +75,7 @@ def _make_models(options: GANOptions, info: DatasetInfo) -> GAN:
 
 
 def _learn(models: GAN, config: Config, info: DatasetInfo) -> Learner:
-    options = config.options
-    steps = config.epochs * math.ceil(info.train_count / config.batch_size)
-    schedule = make_schedule(config.schedule, config.learning_rate, steps)
+    options, rate = config.options, learning_rate(config, info)
     # Momentum as in DCGAN; none for a critic, as in Gulrajani et al.
     critic = options.loss == "wasserstein_gp"
     beta_1, beta_2 = (0.0, 0.9) if critic else (0.5, 0.999)
@@ -86,8 +83,8 @@ def _learn(models: GAN, config: Config, info: DatasetInfo) -> Learner:
         models.generator,
         models.discriminator,
         ADVERSARIAL[options.loss],
-        adam(schedule, beta_1, beta_2),
-        adam(schedule, beta_1, beta_2),
+        adam(rate, beta_1, beta_2),
+        adam(rate, beta_1, beta_2),
         latent_size=options.latent_size,
         discriminator_steps=options.discriminator_steps,
         average_decay=options.average_decay,

@@ -16,7 +16,7 @@ from fdl.keras import adam
 from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.models import LanguageModel, generate
-from fdl.tasks.schedules import make_schedule
+from fdl.tasks.schedules import learning_rate
 from fdl.tasks.task import Config, Part, Sampling, Task, Trained, the_model
 from fdl.train import evaluate
 
@@ -74,12 +74,10 @@ def _make_model(options: Options, info: DatasetInfo) -> LanguageModel:
 
 
 def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
-    steps = config.epochs * math.ceil(info.train_count / config.batch_size)
-    schedule = make_schedule(config.schedule, config.learning_rate, steps)
     return supervised(
         model,
         losses.cross_entropy,
-        adam(schedule),
+        adam(learning_rate(config, info)),
         metrics={"accuracy": metrics.accuracy, "bits_per_character": bits},
         preprocess=lambda token: jnp.asarray(token, jnp.int32),
     )

@@ -1,9 +1,13 @@
 """Learning rates over a run, by name."""
 
+import math
 from collections.abc import Callable
 from typing import Literal, get_args
 
 import optax
+
+from fdl.data import DatasetInfo
+from fdl.tasks.task import Config
 
 Schedule = Literal["constant", "one-cycle"]
 
@@ -40,3 +44,17 @@ def make_schedule(name: str, rate: float, steps: int) -> optax.Schedule:
         known = ", ".join(get_args(Schedule))
         raise ValueError(f"there is no schedule {name!r}; schedules: {known}.")
     return _SCHEDULES[name](rate, steps)
+
+
+def learning_rate(config: Config, info: DatasetInfo) -> optax.Schedule:
+    """Return the learning rate of a run, as a function of the step.
+
+    Example:
+        >>> import fdl.data, fdl.tasks
+        >>> info = fdl.data.load("mnist-5k").info
+        >>> config = fdl.tasks.find("cnn").config(schedule="one-cycle", epochs=1)
+        >>> round(float(learning_rate(config, info)(18)), 4)
+        0.003
+    """
+    steps = config.epochs * math.ceil(info.train_count / config.batch_size)
+    return make_schedule(config.schedule, config.learning_rate, steps)

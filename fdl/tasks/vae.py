@@ -11,9 +11,11 @@ import numpy as np
 from fdl import models
 from fdl.arrays import Key
 from fdl.data import Dataset, DatasetInfo, binarize
+from fdl.keras import adam
 from fdl.learner import Learner
 from fdl.learners import importance_weighted_bound, variational
-from fdl.tasks.coding import Architecture, coders, decoder_of, draw_codes, optimizer
+from fdl.tasks.coding import Architecture, coders, decoder_of, draw_codes
+from fdl.tasks.schedules import learning_rate
 from fdl.tasks.task import Config, Part, Sampling, Task, Trained
 
 _BATCH = 500  # images at a time, when the bound is measured
@@ -51,7 +53,7 @@ def _learn(model: models.VAE, config: Config, info: DatasetInfo) -> Learner:
     options = config.options
     return variational(
         model,
-        optimizer(config, info),
+        adam(learning_rate(config, info)),
         beta=options.beta,
         free_bits=options.free_bits,
     )

@@ -21,6 +21,20 @@ RESULTS = HERE / "results"
 # Name, unit and digits of each measure, and what one of it is in that unit.
 MEASURES: dict[str, tuple[str, str, int, float]] = {
     "accuracy": ("test accuracy", " %", 2, 100.0),
+    "frechet_distance": ("Fréchet distance", "", 1, 1.0),
+    "precision": ("precision", "", 2, 1.0),
+    "recall": ("recall", "", 2, 1.0),
+    "classes": ("digits that are made", "", 1, 1.0),
+    "memorization": (
+        "distance to training images, over that of test images",
+        "",
+        2,
+        1.0,
+    ),
+    "elbo": ("test evidence lower bound", " nats", 2, 1.0),
+    "importance_bound": ("test bound of 500 samples", " nats", 2, 1.0),
+    "squared_error": ("squared error of a test image", "", 2, 1.0),
+    "bits_per_character": ("bits for a test character", "", 3, 1.0),
 }
 
 

@@ -15,8 +15,8 @@ from fdl.keras import save_weights
 class Export(Command):
     """Write a trained run as a file that Keras opens; Keras is not needed.
 
-    The model in the file is the run's: pixels that it takes are in [0, 1], and a
-    classifier gives logits.
+    The model in the file is the run's, as its class describes it: a classifier takes
+    pixels in [0, 1], and gives logits.
 
     Attributes:
         run: Folder of the run.

@@ -22,9 +22,8 @@ def full_data_dir():
     return folder
 
 
-@pytest.fixture
-def quick_compile():
-    """Compile with few optimizations: for tests whose programs hardly run at all."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+@pytest.fixture(autouse=True)
+def _compile_quickly(request):
+    """Compile with few optimizations: most tests compile a lot and run it once."""
+    quick = request.node.get_closest_marker("optimized") is None
+    jax.config.update("jax_disable_most_optimizations", quick)

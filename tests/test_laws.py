@@ -14,10 +14,7 @@ from zoo import ZOO, Case
 
 GOLDEN = Path(__file__).parent / "golden"
 
-pytestmark = [
-    pytest.mark.parametrize("case", ZOO, ids=lambda case: case.name),
-    pytest.mark.usefixtures("quick_compile"),
-]
+pytestmark = pytest.mark.parametrize("case", ZOO, ids=lambda case: case.name)
 
 
 def close(a: object, b: object, tolerance: float = 1e-5) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 
 import fdl
 from bench.tables import MEASURED, filled, measured
@@ -27,6 +28,7 @@ def test_first_screen_has_the_two_commands() -> None:
     assert second.startswith("pip install -e '.[test]' && pytest")
 
 
+@pytest.mark.optimized
 def test_the_fifteen_lines_run(capsys) -> None:
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
     assert len(code.splitlines()) <= 15

@@ -124,7 +124,6 @@ DISCRIMINATORS = {
 }
 
 
-@pytest.mark.usefixtures("quick_compile")
 @pytest.mark.parametrize("name", DISCRIMINATORS)
 def test_steps_equal_a_loop_written_in_keras(name: str) -> None:
     generator = models.DCGANGenerator(features=(4, 2))

@@ -9,7 +9,7 @@ from parity.layers import LAYERS, ONLY_SINGLE
 from parity.pick import Hypothesis, Seeded
 from parity.sides import Subject
 
-pytestmark = [pytest.mark.parity, pytest.mark.usefixtures("quick_compile")]
+pytestmark = pytest.mark.parity
 DOUBLE = [name for name in LAYERS if name not in ONLY_SINGLE]
 
 

@@ -6,7 +6,11 @@ import pytest
 from bench import loss_curve
 from fdl import data
 
-pytestmark = [pytest.mark.parity, pytest.mark.full_mnist]
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.full_mnist,
+    pytest.mark.optimized,
+]
 
 
 def test_one_epoch_of_ten_thousand_digits(full_data_dir) -> None:

@@ -17,16 +17,17 @@ def climb(name: str, precision: str, level: int) -> None:
 @models
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("level", [0, 1, 2])
-def test_functions(name: str, precision: str, level: int, quick_compile) -> None:
+def test_functions(name: str, precision: str, level: int) -> None:
     climb(name, precision, level)
 
 
 # In double precision, where no wrong formula can hide; `fdl parity` does both.
 @models
-def test_steps(name: str, quick_compile) -> None:
+def test_steps(name: str) -> None:
     climb(name, "float64", level=3)
 
 
 @models
+@pytest.mark.optimized
 def test_an_epoch(name: str) -> None:
     climb(name, "float64", level=4)

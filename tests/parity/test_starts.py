@@ -87,7 +87,7 @@ def compare(model: linen.Module, twin: Any, *inputs: Any) -> None:
         elif path.endswith("bias") or not a.any():
             # Zeros, and ones for an LSTM's forgetting; also from running means.
             np.testing.assert_array_equal(a, b, err_msg=path)
-        elif path.split("/")[-1] in ("scale", "var") and "attention" not in path:
+        elif path.endswith(("scale", "var")) and not path.endswith("attention/scale"):
             np.testing.assert_array_equal(a, b, err_msg=path)
         else:
             # Both uniform: the same range, and the same spread within sampling error.

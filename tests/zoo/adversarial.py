@@ -105,7 +105,7 @@ def judged_digits() -> Iterator[tuple[tuple[np.ndarray], list[np.ndarray]]]:
 
 CASES = [
     Case(
-        "dense_generator",
+        "dense-generator",
         models.DenseGenerator,
         dense_generator,
         (Input((LATENTS,)),),
@@ -113,7 +113,7 @@ CASES = [
         epoch=drawn_digits,
     ),
     Case(
-        "dense_discriminator",
+        "dense-discriminator",
         models.DenseDiscriminator,
         dense_discriminator,
         (Input((28, 28, 1)),),
@@ -121,7 +121,7 @@ CASES = [
         epoch=judged_digits,
     ),
     Case(
-        "dcgan_generator",
+        "dcgan-generator",
         lambda: models.DCGANGenerator(features=(16, 8)),
         lambda: dcgan_generator(16, 8),
         (Input((LATENTS,)),),
@@ -129,7 +129,7 @@ CASES = [
         epoch=drawn_digits,
     ),
     Case(
-        "dcgan_discriminator",
+        "dcgan-discriminator",
         lambda: models.DCGANDiscriminator(features=(8, 16)),
         lambda: dcgan_discriminator(8, 16),
         (Input((28, 28, 1)),),

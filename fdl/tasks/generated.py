@@ -35,7 +35,7 @@ def measure_generated(
         >>> digits = fdl.data.load("mnist-5k")
         >>> measured = measure_generated(digits, digits.test.image[:500] / 255)
         >>> measured["classes"], measured["precision"]
-        (5.0, 1.0)
+        (10.0, 1.0)
     """
     train, test = np.asarray(dataset.train.image), np.asarray(dataset.test.image)
     real, made = judge(test), judge(images)

@@ -29,7 +29,7 @@ from fdl.train import DivergenceError, Fit, RunFolder, fit, fresh_path
 
 @dataclasses.dataclass(frozen=True)
 class Train(Command):
-    """Train a model on a data set; keep weights, metrics and written in a folder.
+    """Train a model on a data set; keep weights, metrics and pictures in a folder.
 
     Attributes:
         dataset: Data set; the task's first if not given. `fdl data list` lists them.

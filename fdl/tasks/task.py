@@ -123,7 +123,7 @@ def _as_it_is(dataset: Dataset, config: Config) -> Dataset:
 def _nothing_each_epoch(
     trained: Trained, dataset: Dataset, folder: Path, epoch: int
 ) -> None:
-    pass
+    """Draw nothing."""
 
 
 def _nothing_more(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:

@@ -21,7 +21,7 @@ from fdl.cli.command import (
 )
 from fdl.cli.environment import commit, device, since_process_start, versions
 from fdl.cli.progress import TrainingProgress
-from fdl.cli.trained import start
+from fdl.cli.trained import draw_state, outline
 from fdl.keras import load_weights
 from fdl.learner import State
 from fdl.train import DivergenceError, Fit, RunFolder, fit, fresh_path
@@ -78,7 +78,7 @@ class Train(Command):
         dataset = task.prepare(dataset, config)
         seconds["data"] = time.perf_counter() - started
         data.check(dataset.train, batch_size=config.batch_size)
-        trained = start(task, config, dataset.info)
+        trained = outline(task, config, dataset.info)
         state = self._start(task, trained)
         settings = {
             **dataclasses.asdict(config),
@@ -150,7 +150,7 @@ class Train(Command):
         (part,) = parts.values()
         variables = load_weights(self.init_from, part.model, *part.inputs)
         like = jax.tree.map(lambda x, y: x.astype(y.dtype), variables, part.variables)
-        return fresh.state._replace(**like)
+        return draw_state(fresh)._replace(**like)
 
 
 def commands() -> Any:

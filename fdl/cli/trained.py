@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 
 from fdl import data, tasks
+from fdl.learner import State
 from fdl.train import RunError, RunFolder, load_weights
 
 
@@ -24,12 +25,21 @@ class Opened(NamedTuple):
     data_dir: Path | None
 
 
-def start(task: tasks.Task, config: tasks.Config, info: data.DatasetInfo) -> Any:
-    """Return a run as it is before training, with parameters as drawn."""
+def outline(
+    task: tasks.Task, config: tasks.Config, info: data.DatasetInfo
+) -> tasks.Trained:
+    """Return a run before training; of its state, only shapes and types."""
     model = task.make_model(config.options, info)
     learner = task.learn(model, config, info)
-    state = jax.jit(learner.init)(jax.random.key(config.seed), data.example(info))
+    key = jax.random.key(config.seed)
+    state = jax.eval_shape(learner.init, key, data.example(info))
     return tasks.Trained(config, info, model, learner, state)
+
+
+def draw_state(run: tasks.Trained) -> State:
+    """Return a state that is drawn, to put weights from elsewhere into."""
+    key = jax.random.key(run.config.seed)
+    return jax.jit(run.learner.init)(key, data.example(run.info))
 
 
 def open_run(path: Path) -> Opened:
@@ -50,10 +60,11 @@ def open_run(path: Path) -> Opened:
         config = tasks.Config(**values)
         info = data.DatasetInfo(**_tuples(settings["data"]))
         where = settings["data_dir"]
-        trained = start(task, config, info)
+        trained = outline(task, config, info)
+        state = draw_state(trained)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path / 'config.json'} is damaged: {error!r}") from error
-    state = load_weights(folder.weights, trained.state)
+    state = load_weights(folder.weights, state)
     return Opened(
         task, trained._replace(state=state), None if where is None else Path(where)
     )

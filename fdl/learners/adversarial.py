@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from fdl.arrays import Array, Key, PyTree, unit_scale
 from fdl.learner import Learner, State
+from fdl.learners.descent import update
 from fdl.losses import AdversarialLoss, gradient_penalty
 from fdl.metrics import Metrics, mean
 
@@ -270,11 +271,11 @@ def _update(
     optimizer: optax.GradientTransformation,
 ) -> tuple[State, Metrics]:
     """Make a step of one of the two models; `mean_loss` gives its statistics too."""
-    grads, (measured, stats) = jax.grad(mean_loss, has_aux=True)(state.params[name])
-    params, opt_state = state.params[name], state.opt_state[name]
-    updates, opt_state = optimizer.update(grads, opt_state, params)
+    params, opt_state, _, (measured, stats) = update(
+        state.params[name], state.opt_state[name], mean_loss, optimizer
+    )
     state = state._replace(
-        params={**state.params, name: optax.apply_updates(params, updates)},
+        params={**state.params, name: params},
         opt_state={**state.opt_state, name: opt_state},
         batch_stats={**state.batch_stats, name: stats},
     )

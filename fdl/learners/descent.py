@@ -56,11 +56,20 @@ def descend(
         >>> float(state.params), float(loss)
         (0.0, 9.0)
     """
-    (value, found), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-    state = state._replace(
-        step=state.step + 1,
-        params=optax.apply_updates(state.params, updates),
-        opt_state=opt_state,
+    params, opt_state, value, found = update(
+        state.params, state.opt_state, loss, optimizer
     )
+    state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
     return state, value, found
+
+
+def update(
+    params: PyTree,
+    opt_state: PyTree,
+    loss: MeanLoss,
+    optimizer: optax.GradientTransformation,
+) -> tuple[PyTree, PyTree, Float[Array, ""], Any]:
+    """Return new parameters and optimizer state, the loss, and what else was found."""
+    (value, found), grads = jax.value_and_grad(loss, has_aux=True)(params)
+    updates, opt_state = optimizer.update(grads, opt_state, params)
+    return optax.apply_updates(params, updates), opt_state, value, found

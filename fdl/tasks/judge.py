@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from flax.traverse_util import unflatten_dict
 from jaxtyping import Float, Num
 from safetensors.numpy import load
 
 from fdl.arrays import Array, unit_scale
 from fdl.models import CNN
+from fdl.train.evaluate import in_batches
 from fdl.weights import WeightsError
 
 FILE = Path(__file__).with_name("judge.safetensors")
@@ -47,16 +47,12 @@ def judge(images: Num[Array, "images 28 28 1"], *, batch_size: int = 1000) -> Op
         WeightsError: If the file of weights is damaged.
 
     Example:
+        >>> import numpy as np
         >>> opinion = judge(np.zeros((3, 28, 28, 1), np.uint8))
         >>> opinion.features.shape, opinion.probabilities.shape
         ((3, 64), (3, 10))
     """
-    variables = _variables()
-    parts = [
-        jax.device_get(_think(variables, images[first : first + batch_size]))
-        for first in range(0, len(images), batch_size)
-    ]
-    return jax.tree.map(lambda *each: np.concatenate(each), *parts)
+    return in_batches(functools.partial(_think, _variables()), images, batch_size)
 
 
 @jax.jit

@@ -1,7 +1,7 @@
 """Use a trained state: measure it, and ask it."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
@@ -93,10 +93,19 @@ def predict(
         (7, 10)
     """
     check(inputs)
-    parts = [
-        jax.device_get(_predict(learner, state, part))
-        for part in _split(inputs, batch_size)
-    ]
+    return in_batches(functools.partial(_predict, learner, state), inputs, batch_size)
+
+
+def in_batches(
+    function: Callable[[PyTree], PyTree], inputs: PyTree, batch_size: int
+) -> PyTree:
+    """Return what a function gives for all inputs, from some of them at a time.
+
+    Example:
+        >>> in_batches(lambda x: x + 1, np.arange(5), batch_size=2)
+        array([1, 2, 3, 4, 5])
+    """
+    parts = [jax.device_get(function(part)) for part in _split(inputs, batch_size)]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 

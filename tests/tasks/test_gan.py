@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fdl import data, models, tasks
-from fdl.cli.trained import start
+from fdl.cli.trained import draw_state, outline
 from fdl.tasks import judge as judges
 from fdl.tasks.gan import GANOptions, gan
 from fdl.tasks.generated import measure_generated
@@ -26,7 +26,8 @@ def trained(digits):
     """A run before its first step."""
     options = GANOptions(latent_size=8, width=2)
     config = gan.config(dataset="mnist-5k", options=options)
-    return start(gan, config, digits.info)
+    run = outline(gan, config, digits.info)
+    return run._replace(state=draw_state(run))
 
 
 def test_the_judge_knows_digits(digits) -> None:
@@ -128,5 +129,5 @@ def test_options_choose_models_and_loss(digits) -> None:
     for loss in ("minimax", "least_squares", "wasserstein_gp"):
         chosen = dataclasses.replace(options, loss=loss)
         config = gan.config(dataset="mnist-5k", options=chosen)
-        learner = start(gan, config, digits.info).learner
+        learner = outline(gan, config, digits.info).learner
         assert callable(learner.step)

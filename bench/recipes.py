@@ -78,9 +78,9 @@ RECIPES: dict[str, Recipe] = {
     ),
     "transformer": Recipe("Transformer, patches", "fdl train transformer"),
     "vae": Recipe("VAE, binarized once", "fdl train vae", ("elbo", "importance_bound")),
-    "vae-one-cycle": Recipe(
-        "VAE, one-cycle rate",
-        "fdl train vae --schedule one-cycle",
+    "vae-constant": Recipe(
+        "VAE, constant rate",
+        "fdl train vae --schedule constant",
         ("elbo", "importance_bound"),
     ),
     "autoencoder": Recipe("autoencoder", "fdl train autoencoder", ("squared_error",)),

@@ -2,10 +2,14 @@
 
 In all of them the input's part of every step, `z = x kernel + bias`, is one matrix
 product before the loop, and the loop holds only what must wait for the state before.
+The derivative is a loop of its own, in which steps are linear; what does not have to
+wait is again outside: the slopes of all steps at once, and the recurrent kernel's
+gradient as one product over all steps.
 """
 
+import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +17,7 @@ from jax import lax
 from jaxtyping import Bool, Float
 
 from fdl.arrays import Array, PyTree
+from fdl.ops.dense import by_kernel, dense
 
 
 class LSTMState(NamedTuple):
@@ -61,10 +66,8 @@ def simple_rnn(
         Array([0.7615942 , 0.9426808 , 0.95974606], dtype=float32)
     """
 
-    def step(h: Array, z: Array) -> Array:
-        return jnp.tanh(z + h @ recurrent_kernel)
-
-    return _unroll(step, h, _affine(x, kernel, bias), mask, reverse)
+    z = _affine(_time_first(x), kernel, bias)
+    return _unroll(_SIMPLE_RNN, z, recurrent_kernel, None, h, mask, reverse)
 
 
 def lstm(
@@ -88,12 +91,8 @@ def lstm(
         Array([1.7394876], dtype=float32)
     """
 
-    def step(state: LSTMState, z: Array) -> LSTMState:
-        i, f, c, o = jnp.split(z + state.h @ recurrent_kernel, 4, axis=-1)
-        c = jax.nn.sigmoid(f) * state.c + jax.nn.sigmoid(i) * jnp.tanh(c)
-        return LSTMState(h=jax.nn.sigmoid(o) * jnp.tanh(c), c=c)
-
-    return _unroll(step, state, _affine(x, kernel, bias), mask, reverse)
+    z = _affine(_time_first(x), kernel, bias)
+    return _unroll(_LSTM, z, recurrent_kernel, None, state, mask, reverse)
 
 
 def gru(
@@ -118,53 +117,226 @@ def gru(
         Array([0.45169663], dtype=float32)
     """
 
-    def step_reset_after(h: Array, x: Array) -> Array:
-        x_z, x_r, x_h = jnp.split(x, 3, axis=-1)
-        h_z, h_r, h_h = jnp.split(_affine(h, recurrent_kernel, bias[1]), 3, axis=-1)
-        z, r = jax.nn.sigmoid(x_z + h_z), jax.nn.sigmoid(x_r + h_r)
-        return z * h + (1 - z) * jnp.tanh(x_h + r * h_h)
-
-    def step_reset_before(h: Array, x: Array) -> Array:
-        x_z, x_r, x_h = jnp.split(x, 3, axis=-1)
-        u_z, u_r, u_h = jnp.split(recurrent_kernel, 3, axis=-1)
-        z, r = jax.nn.sigmoid(x_z + h @ u_z), jax.nn.sigmoid(x_r + h @ u_r)
-        return z * h + (1 - z) * jnp.tanh(x_h + (r * h) @ u_h)
-
-    step = step_reset_after if reset_after else step_reset_before
-    x = _affine(x, kernel, bias[0] if reset_after else bias)
-    return _unroll(step, h, x, mask, reverse)
+    if not reset_after:
+        z = _affine(_time_first(x), kernel, bias)
+        return _unroll_reset_before(z, recurrent_kernel, h, mask, reverse)
+    z = _affine(_time_first(x), kernel, bias[0])
+    return _unroll(_GRU, z, recurrent_kernel, bias[1], h, mask, reverse)
 
 
-def _affine(x: Array, kernel: Array, bias: Array) -> Array:
-    y = x @ kernel
+def _time_first(x: Array) -> Array:
+    # The inputs are moved, not what is made of them, which is larger.
+    return jnp.moveaxis(x, -2, 0)
+
+
+def _affine(x: Array, kernel: Array, bias: Array | None) -> Array:
+    y = dense(x, kernel)
     # Spelled out, since implicit rank promotion is an error in the tests.
-    return y + jnp.broadcast_to(bias, y.shape)
+    return y if bias is None else y + jnp.broadcast_to(bias, y.shape)
+
+
+class _Cell(NamedTuple):
+    """A recurrent network's step, and its derivative.
+
+    Both act on each element of the state by itself: only `u = h[t-1] recurrent_kernel`,
+    which is done outside, mixes them.
+
+    Attributes:
+        step: `(state, z, u) -> state, kept`, where the derivative needs what is kept.
+        slopes: `(states before, states after, kept) -> slopes`, of all steps at once.
+        follow: `(dstate, dz, du, slopes) -> dstate`: the step's derivative, linear in
+            all but the slopes.
+    """
+
+    step: Callable[[PyTree, Array, Array], tuple[PyTree, PyTree]]
+    slopes: Callable[[PyTree, PyTree, PyTree], PyTree]
+    follow: Callable[[PyTree, Array, Array, PyTree], PyTree]
+
+
+def _simple_rnn_step(h: Array, z: Array, u: Array) -> tuple[Array, None]:
+    return jnp.tanh(z + u), None
+
+
+_SIMPLE_RNN = _Cell(
+    step=_simple_rnn_step,
+    slopes=lambda before, h, kept: 1 - h**2,
+    follow=lambda dh, dz, du, slope: slope * (dz + du),
+)
+
+
+def _lstm_step(state: LSTMState, z: Array, u: Array) -> tuple[LSTMState, Array]:
+    i, f, c, o = jnp.split(z + u, 4, axis=-1)
+    i, f, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), jax.nn.sigmoid(o)
+    candidate = jnp.tanh(c)
+    c = f * state.c + i * candidate
+    gates = jnp.concatenate([i, f, candidate, o], axis=-1)
+    return LSTMState(h=o * jnp.tanh(c), c=c), gates
+
+
+def _lstm_slopes(before: LSTMState, after: LSTMState, gates: Array) -> PyTree:
+    i, f, candidate, o = jnp.split(gates, 4, axis=-1)
+    out = jnp.tanh(after.c)
+    four = [
+        candidate * i * (1 - i),
+        before.c * f * (1 - f),
+        i * (1 - candidate**2),
+        out * o * (1 - o),
+    ]
+    return jnp.concatenate(four, axis=-1), f, o * (1 - out**2)
+
+
+def _lstm_follow(dstate: LSTMState, dz: Array, du: Array, slopes: PyTree) -> LSTMState:
+    gates, f, out = slopes
+    di, df, dcandidate, do = jnp.split(gates * (dz + du), 4, axis=-1)
+    dc = f * dstate.c + di + df + dcandidate
+    return LSTMState(h=out * dc + do, c=dc)
+
+
+_LSTM = _Cell(_lstm_step, _lstm_slopes, _lstm_follow)
+
+
+def _gru_step(h: Array, x: Array, u: Array) -> tuple[Array, Array]:
+    x_z, x_r, x_h = jnp.split(x, 3, axis=-1)
+    u_z, u_r, u_h = jnp.split(u, 3, axis=-1)
+    z, r = jax.nn.sigmoid(x_z + u_z), jax.nn.sigmoid(x_r + u_r)
+    candidate = jnp.tanh(x_h + r * u_h)
+    kept = jnp.concatenate([z, r, candidate, u_h], axis=-1)
+    return z * h + (1 - z) * candidate, kept
+
+
+def _gru_slopes(before: Array, after: Array, kept: Array) -> PyTree:
+    z, r, candidate, u_h = jnp.split(kept, 4, axis=-1)
+    inner = (1 - z) * (1 - candidate**2)
+    gates = [(before - candidate) * z * (1 - z), inner * u_h * r * (1 - r)]
+    of_x = jnp.concatenate([*gates, inner], axis=-1)
+    of_u = jnp.concatenate([*gates, inner * r], axis=-1)
+    return of_x, of_u, z
+
+
+def _gru_follow(dh: Array, dx: Array, du: Array, slopes: PyTree) -> Array:
+    of_x, of_u, z = slopes
+    return z * dh + sum(jnp.split(of_x * dx + of_u * du, 3, axis=-1))
+
+
+_GRU = _Cell(_gru_step, _gru_slopes, _gru_follow)
 
 
 def _unroll(
-    step: Callable[[PyTree, Array], PyTree],
+    cell: _Cell,
+    z: Float[Array, "time *batch gates"],
+    recurrent_kernel: Float[Array, "features gates"],
+    bias: Float[Array, " gates"] | None,
     state: PyTree,
-    z: Array,
-    mask: Array | None,
+    mask: Bool[Array, "*batch time"] | None,
     reverse: bool,
 ) -> RNNOutput:
-    """Apply `step` along the time axis, the last but one, skipping what is masked."""
-
-    def advance(state: PyTree, now: tuple[Array, Array | None]) -> tuple[PyTree, Array]:
-        z, real = now
-        new = step(state, z)
-        if real is not None:
-            new = jax.tree.map(lambda a, b: jnp.where(real, a, b), new, state)
-        h, *_ = jax.tree.leaves(new)  # of every state, the output is the first array
-        return new, h
-
+    """Apply a cell along the time axis, skipping what is masked."""
     real = None if mask is None else jnp.moveaxis(mask, -1, 0)[..., None]
-    now = (jnp.moveaxis(z, -2, 0), real)
-    state, outputs = lax.scan(advance, state, now, reverse=reverse)
-    outputs = jnp.moveaxis(outputs, 0, -2)
+    states = _recur(cell, reverse, z, recurrent_kernel, bias, state, real)
+    return _finish(states, mask, reverse)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _recur(
+    cell: _Cell,
+    reverse: bool,
+    z: Float[Array, "time *batch gates"],
+    kernel: Float[Array, "features gates"],
+    bias: Float[Array, " gates"] | None,
+    state: PyTree,
+    real: Bool[Array, "time *batch 1"] | None,
+) -> PyTree:
+    """Return the states after all steps."""
+    states, _ = _recur_and_keep(cell, reverse, z, kernel, bias, state, real)
+    return states
+
+
+def _recur_and_keep(
+    cell: _Cell,
+    reverse: bool,
+    z: Array,
+    kernel: Array,
+    bias: Array | None,
+    state: PyTree,
+    real: Array | None,
+) -> tuple[PyTree, PyTree]:
+    def advance(state: PyTree, now: tuple[Array, Array | None]) -> tuple[PyTree, Any]:
+        z, real = now
+        u = _output(state) @ kernel
+        u = u if bias is None else u + jnp.broadcast_to(bias, u.shape)
+        new, kept = cell.step(state, z, u)
+        new = _where(real, new, state)
+        return new, (new, kept)
+
+    return lax.scan(advance, state, (z, real), reverse=reverse)[1]
+
+
+@_recur.defjvp
+def _recur_jvp(
+    cell: _Cell, reverse: bool, primals: tuple, tangents: tuple
+) -> tuple[PyTree, PyTree]:
+    z, kernel, bias, state, real = primals
+    dz, dkernel, dbias, dstate, _ = tangents
+    after, kept = _recur_and_keep(cell, reverse, z, kernel, bias, state, real)
+    before = jax.tree.map(lambda first, all: _shift(first, all, reverse), state, after)
+    slopes = cell.slopes(before, after, kept)
+    # Where the kernel's gradient is asked for, this is what becomes one product.
+    du = by_kernel(_output(before), dkernel)
+    du = du if dbias is None else du + jnp.broadcast_to(dbias, du.shape)
+
+    def advance(dstate: PyTree, now: tuple) -> tuple[PyTree, PyTree]:
+        dz, du, slopes, real = now
+        new = cell.follow(dstate, dz, du + _output(dstate) @ kernel, slopes)
+        new = _where(real, new, dstate)
+        return new, new
+
+    _, dafter = lax.scan(advance, dstate, (dz, du, slopes, real), reverse=reverse)
+    return after, dafter
+
+
+def _output(state: PyTree) -> Array:
+    return jax.tree.leaves(state)[0]  # of every state, the output is the first array
+
+
+def _where(real: Array | None, new: PyTree, old: PyTree) -> PyTree:
+    if real is None:
+        return new
+    return jax.tree.map(lambda a, b: jnp.where(real, a, b), new, old)
+
+
+def _shift(first: Array, after: Array, reverse: bool) -> Array:
+    """Return the states before all steps."""
+    if reverse:
+        return jnp.concatenate([after[1:], first[None]])
+    return jnp.concatenate([first[None], after[:-1]])
+
+
+def _finish(states: PyTree, mask: Array | None, reverse: bool) -> RNNOutput:
+    """Return outputs with the time axis where it belongs, and the last state."""
+    state = jax.tree.map(lambda x: x[0 if reverse else -1], states)
+    outputs = jnp.moveaxis(_output(states), 0, -2)
     if mask is not None:
         # As in Keras, where padding comes first the output is zero, even when the
         # initial state is not.
         count = lax.cumsum(jnp.asarray(mask, int), mask.ndim - 1, reverse=reverse)
         outputs = jnp.where(count[..., None] > 0, outputs, 0)
     return RNNOutput(outputs, state)
+
+
+def _unroll_reset_before(
+    z: Array, kernel: Array, h: Array, mask: Array | None, reverse: bool
+) -> RNNOutput:
+    """Run the GRU whose reset gate acts before the product, which so has to wait."""
+    u_z, u_r, u_h = jnp.split(kernel, 3, axis=-1)
+
+    def advance(h: Array, now: tuple[Array, Array | None]) -> tuple[Array, Array]:
+        x, real = now
+        x_z, x_r, x_h = jnp.split(x, 3, axis=-1)
+        z, r = jax.nn.sigmoid(x_z + h @ u_z), jax.nn.sigmoid(x_r + h @ u_r)
+        new = z * h + (1 - z) * jnp.tanh(x_h + (r * h) @ u_h)
+        new = _where(real, new, h)
+        return new, new
+
+    real = None if mask is None else jnp.moveaxis(mask, -1, 0)[..., None]
+    _, states = lax.scan(advance, h, (z, real), reverse=reverse)
+    return _finish(states, mask, reverse)

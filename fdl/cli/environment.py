@@ -11,6 +11,24 @@ import jax
 import psutil
 
 import fdl
+from fdl.data.cache import folder as cache_folder
+
+_COMPILED_BYTES = 2**30
+
+
+def keep_compiled() -> None:
+    """Keep compiled programs for the processes to come, unless JAX was told otherwise.
+
+    They lie in `compiled` in fdl's cache folder, a gigabyte of those used last.
+    `JAX_COMPILATION_CACHE_DIR` names another folder, and
+    `JAX_ENABLE_COMPILATION_CACHE=false` keeps none.
+    """
+    if jax.config.jax_compilation_cache_dir is not None:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
+    jax.config.update("jax_compilation_cache_max_size", _COMPILED_BYTES)
+    # Commands compile many small programs; together they are worth keeping.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def since_process_start() -> float:

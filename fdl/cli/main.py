@@ -12,6 +12,7 @@ import tyro
 
 from fdl.cli.command import AnswerIsNoError, Command, err
 from fdl.cli.data import DataList, DataPrepare
+from fdl.cli.environment import keep_compiled
 from fdl.cli.eval import Eval
 from fdl.cli.export import Export
 from fdl.cli.generate import Generate
@@ -53,6 +54,7 @@ def main(args: Sequence[str] | None = None) -> None:
         args: Words after the program's name; None for those of the process.
     """
     command = _parse(sys.argv[1:] if args is None else list(args))
+    keep_compiled()
     try:
         command()
     except KeyboardInterrupt:

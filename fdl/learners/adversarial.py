@@ -210,6 +210,15 @@ def adversarial(
             return jnp.mean(losses), ({"generator_loss": mean(losses)}, stats)
 
         state, measured = _update(state, "generator", mean_loss, generator_optimizer)
+        batch_stats = {**state.batch_stats, "average": averaged(state, drawn.latent)}
+        return state._replace(batch_stats=batch_stats), measured
+
+    def averaged(state: State, latent: Array) -> dict[str, PyTree]:
+        if average_decay == 0:
+            return {
+                "params": state.params["generator"],
+                "batch_stats": state.batch_stats["generator"],
+            }
         average = state.batch_stats["average"]
         decay = jnp.minimum(average_decay, state.step / (state.step + 10))
         params = jax.tree.map(
@@ -217,10 +226,8 @@ def adversarial(
             average["params"],
             state.params["generator"],
         )
-        _, stats = make(params, average["batch_stats"], drawn.latent)
-        average = {"params": params, "batch_stats": stats}
-        batch_stats = {**state.batch_stats, "average": average}
-        return state._replace(batch_stats=batch_stats), measured
+        _, stats = make(params, average["batch_stats"], latent)
+        return {"params": params, "batch_stats": stats}
 
     def step(state: State, batch: PyTree) -> tuple[State, Metrics]:
         images = signed(batch)

@@ -10,6 +10,7 @@ from jax import lax
 from jaxtyping import Float
 
 from fdl.arrays import Array
+from fdl.ops.dense import dense
 from fdl.ops.windows import Implementation, Padding, Pads, border, resolve, taps
 
 
@@ -167,7 +168,7 @@ def _gemm(x: Images, kernel: Kernel, form: _Form) -> Features:
     seen = taps(x, form.window, form.strides, form.dilation)
     *_, group_channels, features = kernel.shape
     if form.groups == 1:
-        return jnp.concatenate(seen, axis=-1) @ kernel.reshape(-1, features)
+        return dense(jnp.concatenate(seen, axis=-1), kernel.reshape(-1, features))
     if group_channels == 1:
         return _depthwise(seen, kernel.reshape(len(seen), form.groups, -1))
     split = [tap.reshape(*tap.shape[:-1], form.groups, group_channels) for tap in seen]

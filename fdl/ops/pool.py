@@ -162,18 +162,15 @@ def _max_of_blocks_jvp(
 ) -> tuple[Array, Array]:
     (x,), (dx,) = primals, tangents
     y = _max_of_blocks(x, window)
-    largest = ~(_blocks(x, window) < y[..., :, None, :, None, :])
-    taken = jnp.zeros(y.shape, bool)
-    rows = []
-    for i in range(window[0]):
-        row = []
-        for j in range(window[1]):
-            candidate = largest[..., i, :, j, :]
-            row.append(candidate & ~taken)
-            taken = taken | candidate
-        rows.append(jnp.stack(row, axis=-2))
-    first = jnp.stack(rows, axis=-4)
-    return y, jnp.sum(jnp.where(first, _blocks(dx, window), 0), axis=(-4, -2))
+    blocks = _blocks(x, window)
+    count = window[0] * window[1]
+    place = jnp.arange(count, dtype=jnp.int32).reshape(window[0], 1, window[1], 1)
+    place = jnp.broadcast_to(place, blocks.shape)
+    # A reduction: XLA on CPU would do anything else anew for each pixel of a window.
+    largest = ~(blocks < y[..., :, None, :, None, :])
+    first = jnp.min(jnp.where(largest, place, count), axis=(-4, -2))
+    chosen = first[..., :, None, :, None, :] == place
+    return y, jnp.sum(jnp.where(chosen, _blocks(dx, window), 0), axis=(-4, -2))
 
 
 def _blocks(

@@ -65,7 +65,6 @@ def simple_rnn(
         >>> simple_rnn(x, one, one, jnp.zeros(1), jnp.zeros(1)).outputs[:, 0]
         Array([0.7615942 , 0.9426808 , 0.95974606], dtype=float32)
     """
-
     z = _affine(_time_first(x), kernel, bias)
     return _unroll(_SIMPLE_RNN, z, recurrent_kernel, None, h, mask, reverse)
 
@@ -90,7 +89,6 @@ def lstm(
         >>> lstm(x, four, four, jnp.zeros(4), start).state.c
         Array([1.7394876], dtype=float32)
     """
-
     z = _affine(_time_first(x), kernel, bias)
     return _unroll(_LSTM, z, recurrent_kernel, None, state, mask, reverse)
 
@@ -116,7 +114,6 @@ def gru(
         >>> gru(x, three, three, jnp.zeros((2, 3)), jnp.zeros(1)).state
         Array([0.45169663], dtype=float32)
     """
-
     if not reset_after:
         z = _affine(_time_first(x), kernel, bias)
         return _unroll_reset_before(z, recurrent_kernel, h, mask, reverse)

@@ -1,0 +1,75 @@
+"""The command line of the comparison with other frameworks.
+
+python -m bench run [CASES...] [--against ROWS...] [--out DIR] [--quick]
+python -m bench report [DIR]
+"""
+
+import sys
+from pathlib import Path
+
+import tyro
+
+from bench.speed.cases import CASES
+from bench.speed.rows import ROWS
+
+_RESULTS = Path(__file__).parent / "results"
+
+
+def run(
+    cases: tyro.conf.Positional[tuple[str, ...]] = (),
+    *,
+    against: tuple[str, ...] = (),
+    out: Path | None = None,
+    rounds: int | None = None,
+    quick: bool = False,
+) -> None:
+    """Measure cases side by side, each row in a process of its own, and report.
+
+    Args:
+        cases: Which; all if none is given.
+        against: Rows to compare with; all if none is given.
+        out: Folder of the results; bench/results/speed, or speed-quick, by default.
+        rounds: Times that each row gets its turn.
+        quick: A few cases against a few rows, in three minutes.
+    """
+    from bench.speed.run import QUICK, Extent
+    from bench.speed.run import run as measure
+
+    for names, known in ((cases, CASES), (against, ROWS)):
+        for name in names:
+            if name not in known:
+                sys.exit(f"there is no {name!r}; there are {', '.join(known)}.")
+    extent = QUICK if quick else Extent()
+    if rounds is not None:
+        if rounds < 1:
+            sys.exit(f"rounds={rounds} must be at least 1.")
+        extent = extent._replace(rounds=rounds)
+    quick_rows = ("flax", "keras-tf-tuned", "torch-tuned")
+    out = out or _RESULTS / ("speed-quick" if quick else "speed")
+    well = measure(
+        list(cases or (("mlp", "cnn") if quick else CASES)),
+        list(against or (quick_rows if quick else ROWS)),
+        out,
+        extent,
+    )
+    report(out)
+    if not well:
+        sys.exit("some rows failed; the report says which.")
+
+
+def report(folder: tyro.conf.Positional[Path] = _RESULTS / "speed") -> None:
+    """Write report.md and charts from the results in a folder.
+
+    Args:
+        folder: Where the results are.
+    """
+    from bench.speed.report import write
+
+    try:
+        print(write(folder))
+    except ValueError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    tyro.extras.subcommand_cli_from_dict({"run": run, "report": report})

@@ -1,0 +1,212 @@
+"""The report: Markdown and charts from the results in a folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from bench.speed.cases import CASES
+from bench.speed.rows import ROWS
+
+Result = dict[str, Any]
+
+
+def write(folder: Path) -> Path:
+    """Write report.md and its charts.
+
+    Raises:
+        ValueError: If there are no results, or they are of different machines.
+    """
+    results = read(folder)
+    training = {
+        name: {row: _ratio(result, row, _training(result)) for row in _measured(result)}
+        for name, result in results.items()
+    }
+    _draw(training, folder / "training.png")
+    first = next(iter(results.values()))
+    lines = [
+        "# Side by side",
+        "",
+        f"{first['machine']['device']}, {first['machine']['memory_gib']} GiB. Written "
+        f"from the JSON files in this folder; `python -m bench run` measured them, as "
+        "bench/speed describes. Every row was first found to be the same model: "
+        "outputs, loss, gradients and the first step of Adam. Rows take turns; ratios "
+        "are taken within a turn, and shown as median (10th - 90th percentile).",
+        "",
+        "![Training steps, relative to fdl](training.png)",
+        "",
+        "## Goals",
+        "",
+        *goals(results),
+        "",
+    ]
+    for name, result in results.items():
+        lines += [f"## {CASES[name].title}", "", *_setup(result), ""]
+        for cell in result["rows"]["fdl"]["cells"]:
+            lines += [f"### {cell}", "", *_table(result, cell), ""]
+        failed = _failed(result)
+        if failed:
+            lines += ["Not measured:", ""]
+            lines += [f"- {ROWS[row].title}: {why}" for row, why in failed.items()]
+            lines += [""]
+    report = folder / "report.md"
+    report.write_text("\n".join(lines), encoding="utf-8")
+    return report
+
+
+def read(folder: Path) -> dict[str, Result]:
+    """Return the results in a folder, in the order of the table of cases.
+
+    Raises:
+        ValueError: If there are none, or they are of different machines.
+    """
+    results = {
+        name: json.loads((folder / f"{name}.json").read_text())
+        for name in CASES
+        if (folder / f"{name}.json").exists()
+    }
+    if not results:
+        raise ValueError(f"{folder} has no results: python -m bench run --out {folder}")
+    machines = {name: result["machine"] for name, result in results.items()}
+    for name, machine in machines.items():
+        if machine != next(iter(machines.values())):
+            raise ValueError(
+                f"the results in {folder} are of different machines, which do not "
+                f"compare: {machines}. Measure {name} again, or in a folder of its own."
+            )
+    return results
+
+
+def best_rival(result: Result) -> str | None:
+    """Return the tuned row that trains fastest, fdl aside."""
+    cell = _training(result)
+    rivals = [row for row in _measured(result) if ROWS[row].tuned]
+    median = lambda row: np.median(result["rows"][row]["cells"][cell]["seconds"])
+    return min(rivals, key=median, default=None)
+
+
+def goals(results: dict[str, Result]) -> list[str]:
+    """Return the table of goals."""
+    lines = [
+        "| case | best tuned rival | its step | fdl's step | fdl / rival | reach | |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, result in results.items():
+        rival = best_rival(result)
+        if rival is None:
+            continue
+        cell, case = _training(result), CASES[name]
+        low, median, high = _ratio(result, "fdl", cell, rival)
+        said = "missed"
+        if median <= case.reach:
+            said = "dreamt of" if median <= case.dream else "reached"
+        theirs, ours = (
+            np.median(result["rows"][row]["cells"][cell]["seconds"]) * 1e3
+            for row in (rival, "fdl")
+        )
+        lines.append(
+            f"| {case.title}, batch {case.batch_size} | {ROWS[rival].title} | "
+            f"{theirs:.3g} ms | {ours:.3g} ms | {median:.2f} ({low:.2f} - {high:.2f}) "
+            f"| {case.reach} | {said} |"
+        )
+    return lines
+
+
+def _training(result: Result) -> str:
+    return f"train {result['batch_size']}"
+
+
+def _measured(result: Result) -> list[str]:
+    return [row for row, found in result["rows"].items() if "failed" not in found]
+
+
+def _failed(result: Result) -> dict[str, str]:
+    rows = result["rows"].items()
+    return {row: found["failed"] for row, found in rows if "failed" in found}
+
+
+def _ratio(
+    result: Result, row: str, cell: str, of: str = "fdl"
+) -> tuple[float, float, float]:
+    """Return 10th percentile, median and 90th of a row's times over another's."""
+    above, below = (
+        np.array(result["rows"][each]["cells"][cell]["seconds"]) for each in (row, of)
+    )
+    low, median, high = np.percentile(above / below, (10, 50, 90))
+    return float(low), float(median), float(high)
+
+
+def _setup(result: Result) -> list[str]:
+    versions = ", ".join(f"{name} {v}" for name, v in result["versions"].items())
+    rate = np.median(result["matmul"]) / 1e9
+    return [
+        f"{result['flops'] / 1e9:.3g} billion operations in a step's products; a large "
+        f"product runs at {rate:.0f} billion a second here. {versions}; commit "
+        f"{result['commit'][:10]}."
+    ]
+
+
+def _table(result: Result, cell: str) -> list[str]:
+    trains = cell.startswith("train")
+    size = int(cell.split()[1])
+    heads = ["row", "ms", "10th - 90th", "turns", "over fdl's", "examples/s", "first"]
+    heads += ["import", "most memory", "of the product's rate"] if trains else []
+    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
+    scale = size / result["batch_size"]
+    for row in _measured(result):
+        found = result["rows"][row]
+        here = found["cells"][cell]
+        seconds = np.array(here["seconds"])
+        low, median, high = np.percentile(seconds, (10, 50, 90))
+        under, ratio, over = _ratio(result, row, cell)
+        setting = ", ".join(f"{key}={value}" for key, value in found["setting"].items())
+        words = [
+            f"{ROWS[row].title}{f' ({setting})' if setting else ''}",
+            f"{median * 1e3:.3g}",
+            f"{low * 1e3:.3g} - {high * 1e3:.3g}",
+            str(len(seconds)),
+            f"{ratio:.2f} ({under:.2f} - {over:.2f})",
+            f"{size / median:,.0f}",
+            f"{here['first']:.1f} s",
+        ]
+        if trains:
+            share = result["flops"] * scale / median / np.median(result["matmul"])
+            words += [f"{found['import']:.1f} s", f"{here['memory']:.0f} MiB"]
+            words += [f"{share:.0%}"]
+        lines.append(f"| {' | '.join(words)} |")
+    return lines
+
+
+def _draw(
+    training: dict[str, dict[str, tuple[float, float, float]]], file: Path
+) -> None:
+    """Draw each row's training step over fdl's, one panel for each case."""
+    figure, axes = plt.subplots(
+        1, len(training), figsize=(2.6 * len(training) + 1.6, 3.6), squeeze=False
+    )
+    rows = [row for row in ROWS if any(row in found for found in training.values())]
+    for axis, (name, found) in zip(axes[0], training.items(), strict=True):
+        for place, row in enumerate(reversed(rows)):
+            if row not in found:
+                continue
+            low, median, high = found[row]
+            color = "tab:orange" if row == "fdl" else "tab:blue"
+            alpha = 1.0 if row == "fdl" or ROWS[row].tuned else 0.4
+            axis.barh(place, median, color=color, alpha=alpha)
+            axis.plot([low, high], [place, place], color="black", linewidth=1)
+            axis.text(max(median, high), place, f" {median:.2f}", va="center", size=7)
+        axis.axvline(1, color="gray", linewidth=0.8, linestyle=":")
+        axis.set_title(name)
+        axis.set_xlim(0, 1.25 * max(high for _, _, high in found.values()))
+        axis.set_yticks(
+            range(len(rows)),
+            [ROWS[row].title for row in reversed(rows)] if axis is axes[0][0] else [],
+        )
+        axis.set_ylim(-0.6, len(rows) - 0.4)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel("time of a training step over fdl's (shorter is faster)", size=9)
+    figure.tight_layout()
+    figure.savefig(file, dpi=110)
+    plt.close(figure)

@@ -1,0 +1,210 @@
+"""fdl itself: learners, and the steps as `fit` makes them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import fdl
+from bench.speed.cases import LATENTS
+from bench.speed.twin import BETA_1, BETA_2, EPSILON, LEARNING_RATE, Arrays, Step
+from fdl import learners, losses, models, nn
+from fdl.learner import Learner, State
+from fdl.learners.adversarial import draw
+from fdl.train.fit import _run_steps
+
+
+def _adam() -> Any:
+    return fdl.keras.adam(LEARNING_RATE, BETA_1, BETA_2, EPSILON)
+
+
+def _supervised(model: Any) -> tuple[Any, Learner]:
+    return model, learners.supervised(model, losses.cross_entropy, _adam())
+
+
+def _transformer() -> tuple[Any, Learner]:
+    encoder = nn.TransformerEncoder(
+        num_layers=4, num_heads=4, hidden_size=128, norm="pre", activation=nn.gelu
+    )
+    return _supervised(models.VisionTransformer(10, encoder))
+
+
+def _vae() -> tuple[Any, Learner]:
+    model = models.VAE()
+    return model, learners.variational(model, _adam())
+
+
+def _dcgan() -> tuple[Any, Learner]:
+    model = models.DCGANGenerator()
+    learner = learners.adversarial(
+        model,
+        models.DCGANDiscriminator(),
+        losses.non_saturating,
+        _adam(),
+        _adam(),
+        latent_size=LATENTS,
+        average_decay=0.0,
+    )
+    return model, learner
+
+
+_MAKE: dict[str, Callable[[], tuple[Any, Learner]]] = {
+    "mlp": lambda: _supervised(models.MLP(10, hidden_sizes=(32,))),
+    "cnn": lambda: _supervised(models.CNN(10)),
+    "lstm": lambda: _supervised(models.LSTMClassifier(10)),
+    "gru": lambda: _supervised(models.GRUClassifier(10)),
+    "transformer": _transformer,
+    "vae": _vae,
+    "dcgan": _dcgan,
+}
+
+
+class Twin:
+    """A case in fdl."""
+
+    def __init__(self, case: str) -> None:
+        """Make the learner."""
+        self.case = case
+        self.model, self.learner = _MAKE[case]()
+        self.state: State | None = None
+
+    def draw(self, batch: Arrays) -> tuple[Arrays, Arrays]:
+        """Return parameters to start from, and what the first step draws."""
+        self.state = self.learner.init(jax.random.key(0), _examples(batch))
+        count, dtype = len(batch["input"]), batch["input"].dtype
+        key = jax.random.fold_in(self.state.key, 0)
+        drawn: dict[str, Any] = {}
+        if self.case == "vae":
+            shape = (count, self.model.latent_size)
+            drawn = {"draw_noise": jax.random.normal(key, shape, dtype)}
+        elif self.case == "dcgan":
+            names = ("draw_discriminator", "draw_generator")
+            for name, one in zip(names, jax.random.split(key), strict=True):
+                drawn[name] = draw(one, count, LATENTS, dtype).latent
+        return _flat(self.state.params), {k: np.asarray(x) for k, x in drawn.items()}
+
+    def load(self, params: Arrays) -> None:
+        """Take parameters."""
+        assert self.state is not None
+        names = _names(self.state.params)
+        treedef = jax.tree.structure(self.state.params)
+        leaves = [jnp.asarray(params[name]) for name in names]
+        # All in one precision, which may not be the one that was drawn in.
+        same = lambda x: (
+            x.astype(leaves[0].dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
+        )
+        self.state = jax.tree.map(same, self.state)
+        self.state = self.state._replace(params=jax.tree.unflatten(treedef, leaves))
+
+    def first_step(self, batch: Arrays) -> Step:
+        """Make the first training step, compiled."""
+        outputs = jax.jit(self._outputs)(self.state, batch)
+        after, metrics = jax.jit(self.learner.step)(self.state, _examples(batch))
+        names = ("loss", "discriminator_loss", "generator_loss")
+        loss = [fdl.metrics.compute(metrics)[n] for n in names if n in metrics]
+        moments = jax.tree.map(lambda x: x / (1 - BETA_1), _moments(after.opt_state))
+        return Step(
+            np.asarray(outputs), np.array(loss), _flat(moments), _flat(after.params)
+        )
+
+    def trainer(self, data: Arrays, batch_size: int) -> Callable[[], Any]:
+        """Return what makes an epoch's steps as `fit` does."""
+        examples = jax.device_put(_examples(data))
+        count = len(data["input"])
+        order = jnp.arange(count)
+        steps = count // batch_size
+        state = jax.tree.map(jnp.copy, self.state)
+        batch = jax.tree.map(lambda x: x[:batch_size], examples)
+        shapes = jax.eval_shape(self.learner.step, state, batch)[1]
+        zeros = jax.jit(
+            lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        )
+
+        def run() -> Any:
+            nonlocal state
+            state, totals, _ = _run_steps(
+                self.learner, examples, batch_size, order, 0, steps, state, zeros()
+            )
+            return fdl.metrics.compute(totals)
+
+        return run
+
+    def predictor(self, batch: Arrays, times: int) -> Callable[[], Any]:
+        """Return what predicts a batch again and again."""
+        outputs = jax.jit(self._outputs)
+        batch = jax.device_put(batch)
+
+        def run() -> Any:
+            y = None
+            for _ in range(times):
+                y = outputs(self.state, batch)
+            return jax.block_until_ready(y)
+
+        return run
+
+    def flops(self, batch: Arrays) -> int:
+        """Return the floating-point operations of a step's products."""
+        return _flops(jax.make_jaxpr(self.learner.step)(self.state, _examples(batch)))
+
+    def _outputs(self, state: State, batch: Arrays) -> Any:
+        variables = {"params": state.params}
+        if self.case == "vae":
+            return self.model.apply(
+                variables, batch["input"], batch["draw_noise"]
+            ).logits
+        if self.case == "dcgan":
+            return self.model.apply(
+                {
+                    "params": state.params["generator"],
+                    "batch_stats": state.batch_stats["generator"],
+                },
+                batch["draw_discriminator"],
+            )
+        return self.model.apply(variables, batch["input"])
+
+
+def _examples(batch: Arrays) -> tuple[Any, ...]:
+    return tuple(batch[name] for name in ("input", "label") if name in batch)
+
+
+def _names(tree: Any) -> list[str]:
+    paths = jax.tree_util.tree_leaves_with_path(tree)
+    return ["_".join(part.key for part in path) for path, _ in paths]
+
+
+def _flat(tree: Any) -> Arrays:
+    leaves = map(np.asarray, jax.tree.leaves(tree))
+    return dict(zip(_names(tree), leaves, strict=True))
+
+
+def _moments(opt_state: Any) -> Any:
+    """Return the first moments of an Adam, or of each in a dictionary."""
+    if isinstance(opt_state, dict):
+        return {name: _moments(each) for name, each in opt_state.items()}
+    return opt_state.slots["momentum"]
+
+
+def _flops(closed: Any) -> int:
+    """Count the operations of products and convolutions, loops multiplied out."""
+    total = 0
+    for eqn in closed.jaxpr.eqns:
+        match eqn.primitive.name:
+            case "dot_general":
+                contract, _ = eqn.params["dimension_numbers"]
+                left = eqn.invars[0].aval.shape
+                depth = np.prod([left[axis] for axis in contract[0]], dtype=int)
+                total += 2 * depth * eqn.outvars[0].aval.size
+            case "conv_general_dilated":
+                kernel, out = eqn.invars[1].aval, eqn.outvars[0].aval
+                numbers = eqn.params["dimension_numbers"]
+                features = kernel.shape[numbers.rhs_spec[0]]
+                total += 2 * (kernel.size // features) * out.size
+        times = eqn.params.get("length", 1) if eqn.primitive.name == "scan" else 1
+        for inner in jax.tree.leaves(
+            list(eqn.params.values()), is_leaf=lambda x: hasattr(x, "jaxpr")
+        ):
+            if hasattr(inner, "jaxpr"):
+                total += times * _flops(inner)
+    return int(total)

@@ -1,0 +1,257 @@
+"""Keras, on whichever backend `KERAS_BACKEND` names: `compile` and `fit`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from bench.speed.twin import BETA_1, BETA_2, EPSILON, LEARNING_RATE, Arrays, Step
+
+
+def _mlp() -> Any:
+    return keras.Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            layers.Flatten(),
+            layers.Dense(32, activation="relu", name="dense1"),
+            layers.Dense(10, name="head"),
+        ]
+    )
+
+
+def _cnn() -> Any:
+    convolve = lambda features, name: layers.Conv2D(
+        features, 3, activation="relu", name=name
+    )
+    return keras.Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            convolve(32, "conv1"),
+            layers.MaxPooling2D(),
+            convolve(64, "conv2"),
+            layers.MaxPooling2D(),
+            convolve(64, "conv3"),
+            layers.Flatten(),
+            layers.Dense(64, activation="relu", name="dense"),
+            layers.Dense(10, name="head"),
+        ]
+    )
+
+
+def _recurrent(kind: Any) -> Any:
+    layer = kind(128, name="layer1")
+    return keras.Sequential(
+        [layers.Input((28, 28)), layer, layers.Dense(10, name="head")]
+    )
+
+
+class _Position(layers.Layer):
+    def build(self, shape: Any) -> None:
+        self.embedding = self.add_weight(shape=shape[1:], name="embedding")
+
+    def call(self, x: Any) -> Any:
+        return x + self.embedding
+
+
+def _transformer() -> Any:
+    image = layers.Input((28, 28, 1))
+    x = layers.Permute((1, 3, 2, 4))(layers.Reshape((4, 7, 4, 7))(image))
+    x = layers.Dense(64, name="patch")(layers.Reshape((16, 49))(x))
+    x = _Position(name="position")(x)
+    for block in range(1, 5):
+        name = f"encoder_block{block}"
+        y = layers.LayerNormalization(name=f"{name}_attention_norm")(x)
+        attention = layers.MultiHeadAttention(4, 16, name=f"{name}_attention")
+        x = layers.Add()([x, attention(y, y)])
+        y = layers.LayerNormalization(name=f"{name}_dense_norm")(x)
+        y = layers.Dense(128, activation="gelu", name=f"{name}_dense1")(y)
+        x = layers.Add()([x, layers.Dense(64, name=f"{name}_dense2")(y)])
+    x = layers.LayerNormalization(name="encoder_norm")(x)
+    x = layers.GlobalAveragePooling1D()(x)
+    return keras.Model(image, layers.Dense(10, name="head")(x))
+
+
+class _Bound(layers.Layer):
+    def call(self, logits: Any, mean: Any, logvar: Any, image: Any) -> Any:
+        nll = keras.losses.binary_crossentropy(image, logits, from_logits=True)
+        kl = -0.5 * ops.sum(1 + logvar - mean**2 - ops.exp(logvar), axis=1)
+        self.add_loss(ops.mean(784.0 * nll + kl))
+        return logits
+
+
+def _vae() -> Any:
+    image, noise = layers.Input((28, 28, 1)), layers.Input((20,))
+    flat = layers.Flatten()(image)
+    h = layers.Dense(400, activation="relu", name="encoder_dense1")(flat)
+    h = layers.Dense(400, activation="relu", name="encoder_dense2")(h)
+    mean = layers.Dense(20, name="mean")(h)
+    logvar = layers.Dense(20, name="logvar")(h)
+    z = mean + ops.exp(0.5 * logvar) * noise
+    h = layers.Dense(400, activation="relu", name="decoder_dense1")(z)
+    h = layers.Dense(400, activation="relu", name="decoder_dense2")(h)
+    logits = layers.Dense(784, name="decoder_head")(h)
+    return keras.Model([image, noise], _Bound()(logits, mean, logvar, flat))
+
+
+class _DCGAN(keras.Model):
+    """Two models with a step of their own, as in TensorFlow's tutorial."""
+
+    def __init__(self) -> None:
+        super().__init__(name="dcgan")
+        up = lambda features, **options: layers.Conv2DTranspose(
+            features, 4, 2, padding="same", **options
+        )
+        convolve = lambda features, name: layers.Conv2D(
+            features, 4, 2, padding="same", name=name
+        )
+        self.generator = keras.Sequential(
+            [
+                layers.Input((64,)),
+                layers.Dense(49 * 64, use_bias=False, name="dense"),
+                layers.Reshape((7, 7, 64)),
+                layers.BatchNormalization(name="norm1"),
+                layers.ReLU(),
+                up(32, use_bias=False, name="conv1"),
+                layers.BatchNormalization(name="norm2"),
+                layers.ReLU(),
+                up(1, activation="tanh", name="conv2"),
+            ],
+            name="generator",
+        )
+        self.discriminator = keras.Sequential(
+            [
+                layers.Input((28, 28, 1)),
+                convolve(32, "conv1"),
+                layers.LeakyReLU(0.2),
+                convolve(64, "conv2"),
+                layers.LeakyReLU(0.2),
+                layers.Flatten(),
+                layers.Dense(1, name="head"),
+            ],
+            name="discriminator",
+        )
+        adam = lambda: keras.optimizers.Adam(LEARNING_RATE, BETA_1, BETA_2, EPSILON)
+        self.judging, self.making = adam(), adam()
+        self.judging.build(self.discriminator.trainable_variables)
+        self.making.build(self.generator.trainable_variables)
+        self.cross = keras.losses.BinaryCrossentropy(from_logits=True)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        return self.generator(inputs[1], training=training)
+
+    def train_step(self, data: Any) -> Any:
+        import tensorflow as tf
+
+        ((image, first, second),) = data
+        cross = lambda logits, label: self.cross(
+            tf.fill(tf.shape(logits), label), logits
+        )
+        real, fake = 2 * image - 1, self.generator(first, training=True)
+        with tf.GradientTape() as tape:
+            d_loss = cross(self.discriminator(real, training=True), 1.0)
+            d_loss += cross(self.discriminator(fake, training=True), 0.0)
+        variables = self.discriminator.trainable_variables
+        self.judging.apply(tape.gradient(d_loss, variables), variables)
+        with tf.GradientTape() as tape:
+            fake = self.generator(second, training=True)
+            g_loss = cross(self.discriminator(fake, training=True), 1.0)
+        variables = self.generator.trainable_variables
+        self.making.apply(tape.gradient(g_loss, variables), variables)
+        return {"discriminator_loss": d_loss, "generator_loss": g_loss}
+
+
+_MODELS: dict[str, Callable[[], Any]] = {
+    "mlp": _mlp,
+    "cnn": _cnn,
+    "lstm": lambda: _recurrent(layers.LSTM),
+    "gru": lambda: _recurrent(layers.GRU),
+    "transformer": _transformer,
+    "vae": _vae,
+    "dcgan": _DCGAN,
+}
+
+
+class Twin:
+    """A case in Keras."""
+
+    def __init__(
+        self, case: str, *, steps_per_execution: int = 1, jit_compile: Any = "auto"
+    ) -> None:
+        """Make the model and compile it."""
+        self.case = case
+        self.model = _MODELS[case]()
+        optimizer = keras.optimizers.Adam(LEARNING_RATE, BETA_1, BETA_2, EPSILON)
+        self.optimizers = [optimizer]
+        if case == "dcgan":
+            self.optimizers = [self.model.judging, self.model.making]
+        self.model.compile(
+            None if case == "dcgan" else optimizer,
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            if case not in ("vae", "dcgan")
+            else None,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+        )
+
+    def load(self, params: Arrays) -> None:
+        """Take parameters."""
+        for variable in self.model.trainable_variables:
+            variable.assign(params[_name(variable)])
+
+    def first_step(self, batch: Arrays) -> Step:
+        """Make the first training step, by `fit`."""
+        x, y = _split(batch)
+        outputs = np.asarray(self.model.predict_on_batch(x))
+        size = len(batch["input"])
+        history = self.model.fit(x, y, batch_size=size, shuffle=False, verbose=0)
+        losses = [values[0] for values in history.history.values()]
+        gradients = {
+            _name(variable): ops.convert_to_numpy(moment) / (1 - BETA_1)
+            for optimizer in self.optimizers
+            for variable, moment in zip(
+                optimizer._trainable_variables, optimizer._momentums, strict=True
+            )
+        }
+        variables = self.model.trainable_variables
+        params = {_name(v): ops.convert_to_numpy(v) for v in variables}
+        return Step(outputs, np.array(losses), gradients, params)
+
+    def trainer(self, data: Arrays, batch_size: int) -> Callable[[], Any]:
+        """Return an epoch of `fit`, on arrays in memory."""
+        x, y = _split(data)
+        return lambda: self.model.fit(
+            x, y, batch_size=batch_size, shuffle=False, verbose=0
+        )
+
+    def predictor(self, batch: Arrays, times: int) -> Callable[[], Any]:
+        """Return what predicts a batch again and again."""
+        x, _ = _split(batch)
+
+        def run() -> Any:
+            for _ in range(times):
+                self.model.predict_on_batch(x)
+
+        return run
+
+
+def _split(batch: Arrays) -> tuple[Any, Any]:
+    inputs = [x for name, x in batch.items() if name != "label"]
+    return (inputs if len(inputs) > 1 else inputs[0]), batch.get("label")
+
+
+def _name(variable: Any) -> str:
+    """Return fdl's name of a variable."""
+    name = variable.path.replace("/", "_")
+    for theirs, ours in (
+        ("sequential_", ""),
+        ("dcgan_", ""),
+        ("lstm_cell_", ""),
+        ("gru_cell_", ""),
+        ("attention_output", "out"),
+        ("gamma", "scale"),
+        ("beta", "bias"),
+    ):
+        name = name.replace(theirs, ours)
+    return name

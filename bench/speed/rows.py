@@ -1,0 +1,64 @@
+"""The rows of the comparison: each framework as it comes, and tuned as experts would.
+
+A tuned row has several settings; on each case it shows the one that was fastest in a
+trial on the machine itself.
+"""
+
+from typing import Any, NamedTuple
+
+
+class Row(NamedTuple):
+    """One way of running one framework.
+
+    Attributes:
+        title: What it is called in the report.
+        module: File in `bench.speed.rivals`.
+        package: What must be installed; of Keras, its backend.
+        settings: What to try.
+        tuned: Whether it counts as a rival to beat.
+        without: Cases that it is not written for: on other backends than TensorFlow's,
+            Keras' `fit` knows one optimizer only.
+    """
+
+    title: str
+    module: str
+    package: str
+    settings: tuple[dict[str, Any], ...] = ({},)
+    tuned: bool = False
+    without: tuple[str, ...] = ()
+
+
+_COMPILED = tuple(
+    {"steps_per_execution": 50, "jit_compile": compiled} for compiled in (False, True)
+)
+_THREADS = tuple({"channels_last": True, "threads": threads} for threads in (1, None))
+
+ROWS: dict[str, Row] = {
+    "fdl": Row("fdl", "fdl_", "fdl"),
+    "flax": Row("Flax, Linen's layers, jitted step", "flax_", "flax", tuned=True),
+    "keras-tf": Row("Keras on TensorFlow", "keras_", "tensorflow"),
+    "keras-tf-tuned": Row(
+        "Keras on TensorFlow, tuned", "keras_", "tensorflow", _COMPILED, tuned=True
+    ),
+    "keras-jax": Row("Keras on JAX", "keras_", "jax", without=("dcgan",)),
+    "keras-jax-tuned": Row(
+        "Keras on JAX, tuned",
+        "keras_",
+        "jax",
+        ({"steps_per_execution": 50}, {"steps_per_execution": 1}),
+        tuned=True,
+        without=("dcgan",),
+    ),
+    "keras-torch": Row(
+        "Keras on PyTorch", "keras_", "torch", tuned=True, without=("dcgan",)
+    ),
+    "torch": Row("PyTorch", "torch_", "torch"),
+    "torch-tuned": Row("PyTorch, tuned", "torch_", "torch", _THREADS, tuned=True),
+    "torch-compile": Row(
+        "PyTorch, torch.compile",
+        "torch_",
+        "torch",
+        ({"channels_last": True, "compile": True},),
+        tuned=True,
+    ),
+}

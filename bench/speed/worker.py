@@ -1,0 +1,120 @@
+"""The process of one row on one case: does what it is told, one line of JSON at a time.
+
+    python -m bench.speed.worker ROW CASE SETTING
+
+`bench.speed.run` starts it. It imports one framework only, so that time and memory are
+that framework's.
+"""
+
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import psutil
+
+from bench.speed.cases import CASES, examples
+from bench.speed.rows import ROWS
+
+
+class Worker:
+    """A row on a case."""
+
+    def __init__(self, row: str, case: str, setting: dict[str, Any]) -> None:
+        """Import the framework and make the model."""
+        self.case = CASES[case]
+        threads = setting.pop("threads", None)
+        module = ROWS[row].module
+        if module == "keras_":
+            os.environ["KERAS_BACKEND"] = ROWS[row].package
+        rival = importlib.import_module(f"bench.speed.rivals.{module}")
+        self.imported = time.time() - psutil.Process().create_time()
+        if threads is not None:
+            importlib.import_module("torch").set_num_threads(threads)
+        self.twin = rival.Twin(case, **setting)
+        self.block: Callable[[], Any] = lambda: None
+
+    def started(self) -> dict[str, Any]:
+        """Return the seconds from the process's start to the imported framework."""
+        return {"import": self.imported, "memory": _memory()}
+
+    def draw(self, file: str) -> dict[str, Any]:
+        """Write what all rows start from: fdl's parameters, a batch, what it draws."""
+        batch = examples(self.case, self.case.batch_size)
+        params, drawn = self.twin.draw(batch)
+        _write(file, params=params, batch={**batch, **drawn})
+        return {"flops": self.twin.flops(batch)}
+
+    def first_step(self, start: str, file: str) -> dict[str, Any]:
+        """Write what the first training step does."""
+        read = _read(start)
+        self.twin.load(read["params"])
+        step = self.twin.first_step(read["batch"])
+        parts = {"outputs": {"": step.outputs}, "loss": {"": step.loss}}
+        _write(file, **parts, gradients=step.gradients, params=step.params)
+        return {}
+
+    def train(self, batch_size: int, steps: int) -> dict[str, Any]:
+        """Make ready for blocks of training steps; return the seconds of the first."""
+        data = examples(self.case, batch_size * steps, seed=1)
+        started = time.perf_counter()
+        self.block = self.twin.trainer(data, batch_size)
+        self.block()
+        return {"first": time.perf_counter() - started, "memory": _memory()}
+
+    def predict(self, batch_size: int, times: int) -> dict[str, Any]:
+        """Make ready for blocks of predictions; return the seconds of the first."""
+        data = examples(self.case, batch_size, seed=1)
+        started = time.perf_counter()
+        self.twin.predictor(data, 1)()
+        first = time.perf_counter() - started
+        self.block = self.twin.predictor(data, times)
+        self.block()
+        return {"first": first}
+
+    def once(self) -> dict[str, Any]:
+        """Return the seconds of a block."""
+        started = time.perf_counter()
+        self.block()
+        return {"seconds": time.perf_counter() - started}
+
+
+def _memory() -> float:
+    """Return the most memory that the process has had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _write(file: str, **groups: dict[str, np.ndarray]) -> None:
+    flat = {
+        f"{g}/{name}": x for g, arrays in groups.items() for name, x in arrays.items()
+    }
+    np.savez(file, **flat)
+
+
+def _read(file: str) -> dict[str, dict[str, np.ndarray]]:
+    groups: dict[str, dict[str, np.ndarray]] = {}
+    with np.load(file) as stored:
+        for key in stored:
+            group, _, name = key.partition("/")
+            groups.setdefault(group, {})[name] = stored[key]
+    return groups
+
+
+def main() -> None:
+    """Answer on what was standard output; whatever frameworks print is an error."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    row, case, setting = sys.argv[1:]
+    worker = Worker(row, case, json.loads(setting))
+    for line in sys.stdin:
+        name, *arguments = json.loads(line)
+        print(json.dumps(getattr(worker, name)(*arguments)), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""The comparison with other frameworks: that it compares the same, never how fast."""
+
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from bench.speed import report
+from bench.speed.cases import CASES, examples
+from bench.speed.rows import ROWS
+
+
+def _concatenated(arrays):
+    return np.concatenate([np.ravel(arrays[name]) for name in sorted(arrays)])
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("rival", ["flax_"])
+def test_twins_are_the_same_in_double_precision(name, rival):
+    wide = lambda arrays: {
+        key: x.astype(float) if x.dtype == np.float32 else x
+        for key, x in arrays.items()
+    }
+    ours, theirs = (
+        importlib.import_module(f"bench.speed.rivals.{module}")
+        for module in ("fdl_", rival)
+    )
+    with jax.enable_x64(True):
+        batch = wide(examples(CASES[name], 3))
+        fdl = ours.Twin(name)
+        params, drawn = fdl.draw(batch)
+        assert sorted(drawn) == sorted(key for key in batch if key.startswith("draw_"))
+        batch |= drawn
+        twin = theirs.Twin(name)
+        steps = []
+        for each in (fdl, twin):
+            each.load(wide(params))
+            steps.append(each.first_step(batch))
+    a, b = steps
+    np.testing.assert_allclose(b.outputs, a.outputs, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(b.loss, a.loss, rtol=1e-6)  # ours sums in float32
+    for ours, theirs in ((a.gradients, b.gradients), (a.params, b.params)):
+        ours, theirs = _concatenated(ours), _concatenated(theirs)
+        there = ~np.isnan(theirs)
+        assert there.mean() > 0.95
+        error = np.linalg.norm((ours - theirs)[there]) / np.linalg.norm(ours)
+        assert error < 1e-9
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """A quick run of one case."""
+    out = tmp_path_factory.mktemp("speed")
+    words = "-m bench run mlp --quick --rounds 2 --against flax keras-tf-tuned --out"
+    done = subprocess.run(
+        [sys.executable, *words.split(), str(out)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+def test_quick_run(quick):
+    result = json.loads((quick / "mlp.json").read_text())
+    assert list(result["rows"]) == ["fdl", "flax", "keras-tf-tuned"]
+    assert result["flops"] == 2 * 32 * (2 * 784 * 32 + 3 * 32 * 10)
+    assert {"jax", "keras", "tensorflow-cpu"} <= set(result["versions"])
+    assert {"device", "threads", "memory_gib"} == set(result["machine"])
+    for row, found in result["rows"].items():
+        assert found["setting"] in ROWS[row].settings
+        assert found["import"] > 0
+        cell = found["cells"]["train 32"]
+        assert len(cell["seconds"]) == 2
+        assert min(cell["seconds"]) > 0
+        assert cell["first"] > 0
+        assert cell["memory"] > 50
+        assert set(found["errors"]) == {"outputs", "loss", "gradients", "params"}
+        assert max(found["errors"].values()) < 1e-4
+        assert (max(found["errors"].values()) == 0) == (row == "fdl")
+    text = (quick / "report.md").read_text()
+    for title in ("MLP 784-32-10", "Keras on TensorFlow, tuned", "fdl / rival"):
+        assert title in text
+    assert (quick / "training.png").stat().st_size > 1000
+
+
+def test_report_refuses_other_machines(quick, tmp_path):
+    shutil.copy(quick / "mlp.json", tmp_path / "mlp.json")
+    other = json.loads((quick / "mlp.json").read_text())
+    other["case"] = "cnn"
+    other["machine"]["threads"] += 1
+    (tmp_path / "cnn.json").write_text(json.dumps(other))
+    with pytest.raises(ValueError, match="different machines"):
+        report.write(tmp_path)
+    assert not (tmp_path / "report.md").exists()
+
+
+def test_disagreement_is_a_failure(quick, tmp_path, monkeypatch):
+    from bench.speed import run
+
+    monkeypatch.setattr(run, "_compare", lambda *files: {"outputs": 1e-3})
+    monkeypatch.setattr(run, "_require_agreement", _strict(run._require_agreement))
+    assert not run.run(["mlp"], ["flax"], tmp_path, run.QUICK._replace(rounds=1))
+    result = json.loads((tmp_path / "mlp.json").read_text())
+    assert "outputs differ" in result["rows"]["flax"]["failed"]
+    report.write(tmp_path)
+    assert "outputs differ" in (tmp_path / "report.md").read_text()
+
+
+def _strict(check):
+    """Let the first row pass, which is fdl's own."""
+    rows = iter(range(9))
+    return lambda *arguments: None if next(rows) == 0 else check(*arguments)
+
+
+def test_no_results_no_report(tmp_path):
+    with pytest.raises(ValueError, match="has no results"):
+        report.write(tmp_path)

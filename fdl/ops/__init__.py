@@ -15,3 +15,4 @@ from fdl.ops.resample import upsample as upsample
 from fdl.ops.resample import zero_pad as zero_pad
 from fdl.ops.windows import Implementation as Implementation
 from fdl.ops.windows import Padding as Padding
+from fdl.ops.dense import dense as dense

@@ -5,6 +5,7 @@ from jax import lax
 from jaxtyping import Float
 
 from fdl.arrays import Array
+from fdl.ops.windows import resolve
 
 
 @jax.custom_jvp
@@ -33,10 +34,10 @@ def by_kernel(
 ) -> Float[Array, "*batch out"]:
     """Return `x @ kernel`, as a function of the kernel that is fast to transpose.
 
-    The kernel's gradient is a product over all rows, `x^T dy`, and XLA on CPU runs that
-    at half speed unless the rows of the left one already lie along its last axis. So
-    the narrower of the two is laid there first, and a barrier keeps XLA from taking
-    that back.
+    The kernel's gradient is a product over all rows, `x^T dy`. Where they are many, XLA
+    on CPU runs that at half speed unless the rows of the left one already lie along its
+    last axis. So the narrower of the two is laid there first, and a barrier keeps XLA
+    from taking that back.
 
     Example:
         >>> by_kernel(jnp.ones((2, 5, 3)), jnp.ones((3, 4))).shape
@@ -44,6 +45,8 @@ def by_kernel(
     """
     rows = x.reshape(-1, x.shape[-1])
     features, out = kernel.shape
+    if resolve(None) == "xla" or len(rows) < 4 * min(features, out):
+        return x @ kernel
     if features <= out:
         across = lax.optimization_barrier(rows.T)
         y = lax.dot_general(across, kernel, (((0,), (0,)), ((), ())))

@@ -1,7 +1,6 @@
 """The fully connected layer."""
 
 import functools
-
 from typing import Any
 
 import flax.linen as nn

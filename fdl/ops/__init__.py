@@ -2,6 +2,7 @@
 
 from fdl.ops.conv import conv as conv
 from fdl.ops.conv import conv_transpose as conv_transpose
+from fdl.ops.dense import dense as dense
 from fdl.ops.pool import avg_pool as avg_pool
 from fdl.ops.pool import global_avg_pool as global_avg_pool
 from fdl.ops.pool import global_max_pool as global_max_pool
@@ -15,4 +16,3 @@ from fdl.ops.resample import upsample as upsample
 from fdl.ops.resample import zero_pad as zero_pad
 from fdl.ops.windows import Implementation as Implementation
 from fdl.ops.windows import Padding as Padding
-from fdl.ops.dense import dense as dense

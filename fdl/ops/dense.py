@@ -15,6 +15,7 @@ def dense(
     """Multiply features by a kernel: `x @ kernel`, for many rows of features.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> dense(jnp.ones((2, 5, 3)), jnp.ones((3, 4))).shape
         (2, 5, 4)
     """
@@ -40,6 +41,7 @@ def by_kernel(
     from taking that back.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> by_kernel(jnp.ones((2, 5, 3)), jnp.ones((3, 4))).shape
         (2, 5, 4)
     """

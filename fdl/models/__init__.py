@@ -11,6 +11,7 @@ from fdl.models.dcgan import DCGANDiscriminator as DCGANDiscriminator
 from fdl.models.dcgan import DCGANGenerator as DCGANGenerator
 from fdl.models.dense_gan import DenseDiscriminator as DenseDiscriminator
 from fdl.models.dense_gan import DenseGenerator as DenseGenerator
+from fdl.models.fast_cnn import FastCNN as FastCNN
 from fdl.models.language_model import LanguageModel as LanguageModel
 from fdl.models.mlp import MLP as MLP
 from fdl.models.recurrent import GRUClassifier as GRUClassifier

@@ -6,6 +6,7 @@ from fdl.tasks.gan import gan as _gan
 from fdl.tasks.language_model import language_model as _language_model
 from fdl.tasks.measured import measured as measured
 from fdl.tasks.mlp import mlp as _mlp
+from fdl.tasks.mnist_fast import mnist_fast as _mnist_fast
 from fdl.tasks.recurrent import gru as _gru
 from fdl.tasks.recurrent import lstm as _lstm
 from fdl.tasks.recurrent import rnn as _rnn
@@ -22,6 +23,7 @@ TASKS: dict[str, Task] = {
     task.name: task
     for task in (
         _cnn,
+        _mnist_fast,
         _mlp,
         _rnn,
         _lstm,

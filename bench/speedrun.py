@@ -1,0 +1,169 @@
+"""The speedrun: 99 % of MNIST's test images, on average over seeds, in the least time.
+
+    python -m bench.speedrun [--seeds 20] [--data-dir DIR]
+
+Each seed is a process of its own, timed from its start: imports, data, compilation,
+training, and the one evaluation at the end. The first compiles everything (cold), the
+others find compiled programs (warm), as `fdl train` keeps them by default. Then each
+ingredient of the recipe is taken out, over a few seeds each. Writes
+bench/results/speedrun.json.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+RESULT = Path(__file__).parent / "results" / "speedrun.json"
+_ABLATION_SEEDS = 5
+
+
+def once(seed: int, data_dir: str | None = None) -> dict[str, float]:
+    """Train and evaluate; return accuracy and seconds, the process' start included."""
+    import jax
+
+    import fdl
+    from fdl.cli.environment import keep_compiled, since_process_start
+    from fdl.tasks import find
+
+    keep_compiled()
+    imported = since_process_start()
+    task = find("mnist-fast")
+    config = task.config(seed=seed)
+    mnist = fdl.data.load("mnist", data_dir=data_dir)
+    loaded = since_process_start()
+    learner = task.learn(
+        task.make_model(config.options, mnist.info), config, mnist.info
+    )
+    run = fdl.fit(
+        learner,
+        mnist.train,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        key=jax.random.key(seed),
+    )
+    trained = since_process_start()
+    accuracy = fdl.evaluate(learner, run.state, mnist.test)["accuracy"]
+    return {
+        "accuracy": accuracy,
+        "import": imported,
+        "data": loaded - imported,
+        "train": run.seconds["train"],
+        "start and compile": trained - loaded - run.seconds["train"],
+        "evaluate": since_process_start() - trained,
+        "total": since_process_start(),
+    }
+
+
+def ablations(data_dir: str | None = None) -> dict[str, dict[str, Any]]:
+    """Return accuracies and training seconds with one thing changed at a time."""
+    import flax.linen as linen
+    import jax
+
+    import fdl
+    from fdl import nn
+    from fdl.tasks import find
+    from fdl.tasks.classification import classify
+
+    class Pooled(linen.Module):
+        """The network with a first pooling in place of the stride, as is usual."""
+
+        @linen.compact
+        def __call__(self, image: Any, *, train: bool = False) -> Any:
+            x = nn.relu(nn.Conv2D(16, (3, 3), name="conv1")(image))
+            x = nn.relu(nn.Conv2D(32, (3, 3), name="conv2")(nn.max_pool(x, (2, 2))))
+            x = nn.max_pool(x, (2, 2)).reshape(*x.shape[:-3], -1)
+            return nn.Dense(10, name="head")(nn.relu(nn.Dense(128, name="dense")(x)))
+
+    class ReluFirst(linen.Module):
+        """The network with ReLU before the pooling."""
+
+        @linen.compact
+        def __call__(self, image: Any, *, train: bool = False) -> Any:
+            x = nn.relu(nn.Conv2D(16, (4, 4), strides=(2, 2), name="conv1")(image))
+            x = nn.max_pool(nn.relu(nn.Conv2D(32, (3, 3), name="conv2")(x)), (2, 2))
+            x = x.reshape(*x.shape[:-3], -1)
+            return nn.Dense(10, name="head")(nn.relu(nn.Dense(128, name="dense")(x)))
+
+    task, mnist = find("mnist-fast"), fdl.data.load("mnist", data_dir=data_dir)
+    cnn = lambda: task.make_model(task.options, mnist.info)
+    narrow = lambda: fdl.models.FastCNN(10, hidden_size=64)
+    changes: dict[str, tuple[Callable[[], Any], dict[str, Any], Any]] = {
+        "the recipe": (cnn, {}, task.learn),
+        "constant rate": (cnn, {"schedule": "constant"}, task.learn),
+        "Adam's beta 1 of 0.9": (cnn, {}, classify),
+        "batches of 256": (cnn, {"batch_size": 256}, task.learn),
+        "dense layer of 64": (narrow, {}, task.learn),
+        "ReLU before pooling": (ReluFirst, {}, task.learn),
+        "3x3 and pooling for 4x4 with stride": (Pooled, {}, task.learn),
+        "one pass": (cnn, {"epochs": 1}, task.learn),
+        "three passes": (cnn, {"epochs": 3}, task.learn),
+    }
+    found = {}
+    for name, (make_model, settings, learn) in changes.items():
+        accuracies, seconds = [], []
+        for seed in range(_ABLATION_SEEDS):
+            config = task.config(seed=seed, **settings)
+            learner = learn(make_model(), config, mnist.info)
+            run = fdl.fit(
+                learner,
+                mnist.train,
+                epochs=config.epochs,
+                batch_size=config.batch_size,
+                key=jax.random.key(seed),
+            )
+            measured = fdl.evaluate(learner, run.state, mnist.test)
+            accuracies.append(measured["accuracy"])
+            seconds.append(run.seconds["train"])
+        found[name] = {"accuracy": accuracies, "train": seconds}
+        print(name, found[name], flush=True)
+    return found
+
+
+def main(*, seeds: int = 20, data_dir: Path | None = None) -> None:
+    """Measure.
+
+    Args:
+        seeds: How many, from 0.
+        data_dir: Folder of the original data files.
+    """
+    from fdl.cli.environment import commit, device, versions
+
+    runs = []
+    folder = [] if data_dir is None else [str(data_dir.resolve())]
+    with tempfile.TemporaryDirectory() as cache:
+        for seed in range(seeds):
+            words = ["-m", "bench.speedrun", "once", str(seed), *folder]
+            done = subprocess.run(
+                [sys.executable, *words],
+                check=True,
+                capture_output=True,
+                text=True,
+                env={**os.environ, "FDL_CACHE_DIR": cache},
+            )
+            runs.append(json.loads(done.stdout))
+            print(seed, runs[-1], flush=True)
+    result = {
+        "device": device(),
+        "versions": versions(),
+        "commit": commit(),
+        "command": "fdl train mnist-fast",
+        "accuracy": statistics.fmean(run["accuracy"] for run in runs),
+        "runs": runs,
+        "ablations": ablations(*folder),
+    }
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["once"]:
+        print(json.dumps(once(int(sys.argv[2]), *sys.argv[3:])))
+    else:
+        tyro.cli(main)

@@ -8,10 +8,12 @@ fdl/tasks/measured.json.
 
 import json
 import re
+import statistics
 from pathlib import Path
 from typing import Any
 
 from bench.recipes import RECIPES
+from bench.speed import report
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -154,7 +156,45 @@ def curve() -> str:
     return "\n".join(rows)
 
 
-TABLES = {"results": results, "costs": costs, "models": models, "curve": curve}
+def speed() -> str:
+    """Return the table of training steps beside the best of the other frameworks."""
+    return "\n".join(report.goals(report.read(RESULTS / "speed")))
+
+
+def speedrun() -> str:
+    """Return the table of the speedrun: accuracy and seconds, by ingredient."""
+    found = json.loads((RESULTS / "speedrun.json").read_text())
+    cold, *warm = found["runs"]
+    accuracies = [100 * run["accuracy"] for run in found["runs"]]
+    seconds = {part: [run[part] for run in warm] for part in ("total", "train")}
+    median = {part: statistics.median(values) for part, values in seconds.items()}
+    spread = lambda values: (
+        f"{statistics.fmean(values):.2f} ± {statistics.stdev(values):.2f} %"
+    )
+    rows = [
+        "| what | test accuracy, mean ± sd | training | whole process |",
+        "| --- | --- | --- | --- |",
+        f"| `fdl train mnist-fast`, {len(found['runs'])} seeds | {spread(accuracies)} "
+        f"| {median['train']:.1f} s | {median['total']:.1f} s; with nothing compiled "
+        f"before, {cold['total']:.1f} s |",
+    ]
+    for name, ablation in found["ablations"].items():
+        accuracies = [100 * x for x in ablation["accuracy"]]
+        rows.append(
+            f"| {name}, {len(accuracies)} seeds | {spread(accuracies)} | "
+            f"{statistics.median(ablation['train']):.1f} s | |"
+        )
+    return "\n".join(rows)
+
+
+TABLES = {
+    "results": results,
+    "speed": speed,
+    "speedrun": speedrun,
+    "costs": costs,
+    "models": models,
+    "curve": curve,
+}
 
 
 def filled(text: str) -> str:

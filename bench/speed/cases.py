@@ -40,15 +40,15 @@ class Case(NamedTuple):
 
 
 CASES: dict[str, Case] = {
-    "mlp": Case("MLP 784-32-10", 32, 1875, 0.35, 0.2),
-    "cnn": Case("CNN of the introduction", 64, 40, 0.9, 0.6),
-    "lstm": Case("LSTM, 28 steps of 28, 128 units", 64, 40, 1.0, 0.8, (28, 28)),
-    "gru": Case("GRU, 28 steps of 28, 128 units", 64, 40, 0.8, 0.6, (28, 28)),
-    "transformer": Case("Transformer encoder on patches", 64, 30, 0.9, 0.7),
+    "mlp": Case("MLP 784-32-10", 32, 1000, 0.35, 0.2),
+    "cnn": Case("CNN of the introduction", 64, 25, 0.9, 0.6),
+    "lstm": Case("LSTM, 28 steps of 28, 128 units", 64, 30, 1.0, 0.8, (28, 28)),
+    "gru": Case("GRU, 28 steps of 28, 128 units", 64, 30, 0.8, 0.6, (28, 28)),
+    "transformer": Case("Transformer encoder on patches", 64, 15, 0.9, 0.7),
     "vae": Case(
         "VAE 784-400-400-20",
         100,
-        60,
+        50,
         0.9,
         0.7,
         labels=False,
@@ -57,7 +57,7 @@ CASES: dict[str, Case] = {
     "dcgan": Case(
         "DCGAN, one step of each",
         64,
-        15,
+        8,
         0.9,
         0.7,
         labels=False,

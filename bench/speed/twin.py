@@ -45,5 +45,8 @@ class Twin(Protocol):
     def trainer(self, data: Arrays, batch_size: int) -> Callable[[], Any]:
         """Return what trains once through the data, and waits for the end."""
 
+    def outputs(self, batch: Arrays) -> np.ndarray:
+        """Return the model's outputs, as it is trained by now."""
+
     def predictor(self, batch: Arrays, times: int) -> Callable[[], Any]:
         """Return what computes the outputs of a batch so many times, and waits."""

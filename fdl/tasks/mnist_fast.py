@@ -1,23 +1,8 @@
 """99 % of MNIST in the least time: a small network, two passes, one cycle."""
 
-from typing import Any
-
-from fdl.data import DatasetInfo
-from fdl.keras import adam
-from fdl.learner import Learner
-from fdl.learners import supervised
-from fdl.losses import cross_entropy
 from fdl.models import FastCNN
-from fdl.tasks.classification import draw_mistakes
-from fdl.tasks.schedules import learning_rate
-from fdl.tasks.task import Config, Task
-
-
-def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
-    # So few steps leave less to average over.
-    optimizer = adam(learning_rate(config, info), beta_1=0.8)
-    return supervised(model, cross_entropy, optimizer)
-
+from fdl.tasks.classification import classify, draw_mistakes
+from fdl.tasks.task import Task
 
 mnist_fast = Task(
     name="mnist-fast",
@@ -28,6 +13,6 @@ mnist_fast = Task(
     learning_rates={"one-cycle": 7e-3, "constant": 1e-3},
     metric="accuracy",
     make_model=lambda options, info: FastCNN(info.num_classes),
-    learn=_learn,
+    learn=classify,
     finish=draw_mistakes,
 )

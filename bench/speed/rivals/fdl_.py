@@ -69,6 +69,7 @@ class Twin:
         self.case = case
         self.model, self.learner = _MAKE[case]()
         self.state: State | None = None
+        self.apply = jax.jit(self._outputs)
 
     def draw(self, batch: Arrays) -> tuple[Arrays, Arrays]:
         """Return parameters to start from, and what the first step draws."""
@@ -83,7 +84,7 @@ class Twin:
             names = ("draw_discriminator", "draw_generator")
             for name, one in zip(names, jax.random.split(key), strict=True):
                 drawn[name] = draw(one, count, LATENTS, dtype).latent
-        return _flat(self.state.params), {k: np.asarray(x) for k, x in drawn.items()}
+        return flat(self.state.params), {k: np.asarray(x) for k, x in drawn.items()}
 
     def load(self, params: Arrays) -> None:
         """Take parameters."""
@@ -100,14 +101,12 @@ class Twin:
 
     def first_step(self, batch: Arrays) -> Step:
         """Make the first training step, compiled."""
-        outputs = jax.jit(self._outputs)(self.state, batch)
+        outputs = self.outputs(batch)
         after, metrics = jax.jit(self.learner.step)(self.state, _examples(batch))
         names = ("loss", "discriminator_loss", "generator_loss")
         loss = [fdl.metrics.compute(metrics)[n] for n in names if n in metrics]
         moments = jax.tree.map(lambda x: x / (1 - BETA_1), _moments(after.opt_state))
-        return Step(
-            np.asarray(outputs), np.array(loss), _flat(moments), _flat(after.params)
-        )
+        return Step(outputs, np.array(loss), flat(moments), flat(after.params))
 
     def trainer(self, data: Arrays, batch_size: int) -> Callable[[], Any]:
         """Return what makes an epoch's steps as `fit` does."""
@@ -115,31 +114,32 @@ class Twin:
         count = len(data["input"])
         order = jnp.arange(count)
         steps = count // batch_size
-        state = jax.tree.map(jnp.copy, self.state)
         batch = jax.tree.map(lambda x: x[:batch_size], examples)
-        shapes = jax.eval_shape(self.learner.step, state, batch)[1]
+        shapes = jax.eval_shape(self.learner.step, self.state, batch)[1]
         zeros = jax.jit(
             lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
         )
 
         def run() -> Any:
-            nonlocal state
-            state, totals, _ = _run_steps(
-                self.learner, examples, batch_size, order, 0, steps, state, zeros()
+            self.state, totals, _ = _run_steps(
+                self.learner, examples, batch_size, order, 0, steps, self.state, zeros()
             )
             return fdl.metrics.compute(totals)
 
         return run
 
+    def outputs(self, batch: Arrays) -> np.ndarray:
+        """Return the model's outputs."""
+        return np.asarray(self.apply(self.state, batch))
+
     def predictor(self, batch: Arrays, times: int) -> Callable[[], Any]:
         """Return what predicts a batch again and again."""
-        outputs = jax.jit(self._outputs)
         batch = jax.device_put(batch)
 
         def run() -> Any:
             y = None
             for _ in range(times):
-                y = outputs(self.state, batch)
+                y = self.apply(self.state, batch)
             return jax.block_until_ready(y)
 
         return run
@@ -174,7 +174,8 @@ def _names(tree: Any) -> list[str]:
     return ["_".join(part.key for part in path) for path, _ in paths]
 
 
-def _flat(tree: Any) -> Arrays:
+def flat(tree: Any) -> Arrays:
+    """Return the arrays of a tree by name."""
     leaves = map(np.asarray, jax.tree.leaves(tree))
     return dict(zip(_names(tree), leaves, strict=True))
 

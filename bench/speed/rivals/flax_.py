@@ -121,6 +121,8 @@ class Twin:
         """Make the model."""
         self.case = case
         self.model = _MODELS[case]() if case != "dcgan" else None
+        self.apply = jax.jit(self._outputs)
+        self.step = jax.jit(self._step, donate_argnums=0)
 
     def load(self, params: Arrays) -> None:
         """Take parameters."""
@@ -137,7 +139,7 @@ class Twin:
 
     def first_step(self, batch: Arrays) -> Step:
         """Make the first training step, compiled."""
-        outputs = jax.jit(self._outputs)(self.state, batch)
+        outputs = self.outputs(batch)
         (params, opt_state, _), loss = jax.jit(self._step)(self.state, batch)
         if self.case == "dcgan":
             moments = {name: each[0].mu for name, each in opt_state.items()}
@@ -145,7 +147,7 @@ class Twin:
             moments = opt_state[0].mu
         moments = jax.tree.map(lambda m: m / (1 - BETA_1), moments)
         return Step(
-            np.asarray(outputs),
+            outputs,
             np.ravel(loss),
             _flat(self.case, moments),
             _flat(self.case, params),
@@ -158,27 +160,27 @@ class Twin:
             {name: x[start : start + batch_size] for name, x in data.items()}
             for start in range(0, count, batch_size)
         ]
-        step = jax.jit(self._step, donate_argnums=0)
-        state = jax.tree.map(jnp.copy, self.state)
 
         def run() -> Any:
-            nonlocal state
             loss = None
             for batch in batches:
-                state, loss = step(state, batch)
+                self.state, loss = self.step(self.state, batch)
             return jax.block_until_ready(loss)
 
         return run
 
+    def outputs(self, batch: Arrays) -> np.ndarray:
+        """Return the model's outputs."""
+        return np.asarray(self.apply(self.state, batch))
+
     def predictor(self, batch: Arrays, times: int) -> Callable[[], Any]:
         """Return what predicts a batch again and again."""
-        outputs = jax.jit(self._outputs)
         batch = jax.device_put(batch)
 
         def run() -> Any:
             y = None
             for _ in range(times):
-                y = outputs(self.state, batch)
+                y = self.apply(self.state, batch)
             return jax.block_until_ready(y)
 
         return run

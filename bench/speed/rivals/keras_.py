@@ -203,7 +203,7 @@ class Twin:
     def first_step(self, batch: Arrays) -> Step:
         """Make the first training step, by `fit`."""
         x, y = _split(batch)
-        outputs = np.asarray(self.model.predict_on_batch(x))
+        outputs = self.outputs(batch)
         size = len(batch["input"])
         history = self.model.fit(x, y, batch_size=size, shuffle=False, verbose=0)
         losses = [values[0] for values in history.history.values()]
@@ -224,6 +224,10 @@ class Twin:
         return lambda: self.model.fit(
             x, y, batch_size=batch_size, shuffle=False, verbose=0
         )
+
+    def outputs(self, batch: Arrays) -> np.ndarray:
+        """Return the model's outputs."""
+        return np.asarray(self.model.predict_on_batch(_split(batch)[0]))
 
     def predictor(self, batch: Arrays, times: int) -> Callable[[], Any]:
         """Return what predicts a batch again and again."""

@@ -200,9 +200,7 @@ class Twin:
     def first_step(self, batch: Arrays) -> Step:
         """Make the first training step."""
         tensors = self._tensors(batch)
-        outputs = self._outputs(tensors)
-        if outputs.ndim == 4:
-            outputs = outputs.permute(0, 2, 3, 1)
+        outputs = self.outputs(batch)
         loss = self._step(tensors)
         moments = {
             parameter: state["exp_avg"] / (1 - BETA_1)
@@ -213,7 +211,7 @@ class Twin:
             (name, p) for name, p in self.model.named_parameters() if p in moments
         ]
         return Step(
-            outputs.numpy(),
+            outputs,
             np.array([float(each) for each in loss]),
             _from_torch(self.case, {name: moments[p] for name, p in trained}),
             _from_torch(self.case, {name: p.detach() for name, p in trained}),
@@ -222,7 +220,6 @@ class Twin:
     def trainer(self, data: Arrays, batch_size: int) -> Callable[[], Any]:
         """Return the usual loop over slices of what is in memory."""
         tensors = self._tensors(data)
-        self.model.train()
 
         def run() -> Any:
             loss = None
@@ -233,6 +230,13 @@ class Twin:
             return float(loss[0])
 
         return run
+
+    def outputs(self, batch: Arrays) -> np.ndarray:
+        """Return the model's outputs."""
+        outputs = self._outputs(self._tensors(batch))
+        if outputs.ndim == 4:
+            outputs = outputs.permute(0, 2, 3, 1)
+        return outputs.numpy()
 
     def predictor(self, batch: Arrays, times: int) -> Callable[[], Any]:
         """Return what predicts a batch again and again."""

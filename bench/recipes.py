@@ -54,6 +54,7 @@ RECIPES: dict[str, Recipe] = {
     "cnn-one-cycle": Recipe(
         "CNN, one-cycle rate", "fdl train cnn --schedule one-cycle"
     ),
+    "mnist-fast": Recipe("fast CNN, two passes", "fdl train mnist-fast"),
     "cnn-5k": Recipe("CNN, 5,000-digit sample", "fdl train cnn --dataset mnist-5k"),
     "mlp": Recipe("MLP, one hidden layer", "fdl train mlp"),
     "rnn": Recipe("simple RNN, rows", "fdl train rnn"),

@@ -236,9 +236,15 @@ def _take_turns(
     rounds: int,
 ) -> None:
     """Measure a cell of every row, one after the other, again and again."""
-    for row, process in processes.items():
-        found = process.ask(kind, size, times)
-        result["rows"][row]["cells"][cell] = {**found, "seconds": []}
+    for row, process in list(processes.items()):
+        try:
+            found = process.ask(kind, size, times)
+        except Failed as error:
+            console.print(f"{row} failed: {error}", style="red")
+            processes.pop(row).close()
+            result["rows"][row] = {"failed": f"{cell}: {error}"}
+        else:
+            result["rows"][row]["cells"][cell] = {**found, "seconds": []}
     for _ in range(rounds):
         result["matmul"].append(_matmul_rate())
         for row, process in processes.items():

@@ -22,6 +22,7 @@ from fdl.models import (
     DenseDiscriminator,
     DenseEncoder,
     DenseGenerator,
+    FastCNN,
 )
 from fdl.models.recurrent import RecurrentClassifier
 from fdl.weights import WeightsError
@@ -88,6 +89,27 @@ def _(model: CNN) -> list[Config]:
         convolve(name="conv2", filters=second),
         layer("MaxPooling2D", pool_size=[2, 2]),
         convolve(name="conv3", filters=third),
+        layer("Flatten"),
+        layer("Dense", name="dense", units=model.hidden_size, activation="relu"),
+        layer("Dense", name="head", units=model.num_classes),
+    ]
+
+
+@layers_of.register
+def _(model: FastCNN) -> list[Config]:
+    first, second = model.features
+    return [
+        layer(
+            "Conv2D",
+            name="conv1",
+            filters=first,
+            kernel_size=[4, 4],
+            strides=[2, 2],
+            activation="relu",
+        ),
+        layer("Conv2D", name="conv2", filters=second, kernel_size=[3, 3]),
+        layer("MaxPooling2D", pool_size=[2, 2]),
+        layer("ReLU"),
         layer("Flatten"),
         layer("Dense", name="dense", units=model.hidden_size, activation="relu"),
         layer("Dense", name="head", units=model.num_classes),

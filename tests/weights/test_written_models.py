@@ -1,4 +1,4 @@
-"""Adversarial models as `.keras` files, which Keras opens."""
+"""Models as `.keras` files, which Keras opens."""
 
 import keras
 import numpy as np
@@ -12,6 +12,7 @@ pytestmark = pytest.mark.parity
 
 LATENT, IMAGE = np.zeros((1, 6), np.float32), np.zeros((1, 28, 28, 1), np.float32)
 MODELS = {
+    "fast cnn": (models.FastCNN(5, (3, 2), 4), IMAGE),
     "dense generator": (models.DenseGenerator(), LATENT),
     "dense discriminator": (models.DenseDiscriminator(), IMAGE),
     "dcgan generator": (models.DCGANGenerator(features=(4, 2)), LATENT),

@@ -7,8 +7,8 @@ from fdl.ops.pool import avg_pool as avg_pool
 from fdl.ops.pool import global_avg_pool as global_avg_pool
 from fdl.ops.pool import global_max_pool as global_max_pool
 from fdl.ops.pool import max_pool as max_pool
+from fdl.ops.recurrence import RNNOutput as RNNOutput
 from fdl.ops.recurrent import LSTMState as LSTMState
-from fdl.ops.recurrent import RNNOutput as RNNOutput
 from fdl.ops.recurrent import gru as gru
 from fdl.ops.recurrent import lstm as lstm
 from fdl.ops.recurrent import simple_rnn as simple_rnn

@@ -1,15 +1,10 @@
-"""Recurrent networks as functions of arrays: one step as in its paper, and the loop.
+"""Recurrent networks as functions of arrays: one step as in its paper.
 
 In all of them the input's part of every step, `z = x kernel + bias`, is one matrix
 product before the loop, and the loop holds only what must wait for the state before.
-The derivative is a loop of its own, in which steps are linear; what does not have to
-wait is again outside: the slopes of all steps at once, and the recurrent kernel's
-gradient as one product over all steps.
 """
 
-import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +12,8 @@ from jax import lax
 from jaxtyping import Bool, Float
 
 from fdl.arrays import Array, PyTree
-from fdl.ops.dense import by_kernel, dense
+from fdl.ops.dense import dense
+from fdl.ops.recurrence import Cell, RNNOutput, finish, unroll, where_real
 
 
 class LSTMState(NamedTuple):
@@ -30,22 +26,6 @@ class LSTMState(NamedTuple):
 
     h: Array
     c: Array
-
-
-class RNNOutput(NamedTuple):
-    """What a recurrent layer computes: all that Keras returns in any of its modes.
-
-    Attributes:
-        outputs: Output of each step, `(*batch, time, features)`, in the order of the
-            inputs. Keras' default, without `return_sequences`, is the one computed
-            last: `outputs[..., -1, :]`, or `outputs[..., 0, :]` of a reversed layer.
-        state: State after the last step: `(*batch, features)`, or the layer's own named
-            tuple. As `initial_state` of the next piece of a sequence it goes on where
-            this one ends, as Keras does when `stateful`.
-    """
-
-    outputs: Array
-    state: PyTree
 
 
 def simple_rnn(
@@ -66,7 +46,7 @@ def simple_rnn(
         Array([0.7615942 , 0.9426808 , 0.95974606], dtype=float32)
     """
     z = _affine(_time_first(x), kernel, bias)
-    return _unroll(_SIMPLE_RNN, z, recurrent_kernel, None, h, mask, reverse)
+    return unroll(_SIMPLE_RNN, z, recurrent_kernel, None, h, mask, reverse)
 
 
 def lstm(
@@ -90,7 +70,7 @@ def lstm(
         Array([1.7394876], dtype=float32)
     """
     z = _affine(_time_first(x), kernel, bias)
-    return _unroll(_LSTM, z, recurrent_kernel, None, state, mask, reverse)
+    return unroll(_LSTM, z, recurrent_kernel, None, state, mask, reverse)
 
 
 def gru(
@@ -118,7 +98,7 @@ def gru(
         z = _affine(_time_first(x), kernel, bias)
         return _unroll_reset_before(z, recurrent_kernel, h, mask, reverse)
     z = _affine(_time_first(x), kernel, bias[0])
-    return _unroll(_GRU, z, recurrent_kernel, bias[1], h, mask, reverse)
+    return unroll(_GRU, z, recurrent_kernel, bias[1], h, mask, reverse)
 
 
 def _time_first(x: Array) -> Array:
@@ -132,29 +112,11 @@ def _affine(x: Array, kernel: Array, bias: Array | None) -> Array:
     return y if bias is None else y + jnp.broadcast_to(bias, y.shape)
 
 
-class _Cell(NamedTuple):
-    """A recurrent network's step, and its derivative.
-
-    Both act on each element of the state by itself: only `u = h[t-1] recurrent_kernel`,
-    which is done outside, mixes them.
-
-    Attributes:
-        step: `(state, z, u) -> state, kept`, where the derivative needs what is kept.
-        slopes: `(states before, states after, kept) -> slopes`, of all steps at once.
-        follow: `(dstate, dz, du, slopes) -> dstate`: the step's derivative, linear in
-            all but the slopes.
-    """
-
-    step: Callable[[PyTree, Array, Array], tuple[PyTree, PyTree]]
-    slopes: Callable[[PyTree, PyTree, PyTree], PyTree]
-    follow: Callable[[PyTree, Array, Array, PyTree], PyTree]
-
-
 def _simple_rnn_step(h: Array, z: Array, u: Array) -> tuple[Array, None]:
     return jnp.tanh(z + u), None
 
 
-_SIMPLE_RNN = _Cell(
+_SIMPLE_RNN = Cell(
     step=_simple_rnn_step,
     slopes=lambda before, h, kept: 1 - h**2,
     follow=lambda dh, dz, du, slope: slope * (dz + du),
@@ -189,7 +151,7 @@ def _lstm_follow(dstate: LSTMState, dz: Array, du: Array, slopes: PyTree) -> LST
     return LSTMState(h=out * dc + do, c=dc)
 
 
-_LSTM = _Cell(_lstm_step, _lstm_slopes, _lstm_follow)
+_LSTM = Cell(_lstm_step, _lstm_slopes, _lstm_follow)
 
 
 def _gru_step(h: Array, x: Array, u: Array) -> tuple[Array, Array]:
@@ -215,109 +177,7 @@ def _gru_follow(dh: Array, dx: Array, du: Array, slopes: PyTree) -> Array:
     return z * dh + sum(jnp.split(of_x * dx + of_u * du, 3, axis=-1))
 
 
-_GRU = _Cell(_gru_step, _gru_slopes, _gru_follow)
-
-
-def _unroll(
-    cell: _Cell,
-    z: Float[Array, "time *batch gates"],
-    recurrent_kernel: Float[Array, "features gates"],
-    bias: Float[Array, " gates"] | None,
-    state: PyTree,
-    mask: Bool[Array, "*batch time"] | None,
-    reverse: bool,
-) -> RNNOutput:
-    """Apply a cell along the time axis, skipping what is masked."""
-    real = None if mask is None else jnp.moveaxis(mask, -1, 0)[..., None]
-    states = _recur(cell, reverse, z, recurrent_kernel, bias, state, real)
-    return _finish(states, mask, reverse)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _recur(
-    cell: _Cell,
-    reverse: bool,
-    z: Float[Array, "time *batch gates"],
-    kernel: Float[Array, "features gates"],
-    bias: Float[Array, " gates"] | None,
-    state: PyTree,
-    real: Bool[Array, "time *batch 1"] | None,
-) -> PyTree:
-    """Return the states after all steps."""
-    states, _ = _recur_and_keep(cell, reverse, z, kernel, bias, state, real)
-    return states
-
-
-def _recur_and_keep(
-    cell: _Cell,
-    reverse: bool,
-    z: Array,
-    kernel: Array,
-    bias: Array | None,
-    state: PyTree,
-    real: Array | None,
-) -> tuple[PyTree, PyTree]:
-    def advance(state: PyTree, now: tuple[Array, Array | None]) -> tuple[PyTree, Any]:
-        z, real = now
-        u = _output(state) @ kernel
-        u = u if bias is None else u + jnp.broadcast_to(bias, u.shape)
-        new, kept = cell.step(state, z, u)
-        new = _where(real, new, state)
-        return new, (new, kept)
-
-    return lax.scan(advance, state, (z, real), reverse=reverse)[1]
-
-
-@_recur.defjvp
-def _recur_jvp(
-    cell: _Cell, reverse: bool, primals: tuple, tangents: tuple
-) -> tuple[PyTree, PyTree]:
-    z, kernel, bias, state, real = primals
-    dz, dkernel, dbias, dstate, _ = tangents
-    after, kept = _recur_and_keep(cell, reverse, z, kernel, bias, state, real)
-    before = jax.tree.map(lambda first, all: _shift(first, all, reverse), state, after)
-    slopes = cell.slopes(before, after, kept)
-    # Where the kernel's gradient is asked for, this is what becomes one product.
-    du = by_kernel(_output(before), dkernel)
-    du = du if dbias is None else du + jnp.broadcast_to(dbias, du.shape)
-
-    def advance(dstate: PyTree, now: tuple) -> tuple[PyTree, PyTree]:
-        dz, du, slopes, real = now
-        new = cell.follow(dstate, dz, du + _output(dstate) @ kernel, slopes)
-        new = _where(real, new, dstate)
-        return new, new
-
-    _, dafter = lax.scan(advance, dstate, (dz, du, slopes, real), reverse=reverse)
-    return after, dafter
-
-
-def _output(state: PyTree) -> Array:
-    return jax.tree.leaves(state)[0]  # of every state, the output is the first array
-
-
-def _where(real: Array | None, new: PyTree, old: PyTree) -> PyTree:
-    if real is None:
-        return new
-    return jax.tree.map(lambda a, b: jnp.where(real, a, b), new, old)
-
-
-def _shift(first: Array, after: Array, reverse: bool) -> Array:
-    """Return the states before all steps."""
-    if reverse:
-        return jnp.concatenate([after[1:], first[None]])
-    return jnp.concatenate([first[None], after[:-1]])
-
-
-def _finish(states: PyTree, mask: Array | None, reverse: bool) -> RNNOutput:
-    """Return outputs with the time axis where it belongs, and the last state."""
-    state = jax.tree.map(lambda x: x[0 if reverse else -1], states)
-    outputs = jnp.moveaxis(_output(states), 0, -2)
-    if mask is not None:
-        # As in Keras, where padding comes first the output is zero, even when the
-        # initial state is not.
-        count = lax.cumsum(jnp.asarray(mask, int), mask.ndim - 1, reverse=reverse)
-        outputs = jnp.where(count[..., None] > 0, outputs, 0)
-    return RNNOutput(outputs, state)
+_GRU = Cell(_gru_step, _gru_slopes, _gru_follow)
 
 
 def _unroll_reset_before(
@@ -331,9 +191,9 @@ def _unroll_reset_before(
         x_z, x_r, x_h = jnp.split(x, 3, axis=-1)
         z, r = jax.nn.sigmoid(x_z + h @ u_z), jax.nn.sigmoid(x_r + h @ u_r)
         new = z * h + (1 - z) * jnp.tanh(x_h + (r * h) @ u_h)
-        new = _where(real, new, h)
+        new = where_real(real, new, h)
         return new, new
 
     real = None if mask is None else jnp.moveaxis(mask, -1, 0)[..., None]
     _, states = lax.scan(advance, h, (z, real), reverse=reverse)
-    return _finish(states, mask, reverse)
+    return finish(states, h, mask, reverse)

@@ -218,7 +218,7 @@ def _cells(case: Case, extent: Extent) -> dict[str, tuple[str, int, int]]:
     steps = _steps(case, extent)
     cells = {f"train {case.batch_size}": ("train", case.batch_size, steps)}
     if extent.predict:
-        for size, times in zip(INFERENCE, (200, 60, 8), strict=True):
+        for size, times in zip(INFERENCE, (100, 20, 3), strict=True):
             cells[f"predict {size}"] = ("predict", size, times)
     if extent.large:
         times = max(2, steps * case.batch_size // case.large)

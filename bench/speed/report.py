@@ -113,8 +113,8 @@ def best_rival(result: Result, *, without: str = "") -> str | None:
 def goals(results: dict[str, Result]) -> list[str]:
     """Return the table of goals."""
     lines = [
-        "| case | best tuned rival | its step | fdl's step | fdl / rival | aim | "
-        "| fdl / best but Flax |",
+        "| case | best tuned rival | its step | fdl's step | fdl / rival | aim "
+        "| so far | fdl / best but Flax |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, result in results.items():

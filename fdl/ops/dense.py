@@ -1,7 +1,11 @@
 """Products of features and a kernel, whose gradient is as fast as they are."""
 
+import functools
+from typing import Any
+
 import jax
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float
 
 from fdl.arrays import Array
@@ -22,12 +26,17 @@ def dense(
     return x @ kernel
 
 
-@dense.defjvp
+@functools.partial(dense.defjvp, symbolic_zeros=True)
 def _dense_jvp(
-    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+    primals: tuple[Array, Array], tangents: tuple[Any, Any]
 ) -> tuple[Array, Array]:
     (x, kernel), (dx, dkernel) = primals, tangents
-    return dense(x, kernel), dx @ kernel + by_kernel(x, dkernel)
+    y = dense(x, kernel)
+    # A first layer's inputs do not change, and a kernel may be a constant.
+    if isinstance(dkernel, SymbolicZero):
+        return y, dx @ kernel
+    dy = by_kernel(x, dkernel)
+    return y, dy if isinstance(dx, SymbolicZero) else dy + dx @ kernel
 
 
 def by_kernel(

@@ -23,8 +23,8 @@ TASKS: dict[str, Task] = {
     task.name: task
     for task in (
         _cnn,
-        _mnist_fast,
         _mlp,
+        _mnist_fast,
         _rnn,
         _lstm,
         _gru,

@@ -126,7 +126,8 @@ def test_a_step_of_training_costs_no_more_to_compile_for_more_steps() -> None:
         state = jax.eval_shape(learner.init, jax.random.key(0), batch)
         return jax.jit(learner.step).lower(state, batch).as_text().count("\n")
 
-    assert size(784) == size(28)
+    # From 256 steps on, kernels get their gradients as many rows do.
+    assert size(784) == size(256)
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ _IMAGE = (Input((28, 28, 1)),)
 
 CASES = [
     Case("cnn", lambda: models.CNN(10), _keras_cnn, _IMAGE, 93_322, classes=10),
+    Case("mlp", lambda: models.MLP(10), _keras_mlp, _IMAGE, 101_770, classes=10),
     Case(
         "mnist-fast",
         lambda: models.FastCNN(10),
@@ -69,5 +70,4 @@ CASES = [
         108_730,
         classes=10,
     ),
-    Case("mlp", lambda: models.MLP(10), _keras_mlp, _IMAGE, 101_770, classes=10),
 ]

@@ -93,8 +93,7 @@ def _recur_and_keep(
 ) -> tuple[PyTree, PyTree]:
     def advance(state: PyTree, now: tuple[Array, Array | None]) -> tuple[PyTree, Any]:
         z, real = now
-        u = _output(state) @ kernel
-        u = u if bias is None else u + jnp.broadcast_to(bias, u.shape)
+        u = add_bias(_output(state) @ kernel, bias)
         new, kept = cell.step(state, z, u)
         new = where_real(real, new, state)
         return new, (new, kept)
@@ -112,8 +111,7 @@ def _recur_jvp(
     before = jax.tree.map(lambda first, all: _shift(first, all, reverse), state, after)
     slopes = cell.slopes(before, after, kept)
     # Where the kernel's gradient is asked for, this is what becomes one product.
-    du = by_kernel(_output(before), dkernel)
-    du = du if dbias is None else du + jnp.broadcast_to(dbias, du.shape)
+    du = add_bias(by_kernel(_output(before), dkernel), dbias)
 
     def advance(dstate: PyTree, now: tuple) -> tuple[PyTree, PyTree]:
         dz, du, slopes, real = now
@@ -123,6 +121,12 @@ def _recur_jvp(
 
     _, dafter = lax.scan(advance, dstate, (dz, du, slopes, real), reverse=reverse)
     return after, dafter
+
+
+def add_bias(y: Array, bias: Array | None) -> Array:
+    """Add a bias, if there is one, to all rows."""
+    # Spelled out, since implicit rank promotion is an error in the tests.
+    return y if bias is None else y + jnp.broadcast_to(bias, y.shape)
 
 
 def _output(state: PyTree) -> Array:

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 
 from fdl.arrays import Array, PyTree
 from fdl.ops.dense import dense
-from fdl.ops.recurrence import Cell, RNNOutput, finish, unroll, where_real
+from fdl.ops.recurrence import Cell, RNNOutput, add_bias, finish, unroll, where_real
 
 
 class LSTMState(NamedTuple):
@@ -106,10 +106,8 @@ def _time_first(x: Array) -> Array:
     return jnp.moveaxis(x, -2, 0)
 
 
-def _affine(x: Array, kernel: Array, bias: Array | None) -> Array:
-    y = dense(x, kernel)
-    # Spelled out, since implicit rank promotion is an error in the tests.
-    return y if bias is None else y + jnp.broadcast_to(bias, y.shape)
+def _affine(x: Array, kernel: Array, bias: Array) -> Array:
+    return add_bias(dense(x, kernel), bias)
 
 
 def _simple_rnn_step(h: Array, z: Array, u: Array) -> tuple[Array, None]:

@@ -9,6 +9,7 @@ import numpy as np
 
 import fdl
 from bench.speed.cases import LATENTS
+from bench.speed.rivals.applied import Applied
 from bench.speed.twin import BETA_1, BETA_2, EPSILON, LEARNING_RATE, Arrays, Step
 from fdl import learners, losses, models, nn
 from fdl.learner import Learner, State
@@ -61,7 +62,7 @@ _MAKE: dict[str, Callable[[], tuple[Any, Learner]]] = {
 }
 
 
-class Twin:
+class Twin(Applied):
     """A case in fdl."""
 
     def __init__(self, case: str) -> None:
@@ -125,22 +126,6 @@ class Twin:
                 self.learner, examples, batch_size, order, 0, steps, self.state, zeros()
             )
             return fdl.metrics.compute(totals)
-
-        return run
-
-    def outputs(self, batch: Arrays) -> np.ndarray:
-        """Return the model's outputs."""
-        return np.asarray(self.apply(self.state, batch))
-
-    def predictor(self, batch: Arrays, times: int) -> Callable[[], Any]:
-        """Return what predicts a batch again and again."""
-        batch = jax.device_put(batch)
-
-        def run() -> Any:
-            y = None
-            for _ in range(times):
-                y = self.apply(self.state, batch)
-            return jax.block_until_ready(y)
 
         return run
 

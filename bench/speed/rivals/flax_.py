@@ -9,6 +9,7 @@ import numpy as np
 import optax
 from flax import linen as nn
 
+from bench.speed.rivals.applied import Applied
 from bench.speed.twin import BETA_1, BETA_2, LEARNING_RATE, LONG_EPSILON, Arrays, Step
 
 
@@ -114,7 +115,7 @@ _GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("z", "r", "n")}
 _adam = optax.adam(LEARNING_RATE, BETA_1, BETA_2, LONG_EPSILON)
 
 
-class Twin:
+class Twin(Applied):
     """A case in plain Flax."""
 
     def __init__(self, case: str) -> None:
@@ -166,22 +167,6 @@ class Twin:
             for batch in batches:
                 self.state, loss = self.step(self.state, batch)
             return jax.block_until_ready(loss)
-
-        return run
-
-    def outputs(self, batch: Arrays) -> np.ndarray:
-        """Return the model's outputs."""
-        return np.asarray(self.apply(self.state, batch))
-
-    def predictor(self, batch: Arrays, times: int) -> Callable[[], Any]:
-        """Return what predicts a batch again and again."""
-        batch = jax.device_put(batch)
-
-        def run() -> Any:
-            y = None
-            for _ in range(times):
-                y = self.apply(self.state, batch)
-            return jax.block_until_ready(y)
 
         return run
 

@@ -1,0 +1,32 @@
+"""What the rows that are written in JAX share: a compiled function of their state."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from bench.speed.twin import Arrays
+
+
+class Applied:
+    """A twin with a `state`, and with `apply`: state and batch to outputs, compiled."""
+
+    state: Any
+    apply: Callable[[Any, Arrays], Any]
+
+    def outputs(self, batch: Arrays) -> np.ndarray:
+        """Return the model's outputs."""
+        return np.asarray(self.apply(self.state, batch))
+
+    def predictor(self, batch: Arrays, times: int) -> Callable[[], Any]:
+        """Return what predicts a batch again and again."""
+        batch = jax.device_put(batch)
+
+        def run() -> Any:
+            y = None
+            for _ in range(times):
+                y = self.apply(self.state, batch)
+            return jax.block_until_ready(y)
+
+        return run

@@ -68,7 +68,10 @@ def race(
     """
     from bench.speed.race import race as measure
 
-    measure(out, rounds, data_dir)
+    try:
+        measure(out, rounds, data_dir)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
     report(out)
 
 

@@ -66,6 +66,11 @@ def race(out: Path, rounds: int, data_dir: Path | None) -> dict[str, Any]:
     from fdl.arrays import unit_scale
     from fdl.cli.environment import commit
 
+    if not (out / "cnn.json").is_file():
+        raise FileNotFoundError(
+            f"{out / 'cnn.json'} is missing, which says how rivals are tuned; run "
+            f"'python -m bench run cnn --out {out}' first."
+        )
     known = json.loads((out / "cnn.json").read_text())["rows"]
     settings = {row: known.get(row, {}).get("setting") for row in ROWS}
     settings = {
@@ -106,7 +111,7 @@ def race(out: Path, rounds: int, data_dir: Path | None) -> dict[str, Any]:
                     found = json.loads(done.stdout.splitlines()[-1])
                     runs.append({"row": row, "cache": cache, "seed": seed, **found})
                     console.print(runs[-1])
-                    if row not in ("fdl", "flax"):  # nothing is kept
+                    if row != "fdl":  # it keeps nothing unless told to
                         break
     result = {
         "machine": machine(),

@@ -74,7 +74,7 @@ class Twin(Applied):
 
     def draw(self, batch: Arrays) -> tuple[Arrays, Arrays]:
         """Return parameters to start from, and what the first step draws."""
-        self.state = self.learner.init(jax.random.key(0), _examples(batch))
+        self.state = jax.jit(self.learner.init)(jax.random.key(0), _examples(batch))
         count, dtype = len(batch["input"]), batch["input"].dtype
         key = jax.random.fold_in(self.state.key, 0)
         drawn: dict[str, Any] = {}

@@ -19,8 +19,13 @@ from fdl.arrays import Tokens as Tokens
 from fdl.learner import Learner as Learner
 from fdl.learner import State as State
 from fdl.train import DivergenceError as DivergenceError
+from fdl.train import EarlyStopping as EarlyStopping
+from fdl.train import ensemble as ensemble
 from fdl.train import evaluate as evaluate
 from fdl.train import fit as fit
+from fdl.train import fit_many as fit_many
+from fdl.train import member as member
 from fdl.train import predict as predict
+from fdl.train import predict_many as predict_many
 
 __version__ = _version("fdl")

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import jaxtyping
 import numpy as np
+from jaxtyping import Float
 
 Array = jax.Array | np.ndarray
 """An array on the host or on a device; shapes read `Float[Array, "*batch n"]`."""
@@ -19,6 +20,10 @@ Key = jaxtyping.Key[jax.Array, ""]
 
 PyTree = Any
 """Nested tuples, lists and dictionaries of arrays."""
+
+Number = float | Float[Array, ""]
+"""A setting: a plain number, or an array, such as an argument of a program, which every
+value will do for without compiling anew. Where it is plain, it is checked."""
 
 
 class Batch(NamedTuple):
@@ -66,3 +71,13 @@ def unit_scale(x: Array) -> Array:
         array([0.5], dtype=float32)
     """
     return jnp.asarray(x, jnp.float32) / 255 if x.dtype == jnp.uint8 else x
+
+
+def known(x: Number) -> bool:
+    """Return whether a setting is a plain number, that can be looked at while tracing.
+
+    Example:
+        >>> known(0.5)
+        True
+    """
+    return not isinstance(x, jax.Array)

@@ -15,6 +15,7 @@ LEARNT = {
     "lstm_rows": ("accuracy", 0.2, 1.0),
     "mnist_cnn": ("accuracy", 0.2, 1.0),
     "mnist_vae": ("elbo", -500.0, 0.0),
+    "thousand_seeds": ("accuracy", 0.2, 1.0),
 }
 
 

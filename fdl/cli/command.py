@@ -3,10 +3,13 @@
 import dataclasses
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
+
+from fdl import tasks
+from fdl.arrays import Number
 
 out = Console(highlight=False, markup=False, emoji=False)
 err = Console(highlight=False, markup=False, emoji=False, stderr=True)
@@ -21,6 +24,11 @@ OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
 def shown(metric: str, value: float) -> str:
     """Return a measure as people write it."""
     return f"{value:.2%}" if metric == "accuracy" else f"{value:.4f}"
+
+
+def brief(value: Any) -> str:
+    """Return a setting in a few characters."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 class AnswerIsNoError(Exception):
@@ -40,3 +48,54 @@ class Command:
     @abstractmethod
     def __call__(self) -> None:
         """Do it. What goes wrong is raised."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OfTask(Command):
+    """A command about one task; `for_each_task` says which, with its options."""
+
+    task: tyro.conf.Suppress[str] = ""
+    options: tyro.conf.Suppress[Any] = None
+
+
+def for_each_task(command: type[OfTask], about: str) -> Any:
+    """Return a command for each task, as a union of subcommands.
+
+    Args:
+        command: What is to be done with a task.
+        about: Describes it, with `{}` for what the task trains.
+    """
+    union: Any = None
+    for task in tasks.TASKS.values():
+        options = Annotated[type(task.options), tyro.conf.arg(name="")]
+        fields = [
+            ("task", tyro.conf.Suppress[str], task.name),
+            ("options", options, dataclasses.field(default=task.options)),
+        ]
+        one = dataclasses.make_dataclass(
+            command.__name__, fields, bases=(command,), frozen=True
+        )
+        one.__doc__ = command.__doc__
+        one = Annotated[
+            one,
+            tyro.conf.subcommand(task.name, description=about.format(task.title)),
+        ]
+        union = one if union is None else union | one
+    return union
+
+
+registry = tyro.constructors.ConstructorRegistry()
+"""How words become settings that Tyro does not know."""
+
+
+@registry.primitive_rule
+def _number(info: Any) -> Any:
+    if info.type != Number:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="FLOAT",
+        instance_from_str=lambda words: float(words[0]),
+        is_instance=lambda value: isinstance(value, (int, float)),
+        str_from_instance=lambda value: [str(value)],
+    )

@@ -10,7 +10,8 @@ from typing import Annotated, NoReturn
 
 import tyro
 
-from fdl.cli.command import AnswerIsNoError, Command, err
+from fdl.cli.command import AnswerIsNoError, Command, err, registry
+from fdl.cli.compare import Compare
 from fdl.cli.data import DataList, DataPrepare
 from fdl.cli.environment import keep_compiled
 from fdl.cli.eval import Eval
@@ -18,8 +19,9 @@ from fdl.cli.export import Export
 from fdl.cli.generate import Generate
 from fdl.cli.parity import Parity
 from fdl.cli.predict import Predict
+from fdl.cli.sweep import commands as sweep_commands
 from fdl.cli.tasks import Tasks
-from fdl.cli.train import commands
+from fdl.cli.train import commands as train_commands
 from fdl.train import DivergenceError
 
 _DATA = Annotated[
@@ -28,15 +30,25 @@ _DATA = Annotated[
     tyro.conf.subcommand("data", description="List data sets, or prepare one."),
 ]
 _TRAIN = Annotated[
-    commands(),
+    train_commands(),
     tyro.conf.subcommand(
         "train",
         description="Train a model on a data set; keep weights, metrics and pictures "
         "in a folder. `fdl train TASK --help` lists what each task can be told.",
     ),
 ]
+_SWEEP = Annotated[
+    sweep_commands(),
+    tyro.conf.subcommand(
+        "sweep",
+        description="Train a task many times, over seeds and settings, in one program; "
+        "keep a table, pictures and a report in a folder.",
+    ),
+]
 _COMMANDS = (
     _TRAIN
+    | _SWEEP
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
     | Annotated[Eval, tyro.conf.subcommand("eval")]
     | Annotated[Predict, tyro.conf.subcommand("predict")]
     | Annotated[Generate, tyro.conf.subcommand("generate")]
@@ -58,7 +70,7 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         command()
     except KeyboardInterrupt:
-        _fail("interrupted; finished epochs are in the run folder", 130)
+        _fail("interrupted; what was finished is in the run folder", 130)
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError, DivergenceError, AnswerIsNoError) as error:
@@ -77,6 +89,7 @@ def _parse(args: list[str]) -> Command:
                 prog="fdl",
                 description="Classic deep learning in functional JAX.",
                 args=args,
+                registry=registry,
                 config=(
                     tyro.conf.FlagCreatePairsOff,
                     tyro.conf.OmitSubcommandPrefixes,

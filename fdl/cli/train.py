@@ -3,32 +3,32 @@
 import dataclasses
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import jax
-import tyro
 
 from fdl import data, tasks
 from fdl.arrays import PyTree
 from fdl.cli.command import (
-    Command,
+    OfTask,
     OptionalFloat,
     OptionalInt,
     OptionalName,
     OptionalPath,
+    for_each_task,
     out,
     shown,
 )
 from fdl.cli.environment import commit, device, since_process_start, versions
 from fdl.cli.progress import TrainingProgress
-from fdl.cli.trained import draw_state, outline
+from fdl.cli.trained import draw_state, outline, record
 from fdl.keras import load_weights
 from fdl.learner import State
 from fdl.train import DivergenceError, Fit, RunFolder, fit, fresh_path
 
 
 @dataclasses.dataclass(frozen=True)
-class Train(Command):
+class Train(OfTask):
     """Train a model on a data set; keep weights, metrics and pictures in a folder.
 
     Attributes:
@@ -56,10 +56,6 @@ class Train(Command):
     run: OptionalPath = None
     overwrite: bool = False
 
-    # `commands` gives each task its own values of these.
-    task: tyro.conf.Suppress[str] = ""
-    options: tyro.conf.Suppress[Any] = None
-
     def __call__(self) -> None:
         """Train."""
         seconds = {"import": since_process_start()}
@@ -80,12 +76,8 @@ class Train(Command):
         data.check(dataset.train, batch_size=config.batch_size)
         trained = outline(task, config, dataset.info)
         state = self._start(task, trained)
-        settings = {
-            **dataclasses.asdict(config),
-            "init_from": None if self.init_from is None else str(self.init_from),
-            "data_dir": None if self.data_dir is None else str(self.data_dir),
-            "data": dataset.info._asdict(),
-            "versions": versions(),
+        settings = record(config, dataset.info, self.data_dir) | {
+            "init_from": None if self.init_from is None else str(self.init_from)
         }
         name = f"{config.task}-{config.dataset}"
         path = fresh_path(Path("runs"), name) if self.run is None else self.run
@@ -155,23 +147,7 @@ class Train(Command):
 
 def commands() -> Any:
     """Return `fdl train TASK` for each task, as a union of subcommands."""
-    union: Any = None
-    for task in tasks.TASKS.values():
-        options = Annotated[type(task.options), tyro.conf.arg(name="")]
-        fields = [
-            ("task", tyro.conf.Suppress[str], task.name),
-            ("options", options, dataclasses.field(default=task.options)),
-        ]
-        command = dataclasses.make_dataclass(
-            "Train", fields, bases=(Train,), frozen=True
-        )
-        command.__doc__ = Train.__doc__
-        command = Annotated[
-            command,
-            tyro.conf.subcommand(task.name, description=f"Train the {task.title}."),
-        ]
-        union = command if union is None else union | command
-    return union
+    return for_each_task(Train, "Train the {}.")
 
 
 def _result(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 
 from fdl import data, tasks
+from fdl.cli.environment import versions
 from fdl.learner import State
 from fdl.train import RunError, RunFolder, load_weights
 
@@ -34,6 +35,18 @@ def outline(
     key = jax.random.key(config.seed)
     state = jax.eval_shape(learner.init, key, data.example(info))
     return tasks.Trained(config, info, model, learner, state)
+
+
+def record(
+    config: tasks.Config, info: data.DatasetInfo, data_dir: Path | None
+) -> dict[str, Any]:
+    """Return what a run's `config.json` says, for `open_run` to read."""
+    return {
+        **dataclasses.asdict(config),
+        "data_dir": None if data_dir is None else str(data_dir),
+        "data": info._asdict(),
+        "versions": versions(),
+    }
 
 
 def draw_state(run: tasks.Trained) -> State:

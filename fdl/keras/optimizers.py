@@ -19,13 +19,13 @@ from typing import Any, Unpack
 import jax.numpy as jnp
 import optax
 
-from fdl.arrays import Array
-from fdl.keras.rules import Common, LearningRate, follow
+from fdl.arrays import Array, Number, known
+from fdl.keras.rules import Common, LearningRate, follow, is_on
 
 
 def sgd(
     learning_rate: LearningRate = 0.01,
-    momentum: float = 0.0,
+    momentum: Number = 0.0,
     nesterov: bool = False,
     **common: Unpack[Common],
 ) -> optax.GradientTransformation:
@@ -47,22 +47,23 @@ def sgd(
         Array([-0.1, -0.1], dtype=float32)
     """
     _require_fraction(momentum=momentum)
+    has_momentum = is_on(momentum)
 
     def rule(g: Array, slots: dict[str, Array], rate: Array, step: Array) -> Any:
-        if not momentum:
+        if not has_momentum:
             return -rate * g, slots
         m = momentum * slots["momentum"] - rate * g
         return (momentum * m - rate * g if nesterov else m), {"momentum": m}
 
-    names = {"momentum": 0.0} if momentum else {}
+    names = {"momentum": 0.0} if has_momentum else {}
     return follow(rule, names, learning_rate, **common)
 
 
 def rmsprop(
     learning_rate: LearningRate = 1e-3,
-    rho: float = 0.9,
-    momentum: float = 0.0,
-    epsilon: float = 1e-7,
+    rho: Number = 0.9,
+    momentum: Number = 0.0,
+    epsilon: Number = 1e-7,
     centered: bool = False,
     **common: Unpack[Common],
 ) -> optax.GradientTransformation:
@@ -94,21 +95,21 @@ def rmsprop(
             new["average_gradient"] = rho * slots["average_gradient"] + (1 - rho) * g
             square = square - new["average_gradient"] ** 2
         change = rate * g / jnp.sqrt(square + epsilon)
-        if momentum:
+        if is_on(momentum):
             change = new["momentum"] = momentum * slots["momentum"] + change
         return -change, new
 
     names = {"velocity": 0.0}
-    names |= {"momentum": 0.0} if momentum else {}
+    names |= {"momentum": 0.0} if is_on(momentum) else {}
     names |= {"average_gradient": 0.0} if centered else {}
     return follow(rule, names, learning_rate, **common)
 
 
 def adam(
     learning_rate: LearningRate = 1e-3,
-    beta_1: float = 0.9,
-    beta_2: float = 0.999,
-    epsilon: float = 1e-7,
+    beta_1: Number = 0.9,
+    beta_2: Number = 0.999,
+    epsilon: Number = 1e-7,
     amsgrad: bool = False,
     **common: Unpack[Common],
 ) -> optax.GradientTransformation:
@@ -152,14 +153,14 @@ def adam(
 
 def adamw(
     learning_rate: LearningRate = 1e-3,
-    weight_decay: float = 0.004,
-    beta_1: float = 0.9,
-    beta_2: float = 0.999,
-    epsilon: float = 1e-7,
+    weight_decay: Number = 0.004,
+    beta_1: Number = 0.9,
+    beta_2: Number = 0.999,
+    epsilon: Number = 1e-7,
     amsgrad: bool = False,
-    clipnorm: float | None = None,
-    global_clipnorm: float | None = None,
-    clipvalue: float | None = None,
+    clipnorm: Number | None = None,
+    global_clipnorm: Number | None = None,
+    clipvalue: Number | None = None,
 ) -> optax.GradientTransformation:
     """Adam with decoupled weight decay (Loshchilov & Hutter, 2019, arXiv:1711.05101).
 
@@ -186,8 +187,8 @@ def adamw(
 
 def adagrad(
     learning_rate: LearningRate = 1e-3,
-    initial_accumulator_value: float = 0.1,
-    epsilon: float = 1e-7,
+    initial_accumulator_value: Number = 0.1,
+    epsilon: Number = 1e-7,
     **common: Unpack[Common],
 ) -> optax.GradientTransformation:
     """Adagrad (Duchi et al., 2011, JMLR 12), as Keras' `Adagrad`.
@@ -215,9 +216,9 @@ def adagrad(
 
 def nadam(
     learning_rate: LearningRate = 1e-3,
-    beta_1: float = 0.9,
-    beta_2: float = 0.999,
-    epsilon: float = 1e-7,
+    beta_1: Number = 0.9,
+    beta_2: Number = 0.999,
+    epsilon: Number = 1e-7,
     **common: Unpack[Common],
 ) -> optax.GradientTransformation:
     """Adam with Nesterov momentum (Dozat, 2016), as Keras' `Nadam`.
@@ -258,7 +259,7 @@ def nadam(
     return follow(rule, names, learning_rate, **common)
 
 
-def _require_fraction(**fractions: float) -> None:
+def _require_fraction(**fractions: Number) -> None:
     for name, fraction in fractions.items():
-        if not 0 <= fraction <= 1:
+        if known(fraction) and not 0 <= fraction <= 1:
             raise ValueError(f"{name}={fraction} must be from 0 to 1.")

@@ -1,6 +1,6 @@
 """What all of Keras' optimizers share: clipping, weight decay, rates, state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypedDict
 
 import jax
@@ -8,18 +8,18 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Float, Int
 
-from fdl.arrays import Array, PyTree
+from fdl.arrays import Array, Number, PyTree, known
 
-LearningRate = float | optax.Schedule
+LearningRate = Number | optax.Schedule
 
 
 class Common(TypedDict, total=False):
     """Options that all optimizers have."""
 
-    weight_decay: float | None
-    clipnorm: float | None
-    global_clipnorm: float | None
-    clipvalue: float | None
+    weight_decay: Number | None
+    clipnorm: Number | None
+    global_clipnorm: Number | None
+    clipvalue: Number | None
 
 
 class OptimizerState(NamedTuple):
@@ -41,13 +41,13 @@ Rule = Callable[[Array, dict[str, Array], Array, Array], tuple[Array, dict[str, 
 
 def follow(
     rule: Rule,
-    slots: dict[str, float],
+    slots: Mapping[str, Number],
     learning_rate: LearningRate,
     *,
-    weight_decay: float | None = None,
-    clipnorm: float | None = None,
-    global_clipnorm: float | None = None,
-    clipvalue: float | None = None,
+    weight_decay: Number | None = None,
+    clipnorm: Number | None = None,
+    global_clipnorm: Number | None = None,
+    clipvalue: Number | None = None,
 ) -> optax.GradientTransformation:
     """Return what applies a rule to every parameter, after clipping, with weight decay.
 
@@ -112,19 +112,24 @@ def follow(
 
 def _clip(
     grads: PyTree,
-    clipnorm: float | None,
-    global_clipnorm: float | None,
-    clipvalue: float | None,
+    clipnorm: Number | None,
+    global_clipnorm: Number | None,
+    clipvalue: Number | None,
 ) -> PyTree:
-    def shrink(g: Array, norm: Float[Array, ""], limit: float) -> Array:
+    def shrink(g: Array, norm: Float[Array, ""], limit: Any) -> Array:
         return g * limit / jnp.maximum(norm, limit)
 
-    if clipnorm:
+    if is_on(clipnorm):
         norm = lambda g: jnp.sqrt(jnp.sum(g**2))
         return jax.tree.map(lambda g: shrink(g, norm(g), clipnorm), grads)
-    if global_clipnorm:
+    if is_on(global_clipnorm):
         norm = optax.tree.norm(grads)
         return jax.tree.map(lambda g: shrink(g, norm, global_clipnorm), grads)
-    if clipvalue:
+    if clipvalue is not None and is_on(clipvalue):
         return jax.tree.map(lambda g: jnp.clip(g, -clipvalue, clipvalue), grads)
     return grads
+
+
+def is_on(setting: Number | None) -> bool:
+    """Return whether a setting that 0 or None turns off may do something."""
+    return setting is not None and not (known(setting) and setting == 0)

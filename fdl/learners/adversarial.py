@@ -9,7 +9,7 @@ import optax
 from jax import lax
 from jaxtyping import Float
 
-from fdl.arrays import Array, Key, PyTree, unit_scale
+from fdl.arrays import Array, Key, Number, PyTree, known, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.descent import update
 from fdl.losses import AdversarialLoss, gradient_penalty
@@ -53,7 +53,7 @@ def adversarial(
     *,
     latent_size: int,
     discriminator_steps: int = 1,
-    average_decay: float = 0.999,
+    average_decay: Number = 0.999,
     preprocess: Callable[[Array], Array] = unit_scale,
 ) -> Learner:
     """Make a learner of two models (Goodfellow et al., 2014, arXiv:1406.2661).
@@ -121,7 +121,7 @@ def adversarial(
     for name, count in counts.items():
         if count < 1:
             raise ValueError(f"{name}={count} must be at least 1.")
-    if not 0 <= average_decay < 1:
+    if known(average_decay) and not 0 <= average_decay < 1:
         raise ValueError(f"average_decay={average_decay} must be in [0, 1).")
 
     def signed(batch: PyTree) -> Array:
@@ -214,7 +214,7 @@ def adversarial(
         return state._replace(batch_stats=batch_stats), measured
 
     def averaged(state: State, latent: Array) -> dict[str, PyTree]:
-        if average_decay == 0:
+        if known(average_decay) and average_decay == 0:
             return {
                 "params": state.params["generator"],
                 "batch_stats": state.batch_stats["generator"],

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fdl.arrays import Array, Key, PyTree, unit_scale
+from fdl.arrays import Array, Key, Number, PyTree, known, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_keys
 from fdl.learners.descent import descend, start
@@ -19,7 +19,7 @@ def reconstructive(
     model: Any,
     optimizer: optax.GradientTransformation,
     *,
-    noise: float = 0.0,
+    noise: Number = 0.0,
     preprocess: Callable[[Array], Array] = unit_scale,
 ) -> Learner:
     """Make a learner of an autoencoder (Hinton & Salakhutdinov, 2006), or a denoiser.
@@ -56,7 +56,7 @@ def reconstructive(
         >>> int(state.step), sorted(measured)
         (1, ['loss', 'squared_error'])
     """
-    if not 0 <= noise < 1:
+    if known(noise) and not 0 <= noise < 1:
         raise ValueError(
             f"noise={noise} is a fraction of pixels: choose one in [0, 1)."
         )
@@ -97,7 +97,7 @@ def reconstructive(
     return Learner(init, step, evaluate, predict)
 
 
-def damage(image: Array, keys: Array, noise: float) -> Array:
+def damage(image: Array, keys: Array, noise: Number) -> Array:
     """Make each pixel 0 with probability `noise`, with a key for each image.
 
     Example:
@@ -105,7 +105,7 @@ def damage(image: Array, keys: Array, noise: float) -> Array:
         >>> bool(damage(jnp.ones((2, 28, 28, 1)), keys, 0.3).mean().round(1) == 0.7)
         True
     """
-    if noise == 0:
+    if known(noise) and noise == 0:
         return image
     kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - noise, image.shape[1:]))
     return jnp.where(kept(keys), image, jnp.zeros((), image.dtype))

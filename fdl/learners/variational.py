@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Float
 
-from fdl.arrays import Array, Key, PyTree, unit_scale
+from fdl.arrays import Array, Key, Number, PyTree, known, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_normal
 from fdl.learners.descent import descend, start
@@ -20,8 +20,8 @@ def variational(
     model: Any,
     optimizer: optax.GradientTransformation,
     *,
-    beta: float = 1.0,
-    free_bits: float = 0.0,
+    beta: Number = 1.0,
+    free_bits: Number = 0.0,
     preprocess: Callable[[Array], Array] = unit_scale,
 ) -> Learner:
     """Make a learner of a variational autoencoder (Kingma & Welling, 2014).
@@ -70,7 +70,7 @@ def variational(
         (1, ['elbo', 'kl', 'loss', 'reconstruction'])
     """
     for name, number in (("beta", beta), ("free_bits", free_bits)):
-        if not number >= 0:
+        if known(number) and not number >= 0:
             raise ValueError(f"{name}={number} must be at least 0.")
 
     def bound(

@@ -8,7 +8,7 @@ import flax.linen as linen
 from jaxtyping import Float
 
 from fdl import nn
-from fdl.arrays import Array
+from fdl.arrays import Array, Number
 
 
 class DCGANGenerator(linen.Module):
@@ -89,7 +89,7 @@ class DCGANDiscriminator(linen.Module):
     """
 
     features: tuple[int, int] = (32, 64)
-    dropout_rate: float = 0.0
+    dropout_rate: Number = 0.0
 
     @linen.compact
     def __call__(

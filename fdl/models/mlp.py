@@ -7,7 +7,7 @@ import flax.linen as linen
 from jaxtyping import Float
 
 from fdl import nn
-from fdl.arrays import Array
+from fdl.arrays import Array, Number
 
 
 class MLP(linen.Module):
@@ -33,7 +33,7 @@ class MLP(linen.Module):
 
     num_classes: int
     hidden_sizes: tuple[int, ...] = (128,)
-    dropout_rate: float = 0.0
+    dropout_rate: Number = 0.0
 
     @linen.compact
     def __call__(

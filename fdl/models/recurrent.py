@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Bool, Float, Integer
 
 from fdl import nn
-from fdl.arrays import Array
+from fdl.arrays import Array, Number
 from fdl.nn.options import check_sizes
 
 State = tuple[Any, ...]
@@ -39,7 +39,7 @@ class RecurrentClassifier(linen.Module):
     hidden_size: int = 128
     num_layers: int = 1
     bidirectional: bool = False
-    dropout_rate: float = 0.0
+    dropout_rate: Number = 0.0
 
     LAYER: ClassVar[type[nn.SimpleRNN] | type[nn.LSTM] | type[nn.GRU]]
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 from jaxtyping import Bool, Float
 
-from fdl.arrays import Array
+from fdl.arrays import Array, Number
+from fdl.nn.dropout import Dropout
 from fdl.nn.masks import allowed_pairs
 from fdl.nn.options import check_rate
 
@@ -37,7 +38,7 @@ class AdditiveAttention(nn.Module):
         (3, 5, 16)
     """
 
-    dropout_rate: float = 0.0
+    dropout_rate: Number = 0.0
 
     @nn.compact
     def __call__(
@@ -84,7 +85,7 @@ class AdditiveAttention(nn.Module):
             scores = jnp.where(mask, scores, scores - far)
         weights = jax.nn.softmax(scores, axis=-1)
         self.sow("intermediates", "weights", weights)
-        weights = nn.Dropout(self.dropout_rate, deterministic=not train)(weights)
+        weights = Dropout(self.dropout_rate)(weights, train=train)
         return jnp.einsum("...ts,...sf->...tf", weights, value)
 
 

@@ -10,8 +10,9 @@ from flax.linen.dtypes import promote_dtype
 from jax.typing import DTypeLike
 from jaxtyping import Bool, Float
 
-from fdl.arrays import Array, PyTree
+from fdl.arrays import Array, Number, PyTree, known
 from fdl.nn.cache import KeyValueCache, append, empty_cache, written
+from fdl.nn.dropout import Dropout
 from fdl.nn.masks import allowed_pairs, spread
 from fdl.nn.options import check_rate, check_sizes
 
@@ -53,7 +54,7 @@ class MultiHeadAttention(nn.Module):
     key_size: int
     value_size: int | None = None
     out_features: int | None = None
-    dropout_rate: float = 0.0
+    dropout_rate: Number = 0.0
     use_bias: bool = True
     implementation: Literal["xla", "cudnn"] | None = None
 
@@ -178,9 +179,10 @@ class MultiHeadAttention(nn.Module):
         train: bool,
     ) -> Array:
         """Return each query's average of the values, `(*batch, time, heads, size)`."""
+        drops = not known(self.dropout_rate) or self.dropout_rate > 0
         shape = (*q.shape[:-3], self.num_heads, q.shape[-3], k.shape[-3])
         if (
-            self.dropout_rate == 0
+            not drops
             and q.dtype != jnp.float64  # it takes every softmax in single precision
             and k.shape == v.shape
             and not self.is_mutable_collection("intermediates")
@@ -204,10 +206,10 @@ class MultiHeadAttention(nn.Module):
         if mask is not None:
             scores = jnp.where(mask, scores, jnp.finfo(scores.dtype).min)
         weights = jax.nn.softmax(scores, axis=-1)
-        if mask is not None and self.dropout_rate > 0:
+        if mask is not None and drops:
             weights = jnp.where(mask, weights, 0)
         self.sow("intermediates", "weights", weights)
-        weights = nn.Dropout(self.dropout_rate, deterministic=not train)(weights)
+        weights = Dropout(self.dropout_rate)(weights, train=train)
         return jnp.einsum("...nts,...snh->...tnh", weights.astype(v.dtype), v)
 
     def _heads(self, name: str, size: int) -> nn.DenseGeneral:

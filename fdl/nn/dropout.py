@@ -1,12 +1,14 @@
 """Dropout."""
 
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
 from jaxtyping import Float
 
-from fdl.arrays import Array
+from fdl.arrays import Array, Number, known
 
 
-class Dropout(nn.Dropout):
+class Dropout(nn.Module):
     """Dropout (Srivastava et al., 2014, JMLR 15), as Keras'.
 
     In training, each value is zero with probability `rate`, and divided by `1 - rate`
@@ -23,9 +25,17 @@ class Dropout(nn.Dropout):
         [0.0, 2.0]
     """
 
-    # One flag for all that training changes, `train`, as everywhere in fdl.
-    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+    rate: Number
+
+    @nn.compact
+    def __call__(
         self, x: Float[Array, "*shape"], *, train: bool = False
     ) -> Float[Array, "*shape"]:
         """Drop values if `train`, else return `x`."""
-        return super().__call__(x, deterministic=not train)
+        if not train or (known(self.rate) and self.rate == 0):
+            return x
+        if known(self.rate) and self.rate == 1:
+            return jnp.zeros_like(x)
+        keep = 1 - jnp.asarray(self.rate, x.dtype)
+        kept = jax.random.bernoulli(self.make_rng("dropout"), keep, x.shape)
+        return jnp.where(kept, x / keep, 0)

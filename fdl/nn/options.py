@@ -1,5 +1,7 @@
 """Refusal of options that no layer can have, in words that say what to change."""
 
+from fdl.arrays import Number, known
+
 
 def check_sizes(**sizes: int | None) -> None:
     """Refuse sizes below 1; None stands for a size to be taken from elsewhere.
@@ -15,7 +17,7 @@ def check_sizes(**sizes: int | None) -> None:
             raise ValueError(f"{name}={size} must be 1 or more.")
 
 
-def check_rate(rate: float) -> None:
+def check_rate(rate: Number) -> None:
     """Refuse a rate of dropout that is no probability.
 
     Raises:
@@ -24,5 +26,5 @@ def check_rate(rate: float) -> None:
     Example:
         >>> check_rate(0.5)
     """
-    if not 0 <= rate <= 1:
+    if known(rate) and not 0 <= rate <= 1:
         raise ValueError(f"dropout_rate={rate} is a probability: choose one in [0, 1].")

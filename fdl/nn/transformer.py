@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Bool, Float
 
-from fdl.arrays import Array, PyTree
+from fdl.arrays import Array, Number, PyTree
 from fdl.nn.activations import relu
 from fdl.nn.cache import empty_cache
 from fdl.nn.norm import LayerNormalization
@@ -51,7 +51,7 @@ class TransformerStack(nn.Module):
     num_layers: int
     num_heads: int
     hidden_size: int | None = None
-    dropout_rate: float = 0.0
+    dropout_rate: Number = 0.0
     norm: Norm = "post"
     activation: Callable[[Array], Array] = relu
     causal: bool = False

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import flax.linen as nn
 from jaxtyping import Bool, Float
 
-from fdl.arrays import Array, PyTree
+from fdl.arrays import Array, Number, PyTree
 from fdl.nn.activations import relu
 from fdl.nn.attention import MultiHeadAttention
 from fdl.nn.cache import KeyValueCache
@@ -60,7 +60,7 @@ class TransformerBlock(nn.Module):
 
     num_heads: int
     hidden_size: int | None = None
-    dropout_rate: float = 0.0
+    dropout_rate: Number = 0.0
     norm: Norm = "post"
     activation: Callable[[Array], Array] = relu
     causal: bool = False

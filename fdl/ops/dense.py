@@ -56,7 +56,7 @@ def by_kernel(
     """
     rows = x.reshape(-1, x.shape[-1])
     features, out = kernel.shape
-    if resolve(None) == "xla" or len(rows) < 4 * min(features, out):
+    if resolve(None) == "xla" or len(rows) < min(features, out):
         return x @ kernel
     if features <= out:
         across = lax.optimization_barrier(rows.T)

@@ -2,6 +2,13 @@
 
 from fdl.report.confusion import draw_confusion as draw_confusion
 from fdl.report.curves import draw_curves as draw_curves
+from fdl.report.page import write_page as write_page
 from fdl.report.samples import draw_animation as draw_animation
 from fdl.report.samples import draw_images as draw_images
 from fdl.report.scatter import draw_scatter as draw_scatter
+from fdl.report.sweep import Line as Line
+from fdl.report.sweep import draw_differences as draw_differences
+from fdl.report.sweep import draw_distribution as draw_distribution
+from fdl.report.sweep import draw_learning as draw_learning
+from fdl.report.sweep import draw_parallel as draw_parallel
+from fdl.report.sweep import draw_settings as draw_settings

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from fdl import models
-from fdl.arrays import Batch
+from fdl.arrays import Batch, Number
 from fdl.data import Dataset, DatasetInfo
 from fdl.keras import adam
 from fdl.learner import Learner
@@ -36,7 +36,7 @@ class Options:
     architecture: Architecture = "dense"
     hidden_sizes: tuple[int, ...] = (400, 400)
     latent_size: int = 20
-    noise: float = 0.0
+    noise: Number = 0.0
 
 
 def _model(options: Options, info: DatasetInfo) -> models.Autoencoder:
@@ -72,6 +72,7 @@ autoencoder = Task(
     batch_size=100,
     learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
     metric="squared_error",
+    mode="min",
     make_model=_model,
     learn=_learn,
     options=Options(),

@@ -12,6 +12,7 @@ cnn = Task(
     batch_size=64,
     learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
     metric="accuracy",
+    mode="max",
     make_model=lambda options, info: CNN(info.num_classes),
     learn=classify,
     finish=draw_mistakes,

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from fdl.arrays import Key
+from fdl.arrays import Key, Number
 from fdl.data import Dataset, DatasetInfo
 from fdl.keras import adam
 from fdl.learner import Learner
@@ -50,9 +50,9 @@ class GANOptions:
     )
     latent_size: int = 64
     width: int = 16
-    dropout_rate: float = 0.3
+    dropout_rate: Number = 0.3
     discriminator_steps: int = 1
-    average_decay: float = 0.999
+    average_decay: Number = 0.999
 
 
 class GAN(NamedTuple):
@@ -153,6 +153,7 @@ gan = Task(
     batch_size=64,
     learning_rates={"constant": 1e-3, "one-cycle": 2e-3},
     metric="frechet_distance",
+    mode="min",
     make_model=_make_models,
     learn=_learn,
     options=GANOptions(),

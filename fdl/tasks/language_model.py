@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fdl import losses, metrics, nn
-from fdl.arrays import Array, Key
+from fdl.arrays import Array, Key, Number
 from fdl.data import Dataset, DatasetInfo
 from fdl.keras import adam
 from fdl.learner import Learner
@@ -37,7 +37,7 @@ class Options:
     features: int = 96
     num_layers: int = 3
     num_heads: int = 4
-    dropout_rate: float = 0.0
+    dropout_rate: Number = 0.0
     norm: Literal["pre", "post"] = "pre"
     positions: Literal["learned", "sinusoidal"] = "learned"
     tied: bool = True
@@ -132,6 +132,7 @@ language_model = Task(
     batch_size=8,
     learning_rates={"one-cycle": 3e-3, "constant": 1e-3},
     metric="bits_per_character",
+    mode="min",
     make_model=_make_model,
     learn=_learn,
     options=Options(),

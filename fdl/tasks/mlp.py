@@ -12,6 +12,7 @@ mlp = Task(
     batch_size=32,
     learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
     metric="accuracy",
+    mode="max",
     make_model=lambda options, info: MLP(info.num_classes, dropout_rate=0.2),
     learn=classify,
     finish=draw_mistakes,

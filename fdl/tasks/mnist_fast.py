@@ -12,6 +12,7 @@ mnist_fast = Task(
     batch_size=64,
     learning_rates={"one-cycle": 7e-3, "constant": 1e-3},
     metric="accuracy",
+    mode="max",
     make_model=lambda options, info: FastCNN(info.num_classes),
     learn=classify,
     finish=draw_mistakes,

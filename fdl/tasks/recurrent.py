@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from fdl.arrays import Array, unit_scale
+from fdl.arrays import Array, Number, unit_scale
 from fdl.data import DatasetInfo
 from fdl.learner import Learner
 from fdl.models import GRUClassifier, LSTMClassifier, SimpleRNNClassifier
@@ -31,7 +31,7 @@ class RecurrentOptions:
     hidden_size: int = 128
     num_layers: int = 1
     bidirectional: bool = False
-    dropout_rate: float = 0.0
+    dropout_rate: Number = 0.0
 
 
 def rows(
@@ -89,6 +89,7 @@ def _task(name: str, kind: Callable[..., Any], title: str, paper: str) -> Task:
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
         metric="accuracy",
+        mode="max",
         make_model=make_model,
         learn=_learn,
         options=RecurrentOptions(),

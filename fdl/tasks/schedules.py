@@ -2,28 +2,29 @@
 
 import math
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import optax
 
+from fdl.arrays import Number
 from fdl.data import DatasetInfo
 from fdl.tasks.task import Config
 
 Schedule = Literal["constant", "one-cycle"]
 
 
-def _one_cycle(peak: float, steps: int) -> optax.Schedule:
+def _one_cycle(peak: Any, steps: int) -> optax.Schedule:
     # Warm up over the first 30 % of the run, then come down to nearly nothing.
     return optax.cosine_onecycle_schedule(steps, peak, final_div_factor=1e3)
 
 
-_SCHEDULES: dict[Schedule, Callable[[float, int], optax.Schedule]] = {
+_SCHEDULES: dict[Schedule, Callable[[Any, int], optax.Schedule]] = {
     "constant": lambda rate, steps: optax.constant_schedule(rate),
     "one-cycle": _one_cycle,
 }
 
 
-def make_schedule(name: str, rate: float, steps: int) -> optax.Schedule:
+def make_schedule(name: str, rate: Number, steps: int) -> optax.Schedule:
     """Return the learning rate as a function of the step.
 
     Args:

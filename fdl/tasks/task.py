@@ -4,12 +4,12 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from fdl.arrays import Key, PyTree
+from fdl.arrays import Key, Number, PyTree, known
 from fdl.data import Dataset, DatasetInfo
 from fdl.learner import Learner, State
 
@@ -41,7 +41,7 @@ class Config:
     dataset: str
     epochs: int
     batch_size: int
-    learning_rate: float
+    learning_rate: Number
     schedule: str
     seed: int
     options: Any = NoOptions()
@@ -51,10 +51,9 @@ class Config:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ValueError(
-                f"learning_rate={self.learning_rate} must be a number above 0."
-            )
+        rate = self.learning_rate
+        if known(rate) and not (math.isfinite(rate) and rate > 0):
+            raise ValueError(f"learning_rate={rate} must be a number above 0.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed={self.seed} must be from 0 to 2**32 - 1.")
 
@@ -153,6 +152,7 @@ class Task(NamedTuple):
             schedule is the default.
         metric: The measure that tells how good a run is: one of the learner's, or one
             that `finish` adds.
+        mode: Whether the largest is the best (`"max"`) or the smallest (`"min"`).
         make_model: `(options, info) -> model` for a data set; several models make a
             named tuple.
         learn: `(model, config, info) -> learner`: how the model is trained.
@@ -174,6 +174,7 @@ class Task(NamedTuple):
     batch_size: int
     learning_rates: Mapping[str, float]
     metric: str
+    mode: Literal["max", "min"]
     make_model: Callable[[Any, DatasetInfo], Any]
     learn: Callable[[Any, Config, DatasetInfo], Learner]
     options: Any = NoOptions()

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Literal
 
 from fdl import nn
+from fdl.arrays import Number
 from fdl.data import DatasetInfo
 from fdl.models import VisionTransformer
 from fdl.tasks.classification import classify, draw_mistakes
@@ -30,7 +31,7 @@ class Options:
     num_layers: int = 4
     num_heads: int = 4
     hidden_size: int = 128
-    dropout_rate: float = 0.0
+    dropout_rate: Number = 0.0
     norm: Literal["pre", "post"] = "pre"
     pooling: Literal["mean", "token"] = "mean"
 
@@ -61,6 +62,7 @@ transformer = Task(
     batch_size=64,
     learning_rates={"one-cycle": 2e-3, "constant": 1e-3},
     metric="accuracy",
+    mode="max",
     make_model=_make_model,
     learn=classify,
     options=Options(),

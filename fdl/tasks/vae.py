@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from fdl import models
-from fdl.arrays import Key
+from fdl.arrays import Key, Number
 from fdl.data import Dataset, DatasetInfo, binarize
 from fdl.keras import adam
 from fdl.learner import Learner
@@ -39,8 +39,8 @@ class Options:
     architecture: Architecture = "dense"
     hidden_sizes: tuple[int, ...] = (400, 400)
     latent_size: int = 20
-    beta: float = 1.0
-    free_bits: float = 0.0
+    beta: Number = 1.0
+    free_bits: Number = 0.0
     samples: int = 500
 
 
@@ -105,6 +105,7 @@ vae = Task(
     batch_size=100,
     learning_rates={"one-cycle": 1e-3, "constant": 1e-3},
     metric="elbo",
+    mode="max",
     make_model=_model,
     learn=_learn,
     options=Options(),

@@ -51,7 +51,7 @@ def measure(
     learner: Learner, state: State, data: PyTree, *, batch_size: int = 500
 ) -> dict[str, float]:
     """Evaluate on data that were checked before."""
-    parts = [_evaluate(learner, state, part) for part in _split(data, batch_size)]
+    parts = [_evaluate(learner, state, part) for part in split(data, batch_size)]
     return compute(functools.reduce(add, parts))
 
 
@@ -105,7 +105,7 @@ def in_batches(
         >>> in_batches(lambda x: x + 1, np.arange(5), batch_size=2)
         array([1, 2, 3, 4, 5])
     """
-    parts = [jax.device_get(function(part)) for part in _split(inputs, batch_size)]
+    parts = [jax.device_get(function(part)) for part in split(inputs, batch_size)]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
@@ -128,7 +128,8 @@ def check_fits(learner: Learner, state: State, data: PyTree) -> None:
         check(Batch(inputs, label), num_classes=outputs.shape[-1])
 
 
-def _split(data: PyTree, batch_size: int) -> Iterator[PyTree]:
+def split(data: PyTree, batch_size: int) -> Iterator[PyTree]:
+    """Yield a data set in batches, the last perhaps smaller."""
     total = len(jax.tree.leaves(data)[0])
     for first in range(0, total, batch_size):
         yield jax.tree.map(lambda x, i=first: x[i : i + batch_size], data)

@@ -2,19 +2,18 @@
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
-from jaxtyping import Bool, Int
 
 from fdl.arrays import Array, Key, PyTree
 from fdl.data import check
 from fdl.learner import Learner, State
-from fdl.metrics import Metrics, add, compute
+from fdl.metrics import Metrics, compute
 from fdl.train.evaluate import check_fits, measure, warm_up
+from fdl.train.steps import chunks, draw_order, key_words, run_steps, zero_metrics
 
 
 class Epoch(NamedTuple):
@@ -76,6 +75,7 @@ def fit(
     epochs: int,
     batch_size: int,
     key: Key,
+    order_key: Key | None = None,
     eval_data: PyTree | None = None,
     state: State | None = None,
     steps_per_chunk: int | None = None,
@@ -98,6 +98,8 @@ def fit(
         batch_size: Examples in an update, from 1 to the number of examples.
         key: Random key of the initial parameters, the order of the data, and whatever
             the learner draws.
+        order_key: Random key of the order of the data alone; None to draw it from
+            `key`. Runs that are to see the same batches share one.
         eval_data: Examples to evaluate on after each epoch; None for none.
         state: Where to go on from; None to start with `learner.init`. It is not
             changed. With the `key` of the run that it is from, the run goes on as if
@@ -134,7 +136,8 @@ def fit(
             raise ValueError(f"{name}={number} must be at least 1.")
     check(data, batch_size=batch_size)
     data = jax.device_put(data)
-    init_key, order_key = jax.random.split(key)
+    init_key, own_order_key = jax.random.split(key)
+    order_words = key_words(own_order_key if order_key is None else order_key)
     if state is None:
         one = jax.tree.map(lambda x: x[:1], data)
         now = jax.jit(learner.init)(init_key, one)
@@ -148,14 +151,12 @@ def fit(
 
     num_examples = len(jax.tree.leaves(data)[0])
     steps_per_epoch = -(-num_examples // batch_size)
-    batch = jax.tree.map(lambda x: x[:batch_size], data)
-    shapes = jax.eval_shape(lambda s, b: learner.step(s, b)[1], now, batch)
-    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    zeros = zero_metrics(learner, now, jax.tree.map(lambda x: x[:batch_size], data))
     run = functools.partial(_run_steps, learner, data)
 
     # Programs are compiled by calling them for no steps, so that their time is known.
     started = time.perf_counter()
-    order = _order(order_key, 0, num_examples)
+    order = draw_order(order_words, 0, num_examples)
     for size in {batch_size, num_examples % batch_size} - {0}:
         now, *_ = run(size, order, 0, 0, now, _copy(zeros))
     if eval_data is not None:
@@ -167,11 +168,11 @@ def fit(
     step = int(now.step)
     for epoch in range(step // steps_per_epoch, epochs):
         started = time.perf_counter()
-        order = _order(order_key, epoch, num_examples)
+        order = draw_order(order_words, epoch, num_examples)
         totals = _copy(zeros)
         done = step - epoch * steps_per_epoch
         longest = steps_per_chunk or steps_per_epoch
-        for size, first, n in _chunks(num_examples, batch_size, done, longest):
+        for size, first, n in chunks(num_examples, batch_size, done, longest):
             before = _copy(now)
             now, totals, bad = run(size, order, first, n, now, totals)
             if int(bad) >= 0:
@@ -194,20 +195,6 @@ def fit(
     return Fit(now, tuple(history), seconds)
 
 
-def _chunks(
-    num_examples: int, batch_size: int, done: int, longest: int
-) -> Iterator[tuple[int, int, int]]:
-    """Yield batch size, first example and number of steps of an epoch's chunks.
-
-    `done` steps of the epoch have been made before.
-    """
-    full, remainder = divmod(num_examples, batch_size)
-    for start in range(done, full, longest):
-        yield batch_size, start * batch_size, min(longest, full - start)
-    if remainder and done <= full:
-        yield remainder, full * batch_size, 1
-
-
 def _last_good(
     again: Callable[[int, State, Metrics], tuple[State, Metrics, Array]],
     before: State,
@@ -226,55 +213,11 @@ def _last_good(
     return good
 
 
-@functools.partial(
-    jax.jit,
+_run_steps = jax.jit(
+    run_steps,
     static_argnames=("learner", "batch_size"),
     donate_argnames=("state", "totals"),
 )
-def _run_steps(
-    learner: Learner,
-    data: PyTree,
-    batch_size: int,
-    order: Int[Array, " examples"],
-    first: Int[Array, ""] | int,
-    steps: Int[Array, ""] | int,
-    state: State,
-    totals: Metrics,
-) -> tuple[State, Metrics, Int[Array, ""]]:
-    """Make `steps` updates on the examples from `first` on, in the given order.
-
-    The number of steps is an argument of the program, not part of it, so one program
-    serves chunks of every length. The third result is the first step that was not
-    finite, or -1: one number to read back, whatever the number of steps.
-    """
-
-    def body(i: Array, carry: tuple) -> tuple:
-        state, totals, bad = carry
-        rows = lax.dynamic_slice(order, (first + i * batch_size,), (batch_size,))
-        batch = jax.tree.map(lambda x: x.at[rows].get(mode="promise_in_bounds"), data)
-        step = state.step
-        state, metrics = learner.step(state, batch)
-        bad = jnp.where((bad < 0) & ~_all_finite(metrics), step, bad)
-        return state, add(totals, metrics), bad
-
-    state, totals, bad = lax.fori_loop(0, steps, body, (state, totals, jnp.int32(-1)))
-    # The last update has no later loss to betray it.
-    finite = _all_finite((state.params, state.batch_stats))
-    return state, totals, jnp.where((bad < 0) & ~finite, state.step - 1, bad)
-
-
-def _all_finite(tree: PyTree) -> Bool[Array, ""]:
-    leaves = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact)]
-    return functools.reduce(
-        jnp.logical_and, [jnp.all(jnp.isfinite(x)) for x in leaves], jnp.bool_(True)
-    )
-
-
-@functools.partial(jax.jit, static_argnums=2)
-def _order(
-    key: Key, epoch: Int[Array, ""] | int, num_examples: int
-) -> Int[Array, " {num_examples}"]:
-    return jax.random.permutation(jax.random.fold_in(key, epoch), num_examples)
 
 
 @jax.jit

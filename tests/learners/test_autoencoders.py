@@ -116,8 +116,16 @@ def test_learning_beats_independent_pixels() -> None:
     pair = RNG.integers(0, 2, (2, 4, 4, 1), np.uint8)
     images = np.concatenate([pair, 1 - pair]).repeat(8, axis=0) * np.uint8(255)
     learner = variational(MODEL, fdl.keras.adam(1e-2))
-    run = fdl.fit(learner, (images,), epochs=200, batch_size=8, key=jax.random.key(0))
-    assert fdl.evaluate(learner, run.state, (images,))["elbo"] > -5
+    run = fdl.fit_many(
+        lambda hparams: learner,
+        {},
+        (images,),
+        epochs=200,
+        batch_size=8,
+        keys=jax.random.split(jax.random.key(0), 4),
+    )
+    # One of four may find only one of the two bits.
+    assert np.mean(run.train["elbo"][:, -1]) > -5
     assert 16 * np.log(2) > 11, "what independent pixels would cost"
 
 

@@ -11,6 +11,7 @@ import pytest
 import fdl
 from fdl import metrics
 from fdl.train.fit import _run_steps
+from fdl.train.steps import draw_order, key_words
 
 
 def make_learner(optimizer=None, dropout_rate=0.0):
@@ -48,7 +49,7 @@ def by_hand(learner, data, key):
     yield state, None
     step = jax.jit(learner.step)
     for epoch in range(2):
-        order = jax.random.permutation(jax.random.fold_in(order_key, epoch), 50)
+        order = draw_order(key_words(order_key), epoch, 50)
         for first in range(0, 50, 8):
             rows = np.asarray(order[first : first + 8])
             state, measured = step(state, jax.tree.map(lambda x, r=rows: x[r], data))

@@ -1,0 +1,147 @@
+"""How many trainings a second: `fit_many` beside single runs and a loop in Keras.
+
+    python -m bench.many [CASES...] [--members 1 8 64 256] [--rounds 3]
+
+Each member is trained for the same steps from its own seed, without evaluation.
+`single` is fdl's own `fit`, called for one member after the other with the same
+learner, so that it compiles once. `keras-jax` and `keras-tf` are Keras' `fit` with its
+fastest setting (see `bench.speed.rows`), one member after the other on a model that is
+compiled once. All take turns in each round; nothing counts the time to compile. The
+result is bench/results/many.json.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import tyro
+
+import fdl
+from bench.speed.cases import CASES, examples
+from bench.speed.rivals.fdl_ import _MAKE
+from bench.speed.rows import ROWS
+from bench.speed.run import Process, console, machine, package_versions
+from fdl.cli.environment import commit
+from fdl.learner import Learner
+
+RESULT = Path(__file__).parent / "results" / "many.json"
+
+
+class Work(NamedTuple):
+    """What each member does.
+
+    Attributes:
+        steps: Training steps of a member.
+        single: Members that a loop trains in a turn; its rate is the same for more.
+    """
+
+    steps: int
+    single: int
+
+
+WORK = {"mlp": Work(1000, 8), "lstm": Work(60, 4), "cnn": Work(60, 4)}
+RIVALS = {"keras-jax": "keras-jax-tuned", "keras-tf": "keras-tf-tuned"}
+
+
+def measure(case: str, members: list[int], rounds: int) -> dict[str, Any]:
+    """Return members a second, of each way in each round."""
+    work, about = WORK[case], CASES[case]
+    arrays = examples(about, work.steps * about.batch_size)
+    data = fdl.Batch(arrays["input"], arrays["label"])
+    _, learner = _MAKE[case]()
+
+    def make_learner(hparams: Any) -> Learner:
+        return learner
+
+    options: dict[str, Any] = {"epochs": 1, "batch_size": about.batch_size}
+
+    def single() -> float:
+        seconds = 0.0
+        for seed in range(work.single):
+            run = fdl.fit(learner, data, key=jax.random.key(seed), **options)
+            seconds += run.seconds["train"]
+        return work.single / seconds
+
+    how: dict[str, Any] = {}
+
+    def many(count: int) -> float:
+        keys = jax.random.split(jax.random.key(0), count)
+        run = fdl.fit_many(make_learner, {}, data, keys=keys, **options)
+        how[str(count)] = {"strategy": run.strategy, "chunk": run.members_per_chunk}
+        return count / run.seconds["run"]
+
+    processes = {}
+    ways: dict[str, Callable[[], float]] = {"single": single}
+    for name, row in RIVALS.items():
+        processes[name] = _fastest(row, case, work.steps)
+        ways[name] = lambda name=name: 1 / processes[name].ask("once")["seconds"]
+    ways |= {f"many {count}": lambda count=count: many(count) for count in members}
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    try:
+        for turn in range(rounds + 1):
+            for name, way in ways.items():
+                rate = way()
+                if turn:  # the first is to compile
+                    rates[name].append(rate)
+                    console.print(f"{case} {name}: {rate:.3g} members/s")
+    finally:
+        for process in processes.values():
+            process.close()
+    return {"steps": work.steps, "batch_size": about.batch_size, "how": how} | {
+        "members_per_second": rates
+    }
+
+
+def _fastest(row: str, case: str, steps: int) -> Process:
+    """Start a rival with its fastest setting, ready to train a member at a time."""
+    best: tuple[float, Process] | None = None
+    for setting in ROWS[row].settings:
+        process = Process(row, case, setting)
+        process.ask("started")
+        process.ask("train", CASES[case].batch_size, steps)
+        trial = min(process.ask("once")["seconds"] for _ in range(2))
+        if best is None or trial < best[0]:
+            best, worse = (trial, process), best
+        else:
+            worse = (trial, process)
+        if worse is not None:
+            worse[1].close()
+    assert best is not None
+    return best[1]
+
+
+def main(
+    cases: tyro.conf.Positional[tuple[str, ...]] = tuple(WORK),
+    *,
+    members: tuple[int, ...] = (1, 8, 64, 256),
+    rounds: int = 3,
+    out: Path = RESULT,
+) -> None:
+    """Measure cases and write the result.
+
+    Args:
+        cases: Which: mlp, lstm, cnn.
+        members: Numbers of members.
+        rounds: Times that each way gets its turn.
+        out: File of the result.
+    """
+    result: dict[str, Any] = {
+        "machine": machine(),
+        "versions": package_versions(),
+        "commit": commit(),
+        "cases": {},
+    }
+    for case in cases:
+        result["cases"][case] = measure(case, list(members), rounds)
+        rates = result["cases"][case]["members_per_second"]
+        for name in rates:
+            ratio = np.median(np.divide(rates[name], rates["single"]))
+            console.print(f"{case} {name}: {ratio:.2f} of single")
+    out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,179 @@
+"""What seeds can tell: means with intervals, and differences between configurations."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+Values = Float[np.ndarray, " seeds"]
+
+
+class Summary(NamedTuple):
+    """A measure over seeds.
+
+    Attributes:
+        seeds: Number of seeds.
+        mean: Their mean.
+        sd: Their standard deviation, with `seeds - 1`; NaN for one seed.
+        low: Lower end of the interval of the mean; NaN for one seed.
+        high: Upper end.
+        smallest: The smallest value.
+        largest: The largest value.
+    """
+
+    seeds: int
+    mean: float
+    sd: float
+    low: float
+    high: float
+    smallest: float
+    largest: float
+
+
+class Difference(NamedTuple):
+    """How much larger a measure is for one configuration than for another.
+
+    Attributes:
+        seeds: Number of pairs of runs.
+        mean: Mean of the differences.
+        sd: Their standard deviation, with `seeds - 1`.
+        low: Lower end of the interval of the mean difference.
+        high: Upper end.
+    """
+
+    seeds: int
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+
+def summarize(values: Values, *, level: float = 0.95) -> Summary:
+    """Return a measure's mean over seeds, with a bootstrap interval (Efron, 1987).
+
+    The interval is the bias-corrected and accelerated one of 9,999 resamples, which are
+    always the same.
+
+    Args:
+        values: The measure for each seed, all finite.
+        level: Share of such intervals that hold the true mean, in (0, 1).
+
+    Raises:
+        ValueError: If there are no values, one is not finite, or `level` is no such
+            share.
+
+    Example:
+        >>> found = summarize(np.array([0.97, 0.98, 0.985, 0.99]))
+        >>> round(found.mean, 4), round(found.low, 3), round(found.high, 3)
+        (0.9812, 0.974, 0.987)
+    """
+    values = _checked(values, level)
+    low, high = _interval(values, level)
+    return Summary(
+        seeds=len(values),
+        mean=float(np.mean(values)),
+        sd=_deviation(values),
+        low=low,
+        high=high,
+        smallest=float(np.min(values)),
+        largest=float(np.max(values)),
+    )
+
+
+def paired_difference(
+    a: Values, b: Float[np.ndarray, " others"], *, level: float = 0.95
+) -> Difference:
+    """Return by how much `b` is above `a`, seed by seed, with a bootstrap interval.
+
+    Args:
+        a: The measure of one configuration for each seed.
+        b: That of the other, for the same seeds in the same order.
+        level: As in `summarize`.
+
+    Raises:
+        ValueError: If there are not as many of both, or fewer than two.
+
+    Example:
+        >>> a = np.array([0.970, 0.975, 0.980, 0.972])
+        >>> found = paired_difference(a, a + np.array([0.003, 0.004, 0.002, 0.004]))
+        >>> round(found.mean, 5), bool(found.low > 0)
+        (0.00325, True)
+    """
+    if len(a) != len(b) or len(a) < 2:
+        raise ValueError(
+            f"there are {len(a)} and {len(b)} values: a paired comparison needs two "
+            "seeds or more, the same for both."
+        )
+    gained = _checked(np.subtract(b, a, dtype=np.float64), level)
+    low, high = _interval(gained, level)
+    mean = float(np.mean(gained))
+    return Difference(len(gained), mean, _deviation(gained), low, high)
+
+
+def seeds_needed(
+    sd: float, effect: float, *, power: float = 0.8, level: float = 0.95
+) -> int:
+    """Return how many paired seeds it takes to see an effect (Student's t test).
+
+    Args:
+        sd: Standard deviation of the differences between pairs, above 0.
+        effect: The mean difference that is to be seen, not 0.
+        power: Probability of seeing it, in (0, 1).
+        level: One minus the probability of seeing one where there is none.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+        >>> seeds_needed(sd=0.002, effect=0.002)
+        10
+    """
+    from scipy import stats  # half a second, wanted only here
+
+    if not (sd > 0 and math.isfinite(effect) and effect != 0):
+        raise ValueError(f"sd={sd} must be above 0, and effect={effect} not be 0.")
+    if not (0 < power < 1 and 0 < level < 1):
+        raise ValueError(f"power={power} and level={level} must be in (0, 1).")
+
+    def seen(count: int) -> bool:
+        limit = stats.t.ppf((1 + level) / 2, count - 1)
+        shift = abs(effect) / sd * math.sqrt(count)
+        return bool(stats.nct.sf(limit, count - 1, shift) >= power)
+
+    most = 2
+    while not seen(most):
+        most *= 2
+        if most > 2**30:
+            raise ValueError(f"effect={effect} is too small beside sd={sd} to be seen.")
+    least = most // 2  # too few, unless it is 1
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (least, middle) if seen(middle) else (middle, most)
+    return most
+
+
+def _checked(values: Values, level: float) -> Values:
+    values = np.asarray(values, np.float64)
+    if len(values) == 0 or not np.isfinite(values).all():
+        raise ValueError(f"values must be finite, one or more: {values}.")
+    if not 0 < level < 1:
+        raise ValueError(f"level={level} must be in (0, 1).")
+    return values
+
+
+def _deviation(values: Values) -> float:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+
+
+def _interval(values: Values, level: float) -> tuple[float, float]:
+    from scipy import stats  # half a second, wanted only here
+
+    if len(values) < 2:
+        return math.nan, math.nan
+    if np.ptp(values) == 0:
+        return float(values[0]), float(values[0])
+    found = stats.bootstrap(
+        (values,), np.mean, confidence_level=level, rng=np.random.default_rng(0)
+    )
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)

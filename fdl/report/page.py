@@ -1,0 +1,69 @@
+"""Pages that open from disk: text, tables and pictures in one file."""
+
+import base64
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from fdl.weights import write_whole
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto;
+       padding: 0 1em; color: #222; background: #fff; }
+table { border-collapse: collapse; display: block; overflow-x: auto; }
+th, td { padding: .2em .8em; border-bottom: 1px solid #ddd; text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+img { max-width: 100%; }
+"""
+
+
+def write_page(
+    path: Path,
+    title: str,
+    facts: Mapping[str, str],
+    tables: Mapping[str, Sequence[Mapping[str, str]]],
+    pictures: Mapping[str, Path],
+) -> None:
+    """Write an HTML file that holds all that it shows.
+
+    Args:
+        path: The file to write.
+        title: Its heading.
+        facts: What is to be known about it all, by name.
+        tables: Rows by heading; columns are those of the first row.
+        pictures: PNG files by heading.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "report.html"
+        ...     write_page(file, "A <b>", {"seeds": "3"}, {"All": [{"x": "1"}]}, {})
+        ...     "A &lt;b&gt;" in file.read_text()
+        True
+    """
+    parts = [f"<h1>{html.escape(title)}</h1>"]
+    parts += [_table([{"": name, " ": value} for name, value in facts.items()])]
+    for heading, rows in tables.items():
+        parts += [f"<h2>{html.escape(heading)}</h2>", _table(rows)]
+    for heading, picture in pictures.items():
+        data = base64.b64encode(picture.read_bytes()).decode()
+        parts += [
+            f"<h2>{html.escape(heading)}</h2>",
+            f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{data}">',
+        ]
+    page = (
+        '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style>\n"
+    )
+    write_whole(path, (page + "\n".join(parts) + "\n</html>\n").encode())
+
+
+def _table(rows: Sequence[Mapping[str, str]]) -> str:
+    if not rows:
+        return "<p>None.</p>"
+    cells = lambda tag, texts: "".join(
+        f"<{tag}>{html.escape(text)}</{tag}>" for text in texts
+    )
+    head = f"<tr>{cells('th', rows[0])}</tr>" if "".join(rows[0]).strip() else ""
+    body = "\n".join(f"<tr>{cells('td', row.values())}</tr>" for row in rows)
+    return f"<table>{head}{body}</table>"

@@ -1,0 +1,281 @@
+"""Pictures of many runs: what settings do, and how far seeds are apart."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+_BANDS = 8  # configurations whose curves are told apart by colour
+
+
+class Line(NamedTuple):
+    """A configuration of a sweep.
+
+    Attributes:
+        label: What it is called.
+        settings: Its settings, by name.
+        curves: Its measure: a row for each seed, a column for each epoch; NaN where a
+            seed was not trained.
+    """
+
+    label: str
+    settings: Mapping[str, Any]
+    curves: Float[np.ndarray, "seeds epochs"]
+
+    def last(self) -> Float[np.ndarray, " seeds"]:
+        """Return the last value of each seed that has one."""
+        rows = [row[~np.isnan(row)] for row in self.curves]
+        return np.array([row[-1] for row in rows if len(row)])
+
+
+def draw_settings(path: Path, lines: Sequence[Line], measure: str) -> None:
+    """Write a PNG with a panel for each setting: the measure against its values.
+
+    Points are seeds; the line joins means over all members with a value, and the band
+    goes from the 10th to the 90th percentile. Settings with many values show points.
+
+    Args:
+        path: The file to write.
+        lines: The configurations, with at least one setting.
+        measure: What was measured.
+
+    Example:
+        >>> import tempfile
+        >>> line = lambda rate: Line("", {"rate": rate}, np.array([[0.9, 0.95]]))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "settings.png"
+        ...     draw_settings(file, [line(0.1), line(0.2)], "accuracy")
+        ...     file.read_bytes()[1:4]
+        b'PNG'
+    """
+    names = list(lines[0].settings)
+    figure = Figure(figsize=(1 + 3.6 * len(names), 3.4), layout="constrained")
+    panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
+    for name, axes in zip(names, panels, strict=True):
+        values = [line.settings[name] for line in lines]
+        places, ticks = _places(values)
+        xs, ys = _points(lines, places)
+        axes.plot(xs, ys, ".", color="tab:blue", alpha=0.4)
+        distinct = np.unique(xs)
+        if len(distinct) < len(xs) or len(distinct) < 2:
+            groups = [ys[xs == x] for x in distinct]
+            axes.plot(distinct, [g.mean() for g in groups], color="tab:orange")
+            low, high = ([np.percentile(g, p) for g in groups] for p in (10, 90))
+            axes.fill_between(distinct, low, high, color="tab:orange", alpha=0.2)
+        if ticks is not None:
+            axes.set_xticks(range(len(ticks)), ticks)
+        elif min(values) > 0 and max(values) / min(values) >= 10:
+            axes.set_xscale("log")
+        elif len(distinct) <= _BANDS:
+            axes.set_xticks(distinct)
+        axes.set_xlabel(name.replace("_", " "))
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel(measure)
+    figure.savefig(path, dpi=150)
+
+
+def draw_parallel(
+    path: Path, lines: Sequence[Line], measure: str, *, smallest_is_best: bool = False
+) -> None:
+    """Write a PNG of parallel coordinates (Inselberg, 1985): a line a configuration.
+
+    Each goes through its settings to the mean of its measure; colours are by that, and
+    the best are drawn last.
+
+    Args:
+        path: The file to write.
+        lines: The configurations, with at least one setting.
+        measure: What was measured.
+        smallest_is_best: Whether small values are good.
+
+    Example:
+        >>> import tempfile
+        >>> line = lambda rate: Line("", {"rate": rate}, np.array([[0.9, 0.95]]))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "parallel.png"
+        ...     draw_parallel(file, [line(0.1), line(0.2)], "accuracy")
+        ...     file.read_bytes()[1:4]
+        b'PNG'
+    """
+    lines = [line for line in lines if len(line.last())]
+    means = np.array([line.last().mean() for line in lines])
+    names = list(lines[0].settings)
+    columns = [[line.settings[name] for line in lines] for name in names]
+    figure = Figure(figsize=(2 + 1.8 * len(names), 4), layout="constrained")
+    axes = figure.subplots()
+    heights = []
+    for x, values in enumerate([*columns, list(means)]):
+        places, ticks = _places(values)
+        if ticks is None and min(values) > 0 and max(values) / min(values) >= 10:
+            places = np.log(places)
+        span = np.ptp(places) or 1
+        heights.append((places - places.min()) / span)
+        shown = ticks or [f"{value:.4g}" for value in (min(values), max(values))]
+        for height, text in zip(np.linspace(0, 1, len(shown)), shown, strict=True):
+            axes.text(x + 0.03, height, text, fontsize=8, va="center", zorder=3)
+        axes.axvline(x, color="black", linewidth=0.8)
+    # A tail of bad ones must not make all good ones look alike: colours are by rank.
+    order = np.argsort(-means if smallest_is_best else means)
+    rank = np.empty(len(means))
+    rank[order] = np.linspace(0, 1, len(means))
+    colours = _viridis()
+    for k in order:
+        axes.plot([h[k] for h in heights], color=colours(rank[k]), alpha=0.7)
+    names = [name.replace("_", " ") for name in [*names, measure]]
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks([])
+    axes.set_xlim(-0.1, len(names) - 0.6)
+    for side in ("top", "left", "right", "bottom"):
+        axes.spines[side].set_visible(False)
+    figure.savefig(path, dpi=150)
+
+
+def draw_learning(path: Path, lines: Sequence[Line], measure: str) -> None:
+    """Write a PNG of learning curves: means over seeds, with the seeds' range around.
+
+    Args:
+        path: The file to write.
+        lines: The configurations, the best first; only the first eight have colours.
+        measure: What was measured.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "learning.png"
+        ...     line = Line("all", {}, np.array([[0.9, 0.95]]))
+        ...     draw_learning(file, [line], "accuracy")
+        ...     file.read_bytes()[1:4]
+        b'PNG'
+    """
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    axes = figure.subplots()
+    for place, line in reversed(list(enumerate(lines))):
+        kept = ~np.isnan(line.curves).all(axis=0)
+        epochs, curves = np.flatnonzero(kept) + 1, line.curves[:, kept]
+        colour = f"C{place}" if place < _BANDS else "0.8"
+        label = line.label if place < _BANDS and len(lines) > 1 else None
+        mean = np.nanmean(curves, axis=0)
+        axes.plot(epochs, mean, marker=".", color=colour, label=label)
+        if len(curves) > 1 and place < _BANDS:
+            low, high = np.nanmin(curves, axis=0), np.nanmax(curves, axis=0)
+            axes.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(measure)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    if len(lines) > 1:
+        handles, labels = axes.get_legend_handles_labels()
+        axes.legend(handles[::-1], labels[::-1], fontsize=8)
+    figure.savefig(path, dpi=150)
+
+
+def draw_distribution(
+    path: Path, samples: Mapping[str, Float[np.ndarray, " seeds"]], measure: str
+) -> None:
+    """Write a PNG with a histogram of a measure over seeds, with means, for each name.
+
+    Args:
+        path: The file to write.
+        samples: Values by name, one for each seed.
+        measure: What was measured.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "distribution.png"
+        ...     draw_distribution(file, {"mlp": np.array([0.97, 0.98])}, "accuracy")
+        ...     file.read_bytes()[1:4]
+        b'PNG'
+    """
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    axes = figure.subplots()
+    together = np.concatenate(list(samples.values()))
+    edges = np.histogram_bin_edges(together, bins="auto").tolist()
+    for place, (name, values) in enumerate(samples.items()):
+        colour = f"C{place}"
+        axes.hist(
+            values, edges, alpha=0.5, color=colour, label=f"{name}, {len(values)}"
+        )
+        axes.axvline(values.mean(), color=colour, linestyle="--")
+    axes.set_xlabel(measure)
+    axes.set_ylabel("seeds")
+    axes.legend()
+    figure.savefig(path, dpi=150)
+
+
+def draw_differences(
+    path: Path,
+    differences: Float[np.ndarray, " seeds"],
+    low: float,
+    high: float,
+    *,
+    title: str,
+    measure: str,
+) -> None:
+    """Write a PNG of paired differences: each seed's, their mean, and its interval.
+
+    Args:
+        path: The file to write.
+        differences: One for each seed.
+        low: Lower end of the interval of their mean.
+        high: Upper end.
+        title: What is compared.
+        measure: What was measured.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "comparison.png"
+        ...     gained = np.array([0.01, 0.02])
+        ...     draw_differences(file, gained, 0.01, 0.02, title="", measure="accuracy")
+        ...     file.read_bytes()[1:4]
+        b'PNG'
+    """
+    figure = Figure(figsize=(6.4, 3), layout="constrained")
+    axes = figure.subplots()
+    spread = np.random.default_rng(0).uniform(-0.3, 0.3, len(differences))
+    axes.plot(differences, spread, "o", alpha=0.6, label="a seed")
+    mean = differences.mean()
+    axes.errorbar(
+        [mean],
+        [0],
+        xerr=[[mean - low], [high - mean]],
+        fmt="s",
+        color="tab:orange",
+        capsize=6,
+        label="mean, 95 % interval",
+    )
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks([])
+    axes.set_ylim(-1, 1)
+    axes.set_xlabel(f"difference in {measure}")
+    axes.set_title(title)
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=150)
+
+
+def _places(values: Sequence[Any]) -> tuple[np.ndarray, list[str] | None]:
+    """Return where values stand on an axis, and the places' names if they need some."""
+    if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+        return np.array(values, float), None
+    names = sorted({str(value) for value in values})
+    return np.array([names.index(str(value)) for value in values], float), names
+
+
+def _points(lines: Sequence[Line], places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    pairs = [
+        (place, y)
+        for line, place in zip(lines, places, strict=True)
+        for y in line.last()
+    ]
+    return np.array([x for x, _ in pairs]), np.array([y for _, y in pairs])
+
+
+def _viridis() -> Any:
+    import matplotlib
+
+    return matplotlib.colormaps["viridis"]

@@ -1,0 +1,365 @@
+"""Train all members of a sweep, keep what is done, and go on where it stopped."""
+
+import csv
+import io
+import json
+import math
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fdl.data import Dataset
+from fdl.learner import Learner, State
+from fdl.metrics import Summary, summarize
+from fdl.tasks.space import Group, change, configurations, groups, settings, varied
+from fdl.tasks.task import Config, Task, Trained
+from fdl.train import ManyEnd, ManyEpoch, Strategy, fit_many, member
+from fdl.weights import write_whole
+
+_ETA = 3  # of successive halving: one in so many goes on
+
+Row = dict[str, Any]
+"""A member after an epoch: its number, seed and settings, and what was measured."""
+
+
+class Outcome(NamedTuple):
+    """What became of a configuration.
+
+    Attributes:
+        number: Its number, from 0.
+        settings: Those of its settings that are not the same for all.
+        epochs: Passes over the data that it was given.
+        seeds: The seeds that stayed finite.
+        values: The task's metric after the last epoch, one for each of these seeds.
+        diverged: Number of seeds that did not.
+        summary: Of these values; None if there are none.
+    """
+
+    number: int
+    settings: dict[str, Any]
+    epochs: int
+    seeds: list[int]
+    values: list[float]
+    diverged: int
+    summary: Summary | None
+
+
+class Sweep:
+    """The members of a sweep in a folder: `parts/` as they are done, `members.csv`."""
+
+    def __init__(
+        self, task: Task, configs: Sequence[Config], dataset: Dataset, folder: Path
+    ) -> None:
+        """Describe it; nothing is trained yet.
+
+        Args:
+            task: What is trained.
+            configs: The settings of each member.
+            dataset: The data, prepared.
+            folder: Where it is kept; what is in there is taken up.
+        """
+        self.task, self.configs, self.folder = task, list(configs), folder
+        self.dataset = dataset
+        self.numbers = configurations(self.configs)
+        self.varied = varied(self.configs)
+        self.rows: dict[tuple[int, int], Row] = {}
+        for part in sorted((folder / "parts").glob("*/rows.json")):
+            for row in json.loads(part.read_text(encoding="utf-8")):
+                self.rows[row["member"], row["epoch"]] = row
+
+    def run(
+        self,
+        *,
+        halving: bool = False,
+        strategy: Strategy | None = None,
+        members_per_chunk: int | None = None,
+        on_rows: Callable[[list[Row]], None] = lambda rows: None,
+    ) -> None:
+        """Train what is not trained yet.
+
+        With `halving`, all members are trained for a few epochs only, the best third of
+        the configurations for three times as many, and so on until the last are trained
+        for all (successive halving: Jamieson & Talwalkar, 2016, arXiv:1502.07943).
+
+        Args:
+            halving: Whether to stop members early as described.
+            strategy: As in `fit_many`.
+            members_per_chunk: As in `fit_many`.
+            on_rows: Called with what an epoch of some members gave.
+
+        Raises:
+            ValueError: If halving cannot tell how good a member is after an epoch, or
+                members have different numbers of epochs to halve.
+        """
+        alive = list(range(len(self.configs)))
+        before: dict[int, State] = {}
+        rungs = self._rungs() if halving else [None]
+        for rung, epochs in enumerate(rungs):
+            last = rung == len(rungs) - 1
+            states: dict[int, State] = {}
+            for group in groups([self.configs[k] for k in alive]):
+                group = group._replace(members=np.array(alive)[group.members])
+                run = _Run(self, group, rung, epochs, last, on_rows)
+                states |= run.train(before, strategy, members_per_chunk)
+            if epochs is not None and not last:
+                best = self._best(alive, epochs)
+                finite = lambda k, e=epochs: self.rows[k, e]["diverged"] < 0
+                alive = [k for k in alive if self.numbers[k] in best and finite(k)]
+            before = states
+
+    def table(self) -> list[Row]:
+        """Return all rows, by member and epoch."""
+        return [self.rows[place] for place in sorted(self.rows)]
+
+    def outcomes(self) -> list[Outcome]:
+        """Return what became of the configurations, the best first.
+
+        Those with more epochs come before those that halving stopped.
+        """
+        found = [self._outcome(number) for number in sorted(set(self.numbers))]
+        sign = -1 if self.task.mode == "max" else 1
+
+        def rank(one: Outcome) -> tuple[int, float]:
+            mean = math.inf if one.summary is None else sign * one.summary.mean
+            return -one.epochs, mean
+
+        return sorted(found, key=rank)
+
+    def best_member(self) -> tuple[int, State] | None:
+        """Return the best member of the best configuration, or None if all diverged."""
+        best = self.outcomes()[0]
+        if not best.values:
+            return None
+        place = np.argmax if self.task.mode == "max" else np.argmin
+        seed = best.seeds[int(place(best.values))]
+        for k, config in enumerate(self.configs):
+            if self.numbers[k] == best.number and config.seed == seed:
+                return k, self.kept()[k]
+        return None
+
+    def outline(self, k: int) -> Trained:
+        """Return a member before training; of its state, only shapes and types."""
+        config, info = self.configs[k], self.dataset.info
+        model = self.task.make_model(config.options, info)
+        learner = self.task.learn(model, config, info)
+        one = jax.tree.map(lambda x: x[:1], self.dataset.train)
+        shapes = jax.eval_shape(learner.init, jax.random.key(0), one)
+        return Trained(config, info, model, learner, shapes)
+
+    def kept(self, rung: int | None = None) -> dict[int, State]:
+        """Return the states of the members that were trained, as far as they were.
+
+        Args:
+            rung: That of halving to look at; None for all, the last one counts.
+        """
+        states = {}
+        pattern = "[0-9]*-*" if rung is None else f"{rung:02d}-*"
+        for part in sorted((self.folder / "parts").glob(pattern)):
+            text = (part / "members.json").read_text(encoding="utf-8")
+            members = json.loads(text)
+            one = self.outline(members[0]).state
+            state = _restore(part / "state", one, len(members))
+            states |= {k: member(state, i) for i, k in enumerate(members)}
+        return states
+
+    def _outcome(self, number: int) -> Outcome:
+        members = [k for k, n in enumerate(self.numbers) if n == number]
+        last = {k: max((e for m, e in self.rows if m == k), default=0) for k in members}
+        rows = [self.rows[k, last[k]] for k in members if last[k]]
+        name = f"test_{self.task.metric}"
+        good = [row for row in rows if row["diverged"] < 0 and name in row]
+        return Outcome(
+            number=number,
+            settings={
+                name: settings(self.configs[members[0]])[name] for name in self.varied
+            },
+            epochs=max(last.values()),
+            seeds=[row["seed"] for row in good],
+            values=[row[name] for row in good],
+            diverged=sum(row["diverged"] >= 0 for row in rows),
+            summary=summarize(np.array([r[name] for r in good])) if good else None,
+        )
+
+    def _best(self, alive: list[int], epochs: int) -> set[int]:
+        numbers = sorted({self.numbers[k] for k in alive})
+        name, sign = f"test_{self.task.metric}", 1 if self.task.mode == "max" else -1
+
+        def score(number: int) -> float:
+            members = [k for k in alive if self.numbers[k] == number]
+            values = [sign * self.rows[k, epochs].get(name, math.nan) for k in members]
+            mean = float(np.mean(values))
+            return -math.inf if math.isnan(mean) else mean
+
+        numbers.sort(key=score, reverse=True)
+        return set(numbers[: math.ceil(len(numbers) / _ETA)])
+
+    def _rungs(self) -> list[int]:
+        epochs = {config.epochs for config in self.configs}
+        if len(epochs) > 1:
+            raise ValueError("halving gives out epochs itself: do not sweep over them.")
+        one = jax.tree.map(lambda x: x[:1], self.dataset.test)
+        trained = self.outline(0)
+        measured = jax.eval_shape(trained.learner.evaluate, trained.state, one)
+        if self.task.metric not in measured:
+            raise ValueError(
+                f"halving needs a measure after an epoch, but {self.task.metric} of "
+                f"task {self.task.name!r} is taken at the end."
+            )
+        (left,) = epochs
+        rungs = [left]
+        while left // _ETA >= 1 and _ETA ** len(rungs) <= len(set(self.numbers)):
+            left //= _ETA
+            rungs.insert(0, left)
+        return rungs
+
+    def keep(
+        self, name: str, end: ManyEnd, members: list[int], rows: list[Row]
+    ) -> None:
+        """Write a part, whole or not at all, and the table with it."""
+        parts = self.folder / "parts"
+        unfinished = parts / f".{name}"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        _save(unfinished / "state", end.state)
+        for file, content in (
+            ("members.json", members),
+            ("rows.json", rows),
+        ):
+            (unfinished / file).write_text(json.dumps(content), encoding="utf-8")
+        unfinished.rename(parts / name)
+        self.rows |= {(row["member"], row["epoch"]): row for row in rows}
+        self.write_table()
+
+    def write_table(self) -> None:
+        """Write `members.csv`."""
+        rows = self.table()
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(self.folder / "members.csv", text.getvalue().encode())
+
+
+class _Run:
+    """The members of a group, up to an epoch."""
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        group: Group,
+        rung: int,
+        epochs: int | None,
+        last: bool,
+        on_rows: Callable[[list[Row]], None],
+    ) -> None:
+        self.sweep, self.group, self.rung = sweep, group, rung
+        self.epochs = group.config.epochs if epochs is None else epochs
+        self.last, self.on_rows = last, on_rows
+        self.rows: dict[int, list[Row]] = {}
+        make_model, learn = sweep.task.make_model, sweep.task.learn
+        config, info = group.config, sweep.dataset.info
+
+        def make_learner(hparams: Mapping[str, Any]) -> Learner:
+            own = change(config, hparams)
+            return learn(make_model(own.options, info), own, info)
+
+        self.make_learner = make_learner
+
+    def train(
+        self,
+        before: Mapping[int, State],
+        strategy: Strategy | None,
+        members_per_chunk: int | None,
+    ) -> dict[int, State]:
+        """Return the states of all members; train those that are not kept yet."""
+        kept = self.sweep.kept(self.rung)
+        states = {int(k): kept[k] for k in self.group.members if k in kept}
+        todo = [i for i, k in enumerate(self.group.members) if k not in states]
+        if not todo:
+            return states
+        self.todo = [int(self.group.members[i]) for i in todo]
+        start = None
+        if before:
+            stack = lambda *each: jnp.stack(each)
+            start = jax.tree.map(stack, *(before[k] for k in self.todo))
+        seeds = [self.sweep.configs[k].seed for k in self.todo]
+        run = fit_many(
+            self.make_learner,
+            {name: values[todo] for name, values in self.group.hparams.items()},
+            self.sweep.dataset.train,
+            epochs=self.epochs,
+            batch_size=self.group.config.batch_size,
+            keys=jnp.stack([jax.random.key(seed) for seed in seeds]),
+            eval_data=self.sweep.dataset.test,
+            state=start,
+            strategy=strategy,
+            members_per_chunk=members_per_chunk,
+            on_epoch=self._on_epoch,
+            on_end=self._on_end,
+        )
+        return states | {k: member(run.state, i) for i, k in enumerate(self.todo)}
+
+    def _on_epoch(self, line: ManyEpoch) -> None:
+        rows = []
+        for place, i in enumerate(line.members):
+            k = self.todo[i]
+            config = self.sweep.configs[k]
+            measured = {f"train_{name}": x[place] for name, x in line.train.items()}
+            measured |= {f"test_{name}": x[place] for name, x in line.eval.items()}
+            row: Row = {
+                "member": k,
+                "configuration": self.sweep.numbers[k],
+                "seed": config.seed,
+                **{name: settings(config)[name] for name in self.sweep.varied},
+                "epoch": line.epoch,
+                "diverged": -1,
+            }
+            if line.running[place]:
+                row |= {name: float(x) for name, x in measured.items()}
+            rows.append(row)
+            self.rows.setdefault(k, []).append(row)
+        self.on_rows(rows)
+
+    def _on_end(self, end: ManyEnd) -> None:
+        members = [self.todo[i] for i in end.members]
+        for place, k in enumerate(members):
+            for row in self.rows[k]:
+                row["diverged"] = int(end.diverged[place])
+            # What no learner measures, only the task does, with the trained model.
+            name = f"test_{self.sweep.task.metric}"
+            last = self.rows[k][-1]
+            if self.last and name not in last and end.diverged[place] < 0:
+                measured = self._finish(k, member(end.state, place))
+                last |= {f"test_{what}": value for what, value in measured.items()}
+        rows = [row for k in members for row in self.rows.pop(k)]
+        self.sweep.keep(f"{self.rung:02d}-{members[0]:06d}", end, members, rows)
+
+    def _finish(self, k: int, state: State) -> dict[str, float]:
+        folder = self.sweep.folder / "members" / str(k)
+        folder.mkdir(parents=True, exist_ok=True)
+        trained = self.sweep.outline(k)._replace(state=state)
+        return self.sweep.task.finish(trained, self.sweep.dataset, folder)
+
+
+def _save(path: Path, state: State) -> None:
+    import orbax.checkpoint as ocp  # a second of imports that only this needs
+
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(path.absolute(), dict(state._asdict()))
+
+
+def _restore(path: Path, one: State, count: int) -> State:
+    """Return `count` states of the shapes of one."""
+    import orbax.checkpoint as ocp
+
+    like = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct((count, *x.shape), x.dtype), dict(one._asdict())
+    )
+    with ocp.StandardCheckpointer() as checkpointer:
+        return State(**checkpointer.restore(path.absolute(), like))

@@ -1,0 +1,392 @@
+"""Training many at once: one of many equals the one."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import fdl
+from fdl import learners, losses, models
+from fdl.train import EarlyStopping, many, members
+
+STRATEGIES = ("vmap", "map", "loop")
+
+
+def make_data(n=50, seed=0, size=(6, 5)):
+    rng = np.random.default_rng(seed)
+    return fdl.Batch(
+        rng.integers(0, 256, (n, *size, 1), np.uint8),
+        rng.integers(0, 10, n).astype(np.int32),
+    )
+
+
+def mlp(hp):
+    loss = lambda logits, label: losses.cross_entropy(
+        logits, label, label_smoothing=hp["label_smoothing"]
+    )
+    optimizer = fdl.keras.adamw(
+        hp["learning_rate"], weight_decay=hp["weight_decay"], beta_1=hp["beta_1"]
+    )
+    model = models.MLP(10, hidden_sizes=(16,), dropout_rate=hp["dropout_rate"])
+    return learners.supervised(model, loss, optimizer)
+
+
+def seeds_only(make):
+    """Return what makes a learner of a way of learning whose rate alone is given."""
+    return lambda hp: make(hp["learning_rate"])
+
+
+def vae(rate):
+    return learners.variational(models.VAE(latent_size=3), optax.adam(rate))
+
+
+def gan(rate):
+    return learners.adversarial(
+        models.DenseGenerator(),
+        models.DenseDiscriminator(),
+        losses.non_saturating,
+        optax.adam(rate),
+        fdl.keras.adam(rate, 0.5),
+        latent_size=4,
+        discriminator_steps=2,
+    )
+
+
+def autoencoder(rate):
+    return learners.reconstructive(
+        models.Autoencoder(latent_size=3), optax.sgd(rate), noise=0.2
+    )
+
+
+def cnn(rate):
+    model = models.CNN(10, features=(4, 4, 4), hidden_size=8)
+    return learners.supervised(model, losses.cross_entropy, optax.adam(rate))
+
+
+def lstm(rate):
+    return learners.supervised(
+        models.LSTMClassifier(10, hidden_size=8),
+        losses.cross_entropy,
+        optax.adam(rate),
+        preprocess=lambda x: jnp.float32(x[..., 0]) / 255,
+    )
+
+
+MLP = {
+    "learning_rate": np.array([1e-3, 3e-3, 1e-2]),
+    "weight_decay": np.array([0.0, 0.1, 0.01]),
+    "beta_1": np.array([0.9, 0.5, 0.8]),
+    "dropout_rate": np.array([0.5, 0.0, 0.2]),
+    "label_smoothing": np.array([0.0, 0.1, 0.2]),
+}
+RATES = {"learning_rate": np.array([1e-3, 3e-3, 1e-2])}
+KEYS = jax.random.split(jax.random.key(7), 3)
+KINDS = {
+    "supervised": (mlp, MLP, make_data()),
+    "convolutional": (seeds_only(cnn), RATES, make_data(24, size=(28, 28))),
+    "recurrent": (seeds_only(lstm), RATES, make_data()),
+    "variational": (seeds_only(vae), RATES, make_data(24, size=(28, 28))),
+    "adversarial": (seeds_only(gan), RATES, make_data(24, size=(28, 28))),
+    "reconstructive": (seeds_only(autoencoder), RATES, make_data(24, size=(28, 28))),
+}
+
+
+def plain(hparams, k):
+    return {name: float(values[k]) for name, values in hparams.items()}
+
+
+def fit_many(kind="supervised", **options):
+    make_learner, hparams, data = KINDS[kind]
+    options = {"epochs": 2, "batch_size": 8, "keys": KEYS, **options}
+    data = options.pop("data", data)
+    hparams = options.pop("hparams", hparams)
+    return fdl.fit_many(make_learner, hparams, data, **options)
+
+
+def close(a, b, tolerance=1e-5):
+    def compare(x, y):
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            x, y = jax.random.key_data(x), jax.random.key_data(y)
+        np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
+
+    jax.tree.map(compare, a, b)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_of_many_equals_the_one(kind, strategy) -> None:
+    make_learner, hparams, data = KINDS[kind]
+    run = fit_many(kind, strategy=strategy, eval_data=data)
+    for k in range(3):
+        one = fdl.fit(
+            make_learner(plain(hparams, k)),
+            data,
+            epochs=2,
+            batch_size=8,
+            key=KEYS[k],
+            eval_data=data,
+        )
+        # Adam's first steps are signs: rounding in a small gradient moves its
+        # parameter by some of the rate.
+        close(fdl.member(run.state, k), one.state, 2e-4)
+        for epoch in range(2):
+            for which in ("train", "eval"):
+                found = {n: x[k, epoch] for n, x in getattr(run, which).items()}
+                line = getattr(one.history[epoch], which)
+                assert found == pytest.approx(line, rel=1e-4), (k, epoch, which)
+    assert run.strategy == strategy
+
+
+def test_members_differ_by_key_and_by_every_hyperparameter() -> None:
+    same = {name: np.full(3, values[0]) for name, values in MLP.items()}
+    head = lambda run: np.asarray(run.state.params["head"]["kernel"])
+    one_key = jnp.stack([KEYS[0]] * 3)
+    by_key = head(fit_many(hparams=same))
+    assert np.abs(by_key[0] - by_key[1]).max() > 1e-3
+    base = head(fit_many(hparams=same, keys=one_key))
+    np.testing.assert_array_equal(base[0], base[1])
+    for name in MLP:
+        other = head(fit_many(hparams={**same, name: MLP[name]}, keys=one_key))
+        assert np.abs(other[1] - base[1]).max() > 1e-4, name
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_members_can_share_their_batches(strategy) -> None:
+    order_key = jax.random.key(3)
+    run = fit_many(order_key=order_key, strategy=strategy)
+    for k in range(3):
+        one = fdl.fit(
+            mlp(plain(MLP, k)),
+            make_data(),
+            epochs=2,
+            batch_size=8,
+            key=KEYS[k],
+            order_key=order_key,
+        )
+        close(fdl.member(run.state, k), one.state, 2e-4)
+
+
+@pytest.mark.parametrize(("strategy", "size"), [("vmap", 2), ("map", 2), ("vmap", 9)])
+def test_chunks_do_not_change_the_result(strategy, size) -> None:
+    whole = fit_many(strategy="loop")
+    run = fit_many(strategy=strategy, members_per_chunk=size)
+    close(run.state, whole.state, 2e-4)
+    assert run.members_per_chunk == size
+    assert run.train["loss"].shape == (3, 2)
+    np.testing.assert_allclose(run.train["loss"], whole.train["loss"], rtol=1e-4)
+
+
+def test_compiles_once_whatever_the_number_of_values(monkeypatch) -> None:
+    traced = []
+
+    def make_learner(hp):
+        traced.append(hp)
+        return mlp({**plain(MLP, 0), **hp})
+
+    run = lambda values: fdl.fit_many(
+        make_learner,
+        {"learning_rate": np.array(values)},
+        make_data(48),
+        epochs=1,
+        batch_size=8,
+        keys=jax.random.split(jax.random.key(0), len(values)),
+        strategy="vmap",
+        members_per_chunk=2,
+    )
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, *_, **__: (
+            compiled.append(name)
+            if name == "/jax/core/compile/backend_compile_duration"
+            else None
+        )
+    )
+    run([1e-3, 1e-4])
+    assert compiled
+    compiled.clear()
+    run([0.1 / i for i in range(1, 13)])
+    programs = members._run_members._cache_size()
+    run([0.2 / i for i in range(1, 13)])
+    assert members._run_members._cache_size() == programs
+    is_traced = lambda hp: isinstance(hp["learning_rate"], jax.core.Tracer)
+    inits_and_steps = sum(map(is_traced, traced))
+    run([0.3 / i for i in range(1, 13)])
+    assert sum(map(is_traced, traced)) == inits_and_steps
+
+
+def test_a_diverging_member_is_frozen_and_harms_no_other() -> None:
+    hparams = {**MLP, "learning_rate": np.array([1e-3, 1e38, 3e-3])}
+    lines = []
+    run = fit_many(
+        hparams=hparams,
+        strategy="vmap",
+        epochs=3,
+        eval_data=make_data(20),
+        on_epoch=lines.append,
+    )
+    assert run.diverged[0] == run.diverged[2] == -1
+    assert 0 <= run.diverged[1] < 7
+    np.testing.assert_array_equal(run.epoch, [3, 0, 3])
+    assert np.isnan(run.train["loss"][1]).all()
+    assert np.isnan(run.eval["loss"][1]).all()
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(run.state.params))
+    assert int(run.state.step[1]) == 0
+    calm = fit_many(
+        hparams={n: v[[0, 2]] for n, v in MLP.items()}
+        | {"learning_rate": np.array([1e-3, 3e-3])},
+        keys=KEYS[np.array([0, 2])],
+        epochs=3,
+        strategy="vmap",
+    )
+    close(fdl.member(run.state, np.array([0, 2])), calm.state, 2e-4)
+    assert [line.running.tolist() for line in lines if 1 in line.members] != []
+    alone = [dict(zip(line.members, line.running, strict=True)) for line in lines]
+    assert not any(line[1] for line in alone if 1 in line)
+
+
+def test_members_stop_early_with_their_best_state() -> None:
+    data, test = make_data(48), make_data(40, seed=1)
+    stopping = EarlyStopping("loss", mode="min", patience=2)
+    # Nothing is to be learned from noise: a high rate soon makes it worse.
+    hparams = {**MLP, "learning_rate": np.array([1e-4, 3e-2, 1e-1])}
+    run = fit_many(
+        hparams=hparams,
+        data=data,
+        eval_data=test,
+        epochs=12,
+        early_stopping=stopping,
+        strategy="vmap",
+        members_per_chunk=3,
+    )
+    for k in range(3):
+        loss = run.eval["loss"][k]
+        made = np.flatnonzero(~np.isnan(loss))
+        best = int(np.nanargmin(loss)) + 1
+        assert run.epoch[k] == best
+        assert len(made) == min(12, best + 2)
+        learner = mlp(plain(hparams, k))
+        measured = fdl.evaluate(learner, fdl.member(run.state, k), test)
+        assert measured["loss"] == pytest.approx(loss[best - 1], rel=1e-4)
+    assert (run.epoch < 12).any()
+    last = fit_many(
+        hparams=hparams,
+        data=data,
+        eval_data=test,
+        epochs=12,
+        early_stopping=stopping._replace(restore_best=False),
+        strategy="vmap",
+        members_per_chunk=3,
+    )
+    assert (last.epoch >= run.epoch).all()
+    assert (last.epoch > run.epoch).any()
+    np.testing.assert_array_equal(last.state.step, last.epoch * 6)
+
+
+def test_goes_on_where_it_stopped() -> None:
+    whole = fit_many(epochs=3, strategy="vmap")
+    half = fit_many(epochs=1, strategy="vmap")
+    rest = fit_many(epochs=3, strategy="vmap", state=half.state)
+    close(rest.state, whole.state, 1e-6)
+    assert np.isnan(rest.train["loss"][:, 0]).all()
+    np.testing.assert_allclose(rest.train["loss"][:, 1:], whole.train["loss"][:, 1:])
+
+
+def test_a_chunk_fits_into_memory(monkeypatch) -> None:
+    whole = fit_many(strategy="vmap")
+    monkeypatch.setattr(many, "free_bytes", lambda: 1)
+    small = fit_many(strategy="vmap")
+    assert small.members_per_chunk == 1
+    close(small.state, whole.state, 2e-4)
+
+
+def test_ends_come_with_their_states() -> None:
+    ends = []
+    run = fit_many(strategy="vmap", members_per_chunk=2, on_end=ends.append)
+    ends.sort(key=lambda end: end.members[0])
+    assert [end.members.tolist() for end in ends] == [[0, 1], [2]]
+    for end in ends:
+        close(end.state, fdl.member(run.state, end.members), 0)
+
+
+def test_what_goes_wrong_in_a_callback_is_raised() -> None:
+    class Enough(Exception):
+        pass
+
+    def stop(line):
+        raise Enough
+
+    with pytest.raises(Enough):
+        fit_many(strategy="loop", epochs=200, on_epoch=stop)
+
+
+def test_small_steps_go_side_by_side_and_large_ones_do_not() -> None:
+    data = make_data(64, size=(28, 28))
+    for learner, strategy in ((mlp(plain(MLP, 0)), "vmap"), (lstm(1e-3), "vmap")):
+        state = learner.init(jax.random.key(0), data)
+        assert members.fastest(learner, state, data, 8) == strategy
+    large = learners.supervised(models.CNN(10), losses.cross_entropy, optax.adam(1e-3))
+    state = large.init(jax.random.key(0), data)
+    assert members.fastest(large, state, data, 64) == "loop"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs=0"),
+        ({"members_per_chunk": 0}, "members_per_chunk=0"),
+        ({"strategy": "loop", "members_per_chunk": 2}, "one member at a time"),
+        ({"keys": KEYS[:2]}, "must count members"),
+        ({"keys": KEYS[:0]}, "keys is empty"),
+        ({"hparams": {**MLP, "beta_1": np.array([0.9, 0.9, 2.0])}}, "member 2"),
+        ({"early_stopping": EarlyStopping("loss")}, "needs eval_data"),
+        (
+            {"early_stopping": EarlyStopping("beauty"), "eval_data": make_data()},
+            "monitor='beauty'",
+        ),
+        (
+            {"early_stopping": EarlyStopping("loss", "up"), "eval_data": make_data()},
+            "mode='up'",
+        ),
+        (
+            {
+                "early_stopping": EarlyStopping("loss", patience=0),
+                "eval_data": make_data(),
+            },
+            "patience=0",
+        ),
+    ],
+)
+def test_bad_arguments_are_refused(options, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        fit_many(**options)
+
+
+def test_an_unknown_strategy_is_refused() -> None:
+    with pytest.raises(ValueError, match="strategy='pmap'"):
+        many._check_options(1, None, "pmap", None, None)
+
+
+def test_bad_data_are_refused() -> None:
+    with pytest.raises(fdl.data.DataError):
+        fit_many(data=make_data(4))
+
+
+def test_states_of_other_members_are_refused() -> None:
+    half = fit_many(epochs=1)
+    with pytest.raises(ValueError, match="must have 2 members"):
+        fit_many(
+            hparams={n: v[:2] for n, v in MLP.items()}, keys=KEYS[:2], state=half.state
+        )
+
+
+def test_ensemble_is_the_mean_of_its_members() -> None:
+    data = make_data()
+    run = fit_many()
+    learner = mlp(plain(MLP, 0))
+    each = fdl.predict_many(learner, run.state, data.image, batch_size=20)
+    assert each.shape == (3, 50, 10)
+    alone = fdl.predict(learner, fdl.member(run.state, 1), data.image)
+    np.testing.assert_allclose(each[1], alone, rtol=1e-6)
+    mean = fdl.ensemble(learner, run.state, data.image)
+    np.testing.assert_allclose(mean, each.mean(axis=0), rtol=1e-6)

@@ -6,7 +6,8 @@ Each member is trained for the same steps from its own seed, without evaluation.
 `single` is fdl's own `fit`, called for one member after the other with the same
 learner, so that it compiles once. `keras-jax` and `keras-tf` are Keras' `fit` with its
 fastest setting (see `bench.speed.rows`), one member after the other on a model that is
-compiled once. All take turns in each round; nothing counts the time to compile. The
+compiled once. With shared batches, all members see the same examples in the same order
+(`order_key`). All take turns in each round; nothing counts the time to compile. The
 result is bench/results/many.json.
 """
 
@@ -42,7 +43,7 @@ class Work(NamedTuple):
     single: int
 
 
-WORK = {"mlp": Work(1000, 8), "lstm": Work(60, 4), "cnn": Work(60, 4)}
+WORK = {"mlp": Work(1000, 8), "lstm": Work(25, 8), "cnn": Work(25, 8)}
 RIVALS = {"keras-jax": "keras-jax-tuned", "keras-tf": "keras-tf-tuned"}
 
 
@@ -67,9 +68,13 @@ def measure(case: str, members: list[int], rounds: int) -> dict[str, Any]:
 
     how: dict[str, Any] = {}
 
-    def many(count: int) -> float:
+    shared = {"order_key": jax.random.key(1)}
+
+    def many(count: int, order: dict[str, Any] | None = None) -> float:
         keys = jax.random.split(jax.random.key(0), count)
-        run = fdl.fit_many(make_learner, {}, data, keys=keys, **options)
+        run = fdl.fit_many(
+            make_learner, {}, data, keys=keys, **options, **(order or {})
+        )
         how[str(count)] = {"strategy": run.strategy, "chunk": run.members_per_chunk}
         return count / run.seconds["run"]
 
@@ -79,6 +84,11 @@ def measure(case: str, members: list[int], rounds: int) -> dict[str, Any]:
         processes[name] = _fastest(row, case, work.steps)
         ways[name] = lambda name=name: 1 / processes[name].ask("once")["seconds"]
     ways |= {f"many {count}": lambda count=count: many(count) for count in members}
+    ways |= {
+        f"many {count}, shared batches": lambda count=count: many(count, shared)
+        for count in members
+        if count > 1
+    }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     try:
         for turn in range(rounds + 1):

@@ -56,7 +56,7 @@ def reliability(
     Example:
         >>> probabilities = np.array([[0.9, 0.1], [0.6, 0.4]])
         >>> found = reliability(probabilities, np.array([0, 1]), bins=2)
-        >>> found.size, found.accuracy[1]
+        >>> found.size, float(found.accuracy[1])
         (array([0, 2]), 0.5)
     """
     if bins < 1:

@@ -66,7 +66,7 @@ def summarize(values: Values, *, level: float = 0.95) -> Summary:
     Example:
         >>> found = summarize(np.array([0.97, 0.98, 0.985, 0.99]))
         >>> round(found.mean, 4), round(found.low, 3), round(found.high, 3)
-        (0.9812, 0.974, 0.987)
+        (0.9812, 0.972, 0.988)
     """
     values = _checked(values, level)
     low, high = _interval(values, level)

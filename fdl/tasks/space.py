@@ -223,7 +223,7 @@ def groups(configs: Sequence[Config]) -> list[Group]:
         >>> task = fdl.tasks.find("lstm")
         >>> rates = [task.config(learning_rate=rate) for rate in (1e-4, 1e-3)]
         >>> wide = [change(config, {"hidden_size": 256}) for config in rates]
-        >>> [list(group.members) for group in groups([*rates, *wide])]
+        >>> [group.members.tolist() for group in groups([*rates, *wide])]
         [[0, 1], [2, 3]]
     """
     first = settings(configs[0])

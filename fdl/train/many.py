@@ -199,7 +199,7 @@ def fit_many(
         ...     batch_size=5,
         ...     keys=jax.random.split(jax.random.key(0)),
         ... )
-        >>> run.train["accuracy"].shape, run.train["accuracy"][0, -1]
+        >>> run.train["accuracy"].shape, float(run.train["accuracy"][0, -1])
         ((2, 50), 1.0)
     """
     count = len(keys)

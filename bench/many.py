@@ -37,13 +37,20 @@ class Work(NamedTuple):
     Attributes:
         steps: Training steps of a member.
         single: Members that a loop trains in a turn; its rate is the same for more.
+        shared: Whether to measure members that share batches, which makes a difference
+            to those that are trained side by side.
     """
 
     steps: int
     single: int
+    shared: bool
 
 
-WORK = {"mlp": Work(1000, 8), "lstm": Work(25, 8), "cnn": Work(25, 8)}
+WORK = {
+    "mlp": Work(1000, 8, shared=True),
+    "lstm": Work(25, 8, shared=False),
+    "cnn": Work(25, 8, shared=False),
+}
 RIVALS = {"keras-jax": "keras-jax-tuned", "keras-tf": "keras-tf-tuned"}
 
 
@@ -87,7 +94,7 @@ def measure(case: str, members: list[int], rounds: int) -> dict[str, Any]:
     ways |= {
         f"many {count}, shared batches": lambda count=count: many(count, shared)
         for count in members
-        if count > 1
+        if work.shared and count > 1
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     try:

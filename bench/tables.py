@@ -187,8 +187,77 @@ def speedrun() -> str:
     return "\n".join(rows)
 
 
+def many() -> str:
+    """Return the table of trainings a second, over those of single runs."""
+    found = json.loads((RESULTS / "many.json").read_text())["cases"]
+    ways = list(
+        dict.fromkeys(w for c in found.values() for w in c["members_per_second"])
+    )
+    titles = {"single": "`fit`, one after the other, trainings a second"}
+    titles |= {"keras-jax": "Keras on JAX, a loop", "keras-tf": "Keras on TensorFlow"}
+    heads = {"mlp": "MLP 784-32-10", "lstm": "LSTM of 128", "cnn": "CNN"}
+    rows = [
+        f"| | {' | '.join(heads[case] for case in found)} |",
+        "| --- " * (1 + len(found)) + "|",
+    ]
+    for way in ways:
+        cells = []
+        for case in found.values():
+            rates = case["members_per_second"]
+            if way not in rates:
+                cells.append("")
+            elif way == "single":
+                cells.append(f"{statistics.median(rates[way]):.2g}")
+            else:
+                pairs = zip(rates[way], rates["single"], strict=True)
+                cells.append(f"{statistics.median(a / b for a, b in pairs):.2f}")
+        title = titles.get(way, way.replace("many", "`fit_many`,"))
+        rows.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def seeds() -> str:
+    """Return the table of what tasks reach over many seeds."""
+    rows = [
+        "| command | measure | mean | 95 % of the mean | sd | lowest - highest |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for file in sorted((RESULTS / "seeds").glob("*.json")):
+        result = json.loads(file.read_text())
+        metric, found = result["metric"], result["configurations"][0]["summary"]
+        name, unit, _, _ = MEASURES[metric]
+        mean, sd, low, high, least, most = (
+            number(metric, found[key])
+            for key in ("mean", "sd", "low", "high", "smallest", "largest")
+        )
+        rows.append(
+            f"| `{result['command']}` | {name} | {mean}{unit} | {low} - {high}{unit} "
+            f"| {sd}{unit} | {least} - {most}{unit} |"
+        )
+    return "\n".join(rows)
+
+
+def ensembles() -> str:
+    """Return the table of ensembles by their size."""
+    found = json.loads((RESULTS / "ensembles.json").read_text())
+    rows = [
+        "| CNNs | test accuracy | negative log-likelihood | calibration error |",
+        "| --- | --- | --- | --- |",
+    ]
+    for size in found["sizes"]:
+        rows.append(
+            f"| {size['members']} | {100 * size['accuracy']:.2f} % "
+            f"| {size['negative_log_likelihood']:.4f} "
+            f"| {100 * size['calibration_error']:.2f} % |"
+        )
+    return "\n".join(rows)
+
+
 TABLES = {
     "results": results,
+    "many": many,
+    "seeds": seeds,
+    "ensembles": ensembles,
     "speed": speed,
     "speedrun": speedrun,
     "costs": costs,

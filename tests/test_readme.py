@@ -38,9 +38,20 @@ def test_the_fifteen_lines_run(capsys) -> None:
     assert "accuracy" in capsys.readouterr().out
 
 
+@pytest.mark.optimized
+def test_many_at_once_runs(capsys) -> None:
+    first, many, *_ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    scope = {}
+    exec(first.replace("epochs=20", "epochs=1"), scope)
+    exec(many.replace("64", "4").replace("epochs=5", "epochs=1"), scope)
+    assert scope["run"].eval["accuracy"].shape == (4, 1)
+    assert int(scope["best"].step) == 1000
+
+
 def test_weights_go_to_keras_and_back(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (code,) = (block for block in blocks if "again.keras" in block)
     model, image = fdl.models.CNN(10), jax.numpy.zeros((1, 28, 28, 1))
     variables = jax.tree.map(np.asarray, model.init(jax.random.key(0), image))
     fdl.keras.save_weights("cnn.keras", model, variables, image)

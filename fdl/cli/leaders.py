@@ -13,7 +13,8 @@ from rich.progress import (
 from rich.table import Table
 
 from fdl.cli.command import brief, err, shown
-from fdl.tasks.sweep import Row, Sweep
+from fdl.tasks.parts import Row
+from fdl.tasks.sweep import Sweep
 
 _LEADERS = 10
 

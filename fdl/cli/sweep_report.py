@@ -24,7 +24,7 @@ def _cells(sweep: Sweep, outcome: Outcome) -> dict[str, str]:
     words = dict.fromkeys(Summary._fields, "")
     if summary is not None:
         words = {
-            name: "" if math.isnan(value) else shown(metric, value)
+            name: "" if math.isnan(value) else shown(metric, float(value))
             for name, value in summary._asdict().items()
         }
     return cells | {

@@ -1,5 +1,6 @@
 """Pictures of runs, for people who would rather look than read."""
 
+from fdl.report.calibration import draw_reliability as draw_reliability
 from fdl.report.confusion import draw_confusion as draw_confusion
 from fdl.report.curves import draw_curves as draw_curves
 from fdl.report.page import write_page as write_page

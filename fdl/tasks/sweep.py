@@ -2,9 +2,7 @@
 
 import csv
 import io
-import json
 import math
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,15 +14,13 @@ import numpy as np
 from fdl.data import Dataset
 from fdl.learner import Learner, State
 from fdl.metrics import Summary, summarize
+from fdl.tasks.parts import Parts, Row
 from fdl.tasks.space import Group, change, configurations, groups, settings, varied
 from fdl.tasks.task import Config, Task, Trained
 from fdl.train import ManyEnd, ManyEpoch, Strategy, fit_many, member
 from fdl.weights import write_whole
 
 _ETA = 3  # of successive halving: one in so many goes on
-
-Row = dict[str, Any]
-"""A member after an epoch: its number, seed and settings, and what was measured."""
 
 
 class Outcome(NamedTuple):
@@ -67,10 +63,8 @@ class Sweep:
         self.dataset = dataset
         self.numbers = configurations(self.configs)
         self.varied = varied(self.configs)
-        self.rows: dict[tuple[int, int], Row] = {}
-        for part in sorted((folder / "parts").glob("*/rows.json")):
-            for row in json.loads(part.read_text(encoding="utf-8")):
-                self.rows[row["member"], row["epoch"]] = row
+        self.parts = Parts(folder / "parts")
+        self.rows = {(row["member"], row["epoch"]): row for row in self.parts.rows()}
 
     def run(
         self,
@@ -139,7 +133,7 @@ class Sweep:
         seed = best.seeds[int(place(best.values))]
         for k, config in enumerate(self.configs):
             if self.numbers[k] == best.number and config.seed == seed:
-                return k, self.kept()[k]
+                return k, self.kept([k])[k]
         return None
 
     def outline(self, k: int) -> Trained:
@@ -151,21 +145,17 @@ class Sweep:
         shapes = jax.eval_shape(learner.init, jax.random.key(0), one)
         return Trained(config, info, model, learner, shapes)
 
-    def kept(self, rung: int | None = None) -> dict[int, State]:
-        """Return the states of the members that were trained, as far as they were.
+    def kept(
+        self, members: Sequence[int] | None = None, *, rung: int | None = None
+    ) -> dict[int, State]:
+        """Return the states of members that were trained, as far as they were.
 
         Args:
+            members: Those that are wanted; None for all.
             rung: That of halving to look at; None for all, the last one counts.
         """
-        states = {}
-        pattern = "[0-9]*-*" if rung is None else f"{rung:02d}-*"
-        for part in sorted((self.folder / "parts").glob(pattern)):
-            text = (part / "members.json").read_text(encoding="utf-8")
-            members = json.loads(text)
-            one = self.outline(members[0]).state
-            state = _restore(part / "state", one, len(members))
-            states |= {k: member(state, i) for i, k in enumerate(members)}
-        return states
+        wanted = range(len(self.configs)) if members is None else members
+        return self.parts.states(wanted, lambda k: self.outline(k).state, rung)
 
     def _outcome(self, number: int) -> Outcome:
         members = [k for k, n in enumerate(self.numbers) if n == number]
@@ -218,20 +208,10 @@ class Sweep:
         return rungs
 
     def keep(
-        self, name: str, end: ManyEnd, members: list[int], rows: list[Row]
+        self, rung: int, members: list[int], state: State, rows: list[Row]
     ) -> None:
-        """Write a part, whole or not at all, and the table with it."""
-        parts = self.folder / "parts"
-        unfinished = parts / f".{name}"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        _save(unfinished / "state", end.state)
-        for file, content in (
-            ("members.json", members),
-            ("rows.json", rows),
-        ):
-            (unfinished / file).write_text(json.dumps(content), encoding="utf-8")
-        unfinished.rename(parts / name)
+        """Keep members that were trained, and write the table with them."""
+        self.parts.write(rung, members, state, rows)
         self.rows |= {(row["member"], row["epoch"]): row for row in rows}
         self.write_table()
 
@@ -278,8 +258,7 @@ class _Run:
         members_per_chunk: int | None,
     ) -> dict[int, State]:
         """Return the states of all members; train those that are not kept yet."""
-        kept = self.sweep.kept(self.rung)
-        states = {int(k): kept[k] for k in self.group.members if k in kept}
+        states = self.sweep.kept(self.group.members.tolist(), rung=self.rung)
         todo = [i for i, k in enumerate(self.group.members) if k not in states]
         if not todo:
             return states
@@ -338,28 +317,10 @@ class _Run:
                 measured = self._finish(k, member(end.state, place))
                 last |= {f"test_{what}": value for what, value in measured.items()}
         rows = [row for k in members for row in self.rows.pop(k)]
-        self.sweep.keep(f"{self.rung:02d}-{members[0]:06d}", end, members, rows)
+        self.sweep.keep(self.rung, members, end.state, rows)
 
     def _finish(self, k: int, state: State) -> dict[str, float]:
         folder = self.sweep.folder / "members" / str(k)
         folder.mkdir(parents=True, exist_ok=True)
         trained = self.sweep.outline(k)._replace(state=state)
         return self.sweep.task.finish(trained, self.sweep.dataset, folder)
-
-
-def _save(path: Path, state: State) -> None:
-    import orbax.checkpoint as ocp  # a second of imports that only this needs
-
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(path.absolute(), dict(state._asdict()))
-
-
-def _restore(path: Path, one: State, count: int) -> State:
-    """Return `count` states of the shapes of one."""
-    import orbax.checkpoint as ocp
-
-    like = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct((count, *x.shape), x.dtype), dict(one._asdict())
-    )
-    with ocp.StandardCheckpointer() as checkpointer:
-        return State(**checkpointer.restore(path.absolute(), like))

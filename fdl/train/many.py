@@ -110,7 +110,9 @@ class FitMany(NamedTuple):
     seconds: dict[str, float]
 
 
-def member(many: PyTree, index: int | slice | Int[np.ndarray, " some"]) -> PyTree:
+def member(
+    many: PyTree, index: int | np.integer | slice | Int[np.ndarray, " some"]
+) -> PyTree:
     """Return what is of one member, or of some, such as a state from a state of many.
 
     Example:

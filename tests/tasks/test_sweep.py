@@ -12,8 +12,7 @@ import pytest
 import fdl
 from fdl import tasks
 from fdl.data import load
-from fdl.tasks import space
-from fdl.tasks import sweep as sweeps
+from fdl.tasks import parts, space
 from fdl.tasks.sweep import Sweep
 
 
@@ -206,7 +205,7 @@ def test_a_part_is_there_whole_or_not_at_all(tmp_path, monkeypatch) -> None:
         raise OSError("the disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(sweeps, "_save", fail)
+        patched.setattr(parts, "save", fail)
         with pytest.raises(OSError, match="disk is full"):
             make(tmp_path, **SMALL).run()
     again = make(tmp_path, **SMALL)

@@ -1,0 +1,72 @@
+"""How good ensembles of the tutorial's CNN are on MNIST, by their size.
+
+    python -m bench.ensembles [--members 16] [--data-dir DIR]
+
+Trains the members by `fit_many`, as `fdl train cnn --schedule one-cycle` trains one,
+and measures ensembles of 1, 2, 4, ... of them. The result is
+bench/results/ensembles.json, with reliability diagrams of one member and of all.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import tyro
+
+import fdl
+from fdl.cli.environment import commit, device, versions
+from fdl.metrics import ensemble_quality, reliability
+from fdl.report import draw_reliability
+from fdl.tasks import find
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main(members: int = 16, data_dir: Path | None = None) -> None:
+    """Train, measure, and write the result.
+
+    Args:
+        members: How many.
+        data_dir: Folder of the original data files.
+    """
+    task = find("cnn")
+    config = task.config(schedule="one-cycle")
+    data = fdl.data.load(config.dataset, data_dir=data_dir)
+    model = task.make_model(config.options, data.info)
+    learner = task.learn(model, config, data.info)
+    run = fdl.fit_many(
+        lambda hparams: learner,
+        {},
+        data.train,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        keys=jax.vmap(jax.random.key)(np.arange(members)),
+        on_end=lambda end: print(f"member {end.members[-1] + 1} of {members}"),
+    )
+    label = np.asarray(data.test.label)
+    each = fdl.predict_many(learner, run.state, data.test.image)
+    sizes = ensemble_quality(each, label)
+    result: dict[str, Any] = {
+        "accuracy": [float(np.mean(one.argmax(axis=-1) == label)) for one in each],
+        "sizes": [size._asdict() for size in sizes],
+        "seconds": run.seconds,
+        "device": device(),
+        "versions": versions(),
+        "commit": commit(),
+    }
+    (RESULTS / "ensembles.json").write_text(json.dumps(result, indent=1) + "\n")
+    for name, probabilities, title in (
+        ("one", each[0], "one CNN"),
+        ("all", each.mean(axis=0), f"{members} CNNs together"),
+    ):
+        found = reliability(probabilities, label)
+        file = RESULTS / "pictures" / f"reliability-{name}.png"
+        draw_reliability(file, found, title=title)
+    for size in sizes:
+        print(size)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,51 @@
+"""What tasks reach over thirty seeds, with the interval of the mean.
+
+    python -m bench.seeds [TASKS...] [--seeds 30] [--data-dir DIR]
+
+Each task is swept over its seeds in one command. The results are in
+bench/results/seeds/TASK.json; `python -m bench.tables` prints them in the README.
+"""
+
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import tyro
+
+from fdl.tasks import find
+
+RESULTS = Path(__file__).parent / "results" / "seeds"
+TASKS = ("mlp", "mnist-fast", "rnn")
+
+
+def main(
+    tasks: tyro.conf.Positional[tuple[str, ...]] = TASKS,
+    *,
+    seeds: int = 30,
+    data_dir: Path | None = None,
+) -> None:
+    """Sweep, and keep the results.
+
+    Args:
+        tasks: Which.
+        seeds: Number of seeds.
+        data_dir: Folder of the original data files.
+    """
+    RESULTS.mkdir(exist_ok=True)
+    for name in map(lambda name: find(name).name, tasks):
+        with tempfile.TemporaryDirectory() as folder:
+            command = ["fdl", "sweep", name, "--seeds", str(seeds)]
+            where = [] if data_dir is None else ["--data-dir", str(data_dir)]
+            subprocess.run([*command, *where, "--run", f"{folder}/run"], check=True)
+            result = json.loads(Path(folder, "run", "result.json").read_text())
+            result["command"] = " ".join(command)
+            file = RESULTS / f"{name}.json"
+            file.write_text(json.dumps(result, indent=1) + "\n")
+            picture = Path(folder, "run", "distribution.png")
+            shutil.copy(picture, RESULTS / f"{name}.png")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

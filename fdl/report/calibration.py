@@ -1,0 +1,45 @@
+"""How far probabilities can be believed, as a picture."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from fdl.metrics import Reliability, calibration_error
+
+
+def draw_reliability(path: Path, found: Reliability, *, title: str) -> None:
+    """Write a PNG reliability diagram (DeGroot & Fienberg, 1983).
+
+    Accuracy against confidence in each bin, on the diagonal if they can be believed;
+    below, how many predictions are in each bin.
+
+    Args:
+        path: The file to write.
+        found: What `fdl.metrics.reliability` found.
+        title: What predicted.
+
+    Example:
+        >>> import tempfile
+        >>> from fdl.metrics import reliability
+        >>> found = reliability(np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "reliability.png"
+        ...     draw_reliability(file, found, title="")
+        ...     file.read_bytes()[1:4]
+        b'PNG'
+    """
+    figure = Figure(figsize=(4.6, 5), layout="constrained")
+    above, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+    edges = np.linspace(0, 1, len(found.size) + 1)
+    middles, width = (edges[1:] + edges[:-1]) / 2, edges[1]
+    above.bar(middles, np.nan_to_num(found.accuracy), width, edgecolor="white")
+    above.plot([0, 1], [0, 1], "--", color="black", linewidth=1)
+    above.plot(found.confidence, found.accuracy, "o", color="tab:orange")
+    above.set_ylabel("accuracy")
+    above.set_title(f"{title}\ncalibration error {calibration_error(found):.2%}")
+    below.bar(middles, found.size, width, edgecolor="white")
+    below.set_yscale("symlog")
+    below.set_xlabel("confidence")
+    below.set_ylabel("predictions")
+    figure.savefig(path, dpi=150)

@@ -1,0 +1,143 @@
+"""`fdl sweep` and `fdl compare`, end to end, and their replies to bad input."""
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fdl.cli import main
+from fdl.metrics import paired_difference
+
+SMALL = ("--dataset", "mnist-5k", "--epochs", "1", "--batch-size", "500")
+
+
+def run(*words) -> None:
+    main([*map(str, words)])
+
+
+def complaint(capsys, *words) -> str:
+    with pytest.raises(SystemExit) as exit:
+        run(*words)
+    assert exit.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
+    return line
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Three sweeps: a grid, and two of a configuration each over the same seeds."""
+    folder = tmp_path_factory.mktemp("sweeps")
+    grid = ("--grid", "learning-rate=1e-3,1e-2", "batch-size=250,500")
+    run("sweep", "mlp", *SMALL, *grid, "--seeds", 2, "--run", folder / "grid")
+    for name, rate in (("slow", 1e-3), ("fast", 1e-2)):
+        options = ("--learning-rate", rate, "--seeds", 4, "--run", folder / name)
+        run("sweep", "mlp", *SMALL, *options)
+    return folder
+
+
+def test_a_sweep_leaves_what_it_promises(home) -> None:
+    folder = home / "grid"
+    result = json.loads((folder / "result.json").read_text())
+    assert result["members"] == 8
+    assert result["varied"] == ["batch_size", "learning_rate"]
+    assert len(result["configurations"]) == 4
+    means = [one["summary"]["mean"] for one in result["configurations"]]
+    assert means == sorted(means, reverse=True)
+    with (folder / "members.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8
+    best = result["configurations"][0]
+    values = [
+        float(row["test_accuracy"])
+        for row in rows
+        if int(row["configuration"]) == best["number"]
+    ]
+    assert np.mean(values) == pytest.approx(best["summary"]["mean"])
+    for name in ("settings", "parallel", "learning", "distribution"):
+        with Image.open(folder / f"{name}.png") as picture:
+            assert min(picture.size) > 300
+
+
+def test_the_report_holds_all_that_it_shows(home) -> None:
+    page = (home / "grid" / "report.html").read_text()
+    assert page.count('src="data:image/png;base64,') == page.count("<img") == 4
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    best = json.loads((home / "grid" / "result.json").read_text())["configurations"][0]
+    assert f"{best['summary']['mean']:.2%}" in page
+
+
+def test_the_best_member_is_a_run(home, capsys) -> None:
+    run("eval", home / "grid" / "best")
+    result = json.loads((home / "grid" / "result.json").read_text())
+    best = max(result["configurations"][0]["values"])
+    assert f"test accuracy {best:.2%}" in capsys.readouterr().out
+
+
+def test_the_same_command_goes_on(home, capsys) -> None:
+    options = ("--learning-rate", 1e-2, "--seeds", 4, "--run", home / "fast")
+    before = json.loads((home / "fast" / "result.json").read_text())
+    run("sweep", "mlp", *SMALL, *options)
+    after = json.loads((home / "fast" / "result.json").read_text())
+    assert after["configurations"] == before["configurations"]
+    assert after["epochs_trained"] == 0
+
+
+def test_halving_from_the_command_line(tmp_path) -> None:
+    options = ("--random", "learning-rate=log:1e-5:1e-2", "--samples", 4, "--halving")
+    run("sweep", "mlp", *SMALL, "--epochs", 3, *options, "--run", tmp_path / "a")
+    result = json.loads((tmp_path / "a" / "result.json").read_text())
+    assert [one["epochs"] for one in result["configurations"]] == [3, 3, 1, 1]
+
+
+def test_compare_says_who_is_better(home, capsys) -> None:
+    picture = home / "comparison.png"
+    run("compare", home / "slow", home / "fast", "--picture", picture)
+    text = " ".join(capsys.readouterr().out.split())
+    slow, fast = (
+        np.array(
+            json.loads((home / name / "result.json").read_text())["configurations"][0][
+                "values"
+            ]
+        )
+        for name in ("slow", "fast")
+    )
+    found = paired_difference(slow, fast)
+    assert f"fast minus slow: {found.mean:.2%}" in text
+    assert f"(95 %: {found.low:.2%} to {found.high:.2%}) over 4 seeds" in text
+    assert "fast is better: the interval does not contain 0" in text
+    with Image.open(picture) as drawn:
+        assert min(drawn.size) > 300
+    run("compare", home / "fast", home / "fast", "--picture", picture)
+    assert "do not tell which is better" in capsys.readouterr().out
+
+
+def test_what_cannot_be_compared_gets_one_line(home, capsys) -> None:
+    grid, fast = home / "grid", home / "fast"
+    assert "has 4 configurations" in complaint(capsys, "compare", grid, fast)
+    assert "is no finished sweep" in complaint(capsys, "compare", home, fast)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--grid", "rate=1"), "no setting 'rate'"),
+        (("--grid", "learning-rate=-1"), "learning_rate=-1.0"),
+        (("--random", "learning-rate=1:2"), "is no range"),
+        (("--samples", 3), "nothing to draw"),
+        (("--seeds", 0), "seeds=0"),
+        (("--grid", "batch-size=5000"), "5000"),
+        (("--members-per-chunk", 0), "members_per_chunk=0"),
+        (("--grid", "epochs=1,2", "--halving"), "do not sweep over them"),
+    ],
+)
+def test_bad_input_gets_one_line(words, message, capsys, tmp_path) -> None:
+    options = (*SMALL, "--run", tmp_path / "a")
+    assert message in complaint(capsys, "sweep", "mlp", *options, *words)
+
+
+def test_another_sweep_in_the_folder_is_left_alone(home, capsys) -> None:
+    options = ("--seeds", 5, "--run", home / "fast")
+    assert "another run or sweep" in complaint(capsys, "sweep", "mlp", *SMALL, *options)

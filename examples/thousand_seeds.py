@@ -38,7 +38,7 @@ class Config:
     picture: Path | None = Path("thousand_seeds.png")
 
 
-MNIST = Config(dataset="mnist", epochs=3)
+MNIST = Config(dataset="mnist", epochs=1)
 SMOKE = Config(members=20, epochs=2, examples=500, picture=None)
 
 

@@ -84,7 +84,7 @@ def main(config: Config) -> dict[str, float]:
     for size in ensemble_quality(each, np.asarray(test.label)):
         print(f"{size.members:>2} together: accuracy {size.accuracy:.2%}")
     if config.picture is not None:
-        samples = {f"MLP 784-32-10, {config.epochs} epochs": accuracy}
+        samples = {f"MLP 784-32-10, passes: {config.epochs}": accuracy}
         draw_distribution(config.picture, samples, "test accuracy")
     return {"accuracy": found.mean, "together": size.accuracy}
 

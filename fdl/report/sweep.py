@@ -197,9 +197,8 @@ def draw_distribution(
     edges = np.histogram_bin_edges(together, bins="auto").tolist()
     for place, (name, values) in enumerate(samples.items()):
         colour = f"C{place}"
-        axes.hist(
-            values, edges, alpha=0.5, color=colour, label=f"{name}, {len(values)}"
-        )
+        label = f"{name}, {len(values)} seeds"
+        axes.hist(values, edges, alpha=0.5, color=colour, label=label)
         axes.axvline(values.mean(), color=colour, linestyle="--")
     axes.set_xlabel(measure)
     axes.set_ylabel("seeds")

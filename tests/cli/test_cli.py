@@ -175,7 +175,10 @@ def complaint(words, capsys, code=2) -> str:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("", "train, eval, predict, generate, export, parity, tasks, data"),
+        (
+            "",
+            "sweep, compare, eval, predict, generate, export, parity, tasks, data",
+        ),
         ("bogus", "bogus"),
         ("train", "Expected one of {cnn, mlp"),
         ("train cnn --bogus 3", "--bogus"),

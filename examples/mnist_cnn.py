@@ -32,7 +32,7 @@ class Config:
 
 
 MNIST = Config(dataset="mnist", epochs=5)
-SMOKE = Config(epochs=1, examples=200)
+SMOKE = Config(epochs=3, examples=200)
 
 
 def main(config: Config) -> dict[str, float]:

@@ -81,3 +81,13 @@ def known(x: Number) -> bool:
         True
     """
     return not isinstance(x, jax.Array)
+
+
+def is_on(setting: Number | None) -> bool:
+    """Return whether a setting that 0 or None turns off may do something.
+
+    Example:
+        >>> is_on(0.5), is_on(0.0), is_on(None)
+        (True, False, False)
+    """
+    return setting is not None and not (known(setting) and setting == 0)

@@ -121,8 +121,8 @@ class SweepCommand(OfTask):
                 on_rows=board.add,
             )
         seconds = time.perf_counter() - started
-        self._keep_best(sweep)
         outcomes = sweep.outcomes()
+        self._keep_best(sweep, outcomes[0])
         result = {
             "task": config.task,
             "dataset": dataset.info.name,
@@ -143,9 +143,9 @@ class SweepCommand(OfTask):
         out.print(f"sweep folder  {path}", soft_wrap=True)
         out.print(f"report        {path / 'report.html'}", soft_wrap=True)
 
-    def _keep_best(self, sweep: Sweep) -> None:
+    def _keep_best(self, sweep: Sweep, outcome: Outcome) -> None:
         """Write the best member as a run, for `fdl eval` and the others to read."""
-        best = sweep.best_member()
+        best = sweep.best_member(outcome)
         if best is None:
             return
         k, state = best

@@ -21,7 +21,7 @@ from fdl.cli.command import (
 )
 from fdl.cli.environment import commit, device, since_process_start, versions
 from fdl.cli.progress import TrainingProgress
-from fdl.cli.trained import draw_state, outline, record
+from fdl.cli.trained import draw_state, record
 from fdl.keras import load_weights
 from fdl.learner import State
 from fdl.train import DivergenceError, Fit, RunFolder, fit, fresh_path
@@ -74,7 +74,7 @@ class Train(OfTask):
         dataset = task.prepare(dataset, config)
         seconds["data"] = time.perf_counter() - started
         data.check(dataset.train, batch_size=config.batch_size)
-        trained = outline(task, config, dataset.info)
+        trained = tasks.outline(task, config, dataset.info)
         state = self._start(task, trained)
         settings = record(config, dataset.info, self.data_dir) | {
             "init_from": None if self.init_from is None else str(self.init_from)

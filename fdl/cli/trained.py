@@ -26,17 +26,6 @@ class Opened(NamedTuple):
     data_dir: Path | None
 
 
-def outline(
-    task: tasks.Task, config: tasks.Config, info: data.DatasetInfo
-) -> tasks.Trained:
-    """Return a run before training; of its state, only shapes and types."""
-    model = task.make_model(config.options, info)
-    learner = task.learn(model, config, info)
-    key = jax.random.key(config.seed)
-    state = jax.eval_shape(learner.init, key, data.example(info))
-    return tasks.Trained(config, info, model, learner, state)
-
-
 def record(
     config: tasks.Config, info: data.DatasetInfo, data_dir: Path | None
 ) -> dict[str, Any]:
@@ -73,7 +62,7 @@ def open_run(path: Path) -> Opened:
         config = tasks.Config(**values)
         info = data.DatasetInfo(**_tuples(settings["data"]))
         where = settings["data_dir"]
-        trained = outline(task, config, info)
+        trained = tasks.outline(task, config, info)
         state = draw_state(trained)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path / 'config.json'} is damaged: {error!r}") from error

@@ -19,8 +19,8 @@ from typing import Any, Unpack
 import jax.numpy as jnp
 import optax
 
-from fdl.arrays import Array, Number, known
-from fdl.keras.rules import Common, LearningRate, follow, is_on
+from fdl.arrays import Array, Number, is_on, known
+from fdl.keras.rules import Common, LearningRate, follow
 
 
 def sgd(

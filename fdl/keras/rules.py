@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Float, Int
 
-from fdl.arrays import Array, Number, PyTree, known
+from fdl.arrays import Array, Number, PyTree, is_on
 
 LearningRate = Number | optax.Schedule
 
@@ -128,8 +128,3 @@ def _clip(
     if clipvalue is not None and is_on(clipvalue):
         return jax.tree.map(lambda g: jnp.clip(g, -clipvalue, clipvalue), grads)
     return grads
-
-
-def is_on(setting: Number | None) -> bool:
-    """Return whether a setting that 0 or None turns off may do something."""
-    return setting is not None and not (known(setting) and setting == 0)

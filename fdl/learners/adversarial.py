@@ -9,7 +9,7 @@ import optax
 from jax import lax
 from jaxtyping import Float
 
-from fdl.arrays import Array, Key, Number, PyTree, known, unit_scale
+from fdl.arrays import Array, Key, Number, PyTree, is_on, known, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.descent import update
 from fdl.losses import AdversarialLoss, gradient_penalty
@@ -214,7 +214,7 @@ def adversarial(
         return state._replace(batch_stats=batch_stats), measured
 
     def averaged(state: State, latent: Array) -> dict[str, PyTree]:
-        if known(average_decay) and average_decay == 0:
+        if not is_on(average_decay):
             return {
                 "params": state.params["generator"],
                 "batch_stats": state.batch_stats["generator"],

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fdl.arrays import Array, Key, Number, PyTree, known, unit_scale
+from fdl.arrays import Array, Key, Number, PyTree, is_on, known, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_keys
 from fdl.learners.descent import descend, start
@@ -105,7 +105,7 @@ def damage(image: Array, keys: Array, noise: Number) -> Array:
         >>> bool(damage(jnp.ones((2, 28, 28, 1)), keys, 0.3).mean().round(1) == 0.7)
         True
     """
-    if known(noise) and noise == 0:
+    if not is_on(noise):
         return image
     kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - noise, image.shape[1:]))
     return jnp.where(kept(keys), image, jnp.zeros((), image.dtype))

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
-from fdl.arrays import Array, Number, known
+from fdl.arrays import Array, Number, is_on, known
 
 
 def cross_entropy(
@@ -39,7 +39,7 @@ def cross_entropy(
     picked = jax.nn.one_hot(label, classes, dtype=bool)
     scores = jax.nn.log_softmax(logits)
     losses = -jnp.sum(scores, axis=-1, where=picked)
-    if not known(label_smoothing) or label_smoothing > 0:
+    if is_on(label_smoothing):
         spread = -jnp.mean(scores, axis=-1)
         losses = losses + label_smoothing * (spread - losses)
     return jnp.where((label >= 0) & (label < classes), losses, jnp.nan)

@@ -10,7 +10,7 @@ from flax.linen.dtypes import promote_dtype
 from jax.typing import DTypeLike
 from jaxtyping import Bool, Float
 
-from fdl.arrays import Array, Number, PyTree, known
+from fdl.arrays import Array, Number, PyTree, is_on
 from fdl.nn.cache import KeyValueCache, append, empty_cache, written
 from fdl.nn.dropout import Dropout
 from fdl.nn.masks import allowed_pairs, spread
@@ -179,7 +179,7 @@ class MultiHeadAttention(nn.Module):
         train: bool,
     ) -> Array:
         """Return each query's average of the values, `(*batch, time, heads, size)`."""
-        drops = not known(self.dropout_rate) or self.dropout_rate > 0
+        drops = is_on(self.dropout_rate)
         shape = (*q.shape[:-3], self.num_heads, q.shape[-3], k.shape[-3])
         if (
             not drops

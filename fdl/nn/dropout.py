@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from fdl.arrays import Array, Number, known
+from fdl.arrays import Array, Number, is_on, known
 
 
 class Dropout(nn.Module):
@@ -32,7 +32,7 @@ class Dropout(nn.Module):
         self, x: Float[Array, "*shape"], *, train: bool = False
     ) -> Float[Array, "*shape"]:
         """Drop values if `train`, else return `x`."""
-        if not train or (known(self.rate) and self.rate == 0):
+        if not train or not is_on(self.rate):
             return x
         if known(self.rate) and self.rate == 1:
             return jnp.zeros_like(x)

@@ -16,6 +16,7 @@ from fdl.tasks.task import Part as Part
 from fdl.tasks.task import Sampling as Sampling
 from fdl.tasks.task import Task as Task
 from fdl.tasks.task import Trained as Trained
+from fdl.tasks.task import outline as outline
 from fdl.tasks.transformer import transformer as _transformer
 from fdl.tasks.vae import vae as _vae
 

@@ -16,7 +16,7 @@ from fdl.learner import Learner, State
 from fdl.metrics import Summary, summarize
 from fdl.tasks.parts import Parts, Row
 from fdl.tasks.space import Group, change, configurations, groups, settings, varied
-from fdl.tasks.task import Config, Task, Trained
+from fdl.tasks.task import Config, Task, Trained, outline
 from fdl.train import ManyEnd, ManyEpoch, Strategy, fit_many, member
 from fdl.weights import write_whole
 
@@ -124,9 +124,8 @@ class Sweep:
 
         return sorted(found, key=rank)
 
-    def best_member(self) -> tuple[int, State] | None:
-        """Return the best member of the best configuration, or None if all diverged."""
-        best = self.outcomes()[0]
+    def best_member(self, best: Outcome) -> tuple[int, State] | None:
+        """Return the best member of a configuration, or None if all diverged."""
         if not best.values:
             return None
         place = np.argmax if self.task.mode == "max" else np.argmin
@@ -138,12 +137,7 @@ class Sweep:
 
     def outline(self, k: int) -> Trained:
         """Return a member before training; of its state, only shapes and types."""
-        config, info = self.configs[k], self.dataset.info
-        model = self.task.make_model(config.options, info)
-        learner = self.task.learn(model, config, info)
-        one = jax.tree.map(lambda x: x[:1], self.dataset.train)
-        shapes = jax.eval_shape(learner.init, jax.random.key(0), one)
-        return Trained(config, info, model, learner, shapes)
+        return outline(self.task, self.configs[k], self.dataset.info)
 
     def kept(
         self, members: Sequence[int] | None = None, *, rung: int | None = None

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
 from fdl.arrays import Key, Number, PyTree, known
-from fdl.data import Dataset, DatasetInfo
+from fdl.data import Dataset, DatasetInfo, example
 from fdl.learner import Learner, State
 
 
@@ -228,3 +229,12 @@ class Task(NamedTuple):
             seed=seed,
             options=self.options if options is None else options,
         )
+
+
+def outline(task: Task, config: Config, info: DatasetInfo) -> Trained:
+    """Return a run before training; of its state, only shapes and types."""
+    model = task.make_model(config.options, info)
+    learner = task.learn(model, config, info)
+    key = jax.random.key(config.seed)
+    state = jax.eval_shape(learner.init, key, example(info))
+    return Trained(config, info, model, learner, state)

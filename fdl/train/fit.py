@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from fdl.arrays import Array, Key, PyTree
 from fdl.data import check
 from fdl.learner import Learner, State
 from fdl.metrics import Metrics, compute
 from fdl.train.evaluate import check_fits, measure, warm_up
-from fdl.train.steps import chunks, draw_order, key_words, run_steps, zero_metrics
+from fdl.train.steps import chunks, copy, draw_order, key_words, run_steps, zero_metrics
 
 
 class Epoch(NamedTuple):
@@ -142,7 +141,7 @@ def fit(
         one = jax.tree.map(lambda x: x[:1], data)
         now = jax.jit(learner.init)(init_key, one)
     else:
-        now = _copy(state)  # buffers are donated below; the caller's stay valid
+        now = copy(state)  # buffers are donated below; the caller's stay valid
     check_fits(learner, now, data)
     if eval_data is not None:
         check(eval_data)
@@ -158,7 +157,7 @@ def fit(
     started = time.perf_counter()
     order = draw_order(order_words, 0, num_examples)
     for size in {batch_size, num_examples % batch_size} - {0}:
-        now, *_ = run(size, order, 0, 0, now, _copy(zeros))
+        now, *_ = run(size, order, 0, 0, now, copy(zeros))
     if eval_data is not None:
         warm_up(learner, now, eval_data)
     jax.block_until_ready(now)
@@ -169,11 +168,11 @@ def fit(
     for epoch in range(step // steps_per_epoch, epochs):
         started = time.perf_counter()
         order = draw_order(order_words, epoch, num_examples)
-        totals = _copy(zeros)
+        totals = copy(zeros)
         done = step - epoch * steps_per_epoch
         longest = steps_per_chunk or steps_per_epoch
         for size, first, n in chunks(num_examples, batch_size, done, longest):
-            before = _copy(now)
+            before = copy(now)
             now, totals, bad = run(size, order, first, n, now, totals)
             if int(bad) >= 0:
                 again = functools.partial(run, size, order, first)
@@ -207,9 +206,9 @@ def _last_good(
     that this loss came from is bad, and the one before it is good.
     """
     steps = bad - int(before.step)
-    good, _, still_bad = again(steps, _copy(before), _copy(zeros))
+    good, _, still_bad = again(steps, copy(before), copy(zeros))
     if int(still_bad) >= 0 and steps > 0:
-        good, *_ = again(steps - 1, _copy(before), _copy(zeros))
+        good, *_ = again(steps - 1, copy(before), copy(zeros))
     return good
 
 
@@ -218,8 +217,3 @@ _run_steps = jax.jit(
     static_argnames=("learner", "batch_size"),
     donate_argnames=("state", "totals"),
 )
-
-
-@jax.jit
-def _copy(tree: PyTree) -> PyTree:
-    return jax.tree.map(jnp.copy, tree)

@@ -15,7 +15,7 @@ from fdl.arrays import Array, Key, PyTree
 from fdl.learner import Learner, State
 from fdl.metrics import Metrics, add
 from fdl.train.evaluate import split
-from fdl.train.steps import chunks, draw_order, key_words, run_steps, zero_metrics
+from fdl.train.steps import chunks, copy, draw_order, key_words, run_steps, zero_metrics
 
 Keys = Shaped[jax.Array, " members"]
 """A typed random key for each member, as `jax.random.split` makes them."""
@@ -290,12 +290,6 @@ def _zero_metrics(
 def _two_keys(keys: Keys) -> tuple[Keys, Keys]:
     pairs = jax.vmap(jax.random.split)(keys)
     return pairs[:, 0], pairs[:, 1]
-
-
-@jax.jit
-def copy(tree: PyTree) -> PyTree:
-    """Return the same numbers in other memory."""
-    return jax.tree.map(jnp.copy, tree)
 
 
 @jax.jit

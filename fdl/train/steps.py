@@ -89,3 +89,9 @@ def zero_metrics(learner: Learner, state: State, batch: PyTree) -> Metrics:
     """Return what the metrics of no steps add up to."""
     shapes = jax.eval_shape(lambda s, b: learner.step(s, b)[1], state, batch)
     return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+
+@jax.jit
+def copy(tree: PyTree) -> PyTree:
+    """Return the same numbers in other memory, which a program may then take over."""
+    return jax.tree.map(jnp.copy, tree)

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from fdl import data, models, tasks
-from fdl.cli.trained import draw_state, outline
+from fdl.cli.trained import draw_state
 from fdl.tasks import judge as judges
+from fdl.tasks import outline
 from fdl.tasks.gan import GANOptions, gan
 from fdl.tasks.generated import measure_generated
 from fdl.weights import WeightsError

@@ -172,7 +172,7 @@ def test_outcomes_are_sorted_and_leave_out_what_diverged(tmp_path) -> None:
     assert outcomes[-1].settings == {"learning_rate": 1e38}
     assert outcomes[-1].diverged == 2
     assert outcomes[-1].summary is None
-    k, state = sweep.best_member()
+    k, state = sweep.best_member(sweep.outcomes()[0])
     assert sweep.configs[k].learning_rate == 1e-2
     values = [row for row in sweep.table() if row["epoch"] == 5 and "test_loss" in row]
     assert (
@@ -194,7 +194,7 @@ def test_a_measure_of_the_task_itself_is_taken_at_the_end(
     sweep.run()
     (outcome,) = sweep.outcomes()
     assert outcome.values == [0.0, 1.0]
-    assert sweep.best_member()[0] == 0, "the smallest is the best"
+    assert sweep.best_member(sweep.outcomes()[0])[0] == 0, "the smallest is the best"
     with pytest.raises(ValueError, match="after an epoch"):
         Sweep(task, members, few(), tmp_path / "b").run(halving=True)
 

@@ -17,6 +17,7 @@ class _Recurrent(nn.Module):
 
     features: int
     reverse: bool = False
+    implementation: ops.Implementation | None = None
 
     def _weights(
         self,
@@ -64,6 +65,7 @@ class SimpleRNN(_Recurrent):
         features: Width of state and output, at least 1.
         reverse: Run from the last step to the first: Keras' `go_backwards`, but with
             outputs in the order of the inputs, which Keras' bare layer returns flipped.
+        implementation: How it is differentiated, see `fdl.ops.recurrent`.
 
     Raises:
         ValueError: If `features` is below 1 or the initial state has the wrong shape.
@@ -91,7 +93,14 @@ class SimpleRNN(_Recurrent):
             x, *self._weights(x), self._start(x, initial_state)
         )
         return ops.simple_rnn(
-            x, kernel, recurrent_kernel, bias, h, mask=mask, reverse=self.reverse
+            x,
+            kernel,
+            recurrent_kernel,
+            bias,
+            h,
+            mask=mask,
+            reverse=self.reverse,
+            implementation=self.implementation,
         )
 
 
@@ -112,6 +121,7 @@ class LSTM(_Recurrent):
         features: Width of state and output, at least 1.
         reverse: Run from the last step to the first: Keras' `go_backwards`, but with
             outputs in the order of the inputs, which Keras' bare layer returns flipped.
+        implementation: How it is differentiated, see `fdl.ops.recurrent`.
 
     Raises:
         ValueError: If `features` is below 1 or the initial state has the wrong shape.
@@ -166,6 +176,7 @@ class LSTM(_Recurrent):
             ops.LSTMState(h, c),
             mask=mask,
             reverse=self.reverse,
+            implementation=self.implementation,
         )
 
 
@@ -187,6 +198,7 @@ class GRU(_Recurrent):
         features: Width of state and output, at least 1.
         reverse: Run from the last step to the first: Keras' `go_backwards`, but with
             outputs in the order of the inputs, which Keras' bare layer returns flipped.
+        implementation: How it is differentiated, see `fdl.ops.recurrent`.
         reset_after: The form above, whose `bias` has two rows, for the input and for
             the state; False for `(r h[t-1]) U_h` and one bias, as in the paper's third
             version.
@@ -231,4 +243,5 @@ class GRU(_Recurrent):
             reset_after=self.reset_after,
             mask=mask,
             reverse=self.reverse,
+            implementation=self.implementation,
         )

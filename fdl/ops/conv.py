@@ -40,8 +40,9 @@ def conv(
             of features seeing one group of channels (Krizhevsky et al., 2012).
         implementation: `"xla"` for XLA's convolution; `"gemm"` for one matrix product
             over the windows' pixels, whose derivative stays fast on CPU in loops and
-            under `vmap` over kernels; None for the better one on the default platform,
-            which on CPU is the product where a derivative is taken.
+            under `vmap` over kernels; None for the better one on the default platform:
+            where a derivative is taken, the product on CPU and, for small windows, on
+            GPU; else XLA's.
 
     Raises:
         ValueError: If the channels of `x` and `kernel` do not fit, no window fits, or
@@ -69,9 +70,10 @@ def conv(
         )
     pads = border((height, width), window, strides, padding, dilation)
     form = _Form(window, strides, pads, dilation, groups)
-    if implementation is None and resolve(None) == "gemm" and groups == 1:
+    if implementation is None and groups == 1 and _as_products(form, group_channels):
         return _gemm_if_differentiated(x, kernel, form)
-    lower = _xla if resolve(implementation) == "xla" else _gemm
+    # Groups were measured on CPU only.
+    lower = _xla if resolve(implementation, gemm_on=("cpu",)) == "xla" else _gemm
     return lower(x, kernel, form)
 
 
@@ -123,7 +125,7 @@ def conv_transpose(
     )
     pads = border(size, window, strides, padding)
     form = _Form(window, strides, pads, dilation=(1, 1), groups=1)
-    lower = _xla if resolve(implementation) == "xla" else _gemm
+    lower = _xla if resolve(implementation, gemm_on=("cpu",)) == "xla" else _gemm
     image = jax.ShapeDtypeStruct((*batch, *size, features), x.dtype)
     (y,) = jax.linear_transpose(lambda image: lower(image, kernel, form), image)(x)
     return y
@@ -142,6 +144,17 @@ class _Form(NamedTuple):
 Images = Float[Array, "*batch height width channels"]
 Kernel = Float[Array, "kernel_height kernel_width group_channels features"]
 Features = Float[Array, "*batch out_height out_width features"]
+
+
+# Numbers under a window; what was measured. On a GPU, longer rows have more arithmetic
+# for each byte that they move, which is where the vendor's convolutions are at home.
+_LONGEST_ROW = 576
+
+
+def _as_products(form: _Form, channels: int) -> bool:
+    """Return whether the product's derivative is faster than the convolution's."""
+    row = form.window[0] * form.window[1] * channels
+    return resolve(None, ("cpu", "gpu") if row <= _LONGEST_ROW else ("cpu",)) == "gemm"
 
 
 def _xla(x: Images, kernel: Kernel, form: _Form) -> Features:

@@ -9,38 +9,62 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float
 
 from fdl.arrays import Array
-from fdl.ops.windows import resolve
+from fdl.ops.windows import Implementation, resolve
 
 
-@jax.custom_jvp
 def dense(
-    x: Float[Array, "*batch features"], kernel: Float[Array, "features out"]
+    x: Float[Array, "*batch features"],
+    kernel: Float[Array, "features out"],
+    *,
+    implementation: Implementation | None = None,
 ) -> Float[Array, "*batch out"]:
     """Multiply features by a kernel: `x @ kernel`, for many rows of features.
+
+    Args:
+        x: Rows of features.
+        kernel: What each row is multiplied by.
+        implementation: `"xla"` for the product and XLA's derivative of it; `"gemm"` for
+            a derivative whose product is laid out as XLA on CPU is fast at; None to
+            choose by platform.
+
+    Raises:
+        ValueError: If `implementation` is not a known one.
 
     Example:
         >>> import jax.numpy as jnp
         >>> dense(jnp.ones((2, 5, 3)), jnp.ones((3, 4))).shape
         (2, 5, 4)
     """
+    if resolve(implementation, gemm_on=("cpu",)) == "xla":
+        return x @ kernel
+    return _dense(x, kernel)
+
+
+@jax.custom_jvp
+def _dense(
+    x: Float[Array, "*batch features"], kernel: Float[Array, "features out"]
+) -> Float[Array, "*batch out"]:
     return x @ kernel
 
 
-@functools.partial(dense.defjvp, symbolic_zeros=True)
+@functools.partial(_dense.defjvp, symbolic_zeros=True)
 def _dense_jvp(
     primals: tuple[Array, Array], tangents: tuple[Any, Any]
 ) -> tuple[Array, Array]:
     (x, kernel), (dx, dkernel) = primals, tangents
-    y = dense(x, kernel)
+    y = _dense(x, kernel)
     # A first layer's inputs do not change, and a kernel may be a constant.
     if isinstance(dkernel, SymbolicZero):
         return y, dx @ kernel
-    dy = by_kernel(x, dkernel)
+    dy = by_kernel(x, dkernel, implementation="gemm")
     return y, dy if isinstance(dx, SymbolicZero) else dy + dx @ kernel
 
 
 def by_kernel(
-    x: Float[Array, "*batch features"], kernel: Float[Array, "features out"]
+    x: Float[Array, "*batch features"],
+    kernel: Float[Array, "features out"],
+    *,
+    implementation: Implementation | None = None,
 ) -> Float[Array, "*batch out"]:
     """Return `x @ kernel`, as a function of the kernel that is fast to transpose.
 
@@ -56,7 +80,8 @@ def by_kernel(
     """
     rows = x.reshape(-1, x.shape[-1])
     features, out = kernel.shape
-    if resolve(None) == "xla" or len(rows) < min(features, out):
+    way = resolve(implementation, gemm_on=("cpu",))
+    if way == "xla" or len(rows) < min(features, out):
         return x @ kernel
     if features <= out:
         across = lax.optimization_barrier(rows.T)

@@ -32,7 +32,7 @@ def max_pool(
         padding: `"valid"` drops pixels at the end that fill no window; `"same"` pads
             with minus infinity.
         implementation: `"xla"` for XLA's window reduction, whose gradient is slow on
-            CPU; `"gemm"` for a gradient by slices; None to choose by platform.
+            CPU and GPU; `"gemm"` for a gradient by slices, which None is there.
 
     Raises:
         ValueError: If no window fits or an option is out of range.

@@ -2,18 +2,29 @@
 
 In all of them the input's part of every step, `z = x kernel + bias`, is one matrix
 product before the loop, and the loop holds only what must wait for the state before.
+`implementation` is `"gemm"`, or None, for a derivative that takes the recurrent
+kernel's gradient as one product over all steps, and `"xla"` for JAX's derivative of the
+loop. A GRU that resets before its product has the latter only.
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Bool, Float
 
 from fdl.arrays import Array, PyTree
 from fdl.ops.dense import dense
-from fdl.ops.recurrence import Cell, RNNOutput, add_bias, finish, unroll, where_real
+from fdl.ops.recurrence import (
+    Cell,
+    RNNOutput,
+    add_bias,
+    finish,
+    loop,
+    unroll,
+    where_real,
+)
+from fdl.ops.windows import Implementation, resolve
 
 
 class LSTMState(NamedTuple):
@@ -37,6 +48,7 @@ def simple_rnn(
     *,
     mask: Bool[Array, "*batch time"] | None = None,
     reverse: bool = False,
+    implementation: Implementation | None = None,
 ) -> RNNOutput:
     """Run a simple recurrent network (Elman, 1990): the loop of `fdl.nn.SimpleRNN`.
 
@@ -46,7 +58,9 @@ def simple_rnn(
         Array([0.7615942 , 0.9426808 , 0.95974606], dtype=float32)
     """
     z = _affine(_time_first(x), kernel, bias)
-    return unroll(_SIMPLE_RNN, z, recurrent_kernel, None, h, mask, reverse)
+    return unroll(
+        _SIMPLE_RNN, z, recurrent_kernel, None, h, mask, reverse, implementation
+    )
 
 
 def lstm(
@@ -58,6 +72,7 @@ def lstm(
     *,
     mask: Bool[Array, "*batch time"] | None = None,
     reverse: bool = False,
+    implementation: Implementation | None = None,
 ) -> RNNOutput:
     """Run long short-term memory (Hochreiter & Schmidhuber, 1997): `fdl.nn.LSTM`.
 
@@ -70,7 +85,9 @@ def lstm(
         Array([1.7394876], dtype=float32)
     """
     z = _affine(_time_first(x), kernel, bias)
-    return unroll(_LSTM, z, recurrent_kernel, None, state, mask, reverse)
+    return unroll(
+        _LSTM, z, recurrent_kernel, None, state, mask, reverse, implementation
+    )
 
 
 def gru(
@@ -83,11 +100,16 @@ def gru(
     reset_after: bool = True,
     mask: Bool[Array, "*batch time"] | None = None,
     reverse: bool = False,
+    implementation: Implementation | None = None,
 ) -> RNNOutput:
     """Run gated recurrent units (Cho et al., 2014): the loop of `fdl.nn.GRU`.
 
     The gates lie side by side in the order z, r, h: update, reset, candidate. With
     `reset_after`, `bias` has two rows: one for the input, one for the state.
+
+    Raises:
+        ValueError: If `implementation` is not a known one, or `"gemm"` without
+            `reset_after`.
 
     Example:
         >>> x, three = jnp.ones((3, 1)), jnp.ones((1, 3))
@@ -95,10 +117,12 @@ def gru(
         Array([0.45169663], dtype=float32)
     """
     if not reset_after:
+        if resolve(implementation, gemm_on=()) == "gemm":
+            raise ValueError("implementation='gemm' has no form of reset_after=False.")
         z = _affine(_time_first(x), kernel, bias)
         return _unroll_reset_before(z, recurrent_kernel, h, mask, reverse)
     z = _affine(_time_first(x), kernel, bias[0])
-    return unroll(_GRU, z, recurrent_kernel, bias[1], h, mask, reverse)
+    return unroll(_GRU, z, recurrent_kernel, bias[1], h, mask, reverse, implementation)
 
 
 def _time_first(x: Array) -> Array:
@@ -193,5 +217,5 @@ def _unroll_reset_before(
         return new, new
 
     real = None if mask is None else jnp.moveaxis(mask, -1, 0)[..., None]
-    _, states = lax.scan(advance, h, (z, real), reverse=reverse)
+    _, states = loop(advance, h, (z, real), reverse)
     return finish(states, h, mask, reverse)

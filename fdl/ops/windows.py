@@ -9,8 +9,8 @@ from jaxtyping import Shaped
 from fdl.arrays import Array
 
 Implementation = Literal["xla", "gemm"]
-"""How a windowed operation is lowered: by XLA's own operation, or taken apart into
-shifted slices and matrix products."""
+"""How an operation is lowered: as XLA does it and differentiates it, or taken apart
+into slices and matrix products, with a derivative that is such products too."""
 
 Padding = Literal["valid", "same"]
 """Keras' two rules at the border: no padding, or enough for `ceil(size / stride)`."""
@@ -19,12 +19,18 @@ Pads = tuple[tuple[int, int], tuple[int, int]]
 """Rows above and below an image, columns left and right of it."""
 
 
-def resolve(implementation: Implementation | None) -> Implementation:
+def resolve(
+    implementation: Implementation | None, gemm_on: tuple[str, ...] = ("cpu", "gpu")
+) -> Implementation:
     """Return `implementation`, or the faster one for the platform when it is None.
 
     XLA on CPU loses its fast path for the gradients of convolution and pooling, most
-    of all inside a loop (jax-ml/jax#12868); slices and products keep it. On GPU and
-    TPU the vendor's own convolution is the right default.
+    of all inside a loop (jax-ml/jax#12868); slices and products keep it. On GPU they
+    are one kernel each, where a small convolution's gradient is many.
+
+    Args:
+        implementation: What was asked for.
+        gemm_on: Platforms where products were measured to be faster.
 
     Raises:
         ValueError: If `implementation` is not a known one.
@@ -34,7 +40,7 @@ def resolve(implementation: Implementation | None) -> Implementation:
         'gemm'
     """
     if implementation is None:
-        return "gemm" if jax.default_backend() == "cpu" else "xla"
+        return "gemm" if jax.default_backend() in gemm_on else "xla"
     if implementation not in ("xla", "gemm"):
         raise ValueError(
             f"implementation={implementation!r} is not known; use 'xla', 'gemm', "

@@ -12,6 +12,7 @@ count. fdl's calls are timed as a whole, of Keras only the steps. The result is
 bench/results/many.json.
 """
 
+import importlib.util
 import json
 import time
 from collections.abc import Callable
@@ -24,9 +25,16 @@ import tyro
 
 import fdl
 from bench.speed.cases import CASES, examples
-from bench.speed.rivals.fdl_ import _MAKE
+from bench.speed.rivals.fdl_ import make
 from bench.speed.rows import ROWS
-from bench.speed.run import Process, console, machine, package_versions
+from bench.speed.run import (
+    ON_GPU,
+    Process,
+    console,
+    machine,
+    package_versions,
+    settings,
+)
 from fdl.cli.environment import commit
 from fdl.learner import Learner
 
@@ -38,20 +46,22 @@ class Work(NamedTuple):
 
     Attributes:
         steps: Training steps of a member.
+        gpu_steps: The same on a GPU.
         single: Members that a loop trains in a turn; its rate is the same for more.
         shared: Whether to measure members that share batches, which makes a difference
             to those that are trained side by side.
     """
 
     steps: int
+    gpu_steps: int
     single: int
     shared: bool
 
 
 WORK = {
-    "mlp": Work(1000, 8, shared=True),
-    "lstm": Work(25, 8, shared=False),
-    "cnn": Work(25, 8, shared=False),
+    "mlp": Work(1000, 1000, 8, shared=True),
+    "lstm": Work(25, 500, 8, shared=False),
+    "cnn": Work(25, 500, 8, shared=False),
 }
 RIVALS = {"keras-jax": "keras-jax-tuned", "keras-tf": "keras-tf-tuned"}
 
@@ -59,9 +69,10 @@ RIVALS = {"keras-jax": "keras-jax-tuned", "keras-tf": "keras-tf-tuned"}
 def measure(case: str, members: list[int], rounds: int) -> dict[str, Any]:
     """Return members a second, of each way in each round."""
     work, about = WORK[case], CASES[case]
-    arrays = examples(about, work.steps * about.batch_size)
-    data = fdl.Batch(arrays["input"], arrays["label"])
-    _, learner = _MAKE[case]()
+    steps = work.gpu_steps if ON_GPU else work.steps
+    arrays = examples(about, steps * about.batch_size)
+    data = jax.device_put(fdl.Batch(arrays["input"], arrays["label"]))
+    _, learner = make(case)
 
     def make_learner(hparams: Any) -> Learner:
         return learner
@@ -90,7 +101,9 @@ def measure(case: str, members: list[int], rounds: int) -> dict[str, Any]:
     processes = {}
     ways: dict[str, Callable[[], float]] = {"single": single}
     for name, row in RIVALS.items():
-        processes[name] = _fastest(row, case, work.steps)
+        if importlib.util.find_spec(ROWS[row].package) is None:
+            continue
+        processes[name] = _fastest(row, case, steps)
         ways[name] = lambda name=name: 1 / processes[name].ask("once")["seconds"]
     ways |= {f"many {count}": lambda count=count: many(count) for count in members}
     ways |= {
@@ -109,7 +122,7 @@ def measure(case: str, members: list[int], rounds: int) -> dict[str, Any]:
     finally:
         for process in processes.values():
             process.close()
-    return {"steps": work.steps, "batch_size": about.batch_size, "how": how} | {
+    return {"steps": steps, "batch_size": about.batch_size, "how": how} | {
         "members_per_second": rates
     }
 
@@ -117,7 +130,7 @@ def measure(case: str, members: list[int], rounds: int) -> dict[str, Any]:
 def _fastest(row: str, case: str, steps: int) -> Process:
     """Start a rival with its fastest setting, ready to train a member at a time."""
     best: tuple[float, Process] | None = None
-    for setting in ROWS[row].settings:
+    for setting in settings(row):
         process = Process(row, case, setting)
         process.ask("started")
         process.ask("train", CASES[case].batch_size, steps)

@@ -186,7 +186,9 @@ def _table(result: Result, cell: str) -> list[str]:
     scale = size / result["batch_size"]
     for row in _measured(result):
         found = result["rows"][row]
-        here = found["cells"][cell]
+        here = found["cells"].get(cell)
+        if here is None:  # not in this precision
+            continue
         seconds = np.array(here["seconds"])
         low, median, high = np.percentile(seconds, (10, 50, 90))
         under, ratio, over = _ratio(result, row, cell)

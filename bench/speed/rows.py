@@ -6,6 +6,8 @@ trial on the machine itself.
 
 from typing import Any, NamedTuple
 
+from bench.speed.twin import Precision
+
 
 class Row(NamedTuple):
     """One way of running one framework.
@@ -18,6 +20,7 @@ class Row(NamedTuple):
         tuned: Whether it counts as a rival to beat.
         without: Cases that it is not written for: on other backends than TensorFlow's,
             Keras' `fit` knows one optimizer only.
+        lacks: Precisions that it is not written for.
     """
 
     title: str
@@ -26,21 +29,36 @@ class Row(NamedTuple):
     settings: tuple[dict[str, Any], ...] = ({},)
     tuned: bool = False
     without: tuple[str, ...] = ()
+    lacks: tuple[Precision, ...] = ()
 
 
 _COMPILED = tuple(
     {"steps_per_execution": 50, "jit_compile": compiled} for compiled in (False, True)
 )
+_BFLOAT16: tuple[Precision, ...] = ("bfloat16",)
 _THREADS = tuple({"channels_last": True, "threads": threads} for threads in (1, None))
 
 ROWS: dict[str, Row] = {
     "fdl": Row("fdl", "fdl_", "fdl"),
-    "flax": Row("Flax, Linen's layers, jitted step", "flax_", "flax", tuned=True),
-    "keras-tf": Row("Keras on TensorFlow", "keras_", "tensorflow"),
-    "keras-tf-tuned": Row(
-        "Keras on TensorFlow, tuned", "keras_", "tensorflow", _COMPILED, tuned=True
+    "flax": Row(
+        "Flax, Linen's layers, jitted step",
+        "flax_",
+        "flax",
+        tuned=True,
+        lacks=_BFLOAT16,
     ),
-    "keras-jax": Row("Keras on JAX", "keras_", "jax", without=("dcgan",)),
+    "keras-tf": Row("Keras on TensorFlow", "keras_", "tensorflow", lacks=_BFLOAT16),
+    "keras-tf-tuned": Row(
+        "Keras on TensorFlow, tuned",
+        "keras_",
+        "tensorflow",
+        _COMPILED,
+        tuned=True,
+        lacks=_BFLOAT16,
+    ),
+    "keras-jax": Row(
+        "Keras on JAX", "keras_", "jax", without=("dcgan",), lacks=_BFLOAT16
+    ),
     "keras-jax-tuned": Row(
         "Keras on JAX, tuned",
         "keras_",
@@ -48,9 +66,15 @@ ROWS: dict[str, Row] = {
         ({"steps_per_execution": 50}, {"steps_per_execution": 1}),
         tuned=True,
         without=("dcgan",),
+        lacks=_BFLOAT16,
     ),
     "keras-torch": Row(
-        "Keras on PyTorch", "keras_", "torch", tuned=True, without=("dcgan",)
+        "Keras on PyTorch",
+        "keras_",
+        "torch",
+        tuned=True,
+        without=("dcgan",),
+        lacks=_BFLOAT16,
     ),
     "torch": Row("PyTorch", "torch_", "torch"),
     "torch-tuned": Row("PyTorch, tuned", "torch_", "torch", _THREADS, tuned=True),

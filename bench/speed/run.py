@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +19,17 @@ from rich.console import Console
 
 from bench.speed.cases import CASES, INFERENCE, Case
 from bench.speed.rows import ROWS
+from bench.speed.twin import Precision
 from fdl.cli.environment import commit, device, versions
 
 _PACKAGES = ("keras", "tensorflow-cpu", "torch")
 _FLAGS = ("XLA_FLAGS", "OMP_NUM_THREADS", "TF_XLA_FLAGS", "JAX_PLATFORMS")
+
+# All rows' processes live at once and share a GPU, of which JAX would take most.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+ON_GPU = jax.default_backend() == "gpu"
+_PRECISIONS: tuple[Precision, ...] = ("tf32", "float32", "bfloat16")
 
 console = Console(highlight=False)
 
@@ -105,25 +113,29 @@ def measure(name: str, rows: list[str], extent: Extent) -> dict[str, Any]:
     processes: dict[str, Process] = {}
     with tempfile.TemporaryDirectory() as folder:
         start = f"{folder}/start.npz"
+
+        def begin(row: str) -> dict[str, Any]:
+            try:
+                processes[row], found = _start(row, name, start, folder, extent)
+            except Failed as error:
+                console.print(f"{name}: {row} failed: {error}", style="red")
+                if row == "fdl":
+                    raise
+                return {"failed": str(error)}
+            errors = {what: f"{error:.0e}" for what, error in found["errors"].items()}
+            console.print(f"{name}: {row}", errors)
+            return found
+
         try:
-            for row in rows:
-                if name in ROWS[row].without:
-                    continue
-                console.print(f"{name}: {row}", end=" ")
-                try:
-                    processes[row], found = _start(row, name, start, folder, extent)
-                except Failed as error:
-                    found = {"failed": str(error)}
-                    console.print(f"failed: {error}", style="red")
-                    if row == "fdl":
-                        raise
-                else:
-                    console.print({k: f"{x:.0e}" for k, x in found["errors"].items()})
-                result["rows"][row] = found
+            here = [row for row in rows if name not in ROWS[row].without]
+            # fdl writes what the others start from. On a GPU these compile side by
+            # side; on CPU one would slow down the trials of another.
+            with ThreadPoolExecutor(8 if ON_GPU else 1) as pool:
+                found = [begin("fdl"), *pool.map(begin, here[1:])]
+            result["rows"] = dict(zip(here, found, strict=True))
             result["flops"] = result["rows"]["fdl"].pop("flops")
-            cells = _cells(case, extent)
-            for cell, (kind, size, times) in cells.items():
-                _take_turns(cell, kind, size, times, processes, result, extent.rounds)
+            for cell in _cells(case, extent):
+                _take_turns(cell, processes, result, extent.rounds)
         finally:
             for process in processes.values():
                 process.close()
@@ -142,6 +154,11 @@ def package_versions() -> dict[str, str]:
     return versions(*found)
 
 
+def settings(row: str) -> tuple[dict[str, Any], ...]:
+    """Return what to try; on a GPU the first, since the others are about the CPU."""
+    return ROWS[row].settings[: 1 if ON_GPU else None]
+
+
 def _start(
     row: str, case: str, start: str, folder: str, extent: Extent
 ) -> tuple[Process, dict[str, Any]]:
@@ -150,10 +167,13 @@ def _start(
         raise Failed(f"{ROWS[row].package} is not installed")
     best: tuple[float, Process, dict[str, Any]] | None = None
     steps = _steps(CASES[case], extent)
-    for setting in ROWS[row].settings:
+    tried = settings(row)
+    for setting in tried:
         process = Process(row, case, setting)
         try:
             found: dict[str, Any] = {"setting": setting, **process.ask("started")}
+            if ON_GPU:
+                process.ask("multiply_in", "float32")
             if row == "fdl":
                 found |= process.ask("draw", start)
             step = f"{folder}/{row}.npz"
@@ -161,7 +181,7 @@ def _start(
             found["errors"] = _compare(start, f"{folder}/fdl.npz", step)
             _require_agreement(found["errors"], CASES[case].tolerance)
             trial = float("inf")
-            if len(ROWS[row].settings) > 1:
+            if len(tried) > 1:
                 process.ask("train", CASES[case].batch_size, steps)
                 trial = min(process.ask("once")["seconds"] for _ in range(2))
                 found["trial"] = trial / steps
@@ -210,50 +230,73 @@ def _require_agreement(errors: dict[str, float], tolerance: float) -> None:
 
 
 def _steps(case: Case, extent: Extent) -> int:
-    return max(2, round(case.steps * extent.share))
+    return max(2, round(case.steps * extent.share * (8 if ON_GPU else 1)))
 
 
-def _cells(case: Case, extent: Extent) -> dict[str, tuple[str, int, int]]:
-    """Return what is measured by its name: how, of what size, how many in a block."""
+class Cell(NamedTuple):
+    """What is measured of each row.
+
+    Attributes:
+        kind: `train` or `predict`.
+        size: Examples at a time.
+        times: Steps or predictions in a block.
+        precision: Of products, where there is a choice; the first is every GPU's usual.
+    """
+
+    kind: str
+    size: int
+    times: int
+    precision: Precision | None = None
+
+    @property
+    def name(self) -> str:
+        """Its title in the report."""
+        usual = self.precision in (None, _PRECISIONS[0])
+        return f"{self.kind} {self.size}" + ("" if usual else f" in {self.precision}")
+
+
+def _cells(case: Case, extent: Extent) -> list[Cell]:
+    """Return what is measured."""
     steps = _steps(case, extent)
-    cells = {f"train {case.batch_size}": ("train", case.batch_size, steps)}
+    precisions = _PRECISIONS if ON_GPU else (None,)
+    cells = [Cell("train", case.batch_size, steps, each) for each in precisions]
     if extent.predict:
         for size, times in zip(INFERENCE, (100, 20, 3), strict=True):
-            cells[f"predict {size}"] = ("predict", size, times)
+            cells.append(Cell("predict", size, times, precisions[0]))
     if extent.large:
         times = max(2, steps * case.batch_size // case.large)
-        cells[f"train {case.large}"] = ("train", case.large, times)
+        cells.append(Cell("train", case.large, times, precisions[0]))
     return cells
 
 
 def _take_turns(
-    cell: str,
-    kind: str,
-    size: int,
-    times: int,
-    processes: dict[str, Process],
-    result: dict[str, Any],
-    rounds: int,
+    cell: Cell, processes: dict[str, Process], result: dict[str, Any], rounds: int
 ) -> None:
     """Measure a cell of every row, one after the other, again and again."""
+    taking = {}
     for row, process in list(processes.items()):
+        if cell.precision in ROWS[row].lacks:
+            continue
         try:
-            found = process.ask(kind, size, times)
+            if cell.precision is not None:
+                process.ask("multiply_in", cell.precision)
+            found = process.ask(cell.kind, cell.size, cell.times)
         except Failed as error:
             console.print(f"{row} failed: {error}", style="red")
             processes.pop(row).close()
-            result["rows"][row] = {"failed": f"{cell}: {error}"}
+            result["rows"][row] = {"failed": f"{cell.name}: {error}"}
         else:
-            result["rows"][row]["cells"][cell] = {**found, "seconds": []}
+            taking[row] = process
+            result["rows"][row]["cells"][cell.name] = {**found, "seconds": []}
     for _ in range(rounds):
         result["matmul"].append(_matmul_rate())
-        for row, process in processes.items():
+        for row, process in taking.items():
             time.sleep(0.1)  # threads of the row before may still wait in a loop
-            seconds = process.ask("once")["seconds"] / times
-            result["rows"][row]["cells"][cell]["seconds"].append(seconds)
-    console.print(f"  {cell}:", end=" ")
-    for row in processes:
-        seconds = result["rows"][row]["cells"][cell]["seconds"]
+            seconds = process.ask("once")["seconds"] / cell.times
+            result["rows"][row]["cells"][cell.name]["seconds"].append(seconds)
+    console.print(f"  {cell.name}:", end=" ")
+    for row in taking:
+        seconds = result["rows"][row]["cells"][cell.name]["seconds"]
         console.print(f"{row} {np.median(seconds) * 1e3:.3g} ms", end="  ")
     console.print()
 
@@ -263,8 +306,9 @@ def _product(x: jax.Array) -> jax.Array:
     return x @ x
 
 
-def _matmul_rate(size: int = 2048) -> float:
+def _matmul_rate() -> float:
     """Return the operations in a second of a large product, the best of a few."""
+    size = 8192 if ON_GPU else 2048
     x = jnp.ones((size, size), jnp.float32)
     _product(x).block_until_ready()
     times = []

@@ -1,13 +1,17 @@
 """What a framework's side of the comparison must be able to do."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 Arrays = dict[str, np.ndarray]
 """Arrays by name; a parameter is called as in fdl, with `_` between the levels, and has
 fdl's layout."""
+
+Precision = Literal["float32", "tf32", "bfloat16"]
+"""How a GPU multiplies: exactly, from inputs rounded to 10 bits after the point, or in
+mixed precision throughout the model."""
 
 LEARNING_RATE, BETA_1, BETA_2, EPSILON = 1e-3, 0.9, 0.999, 1e-7
 
@@ -35,6 +39,9 @@ class Step(NamedTuple):
 
 class Twin(Protocol):
     """One case in one framework, with one setting."""
+
+    def multiply_in(self, precision: Precision) -> None:
+        """Compute products in this precision from here on; asked for on GPUs only."""
 
     def load(self, params: Arrays) -> None:
         """Take these parameters."""

@@ -20,6 +20,7 @@ import psutil
 
 from bench.speed.cases import CASES, examples
 from bench.speed.rows import ROWS
+from bench.speed.twin import Precision
 
 
 class Worker:
@@ -42,6 +43,11 @@ class Worker:
     def started(self) -> dict[str, Any]:
         """Return the seconds from the process's start to the imported framework."""
         return {"import": self.imported, "memory": _memory()}
+
+    def multiply_in(self, precision: Precision) -> dict[str, Any]:
+        """Compute in this precision from here on."""
+        self.twin.multiply_in(precision)
+        return {}
 
     def draw(self, file: str) -> dict[str, Any]:
         """Write what all rows start from: fdl's parameters, a batch, what it draws."""
@@ -86,7 +92,16 @@ class Worker:
 
 
 def _memory() -> float:
-    """Return the most memory that the process has had, in MiB."""
+    """Return the most memory that the process has had, in MiB; if it uses one, a GPU's.
+
+    A framework is asked only if it was imported, and Keras may import several.
+    """
+    if "jax" in sys.modules and sys.modules["jax"].default_backend() == "gpu":
+        device = sys.modules["jax"].devices()[0]
+        if used := device.memory_stats()["peak_bytes_in_use"]:
+            return used / 2**20
+    if "torch" in sys.modules and sys.modules["torch"].cuda.is_available():
+        return sys.modules["torch"].cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -7,6 +7,7 @@ from fdl.data.catalog import DatasetInfo as DatasetInfo
 from fdl.data.catalog import example as example
 from fdl.data.catalog import names as names
 from fdl.data.checks import check as check
+from fdl.data.checks import check_label as check_label
 from fdl.data.images import Polarity as Polarity
 from fdl.data.images import read_images as read_images
 from fdl.data.places import Status as Status

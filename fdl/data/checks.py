@@ -48,7 +48,7 @@ def check(
         _check_batch_size(batch_size, count)
     if isinstance(data, Batch):
         _check_image(data.image)
-        _check_label(data.label, count, num_classes)
+        check_label(data.label, num_classes)
     elif num_classes is not None:
         raise DataError(
             f"num_classes={num_classes} needs labels, but the data are a "
@@ -117,7 +117,13 @@ def _check_image(image: Array) -> None:
         )
 
 
-def _check_label(label: Array, count: int, num_classes: int | None) -> None:
+def check_label(label: Array, num_classes: int | None = None) -> None:
+    """Raises a `DataError` if labels are not classes from 0, one for each example.
+
+    Example:
+        >>> check_label(np.arange(8), num_classes=8)
+    """
+    count = len(label)
     if label.ndim != 1:
         raise DataError(
             f"label has shape {label.shape}, expected ({count},), the class of each "
@@ -146,6 +152,10 @@ def _check_label(label: Array, count: int, num_classes: int | None) -> None:
 def _check_finite(name: str, leaf: Array) -> None:
     if not jnp.issubdtype(leaf.dtype, np.inexact):
         return
+    # One number says whether all are finite, read where the array is; it may overflow.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(leaf.sum()):
+            return
     bad = ~np.isfinite(np.asarray(leaf))
     if bad.any():
         row = int(bad.reshape(len(bad), -1).any(axis=1).argmax())

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 from flax.errors import FlaxError
 
-from fdl.arrays import Batch, PyTree
-from fdl.data import DataError, check
+from fdl.arrays import PyTree
+from fdl.data import DataError, check, check_label
 from fdl.learner import Learner, State
 from fdl.metrics import add, compute
 
@@ -125,7 +125,7 @@ def check_fits(learner: Learner, state: State, data: PyTree) -> None:
     except (FlaxError, TypeError, ValueError):
         return  # it predicts from something else, as a generator does from latents
     if np.shape(label) == getattr(outputs, "shape", ())[:-1] == (len(label),):
-        check(Batch(inputs, label), num_classes=outputs.shape[-1])
+        check_label(label, num_classes=outputs.shape[-1])
 
 
 def split(data: PyTree, batch_size: int) -> Iterator[PyTree]:

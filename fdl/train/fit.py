@@ -83,7 +83,8 @@ def fit(
 ) -> Fit:
     """Train a learner on a data set that fits into the device's memory.
 
-    The data move to the device once. Each epoch visits them in a new order, drawn from
+    The data move to the device once; in a loop of calls, `jax.device_put` them before
+    it, and they stay there. Each epoch visits them in a new order, drawn from
     `key` and the number of the epoch, in batches of `batch_size`; what is left over
     makes a last, smaller batch, as in Keras. The steps of an epoch run inside one
     compiled program. The same arguments give the same result.

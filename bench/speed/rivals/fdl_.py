@@ -9,8 +9,16 @@ import numpy as np
 
 import fdl
 from bench.speed.cases import LATENTS
-from bench.speed.rivals.applied import Applied
-from bench.speed.twin import BETA_1, BETA_2, EPSILON, LEARNING_RATE, Arrays, Step
+from bench.speed.rivals.applied import Applied, jax_multiplies_in
+from bench.speed.twin import (
+    BETA_1,
+    BETA_2,
+    EPSILON,
+    LEARNING_RATE,
+    Arrays,
+    Precision,
+    Step,
+)
 from fdl import learners, losses, models, nn
 from fdl.learner import Learner, State
 from fdl.learners.adversarial import draw
@@ -21,27 +29,35 @@ def _adam() -> Any:
     return fdl.keras.adam(LEARNING_RATE, BETA_1, BETA_2, EPSILON)
 
 
-def _supervised(model: Any) -> tuple[Any, Learner]:
-    return model, learners.supervised(model, losses.cross_entropy, _adam())
+Wrap = Callable[[Any], Any]
+"""From a model to how it computes."""
 
 
-def _transformer() -> tuple[Any, Learner]:
+def _as_it_is(model: Any) -> Any:
+    return model
+
+
+def _supervised(model: Any, wrap: Wrap) -> tuple[Any, Learner]:
+    return model, learners.supervised(wrap(model), losses.cross_entropy, _adam())
+
+
+def _transformer(wrap: Wrap) -> tuple[Any, Learner]:
     encoder = nn.TransformerEncoder(
         num_layers=4, num_heads=4, hidden_size=128, norm="pre", activation=nn.gelu
     )
-    return _supervised(models.VisionTransformer(10, encoder))
+    return _supervised(models.VisionTransformer(10, encoder), wrap)
 
 
-def _vae() -> tuple[Any, Learner]:
+def _vae(wrap: Wrap) -> tuple[Any, Learner]:
     model = models.VAE()
-    return model, learners.variational(model, _adam())
+    return model, learners.variational(wrap(model), _adam())
 
 
-def _dcgan() -> tuple[Any, Learner]:
+def _dcgan(wrap: Wrap) -> tuple[Any, Learner]:
     model = models.DCGANGenerator()
     learner = learners.adversarial(
-        model,
-        models.DCGANDiscriminator(),
+        wrap(model),
+        wrap(models.DCGANDiscriminator()),
         losses.non_saturating,
         _adam(),
         _adam(),
@@ -51,15 +67,20 @@ def _dcgan() -> tuple[Any, Learner]:
     return model, learner
 
 
-_MAKE: dict[str, Callable[[], tuple[Any, Learner]]] = {
-    "mlp": lambda: _supervised(models.MLP(10, hidden_sizes=(32,))),
-    "cnn": lambda: _supervised(models.CNN(10)),
-    "lstm": lambda: _supervised(models.LSTMClassifier(10)),
-    "gru": lambda: _supervised(models.GRUClassifier(10)),
+_MAKE: dict[str, Callable[[Wrap], tuple[Any, Learner]]] = {
+    "mlp": lambda wrap: _supervised(models.MLP(10, hidden_sizes=(32,)), wrap),
+    "cnn": lambda wrap: _supervised(models.CNN(10), wrap),
+    "lstm": lambda wrap: _supervised(models.LSTMClassifier(10), wrap),
+    "gru": lambda wrap: _supervised(models.GRUClassifier(10), wrap),
     "transformer": _transformer,
     "vae": _vae,
     "dcgan": _dcgan,
 }
+
+
+def make(case: str, wrap: Wrap = _as_it_is) -> tuple[Any, Learner]:
+    """Return a case's model, and what trains it as `wrap` has it compute."""
+    return _MAKE[case](wrap)
 
 
 class Twin(Applied):
@@ -68,9 +89,15 @@ class Twin(Applied):
     def __init__(self, case: str) -> None:
         """Make the learner."""
         self.case = case
-        self.model, self.learner = _MAKE[case]()
+        self.model, self.learner = make(case)
         self.state: State | None = None
         self.apply = jax.jit(self._outputs)
+
+    def multiply_in(self, precision: Precision) -> None:
+        """Compute in this precision from here on."""
+        jax_multiplies_in(precision)
+        wrap = nn.MixedPrecision if precision == "bfloat16" else _as_it_is
+        _, self.learner = make(self.case, wrap)
 
     def draw(self, batch: Arrays) -> tuple[Arrays, Arrays]:
         """Return parameters to start from, and what the first step draws."""

@@ -9,8 +9,16 @@ import numpy as np
 import optax
 from flax import linen as nn
 
-from bench.speed.rivals.applied import Applied
-from bench.speed.twin import BETA_1, BETA_2, LEARNING_RATE, LONG_EPSILON, Arrays, Step
+from bench.speed.rivals.applied import Applied, jax_multiplies_in
+from bench.speed.twin import (
+    BETA_1,
+    BETA_2,
+    LEARNING_RATE,
+    LONG_EPSILON,
+    Arrays,
+    Precision,
+    Step,
+)
 
 
 class MLP(nn.Module):
@@ -124,6 +132,12 @@ class Twin(Applied):
         self.model = _MODELS[case]() if case != "dcgan" else None
         self.apply = jax.jit(self._outputs)
         self.step = jax.jit(self._step, donate_argnums=0)
+
+    def multiply_in(self, precision: Precision) -> None:
+        """Compute in this precision from here on."""
+        if precision == "bfloat16":
+            raise NotImplementedError("bfloat16")
+        jax_multiplies_in(precision)
 
     def load(self, params: Arrays) -> None:
         """Take parameters."""

@@ -7,7 +7,15 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from bench.speed.twin import BETA_1, BETA_2, EPSILON, LEARNING_RATE, Arrays, Step
+from bench.speed.twin import (
+    BETA_1,
+    BETA_2,
+    EPSILON,
+    LEARNING_RATE,
+    Arrays,
+    Precision,
+    Step,
+)
 
 
 def _mlp() -> Any:
@@ -194,6 +202,26 @@ class Twin:
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
         )
+
+    def multiply_in(self, precision: Precision) -> None:
+        """Compute in this precision from here on."""
+        if precision == "bfloat16":  # a policy that the model is made under
+            raise NotImplementedError("bfloat16")
+        match keras.backend.backend():
+            case "jax":
+                from bench.speed.rivals.applied import jax_multiplies_in
+
+                jax_multiplies_in(precision)
+            case "torch":
+                import torch
+
+                torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+                torch.backends.cudnn.allow_tf32 = precision == "tf32"
+            case "tensorflow":
+                import tensorflow as tf
+
+                exact = precision == "float32"
+                tf.config.experimental.enable_tensor_float_32_execution(not exact)
 
     def load(self, params: Arrays) -> None:
         """Take parameters."""

@@ -1,5 +1,6 @@
 """PyTorch: its own layers, an eager loop or `torch.compile`."""
 
+import contextlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.speed.twin import BETA_1, BETA_2, LEARNING_RATE, LONG_EPSILON, Arrays, Step
+from bench.speed.twin import (
+    BETA_1,
+    BETA_2,
+    LEARNING_RATE,
+    LONG_EPSILON,
+    Arrays,
+    Precision,
+    Step,
+)
 
 
 class MLP(nn.Module):
@@ -169,7 +178,9 @@ class Twin:
     ) -> None:
         """Make the model and its optimizer."""
         self.case, self.channels_last = case, channels_last
-        self.model = _MODELS[case]()
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.half = False
+        self.model = _MODELS[case]().to(self.device)
         if channels_last and case in _IMAGES:
             self.model = self.model.to(memory_format=torch.channels_last)
         parts = (
@@ -187,7 +198,17 @@ class Twin:
             )
             for part in parts
         ]
-        self.parts = [torch.compile(part) if compile else part for part in parts]
+        # CUDA graphs take the place of the many small kernels' launches.
+        mode = "reduce-overhead" if self.device == "cuda" else "default"
+        self.parts = [
+            torch.compile(part, mode=mode) if compile else part for part in parts
+        ]
+
+    def multiply_in(self, precision: Precision) -> None:
+        """Compute in this precision from here on."""
+        torch.backends.cuda.matmul.allow_tf32 = precision != "float32"
+        torch.backends.cudnn.allow_tf32 = precision != "float32"
+        self.half = precision == "bfloat16"
 
     def load(self, params: Arrays) -> None:
         """Take parameters."""
@@ -195,7 +216,7 @@ class Twin:
             for name, parameter in self.model.named_parameters():
                 if parameter.requires_grad:
                     value = _to_torch(self.case, name, params)
-                    parameter.copy_(torch.tensor(np.ascontiguousarray(value)))
+                    parameter.copy_(torch.from_numpy(np.ascontiguousarray(value)))
 
     def first_step(self, batch: Arrays) -> Step:
         """Make the first training step."""
@@ -236,7 +257,7 @@ class Twin:
         outputs = self._outputs(self._tensors(batch))
         if outputs.ndim == 4:
             outputs = outputs.permute(0, 2, 3, 1)
-        return outputs.numpy()
+        return outputs.cpu().numpy()
 
     def predictor(self, batch: Arrays, times: int) -> Callable[[], Any]:
         """Return what predicts a batch again and again."""
@@ -245,11 +266,15 @@ class Twin:
         def run() -> Any:
             for _ in range(times):
                 self._outputs(tensors)
+            if self.device == "cuda":
+                torch.cuda.synchronize()
 
         return run
 
     def _tensors(self, batch: Arrays) -> dict[str, torch.Tensor]:
-        tensors = {name: torch.from_numpy(x) for name, x in batch.items()}
+        tensors = {
+            name: torch.from_numpy(x).to(self.device) for name, x in batch.items()
+        }
         if "label" in tensors:
             tensors["label"] = tensors["label"].long()
         if self.case in _IMAGES:
@@ -262,7 +287,7 @@ class Twin:
 
     def _outputs(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         self.model.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), self._autocast():
             match self.case:
                 case "vae":
                     return self.parts[0](batch["input"], batch["draw_noise"])[0]
@@ -277,10 +302,12 @@ class Twin:
         if not self.model.training:
             self.model.train()
         optimizer.zero_grad(set_to_none=True)
-        if self.case == "vae":
-            loss = _bound(*model(batch["input"], batch["draw_noise"]), batch["input"])
-        else:
-            loss = F.cross_entropy(model(batch["input"]), batch["label"])
+        with self._autocast():
+            if self.case == "vae":
+                y = model(batch["input"], batch["draw_noise"])
+                loss = _bound(*y, batch["input"])
+            else:
+                loss = F.cross_entropy(model(batch["input"]), batch["label"])
         loss.backward()
         optimizer.step()
         return [loss.detach()]
@@ -294,21 +321,28 @@ class Twin:
         cross = lambda logits, label: F.binary_cross_entropy_with_logits(
             logits, torch.full_like(logits, label)
         )
-        with torch.no_grad():
+        with torch.no_grad(), self._autocast():
             fake = generator(batch["draw_discriminator"])
         judging.zero_grad(set_to_none=True)
-        d_loss = cross(discriminator(real), 1.0) + cross(discriminator(fake), 0.0)
+        with self._autocast():
+            d_loss = cross(discriminator(real), 1.0) + cross(discriminator(fake), 0.0)
         d_loss.backward()
         judging.step()
         making.zero_grad(set_to_none=True)
         for parameter in self.model.discriminator.parameters():
             parameter.requires_grad_(False)
-        g_loss = cross(discriminator(generator(batch["draw_generator"])), 1.0)
+        with self._autocast():
+            g_loss = cross(discriminator(generator(batch["draw_generator"])), 1.0)
         g_loss.backward()
         making.step()
         for parameter in self.model.discriminator.parameters():
             parameter.requires_grad_(True)
         return [d_loss.detach(), g_loss.detach()]
+
+    def _autocast(self) -> Any:
+        if not self.half:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device, torch.bfloat16)
 
 
 def _bound(logits: Any, mean: Any, logvar: Any, image: Any) -> Any:
@@ -351,7 +385,7 @@ def _from_torch(case: str, tensors: dict[str, torch.Tensor]) -> Arrays:
     """Return arrays under fdl's names, in fdl's layout."""
     flat: Arrays = {}
     for name, tensor in tensors.items():
-        value = tensor.numpy()
+        value = tensor.cpu().numpy()
         *layers, kind = name.split(".")
         layer = "_".join(layers)
         if not layer:

@@ -1,0 +1,70 @@
+"""How fast and how good the introduction's CNN is in each precision of a GPU.
+
+    python -m bench.precisions [--seeds 5] [--data-dir DIR]
+
+Each run is `fdl train cnn`: five epochs over all of MNIST. The seconds are those of the
+training alone; the first run compiles. The result is bench/results/precisions.json.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import jax
+import tyro
+
+import fdl
+from bench.speed.rivals.applied import jax_multiplies_in
+from bench.speed.twin import Precision
+from fdl import nn
+from fdl.cli.environment import commit, device, versions
+from fdl.tasks import find
+
+RESULT = Path(__file__).parent / "results" / "precisions.json"
+
+
+def main(*, seeds: int = 5, data_dir: Path | None = None, out: Path = RESULT) -> None:
+    """Train with each precision, and write what came out.
+
+    Args:
+        seeds: Number of runs with each.
+        data_dir: Folder of the original data files.
+        out: File of the result.
+    """
+    task = find("cnn")
+    config = task.config()
+    data = fdl.data.load(config.dataset, data_dir=data_dir)
+    model = task.make_model(config.options, data.info)
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for precision in get_args(Precision):
+        jax_multiplies_in(precision)
+        half = precision == "bfloat16"
+        learner = task.learn(
+            nn.MixedPrecision(model) if half else model, config, data.info
+        )
+        runs[precision] = []
+        for seed in range(seeds):
+            run = fdl.fit(
+                learner,
+                data.train,
+                epochs=config.epochs,
+                batch_size=config.batch_size,
+                key=jax.random.key(seed),
+            )
+            measured = fdl.evaluate(learner, run.state, data.test)
+            runs[precision].append({**measured, "seconds": run.seconds})
+            print(precision, runs[precision][-1], flush=True)
+    result = {
+        "device": device(),
+        "versions": versions(),
+        "commit": commit(),
+        "command": "fdl train cnn",
+        "epochs": config.epochs,
+        "batch_size": config.batch_size,
+        "runs": runs,
+    }
+    out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,69 @@
+"""Computing in fewer bits than parameters are kept in."""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import DTypeLike
+
+from fdl.arrays import PyTree
+
+
+@dataclasses.dataclass(frozen=True)
+class MixedPrecision:
+    """Mixed precision (Micikevicius et al., 2018, arXiv:1710.03740), as in Keras.
+
+    A model that computes in `dtype`, from parameters that are kept, differentiated and
+    updated in float32: Keras' policy `mixed_bfloat16`. Its outputs are float32 again,
+    and so is the loss. Running statistics stay as they are. bfloat16 has the range of
+    float32, so losses need no scaling.
+
+    It stands where a model does: every learner takes it.
+
+    Attributes:
+        model: What computes.
+        dtype: What it computes in.
+
+    Example:
+        >>> import fdl, optax
+        >>> model = MixedPrecision(fdl.models.CNN(10))
+        >>> learner = fdl.learners.supervised(
+        ...     model, fdl.losses.cross_entropy, optax.adam(1e-3)
+        ... )
+        >>> batch = fdl.Batch(jnp.ones((2, 28, 28, 1)), jnp.arange(2))
+        >>> state = learner.init(jax.random.key(0), batch)
+        >>> state, _ = learner.step(state, batch)
+        >>> state.params["head"]["kernel"].dtype
+        dtype('float32')
+    """
+
+    model: nn.Module
+    dtype: DTypeLike = jnp.bfloat16
+
+    def init(self, *args: Any, **kwargs: Any) -> PyTree:
+        """Draw the model's variables, in the precision that they are kept in."""
+        return self.model.init(*args, **kwargs)
+
+    def apply(self, variables: PyTree, *args: Any, **kwargs: Any) -> PyTree:
+        """Apply the model to floating-point inputs and parameters in `dtype`."""
+        params = _cast(variables["params"], self.dtype)
+        found = self.model.apply(
+            {**variables, "params": params}, *_cast(args, self.dtype), **kwargs
+        )
+        if kwargs.get("mutable"):  # what the model returns, and what it changed
+            outputs, changed = found
+            return _cast(outputs, jnp.float32), changed
+        return _cast(found, jnp.float32)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what else the model says of itself, such as its latent size."""
+        if name == "model":  # while it is being made or copied, there is none
+            raise AttributeError(name)
+        return getattr(self.model, name)
+
+
+def _cast(tree: PyTree, dtype: DTypeLike) -> PyTree:
+    floats = lambda x: jnp.issubdtype(jnp.result_type(x), jnp.floating)
+    return jax.tree.map(lambda x: jnp.asarray(x, dtype) if floats(x) else x, tree)

@@ -1,7 +1,7 @@
 """Convolution of images, as neural networks mean it (LeCun et al., 1989)."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -70,10 +70,9 @@ def conv(
         )
     pads = border((height, width), window, strides, padding, dilation)
     form = _Form(window, strides, pads, dilation, groups)
-    if implementation is None and groups == 1 and _as_products(form, group_channels):
-        return _gemm_if_differentiated(x, kernel, form)
-    # Groups were measured on CPU only.
-    lower = _xla if resolve(implementation, gemm_on=("cpu",)) == "xla" else _gemm
+    lower = _lower(implementation, form, group_channels)
+    if implementation is None and lower is _gemm and groups == 1:
+        lower = _gemm_if_differentiated
     return lower(x, kernel, form)
 
 
@@ -125,7 +124,7 @@ def conv_transpose(
     )
     pads = border(size, window, strides, padding)
     form = _Form(window, strides, pads, dilation=(1, 1), groups=1)
-    lower = _xla if resolve(implementation, gemm_on=("cpu",)) == "xla" else _gemm
+    lower = _lower(implementation, form, features)
     image = jax.ShapeDtypeStruct((*batch, *size, features), x.dtype)
     (y,) = jax.linear_transpose(lambda image: lower(image, kernel, form), image)(x)
     return y
@@ -151,10 +150,14 @@ Features = Float[Array, "*batch out_height out_width features"]
 _LONGEST_ROW = 576
 
 
-def _as_products(form: _Form, channels: int) -> bool:
-    """Return whether the product's derivative is faster than the convolution's."""
+def _lower(
+    implementation: Implementation | None, form: _Form, channels: int
+) -> Callable[[Images, Kernel, _Form], Features]:
+    """Return the lowering that was asked for, or whose derivative is faster."""
     row = form.window[0] * form.window[1] * channels
-    return resolve(None, ("cpu", "gpu") if row <= _LONGEST_ROW else ("cpu",)) == "gemm"
+    small = row <= _LONGEST_ROW and form.groups == 1  # groups: measured on CPU only
+    way = resolve(implementation, gemm_on=("cpu", "gpu") if small else ("cpu",))
+    return _xla if way == "xla" else _gemm
 
 
 def _xla(x: Images, kernel: Kernel, form: _Form) -> Features:

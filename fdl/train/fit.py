@@ -151,7 +151,7 @@ def fit(
 
     num_examples = len(jax.tree.leaves(data)[0])
     steps_per_epoch = -(-num_examples // batch_size)
-    zeros = zero_metrics(learner, now, jax.tree.map(lambda x: x[:batch_size], data))
+    zeros = _zero_metrics(learner, now, jax.tree.map(lambda x: x[:batch_size], data))
     run = functools.partial(_run_steps, learner, data)
 
     # Programs are compiled by calling them for no steps, so that their time is known.
@@ -213,6 +213,7 @@ def _last_good(
     return good
 
 
+_zero_metrics = jax.jit(zero_metrics, static_argnames="learner")
 _run_steps = jax.jit(
     run_steps,
     static_argnames=("learner", "batch_size"),

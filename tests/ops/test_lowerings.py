@@ -96,10 +96,13 @@ def on_gpu(monkeypatch) -> None:
 
 
 @pytest.mark.usefixtures("on_gpu")
-@pytest.mark.parametrize(("channels", "products"), [(64, True), (65, False)])
-def test_small_windows_are_products_on_a_gpu(channels: int, products: bool) -> None:
-    x, kernel = jnp.ones((1, 5, 5, channels)), jnp.ones((3, 3, channels, 2))
-    grad = jax.grad(lambda kernel: ops.conv(x, kernel).sum())
+@pytest.mark.parametrize(("size", "products"), [(64, True), (65, False)])
+@pytest.mark.parametrize("operation", [ops.conv, ops.conv_transpose])
+def test_small_windows_are_products_on_a_gpu(operation, size, products) -> None:
+    # For both, the third axis is the one that windows of images lie along.
+    kernel = jnp.ones((3, 3, size, 2))
+    x = jnp.ones((1, 5, 5, size if operation is ops.conv else 2))
+    grad = jax.grad(lambda kernel: operation(x, kernel).sum())
     assert ("conv_general" not in str(jax.make_jaxpr(grad)(kernel))) == products
 
 

@@ -18,8 +18,6 @@ class Row(NamedTuple):
         package: What must be installed; of Keras, its backend.
         settings: What to try.
         tuned: Whether it counts as a rival to beat.
-        without: Cases that it is not written for: on other backends than TensorFlow's,
-            Keras' `fit` knows one optimizer only.
         lacks: Precisions that it is not written for.
     """
 
@@ -28,7 +26,6 @@ class Row(NamedTuple):
     package: str
     settings: tuple[dict[str, Any], ...] = ({},)
     tuned: bool = False
-    without: tuple[str, ...] = ()
     lacks: tuple[Precision, ...] = ()
 
 
@@ -56,16 +53,13 @@ ROWS: dict[str, Row] = {
         tuned=True,
         lacks=_BFLOAT16,
     ),
-    "keras-jax": Row(
-        "Keras on JAX", "keras_", "jax", without=("dcgan",), lacks=_BFLOAT16
-    ),
+    "keras-jax": Row("Keras on JAX", "keras_", "jax", lacks=_BFLOAT16),
     "keras-jax-tuned": Row(
         "Keras on JAX, tuned",
         "keras_",
         "jax",
         ({"steps_per_execution": 50}, {"steps_per_execution": 1}),
         tuned=True,
-        without=("dcgan",),
         lacks=_BFLOAT16,
     ),
     "keras-torch": Row(
@@ -73,7 +67,6 @@ ROWS: dict[str, Row] = {
         "keras_",
         "torch",
         tuned=True,
-        without=("dcgan",),
         lacks=_BFLOAT16,
     ),
     "torch": Row("PyTorch", "torch_", "torch"),

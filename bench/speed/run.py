@@ -127,12 +127,11 @@ def measure(name: str, rows: list[str], extent: Extent) -> dict[str, Any]:
             return found
 
         try:
-            here = [row for row in rows if name not in ROWS[row].without]
             # fdl writes what the others start from. On a GPU these compile side by
             # side; on CPU one would slow down the trials of another.
             with ThreadPoolExecutor(8 if ON_GPU else 1) as pool:
-                found = [begin("fdl"), *pool.map(begin, here[1:])]
-            result["rows"] = dict(zip(here, found, strict=True))
+                found = [begin("fdl"), *pool.map(begin, rows[1:])]
+            result["rows"] = dict(zip(rows, found, strict=True))
             result["flops"] = result["rows"]["fdl"].pop("flops")
             for cell in _cells(case, extent):
                 _take_turns(cell, processes, result, extent.rounds)

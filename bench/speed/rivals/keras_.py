@@ -149,25 +149,96 @@ class _DCGAN(keras.Model):
     def call(self, inputs: Any, training: bool = False) -> Any:
         return self.generator(inputs[1], training=training)
 
-    def train_step(self, data: Any) -> Any:
+    def train_step(self, *arguments: Any) -> Any:
+        match keras.backend.backend():
+            case "jax":
+                return self._jax_step(*arguments)
+            case "torch":
+                return self._torch_step(*arguments)
+        return self._tensorflow_step(*arguments)
+
+    def _loss(self, logits: Any, label: float) -> Any:
+        return self.cross(ops.full_like(logits, label), logits)
+
+    def _tensorflow_step(self, data: Any) -> Any:
         import tensorflow as tf
 
-        ((image, first, second),) = data
-        cross = lambda logits, label: self.cross(
-            tf.fill(tf.shape(logits), label), logits
-        )
+        image, first, second = keras.utils.unpack_x_y_sample_weight(data)[0]
         real, fake = 2 * image - 1, self.generator(first, training=True)
         with tf.GradientTape() as tape:
-            d_loss = cross(self.discriminator(real, training=True), 1.0)
-            d_loss += cross(self.discriminator(fake, training=True), 0.0)
+            d_loss = self._loss(self.discriminator(real, training=True), 1.0)
+            d_loss += self._loss(self.discriminator(fake, training=True), 0.0)
         variables = self.discriminator.trainable_variables
         self.judging.apply(tape.gradient(d_loss, variables), variables)
         with tf.GradientTape() as tape:
             fake = self.generator(second, training=True)
-            g_loss = cross(self.discriminator(fake, training=True), 1.0)
+            g_loss = self._loss(self.discriminator(fake, training=True), 1.0)
         variables = self.generator.trainable_variables
         self.making.apply(tape.gradient(g_loss, variables), variables)
         return {"discriminator_loss": d_loss, "generator_loss": g_loss}
+
+    def _torch_step(self, data: Any) -> Any:
+        import torch
+
+        def update(optimizer: Any, model: Any, loss: Any) -> None:
+            self.zero_grad()
+            loss.backward()
+            variables = model.trainable_variables
+            with torch.no_grad():
+                optimizer.apply([v.value.grad for v in variables], variables)
+
+        image, first, second = keras.utils.unpack_x_y_sample_weight(data)[0]
+        with torch.no_grad():
+            fake = self.generator(first, training=True)
+        d_loss = self._loss(self.discriminator(2 * image - 1, training=True), 1.0)
+        d_loss = d_loss + self._loss(self.discriminator(fake, training=True), 0.0)
+        update(self.judging, self.discriminator, d_loss)
+        fake = self.generator(second, training=True)
+        g_loss = self._loss(self.discriminator(fake, training=True), 1.0)
+        update(self.making, self.generator, g_loss)
+        return {"discriminator_loss": d_loss, "generator_loss": g_loss}
+
+    def _jax_step(self, state: Any, data: Any) -> Any:
+        import jax
+
+        trained, kept, slots, metrics = state
+        image, first, second = keras.utils.unpack_x_y_sample_weight(data)[0]
+        count = len(self.generator.trainable_variables)
+        making, judging = trained[:count], trained[count:]
+        generate = lambda making, latent: self.generator.stateless_call(
+            making, kept, latent, training=True
+        )
+        judge = lambda judging, x: self.discriminator.stateless_call(
+            judging, [], x, training=True
+        )[0]
+
+        def d_loss(judging: Any) -> Any:
+            loss = self._loss(judge(judging, 2 * image - 1), 1.0)
+            return loss + self._loss(judge(judging, generate(making, first)[0]), 0.0)
+
+        lost, gradients = jax.value_and_grad(d_loss)(judging)
+        half = len(self.judging.variables)
+        judging, d_slots = self.judging.stateless_apply(
+            slots[:half], gradients, judging
+        )
+
+        def g_loss(making: Any) -> Any:
+            fake, kept = generate(making, second)
+            return self._loss(judge(judging, fake), 1.0), kept
+
+        (won, kept), gradients = jax.value_and_grad(g_loss, has_aux=True)(making)
+        making, g_slots = self.making.stateless_apply(slots[half:], gradients, making)
+        logs = {"discriminator_loss": lost, "generator_loss": won}
+        return logs, ([*making, *judging], kept, [*d_slots, *g_slots], metrics)
+
+
+class _Two:
+    """What Keras' `fit` on JAX asks of an optimizer, of two."""
+
+    built = True
+
+    def __init__(self, *optimizers: Any) -> None:
+        self.variables = [v for each in optimizers for v in each.variables]
 
 
 _MODELS: dict[str, Callable[[], Any]] = {
@@ -202,6 +273,8 @@ class Twin:
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
         )
+        if case == "dcgan":
+            self.model.optimizer = _Two(*self.optimizers)
 
     def multiply_in(self, precision: Precision) -> None:
         """Compute in this precision from here on."""

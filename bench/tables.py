@@ -6,6 +6,7 @@ Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->` in README.md, 
 fdl/tasks/measured.json.
 """
 
+import functools
 import json
 import re
 import statistics
@@ -14,6 +15,7 @@ from typing import Any
 
 from bench.recipes import RECIPES
 from bench.speed import report
+from bench.speed.cases import CASES
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -187,9 +189,55 @@ def speedrun() -> str:
     return "\n".join(rows)
 
 
-def many() -> str:
+def gpu() -> str:
+    """Return the table of training steps on a GPU, of each framework."""
+    rows = [
+        "| case | products in | fdl's step | Flax | Keras on JAX | PyTorch "
+        "| torch.compile |",
+        "| --- " * 7 + "|",
+    ]
+    others = ("flax", "keras-jax-tuned", "torch-tuned", "torch-compile")
+    for name, result in report.read(RESULTS / "speed-gpu").items():
+        title = f"{CASES[name].title}, batch {result['batch_size']}"
+        for cell, ours in result["rows"]["fdl"]["cells"].items():
+            if not cell.startswith("train"):
+                continue
+            ratios = []
+            for row in others:
+                theirs = result["rows"][row].get("cells", {}).get(cell)
+                ratio = theirs and statistics.median(
+                    a / b
+                    for a, b in zip(theirs["seconds"], ours["seconds"], strict=True)
+                )
+                ratios.append(f"{ratio:.1f}" if ratio else "")
+            step = f"{1e3 * statistics.median(ours['seconds']):.3f} ms"
+            precision = cell.partition(" in ")[2] or "TF32"
+            rows.append(f"| {title} | {precision} | {step} | {' | '.join(ratios)} |")
+            title = ""
+    return "\n".join(rows)
+
+
+def precisions() -> str:
+    """Return the table of five epochs of the CNN in each precision of a GPU."""
+    found = json.loads((RESULTS / "precisions.json").read_text())
+    rows = [
+        "| products in | training, five epochs | test accuracy, mean ± sd |",
+        "| --- | --- | --- |",
+    ]
+    for precision, runs in found["runs"].items():
+        seconds = statistics.median(run["seconds"]["train"] for run in runs)
+        accuracies = [100 * run["accuracy"] for run in runs]
+        rows.append(
+            f"| {precision.replace('tf', 'TF')} | {seconds:.2f} s "
+            f"| {statistics.fmean(accuracies):.2f} ± "
+            f"{statistics.stdev(accuracies):.2f} %, {len(runs)} seeds |"
+        )
+    return "\n".join(rows)
+
+
+def many(file: str = "many.json") -> str:
     """Return the table of trainings a second, over those of single runs."""
-    found = json.loads((RESULTS / "many.json").read_text())["cases"]
+    found = json.loads((RESULTS / file).read_text())["cases"]
     ways = list(
         dict.fromkeys(w for c in found.values() for w in c["members_per_second"])
     )
@@ -219,8 +267,8 @@ def many() -> str:
 def seeds() -> str:
     """Return the table of what tasks reach over many seeds."""
     rows = [
-        "| command | measure | mean | 95 % of the mean | sd | lowest - highest |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| command | measure | mean | 95 % of the mean | sd | lowest - highest | on |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for file in sorted((RESULTS / "seeds").glob("*.json")):
         result = json.loads(file.read_text())
@@ -232,7 +280,8 @@ def seeds() -> str:
         )
         rows.append(
             f"| `{result['command']}` | {name} | {mean}{unit} | {low} - {high}{unit} "
-            f"| {sd}{unit} | {least} - {most}{unit} |"
+            f"| {sd}{unit} | {least} - {most}{unit} "
+            f"| {'CPU' if result['device'].startswith('cpu') else 'GPU'} |"
         )
     return "\n".join(rows)
 
@@ -260,6 +309,9 @@ TABLES = {
     "ensembles": ensembles,
     "speed": speed,
     "speedrun": speedrun,
+    "gpu": gpu,
+    "precisions": precisions,
+    "many-gpu": functools.partial(many, "many-gpu.json"),
     "costs": costs,
     "models": models,
     "curve": curve,

@@ -1,5 +1,6 @@
 """Multi-head attention, with Keras' parameters and Keras' treatment of masks."""
 
+import itertools
 import math
 from typing import Literal
 
@@ -10,8 +11,10 @@ from flax.linen.dtypes import promote_dtype
 from jax.typing import DTypeLike
 from jaxtyping import Bool, Float
 
+from fdl import ops
 from fdl.arrays import Array, Number, PyTree, is_on
 from fdl.nn.cache import KeyValueCache, append, empty_cache, written
+from fdl.nn.dense import product
 from fdl.nn.dropout import Dropout
 from fdl.nn.masks import allowed_pairs, spread
 from fdl.nn.options import check_rate, check_sizes
@@ -146,10 +149,18 @@ class MultiHeadAttention(nn.Module):
         )
         key = query if key is None else key
         value = key if value is None else value
-        q = self._heads("query", self.key_size)(query)
-        k = self._heads("key", self.key_size)(key)
-        v = self._heads("value", self.value_size or self.key_size)(value)
-        q, k, v = promote_dtype(q, k, v)
+        inputs = {"query": query, "key": key, "value": value}
+        sizes = {"value": self.value_size or self.key_size}
+        heads = {
+            name: _Heads(
+                self.num_heads,
+                sizes.get(name, self.key_size),
+                self.use_bias,
+                name=name,
+            )(x.shape[-1])
+            for name, x in inputs.items()
+        }
+        q, k, v = promote_dtype(*_project(inputs, heads))
         if mask is not None and mask.ndim <= query.ndim:
             mask = jnp.expand_dims(mask, -3)
         if cache is not None:
@@ -163,6 +174,7 @@ class MultiHeadAttention(nn.Module):
             axis=(-2, -1),
             use_bias=self.use_bias,
             kernel_init=nn.initializers.glorot_uniform(),
+            dot_general=product,
             name="out",
         )(y)
         if cache is not None:
@@ -212,10 +224,45 @@ class MultiHeadAttention(nn.Module):
         weights = Dropout(self.dropout_rate)(weights, train=train)
         return jnp.einsum("...nts,...snh->...tnh", weights.astype(v.dtype), v)
 
-    def _heads(self, name: str, size: int) -> nn.DenseGeneral:
-        return nn.DenseGeneral(
-            (self.num_heads, size),
-            use_bias=self.use_bias,
-            kernel_init=nn.initializers.glorot_uniform(),
-            name=name,
-        )
+
+class _Heads(nn.Module):
+    """The kernel and the bias of a projection to all heads."""
+
+    num_heads: int
+    size: int
+    use_bias: bool
+
+    @nn.compact
+    def __call__(self, channels: int) -> tuple[Array, Array | None]:
+        shape = (self.num_heads, self.size)
+        # Glorot counts the features of all heads together.
+        flat = (channels, math.prod(shape))
+        draw = nn.initializers.glorot_uniform()
+        start = lambda key, shape: draw(key, flat).reshape(shape)
+        kernel = self.param("kernel", start, (channels, *shape))
+        if not self.use_bias:
+            return kernel, None
+        return kernel, self.param("bias", nn.initializers.zeros, shape)
+
+
+def _project(
+    inputs: dict[str, Array], heads: dict[str, tuple[Array, Array | None]]
+) -> list[Array]:
+    """Return each input's projection; those of the same input come from one product."""
+    projected = {}
+    for x in {id(x): x for x in inputs.values()}.values():
+        same = [name for name, other in inputs.items() if other is x]
+        kernels, biases = zip(*(heads[name] for name in same), strict=True)
+        flat = [kernel.reshape(x.shape[-1], -1) for kernel in kernels]
+        x, kernel = promote_dtype(x, jnp.concatenate(flat, axis=-1))
+        y = ops.dense(x, kernel)
+        if biases[0] is not None:
+            bias = jnp.concatenate([bias.ravel() for bias in biases])
+            y, bias = promote_dtype(y, bias)
+            y += jnp.broadcast_to(bias, y.shape)
+        ends = list(itertools.accumulate(each.shape[-1] for each in flat))
+        for name, part, kernel in zip(
+            same, jnp.split(y, ends[:-1], axis=-1), kernels, strict=True
+        ):
+            projected[name] = part.reshape(*x.shape[:-1], *kernel.shape[1:])
+    return [projected[name] for name in inputs]

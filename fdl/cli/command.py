@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 
-from fdl import tasks
+from fdl import data, tasks
 from fdl.arrays import Number
 
 out = Console(highlight=False, markup=False, emoji=False)
@@ -56,6 +56,46 @@ class OfTask(Command):
 
     task: tyro.conf.Suppress[str] = ""
     options: tyro.conf.Suppress[Any] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ToTrain(OfTask):
+    """A command that trains a task, with what is said of any training.
+
+    Attributes:
+        dataset: Data set; the task's first if not given. `fdl data list` lists them.
+        data_dir: Folder to look for the data in, before the usual places.
+        epochs: Passes over the training data.
+        batch_size: Examples in an update.
+        learning_rate: Highest learning rate.
+        schedule: How the learning rate changes: `constant` or `one-cycle`.
+        seed: Source of all randomness; the first of several seeds.
+    """
+
+    dataset: OptionalName = None
+    data_dir: OptionalPath = None
+    epochs: OptionalInt = None
+    batch_size: OptionalInt = None
+    learning_rate: OptionalFloat = None
+    schedule: OptionalName = None
+    seed: int = 0
+
+    def config(self) -> tasks.Config:
+        """Return the task's configuration with what was given."""
+        return tasks.find(self.task).config(
+            dataset=self.dataset,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            schedule=self.schedule,
+            seed=self.seed,
+            options=self.options,
+        )
+
+    def load(self, config: tasks.Config) -> data.Dataset:
+        """Return the data set as the task wants it."""
+        dataset = data.load(config.dataset, data_dir=self.data_dir)
+        return tasks.find(self.task).prepare(dataset, config)
 
 
 def for_each_task(command: type[OfTask], about: str) -> Any:

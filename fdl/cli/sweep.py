@@ -11,11 +11,9 @@ import tyro
 
 from fdl import data, tasks
 from fdl.cli.command import (
-    OfTask,
-    OptionalFloat,
     OptionalInt,
-    OptionalName,
     OptionalPath,
+    ToTrain,
     for_each_task,
     out,
 )
@@ -33,7 +31,7 @@ Words = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUES")]
 
 
 @dataclasses.dataclass(frozen=True)
-class SweepCommand(OfTask):
+class SweepCommand(ToTrain):
     """Train a task over seeds and settings at once; keep a table and pictures of it.
 
     An interrupted sweep goes on when the same command names its folder with `--run`.
@@ -47,13 +45,6 @@ class SweepCommand(OfTask):
         samples: Draws from the ranges.
         halving: Train all configurations for a few epochs, the best third for three
             times as many, and so on.
-        dataset: Data set; the task's first if not given. `fdl data list` lists them.
-        data_dir: Folder to look for the data in, before the usual places.
-        epochs: Passes over the training data.
-        batch_size: Examples in an update.
-        learning_rate: Highest learning rate.
-        schedule: How the learning rate changes: `constant` or `one-cycle`.
-        seed: The first seed; samples are drawn from it too.
         strategy: How members become a program; chosen if not given.
         members_per_chunk: Members trained at a time; chosen if not given.
         run: Folder of the sweep; a new one below `runs` if not given.
@@ -64,13 +55,6 @@ class SweepCommand(OfTask):
     random: Words = ()
     samples: int = 1
     halving: bool = False
-    dataset: OptionalName = None
-    data_dir: OptionalPath = None
-    epochs: OptionalInt = None
-    batch_size: OptionalInt = None
-    learning_rate: OptionalFloat = None
-    schedule: OptionalName = None
-    seed: int = 0
     strategy: Strategy | None = None
     members_per_chunk: OptionalInt = None
     run: OptionalPath = None
@@ -78,15 +62,7 @@ class SweepCommand(OfTask):
     def __call__(self) -> None:
         """Sweep."""
         task = tasks.find(self.task)
-        config = task.config(
-            dataset=self.dataset,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            schedule=self.schedule,
-            seed=self.seed,
-            options=self.options,
-        )
+        config = self.config()
         members = combine(
             config,
             grid=read_grid(config, self.grid),
@@ -94,8 +70,7 @@ class SweepCommand(OfTask):
             samples=self.samples,
             seeds=self.seeds,
         )
-        dataset = data.load(config.dataset, data_dir=self.data_dir)
-        dataset = task.prepare(dataset, config)
+        dataset = self.load(config)
         for size in {member.batch_size for member in members}:
             data.check(dataset.train, batch_size=size)
         about = record(config, dataset.info, self.data_dir) | {

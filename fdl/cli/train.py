@@ -10,11 +10,8 @@ import jax
 from fdl import data, tasks
 from fdl.arrays import PyTree
 from fdl.cli.command import (
-    OfTask,
-    OptionalFloat,
-    OptionalInt,
-    OptionalName,
     OptionalPath,
+    ToTrain,
     for_each_task,
     out,
     shown,
@@ -28,30 +25,16 @@ from fdl.train import DivergenceError, Fit, RunFolder, fit, fresh_path
 
 
 @dataclasses.dataclass(frozen=True)
-class Train(OfTask):
+class Train(ToTrain):
     """Train a model on a data set; keep weights, metrics and pictures in a folder.
 
     Attributes:
-        dataset: Data set; the task's first if not given. `fdl data list` lists them.
-        data_dir: Folder to look for the data in, before the usual places.
-        epochs: Passes over the training data.
-        batch_size: Examples in an update.
-        learning_rate: Highest learning rate.
-        schedule: How the learning rate changes: `constant` or `one-cycle`.
-        seed: Source of all randomness.
         init_from: Keras weights to start from, a .keras or .weights.h5 file, instead of
             random ones; the model that they are from must be the task's.
         run: Folder of the run; a new one below `runs` if not given.
         overwrite: Replace the run that is in the folder.
     """
 
-    dataset: OptionalName = None
-    data_dir: OptionalPath = None
-    epochs: OptionalInt = None
-    batch_size: OptionalInt = None
-    learning_rate: OptionalFloat = None
-    schedule: OptionalName = None
-    seed: int = 0
     init_from: OptionalPath = None
     run: OptionalPath = None
     overwrite: bool = False
@@ -60,18 +43,9 @@ class Train(OfTask):
         """Train."""
         seconds = {"import": since_process_start()}
         task = tasks.find(self.task)
-        config = task.config(
-            dataset=self.dataset,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            schedule=self.schedule,
-            seed=self.seed,
-            options=self.options,
-        )
+        config = self.config()
         started = time.perf_counter()
-        dataset = data.load(config.dataset, data_dir=self.data_dir)
-        dataset = task.prepare(dataset, config)
+        dataset = self.load(config)
         seconds["data"] = time.perf_counter() - started
         data.check(dataset.train, batch_size=config.batch_size)
         trained = tasks.outline(task, config, dataset.info)

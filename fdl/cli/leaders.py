@@ -52,13 +52,12 @@ class Board:
         self._progress.update(self._bar, completed=len(self._rows))
 
     def _show(self) -> Group:
-        name = f"test_{self._sweep.task.metric}"
+        name, rank = self._sweep.measure, self._sweep.rank
         last: dict[int, Row] = {}
         for (member, epoch), row in list(self._rows.items()):
             if name in row and epoch > last.get(member, {"epoch": 0})["epoch"]:
                 last[member] = row
-        sign = -1 if self._sweep.task.mode == "max" else 1
-        leaders = sorted(last.values(), key=lambda row: sign * row[name])[:_LEADERS]
+        leaders = sorted(last.values(), key=lambda row: rank(row[name]))[:_LEADERS]
         varied = self._sweep.varied
         heads = [name.replace("_", " ") for name in varied]
         table = Table("member", "seed", *heads, "epoch", self._sweep.task.metric)

@@ -92,12 +92,11 @@ def draw(sweep: Sweep, outcomes: list[Outcome], path: Path, title: str) -> None:
 def _line(sweep: Sweep, outcome: Outcome) -> Any:
     from fdl import report
 
-    name = f"test_{sweep.task.metric}"
     curves = np.full((len(outcome.seeds), outcome.epochs), np.nan)
     for row in sweep.table():
         if row["configuration"] == outcome.number and row["seed"] in outcome.seeds:
             place = outcome.seeds.index(row["seed"])
-            curves[place, row["epoch"] - 1] = row.get(name, np.nan)
+            curves[place, row["epoch"] - 1] = row.get(sweep.measure, np.nan)
     label = ", ".join(
         f"{name.replace('_', ' ')} {brief(x)}" for name, x in outcome.settings.items()
     )

@@ -65,6 +65,13 @@ class Sweep:
         self.varied = varied(self.configs)
         self.parts = Parts(folder / "parts")
         self.rows = {(row["member"], row["epoch"]): row for row in self.parts.rows()}
+        self.measure = f"test_{task.metric}"  # as rows have it
+
+    def rank(self, value: float) -> float:
+        """Return what sorts a measure, the best first and none at all last."""
+        if math.isnan(value):
+            return math.inf
+        return -value if self.task.mode == "max" else value
 
     def run(
         self,
@@ -116,20 +123,14 @@ class Sweep:
         Those with more epochs come before those that halving stopped.
         """
         found = [self._outcome(number) for number in sorted(set(self.numbers))]
-        sign = -1 if self.task.mode == "max" else 1
-
-        def rank(one: Outcome) -> tuple[int, float]:
-            mean = math.inf if one.summary is None else sign * one.summary.mean
-            return -one.epochs, mean
-
-        return sorted(found, key=rank)
+        mean = lambda one: math.nan if one.summary is None else one.summary.mean
+        return sorted(found, key=lambda one: (-one.epochs, self.rank(mean(one))))
 
     def best_member(self, best: Outcome) -> tuple[int, State] | None:
         """Return the best member of a configuration, or None if all diverged."""
         if not best.values:
             return None
-        place = np.argmax if self.task.mode == "max" else np.argmin
-        seed = best.seeds[int(place(best.values))]
+        seed = best.seeds[int(np.argmin([self.rank(value) for value in best.values]))]
         for k, config in enumerate(self.configs):
             if self.numbers[k] == best.number and config.seed == seed:
                 return k, self.kept([k])[k]
@@ -155,8 +156,8 @@ class Sweep:
         members = [k for k, n in enumerate(self.numbers) if n == number]
         last = {k: max((e for m, e in self.rows if m == k), default=0) for k in members}
         rows = [self.rows[k, last[k]] for k in members if last[k]]
-        name = f"test_{self.task.metric}"
-        good = [row for row in rows if row["diverged"] < 0 and name in row]
+        good = [row for row in rows if row["diverged"] < 0 and self.measure in row]
+        values = [row[self.measure] for row in good]
         return Outcome(
             number=number,
             settings={
@@ -164,22 +165,19 @@ class Sweep:
             },
             epochs=max(last.values()),
             seeds=[row["seed"] for row in good],
-            values=[row[name] for row in good],
+            values=values,
             diverged=sum(row["diverged"] >= 0 for row in rows),
-            summary=summarize(np.array([r[name] for r in good])) if good else None,
+            summary=summarize(np.array(values)) if good else None,
         )
 
     def _best(self, alive: list[int], epochs: int) -> set[int]:
         numbers = sorted({self.numbers[k] for k in alive})
-        name, sign = f"test_{self.task.metric}", 1 if self.task.mode == "max" else -1
 
-        def score(number: int) -> float:
-            members = [k for k in alive if self.numbers[k] == number]
-            values = [sign * self.rows[k, epochs].get(name, math.nan) for k in members]
-            mean = float(np.mean(values))
-            return -math.inf if math.isnan(mean) else mean
+        def mean(number: int) -> float:
+            rows = [self.rows[k, epochs] for k in alive if self.numbers[k] == number]
+            return float(np.mean([row.get(self.measure, math.nan) for row in rows]))
 
-        numbers.sort(key=score, reverse=True)
+        numbers.sort(key=lambda number: self.rank(mean(number)))
         return set(numbers[: math.ceil(len(numbers) / _ETA)])
 
     def _rungs(self) -> list[int]:
@@ -305,9 +303,9 @@ class _Run:
             for row in self.rows[k]:
                 row["diverged"] = int(end.diverged[place])
             # What no learner measures, only the task does, with the trained model.
-            name = f"test_{self.sweep.task.metric}"
             last = self.rows[k][-1]
-            if self.last and name not in last and end.diverged[place] < 0:
+            missing = self.sweep.measure not in last
+            if self.last and missing and end.diverged[place] < 0:
                 measured = self._finish(k, member(end.state, place))
                 last |= {f"test_{what}": value for what, value in measured.items()}
         rows = [row for k in members for row in self.rows.pop(k)]

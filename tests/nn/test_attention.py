@@ -1,5 +1,6 @@
 """What attention layers keep to, whatever Keras does."""
 
+import functools
 from typing import Any
 
 import flax.linen as linen
@@ -53,7 +54,7 @@ def close(a: Any, b: Any, tolerance: float = 1e-5) -> None:
 def test_leading_axes_are_batch_axes(layer) -> None:
     arrays = (QUERY, KEY, VALUE, MASK)
     variables = variables_of(layer, *arrays[:3])
-    run = lambda q, k, v, m: layer.apply(variables, q, k, v, mask=m)
+    run = jax.jit(lambda q, k, v, m: layer.apply(variables, q, k, v, mask=m))
     whole = run(*arrays)
     flat = np.asarray(whole).reshape(6, *whole.shape[2:])
     assert len(np.unique(flat.reshape(6, -1), axis=0)) == 6, "rows must differ to tell"
@@ -229,10 +230,11 @@ def test_every_parameter_gets_a_gradient(layer) -> None:
 def test_no_silent_promotion(layer, dtype: str) -> None:
     arrays = (variables_of(layer, QUERY, KEY), QUERY, KEY)
     cast = jax.tree.map(lambda a: jnp.asarray(a, dtype), arrays)
+    apply = jax.jit(functools.partial(layer.apply, mask=MASK, causal=True))
     with jax.numpy_dtype_promotion("strict"):
-        y = layer.apply(*cast, mask=MASK, causal=True)
+        y = apply(*cast)
     assert y.dtype == dtype
-    close(jnp.asarray(y, float), layer.apply(*arrays, mask=MASK, causal=True), 0.1)
+    close(jnp.asarray(y, float), apply(*arrays), 0.1)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

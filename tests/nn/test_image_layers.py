@@ -46,9 +46,10 @@ def test_no_silent_promotion(layer, shape) -> None:
     x = inputs(2, *shape)
     variables = draw_variables(layer, x)
     with jax.numpy_dtype_promotion("strict"):
-        assert layer.apply(variables, x).dtype == jnp.float32
+        assert jax.eval_shape(layer.apply, variables, x).dtype == jnp.float32
     half = lambda tree: jax.tree.map(lambda a: jnp.asarray(a, jnp.bfloat16), tree)
-    assert layer.apply(half(variables), half(x)).dtype == jnp.bfloat16
+    found = jax.eval_shape(layer.apply, half(variables), half(x))
+    assert found.dtype == jnp.bfloat16
 
 
 @layers

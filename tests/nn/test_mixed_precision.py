@@ -37,7 +37,9 @@ def batch_of(name: str) -> tuple:
     return fdl.Batch(IMAGE[..., 0] if name == "lstm" else IMAGE, LABEL)
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize(
+    "name", ["cnn", "lstm", "vae"]
+)  # a GAN's step is long to compile
 def test_a_step_is_about_that_in_full_precision(name: str) -> None:
     full, mixed = (LEARNERS[name](wrap) for wrap in (lambda m: m, nn.MixedPrecision))
     batch = batch_of(name)

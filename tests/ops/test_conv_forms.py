@@ -26,15 +26,20 @@ def draw(*shape: int, seed: int = 0) -> np.ndarray:
 def agree(function, *arguments) -> None:
     """Check values, both kinds of derivatives, and vmap over kernels."""
     with jax.enable_x64(True):
-        found = []
-        for implementation in ("xla", "gemm", None):
+
+        @functools.partial(
+            jax.jit, static_argnums=0
+        )  # one program, not one for each op
+        def all_of(implementation, *arguments):
             call = functools.partial(function, implementation=implementation)
             y, pull_back = jax.vjp(call, *arguments)
             grads = pull_back(jnp.cos(jnp.arange(y.size * 1.0)).reshape(y.shape))
             _, tangent = jax.jvp(call, arguments, arguments)
             x, kernel = arguments
-            many = jax.vmap(call, in_axes=(None, 0))(x, np.stack([kernel, -kernel]))
-            found.append((y, *grads, tangent, many))
+            many = jax.vmap(call, in_axes=(None, 0))(x, jnp.stack([kernel, -kernel]))
+            return y, *grads, tangent, many
+
+        found = [all_of(way, *arguments) for way in ("xla", "gemm", None)]
         for other in found[1:]:
             for a, b in zip(found[0], other, strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)

@@ -38,7 +38,7 @@ _DEFAULTS = {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1
 _DEFAULTS = {name: float(np.float32(value)) for name, value in _DEFAULTS.items()}
 # A difference of rounding decides between pixels that are equally large but for it, and
 # training amplifies what comes of that.
-_STEPS = {"float32": 20, "float64": None}
+STEPS = {"float32": 20, "float64": None}
 OPTIMIZERS: dict[str, tuple[str, str, dict[str, float]]] = {
     "SGD": ("sgd", "SGD", {}),
     "momentum": ("sgd", "SGD", {"momentum": 0.875}),
@@ -205,13 +205,13 @@ def _curve(
 ) -> dict[str, float]:
     assert subject.epoch is not None
     (precision,) = {x.dtype.name for x in jax.tree.leaves(variables)}
-    start = ours.model.init(jax.random.key(0), *inputs)
+    start = jax.jit(ours.model.init)(jax.random.key(0), *inputs)
     variables = cast(jax.tree.map(np.asarray, start), precision)
     theirs.set_weights(variables)
     they_step = theirs.trainer(keras.optimizers.Adam(**_DEFAULTS))
     we_step = ours.trainer(fk.adam(**_DEFAULTS))
     errors, state = {}, None
-    epoch = itertools.islice(subject.epoch(), _STEPS[precision])
+    epoch = itertools.islice(subject.epoch(), STEPS[precision])
     for step, batch in enumerate(epoch):
         x, target = cast(batch, precision)
         variables, state, loss = we_step(variables, state, x, target)

@@ -146,7 +146,7 @@ def test_steps_equal_a_loop_written_in_keras(name: str) -> None:
         both(makes, "float64") as (_, their_generator, made, _),
         both(judges, "float64") as (_, their_discriminator, judged, _),
     ):
-        state = learner.init(jax.random.key(0), (image,))
+        state = jax.jit(learner.init)(jax.random.key(0), (image,))
         start = {"generator": made, "discriminator": judged}
         stats = {which: each.get("batch_stats", {}) for which, each in start.items()}
         state = state._replace(

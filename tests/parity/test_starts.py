@@ -74,7 +74,7 @@ def twin_of(layer: Any, *shapes: tuple[int, ...], dtype: str = "float32") -> Any
 
 
 def compare(model: linen.Module, twin: Any, *inputs: Any) -> None:
-    ours = model.init(jax.random.key(0), *inputs)
+    ours = jax.jit(model.init)(jax.random.key(0), *inputs)
     theirs = from_keras(model, twin)
     pairs = [flatten_dict(tree, sep="/") for tree in (ours, theirs)]
     assert pairs[0].keys() == pairs[1].keys()

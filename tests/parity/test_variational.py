@@ -75,7 +75,7 @@ def test_every_step_equals_that_of_a_loop_in_keras(beta, free_bits) -> None:
             images = (rng.random((8, 10, *SIZE)) < 0.5).astype(np.float64)
             optimizer = fk.adam(RATE, **ADAM)
             learner = variational(model, optimizer, beta=beta, free_bits=free_bits)
-            state = learner.init(jax.random.key(0), (images[0],))
+            state = jax.jit(learner.init)(jax.random.key(0), (images[0],))
             params = draw_variables(model, images[0], images[0, :, 0, :LATENTS, 0])
             params = jax.tree.map(lambda x: np.asarray(x, float), params["params"])
             state = state._replace(params=params, opt_state=optimizer.init(params))

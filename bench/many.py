@@ -30,7 +30,9 @@ from bench.speed.rows import ROWS
 from bench.speed.run import (
     ON_GPU,
     Process,
+    Trial,
     console,
+    faster,
     machine,
     package_versions,
     settings,
@@ -129,18 +131,13 @@ def measure(case: str, members: list[int], rounds: int) -> dict[str, Any]:
 
 def _fastest(row: str, case: str, steps: int) -> Process:
     """Start a rival with its fastest setting, ready to train a member at a time."""
-    best: tuple[float, Process] | None = None
+    best: Trial | None = None
     for setting in settings(row):
         process = Process(row, case, setting)
         process.ask("started")
         process.ask("train", CASES[case].batch_size, steps)
         trial = min(process.ask("once")["seconds"] for _ in range(2))
-        if best is None or trial < best[0]:
-            best, worse = (trial, process), best
-        else:
-            worse = (trial, process)
-        if worse is not None:
-            worse[1].close()
+        best = faster(best, (trial, process, {}))
     assert best is not None
     return best[1]
 

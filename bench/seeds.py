@@ -17,7 +17,7 @@ import tyro
 from fdl.tasks import find
 
 RESULTS = Path(__file__).parent / "results" / "seeds"
-TASKS = ("mlp", "mnist-fast", "rnn")
+TASKS = ("mlp", "mnist-fast", "cnn", "rnn", "lstm", "gru", "autoencoder")
 
 
 def main(

@@ -158,13 +158,26 @@ def settings(row: str) -> tuple[dict[str, Any], ...]:
     return ROWS[row].settings[: 1 if ON_GPU else None]
 
 
+Trial = tuple[float, Process, dict[str, Any]]
+"""Seconds of a setting, its process, and what was found about it."""
+
+
+def faster(best: Trial | None, other: Trial) -> Trial:
+    """Return the faster trial, the first of equals; the other's process ends."""
+    if best is None:
+        return other
+    best, worse = sorted((best, other), key=lambda trial: trial[0])
+    worse[1].close()
+    return best
+
+
 def _start(
     row: str, case: str, start: str, folder: str, extent: Extent
 ) -> tuple[Process, dict[str, Any]]:
     """Start a row with each of its settings, check it, and keep the fastest."""
     if importlib.util.find_spec(ROWS[row].package) is None:
         raise Failed(f"{ROWS[row].package} is not installed")
-    best: tuple[float, Process, dict[str, Any]] | None = None
+    best: Trial | None = None
     steps = _steps(CASES[case], extent)
     tried = settings(row)
     for setting in tried:
@@ -189,12 +202,7 @@ def _start(
             if best is not None:
                 best[1].close()
             raise
-        if best is None or trial < best[0]:
-            best, worse = (trial, process, found), best
-        else:
-            worse = (trial, process, found)
-        if worse is not None:
-            worse[1].close()
+        best = faster(best, (trial, process, found))
     assert best is not None
     return best[1], {**best[2], "cells": {}}
 

@@ -150,15 +150,10 @@ class MultiHeadAttention(nn.Module):
         key = query if key is None else key
         value = key if value is None else value
         inputs = {"query": query, "key": key, "value": value}
-        sizes = {"value": self.value_size or self.key_size}
+        sizes = (self.key_size, self.key_size, self.value_size or self.key_size)
         heads = {
-            name: _Heads(
-                self.num_heads,
-                sizes.get(name, self.key_size),
-                self.use_bias,
-                name=name,
-            )(x.shape[-1])
-            for name, x in inputs.items()
+            name: _Heads(self.num_heads, size, self.use_bias, name=name)(x.shape[-1])
+            for (name, x), size in zip(inputs.items(), sizes, strict=True)
         }
         q, k, v = promote_dtype(*_project(inputs, heads))
         if mask is not None and mask.ndim <= query.ndim:

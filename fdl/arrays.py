@@ -22,8 +22,12 @@ PyTree = Any
 """Nested tuples, lists and dictionaries of arrays."""
 
 Number = float | Float[Array, ""]
-"""A setting: a plain number, or an array, such as an argument of a program, which every
-value will do for without compiling anew. Where it is plain, it is checked."""
+"""A hyperparameter: a Python number, which is validated, or an array or traced scalar,
+whose value can change without recompiling and is not looked at."""
+
+
+class DataError(ValueError):
+    """Data that cannot be loaded or used; says what is wrong, the value, the remedy."""
 
 
 class Batch(NamedTuple):
@@ -61,6 +65,24 @@ class Tokens(NamedTuple):
     target: Array
 
 
+class Buckets(NamedTuple):
+    """Examples in parts whose arrays differ in shape, such as sequences by length.
+
+    Each part is a pytree of arrays with a common first axis, as other data are. A batch
+    comes from one part, so there is one compiled program for each.
+
+    Attributes:
+        parts: The parts, all of the same structure.
+
+    Example:
+        >>> short, long = np.zeros((8, 16), np.int32), np.zeros((4, 32), np.int32)
+        >>> len(Buckets((Tokens(short, short), Tokens(long, long))).parts)
+        2
+    """
+
+    parts: tuple[PyTree, ...]
+
+
 def unit_scale(x: Array) -> Array:
     """Turn 8-bit pixels into float32 in [0, 1]; leave every other type as it is.
 
@@ -73,21 +95,21 @@ def unit_scale(x: Array) -> Array:
     return jnp.asarray(x, jnp.float32) / 255 if x.dtype == jnp.uint8 else x
 
 
-def known(x: Number) -> bool:
-    """Return whether a setting is a plain number, that can be looked at while tracing.
+def is_concrete(x: Number) -> bool:
+    """Return whether a hyperparameter's value can be read while tracing.
 
     Example:
-        >>> known(0.5)
+        >>> is_concrete(0.5)
         True
     """
     return not isinstance(x, jax.Array)
 
 
 def is_on(setting: Number | None) -> bool:
-    """Return whether a setting that 0 or None turns off may do something.
+    """Return whether a setting may have an effect: 0 and None turn it off.
 
     Example:
         >>> is_on(0.5), is_on(0.0), is_on(None)
         (True, False, False)
     """
-    return setting is not None and not (known(setting) and setting == 0)
+    return setting is not None and not (is_concrete(setting) and setting == 0)

@@ -1,7 +1,7 @@
-"""What a learner is: pure functions, and the state that they hand on."""
+"""The contract of a learner: a few pure functions, and the state they pass on."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxtyping import Int
 
@@ -18,30 +18,63 @@ class State(NamedTuple):
     Attributes:
         step: Number of updates made so far.
         params: Parameters of the model.
-        batch_stats: Running statistics of the model; empty if it keeps none.
+        key: Random key of the run; a step draws from it and `step` alone.
         opt_state: State of the optimizer.
-        key: Random key of the run; what a step draws comes from it and `step` alone.
+        model_state: The model's collections other than its parameters, such as
+            `{"batch_stats": ...}`; empty if it keeps none.
+        hparams: Hyperparameters as arrays, for learners made by
+            `fdl.learners.tunable`. A step reads them here, so a new value needs no new
+            program.
+        extra: Whatever else the learner keeps, by name, such as moving averages.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> state = State(jnp.int32(0), {"kernel": jnp.ones(3)}, jax.random.key(0))
+        >>> state.variables
+        {'params': {'kernel': Array([1., 1., 1.], dtype=float32)}}
     """
 
     step: Int[Array, "*members"]
     params: PyTree
-    batch_stats: PyTree
-    opt_state: PyTree
     key: Key
+    opt_state: PyTree = ()
+    model_state: PyTree = {}  # noqa: RUF012 - states are never changed in place
+    hparams: PyTree = {}  # noqa: RUF012
+    extra: PyTree = {}  # noqa: RUF012
+
+    @property
+    def variables(self) -> dict[str, PyTree]:
+        """The variables of the one model that is trained, as `apply` takes them."""
+        return {"params": self.params, **self.model_state}
+
+
+def accept(state: Any, data: PyTree) -> None:
+    """Accept any data; the `check` of learners that have nothing to check."""
 
 
 class Learner(NamedTuple):
-    """A way of learning, as four pure functions.
+    """A way of learning, as pure functions.
 
     Attributes:
         init: `(key, batch) -> state`. Draws parameters for inputs shaped like those
             in `batch`, whose values are not used.
         step: `(state, batch) -> (state, metrics)`. Makes one update.
-        evaluate: `(state, batch) -> metrics`. No update, no randomness.
-        predict: `(state, inputs) -> outputs`. What the trained model answers.
+        evaluate: `(state, batch) -> metrics`. Makes no update and draws nothing that
+            depends on how examples are batched.
+        predict: `(state, inputs) -> answer`, an array or a named tuple of arrays.
+        check: `(state, data) -> None`. Raises `DataError` for data that the learner
+            cannot learn from. It looks at values, once, outside compiled programs.
+            `state` may consist of shapes alone.
+        hparams: Hyperparameters that `init` puts into the state, as arrays; empty if
+            the learner has none there.
+        tune: `hparams -> learner`, the same learner with other hyperparameters; None
+            if it has none in its state.
     """
 
     init: Callable[[Key, PyTree], State]
     step: Callable[[State, PyTree], tuple[State, Metrics]]
     evaluate: Callable[[State, PyTree], Metrics]
     predict: Callable[[State, PyTree], PyTree]
+    check: Callable[[State, PyTree], None] = accept
+    hparams: PyTree = {}  # noqa: RUF012
+    tune: Callable[[PyTree], "Learner"] | None = None

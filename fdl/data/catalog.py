@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fdl.arrays import Batch, PyTree
+from fdl.arrays import Batch, DataError, PyTree
 
 IMAGE_SHAPE = (28, 28, 1)
 
@@ -21,10 +21,6 @@ TFDS_VERSION = "3.0.1"
 
 Splits = tuple[Batch, Batch]
 """Training set and test set."""
-
-
-class DataError(ValueError):
-    """Data that cannot be had or used; says what is wrong, the value and the remedy."""
 
 
 class DatasetInfo(NamedTuple):

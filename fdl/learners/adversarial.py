@@ -1,5 +1,6 @@
 """Learning to make examples: a generator and a discriminator against each other."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,13 +10,14 @@ import optax
 from jax import lax
 from jaxtyping import Float
 
-from fdl.arrays import Array, Key, Number, PyTree, is_on, known, unit_scale
+from fdl.arrays import Array, Key, Number, PyTree, is_concrete, is_on, unit_scale
 from fdl.learner import Learner, State
-from fdl.learners.descent import update
+from fdl.learners.content import content_normal
+from fdl.learners.descent import descend
+from fdl.learners.modules import Trained, apply, apply_in_training, draw_variables
+from fdl.learners.targets import inputs_of
 from fdl.losses import AdversarialLoss, gradient_penalty
 from fdl.metrics import Metrics, mean
-
-_EVALUATION = 0  # seed of the latents that every evaluation uses
 
 
 class Draws(NamedTuple):
@@ -24,7 +26,7 @@ class Draws(NamedTuple):
     Attributes:
         latent: From the normal distribution, one row for each example.
         mix: Uniform in [0, 1), for the gradient penalty.
-        dropout: Key of the discriminator's dropout.
+        dropout: Key of what the models draw themselves, such as dropout.
     """
 
     latent: Float[Array, "batch latent"]
@@ -53,7 +55,7 @@ def adversarial(
     *,
     latent_size: int,
     discriminator_steps: int = 1,
-    average_decay: Number = 0.999,
+    ema_decay: Number = 0.999,
     preprocess: Callable[[Array], Array] = unit_scale,
 ) -> Learner:
     """Make a learner of two models (Goodfellow et al., 2014, arXiv:1406.2661).
@@ -70,7 +72,7 @@ def adversarial(
 
     The generator that is used after training is a moving average of the one that is
     trained (Yaz et al., 2019, arXiv:1806.04498; Karras et al., 2018, arXiv:1710.10196),
-    in `batch_stats["average"]`. It keeps running statistics of its own, found by
+    in `state.extra["average"]`. It keeps running statistics of its own, found by
     passing the step's latents through it, since those of the trained one do not fit.
 
     Args:
@@ -82,21 +84,22 @@ def adversarial(
             `wasserstein_gp`.
         generator_optimizer: Any optax gradient transformation.
         discriminator_optimizer: Likewise.
-        latent_size: Numbers that an image is made of, at least 1.
+        latent_size: Size of the latent vector, at least 1.
         discriminator_steps: The `k` of the paper, at least 1.
-        average_decay: Fraction of the moving average that is kept in a step, in [0, 1);
-            0 for the trained generator itself. Step `t`, from 0, keeps no more than
-            `t / (t + 10)`, so that what was drawn at the start is soon forgotten.
+        ema_decay: Decay of the moving average per step, in [0, 1); 0 for the trained
+            generator itself. Step `t`, from 0, keeps no more than `t / (t + 10)`, so
+            that the initial parameters are soon forgotten.
         preprocess: What is done to images, on the device; gives numbers in [0, 1]. The
             models then work in [-1, 1].
 
     Returns:
-        A learner whose batches are tuples with images first, whose parameters and
-        optimizer states are dictionaries of `generator` and `discriminator`, and whose
-        predictions are images in [0, 1] from latents, by the averaged generator. Its
-        metrics are both losses, and the mean logits of real and made examples; an
-        evaluation takes the averaged generator, always the same latents, and no
-        penalty.
+        A learner whose batches are images, or tuples with images first; whose
+        parameters, optimizer states and model states are dictionaries of `generator`
+        and `discriminator`; and whose predictions are images in [0, 1] from latents, by
+        the averaged generator. Its metrics are both losses, and the mean logits of real
+        and made examples. An evaluation takes the averaged generator, no penalty, and
+        for each real image a latent drawn from the bytes of that image, so that the
+        result does not depend on how images are batched.
 
     Raises:
         ValueError: If a number is out of range.
@@ -121,154 +124,178 @@ def adversarial(
     for name, count in counts.items():
         if count < 1:
             raise ValueError(f"{name}={count} must be at least 1.")
-    if known(average_decay) and not 0 <= average_decay < 1:
-        raise ValueError(f"average_decay={average_decay} must be in [0, 1).")
+    if is_concrete(ema_decay) and not 0 <= ema_decay < 1:
+        raise ValueError(f"ema_decay={ema_decay} must be in [0, 1).")
+    game = _Game(
+        generator,
+        discriminator,
+        loss,
+        generator_optimizer,
+        discriminator_optimizer,
+        latent_size,
+        discriminator_steps,
+        ema_decay,
+        preprocess,
+    )
+    return Learner(game.init, game.step, game.evaluate, game.predict)
 
-    def signed(batch: PyTree) -> Array:
-        return 2 * preprocess(batch[0]) - 1
 
-    def make(params: PyTree, batch_stats: PyTree, latent: Array) -> tuple[Array, Any]:
-        images, updated = generator.apply(
-            {"params": params, "batch_stats": batch_stats},
-            latent,
-            train=True,
-            mutable=["batch_stats"],
-        )
-        return images, updated.get("batch_stats", {})
+@dataclasses.dataclass(frozen=True)
+class _Game:
+    """The learner's parts; `adversarial` describes them."""
 
-    def judge(
-        params: PyTree, batch_stats: PyTree, images: Array, key: Key
-    ) -> tuple[Array, Any]:
-        logits, updated = discriminator.apply(
-            {"params": params, "batch_stats": batch_stats},
-            images,
-            train=True,
-            rngs={"dropout": key},
-            mutable=["batch_stats"],
-        )
-        return logits[..., 0], updated.get("batch_stats", {})
+    generator: Any
+    discriminator: Any
+    loss: AdversarialLoss
+    generator_optimizer: optax.GradientTransformation
+    discriminator_optimizer: optax.GradientTransformation
+    latent_size: int
+    discriminator_steps: int
+    ema_decay: Number
+    preprocess: Callable[[Array], Array]
 
-    def init(key: Key, batch: PyTree) -> State:
+    def init(self, key: Key, batch: PyTree) -> State:
+        """Draw both models."""
         generator_key, discriminator_key, run_key = jax.random.split(key, 3)
-        images = signed(batch)[:1]
-        latent = jnp.zeros((1, latent_size), images.dtype)
-        variables = {
-            "generator": generator.init(generator_key, latent),
-            "discriminator": discriminator.init(discriminator_key, images),
-        }
-        params = {name: each["params"] for name, each in variables.items()}
-        stats = {name: each.get("batch_stats", {}) for name, each in variables.items()}
-        average = {"params": params["generator"], "batch_stats": stats["generator"]}
+        images = self._signed(inputs_of(batch)[:1])
+        latent = jnp.zeros((1, self.latent_size), images.dtype)
+        made, made_state = draw_variables(self.generator, generator_key, latent)
+        judge, judge_state = draw_variables(
+            self.discriminator, discriminator_key, images
+        )
+        average = {"params": made, "model_state": made_state}
         return State(
             step=jnp.int32(0),
-            params=params,
-            batch_stats={**stats, "average": jax.tree.map(jnp.array, average)},
-            opt_state={
-                "generator": generator_optimizer.init(params["generator"]),
-                "discriminator": discriminator_optimizer.init(params["discriminator"]),
-            },
+            params={"generator": made, "discriminator": judge},
             key=run_key,
+            opt_state={
+                "generator": self.generator_optimizer.init(made),
+                "discriminator": self.discriminator_optimizer.init(judge),
+            },
+            model_state={"generator": made_state, "discriminator": judge_state},
+            # Memory of its own: programs take over that of the state they are given.
+            extra={"average": jax.tree.map(jnp.array, average)},
         )
 
-    def update_discriminator(state: State, images: Array, key: Key) -> Any:
-        drawn = draw(key, len(images), latent_size, images.dtype)
-        made, _ = make(
-            state.params["generator"], state.batch_stats["generator"], drawn.latent
+    def step(self, state: State, batch: PyTree) -> tuple[State, Metrics]:
+        """Update the discriminator, then the generator, then its average."""
+        images = self._signed(inputs_of(batch))
+        key = jax.random.fold_in(state.key, state.step)
+        keys = jax.random.split(key, self.discriminator_steps + 1)
+        # A loop, so that k updates compile as fast as one.
+        state, each = lax.scan(
+            lambda state, key: self._update_discriminator(state, images, key),
+            state,
+            keys[:-1],
         )
+        measured = jax.tree.map(lambda values: jnp.sum(values, axis=0), each)
+        drawn = draw(keys[-1], len(images), self.latent_size, images.dtype)
+        state, its = self._update_generator(state, drawn)
+        average = self._average(state, drawn)
+        state = state._replace(step=state.step + 1, extra={"average": average})
+        return state, {**measured, **its}
+
+    def evaluate(self, state: State, batch: PyTree) -> Metrics:
+        """Measure both losses with latents that depend on the images alone."""
+        given = inputs_of(batch)
+        images = self._signed(given)
+        latent = content_normal(given, self.latent_size, images.dtype)
+        variables = _variables(state, "discriminator")
+        real, fake = (
+            apply(self.discriminator, variables, each)[..., 0]
+            for each in (images, self._sample(state, latent))
+        )
+        return {
+            "discriminator_loss": mean(self.loss.discriminator(real, fake)),
+            "generator_loss": mean(self.loss.generator(fake)),
+            "real_logit": mean(real),
+            "fake_logit": mean(fake),
+        }
+
+    def predict(self, state: State, latents: Array) -> Array:
+        """Make images in [0, 1] by the averaged generator."""
+        return (self._sample(state, latents) + 1) / 2
+
+    def _signed(self, images: Array) -> Array:
+        return 2 * self.preprocess(images) - 1
+
+    def _sample(self, state: State, latent: Array) -> Array:
+        average = state.extra["average"]
+        variables = {"params": average["params"], **average["model_state"]}
+        return apply(self.generator, variables, latent)
+
+    def _make(self, params: PyTree, model_state: PyTree, drawn: Draws) -> Trained:
+        key = jax.random.fold_in(drawn.dropout, 0)
+        return apply_in_training(
+            self.generator, params, model_state, drawn.latent, key
+        )
+
+    def _judge(
+        self, params: PyTree, model_state: PyTree, images: Array, key: Key
+    ) -> tuple[Array, Any]:
+        logits, model_state, _ = apply_in_training(
+            self.discriminator, params, model_state, images, key
+        )
+        return logits[..., 0], model_state
+
+    def _update_discriminator(self, state: State, images: Array, key: Key) -> Any:
+        drawn = draw(key, len(images), self.latent_size, images.dtype)
+        made = self._make(
+            state.params["generator"], state.model_state["generator"], drawn
+        ).outputs
         real_key, fake_key, penalty_key = jax.random.split(drawn.dropout, 3)
 
         def mean_loss(params: PyTree) -> tuple[Array, Any]:
-            stats = state.batch_stats["discriminator"]
-            real, stats = judge(params, stats, images, real_key)
-            fake, stats = judge(params, stats, made, fake_key)
-            losses = loss.discriminator(real, fake)
-            if loss.penalty:
-                critic = lambda x: judge(params, stats, x, penalty_key)[0]
+            kept = state.model_state["discriminator"]
+            real, kept = self._judge(params, kept, images, real_key)
+            fake, kept = self._judge(params, kept, made, fake_key)
+            losses = self.loss.discriminator(real, fake)
+            if self.loss.penalty:
+                critic = lambda x: self._judge(params, kept, x, penalty_key)[0]
                 penalties = gradient_penalty(critic, images, made, drawn.mix)
-                losses = losses + loss.penalty * penalties
+                losses = losses + self.loss.penalty * penalties
             measured = {
                 "discriminator_loss": mean(losses),
                 "real_logit": mean(real),
                 "fake_logit": mean(fake),
             }
-            return jnp.mean(losses), (measured, stats)
+            return jnp.mean(losses), (measured, kept)
 
-        return _update(state, "discriminator", mean_loss, discriminator_optimizer)
+        return _update(state, "discriminator", mean_loss, self.discriminator_optimizer)
 
-    def update_generator(state: State, count: int, dtype: Any, key: Key) -> Any:
-        drawn = draw(key, count, latent_size, dtype)
-
+    def _update_generator(self, state: State, drawn: Draws) -> Any:
         def mean_loss(params: PyTree) -> tuple[Array, Any]:
-            made, stats = make(params, state.batch_stats["generator"], drawn.latent)
-            fake, _ = judge(
+            made, kept, _ = self._make(params, state.model_state["generator"], drawn)
+            fake, _ = self._judge(
                 state.params["discriminator"],
-                state.batch_stats["discriminator"],
+                state.model_state["discriminator"],
                 made,
                 drawn.dropout,
             )
-            losses = loss.generator(fake)
-            return jnp.mean(losses), ({"generator_loss": mean(losses)}, stats)
+            losses = self.loss.generator(fake)
+            return jnp.mean(losses), ({"generator_loss": mean(losses)}, kept)
 
-        state, measured = _update(state, "generator", mean_loss, generator_optimizer)
-        batch_stats = {**state.batch_stats, "average": averaged(state, drawn.latent)}
-        return state._replace(batch_stats=batch_stats), measured
+        return _update(state, "generator", mean_loss, self.generator_optimizer)
 
-    def averaged(state: State, latent: Array) -> dict[str, PyTree]:
-        if not is_on(average_decay):
+    def _average(self, state: State, drawn: Draws) -> dict[str, PyTree]:
+        if not is_on(self.ema_decay):
             return {
                 "params": state.params["generator"],
-                "batch_stats": state.batch_stats["generator"],
+                "model_state": state.model_state["generator"],
             }
-        average = state.batch_stats["average"]
-        decay = jnp.minimum(average_decay, state.step / (state.step + 10))
+        average = state.extra["average"]
+        decay = jnp.minimum(self.ema_decay, state.step / (state.step + 10))
         params = jax.tree.map(
             lambda kept, new: new + (kept - new) * decay.astype(new.dtype),
             average["params"],
             state.params["generator"],
         )
-        _, stats = make(params, average["batch_stats"], latent)
-        return {"params": params, "batch_stats": stats}
+        passed = self._make(params, average["model_state"], drawn)
+        return {"params": params, "model_state": passed.model_state}
 
-    def step(state: State, batch: PyTree) -> tuple[State, Metrics]:
-        images = signed(batch)
-        key = jax.random.fold_in(state.key, state.step)
-        keys = jax.random.split(key, discriminator_steps + 1)
-        # A loop, so that k updates compile as fast as one.
-        state, each = lax.scan(
-            lambda state, key: update_discriminator(state, images, key),
-            state,
-            keys[:-1],
-        )
-        measured = jax.tree.map(lambda values: jnp.sum(values, axis=0), each)
-        state, its = update_generator(state, len(images), images.dtype, keys[-1])
-        return state._replace(step=state.step + 1), {**measured, **its}
 
-    def sample(state: State, latent: Array) -> Array:
-        return generator.apply(state.batch_stats["average"], latent, train=False)
-
-    def evaluate(state: State, batch: PyTree) -> Metrics:
-        images = signed(batch)
-        key = jax.random.key(_EVALUATION)
-        made = sample(state, draw(key, len(images), latent_size, images.dtype).latent)
-        variables = {
-            "params": state.params["discriminator"],
-            "batch_stats": state.batch_stats["discriminator"],
-        }
-        real, fake = (
-            discriminator.apply(variables, each, train=False)[..., 0]
-            for each in (images, made)
-        )
-        return {
-            "discriminator_loss": mean(loss.discriminator(real, fake)),
-            "generator_loss": mean(loss.generator(fake)),
-            "real_logit": mean(real),
-            "fake_logit": mean(fake),
-        }
-
-    def predict(state: State, latents: Array) -> Array:
-        return (sample(state, latents) + 1) / 2
-
-    return Learner(init, step, evaluate, predict)
+def _variables(state: State, name: str) -> dict[str, PyTree]:
+    return {"params": state.params[name], **state.model_state[name]}
 
 
 def _update(
@@ -277,13 +304,13 @@ def _update(
     mean_loss: Callable[[PyTree], tuple[Array, Any]],
     optimizer: optax.GradientTransformation,
 ) -> tuple[State, Metrics]:
-    """Make a step of one of the two models; `mean_loss` gives its statistics too."""
-    params, opt_state, _, (measured, stats) = update(
+    """Make a step of one of the two models; `mean_loss` gives its collections too."""
+    params, opt_state, _, (measured, kept) = descend(
         state.params[name], state.opt_state[name], mean_loss, optimizer
     )
     state = state._replace(
         params={**state.params, name: params},
         opt_state={**state.opt_state, name: opt_state},
-        batch_stats={**state.batch_stats, name: stats},
+        model_state={**state.model_state, name: kept},
     )
     return state, measured

@@ -1,7 +1,7 @@
 """Gradient descent on one loss of one model: what most ways of learning share."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,14 +10,15 @@ from jaxtyping import Float
 
 from fdl.arrays import Array, Key, PyTree
 from fdl.learner import State
+from fdl.learners.modules import draw_variables
 
 MeanLoss = Callable[[PyTree], tuple[Float[Array, ""], Any]]
 
 
 def start(
-    model: Any, optimizer: optax.GradientTransformation, key: Key, *inputs: Array
+    model: Any, optimizer: optax.GradientTransformation, key: Key, inputs: PyTree
 ) -> State:
-    """Return the state before the first update: a model as drawn for its inputs.
+    """Return the state before the first update, for inputs shaped like these.
 
     Example:
         >>> import fdl
@@ -27,49 +28,61 @@ def start(
         (0, ['dense1', 'head'])
     """
     model_key, run_key = jax.random.split(key)
-    variables = model.init(model_key, *inputs)
-    params = variables["params"]
+    params, model_state = draw_variables(model, model_key, inputs)
     return State(
         step=jnp.int32(0),
         params=params,
-        batch_stats=variables.get("batch_stats", {}),
-        opt_state=optimizer.init(params),
         key=run_key,
+        opt_state=optimizer.init(params),
+        model_state=model_state,
     )
+
+
+class Descent(NamedTuple):
+    """An update of some parameters.
+
+    Attributes:
+        params: The new parameters.
+        opt_state: The new state of the optimizer.
+        loss: The loss before the update.
+        found: What else the loss function returned.
+    """
+
+    params: PyTree
+    opt_state: PyTree
+    loss: Float[Array, ""]
+    found: Any
 
 
 def descend(
-    state: State, loss: MeanLoss, optimizer: optax.GradientTransformation
-) -> tuple[State, Float[Array, ""], Any]:
-    """Make one update; return the state, the loss before it, and what else was found.
-
-    Args:
-        state: Where to start; its batch statistics are left to the caller.
-        loss: `params -> (loss, what else is found)`.
-        optimizer: The one that `state.opt_state` is of.
-
-    Example:
-        >>> state = State(jnp.int32(0), jnp.float32(3), {}, (), jax.random.key(0))
-        >>> optimizer = optax.sgd(0.5)
-        >>> state = state._replace(opt_state=optimizer.init(state.params))
-        >>> state, loss, _ = descend(state, lambda p: (p**2, None), optimizer)
-        >>> float(state.params), float(loss)
-        (0.0, 9.0)
-    """
-    params, opt_state, value, found = update(
-        state.params, state.opt_state, loss, optimizer
-    )
-    state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
-    return state, value, found
-
-
-def update(
     params: PyTree,
     opt_state: PyTree,
     loss: MeanLoss,
     optimizer: optax.GradientTransformation,
-) -> tuple[PyTree, PyTree, Float[Array, ""], Any]:
-    """Return new parameters and optimizer state, the loss, and what else was found."""
+) -> Descent:
+    """Make one update.
+
+    Args:
+        params: Where to start.
+        opt_state: The optimizer's state.
+        loss: `params -> (loss, what else is found)`.
+        optimizer: Any optax transformation, those included that ask for the loss's
+            value, gradient or function, such as `optax.lbfgs`.
+
+    Example:
+        >>> optimizer = optax.sgd(0.5)
+        >>> x = jnp.float32(3)
+        >>> made = descend(x, optimizer.init(x), lambda x: (x**2, None), optimizer)
+        >>> float(made.params), float(made.loss)
+        (0.0, 9.0)
+    """
     (value, found), grads = jax.value_and_grad(loss, has_aux=True)(params)
-    updates, opt_state = optimizer.update(grads, opt_state, params)
-    return optax.apply_updates(params, updates), opt_state, value, found
+    updates, opt_state = optax.with_extra_args_support(optimizer).update(
+        grads,
+        opt_state,
+        params,
+        value=value,
+        grad=grads,
+        value_fn=lambda params: loss(params)[0],
+    )
+    return Descent(optax.apply_updates(params, updates), opt_state, value, found)

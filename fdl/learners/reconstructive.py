@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fdl.arrays import Array, Key, Number, PyTree, is_on, known, unit_scale
+from fdl.arrays import Array, Key, Number, PyTree, is_concrete, is_on, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_keys
 from fdl.learners.descent import descend, start
+from fdl.learners.targets import inputs_of
 from fdl.losses import bernoulli_nll
 from fdl.metrics import Metrics, mean
 
@@ -29,8 +30,8 @@ def reconstructive(
     is given damaged images and must reconstruct the whole ones (Vincent et al., 2008,
     denoising autoencoders): each pixel is made 0 with that probability.
 
-    Batches are tuples that begin with the images. The metrics, both for an image, are
-    `loss` and `squared_error`, the sum over pixels that the paper reports. In
+    Batches are images, or tuples that begin with them. The metrics, both per image,
+    are `loss` and `squared_error`, the sum over pixels that the paper reports. In
     `evaluate` the damage is fixed: that of an image depends on its pixels alone.
 
     Args:
@@ -56,7 +57,7 @@ def reconstructive(
         >>> int(state.step), sorted(measured)
         (1, ['loss', 'squared_error'])
     """
-    if known(noise) and not 0 <= noise < 1:
+    if is_concrete(noise) and not 0 <= noise < 1:
         raise ValueError(
             f"noise={noise} is a fraction of pixels: choose one in [0, 1)."
         )
@@ -69,10 +70,10 @@ def reconstructive(
         }
 
     def init(key: Key, batch: PyTree) -> State:
-        return start(model, optimizer, key, preprocess(batch[0][:1]))
+        return start(model, optimizer, key, preprocess(inputs_of(batch)[:1]))
 
     def step(state: State, batch: PyTree) -> tuple[State, Metrics]:
-        image = preprocess(batch[0])
+        image = preprocess(inputs_of(batch))
         key = jax.random.fold_in(state.key, state.step)
         given = damage(image, jax.random.split(key, len(image)), noise)
 
@@ -81,12 +82,15 @@ def reconstructive(
             losses = bernoulli_nll(logits, image)
             return jnp.mean(losses), (logits, losses)
 
-        state, _, (logits, losses) = descend(state, mean_loss, optimizer)
+        params, opt_state, _, (logits, losses) = descend(
+            state.params, state.opt_state, mean_loss, optimizer
+        )
+        state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
         return state, measure(logits, losses, image)
 
     def evaluate(state: State, batch: PyTree) -> Metrics:
-        image = preprocess(batch[0])
-        given = damage(image, content_keys(batch[0]), noise)
+        image = preprocess(inputs_of(batch))
+        given = damage(image, content_keys(inputs_of(batch)), noise)
         logits = model.apply({"params": state.params}, given)
         return measure(logits, bernoulli_nll(logits, image), image)
 

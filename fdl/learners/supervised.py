@@ -1,7 +1,6 @@
-"""Learning from labelled examples."""
+"""Learning from examples with targets: classification, regression, tokens, and more."""
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -11,11 +10,18 @@ from jaxtyping import Float
 
 from fdl.arrays import Array, Key, PyTree, unit_scale
 from fdl.learner import Learner, State
+from fdl.learners.checks import check_examples
 from fdl.learners.descent import descend, start
-from fdl.metrics import Mean, Metrics, accuracy, mean
+from fdl.learners.modules import apply, apply_in_training
+from fdl.learners.targets import Answer, answers, examples, meaning, takes_weights
+from fdl.metrics import Metrics, mean
 
 Loss = Callable[[Any, Any], Float[Array, "*batch"]]
-Metric = Callable[[Any, Any], Mean]
+Metric = Callable[..., Any]
+
+
+def _unit_scale(inputs: PyTree) -> PyTree:
+    return jax.tree.map(unit_scale, inputs)
 
 
 def supervised(
@@ -23,23 +29,49 @@ def supervised(
     loss: Loss,
     optimizer: optax.GradientTransformation,
     *,
-    metrics: Mapping[str, Metric] = MappingProxyType({"accuracy": accuracy}),
-    preprocess: Callable[[Array], Array] = unit_scale,
+    metrics: Mapping[str, Metric] | None = None,
+    answer: Answer | None = None,
+    preprocess: Callable[[PyTree], PyTree] = _unit_scale,
+    project: Callable[[PyTree], PyTree] | None = None,
 ) -> Learner:
-    """Make a learner of a classifier: gradient descent on the mean loss of a batch.
+    """Make a learner that descends on the mean loss of a batch (Robbins & Monro, 1951).
+
+    A batch is `(inputs, targets)` or `(inputs, targets, weights)`, or a dictionary or
+    named tuple with these names. An array of inputs is the model's only argument; a
+    tuple of inputs is passed by position, a dictionary by name. Targets are any pytree
+    that the loss takes. Weights, at least 0, are one number for each example, or for
+    each token where the loss gives one loss for each token; a boolean mask will do.
+    The mean loss is `sum(weights * losses) / sum(weights)`, and what has the weight 0
+    has no influence on it, not even if its target is -100 or its loss NaN.
+
+    What the model sows into the collection `losses`, such as penalties of its
+    parameters or losses of auxiliary heads, is added to the mean loss.
 
     Args:
-        model: A Linen module that returns logits, called as `model(inputs,
-            train=...)`. It may keep `batch_stats` and draw from the key `dropout`.
-        loss: `(logits, label) -> losses`, one for each example.
+        model: A Linen module. If its `__call__` has an argument `train`, `training`,
+            `is_training` or `deterministic`, that tells it whether it is being trained.
+            It may keep collections such as `batch_stats`, and draw from the key
+            `dropout`, or any other.
+        loss: `(outputs, targets) -> losses`, one for each example or token, such as
+            those in `fdl.losses`.
         optimizer: Any optax gradient transformation.
-        metrics: Measures besides the loss, `(logits, label) -> Mean`, by name.
+        metrics: Measures besides the loss, by name: functions
+            `(outputs, targets, weights) -> sums`, such as those in `fdl.metrics`.
+            None for what the loss implies: `accuracy` for cross entropies.
+        answer: What `predict` returns: `"probabilities"`, by softmax or, for binary
+            cross entropies, the logistic function; `"logits"` or `"values"`, the
+            model's outputs as they are; or a function of them. None for what the loss
+            implies: probabilities for cross entropies, else the outputs.
         preprocess: What is done to inputs, on the device; by default, 8-bit pixels
             become numbers in [0, 1].
+        project: `params -> params`, applied after each update: norm limits, or
+            `fdl.keras.constraints.constrain`.
 
     Returns:
-        A learner whose batches are pairs `(inputs, label)`, whose metrics are `loss`
-        and those asked for, and whose predictions are class probabilities.
+        A learner whose metrics are `loss` and those asked for.
+
+    Raises:
+        ValueError: If there is no answer of that name.
 
     Example:
         >>> import fdl
@@ -52,42 +84,72 @@ def supervised(
         >>> int(state.step), sorted(measured)
         (1, ['accuracy', 'loss'])
     """
+    implied = meaning(loss)
+    measures = dict(implied.metrics if metrics is None else metrics)
+    answer_of = answers(answer, implied)
 
-    def measure(logits: Array, losses: Array, label: Array) -> Metrics:
-        others = {name: metric(logits, label) for name, metric in metrics.items()}
-        return {"loss": mean(losses), **others}
+    def measure(outputs: PyTree, losses: Array, targets: PyTree, weights: Any) -> Any:
+        def one(metric: Metric) -> Any:
+            if takes_weights(metric):
+                return metric(outputs, targets, weights=weights)
+            if weights is None:
+                return metric(outputs, targets)
+            raise ValueError(
+                f"the data have weights, but the metric {metric} has no argument "
+                "`weights`: add one."
+            )
+
+        others = {name: one(metric) for name, metric in measures.items()}
+        return {"loss": mean(losses, weights), **others}
 
     def init(key: Key, batch: PyTree) -> State:
-        return start(model, optimizer, key, preprocess(batch[0][:1]))
+        one = jax.tree.map(lambda x: x[:1], examples(batch).inputs)
+        return start(model, optimizer, key, preprocess(one))
 
     def step(state: State, batch: PyTree) -> tuple[State, Metrics]:
-        inputs, label = batch
+        inputs, targets, weights = examples(batch)
+        key = jax.random.fold_in(state.key, state.step)
 
-        def mean_loss(params: PyTree) -> tuple[Array, tuple[Array, Array, PyTree]]:
-            logits, updated = model.apply(
-                {"params": params, "batch_stats": state.batch_stats},
-                preprocess(inputs),
-                train=True,
-                rngs={"dropout": jax.random.fold_in(state.key, state.step)},
-                mutable=["batch_stats"],
+        def mean_loss(params: PyTree) -> tuple[Array, Any]:
+            outputs, model_state, penalty = apply_in_training(
+                model, params, state.model_state, preprocess(inputs), key
             )
-            losses = loss(logits, label)
-            return jnp.mean(losses), (logits, losses, updated.get("batch_stats", {}))
+            losses = loss(outputs, targets)
+            total = _weighted_mean(losses, weights) + penalty
+            return total, (outputs, losses, model_state)
 
-        state, _, (logits, losses, batch_stats) = descend(state, mean_loss, optimizer)
-        state = state._replace(batch_stats=batch_stats)
-        return state, measure(logits, losses, label)
+        params, opt_state, _, found = descend(
+            state.params, state.opt_state, mean_loss, optimizer
+        )
+        outputs, losses, model_state = found
+        state = state._replace(
+            step=state.step + 1,
+            params=params if project is None else project(params),
+            opt_state=opt_state,
+            model_state=model_state,
+        )
+        return state, measure(outputs, losses, targets, weights)
 
-    def logits_of(state: State, inputs: PyTree) -> Array:
-        variables = {"params": state.params, "batch_stats": state.batch_stats}
-        return model.apply(variables, preprocess(inputs), train=False)
+    def outputs_of(state: State, inputs: PyTree) -> PyTree:
+        return apply(model, state.variables, preprocess(inputs))
 
     def evaluate(state: State, batch: PyTree) -> Metrics:
-        inputs, label = batch
-        logits = logits_of(state, inputs)
-        return measure(logits, loss(logits, label), label)
+        inputs, targets, weights = examples(batch)
+        outputs = outputs_of(state, inputs)
+        return measure(outputs, loss(outputs, targets), targets, weights)
 
-    def predict(state: State, inputs: PyTree) -> Array:
-        return jax.nn.softmax(logits_of(state, inputs))
+    def predict(state: State, inputs: PyTree) -> PyTree:
+        return answer_of(outputs_of(state, inputs))
 
-    return Learner(init, step, evaluate, predict)
+    def check(state: State, data: PyTree) -> None:
+        check_examples(model, loss, preprocess, outputs_of, state, examples(data))
+
+    return Learner(init, step, evaluate, predict, check)
+
+
+def _weighted_mean(losses: Array, weights: Any) -> Array:
+    if weights is None:
+        return jnp.mean(losses)
+    total, weight = mean(losses, weights)
+    # A batch of padding alone teaches nothing.
+    return total / jnp.where(weight == 0, 1, weight)

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Float
 
-from fdl.arrays import Array, Key, Number, PyTree, known, unit_scale
+from fdl.arrays import Array, Key, Number, PyTree, is_concrete, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_normal
 from fdl.learners.descent import descend, start
+from fdl.learners.targets import inputs_of
 from fdl.losses import bernoulli_nll, standard_normal_kl
 from fdl.metrics import Mean, Metrics, mean
 
@@ -33,7 +34,7 @@ def variational(
     with `reconstruction = -log p(image | z)` in nats for one draw of `z`, and with
     `kl_j` the mean over the batch of latent j's divergence from the prior.
 
-    Batches are tuples that begin with the images. The metrics, in nats for an image,
+    Batches are images, or tuples that begin with them. The metrics, in nats per image,
     are `reconstruction`; `kl`, summed over latents; `elbo`, which is minus their sum
     whatever `beta` and `free_bits` are; and `loss`, which is what a step descends on.
     In `evaluate`, `loss` leaves `free_bits` out, since they are not of an image but of
@@ -70,7 +71,7 @@ def variational(
         (1, ['elbo', 'kl', 'loss', 'reconstruction'])
     """
     for name, number in (("beta", beta), ("free_bits", free_bits)):
-        if known(number) and not number >= 0:
+        if is_concrete(number) and not number >= 0:
             raise ValueError(f"{name}={number} must be at least 0.")
 
     def bound(
@@ -89,12 +90,12 @@ def variational(
         }
 
     def init(key: Key, batch: PyTree) -> State:
-        image = preprocess(batch[0][:1])
+        image = preprocess(inputs_of(batch)[:1])
         noise = jnp.zeros((1, model.latent_size), image.dtype)
-        return start(model, optimizer, key, image, noise)
+        return start(model, optimizer, key, (image, noise))
 
     def step(state: State, batch: PyTree) -> tuple[State, Metrics]:
-        image = preprocess(batch[0])
+        image = preprocess(inputs_of(batch))
         key = jax.random.fold_in(state.key, state.step)
         noise = jax.random.normal(key, (len(image), model.latent_size), image.dtype)
 
@@ -103,13 +104,16 @@ def variational(
             cost = jnp.maximum(jnp.mean(kl, axis=0), free_bits)
             return jnp.mean(reconstruction) + beta * jnp.sum(cost), (reconstruction, kl)
 
-        state, value, parts = descend(state, loss, optimizer)
+        params, opt_state, value, parts = descend(
+            state.params, state.opt_state, loss, optimizer
+        )
+        state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
         whole = Mean(jnp.float32(value) * len(image), jnp.float32(len(image)))
         return state, {"loss": whole, **measure(*parts)}
 
     def evaluate(state: State, batch: PyTree) -> Metrics:
-        image = preprocess(batch[0])
-        noise = content_normal(batch[0], model.latent_size, image.dtype)
+        image = preprocess(inputs_of(batch))
+        noise = content_normal(inputs_of(batch), model.latent_size, image.dtype)
         reconstruction, kl = bound(state.params, image, noise)
         loss = mean(reconstruction + beta * jnp.sum(kl, axis=-1))
         return {"loss": loss, **measure(reconstruction, kl)}

@@ -1,36 +1,43 @@
-"""Use a trained state: measure it, and ask it."""
+"""Evaluate a trained state, and predict with it."""
 
 import functools
 from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
-from flax.errors import FlaxError
+from jaxtyping import Float
 
-from fdl.arrays import PyTree
-from fdl.data import DataError, check, check_label
+from fdl.arrays import Buckets, PyTree
+from fdl.data import check
 from fdl.learner import Learner, State
-from fdl.metrics import add, compute
+from fdl.members import many, member
+from fdl.metrics import Metrics, add, compute
+from fdl.train.placement import on_auto_mesh
+from fdl.train.programs import program
+
+Measured = dict[str, float | Float[np.ndarray, " members"]]
+"""Metrics by name: numbers, or arrays with one number for each member."""
 
 
 def evaluate(
     learner: Learner, state: State, data: PyTree, *, batch_size: int = 500
-) -> dict[str, float]:
-    """Measure a trained state on a whole data set, without randomness.
+) -> Measured:
+    """Evaluate a trained state on a whole data set.
 
     Args:
         learner: What `state` was trained with.
         state: The trained state.
-        data: Examples as a pytree of arrays with a common first axis, such as `Batch`.
+        data: Examples as a pytree of arrays with a common first axis, such as `Batch`,
+            or `Buckets` of such.
         batch_size: Number of examples at a time; the last batch may be smaller. Changes
             memory and time, and the result only in its last digits.
 
     Returns:
-        The mean of each of the learner's metrics, by name.
+        The learner's metrics by name.
 
     Raises:
-        DataError: If the data are empty, ragged or not finite, or have labels that the
-            model has no class for.
+        DataError: If the data are empty, ragged, not finite, or nothing that the
+            learner can learn from.
 
     Example:
         >>> import fdl, optax
@@ -42,27 +49,33 @@ def evaluate(
         >>> evaluate(learner, state, data, batch_size=4)["accuracy"]
         0.14285714285714285
     """
-    check(data)
-    check_fits(learner, state, data)
+    check_data(learner, state, data)
     return measure(learner, state, data, batch_size=batch_size)
 
 
 def measure(
     learner: Learner, state: State, data: PyTree, *, batch_size: int = 500
-) -> dict[str, float]:
+) -> Measured:
     """Evaluate on data that were checked before."""
-    parts = [_evaluate(learner, state, part) for part in split(data, batch_size)]
-    return compute(functools.reduce(add, parts))
+    run = program(learner.evaluate)
+    batches = [
+        run(state, batch)
+        for part in parts(data)
+        for batch in split(on_auto_mesh(part), batch_size)
+    ]
+    return compute(functools.reduce(add, batches))
 
 
 def warm_up(
     learner: Learner, state: State, data: PyTree, *, batch_size: int = 500
 ) -> None:
     """Compile what `measure` will run, by running it on one batch of each size."""
-    total = len(jax.tree.leaves(data)[0])
-    for size in {min(batch_size, total), total % batch_size} - {0}:
-        batch = jax.tree.map(lambda x, n=size: x[:n], data)
-        jax.block_until_ready(_evaluate(learner, state, batch))
+    run = program(learner.evaluate)
+    for part in parts(data):
+        total = num_examples(part)
+        for size in {min(batch_size, total), total % batch_size} - {0}:
+            batch = jax.tree.map(lambda x, n=size: x[:n], part)
+            jax.block_until_ready(run(state, batch))
 
 
 def predict(
@@ -77,7 +90,8 @@ def predict(
         batch_size: Number of inputs at a time; the last batch may be smaller.
 
     Returns:
-        Outputs in the order of the inputs, on the host.
+        Answers in the order of the inputs, on the host; those of a learner of many have
+        a first axis of members.
 
     Raises:
         DataError: If the inputs are empty, ragged or not finite.
@@ -93,53 +107,114 @@ def predict(
         (7, 10)
     """
     check(inputs)
-    return in_batches(functools.partial(_predict, learner, state), inputs, batch_size)
+    answer = functools.partial(program(learner.predict), state)
+    return in_batches(answer, on_auto_mesh(inputs), batch_size, axis=state.step.ndim)
+
+
+def predict_many(
+    learner: Learner, state: State, inputs: PyTree, *, batch_size: int = 500
+) -> PyTree:
+    """Return what each of many members answers to each input.
+
+    Args:
+        learner: What each member is; what differed between members in training must not
+            matter to predictions.
+        state: States of all members, as `FitManyResult.state`.
+        inputs: Inputs with a common first axis, such as `Batch.image`.
+        batch_size: Number of inputs at a time.
+
+    Returns:
+        Answers with a first axis of members and a second of inputs, on the host.
+
+    Raises:
+        DataError: If the inputs are empty, ragged or not finite.
+
+    Example:
+        >>> import fdl, optax
+        >>> learner = fdl.learners.supervised(
+        ...     fdl.models.MLP(10), fdl.losses.cross_entropy, optax.sgd(0.1)
+        ... )
+        >>> images = np.zeros((7, 28, 28, 1), np.uint8)
+        >>> state = fdl.many(learner, 3).init(
+        ...     jax.random.key(0), (images, np.arange(7))
+        ... )
+        >>> predict_many(learner, state, images).shape
+        (3, 7, 10)
+    """
+    # One after the other: no more memory than for one.
+    one = many(learner, 1, strategy="map")
+    answers = [
+        predict(one, member(state, slice(k, k + 1)), inputs, batch_size=batch_size)
+        for k in range(len(state.step))
+    ]
+    return jax.tree.map(lambda *each: np.concatenate(each), *answers)
+
+
+def ensemble(
+    learner: Learner, state: State, inputs: PyTree, *, batch_size: int = 500
+) -> PyTree:
+    """Return the mean of what many members answer (Lakshminarayanan et al., 2017).
+
+    Deep ensembles, arXiv:1612.01474: for classifiers, the mean of the members' class
+    probabilities. Arguments and errors are those of `predict_many`.
+
+    Example:
+        >>> import fdl, optax
+        >>> learner = fdl.learners.supervised(
+        ...     fdl.models.MLP(10), fdl.losses.cross_entropy, optax.sgd(0.1)
+        ... )
+        >>> images = np.zeros((7, 28, 28, 1), np.uint8)
+        >>> state = fdl.many(learner, 3).init(
+        ...     jax.random.key(0), (images, np.arange(7))
+        ... )
+        >>> ensemble(learner, state, images).shape
+        (7, 10)
+    """
+    answers = predict_many(learner, state, inputs, batch_size=batch_size)
+    return jax.tree.map(lambda each: each.mean(axis=0), answers)
 
 
 def in_batches(
-    function: Callable[[PyTree], PyTree], inputs: PyTree, batch_size: int
+    function: Callable[[PyTree], PyTree],
+    inputs: PyTree,
+    batch_size: int,
+    *,
+    axis: int = 0,
 ) -> PyTree:
-    """Return what a function gives for all inputs, from some of them at a time.
+    """Return a function's results for all inputs, computed for some at a time.
+
+    Args:
+        function: From inputs to arrays.
+        inputs: All inputs.
+        batch_size: Number of inputs at a time.
+        axis: Axis of the results that counts inputs.
 
     Example:
         >>> in_batches(lambda x: x + 1, np.arange(5), batch_size=2)
         array([1, 2, 3, 4, 5])
     """
-    parts = [jax.device_get(function(part)) for part in split(inputs, batch_size)]
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+    each = [jax.device_get(function(part)) for part in split(inputs, batch_size)]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=axis), *each)
 
 
-def check_fits(learner: Learner, state: State, data: PyTree) -> None:
-    """Raise DataError if a model cannot take `data`, or has no class for a label."""
-    if not (isinstance(data, tuple) and len(data) == 2):
-        return
-    inputs, label = data
-    try:
-        jax.eval_shape(learner.evaluate, state, data)
-    except (FlaxError, TypeError, ValueError) as error:
-        raise DataError(
-            f"the model does not take inputs of shape {np.shape(inputs)}: {error}"
-        ) from error
-    try:
-        outputs = jax.eval_shape(learner.predict, state, inputs)
-    except (FlaxError, TypeError, ValueError):
-        return  # it predicts from something else, as a generator does from latents
-    if np.shape(label) == getattr(outputs, "shape", ())[:-1] == (len(label),):
-        check_label(label, num_classes=outputs.shape[-1])
+def check_data(learner: Learner, state: State, data: PyTree) -> None:
+    """Raise DataError if data are broken, or nothing that a learner can learn from."""
+    for part in parts(data):
+        check(part)
+        learner.check(state, part)
+
+
+def parts(data: PyTree) -> tuple[PyTree, ...]:
+    """Return the parts of data whose arrays differ in shape; mostly, there is one."""
+    return data.parts if isinstance(data, Buckets) else (data,)
+
+
+def num_examples(part: PyTree) -> int:
+    """Return the length of the first axis."""
+    return len(jax.tree.leaves(part)[0])
 
 
 def split(data: PyTree, batch_size: int) -> Iterator[PyTree]:
     """Yield a data set in batches, the last perhaps smaller."""
-    total = len(jax.tree.leaves(data)[0])
-    for first in range(0, total, batch_size):
+    for first in range(0, num_examples(data), batch_size):
         yield jax.tree.map(lambda x, i=first: x[i : i + batch_size], data)
-
-
-@functools.partial(jax.jit, static_argnames="learner")
-def _evaluate(learner: Learner, state: State, batch: PyTree) -> PyTree:
-    return learner.evaluate(state, batch)
-
-
-@functools.partial(jax.jit, static_argnames="learner")
-def _predict(learner: Learner, state: State, inputs: PyTree) -> PyTree:
-    return learner.predict(state, inputs)

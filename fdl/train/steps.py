@@ -1,7 +1,8 @@
-"""The steps of an epoch inside one program: what training one and many share."""
+"""The steps of training inside one program, and the order of the examples."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,48 +11,138 @@ from jax import lax
 from jaxtyping import Bool, Int, Shaped, UInt
 
 from fdl.arrays import Array, PyTree
-from fdl.learner import Learner, State
+from fdl.learner import State
+from fdl.members import Each
 from fdl.metrics import Metrics, add
+
+Step = Callable[[State, PyTree], tuple[State, Metrics]]
+
+Order = Int[Array, "*members examples"]
+"""The order of the examples: one for all members, or each member's own."""
 
 
 def run_steps(
-    learner: Learner,
-    data: PyTree,
+    step: Step,
     batch_size: int,
-    order: Int[Array, " examples"],
+    data: PyTree,
+    order: Order,
     first: Int[Array, ""] | int,
     steps: Int[Array, ""] | int,
     state: State,
     totals: Metrics,
-) -> tuple[State, Metrics, Int[Array, ""]]:
+) -> tuple[State, Metrics, Int[Array, "*members"]]:
     """Make `steps` updates on the examples from `first` on, in the given order.
 
     The number of steps is an argument of the program, not part of it, so one program
-    serves chunks of every length. The third result is the first step that was not
-    finite, or -1: one number to read back, whatever the number of steps.
+    serves chunks of every length.
+
+    Args:
+        step: A learner's step.
+        batch_size: Number of examples in an update.
+        data: The examples.
+        order: The order in which they are visited.
+        first: Place in the order to start from.
+        steps: Number of updates.
+        state: Where to start.
+        totals: Metrics to add to.
+
+    Returns:
+        The state, the metrics, and the first step of each member that was not finite,
+        or -1: one number to read back, whatever the number of steps.
     """
 
     def body(i: Array, carry: tuple) -> tuple:
         state, totals, bad = carry
-        rows = lax.dynamic_slice(order, (first + i * batch_size,), (batch_size,))
+        place = first + i * batch_size
+        rows = lax.dynamic_slice_in_dim(order, place, batch_size, axis=-1)
         batch = jax.tree.map(lambda x: x.at[rows].get(mode="promise_in_bounds"), data)
-        step = state.step
-        state, metrics = learner.step(state, batch)
-        bad = jnp.where((bad < 0) & ~all_finite(metrics), step, bad)
+        number = state.step
+        state, metrics = step(state, Each(batch) if rows.ndim > 1 else batch)
+        finite = all_finite(metrics, number.ndim)
+        bad = jnp.where((bad < 0) & ~finite, number, bad)
         return state, add(totals, metrics), bad
 
-    state, totals, bad = lax.fori_loop(0, steps, body, (state, totals, jnp.int32(-1)))
+    bad = jnp.full(state.step.shape, -1, jnp.int32)
+    state, totals, bad = lax.fori_loop(0, steps, body, (state, totals, bad))
     # The last update has no later loss to betray it.
-    finite = all_finite((state.params, state.batch_stats))
+    finite = all_finite((state.params, state.model_state), state.step.ndim)
     return state, totals, jnp.where((bad < 0) & ~finite, state.step - 1, bad)
 
 
-def all_finite(tree: PyTree) -> Bool[Array, ""]:
-    """Return whether all numbers in a tree are finite."""
+def all_finite(tree: PyTree, axes: int = 0) -> Bool[Array, "*members"]:
+    """Return whether all numbers are finite, for each place along the first axes.
+
+    Example:
+        >>> all_finite({"a": jnp.array([[1.0, jnp.inf], [2.0, 3.0]])}, axes=1)
+        Array([False,  True], dtype=bool)
+    """
     leaves = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact)]
-    return functools.reduce(
-        jnp.logical_and, [jnp.all(jnp.isfinite(x)) for x in leaves], jnp.bool_(True)
-    )
+    each = [jnp.all(jnp.isfinite(x), axis=tuple(range(axes, x.ndim))) for x in leaves]
+    return functools.reduce(jnp.logical_and, each, jnp.bool_(True))
+
+
+def zero_metrics(step: Step, state: State, batch: PyTree) -> Metrics:
+    """Return what the metrics of no steps add up to."""
+    shapes = jax.eval_shape(lambda s, b: step(s, b)[1], state, batch)
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+
+class Run(NamedTuple):
+    """Batches of one size, one after the other, of one part of the data.
+
+    Attributes:
+        part: Which part: which of several buckets.
+        size: Number of examples in a batch.
+        first: Place of the first example in the part's order.
+        steps: Number of batches.
+    """
+
+    part: int
+    size: int
+    first: int
+    steps: int
+
+
+def schedule(counts: Sequence[int], batch_size: int, epoch: int) -> list[Run]:
+    """Return the batches of an epoch, in order.
+
+    Of one part: full batches, then a smaller one of what is left, as in Keras. The
+    batches of several parts are mixed, each part a batch at a time. Which part comes
+    when depends on the epoch alone, so that members with different keys can share
+    programs; which examples of the part, on the key.
+
+    Example:
+        >>> schedule([10], 4, epoch=0)
+        [Run(part=0, size=4, first=0, steps=2), Run(part=0, size=2, first=8, steps=1)]
+    """
+    runs = []
+    for part, count in enumerate(counts):
+        full, left = divmod(count, batch_size)
+        runs += [Run(part, batch_size, 0, full)] * (full > 0)
+        runs += [Run(part, left, full * batch_size, 1)] * (left > 0)
+    if len(counts) == 1:
+        return runs
+    single = [
+        run._replace(first=run.first + i * run.size, steps=1)
+        for run in runs
+        for i in range(run.steps)
+    ]
+    mixed = np.random.default_rng([epoch, len(single)]).permutation(len(single))
+    return [single[place] for place in mixed]
+
+
+def chunks(runs: Sequence[Run], done: int, longest: int) -> Iterator[Run]:
+    """Yield the batches after the first `done`, at most `longest` at a time.
+
+    Example:
+        >>> list(chunks([Run(0, 4, 0, 5)], done=2, longest=2))
+        [Run(part=0, size=4, first=8, steps=2), Run(part=0, size=4, first=16, steps=1)]
+    """
+    for run in runs:
+        for start in range(min(done, run.steps), run.steps, longest):
+            steps = min(longest, run.steps - start)
+            yield run._replace(first=run.first + start * run.size, steps=steps)
+        done = max(0, done - run.steps)
 
 
 def key_words(key: Shaped[jax.Array, "*members"]) -> UInt[np.ndarray, "*members words"]:
@@ -60,38 +151,40 @@ def key_words(key: Shaped[jax.Array, "*members"]) -> UInt[np.ndarray, "*members 
 
 
 def draw_order(
-    words: UInt[np.ndarray, " words"], epoch: int, num_examples: int
-) -> Int[np.ndarray, " {num_examples}"]:
+    words: UInt[np.ndarray, "*members words"], epoch: int, num_examples: int, part: int
+) -> Int[np.ndarray, "*members {num_examples}"]:
     """Return the order in which an epoch visits the examples, from a key's words.
 
     Drawn on the host: a device would sort random numbers, which on CPU takes forty
     times as long, a sixth of an epoch of a small model.
     """
-    order = np.random.default_rng([*words, epoch]).permutation(num_examples)
-    return order.astype(np.int32)
-
-
-def chunks(
-    num_examples: int, batch_size: int, done: int, longest: int
-) -> Iterator[tuple[int, int, int]]:
-    """Yield batch size, first example and number of steps of an epoch's chunks.
-
-    `done` steps of the epoch have been made before.
-    """
-    full, remainder = divmod(num_examples, batch_size)
-    for start in range(done, full, longest):
-        yield batch_size, start * batch_size, min(longest, full - start)
-    if remainder and done <= full:
-        yield remainder, full * batch_size, 1
-
-
-def zero_metrics(learner: Learner, state: State, batch: PyTree) -> Metrics:
-    """Return what the metrics of no steps add up to."""
-    shapes = jax.eval_shape(lambda s, b: learner.step(s, b)[1], state, batch)
-    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    if words.ndim > 1:
+        return np.stack([draw_order(one, epoch, num_examples, part) for one in words])
+    # The first part's orders are those of data in one part.
+    seed: list[Any] = [*words, epoch, *([part] if part else [])]
+    return np.random.default_rng(seed).permutation(num_examples).astype(np.int32)
 
 
 @jax.jit
 def copy(tree: PyTree) -> PyTree:
     """Return the same numbers in other memory, which a program may then take over."""
     return jax.tree.map(jnp.copy, tree)
+
+
+@jax.jit
+def _where(chosen: Bool[Array, "*members"], one: PyTree, other: PyTree) -> PyTree:
+    def pick(x: Array, y: Array) -> Array:
+        axes = tuple(range(chosen.ndim, x.ndim))
+        return jnp.where(jnp.expand_dims(chosen, axes), x, y)
+
+    return jax.tree.map(pick, one, other)
+
+
+def choose(chosen: Bool[np.ndarray, "*members"], one: PyTree, other: PyTree) -> PyTree:
+    """Return one state for the chosen members, the other for the rest.
+
+    The result has memory of its own.
+    """
+    if chosen.all():
+        return copy(one)
+    return _where(chosen, one, other) if chosen.any() else copy(other)

@@ -1,0 +1,150 @@
+"""Checks of data against a model and a loss, before anything is compiled."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from fdl.arrays import Array, DataError, PyTree
+from fdl.learner import State
+from fdl.learners.modules import draw_variables
+from fdl.learners.targets import Examples, Meaning, meaning
+
+
+def check_examples(
+    model: Any,
+    loss: Callable[[Any, Any], Any],
+    preprocess: Callable[[PyTree], PyTree],
+    outputs_of: Callable[[State, PyTree], PyTree],
+    state: State,
+    data: Examples,
+) -> None:
+    """Raise DataError unless a model and a loss can learn from these examples.
+
+    Args:
+        model: The module.
+        loss: `(outputs, targets) -> losses`.
+        preprocess: What is done to inputs first.
+        outputs_of: `(state, inputs) -> outputs`.
+        state: A state, or its shapes.
+        data: The examples.
+    """
+    _check_inputs(model, preprocess, state, data.inputs)
+    outputs = _at(2, lambda inputs: outputs_of(state, inputs), data.inputs)
+    two, three = (_losses(n, loss, outputs, data.targets) for n in (2, 3))
+    trailing = two.shape[1:]
+    if two.shape[:1] != (2,) or three.shape != (3, *trailing):
+        raise DataError(
+            f"the loss gives numbers of shape {three.shape} for 3 examples and "
+            f"{two.shape} for 2, but must give one for each example or token. Outputs "
+            f"have shape {_described(outputs)}, targets "
+            f"{_described(jax.eval_shape(lambda x: x, data.targets))}: bring them into "
+            "the same shape."
+        )
+    if data.weights is not None:
+        _check_weights(data.weights, trailing)
+    implied = meaning(loss)
+    if implied.kind == "classes":
+        _check_classes(data, jax.tree.leaves(outputs)[0].shape[-1])
+    elif implied.kind in ("shares", "probabilities"):
+        _check_shares(data, implied)
+
+
+def _at(count: int, function: Callable[[PyTree], PyTree], *trees: PyTree) -> PyTree:
+    """Return the shapes of a function's results for `count` examples."""
+    shaped = lambda x: jax.ShapeDtypeStruct((count, *np.shape(x)[1:]), x.dtype)
+    return jax.eval_shape(function, *jax.tree.map(shaped, trees))
+
+
+def _losses(count: int, loss: Callable, outputs: PyTree, targets: PyTree) -> Any:
+    try:
+        losses = _at(count, loss, outputs, targets)
+    except ValueError as error:
+        # Its own losses say what is wrong with the shapes; rank promotion does too.
+        raise DataError(f"the loss does not take the targets: {error}") from error
+    if not hasattr(losses, "shape"):
+        raise DataError(
+            f"the loss gives {type(losses).__name__}, but must give an array with one "
+            "number for each example or token."
+        )
+    return losses
+
+
+def _check_inputs(
+    model: Any, preprocess: Callable[[PyTree], PyTree], state: State, inputs: PyTree
+) -> None:
+    """Raise DataError if the model's parameters are for inputs of another shape."""
+    draw = lambda inputs: draw_variables(model, jax.random.key(0), preprocess(inputs))
+    try:
+        wanted, _ = _at(1, draw, inputs)
+    except Exception as error:
+        error.add_note(
+            f"The model was being applied to inputs of shape {_described(inputs)}."
+        )
+        raise
+    shapes = lambda tree: {
+        jax.tree_util.keystr(path, simple=True, separator="/"): np.shape(leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+    found = shapes(state.params)
+    for name, shape in shapes(wanted).items():
+        if found.get(name) != shape:
+            raise DataError(
+                f"the model does not take inputs of shape {_described(inputs)}: its "
+                f"parameter {name} has shape {found.get(name)}, and they need {shape}."
+            )
+
+
+def _check_weights(weights: Array, trailing: tuple[int, ...]) -> None:
+    shape = np.shape(weights)
+    if len(shape) > 1 + len(trailing) or shape[1:] != trailing[: len(shape) - 1]:
+        raise DataError(
+            f"weights have shape {shape}: give one for each example, "
+            f"{shape[:1]}"
+            + (f", or for each token, {(*shape[:1], *trailing)}." if trailing else ".")
+        )
+    smallest = np.asarray(weights).min()
+    if smallest < 0:
+        raise DataError(f"weights contain {smallest}: they must be at least 0.")
+
+
+def _counted(data: Examples, values: np.ndarray) -> np.ndarray:
+    """Return which targets have a weight above 0, shaped like the targets."""
+    if data.weights is None:
+        return np.ones(values.shape, bool)
+    counted = np.asarray(data.weights) > 0
+    rest = values.ndim - counted.ndim
+    return np.broadcast_to(counted.reshape(counted.shape + (1,) * rest), values.shape)
+
+
+def _check_classes(data: Examples, classes: int) -> None:
+    values = np.asarray(data.targets)
+    if not np.issubdtype(values.dtype, np.integer):
+        return  # a distribution over the classes
+    bad = ((values < 0) | (values >= classes)) & _counted(data, values)
+    if bad.any():
+        place = tuple(int(i) for i in np.unravel_index(bad.argmax(), bad.shape))
+        where = f"row {place[0]}" if len(place) == 1 else f"place {place}"
+        raise DataError(
+            f"label has the value {values[place]} in {where}, but the model has "
+            f"{classes} classes, counted from 0 to {classes - 1} ({bad.sum()} such "
+            "labels). Renumber the classes, or give what is not to count a weight of 0."
+        )
+
+
+def _check_shares(data: Examples, implied: Meaning) -> None:
+    for leaf in jax.tree.leaves(data.targets):
+        values = np.asarray(leaf)
+        bad = ((values < 0) | (values > 1)) & _counted(data, values)
+        if bad.any():
+            place = tuple(int(i) for i in np.unravel_index(bad.argmax(), bad.shape))
+            raise DataError(
+                f"targets contain {values[place]} at {place}, but are probabilities "
+                "for this loss: they must be in [0, 1]."
+            )
+
+
+def _described(tree: PyTree) -> str:
+    shapes = jax.tree.map(np.shape, tree)
+    return str(shapes)

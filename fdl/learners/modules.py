@@ -1,0 +1,107 @@
+"""Calling a Linen module, whatever its arguments and collections."""
+
+import inspect
+from typing import Any, NamedTuple
+
+import jax
+
+from fdl.arrays import Array, Key, PyTree
+
+_PENALTIES = "losses"  # a collection that modules sow into, not one that they keep
+
+
+def draw_variables(
+    model: Any, key: Key, inputs: PyTree
+) -> tuple[PyTree, dict[str, PyTree]]:
+    """Draw a model's variables; return its parameters and its other collections.
+
+    Example:
+        >>> import fdl, jax.numpy as jnp
+        >>> images = jnp.ones((1, 28, 28, 1))
+        >>> params, kept = draw_variables(fdl.models.MLP(10), jax.random.key(0), images)
+        >>> sorted(params), kept
+        (['dense1', 'head'], {})
+    """
+    args, kwargs = arguments(inputs)
+    # A dictionary, since a module wrapped by another may ask for keys by name.
+    variables = model.init(key, *args, **kwargs, **mode(model, train=False))
+    kept = {
+        name: value
+        for name, value in variables.items()
+        if name not in ("params", _PENALTIES)
+    }
+    return variables.get("params", {}), kept
+
+
+class Trained(NamedTuple):
+    """What a model returns in training.
+
+    Attributes:
+        outputs: Its outputs.
+        model_state: Its collections as it leaves them.
+        penalty: The sum of what it sowed into `losses`; 0.0 if nothing.
+    """
+
+    outputs: PyTree
+    model_state: dict[str, PyTree]
+    penalty: Array | float
+
+
+def apply_in_training(
+    model: Any, params: PyTree, model_state: dict[str, PyTree], inputs: PyTree, key: Key
+) -> Trained:
+    """Apply a model in training mode; it may draw and change its collections."""
+    args, kwargs = arguments(inputs)
+    outputs, changed = model.apply(
+        {"params": params, **model_state},
+        *args,
+        **kwargs,
+        **mode(model, train=True),
+        # Flax draws from `params` where a module asks for a key of another name.
+        rngs={"dropout": key, "params": jax.random.fold_in(key, 1)},
+        mutable=[*model_state, _PENALTIES],
+    )
+    sown = jax.tree.leaves(changed.get(_PENALTIES, {}))
+    penalty = sum((term.sum() for term in sown), start=0.0)
+    kept = {name: changed.get(name, value) for name, value in model_state.items()}
+    return Trained(outputs, kept, penalty)
+
+
+def apply(model: Any, variables: PyTree, inputs: PyTree) -> PyTree:
+    """Apply a model as it is used after training."""
+    args, kwargs = arguments(inputs)
+    return model.apply(variables, *args, **kwargs, **mode(model, train=False))
+
+
+def arguments(inputs: PyTree) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments that inputs stand for: a tuple by position, a dict by name.
+
+    Example:
+        >>> arguments((1, 2)), arguments({"x": 1}), arguments(3)
+        (((1, 2), {}), ((), {'x': 1}), ((3,), {}))
+    """
+    if isinstance(inputs, tuple):
+        return tuple(inputs), {}
+    if isinstance(inputs, dict):
+        return (), inputs
+    return (inputs,), {}
+
+
+def mode(model: Any, *, train: bool) -> dict[str, bool]:
+    """Return the argument that tells a module whether it is being trained, if any.
+
+    Example:
+        >>> import fdl
+        >>> mode(fdl.models.MLP(10), train=True)
+        {'train': True}
+    """
+    names = inspect.signature(model.__call__).parameters
+    for name, value in (
+        ("train", train),
+        ("training", train),
+        ("is_training", train),
+        ("deterministic", not train),
+    ):
+        if name in names:
+            return {name: value}
+    return {}

@@ -1,0 +1,177 @@
+"""What a supervised learner is given and what it answers: batches, losses, answers."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import jax
+
+from fdl import losses, metrics
+from fdl.arrays import DataError, PyTree
+
+Answer = Literal["probabilities", "logits", "values"] | Callable[[Any], Any]
+"""How outputs become answers: class probabilities, the outputs as they are (`logits` or
+`values`), or any function of them."""
+
+Kind = Literal["classes", "probabilities", "shares", "values"]
+"""What targets are: classes counted from 0, one for each row of logits; a distribution
+over the classes; numbers in [0, 1]; any numbers."""
+
+
+class Examples(NamedTuple):
+    """A batch by its parts.
+
+    Attributes:
+        inputs: What the model is called with.
+        targets: What the loss and the metrics compare its outputs with.
+        weights: What each example or token counts; None for all the same.
+    """
+
+    inputs: PyTree
+    targets: PyTree
+    weights: Any
+
+
+def examples(batch: PyTree) -> Examples:
+    """Split a batch into inputs, targets and weights.
+
+    A batch is `(inputs, targets)` or `(inputs, targets, weights)`, or a dictionary or
+    named tuple with these names. A named tuple with other names counts as a tuple.
+
+    Raises:
+        DataError: If it is none of these.
+
+    Example:
+        >>> examples((1, 2)), examples({"inputs": 1, "targets": 2}).targets
+        (Examples(inputs=1, targets=2, weights=None), 2)
+    """
+    names = getattr(batch, "_fields", ())
+    if "inputs" in names and "targets" in names:
+        batch = batch._asdict()
+    if isinstance(batch, Mapping) and {"inputs", "targets"} <= batch.keys():
+        unknown = sorted(batch.keys() - set(Examples._fields))
+        if unknown:
+            raise DataError(
+                f"the data contain {unknown[0]!r} besides inputs and targets: a model "
+                "is called with what is in inputs; move it there, or leave it out."
+            )
+        return Examples(batch["inputs"], batch["targets"], batch.get("weights"))
+    if isinstance(batch, tuple) and len(batch) in (2, 3):
+        return Examples(*batch, *(None,) * (3 - len(batch)))
+    what = f"a tuple of {len(batch)}" if isinstance(batch, tuple) else type(batch)
+    raise DataError(
+        f"the data are {what}: give (inputs, targets), (inputs, targets, weights), or "
+        "a dictionary or named tuple with these names."
+    )
+
+
+def inputs_of(batch: PyTree) -> Any:
+    """Return what an unsupervised learner learns from: the inputs, or the first array.
+
+    Example:
+        >>> inputs_of(("images", "labels")), inputs_of("images")
+        ('images', 'images')
+    """
+    if hasattr(batch, "inputs"):
+        return batch.inputs
+    if isinstance(batch, Mapping):
+        return batch["inputs"]
+    return batch[0] if isinstance(batch, tuple) else batch
+
+
+class Meaning(NamedTuple):
+    """What a loss says about a model's outputs.
+
+    Attributes:
+        kind: What targets are; None for a loss of somebody else's.
+        answer: From outputs to answers.
+        probabilities: From outputs to probabilities; None if they are no logits.
+        metrics: What is measured besides the loss unless something else is asked for.
+    """
+
+    kind: Kind | None
+    answer: Callable[[Any], Any]
+    probabilities: Callable[[Any], Any] | None
+    metrics: Mapping[str, Callable[..., Any]]
+
+
+def _as_they_are(outputs: Any) -> Any:
+    return outputs
+
+
+_CLASSES: dict[Callable[..., Any], Kind] = {
+    losses.cross_entropy: "classes",
+    losses.sparse_categorical_crossentropy: "classes",
+    losses.categorical_crossentropy: "probabilities",
+    losses.categorical_focal_crossentropy: "probabilities",
+}
+_BINARY = (losses.binary_crossentropy, losses.binary_focal_crossentropy)
+
+
+def meaning(loss: Callable[..., Any]) -> Meaning:
+    """Return what a loss implies; of an unknown one, that outputs are answers.
+
+    Example:
+        >>> meaning(losses.cross_entropy).kind
+        'classes'
+        >>> meaning(lambda outputs, targets: abs(outputs - targets)).kind is None
+        True
+    """
+    from_logits = True
+    while isinstance(loss, functools.partial):
+        from_logits = loss.keywords.get("from_logits", from_logits)
+        loss = loss.func
+    if loss in _CLASSES:
+        answer = jax.nn.softmax if from_logits else _as_they_are
+        return Meaning(_CLASSES[loss], answer, answer, {"accuracy": metrics.accuracy})
+    if loss in _BINARY:
+        answer = jax.nn.sigmoid if from_logits else _as_they_are
+        threshold = 0.0 if from_logits else 0.5
+        measure = functools.partial(metrics.binary_accuracy, threshold=threshold)
+        return Meaning("shares", answer, answer, {"accuracy": measure})
+    known = getattr(loss, "__module__", "").startswith(losses.__name__)
+    return Meaning("values" if known else None, _as_they_are, None, {})
+
+
+def answers(answer: Answer | None, implied: Meaning) -> Callable[[Any], Any]:
+    """Return the function from outputs to answers that a name stands for.
+
+    Raises:
+        ValueError: If there is no answer of that name.
+    """
+    if answer is None:
+        return implied.answer
+    if callable(answer):
+        return answer
+    named = {
+        "probabilities": implied.probabilities or _softmax,
+        "logits": _as_they_are,
+        "values": _as_they_are,
+    }
+    if answer not in named:
+        raise ValueError(
+            f"answer={answer!r} must be one of {', '.join(named)}, or a function."
+        )
+    return named[answer]
+
+
+def _softmax(outputs: Any) -> Any:
+    shape = outputs.shape
+    if len(shape) < 2 or shape[-1] < 2:
+        raise ValueError(
+            f"answer='probabilities' needs an axis of classes, but outputs have shape "
+            f"{shape}: use answer=jax.nn.sigmoid for the probability of one class, or "
+            "answer='values'."
+        )
+    return jax.nn.softmax(outputs)
+
+
+def takes_weights(metric: Callable[..., Any]) -> bool:
+    """Return whether a metric has an argument `weights`.
+
+    Example:
+        >>> takes_weights(metrics.accuracy), takes_weights(lambda outputs, targets: 0)
+        (True, False)
+    """
+    return "weights" in inspect.signature(metric).parameters

@@ -1,0 +1,226 @@
+"""Learners with members: hyperparameters in the state, and many trainings in one."""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Int, Shaped
+
+from fdl.arrays import Key, PyTree
+from fdl.learner import Learner, State
+
+MakeLearner = Callable[[Any], Learner]
+"""From the hyperparameters of one training to its learner."""
+
+Keys = Shaped[jax.Array, " members"]
+"""A random key for each member, as `jax.random.split` makes them."""
+
+Strategy = Literal["vmap", "map"]
+"""How members become one program: side by side in every operation (`jax.vmap`), or one
+after the other (`jax.lax.map`)."""
+
+
+class Each(NamedTuple):
+    """A batch for each member, in arrays with a first axis of members.
+
+    Attributes:
+        batch: The batches.
+    """
+
+    batch: PyTree
+
+
+def tunable(make_learner: MakeLearner, hparams: PyTree) -> Learner:
+    """Make a learner whose hyperparameters are arrays in its state.
+
+    `optax.inject_hyperparams` does this for an optimizer; here it may be any number
+    that a learner is made of: a dropout rate, label smoothing, the weight of a term. A
+    program that is compiled for the learner serves every value, those in the state
+    included: `state._replace(hparams={"learning_rate": jnp.float32(1e-4)})`.
+
+    Args:
+        make_learner: `hparams -> learner`. It is called with numbers to check them, and
+            with arrays while a program is traced, so it must not branch on them.
+        hparams: A pytree of numbers, or arrays.
+
+    Raises:
+        ValueError: If `make_learner` refuses the numbers.
+
+    Example:
+        >>> import fdl, optax
+        >>> def make_learner(hparams):
+        ...     model, adam = fdl.models.MLP(10), optax.adam(hparams["learning_rate"])
+        ...     return fdl.learners.supervised(model, fdl.losses.cross_entropy, adam)
+        >>> learner = tunable(make_learner, {"learning_rate": 1e-3})
+        >>> batch = fdl.Batch(jnp.ones((4, 28, 28, 1)), jnp.arange(4))
+        >>> state = learner.init(jax.random.key(0), batch)
+        >>> state.hparams
+        {'learning_rate': Array(0.001, dtype=float32)}
+    """
+    make_learner(hparams)  # raises what is wrong with the numbers
+    arrays = jax.tree.map(_as_array, hparams)
+
+    def init(key: Key, batch: PyTree) -> State:
+        return make_learner(arrays).init(key, batch)._replace(hparams=arrays)
+
+    return Learner(
+        init=init,
+        step=lambda state, batch: make_learner(state.hparams).step(state, batch),
+        evaluate=lambda state, batch: make_learner(state.hparams).evaluate(
+            state, batch
+        ),
+        predict=lambda state, inputs: make_learner(state.hparams).predict(
+            state, inputs
+        ),
+        check=lambda state, data: make_learner(arrays).check(state, data),
+        hparams=arrays,
+        tune=lambda hparams: tunable(make_learner, hparams),
+    )
+
+
+def many(
+    learner: Learner,
+    n: int,
+    *,
+    hparams: PyTree | None = None,
+    strategy: Strategy = "vmap",
+) -> Learner:
+    """Make a learner of `n` members, each of which is one of the given learner.
+
+    Every array of its state, its metrics and its answers has a first axis of members.
+    Member `k` is what the learner is by itself, to rounding, with `keys[k]` and the
+    k-th hyperparameters.
+
+    `init` takes a key for each member, or one key that it splits. All members see the
+    same batch, unless it is an `Each`.
+
+    Args:
+        learner: What each member is.
+        n: Number of members, at least 1.
+        hparams: Hyperparameters of a tunable learner, in arrays whose first axis counts
+            members; None for the learner's own in all of them.
+        strategy: See `Strategy`.
+
+    Raises:
+        ValueError: If an argument is out of range, or a member's hyperparameters are
+            refused.
+
+    Example:
+        >>> import fdl, optax
+        >>> one = fdl.learners.supervised(
+        ...     fdl.models.MLP(10), fdl.losses.cross_entropy, optax.adam(1e-3)
+        ... )
+        >>> batch = fdl.Batch(jnp.ones((4, 28, 28, 1)), jnp.arange(4))
+        >>> learner = many(one, 3)
+        >>> state = learner.init(jax.random.key(0), batch)
+        >>> state, measured = learner.step(state, batch)
+        >>> measured["loss"].total.shape, state.params["head"]["bias"].shape
+        ((3,), (3, 10))
+    """
+    if n < 1:
+        raise ValueError(f"n={n} must be at least 1.")
+    if strategy not in get_args(Strategy):
+        names = ", ".join(get_args(Strategy))
+        raise ValueError(f"strategy={strategy!r} must be one of {names}.")
+    rows = _rows(learner, hparams, n)
+
+    def over(function: Callable[..., Any], *mapped: PyTree) -> Any:
+        if strategy == "vmap":
+            return jax.vmap(function)(*mapped)
+        if n == 1:  # a loop of one would only keep XLA from seeing through it
+            one = function(*jax.tree.map(lambda x: x[0], mapped))
+            return jax.tree.map(lambda x: jnp.asarray(x)[None], one)
+        return lax.map(lambda one: function(*one), mapped)
+
+    def init(key: Key | Keys, batch: PyTree) -> State:
+        keys = key if key.ndim else jax.random.split(key, n)
+        if learner.tune is None:
+            return over(lambda key: learner.init(key, batch), keys)
+        tune = learner.tune
+        return over(lambda key, row: tune(row).init(key, batch), keys, rows)
+
+    def step(state: State, batch: PyTree) -> Any:
+        if isinstance(batch, Each):
+            return over(learner.step, state, batch.batch)
+        return over(lambda state: learner.step(state, batch), state)
+
+    return Learner(
+        init=init,
+        step=step,
+        evaluate=lambda state, batch: over(
+            lambda state: learner.evaluate(state, batch), state
+        ),
+        predict=lambda state, inputs: over(
+            lambda state: learner.predict(state, inputs), state
+        ),
+        check=lambda state, data: learner.check(_first(state), data),
+        hparams=rows,
+        tune=None if learner.tune is None else _tune_many(learner.tune, n, strategy),
+    )
+
+
+def member(
+    many: PyTree, index: int | np.integer | slice | Int[np.ndarray, " some"]
+) -> PyTree:
+    """Return one member of a state of many, or some of them.
+
+    Example:
+        >>> keys = jax.random.split(jax.random.key(0))
+        >>> int(member(State(jnp.int32([5, 6]), {}, keys), 1).step)
+        6
+    """
+    return jax.tree.map(lambda x: x[index], many)
+
+
+def _first(state: State) -> State:
+    """Return the first member, of a state or of its shapes."""
+    if isinstance(state.step, jax.ShapeDtypeStruct):
+        return jax.eval_shape(lambda state: member(state, 0), state)
+    return member(state, 0)
+
+
+def _tune_many(
+    tune: Callable[[PyTree], Learner], n: int, strategy: Strategy
+) -> Callable[[PyTree], Learner]:
+    return lambda rows: many(tune(member(rows, 0)), n, hparams=rows, strategy=strategy)
+
+
+def _rows(learner: Learner, hparams: PyTree | None, n: int) -> PyTree:
+    """Return the hyperparameters of members as arrays, after checking each."""
+    if hparams is None:
+        spread = lambda x: jnp.broadcast_to(x, (n, *x.shape))
+        return jax.tree.map(spread, learner.hparams)
+    if learner.tune is None:
+        raise ValueError(
+            "the learner has no hyperparameters in its state: make it with tunable()."
+        )
+    for path, x in jax.tree_util.tree_leaves_with_path(hparams):
+        if np.ndim(x) < 1 or len(x) != n:
+            raise ValueError(
+                f"hparams{jax.tree_util.keystr(path)} has shape {np.shape(x)}, but "
+                f"there are {n} members: its first axis must count them."
+            )
+    if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(hparams)):
+        return hparams  # of a program, whose numbers were checked before
+    for k in range(n):
+        try:
+            learner.tune(jax.tree.map(lambda x, k=k: _plain(x[k]), hparams))
+        except ValueError as error:
+            raise ValueError(f"member {k}: {error}") from error
+    return jax.tree.map(_as_array, hparams)
+
+
+def _plain(x: Any) -> Any:
+    """Return a single number as Python's, which is looked at."""
+    return np.asarray(x).item() if np.ndim(x) == 0 else x
+
+
+def _as_array(x: Any) -> jax.Array:
+    """Return a number as an array of its kind, with a type of its own."""
+    if isinstance(x, jax.Array):
+        return x
+    # Not weakly typed, as Python's numbers are: that would be another program.
+    return jnp.asarray(np.asarray(x))

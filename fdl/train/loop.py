@@ -1,0 +1,368 @@
+"""The training loop: a learner's step, scanned over epochs inside compiled programs."""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Int
+
+from fdl.arrays import Key, PyTree
+from fdl.data import check
+from fdl.learner import Learner, State
+from fdl.members import Keys
+from fdl.metrics import Metrics, compute
+from fdl.train import stopping
+from fdl.train.evaluate import (
+    Measured,
+    check_data,
+    measure,
+    num_examples,
+    parts,
+    warm_up,
+)
+from fdl.train.placement import on_auto_mesh
+from fdl.train.programs import program
+from fdl.train.steps import (
+    Run,
+    choose,
+    chunks,
+    copy,
+    draw_order,
+    key_words,
+    run_steps,
+    schedule,
+    zero_metrics,
+)
+from fdl.train.stopping import EarlyStopping
+
+
+class Epoch(NamedTuple):
+    """One line of a run's history.
+
+    With members, metrics are arrays with one number for each member, NaN where a member
+    was not trained in this epoch.
+
+    Attributes:
+        epoch: Number of passes over the training data made so far, from 1.
+        step: Number of updates made so far.
+        running: Whether the run, or each member, was trained and stayed finite.
+        train: Training metrics by name, averaged over the epoch while it went on.
+        validation: Metrics on the validation data after the epoch; empty if there are
+            none.
+        seconds: Wall-clock time of the epoch, validation included, compilation not.
+    """
+
+    epoch: int
+    step: int
+    running: bool | Bool[np.ndarray, " members"]
+    train: Measured
+    validation: Measured
+    seconds: float
+
+
+class FitResult(NamedTuple):
+    """What `fit` returns.
+
+    Attributes:
+        state: The trained state.
+        epoch: Number of passes over the data that this state has seen.
+        diverged: The update at which a member met a number that is not finite, or -1.
+        history: One `Epoch` for each pass over the data.
+        seconds: Wall-clock time by what it was spent on: `compile`, `train`,
+            `validation`.
+    """
+
+    state: State
+    epoch: int | Int[np.ndarray, " members"]
+    diverged: int | Int[np.ndarray, " members"]
+    history: tuple[Epoch, ...]
+    seconds: dict[str, float]
+
+
+class DivergenceError(ArithmeticError):
+    """Training met a loss or a parameter that is not finite.
+
+    Attributes:
+        step: Index of the first bad update, from 0.
+        state: The last good state: parameters are finite, as before that update.
+        history: The epochs completed before.
+    """
+
+    def __init__(self, step: int, state: State, history: tuple[Epoch, ...]) -> None:
+        """Keep what there is."""
+        super().__init__(
+            f"training diverged: a metric or parameter is not finite at step {step}; "
+            "try a smaller learning rate."
+        )
+        self.step = step
+        self.state = state
+        self.history = history
+
+
+class Loop(NamedTuple):
+    """Training on data that were checked and are on the device.
+
+    Attributes:
+        data: The parts of the training data.
+        batch_size: Examples in an update.
+        shuffle_key: Random key of the order of the data alone, or None.
+        validation_data: Examples to evaluate on, or None.
+        early_stopping: When to stop, or None.
+        members: Shape of the learner's members: () or (n,).
+    """
+
+    data: tuple[PyTree, ...]
+    batch_size: int
+    shuffle_key: Key | None
+    validation_data: PyTree | None
+    early_stopping: EarlyStopping | None
+    members: tuple[int, ...]
+
+    @classmethod
+    def prepare(
+        cls,
+        learner: Learner,
+        data: PyTree,
+        *,
+        key: Key | Keys,
+        batch_size: int,
+        shuffle_key: Key | None,
+        validation_data: PyTree | None,
+        early_stopping: EarlyStopping | None,
+    ) -> "Loop":
+        """Check the data and the options, and move the data.
+
+        Raises:
+            DataError: If they are broken, or nothing that the learner can learn from.
+            ValueError: If the options make no sense.
+        """
+        for part in parts(data):
+            check(part, batch_size=batch_size if len(parts(data)) == 1 else None)
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size} must be at least 1.")
+        data = jax.device_put(on_auto_mesh(data))
+        shapes = jax.eval_shape(learner.init, key, _first(parts(data)[0]))
+        for part in parts(data):
+            learner.check(shapes, part)
+        measured = None
+        if validation_data is not None:
+            check_data(learner, shapes, validation_data)
+            validation_data = jax.device_put(on_auto_mesh(validation_data))
+            one = _first(parts(validation_data)[0])
+            measured = jax.eval_shape(learner.evaluate, shapes, one)
+        if early_stopping is not None:
+            early_stopping.check(measured)
+        return cls(
+            parts(data),
+            batch_size,
+            shuffle_key,
+            validation_data,
+            early_stopping,
+            shapes.step.shape,
+        )
+
+    def run(
+        self,
+        learner: Learner,
+        key: Key | Keys,
+        state: State | None,
+        *,
+        epochs: int,
+        steps_per_chunk: int | None = None,
+        on_chunk: Callable[[int, Measured], None] | None = None,
+        on_epoch: Callable[[Epoch, State], None] | None = None,
+    ) -> FitResult:
+        """Train; `fit` describes the arguments."""
+        started = time.perf_counter()
+        now, words = self._start(learner, key, state)
+        now = self._compile(learner, now, words)
+        seconds = {"compile": time.perf_counter() - started}
+        seconds |= {"train": 0.0, "validation": 0.0}
+
+        one_run = not self.members
+        step = _steps_done(now)
+        done = step // self.steps_per_epoch
+        running, diverged = np.full(self.members, True), np.full(self.members, -1)
+        stands_at = np.full(self.members, done)
+        best = stopping.nothing_yet(copy(now), done) if self.early_stopping else None
+        history: list[Epoch] = []
+        for epoch in range(done, epochs):
+            if not running.any():
+                break
+            started = time.perf_counter()
+            before = copy(now)  # what a member that diverges goes back to
+            orders = self._orders(words, epoch)
+            totals, bad = self._zeros(learner, now), np.full(self.members, -1)
+            for run in chunks(
+                schedule(self._counts, self.batch_size, epoch),
+                step - epoch * self.steps_per_epoch,
+                steps_per_chunk or self.steps_per_epoch,
+            ):
+                now, totals, found = self._steps(learner, orders, run, now, totals)
+                bad = np.where(bad < 0, np.asarray(found), bad)
+                if one_run and bad >= 0:
+                    good = self._before(learner, before, orders, epoch, int(bad))
+                    raise DivergenceError(int(bad), good, tuple(history))
+                step += run.steps
+                if on_chunk is not None:
+                    on_chunk(step, compute(totals))
+            diverged = np.where(running & (bad >= 0), bad, diverged)
+            running = running & (bad < 0)
+            if not running.all():
+                now = choose(running, now, before)
+            stands_at = np.where(running, epoch + 1, stands_at)
+            train = compute(totals)
+            trained = time.perf_counter()
+            validation: Measured = {}
+            if self.validation_data is not None:
+                validation = measure(learner, now, self.validation_data)
+            ended = time.perf_counter()
+            seconds["train"] += trained - started
+            seconds["validation"] += ended - trained
+            line = Epoch(
+                epoch + 1,
+                step,
+                True if one_run else running,
+                _where(running, train),
+                _where(running, validation),
+                ended - started,
+            )
+            history.append(line)
+            if best is not None and self.early_stopping is not None:
+                value = validation[self.early_stopping.monitor]
+                best, running = stopping.update(
+                    best, self.early_stopping, epoch + 1, value, now, running
+                )
+            if on_epoch is not None:
+                on_epoch(line, now)
+        if best is not None and self.early_stopping and self.early_stopping.restore_best:
+            now, stands_at = best.state, best.epoch
+        if one_run:
+            return FitResult(now, int(stands_at), -1, tuple(history), seconds)
+        return FitResult(now, stands_at, diverged, tuple(history), seconds)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of updates in a pass over the data."""
+        return sum(-(-count // self.batch_size) for count in self._counts)
+
+    @property
+    def _counts(self) -> list[int]:
+        return [num_examples(part) for part in self.data]
+
+    def _start(
+        self, learner: Learner, key: Key | Keys, state: State | None
+    ) -> tuple[State, Any]:
+        """Return the state to start from, and the words that orders are drawn from."""
+        keys = key
+        if self.members and not key.ndim:
+            keys = jax.random.split(key, self.members)
+        for name, shape in (("key", keys.shape), ("state", np.shape(state and state.step))):
+            if shape != self.members and not (name == "state" and state is None):
+                raise ValueError(
+                    f"{name} is of {shape or 'no'} members, but the learner is of "
+                    f"{self.members or 'none'}."
+                )
+        init_keys, order_keys = _two_keys(keys)
+        shuffle = order_keys if self.shuffle_key is None else self.shuffle_key
+        words = key_words(shuffle)
+        if state is not None:
+            return copy(state), words  # programs take over its memory
+        one = _first(self.data[0])
+        if learner.tune is None:
+            return program(learner.init)(init_keys, one), words
+        # Its hyperparameters are arguments of the program, too.
+        draw = program(_tune_and_init, learner.tune)
+        return draw(learner.hparams, init_keys, one), words
+
+    def _compile(self, learner: Learner, state: State, words: Any) -> State:
+        """Compile all programs by calling them for no steps."""
+        orders = self._orders(words, 0)
+        runs = schedule(self._counts, self.batch_size, 0)
+        for run in {(run.part, run.size): run for run in runs}.values():
+            zeros = self._zeros(learner, state)
+            state, *_ = self._steps(
+                learner, orders, run._replace(steps=0), state, zeros
+            )
+        if self.validation_data is not None:
+            warm_up(learner, state, self.validation_data)
+        return jax.block_until_ready(state)
+
+    def _steps(
+        self, learner: Learner, orders: list[Any], run: Run, state: State, totals: Metrics
+    ) -> tuple[State, Metrics, Any]:
+        compiled = program(run_steps, learner.step, run.size, donate=(4, 5))
+        order, data = orders[run.part], self.data[run.part]
+        return compiled(data, order, run.first, run.steps, state, totals)
+
+    def _zeros(self, learner: Learner, state: State) -> Metrics:
+        size = min(self.batch_size, num_examples(self.data[0]))
+        batch = jax.tree.map(lambda x: x[:size], self.data[0])
+        return program(zero_metrics, learner.step)(state, batch)
+
+    def _orders(self, words: Any, epoch: int) -> list[Any]:
+        return [
+            draw_order(words, epoch, count, part)
+            for part, count in enumerate(self._counts)
+        ]
+
+    def _before(
+        self, learner: Learner, start: State, orders: list[Any], epoch: int, bad: int
+    ) -> State:
+        """Return the state before the update that went wrong, by making steps again.
+
+        A parameter that goes bad may show one step late, in the next loss: then the
+        state that this loss came from is bad, and the one before it is good.
+        """
+        first = int(start.step)
+        runs = schedule(self._counts, self.batch_size, epoch)
+        made = first - epoch * self.steps_per_epoch
+        state = start
+        for left in (bad - first, bad - first - 1):
+            state, good = copy(start), True
+            for run in chunks(runs, made, max(1, left)):
+                if left <= 0:
+                    break
+                run = run._replace(steps=min(run.steps, left))
+                zeros = self._zeros(learner, state)
+                state, _, found = self._steps(learner, orders, run, state, zeros)
+                good, left = good and int(found) < 0, left - run.steps
+            if good:
+                break
+        return state
+
+
+def _tune_and_init(
+    tune: Callable[[PyTree], Learner], hparams: PyTree, key: Key | Keys, one: PyTree
+) -> State:
+    return tune(hparams).init(key, one)
+
+
+def _first(part: PyTree) -> PyTree:
+    return jax.tree.map(lambda x: x[:1], part)
+
+
+def _steps_done(state: State) -> int:
+    """Return the number of updates made, the same for all members."""
+    made = np.unique(np.asarray(state.step))
+    if len(made) > 1:
+        raise ValueError(
+            f"state has members after {made.tolist()} steps: they must all have made "
+            "equally many."
+        )
+    return int(made[0])
+
+
+def _where(running: Bool[np.ndarray, "*members"], measured: Measured) -> Measured:
+    if running.ndim == 0:
+        return measured
+    return {name: np.where(running, x, np.nan) for name, x in measured.items()}
+
+
+@jax.jit
+def _two_keys(keys: Any) -> tuple[Any, Any]:
+    split = jax.random.split if keys.ndim == 0 else jax.vmap(jax.random.split)
+    pairs = split(keys)
+    return pairs[..., 0], pairs[..., 1]

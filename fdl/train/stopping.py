@@ -1,0 +1,95 @@
+"""Early stopping: which epoch was a run's best, and when to stop looking."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from fdl.learner import State
+from fdl.train.steps import choose
+
+
+class EarlyStopping(NamedTuple):
+    """When to stop a run before its last epoch (Prechelt, 1998), as in Keras.
+
+    Attributes:
+        monitor: The metric of the validation data that tells how good a run is.
+        mode: Whether the best value is the largest (`"max"`) or smallest (`"min"`).
+        patience: Number of epochs without a better value after which a run stops, at
+            least 1; None to go on to the end, and only find the best epoch.
+        restore_best: Whether the result is the state of the best epoch, rather than
+            that of the last.
+    """
+
+    monitor: str
+    mode: Literal["max", "min"] = "max"
+    patience: int | None = None
+    restore_best: bool = True
+
+    def check(self, names: Mapping[str, Any] | None) -> None:
+        """Raise ValueError unless these options make sense for the metrics there are.
+
+        Args:
+            names: The validation metrics; None if there are no validation data.
+        """
+        if names is None:
+            raise ValueError(
+                "early_stopping needs validation_data to tell how good a run is."
+            )
+        if self.mode not in ("max", "min"):
+            raise ValueError(f"mode={self.mode!r} must be 'max' or 'min'.")
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience={self.patience} must be at least 1.")
+        if self.monitor not in names:
+            raise ValueError(
+                f"monitor={self.monitor!r} is not measured; there are "
+                f"{', '.join(names)}."
+            )
+
+
+class Best(NamedTuple):
+    """The best epoch so far, of each member.
+
+    Attributes:
+        value: Its value, such that larger is better.
+        epoch: Its number.
+        waited: Epochs since then.
+        state: The state after it.
+    """
+
+    value: Float[np.ndarray, "*members"]
+    epoch: Int[np.ndarray, "*members"]
+    waited: Int[np.ndarray, "*members"]
+    state: State
+
+
+def nothing_yet(state: State, epoch: int) -> Best:
+    """Return the best before the first epoch is measured."""
+    shape = state.step.shape
+    start = np.full(shape, epoch)
+    return Best(np.full(shape, -math.inf), start, np.zeros(shape, int), state)
+
+
+def update(
+    best: Best,
+    stopping: EarlyStopping,
+    epoch: int,
+    value: Any,
+    state: State,
+    running: Bool[np.ndarray, "*members"],
+) -> tuple[Best, Bool[np.ndarray, "*members"]]:
+    """Take note of an epoch; return the best so far, and which members go on."""
+    value = np.asarray(value) * (1 if stopping.mode == "max" else -1)
+    better = running & (value > best.value)
+    waited = np.where(better, 0, best.waited + 1)
+    best = Best(
+        np.where(better, value, best.value),
+        np.where(better, epoch, best.epoch),
+        waited,
+        choose(better, state, best.state) if better.any() else best.state,
+    )
+    if stopping.patience is not None:
+        running = running & (waited < stopping.patience)
+    return best, running

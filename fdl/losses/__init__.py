@@ -1,4 +1,8 @@
-"""Losses as pure functions of arrays: one number for each example."""
+"""Losses as pure functions of arrays: one number for each example.
+
+Those with a name of Keras compute what Keras' function of that name does, with the
+outputs before the targets.
+"""
 
 from fdl.losses.adversarial import ADVERSARIAL as ADVERSARIAL
 from fdl.losses.adversarial import AdversarialLoss as AdversarialLoss
@@ -7,6 +11,34 @@ from fdl.losses.adversarial import least_squares as least_squares
 from fdl.losses.adversarial import minimax as minimax
 from fdl.losses.adversarial import non_saturating as non_saturating
 from fdl.losses.adversarial import wasserstein_gp as wasserstein_gp
+from fdl.losses.alignment import ctc as ctc
+from fdl.losses.binary import binary_crossentropy as binary_crossentropy
+from fdl.losses.classification import (
+    categorical_crossentropy as categorical_crossentropy,
+)
 from fdl.losses.classification import cross_entropy as cross_entropy
+from fdl.losses.classification import (
+    sparse_categorical_crossentropy as sparse_categorical_crossentropy,
+)
+from fdl.losses.divergence import kl_divergence as kl_divergence
 from fdl.losses.divergence import standard_normal_kl as standard_normal_kl
+from fdl.losses.focal import binary_focal_crossentropy as binary_focal_crossentropy
+from fdl.losses.focal import (
+    categorical_focal_crossentropy as categorical_focal_crossentropy,
+)
+from fdl.losses.hinge import categorical_hinge as categorical_hinge
+from fdl.losses.hinge import hinge as hinge
+from fdl.losses.hinge import squared_hinge as squared_hinge
 from fdl.losses.likelihood import bernoulli_nll as bernoulli_nll
+from fdl.losses.regression import cosine_similarity as cosine_similarity
+from fdl.losses.regression import huber as huber
+from fdl.losses.regression import log_cosh as log_cosh
+from fdl.losses.regression import mean_absolute_error as mean_absolute_error
+from fdl.losses.regression import (
+    mean_absolute_percentage_error as mean_absolute_percentage_error,
+)
+from fdl.losses.regression import mean_squared_error as mean_squared_error
+from fdl.losses.regression import (
+    mean_squared_logarithmic_error as mean_squared_logarithmic_error,
+)
+from fdl.losses.regression import poisson as poisson

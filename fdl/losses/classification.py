@@ -1,45 +1,162 @@
-"""Losses of classifiers."""
+"""Cross entropy of classes that exclude each other.
+
+Scores have the classes along the last axis. Keras' functions of the same names take
+the targets first and expect probabilities; here outputs come first, as in all of fdl,
+and are logits unless `from_logits=False`.
+"""
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Float, Shaped
 
-from fdl.arrays import Array, Number, is_concrete, is_on
+from fdl.arguments import require_classes, require_fraction, require_same_shape
+from fdl.arrays import Array, Number, is_on
+from fdl.losses.common import EPSILON
+
+Outputs = Float[Array, "*batch classes"]
+Targets = Shaped[Array, "*targets"]
+Losses = Float[Array, "*batch"]
 
 
 def cross_entropy(
-    logits: Float[Array, "*batch classes"],
-    label: Int[Array, "*batch"],
-    *,
-    label_smoothing: Number = 0.0,
-) -> Float[Array, "*batch"]:
-    """Return `-log softmax(logits)[label]`, in nats, of each example.
+    logits: Outputs, label: Targets, *, label_smoothing: Number = 0.0
+) -> Losses:
+    """Return `-log softmax(logits)[label]`, in nats, for each example.
 
-    Keras' `SparseCategoricalCrossentropy(from_logits=True)`, before its mean. A label
+    For integer labels this is Keras' `SparseCategoricalCrossentropy(from_logits=True)`
+    before its mean, and for probabilities its `CategoricalCrossentropy`. An integer
     that names no class gives NaN, so that training on it stops instead of going wrong.
 
     Args:
         logits: Scores of the classes.
-        label: The right class of each example.
+        label: Integers `*batch`, the class of each example; or floating-point numbers
+            `*batch classes`, the probability of each class, as mixup makes them.
         label_smoothing: Share, in [0, 1], of the probability that is spread over all
-            classes instead (Szegedy et al., 2016, arXiv:1512.00567), as in Keras'
-            `CategoricalCrossentropy`.
+            classes instead (Szegedy et al., 2016, arXiv:1512.00567), as in Keras.
 
     Raises:
-        ValueError: If `label_smoothing` is no such share.
+        ValueError: If the shapes do not agree, or `label_smoothing` is out of range.
 
     Example:
         >>> cross_entropy(jnp.zeros((1, 10)), jnp.array([3]))
         Array([2.3025851], dtype=float32)
+        >>> cross_entropy(jnp.zeros((1, 2)), jnp.array([[0.25, 0.75]]))
+        Array([0.6931472], dtype=float32)
     """
-    if is_concrete(label_smoothing) and not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing={label_smoothing} must be in [0, 1].")
-    classes = logits.shape[-1]
-    # A mask and a sum rather than a gather, whose gradient would be a scatter.
-    picked = jax.nn.one_hot(label, classes, dtype=bool)
-    scores = jax.nn.log_softmax(logits)
-    losses = -jnp.sum(scores, axis=-1, where=picked)
+    require_fraction(label_smoothing=label_smoothing)
+    logits = jnp.asarray(logits)
+    if jnp.issubdtype(label.dtype, jnp.integer) or label.ndim != logits.ndim:
+        require_classes(logits, label, "label")
+    else:
+        require_same_shape(logits, label)
+    return _smoothed(jax.nn.log_softmax(logits), label, label_smoothing)
+
+
+def sparse_categorical_crossentropy(
+    outputs: Outputs,
+    targets: Targets,
+    *,
+    from_logits: bool = True,
+    ignore_class: int | None = None,
+) -> Losses:
+    """Return minus the logarithm of the probability of each example's class.
+
+    Keras' function of this name, in nats, but from logits where Keras expects
+    probabilities by default. A target that names no class gives NaN.
+
+    Args:
+        outputs: Scores of the classes.
+        targets: The class of each example, an integer.
+        from_logits: Whether outputs are logits; else they are probabilities, which are
+            scaled to sum to 1 and clipped to [1e-7, 1 - 1e-7].
+        ignore_class: A target whose loss is 0, such as that of padding. It still counts
+            in a mean over examples; give it the weight 0 to leave it out.
+
+    Raises:
+        ValueError: If targets are not one integer for each vector of outputs.
+
+    Example:
+        >>> label = jnp.array([0, -1])
+        >>> sparse_categorical_crossentropy(jnp.zeros((2, 10)), label, ignore_class=-1)
+        Array([2.3025851, 0.       ], dtype=float32)
+    """
+    outputs = jnp.asarray(outputs)
+    require_classes(outputs, targets)
+    if ignore_class is None:
+        return _smoothed(_log_probabilities(outputs, from_logits), targets, 0.0)
+    ignored = targets == ignore_class
+    # Equal scores whatever the outputs, so that not even NaN gets into the gradient.
+    outputs = jnp.where(ignored[..., None], 1, outputs)
+    losses = _smoothed(_log_probabilities(outputs, from_logits), targets, 0.0)
+    return jnp.where(ignored, 0, losses)
+
+
+def categorical_crossentropy(
+    outputs: Outputs,
+    targets: Targets,
+    *,
+    from_logits: bool = True,
+    label_smoothing: Number = 0.0,
+) -> Losses:
+    """Return the cross entropy of one-hot targets or probabilities, in nats.
+
+    Keras' function of this name, but from logits where Keras expects probabilities by
+    default.
+
+    Args:
+        outputs: Scores of the classes.
+        targets: The probability of each class, 0 and 1 for one-hot targets.
+        from_logits: Whether outputs are logits; else they are probabilities, which are
+            scaled to sum to 1 and clipped to [1e-7, 1 - 1e-7].
+        label_smoothing: As in `cross_entropy`.
+
+    Raises:
+        ValueError: If the shapes differ, or `label_smoothing` is out of range.
+
+    Example:
+        >>> categorical_crossentropy(jnp.zeros((1, 10)), jax.nn.one_hot([3], 10))
+        Array([2.3025851], dtype=float32)
+    """
+    require_fraction(label_smoothing=label_smoothing)
+    outputs = jnp.asarray(outputs)
+    require_same_shape(outputs, targets)
+    targets = jnp.asarray(targets, outputs.dtype)
+    return _smoothed(_log_probabilities(outputs, from_logits), targets, label_smoothing)
+
+
+def _log_probabilities(outputs: Outputs, from_logits: bool) -> Outputs:
+    if from_logits:
+        return jax.nn.log_softmax(outputs)
+    return jnp.log(clipped_probabilities(outputs))
+
+
+def clipped_probabilities(outputs: Outputs) -> Outputs:
+    """Return probabilities that sum to 1, and then are kept off 0 and 1.
+
+    Example:
+        >>> clipped_probabilities(jnp.array([1.0, 3.0]))
+        Array([0.25, 0.75], dtype=float32)
+    """
+    probabilities = outputs / jnp.sum(outputs, axis=-1, keepdims=True)
+    return jnp.clip(probabilities, EPSILON, 1 - EPSILON)
+
+
+def _smoothed(scores: Outputs, targets: Targets, label_smoothing: Number) -> Losses:
+    """Return the cross entropy with log probabilities `scores`."""
+    classes = scores.shape[-1]
+    by_class = jnp.issubdtype(targets.dtype, jnp.integer)
+    if by_class:
+        # A mask and a sum rather than a gather, whose gradient would be a scatter.
+        picked = jax.nn.one_hot(targets, classes, dtype=bool)
+        losses = -jnp.sum(scores, axis=-1, where=picked)
+    else:
+        targets = jnp.asarray(targets, scores.dtype)
+        # A class that cannot be and is not expected costs nothing: 0 log 0 = 0.
+        impossible = jnp.isneginf(scores) & (targets == 0)
+        losses = -jnp.sum(targets * jnp.where(impossible, 0, scores), axis=-1)
     if is_on(label_smoothing):
         spread = -jnp.mean(scores, axis=-1)
         losses = losses + label_smoothing * (spread - losses)
-    return jnp.where((label >= 0) & (label < classes), losses, jnp.nan)
+    if by_class:
+        losses = jnp.where((targets >= 0) & (targets < classes), losses, jnp.nan)
+    return losses

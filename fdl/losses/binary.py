@@ -1,0 +1,76 @@
+"""Cross entropy of classes that do not exclude each other: yes or no for each."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float, Shaped
+
+from fdl.arguments import require_fraction, require_same_shape
+from fdl.arrays import Array, Number, is_on
+from fdl.losses.common import EPSILON, mean_over_values
+
+Outputs = Float[Array, "*outputs"]
+Targets = Shaped[Array, "*targets"]
+Losses = Float[Array, "*batch"]
+
+
+def binary_crossentropy(
+    outputs: Outputs,
+    targets: Targets,
+    *,
+    from_logits: bool = True,
+    label_smoothing: Number = 0.0,
+) -> Losses:
+    """Return the cross entropy of independent yes-or-no answers, in nats.
+
+    Keras' function of this name: the mean over the last axis, but from logits where
+    Keras expects probabilities by default. Outputs `(N,)` are N examples of one answer
+    each, and give `(N,)`; Keras averages those too.
+
+    Args:
+        outputs: A score for each answer.
+        targets: 0 or 1, or a probability between.
+        from_logits: Whether outputs are logits; else they are probabilities, which are
+            clipped to [1e-7, 1 - 1e-7].
+        label_smoothing: Share, in [0, 1], of each target that is replaced by 1/2.
+
+    Raises:
+        ValueError: If the shapes differ, or `label_smoothing` is out of range.
+
+    Example:
+        >>> binary_crossentropy(jnp.zeros((1, 3)), jnp.array([[1, 0, 1]]))
+        Array([0.6931472], dtype=float32)
+        >>> binary_crossentropy(jnp.zeros(2), jnp.array([1, 0]))
+        Array([0.6931472, 0.6931472], dtype=float32)
+    """
+    require_same_shape(outputs, targets)
+    outputs = jnp.asarray(outputs)
+    targets = smooth(jnp.asarray(targets, outputs.dtype), label_smoothing)
+    if from_logits:
+        # -log sigma(a) = softplus(-a), and -log(1 - sigma(a)) = softplus(a).
+        yes, no = jax.nn.softplus(-outputs), jax.nn.softplus(outputs)
+        return mean_over_values(targets * yes + (1 - targets) * no)
+    return mean_over_values(clipped_crossentropy(outputs, targets))
+
+
+def smooth(targets: Outputs, label_smoothing: Number) -> Outputs:
+    """Replace a share of each target by 1/2, as Keras does.
+
+    Example:
+        >>> smooth(jnp.array([0.0, 1.0]), 0.5)
+        Array([0.25, 0.75], dtype=float32)
+    """
+    require_fraction(label_smoothing=label_smoothing)
+    if not is_on(label_smoothing):
+        return targets
+    return targets * (1 - label_smoothing) + 0.5 * label_smoothing
+
+
+def clipped_crossentropy(probabilities: Outputs, targets: Outputs) -> Outputs:
+    """Return the cross entropy of each answer, of probabilities kept off 0 and 1.
+
+    Example:
+        >>> clipped_crossentropy(jnp.array([0.5]), jnp.array([1.0]))
+        Array([0.6931472], dtype=float32)
+    """
+    p = jnp.clip(probabilities, EPSILON, 1 - EPSILON)
+    return -(targets * jnp.log(p) + (1 - targets) * jnp.log(1 - p))

@@ -1,0 +1,117 @@
+"""Focal losses, which count easy examples less (Lin et al., 2017, arXiv:1708.02002).
+
+As in Keras, logits become probabilities that are clipped to [1e-7, 1 - 1e-7]. So an
+answer that is wrong by a logit beyond 16 has a finite loss and no gradient.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float, Shaped
+
+from fdl.arguments import require_fraction, require_not_negative, require_same_shape
+from fdl.arrays import Array, Number, is_on
+from fdl.losses.binary import clipped_crossentropy, smooth
+from fdl.losses.classification import clipped_probabilities
+from fdl.losses.common import mean_over_values
+
+Losses = Float[Array, "*batch"]
+
+
+def binary_focal_crossentropy(
+    outputs: Float[Array, "*outputs"],
+    targets: Shaped[Array, "*targets"],
+    *,
+    apply_class_balancing: bool = False,
+    alpha: Number = 0.25,
+    gamma: Number = 2.0,
+    from_logits: bool = True,
+    label_smoothing: Number = 0.0,
+) -> Losses:
+    """Return `(1 - p)^gamma` times the binary cross entropy (Lin et al., 2017).
+
+    arXiv:1708.02002, equation 4, where `p` is the probability of the right answer.
+    Keras' function of this name: the mean over the last axis, but from logits where
+    Keras expects probabilities by default. Outputs `(N,)` give `(N,)`.
+
+    Args:
+        outputs: A score for each answer.
+        targets: 0 or 1, or a probability between.
+        apply_class_balancing: Whether answers are weighted by `alpha` where the target
+            is 1 and by `1 - alpha` where it is 0.
+        alpha: Weight of the targets 1, in [0, 1].
+        gamma: How much less an easy answer counts, at least 0.
+        from_logits: Whether outputs are logits; else they are probabilities.
+        label_smoothing: Share, in [0, 1], of each target that is replaced by 1/2.
+
+    Raises:
+        ValueError: If the shapes differ, or an option is out of range.
+
+    Example:
+        >>> binary_focal_crossentropy(jnp.zeros((1, 2)), jnp.array([[1, 0]]))
+        Array([0.1732868], dtype=float32)
+    """
+    require_same_shape(outputs, targets)
+    require_fraction(alpha=alpha)
+    require_not_negative(gamma=gamma)
+    outputs = jnp.asarray(outputs)
+    y = smooth(jnp.asarray(targets, outputs.dtype), label_smoothing)
+    p = jax.nn.sigmoid(outputs) if from_logits else outputs
+    losses = clipped_crossentropy(p, y)
+    missing = 1 - (y * p + (1 - y) * (1 - p))
+    # Where the answer is certain, a gamma below 1 has an infinite slope.
+    missing = jnp.maximum(missing, jnp.finfo(p.dtype).tiny)
+    losses = missing**gamma * losses
+    if apply_class_balancing:
+        losses = (y * alpha + (1 - y) * (1 - alpha)) * losses
+    return mean_over_values(losses)
+
+
+def categorical_focal_crossentropy(
+    outputs: Float[Array, "*batch classes"],
+    targets: Shaped[Array, "*targets"],
+    *,
+    alpha: Number | Float[Array, " classes"] = 0.25,
+    gamma: Number = 2.0,
+    from_logits: bool = True,
+    label_smoothing: Number = 0.0,
+) -> Losses:
+    """Return `alpha (1 - p)^gamma` times the categorical cross entropy.
+
+    Lin et al., 2017, arXiv:1708.02002, for more than two classes. Keras' function of
+    this name, but from logits where Keras expects probabilities by default.
+
+    Args:
+        outputs: Scores of the classes.
+        targets: The probability of each class, 0 and 1 for one-hot targets.
+        alpha: Weight of every class, or one for each.
+        gamma: How much less an easy example counts, at least 0.
+        from_logits: Whether outputs are logits; else they are probabilities, which are
+            scaled to sum to 1.
+        label_smoothing: Share, in [0, 1], of the probability that is spread over all
+            classes instead.
+
+    Raises:
+        ValueError: If the shapes differ, or an option is out of range.
+
+    Example:
+        >>> logits, targets = jnp.zeros((1, 2)), jnp.array([[1, 0]])
+        >>> categorical_focal_crossentropy(logits, targets)
+        Array([0.0433217], dtype=float32)
+    """
+    require_same_shape(outputs, targets)
+    require_fraction(label_smoothing=label_smoothing)
+    require_not_negative(gamma=gamma)
+    outputs = jnp.asarray(outputs)
+    classes = outputs.shape[-1]
+    weight = jnp.asarray(alpha, outputs.dtype)
+    if weight.shape not in ((), (classes,)):
+        raise ValueError(
+            f"alpha has the shape {weight.shape}, but must be one number or one for "
+            f"each of the {classes} classes."
+        )
+    y = jnp.asarray(targets, outputs.dtype)
+    if is_on(label_smoothing):
+        y = y * (1 - label_smoothing) + label_smoothing / classes
+    p = clipped_probabilities(jax.nn.softmax(outputs) if from_logits else outputs)
+    weight = jnp.broadcast_to(weight, p.shape) * (1 - p) ** gamma
+    return -jnp.sum(weight * y * jnp.log(p), axis=-1)

@@ -1,0 +1,278 @@
+"""Losses against Keras' functions: values, and gradients of the outputs."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fdl import losses
+
+TOLERANCE = {
+    "float32": {"rtol": 2e-5, "atol": 2e-6},
+    "float64": {"rtol": 1e-10, "atol": 1e-10},
+}
+CLASSES = 5
+
+pytestmark = pytest.mark.parity
+
+
+def values(rng, shape):
+    """Draw errors of all sizes, among them none."""
+    outputs, targets = 2 * rng.normal(size=(2, *shape))
+    outputs.flat[1::5] = targets.flat[1::5]
+    outputs.flat[::7] *= 500
+    return outputs, targets
+
+
+def positive(rng, shape):
+    outputs, targets = rng.gamma(1.0, 2.0, size=(2, *shape))
+    outputs.flat[::7] = 0
+    return outputs, np.floor(targets)
+
+
+def logits(rng, shape):
+    x = 4 * rng.normal(size=shape)
+    x.flat[::7] = 1000
+    x.flat[3::7] = -1000
+    return x
+
+
+def answers(rng, shape):
+    """Draw logits, and targets that are 0, 1 or between."""
+    targets = rng.integers(2, size=shape) * 1.0
+    targets.flat[::4] = rng.random(targets.flat[::4].shape)
+    return logits(rng, shape), targets
+
+
+def sure_answers(rng, shape):
+    return logits(rng, shape), rng.integers(2, size=shape)
+
+
+def signs(rng, shape):
+    return logits(rng, shape), 2 * rng.integers(2, size=shape) - 1
+
+
+def chances(rng, shape):
+    """Draw probabilities of answers, some of them 0 and 1."""
+    p = rng.random(shape)
+    p.flat[::7], p.flat[3::7] = 0, 1
+    return p, answers(rng, shape)[1]
+
+
+def sure_chances(rng, shape):
+    return chances(rng, shape)[0], rng.integers(2, size=shape)
+
+
+def classes(rng, shape):
+    return logits(rng, shape), rng.integers(shape[-1], size=shape[:-1])
+
+
+def one_hot(rng, shape):
+    x, label = classes(rng, shape)
+    return x, np.eye(shape[-1])[label]
+
+
+def soft(rng, shape):
+    x, hot = one_hot(rng, shape)
+    p = 0.5 * hot + 0.5 * rng.dirichlet(np.ones(shape[-1]), shape[:-1])
+    return x, np.where(rng.random((*shape[:-1], 1)) < 0.3, hot, p)
+
+
+def distributions(rng, shape):
+    """Draw probabilities of classes, some of them almost 0."""
+    p = rng.dirichlet(0.02 * np.ones(shape[-1]), shape[:-1])
+    return p, soft(rng, shape)[1]
+
+
+def unscaled(rng, shape):
+    """Draw probabilities of classes that do not sum to 1."""
+    return rng.random(shape) + 0.01, one_hot(rng, shape)[1]
+
+
+def class_chances(rng, shape):
+    p = rng.dirichlet(np.ones(shape[-1]), shape[:-1])
+    return p, rng.integers(shape[-1], size=shape[:-1])
+
+
+def padded(rng, shape):
+    x, label = classes(rng, shape)
+    return x, np.where(rng.random(label.shape) < 0.4, 2, label)
+
+
+def vectors(rng, shape):
+    return rng.normal(size=(2, *shape))
+
+
+PROBABILITIES = {"from_logits": False}
+CASES = [
+    ("mean_squared_error", values, {}),
+    ("mean_absolute_error", values, {}),
+    ("mean_absolute_percentage_error", values, {}),
+    ("mean_squared_logarithmic_error", values, {}),
+    ("mean_squared_logarithmic_error", positive, {}),
+    ("huber", values, {}),
+    ("huber", values, {"delta": 0.25}),
+    ("huber", values, {"delta": 4.0}),
+    ("log_cosh", values, {}),
+    ("poisson", positive, {}),
+    ("cosine_similarity", vectors, {}),
+    ("kl_divergence", distributions, {}),
+    ("hinge", sure_answers, {}),
+    ("hinge", signs, {}),
+    ("squared_hinge", sure_answers, {}),
+    ("squared_hinge", signs, {}),
+    ("categorical_hinge", one_hot, {}),
+    ("binary_crossentropy", answers, {}),
+    ("binary_crossentropy", sure_answers, {"label_smoothing": 0.125}),
+    ("binary_crossentropy", chances, PROBABILITIES),
+    ("binary_crossentropy", sure_chances, {"label_smoothing": 0.125, **PROBABILITIES}),
+    ("binary_focal_crossentropy", sure_answers, {}),
+    ("binary_focal_crossentropy", answers, {"gamma": 1.5}),
+    ("binary_focal_crossentropy", sure_answers, {"gamma": 0.0}),
+    ("binary_focal_crossentropy", sure_answers, {"apply_class_balancing": True}),
+    (
+        "binary_focal_crossentropy",
+        chances,
+        {
+            "apply_class_balancing": True,
+            "alpha": 0.625,
+            "gamma": 3.0,
+            "label_smoothing": 0.125,
+            **PROBABILITIES,
+        },
+    ),
+    ("sparse_categorical_crossentropy", classes, {}),
+    ("sparse_categorical_crossentropy", padded, {"ignore_class": 2}),
+    ("sparse_categorical_crossentropy", class_chances, PROBABILITIES),
+    (
+        "sparse_categorical_crossentropy",
+        class_chances,
+        {"ignore_class": 2, **PROBABILITIES},
+    ),
+    ("categorical_crossentropy", one_hot, {}),
+    ("categorical_crossentropy", soft, {}),
+    ("categorical_crossentropy", one_hot, {"label_smoothing": 0.125}),
+    ("categorical_crossentropy", soft, {"label_smoothing": 0.5}),
+    ("categorical_crossentropy", distributions, PROBABILITIES),
+    ("categorical_crossentropy", unscaled, {"label_smoothing": 0.125, **PROBABILITIES}),
+    ("categorical_focal_crossentropy", one_hot, {}),
+    ("categorical_focal_crossentropy", soft, {"gamma": 0.5, "alpha": 0.625}),
+    ("categorical_focal_crossentropy", one_hot, {"label_smoothing": 0.125}),
+    ("categorical_focal_crossentropy", one_hot, {"alpha": [0.5, 1.0, 2.0, 0.25, 4.0]}),
+    ("categorical_focal_crossentropy", distributions, {"gamma": 3.0, **PROBABILITIES}),
+    ("categorical_focal_crossentropy", unscaled, PROBABILITIES),
+]
+WITH_LOGITS = [name for name in dir(losses) if name.endswith("_crossentropy")]
+
+
+def theirs(name, outputs, targets, cotangent, options):
+    if name in WITH_LOGITS:
+        options = {"from_logits": True, **options}
+    x = tf.constant(outputs)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        found = getattr(keras.losses, name)(tf.constant(targets), x, **options)
+    slope = tape.gradient(found, x, output_gradients=tf.constant(cotangent))
+    return found.numpy(), slope.numpy()
+
+
+def ours(name, outputs, targets, cotangent, options):
+    if isinstance(options.get("alpha"), list):
+        options = {**options, "alpha": np.asarray(options["alpha"], outputs.dtype)}
+    loss = functools.partial(getattr(losses, name), **options)
+    found, pull = jax.vjp(jax.jit(loss), outputs, targets)
+    return found, pull(jnp.asarray(cotangent, found.dtype))[0]
+
+
+@pytest.fixture(params=["float32", "float64"])
+def precision(request):
+    keras.config.set_floatx(request.param)
+    with jax.enable_x64(request.param == "float64"):
+        yield request.param
+    keras.config.set_floatx("float32")
+
+
+def compare(name, draw, options, shape, precision) -> None:
+    rng = np.random.default_rng(0)
+    outputs, targets = draw(rng, shape)
+    outputs = outputs.astype(precision)
+    if targets.dtype.kind == "f":
+        targets = targets.astype(precision)
+    else:
+        targets = targets.astype(np.int32)
+    cotangent = rng.normal(size=shape[:-1]).astype(precision)
+    wanted = theirs(name, outputs, targets, cotangent, options)
+    found = ours(name, outputs, targets, cotangent, options)
+    for our, their in zip(found, wanted, strict=True):
+        assert our.dtype == precision
+        assert our.shape == their.shape
+        assert np.isfinite(our).all()
+        np.testing.assert_allclose(our, their, **TOLERANCE[precision])
+
+
+@pytest.mark.parametrize("shape", [(40, CLASSES), (3, 4, CLASSES)], ids=str)
+@pytest.mark.parametrize(
+    ("name", "draw", "options"),
+    CASES,
+    ids=[f"{name} {draw.__name__} {options}" for name, draw, options in CASES],
+)
+def test_loss(name, draw, options, shape, precision) -> None:
+    compare(name, draw, options, shape, precision)
+
+
+@pytest.mark.parametrize("label_smoothing", [0.1, 0.9])
+@pytest.mark.parametrize("sparse", [True, False])
+def test_label_smoothing_of_cross_entropy(label_smoothing, sparse) -> None:
+    rng = np.random.default_rng(0)
+    x, label = classes(rng, (30, CLASSES))
+    x, hot = x.astype(np.float32), np.eye(CLASSES, dtype=np.float32)[label]
+    reference = keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=label_smoothing, reduction=None
+    )
+    with tf.GradientTape() as tape:
+        logits = tf.constant(x)
+        tape.watch(logits)
+        wanted = reference(hot, logits)
+    answer = label.astype(np.int32) if sparse else hot
+    loss = functools.partial(losses.cross_entropy, label_smoothing=label_smoothing)
+    found, pull = jax.vjp(lambda x: loss(x, answer), x)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    slope = tape.gradient(wanted, logits)
+    np.testing.assert_allclose(pull(jnp.ones(30))[0], slope, atol=1e-6)
+
+
+def sequences(rng, precision):
+    """Draw logits and labels of unlike lengths, some with the same class in a row."""
+    outputs = 3 * rng.normal(size=(6, 12, CLASSES)).astype(precision)
+    targets = rng.integers(1, CLASSES, size=(6, 5)).astype(np.int32)
+    targets[1, 2] = targets[1, 1]
+    for row, length in enumerate([5, 4, 3, 1, 0, 5]):
+        targets[row, length:] = 0
+    return outputs, targets
+
+
+# On TensorFlow, Keras computes this loss in single precision whatever the outputs.
+@pytest.mark.parametrize("lengths", [None, [12, 11, 9, 6, 12, 10]], ids=str)
+def test_ctc(lengths) -> None:
+    rng = np.random.default_rng(0)
+    outputs, targets = sequences(rng, np.float32)
+    outputs[:, 0, 2] = 1000
+    cotangent = rng.normal(size=6).astype(np.float32)
+    steps = None if lengths is None else np.asarray(lengths, np.int32)
+    with tf.GradientTape() as tape:
+        x = tf.constant(outputs)
+        tape.watch(x)
+        if steps is None:
+            wanted = keras.losses.ctc(targets, x)
+        else:
+            count = np.sum(targets != 0, axis=-1).astype(np.int32)
+            wanted = keras.ops.ctc_loss(targets, x, count, steps)
+    slope = tape.gradient(wanted, x, output_gradients=tf.constant(cotangent))
+    loss = functools.partial(losses.ctc, lengths=steps)
+    found, pull = jax.vjp(lambda x: loss(x, targets), jnp.asarray(outputs))
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    np.testing.assert_allclose(pull(jnp.asarray(cotangent))[0], slope, atol=1e-5)

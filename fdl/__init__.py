@@ -15,16 +15,19 @@ from fdl import models as models
 from fdl import nn as nn
 from fdl import ops as ops
 from fdl.arrays import Batch as Batch
+from fdl.arrays import Buckets as Buckets
 from fdl.arrays import Tokens as Tokens
 from fdl.learner import Learner as Learner
 from fdl.learner import State as State
+from fdl.members import many as many
+from fdl.members import member as member
+from fdl.members import tunable as tunable
 from fdl.train import DivergenceError as DivergenceError
 from fdl.train import EarlyStopping as EarlyStopping
 from fdl.train import ensemble as ensemble
 from fdl.train import evaluate as evaluate
 from fdl.train import fit as fit
 from fdl.train import fit_many as fit_many
-from fdl.train import member as member
 from fdl.train import predict as predict
 from fdl.train import predict_many as predict_many
 

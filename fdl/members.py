@@ -126,6 +126,9 @@ def many(
         names = ", ".join(get_args(Strategy))
         raise ValueError(f"strategy={strategy!r} must be one of {names}.")
     rows = _rows(learner, hparams, n)
+    # Functions of the learner, rather than the learner with its numbers, so that the
+    # program of a step is the same for all numbers.
+    draw, update, measure, answer, check, _, tune = learner
 
     def over(function: Callable[..., Any], *mapped: PyTree) -> Any:
         if strategy == "vmap":
@@ -137,28 +140,23 @@ def many(
 
     def init(key: Key | Keys, batch: PyTree) -> State:
         keys = key if key.ndim else jax.random.split(key, n)
-        if learner.tune is None:
-            return over(lambda key: learner.init(key, batch), keys)
-        tune = learner.tune
+        if tune is None:
+            return over(lambda key: draw(key, batch), keys)
         return over(lambda key, row: tune(row).init(key, batch), keys, rows)
 
     def step(state: State, batch: PyTree) -> Any:
         if isinstance(batch, Each):
-            return over(learner.step, state, batch.batch)
-        return over(lambda state: learner.step(state, batch), state)
+            return over(update, state, batch.batch)
+        return over(lambda state: update(state, batch), state)
 
     return Learner(
         init=init,
         step=step,
-        evaluate=lambda state, batch: over(
-            lambda state: learner.evaluate(state, batch), state
-        ),
-        predict=lambda state, inputs: over(
-            lambda state: learner.predict(state, inputs), state
-        ),
-        check=lambda state, data: learner.check(_first(state), data),
+        evaluate=lambda state, batch: over(lambda one: measure(one, batch), state),
+        predict=lambda state, inputs: over(lambda one: answer(one, inputs), state),
+        check=lambda state, data: check(_first(state), data),
         hparams=rows,
-        tune=None if learner.tune is None else _tune_many(learner.tune, n, strategy),
+        tune=None if tune is None else _tune_many(tune, n, strategy),
     )
 
 

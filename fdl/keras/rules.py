@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Float, Int
 
-from fdl.arrays import Array, Number, PyTree, is_on
+from fdl.arrays import Array, Number, PyTree, is_concrete, is_on
 
 LearningRate = Number | optax.Schedule
 
@@ -28,10 +28,14 @@ class OptimizerState(NamedTuple):
     Attributes:
         iterations: Number of updates made so far.
         slots: What the optimizer keeps for each parameter, by Keras' name of it.
+        learning_rate: The learning rate, which is a variable in Keras too, so that
+            another one needs no other program; () where a schedule or a hyperparameter
+            of the learner says what it is.
     """
 
     iterations: Int[Array, ""]
     slots: dict[str, Any]
+    learning_rate: PyTree = ()
 
 
 # One parameter's step: its gradient, its slots, the learning rate and the number of the
@@ -60,6 +64,7 @@ def follow(
         global_clipnorm: Largest norm of all gradients together.
         clipvalue: Largest size of an element of a gradient.
     """
+    schedule = _schedule(learning_rate)
 
     def init(params: PyTree) -> OptimizerState:
         def filled(name: str) -> PyTree:
@@ -69,7 +74,10 @@ def follow(
                 lambda p: jnp.full(shape(p), slots[name], p.dtype), params
             )
 
-        return OptimizerState(jnp.int32(0), {name: filled(name) for name in slots})
+        kept = jnp.asarray(learning_rate, float) if schedule is None else ()
+        return OptimizerState(
+            jnp.int32(0), {name: filled(name) for name in slots}, kept
+        )
 
     def update(
         updates: PyTree, state: Any, params: PyTree | None = None
@@ -79,11 +87,7 @@ def follow(
                 "weight_decay needs params: tx.update(grads, state, params)"
             )
         grads = _clip(updates, clipnorm, global_clipnorm, clipvalue)
-        rate = (
-            learning_rate(state.iterations)
-            if callable(learning_rate)
-            else learning_rate
-        )
+        rate = state.learning_rate if schedule is None else schedule(state.iterations)
 
         def one(g: Array, *kept: Array) -> tuple[Array, dict[str, Array]]:
             # Powers of the step and the rate are taken in the gradient's precision.
@@ -105,9 +109,18 @@ def follow(
             name: structure.unflatten([slot[name] for _, slot in results])
             for name in slots
         }
-        return updates, OptimizerState(state.iterations + 1, new)
+        return updates, OptimizerState(state.iterations + 1, new, state.learning_rate)
 
     return optax.GradientTransformation(init, update)
+
+
+def _schedule(learning_rate: LearningRate) -> optax.Schedule | None:
+    """Return a learning rate as a function of the step; None for a plain number."""
+    if callable(learning_rate):
+        return learning_rate
+    return (
+        None if is_concrete(learning_rate) else optax.constant_schedule(learning_rate)
+    )
 
 
 def _clip(

@@ -1,7 +1,7 @@
 """Learning to make examples: a generator and a discriminator against each other."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from fdl.arrays import Array, Key, Number, PyTree, is_concrete, is_on, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_normal
-from fdl.learners.descent import descend
+from fdl.learners.descent import Update, descend, update_of
 from fdl.learners.modules import Trained, apply, apply_in_training, draw_variables
 from fdl.learners.targets import inputs_of
 from fdl.losses import AdversarialLoss, gradient_penalty
@@ -130,14 +130,28 @@ def adversarial(
         generator,
         discriminator,
         loss,
-        generator_optimizer,
-        discriminator_optimizer,
+        {
+            "generator": update_of(generator_optimizer),
+            "discriminator": update_of(discriminator_optimizer),
+        },
         latent_size,
         discriminator_steps,
         ema_decay,
         preprocess,
     )
-    return Learner(game.init, game.step, game.evaluate, game.predict)
+
+    def init(key: Key, batch: PyTree) -> State:
+        state = game.draw(key, batch)
+        return state._replace(
+            opt_state={
+                "generator": generator_optimizer.init(state.params["generator"]),
+                "discriminator": discriminator_optimizer.init(
+                    state.params["discriminator"]
+                ),
+            }
+        )
+
+    return Learner(init, game.step, game.evaluate, game.predict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,15 +161,14 @@ class _Game:
     generator: Any
     discriminator: Any
     loss: AdversarialLoss
-    generator_optimizer: optax.GradientTransformation
-    discriminator_optimizer: optax.GradientTransformation
+    updates: Mapping[str, Update]
     latent_size: int
     discriminator_steps: int
     ema_decay: Number
     preprocess: Callable[[Array], Array]
 
-    def init(self, key: Key, batch: PyTree) -> State:
-        """Draw both models."""
+    def draw(self, key: Key, batch: PyTree) -> State:
+        """Draw both models; optimizers start afterwards."""
         generator_key, discriminator_key, run_key = jax.random.split(key, 3)
         images = self._signed(inputs_of(batch)[:1])
         latent = jnp.zeros((1, self.latent_size), images.dtype)
@@ -168,10 +181,6 @@ class _Game:
             step=jnp.int32(0),
             params={"generator": made, "discriminator": judge},
             key=run_key,
-            opt_state={
-                "generator": self.generator_optimizer.init(made),
-                "discriminator": self.discriminator_optimizer.init(judge),
-            },
             model_state={"generator": made_state, "discriminator": judge_state},
             # Memory of its own: programs take over that of the state they are given.
             extra={"average": jax.tree.map(jnp.array, average)},
@@ -226,9 +235,7 @@ class _Game:
 
     def _make(self, params: PyTree, model_state: PyTree, drawn: Draws) -> Trained:
         key = jax.random.fold_in(drawn.dropout, 0)
-        return apply_in_training(
-            self.generator, params, model_state, drawn.latent, key
-        )
+        return apply_in_training(self.generator, params, model_state, drawn.latent, key)
 
     def _judge(
         self, params: PyTree, model_state: PyTree, images: Array, key: Key
@@ -261,7 +268,7 @@ class _Game:
             }
             return jnp.mean(losses), (measured, kept)
 
-        return _update(state, "discriminator", mean_loss, self.discriminator_optimizer)
+        return self._descend(state, "discriminator", mean_loss)
 
     def _update_generator(self, state: State, drawn: Draws) -> Any:
         def mean_loss(params: PyTree) -> tuple[Array, Any]:
@@ -275,7 +282,7 @@ class _Game:
             losses = self.loss.generator(fake)
             return jnp.mean(losses), ({"generator_loss": mean(losses)}, kept)
 
-        return _update(state, "generator", mean_loss, self.generator_optimizer)
+        return self._descend(state, "generator", mean_loss)
 
     def _average(self, state: State, drawn: Draws) -> dict[str, PyTree]:
         if not is_on(self.ema_decay):
@@ -293,24 +300,20 @@ class _Game:
         passed = self._make(params, average["model_state"], drawn)
         return {"params": params, "model_state": passed.model_state}
 
+    def _descend(
+        self, state: State, name: str, mean_loss: Callable[[PyTree], tuple[Array, Any]]
+    ) -> tuple[State, Metrics]:
+        """Make an update of one of the models; `mean_loss` finds its collections too."""
+        params, opt_state, _, (measured, kept) = descend(
+            state.params[name], state.opt_state[name], mean_loss, self.updates[name]
+        )
+        state = state._replace(
+            params={**state.params, name: params},
+            opt_state={**state.opt_state, name: opt_state},
+            model_state={**state.model_state, name: kept},
+        )
+        return state, measured
+
 
 def _variables(state: State, name: str) -> dict[str, PyTree]:
     return {"params": state.params[name], **state.model_state[name]}
-
-
-def _update(
-    state: State,
-    name: str,
-    mean_loss: Callable[[PyTree], tuple[Array, Any]],
-    optimizer: optax.GradientTransformation,
-) -> tuple[State, Metrics]:
-    """Make a step of one of the two models; `mean_loss` gives its collections too."""
-    params, opt_state, _, (measured, kept) = descend(
-        state.params[name], state.opt_state[name], mean_loss, optimizer
-    )
-    state = state._replace(
-        params={**state.params, name: params},
-        opt_state={**state.opt_state, name: opt_state},
-        model_state={**state.model_state, name: kept},
-    )
-    return state, measured

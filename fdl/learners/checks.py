@@ -31,7 +31,7 @@ def check_examples(
         data: The examples.
     """
     _check_inputs(model, preprocess, state, data.inputs)
-    outputs = _at(2, lambda inputs: outputs_of(state, inputs), data.inputs)
+    outputs = jax.eval_shape(outputs_of, state, _shapes(2, data.inputs))
     two, three = (_losses(n, loss, outputs, data.targets) for n in (2, 3))
     trailing = two.shape[1:]
     if two.shape[:1] != (2,) or three.shape != (3, *trailing):
@@ -51,15 +51,15 @@ def check_examples(
         _check_shares(data, implied)
 
 
-def _at(count: int, function: Callable[[PyTree], PyTree], *trees: PyTree) -> PyTree:
-    """Return the shapes of a function's results for `count` examples."""
+def _shapes(count: int, tree: PyTree) -> PyTree:
+    """Return the shapes that arrays would have with `count` examples."""
     shaped = lambda x: jax.ShapeDtypeStruct((count, *np.shape(x)[1:]), x.dtype)
-    return jax.eval_shape(function, *jax.tree.map(shaped, trees))
+    return jax.tree.map(shaped, tree)
 
 
 def _losses(count: int, loss: Callable, outputs: PyTree, targets: PyTree) -> Any:
     try:
-        losses = _at(count, loss, outputs, targets)
+        losses = jax.eval_shape(loss, *_shapes(count, (outputs, targets)))
     except ValueError as error:
         # Its own losses say what is wrong with the shapes; rank promotion does too.
         raise DataError(f"the loss does not take the targets: {error}") from error
@@ -77,7 +77,7 @@ def _check_inputs(
     """Raise DataError if the model's parameters are for inputs of another shape."""
     draw = lambda inputs: draw_variables(model, jax.random.key(0), preprocess(inputs))
     try:
-        wanted, _ = _at(1, draw, inputs)
+        wanted, _ = jax.eval_shape(draw, _shapes(1, inputs))
     except Exception as error:
         error.add_note(
             f"The model was being applied to inputs of shape {_described(inputs)}."

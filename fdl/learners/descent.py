@@ -54,11 +54,25 @@ class Descent(NamedTuple):
     found: Any
 
 
+Update = Callable[..., tuple[PyTree, PyTree]]
+"""An optimizer's `update`, which takes `value`, `grad` and `value_fn` by name as well."""
+
+
+def update_of(optimizer: optax.GradientTransformation) -> Update:
+    """Return an optimizer's `update`, such that it takes more than it may need.
+
+    `optax.with_extra_args_support` does this for a whole optimizer. A learner's step
+    keeps the `update` alone, because numbers that an optimizer puts into its state are
+    in its `init`, and are no part of the program of a step.
+    """
+    update = optimizer.update
+    if isinstance(optimizer, optax.GradientTransformationExtraArgs):
+        return update
+    return lambda grads, state, params, **_: update(grads, state, params)
+
+
 def descend(
-    params: PyTree,
-    opt_state: PyTree,
-    loss: MeanLoss,
-    optimizer: optax.GradientTransformation,
+    params: PyTree, opt_state: PyTree, loss: MeanLoss, update: Update
 ) -> Descent:
     """Make one update.
 
@@ -66,18 +80,18 @@ def descend(
         params: Where to start.
         opt_state: The optimizer's state.
         loss: `params -> (loss, what else is found)`.
-        optimizer: Any optax transformation, those included that ask for the loss's
-            value, gradient or function, such as `optax.lbfgs`.
+        update: From `update_of`: of any optimizer, those included that ask for the
+            loss's value, gradient or function, such as `optax.lbfgs`.
 
     Example:
-        >>> optimizer = optax.sgd(0.5)
-        >>> x = jnp.float32(3)
-        >>> made = descend(x, optimizer.init(x), lambda x: (x**2, None), optimizer)
+        >>> optimizer, x = optax.sgd(0.5), jnp.float32(3)
+        >>> square = lambda x: (x**2, None)
+        >>> made = descend(x, optimizer.init(x), square, update_of(optimizer))
         >>> float(made.params), float(made.loss)
         (0.0, 9.0)
     """
     (value, found), grads = jax.value_and_grad(loss, has_aux=True)(params)
-    updates, opt_state = optax.with_extra_args_support(optimizer).update(
+    updates, opt_state = update(
         grads,
         opt_state,
         params,

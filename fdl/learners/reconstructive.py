@@ -10,7 +10,7 @@ import optax
 from fdl.arrays import Array, Key, Number, PyTree, is_concrete, is_on, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_keys
-from fdl.learners.descent import descend, start
+from fdl.learners.descent import descend, start, update_of
 from fdl.learners.targets import inputs_of
 from fdl.losses import bernoulli_nll
 from fdl.metrics import Metrics, mean
@@ -58,9 +58,8 @@ def reconstructive(
         (1, ['loss', 'squared_error'])
     """
     if is_concrete(noise) and not 0 <= noise < 1:
-        raise ValueError(
-            f"noise={noise} is a fraction of pixels: choose one in [0, 1)."
-        )
+        raise ValueError(f"noise={noise} must be in [0, 1).")
+    update = update_of(optimizer)
 
     def measure(logits: Array, losses: Array, image: Array) -> Metrics:
         errors = (jax.nn.sigmoid(logits) - image) ** 2
@@ -83,7 +82,7 @@ def reconstructive(
             return jnp.mean(losses), (logits, losses)
 
         params, opt_state, _, (logits, losses) = descend(
-            state.params, state.opt_state, mean_loss, optimizer
+            state.params, state.opt_state, mean_loss, update
         )
         state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
         return state, measure(logits, losses, image)

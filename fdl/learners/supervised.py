@@ -11,7 +11,7 @@ from jaxtyping import Float
 from fdl.arrays import Array, Key, PyTree, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.checks import check_examples
-from fdl.learners.descent import descend, start
+from fdl.learners.descent import descend, start, update_of
 from fdl.learners.modules import apply, apply_in_training
 from fdl.learners.targets import Answer, answers, examples, meaning, takes_weights
 from fdl.metrics import Metrics, mean
@@ -87,6 +87,7 @@ def supervised(
     implied = meaning(loss)
     measures = dict(implied.metrics if metrics is None else metrics)
     answer_of = answers(answer, implied)
+    update = update_of(optimizer)
 
     def measure(outputs: PyTree, losses: Array, targets: PyTree, weights: Any) -> Any:
         def one(metric: Metric) -> Any:
@@ -119,7 +120,7 @@ def supervised(
             return total, (outputs, losses, model_state)
 
         params, opt_state, _, found = descend(
-            state.params, state.opt_state, mean_loss, optimizer
+            state.params, state.opt_state, mean_loss, update
         )
         outputs, losses, model_state = found
         state = state._replace(

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from fdl.arrays import Array, Key, Number, PyTree, is_concrete, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_normal
-from fdl.learners.descent import descend, start
+from fdl.learners.descent import descend, start, update_of
 from fdl.learners.targets import inputs_of
 from fdl.losses import bernoulli_nll, standard_normal_kl
 from fdl.metrics import Mean, Metrics, mean
@@ -73,6 +73,7 @@ def variational(
     for name, number in (("beta", beta), ("free_bits", free_bits)):
         if is_concrete(number) and not number >= 0:
             raise ValueError(f"{name}={number} must be at least 0.")
+    update = update_of(optimizer)
 
     def bound(
         params: PyTree, image: Array, noise: Array
@@ -105,7 +106,7 @@ def variational(
             return jnp.mean(reconstruction) + beta * jnp.sum(cost), (reconstruction, kl)
 
         params, opt_state, value, parts = descend(
-            state.params, state.opt_state, loss, optimizer
+            state.params, state.opt_state, loss, update
         )
         state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
         whole = Mean(jnp.float32(value) * len(image), jnp.float32(len(image)))

@@ -32,8 +32,16 @@ def mean(values, weights=None) -> Mean:
     """Return the average of `values`, of whatever shape."""
     if weights is None:
         return Mean(jnp.sum(values, dtype=jnp.float32), jnp.float32(values.size))
-    weights = jnp.broadcast_to(jnp.expand_dims(jnp.asarray(weights, jnp.float32), tuple(range(weights.ndim, values.ndim))), values.shape)
-    return Mean(jnp.sum(jnp.where(weights > 0, values, 0) * weights, dtype=jnp.float32), jnp.sum(weights))
+    weights = jnp.broadcast_to(
+        jnp.expand_dims(
+            jnp.asarray(weights, jnp.float32), tuple(range(weights.ndim, values.ndim))
+        ),
+        values.shape,
+    )
+    return Mean(
+        jnp.sum(jnp.where(weights > 0, values, 0) * weights, dtype=jnp.float32),
+        jnp.sum(weights),
+    )
 
 
 def accuracy(

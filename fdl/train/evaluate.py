@@ -11,7 +11,7 @@ from fdl.arrays import Buckets, PyTree
 from fdl.data import check
 from fdl.learner import Learner, State
 from fdl.members import many, member
-from fdl.metrics import Metrics, add, compute
+from fdl.metrics import add, compute
 from fdl.train.placement import on_auto_mesh
 from fdl.train.programs import program
 

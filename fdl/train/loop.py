@@ -237,11 +237,37 @@ class Loop(NamedTuple):
                 )
             if on_epoch is not None:
                 on_epoch(line, now)
-        if best is not None and self.early_stopping and self.early_stopping.restore_best:
+        if (
+            best is not None
+            and self.early_stopping
+            and self.early_stopping.restore_best
+        ):
             now, stands_at = best.state, best.epoch
         if one_run:
             return FitResult(now, int(stands_at), -1, tuple(history), seconds)
         return FitResult(now, stands_at, diverged, tuple(history), seconds)
+
+    def flops(self, learner: Learner, key: Key | Keys) -> float:
+        """Return the number of operations in a step, as XLA counts them."""
+        state = jax.eval_shape(learner.init, key, _first(self.data[0]))
+        batch = jax.tree.map(lambda x: x[: self.batch_size], self.data[0])
+        cost = jax.jit(learner.step).lower(state, batch).cost_analysis() or {}
+        return cost.get("flops", 0.0)
+
+    def bytes_needed(self, learner: Learner, key: Key | Keys) -> int:
+        """Return the memory that training takes, besides the data."""
+        state, words = self._start(learner, key, None)
+        order, data = self._orders(words, 0)[0], self.data[0]
+        size = min(self.batch_size, num_examples(data))
+        steps = program(run_steps, learner.step, size, donate=(4, 5))
+        zeros = self._zeros(learner, state)
+        used = steps.lower(data, order, 0, 0, state, zeros).compile().memory_analysis()
+        if used is None:  # a device that does not tell
+            return 1
+        # Besides the state that is trained, there are those of its last good epoch and
+        # of its best.
+        states = sum(x.nbytes for x in jax.tree.leaves(state))
+        return used.temp_size_in_bytes + used.output_size_in_bytes + 3 * states
 
     @property
     def steps_per_epoch(self) -> int:
@@ -259,7 +285,10 @@ class Loop(NamedTuple):
         keys = key
         if self.members and not key.ndim:
             keys = jax.random.split(key, self.members)
-        for name, shape in (("key", keys.shape), ("state", np.shape(state and state.step))):
+        for name, shape in (
+            ("key", keys.shape),
+            ("state", np.shape(state and state.step)),
+        ):
             if shape != self.members and not (name == "state" and state is None):
                 raise ValueError(
                     f"{name} is of {shape or 'no'} members, but the learner is of "
@@ -291,7 +320,12 @@ class Loop(NamedTuple):
         return jax.block_until_ready(state)
 
     def _steps(
-        self, learner: Learner, orders: list[Any], run: Run, state: State, totals: Metrics
+        self,
+        learner: Learner,
+        orders: list[Any],
+        run: Run,
+        state: State,
+        totals: Metrics,
     ) -> tuple[State, Metrics, Any]:
         compiled = program(run_steps, learner.step, run.size, donate=(4, 5))
         order, data = orders[run.part], self.data[run.part]

@@ -97,10 +97,15 @@ def _parts(x: Any, seen: dict[int, tuple[int, Any]]) -> Hashable:
         return (type(x), *of(*x))
     if isinstance(x, Mapping):
         return (type(x), *of(*x.keys()), *of(*x.values()))
-    if dataclasses.is_dataclass(x) and type(x).__dataclass_params__.frozen:  # type: ignore[attr-defined]
+    if dataclasses.is_dataclass(x) and _is_value(type(x)):
         fields = [f.name for f in dataclasses.fields(x) if f.compare]
         return (type(x), *of(*(getattr(x, name, None) for name in fields)))
     return _Same(x)
+
+
+def _is_value(kind: type) -> bool:
+    """Return whether a class compares its objects by their fields, as modules do."""
+    return kind.__hash__ is not None and kind.__eq__ is not object.__eq__
 
 
 def _content(cell: types.CellType) -> Any:

@@ -60,7 +60,7 @@ def tunable(make_learner: MakeLearner, hparams: PyTree) -> Learner:
         >>> state.hparams
         {'learning_rate': Array(0.001, dtype=float32)}
     """
-    make_learner(hparams)  # raises what is wrong with the numbers
+    make_learner(jax.tree.map(_plain, hparams))  # raises what is wrong with them
     arrays = jax.tree.map(_as_array, hparams)
 
     def init(key: Key, batch: PyTree) -> State:
@@ -205,15 +205,16 @@ def _rows(learner: Learner, hparams: PyTree | None, n: int) -> PyTree:
         return hparams  # of a program, whose numbers were checked before
     for k in range(n):
         try:
-            learner.tune(jax.tree.map(lambda x, k=k: _plain(x[k]), hparams))
+            learner.tune(member(hparams, k))
         except ValueError as error:
             raise ValueError(f"member {k}: {error}") from error
     return jax.tree.map(_as_array, hparams)
 
 
 def _plain(x: Any) -> Any:
-    """Return a single number as Python's, which is looked at."""
-    return np.asarray(x).item() if np.ndim(x) == 0 else x
+    """Return a single number as Python's, which is validated."""
+    traced = isinstance(x, jax.core.Tracer)
+    return x if traced or np.ndim(x) else np.asarray(x).item()
 
 
 def _as_array(x: Any) -> jax.Array:

@@ -14,7 +14,7 @@ from fdl.arrays import Array, Key, Number, PyTree, is_concrete, is_on, unit_scal
 from fdl.learner import Learner, State
 from fdl.learners.content import content_normal
 from fdl.learners.descent import Update, descend, update_of
-from fdl.learners.modules import Trained, apply, apply_in_training, draw_variables
+from fdl.learners.modules import Applied, apply, apply_in_training, draw_variables
 from fdl.learners.targets import inputs_of
 from fdl.losses import AdversarialLoss, gradient_penalty
 from fdl.metrics import Metrics, mean
@@ -209,9 +209,10 @@ class _Game:
         given = inputs_of(batch)
         images = self._signed(given)
         latent = content_normal(given, self.latent_size, images.dtype)
-        variables = _variables(state, "discriminator")
+        params = state.params["discriminator"]
+        kept = state.model_state["discriminator"]
         real, fake = (
-            apply(self.discriminator, variables, each)[..., 0]
+            apply(self.discriminator, params, kept, each).outputs[..., 0]
             for each in (images, self._sample(state, latent))
         )
         return {
@@ -230,10 +231,10 @@ class _Game:
 
     def _sample(self, state: State, latent: Array) -> Array:
         average = state.extra["average"]
-        variables = {"params": average["params"], **average["model_state"]}
-        return apply(self.generator, variables, latent)
+        params, kept = average["params"], average["model_state"]
+        return apply(self.generator, params, kept, latent).outputs
 
-    def _make(self, params: PyTree, model_state: PyTree, drawn: Draws) -> Trained:
+    def _make(self, params: PyTree, model_state: PyTree, drawn: Draws) -> Applied:
         key = jax.random.fold_in(drawn.dropout, 0)
         return apply_in_training(self.generator, params, model_state, drawn.latent, key)
 
@@ -303,7 +304,7 @@ class _Game:
     def _descend(
         self, state: State, name: str, mean_loss: Callable[[PyTree], tuple[Array, Any]]
     ) -> tuple[State, Metrics]:
-        """Make an update of one of the models; `mean_loss` finds its collections too."""
+        """Update one of the models; `mean_loss` returns its collections too."""
         params, opt_state, _, (measured, kept) = descend(
             state.params[name], state.opt_state[name], mean_loss, self.updates[name]
         )
@@ -313,7 +314,3 @@ class _Game:
             model_state={**state.model_state, name: kept},
         )
         return state, measured
-
-
-def _variables(state: State, name: str) -> dict[str, PyTree]:
-    return {"params": state.params[name], **state.model_state[name]}

@@ -55,7 +55,7 @@ class Descent(NamedTuple):
 
 
 Update = Callable[..., tuple[PyTree, PyTree]]
-"""An optimizer's `update`, which takes `value`, `grad` and `value_fn` by name as well."""
+"""An optimizer's `update`, which also takes `value`, `grad` and `value_fn` by name."""
 
 
 def update_of(optimizer: optax.GradientTransformation) -> Update:

@@ -33,8 +33,8 @@ def draw_variables(
     return variables.get("params", {}), kept
 
 
-class Trained(NamedTuple):
-    """What a model returns in training.
+class Applied(NamedTuple):
+    """What a model returns, and what else it says.
 
     Attributes:
         outputs: Its outputs.
@@ -49,7 +49,7 @@ class Trained(NamedTuple):
 
 def apply_in_training(
     model: Any, params: PyTree, model_state: dict[str, PyTree], inputs: PyTree, key: Key
-) -> Trained:
+) -> Applied:
     """Apply a model in training mode; it may draw and change its collections."""
     args, kwargs = arguments(inputs)
     outputs, changed = model.apply(
@@ -61,16 +61,25 @@ def apply_in_training(
         rngs={"dropout": key, "params": jax.random.fold_in(key, 1)},
         mutable=[*model_state, _PENALTIES],
     )
-    sown = jax.tree.leaves(changed.get(_PENALTIES, {}))
-    penalty = sum((term.sum() for term in sown), start=0.0)
     kept = {name: changed.get(name, value) for name, value in model_state.items()}
-    return Trained(outputs, kept, penalty)
+    return Applied(outputs, kept, _sum(changed.get(_PENALTIES, {})))
 
 
-def apply(model: Any, variables: PyTree, inputs: PyTree) -> PyTree:
+def apply(model: Any, params: PyTree, model_state: dict, inputs: PyTree) -> Applied:
     """Apply a model as it is used after training."""
     args, kwargs = arguments(inputs)
-    return model.apply(variables, *args, **kwargs, **mode(model, train=False))
+    outputs, changed = model.apply(
+        {"params": params, **model_state},
+        *args,
+        **kwargs,
+        **mode(model, train=False),
+        mutable=[_PENALTIES],
+    )
+    return Applied(outputs, model_state, _sum(changed.get(_PENALTIES, {})))
+
+
+def _sum(sown: PyTree) -> Array | float:
+    return sum((term.sum() for term in jax.tree.leaves(sown)), start=0.0)
 
 
 def arguments(inputs: PyTree) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -95,7 +104,8 @@ def mode(model: Any, *, train: bool) -> dict[str, bool]:
         >>> mode(fdl.models.MLP(10), train=True)
         {'train': True}
     """
-    names = inspect.signature(model.__call__).parameters
+    call = getattr(model, "__call__", None)  # noqa: B004 - for its signature
+    names = inspect.signature(call).parameters if call else ()
     for name, value in (
         ("train", train),
         ("training", train),

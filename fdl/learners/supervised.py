@@ -12,9 +12,9 @@ from fdl.arrays import Array, Key, PyTree, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.checks import check_examples
 from fdl.learners.descent import descend, start, update_of
-from fdl.learners.modules import apply, apply_in_training
+from fdl.learners.modules import Applied, apply, apply_in_training
 from fdl.learners.targets import Answer, answers, examples, meaning, takes_weights
-from fdl.metrics import Metrics, mean
+from fdl.metrics import Mean, Metrics, mean
 
 Loss = Callable[[Any, Any], Float[Array, "*batch"]]
 Metric = Callable[..., Any]
@@ -45,7 +45,8 @@ def supervised(
     has no influence on it, not even if its target is -100 or its loss NaN.
 
     What the model sows into the collection `losses`, such as penalties of its
-    parameters or losses of auxiliary heads, is added to the mean loss.
+    parameters or losses of auxiliary heads, is added to the mean loss, and to the
+    metric `loss`, as in Keras.
 
     Args:
         model: A Linen module. If its `__call__` has an argument `train`, `training`,
@@ -89,7 +90,9 @@ def supervised(
     answer_of = answers(answer, implied)
     update = update_of(optimizer)
 
-    def measure(outputs: PyTree, losses: Array, targets: PyTree, weights: Any) -> Any:
+    def measure(applied: Applied, targets: PyTree, weights: Any, losses: Array) -> Any:
+        outputs = applied.outputs
+
         def one(metric: Metric) -> Any:
             if takes_weights(metric):
                 return metric(outputs, targets, weights=weights)
@@ -100,8 +103,9 @@ def supervised(
                 "`weights`: add one."
             )
 
+        total, weight = mean(losses, weights)
         others = {name: one(metric) for name, metric in measures.items()}
-        return {"loss": mean(losses, weights), **others}
+        return {"loss": Mean(total + applied.penalty * weight, weight), **others}
 
     def init(key: Key, batch: PyTree) -> State:
         one = jax.tree.map(lambda x: x[:1], examples(batch).inputs)
@@ -112,37 +116,37 @@ def supervised(
         key = jax.random.fold_in(state.key, state.step)
 
         def mean_loss(params: PyTree) -> tuple[Array, Any]:
-            outputs, model_state, penalty = apply_in_training(
+            applied = apply_in_training(
                 model, params, state.model_state, preprocess(inputs), key
             )
-            losses = loss(outputs, targets)
-            total = _weighted_mean(losses, weights) + penalty
-            return total, (outputs, losses, model_state)
+            losses = loss(applied.outputs, targets)
+            total = _weighted_mean(losses, weights) + applied.penalty
+            return total, (applied, losses)
 
-        params, opt_state, _, found = descend(
+        params, opt_state, _, (applied, losses) = descend(
             state.params, state.opt_state, mean_loss, update
         )
-        outputs, losses, model_state = found
         state = state._replace(
             step=state.step + 1,
             params=params if project is None else project(params),
             opt_state=opt_state,
-            model_state=model_state,
+            model_state=applied.model_state,
         )
-        return state, measure(outputs, losses, targets, weights)
+        return state, measure(applied, targets, weights, losses)
 
-    def outputs_of(state: State, inputs: PyTree) -> PyTree:
-        return apply(model, state.variables, preprocess(inputs))
+    def apply_to(state: State, inputs: PyTree) -> Applied:
+        return apply(model, state.params, state.model_state, preprocess(inputs))
 
     def evaluate(state: State, batch: PyTree) -> Metrics:
         inputs, targets, weights = examples(batch)
-        outputs = outputs_of(state, inputs)
-        return measure(outputs, loss(outputs, targets), targets, weights)
+        applied = apply_to(state, inputs)
+        return measure(applied, targets, weights, loss(applied.outputs, targets))
 
     def predict(state: State, inputs: PyTree) -> PyTree:
-        return answer_of(outputs_of(state, inputs))
+        return answer_of(apply_to(state, inputs).outputs)
 
     def check(state: State, data: PyTree) -> None:
+        outputs_of = lambda state, inputs: apply_to(state, inputs).outputs
         check_examples(model, loss, preprocess, outputs_of, state, examples(data))
 
     return Learner(init, step, evaluate, predict, check)

@@ -28,24 +28,13 @@ Metrics = dict[str, Mean]
 """Measures by name, as a learner's `step` and `evaluate` return them."""
 
 
-def mean(values, weights=None) -> Mean:
+def mean(values: Shaped[Array, "*batch"]) -> Mean:
     """Return the average of `values`, of whatever shape."""
-    if weights is None:
-        return Mean(jnp.sum(values, dtype=jnp.float32), jnp.float32(values.size))
-    weights = jnp.broadcast_to(
-        jnp.expand_dims(
-            jnp.asarray(weights, jnp.float32), tuple(range(weights.ndim, values.ndim))
-        ),
-        values.shape,
-    )
-    return Mean(
-        jnp.sum(jnp.where(weights > 0, values, 0) * weights, dtype=jnp.float32),
-        jnp.sum(weights),
-    )
+    return Mean(jnp.sum(values, dtype=jnp.float32), jnp.float32(values.size))
 
 
 def accuracy(
-    logits: Float[Array, "*batch classes"], label: Int[Array, "*batch"], weights=None
+    logits: Float[Array, "*batch classes"], label: Int[Array, "*batch"]
 ) -> Mean:
     """Return the fraction of examples whose largest logit is that of their label.
 
@@ -53,7 +42,7 @@ def accuracy(
         >>> accuracy(jnp.array([[2.0, 1.0], [3.0, 0.0]]), jnp.array([0, 1]))
         Mean(total=Array(1., dtype=float32), weight=Array(2., dtype=float32))
     """
-    return mean(jnp.argmax(logits, axis=-1) == label, weights)
+    return mean(jnp.argmax(logits, axis=-1) == label)
 
 
 def add(a: Metrics, b: Metrics) -> Metrics:
@@ -63,11 +52,10 @@ def add(a: Metrics, b: Metrics) -> Metrics:
 
 def compute(metrics: Mapping[str, Mean]) -> dict[str, float]:
     """Return the averages as plain numbers; this reads them back from the device."""
-    found = {
-        name: np.asarray(total, np.float64) / np.asarray(weight, np.float64)
+    return {
+        name: float(total) / float(weight)
         for name, (total, weight) in jax.device_get(dict(metrics)).items()
     }
-    return {n: float(v) if v.ndim == 0 else v for n, v in found.items()}
 
 
 def confusion_matrix(

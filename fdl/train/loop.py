@@ -201,7 +201,7 @@ class Loop(NamedTuple):
                 steps_per_chunk or self.steps_per_epoch,
             ):
                 now, totals, found = self._steps(learner, orders, run, now, totals)
-                bad = np.where(bad < 0, np.asarray(found), bad)
+                bad = np.where(bad < 0, found, bad)
                 if one_run and bad >= 0:
                     good = self._before(learner, before, orders, epoch, int(bad))
                     raise DivergenceError(int(bad), good, tuple(history))
@@ -209,7 +209,7 @@ class Loop(NamedTuple):
                 if on_chunk is not None:
                     on_chunk(step, compute(totals))
             diverged = np.where(running & (bad >= 0), bad, diverged)
-            running = running & (bad < 0)
+            running = np.asarray(running & (bad < 0))
             if not running.all():
                 now = choose(running, now, before)
             stands_at = np.where(running, epoch + 1, stands_at)
@@ -392,7 +392,12 @@ def _steps_done(state: State) -> int:
 def _where(running: Bool[np.ndarray, "*members"], measured: Measured) -> Measured:
     if running.ndim == 0:
         return measured
-    return {name: np.where(running, x, np.nan) for name, x in measured.items()}
+    masked = {}
+    for name, values in measured.items():
+        values = np.asarray(values)
+        axes = tuple(range(1, values.ndim))  # a value for each class, for example
+        masked[name] = np.where(np.expand_dims(running, axes), values, np.nan)
+    return masked
 
 
 @jax.jit

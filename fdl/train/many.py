@@ -133,21 +133,25 @@ def fit_many(
     """
     _check(len(keys), epochs, members_per_chunk, strategy)
     count = len(keys)
-    first = jax.tree.map(lambda x: np.asarray(x)[0], hparams)
-    one = tunable(make_learner, first)
-    many(one, count, hparams=hparams)  # raises what is wrong with any member's
+    hparams = jax.tree.map(np.asarray, hparams)
+    one = _one(make_learner, hparams, count)
     options: dict[str, Any] = {
         "batch_size": batch_size,
         "shuffle_key": shuffle_key,
         "validation_data": validation_data,
         "early_stopping": early_stopping,
     }
+    if state is not None and np.shape(state.step) != (count,):
+        raise ValueError(
+            f"state has members of shape {np.shape(state.step)}, but must have {count} "
+            "members, one for each key."
+        )
     loop = Loop.prepare(one, data, key=keys[0], **options)
     if strategy is None:
         strategy = fastest(loop, one, keys[0])
     size = members_per_chunk or chunk_size(strategy, count)
 
-    def chunk(members: Members) -> tuple[Learner, Keys]:
+    def chunk(members: Members) -> tuple[Learner, Members]:
         """Return the learner of some members, filled up to the size of a chunk."""
         filled = members[np.minimum(np.arange(size), len(members) - 1)]
         rows = jax.tree.map(lambda x: x[filled], hparams)
@@ -170,7 +174,8 @@ def fit_many(
             line = _cut_line(line, len(members))
             for table, found in zip(tables, (line.train, line.validation), strict=True):
                 for name, values in found.items():
-                    rows = table.setdefault(name, np.full((count, epochs), np.nan))
+                    empty = np.full((count, epochs, *values.shape[1:]), np.nan)
+                    rows = table.setdefault(name, empty)
                     rows[members, line.epoch - 1] = values
             if on_epoch is not None:
                 on_epoch(members, line)
@@ -226,6 +231,19 @@ def free_bytes() -> int:
     stats = jax.devices()[0].memory_stats() or {}
     free = stats.get("bytes_limit", 2**33) - stats.get("bytes_in_use", 0)
     return int(0.8 * free)
+
+
+def _one(make_learner: MakeLearner, hparams: PyTree, count: int) -> Learner:
+    """Return the learner of the first member, after checking those of all."""
+    for path, x in jax.tree_util.tree_leaves_with_path(hparams):
+        if x.ndim < 1 or len(x) != count:
+            raise ValueError(
+                f"hparams{jax.tree_util.keystr(path)} has shape {x.shape}, but there "
+                f"are {count} keys: its first axis must count members."
+            )
+    one = tunable(make_learner, jax.tree.map(lambda x: x[0], hparams))
+    many(one, count, hparams=hparams)  # raises what is wrong with a member's
+    return one
 
 
 def _cut(end: FitResult, count: int) -> FitResult:

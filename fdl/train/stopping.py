@@ -82,7 +82,7 @@ def update(
 ) -> tuple[Best, Bool[np.ndarray, "*members"]]:
     """Take note of an epoch; return the best so far, and which members go on."""
     value = np.asarray(value) * (1 if stopping.mode == "max" else -1)
-    better = running & (value > best.value)
+    better = np.asarray(running & (value > best.value))
     waited = np.where(better, 0, best.waited + 1)
     best = Best(
         np.where(better, value, best.value),
@@ -91,5 +91,5 @@ def update(
         choose(better, state, best.state) if better.any() else best.state,
     )
     if stopping.patience is not None:
-        running = running & (waited < stopping.patience)
+        running = np.asarray(running & (waited < stopping.patience))
     return best, running

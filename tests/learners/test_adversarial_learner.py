@@ -74,7 +74,7 @@ def test_discriminator_learns_first_then_the_generator_against_it() -> None:
     images = 2 * (IMAGES.astype(np.float32) / 255) - 1
 
     def apply(model, name, params, x):
-        variables = {"params": params, "batch_stats": state.batch_stats[name]}
+        variables = {"params": params, **state.model_state[name]}
         return model.apply(variables, x, train=True, mutable=["batch_stats"])[0]
 
     make_images = lambda params, z: apply(Generator(), "generator", params, z)
@@ -113,7 +113,7 @@ def test_real_and_made_examples_are_normalized_apart() -> None:
     made, _ = Generator().apply(
         {
             "params": state.params["generator"],
-            "batch_stats": state.batch_stats["generator"],
+            **state.model_state["generator"],
         },
         draw(key, 12, 5).latent,
         train=True,
@@ -121,7 +121,7 @@ def test_real_and_made_examples_are_normalized_apart() -> None:
     )
     # Momentum 0.5 from mean 0: first the real ones, then the made ones.
     wanted = 0.25 * images.mean(0) + 0.5 * np.asarray(made).reshape(12, -1).mean(0)
-    found = after.batch_stats["discriminator"]["norm"]["mean"]
+    found = after.model_state["discriminator"]["batch_stats"]["norm"]["mean"]
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
 
 
@@ -146,25 +146,30 @@ def test_k_updates_of_the_discriminator_for_one_of_the_generator(k) -> None:
 
 
 def test_the_average_is_exact_and_has_statistics_of_its_own() -> None:
-    learner, state = make(average_decay=0.15)
+    learner, state = make(ema_decay=0.15)
     wanted = state.params["generator"]
     step = jax.jit(learner.step)
     for decay in (0, 1 / 11, 0.15):  # of steps 0, 1 and 2, which would keep 2 / 12
-        kept = state.batch_stats["average"]["batch_stats"]["norm"]["mean"]
+        kept = state.extra["average"]["model_state"]["batch_stats"]["norm"]["mean"]
         key = jax.random.split(jax.random.fold_in(state.key, state.step), 2)[1]
         state, _ = step(state, BATCH)
         new = state.params["generator"]
         wanted = optax.incremental_update(new, wanted, 1 - decay)
-        average = state.batch_stats["average"]
+        average = state.extra["average"]
         close(average["params"], wanted)
         dense = wanted["dense"]
         x = draw(key, 12, 5).latent @ dense["kernel"]
         mean = 0.9 * kept + 0.1 * (x.mean(0) + dense["bias"])
         np.testing.assert_allclose(
-            average["batch_stats"]["norm"]["mean"], mean, rtol=1e-4, atol=1e-6
+            average["model_state"]["batch_stats"]["norm"]["mean"],
+            mean,
+            rtol=1e-4,
+            atol=1e-6,
         )
     z = np.ones((2, 5), np.float32)
-    images = Generator().apply(state.batch_stats["average"], z)
+    average = state.extra["average"]
+    variables = {"params": average["params"], **average["model_state"]}
+    images = Generator().apply(variables, z)
     np.testing.assert_allclose(
         learner.predict(state, z), (images + 1) / 2, rtol=1e-5, atol=1e-6
     )
@@ -222,19 +227,17 @@ def test_runs_side_by_side_equal_runs_alone() -> None:
 def test_fit_trains_it() -> None:
     learner, _ = make()
     fit = functools.partial(
-        fdl.fit, learner, BATCH, epochs=2, batch_size=5, eval_data=BATCH
+        fdl.fit, learner, BATCH, epochs=2, batch_size=5, validation_data=BATCH
     )
     runs = [fit(key=jax.random.key(1)) for _ in range(2)]
     jax.tree.map(
         np.testing.assert_array_equal, runs[0].state.params, runs[1].state.params
     )
     assert int(runs[0].state.step) == 6
-    assert np.isfinite(runs[0].history[-1].eval["generator_loss"])
+    assert np.isfinite(runs[0].history[-1].validation["generator_loss"])
 
 
-@pytest.mark.parametrize(
-    "options", [{"discriminator_steps": 0}, {"average_decay": 1.0}]
-)
+@pytest.mark.parametrize("options", [{"discriminator_steps": 0}, {"ema_decay": 1.0}])
 def test_numbers_out_of_range_are_refused(options) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         make(**options)

@@ -66,12 +66,12 @@ def test_running_statistics_follow_the_batches() -> None:
     learner, state = make(Normalized())
     x = BATCH.image.reshape(12, -1).astype(np.float32) / 255
     after, _ = learner.step(state, BATCH)
-    found = after.batch_stats["BatchNorm_0"]
+    found = after.model_state["batch_stats"]["BatchNorm_0"]
     np.testing.assert_allclose(found["mean"], 0.1 * x.mean(0), rtol=1e-5)
     np.testing.assert_allclose(found["var"], 0.9 + 0.1 * x.var(0), rtol=1e-5)
     same = learner.evaluate(after, BATCH)
     assert same["loss"].total == learner.evaluate(after, BATCH)["loss"].total
-    frozen = after._replace(batch_stats=state.batch_stats)
+    frozen = after._replace(model_state=state.model_state)
     assert learner.evaluate(frozen, BATCH)["loss"].total != same["loss"].total
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import fdl
 from fdl import metrics
-from fdl.train.fit import _run_steps
+from fdl.train.programs import _program
 from fdl.train.steps import draw_order, key_words
 
 
@@ -49,7 +49,7 @@ def by_hand(learner, data, key):
     yield state, None
     step = jax.jit(learner.step)
     for epoch in range(2):
-        order = draw_order(key_words(order_key), epoch, 50)
+        order = draw_order(key_words(order_key), epoch, 50, 0)
         for first in range(0, 50, 8):
             rows = np.asarray(order[first : first + 8])
             state, measured = step(state, jax.tree.map(lambda x, r=rows: x[r], data))
@@ -87,7 +87,7 @@ def test_every_example_is_seen_once_an_epoch() -> None:
         return state, {"loss": metrics.mean(jnp.zeros(batch.shape))}
 
     def init(key, batch):
-        return fdl.State(jnp.int32(0), jnp.zeros(50), {}, (), key)
+        return fdl.State(jnp.int32(0), jnp.zeros(50), key)
 
     counter = fdl.Learner(init, step, lambda s, b: {}, lambda s, x: x)
     run = fit(counter, np.arange(50), epochs=3, steps_per_chunk=4)
@@ -142,9 +142,9 @@ def test_goes_on_from_the_middle_of_an_epoch(learner) -> None:
 
 def test_second_fit_compiles_nothing(learner) -> None:
     fit(learner)
-    before = _run_steps._cache_size()
+    before = _program.cache_info().misses
     fit(learner, make_data(seed=1), epochs=3, key=jax.random.key(9))
-    assert _run_steps._cache_size() == before
+    assert _program.cache_info().misses == before
 
 
 def test_reports_and_evaluates_each_epoch(learner) -> None:
@@ -154,11 +154,11 @@ def test_reports_and_evaluates_each_epoch(learner) -> None:
         lines.append(line)
         assert int(state.step) == line.step
 
-    run = fit(learner, eval_data=test, on_epoch=on_epoch)
+    run = fit(learner, validation_data=test, on_epoch=on_epoch)
     assert tuple(lines) == run.history
     assert [line.epoch for line in lines] == [1, 2]
-    assert run.history[-1].eval == fdl.evaluate(learner, run.state, test)
-    assert run.seconds.keys() == {"compile", "train", "eval"}
+    assert run.history[-1].validation == fdl.evaluate(learner, run.state, test)
+    assert run.seconds.keys() == {"compile", "train", "validation"}
     assert all(value >= 0 for value in run.seconds.values())
 
 

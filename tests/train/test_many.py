@@ -1,5 +1,7 @@
 """Training many at once: one of many equals the one."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,8 @@ import pytest
 
 import fdl
 from fdl import learners, losses, models
-from fdl.train import EarlyStopping, many, members
+from fdl.train import EarlyStopping, many
+from fdl.train.loop import Loop
 
 
 def make_data(n=50, seed=0, size=(6, 5)):
@@ -20,8 +23,8 @@ def make_data(n=50, seed=0, size=(6, 5)):
 
 
 def mlp(hp):
-    loss = lambda logits, label: losses.cross_entropy(
-        logits, label, label_smoothing=hp["label_smoothing"]
+    loss = functools.partial(
+        losses.cross_entropy, label_smoothing=hp["label_smoothing"]
     )
     optimizer = fdl.keras.adamw(
         hp["learning_rate"], weight_decay=hp["weight_decay"], beta_1=hp["beta_1"]
@@ -113,13 +116,12 @@ def close(a, b, tolerance=1e-5):
 
 @pytest.mark.parametrize(
     ("kind", "strategy"),
-    [("supervised", "map"), ("supervised", "loop")]
-    + [(kind, "vmap") for kind in KINDS],
+    [("supervised", "map")] + [(kind, "vmap") for kind in KINDS],
 )
 def test_one_of_many_equals_the_one(kind, strategy) -> None:
     make_learner, hparams, data = KINDS[kind]
     test = data if kind == "supervised" else None
-    run = fit_many(kind, strategy=strategy, eval_data=test)
+    run = fit_many(kind, strategy=strategy, validation_data=test)
     # Each single run compiles anew: where only the rate differs, the last tells enough.
     for k in range(3) if kind == "supervised" else [2]:
         one = fdl.fit(
@@ -128,13 +130,13 @@ def test_one_of_many_equals_the_one(kind, strategy) -> None:
             epochs=2,
             batch_size=8,
             key=KEYS[k],
-            eval_data=test,
+            validation_data=test,
         )
         # Adam's first steps are signs: rounding in a small gradient moves its
         # parameter by some of the rate.
         close(fdl.member(run.state, k), one.state, 2e-4)
         for epoch in range(2):
-            for which in ("train", "eval"):
+            for which in ("train", "validation"):
                 found = {n: x[k, epoch] for n, x in getattr(run, which).items()}
                 line = getattr(one.history[epoch], which)
                 assert found == pytest.approx(line, rel=1e-4), (k, epoch, which)
@@ -154,10 +156,10 @@ def test_members_differ_by_key_and_by_every_hyperparameter() -> None:
         assert np.abs(other[1] - base[1]).max() > 1e-4, name
 
 
-@pytest.mark.parametrize("strategy", ["vmap", "map", "loop"])
+@pytest.mark.parametrize("strategy", ["vmap", "map"])
 def test_members_can_share_their_batches(strategy) -> None:
-    order_key = jax.random.key(3)
-    run = fit_many(order_key=order_key, strategy=strategy)
+    shuffle_key = jax.random.key(3)
+    run = fit_many(shuffle_key=shuffle_key, strategy=strategy)
     for k in range(3):
         one = fdl.fit(
             mlp(plain(MLP, k)),
@@ -165,14 +167,14 @@ def test_members_can_share_their_batches(strategy) -> None:
             epochs=2,
             batch_size=8,
             key=KEYS[k],
-            order_key=order_key,
+            shuffle_key=shuffle_key,
         )
         close(fdl.member(run.state, k), one.state, 2e-4)
 
 
 @pytest.mark.parametrize(("strategy", "size"), [("vmap", 2), ("map", 2), ("vmap", 9)])
 def test_chunks_do_not_change_the_result(strategy, size) -> None:
-    whole = fit_many(strategy="loop")
+    whole = fit_many(strategy="map", members_per_chunk=1)
     run = fit_many(strategy=strategy, members_per_chunk=size)
     close(run.state, whole.state, 2e-4)
     assert run.members_per_chunk == size
@@ -180,42 +182,60 @@ def test_chunks_do_not_change_the_result(strategy, size) -> None:
     np.testing.assert_allclose(run.train["loss"], whole.train["loss"], rtol=1e-4)
 
 
-def test_compiles_once_whatever_the_number_of_values(monkeypatch) -> None:
-    traced = []
-
-    def make_learner(hp):
-        traced.append(hp)
-        return mlp({**plain(MLP, 0), **hp})
-
-    run = lambda values: fdl.fit_many(
-        make_learner,
-        {"learning_rate": np.array(values)},
-        make_data(48),
-        epochs=1,
-        batch_size=8,
-        keys=jax.random.split(jax.random.key(0), len(values)),
-        strategy="vmap",
-        members_per_chunk=2,
+@pytest.fixture
+def compiled():
+    """The programs that XLA compiles from here on."""
+    programs = []
+    note = lambda name, *_, **__: (
+        programs.append(name)
+        if name == "/jax/core/compile/backend_compile_duration"
+        else None
     )
-    compiled = []
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda name, *_, **__: (
-            compiled.append(name)
-            if name == "/jax/core/compile/backend_compile_duration"
-            else None
+    jax.monitoring.register_event_duration_secs_listener(note)
+    yield programs
+    jax.monitoring.unregister_event_duration_listener(note)
+
+
+def test_no_number_of_values_and_no_value_compiles_anew(compiled) -> None:
+    def run(values):
+        return fdl.fit_many(
+            lambda hp: mlp({**plain(MLP, 0), **hp}),
+            {"learning_rate": np.array(values)},
+            make_data(48),
+            epochs=1,
+            batch_size=8,
+            keys=jax.random.split(jax.random.key(0), len(values)),
+            strategy="vmap",
+            members_per_chunk=2,
         )
-    )
-    run([1e-3, 1e-4])
+
+    run([1e-3, 1e-4, 1e-2, 1e-1])
     assert compiled
-    compiled.clear()
     run([0.1 / i for i in range(1, 13)])
-    programs = members._run_members._cache_size()
+    compiled.clear()
     run([0.2 / i for i in range(1, 13)])
-    assert members._run_members._cache_size() == programs
-    is_traced = lambda hp: isinstance(hp["learning_rate"], jax.core.Tracer)
-    inits_and_steps = sum(map(is_traced, traced))
-    run([0.3 / i for i in range(1, 13)])
-    assert sum(map(is_traced, traced)) == inits_and_steps
+    assert compiled == []
+
+
+@pytest.mark.parametrize(
+    "optimizer", [fdl.keras.adam, optax.inject_hyperparams(optax.adam)]
+)
+def test_learners_that_differ_in_the_rate_share_a_program(compiled, optimizer) -> None:
+    def run(rate):
+        model = models.MLP(10, hidden_sizes=(16,))
+        learner = learners.supervised(model, losses.cross_entropy, optimizer(rate))
+        return (
+            fdl.fit(learner, make_data(), epochs=1, batch_size=8, key=KEYS[0])
+            .history[-1]
+            .train["loss"]
+        )
+
+    first = run(1e-3)
+    compiled.clear()
+    others = [run(1e-2), run(1e-1)]
+    # Only the few operations of an optimizer's init that hold its rate.
+    assert len(compiled) <= 2
+    assert len({first, *others}) == 3
 
 
 def test_a_diverging_member_is_frozen_and_harms_no_other() -> None:
@@ -225,14 +245,14 @@ def test_a_diverging_member_is_frozen_and_harms_no_other() -> None:
         hparams=hparams,
         strategy="vmap",
         epochs=3,
-        eval_data=make_data(20),
-        on_epoch=lines.append,
+        validation_data=make_data(20),
+        on_epoch=lambda members, line: lines.append((members, line)),
     )
     assert run.diverged[0] == run.diverged[2] == -1
     assert 0 <= run.diverged[1] < 7
     np.testing.assert_array_equal(run.epoch, [3, 0, 3])
     assert np.isnan(run.train["loss"][1]).all()
-    assert np.isnan(run.eval["loss"][1]).all()
+    assert np.isnan(run.validation["loss"][1]).all()
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(run.state.params))
     assert int(run.state.step[1]) == 0
     calm = fit_many(
@@ -243,9 +263,9 @@ def test_a_diverging_member_is_frozen_and_harms_no_other() -> None:
         strategy="vmap",
     )
     close(fdl.member(run.state, np.array([0, 2])), calm.state, 2e-4)
-    assert [line.running.tolist() for line in lines if 1 in line.members] != []
-    alone = [dict(zip(line.members, line.running, strict=True)) for line in lines]
-    assert not any(line[1] for line in alone if 1 in line)
+    found = [dict(zip(some, line.running, strict=True)) for some, line in lines]
+    assert [line[1] for line in found if 1 in line] != []
+    assert not any(line[1] for line in found if 1 in line)
 
 
 def test_members_stop_early_with_their_best_state() -> None:
@@ -256,14 +276,14 @@ def test_members_stop_early_with_their_best_state() -> None:
     run = fit_many(
         hparams=hparams,
         data=data,
-        eval_data=test,
+        validation_data=test,
         epochs=12,
         early_stopping=stopping,
         strategy="vmap",
         members_per_chunk=3,
     )
     for k in range(3):
-        loss = run.eval["loss"][k]
+        loss = run.validation["loss"][k]
         made = np.flatnonzero(~np.isnan(loss))
         best = int(np.nanargmin(loss)) + 1
         assert run.epoch[k] == best
@@ -275,7 +295,7 @@ def test_members_stop_early_with_their_best_state() -> None:
     last = fit_many(
         hparams=hparams,
         data=data,
-        eval_data=test,
+        validation_data=test,
         epochs=12,
         early_stopping=stopping._replace(restore_best=False),
         strategy="vmap",
@@ -305,32 +325,43 @@ def test_a_chunk_fits_into_memory(monkeypatch) -> None:
 
 def test_ends_come_with_their_states() -> None:
     ends = []
-    run = fit_many(strategy="vmap", members_per_chunk=2, on_end=ends.append)
-    ends.sort(key=lambda end: end.members[0])
-    assert [end.members.tolist() for end in ends] == [[0, 1], [2]]
-    for end in ends:
-        close(end.state, fdl.member(run.state, end.members), 0)
+    note = lambda members, end: ends.append((members, end))
+    run = fit_many(strategy="vmap", members_per_chunk=2, on_end=note)
+    assert [members.tolist() for members, _ in ends] == [[0, 1], [2]]
+    for members, end in ends:
+        close(end.state, fdl.member(run.state, members), 0)
+        assert len(end.epoch) == len(end.diverged) == len(members)
 
 
 def test_what_goes_wrong_in_a_callback_is_raised() -> None:
     class Enough(Exception):
         pass
 
-    def stop(line):
+    def stop(members, line):
         raise Enough
 
     with pytest.raises(Enough):
-        fit_many(strategy="loop", epochs=200, on_epoch=stop)
+        fit_many(strategy="map", epochs=200, on_epoch=stop)
+
+
+def prepared(learner, data, batch_size):
+    return Loop.prepare(
+        learner,
+        data,
+        key=KEYS[0],
+        batch_size=batch_size,
+        shuffle_key=None,
+        validation_data=None,
+        early_stopping=None,
+    )
 
 
 def test_small_steps_go_side_by_side_and_large_ones_do_not() -> None:
     data = make_data(64, size=(28, 28))
     for learner, strategy in ((mlp(plain(MLP, 0)), "vmap"), (lstm(1e-3), "vmap")):
-        state = learner.init(jax.random.key(0), data)
-        assert members.fastest(learner, state, data, 8) == strategy
+        assert many.fastest(prepared(learner, data, 8), learner, KEYS[0]) == strategy
     large = learners.supervised(models.CNN(10), losses.cross_entropy, optax.adam(1e-3))
-    state = large.init(jax.random.key(0), data)
-    assert members.fastest(large, state, data, 64) == "loop"
+    assert many.fastest(prepared(large, data, 64), large, KEYS[0]) == "map"
 
 
 @pytest.mark.parametrize(
@@ -338,23 +369,26 @@ def test_small_steps_go_side_by_side_and_large_ones_do_not() -> None:
     [
         ({"epochs": 0}, "epochs=0"),
         ({"members_per_chunk": 0}, "members_per_chunk=0"),
-        ({"strategy": "loop", "members_per_chunk": 2}, "one member at a time"),
+        ({"strategy": "pmap"}, "strategy='pmap'"),
         ({"keys": KEYS[:2]}, "must count members"),
         ({"keys": KEYS[:0]}, "keys is empty"),
         ({"hparams": {**MLP, "beta_1": np.array([0.9, 0.9, 2.0])}}, "member 2"),
-        ({"early_stopping": EarlyStopping("loss")}, "needs eval_data"),
+        ({"early_stopping": EarlyStopping("loss")}, "needs validation_data"),
         (
-            {"early_stopping": EarlyStopping("beauty"), "eval_data": make_data()},
+            {"early_stopping": EarlyStopping("beauty"), "validation_data": make_data()},
             "monitor='beauty'",
         ),
         (
-            {"early_stopping": EarlyStopping("loss", "up"), "eval_data": make_data()},
+            {
+                "early_stopping": EarlyStopping("loss", "up"),
+                "validation_data": make_data(),
+            },
             "mode='up'",
         ),
         (
             {
                 "early_stopping": EarlyStopping("loss", patience=0),
-                "eval_data": make_data(),
+                "validation_data": make_data(),
             },
             "patience=0",
         ),
@@ -363,11 +397,6 @@ def test_small_steps_go_side_by_side_and_large_ones_do_not() -> None:
 def test_bad_arguments_are_refused(options, message) -> None:
     with pytest.raises(ValueError, match=message):
         fit_many(**options)
-
-
-def test_an_unknown_strategy_is_refused() -> None:
-    with pytest.raises(ValueError, match="strategy='pmap'"):
-        many._check_options(1, None, "pmap", None, None)
 
 
 def test_bad_data_are_refused() -> None:

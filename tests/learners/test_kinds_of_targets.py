@@ -1,0 +1,408 @@
+"""What `supervised` learns from: inputs, targets, weights and answers of all kinds."""
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import fdl
+from fdl import learners, losses, models, nn
+
+KEY = jax.random.key(0)
+RNG = np.random.default_rng(0)
+
+
+class Linear(linen.Module):
+    """A module without an argument that says whether it is being trained."""
+
+    outputs: int = 1
+    squeeze: bool = False
+
+    @linen.compact
+    def __call__(self, x):
+        y = linen.Dense(self.outputs)(x)
+        return y[..., 0] if self.squeeze else y
+
+
+def line(n=64, columns=True):
+    x = RNG.normal(size=(n, 3)).astype(np.float32)
+    y = x @ np.float32([[1.0], [-2.0], [0.5]]) + 0.3
+    return x, y if columns else y[:, 0]
+
+
+def train(learner, data, epochs=60, batch_size=16, **options):
+    return fdl.fit(
+        learner, data, epochs=epochs, batch_size=batch_size, key=KEY, **options
+    )
+
+
+@pytest.mark.parametrize("columns", [True, False])
+def test_regression_predicts_values_however_many_there_are(columns) -> None:
+    data = line(columns=columns)
+    model = Linear(squeeze=not columns)
+    learner = learners.supervised(model, losses.mean_squared_error, optax.adam(0.05))
+    run = train(learner, data)
+    assert run.history[-1].train["loss"] < 1e-3
+    for count in (3, 40):
+        found = fdl.predict(learner, run.state, data[0][:count])
+        np.testing.assert_allclose(found, data[1][:count], atol=0.1)
+    assert fdl.evaluate(learner, run.state, data).keys() == {"loss"}
+
+
+def test_an_unknown_loss_is_answered_by_the_outputs() -> None:
+    data = line()
+    learner = learners.supervised(
+        Linear(), lambda y, t: jnp.abs(y - t)[:, 0], optax.adam(0.05)
+    )
+    run = train(learner, data)
+    np.testing.assert_allclose(
+        fdl.predict(learner, run.state, data[0]), data[1], atol=0.2
+    )
+
+
+def test_losses_that_do_not_match_their_targets_are_refused() -> None:
+    x, y = line()
+    wide = learners.supervised(
+        Linear(squeeze=True), lambda y, t: jnp.square(y[:, None] - t), optax.sgd(0.1)
+    )
+    with pytest.raises(fdl.data.DataError, match="one for each example or token"):
+        train(wide, (x, y[:, 0]) and (x, y.T[0]))
+    mean = learners.supervised(
+        Linear(), lambda y, t: jnp.mean(jnp.square(y - t)), optax.sgd(0.1)
+    )
+    with pytest.raises(fdl.data.DataError, match=r"\(\) for 2"):
+        train(mean, (x, y))
+    columns = learners.supervised(Linear(3), losses.cross_entropy, optax.sgd(0.1))
+    with pytest.raises(fdl.data.DataError, match=r"label\[\.\.\., 0\]"):
+        train(columns, (x, np.zeros((64, 1), np.int32)))
+    squeezed = learners.supervised(
+        Linear(squeeze=True), losses.mean_squared_error, optax.sgd(0.1)
+    )
+    with pytest.raises(fdl.data.DataError, match=r"targets\[:, 0\]"):
+        train(squeezed, (x, y))
+
+
+def test_multi_label_classification_predicts_each_probability() -> None:
+    x = RNG.normal(size=(64, 4)).astype(np.float32)
+    data = (x, (x[:, :2] > 0).astype(np.float32))
+    learner = learners.supervised(
+        Linear(2), losses.binary_crossentropy, optax.adam(0.1)
+    )
+    run = train(learner, data)
+    assert run.history[-1].train["accuracy"] > 0.95
+    found = fdl.predict(learner, run.state, x)
+    assert ((found >= 0) & (found <= 1)).all()
+    assert np.abs(found.sum(axis=-1) - 1).max() > 0.2  # no softmax
+    np.testing.assert_array_equal(found > 0.5, data[1] > 0.5)
+    with pytest.raises(fdl.data.DataError, match="targets contain 2"):
+        train(learner, (x, data[1] * 2))
+
+
+class TwoHeads(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        return linen.Dense(3)(x), linen.Dense(1)(x)
+
+
+@pytest.mark.parametrize("kind", ["tuple", "dict"])
+def test_targets_are_any_tree(kind) -> None:
+    x, value = line()
+    label = (value[:, 0] > 0).astype(np.int32)
+    targets = (label, value) if kind == "tuple" else {"label": label, "value": value}
+
+    def loss(outputs, targets):
+        label, value = targets if kind == "tuple" else targets.values()
+        return losses.cross_entropy(outputs[0], label) + losses.mean_squared_error(
+            outputs[1], value
+        )
+
+    learner = learners.supervised(TwoHeads(), loss, optax.adam(0.05))
+    run = train(learner, (x, targets))
+    logits, values = fdl.predict(learner, run.state, x)
+    assert (logits.argmax(-1) == label).mean() > 0.9
+    np.testing.assert_allclose(values, value, atol=0.4)
+
+
+def sequences(n=32, time=9):
+    x = RNG.normal(size=(n, time, 2)).astype(np.float32)
+    length = RNG.integers(2, time + 1, n)
+    mask = np.arange(time)[None] < length[:, None]
+    label = ((x[..., 0] * mask).sum(axis=1) > 0).astype(np.int32)
+    return x, mask, label
+
+
+@pytest.mark.parametrize("by", ["position", "name"])
+def test_a_masked_lstm_is_trained_by_position_and_by_name(by) -> None:
+    x, mask, label = sequences()
+    inputs = (x, mask) if by == "position" else {"sequence": x, "mask": mask}
+    learner = learners.supervised(
+        models.LSTMClassifier(2, hidden_size=8), losses.cross_entropy, optax.adam(0.03)
+    )
+    run = train(learner, (inputs, label), epochs=40, batch_size=8)
+    assert run.history[-1].train["accuracy"] > 0.9
+    # What is behind the mask changes nothing.
+    other = np.where(mask[..., None], x, 99.0).astype(np.float32)
+    changed = (other, mask) if by == "position" else {"sequence": other, "mask": mask}
+    np.testing.assert_allclose(
+        fdl.predict(learner, run.state, inputs),
+        fdl.predict(learner, run.state, changed),
+        rtol=1e-5,
+    )
+
+
+def reversals(n=64, length=5, vocab=8):
+    """Sequences to be reversed, of unlike lengths, filled up with 0."""
+    token = RNG.integers(2, vocab, (n, length)).astype(np.int32)
+    counts = RNG.integers(3, length + 1, n)
+    real = np.arange(length)[None] < counts[:, None]
+    source = np.where(real, token, 0)
+    target = np.zeros_like(source)
+    for row, count in enumerate(counts):
+        target[row, :count] = source[row, :count][::-1]
+    given = np.concatenate([np.ones((n, 1), np.int32), target[:, :-1]], axis=1)
+    return (source, given), np.where(real, target, -100), real
+
+
+def test_the_transformer_is_trained_with_weights_of_tokens() -> None:
+    model = models.Transformer(
+        8,
+        nn.TransformerEncoder(num_layers=1, num_heads=2, hidden_size=32),
+        nn.TransformerDecoder(num_layers=1, num_heads=2, hidden_size=32),
+        features=16,
+        pad_token=0,
+    )
+    inputs, targets, weights = reversals()
+    learner = learners.supervised(
+        model, losses.cross_entropy, optax.adam(3e-3), preprocess=lambda x: x
+    )
+    run = train(learner, (inputs, targets, weights), epochs=60, batch_size=16)
+    measured = fdl.evaluate(learner, run.state, (inputs, targets, weights))
+    assert np.isfinite(measured["loss"])
+    # By hand, over the tokens that count.
+    logits = model.apply(run.state.variables, *inputs)
+    scores = jax.nn.log_softmax(logits)
+    picked = np.take_along_axis(np.asarray(scores), targets.clip(0)[..., None], -1)
+    assert measured["loss"] == pytest.approx(-picked[weights].mean(), rel=1e-4)
+    right = np.asarray(logits).argmax(-1) == targets
+    assert measured["accuracy"] == pytest.approx(right[weights].mean(), rel=1e-6)
+    assert measured["accuracy"] > 0.5
+    with pytest.raises(fdl.data.DataError, match="-100"):
+        train(learner, (inputs, targets))
+
+
+def test_weights_multiply_losses_and_divide_by_their_sum() -> None:
+    x, y = line(12)
+    weights = RNG.integers(0, 3, 12).astype(np.float32)
+    model = Linear()
+    learner = learners.supervised(model, losses.mean_squared_error, optax.sgd(0.1))
+    state = learner.init(KEY, (x, y, weights))
+    after, measured = learner.step(state, (x, y, weights))
+
+    def loss(params):
+        errors = jnp.square(model.apply({"params": params}, x) - y)[:, 0]
+        return jnp.sum(errors * weights) / jnp.sum(weights)
+
+    wanted = jax.tree.map(
+        lambda p, g: p - 0.1 * g, state.params, jax.grad(loss)(state.params)
+    )
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), after.params, wanted
+    )
+    assert measured["loss"].compute() == pytest.approx(loss(state.params), rel=1e-5)
+    # Repeating an example is giving it the weight 2.
+    rows = np.repeat(np.arange(12), weights.astype(int))
+    repeated, _ = learner.step(state, (x[rows], y[rows]))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+        after.params,
+        repeated.params,
+    )
+    nothing, _ = learner.step(state, (x, y, np.zeros(12, np.float32)))
+    jax.tree.map(np.testing.assert_array_equal, nothing.params, state.params)
+    unknown = learners.supervised(
+        model, losses.mean_squared_error, optax.sgd(0.1), metrics={"m": lambda y, t: 0}
+    )
+    with pytest.raises(ValueError, match="no argument `weights`"):
+        unknown.evaluate(state, (x, y, weights))
+    for bad, message in ((weights[:, None], "have shape"), (-weights, "at least 0")):
+        with pytest.raises(fdl.data.DataError, match=message):
+            train(learner, (x, y, bad))
+
+
+@pytest.mark.parametrize("form", ["dict", "named"])
+def test_batches_by_name_are_those_by_position(form) -> None:
+    import collections
+
+    x, y = line()
+    weights = np.ones(64, np.float32)
+    named = {"inputs": x, "targets": y, "weights": weights}
+    if form == "named":
+        named = collections.namedtuple("Examples", named)(**named)
+    learner = learners.supervised(Linear(), losses.mean_squared_error, optax.sgd(0.1))
+    one, other = (train(learner, data, epochs=1) for data in ((x, y, weights), named))
+    jax.tree.map(np.testing.assert_array_equal, one.state.params, other.state.params)
+    with pytest.raises(fdl.data.DataError, match="'extra' besides"):
+        train(learner, {"inputs": x, "targets": y, "extra": y})
+    with pytest.raises(fdl.data.DataError, match="a tuple of 4"):
+        train(learner, (x, y, y, y))
+    with pytest.raises(fdl.data.DataError, match="ndarray"):
+        train(learner, x)
+
+
+@pytest.mark.parametrize("name", ["train", "training", "is_training", "deterministic"])
+def test_a_module_is_told_whether_it_is_trained(name) -> None:
+    class Told(linen.Module):
+        @linen.compact
+        def __call__(self, x, **told):
+            shift = 1.0 if told[name] is not (name == "deterministic") else 0.0
+            return linen.Dense(1)(x) + shift
+
+    # Its signature has the name.
+    source = f"def call(self, x, *, {name}): return self.told(x, {name}={name})"
+    space: dict = {}
+    exec(source, space)
+    Told.told = Told.__call__
+    Told.__call__ = linen.compact(space["call"])
+    x, y = line(8)
+    loss = lambda y, t: jnp.squeeze(y, -1)
+    learner = learners.supervised(Told(), loss, optax.sgd(0.0))
+    state = learner.init(KEY, (x, y))
+    trained = learner.step(state, (x, y))[1]["loss"].compute()
+    assert trained - learner.evaluate(state, (x, y))["loss"].compute() == pytest.approx(
+        1, rel=1e-5
+    )
+
+
+def test_sequential_of_flax_is_a_model() -> None:
+    x, y = line()
+    model = linen.Sequential([linen.Dense(8), linen.relu, linen.Dense(1)])
+    learner = learners.supervised(model, losses.mean_squared_error, optax.adam(0.03))
+    assert train(learner, (x, y)).history[-1].train["loss"] < 0.1
+
+
+TRANSFORMATIONS = {
+    "lbfgs": lambda: optax.lbfgs(),
+    "polyak_sgd": lambda: optax.polyak_sgd(),
+    "reduce_on_plateau": lambda: optax.chain(
+        optax.adam(0.05), optax.contrib.reduce_on_plateau()
+    ),
+    "backtracking": lambda: optax.chain(
+        optax.sgd(1.0), optax.scale_by_backtracking_linesearch(max_backtracking_steps=9)
+    ),
+    "zoom": lambda: optax.chain(optax.sgd(1.0), optax.scale_by_zoom_linesearch(9)),
+    "multi_steps": lambda: optax.MultiSteps(optax.adam(0.05), 2),
+    "apply_if_finite": lambda: optax.apply_if_finite(optax.adam(0.05), 3),
+    "masked": lambda: optax.masked(optax.adam(0.05), lambda p: jax.tree.map(bool, p)),
+    "schedule_free": lambda: optax.contrib.schedule_free_adamw(0.05),
+    "sam": lambda: optax.contrib.prodigy(),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMATIONS)
+def test_any_optax_transformation_learns(name) -> None:
+    optimizer = (
+        TRANSFORMATIONS[name]()
+        if name != "masked"
+        else optax.masked(
+            optax.adam(0.05), lambda params: jax.tree.map(lambda _: True, params)
+        )
+    )
+    learner = learners.supervised(Linear(), losses.mean_squared_error, optimizer)
+    history = train(learner, line(), epochs=30).history
+    assert history[-1].train["loss"] < 0.5 * history[0].train["loss"]
+
+
+class Sowing(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        kernel = self.param("kernel", linen.initializers.normal(1.0), (3, 1))
+        self.sow("losses", "penalty", 0.1 * jnp.sum(kernel**2))
+        return x @ kernel
+
+
+def test_what_a_model_sows_into_losses_is_added_to_the_loss() -> None:
+    x, y = line()
+    learner = learners.supervised(Sowing(), losses.mean_squared_error, optax.sgd(0.1))
+    state = learner.init(KEY, (x, y))
+    assert state.model_state == {}
+
+    def loss(params):
+        kernel = params["kernel"]
+        return jnp.mean(jnp.square(x @ kernel - y)) + 0.1 * jnp.sum(kernel**2)
+
+    after, measured = learner.step(state, (x, y))
+    np.testing.assert_allclose(
+        after.params["kernel"],
+        state.params["kernel"] - 0.1 * jax.grad(loss)(state.params)["kernel"],
+        rtol=1e-5,
+    )
+    whole = pytest.approx(loss(state.params), rel=1e-5)
+    assert measured["loss"].compute() == whole
+    for batch_size in (64, 5):
+        assert fdl.evaluate(learner, state, (x, y), batch_size=batch_size) == {
+            "loss": whole
+        }
+
+
+def test_parameters_are_projected_after_each_update() -> None:
+    clip = lambda params: jax.tree.map(lambda p: jnp.clip(p, -0.1, 0.1), params)
+    learner = learners.supervised(
+        Linear(), losses.mean_squared_error, optax.sgd(0.1), project=clip
+    )
+    run = train(learner, line(), epochs=3)
+    assert all(np.abs(p).max() <= 0.1 for p in jax.tree.leaves(run.state.params))
+
+
+def test_answers_are_chosen_by_name() -> None:
+    x, _ = line()
+    label = np.arange(64) % 3
+    make = lambda **options: learners.supervised(
+        Linear(3), losses.cross_entropy, optax.sgd(0.1), **options
+    )
+    state = make().init(KEY, (x, label))
+    ask = lambda answer: fdl.predict(make(answer=answer), state, x)
+    logits = ask("logits")
+    np.testing.assert_array_equal(ask("values"), logits)
+    for name in (None, "probabilities"):
+        np.testing.assert_allclose(ask(name), jax.nn.softmax(logits), rtol=1e-6)
+    np.testing.assert_array_equal(
+        ask(lambda outputs: outputs.argmax(-1)), logits.argmax(-1)
+    )
+    with pytest.raises(ValueError, match="answer='odds' must be one of probabilities"):
+        make(answer="odds")
+    free = learners.supervised(
+        Linear(squeeze=True), lambda y, t: y, optax.sgd(0.1), answer="probabilities"
+    )
+    with pytest.raises(ValueError, match="needs an axis of classes"):
+        fdl.predict(free, free.init(KEY, (x, label)), x)
+
+
+def test_the_fault_of_a_model_is_its_own() -> None:
+    class Broken(linen.Module):
+        def __call__(self, x):
+            raise KeyError("of the model")
+
+    learner = learners.supervised(Broken(), losses.cross_entropy, optax.sgd(0.1))
+    with pytest.raises(KeyError, match="of the model"):
+        train(learner, (line()[0], np.zeros(64, np.int32)))
+
+
+def test_data_on_a_mesh_with_explicit_axes_train() -> None:
+    mesh = jax.make_mesh((1,), ("data",))
+    spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    x, y = line()
+    learner = learners.supervised(Linear(), losses.mean_squared_error, optax.sgd(0.1))
+    there = jax.device_put((x, y), spread)
+    run = train(learner, there, epochs=2, validation_data=there)
+    plain = train(learner, (x, y), epochs=2)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6),
+        run.state.params,
+        plain.state.params,
+    )
+    assert fdl.predict(learner, run.state, there[0]).shape == (64, 1)
+    assert fdl.evaluate(learner, run.state, there)["loss"] == pytest.approx(
+        run.history[-1].validation["loss"], rel=1e-6
+    )

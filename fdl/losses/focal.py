@@ -67,7 +67,7 @@ def categorical_focal_crossentropy(
     outputs: Float[Array, "*batch classes"],
     targets: Shaped[Array, "*targets"],
     *,
-    alpha: Number | Float[Array, " classes"] = 0.25,
+    alpha: Number | Float[Array, "*weights"] = 0.25,
     gamma: Number = 2.0,
     from_logits: bool = True,
     label_smoothing: Number = 0.0,

@@ -1,5 +1,6 @@
 """What makes a run the run that Keras would make. Nothing here imports Keras."""
 
+from fdl.keras import constraints as constraints
 from fdl.keras import schedules as schedules
 from fdl.keras.files import load_weights as load_weights
 from fdl.keras.files import save_weights as save_weights

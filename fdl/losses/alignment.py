@@ -11,7 +11,7 @@ def ctc(
     outputs: Float[Array, "*batch time classes"],
     targets: Shaped[Array, "*targets"],
     *,
-    lengths: Int[Array, "*batch"] | None = None,
+    lengths: Int[Array, "*lengths"] | None = None,
 ) -> Float[Array, "*batch"]:
     """Return the loss of connectionist temporal classification (Graves et al., 2006).
 

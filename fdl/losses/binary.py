@@ -6,7 +6,7 @@ from jaxtyping import Float, Shaped
 
 from fdl.arguments import require_fraction, require_same_shape
 from fdl.arrays import Array, Number, is_on
-from fdl.losses.common import EPSILON, mean_over_values
+from fdl.losses.common import EPSILON, clip, mean_over_values
 
 Outputs = Float[Array, "*outputs"]
 Targets = Shaped[Array, "*targets"]
@@ -45,11 +45,7 @@ def binary_crossentropy(
     require_same_shape(outputs, targets)
     outputs = jnp.asarray(outputs)
     targets = smooth(jnp.asarray(targets, outputs.dtype), label_smoothing)
-    if from_logits:
-        # -log sigma(a) = softplus(-a), and -log(1 - sigma(a)) = softplus(a).
-        yes, no = jax.nn.softplus(-outputs), jax.nn.softplus(outputs)
-        return mean_over_values(targets * yes + (1 - targets) * no)
-    return mean_over_values(clipped_crossentropy(outputs, targets))
+    return mean_over_values(of_each_answer(outputs, targets, from_logits))
 
 
 def smooth(targets: Outputs, label_smoothing: Number) -> Outputs:
@@ -65,12 +61,17 @@ def smooth(targets: Outputs, label_smoothing: Number) -> Outputs:
     return targets * (1 - label_smoothing) + 0.5 * label_smoothing
 
 
-def clipped_crossentropy(probabilities: Outputs, targets: Outputs) -> Outputs:
-    """Return the cross entropy of each answer, of probabilities kept off 0 and 1.
+def of_each_answer(outputs: Outputs, targets: Outputs, from_logits: bool) -> Outputs:
+    """Return the cross entropy of each answer, before any mean.
 
     Example:
-        >>> clipped_crossentropy(jnp.array([0.5]), jnp.array([1.0]))
+        >>> of_each_answer(jnp.array([0.0]), jnp.array([1.0]), from_logits=True)
         Array([0.6931472], dtype=float32)
     """
-    p = jnp.clip(probabilities, EPSILON, 1 - EPSILON)
-    return -(targets * jnp.log(p) + (1 - targets) * jnp.log(1 - p))
+    if from_logits:
+        # -log sigma(a) = softplus(-a), and -log(1 - sigma(a)) = softplus(a).
+        yes, no = jax.nn.softplus(-outputs), jax.nn.softplus(outputs)
+    else:
+        p = clip(outputs, EPSILON, 1 - EPSILON)
+        yes, no = -jnp.log(p), -jnp.log(1 - p)
+    return targets * yes + (1 - targets) * no

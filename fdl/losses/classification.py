@@ -11,7 +11,7 @@ from jaxtyping import Float, Shaped
 
 from fdl.arguments import require_classes, require_fraction, require_same_shape
 from fdl.arrays import Array, Number, is_on
-from fdl.losses.common import EPSILON
+from fdl.losses.common import EPSILON, clip
 
 Outputs = Float[Array, "*batch classes"]
 Targets = Shaped[Array, "*targets"]
@@ -138,7 +138,7 @@ def clipped_probabilities(outputs: Outputs) -> Outputs:
         Array([0.25, 0.75], dtype=float32)
     """
     probabilities = outputs / jnp.sum(outputs, axis=-1, keepdims=True)
-    return jnp.clip(probabilities, EPSILON, 1 - EPSILON)
+    return clip(probabilities, EPSILON, 1 - EPSILON)
 
 
 def _smoothed(scores: Outputs, targets: Targets, label_smoothing: Number) -> Losses:

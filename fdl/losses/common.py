@@ -36,3 +36,26 @@ def mean_over_values(losses: Outputs) -> Float[Array, "*batch"]:
         Array([1., 2.], dtype=float32)
     """
     return jnp.mean(losses, axis=-1) if losses.ndim > 1 else losses
+
+
+def absolute(x: Outputs) -> Outputs:
+    """Return `|x|`, whose gradient at 0 is 0, as in Keras; that of `jnp.abs` is 1.
+
+    Example:
+        >>> absolute(jnp.array([-2.0, 0.0, 3.0]))
+        Array([2., 0., 3.], dtype=float32)
+    """
+    return x * jnp.sign(x)
+
+
+def clip(x: Outputs, low: float, high: float) -> Outputs:
+    """Keep values within limits, on which the gradient is 1, as in Keras.
+
+    That of `jnp.clip` is 1/2 there, such as for a probability of exactly 1.
+
+    Example:
+        >>> x = jnp.array([-1.0, 0.5, 2.0])
+        >>> clip(x, 0.0, 1.0)
+        Array([0. , 0.5, 1. ], dtype=float32)
+    """
+    return jnp.where(x < low, low, jnp.where(x > high, high, x))

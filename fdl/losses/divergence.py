@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Shaped
 
 from fdl.arrays import Array
-from fdl.losses.common import EPSILON, matched
+from fdl.losses.common import EPSILON, clip, matched
 
 
 def standard_normal_kl(
@@ -48,5 +48,5 @@ def kl_divergence(
         0.1438
     """
     outputs, targets = matched(outputs, targets)
-    q, p = jnp.clip(outputs, EPSILON, 1), jnp.clip(targets, EPSILON, 1)
+    q, p = clip(outputs, EPSILON, 1.0), clip(targets, EPSILON, 1.0)
     return jnp.sum(p * jnp.log(p / q), axis=-1)

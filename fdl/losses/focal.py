@@ -1,8 +1,4 @@
-"""Focal losses, which count easy examples less (Lin et al., 2017, arXiv:1708.02002).
-
-As in Keras, logits become probabilities that are clipped to [1e-7, 1 - 1e-7]. So an
-answer that is wrong by a logit beyond 16 has a finite loss and no gradient.
-"""
+"""Focal losses, which count easy examples less (Lin et al., 2017, arXiv:1708.02002)."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +6,7 @@ from jaxtyping import Float, Shaped
 
 from fdl.arguments import require_fraction, require_not_negative, require_same_shape
 from fdl.arrays import Array, Number, is_on
-from fdl.losses.binary import clipped_crossentropy, smooth
+from fdl.losses.binary import of_each_answer, smooth
 from fdl.losses.classification import clipped_probabilities
 from fdl.losses.common import mean_over_values
 
@@ -40,7 +36,8 @@ def binary_focal_crossentropy(
             is 1 and by `1 - alpha` where it is 0.
         alpha: Weight of the targets 1, in [0, 1].
         gamma: How much less an easy answer counts, at least 0.
-        from_logits: Whether outputs are logits; else they are probabilities.
+        from_logits: Whether outputs are logits; else they are probabilities, which are
+            clipped to [1e-7, 1 - 1e-7] in the cross entropy.
         label_smoothing: Share, in [0, 1], of each target that is replaced by 1/2.
 
     Raises:
@@ -56,7 +53,7 @@ def binary_focal_crossentropy(
     outputs = jnp.asarray(outputs)
     y = smooth(jnp.asarray(targets, outputs.dtype), label_smoothing)
     p = jax.nn.sigmoid(outputs) if from_logits else outputs
-    losses = clipped_crossentropy(p, y)
+    losses = of_each_answer(outputs, y, from_logits)
     missing = 1 - (y * p + (1 - y) * (1 - p))
     # Where the answer is certain, a gamma below 1 has an infinite slope.
     missing = jnp.maximum(missing, jnp.finfo(p.dtype).tiny)
@@ -70,7 +67,7 @@ def categorical_focal_crossentropy(
     outputs: Float[Array, "*batch classes"],
     targets: Shaped[Array, "*targets"],
     *,
-    alpha: Number | Float[Array, " classes"] = 0.25,
+    alpha: Number | Float[Array, "*weights"] = 0.25,
     gamma: Number = 2.0,
     from_logits: bool = True,
     label_smoothing: Number = 0.0,
@@ -78,7 +75,9 @@ def categorical_focal_crossentropy(
     """Return `alpha (1 - p)^gamma` times the categorical cross entropy.
 
     Lin et al., 2017, arXiv:1708.02002, for more than two classes. Keras' function of
-    this name, but from logits where Keras expects probabilities by default.
+    this name, but from logits where Keras expects probabilities by default. As in
+    Keras, logits become probabilities that are clipped to [1e-7, 1 - 1e-7]: a class
+    that is less probable than that has a finite loss and no gradient.
 
     Args:
         outputs: Scores of the classes.

@@ -13,7 +13,7 @@ from jaxtyping import Float, Shaped
 
 from fdl.arguments import require_not_negative
 from fdl.arrays import Array, Number
-from fdl.losses.common import EPSILON, matched, mean_over_values
+from fdl.losses.common import EPSILON, absolute, matched, mean_over_values
 
 Outputs = Float[Array, "*outputs"]
 Targets = Shaped[Array, "*targets"]
@@ -47,7 +47,7 @@ def mean_absolute_error(outputs: Outputs, targets: Targets) -> Losses:
         Array([1.], dtype=float32)
     """
     outputs, targets = matched(outputs, targets)
-    return mean_over_values(jnp.abs(outputs - targets))
+    return mean_over_values(absolute(outputs - targets))
 
 
 def mean_absolute_percentage_error(outputs: Outputs, targets: Targets) -> Losses:
@@ -64,7 +64,7 @@ def mean_absolute_percentage_error(outputs: Outputs, targets: Targets) -> Losses
     """
     outputs, targets = matched(outputs, targets)
     size = jnp.maximum(jnp.abs(targets), EPSILON)
-    return 100 * mean_over_values(jnp.abs((outputs - targets) / size))
+    return 100 * mean_over_values(absolute((outputs - targets) / size))
 
 
 def mean_squared_logarithmic_error(outputs: Outputs, targets: Targets) -> Losses:

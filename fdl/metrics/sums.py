@@ -1,18 +1,42 @@
-"""Measures as sums and counts, so that batches of any size add up exactly."""
+"""Metrics as sums, so that batches of any size add up exactly.
 
-from collections.abc import Mapping
-from typing import NamedTuple
+A metric is a named tuple of sums, and its method `compute` makes them a value. Sums
+are added first and computed once, so that the parts of a data set, the steps of an
+epoch and the devices of a mesh can be measured one by one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jax.typing import ArrayLike
+from jaxtyping import Float, Shaped
 
 from fdl.arrays import Array
 
 
+@runtime_checkable
+class Metric(Protocol):
+    """What metrics have in common: they are pytrees of sums with this method.
+
+    Example:
+        >>> isinstance(mean(jnp.ones(3)), Metric)
+        True
+    """
+
+    def compute(self) -> np.ndarray:
+        """Return the value in double precision, of whatever members the sums have."""
+        ...
+
+
 class Mean(NamedTuple):
-    """An average that can still be added to: a sum, and over how many.
+    """An average that can still be added to.
+
+    Attributes:
+        total: Sum of the values times their weights.
+        weight: Sum of the weights.
 
     Example:
         >>> two, one = mean(jnp.array([1.0, 2.0])), mean(jnp.array([3.0]))
@@ -23,52 +47,122 @@ class Mean(NamedTuple):
     total: Float[Array, "*members"]
     weight: Float[Array, "*members"]
 
-
-Metrics = dict[str, Mean]
-"""Measures by name, as a learner's `step` and `evaluate` return them."""
-
-
-def mean(values: Shaped[Array, "*batch"]) -> Mean:
-    """Return the average of `values`, of whatever shape."""
-    return Mean(jnp.sum(values, dtype=jnp.float32), jnp.float32(values.size))
+    def compute(self) -> Float[np.ndarray, "*members"]:
+        """Return the average; NaN where the weights add up to 0."""
+        return ratio(self.total, self.weight)
 
 
-def accuracy(
-    logits: Float[Array, "*batch classes"], label: Int[Array, "*batch"]
+Metrics = dict[str, Metric]
+"""Metrics by name, as a learner's `step` and `evaluate` return them."""
+
+
+def mean(
+    values: Shaped[Array, "*values"], weights: Shaped[Array, "*leading"] | None = None
 ) -> Mean:
-    """Return the fraction of examples whose largest logit is that of their label.
+    """Return the average of values of any shape.
+
+    Args:
+        values: What is averaged, all axes of it.
+        weights: Weight of each value, or of all values at a position of the leading
+            axes: of each example, where values are those of its tokens. Values of
+            weight 0 do not count, not even NaN. None weights all values alike.
+
+    Raises:
+        ValueError: If the axes of the weights are not the leading ones of the values.
 
     Example:
-        >>> accuracy(jnp.array([[2.0, 1.0], [3.0, 0.0]]), jnp.array([0, 1]))
-        Mean(total=Array(1., dtype=float32), weight=Array(2., dtype=float32))
+        >>> values = jnp.array([[1.0, 2.0], [jnp.nan, 8.0]])
+        >>> compute({"of one example": mean(values, jnp.array([1, 0]))})
+        {'of one example': 1.5}
     """
-    return mean(jnp.argmax(logits, axis=-1) == label)
+    if weights is None:
+        return Mean(jnp.sum(values, dtype=jnp.float32), jnp.float32(values.size))
+    each = spread(weights, values.shape)
+    return Mean(weighted_sum(values, each), jnp.sum(each))
 
 
 def add(a: Metrics, b: Metrics) -> Metrics:
-    """Return the measures of two batches taken together."""
+    """Return the metrics of two batches taken together."""
     return jax.tree.map(jnp.add, a, b)
 
 
-def compute(metrics: Mapping[str, Mean]) -> dict[str, float]:
-    """Return the averages as plain numbers; this reads them back from the device."""
+def compute(metrics: Mapping[str, Metric]) -> dict[str, Any]:
+    """Return the values of metrics; this reads their sums back from the device.
+
+    Returns:
+        A plain number for each metric; an array where its sums have leading axes, of
+        the members of an ensemble, or where it has a value for each class.
+
+    Example:
+        >>> compute({"loss": Mean(jnp.float32(3), jnp.float32(2))})
+        {'loss': 1.5}
+        >>> compute({"loss": Mean(jnp.array([3.0, 4.0]), jnp.array([2.0, 2.0]))})
+        {'loss': array([1.5, 2. ])}
+    """
+    values = {
+        name: np.asarray(metric.compute())
+        for name, metric in jax.device_get(dict(metrics)).items()
+    }
     return {
-        name: float(total) / float(weight)
-        for name, (total, weight) in jax.device_get(dict(metrics)).items()
+        name: value if value.ndim else float(value) for name, value in values.items()
     }
 
 
-def confusion_matrix(
-    label: Int[np.ndarray, " batch"],
-    predicted: Int[np.ndarray, " batch"],
-    num_classes: int,
-) -> Int[np.ndarray, "classes classes"]:
-    """Count examples by true class (row) and predicted class (column).
+def spread(
+    weights: Shaped[Array, "*leading"] | None, shape: Sequence[int]
+) -> Float[Array, "*values"]:
+    """Return a weight for each value, given weights of leading axes or None.
 
     Example:
-        >>> confusion_matrix(np.array([0, 1, 1]), np.array([0, 1, 0]), 2)
-        array([[1, 0],
-               [1, 1]])
+        >>> spread(jnp.array([1, 2]), (2, 2))
+        Array([[1., 1.],
+               [2., 2.]], dtype=float32)
     """
-    cells = label.astype(np.int64) * num_classes + predicted
-    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, -1)
+    shape = tuple(shape)
+    if weights is None:
+        return jnp.ones(shape, jnp.float32)
+    if weights.shape != shape[: weights.ndim]:
+        raise ValueError(
+            f"weights {weights.shape} must have the leading axes of the values "
+            f"{shape}, such as {shape[:1]} for a weight of each example."
+        )
+    missing = (1,) * (len(shape) - weights.ndim)
+    aligned = jnp.asarray(weights, jnp.float32).reshape(*weights.shape, *missing)
+    return jnp.broadcast_to(aligned, shape)
+
+
+def weighted_sum(
+    values: Shaped[Array, "*values"],
+    weights: Float[Array, "*values"],
+    axis: Sequence[int] | None = None,
+) -> Float[Array, "*sums"]:
+    """Return the sum of values times weights, without what has the weight 0.
+
+    Example:
+        >>> weighted_sum(jnp.array([1.0, jnp.nan]), jnp.array([2.0, 0.0]))
+        Array(2., dtype=float32)
+    """
+    axis = None if axis is None else tuple(axis)
+    counted = jnp.where(weights == 0, 0, values)
+    return jnp.sum(counted * weights, axis=axis, dtype=jnp.float32)
+
+
+def ratio(a: ArrayLike, b: ArrayLike) -> Float[np.ndarray, "*values"]:
+    """Return `a / b` in double precision on the host; NaN for 0 / 0.
+
+    Example:
+        >>> ratio(np.array([1, 0]), np.array([2, 0]))
+        array([0.5, nan])
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(double(a) / double(b))
+
+
+def double(x: ArrayLike) -> Float[np.ndarray, "*values"]:
+    """Return an array in double precision on the host.
+
+    Example:
+        >>> double(jnp.array([1, 2]))
+        array([1., 2.])
+    """
+    return np.asarray(x, np.float64)

@@ -65,3 +65,11 @@ def test_ensembles_of_independent_members_get_better() -> None:
 def test_bins_are_refused() -> None:
     with pytest.raises(ValueError, match="bins=0"):
         reliability(*draw(4), bins=0)
+
+
+def test_calibration_error_weighs_bins_by_their_size() -> None:
+    # Nine predictions of 0.9 that are all right, and one of 0.6 that is wrong.
+    confidence = np.array([0.9] * 9 + [0.6])
+    probabilities = np.stack([confidence, 1 - confidence], axis=1)
+    found = reliability(probabilities, np.array([0] * 9 + [1]), bins=10)
+    assert calibration_error(found) == pytest.approx(0.9 * 0.1 + 0.1 * 0.6)

@@ -90,6 +90,12 @@ def test_memorization_tells_copies_from_new_examples() -> None:
     assert metrics.memorization(train, test, new + 5) > 5
 
 
+def test_memorization_is_not_moved_by_a_few_far_examples() -> None:
+    train = np.zeros((1, 1))
+    test, made = np.array([[1.0], [2.0], [90.0]]), np.array([[0.5], [1.0], [400.0]])
+    assert metrics.memorization(train, test, made) == 0.5
+
+
 @pytest.mark.parametrize(
     ("measure", "message"),
     [

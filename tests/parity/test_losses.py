@@ -52,6 +52,10 @@ def sure_answers(rng, shape):
     return logits(rng, shape), rng.integers(2, size=shape)
 
 
+def unsure_answers(rng, shape):
+    return rng.normal(size=shape), rng.integers(2, size=shape)
+
+
 def signs(rng, shape):
     return logits(rng, shape), 2 * rng.integers(2, size=shape) - 1
 
@@ -132,7 +136,9 @@ CASES = [
     ("binary_crossentropy", sure_chances, {"label_smoothing": 0.125, **PROBABILITIES}),
     ("binary_focal_crossentropy", sure_answers, {}),
     ("binary_focal_crossentropy", answers, {"gamma": 1.5}),
-    ("binary_focal_crossentropy", sure_answers, {"gamma": 0.0}),
+    # Where an answer is certain, Keras' gradient is NaN for these.
+    ("binary_focal_crossentropy", unsure_answers, {"gamma": 0.0}),
+    ("binary_focal_crossentropy", unsure_answers, {"gamma": 0.5}),
     ("binary_focal_crossentropy", sure_answers, {"apply_class_balancing": True}),
     (
         "binary_focal_crossentropy",
@@ -211,7 +217,10 @@ def compare(name, draw, options, shape, precision) -> None:
         assert our.dtype == precision
         assert our.shape == their.shape
         assert np.isfinite(our).all()
-        np.testing.assert_allclose(our, their, **TOLERANCE[precision])
+        tolerance = TOLERANCE[precision]
+        if name == "log_cosh":  # Keras on TensorFlow has log 2 in single precision
+            tolerance = {**tolerance, "atol": 1e-6}
+        np.testing.assert_allclose(our, their, **tolerance)
 
 
 @pytest.mark.parametrize("shape", [(40, CLASSES), (3, 4, CLASSES)], ids=str)
@@ -260,7 +269,6 @@ def sequences(rng, precision):
 def test_ctc(lengths) -> None:
     rng = np.random.default_rng(0)
     outputs, targets = sequences(rng, np.float32)
-    outputs[:, 0, 2] = 1000
     cotangent = rng.normal(size=6).astype(np.float32)
     steps = None if lengths is None else np.asarray(lengths, np.int32)
     with tf.GradientTape() as tape:

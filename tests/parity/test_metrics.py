@@ -1,0 +1,145 @@
+"""Metrics against Keras', of random data with weights, in batches of unlike sizes."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+
+from fdl import metrics
+
+CLASSES = 7
+BATCHES = [slice(0, 40), slice(40, 41), slice(41, 150)]
+
+pytestmark = pytest.mark.parity
+
+
+def draw(kind):
+    """Draw outputs and targets of 150 examples, and the outputs that Keras takes."""
+    rng = np.random.default_rng(0)
+    if kind == "values":
+        outputs, targets = rng.normal(size=(2, 150, 3))
+        targets = targets + outputs + 1
+        return outputs, targets, outputs
+    if kind == "answers":
+        targets = rng.integers(2, size=(150, 3))
+        outputs = targets + 1.5 * rng.normal(size=(150, 3))
+        return outputs, targets, 1 / (1 + np.exp(-outputs))
+    label = rng.integers(CLASSES - 1, size=150)  # one class never occurs
+    outputs = 2 * rng.normal(size=(150, CLASSES)) + 2 * np.eye(CLASSES)[label]
+    p = np.exp(outputs) / np.exp(outputs).sum(-1, keepdims=True)
+    return outputs, np.eye(CLASSES)[label] if kind == "one-hot" else label, p
+
+
+class Logarithm(keras.metrics.SparseCategoricalCrossentropy):
+    def result(self):
+        return keras.ops.exp(super().result())
+
+
+class Classes(keras.metrics.MeanIoU):
+    def __init__(self, **options):
+        super().__init__(CLASSES, sparse_y_pred=False, dtype="float32", **options)
+
+
+k = keras.metrics
+CASES = {
+    "accuracy": ("classes", metrics.accuracy, k.SparseCategoricalAccuracy),
+    "accuracy one-hot": ("one-hot", metrics.accuracy, k.CategoricalAccuracy),
+    "top 3": (
+        "classes",
+        partial(metrics.top_k_accuracy, k=3),
+        partial(k.SparseTopKCategoricalAccuracy, k=3),
+    ),
+    "top 5 one-hot": ("one-hot", metrics.top_k_accuracy, k.TopKCategoricalAccuracy),
+    "perplexity": ("classes", metrics.perplexity, Logarithm),
+    "iou": ("classes", metrics.iou, Classes),
+    "iou one-hot": ("one-hot", metrics.iou, partial(Classes, sparse_y_true=False)),
+    "binary accuracy": ("answers", metrics.binary_accuracy, k.BinaryAccuracy),
+    "binary accuracy 0.7": (
+        "answers",
+        partial(metrics.binary_accuracy, threshold=0.7),
+        partial(k.BinaryAccuracy, threshold=0.7),
+    ),
+    "precision": ("answers", metrics.precision, k.Precision),
+    "precision 0.7": (
+        "answers",
+        partial(metrics.precision, threshold=0.7),
+        partial(k.Precision, thresholds=0.7),
+    ),
+    "recall": ("answers", metrics.recall, k.Recall),
+    "recall 0.3": (
+        "answers",
+        partial(metrics.recall, threshold=0.3),
+        partial(k.Recall, thresholds=0.3),
+    ),
+    "F1": (
+        "answers",
+        metrics.f1_score,
+        partial(k.F1Score, average="micro", threshold=0.5),
+    ),
+    "F1 per class": (
+        "answers",
+        partial(metrics.f1_score, threshold=0.4, per_class=True),
+        partial(k.F1Score, threshold=0.4),
+    ),
+    "AUC": ("answers", metrics.auc, k.AUC),
+    "AUC of 20": (
+        "answers",
+        partial(metrics.auc, num_thresholds=20),
+        partial(k.AUC, num_thresholds=20),
+    ),
+    "MAE": ("values", metrics.mean_absolute_error, k.MeanAbsoluteError),
+    "MSE": ("values", metrics.mean_squared_error, k.MeanSquaredError),
+    "RMSE": ("values", metrics.root_mean_squared_error, k.RootMeanSquaredError),
+    "R2": ("values", metrics.r2_score, k.R2Score),
+}
+
+
+@pytest.mark.parametrize("weighted", [True, False], ids=["weighted", "plain"])
+@pytest.mark.parametrize("name", CASES)
+def test_metric(name, weighted) -> None:
+    kind, metric, reference = CASES[name]
+    outputs, targets, given = draw(kind)
+    rng = np.random.default_rng(1)
+    weights = rng.gamma(1.0, size=150).astype(np.float32)
+    weights[::5] = 0
+    theirs = reference()
+    totals = None
+    for part in BATCHES:
+        batch = jnp.asarray(outputs[part], jnp.float32), jnp.asarray(targets[part])
+        own = weights[part] if weighted else None
+        # Of more than one axis, Keras takes the weights of these metrics for answers'.
+        spread = own is not None and kind == "answers" and "F1" not in name
+        each = np.repeat(own[:, None], 3, axis=1) if spread else own
+        if name.startswith("binary accuracy"):
+            each = own
+        theirs.update_state(targets[part], given[part].astype(np.float32), each)
+        found = {"it": metric(*batch, own)}
+        totals = found if totals is None else metrics.add(totals, found)
+    wanted = np.asarray(theirs.result())
+    np.testing.assert_allclose(metrics.compute(totals)["it"], wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_parts_and_members_give_the_same(name) -> None:
+    kind, metric, _ = CASES[name]
+    outputs, targets, _ = draw(kind)
+    outputs = np.stack([outputs, outputs[::-1], 0.3 * outputs]).astype(np.float32)
+    weights = np.random.default_rng(1).gamma(1.0, size=150).astype(np.float32)
+    targets = jnp.asarray(targets)
+    of_all = [metric(jnp.asarray(one), targets, weights) for one in outputs]
+    wanted = [metrics.compute({"it": one})["it"] for one in of_all]
+    of_members = jax.jit(jax.vmap(metric, in_axes=(0, None, None)))
+    totals = None
+    for part in BATCHES:
+        found = {"it": of_members(outputs[:, part], targets[part], weights[part])}
+        totals = found if totals is None else metrics.add(totals, found)
+    found = metrics.compute(totals)["it"]
+    assert isinstance(found, np.ndarray)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, np.asarray(wanted), rtol=1e-5, atol=1e-6)
+    # By the same class of metrics, whatever the transformation.
+    assert type(totals["it"]) is type(of_all[0])
+    assert isinstance(totals["it"], metrics.Metric)

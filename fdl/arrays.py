@@ -73,11 +73,11 @@ def unit_scale(x: Array) -> Array:
     return jnp.asarray(x, jnp.float32) / 255 if x.dtype == jnp.uint8 else x
 
 
-def known(x: Number) -> bool:
+def is_concrete(x: Number) -> bool:
     """Return whether a setting is a plain number, that can be looked at while tracing.
 
     Example:
-        >>> known(0.5)
+        >>> is_concrete(0.5)
         True
     """
     return not isinstance(x, jax.Array)
@@ -90,4 +90,4 @@ def is_on(setting: Number | None) -> bool:
         >>> is_on(0.5), is_on(0.0), is_on(None)
         (True, False, False)
     """
-    return setting is not None and not (known(setting) and setting == 0)
+    return setting is not None and not (is_concrete(setting) and setting == 0)

@@ -19,7 +19,7 @@ from typing import Any, Unpack
 import jax.numpy as jnp
 import optax
 
-from fdl.arrays import Array, Number, is_on, known
+from fdl.arrays import Array, Number, is_concrete, is_on
 from fdl.keras.rules import Common, LearningRate, follow
 
 
@@ -261,5 +261,5 @@ def nadam(
 
 def _require_fraction(**fractions: Number) -> None:
     for name, fraction in fractions.items():
-        if known(fraction) and not 0 <= fraction <= 1:
+        if is_concrete(fraction) and not 0 <= fraction <= 1:
             raise ValueError(f"{name}={fraction} must be from 0 to 1.")

@@ -9,7 +9,7 @@ import optax
 from jax import lax
 from jaxtyping import Float
 
-from fdl.arrays import Array, Key, Number, PyTree, is_on, known, unit_scale
+from fdl.arrays import Array, Key, Number, PyTree, is_concrete, is_on, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.descent import update
 from fdl.losses import AdversarialLoss, gradient_penalty
@@ -121,7 +121,7 @@ def adversarial(
     for name, count in counts.items():
         if count < 1:
             raise ValueError(f"{name}={count} must be at least 1.")
-    if known(average_decay) and not 0 <= average_decay < 1:
+    if is_concrete(average_decay) and not 0 <= average_decay < 1:
         raise ValueError(f"average_decay={average_decay} must be in [0, 1).")
 
     def signed(batch: PyTree) -> Array:

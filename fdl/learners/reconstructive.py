@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fdl.arrays import Array, Key, Number, PyTree, is_on, known, unit_scale
+from fdl.arrays import Array, Key, Number, PyTree, is_concrete, is_on, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_keys
 from fdl.learners.descent import descend, start
@@ -56,7 +56,7 @@ def reconstructive(
         >>> int(state.step), sorted(measured)
         (1, ['loss', 'squared_error'])
     """
-    if known(noise) and not 0 <= noise < 1:
+    if is_concrete(noise) and not 0 <= noise < 1:
         raise ValueError(
             f"noise={noise} is a fraction of pixels: choose one in [0, 1)."
         )

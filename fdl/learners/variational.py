@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Float
 
-from fdl.arrays import Array, Key, Number, PyTree, known, unit_scale
+from fdl.arrays import Array, Key, Number, PyTree, is_concrete, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_normal
 from fdl.learners.descent import descend, start
@@ -70,7 +70,7 @@ def variational(
         (1, ['elbo', 'kl', 'loss', 'reconstruction'])
     """
     for name, number in (("beta", beta), ("free_bits", free_bits)):
-        if known(number) and not number >= 0:
+        if is_concrete(number) and not number >= 0:
             raise ValueError(f"{name}={number} must be at least 0.")
 
     def bound(

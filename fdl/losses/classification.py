@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
-from fdl.arrays import Array, Number, is_on, known
+from fdl.arrays import Array, Number, is_concrete, is_on
 
 
 def cross_entropy(
@@ -32,7 +32,7 @@ def cross_entropy(
         >>> cross_entropy(jnp.zeros((1, 10)), jnp.array([3]))
         Array([2.3025851], dtype=float32)
     """
-    if known(label_smoothing) and not 0 <= label_smoothing <= 1:
+    if is_concrete(label_smoothing) and not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing={label_smoothing} must be in [0, 1].")
     classes = logits.shape[-1]
     # A mask and a sum rather than a gather, whose gradient would be a scatter.

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from fdl.arrays import Array, Number, is_on, known
+from fdl.arrays import Array, Number, is_concrete, is_on
 
 
 class Dropout(nn.Module):
@@ -34,7 +34,7 @@ class Dropout(nn.Module):
         """Drop values if `train`, else return `x`."""
         if not train or not is_on(self.rate):
             return x
-        if known(self.rate) and self.rate == 1:
+        if is_concrete(self.rate) and self.rate == 1:
             return jnp.zeros_like(x)
         keep = 1 - jnp.asarray(self.rate, x.dtype)
         kept = jax.random.bernoulli(self.make_rng("dropout"), keep, x.shape)

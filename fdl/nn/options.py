@@ -1,6 +1,6 @@
 """Refusal of options that no layer can have, in words that say what to change."""
 
-from fdl.arrays import Number, known
+from fdl.arrays import Number, is_concrete
 
 
 def check_sizes(**sizes: int | None) -> None:
@@ -26,5 +26,5 @@ def check_rate(rate: Number) -> None:
     Example:
         >>> check_rate(0.5)
     """
-    if known(rate) and not 0 <= rate <= 1:
+    if is_concrete(rate) and not 0 <= rate <= 1:
         raise ValueError(f"dropout_rate={rate} is a probability: choose one in [0, 1].")

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from fdl.arrays import Key, Number, PyTree, known
+from fdl.arrays import Key, Number, PyTree, is_concrete
 from fdl.data import Dataset, DatasetInfo, example
 from fdl.learner import Learner, State
 
@@ -53,7 +53,7 @@ class Config:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
         rate = self.learning_rate
-        if known(rate) and not (math.isfinite(rate) and rate > 0):
+        if is_concrete(rate) and not (math.isfinite(rate) and rate > 0):
             raise ValueError(f"learning_rate={rate} must be a number above 0.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed={self.seed} must be from 0 to 2**32 - 1.")

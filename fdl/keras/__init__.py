@@ -1,4 +1,4 @@
-"""What makes a run the run that Keras would make. Nothing here imports Keras."""
+"""Keras-compatible optimizers, schedules and weights, without importing Keras."""
 
 from fdl.keras import schedules as schedules
 from fdl.keras.files import load_weights as load_weights

@@ -1,16 +1,14 @@
-"""What files of weights have in common, whatever their format."""
+"""The error and the descriptions shared by all formats of weights."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 
 class WeightsError(ValueError):
-    """Weights are damaged, or are not those of the model that they are meant for."""
+    """A file of weights is damaged, or its weights do not fit the model."""
 
 
 def describe(array: Any) -> str:
-    """Name the type and shape of an array in a few characters.
+    """Return the type and shape of an array, for messages.
 
     Example:
         >>> import numpy as np
@@ -18,21 +16,3 @@ def describe(array: Any) -> str:
         'float32[3, 2]'
     """
     return f"{array.dtype}{list(array.shape)}"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_whole(Path(folder, "a"), b"all of it")
-        ...     Path(folder, "a").read_bytes()
-        b'all of it'
-    """
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

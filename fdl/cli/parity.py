@@ -18,7 +18,7 @@ from rich.table import Table
 import fdl
 from fdl.cli.command import AnswerIsNoError, Command, err, out
 from fdl.cli.environment import commit, device, versions
-from fdl.weights import write_whole
+from fdl.files import write_whole
 
 
 @dataclasses.dataclass(frozen=True)

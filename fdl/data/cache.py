@@ -6,13 +6,13 @@ Nothing here is needed: a cache that is missing, damaged or unwritable costs tim
 import contextlib
 import io
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from fdl.arrays import Batch
 from fdl.data.catalog import Entry, Splits, checksum, verify
+from fdl.files import write_whole
 
 
 def folder() -> Path:
@@ -67,14 +67,7 @@ def write(entry: Entry, splits: Splits) -> None:
 
 
 def keep(file: Path, data: bytes | memoryview) -> None:
-    """Writes a file so that it is either complete or not there; ignores failure."""
+    """Write a file if the folder can be written; ignore failure."""
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".partial-")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-            os.replace(temporary, file)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        write_whole(file, data)

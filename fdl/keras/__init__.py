@@ -1,4 +1,4 @@
-"""What makes a run the run that Keras would make. Nothing here imports Keras."""
+"""Keras-compatible optimizers, schedules and weights, without importing Keras."""
 
 from fdl.keras import constraints as constraints
 from fdl.keras import schedules as schedules

@@ -1,7 +1,7 @@
-"""Models as Keras would describe them, as plain data: what `.keras` files are read by.
+"""Keras' configurations of models, as plain data, for writing `.keras` files.
 
-A new model is one function here, which says in Keras' words what its `__call__` says.
-Layers with weights have fdl's names, and stand in the order in which fdl defines them.
+Each model has one function, which lists the Keras layers that its `__call__` applies.
+Layers with weights have the names of fdl's modules, in the order of their definition.
 """
 
 import functools
@@ -31,20 +31,20 @@ Config = dict[str, Any]
 
 
 def layer(class_name: str, **config: Any) -> Config:
-    """Describe a layer; Keras has defaults for all that is not said."""
+    """Return the configuration of a layer; Keras fills in defaults."""
     return {"module": "keras.layers", "class_name": class_name, "config": config}
 
 
 def sequential(model: nn.Module, shape: tuple[int, ...], dtype: str) -> Config:
-    """Describe a model whose layers follow each other.
+    """Return the configuration of a sequential model.
 
     Args:
-        model: A model that `layers_of` knows.
-        shape: Shape of one input, without the batch.
-        dtype: Type of the weights, in which Keras then computes.
+        model: A model that `layers_of` supports.
+        shape: Shape of one input, without the batch axis.
+        dtype: Type of the weights, in which Keras will also compute.
 
     Raises:
-        WeightsError: If `layers_of` does not know the model.
+        WeightsError: If `layers_of` does not support the model.
 
     Example:
         >>> config = sequential(MLP(10, hidden_sizes=()), (28, 28, 1), "float32")
@@ -66,16 +66,16 @@ def sequential(model: nn.Module, shape: tuple[int, ...], dtype: str) -> Config:
 def _set_dtype(described: Config, dtype: str) -> None:
     config = described["config"]
     config["dtype"] = dtype
-    if "layer" in config:  # one within another, which has a type of its own
+    if "layer" in config:  # a wrapped layer, which has its own type
         _set_dtype(config["layer"], dtype)
 
 
 @functools.singledispatch
 def layers_of(model: nn.Module) -> list[Config]:
-    """Describe the layers of a model, between input and output."""
+    """Return the configurations of the layers of a model."""
     raise WeightsError(
-        f"{type(model).__name__} cannot be written as .keras, which holds the model "
-        "too: write a .weights.h5, which the same model in Keras loads."
+        f"{type(model).__name__} cannot be written as .keras, which includes the "
+        "model: write a .weights.h5, which the same model in Keras can load."
     )
 
 
@@ -250,7 +250,7 @@ def _(model: DCGANDiscriminator) -> list[Config]:
                 strides=[2, 2],
                 padding="same",
             ),
-            layer("LeakyReLU", negative_slope=0.2),  # Keras' own default is 0.3
+            layer("LeakyReLU", negative_slope=0.2),  # the default in Keras is 0.3
             layer("Dropout", rate=model.dropout_rate),
         ]
     return [*layers, layer("Flatten"), layer("Dense", name="head", units=1)]
@@ -267,7 +267,7 @@ def _dense(hidden_sizes: tuple[int, ...]) -> list[Config]:
 
 
 def _inside(name: str, layers: list[Config]) -> list[Config]:
-    """Name layers as those of a module within the model."""
+    """Prefix the names of layers with the name of their module."""
     for described in layers:
         if "name" in described["config"]:
             described["config"]["name"] = f"{name}_{described['config']['name']}"

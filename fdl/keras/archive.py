@@ -1,7 +1,7 @@
-"""The `.keras` file: a zip of a description, its version, and an HDF5 file of weights.
+"""The `.keras` file: a zip of a configuration, a version, and an HDF5 file of weights.
 
-Members are read by their exact names, into memory, within limits; nothing is extracted,
-and nothing in them is ever run: of the description, only the shapes of inputs are used.
+Members are read by their exact names, into memory, up to a maximum size. Nothing is
+extracted or executed; only the shapes of the inputs are used from the configuration.
 """
 
 import contextlib
@@ -22,33 +22,34 @@ from fdl.weights import WeightsError
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 MAX_CONFIG = 1 << 24  # bytes; a ResNet-152 has 500,000
-MAX_EXPANSION = 100  # Keras stores without compression, noise compresses to 90 %
-SLACK = 1 << 26  # bytes of a file of weights that are not weights
+MAX_EXPANSION = 100  # Keras does not compress, and noise compresses to 90 %
+SLACK = 1 << 26  # bytes of overhead in a file of weights
 MAX_AXES = 8
 MAX_SIZE = 1 << 31
 
-KERAS_VERSION = "3.3.3"  # the oldest release that is known to load what is written
+KERAS_VERSION = "3.3.3"  # the oldest release known to load our files
 
 
 def read_weights(path: Path, needed: int) -> bytes:
-    """Return the HDF5 file of weights in a `.keras` file.
+    """Return the HDF5 file of weights inside a `.keras` file.
 
     Args:
         path: The file.
-        needed: Bytes of the model's arrays in double precision. An optimizer may keep
-            several values a weight, so that up to ten times as much is read.
+        needed: Size of the model's arrays in double precision, in bytes. Up to ten
+            times as much is read, since an optimizer may keep several values per
+            weight.
     """
     with _opened(path) as archive:
         if "model.weights.json" in archive.namelist():
             raise WeightsError(
-                f"{path} keeps its weights in several files, which is not supported: "
+                f"{path} has its weights in several files, which is not supported: "
                 "save it again without max_shard_size."
             )
         return _member(archive, WEIGHTS, 10 * needed + SLACK)
 
 
 def read_inputs(path: Path) -> list[jax.ShapeDtypeStruct]:
-    """Return shapes and types of a model's inputs, in order, with 1 for open sizes."""
+    """Return shapes and types of the inputs, in order, with 1 for unknown sizes."""
     with _opened(path) as archive:
         content = _member(archive, CONFIG, MAX_CONFIG)
     try:
@@ -59,7 +60,7 @@ def read_inputs(path: Path) -> list[jax.ShapeDtypeStruct]:
             if layer["class_name"] == "InputLayer"
         }
         order = config.get("input_layers", list(given))
-        # A single input of a functional model is not in a list of its own.
+        # A functional model with a single input does not wrap it in a list.
         order = [order] if len(order) == 3 and order[1:] == [0, 0] else order
         shapes = [given[i if isinstance(i, str) else i[0]] for i in order]
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
@@ -86,7 +87,7 @@ def make(weights: bytes, config: dict[str, Any]) -> bytes:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a zip for reading, and turn what is wrong with it into words."""
+    """Open a zip file for reading, and raise a `WeightsError` if it is damaged."""
     faults = (zipfile.BadZipFile, zlib.error, EOFError, OSError, struct.error)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -102,20 +103,20 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     found = [info for info in archive.infolist() if info.filename == name]
     where = f"{archive.filename} has"
     if len(found) != 1:
-        raise WeightsError(f"{where} {len(found) or 'no'} members called {name}.")
+        raise WeightsError(f"{where} {len(found) or 'no'} members named {name}.")
     (info,) = found
     if info.flag_bits & 1:
-        raise WeightsError(f"{where} {name} encrypted.")
+        raise WeightsError(f"{where} an encrypted {name}: save it without a password.")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise WeightsError(f"{where} {name} compressed in a way that Keras never uses.")
+        raise WeightsError(f"{where} {name} in a compression that Keras never uses.")
     limit = min(limit, MAX_EXPANSION * info.compress_size + SLACK)
     if info.file_size > limit:
         raise WeightsError(
-            f"{where} {name} in {info.file_size:,} bytes, but for this model at most "
-            f"{limit:,} are read."
+            f"{where} a {name} of {info.file_size:,} bytes; the limit for this model "
+            f"is {limit:,}."
         )
     with archive.open(info) as file:
-        data = file.read(limit + 1)  # what it declares need not be true
+        data = file.read(limit + 1)  # the declared size may be wrong
     if len(data) != info.file_size:
         raise WeightsError(f"{where} only {len(data):,} bytes of {name}.")
     return data

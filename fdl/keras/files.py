@@ -1,4 +1,4 @@
-"""Weights in files that Keras writes and reads, without Keras."""
+"""Read and write the weights of Keras files, without Keras."""
 
 import contextlib
 import io
@@ -11,10 +11,11 @@ import flax.linen as nn
 import numpy as np
 
 from fdl.arrays import PyTree
+from fdl.files import write_whole
 from fdl.keras import architectures, archive, hdf5, layers
 from fdl.keras.layers import Layer
 from fdl.keras.matching import match
-from fdl.weights import WeightsError, write_whole
+from fdl.weights import WeightsError
 
 H5, KERAS = ".weights.h5", ".keras"
 
@@ -22,25 +23,25 @@ H5, KERAS = ".weights.h5", ".keras"
 def load_weights(
     path: str | os.PathLike[str], model: nn.Module, *inputs: Any
 ) -> PyTree:
-    """Variables of a Linen module from a file that Keras saved, bit for bit.
+    """Load the variables of a Linen module from a file that Keras saved, bit for bit.
 
-    Needs neither Keras nor TensorFlow, and runs nothing that is in the file. Layers are
-    paired by name if each of the module's names is a name in the file (`stage1/conv` is
-    called `stage1_conv` there), else by class, shapes and order. Keras writes names
+    Needs neither Keras nor TensorFlow, and executes nothing in the file. Layers are
+    paired by name if every name in the module occurs in the file (with `stage1_conv`
+    for `stage1/conv`), and otherwise by class, shapes and order. Keras writes names
     since release 3.6.
 
     Args:
-        path: `.keras`, as of `keras_model.save`, or `.weights.h5`, as of
+        path: A `.keras` file from `keras_model.save`, or a `.weights.h5` file from
             `keras_model.save_weights`.
         model: The module.
-        *inputs: Example inputs, of which only shapes and types are used. A `.keras`
-            file says itself what they are.
+        *inputs: Example inputs, of which only shapes and types are used. Not needed for
+            a `.keras` file, which describes its inputs.
 
     Returns:
-        `{"params": ...}`, and `"batch_stats"` if the module has any, in numpy.
+        `{"params": ...}`, and `"batch_stats"` if the module has any, as NumPy arrays.
 
     Raises:
-        WeightsError: If the file is missing, damaged, or not of such a model.
+        WeightsError: If the file is missing or damaged, or does not fit the model.
 
     Example:
         >>> import jax, tempfile
@@ -56,7 +57,7 @@ def load_weights(
     path = Path(path)
     suffix = _suffix(path)
     if not path.is_file():
-        raise WeightsError(f"{path} is not there, or is not a file.")
+        raise WeightsError(f"{path} does not exist or is not a file.")
     if suffix == H5 and not inputs:
         raise WeightsError(
             f"{path} does not say what the inputs of its model are: pass an example "
@@ -77,21 +78,23 @@ def load_weights(
 def save_weights(
     path: str | os.PathLike[str], model: nn.Module, variables: PyTree, *inputs: Any
 ) -> None:
-    """Write variables of a Linen module as a file that Keras loads.
+    """Save the variables of a Linen module to a file that Keras can load.
 
-    The file appears whole or not at all.
+    The file is written atomically.
 
     Args:
         path: `.weights.h5`, for `load_weights` of the same model in Keras; or `.keras`,
-            which holds the model too, for `keras.models.load_model`. Keras goes by the
-            order of layers of a class in a `.weights.h5`, not by their names, and must
-            define them in the order in which `model` does.
-        model: The module; for `.keras`, one of `fdl.models` that Keras can describe.
-        variables: Its variables, in float16, float32 or float64.
+            which includes the model, for `keras.models.load_model`. Keras matches the
+            layers of a `.weights.h5` by their order within each class, not by name, so
+            it must define them in the same order as `model`.
+        model: The module; for `.keras`, one of the models in `fdl.models` that Keras
+            can represent.
+        variables: Variables of the module, in float16, float32 or float64.
         *inputs: Example inputs, of which only shapes and types are used.
 
     Raises:
-        WeightsError: If variables and model do not fit, or Keras has no such layers.
+        WeightsError: If the variables do not fit the model, or Keras does not have its
+            layers.
 
     Example:
         >>> import jax, tempfile
@@ -107,14 +110,14 @@ def save_weights(
     path = Path(path)
     suffix = _suffix(path)
     if not inputs:
-        raise WeightsError("Layers depend on the inputs: pass an example input.")
+        raise WeightsError("layers depend on the inputs: pass an example input.")
     ours = layers.of_module(model, inputs)
     arrays = layers.arrays_of(variables, ours)
     types = sorted({array.dtype.name for array in arrays.values()})
     unknown = set(types) - {"float16", "float32", "float64"}
     if unknown:
         raise WeightsError(
-            f"Keras' files do not hold {unknown.pop()}: convert it first."
+            f"Keras' files do not support {unknown.pop()}: convert it first."
         )
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
@@ -123,8 +126,8 @@ def save_weights(
     if suffix == KERAS:
         if len(types) != 1 or len(inputs) != 1:
             raise WeightsError(
-                f"A .keras file is written of one input and one type, not of "
-                f"{len(inputs)} and {', '.join(types)}."
+                "a .keras file needs one input and one type, not "
+                f"{len(inputs)} and {', '.join(types)}: write a .weights.h5."
             )
         shape = np.shape(inputs[0])[1:]
         content = archive.make(
@@ -137,7 +140,7 @@ def save_weights(
 def _opened(
     path: Path, suffix: str, model: nn.Module, inputs: Sequence[Any]
 ) -> Iterator[tuple[list[Layer], Any]]:
-    """Yield the layers of the model, and the HDF5 file."""
+    """Yield the layers of the model and the open HDF5 file."""
     if suffix == H5:
         ours = layers.of_module(model, inputs)
         with hdf5.opened(str(path), str(path)) as file:
@@ -157,4 +160,4 @@ def _suffix(path: Path) -> str:
     for suffix in (H5, KERAS):
         if path.name.endswith(suffix):
             return suffix
-    raise WeightsError(f"{path} is neither a {H5} nor a {KERAS} file, by its name.")
+    raise WeightsError(f"{path} is neither a {H5} nor a {KERAS} file.")

@@ -1,12 +1,12 @@
-"""The HDF5 files in which Keras keeps weights, read as data that anyone may have made.
+"""HDF5 files of Keras weights, read as untrusted data.
 
-A layer is a group with a group `vars` in it, of arrays numbered from 0:
-`layers/conv2d_1/vars/0`. Groups are called by class and number; the layer's name
-is an attribute of `vars`. Only what Keras writes is read: no links, no arrays outside
-the file, nothing compressed, and no array before its shape is known to be right.
+A layer is a group that contains a group `vars` of arrays numbered from 0:
+`layers/conv2d_1/vars/0`. Groups are named by class and number; the name of the layer is
+an attribute of `vars`. Only the features that Keras uses are read: no links, no arrays
+outside the file, no compression, and no array before its shape has been checked.
 
-HDF5 files have no checksums, and the HDF5 library is not made for hostile files. What
-it reports becomes a `WeightsError`; what it overlooks, nothing here can see.
+HDF5 files have no checksums, and the HDF5 library is not hardened against hostile
+files. Faults that it reports become a `WeightsError`; others cannot be detected here.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ HAVE_CELLS = ("simple_rnn", "lstm", "gru", "bidirectional")
 
 
 class Stored(NamedTuple):
-    """An array in a file, not yet read."""
+    """An array in a file that has not been read yet."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -45,13 +45,13 @@ class Stored(NamedTuple):
 
 class _Group(NamedTuple):
     path: Path  # keys from the root
-    names: tuple[str | None, ...]  # what the layer at each of them is called, if it is
+    names: tuple[str | None, ...]  # name of the layer at each key, if it has one
     arrays: tuple[Stored, ...]
 
 
 @contextlib.contextmanager
 def faults(where: str) -> Iterator[None]:
-    """Turn what h5py raises, which on a damaged file is almost anything, into words."""
+    """Turn any exception of h5py, which are many on damaged files, into one."""
     try:
         yield
     except WeightsError:
@@ -72,15 +72,15 @@ def opened(source: str | io.BytesIO, where: str) -> Iterator[Any]:
 
 
 def layers_in(file: Any, where: str) -> list[Layer]:
-    """Return the layers of an open file that hold arrays; no array is read.
+    """Return the layers of an open file that have arrays, without reading the arrays.
 
     Raises:
-        WeightsError: If there is anything in it that Keras 3 does not write.
+        WeightsError: If the file contains anything that Keras 3 does not write.
     """
     with faults(where):
         if "model_weights" in file or "layer_names" in file.attrs:
             raise WeightsError(
-                f"{where} has the format of Keras 2: load it in Keras and save it as "
+                f"{where} is in the format of Keras 2: load it in Keras and save it as "
                 ".keras."
             )
         groups = list(_walk(file, where))
@@ -94,7 +94,7 @@ def layers_in(file: Any, where: str) -> list[Layer]:
         Layer(
             names=tuple(name for name in group.names[: len(path)] if name is not None),
             role=role,
-            # Within other groups, names are those of attributes, and say nothing.
+            # In other groups, keys are attribute names and do not tell the class.
             kind=_kind(path[-1]) if path[-2:-1] == ("layers",) else None,
             place=path,
             arrays=group.arrays,
@@ -104,7 +104,7 @@ def layers_in(file: Any, where: str) -> list[Layer]:
 
 
 def read(stored: Stored, where: str) -> np.ndarray:
-    """Return an array of an open file, in the byte order of this machine."""
+    """Read an array of an open file, in native byte order."""
     with faults(where):
         found = np.asarray(stored.dataset[()])
     return found.astype(found.dtype.newbyteorder("="), copy=False)
@@ -113,14 +113,14 @@ def read(stored: Stored, where: str) -> np.ndarray:
 def write(
     file: Any, layers: Sequence[Layer], arrays: Mapping[Path, np.ndarray]
 ) -> None:
-    """Write layers into an open, empty file, as Keras would write a flat model."""
-    file.create_group("vars")  # of the model itself, which early releases ask for
+    """Write layers into an open, empty file, like Keras for a flat model."""
+    file.create_group("vars")  # of the model itself; early releases require it
     homes: dict[Path, str] = {}
     numbers: Counter[str] = Counter()
     for layer in layers:
         kind = layer.kind
         if kind is None:
-            raise WeightsError(f"Keras has no layer of the class of {layer}.")
+            raise WeightsError(f"Keras has no layer class for {layer}.")
         if layer.names not in homes:
             number = f"_{numbers[kind]}" if numbers[kind] else ""
             numbers[kind] += 1
@@ -135,7 +135,7 @@ def write(
 
 
 def _walk(file: Any, where: str) -> Iterator[_Group]:
-    """Yield the groups that hold arrays."""
+    """Yield the groups that contain arrays."""
     import h5py
 
     nodes = 0
@@ -145,13 +145,13 @@ def _walk(file: Any, where: str) -> Iterator[_Group]:
         for key in group:
             nodes += 1
             if len(path) > MAX_DEPTH or nodes > MAX_NODES:
-                raise WeightsError(f"{where} nests or holds more than any model.")
+                raise WeightsError(f"{where} has more groups or levels than any model.")
             if not path and key == "optimizer":
                 continue
             child = _member(group, key, where)
             if not isinstance(child, h5py.Group):
                 raise WeightsError(
-                    f"{where} has {child.name!r} where no array belongs."
+                    f"{where} has an array at {child.name!r}, where none belongs."
                 )
             if key != "vars":
                 name = _name_of(child, where)
@@ -161,16 +161,18 @@ def _walk(file: Any, where: str) -> Iterator[_Group]:
 
 
 def _member(group: Any, key: str, where: str) -> Any:
-    """Return what is in a group by that key, if it is in this very file."""
+    """Return a member of a group, unless it is a link to another place."""
     import h5py
 
     if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-        raise WeightsError(f"{where} has the link {group.name}/{key}: not followed.")
+        raise WeightsError(
+            f"{where} has a link at {group.name}/{key}, which is not followed."
+        )
     return group[key]
 
 
 def _name_of(group: Any, where: str) -> str | None:
-    """Return the name of the layer that a group is of, or None if of none."""
+    """Return the name of the layer of a group, or None if it has no name."""
     import h5py
 
     if "vars" not in group:
@@ -180,33 +182,33 @@ def _name_of(group: Any, where: str) -> str | None:
         return None  # written before Keras 3.6
     attribute = own.attrs.get_id("name")
     if attribute.shape != () or h5py.check_string_dtype(attribute.dtype) is None:
-        raise WeightsError(f"{where} names {group.name!r} by what is no text.")
+        raise WeightsError(f"{where} has a name for {group.name!r} that is not text.")
     return str(own.attrs["name"])
 
 
 def _arrays(group: Any, where: str) -> Iterator[Stored]:
-    """Yield the numbered arrays of a group, if each holds its bytes in this file."""
+    """Yield the numbered arrays of a group, checking that all are in this file."""
     import h5py
 
     wanted = [str(number) for number in range(len(group))]
     if sorted(group) != sorted(wanted):
         raise WeightsError(
-            f"{where} has arrays in {group.name!r} that are not numbered."
+            f"{where} has arrays in {group.name!r} that are not numbered from 0."
         )
     for key in wanted:
         found = _member(group, key, where)
         if not isinstance(found, h5py.Dataset) or found.shape is None:
             raise WeightsError(f"{where} has no array at {found.name!r}.")
         stored = Stored(found.shape, found.dtype, found)
-        # Chunks may be compressed, and may declare any size, whatever the shape.
+        # Chunks may be compressed, and may declare a size that contradicts the shape.
         if found.chunks is not None or found.is_virtual or found.external:
             raise WeightsError(
                 f"{where} has {found.name!r} compressed, in chunks or in another file, "
-                "as Keras never has it."
+                "which Keras never writes."
             )
         if found.id.get_storage_size() != found.size * found.dtype.itemsize:
             raise WeightsError(
-                f"{where} does not hold all of {found.name!r}, {describe(stored)}."
+                f"{where} has only a part of {found.name!r}, {describe(stored)}."
             )
         yield stored
 

@@ -1,7 +1,7 @@
-"""Layers as data: one form for those of a Linen module and for those of Keras.
+"""Layers as data: a common description for Linen modules and Keras models.
 
-Both sides lay out arrays alike, so that a conversion is a renaming: find the layers of
-both, pair them (see `fdl.keras.matching`), and copy array by array.
+Both sides use the same layout of arrays, so a conversion only renames: list the layers
+of both, pair them (see `fdl.keras.matching`), and copy the arrays.
 """
 
 import re
@@ -21,16 +21,16 @@ Path = tuple[str, ...]
 
 
 class Layer(NamedTuple):
-    """A layer that holds arrays, or one part of a layer that is made of layers.
+    """A layer with arrays, or one part of a composite layer.
 
     Attributes:
-        names: Names of the modules around it and its own, outermost first.
-        role: Which part it is, such as `"query"` of attention; empty for a whole layer.
-        kind: Class of the whole layer, as Keras spells it in files: `"conv2d"`; None
-            if unknown.
-        place: What tells its place among layers of its kind: `("dense_2",)` is after
-            `("dense",)`; empty if nothing does.
-        arrays: Its arrays in Keras' order; whatever has a `shape` and a `dtype`.
+        names: Names of the enclosing modules and the layer, outermost first.
+        role: Name of the part, such as `"query"` in attention; empty for a whole layer.
+        kind: Class of the whole layer in Keras' spelling, such as `"conv2d"`; None if
+            unknown.
+        place: Position among layers of its kind: `("dense_2",)` is after `("dense",)`;
+            empty if unknown.
+        arrays: The arrays in Keras' order; any objects with a `shape` and a `dtype`.
     """
 
     names: Path
@@ -41,18 +41,18 @@ class Layer(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Name as Keras would have it, in one piece; with its part if it is one."""
+        """The name in Keras, including the role of a part."""
         return ":".join(filter(None, ("_".join(self.names), self.role)))
 
     def __str__(self) -> str:
-        """Describe the layer for messages."""
+        """Describe the layer in messages."""
         arrays = ", ".join(map(describe, self.arrays))
         name = self.name or "/".join(self.place)
         return f"{name!r} ({self.kind or 'layer'} of {arrays})"
 
 
 class Slot(NamedTuple):
-    """Where an array belongs in the variables of a module.
+    """The place of an array in the variables of a module.
 
     Attributes:
         path: Collection, modules and name: `("params", "conv1", "kernel")`.
@@ -70,9 +70,9 @@ KINDS = frozenset(
     batch_normalization layer_normalization group_normalization simple_rnn lstm gru
     bidirectional multi_head_attention additive_attention""".split()
 )
-"""Classes of Keras whose arrays Linen modules of the same class hold alike."""
+"""Keras classes whose arrays have the same layout in the Linen module."""
 
-# Every layer of Keras creates its arrays in this order, whichever of them it has.
+# Every Keras layer creates those of these arrays that it has in this order.
 ORDER = (
     "embedding",
     "depthwise_kernel",
@@ -89,14 +89,14 @@ COMPOSITES = ({"query", "key", "value", "out"}, {"forward", "backward"})
 
 
 def of_module(model: nn.Module, inputs: Sequence[Any]) -> list[Layer]:
-    """Return the layers of a module, in order of definition; nothing is computed.
+    """Return the layers of a module in order of definition, without computing anything.
 
     Args:
         model: Any Linen module.
-        inputs: What `model.init` takes after the key; only shapes and types are used.
+        inputs: Arguments of `model.init` after the key; only shapes and types are used.
 
     Raises:
-        WeightsError: If the module keeps arrays that no layer of Keras has.
+        WeightsError: If the module has arrays that no Keras layer has.
     """
     kinds: dict[Path, str] = {}
     layers: list[Layer] = []
@@ -108,7 +108,7 @@ def of_module(model: nn.Module, inputs: Sequence[Any]) -> list[Layer]:
     def trace(*inputs: Any) -> None:
         with nn.intercept_methods(note_class):
             variables = model.init(jax.random.key(0), *inputs)
-        # In here, since a dictionary that leaves a trace comes out sorted.
+        # Inside the trace, since dictionaries come out of it sorted.
         layers.extend(_layers(variables, kinds))
 
     jax.eval_shape(trace, *inputs)
@@ -121,10 +121,11 @@ def of_module(model: nn.Module, inputs: Sequence[Any]) -> list[Layer]:
 def of_module_for(
     model: nn.Module, inputs: Sequence[jax.ShapeDtypeStruct], where: str
 ) -> list[Layer]:
-    """Return the layers of a module for inputs that were found, not given.
+    """Return the layers of a module for inputs that were read from `where`.
 
     Raises:
-        WeightsError: Also if the module does not take such inputs.
+        WeightsError: If the module has arrays that no Keras layer has, or does not
+            accept such inputs.
     """
     try:
         return of_module(model, inputs)
@@ -133,21 +134,21 @@ def of_module_for(
     except Exception as error:  # a model may raise anything
         shapes = ", ".join(map(describe, inputs))
         raise WeightsError(
-            f"{where} has inputs {shapes} (with 1 for sizes that are open), which "
-            f"{type(model).__name__} does not take: pass an example input."
+            f"{where} has inputs {shapes} (with 1 for unknown sizes), which "
+            f"{type(model).__name__} does not accept: pass an example input."
         ) from error
 
 
 def of_variables(variables: PyTree) -> list[Layer]:
-    """Return the layers of variables; their kinds and their order are unknown."""
+    """Return the layers of variables; their kinds and order are unknown."""
     return _layers(variables, {})
 
 
 def arrays_of(variables: PyTree, layers: Iterable[Layer]) -> dict[Path, np.ndarray]:
-    """Return arrays by path, once they are known to be those of `layers`.
+    """Return arrays by path, after checking that they fit `layers`.
 
     Raises:
-        WeightsError: If an array is missing, left over, or of another shape.
+        WeightsError: If an array is missing, unexpected, or has the wrong shape.
     """
     found = {path: np.asarray(leaf) for path, leaf in flatten_dict(variables).items()}
     wanted = {slot.path: slot for layer in layers for slot in layer.arrays}
@@ -156,7 +157,9 @@ def arrays_of(variables: PyTree, layers: Iterable[Layer]) -> dict[Path, np.ndarr
         if path not in found:
             raise WeightsError(f"variables lack {name}, {describe(wanted[path])}.")
         if path not in wanted:
-            raise WeightsError(f"variables have {name}, which the model has not.")
+            raise WeightsError(
+                f"variables contain {name}, which the model does not have."
+            )
         if found[path].shape != tuple(wanted[path].shape):
             raise WeightsError(
                 f"variables have {name} as {describe(found[path])}, but the model "
@@ -166,21 +169,21 @@ def arrays_of(variables: PyTree, layers: Iterable[Layer]) -> dict[Path, np.ndarr
 
 
 def variables_of(arrays: Mapping[Path, np.ndarray]) -> PyTree:
-    """Return variables, nested as Linen has them, of arrays by path."""
+    """Return nested variables, as in Linen, from arrays by path."""
     return {"params": {}} | unflatten_dict(dict(arrays))
 
 
 def parts(
     paths: Sequence[Path], role_of: Callable[[str], str]
 ) -> list[tuple[Path, str]]:
-    """Tell parts of a layer from layers: give the path of the layer, and the role.
+    """Recognize parts of composite layers: return each path's layer and role.
 
-    Only a full set of parts without anything beside it makes a composite layer, so that
-    a layer that happens to be called `key` stays a layer.
+    Only a complete set of parts with no siblings makes a composite layer, so that a
+    layer that happens to be named `key` remains a layer.
 
     Args:
-        paths: Paths of everything that holds arrays.
-        role_of: Role that the last piece of a path stands for; empty if for none.
+        paths: Paths of all groups of arrays.
+        role_of: Function from the last piece of a path to its role, or empty.
     """
     roles = [role_of(path[-1]) if path else "" for path in paths]
     beside: dict[Hashable, set[str]] = defaultdict(set)
@@ -193,7 +196,7 @@ def parts(
 
 
 def snake_case(name: str) -> str:
-    """Spell a class as Keras does in files.
+    """Spell a class name as in Keras files.
 
     Example:
         >>> [snake_case(name) for name in ("LSTM", "SimpleRNN", "Conv2DTranspose")]
@@ -206,15 +209,15 @@ def _layers(variables: PyTree, kinds: Mapping[Path, str]) -> list[Layer]:
     """Group arrays by module, in the order of the dictionaries."""
     strange = sorted(set(variables) - set(COLLECTIONS))
     if strange:
-        raise WeightsError(f"Keras has nothing for the collection {strange[0]!r}.")
+        raise WeightsError(f"Keras has no equivalent of the collection {strange[0]!r}.")
     modules: dict[Path, list[Slot]] = {}
     for collection in COLLECTIONS:
         leaves: dict[Path, Any] = flatten_dict(variables.get(collection, {}))
         for path, leaf in leaves.items():
             if path[-1] not in ORDER:
                 raise WeightsError(
-                    f"{collection}/{'/'.join(path)} is an array that no layer of Keras "
-                    f"has; known are {', '.join(ORDER)}."
+                    f"{collection}/{'/'.join(path)} is an array that no Keras layer "
+                    f"has; supported are {', '.join(ORDER)}."
                 )
             slot = Slot((collection, *path), leaf.shape, leaf.dtype)
             modules.setdefault(path[:-1], []).append(slot)

@@ -1,4 +1,4 @@
-"""Weights of Keras models in memory, through what any Keras model offers."""
+"""Weights of Keras models in memory, through the public interface of Keras."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,31 +13,31 @@ from fdl.keras.layers import Layer, Path
 from fdl.keras.matching import match
 from fdl.weights import WeightsError, describe
 
-# Recurrent layers keep their arrays in a cell, to which Keras always gives these names.
+# Recurrent layers keep their arrays in a cell, which Keras always names like this.
 CELLS = ("simple_rnn_cell", "lstm_cell", "gru_cell")
 ROLES = {"query": "query", "key": "key", "value": "value", "attention_output": "out"}
 
 
 def from_keras(model: nn.Module, keras_model: Any, *inputs: Any) -> PyTree:
-    """Variables of a Linen module from a Keras model, bit for bit.
+    """Copy the weights of a Keras model to variables of a Linen module, bit for bit.
 
-    Layers are paired by name if each of the module's names is a name in Keras
-    (`stage1/conv` is called `stage1_conv` there), else by class, shapes and order.
+    Layers are paired by name if every name in the module occurs in Keras (with
+    `stage1_conv` for `stage1/conv`), and otherwise by class, shapes and order.
 
     Args:
         model: The module.
-        keras_model: A Keras model that has been built.
+        keras_model: A built Keras model.
         *inputs: Example inputs of `model`, of which only shapes and types are used;
-            needed where the Keras model does not know its own.
+            needed if the Keras model does not know its inputs.
 
     Returns:
-        `{"params": ...}`, and `"batch_stats"` if the module has any, in numpy.
+        `{"params": ...}`, and `"batch_stats"` if the module has any, as NumPy arrays.
 
     Raises:
         WeightsError: If the two do not have the same layers.
 
     Example:
-        >>> from types import SimpleNamespace as Stand  # in for what Keras has
+        >>> from types import SimpleNamespace as Stand  # in for Keras
         >>> kernel, bias = np.ones((3, 2), np.float32), np.zeros(2, np.float32)
         >>> keras_model = Stand(
         ...     inputs=[Stand(shape=(None, 3), dtype="float32")],
@@ -65,12 +65,12 @@ def from_keras(model: nn.Module, keras_model: Any, *inputs: Any) -> PyTree:
 def to_keras(
     variables: PyTree, keras_model: Any, model: nn.Module | None = None, *inputs: Any
 ) -> None:
-    """Set the weights of a Keras model; on a mismatch, none of them.
+    """Set the weights of a Keras model; on a mismatch, leave all of them unchanged.
 
     Args:
-        variables: Variables of a Linen module, of the types that Keras' weights have.
-        keras_model: A Keras model that has been built.
-        model: The module, which tells its layers' classes and order. Without it,
+        variables: Variables of a Linen module, of the same types as Keras' weights.
+        keras_model: A built Keras model.
+        model: The module, which tells the classes and order of its layers. Without it,
             layers must have the same names in Keras, or differ in shapes.
         *inputs: As for `from_keras`.
 
@@ -78,7 +78,7 @@ def to_keras(
         WeightsError: If the two do not have the same layers, or cannot be paired.
 
     Example:
-        >>> from types import SimpleNamespace as Stand  # in for what Keras has
+        >>> from types import SimpleNamespace as Stand  # in for Keras
         >>> variable = Stand(path="net/head/kernel", shape=(2, 1), dtype="float32",
         ...                  assign=print)
         >>> variables = {"params": {"head": {"kernel": np.ones((2, 1), np.float32)}}}
@@ -108,12 +108,12 @@ def to_keras(
 
 
 def of_keras(keras_model: Any) -> list[Layer]:
-    """Return the layers of a live Keras model that hold arrays, in its order."""
+    """Return the layers of a Keras model that have arrays, in its order."""
     paths: list[Path] = []
     arrays: list[dict[str, Any]] = []
     for variable in keras_model.weights:
         *path, name = variable.path.split("/")
-        # Layers of the same name, in two models within this one, share a path.
+        # Layers with the same name in two inner models share a path.
         if not paths or paths[-1] != tuple(path) or name in arrays[-1]:
             paths.append(tuple(path))
             arrays.append({})
@@ -138,13 +138,13 @@ def _role(piece: str) -> str:
 def _layers_of(
     model: nn.Module, keras_model: Any, inputs: Sequence[Any]
 ) -> list[Layer]:
-    """Return the layers of `model`, for inputs as Keras has them if none are given."""
+    """Return the layers of `model`, for the inputs of Keras if none are given."""
     if inputs:
         return layers.of_module(model, inputs)
     where, known = _name(keras_model), getattr(keras_model, "inputs", None)
     if not known:
         raise WeightsError(
-            f"{where} does not say what its inputs are: pass an example."
+            f"{where} does not say what its inputs are: pass an example input."
         )
     return layers.of_module_for(
         model,

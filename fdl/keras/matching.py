@@ -1,4 +1,4 @@
-"""Which layer of Keras is which of ours: by name, else by form and order."""
+"""Pairing of Linen and Keras layers: by name, or else by form and order."""
 
 import re
 from collections import defaultdict
@@ -15,22 +15,22 @@ Form = tuple[str | None, str, tuple[tuple[int, ...], ...]]
 
 
 def match(ours: Sequence[Layer], theirs: Sequence[Layer], where: str) -> list[Pair]:
-    """Pair every layer of ours with one of theirs, and leave none over.
+    """Pair every layer of a module with a layer of a Keras model, one to one.
 
-    If each of our names is the name of one of theirs, names decide. Else the form does,
-    which is kind, role and shapes; among layers of one form, order does.
+    Layers are paired by name if every name of ours is one of theirs. Otherwise they are
+    paired by form (kind, role and shapes) and, within a form, by order.
 
     Args:
         ours: Layers of a Linen module.
         theirs: Layers of a Keras model.
-        where: File or model that theirs come from, for messages.
+        where: The file or model of `theirs`, for messages.
 
     Returns:
-        The pairs, in the order of ours.
+        The pairs, in the order of `ours`.
 
     Raises:
-        WeightsError: If layers are missing, left over, unlike in kind, shape or type,
-            or alike without an order that tells them apart.
+        WeightsError: If layers are missing, unexpected, differ in kind, shape or type,
+            or are alike with no order to tell them apart.
     """
     pairs = _by_name(ours, theirs)
     if pairs is None:
@@ -38,18 +38,20 @@ def match(ours: Sequence[Layer], theirs: Sequence[Layer], where: str) -> list[Pa
     paired = {id(their) for _, their in pairs}
     for their in theirs:
         if id(their) not in paired:
-            raise WeightsError(f"{where} has {their}, which the model has not.")
+            raise WeightsError(
+                f"{where} contains {their}, which the model does not have."
+            )
     for our, their in pairs:
         _check(our, their, where)
     return pairs
 
 
 def _by_name(ours: Sequence[Layer], theirs: Sequence[Layer]) -> list[Pair] | None:
-    """Pair by names, or return None if not every name of ours is one of theirs.
+    """Pair by name, or return None if a name of ours is not one of theirs.
 
-    In Keras a layer may be named within models that are named themselves, and paths
-    may begin with the name of the whole. So `encoder_dense` is the `dense` in the model
-    `encoder`. Longer names choose first, which leaves a plain `dense` to the other.
+    In Keras, a layer may be inside named models, and its path may begin with the name
+    of the outermost one, so `encoder_dense` is the `dense` in the model `encoder`.
+    Longer names are paired first, which leaves a plain `dense` for the other layer.
     """
     free = list(theirs)
     found: dict[int, Layer] = {}
@@ -63,13 +65,13 @@ def _by_name(ours: Sequence[Layer], theirs: Sequence[Layer]) -> list[Pair] | Non
 
 
 def _names(layer: Layer) -> Iterator[str]:
-    """Names that a layer goes by: with all, some, or none of those around it."""
+    """Yield the names of a layer: with all, some, or none of its models."""
     for start in range(len(layer.names)):
         yield layer._replace(names=layer.names[start:]).name
 
 
 def _by_form(ours: Sequence[Layer], theirs: Sequence[Layer], where: str) -> list[Pair]:
-    """Pair by kind, role and shapes, and layers of the same form by order."""
+    """Pair by kind, role and shapes, and by order among layers of the same form."""
     know_kind = all(layer.kind for layer in (*ours, *theirs))
     our_forms = _by_key(ours, know_kind)
     their_forms = _by_key(theirs, know_kind)
@@ -125,10 +127,10 @@ def _ordered_ours(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def _ordered_theirs(layers: Sequence[Layer], where: str) -> list[Layer]:
-    """Order by what Keras numbers: names that it gave, and places in the model.
+    """Order by the numbers that Keras puts into names and into places in the model.
 
-    It counts names as layers are created, and places as they are used. Where the two
-    contradict each other, ours could be in either order, and a guess could be wrong.
+    Names are numbered as layers are created, places as they are used. If the two
+    disagree, ours could be in either order, so do not guess.
     """
     orders = (
         _order([layer.place for layer in layers]),
@@ -138,7 +140,7 @@ def _ordered_theirs(layers: Sequence[Layer], where: str) -> list[Layer]:
     if not known or known[0] != known[-1]:
         raise WeightsError(
             f"{where} does not tell the order of {_both(layers)}, which are alike: "
-            "give the layers in Keras the names that the model's have."
+            "give the layers in Keras the names of the model's layers."
         )
     return [layers[index] for index in known[0]]
 
@@ -148,10 +150,10 @@ def _both(layers: Sequence[Layer]) -> str:
 
 
 def _order(paths: Sequence[Path]) -> list[int] | None:
-    """Return the order in which paths count up, or None if they do not count.
+    """Return the order of paths by their numbers, or None if they have no order.
 
-    `dense_2` is after `dense` and before `dense_10`. Between `dense` and `conv2d` there
-    is no order: files list groups by the alphabet, whichever the model has first.
+    `dense_2` is after `dense` and before `dense_10`. `dense` and `conv2d` have no
+    order, since files list groups alphabetically.
     """
     keys = [[_numbered(piece) for piece in path] for path in paths]
     order = sorted(range(len(keys)), key=keys.__getitem__)
@@ -171,7 +173,7 @@ def _numbered(piece: str) -> tuple[str, int]:
 
 
 def _check(our: Layer, their: Layer, where: str) -> None:
-    """Refuse a pair that differs in kind or shapes, or holds no floating point."""
+    """Check that a pair agrees in kind and shapes and is in floating point."""
     unlike = None not in (our.kind, their.kind) and our.kind != their.kind
     shapes = [[tuple(array.shape) for array in layer.arrays] for layer in (our, their)]
     if unlike or shapes[0] != shapes[1]:
@@ -180,6 +182,6 @@ def _check(our: Layer, their: Layer, where: str) -> None:
         dtype = jnp.dtype(array.dtype)
         if not jnp.issubdtype(dtype, jnp.floating) or dtype.itemsize > 8:
             raise WeightsError(
-                f"{where} has {their}, but weights are in floating point of at most 64 "
-                f"bits, not in {dtype}."
+                f"{where} has {their}, but weights must be floating point of at most "
+                f"64 bits, not {dtype}."
             )

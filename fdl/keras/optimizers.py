@@ -1,17 +1,17 @@
 """Keras' optimizers, step for step, as optax gradient transformations.
 
-They differ from those of the same name in optax in small things that add up: where
-epsilon stands, what momentum carries, what weight decay is multiplied by. Arguments
-have Keras' names and defaults. All of them take
+They differ from the optimizers of the same name in optax in details that add up: the
+place of epsilon, the meaning of momentum, the factor of weight decay. Arguments have
+Keras' names and defaults. All optimizers accept
 
     learning_rate: a number above 0, or a schedule (see `fdl.keras.schedules`);
-    weight_decay: decoupled: `learning_rate * weight_decay` of a parameter is taken off
-        it in each step, before the step; None for none;
-    clipnorm: largest norm of a parameter's gradient; None for no limit;
-    global_clipnorm: largest norm of all gradients together; None for no limit;
-    clipvalue: largest size of an element of a gradient; None for no limit.
+    weight_decay: decoupled: each step first subtracts `learning_rate * weight_decay`
+        times the parameter; None for no decay;
+    clipnorm: maximum norm of the gradient of each parameter; None for no limit;
+    global_clipnorm: maximum norm of all gradients together; None for no limit;
+    clipvalue: maximum absolute value of a gradient's elements; None for no limit.
 
-At most one kind of clipping is done, in this order, as in Keras.
+Only the first kind of clipping that is given, in this order, is applied, as in Keras.
 """
 
 from typing import Any, Unpack
@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import optax
 
 from fdl.arrays import Array, Number, is_concrete, is_on
-from fdl.keras.rules import Common, LearningRate, follow
+from fdl.keras.rules import Common, LearningRate, ScalarSlot, follow
 
 
 def sgd(
@@ -31,12 +31,12 @@ def sgd(
 ) -> optax.GradientTransformation:
     """Stochastic gradient descent (Robbins & Monro, 1951), as Keras' `SGD`.
 
-    Momentum carries steps, not gradients: `m = momentum m - rate g`, so that a new
-    learning rate acts on new gradients only. In optax it acts on all of them.
+    Momentum accumulates steps, not gradients: `m = momentum m - rate g`, so a change of
+    the learning rate affects new gradients only. In optax it affects all of them.
 
     Args:
         learning_rate: See the module.
-        momentum: Fraction of a step that goes into the next, from 0 to 1.
+        momentum: Fraction of a step carried over to the next, in [0, 1].
         nesterov: Whether to look ahead along the momentum (Nesterov, 1983).
         **common: See the module.
 
@@ -69,15 +69,16 @@ def rmsprop(
 ) -> optax.GradientTransformation:
     """RMSprop (Tieleman & Hinton, 2012), as Keras' `RMSprop`.
 
-    `v = rho v + (1 - rho) g^2`, and the step is `rate g / sqrt(v + epsilon)`: epsilon
-    is inside the root.
+    `v = rho v + (1 - rho) g^2`, and the step is `rate g / sqrt(v + epsilon)`, with
+    epsilon inside the root.
 
     Args:
         learning_rate: See the module.
-        rho: Fraction of the mean square that is kept, from 0 to 1.
-        momentum: Fraction of a step that goes into the next, from 0 to 1.
+        rho: Decay of the mean square, in [0, 1].
+        momentum: Fraction of a step carried over to the next, in [0, 1].
         epsilon: Added to the mean square.
-        centered: Whether to divide by the deviation instead of the root mean square.
+        centered: Whether to divide by the standard deviation instead of the root mean
+            square.
         **common: See the module.
 
     Example:
@@ -115,14 +116,14 @@ def adam(
 ) -> optax.GradientTransformation:
     """Adam (Kingma & Ba, 2015, arXiv:1412.6980), as Keras' `Adam`.
 
-    Keras follows the paper's short form: epsilon ("epsilon hat") is added to the root
-    before the bias of the root is corrected, so early on it weighs up to 30 times more
-    than in the long form, which is optax's.
+    Keras uses the efficient form of the paper, which adds epsilon ("epsilon hat") to
+    the root before bias correction. Early in training, epsilon weighs up to 30 times
+    more than in the form used by optax.
 
     Args:
         learning_rate: See the module.
-        beta_1: Fraction of the mean gradient that is kept, from 0 to 1.
-        beta_2: Fraction of the mean square that is kept, from 0 to 1.
+        beta_1: Decay of the mean gradient, in [0, 1].
+        beta_2: Decay of the mean square, in [0, 1].
         epsilon: Added to the root of the mean square.
         amsgrad: Whether to divide by the largest mean square so far (Reddi et al.,
             2018).
@@ -164,7 +165,7 @@ def adamw(
 ) -> optax.GradientTransformation:
     """Adam with decoupled weight decay (Loshchilov & Hutter, 2019, arXiv:1711.05101).
 
-    Keras' `AdamW`: `adam` with a `weight_decay`, 0.004 unless given.
+    Like Keras' `AdamW`: `adam` with a default `weight_decay` of 0.004.
 
     Example:
         >>> tx = adamw(0.1, weight_decay=0.5)
@@ -195,8 +196,8 @@ def adagrad(
 
     Args:
         learning_rate: See the module.
-        initial_accumulator_value: Where the sum of squares starts, at least 0.
-        epsilon: Added to the sum, inside the root.
+        initial_accumulator_value: Initial sum of squares, at least 0.
+        epsilon: Added to the sum of squares, inside the root.
         **common: See the module.
 
     Example:
@@ -223,12 +224,12 @@ def nadam(
 ) -> optax.GradientTransformation:
     """Adam with Nesterov momentum (Dozat, 2016), as Keras' `Nadam`.
 
-    The momentum warms up, `mu_t = beta_1 (1 - 0.96^t / 2)`, which optax's does not.
+    Unlike in optax, the momentum warms up: `mu_t = beta_1 (1 - 0.96^t / 2)`.
 
     Args:
         learning_rate: See the module.
-        beta_1: Highest fraction of the mean gradient that is kept, from 0 to 1.
-        beta_2: Fraction of the mean square that is kept, from 0 to 1.
+        beta_1: Final decay of the mean gradient, in [0, 1].
+        beta_2: Decay of the mean square, in [0, 1].
         epsilon: Added to the root of the mean square.
         **common: See the module.
 
@@ -241,8 +242,8 @@ def nadam(
     _require_fraction(beta_1=beta_1, beta_2=beta_2)
 
     def rule(g: Array, slots: dict[str, Array], rate: Array, step: Array) -> Any:
-        # Keras rounds the betas to the gradient's precision here, and not in Adam:
-        # in float32, 1 - 0.999 is then wrong by 1e-5 of itself.
+        # Unlike in Adam, Keras rounds the betas to the precision of the gradient here:
+        # in float32, 1 - 0.999 has a relative error of 1e-5.
         b1, b2 = jnp.asarray(beta_1, g.dtype), jnp.asarray(beta_2, g.dtype)
         mu = b1 * (1 - 0.5 * 0.96**step)
         next_mu = b1 * (1 - 0.5 * 0.96 ** (step + 1))
@@ -255,11 +256,12 @@ def nadam(
         new = {"momentum": m, "velocity": v, "u_product": product}
         return -rate * m_hat / (jnp.sqrt(v_hat) + epsilon), new
 
-    names = {"momentum": 0.0, "velocity": 0.0, "u_product": 1.0}
+    # Keras has one running product for the whole model; all of ours are equal to it.
+    names = {"momentum": 0.0, "velocity": 0.0, "u_product": ScalarSlot(1.0)}
     return follow(rule, names, learning_rate, **common)
 
 
 def _require_fraction(**fractions: Number) -> None:
     for name, fraction in fractions.items():
         if is_concrete(fraction) and not 0 <= fraction <= 1:
-            raise ValueError(f"{name}={fraction} must be from 0 to 1.")
+            raise ValueError(f"{name}={fraction} must be in [0, 1].")

@@ -1,4 +1,4 @@
-"""What all of Keras' optimizers share: clipping, weight decay, rates, state."""
+"""The common part of Keras' optimizers: clipping, weight decay, rates, state."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypedDict
@@ -14,7 +14,7 @@ LearningRate = Number | optax.Schedule
 
 
 class Common(TypedDict, total=False):
-    """Options that all optimizers have."""
+    """Options of all optimizers."""
 
     weight_decay: Number | None
     clipnorm: Number | None
@@ -26,11 +26,11 @@ class OptimizerState(NamedTuple):
     """State of a Keras optimizer.
 
     Attributes:
-        iterations: Number of updates made so far.
-        slots: What the optimizer keeps for each parameter, by Keras' name of it.
-        learning_rate: The learning rate, which is a variable in Keras too, so that
-            another one needs no other program; () where a schedule or a hyperparameter
-            of the learner says what it is.
+        iterations: Number of updates so far.
+        slots: Values that the optimizer keeps for each parameter, by Keras' names.
+        learning_rate: The learning rate, a variable as in Keras, so that another value
+            needs no other program; () where a schedule or a hyperparameter of the
+            learner determines it.
     """
 
     iterations: Int[Array, ""]
@@ -38,14 +38,24 @@ class OptimizerState(NamedTuple):
     learning_rate: PyTree = ()
 
 
-# One parameter's step: its gradient, its slots, the learning rate and the number of the
-# step (from 1) give what is added to it, and its new slots.
+class ScalarSlot(NamedTuple):
+    """A slot with a single number for each parameter, not one for each of its elements.
+
+    Attributes:
+        value: The initial value.
+    """
+
+    value: float
+
+
+# The step of one parameter: from its gradient, its slots, the learning rate and the
+# number of the step (from 1) to its update and its new slots.
 Rule = Callable[[Array, dict[str, Array], Array, Array], tuple[Array, dict[str, Array]]]
 
 
 def follow(
     rule: Rule,
-    slots: Mapping[str, Number],
+    slots: Mapping[str, Number | ScalarSlot],
     learning_rate: LearningRate,
     *,
     weight_decay: Number | None = None,
@@ -53,44 +63,41 @@ def follow(
     global_clipnorm: Number | None = None,
     clipvalue: Number | None = None,
 ) -> optax.GradientTransformation:
-    """Return what applies a rule to every parameter, after clipping, with weight decay.
+    """Return an optimizer that applies a rule, with clipping and weight decay.
 
     Args:
-        rule: One parameter's step.
-        slots: What the rule keeps for each parameter, and what it starts from.
+        rule: The step of one parameter.
+        slots: Initial values of the slots that the rule keeps for each parameter.
         learning_rate: A number, or a schedule.
-        weight_decay: As in `fdl.keras.optimizers`, like all that follow.
-        clipnorm: Largest norm of a parameter's gradient.
-        global_clipnorm: Largest norm of all gradients together.
-        clipvalue: Largest size of an element of a gradient.
+        weight_decay: See `fdl.keras.optimizers`.
+        clipnorm: See `fdl.keras.optimizers`.
+        global_clipnorm: See `fdl.keras.optimizers`.
+        clipvalue: See `fdl.keras.optimizers`.
     """
     schedule = _schedule(learning_rate)
 
     def init(params: PyTree) -> OptimizerState:
-        def filled(name: str) -> PyTree:
-            # A running product is the same number for a whole parameter.
-            shape = lambda p: () if name == "u_product" else p.shape
-            return jax.tree.map(
-                lambda p: jnp.full(shape(p), slots[name], p.dtype), params
-            )
+        def filled(slot: Number | ScalarSlot) -> PyTree:
+            if isinstance(slot, ScalarSlot):
+                return jax.tree.map(lambda p: jnp.asarray(slot.value, p.dtype), params)
+            return jax.tree.map(lambda p: jnp.full(p.shape, slot, p.dtype), params)
 
-        kept = jnp.asarray(learning_rate, float) if schedule is None else ()
-        return OptimizerState(
-            jnp.int32(0), {name: filled(name) for name in slots}, kept
-        )
+        filled_slots = {name: filled(slot) for name, slot in slots.items()}
+        rate = jnp.asarray(learning_rate, float) if schedule is None else ()
+        return OptimizerState(jnp.int32(0), filled_slots, rate)
 
     def update(
         updates: PyTree, state: Any, params: PyTree | None = None
     ) -> tuple[PyTree, OptimizerState]:
         if weight_decay is not None and params is None:
             raise ValueError(
-                "weight_decay needs params: tx.update(grads, state, params)"
+                "weight_decay needs params: call tx.update(grads, state, params)."
             )
         grads = _clip(updates, clipnorm, global_clipnorm, clipvalue)
         rate = state.learning_rate if schedule is None else schedule(state.iterations)
 
         def one(g: Array, *kept: Array) -> tuple[Array, dict[str, Array]]:
-            # Powers of the step and the rate are taken in the gradient's precision.
+            # Compute with the rate and the step in the precision of the gradient.
             now = jnp.asarray(rate, g.dtype)
             step = (state.iterations + 1).astype(g.dtype)
             return rule(g, dict(zip(slots, kept, strict=True)), now, step)

@@ -1,7 +1,7 @@
 """Keras' learning-rate schedules, as functions of the step.
 
-The rate at step `t` is used in the update that makes step `t + 1`. Each function
-returns a schedule that any optimizer of optax or of `fdl.keras` takes.
+The rate at step `t` applies to update `t + 1`. The schedules can be passed to any
+optimizer of optax or `fdl.keras`.
 """
 
 import math
@@ -15,10 +15,10 @@ from jaxtyping import Float
 from fdl.arrays import Array
 
 Step = Any
-"""Number of updates made so far, on the host or on a device."""
+"""Number of updates so far, on the host or on a device."""
 
 Rate = Any
-"""A learning rate, likewise."""
+"""A learning rate, on the host or on a device."""
 
 
 def exponential_decay(
@@ -32,7 +32,8 @@ def exponential_decay(
 
     Args:
         initial_learning_rate: Rate at step 0, above 0.
-        decay_steps: Steps in which the rate is multiplied by `decay_rate`, at least 1.
+        decay_steps: Steps after which the rate is multiplied by `decay_rate`, at
+            least 1.
         decay_rate: Factor, above 0.
         staircase: Whether the rate changes only every `decay_steps` steps.
 
@@ -45,11 +46,9 @@ def exponential_decay(
     """
     _require_steps(decay_steps=decay_steps)
 
-    def schedule(step: Step) -> Rate:
-        periods = _periods(step, decay_steps, staircase)
-        return initial_learning_rate * decay_rate**periods
-
-    return schedule
+    return optax.exponential_decay(
+        initial_learning_rate, decay_steps, decay_rate, staircase=staircase
+    )
 
 
 def inverse_time_decay(
@@ -63,8 +62,9 @@ def inverse_time_decay(
 
     Args:
         initial_learning_rate: Rate at step 0, above 0.
-        decay_steps: Unit of time, in steps, at least 1.
-        decay_rate: What the divisor grows by in that time.
+        decay_steps: Steps after which the divisor has grown by `decay_rate`, at least
+            1.
+        decay_rate: Growth of the divisor.
         staircase: Whether the rate changes only every `decay_steps` steps.
 
     Raises:
@@ -77,7 +77,8 @@ def inverse_time_decay(
     _require_steps(decay_steps=decay_steps)
 
     def schedule(step: Step) -> Rate:
-        periods = _periods(step, decay_steps, staircase)
+        periods = _real(step) / decay_steps
+        periods = jnp.floor(periods) if staircase else periods
         return initial_learning_rate / (1 + decay_rate * periods)
 
     return schedule
@@ -91,15 +92,15 @@ def polynomial_decay(
     *,
     cycle: bool = False,
 ) -> optax.Schedule:
-    """Go from one rate to another in `decay_steps`, as a power of the time left.
+    """Decay from one rate to another, as a power of the remaining fraction of steps.
 
     Args:
         initial_learning_rate: Rate at step 0.
-        decay_steps: Length of the way, at least 1.
-        end_learning_rate: Rate at its end and after.
-        power: Exponent; 1 for a straight line.
-        cycle: Whether to make the way longer by another `decay_steps` whenever its end
-            is reached, instead of staying there.
+        decay_steps: Length of the decay, at least 1.
+        end_learning_rate: Rate at the end of the decay and after it.
+        power: Exponent; 1 for a linear decay.
+        cycle: Whether to extend the decay by another `decay_steps` each time its end is
+            reached, instead of keeping the final rate.
 
     Raises:
         ValueError: If `decay_steps` is below 1.
@@ -131,7 +132,7 @@ def piecewise_constant_decay(
         values: Rates, one more than boundaries.
 
     Raises:
-        ValueError: If the numbers of boundaries and values do not fit.
+        ValueError: If there is not one more value than boundaries.
 
     Example:
         >>> [float(piecewise_constant_decay([10], [1.0, 0.5])(t)) for t in (10, 11)]
@@ -143,11 +144,8 @@ def piecewise_constant_decay(
             f"not {len(values)}."
         )
 
-    def schedule(step: Step) -> Rate:
-        passed = jnp.sum(jnp.asarray(step) > jnp.asarray(boundaries))
-        return jnp.asarray(values)[passed]
-
-    return schedule
+    constants = [optax.constant_schedule(value) for value in values]
+    return optax.join_schedules(constants, [step + 1 for step in boundaries])
 
 
 def cosine_decay(
@@ -158,14 +156,14 @@ def cosine_decay(
     warmup_target: float | None = None,
     warmup_steps: int = 0,
 ) -> optax.Schedule:
-    """Come down along half a cosine (Loshchilov & Hutter, 2017, arXiv:1608.03983).
+    """Decay along half a cosine (Loshchilov & Hutter, 2017, arXiv:1608.03983).
 
     Args:
         initial_learning_rate: Rate at step 0.
-        decay_steps: Length of the way down, at least 1.
-        alpha: What is left at its end, as a fraction of the highest rate.
-        warmup_target: Rate to rise to first, along a line; None for no rise.
-        warmup_steps: Length of that rise, which comes before `decay_steps`.
+        decay_steps: Length of the decay, at least 1.
+        alpha: Final rate, as a fraction of the highest rate.
+        warmup_target: Rate at the end of a linear warm-up; None for no warm-up.
+        warmup_steps: Length of the warm-up, which comes before `decay_steps`.
 
     Raises:
         ValueError: If `decay_steps` is below 1.
@@ -175,19 +173,11 @@ def cosine_decay(
         0.5
     """
     _require_steps(decay_steps=decay_steps)
-    rise = 0 if warmup_target is None else warmup_steps
-    top = initial_learning_rate if warmup_target is None else warmup_target
-
-    def schedule(step: Step) -> Rate:
-        now = jnp.minimum(_real(step), float(decay_steps + rise))
-        cosine = 0.5 * (1 + jnp.cos(math.pi * (now - rise) / decay_steps))
-        down = top * ((1 - alpha) * cosine + alpha)
-        if not rise:
-            return down
-        up = initial_learning_rate + (top - initial_learning_rate) * now / rise
-        return jnp.where(now < rise, up, down)
-
-    return schedule
+    if warmup_target is None:
+        return optax.cosine_decay_schedule(initial_learning_rate, decay_steps, alpha)
+    rise = optax.linear_schedule(initial_learning_rate, warmup_target, warmup_steps)
+    fall = optax.cosine_decay_schedule(warmup_target, decay_steps, alpha)
+    return optax.join_schedules([rise, fall], [warmup_steps])
 
 
 def cosine_decay_restarts(
@@ -197,14 +187,14 @@ def cosine_decay_restarts(
     m_mul: float = 1.0,
     alpha: float = 0.0,
 ) -> optax.Schedule:
-    """Half cosines one after the other (SGDR; Loshchilov & Hutter, 2017).
+    """Decay along repeated half cosines (SGDR; Loshchilov & Hutter, 2017).
 
     Args:
         initial_learning_rate: Rate at step 0.
         first_decay_steps: Length of the first period, at least 1.
-        t_mul: Each period's length, as a multiple of the one before, at least 1.
-        m_mul: Each period's highest rate, likewise.
-        alpha: What is left at a period's end, as a fraction of the initial rate.
+        t_mul: Ratio of the length of each period to the previous one, at least 1.
+        m_mul: Ratio of the highest rate of each period to the previous one.
+        alpha: Rate at the end of a period, as a fraction of the initial rate.
 
     Raises:
         ValueError: If `first_decay_steps` is below 1.
@@ -233,11 +223,6 @@ def cosine_decay_restarts(
 
 def _real(step: Step) -> Float[Array, ""]:
     return jnp.asarray(step, float)
-
-
-def _periods(step: Step, length: int, whole: bool) -> Float[Array, ""]:
-    periods = _real(step) / length
-    return jnp.floor(periods) if whole else periods
 
 
 def _require_steps(**lengths: int) -> None:

@@ -1,4 +1,4 @@
-"""Architectures, one a file: pure functions of variables and inputs."""
+"""Architectures, one per file: pure functions of variables and inputs."""
 
 from fdl.models.autoencoder import Autoencoder as Autoencoder
 from fdl.models.autoencoder import ConvAutoencoder as ConvAutoencoder

@@ -15,18 +15,18 @@ from fdl.models.coders import ConvDecoder, ConvEncoder, DenseDecoder, DenseEncod
 
 
 class Autoencoder(linen.Module):
-    """Image to a short code and back (Hinton & Salakhutdinov, 2006, Science 313).
+    """Autoencoder of images (Hinton & Salakhutdinov, 2006, Science 313).
 
-    The encoder's features become a code through a linear layer, and the decoder makes
-    an image of the code. Differs from the paper in ReLU for the logistic function, in
-    narrower and fewer layers unless asked for, and in that all layers are meant to be
-    learnt at once. Learnt from images that were damaged, it is the denoising
-    autoencoder (Vincent et al., 2008): the model is the same.
+    A linear layer turns the features of the encoder into a code, from which the decoder
+    reconstructs the image. Differs from the paper in using ReLU instead of the logistic
+    function, in fewer and narrower layers by default, and in training all layers
+    jointly. Trained on corrupted images, the same model is the denoising autoencoder
+    (Vincent et al., 2008).
 
     Attributes:
-        latent_size: Numbers in a code, at least 1.
-        encoder: Module that gives features of an image.
-        decoder: Module that gives the logits of an image for a code.
+        latent_size: Size of the code, at least 1.
+        encoder: Module from an image to features.
+        decoder: Module from a code to the logits of an image.
 
     Example:
         >>> import jax
@@ -43,7 +43,7 @@ class Autoencoder(linen.Module):
     decoder: linen.Module = DenseDecoder()
 
     def setup(self) -> None:
-        """Define the layer between encoder and code."""
+        """Create the layer between encoder and code."""
         self.code = nn.Dense(self.latent_size)
 
     def __call__(

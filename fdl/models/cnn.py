@@ -14,16 +14,16 @@ class CNN(linen.Module):
     """Convolutional classifier of small images (LeCun et al., 1998, Proc. IEEE 86(11)).
 
     Three 3x3 convolutions with ReLU, the first two followed by 2x2 max pooling, then
-    two dense layers: the model that TensorFlow's introduction builds with Keras, layer
-    by layer. Differs from LeNet-5 in ReLU for tanh and max for average pooling.
+    two dense layers: the model of TensorFlow's introductory tutorial, layer by layer.
+    Differs from LeNet-5 in ReLU instead of tanh and max instead of average pooling.
 
     Attributes:
         num_classes: Number of classes, at least 2.
-        features: Kernels of the three convolutions.
-        hidden_size: Width of the dense layer before the last.
+        features: Number of kernels of each of the three convolutions.
+        hidden_size: Width of the hidden dense layer.
 
     Raises:
-        ValueError: If the images are too small (below 18 pixels) for three
+        ValueError: If the images are smaller than 18 pixels, too small for three
             convolutions and two poolings.
 
     Example:
@@ -34,7 +34,7 @@ class CNN(linen.Module):
         >>> model.apply(variables, images).shape
         (2, 10)
 
-        What the last layer reads comes out too, if it is asked for:
+        The input of the last layer is available as an intermediate:
 
         >>> _, extra = model.apply(variables, images, mutable=["intermediates"])
         >>> extra["intermediates"]["features"][0].shape

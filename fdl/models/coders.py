@@ -1,4 +1,4 @@
-"""Encoders and decoders that autoencoders of both kinds are made of."""
+"""Encoders and decoders of autoencoders and variational autoencoders."""
 
 import math
 
@@ -10,13 +10,14 @@ from fdl.arrays import Array
 
 
 class DenseEncoder(linen.Module):
-    """Image to features by dense layers with ReLU (Kingma & Welling, 2014).
+    """Encoder with dense layers and ReLU (Kingma & Welling, 2014).
 
-    The hidden layers of the encoder of arXiv:1312.6114, appendix C.2, without what
-    comes out of them. Differs in ReLU for tanh, and in two layers for one.
+    The hidden layers of the encoder of arXiv:1312.6114, appendix C.2, without its
+    output layers. Differs from the paper in ReLU instead of tanh, and in two layers
+    instead of one.
 
     Attributes:
-        hidden_sizes: Widths of the layers, from the image on.
+        hidden_sizes: Widths of the layers, from first to last.
 
     Example:
         >>> import jax
@@ -40,12 +41,13 @@ class DenseEncoder(linen.Module):
 
 
 class DenseDecoder(linen.Module):
-    """Latents to an image by dense layers with ReLU (Kingma & Welling, 2014).
+    """Decoder with dense layers and ReLU (Kingma & Welling, 2014).
 
-    The Bernoulli decoder of arXiv:1312.6114, appendix C.1; differs as the encoder does.
+    The Bernoulli decoder of arXiv:1312.6114, appendix C.1, with the same differences as
+    `DenseEncoder`.
 
     Attributes:
-        hidden_sizes: Widths of the hidden layers, from the latents on.
+        hidden_sizes: Widths of the hidden layers, from first to last.
         image_shape: Height, width and channels of the image.
 
     Example:
@@ -72,14 +74,14 @@ class DenseDecoder(linen.Module):
 
 
 class ConvEncoder(linen.Module):
-    """Image to features by strided convolutions (after Radford et al., 2016).
+    """Encoder with strided convolutions (after Radford et al., 2016).
 
-    3x3 convolutions with ReLU, each of which halves the image, as the discriminator of
-    DCGAN (arXiv:1511.06434) has them, then a dense layer. Differs from it in ReLU, in
-    kernels of 3x3, and in having no batch normalization.
+    3x3 convolutions with ReLU, each of which halves the size of the image, then a dense
+    layer. Differs from the discriminator of DCGAN (arXiv:1511.06434) in ReLU, in 3x3
+    kernels, and in having no batch normalization.
 
     Attributes:
-        features: Kernels of each convolution.
+        features: Number of kernels of each convolution.
         hidden_size: Width of the dense layer.
 
     Example:
@@ -109,20 +111,21 @@ class ConvEncoder(linen.Module):
 
 
 class ConvDecoder(linen.Module):
-    """Latents to an image by transposed convolutions (after Radford et al., 2016).
+    """Decoder with transposed convolutions (after Radford et al., 2016).
 
-    Two dense layers make a small image of many channels; 3x3 transposed convolutions,
-    with ReLU between them, double it until it has its size: the encoder in a mirror.
+    The mirror image of `ConvEncoder`: two dense layers make a small image with many
+    channels, and 3x3 transposed convolutions, with ReLU between them, each double its
+    size.
 
     Attributes:
-        features: Channels of the small image and of what follows it; as many
-            numbers as there are doublings.
+        features: Channels of the small image and of each enlarged one but the last; one
+            number for each doubling.
         hidden_size: Width of the first dense layer.
-        image_shape: Height, width and channels of the image; height and width are
+        image_shape: Height, width and channels of the image; height and width must be
             multiples of 2 to the power of the number of doublings.
 
     Raises:
-        ValueError: If the image has no such height and width.
+        ValueError: If height or width is not such a multiple.
 
     Example:
         >>> import jax
@@ -146,8 +149,8 @@ class ConvDecoder(linen.Module):
         if height % times or width % times:
             raise ValueError(
                 f"image_shape={self.image_shape} cannot be reached by "
-                f"{len(self.features)} doublings: use multiples of {times}, or other "
-                "than so many features."
+                f"{len(self.features)} doublings: use multiples of {times}, or fewer "
+                "features."
             )
         small = (height // times, width // times, self.features[0])
         x = nn.relu(nn.Dense(self.hidden_size, name="dense1")(z))

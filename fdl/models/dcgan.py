@@ -14,19 +14,20 @@ from fdl.arrays import Array, Number
 class DCGANGenerator(linen.Module):
     """Generator of DCGAN (Radford et al., 2016, arXiv:1511.06434) for small images.
 
-    A dense layer makes a quarter-size image of many channels from the latents; two
-    transposed convolutions double its size; batch normalization and ReLU follow every
-    layer but the last, which has tanh. Differs from the paper in two doublings for
-    four, 4x4 kernels for 5x5 (a multiple of the stride, so that no checkerboard
-    shows: Odena et al., 2016), and Glorot's starting weights for N(0, 0.02).
+    A dense layer turns the latents into a quarter-size image with many channels, and
+    two transposed convolutions each double its size. Batch normalization and ReLU
+    follow every layer but the last, which has tanh. Differs from the paper in two
+    doublings instead of four, in 4x4 kernels instead of 5x5 (a multiple of the stride
+    avoids checkerboard artifacts: Odena et al., 2016), and in Glorot's initialization
+    instead of N(0, 0.02).
 
     Attributes:
-        image_shape: Height, width and channels of an image; height and width are
+        image_shape: Height, width and channels of an image; height and width must be
             multiples of 4.
-        features: Channels at a quarter of the size and at half of it.
+        features: Number of channels at a quarter and at half of the image size.
 
     Raises:
-        ValueError: If height or width is no multiple of 4.
+        ValueError: If height or width is not a multiple of 4.
 
     Example:
         >>> import jax
@@ -44,12 +45,12 @@ class DCGANGenerator(linen.Module):
     def __call__(
         self, latent: Float[Array, "*batch latent"], *, train: bool = False
     ) -> Float[Array, "*batch height width channels"]:
-        """Return images in [-1, 1]; `train` normalizes by the batch's statistics."""
+        """Return images in [-1, 1]; with `train`, normalize by batch statistics."""
         height, width, channels = self.image_shape
         if height % 4 or width % 4:
             raise ValueError(
-                f"image_shape={self.image_shape} has a side that is no multiple of 4; "
-                "pad the images."
+                f"image_shape={self.image_shape} must have a height and width that are "
+                "multiples of 4: pad the images."
             )
         first, second = self.features
         x = nn.Dense(height // 4 * (width // 4) * first, use_bias=False, name="dense")(
@@ -69,13 +70,14 @@ class DCGANDiscriminator(linen.Module):
     """Discriminator of DCGAN (Radford et al., 2016, arXiv:1511.06434).
 
     Two convolutions with stride 2, each followed by a leaky ReLU of slope 0.2, and a
-    dense layer. Returns the logit, the sigmoid belongs to the loss. Differs from the
-    paper in dropout for batch normalization, as in TensorFlow's tutorial: examples
-    then stay independent, which the gradient penalty needs; in two layers for four,
-    4x4 kernels for 5x5, and Glorot's starting weights for N(0, 0.02).
+    dense layer. Returns the logit; the sigmoid is part of the loss. Differs from the
+    paper in dropout instead of batch normalization, as in TensorFlow's tutorial, which
+    keeps examples independent, as the gradient penalty requires; in two layers instead
+    of four; in 4x4 kernels instead of 5x5; and in Glorot's initialization instead of
+    N(0, 0.02).
 
     Attributes:
-        features: Kernels of the two convolutions.
+        features: Number of kernels of each of the two convolutions.
         dropout_rate: Fraction of the values dropped after each convolution in
             training, in [0, 1); needs the random key `dropout` if above 0.
 

@@ -17,7 +17,7 @@ class DenseGenerator(linen.Module):
     """The one-layer generator `tanh(W z + b)`, after Goodfellow et al. (2014).
 
     arXiv:1406.2661. Each pixel is a squashed weighted sum of the latents. Differs from
-    the paper in having no hidden layer: it is where a tutorial starts.
+    the paper in having no hidden layer: the simplest generator to start from.
 
     Attributes:
         image_shape: Height, width and channels of an image.
@@ -45,9 +45,9 @@ class DenseGenerator(linen.Module):
 class DenseDiscriminator(linen.Module):
     """The one-layer discriminator `sigma(W x + b)`, after Goodfellow et al. (2014).
 
-    arXiv:1406.2661. Returns the logit `W x + b`: the sigmoid `sigma` belongs to the
+    arXiv:1406.2661. Returns the logit `W x + b`; the sigmoid `sigma` is part of the
     loss, which is exact for logits of any size. Differs from the paper in having no
-    hidden layer, so it is logistic regression on pixels.
+    hidden layer, which makes it logistic regression on pixels.
 
     Example:
         >>> import jax

@@ -13,15 +13,15 @@ from fdl.arrays import Array
 class FastCNN(linen.Module):
     """Convolutional classifier that is quick to train (after LeCun et al., 1998).
 
-    A 4x4 convolution with stride 2 takes the place of a first pooling; a 3x3
-    convolution, 2x2 max pooling and two dense layers follow. ReLU stands behind the
-    pooling, which is the same function as before it and a quarter of the work. Differs
-    from LeNet-5 (Proc. IEEE 86(11)) in all of these, and in ReLU for tanh.
+    A 4x4 convolution with stride 2 replaces the first pooling; a 3x3 convolution, 2x2
+    max pooling and two dense layers follow. ReLU comes after the pooling, where it
+    computes the same function for a quarter of the work. Differs from LeNet-5 (Proc.
+    IEEE 86(11)) in all of these, and in ReLU instead of tanh.
 
     Attributes:
         num_classes: Number of classes, at least 2.
-        features: Kernels of the two convolutions.
-        hidden_size: Width of the dense layer before the last.
+        features: Number of kernels of each of the two convolutions.
+        hidden_size: Width of the hidden dense layer.
 
     Raises:
         ValueError: If the images are too small (below 10 pixels).

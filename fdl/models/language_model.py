@@ -1,4 +1,4 @@
-"""The decoder-only Transformer that continues a text (Radford et al., 2018).
+"""The decoder-only Transformer, a language model (Radford et al., 2018).
 
 LanguageModel of 4 blocks on 103 characters, 128 features     822,912 parameters
 """
@@ -14,20 +14,22 @@ from fdl.arrays import Array
 
 
 class LanguageModel(linen.Module):
-    """Says what comes next in a text (Radford et al., 2018, "GPT").
+    """Predicts the next token of a text (Radford et al., 2018, "GPT").
 
-    Each token becomes a vector, a position is added, and causal blocks follow; the
-    logits of the next token come from the table of vectors itself (Press & Wolf, 2017,
-    arXiv:1608.05859). Differs from GPT in that vectors are multiplied by the root of
-    their width, as by Vaswani et al. (2017), and in Keras' initial distributions.
+    Token and position embeddings are added and passed through causal blocks; the token
+    embedding, transposed, gives the logits of the next token (Press & Wolf, 2017,
+    arXiv:1608.05859). Differs from GPT in multiplying token embeddings by the square
+    root of their width, like Vaswani et al. (2017), and in Keras' initial
+    distributions.
 
     Attributes:
         vocab_size: Number of tokens, at least 2.
-        decoder: The blocks, causal.
-        features: Width of a token's vector; the decoder's heads must divide it.
-        max_length: Longest text that can be read at once, at least 1.
+        decoder: The stack of blocks; must be causal.
+        features: Width of the embeddings; the decoder's heads must divide it.
+        max_length: Longest text that the model can read, at least 1.
         positions: See `fdl.nn.Positions`.
-        tied: Whether the output shares the table; otherwise it is the layer `head`.
+        tied: Whether the output layer shares the token embedding; otherwise it is the
+            separate layer `head`.
 
     Raises:
         ValueError: If the decoder is not causal, or a text is longer than
@@ -51,9 +53,9 @@ class LanguageModel(linen.Module):
     tied: bool = True
 
     def setup(self) -> None:
-        """Make the layers."""
+        """Create the layers."""
         if not self.decoder.causal:
-            raise ValueError("the decoder is not causal: use nn.TransformerDecoder.")
+            raise ValueError("the decoder must be causal: use nn.TransformerDecoder.")
         self.embed = nn.Embedding(self.vocab_size, self.features)
         self.position = nn.Positions(self.positions, self.max_length)
         self.dropout = nn.Dropout(self.decoder.dropout_rate)
@@ -63,7 +65,7 @@ class LanguageModel(linen.Module):
     def __call__(
         self, token: Integer[Array, "*batch time"], *, train: bool = False
     ) -> Float[Array, "*batch time {self.vocab_size}"]:
-        """Return the logits of the token that follows on each."""
+        """Return the logits of the token that follows each token."""
         x = self._vectors(token, 0, train)
         return self._logits(self.decoder(x, train=train))
 
@@ -72,10 +74,10 @@ class LanguageModel(linen.Module):
     ) -> tuple[
         Float[Array, "*batch time {self.vocab_size}"], tuple[nn.BlockCache, ...]
     ]:
-        """Return the logits after tokens that follow those in the cache, and a new one.
+        """Return the logits for new tokens, and the new cache.
 
-        The pieces of a text give one after the other what the whole gives in one
-        `__call__`; what goes beyond the cache's length gives NaN.
+        Decoding a text piece by piece gives the same logits as one `__call__` on the
+        whole text. Tokens beyond the length of the cache give NaN.
         """
         x = self._vectors(token, cache[0].tokens.position, False)
         x, cache = self.decoder.decode(x, cache)
@@ -84,14 +86,14 @@ class LanguageModel(linen.Module):
     def empty_cache(
         self, batch: tuple[int, ...], length: int | None = None
     ) -> tuple[nn.BlockCache, ...]:
-        """Return a cache for texts up to `length`, by default `max_length`."""
+        """Return a cache for texts of up to `length` tokens, or `max_length`."""
         return self.decoder.empty_cache(batch, length or self.max_length, self.features)
 
     def _vectors(self, token: Array, start: Array | int, train: bool) -> Array:
         if token.shape[-1] > self.max_length:
             raise ValueError(
                 f"a text of {token.shape[-1]} tokens is longer than max_length="
-                f"{self.max_length}: give its last tokens."
+                f"{self.max_length}: pass its last tokens."
             )
         x = self.embed(token)
         x = self.position(x * jnp.asarray(self.features**0.5, x.dtype), start)

@@ -13,8 +13,8 @@ from fdl.arrays import Array, Number
 class MLP(linen.Module):
     """Dense layers with ReLU on flattened images (Rumelhart et al., 1986, Nature 323).
 
-    With its defaults, the first model of TensorFlow's beginner's guide. Differs from
-    the paper in ReLU for the logistic function.
+    The defaults are the first model of TensorFlow's beginner's guide. Differs from the
+    paper in ReLU instead of the logistic function.
 
     Attributes:
         num_classes: Number of classes, at least 2.

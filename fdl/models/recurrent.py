@@ -1,4 +1,4 @@
-"""Recurrent classifiers of sequences: simple, LSTM and GRU, stacked and two-way.
+"""Recurrent classifiers of sequences: simple, LSTM and GRU, stacked, bidirectional.
 
 SimpleRNNClassifier(num_classes=10) on 28 steps of 28     21,386 parameters
 LSTMClassifier(num_classes=10) on 28 steps of 28          81,674 parameters
@@ -15,25 +15,25 @@ from fdl import nn
 from fdl.arrays import Array, Number
 from fdl.nn.options import check_sizes
 
-State = tuple[Any, ...]
-"""What is carried on from one piece of a sequence to the next: the state of each
-layer, `(*batch, features)` or, of an LSTM, an `fdl.nn.LSTMState` of two such."""
+RecurrentState = tuple[Any, ...]
+"""The state of each layer, to continue a sequence from: an array `(*batch, features)`,
+or an `fdl.nn.LSTMState` of two for an LSTM."""
 
 
 class Streamed(NamedTuple):
-    """What a recurrent classifier knows after a piece of a sequence.
+    """Output of a recurrent classifier after a piece of a sequence.
 
     Attributes:
         logits: Logits of the sequence so far, `(*batch, classes)`.
-        state: What the next piece starts from.
+        state: State to continue from with the next piece.
     """
 
     logits: Array
-    state: State
+    state: RecurrentState
 
 
 class RecurrentClassifier(linen.Module):
-    """What the classifiers below share; `LSTMClassifier` describes it."""
+    """Base of the classifiers below; see `LSTMClassifier`."""
 
     num_classes: int
     hidden_size: int = 128
@@ -54,51 +54,51 @@ class RecurrentClassifier(linen.Module):
 
         Args:
             sequence: The sequences, padded to one length.
-            mask: True, or not 0, at real steps; False at padding, wherever it is, which
-                then changes nothing. `fdl.nn.length_mask` makes it from lengths. None
-                if all steps are real.
-            train: Whether to drop values, with the random key `dropout`.
+            mask: True, or not 0, at real steps; False at padding, which may be anywhere
+                and has no effect. None if all steps are real. `fdl.nn.length_mask`
+                makes a mask from lengths.
+            train: Whether to apply dropout, with the random key `dropout`.
         """
         return self._read(sequence, None, mask, train).logits
 
     def stream(
         self,
         sequence: Float[Array, "*batch time channels"],
-        state: State | None = None,
+        state: RecurrentState | None = None,
         mask: Bool[Array, "*batch time"] | Integer[Array, "*batch time"] | None = None,
         *,
         train: bool = False,
     ) -> Streamed:
-        """Read the next piece of sequences, from the state that the last one left.
+        """Read the next piece of a sequence, continuing from a state.
 
-        Called as `model.apply(variables, piece, state, method="stream")`. However a
-        sequence is cut into pieces, the last piece has the logits of the whole.
+        Call it as `model.apply(variables, piece, state, method="stream")`. However a
+        sequence is split, the logits of the last piece are those of the whole.
 
         Args:
             sequence: The piece, of any number of steps.
-            state: The state after the piece before; None at the start.
+            state: The state after the previous piece; None at the start.
             mask: As for a whole sequence.
-            train: Whether to drop values, with the random key `dropout`.
+            train: Whether to apply dropout, with the random key `dropout`.
 
         Raises:
-            ValueError: If the model is bidirectional, or the state is not of such a
-                model and such a batch.
+            ValueError: If the model is bidirectional, or the state does not match the
+                model and the batch.
         """
         if self.bidirectional:
             raise ValueError(
-                "a model with bidirectional=True reads a sequence from its end too, "
-                "and so cannot read it in pieces: call it on the whole sequence."
+                "a model with bidirectional=True also reads sequences from the end, so "
+                "it cannot read them in pieces: call it on the whole sequence."
             )
         if state is not None and len(state) != self.num_layers:
             raise ValueError(
                 f"state has {len(state)} parts, but num_layers={self.num_layers}: pass "
-                "the state that the piece before returned, or None at the start."
+                "the state returned for the previous piece, or None at the start."
             )
         return self._read(sequence, state, mask, train)
 
     @linen.compact
     def _read(
-        self, x: Array, state: State | None, mask: Array | None, train: bool
+        self, x: Array, state: RecurrentState | None, mask: Array | None, train: bool
     ) -> Streamed:
         check_sizes(num_layers=self.num_layers)
         real = None if mask is None else jnp.asarray(mask, bool)
@@ -119,9 +119,9 @@ class RecurrentClassifier(linen.Module):
 
 
 def _last_output(state: Any) -> Array:
-    """Return what a layer put out at the last real step, which is in its state.
+    """Return the output of a layer at the last real step, from its state.
 
-    The outputs themselves do not have it where that step was in a piece before.
+    The outputs do not contain it if that step was in an earlier piece.
     """
     match state:
         case nn.BidirectionalState(ahead, back):
@@ -132,9 +132,9 @@ def _last_output(state: Any) -> Array:
 
 
 class SimpleRNNClassifier(RecurrentClassifier):
-    """Classifier by simple recurrent network (Elman, 1990, Cognitive Science 14).
+    """Classifier of sequences by simple RNN (Elman, 1990, Cognitive Science 14).
 
-    Everything but the layer is as in `LSTMClassifier`: attributes, masks, pieces.
+    Attributes, masks and streaming are those of `LSTMClassifier`.
 
     Example:
         >>> import jax
@@ -151,20 +151,20 @@ class SimpleRNNClassifier(RecurrentClassifier):
 class LSTMClassifier(RecurrentClassifier):
     """Classifier of sequences by LSTM (Hochreiter & Schmidhuber, 1997).
 
-    Layers of LSTM on each other, and a dense layer on what the last of them puts out at
-    the last step: in Keras, LSTM layers with `return_sequences=True` up to the last,
-    then `Dense`. Differs from the paper in the forget gate (Gers et al., 2000) and in
-    dropout (Zaremba et al., 2014, arXiv:1409.2329), which spares what goes from step to
-    step.
+    A stack of LSTM layers, and a dense layer on the output of the last one at the last
+    step: in Keras, LSTM layers with `return_sequences=True` for all but the last, then
+    `Dense`. Differs from the paper in the forget gate (Gers et al., 2000) and in
+    dropout between layers, but not between steps (Zaremba et al., 2014,
+    arXiv:1409.2329).
 
     Attributes:
         num_classes: Number of classes, at least 2.
         hidden_size: Width of each layer's state and, in one direction, output.
         num_layers: Number of layers, at least 1.
-        bidirectional: Whether each layer is two, of which the second reads from the
-            last step to the first (Schuster & Paliwal, 1997). What they put out lies
-            side by side, so that it has twice the width.
-        dropout_rate: Fraction of each layer's outputs that is dropped in training, in
+        bidirectional: Whether to add to each layer a second one that reads from the
+            last step to the first (Schuster & Paliwal, 1997). Their outputs are
+            concatenated, which doubles the width.
+        dropout_rate: Fraction of the outputs of each layer dropped in training, in
             [0, 1); needs the random key `dropout` if above 0.
 
     Raises:
@@ -178,7 +178,7 @@ class LSTMClassifier(RecurrentClassifier):
         >>> model.apply(variables, rows).shape
         (2, 10)
 
-        In pieces, as they come:
+        Piece by piece:
 
         >>> state = None
         >>> for piece in jnp.split(rows, 4, axis=1):
@@ -193,8 +193,8 @@ class LSTMClassifier(RecurrentClassifier):
 class GRUClassifier(RecurrentClassifier):
     """Classifier of sequences by GRU (Cho et al., 2014, arXiv:1406.1078).
 
-    Everything but the layer is as in `LSTMClassifier`: attributes, masks, pieces. The
-    layer is Keras' default form, with the reset gate after the product.
+    Attributes, masks and streaming are those of `LSTMClassifier`. The layer has Keras'
+    default form, with the reset gate after the product.
 
     Example:
         >>> import jax

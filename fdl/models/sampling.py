@@ -1,4 +1,4 @@
-"""Drawing texts from a language model, token by token."""
+"""Sampling texts from a language model."""
 
 import functools
 from typing import Any
@@ -11,7 +11,7 @@ from jaxtyping import Float, Int, Integer
 from fdl.arrays import Array, Key, PyTree
 
 ALL = 2**31 - 1
-"""More tokens than there are."""
+"""Value of `top_k` that keeps all tokens."""
 
 
 def choice_logits(
@@ -20,20 +20,19 @@ def choice_logits(
     top_k: Int[Array, ""] | int = ALL,
     top_p: Float[Array, ""] | float = 1.0,
 ) -> Float[Array, "*batch vocab"]:
-    """Return logits of the tokens that may be chosen, and -inf for all others.
+    """Return the logits to sample from, with -inf for tokens that are excluded.
 
-    The softmax of the result is what `generate` draws from. Top-p, the "nucleus", is
-    due to Holtzman et al. (2020, arXiv:1904.09751), and is taken of what the
-    temperature and top-k have left. Of tokens that are equally likely, those with the
-    smaller number come first.
+    `generate` samples from the softmax of the result. Top-p, or nucleus sampling
+    (Holtzman et al., 2020, arXiv:1904.09751), applies after temperature and top-k.
+    Among equally likely tokens, those with smaller indices come first.
 
     Args:
-        logits: Scores of all tokens.
-        temperature: What scores are divided by, at least 0. At 0 the best token alone
-            is left.
-        top_k: Keep the best so many, at least 1.
-        top_p: Keep the fewest of the best that together have this probability, in
-            (0, 1], at least one.
+        logits: Logits of all tokens.
+        temperature: Divisor of the logits, at least 0. At 0, only the most likely token
+            is kept.
+        top_k: Number of most likely tokens to keep, at least 1.
+        top_p: Probability in (0, 1]; the smallest set of most likely tokens that
+            reaches it is kept, at least one token.
 
     Example:
         >>> logits = jnp.log(jnp.array([0.5, 0.3, 0.2]))
@@ -41,17 +40,17 @@ def choice_logits(
         >>> [round(float(chance), 3) for chance in choices]
         [0.625, 0.375, 0.0]
     """
-    # Ranks rather than a threshold, which would keep all that are equal to it.
+    # Use ranks: a threshold would keep all tokens that are equal to it.
     order = jnp.argsort(-logits, axis=-1, stable=True)
     rank = jnp.argsort(order, axis=-1, stable=True)
     greedy = jnp.equal(temperature, 0)
-    # From the best down, so that no temperature is too small to divide by.
+    # Subtract the maximum, so that no temperature is too small to divide by.
     below = logits - jnp.max(logits, axis=-1, keepdims=True)
     scaled = below / jnp.where(greedy, 1, temperature).astype(logits.dtype)
     kept = jnp.where(rank < jnp.where(greedy, 1, top_k), scaled, -jnp.inf)
     falling = jnp.take_along_axis(jax.nn.softmax(kept), order, axis=-1)
     better = jnp.take_along_axis(jnp.cumsum(falling, axis=-1) - falling, rank, axis=-1)
-    # Sums are rounded, so that "all" must not depend on them, nor the best token.
+    # Sums are rounded, so neither the best token nor top_p=1 may depend on them.
     nucleus = (better < top_p) | (rank == 0) | jnp.greater_equal(top_p, 1)
     return jnp.where(nucleus, kept, -jnp.inf)
 
@@ -67,26 +66,27 @@ def generate(
     top_k: int | None = None,
     top_p: float | None = None,
 ) -> Int[Array, "*batch {length}"]:
-    """Continue texts, each token drawn after all those before it.
+    """Continue texts, sampling one token at a time.
 
-    Keys and values of attention are kept, so that a token costs one pass over itself.
-    When the model's `max_length` is reached, it reads the latter half again and goes
-    on from there. One program is compiled for the prompt and one for what follows on
-    it, whatever the temperature, top-k and top-p are.
+    Keys and values of attention are cached, so each token costs one pass over itself
+    only. When the model's `max_length` is reached, it rereads the last half and
+    continues from there. Programs are compiled for the lengths of the prompt and its
+    continuation, not for temperature, top-k and top-p.
 
     Args:
-        model: Has `max_length`, `empty_cache` and `decode`, as `LanguageModel`.
-        variables: Its variables.
-        prompt: What the texts begin with: one token or more. Of a prompt of more than
-            half of `max_length`, the end is read.
-        length: How many tokens to add, at least 1.
-        key: Source of what is drawn.
-        temperature: See `choice_logits`, as for the others.
-        top_k: How many of the best tokens to choose among.
-        top_p: Probability that those to choose among have together.
+        model: A model with `max_length`, `empty_cache` and `decode`, such as
+            `LanguageModel`.
+        variables: Variables of the model.
+        prompt: The tokens to continue, at least one. If the prompt is longer than half
+            of `max_length`, only its end is read.
+        length: Number of tokens to add, at least 1.
+        key: Random key for sampling.
+        temperature: See `choice_logits`.
+        top_k: See `choice_logits`; None for all tokens.
+        top_p: See `choice_logits`; None for all tokens.
 
     Returns:
-        The tokens that were added.
+        The added tokens.
 
     Raises:
         ValueError: If a number is out of range, or the prompt is empty.
@@ -126,7 +126,7 @@ def _continue(
     key: Key,
     settings: PyTree,
 ) -> Array:
-    """Add tokens for which a cache has room."""
+    """Sample as many tokens as fit into one cache."""
     decode = functools.partial(model.apply, variables, method="decode")
 
     def choose(logits: Array, at: Array | int) -> Array:
@@ -154,13 +154,13 @@ def _check(
     max_length: int,
 ) -> None:
     if prompt.shape[-1] < 1:
-        raise ValueError("the prompt is empty: give at least one token.")
+        raise ValueError("the prompt is empty: pass at least one token.")
     if max_length < 2:
         raise ValueError(f"max_length={max_length} of the model must be at least 2.")
     for name, number in (("length", length), ("top_k", top_k)):
         if number is not None and number < 1:
             raise ValueError(f"{name}={number} must be at least 1.")
     if not 0 <= temperature < float("inf"):
-        raise ValueError(f"temperature={temperature} must be a number from 0.")
+        raise ValueError(f"temperature={temperature} must be finite and at least 0.")
     if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"top_p={top_p} is a probability: choose one in (0, 1].")
+        raise ValueError(f"top_p={top_p} must be in (0, 1].")

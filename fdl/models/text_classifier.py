@@ -1,4 +1,4 @@
-"""The encoder of the Transformer as a classifier of texts.
+"""The Transformer encoder as a classifier of texts.
 
 TextClassifier of 2 blocks on 20,000 tokens, 32 features, 2 classes     665,474
 parameters
@@ -15,21 +15,22 @@ from fdl.arrays import Array
 
 
 class TextClassifier(linen.Module):
-    """Classifies texts by the encoder of the Transformer (Vaswani et al., 2017).
+    """Classifies texts with a Transformer encoder (Vaswani et al., 2017).
 
-    Each token becomes a vector, multiplied by the root of its width; positions and the
-    encoder's blocks follow; the mean over the tokens goes to the dense layer `head`.
-    Differs from the paper, which has no classifier, in all after the encoder.
+    Token embeddings, multiplied by the square root of their width, get positions added
+    and pass through the blocks of the encoder; the mean over the tokens goes to the
+    dense layer `head`. Differs from the paper in everything after the encoder, since
+    the paper has no classifier.
 
     Attributes:
         num_classes: Number of classes, at least 2.
         vocab_size: Number of tokens, at least 2.
-        encoder: The blocks.
-        features: Width of a token's vector; the encoder's heads must divide it.
+        encoder: The stack of blocks.
+        features: Width of the embeddings; the encoder's heads must divide it.
         positions: See `fdl.nn.Positions`.
         max_length: Number of positions if they are learned.
-        pad_token: What fills up short texts, which counts for nothing; None if nothing
-            does. A text of nothing else gives the bias of `head`.
+        pad_token: Token used for padding, which is ignored; None if there is none. The
+            logits of a text of padding only are the bias of `head`.
 
     Example:
         >>> import jax
@@ -65,7 +66,7 @@ class TextClassifier(linen.Module):
 
 
 def _mean(x: Array, mask: Array | None) -> Array:
-    """Average over time, of the tokens in the mask."""
+    """Average over the tokens in the mask."""
     if mask is None:
         return jnp.mean(x, axis=-2)
     share = mask.astype(x.dtype)

@@ -1,4 +1,4 @@
-"""The Transformer (Vaswani et al., 2017): encoder and decoder on tokens.
+"""The Transformer (Vaswani et al., 2017): encoder and decoder of tokens.
 
 Transformer of 6 + 6 blocks on 37,000 tokens, the paper's base model     63,082,496
 parameters
@@ -15,11 +15,12 @@ from fdl.arrays import Array
 
 
 class TransformerCache(NamedTuple):
-    """What is remembered of a source, and of the target so far.
+    """Cache of a source and the target so far.
 
     Attributes:
-        blocks: Of each block of the decoder.
-        source_mask: True where the source has a token; None if it has one everywhere.
+        blocks: Caches of the blocks of the decoder.
+        source_mask: True at tokens of the source, False at padding; None if there is no
+            padding.
     """
 
     blocks: tuple[nn.BlockCache, ...]
@@ -27,24 +28,24 @@ class TransformerCache(NamedTuple):
 
 
 class Transformer(linen.Module):
-    """Turns a sequence of tokens into another (Vaswani et al., 2017, arXiv:1706.03762).
+    """Maps a sequence of tokens to another (Vaswani et al., 2017, arXiv:1706.03762).
 
-    The encoder reads the source; the decoder reads the target so far, attends to what
-    the encoder made, and says which token comes next. One table of vectors, multiplied
-    by the root of their width, serves both inputs and the output. Differs from the
-    paper in biases in attention, Keras' epsilon of 1e-3 in normalization, and Keras'
-    initial distributions.
+    The encoder reads the source; the decoder reads the target so far, attends to the
+    output of the encoder, and predicts the next token. One embedding, multiplied by the
+    square root of its width, is shared by both inputs and the output. Differs from the
+    paper in the biases of attention, in Keras' epsilon of 1e-3 in normalization, and in
+    Keras' initial distributions.
 
     Attributes:
-        vocab_size: Number of tokens that source and target share, at least 2.
-        encoder: Blocks that read the source; the paper's base model has 6 of 8 heads.
-        decoder: Blocks that read the target, causal.
-        features: Width of a token's vector; the numbers of heads must divide it.
-        positions: See `fdl.nn.Positions`; the paper's are sinusoidal.
+        vocab_size: Size of the vocabulary shared by source and target, at least 2.
+        encoder: Blocks that read the source; the paper's base model has 6 with 8 heads.
+        decoder: Blocks that read the target; must be causal.
+        features: Width of the embedding; the numbers of heads must divide it.
+        positions: See `fdl.nn.Positions`; sinusoidal in the paper.
         max_length: Number of positions if they are learned.
-        pad_token: What fills up short sources, to which nothing attends; None if
-            nothing does. A target needs no mask if it is filled up at its end, to which
-            no token before attends.
+        pad_token: Token used to pad sources, which is not attended to; None if there is
+            none. Targets that are padded at the end need no mask, since no earlier
+            token attends to the padding.
 
     Raises:
         ValueError: If the decoder is not causal.
@@ -73,9 +74,9 @@ class Transformer(linen.Module):
     pad_token: int | None = None
 
     def setup(self) -> None:
-        """Make the layers."""
+        """Create the layers."""
         if not self.decoder.causal:
-            raise ValueError("the decoder is not causal: use nn.TransformerDecoder.")
+            raise ValueError("the decoder must be causal: use nn.TransformerDecoder.")
         self.embed = nn.Embedding(self.vocab_size, self.features)
         self.position = nn.Positions(self.positions, self.max_length)
         self.dropout = nn.Dropout(self.decoder.dropout_rate)
@@ -87,7 +88,7 @@ class Transformer(linen.Module):
         *,
         train: bool = False,
     ) -> Float[Array, "*batch time {self.vocab_size}"]:
-        """Return the logits of the token that follows on each of the target."""
+        """Return the logits of the token that follows each token of the target."""
         mask = self._mask(source)
         memory = self.encoder(self._vectors(source, 0, train), mask=mask, train=train)
         x = self._vectors(target, 0, train)
@@ -96,24 +97,24 @@ class Transformer(linen.Module):
     def start(
         self, source: Integer[Array, "*batch source_time"], length: int
     ) -> TransformerCache:
-        """Read a source; return a cache with room for `length` tokens of a target."""
+        """Encode a source; return a cache with room for `length` target tokens."""
         *batch, time = source.shape
         mask = self._mask(source)
         memory = self.encoder(self._vectors(source, 0, False), mask=mask)
         blocks = self.decoder.empty_cache(
             tuple(batch), length, self.features, memory_length=time, dtype=memory.dtype
         )
-        # A target without a token yet: the decoder does nothing but keep the memory.
+        # Decoding no tokens only stores the memory in the cache.
         _, blocks = self.decoder.decode(memory[..., :0, :], blocks, memory)
         return TransformerCache(blocks, mask)
 
     def decode(
         self, target: Integer[Array, "*batch time"], cache: TransformerCache
     ) -> tuple[Float[Array, "*batch time {self.vocab_size}"], TransformerCache]:
-        """Return the logits after tokens that follow those in the cache, and a new one.
+        """Return the logits for new tokens, and the new cache.
 
-        The pieces of a target give one after the other what the whole gives in one
-        `__call__`; what goes beyond the cache's length gives NaN.
+        Decoding a target piece by piece gives the same logits as one `__call__` on the
+        whole target. Tokens beyond the length of the cache give NaN.
         """
         x = self._vectors(target, cache.blocks[0].tokens.position, False)
         x, blocks = self.decoder.decode(x, cache.blocks, memory_mask=cache.source_mask)

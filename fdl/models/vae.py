@@ -17,7 +17,7 @@ from fdl.models.coders import ConvDecoder, ConvEncoder, DenseDecoder, DenseEncod
 
 
 class Posterior(NamedTuple):
-    """Independent normal distributions of latents, given an image.
+    """Independent normal distributions of the latents of an image.
 
     Attributes:
         mean: Mean of each latent.
@@ -29,10 +29,10 @@ class Posterior(NamedTuple):
 
 
 class VAEOutput(NamedTuple):
-    """What a variational autoencoder returns.
+    """Output of a variational autoencoder.
 
     Attributes:
-        logits: Logits of the pixels, given the latents that were drawn.
+        logits: Logits of the pixels, given the sampled latents.
         mean: Mean of each latent, given the image.
         logvar: Natural logarithm of the variance of each latent, given the image.
     """
@@ -45,16 +45,16 @@ class VAEOutput(NamedTuple):
 class VAE(linen.Module):
     """Variational autoencoder with Bernoulli pixels (Kingma & Welling, 2014).
 
-    The encoder gives mean and variance of each latent; `z = mean + deviation * noise`
-    (arXiv:1312.6114, equation 10) goes into the decoder, which gives the probability of
-    each pixel. Noise is an argument, drawn from the standard normal distribution by
-    whoever calls, so that the model is a function. Differs from the paper in two hidden
-    layers for one, and in ReLU for tanh.
+    The encoder predicts the mean and variance of each latent; the decoder maps
+    `z = mean + deviation * noise` (arXiv:1312.6114, equation 10) to the probability of
+    each pixel. The caller draws the noise from the standard normal distribution, so
+    that the model is a pure function. Differs from the paper in two hidden layers
+    instead of one, and in ReLU instead of tanh.
 
     Attributes:
         latent_size: Number of latents, at least 1.
-        encoder: Module that gives features of an image.
-        decoder: Module that gives the logits of an image for latents.
+        encoder: Module from an image to features.
+        decoder: Module from latents to the logits of an image.
 
     Example:
         >>> import jax
@@ -72,7 +72,7 @@ class VAE(linen.Module):
     decoder: linen.Module = DenseDecoder()
 
     def setup(self) -> None:
-        """Define the layers between encoder and latents."""
+        """Create the layers between encoder and latents."""
         self.mean = nn.Dense(self.latent_size)
         self.logvar = nn.Dense(self.latent_size)
 
@@ -81,7 +81,7 @@ class VAE(linen.Module):
         image: Float[Array, "*batch height width channels"],
         noise: Float[Array, "*batch {self.latent_size}"],
     ) -> VAEOutput:
-        """Reconstruct images in [0, 1] from latents drawn with `noise`."""
+        """Reconstruct images in [0, 1] from latents sampled with `noise`."""
         mean, logvar = self.encode(image)
         z = mean + jnp.exp(0.5 * logvar) * noise
         return VAEOutput(self.decode(z), mean, logvar)

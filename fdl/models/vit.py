@@ -1,4 +1,4 @@
-"""The Transformer on patches of an image (Dosovitskiy et al., 2021).
+"""The Vision Transformer (Dosovitskiy et al., 2021).
 
 VisionTransformer(10) of 4 blocks, 7x7 patches, on 28x28x1     204,938 parameters
 """
@@ -16,22 +16,23 @@ from fdl.arrays import Array
 class VisionTransformer(linen.Module):
     """Classifies images by their patches (Dosovitskiy et al., 2021, arXiv:2010.11929).
 
-    The image is cut into square patches; each becomes a vector by the dense layer
-    `patch`; learned positions and the encoder's blocks follow, then the dense layer
-    `head`. Differs from the paper in Keras' epsilon and initial distributions, and in
-    the pooling, which is the mean unless asked for.
+    The image is cut into square patches, which the dense layer `patch` embeds; learned
+    positions, the blocks of the encoder and the dense layer `head` follow. Differs from
+    the paper in Keras' epsilon and initial distributions, and in mean pooling by
+    default.
 
     Attributes:
         num_classes: Number of classes, at least 2.
-        encoder: The blocks; the paper's have `norm="pre"` and `activation=nn.gelu`.
-        features: Width of a patch's vector; the encoder's heads must divide it.
+        encoder: The stack of blocks; `norm="pre"` and `activation=nn.gelu` in the
+            paper.
+        features: Width of the embeddings; the encoder's heads must divide it.
         patch_size: Height and width of a patch in pixels, at least 1; must divide the
             height and width of the image.
-        pooling: What goes to the head: `"mean"` of all patches, or what the blocks
-            make of a learned `"token"` before the first patch, as in the paper.
+        pooling: Input of the head: `"mean"` for the mean over patches, or `"token"` for
+            the output at a learned token before the first patch, as in the paper.
 
     Raises:
-        ValueError: If the patches do not fill the image, or there is no such pooling.
+        ValueError: If the patches do not fill the image, or `pooling` is unknown.
 
     Example:
         >>> import jax

@@ -1,6 +1,6 @@
-"""What models are built from, with Keras' names, Keras' defaults and Keras' numerics.
+"""Layers with Keras' names, defaults and numerics.
 
-Layers have the class names of Keras and hold arrays in Keras' layout.
+Their parameters have the layout of Keras' weights.
 """
 
 from fdl.nn.activations import *  # noqa: F403  (its __all__ is Keras' list)

@@ -1,9 +1,9 @@
-"""Activations, under Keras' names, with Keras' defaults and Keras' derivatives.
+"""Activations with Keras' names, defaults and derivatives.
 
-Most are JAX's own. Written out here are those that JAX has not, has with other defaults
-(`gelu`, `leaky_relu`), or has with other derivatives where two pieces meet, at which
-TensorFlow's is followed (`leaky_relu`, `selu`, `sparse_sigmoid`). Of Keras' activations
-`sparsemax` is left out: in Keras 3.15 its values do not sum to one.
+Most are JAX's own. The others are missing from JAX, have other defaults there (`gelu`,
+`leaky_relu`), or have other derivatives where two pieces meet, in which case TensorFlow
+is followed (`leaky_relu`, `selu`, `sparse_sigmoid`). Keras' `sparsemax` is left out: in
+Keras 3.15 its values do not sum to one.
 
 Example:
     >>> gelu(jnp.float32(1))
@@ -76,8 +76,8 @@ def gelu(
 ) -> Float[Array, "*shape"]:
     """Gaussian error linear unit (Hendrycks & Gimpel, 2016, arXiv:1606.08415).
 
-    `x` times the probability that a normal variable is below it; exact unless
-    `approximate`, which is JAX's default.
+    `x` times the probability that a standard normal variable is below it. Exact unless
+    `approximate` is set, which is the default in JAX.
     """
     return jax.nn.gelu(x, approximate=approximate)
 
@@ -92,8 +92,8 @@ def leaky_relu(
 def selu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Self-normalizing unit (Klambauer et al., 2017, arXiv:1706.02515).
 
-    Keeps mean 0 and variance 1 through layers started from a normal distribution with
-    variance `1 / fan_in`.
+    Preserves mean 0 and variance 1 through layers that are initialized from a normal
+    distribution with variance `1 / fan_in`.
     """
     alpha, scale = 1.6732632423543772, 1.0507009873554805
     below = alpha * jnp.expm1(jnp.where(x < 0, x, 0))
@@ -101,7 +101,7 @@ def selu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def sparse_sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Rise in a straight line from 0 at -1 to 1 at 1 (Martins & Astudillo, 2016)."""
+    """Linear sigmoid, 0 below -1 and 1 above 1 (Martins & Astudillo, 2016)."""
     middle = (x > -1) & (x < 1)
     return jnp.where(middle, 0.5 * (x + 1), jnp.where(x < 0, 0, 1).astype(x.dtype))
 
@@ -119,9 +119,9 @@ def tanh_shrink(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 def soft_shrink(
     x: Float[Array, "*shape"], threshold: float = 0.5
 ) -> Float[Array, "*shape"]:
-    """Bring `x` nearer to zero by `threshold`, and to zero if it is nearer than that.
+    """Move `x` toward zero by `threshold`, but not past it.
 
-    The proximal step of the lasso (Donoho, 1995).
+    The proximal operator of the lasso (Donoho, 1995).
     """
     return jnp.where(
         x > threshold, x - threshold, jnp.where(x < -threshold, x + threshold, 0)

@@ -1,4 +1,4 @@
-"""Additive attention, with Keras' parameters and Keras' treatment of masks."""
+"""Additive attention with Keras' parameters and treatment of masks."""
 
 import math
 
@@ -15,20 +15,20 @@ from fdl.nn.options import check_rate
 
 
 class AdditiveAttention(nn.Module):
-    """Additive attention (Bahdanau et al., 2015, arXiv:1409.0473), as Keras' own.
+    """Additive attention (Bahdanau et al., 2015, arXiv:1409.0473), as in Keras.
 
-    Gives each query the average of the values, weighted by the softmax over keys of
-    `sum(scale tanh(query + key))`. Differs from the paper as Keras does: it has only
-    the vector `scale`, the paper's v; the paper's W and U are two `Dense` layers, one
-    before the queries and one before the keys. `scale` starts from Glorot's uniform
-    distribution, with its length for both fans.
+    Returns for each query the average of the values, weighted by the softmax over keys
+    of `sum(scale tanh(query + key))`. Differs from the paper as Keras does: its only
+    parameter is the vector `scale`, the paper's v. Add a `Dense` layer before the
+    queries and one before the keys for the paper's W and U. `scale` is drawn from
+    Glorot's uniform distribution, with its length as both fans.
 
     Attributes:
-        dropout_rate: Share of the weights to drop in training, in [0, 1].
+        dropout_rate: Fraction of the weights dropped in training, in [0, 1].
 
     Raises:
-        ValueError: If the rate is outside [0, 1] or the mask does not broadcast to the
-            scores.
+        ValueError: If `dropout_rate` is outside [0, 1] or the mask does not broadcast
+            to the scores.
 
     Example:
         >>> layer = AdditiveAttention()
@@ -53,23 +53,24 @@ class AdditiveAttention(nn.Module):
     ) -> Float[Array, "*batch query_time features"]:
         """Attend from each query to the keys.
 
-        Dropout, where there is any, draws from the stream `dropout`. The weights are
-        sown as the intermediate `weights`, `(*batch, query_time, key_time)`.
+        Dropout needs the random key `dropout`. The weights are sown as the intermediate
+        `weights`, `(*batch, query_time, key_time)`.
 
         Args:
-            query: What asks; any number of leading batch axes, none included.
-            key: What is asked.
-            value: What is averaged; None for `key`. Keras takes it before the key.
-            mask: True where a query may attend to a key. For a Keras layer that is
-                given `mask=[q, v]`, it is `v[..., None, :]`, and the outputs where `q`
-                is False are set to zero afterwards.
+            query: The queries; any number of leading batch axes, none included.
+            key: The keys.
+            value: The values to average; None for `key`. Keras takes them before the
+                key.
+            mask: True where a query may attend to a key. The equivalent of Keras'
+                `mask=[q, v]` is `v[..., None, :]`, with the outputs set to zero where
+                `q` is False.
             causal: Whether a query may attend only to keys up to its own time.
-            train: Whether to drop weights.
+            train: Whether to apply dropout.
 
         Returns:
-            The average for each query. One that may attend to nothing gets, as in
-            Keras, the mean of all values in single precision, and the average of all
-            of them by their scores in double precision.
+            The average for each query. As in Keras, a query that may attend to nothing
+            gets the mean of all values in single precision, and the average weighted by
+            its scores in double precision.
         """
         check_rate(self.dropout_rate)
         scale = self.param("scale", _glorot_uniform, (query.shape[-1],))
@@ -79,8 +80,8 @@ class AdditiveAttention(nn.Module):
         scores = jnp.einsum("...tsc,c->...ts", pairs, scale)
         mask = allowed_pairs(mask, causal, scores.shape)
         if mask is not None:
-            # Subtracted, as Keras does: where a whole row is, that is another function
-            # than one large number in its place.
+            # Subtract, as Keras does: if a whole row is masked, the result differs from
+            # replacing its scores by one large number.
             far = 65504.0 if scores.dtype == jnp.float16 else 1e9
             scores = jnp.where(mask, scores, scores - far)
         weights = jax.nn.softmax(scores, axis=-1)
@@ -90,5 +91,5 @@ class AdditiveAttention(nn.Module):
 
 
 def _glorot_uniform(key: Array, shape: tuple[int, ...]) -> Array:
-    limit = math.sqrt(3 / shape[0])  # of a vector, which Linen's own refuses
+    limit = math.sqrt(3 / shape[0])  # Linen's initializer does not accept a vector
     return jax.random.uniform(key, shape, minval=-limit, maxval=limit)

@@ -1,4 +1,4 @@
-"""Multi-head attention, with Keras' parameters and Keras' treatment of masks."""
+"""Multi-head attention with Keras' parameters and treatment of masks."""
 
 import itertools
 import math
@@ -13,37 +13,38 @@ from jaxtyping import Bool, Float
 
 from fdl import ops
 from fdl.arrays import Array, Number, PyTree, is_on
-from fdl.nn.cache import KeyValueCache, append, empty_cache, written
-from fdl.nn.dense import product
+from fdl.nn.cache import KeyValueCache, append, cache_mask, empty_cache
+from fdl.nn.dense import dot_general
 from fdl.nn.dropout import Dropout
 from fdl.nn.masks import allowed_pairs, spread
 from fdl.nn.options import check_rate, check_sizes
 
 
 class MultiHeadAttention(nn.Module):
-    """Multi-head attention (Vaswani et al., 2017, arXiv:1706.03762), as Keras' own.
+    """Multi-head attention (Vaswani et al., 2017, arXiv:1706.03762), as in Keras.
 
-    Each head projects queries, keys and values, and gives every query the average of
-    the values, weighted by `softmax(query key^T / sqrt(key_size))`; `out` mixes the
-    heads. Differs from the paper in the biases of the four projections. Kernels start
-    from Glorot's uniform distribution over all heads together, biases from zero.
+    Each head projects queries, keys and values, and returns for each query the average
+    of the values, weighted by `softmax(query key^T / sqrt(key_size))`; `out` mixes the
+    heads. Differs from the paper in the biases of the four projections. Kernels are
+    drawn from Glorot's uniform distribution over all heads together; biases start at
+    zero.
 
     Attributes:
         num_heads: Number of heads, at least 1.
-        key_size: Width of a head's queries and keys, at least 1: Keras' `key_dim`.
+        key_size: Width of a head's queries and keys, at least 1; `key_dim` in Keras.
         value_size: Width of a head's values; None for `key_size`.
-        out_features: Width of the output; None for the query's.
-        dropout_rate: Share of the weights to drop in training, in [0, 1].
+        out_features: Width of the output; None for the width of the query.
+        dropout_rate: Fraction of the weights dropped in training, in [0, 1].
         use_bias: Whether the projections have biases.
-        implementation: Which `jax.nn.dot_product_attention` averages the values:
-            `"xla"`, `"cudnn"` (flash attention; half precision on NVIDIA's GPUs only),
-            or None for JAX's choice. Not used where it is another function: with
-            `dropout_rate`, in double precision, with a `value_size` of its own, and
-            where the weights are asked for as intermediates.
+        implementation: The implementation of `jax.nn.dot_product_attention`: `"xla"`,
+            `"cudnn"` (flash attention; half precision on NVIDIA GPUs only), or None for
+            JAX's choice. Ignored where that function does not apply: with dropout, in
+            double precision, with a `value_size` other than `key_size`, and if the
+            weights are requested as intermediates.
 
     Raises:
-        ValueError: If a size is below 1, the rate is outside [0, 1], or the mask does
-            not broadcast to the scores.
+        ValueError: If a size is below 1, `dropout_rate` is outside [0, 1], or the mask
+            does not broadcast to the scores.
 
     Example:
         >>> layer = MultiHeadAttention(num_heads=2, key_size=16)
@@ -73,22 +74,23 @@ class MultiHeadAttention(nn.Module):
     ) -> Float[Array, "*batch query_time out_features"]:
         """Attend from each query to the keys.
 
-        Dropout, where there is any, draws from the stream `dropout`. The weights are
-        sown as the intermediate `weights`, `(*batch, heads, query_time, key_time)`.
+        Dropout needs the random key `dropout`. The weights are sown as the intermediate
+        `weights`, `(*batch, heads, query_time, key_time)`.
 
         Args:
-            query: What asks; any number of leading batch axes, none included.
-            key: What is asked; None for `query`, which is self-attention.
-            value: What is averaged; None for `key`. Keras takes it before the key.
+            query: The queries; any number of leading batch axes, none included.
+            key: The keys; None for `query`, which is self-attention.
+            value: The values to average; None for `key`. Keras takes them before the
+                key.
             mask: True where a query may attend to a key: `(query_time, key_time)`
-                after any batch axes, or with an axis of heads between them too.
+                after any batch axes, optionally with an axis of heads in between.
             causal: Whether a query may attend only to keys up to its own time.
-            train: Whether to drop weights.
+            train: Whether to apply dropout.
 
         Returns:
-            The output for each query. One that may attend to nothing gets, as in Keras,
-            the mean of all values through `out` if `dropout_rate` is 0, and none of
-            them, that is the bias of `out`, if it is not.
+            The output for each query. As in Keras, a query that may attend to nothing
+            gets the mean of all values, passed through `out`, if `dropout_rate` is 0,
+            and otherwise only the bias of `out`.
         """
         y, _ = self._attend(query, key, value, mask, causal, train, None)
         return y
@@ -102,23 +104,23 @@ class MultiHeadAttention(nn.Module):
         mask: Bool[Array, "... #query_time #length"] | None = None,
         causal: bool = True,
     ) -> tuple[Float[Array, "*batch query_time out_features"], KeyValueCache]:
-        """Attend to all tokens so far, those of this call included.
+        """Attend to all tokens so far, including those of this call.
 
-        What a whole sequence gives in one `__call__`, its pieces give one after the
-        other, each with the cache that the one before returned.
+        Decoding a sequence piece by piece, each with the cache returned for the piece
+        before it, gives the same result as one `__call__` on the whole sequence.
 
         Args:
-            query: What asks; if `causal`, its first is at `cache.position`.
-            cache: What came before; `empty_cache` makes the first.
-            key: New tokens, which are added to the cache; None for `query`. Without
-                any (`new_time` 0), the cache stays as it is: attention to a memory
-                that is projected once.
-            mask: True where a query may attend to a place in the cache.
-            causal: Whether a query may attend only to places up to its own.
+            query: The queries; if `causal`, the first one is at `cache.position`.
+            cache: Keys and values so far; start from `empty_cache`.
+            key: New tokens, appended to the cache; None for `query`. With no new tokens
+                (`new_time` 0) the cache is left unchanged, so that a memory is
+                projected only once.
+            mask: True where a query may attend to a position in the cache.
+            causal: Whether a query may attend only to positions up to its own.
 
         Returns:
-            The output, NaN if the cache has no room for the new tokens (a compiled
-            program cannot raise), and the new cache.
+            The output, which is NaN if the cache has no room for the new tokens (a
+            compiled program cannot raise), and the new cache.
         """
         return self._attend(query, key, None, mask, causal, False, cache)
 
@@ -161,15 +163,15 @@ class MultiHeadAttention(nn.Module):
         if cache is not None:
             before, cache = cache, append(cache, k, v)
             k, v = cache.key.astype(q.dtype), cache.value.astype(q.dtype)
-            mask = written(mask, causal, before, cache, q)
-            causal = False  # the mask says so
+            mask = cache_mask(mask, causal, before, cache, q)
+            causal = False  # now part of the mask
         y = self._average(q, k, v, mask, causal, train)
         y = nn.DenseGeneral(
             self.out_features or query.shape[-1],
             axis=(-2, -1),
             use_bias=self.use_bias,
             kernel_init=nn.initializers.glorot_uniform(),
-            dot_general=product,
+            dot_general=dot_general,
             name="out",
         )(y)
         if cache is not None:
@@ -185,16 +187,16 @@ class MultiHeadAttention(nn.Module):
         causal: bool,
         train: bool,
     ) -> Array:
-        """Return each query's average of the values, `(*batch, time, heads, size)`."""
+        """Return the average of the values, `(*batch, time, heads, size)`."""
         drops = is_on(self.dropout_rate)
         shape = (*q.shape[:-3], self.num_heads, q.shape[-3], k.shape[-3])
         if (
             not drops
-            and q.dtype != jnp.float64  # it takes every softmax in single precision
+            and q.dtype != jnp.float64  # JAX computes softmax in single precision
             and k.shape == v.shape
             and not self.is_mutable_collection("intermediates")
         ):
-            # It knows one batch axis.
+            # JAX supports a single batch axis.
             flat = lambda x: x.reshape(math.prod(x.shape[:-3]), *x.shape[-3:])
             if mask is not None:
                 heads = (*shape[:-3], *mask.shape[-3:-2], *shape[-2:])
@@ -221,7 +223,7 @@ class MultiHeadAttention(nn.Module):
 
 
 class _Heads(nn.Module):
-    """The kernel and the bias of a projection to all heads."""
+    """Kernel and bias of a projection to all heads."""
 
     num_heads: int
     size: int
@@ -230,7 +232,7 @@ class _Heads(nn.Module):
     @nn.compact
     def __call__(self, channels: int) -> tuple[Array, Array | None]:
         shape = (self.num_heads, self.size)
-        # Glorot counts the features of all heads together.
+        # Glorot's fan-out counts the features of all heads.
         flat = (channels, math.prod(shape))
         draw = nn.initializers.glorot_uniform()
         start = lambda key, shape: draw(key, flat).reshape(shape)
@@ -243,7 +245,7 @@ class _Heads(nn.Module):
 def _project(
     inputs: dict[str, Array], heads: dict[str, tuple[Array, Array | None]]
 ) -> list[Array]:
-    """Return each input's projection; those of the same input come from one product."""
+    """Project the inputs, with one product for all projections of the same input."""
     projected = {}
     for x in {id(x): x for x in inputs.values()}.values():
         same = [name for name, other in inputs.items() if other is x]

@@ -1,4 +1,4 @@
-"""Two recurrent layers over one sequence, in opposite directions."""
+"""Bidirectional recurrent layers."""
 
 from typing import Literal, NamedTuple
 
@@ -11,16 +11,16 @@ from fdl.arrays import Array, PyTree
 from fdl.nn.recurrent import GRU, LSTM, SimpleRNN
 
 MergeMode = Literal["concat", "sum", "mul", "ave"]
-"""How the two directions' outputs become one: side by side, or added, multiplied, or
+"""How to merge the outputs of both directions: side by side, or summed, multiplied or
 averaged element by element."""
 
 
 class BidirectionalState(NamedTuple):
-    """The states of both directions, each as its layer has it.
+    """The states of both directions.
 
     Attributes:
-        forward: State after the last step of the sequence.
-        backward: State after the first one, where the backward direction ends.
+        forward: State of the forward layer after the last step of the sequence.
+        backward: State of the backward layer after the first step, where it ends.
     """
 
     forward: PyTree
@@ -28,19 +28,19 @@ class BidirectionalState(NamedTuple):
 
 
 class Bidirectional(nn.Module):
-    """Bidirectional recurrent network (Schuster & Paliwal, 1997), as Keras' own.
+    """Bidirectional recurrent network (Schuster & Paliwal, 1997), as in Keras.
 
-    Two copies of a layer with parameters of their own, named `forward` and `backward`,
-    the second run from the last step to the first; the output of a step has seen the
+    Two copies of a layer, `forward` and `backward`, with separate parameters. The
+    second runs from the last step to the first, so that every output depends on the
     whole sequence.
 
     Attributes:
-        layer: What to copy: a `SimpleRNN`, `LSTM` or `GRU`, not reversed.
-        merge_mode: `"concat"` for outputs side by side, of twice the features; `"sum"`,
-            `"mul"` or `"ave"` to combine them element by element.
+        layer: The layer to copy: a `SimpleRNN`, `LSTM` or `GRU`, not reversed.
+        merge_mode: `"concat"` for outputs side by side, with twice the features;
+            `"sum"`, `"mul"` or `"ave"` to combine them element by element.
 
     Raises:
-        ValueError: If `layer` is reversed or `merge_mode` is not known.
+        ValueError: If `layer` is reversed or `merge_mode` is unknown.
 
     Example:
         >>> import jax
@@ -69,17 +69,17 @@ class Bidirectional(nn.Module):
             x: The sequence; any number of leading batch axes, none included.
             initial_state: State before the first step of each direction; None for
                 zeros.
-            mask: True at real steps, False at padding. Unlike in one direction, the
-                output is zero at padding.
+            mask: True at real steps, False at padding. Unlike in a single direction,
+                the output is zero at padding.
 
         Returns:
-            The merged outputs, and the final states of both directions. What Keras
-            returns without `return_sequences` is the outputs in these states, merged.
+            The merged outputs, and the final states of both directions. Without
+            `return_sequences`, Keras returns the merged outputs of these final states.
         """
         if self.layer.reverse:
             raise ValueError(
-                f"layer={self.layer} is reversed; give one with reverse=False, of "
-                "which Bidirectional makes the backward copy."
+                f"layer={self.layer} is reversed; pass one with reverse=False: "
+                "Bidirectional makes the backward copy."
             )
         forward = self.layer.clone(parent=self, name="forward")
         backward = self.layer.clone(parent=self, name="backward", reverse=True)
@@ -102,6 +102,4 @@ def _merge(a: Array, b: Array, mode: MergeMode) -> Array:
             return a * b
         case "ave":
             return (a + b) / 2
-    raise ValueError(
-        f"merge_mode={mode!r} is not known; use 'concat', 'sum', 'mul' or 'ave'."
-    )
+    raise ValueError(f"merge_mode={mode!r} must be 'concat', 'sum', 'mul' or 'ave'.")

@@ -1,4 +1,4 @@
-"""What attention remembers while tokens come one after the other."""
+"""The key-value cache of attention, for decoding token by token."""
 
 from typing import NamedTuple
 
@@ -12,15 +12,15 @@ from fdl.nn.masks import spread
 
 
 class KeyValueCache(NamedTuple):
-    """Keys and values of the tokens so far, with room for those to come.
+    """Keys and values of the tokens so far, with room for more.
 
-    Its shapes never change, so that decoding compiles once and runs in a scan.
+    The shapes never change, so that decoding compiles once and runs in a scan.
 
     Attributes:
-        key: Projected keys of the tokens so far; zero where none has come yet.
-        value: Their projected values.
-        position: How many tokens have come: where the next one goes. One number for
-            the whole batch; under `jax.vmap` each sequence may have its own.
+        key: Projected keys of the tokens so far; zero after them.
+        value: Projected values of the tokens so far; zero after them.
+        position: Number of tokens so far, which is the position of the next one. One
+            number for the whole batch; under `jax.vmap` each sequence may have its own.
     """
 
     key: Float[Array, "*batch length heads key_size"]
@@ -35,14 +35,14 @@ def empty_cache(
     sizes: tuple[int, int],
     dtype: DTypeLike = jnp.float32,
 ) -> KeyValueCache:
-    """Return a cache with room for `length` keys and values of these two sizes."""
+    """Return a cache with room for `length` keys and values of the given sizes."""
     room = (*batch, length, heads)
     key, value = (jnp.zeros((*room, size), dtype) for size in sizes)
     return KeyValueCache(key, value, jnp.int32(0))
 
 
 def append(cache: KeyValueCache, k: Array, v: Array) -> KeyValueCache:
-    """Write new keys and values where the last ones ended."""
+    """Append new keys and values to a cache."""
     put = lambda old, new: lax.dynamic_update_slice_in_dim(
         old, new.astype(old.dtype), cache.position, axis=-3
     )
@@ -51,14 +51,14 @@ def append(cache: KeyValueCache, k: Array, v: Array) -> KeyValueCache:
     )
 
 
-def written(
+def cache_mask(
     mask: Array | None,
     causal: bool,
     before: KeyValueCache,
     after: KeyValueCache,
     q: Array,
 ) -> Array:
-    """Return which places of a cache each query may attend to."""
+    """Return a mask of the cache positions that each query may attend to."""
     query_time, length = q.shape[-3], after.key.shape[-3]
     place = jnp.arange(length, dtype=jnp.int32)
     last = jnp.broadcast_to(after.position - 1, (query_time,))

@@ -1,4 +1,4 @@
-"""Convolutional layers, with a bias each, as in Keras."""
+"""Convolutional layers."""
 
 from typing import Literal
 
@@ -12,20 +12,20 @@ from fdl.arrays import Array
 
 
 class Conv2D(nn.Module):
-    """Convolution of images (LeCun et al., 1989), as Keras' `Conv2D`.
+    """Convolution of images (LeCun et al., 1989), like Keras' `Conv2D`.
 
-    Kernels start from Glorot's uniform distribution, biases from zero, and padding is
-    `"valid"` unless asked for: as in Keras, not as in Linen.
+    As in Keras and unlike Linen, kernels are drawn from Glorot's uniform distribution,
+    biases start at zero, and the default padding is `"valid"`.
 
     Attributes:
         features: Number of kernels, at least 1.
         kernel_size: Height and width of a kernel, in pixels.
         strides: Step of the window down and across, in pixels.
         padding: `"valid"` or `"same"`.
-        dilation: Distance between the pixels that a kernel looks at; 1 for neighbors.
+        dilation: Distance between the pixels under a kernel; 1 for neighbors.
         groups: Number of groups that channels and features are split into.
-        use_bias: Whether a number is added to each feature.
-        implementation: Lowering, see `fdl.ops.conv`; None chooses by platform.
+        use_bias: Whether to add a bias to each feature.
+        implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:
         ValueError: If no window fits or an option is out of range.
@@ -70,18 +70,18 @@ class Conv2D(nn.Module):
 
 
 class Conv1D(nn.Module):
-    """Convolution of sequences (Waibel et al., 1989), as Keras' `Conv1D`.
+    """Convolution of sequences (Waibel et al., 1989), like Keras' `Conv1D`.
 
     Attributes:
         features: Number of kernels, at least 1.
         kernel_size: Length of a kernel, in steps, at least 1.
         stride: Steps from one window to the next, at least 1.
-        padding: `"valid"`, `"same"`, or `"causal"`, where an output sees its own step
-            and earlier ones (van den Oord et al., 2016, arXiv:1609.03499).
-        dilation: Distance between the steps that a kernel looks at.
+        padding: `"valid"`, `"same"`, or `"causal"`, where an output depends on its own
+            step and earlier ones (van den Oord et al., 2016, arXiv:1609.03499).
+        dilation: Distance between the steps under a kernel.
         groups: Number of groups that channels and features are split into.
-        use_bias: Whether a number is added to each feature.
-        implementation: Lowering, see `fdl.ops.conv`; None chooses by platform.
+        use_bias: Whether to add a bias to each feature.
+        implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:
         ValueError: If no window fits or an option is out of range.
@@ -118,7 +118,7 @@ class Conv1D(nn.Module):
             before = (self.kernel_size - 1) * self.dilation
             x = jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(before, 0), (0, 0)])
             padding = "valid"
-        # A sequence is an image one pixel high.
+        # Treat a sequence as an image one pixel high.
         y = ops.conv(
             x[..., None, :, :],
             kernel[None],
@@ -132,18 +132,18 @@ class Conv1D(nn.Module):
 
 
 class Conv2DTranspose(nn.Module):
-    """Transposed convolution (Zeiler et al., 2010), as Keras' `Conv2DTranspose`.
+    """Transposed convolution (Zeiler et al., 2010), like Keras' `Conv2DTranspose`.
 
-    Makes images larger, by the stride with `"same"` padding: the layer of DCGAN's
-    generator and of U-Net's decoder.
+    Enlarges images, by the stride with `"same"` padding. Used in the generator of DCGAN
+    and the decoder of U-Net.
 
     Attributes:
         features: Number of channels of the output, at least 1.
         kernel_size: Height and width of a kernel, in pixels of the output.
-        strides: How many times as many rows and columns.
+        strides: Factors for the number of rows and columns.
         padding: `"valid"` or `"same"`, see `fdl.ops.conv_transpose`.
-        use_bias: Whether a number is added to each feature.
-        implementation: Lowering, see `fdl.ops.conv`; None chooses by platform.
+        use_bias: Whether to add a bias to each feature.
+        implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:
         ValueError: If an option is out of range.
@@ -187,8 +187,8 @@ class Conv2DTranspose(nn.Module):
 def add_bias(
     layer: nn.Module, y: Float[Array, "*shape features"]
 ) -> Float[Array, "*shape features"]:
-    """Add a parameter `bias` of `layer`, which starts from zero."""
+    """Add a parameter `bias` to a layer, initialized to zero."""
     bias = layer.param("bias", nn.initializers.zeros, (y.shape[-1],))
     y, bias = promote_dtype(y, bias)
-    # Spelled out, since implicit rank promotion is an error in the tests.
+    # Explicit, since implicit rank promotion is an error in the tests.
     return y + jnp.broadcast_to(bias, y.shape)

@@ -10,8 +10,8 @@ from fdl import ops
 from fdl.arrays import Array
 
 
-def product(x: Array, kernel: Array, numbers: Any, precision: Any = None) -> Array:
-    """Return what Linen asks for: the features' product with a kernel's first axes."""
+def dot_general(x: Array, kernel: Array, numbers: Any, precision: Any = None) -> Array:
+    """Contract features with the first axes of a kernel, as Linen asks for."""
     (axes, _), _ = numbers
     rows, features = x.shape[: -len(axes)], math.prod(kernel.shape[: len(axes)])
     y = ops.dense(x.reshape(*rows, features), kernel.reshape(features, -1))
@@ -21,6 +21,6 @@ def product(x: Array, kernel: Array, numbers: Any, precision: Any = None) -> Arr
 Dense = functools.partial(
     nn.Dense,
     kernel_init=nn.initializers.glorot_uniform(),
-    dot_general=product,
+    dot_general=dot_general,
 )
-"""`y = x kernel + bias`: Linen's `Dense`, starting from Keras' distribution."""
+"""`y = x kernel + bias`: Linen's `Dense` with Keras' initial distribution."""

@@ -1,4 +1,4 @@
-"""Convolution of each channel by itself, alone or before a mixture of channels."""
+"""Depthwise and separable convolution."""
 
 import flax.linen as nn
 from flax.linen.dtypes import promote_dtype
@@ -10,18 +10,19 @@ from fdl.nn.conv import add_bias
 
 
 class DepthwiseConv2D(nn.Module):
-    """Convolution of each channel by itself (Sifre, 2014), as Keras' `DepthwiseConv2D`.
+    """Convolution of each channel separately (Sifre, 2014), as in Keras.
 
-    Output channel `c * depth_multiplier + m` is channel `c` under its kernel `m`.
+    Output channel `c * depth_multiplier + m` is input channel `c` convolved with its
+    kernel `m`.
 
     Attributes:
         kernel_size: Height and width of a kernel, in pixels.
         strides: Step of the window down and across, in pixels.
         padding: `"valid"` or `"same"`.
         depth_multiplier: Number of kernels for each channel, at least 1.
-        dilation: Distance between the pixels that a kernel looks at.
-        use_bias: Whether a number is added to each feature.
-        implementation: Lowering, see `fdl.ops.conv`; None chooses by platform.
+        dilation: Distance between the pixels under a kernel.
+        use_bias: Whether to add a bias to each feature.
+        implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:
         ValueError: If no window fits or an option is out of range.
@@ -55,10 +56,10 @@ class DepthwiseConv2D(nn.Module):
 
 
 class SeparableConv2D(nn.Module):
-    """Depthwise, then pointwise convolution (Sifre, 2014), as Keras' `SeparableConv2D`.
+    """Depthwise, then pointwise convolution (Sifre, 2014), as in Keras.
 
-    The layer of Xception (Chollet, 2017, arXiv:1610.02357): nothing happens between the
-    two, and only the second has a bias.
+    The layer of Xception (Chollet, 2017, arXiv:1610.02357), with no activation between
+    the two convolutions and a bias only after the second.
 
     Attributes:
         features: Number of kernels of the pointwise convolution, at least 1.
@@ -66,9 +67,9 @@ class SeparableConv2D(nn.Module):
         strides: Step of the window down and across, in pixels.
         padding: `"valid"` or `"same"`.
         depth_multiplier: Number of depthwise kernels for each channel, at least 1.
-        dilation: Distance between the pixels that a depthwise kernel looks at.
-        use_bias: Whether a number is added to each feature.
-        implementation: Lowering, see `fdl.ops.conv`; None chooses by platform.
+        dilation: Distance between the pixels under a depthwise kernel.
+        use_bias: Whether to add a bias to each feature.
+        implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:
         ValueError: If no window fits or an option is out of range.

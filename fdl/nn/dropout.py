@@ -9,13 +9,13 @@ from fdl.arrays import Array, Number, is_concrete, is_on
 
 
 class Dropout(nn.Module):
-    """Dropout (Srivastava et al., 2014, JMLR 15), as Keras'.
+    """Dropout (Srivastava et al., 2014, JMLR 15), as in Keras.
 
-    In training, each value is zero with probability `rate`, and divided by `1 - rate`
-    otherwise, so that its mean stays. Needs the random key `dropout` then.
+    In training, each value is set to zero with probability `rate` and otherwise divided
+    by `1 - rate`, which preserves its mean. Training needs the random key `dropout`.
 
     Attributes:
-        rate: Probability of zero, from 0 to 1.
+        rate: Probability of dropping a value, in [0, 1].
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -31,7 +31,7 @@ class Dropout(nn.Module):
     def __call__(
         self, x: Float[Array, "*shape"], *, train: bool = False
     ) -> Float[Array, "*shape"]:
-        """Drop values if `train`, else return `x`."""
+        """Drop values if `train`, otherwise return `x`."""
         if not train or not is_on(self.rate):
             return x
         if is_concrete(self.rate) and self.rate == 1:

@@ -11,13 +11,13 @@ from fdl.nn.options import check_sizes
 
 
 class Embedding(nn.Module):
-    """Table of learned vectors (Bengio et al., 2003, JMLR 3), as Keras' `Embedding`.
+    """Table of learned vectors (Bengio et al., 2003, JMLR 3), like Keras' `Embedding`.
 
-    The vectors start uniform in [-0.05, 0.05). What Keras' `mask_zero` makes is
-    `token != 0`, to be given to the layers that take a mask.
+    The vectors are drawn uniformly from [-0.05, 0.05). In place of Keras' `mask_zero`,
+    pass `token != 0` to the layers that take a mask.
 
     Attributes:
-        num_embeddings: Number of tokens, at least 1.
+        num_embeddings: Size of the vocabulary, at least 1.
         features: Width of a vector, at least 1.
 
     Raises:
@@ -38,7 +38,7 @@ class Embedding(nn.Module):
     features: int
 
     def setup(self) -> None:
-        """Make the table."""
+        """Create the table."""
         check_sizes(num_embeddings=self.num_embeddings, features=self.features)
         shape = (self.num_embeddings, self.features)
         self.embedding = self.param("embedding", _uniform, shape)
@@ -48,17 +48,17 @@ class Embedding(nn.Module):
     ) -> Float[Array, "*batch features"]:
         """Look up the vectors of tokens.
 
-        Negative tokens count from the end, as in Keras. Those beyond the table give
-        NaN, for a compiled program cannot raise the error of Keras on TensorFlow.
+        Negative tokens count from the end, as in Keras. Tokens beyond the table give
+        NaN, since a compiled program cannot raise an error.
         """
         return jnp.take(self.embedding, token, axis=0, mode="fill")
 
     def attend(
         self, x: Float[Array, "*batch features"]
     ) -> Float[Array, "*batch vocab"]:
-        """Return the logits of all tokens, `x embedding^T`: the table as output layer.
+        """Use the table as an output layer: return the logits `x embedding^T`.
 
-        Sharing one table between both ends is due to Press & Wolf (2017).
+        Sharing the table between input and output is due to Press & Wolf (2017).
         """
         x, embedding = promote_dtype(x, self.embedding)
         return x @ embedding.T

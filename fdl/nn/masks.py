@@ -1,4 +1,4 @@
-"""Which query may attend to which key."""
+"""Attention masks."""
 
 import jax.numpy as jnp
 
@@ -8,7 +8,7 @@ from fdl.arrays import Array
 def allowed_pairs(
     mask: Array | None, causal: bool, shape: tuple[int, ...]
 ) -> Array | None:
-    """Return which of the scores count, or None if all do."""
+    """Combine the masks; return None if every query may attend to every key."""
     if mask is None and not causal:
         return None
     allowed = jnp.ones(shape[-2:], bool)
@@ -22,7 +22,7 @@ def spread(mask: Array, shape: tuple[int, ...]) -> Array:
     """Broadcast a mask to the scores.
 
     Raises:
-        ValueError: If it does not broadcast to them.
+        ValueError: If the mask does not broadcast to `shape`.
     """
     try:
         return jnp.broadcast_to(mask, shape)

@@ -1,4 +1,4 @@
-"""Computing in fewer bits than parameters are kept in."""
+"""Mixed precision: compute in half precision, store parameters in float32."""
 
 import dataclasses
 from typing import Any
@@ -15,16 +15,16 @@ from fdl.arrays import PyTree
 class MixedPrecision:
     """Mixed precision (Micikevicius et al., 2018, arXiv:1710.03740), as in Keras.
 
-    A model that computes in `dtype`, from parameters that are kept, differentiated and
-    updated in float32: Keras' policy `mixed_bfloat16`. Its outputs are float32 again,
-    and so is the loss. Running statistics stay as they are. bfloat16 has the range of
-    float32, so losses need no scaling.
+    Wraps a model to compute in `dtype`, while its parameters are stored, differentiated
+    and updated in float32: Keras' policy `mixed_bfloat16`. Outputs and losses are
+    float32, and running statistics are unchanged. bfloat16 has the range of float32, so
+    losses need no scaling.
 
-    It stands where a model does: every learner takes it.
+    The wrapper can be used in place of a model in every learner.
 
     Attributes:
-        model: What computes.
-        dtype: What it computes in.
+        model: The model.
+        dtype: The type in which to compute.
 
     Example:
         >>> import fdl, optax
@@ -43,7 +43,7 @@ class MixedPrecision:
     dtype: DTypeLike = jnp.bfloat16
 
     def init(self, *args: Any, **kwargs: Any) -> PyTree:
-        """Draw the model's variables, in the precision that they are kept in."""
+        """Initialize the variables of the model, in float32."""
         return self.model.init(*args, **kwargs)
 
     def apply(self, variables: PyTree, *args: Any, **kwargs: Any) -> PyTree:
@@ -52,14 +52,14 @@ class MixedPrecision:
         found = self.model.apply(
             {**variables, "params": params}, *_cast(args, self.dtype), **kwargs
         )
-        if kwargs.get("mutable"):  # what the model returns, and what it changed
+        if kwargs.get("mutable"):  # outputs and updated collections
             outputs, changed = found
             return _cast(outputs, jnp.float32), changed
         return _cast(found, jnp.float32)
 
     def __getattr__(self, name: str) -> Any:
-        """Return what else the model says of itself, such as its latent size."""
-        if name == "model":  # while it is being made or copied, there is none
+        """Return other attributes of the model, such as its latent size."""
+        if name == "model":  # not set yet while the wrapper is created or copied
             raise AttributeError(name)
         return getattr(self.model, name)
 

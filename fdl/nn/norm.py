@@ -1,4 +1,4 @@
-"""Normalization: Linen's layers with Keras' epsilon and Keras' two-pass variance."""
+"""Normalization: Linen's layers with Keras' epsilon and two-pass variance."""
 
 import functools
 
@@ -10,14 +10,15 @@ from fdl.arrays import Array
 
 
 class BatchNormalization(nn.BatchNorm):
-    """Batch normalization (Ioffe & Szegedy, 2015, arXiv:1502.03167), as Keras'.
+    """Batch normalization (Ioffe & Szegedy, 2015, arXiv:1502.03167), as in Keras.
 
-    Each channel gets mean 0 and variance 1 over the batch in training, and by the
-    running statistics in `batch_stats` otherwise; then a learned scale and bias.
+    Normalizes each channel to mean 0 and variance 1, by the statistics of the batch in
+    training and by the running statistics in `batch_stats` otherwise, then applies a
+    learned scale and bias.
 
     Attributes:
-        momentum: Fraction of the running statistics kept in each step, from 0 to 1.
-        epsilon: Added to the variance; Linen has 1e-5.
+        momentum: Fraction of the running statistics kept in each step, in [0, 1].
+        epsilon: Added to the variance; 1e-5 in Linen.
 
     Example:
         >>> import jax
@@ -33,22 +34,22 @@ class BatchNormalization(nn.BatchNorm):
     epsilon: float = 1e-3
     use_fast_variance: bool = False
 
-    # One flag for all that training changes, `train`, as everywhere in fdl.
+    # `train` is the only training flag, as everywhere in fdl.
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, x: Float[Array, "*batch channels"], *, train: bool = False
     ) -> Float[Array, "*batch channels"]:
-        """Normalize; `train` uses the statistics of this batch and records them."""
+        """Normalize; with `train`, use the batch statistics and record them."""
         return super().__call__(x, use_running_average=not train)
 
 
 class LayerNormalization(nn.LayerNorm):
-    """Layer normalization (Ba et al., 2016, arXiv:1607.06450), as Keras'.
+    """Layer normalization (Ba et al., 2016, arXiv:1607.06450), as in Keras.
 
-    Each position gets mean 0 and variance 1 over its channels; then a learned scale and
-    bias for each channel.
+    Normalizes each position to mean 0 and variance 1 over its channels, then applies a
+    learned scale and bias for each channel.
 
     Attributes:
-        epsilon: Added to the variance; Linen has 1e-6.
+        epsilon: Added to the variance; 1e-6 in Linen.
 
     Example:
         >>> import jax
@@ -64,14 +65,15 @@ class LayerNormalization(nn.LayerNorm):
 
 
 class GroupNormalization(nn.GroupNorm):
-    """Group normalization of images (Wu & He, 2018, arXiv:1803.08494), as Keras'.
+    """Group normalization of images (Wu & He, 2018, arXiv:1803.08494), as in Keras.
 
-    Channels are split into groups; each group of an image gets mean 0 and variance 1
-    over its pixels and channels; then a learned scale and bias for each channel.
+    Splits the channels into groups, normalizes each group of an image to mean 0 and
+    variance 1 over its pixels and channels, then applies a learned scale and bias for
+    each channel.
 
     Attributes:
         num_groups: Number of groups; must divide the number of channels.
-        epsilon: Added to the variance; Linen has 1e-6.
+        epsilon: Added to the variance; 1e-6 in Linen.
 
     Raises:
         ValueError: If the groups do not divide the channels.
@@ -95,4 +97,4 @@ InstanceNormalization = functools.partial(
     GroupNormalization, num_groups=None, group_size=1
 )
 """Instance normalization (Ulyanov et al., 2016, arXiv:1607.08022): every channel of an
-image is a group by itself, as Keras' `GroupNormalization(groups=-1)`."""
+image is its own group, like Keras' `GroupNormalization(groups=-1)`."""

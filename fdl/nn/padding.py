@@ -1,4 +1,4 @@
-"""Masks of padding, which sequences of unlike lengths need to lie in one array."""
+"""Masks for padded sequences."""
 
 import jax.numpy as jnp
 from jaxtyping import Bool, Integer
@@ -12,9 +12,8 @@ def length_mask(
     """Return a mask that is True at the first `length` of `time` steps.
 
     Args:
-        length: How many steps of each sequence are real, from 0 to `time`; what is
-            below counts as 0, what is above as `time`.
-        time: How many steps there are with the padding.
+        length: Number of real steps of each sequence, clipped to [0, time].
+        time: Number of steps including padding.
 
     Example:
         >>> length_mask(jnp.array([0, 2]), time=3)

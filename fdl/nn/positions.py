@@ -1,4 +1,4 @@
-"""Positions of tokens, for layers that would not see their order otherwise."""
+"""Position embeddings."""
 
 from typing import Literal
 
@@ -26,7 +26,7 @@ def sinusoids(
         array([[0.  , 1.  , 0.  , 1.  ],
                [0.84, 0.54, 0.01, 1.  ]], dtype=float32)
     """
-    # Rates in double precision, since their rounding grows with the position.
+    # Compute rates in double precision, since their error grows with the position.
     rate = jnp.asarray(
         10_000.0 ** (-2 * np.arange((features + 1) // 2) / features), dtype
     )
@@ -36,16 +36,16 @@ def sinusoids(
 
 
 class Positions(nn.Module):
-    """Adds to each token what tells its position (Vaswani et al., 2017).
+    """Adds position embeddings to tokens (Vaswani et al., 2017).
 
     Attributes:
-        kind: `"sinusoidal"` adds `sinusoids`; `"learned"` adds learned vectors, which
-            start uniform in [-0.05, 0.05) as Keras' embeddings do.
-        max_length: Number of positions that can be learned, at least 1; those beyond
-            give NaN. Sinusoids have no end.
+        kind: `"sinusoidal"` adds `sinusoids`; `"learned"` adds learned vectors, drawn
+            uniformly from [-0.05, 0.05) like Keras' embeddings.
+        max_length: Number of learned positions, at least 1; positions beyond it give
+            NaN. Sinusoids have no limit.
 
     Raises:
-        ValueError: If there is no such kind, or `max_length` is below 1.
+        ValueError: If `kind` is unknown, or `max_length` is below 1.
 
     Example:
         >>> import jax
@@ -73,10 +73,8 @@ class Positions(nn.Module):
             vectors = sinusoids(position, features, x.dtype)
         elif self.kind == "learned":
             table = Embedding(self.max_length, features)
-            nn.share_scope(self, table)  # the table is all that there is
+            nn.share_scope(self, table)  # store the table as our own parameter
             vectors = table(position)
         else:
-            raise ValueError(
-                f"there are no positions {self.kind!r}: use 'sinusoidal' or 'learned'."
-            )
+            raise ValueError(f"kind={self.kind!r} must be 'sinusoidal' or 'learned'.")
         return x + jnp.broadcast_to(vectors.astype(x.dtype), x.shape)

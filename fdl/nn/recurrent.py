@@ -1,4 +1,4 @@
-"""Recurrent layers, with Keras' parameters and Keras' treatment of masks."""
+"""Recurrent layers with Keras' parameters and treatment of masks."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from fdl.nn.options import check_sizes
 
 
 class _Recurrent(nn.Module):
-    """What the recurrent layers share: how their parameters and states begin."""
+    """Base of the recurrent layers: their parameters and initial states."""
 
     features: int
     reverse: bool = False
@@ -26,7 +26,7 @@ class _Recurrent(nn.Module):
         bias_shape: tuple[int, ...] = (),
         bias_init: Callable[..., Array] = nn.initializers.zeros,
     ) -> tuple[Array, Array, Array]:
-        """Return kernel, recurrent kernel and bias, the gates side by side in each."""
+        """Create kernel, recurrent kernel and bias, with gates side by side in each."""
         check_sizes(features=self.features)
         width = gates * self.features
         return (
@@ -55,17 +55,18 @@ class _Recurrent(nn.Module):
 
 
 class SimpleRNN(_Recurrent):
-    """Simple recurrent network (Elman, 1990, Cognitive Science 14), as Keras' own.
+    """Simple recurrent network (Elman, 1990, Cognitive Science 14), as in Keras.
 
     `h[t] = tanh(x[t] kernel + h[t-1] recurrent_kernel + bias)`, and the output is `h`.
-    The kernel starts from Glorot's uniform distribution, the recurrent kernel
-    orthogonal, the bias from zero.
+    The kernel is drawn from Glorot's uniform distribution, the recurrent kernel is
+    orthogonal, and the bias starts at zero.
 
     Attributes:
         features: Width of state and output, at least 1.
-        reverse: Run from the last step to the first: Keras' `go_backwards`, but with
-            outputs in the order of the inputs, which Keras' bare layer returns flipped.
-        implementation: How it is differentiated, see `fdl.ops.recurrent`.
+        reverse: Whether to run from the last step to the first, like Keras'
+            `go_backwards`, but with outputs in the order of the inputs, where Keras
+            returns them reversed.
+        implementation: How to differentiate, see `fdl.ops.recurrent`.
 
     Raises:
         ValueError: If `features` is below 1 or the initial state has the wrong shape.
@@ -105,7 +106,7 @@ class SimpleRNN(_Recurrent):
 
 
 class LSTM(_Recurrent):
-    """Long short-term memory (Hochreiter & Schmidhuber, 1997), as Keras' `LSTM`.
+    """Long short-term memory (Hochreiter & Schmidhuber, 1997), like Keras' `LSTM`.
 
     A memory cell that is erased, written and read through three gates in (0, 1):
 
@@ -113,15 +114,16 @@ class LSTM(_Recurrent):
         c[t] = f c[t-1] + i tanh(x[t] W_c + h[t-1] U_c + b_c)
         h[t] = o tanh(c[t])
 
-    The forget gate f is of Gers et al. (2000), not of the first paper. Its bias starts
-    at 1, all others at zero; the kernel starts from Glorot's uniform distribution, the
-    recurrent kernel orthogonal. Each parameter holds its gates in the order i, f, c, o.
+    The forget gate f was added by Gers et al. (2000). Its bias starts at 1, all others
+    at zero; the kernel is drawn from Glorot's uniform distribution, and the recurrent
+    kernel is orthogonal. Each parameter holds its gates in the order i, f, c, o.
 
     Attributes:
         features: Width of state and output, at least 1.
-        reverse: Run from the last step to the first: Keras' `go_backwards`, but with
-            outputs in the order of the inputs, which Keras' bare layer returns flipped.
-        implementation: How it is differentiated, see `fdl.ops.recurrent`.
+        reverse: Whether to run from the last step to the first, like Keras'
+            `go_backwards`, but with outputs in the order of the inputs, where Keras
+            returns them reversed.
+        implementation: How to differentiate, see `fdl.ops.recurrent`.
 
     Raises:
         ValueError: If `features` is below 1 or the initial state has the wrong shape.
@@ -149,9 +151,9 @@ class LSTM(_Recurrent):
         Args:
             x: The sequence; any number of leading batch axes, none included.
             initial_state: State before the first step; None for zeros.
-            mask: True at real steps, False at padding, wherever it is. Padding leaves
-                the state as it was and repeats the output before it, zero if there is
-                none.
+            mask: True at real steps, False at padding, which may be anywhere. Padding
+                leaves the state unchanged and repeats the previous output, or zero if
+                there is none.
 
         Returns:
             The outputs of all steps, and the state after the last real one.
@@ -181,27 +183,28 @@ class LSTM(_Recurrent):
 
 
 class GRU(_Recurrent):
-    """Gated recurrent unit (Cho et al., 2014, arXiv:1406.1078), as Keras' `GRU`.
+    """Gated recurrent unit (Cho et al., 2014, arXiv:1406.1078), like Keras' `GRU`.
 
-    A state that an update gate z mixes with a candidate, which sees the state through a
+    An update gate z mixes the state with a candidate, which sees the state through a
     reset gate r:
 
         z, r = sigmoid(x[t] W + h[t-1] U + b)
         h[t] = z h[t-1] + (1 - z) tanh(x[t] W_h + r (h[t-1] U_h) + b_h)
 
-    That is the form of the paper's first version and of cuDNN, with a bias of its own
-    inside the reset gate. The kernel starts from Glorot's uniform distribution, the
-    recurrent kernel orthogonal, biases from zero. Each parameter holds its gates in the
-    order z, r, h.
+    This is the form of cuDNN and of the first version of the paper, with a separate
+    bias inside the reset gate. The kernel is drawn from Glorot's uniform distribution,
+    the recurrent kernel is orthogonal, and biases start at zero. Each parameter holds
+    its gates in the order z, r, h.
 
     Attributes:
         features: Width of state and output, at least 1.
-        reverse: Run from the last step to the first: Keras' `go_backwards`, but with
-            outputs in the order of the inputs, which Keras' bare layer returns flipped.
-        implementation: How it is differentiated, see `fdl.ops.recurrent`.
-        reset_after: The form above, whose `bias` has two rows, for the input and for
-            the state; False for `(r h[t-1]) U_h` and one bias, as in the paper's third
-            version.
+        reverse: Whether to run from the last step to the first, like Keras'
+            `go_backwards`, but with outputs in the order of the inputs, where Keras
+            returns them reversed.
+        implementation: How to differentiate, see `fdl.ops.recurrent`.
+        reset_after: True for the form above, whose `bias` has two rows, one for the
+            input and one for the state; False for `(r h[t-1]) U_h` and a single bias,
+            as in the third version of the paper.
 
     Raises:
         ValueError: If `features` is below 1 or the initial state has the wrong shape.

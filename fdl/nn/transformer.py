@@ -1,4 +1,4 @@
-"""Blocks of a Transformer, one after the other: its encoder and its decoder."""
+"""Encoder and decoder of the Transformer: stacks of blocks."""
 
 import functools
 from collections.abc import Callable
@@ -17,22 +17,22 @@ from fdl.nn.transformer_block import BlockCache, Norm, TransformerBlock
 
 
 class TransformerStack(nn.Module):
-    """Blocks of a Transformer, one after the other (Vaswani et al., 2017).
+    """Stack of Transformer blocks (Vaswani et al., 2017).
 
-    The encoder is `TransformerEncoder`; the decoder is `TransformerDecoder`, whose
-    tokens attend only to those up to themselves.
+    Use `TransformerEncoder`, or `TransformerDecoder`, in which each token attends only
+    to itself and earlier ones.
 
     Attributes:
         num_layers: Number of blocks, at least 0.
-        num_heads: Heads of attention in each; must divide the features.
-        hidden_size: Width between the dense layers; None for 4 times the features.
-        dropout_rate: Fraction dropped of what each part of a block gives, in [0, 1);
-            needs the random key `dropout` if above 0.
-        norm: `"post"` normalizes after each part of a block, as in the paper; `"pre"`
-            before it and once at the end, which trains without a warm-up of the
-            learning rate (Xiong et al., 2020, arXiv:2002.04745).
-        activation: Between the two dense layers.
-        causal: Whether a token attends only to those up to itself.
+        num_heads: Number of attention heads; must divide the features.
+        hidden_size: Width of the feed-forward layers; None for 4 times the features.
+        dropout_rate: Fraction of the output of each sublayer dropped in training, in
+            [0, 1); needs the random key `dropout` if above 0.
+        norm: `"post"` to normalize after each sublayer, as in the paper; `"pre"` to
+            normalize before each sublayer and once at the end, which trains without
+            learning-rate warm-up (Xiong et al., 2020, arXiv:2002.04745).
+        activation: Activation of the feed-forward layers.
+        causal: Whether each token attends only to itself and earlier ones.
         implementation: See `MultiHeadAttention`.
 
     Example:
@@ -66,15 +66,14 @@ class TransformerStack(nn.Module):
         memory_mask: Bool[Array, "*batch memory_time"] | None = None,
         train: bool = False,
     ) -> Float[Array, "*batch time features"]:
-        """Pass tokens, with their positions in them, through the blocks.
+        """Pass tokens through the blocks.
 
         Args:
-            x: The tokens.
-            memory: What an encoder made, to which a decoder attends as well.
-            mask: True where there is a token, False where there is padding, to which
-                nothing attends.
+            x: The tokens, with position embeddings added.
+            memory: Output of an encoder for the decoder to attend to; None for none.
+            mask: True at tokens, False at padding, which is not attended to.
             memory_mask: The same for the memory.
-            train: Whether to drop out.
+            train: Whether to apply dropout.
         """
         masks = {"mask": mask, "memory_mask": memory_mask}
         return self._run(x, memory, None, masks, train)[0]
@@ -88,19 +87,19 @@ class TransformerStack(nn.Module):
         mask: Bool[Array, "*batch length"] | None = None,
         memory_mask: Bool[Array, "*batch memory_time"] | None = None,
     ) -> tuple[Float[Array, "*batch time features"], tuple[BlockCache, ...]]:
-        """Pass on tokens that follow those in the cache.
+        """Pass new tokens, which follow those in the cache, through the blocks.
 
         Args:
             x: The new tokens.
-            cache: What was remembered of those before; `empty_cache` makes the first.
-            memory: What an encoder made: only with the first tokens, since the cache
-                keeps it.
-            mask: True where there is a token to attend to, by place in the cache.
-            memory_mask: True where the memory has a token.
+            cache: Cache of the earlier tokens; start from `empty_cache`.
+            memory: Output of an encoder; needed only with the first tokens, since the
+                cache keeps it.
+            mask: True at positions of the cache with a token to attend to.
+            memory_mask: True at tokens of the memory.
 
         Returns:
-            What `__call__` gives at these positions of the whole sequence, and the new
-            cache.
+            The outputs for the new tokens, equal to those of `__call__` on the whole
+            sequence, and the new cache.
         """
         masks = {"mask": mask, "memory_mask": memory_mask}
         return self._run(x, memory, cache, masks, False)
@@ -114,7 +113,7 @@ class TransformerStack(nn.Module):
         memory_length: int | None = None,
         dtype: DTypeLike = jnp.float32,
     ) -> tuple[BlockCache, ...]:
-        """Return a cache with room for `length` tokens, and for a memory if any."""
+        """Return a cache with room for `length` tokens and, if given, a memory."""
         size = features // self.num_heads
         make = lambda room: empty_cache(
             batch, room, self.num_heads, (size, size), dtype
@@ -150,4 +149,4 @@ TransformerEncoder = functools.partial(TransformerStack, causal=False)
 """A `TransformerStack` in which every token attends to every token."""
 
 TransformerDecoder = functools.partial(TransformerStack, causal=True)
-"""A `TransformerStack` in which tokens attend only to those up to themselves."""
+"""A `TransformerStack` in which each token attends to itself and earlier ones."""

@@ -1,4 +1,4 @@
-"""One block of a Transformer."""
+"""The Transformer block."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -18,11 +18,11 @@ Norm = Literal["post", "pre"]
 
 
 class BlockCache(NamedTuple):
-    """What a block remembers in decoding.
+    """Caches of a block for decoding.
 
     Attributes:
-        tokens: Of its attention to the tokens so far.
-        memory: Of its attention to what an encoder made; None if there is none.
+        tokens: Cache of the self-attention.
+        memory: Cache of the attention to a memory; None if there is none.
     """
 
     tokens: KeyValueCache
@@ -30,20 +30,20 @@ class BlockCache(NamedTuple):
 
 
 class TransformerBlock(nn.Module):
-    """One layer of encoder or decoder (Vaswani et al., 2017, arXiv:1706.03762).
+    """Block of the Transformer (Vaswani et al., 2017, arXiv:1706.03762).
 
-    Self-attention, attention to a memory if one is given, and two dense layers at each
-    position; what each of these parts gives is dropped out and added to what it got.
+    Self-attention, attention to a memory if one is given, and two feed-forward layers
+    at each position. Each of these sublayers has dropout and a residual connection.
     Differs from the paper in the biases of attention, and in the epsilon of layer
     normalization, which is Keras' 1e-3.
 
     Attributes:
-        num_heads: Heads of attention; must divide the features.
-        hidden_size: Width between the two dense layers; None for 4 times the features.
-        dropout_rate: Fraction dropped of what a part gives, in [0, 1).
-        norm: `"post"` normalizes after each part, `"pre"` before it.
-        activation: Between the two dense layers.
-        causal: Whether a token attends only to those up to itself.
+        num_heads: Number of attention heads; must divide the features.
+        hidden_size: Width of the feed-forward layers; None for 4 times the features.
+        dropout_rate: Fraction of the output of each sublayer dropped, in [0, 1).
+        norm: `"post"` to normalize after each sublayer, `"pre"` to normalize before it.
+        activation: Activation of the feed-forward layers.
+        causal: Whether each token attends only to itself and earlier ones.
         implementation: See `MultiHeadAttention`.
 
     Raises:
@@ -77,22 +77,21 @@ class TransformerBlock(nn.Module):
         cache: BlockCache | None = None,
         train: bool = False,
     ) -> tuple[Float[Array, "*batch time features"], BlockCache | None]:
-        """Return what the block makes of `x`, and the cache if one is given.
+        """Return the output and, if a cache is given, the new cache.
 
         Args:
-            x: Tokens; with a cache, those that follow on what is in it.
-            memory: What to attend to besides. With a cache, it is kept there, and given
-                with the first tokens only.
-            mask: True where there is a token to attend to: of `x`, or of the cache.
+            x: The tokens; with a cache, the tokens that follow those in it.
+            memory: Output of an encoder to attend to; None for none. With a cache, pass
+                it with the first tokens only, since the cache keeps it.
+            mask: True at tokens to attend to, in `x` or in the cache.
             memory_mask: The same for the memory.
-            cache: What was remembered of earlier tokens.
-            train: Whether to drop out.
+            cache: Cache of the earlier tokens.
+            train: Whether to apply dropout.
         """
         features = x.shape[-1]
         if features % self.num_heads:
             raise ValueError(
-                f"num_heads={self.num_heads} do not divide {features} features: choose "
-                "a divisor."
+                f"num_heads={self.num_heads} must divide the {features} features."
             )
         if self.norm not in ("post", "pre"):
             raise ValueError(f"norm={self.norm!r} must be 'post' or 'pre'.")
@@ -119,14 +118,14 @@ class TransformerBlock(nn.Module):
             new = x[..., :0, :] if memory is None else memory
             return layer.decode(x, seen, new, mask=pairs, causal=False)
 
-        def think(x: Array) -> PyTree:
+        def feed_forward(x: Array) -> PyTree:
             hidden = Dense(self.hidden_size or 4 * features, name="dense1")(x)
             return Dense(features, name="dense2")(self.activation(hidden)), None
 
         x, tokens = add(x, "attention", attend)
         if memory is not None or seen is not None:
             x, seen = add(x, "memory_attention", attend_to_memory)
-        x, _ = add(x, "dense", think)
+        x, _ = add(x, "dense", feed_forward)
         return x, (None if cache is None else BlockCache(tokens, seen))
 
     def _attention(self, name: str, features: int) -> MultiHeadAttention:

@@ -1,4 +1,4 @@
-"""Convolution of images, as neural networks mean it (LeCun et al., 1989)."""
+"""Convolution of images and its transpose (LeCun et al., 1989)."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -34,19 +34,19 @@ def conv(
         kernel: One kernel for each output feature.
         strides: Step `s` of the window down and across, in pixels, at least 1.
         padding: `"valid"`, or `"same"` for outputs of `ceil(size / stride)` pixels.
-        dilation: Distance `d` between the pixels that a window looks at (Yu & Koltun,
-            2016, arXiv:1511.07122), at least 1.
-        groups: Number of groups that channels and features are split into, each group
-            of features seeing one group of channels (Krizhevsky et al., 2012).
-        implementation: `"xla"` for XLA's convolution; `"gemm"` for one matrix product
-            over the windows' pixels, whose derivative stays fast on CPU in loops and
-            under `vmap` over kernels; None for the better one on the default platform:
-            where a derivative is taken, the product on CPU and, for small windows, on
-            GPU; else XLA's.
+        dilation: Distance `d` between the pixels of a window (Yu & Koltun, 2016,
+            arXiv:1511.07122), at least 1.
+        groups: Number of groups that channels and features are split into; each group
+            of features sees one group of channels (Krizhevsky et al., 2012).
+        implementation: `"xla"` for XLA's convolution; `"tuned"` for a matrix product
+            over the pixels of each window, whose derivative stays fast on CPU inside
+            loops and under `vmap` over kernels; None to choose by platform: when a
+            derivative is taken, `"tuned"` on CPU and, for small windows, on GPU;
+            otherwise `"xla"`.
 
     Raises:
-        ValueError: If the channels of `x` and `kernel` do not fit, no window fits, or
-            an option is out of range.
+        ValueError: If the channels of `x` and `kernel` do not match, no window fits,
+            or an option is out of range.
 
     Example:
         >>> x = jnp.ones((2, 28, 28, 1))
@@ -86,16 +86,17 @@ def conv_transpose(
 ) -> Float[Array, "*batch out_height out_width features"]:
     """Apply the transpose of a convolution (Zeiler et al., 2010).
 
-    The linear map that `conv` with this kernel has as its gradient with respect to the
-    image: each pixel of `x` adds its multiple of the kernel to the output. The function
-    of Keras' `Conv2DTranspose` without its bias.
+    The gradient of `conv` with respect to its image, as a linear map: each pixel of `x`
+    adds a multiple of the kernel to the output. The function of Keras'
+    `Conv2DTranspose` without its bias.
 
     Args:
         x: Images, channels last; any number of leading batch axes, none included.
-        kernel: One kernel for each input channel; features stand before channels.
+        kernel: One kernel for each input channel; features come before channels.
         strides: Distance in the output, in pixels, between neighbors in `x`.
-        padding: `"same"` for outputs of `size * stride` pixels; `"valid"` for all that
-            the kernel reaches, `(size - 1) * stride + max(window, stride)`.
+        padding: `"same"` for outputs of `size * stride` pixels; `"valid"` for
+            every pixel that the kernel reaches, `(size - 1) * stride + max(window,
+            stride)`.
         implementation: As in `conv`.
 
     Raises:
@@ -131,7 +132,7 @@ def conv_transpose(
 
 
 class _Form(NamedTuple):
-    """What is fixed when a convolution is compiled."""
+    """The static options of a convolution."""
 
     window: tuple[int, int]
     strides: tuple[int, int]
@@ -145,18 +146,18 @@ Kernel = Float[Array, "kernel_height kernel_width group_channels features"]
 Features = Float[Array, "*batch out_height out_width features"]
 
 
-# Numbers under a window; what was measured. On a GPU, longer rows have more arithmetic
-# for each byte that they move, which is where the vendor's convolutions are at home.
+# Values under one window, as measured. On a GPU, longer rows do more arithmetic for
+# each byte they move, and there the vendor's convolutions win.
 _LONGEST_ROW = 576
 
 
 def _lower(
     implementation: Implementation | None, form: _Form, channels: int
 ) -> Callable[[Images, Kernel, _Form], Features]:
-    """Return the lowering that was asked for, or whose derivative is faster."""
+    """Return the requested lowering, or the one with the faster derivative."""
     row = form.window[0] * form.window[1] * channels
     small = row <= _LONGEST_ROW and form.groups == 1  # groups: measured on CPU only
-    way = resolve(implementation, gemm_on=("cpu", "gpu") if small else ("cpu",))
+    way = resolve(implementation, tuned_on=("cpu", "gpu") if small else ("cpu",))
     return _xla if way == "xla" else _gemm
 
 
@@ -174,8 +175,9 @@ def _xla(x: Images, kernel: Kernel, form: _Form) -> Features:
 
 
 def _gemm(x: Images, kernel: Kernel, form: _Form) -> Features:
-    # The pixels under each window side by side, then one product. Its derivative is
-    # again slices, additions and two products: none of XLA's slow convolutions.
+    # Lay the pixels under each window side by side, then take one product. The
+    # derivative is again slices, additions and two products, none of XLA's slow
+    # convolutions.
     x = jnp.pad(x, [(0, 0)] * (x.ndim - 3) + [*form.pads, (0, 0)])
     if form.strides != (1, 1) and form.dilation == (1, 1) and form.groups == 1:
         (height, width), (down, across) = form.window, form.strides
@@ -201,8 +203,9 @@ def _blocks(
     Float[Array, "window_rows window_columns block features"],
     _Form,
 ]:
-    # Windows that are whole strides wide see whole blocks of pixels: with a block's
-    # pixels as channels, the stride is 1, and there are fewer and longer slices.
+    # If windows are a whole number of strides wide, they cover whole blocks of pixels.
+    # With the pixels of a block as channels, the stride becomes 1, and the slices are
+    # fewer and longer.
     (down, across), (height, width) = form.strides, form.window
     rows = (x.shape[-3] - height) // down + height // down
     columns = (x.shape[-2] - width) // across + width // across
@@ -220,7 +223,7 @@ def _blocks(
 def _depthwise(
     seen: Sequence[Images], kernel: Float[Array, "taps channels multiplier"]
 ) -> Features:
-    # Channels do not mix, so there is no product to make: one addition for each tap.
+    # Channels do not mix, so no product is needed: one addition for each tap.
     def weigh(tap: Images, weight: Array) -> Features:
         shape = (*tap.shape, weight.shape[-1])
         y = tap[..., None] * jnp.broadcast_to(weight, shape)
@@ -230,8 +233,8 @@ def _depthwise(
     return functools.reduce(jnp.add, weighed)
 
 
-# Alone and without groups, XLA's convolution is up to four times faster on CPU than the
-# product, most of all for large batches; it is the derivative that it is slow at.
+# Without groups and without a derivative, XLA's convolution is up to four times faster
+# on CPU than the product, especially for large batches. Only its derivative is slow.
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _gemm_if_differentiated(x: Images, kernel: Kernel, form: _Form) -> Features:
     return _xla(x, kernel, form)

@@ -1,4 +1,4 @@
-"""Products of features and a kernel, whose gradient is as fast as they are."""
+"""Matrix products of features and a kernel, with a fast gradient."""
 
 import functools
 from typing import Any
@@ -18,24 +18,24 @@ def dense(
     *,
     implementation: Implementation | None = None,
 ) -> Float[Array, "*batch out"]:
-    """Multiply features by a kernel: `x @ kernel`, for many rows of features.
+    """Multiply rows of features by a kernel: `x @ kernel`.
 
     Args:
         x: Rows of features.
-        kernel: What each row is multiplied by.
-        implementation: `"xla"` for the product and XLA's derivative of it; `"gemm"` for
-            a derivative whose product is laid out as XLA on CPU is fast at; None to
-            choose by platform.
+        kernel: The matrix that each row is multiplied by.
+        implementation: `"xla"` for XLA's derivative of the product; `"tuned"` for a
+            derivative in the memory layout that XLA is fast at on CPU; None to choose
+            by platform.
 
     Raises:
-        ValueError: If `implementation` is not a known one.
+        ValueError: If `implementation` is unknown.
 
     Example:
         >>> import jax.numpy as jnp
         >>> dense(jnp.ones((2, 5, 3)), jnp.ones((3, 4))).shape
         (2, 5, 4)
     """
-    if resolve(implementation, gemm_on=("cpu",)) == "xla":
+    if resolve(implementation, tuned_on=("cpu",)) == "xla":
         return x @ kernel
     return _dense(x, kernel)
 
@@ -53,34 +53,34 @@ def _dense_jvp(
 ) -> tuple[Array, Array]:
     (x, kernel), (dx, dkernel) = primals, tangents
     y = _dense(x, kernel)
-    # A first layer's inputs do not change, and a kernel may be a constant.
+    # The inputs of a first layer are constant, and a kernel may be.
     if isinstance(dkernel, SymbolicZero):
         return y, dx @ kernel
-    dy = by_kernel(x, dkernel, implementation="gemm")
+    dy = dense_fast_transpose(x, dkernel, implementation="tuned")
     return y, dy if isinstance(dx, SymbolicZero) else dy + dx @ kernel
 
 
-def by_kernel(
+def dense_fast_transpose(
     x: Float[Array, "*batch features"],
     kernel: Float[Array, "features out"],
     *,
     implementation: Implementation | None = None,
 ) -> Float[Array, "*batch out"]:
-    """Return `x @ kernel`, as a function of the kernel that is fast to transpose.
+    """Return `x @ kernel`, computed so that its transpose in `kernel` is fast.
 
-    The kernel's gradient is a product over all rows, `x^T dy`. Where they are many, XLA
-    on CPU runs that at half speed unless the rows of the left one already lie along its
-    last axis. So the narrower of the two is laid there first, and a barrier keeps XLA
-    from taking that back.
+    The gradient of the kernel is a product over all rows, `x^T dy`. With many rows, XLA
+    on CPU runs it at half speed unless the rows already lie along the last axis of the
+    left operand. So the narrower operand is transposed first, and a barrier keeps XLA
+    from undoing that.
 
     Example:
         >>> import jax.numpy as jnp
-        >>> by_kernel(jnp.ones((2, 5, 3)), jnp.ones((3, 4))).shape
+        >>> dense_fast_transpose(jnp.ones((2, 5, 3)), jnp.ones((3, 4))).shape
         (2, 5, 4)
     """
     rows = x.reshape(-1, x.shape[-1])
     features, out = kernel.shape
-    way = resolve(implementation, gemm_on=("cpu",))
+    way = resolve(implementation, tuned_on=("cpu",))
     if way == "xla" or len(rows) < min(features, out):
         return x @ kernel
     if features <= out:

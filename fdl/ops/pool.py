@@ -22,17 +22,18 @@ def max_pool(
 ) -> Float[Array, "*batch out_height out_width channels"]:
     """Keep the largest pixel of each window (Ranzato et al., 2007).
 
-    The function of Keras' `MaxPooling2D`, its gradient included: where several pixels
-    of a window are equally large, the first one, row by row, gets all of it.
+    The function of Keras' `MaxPooling2D`, including its gradient: if several pixels of
+    a window are equally large, the first one, row by row, receives all of it.
 
     Args:
         x: Images, channels last; any number of leading batch axes.
         window: Height and width of the window, in pixels, at least 1.
         strides: Step of the window in each direction; None for the window's own size.
-        padding: `"valid"` drops pixels at the end that fill no window; `"same"` pads
-            with minus infinity.
+        padding: `"valid"` drops pixels at the end that do not fill a window; `"same"`
+            pads with minus infinity.
         implementation: `"xla"` for XLA's window reduction, whose gradient is slow on
-            CPU and GPU; `"gemm"` for a gradient by slices, which None is there.
+            CPU and GPU; `"tuned"` for a gradient by slices; None for `"tuned"` on CPU
+            and GPU, `"xla"` elsewhere.
 
     Raises:
         ValueError: If no window fits or an option is out of range.
@@ -67,14 +68,14 @@ def avg_pool(
     """Average the pixels of each window (LeCun et al., 1989).
 
     The function of Keras' `AveragePooling2D`: with `"same"` padding, the mean is over
-    the pixels of the image that a window covers, and not over the border.
+    the pixels of the image that a window covers, without the border.
 
     Args:
         x: Images, channels last; any number of leading batch axes.
         window: Height and width of the window, in pixels, at least 1.
         strides: Step of the window in each direction; None for the window's own size.
-        padding: `"valid"` drops pixels at the end that fill no window; `"same"` gives
-            outputs of `ceil(size / stride)` pixels.
+        padding: `"valid"` drops pixels at the end that do not fill a window; `"same"`
+            gives outputs of `ceil(size / stride)` pixels.
 
     Raises:
         ValueError: If no window fits or an option is out of range.
@@ -104,7 +105,7 @@ def global_max_pool(
 ) -> Float[Array, "*batch channels"]:
     """Keep the largest pixel of each channel, as Keras' `GlobalMaxPooling2D`.
 
-    Where several pixels are equally large, they share the gradient, as in Keras.
+    If several pixels are equally large, they share the gradient, as in Keras.
 
     Example:
         >>> global_max_pool(jnp.arange(8.0).reshape(2, 2, 2))
@@ -140,13 +141,13 @@ def _reduce_windows(
 def _first_maximum(
     a: Float[Array, "*shape"], b: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
-    # Not jnp.maximum: it splits the gradient between equal values, and after a ReLU
-    # most windows hold several equal zeros. NaN wins, as it does in lax.max.
+    # jnp.maximum would split the gradient between equal values, and after a ReLU most
+    # windows hold several zeros. NaN wins, as in lax.max.
     return jnp.where((b > a) | jnp.isnan(b), b, a)
 
 
-# Windows side by side, the usual case: XLA's reduction is fast, and its derivative is a
-# choice within each block, which needs no scattering.
+# The usual case, windows side by side: XLA's reduction is fast, and the derivative
+# selects within each block, which needs no scattering.
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _max_of_blocks(
     x: Float[Array, "*batch height width channels"], window: tuple[int, int]
@@ -166,7 +167,7 @@ def _max_of_blocks_jvp(
     count = window[0] * window[1]
     place = jnp.arange(count, dtype=jnp.int32).reshape(window[0], 1, window[1], 1)
     place = jnp.broadcast_to(place, blocks.shape)
-    # A reduction: XLA on CPU would do anything else anew for each pixel of a window.
+    # Use a reduction: XLA on CPU would recompute anything else for each pixel.
     largest = ~(blocks < y[..., :, None, :, None, :])
     first = jnp.min(jnp.where(largest, place, count), axis=(-4, -2))
     chosen = first[..., :, None, :, None, :] == place
@@ -176,7 +177,7 @@ def _max_of_blocks_jvp(
 def _blocks(
     x: Float[Array, "*batch height width channels"], window: tuple[int, int]
 ) -> Float[Array, "*batch rows {window[0]} columns {window[1]} channels"]:
-    """Cut images into windows; pixels at the end that fill none are left out."""
+    """Cut images into windows, dropping pixels at the end that do not fill one."""
     *batch, height, width, channels = x.shape
     rows, columns = height // window[0], width // window[1]
     x = x[..., : rows * window[0], : columns * window[1], :]

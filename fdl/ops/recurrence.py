@@ -1,8 +1,8 @@
 """The loop of recurrent networks, and its derivative.
 
-What does not have to wait for the state before is outside the loop. In the derivative,
-which is a loop of its own with linear steps, these are the slopes of all steps at once,
-and the recurrent kernel's gradient as one product over all steps.
+Whatever does not depend on the previous state is computed outside the loop. The
+derivative is a second loop, with linear steps; outside it are the slopes of all steps
+at once, and the gradient of the recurrent kernel as one product over all steps.
 """
 
 import functools
@@ -15,20 +15,21 @@ from jax import lax
 from jaxtyping import Bool, Float
 
 from fdl.arrays import Array, PyTree
-from fdl.ops.dense import by_kernel
+from fdl.ops.dense import dense_fast_transpose
 from fdl.ops.windows import Implementation, resolve
 
 
 class RNNOutput(NamedTuple):
-    """What a recurrent layer computes: all that Keras returns in any of its modes.
+    """The outputs and the final state of a recurrent layer.
 
     Attributes:
         outputs: Output of each step, `(*batch, time, features)`, in the order of the
-            inputs. Keras' default, without `return_sequences`, is the one computed
-            last: `outputs[..., -1, :]`, or `outputs[..., 0, :]` of a reversed layer.
+            inputs. Without `return_sequences`, Keras returns only the last one
+            computed: `outputs[..., -1, :]`, or `outputs[..., 0, :]` for a reversed
+            layer.
         state: State after the last step: `(*batch, features)`, or the layer's own named
-            tuple. As `initial_state` of the next piece of a sequence it goes on where
-            this one ends, as Keras does when `stateful`.
+            tuple. Passed as `initial_state`, it continues with the next piece of the
+            sequence, as a `stateful` layer does in Keras.
     """
 
     outputs: Array
@@ -36,16 +37,16 @@ class RNNOutput(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A recurrent network's step, and its derivative.
+    """The step of a recurrent network, and its derivative.
 
-    Both act on each element of the state by itself: only `u = h[t-1] recurrent_kernel`,
-    which is done outside, mixes them.
+    Both act on each element of the state separately. Only the product
+    `u = h[t-1] recurrent_kernel`, computed by the caller, mixes them.
 
     Attributes:
-        step: `(state, z, u) -> state, kept`, where the derivative needs what is kept.
-        slopes: `(states before, states after, kept) -> slopes`, of all steps at once.
-        follow: `(dstate, dz, du, slopes) -> dstate`: the step's derivative, linear in
-            all but the slopes.
+        step: `(state, z, u) -> state, kept`; `kept` is saved for the derivative.
+        slopes: `(states before, states after, kept) -> slopes`, for all steps at once.
+        follow: `(dstate, dz, du, slopes) -> dstate`: the derivative of the step, linear
+            in everything but the slopes.
     """
 
     step: Callable[[PyTree, Array, Array], tuple[PyTree, PyTree]]
@@ -63,14 +64,14 @@ def unroll(
     reverse: bool,
     implementation: Implementation | None = None,
 ) -> RNNOutput:
-    """Apply a cell along the time axis, skipping what is masked.
+    """Apply a cell along the time axis, skipping masked steps.
 
-    `implementation` is `"gemm"` for the derivative of this file, `"xla"` for JAX's
-    derivative of the loop; None is the first, which is the faster one everywhere.
+    `implementation` is `"tuned"` for the derivative in this file, or `"xla"` for JAX's
+    derivative of the loop; None means `"tuned"`, which is faster on every platform.
     """
     real = None if mask is None else jnp.moveaxis(mask, -1, 0)[..., None]
     inputs = (cell, reverse, z, recurrent_kernel, bias, state, real)
-    if resolve(implementation, gemm_on=("cpu", "gpu", "tpu")) == "xla":
+    if resolve(implementation, tuned_on=("cpu", "gpu", "tpu")) == "xla":
         states, _ = _recur_and_keep(*inputs)
     else:
         states = _recur(*inputs)
@@ -87,7 +88,7 @@ def _recur(
     state: PyTree,
     real: Bool[Array, "time *batch 1"] | None,
 ) -> PyTree:
-    """Return the states after all steps."""
+    """Return the state after each step."""
     states, _ = _recur_and_keep(cell, reverse, z, kernel, bias, state, real)
     return states
 
@@ -120,8 +121,8 @@ def _recur_jvp(
     after, kept = _recur_and_keep(cell, reverse, z, kernel, bias, state, real)
     before = jax.tree.map(lambda first, all: _shift(first, all, reverse), state, after)
     slopes = cell.slopes(before, after, kept)
-    # Where the kernel's gradient is asked for, this is what becomes one product.
-    du = add_bias(by_kernel(_output(before), dkernel), dbias)
+    # The transpose of this product is the gradient of the kernel, over all steps.
+    du = add_bias(dense_fast_transpose(_output(before), dkernel), dbias)
 
     def advance(dstate: PyTree, now: tuple) -> tuple[PyTree, PyTree]:
         dz, du, slopes, real = now
@@ -139,33 +140,33 @@ def loop(
     inputs: PyTree,
     reverse: bool,
 ) -> tuple[PyTree, PyTree]:
-    """Return the last state and what all steps return, as `lax.scan` does."""
-    # A GPU waits for the host in each round of a loop, so its rounds are four steps:
-    # an LSTM is 1.6 times as fast. All steps in one would be twice as fast, and take
-    # ten times as long to compile.
+    """Run `lax.scan`, unrolled as suits the platform."""
+    # A GPU waits for the host in every iteration of a loop. With four steps to an
+    # iteration, an LSTM is 1.6 times as fast; fully unrolled it would be twice as fast,
+    # but take ten times as long to compile.
     unroll = 4 if jax.default_backend() == "gpu" else 1
     return lax.scan(step, start, inputs, reverse=reverse, unroll=unroll)
 
 
 def add_bias(y: Array, bias: Array | None) -> Array:
     """Add a bias, if there is one, to all rows."""
-    # Spelled out, since implicit rank promotion is an error in the tests.
+    # Explicit, since implicit rank promotion is an error in the tests.
     return y if bias is None else y + jnp.broadcast_to(bias, y.shape)
 
 
 def _output(state: PyTree) -> Array:
-    return jax.tree.leaves(state)[0]  # of every state, the output is the first array
+    return jax.tree.leaves(state)[0]  # the output comes first in every state
 
 
 def where_real(real: Array | None, new: PyTree, old: PyTree) -> PyTree:
-    """Return what is new at real steps, and what was before at padding."""
+    """Return the new state at real steps and the old one at padding."""
     if real is None:
         return new
     return jax.tree.map(lambda a, b: jnp.where(real, a, b), new, old)
 
 
 def _shift(first: Array, after: Array, reverse: bool) -> Array:
-    """Return the states before all steps."""
+    """Return the state before each step."""
     if reverse:
         return jnp.concatenate([after[1:], first[None]])
     return jnp.concatenate([first[None], after[:-1]])
@@ -174,14 +175,14 @@ def _shift(first: Array, after: Array, reverse: bool) -> Array:
 def finish(
     states: PyTree, start: PyTree, mask: Array | None, reverse: bool
 ) -> RNNOutput:
-    """Return outputs with the time axis where it belongs, and the last state."""
+    """Return the outputs, time axis second to last, and the last state."""
     state = start
     if len(_output(states)):
         state = jax.tree.map(lambda x: x[0 if reverse else -1], states)
     outputs = jnp.moveaxis(_output(states), 0, -2)
     if mask is not None:
-        # As in Keras, where padding comes first the output is zero, even when the
-        # initial state is not.
+        # As in Keras, the output is zero at leading padding, even if the initial state
+        # is not.
         count = lax.cumsum(jnp.asarray(mask, int), mask.ndim - 1, reverse=reverse)
         outputs = jnp.where(count[..., None] > 0, outputs, 0)
     return RNNOutput(outputs, state)

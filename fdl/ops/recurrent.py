@@ -1,10 +1,9 @@
-"""Recurrent networks as functions of arrays: one step as in its paper.
+"""Recurrent networks as functions of arrays.
 
-In all of them the input's part of every step, `z = x kernel + bias`, is one matrix
-product before the loop, and the loop holds only what must wait for the state before.
-`implementation` is `"gemm"`, or None, for a derivative that takes the recurrent
-kernel's gradient as one product over all steps, and `"xla"` for JAX's derivative of the
-loop. A GRU that resets before its product has the latter only.
+The part of each step that depends only on the input, `z = x kernel + bias`, is one
+matrix product before the loop. With `implementation="tuned"`, the default, the gradient
+of the recurrent kernel is one product over all steps; with `"xla"` it is JAX's
+derivative of the loop. A GRU with `reset_after=False` supports only `"xla"`.
 """
 
 from typing import NamedTuple
@@ -28,11 +27,11 @@ from fdl.ops.windows import Implementation, resolve
 
 
 class LSTMState(NamedTuple):
-    """What an LSTM carries from step to step, in the order of Keras' states.
+    """The state of an LSTM, in the order of Keras.
 
     Attributes:
         h: Output of the last step, `(*batch, features)`.
-        c: Content of the memory cells, `(*batch, features)`.
+        c: Contents of the memory cells, `(*batch, features)`.
     """
 
     h: Array
@@ -76,7 +75,7 @@ def lstm(
 ) -> RNNOutput:
     """Run long short-term memory (Hochreiter & Schmidhuber, 1997): `fdl.nn.LSTM`.
 
-    The gates lie side by side in the order i, f, c, o: input, forget, cell, output.
+    The gates are side by side in the order i, f, c, o: input, forget, cell, output.
 
     Example:
         >>> x, four = jnp.ones((3, 1)), jnp.ones((1, 4))
@@ -104,12 +103,11 @@ def gru(
 ) -> RNNOutput:
     """Run gated recurrent units (Cho et al., 2014): the loop of `fdl.nn.GRU`.
 
-    The gates lie side by side in the order z, r, h: update, reset, candidate. With
+    The gates are side by side in the order z, r, h: update, reset, candidate. With
     `reset_after`, `bias` has two rows: one for the input, one for the state.
 
     Raises:
-        ValueError: If `implementation` is not a known one, or `"gemm"` without
-            `reset_after`.
+        ValueError: If `implementation` is unknown, or `"tuned"` without `reset_after`.
 
     Example:
         >>> x, three = jnp.ones((3, 1)), jnp.ones((1, 3))
@@ -117,8 +115,11 @@ def gru(
         Array([0.45169663], dtype=float32)
     """
     if not reset_after:
-        if resolve(implementation, gemm_on=()) == "gemm":
-            raise ValueError("implementation='gemm' has no form of reset_after=False.")
+        if resolve(implementation, tuned_on=()) == "tuned":
+            raise ValueError(
+                "implementation='tuned' does not support reset_after=False: use 'xla' "
+                "or None."
+            )
         z = _affine(_time_first(x), kernel, bias)
         return _unroll_reset_before(z, recurrent_kernel, h, mask, reverse)
     z = _affine(_time_first(x), kernel, bias[0])
@@ -126,7 +127,7 @@ def gru(
 
 
 def _time_first(x: Array) -> Array:
-    # The inputs are moved, not what is made of them, which is larger.
+    # Transpose the inputs rather than their products, which are larger.
     return jnp.moveaxis(x, -2, 0)
 
 
@@ -205,7 +206,7 @@ _GRU = Cell(_gru_step, _gru_slopes, _gru_follow)
 def _unroll_reset_before(
     z: Array, kernel: Array, h: Array, mask: Array | None, reverse: bool
 ) -> RNNOutput:
-    """Run the GRU whose reset gate acts before the product, which so has to wait."""
+    """Run the GRU whose reset gate acts before the product with the state."""
     u_z, u_r, u_h = jnp.split(kernel, 3, axis=-1)
 
     def advance(h: Array, now: tuple[Array, Array | None]) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""Images made larger: a border of zeros, or more pixels."""
+"""Padding and upsampling of images."""
 
 from typing import Literal
 
@@ -10,13 +10,13 @@ from fdl.arrays import Array
 from fdl.ops.windows import Pads
 
 Method = Literal["nearest", "bilinear"]
-"""How new pixels are found: repeated, or weighed by distance to the four around."""
+"""How new pixels are computed: repeated, or interpolated from the four around."""
 
 
 def zero_pad(
     x: Float[Array, "*batch height width channels"], pads: Pads | int = 1
 ) -> Float[Array, "*batch out_height out_width channels"]:
-    """Surround images with zeros, as Keras' `ZeroPadding2D`.
+    """Surround images with zeros, like Keras' `ZeroPadding2D`.
 
     Args:
         x: Images, channels last; any number of leading batch axes.
@@ -33,7 +33,7 @@ def zero_pad(
     if isinstance(pads, int):
         pads = ((pads, pads), (pads, pads))
     if min(*pads[0], *pads[1]) < 0:
-        raise ValueError(f"pads={pads} must be 0 or more on each side.")
+        raise ValueError(f"pads={pads} must be at least 0 on each side.")
     return jnp.pad(x, [(0, 0)] * (x.ndim - 3) + [*pads, (0, 0)])
 
 
@@ -43,16 +43,16 @@ def upsample(
     *,
     method: Method = "nearest",
 ) -> Float[Array, "*batch out_height out_width channels"]:
-    """Make images larger by whole factors, as Keras' `UpSampling2D`.
+    """Enlarge images by whole factors, like Keras' `UpSampling2D`.
 
     Args:
         x: Images, channels last; any number of leading batch axes.
-        factor: How many times as many rows and columns, at least 1.
-        method: `"nearest"` repeats pixels; `"bilinear"` takes the means of the four
-            nearest, weighed by distance between pixel centers.
+        factor: Factors for rows and columns, at least 1.
+        method: `"nearest"` repeats pixels; `"bilinear"` averages the four nearest,
+            weighted by the distance between pixel centers.
 
     Raises:
-        ValueError: If a factor is below 1 or the method is not known.
+        ValueError: If a factor is below 1 or the method is unknown.
 
     Example:
         >>> upsample(jnp.array([[[1.0], [3.0]]]))[0, :, 0]
@@ -61,9 +61,9 @@ def upsample(
         Array([1. , 1.5, 2.5, 3. ], dtype=float32)
     """
     if min(factor) < 1:
-        raise ValueError(f"factor={factor} must be 1 or more each way.")
+        raise ValueError(f"factor={factor} must be at least 1 in each direction.")
     if method not in ("nearest", "bilinear"):
-        raise ValueError(f"method={method!r} is not known; use 'nearest', 'bilinear'.")
+        raise ValueError(f"method={method!r} must be 'nearest' or 'bilinear'.")
     if method == "nearest":
         return jnp.repeat(jnp.repeat(x, factor[0], axis=-3), factor[1], axis=-2)
     *batch, height, width, channels = x.shape

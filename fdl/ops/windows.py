@@ -1,4 +1,4 @@
-"""Sliding windows over images: the arithmetic that convolution and pooling share."""
+"""Arithmetic of sliding windows, shared by convolution and pooling."""
 
 from typing import Literal
 
@@ -8,43 +8,43 @@ from jaxtyping import Shaped
 
 from fdl.arrays import Array
 
-Implementation = Literal["xla", "gemm"]
-"""How an operation is lowered: as XLA does it and differentiates it, or taken apart
-into slices and matrix products, with a derivative that is such products too."""
+Implementation = Literal["xla", "tuned"]
+"""How an operation is computed: by XLA's own operation and its derivative, or by
+slices and matrix products with a derivative made of the same."""
 
 Padding = Literal["valid", "same"]
-"""Keras' two rules at the border: no padding, or enough for `ceil(size / stride)`."""
+"""Keras' padding modes: none, or enough for `ceil(size / stride)` outputs."""
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
-"""Rows above and below an image, columns left and right of it."""
+"""Rows above and below an image, and columns to its left and right."""
 
 
 def resolve(
-    implementation: Implementation | None, gemm_on: tuple[str, ...] = ("cpu", "gpu")
+    implementation: Implementation | None, tuned_on: tuple[str, ...] = ("cpu", "gpu")
 ) -> Implementation:
-    """Return `implementation`, or the faster one for the platform when it is None.
+    """Return `implementation`, or the faster one on this platform if it is None.
 
-    XLA on CPU loses its fast path for the gradients of convolution and pooling, most
-    of all inside a loop (jax-ml/jax#12868); slices and products keep it. On GPU they
-    are one kernel each, where a small convolution's gradient is many.
+    On CPU, XLA has no fast path for the gradients of convolution and pooling, least of
+    all inside a loop (jax-ml/jax#12868), but it has one for slices and products. On GPU
+    these are one kernel each, while the gradient of a small convolution is many.
 
     Args:
-        implementation: What was asked for.
-        gemm_on: Platforms where products were measured to be faster.
+        implementation: The implementation that was requested, or None.
+        tuned_on: Platforms on which `"tuned"` was measured to be faster.
 
     Raises:
-        ValueError: If `implementation` is not a known one.
+        ValueError: If `implementation` is unknown.
 
     Example:
-        >>> resolve("gemm")
-        'gemm'
+        >>> resolve("tuned")
+        'tuned'
     """
     if implementation is None:
-        return "gemm" if jax.default_backend() in gemm_on else "xla"
-    if implementation not in ("xla", "gemm"):
+        return "tuned" if jax.default_backend() in tuned_on else "xla"
+    if implementation not in ("xla", "tuned"):
         raise ValueError(
-            f"implementation={implementation!r} is not known; use 'xla', 'gemm', "
-            "or None to choose by platform."
+            f"implementation={implementation!r} must be 'xla', 'tuned', or None to "
+            "choose by platform."
         )
     return implementation
 
@@ -60,14 +60,14 @@ def border(
 
     Args:
         size: Height and width of the image, in pixels.
-        window: Height and width of the window, in pixels that it looks at.
+        window: Height and width of the window, in pixels, without dilation.
         strides: Step of the window in each direction, in pixels.
         padding: `"valid"` or `"same"`.
-        dilation: Distance between the pixels that a window looks at.
+        dilation: Distance between the pixels of a window.
 
     Raises:
-        ValueError: If a stride, a window or a dilation is below 1, the padding is not
-            known, or no window fits.
+        ValueError: If a stride, a window or a dilation is below 1, the padding is
+            unknown, or no window fits.
 
     Example:
         >>> border((5, 5), (3, 3), (2, 2), "same")
@@ -75,11 +75,11 @@ def border(
     """
     if min(*window, *strides, *dilation) < 1:
         raise ValueError(
-            f"window {window}, strides {strides} and dilation {dilation} must be 1 or "
-            "more each way."
+            f"window {window}, strides {strides} and dilation {dilation} must be at "
+            "least 1 in each direction."
         )
     if padding not in ("valid", "same"):
-        raise ValueError(f"padding={padding!r} is not known; use 'valid' or 'same'.")
+        raise ValueError(f"padding={padding!r} must be 'valid' or 'same'.")
     span = (
         (window[0] - 1) * dilation[0] + 1,
         (window[1] - 1) * dilation[1] + 1,
@@ -101,10 +101,10 @@ def taps(
     strides: tuple[int, int],
     dilation: tuple[int, int] = (1, 1),
 ) -> list[Shaped[Array, "*batch out_height out_width channels"]]:
-    """Return, for each place in the window, what all windows see there.
+    """Return, for each position in the window, the pixels of all windows there.
 
-    The list runs row by row, as a kernel of shape `(height, width, ...)` does. Windows
-    that would reach over the edge are left out, so pad first.
+    Positions are listed row by row, as in a kernel of shape `(height, width, ...)`.
+    Windows that would reach over the edge are left out, so pad first.
 
     Example:
         >>> x = jax.numpy.arange(16).reshape(4, 4, 1)

@@ -1,4 +1,4 @@
-"""Pictures of runs, for people who would rather look than read."""
+"""Pictures and pages of runs."""
 
 from fdl.report.calibration import draw_reliability as draw_reliability
 from fdl.report.confusion import draw_confusion as draw_confusion

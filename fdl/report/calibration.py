@@ -1,4 +1,4 @@
-"""How far probabilities can be believed, as a picture."""
+"""Reliability diagrams."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from fdl.metrics import Reliability, calibration_error
 def draw_reliability(path: Path, found: Reliability, *, title: str) -> None:
     """Write a PNG reliability diagram (DeGroot & Fienberg, 1983).
 
-    Accuracy against confidence in each bin, on the diagonal if they can be believed;
-    below, how many predictions are in each bin.
+    Shows accuracy against confidence in each bin, on the diagonal for a calibrated
+    model, and below it the number of predictions in each bin.
 
     Args:
         path: The file to write.
-        found: What `fdl.metrics.reliability` found.
-        title: What predicted.
+        found: The result of `fdl.metrics.reliability`.
+        title: Name of the model or run.
 
     Example:
         >>> import tempfile

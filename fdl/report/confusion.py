@@ -17,13 +17,13 @@ def draw_confusion(
 ) -> None:
     """Write a PNG of a confusion matrix: true class down, predicted class across.
 
-    Colours show mistakes only, since the diagonal would outshine them.
+    Colors show mistakes only, since the diagonal would outshine them.
 
     Args:
         path: The file to write.
-        counts: Examples by true and predicted class, see `fdl.metrics`.
+        counts: Number of examples by true and predicted class, see `fdl.metrics`.
         class_names: A name for each class.
-        title: What was measured on what.
+        title: Model and data, for the title.
 
     Example:
         >>> import tempfile

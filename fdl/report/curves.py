@@ -11,16 +11,16 @@ Curve = Sequence[float]
 def draw_curves(
     path: Path, train: Mapping[str, Curve], test: Mapping[str, Curve], *, title: str
 ) -> None:
-    """Write a PNG with a panel for each metric, over epochs.
+    """Write a PNG of learning curves, with a panel for each metric.
 
-    Training metrics are averages over the epoch while the model still changed, so
-    early on they lie below those on the test set, which are measured after it.
+    Training metrics are averages over an epoch during which the model changes, so early
+    in training they are worse than those on the test set, which are measured after it.
 
     Args:
         path: The file to write.
-        train: Values on the training data, by metric, one for each epoch.
-        test: Values on the test data, likewise.
-        title: What the run was.
+        train: Values on the training data by metric, one for each epoch.
+        test: Values on the test data by metric, one for each epoch.
+        title: Name of the run.
 
     Example:
         >>> import tempfile

@@ -1,11 +1,11 @@
-"""Pages that open from disk: text, tables and pictures in one file."""
+"""Self-contained HTML pages with tables and pictures."""
 
 import base64
 import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fdl.weights import write_whole
+from fdl.files import write_whole
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto;
@@ -24,13 +24,13 @@ def write_page(
     tables: Mapping[str, Sequence[Mapping[str, str]]],
     pictures: Mapping[str, Path],
 ) -> None:
-    """Write an HTML file that holds all that it shows.
+    """Write a self-contained HTML page.
 
     Args:
         path: The file to write.
-        title: Its heading.
-        facts: What is to be known about it all, by name.
-        tables: Rows by heading; columns are those of the first row.
+        title: Heading of the page.
+        facts: Values by name, shown as a table at the top.
+        tables: Rows by heading; the first row determines the columns.
         pictures: PNG files by heading.
 
     Example:

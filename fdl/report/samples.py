@@ -1,4 +1,4 @@
-"""Grids of images, still and moving."""
+"""Grids of images and animations."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from PIL import Image
 
 from fdl.arrays import Array
 
-_SCALE = 2  # pixels of the picture for each of an image, so that 28x28 can be seen
+_SCALE = 2  # enlargement of each pixel, so that 28x28 images are visible
 _GAP = 2  # pixels between images
 
 
@@ -19,16 +19,16 @@ def draw_images(
     images: Shaped[Array, "count height width channels"],
     columns: int | None = None,
 ) -> None:
-    """Write a PNG of images in rows, in the order given.
+    """Write a PNG of a grid of images, row by row.
 
     Args:
         path: The file to write.
-        images: Gray (one channel) or color (three): floating point in [0, 1], which is
-            clipped, or uint8.
-        columns: Images in a row, at least 1; None for about as many as rows.
+        images: Gray (one channel) or color (three channels); floating point, which is
+            clipped to [0, 1], or uint8.
+        columns: Number of images in a row, at least 1; None for a square grid.
 
     Raises:
-        ValueError: If there are no images, or they have another number of channels.
+        ValueError: If there are no images, or they do not have 1 or 3 channels.
 
     Example:
         >>> import tempfile
@@ -42,12 +42,12 @@ def draw_images(
 
 
 def draw_animation(path: Path, pictures: Sequence[Path], seconds: float = 0.25) -> None:
-    """Write an animated GIF of pictures; the last one stays longer.
+    """Write an animated GIF of pictures; the last one is shown longer.
 
     Args:
         path: The file to write.
-        pictures: Files of equal size, such as `draw_images` writes; at least one.
-        seconds: How long a picture is shown, in hundredths of a second at the least.
+        pictures: Files of equal size, as written by `draw_images`; at least one.
+        seconds: Time for which each picture is shown, at least 0.01.
 
     Raises:
         ValueError: If there are no pictures.
@@ -62,7 +62,7 @@ def draw_animation(path: Path, pictures: Sequence[Path], seconds: float = 0.25) 
         b'GIF'
     """
     if not pictures:
-        raise ValueError("an animation needs at least one picture.")
+        raise ValueError("an animation needs at least one picture: pictures is empty.")
     frames = []
     for picture in pictures:
         with Image.open(picture) as opened:
@@ -79,7 +79,7 @@ def _picture(
     count, height, width, channels = images.shape
     if not count or channels not in (1, 3):
         raise ValueError(
-            f"images of shape {images.shape} cannot be drawn: give at least one, with "
+            f"images of shape {images.shape} cannot be drawn: pass at least one, with "
             "1 channel (gray) or 3 (color), as (count, height, width, channels)."
         )
     columns = min(columns or math.ceil(math.sqrt(count)), count)
@@ -89,7 +89,7 @@ def _picture(
         pixels = np.round(255 * np.clip(pixels, 0, 1)).astype(np.uint8)
     pixels = pixels.repeat(_SCALE, axis=1).repeat(_SCALE, axis=2)
     height, width = pixels.shape[1] + _GAP, pixels.shape[2] + _GAP
-    # A gray ground, on which dark and bright images stand out from each other.
+    # On a gray background, both dark and bright images stand out.
     grid = np.full((rows * height + _GAP, columns * width + _GAP, channels), 128)
     for index, image in enumerate(pixels):
         top, left = (

@@ -1,4 +1,4 @@
-"""Points of several classes in the plane."""
+"""Scatter plots of several classes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,15 +18,15 @@ def draw_scatter(
     axes_names: tuple[str, str] = ("", ""),
     title: str,
 ) -> None:
-    """Write a PNG of points in the plane, each in the color of its class.
+    """Write a PNG scatter plot, with points colored by class.
 
     Args:
         path: The file to write.
-        points: Where the points are.
+        points: Coordinates of the points.
         label: Class of each point.
-        class_names: A name for each class; colors tell up to ten apart.
-        axes_names: What is across, and what is up.
-        title: What was measured on what.
+        class_names: A name for each class; there are ten different colors.
+        axes_names: Labels of the horizontal and the vertical axis.
+        title: Model and data, for the title.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""Pictures of many runs: what settings do, and how far seeds are apart."""
+"""Pictures of sweeps: effects of settings, and differences between seeds."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,17 +9,17 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-_BANDS = 8  # configurations whose curves are told apart by colour
+_BANDS = 8  # number of configurations whose curves have their own color
 
 
 class Line(NamedTuple):
     """A configuration of a sweep.
 
     Attributes:
-        label: What it is called.
+        label: Name of the configuration.
         settings: Its settings, by name.
-        curves: Its measure: a row for each seed, a column for each epoch; NaN where a
-            seed was not trained.
+        curves: Values of the measure, with a row for each seed and a column for each
+            epoch; NaN where a seed was not trained.
     """
 
     label: str
@@ -27,21 +27,22 @@ class Line(NamedTuple):
     curves: Float[np.ndarray, "seeds epochs"]
 
     def last(self) -> Float[np.ndarray, " seeds"]:
-        """Return the last value of each seed that has one."""
+        """Return the last value of each seed that has any."""
         rows = [row[~np.isnan(row)] for row in self.curves]
         return np.array([row[-1] for row in rows if len(row)])
 
 
 def draw_settings(path: Path, lines: Sequence[Line], measure: str) -> None:
-    """Write a PNG with a panel for each setting: the measure against its values.
+    """Write a PNG of the measure against each setting, in a panel for each.
 
-    Points are seeds; the line joins means over all members with a value, and the band
-    goes from the 10th to the 90th percentile. Settings with many values show points.
+    Each point is a seed. The line connects the means over all seeds with the same value
+    of the setting, and the band reaches from the 10th to the 90th percentile. Settings
+    with a different value for each seed show points only.
 
     Args:
         path: The file to write.
         lines: The configurations, with at least one setting.
-        measure: What was measured.
+        measure: Name of the measure.
 
     Example:
         >>> import tempfile
@@ -81,16 +82,16 @@ def draw_settings(path: Path, lines: Sequence[Line], measure: str) -> None:
 def draw_parallel(
     path: Path, lines: Sequence[Line], measure: str, *, smallest_is_best: bool = False
 ) -> None:
-    """Write a PNG of parallel coordinates (Inselberg, 1985): a line a configuration.
+    """Write a PNG of parallel coordinates (Inselberg, 1985).
 
-    Each goes through its settings to the mean of its measure; colours are by that, and
-    the best are drawn last.
+    Each configuration is a line through its settings to the mean of its measure.
+    Lines are colored by rank, and the best are drawn last.
 
     Args:
         path: The file to write.
         lines: The configurations, with at least one setting.
-        measure: What was measured.
-        smallest_is_best: Whether small values are good.
+        measure: Name of the measure.
+        smallest_is_best: Whether smaller values are better.
 
     Example:
         >>> import tempfile
@@ -118,13 +119,13 @@ def draw_parallel(
         for height, text in zip(np.linspace(0, 1, len(shown)), shown, strict=True):
             axes.text(x + 0.03, height, text, fontsize=8, va="center", zorder=3)
         axes.axvline(x, color="black", linewidth=0.8)
-    # A tail of bad ones must not make all good ones look alike: colours are by rank.
+    # Color by rank, so that a few bad ones do not make all good ones look alike.
     order = np.argsort(-means if smallest_is_best else means)
     rank = np.empty(len(means))
     rank[order] = np.linspace(0, 1, len(means))
-    colours = _viridis()
+    colors = _viridis()
     for k in order:
-        axes.plot([h[k] for h in heights], color=colours(rank[k]), alpha=0.7)
+        axes.plot([h[k] for h in heights], color=colors(rank[k]), alpha=0.7)
     names = [name.replace("_", " ") for name in [*names, measure]]
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks([])
@@ -135,12 +136,12 @@ def draw_parallel(
 
 
 def draw_learning(path: Path, lines: Sequence[Line], measure: str) -> None:
-    """Write a PNG of learning curves: means over seeds, with the seeds' range around.
+    """Write a PNG of learning curves, as means and ranges over seeds.
 
     Args:
         path: The file to write.
-        lines: The configurations, the best first; only the first eight have colours.
-        measure: What was measured.
+        lines: The configurations, best first; only the first eight have a color.
+        measure: Name of the measure.
 
     Example:
         >>> import tempfile
@@ -156,13 +157,13 @@ def draw_learning(path: Path, lines: Sequence[Line], measure: str) -> None:
     for place, line in reversed(list(enumerate(lines))):
         kept = ~np.isnan(line.curves).all(axis=0)
         epochs, curves = np.flatnonzero(kept) + 1, line.curves[:, kept]
-        colour = f"C{place}" if place < _BANDS else "0.8"
+        color = f"C{place}" if place < _BANDS else "0.8"
         label = line.label if place < _BANDS and len(lines) > 1 else None
         mean = np.nanmean(curves, axis=0)
-        axes.plot(epochs, mean, marker=".", color=colour, label=label)
+        axes.plot(epochs, mean, marker=".", color=color, label=label)
         if len(curves) > 1 and place < _BANDS:
             low, high = np.nanmin(curves, axis=0), np.nanmax(curves, axis=0)
-            axes.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
+            axes.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
     axes.set_xlabel("epoch")
     axes.set_ylabel(measure)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -176,12 +177,12 @@ def draw_learning(path: Path, lines: Sequence[Line], measure: str) -> None:
 def draw_distribution(
     path: Path, samples: Mapping[str, Float[np.ndarray, " seeds"]], measure: str
 ) -> None:
-    """Write a PNG with a histogram of a measure over seeds, with means, for each name.
+    """Write a PNG of histograms of a measure over seeds, with their means.
 
     Args:
         path: The file to write.
         samples: Values by name, one for each seed.
-        measure: What was measured.
+        measure: Name of the measure.
 
     Example:
         >>> import tempfile
@@ -196,10 +197,10 @@ def draw_distribution(
     together = np.concatenate(list(samples.values()))
     edges = np.histogram_bin_edges(together, bins="auto").tolist()
     for place, (name, values) in enumerate(samples.items()):
-        colour = f"C{place}"
+        color = f"C{place}"
         label = f"{name}, {len(values)} seeds"
-        axes.hist(values, edges, alpha=0.5, color=colour, label=label)
-        axes.axvline(values.mean(), color=colour, linestyle="--")
+        axes.hist(values, edges, alpha=0.5, color=color, label=label)
+        axes.axvline(values.mean(), color=color, linestyle="--")
     axes.set_xlabel(measure)
     axes.set_ylabel("seeds")
     axes.legend()
@@ -215,15 +216,15 @@ def draw_differences(
     title: str,
     measure: str,
 ) -> None:
-    """Write a PNG of paired differences: each seed's, their mean, and its interval.
+    """Write a PNG of paired differences, their mean and its confidence interval.
 
     Args:
         path: The file to write.
-        differences: One for each seed.
-        low: Lower end of the interval of their mean.
-        high: Upper end.
-        title: What is compared.
-        measure: What was measured.
+        differences: One difference for each seed.
+        low: Lower end of the confidence interval of the mean.
+        high: Upper end of the confidence interval of the mean.
+        title: The comparison, for the title.
+        measure: Name of the measure.
 
     Example:
         >>> import tempfile
@@ -258,7 +259,7 @@ def draw_differences(
 
 
 def _places(values: Sequence[Any]) -> tuple[np.ndarray, list[str] | None]:
-    """Return where values stand on an axis, and the places' names if they need some."""
+    """Return positions of values on an axis, and tick labels unless numeric."""
     if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
         return np.array(values, float), None
     names = sorted({str(value) for value in values})

@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from fdl.data import Dataset
+from fdl.files import write_whole
 from fdl.learner import Learner, State
 from fdl.metrics import Summary, summarize
 from fdl.tasks.parts import Parts, Row
 from fdl.tasks.space import Group, change, configurations, groups, settings, varied
 from fdl.tasks.task import Config, Task, Trained, outline
 from fdl.train import ManyEnd, ManyEpoch, Strategy, fit_many, member
-from fdl.weights import write_whole
 
 _ETA = 3  # of successive halving: one in so many goes on
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import jax
 
+from fdl.files import write_whole
 from fdl.learner import State
 from fdl.train.fit import Epoch
 from fdl.train.weights import save_weights
-from fdl.weights import write_whole
 
 
 class RunError(ValueError):

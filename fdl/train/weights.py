@@ -8,8 +8,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from fdl.arrays import PyTree
+from fdl.files import write_whole
 from fdl.learner import State
-from fdl.weights import WeightsError, describe, write_whole
+from fdl.weights import WeightsError, describe
 
 
 def save_weights(path: Path, state: State) -> None:

@@ -133,8 +133,8 @@ def test_a_step_of_training_costs_no_more_to_compile_for_more_steps() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_layers": 0}, "num_layers=0 must be 1 or more"),
-        ({"hidden_size": 0}, "features=0 must be 1 or more"),
+        ({"num_layers": 0}, "num_layers=0 must be at least 1"),
+        ({"hidden_size": 0}, "features=0 must be at least 1"),
     ],
 )
 def test_refuses_bad_options(options, message: str) -> None:

@@ -128,8 +128,8 @@ def test_one_program_for_all_settings() -> None:
     [
         ({"length": 0}, "length=0 must be at least 1"),
         ({"top_k": 0}, "top_k=0 must be at least 1"),
-        ({"top_p": 0.0}, r"top_p=0.0 is a probability"),
-        ({"top_p": 1.5}, r"top_p=1.5 is a probability"),
+        ({"top_p": 0.0}, r"top_p=0.0 must be in"),
+        ({"top_p": 1.5}, r"top_p=1.5 must be in"),
         ({"temperature": -1.0}, "temperature=-1.0 must be"),
         ({"temperature": float("nan")}, "temperature=nan must be"),
         ({"prompt": PROMPT[:, :0]}, "the prompt is empty"),

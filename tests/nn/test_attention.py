@@ -265,9 +265,9 @@ def test_names_and_shapes_of_parameters() -> None:
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (nn.MultiHeadAttention(0, 4), "num_heads=0 must be 1 or more"),
-        (nn.MultiHeadAttention(2, -4), "key_size=-4 must be 1 or more"),
-        (nn.MultiHeadAttention(2, 4, 0), "value_size=0 must be 1 or more"),
+        (nn.MultiHeadAttention(0, 4), "num_heads=0 must be at least 1"),
+        (nn.MultiHeadAttention(2, -4), "key_size=-4 must be at least 1"),
+        (nn.MultiHeadAttention(2, 4, 0), "value_size=0 must be at least 1"),
         (nn.MultiHeadAttention(2, 4, out_features=0), "out_features=0 must be"),
         (nn.MultiHeadAttention(2, 4, dropout_rate=1.5), "dropout_rate=1.5"),
         (nn.AdditiveAttention(dropout_rate=-0.1), "dropout_rate=-0.1"),

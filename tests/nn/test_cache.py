@@ -140,7 +140,7 @@ def test_positions_tell_the_order(kind: str) -> None:
 def test_refuses_what_does_not_fit() -> None:
     init = lambda model, *x: jax.eval_shape(model.init, jax.random.key(0), *x)
     x = np.zeros((2, 4, 9), np.float32)
-    with pytest.raises(ValueError, match="num_heads=2 do not divide 9 features"):
+    with pytest.raises(ValueError, match="num_heads=2 must divide the 9 features"):
         init(DECODER, x)
     with pytest.raises(ValueError, match="not causal"):
         init(models.LanguageModel(11, nn.TransformerEncoder(1, 2)), TOKEN)

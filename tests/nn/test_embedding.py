@@ -54,8 +54,8 @@ def test_keeps_the_type_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (nn.Embedding(0, 3), "num_embeddings=0 must be 1 or more"),
-        (nn.Embedding(5, 0), "features=0 must be 1 or more"),
+        (nn.Embedding(0, 3), "num_embeddings=0 must be at least 1"),
+        (nn.Embedding(5, 0), "features=0 must be at least 1"),
     ],
 )
 def test_refuses_bad_options(layer, message: str) -> None:

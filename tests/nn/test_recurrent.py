@@ -250,8 +250,8 @@ def test_bidirectional_within_a_model() -> None:
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (nn.LSTM(0), "features=0 must be 1 or more"),
-        (nn.GRU(-1), "features=-1 must be 1 or more"),
+        (nn.LSTM(0), "features=0 must be at least 1"),
+        (nn.GRU(-1), "features=-1 must be at least 1"),
         (nn.Bidirectional(nn.GRU(4, reverse=True)), "is reversed"),
     ],
 )
@@ -264,7 +264,7 @@ def test_refuses_an_unknown_merge_mode() -> None:
     jaxtyping.config.update("jaxtyping_disable", True)  # as in a user's own program
     try:
         layer = nn.Bidirectional(nn.GRU(4), "max")
-        with pytest.raises(ValueError, match="merge_mode='max' is not known"):
+        with pytest.raises(ValueError, match="merge_mode='max' must be"):
             layer.init(jax.random.key(0), inputs())
     finally:
         jaxtyping.config.update("jaxtyping_disable", False)

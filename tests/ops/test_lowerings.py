@@ -66,7 +66,7 @@ def gradients(name, implementation, form):
 @pytest.mark.parametrize(("name", "form"), SETTINGS)
 def test_lowerings_agree(name: str, form: str) -> None:
     with jax.enable_x64(True):
-        found, wanted = (gradients(name, way, form) for way in ("gemm", "xla"))
+        found, wanted = (gradients(name, way, form) for way in ("tuned", "xla"))
         close = functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-9)
         jax.tree.map(close, found, wanted)
 
@@ -80,14 +80,14 @@ def test_layers_pass_it_on(layer) -> None:
         loss = lambda v: module.apply(v, x).outputs.sum()
         return str(jax.make_jaxpr(jax.grad(loss))(variables))
 
-    assert loops("gemm") == loops(None) != loops("xla")
+    assert loops("tuned") == loops(None) != loops("xla")
 
 
 def test_the_reset_before_has_one_form_only() -> None:
     kernel, recurrent, bias, h = OPERATIONS["gru"][1]
     call = functools.partial(ops.gru, X, kernel, recurrent, bias[0], h)
-    with pytest.raises(ValueError, match="no form of reset_after=False"):
-        call(reset_after=False, implementation="gemm")
+    with pytest.raises(ValueError, match="does not support reset_after=False"):
+        call(reset_after=False, implementation="tuned")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fdl import ops
 from fdl.ops.windows import border, resolve
 
-IMPLEMENTATIONS = ("xla", "gemm", None)
+IMPLEMENTATIONS = ("xla", "tuned", None)
 
 
 @st.composite
@@ -87,7 +87,7 @@ def test_conv_gradients_agree(case) -> None:
 
     with jax.enable_x64(True):
         wanted = gradients("xla")
-        for implementation in ("gemm", None):
+        for implementation in ("tuned", None):
             for a, b in zip(gradients(implementation), wanted, strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
@@ -113,7 +113,7 @@ def test_max_pool_lowerings_agree(case, ties) -> None:
         return y, *vjp(weights)
 
     with jax.enable_x64(True):
-        for a, b in zip(pooled("xla"), pooled("gemm"), strict=True):
+        for a, b in zip(pooled("xla"), pooled("tuned"), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from fdl import data, models, tasks
 from fdl.cli.trained import draw_state
+from fdl.keras.rules import OptimizerState
 from fdl.tasks import judge as judges
 from fdl.tasks import outline
 from fdl.tasks.gan import GANOptions, gan
@@ -121,6 +122,39 @@ def test_the_generator_that_is_exported_is_the_averaged_one(trained) -> None:
     np.testing.assert_allclose((images + 1) / 2, wanted, rtol=1e-5, atol=1e-6)
     part = parts["discriminator"]
     assert part.model.apply(part.variables, *part.inputs).shape == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("loss", "beta_1", "beta_2"),
+    [
+        ("non_saturating", 0.5, 0.999),
+        ("minimax", 0.5, 0.999),
+        ("least_squares", 0.5, 0.999),
+        ("wasserstein_gp", 0.0, 0.9),
+    ],
+)
+def test_adam_has_the_betas_of_the_loss(loss, beta_1, beta_2, digits) -> None:
+    """After one step, m = (1 - beta_1) g and v = (1 - beta_2) g^2, whatever g is."""
+    options = GANOptions(
+        architecture="dense", loss=loss, latent_size=5, discriminator_steps=1
+    )
+    config = gan.config(dataset="mnist-5k", options=options)
+    run = outline(gan, config, digits.info)
+    batch = jax.tree.map(lambda x: x[:8], digits.train)
+    state, _ = jax.jit(run.learner.step)(draw_state(run), batch)
+    is_adam = lambda x: isinstance(x, OptimizerState)
+    adams = list(filter(is_adam, jax.tree.leaves(state.opt_state, is_leaf=is_adam)))
+    assert len(adams) == 2, "of the generator and of the discriminator"
+    for adam in adams:
+        assert adam.iterations == 1
+        m, v = (
+            np.concatenate([np.ravel(x) for x in jax.tree.leaves(adam.slots[name])])
+            for name in ("momentum", "velocity")
+        )
+        seen = abs(m) > 1e-6
+        assert seen.any()
+        ratio = v[seen] / m[seen] ** 2
+        np.testing.assert_allclose(ratio, (1 - beta_2) / (1 - beta_1) ** 2, rtol=1e-3)
 
 
 def test_options_choose_models_and_loss(digits) -> None:

@@ -143,7 +143,7 @@ def test_says_what_is_wrong_with_a_path(tmp_path) -> None:
     (tmp_path / "folder.keras").mkdir()
     for name, message in [
         ("a.h5", r"a\.h5 is neither a \.weights\.h5 nor a \.keras file"),
-        ("a.keras", r"a\.keras is not there"),
+        ("a.keras", r"a\.keras does not exist"),
         ("folder.keras", "is not a file"),
     ]:
         with pytest.raises(WeightsError, match=message):

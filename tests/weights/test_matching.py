@@ -109,12 +109,12 @@ def test_variables_alone_have_no_order() -> None:
         ),
         (
             [layer("a"), layer("b"), layer("n", kind="normalization")],
-            r"has 'n' \(normalization of .*, which the model has not",
+            r"contains 'n' \(normalization of .*, which the model does not",
         ),
         ([layer("x"), layer("y"), layer("z")], "has 3 layers like 'z'.* model has 2"),
         (
             [layer("x"), layer("y"), layer("z", shape=(4,))],
-            "has 'z' .* which the model has not",
+            "contains 'z' .* which the model does not have",
         ),
         (
             [layer("a"), layer("b", shape=(3, 4))],

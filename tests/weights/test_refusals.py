@@ -34,9 +34,9 @@ class Keeps(linen.Module):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Unknown(), "params/temperature is an array that no layer of Keras has"),
-        (Odd(), "Keras has no layer of the class of 'norm'"),
-        (Keeps(), "Keras has nothing for the collection 'cache'"),
+        (Unknown(), "params/temperature is an array that no Keras layer has"),
+        (Odd(), "Keras has no layer class for 'norm'"),
+        (Keeps(), "Keras has no equivalent of the collection 'cache'"),
     ],
 )
 def test_refuses_modules_that_keras_has_not(tmp_path, model, message) -> None:
@@ -51,14 +51,17 @@ def test_refuses_variables_of_another_model(tmp_path) -> None:
     file = tmp_path / "a.weights.h5"
     for spoil, message in [
         (lambda v: v.pop("batch_stats"), r"lack batch_stats/block1/norm/mean, float32"),
-        (lambda v: v["params"].update(a=np.ones(1)), "have params/a, which the model"),
+        (
+            lambda v: v["params"].update(a=np.ones(1)),
+            "contain params/a, which the model",
+        ),
         (
             lambda v: v["params"]["head"].update(bias=np.ones((1, 4), np.float32)),
             r"params/head/bias as float32\[1, 4\], but the model needs float32\[4\]",
         ),
         (
             lambda v: v["params"]["head"].update(bias=np.ones(4, int)),
-            "do not hold int64",
+            "do not support int64",
         ),
     ]:
         variables = draw(model, x)
@@ -71,7 +74,7 @@ def test_refuses_variables_of_another_model(tmp_path) -> None:
 def test_refuses_bfloat16_which_hdf5_has_not(tmp_path) -> None:
     model, x = MODELS["cnn"]
     variables = draw(model, x, dtype=jax.numpy.bfloat16)
-    with pytest.raises(WeightsError, match="do not hold bfloat16"):
+    with pytest.raises(WeightsError, match="do not support bfloat16"):
         save_weights(tmp_path / "a.weights.h5", model, variables, x)
 
 
@@ -83,7 +86,7 @@ def test_refuses_keras_files_of_models_that_it_cannot_describe(tmp_path) -> None
     variables = draw(model, x)
     head = variables["params"]["head"]
     head["bias"] = head["bias"].astype(np.float64)
-    with pytest.raises(WeightsError, match="one type, not of 1 and float32, float64"):
+    with pytest.raises(WeightsError, match="one type, not 1 and float32, float64"):
         save_weights(tmp_path / "a.keras", model, variables, x)
     assert not list(tmp_path.iterdir())
 
@@ -103,5 +106,7 @@ def test_refuses_weights_of_another_model(tmp_path) -> None:
 def test_says_so_if_a_model_does_not_take_the_inputs_in_a_file(tmp_path) -> None:
     model, x = models.MLP(10), np.zeros((1, 4, 4, 1), np.float32)
     save_weights(tmp_path / "a.keras", model, draw(model, x), x)
-    with pytest.raises(WeightsError, match=r"float32\[1, 4, 4, 1\].*CNN does not take"):
+    with pytest.raises(
+        WeightsError, match=r"float32\[1, 4, 4, 1\].*CNN does not accept"
+    ):
         load_weights(tmp_path / "a.keras", models.CNN(10))

@@ -162,10 +162,14 @@ def test_a_layer_more_is_refused(tmp_path) -> None:
     twin = keras.Sequential([layers.Input((28, 28, 1)), normalization])
     for keras_layer in keras_cnn().layers:
         twin.add(keras_layer)
-    with pytest.raises(WeightsError, match=r"'normalization.* which the model has not"):
+    with pytest.raises(
+        WeightsError, match=r"'normalization.* which the model does not have"
+    ):
         from_keras(models.CNN(10), twin)
     twin.save(tmp_path / "x.keras")
-    with pytest.raises(WeightsError, match=r"'normalization.* which the model has not"):
+    with pytest.raises(
+        WeightsError, match=r"'normalization.* which the model does not have"
+    ):
         load_weights(tmp_path / "x.keras", models.CNN(10))
 
 

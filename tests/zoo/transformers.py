@@ -102,7 +102,7 @@ def _stack(
     def attend_to_memory(x: Any, part: str) -> Any:
         return attention(part)(x, memory, attention_mask=pairs(memory_mask))
 
-    def think(x: Any, block: str) -> Any:
+    def feed_forward(x: Any, block: str) -> Any:
         hidden = keras.layers.Dense(
             4 * FEATURES, activation=activation, name=f"{block}_dense1"
         )
@@ -115,7 +115,7 @@ def _stack(
         if memory is not None:
             part = f"{block}_memory_attention"
             x = add(x, part, lambda x, part=part: attend_to_memory(x, part))
-        x = add(x, f"{block}_dense", lambda x, block=block: think(x, block))
+        x = add(x, f"{block}_dense", lambda x, block=block: feed_forward(x, block))
     if norm == "pre":
         x = keras.layers.LayerNormalization(name=f"{name}_norm")(x)
     return x

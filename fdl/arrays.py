@@ -26,6 +26,10 @@ Number = float | Float[Array, ""]
 value will do for without compiling anew. Where it is plain, it is checked."""
 
 
+class DataError(ValueError):
+    """Data that cannot be had or used; says what is wrong, the value and the remedy."""
+
+
 class Batch(NamedTuple):
     """Examples with their answers; the first axis of both counts examples.
 

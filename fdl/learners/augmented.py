@@ -46,7 +46,7 @@ def augmented(
         ...     fdl.learners.supervised(
         ...         fdl.models.MLP(10), fdl.losses.cross_entropy, optax.adam(1e-3)
         ...     ),
-        ...     augment.compose(augment.shift(2), augment.rotate(10)),
+        ...     augment.compose(augment.shift(2), augment.rotate(10.0)),
         ... )
         >>> batch = fdl.Batch(jnp.ones((8, 28, 28, 1)), jnp.arange(8))
         >>> state = learner.init(jax.random.key(0), batch)

@@ -27,7 +27,7 @@ value will do for without compiling anew. Where it is plain, it is checked."""
 
 
 class DataError(ValueError):
-    """Data that cannot be had or used; says what is wrong, the value and the remedy."""
+    """Data that cannot be loaded or used; says what is wrong, the value, the remedy."""
 
 
 class Batch(NamedTuple):

@@ -119,7 +119,7 @@ def stratified_counts(
     return counts
 
 
-def _rows(train: PyTree, share: float, how: HoldOut, seed: int) -> Rows:
+def _rows(train: PyTree, share: float, how: str, seed: int) -> Rows:
     count = len(jax.tree.leaves(train)[0])
     number = round(share * count)
     if not 1 <= number < count:

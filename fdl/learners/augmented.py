@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Shaped
 
 from fdl.arrays import DataError, Key, PyTree
@@ -29,15 +30,17 @@ def augmented(
     the compiled step, so that a run can be repeated and a step never repeats another.
 
     Args:
-        learner: Any learner whose batches are tuples, inputs first, or have `inputs` as
-            a field or key.
+        learner: Any learner of one member; `fdl.learners.many` makes many of the
+            result.
         change: `(key, input) -> input`, applied to each example's inputs with a key of
-            its own; `fdl.data.augment` has some. Targets are left as they are.
+            its own; `fdl.data.augment` has some. Inputs are the key or field `inputs`
+            of a batch, else its first part, or the batch itself if it is an array.
+            What else a batch has, such as targets, is left as it is.
         batch_change: `(key, batch) -> batch`, applied to the whole batch afterwards,
             such as `fdl.data.augment.mixup`.
 
     Raises:
-        DataError: From a step, if it cannot tell what the inputs of a batch are.
+        DataError: In a step, if a batch has no such inputs.
 
     Example:
         >>> import fdl, optax
@@ -66,7 +69,13 @@ def augmented(
             batch = batch_change(jax.random.fold_in(key, 1), batch)
         return learner.step(state, batch)
 
-    return learner._replace(step=step)
+    made = learner._replace(step=step)
+    tune = learner.tune
+    if tune is None:
+        return made
+    return made._replace(
+        tune=lambda hparams: augmented(tune(hparams), change, batch_change=batch_change)
+    )
 
 
 def _keys(key: Key, inputs: PyTree) -> Shaped[jax.Array, " batch"]:
@@ -83,7 +92,9 @@ def _change_inputs(change: Callable[[PyTree], PyTree], batch: PyTree) -> PyTree:
             return (change(batch[0]), *batch[1:])
         name = "inputs" if "inputs" in fields else fields[0]
         return batch._replace(**{name: change(getattr(batch, name))})
+    if isinstance(batch, jax.Array | np.ndarray):
+        return change(batch)
     raise DataError(
-        f"a batch is a {type(batch).__name__}, whose inputs cannot be told: give a "
-        "tuple with the inputs first, or name them `inputs`"
+        f"the inputs of a {type(batch).__name__} are not known: give a tuple with the "
+        "inputs first, or name them `inputs`"
     )

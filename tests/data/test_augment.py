@@ -1,7 +1,6 @@
 """Random changes of images: what each may do, and what it leaves alone."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -105,9 +104,8 @@ def test_angles_are_within_the_limits_in_both_directions() -> None:
         heights.append(np.degrees(np.arctan2(10 - y, x - 10)))
     assert -48 < min(heights) < -25
     assert 25 < max(heights) < 48
-    upward = draws(augment.rotate((60.0, 90.0), fill=0.5), image)[..., 0]
-    assert (upward[:, :5].max(axis=(1, 2)) > 0.5).all()
-    assert (upward[:, 0, 0] == 0.5).all()
+    corner = draws(augment.rotate((30.0, 60.0), fill=0.5), image)[:, 0, 0]
+    np.testing.assert_allclose(corner, 0.5)
 
 
 def test_a_cutout_hides_one_whole_square() -> None:
@@ -134,7 +132,8 @@ def test_strengths_are_what_they_say() -> None:
     assert -0.2 <= delta.min() < -0.15
     assert 0.15 < delta.max() <= 0.2
     flat = draws(augment.contrast(0.5), RAMP)
-    np.testing.assert_allclose(flat.mean((1, 2)), RAMP.mean((0, 1))[None].repeat(60, 0))
+    means = RAMP.mean(axis=(0, 1))[None].repeat(60, axis=0)
+    np.testing.assert_allclose(flat.mean(axis=(1, 2)), means, rtol=1e-6)
     scale = flat.std(axis=(1, 2)) / RAMP.std(axis=(0, 1))
     assert 0.5 <= scale.min() < 0.6
     assert 1.4 < scale.max() <= 1.5001
@@ -199,6 +198,8 @@ BATCH = Batch(
 def test_mixtures_are_of_two_examples_and_their_targets() -> None:
     mix = augment.mixup(0.4, num_classes=3)
     x = BATCH.image.astype(np.float32) / 255
+    scores = jax.nn.log_softmax(jax.random.normal(KEYS[0], (10, 3)))
+    loss = lambda targets: -(targets * scores).sum(-1).mean()
     shares = []
     for key in KEYS[:20]:
         found = jax.jit(mix)(key, BATCH)
@@ -211,8 +212,6 @@ def test_mixtures_are_of_two_examples_and_their_targets() -> None:
         np.testing.assert_allclose(
             found.image, share * x + (1 - share) * x[order], atol=1e-6
         )
-        scores = jnp.log(jnp.asarray(np.random.default_rng(1).random((10, 3))))
-        loss = lambda targets: -(targets * jax.nn.log_softmax(scores)).sum(-1).mean()
         each = [loss(np.eye(3)[label]) for label in (BATCH.label, BATCH.label[order])]
         mixed = share * each[0] + (1 - share) * each[1]
         assert float(loss(found.label)) == pytest.approx(float(mixed), rel=1e-4)

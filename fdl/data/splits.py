@@ -11,8 +11,6 @@ Both parts keep the published order, and the same share of the same examples alw
 holds out the same ones, by whatever route they came.
 """
 
-from numbers import Real
-
 import jax
 import numpy as np
 from jaxtyping import Int
@@ -96,7 +94,7 @@ def require_share(share: object) -> None:
         ...
         fdl.arrays.DataError: validation share 1.5: give a number between 0 and 1, ...
     """
-    if not (isinstance(share, Real) and 0 < share < 1):
+    if not (isinstance(share, int | float | np.number) and 0 < share < 1):
         raise DataError(
             f"validation share {share!r}: give a number between 0 and 1, such as 1/6; "
             "to hold out nothing, load with validation=None"

@@ -86,12 +86,12 @@ def _keys(key: Key, inputs: PyTree) -> Shaped[jax.Array, " batch"]:
 def _change_inputs(change: Callable[[PyTree], PyTree], batch: PyTree) -> PyTree:
     if isinstance(batch, dict) and "inputs" in batch:
         return {**batch, "inputs": change(batch["inputs"])}
-    if isinstance(batch, tuple) and batch:
-        fields = getattr(batch, "_fields", None)
-        if fields is None:
-            return (change(batch[0]), *batch[1:])
+    fields = getattr(batch, "_fields", ())
+    if fields:
         name = "inputs" if "inputs" in fields else fields[0]
         return batch._replace(**{name: change(getattr(batch, name))})
+    if isinstance(batch, tuple) and batch:
+        return (change(batch[0]), *batch[1:])
     if isinstance(batch, jax.Array | np.ndarray):
         return change(batch)
     raise DataError(

@@ -3,10 +3,13 @@
 import numpy as np
 from jaxtyping import UInt8
 
-from fdl.data.catalog import Dataset
+from fdl.arrays import PyTree
+from fdl.data.dataset import Dataset
 
 SEED = 0
 """What `binarize` draws from, so that everybody measures on the same pixels."""
+
+Pixels = UInt8[np.ndarray, "*shape"]
 
 
 def binarize(dataset: Dataset) -> Dataset:
@@ -14,10 +17,12 @@ def binarize(dataset: Dataset) -> Dataset:
 
     A pixel `v` of 0 to 255 becomes 255 with probability `v / 255`: the stochastic
     binarization of Salakhutdinov & Murray (2008), drawn once and not in every epoch.
-    Draws come from NumPy's `default_rng(SEED)`, those of the training set first.
+    Draws come from NumPy's `default_rng(SEED)`: first those of the published training
+    set, in its order, then those of the test set. So an image becomes the same pixels
+    whatever is held out for validation.
 
     Args:
-        dataset: A data set of uint8 images.
+        dataset: A dataset of uint8 images.
 
     Example:
         >>> import fdl
@@ -27,17 +32,27 @@ def binarize(dataset: Dataset) -> Dataset:
     """
     rng = np.random.default_rng(SEED)
 
-    def draw(
-        image: UInt8[np.ndarray, "*shape"],
-    ) -> UInt8[np.ndarray, "*shape"]:
-        # Draws are from 0 to 254, of which exactly `image` many are below `image`.
-        below = rng.integers(255, size=image.shape, dtype=np.uint8) < image
-        binary = np.where(below, np.uint8(255), np.uint8(0))
-        binary.flags.writeable = False
-        return binary
+    def levels(count: int) -> Pixels:
+        # From 0 to 254, of which exactly `v` are below `v`.
+        shape = (count, *np.shape(dataset.train.image)[1:])
+        return rng.integers(255, size=shape, dtype=np.uint8)
 
-    train, test = (
-        part._replace(image=draw(np.asarray(part.image)))
-        for part in (dataset.train, dataset.test)
-    )
-    return dataset._replace(train=train, test=test)
+    train, validation, test = dataset.train, dataset.validation, dataset.test
+    if validation is None:
+        train = _drawn(train, levels(len(train.image)))
+    else:
+        count = len(train.image) + len(validation.image)
+        held_out = dataset.held_out
+        if held_out is None:
+            held_out = np.arange(len(train.image), count)
+        published = levels(count)
+        validation = _drawn(validation, published[held_out])
+        train = _drawn(train, np.delete(published, held_out, axis=0))
+    test = _drawn(test, levels(len(test.image)))
+    return dataset._replace(train=train, validation=validation, test=test)
+
+
+def _drawn(part: PyTree, level: Pixels) -> PyTree:
+    binary = np.where(level < np.asarray(part.image), np.uint8(255), np.uint8(0))
+    binary.flags.writeable = False
+    return part._replace(image=binary)

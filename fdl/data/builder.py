@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fdl.arrays import DataError
 from fdl.data import cache, tfds
-from fdl.data.catalog import IMAGE_SHAPE, TFDS_VERSION, DataError, Entry, Splits
+from fdl.data.catalog import IMAGE_SHAPE, TFDS_VERSION, Entry, Splits
 
 _log = logging.getLogger(__name__)
 
 
 def require_free(entry: Entry, root: Path) -> None:
-    """Raises a `DataError` if something lies where the directory would be written."""
+    """Raise a `DataError` if something is where the directory would be written."""
     version = tfds.directory(entry, root)
     if not version.exists():
         return
@@ -32,7 +33,7 @@ def require_free(entry: Entry, root: Path) -> None:
 
 
 def write(entry: Entry, splits: Splits, root: Path) -> Path:
-    """Prepares the directory that TFDS itself would prepare, as array_record.
+    """Prepare the directory that TFDS itself would prepare, as array_record.
 
     Raises:
         DataError: If the directory exists, which is never overwritten, or cannot be
@@ -82,7 +83,7 @@ def _move(entry: Entry, made: Path, version: Path) -> None:
 
 
 def _builder_class(entry: Entry, splits: Splits) -> Any:
-    """A TFDS builder that writes given arrays; TFDS's own needs TensorFlow."""
+    """Return a TFDS builder that writes given arrays; TFDS's own needs TensorFlow."""
     import tensorflow_datasets as tf_datasets
     from PIL import Image
     from tensorflow_datasets.core import registered

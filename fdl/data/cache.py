@@ -16,7 +16,7 @@ from fdl.files import write_whole
 
 
 def folder() -> Path:
-    """`FDL_CACHE_DIR`, or `fdl` in the user's cache folder."""
+    """Return `FDL_CACHE_DIR`, or `fdl` in the user's cache folder."""
     own = os.environ.get("FDL_CACHE_DIR")
     if own:
         return Path(own).expanduser()
@@ -24,17 +24,17 @@ def folder() -> Path:
 
 
 def originals() -> Path:
-    """The folder of folders with the original files that were downloaded."""
+    """Return the folder that keeps the original files once downloaded."""
     return folder() / "originals"
 
 
 def path(entry: Entry) -> Path:
-    """The file with a dataset's arrays; its name changes with the contents."""
+    """Return the file of a dataset's arrays; its name changes with the contents."""
     return folder() / f"{entry.name}-{checksum(entry)[:12]}.npz"
 
 
 def read(entry: Entry) -> Splits | None:
-    """Returns the arrays if they are there and undamaged."""
+    """Return the arrays if they are there and undamaged."""
     try:
         # Opened here, since NumPy leaves a damaged file open.
         with (
@@ -53,7 +53,7 @@ def read(entry: Entry) -> Splits | None:
 
 
 def write(entry: Entry, splits: Splits) -> None:
-    """Keeps the arrays, if the cache folder can be written."""
+    """Keep the arrays, if the cache folder can be written."""
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -67,7 +67,7 @@ def write(entry: Entry, splits: Splits) -> None:
 
 
 def keep(file: Path, data: bytes | memoryview) -> None:
-    """Write a file if the folder can be written; ignore failure."""
+    """Write a file so that it is complete or absent; ignore failure."""
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, data)

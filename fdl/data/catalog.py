@@ -5,11 +5,11 @@ compared with: one sha256 of the uint8 images and one of the int32 labels a spli
 """
 
 import hashlib
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from fdl.arrays import Batch, DataError, PyTree
+from fdl.arrays import Batch, DataError
 
 IMAGE_SHAPE = (28, 28, 1)
 
@@ -20,54 +20,10 @@ TFDS_VERSION = "3.0.1"
 """The version under which TensorFlow Datasets knows each dataset of the table."""
 
 Splits = tuple[Batch, Batch]
-"""Training set and test set."""
+"""Training set and test set, as published."""
 
-
-class DatasetInfo(NamedTuple):
-    """What a loaded dataset is and where it came from.
-
-    Attributes:
-        name: Name that `load` takes.
-        title: Name for people.
-        source: Which route gave the arrays, and the place.
-        num_classes: Number of classes, or of characters; labels are below it.
-        class_names: Name of each class, in the order of the labels; the characters.
-        input_shape: Shape of one input: `(height, width, channels)` of an image.
-        train_count: Number of training examples.
-        test_count: Number of test examples.
-        checksum: One sha256 for both splits, equal whatever the source.
-        overlaps: Names of datasets whose training images include this dataset's
-            test images: a model trained on one of them must not be tested here.
-    """
-
-    name: str
-    title: str
-    source: str
-    num_classes: int
-    class_names: tuple[str, ...]
-    input_shape: tuple[int, ...]
-    train_count: int
-    test_count: int
-    checksum: str
-    overlaps: tuple[str, ...]
-
-
-class Dataset(NamedTuple):
-    """A training set, a test set and what they are.
-
-    The arrays are read-only NumPy arrays in the published order: of images a `Batch`,
-    `image` uint8 `(batch, height, width, channels)`, `label` int32 `(batch,)`; of texts
-    `Tokens`, int32 `(batch, time)`.
-
-    Attributes:
-        train: Training examples.
-        test: Test examples.
-        info: Name, counts, classes, source and checksum.
-    """
-
-    train: PyTree
-    test: PyTree
-    info: DatasetInfo
+HoldOut = Literal["last", "stratified"]
+"""Which training examples validation takes; `fdl.data.splits` has the rules."""
 
 
 class Split(NamedTuple):
@@ -89,10 +45,11 @@ class Entry(NamedTuple):
         test: Contents of the test set.
         addresses: Where the four original files are published, best first; empty
             when the dataset comes inside a Python package.
+        hold_out: Which training examples validation takes.
         url_variable: Environment variable that replaces `addresses`.
         folders: Further names of folders, below a folder of datasets, in which other
             software keeps the original files.
-        overlaps: See `DatasetInfo`.
+        overlaps: As in `DatasetInfo`.
     """
 
     name: str
@@ -101,6 +58,7 @@ class Entry(NamedTuple):
     train: Split
     test: Split
     addresses: tuple[str, ...] = ()
+    hold_out: HoldOut = "stratified"
     url_variable: str = ""
     folders: tuple[str, ...] = ()
     overlaps: tuple[str, ...] = ()
@@ -128,6 +86,7 @@ CATALOG = {
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
         ),
+        hold_out="last",
         url_variable="FDL_MNIST_URL",
         folders=("MNIST/raw",),
     ),
@@ -160,6 +119,7 @@ CATALOG = {
             "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         ),
+        hold_out="last",
         url_variable="FDL_FASHION_MNIST_URL",
         folders=("FashionMNIST/raw", "fashion-mnist"),
     ),
@@ -183,7 +143,7 @@ CATALOG = {
 
 
 def names() -> tuple[str, ...]:
-    """Names of the datasets that `load` knows.
+    """Return the names of the datasets that `load` knows.
 
     Example:
         >>> names()
@@ -192,19 +152,8 @@ def names() -> tuple[str, ...]:
     return (*CATALOG, TEXT)
 
 
-def example(info: DatasetInfo) -> Batch:
-    """Return one example shaped like those of a dataset, all zeros.
-
-    Example:
-        >>> info = DatasetInfo("", "", "", 10, (), (28, 28, 1), 0, 0, "", ())
-        >>> example(info).image.shape
-        (1, 28, 28, 1)
-    """
-    return Batch(np.zeros((1, *info.input_shape), np.uint8), np.zeros(1, np.int32))
-
-
 def find(name: str) -> Entry:
-    """Returns the row of the table, or says which names there are."""
+    """Return the row of the table, or say which names there are."""
     if name not in CATALOG:
         raise DataError(
             f"there is no dataset named {name!r}: choose one of {', '.join(names())}"
@@ -213,13 +162,13 @@ def find(name: str) -> Entry:
 
 
 def checksum(entry: Entry) -> str:
-    """One sha256 of everything: of the four digests' text, training set first."""
+    """Return one sha256 of everything: of the four digests, training set first."""
     digests = (*entry.train[1:], *entry.test[1:])
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def require_contents(array: np.ndarray, expected: str, where: str, what: str) -> None:
-    """Raises a `DataError` unless the array's bytes have the expected sha256."""
+    """Raise a `DataError` unless the array's bytes have the expected sha256."""
     found = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
     if found == expected:
         return
@@ -237,7 +186,7 @@ def require_contents(array: np.ndarray, expected: str, where: str, what: str) ->
 
 
 def verify(entry: Entry, splits: Splits, where: str) -> None:
-    """Raises a `DataError` unless both splits are exactly those of the table."""
+    """Raise a `DataError` unless both splits are exactly those of the table."""
     for name, batch, split in zip(
         ("training", "test"), splits, (entry.train, entry.test), strict=True
     ):

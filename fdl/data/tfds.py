@@ -14,35 +14,29 @@ from typing import Any
 
 import numpy as np
 
-from fdl.arrays import Batch
+from fdl.arrays import Batch, DataError
 from fdl.data import cache
-from fdl.data.catalog import (
-    TFDS_VERSION,
-    DataError,
-    Entry,
-    Splits,
-    verify,
-)
+from fdl.data.catalog import TFDS_VERSION, Entry, Splits, verify
 
 
 def default_root() -> Path:
-    """`TFDS_DATA_DIR`, or the folder that TFDS uses without it."""
+    """Return `TFDS_DATA_DIR`, or the folder that TFDS uses without it."""
     folder = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     return Path(folder).expanduser()
 
 
 def directory(entry: Entry, root: Path) -> Path:
-    """Where TFDS keeps the dataset below its root folder."""
+    """Return where TFDS keeps the dataset, below its root folder."""
     return root / entry.name / TFDS_VERSION
 
 
 def is_there(version: Path) -> bool:
-    """Whether a finished preparation lies there; TFDS writes this file last."""
+    """Return whether the directory is complete; TFDS writes this file last."""
     return (version / "dataset_info.json").is_file()
 
 
 def problem(entry: Entry, version: Path) -> str | None:
-    """Says why a prepared directory cannot be read; None when it looks complete.
+    """Say why a prepared directory cannot be read; None when it looks complete.
 
     Looks at names, sizes and counts only, which takes a millisecond.
     """
@@ -87,7 +81,7 @@ def problem(entry: Entry, version: Path) -> str | None:
 
 
 def read(entry: Entry, version: Path) -> Splits:
-    """Returns the verified arrays of a prepared directory, from the cache if it can.
+    """Return the verified arrays of a prepared directory, from the cache if it can.
 
     Raises:
         DataError: If the directory is incomplete, damaged or in an unusable format.
@@ -148,7 +142,7 @@ def _tfrecords(data: bytes) -> Iterator[bytes]:
 
 
 def _stored_order(count: int, split: str) -> list[int]:
-    """Original index of each stored example: TFDS sorts by md5(split + index)."""
+    """Return the index of each stored example: TFDS sorts by md5(split + index)."""
     salt = hashlib.md5(split.encode(), usedforsecurity=False)
 
     def position(index: int) -> bytes:

@@ -3,14 +3,16 @@
 import hashlib
 
 import numpy as np
+import pytest
 
 from fdl import data
+from fdl.data import splits
 
 
 def test_pixels_are_white_with_the_probability_of_their_brightness() -> None:
     gray = data.load("mnist-5k")
     binary = data.binarize(gray)
-    for name in ("train", "test"):
+    for name in ("train", "validation", "test"):
         before, after = getattr(gray, name), getattr(binary, name)
         assert after.image.dtype == np.uint8
         assert not after.image.flags.writeable
@@ -27,7 +29,25 @@ def test_pixels_are_white_with_the_probability_of_their_brightness() -> None:
 
 
 def test_the_draw_is_the_same_for_everybody() -> None:
-    found = data.binarize(data.load("mnist-5k"))
+    found = data.binarize(data.load("mnist-5k", validation=None))
     digest = hashlib.sha256(found.train.image.tobytes() + found.test.image.tobytes())
     # Results in the README are measured on this draw.
     assert digest.hexdigest()[:16] == "8cb6b7866e3a0713"
+
+
+@pytest.mark.parametrize("share", [1 / 6, 0.5])
+@pytest.mark.parametrize("how", ["stratified", "last"])
+def test_what_is_held_out_changes_no_pixel(share, how) -> None:
+    published = data.load("mnist-5k", validation=None)
+    whole = data.binarize(published)
+    parts = splits.split(published, share, how)
+    found = data.binarize(parts)
+    rows = parts.held_out
+    np.testing.assert_array_equal(found.validation.image, whole.train.image[rows])
+    left = np.delete(whole.train.image, rows, axis=0)
+    np.testing.assert_array_equal(found.train.image, left)
+    np.testing.assert_array_equal(found.test.image, whole.test.image)
+    if how == "last":  # which is what a dataset has that does not say
+        again = data.binarize(parts._replace(held_out=None))
+        np.testing.assert_array_equal(again.train.image, found.train.image)
+        np.testing.assert_array_equal(again.validation.image, found.validation.image)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fdl.arrays import Batch
-from fdl.data import DataError, check
+from fdl.data import DataError, check, check_label
 
 IMAGE = np.zeros((6, 4, 4, 1), np.uint8)
 LABEL = np.arange(6)
@@ -24,6 +24,10 @@ def _with(array, index, value):
         Batch(IMAGE[..., 0].astype(np.float32), LABEL),
         Batch(np.ones((6, 3)), LABEL.astype(np.uint8)),
         Batch(jnp.ones((6, 3), jnp.bfloat16), LABEL),
+        Batch(np.linspace(-9, 9, 96).reshape(6, 4, 4, 1), LABEL),  # standardized
+        Batch(np.linspace(0, 2, 96).reshape(6, 4, 4, 1), LABEL),  # overshoots
+        Batch(np.linspace(0, 99, 18).reshape(6, 3), LABEL),  # features
+        (np.full((6, 4, 4, 1), 99.0), np.ones((6, 1))),
         {"inputs": np.arange(6), "targets": [np.ones((6, 2)), np.array([True] * 6)]},
         np.ones(6),
     ],
@@ -53,6 +57,13 @@ def test_good_data_pass(data):
         (Batch(IMAGE, np.eye(6, dtype=int)), r"label has shape \(6, 6\).*argmax"),
         (Batch(IMAGE, LABEL * 1.0), "label has dtype float64.*astype"),
         (Batch(IMAGE, LABEL == 0), "label has dtype bool"),
+        (Batch(IMAGE, LABEL[:, None]), r"label has shape \(6, 1\).*label\[:, 0\]"),
+        (Batch(IMAGE + np.float32(255), LABEL), r"from 255 to 255.*Divide.*Batch"),
+        (Batch(jnp.full((6, 4, 4, 1), 2.5), LABEL), r"float32 with values from 2\.5"),
+        (Batch(_with(np.ones((6, 4, 4)), (2, 1), 16), LABEL), "from 1 to 16"),
+        (Batch(IMAGE.astype(">f4"), LABEL), r"image has dtype >f4.*\('float32'\)"),
+        (Batch(IMAGE, LABEL.astype(">i4")), r"label has dtype >i4.*\('int32'\)"),
+        ({"a": np.ones((6, 2), ">f8")}, r"a has dtype >f8.*\('float64'\)"),
         (Batch(IMAGE, LABEL - 1), "label has the value -1 in row 0.*1 such"),
     ],
 )
@@ -62,12 +73,9 @@ def test_bad_data_are_named(data, words):
 
 
 def test_labels_beyond_the_classes_are_named():
-    data = Batch(IMAGE, LABEL)
-    check(data, num_classes=6)
+    check_label(LABEL, num_classes=6)
     with pytest.raises(DataError, match=r"value 4 in row 4.*0 to 3 \(2 such labels\)"):
-        check(data, num_classes=4)
-    with pytest.raises(DataError, match=r"num_classes=4 needs labels.*ndarray"):
-        check(IMAGE, num_classes=4)
+        check_label(LABEL, num_classes=4)
 
 
 @pytest.mark.parametrize("batch_size", [-1, 0, 7])

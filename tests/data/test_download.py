@@ -263,7 +263,7 @@ def test_without_a_network_the_answer_comes_within_15_seconds(isolated):
     )
     assert time.monotonic() - start < 15
     for part in (
-        "MNIST is not to be had. Tried:",
+        "MNIST was not found. Tried:",
         f"TFDS directory {isolated / 'tfds' / 'mnist' / '3.0.1'}: nothing there",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
         "Remedies:",

@@ -100,7 +100,8 @@ def test_status_says_what_to_do(tiny, tmp_path, write_originals, monkeypatch):
 
 
 def test_the_sample_says_what_it_is():
-    data = load("mnist-5k")
+    data = load("mnist-5k", validation=None)
+    assert data.validation is None
     assert data.info.name == "mnist-5k"
     assert data.info.overlaps == ("mnist",)
     assert data.train.image.shape == (4000, 28, 28, 1)
@@ -137,19 +138,24 @@ def test_full_datasets_from_their_original_files(full_data_dir):
     mnist = load("mnist", data_dir=full_data_dir, download=False)
     assert [*mnist.train.label[:5]] == [5, 0, 4, 1, 9]
     assert [*mnist.test.label[:5]] == [7, 2, 1, 0, 4]
-    assert (mnist.info.train_count, mnist.info.test_count) == (60_000, 10_000)
+    assert mnist.info.train_count == len(mnist.train.label) == 50_000
+    assert mnist.info.validation_count == len(mnist.validation.label) == 10_000
+    assert mnist.info.test_count == 10_000
+    whole = load("mnist", data_dir=full_data_dir, download=False, validation=None)
+    np.testing.assert_array_equal(mnist.validation.image, whole.train.image[50_000:])
+    assert whole.info.checksum == mnist.info.checksum
     fashion = load("fashion_mnist", data_dir=full_data_dir, download=False)
-    assert fashion.train.image.shape == (60_000, 28, 28, 1)
+    assert fashion.train.image.shape == (50_000, 28, 28, 1)
     assert fashion.info.class_names[fashion.train.label[0]] == "Ankle boot"
     assert mnist.info.checksum != fashion.info.checksum
 
 
 @pytest.mark.full_mnist
 def test_the_sample_is_from_the_training_set(full_data_dir):
-    train = load("mnist", data_dir=full_data_dir, download=False).train
+    train = load("mnist", data_dir=full_data_dir, download=False, validation=None).train
     first = [np.flatnonzero(train.label == digit)[:500] for digit in range(10)]
     chosen = np.stack(first)  # digit, then place among the first 500
-    data = load("mnist-5k")
+    data = load("mnist-5k", validation=None)
     for batch, part in ((data.train, chosen[:, :400]), (data.test, chosen[:, 400:])):
         np.testing.assert_array_equal(batch.image, train.image[part.T.ravel()])
 

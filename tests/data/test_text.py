@@ -6,12 +6,13 @@ import sys
 import numpy as np
 import pytest
 
+import fdl
 from fdl import data
 from fdl.data import text
 
 
 def test_windows_are_the_text_in_order() -> None:
-    loaded = data.load("python-docs")
+    loaded = data.load("python-docs", validation=None)
     names = np.array(loaded.info.class_names)
     whole = text.join(text._topics().topics)
     assert sorted(set(whole)) == list(names)
@@ -49,6 +50,23 @@ def test_info_tells_version_and_contents() -> None:
     assert info.source.endswith("topics.py")
     assert info.input_shape == (128,)
     assert info.num_classes == len(info.class_names)
+    assert info.kind == "text"
+    one = data.example(info)
+    assert isinstance(one, fdl.Tokens)
+    assert one.token.dtype == one.target.dtype == np.int32
+    assert one.token.shape == one.target.shape == (1, 128)
+
+
+def test_the_last_windows_are_held_out() -> None:
+    whole = data.load("python-docs", validation=None)
+    loaded = data.load("python-docs", validation=0.1)
+    for parts in zip(loaded.train, loaded.validation, whole.train, strict=True):
+        train, validation, published = parts
+        np.testing.assert_array_equal(np.concatenate([train, validation]), published)
+        assert np.shares_memory(validation, train.base)
+        assert not validation.flags.writeable
+    assert loaded.info.validation_count == round(0.1 * whole.info.train_count)
+    assert loaded.info.checksum == whole.info.checksum
 
 
 def test_is_in_the_list() -> None:

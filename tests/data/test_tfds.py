@@ -77,7 +77,7 @@ def test_parquet_is_refused_with_the_reason(root, version, monkeypatch):
     with pytest.raises(DataError, match="parquet, which TFDS writes with most of the"):
         load("mnist", data_dir=root)
     monkeypatch.setenv("TFDS_DATA_DIR", str(root))
-    with pytest.raises(DataError, match=r"not to be had(?s:.*)parquet, which TFDS"):
+    with pytest.raises(DataError, match=r"was not found(?s:.*)parquet, which TFDS"):
         load("mnist", download=False)
 
 

@@ -1,0 +1,170 @@
+"""Changes of where the pixels of an image are, or whether they are seen."""
+
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.scipy.ndimage import map_coordinates
+
+from fdl.arrays import Key
+from fdl.data.augment.change import Change, Image, Pixels, pixels
+
+
+def shift(distance: int, *, fill: float = 0.0) -> Change:
+    """Build a move by whole pixels in both directions, all moves equally likely.
+
+    Args:
+        distance: Largest move up, down, left and right, at least 0.
+        fill: Value of what comes into view.
+
+    Raises:
+        ValueError: If `distance` is negative.
+
+    Example:
+        >>> shift(1)(jax.random.key(0), np.eye(3, dtype=np.float32)[..., None])[..., 0]
+        Array([[0., 1., 0.],
+               [0., 0., 1.],
+               [0., 0., 0.]], dtype=float32)
+    """
+    return _padded_window(distance, mode="constant", constant_values=fill)
+
+
+def crop(
+    padding: int, *, mode: Literal["reflect", "edge", "wrap"] = "reflect"
+) -> Change:
+    """Build a crop of the old size from an image that was padded on all sides.
+
+    A `shift` whose image goes on beyond its border.
+
+    Args:
+        padding: Pixels added on each side, at least 0.
+        mode: How the image goes on, as in `jax.numpy.pad`.
+
+    Raises:
+        ValueError: If `padding` is negative.
+
+    Example:
+        >>> image = np.float32([[1, 2, 3]] * 3)[..., None]
+        >>> crop(1)(jax.random.key(0), image)[..., 0]
+        Array([[2., 1., 2.],
+               [2., 1., 2.],
+               [2., 1., 2.]], dtype=float32)
+    """
+    return _padded_window(padding, mode=mode)
+
+
+def flip(probability: float = 0.5) -> Change:
+    """Build a mirroring from left to right.
+
+    Args:
+        probability: How often, in [0, 1].
+
+    Raises:
+        ValueError: If `probability` is no probability.
+
+    Example:
+        >>> flip(1.0)(jax.random.key(0), np.float32([[[1], [2]]]))[..., 0]
+        Array([[2., 1.]], dtype=float32)
+    """
+    if not 0 <= probability <= 1:
+        raise ValueError(f"probability={probability} must be in [0, 1].")
+
+    def change(key: Key, image: Image) -> Pixels:
+        image = pixels(image)
+        mirrored = jax.random.bernoulli(key, probability)
+        return jnp.where(mirrored, image[:, ::-1], image)
+
+    return change
+
+
+def rotate(degrees: float | tuple[float, float], *, fill: float = 0.0) -> Change:
+    """Build a rotation about the center, with linear interpolation.
+
+    Args:
+        degrees: Largest angle in either direction, or the smallest and the largest one;
+            positive angles turn counterclockwise. Angles are drawn uniformly.
+        fill: Value of what comes into view.
+
+    Raises:
+        ValueError: If the smallest angle is larger than the largest.
+
+    Example:
+        >>> image = np.float32([[1, 2], [3, 4]])[..., None]
+        >>> rotate((90.0, 90.0))(jax.random.key(0), image)[..., 0].astype(int)
+        Array([[2, 4],
+               [1, 3]], dtype=int32)
+    """
+    low, high = degrees if isinstance(degrees, tuple) else (-degrees, degrees)
+    if not low <= high:
+        raise ValueError(
+            f"degrees={degrees} must be a number of at least 0, or (smallest, largest)."
+        )
+
+    def change(key: Key, image: Image) -> Pixels:
+        image = pixels(image)
+        angle = jnp.deg2rad(jax.random.uniform(key, minval=low, maxval=high))
+        cos, sin = jnp.cos(angle), jnp.sin(angle)
+        middle = (np.array(image.shape[:2], np.float32) - 1) / 2
+        y, x = (
+            grid - center
+            for grid, center in zip(np.indices(image.shape[:2]), middle, strict=True)
+        )
+        # Where each pixel of the rotated image comes from: the inverse rotation.
+        source = [cos * y + sin * x + middle[0], cos * x - sin * y + middle[1]]
+        interpolate = lambda channel: map_coordinates(
+            channel, source, order=1, mode="constant", cval=fill
+        )
+        return jax.vmap(interpolate, -1, -1)(image)
+
+    return change
+
+
+def cutout(size: int, *, fill: float = 0.0) -> Change:
+    """Build the hiding of one square (DeVries & Taylor, 2017, arXiv:1708.04552).
+
+    Differs from the paper in that the square always lies inside the image.
+
+    Args:
+        size: Height and width of the square, at least 0 and within the image.
+        fill: Value that hides.
+
+    Raises:
+        ValueError: If `size` is negative, or larger than an image.
+
+    Example:
+        >>> float(cutout(8)(jax.random.key(0), np.ones((28, 28, 1), np.float32)).sum())
+        720.0
+    """
+    if size < 0:
+        raise ValueError(f"size={size} must be at least 0.")
+
+    def change(key: Key, image: Image) -> Pixels:
+        image = pixels(image)
+        height, width, _ = image.shape
+        if size > min(height, width):
+            raise ValueError(
+                f"size={size} must be at most {min(height, width)}, since images are "
+                f"{height} x {width}."
+            )
+        limits = np.array([height, width]) - size + 1
+        top, left = jax.random.randint(key, (2,), 0, limits)
+        y, x = np.indices((height, width))
+        hidden = (y >= top) & (y < top + size) & (x >= left) & (x < left + size)
+        return jnp.where(hidden[..., None], jnp.asarray(fill, image.dtype), image)
+
+    return change
+
+
+def _padded_window(border: int, **how: Any) -> Change:
+    if border < 0:
+        raise ValueError(f"{border} pixels: give a number of at least 0.")
+
+    def change(key: Key, image: Image) -> Pixels:
+        image = pixels(image)
+        padded = jnp.pad(image, ((border, border), (border, border), (0, 0)), **how)
+        top, left = jax.random.randint(key, (2,), 0, 2 * border + 1)
+        return lax.dynamic_slice(padded, (top, left, 0), image.shape)
+
+    return change

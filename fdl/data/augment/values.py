@@ -1,0 +1,78 @@
+"""Changes of the values of an image's pixels."""
+
+import jax
+import jax.numpy as jnp
+
+from fdl.arrays import Key
+from fdl.data.augment.change import Change, Image, Pixels, pixels
+
+
+def noise(stddev: float) -> Change:
+    """Build the adding of Gaussian noise to every value, as Keras' `GaussianNoise`.
+
+    Args:
+        stddev: Standard deviation, at least 0.
+
+    Raises:
+        ValueError: If `stddev` is negative.
+
+    Example:
+        >>> image = noise(0.1)(jax.random.key(0), jnp.zeros((28, 28, 1)))
+        >>> round(float(image.std()), 2)
+        0.1
+    """
+    if not stddev >= 0:
+        raise ValueError(f"stddev={stddev} must be at least 0.")
+
+    def change(key: Key, image: Image) -> Pixels:
+        image = pixels(image)
+        return image + stddev * jax.random.normal(key, image.shape, image.dtype)
+
+    return change
+
+
+def brightness(delta: float) -> Change:
+    """Build the adding of one number, uniform in [-delta, delta], to all values.
+
+    Raises:
+        ValueError: If `delta` is negative.
+
+    Example:
+        >>> image = brightness(0.2)(jax.random.key(0), jnp.ones((2, 2, 1)))
+        >>> bool((image == image[0, 0, 0]).all()), bool(abs(image[0, 0, 0] - 1) <= 0.2)
+        (True, True)
+    """
+    if not delta >= 0:
+        raise ValueError(f"delta={delta} must be at least 0.")
+
+    def change(key: Key, image: Image) -> Pixels:
+        image = pixels(image)
+        return image + jax.random.uniform(key, (), image.dtype, -delta, delta)
+
+    return change
+
+
+def contrast(factor: float) -> Change:
+    """Build the scaling of each channel about its mean, as Keras' `RandomContrast`.
+
+    Args:
+        factor: The scale is drawn uniformly from [1 - factor, 1 + factor]; in [0, 1].
+
+    Raises:
+        ValueError: If `factor` is outside [0, 1].
+
+    Example:
+        >>> image = jnp.eye(4)[..., None]
+        >>> contrast(0.5)(jax.random.key(0), image).mean().round(3)
+        Array(0.25, dtype=float32)
+    """
+    if not 0 <= factor <= 1:
+        raise ValueError(f"factor={factor} must be in [0, 1].")
+
+    def change(key: Key, image: Image) -> Pixels:
+        image = pixels(image)
+        mean = jnp.mean(image, axis=(0, 1), keepdims=True)
+        scale = jax.random.uniform(key, (), image.dtype, 1 - factor, 1 + factor)
+        return mean + scale * (image - mean)
+
+    return change

@@ -1,0 +1,158 @@
+"""Which training examples are held out for validation: the rules, all of them here.
+
+- MNIST and Fashion-MNIST: the last share of the training images in published order, by
+  default the last 10,000 of 60,000, as is usual for them.
+- Windows of one text: the last share of the windows, which are contiguous. Windows
+  drawn here and there would have their neighbors in the training set.
+- Everything else: drawn with a fixed seed and stratified by class. Each class gives its
+  share, rounded so that the total is right (largest remainders).
+
+Both parts keep the published order, and the same share of the same examples always
+holds out the same ones, by whatever route they came.
+"""
+
+import jax
+import numpy as np
+from jaxtyping import Int
+
+from fdl.arrays import Array, Batch, DataError, PyTree
+from fdl.data.catalog import HoldOut
+from fdl.data.checks import check
+from fdl.data.dataset import Dataset
+
+SHARE = 1 / 6
+"""Share of the published training examples that `load` holds out."""
+
+Rows = Int[np.ndarray, " rows"]
+
+
+def hold_out(
+    train: PyTree, share: float = SHARE, *, how: HoldOut = "stratified", seed: int = 0
+) -> tuple[PyTree, PyTree]:
+    """Split your own arrays into training and validation examples.
+
+    Both parts keep the order of the examples.
+
+    Args:
+        train: A `Batch`, or any nesting of tuples, lists and dictionaries of arrays
+            whose first axis counts examples.
+        share: Share of the examples to hold out, between 0 and 1.
+        how: `"stratified"` draws the examples: of each class of a `Batch` its share,
+            of anything else any. `"last"` takes the last ones, as is right for pieces
+            of one text or of one recording, whose neighbors are alike.
+        seed: Seed of the draw; another seed holds out other examples.
+
+    Returns:
+        What is left to train on and what is held out, both in the form of `train`.
+        NumPy arrays are read-only.
+
+    Raises:
+        DataError: If `share` is not between 0 and 1 or leaves one part empty, or the
+            arrays do not pass `check`.
+
+    Example:
+        >>> batch = Batch(np.zeros((12, 8, 8, 1), np.uint8), np.arange(12) % 3)
+        >>> train, validation = hold_out(batch, 1 / 4)
+        >>> train.image.shape, np.bincount(train.label), np.bincount(validation.label)
+        ((9, 8, 8, 1), array([3, 3, 3]), array([1, 1, 1]))
+    """
+    require_share(share)
+    check(train)
+    return _parts(train, _rows(train, share, how, seed))
+
+
+def split(dataset: Dataset, share: float | None, how: HoldOut) -> Dataset:
+    """Return a dataset with a share of its training examples held out; None holds none.
+
+    Raises:
+        DataError: As for `hold_out`.
+
+    Example:
+        >>> from fdl.data.text import load
+        >>> dataset = split(load(), 1 / 10, "last")
+        >>> dataset.info.train_count // dataset.info.validation_count
+        9
+    """
+    if share is None:
+        return dataset
+    rows = _rows(dataset.train, share, how, seed=0)
+    train, validation = _parts(dataset.train, rows)
+    info = dataset.info._replace(
+        train_count=dataset.info.train_count - len(rows), validation_count=len(rows)
+    )
+    return dataset._replace(
+        train=train, validation=validation, info=info, held_out=rows
+    )
+
+
+def require_share(share: object) -> None:
+    """Raise a `DataError` unless a share is a number between 0 and 1.
+
+    Example:
+        >>> require_share(1.5)
+        Traceback (most recent call last):
+        ...
+        fdl.arrays.DataError: validation share 1.5: give a number between 0 and 1, ...
+    """
+    if not (isinstance(share, int | float | np.number) and 0 < share < 1):
+        raise DataError(
+            f"validation share {share!r}: give a number between 0 and 1, such as 1/6; "
+            "to hold out nothing, load with validation=None"
+        )
+
+
+def stratified_counts(
+    sizes: Int[np.ndarray, " classes"], total: int
+) -> Int[np.ndarray, " classes"]:
+    """Return how many examples each class gives, `total` together: largest remainders.
+
+    Example:
+        >>> stratified_counts(np.array([50, 30, 20]), 7)
+        array([4, 2, 1])
+    """
+    # Whole numbers throughout: a class whose share is whole gives exactly that.
+    counts, remainders = np.divmod(sizes * total, sizes.sum())
+    missing = total - counts.sum()
+    counts[np.argsort(-remainders, kind="stable")[:missing]] += 1
+    return counts
+
+
+def _rows(train: PyTree, share: float, how: str, seed: int) -> Rows:
+    count = len(jax.tree.leaves(train)[0])
+    number = round(share * count)
+    if not 1 <= number < count:
+        raise DataError(
+            f"validation share {share!r} of {count} examples holds out {number} and "
+            f"leaves {count - number} to train on: both parts need at least one"
+        )
+    if how == "last":
+        return np.arange(count - number, count)
+    if how != "stratified":
+        raise DataError(f"how={how!r}: give 'stratified' or 'last'")
+    classes = np.zeros(count, int)
+    if isinstance(train, Batch):
+        classes = np.unique(np.asarray(train.label), return_inverse=True)[1]
+    counts = stratified_counts(np.bincount(classes), number)
+    shuffled = np.argsort(np.random.default_rng(seed).random(count), kind="stable")
+    members = [shuffled[classes[shuffled] == index] for index in range(len(counts))]
+    return np.sort(
+        np.concatenate([m[:n] for m, n in zip(members, counts, strict=True)])
+    )
+
+
+def _parts(train: PyTree, rows: Rows) -> tuple[PyTree, PyTree]:
+    count = len(jax.tree.leaves(train)[0])
+    left = count - len(rows)
+    if rows[0] == left:  # they are the last ones, and a slice copies nothing
+        return _take(train, slice(left)), _take(train, slice(left, count))
+    return _take(train, np.delete(np.arange(count), rows)), _take(train, rows)
+
+
+def _take(tree: PyTree, rows: Rows | slice) -> PyTree:
+    def take(leaf: Array) -> Array:
+        part = leaf[rows]
+        if isinstance(part, np.ndarray):
+            part.flags.writeable = False
+        return part
+
+    return jax.tree.map(take, tree)

@@ -30,10 +30,6 @@ class DataError(ValueError):
     """Data that cannot be loaded or used; says what is wrong, the value, the remedy."""
 
 
-class DataError(ValueError):
-    """Data that cannot be loaded or used; says what is wrong, the value, the remedy."""
-
-
 class Batch(NamedTuple):
     """Examples with their answers; the first axis of both counts examples.
 

@@ -1,6 +1,7 @@
 """Ways of learning: a model, a loss and an optimizer become a `Learner`."""
 
 from fdl.learners.adversarial import adversarial as adversarial
+from fdl.learners.augmented import augmented as augmented
 from fdl.learners.importance import (
     importance_weighted_bound as importance_weighted_bound,
 )

@@ -57,6 +57,7 @@ def augmented(
         >>> int(state.step), sorted(measured)
         (1, ['accuracy', 'loss'])
     """
+    update = learner.step
 
     def step(state: State, batch: PyTree) -> tuple[State, Metrics]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, _TAG), state.step)
@@ -67,7 +68,7 @@ def augmented(
             )
         if batch_change is not None:
             batch = batch_change(jax.random.fold_in(key, 1), batch)
-        return learner.step(state, batch)
+        return update(state, batch)
 
     made = learner._replace(step=step)
     tune = learner.tune

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from fdl.arguments import require_fraction, require_not_negative
-from fdl.arrays import Array, Number, PyTree, known
+from fdl.arrays import Array, Number, PyTree, is_concrete
 
 EPSILON = 1e-7
 """What Keras adds to a norm before it divides."""
@@ -70,7 +70,7 @@ def min_max_norm(
                [0.8]], dtype=float32)
     """
     require_not_negative(min_value=min_value)
-    if known(min_value) and known(max_value) and max_value < min_value:
+    if is_concrete(min_value) and is_concrete(max_value) and max_value < min_value:
         raise ValueError(
             f"max_value={max_value} must be at least min_value={min_value}."
         )

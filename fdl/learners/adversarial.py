@@ -6,14 +6,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import lax
 from jaxtyping import Float
 
 from fdl.arrays import Array, Key, Number, PyTree, is_concrete, is_on, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_normal
-from fdl.learners.descent import Update, descend, update_of
+from fdl.learners.descent import Optimizer, Update, descend, update_of
 from fdl.learners.modules import Applied, apply, apply_in_training, draw_variables
 from fdl.learners.targets import inputs_of
 from fdl.losses import AdversarialLoss, gradient_penalty
@@ -50,8 +49,8 @@ def adversarial(
     generator: Any,
     discriminator: Any,
     loss: AdversarialLoss,
-    generator_optimizer: optax.GradientTransformation,
-    discriminator_optimizer: optax.GradientTransformation,
+    generator_optimizer: Optimizer,
+    discriminator_optimizer: Optimizer,
     *,
     latent_size: int,
     discriminator_steps: int = 1,

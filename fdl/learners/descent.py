@@ -12,12 +12,13 @@ from fdl.arrays import Array, Key, PyTree
 from fdl.learner import State
 from fdl.learners.modules import draw_variables
 
+Optimizer = optax.GradientTransformation | optax.MultiSteps
+"""Any optimizer of optax."""
+
 MeanLoss = Callable[[PyTree], tuple[Float[Array, ""], Any]]
 
 
-def start(
-    model: Any, optimizer: optax.GradientTransformation, key: Key, inputs: PyTree
-) -> State:
+def start(model: Any, optimizer: Optimizer, key: Key, inputs: PyTree) -> State:
     """Return the state before the first update, for inputs shaped like these.
 
     Example:
@@ -58,7 +59,7 @@ Update = Callable[..., tuple[PyTree, PyTree]]
 """An optimizer's `update`, which also takes `value`, `grad` and `value_fn` by name."""
 
 
-def update_of(optimizer: optax.GradientTransformation) -> Update:
+def update_of(optimizer: Optimizer) -> Update:
     """Return an optimizer's `update`, such that it takes more than it may need.
 
     `optax.with_extra_args_support` does this for a whole optimizer. A learner's step

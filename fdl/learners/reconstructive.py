@@ -5,12 +5,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from fdl.arrays import Array, Key, Number, PyTree, is_concrete, is_on, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_keys
-from fdl.learners.descent import descend, start, update_of
+from fdl.learners.descent import Optimizer, descend, start, update_of
 from fdl.learners.targets import inputs_of
 from fdl.losses import bernoulli_nll
 from fdl.metrics import Metrics, mean
@@ -18,7 +17,7 @@ from fdl.metrics import Metrics, mean
 
 def reconstructive(
     model: Any,
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     *,
     noise: Number = 0.0,
     preprocess: Callable[[Array], Array] = unit_scale,

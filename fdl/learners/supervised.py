@@ -5,13 +5,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Float
 
 from fdl.arrays import Array, Key, PyTree, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.checks import check_examples
-from fdl.learners.descent import descend, start, update_of
+from fdl.learners.descent import Optimizer, descend, start, update_of
 from fdl.learners.modules import Applied, apply, apply_in_training
 from fdl.learners.targets import Answer, answers, examples, meaning, takes_weights
 from fdl.metrics import Mean, Metrics, mean
@@ -27,7 +26,7 @@ def _unit_scale(inputs: PyTree) -> PyTree:
 def supervised(
     model: Any,
     loss: Loss,
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     *,
     metrics: Mapping[str, Metric] | None = None,
     answer: Answer | None = None,

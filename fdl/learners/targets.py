@@ -8,11 +8,11 @@ from typing import Any, Literal, NamedTuple
 import jax
 
 from fdl import losses, metrics
-from fdl.arrays import DataError, PyTree
+from fdl.arrays import Array, DataError, PyTree
 
-Answer = Literal["probabilities", "logits", "values"] | Callable[[Any], Any]
-"""How outputs become answers: class probabilities, the outputs as they are (`logits` or
-`values`), or any function of them."""
+Answer = str | Callable[[Any], Any]
+"""How outputs become answers: `"probabilities"`, the outputs as they are (`"logits"` or
+`"values"`), or any function of them."""
 
 Kind = Literal["classes", "probabilities", "shares", "values"]
 """What targets are: classes counted from 0, one for each row of logits; a distribution
@@ -59,7 +59,11 @@ def examples(batch: PyTree) -> Examples:
         return Examples(batch["inputs"], batch["targets"], batch.get("weights"))
     if isinstance(batch, tuple) and len(batch) in (2, 3):
         return Examples(*batch, *(None,) * (3 - len(batch)))
-    what = f"a tuple of {len(batch)}" if isinstance(batch, tuple) else type(batch)
+    what = f"a {type(batch).__name__}"
+    if isinstance(batch, Array):
+        what = f"one array of shape {batch.shape}"
+    elif isinstance(batch, tuple):
+        what = f"a tuple of {len(batch)}"
     raise DataError(
         f"the data are {what}: give (inputs, targets), (inputs, targets, weights), or "
         "a dictionary or named tuple with these names."
@@ -127,8 +131,7 @@ def meaning(loss: Callable[..., Any]) -> Meaning:
         return Meaning(_CLASSES[loss], answer, answer, {"accuracy": metrics.accuracy})
     if loss in _BINARY:
         answer = jax.nn.sigmoid if from_logits else _as_they_are
-        threshold = 0.0 if from_logits else 0.5
-        measure = functools.partial(metrics.binary_accuracy, threshold=threshold)
+        measure = functools.partial(metrics.binary_accuracy, from_logits=from_logits)
         return Meaning("shares", answer, answer, {"accuracy": measure})
     known = getattr(loss, "__module__", "").startswith(losses.__name__)
     return Meaning("values" if known else None, _as_they_are, None, {})

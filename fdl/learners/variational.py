@@ -5,13 +5,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Float
 
 from fdl.arrays import Array, Key, Number, PyTree, is_concrete, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_normal
-from fdl.learners.descent import descend, start, update_of
+from fdl.learners.descent import Optimizer, descend, start, update_of
 from fdl.learners.targets import inputs_of
 from fdl.losses import bernoulli_nll, standard_normal_kl
 from fdl.metrics import Mean, Metrics, mean
@@ -19,7 +18,7 @@ from fdl.metrics import Mean, Metrics, mean
 
 def variational(
     model: Any,
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     *,
     beta: Number = 1.0,
     free_bits: Number = 0.0,

@@ -14,10 +14,13 @@ from fdl import metrics as metrics
 from fdl import models as models
 from fdl import nn as nn
 from fdl import ops as ops
+from fdl import runs as runs
+from fdl import tasks as tasks
 from fdl.arrays import Batch as Batch
 from fdl.arrays import Tokens as Tokens
 from fdl.learner import Learner as Learner
 from fdl.learner import State as State
+from fdl.runs import load as load
 from fdl.train import DivergenceError as DivergenceError
 from fdl.train import EarlyStopping as EarlyStopping
 from fdl.train import ensemble as ensemble

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 
-from fdl import data, tasks
+from fdl import tasks
 from fdl.arrays import Number
 
 out = Console(highlight=False, markup=False, emoji=False)
@@ -19,16 +19,6 @@ OptionalInt = Annotated[int | None, tyro.conf.arg(metavar="N")]
 OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="X")]
 OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
-
-
-def shown(metric: str, value: float) -> str:
-    """Return a measure as people write it."""
-    return f"{value:.2%}" if metric == "accuracy" else f"{value:.4f}"
-
-
-def brief(value: Any) -> str:
-    """Return a setting in a few characters."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 class AnswerIsNoError(Exception):
@@ -91,11 +81,6 @@ class ToTrain(OfTask):
             seed=self.seed,
             options=self.options,
         )
-
-    def load(self, config: tasks.Config) -> data.Dataset:
-        """Return the data set as the task wants it."""
-        dataset = data.load(config.dataset, data_dir=self.data_dir)
-        return tasks.find(self.task).prepare(dataset, config)
 
 
 def for_each_task(command: type[OfTask], about: str) -> Any:

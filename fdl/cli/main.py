@@ -13,7 +13,6 @@ import tyro
 from fdl.cli.command import AnswerIsNoError, Command, err, registry
 from fdl.cli.compare import Compare
 from fdl.cli.data import DataList, DataPrepare
-from fdl.cli.environment import keep_compiled
 from fdl.cli.eval import Eval
 from fdl.cli.export import Export
 from fdl.cli.generate import Generate
@@ -22,6 +21,7 @@ from fdl.cli.predict import Predict
 from fdl.cli.sweep import commands as sweep_commands
 from fdl.cli.tasks import Tasks
 from fdl.cli.train import commands as train_commands
+from fdl.runs.environment import keep_compiled
 from fdl.train import DivergenceError
 
 _DATA = Annotated[

@@ -17,7 +17,7 @@ from rich.table import Table
 
 import fdl
 from fdl.cli.command import AnswerIsNoError, Command, err, out
-from fdl.cli.environment import commit, device, versions
+from fdl.runs.environment import commit, device, versions
 from fdl.weights import write_whole
 
 

@@ -1,4 +1,4 @@
-"""The training loop, what it leaves on disk, and what becomes of a trained state."""
+"""The training loop, and what becomes of a trained state."""
 
 from fdl.train.ensemble import ensemble as ensemble
 from fdl.train.ensemble import predict_many as predict_many
@@ -15,9 +15,3 @@ from fdl.train.many import ManyEpoch as ManyEpoch
 from fdl.train.many import fit_many as fit_many
 from fdl.train.many import member as member
 from fdl.train.members import Strategy as Strategy
-from fdl.train.run_folder import RunError as RunError
-from fdl.train.run_folder import RunFolder as RunFolder
-from fdl.train.run_folder import fresh_path as fresh_path
-from fdl.train.weights import load_weights as load_weights
-from fdl.train.weights import save_weights as save_weights
-from fdl.weights import WeightsError as WeightsError

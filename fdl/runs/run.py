@@ -4,9 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
-import numpy as np
+from flax.linen.summary import tabulate
 
 from fdl import data, tasks
 from fdl.arrays import Key, PyTree
@@ -87,7 +86,7 @@ class Run(Trained):
         examples = self.dataset().test if examples is None else examples
         return evaluate(self.learner, self.state, examples, batch_size=batch_size)
 
-    def generate(self, key: Key, sampling: Sampling) -> np.ndarray | list[str]:
+    def generate(self, key: Key, sampling: Sampling) -> Any:
         """Return images in [0, 1], or texts, that the run makes.
 
         Raises:
@@ -129,7 +128,7 @@ class Run(Trained):
         """
         plain = {"width": width, "force_terminal": False, "no_color": True}
         tables = [
-            nn.tabulate(
+            tabulate(
                 model,
                 jax.random.key(0),
                 depth=depth,

@@ -14,7 +14,7 @@ from fdl import tasks
 from fdl.data import load
 from fdl.runs import parts, space
 from fdl.runs.members import Members
-from fdl.runs.outcomes import column
+from fdl.runs.outcomes import Outcome, column, outcome, ranked
 from fdl.runs.rounds import Round, halving_rounds, train_members
 
 

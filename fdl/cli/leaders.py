@@ -32,6 +32,7 @@ class Board:
                 not known beforehand.
         """
         self._halving = halving
+        self._members: Members | None = None
         self._rows: dict[tuple[int, int], Row] = {}
         self._progress = Progress(
             TextColumn("epochs of members"),
@@ -66,6 +67,8 @@ class Board:
         self._progress.update(self._bar, completed=len(self._rows))
 
     def _show(self) -> Group:
+        if self._members is None:
+            return Group(self._progress)
         task, varied = self._members.task, self._members.varied
         name = column(task.metric)
         last: dict[int, Row] = {}

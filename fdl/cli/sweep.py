@@ -7,15 +7,10 @@ import tyro
 from rich.table import Table
 
 from fdl import runs
-from fdl.cli.command import (
-    OptionalInt,
-    OptionalPath,
-    ToTrain,
-    for_each_task,
-    out,
-)
+from fdl.cli.command import OptionalInt, OptionalPath, out
 from fdl.cli.grids import read_grid, read_ranges
 from fdl.cli.leaders import Board
+from fdl.cli.task_command import ToTrain, for_each_task
 from fdl.runs.sweep_report import cells
 from fdl.train import Strategy
 

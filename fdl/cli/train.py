@@ -4,8 +4,9 @@ import dataclasses
 from typing import Any
 
 from fdl import runs
-from fdl.cli.command import OptionalPath, ToTrain, for_each_task, out
+from fdl.cli.command import OptionalPath, out
 from fdl.cli.progress import TrainingProgress
+from fdl.cli.task_command import ToTrain, for_each_task
 from fdl.runs.environment import since_process_start
 from fdl.runs.words import shown
 

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import fdl
-from fdl.cli.environment import commit, device, versions
+from fdl.runs.environment import commit, device, versions
 from fdl.tasks import find
 from fdl.train.fit import _run_steps
 

@@ -16,9 +16,9 @@ import numpy as np
 import tyro
 
 import fdl
-from fdl.cli.environment import commit, device, versions
 from fdl.metrics import ensemble_quality, reliability
 from fdl.report import draw_reliability
+from fdl.runs.environment import commit, device, versions
 from fdl.tasks import find
 
 RESULTS = Path(__file__).parent / "results"

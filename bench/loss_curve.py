@@ -20,7 +20,7 @@ import optax
 import tyro
 
 import fdl
-from fdl.cli.environment import commit, device, versions
+from fdl.runs.environment import commit, device, versions
 
 FOLDER = Path(__file__).parent / "results" / "loss_curve"
 IMAGES, BATCH = 10_000, 64

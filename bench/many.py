@@ -37,8 +37,8 @@ from bench.speed.run import (
     package_versions,
     settings,
 )
-from fdl.cli.environment import commit
 from fdl.learner import Learner
+from fdl.runs.environment import commit
 
 RESULT = Path(__file__).parent / "results" / "many.json"
 

@@ -17,7 +17,7 @@ import fdl
 from bench.speed.rivals.applied import jax_multiplies_in
 from bench.speed.twin import Precision
 from fdl import nn
-from fdl.cli.environment import commit, device, versions
+from fdl.runs.environment import commit, device, versions
 from fdl.tasks import find
 
 RESULT = Path(__file__).parent / "results" / "precisions.json"

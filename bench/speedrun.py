@@ -30,7 +30,7 @@ def once(seed: int, data_dir: str | None = None) -> dict[str, float]:
     import jax
 
     import fdl
-    from fdl.cli.environment import keep_compiled, since_process_start
+    from fdl.runs.environment import keep_compiled, since_process_start
     from fdl.tasks import find
 
     keep_compiled()
@@ -132,7 +132,7 @@ def main(*, seeds: int = 20, data_dir: Path | None = None) -> None:
         seeds: How many, from 0.
         data_dir: Folder of the original data files.
     """
-    from fdl.cli.environment import commit, device, versions
+    from fdl.runs.environment import commit, device, versions
 
     runs = []
     folder = [] if data_dir is None else [str(data_dir.resolve())]

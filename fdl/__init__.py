@@ -14,6 +14,8 @@ from fdl import metrics as metrics
 from fdl import models as models
 from fdl import nn as nn
 from fdl import ops as ops
+from fdl import runs as runs
+from fdl import tasks as tasks
 from fdl.arrays import Batch as Batch
 from fdl.arrays import Buckets as Buckets
 from fdl.arrays import Tokens as Tokens
@@ -22,6 +24,7 @@ from fdl.learner import State as State
 from fdl.members import many as many
 from fdl.members import member as member
 from fdl.members import tunable as tunable
+from fdl.runs import load as load
 from fdl.train import DivergenceError as DivergenceError
 from fdl.train import EarlyStopping as EarlyStopping
 from fdl.train import ensemble as ensemble

@@ -64,7 +64,7 @@ def race(out: Path, rounds: int, data_dir: Path | None) -> dict[str, Any]:
     from bench.speed.run import console, machine, package_versions
     from fdl import data
     from fdl.arrays import unit_scale
-    from fdl.cli.environment import commit
+    from fdl.runs.environment import commit
 
     if not (out / "cnn.json").is_file():
         raise FileNotFoundError(

@@ -20,7 +20,7 @@ from rich.console import Console
 from bench.speed.cases import CASES, INFERENCE, Case
 from bench.speed.rows import ROWS
 from bench.speed.twin import Precision
-from fdl.cli.environment import commit, device, versions
+from fdl.runs.environment import commit, device, versions
 
 _PACKAGES = ("keras", "tensorflow-cpu", "torch")
 _FLAGS = ("XLA_FLAGS", "OMP_NUM_THREADS", "TF_XLA_FLAGS", "JAX_PLATFORMS")

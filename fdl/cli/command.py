@@ -1,15 +1,12 @@
-"""What all commands share."""
+"""What all commands share, without JAX: help has to come at once."""
 
 import dataclasses
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 from rich.console import Console
-
-from fdl import data, tasks
-from fdl.arrays import Number
 
 out = Console(highlight=False, markup=False, emoji=False)
 err = Console(highlight=False, markup=False, emoji=False, stderr=True)
@@ -19,16 +16,6 @@ OptionalInt = Annotated[int | None, tyro.conf.arg(metavar="N")]
 OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="X")]
 OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
-
-
-def shown(metric: str, value: float) -> str:
-    """Return a measure as people write it."""
-    return f"{value:.2%}" if metric == "accuracy" else f"{value:.4f}"
-
-
-def brief(value: Any) -> str:
-    """Return a setting in a few characters."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 class AnswerIsNoError(Exception):
@@ -50,92 +37,5 @@ class Command:
         """Do it. What goes wrong is raised."""
 
 
-@dataclasses.dataclass(frozen=True)
-class OfTask(Command):
-    """A command about one task; `for_each_task` says which, with its options."""
-
-    task: tyro.conf.Suppress[str] = ""
-    options: tyro.conf.Suppress[Any] = None
-
-
-@dataclasses.dataclass(frozen=True)
-class ToTrain(OfTask):
-    """A command that trains a task, with what is said of any training.
-
-    Attributes:
-        dataset: Data set; the task's first if not given. `fdl data list` lists them.
-        data_dir: Folder to look for the data in, before the usual places.
-        epochs: Passes over the training data.
-        batch_size: Examples in an update.
-        learning_rate: Highest learning rate.
-        schedule: How the learning rate changes: `constant` or `one-cycle`.
-        seed: Source of all randomness; the first of several seeds.
-    """
-
-    dataset: OptionalName = None
-    data_dir: OptionalPath = None
-    epochs: OptionalInt = None
-    batch_size: OptionalInt = None
-    learning_rate: OptionalFloat = None
-    schedule: OptionalName = None
-    seed: int = 0
-
-    def config(self) -> tasks.Config:
-        """Return the task's configuration with what was given."""
-        return tasks.find(self.task).config(
-            dataset=self.dataset,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            schedule=self.schedule,
-            seed=self.seed,
-            options=self.options,
-        )
-
-    def load(self, config: tasks.Config) -> data.Dataset:
-        """Return the data set as the task wants it."""
-        dataset = data.load(config.dataset, data_dir=self.data_dir)
-        return tasks.find(self.task).prepare(dataset, config)
-
-
-def for_each_task(command: type[OfTask], about: str) -> Any:
-    """Return a command for each task, as a union of subcommands.
-
-    Args:
-        command: What is to be done with a task.
-        about: Describes it, with `{}` for what the task trains.
-    """
-    union: Any = None
-    for task in tasks.TASKS.values():
-        options = Annotated[type(task.options), tyro.conf.arg(name="")]
-        fields = [
-            ("task", tyro.conf.Suppress[str], task.name),
-            ("options", options, dataclasses.field(default=task.options)),
-        ]
-        one = dataclasses.make_dataclass(
-            command.__name__, fields, bases=(command,), frozen=True
-        )
-        one.__doc__ = command.__doc__
-        one = Annotated[
-            one,
-            tyro.conf.subcommand(task.name, description=about.format(task.title)),
-        ]
-        union = one if union is None else union | one
-    return union
-
-
 registry = tyro.constructors.ConstructorRegistry()
 """How words become settings that Tyro does not know."""
-
-
-@registry.primitive_rule
-def _number(info: Any) -> Any:
-    if info.type != Number:
-        return None
-    return tyro.constructors.PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="FLOAT",
-        instance_from_str=lambda words: float(words[0]),
-        is_instance=lambda value: isinstance(value, (int, float)),
-        str_from_instance=lambda value: [str(value)],
-    )

@@ -1,17 +1,15 @@
 """`fdl compare`."""
 
 import dataclasses
-import json
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
-import numpy as np
 import tyro
 from rich.table import Table
 
-from fdl.cli.command import Command, out, shown
-from fdl.metrics import paired_difference, seeds_needed, summarize
-from fdl.train import RunError
+from fdl import runs
+from fdl.cli.command import Command, out
+from fdl.runs.words import shown
 
 Folder = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
 
@@ -35,26 +33,13 @@ class Compare(Command):
 
     def __call__(self) -> None:
         """Compare."""
-        a, b = (_read(path) for path in (self.run_a, self.run_b))
-        if a.metric != b.metric:
-            raise RunError(
-                f"{self.run_a} measured {a.metric} and {self.run_b} {b.metric}: they "
-                "cannot be compared."
-            )
-        seeds = sorted(a.values.keys() & b.values.keys())
-        if len(seeds) < 2:
-            raise RunError(
-                f"{self.run_a} and {self.run_b} have {len(seeds)} seeds in common: a "
-                "comparison takes two or more."
-            )
-        first, second = (np.array([x.values[seed] for seed in seeds]) for x in (a, b))
-        found = paired_difference(first, second)
-        word = lambda value: shown(a.metric, value)
-        table = Table("", "seeds", a.metric, "sd", "95 % of the mean", "range")
-        for path, values in ((self.run_a, first), (self.run_b, second)):
-            one = summarize(values)
+        found = runs.compare(self.run_a, self.run_b)
+        first, second = found.names
+        word = lambda value: shown(found.metric, value)
+        table = Table("", "seeds", found.metric, "sd", "95 % of the mean", "range")
+        for name, one in zip(found.names, found.summaries, strict=True):
             table.add_row(
-                path.name,
+                name,
                 str(one.seeds),
                 word(one.mean),
                 word(one.sd),
@@ -62,57 +47,36 @@ class Compare(Command):
                 f"{word(one.smallest)} to {word(one.largest)}",
             )
         out.print(table)
-        names = self.run_a.name, self.run_b.name
+        mean = found.difference
         out.print(
-            f"{names[1]} minus {names[0]}: {word(found.mean)} "
-            f"(95 %: {word(found.low)} to {word(found.high)}) over {found.seeds} seeds",
+            f"{second} minus {first}: {word(mean.mean)} "
+            f"(95 %: {word(mean.low)} to {word(mean.high)}) over {mean.seeds} seeds",
             soft_wrap=True,
         )
-        out.print(_verdict(found.low, found.high, *names, a.mode), soft_wrap=True)
-        if found.sd > 0 and found.mean != 0:
-            count = seeds_needed(found.sd, found.mean)
-            out.print(f"A difference of this size takes {count} seeds to see, at 80 %.")
+        out.print(_verdict(found), soft_wrap=True)
+        if found.seeds_needed is not None:
+            out.print(
+                f"A difference of this size takes {found.seeds_needed} seeds to see, "
+                "at 80 %."
+            )
         from fdl import report  # matplotlib takes half a second, wanted only here
 
         report.draw_differences(
             self.picture,
-            second - first,
-            found.low,
-            found.high,
-            title=f"{names[1]} minus {names[0]}",
-            measure=a.metric,
+            found.differences,
+            mean.low,
+            mean.high,
+            title=f"{second} minus {first}",
+            measure=found.metric,
         )
         out.print(f"picture  {self.picture}", soft_wrap=True)
 
 
-class _Sweep(NamedTuple):
-    metric: str
-    mode: str
-    values: dict[int, float]
-
-
-def _read(path: Path) -> _Sweep:
-    file = path / "result.json"
-    try:
-        result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        configurations = result["configurations"]
-        metric, mode = result["metric"], result["mode"]
-        (one,) = configurations[:1]
-        values = dict(zip(one["seeds"], one["values"], strict=True))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{path} is no finished sweep: compare folders of `fdl sweep`."
-        ) from error
-    if len(configurations) > 1:
-        raise RunError(
-            f"{path} has {len(configurations)} configurations: compare sweeps of one "
-            "each, over seeds that did not choose it."
-        )
-    return _Sweep(metric, mode, values)
-
-
-def _verdict(low: float, high: float, a: str, b: str, mode: str) -> str:
-    if low <= 0 <= high:
+def _verdict(found: runs.Comparison) -> str:
+    if found.better is None:
         return "These seeds do not tell which is better: the interval contains 0."
-    better = b if (low > 0) == (mode == "max") else a
-    return f"{better} is better: the interval does not contain 0."
+    if found.diverged[0] != found.diverged[1]:
+        counts = zip(found.names, found.diverged, strict=True)
+        words = ", ".join(f"{count} of {name}" for name, count in counts)
+        return f"{found.better} is better: fewer of its seeds diverged ({words})."
+    return f"{found.better} is better: the interval does not contain 0."

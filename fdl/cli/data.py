@@ -1,7 +1,7 @@
 """`fdl data list` and `fdl data prepare`."""
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.table import Table
@@ -50,3 +50,11 @@ class DataPrepare(Command):
         """Prepare it."""
         path = data.prepare(self.name, source=self.source, data_dir=self.data_dir)
         out.print(f"{self.name} is ready in {path}", soft_wrap=True)
+
+
+def commands() -> Any:
+    """Return `fdl data list` and `fdl data prepare`, as a union of subcommands."""
+    return (
+        Annotated[DataList, tyro.conf.subcommand("list")]
+        | Annotated[DataPrepare, tyro.conf.subcommand("prepare")]
+    )

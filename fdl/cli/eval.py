@@ -6,10 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from fdl import data
-from fdl.cli.command import Command, OptionalName, OptionalPath, out, shown
-from fdl.cli.trained import open_run
-from fdl.train import evaluate
+from fdl import runs
+from fdl.cli.command import Command, OptionalName, OptionalPath, out
+from fdl.runs.words import shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,18 +27,10 @@ class Eval(Command):
 
     def __call__(self) -> None:
         """Measure."""
-        task, trained, data_dir = open_run(self.run)
-        name = self.dataset or trained.config.dataset
-        dataset = data.load(name, data_dir=self.data_dir or data_dir)
-        dataset = task.prepare(dataset, trained.config)
-        if trained.config.dataset in dataset.info.overlaps:
-            raise data.DataError(
-                f"the test images of {name} are training images of "
-                f"{trained.config.dataset}, which {self.run} was trained on: the "
-                "result would mean nothing. Evaluate on another data set."
-            )
-        measured = evaluate(trained.learner, trained.state, dataset.test)
+        run = runs.load(self.run)
+        dataset = run.dataset(self.dataset, data_dir=self.data_dir)
+        measured = run.evaluate(dataset.test)
         width = max(map(len, measured)) + 1
         for metric, value in sorted(measured.items()):
             out.print(f"test {metric:<{width}}{shown(metric, value)}")
-        out.print(f"on {name} ({dataset.info.test_count:,} examples)")
+        out.print(f"on {dataset.info.name} ({dataset.info.test_count:,} examples)")

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import tyro
 
+from fdl import runs
 from fdl.cli.command import Command, OptionalName, out
-from fdl.cli.trained import open_run
-from fdl.keras import save_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,14 +35,5 @@ class Export(Command):
             raise ValueError(
                 f"{self.to} is there already: give another name, or --overwrite."
             )
-        task, trained, _ = open_run(self.run)
-        parts = task.parts(trained)
-        named = [self.part] if self.part is not None else list(parts)
-        if len(named) > 1 or named[0] not in parts:
-            raise ValueError(
-                f"part={self.part!r} names no model of {self.run}; choose with --part: "
-                f"{', '.join(parts)}."
-            )
-        part = parts[named[0]]
-        save_weights(self.to, part.model, part.variables, *part.inputs)
+        runs.load(self.run).export(self.to, part=self.part)
         out.print(f"written to {self.to}", soft_wrap=True)

@@ -7,8 +7,8 @@ from typing import Annotated
 import jax
 import tyro
 
+from fdl import runs
 from fdl.cli.command import Command, OptionalFloat, OptionalInt, out
-from fdl.cli.trained import open_run
 from fdl.tasks import Sampling
 
 
@@ -44,12 +44,8 @@ class Generate(Command):
 
     def __call__(self) -> None:
         """Generate."""
-        task, trained, _ = open_run(self.run)
-        if task.generate is None:
-            raise ValueError(
-                f"task {task.name!r} generates nothing; fdl predict asks the run."
-            )
-        images = len(trained.info.input_shape) == 3
+        run = runs.load(self.run)
+        images = run.task.generates == "images"
         if images and self.to.exists() and not self.overwrite:
             raise ValueError(
                 f"{self.to} is there already: give another name, or --overwrite."
@@ -62,10 +58,8 @@ class Generate(Command):
             top_k=self.top_k,
             top_p=self.top_p,
         )
-        if sampling.count < 1:
-            raise ValueError(f"count={sampling.count} must be at least 1.")
-        made = task.generate(trained, jax.random.key(self.seed), sampling)
-        if isinstance(made, list):
+        made = run.generate(jax.random.key(self.seed), sampling)
+        if not images:
             out.print(*made, sep="\n\n", soft_wrap=True)
             return
         from fdl import report  # matplotlib takes half a second, wanted only here

@@ -12,9 +12,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from fdl.cli.command import brief, err, shown
-from fdl.tasks.parts import Row
-from fdl.tasks.sweep import Sweep
+from fdl.cli.command import err
+from fdl.runs.members import Members
+from fdl.runs.outcomes import column, order
+from fdl.runs.parts import Row
+from fdl.runs.words import brief, shown
 
 _LEADERS = 10
 
@@ -22,9 +24,16 @@ _LEADERS = 10
 class Board:
     """The leaders so far, and how long the rest will take, on standard error."""
 
-    def __init__(self, sweep: Sweep, halving: bool) -> None:
-        """Describe the sweep; the board appears on entering the context."""
-        self._sweep, self._rows = sweep, dict(sweep.rows)
+    def __init__(self, halving: bool) -> None:
+        """Make the board; it appears when training begins.
+
+        Args:
+            halving: Whether members are stopped early, so that the number of epochs is
+                not known beforehand.
+        """
+        self._halving = halving
+        self._members: Members | None = None
+        self._rows: dict[tuple[int, int], Row] = {}
         self._progress = Progress(
             TextColumn("epochs of members"),
             BarColumn(),
@@ -33,40 +42,49 @@ class Board:
             TimeRemainingColumn(elapsed_when_finished=True),
             console=err,
         )
-        total = None if halving else sum(config.epochs for config in sweep.configs)
-        self._bar = self._progress.add_task("", total=total, completed=len(self._rows))
         self._live = Live(console=err, refresh_per_second=2, get_renderable=self._show)
 
     def __enter__(self) -> "Board":
-        """Show it."""
-        self._live.start()
+        """Begin to watch."""
         return self
 
     def __exit__(self, *_: object) -> None:
         """Leave it as it is."""
         self._live.stop()
 
-    def add(self, rows: list[Row]) -> None:
+    def on_start(self, members: Members) -> None:
+        """Show the board, with what is known already."""
+        self._members, self._rows = members, dict(members.rows)
+        every = sum(config.epochs for config in members.configs)
+        self._bar = self._progress.add_task(
+            "", total=None if self._halving else every, completed=len(self._rows)
+        )
+        self._live.start()
+
+    def on_rows(self, rows: list[Row]) -> None:
         """Take note of an epoch of some members."""
         self._rows |= {(row["member"], row["epoch"]): row for row in rows}
         self._progress.update(self._bar, completed=len(self._rows))
 
     def _show(self) -> Group:
-        name, rank = self._sweep.measure, self._sweep.rank
+        if self._members is None:
+            return Group(self._progress)
+        task, varied = self._members.task, self._members.varied
+        name = column(task.metric)
         last: dict[int, Row] = {}
         for (member, epoch), row in list(self._rows.items()):
             if name in row and epoch > last.get(member, {"epoch": 0})["epoch"]:
                 last[member] = row
-        leaders = sorted(last.values(), key=lambda row: rank(row[name]))[:_LEADERS]
-        varied = self._sweep.varied
+        by = lambda row: order(row[name], task.mode)
+        leaders = sorted(last.values(), key=by)[:_LEADERS]
         heads = [name.replace("_", " ") for name in varied]
-        table = Table("member", "seed", *heads, "epoch", self._sweep.task.metric)
+        table = Table("member", "seed", *heads, "epoch", task.metric)
         for row in leaders:
             table.add_row(
                 str(row["member"]),
                 str(row["seed"]),
                 *(brief(row[name]) for name in varied),
                 str(row["epoch"]),
-                shown(self._sweep.task.metric, row[name]),
+                shown(task.metric, row[name]),
             )
         return Group(table, self._progress) if leaders else Group(self._progress)

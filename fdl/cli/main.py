@@ -1,62 +1,73 @@
 """The entry point: parse, run, and turn errors into one line and an exit code."""
 
 import contextlib
+import dataclasses
+import importlib
 import io
 import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 import tyro
 
 from fdl.cli.command import AnswerIsNoError, Command, err, registry
-from fdl.cli.compare import Compare
-from fdl.cli.data import DataList, DataPrepare
-from fdl.cli.environment import keep_compiled
-from fdl.cli.eval import Eval
-from fdl.cli.export import Export
-from fdl.cli.generate import Generate
-from fdl.cli.parity import Parity
-from fdl.cli.predict import Predict
-from fdl.cli.sweep import commands as sweep_commands
-from fdl.cli.tasks import Tasks
-from fdl.cli.train import commands as train_commands
-from fdl.train import DivergenceError
 
-_DATA = Annotated[
-    Annotated[DataList, tyro.conf.subcommand("list")]
-    | Annotated[DataPrepare, tyro.conf.subcommand("prepare")],
-    tyro.conf.subcommand("data", description="List data sets, or prepare one."),
-]
-_TRAIN = Annotated[
-    train_commands(),
-    tyro.conf.subcommand(
-        "train",
-        description="Train a model on a data set; keep weights, metrics and pictures "
-        "in a folder. `fdl train TASK --help` lists what each task can be told.",
+
+class _Place(NamedTuple):
+    """Where a command is; its module is imported when it is asked for.
+
+    Attributes:
+        module: The module.
+        name: A subclass of `Command` in it, or a function that returns a union of some.
+        about: What the command is for.
+    """
+
+    module: str
+    name: str
+    about: str
+
+
+_COMMANDS = {
+    "train": _Place(
+        "fdl.cli.train",
+        "commands",
+        "Train a model on a data set; keep weights, metrics and pictures in a folder.",
     ),
-]
-_SWEEP = Annotated[
-    sweep_commands(),
-    tyro.conf.subcommand(
-        "sweep",
-        description="Train a task many times, over seeds and settings, in one program; "
-        "keep a table, pictures and a report in a folder.",
+    "sweep": _Place(
+        "fdl.cli.sweep",
+        "commands",
+        "Train a task many times, over seeds and settings, in one program; keep a "
+        "table, pictures and a report in a folder.",
     ),
-]
-_COMMANDS = (
-    _TRAIN
-    | _SWEEP
-    | Annotated[Compare, tyro.conf.subcommand("compare")]
-    | Annotated[Eval, tyro.conf.subcommand("eval")]
-    | Annotated[Predict, tyro.conf.subcommand("predict")]
-    | Annotated[Generate, tyro.conf.subcommand("generate")]
-    | Annotated[Export, tyro.conf.subcommand("export")]
-    | Annotated[Parity, tyro.conf.subcommand("parity")]
-    | Annotated[Tasks, tyro.conf.subcommand("tasks")]
-    | _DATA
-)
+    "compare": _Place(
+        "fdl.cli.compare",
+        "Compare",
+        "Compare two sweeps over the same seeds: which is better, and by how much.",
+    ),
+    "eval": _Place(
+        "fdl.cli.eval", "Eval", "Measure a trained run on the test set of a data set."
+    ),
+    "predict": _Place(
+        "fdl.cli.predict", "Predict", "Tell which classes a trained run sees in images."
+    ),
+    "generate": _Place(
+        "fdl.cli.generate", "Generate", "Make images or texts with a trained run."
+    ),
+    "export": _Place(
+        "fdl.cli.export", "Export", "Write a trained run as a file that Keras opens."
+    ),
+    "parity": _Place(
+        "fdl.cli.parity",
+        "Parity",
+        "Measure how far models and layers are the same as in Keras.",
+    ),
+    "tasks": _Place(
+        "fdl.cli.tasks", "Tasks", "List what can be trained, and what it reached."
+    ),
+    "data": _Place("fdl.cli.data", "commands", "List data sets, or prepare one."),
+}
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -66,6 +77,10 @@ def main(args: Sequence[str] | None = None) -> None:
         args: Words after the program's name; None for those of the process.
     """
     command = _parse(sys.argv[1:] if args is None else list(args))
+    # JAX takes a second to import: help and bad words do without.
+    from fdl.runs.environment import keep_compiled
+    from fdl.train import DivergenceError
+
     keep_compiled()
     try:
         command()
@@ -81,13 +96,36 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def _parse(args: list[str]) -> Command:
+    """Return the command that words ask for, or print help, or a line, and exit."""
+    first = args[0] if args else ""
+    if first in _COMMANDS:
+        place = _COMMANDS[first]
+        found = getattr(importlib.import_module(place.module), place.name)
+        if isinstance(found, type):  # its own docstring says more
+            return _read(found, f"fdl {first}", None, args[1:])
+        return _read(found(), f"fdl {first}", place.about, args[1:])
+    about = "Classic deep learning in functional JAX."
+    return _read(_names(), "fdl", about, args)
+
+
+def _names() -> Any:
+    """Return a union of empty commands, of which help needs names and purposes."""
+    union: Any = None
+    for name, place in _COMMANDS.items():
+        empty = dataclasses.make_dataclass(name, [], bases=(Command,), frozen=True)
+        one = Annotated[empty, tyro.conf.subcommand(name, description=place.about)]
+        union = one if union is None else union | one
+    return union
+
+
+def _read(kind: Any, prog: str, about: str | None, args: list[str]) -> Command:
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
             return tyro.cli(
-                _COMMANDS,
-                prog="fdl",
-                description="Classic deep learning in functional JAX.",
+                kind,
+                prog=prog,
+                description=about,
                 args=args,
                 registry=registry,
                 config=(

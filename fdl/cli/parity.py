@@ -17,8 +17,8 @@ from rich.table import Table
 
 import fdl
 from fdl.cli.command import AnswerIsNoError, Command, err, out
-from fdl.cli.environment import commit, device, versions
 from fdl.files import write_whole
+from fdl.runs.environment import commit, device, versions
 
 
 @dataclasses.dataclass(frozen=True)

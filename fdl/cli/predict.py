@@ -5,17 +5,12 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import jax
 import numpy as np
 import tyro
-from flax.errors import FlaxError
 from rich.table import Table
 
-from fdl import data
+from fdl import data, runs
 from fdl.cli.command import Command, out
-from fdl.cli.trained import open_run
-from fdl.tasks import Trained
-from fdl.train import predict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,24 +35,26 @@ class Predict(Command):
         """Predict."""
         if not self.files:
             raise data.DataError("there are no files to predict: give at least one.")
-        _, trained, _ = open_run(self.run)
-        _require_classes(trained)
+        run = runs.load(self.run)
+        if run.task.predicts != "classes":
+            raise ValueError(
+                f"task {run.task.name!r} does not tell classes of images; `fdl eval` "
+                "measures the run, and `fdl generate` shows what it makes."
+            )
         images, names = [], []
         for file in self.files:
-            found = data.read_images(
-                file, trained.info.input_shape, polarity=self.polarity
-            )
+            found = data.read_images(file, run.info.input_shape, polarity=self.polarity)
             images.append(found)
             one = len(found) == 1
             names += [str(file) if one else f"{file}[{i}]" for i in range(len(found))]
-        output = predict(trained.learner, trained.state, np.concatenate(images))
+        output = run.predict(np.concatenate(images))
         if self.json:
             for name, probabilities in zip(names, output, strict=True):
                 best = int(probabilities.argmax())
                 line = {
                     "file": name,
                     "class": best,
-                    "name": trained.info.class_names[best],
+                    "name": run.info.class_names[best],
                     "probabilities": [round(float(p), 6) for p in probabilities],
                 }
                 print(json.dumps(line))
@@ -66,21 +63,6 @@ class Predict(Command):
         for name, probabilities in zip(names, output, strict=True):
             cells = [name]
             for best in np.argsort(probabilities)[:-3:-1]:
-                cells += [trained.info.class_names[best], f"{probabilities[best]:.2%}"]
+                cells += [run.info.class_names[best], f"{probabilities[best]:.2%}"]
             table.add_row(*cells)
         out.print(table)
-
-
-def _require_classes(trained: Trained) -> None:
-    """Refuse a run that does not answer images with the probability of each class."""
-    info = trained.info
-    image = np.zeros((1, *info.input_shape), np.uint8)
-    try:
-        answer = jax.eval_shape(trained.learner.predict, trained.state, image)
-    except (FlaxError, TypeError, ValueError):  # it reads something else
-        answer = None
-    if getattr(answer, "shape", None) != (1, info.num_classes):
-        raise ValueError(
-            f"task {trained.config.task!r} does not tell classes of images; "
-            "fdl eval measures the run, and fdl generate shows what it makes."
-        )

@@ -12,15 +12,16 @@ from rich.progress import (
 )
 
 from fdl.cli.command import err
+from fdl.tasks import Config
 from fdl.train import Epoch
 
 
 class TrainingProgress:
     """A bar over all steps of a run, and a line for each epoch, on standard error."""
 
-    def __init__(self, name: str, steps_per_epoch: int, epochs: int) -> None:
-        """Describe the run; the bar appears on entering the context."""
-        self._epochs = epochs
+    def __init__(self, config: Config) -> None:
+        """Describe the run; the bar appears when training begins."""
+        self._name, self._epochs = f"{config.task}-{config.dataset}", config.epochs
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -30,13 +31,9 @@ class TrainingProgress:
             TimeRemainingColumn(),
             console=err,
         )
-        self._bar = self._progress.add_task(
-            name, total=steps_per_epoch * epochs, note="compiling"
-        )
 
     def __enter__(self) -> "TrainingProgress":
-        """Show the bar."""
-        self._progress.start()
+        """Begin to watch."""
         return self
 
     def __exit__(
@@ -46,7 +43,13 @@ class TrainingProgress:
         trace: TracebackType | None,
     ) -> None:
         """Leave the bar as it is."""
-        self._progress.stop()
+        if self._progress.live.is_started:
+            self._progress.stop()
+
+    def on_start(self, steps: int) -> None:
+        """Show the bar."""
+        self._bar = self._progress.add_task(self._name, total=steps, note="compiling")
+        self._progress.start()
 
     def on_chunk(self, step: int, metrics: dict[str, float]) -> None:
         """Move the bar."""

@@ -1,29 +1,18 @@
 """`fdl sweep`."""
 
 import dataclasses
-import json
-import math
-import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+from rich.table import Table
 
-from fdl import data, tasks
-from fdl.cli.command import (
-    OptionalInt,
-    OptionalPath,
-    ToTrain,
-    for_each_task,
-    out,
-)
-from fdl.cli.environment import commit, device, versions
+from fdl import runs
+from fdl.cli.command import OptionalInt, OptionalPath, out
+from fdl.cli.grids import read_grid, read_ranges
 from fdl.cli.leaders import Board
-from fdl.cli.sweep_report import draw, table
-from fdl.cli.trained import record
-from fdl.tasks.space import combine, read_grid, read_ranges
-from fdl.tasks.sweep import Outcome, Sweep
-from fdl.train import RunError, RunFolder, Strategy, fresh_path
+from fdl.cli.task_command import ToTrain, for_each_task
+from fdl.runs.sweep_report import cells
+from fdl.train import Strategy
 
 _SHOWN = 10
 
@@ -61,102 +50,31 @@ class SweepCommand(ToTrain):
 
     def __call__(self) -> None:
         """Sweep."""
-        task = tasks.find(self.task)
         config = self.config()
-        members = combine(
-            config,
-            grid=read_grid(config, self.grid),
-            ranges=read_ranges(config, self.random),
-            samples=self.samples,
-            seeds=self.seeds,
-        )
-        dataset = self.load(config)
-        for size in {member.batch_size for member in members}:
-            data.check(dataset.train, batch_size=size)
-        about = record(config, dataset.info, self.data_dir) | {
-            "sweep": {
-                "seeds": self.seeds,
-                "grid": list(self.grid),
-                "random": list(self.random),
-                "samples": self.samples,
-                "halving": self.halving,
-            }
-        }
-        name = f"sweep-{config.task}-{config.dataset}"
-        path = fresh_path(Path("runs"), name) if self.run is None else self.run
-        _open(path, about)
-        sweep = Sweep(task, members, dataset, path)
-        started = time.perf_counter()
-        already = len(sweep.rows)
-        with Board(sweep, self.halving) as board:
-            sweep.run(
+        with Board(self.halving) as board:
+            found = runs.sweep(
+                config,
+                grid=read_grid(config, self.grid),
+                ranges=read_ranges(config, self.random),
+                samples=self.samples,
+                seeds=self.seeds,
                 halving=self.halving,
                 strategy=self.strategy,
                 members_per_chunk=self.members_per_chunk,
-                on_rows=board.add,
+                path=self.run,
+                data_dir=self.data_dir,
+                on_start=board.on_start,
+                on_rows=board.on_rows,
             )
-        seconds = time.perf_counter() - started
-        outcomes = sweep.outcomes()
-        self._keep_best(sweep, outcomes[0])
-        result = {
-            "task": config.task,
-            "dataset": dataset.info.name,
-            "metric": task.metric,
-            "mode": task.mode,
-            "members": len(members),
-            "varied": sweep.varied,
-            "configurations": [_as_json(outcome) for outcome in outcomes],
-            "seconds": seconds,
-            "epochs_trained": len(sweep.rows) - already,
-            "device": device(),
-            "versions": versions(),
-            "commit": commit(),
-        }
-        RunFolder(path).write_json("result.json", result)
-        draw(sweep, outcomes, path, name)
-        out.print(table(sweep, outcomes[:_SHOWN]))
-        out.print(f"sweep folder  {path}", soft_wrap=True)
-        out.print(f"report        {path / 'report.html'}", soft_wrap=True)
-
-    def _keep_best(self, sweep: Sweep, outcome: Outcome) -> None:
-        """Write the best member as a run, for `fdl eval` and the others to read."""
-        best = sweep.best_member(outcome)
-        if best is None:
-            return
-        k, state = best
-        about = record(sweep.configs[k], sweep.dataset.info, self.data_dir)
-        folder = RunFolder.create(sweep.folder / "best", about, overwrite=True)
-        folder.save(state)
+        lines = [cells(found, outcome) for outcome in found.outcomes[:_SHOWN]]
+        table = Table(*dict.fromkeys(name for line in lines for name in line))
+        for line in lines:
+            table.add_row(*line.values())
+        out.print(table)
+        out.print(f"sweep folder  {found.path}", soft_wrap=True)
+        out.print(f"report        {found.path / 'report.html'}", soft_wrap=True)
 
 
 def commands() -> Any:
     """Return `fdl sweep TASK` for each task, as a union of subcommands."""
     return for_each_task(SweepCommand, "Sweep over the {}.")
-
-
-def _open(path: Path, about: dict[str, Any]) -> None:
-    """Make the sweep's folder, or go on in it if it is of the same sweep."""
-    if not (path / "config.json").is_file():
-        RunFolder.create(path, about)
-        return
-    kept = RunFolder(path).config()
-    same = lambda config: {k: v for k, v in config.items() if k != "versions"}
-    if same(kept) != same(json.loads(json.dumps(about))):
-        raise RunError(
-            f"{path} holds another run or sweep: repeat its command to go on with it, "
-            "or give this one another folder."
-        )
-
-
-def _as_json(outcome: Outcome) -> dict[str, Any]:
-    summary = outcome.summary
-    content = outcome._asdict()
-    content["summary"] = (
-        None
-        if summary is None
-        else {
-            name: None if math.isnan(value) else value
-            for name, value in summary._asdict().items()
-        }
-    )
-    return content

@@ -2,6 +2,8 @@
 
 from fdl.tasks.autoencoder import autoencoder as _autoencoder
 from fdl.tasks.cnn import cnn as _cnn
+from fdl.tasks.config import Config as Config
+from fdl.tasks.config import NoOptions as NoOptions
 from fdl.tasks.gan import gan as _gan
 from fdl.tasks.language_model import language_model as _language_model
 from fdl.tasks.measured import measured as measured
@@ -10,12 +12,11 @@ from fdl.tasks.mnist_fast import mnist_fast as _mnist_fast
 from fdl.tasks.recurrent import gru as _gru
 from fdl.tasks.recurrent import lstm as _lstm
 from fdl.tasks.recurrent import rnn as _rnn
-from fdl.tasks.task import Config as Config
-from fdl.tasks.task import NoOptions as NoOptions
-from fdl.tasks.task import Part as Part
+from fdl.tasks.task import ExportedModel as ExportedModel
 from fdl.tasks.task import Sampling as Sampling
 from fdl.tasks.task import Task as Task
 from fdl.tasks.task import Trained as Trained
+from fdl.tasks.task import draw_state as draw_state
 from fdl.tasks.task import outline as outline
 from fdl.tasks.transformer import transformer as _transformer
 from fdl.tasks.vae import vae as _vae

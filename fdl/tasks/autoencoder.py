@@ -16,8 +16,9 @@ from fdl.learners import reconstructive
 from fdl.learners.content import content_keys
 from fdl.learners.reconstructive import damage
 from fdl.tasks.coding import Architecture, coders, draw_codes, draw_pairs
+from fdl.tasks.config import Config
 from fdl.tasks.schedules import learning_rate
-from fdl.tasks.task import Config, Task, Trained
+from fdl.tasks.task import Task, Trained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,4 +78,5 @@ autoencoder = Task(
     learn=_learn,
     options=Options(),
     finish=_finish,
+    predicts="images",
 )

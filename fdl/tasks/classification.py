@@ -13,8 +13,9 @@ from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.losses import cross_entropy
 from fdl.metrics import confusion_matrix
+from fdl.tasks.config import Config
 from fdl.tasks.schedules import learning_rate
-from fdl.tasks.task import Config, Trained
+from fdl.tasks.task import Trained
 from fdl.train import predict
 
 

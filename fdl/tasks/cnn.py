@@ -16,4 +16,5 @@ cnn = Task(
     make_model=lambda options, info: CNN(info.num_classes),
     learn=classify,
     finish=draw_mistakes,
+    predicts="classes",
 )

@@ -20,9 +20,10 @@ from fdl.models import (
     DenseDiscriminator,
     DenseGenerator,
 )
+from fdl.tasks.config import Config
 from fdl.tasks.generated import measure_generated
 from fdl.tasks.schedules import learning_rate
-from fdl.tasks.task import Config, Part, Sampling, Task, Trained
+from fdl.tasks.task import ExportedModel, Sampling, Task, Trained
 from fdl.train import predict
 
 _SHOWN = 64  # images in a picture
@@ -126,7 +127,7 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
     return measure_generated(dataset, images)
 
 
-def _parts(trained: Trained) -> dict[str, Part]:
+def _parts(trained: Trained) -> dict[str, ExportedModel]:
     """Return both models; they work on pixels in [-1, 1]. The generator is averaged."""
     state, info = trained.state, trained.info
     latent = np.zeros((1, trained.config.options.latent_size), np.float32)
@@ -138,8 +139,8 @@ def _parts(trained: Trained) -> dict[str, Part]:
     }
     some = lambda variables: {name: each for name, each in variables.items() if each}
     return {
-        "generator": Part(trained.model.generator, some(generator), (latent,)),
-        "discriminator": Part(
+        "generator": ExportedModel(trained.model.generator, some(generator), (latent,)),
+        "discriminator": ExportedModel(
             trained.model.discriminator, some(discriminator), (image,)
         ),
     }
@@ -160,5 +161,6 @@ gan = Task(
     draw=_draw,
     finish=_finish,
     parts=_parts,
+    generates="images",
     generate=_generate,
 )

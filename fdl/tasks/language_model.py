@@ -16,8 +16,9 @@ from fdl.keras import adam
 from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.models import LanguageModel, generate
+from fdl.tasks.config import Config
 from fdl.tasks.schedules import learning_rate
-from fdl.tasks.task import Config, Part, Sampling, Task, Trained, the_model
+from fdl.tasks.task import ExportedModel, Sampling, Task, Trained, the_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +91,7 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
     return {}
 
 
-def _parts(trained: Trained) -> dict[str, Part]:
+def _parts(trained: Trained) -> dict[str, ExportedModel]:
     (part,) = the_model(trained).values()
     token = np.zeros((1, *trained.info.input_shape), np.int32)
     return {"model": part._replace(inputs=(token,))}
@@ -138,5 +139,6 @@ language_model = Task(
     options=Options(),
     finish=_finish,
     parts=_parts,
+    generates="text",
     generate=_generate,
 )

@@ -16,4 +16,5 @@ mlp = Task(
     make_model=lambda options, info: MLP(info.num_classes, dropout_rate=0.2),
     learn=classify,
     finish=draw_mistakes,
+    predicts="classes",
 )

@@ -16,4 +16,5 @@ mnist_fast = Task(
     make_model=lambda options, info: FastCNN(info.num_classes),
     learn=classify,
     finish=draw_mistakes,
+    predicts="classes",
 )

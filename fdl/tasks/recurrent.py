@@ -12,7 +12,8 @@ from fdl.data import DatasetInfo
 from fdl.learner import Learner
 from fdl.models import GRUClassifier, LSTMClassifier, SimpleRNNClassifier
 from fdl.tasks.classification import classify, draw_mistakes
-from fdl.tasks.task import Config, Part, Task, Trained, the_model
+from fdl.tasks.config import Config
+from fdl.tasks.task import ExportedModel, Task, Trained, the_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
     return classify(model, config, info, preprocess=read)
 
 
-def _parts(trained: Trained) -> dict[str, Part]:
+def _parts(trained: Trained) -> dict[str, ExportedModel]:
     read = _READ[trained.config.options.steps]
     (whole,) = the_model(trained).values()
     example = tuple(np.asarray(read(image)) for image in whole.inputs)
@@ -94,6 +95,7 @@ def _task(name: str, kind: Callable[..., Any], title: str, paper: str) -> Task:
         learn=_learn,
         options=RecurrentOptions(),
         finish=draw_mistakes,
+        predicts="classes",
         parts=_parts,
     )
 

@@ -8,7 +8,7 @@ import optax
 
 from fdl.arrays import Number
 from fdl.data import DatasetInfo
-from fdl.tasks.task import Config
+from fdl.tasks.config import Config
 
 Schedule = Literal["constant", "one-cycle"]
 

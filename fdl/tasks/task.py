@@ -1,65 +1,21 @@
 """A task: everything about a training that has a name."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import jax
 import numpy as np
-from jaxtyping import Float
 
-from fdl.arrays import Key, Number, PyTree, is_concrete
+from fdl.arrays import Key, PyTree
 from fdl.data import Dataset, DatasetInfo, example
 from fdl.learner import Learner, State
+from fdl.tasks.config import Config, NoOptions
 
 
-@dataclasses.dataclass(frozen=True)
-class NoOptions:
-    """A task has no settings besides those that all have."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """What makes a run: with the same data and versions, the same result.
-
-    Attributes:
-        task: Name of the task.
-        dataset: Name of the data set.
-        epochs: Passes over the training data, at least 1.
-        batch_size: Examples in an update, at least 1.
-        learning_rate: Highest learning rate of the schedule, above 0.
-        schedule: How the learning rate changes; see `fdl.tasks.schedules`.
-        seed: Source of all randomness, from 0 to 2**32 - 1.
-        options: Settings of this task alone, its own dataclass.
-
-    Raises:
-        ValueError: If a number is out of range.
-    """
-
-    task: str
-    dataset: str
-    epochs: int
-    batch_size: int
-    learning_rate: Number
-    schedule: str
-    seed: int
-    options: Any = NoOptions()
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
-        rate = self.learning_rate
-        if is_concrete(rate) and not (math.isfinite(rate) and rate > 0):
-            raise ValueError(f"learning_rate={rate} must be a number above 0.")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed={self.seed} must be from 0 to 2**32 - 1.")
-
-
-class Trained(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trained:
     """A run, in memory: what was trained how, and what has come of it.
 
     Attributes:
@@ -77,8 +33,8 @@ class Trained(NamedTuple):
     state: State
 
 
-class Part(NamedTuple):
-    """A model of a run, as it is written for Keras.
+class ExportedModel(NamedTuple):
+    """A model of a run with all that a summary or a file for Keras takes.
 
     Attributes:
         model: A Linen module.
@@ -112,8 +68,10 @@ class Sampling:
     top_k: int | None = None
     top_p: float | None = None
 
-
-Images = Float[np.ndarray, "count height width channels"]
+    def __post_init__(self) -> None:
+        """Check the count; what texts take is checked where they are made."""
+        if self.count < 1:
+            raise ValueError(f"count={self.count} must be at least 1.")
 
 
 def _as_it_is(dataset: Dataset, config: Config) -> Dataset:
@@ -130,13 +88,19 @@ def _nothing_more(trained: Trained, dataset: Dataset, folder: Path) -> dict[str,
     return {}
 
 
-def the_model(trained: Trained) -> dict[str, Part]:
+def _nothing_to_generate(trained: Trained, key: Key, sampling: Sampling) -> NoReturn:
+    raise ValueError(
+        f"task {trained.config.task!r} cannot generate; use `fdl predict`."
+    )
+
+
+def the_model(trained: Trained) -> dict[str, ExportedModel]:
     """Return the only model of a run, which reads floats shaped like its data."""
     variables = {"params": trained.state.params}
     if trained.state.batch_stats:
         variables["batch_stats"] = trained.state.batch_stats
     example = np.zeros((1, *trained.info.input_shape), np.float32)
-    return {"model": Part(trained.model, variables, (example,))}
+    return {"model": ExportedModel(trained.model, variables, (example,))}
 
 
 class Task(NamedTuple):
@@ -163,9 +127,12 @@ class Task(NamedTuple):
         draw: `(trained, dataset, folder, epoch)`: pictures after each epoch.
         finish: `(trained, dataset, folder) -> measures`: pictures of the trained run,
             and what is measured besides the learner's metrics.
-        parts: `trained -> parts`: the models of a run by name, for Keras.
-        generate: `(trained, key, sampling) -> images in [0, 1], or texts`; None for
-            what generates nothing.
+        parts: `trained -> models`: the models of a run by name.
+        predicts: What the learner's `predict` answers to images: the probability of
+            each of the `"classes"`, or `"images"`; `"nothing"` where it reads no
+            images.
+        generates: What `generate` makes: `"images"` or `"text"`; None for nothing.
+        generate: `(trained, key, sampling) -> images in [0, 1], or texts`.
     """
 
     name: str
@@ -182,8 +149,10 @@ class Task(NamedTuple):
     prepare: Callable[[Dataset, Config], Dataset] = _as_it_is
     draw: Callable[[Trained, Dataset, Path, int], None] = _nothing_each_epoch
     finish: Callable[[Trained, Dataset, Path], dict[str, float]] = _nothing_more
-    parts: Callable[[Trained], Mapping[str, Part]] = the_model
-    generate: Callable[[Trained, Key, Sampling], Images | list[str]] | None = None
+    parts: Callable[[Trained], Mapping[str, ExportedModel]] = the_model
+    predicts: Literal["classes", "images", "nothing"] = "nothing"
+    generates: Literal["images", "text"] | None = None
+    generate: Callable[[Trained, Key, Sampling], Any] = _nothing_to_generate
 
     def config(
         self,
@@ -229,6 +198,12 @@ class Task(NamedTuple):
             seed=seed,
             options=self.options if options is None else options,
         )
+
+
+def draw_state(trained: Trained) -> State:
+    """Return a state with random parameters, to be filled with trained ones."""
+    key = jax.random.key(trained.config.seed)
+    return jax.jit(trained.learner.init)(key, example(trained.info))
 
 
 def outline(task: Task, config: Config, info: DatasetInfo) -> Trained:

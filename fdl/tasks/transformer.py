@@ -67,4 +67,5 @@ transformer = Task(
     learn=classify,
     options=Options(),
     finish=draw_mistakes,
+    predicts="classes",
 )

@@ -15,8 +15,9 @@ from fdl.keras import adam
 from fdl.learner import Learner
 from fdl.learners import importance_weighted_bound, variational
 from fdl.tasks.coding import Architecture, coders, decoder_of, draw_codes
+from fdl.tasks.config import Config
 from fdl.tasks.schedules import learning_rate
-from fdl.tasks.task import Config, Part, Sampling, Task, Trained
+from fdl.tasks.task import ExportedModel, Sampling, Task, Trained
 
 _BATCH = 500  # images at a time, when the bound is measured
 
@@ -87,13 +88,13 @@ def _generate(trained: Trained, key: Key, sampling: Sampling) -> np.ndarray:
     return decoder_of(trained)(jax.random.normal(key, shape))
 
 
-def _parts(trained: Trained) -> Mapping[str, Part]:
+def _parts(trained: Trained) -> Mapping[str, ExportedModel]:
     model, params = trained.model, trained.state.params
     image = np.zeros((1, *trained.info.input_shape), np.float32)
     z = np.zeros((1, model.latent_size), np.float32)
     return {
-        "vae": Part(model, {"params": params}, (image, z)),
-        "decoder": Part(model.decoder, {"params": params["decoder"]}, (z,)),
+        "vae": ExportedModel(model, {"params": params}, (image, z)),
+        "decoder": ExportedModel(model.decoder, {"params": params["decoder"]}, (z,)),
     }
 
 
@@ -111,6 +112,8 @@ vae = Task(
     options=Options(),
     prepare=lambda dataset, config: binarize(dataset),
     finish=_finish,
+    predicts="images",
     parts=_parts,
+    generates="images",
     generate=_generate,
 )

@@ -252,7 +252,7 @@ def test_debug_shows_the_traceback(home) -> None:
 def test_only_what_generates_generates(home, capsys, monkeypatch) -> None:
     monkeypatch.chdir(home)
     line = complaint(["generate", "runs/a"], capsys)
-    assert "task 'mlp' generates nothing" in line
+    assert "task 'mlp' cannot generate; use `fdl predict`" in line
     assert not (home / "samples.png").exists()
 
 

@@ -9,7 +9,7 @@ import pytest
 from test_cli import fdl
 
 from fdl import data
-from fdl.cli.trained import open_run
+from fdl.runs import load
 
 pytestmark = pytest.mark.parity
 
@@ -64,8 +64,8 @@ def test_keras_predicts_the_same_from_an_exported_run(folder) -> None:
     np.save(folder / "images.npy", images)
     names = ("mlp.keras", "images.npy", "logits.npy")
     python(PREDICT, *(folder / name for name in names))
-    trained = open_run(folder / "mlp").trained
-    ours = trained.model.apply({"params": trained.state.params}, images)
+    run = load(folder / "mlp")
+    ours = run.model.apply(run.variables, images)
     theirs = np.load(folder / "logits.npy")
     assert np.linalg.norm(ours - theirs) < 1e-6 * np.linalg.norm(theirs)
 

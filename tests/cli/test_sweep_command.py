@@ -117,7 +117,7 @@ def test_compare_says_who_is_better(home, capsys) -> None:
 def test_what_cannot_be_compared_gets_one_line(home, capsys) -> None:
     grid, fast = home / "grid", home / "fast"
     assert "has 4 configurations" in complaint(capsys, "compare", grid, fast)
-    assert "is no finished sweep" in complaint(capsys, "compare", home, fast)
+    assert "is not a finished sweep" in complaint(capsys, "compare", home, fast)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_what_cannot_be_compared_gets_one_line(home, capsys) -> None:
     [
         (("--grid", "rate=1"), "no setting 'rate'"),
         (("--grid", "learning-rate=-1"), "learning_rate=-1.0"),
-        (("--random", "learning-rate=1:2"), "is no range"),
+        (("--random", "learning-rate=1:2"), "is not a range"),
         (("--samples", 3), "nothing to draw"),
         (("--seeds", 0), "seeds=0"),
         (("--grid", "batch-size=5000"), "5000"),

@@ -9,10 +9,9 @@ import pytest
 from PIL import Image
 
 from fdl import data, models, tasks
-from fdl.cli.trained import draw_state
 from fdl.keras.rules import OptimizerState
+from fdl.tasks import draw_state, outline
 from fdl.tasks import judge as judges
-from fdl.tasks import outline
 from fdl.tasks.gan import GANOptions, gan
 from fdl.tasks.generated import measure_generated
 from fdl.weights import WeightsError
@@ -29,7 +28,7 @@ def trained(digits):
     options = GANOptions(latent_size=8, width=2)
     config = gan.config(dataset="mnist-5k", options=options)
     run = outline(gan, config, digits.info)
-    return run._replace(state=draw_state(run))
+    return dataclasses.replace(run, state=draw_state(run))
 
 
 def test_the_judge_knows_digits(digits) -> None:
@@ -86,7 +85,8 @@ def test_pictures_show_the_same_latents_after_each_epoch(
     gan.draw(trained, digits, tmp_path, 1)
     gan.draw(trained, digits, tmp_path, 2)
     stats = jax.tree.map(lambda x: x + 0.1, trained.state.batch_stats)
-    trained = trained._replace(state=trained.state._replace(batch_stats=stats))
+    state = trained.state._replace(batch_stats=stats)
+    trained = dataclasses.replace(trained, state=state)
     gan.draw(trained, digits, tmp_path, 3)
     files = [tmp_path / f"samples/epoch-00{epoch}.png" for epoch in (1, 2, 3)]
     first, second, third = (file.read_bytes() for file in files)
@@ -113,7 +113,8 @@ def test_generated_images_are_drawn_from_the_key(trained) -> None:
 def test_the_generator_that_is_exported_is_the_averaged_one(trained) -> None:
     doubled = jax.tree.map(lambda x: 2 * x, trained.state.batch_stats["average"])
     stats = {**trained.state.batch_stats, "average": doubled}
-    trained = trained._replace(state=trained.state._replace(batch_stats=stats))
+    state = trained.state._replace(batch_stats=stats)
+    trained = dataclasses.replace(trained, state=state)
     parts = gan.parts(trained)
     part = parts["generator"]
     z = np.ones((2, 8), np.float32)

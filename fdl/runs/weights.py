@@ -38,24 +38,31 @@ def load_weights(path: Path, state: State) -> State:
         if name not in found:
             raise WeightsError(f"{path} lacks {name}, {describe(wanted[name])}.")
         if name not in wanted:
-            raise WeightsError(f"{path} has {name}, which the model has not.")
+            raise WeightsError(
+                f"{path} contains {name}, which the model does not have."
+            )
         if describe(found[name]) != describe(wanted[name]):
             raise WeightsError(
                 f"{path} has {name} as {describe(found[name])}, but the model needs "
                 f"{describe(wanted[name])}."
             )
-    variables = _variables(state)
-    leaves = [found[name] for name in _named(state)]
-    filled = jax.tree.unflatten(jax.tree.structure(variables), leaves)
-    return state._replace(**filled)
+    leaves = [found[name] for name in wanted]
+    filled = jax.tree.unflatten(jax.tree.structure(variables(state)), leaves)
+    return with_variables(state, filled)
 
 
-def _variables(state: State) -> PyTree:
+def variables(state: State) -> dict[str, PyTree]:
+    """Return all that a state knows of its model, by collection."""
     return {"batch_stats": state.batch_stats, "params": state.params}
+
+
+def with_variables(state: State, variables: dict[str, PyTree]) -> State:
+    """Return a state with other variables, which may lack empty collections."""
+    return state._replace(**variables)
 
 
 def _named(state: State) -> dict[str, PyTree]:
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-        for path, leaf in jax.tree_util.tree_leaves_with_path(_variables(state))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(variables(state))
     }

@@ -12,8 +12,10 @@ import pytest
 import fdl
 from fdl import tasks
 from fdl.data import load
-from fdl.tasks import parts, space
-from fdl.tasks.sweep import Sweep
+from fdl.runs import parts, space
+from fdl.runs.members import Members
+from fdl.runs.outcomes import Outcome, column, outcome, ranked
+from fdl.runs.rounds import Round, halving_rounds, train_members
 
 
 def few(count=60):
@@ -30,12 +32,17 @@ def configs(name="lstm", grid=(), seeds=1, epochs=2, **options):
         batch_size=20,
         options=dataclasses.replace(task.options, **options),
     )
-    grid = space.read_grid(config, grid)
-    return space.combine(config, grid=grid, ranges={}, samples=1, seeds=seeds)
+    return space.combine(config, grid=dict(grid), ranges={}, samples=1, seeds=seeds)
 
 
 def make(folder, name="lstm", **options):
-    return Sweep(tasks.find(name), configs(name, **options), few(), folder)
+    return Members(tasks.find(name), configs(name, **options), few(), folder)
+
+
+def run(members, halving=False, **options):
+    rounds = halving_rounds(members) if halving else [Round()]
+    train_members(members, rounds, **options)
+    return members
 
 
 def flat(state):
@@ -43,13 +50,13 @@ def flat(state):
 
 
 SMALL = {"hidden_size": 8}
-GRID = ["learning-rate=1e-3,1e-2", "hidden-size=4,8"]
+GRID = {"learning_rate": [1e-3, 1e-2], "hidden_size": [4, 8]}
 
 
 def test_members_are_what_single_runs_are(tmp_path) -> None:
     sweep = make(tmp_path, grid=GRID, seeds=2)
-    sweep.run()
-    kept = sweep.kept()
+    run(sweep)
+    kept = sweep.states()
     assert sorted(kept) == list(range(8))
     rows = sweep.table()
     assert [(row["member"], row["epoch"]) for row in rows] == [
@@ -70,22 +77,23 @@ def test_members_are_what_single_runs_are(tmp_path) -> None:
         row = rows[2 * k + 1]
         assert row["seed"] == config.seed
         assert row["learning_rate"] == config.learning_rate
-        assert row["test_loss"] == pytest.approx(one.history[1].eval["loss"], rel=1e-4)
+        measured = one.history[1].eval["loss"]
+        assert row[column("loss")] == pytest.approx(measured, rel=1e-4)
 
 
 def test_the_table_is_a_csv_file(tmp_path) -> None:
     sweep = make(tmp_path, seeds=2, **SMALL)
-    sweep.run()
+    run(sweep)
     with (tmp_path / "members.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4
-    assert float(rows[3]["test_accuracy"]) == sweep.table()[3]["test_accuracy"]
+    assert float(rows[3][column("accuracy")]) == sweep.table()[3][column("accuracy")]
     assert rows[3]["seed"] == "1"
 
 
 def test_an_interrupted_sweep_goes_on(tmp_path) -> None:
     whole = make(tmp_path / "whole", seeds=5, **SMALL)
-    whole.run(members_per_chunk=2)
+    run(whole, members_per_chunk=2)
 
     class Interrupted(Exception):
         pass
@@ -99,27 +107,27 @@ def test_an_interrupted_sweep_goes_on(tmp_path) -> None:
 
     broken = make(tmp_path / "broken", seeds=5, **SMALL)
     with pytest.raises(Interrupted):
-        broken.run(members_per_chunk=2, on_rows=interrupt)
-    done = set(make(tmp_path / "broken", seeds=5, **SMALL).kept())
+        run(broken, members_per_chunk=2, on_rows=interrupt)
+    done = set(make(tmp_path / "broken", seeds=5, **SMALL).states())
     assert 0 < len(done) < 5
     trained = []
     again = make(tmp_path / "broken", seeds=5, **SMALL)
-    again.run(members_per_chunk=2, on_rows=lambda rows: trained.extend(rows))
+    run(again, members_per_chunk=2, on_rows=lambda rows: trained.extend(rows))
     assert {row["member"] for row in trained} == set(range(5)) - done
-    kept, wanted = again.kept(), whole.kept()
+    kept, wanted = again.states(), whole.states()
     for k in range(5):
         np.testing.assert_allclose(flat(kept[k]), flat(wanted[k]), atol=2e-4)
     assert len(again.table()) == len(whole.table()) == 10
     nothing = []
-    make(tmp_path / "broken", seeds=5, **SMALL).run(on_rows=nothing.append)
+    run(make(tmp_path / "broken", seeds=5, **SMALL), on_rows=nothing.append)
     assert nothing == []
 
 
 def test_halving_trains_the_best_for_longer(tmp_path) -> None:
-    rates = ",".join(f"{rate:.1e}" for rate in np.geomspace(1e-6, 1e-2, 9))
-    options = {"grid": [f"learning-rate={rates}"], "seeds": 2, "epochs": 9, **SMALL}
+    rates = np.geomspace(1e-6, 1e-2, 9).tolist()
+    options = {"grid": {"learning_rate": rates}, "seeds": 2, "epochs": 9, **SMALL}
     sweep = make(tmp_path, **options)
-    sweep.run(halving=True)
+    run(sweep, halving=True)
     epochs = {}
     for row in sweep.table():
         epochs.setdefault(row["configuration"], set()).add(row["epoch"])
@@ -128,7 +136,7 @@ def test_halving_trains_the_best_for_longer(tmp_path) -> None:
     first = {
         number: np.mean(
             [
-                row["test_accuracy"]
+                row[column("accuracy")]
                 for row in sweep.table()
                 if row["configuration"] == number and row["epoch"] == 1
             ]
@@ -150,35 +158,104 @@ def test_halving_trains_the_best_for_longer(tmp_path) -> None:
         batch_size=20,
         key=jax.random.key(sweep.configs[k].seed),
     )
-    np.testing.assert_allclose(flat(sweep.kept()[k]), flat(one.state), atol=1e-3)
+    np.testing.assert_allclose(flat(sweep.states()[k]), flat(one.state), atol=1e-3)
     again = []
-    make(tmp_path, **options).run(halving=True, on_rows=again.append)
+    run(make(tmp_path, **options), halving=True, on_rows=again.append)
     assert again == []
 
 
 def test_halving_needs_equal_epochs(tmp_path) -> None:
-    sweep = make(tmp_path, grid=["epochs=1,2"], **SMALL)
+    sweep = make(tmp_path, grid={"epochs": [1, 2]}, **SMALL)
     with pytest.raises(ValueError, match="do not sweep over them"):
-        sweep.run(halving=True)
+        run(sweep, halving=True)
 
 
 def test_outcomes_are_sorted_and_leave_out_what_diverged(tmp_path) -> None:
-    grid = ["learning-rate=1e38,1e-2,1e-9"]
+    grid = {"learning_rate": [1e38, 1e-2, 1e-9]}
     sweep = make(tmp_path, "mlp", grid=grid, seeds=2, epochs=5)
-    sweep.run()
+    run(sweep)
     outcomes = sweep.outcomes()
     assert outcomes[0].settings == {"learning_rate": 1e-2}
     assert outcomes[0].summary.seeds == 2
     assert outcomes[-1].settings == {"learning_rate": 1e38}
     assert outcomes[-1].diverged == 2
     assert outcomes[-1].summary is None
-    k, state = sweep.best_member(sweep.outcomes()[0])
+    k = sweep.best()
     assert sweep.configs[k].learning_rate == 1e-2
-    values = [row for row in sweep.table() if row["epoch"] == 5 and "test_loss" in row]
-    assert (
-        sweep.configs[k].seed == max(values, key=lambda r: r["test_accuracy"])["seed"]
+    accuracy = column("accuracy")
+    best = max(
+        (row for row in sweep.table() if row["epoch"] == 5 and accuracy in row),
+        key=lambda row: row[accuracy],
     )
-    np.testing.assert_array_equal(flat(state), flat(sweep.kept()[k]))
+    assert sweep.configs[k].seed == best["seed"]
+
+
+def made(number, *values, epochs=9, of=9) -> Outcome:
+    """Return what became of a configuration: a value for each seed, None if it fell."""
+    rows = [
+        {"seed": seed, "epoch": epochs, "diverged": 3}
+        if value is None
+        else {"seed": seed, "epoch": epochs, "diverged": -1, column("loss"): value}
+        for seed, value in enumerate(values)
+    ]
+    return outcome(number, {}, of, rows, "loss")
+
+
+def test_diverged_seeds_put_a_configuration_behind_all_without() -> None:
+    outcomes = [
+        made(0, 0.1, None),
+        made(1, 0.9, 0.9),
+        made(2, None, None),
+        made(3, 0.5, 0.6),
+        made(4, 0.05, None),
+        made(5, 0.2, 0.2, epochs=3),
+    ]
+    found = ranked(outcomes, "min")
+    assert [one.number for one in found] == [3, 1, 5, 4, 0, 2]
+    assert [one.diverged for one in found] == [0, 0, 0, 1, 1, 2]
+    assert found[4].summary.mean == 0.1, "of the seeds that stayed finite"
+    assert found[4].seeds == [0]
+    largest = ranked(outcomes, "max")
+    assert [one.number for one in largest] == [1, 3, 5, 0, 4, 2]
+
+
+def test_epochs_that_were_asked_for_are_no_merit() -> None:
+    few, many = made(0, 0.1, epochs=2, of=2), made(1, 0.5, epochs=9, of=9)
+    assert [one.number for one in ranked([few, many], "min")] == [0, 1]
+
+
+def fall(members, which):
+    """Note that members fell in their first epoch, whatever they measured."""
+    keep = members.keep
+
+    def note(round, inside, state, rows):
+        for row in rows:
+            if row["member"] in which:
+                row["diverged"] = 0
+        keep(round, inside, state, rows)
+
+    members.keep = note
+
+
+def test_halving_forgives_no_diverged_seed(tmp_path) -> None:
+    grid = {"learning_rate": [1e-2, 1e-6, 1e-7]}
+    sweep = make(tmp_path, grid=grid, seeds=2, epochs=3, **SMALL)
+    fall(sweep, {1})  # the second seed of the best rate
+    run(sweep, halving=True)
+    best, *rest = sweep.outcomes()
+    assert best.settings["learning_rate"] < 1e-2
+    assert (best.epochs, best.diverged) == (3, 0)
+    assert [one.diverged for one in rest] == [0, 1]
+    assert {row["epoch"] for row in sweep.table() if row["member"] in (0, 1)} == {1}
+    assert sweep.configs[sweep.best()].learning_rate < 1e-2
+
+
+def test_halving_ends_when_all_diverge(tmp_path) -> None:
+    grid = {"learning_rate": [1e36, 1e37, 1e38]}
+    sweep = make(tmp_path, "mlp", grid=grid, epochs=6)
+    run(sweep, halving=True)
+    assert sweep.best() is None
+    assert [one.values for one in sweep.outcomes()] == [[], [], []]
 
 
 def test_a_measure_of_the_task_itself_is_taken_at_the_end(
@@ -190,13 +267,13 @@ def test_a_measure_of_the_task_itself_is_taken_at_the_end(
         }
     )
     members = configs("gan", seeds=2, epochs=1, architecture="dense", latent_size=4)
-    sweep = Sweep(task, members, few(), tmp_path)
-    sweep.run()
+    sweep = Members(task, members, few(), tmp_path)
+    run(sweep)
     (outcome,) = sweep.outcomes()
     assert outcome.values == [0.0, 1.0]
-    assert sweep.best_member(sweep.outcomes()[0])[0] == 0, "the smallest is the best"
+    assert sweep.best() == 0, "the smallest is the best"
     with pytest.raises(ValueError, match="after an epoch"):
-        Sweep(task, members, few(), tmp_path / "b").run(halving=True)
+        run(Members(task, members, few(), tmp_path / "b"), halving=True)
 
 
 def test_a_part_is_there_whole_or_not_at_all(tmp_path, monkeypatch) -> None:
@@ -205,13 +282,13 @@ def test_a_part_is_there_whole_or_not_at_all(tmp_path, monkeypatch) -> None:
         raise OSError("the disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(parts, "save", fail)
+        patched.setattr(parts, "save_state", fail)
         with pytest.raises(OSError, match="disk is full"):
-            make(tmp_path, **SMALL).run()
+            run(make(tmp_path, **SMALL))
     again = make(tmp_path, **SMALL)
-    assert again.kept() == {}
-    again.run()
-    assert list(again.kept()) == [0]
+    assert again.states() == {}
+    run(again)
+    assert list(again.states()) == [0]
     (rows,) = (tmp_path / "parts").glob("*/rows.json")
     assert len(json.loads(rows.read_text())) == 2
-    assert not math.isnan(again.table()[0]["test_loss"])
+    assert not math.isnan(again.table()[0][column("loss")])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fdl import tasks
-from fdl.tasks import space
+from fdl.cli.grids import read_grid, read_ranges
+from fdl.runs import space
 
 LSTM = tasks.find("lstm").config()
 
@@ -14,8 +15,8 @@ LSTM = tasks.find("lstm").config()
 def combine(grid=(), ranges=(), samples=1, seeds=1, config=LSTM):
     return space.combine(
         config,
-        grid=space.read_grid(config, grid),
-        ranges=space.read_ranges(config, ranges),
+        grid=read_grid(config, grid),
+        ranges=read_ranges(config, ranges),
         samples=samples,
         seeds=seeds,
     )
@@ -31,7 +32,7 @@ def test_a_grid_has_every_combination_and_seed() -> None:
 
 
 def test_values_have_the_types_of_the_defaults() -> None:
-    grid = space.read_grid(
+    grid = read_grid(
         LSTM, ["bidirectional=true,false", "batch_size=32", "schedule=one-cycle"]
     )
     assert grid == {
@@ -40,7 +41,7 @@ def test_values_have_the_types_of_the_defaults() -> None:
         "schedule": ["one-cycle"],
     }
     vae = tasks.find("vae").config()
-    assert space.read_grid(vae, ["hidden-sizes=400x400,100"]) == {
+    assert read_grid(vae, ["hidden-sizes=400x400,100"]) == {
         "hidden_sizes": [(400, 400), (100,)]
     }
 
@@ -88,18 +89,18 @@ def test_there_are_as_few_groups_as_shapes() -> None:
     [
         ({"grid": ["rate=1"]}, "no setting 'rate'"),
         ({"grid": ["learning-rate"]}, "NAME=VALUES"),
-        ({"grid": ["learning-rate=a"]}, "is no float"),
-        ({"grid": ["hidden-size=1.5"]}, "is no int"),
-        ({"grid": ["bidirectional=perhaps"]}, "is no bool"),
+        ({"grid": ["learning-rate=a"]}, "is not of type float"),
+        ({"grid": ["hidden-size=1.5"]}, "is not of type int"),
+        ({"grid": ["bidirectional=perhaps"]}, "is not of type bool"),
         ({"grid": ["steps=columns"]}, "one of rows, pixels"),
         ({"grid": ["epochs=1,1"]}, "twice"),
         ({"grid": ["epochs=1", "epochs=2"]}, "twice"),
         ({"grid": ["learning-rate=-1"]}, "learning_rate=-1.0"),
         ({"grid": ["batch-size=0"]}, "batch_size=0"),
-        ({"ranges": ["learning-rate=1e-4:1e-2"]}, "is no range"),
-        ({"ranges": ["learning-rate=log:0:1"]}, "is no range"),
-        ({"ranges": ["learning-rate=lin:2:1"]}, "is no range"),
-        ({"ranges": ["steps=lin:0:1"]}, "no number to draw"),
+        ({"ranges": ["learning-rate=1e-4:1e-2"]}, "is not a range"),
+        ({"ranges": ["learning-rate=log:0:1"]}, "is not a range"),
+        ({"ranges": ["learning-rate=lin:2:1"]}, "is not a range"),
+        ({"ranges": ["steps=lin:0:1"]}, "cannot be drawn"),
         ({"samples": 3}, "nothing to draw"),
         ({"samples": 0}, "samples=0"),
         ({"seeds": 0}, "seeds=0"),

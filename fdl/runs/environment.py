@@ -6,6 +6,7 @@ import platform
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import psutil
@@ -41,6 +42,11 @@ def versions(*others: str) -> dict[str, str]:
     packages = ("fdl", "jax", "jaxlib", "flax", "optax", "numpy", *others)
     found = {name: importlib.metadata.version(name) for name in packages}
     return {"python": platform.python_version(), **found}
+
+
+def made_with() -> dict[str, Any]:
+    """Return device, versions and commit, as results keep them."""
+    return {"device": device(), "versions": versions(), "commit": commit()}
 
 
 def device() -> str:

@@ -1,38 +1,45 @@
 """What a run leaves on disk, and how it comes back."""
 
 import json
+import os
+import threading
 
 import jax
 import numpy as np
+import optax
 import pytest
 from safetensors.numpy import load_file, save_file
-from test_fit import make_data, make_learner, same
 
-from fdl.train import (
-    Epoch,
-    RunError,
-    RunFolder,
-    WeightsError,
-    load_weights,
-    save_weights,
-)
+import fdl
+from fdl.runs import RunError, RunFolder, fresh_path, load_weights, save_weights
+from fdl.train import Epoch
+from fdl.weights import WeightsError
 
 LINE = Epoch(1, 7, {"loss": 1.0}, {"loss": 2.0}, 0.5)
+DATA = fdl.Batch(np.zeros((2, 5, 2, 1), np.float32), np.arange(2))
 
 
 @pytest.fixture(scope="module")
 def learner():
-    return make_learner()
+    return fdl.learners.supervised(
+        fdl.models.MLP(10), fdl.losses.cross_entropy, optax.adam(1e-3)
+    )
 
 
 @pytest.fixture
 def state(learner):
-    return jax.jit(learner.init)(jax.random.key(0), make_data())
+    return jax.jit(learner.init)(jax.random.key(0), DATA)
 
 
 @pytest.fixture
 def other(learner):
-    return jax.jit(learner.init)(jax.random.key(1), make_data())
+    return jax.jit(learner.init)(jax.random.key(1), DATA)
+
+
+def same(a, b) -> None:
+    """Assert that two states are bitwise the same."""
+    raw = lambda state: state._replace(key=jax.random.key_data(state.key))
+    jax.tree.map(np.testing.assert_array_equal, raw(a), raw(b))
 
 
 def test_keeps_config_lines_state_and_weights(tmp_path, state, other) -> None:
@@ -46,6 +53,8 @@ def test_keeps_config_lines_state_and_weights(tmp_path, state, other) -> None:
     restored = again.restore(like=other)
     assert int(restored.step) == 7
     same(restored._replace(step=state.step), state)
+    assert again.history() == (LINE, LINE._replace(epoch=2))
+    assert again.result() is None
     loaded = load_weights(again.weights, other)
     jax.tree.map(np.testing.assert_array_equal, loaded.params, state.params)
     assert not list(folder.path.rglob("*.part"))
@@ -69,7 +78,7 @@ def test_weights_are_named_by_their_path(tmp_path, state) -> None:
     ("spoil", "message"),
     [
         (lambda w: w.pop("params/head/bias"), r"lacks params/head/bias, float32\[10\]"),
-        (lambda w: w.update(x=np.ones(1)), "has x, which the model has not"),
+        (lambda w: w.update(x=np.ones(1)), "contains x, which the model does not have"),
         (
             lambda w: w.update({"params/head/bias": np.ones(9, np.float32)}),
             r"params/head/bias as float32\[9\], but the model needs float32\[10\]",
@@ -136,3 +145,51 @@ def test_refuses_folders_that_hold_no_run(tmp_path, state) -> None:
         (tmp_path / "config.json").write_text(content)
         with pytest.raises(RunError, match="is damaged"):
             folder.config()
+
+
+def test_keeps_the_last_two_checkpoints(tmp_path, state) -> None:
+    folder = RunFolder.create(tmp_path, {})
+    for step in (7, 14, 21, 100):
+        folder.log(LINE, state._replace(step=state.step + step))
+    kept = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert kept == ["100", "21"]
+    assert int(folder.restore(like=state).step) == 100
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "result.json"])
+def test_damaged_records_are_refused(tmp_path, name) -> None:
+    folder = RunFolder.create(tmp_path, {})
+    (tmp_path / name).write_text('{"epoch": ')
+    with pytest.raises(RunError, match=f"{name} is damaged"):
+        folder.history() if name == "metrics.jsonl" else folder.result()
+
+
+def test_the_folder_itself_stays(tmp_path, monkeypatch) -> None:
+    """It may be a link, or where the process is."""
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    monkeypatch.chdir(tmp_path / "here")
+    for path in (tmp_path / "link", tmp_path / "here"):
+        RunFolder.create(path, {"seed": 1})
+        (path / "pictures").mkdir()
+        inode = os.stat(path).st_ino
+        RunFolder.create(path, {"seed": 2}, overwrite=True)
+        assert os.stat(path).st_ino == inode
+        assert [p.name for p in path.iterdir()] == ["config.json"]
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_runs_that_start_at_once_get_folders_of_their_own(tmp_path) -> None:
+    gate, made = threading.Barrier(8), []
+
+    def start() -> None:
+        gate.wait()
+        made.append(RunFolder.create(fresh_path(tmp_path, "cnn"), {}).path)
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(made)) == 8

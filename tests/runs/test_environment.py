@@ -8,7 +8,7 @@ import pytest
 
 SCRIPT = """
 import jax
-from fdl.cli.environment import keep_compiled
+from fdl.runs.environment import keep_compiled
 keep_compiled()
 print(jax.config.jax_compilation_cache_dir)
 jax.jit(lambda key: jax.random.permutation(key, 1000))(jax.random.key(0))

@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 import jax
 
 from fdl.learner import State
+from fdl.runs.states import restore_state, save_state
 from fdl.train import member
 
 Row = dict[str, Any]
 """A member after an epoch: its number, seed and settings, and what was measured."""
 
 
-class Parts(NamedTuple):
-    """The folder of the parts; one holds some members after a round of training.
+class SweepParts(NamedTuple):
+    """The folder of the parts; each holds some members after a round of training.
 
     Attributes:
         folder: Where they are; it is made when the first is written.
@@ -25,13 +26,13 @@ class Parts(NamedTuple):
     folder: Path
 
     def write(
-        self, rung: int, members: Sequence[int], state: State, rows: Sequence[Row]
+        self, round: int, members: Sequence[int], state: State, rows: Sequence[Row]
     ) -> None:
         """Keep some members, under the number of the round and the first of them."""
-        unfinished = self.folder / f".{rung:02d}-{members[0]:06d}"
+        unfinished = self.folder / f".{round:02d}-{members[0]:06d}"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        save(unfinished / "state", state)
+        save_state(unfinished / "state", state)
         for name, content in (("members", members), ("rows", rows)):
             file = unfinished / f"{name}.json"
             file.write_text(json.dumps(content), encoding="utf-8")
@@ -46,40 +47,27 @@ class Parts(NamedTuple):
         self,
         wanted: Collection[int],
         outline: Callable[[int], State],
-        rung: int | None = None,
+        round: int | None = None,
     ) -> dict[int, State]:
-        """Return the states of members, as far as there are any.
+        """Return the states of those members that have one.
 
         Args:
             wanted: Which members.
             outline: `member -> state`, of which only shapes and types are used.
-            rung: The round to look at; None for all, of which the last counts.
+            round: The round to look at; None for all, of which the last counts.
         """
         states: dict[int, State] = {}
-        pattern = "[0-9]*" if rung is None else f"{rung:02d}-*"
+        pattern = "[0-9]*" if round is None else f"{round:02d}-*"
         for part in sorted(self.folder.glob(pattern)):
             inside = json.loads((part / "members.json").read_text("utf-8"))
             if set(inside).isdisjoint(wanted):
                 continue
-            state = restore(part / "state", outline(inside[0]), len(inside))
+            state = restore_state(part / "state", _of(len(inside), outline(inside[0])))
             states |= {k: member(state, i) for i, k in enumerate(inside) if k in wanted}
         return states
 
 
-def save(path: Path, state: State) -> None:
-    """Write the state of several members."""
-    import orbax.checkpoint as ocp  # a second of imports that only this needs
-
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(path.absolute(), dict(state._asdict()))
-
-
-def restore(path: Path, one: State, count: int) -> State:
-    """Return the state of `count` members, each with the shapes of one."""
-    import orbax.checkpoint as ocp
-
-    like = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct((count, *x.shape), x.dtype), dict(one._asdict())
-    )
-    with ocp.StandardCheckpointer() as checkpointer:
-        return State(**checkpointer.restore(path.absolute(), like))
+def _of(count: int, one: State) -> State:
+    """Return the outline of a state of many members, each with the shapes of one."""
+    shape = lambda x: jax.ShapeDtypeStruct((count, *x.shape), x.dtype)
+    return jax.tree.map(shape, one)

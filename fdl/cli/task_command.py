@@ -1,0 +1,99 @@
+"""Commands about a task: a subcommand for each, with its options."""
+
+import dataclasses
+from typing import Annotated, Any
+
+import tyro
+
+from fdl import tasks
+from fdl.arrays import Number
+from fdl.cli.command import (
+    Command,
+    OptionalFloat,
+    OptionalInt,
+    OptionalName,
+    OptionalPath,
+    registry,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class OfTask(Command):
+    """A command about one task; `for_each_task` says which, with its options."""
+
+    task: tyro.conf.Suppress[str] = ""
+    options: tyro.conf.Suppress[Any] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ToTrain(OfTask):
+    """A command that trains a task, with what is said of any training.
+
+    Attributes:
+        dataset: Data set; the task's first if not given. `fdl data list` lists them.
+        data_dir: Folder to look for the data in, before the usual places.
+        epochs: Passes over the training data.
+        batch_size: Examples in an update.
+        learning_rate: Highest learning rate.
+        schedule: How the learning rate changes: `constant` or `one-cycle`.
+        seed: Source of all randomness; the first of several seeds.
+    """
+
+    dataset: OptionalName = None
+    data_dir: OptionalPath = None
+    epochs: OptionalInt = None
+    batch_size: OptionalInt = None
+    learning_rate: OptionalFloat = None
+    schedule: OptionalName = None
+    seed: int = 0
+
+    def config(self) -> tasks.Config:
+        """Return the task's configuration with what was given."""
+        return tasks.find(self.task).config(
+            dataset=self.dataset,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            schedule=self.schedule,
+            seed=self.seed,
+            options=self.options,
+        )
+
+
+def for_each_task(command: type[OfTask], about: str) -> Any:
+    """Return a command for each task, as a union of subcommands.
+
+    Args:
+        command: What is to be done with a task.
+        about: Describes it, with `{}` for what the task trains.
+    """
+    union: Any = None
+    for task in tasks.TASKS.values():
+        options = Annotated[type(task.options), tyro.conf.arg(name="")]
+        fields = [
+            ("task", tyro.conf.Suppress[str], task.name),
+            ("options", options, dataclasses.field(default=task.options)),
+        ]
+        one = dataclasses.make_dataclass(
+            command.__name__, fields, bases=(command,), frozen=True
+        )
+        one.__doc__ = command.__doc__
+        one = Annotated[
+            one,
+            tyro.conf.subcommand(task.name, description=about.format(task.title)),
+        ]
+        union = one if union is None else union | one
+    return union
+
+
+@registry.primitive_rule
+def _number(info: Any) -> Any:
+    if info.type != Number:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="FLOAT",
+        instance_from_str=lambda words: float(words[0]),
+        is_instance=lambda value: isinstance(value, (int, float)),
+        str_from_instance=lambda value: [str(value)],
+    )

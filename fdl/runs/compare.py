@@ -1,0 +1,118 @@
+"""Compare two configurations over the same seeds."""
+
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from fdl.metrics import Difference, Summary, paired_difference, seeds_needed, summarize
+from fdl.runs.folder import RunError, RunFolder
+
+
+class Comparison(NamedTuple):
+    """How much better one sweep is than another.
+
+    Attributes:
+        metric: What was measured.
+        names: What the two are called: the names of their folders.
+        seeds: The seeds that stayed finite in both.
+        summaries: The measure of each, over these seeds.
+        diverged: How many seeds of each diverged.
+        differences: The second minus the first, for each of these seeds.
+        difference: Their mean, with its interval.
+        better: Name of the better one: the one with fewer diverged seeds, or else the
+            one on whose side of 0 the interval is; None if it contains 0.
+        seeds_needed: How many seeds it takes to see a difference of this size, with a
+            power of 80 %; None if there is none, or it is always the same.
+    """
+
+    metric: str
+    names: tuple[str, str]
+    seeds: tuple[int, ...]
+    summaries: tuple[Summary, Summary]
+    diverged: tuple[int, int]
+    differences: Float[np.ndarray, " seeds"]
+    difference: Difference
+    better: str | None
+    seeds_needed: int | None
+
+
+class _Measured(NamedTuple):
+    """A sweep of one configuration, as its folder has it."""
+
+    metric: str
+    mode: Literal["max", "min"]
+    values: dict[int, float]
+    diverged: int
+
+
+def compare(first: Path | str, second: Path | str) -> Comparison:
+    """Compare two sweeps of one configuration each, seed by seed.
+
+    Differences are taken for each seed, which leaves out what seeds have in common.
+
+    Args:
+        first: Folder of a sweep with one configuration.
+        second: Another, over some of the same seeds.
+
+    Raises:
+        RunError: If a folder holds no such sweep, or the two cannot be compared.
+    """
+    first, second = Path(first), Path(second)
+    a, b = _read(first), _read(second)
+    if a.metric != b.metric:
+        raise RunError(
+            f"{first} measured {a.metric} and {second} {b.metric}: they cannot be "
+            "compared."
+        )
+    seeds = sorted(a.values.keys() & b.values.keys())
+    if len(seeds) < 2:
+        raise RunError(
+            f"{first} and {second} have {len(seeds)} seeds in common: a comparison "
+            "takes two or more."
+        )
+    values_a, values_b = (np.array([one.values[x] for x in seeds]) for one in (a, b))
+    found = paired_difference(values_a, values_b)
+    names = first.name, second.name
+    visible = found.sd > 0 and found.mean != 0
+    return Comparison(
+        metric=a.metric,
+        names=names,
+        seeds=tuple(seeds),
+        summaries=(summarize(values_a), summarize(values_b)),
+        diverged=(a.diverged, b.diverged),
+        differences=values_b - values_a,
+        difference=found,
+        better=_better(a, b, found, names),
+        seeds_needed=seeds_needed(found.sd, found.mean) if visible else None,
+    )
+
+
+def _better(
+    a: _Measured, b: _Measured, found: Difference, names: tuple[str, str]
+) -> str | None:
+    if a.diverged != b.diverged:
+        return names[b.diverged < a.diverged]
+    if found.low <= 0 <= found.high:
+        return None
+    return names[(found.low > 0) == (a.mode == "max")]
+
+
+def _read(path: Path) -> _Measured:
+    try:
+        result: dict[str, Any] = RunFolder(path).result() or {}
+        configurations = result["configurations"]
+        (one,) = configurations[:1]
+        values = dict(zip(one["seeds"], one["values"], strict=True))
+        found = _Measured(result["metric"], result["mode"], values, one["diverged"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{path} is not a finished sweep: compare folders of `fdl sweep`."
+        ) from error
+    if len(configurations) > 1:
+        raise RunError(
+            f"{path} has {len(configurations)} configurations: compare sweeps of one "
+            "each, over seeds that did not choose it."
+        )
+    return found

@@ -1,0 +1,210 @@
+"""The folder that a run leaves behind: what it was, how it went, what came of it."""
+
+import dataclasses
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from fdl.files import write_whole
+from fdl.learner import State
+from fdl.runs.states import restore_state, save_state
+from fdl.runs.weights import save_weights
+from fdl.train import Epoch
+
+_KEPT = 2  # checkpoints
+
+
+class RunError(ValueError):
+    """A run folder is in the way, missing or damaged."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """A run on disk.
+
+    Every file is written under another name and then renamed, so that it is whole or
+    not there:
+
+    - `config.json`: enough to repeat the run;
+    - `metrics.jsonl`: a line for each epoch;
+    - `checkpoints/`: the state after the last epochs (Orbax);
+    - `weights.safetensors`: variables after the last epoch;
+    - `result.json`, `curves.png`, `confusion.png`: written at the end.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(
+        cls, path: Path, config: dict[str, Any], *, overwrite: bool = False
+    ) -> "RunFolder":
+        """Make a folder for a new run and write its `config.json`.
+
+        Args:
+            path: Where; parents are made as needed.
+            config: Settings of the run, as JSON.
+            overwrite: Whether to delete a run that is there already. Only a run is ever
+                deleted: any other folder that is not empty is an error.
+
+        Raises:
+            RunError: If something is in the way.
+        """
+        if path.exists():
+            _check_free(path, overwrite)
+            # The folder itself stays: it may be a mount, a link, or where we are.
+            # What makes it a run goes last, in case the deletion is cut off.
+            for child in sorted(path.iterdir(), key=lambda x: x.name == "config.json"):
+                if child.is_dir() and not child.is_symlink():
+                    shutil.rmtree(child)
+                else:
+                    child.unlink()
+        path.mkdir(parents=True, exist_ok=True)
+        folder = cls(path)
+        folder.write_json("config.json", config)
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """Return the run that is in a folder.
+
+        Raises:
+            RunError: If there is none, or it has not finished an epoch.
+        """
+        if not (path / "config.json").is_file():
+            raise RunError(f"{path} is not a run: it has no config.json.")
+        if not (path / "weights.safetensors").is_file():
+            raise RunError(
+                f"{path} has no weights.safetensors: its training did not finish an "
+                "epoch; train it again."
+            )
+        return cls(path)
+
+    @property
+    def weights(self) -> Path:
+        """The file of the variables."""
+        return self.path / "weights.safetensors"
+
+    def config(self) -> dict[str, Any]:
+        """Return the settings of the run.
+
+        Raises:
+            RunError: If `config.json` is damaged.
+        """
+        return _read_object(self.path / "config.json")
+
+    def log(self, line: Epoch, state: State) -> None:
+        """Append an epoch to `metrics.jsonl` and save its state and weights."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line._asdict()) + "\n")
+        self.save(state)
+
+    def history(self) -> tuple[Epoch, ...]:
+        """Return the epochs in `metrics.jsonl`; none before the first has ended.
+
+        Raises:
+            RunError: If a line is damaged.
+        """
+        file = self.path / "metrics.jsonl"
+        if not file.is_file():
+            return ()
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+            return tuple(Epoch(**json.loads(line)) for line in lines)
+        except (ValueError, TypeError) as error:
+            raise RunError(f"{file} is damaged: {error}") from error
+
+    def result(self) -> dict[str, Any] | None:
+        """Return `result.json`; None for a run that did not reach its end.
+
+        Raises:
+            RunError: If it is damaged.
+        """
+        file = self.path / "result.json"
+        return _read_object(file) if file.is_file() else None
+
+    def save(self, state: State) -> None:
+        """Save a state to `checkpoints/`, keeping the last two, and its weights."""
+        folder = self.path / "checkpoints"
+        folder.mkdir(exist_ok=True)
+        place = folder / str(int(state.step))
+        if not place.exists():
+            save_state(place, state)
+        for old in _checkpoints(folder)[:-_KEPT]:
+            shutil.rmtree(old)
+        save_weights(self.weights, state)
+
+    def restore(self, like: State) -> State:
+        """Return the state of the last checkpoint.
+
+        Args:
+            like: A state of the same learner, for its shapes; its values are not used.
+
+        Raises:
+            RunError: If there is no checkpoint.
+        """
+        found = _checkpoints(self.path / "checkpoints")
+        if not found:
+            raise RunError(f"{self.path} has no checkpoints.")
+        return restore_state(found[-1], like)
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Write a JSON file, whole or not at all."""
+        write_whole(self.path / name, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def fresh_path(parent: Path, name: str) -> Path:
+    """Make an empty folder in `parent` for a new run: name, time, perhaps a number.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     first, second = (fresh_path(Path(folder), "cnn") for _ in range(2))
+        ...     first.is_dir(), first != second
+        (True, True)
+    """
+    stem = parent / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    path, number = stem, 1
+    while True:
+        try:
+            path.mkdir(parents=True)  # of those that start at once, one succeeds
+            return path
+        except FileExistsError:
+            number += 1
+            path = stem.with_name(f"{stem.name}-{number}")
+
+
+def _check_free(path: Path, overwrite: bool) -> None:
+    """Raise RunError if a run must not be put where something is."""
+    if not path.is_dir():
+        raise RunError(f"{path} is a file; give the run another folder.")
+    if (path / "config.json").is_file():
+        if not overwrite:
+            raise RunError(
+                f"{path} holds a run already; give another folder, or replace it with "
+                "--overwrite (from Python, overwrite=True)."
+            )
+    elif any(path.iterdir()):
+        raise RunError(
+            f"{path} is not empty and not a run; give the run another folder."
+        )
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Return the whole checkpoints in a folder, the last one last."""
+    found = [path for path in folder.glob("*") if path.name.isdigit()]
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def _read_object(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{file} is damaged: {error}") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{file} is damaged: it holds no JSON object.")
+    return content

@@ -1,0 +1,137 @@
+"""The members of a sweep: their settings, and what is known of each."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from fdl.data import Dataset
+from fdl.learner import State
+from fdl.runs.outcomes import Outcome, chooses, column, order, outcome, ranked
+from fdl.runs.parts import Row, SweepParts
+from fdl.runs.settings import settings
+from fdl.runs.space import configurations, varied
+from fdl.tasks import Config, Task, Trained, outline
+from fdl.files import write_whole
+
+
+class Members:
+    """What a sweep trains, and what its folder says of it.
+
+    Attributes:
+        task: What is trained.
+        configs: The settings of each member.
+        dataset: The data, prepared.
+        folder: Where all is kept.
+        numbers: The configuration of each member, as a number from 0.
+        varied: Names of the settings that are not the same for all.
+        rows: What was measured, by member and epoch.
+    """
+
+    def __init__(
+        self, task: Task, configs: Sequence[Config], dataset: Dataset, folder: Path
+    ) -> None:
+        """Describe the members, and take up what is in the folder.
+
+        Args:
+            task: What is trained.
+            configs: The settings of each member.
+            dataset: The data, prepared.
+            folder: Where all is kept; it is made when something is to be.
+        """
+        self.task, self.dataset, self.folder = task, dataset, folder
+        self.configs = list(configs)
+        self.numbers = configurations(self.configs)
+        self.varied = varied(self.configs)
+        self._parts = SweepParts(folder / "parts")
+        self.rows = {(row["member"], row["epoch"]): row for row in self._parts.rows()}
+
+    def outline(self, k: int) -> Trained:
+        """Return a member before training; of its state, only shapes and types."""
+        return outline(self.task, self.configs[k], self.dataset.info)
+
+    def table(self) -> list[Row]:
+        """Return all rows, by member and epoch."""
+        return [self.rows[place] for place in sorted(self.rows)]
+
+    def last_rows(self) -> dict[int, Row]:
+        """Return what was measured of each member after its last epoch."""
+        return {row["member"]: row for row in self.table()}
+
+    def outcomes(self, numbers: Collection[int] | None = None) -> list[Outcome]:
+        """Return what became of configurations, the best first.
+
+        Args:
+            numbers: Which configurations; None for all.
+        """
+        wanted = sorted(set(self.numbers) if numbers is None else numbers)
+        last = self.last_rows()
+        return ranked((self._outcome(one, last) for one in wanted), self.task.mode)
+
+    def best(self) -> int | None:
+        """Return the best member of the best configuration; None if all diverged."""
+        first = self.outcomes()[0]
+        if not first.values:
+            return None
+        place = int(np.argmin([order(x, self.task.mode) for x in first.values]))
+        for k, config in enumerate(self.configs):
+            same = self.numbers[k] == first.number
+            if same and config.seed == first.seeds[place]:
+                return k
+        return None
+
+    def states(
+        self, wanted: Collection[int] | None = None, *, round: int | None = None
+    ) -> dict[int, State]:
+        """Return the states of members that were trained, as far as they were.
+
+        Args:
+            wanted: Which members; None for all.
+            round: That of halving to look at; None for all, of which the last counts.
+        """
+        wanted = range(len(self.configs)) if wanted is None else wanted
+        return self._parts.states(wanted, lambda k: self.outline(k).state, round)
+
+    def keep(
+        self, round: int, members: Sequence[int], state: State, rows: Sequence[Row]
+    ) -> None:
+        """Keep members that were trained, and write `members.csv` with them."""
+        self._parts.write(round, members, state, rows)
+        self.rows |= {(row["member"], row["epoch"]): row for row in rows}
+        table = self.table()
+        names = list(dict.fromkeys(name for row in table for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
+        write_whole(self.folder / "members.csv", text.getvalue().encode())
+
+    def measured_at_the_end(self) -> bool:
+        """Return whether the task's metric is none of the learner's own."""
+        one = jax.tree.map(lambda x: x[:1], chooses(self.dataset))
+        trained = self.outline(0)
+        measured = jax.eval_shape(trained.learner.evaluate, trained.state, one)
+        return self.task.metric not in measured
+
+    def finish(self, k: int, state: State) -> Row:
+        """Return what the task itself measures of a trained member."""
+        folder = self.folder / "members" / str(k)
+        folder.mkdir(parents=True, exist_ok=True)
+        trained = dataclasses.replace(self.outline(k), state=state)
+        measured = self.task.finish(trained, self.dataset, folder)
+        return {column(name): value for name, value in measured.items()}
+
+    def _outcome(self, number: int, last: Mapping[int, Row]) -> Outcome:
+        inside = [k for k, own in enumerate(self.numbers) if own == number]
+        config = self.configs[inside[0]]
+        return outcome(
+            number,
+            {name: settings(config)[name] for name in self.varied},
+            config.epochs,
+            [last[k] for k in inside if k in last],
+            self.task.metric,
+        )

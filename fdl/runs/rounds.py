@@ -1,0 +1,195 @@
+"""Train the members of a sweep: all at once, or in rounds that leave out the worst."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from fdl.learner import Learner, State
+from fdl.runs.members import Members
+from fdl.runs.outcomes import PART, chooses, column
+from fdl.runs.parts import Row
+from fdl.runs.settings import change, settings
+from fdl.runs.space import Group, groups
+from fdl.train import ManyEnd, ManyEpoch, Strategy, fit_many, member
+
+_ETA = 3  # of successive halving: one in so many goes on
+
+
+class Round(NamedTuple):
+    """What the members that are left are trained to.
+
+    Attributes:
+        number: Its number, from 0.
+        epochs: Passes over the data, in total; None for what their settings say.
+        final: Whether none comes after it.
+    """
+
+    number: int = 0
+    epochs: int | None = None
+    final: bool = True
+
+
+def halving_rounds(members: Members) -> list[Round]:
+    """Return the rounds of successive halving.
+
+    In the first, all members are trained for a few epochs; each other trains the best
+    third of the configurations for three times as many, the last for all (Jamieson &
+    Talwalkar, 2016, arXiv:1502.07943).
+
+    Raises:
+        ValueError: If members differ in their epochs, or nothing tells after an epoch
+            how good one is.
+    """
+    epochs = {config.epochs for config in members.configs}
+    if len(epochs) > 1:
+        raise ValueError("halving gives out epochs itself: do not sweep over them.")
+    task = members.task
+    if members.measured_at_the_end():
+        raise ValueError(
+            f"halving needs a measure after an epoch, but {task.metric} of task "
+            f"{task.name!r} is taken at the end."
+        )
+    (left,) = epochs
+    given = [left]
+    while left // _ETA >= 1 and _ETA ** len(given) <= len(set(members.numbers)):
+        left //= _ETA
+        given.insert(0, left)
+    last = len(given) - 1
+    return [Round(i, epochs, i == last) for i, epochs in enumerate(given)]
+
+
+def train_members(
+    members: Members,
+    rounds: list[Round],
+    *,
+    strategy: Strategy | None = None,
+    members_per_chunk: int | None = None,
+    on_rows: Callable[[list[Row]], None] = lambda rows: None,
+) -> None:
+    """Train what is not trained yet, round by round; the folder keeps it.
+
+    Args:
+        members: What to train.
+        rounds: How far, and which go on: a single `Round()` trains all to the end.
+        strategy: As in `fit_many`.
+        members_per_chunk: As in `fit_many`.
+        on_rows: Called with what an epoch of some members gave.
+    """
+    alive = list(range(len(members.configs)))
+    before: dict[int, State] = {}
+    for round in rounds:
+        states = members.states(alive, round=round.number)
+        todo = [k for k in alive if k not in states]
+        for group in groups(members.configs, todo):
+            stopped = [before[int(k)] for k in group.members] if before else []
+            states |= _train_group(
+                members,
+                group,
+                round,
+                start=_stack(stopped) if stopped else None,
+                strategy=strategy,
+                members_per_chunk=members_per_chunk,
+                on_rows=on_rows,
+            )
+        if not round.final:
+            alive = _survivors(members, alive)
+        before = states
+
+
+def _stack(states: list[State]) -> State:
+    return jax.tree.map(lambda *each: jnp.stack(each), *states)
+
+
+def _survivors(members: Members, alive: list[int]) -> list[int]:
+    """Return the members of the best third of the configurations that did not diverge."""
+    found = members.outcomes({members.numbers[k] for k in alive})
+    best = {one.number for one in found[: math.ceil(len(found) / _ETA)]}
+    last = members.last_rows()
+    return [
+        k for k in alive if members.numbers[k] in best and last[k]["diverged"] < 0
+    ]
+
+
+def _train_group(
+    members: Members,
+    group: Group,
+    round: Round,
+    *,
+    start: State | None,
+    strategy: Strategy | None,
+    members_per_chunk: int | None,
+    on_rows: Callable[[list[Row]], None],
+) -> dict[int, State]:
+    """Train members that share a program; return their states."""
+    inside = group.members.tolist()
+    rows: dict[int, list[Row]] = defaultdict(list)
+
+    def on_epoch(line: ManyEpoch) -> None:
+        new = [
+            _row(members, inside[i], line, place) for place, i in enumerate(line.members)
+        ]
+        for row in new:
+            rows[row["member"]].append(row)
+        on_rows(new)
+
+    def on_end(end: ManyEnd) -> None:
+        ended = [inside[i] for i in end.members]
+        for place, k in enumerate(ended):
+            at = int(end.diverged[place])
+            for row in rows[k]:
+                row["diverged"] = at
+            last = rows[k][-1]
+            if round.final and at < 0 and column(members.task.metric) not in last:
+                last |= members.finish(k, member(end.state, place))
+        members.keep(
+            round.number, ended, end.state, [row for k in ended for row in rows.pop(k)]
+        )
+
+    run = fit_many(
+        _make_learner(members, group),
+        group.hparams,
+        members.dataset.train,
+        epochs=round.epochs or group.config.epochs,
+        batch_size=group.config.batch_size,
+        keys=jnp.stack([jax.random.key(members.configs[k].seed) for k in inside]),
+        eval_data=chooses(members.dataset),
+        state=start,
+        strategy=strategy,
+        members_per_chunk=members_per_chunk,
+        on_epoch=on_epoch,
+        on_end=on_end,
+    )
+    return {k: member(run.state, place) for place, k in enumerate(inside)}
+
+
+def _make_learner(members: Members, group: Group) -> Callable[..., Learner]:
+    make_model, learn = members.task.make_model, members.task.learn
+    info = members.dataset.info
+
+    def make_learner(hparams: Mapping[str, Any]) -> Learner:
+        own = change(group.config, hparams)
+        return learn(make_model(own.options, info), own, info)
+
+    return make_learner
+
+
+def _row(members: Members, k: int, line: ManyEpoch, place: int) -> Row:
+    """Return what an epoch gave for a member."""
+    config = members.configs[k]
+    row: Row = {
+        "member": k,
+        "configuration": members.numbers[k],
+        "seed": config.seed,
+        **{name: settings(config)[name] for name in members.varied},
+        "epoch": line.epoch,
+        "diverged": -1,
+    }
+    if not line.running[place]:
+        return row
+    measured = {f"train_{name}": x[place] for name, x in line.train.items()}
+    measured |= {f"{PART}_{name}": x[place] for name, x in line.eval.items()}
+    return row | {name: float(x) for name, x in measured.items()}

@@ -1,0 +1,207 @@
+"""A run and its folder: open it, predict, evaluate, generate, export, sum it up."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+from flax.linen.summary import tabulate
+
+from fdl import data, tasks
+from fdl.arrays import Key, PyTree
+from fdl.keras import save_weights
+from fdl.runs.environment import versions
+from fdl.runs.folder import RunError, RunFolder
+from fdl.runs.weights import load_weights, variables
+from fdl.tasks import Config, Sampling, Task, Trained
+from fdl.train import Epoch, evaluate, predict
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Run(Trained):
+    """A trained run, as `fdl.load` gives it back and `fdl.runs.train` leaves it.
+
+    Attributes:
+        config: Its settings.
+        info: What its data were.
+        model: Its model, or a named tuple of models.
+        learner: How it learns.
+        state: What it has learned.
+        task: What was trained.
+        path: Its folder.
+        data_dir: Folder that its data were in, if one was given.
+        history: An `Epoch` for each pass over the data.
+        result: What `result.json` says; None for a run that did not reach its end.
+    """
+
+    task: Task
+    path: Path
+    data_dir: Path | None
+    history: tuple[Epoch, ...]
+    result: dict[str, Any] | None
+
+    @property
+    def variables(self) -> PyTree:
+        """All variables of the model, as `model.apply` takes them."""
+        return {name: each for name, each in variables(self.state).items() if each}
+
+    def dataset(
+        self, name: str | None = None, *, data_dir: Path | str | None = None
+    ) -> data.Dataset:
+        """Return a data set as the run reads it.
+
+        Args:
+            name: Which; None for the one that the run was trained on.
+            data_dir: Folder to look in; None for that of the training, if any.
+
+        Raises:
+            DataError: If it cannot be had, or its test images are among those that
+                the run was trained on.
+        """
+        trained_on = self.config.dataset
+        name = trained_on if name is None else name
+        where = self.data_dir if data_dir is None else Path(data_dir)
+        dataset = data.load(name, data_dir=where)
+        if trained_on in dataset.info.overlaps:
+            raise data.DataError(
+                f"the test images of {name} are training images of {trained_on}, which "
+                f"{self.path} was trained on: the result would mean nothing. Evaluate "
+                "on another data set."
+            )
+        return self.task.prepare(dataset, self.config)
+
+    def predict(self, inputs: PyTree, *, batch_size: int = 500) -> PyTree:
+        """Return what the run answers to each input; see `fdl.predict`."""
+        return predict(self.learner, self.state, inputs, batch_size=batch_size)
+
+    def evaluate(
+        self, examples: PyTree | None = None, *, batch_size: int = 500
+    ) -> dict[str, float]:
+        """Measure the run; see `fdl.evaluate`.
+
+        Args:
+            examples: What to measure it on; None for the test set of its own data.
+            batch_size: Number of examples at a time.
+        """
+        examples = self.dataset().test if examples is None else examples
+        return evaluate(self.learner, self.state, examples, batch_size=batch_size)
+
+    def generate(self, key: Key, sampling: Sampling) -> Any:
+        """Return images in [0, 1], or texts, that the run makes.
+
+        Raises:
+            ValueError: If its task cannot generate, or a number is out of range.
+        """
+        return self.task.generate(self, key, sampling)
+
+    def export(self, path: Path | str, *, part: str | None = None) -> None:
+        """Write a model of the run as a file that Keras opens; Keras is not needed.
+
+        Args:
+            path: The file: `NAME.keras` for the model, `NAME.weights.h5` for its
+                weights alone.
+            part: Which model, of a run that has several.
+
+        Raises:
+            ValueError: If the run has several models and `part` names none of them.
+        """
+        parts = self.task.parts(self)
+        names = list(parts) if part is None else [part]
+        if len(names) > 1 or names[0] not in parts:
+            raise ValueError(
+                f"part={part!r} names no model of {self.path}; choose one of "
+                f"{', '.join(parts)}."
+            )
+        model, values, inputs = parts[names[0]]
+        save_weights(path, model, values, *inputs)
+
+    def summary(self, *, depth: int | None = None, width: int = 120) -> str:
+        """Return a table of layers, output shapes, parameters and FLOPs, for each model.
+
+        As `keras.Model.summary()`, of a batch of one. FLOPs are those that XLA counts
+        in a forward pass; of a loop, such as that of a recurrent layer over time, it
+        counts one round.
+
+        Args:
+            depth: How deep to go into layers of layers; None for all.
+            width: Characters in a line.
+        """
+        plain = {"width": width, "force_terminal": False, "no_color": True}
+        tables = [
+            tabulate(
+                model,
+                jax.random.key(0),
+                depth=depth,
+                compute_flops=True,
+                console_kwargs=plain,
+            )(*inputs)
+            for model, _, inputs in self.task.parts(self).values()
+        ]
+        return "\n".join(table.strip("\n") for table in tables)
+
+
+def record(
+    config: Config, info: data.DatasetInfo, data_dir: Path | None
+) -> dict[str, Any]:
+    """Return what a run's `config.json` says, for `load` to read."""
+    return {
+        **dataclasses.asdict(config),
+        "data_dir": None if data_dir is None else str(data_dir),
+        "data": info._asdict(),
+        "versions": versions(),
+    }
+
+
+def load(path: Path | str) -> Run:
+    """Return the run that is in a folder.
+
+    Its state has the weights of the last epoch; its optimizer is as in the beginning.
+
+    Raises:
+        RunError: If the folder holds no run, or a file of it is damaged.
+        WeightsError: If its weights are damaged or are not those of its model.
+
+    Example:
+        >>> import fdl.runs, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = fdl.runs.train("mlp", dataset="mnist-5k", epochs=1, path=folder)
+        ...     run = load(folder)
+        >>> run.config.epochs, sorted(run.result["metrics"])
+        (1, ['accuracy', 'loss'])
+    """
+    folder = RunFolder.open(Path(path))
+    said = folder.config()
+    try:
+        task = tasks.find(said["task"])
+        names = [field.name for field in dataclasses.fields(Config)]
+        values = {name: said[name] for name in names}
+        values["options"] = type(task.options)(**_tuples(said["options"]))
+        config = Config(**values)
+        info = data.DatasetInfo(**_tuples(said["data"]))
+        where = said["data_dir"]
+        trained = tasks.outline(task, config, info)
+        state = tasks.draw_state(trained)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{folder.path / 'config.json'} is damaged: {error!r}"
+        ) from error
+    return Run(
+        config,
+        info,
+        trained.model,
+        trained.learner,
+        load_weights(folder.weights, state),
+        task=task,
+        path=folder.path,
+        data_dir=None if where is None else Path(where),
+        history=folder.history(),
+        result=folder.result(),
+    )
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values with tuples for lists, which is all that JSON has."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+    }

@@ -1,0 +1,91 @@
+"""The settings of a run by name, those of its task alone among them."""
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from fdl import tasks
+from fdl.tasks import Config
+
+_OF_ALL = ("epochs", "batch_size", "learning_rate", "schedule")
+
+
+def configure(task: str, **values: Any) -> Config:
+    """Return the settings of a run: those given by name, and the task's defaults.
+
+    Args:
+        task: Name of a task; see `fdl.tasks.TASKS`.
+        values: `dataset`, `epochs`, `batch_size`, `learning_rate`, `schedule`, `seed`,
+            `options`, or any field of the task's own options.
+
+    Raises:
+        ValueError: If a setting is unknown, or its value out of range.
+
+    Example:
+        >>> config = configure("lstm", epochs=2, hidden_size=64)
+        >>> config.epochs, config.options.hidden_size, config.batch_size
+        (2, 64, 64)
+    """
+    found = tasks.find(task)
+    options = values.pop("options", found.options)
+    own = {field.name for field in dataclasses.fields(options)}
+    known = ("dataset", *_OF_ALL, "seed", *sorted(own))
+    for name in values:
+        if name not in known:
+            raise ValueError(
+                f"task {task!r} has no setting {name!r}: {', '.join(known)}."
+            )
+    changed = {name: value for name, value in values.items() if name in own}
+    rest = {name: value for name, value in values.items() if name not in own}
+    return found.config(options=_replace(options, changed), **rest)
+
+
+def configured(task: str | Config, settings: Mapping[str, Any]) -> Config:
+    """Return the settings of a run, from a task's name and settings, or as they are."""
+    if isinstance(task, str):
+        return configure(task, **settings)
+    if settings:
+        raise ValueError(
+            f"{', '.join(settings)}: the configuration that was given says this "
+            "already; change it with dataclasses.replace."
+        )
+    return task
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """Return all that can be swept over, by name.
+
+    Example:
+        >>> list(settings(configure("cnn")))
+        ['epochs', 'batch_size', 'learning_rate', 'schedule']
+    """
+    options = dataclasses.fields(config.options)
+    return {name: getattr(config, name) for name in _OF_ALL} | {
+        field.name: getattr(config.options, field.name) for field in options
+    }
+
+
+def change(config: Config, values: Mapping[str, Any]) -> Config:
+    """Return settings with some of them changed.
+
+    Raises:
+        ValueError: If a value is out of range.
+
+    Example:
+        >>> change(configure("lstm"), {"hidden_size": 8}).options.hidden_size
+        8
+    """
+    own = {name: value for name, value in values.items() if name not in _OF_ALL}
+    rest = {name: value for name, value in values.items() if name in _OF_ALL}
+    options = _replace(config.options, own)
+    return dataclasses.replace(config, options=options, **rest)
+
+
+def _replace(options: Any, values: Mapping[str, Any]) -> Any:
+    hints = typing.get_type_hints(type(options))
+    for name, value in values.items():
+        choices = typing.get_args(hints.get(name))
+        if isinstance(value, str) and choices and value not in choices:
+            raise ValueError(f"{name}={value!r} must be one of {', '.join(choices)}.")
+    return dataclasses.replace(options, **values)

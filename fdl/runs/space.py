@@ -1,0 +1,206 @@
+"""Settings to try: grids, random samples, seeds; and which of them share a program."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from fdl.runs.settings import change, settings
+from fdl.tasks import Config
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Where a setting is drawn from.
+
+    Attributes:
+        low: Smallest value; above 0 with `log`.
+        high: Largest value, above `low`.
+        log: Whether its logarithm is uniform, instead of itself.
+
+    Raises:
+        ValueError: If the numbers make no range.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if not -math.inf < self.low < self.high < math.inf:
+            raise ValueError(
+                f"{self} must go from a finite number to a larger finite number."
+            )
+        if self.log and self.low <= 0:
+            raise ValueError(f"{self} must begin above 0: its logarithm is drawn.")
+
+
+class Group(NamedTuple):
+    """Members that one program trains, since only numbers and seeds differ.
+
+    Attributes:
+        config: The settings of the first of them.
+        members: Which they are, by their places in the list.
+        hparams: The settings that differ, a value for each member.
+    """
+
+    config: Config
+    members: Int[np.ndarray, " members"]
+    hparams: dict[str, Float[np.ndarray, " members"]]
+
+
+def combine(
+    config: Config,
+    *,
+    grid: Mapping[str, Sequence[Any]],
+    ranges: Mapping[str, Range],
+    samples: int,
+    seeds: int,
+) -> list[Config]:
+    """Return the members of a sweep: each point of a grid, for each sample and seed.
+
+    Seeds count up from the config's own; samples are drawn from it too (Bergstra &
+    Bengio, 2012, Random search). The seeds of a configuration follow each other.
+
+    Raises:
+        ValueError: If a number is below 1, samples and ranges do not fit, a setting
+            is unknown, is in both, has no values or one twice, or cannot be drawn, or a
+            value is out of range.
+
+    Example:
+        >>> import fdl.tasks
+        >>> config = fdl.tasks.find("cnn").config()
+        >>> grid = {"learning_rate": [1e-4, 1e-3]}
+        >>> members = combine(config, grid=grid, ranges={}, samples=1, seeds=3)
+        >>> [(one.learning_rate, one.seed) for one in members][2:4]
+        [(0.0001, 2), (0.001, 0)]
+    """
+    for name, number in (("samples", samples), ("seeds", seeds)):
+        if number < 1:
+            raise ValueError(f"{name}={number} must be at least 1.")
+    if samples > 1 and not ranges:
+        raise ValueError(f"samples={samples} has nothing to draw: give a range.")
+    if both := grid.keys() & ranges.keys():
+        raise ValueError(
+            f"{', '.join(sorted(both))}: give a grid or a range, not both."
+        )
+    _check(config, grid, ranges)
+    rng = np.random.default_rng(config.seed)
+    drawn = [
+        {name: _draw(rng, config, name, one) for name, one in ranges.items()}
+        for _ in range(samples)
+    ]
+    points = [
+        dict(zip(grid, values, strict=True))
+        for values in itertools.product(*grid.values())
+    ]
+    return [
+        dataclasses.replace(change(config, point | sample), seed=config.seed + seed)
+        for point in points
+        for sample in drawn
+        for seed in range(seeds)
+    ]
+
+
+def varied(configs: Sequence[Config]) -> list[str]:
+    """Return the names of the settings that are not the same for all.
+
+    Example:
+        >>> import fdl.tasks
+        >>> config = fdl.tasks.find("cnn").config()
+        >>> varied([config, change(config, {"batch_size": 8})])
+        ['batch_size']
+    """
+    each = [settings(config) for config in configs]
+    names = each[0] if each else ()
+    return [name for name in names if len({one[name] for one in each}) > 1]
+
+
+def configurations(configs: Sequence[Config]) -> list[int]:
+    """Return a number for each member, the same where only the seed differs.
+
+    Example:
+        >>> import fdl.tasks
+        >>> task = fdl.tasks.find("cnn")
+        >>> configurations([task.config(), task.config(seed=1), task.config(epochs=2)])
+        [0, 0, 1]
+    """
+    places: dict[Config, int] = {}
+    plain = [dataclasses.replace(config, seed=0) for config in configs]
+    return [places.setdefault(config, len(places)) for config in plain]
+
+
+def groups(
+    configs: Sequence[Config], members: Sequence[int] | None = None
+) -> list[Group]:
+    """Return the members that can share a program: as few groups as there are shapes.
+
+    Settings that are floating-point numbers become arguments of the program; any other
+    may change shapes, or how many steps there are.
+
+    Args:
+        configs: The settings of all members.
+        members: Which of them to group; None for all.
+
+    Example:
+        >>> import fdl.tasks
+        >>> task = fdl.tasks.find("lstm")
+        >>> rates = [task.config(learning_rate=rate) for rate in (1e-4, 1e-3)]
+        >>> wide = [change(config, {"hidden_size": 256}) for config in rates]
+        >>> [group.members.tolist() for group in groups([*rates, *wide])]
+        [[0, 1], [2, 3]]
+    """
+    members = range(len(configs)) if members is None else members
+    values = {k: settings(configs[k]) for k in members}
+    numbers = [
+        name
+        for name in varied([configs[k] for k in members])
+        if isinstance(values[members[0]][name], float)
+    ]
+    found: dict[Config, list[int]] = {}
+    for k in members:
+        same = {name: values[members[0]][name] for name in numbers}
+        plain = dataclasses.replace(change(configs[k], same), seed=0)
+        found.setdefault(plain, []).append(k)
+    return [
+        Group(
+            configs[inside[0]],
+            np.array(inside),
+            {name: np.array([values[k][name] for k in inside]) for name in numbers},
+        )
+        for inside in found.values()
+    ]
+
+
+def _check(
+    config: Config, grid: Mapping[str, Sequence[Any]], ranges: Mapping[str, Range]
+) -> None:
+    """Raise ValueError for what no sweep can be made of."""
+    known = settings(config)
+    for name in (*grid, *ranges):
+        if name not in known:
+            raise ValueError(
+                f"task {config.task!r} has no setting {name!r}: {', '.join(known)}."
+            )
+    for name, values in grid.items():
+        if not values or len(set(values)) < len(values):
+            raise ValueError(
+                f"{name}={list(values)} must be one or more values, none of them twice."
+            )
+    for name in ranges:
+        if type(known[name]) not in (int, float):
+            raise ValueError(
+                f"{name} is not a number and cannot be drawn from a range: use a grid."
+            )
+
+
+def _draw(rng: np.random.Generator, config: Config, name: str, range: Range) -> Any:
+    low, high = (math.log(x) if range.log else x for x in (range.low, range.high))
+    value = float(rng.uniform(low, high))
+    value = math.exp(value) if range.log else value
+    return type(settings(config)[name])(value)

@@ -1,0 +1,111 @@
+"""What a sweep's folder shows: a table, pictures, and a page with both."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fdl.metrics import Summary
+from fdl.runs.environment import device
+from fdl.runs.outcomes import Outcome, Sweep, column
+from fdl.runs.settings import settings
+from fdl.runs.words import brief, shown
+from fdl.tasks import Config
+
+
+def cells(sweep: Sweep, outcome: Outcome) -> dict[str, str]:
+    """Return a configuration's line of a table, by column."""
+    line = {name.replace("_", " "): brief(x) for name, x in outcome.settings.items()}
+    line |= {"epochs": str(outcome.epochs), "seeds": str(len(outcome.values))}
+    if outcome.diverged:
+        line["seeds"] += f" (and {outcome.diverged} diverged)"
+    words = dict.fromkeys(Summary._fields, "")
+    if outcome.summary is not None:
+        words = {
+            name: "" if math.isnan(value) else shown(sweep.metric, float(value))
+            for name, value in outcome.summary._asdict().items()
+        }
+    return line | {
+        sweep.metric: words["mean"],
+        "sd": words["sd"],
+        "95 % from": words["low"],
+        "to": words["high"],
+        "least": words["smallest"],
+        "most": words["largest"],
+    }
+
+
+def draw(sweep: Sweep, config: Config, members: int, title: str) -> None:
+    """Write the pictures and the page.
+
+    Args:
+        sweep: A sweep that has ended.
+        config: The settings that its members have in common.
+        members: How many there are.
+        title: What it is called.
+    """
+    varied = sweep.outcomes[0].settings
+    facts = {
+        name.replace("_", " "): str(value)
+        for name, value in settings(config).items()
+        if name not in varied
+    }
+    facts = {"task": config.task, "data set": config.dataset} | facts
+    facts |= {
+        "members": str(members),
+        "device": device(),
+        "ranking": "fewer diverged seeds first, then the mean over the finite ones",
+    }
+    from fdl import report  # matplotlib takes half a second, wanted only here
+
+    report.write_page(
+        sweep.path / "report.html",
+        title,
+        facts,
+        {"Configurations": [cells(sweep, outcome) for outcome in sweep.outcomes]},
+        _pictures(sweep, title),
+    )
+
+
+def _pictures(sweep: Sweep, title: str) -> dict[str, Path]:
+    """Draw what there is to see; return the files by their titles."""
+    from fdl import report
+
+    good = [outcome for outcome in sweep.outcomes if outcome.values]
+    lines = [_line(sweep, outcome, title) for outcome in good]
+    files: dict[str, Path] = {}
+    if lines:
+        files["Learning curves"] = sweep.path / "learning.png"
+        report.draw_learning(files["Learning curves"], lines, sweep.metric)
+    if len(lines) > 1:
+        files["Each setting"] = sweep.path / "settings.png"
+        report.draw_settings(files["Each setting"], lines, sweep.metric)
+        files["All settings together"] = sweep.path / "parallel.png"
+        report.draw_parallel(
+            files["All settings together"],
+            lines,
+            sweep.metric,
+            smallest_is_best=sweep.mode == "min",
+        )
+    if lines and len(good[0].values) > 1:
+        name = "Seeds of the best configuration" if len(lines) > 1 else "Seeds"
+        files[name] = sweep.path / "distribution.png"
+        values = {title: np.array(good[0].values)}
+        report.draw_distribution(files[name], values, sweep.metric)
+    return files
+
+
+def _line(sweep: Sweep, outcome: Outcome, title: str) -> Any:
+    from fdl import report
+
+    curves = np.full((len(outcome.seeds), outcome.epochs), np.nan)
+    places = {seed: place for place, seed in enumerate(outcome.seeds)}
+    for row in sweep.rows:
+        if row["configuration"] == outcome.number and row["seed"] in places:
+            value = row.get(column(sweep.metric), np.nan)
+            curves[places[row["seed"]], row["epoch"] - 1] = value
+    label = ", ".join(
+        f"{name.replace('_', ' ')} {brief(x)}" for name, x in outcome.settings.items()
+    )
+    return report.Line(label or title, outcome.settings, curves)

@@ -1,0 +1,183 @@
+"""Train a task into a folder."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import jax
+
+from fdl import data, tasks
+from fdl.keras import load_weights
+from fdl.learner import State
+from fdl.runs.environment import made_with
+from fdl.runs.folder import RunFolder, fresh_path
+from fdl.runs.outcomes import chooses
+from fdl.runs.run import Run, record
+from fdl.runs.settings import configured
+from fdl.runs.weights import with_variables
+from fdl.tasks import Config, Task, Trained
+from fdl.train import DivergenceError, Epoch, Fit, fit
+
+_CHUNKS = 10  # reports in an epoch
+
+
+def train(
+    task: str | Config,
+    *,
+    path: Path | str | None = None,
+    data_dir: Path | str | None = None,
+    init_from: Path | str | None = None,
+    overwrite: bool = False,
+    on_start: Callable[[int], None] | None = None,
+    on_chunk: Callable[[int, dict[str, float]], None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    seconds: Mapping[str, float] = MappingProxyType({}),
+    **settings: Any,
+) -> Run:
+    """Train a task; keep weights, metrics and pictures in a folder.
+
+    The same settings with the same data and versions give the same weights.
+
+    Args:
+        task: Name of a task, or all settings of a run.
+        path: Folder of the run; None for a new one below `runs`.
+        data_dir: Folder to look for the data in, before the usual places.
+        init_from: Keras weights to start from, a .keras or .weights.h5 file, instead of
+            random ones; the model that they are from must be the task's.
+        overwrite: Replace the run that is in the folder.
+        on_start: Called before the first update with the number of all updates.
+        on_chunk: Called ten times an epoch with the number of updates made so far and
+            the epoch's training metrics so far.
+        on_epoch: Called after each epoch.
+        seconds: What time went into before, for `result.json`.
+        settings: Settings by name where `task` is a name; see `fdl.runs.configure`.
+
+    Returns:
+        The run, as `fdl.load` gives it back from its folder.
+
+    Raises:
+        DataError: If the data cannot be had, or are smaller than a batch.
+        DivergenceError: If a loss or a parameter is no longer finite. The folder keeps
+            the last good state.
+        RunError: If something else is in the folder.
+        ValueError: If a setting is unknown or out of range.
+
+    Example:
+        >>> import fdl.runs, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     run = fdl.runs.train("mlp", dataset="mnist-5k", epochs=1, path=folder)
+        >>> run.history[-1].step
+        125
+    """
+    config = configured(task, settings)
+    found = tasks.find(config.task)
+    where = None if data_dir is None else Path(data_dir)
+    started = time.perf_counter()
+    dataset = found.prepare(data.load(config.dataset, data_dir=where), config)
+    spent = {**seconds, "data": time.perf_counter() - started}
+    data.check(dataset.train, batch_size=config.batch_size)
+    trained = tasks.outline(found, config, dataset.info)
+    state = None if init_from is None else _start(found, trained, Path(init_from))
+    name = f"{config.task}-{config.dataset}"
+    about = record(config, dataset.info, where) | {
+        "init_from": None if init_from is None else str(init_from)
+    }
+    folder = RunFolder.create(
+        fresh_path(Path("runs"), name) if path is None else Path(path),
+        about,
+        overwrite=overwrite,
+    )
+    steps = -(-dataset.info.train_count // config.batch_size)
+
+    def after_epoch(line: Epoch, state: State) -> None:
+        folder.log(line, state)
+        if on_epoch is not None:
+            on_epoch(line)
+        now = dataclasses.replace(trained, state=state)
+        found.draw(now, dataset, folder.path, line.epoch)
+
+    if on_start is not None:
+        on_start(steps * config.epochs)
+    try:
+        fitted = fit(
+            trained.learner,
+            dataset.train,
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            key=jax.random.key(config.seed),
+            eval_data=chooses(dataset),
+            state=state,
+            steps_per_chunk=max(1, steps // _CHUNKS),
+            on_chunk=on_chunk,
+            on_epoch=after_epoch,
+        )
+    except DivergenceError as error:
+        folder.save(error.state)
+        raise
+    started = time.perf_counter()
+    trained = dataclasses.replace(trained, state=fitted.state)
+    measured = found.finish(trained, dataset, folder.path)
+    spent |= {**fitted.seconds, "finish": time.perf_counter() - started}
+    result = _result(trained, fitted, measured, spent)
+    folder.write_json("result.json", result)
+    _draw_curves(folder.path / "curves.png", name, fitted)
+    return Run(
+        config,
+        dataset.info,
+        trained.model,
+        trained.learner,
+        fitted.state,
+        task=found,
+        path=folder.path,
+        data_dir=where,
+        history=fitted.history,
+        result=result,
+    )
+
+
+def _start(task: Task, fresh: Trained, file: Path) -> State:
+    """Return a state with weights of Keras."""
+    parts = task.parts(fresh)
+    if len(parts) > 1:
+        raise ValueError(
+            f"init_from={str(file)!r} has one model, but task {task.name!r} trains "
+            f"several: {', '.join(parts)}."
+        )
+    (part,) = parts.values()
+    variables = load_weights(file, part.model, *part.inputs)
+    like = jax.tree.map(lambda x, y: x.astype(y.dtype), variables, part.variables)
+    return with_variables(tasks.draw_state(fresh), like)
+
+
+def _result(
+    trained: Trained, fitted: Fit, measured: dict[str, float], seconds: dict[str, float]
+) -> dict[str, Any]:
+    last = fitted.history[-1]
+    config, info = trained.config, trained.info
+    return {
+        "task": config.task,
+        "options": dataclasses.asdict(config.options),
+        "dataset": info.name,
+        "counts": {"train": info.train_count, "test": info.test_count},
+        "checksum": info.checksum,
+        "parameters": sum(x.size for x in jax.tree.leaves(fitted.state.params)),
+        "epochs": config.epochs,
+        "seed": config.seed,
+        "metrics": {**last.eval, **measured},
+        "seconds": seconds,
+        "steps_per_second": last.step / seconds["train"],
+        **made_with(),
+    }
+
+
+def _draw_curves(path: Path, name: str, fitted: Fit) -> None:
+    from fdl import report  # matplotlib takes half a second, wanted only here
+
+    def curves(which: str) -> dict[str, list[float]]:
+        lines = [getattr(line, which) for line in fitted.history]
+        return {metric: [line[metric] for line in lines] for metric in lines[0]}
+
+    report.draw_curves(path, curves("train"), curves("eval"), title=name)

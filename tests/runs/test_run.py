@@ -1,0 +1,234 @@
+"""Runs as library calls: train into a folder, open, ask, measure, sum up, sweep."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import fdl
+from fdl import tasks
+from fdl.runs import Range, RunError, compare, configure, sweep, train
+from fdl.runs.folder import RunFolder
+
+SMALL = {"dataset": "mnist-5k", "epochs": 1, "batch_size": 500}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def heard():
+    """What training said as it went on."""
+    return {"start": [], "chunk": [], "epoch": []}
+
+
+@pytest.fixture(scope="module")
+def run(home, heard):
+    options = {**SMALL, "epochs": 2, "seed": 3}
+    return train(
+        "mlp",
+        **options,
+        path=home / "mlp",
+        on_start=heard["start"].append,
+        on_chunk=lambda step, metrics: heard["chunk"].append(step),
+        on_epoch=heard["epoch"].append,
+        seconds={"import": 0.5},
+    )
+
+
+def test_training_says_how_it_goes(run, heard) -> None:
+    assert heard["start"] == [16]
+    assert heard["chunk"] == list(range(1, 17))
+    assert heard["epoch"] == list(run.history)
+
+
+def test_a_run_comes_back_as_it_was_left(run, home) -> None:
+    again = fdl.load(str(home / "mlp"))
+    assert again.task is run.task
+    assert again.task.name == "mlp"
+    assert again.config == run.config == configure("mlp", **SMALL | {"epochs": 2, "seed": 3})
+    assert again.info == run.info
+    assert again.history == run.history
+    assert [line.epoch for line in again.history] == [1, 2]
+    assert again.result == run.result
+    assert again.result["seconds"]["import"] == 0.5
+    assert (again.path, again.data_dir) == (home / "mlp", None)
+    jax.tree.map(np.testing.assert_array_equal, again.variables, run.variables)
+    assert sorted(again.variables) == ["params"]
+
+
+def test_a_run_measures_and_predicts(run, home) -> None:
+    again = fdl.load(home / "mlp")
+    test = again.dataset().test
+    assert again.evaluate() == pytest.approx(run.result["metrics"])
+    few = jax.tree.map(lambda x: x[:100], test)
+    output = again.predict(few.image)
+    assert output.shape == (100, 10)
+    right = np.mean(output.argmax(axis=-1) == few.label)
+    assert again.evaluate(few)["accuracy"] == pytest.approx(right)
+
+
+def test_the_state_of_the_last_epoch_is_kept_whole(run) -> None:
+    kept = RunFolder.open(run.path).restore(like=run.state)
+    assert int(kept.step) == 16
+    jax.tree.map(np.testing.assert_array_equal, kept.opt_state, run.state.opt_state)
+
+
+def test_a_summary_has_layers_shapes_parameters_and_flops(run) -> None:
+    text = run.summary()
+    lines = text.splitlines()
+    (head,) = (line for line in lines if " dense1 " in line)
+    for cell in ("Dense", "float32[1,784]", "float32[1,128]", "200832"):
+        assert cell in head
+    assert "100,480 (401.9 KB)" in text
+    assert "Total Parameters: 101,770" in text
+    assert max(map(len, run.summary(width=90).splitlines())) <= 90
+
+
+def test_a_summary_of_several_models_has_a_table_for_each() -> None:
+    info = fdl.data.load("mnist-5k").info
+    task = tasks.find("gan")
+    trained = tasks.outline(task, configure("gan", dataset="mnist-5k"), info)
+    values = vars(trained) | {"task": task, "path": Path("x"), "data_dir": None}
+    run = fdl.runs.Run(**values, history=(), result=None)
+    text = run.summary(depth=1)
+    assert "DCGANGenerator Summary" in text
+    assert "DCGANDiscriminator Summary" in text
+    assert "batch_stats" in text
+
+
+def test_a_run_that_did_not_end_has_no_result(home, run) -> None:
+    with pytest.raises(fdl.DivergenceError):
+        train("mlp", **SMALL, learning_rate=1e38, path=home / "diverged")
+    again = fdl.load(home / "diverged")
+    assert again.result is None
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(again.state.params))
+    with pytest.raises(RunError, match="holds a run already"):
+        train("mlp", **SMALL, path=home / "diverged")
+    assert train("mlp", **SMALL, path=home / "diverged", overwrite=True).result
+
+
+def test_settings_by_name_reach_the_tasks_own_options() -> None:
+    config = configure("lstm", hidden_size=8, steps="pixels", schedule="one-cycle")
+    assert dataclasses.asdict(config.options)["hidden_size"] == 8
+    assert (config.options.steps, config.learning_rate) == ("pixels", 3e-3)
+    for wrong, message in (
+        ({"hiden_size": 8}, "no setting 'hiden_size': dataset, epochs"),
+        ({"steps": "columns"}, "steps='columns' must be one of rows, pixels"),
+        ({"epochs": 0}, "epochs=0 must be at least 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            configure("lstm", **wrong)
+    with pytest.raises(ValueError, match="epochs: the configuration"):
+        train(config, epochs=3)
+
+
+def test_tasks_say_what_they_answer() -> None:
+    for task in tasks.TASKS.values():
+        can = task._field_defaults["generate"] is not task.generate
+        assert can == (task.generates is not None), task.name
+    classes = [task.name for task in tasks.TASKS.values() if task.predicts == "classes"]
+    assert classes == ["cnn", "mlp", "mnist-fast", "rnn", "lstm", "gru", "transformer"]
+    assert tasks.find("autoencoder").predicts == tasks.find("vae").predicts == "images"
+
+
+def test_what_cannot_generate_says_so(run) -> None:
+    with pytest.raises(ValueError, match="task 'mlp' cannot generate"):
+        run.generate(jax.random.key(0), tasks.Sampling())
+
+
+@pytest.fixture(scope="module")
+def swept(home):
+    """Two sweeps over the same seeds."""
+    return [
+        sweep("mlp", **SMALL, learning_rate=rate, seeds=3, path=home / name)
+        for name, rate in (("slow", 1e-4), ("fast", 1e-2))
+    ]
+
+
+def test_a_sweep_gives_back_what_it_found(swept, home) -> None:
+    _, fast = swept
+    assert (fast.path, fast.metric, fast.mode) == (home / "fast", "accuracy", "max")
+    (outcome,) = fast.outcomes
+    assert outcome.seeds == [0, 1, 2]
+    assert [row["member"] for row in fast.rows] == [0, 1, 2]
+    best = fdl.load(fast.best)
+    assert best.config.seed == outcome.seeds[int(np.argmax(outcome.values))]
+    assert best.evaluate()["accuracy"] == pytest.approx(max(outcome.values))
+    assert (fast.path / "report.html").is_file()
+
+
+def test_a_sweep_goes_on_only_with_itself(swept, home) -> None:
+    heard = []
+    again = sweep(
+        "mlp",
+        **SMALL,
+        learning_rate=1e-2,
+        seeds=3,
+        path=home / "fast",
+        on_rows=heard.append,
+    )
+    assert heard == []
+    assert again.outcomes == swept[1].outcomes
+    with pytest.raises(RunError, match="another run or sweep"):
+        sweep("mlp", **SMALL, seeds=2, path=home / "fast")
+
+
+def test_settings_are_drawn_from_ranges(home) -> None:
+    ranges = {"learning_rate": Range(1e-4, 1e-2, log=True)}
+    found = sweep("mlp", **SMALL, ranges=ranges, samples=2, path=home / "drawn")
+    rates = [outcome.settings["learning_rate"] for outcome in found.outcomes]
+    assert len(set(rates)) == 2
+    assert all(1e-4 < rate < 1e-2 for rate in rates)
+    for wrong in ((2.0, 1.0), (0.0, np.inf)):
+        with pytest.raises(ValueError, match="larger finite number"):
+            Range(*wrong)
+    with pytest.raises(ValueError, match="begin above 0"):
+        Range(0.0, 1.0, log=True)
+
+
+def test_a_comparison_is_data(swept, home) -> None:
+    found = compare(home / "slow", home / "fast")
+    assert (found.metric, found.names, found.better) == (
+        "accuracy",
+        ("slow", "fast"),
+        "fast",
+    )
+    assert found.seeds == (0, 1, 2)
+    assert found.diverged == (0, 0)
+    values = [one.outcomes[0].values for one in swept]
+    np.testing.assert_allclose(found.differences, np.subtract(values[1], values[0]))
+    assert found.difference.mean == pytest.approx(found.differences.mean())
+    assert found.seeds_needed >= 2
+    same = compare(home / "fast", home / "fast")
+    assert same.better is None
+    assert same.seeds_needed is None
+
+
+def result(path, values, mode="max", diverged=0):
+    """Write what a sweep would."""
+    path.mkdir()
+    one = {"seeds": list(range(len(values))), "values": values, "diverged": diverged}
+    content = {"metric": "loss", "mode": mode, "configurations": [one]}
+    (path / "result.json").write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize(("mode", "better"), [("max", "high"), ("min", "low")])
+def test_the_better_one_is_on_the_right_side(tmp_path, mode, better) -> None:
+    low = result(tmp_path / "low", [0.1, 0.2, 0.3], mode)
+    high = result(tmp_path / "high", [0.5, 0.61, 0.7], mode)
+    assert compare(low, high).better == better
+    assert compare(high, low).better == better
+
+
+def test_the_one_with_fewer_diverged_seeds_is_better(tmp_path) -> None:
+    low = result(tmp_path / "low", [0.1, 0.2, 0.3])
+    high = result(tmp_path / "high", [0.5, 0.61, 0.7], diverged=1)
+    for pair in ((low, high), (high, low)):
+        assert compare(*pair).better == "low"

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from fdl.arrays import Number, is_concrete
+from fdl.data.splits import SHARE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Config:
         learning_rate: Highest learning rate of the schedule, above 0.
         schedule: How the learning rate changes; see `fdl.tasks.schedules`.
         seed: Source of all randomness, from 0 to 2**32 - 1.
+        validation: Share of the training examples that are held out to select by, above
+            0 and below 1; None to train on all of them and select nothing.
         options: Settings of this task alone, its own dataclass.
 
     Raises:
@@ -37,6 +40,7 @@ class Config:
     learning_rate: Number
     schedule: str
     seed: int
+    validation: float | None = SHARE
     options: Any = NoOptions()
 
     def __post_init__(self) -> None:
@@ -49,3 +53,7 @@ class Config:
             raise ValueError(f"learning_rate={rate} must be a number above 0.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed={self.seed} must be from 0 to 2**32 - 1.")
+        if self.validation is not None and not 0 < self.validation < 1:
+            raise ValueError(
+                f"validation={self.validation} must be above 0 and below 1, or None."
+            )

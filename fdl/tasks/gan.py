@@ -41,8 +41,8 @@ class GANOptions:
             a quarter of it.
         dropout_rate: Fraction of the values dropped in DCGAN's discriminator.
         discriminator_steps: Updates of the discriminator for one of the generator.
-        average_decay: Fraction of the moving average of the generator that is kept in
-            a step; 0 for the generator as it is.
+        ema_decay: Decay per step of the moving average of the generator's parameters;
+            0 for the generator as it is trained.
     """
 
     architecture: Literal["dcgan", "dense"] = "dcgan"
@@ -53,7 +53,7 @@ class GANOptions:
     width: int = 16
     dropout_rate: Number = 0.3
     discriminator_steps: int = 1
-    average_decay: Number = 0.999
+    ema_decay: Number = 0.999
 
 
 class GAN(NamedTuple):
@@ -88,7 +88,7 @@ def _learn(models: GAN, config: Config, info: DatasetInfo) -> Learner:
         adam(rate, beta_1, beta_2),
         latent_size=options.latent_size,
         discriminator_steps=options.discriminator_steps,
-        average_decay=options.average_decay,
+        ema_decay=options.ema_decay,
     )
 
 
@@ -132,10 +132,11 @@ def _parts(trained: Trained) -> dict[str, ExportedModel]:
     state, info = trained.state, trained.info
     latent = np.zeros((1, trained.config.options.latent_size), np.float32)
     image = np.zeros((1, *info.input_shape), np.float32)
-    generator = state.batch_stats["average"]
+    average = state.extra["average"]
+    generator = {"params": average["params"], **average["model_state"]}
     discriminator = {
         "params": state.params["discriminator"],
-        "batch_stats": state.batch_stats["discriminator"],
+        **state.model_state["discriminator"],
     }
     some = lambda variables: {name: each for name, each in variables.items() if each}
     return {

@@ -96,9 +96,7 @@ def _nothing_to_generate(trained: Trained, key: Key, sampling: Sampling) -> NoRe
 
 def the_model(trained: Trained) -> dict[str, ExportedModel]:
     """Return the only model of a run, which reads floats shaped like its data."""
-    variables = {"params": trained.state.params}
-    if trained.state.batch_stats:
-        variables["batch_stats"] = trained.state.batch_stats
+    variables = trained.state.variables
     example = np.zeros((1, *trained.info.input_shape), np.float32)
     return {"model": ExportedModel(trained.model, variables, (example,))}
 

@@ -1,4 +1,4 @@
-"""Prepares the directory that TensorFlow Datasets would prepare, without TensorFlow."""
+"""The directory that TensorFlow Datasets would prepare, written without TensorFlow."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""Fetches the four original files; gives up in seconds where there is no network."""
+"""Downloading the four original files; without a network it gives up in seconds."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Find a dataset: prepared by TFDS, in its original files, or on the network.
+"""Loading a dataset: prepared by TFDS, from its original files, or downloaded.
 
 Every route gives the same arrays, bit for bit and in the published order.
 """

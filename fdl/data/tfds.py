@@ -1,4 +1,4 @@
-"""Reads what TensorFlow Datasets has prepared, without TensorFlow.
+"""What TensorFlow Datasets has prepared, read without TensorFlow.
 
 TFDS stores examples in the order of a hash of their index; the order is undone here,
 so that the arrays come out as they were published.

@@ -62,9 +62,9 @@ def augmented(
     def step(state: State, batch: PyTree) -> tuple[State, Metrics]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, _TAG), state.step)
         if change is not None:
-            keys_of = lambda inputs: _keys(jax.random.fold_in(key, 0), inputs)
+            each, first = jax.vmap(change), jax.random.fold_in(key, 0)
             batch = _change_inputs(
-                lambda inputs: jax.vmap(change)(keys_of(inputs), inputs), batch
+                lambda inputs: each(_keys(first, inputs), inputs), batch
             )
         if batch_change is not None:
             batch = batch_change(jax.random.fold_in(key, 1), batch)
@@ -85,12 +85,12 @@ def _keys(key: Key, inputs: PyTree) -> Shaped[jax.Array, " batch"]:
 
 
 def _change_inputs(change: Callable[[PyTree], PyTree], batch: PyTree) -> PyTree:
-    if isinstance(batch, dict) and "inputs" in batch:
-        return {**batch, "inputs": change(batch["inputs"])}
     fields = getattr(batch, "_fields", ())
     if fields:
         name = "inputs" if "inputs" in fields else fields[0]
         return batch._replace(**{name: change(getattr(batch, name))})
+    if isinstance(batch, dict) and "inputs" in batch:
+        return {**batch, "inputs": change(batch["inputs"])}
     if isinstance(batch, tuple) and batch:
         return (change(batch[0]), *batch[1:])
     if isinstance(batch, jax.Array | np.ndarray):

@@ -59,7 +59,9 @@ class TrainingProgress:
     def on_epoch(self, line: Epoch) -> None:
         """Print an epoch's line."""
         measured = [f"train {name} {value:.4f}" for name, value in line.train.items()]
-        measured += [f"test {name} {value:.4f}" for name, value in line.eval.items()]
+        measured += [
+            f"validation {name} {value:.4f}" for name, value in line.validation.items()
+        ]
         self._progress.console.print(
             f"epoch {line.epoch}/{self._epochs}  {'  '.join(measured)}"
             f"  {line.seconds:.1f} s",

@@ -11,8 +11,8 @@ from fdl.cli.command import OptionalInt, OptionalPath, out
 from fdl.cli.grids import read_grid, read_ranges
 from fdl.cli.leaders import Board
 from fdl.cli.task_command import ToTrain, for_each_task
+from fdl.members import Strategy
 from fdl.runs.sweep_report import cells
-from fdl.train import Strategy
 
 _SHOWN = 10
 

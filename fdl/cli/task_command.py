@@ -1,7 +1,7 @@
 """Commands about a task: a subcommand for each, with its options."""
 
 import dataclasses
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -15,6 +15,7 @@ from fdl.cli.command import (
     OptionalPath,
     registry,
 )
+from fdl.data.splits import SHARE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,8 @@ class ToTrain(OfTask):
         learning_rate: Highest learning rate.
         schedule: How the learning rate changes: `constant` or `one-cycle`.
         seed: Source of all randomness; the first of several seeds.
+        validation: Share of the training examples to hold out and select by, such as
+            0.1; `none` to train on all of them and select nothing.
     """
 
     dataset: OptionalName = None
@@ -46,6 +49,9 @@ class ToTrain(OfTask):
     learning_rate: OptionalFloat = None
     schedule: OptionalName = None
     seed: int = 0
+    validation: Annotated[
+        float | Literal["none"], tyro.conf.arg(metavar="SHARE|none")
+    ] = SHARE
 
     def config(self) -> tasks.Config:
         """Return the task's configuration with what was given."""
@@ -56,6 +62,7 @@ class ToTrain(OfTask):
             learning_rate=self.learning_rate,
             schedule=self.schedule,
             seed=self.seed,
+            validation=None if self.validation == "none" else self.validation,
             options=self.options,
         )
 

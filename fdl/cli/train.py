@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from fdl import runs
-from fdl.cli.command import OptionalPath, out
+from fdl.cli.command import OptionalInt, OptionalPath, out
 from fdl.cli.progress import TrainingProgress
 from fdl.cli.task_command import ToTrain, for_each_task
 from fdl.runs.environment import since_process_start
@@ -20,11 +20,14 @@ class Train(ToTrain):
             random ones; the model that they are from must be the task's.
         run: Folder of the run; a new one below `runs` if not given.
         overwrite: Replace the run that is in the folder.
+        patience: Stop after so many epochs without a better value on the validation
+            part, and keep the best epoch; train to the end if not given.
     """
 
     init_from: OptionalPath = None
     run: OptionalPath = None
     overwrite: bool = False
+    patience: OptionalInt = None
 
     def __call__(self) -> None:
         """Train."""
@@ -37,6 +40,7 @@ class Train(ToTrain):
                 data_dir=self.data_dir,
                 init_from=self.init_from,
                 overwrite=self.overwrite,
+                patience=self.patience,
                 on_start=progress.on_start,
                 on_chunk=progress.on_chunk,
                 on_epoch=progress.on_epoch,

@@ -9,17 +9,22 @@ Curve = Sequence[float]
 
 
 def draw_curves(
-    path: Path, train: Mapping[str, Curve], test: Mapping[str, Curve], *, title: str
+    path: Path,
+    train: Mapping[str, Curve],
+    validation: Mapping[str, Curve],
+    *,
+    title: str,
 ) -> None:
     """Write a PNG of learning curves, with a panel for each metric.
 
     Training metrics are averages over an epoch during which the model changes, so early
-    in training they are worse than those on the test set, which are measured after it.
+    in training they are worse than those on the validation data, which are measured
+    after it.
 
     Args:
         path: The file to write.
         train: Values on the training data by metric, one for each epoch.
-        test: Values on the test data by metric, one for each epoch.
+        validation: Values on the validation data by metric; empty if there are none.
         title: Name of the run.
 
     Example:
@@ -30,11 +35,12 @@ def draw_curves(
         ...     file.read_bytes()[1:4]
         b'PNG'
     """
-    names = sorted(train.keys() | test.keys())
+    names = sorted(train.keys() | validation.keys())
     figure = Figure(figsize=(4.2 * len(names), 3.4), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False)[0]
     for name, axes in zip(names, panels, strict=True):
-        for label, curves in (("train, during the epoch", train), ("test", test)):
+        labeled = (("train, during the epoch", train), ("validation", validation))
+        for label, curves in labeled:
             if name in curves:
                 epochs = range(1, len(curves[name]) + 1)
                 axes.plot(epochs, curves[name], marker="o", label=label)

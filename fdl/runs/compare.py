@@ -50,7 +50,8 @@ class _Measured(NamedTuple):
 def compare(first: Path | str, second: Path | str) -> Comparison:
     """Compare two sweeps of one configuration each, seed by seed.
 
-    Differences are taken for each seed, which leaves out what seeds have in common.
+    Differences are of the test set's metric, and taken for each seed, which leaves out
+    what seeds have in common.
 
     Args:
         first: Folder of a sweep with one configuration.
@@ -104,7 +105,7 @@ def _read(path: Path) -> _Measured:
         result: dict[str, Any] = RunFolder(path).result() or {}
         configurations = result["configurations"]
         (one,) = configurations[:1]
-        values = dict(zip(one["seeds"], one["values"], strict=True))
+        values = dict(zip(one["seeds"], one["test_values"], strict=True))
         found = _Measured(result["metric"], result["mode"], values, one["diverged"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(

@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from fdl.files import write_whole
 from fdl.learner import State
 from fdl.runs.states import restore_state, save_state
-from fdl.runs.weights import save_weights
+from fdl.runs.weights import load_weights, save_weights
 from fdl.train import Epoch
 
 _KEPT = 2  # checkpoints
@@ -137,6 +139,18 @@ class RunFolder:
         for old in _checkpoints(folder)[:-_KEPT]:
             shutil.rmtree(old)
         save_weights(self.weights, state)
+
+    def load(self, state: State) -> State:
+        """Return a state with the run's weights, and what its learner keeps besides.
+
+        Raises:
+            RunError: If the learner keeps something and there is no checkpoint of it.
+            WeightsError: If the weights are damaged, or are not those of the model.
+        """
+        loaded = load_weights(self.weights, state)
+        if not jax.tree.leaves(state.extra):
+            return loaded
+        return loaded._replace(extra=self.restore(state).extra)
 
     def restore(self, like: State) -> State:
         """Return the state of the last checkpoint.

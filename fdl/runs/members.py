@@ -9,14 +9,16 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from fdl.data import Dataset
-from fdl.learner import State
-from fdl.runs.outcomes import Outcome, chooses, column, order, outcome, ranked
-from fdl.runs.parts import Row, SweepParts
-from fdl.runs.settings import settings
-from fdl.runs.space import configurations, varied
-from fdl.tasks import Config, Task, Trained, outline
+from fdl.data import Dataset, example
 from fdl.files import write_whole
+from fdl.learner import State
+from fdl.members import tunable
+from fdl.runs.outcomes import Outcome, Part, column, order, outcome, ranked
+from fdl.runs.parts import Row, SweepParts
+from fdl.runs.settings import change, settings
+from fdl.runs.space import configurations, tuned, varied
+from fdl.tasks import Config, Task, Trained, make_learner
+from fdl.train import evaluate
 
 
 class Members:
@@ -52,7 +54,16 @@ class Members:
 
     def outline(self, k: int) -> Trained:
         """Return a member before training; of its state, only shapes and types."""
-        return outline(self.task, self.configs[k], self.dataset.info)
+        config, info = self.configs[k], self.dataset.info
+        own = settings(config)
+        learner = tunable(
+            make_learner(self.task, config, info, change),
+            {name: own[name] for name in tuned(self.configs)},
+        )
+        key = jax.random.key(config.seed)
+        state = jax.eval_shape(learner.init, key, example(info))
+        model = self.task.make_model(config.options, info)
+        return Trained(config, info, model, learner, state)
 
     def table(self) -> list[Row]:
         """Return all rows, by member and epoch."""
@@ -73,7 +84,10 @@ class Members:
         return ranked((self._outcome(one, last) for one in wanted), self.task.mode)
 
     def best(self) -> int | None:
-        """Return the best member of the best configuration; None if all diverged."""
+        """Return the best member of the best configuration.
+
+        None if all diverged, or nothing was held out to choose by.
+        """
         first = self.outcomes()[0]
         if not first.values:
             return None
@@ -102,6 +116,9 @@ class Members:
         """Keep members that were trained, and write `members.csv` with them."""
         self._parts.write(round, members, state, rows)
         self.rows |= {(row["member"], row["epoch"]): row for row in rows}
+        self._write_table()
+
+    def _write_table(self) -> None:
         table = self.table()
         names = list(dict.fromkeys(name for row in table for name in row))
         text = io.StringIO()
@@ -112,18 +129,42 @@ class Members:
 
     def measured_at_the_end(self) -> bool:
         """Return whether the task's metric is none of the learner's own."""
-        one = jax.tree.map(lambda x: x[:1], chooses(self.dataset))
         trained = self.outline(0)
+        one = example(self.dataset.info)
         measured = jax.eval_shape(trained.learner.evaluate, trained.state, one)
         return self.task.metric not in measured
 
-    def finish(self, k: int, state: State) -> Row:
-        """Return what the task itself measures of a trained member."""
+    def finish(self, k: int, state: State, part: Part) -> Row:
+        """Return what the task itself measures of a trained member, on a part."""
         folder = self.folder / "members" / str(k)
         folder.mkdir(parents=True, exist_ok=True)
         trained = dataclasses.replace(self.outline(k), state=state)
-        measured = self.task.finish(trained, self.dataset, folder)
-        return {column(name): value for name, value in measured.items()}
+        measured_on = self.dataset._replace(test=getattr(self.dataset, part))
+        measured = self.task.finish(trained, measured_on, folder)
+        return {column(name, part): value for name, value in measured.items()}
+
+    def test(self) -> None:
+        """Measure the test set for the best configuration, when all is trained.
+
+        Where there is one configuration alone, these are all seeds. Those that diverged
+        are left out.
+        """
+        chosen = self.outcomes()[0].number
+        last = self.last_rows()
+        todo = [
+            k
+            for k, number in enumerate(self.numbers)
+            if number == chosen
+            and last[k]["diverged"] < 0
+            and column(self.task.metric, "test") not in last[k]
+        ]
+        for k, state in self.states(todo).items():
+            learner = self.outline(k).learner
+            measured = evaluate(learner, state, self.dataset.test)
+            last[k] |= {column(name, "test"): x for name, x in measured.items()}
+            last[k] |= self.finish(k, state, "test")
+        if todo:
+            self._write_table()
 
     def _outcome(self, number: int, last: Mapping[int, Row]) -> Outcome:
         inside = [k for k, own in enumerate(self.numbers) if own == number]

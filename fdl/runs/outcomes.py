@@ -1,5 +1,9 @@
 """Which configuration is best: the one rule by which sweeps choose.
 
+Sweeps choose on the validation part of the data alone; the test set is measured once,
+at the end, for what was chosen. A sweep over seeds alone chooses nothing, and measures
+it for all of them.
+
 Fewer diverged seeds come before more; among equally many, what was trained to a larger
 share of its epochs comes first; then the better mean, over the seeds that stayed
 finite. So a configuration with a diverged seed is behind every one without. Halving,
@@ -13,28 +17,20 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from fdl.arrays import PyTree
-from fdl.data import Dataset
 from fdl.metrics import Summary, summarize
 from fdl.runs.parts import Row
 
-PART = "test"
-"""The part of the data that runs are measured on as they go, and that chooses."""
+Part = Literal["validation", "test"]
 
 
-def chooses(dataset: Dataset) -> PyTree:
-    """Return the examples that choose."""
-    return getattr(dataset, PART)
-
-
-def column(metric: str) -> str:
-    """Return what a metric is called in rows, measured on the part that chooses.
+def column(metric: str, part: Part = "validation") -> str:
+    """Return the name of a metric in rows: of the part of the data that it is of.
 
     Example:
-        >>> column("accuracy") == f"{PART}_accuracy"
-        True
+        >>> column("accuracy")
+        'validation_accuracy'
     """
-    return f"{PART}_{metric}"
+    return f"{part}_{metric}"
 
 
 class Outcome(NamedTuple):
@@ -47,9 +43,13 @@ class Outcome(NamedTuple):
         share: These, as a share of what its settings ask for; below 1 where halving
             stopped it.
         seeds: The seeds that stayed finite.
-        values: The metric after the last epoch, one for each of these seeds.
+        values: The metric on the validation part after the last epoch, one for each of
+            these seeds; empty if nothing was held out.
         diverged: Number of seeds that did not.
         summary: Of these values; None if there are none.
+        test_values: The metric on the test set, one for each of these seeds; empty for
+            configurations that were not chosen.
+        test: Summary of these; None if there are none.
     """
 
     number: int
@@ -60,6 +60,8 @@ class Outcome(NamedTuple):
     values: list[float]
     diverged: int
     summary: Summary | None
+    test_values: list[float]
+    test: Summary | None
 
 
 class Sweep(NamedTuple):
@@ -71,7 +73,9 @@ class Sweep(NamedTuple):
         mode: Whether the largest is the best (`"max"`) or the smallest (`"min"`).
         outcomes: What became of each configuration, the best first.
         best: Folder of the best member of the best configuration, for `fdl.load`; None
-            if all diverged.
+            if all diverged, or nothing was held out to choose by.
+        test: What the best member reached on the test set, by name; empty if there is
+            none.
         rows: What was measured, a row for each member and epoch.
     """
 
@@ -80,6 +84,7 @@ class Sweep(NamedTuple):
     mode: Literal["max", "min"]
     outcomes: list[Outcome]
     best: Path | None
+    test: dict[str, float]
     rows: list[Row]
 
 
@@ -99,9 +104,11 @@ def outcome(
         last: The last row of each of its members that has one.
         metric: What tells how good a member is.
     """
-    name = column(metric)
-    good = [row for row in last if row["diverged"] < 0 and name in row]
-    values = [row[name] for row in good]
+    good = [row for row in last if row["diverged"] < 0]
+    values, test_values = (
+        [row[name] for row in good if name in row]
+        for name in (column(metric), column(metric, "test"))
+    )
     made = max((row["epoch"] for row in last), default=0)
     return Outcome(
         number=number,
@@ -111,8 +118,14 @@ def outcome(
         seeds=[row["seed"] for row in good],
         values=values,
         diverged=sum(row["diverged"] >= 0 for row in last),
-        summary=summarize(np.array(values)) if good else None,
+        summary=_summary(values),
+        test_values=test_values,
+        test=_summary(test_values),
     )
+
+
+def _summary(values: Sequence[float]) -> Summary | None:
+    return summarize(np.array(values)) if values else None
 
 
 def order(value: float, mode: Literal["max", "min"]) -> float:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import jax
 
 from fdl.learner import State
+from fdl.members import member
 from fdl.runs.states import restore_state, save_state
-from fdl.train import member
 
 Row = dict[str, Any]
 """A member after an epoch: its number, seed and settings, and what was measured."""

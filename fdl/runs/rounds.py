@@ -2,19 +2,25 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Int
 
-from fdl.learner import Learner, State
+from fdl.learner import State
+from fdl.members import Strategy, member
 from fdl.runs.members import Members
-from fdl.runs.outcomes import PART, chooses, column
+from fdl.runs.outcomes import column
 from fdl.runs.parts import Row
 from fdl.runs.settings import change, settings
 from fdl.runs.space import Group, groups
-from fdl.train import ManyEnd, ManyEpoch, Strategy, fit_many, member
+from fdl.tasks import make_learner
+from fdl.train import Epoch, FitResult, fit_many
+
+Chunk = Int[np.ndarray, " chunk"]
 
 _ETA = 3  # of successive halving: one in so many goes on
 
@@ -105,13 +111,11 @@ def _stack(states: list[State]) -> State:
 
 
 def _survivors(members: Members, alive: list[int]) -> list[int]:
-    """Return the members of the best third of the configurations that did not diverge."""
+    """Return the finite members of the best third of the configurations."""
     found = members.outcomes({members.numbers[k] for k in alive})
     best = {one.number for one in found[: math.ceil(len(found) / _ETA)]}
     last = members.last_rows()
-    return [
-        k for k in alive if members.numbers[k] in best and last[k]["diverged"] < 0
-    ]
+    return [k for k in alive if members.numbers[k] in best and last[k]["diverged"] < 0]
 
 
 def _train_group(
@@ -126,37 +130,37 @@ def _train_group(
 ) -> dict[int, State]:
     """Train members that share a program; return their states."""
     inside = group.members.tolist()
+    held_out = members.dataset.validation
     rows: dict[int, list[Row]] = defaultdict(list)
 
-    def on_epoch(line: ManyEpoch) -> None:
-        new = [
-            _row(members, inside[i], line, place) for place, i in enumerate(line.members)
-        ]
+    def on_epoch(some: Chunk, line: Epoch) -> None:
+        new = [_row(members, inside[i], line, place) for place, i in enumerate(some)]
         for row in new:
             rows[row["member"]].append(row)
         on_rows(new)
 
-    def on_end(end: ManyEnd) -> None:
-        ended = [inside[i] for i in end.members]
+    def on_end(some: Chunk, end: FitResult) -> None:
+        ended = [inside[i] for i in some]
         for place, k in enumerate(ended):
-            at = int(end.diverged[place])
+            at = int(np.asarray(end.diverged)[place])
             for row in rows[k]:
                 row["diverged"] = at
             last = rows[k][-1]
-            if round.final and at < 0 and column(members.task.metric) not in last:
-                last |= members.finish(k, member(end.state, place))
+            missing = column(members.task.metric) not in last
+            if round.final and at < 0 and missing and held_out is not None:
+                last |= members.finish(k, member(end.state, place), "validation")
         members.keep(
             round.number, ended, end.state, [row for k in ended for row in rows.pop(k)]
         )
 
     run = fit_many(
-        _make_learner(members, group),
+        make_learner(members.task, group.config, members.dataset.info, change),
         group.hparams,
         members.dataset.train,
         epochs=round.epochs or group.config.epochs,
         batch_size=group.config.batch_size,
         keys=jnp.stack([jax.random.key(members.configs[k].seed) for k in inside]),
-        eval_data=chooses(members.dataset),
+        validation_data=held_out,
         state=start,
         strategy=strategy,
         members_per_chunk=members_per_chunk,
@@ -166,18 +170,7 @@ def _train_group(
     return {k: member(run.state, place) for place, k in enumerate(inside)}
 
 
-def _make_learner(members: Members, group: Group) -> Callable[..., Learner]:
-    make_model, learn = members.task.make_model, members.task.learn
-    info = members.dataset.info
-
-    def make_learner(hparams: Mapping[str, Any]) -> Learner:
-        own = change(group.config, hparams)
-        return learn(make_model(own.options, info), own, info)
-
-    return make_learner
-
-
-def _row(members: Members, k: int, line: ManyEpoch, place: int) -> Row:
+def _row(members: Members, k: int, line: Epoch, place: int) -> Row:
     """Return what an epoch gave for a member."""
     config = members.configs[k]
     row: Row = {
@@ -188,8 +181,8 @@ def _row(members: Members, k: int, line: ManyEpoch, place: int) -> Row:
         "epoch": line.epoch,
         "diverged": -1,
     }
-    if not line.running[place]:
+    if not np.asarray(line.running)[place]:
         return row
-    measured = {f"train_{name}": x[place] for name, x in line.train.items()}
-    measured |= {f"{PART}_{name}": x[place] for name, x in line.eval.items()}
-    return row | {name: float(x) for name, x in measured.items()}
+    for part, measured in (("train", line.train), ("validation", line.validation)):
+        row |= {f"{part}_{name}": float(x[place]) for name, x in measured.items()}
+    return row

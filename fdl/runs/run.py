@@ -12,7 +12,7 @@ from fdl.arrays import Key, PyTree
 from fdl.keras import save_weights
 from fdl.runs.environment import versions
 from fdl.runs.folder import RunError, RunFolder
-from fdl.runs.weights import load_weights, variables
+from fdl.runs.weights import variables
 from fdl.tasks import Config, Sampling, Task, Trained
 from fdl.train import Epoch, evaluate, predict
 
@@ -43,7 +43,7 @@ class Run(Trained):
     @property
     def variables(self) -> PyTree:
         """All variables of the model, as `model.apply` takes them."""
-        return {name: each for name, each in variables(self.state).items() if each}
+        return variables(self.state)
 
     def dataset(
         self, name: str | None = None, *, data_dir: Path | str | None = None
@@ -61,7 +61,8 @@ class Run(Trained):
         trained_on = self.config.dataset
         name = trained_on if name is None else name
         where = self.data_dir if data_dir is None else Path(data_dir)
-        dataset = data.load(name, data_dir=where)
+        share = self.config.validation
+        dataset = data.load(name, data_dir=where, validation=share)
         if trained_on in dataset.info.overlaps:
             raise data.DataError(
                 f"the test images of {name} are training images of {trained_on}, which "
@@ -116,7 +117,7 @@ class Run(Trained):
         save_weights(path, model, values, *inputs)
 
     def summary(self, *, depth: int | None = None, width: int = 120) -> str:
-        """Return a table of layers, output shapes, parameters and FLOPs, for each model.
+        """Return a table of layers, output shapes, parameters and FLOPs per model.
 
         As `keras.Model.summary()`, of a batch of one. FLOPs are those that XLA counts
         in a forward pass; of a loop, such as that of a recurrent layer over time, it
@@ -155,7 +156,8 @@ def record(
 def load(path: Path | str) -> Run:
     """Return the run that is in a folder.
 
-    Its state has the weights of the last epoch; its optimizer is as in the beginning.
+    Its state has the weights of the last epoch, and what the learner keeps besides,
+    such as a moving average; its optimizer is as in the beginning.
 
     Raises:
         RunError: If the folder holds no run, or a file of it is damaged.
@@ -190,7 +192,7 @@ def load(path: Path | str) -> Run:
         info,
         trained.model,
         trained.learner,
-        load_weights(folder.weights, state),
+        folder.load(state),
         task=task,
         path=folder.path,
         data_dir=None if where is None else Path(where),

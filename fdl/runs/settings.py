@@ -17,7 +17,7 @@ def configure(task: str, **values: Any) -> Config:
     Args:
         task: Name of a task; see `fdl.tasks.TASKS`.
         values: `dataset`, `epochs`, `batch_size`, `learning_rate`, `schedule`, `seed`,
-            `options`, or any field of the task's own options.
+            `validation`, `options`, or any field of the task's own options.
 
     Raises:
         ValueError: If a setting is unknown, or its value out of range.
@@ -30,7 +30,7 @@ def configure(task: str, **values: Any) -> Config:
     found = tasks.find(task)
     options = values.pop("options", found.options)
     own = {field.name for field in dataclasses.fields(options)}
-    known = ("dataset", *_OF_ALL, "seed", *sorted(own))
+    known = ("dataset", *_OF_ALL, "seed", "validation", *sorted(own))
     for name in values:
         if name not in known:
             raise ValueError(

@@ -135,13 +135,30 @@ def configurations(configs: Sequence[Config]) -> list[int]:
     return [places.setdefault(config, len(places)) for config in plain]
 
 
+def tuned(configs: Sequence[Config]) -> list[str]:
+    """Return the names of the settings that are hyperparameters in the state.
+
+    These are the learning rate, and whatever else differs and is a floating-point
+    number; anything else may change shapes, or how many steps there are.
+
+    Example:
+        >>> import fdl.tasks
+        >>> config = fdl.tasks.find("lstm").config()
+        >>> tuned([config, change(config, {"dropout_rate": 0.1, "hidden_size": 8})])
+        ['learning_rate', 'dropout_rate']
+    """
+    first, differ = settings(configs[0]), varied(configs)
+    return [
+        name
+        for name, value in first.items()
+        if name == "learning_rate" or (name in differ and isinstance(value, float))
+    ]
+
+
 def groups(
     configs: Sequence[Config], members: Sequence[int] | None = None
 ) -> list[Group]:
     """Return the members that can share a program: as few groups as there are shapes.
-
-    Settings that are floating-point numbers become arguments of the program; any other
-    may change shapes, or how many steps there are.
 
     Args:
         configs: The settings of all members.
@@ -157,11 +174,7 @@ def groups(
     """
     members = range(len(configs)) if members is None else members
     values = {k: settings(configs[k]) for k in members}
-    numbers = [
-        name
-        for name in varied([configs[k] for k in members])
-        if isinstance(values[members[0]][name], float)
-    ]
+    numbers = tuned(configs)
     found: dict[Config, list[int]] = {}
     for k in members:
         same = {name: values[members[0]][name] for name in numbers}

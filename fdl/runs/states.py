@@ -12,7 +12,7 @@ def save_state(path: Path, state: State) -> None:
 
     Example:
         >>> import tempfile
-        >>> state = State(jax.numpy.int32(3), {}, {}, (), jax.random.key(0))
+        >>> state = State(jax.numpy.int32(3), {}, jax.random.key(0))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     save_state(Path(folder, "state"), state)
         ...     int(restore_state(Path(folder, "state"), state).step)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fdl import data, tasks
+from fdl.members import Strategy
 from fdl.runs.environment import made_with
 from fdl.runs.folder import RunError, RunFolder, fresh_path
 from fdl.runs.members import Members
@@ -17,10 +18,9 @@ from fdl.runs.parts import Row
 from fdl.runs.rounds import Round, halving_rounds, train_members
 from fdl.runs.run import record
 from fdl.runs.settings import configured
-from fdl.runs.space import Range, combine
+from fdl.runs.space import Range, combine, configurations
 from fdl.runs.sweep_report import draw
 from fdl.tasks import Config
-from fdl.train import Strategy
 
 
 def sweep(
@@ -40,6 +40,10 @@ def sweep(
     **settings: Any,
 ) -> Sweep:
     """Train a task over seeds and settings at once; keep a table and pictures of it.
+
+    The best configuration, and its best member, are those that are best on the
+    validation part; for these, the test set is measured at the end. A sweep over seeds
+    alone chooses no configuration, and needs no validation part.
 
     The same call with the folder of an interrupted sweep goes on with it.
 
@@ -62,7 +66,8 @@ def sweep(
     Raises:
         DataError: If the data cannot be had, or are smaller than a batch.
         RunError: If something else is in the folder.
-        ValueError: If a setting is unknown or out of range, or halving is impossible.
+        ValueError: If a setting is unknown or out of range, halving is impossible, or
+            there is something to choose and no validation part to choose by.
 
     Example:
         >>> import fdl.runs, tempfile
@@ -80,8 +85,14 @@ def sweep(
     config = configured(task, settings)
     found = tasks.find(config.task)
     configs = combine(config, grid=grid, ranges=ranges, samples=samples, seeds=seeds)
+    if config.validation is None and len(set(configurations(configs))) > 1:
+        raise ValueError(
+            "validation=None leaves no examples to choose the best settings by: hold "
+            "some out, or sweep over seeds alone."
+        )
     where = None if data_dir is None else Path(data_dir)
-    dataset = found.prepare(data.load(config.dataset, data_dir=where), config)
+    loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
+    dataset = found.prepare(loaded, config)
     for size in {one.batch_size for one in configs}:
         data.check(dataset.train, batch_size=size)
     about = record(config, dataset.info, where) | {
@@ -94,7 +105,9 @@ def sweep(
         }
     }
     name = f"sweep-{config.task}-{config.dataset}"
-    folder = _open(fresh_path(Path("runs"), name) if path is None else Path(path), about)
+    folder = _open(
+        fresh_path(Path("runs"), name) if path is None else Path(path), about
+    )
     members = Members(found, configs, dataset, folder.path)
     rounds = halving_rounds(members) if halving else [Round()]
     if on_start is not None:
@@ -108,8 +121,9 @@ def sweep(
         on_rows=on_rows,
     )
     seconds = time.perf_counter() - started
+    members.test()
     outcomes = members.outcomes()
-    best = _keep_best(members, where)
+    best, reached = _keep_best(members, where)
     result = {
         "task": config.task,
         "dataset": dataset.info.name,
@@ -118,13 +132,20 @@ def sweep(
         "members": len(configs),
         "varied": members.varied,
         "configurations": [_as_json(outcome) for outcome in outcomes],
+        "best": reached,
         "seconds": seconds,
         "epochs_trained": len(members.rows) - already,
         **made_with(),
     }
     folder.write_json("result.json", result)
     done = Sweep(
-        folder.path, found.metric, found.mode, outcomes, best, members.table()
+        folder.path,
+        found.metric,
+        found.mode,
+        outcomes,
+        best,
+        reached["test"] if reached else {},
+        members.table(),
     )
     draw(done, config, len(configs), name)
     return done
@@ -144,23 +165,42 @@ def _open(path: Path, about: dict[str, Any]) -> RunFolder:
     return folder
 
 
-def _keep_best(members: Members, data_dir: Path | None) -> Path | None:
-    """Write the best member as a run."""
+def _keep_best(
+    members: Members, data_dir: Path | None
+) -> tuple[Path | None, dict[str, Any] | None]:
+    """Write the best member as a run; return its folder, and what it reached."""
     k = members.best()
     if k is None:
-        return None
+        return None, None
     about = record(members.configs[k], members.dataset.info, data_dir)
     folder = RunFolder.create(members.folder / "best", about, overwrite=True)
-    folder.save(members.states([k])[k])
-    return folder.path
+    state = members.states([k])[k]
+    # Of the hyperparameters, a run of its own has the learning rate alone in its state.
+    rate = state.hparams["learning_rate"]
+    folder.save(state._replace(hparams={"learning_rate": rate}))
+    last = members.last_rows()[k]
+    of = lambda part: {
+        name.removeprefix(f"{part}_"): value
+        for name, value in last.items()
+        if name.startswith(f"{part}_")
+    }
+    return folder.path, {
+        "member": k,
+        "configuration": members.numbers[k],
+        "seed": members.configs[k].seed,
+        "validation": of("validation"),
+        "test": of("test"),
+    }
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome without what JSON does not know, such as NaN."""
     content = outcome._asdict()
-    if outcome.summary is not None:
-        content["summary"] = {
-            name: None if math.isnan(value) else value
-            for name, value in outcome.summary._asdict().items()
-        }
+    for which in ("summary", "test"):
+        summary = content[which]
+        if summary is not None:
+            content[which] = {
+                name: None if math.isnan(value) else value
+                for name, value in summary._asdict().items()
+            }
     return content

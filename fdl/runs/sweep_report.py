@@ -17,22 +17,30 @@ from fdl.tasks import Config
 def cells(sweep: Sweep, outcome: Outcome) -> dict[str, str]:
     """Return a configuration's line of a table, by column."""
     line = {name.replace("_", " "): brief(x) for name, x in outcome.settings.items()}
-    line |= {"epochs": str(outcome.epochs), "seeds": str(len(outcome.values))}
+    line |= {"epochs": str(outcome.epochs), "seeds": str(len(outcome.seeds))}
     if outcome.diverged:
         line["seeds"] += f" (and {outcome.diverged} diverged)"
-    words = dict.fromkeys(Summary._fields, "")
-    if outcome.summary is not None:
-        words = {
-            name: "" if math.isnan(value) else shown(sweep.metric, float(value))
-            for name, value in outcome.summary._asdict().items()
-        }
+    if any(one.summary is not None for one in sweep.outcomes):
+        validation = _words(sweep, outcome.summary)
+        line[f"validation {sweep.metric}"] = validation["mean"]
+    test = _words(sweep, outcome.test)
     return line | {
-        sweep.metric: words["mean"],
-        "sd": words["sd"],
-        "95 % from": words["low"],
-        "to": words["high"],
-        "least": words["smallest"],
-        "most": words["largest"],
+        f"test {sweep.metric}": test["mean"],
+        "sd": test["sd"],
+        "95 % from": test["low"],
+        "to": test["high"],
+        "least": test["smallest"],
+        "most": test["largest"],
+    }
+
+
+def _words(sweep: Sweep, summary: Summary | None) -> dict[str, str]:
+    """Return the numbers of a summary as people write them; empty if there is none."""
+    if summary is None:
+        return dict.fromkeys(Summary._fields, "")
+    return {
+        name: "" if math.isnan(value) else shown(sweep.metric, float(value))
+        for name, value in summary._asdict().items()
     }
 
 
@@ -55,7 +63,8 @@ def draw(sweep: Sweep, config: Config, members: int, title: str) -> None:
     facts |= {
         "members": str(members),
         "device": device(),
-        "ranking": "fewer diverged seeds first, then the mean over the finite ones",
+        "ranking": "on the validation part: fewer diverged seeds first, then the mean "
+        "over the finite ones; the test set is measured for the best alone",
     }
     from fdl import report  # matplotlib takes half a second, wanted only here
 
@@ -88,10 +97,12 @@ def _pictures(sweep: Sweep, title: str) -> dict[str, Path]:
             sweep.metric,
             smallest_is_best=sweep.mode == "min",
         )
-    if lines and len(good[0].values) > 1:
-        name = "Seeds of the best configuration" if len(lines) > 1 else "Seeds"
+    best = sweep.outcomes[0].test_values
+    if len(best) > 1:
+        several = len(sweep.outcomes) > 1
+        name = "Seeds of the best configuration" if several else "Seeds"
         files[name] = sweep.path / "distribution.png"
-        values = {title: np.array(good[0].values)}
+        values = {title: np.array(best)}
         report.draw_distribution(files[name], values, sweep.metric)
     return files
 

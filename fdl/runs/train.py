@@ -14,12 +14,11 @@ from fdl.keras import load_weights
 from fdl.learner import State
 from fdl.runs.environment import made_with
 from fdl.runs.folder import RunFolder, fresh_path
-from fdl.runs.outcomes import chooses
 from fdl.runs.run import Run, record
 from fdl.runs.settings import configured
 from fdl.runs.weights import with_variables
 from fdl.tasks import Config, Task, Trained
-from fdl.train import DivergenceError, Epoch, Fit, fit
+from fdl.train import DivergenceError, EarlyStopping, Epoch, FitResult, evaluate, fit
 
 _CHUNKS = 10  # reports in an epoch
 
@@ -31,6 +30,7 @@ def train(
     data_dir: Path | str | None = None,
     init_from: Path | str | None = None,
     overwrite: bool = False,
+    patience: int | None = None,
     on_start: Callable[[int], None] | None = None,
     on_chunk: Callable[[int, dict[str, float]], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -48,6 +48,9 @@ def train(
         init_from: Keras weights to start from, a .keras or .weights.h5 file, instead of
             random ones; the model that they are from must be the task's.
         overwrite: Replace the run that is in the folder.
+        patience: Epochs without a better value of the task's metric on the validation
+            part after which training stops; the run is then the best epoch's. None to
+            train to the end and take what is there.
         on_start: Called before the first update with the number of all updates.
         on_chunk: Called ten times an epoch with the number of updates made so far and
             the epoch's training metrics so far.
@@ -76,7 +79,8 @@ def train(
     found = tasks.find(config.task)
     where = None if data_dir is None else Path(data_dir)
     started = time.perf_counter()
-    dataset = found.prepare(data.load(config.dataset, data_dir=where), config)
+    loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
+    dataset = found.prepare(loaded, config)
     spent = {**seconds, "data": time.perf_counter() - started}
     data.check(dataset.train, batch_size=config.batch_size)
     trained = tasks.outline(found, config, dataset.info)
@@ -99,6 +103,9 @@ def train(
         now = dataclasses.replace(trained, state=state)
         found.draw(now, dataset, folder.path, line.epoch)
 
+    stopping = None
+    if patience is not None:
+        stopping = EarlyStopping(found.metric, found.mode, patience)
     if on_start is not None:
         on_start(steps * config.epochs)
     try:
@@ -108,7 +115,8 @@ def train(
             epochs=config.epochs,
             batch_size=config.batch_size,
             key=jax.random.key(config.seed),
-            eval_data=chooses(dataset),
+            validation_data=dataset.validation,
+            early_stopping=stopping,
             state=state,
             steps_per_chunk=max(1, steps // _CHUNKS),
             on_chunk=on_chunk,
@@ -119,7 +127,11 @@ def train(
         raise
     started = time.perf_counter()
     trained = dataclasses.replace(trained, state=fitted.state)
-    measured = found.finish(trained, dataset, folder.path)
+    if patience is not None:
+        folder.save(fitted.state)  # of the best epoch, rather than the last
+    # The only look at the test set, when nothing is left to choose.
+    measured = evaluate(trained.learner, fitted.state, dataset.test)
+    measured |= found.finish(trained, dataset, folder.path)
     spent |= {**fitted.seconds, "finish": time.perf_counter() - started}
     result = _result(trained, fitted, measured, spent)
     folder.write_json("result.json", result)
@@ -153,31 +165,40 @@ def _start(task: Task, fresh: Trained, file: Path) -> State:
 
 
 def _result(
-    trained: Trained, fitted: Fit, measured: dict[str, float], seconds: dict[str, float]
+    trained: Trained,
+    fitted: FitResult,
+    measured: dict[str, float],
+    seconds: dict[str, float],
 ) -> dict[str, Any]:
     last = fitted.history[-1]
+    best = fitted.history[fitted.epoch - fitted.history[0].epoch]
     config, info = trained.config, trained.info
     return {
         "task": config.task,
         "options": dataclasses.asdict(config.options),
         "dataset": info.name,
-        "counts": {"train": info.train_count, "test": info.test_count},
+        "counts": {
+            "train": info.train_count,
+            "validation": info.validation_count,
+            "test": info.test_count,
+        },
         "checksum": info.checksum,
         "parameters": sum(x.size for x in jax.tree.leaves(fitted.state.params)),
-        "epochs": config.epochs,
+        "epochs": fitted.epoch,
         "seed": config.seed,
-        "metrics": {**last.eval, **measured},
+        "metrics": measured,
+        "validation": best.validation,
         "seconds": seconds,
         "steps_per_second": last.step / seconds["train"],
         **made_with(),
     }
 
 
-def _draw_curves(path: Path, name: str, fitted: Fit) -> None:
+def _draw_curves(path: Path, name: str, fitted: FitResult) -> None:
     from fdl import report  # matplotlib takes half a second, wanted only here
 
     def curves(which: str) -> dict[str, list[float]]:
         lines = [getattr(line, which) for line in fitted.history]
         return {metric: [line[metric] for line in lines] for metric in lines[0]}
 
-    report.draw_curves(path, curves("train"), curves("eval"), title=name)
+    report.draw_curves(path, curves("train"), curves("validation"), title=name)

@@ -14,16 +14,17 @@ from fdl.weights import WeightsError, describe
 
 
 def save_weights(path: Path, state: State) -> None:
-    """Write parameters and batch statistics, whole or not at all.
+    """Write the variables of a state's models, whole or not at all.
 
-    Arrays are named by their path, such as `params/conv1/kernel`.
+    Arrays are named by their path, such as `params/conv1/kernel`. What the learner adds
+    to the state, such as a moving average, is in checkpoints alone.
     """
     named = {name: np.asarray(leaf) for name, leaf in _named(state).items()}
     write_whole(path, save(named))
 
 
 def load_weights(path: Path, state: State) -> State:
-    """Return `state` with the parameters and batch statistics of a file.
+    """Return `state` with the variables of a file.
 
     Raises:
         WeightsError: If the file cannot be read, lacks an array, has one too many, or
@@ -52,13 +53,15 @@ def load_weights(path: Path, state: State) -> State:
 
 
 def variables(state: State) -> dict[str, PyTree]:
-    """Return all that a state knows of its model, by collection."""
-    return {"batch_stats": state.batch_stats, "params": state.params}
+    """Return the variables of a state's models, by collection."""
+    return {"params": state.params, **state.model_state}
 
 
 def with_variables(state: State, variables: dict[str, PyTree]) -> State:
-    """Return a state with other variables, which may lack empty collections."""
-    return state._replace(**variables)
+    """Return a state with other variables."""
+    params, kept = variables["params"], {**variables}
+    del kept["params"]
+    return state._replace(params=params, model_state=kept)
 
 
 def _named(state: State) -> dict[str, PyTree]:

@@ -17,6 +17,7 @@ from fdl.tasks.task import Sampling as Sampling
 from fdl.tasks.task import Task as Task
 from fdl.tasks.task import Trained as Trained
 from fdl.tasks.task import draw_state as draw_state
+from fdl.tasks.task import make_learner as make_learner
 from fdl.tasks.task import outline as outline
 from fdl.tasks.transformer import transformer as _transformer
 from fdl.tasks.vae import vae as _vae

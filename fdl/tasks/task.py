@@ -10,7 +10,9 @@ import numpy as np
 
 from fdl.arrays import Key, PyTree
 from fdl.data import Dataset, DatasetInfo, example
+from fdl.data.splits import SHARE
 from fdl.learner import Learner, State
+from fdl.members import tunable
 from fdl.tasks.config import Config, NoOptions
 
 
@@ -161,6 +163,7 @@ class Task(NamedTuple):
         learning_rate: float | None = None,
         schedule: str | None = None,
         seed: int = 0,
+        validation: float | None = SHARE,
         options: Any | None = None,
     ) -> Config:
         """Return the settings of a run: what is given, and the defaults for the rest.
@@ -194,8 +197,35 @@ class Task(NamedTuple):
             learning_rate=rate,
             schedule=schedule,
             seed=seed,
+            validation=validation,
             options=self.options if options is None else options,
         )
+
+
+def make_learner(
+    task: Task,
+    config: Config,
+    info: DatasetInfo,
+    change: Callable[[Config, Any], Config],
+) -> Callable[[Any], Learner]:
+    """Return what makes a task's learner from hyperparameters.
+
+    Args:
+        task: The task.
+        config: Settings of the run.
+        info: Its data.
+        change: `(config, hparams) -> config`: the settings with these hyperparameters.
+    """
+
+    def make(hparams: Any) -> Learner:
+        own = change(config, hparams)
+        return task.learn(task.make_model(own.options, info), own, info)
+
+    return make
+
+
+def _with_rate(config: Config, hparams: Mapping[str, Any]) -> Config:
+    return dataclasses.replace(config, learning_rate=hparams["learning_rate"])
 
 
 def draw_state(trained: Trained) -> State:
@@ -205,9 +235,15 @@ def draw_state(trained: Trained) -> State:
 
 
 def outline(task: Task, config: Config, info: DatasetInfo) -> Trained:
-    """Return a run before training; of its state, only shapes and types."""
+    """Return a run before training; of its state, only shapes and types.
+
+    The learning rate is a hyperparameter in its state.
+    """
     model = task.make_model(config.options, info)
-    learner = task.learn(model, config, info)
+    learner = tunable(
+        make_learner(task, config, info, _with_rate),
+        {"learning_rate": config.learning_rate},
+    )
     key = jax.random.key(config.seed)
     state = jax.eval_shape(learner.init, key, example(info))
     return Trained(config, info, model, learner, state)

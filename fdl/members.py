@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jaxtyping import Int, Shaped
 
 from fdl.arrays import Key, PyTree
@@ -142,7 +143,8 @@ def many(
         keys = key if key.ndim else jax.random.split(key, n)
         if tune is None:
             return over(lambda key: draw(key, batch), keys)
-        return over(lambda key, row: tune(row).init(key, batch), keys, rows)
+        own = lambda key, row: tune(row).init(key, batch)
+        return over(own, keys, rows)
 
     def step(state: State, batch: PyTree) -> Any:
         if isinstance(batch, Each):
@@ -201,7 +203,7 @@ def _rows(learner: Learner, hparams: PyTree | None, n: int) -> PyTree:
                 f"hparams{jax.tree_util.keystr(path)} has shape {np.shape(x)}, but "
                 f"there are {n} members: its first axis must count them."
             )
-    if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(hparams)):
+    if any(isinstance(x, Tracer) for x in jax.tree.leaves(hparams)):
         return hparams  # of a program, whose numbers were checked before
     for k in range(n):
         try:
@@ -213,7 +215,7 @@ def _rows(learner: Learner, hparams: PyTree | None, n: int) -> PyTree:
 
 def _plain(x: Any) -> Any:
     """Return a single number as Python's, which is validated."""
-    traced = isinstance(x, jax.core.Tracer)
+    traced = isinstance(x, Tracer)
     return x if traced or np.ndim(x) else np.asarray(x).item()
 
 

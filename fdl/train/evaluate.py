@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,8 +16,8 @@ from fdl.metrics import add, compute
 from fdl.train.placement import on_auto_mesh
 from fdl.train.programs import program
 
-Measured = dict[str, float | Float[np.ndarray, " members"]]
-"""Metrics by name: numbers, or arrays with one number for each member."""
+Measured = dict[str, Any]
+"""Metrics by name: numbers; of a learner of many, arrays with one for each member."""
 
 
 def evaluate(

@@ -285,11 +285,11 @@ class Loop(NamedTuple):
         keys = key
         if self.members and not key.ndim:
             keys = jax.random.split(key, self.members)
-        for name, shape in (
-            ("key", keys.shape),
-            ("state", np.shape(state and state.step)),
-        ):
-            if shape != self.members and not (name == "state" and state is None):
+        shapes = {"key": keys.shape}
+        if state is not None:
+            shapes["state"] = state.step.shape
+        for name, shape in shapes.items():
+            if shape != self.members:
                 raise ValueError(
                     f"{name} is of {shape or 'no'} members, but the learner is of "
                     f"{self.members or 'none'}."

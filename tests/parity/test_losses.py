@@ -232,24 +232,3 @@ def test_loss(name, draw, options, precision) -> None:
     # Ranks and precisions have nothing to do with each other, so each pair will do.
     shape = (40, CLASSES) if precision == "float32" else (3, 14, CLASSES)
     compare(name, draw, options, shape, precision)
-
-
-@pytest.mark.parametrize("label_smoothing", [0.1, 0.9])
-@pytest.mark.parametrize("sparse", [True, False])
-def test_label_smoothing_of_cross_entropy(label_smoothing, sparse) -> None:
-    rng = np.random.default_rng(0)
-    x, label = classes(rng, (30, CLASSES))
-    x, hot = x.astype(np.float32), np.eye(CLASSES, dtype=np.float32)[label]
-    reference = keras.losses.CategoricalCrossentropy(
-        from_logits=True, label_smoothing=label_smoothing, reduction=None
-    )
-    with tf.GradientTape() as tape:
-        logits = tf.constant(x)
-        tape.watch(logits)
-        wanted = reference(hot, logits)
-    answer = label.astype(np.int32) if sparse else hot
-    loss = functools.partial(losses.cross_entropy, label_smoothing=label_smoothing)
-    found, pull = jax.vjp(lambda x: loss(x, answer), x)
-    np.testing.assert_allclose(found, wanted, rtol=1e-5)
-    slope = tape.gradient(wanted, logits)
-    np.testing.assert_allclose(pull(jnp.ones(30))[0], slope, atol=1e-6)

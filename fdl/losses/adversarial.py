@@ -1,10 +1,10 @@
 """Losses of generative adversarial networks.
 
 In the letters of the papers, `x` are real examples, `z` latents, `G` the generator, and
-`D` the discriminator: a probability in Goodfellow's, a plain number in the others. What
-is given here are always logits, a number of any size; `D = sigma(logit)` where the
-paper has a probability. Every loss is to be made small, so that what a paper
-maximizes has the other sign. All functions return one number for each example.
+`D` the discriminator: a probability in Goodfellow's paper, an unbounded number in the
+others. The arguments here are always logits; `D = sigma(logit)` where the paper has a
+probability. Every loss is minimized, so the sign changes where a paper maximizes. All
+functions return one number for each example.
 
 Example:
     >>> undecided = jnp.zeros(1)
@@ -27,7 +27,7 @@ Logits = Float[Array, "*batch"]
 
 
 class AdversarialLoss(NamedTuple):
-    """What discriminator and generator each make small.
+    """The losses that discriminator and generator each minimize.
 
     Attributes:
         discriminator: `(real_logits, fake_logits) -> losses`, one for each pair.
@@ -49,14 +49,15 @@ minimax = AdversarialLoss(_cross_entropy, lambda fake: -jax.nn.softplus(fake))
 """The game itself (Goodfellow et al., 2014, arXiv:1406.2661, equation 1).
 
 `min_G max_D E[log D(x)] + E[log(1 - D(G(z)))]`: the discriminator's loss is minus that,
-the generator's its second term, whose gradient fades where the discriminator is sure.
+the generator's is its second term, whose gradient vanishes where the discriminator is
+sure.
 """
 
 non_saturating = AdversarialLoss(_cross_entropy, lambda fake: jax.nn.softplus(-fake))
-"""The form that works (Goodfellow et al., 2014, arXiv:1406.2661, section 3).
+"""The form used in practice (Goodfellow et al., 2014, arXiv:1406.2661, section 3).
 
 The discriminator's loss is that of `minimax`; the generator's is `-log D(G(z))`, with
-the same fixed point and a strong gradient early on. TensorFlow's tutorial has it.
+the same fixed point and a strong gradient early on. TensorFlow's tutorial uses it.
 """
 
 least_squares = AdversarialLoss(

@@ -1,4 +1,4 @@
-"""Cross entropy of classes that do not exclude each other: yes or no for each."""
+"""Binary cross entropy, for two classes or for many that may hold at once."""
 
 import jax
 import jax.numpy as jnp

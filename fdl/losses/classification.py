@@ -1,4 +1,4 @@
-"""Cross entropy of classes that exclude each other.
+"""Cross entropy of mutually exclusive classes.
 
 Scores have the classes along the last axis. Keras' functions of the same names take
 the targets first and expect probabilities; here outputs come first, as in all of fdl,

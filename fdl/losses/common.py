@@ -1,4 +1,4 @@
-"""What losses of several families share."""
+"""Numerics that several families of losses share."""
 
 import jax.numpy as jnp
 from jaxtyping import Float, Shaped

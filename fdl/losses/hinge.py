@@ -1,4 +1,4 @@
-"""Hinge losses, which ask for a margin of 1 between right and wrong.
+"""Hinge losses, which demand a margin of 1 between right and wrong.
 
 They are Keras' functions of the same names, with the outputs first.
 """
@@ -52,7 +52,7 @@ def squared_hinge(outputs: Outputs, targets: Targets) -> Losses:
 def categorical_hinge(
     outputs: Float[Array, "*batch classes"], targets: Targets
 ) -> Losses:
-    """Return by how much the right class leads the others by less than 1.
+    """Return how far the lead of the right class over the others falls short of 1.
 
     Keras' form of Crammer & Singer's loss (2001): `max(wrong - right + 1, 0)`, where
     `wrong` is the largest of `(1 - targets) outputs`, and so never below 0.

@@ -1,4 +1,4 @@
-"""Losses of models that give probabilities to images."""
+"""Likelihoods of images as losses."""
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +15,8 @@ def bernoulli_nll(
 
     Keras' `BinaryCrossentropy(from_logits=True)` as a sum over pixels instead of a
     mean. For pixels that are 0 or 1 it is a negative log-likelihood. For pixels
-    between, it is the mean over images binarized with these probabilities, and then its
-    least value is the entropy of the pixels and not 0.
+    between, it is the mean over images binarized with these probabilities, and its
+    smallest possible value is the entropy of the pixels, not 0.
 
     Args:
         logits: Logits of the pixels' probabilities.

@@ -1,8 +1,9 @@
-"""Losses of numbers that are predicted.
+"""Losses of regression.
 
 They are Keras' functions of the same names, with the outputs first: the mean over the
 last axis, one number for each example. Outputs `(N,)` are N examples of one value each
-and give `(N,)`; Keras averages those too. Outputs and targets must have one shape.
+and give `(N,)`, where Keras would average them too. Outputs and targets must have the
+same shape.
 """
 
 import math

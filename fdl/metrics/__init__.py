@@ -1,4 +1,4 @@
-"""Measures: of batches, as sums that add up; of generated examples, as a whole."""
+"""Metrics of batches, as sums that add up, and of whole sets of examples or seeds."""
 
 from fdl.metrics.binary import F1 as F1
 from fdl.metrics.binary import Precision as Precision

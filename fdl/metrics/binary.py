@@ -1,8 +1,8 @@
-"""Metrics of answers yes or no: of two classes, or of several that may coincide.
+"""Metrics of binary and multi-label classifiers: each answer is yes or no.
 
-Targets above 1/2 are a yes. Outputs are logits unless `from_logits=False`; Keras'
-metrics of these names take probabilities. Outputs and targets have one shape, `(N,)`
-or `(*batch, answers)`, and weights are those of examples or of single answers.
+A target above 1/2 means yes. Outputs are logits unless `from_logits=False`; Keras'
+metrics of these names take probabilities. Outputs and targets have the same shape,
+`(N,)` or `(*batch, answers)`; weights are per example or per answer.
 """
 
 from typing import NamedTuple, TypeVar
@@ -25,7 +25,7 @@ Value = Float[np.ndarray, "*members"]
 
 
 class Counts(NamedTuple):
-    """Weights of answers by what was predicted and what is true."""
+    """The entries of a binary confusion matrix, as sums of weights."""
 
     true_positives: Sums
     false_positives: Sums
@@ -33,9 +33,9 @@ class Counts(NamedTuple):
     true_negatives: Sums
 
     def share(self, others: ArrayLike) -> Value:
-        """Return true positives as a share of these and others.
+        """Return true positives divided by true positives plus others.
 
-        It is 0 if there are none of both, as in Keras, and NaN if there are no answers.
+        0 / 0 is 0, as in Keras, but NaN if no answer has any weight.
         """
         whole = double(self.true_positives) + double(others)
         some = sum(map(double, self)) > 0
@@ -49,7 +49,7 @@ class Precision(Counts):
     __slots__ = ()
 
     def compute(self) -> Value:
-        """Return the fraction of what is predicted that is true."""
+        """Return `tp / (tp + fp)`."""
         return self.share(double(self.false_positives))
 
 
@@ -59,7 +59,7 @@ class Recall(Counts):
     __slots__ = ()
 
     def compute(self) -> Value:
-        """Return the fraction of what is true that is predicted."""
+        """Return `tp / (tp + fn)`."""
         return self.share(double(self.false_negatives))
 
 
@@ -111,7 +111,7 @@ def precision(
     from_logits: bool = True,
     per_class: bool = False,
 ) -> Precision:
-    """Return the fraction of the answers predicted to be yes that are; 0 if none is.
+    """Return the fraction of the predicted yes that are right; 0 if there are none.
 
     Args:
         outputs: A score for each answer.
@@ -142,7 +142,7 @@ def recall(
     from_logits: bool = True,
     per_class: bool = False,
 ) -> Recall:
-    """Return the fraction of the answers yes that are predicted; 0 if none is yes.
+    """Return the fraction of the true yes that are predicted; 0 if there are none.
 
     Arguments are those of `precision`.
 

@@ -1,4 +1,4 @@
-"""How far predicted probabilities can be believed, of one model and of ensembles."""
+"""Calibration of predicted probabilities, for one model and for ensembles."""
 
 from typing import NamedTuple
 
@@ -25,12 +25,12 @@ class Reliability(NamedTuple):
 
 
 class EnsembleQuality(NamedTuple):
-    """How well ensembles of a size predict.
+    """How well ensembles of one size predict.
 
     Attributes:
-        members: Members of an ensemble.
+        members: Number of members in an ensemble.
         accuracy: Fraction of right predictions.
-        negative_log_likelihood: In nats for an example.
+        negative_log_likelihood: Its mean over examples, in nats.
         calibration_error: See `calibration_error`.
     """
 
@@ -74,7 +74,8 @@ def reliability(
 def calibration_error(found: Reliability) -> float:
     """Return the expected calibration error, ECE (Guo et al., 2017, arXiv:1706.04599).
 
-    The distance between confidence and accuracy of each bin, averaged over predictions.
+    The gap between confidence and accuracy in each bin, averaged over bins with the
+    number of their predictions as weights.
 
     Example:
         >>> found = reliability(np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]))
@@ -103,11 +104,11 @@ def ensemble_quality(
 ) -> list[EnsembleQuality]:
     """Return how well ensembles of 1, 2, 4, ... members predict as their mean.
 
-    Each size is averaged over as many ensembles as there are without sharing members;
-    that of all members comes last (Lakshminarayanan et al., 2017, arXiv:1612.01474).
+    Each size is averaged over as many disjoint ensembles as fit; the ensemble of all
+    members comes last (Lakshminarayanan et al., 2017, arXiv:1612.01474).
 
     Args:
-        probabilities: What each member predicts.
+        probabilities: Predictions of each member.
         label: The right class of each example.
 
     Example:

@@ -23,7 +23,7 @@ def accuracy(outputs: Outputs, targets: Targets, weights: Weights = None) -> Mea
         outputs: Scores of the classes, logits or probabilities.
         targets: Integers `*batch`, the class of each example, or probabilities
             `*batch classes`, of which the largest counts.
-        weights: Weight of each example; None for the same.
+        weights: Weight of each example; None for equal weights.
 
     Raises:
         ValueError: If the shapes do not agree.
@@ -85,7 +85,7 @@ def perplexity(
 ) -> Perplexity:
     """Return the exponential of the mean cross entropy of tokens.
 
-    Of a uniform guess, it is the size of the vocabulary.
+    A uniform guess has the size of the vocabulary as its perplexity.
 
     Args:
         outputs: Logits of the vocabulary.
@@ -109,12 +109,12 @@ def perplexity(
 
 
 class Overlap(NamedTuple):
-    """What a mean intersection over union is computed from, for each class.
+    """Sums for a mean intersection over union, for each class.
 
     Attributes:
-        intersection: Weight of what is of a class and predicted to be.
-        predicted: Weight of what is predicted to be of a class.
-        actual: Weight of what is of a class.
+        intersection: Weight of the examples of a class that are predicted as such.
+        predicted: Weight of the examples that are predicted to be of a class.
+        actual: Weight of the examples of a class.
     """
 
     intersection: Float[Array, "*members classes"]
@@ -122,7 +122,7 @@ class Overlap(NamedTuple):
     actual: Float[Array, "*members classes"]
 
     def compute(self) -> Float[np.ndarray, "*members"]:
-        """Return the mean over the classes that are predicted or there at all."""
+        """Return the mean over the classes that occur or are predicted."""
         intersection, predicted, actual = map(double, self)
         union = predicted + actual - intersection
         found = np.where(union > 0, ratio(intersection, union), 0)

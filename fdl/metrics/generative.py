@@ -1,6 +1,6 @@
-"""How near generated examples are to real ones, as distributions.
+"""Distances between the distributions of generated and real examples.
 
-All in NumPy and in double precision: these are measured once, after training.
+They are computed by NumPy in double precision, once, after training.
 """
 
 from typing import NamedTuple
@@ -18,16 +18,16 @@ def frechet_distance(
 
     arXiv:1706.08500. `|m_1 - m_2|^2 + Tr(C_1 + C_2 - 2 (C_1 C_2)^(1/2))`, with means
     `m` and covariances `C` of features: the squared Wasserstein distance of the two
-    normal distributions. In the paper features are Inception's, and so are published
-    figures; figures from other features cannot be compared with them.
+    normal distributions. The paper and published results use Inception's features;
+    results from other features cannot be compared with them.
 
-    Samples spread it: its expectation is too large by a term that falls as one over
-    their size (Chong & Forsyth, 2020), so only figures from equally many examples can
-    be compared. `frechet_infinity` takes that term away.
+    It is biased upward by a term that falls as one over the size of the samples (Chong
+    & Forsyth, 2020), so only results from samples of the same size can be compared.
+    `frechet_infinity` removes that term.
 
     Args:
         real: Features of real examples, more than one.
-        generated: Features of generated ones, more than one.
+        generated: Features of generated examples, more than one.
 
     Returns:
         The distance, 0 or more, in squared units of the features.
@@ -69,8 +69,8 @@ class Extrapolated(NamedTuple):
     """A straight line in one over the number of examples.
 
     Attributes:
-        limit: Where it is for infinitely many examples.
-        slope: What the distance has above that, times the number of examples.
+        limit: Its value for infinitely many examples.
+        slope: Excess of the distance over the limit, times the number of examples.
     """
 
     limit: float
@@ -88,16 +88,16 @@ def frechet_infinity(
     """Return the Fréchet distance for infinitely many generated examples.
 
     FID-infinity (Chong & Forsyth, 2020, arXiv:1911.07023): the distance of random
-    subsets of different sizes is, nearly, a line in one over the size. Differs from the
-    paper in ordinary random latents. The real examples are taken for the whole truth,
-    so what comes of their number stays in.
+    subsets of different sizes is nearly a line in one over the size. Differs from the
+    paper in using ordinary random latents. Only the bias from the number of generated
+    examples is removed, not that from the number of real ones.
 
     Args:
         real: Features of real examples.
-        generated: Features of generated ones, more than `smallest`.
+        generated: Features of generated examples, more than `smallest`.
         points: Number of subsets, at least 2.
         smallest: Size of the smallest subset, at least 2.
-        seed: Source of the choice of subsets.
+        seed: Seed of the choice of subsets.
 
     Raises:
         ValueError: If there are not enough examples.
@@ -125,13 +125,12 @@ def frechet_infinity(
 
 
 class ClassBalance(NamedTuple):
-    """How generated examples fall on classes.
+    """How generated examples are distributed over classes.
 
     Attributes:
         classes: Number of classes that have at least a tenth of their even share.
-        entropy: Of the fractions, in nats; `log(classes)` if all are equal.
-        variation: Total variation from the real fractions, from 0 to 1: how much of
-            one distribution has to be moved to make it the other.
+        entropy: Entropy of the fractions, in nats; `log(classes)` if they are equal.
+        variation: Total variation distance from the real fractions, from 0 to 1.
     """
 
     classes: int
@@ -144,12 +143,12 @@ def class_balance(
     generated: Int[np.ndarray, " others"],
     num_classes: int,
 ) -> ClassBalance:
-    """Count the classes that a generator makes, and how evenly.
+    """Measure how many classes a generator makes, and how evenly.
 
     Args:
         real: Classes of real examples.
-        generated: Classes of generated ones, as a classifier sees them.
-        num_classes: Number of classes there are.
+        generated: Classes of generated examples, as predicted by a classifier.
+        num_classes: Number of classes.
 
     Example:
         >>> real, made = np.array([0, 1, 2, 3]), np.array([0, 0, 1, 1])

@@ -1,4 +1,4 @@
-"""How near generated examples are to real ones, one by one."""
+"""Nearest-neighbor metrics of generated examples against real ones."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,7 +14,7 @@ _ROWS = 1000  # at a time, so that a table of distances fits into memory
 
 
 class PrecisionRecall(NamedTuple):
-    """Fidelity and variety, apart.
+    """Fidelity and variety, measured separately.
 
     Attributes:
         precision: Fraction of the generated examples that lie among the real ones.
@@ -30,13 +30,14 @@ def precision_recall(
 ) -> PrecisionRecall:
     """Return precision and recall of a generator (Kynkäänniemi et al., 2019).
 
-    arXiv:1904.06991. The ground that examples cover is taken to be balls around them,
-    as far as the k-th nearest other one of their kind. Precision is the fraction of the
-    generated that lie on the real ground, recall the other way round.
+    arXiv:1904.06991. The manifold of a sample is approximated by balls around its
+    examples, each reaching to the k-th nearest neighbor. Precision is the fraction of
+    the generated examples that lie in the real manifold, and recall the fraction of the
+    real ones that lie in the generated manifold.
 
     Args:
-        real: Features of real examples; compare figures from equally many only.
-        generated: Features of generated ones.
+        real: Features of real examples. Compare only results for the same number.
+        generated: Features of generated examples.
         neighbors: The `k`, at least 1 and below the number of examples.
 
     Raises:
@@ -60,16 +61,16 @@ def precision_recall(
     )
 
 
-def _inside(points: Points, ground: Others, neighbors: int) -> float:
-    """Return the fraction of points that are in a ball of the ground."""
-    # The nearest to each is itself, so the k-th nearest other one is number k.
+def _inside(points: Points, sample: Others, neighbors: int) -> float:
+    """Return the fraction of points that lie in the manifold of a sample."""
+    # The nearest to each example is itself, so its k-th nearest neighbor is number k.
     reach = np.concatenate(
         [
             np.partition(part, neighbors, axis=1)[:, neighbors]
-            for part in _squares(ground, ground)
+            for part in _squares(sample, sample)
         ]
     )
-    inside = [np.any(part <= reach[None], axis=1) for part in _squares(points, ground)]
+    inside = [np.any(part <= reach[None], axis=1) for part in _squares(points, sample)]
     return float(np.concatenate(inside).mean())
 
 
@@ -84,7 +85,7 @@ def nearest_distance(
         array([1., 3.])
     """
     nearest = [part.argmin(axis=1) for part in _squares(points, references)]
-    # Once more, from differences: a copy is at distance 0, not at what rounding left.
+    # Again from differences, so that rounding does not keep a copy from distance 0.
     differences = points.astype(np.float64) - references[np.concatenate(nearest)]
     return np.linalg.norm(differences, axis=1)
 
@@ -94,17 +95,18 @@ def memorization(
     test: Real[np.ndarray, "others features"],
     generated: Real[np.ndarray, "examples features"],
 ) -> float:
-    """Return how far generated examples are from the training set, relatively.
+    """Return the distance of generated examples to the training set, relative to test.
 
-    The median distance of generated examples to the nearest training example, divided
-    by that of test examples, which nothing can have memorized: after Meehan et al.,
-    2020, arXiv:2004.05675. Near 0 for copies, and near 1 for new examples of the same
-    kind; a generator of simple examples is below 1 too, and one of noise above.
+    The median distance from a generated example to the nearest training example,
+    divided by the same median for test examples, which cannot have been memorized
+    (after Meehan et al., 2020, arXiv:2004.05675). It is near 0 for copies and near 1
+    for new examples of the same kind. Overly simple examples give less than 1 too, and
+    noise gives more.
 
     Args:
-        train: What the generator has seen, as pixels or features.
-        test: What it has not seen.
-        generated: What it makes.
+        train: Pixels or features of the examples that the generator was trained on.
+        test: Those of examples that it has not seen.
+        generated: Those of its own examples.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(300, 5))
@@ -118,7 +120,7 @@ def memorization(
 
 
 def _squares(points: Table, references: Table) -> Iterator[Float[np.ndarray, "_ _"]]:
-    """Yield squared distances, `(rows, others)`, of some rows at a time."""
+    """Yield squared distances, `(rows, others)`, for a block of rows at a time."""
     kind = np.result_type(points, references, np.float32)
     points, references = points.astype(kind), references.astype(kind)
     norms = np.sum(references**2, axis=1)[None]

@@ -1,7 +1,7 @@
-"""Metrics of numbers that are predicted.
+"""Metrics of regression.
 
-Outputs and targets have one shape, `(N,)` or `(*batch, values)`, and weights are those
-of examples or of single values.
+Outputs and targets have the same shape, `(N,)` or `(*batch, values)`; weights are per
+example or per value.
 """
 
 from typing import NamedTuple
@@ -30,7 +30,7 @@ class RootMean(Mean):
 
 
 class Determination(NamedTuple):
-    """What a coefficient of determination is computed from, for each output value.
+    """Sums for a coefficient of determination, for each output value.
 
     Attributes:
         residual: Sum of the squared errors.

@@ -1,4 +1,4 @@
-"""What seeds can tell: means with intervals, and differences between configurations."""
+"""Statistics over seeds: means with intervals, and differences of configurations."""
 
 import math
 from typing import NamedTuple
@@ -10,7 +10,7 @@ Values = Float[np.ndarray, " seeds"]
 
 
 class Summary(NamedTuple):
-    """A measure over seeds.
+    """A metric over seeds.
 
     Attributes:
         seeds: Number of seeds.
@@ -32,7 +32,7 @@ class Summary(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """How much larger a measure is for one configuration than for another.
+    """How much larger a metric is for one configuration than for another.
 
     Attributes:
         seeds: Number of pairs of runs.
@@ -50,18 +50,18 @@ class Difference(NamedTuple):
 
 
 def summarize(values: Values, *, level: float = 0.95) -> Summary:
-    """Return a measure's mean over seeds, with a bootstrap interval (Efron, 1987).
+    """Return a metric's mean over seeds, with a bootstrap interval (Efron, 1987).
 
-    The interval is the bias-corrected and accelerated one of 9,999 resamples, which are
-    always the same.
+    The interval is the bias-corrected and accelerated one of 9,999 resamples, drawn
+    with a fixed seed.
 
     Args:
-        values: The measure for each seed, all finite.
-        level: Share of such intervals that hold the true mean, in (0, 1).
+        values: The metric for each seed, all finite.
+        level: Fraction of such intervals that contain the true mean, in (0, 1).
 
     Raises:
-        ValueError: If there are no values, one is not finite, or `level` is no such
-            share.
+        ValueError: If there are no values, one is not finite, or `level` is out of
+            range.
 
     Example:
         >>> found = summarize(np.array([0.97, 0.98, 0.985, 0.99]))
@@ -87,12 +87,12 @@ def paired_difference(
     """Return by how much `b` is above `a`, seed by seed, with a bootstrap interval.
 
     Args:
-        a: The measure of one configuration for each seed.
-        b: That of the other, for the same seeds in the same order.
+        a: The metric of one configuration for each seed.
+        b: The metric of the other one, for the same seeds in the same order.
         level: As in `summarize`.
 
     Raises:
-        ValueError: If there are not as many of both, or fewer than two.
+        ValueError: If there are fewer than two values, or not the same number of both.
 
     Example:
         >>> a = np.array([0.970, 0.975, 0.980, 0.972])
@@ -114,13 +114,13 @@ def paired_difference(
 def seeds_needed(
     sd: float, effect: float, *, power: float = 0.8, level: float = 0.95
 ) -> int:
-    """Return how many paired seeds it takes to see an effect (Student's t test).
+    """Return how many paired seeds it takes to detect an effect (Student's t test).
 
     Args:
         sd: Standard deviation of the differences between pairs, above 0.
-        effect: The mean difference that is to be seen, not 0.
-        power: Probability of seeing it, in (0, 1).
-        level: One minus the probability of seeing one where there is none.
+        effect: The mean difference to detect, not 0.
+        power: Probability of detecting it, in (0, 1).
+        level: One minus the probability of detecting one where there is none.
 
     Raises:
         ValueError: If an argument is out of range.

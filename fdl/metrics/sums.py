@@ -1,8 +1,8 @@
 """Metrics as sums, so that batches of any size add up exactly.
 
-A metric is a named tuple of sums, and its method `compute` makes them a value. Sums
-are added first and computed once, so that the parts of a data set, the steps of an
-epoch and the devices of a mesh can be measured one by one.
+A metric is a named tuple of sums, and its method `compute` turns them into a value.
+Sums are added first and computed once, so batches, steps and devices can be measured
+separately.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from fdl.arrays import Array
 
 @runtime_checkable
 class Metric(Protocol):
-    """What metrics have in common: they are pytrees of sums with this method.
+    """The interface of metrics: pytrees of sums with a method `compute`.
 
     Example:
         >>> isinstance(mean(jnp.ones(3)), Metric)
@@ -27,7 +27,7 @@ class Metric(Protocol):
     """
 
     def compute(self) -> np.ndarray:
-        """Return the value in double precision, of whatever members the sums have."""
+        """Return the value in double precision, one for each member of an ensemble."""
         ...
 
 
@@ -62,10 +62,10 @@ def mean(
     """Return the average of values of any shape.
 
     Args:
-        values: What is averaged, all axes of it.
-        weights: Weight of each value, or of all values at a position of the leading
-            axes: of each example, where values are those of its tokens. Values of
-            weight 0 do not count, not even NaN. None weights all values alike.
+        values: Values to average, over all axes.
+        weights: Weights of the leading axes: one for each value, or one for each
+            example when it has many values, such as tokens. A value of weight 0 does
+            not count, not even if it is NaN. None gives all values the same weight.
 
     Raises:
         ValueError: If the axes of the weights are not the leading ones of the values.
@@ -90,8 +90,8 @@ def compute(metrics: Mapping[str, Metric]) -> dict[str, Any]:
     """Return the values of metrics; this reads their sums back from the device.
 
     Returns:
-        A plain number for each metric; an array where its sums have leading axes, of
-        the members of an ensemble, or where it has a value for each class.
+        A number for each metric, or an array if its sums have leading axes for the
+        members of an ensemble or it has a value for each class.
 
     Example:
         >>> compute({"loss": Mean(jnp.float32(3), jnp.float32(2))})
@@ -136,7 +136,7 @@ def weighted_sum(
     weights: Float[Array, "*values"],
     axis: Sequence[int] | None = None,
 ) -> Float[Array, "*sums"]:
-    """Return the sum of values times weights, without what has the weight 0.
+    """Return the sum of values times weights, where values of weight 0 do not count.
 
     Example:
         >>> weighted_sum(jnp.array([1.0, jnp.nan]), jnp.array([2.0, 0.0]))

@@ -129,7 +129,7 @@ def test_ties_at_place_k_count_and_nan_does_not() -> None:
     assert (found.total, found.weight) == (1, 3)
     assert metrics.top_k_accuracy(outputs, targets, k=2).total == 1
     assert metrics.top_k_accuracy(outputs, jnp.array([-1, 3, 9]), k=3).total == 0
-    with pytest.raises(ValueError, match="k=5.*classes, 3"):
+    with pytest.raises(ValueError, match=r"k=5.*classes, 3"):
         metrics.top_k_accuracy(outputs, targets)
 
 

@@ -223,64 +223,12 @@ def compare(name, draw, options, shape, precision) -> None:
         np.testing.assert_allclose(our, their, **tolerance)
 
 
-@pytest.mark.parametrize("shape", [(40, CLASSES), (3, 4, CLASSES)], ids=str)
 @pytest.mark.parametrize(
     ("name", "draw", "options"),
     CASES,
     ids=[f"{name} {draw.__name__} {options}" for name, draw, options in CASES],
 )
-def test_loss(name, draw, options, shape, precision) -> None:
+def test_loss(name, draw, options, precision) -> None:
+    # Ranks and precisions have nothing to do with each other, so each pair will do.
+    shape = (40, CLASSES) if precision == "float32" else (3, 14, CLASSES)
     compare(name, draw, options, shape, precision)
-
-
-@pytest.mark.parametrize("label_smoothing", [0.1, 0.9])
-@pytest.mark.parametrize("sparse", [True, False])
-def test_label_smoothing_of_cross_entropy(label_smoothing, sparse) -> None:
-    rng = np.random.default_rng(0)
-    x, label = classes(rng, (30, CLASSES))
-    x, hot = x.astype(np.float32), np.eye(CLASSES, dtype=np.float32)[label]
-    reference = keras.losses.CategoricalCrossentropy(
-        from_logits=True, label_smoothing=label_smoothing, reduction=None
-    )
-    with tf.GradientTape() as tape:
-        logits = tf.constant(x)
-        tape.watch(logits)
-        wanted = reference(hot, logits)
-    answer = label.astype(np.int32) if sparse else hot
-    loss = functools.partial(losses.cross_entropy, label_smoothing=label_smoothing)
-    found, pull = jax.vjp(lambda x: loss(x, answer), x)
-    np.testing.assert_allclose(found, wanted, rtol=1e-5)
-    slope = tape.gradient(wanted, logits)
-    np.testing.assert_allclose(pull(jnp.ones(30))[0], slope, atol=1e-6)
-
-
-def sequences(rng, precision):
-    """Draw logits and labels of unlike lengths, some with the same class in a row."""
-    outputs = 3 * rng.normal(size=(6, 12, CLASSES)).astype(precision)
-    targets = rng.integers(1, CLASSES, size=(6, 5)).astype(np.int32)
-    targets[1, 2] = targets[1, 1]
-    for row, length in enumerate([5, 4, 3, 1, 0, 5]):
-        targets[row, length:] = 0
-    return outputs, targets
-
-
-# On TensorFlow, Keras computes this loss in single precision whatever the outputs.
-@pytest.mark.parametrize("lengths", [None, [12, 11, 9, 6, 12, 10]], ids=str)
-def test_ctc(lengths) -> None:
-    rng = np.random.default_rng(0)
-    outputs, targets = sequences(rng, np.float32)
-    cotangent = rng.normal(size=6).astype(np.float32)
-    steps = None if lengths is None else np.asarray(lengths, np.int32)
-    with tf.GradientTape() as tape:
-        x = tf.constant(outputs)
-        tape.watch(x)
-        if steps is None:
-            wanted = keras.losses.ctc(targets, x)
-        else:
-            count = np.sum(targets != 0, axis=-1).astype(np.int32)
-            wanted = keras.ops.ctc_loss(targets, x, count, steps)
-    slope = tape.gradient(wanted, x, output_gradients=tf.constant(cotangent))
-    loss = functools.partial(losses.ctc, lengths=steps)
-    found, pull = jax.vjp(lambda x: loss(x, targets), jnp.asarray(outputs))
-    np.testing.assert_allclose(found, wanted, rtol=1e-5)
-    np.testing.assert_allclose(pull(jnp.asarray(cotangent))[0], slope, atol=1e-5)

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
 
 from fdl.arrays import Buckets, PyTree
 from fdl.data import check

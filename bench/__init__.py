@@ -1,1 +1,1 @@
-"""Measurements of fdl, and of other frameworks beside it. Not part of the package."""
+"""Benchmarks of fdl and other frameworks. Not part of the package."""

@@ -19,14 +19,14 @@ def run(
     rounds: int | None = None,
     quick: bool = False,
 ) -> None:
-    """Measure cases side by side, each row in a process of its own, and report.
+    """Measure cases side by side, each row in its own process, and write a report.
 
     Args:
-        cases: Which; all if none is given.
-        against: Rows to compare with; all if none is given.
-        out: Folder of the results; bench/results/speed, or speed-quick, by default.
-        rounds: Times that each row gets its turn.
-        quick: A few cases against a few rows, in three minutes.
+        cases: Names of cases; all by default.
+        against: Rows to compare with; all by default.
+        out: Folder for the results; bench/results/speed, or speed-quick, by default.
+        rounds: Number of times that each row is measured, in turns.
+        quick: Whether to measure a few cases and rows only, in three minutes.
     """
     from bench.speed.run import QUICK, Extent
     from bench.speed.run import run as measure
@@ -34,7 +34,7 @@ def run(
     for names, known in ((cases, CASES), (against, ROWS)):
         for name in names:
             if name not in known:
-                sys.exit(f"there is no {name!r}; there are {', '.join(known)}.")
+                sys.exit(f"{name!r} is unknown; choose from {', '.join(known)}.")
     extent = QUICK if quick else Extent()
     if rounds is not None:
         if rounds < 1:
@@ -50,7 +50,7 @@ def run(
     )
     report(out)
     if not well:
-        sys.exit("some rows failed; the report says which.")
+        sys.exit("some rows failed: see the report.")
 
 
 def race(
@@ -59,11 +59,11 @@ def race(
     rounds: int = 3,
     data_dir: Path | None = None,
 ) -> None:
-    """Time rows from the start of the process to an accuracy on MNIST, and report.
+    """Time rows from process start to an accuracy on MNIST, and write a report.
 
     Args:
-        out: Folder of the results; a run of the case cnn must be there.
-        rounds: Times that each row gets its turn.
+        out: Folder of the results, which must include the case cnn.
+        rounds: Number of times that each row is measured, in turns.
         data_dir: Folder of the original data files.
     """
     from bench.speed.race import race as measure
@@ -79,7 +79,7 @@ def report(folder: tyro.conf.Positional[Path] = _RESULTS / "speed") -> None:
     """Write report.md and charts from the results in a folder.
 
     Args:
-        folder: Where the results are.
+        folder: Folder of the results.
     """
     from bench.speed.report import write
 

@@ -1,4 +1,4 @@
-"""The table of what is compared."""
+"""The cases of the comparison."""
 
 from typing import NamedTuple
 
@@ -13,18 +13,18 @@ class Case(NamedTuple):
     """A model and how it is trained.
 
     Attributes:
-        title: What it is, in a few words.
-        batch_size: Examples in a training step.
-        steps: Training steps in a block; a block is what is timed.
-        reach: The ratio to the best tuned rival that fdl aims at.
-        dream: The one that it would like.
-        shape: Of an input.
-        labels: Whether it learns labels.
-        draws: Size of what is drawn for each example, by name. fdl draws in the step;
-            the rivals, who need the same numbers to be compared, find them in memory.
-        large: Examples in a large training step.
-        tolerance: Largest relative error in gradients, and in what the first step adds
-            to the parameters; 1e-4 holds for outputs and loss in all cases.
+        title: Short description.
+        batch_size: Number of examples in a training step.
+        steps: Number of training steps in a block, which is timed as a whole.
+        reach: Goal for fdl's time relative to the best tuned rival.
+        dream: A more ambitious goal.
+        shape: Shape of an input.
+        labels: Whether the model learns labels.
+        draws: Sizes of the random draws for each example, by name. fdl draws them
+            inside the step; the rivals get the same numbers from memory.
+        large: Number of examples in a large training step.
+        tolerance: Maximum relative error of the gradients and of the update of the
+            first step; for outputs and losses it is always 1e-4.
     """
 
     title: str
@@ -63,9 +63,9 @@ CASES: dict[str, Case] = {
         labels=False,
         draws=(("draw_discriminator", LATENTS), ("draw_generator", LATENTS)),
         large=256,
-        # Of the 600,000 normalized values that pass a ReLU, one is rounded to the other
-        # side of zero now and then, and each changes the gradients by about 1e-3. In
-        # double precision there is no such error: a test asks for 1e-9.
+        # Of the 600,000 normalized values that pass a ReLU, one may be rounded to the
+        # other side of zero, which changes the gradients by about 1e-3. In double
+        # precision this does not happen: a test requires 1e-9.
         tolerance=5e-2,
     ),
 }
@@ -74,7 +74,7 @@ INFERENCE = (1, 64, 1024)
 
 
 def examples(case: Case, count: int, seed: int = 0) -> Arrays:
-    """Draw examples: inputs in [0, 1), labels, and what a step draws."""
+    """Draw examples: inputs in [0, 1), labels, and the random draws of a step."""
     rng = np.random.default_rng(seed)
     batch = {"input": rng.random((count, *case.shape), np.float32)}
     if case.labels:

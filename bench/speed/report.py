@@ -1,4 +1,4 @@
-"""The report: Markdown and charts from the results in a folder."""
+"""The report: Markdown and charts of the results in a folder."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def write(folder: Path) -> Path:
     """Write report.md and its charts.
 
     Raises:
-        ValueError: If there are no results, or they are of different machines.
+        ValueError: If there are no results, or they are from different machines.
     """
     results = read(folder)
     training = {
@@ -73,7 +73,7 @@ def read(folder: Path) -> dict[str, Result]:
     """Return the results in a folder, in the order of the table of cases.
 
     Raises:
-        ValueError: If there are none, or they are of different machines.
+        ValueError: If there are none, or they are from different machines.
     """
     results = {
         name: json.loads((folder / f"{name}.json").read_text())
@@ -86,8 +86,8 @@ def read(folder: Path) -> dict[str, Result]:
     for name, machine in machines.items():
         if machine != next(iter(machines.values())):
             raise ValueError(
-                f"the results in {folder} are of different machines, which do not "
-                f"compare: {machines}. Measure {name} again, or in a folder of its own."
+                f"the results in {folder} are from different machines: {machines}. "
+                f"Measure {name} again, or in another folder."
             )
     return results
 
@@ -98,12 +98,12 @@ def _race(folder: Path, machine: dict[str, Any]) -> dict[str, Any] | None:
         return None
     found = json.loads(file.read_text())
     if found["machine"] != machine:
-        raise ValueError(f"{file} is of another machine: {found['machine']}.")
+        raise ValueError(f"{file} is from another machine: {found['machine']}.")
     return found
 
 
 def best_rival(result: Result, *, without: str = "") -> str | None:
-    """Return the tuned row that trains fastest, fdl and `without` aside."""
+    """Return the tuned row that trains fastest, except fdl and `without`."""
     cell = _training(result)
     rivals = [r for r in _measured(result) if ROWS[r].tuned and r != without]
     median = lambda row: np.median(result["rows"][row]["cells"][cell]["seconds"])
@@ -159,7 +159,7 @@ def _failed(result: Result) -> dict[str, str]:
 def _ratio(
     result: Result, row: str, cell: str, of: str = "fdl"
 ) -> tuple[float, float, float]:
-    """Return 10th percentile, median and 90th of a row's times over another's."""
+    """Return 10th percentile, median and 90th percentile of a ratio of times."""
     above, below = (
         np.array(result["rows"][each]["cells"][cell]["seconds"]) for each in (row, of)
     )
@@ -213,7 +213,7 @@ def _table(result: Result, cell: str) -> list[str]:
 def _draw(
     training: dict[str, dict[str, tuple[float, float, float]]], file: Path
 ) -> None:
-    """Draw each row's training step over fdl's, one panel for each case."""
+    """Draw training steps relative to fdl, with a panel for each case."""
     figure, axes = plt.subplots(
         1, len(training), figsize=(2.6 * len(training) + 1.6, 3.6), squeeze=False
     )

@@ -1,7 +1,7 @@
-"""The rows of the comparison: each framework as it comes, and tuned as experts would.
+"""The rows of the comparison: each framework by default, and as tuned by experts.
 
-A tuned row has several settings; on each case it shows the one that was fastest in a
-trial on the machine itself.
+A tuned row has several settings, of which the fastest in a trial on the same machine is
+measured for each case.
 """
 
 from typing import Any, NamedTuple
@@ -13,12 +13,12 @@ class Row(NamedTuple):
     """One way of running one framework.
 
     Attributes:
-        title: What it is called in the report.
-        module: File in `bench.speed.rivals`.
-        package: What must be installed; of Keras, its backend.
-        settings: What to try.
+        title: Name in the report.
+        module: Module in `bench.speed.rivals`.
+        package: Required package; for Keras, the backend.
+        settings: Settings to try.
         tuned: Whether it counts as a rival to beat.
-        lacks: Precisions that it is not written for.
+        lacks: Precisions that it does not support.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""Measures: every row on a case in a process of its own, in turns."""
+"""Measure every row on a case, each in its own process, in turns."""
 
 import importlib.util
 import json
@@ -25,7 +25,7 @@ from fdl.runs.environment import commit, device, versions
 _PACKAGES = ("keras", "tensorflow-cpu", "torch")
 _FLAGS = ("XLA_FLAGS", "OMP_NUM_THREADS", "TF_XLA_FLAGS", "JAX_PLATFORMS")
 
-# All rows' processes live at once and share a GPU, of which JAX would take most.
+# The processes of all rows share a GPU, and JAX would reserve most of its memory.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 ON_GPU = jax.default_backend() == "gpu"
@@ -35,14 +35,14 @@ console = Console(highlight=False)
 
 
 class Failed(RuntimeError):
-    """A row could not be measured, or does not agree."""
+    """A row could not be measured, or computes something else."""
 
 
 class Process:
-    """A worker that waits for commands; see `bench.speed.worker`."""
+    """A worker process that waits for commands; see `bench.speed.worker`."""
 
     def __init__(self, row: str, case: str, setting: dict[str, Any]) -> None:
-        """Start it."""
+        """Start the process."""
         self.log = tempfile.TemporaryFile("w+")
         command = [sys.executable, "-m", "bench.speed.worker", row, case]
         self.process = subprocess.Popen(
@@ -55,7 +55,7 @@ class Process:
         )
 
     def ask(self, name: str, *arguments: Any) -> dict[str, Any]:
-        """Have it do something and wait for the answer."""
+        """Send a command and wait for the answer."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
@@ -71,20 +71,20 @@ class Process:
         return json.loads(answer)
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self.process.kill()
         self.process.communicate()
         self.log.close()
 
 
 class Extent(NamedTuple):
-    """How much is measured.
+    """The extent of the measurements.
 
     Attributes:
-        rounds: Times that each row gets its turn.
-        share: Of a case's steps in a block.
-        predict: Whether to predict too.
-        large: Whether to train with large batches too.
+        rounds: Number of times that each row is measured, in turns.
+        share: Fraction of the steps of a case in a block.
+        predict: Whether to measure prediction too.
+        large: Whether to measure training with large batches too.
     """
 
     rounds: int = 5
@@ -97,7 +97,7 @@ QUICK = Extent(rounds=3, share=0.5, predict=False, large=False)
 
 
 def measure(name: str, rows: list[str], extent: Extent) -> dict[str, Any]:
-    """Measure rows on a case, fdl always among them; return what goes into the file."""
+    """Measure rows on a case, always including fdl; return the results."""
     case = CASES[name]
     rows = [row for row in ROWS if row in {"fdl", *rows}]
     result: dict[str, Any] = {
@@ -127,7 +127,7 @@ def measure(name: str, rows: list[str], extent: Extent) -> dict[str, Any]:
             return found
 
         try:
-            # fdl writes what the others start from. On a GPU these compile side by
+            # fdl writes the initial state of the others. On a GPU these compile side by
             # side; on CPU one would slow down the trials of another.
             with ThreadPoolExecutor(8 if ON_GPU else 1) as pool:
                 found = [begin("fdl"), *pool.map(begin, rows[1:])]
@@ -142,28 +142,28 @@ def measure(name: str, rows: list[str], extent: Extent) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Return what results must have in common to be shown together."""
+    """Describe the machine; results from different ones are not comparable."""
     memory = round(psutil.virtual_memory().total / 2**30)
     return {"device": device(), "threads": os.cpu_count(), "memory_gib": memory}
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of all that is compared."""
+    """Return the versions of all packages."""
     found = [name for name in _PACKAGES if importlib.util.find_spec(name.split("-")[0])]
     return versions(*found)
 
 
 def settings(row: str) -> tuple[dict[str, Any], ...]:
-    """Return what to try; on a GPU the first, since the others are about the CPU."""
+    """Return the settings to try; on a GPU only the first, as others are for CPUs."""
     return ROWS[row].settings[: 1 if ON_GPU else None]
 
 
 Trial = tuple[float, Process, dict[str, Any]]
-"""Seconds of a setting, its process, and what was found about it."""
+"""The time of a setting, its process, and its errors."""
 
 
 def faster(best: Trial | None, other: Trial) -> Trial:
-    """Return the faster trial, the first of equals; the other's process ends."""
+    """Return the faster trial, the first if equal, and end the other process."""
     if best is None:
         return other
     best, worse = sorted((best, other), key=lambda trial: trial[0])
@@ -208,7 +208,7 @@ def _start(
 
 
 def _compare(start: str, expected: str, found: str) -> dict[str, float]:
-    """Return relative errors of a first step; that of parameters, of what was added."""
+    """Return relative errors of the first step, for parameters those of the update."""
     with np.load(start) as a, np.load(expected) as b, np.load(found) as c:
         names = sorted(b.files)
         if names != sorted(c.files):
@@ -241,13 +241,14 @@ def _steps(case: Case, extent: Extent) -> int:
 
 
 class Cell(NamedTuple):
-    """What is measured of each row.
+    """One measurement of each row.
 
     Attributes:
         kind: `train` or `predict`.
-        size: Examples at a time.
-        times: Steps or predictions in a block.
-        precision: Of products, where there is a choice; the first is every GPU's usual.
+        size: Number of examples at a time.
+        times: Number of steps or predictions in a block.
+        precision: Precision of products, if there is a choice; the first is the default
+            on GPUs.
     """
 
     kind: str
@@ -257,13 +258,13 @@ class Cell(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its title in the report."""
+        """The title in the report."""
         usual = self.precision in (None, _PRECISIONS[0])
         return f"{self.kind} {self.size}" + ("" if usual else f" in {self.precision}")
 
 
 def _cells(case: Case, extent: Extent) -> list[Cell]:
-    """Return what is measured."""
+    """Return the cells to measure."""
     steps = _steps(case, extent)
     precisions = _PRECISIONS if ON_GPU else (None,)
     cells = [Cell("train", case.batch_size, steps, each) for each in precisions]
@@ -279,7 +280,7 @@ def _cells(case: Case, extent: Extent) -> list[Cell]:
 def _take_turns(
     cell: Cell, processes: dict[str, Process], result: dict[str, Any], rounds: int
 ) -> None:
-    """Measure a cell of every row, one after the other, again and again."""
+    """Measure a cell of every row in turns."""
     taking = {}
     for row, process in list(processes.items()):
         if cell.precision in ROWS[row].lacks:
@@ -298,7 +299,7 @@ def _take_turns(
     for _ in range(rounds):
         result["matmul"].append(_matmul_rate())
         for row, process in taking.items():
-            time.sleep(0.1)  # threads of the row before may still wait in a loop
+            time.sleep(0.1)  # threads of the previous row may still be spinning
             seconds = process.ask("once")["seconds"] / cell.times
             result["rows"][row]["cells"][cell.name]["seconds"].append(seconds)
     console.print(f"  {cell.name}:", end=" ")
@@ -314,7 +315,7 @@ def _product(x: jax.Array) -> jax.Array:
 
 
 def _matmul_rate() -> float:
-    """Return the operations in a second of a large product, the best of a few."""
+    """Return the operations per second of a large product, the best of a few."""
     size = 8192 if ON_GPU else 2048
     x = jnp.ones((size, size), jnp.float32)
     _product(x).block_until_ready()
@@ -327,7 +328,7 @@ def _matmul_rate() -> float:
 
 
 def run(cases: list[str], rows: list[str], out: Path, extent: Extent) -> bool:
-    """Measure cases, each into a file of its own; return whether all rows agreed."""
+    """Measure cases into one file each; return whether all rows agreed."""
     out.mkdir(parents=True, exist_ok=True)
     well = True
     for case in cases:

@@ -1,9 +1,9 @@
-"""The process of one row on one case: does what it is told, one line of JSON at a time.
+"""The process of a row on a case, controlled by lines of JSON.
 
     python -m bench.speed.worker ROW CASE SETTING
 
-`bench.speed.run` starts it. It imports one framework only, so that time and memory are
-that framework's.
+`bench.speed.run` starts it. It imports a single framework, so that time and memory are
+those of the framework.
 """
 
 import importlib
@@ -27,7 +27,7 @@ class Worker:
     """A row on a case."""
 
     def __init__(self, row: str, case: str, setting: dict[str, Any]) -> None:
-        """Import the framework and make the model."""
+        """Import the framework and create the model."""
         self.case = CASES[case]
         threads = setting.pop("threads", None)
         module = ROWS[row].module
@@ -41,23 +41,23 @@ class Worker:
         self.block: Callable[[], Any] = lambda: None
 
     def started(self) -> dict[str, Any]:
-        """Return the seconds from the process's start to the imported framework."""
+        """Return the seconds from process start to the end of the imports."""
         return {"import": self.imported, "memory": _memory()}
 
     def multiply_in(self, precision: Precision) -> dict[str, Any]:
-        """Compute in this precision from here on."""
+        """Set the precision."""
         self.twin.multiply_in(precision)
         return {}
 
     def draw(self, file: str) -> dict[str, Any]:
-        """Write what all rows start from: fdl's parameters, a batch, what it draws."""
+        """Write the common start of all rows: parameters, a batch, and its draws."""
         batch = examples(self.case, self.case.batch_size)
         params, drawn = self.twin.draw(batch)
         _write(file, params=params, batch={**batch, **drawn})
         return {"flops": self.twin.flops(batch)}
 
     def first_step(self, start: str, file: str) -> dict[str, Any]:
-        """Write what the first training step does."""
+        """Write the effect of the first training step."""
         read = _read(start)
         self.twin.load(read["params"])
         step = self.twin.first_step(read["batch"])
@@ -66,7 +66,7 @@ class Worker:
         return {}
 
     def train(self, batch_size: int, steps: int) -> dict[str, Any]:
-        """Make ready for blocks of training steps; return the seconds of the first."""
+        """Prepare blocks of training steps; return the seconds of the first."""
         data = examples(self.case, batch_size * steps, seed=1)
         started = time.perf_counter()
         self.block = self.twin.trainer(data, batch_size)
@@ -74,7 +74,7 @@ class Worker:
         return {"first": time.perf_counter() - started, "memory": _memory()}
 
     def predict(self, batch_size: int, times: int) -> dict[str, Any]:
-        """Make ready for blocks of predictions; return the seconds of the first."""
+        """Prepare blocks of predictions; return the seconds of the first."""
         data = examples(self.case, batch_size, seed=1)
         started = time.perf_counter()
         self.twin.predictor(data, 1)()
@@ -84,17 +84,17 @@ class Worker:
         return {"first": first}
 
     def once(self) -> dict[str, Any]:
-        """Return the seconds of a block, after one that brings the process back."""
-        self.block()  # while it waited, its code may have left the caches, and memory
+        """Return the seconds of a block, after one for warming up."""
+        self.block()  # while waiting, it may have been evicted from caches and memory
         started = time.perf_counter()
         self.block()
         return {"seconds": time.perf_counter() - started}
 
 
 def _memory() -> float:
-    """Return the most memory that the process has had, in MiB; if it uses one, a GPU's.
+    """Return the peak memory in MiB, of the GPU if the process uses one.
 
-    A framework is asked only if it was imported, and Keras may import several.
+    Only imported frameworks are queried; Keras may import several.
     """
     if "jax" in sys.modules and sys.modules["jax"].default_backend() == "gpu":
         device = sys.modules["jax"].devices()[0]
@@ -122,7 +122,7 @@ def _read(file: str) -> dict[str, dict[str, np.ndarray]]:
 
 
 def main() -> None:
-    """Answer on what was standard output; whatever frameworks print is an error."""
+    """Answer on the original stdout; anything frameworks print goes to stderr."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     row, case, setting = sys.argv[1:]

@@ -29,7 +29,7 @@ def sgd(
     nesterov: bool = False,
     **common: Unpack[Common],
 ) -> optax.GradientTransformation:
-    """Stochastic gradient descent (Robbins & Monro, 1951), as Keras' `SGD`.
+    """Stochastic gradient descent (Robbins & Monro, 1951), like Keras' `SGD`.
 
     Momentum accumulates steps, not gradients: `m = momentum m - rate g`, so a change of
     the learning rate affects new gradients only. In optax it affects all of them.
@@ -67,7 +67,7 @@ def rmsprop(
     centered: bool = False,
     **common: Unpack[Common],
 ) -> optax.GradientTransformation:
-    """RMSprop (Tieleman & Hinton, 2012), as Keras' `RMSprop`.
+    """RMSprop (Tieleman & Hinton, 2012), like Keras' `RMSprop`.
 
     `v = rho v + (1 - rho) g^2`, and the step is `rate g / sqrt(v + epsilon)`, with
     epsilon inside the root.
@@ -114,7 +114,7 @@ def adam(
     amsgrad: bool = False,
     **common: Unpack[Common],
 ) -> optax.GradientTransformation:
-    """Adam (Kingma & Ba, 2015, arXiv:1412.6980), as Keras' `Adam`.
+    """Adam (Kingma & Ba, 2015, arXiv:1412.6980), like Keras' `Adam`.
 
     Keras uses the efficient form of the paper, which adds epsilon ("epsilon hat") to
     the root before bias correction. Early in training, epsilon weighs up to 30 times
@@ -192,7 +192,7 @@ def adagrad(
     epsilon: Number = 1e-7,
     **common: Unpack[Common],
 ) -> optax.GradientTransformation:
-    """Adagrad (Duchi et al., 2011, JMLR 12), as Keras' `Adagrad`.
+    """Adagrad (Duchi et al., 2011, JMLR 12), like Keras' `Adagrad`.
 
     Args:
         learning_rate: See the module.
@@ -222,7 +222,7 @@ def nadam(
     epsilon: Number = 1e-7,
     **common: Unpack[Common],
 ) -> optax.GradientTransformation:
-    """Adam with Nesterov momentum (Dozat, 2016), as Keras' `Nadam`.
+    """Adam with Nesterov momentum (Dozat, 2016), like Keras' `Nadam`.
 
     Unlike in optax, the momentum warms up: `mu_t = beta_1 (1 - 0.96^t / 2)`.
 

@@ -103,7 +103,7 @@ def avg_pool(
 def global_max_pool(
     x: Float[Array, "*batch height width channels"],
 ) -> Float[Array, "*batch channels"]:
-    """Keep the largest pixel of each channel, as Keras' `GlobalMaxPooling2D`.
+    """Keep the largest pixel of each channel, like Keras' `GlobalMaxPooling2D`.
 
     If several pixels are equally large, they share the gradient, as in Keras.
 
@@ -117,7 +117,7 @@ def global_max_pool(
 def global_avg_pool(
     x: Float[Array, "*batch height width channels"],
 ) -> Float[Array, "*batch channels"]:
-    """Average each channel (Lin et al., 2014), as Keras' `GlobalAveragePooling2D`.
+    """Average each channel (Lin et al., 2014), like Keras' `GlobalAveragePooling2D`.
 
     Example:
         >>> global_avg_pool(jnp.arange(8.0).reshape(2, 2, 2))

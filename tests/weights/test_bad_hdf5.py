@@ -114,7 +114,7 @@ BAD_HDF5 = [
     (rename(f"{HEAD}/1", f"{HEAD}/01"), "are not numbered"),
     (lambda f: f.update({f"{HEAD}/2": FLOATS}), "has 'head' .*, but the model needs"),
     (lambda f: f[f"{HEAD}"].create_group("2"), "has no array at"),
-    (lambda f: f.update({"layers/dense_1/bias": FLOATS}), "where no array belongs"),
+    (lambda f: f.update({"layers/dense_1/bias": FLOATS}), "where none belongs"),
     (drop("layers/dense_1"), "lacks a layer like the model's 'head'"),
     (drop("layers"), "lacks a layer like"),
     (add_layer, "contains 'normal' .* which the model does not have"),

@@ -1,5 +1,5 @@
-"""The same models in each framework, one file each.
+"""The same models in each framework, one file for each.
 
-Each file has `Twin`, made of a case and a setting of its row in `bench.speed.rows`,
-with the methods that `bench.speed.twin` describes.
+Each file defines `Twin`, created from a case and a setting of its row in
+`bench.speed.rows`, with the interface of `bench.speed.twin`.
 """

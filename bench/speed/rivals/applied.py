@@ -1,4 +1,4 @@
-"""What the rows that are written in JAX share: a compiled function of their state."""
+"""Common part of the rows written in JAX: a compiled function of their state."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,23 +10,23 @@ from bench.speed.twin import Arrays, Precision
 
 
 def jax_multiplies_in(precision: Precision) -> None:
-    """Set the precision of JAX's products; its own default on GPUs is TF32."""
+    """Set the precision of products in JAX; the default on GPUs is TF32."""
     highest = "highest" if precision == "float32" else None
     jax.config.update("jax_default_matmul_precision", highest)
 
 
 class Applied:
-    """A twin with a `state`, and with `apply`: state and batch to outputs, compiled."""
+    """A twin with a `state` and a compiled `apply` from state and batch to outputs."""
 
     state: Any
     apply: Callable[[Any, Arrays], Any]
 
     def outputs(self, batch: Arrays) -> np.ndarray:
-        """Return the model's outputs."""
+        """Return the outputs of the model."""
         return np.asarray(self.apply(self.state, batch))
 
     def predictor(self, batch: Arrays, times: int) -> Callable[[], Any]:
-        """Return what predicts a batch again and again."""
+        """Return a function that predicts a batch repeatedly."""
         batch = jax.device_put(batch)
 
         def run() -> Any:

@@ -1,4 +1,4 @@
-"""Flax as its documentation teaches it: Linen's own layers, a jitted step, a loop."""
+"""Flax as in its documentation: Linen's layers, a jitted step, a loop."""
 
 from collections.abc import Callable
 from typing import Any
@@ -117,7 +117,7 @@ _MODELS: dict[str, Callable[[], Any]] = {
     "transformer": Transformer,
     "vae": VAE,
 }
-# fdl's gates, side by side, by Linen's names of the dense layers that make them.
+# Linen's names of the dense layers of the gates, in fdl's order.
 _GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("z", "r", "n")}
 
 _adam = optax.adam(LEARNING_RATE, BETA_1, BETA_2, LONG_EPSILON)
@@ -127,20 +127,20 @@ class Twin(Applied):
     """A case in plain Flax."""
 
     def __init__(self, case: str) -> None:
-        """Make the model."""
+        """Create the model."""
         self.case = case
         self.model = _MODELS[case]() if case != "dcgan" else None
         self.apply = jax.jit(self._outputs)
         self.step = jax.jit(self._step, donate_argnums=0)
 
     def multiply_in(self, precision: Precision) -> None:
-        """Compute in this precision from here on."""
+        """Set the precision."""
         if precision == "bfloat16":
             raise NotImplementedError("bfloat16")
         jax_multiplies_in(precision)
 
     def load(self, params: Arrays) -> None:
-        """Take parameters."""
+        """Set the parameters."""
         params = jax.tree.map(jnp.asarray, _tree(self.case, params))
         stats = {}
         if self.case == "dcgan":
@@ -169,7 +169,7 @@ class Twin(Applied):
         )
 
     def trainer(self, data: Arrays, batch_size: int) -> Callable[[], Any]:
-        """Return the loop of the documentation."""
+        """Return the training loop of the documentation."""
         count = len(data["input"])
         batches = [
             {name: x[start : start + batch_size] for name, x in data.items()}
@@ -257,7 +257,7 @@ def _adversarial(state: Any, batch: Arrays) -> Any:
 
 
 def _tree(case: str, flat: Arrays) -> Any:
-    """Return parameters in the tree of the models above."""
+    """Return parameters as a tree for the models above."""
     if case == "dcgan":
         tree: Any = {"generator": {}, "discriminator": {}}
         for name, x in flat.items():
@@ -298,7 +298,7 @@ def _tree(case: str, flat: Arrays) -> Any:
 
 
 def _flat(case: str, tree: Any) -> Arrays:
-    """Return the arrays of such a tree under fdl's names."""
+    """Return the arrays of such a tree by fdl's names."""
     tree = jax.tree.map(np.asarray, tree)
     if case in _GATES:
         cell, gates = tree["layer1"], _GATES[case]

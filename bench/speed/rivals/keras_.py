@@ -1,4 +1,4 @@
-"""Keras, on whichever backend `KERAS_BACKEND` names: `compile` and `fit`."""
+"""Keras with `compile` and `fit`, on the backend named by `KERAS_BACKEND`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -104,7 +104,7 @@ def _vae() -> Any:
 
 
 class _DCGAN(keras.Model):
-    """Two models with a step of their own, as in TensorFlow's tutorial."""
+    """Two models with a custom training step, as in TensorFlow's tutorial."""
 
     def __init__(self) -> None:
         super().__init__(name="dcgan")
@@ -233,7 +233,7 @@ class _DCGAN(keras.Model):
 
 
 class _Two:
-    """What Keras' `fit` on JAX asks of an optimizer, of two."""
+    """Two optimizers with the interface that Keras' `fit` needs on JAX."""
 
     built = True
 
@@ -258,7 +258,7 @@ class Twin:
     def __init__(
         self, case: str, *, steps_per_execution: int = 1, jit_compile: Any = "auto"
     ) -> None:
-        """Make the model and compile it."""
+        """Create and compile the model."""
         self.case = case
         self.model = _MODELS[case]()
         optimizer = keras.optimizers.Adam(LEARNING_RATE, BETA_1, BETA_2, EPSILON)
@@ -277,8 +277,8 @@ class Twin:
             self.model.optimizer = _Two(*self.optimizers)
 
     def multiply_in(self, precision: Precision) -> None:
-        """Compute in this precision from here on."""
-        if precision == "bfloat16":  # a policy that the model is made under
+        """Set the precision."""
+        if precision == "bfloat16":  # a policy that applies when the model is created
             raise NotImplementedError("bfloat16")
         match keras.backend.backend():
             case "jax":
@@ -297,12 +297,12 @@ class Twin:
                 tf.config.experimental.enable_tensor_float_32_execution(not exact)
 
     def load(self, params: Arrays) -> None:
-        """Take parameters."""
+        """Set the parameters."""
         for variable in self.model.trainable_variables:
             variable.assign(params[_name(variable)])
 
     def first_step(self, batch: Arrays) -> Step:
-        """Make the first training step, by `fit`."""
+        """Make the first training step, with `fit`."""
         x, y = _split(batch)
         outputs = self.outputs(batch)
         size = len(batch["input"])
@@ -320,18 +320,18 @@ class Twin:
         return Step(outputs, np.array(losses), gradients, params)
 
     def trainer(self, data: Arrays, batch_size: int) -> Callable[[], Any]:
-        """Return an epoch of `fit`, on arrays in memory."""
+        """Return a function that calls `fit` for one epoch, on arrays in memory."""
         x, y = _split(data)
         return lambda: self.model.fit(
             x, y, batch_size=batch_size, shuffle=False, verbose=0
         )
 
     def outputs(self, batch: Arrays) -> np.ndarray:
-        """Return the model's outputs."""
+        """Return the outputs of the model."""
         return np.asarray(self.model.predict_on_batch(_split(batch)[0]))
 
     def predictor(self, batch: Arrays, times: int) -> Callable[[], Any]:
-        """Return what predicts a batch again and again."""
+        """Return a function that predicts a batch repeatedly."""
         x, _ = _split(batch)
 
         def run() -> Any:
@@ -347,7 +347,7 @@ def _split(batch: Arrays) -> tuple[Any, Any]:
 
 
 def _name(variable: Any) -> str:
-    """Return fdl's name of a variable."""
+    """Return fdl's name for a variable."""
     name = variable.path.replace("/", "_")
     for theirs, ours in (
         ("sequential_", ""),

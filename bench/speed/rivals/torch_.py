@@ -1,4 +1,4 @@
-"""PyTorch: its own layers, an eager loop or `torch.compile`."""
+"""PyTorch: its own layers, with an eager loop or `torch.compile`."""
 
 import contextlib
 import math
@@ -50,7 +50,7 @@ class Recurrent(nn.Module):
         super().__init__()
         self.layer1 = kind(28, 128, batch_first=True)
         self.head = nn.Linear(128, 10)
-        if kind is nn.LSTM:  # two biases that only ever act as their sum
+        if kind is nn.LSTM:  # two biases, of which only the sum has an effect
             nn.init.zeros_(self.layer1.bias_hh_l0)
             self.layer1.bias_hh_l0.requires_grad = False
 
@@ -127,7 +127,7 @@ class Generator(nn.Module):
         up = lambda *sizes, bias: nn.ConvTranspose2d(
             *sizes, 4, stride=2, padding=1, bias=bias
         )
-        # Momentum has the other sense here: a share of what is new.
+        # In PyTorch, momentum is the weight of the new value.
         norm = lambda features: nn.BatchNorm2d(features, eps=1e-3, momentum=0.01)
         self.dense = nn.Linear(64, 49 * 64, bias=False)
         self.norm1, self.conv1 = norm(64), up(64, 32, bias=False)
@@ -167,7 +167,7 @@ _MODELS: dict[str, Callable[[], nn.Module]] = {
     "vae": VAE,
     "dcgan": GAN,
 }
-_IMAGES = ("cnn", "dcgan")  # whose inputs are images with channels in the second place
+_IMAGES = ("cnn", "dcgan")  # whose inputs are images with channels second
 
 
 class Twin:
@@ -176,7 +176,7 @@ class Twin:
     def __init__(
         self, case: str, *, channels_last: bool = False, compile: bool = False
     ) -> None:
-        """Make the model and its optimizer."""
+        """Create the model and its optimizer."""
         self.case, self.channels_last = case, channels_last
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.half = False
@@ -198,20 +198,20 @@ class Twin:
             )
             for part in parts
         ]
-        # CUDA graphs take the place of the many small kernels' launches.
+        # CUDA graphs replace the launches of many small kernels.
         mode = "reduce-overhead" if self.device == "cuda" else "default"
         self.parts = [
             torch.compile(part, mode=mode) if compile else part for part in parts
         ]
 
     def multiply_in(self, precision: Precision) -> None:
-        """Compute in this precision from here on."""
+        """Set the precision."""
         torch.backends.cuda.matmul.allow_tf32 = precision != "float32"
         torch.backends.cudnn.allow_tf32 = precision != "float32"
         self.half = precision == "bfloat16"
 
     def load(self, params: Arrays) -> None:
-        """Take parameters."""
+        """Set the parameters."""
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
                 if parameter.requires_grad:
@@ -239,7 +239,7 @@ class Twin:
         )
 
     def trainer(self, data: Arrays, batch_size: int) -> Callable[[], Any]:
-        """Return the usual loop over slices of what is in memory."""
+        """Return the usual loop over slices of arrays in memory."""
         tensors = self._tensors(data)
 
         def run() -> Any:
@@ -253,14 +253,14 @@ class Twin:
         return run
 
     def outputs(self, batch: Arrays) -> np.ndarray:
-        """Return the model's outputs."""
+        """Return the outputs of the model."""
         outputs = self._outputs(self._tensors(batch))
         if outputs.ndim == 4:
             outputs = outputs.permute(0, 2, 3, 1)
         return outputs.cpu().numpy()
 
     def predictor(self, batch: Arrays, times: int) -> Callable[[], Any]:
-        """Return what predicts a batch again and again."""
+        """Return a function that predicts a batch repeatedly."""
         tensors = self._tensors(batch)
 
         def run() -> Any:
@@ -353,7 +353,7 @@ def _bound(logits: Any, mean: Any, logvar: Any, image: Any) -> Any:
 
 
 def _to_torch(case: str, name: str, params: Arrays) -> np.ndarray:
-    """Return fdl's parameter in the layout of the parameter `name` here."""
+    """Convert a parameter of fdl to the layout of the parameter `name` in PyTorch."""
     *layers, kind = name.split(".")
     layer = "_".join(layers)
     if not layer:
@@ -382,7 +382,7 @@ def _to_torch(case: str, name: str, params: Arrays) -> np.ndarray:
 
 
 def _from_torch(case: str, tensors: dict[str, torch.Tensor]) -> Arrays:
-    """Return arrays under fdl's names, in fdl's layout."""
+    """Return arrays by fdl's names, in fdl's layout."""
     flat: Arrays = {}
     for name, tensor in tensors.items():
         value = tensor.cpu().numpy()
@@ -421,7 +421,7 @@ def _from_torch(case: str, tensors: dict[str, torch.Tensor]) -> Arrays:
 
 
 def _reorder(case: str, x: np.ndarray) -> np.ndarray:
-    """Change between fdl's gates z, r, h and PyTorch's r, z, n; an LSTM's agree."""
+    """Swap between fdl's gates z, r, h and PyTorch's r, z, n; LSTM gates agree."""
     if case == "lstm":
         return x
     first, second, third = np.split(x, 3, axis=-1)

@@ -143,8 +143,8 @@ def many(
         keys = key if key.ndim else jax.random.split(key, n)
         if tune is None:
             return over(lambda key: draw(key, batch), keys)
-        own = lambda key, row: tune(row).init(key, batch)
-        return over(own, keys, rows)
+        make = tune
+        return over(lambda key, row: make(row).init(key, batch), keys, rows)
 
     def step(state: State, batch: PyTree) -> Any:
         if isinstance(batch, Each):

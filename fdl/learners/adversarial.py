@@ -17,6 +17,7 @@ from fdl.learners.modules import Applied, apply, apply_in_training, draw_variabl
 from fdl.learners.targets import inputs_of
 from fdl.losses import AdversarialLoss, gradient_penalty
 from fdl.metrics import Metrics, mean
+from fdl.programs import program
 
 
 class Draws(NamedTuple):
@@ -171,10 +172,10 @@ class _Game:
         generator_key, discriminator_key, run_key = jax.random.split(key, 3)
         images = self._signed(inputs_of(batch)[:1])
         latent = jnp.zeros((1, self.latent_size), images.dtype)
-        made, made_state = draw_variables(self.generator, generator_key, latent)
-        judge, judge_state = draw_variables(
-            self.discriminator, discriminator_key, images
-        )
+        draw_generator = program(draw_variables, self.generator)
+        made, made_state = draw_generator(generator_key, latent)
+        draw_discriminator = program(draw_variables, self.discriminator)
+        judge, judge_state = draw_discriminator(discriminator_key, images)
         average = {"params": made, "model_state": made_state}
         return State(
             step=jnp.int32(0),

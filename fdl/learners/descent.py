@@ -11,6 +11,7 @@ from jaxtyping import Float
 from fdl.arrays import Array, Key, PyTree
 from fdl.learner import State
 from fdl.learners.modules import draw_variables
+from fdl.programs import program
 
 Optimizer = optax.GradientTransformation | optax.MultiSteps
 """Any optimizer of optax."""
@@ -21,6 +22,9 @@ MeanLoss = Callable[[PyTree], tuple[Float[Array, ""], Any]]
 def start(model: Any, optimizer: Optimizer, key: Key, inputs: PyTree) -> State:
     """Return the state before the first update, for inputs shaped like these.
 
+    The model's variables are drawn by a compiled program. The optimizer's state is not
+    made in it: its numbers, such as a learning rate, would be constants of the program.
+
     Example:
         >>> import fdl
         >>> images = jnp.ones((1, 28, 28, 1))
@@ -29,7 +33,7 @@ def start(model: Any, optimizer: Optimizer, key: Key, inputs: PyTree) -> State:
         (0, ['dense1', 'head'])
     """
     model_key, run_key = jax.random.split(key)
-    params, model_state = draw_variables(model, model_key, inputs)
+    params, model_state = program(draw_variables, model)(model_key, inputs)
     return State(
         step=jnp.int32(0),
         params=params,

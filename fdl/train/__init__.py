@@ -1,5 +1,6 @@
 """The training loop, and what becomes of a trained state."""
 
+from fdl.programs import program as program
 from fdl.train.evaluate import ensemble as ensemble
 from fdl.train.evaluate import evaluate as evaluate
 from fdl.train.evaluate import in_batches as in_batches
@@ -11,6 +12,5 @@ from fdl.train.loop import Epoch as Epoch
 from fdl.train.loop import FitResult as FitResult
 from fdl.train.many import FitManyResult as FitManyResult
 from fdl.train.many import fit_many as fit_many
-from fdl.train.programs import program as program
 from fdl.train.steps import run_steps as run_steps
 from fdl.train.stopping import EarlyStopping as EarlyStopping

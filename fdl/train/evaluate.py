@@ -12,8 +12,8 @@ from fdl.data import check
 from fdl.learner import Learner, State
 from fdl.members import many, member
 from fdl.metrics import add, compute
+from fdl.programs import program
 from fdl.train.placement import on_auto_mesh
-from fdl.train.programs import program
 
 Measured = dict[str, Any]
 """Metrics by name: numbers; of a learner of many, arrays with one for each member."""

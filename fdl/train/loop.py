@@ -13,6 +13,7 @@ from fdl.data import check
 from fdl.learner import Learner, State
 from fdl.members import Keys
 from fdl.metrics import Metrics, compute
+from fdl.programs import program
 from fdl.train import stopping
 from fdl.train.evaluate import (
     Measured,
@@ -23,7 +24,6 @@ from fdl.train.evaluate import (
     warm_up,
 )
 from fdl.train.placement import on_auto_mesh
-from fdl.train.programs import program
 from fdl.train.steps import (
     Run,
     choose,
@@ -300,11 +300,12 @@ class Loop(NamedTuple):
         if state is not None:
             return copy(state), words  # programs take over its memory
         one = _first(self.data[0])
-        if learner.tune is None:
-            return program(learner.init)(init_keys, one), words
-        # Its hyperparameters are arguments of the program, too.
-        draw = program(_tune_and_init, learner.tune)
-        return draw(learner.hparams, init_keys, one), words
+        if learner.tune is not None:  # hyperparameters are arguments of the program
+            draw = program(_tune_and_init, learner.tune)
+            return draw(learner.hparams, init_keys, one), words
+        # Numbers of an optimizer's state would be constants of a program of one run.
+        init = program(learner.init) if self.members else learner.init
+        return init(init_keys, one), words
 
     def _compile(self, learner: Learner, state: State, words: Any) -> State:
         """Compile all programs by calling them for no steps."""

@@ -17,7 +17,7 @@ from fdl.metrics import Metrics, add
 
 Step = Callable[[State, PyTree], tuple[State, Metrics]]
 
-Order = Int[Array, "*members examples"]
+Order = Int[Array, "*own examples"]
 """The order of the examples: one for all members, or each member's own."""
 
 

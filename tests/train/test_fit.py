@@ -10,7 +10,7 @@ import pytest
 
 import fdl
 from fdl import metrics
-from fdl.train.programs import _program
+from fdl.programs import _program
 from fdl.train.steps import draw_order, key_words
 
 
@@ -92,6 +92,92 @@ def test_every_example_is_seen_once_an_epoch() -> None:
     counter = fdl.Learner(init, step, lambda s, b: {}, lambda s, x: x)
     run = fit(counter, np.arange(50), epochs=3, steps_per_chunk=4)
     np.testing.assert_array_equal(run.state.params, 3.0)
+
+
+def note(order):
+    """A learner that writes down, in its parameters, when it saw each example."""
+
+    def step(state, batch):
+        seen = state.params.at[state.step, : len(batch)].set(batch)
+        state = state._replace(step=state.step + 1, params=seen)
+        return state, {"loss": metrics.mean(jnp.zeros(batch.shape))}
+
+    def init(key, batch):
+        return fdl.State(jnp.int32(0), jnp.full((order, 8), -1), key)
+
+    return fdl.Learner(init, step, lambda s, b: {}, lambda s, x: x)
+
+
+def orders(key, epochs=3, **options):
+    """The order in which each epoch visits 50 examples, as a learner saw it."""
+    data = np.arange(50)
+    run = fit(note(epochs * 7), data, epochs=epochs, key=key, **options)
+    return np.asarray(run.state.params).reshape(epochs, -1)
+
+
+def test_examples_are_shuffled_differently_in_each_epoch_by_the_key() -> None:
+    found = orders(jax.random.key(0))
+    visited = [epoch[epoch >= 0] for epoch in found]
+    for epoch in visited:
+        np.testing.assert_array_equal(np.sort(epoch), np.arange(50))
+        assert (epoch != np.arange(50)).sum() > 30  # not in the order of the data
+        assert (np.diff(epoch) == 1).sum() < 10  # nor in runs of it
+    for a, b in ((0, 1), (1, 2), (0, 2)):
+        assert (visited[a] != visited[b]).sum() > 30
+    np.testing.assert_array_equal(found, orders(jax.random.key(0)))
+    assert (found != orders(jax.random.key(1))).mean() > 0.5
+    # With a key of its own for the order, the run's key does not matter.
+    shared = [orders(jax.random.key(k), shuffle_key=jax.random.key(5)) for k in (0, 1)]
+    np.testing.assert_array_equal(*shared)
+    assert (shared[0] != found).mean() > 0.5
+
+
+@pytest.mark.parametrize("done", [5, 6, 7])
+def test_goes_on_before_and_after_the_last_smaller_batch(done) -> None:
+    data, learner = np.arange(50), note(14)
+    whole = fit(learner, data, epochs=2)
+    state = learner.init(jax.random.key(0), data)._replace(step=jnp.int32(done))
+    rest = fit(learner, data, epochs=2, state=state)
+    assert int(rest.state.step) == 14
+    np.testing.assert_array_equal(
+        rest.state.params[done:], np.asarray(whole.state.params)[done:]
+    )
+
+
+def test_buckets_are_visited_batch_by_batch() -> None:
+    short, long = np.arange(20), np.stack([np.arange(20, 43)] * 2, axis=1)
+    parts = fdl.Buckets((short, long))
+
+    def step(state, batch):
+        ids = batch if batch.ndim == 1 else batch[:, 0]
+        seen = state.params.at[state.step, : len(ids)].set(ids)
+        state = state._replace(step=state.step + 1, params=seen)
+        return state, {"loss": metrics.mean(jnp.zeros(ids.shape))}
+
+    def init(key, batch):
+        return fdl.State(jnp.int32(0), jnp.full((14, 8), -1), key)
+
+    learner = fdl.Learner(init, step, lambda s, b: {"n": metrics.mean(b)}, None)
+    run = fit(learner, parts, epochs=2, validation_data=parts)
+    seen = np.asarray(run.state.params)
+    assert int(run.state.step) == 2 * (3 + 3)
+    epochs = seen[:6], seen[6:12]
+    for epoch in epochs:
+        ids = epoch[epoch >= 0]
+        np.testing.assert_array_equal(np.sort(ids), np.arange(43))
+    is_long = [[bool((row[row >= 0] >= 20).all()) for row in epoch] for epoch in epochs]
+    assert any(kinds not in (sorted(kinds), sorted(kinds)[::-1]) for kinds in is_long)
+    assert is_long[0] != is_long[1]
+    # Going on from the middle of an epoch gives the rest of it.
+    half = learner.init(jax.random.key(0), short)._replace(step=jnp.int32(4))
+    rest = fit(learner, parts, epochs=2, state=half)
+    np.testing.assert_array_equal(rest.state.params[4:12], seen[4:12])
+    # Member k equals the single run, though each has an order of its own.
+    keys = jax.random.split(jax.random.key(3))
+    both = fit(fdl.many(learner, 2), parts, key=keys)
+    for k in range(2):
+        one = fit(learner, parts, key=keys[k])
+        np.testing.assert_array_equal(both.state.params[k], one.state.params)
 
 
 @pytest.mark.parametrize("steps_per_chunk", [1, 3, 100])

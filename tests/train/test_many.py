@@ -12,6 +12,7 @@ import fdl
 from fdl import learners, losses, models
 from fdl.train import EarlyStopping, many
 from fdl.train.loop import Loop
+from fdl.train.steps import draw_order, key_words
 
 
 def make_data(n=50, seed=0, size=(6, 5)):
@@ -83,8 +84,20 @@ MLP = {
 }
 RATES = {"learning_rate": np.array([1e-3, 3e-3, 1e-2])}
 KEYS = jax.random.split(jax.random.key(7), 3)
+
+
+def augmented(rate):
+    return learners.augmented(
+        learners.supervised(
+            models.MLP(10, hidden_sizes=(8,)), losses.cross_entropy, optax.adam(rate)
+        ),
+        fdl.data.augment.shift(1),
+    )
+
+
 KINDS = {
     "supervised": (mlp, MLP, make_data()),
+    "augmented": (seeds_only(augmented), RATES, make_data()),
     "convolutional": (seeds_only(cnn), RATES, make_data(24, size=(28, 28))),
     "recurrent": (seeds_only(lstm), RATES, make_data()),
     "variational": (seeds_only(vae), RATES, make_data(24, size=(28, 28))),
@@ -125,7 +138,7 @@ def test_one_of_many_equals_the_one(kind, strategy) -> None:
     # Each single run compiles anew: where only the rate differs, the last tells enough.
     for k in range(3) if kind == "supervised" else [2]:
         one = fdl.fit(
-            make_learner(plain(hparams, k)),
+            fdl.tunable(make_learner, plain(hparams, k)),
             data,
             epochs=2,
             batch_size=8,
@@ -141,6 +154,103 @@ def test_one_of_many_equals_the_one(kind, strategy) -> None:
                 line = getattr(one.history[epoch], which)
                 assert found == pytest.approx(line, rel=1e-4), (k, epoch, which)
     assert run.strategy == strategy
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_evaluation_and_prediction_do_not_depend_on_the_batch_size(kind) -> None:
+    make_learner, hparams, data = KINDS[kind]
+    learner = make_learner(plain(hparams, 1))
+    # A state that has been trained, whose averages and statistics are its own.
+    state = jax.jit(learner.init)(KEYS[0], data)
+    for _ in range(2):
+        state, _ = jax.jit(learner.step)(state, data)
+    whole = fdl.evaluate(learner, state, data, batch_size=50)
+    latents = np.random.default_rng(0).normal(size=(len(data.label), 4))
+    inputs = np.float32(latents) if kind == "adversarial" else data.image
+    answers = fdl.predict(learner, state, inputs, batch_size=50)
+    for batch_size in (7, 11):
+        parts = fdl.evaluate(learner, state, data, batch_size=batch_size)
+        assert parts == pytest.approx(whole, rel=1e-4, abs=1e-5)
+        found = fdl.predict(learner, state, inputs, batch_size=batch_size)
+        np.testing.assert_allclose(found, answers, rtol=1e-4, atol=1e-5)
+    # Nor on the order of the examples, nor on the key.
+    other = state._replace(key=jax.random.key(99))
+    backwards = jax.tree.map(lambda x: x[::-1].copy(), data)
+    assert fdl.evaluate(learner, other, backwards) == pytest.approx(
+        whole, rel=1e-4, abs=1e-5
+    )
+
+
+def test_many_is_a_learner_of_members() -> None:
+    """The same by hand, without `fit`: init, step, evaluate and predict are mapped."""
+    data = make_data(8)
+    one = fdl.tunable(mlp, plain(MLP, 0))
+    for strategy in ("vmap", "map"):
+        learner = fdl.many(one, 3, hparams=MLP, strategy=strategy)
+        state = jax.jit(learner.init)(KEYS, data)
+        for k in range(3):
+            alone = fdl.tunable(mlp, plain(MLP, k))
+            wanted = jax.jit(alone.init)(KEYS[k], data)
+            close(fdl.member(state, k), wanted, 1e-6)
+            stepped, measured = jax.jit(learner.step)(state, data)
+            wanted, its = jax.jit(alone.step)(wanted, data)
+            close(fdl.member(stepped, k), wanted, 2e-4)
+            close(fdl.member(measured, k), its, 1e-4)
+            close(
+                fdl.member(learner.predict(stepped, data.image), k),
+                alone.predict(wanted, data.image),
+                1e-3,
+            )
+    # One key is split, and the learner's own hyperparameters are everybody's.
+    seeds = fdl.many(one, 3)
+    state = seeds.init(KEYS[0], data)
+    assert len({float(x) for x in state.params["head"]["kernel"][:, 0, 0]}) == 3
+    np.testing.assert_allclose(state.hparams["dropout_rate"], 0.5)
+    with pytest.raises(ValueError, match="n=0"):
+        fdl.many(one, 0)
+    with pytest.raises(ValueError, match="make it with tunable"):
+        fdl.many(mlp(plain(MLP, 0)), 3, hparams=MLP)
+
+
+def test_hyperparameters_in_the_state_are_those_of_the_next_step() -> None:
+    learner = fdl.tunable(mlp, plain(MLP, 0))
+    state = learner.init(KEYS[0], make_data())
+    frozen = state._replace(
+        hparams=state.hparams
+        | {"learning_rate": jnp.float32(0), "weight_decay": jnp.float32(0)}
+    )
+    after, _ = jax.jit(learner.step)(frozen, make_data())
+    close(after.params, state.params, 0)
+    moved, _ = jax.jit(learner.step)(state, make_data())
+    assert np.abs(moved.params["head"]["bias"]).max() > 1e-4
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_the_best_epoch_is_found_in_both_modes(mode) -> None:
+    test = make_data(40, seed=1)
+    for single in (True, False):
+        options = {
+            "epochs": 6,
+            "batch_size": 8,
+            "validation_data": test,
+            "early_stopping": EarlyStopping("loss", mode),
+        }
+        hparams = {**MLP, "learning_rate": np.array([1e-2, 3e-2, 1e-1])}
+        if single:
+            one = fdl.tunable(mlp, plain(hparams, 1))
+            run = fdl.fit(one, make_data(48), key=KEYS[1], **options)
+            losses_of = np.array([[line.validation["loss"] for line in run.history]])
+            found, state = [run.epoch], run.state
+        else:
+            run = fit_many(hparams=hparams, data=make_data(48), **options)
+            losses_of, found = run.validation["loss"], run.epoch
+            one, state = mlp(plain(hparams, 1)), fdl.member(run.state, 1)
+        best = losses_of.argmax(1) if mode == "max" else losses_of.argmin(1)
+        np.testing.assert_array_equal(found, best + 1)
+        # The state is that of this epoch.
+        k = 0 if single else 1
+        measured = fdl.evaluate(one, state, test)["loss"]
+        assert measured == pytest.approx(losses_of[k, best[k]], rel=1e-4)
 
 
 def test_members_differ_by_key_and_by_every_hyperparameter() -> None:
@@ -162,7 +272,7 @@ def test_members_can_share_their_batches(strategy) -> None:
     run = fit_many(shuffle_key=shuffle_key, strategy=strategy)
     for k in range(3):
         one = fdl.fit(
-            mlp(plain(MLP, k)),
+            fdl.tunable(mlp, plain(MLP, k)),
             make_data(),
             epochs=2,
             batch_size=8,
@@ -236,6 +346,35 @@ def test_learners_that_differ_in_the_rate_share_a_program(compiled, optimizer) -
     # Only the few operations of an optimizer's init that hold its rate.
     assert len(compiled) <= 2
     assert len({first, *others}) == 3
+
+
+def test_a_member_that_diverges_in_its_last_batch_is_noticed() -> None:
+    """Of three batches, only the last holds an example whose loss is infinite."""
+
+    def make(hp):
+        def loss(outputs, targets):
+            bad = jnp.where((targets == 9) & (hp["bad"] > 0), jnp.inf, 0.0)
+            return losses.cross_entropy(outputs, targets) + bad
+
+        model = models.MLP(10, hidden_sizes=(4,))
+        return learners.supervised(model, loss, optax.sgd(0.1))
+
+    data = make_data(24)
+    order_key = jax.random.split(KEYS[0])[1]
+    order = draw_order(key_words(order_key), 0, 24, 0)
+    label = np.zeros(24, np.int32)
+    label[order[20]] = 9
+    run = fdl.fit_many(
+        make,
+        {"bad": np.array([0.0, 1.0])},
+        data._replace(label=label),
+        epochs=1,
+        batch_size=8,
+        keys=jnp.stack([KEYS[0], KEYS[0]]),
+        strategy="vmap",
+    )
+    np.testing.assert_array_equal(run.diverged, [-1, 2])
+    np.testing.assert_array_equal(run.epoch, [1, 0])
 
 
 def test_a_diverging_member_is_frozen_and_harms_no_other() -> None:
@@ -369,7 +508,6 @@ def test_small_steps_go_side_by_side_and_large_ones_do_not() -> None:
     [
         ({"epochs": 0}, "epochs=0"),
         ({"members_per_chunk": 0}, "members_per_chunk=0"),
-        ({"strategy": "pmap"}, "strategy='pmap'"),
         ({"keys": KEYS[:2]}, "must count members"),
         ({"keys": KEYS[:0]}, "keys is empty"),
         ({"hparams": {**MLP, "beta_1": np.array([0.9, 0.9, 2.0])}}, "member 2"),
@@ -397,6 +535,11 @@ def test_small_steps_go_side_by_side_and_large_ones_do_not() -> None:
 def test_bad_arguments_are_refused(options, message) -> None:
     with pytest.raises(ValueError, match=message):
         fit_many(**options)
+
+
+def test_an_unknown_strategy_is_refused() -> None:
+    with pytest.raises(ValueError, match="strategy='pmap'"):
+        many._check(1, 1, None, "pmap")
 
 
 def test_bad_data_are_refused() -> None:

@@ -2,36 +2,15 @@
 
 A model is a pure function. A learner is a few pure functions. Everything else (scan,
 vmap, shard, checkpoint, compare with Keras) is a transformation of those.
+
+`__init__.pyi` lists the public names. Each is imported when it is first used, so that
+`fdl --help` need not wait for JAX.
 """
 
 from importlib.metadata import version as _version
 
-from fdl import data as data
-from fdl import keras as keras
-from fdl import learners as learners
-from fdl import losses as losses
-from fdl import metrics as metrics
-from fdl import models as models
-from fdl import nn as nn
-from fdl import ops as ops
-from fdl import runs as runs
-from fdl import tasks as tasks
-from fdl.arrays import Batch as Batch
-from fdl.arrays import Buckets as Buckets
-from fdl.arrays import Tokens as Tokens
-from fdl.learner import Learner as Learner
-from fdl.learner import State as State
-from fdl.members import many as many
-from fdl.members import member as member
-from fdl.members import tunable as tunable
-from fdl.runs import load as load
-from fdl.train import DivergenceError as DivergenceError
-from fdl.train import EarlyStopping as EarlyStopping
-from fdl.train import ensemble as ensemble
-from fdl.train import evaluate as evaluate
-from fdl.train import fit as fit
-from fdl.train import fit_many as fit_many
-from fdl.train import predict as predict
-from fdl.train import predict_many as predict_many
+import lazy_loader as _lazy
 
 __version__ = _version("fdl")
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

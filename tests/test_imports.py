@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HEAVY = (
     "tensorflow",
     "keras",
@@ -24,6 +26,49 @@ def test_import_is_light() -> None:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import fdl",
+        "from fdl.cli import main; main([])",
+        "from fdl.cli import main; main(['--help'])",
+        "from fdl.cli import main; main(['bogus'])",
+    ],
+)
+def test_help_does_not_wait_for_jax(program) -> None:
+    end = "print('jax' in sys.modules, file=sys.__stdout__)"
+    lines = ["import sys", "try:", f"    {program}", "finally:", f"    {end}"]
+    found = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout.splitlines()[-1] == "False", found.stderr
+
+
+def test_names_for_checkers_of_types_are_those_that_are_there() -> None:
+    import ast
+
+    import fdl
+
+    source = Path(fdl.__file__).read_text(encoding="utf-8")
+    found = {
+        alias.name: node.module
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if node.module.startswith("fdl")
+    }
+    rooms = {name for name, module in found.items() if module == "fdl"}
+    assert {n: m for n, m in found.items() if m != "fdl"} == fdl._PLACES
+    assert rooms == set(fdl._ROOMS)
+    for name in dir(fdl):
+        assert getattr(fdl, name) is not None
+    with pytest.raises(AttributeError, match="'fdl' has no attribute 'fitt'"):
+        fdl.fitt  # noqa: B018
 
 
 def test_import_rules_hold() -> None:
@@ -51,13 +96,14 @@ def test_every_public_name_is_documented() -> None:
         fdl.metrics,
         fdl.models,
     )
-    packages += (fdl.nn, fdl.ops, fdl.train)
+    packages += (fdl.nn, fdl.ops, fdl.runs, fdl.tasks, fdl.train)
     bare = [
         f"{package.__name__}.{name}"
         for package in packages
-        for name, thing in vars(package).items()
+        for name in dir(package)
         if not name.startswith("_")
-        and (inspect.isfunction(thing) or inspect.isclass(thing))
+        for thing in [getattr(package, name)]
+        if (inspect.isfunction(thing) or inspect.isclass(thing))
         and thing.__module__.startswith("fdl")
         and not inspect.getdoc(thing)
     ]
@@ -71,7 +117,8 @@ def test_training_and_commands_know_no_way_of_learning_by_name() -> None:
     import fdl
 
     package = Path(fdl.__file__).parent
-    files = [*(package / "train").glob("*.py"), *(package / "cli").glob("*.py")]
+    rooms = ("train", "runs", "cli")
+    files = [file for room in rooms for file in (package / room).glob("*.py")]
     used = set()
     for file in files:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

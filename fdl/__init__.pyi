@@ -1,0 +1,32 @@
+from . import data as data
+from . import keras as keras
+from . import learners as learners
+from . import losses as losses
+from . import metrics as metrics
+from . import models as models
+from . import nn as nn
+from . import ops as ops
+from . import report as report
+from . import runs as runs
+from . import tasks as tasks
+from . import train as train
+from .arrays import Batch as Batch
+from .arrays import Buckets as Buckets
+from .arrays import DataError as DataError
+from .arrays import Tokens as Tokens
+from .learner import Learner as Learner
+from .learner import State as State
+from .members import many as many
+from .members import member as member
+from .members import tunable as tunable
+from .runs import load as load
+from .train import DivergenceError as DivergenceError
+from .train import EarlyStopping as EarlyStopping
+from .train import ensemble as ensemble
+from .train import evaluate as evaluate
+from .train import fit as fit
+from .train import fit_many as fit_many
+from .train import predict as predict
+from .train import predict_many as predict_many
+
+__version__: str

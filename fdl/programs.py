@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 import types
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
@@ -89,7 +90,7 @@ def _parts(x: Any, seen: dict[int, tuple[int, Any]]) -> Hashable:
         if x.__globals__.get("__name__", "").startswith("jaxtyping."):
             # A check of types and shapes, which is wrapped around a function anew each
             # time that the function is made.
-            return _parts(x.__wrapped__, seen)
+            return _parts(inspect.unwrap(x), seen)
         cells = [_content(cell) for cell in x.__closure__ or ()]
         given = (x.__defaults__, x.__kwdefaults__)
         return ("function", x.__code__, id(x.__globals__), *of(*given, *cells))

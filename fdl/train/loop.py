@@ -305,7 +305,9 @@ class Loop(NamedTuple):
             return draw(learner.hparams, init_keys, one), words
         # Numbers of an optimizer's state would be constants of a program of one run.
         init = program(learner.init) if self.members else learner.init
-        return init(init_keys, one), words
+        # Some optimizers keep the parameters that they are given, which a program that
+        # takes over the memory of both would not allow.
+        return copy(init(init_keys, one)), words
 
     def _compile(self, learner: Learner, state: State, words: Any) -> State:
         """Compile all programs by calling them for no steps."""

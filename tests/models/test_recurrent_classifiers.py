@@ -152,7 +152,9 @@ def test_refuses_states_that_cannot_be_carried_on() -> None:
     with pytest.raises(ValueError, match=r"4 features need \(3, 4\)"):
         model.apply(variables, inputs(3), state, method="stream")
     two_way = make(models.LSTMClassifier, bidirectional=True)
-    with pytest.raises(ValueError, match="bidirectional=True also reads sequences from"):
+    with pytest.raises(
+        ValueError, match="bidirectional=True also reads sequences from"
+    ):
         two_way.apply(variables_of(two_way), x, method="stream")
 
 

@@ -157,6 +157,8 @@ def MultiHeadAttention(pick: Pick) -> Any:
     # The second never drops anything, but changes what a query without keys gets.
     dropout_rate = pick.one([0.0, 1e-12])
     batch, query_time, key_time = (number(pick, 1, 5) for _ in range(3))
+    # On TensorFlow, Keras adds a bias of (heads, 1) along time where time is as long.
+    use_bias = use_bias and not (size == 1 and heads in (query_time, key_time))
     some = np.random.default_rng(0).random
     mask = pick.one(
         [

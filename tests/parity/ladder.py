@@ -67,13 +67,9 @@ def climb(
     *,
     large: bool = False,
 ) -> list[Rung]:
-    """Measure a subject in a precision, for which both sides are built once.
+    """Measure a subject in a precision at some levels, or all that there are of it.
 
-    Args:
-        subject: What is measured.
-        precision: float32 or float64.
-        at: The levels; by default all that there are of it.
-        large: Make a whole epoch at level 4 where 20 steps would do.
+    Both sides are built once. If `large`, level 4 is a whole epoch in double precision.
     """
     at = levels(subject) if at is None else [n for n in at if n in levels(subject)]
     found: list[dict[str, float]] = []
@@ -127,11 +123,11 @@ def error(ours: Any, theirs: Any, floor: float = 0.0) -> float:
 
 
 def _worst(errors: dict[str, float]) -> tuple[float, str]:
-    # A NaN must come out on top, and no comparison finds it. A level that compared
-    # nothing has shown nothing.
-    worst = lambda name: np.nan_to_num(errors[name], nan=np.inf)
+    # A NaN must come out on top, and no comparison finds it.
+    worst = lambda name: float(np.nan_to_num(errors[name], nan=np.inf))
     where = max(errors, key=worst, default="nothing to compare")
-    return float(worst(where)) if errors else np.inf, where
+    # A level that compared nothing has shown nothing.
+    return worst(where) if errors else np.inf, where
 
 
 def _parameters(

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import flax.linen as linen
 import jax.numpy as jnp
 import keras
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from fdl import nn
 from parity.layers import row
 from parity.pick import Pick, normal, number
+from zoo.layers import Call
 
 MASK = np.array(
     [
@@ -22,16 +22,6 @@ MASK = np.array(
     ],
     bool,
 )
-
-
-class Call(linen.Module):
-    """A layer, and how it is called."""
-
-    layer: linen.Module
-    call: Callable[..., Any]
-
-    def __call__(self, *inputs: Any) -> Any:
-        return self.call(self.layer, *inputs)
 
 
 def as_state(states: list[Any]) -> Any:

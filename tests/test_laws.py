@@ -83,7 +83,8 @@ def loss_of(case: Case | LayerCase, outputs: object, target: object) -> jax.Arra
 
 @law
 def test_is_pure(case: Case | LayerCase) -> None:
-    model, variables, inputs = case.make(), case.variables(), case.arrays(BATCH)
+    program, inputs = program_of(case.name), case.arrays(BATCH)
+    model, variables = program.model, program.variables
     kept = jax.tree.map(np.copy, variables)
     first = model.apply(variables, *inputs)
     model.apply(variables, *case.arrays(BATCH, seed=1))

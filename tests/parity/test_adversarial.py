@@ -148,10 +148,14 @@ def test_steps_equal_a_loop_written_in_keras(name: str) -> None:
     ):
         state = jax.jit(learner.init)(jax.random.key(0), (image,))
         start = {"generator": made, "discriminator": judged}
-        stats = {which: each.get("batch_stats", {}) for which, each in start.items()}
+        kept = {
+            which: {name: x for name, x in each.items() if name != "params"}
+            for which, each in start.items()
+        }
         state = state._replace(
             params={which: each["params"] for which, each in start.items()},
-            batch_stats=cast({**state.batch_stats, **stats}, "float64"),
+            model_state=cast(kept, "float64"),
+            extra=cast(state.extra, "float64"),
             opt_state=cast(state.opt_state, "float64"),
         )
         step = jax.jit(learner.step)
@@ -187,8 +191,6 @@ def test_steps_equal_a_loop_written_in_keras(name: str) -> None:
                 ("generator", their_generator),
                 ("discriminator", their_discriminator),
             ):
-                ours = {"params": state.params[which]}
-                if state.batch_stats[which]:
-                    ours["batch_stats"] = state.batch_stats[which]
+                ours = {"params": state.params[which], **state.model_state[which]}
                 close = partial(np.testing.assert_allclose, rtol=1e-8, atol=1e-11)
                 jax.tree.map(close, ours, theirs.variables())

@@ -87,7 +87,7 @@ def _parts(x: Any, seen: dict[int, tuple[int, Any]]) -> Hashable:
     seen[id(x)] = len(seen), x  # kept, so that its id stays its own
     of = lambda *values: tuple(_parts(value, seen) for value in values)
     if isinstance(x, types.FunctionType):
-        if x.__globals__.get("__name__", "").startswith("jaxtyping."):
+        if str(x.__globals__.get("__name__")).startswith("jaxtyping."):
             # A check of types and shapes, which is wrapped around a function anew each
             # time that the function is made.
             return _parts(inspect.unwrap(x), seen)

@@ -133,7 +133,7 @@ def meaning(loss: Callable[..., Any]) -> Meaning:
         answer = jax.nn.sigmoid if from_logits else _as_they_are
         measure = functools.partial(metrics.binary_accuracy, from_logits=from_logits)
         return Meaning("shares", answer, answer, {"accuracy": measure})
-    known = getattr(loss, "__module__", "").startswith(losses.__name__)
+    known = str(getattr(loss, "__module__", "")).startswith(losses.__name__)
     return Meaning("values" if known else None, _as_they_are, None, {})
 
 

@@ -7,10 +7,10 @@ from fdl.train.evaluate import in_batches as in_batches
 from fdl.train.evaluate import predict as predict
 from fdl.train.evaluate import predict_many as predict_many
 from fdl.train.fit import fit as fit
-from fdl.train.loop import DivergenceError as DivergenceError
-from fdl.train.loop import Epoch as Epoch
-from fdl.train.loop import FitResult as FitResult
 from fdl.train.many import FitManyResult as FitManyResult
 from fdl.train.many import fit_many as fit_many
+from fdl.train.results import DivergenceError as DivergenceError
+from fdl.train.results import Epoch as Epoch
+from fdl.train.results import FitResult as FitResult
 from fdl.train.steps import run_steps as run_steps
 from fdl.train.stopping import EarlyStopping as EarlyStopping

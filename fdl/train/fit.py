@@ -6,7 +6,8 @@ from fdl.arrays import Key, PyTree
 from fdl.learner import Learner, State
 from fdl.members import Keys
 from fdl.train.evaluate import Measured
-from fdl.train.loop import Epoch, FitResult, Loop
+from fdl.train.loop import Loop
+from fdl.train.results import Epoch, FitResult
 from fdl.train.stopping import EarlyStopping
 
 

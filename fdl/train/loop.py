@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
 
 from fdl.arrays import Key, PyTree
 from fdl.data import check
@@ -24,6 +24,7 @@ from fdl.train.evaluate import (
     warm_up,
 )
 from fdl.train.placement import on_auto_mesh
+from fdl.train.results import DivergenceError, Epoch, FitResult
 from fdl.train.steps import (
     Run,
     choose,
@@ -36,69 +37,6 @@ from fdl.train.steps import (
     zero_metrics,
 )
 from fdl.train.stopping import EarlyStopping
-
-
-class Epoch(NamedTuple):
-    """One line of a run's history.
-
-    With members, metrics are arrays with one number for each member, NaN where a member
-    was not trained in this epoch.
-
-    Attributes:
-        epoch: Number of passes over the training data made so far, from 1.
-        step: Number of updates made so far.
-        running: Whether the run, or each member, was trained and stayed finite.
-        train: Training metrics by name, averaged over the epoch while it went on.
-        validation: Metrics on the validation data after the epoch; empty if there are
-            none.
-        seconds: Wall-clock time of the epoch, validation included, compilation not.
-    """
-
-    epoch: int
-    step: int
-    running: bool | Bool[np.ndarray, " members"]
-    train: Measured
-    validation: Measured
-    seconds: float
-
-
-class FitResult(NamedTuple):
-    """What `fit` returns.
-
-    Attributes:
-        state: The trained state.
-        epoch: Number of passes over the data that this state has seen.
-        diverged: The update at which a member met a number that is not finite, or -1.
-        history: One `Epoch` for each pass over the data.
-        seconds: Wall-clock time by what it was spent on: `compile`, `train`,
-            `validation`.
-    """
-
-    state: State
-    epoch: int | Int[np.ndarray, " members"]
-    diverged: int | Int[np.ndarray, " members"]
-    history: tuple[Epoch, ...]
-    seconds: dict[str, float]
-
-
-class DivergenceError(ArithmeticError):
-    """Training met a loss or a parameter that is not finite.
-
-    Attributes:
-        step: Index of the first bad update, from 0.
-        state: The last good state: parameters are finite, as before that update.
-        history: The epochs completed before.
-    """
-
-    def __init__(self, step: int, state: State, history: tuple[Epoch, ...]) -> None:
-        """Keep what there is."""
-        super().__init__(
-            f"training diverged: a metric or parameter is not finite at step {step}; "
-            "try a smaller learning rate."
-        )
-        self.step = step
-        self.state = state
-        self.history = history
 
 
 class Loop(NamedTuple):
@@ -247,27 +185,14 @@ class Loop(NamedTuple):
             return FitResult(now, int(stands_at), -1, tuple(history), seconds)
         return FitResult(now, stands_at, diverged, tuple(history), seconds)
 
-    def flops(self, learner: Learner, key: Key | Keys) -> float:
-        """Return the number of operations in a step, as XLA counts them."""
-        state = jax.eval_shape(learner.init, key, _first(self.data[0]))
-        batch = jax.tree.map(lambda x: x[: self.batch_size], self.data[0])
-        cost = jax.jit(learner.step).lower(state, batch).cost_analysis() or {}
-        return cost.get("flops", 0.0)
-
-    def bytes_needed(self, learner: Learner, key: Key | Keys) -> int:
-        """Return the memory that training takes, besides the data."""
+    def compiled(self, learner: Learner, key: Key | Keys) -> tuple[State, Any]:
+        """Return an initial state, and the compiled program of its training steps."""
         state, words = self._start(learner, key, None)
         order, data = self._orders(words, 0)[0], self.data[0]
         size = min(self.batch_size, num_examples(data))
         steps = program(run_steps, learner.step, size, donate=(4, 5))
-        zeros = self._zeros(learner, state)
-        used = steps.lower(data, order, 0, 0, state, zeros).compile().memory_analysis()
-        if used is None:  # a device that does not tell
-            return 1
-        # Besides the state that is trained, there are those of its last good epoch and
-        # of its best.
-        states = sum(x.nbytes for x in jax.tree.leaves(state))
-        return used.temp_size_in_bytes + used.output_size_in_bytes + 3 * states
+        lowered = steps.lower(data, order, 0, 0, state, self._zeros(learner, state))
+        return state, lowered.compile()
 
     @property
     def steps_per_epoch(self) -> int:

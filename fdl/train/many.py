@@ -6,13 +6,14 @@ from typing import Any, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-import psutil
 from jaxtyping import Float, Int
 
 from fdl.arrays import Key, PyTree
 from fdl.learner import Learner, State
 from fdl.members import Keys, MakeLearner, Strategy, many, member, tunable
-from fdl.train.loop import Epoch, FitResult, Loop
+from fdl.train.chunk import bytes_needed, chunk_size, even, fastest, free_bytes
+from fdl.train.loop import Loop
+from fdl.train.results import Epoch, FitResult
 from fdl.train.stopping import EarlyStopping
 
 Table = dict[str, Float[np.ndarray, "members epochs"]]
@@ -20,11 +21,6 @@ Table = dict[str, Float[np.ndarray, "members epochs"]]
 
 Members = Int[np.ndarray, " chunk"]
 """The numbers of some members, from 0."""
-
-# On CPU, steps of fewer operations spend their time on getting started, which members
-# can share; larger ones fill the caches, which members would share too.
-_SMALL_STEP = 5e7
-_CACHED_MEMBERS = 16
 
 
 class FitManyResult(NamedTuple):
@@ -160,7 +156,7 @@ def fit_many(
 
     if members_per_chunk is None and size > 1:
         learner, filled = chunk(np.arange(size))
-        needed = loop._replace(members=(size,)).bytes_needed(learner, keys[filled])
+        needed = bytes_needed(loop._replace(members=(size,)), learner, keys[filled])
         size = even(count, max(1, min(size, size * free_bytes() // needed)))
     loop = loop._replace(members=(size,))
 
@@ -194,43 +190,6 @@ def fit_many(
         size,
         {name: sum(end.seconds[name] for end in ends) for name in ends[0].seconds},
     )
-
-
-def fastest(loop: Loop, learner: Learner, key: Key) -> Strategy:
-    """Return the strategy that was fastest for steps like this one.
-
-    Accelerators are only filled by members side by side. On CPU that pays for small
-    steps; large ones run as fast one after the other, and need less memory.
-    """
-    if jax.default_backend() != "cpu":
-        return "vmap"
-    return "vmap" if loop.flops(learner, key) < _SMALL_STEP else "map"
-
-
-def chunk_size(strategy: Strategy, count: int) -> int:
-    """Return how many members are fast together, if they fit into memory."""
-    if jax.default_backend() != "cpu":
-        return count
-    return 1 if strategy == "map" else even(count, min(count, _CACHED_MEMBERS))
-
-
-def even(count: int, size: int) -> int:
-    """Return the size of as few chunks as `size` allows, all about equally large.
-
-    Example:
-        >>> even(9, 8)
-        5
-    """
-    return -(-count // -(-count // size))
-
-
-def free_bytes() -> int:
-    """Return the memory of the device that may be used."""
-    if jax.default_backend() == "cpu":
-        return psutil.virtual_memory().available // 2
-    stats = jax.devices()[0].memory_stats() or {}
-    free = stats.get("bytes_limit", 2**33) - stats.get("bytes_in_use", 0)
-    return int(0.8 * free)
 
 
 def _one(make_learner: MakeLearner, hparams: PyTree, count: int) -> Learner:

@@ -10,7 +10,7 @@ import pytest
 
 import fdl
 from fdl import learners, losses, models
-from fdl.train import EarlyStopping, many
+from fdl.train import EarlyStopping, chunk, many
 from fdl.train.loop import Loop
 from fdl.train.steps import draw_order, key_words
 
@@ -498,9 +498,9 @@ def prepared(learner, data, batch_size):
 def test_small_steps_go_side_by_side_and_large_ones_do_not() -> None:
     data = make_data(64, size=(28, 28))
     for learner, strategy in ((mlp(plain(MLP, 0)), "vmap"), (lstm(1e-3), "vmap")):
-        assert many.fastest(prepared(learner, data, 8), learner, KEYS[0]) == strategy
+        assert chunk.fastest(prepared(learner, data, 8), learner, KEYS[0]) == strategy
     large = learners.supervised(models.CNN(10), losses.cross_entropy, optax.adam(1e-3))
-    assert many.fastest(prepared(large, data, 64), large, KEYS[0]) == "map"
+    assert chunk.fastest(prepared(large, data, 64), large, KEYS[0]) == "map"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""How members become a program, and how many of them at a time."""
+
+import jax
+import psutil
+
+from fdl.arrays import Key
+from fdl.learner import Learner
+from fdl.members import Keys, Strategy
+from fdl.train.loop import Loop
+
+# On CPU, steps of fewer operations spend their time on getting started, which members
+# can share; larger ones fill the caches, which members would share too.
+_SMALL_STEP = 5e7
+_CACHED_MEMBERS = 16
+
+
+def fastest(loop: Loop, learner: Learner, key: Key) -> Strategy:
+    """Return the strategy that was fastest for steps like this one.
+
+    Accelerators are only filled by members side by side. On CPU that pays for small
+    steps; large ones run as fast one after the other, and need less memory.
+    """
+    if jax.default_backend() != "cpu":
+        return "vmap"
+    batch = jax.tree.map(lambda x: x[: loop.batch_size], loop.data[0])
+    state = jax.eval_shape(learner.init, key, batch)
+    cost = jax.jit(learner.step).lower(state, batch).cost_analysis() or {}
+    return "vmap" if cost.get("flops", 0.0) < _SMALL_STEP else "map"
+
+
+def chunk_size(strategy: Strategy, count: int) -> int:
+    """Return how many members are fast together, if they fit into memory."""
+    if jax.default_backend() != "cpu":
+        return count
+    return 1 if strategy == "map" else even(count, min(count, _CACHED_MEMBERS))
+
+
+def even(count: int, size: int) -> int:
+    """Return the size of as few chunks as `size` allows, all about equally large.
+
+    Example:
+        >>> even(9, 8)
+        5
+    """
+    return -(-count // -(-count // size))
+
+
+def free_bytes() -> int:
+    """Return the memory of the device that may be used."""
+    if jax.default_backend() == "cpu":
+        return psutil.virtual_memory().available // 2
+    stats = jax.devices()[0].memory_stats() or {}
+    free = stats.get("bytes_limit", 2**33) - stats.get("bytes_in_use", 0)
+    return int(0.8 * free)
+
+
+def bytes_needed(loop: Loop, learner: Learner, keys: Keys) -> int:
+    """Return the memory that training takes, besides the data."""
+    state, compiled = loop.compiled(learner, keys)
+    used = compiled.memory_analysis()
+    if used is None:  # a device that does not tell
+        return 1
+    # Besides the state that is trained, there are those of its last good epoch and of
+    # its best.
+    states = sum(x.nbytes for x in jax.tree.leaves(state))
+    return used.temp_size_in_bytes + used.output_size_in_bytes + 3 * states

@@ -241,3 +241,20 @@ def test_fit_trains_it() -> None:
 def test_numbers_out_of_range_are_refused(options) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         make(**options)
+
+
+def test_evaluation_is_of_the_averaged_generator() -> None:
+    learner, state = make()
+    for _ in range(3):
+        state, _ = jax.jit(learner.step)(state, BATCH)
+    measured = fdl.evaluate(learner, state, BATCH)
+    other = lambda tree: jax.tree.map(lambda x: x + 0.5, tree)
+    trained = {**state.params, "generator": other(state.params["generator"])}
+    assert fdl.evaluate(learner, state._replace(params=trained), BATCH) == measured
+    average = {
+        **state.extra["average"],
+        "params": other(state.extra["average"]["params"]),
+    }
+    changed = fdl.evaluate(learner, state._replace(extra={"average": average}), BATCH)
+    assert changed["real_logit"] == measured["real_logit"]
+    assert abs(changed["fake_logit"] - measured["fake_logit"]) > 1e-3

@@ -65,6 +65,15 @@ def test_step_descends_on_the_documented_loss(beta, free_bits) -> None:
     assert int(after.step) == 1
 
 
+@pytest.mark.parametrize("beta", [1.0, 3.0])
+def test_evaluation_weighs_the_divergence_by_beta(beta) -> None:
+    found = fdl.evaluate(*start(beta=beta), BATCH)
+    assert found["kl"] > 0.01
+    weighed = found["reconstruction"] + beta * found["kl"]
+    assert found["loss"] == pytest.approx(weighed, rel=1e-6)
+    assert found["elbo"] == pytest.approx(-found["reconstruction"] - found["kl"])
+
+
 def test_noise_comes_from_key_and_step_alone() -> None:
     learner, state = start()
     loss = lambda state: float(learner.step(state, BATCH)[1]["loss"].total)

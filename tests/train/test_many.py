@@ -349,7 +349,7 @@ def test_learners_that_differ_in_the_rate_share_a_program(compiled, optimizer) -
 
 
 def test_a_member_that_diverges_in_its_last_batch_is_noticed() -> None:
-    """Of three batches, only the last holds an example whose loss is infinite."""
+    """Of four batches, only the last, smaller one has an infinite loss."""
 
     def make(hp):
         def loss(outputs, targets):
@@ -359,11 +359,11 @@ def test_a_member_that_diverges_in_its_last_batch_is_noticed() -> None:
         model = models.MLP(10, hidden_sizes=(4,))
         return learners.supervised(model, loss, optax.sgd(0.1))
 
-    data = make_data(24)
+    data = make_data(25)
     order_key = jax.random.split(KEYS[0])[1]
-    order = draw_order(key_words(order_key), 0, 24, 0)
-    label = np.zeros(24, np.int32)
-    label[order[20]] = 9
+    order = draw_order(key_words(order_key), 0, 25, 0)
+    label = np.zeros(25, np.int32)
+    label[order[24]] = 9
     run = fdl.fit_many(
         make,
         {"bad": np.array([0.0, 1.0])},
@@ -373,7 +373,7 @@ def test_a_member_that_diverges_in_its_last_batch_is_noticed() -> None:
         keys=jnp.stack([KEYS[0], KEYS[0]]),
         strategy="vmap",
     )
-    np.testing.assert_array_equal(run.diverged, [-1, 2])
+    np.testing.assert_array_equal(run.diverged, [-1, 3])
     np.testing.assert_array_equal(run.epoch, [1, 0])
 
 

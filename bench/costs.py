@@ -1,11 +1,10 @@
-"""What fdl's own machinery costs: the loop inside `fit`, and `import fdl`.
+"""Overhead of fdl: the loop inside `fit`, and `import fdl`.
 
     python -m bench.costs
 
-Both are differences to something that anybody could do without fdl, measured in turns
-in the same run, since the machines are shared: a training step inside `fit` against the
-same step compiled alone and called from Python, and `import jax, fdl` against
-`import jax`. Writes bench/results/costs.json.
+Compares a training step inside `fit` with the same step compiled separately and called
+from Python, and `import jax, fdl` with `import jax`. Both sides are measured in turns
+in the same run, since machines may be shared. Writes bench/results/costs.json.
 """
 
 import json
@@ -30,7 +29,7 @@ ROUNDS, STEPS = 15, 60
 
 
 def step_times(task_name: str) -> dict[str, list[float]]:
-    """Return milliseconds for a step alone and in the loop, a pair for each round."""
+    """Return milliseconds for a step alone and in the loop, one pair per round."""
     task = find(task_name)
     config = task.config(dataset="mnist-5k")
     dataset = fdl.data.load("mnist-5k")
@@ -71,7 +70,7 @@ def step_times(task_name: str) -> dict[str, list[float]]:
 
 
 def import_times() -> dict[str, list[float]]:
-    """Return seconds for `import jax` and `import jax, fdl`, a pair for each round."""
+    """Return seconds for `import jax` and `import jax, fdl`, one pair per round."""
 
     def of(words: str) -> float:
         program = f"import time; t = time.time(); {words}; print(time.time() - t)"
@@ -86,7 +85,7 @@ def import_times() -> dict[str, list[float]]:
 
 
 def in_turns(runs: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
-    """Measure A, B, A, B, ... after one round that is thrown away."""
+    """Measure A, B, A, B, ... and discard the first round."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(ROUNDS + 1):
         for name, run in runs.items():
@@ -97,7 +96,7 @@ def in_turns(runs: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, print and write the results."""
     result = {"device": device(), "versions": versions(), "commit": commit()}
     for name in ("cnn", "mlp"):
         times = step_times(name)

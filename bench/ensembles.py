@@ -1,8 +1,8 @@
-"""How good ensembles of the tutorial's CNN are on MNIST, by their size.
+"""Quality of ensembles of the tutorial's CNN on MNIST, by size.
 
     python -m bench.ensembles [--members 16] [--data-dir DIR]
 
-Trains the members by `fit_many`, as `fdl train cnn --schedule one-cycle` trains one,
+Trains the members with `fit_many`, as `fdl train cnn --schedule one-cycle` trains one,
 and measures ensembles of 1, 2, 4, ... of them. The result is
 bench/results/ensembles.json, with reliability diagrams of one member and of all.
 """
@@ -28,7 +28,7 @@ def main(members: int = 16, data_dir: Path | None = None) -> None:
     """Train, measure, and write the result.
 
     Args:
-        members: How many.
+        members: Number of members.
         data_dir: Folder of the original data files.
     """
     task = find("cnn")

@@ -1,4 +1,4 @@
-"""Classifiers of MNIST in Keras: the recipes of `fdl train`, each with a result file.
+"""Classifiers of MNIST in Keras, with the recipes of `fdl train`.
 
     python -m bench.keras_classifier NAME --seed 0 --run DIR [--data-dir DIR]
 
@@ -21,7 +21,7 @@ Name = Literal["cnn", "rnn", "lstm", "gru"]
 
 
 def make_model(name: Name) -> Any:
-    """Return the model, with images in [0, 1] for inputs and probabilities to show."""
+    """Return the model, from images in [0, 1] to probabilities."""
     import keras
 
     layers = keras.layers
@@ -53,8 +53,8 @@ def main(
     """Train for 5 epochs, batches of 64, Adam at 1e-3, as `fdl train NAME` does.
 
     Args:
-        name: Which model.
-        seed: Source of all randomness.
+        name: Name of the model.
+        seed: Random seed.
         run: Folder for result.json.
         data_dir: Folder of the original data files.
     """

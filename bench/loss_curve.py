@@ -1,12 +1,12 @@
-"""The loss at every step of the tutorial's CNN, in Keras and in fdl.
+"""Loss of the tutorial's CNN at every step, in Keras and in fdl.
 
     python -m bench.loss_curve [--data-dir DIR]
 
 Both train for an epoch on the first 10,000 images of MNIST, in order, in batches of 64,
-from the weights that Keras draws. In double precision for three optimizers, as
-`fdl.keras` has them and as optax has them under the same name. In single precision for
-Adam, with a control: Keras once more, compiled by XLA. Writes loss_curve.json and
-pictures to bench/results/loss_curve.
+from Keras' initial weights. In double precision, three optimizers are compared, those
+of `fdl.keras` and those of the same name in optax. In single precision, Adam is
+compared, with Keras compiled by XLA as a control. Writes loss_curve.json and pictures
+to bench/results/loss_curve.
 """
 
 import json
@@ -25,8 +25,8 @@ from fdl.runs.environment import commit, device, versions
 FOLDER = Path(__file__).parent / "results" / "loss_curve"
 IMAGES, BATCH = 10_000, 64
 
-# Keras on TensorFlow rounds options to float32 even when it computes in float64, so its
-# defaults are given as float32 holds them.
+# Keras on TensorFlow rounds options to float32 even if it computes in float64, so its
+# defaults are passed as rounded to float32.
 _RATE, _MOST, _ALL, _EPSILON, _DECAY = (
     float(np.float32(option)) for option in (1e-3, 0.9, 0.999, 1e-7, 0.004)
 )
@@ -62,7 +62,7 @@ Losses = list[float]
 
 
 def batches(images: int, data: fdl.Batch, precision: str) -> Iterator[fdl.Batch]:
-    """Yield an epoch in order, pixels in [0, 1]."""
+    """Yield the batches of an epoch in order, with pixels in [0, 1]."""
     for start in range(0, images, BATCH):
         rows = slice(start, min(start + BATCH, images))
         image = data.image[rows].astype(np.float32) / 255
@@ -72,7 +72,7 @@ def batches(images: int, data: fdl.Batch, precision: str) -> Iterator[fdl.Batch]
 def keras_losses(
     epoch: list[fdl.Batch], optimizer: str, options: dict[str, float], *, compiled: bool
 ) -> tuple[Any, Losses]:
-    """Return the initial weights, as fdl has them, and Keras' loss at every step."""
+    """Return the initial weights, in fdl's form, and Keras' loss at every step."""
     import keras
 
     precision = epoch[0].image.dtype.name
@@ -100,7 +100,7 @@ def keras_losses(
     )
     losses = []
     for batch in epoch:
-        twin.reset_metrics()  # Keras averages over batches otherwise
+        twin.reset_metrics()  # otherwise Keras averages over batches
         losses.append(float(twin.train_on_batch(batch.image, batch.label)))
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
@@ -125,7 +125,7 @@ def fdl_losses(epoch: list[fdl.Batch], optimizer: Any, start: Any) -> Losses:
 
 
 def measure(data: fdl.Batch, images: int = IMAGES) -> dict[str, dict[str, Losses]]:
-    """Return losses by comparison, then by side; Keras' are those compared with."""
+    """Return losses by comparison and side; Keras is the reference."""
     found = {}
     epoch = list(batches(images, data, "float64"))
     for name, (options, ours, plain) in OPTIMIZERS.items():
@@ -147,13 +147,13 @@ def measure(data: fdl.Batch, images: int = IMAGES) -> dict[str, dict[str, Losses
 
 
 def difference(losses: dict[str, Losses], side: str) -> np.ndarray:
-    """Return the relative difference of a side to Keras' loss at every step."""
+    """Return the relative difference from Keras' loss at every step."""
     wanted = np.asarray(losses["Keras"])
     return np.abs(np.asarray(losses[side]) - wanted) / wanted
 
 
 def draw(found: dict[str, dict[str, Losses]]) -> None:
-    """Draw the loss and its differences, and the differences by optimizer."""
+    """Draw the losses and their differences, overall and by optimizer."""
     from matplotlib.figure import Figure
 
     double, single = found["float64 Adam"], found["float32 Adam"]
@@ -168,7 +168,7 @@ def draw(found: dict[str, dict[str, Losses]]) -> None:
         (single, "fdl.keras", "float32: fdl", "C1"),
         (double, "fdl.keras", "float64: fdl", "C0"),
     ):
-        # Losses are kept in float32, which cannot tell less than this apart.
+        # Losses are stored in float32, which cannot resolve smaller differences.
         shown = np.maximum(difference(losses, side), 1e-8)
         right.semilogy(shown, color=color, linewidth=1, label=label)
     right.axhline(1e-3, color="k", linewidth=0.5, linestyle=":")
@@ -190,7 +190,7 @@ def draw(found: dict[str, dict[str, Losses]]) -> None:
 
 
 def main(data_dir: Path | None = None) -> None:
-    """Measure, write, draw.
+    """Measure, write and draw the results.
 
     Args:
         data_dir: Folder of the original data files.

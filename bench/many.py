@@ -1,15 +1,15 @@
-"""How many trainings a second: `fit_many` beside single runs and a loop in Keras.
+"""Models trained per second: `fit_many`, single runs, and a loop in Keras.
 
     python -m bench.many [CASES...] [--members 1 8 64 256] [--rounds 3]
 
-Each member is trained for the same steps from its own seed, without evaluation.
-`single` is fdl's own `fit`, called for one member after the other with the same
-learner, so that it compiles once. `keras-jax` and `keras-tf` are Keras' `fit` with its
-fastest setting (see `bench.speed.rows`), one member after the other on a model that is
+Each member is trained for the same number of steps from its own seed, without
+evaluation. `single` calls fdl's `fit` for one member after another with the same
+learner, so that it compiles once. `keras-jax` and `keras-tf` call Keras' `fit` with its
+fastest setting (see `bench.speed.rows`) for one member after another on a model that is
 compiled once. With shared batches, all members see the same examples in the same order
-(`order_key`). All take turns in each round; the first, in which they compile, does not
-count. fdl's calls are timed as a whole, of Keras only the steps. The result is
-bench/results/many.json.
+(`order_key`). All take turns in each round; the first round, which includes
+compilation, is discarded. Whole calls are timed for fdl, only the steps for Keras.
+Writes bench/results/many.json.
 """
 
 import importlib.util
@@ -44,14 +44,14 @@ RESULT = Path(__file__).parent / "results" / "many.json"
 
 
 class Work(NamedTuple):
-    """What each member does.
+    """How each member is trained.
 
     Attributes:
-        steps: Training steps of a member.
-        gpu_steps: The same on a GPU.
-        single: Members that a loop trains in a turn; its rate is the same for more.
-        shared: Whether to measure members that share batches, which makes a difference
-            to those that are trained side by side.
+        steps: Number of training steps.
+        gpu_steps: Number of training steps on a GPU.
+        single: Members that a loop trains per turn; its rate does not depend on it.
+        shared: Whether to also measure members that share batches, which matters only
+            for those trained side by side.
     """
 
     steps: int
@@ -69,7 +69,7 @@ RIVALS = {"keras-jax": "keras-jax-tuned", "keras-tf": "keras-tf-tuned"}
 
 
 def measure(case: str, members: list[int], rounds: int) -> dict[str, Any]:
-    """Return members a second, of each way in each round."""
+    """Return members per second, for each method in each round."""
     work, about = WORK[case], CASES[case]
     steps = work.gpu_steps if ON_GPU else work.steps
     arrays = examples(about, steps * about.batch_size)
@@ -130,7 +130,7 @@ def measure(case: str, members: list[int], rounds: int) -> dict[str, Any]:
 
 
 def _fastest(row: str, case: str, steps: int) -> Process:
-    """Start a rival with its fastest setting, ready to train a member at a time."""
+    """Start a rival with its fastest setting, to train one member at a time."""
     best: Trial | None = None
     for setting in settings(row):
         process = Process(row, case, setting)
@@ -152,10 +152,10 @@ def main(
     """Measure cases and write the result.
 
     Args:
-        cases: Which: mlp, lstm, cnn.
+        cases: Names of cases: mlp, lstm, cnn.
         members: Numbers of members.
-        rounds: Times that each way gets its turn.
-        out: File of the result.
+        rounds: Number of times that each method is measured, in turns.
+        out: File for the result.
     """
     result: dict[str, Any] = {
         "machine": machine(),

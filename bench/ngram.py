@@ -1,11 +1,12 @@
-"""What counting reaches on python-docs: the baseline of the language model.
+"""N-gram baseline of the language model on python-docs.
 
     python -m bench.ngram
 
-Each order of n-gram is counted on the training text and smoothed by the order below it
-(Witten & Bell, 1991): of what follows a context, the share that was new when it came is
-left to the shorter context. Measured on the same characters as the model: each window
-of the test text, whose first characters have the context that is in the window.
+N-grams of each order are counted on the training text and interpolated with the next
+lower order (Witten & Bell, 1991): the weight of the shorter context is the fraction of
+tokens that were new when they followed the context. The measure is over the same
+characters as for the model, where the context does not reach beyond a window of the
+test text.
 """
 
 import collections
@@ -19,7 +20,7 @@ ORDERS = range(1, 9)
 
 
 def train(token: np.ndarray, order: int) -> list[dict]:
-    """Count what follows each context of up to `order - 1` tokens."""
+    """Count the tokens that follow each context of up to `order - 1` tokens."""
     text = token.tolist()
     counts = [collections.defaultdict(collections.Counter) for _ in range(order)]
     for i, one in enumerate(text):
@@ -42,7 +43,7 @@ def probability(counts: list[dict], context: list[int], one: int, vocab: int) ->
 
 
 def main() -> None:
-    """Print bits per character by order."""
+    """Print bits per character for each order."""
     loaded = data.load("python-docs")
     text = np.append(loaded.train.token.ravel(), loaded.train.target[-1, -1])
     counts = train(text, max(ORDERS))

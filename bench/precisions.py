@@ -1,9 +1,9 @@
-"""How fast and how good the introduction's CNN is in each precision of a GPU.
+"""Speed and accuracy of the tutorial's CNN in each precision of a GPU.
 
     python -m bench.precisions [--seeds 5] [--data-dir DIR]
 
-Each run is `fdl train cnn`: five epochs over all of MNIST. The seconds are those of the
-training alone; the first run compiles. The result is bench/results/precisions.json.
+Each run is `fdl train cnn`: five epochs of MNIST. Only training is timed; the first run
+includes compilation. Writes bench/results/precisions.json.
 """
 
 import json
@@ -24,12 +24,12 @@ RESULT = Path(__file__).parent / "results" / "precisions.json"
 
 
 def main(*, seeds: int = 5, data_dir: Path | None = None, out: Path = RESULT) -> None:
-    """Train with each precision, and write what came out.
+    """Train with each precision, and write the results.
 
     Args:
-        seeds: Number of runs with each.
+        seeds: Number of runs for each precision.
         data_dir: Folder of the original data files.
-        out: File of the result.
+        out: File for the result.
     """
     task = find("cnn")
     config = task.config()

@@ -1,11 +1,10 @@
-"""What each recipe reaches, over seeds: fdl's, and Keras' beside some of them.
+"""Results of each recipe over seeds, with Keras for comparison for some.
 
     python -m bench.recipes [RECIPE...] [--seeds 5] [--data-dir DIR]
 
-Each seed trains in a process of its own. The results are in
-bench/results/recipes/RECIPE.json, written after every seed; seeds that are there
-already are not trained again. `python -m bench.tables` prints them in the README and
-for `fdl tasks`.
+Each seed trains in its own process. Results are written to
+bench/results/recipes/RECIPE.json after every seed; seeds that it already contains are
+not trained again. `python -m bench.tables` copies them to the README and `fdl tasks`.
 """
 
 import json
@@ -23,14 +22,13 @@ RESULTS = Path(__file__).parent / "results" / "recipes"
 
 
 class Recipe(NamedTuple):
-    """What is trained, and what of it is shown.
+    """A command that trains a model, and the metrics to show.
 
     Attributes:
-        title: What it is, in a few words.
-        command: Trains it, with `--seed`, `--run` and `--data-dir`; `python` is the
-            Python that runs this.
-        metrics: Measures to show, by their names in result.json; the first is the one
-            that counts.
+        title: Short description.
+        command: Command that accepts `--seed`, `--run` and `--data-dir`; `python` is
+            the current interpreter.
+        metrics: Metrics to show, by their names in result.json, most important first.
     """
 
     title: str
@@ -115,7 +113,7 @@ def train(recipe: str, seed: int, data_dir: Path | None) -> dict[str, Any]:
 def summarize(
     runs: dict[str, dict[str, Any]], metrics: tuple[str, ...]
 ) -> dict[str, dict[str, float]]:
-    """Return mean, standard deviation, least and greatest of each measure."""
+    """Return mean, standard deviation, minimum and maximum of each metric."""
     summary = {}
     for metric in metrics:
         found = [run["metrics"][metric] for run in runs.values()]
@@ -149,8 +147,8 @@ def main(
     """Measure recipes.
 
     Args:
-        recipes: Which; all if none is given.
-        seeds: How many seeds, from 0.
+        recipes: Names of recipes; all by default.
+        seeds: Number of seeds, from 0.
         data_dir: Folder of the original data files.
     """
     RESULTS.mkdir(parents=True, exist_ok=True)

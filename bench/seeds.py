@@ -1,9 +1,9 @@
-"""What tasks reach over thirty seeds, with the interval of the mean.
+"""Results of tasks over thirty seeds, with confidence intervals of the mean.
 
     python -m bench.seeds [TASKS...] [--seeds 30] [--data-dir DIR]
 
-Each task is swept over its seeds in one command. The results are in
-bench/results/seeds/TASK.json; `python -m bench.tables` prints them in the README.
+Each task is swept over its seeds by one command. Results are written to
+bench/results/seeds/TASK.json; `python -m bench.tables` copies them to the README.
 """
 
 import json
@@ -26,10 +26,10 @@ def main(
     seeds: int = 30,
     data_dir: Path | None = None,
 ) -> None:
-    """Sweep, and keep the results.
+    """Sweep over seeds, and keep the results.
 
     Args:
-        tasks: Which.
+        tasks: Names of tasks.
         seeds: Number of seeds.
         data_dir: Folder of the original data files.
     """

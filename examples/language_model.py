@@ -1,10 +1,10 @@
-"""Train a small Transformer on the characters of Python's manual, and let it write.
+"""Train a small Transformer on the characters of Python's manual, and generate text.
 
-    python examples/language_model.py                 the manual that this Python has
-    python examples/language_model.py "Each class "   with a beginning of your own
+    python examples/language_model.py                 with a default prompt
+    python examples/language_model.py "Each class "   with your own prompt
 
-The same as `fdl train language-model` and `fdl generate`, in library calls. What it
-reaches, and how long that takes, stands in the README.
+Does the same as `fdl train language-model` and `fdl generate`, in library calls. The
+manual is that of the running Python.
 """
 
 import dataclasses
@@ -49,8 +49,8 @@ SMOKE = Config(
 
 
 def main(config: Config) -> dict[str, float]:
-    """Train, write, and evaluate; return the metrics on the end of the manual."""
-    # Data: pieces of 128 characters as numbers, and the character after each.
+    """Train, generate, and evaluate; return the metrics on the end of the manual."""
+    # Data: pieces of 128 characters as integers, and the character after each one.
     data = fdl.data.load("python-docs")
     train, test = (
         jax.tree.map(lambda x: x[: config.pieces], part)
@@ -87,7 +87,7 @@ def main(config: Config) -> dict[str, float]:
         ),
     )
 
-    # Each character is drawn after all before it; attention keeps what it has seen.
+    # Sample one character after another; attention caches its keys and values.
     characters = data.info.class_names
     prompt = jnp.array([[characters.index(c) for c in config.prompt]])
     written = fdl.models.generate(

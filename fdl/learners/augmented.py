@@ -30,7 +30,7 @@ def augmented(
     the compiled step, so that a run can be repeated and a step never repeats another.
 
     Args:
-        learner: Any learner of one member; `fdl.learners.many` makes many of the
+        learner: Any learner of one member; `fdl.many` makes many of the
             result.
         change: `(key, input) -> input`, applied to each example's inputs with a key of
             its own; `fdl.data.augment` has some. Inputs are the key or field `inputs`

@@ -51,7 +51,11 @@ def test_a_run_comes_back_as_it_was_left(run, home) -> None:
     again = fdl.load(str(home / "mlp"))
     assert again.task is run.task
     assert again.task.name == "mlp"
-    assert again.config == run.config == configure("mlp", **SMALL | {"epochs": 2, "seed": 3})
+    assert (
+        again.config
+        == run.config
+        == configure("mlp", **SMALL | {"epochs": 2, "seed": 3})
+    )
     assert again.info == run.info
     assert again.history == run.history
     assert [line.epoch for line in again.history] == [1, 2]

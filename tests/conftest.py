@@ -1,4 +1,6 @@
+import gc
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -33,3 +35,13 @@ def _compile_quickly(request):
     """Compile with few optimizations: most tests compile a lot and run it once."""
     quick = request.node.get_closest_marker("optimized") is None
     jax.config.update("jax_disable_most_optimizations", quick)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_programs():
+    """Free what a module compiled: all modules' programs together fill the memory."""
+    yield
+    if sys.modules.get("keras"):
+        sys.modules["keras"].backend.clear_session()
+    jax.clear_caches()
+    gc.collect()

@@ -27,21 +27,24 @@ class Parity(Command):
 
     Runs the ladder of fdl's tests, so it needs a checkout of fdl and the extra `test`.
     Level 0 is about parameters, 1 about outputs, 2 about gradients and batch
-    statistics, 3 about 5 steps of 5 optimizers, 4 about an epoch of training.
+    statistics, 3 about 5 steps of 5 optimizers, 4 about the first 20 steps of an epoch.
+    Layers are measured in several shapes and options, of which the worst counts.
 
     Attributes:
         names: Models (cnn) and layers (Conv2D); all of them if none is given.
+        large: At level 4, train for a whole epoch in double precision.
         out: Folder for parity.json and parity.md.
     """
 
     names: Annotated[
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")
     ] = ()
+    large: bool = False
     out: Path = Path("runs/parity")
 
     def __call__(self) -> None:
         """Climb, print, write."""
-        ladder, subjects = _ladder()
+        ladder, tables, subjects = _ladder()
         known = {**subjects.MODELS, **subjects.LAYERS}
         for name in self.names:
             if name not in known:
@@ -52,16 +55,18 @@ class Parity(Command):
         for name in track(
             self.names or tuple(known), "Climbing", console=err, transient=True
         ):
-            rungs += ladder.climb_all(known[name]())
-        out.print(_table(ladder.summary(rungs)))
+            rungs += ladder.climb_all(known[name](), large=self.large)
+        out.print(_table(tables.summary(rungs)))
         self.out.mkdir(parents=True, exist_ok=True)
         record = {
-            "command": " ".join(("fdl parity", *self.names)),
+            "command": " ".join(
+                ("fdl parity", *self.names, *(["--large"] if self.large else []))
+            ),
             "device": device(),
             "versions": versions("keras", "tensorflow-cpu"),
             "commit": commit(),
             "models": {
-                name: {"parameters": ladder.size(known[name]())}
+                name: {"parameters": ladder.size(known[name]()[0])}
                 for name in self.names or subjects.MODELS
                 if name in subjects.MODELS
             },
@@ -69,22 +74,22 @@ class Parity(Command):
         }
         text = json.dumps(record, indent=1) + "\n"
         write_whole(self.out / "parity.json", text.encode())
-        write_whole(self.out / "parity.md", ladder.markdown(rungs).encode())
+        write_whole(self.out / "parity.md", tables.markdown(rungs).encode())
         out.print(f"written to {self.out / 'parity.json'} and parity.md")
         broken = [rung for rung in rungs if not rung.passed]
         if broken:
             raise AnswerIsNoError("; ".join(str(rung) for rung in broken))
 
 
-def _ladder() -> tuple[Any, Any]:
-    """Return the modules `parity.ladder` and `parity.subjects` of the tests."""
+def _ladder() -> tuple[Any, Any, Any]:
+    """Return the modules ladder, rungs and subjects of `parity` among the tests."""
     tests = Path(fdl.__file__).resolve().parents[1] / "tests"
     if not (tests / "parity" / "ladder.py").is_file():
         raise ValueError(
             "fdl parity runs the ladder of fdl's tests, which are not here: clone fdl "
             "and run it there, after pip install -e '.[test]'."
         )
-    for package in ("keras", "tensorflow", "hypothesis"):
+    for package in ("keras", "tensorflow"):
         if importlib.util.find_spec(package) is None:
             raise ValueError(
                 f"fdl parity needs {package}, which is not installed: "
@@ -96,10 +101,11 @@ def _ladder() -> tuple[Any, Any]:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if str(tests) not in sys.path:
         sys.path.insert(0, str(tests))
-    return (
-        importlib.import_module("parity.ladder"),
-        importlib.import_module("parity.subjects"),
+    ladder, rungs, subjects = (
+        importlib.import_module(f"parity.{name}")
+        for name in ("ladder", "rungs", "subjects")
     )
+    return ladder, rungs, subjects
 
 
 def _as_json(rung: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import optax
 import pytest
 
 import fdl
+from closeness import close
 from fdl import models, nn
 from zoo import draw_variables
 
@@ -44,14 +45,6 @@ def inputs(*batch: int, time: int = TIME) -> np.ndarray:
 
 def variables_of(model: Any) -> Any:
     return draw_variables(model, inputs(1))
-
-
-def close(a: Any, b: Any) -> None:
-    assert jax.tree.structure(a) == jax.tree.structure(b)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(a))
-    jax.tree.map(
-        lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-5), a, b
-    )
 
 
 @kinds

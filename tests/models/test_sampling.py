@@ -1,5 +1,6 @@
 """Texts are drawn from exactly the distribution that was asked for."""
 
+import functools
 from typing import Any
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import closeness
 from fdl import models, nn
 from fdl.models import choice_logits, generate
 from zoo import draw_variables
@@ -17,22 +19,21 @@ VARIABLES = draw_variables(MODEL, PROMPT, seed=3)
 APPLY = jax.jit(MODEL.apply)
 P = np.array([0.05, 0.4, 0.2, 0.3, 0.05])
 LOGITS = np.log(P).astype(np.float32)
+SECOND = np.eye(5)[1]
+
+close = functools.partial(closeness.close, tolerance=2e-6)
 
 
 def chances(**settings: Any) -> np.ndarray:
     return np.asarray(jax.nn.softmax(choice_logits(LOGITS, **settings)))
 
 
-def close(a: Any, b: Any) -> None:
-    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-
-
 def test_temperature_is_a_power_of_the_chances() -> None:
     close(chances(), P)
     close(chances(temperature=0.5), P**2 / np.sum(P**2))
-    close(chances(temperature=1e-6), [0, 1, 0, 0, 0])
-    close(chances(temperature=1e-38), [0, 1, 0, 0, 0])
-    close(chances(temperature=0.0), [0, 1, 0, 0, 0])
+    close(chances(temperature=1e-6), SECOND)
+    close(chances(temperature=1e-38), SECOND)
+    close(chances(temperature=0.0), SECOND)
 
 
 def test_top_k_keeps_so_many() -> None:
@@ -41,17 +42,17 @@ def test_top_k_keeps_so_many() -> None:
     close(chances(top_k=99), P)
     # Of two equals, the first; all the same if the choice is the first of all.
     close(chances(top_k=4), np.array([1, 8, 4, 6, 0]) / 19)
-    close(jax.nn.softmax(choice_logits(np.zeros(3, np.float32), top_k=1)), [1, 0, 0])
+    close(jax.nn.softmax(choice_logits(np.zeros(3, np.float32), top_k=1)), np.eye(3)[0])
 
 
 def test_top_p_keeps_the_fewest_that_reach_it() -> None:
-    close(chances(top_p=0.39), [0, 1, 0, 0, 0])
+    close(chances(top_p=0.39), SECOND)
     close(chances(top_p=0.41), np.array([0, 4, 0, 3, 0]) / 7)
     close(chances(top_p=0.71), np.array([0, 4, 2, 3, 0]) / 9)
-    close(chances(top_p=1e-9), [0, 1, 0, 0, 0])
+    close(chances(top_p=1e-9), SECOND)
     close(chances(top_p=1.0), P)
     # Top-p is taken of what is left: 4/7 of two are enough.
-    close(chances(top_k=2, top_p=0.5), [0, 1, 0, 0, 0])
+    close(chances(top_k=2, top_p=0.5), SECOND)
 
 
 def test_choices_of_a_batch_are_those_of_its_rows() -> None:
@@ -107,6 +108,16 @@ def test_longer_texts_than_the_model_reads_at_once() -> None:
     again = np.concatenate([PROMPT, greedy], axis=1)[:, 3:7]
     best = np.argmax(APPLY(VARIABLES, again)[:, -1], axis=-1)
     np.testing.assert_array_equal(greedy[:, 4], best)
+
+
+def test_every_window_of_a_long_text_is_drawn_anew() -> None:
+    """The key of one window used for the next would draw the same tokens again."""
+    # By chance alone, whatever came before: all tokens are equally likely.
+    even = jax.tree.map(np.zeros_like, VARIABLES)
+    half, windows = MODEL.max_length // 2, 5
+    text = generate(MODEL, even, PROMPT, windows * half, jax.random.key(0))
+    drawn = {each.tobytes() for each in np.split(np.asarray(text), windows, axis=1)}
+    assert len(drawn) == windows
 
 
 def test_one_program_for_all_settings() -> None:

@@ -1,6 +1,5 @@
 """What recurrent layers keep to, whatever Keras does."""
 
-import functools
 from typing import Any
 
 import flax.linen as linen
@@ -10,6 +9,7 @@ import jaxtyping
 import numpy as np
 import pytest
 
+from closeness import close
 from fdl import nn
 
 TIME, CHANNELS, FEATURES = 6, 3, 4
@@ -46,31 +46,6 @@ def random_state(layer: linen.Module, *batch: int) -> Any:
     return jax.tree.map(
         lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes
     )
-
-
-def close(a: Any, b: Any, tolerance: float = 1e-5) -> None:
-    assert jax.tree.structure(a) == jax.tree.structure(b)
-    jax.tree.map(
-        lambda x, y: np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance),
-        a,
-        b,
-    )
-
-
-@layers
-def test_leading_axes_are_batch_axes(layer) -> None:
-    variables, x = variables_of(layer), inputs(2, 3)
-    state = random_state(layer, 2, 3)
-    mask = np.random.default_rng(0).random((2, 3, TIME)) < 0.7
-    run = jax.jit(lambda x, state, mask: layer.apply(variables, x, state, mask=mask))
-    flatten = lambda tree: jax.tree.map(lambda a: a.reshape(6, *a.shape[2:]), tree)
-    whole = run(x, state, mask)
-    rows = np.asarray(flatten(whole).outputs).reshape(6, -1)
-    assert len(np.unique(rows, axis=0)) == 6, "rows must differ to tell"
-    close(flatten(whole), run(*flatten((x, state, mask))))
-    close(whole, jax.jit(jax.vmap(jax.vmap(run)))(x, state, mask))
-    first = lambda tree: jax.tree.map(lambda a: a[0, 0], tree)
-    close(first(whole), run(*first((x, state, mask))))
 
 
 @one_way
@@ -161,67 +136,6 @@ def test_bidirectional_is_two_layers_and_zero_at_padding() -> None:
     np.testing.assert_array_equal(np.abs(outputs).max(axis=-1) > 0, mask)
 
 
-@layers
-def test_jit_equals_eager_and_compiles_once(layer) -> None:
-    variables, state = variables_of(layer), random_state(layer, 2)
-    mask = np.random.default_rng(0).random((2, TIME)) < 0.7
-    traces = []
-
-    @jax.jit
-    def apply(*args: Any) -> nn.RNNOutput:
-        traces.append(None)
-        *args, mask = args
-        return layer.apply(*args, mask=mask)
-
-    for seed in (0, 1):
-        x = inputs(2, seed=seed)
-        close(
-            apply(variables, x, state, mask),
-            layer.apply(variables, x, state, mask=mask),
-        )
-    assert len(traces) == 1
-
-
-@layers
-def test_forward_mode_derivatives(layer) -> None:
-    with jax.enable_x64(True):
-        double = lambda tree: jax.tree.map(lambda a: np.asarray(a, np.float64), tree)
-        point = double((variables_of(layer), inputs(2), random_state(layer, 2)))
-        towards = double(
-            (variables_of(layer, seed=2), inputs(2, seed=2), random_state(layer, 2))
-        )
-        mask = np.random.default_rng(0).random((2, TIME)) < 0.7
-        run = jax.jit(lambda *point: layer.apply(*point, mask=mask))
-        _, tangent = jax.jvp(run, point, towards)
-        step = 1e-5
-        move = lambda step: jax.tree.map(lambda a, b: a + step * b, point, towards)
-        high, low = run(*move(step)), run(*move(-step))
-        slope = jax.tree.map(lambda a, b: (a - b) / (2 * step), high, low)
-        close(tangent, slope, tolerance=1e-8)
-
-
-@layers
-def test_every_parameter_gets_a_gradient(layer) -> None:
-    x = inputs(2)
-    variables = jax.jit(layer.init)(jax.random.key(0), x)
-    total = lambda variables: jnp.sum(layer.apply(variables, x).outputs ** 2)
-    grads = jax.jit(jax.grad(total))(variables)
-    for path, grad in jax.tree_util.tree_leaves_with_path(grads):
-        assert np.isfinite(grad).all(), path
-        assert np.abs(grad).max() > 0, path
-
-
-@layers
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_no_silent_promotion(layer, dtype: str) -> None:
-    arrays = (variables_of(layer), inputs(2))
-    cast = jax.tree.map(lambda a: jnp.asarray(a, dtype), arrays)
-    with jax.numpy_dtype_promotion("strict"):
-        apply = functools.partial(layer.apply, mask=np.ones((2, TIME), bool))
-        result = jax.eval_shape(apply, *cast)
-    assert {leaf.dtype.name for leaf in jax.tree.leaves(result)} == {dtype}
-
-
 def test_names_and_shapes_of_parameters() -> None:
     shapes = lambda layer: jax.tree.map(np.shape, variables_of(layer)["params"])
     lstm = {"kernel": (3, 16), "recurrent_kernel": (4, 16), "bias": (16,)}
@@ -240,7 +154,7 @@ def test_bidirectional_within_a_model() -> None:
             x = nn.Bidirectional(layer, name="first")(x).outputs
             return nn.Bidirectional(layer, name="second")(x).outputs
 
-    params = Model().init(jax.random.key(0), inputs())["params"]
+    params = jax.jit(Model().init)(jax.random.key(0), inputs())["params"]
     assert params.keys() == {"first", "second"}
     kernels = [p[way]["kernel"] for p in params.values() for way in p]
     assert len({float(k[0, 0]) for k in kernels}) == 4, "each draws its own"

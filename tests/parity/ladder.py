@@ -7,28 +7,28 @@ Both sides get the same random, distinct weights. Then are compared
     2  outputs in training mode, batch statistics, gradients of inputs and parameters
     3  parameters, batch statistics and optimizer state after each of 5 steps of SGD,
        momentum, RMSprop, Adam and AdamW
-    4  the loss at every step of an epoch of real digits with Adam, from weights as they
-       are drawn for training; in single precision, of the first 20 steps, since later
-       Keras differs from Keras compiled by XLA as much: see bench/loss_curve.py
+    4  the loss at each of the first 20 steps of an epoch of real data with Adam, from
+       weights as they are drawn for training; in double precision, of the whole epoch
+       if asked to. In single precision no more can be compared: a difference of
+       rounding decides between pixels that are equal but for it, and training amplifies
+       what comes of that, so that Keras differs from Keras compiled by XLA as much: see
+       bench/loss_curve.py
 
 by `||ours - theirs|| / ||theirs||` for each array, and every array counts. Keras runs
 on TensorFlow. In double precision no wrong formula can hide behind rounding.
 """
 
 import itertools
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import keras
 import numpy as np
 
 from fdl import keras as fk
+from parity.rungs import Rung
 from parity.sides import Ours, Subject, Theirs, both, cast
-
-TOLERANCE = {  # by precision, then by level
-    "float32": (0.0, 1e-5, 1e-4, 1e-4, 1e-3),
-    "float64": (0.0, 1e-10, 1e-9, 1e-8, 1e-6),
-}
 
 # Keras on TensorFlow rounds options to float32 even when it computes in float64, so
 # these are numbers that float32 holds: exactly, or as it holds Keras' defaults.
@@ -36,9 +36,7 @@ _RATE, _EPSILON = 2**-10, 2**-23
 _ADAM = {"beta_1": 1 - 2**-3, "beta_2": 1 - 2**-8, "epsilon": _EPSILON}
 _DEFAULTS = {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
 _DEFAULTS = {name: float(np.float32(value)) for name, value in _DEFAULTS.items()}
-# A difference of rounding decides between pixels that are equally large but for it, and
-# training amplifies what comes of that.
-STEPS = {"float32": 20, "float64": None}
+STEPS = 20  # of an epoch
 OPTIMIZERS: dict[str, tuple[str, str, dict[str, float]]] = {
     "SGD": ("sgd", "SGD", {}),
     "momentum": ("sgd", "SGD", {"momentum": 0.875}),
@@ -46,38 +44,6 @@ OPTIMIZERS: dict[str, tuple[str, str, dict[str, float]]] = {
     "Adam": ("adam", "Adam", _ADAM),
     "AdamW": ("adamw", "AdamW", {**_ADAM, "weight_decay": 2**-8}),
 }
-
-
-class Rung(NamedTuple):
-    """What was measured of a subject at a level.
-
-    Attributes:
-        error: The largest error of all arrays.
-        where: The array that has it.
-    """
-
-    subject: str
-    precision: str
-    level: int
-    error: float
-    where: str
-
-    @property
-    def tolerance(self) -> float:
-        """The largest error that is let pass."""
-        return TOLERANCE[self.precision][self.level]
-
-    @property
-    def passed(self) -> bool:
-        """Whether the error is within the tolerance; NaN is not."""
-        return bool(self.error <= self.tolerance)
-
-    def __str__(self) -> str:
-        """Say what was measured where."""
-        return (
-            f"{self.subject}, {self.precision}, level {self.level}: {self.where}: "
-            f"error {self.error:.1e}, tolerance {self.tolerance:.0e}"
-        )
 
 
 def levels(subject: Subject) -> list[int]:
@@ -94,45 +60,57 @@ def size(subject: Subject) -> int:
     return sum(x.size for x in jax.tree.leaves(params))
 
 
-def climb(subject: Subject, precision: str, level: int) -> Rung:
-    """Measure a subject at a level."""
+def climb(
+    subject: Subject,
+    precision: str,
+    at: Sequence[int] | None = None,
+    *,
+    large: bool = False,
+) -> list[Rung]:
+    """Measure a subject in a precision at some levels, or all that there are of it.
+
+    Both sides are built once. If `large`, level 4 is a whole epoch in double precision.
+    """
+    at = levels(subject) if at is None else [n for n in at if n in levels(subject)]
+    found: list[dict[str, float]] = []
     try:
         with both(subject, precision) as (ours, theirs, variables, inputs):
-            measure = (_parameters, _outputs, _gradients, _steps, _curve)[level]
-            errors = measure(subject, ours, theirs, variables, inputs)
+            for level in at:
+                theirs.set_weights(variables)
+                arguments = (subject, ours, theirs, variables, inputs)
+                if level < 4:
+                    measure = (_parameters, _outputs, _gradients, _steps)[level]
+                    found.append(measure(*arguments))
+                else:
+                    whole = large and precision == "float64"
+                    found.append(_curve(*arguments, None if whole else STEPS))
     except fk.WeightsError as error:  # the weights of one do not fit the other
-        return Rung(subject.name, precision, level, float("inf"), str(error))
-    # A NaN must come out on top, and no comparison finds it.
-    worst = lambda name: np.nan_to_num(errors[name], nan=np.inf)
-    where = max(errors, key=worst, default="nothing to compare")
-    # A level that compared nothing has shown nothing.
-    return Rung(subject.name, precision, level, errors.get(where, np.inf), where)
-
-
-def climb_all(subject: Subject) -> list[Rung]:
-    """Measure a subject at every level in both precisions."""
+        return [Rung(subject.name, precision, n, float("inf"), str(error)) for n in at]
     return [
-        climb(subject, precision, level)
-        for precision in subject.precisions
-        for level in levels(subject)
+        Rung(subject.name, precision, level, *_worst(errors))
+        for level, errors in zip(at, found, strict=True)
     ]
 
 
-def summary(rungs: list[Rung]) -> list[list[str]]:
-    """Return a table: a row for each subject and precision, a column for each level."""
-    table = [["", "precision", *(f"level {level}" for level in range(5))]]
-    cells: dict[tuple[str, str], list[str]] = {}
-    for rung in rungs:
-        row = cells.setdefault((rung.subject, rung.precision), ["-"] * 5)
-        row[rung.level] = f"{rung.error:.0e}" + ("" if rung.passed else " FAIL")
-    return table + [[*names, *row] for names, row in cells.items()]
+def climb_all(draws: Sequence[Subject], *, large: bool = False) -> list[Rung]:
+    """Measure all draws of a subject in both precisions, and keep the worst of a level.
 
-
-def markdown(rungs: list[Rung]) -> str:
-    """Return the table as Markdown."""
-    head, *rows = summary(rungs)
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    Steps are made of the first draw only: what optimizers see is arrays, not options.
+    """
+    rungs: list[Rung] = []
+    for precision in draws[0].precisions:
+        found = [
+            rung._replace(where=f"draw {draw}: {rung.where}" if draw else rung.where)
+            for draw, subject in enumerate(draws)
+            for rung in climb(
+                subject, precision, (0, 1, 2) if draw else None, large=large
+            )
+        ]
+        for level in sorted({rung.level for rung in found}):
+            of_level = [rung for rung in found if rung.level == level]
+            worst = max(of_level, key=lambda rung: rung.error)
+            rungs.append(worst._replace(draws=len(of_level)))
+    return rungs
 
 
 def error(ours: Any, theirs: Any, floor: float = 0.0) -> float:
@@ -142,6 +120,14 @@ def error(ours: Any, theirs: Any, floor: float = 0.0) -> float:
     distance = float(np.linalg.norm(ours - theirs))
     size = max(float(np.linalg.norm(theirs)), floor)
     return float(distance / size) if distance else 0.0
+
+
+def _worst(errors: dict[str, float]) -> tuple[float, str]:
+    # A NaN must come out on top, and no comparison finds it.
+    worst = lambda name: float(np.nan_to_num(errors[name], nan=np.inf))
+    where = max(errors, key=worst, default="nothing to compare")
+    # A level that compared nothing has shown nothing.
+    return worst(where) if errors else np.inf, where
 
 
 def _parameters(
@@ -201,7 +187,12 @@ def _steps(
 
 
 def _curve(
-    subject: Subject, ours: Ours, theirs: Theirs, variables: Any, inputs: Any
+    subject: Subject,
+    ours: Ours,
+    theirs: Theirs,
+    variables: Any,
+    inputs: Any,
+    steps: int | None,
 ) -> dict[str, float]:
     assert subject.epoch is not None
     (precision,) = {x.dtype.name for x in jax.tree.leaves(variables)}
@@ -211,7 +202,7 @@ def _curve(
     they_step = theirs.trainer(keras.optimizers.Adam(**_DEFAULTS))
     we_step = ours.trainer(fk.adam(**_DEFAULTS))
     errors, state = {}, None
-    epoch = itertools.islice(subject.epoch(), STEPS[precision])
+    epoch = itertools.islice(subject.epoch(), steps)
     for step, batch in enumerate(epoch):
         x, target = cast(batch, precision)
         variables, state, loss = we_step(variables, state, x, target)

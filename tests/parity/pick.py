@@ -1,11 +1,11 @@
-"""Choosing shapes and options: by hypothesis in tests, by a seed in reports."""
+"""Choosing shapes and options of layers: a few draws of each."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
-from hypothesis import strategies as st
 
+DRAWS = 4
 T = TypeVar("T")
 
 
@@ -17,24 +17,23 @@ class Pick(Protocol):
         ...
 
 
-class Hypothesis:
-    """Lets hypothesis choose, and shrink what fails."""
+class Spread:
+    """Chooses at random, spread so that a few draws together meet every option.
 
-    def __init__(self, data: st.DataObject) -> None:
-        self.data = data
+    What has fewer options than there are draws is given each of them equally often; of
+    what has more, no two draws are given the same.
+    """
 
-    def one(self, options: Sequence[T]) -> T:
-        return self.data.draw(st.sampled_from(options))
-
-
-class Seeded:
-    """Chooses at random, the same for the same seed."""
-
-    def __init__(self, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
+    def __init__(self, draw: int, draws: int = DRAWS) -> None:
+        self.draw, self.draws = draw, draws
+        self.rng = np.random.default_rng(
+            0
+        )  # one for all draws, so that they are spread
 
     def one(self, options: Sequence[T]) -> T:
-        return options[self.rng.integers(len(options))]
+        """Return the option of this draw."""
+        order = np.resize(self.rng.permutation(len(options)), self.draws)
+        return options[self.rng.permutation(order)[self.draw]]
 
 
 def number(pick: Pick, low: int, high: int) -> int:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import flax.linen as linen
 import jax.numpy as jnp
 import keras
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from fdl import nn
 from parity.layers import row
 from parity.pick import Pick, normal, number
+from zoo.layers import Call
 
 MASK = np.array(
     [
@@ -22,16 +22,6 @@ MASK = np.array(
     ],
     bool,
 )
-
-
-class Call(linen.Module):
-    """A layer, and how it is called."""
-
-    layer: linen.Module
-    call: Callable[..., Any]
-
-    def __call__(self, *inputs: Any) -> Any:
-        return self.call(self.layer, *inputs)
 
 
 def as_state(states: list[Any]) -> Any:
@@ -157,6 +147,8 @@ def MultiHeadAttention(pick: Pick) -> Any:
     # The second never drops anything, but changes what a query without keys gets.
     dropout_rate = pick.one([0.0, 1e-12])
     batch, query_time, key_time = (number(pick, 1, 5) for _ in range(3))
+    # On TensorFlow, Keras adds a bias of (heads, 1) along time where time is as long.
+    use_bias = use_bias and not (size == 1 and heads in (query_time, key_time))
     some = np.random.default_rng(0).random
     mask = pick.one(
         [

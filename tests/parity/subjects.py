@@ -1,10 +1,10 @@
-"""What climbs the ladder, by name: models, and layers in one shape each."""
+"""What climbs the ladder, by name: models, and layers in several draws of options."""
 
 import jax
 import numpy as np
 
 from parity import layers, sequence_layers  # noqa: F401  (it adds rows)
-from parity.pick import Seeded
+from parity.pick import DRAWS, Spread
 from parity.sides import Subject
 from zoo import ZOO, Case
 from zoo.epochs import digits
@@ -34,5 +34,10 @@ def model_subject(case: Case) -> Subject:
     )
 
 
-MODELS = {case.name: lambda case=case: model_subject(case) for case in ZOO}
-LAYERS = {name: lambda row=row: row(Seeded(0)) for name, row in layers.LAYERS.items()}
+def layer_draws(name: str) -> list[Subject]:
+    """Return a row of the table of layers in several shapes and options."""
+    return [layers.LAYERS[name](Spread(draw)) for draw in range(DRAWS)]
+
+
+MODELS = {case.name: lambda case=case: [model_subject(case)] for case in ZOO}
+LAYERS = {name: lambda name=name: layer_draws(name) for name in layers.LAYERS}

@@ -1,4 +1,4 @@
-"""Whole models against their Keras twins on TensorFlow: every level of the ladder."""
+"""Whole models against their Keras twins on TensorFlow."""
 
 import pytest
 
@@ -6,29 +6,32 @@ from parity import ladder
 from parity.subjects import MODELS
 
 pytestmark = pytest.mark.parity
-models = pytest.mark.parametrize("name", MODELS)
+
+# Level 2 and test_optimizers.py imply levels 3 and 4, since an optimizer sees nothing
+# but arrays; what could come between, such as running statistics from step to step,
+# these show. `fdl parity` climbs all levels with all models.
+TRAINED = {
+    "dcgan-generator",  # convolutions and batch normalization
+    "gru",
+    "language-model",  # attention, and one table at both ends
+}
 
 
-def climb(name: str, precision: str, level: int) -> None:
-    rung = ladder.climb(MODELS[name](), precision, level)
-    assert rung.passed, rung
+# Attention has another form in single precision. Of all others, test_layers.py and the
+# law that nothing is promoted imply what double precision shows.
+SINGLE = {*TRAINED, "cnn", "transformer", "text-classifier", "encoder-decoder"}
 
 
-@models
-@pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("level", [0, 1, 2])
-def test_functions(name: str, precision: str, level: int) -> None:
-    climb(name, precision, level)
-
-
-# In double precision, where no wrong formula can hide; `fdl parity` does both.
-@models
-def test_steps(name: str) -> None:
-    climb(name, "float64", level=3)
-
-
-# `fdl parity` makes a whole epoch of each, test_loss_curve.py one of the CNN.
-@models
-def test_first_steps_of_an_epoch(name: str, monkeypatch) -> None:
-    monkeypatch.setitem(ladder.STEPS, "float64", 20)
-    climb(name, "float64", level=4)
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [(name, "float64") for name in MODELS]
+    + [(name, "float32") for name in MODELS if name in SINGLE],
+)
+def test_functions(name: str, precision: str) -> None:
+    (subject,) = MODELS[name]()
+    # In double precision, no wrong formula can hide behind rounding.
+    trained = name in TRAINED and precision == "float64"
+    rungs = ladder.climb(subject, precision, range(5 if trained else 3))
+    assert [rung.level for rung in rungs] == list(range(5 if trained else 3))
+    for rung in rungs:
+        assert rung.passed, rung

@@ -1,10 +1,10 @@
 """THE table of models: every law and every level of parity runs over its rows.
 
 A family a file: its models, their twins in plain Keras layers, and what they learn from
-at level 4.
+at level 4. The laws run over `LAYERS` too.
 """
 
-from zoo import adversarial, autoencoders, classifiers, recurrent, transformers
+from zoo import adversarial, autoencoders, classifiers, layers, recurrent, transformers
 from zoo.case import Case as Case
 from zoo.case import Epoch as Epoch
 from zoo.case import Input as Input
@@ -17,3 +17,5 @@ ZOO = [
     *adversarial.CASES,
     *transformers.CASES,
 ]
+
+LAYERS = layers.CASES

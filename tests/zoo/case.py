@@ -48,6 +48,9 @@ class Case(NamedTuple):
     classes: int | None = None
     epoch: Callable[[], Epoch] | None = None
 
+    kinks = True  # of ReLU and pooling, at which no slope can be measured
+    without_gradient = ()
+
     def arrays(self, *batch: int, seed: int = 0) -> tuple[np.ndarray, ...]:
         """Draw distinct inputs."""
         rng = np.random.default_rng(seed)

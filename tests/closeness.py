@@ -1,0 +1,18 @@
+"""Whether trees of arrays are nearly the same."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def close(a: Any, b: Any, tolerance: float = 1e-5) -> None:
+    """Check that trees have one structure and nearly the same numbers, none NaN."""
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(
+            x, y, rtol=tolerance, atol=tolerance, equal_nan=False
+        ),
+        a,
+        b,
+    )

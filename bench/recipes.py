@@ -7,10 +7,9 @@ bench/results/recipes/RECIPE.json after every seed; seeds that it already contai
 not trained again, unless the command has changed. `python -m bench.tables` copies them
 to the README and `fdl tasks`.
 
-The settings are fixed beforehand and nothing is selected, so recipes train on all
-training examples, as do Keras and the papers they are compared with. Only the sample is
-trained as a new user trains it, with a sixth held out. The test set is measured once,
-at the end.
+Recipes have fixed settings and select nothing, so they train on all training examples,
+as do Keras and the papers they are compared with. Only the sample is trained as a new
+user trains it, with a sixth held out. The test set is measured once, at the end.
 """
 
 import json

@@ -5,10 +5,9 @@
 Each seed runs in its own process, timed from its start: imports, data, compilation,
 training, and a single evaluation at the end. The first run compiles everything (cold);
 the others find compiled programs (warm), which `fdl train` keeps by default. Then each
-ingredient of the recipe is removed, for a few seeds each. The recipe and the list of
-changes are fixed beforehand and nothing is selected by these figures, so training uses
-all 60,000 images, as `fdl train mnist-fast --validation none`. Writes
-bench/results/speedrun.json.
+ingredient of the recipe is removed, for a few seeds each. The recipe and the changes
+are fixed, and these figures select nothing, so training uses all 60,000 images, as
+`fdl train mnist-fast --validation none` does. Writes bench/results/speedrun.json.
 """
 
 import json

@@ -2,8 +2,8 @@
 
 Every row starts from the same parameters and sees the same batches in the same order,
 so all need the same number of epochs, up to rounding. All train on all 60,000 images
-with the same settings, fixed beforehand. The test accuracy after each epoch is the
-measure itself: it tells when a row has arrived, and selects nothing.
+with the same fixed settings. The test accuracy after each epoch is the measure itself:
+it tells when a row has arrived, and selects nothing.
 """
 
 import json

@@ -4,7 +4,8 @@
 
 Compares a training step inside `fit` with the same step compiled separately and called
 from Python, and `import jax, fdl` with `import jax`. Both sides are measured in turns
-in the same run, since machines may be shared. Writes bench/results/costs.json.
+in the same run, since machines may be shared. Steps are made on all training images of
+mnist-5k; nothing is evaluated. Writes bench/results/costs.json.
 """
 
 import json
@@ -22,7 +23,7 @@ import numpy as np
 import fdl
 from fdl.runs.environment import commit, device, versions
 from fdl.tasks import find
-from fdl.train.fit import _run_steps
+from fdl.train import program, run_steps
 
 RESULT = Path(__file__).parent / "results" / "costs.json"
 ROUNDS, STEPS = 15, 60
@@ -32,7 +33,7 @@ def step_times(task_name: str) -> dict[str, list[float]]:
     """Return milliseconds for a step alone and in the loop, one pair per round."""
     task = find(task_name)
     config = task.config(dataset="mnist-5k")
-    dataset = fdl.data.load("mnist-5k")
+    dataset = fdl.data.load("mnist-5k", validation=None)
     learner = task.learn(
         task.make_model(config.options, dataset.info), config, dataset.info
     )
@@ -45,6 +46,7 @@ def step_times(task_name: str) -> dict[str, list[float]]:
     ]
     init = jax.jit(learner.init)
     step = jax.jit(learner.step, donate_argnums=0)
+    steps = program(run_steps, learner.step, size, donate=(4, 5))
     zeros = lambda: jax.tree.map(
         jnp.zeros_like, jax.eval_shape(learner.step, state(), batches[0])[1]
     )
@@ -61,16 +63,14 @@ def step_times(task_name: str) -> dict[str, list[float]]:
     def inside() -> float:
         now, totals = state(), zeros()
         started = time.perf_counter()
-        jax.block_until_ready(
-            _run_steps(learner, data, size, order, 0, STEPS, now, totals)
-        )
+        jax.block_until_ready(steps(data, order, 0, STEPS, now, totals))
         return (time.perf_counter() - started) / STEPS * 1e3
 
     return in_turns({"alone": alone, "inside": inside})
 
 
 def import_times() -> dict[str, list[float]]:
-    """Return seconds for JAX alone and with all of fdl, a pair for each round.
+    """Return seconds for JAX alone and with all of fdl, one pair per round.
 
     fdl imports a name when it is first used, so the program uses what training does.
     """

@@ -3,7 +3,9 @@
     python -m bench.keras_classifier NAME --seed 0 --run DIR [--data-dir DIR]
 
 `cnn` is the script of TensorFlow's introduction; the recurrent `rnn`, `lstm` and `gru`
-read an image row by row. All train for 5 epochs, batches of 64, Adam at 1e-3.
+read an image row by row. All train for 5 epochs, batches of 64, Adam at 1e-3, on all
+60,000 images: nothing is selected, and the test set is measured once, at the end. The
+command in fdl is `fdl train NAME --validation none`.
 """
 
 import importlib.metadata
@@ -50,7 +52,7 @@ def main(
     run: Path,
     data_dir: Path | None = None,
 ) -> None:
-    """Train for 5 epochs, batches of 64, Adam at 1e-3, as `fdl train NAME` does.
+    """Train for 5 epochs, batches of 64, Adam at 1e-3, as `fdl train` does.
 
     Args:
         name: Name of the model.
@@ -60,7 +62,7 @@ def main(
     """
     import keras
 
-    mnist = data.load("mnist", data_dir=data_dir)
+    mnist = data.load("mnist", data_dir=data_dir, validation=None)
     keras.utils.set_random_seed(seed)
     model = make_model(name)
     model.compile(

@@ -7,9 +7,9 @@ evaluation. `single` calls fdl's `fit` for one member after another with the sam
 learner, so that it compiles once. `keras-jax` and `keras-tf` call Keras' `fit` with its
 fastest setting (see `bench.speed.rows`) for one member after another on a model that is
 compiled once. With shared batches, all members see the same examples in the same order
-(`order_key`). All take turns in each round; the first round, which includes
-compilation, is discarded. Whole calls are timed for fdl, only the steps for Keras.
-Writes bench/results/many.json.
+(`shuffle_key`). All take turns in each round; the first round, which includes
+compilation, is discarded. Whole calls are timed for fdl, only the steps for Keras. The
+examples are random numbers. Writes bench/results/many.json.
 """
 
 import importlib.util
@@ -88,7 +88,7 @@ def measure(case: str, members: list[int], rounds: int) -> dict[str, Any]:
         return work.single / (time.perf_counter() - started)
 
     how: dict[str, Any] = {}
-    shared = {"order_key": jax.random.key(1)}
+    shared = {"shuffle_key": jax.random.key(1)}
 
     def many(count: int, order: dict[str, Any] | None = None) -> float:
         keys = jax.random.split(jax.random.key(0), count)

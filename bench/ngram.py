@@ -6,7 +6,8 @@ N-grams of each order are counted on the training text and interpolated with the
 lower order (Witten & Bell, 1991): the weight of the shorter context is the fraction of
 tokens that were new when they followed the context. The measure is over the same
 characters as for the model, where the context does not reach beyond a window of the
-test text.
+test text. Nothing is selected: all of the training text is counted, as `fdl train
+language-model --validation none` trains on all of it.
 """
 
 import collections
@@ -44,7 +45,7 @@ def probability(counts: list[dict], context: list[int], one: int, vocab: int) ->
 
 def main() -> None:
     """Print bits per character for each order."""
-    loaded = data.load("python-docs")
+    loaded = data.load("python-docs", validation=None)
     text = np.append(loaded.train.token.ravel(), loaded.train.target[-1, -1])
     counts = train(text, max(ORDERS))
     windows = np.concatenate(

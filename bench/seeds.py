@@ -3,7 +3,9 @@
     python -m bench.seeds [TASKS...] [--seeds 30] [--data-dir DIR]
 
 Each task is swept over its seeds by one command. Results are written to
-bench/results/seeds/TASK.json; `python -m bench.tables` copies them to the README.
+bench/results/seeds/TASK.json; `python -m bench.tables` copies them to the README. Each
+task's settings are its defaults and nothing is selected, so training uses all examples;
+the test set is measured once for each seed, at the end.
 """
 
 import json
@@ -36,7 +38,15 @@ def main(
     RESULTS.mkdir(exist_ok=True)
     for name in map(lambda name: find(name).name, tasks):
         with tempfile.TemporaryDirectory() as folder:
-            command = ["fdl", "sweep", name, "--seeds", str(seeds)]
+            command = [
+                "fdl",
+                "sweep",
+                name,
+                "--seeds",
+                str(seeds),
+                "--validation",
+                "none",
+            ]
             where = [] if data_dir is None else ["--data-dir", str(data_dir)]
             subprocess.run([*command, *where, "--run", f"{folder}/run"], check=True)
             result = json.loads(Path(folder, "run", "result.json").read_text())

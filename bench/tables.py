@@ -176,7 +176,7 @@ def speedrun() -> str:
     rows = [
         "| what | test accuracy, mean ± sd | training | whole process |",
         "| --- | --- | --- | --- |",
-        f"| `fdl train mnist-fast`, {len(found['runs'])} seeds | {spread(accuracies)} "
+        f"| `{found['command']}`, {len(found['runs'])} seeds | {spread(accuracies)} "
         f"| {median['train']:.1f} s | {median['total']:.1f} s; with nothing compiled "
         f"before, {cold['total']:.1f} s |",
     ]
@@ -272,7 +272,7 @@ def seeds() -> str:
     ]
     for file in sorted((RESULTS / "seeds").glob("*.json")):
         result = json.loads(file.read_text())
-        metric, found = result["metric"], result["configurations"][0]["summary"]
+        metric, found = result["metric"], result["configurations"][0]["test"]
         name, unit, _, _ = MEASURES[metric]
         mean, sd, low, high, least, most = (
             number(metric, found[key])

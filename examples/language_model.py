@@ -4,7 +4,8 @@
     python examples/language_model.py "Each class "   with your own prompt
 
 Does the same as `fdl train language-model` and `fdl generate`, in library calls. The
-manual is that of the running Python.
+manual is that of the running Python. Epochs are measured on a part of it that is held
+out of training; its end, the test text, is used once.
 """
 
 import dataclasses
@@ -52,9 +53,9 @@ def main(config: Config) -> dict[str, float]:
     """Train, generate, and evaluate; return the metrics on the end of the manual."""
     # Data: pieces of 128 characters as integers, and the character after each one.
     data = fdl.data.load("python-docs")
-    train, test = (
+    train, validation, test = (
         jax.tree.map(lambda x: x[: config.pieces], part)
-        for part in (data.train, data.test)
+        for part in (data.train, data.validation, data.test)
     )
 
     # A model is a pure function; with a loss and an optimizer it becomes a learner.
@@ -79,10 +80,10 @@ def main(config: Config) -> dict[str, float]:
         epochs=config.epochs,
         batch_size=config.batch_size,
         key=jax.random.key(config.seed),
-        eval_data=test,
+        validation_data=validation,
         on_epoch=lambda line, state: print(
-            f"epoch {line.epoch}: {line.eval['loss'] / math.log(2):.3f} bits and "
-            f"{line.eval['accuracy']:.1%} right per test character, "
+            f"epoch {line.epoch}: {line.validation['loss'] / math.log(2):.3f} bits per "
+            f"validation character, {line.validation['accuracy']:.1%} right, "
             f"{line.seconds:.1f} s"
         ),
     )

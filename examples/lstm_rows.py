@@ -6,7 +6,8 @@
 
 An image is a sequence of 28 rows of 28 pixels. Training reads whole sequences, like
 `fdl train lstm`. Then the model reads one digit row by row, carrying its state from
-call to call, and predicts the digit after each row.
+call to call, and predicts the digit after each row. Epochs are measured on held-out
+training images; the test images are used once, at the end.
 """
 
 import dataclasses
@@ -68,7 +69,10 @@ def main(config: Config) -> dict[str, float]:
     shuffled = np.random.default_rng(0).permutation(len(data.train.label))
     chosen = shuffled[: config.examples]
     train = fdl.Batch(data.train.image[chosen], data.train.label[chosen])
-    test = fdl.Batch(*(part[: config.examples] for part in data.test))
+    validation, test = (
+        fdl.Batch(part.image[: config.examples], part.label[: config.examples])
+        for part in (data.validation, data.test)
+    )
 
     # The model reads sequences; `preprocess` makes them from images, on the device.
     model = fdl.models.LSTMClassifier(data.info.num_classes, config.hidden_size)
@@ -84,10 +88,11 @@ def main(config: Config) -> dict[str, float]:
         epochs=config.epochs,
         batch_size=config.batch_size,
         key=jax.random.key(config.seed),
-        eval_data=test,
+        validation_data=validation,
         on_epoch=lambda line, state: print(
             f"epoch {line.epoch}: train loss {line.train['loss']:.4f}, "
-            f"test accuracy {line.eval['accuracy']:.2%}, {line.seconds:.1f} s"
+            f"validation accuracy {line.validation['accuracy']:.2%}, "
+            f"{line.seconds:.1f} s"
         ),
     )
 

@@ -4,7 +4,9 @@
     python examples/mnist_cnn.py mnist            all of MNIST, through TFDS
     python examples/mnist_cnn.py mnist DIR        all of MNIST, from files in DIR
 
-Does the same as `fdl train cnn`, in library calls.
+Does the same as `fdl train cnn`, in library calls. A sixth of the training images is
+held out: after each epoch they show how well training goes, and whatever you choose,
+choose by them. The test images are used once, at the end.
 """
 
 import dataclasses
@@ -38,9 +40,9 @@ def main(config: Config) -> dict[str, float]:
     """Train, evaluate, and predict; return the metrics on the test images."""
     # Data: uint8 images and int32 labels in NumPy, in their original order.
     data = fdl.data.load(config.dataset, data_dir=config.data_dir)
-    train, test = (
+    train, validation, test = (
         fdl.Batch(part.image[: config.examples], part.label[: config.examples])
-        for part in (data.train, data.test)
+        for part in (data.train, data.validation, data.test)
     )
 
     # A model is a pure function; with a loss and an optimizer it becomes a learner.
@@ -56,10 +58,11 @@ def main(config: Config) -> dict[str, float]:
         epochs=config.epochs,
         batch_size=config.batch_size,
         key=jax.random.key(config.seed),
-        eval_data=test,
+        validation_data=validation,
         on_epoch=lambda line, state: print(
             f"epoch {line.epoch}: train loss {line.train['loss']:.4f}, "
-            f"test accuracy {line.eval['accuracy']:.2%}, {line.seconds:.1f} s"
+            f"validation accuracy {line.validation['accuracy']:.2%}, "
+            f"{line.seconds:.1f} s"
         ),
     )
 

@@ -44,8 +44,8 @@ def test_many_at_once_runs(capsys) -> None:
     scope = {}
     exec(first.replace("epochs=20", "epochs=1"), scope)
     exec(many.replace("64", "4").replace("epochs=5", "epochs=1"), scope)
-    assert scope["run"].eval["accuracy"].shape == (4, 1)
-    assert int(scope["best"].step) == 1000
+    assert scope["run"].validation["accuracy"].shape == (4, 1)
+    assert int(scope["best"].step) == 834
 
 
 def test_weights_go_to_keras_and_back(tmp_path, monkeypatch) -> None:

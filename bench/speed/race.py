@@ -1,7 +1,9 @@
 """Time from process start to an accuracy, for the CNN on MNIST.
 
 Every row starts from the same parameters and sees the same batches in the same order,
-so all need the same number of epochs, up to rounding.
+so all need the same number of epochs, up to rounding. All train on all 60,000 images
+with the same fixed settings. The test accuracy after each epoch is the measure itself:
+it tells when a row has arrived, and selects nothing.
 """
 
 import json
@@ -79,7 +81,7 @@ def race(out: Path, rounds: int, data_dir: Path | None) -> dict[str, Any]:
     }
     runs: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        mnist = data.load("mnist", data_dir=data_dir)
+        mnist = data.load("mnist", data_dir=data_dir, validation=None)
         np.savez(
             f"{folder}/mnist.npz",
             image=np.asarray(unit_scale(mnist.train.image)),

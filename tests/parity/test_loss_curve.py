@@ -14,8 +14,8 @@ pytestmark = [
 
 
 def test_one_epoch_of_five_thousand_digits(full_data_dir) -> None:
-    train = data.load("mnist", data_dir=full_data_dir).train
-    epoch = list(loss_curve.batches(5_000, train, "float64"))
+    mnist = data.load("mnist", data_dir=full_data_dir, validation=None)
+    epoch = list(loss_curve.batches(5_000, mnist.train, "float64"))
     options, ours, plain = loss_curve.OPTIMIZERS["Adam"]
     start, keras = loss_curve.keras_losses(epoch, "Adam", options, compiled=False)
     assert len(keras) == 79

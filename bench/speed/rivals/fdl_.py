@@ -22,7 +22,7 @@ from bench.speed.twin import (
 from fdl import learners, losses, models, nn
 from fdl.learner import Learner, State
 from fdl.learners.adversarial import draw
-from fdl.train.fit import _run_steps
+from fdl.train import program, run_steps
 
 
 def _adam() -> Any:
@@ -62,7 +62,7 @@ def _dcgan(wrap: Wrap) -> tuple[Any, Learner]:
         _adam(),
         _adam(),
         latent_size=LATENTS,
-        average_decay=0.0,
+        ema_decay=0.0,
     )
     return model, learner
 
@@ -148,9 +148,11 @@ class Twin(Applied):
             lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
         )
 
+        train = program(run_steps, self.learner.step, batch_size, donate=(4, 5))
+
         def run() -> Any:
-            self.state, totals, _ = _run_steps(
-                self.learner, examples, batch_size, order, 0, steps, self.state, zeros()
+            self.state, totals, _ = train(
+                examples, order, 0, steps, self.state, zeros()
             )
             return fdl.metrics.compute(totals)
 
@@ -170,7 +172,7 @@ class Twin(Applied):
             return self.model.apply(
                 {
                     "params": state.params["generator"],
-                    "batch_stats": state.batch_stats["generator"],
+                    **state.model_state["generator"],
                 },
                 batch["draw_discriminator"],
             )

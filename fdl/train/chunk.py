@@ -1,11 +1,15 @@
 """How members become a program, and how many of them at a time."""
 
+from collections.abc import Callable, Hashable
+from typing import Any
+
 import jax
 import psutil
 
-from fdl.arrays import Key
-from fdl.learner import Learner
+from fdl.arrays import Key, PyTree
+from fdl.learner import Learner, State
 from fdl.members import Keys, Strategy
+from fdl.programs import Same
 from fdl.train.loop import Loop
 
 # On CPU, steps of fewer operations spend their time on getting started, which members
@@ -24,8 +28,9 @@ def fastest(loop: Loop, learner: Learner, key: Key) -> Strategy:
         return "vmap"
     batch = jax.tree.map(lambda x: x[: loop.batch_size], loop.data[0])
     state = jax.eval_shape(learner.init, key, batch)
-    cost = jax.jit(learner.step).lower(state, batch).cost_analysis() or {}
-    return "vmap" if cost.get("flops", 0.0) < _SMALL_STEP else "map"
+    measure = lambda: _flops(learner, state, batch)
+    flops = _once(("flops", Same(learner.step), *_shapes(state, batch)), measure)
+    return "vmap" if flops < _SMALL_STEP else "map"
 
 
 def chunk_size(strategy: Strategy, count: int) -> int:
@@ -56,11 +61,42 @@ def free_bytes() -> int:
 
 def bytes_needed(loop: Loop, learner: Learner, keys: Keys) -> int:
     """Return the memory that training takes, besides the data."""
-    state, compiled = loop.compiled(learner, keys)
-    used = compiled.memory_analysis()
-    if used is None:  # a device that does not tell
-        return 1
+    one = jax.tree.map(lambda x: x[:1], loop.data[0])
+    state = jax.eval_shape(learner.init, keys, one)
+    measure = lambda: _used(loop, learner, keys)
+    used = _once(("bytes", Same(learner.step), *_shapes(state, loop.data[0])), measure)
     # Besides the state that is trained, there are those of its last good epoch and of
     # its best.
-    states = sum(x.nbytes for x in jax.tree.leaves(state))
-    return used.temp_size_in_bytes + used.output_size_in_bytes + 3 * states
+    states = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
+    return used + 3 * states
+
+
+def _used(loop: Loop, learner: Learner, keys: Keys) -> int:
+    used = loop.compiled(learner, keys).memory_analysis()
+    if used is None:  # a device that does not tell
+        return 0
+    return used.temp_size_in_bytes + used.output_size_in_bytes
+
+
+def _flops(learner: Learner, state: State, batch: PyTree) -> float:
+    cost = jax.jit(learner.step).lower(state, batch).cost_analysis() or {}
+    return cost.get("flops", 0.0)
+
+
+_KNOWN: dict[Hashable, Any] = {}
+_KEPT = 256
+
+
+def _once(key: Hashable, measure: Callable[[], Any]) -> Any:
+    """Return what was measured for a key; measuring lowers a program, for seconds."""
+    if key not in _KNOWN:
+        if len(_KNOWN) >= _KEPT:
+            _KNOWN.clear()
+        _KNOWN[key] = measure()
+    return _KNOWN[key]
+
+
+def _shapes(*trees: PyTree) -> tuple[Hashable, ...]:
+    """Return the shapes of arrays, as part of a key."""
+    leaves, structure = jax.tree.flatten(trees)
+    return structure, tuple((x.shape, str(x.dtype)) for x in leaves)

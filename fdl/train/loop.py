@@ -185,14 +185,14 @@ class Loop(NamedTuple):
             return FitResult(now, int(stands_at), -1, tuple(history), seconds)
         return FitResult(now, stands_at, diverged, tuple(history), seconds)
 
-    def compiled(self, learner: Learner, key: Key | Keys) -> tuple[State, Any]:
-        """Return an initial state, and the compiled program of its training steps."""
+    def compiled(self, learner: Learner, key: Key | Keys) -> Any:
+        """Return the compiled program of the training steps."""
         state, words = self._start(learner, key, None)
         order, data = self._orders(words, 0)[0], self.data[0]
         size = min(self.batch_size, num_examples(data))
         steps = program(run_steps, learner.step, size, donate=(4, 5))
-        lowered = steps.lower(data, order, 0, 0, state, self._zeros(learner, state))
-        return state, lowered.compile()
+        zeros = self._zeros(learner, state)
+        return steps.lower(data, order, 0, 0, state, zeros).compile()
 
     @property
     def steps_per_epoch(self) -> int:

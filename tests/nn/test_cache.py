@@ -139,7 +139,7 @@ def test_refuses_what_does_not_fit() -> None:
     x = np.zeros((2, 4, 9), np.float32)
     with pytest.raises(ValueError, match="num_heads=2 must divide the 9 features"):
         init(DECODER, x)
-    with pytest.raises(ValueError, match="not causal"):
+    with pytest.raises(ValueError, match="must be causal"):
         init(models.LanguageModel(11, nn.TransformerEncoder(1, 2)), TOKEN)
     with pytest.raises(ValueError, match="7 tokens is longer than max_length=6"):
         init(MODEL, np.zeros((1, 7), np.int32))

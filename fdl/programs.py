@@ -2,12 +2,13 @@
 
 import dataclasses
 import functools
-import inspect
 import types
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
+import flax.core
 import jax
+import numpy as np
 
 _KEPT = 64
 
@@ -80,32 +81,52 @@ def _parts(x: Any, seen: dict[int, tuple[int, Any]]) -> Hashable:
     """Return what an object is made of, as something that can be compared."""
     if id(x) in seen:  # a function that refers to itself
         return ("seen", seen[id(x)][0])
-    if isinstance(x, float):  # 0.0 == -0.0, but they are not the same
-        return (float, x.hex())
-    if isinstance(x, (str, bytes, int, complex, type, types.ModuleType, type(None))):
+    if isinstance(x, type) or type(x) in _PLAIN:
         return (type(x), x)
+    if type(x) in (float, complex, np.float64):  # 0.0 == -0.0, but they differ
+        return (type(x), repr(x))
     seen[id(x)] = len(seen), x  # kept, so that its id stays its own
     of = lambda *values: tuple(_parts(value, seen) for value in values)
     if isinstance(x, types.FunctionType):
+        named = vars(x)
         if str(x.__globals__.get("__name__")).startswith("jaxtyping."):
             # A check of types and shapes, which is wrapped around a function anew each
             # time that the function is made.
-            return _parts(inspect.unwrap(x), seen)
+            return _parts(named["__wrapped__"], seen)
         cells = [_content(cell) for cell in x.__closure__ or ()]
-        given = (x.__defaults__, x.__kwdefaults__)
+        named = {name: value for name, value in named.items() if name != "__wrapped__"}
+        given = (x.__defaults__, x.__kwdefaults__, named)
         return ("function", x.__code__, id(x.__globals__), *of(*given, *cells))
     if isinstance(x, types.MethodType):
         return ("method", *of(x.__func__, x.__self__))
     if isinstance(x, functools.partial):
-        return ("partial", *of(x.func, x.args, x.keywords))
+        return (type(x), *of(x.func, x.args, x.keywords))
     if isinstance(x, tuple):
-        return (type(x), *of(*x))
-    if isinstance(x, Mapping):
+        return (type(x), *of(*x, *_attributes(x, ())))
+    if isinstance(x, Mapping) and type(x) in _MAPPINGS:
         return (type(x), *of(*x.keys()), *of(*x.values()))
     if dataclasses.is_dataclass(x) and _is_value(type(x)):
-        fields = [f.name for f in dataclasses.fields(x) if f.compare]
-        return (type(x), *of(*(getattr(x, name, None) for name in fields)))
+        names = [field.name for field in dataclasses.fields(x)]
+        fields = (getattr(x, name, None) for name in names)
+        return (type(x), *of(*fields, *_attributes(x, names)))
     return _Same(x)
+
+
+_PLAIN = (str, bytes, int, bool, types.ModuleType, type(None))
+_MAPPINGS = (dict, types.MappingProxyType, flax.core.FrozenDict)
+# Of a module: who it belongs to, which is a field, and what is true within a call.
+_NOT_OWN = ("_parent_ref", "_id", "_state")
+
+
+def _attributes(x: Any, known: Sequence[str]) -> list[Any]:
+    """Return names and values of what an object keeps besides what is known."""
+    kept = getattr(x, "__dict__", {})
+    return [
+        y
+        for name in kept
+        if name not in (*known, *_NOT_OWN)
+        for y in (name, kept[name])
+    ]
 
 
 def _is_value(kind: type) -> bool:

@@ -6,7 +6,6 @@ import types
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-import flax.core
 import jax
 import numpy as np
 
@@ -103,7 +102,7 @@ def _parts(x: Any, seen: dict[int, tuple[int, Any]]) -> Hashable:
         return (type(x), *of(x.func, x.args, x.keywords))
     if isinstance(x, tuple):
         return (type(x), *of(*x, *_attributes(x, ())))
-    if isinstance(x, Mapping) and type(x) in _MAPPINGS:
+    if isinstance(x, Mapping) and type(x).__name__ in _MAPPINGS:
         return (type(x), *of(*x.keys()), *of(*x.values()))
     if dataclasses.is_dataclass(x) and _is_value(type(x)):
         names = [field.name for field in dataclasses.fields(x)]
@@ -113,7 +112,7 @@ def _parts(x: Any, seen: dict[int, tuple[int, Any]]) -> Hashable:
 
 
 _PLAIN = (str, bytes, int, bool, types.ModuleType, type(None))
-_MAPPINGS = (dict, types.MappingProxyType, flax.core.FrozenDict)
+_MAPPINGS = ("dict", "mappingproxy", "FrozenDict")
 # Of a module: who it belongs to, which is a field, and what is true within a call.
 _NOT_OWN = ("_parent_ref", "_id", "_state")
 

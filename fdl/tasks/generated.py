@@ -15,9 +15,9 @@ def measure_generated(
 ) -> dict[str, float]:
     """Return how near generated images are to the test images, see `fdl.metrics`.
 
-    Features are those of `fdl.tasks.feature_extractor`, which knows MNIST's digits. For other data
-    sets they compare runs with each other, but mean little by themselves, and classes
-    are not counted.
+    Features are those of `fdl.tasks.feature_extractor`, which knows MNIST's digits. For
+    other data sets they compare runs with each other, but mean little by themselves,
+    and classes are not counted.
 
     Args:
         dataset: What the generator was trained on.

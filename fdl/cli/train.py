@@ -53,9 +53,8 @@ class Train(ToTrain):
         }
         width = max(map(len, written)) + 2
         metric = run.task.metric
-        reached = shown(metric, (run.result or {})["metrics"][metric])
         out.print(
-            f"test {metric} {reached} on {run.info.name} "
+            f"test {metric} {shown(metric, run.metrics[metric])} on {run.info.name} "
             f"({run.info.test_count:,} examples)",
             *(f"{what:<{width}}{path}" for what, path in written.items()),
             sep="\n",

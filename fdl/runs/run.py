@@ -45,6 +45,11 @@ class Run(Trained):
         """All variables of the model, as `model.apply` takes them."""
         return variables(self.state)
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What was measured on the test set; empty for a run that did not end."""
+        return {} if self.result is None else self.result["metrics"]
+
     def dataset(
         self, name: str | None = None, *, data_dir: Path | str | None = None
     ) -> data.Dataset:

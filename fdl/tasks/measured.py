@@ -12,7 +12,7 @@ def measured() -> dict[str, list[dict[str, Any]]]:
 
     Example:
         >>> measured()["cnn"][0]["command"]
-        'fdl train cnn'
+        'fdl train cnn --validation none'
     """
     file = resources.files("fdl.tasks") / "measured.json"
     return json.loads(file.read_text(encoding="utf-8"))

@@ -151,8 +151,8 @@ def fit_many(
         strategy = fastest(loop, one, keys[0])
     size = members_per_chunk or chunk_size(strategy, count)
 
-    def chunk(members: Members) -> tuple[Learner, Members]:
-        """Return the learner of some members, filled up to the size of a chunk."""
+    def chunk(members: Members) -> tuple[Learner, Int[np.ndarray, " size"]]:
+        """Return the learner of some members, and these filled up to a chunk's size."""
         filled = members[np.minimum(np.arange(size), len(members) - 1)]
         rows = jax.tree.map(lambda x: x[filled], hparams)
         learner = many(one, size, hparams=rows, strategy=strategy)

@@ -15,7 +15,7 @@ from fdl.runs import RunError, RunFolder, fresh_path, load_weights, save_weights
 from fdl.train import Epoch
 from fdl.weights import WeightsError
 
-LINE = Epoch(1, 7, {"loss": 1.0}, {"loss": 2.0}, 0.5)
+LINE = Epoch(1, 7, True, {"loss": 1.0}, {"loss": 2.0}, 0.5)
 DATA = fdl.Batch(np.zeros((2, 5, 2, 1), np.float32), np.arange(2))
 
 

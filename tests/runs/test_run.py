@@ -42,8 +42,8 @@ def run(home, heard):
 
 
 def test_training_says_how_it_goes(run, heard) -> None:
-    assert heard["start"] == [16]
-    assert heard["chunk"] == list(range(1, 17))
+    assert heard["start"] == [14]
+    assert heard["chunk"] == list(range(1, 15))
     assert heard["epoch"] == list(run.history)
 
 
@@ -51,7 +51,11 @@ def test_a_run_comes_back_as_it_was_left(run, home) -> None:
     again = fdl.load(str(home / "mlp"))
     assert again.task is run.task
     assert again.task.name == "mlp"
-    assert again.config == run.config == configure("mlp", **SMALL | {"epochs": 2, "seed": 3})
+    assert (
+        again.config
+        == run.config
+        == configure("mlp", **SMALL | {"epochs": 2, "seed": 3})
+    )
     assert again.info == run.info
     assert again.history == run.history
     assert [line.epoch for line in again.history] == [1, 2]
@@ -75,7 +79,7 @@ def test_a_run_measures_and_predicts(run, home) -> None:
 
 def test_the_state_of_the_last_epoch_is_kept_whole(run) -> None:
     kept = RunFolder.open(run.path).restore(like=run.state)
-    assert int(kept.step) == 16
+    assert int(kept.step) == 14
     jax.tree.map(np.testing.assert_array_equal, kept.opt_state, run.state.opt_state)
 
 
@@ -158,8 +162,18 @@ def test_a_sweep_gives_back_what_it_found(swept, home) -> None:
     assert outcome.seeds == [0, 1, 2]
     assert [row["member"] for row in fast.rows] == [0, 1, 2]
     best = fdl.load(fast.best)
-    assert best.config.seed == outcome.seeds[int(np.argmax(outcome.values))]
-    assert best.evaluate()["accuracy"] == pytest.approx(max(outcome.values))
+    chosen = int(np.argmax(outcome.values))
+    assert best.config.seed == outcome.seeds[chosen]
+    validation = best.evaluate(best.dataset().validation)
+    assert validation["accuracy"] == pytest.approx(outcome.values[chosen])
+    # Seeds alone choose nothing: the test set is measured for all of them.
+    assert best.evaluate()["accuracy"] == pytest.approx(outcome.test_values[chosen])
+    assert len(outcome.test_values) == 3
+    assert fast.test["accuracy"] == pytest.approx(outcome.test_values[chosen])
+    written = json.loads((fast.path / "result.json").read_text())
+    assert written["best"]["seed"] == best.config.seed
+    assert written["best"]["test"]["accuracy"] == fast.test["accuracy"]
+    assert written["configurations"][0]["test_values"] == outcome.test_values
     assert (fast.path / "report.html").is_file()
 
 
@@ -201,7 +215,7 @@ def test_a_comparison_is_data(swept, home) -> None:
     )
     assert found.seeds == (0, 1, 2)
     assert found.diverged == (0, 0)
-    values = [one.outcomes[0].values for one in swept]
+    values = [one.outcomes[0].test_values for one in swept]
     np.testing.assert_allclose(found.differences, np.subtract(values[1], values[0]))
     assert found.difference.mean == pytest.approx(found.differences.mean())
     assert found.seeds_needed >= 2
@@ -213,7 +227,8 @@ def test_a_comparison_is_data(swept, home) -> None:
 def result(path, values, mode="max", diverged=0):
     """Write what a sweep would."""
     path.mkdir()
-    one = {"seeds": list(range(len(values))), "values": values, "diverged": diverged}
+    seeds = list(range(len(values)))
+    one = {"seeds": seeds, "test_values": values, "diverged": diverged}
     content = {"metric": "loss", "mode": mode, "configurations": [one]}
     (path / "result.json").write_text(json.dumps(content))
     return path

@@ -81,7 +81,8 @@ def test_there_are_as_few_groups_as_shapes() -> None:
         assert set(group.hparams) == {"learning_rate", "dropout_rate"}
     assert sorted(k for group in groups for k in group.members) == list(range(8))
     (only_seeds,) = space.groups(combine(seeds=4))
-    assert only_seeds.hparams == {}
+    assert list(only_seeds.hparams) == ["learning_rate"]
+    np.testing.assert_array_equal(only_seeds.hparams["learning_rate"], [1e-3] * 4)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,11 @@ from fdl.runs.rounds import Round, halving_rounds, train_members
 def few(count=60):
     dataset = load("mnist-5k")
     cut = lambda part: type(part)(part.image[:count], part.label[:count])
-    return dataset._replace(train=cut(dataset.train), test=cut(dataset.test))
+    return dataset._replace(
+        train=cut(dataset.train),
+        validation=cut(dataset.validation),
+        test=cut(dataset.test),
+    )
 
 
 def configs(name="lstm", grid=(), seeds=1, epochs=2, **options):
@@ -71,13 +75,13 @@ def test_members_are_what_single_runs_are(tmp_path) -> None:
             epochs=2,
             batch_size=20,
             key=jax.random.key(config.seed),
-            eval_data=data.test,
+            validation_data=data.validation,
         )
         np.testing.assert_allclose(flat(kept[k]), flat(one.state), atol=2e-4)
         row = rows[2 * k + 1]
         assert row["seed"] == config.seed
         assert row["learning_rate"] == config.learning_rate
-        measured = one.history[1].eval["loss"]
+        measured = one.history[1].validation["loss"]
         assert row[column("loss")] == pytest.approx(measured, rel=1e-4)
 
 

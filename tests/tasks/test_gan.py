@@ -19,7 +19,7 @@ from fdl.weights import WeightsError
 
 @pytest.fixture(scope="module")
 def digits():
-    return data.load("mnist-5k")
+    return data.load("mnist-5k", validation=None)
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,8 @@ def test_pictures_show_the_same_latents_after_each_epoch(
 ) -> None:
     gan.draw(trained, digits, tmp_path, 1)
     gan.draw(trained, digits, tmp_path, 2)
-    stats = jax.tree.map(lambda x: x + 0.1, trained.state.batch_stats)
-    state = trained.state._replace(batch_stats=stats)
+    moved = jax.tree.map(lambda x: x + 0.1, trained.state.extra)
+    state = trained.state._replace(extra=moved)
     trained = dataclasses.replace(trained, state=state)
     gan.draw(trained, digits, tmp_path, 3)
     files = [tmp_path / f"samples/epoch-00{epoch}.png" for epoch in (1, 2, 3)]
@@ -111,9 +111,8 @@ def test_generated_images_are_drawn_from_the_key(trained) -> None:
 
 
 def test_the_generator_that_is_exported_is_the_averaged_one(trained) -> None:
-    doubled = jax.tree.map(lambda x: 2 * x, trained.state.batch_stats["average"])
-    stats = {**trained.state.batch_stats, "average": doubled}
-    state = trained.state._replace(batch_stats=stats)
+    doubled = jax.tree.map(lambda x: 2 * x, trained.state.extra)
+    state = trained.state._replace(extra=doubled)
     trained = dataclasses.replace(trained, state=state)
     parts = gan.parts(trained)
     part = parts["generator"]

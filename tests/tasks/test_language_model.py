@@ -17,7 +17,9 @@ OPTIONS = dataclasses.replace(TASK.options, features=16, num_layers=1, dropout_r
 @pytest.fixture(scope="module")
 def trained() -> tasks.Trained:
     """Train on a text that repeats itself: "abcdabcd..."."""
-    info = data.DatasetInfo("", "", "", 4, tuple("abcd"), (16,), 32, 8, "", ())
+    info = data.DatasetInfo(
+        "", "", "", 4, tuple("abcd"), (16,), 32, 0, 8, "", (), kind="text"
+    )
     config = TASK.config(options=OPTIONS, epochs=20, batch_size=8, learning_rate=1e-2)
     model = TASK.make_model(config.options, info)
     learner = TASK.learn(model, config, info)

@@ -73,12 +73,13 @@ class Board:
         name = column(task.metric)
         last: dict[int, Row] = {}
         for (member, epoch), row in list(self._rows.items()):
-            if name in row and epoch > last.get(member, {"epoch": 0})["epoch"]:
+            if epoch > last.get(member, {"epoch": 0})["epoch"]:
                 last[member] = row
-        by = lambda row: order(row[name], task.mode)
-        leaders = sorted(last.values(), key=by)[:_LEADERS]
+        # The row of a member that has diverged has no measures.
+        good = [row for row in last.values() if row["diverged"] < 0 and name in row]
+        leaders = sorted(good, key=lambda row: order(row[name], task.mode))[:_LEADERS]
         heads = [name.replace("_", " ") for name in varied]
-        table = Table("member", "seed", *heads, "epoch", task.metric)
+        table = Table("member", "seed", *heads, "epoch", f"validation {task.metric}")
         for row in leaders:
             table.add_row(
                 str(row["member"]),

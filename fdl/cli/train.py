@@ -56,10 +56,18 @@ class Train(ToTrain):
         out.print(
             f"test {metric} {shown(metric, run.metrics[metric])} on {run.info.name} "
             f"({run.info.test_count:,} examples)",
+            *self._kept(run),
             *(f"{what:<{width}}{path}" for what, path in written.items()),
             sep="\n",
             soft_wrap=True,
         )
+
+    def _kept(self, run: runs.Run) -> list[str]:
+        """Return which epoch was kept, where there was a choice."""
+        if self.patience is None or run.result is None:
+            return []
+        kept, trained = run.result["epochs"], run.result["epochs_trained"]
+        return [f"kept epoch {kept} of {trained}, the best on the validation part"]
 
 
 def commands() -> Any:

@@ -2,7 +2,7 @@
 
 from fdl.runs.compare import Comparison as Comparison
 from fdl.runs.compare import compare as compare
-from fdl.runs.folder import RunError as RunError
+from fdl.runs.errors import RunError as RunError
 from fdl.runs.folder import RunFolder as RunFolder
 from fdl.runs.folder import fresh_path as fresh_path
 from fdl.runs.outcomes import Outcome as Outcome

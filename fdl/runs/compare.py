@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from fdl.metrics import Difference, Summary, paired_difference, seeds_needed, summarize
-from fdl.runs.folder import RunError, RunFolder
+from fdl.runs.errors import RunError
+from fdl.runs.folder import RunFolder
 
 
 class Comparison(NamedTuple):

@@ -11,15 +11,12 @@ import jax
 
 from fdl.files import write_whole
 from fdl.learner import State
+from fdl.runs.errors import RunError
 from fdl.runs.states import restore_state, save_state
 from fdl.runs.weights import load_weights, save_weights
 from fdl.train import Epoch
 
 _KEPT = 2  # checkpoints
-
-
-class RunError(ValueError):
-    """A run folder is in the way, missing or damaged."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +28,12 @@ class RunFolder:
 
     - `config.json`: enough to repeat the run;
     - `metrics.jsonl`: a line for each epoch;
-    - `checkpoints/`: the state after the last epochs (Orbax);
-    - `weights.safetensors`: variables after the last epoch;
+    - `checkpoints/`: the states after the last two epochs (Orbax);
+    - `weights.safetensors`: the models' variables after the last epoch;
     - `result.json`, `curves.png`, `confusion.png`: written at the end.
+
+    A run that was stopped early is rolled back to its best epoch: what came after is in
+    `metrics.jsonl` alone.
 
     Attributes:
         path: The folder.
@@ -75,16 +75,22 @@ class RunFolder:
         """Return the run that is in a folder.
 
         Raises:
-            RunError: If there is none, or it has not finished an epoch.
+            RunError: If there is none, it has not finished an epoch, or `config.json`
+                is damaged.
         """
         if not (path / "config.json").is_file():
             raise RunError(f"{path} is not a run: it has no config.json.")
-        if not (path / "weights.safetensors").is_file():
+        folder = cls(path)
+        if "sweep" in folder.config():
+            best = path / "best"
+            chosen = f"its best member is {best}" if best.is_dir() else "it has no best"
+            raise RunError(f"{path} is a sweep and not a run; {chosen}.")
+        if not folder.weights.is_file():
             raise RunError(
                 f"{path} has no weights.safetensors: its training did not finish an "
                 "epoch; train it again."
             )
-        return cls(path)
+        return folder
 
     @property
     def weights(self) -> Path:
@@ -130,27 +136,37 @@ class RunFolder:
         return _read_object(file) if file.is_file() else None
 
     def save(self, state: State) -> None:
-        """Save a state to `checkpoints/`, keeping the last two, and its weights."""
+        """Save a state as the last one: its weights, and a checkpoint.
+
+        The checkpoint before it is kept, too; others, and those of later steps, are
+        deleted.
+        """
         folder = self.path / "checkpoints"
         folder.mkdir(exist_ok=True)
-        place = folder / str(int(state.step))
+        step = int(state.step)
+        place = folder / str(step)
         if not place.exists():
             save_state(place, state)
-        for old in _checkpoints(folder)[:-_KEPT]:
-            shutil.rmtree(old)
+        found = _checkpoints(folder)
+        kept = [path for path in found if int(path.name) <= step][-_KEPT:]
+        for path in found:
+            if path not in kept:
+                shutil.rmtree(path)
         save_weights(self.weights, state)
 
     def load(self, state: State) -> State:
-        """Return a state with the run's weights, and what its learner keeps besides.
+        """Return a state with the run's weights.
+
+        Where the learner keeps more than these, such as a moving average, it is the
+        state of the last checkpoint, so that all parts of it are of the same step.
 
         Raises:
-            RunError: If the learner keeps something and there is no checkpoint of it.
+            RunError: If the learner keeps more, and the checkpoint is missing or
+                damaged.
             WeightsError: If the weights are damaged, or are not those of the model.
         """
         loaded = load_weights(self.weights, state)
-        if not jax.tree.leaves(state.extra):
-            return loaded
-        return loaded._replace(extra=self.restore(state).extra)
+        return self.restore(state) if jax.tree.leaves(state.extra) else loaded
 
     def restore(self, like: State) -> State:
         """Return the state of the last checkpoint.
@@ -159,11 +175,12 @@ class RunFolder:
             like: A state of the same learner, for its shapes; its values are not used.
 
         Raises:
-            RunError: If there is no checkpoint.
+            RunError: If there is no checkpoint, or it is damaged.
         """
-        found = _checkpoints(self.path / "checkpoints")
+        folder = self.path / "checkpoints"
+        found = _checkpoints(folder)
         if not found:
-            raise RunError(f"{self.path} has no checkpoints.")
+            raise RunError(f"{folder} has no checkpoint: train the run again.")
         return restore_state(found[-1], like)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:

@@ -127,13 +127,6 @@ class Members:
         writer.writerows(table)
         write_whole(self.folder / "members.csv", text.getvalue().encode())
 
-    def measured_at_the_end(self) -> bool:
-        """Return whether the task's metric is none of the learner's own."""
-        trained = self.outline(0)
-        one = example(self.dataset.info)
-        measured = jax.eval_shape(trained.learner.evaluate, trained.state, one)
-        return self.task.metric not in measured
-
     def finish(self, k: int, state: State, part: Part) -> Row:
         """Return what the task itself measures of a trained member, on a part."""
         folder = self.folder / "members" / str(k)

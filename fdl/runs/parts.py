@@ -10,6 +10,7 @@ import jax
 
 from fdl.learner import State
 from fdl.members import member
+from fdl.runs.errors import RunError
 from fdl.runs.states import restore_state, save_state
 
 Row = dict[str, Any]
@@ -39,9 +40,13 @@ class SweepParts(NamedTuple):
         unfinished.rename(self.folder / unfinished.name[1:])
 
     def rows(self) -> list[Row]:
-        """Return the rows of all parts."""
+        """Return the rows of all parts.
+
+        Raises:
+            RunError: If one of them is damaged.
+        """
         files = sorted(self.folder.glob("[0-9]*/rows.json"))
-        return [row for file in files for row in json.loads(file.read_text("utf-8"))]
+        return [row for file in files for row in _read(file)]
 
     def states(
         self,
@@ -55,16 +60,29 @@ class SweepParts(NamedTuple):
             wanted: Which members.
             outline: `member -> state`, of which only shapes and types are used.
             round: The round to look at; None for all, of which the last counts.
+
+        Raises:
+            RunError: If one of them is damaged.
         """
         states: dict[int, State] = {}
         pattern = "[0-9]*" if round is None else f"{round:02d}-*"
         for part in sorted(self.folder.glob(pattern)):
-            inside = json.loads((part / "members.json").read_text("utf-8"))
+            inside = _read(part / "members.json")
             if set(inside).isdisjoint(wanted):
                 continue
             state = restore_state(part / "state", _of(len(inside), outline(inside[0])))
             states |= {k: member(state, i) for i, k in enumerate(inside) if k in wanted}
         return states
+
+
+def _read(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{file} is damaged: {error}. Delete {file.parent}, and repeat the sweep's "
+            "command to train its members again."
+        ) from error
 
 
 def _of(count: int, one: State) -> State:

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -10,14 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
+from fdl.data import DatasetInfo
 from fdl.learner import State
 from fdl.members import Strategy, member
 from fdl.runs.members import Members
 from fdl.runs.outcomes import column
 from fdl.runs.parts import Row
+from fdl.runs.selection import require_held_out, require_measure
 from fdl.runs.settings import change, settings
-from fdl.runs.space import Group, groups
-from fdl.tasks import make_learner
+from fdl.runs.space import Group, configurations, groups
+from fdl.tasks import Config, Task, make_learner, outline
 from fdl.train import Epoch, FitResult, fit_many
 
 Chunk = Int[np.ndarray, " chunk"]
@@ -39,29 +41,33 @@ class Round(NamedTuple):
     final: bool = True
 
 
-def halving_rounds(members: Members) -> list[Round]:
+def halving_rounds(
+    task: Task, configs: Sequence[Config], info: DatasetInfo
+) -> list[Round]:
     """Return the rounds of successive halving.
 
     In the first, all members are trained for a few epochs; each other trains the best
     third of the configurations for three times as many, the last for all (Jamieson &
     Talwalkar, 2016, arXiv:1502.07943).
 
+    Args:
+        task: What is trained.
+        configs: The settings of each member.
+        info: The data.
+
     Raises:
-        ValueError: If members differ in their epochs, or nothing tells after an epoch
-            how good one is.
+        ValueError: If members differ in their epochs, nothing is held out, or nothing
+            tells after an epoch how good a member is.
     """
-    epochs = {config.epochs for config in members.configs}
+    epochs = {config.epochs for config in configs}
     if len(epochs) > 1:
         raise ValueError("halving gives out epochs itself: do not sweep over them.")
-    task = members.task
-    if members.measured_at_the_end():
-        raise ValueError(
-            f"halving needs a measure after an epoch, but {task.metric} of task "
-            f"{task.name!r} is taken at the end."
-        )
+    require_held_out(configs[0], "what goes on", "train everything to the end")
+    require_measure(task, outline(task, configs[0], info), "halving")
+    count = len(set(configurations(configs)))
     (left,) = epochs
     given = [left]
-    while left // _ETA >= 1 and _ETA ** len(given) <= len(set(members.numbers)):
+    while left // _ETA >= 1 and _ETA ** len(given) <= count:
         left //= _ETA
         given.insert(0, left)
     last = len(given) - 1

@@ -11,7 +11,8 @@ from fdl import data, tasks
 from fdl.arrays import Key, PyTree
 from fdl.keras import save_weights
 from fdl.runs.environment import versions
-from fdl.runs.folder import RunError, RunFolder
+from fdl.runs.errors import RunError
+from fdl.runs.folder import RunFolder
 from fdl.runs.weights import variables
 from fdl.tasks import Config, Sampling, Task, Trained
 from fdl.train import Epoch, evaluate, predict
@@ -161,11 +162,13 @@ def record(
 def load(path: Path | str) -> Run:
     """Return the run that is in a folder.
 
-    Its state has the weights of the last epoch, and what the learner keeps besides,
-    such as a moving average; its optimizer is as in the beginning.
+    Its state has the weights of the last epoch, or of the best where training was
+    stopped early; its optimizer is as in the beginning. Where the learner keeps more
+    than weights, such as a moving average, the state is the last checkpoint.
 
     Raises:
-        RunError: If the folder holds no run, or a file of it is damaged.
+        RunError: If the folder holds no run, or one of an older version, or a file of
+            it is damaged.
         WeightsError: If its weights are damaged or are not those of its model.
 
     Example:
@@ -178,15 +181,10 @@ def load(path: Path | str) -> Run:
     """
     folder = RunFolder.open(Path(path))
     said = folder.config()
-    names = [field.name for field in dataclasses.fields(Config)]
-    for name in (*names, "data", "data_dir"):
-        if name not in said:
-            raise RunError(
-                f"{folder.path / 'config.json'} lacks {name!r}: it is damaged, or the "
-                "run is of an older version of fdl; train it again."
-            )
+    _require_settings(folder, said)
     try:
         task = tasks.find(said["task"])
+        names = [field.name for field in dataclasses.fields(Config)]
         values = {name: said[name] for name in names}
         values["options"] = type(task.options)(**_tuples(said["options"]))
         config = Config(**values)
@@ -210,6 +208,24 @@ def load(path: Path | str) -> Run:
         history=folder.history(),
         result=folder.result(),
     )
+
+
+def _require_settings(folder: RunFolder, said: dict[str, Any]) -> None:
+    """Raise RunError if settings are missing that every run of this version has."""
+    own = ("data", "data_dir", *(field.name for field in dataclasses.fields(Config)))
+    missing = [name for name in own if name not in said]
+    if isinstance(said.get("data"), dict):
+        optional = data.DatasetInfo._field_defaults
+        missing += [
+            f"data.{name}"
+            for name in data.DatasetInfo._fields
+            if name not in said["data"] and name not in optional
+        ]
+    if missing:
+        raise RunError(
+            f"{folder.path / 'config.json'} lacks {', '.join(missing)}: the run is of "
+            "an older version of fdl; train it again."
+        )
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import jax
 
 from fdl.learner import State
+from fdl.runs.errors import RunError
 
 
 def save_state(path: Path, state: State) -> None:
@@ -31,9 +32,16 @@ def restore_state(path: Path, like: State) -> State:
         path: The folder that `save_state` wrote.
         like: A state with the same shapes and types; its values are not used, so
             `jax.eval_shape` can make it.
+
+    Raises:
+        RunError: If the folder is damaged, or holds the state of another learner.
     """
     import orbax.checkpoint as ocp
 
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), like)
-    with ocp.StandardCheckpointer() as checkpointer:
-        return State(**checkpointer.restore(path.absolute(), shapes._asdict()))
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            return State(**checkpointer.restore(path.absolute(), shapes._asdict()))
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise RunError(f"the state in {path} cannot be restored: {reason}") from error

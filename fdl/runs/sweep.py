@@ -11,12 +11,14 @@ from typing import Any
 from fdl import data, tasks
 from fdl.members import Strategy
 from fdl.runs.environment import made_with
-from fdl.runs.folder import RunError, RunFolder, fresh_path
+from fdl.runs.errors import RunError
+from fdl.runs.folder import RunFolder, fresh_path
 from fdl.runs.members import Members
 from fdl.runs.outcomes import Outcome, Sweep
 from fdl.runs.parts import Row
 from fdl.runs.rounds import Round, halving_rounds, train_members
 from fdl.runs.run import record
+from fdl.runs.selection import require_held_out
 from fdl.runs.settings import configured
 from fdl.runs.space import Range, combine, configurations
 from fdl.runs.sweep_report import draw
@@ -85,11 +87,8 @@ def sweep(
     config = configured(task, settings)
     found = tasks.find(config.task)
     configs = combine(config, grid=grid, ranges=ranges, samples=samples, seeds=seeds)
-    if config.validation is None and len(set(configurations(configs))) > 1:
-        raise ValueError(
-            "validation=None leaves no examples to choose the best settings by: hold "
-            "some out, or sweep over seeds alone."
-        )
+    if len(set(configurations(configs))) > 1:
+        require_held_out(config, "the best settings", "sweep over seeds alone")
     where = None if data_dir is None else Path(data_dir)
     loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
     dataset = found.prepare(loaded, config)
@@ -105,11 +104,13 @@ def sweep(
         }
     }
     name = f"sweep-{config.task}-{config.dataset}"
+    rounds = [Round()]
+    if halving:
+        rounds = halving_rounds(found, configs, dataset.info)
     folder = _open(
         fresh_path(Path("runs"), name) if path is None else Path(path), about
     )
     members = Members(found, configs, dataset, folder.path)
-    rounds = halving_rounds(members) if halving else [Round()]
     if on_start is not None:
         on_start(members)
     started, already = time.perf_counter(), len(members.rows)
@@ -172,7 +173,8 @@ def _keep_best(
     k = members.best()
     if k is None:
         return None, None
-    about = record(members.configs[k], members.dataset.info, data_dir)
+    config = members.configs[k]
+    about = record(config, members.dataset.info, data_dir)
     folder = RunFolder.create(members.folder / "best", about, overwrite=True)
     state = members.states([k])[k]
     # Of the hyperparameters, a run of its own has the learning rate alone in its state.
@@ -184,12 +186,23 @@ def _keep_best(
         for name, value in last.items()
         if name.startswith(f"{part}_")
     }
+    validation, test = of("validation"), of("test")
+    result = {
+        "task": config.task,
+        "dataset": config.dataset,
+        "epochs": last["epoch"],
+        "seed": config.seed,
+        "metrics": test,
+        "validation": validation,
+        **made_with(),
+    }
+    folder.write_json("result.json", result)
     return folder.path, {
         "member": k,
         "configuration": members.numbers[k],
-        "seed": members.configs[k].seed,
-        "validation": of("validation"),
-        "test": of("test"),
+        "seed": config.seed,
+        "validation": validation,
+        "test": test,
     }
 
 

@@ -13,6 +13,13 @@ from fdl.runs.settings import settings
 from fdl.runs.words import brief, shown
 from fdl.tasks import Config
 
+_RANKING = (
+    "on the validation part: fewer diverged seeds first, then the larger share of the "
+    "epochs, then the better mean over the seeds that did not diverge; the test set is "
+    "measured once, for the best configuration"
+)
+_NO_RANKING = "none: nothing was held out; the test set is measured for all seeds"
+
 
 def cells(sweep: Sweep, outcome: Outcome) -> dict[str, str]:
     """Return a configuration's line of a table, by column."""
@@ -63,8 +70,7 @@ def draw(sweep: Sweep, config: Config, members: int, title: str) -> None:
     facts |= {
         "members": str(members),
         "device": device(),
-        "ranking": "on the validation part: fewer diverged seeds first, then the mean "
-        "over the finite ones; the test set is measured for the best alone",
+        "ranking": _RANKING if config.validation is not None else _NO_RANKING,
     }
     from fdl import report  # matplotlib takes half a second, wanted only here
 

@@ -15,6 +15,7 @@ from fdl.learner import State
 from fdl.runs.environment import made_with
 from fdl.runs.folder import RunFolder, fresh_path
 from fdl.runs.run import Run, record
+from fdl.runs.selection import require_held_out, require_measure
 from fdl.runs.settings import configured
 from fdl.runs.weights import with_variables
 from fdl.tasks import Config, Task, Trained
@@ -49,8 +50,8 @@ def train(
             random ones; the model that they are from must be the task's.
         overwrite: Replace the run that is in the folder.
         patience: Epochs without a better value of the task's metric on the validation
-            part after which training stops; the run is then the best epoch's. None to
-            train to the end and take what is there.
+            part after which training stops, at least 1; the run is then that of the
+            best epoch. None to train to the end and keep the last.
         on_start: Called before the first update with the number of all updates.
         on_chunk: Called ten times an epoch with the number of updates made so far and
             the epoch's training metrics so far.
@@ -66,7 +67,8 @@ def train(
         DivergenceError: If a loss or a parameter is no longer finite. The folder keeps
             the last good state.
         RunError: If something else is in the folder.
-        ValueError: If a setting is unknown or out of range.
+        ValueError: If a setting is unknown or out of range, or there is patience and
+            nothing to choose the best epoch by.
 
     Example:
         >>> import fdl.runs, tempfile
@@ -77,6 +79,8 @@ def train(
     """
     config = configured(task, settings)
     found = tasks.find(config.task)
+    if patience is not None:
+        require_held_out(config, "the best epoch", "train to the end, without patience")
     where = None if data_dir is None else Path(data_dir)
     started = time.perf_counter()
     loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
@@ -84,10 +88,12 @@ def train(
     spent = {**seconds, "data": time.perf_counter() - started}
     data.check(dataset.train, batch_size=config.batch_size)
     trained = tasks.outline(found, config, dataset.info)
+    stopping = None if patience is None else _stopping(found, trained, patience)
     state = None if init_from is None else _start(found, trained, Path(init_from))
     name = f"{config.task}-{config.dataset}"
     about = record(config, dataset.info, where) | {
-        "init_from": None if init_from is None else str(init_from)
+        "init_from": None if init_from is None else str(init_from),
+        "patience": patience,
     }
     folder = RunFolder.create(
         fresh_path(Path("runs"), name) if path is None else Path(path),
@@ -103,9 +109,6 @@ def train(
         now = dataclasses.replace(trained, state=state)
         found.draw(now, dataset, folder.path, line.epoch)
 
-    stopping = None
-    if patience is not None:
-        stopping = EarlyStopping(found.metric, found.mode, patience)
     if on_start is not None:
         on_start(steps * config.epochs)
     try:
@@ -127,7 +130,7 @@ def train(
         raise
     started = time.perf_counter()
     trained = dataclasses.replace(trained, state=fitted.state)
-    if patience is not None:
+    if stopping is not None:
         folder.save(fitted.state)  # of the best epoch, rather than the last
     # The only look at the test set, when nothing is left to choose.
     measured = evaluate(trained.learner, fitted.state, dataset.test)
@@ -148,6 +151,14 @@ def train(
         history=fitted.history,
         result=result,
     )
+
+
+def _stopping(task: Task, trained: Trained, patience: int) -> EarlyStopping:
+    """Return when to stop, after checking that it can be told."""
+    require_measure(task, trained, "patience")
+    if patience < 1:
+        raise ValueError(f"patience={patience} must be at least 1.")
+    return EarlyStopping(task.metric, task.mode, patience)
 
 
 def _start(task: Task, fresh: Trained, file: Path) -> State:
@@ -185,6 +196,7 @@ def _result(
         "checksum": info.checksum,
         "parameters": sum(x.size for x in jax.tree.leaves(fitted.state.params)),
         "epochs": fitted.epoch,
+        "epochs_trained": last.epoch,
         "seed": config.seed,
         "metrics": measured,
         "validation": best.validation,

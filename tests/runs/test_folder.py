@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import threading
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -139,7 +141,7 @@ def test_refuses_folders_that_hold_no_run(tmp_path, state) -> None:
     folder = RunFolder.create(tmp_path, {})
     with pytest.raises(RunError, match="no weights"):
         RunFolder.open(tmp_path)
-    with pytest.raises(RunError, match="no checkpoints"):
+    with pytest.raises(RunError, match="has no checkpoint"):
         folder.restore(like=state)
     for content in ("", "{", "[1]"):
         (tmp_path / "config.json").write_text(content)
@@ -154,6 +156,47 @@ def test_keeps_the_last_two_checkpoints(tmp_path, state) -> None:
     kept = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert kept == ["100", "21"]
     assert int(folder.restore(like=state).step) == 100
+
+
+def test_a_run_is_rolled_back_whole(tmp_path, state) -> None:
+    """What a learner keeps besides weights comes back of the same step as they."""
+    at = lambda step: state._replace(
+        step=state.step + step,
+        params=jax.tree.map(lambda x: x + step, state.params),
+        extra={"average": jnp.float32(step)},
+    )
+    folder = RunFolder.create(tmp_path, {})
+    for step in (7, 14, 21, 28):
+        folder.log(LINE, at(step))
+    folder.save(at(7))
+    kept = [path.name for path in (tmp_path / "checkpoints").iterdir()]
+    assert kept == ["7"]
+    loaded = folder.load(at(0))
+    same(loaded, at(7))
+    assert loaded.extra["average"] == 7
+
+
+def spoil_metadata(checkpoint) -> None:
+    (checkpoint / "_METADATA").write_text("{")
+
+
+def lose_an_array(checkpoint) -> None:
+    shutil.rmtree(checkpoint / "d")
+
+
+@pytest.mark.parametrize("spoil", [spoil_metadata, lose_an_array])
+def test_a_damaged_checkpoint_is_named(tmp_path, state, spoil) -> None:
+    folder = RunFolder.create(tmp_path, {})
+    state = state._replace(extra={"average": jnp.float32(1)})
+    folder.log(LINE, state)
+    spoil(tmp_path / "checkpoints" / "0")
+    with pytest.raises(RunError, match=f"{tmp_path}/checkpoints/0 cannot be restored"):
+        folder.load(state)
+    shutil.rmtree(tmp_path / "checkpoints")
+    with pytest.raises(RunError, match=f"{tmp_path}/checkpoints has no checkpoint"):
+        folder.load(state)
+    without = state._replace(extra={})
+    same(folder.load(without), without)  # which needs none
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "result.json"])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import jax
@@ -10,7 +11,7 @@ import pytest
 
 import fdl
 from fdl import tasks
-from fdl.runs import Range, RunError, compare, configure, sweep, train
+from fdl.runs import RunError, configure, train
 from fdl.runs.folder import RunFolder
 
 SMALL = {"dataset": "mnist-5k", "epochs": 1, "batch_size": 500}
@@ -146,104 +147,22 @@ def test_what_cannot_generate_says_so(run) -> None:
         run.generate(jax.random.key(0), tasks.Sampling())
 
 
-@pytest.fixture(scope="module")
-def swept(home):
-    """Two sweeps over the same seeds."""
-    return [
-        sweep("mlp", **SMALL, learning_rate=rate, seeds=3, path=home / name)
-        for name, rate in (("slow", 1e-4), ("fast", 1e-2))
-    ]
-
-
-def test_a_sweep_gives_back_what_it_found(swept, home) -> None:
-    _, fast = swept
-    assert (fast.path, fast.metric, fast.mode) == (home / "fast", "accuracy", "max")
-    (outcome,) = fast.outcomes
-    assert outcome.seeds == [0, 1, 2]
-    assert [row["member"] for row in fast.rows] == [0, 1, 2]
-    best = fdl.load(fast.best)
-    chosen = int(np.argmax(outcome.values))
-    assert best.config.seed == outcome.seeds[chosen]
-    validation = best.evaluate(best.dataset().validation)
-    assert validation["accuracy"] == pytest.approx(outcome.values[chosen])
-    # Seeds alone choose nothing: the test set is measured for all of them.
-    assert best.evaluate()["accuracy"] == pytest.approx(outcome.test_values[chosen])
-    assert len(outcome.test_values) == 3
-    assert fast.test["accuracy"] == pytest.approx(outcome.test_values[chosen])
-    written = json.loads((fast.path / "result.json").read_text())
-    assert written["best"]["seed"] == best.config.seed
-    assert written["best"]["test"]["accuracy"] == fast.test["accuracy"]
-    assert written["configurations"][0]["test_values"] == outcome.test_values
-    assert (fast.path / "report.html").is_file()
-
-
-def test_a_sweep_goes_on_only_with_itself(swept, home) -> None:
-    heard = []
-    again = sweep(
-        "mlp",
-        **SMALL,
-        learning_rate=1e-2,
-        seeds=3,
-        path=home / "fast",
-        on_rows=heard.append,
-    )
-    assert heard == []
-    assert again.outcomes == swept[1].outcomes
-    with pytest.raises(RunError, match="another run or sweep"):
-        sweep("mlp", **SMALL, seeds=2, path=home / "fast")
-
-
-def test_settings_are_drawn_from_ranges(home) -> None:
-    ranges = {"learning_rate": Range(1e-4, 1e-2, log=True)}
-    found = sweep("mlp", **SMALL, ranges=ranges, samples=2, path=home / "drawn")
-    rates = [outcome.settings["learning_rate"] for outcome in found.outcomes]
-    assert len(set(rates)) == 2
-    assert all(1e-4 < rate < 1e-2 for rate in rates)
-    for wrong in ((2.0, 1.0), (0.0, np.inf)):
-        with pytest.raises(ValueError, match="larger finite number"):
-            Range(*wrong)
-    with pytest.raises(ValueError, match="begin above 0"):
-        Range(0.0, 1.0, log=True)
-
-
-def test_a_comparison_is_data(swept, home) -> None:
-    found = compare(home / "slow", home / "fast")
-    assert (found.metric, found.names, found.better) == (
-        "accuracy",
-        ("slow", "fast"),
-        "fast",
-    )
-    assert found.seeds == (0, 1, 2)
-    assert found.diverged == (0, 0)
-    values = [one.outcomes[0].test_values for one in swept]
-    np.testing.assert_allclose(found.differences, np.subtract(values[1], values[0]))
-    assert found.difference.mean == pytest.approx(found.differences.mean())
-    assert found.seeds_needed >= 2
-    same = compare(home / "fast", home / "fast")
-    assert same.better is None
-    assert same.seeds_needed is None
-
-
-def result(path, values, mode="max", diverged=0):
-    """Write what a sweep would."""
-    path.mkdir()
-    seeds = list(range(len(values)))
-    one = {"seeds": seeds, "test_values": values, "diverged": diverged}
-    content = {"metric": "loss", "mode": mode, "configurations": [one]}
-    (path / "result.json").write_text(json.dumps(content))
-    return path
-
-
-@pytest.mark.parametrize(("mode", "better"), [("max", "high"), ("min", "low")])
-def test_the_better_one_is_on_the_right_side(tmp_path, mode, better) -> None:
-    low = result(tmp_path / "low", [0.1, 0.2, 0.3], mode)
-    high = result(tmp_path / "high", [0.5, 0.61, 0.7], mode)
-    assert compare(low, high).better == better
-    assert compare(high, low).better == better
-
-
-def test_the_one_with_fewer_diverged_seeds_is_better(tmp_path) -> None:
-    low = result(tmp_path / "low", [0.1, 0.2, 0.3])
-    high = result(tmp_path / "high", [0.5, 0.61, 0.7], diverged=1)
-    for pair in ((low, high), (high, low)):
-        assert compare(*pair).better == "low"
+@pytest.mark.parametrize(
+    ("forget", "missing"),
+    [
+        (lambda config: config.pop("validation"), "validation"),
+        (
+            lambda config: config["data"].pop("validation_count"),
+            "data.validation_count",
+        ),
+    ],
+    ids=["setting", "data"],
+)
+def test_a_run_of_an_older_version_says_so(run, tmp_path, forget, missing) -> None:
+    shutil.copytree(run.path, tmp_path / "old")
+    file = tmp_path / "old" / "config.json"
+    config = json.loads(file.read_text())
+    forget(config)
+    file.write_text(json.dumps(config))
+    with pytest.raises(RunError, match=f"lacks {missing}: the run is of an older"):
+        fdl.load(tmp_path / "old")

@@ -1,173 +1,209 @@
-"""What selects sees the validation part, and never the test set."""
+"""Selection is on the validation part: the test set cannot influence it."""
 
+import dataclasses
+import importlib
 import json
 
 import jax
 import numpy as np
 import pytest
+from small import few
 
 import fdl
-from fdl import data, tasks
-from fdl.runs import RunError, configure, sweep, train
+from fdl import data
+from fdl.runs import RunFolder, configure, sweep, train
 
-SMALL = {"dataset": "mnist-5k", "epochs": 3, "batch_size": 250}
+OPTIONS = {"dataset": "mnist-5k", "batch_size": 20}
 
 
-def spoil_test(monkeypatch) -> None:
-    """Permute the labels of the test set, wherever a data set is loaded."""
-    load = data.load
+def scrambled(dataset):
+    """Return data whose test images are other ones, with the labels of others."""
+    rng = np.random.default_rng(0)
+    image, label = dataset.test
+    image = 255 - image[rng.permutation(len(image))]
+    return dataset._replace(test=fdl.Batch(image, rng.permutation(label)))
 
-    def spoiled(*args, **kwargs):
-        dataset = load(*args, **kwargs)
-        label = np.random.default_rng(0).permutation(dataset.test.label)
-        return dataset._replace(test=dataset.test._replace(label=label))
 
-    monkeypatch.setattr(data, "load", spoiled)
+@pytest.fixture
+def on(monkeypatch):
+    """Make a data set be the one that is loaded."""
+    return lambda dataset: monkeypatch.setattr(data, "load", lambda *_, **__: dataset)
 
 
 def without_test(rows):
-    drop = lambda row: {k: v for k, v in row.items() if not k.startswith("test_")}
-    return [drop(row) for row in rows]
+    """Return rows as they were before the test set was measured."""
+    return [{k: v for k, v in row.items() if "test_" not in k} for row in rows]
 
 
-@pytest.mark.parametrize("halving", [False, True])
-def test_the_test_set_cannot_influence_what_a_sweep_selects(
-    tmp_path, monkeypatch, halving
-) -> None:
-    options = {
-        **SMALL,
-        "grid": {"learning_rate": [1e-4, 1e-3, 1e-2]},
-        "seeds": 2,
-        "halving": halving,
-    }
-    honest = sweep("mlp", **options, path=tmp_path / "honest")
-    spoil_test(monkeypatch)
-    spoiled = sweep("mlp", **options, path=tmp_path / "spoiled")
-    assert without_test(spoiled.rows) == without_test(honest.rows)
-    pick = lambda found: [(one.number, one.values) for one in found.outcomes]
-    assert pick(spoiled) == pick(honest)
-    one, other = (fdl.load(found.best) for found in (honest, spoiled))
-    assert one.config == other.config
-    jax.tree.map(np.testing.assert_array_equal, one.variables, other.variables)
-    # It was looked at, though: for the chosen configuration alone.
-    assert honest.test["accuracy"] > 0.5 > spoiled.test["accuracy"]
-    measured = {row["configuration"] for row in honest.rows if "test_accuracy" in row}
-    assert measured == {honest.outcomes[0].number}
-
-
-def test_the_test_set_cannot_influence_when_a_run_stops(tmp_path, monkeypatch) -> None:
-    options = {**SMALL, "epochs": 12, "learning_rate": 3e-2, "patience": 1}
-    honest = train("mlp", **options, path=tmp_path / "honest")
-    spoil_test(monkeypatch)
-    spoiled = train("mlp", **options, path=tmp_path / "spoiled")
-    assert spoiled.history == tuple(
-        line._replace(seconds=other.seconds)
-        for line, other in zip(honest.history, spoiled.history, strict=True)
-    )
-    jax.tree.map(np.testing.assert_array_equal, honest.variables, spoiled.variables)
-    # The run is the best epoch's, in memory, on disk and in what is said of it.
-    accuracy = [line.validation["accuracy"] for line in honest.history]
-    best = int(np.argmax(accuracy))
-    assert len(accuracy) == min(12, best + 2)
-    assert honest.result["epochs"] == best + 1
-    assert honest.result["validation"]["accuracy"] == accuracy[best]
-    monkeypatch.undo()
-    again = fdl.load(tmp_path / "honest")
-    measured = again.evaluate(again.dataset().validation)
-    assert measured["accuracy"] == pytest.approx(accuracy[best])
-    assert again.evaluate() == pytest.approx(honest.result["metrics"])
-
-
-def test_nothing_held_out_trains_on_all_and_selects_nothing(tmp_path) -> None:
-    run = train("mlp", **SMALL, validation=None, path=tmp_path / "run")
-    assert run.result["counts"] == {"train": 4000, "validation": 0, "test": 1000}
-    assert run.result["validation"] == {}
-    assert run.history[-1].step == 3 * 16
-    assert fdl.load(tmp_path / "run").config.validation is None
-    with pytest.raises(ValueError, match="needs validation_data"):
-        train("mlp", **SMALL, validation=None, patience=2, path=tmp_path / "b")
-    with pytest.raises(ValueError, match="leaves no examples to choose"):
-        sweep(
-            "mlp",
-            **SMALL,
-            validation=None,
-            grid={"learning_rate": [1e-3, 1e-2]},
-            path=tmp_path / "c",
+@pytest.mark.parametrize("halving", [False, True], ids=["all", "halving"])
+def test_the_test_set_cannot_influence_a_sweep(tmp_path, on, halving) -> None:
+    found = []
+    for name, dataset in (("plain", few()), ("scrambled", scrambled(few()))):
+        on(dataset)
+        found.append(
+            sweep(
+                "mlp",
+                **OPTIONS,
+                epochs=3,
+                grid={"learning_rate": [1e-5, 3e-3, 1e-2, 1e-1]},
+                seeds=2,
+                halving=halving,
+                path=tmp_path / name,
+            )
         )
-    seeds = sweep("mlp", **SMALL, validation=None, seeds=2, path=tmp_path / "seeds")
-    (outcome,) = seeds.outcomes
-    assert seeds.best is None
-    assert outcome.values == []
-    assert len(outcome.test_values) == 2
-    assert outcome.test_values[0] == pytest.approx(run.result["metrics"]["accuracy"])
+    one, other = found
+    assert one.test != other.test, "the test sets differ"
+    forget = lambda outcome: outcome._replace(test_values=[], test=None)
+    assert list(map(forget, one.outcomes)) == list(map(forget, other.outcomes))
+    epochs = {outcome.epochs for outcome in one.outcomes}
+    assert epochs == ({1, 3} if halving else {3}), "who goes on was chosen, too"
+    assert without_test(one.rows) == without_test(other.rows)
+    best, twin = (
+        json.loads((x.path / "result.json").read_text())["best"] for x in found
+    )
+    assert best.pop("test") != twin.pop("test")
+    assert best == twin
+    best, twin = (RunFolder(x.best).weights.read_bytes() for x in found)
+    assert best == twin
 
 
-def test_a_share_is_held_out_of_plain_runs_and_of_sweeps_alike(tmp_path) -> None:
-    run = train("mlp", **SMALL, seed=1, path=tmp_path / "run", validation=0.1)
-    assert run.result["counts"]["validation"] == 400
-    swept = sweep("mlp", **SMALL, seeds=2, path=tmp_path / "sweep", validation=0.1)
-    row = swept.rows[-1]
-    assert (row["seed"], row["epoch"]) == (1, 3)
-    last = run.history[-1]
-    assert row["validation_loss"] == pytest.approx(last.validation["loss"], rel=1e-3)
-    assert row["train_loss"] == pytest.approx(last.train["loss"], rel=1e-3)
-    assert row["test_loss"] == pytest.approx(run.result["metrics"]["loss"], rel=1e-3)
-    for share in (0.0, 1.0, -0.1):
-        with pytest.raises(ValueError, match=f"validation={share}"):
-            configure("mlp", validation=share)
+def test_the_test_set_cannot_influence_the_best_epoch(tmp_path, on) -> None:
+    options = {**OPTIONS, "epochs": 30, "learning_rate": 1e-2, "patience": 2}
+    runs = []
+    for name, dataset in (("plain", few()), ("scrambled", scrambled(few()))):
+        on(dataset)
+        runs.append(train("mlp", **options, path=tmp_path / name))
+    one, other = runs
+    assert one.result["metrics"] != other.result["metrics"], "the test sets differ"
+    for name in ("epochs", "epochs_trained", "validation"):
+        assert one.result[name] == other.result[name]
+    timeless = lambda run: [line._replace(seconds=0.0) for line in run.history]
+    assert timeless(one) == timeless(other)
+    a, b = (RunFolder(run.path).weights.read_bytes() for run in runs)
+    assert a == b
 
 
-GAN = {
-    "dataset": "mnist-5k",
-    "epochs": 1,
-    "batch_size": 500,
-    "architecture": "dense",
-    "latent_size": 4,
-}
+def test_the_test_set_is_measured_once_at_the_end(tmp_path, on, monkeypatch) -> None:
+    dataset, measured = few(), []
+    on(dataset)
+    for name in ("fdl.runs.train", "fdl.runs.members"):
+        module = importlib.import_module(name)
+        plain = module.evaluate
+
+        def note(learner, state, examples, plain=plain):
+            assert examples is dataset.test
+            measured.append(int(state.step))
+            return plain(learner, state, examples)
+
+        monkeypatch.setattr(module, "evaluate", note)
+    train("mlp", **OPTIONS, epochs=3, path=tmp_path / "run")
+    assert measured == [9], "after the last of 3 x 3 steps"
+    measured.clear()
+    grid = {"learning_rate": [1e-3, 1e-2]}
+    sweep("mlp", **OPTIONS, epochs=3, grid=grid, seeds=2, path=tmp_path / "sweep")
+    assert measured == [9, 9], "for both seeds of the best settings, and no others"
 
 
-def test_the_average_of_a_generator_is_no_weight_and_comes_back(tmp_path) -> None:
-    run = train("gan", **GAN, path=tmp_path / "gan")
-    from safetensors.numpy import load_file
+def test_patience_keeps_the_best_epoch(tmp_path, on) -> None:
+    on(few())
+    options = {**OPTIONS, "learning_rate": 1e-2}
+    run = train("mlp", **options, epochs=30, patience=2, path=tmp_path / "a")
+    values = [line.validation["accuracy"] for line in run.history]
+    best = int(np.argmax(values)) + 1
+    assert run.result["epochs"] == best
+    assert run.result["epochs_trained"] == len(values) == best + 2 < 30
+    assert run.result["validation"] == run.history[best - 1].validation
+    assert json.loads((run.path / "config.json").read_text())["patience"] == 2
+    again = fdl.load(run.path)
+    jax.tree.map(np.testing.assert_array_equal, again.variables, run.variables)
+    found = again.evaluate(few().validation)
+    assert found == pytest.approx(run.result["validation"])
+    assert again.evaluate(few().test) == pytest.approx(run.result["metrics"])
+    kept = RunFolder(run.path).restore(like=run.state)
+    assert int(kept.step) == 3 * best, "the last checkpoint is of the best epoch"
+    # It is the run that would have ended there.
+    short = train("mlp", **options, epochs=best, path=tmp_path / "b")
+    close = lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6)
+    jax.tree.map(close, again.variables, short.variables)
+    assert short.result["epochs"] == short.result["epochs_trained"] == best
 
-    names = load_file(tmp_path / "gan" / "weights.safetensors")
-    assert {name.split("/")[0] for name in names} <= {
-        "params",
-        "generator",
-        "discriminator",
-    }
-    assert not any("average" in name for name in names)
-    again = fdl.load(tmp_path / "gan")
-    key, sampling = jax.random.key(0), tasks.Sampling(count=3)
-    images = again.generate(key, sampling)
-    np.testing.assert_array_equal(images, run.generate(key, sampling))
-    average = again.state.extra["average"]["params"]
-    trained = again.state.params["generator"]
-    differ = jax.tree.map(lambda a, b: bool((a != b).any()), average, trained)
-    assert all(jax.tree.leaves(differ))
-    for checkpoint in (tmp_path / "gan" / "checkpoints").iterdir():
-        checkpoint.rename(tmp_path / checkpoint.name)
-    with pytest.raises(RunError, match="no checkpoints"):
-        fdl.load(tmp_path / "gan")
+
+@pytest.mark.parametrize(
+    ("call", "options", "message"),
+    [
+        (train, {"patience": 2}, "the best epoch by: hold some out, or train to"),
+        (sweep, {"grid": {"learning_rate": [1e-3, 1e-2]}}, "the best settings by"),
+        (sweep, {"grid": {"batch_size": [5, 10]}}, "or sweep over seeds alone"),
+        (sweep, {"seeds": 2, "halving": True}, "what goes on by"),
+    ],
+)
+def test_nothing_is_chosen_where_nothing_is_held_out(
+    tmp_path, call, options, message
+) -> None:
+    path = tmp_path / "a"
+    with pytest.raises(ValueError, match=f"validation=None leaves no .*{message}"):
+        call("mlp", **OPTIONS, validation=None, epochs=3, **options, path=path)
+    assert not path.exists()
 
 
-def test_a_sweep_over_the_average_of_generators_has_a_best_run(tmp_path) -> None:
-    found = sweep("gan", **GAN, grid={"ema_decay": [0.5, 0.9]}, path=tmp_path / "s")
+@pytest.mark.parametrize(
+    ("task", "patience", "message"),
+    [
+        ("mlp", 0, "patience=0 must be at least 1"),
+        ("gan", 2, "patience needs a measure after each epoch, but frechet_distance"),
+    ],
+)
+def test_patience_that_makes_no_sense_is_refused(
+    tmp_path, task, patience, message
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        train(task, dataset="mnist-5k", patience=patience, path=tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_seeds_alone_may_train_on_everything(tmp_path) -> None:
+    options = {"dataset": "mnist-5k", "batch_size": 500, "epochs": 1}
+    found = sweep("mlp", **options, validation=None, seeds=2, path=tmp_path / "sweep")
+    (outcome,) = found.outcomes
+    assert (outcome.values, outcome.summary) == ([], None)
+    assert len(outcome.test_values) == 2, "nothing was chosen: it is measured for all"
+    assert found.best is None
+    page = (found.path / "report.html").read_text()
+    assert "nothing was held out" in page
+    assert "validation accuracy" not in page
+    run = train("mlp", **options, validation=None, path=tmp_path / "run")
+    counts = {"train": 4000, "validation": 0, "test": 1000}
+    assert run.result["counts"] == counts
+    assert run.result["validation"] == {}
+    assert run.metrics["accuracy"] == pytest.approx(outcome.test_values[0])
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "grid"),
+    [
+        ("mlp", {"schedule": "one-cycle"}, {"learning_rate": [1e-3, 1e-2]}),
+        ("lstm", {"hidden_size": 8}, {"dropout_rate": [0.2, 0.4]}),
+    ],
+)
+def test_a_member_is_what_training_it_alone_gives(
+    tmp_path, on, task, settings, grid
+) -> None:
+    """The same part is held out by default, and the same is measured on each part."""
+    config = configure(task, **OPTIONS, epochs=2, **settings)
+    assert config.validation == 1 / 6
+    on(few())
+    found = sweep(config, grid=grid, seeds=2, path=tmp_path / "sweep")
     best = fdl.load(found.best)
-    assert best.config.options.ema_decay in (0.5, 0.9)
-    images = best.generate(jax.random.key(0), tasks.Sampling(count=2))
-    assert images.shape == (2, 28, 28, 1)
-    result = json.loads((tmp_path / "s" / "result.json").read_text())
-    distances = [one["values"][0] for one in result["configurations"]]
-    assert distances == sorted(distances)
-    assert result["best"]["test"]["frechet_distance"] > 0
-
-
-def test_runs_of_an_older_version_say_so(tmp_path) -> None:
-    run = train("mlp", **SMALL, path=tmp_path / "run")
-    file = run.path / "config.json"
-    config = json.loads(file.read_text())
-    del config["validation"]
-    file.write_text(json.dumps(config))
-    with pytest.raises(RunError, match=r"lacks 'validation'.*older version"):
-        fdl.load(run.path)
+    alone = train(best.config, path=tmp_path / "alone")
+    close = lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4)
+    jax.tree.map(close, best.variables, alone.variables)
+    for part in ("metrics", "validation"):
+        assert best.result[part] == pytest.approx(alone.result[part], rel=1e-3)
+    other = next(row for row in found.rows if row["seed"] != best.config.seed)
+    (name,) = grid
+    config = dataclasses.replace(best.config, seed=other["seed"])
+    value = {name: other[name]}
+    alone = train(fdl.runs.settings.change(config, value), path=tmp_path / "other")
+    first = alone.history[0].validation
+    assert other["epoch"] == 1
+    assert other["validation_loss"] == pytest.approx(first["loss"], rel=1e-3)

@@ -1,0 +1,55 @@
+"""Sweeps over a few digits, for the tests of several files."""
+
+import dataclasses
+
+import jax
+import numpy as np
+
+from fdl import tasks
+from fdl.data import load
+from fdl.runs import space
+from fdl.runs.members import Members
+from fdl.runs.rounds import Round, halving_rounds, train_members
+
+SMALL = {"hidden_size": 8}
+
+
+def few(count=60, **options):
+    """Return so many digits of each part."""
+    dataset = load("mnist-5k", **options)
+    parts = {
+        name: type(part)(part.image[:count], part.label[:count])
+        for name, part in dataset._asdict().items()
+        if name in ("train", "validation", "test") and part is not None
+    }
+    counts = {f"{name}_count": count for name in parts}
+    info = dataset.info._replace(**counts)
+    return dataset._replace(**parts, info=info, held_out=None)
+
+
+def configs(name="lstm", grid=(), seeds=1, epochs=2, **options):
+    task = tasks.find(name)
+    config = task.config(
+        dataset="mnist-5k",
+        epochs=epochs,
+        batch_size=20,
+        options=dataclasses.replace(task.options, **options),
+    )
+    return space.combine(config, grid=dict(grid), ranges={}, samples=1, seeds=seeds)
+
+
+def make(folder, name="lstm", **options):
+    return Members(tasks.find(name), configs(name, **options), few(), folder)
+
+
+def run(members, halving=False, **options):
+    rounds = [Round()]
+    if halving:
+        info = members.dataset.info
+        rounds = halving_rounds(members.task, members.configs, info)
+    train_members(members, rounds, **options)
+    return members
+
+
+def flat(state):
+    return np.concatenate([np.ravel(x) for x in jax.tree.leaves(state.params)])

@@ -11,9 +11,11 @@ def sweep(folder, mode: str, values: list[float]) -> str:
     """Write the folder of a finished sweep of one configuration."""
     folder.mkdir()
     result = {
-        "metric": "test_loss",
+        "metric": "loss",
         "mode": mode,
-        "configurations": [{"seeds": list(range(len(values))), "values": values}],
+        "configurations": [
+            {"seeds": list(range(len(values))), "test_values": values, "diverged": 0}
+        ],
     }
     (folder / "result.json").write_text(json.dumps(result))
     return str(folder)

@@ -10,9 +10,13 @@ from fdl.cli import main
 def sweep(folder, mode: str, values: list[float]) -> str:
     """Write the folder of a finished sweep of one configuration."""
     folder.mkdir()
-    seeds = list(range(len(values)))
-    one = {"seeds": seeds, "test_values": values, "diverged": 0}
-    result = {"metric": "loss", "mode": mode, "configurations": [one]}
+    result = {
+        "metric": "loss",
+        "mode": mode,
+        "configurations": [
+            {"seeds": list(range(len(values))), "test_values": values, "diverged": 0}
+        ],
+    }
     (folder / "result.json").write_text(json.dumps(result))
     return str(folder)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cli import fdl
+from shell import fdl
 
 from fdl import data
 from fdl.runs import load

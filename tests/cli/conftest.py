@@ -1,0 +1,13 @@
+import pytest
+from shell import fdl
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    """A folder where a user has trained `runs/a` and saved images of digits."""
+    folder = tmp_path_factory.mktemp("home")
+    options = ("--dataset", "mnist-5k", "--epochs", 2, "--seed", 3)
+    done = fdl("train", "mlp", *options, "--run", "runs/a", cwd=folder)
+    (folder / "out.txt").write_text(done.stdout)
+    (folder / "err.txt").write_text(done.stderr)
+    return folder

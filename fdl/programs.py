@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import types
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.core
 import jax
@@ -20,6 +20,10 @@ class Same:
     they close over, and those that they are bound to. A learner that is made anew, by
     the same call or with other numbers in its state, consists of the same functions; so
     it needs no new program.
+
+    Lists, dictionaries and NumPy arrays are compared by what they contain when they are
+    looked at, so that a change in place counts. NumPy arrays of more than 1 MiB, arrays
+    of JAX, and objects of which nothing is known, equal themselves alone.
 
     Example:
         >>> plus = lambda n: lambda x: x + n
@@ -55,13 +59,26 @@ def program(
         *first: Its first arguments, which are constants of the program.
         donate: Places of the arguments, after these, whose memory it may take over.
     """
-    return _program(Same(function), Same(first), donate)
+    kept = _program(Same(function), Same(first), donate)
+    # For arrays of other shapes it is traced again. What is traced then must be what is
+    # asked for now: what the same function of an earlier call is made of may have been
+    # changed since, such as a list.
+    kept.traced[:] = [functools.partial(function, *first)]
+    return kept.compiled
+
+
+class _Kept(NamedTuple):
+    """A program, and the function that it compiles for new shapes."""
+
+    compiled: Any
+    traced: list[Callable[..., Any]]
 
 
 @functools.lru_cache(maxsize=_KEPT)
-def _program(function: Same, first: Same, donate: tuple[int, ...]) -> Any:
-    whole = functools.partial(function.value, *first.value)
-    return jax.jit(whole, donate_argnums=donate)
+def _program(function: Same, first: Same, donate: tuple[int, ...]) -> _Kept:
+    traced = [functools.partial(function.value, *first.value)]
+    whole = lambda *args: traced[0](*args)
+    return _Kept(jax.jit(whole, donate_argnums=donate), traced)
 
 
 class _Same:
@@ -101,8 +118,15 @@ def _parts(x: Any, seen: dict[int, tuple[int, Any]]) -> Hashable:
         return ("method", *of(x.__func__, x.__self__))
     if isinstance(x, functools.partial):
         return (type(x), *of(x.func, x.args, x.keywords))
-    if isinstance(x, tuple):
+    if isinstance(x, tuple) or type(x) is list:
         return (type(x), *of(*x, *_attributes(x, ())))
+    if type(x) in (set, frozenset):
+        return (type(x), frozenset(of(*x)))
+    if type(x) in (slice, range):
+        return (type(x), *of(x.start, x.stop, x.step))
+    if type(x) is np.ndarray or isinstance(x, np.generic):
+        if x.dtype != object and x.nbytes <= _LARGE:
+            return (type(x), x.dtype, x.shape, x.tobytes())
     if isinstance(x, Mapping) and type(x) in _MAPPINGS:
         return (type(x), *of(*x.keys()), *of(*x.values()))
     if dataclasses.is_dataclass(x) and _is_value(type(x)):
@@ -113,6 +137,8 @@ def _parts(x: Any, seen: dict[int, tuple[int, Any]]) -> Hashable:
 
 
 _PLAIN = (str, bytes, int, bool, types.ModuleType, type(None))
+# Of arrays, in bytes: to look at the values of larger ones would take too long.
+_LARGE = 2**20
 _MAPPINGS = (dict, types.MappingProxyType, flax.core.FrozenDict)
 # Of a module: who it belongs to, which is a field, and what is true within a call.
 _NOT_OWN = ("_parent_ref", "_id", "_state")

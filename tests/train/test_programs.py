@@ -11,7 +11,7 @@ import pytest
 from jaxtyping import jaxtyped
 
 import fdl
-from fdl.programs import Same, program
+from fdl.programs import Same, _program, program
 
 
 def times(factor):
@@ -160,3 +160,73 @@ def test_class_weights_changed_in_place_are_the_weights_of_the_next_learner() ->
     before = measured()
     weights[0] = 3.0
     np.testing.assert_allclose(measured(), 3 * before, rtol=1e-6)
+
+
+SCALE = 1.0
+
+
+def scaled(x):
+    """A function that reads a global number."""
+    return SCALE * x
+
+
+class Scaled(nn.Module):
+    """A module that does so."""
+
+    @nn.compact
+    def __call__(self, x):
+        return scaled(x)
+
+
+class Weighing:
+    """A loss with a setting."""
+
+    factor = 1.0
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def __call__(self, x):
+        return self.factor * self.weight * x
+
+
+@pytest.mark.parametrize("made", [lambda: scaled, lambda: times(Scaled())])
+def test_a_global_value_that_a_function_reads_counts(monkeypatch, made) -> None:
+    one, again = Same(made()), Same(made())
+    monkeypatch.setitem(globals(), "SCALE", 2.0)
+    assert one == again != Same(made())
+
+
+def test_the_settings_of_an_object_and_its_class_count(monkeypatch) -> None:
+    loss = Weighing(1.0)
+    assert Same(loss) == Same(loss)
+    assert Same(loss.__call__) == Same(loss.__call__)
+    before = Same(loss)
+    loss.weight = 2.0
+    after = Same(loss)
+    assert before != after
+    monkeypatch.setattr(Weighing, "factor", 3.0)
+    assert after != Same(loss)
+
+
+def test_a_function_defined_anew_in_a_notebook_counts() -> None:
+    notebook = {}
+
+    def run(factor):
+        exec(f"def helper(x): return {factor} * x", notebook)
+        exec("def loss(x): return helper(x)", notebook)
+        return float(program(notebook["loss"])(1.0))
+
+    assert [run(1), run(3), run(1)] == [1.0, 3.0, 1.0]
+    before = _program.cache_info().misses
+    assert run(3) == 3.0
+    assert _program.cache_info().misses == before
+
+
+def test_functions_that_read_each_other_are_compared() -> None:
+    notebook = {}
+    exec("def f(x): return g(x)\ndef g(x): return f(x) + k\nk = 1", notebook)
+    one = Same(notebook["f"])
+    assert one == Same(notebook["f"])
+    notebook["k"] = 2
+    assert one != Same(notebook["f"])

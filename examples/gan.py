@@ -18,7 +18,7 @@ import numpy as np
 
 import fdl
 from fdl.report import draw_images
-from fdl.tasks.judge import judge
+from fdl.tasks.feature_extractor import extract
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ def main(config: Config) -> dict[str, float]:
     if config.picture is not None:
         draw_images(config.picture, images[:100], columns=10)
 
-    real, made = judge(test.image), judge(images)
+    real, made = extract(test.image), extract(images)
     distance = fdl.metrics.frechet_distance(
         np.asarray(real.features), np.asarray(made.features)
     )

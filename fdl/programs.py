@@ -10,7 +10,6 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import flax.core
 import jax
 import numpy as np
 
@@ -128,13 +127,13 @@ def _parts(x: Any, seen: dict[int, tuple[int, Any]]) -> Hashable:
     if isinstance(x, tuple) or type(x) is list:
         return (type(x), *of(*x, *_attributes(x, ())))
     if type(x) in (set, frozenset):
-        return (type(x), frozenset(of(*x)))
+        return (type(x), len(x), frozenset(of(*x)))
     if type(x) in (slice, range):
         return (type(x), *of(x.start, x.stop, x.step))
     if type(x) is np.ndarray or isinstance(x, np.generic):
         if x.dtype != object and x.nbytes <= _LARGE:
             return (type(x), x.dtype, x.shape, x.tobytes())
-    if isinstance(x, Mapping) and type(x) in _MAPPINGS:
+    if isinstance(x, Mapping) and type(x).__name__ in _MAPPINGS:
         return (type(x), *of(*x.keys()), *of(*x.values()))
     if dataclasses.is_dataclass(x) and _is_value(type(x)):
         names = [field.name for field in dataclasses.fields(x)]
@@ -186,7 +185,7 @@ def _is_users(module: str | None) -> bool:
 _PLAIN = (str, bytes, int, bool, types.ModuleType, type(None))
 # Of arrays, in bytes: to look at the values of larger ones would take too long.
 _LARGE = 2**20
-_MAPPINGS = (dict, types.MappingProxyType, flax.core.FrozenDict)
+_MAPPINGS = ("dict", "mappingproxy", "FrozenDict")
 # Of a module: who it belongs to, which is a field, and what is true within a call.
 _NOT_OWN = ("_parent_ref", "_id", "_state")
 _OF_CLASSES = ("__dict__", "__weakref__", "__doc__", "__annotations__", "__module__")

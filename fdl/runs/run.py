@@ -178,9 +178,15 @@ def load(path: Path | str) -> Run:
     """
     folder = RunFolder.open(Path(path))
     said = folder.config()
+    names = [field.name for field in dataclasses.fields(Config)]
+    for name in (*names, "data", "data_dir"):
+        if name not in said:
+            raise RunError(
+                f"{folder.path / 'config.json'} lacks {name!r}: it is damaged, or the "
+                "run is of an older version of fdl; train it again."
+            )
     try:
         task = tasks.find(said["task"])
-        names = [field.name for field in dataclasses.fields(Config)]
         values = {name: said[name] for name in names}
         values["options"] = type(task.options)(**_tuples(said["options"]))
         config = Config(**values)

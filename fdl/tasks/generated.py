@@ -5,7 +5,7 @@ from jaxtyping import Float
 
 from fdl import metrics
 from fdl.data import Dataset
-from fdl.tasks.judge import judge
+from fdl.tasks.feature_extractor import extract
 
 _NEIGHBORS_OF = 2000  # images whose neighbors among the training images are sought
 
@@ -15,9 +15,9 @@ def measure_generated(
 ) -> dict[str, float]:
     """Return how near generated images are to the test images, see `fdl.metrics`.
 
-    Features are those of `fdl.tasks.judge`, which knows MNIST's digits. For other data
-    sets they compare runs with each other, but mean little by themselves, and classes
-    are not counted.
+    Features are those of `fdl.tasks.feature_extractor`, which knows MNIST's digits. For
+    other data sets they compare runs with each other, but mean little by themselves,
+    and classes are not counted.
 
     Args:
         dataset: What the generator was trained on.
@@ -38,7 +38,7 @@ def measure_generated(
         (10.0, 1.0)
     """
     train, test = np.asarray(dataset.train.image), np.asarray(dataset.test.image)
-    real, made = judge(test), judge(images)
+    real, made = extract(test), extract(images)
     features = np.asarray(real.features), np.asarray(made.features)
     among = metrics.precision_recall(*features)
     first = slice(_NEIGHBORS_OF)

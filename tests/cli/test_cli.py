@@ -48,7 +48,8 @@ def test_train_says_what_it_reached_and_where(home) -> None:
         assert f"runs/a/{name}" in out
     err = (home / "err.txt").read_text()
     assert "epoch 2/2" in err
-    assert "250/250" in err
+    assert "210/210" in err
+    assert "validation accuracy" in err
 
 
 def test_run_folder_keeps_its_contract(home) -> None:
@@ -66,17 +67,24 @@ def test_run_folder_keeps_its_contract(home) -> None:
     assert (config["task"], config["dataset"]) == ("mlp", "mnist-5k")
     assert (config["epochs"], config["seed"], config["batch_size"]) == (2, 3, 32)
     lines = [json.loads(x) for x in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [(x["epoch"], x["step"]) for x in lines] == [(1, 125), (2, 250)]
+    assert [(x["epoch"], x["step"]) for x in lines] == [(1, 105), (2, 210)]
     result = json.loads((run / "result.json").read_text())
-    assert result["metrics"] == lines[-1]["eval"]
+    assert result["validation"] == lines[-1]["validation"]
+    assert result["metrics"].keys() == result["validation"].keys()
+    assert result["metrics"] != result["validation"]
     assert result["metrics"]["accuracy"] > 0.8
     assert result["parameters"] == 101_770
-    assert result["counts"] == {"train": 4000, "test": 1000}
+    assert result["counts"] == {
+        "train": 3333,
+        "validation": 667,
+        "test": 1000,
+    }
     assert result["checksum"] == data.load("mnist-5k").info.checksum
     seconds = result["seconds"]
-    assert sorted(seconds) == ["compile", "data", "eval", "finish", "import", "train"]
+    parts = ["compile", "data", "finish", "import", "train", "validation"]
+    assert sorted(seconds) == parts
     assert all(value > 0 for value in seconds.values())
-    assert result["steps_per_second"] == pytest.approx(250 / seconds["train"])
+    assert result["steps_per_second"] == pytest.approx(210 / seconds["train"])
     assert result["device"].startswith("cpu")
     assert {"python", "jax", "flax", "optax", "fdl"} <= result["versions"].keys()
     for name in ("curves.png", "confusion.png"):

@@ -10,11 +10,9 @@ from fdl.cli import main
 def sweep(folder, mode: str, values: list[float]) -> str:
     """Write the folder of a finished sweep of one configuration."""
     folder.mkdir()
-    result = {
-        "metric": "test_loss",
-        "mode": mode,
-        "configurations": [{"seeds": list(range(len(values))), "values": values}],
-    }
+    seeds = list(range(len(values)))
+    one = {"seeds": seeds, "test_values": values, "diverged": 0}
+    result = {"metric": "loss", "mode": mode, "configurations": [one]}
     (folder / "result.json").write_text(json.dumps(result))
     return str(folder)
 

@@ -50,12 +50,16 @@ def test_a_sweep_leaves_what_it_promises(home) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == 8
     best = result["configurations"][0]
-    values = [
-        float(row["test_accuracy"])
-        for row in rows
-        if int(row["configuration"]) == best["number"]
+    of = lambda name: [
+        float(row[name]) for row in rows if int(row["configuration"]) == best["number"]
     ]
-    assert np.mean(values) == pytest.approx(best["summary"]["mean"])
+    validation, test = of("validation_accuracy"), of("test_accuracy")
+    assert np.mean(validation) == pytest.approx(best["summary"]["mean"])
+    assert np.mean(test) == pytest.approx(best["test"]["mean"])
+    # Of what was not chosen, the test set is not looked at.
+    for other in result["configurations"][1:]:
+        assert (other["test_values"], other["test"]) == ([], None)
+    assert sum(row["test_accuracy"] != "" for row in rows) == 2
     for name in ("settings", "parallel", "learning", "distribution"):
         with Image.open(folder / f"{name}.png") as picture:
             assert min(picture.size) > 300
@@ -67,13 +71,18 @@ def test_the_report_holds_all_that_it_shows(home) -> None:
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     best = json.loads((home / "grid" / "result.json").read_text())["configurations"][0]
     assert f"{best['summary']['mean']:.2%}" in page
+    assert f"{best['test']['mean']:.2%}" in page
 
 
 def test_the_best_member_is_a_run(home, capsys) -> None:
     run("eval", home / "grid" / "best")
     result = json.loads((home / "grid" / "result.json").read_text())
-    best = max(result["configurations"][0]["values"])
-    assert f"test accuracy {best:.2%}" in capsys.readouterr().out
+    chosen = result["best"]
+    assert chosen["validation"]["accuracy"] == max(
+        result["configurations"][0]["values"]
+    )
+    said = capsys.readouterr().out
+    assert f"test accuracy {chosen['test']['accuracy']:.2%}" in said
 
 
 def test_the_same_command_goes_on(home, capsys) -> None:
@@ -99,7 +108,7 @@ def test_compare_says_who_is_better(home, capsys) -> None:
     slow, fast = (
         np.array(
             json.loads((home / name / "result.json").read_text())["configurations"][0][
-                "values"
+                "test_values"
             ]
         )
         for name in ("slow", "fast")

@@ -1,4 +1,4 @@
-"""The task gan, and the judge that measures what it makes."""
+"""The task gan, and the feature extractor that measures what it makes."""
 
 import dataclasses
 import hashlib
@@ -10,8 +10,7 @@ from PIL import Image
 
 from fdl import data, models, tasks
 from fdl.keras.rules import OptimizerState
-from fdl.tasks import draw_state, outline
-from fdl.tasks import judge as judges
+from fdl.tasks import draw_state, feature_extractor, outline
 from fdl.tasks.gan import GANOptions, gan
 from fdl.tasks.generated import measure_generated
 from fdl.weights import WeightsError
@@ -31,28 +30,32 @@ def trained(digits):
     return dataclasses.replace(run, state=draw_state(run))
 
 
-def test_the_judge_knows_digits(digits) -> None:
-    opinion = judges.judge(digits.test.image)
-    right = np.asarray(opinion.probabilities).argmax(axis=-1) == digits.test.label
+def test_the_feature_extractor_knows_digits(digits) -> None:
+    found = feature_extractor.extract(digits.test.image)
+    right = np.asarray(found.probabilities).argmax(axis=-1) == digits.test.label
     assert right.mean() > 0.98
-    assert opinion.features.shape == (1000, 64)
-    assert opinion.features.min() == 0
-    scaled = judges.judge(digits.test.image[:10] / np.float32(255), batch_size=3)
+    assert found.features.shape == (1000, 64)
+    assert found.features.min() == 0
+    scaled = feature_extractor.extract(
+        digits.test.image[:10] / np.float32(255), batch_size=3
+    )
     np.testing.assert_allclose(
-        scaled.features, opinion.features[:10], rtol=1e-4, atol=1e-4
+        scaled.features, found.features[:10], rtol=1e-4, atol=1e-4
     )
 
 
-def test_a_damaged_judge_does_not_judge(monkeypatch, tmp_path) -> None:
-    content = bytearray(judges.FILE.read_bytes())
-    assert hashlib.sha256(content).hexdigest() == judges.SHA256
+def test_a_damaged_feature_extractor_is_refused(monkeypatch, tmp_path) -> None:
+    content = bytearray(feature_extractor.FILE.read_bytes())
+    assert hashlib.sha256(content).hexdigest() == feature_extractor.SHA256
     content[-1] ^= 1
-    (tmp_path / "judge.safetensors").write_bytes(content)
-    monkeypatch.setattr(judges, "FILE", tmp_path / "judge.safetensors")
-    judges._variables.cache_clear()
+    (tmp_path / "feature_extractor.safetensors").write_bytes(content)
+    monkeypatch.setattr(
+        feature_extractor, "FILE", tmp_path / "feature_extractor.safetensors"
+    )
+    feature_extractor._variables.cache_clear()
     with pytest.raises(WeightsError, match="is damaged: its sha256"):
-        judges.judge(np.zeros((1, 28, 28, 1), np.uint8))
-    judges._variables.cache_clear()
+        feature_extractor.extract(np.zeros((1, 28, 28, 1), np.uint8))
+    feature_extractor._variables.cache_clear()
 
 
 def test_real_digits_measure_well_and_noise_does_not(digits) -> None:

@@ -1,6 +1,6 @@
-"""The judge of made digits: a classifier of MNIST whose weights come with fdl.
+"""The feature extractor for generated digits: a classifier of MNIST, with its weights.
 
-They are what `fdl train cnn --schedule one-cycle --seed 0` leaves in
+They are what `fdl train cnn --schedule one-cycle --validation none --seed 0` leaves in
 `weights.safetensors`: the 93,322 parameters of `fdl.models.CNN(10)` after 5 epochs on
 MNIST's training images, 99.34 % accurate on its test images.
 """
@@ -20,23 +20,25 @@ from fdl.models import CNN
 from fdl.train.evaluate import in_batches
 from fdl.weights import WeightsError
 
-FILE = Path(__file__).with_name("judge.safetensors")
+FILE = Path(__file__).with_name("feature_extractor.safetensors")
 SHA256 = "00d4f9970a7a8ce9fdc7d171c5a3dcd8f2f2c4ede8e24bca845b0558c667e044"
 
 
-class Opinion(NamedTuple):
-    """What the judge thinks of images.
+class Extracted(NamedTuple):
+    """Features and probabilities of images.
 
     Attributes:
-        features: What its last layer reads: 64 numbers, 0 or more, for each image.
-        probabilities: Of the ten digits.
+        features: Inputs of the classifier's last layer: 64 numbers, at least 0.
+        probabilities: Probability of each of the ten digits.
     """
 
     features: Float[Array, "images 64"]
     probabilities: Float[Array, "images 10"]
 
 
-def judge(images: Num[Array, "images 28 28 1"], *, batch_size: int = 1000) -> Opinion:
+def extract(
+    images: Num[Array, "images 28 28 1"], *, batch_size: int = 1000
+) -> Extracted:
     """Return features and probabilities of images of digits.
 
     Args:
@@ -48,20 +50,20 @@ def judge(images: Num[Array, "images 28 28 1"], *, batch_size: int = 1000) -> Op
 
     Example:
         >>> import numpy as np
-        >>> opinion = judge(np.zeros((3, 28, 28, 1), np.uint8))
-        >>> opinion.features.shape, opinion.probabilities.shape
+        >>> found = extract(np.zeros((3, 28, 28, 1), np.uint8))
+        >>> found.features.shape, found.probabilities.shape
         ((3, 64), (3, 10))
     """
-    return in_batches(functools.partial(_think, _variables()), images, batch_size)
+    return in_batches(functools.partial(_extract, _variables()), images, batch_size)
 
 
 @jax.jit
-def _think(variables: Any, images: Array) -> Opinion:
+def _extract(variables: Any, images: Array) -> Extracted:
     logits, extra = CNN(10).apply(
         variables, unit_scale(images), mutable=["intermediates"]
     )
     seen: Any = extra["intermediates"]
-    return Opinion(seen["features"][0], jax.nn.softmax(logits))
+    return Extracted(seen["features"][0], jax.nn.softmax(logits))
 
 
 @functools.cache

@@ -570,8 +570,8 @@ def test_ensemble_is_the_mean_of_its_members() -> None:
 def test_another_number_of_keys_than_members_is_refused() -> None:
     learner = fdl.many(make_one(), 3)
     for count in (2, 4):
+        keys = jax.random.split(jax.random.key(0), count)
         with pytest.raises(ValueError, match=rf"\({count},\), but there are 3 members"):
-            keys = jax.random.split(jax.random.key(0), count)
             fdl.fit(learner, make_data(), epochs=1, batch_size=8, key=keys)
 
 

@@ -288,6 +288,12 @@ def test_sequential_of_flax_is_a_model() -> None:
 
 TRANSFORMATIONS = {
     "lbfgs": lambda: optax.lbfgs(),
+    "sam": lambda: optax.contrib.sam(
+        optax.sgd(0.1), optax.sgd(0.05), sync_period=2, opaque_mode=True
+    ),
+    "sam in the open": lambda: optax.contrib.sam(
+        optax.sgd(0.1), optax.sgd(0.05), sync_period=2
+    ),
     "polyak_sgd": lambda: optax.polyak_sgd(),
     "reduce_on_plateau": lambda: optax.chain(
         optax.adam(0.05), optax.contrib.reduce_on_plateau()
@@ -300,7 +306,7 @@ TRANSFORMATIONS = {
     "apply_if_finite": lambda: optax.apply_if_finite(optax.adam(0.05), 3),
     "masked": lambda: optax.masked(optax.adam(0.05), lambda p: jax.tree.map(bool, p)),
     "schedule_free": lambda: optax.contrib.schedule_free_adamw(0.05),
-    "sam": lambda: optax.contrib.prodigy(),
+    "prodigy": lambda: optax.contrib.prodigy(),
 }
 
 

@@ -59,7 +59,7 @@ def measure(
     learner: Learner, state: State, data: PyTree, *, batch_size: int = 500
 ) -> Measured:
     """Evaluate on data that were checked before."""
-    run = program(learner.evaluate)
+    run, state = program(learner.evaluate), on_auto_mesh(state)
     batches = [
         run(state, batch)
         for part in parts(data)
@@ -111,7 +111,7 @@ def predict(
     """
     _check_batch_size(batch_size)
     check(inputs)
-    answer = functools.partial(program(learner.predict), state)
+    answer = functools.partial(program(learner.predict), on_auto_mesh(state))
     return in_batches(answer, on_auto_mesh(inputs), batch_size, axis=state.step.ndim)
 
 

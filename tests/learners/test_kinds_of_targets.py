@@ -416,3 +416,12 @@ def test_data_on_a_mesh_with_explicit_axes_train() -> None:
     assert fdl.evaluate(learner, run.state, there)["loss"] == pytest.approx(
         run.history[-1].validation["loss"], rel=1e-6
     )
+    # A state that was put there, by hand or from a file, goes with the data.
+    state = jax.device_put(
+        plain.state, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    )
+    assert train(learner, there, epochs=3, state=state).epoch == 3
+    assert fdl.predict(learner, state, there[0]).shape == (64, 1)
+    assert fdl.evaluate(learner, state, there)["loss"] == pytest.approx(
+        fdl.evaluate(learner, plain.state, (x, y))["loss"], rel=1e-6
+    )

@@ -141,6 +141,11 @@ def many(
 
     def init(key: Key | Keys, batch: PyTree) -> State:
         keys = key if key.ndim else jax.random.split(key, n)
+        if keys.shape != (n,):
+            raise ValueError(
+                f"key has the shape {keys.shape}, but there are {n} members: give one "
+                "key, or one for each member, as jax.random.split(key, n) makes them."
+            )
         if tune is None:
             return over(lambda key: draw(key, batch), keys)
         make = tune

@@ -1,5 +1,6 @@
 """Gradient descent on one loss of one model: what most ways of learning share."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -60,7 +61,8 @@ class Descent(NamedTuple):
 
 
 Update = Callable[..., tuple[PyTree, PyTree]]
-"""An optimizer's `update`, which also takes `value`, `grad` and `value_fn` by name."""
+"""An optimizer's `update`, which also takes `value`, `grad`, `value_fn` and `grad_fn`
+by name."""
 
 
 def update_of(optimizer: Optimizer) -> Update:
@@ -71,9 +73,18 @@ def update_of(optimizer: Optimizer) -> Update:
     in its `init`, and are no part of the program of a step.
     """
     update = optimizer.update
-    if isinstance(optimizer, optax.GradientTransformationExtraArgs):
-        return update
-    return lambda grads, state, params, **_: update(grads, state, params)
+    taken = inspect.signature(update).parameters.values()
+    # Not by its type: `optax.contrib.sam` claims to take all, but takes one.
+    names = [parameter.name for parameter in taken]
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
+        # Line searches call `value_fn` with all that they do not know themselves.
+        names += ["value", "grad", "value_fn"]
+
+    def update_with(grads: PyTree, state: PyTree, params: PyTree, **extra: Any) -> Any:
+        extra = {name: value for name, value in extra.items() if name in names}
+        return update(grads, state, params, **extra)
+
+    return update_with
 
 
 def descend(
@@ -103,5 +114,6 @@ def descend(
         value=value,
         grad=grads,
         value_fn=lambda params: loss(params)[0],
+        grad_fn=lambda params, *_: jax.grad(loss, has_aux=True)(params)[0],
     )
     return Descent(optax.apply_updates(params, updates), opt_state, value, found)

@@ -14,6 +14,7 @@ from fdl.learners.descent import Optimizer, descend, start, update_of
 from fdl.learners.modules import Applied, apply, apply_in_training
 from fdl.learners.targets import Answer, answers, examples, meaning, takes_weights
 from fdl.metrics import Mean, Metrics, mean
+from fdl.metrics import Metric as IsMetric
 
 Loss = Callable[[Any, Any], Float[Array, "*batch"]]
 Metric = Callable[..., Any]
@@ -71,7 +72,7 @@ def supervised(
         A learner whose metrics are `loss` and those asked for.
 
     Raises:
-        ValueError: If there is no answer of that name.
+        ValueError: If there is no answer of that name, or a metric is called `loss`.
 
     Example:
         >>> import fdl
@@ -86,6 +87,11 @@ def supervised(
     """
     implied = meaning(loss)
     measures = dict(implied.metrics if metrics is None else metrics)
+    if "loss" in measures:
+        raise ValueError(
+            "metrics contain 'loss', which is measured anyway: give the other one "
+            "another name."
+        )
     answer_of = answers(answer, implied)
     update = update_of(optimizer)
 
@@ -104,6 +110,14 @@ def supervised(
 
         total, weight = mean(losses, weights)
         others = {name: one(metric) for name, metric in measures.items()}
+        for name, value in others.items():
+            if not isinstance(value, IsMetric):
+                raise ValueError(
+                    f"the metric {name!r} returns {type(value).__name__}, whose "
+                    "average over batches is not known: return "
+                    "fdl.metrics.mean(values, weights), or another pytree of sums with "
+                    "a method compute."
+                )
         return {"loss": Mean(total + applied.penalty * weight, weight), **others}
 
     def init(key: Key, batch: PyTree) -> State:

@@ -38,6 +38,7 @@ def evaluate(
     Raises:
         DataError: If the data are empty, ragged, not finite, or nothing that the
             learner can learn from.
+        ValueError: If `batch_size` is below 1.
 
     Example:
         >>> import fdl, optax
@@ -49,6 +50,7 @@ def evaluate(
         >>> evaluate(learner, state, data, batch_size=4)["accuracy"]
         0.14285714285714285
     """
+    _check_batch_size(batch_size)
     check_data(learner, state, data)
     return measure(learner, state, data, batch_size=batch_size)
 
@@ -57,7 +59,7 @@ def measure(
     learner: Learner, state: State, data: PyTree, *, batch_size: int = 500
 ) -> Measured:
     """Evaluate on data that were checked before."""
-    run = program(learner.evaluate)
+    run, state = program(learner.evaluate), on_auto_mesh(state)
     batches = [
         run(state, batch)
         for part in parts(data)
@@ -95,6 +97,7 @@ def predict(
 
     Raises:
         DataError: If the inputs are empty, ragged or not finite.
+        ValueError: If `batch_size` is below 1.
 
     Example:
         >>> import fdl, optax
@@ -106,8 +109,9 @@ def predict(
         >>> predict(learner, state, images, batch_size=4).shape
         (7, 10)
     """
+    _check_batch_size(batch_size)
     check(inputs)
-    answer = functools.partial(program(learner.predict), state)
+    answer = functools.partial(program(learner.predict), on_auto_mesh(state))
     return in_batches(answer, on_auto_mesh(inputs), batch_size, axis=state.step.ndim)
 
 
@@ -195,6 +199,11 @@ def in_batches(
     """
     each = [jax.device_get(function(part)) for part in split(inputs, batch_size)]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=axis), *each)
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size} must be at least 1.")
 
 
 def check_data(learner: Learner, state: State, data: PyTree) -> None:

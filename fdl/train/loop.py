@@ -223,7 +223,8 @@ class Loop(NamedTuple):
         shuffle = order_keys if self.shuffle_key is None else self.shuffle_key
         words = key_words(shuffle)
         if state is not None:
-            return copy(state), words  # programs take over its memory
+            # Programs take over its memory.
+            return copy(on_auto_mesh(state)), words
         one = _first(self.data[0])
         if learner.tune is not None:  # hyperparameters are arguments of the program
             draw = program(_tune_and_init, learner.tune)

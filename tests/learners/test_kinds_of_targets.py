@@ -288,6 +288,12 @@ def test_sequential_of_flax_is_a_model() -> None:
 
 TRANSFORMATIONS = {
     "lbfgs": lambda: optax.lbfgs(),
+    "sam": lambda: optax.contrib.sam(
+        optax.sgd(0.1), optax.sgd(0.05), sync_period=2, opaque_mode=True
+    ),
+    "sam in the open": lambda: optax.contrib.sam(
+        optax.sgd(0.1), optax.sgd(0.05), sync_period=2
+    ),
     "polyak_sgd": lambda: optax.polyak_sgd(),
     "reduce_on_plateau": lambda: optax.chain(
         optax.adam(0.05), optax.contrib.reduce_on_plateau()
@@ -300,7 +306,7 @@ TRANSFORMATIONS = {
     "apply_if_finite": lambda: optax.apply_if_finite(optax.adam(0.05), 3),
     "masked": lambda: optax.masked(optax.adam(0.05), lambda p: jax.tree.map(bool, p)),
     "schedule_free": lambda: optax.contrib.schedule_free_adamw(0.05),
-    "sam": lambda: optax.contrib.prodigy(),
+    "prodigy": lambda: optax.contrib.prodigy(),
 }
 
 
@@ -409,4 +415,13 @@ def test_data_on_a_mesh_with_explicit_axes_train() -> None:
     assert fdl.predict(learner, run.state, there[0]).shape == (64, 1)
     assert fdl.evaluate(learner, run.state, there)["loss"] == pytest.approx(
         run.history[-1].validation["loss"], rel=1e-6
+    )
+    # A state that was put there, by hand or from a file, goes with the data.
+    state = jax.device_put(
+        plain.state, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    )
+    assert train(learner, there, epochs=3, state=state).epoch == 3
+    assert fdl.predict(learner, state, there[0]).shape == (64, 1)
+    assert fdl.evaluate(learner, state, there)["loss"] == pytest.approx(
+        fdl.evaluate(learner, plain.state, (x, y))["loss"], rel=1e-6
     )

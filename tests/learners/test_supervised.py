@@ -100,3 +100,17 @@ def test_metrics_and_preprocessing_can_be_chosen() -> None:
     learner, state = make(model, metrics={"worst": worst}, preprocess=lambda x: x * 0.0)
     assert sorted(learner.evaluate(state, BATCH)) == ["loss", "worst"]
     np.testing.assert_allclose(learner.predict(state, BATCH.image), 1 / 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "metric", [lambda o, t: jnp.mean(o), lambda o, t: 1.0, lambda o, t: o[:, 0]]
+)
+def test_a_metric_of_plain_numbers_is_refused_with_the_remedy(metric) -> None:
+    learner, state = make(fdl.models.MLP(3), metrics={"mine": metric})
+    with pytest.raises(ValueError, match=r"'mine' returns .*fdl\.metrics\.mean"):
+        fdl.evaluate(learner, state, BATCH)
+
+
+def test_a_metric_does_not_take_the_place_of_the_loss() -> None:
+    with pytest.raises(ValueError, match="'loss', which is measured anyway"):
+        make(fdl.models.MLP(3), metrics={"loss": fdl.metrics.accuracy})

@@ -41,3 +41,13 @@ def test_evaluation_does_not_drop_out() -> None:
     first = fdl.evaluate(learner, state, make_data())
     other = state._replace(key=jax.random.key(7))
     assert fdl.evaluate(learner, other, make_data()) == first
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_size_below_1_is_refused(trained, size) -> None:
+    learner, state = trained
+    data = make_data()
+    with pytest.raises(ValueError, match=f"batch_size={size} must be at least 1"):
+        fdl.evaluate(learner, state, data, batch_size=size)
+    with pytest.raises(ValueError, match=f"batch_size={size} must be at least 1"):
+        fdl.predict(learner, state, data.image, batch_size=size)

@@ -565,3 +565,15 @@ def test_ensemble_is_the_mean_of_its_members() -> None:
     np.testing.assert_allclose(each[1], alone, rtol=1e-6)
     mean = fdl.ensemble(learner, run.state, data.image)
     np.testing.assert_allclose(mean, each.mean(axis=0), rtol=1e-6)
+
+
+def test_another_number_of_keys_than_members_is_refused() -> None:
+    learner = fdl.many(make_one(), 3)
+    for count in (2, 4):
+        keys = jax.random.split(jax.random.key(0), count)
+        with pytest.raises(ValueError, match=rf"\({count},\), but there are 3 members"):
+            fdl.fit(learner, make_data(), epochs=1, batch_size=8, key=keys)
+
+
+def make_one():
+    return learners.supervised(models.MLP(3), losses.cross_entropy, optax.sgd(0.1))

@@ -4,11 +4,14 @@ import dataclasses
 import functools
 
 import flax.linen as nn
+import jax
 import numpy as np
+import optax
 import pytest
 from jaxtyping import jaxtyped
 
-from fdl.programs import Same
+import fdl
+from fdl.programs import Same, _program, program
 
 
 def times(factor):
@@ -68,6 +71,9 @@ UNLIKE = {
     "promotion of types": (times(np.float64(2)), times(2.0)),
     "signs of 0": (times(0.0), times(-0.0)),
     "signs of 0, complex": (times(0j), times(complex(0, -0.0))),
+    "types of arrays": (times(np.ones(2, np.float32)), times(np.ones(2, np.int32))),
+    "shapes of arrays": (times(np.ones((2, 1))), times(np.ones((1, 2)))),
+    "zeros in arrays": (times(np.zeros(1)), times(-np.zeros(1))),
     "an attribute of a number": tuple(
         times(with_attribute(Number(1), k)) for k in (1, 2)
     ),
@@ -95,6 +101,13 @@ ALIKE = {
     "partial": lambda: functools.partial(times(1), x=2),
     "a check of types": lambda: decorated(2),
     "a module": lambda: nn.Dense(3, kernel_init=nn.initializers.normal(0.1)),
+    "a list in a module": lambda: nn.Sequential([nn.Dense(3), nn.relu, nn.Dense(1)]),
+    "a list": lambda: times([1, {"a": 2}]),
+    "a set": lambda: times({1, "a"}),
+    "an array": lambda: times(np.arange(3)),
+    "a number of NumPy": lambda: times(np.float32(2)),
+    "schedules": lambda: optax.join_schedules([times(1), times(2)], [3]),
+    "a slice": lambda: times((slice(2), range(3))),
     "a dataclass": lambda: Prepared(1.0),
 }
 
@@ -104,3 +117,116 @@ def test_what_is_made_anew_is_the_same(name) -> None:
     one, other = ALIKE[name](), ALIKE[name]()
     assert Same(one) == Same(other)
     assert hash(Same(one)) == hash(Same(other))
+
+
+CHANGES = {
+    "a list": ([1.0], lambda kept: kept.append(2.0)),
+    "a dictionary": ({0: 1.0}, lambda kept: kept.update({0: 2.0})),
+    "an array": (np.ones(1, np.float32), lambda kept: kept.fill(2.0)),
+    "a list in a list": ([[1.0]], lambda kept: kept[0].append(2.0)),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_in_place_counts(name) -> None:
+    kept, change = CHANGES[name]
+    total = lambda kept: float(sum(np.sum(x) for x in jax.tree.leaves(kept)))
+    make = lambda: lambda x: x * total(kept)
+    assert float(program(make())(1.0)) == 1.0
+    change(kept)
+    assert float(program(make())(1.0)) == total(kept) > 1.0
+
+
+def test_other_shapes_are_traced_as_the_function_is_now() -> None:
+    first, second = [2.0], [2.0]
+    make = lambda factors: lambda x: x * factors[0]
+    assert float(program(make(first))(np.float32(1))) == 2.0
+    first[0] = 5.0
+    assert program(make(second))(np.ones(3, np.float32)).tolist() == [2.0] * 3
+
+
+def test_class_weights_changed_in_place_are_the_weights_of_the_next_learner() -> None:
+    weights = np.ones(2, np.float32)
+
+    def measured():
+        loss = lambda outputs, label: (
+            jax.numpy.asarray(weights)[label] * fdl.losses.cross_entropy(outputs, label)
+        )
+        learner = fdl.learners.supervised(nn.Dense(2), loss, optax.sgd(0.1))
+        data = np.ones((4, 3), np.float32), np.zeros(4, np.int32)
+        state = learner.init(jax.random.key(0), data)
+        return fdl.evaluate(learner, state, data)["loss"]
+
+    before = measured()
+    weights[0] = 3.0
+    np.testing.assert_allclose(measured(), 3 * before, rtol=1e-6)
+
+
+SCALE = 1.0
+
+
+def scaled(x):
+    """A function that reads a global number."""
+    return SCALE * x
+
+
+class Scaled(nn.Module):
+    """A module that does so."""
+
+    @nn.compact
+    def __call__(self, x):
+        return scaled(x)
+
+
+class Weighing:
+    """A loss with a setting."""
+
+    factor = 1.0
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def __call__(self, x):
+        return self.factor * self.weight * x
+
+
+@pytest.mark.parametrize("made", [lambda: scaled, lambda: times(Scaled())])
+def test_a_global_value_that_a_function_reads_counts(monkeypatch, made) -> None:
+    one, again = Same(made()), Same(made())
+    monkeypatch.setitem(globals(), "SCALE", 2.0)
+    assert one == again != Same(made())
+
+
+def test_the_settings_of_an_object_and_its_class_count(monkeypatch) -> None:
+    loss = Weighing(1.0)
+    assert Same(loss) == Same(loss)
+    assert Same(loss.__call__) == Same(loss.__call__)
+    before = Same(loss)
+    loss.weight = 2.0
+    after = Same(loss)
+    assert before != after
+    monkeypatch.setattr(Weighing, "factor", 3.0)
+    assert after != Same(loss)
+
+
+def test_a_function_defined_anew_in_a_notebook_counts() -> None:
+    notebook = {}
+
+    def run(factor):
+        exec(f"def helper(x): return {factor} * x", notebook)
+        exec("def loss(x): return helper(x)", notebook)
+        return float(program(notebook["loss"])(1.0))
+
+    assert [run(1), run(3), run(1)] == [1.0, 3.0, 1.0]
+    before = _program.cache_info().misses
+    assert run(3) == 3.0
+    assert _program.cache_info().misses == before
+
+
+def test_functions_that_read_each_other_are_compared() -> None:
+    notebook = {}
+    exec("def f(x): return g(x)\ndef g(x): return f(x) + k\nk = 1", notebook)
+    one = Same(notebook["f"])
+    assert one == Same(notebook["f"])
+    notebook["k"] = 2
+    assert one != Same(notebook["f"])

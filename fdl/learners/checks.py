@@ -9,7 +9,7 @@ import numpy as np
 from fdl.arrays import Array, DataError, PyTree
 from fdl.learner import State
 from fdl.learners.modules import draw_variables
-from fdl.learners.targets import Examples, Meaning, meaning
+from fdl.learners.targets import Examples, meaning
 
 
 def check_examples(
@@ -46,9 +46,12 @@ def check_examples(
         _check_weights(data.weights, trailing)
     implied = meaning(loss)
     if implied.kind == "classes":
-        _check_classes(data, jax.tree.leaves(outputs)[0].shape[-1])
+        if np.issubdtype(data.targets.dtype, np.integer):
+            _check_classes(data, jax.tree.leaves(outputs)[0].shape[-1], implied.ignored)
+        else:  # a distribution over the classes
+            _check_shares(data)
     elif implied.kind in ("shares", "probabilities"):
-        _check_shares(data, implied)
+        _check_shares(data)
 
 
 def _shapes(count: int, tree: PyTree) -> PyTree:
@@ -118,11 +121,11 @@ def _counted(data: Examples, values: np.ndarray) -> np.ndarray:
     return np.broadcast_to(counted.reshape(counted.shape + (1,) * rest), values.shape)
 
 
-def _check_classes(data: Examples, classes: int) -> None:
+def _check_classes(data: Examples, classes: int, ignored: int | None) -> None:
     values = np.asarray(data.targets)
-    if not np.issubdtype(values.dtype, np.integer):
-        return  # a distribution over the classes
     bad = ((values < 0) | (values >= classes)) & _counted(data, values)
+    if ignored is not None:
+        bad &= values != ignored
     if bad.any():
         place = tuple(int(i) for i in np.unravel_index(bad.argmax(), bad.shape))
         where = f"row {place[0]}" if len(place) == 1 else f"place {place}"
@@ -133,7 +136,7 @@ def _check_classes(data: Examples, classes: int) -> None:
         )
 
 
-def _check_shares(data: Examples, implied: Meaning) -> None:
+def _check_shares(data: Examples) -> None:
     for leaf in jax.tree.leaves(data.targets):
         values = np.asarray(leaf)
         bad = ((values < 0) | (values > 1)) & _counted(data, values)

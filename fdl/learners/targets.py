@@ -92,12 +92,14 @@ class Meaning(NamedTuple):
         answer: From outputs to answers.
         probabilities: From outputs to probabilities; None if they are no logits.
         metrics: What is measured besides the loss unless something else is asked for.
+        ignored: The class that does not count, if there is one.
     """
 
     kind: Kind | None
     answer: Callable[[Any], Any]
     probabilities: Callable[[Any], Any] | None
     metrics: Mapping[str, Callable[..., Any]]
+    ignored: int | None = None
 
 
 def _as_they_are(outputs: Any) -> Any:
@@ -122,13 +124,15 @@ def meaning(loss: Callable[..., Any]) -> Meaning:
         >>> meaning(lambda outputs, targets: abs(outputs - targets)).kind is None
         True
     """
-    from_logits = True
+    from_logits, ignored = True, None
     while isinstance(loss, functools.partial):
         from_logits = loss.keywords.get("from_logits", from_logits)
+        ignored = loss.keywords.get("ignore_class", ignored)
         loss = loss.func
     if loss in _CLASSES:
         answer = jax.nn.softmax if from_logits else _as_they_are
-        return Meaning(_CLASSES[loss], answer, answer, {"accuracy": metrics.accuracy})
+        measures = {"accuracy": metrics.accuracy}
+        return Meaning(_CLASSES[loss], answer, answer, measures, ignored)
     if loss in _BINARY:
         answer = jax.nn.sigmoid if from_logits else _as_they_are
         measure = functools.partial(metrics.binary_accuracy, from_logits=from_logits)

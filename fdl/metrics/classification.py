@@ -175,8 +175,9 @@ def confusion_matrix(
 
 def _label(outputs: Outputs, targets: Targets) -> Int[Array, "*batch"]:
     """Return the class of each example, of targets of either kind."""
-    if jnp.issubdtype(targets.dtype, jnp.integer) or targets.ndim != outputs.ndim:
-        require_classes(outputs, targets)
-        return jnp.asarray(targets)
-    require_same_shape(outputs, targets)
-    return jnp.argmax(targets, axis=-1)
+    if targets.shape == outputs.shape:  # probabilities, or one-hot vectors of any type
+        return jnp.argmax(targets, axis=-1)
+    if targets.ndim == outputs.ndim and jnp.issubdtype(targets.dtype, jnp.inexact):
+        require_same_shape(outputs, targets)
+    require_classes(outputs, targets)
+    return jnp.asarray(targets)

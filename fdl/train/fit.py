@@ -56,8 +56,9 @@ def fit(
         early_stopping: When to stop before the last epoch, and whether to return the
             best; None to train to the end.
         state: Where to go on from; None to start with `learner.init`. It is not
-            changed. With the `key` of the run that it is from, the run goes on as if
-            it had never stopped.
+            changed. With the data, batch size and `key` of the run that it is from,
+            the run goes on as if it had never stopped; early stopping begins anew. Its
+            hyperparameters hold, not those of the learner.
         steps_per_chunk: Number of steps between reports, at least 1; None for a whole
             epoch. Does not change the result.
         on_chunk: Called after each chunk with the number of updates made so far and the

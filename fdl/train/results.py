@@ -63,9 +63,15 @@ class DivergenceError(ArithmeticError):
 
     def __init__(self, step: int, state: State, history: tuple[Epoch, ...]) -> None:
         """Keep what there is."""
+        remedy = "try a smaller learning rate."
+        if step == 0:  # no update has changed the parameters yet
+            remedy = (
+                "look for values that are too large in the inputs and for targets out "
+                "of range, or " + remedy
+            )
         super().__init__(
             f"training diverged: a metric or parameter is not finite at step {step}; "
-            "try a smaller learning rate."
+            + remedy
         )
         self.step = step
         self.state = state

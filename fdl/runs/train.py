@@ -75,7 +75,7 @@ def train(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     run = fdl.runs.train("mlp", dataset="mnist-5k", epochs=1, path=folder)
         >>> run.history[-1].step
-        125
+        105
     """
     config = configured(task, settings)
     found = tasks.find(config.task)

@@ -91,17 +91,23 @@ def test_an_interrupted_sweep_goes_on(tmp_path) -> None:
 def test_a_measure_of_the_task_itself_is_taken_at_the_end(
     tmp_path, monkeypatch
 ) -> None:
-    task = tasks.find("gan")._replace(
-        finish=lambda trained, dataset, folder: {
-            "frechet_distance": float(trained.config.seed)
-        }
-    )
+    dataset, given = few(), []
+
+    def finish(trained, dataset, folder):
+        given.append(dataset.test)
+        return {"frechet_distance": float(trained.config.seed)}
+
+    task = tasks.find("gan")._replace(finish=finish)
     members = configs("gan", seeds=2, epochs=1, architecture="dense", latent_size=4)
-    sweep = Members(task, members, few(), tmp_path)
+    sweep = Members(task, members, dataset, tmp_path)
     run(sweep)
+    assert [one is dataset.validation for one in given] == [True, True]
     (outcome,) = sweep.outcomes()
     assert outcome.values == [0.0, 1.0]
     assert sweep.best() == 0, "the smallest is the best"
+    sweep.test()
+    assert [one is dataset.test for one in given[2:]] == [True, True]
+    assert sweep.outcomes()[0].test_values == [0.0, 1.0]
     with pytest.raises(ValueError, match="after each epoch"):
         run(Members(task, members, few(), tmp_path / "b"), halving=True)
 

@@ -1,11 +1,16 @@
 """States as files of Orbax: all that training needs to go on, kept whole."""
 
+import hashlib
+import json
+import shutil
 from pathlib import Path
 
 import jax
 
 from fdl.learner import State
 from fdl.runs.errors import RunError
+
+_DIGESTS = "sha256.json"
 
 
 def save_state(path: Path, state: State) -> None:
@@ -21,8 +26,14 @@ def save_state(path: Path, state: State) -> None:
     """
     import orbax.checkpoint as ocp  # a second of imports that only this needs
 
+    unfinished = path.absolute().with_name(f".{path.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
     with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(path.absolute(), state._asdict())
+        checkpointer.save(unfinished, state._asdict())
+    files = sorted(file for file in unfinished.rglob("*") if file.is_file())
+    digests = {file.relative_to(unfinished).as_posix(): _sha256(file) for file in files}
+    (unfinished / _DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
+    unfinished.rename(path)
 
 
 def restore_state(path: Path, like: State) -> State:
@@ -38,6 +49,12 @@ def restore_state(path: Path, like: State) -> State:
     """
     import orbax.checkpoint as ocp
 
+    # Orbax reads all arrays at once. Where one of them is damaged it reports many
+    # errors, some of them from threads that outlive the call.
+    if damaged := _first_damaged(path):
+        raise RunError(
+            f"the state in {path} cannot be restored: {damaged} is missing or damaged."
+        )
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), like)
     try:
         with ocp.StandardCheckpointer() as checkpointer:
@@ -45,3 +62,22 @@ def restore_state(path: Path, like: State) -> State:
     except (ValueError, OSError, KeyError, TypeError) as error:
         reason = str(error).partition("\n")[0]
         raise RunError(f"the state in {path} cannot be restored: {reason}") from error
+
+
+def _first_damaged(path: Path) -> str | None:
+    """Return the name of a file that is not as it was written; None if all are."""
+    try:
+        digests = json.loads((path / _DIGESTS).read_text("utf-8"))
+        for name, digest in digests.items():
+            if _sha256(path / name) != digest:
+                return name
+    except FileNotFoundError as error:
+        return Path(error.filename).relative_to(path).as_posix()
+    except (ValueError, AttributeError):
+        return _DIGESTS
+    return None
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

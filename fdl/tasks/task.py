@@ -126,9 +126,8 @@ class Task(NamedTuple):
         prepare: `(dataset, config) -> dataset`: what is done to the data beforehand.
         draw: `(trained, dataset, folder, epoch)`: pictures after each epoch.
         finish: `(trained, dataset, folder) -> measures`: pictures of the trained run,
-            and what is measured on `dataset.test` besides the learner's metrics. Where
-            the metric is one of these measures, a sweep passes the validation part as
-            `dataset.test` to choose by it.
+            and what is measured on `dataset.test` besides the learner's metrics. If the
+            metric is among it, sweeps choose with the validation part in that place.
         parts: `trained -> models`: the models of a run by name.
         predicts: What the learner's `predict` answers to images: the probability of
             each of the `"classes"`, or `"images"`; `"nothing"` where it reads no

@@ -67,8 +67,6 @@ def test_a_loaded_run_generates_with_the_averaged_generator(run) -> None:
     assert np.abs(difference).max() > 1e-3, "the average is not what is trained"
 
 
-# Orbax reads arrays at once; those that come after the first failure find nobody.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

@@ -180,17 +180,24 @@ def spoil_metadata(checkpoint) -> None:
     (checkpoint / "_METADATA").write_text("{")
 
 
-def lose_an_array(checkpoint) -> None:
+def lose_arrays(checkpoint) -> None:
     shutil.rmtree(checkpoint / "d")
 
 
-# Orbax reads arrays at once; those that come after the first failure find nobody.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("spoil", [spoil_metadata, lose_an_array])
+def change_a_bit(checkpoint) -> None:
+    file = max((checkpoint / "d").iterdir(), key=lambda file: file.stat().st_size)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("spoil", [spoil_metadata, lose_arrays, change_a_bit])
 def test_a_damaged_checkpoint_is_named(tmp_path, state, spoil) -> None:
     folder = RunFolder.create(tmp_path, {})
     state = state._replace(extra={"average": jnp.float32(1)})
     folder.log(LINE, state)
+    with pytest.raises(RunError, match="cannot be restored: Structure mismatch"):
+        folder.restore(state._replace(extra={"another": jnp.float32(1)}))
     spoil(tmp_path / "checkpoints" / "0")
     with pytest.raises(RunError, match=f"{tmp_path}/checkpoints/0 cannot be restored"):
         folder.load(state)

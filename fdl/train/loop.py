@@ -186,7 +186,10 @@ class Loop(NamedTuple):
             and self.early_stopping
             and self.early_stopping.restore_best
         ):
-            now, stands_at = best.state, best.epoch
+            # Where no epoch was measured as a number, there is no best one.
+            found = np.asarray(best.value > -np.inf)
+            now = choose(found, best.state, now)
+            stands_at = np.where(found, best.epoch, stands_at)
         if one_run:
             return FitResult(now, int(stands_at), -1, tuple(history), seconds)
         return FitResult(now, stands_at, diverged, tuple(history), seconds)

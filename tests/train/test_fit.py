@@ -347,3 +347,12 @@ def test_members_of_a_vmap_equal_single_steps(learner) -> None:
             stepped.params,
             single.params,
         )
+
+
+def test_where_no_epoch_has_a_measure_the_last_is_kept(learner) -> None:
+    nothing = fdl.metrics.Mean(jnp.float32(0), jnp.float32(0))
+    blind = learner._replace(evaluate=lambda state, batch: {"loss": nothing})
+    stopping = fdl.EarlyStopping("loss", "min")
+    run = fit(blind, validation_data=make_data(8), early_stopping=stopping)
+    assert run.epoch == 2
+    same(run.state, fit(learner).state)

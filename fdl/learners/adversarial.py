@@ -105,7 +105,7 @@ def adversarial(
         ValueError: If a number is out of range.
 
     Example:
-        >>> import fdl
+        >>> import fdl, optax
         >>> learner = adversarial(
         ...     fdl.models.DenseGenerator(),
         ...     fdl.models.DenseDiscriminator(),

@@ -48,7 +48,7 @@ def reconstructive(
         ValueError: If `noise` is no such fraction.
 
     Example:
-        >>> import fdl
+        >>> import fdl, optax
         >>> learner = reconstructive(fdl.models.Autoencoder(), optax.adam(1e-3))
         >>> batch = (jnp.ones((8, 28, 28, 1)),)
         >>> state = learner.init(jax.random.key(0), batch)

@@ -75,7 +75,7 @@ def supervised(
         ValueError: If there is no answer of that name, or a metric is called `loss`.
 
     Example:
-        >>> import fdl
+        >>> import fdl, optax
         >>> learner = supervised(
         ...     fdl.models.MLP(10), fdl.losses.cross_entropy, optax.adam(1e-3)
         ... )

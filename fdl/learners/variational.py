@@ -61,7 +61,7 @@ def variational(
         ValueError: If `beta` or `free_bits` is below 0.
 
     Example:
-        >>> import fdl
+        >>> import fdl, optax
         >>> learner = variational(fdl.models.VAE(), optax.adam(1e-3))
         >>> batch = (jnp.ones((8, 28, 28, 1)),)
         >>> state = learner.init(jax.random.key(0), batch)

@@ -77,7 +77,7 @@ def fit(
         ValueError: If a number is out of range.
 
     Example:
-        >>> import fdl, numpy as np, optax
+        >>> import fdl, jax, numpy as np, optax
         >>> learner = fdl.learners.supervised(
         ...     fdl.models.MLP(10), fdl.losses.cross_entropy, optax.adam(1e-2)
         ... )

@@ -44,7 +44,7 @@ class State(NamedTuple):
 
     @property
     def variables(self) -> dict[str, PyTree]:
-        """The variables of the one model that is trained, as `apply` takes them."""
+        """The variables by collection: of one model, as `apply` takes them."""
         return {"params": self.params, **self.model_state}
 
 

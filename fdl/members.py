@@ -202,12 +202,7 @@ def _rows(learner: Learner, hparams: PyTree | None, n: int) -> PyTree:
         raise ValueError(
             "the learner has no hyperparameters in its state: make it with tunable()."
         )
-    for path, x in jax.tree_util.tree_leaves_with_path(hparams):
-        if np.ndim(x) < 1 or len(x) != n:
-            raise ValueError(
-                f"hparams{jax.tree_util.keystr(path)} has shape {np.shape(x)}, but "
-                f"there are {n} members: its first axis must count them."
-            )
+    check_rows(hparams, n)
     if any(isinstance(x, Tracer) for x in jax.tree.leaves(hparams)):
         return hparams  # of a program, whose numbers were checked before
     for k in range(n):
@@ -216,6 +211,16 @@ def _rows(learner: Learner, hparams: PyTree | None, n: int) -> PyTree:
         except ValueError as error:
             raise ValueError(f"member {k}: {error}") from error
     return jax.tree.map(_as_array, hparams)
+
+
+def check_rows(hparams: PyTree, n: int) -> None:
+    """Raise ValueError unless all hyperparameters have a row for each of n members."""
+    for path, x in jax.tree_util.tree_leaves_with_path(hparams):
+        if np.ndim(x) < 1 or len(x) != n:
+            raise ValueError(
+                f"hparams{jax.tree_util.keystr(path)} has shape {np.shape(x)}, but "
+                f"there are {n} members: its first axis must count members."
+            )
 
 
 def _plain(x: Any) -> Any:

@@ -6,18 +6,16 @@ import io
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-import jax
 import numpy as np
 
-from fdl.data import Dataset, example
+from fdl.data import Dataset
 from fdl.files import write_whole
 from fdl.learner import State
-from fdl.members import tunable
 from fdl.runs.outcomes import Outcome, Part, column, order, outcome, ranked
 from fdl.runs.parts import Row, SweepParts
 from fdl.runs.settings import change, settings
 from fdl.runs.space import configurations, tuned, varied
-from fdl.tasks import Config, Task, Trained, make_learner
+from fdl.tasks import Config, Task, Trained, outline
 from fdl.train import evaluate
 
 
@@ -54,16 +52,15 @@ class Members:
 
     def outline(self, k: int) -> Trained:
         """Return a member before training; of its state, only shapes and types."""
-        config, info = self.configs[k], self.dataset.info
+        config = self.configs[k]
         own = settings(config)
-        learner = tunable(
-            make_learner(self.task, config, info, change),
-            {name: own[name] for name in tuned(self.configs)},
+        return outline(
+            self.task,
+            config,
+            self.dataset.info,
+            hparams={name: own[name] for name in tuned(self.configs)},
+            change=change,
         )
-        key = jax.random.key(config.seed)
-        state = jax.eval_shape(learner.init, key, example(info))
-        model = self.task.make_model(config.options, info)
-        return Trained(config, info, model, learner, state)
 
     def table(self) -> list[Row]:
         """Return all rows, by member and epoch."""

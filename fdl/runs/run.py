@@ -13,7 +13,6 @@ from fdl.keras import save_weights
 from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
-from fdl.runs.weights import variables
 from fdl.tasks import Config, Sampling, Task, Trained
 from fdl.train import Epoch, evaluate, predict
 
@@ -44,7 +43,7 @@ class Run(Trained):
     @property
     def variables(self) -> PyTree:
         """All variables of the model, as `model.apply` takes them."""
-        return variables(self.state)
+        return self.state.variables
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -48,13 +48,8 @@ def load_weights(path: Path, state: State) -> State:
                 f"{describe(wanted[name])}."
             )
     leaves = [found[name] for name in wanted]
-    filled = jax.tree.unflatten(jax.tree.structure(variables(state)), leaves)
+    filled = jax.tree.unflatten(jax.tree.structure(state.variables), leaves)
     return with_variables(state, filled)
-
-
-def variables(state: State) -> dict[str, PyTree]:
-    """Return the variables of a state's models, by collection."""
-    return {"params": state.params, **state.model_state}
 
 
 def with_variables(state: State, variables: dict[str, PyTree]) -> State:
@@ -67,5 +62,5 @@ def with_variables(state: State, variables: dict[str, PyTree]) -> State:
 def _named(state: State) -> dict[str, PyTree]:
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-        for path, leaf in jax.tree_util.tree_leaves_with_path(variables(state))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state.variables)
     }

@@ -235,15 +235,23 @@ def draw_state(trained: Trained) -> State:
     return jax.jit(trained.learner.init)(key, example(trained.info))
 
 
-def outline(task: Task, config: Config, info: DatasetInfo) -> Trained:
+def outline(
+    task: Task,
+    config: Config,
+    info: DatasetInfo,
+    *,
+    hparams: Mapping[str, Any] | None = None,
+    change: Callable[[Config, Any], Config] = _with_rate,
+) -> Trained:
     """Return a run before training; of its state, only shapes and types.
 
-    The learning rate is a hyperparameter in its state.
+    The hyperparameters in its state are `hparams`, by default the learning rate alone;
+    `change` is as for `make_learner`.
     """
     model = task.make_model(config.options, info)
     learner = tunable(
-        make_learner(task, config, info, _with_rate),
-        {"learning_rate": config.learning_rate},
+        make_learner(task, config, info, change),
+        {"learning_rate": config.learning_rate} if hparams is None else hparams,
     )
     key = jax.random.key(config.seed)
     state = jax.eval_shape(learner.init, key, example(info))

@@ -10,7 +10,15 @@ from jaxtyping import Float, Int
 
 from fdl.arrays import Key, PyTree
 from fdl.learner import Learner, State
-from fdl.members import Keys, MakeLearner, Strategy, many, member, tunable
+from fdl.members import (
+    Keys,
+    MakeLearner,
+    Strategy,
+    check_rows,
+    many,
+    member,
+    tunable,
+)
 from fdl.train.chunk import bytes_needed, chunk_size, even, fastest, free_bytes
 from fdl.train.loop import Loop
 from fdl.train.results import Epoch, FitResult
@@ -194,12 +202,7 @@ def fit_many(
 
 def _one(make_learner: MakeLearner, hparams: PyTree, count: int) -> Learner:
     """Return the learner of the first member, after checking those of all."""
-    for path, x in jax.tree_util.tree_leaves_with_path(hparams):
-        if x.ndim < 1 or len(x) != count:
-            raise ValueError(
-                f"hparams{jax.tree_util.keystr(path)} has shape {x.shape}, but there "
-                f"are {count} keys: its first axis must count members."
-            )
+    check_rows(hparams, count)
     one = tunable(make_learner, jax.tree.map(lambda x: x[0], hparams))
     many(one, count, hparams=hparams)  # raises what is wrong with a member's
     return one

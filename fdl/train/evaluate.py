@@ -125,7 +125,7 @@ def _check_answers(answer: Any, state: State, inputs: PyTree, axis: int) -> None
         if leaf.shape[axis : axis + 1] != (expected,):
             raise DataError(
                 f"{expected} inputs get answers of shape {leaf.shape[axis:]}: the "
-                "first axis of the inputs must count them. Use inputs[None] for a single one"
+                "first axis of the inputs must count them. Use inputs[None] for one"
             )
 
 

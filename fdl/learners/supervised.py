@@ -50,9 +50,9 @@ def supervised(
 
     Args:
         model: A Linen module. If its `__call__` has an argument `train`, `training`,
-            `is_training` or `deterministic`, that tells it whether it is being trained.
-            It may keep collections such as `batch_stats`, and draw from the key
-            `dropout`, or any other.
+            `is_training`, `deterministic` or `use_running_average`, that tells it
+            whether it is being trained. It may keep collections such as `batch_stats`,
+            and draw from the key `dropout`, or any other.
         loss: `(outputs, targets) -> losses`, one for each example or token, such as
             those in `fdl.losses`.
         optimizer: Any optax gradient transformation.

@@ -1,6 +1,6 @@
 """Optimizers and schedules by name, with their defaults: plain values, for help too."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import NamedTuple
 
 
@@ -43,7 +43,7 @@ SCHEDULES: dict[str, float | None] = {
 `fdl.tasks.schedules`."""
 
 
-def require_name(kind: str, name: object, known: Iterable[str]) -> None:
+def require_name(kind: str, name: str, known: Collection[str]) -> None:
     """Raise ValueError unless a name is among those that are known.
 
     Example:

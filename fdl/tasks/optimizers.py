@@ -70,7 +70,9 @@ def make_optimizer(
     return optax.chain(optax.clip_by_global_norm(config.clip_norm), made)
 
 
-def _of_optax(name: str, rate: Any, decay: Any, momentum: Any) -> Optimizer:
+def _of_optax(
+    name: str, rate: Any, decay: Any, momentum: Any
+) -> optax.GradientTransformation:
     if name == "lion":
         return optax.lion(rate, weight_decay=decay)
     if name == "lamb":

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float, Int, Integer
 
-from fdl.arrays import Array, Key, PyTree
+from fdl.arrays import Array, Key, PyTree, Seed, as_key
 
 ALL = 2**31 - 1
 """Value of `top_k` that keeps all tokens."""
@@ -60,7 +60,7 @@ def generate(
     variables: PyTree,
     prompt: Integer[Array, "*batch prompt_time"],
     length: int,
-    key: Key,
+    key: Seed,
     *,
     temperature: float = 1.0,
     top_k: int | None = None,
@@ -80,7 +80,7 @@ def generate(
         prompt: The tokens to continue, at least one. If the prompt is longer than half
             of `max_length`, only its end is read.
         length: Number of tokens to add, at least 1.
-        key: Random key for sampling.
+        key: Random key for sampling, or a seed.
         temperature: See `choice_logits`.
         top_k: See `choice_logits`; None for all tokens.
         top_p: See `choice_logits`; None for all tokens.
@@ -107,7 +107,7 @@ def generate(
         jnp.int32(ALL if top_k is None else min(top_k, ALL)),
         jnp.float32(1 if top_p is None else top_p),
     )
-    text = jnp.asarray(prompt, jnp.int32)
+    text, key = jnp.asarray(prompt, jnp.int32), as_key(key)
     start = text.shape[-1]
     while text.shape[-1] < start + length:
         read = text[..., -half:]

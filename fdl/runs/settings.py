@@ -19,6 +19,10 @@ _OF_ALL = (
     "momentum",
     "clip_norm",
     "warmup",
+    "augment",
+    "label_smoothing",
+    "ema",
+    "precision",
 )
 
 

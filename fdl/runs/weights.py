@@ -1,6 +1,8 @@
 """Variables as a safetensors file: names and arrays, and nothing that could run."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,7 +21,9 @@ def save_weights(path: Path, state: State) -> None:
     Arrays are named by their path, such as `params/conv1/kernel`. What the learner adds
     to the state, such as a moving average, is in checkpoints alone.
     """
-    named = {name: np.asarray(leaf) for name, leaf in _named(state).items()}
+    named = {
+        name: np.asarray(leaf) for name, leaf in arrays_by_name(state.variables).items()
+    }
     write_whole(path, save(named))
 
 
@@ -34,7 +38,23 @@ def load_weights(path: Path, state: State) -> State:
         found = load_file(path)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} cannot be read as safetensors: {error}") from error
-    wanted = _named(state)
+    wanted = arrays_by_name(state.variables)
+    require_same_arrays(found, wanted, path)
+    leaves = [found[name] for name in wanted]
+    filled = jax.tree.unflatten(jax.tree.structure(state.variables), leaves)
+    return with_variables(state, filled)
+
+
+def require_same_arrays(
+    found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path
+) -> None:
+    """Raise WeightsError unless arrays have the names, shapes and types of others.
+
+    Args:
+        found: The arrays that there are, by name.
+        wanted: Those that a model needs.
+        path: Where they were found.
+    """
     for name in sorted(wanted.keys() | found.keys()):
         if name not in found:
             raise WeightsError(f"{path} lacks {name}, {describe(wanted[name])}.")
@@ -47,9 +67,6 @@ def load_weights(path: Path, state: State) -> State:
                 f"{path} has {name} as {describe(found[name])}, but the model needs "
                 f"{describe(wanted[name])}."
             )
-    leaves = [found[name] for name in wanted]
-    filled = jax.tree.unflatten(jax.tree.structure(state.variables), leaves)
-    return with_variables(state, filled)
 
 
 def with_variables(state: State, variables: dict[str, PyTree]) -> State:
@@ -59,8 +76,9 @@ def with_variables(state: State, variables: dict[str, PyTree]) -> State:
     return state._replace(params=params, model_state=kept)
 
 
-def _named(state: State) -> dict[str, PyTree]:
+def arrays_by_name(tree: PyTree) -> dict[str, Any]:
+    """Return the arrays of a tree by their paths, such as `params/conv1/kernel`."""
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-        for path, leaf in jax.tree_util.tree_leaves_with_path(state.variables)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
     }

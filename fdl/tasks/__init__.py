@@ -1,6 +1,11 @@
 """What can be trained by name: a data set, a model, a learner and their defaults."""
 
+from fdl.tasks.assemble import draw_state as draw_state
+from fdl.tasks.assemble import make_learner as make_learner
+from fdl.tasks.assemble import outline as outline
+from fdl.tasks.assemble import require_taken as require_taken
 from fdl.tasks.autoencoder import autoencoder as _autoencoder
+from fdl.tasks.class_weights import with_class_weights as with_class_weights
 from fdl.tasks.cnn import cnn as _cnn
 from fdl.tasks.config import Config as Config
 from fdl.tasks.config import NoOptions as NoOptions
@@ -16,9 +21,6 @@ from fdl.tasks.task import ExportedModel as ExportedModel
 from fdl.tasks.task import Sampling as Sampling
 from fdl.tasks.task import Task as Task
 from fdl.tasks.task import Trained as Trained
-from fdl.tasks.task import draw_state as draw_state
-from fdl.tasks.task import make_learner as make_learner
-from fdl.tasks.task import outline as outline
 from fdl.tasks.transformer import transformer as _transformer
 from fdl.tasks.vae import vae as _vae
 

@@ -53,7 +53,7 @@ def _learn(model: models.Autoencoder, config: Config, info: DatasetInfo) -> Lear
 def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
     encode = jax.jit(functools.partial(trained.model.apply, method="encode"))
     image = (np.asarray(dataset.test.image) / 255).astype(np.float32)
-    codes = encode({"params": trained.state.params}, image)
+    codes = encode(trained.variables, image)
     draw_codes(trained, dataset, folder, np.asarray(codes))
     noise = trained.config.options.noise
     if noise:
@@ -75,6 +75,7 @@ autoencoder = Task(
     mode="min",
     make_model=_model,
     learn=_learn,
+    takes=("augment", "ema", "precision", "freeze"),
     options=Options(),
     finish=_finish,
     predicts="images",

@@ -31,6 +31,12 @@ OPTIMIZERS: dict[str, OptimizerDefaults] = {
 }
 """All optimizers; see `fdl.tasks.optimizers`."""
 
+RECIPES = ("none", "shift", "digits", "photos", "cutout", "colors")
+"""All ways to augment images; see `fdl.tasks.assemble`."""
+
+PRECISIONS = ("float32", "bfloat16")
+"""All types in which a model may compute."""
+
 SCHEDULES: dict[str, float | None] = {
     "constant": 0.0,
     "one-cycle": None,
@@ -49,10 +55,10 @@ def require_name(kind: str, name: str, known: Collection[str]) -> None:
     Example:
         >>> require_name("schedule", "up", ["constant", "cosine"])
         Traceback (most recent call last):
-        ValueError: there is no schedule 'up'; schedules: constant, cosine.
+        ValueError: schedule='up' must be one of constant, cosine.
     """
     if name not in known:
-        raise ValueError(f"there is no {kind} {name!r}; {kind}s: {', '.join(known)}.")
+        raise ValueError(f"{kind}={name!r} must be one of {', '.join(known)}.")
 
 
 def require_momentum(optimizer: str) -> None:

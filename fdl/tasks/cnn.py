@@ -1,7 +1,7 @@
 """The worked example of TensorFlow's introduction: a small CNN on digits."""
 
 from fdl.models import CNN
-from fdl.tasks.classification import classify, draw_mistakes
+from fdl.tasks.classification import TAKES, classify, draw_mistakes
 from fdl.tasks.task import Task
 
 cnn = Task(
@@ -15,6 +15,7 @@ cnn = Task(
     mode="max",
     make_model=lambda options, info: CNN(info.num_classes),
     learn=classify,
+    takes=TAKES,
     finish=draw_mistakes,
     predicts="classes",
 )

@@ -39,8 +39,9 @@ def decoder_of(trained: Trained) -> Decode:
 
     @jax.jit
     def decode(z: Array) -> Array:
-        variables = {"params": trained.state.params}
-        return jax.nn.sigmoid(trained.model.apply(variables, z, method="decode"))
+        return jax.nn.sigmoid(
+            trained.model.apply(trained.variables, z, method="decode")
+        )
 
     return lambda z: np.asarray(decode(jnp.asarray(z, jnp.float32)))
 

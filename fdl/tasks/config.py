@@ -10,11 +10,23 @@ from fdl.arrays import Number, is_concrete
 from fdl.data.splits import SHARE
 from fdl.tasks.choices import (
     OPTIMIZERS,
+    PRECISIONS,
+    RECIPES,
     SCHEDULES,
     require_momentum,
     require_name,
     require_warmup,
 )
+
+OF_SOME = (
+    "augment",
+    "label_smoothing",
+    "class_weights",
+    "ema",
+    "precision",
+    "freeze",
+)
+"""Settings that not all tasks take; see `Task.takes`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +53,19 @@ class Config:
         clip_norm: Largest norm of all gradients together, above 0; 0 for no limit.
         warmup: Updates in which the learning rate rises from 0: below 1 a share of the
             run, from 1 their number; None for the schedule's own.
+        augment: How training images are changed at random, by the name of a recipe; see
+            `fdl.tasks.assemble`.
+        label_smoothing: Share, in [0, 1], of each example's probability that training
+            spreads over all classes.
+        class_weights: What the losses of each class's examples are multiplied by in
+            training: `"balanced"`, words such as `"cat=2,dog=0.5"`, or a number for
+            each class; empty for 1.
+        ema: Decay of a moving average of the parameters, which then answers and is
+            measured in their place, in [0, 1); 0 for none.
+        precision: Type in which the model computes, `"float32"` or `"bfloat16"`; its
+            parameters are float32.
+        freeze: Parameters that stay as they are, by paths or patterns; see
+            `fdl.learners.frozen`.
         seed: Source of all randomness, from 0 to 2**32 - 1.
         validation: Share of the training examples that are held out to select by, above
             0 and below 1; None to train on all of them and select nothing.
@@ -64,6 +89,12 @@ class Config:
     momentum: Number | None = None
     clip_norm: Number = 0.0
     warmup: Number | None = None
+    augment: str = "none"
+    label_smoothing: Number = 0.0
+    class_weights: str | tuple[float, ...] = ""
+    ema: Number = 0.0
+    precision: str = "float32"
+    freeze: tuple[str, ...] = ()
     options: Any = NoOptions()
 
     def __post_init__(self) -> None:
@@ -80,6 +111,11 @@ class Config:
         _require("momentum", self.momentum, below=1.0)
         _require("clip_norm", self.clip_norm)
         _require("warmup", self.warmup)
+        require_name("augment", self.augment, RECIPES)
+        require_name("precision", self.precision, PRECISIONS)
+        _require("ema", self.ema, below=1.0)
+        if self.label_smoothing != 1:
+            _require("label_smoothing", self.label_smoothing, below=1.0)
         if self.momentum is not None:
             require_momentum(self.optimizer)
         if self.warmup is not None:

@@ -158,6 +158,7 @@ gan = Task(
     mode="min",
     make_model=_make_models,
     learn=_learn,
+    takes=(),
     options=GANOptions(),
     draw=_draw,
     finish=_finish,

@@ -15,6 +15,7 @@ from fdl.data import Dataset, DatasetInfo
 from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.models import LanguageModel, generate
+from fdl.tasks.classification import descend_on_settings
 from fdl.tasks.config import Config
 from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.task import ExportedModel, Sampling, Task, Trained, the_model
@@ -73,12 +74,16 @@ def _make_model(options: Options, info: DatasetInfo) -> LanguageModel:
 
 
 def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
-    return supervised(
-        model,
-        losses.cross_entropy,
-        make_optimizer(config, info),
-        metrics={"accuracy": metrics.accuracy, "bits_per_character": bits},
-        preprocess=lambda token: jnp.asarray(token, jnp.int32),
+    optimizer = make_optimizer(config, info)
+    return descend_on_settings(
+        lambda loss: supervised(
+            model,
+            loss,
+            optimizer,
+            metrics={"accuracy": metrics.accuracy, "bits_per_character": bits},
+            preprocess=lambda token: jnp.asarray(token, jnp.int32),
+        ),
+        config,
     )
 
 
@@ -109,7 +114,7 @@ def _generate(trained: Trained, key: Key, sampling: Sampling) -> list[str]:
     token = np.array([[number[character] for character in prompt]], np.int32)
     added = generate(
         trained.model,
-        {"params": trained.state.params},
+        trained.variables,
         np.repeat(token, sampling.count, axis=0),
         sampling.length,
         key,
@@ -135,6 +140,7 @@ language_model = Task(
     mode="min",
     make_model=_make_model,
     learn=_learn,
+    takes=("label_smoothing", "ema", "precision", "freeze"),
     options=Options(),
     finish=_finish,
     parts=_parts,

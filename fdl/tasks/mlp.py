@@ -1,7 +1,7 @@
 """The first model of TensorFlow's beginner's guide: one hidden layer with dropout."""
 
 from fdl.models import MLP
-from fdl.tasks.classification import classify, draw_mistakes
+from fdl.tasks.classification import TAKES, classify, draw_mistakes
 from fdl.tasks.task import Task
 
 mlp = Task(
@@ -15,6 +15,7 @@ mlp = Task(
     mode="max",
     make_model=lambda options, info: MLP(info.num_classes, dropout_rate=0.2),
     learn=classify,
+    takes=TAKES,
     finish=draw_mistakes,
     predicts="classes",
 )

@@ -1,7 +1,7 @@
 """99 % of MNIST in the least time: a small network, two passes, one cycle."""
 
 from fdl.models import FastCNN
-from fdl.tasks.classification import classify, draw_mistakes
+from fdl.tasks.classification import TAKES, classify, draw_mistakes
 from fdl.tasks.task import Task
 
 mnist_fast = Task(
@@ -15,6 +15,7 @@ mnist_fast = Task(
     mode="max",
     make_model=lambda options, info: FastCNN(info.num_classes),
     learn=classify,
+    takes=TAKES,
     finish=draw_mistakes,
     predicts="classes",
 )

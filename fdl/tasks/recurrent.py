@@ -11,7 +11,7 @@ from fdl.arrays import Array, Number, unit_scale
 from fdl.data import DatasetInfo
 from fdl.learner import Learner
 from fdl.models import GRUClassifier, LSTMClassifier, SimpleRNNClassifier
-from fdl.tasks.classification import classify, draw_mistakes
+from fdl.tasks.classification import TAKES, classify, draw_mistakes
 from fdl.tasks.config import Config
 from fdl.tasks.task import ExportedModel, Task, Trained, the_model
 
@@ -93,6 +93,7 @@ def _task(name: str, kind: Callable[..., Any], title: str, paper: str) -> Task:
         mode="max",
         make_model=make_model,
         learn=_learn,
+        takes=TAKES,
         options=RecurrentOptions(),
         finish=draw_mistakes,
         predicts="classes",

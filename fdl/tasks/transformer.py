@@ -7,7 +7,7 @@ from fdl import nn
 from fdl.arrays import Number
 from fdl.data import DatasetInfo
 from fdl.models import VisionTransformer
-from fdl.tasks.classification import classify, draw_mistakes
+from fdl.tasks.classification import TAKES, classify, draw_mistakes
 from fdl.tasks.task import Task
 
 
@@ -65,6 +65,7 @@ transformer = Task(
     mode="max",
     make_model=_make_model,
     learn=classify,
+    takes=TAKES,
     options=Options(),
     finish=draw_mistakes,
     predicts="classes",

@@ -21,11 +21,11 @@ from fdl.cli import main
         ("train cnn --epochs many", "--epochs"),
         ("train nope", "nope Available subcommands: cnn, mlp"),
         ("train cnn --dataset cifar", "no dataset 'cifar'"),
-        ("train cnn --schedule up", "no schedule 'up'; schedules: constant, one-cycle"),
+        ("train cnn --schedule up", "schedule='up' must be one of constant, one-cycle"),
         ("train cnn --epochs 0", "epochs=0"),
         (
             "train cnn --optimizer adamm",
-            "no optimizer 'adamm'; optimizers: adam, adamw",
+            "optimizer='adamm' must be one of adam, adamw",
         ),
         ("train cnn --momentum 0.9", "'adam' takes no momentum"),
         ("train cnn --batch-size -1", "batch_size=-1"),

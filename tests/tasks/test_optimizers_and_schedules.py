@@ -159,8 +159,8 @@ def test_a_last_smaller_batch_is_a_step_of_the_schedule() -> None:
 
 def test_what_does_not_fit_is_refused_by_name() -> None:
     for wrong, message in (
-        ({"optimizer": "sdg"}, "no optimizer 'sdg'; optimizers: adam, adamw"),
-        ({"schedule": "up"}, "no schedule 'up'; schedules: constant, one-cycle"),
+        ({"optimizer": "sdg"}, "optimizer='sdg' must be one of adam, adamw"),
+        ({"schedule": "up"}, "schedule='up' must be one of constant, one-cycle"),
         ({"momentum": 0.9}, "'adam' takes no momentum: .* sgd, rmsprop, muon"),
         ({"momentum": 1.0, "optimizer": "sgd"}, "momentum=1.0 must be below 1"),
         ({"weight_decay": -0.1}, "weight_decay=-0.1 must be a number, and at least 0"),

@@ -1,0 +1,120 @@
+"""From a task and the settings of a run to a learner: what all tasks can be told."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+
+from fdl.arrays import is_concrete, is_matched, is_on
+from fdl.data import DatasetInfo, augment, example
+from fdl.learner import Learner, State
+from fdl.learners import augmented, averaged, frozen
+from fdl.members import tunable
+from fdl.nn import Frozen, MixedPrecision
+from fdl.tasks.config import OF_SOME, Config
+from fdl.tasks.task import Task, Trained
+
+_RECIPES: Mapping[str, Callable[[], augment.Change]] = {
+    "shift": lambda: augment.shift(2),
+    "digits": lambda: augment.compose(augment.shift(2), augment.rotate(10.0)),
+    "photos": lambda: augment.compose(augment.crop(4), augment.flip()),
+    "cutout": lambda: augment.compose(
+        augment.crop(4), augment.flip(), augment.cutout(8)
+    ),
+    "colors": lambda: augment.compose(
+        augment.crop(4), augment.flip(), augment.brightness(0.2), augment.contrast(0.2)
+    ),
+}
+"""What `augment` makes of each training image; see `fdl.data.augment`."""
+
+
+def assemble(task: Task, config: Config, info: DatasetInfo) -> Learner:
+    """Return the learner of a run.
+
+    The task's own, with what the settings ask for around its model (precision, frozen
+    parts) and around its steps (augmentation, an average of the parameters).
+
+    Raises:
+        ValueError: If a setting is none of the task's.
+    """
+    require_taken(task, config)
+    model = task.make_model(config.options, info)
+    if config.precision == "bfloat16":
+        model = MixedPrecision(model)
+    if config.freeze:
+        model = Frozen(model, functools.partial(is_matched, patterns=config.freeze))
+    learner = task.learn(model, config, info)
+    if config.augment != "none":
+        learner = augmented(learner, _RECIPES[config.augment]())
+    if config.freeze:
+        learner = frozen(learner, config.freeze)
+    if is_on(config.ema):
+        learner = averaged(learner, config.ema)
+    return learner
+
+
+def require_taken(task: Task, config: Config) -> None:
+    """Raise ValueError if a setting is given that the task has no use for."""
+    for name in OF_SOME:
+        default, value = getattr(Config, name), getattr(config, name)
+        if name not in task.takes and not (is_concrete(value) and value == default):
+            takes = (
+                f"it takes {', '.join(task.takes)}" if task.takes else "leave it out"
+            )
+            raise ValueError(f"task {task.name!r} takes no {name}; {takes}.")
+
+
+def make_learner(
+    task: Task,
+    config: Config,
+    info: DatasetInfo,
+    change: Callable[[Config, Any], Config],
+) -> Callable[[Any], Learner]:
+    """Return what makes a task's learner from hyperparameters.
+
+    Args:
+        task: The task.
+        config: Settings of the run.
+        info: Its data.
+        change: `(config, hparams) -> config`: the settings with these hyperparameters.
+    """
+
+    def make(hparams: Any) -> Learner:
+        return assemble(task, change(config, hparams), info)
+
+    return make
+
+
+def _with_rate(config: Config, hparams: Mapping[str, Any]) -> Config:
+    return dataclasses.replace(config, learning_rate=hparams["learning_rate"])
+
+
+def draw_state(trained: Trained) -> State:
+    """Return a state with random parameters, to be filled with trained ones."""
+    key = jax.random.key(trained.config.seed)
+    return jax.jit(trained.learner.init)(key, example(trained.info))
+
+
+def outline(
+    task: Task,
+    config: Config,
+    info: DatasetInfo,
+    *,
+    hparams: Mapping[str, Any] | None = None,
+    change: Callable[[Config, Any], Config] = _with_rate,
+) -> Trained:
+    """Return a run before training; of its state, only shapes and types.
+
+    The hyperparameters in its state are `hparams`, by default the learning rate alone;
+    `change` is as for `make_learner`.
+    """
+    model = task.make_model(config.options, info)
+    learner = tunable(
+        make_learner(task, config, info, change),
+        {"learning_rate": config.learning_rate} if hparams is None else hparams,
+    )
+    key = jax.random.key(config.seed)
+    state = jax.eval_shape(learner.init, key, example(info))
+    return Trained(config, info, model, learner, state)

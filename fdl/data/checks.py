@@ -37,8 +37,7 @@ def check(data: PyTree, *, batch_size: int | None = None) -> None:
         fdl.arrays.DataError: label has the value -1 in row 0, but ...
     """
     leaves = {
-        jax.tree_util.keystr(path, simple=True, separator=".") or "data": leaf
-        for path, leaf in jax.tree_util.tree_leaves_with_path(data)
+        _name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(data)
     }
     if not leaves:
         raise DataError(f"there are no arrays in {data!r}: give at least one")
@@ -54,6 +53,13 @@ def check(data: PyTree, *, batch_size: int | None = None) -> None:
         _check_finite(name, leaf)
     if isinstance(data, Batch):
         _check_brightness(data.image)
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    """Return what a message calls an array: `image`, `data[0]`, `inputs.mask`."""
+    if path and not isinstance(path[0], jax.tree_util.SequenceKey):
+        return jax.tree_util.keystr(path, simple=True, separator=".")
+    return "data" + jax.tree_util.keystr(path)
 
 
 def _check_array(name: str, leaf: Any) -> None:

@@ -10,6 +10,7 @@ from fdl.arrays import Array, DataError, PyTree
 from fdl.learner import State
 from fdl.learners.modules import draw_variables
 from fdl.learners.targets import Examples, meaning
+from fdl.programs import program
 
 
 def check_examples(
@@ -30,8 +31,8 @@ def check_examples(
         state: A state, or its shapes.
         data: The examples.
     """
-    _check_inputs(model, preprocess, state, data.inputs)
-    outputs = jax.eval_shape(outputs_of, state, _shapes(2, data.inputs))
+    check_inputs(model, preprocess, state, data.inputs)
+    outputs = program(outputs_of).eval_shape(state, _shapes(2, data.inputs))
     two, three = (_losses(n, loss, outputs, data.targets) for n in (2, 3))
     trailing = two.shape[1:]
     if two.shape[:1] != (2,) or three.shape != (3, *trailing):
@@ -39,7 +40,7 @@ def check_examples(
             f"the loss gives numbers of shape {three.shape} for 3 examples and "
             f"{two.shape} for 2, but must give one for each example or token. Outputs "
             f"have shape {_described(outputs)}, targets "
-            f"{_described(jax.eval_shape(lambda x: x, data.targets))}: bring them into "
+            f"{_described(data.targets)}: bring them into "
             "the same shape."
         )
     if data.weights is not None:
@@ -62,7 +63,7 @@ def _shapes(count: int, tree: PyTree) -> PyTree:
 
 def _losses(count: int, loss: Callable, outputs: PyTree, targets: PyTree) -> Any:
     try:
-        losses = jax.eval_shape(loss, *_shapes(count, (outputs, targets)))
+        losses = program(loss).eval_shape(*_shapes(count, (outputs, targets)))
     except ValueError as error:
         # Its own losses say what is wrong with the shapes; rank promotion does too.
         raise DataError(f"the loss does not take the targets: {error}") from error
@@ -74,13 +75,20 @@ def _losses(count: int, loss: Callable, outputs: PyTree, targets: PyTree) -> Any
     return losses
 
 
-def _check_inputs(
+def check_inputs(
     model: Any, preprocess: Callable[[PyTree], PyTree], state: State, inputs: PyTree
 ) -> None:
-    """Raise DataError if the model's parameters are for inputs of another shape."""
+    """Raise DataError if the model's parameters are for inputs of another shape.
+
+    Args:
+        model: The module.
+        preprocess: What is done to inputs first.
+        state: A state, or its shapes.
+        inputs: Inputs, or their shapes.
+    """
     draw = lambda inputs: draw_variables(model, jax.random.key(0), preprocess(inputs))
     try:
-        wanted, _ = jax.eval_shape(draw, _shapes(1, inputs))
+        wanted, _ = program(draw).eval_shape(_shapes(1, inputs))
     except Exception as error:
         error.add_note(
             f"The model was being applied to inputs of shape {_described(inputs)}."

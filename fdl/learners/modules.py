@@ -111,6 +111,7 @@ def mode(model: Any, *, train: bool) -> dict[str, bool]:
         ("training", train),
         ("is_training", train),
         ("deterministic", not train),
+        ("use_running_average", not train),
     ):
         if name in names:
             return {name: value}

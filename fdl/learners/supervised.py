@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from fdl.arrays import Array, Key, PyTree, unit_scale
 from fdl.learner import Learner, State
-from fdl.learners.checks import check_examples
+from fdl.learners.checks import check_examples, check_inputs
 from fdl.learners.descent import Optimizer, descend, start, update_of
 from fdl.learners.modules import Applied, apply, apply_in_training
 from fdl.learners.targets import Answer, answers, examples, meaning, takes_weights
@@ -50,9 +50,9 @@ def supervised(
 
     Args:
         model: A Linen module. If its `__call__` has an argument `train`, `training`,
-            `is_training` or `deterministic`, that tells it whether it is being trained.
-            It may keep collections such as `batch_stats`, and draw from the key
-            `dropout`, or any other.
+            `is_training`, `deterministic` or `use_running_average`, that tells it
+            whether it is being trained. It may keep collections such as `batch_stats`,
+            and draw from the key `dropout`, or any other.
         loss: `(outputs, targets) -> losses`, one for each example or token, such as
             those in `fdl.losses`.
         optimizer: Any optax gradient transformation.
@@ -156,6 +156,7 @@ def supervised(
         return measure(applied, targets, weights, loss(applied.outputs, targets))
 
     def predict(state: State, inputs: PyTree) -> PyTree:
+        check_inputs(model, preprocess, state, inputs)
         return answer_of(apply_to(state, inputs).outputs)
 
     def check(state: State, data: PyTree) -> None:

@@ -11,7 +11,10 @@ from fdl.arrays import Array, Number
 
 
 class MLP(linen.Module):
-    """Dense layers with ReLU on flattened images (Rumelhart et al., 1986, Nature 323).
+    """Dense layers with ReLU (Rumelhart et al., 1986, Nature 323).
+
+    Reads images, which it flattens, or vectors of features. An input with three or more
+    axes is a number of images, one with fewer is a number of vectors.
 
     The defaults are the first model of TensorFlow's beginner's guide. Differs from the
     paper in ReLU instead of the logistic function.
@@ -29,6 +32,9 @@ class MLP(linen.Module):
         >>> variables = model.init(jax.random.key(0), images)
         >>> model.apply(variables, images).shape
         (2, 10)
+        >>> vectors = jax.numpy.ones((2, 7))
+        >>> model.apply(model.init(jax.random.key(0), vectors), vectors).shape
+        (2, 10)
     """
 
     num_classes: int
@@ -38,12 +44,13 @@ class MLP(linen.Module):
     @linen.compact
     def __call__(
         self,
-        image: Float[Array, "*batch height width channels"],
+        inputs: Float[Array, "*batch height width channels"]
+        | Float[Array, "*batch features"],
         *,
         train: bool = False,
     ) -> Float[Array, "*batch {self.num_classes}"]:
-        """Return the logits of images in [0, 1]."""
-        x = image.reshape(*image.shape[:-3], -1)
+        """Return the logits of images in [0, 1], or of vectors of features."""
+        x = inputs if inputs.ndim < 3 else inputs.reshape(*inputs.shape[:-3], -1)
         for layer, features in enumerate(self.hidden_sizes, start=1):
             x = nn.relu(nn.Dense(features, name=f"dense{layer}")(x))
             x = nn.Dropout(self.dropout_rate)(x, train=train)

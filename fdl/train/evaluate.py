@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fdl.arrays import Buckets, PyTree
+from fdl.arrays import Buckets, DataError, PyTree
 from fdl.data import check
 from fdl.learner import Learner, State
 from fdl.members import many, member
@@ -19,6 +19,7 @@ Measured = dict[str, Any]
 """Metrics by name: numbers; of a learner of many, arrays with one for each member."""
 
 
+@on_auto_mesh
 def evaluate(
     learner: Learner, state: State, data: PyTree, *, batch_size: int = 500
 ) -> Measured:
@@ -59,11 +60,9 @@ def measure(
     learner: Learner, state: State, data: PyTree, *, batch_size: int = 500
 ) -> Measured:
     """Evaluate on data that were checked before."""
-    run, state = program(learner.evaluate), on_auto_mesh(state)
+    run = program(learner.evaluate)
     batches = [
-        run(state, batch)
-        for part in parts(data)
-        for batch in split(on_auto_mesh(part), batch_size)
+        run(state, batch) for part in parts(data) for batch in split(part, batch_size)
     ]
     return compute(functools.reduce(add, batches))
 
@@ -80,6 +79,7 @@ def warm_up(
             jax.block_until_ready(run(state, batch))
 
 
+@on_auto_mesh
 def predict(
     learner: Learner, state: State, inputs: PyTree, *, batch_size: int = 500
 ) -> PyTree:
@@ -111,8 +111,22 @@ def predict(
     """
     _check_batch_size(batch_size)
     check(inputs)
-    answer = functools.partial(program(learner.predict), on_auto_mesh(state))
-    return in_batches(answer, on_auto_mesh(inputs), batch_size, axis=state.step.ndim)
+    answer, axis = program(learner.predict), state.step.ndim
+    _check_answers(answer, state, inputs, axis)
+    return in_batches(functools.partial(answer, state), inputs, batch_size, axis=axis)
+
+
+def _check_answers(answer: Any, state: State, inputs: PyTree, axis: int) -> None:
+    """Raise DataError unless there is one answer for each input."""
+    expected = min(3, num_examples(inputs))
+    shaped = lambda x: jax.ShapeDtypeStruct((expected, *x.shape[1:]), x.dtype)
+    batch = jax.tree.map(shaped, inputs)
+    for leaf in jax.tree.leaves(answer.eval_shape(state, batch)):
+        if leaf.shape[axis : axis + 1] != (expected,):
+            raise DataError(
+                f"{expected} inputs get answers of shape {leaf.shape[axis:]}: the "
+                "first axis of the inputs must count them. Use inputs[None] for one"
+            )
 
 
 def predict_many(

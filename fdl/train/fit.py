@@ -7,10 +7,12 @@ from fdl.learner import Learner, State
 from fdl.members import Keys
 from fdl.train.evaluate import Measured
 from fdl.train.loop import Loop
+from fdl.train.placement import on_auto_mesh
 from fdl.train.results import Epoch, FitResult
 from fdl.train.stopping import EarlyStopping
 
 
+@on_auto_mesh
 def fit(
     learner: Learner,
     data: PyTree,

@@ -24,7 +24,6 @@ from fdl.train.evaluate import (
     parts,
     warm_up,
 )
-from fdl.train.placement import on_auto_mesh
 from fdl.train.results import DivergenceError, Epoch, FitResult
 from fdl.train.steps import (
     Run,
@@ -86,16 +85,16 @@ class Loop(NamedTuple):
             check(part, batch_size=batch_size if len(parts(data)) == 1 else None)
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size} must be at least 1.")
-        data = jax.device_put(on_auto_mesh(data))
-        shapes = jax.eval_shape(learner.init, key, _first(parts(data)[0]))
+        data = jax.device_put(data)
+        shapes = program(learner.init).eval_shape(key, _first(parts(data)[0]))
         for part in parts(data):
             learner.check(shapes, part)
         measured = None
         if validation_data is not None:
             check_data(learner, shapes, validation_data)
-            validation_data = jax.device_put(on_auto_mesh(validation_data))
+            validation_data = jax.device_put(validation_data)
             one = _first(parts(validation_data)[0])
-            measured = jax.eval_shape(learner.evaluate, shapes, one)
+            measured = program(learner.evaluate).eval_shape(shapes, one)
         if early_stopping is not None:
             early_stopping.check(measured)
         return cls(
@@ -233,7 +232,7 @@ class Loop(NamedTuple):
         words = key_words(shuffle)
         if state is not None:
             # Programs take over its memory.
-            return copy(on_auto_mesh(state)), words
+            return copy(state), words
         one = _first(self.data[0])
         if learner.tune is not None:  # hyperparameters are arguments of the program
             draw = program(_tune_and_init, learner.tune)

@@ -21,6 +21,7 @@ from fdl.members import (
 )
 from fdl.train.chunk import bytes_needed, chunk_size, even, fastest, free_bytes
 from fdl.train.loop import Loop
+from fdl.train.placement import on_auto_mesh
 from fdl.train.results import Epoch, FitResult
 from fdl.train.stopping import EarlyStopping
 
@@ -58,6 +59,7 @@ class FitManyResult(NamedTuple):
     seconds: dict[str, float]
 
 
+@on_auto_mesh
 def fit_many(
     make_learner: MakeLearner,
     hparams: PyTree,

@@ -40,7 +40,7 @@ def test_good_data_pass(data):
     ("data", "words"),
     [
         ({}, "there are no arrays"),
-        ([1, 2], "0 is a int, not an array"),
+        ([1, 2], r"data\[0\] is a int, not an array"),
         ({"a": np.array(["x"])}, "a has dtype <U1"),
         ({"a": np.array([[1], [1, 2]], object)}, "a has dtype object"),
         ({"a": jax.random.split(jax.random.key(0))}, r"a has dtype key<"),
@@ -50,7 +50,7 @@ def test_good_data_pass(data):
         (Batch(IMAGE[:0], LABEL[:0]), "the set is empty: image, label"),
         ({"a": _with(np.ones((6, 2)), (3, 1), np.nan)}, "a has 1 values.*row 3"),
         ({"a": _with(np.ones((6, 2)), slice(4, 6), -np.inf)}, "a has 4 .*row 4"),
-        ([jnp.full((6, 2), jnp.nan, jnp.bfloat16)], "0 has 12 values.*row 0"),
+        ([jnp.full((6, 2), jnp.nan, jnp.bfloat16)], r"data\[0\] has 12 values.*row 0"),
         (Batch(IMAGE.astype(np.int64), LABEL), "image has dtype int64"),
         (Batch(np.ones(6), LABEL), r"image has shape \(6,\)"),
         (Batch(IMAGE[..., 0], LABEL), r"shape \(6, 4, 4\).*image\[\.\.\., None\]"),

@@ -431,6 +431,60 @@ def test_data_on_a_mesh_with_explicit_axes_train() -> None:
     )
 
 
+def test_trains_within_a_mesh_with_explicit_axes() -> None:
+    mesh = jax.make_mesh((1,), ("data",))
+    x, y = line()
+    learner = learners.supervised(Linear(), losses.mean_squared_error, optax.sgd(0.1))
+    plain = train(learner, (x, y), epochs=2)
+    with jax.set_mesh(mesh):
+        spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+        for data in ((x, y), jax.device_put((x, y), spread)):
+            run = train(learner, data, epochs=2, validation_data=data)
+            assert run.history[-1].train == pytest.approx(plain.history[-1].train)
+            assert fdl.predict(learner, run.state, data[0]).shape == (64, 1)
+            assert fdl.evaluate(learner, run.state, data) == pytest.approx(
+                run.history[-1].validation
+            )
+
+
+def test_predict_refuses_inputs_of_another_shape_and_a_single_one() -> None:
+    x, y = line()
+    learner = learners.supervised(Linear(), losses.mean_squared_error, optax.sgd(0.1))
+    state = train(learner, (x, y), epochs=1).state
+    with pytest.raises(fdl.DataError, match=r"does not take inputs of shape \(3, 5\)"):
+        fdl.predict(learner, state, np.zeros((4, 5), np.float32))
+    deep = learners.supervised(fdl.models.MLP(3), losses.cross_entropy, optax.sgd(0.1))
+    images = np.zeros((6, 5, 5, 1), np.float32)
+    state = train(deep, (images, np.arange(6) % 3), epochs=1, batch_size=3).state
+    with pytest.raises(fdl.DataError, match=r"inputs of shape \(3, 5, 1\)"):
+        fdl.predict(deep, state, images[0])
+    total = learners.supervised(Total(), losses.mean_squared_error, optax.sgd(0.1))
+    state = total.init(jax.random.key(0), (x, y))
+    with pytest.raises(fdl.DataError, match=r"answers of shape \(\).*inputs\[None\]"):
+        fdl.predict(total, state, x)
+
+
+class Total(linen.Module):
+    """A module that forgets which example is which."""
+
+    @linen.compact
+    def __call__(self, x):
+        return linen.Dense(1)(x).sum()
+
+
+def test_an_mlp_reads_vectors_as_it_reads_images() -> None:
+    x = np.random.default_rng(0).random((8, 6), np.float32)
+    model = fdl.models.MLP(3)
+    variables = model.init(jax.random.key(0), x)
+    images = x.reshape(8, 3, 2, 1)
+    np.testing.assert_array_equal(
+        model.apply(variables, x), model.apply(variables, images)
+    )
+    np.testing.assert_allclose(
+        model.apply(variables, x[0]), model.apply(variables, x)[0], rtol=1e-6
+    )
+
+
 def test_the_class_that_a_loss_ignores_may_name_no_class() -> None:
     import functools
 

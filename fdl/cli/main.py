@@ -41,6 +41,11 @@ _COMMANDS = {
         "Train a task many times, over seeds and settings, in one program; keep a "
         "table, pictures and a report in a folder.",
     ),
+    "find-rate": _Place(
+        "fdl.cli.find_rate",
+        "commands",
+        "Find a learning rate: train for a few steps while it grows, draw the loss.",
+    ),
     "compare": _Place(
         "fdl.cli.compare",
         "Compare",
@@ -56,7 +61,7 @@ _COMMANDS = {
         "fdl.cli.generate", "Generate", "Make images or texts with a trained run."
     ),
     "export": _Place(
-        "fdl.cli.export", "Export", "Write a trained run as a file that Keras opens."
+        "fdl.cli.export", "Export", "Write a trained run as a file for other programs."
     ),
     "parity": _Place(
         "fdl.cli.parity",

@@ -12,6 +12,7 @@ from rich.progress import (
 )
 
 from fdl.cli.command import err
+from fdl.learner import State
 from fdl.tasks import Config
 from fdl.train import Epoch
 
@@ -51,12 +52,12 @@ class TrainingProgress:
         self._bar = self._progress.add_task(self._name, total=steps, note="compiling")
         self._progress.start()
 
-    def on_chunk(self, step: int, metrics: dict[str, float]) -> None:
+    def on_chunk(self, step: int, metrics: dict[str, float], state: State) -> None:
         """Move the bar."""
         note = f"loss {metrics['loss']:.4f}" if "loss" in metrics else ""
         self._progress.update(self._bar, completed=step, note=note)
 
-    def on_epoch(self, line: Epoch) -> None:
+    def on_epoch(self, line: Epoch, state: State) -> None:
         """Print an epoch's line."""
         measured = [f"train {name} {value:.4f}" for name, value in line.train.items()]
         measured += [

@@ -46,6 +46,17 @@ class ToTrain(OfTask):
         clip_norm: Largest norm of all gradients together; 0 for no limit.
         warmup: Updates in which the learning rate rises from 0: below 1 a share of the
             run, from 1 their number. A tenth for `inverse-sqrt`, else none.
+        augment: How training images are changed at random: `none`, `shift`, `digits`
+            (shift and rotate), `photos` (crop and flip), `cutout` or `colors` (these
+            and more).
+        label_smoothing: Share of each example's probability that training spreads over
+            all classes.
+        class_weights: What examples of a class count in training: `balanced`, or
+            `NAME=WEIGHT,NAME=WEIGHT`.
+        ema: Decay of a moving average of the parameters that answers in their place,
+            such as 0.999; 0 for none.
+        precision: Type in which the model computes: `float32` or `bfloat16`.
+        freeze: Parameters that stay as they are, such as `conv1` or `*/bias`.
         seed: Source of all randomness; the first of several seeds.
         validation: Share of the training examples to hold out and select by, such as
             0.1; `none` to train on all of them and select nothing.
@@ -62,6 +73,12 @@ class ToTrain(OfTask):
     momentum: OptionalFloat = None
     clip_norm: float = 0.0
     warmup: OptionalFloat = None
+    augment: str = "none"
+    label_smoothing: float = 0.0
+    class_weights: str = ""
+    ema: float = 0.0
+    precision: str = "float32"
+    freeze: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PATTERN")] = ()
     seed: int = 0
     validation: Annotated[
         float | Literal["none"], tyro.conf.arg(metavar="SHARE|none")
@@ -80,6 +97,12 @@ class ToTrain(OfTask):
             momentum=self.momentum,
             clip_norm=self.clip_norm,
             warmup=self.warmup,
+            augment=self.augment,
+            label_smoothing=self.label_smoothing,
+            class_weights=self.class_weights,
+            ema=self.ema,
+            precision=self.precision,
+            freeze=self.freeze,
             seed=self.seed,
             validation=None if self.validation == "none" else self.validation,
             options=self.options,

@@ -1,7 +1,7 @@
 """Go on with a training that was cut off."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,9 +11,11 @@ from fdl.learner import State
 from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
+from fdl.runs.loggers import Logger, make_loggers
 from fdl.runs.run import Run, read
+from fdl.runs.start import start_from
 from fdl.runs.states import restore_state
-from fdl.runs.train import Job, best_step, start_from, stopping_of
+from fdl.runs.train import Job, best_step, stopping_of
 from fdl.train import Epoch
 
 
@@ -22,9 +24,10 @@ def resume(
     *,
     data_dir: Path | str | None = None,
     allow_changes: bool = False,
+    loggers: Sequence[Logger | str] = (),
     on_start: Callable[[int], None] | None = None,
-    on_chunk: Callable[[int, dict[str, float]], None] | None = None,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_chunk: Callable[[int, dict[str, float], State], Any] | None = None,
+    on_epoch: Callable[[Epoch, State], Any] | None = None,
     seconds: Mapping[str, float] = MappingProxyType({}),
 ) -> Run:
     """Go on with a training that was cut off, from its last finished epoch.
@@ -36,6 +39,7 @@ def resume(
         data_dir: Folder to look for the data in; None for that of the run.
         allow_changes: Go on under other versions of Python and packages, too; then the
             result may differ.
+        loggers: As for `fdl.runs.train`.
         on_start: As for `fdl.runs.train`.
         on_chunk: As for `fdl.runs.train`.
         on_epoch: As for `fdl.runs.train`.
@@ -53,7 +57,7 @@ def resume(
     Example:
         >>> import fdl.runs, tempfile
         >>> settings = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 500}
-        >>> def cut_off(line):
+        >>> def cut_off(line, state):
         ...     raise KeyboardInterrupt
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     try:
@@ -76,15 +80,24 @@ def resume(
     dataset = task.prepare(loaded, config)
     before, now = (_contents(info) for info in (trained.info, dataset.info))
     _require_same("data", path, before, now)
-    patience = said["patience"]
+    patience = said["early_stopping"]
     stopping = None if patience is None else stopping_of(task, trained, patience)
     job = Job(
-        task, trained, dataset, folder, where, stopping, on_start, on_chunk, on_epoch
+        task,
+        trained,
+        dataset,
+        folder,
+        where,
+        stopping,
+        make_loggers(loggers),
+        on_start,
+        on_chunk,
+        on_epoch,
     )
     state = _last_intact(folder, trained.state)
     done = 0 if state is None else int(state.step)
     if state is None and said["init_from"] is not None:
-        state = start_from(task, trained, Path(said["init_from"]))
+        state = start_from(task, trained, Path(said["init_from"])).state
     history = [line for line in folder.history() if line.step <= done]
     folder.rewind(history)
     best = None

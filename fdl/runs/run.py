@@ -1,15 +1,17 @@
 """A run and its folder: open it, predict, evaluate, generate, export, sum it up."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 from flax.linen.summary import tabulate
 
 from fdl import data, tasks
 from fdl.arrays import PyTree, Seed, as_key
-from fdl.keras import save_weights
+from fdl.export import ExportedFunction, read_stablehlo
+from fdl.runs import exporting
 from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
@@ -32,6 +34,10 @@ class Run(Trained):
         data_dir: Folder that its data were in, if one was given.
         history: An `Epoch` for each pass over the data.
         result: What `result.json` says; None for a run that did not reach its end.
+        trained_on: The data sets that its weights have seen, in order: those of the
+            weights that it began with, `"unknown"` among them if nothing was recorded,
+            and its own.
+        drawn_anew: Names of the arrays that were not taken over from these weights.
     """
 
     task: Task
@@ -39,11 +45,8 @@ class Run(Trained):
     data_dir: Path | None
     history: tuple[Epoch, ...]
     result: dict[str, Any] | None
-
-    @property
-    def variables(self) -> PyTree:
-        """All variables of the model, as `model.apply` takes them."""
-        return self.state.variables
+    trained_on: tuple[str, ...] = ()
+    drawn_anew: tuple[str, ...] = ()
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -61,19 +64,14 @@ class Run(Trained):
 
         Raises:
             DataError: If it cannot be had, or its test images are among those that
-                the run was trained on.
+                the run's weights were trained on, by itself or by a run before.
         """
-        trained_on = self.config.dataset
-        name = trained_on if name is None else name
+        name = self.config.dataset if name is None else name
         where = self.data_dir if data_dir is None else Path(data_dir)
         share = self.config.validation
         dataset = data.load(name, data_dir=where, validation=share)
-        if trained_on in dataset.info.overlaps:
-            raise data.DataError(
-                f"the test images of {name} are training images of {trained_on}, which "
-                f"{self.path} was trained on: the result would mean nothing. Evaluate "
-                "on another data set."
-            )
+        seen = (*self.trained_on, self.config.dataset)
+        require_unseen(dataset.info, seen, self.path)
         return self.task.prepare(dataset, self.config)
 
     def predict(self, inputs: PyTree, *, batch_size: int = 500) -> PyTree:
@@ -104,26 +102,42 @@ class Run(Trained):
         """
         return self.task.generate(self, as_key(key), sampling)
 
-    def export(self, path: Path | str, *, part: str | None = None) -> None:
-        """Write a model of the run as a file that Keras opens; Keras is not needed.
+    @property
+    def predicts(self) -> Literal["classes", "images", "nothing"]:
+        """What it answers to images, see `fdl.tasks.Task`."""
+        return self.task.predicts
+
+    def export(
+        self,
+        path: Path | str,
+        *,
+        part: str | None = None,
+        parameters: Literal["inside", "beside"] = "inside",
+    ) -> None:
+        """Write the run as a file for other programs; the ending tells the format.
+
+        - `NAME.stablehlo`: what `predict` answers, 8-bit images included, as a function
+          for batches of any size that JAX alone can call, on CPU, CUDA and TPU.
+          `fdl.load` and `fdl predict` read it back.
+        - `NAME.safetensors`: the variables of a model.
+        - `NAME.keras`: a model, `NAME.weights.h5`: its weights, for Keras, which is not
+          needed to write them. It takes pixels in [0, 1] and gives logits.
 
         Args:
-            path: The file: `NAME.keras` for the model, `NAME.weights.h5` for its
-                weights alone.
-            part: Which model, of a run that has several.
+            path: The file, which is replaced if it is there.
+            part: Which model, of a run that has several; as a function, what the model
+                itself answers.
+            parameters: Where a function's parameters go: `"inside"` the file, or
+                `"beside"` it, as `NAME.safetensors`.
 
         Raises:
-            ValueError: If the run has several models and `part` names none of them.
+            ExportError: If the function depends on the size of a batch, or calls back
+                into Python.
+            WeightsError: If Keras does not have the model's layers.
+            ValueError: If no format has the ending, there is no folder for the file, or
+                the run has several models and `part` names none of them.
         """
-        parts = self.task.parts(self)
-        names = list(parts) if part is None else [part]
-        if len(names) > 1 or names[0] not in parts:
-            raise ValueError(
-                f"part={part!r} names no model of {self.path}; choose one of "
-                f"{', '.join(parts)}."
-            )
-        model, values, inputs = parts[names[0]]
-        save_weights(path, model, values, *inputs)
+        exporting.export(self, self.task, Path(path), part=part, parameters=parameters)
 
     def summary(self, *, depth: int | None = None, width: int = 120) -> str:
         """Return a table of layers, output shapes, parameters and FLOPs per model.
@@ -150,19 +164,71 @@ class Run(Trained):
         return "\n".join(table.strip("\n") for table in tables)
 
 
+def require_unseen(
+    info: data.DatasetInfo, trained_on: Iterable[str], what: Path | str
+) -> None:
+    """Refuse to test on images that weights were trained on.
+
+    Args:
+        info: The data to be tested on.
+        trained_on: What the weights were trained on.
+        what: What has these weights.
+
+    Raises:
+        DataError: If the test images are among those.
+    """
+    for name in trained_on:
+        if name in info.overlaps:
+            raise data.DataError(
+                f"the test images of {info.name} are training images of {name}, which "
+                f"{what} was trained on: the result would mean nothing. Use another "
+                "data set."
+            )
+
+
 def record(
-    config: Config, info: data.DatasetInfo, data_dir: Path | None
+    config: Config,
+    info: data.DatasetInfo,
+    data_dir: Path | None,
+    *,
+    trained_on: Iterable[str] = (),
+    drawn_anew: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Return what a run's `config.json` says, for `load` to read."""
+    """Return what a run's `config.json` says, for `load` to read.
+
+    Args:
+        config: Its settings.
+        info: Its data.
+        data_dir: Folder of the data, if one was given.
+        trained_on: What the weights that it begins with were trained on.
+        drawn_anew: What it does not take over from these.
+    """
     return {
         **dataclasses.asdict(config),
+        "trained_on": [*trained_on, config.dataset],
+        "drawn_anew": list(drawn_anew),
         "data_dir": None if data_dir is None else str(data_dir),
         "data": info._asdict(),
         "versions": versions(),
     }
 
 
-def load(path: Path | str) -> Run:
+def load(path: Path | str) -> Run | ExportedFunction:
+    """Return the run that is in a folder, or the function in a `.stablehlo` file.
+
+    See `open_run` for a run, and `fdl.export.ExportedFunction`.
+
+    Raises:
+        ExportError: If the file is damaged, or not one that fdl wrote.
+        RunError: If the folder holds no run, or one of an older version, or a file of
+            it is damaged.
+        WeightsError: If its weights are damaged or are not those of its model.
+    """
+    path = Path(path)
+    return read_stablehlo(path) if path.suffix == ".stablehlo" else open_run(path)
+
+
+def open_run(path: Path | str) -> Run:
     """Return the run that is in a folder.
 
     Its state has the weights of the last epoch, or of the best where training was
@@ -178,7 +244,7 @@ def load(path: Path | str) -> Run:
         >>> import fdl.runs, tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     _ = fdl.runs.train("mlp", dataset="mnist-5k", epochs=1, path=folder)
-        ...     run = load(folder)
+        ...     run = open_run(folder)
         >>> run.config.epochs, sorted(run.result["metrics"])
         (1, ['accuracy', 'loss'])
     """
@@ -195,7 +261,13 @@ def load(path: Path | str) -> Run:
         data_dir=data_dir,
         history=folder.history(),
         result=folder.result(),
+        **provenance(folder.config()),
     )
+
+
+def provenance(said: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return what `config.json` says of the weights that a run began with."""
+    return {name: tuple(said[name]) for name in ("trained_on", "drawn_anew")}
 
 
 def read(folder: RunFolder) -> tuple[Task, Trained, Path | None]:
@@ -209,7 +281,7 @@ def read(folder: RunFolder) -> tuple[Task, Trained, Path | None]:
     try:
         task = tasks.find(said["task"])
         names = [field.name for field in dataclasses.fields(Config)]
-        values = {name: said[name] for name in names}
+        values = _tuples({name: said[name] for name in names})
         values["options"] = type(task.options)(**_tuples(said["options"]))
         info = data.DatasetInfo(**_tuples(said["data"]))
         trained = tasks.outline(task, Config(**values), info)
@@ -223,7 +295,8 @@ def read(folder: RunFolder) -> tuple[Task, Trained, Path | None]:
 
 def _require_settings(folder: RunFolder, said: dict[str, Any]) -> None:
     """Raise RunError if settings are missing that every run of this version has."""
-    own = ("data", "data_dir", *(field.name for field in dataclasses.fields(Config)))
+    fields = [field.name for field in dataclasses.fields(Config)]
+    own = ("data", "data_dir", "trained_on", "drawn_anew", *fields)
     missing = [name for name in own if name not in said]
     if isinstance(said.get("data"), dict):
         optional = data.DatasetInfo._field_defaults

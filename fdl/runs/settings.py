@@ -42,9 +42,16 @@ def configure(task: str, **values: Any) -> Config:
         (2, 64, 64)
     """
     found = tasks.find(task)
+    weights = values.get("class_weights")
+    if isinstance(weights, Mapping):
+        words = [f"{name}={weight}" for name, weight in weights.items()]
+        values["class_weights"] = ",".join(words)
+    if "freeze" in values:
+        values["freeze"] = tuple(values["freeze"])
     options = values.pop("options", found.options)
     own = {field.name for field in dataclasses.fields(options)}
-    known = ("dataset", *_OF_ALL, "seed", "validation", *sorted(own))
+    of_all = [field.name for field in dataclasses.fields(Config)]
+    known = (*of_all[1:], *sorted(own))
     for name in values:
         if name not in known:
             raise ValueError(

@@ -1,6 +1,5 @@
 """What a run starts from, and which data its weights have seen."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +9,13 @@ from fdl import data, tasks
 from fdl.arrays import PyTree
 from fdl.keras import load_weights
 from fdl.learner import State
-from fdl.runs.run import Run, load
-from fdl.runs.weights import arrays_by_name, require_same_arrays, with_variables
+from fdl.runs.run import Run, open_run
+from fdl.runs.weights import (
+    fill,
+    named_variables,
+    require_same_arrays,
+    with_variables,
+)
 from fdl.tasks import Task, Trained
 
 UNKNOWN = "unknown"
@@ -48,32 +52,10 @@ def start_from(task: Task, fresh: Trained, place: Path) -> Start:
         ValueError: If the weights are not those of the task's model.
     """
     return (
-        _of_run(task, fresh, load(place))
+        _of_run(task, fresh, open_run(place))
         if place.is_dir()
         else _of_keras(task, fresh, place)
     )
-
-
-def require_unseen(
-    info: data.DatasetInfo, trained_on: Iterable[str], what: str
-) -> None:
-    """Refuse to test on images that weights were trained on.
-
-    Args:
-        info: The data to be tested on.
-        trained_on: What the weights were trained on.
-        what: What has these weights.
-
-    Raises:
-        DataError: If the test images are among those.
-    """
-    for name in trained_on:
-        if name in info.overlaps:
-            raise data.DataError(
-                f"the test images of {info.name} are training images of {name}, which "
-                f"{what} was trained on: the result would mean nothing. Use another "
-                "data set."
-            )
 
 
 def _of_keras(task: Task, fresh: Trained, file: Path) -> Start:
@@ -94,32 +76,24 @@ def _of_run(task: Task, fresh: Trained, source: Run) -> Start:
     as_before = info._replace(num_classes=before.num_classes)
     shapes = _shapes(task, fresh, as_before)
     found = source.variables
-    require_same_arrays(arrays_by_name(found), arrays_by_name(shapes), source.path)
+    require_same_arrays(named_variables(found), named_variables(shapes), source.path)
     other = info.num_classes != before.num_classes
     if info.kind == "text":
         other = info.class_names != before.class_names
     head = set()
     if other:
         more = info._replace(num_classes=before.num_classes + 1)
-        wider = arrays_by_name(_shapes(task, fresh, more))
-        same = arrays_by_name(shapes)
+        wider = named_variables(_shapes(task, fresh, more))
+        same = named_variables(shapes)
         head = {name for name, x in same.items() if x.shape != wider[name].shape}
     state = tasks.draw_state(fresh)
-    leaves, structure = jax.tree.flatten(state.variables)
-    names, given = list(arrays_by_name(state.variables)), jax.tree.leaves(found)
-    kept = [
-        drawn if name in head else value
-        for name, drawn, value in zip(names, leaves, given, strict=True)
-    ]
-    state = with_variables(state, structure.unflatten(kept))
-    if not head and _outline(state.extra) == _outline(source.state.extra):
-        state = state._replace(extra=source.state.extra)
+    drawn, given = (named_variables(each) for each in (state.variables, found))
+    kept = {name: x if name in head else given[name] for name, x in drawn.items()}
+    state = with_variables(state, fill(state.variables, kept))
+    if not head and task.name == source.task.name and "average" in state.extra:
+        state = state._replace(extra=source.state.extra)  # of a GAN's generator
     return Start(state, source.trained_on, tuple(sorted(head)))
 
 
 def _shapes(task: Task, fresh: Trained, info: data.DatasetInfo) -> PyTree:
     return tasks.outline(task, fresh.config, info).state.variables
-
-
-def _outline(tree: PyTree) -> PyTree:
-    return [(name, x.shape) for name, x in arrays_by_name(tree).items()]

@@ -1,5 +1,6 @@
 """Train a task over seeds and settings into a folder."""
 
+import dataclasses
 import json
 import math
 import time
@@ -92,6 +93,9 @@ def sweep(
     where = None if data_dir is None else Path(data_dir)
     loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
     dataset = found.prepare(loaded, config)
+    config = tasks.with_class_weights(config, dataset)
+    weights = config.class_weights
+    configs = [dataclasses.replace(one, class_weights=weights) for one in configs]
     for size in {one.batch_size for one in configs}:
         data.check(dataset.train, batch_size=size)
     about = record(config, dataset.info, where) | {
@@ -179,7 +183,11 @@ def _keep_best(
     state = members.states([k])[k]
     # Of the hyperparameters, a run of its own has the learning rate alone in its state.
     rate = state.hparams["learning_rate"]
-    folder.save(state._replace(hparams={"learning_rate": rate}))
+    state = state._replace(hparams={"learning_rate": rate})
+    if config.ema == 0:  # it keeps an average only because another member has one
+        extra = {name: x for name, x in state.extra.items() if name != "ema"}
+        state = state._replace(extra=extra)
+    folder.save(state)
     last = members.last_rows()[k]
     of = lambda part: {
         name.removeprefix(f"{part}_"): value

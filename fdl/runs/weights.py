@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from fdl.arrays import PyTree
+from fdl.arrays import Array, PyTree
 from fdl.files import write_whole
 from fdl.learner import State
 from fdl.weights import WeightsError, describe
@@ -21,10 +21,8 @@ def save_weights(path: Path, state: State) -> None:
     Arrays are named by their path, such as `params/conv1/kernel`. What the learner adds
     to the state, such as a moving average, is in checkpoints alone.
     """
-    named = {
-        name: np.asarray(leaf) for name, leaf in arrays_by_name(state.variables).items()
-    }
-    write_whole(path, save(named))
+    named = named_variables(state.variables)
+    write_whole(path, save({name: np.asarray(leaf) for name, leaf in named.items()}))
 
 
 def load_weights(path: Path, state: State) -> State:
@@ -38,11 +36,8 @@ def load_weights(path: Path, state: State) -> State:
         found = load_file(path)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} cannot be read as safetensors: {error}") from error
-    wanted = arrays_by_name(state.variables)
-    require_same_arrays(found, wanted, path)
-    leaves = [found[name] for name in wanted]
-    filled = jax.tree.unflatten(jax.tree.structure(state.variables), leaves)
-    return with_variables(state, filled)
+    require_same_arrays(found, named_variables(state.variables), path)
+    return with_variables(state, fill(state.variables, found))
 
 
 def require_same_arrays(
@@ -70,15 +65,27 @@ def require_same_arrays(
 
 
 def with_variables(state: State, variables: dict[str, PyTree]) -> State:
-    """Return a state with other variables."""
+    """Return a state with other variables; they are also what it answers with."""
     params, kept = variables["params"], {**variables}
     del kept["params"]
-    return state._replace(params=params, model_state=kept)
+    extra = {**state.extra, "ema": params} if "ema" in state.extra else state.extra
+    return state._replace(params=params, model_state=kept, extra=extra)
 
 
-def arrays_by_name(tree: PyTree) -> dict[str, Any]:
-    """Return the arrays of a tree by their paths, such as `params/conv1/kernel`."""
+def named_variables(variables: PyTree) -> dict[str, Any]:
+    """Return variables by their path.
+
+    Example:
+        >>> list(named_variables({"params": {"conv1": {"bias": np.zeros(3)}}}))
+        ['params/conv1/bias']
+    """
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(variables)
     }
+
+
+def fill(variables: PyTree, named: Mapping[str, Array]) -> PyTree:
+    """Return variables with the arrays of these names in their places."""
+    leaves = [named[name] for name in named_variables(variables)]
+    return jax.tree.unflatten(jax.tree.structure(variables), leaves)

@@ -3,7 +3,6 @@
 from fdl.tasks.assemble import draw_state as draw_state
 from fdl.tasks.assemble import make_learner as make_learner
 from fdl.tasks.assemble import outline as outline
-from fdl.tasks.assemble import require_taken as require_taken
 from fdl.tasks.autoencoder import autoencoder as _autoencoder
 from fdl.tasks.class_weights import with_class_weights as with_class_weights
 from fdl.tasks.cnn import cnn as _cnn

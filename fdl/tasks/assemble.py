@@ -7,14 +7,14 @@ from typing import Any
 
 import jax
 
-from fdl.arrays import is_concrete, is_matched, is_on
+from fdl.arrays import is_matched, is_on
 from fdl.data import DatasetInfo, augment, example
 from fdl.learner import Learner, State
 from fdl.learners import augmented, averaged, frozen
 from fdl.members import tunable
 from fdl.nn import Frozen, MixedPrecision
-from fdl.tasks.config import OF_SOME, Config
-from fdl.tasks.task import Task, Trained
+from fdl.tasks.config import Config
+from fdl.tasks.task import Task, Trained, require_taken
 
 _RECIPES: Mapping[str, Callable[[], augment.Change]] = {
     "shift": lambda: augment.shift(2),
@@ -53,17 +53,6 @@ def assemble(task: Task, config: Config, info: DatasetInfo) -> Learner:
     if is_on(config.ema):
         learner = averaged(learner, config.ema)
     return learner
-
-
-def require_taken(task: Task, config: Config) -> None:
-    """Raise ValueError if a setting is given that the task has no use for."""
-    for name in OF_SOME:
-        default, value = getattr(Config, name), getattr(config, name)
-        if name not in task.takes and not (is_concrete(value) and value == default):
-            takes = (
-                f"it takes {', '.join(task.takes)}" if task.takes else "leave it out"
-            )
-            raise ValueError(f"task {task.name!r} takes no {name}; {takes}.")
 
 
 def make_learner(

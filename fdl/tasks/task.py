@@ -7,12 +7,12 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 
-from fdl.arrays import Key, PyTree
+from fdl.arrays import Key, PyTree, is_concrete
 from fdl.data import Dataset, DatasetInfo
 from fdl.data.splits import SHARE
 from fdl.learner import Learner, State
 from fdl.tasks.choices import OPTIMIZERS, SCHEDULES, require_name
-from fdl.tasks.config import Config, NoOptions
+from fdl.tasks.config import OF_SOME, Config, NoOptions
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -219,7 +219,7 @@ class Task(NamedTuple):
             any_other = rates.get("constant", min(rates.values()))
             learning_rate = rates.get(schedule, any_other)
             learning_rate *= OPTIMIZERS[optimizer].rate
-        return Config(
+        config = Config(
             task=self.name,
             dataset=dataset,
             epochs=self.epochs[dataset] if epochs is None else epochs,
@@ -232,3 +232,17 @@ class Task(NamedTuple):
             options=self.options if options is None else options,
             **more,
         )
+        require_taken(self, config)
+        return config
+
+
+def require_taken(task: Task, config: Config) -> None:
+    """Raise ValueError if a setting is given that the task has no use for."""
+    for name in OF_SOME:
+        default, value = getattr(Config, name), getattr(config, name)
+        plain = isinstance(value, str | tuple) or is_concrete(value)
+        if name not in task.takes and not (plain and value == default):
+            takes = (
+                f"it takes {', '.join(task.takes)}" if task.takes else "leave it out"
+            )
+            raise ValueError(f"task {task.name!r} takes no {name}; {takes}.")

@@ -13,7 +13,7 @@ from fdl.cli import main
     [
         (
             "",
-            "sweep, compare, eval, predict, generate, export, parity, tasks, data",
+            "sweep, find-rate, compare, eval, predict, generate, export, parity, tasks",
         ),
         ("bogus", "bogus"),
         ("train", "Expected one of {cnn, mlp"),
@@ -35,9 +35,15 @@ from fdl.cli import main
         ("train mlp --dataset mnist-5k --batch-size 3334", "batch_size=3334"),
         ("train mlp --validation 1", "validation=1.0 must be above 0 and below 1"),
         ("train mlp --validation some", "--validation"),
-        ("train mlp --validation none --patience 2", "no examples to choose the best"),
-        ("train mlp --dataset mnist-5k --patience 0", "patience=0 must be at least 1"),
-        ("train gan --dataset mnist-5k --patience 2", "is taken at the end"),
+        (
+            "train mlp --validation none --early-stopping 2",
+            "no examples to choose the best",
+        ),
+        (
+            "train mlp --dataset mnist-5k --early-stopping 0",
+            "early_stopping=0 must be at least 1",
+        ),
+        ("train gan --dataset mnist-5k --early-stopping 2", "is taken at the end"),
         ("train mlp --data-dir absent", "absent"),
         ("eval absent", "absent is not a run"),
         ("predict absent x.png", "absent is not a run"),

@@ -162,7 +162,14 @@ def test_divergence_keeps_the_last_good_state(home) -> None:
 
 def test_patience_and_the_share_held_out_are_options(tmp_path, capsys) -> None:
     options = ("--dataset", "mnist-5k", "--epochs", "9", "--learning-rate", "0.03")
-    more = ("--validation", "0.1", "--patience", "1", "--run", str(tmp_path / "a"))
+    more = (
+        "--validation",
+        "0.1",
+        "--early-stopping",
+        "1",
+        "--run",
+        str(tmp_path / "a"),
+    )
     main(["train", "mlp", *options, *more])
     result = json.loads((tmp_path / "a" / "result.json").read_text())
     assert result["counts"]["validation"] == 400

@@ -36,8 +36,8 @@ def run(home, heard):
         **options,
         path=home / "mlp",
         on_start=heard["start"].append,
-        on_chunk=lambda step, metrics: heard["chunk"].append(step),
-        on_epoch=heard["epoch"].append,
+        on_chunk=lambda step, metrics, state: heard["chunk"].append(step),
+        on_epoch=lambda line, state: heard["epoch"].append(line),
         seconds={"import": 0.5},
     )
 

@@ -72,6 +72,8 @@ def _halves(config: Config, word: str, before: Mapping[str, Any]) -> tuple[str, 
 
 
 def _read(name: str, default: Any, text: str) -> Any:
+    if default is None:  # a number that the default optimizer or schedule has not
+        default = 0.0
     try:
         if isinstance(default, bool):
             return {"true": True, "false": False}[text.lower()]

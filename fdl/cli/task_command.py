@@ -36,7 +36,16 @@ class ToTrain(OfTask):
         epochs: Passes over the training data.
         batch_size: Examples in an update.
         learning_rate: Highest learning rate.
-        schedule: How the learning rate changes: `constant` or `one-cycle`.
+        schedule: How the learning rate changes: `constant`, `one-cycle`, `cosine`,
+            `exponential`, `step` or `inverse-sqrt`.
+        optimizer: What makes updates of gradients: `adam`, `adamw`, `nadam`, `sgd`,
+            `rmsprop`, `adagrad`, `lion`, `lamb` or `muon`. SGD, Adagrad and LAMB take
+            ten times the default learning rate, Lion a tenth.
+        weight_decay: Decoupled weight decay, at least 0; 0.004 for AdamW, else 0.
+        momentum: Momentum of SGD (0), RMSprop (0) or Muon (0.95), below 1.
+        clip_norm: Largest norm of all gradients together; 0 for no limit.
+        warmup: Updates in which the learning rate rises from 0: below 1 a share of the
+            run, from 1 their number. A tenth for `inverse-sqrt`, else none.
         seed: Source of all randomness; the first of several seeds.
         validation: Share of the training examples to hold out and select by, such as
             0.1; `none` to train on all of them and select nothing.
@@ -48,6 +57,11 @@ class ToTrain(OfTask):
     batch_size: OptionalInt = None
     learning_rate: OptionalFloat = None
     schedule: OptionalName = None
+    optimizer: str = "adam"
+    weight_decay: OptionalFloat = None
+    momentum: OptionalFloat = None
+    clip_norm: float = 0.0
+    warmup: OptionalFloat = None
     seed: int = 0
     validation: Annotated[
         float | Literal["none"], tyro.conf.arg(metavar="SHARE|none")
@@ -61,6 +75,11 @@ class ToTrain(OfTask):
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             schedule=self.schedule,
+            optimizer=self.optimizer,
+            weight_decay=self.weight_decay,
+            momentum=self.momentum,
+            clip_norm=self.clip_norm,
+            warmup=self.warmup,
             seed=self.seed,
             validation=None if self.validation == "none" else self.validation,
             options=self.options,

@@ -118,8 +118,8 @@ class Run(Trained):
         - `NAME.stablehlo`: what `predict` answers, 8-bit images included, as a function
           for batches of any size that JAX alone can call, on CPU, CUDA and TPU.
           `fdl.load` and `fdl predict` read it back.
-        - `NAME.onnx`: the same for other runtimes, of models that fdl describes layer by
-          layer: dense, convolutional and recurrent ones. Takes the extra `onnx`.
+        - `NAME.onnx`: the same for other runtimes, of dense, convolutional and
+          recurrent models. Takes the extra `onnx`.
         - `NAME.safetensors`: the variables of a model.
         - `NAME.keras`: a model, `NAME.weights.h5`: its weights, for Keras, which is not
           needed to write them. It takes pixels in [0, 1] and gives logits.

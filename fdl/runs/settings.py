@@ -7,8 +7,19 @@ from typing import Any
 
 from fdl import tasks
 from fdl.tasks import Config
+from fdl.tasks.choices import OPTIMIZERS, SCHEDULES
 
-_OF_ALL = ("epochs", "batch_size", "learning_rate", "schedule")
+_OF_ALL = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "schedule",
+    "optimizer",
+    "weight_decay",
+    "momentum",
+    "clip_norm",
+    "warmup",
+)
 
 
 def configure(task: str, **values: Any) -> Config:
@@ -16,8 +27,7 @@ def configure(task: str, **values: Any) -> Config:
 
     Args:
         task: Name of a task; see `fdl.tasks.TASKS`.
-        values: `dataset`, `epochs`, `batch_size`, `learning_rate`, `schedule`, `seed`,
-            `validation`, `options`, or any field of the task's own options.
+        values: Any field of `fdl.tasks.Config`, or of the task's own options.
 
     Raises:
         ValueError: If a setting is unknown, or its value out of range.
@@ -56,14 +66,26 @@ def configured(task: str | Config, settings: Mapping[str, Any]) -> Config:
 def settings(config: Config) -> dict[str, Any]:
     """Return all that can be swept over, by name.
 
+    What the optimizer or the schedule decides, where nothing is said, has its value;
+    None where they have no such setting.
+
     Example:
-        >>> list(settings(configure("cnn")))
-        ['epochs', 'batch_size', 'learning_rate', 'schedule']
+        >>> found = settings(configure("cnn", optimizer="adamw"))
+        >>> found["epochs"], found["weight_decay"], found["momentum"]
+        (5, 0.004, None)
     """
-    options = dataclasses.fields(config.options)
-    return {name: getattr(config, name) for name in _OF_ALL} | {
-        field.name: getattr(config.options, field.name) for field in options
+    optimizer = OPTIMIZERS[config.optimizer]
+    implied = {
+        "weight_decay": optimizer.weight_decay,
+        "momentum": optimizer.momentum,
+        "warmup": SCHEDULES[config.schedule],
     }
+    said = {name: getattr(config, name) for name in _OF_ALL}
+    options = dataclasses.fields(config.options)
+    return {
+        name: implied.get(name) if value is None else value
+        for name, value in said.items()
+    } | {field.name: getattr(config.options, field.name) for field in options}
 
 
 def change(config: Config, values: Mapping[str, Any]) -> Config:

@@ -147,11 +147,12 @@ def tuned(configs: Sequence[Config]) -> list[str]:
         >>> tuned([config, change(config, {"dropout_rate": 0.1, "hidden_size": 8})])
         ['learning_rate', 'dropout_rate']
     """
-    first, differ = settings(configs[0]), varied(configs)
+    each, differ = [settings(config) for config in configs], varied(configs)
     return [
         name
-        for name, value in first.items()
-        if name == "learning_rate" or (name in differ and isinstance(value, float))
+        for name in each[0]
+        if name == "learning_rate"
+        or (name in differ and all(isinstance(one[name], float) for one in each))
     ]
 
 
@@ -206,7 +207,7 @@ def _check(
                 f"{name}={list(values)} must be one or more values, none of them twice."
             )
     for name in ranges:
-        if type(known[name]) not in (int, float):
+        if type(known[name]) not in (int, float, type(None)):
             raise ValueError(
                 f"{name} is not a number and cannot be drawn from a range: use a grid."
             )
@@ -216,4 +217,5 @@ def _draw(rng: np.random.Generator, config: Config, name: str, range: Range) -> 
     low, high = (math.log(x) if range.log else x for x in (range.low, range.high))
     value = float(rng.uniform(low, high))
     value = math.exp(value) if range.log else value
-    return type(settings(config)[name])(value)
+    default = settings(config)[name]
+    return value if default is None else type(default)(value)

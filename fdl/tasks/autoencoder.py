@@ -10,14 +10,13 @@ import numpy as np
 from fdl import models
 from fdl.arrays import Batch, Number
 from fdl.data import Dataset, DatasetInfo
-from fdl.keras import adam
 from fdl.learner import Learner
 from fdl.learners import reconstructive
 from fdl.learners.content import content_keys
 from fdl.learners.reconstructive import damage
 from fdl.tasks.coding import Architecture, coders, draw_codes, draw_pairs
 from fdl.tasks.config import Config
-from fdl.tasks.schedules import learning_rate
+from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.task import Task, Trained
 
 
@@ -47,7 +46,7 @@ def _model(options: Options, info: DatasetInfo) -> models.Autoencoder:
 
 def _learn(model: models.Autoencoder, config: Config, info: DatasetInfo) -> Learner:
     return reconstructive(
-        model, adam(learning_rate(config, info)), noise=config.options.noise
+        model, make_optimizer(config, info), noise=config.options.noise
     )
 
 

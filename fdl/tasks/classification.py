@@ -8,13 +8,12 @@ import numpy as np
 
 from fdl.arrays import Array, unit_scale
 from fdl.data import Dataset, DatasetInfo
-from fdl.keras import adam
 from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.losses import cross_entropy
 from fdl.metrics import confusion_matrix
 from fdl.tasks.config import Config
-from fdl.tasks.schedules import learning_rate
+from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.task import Trained
 from fdl.train import predict
 
@@ -26,13 +25,12 @@ def classify(
     *,
     preprocess: Callable[[Array], Array] = unit_scale,
 ) -> Learner:
-    """Return a learner that trains a model by cross entropy and Keras' Adam.
+    """Return a learner that trains a model by cross entropy.
 
-    Adam is from Kingma & Ba, 2015, arXiv:1412.6980. `preprocess` makes the model's
-    inputs of 8-bit images.
+    `preprocess` makes the model's inputs of 8-bit images.
     """
     return supervised(
-        model, cross_entropy, adam(learning_rate(config, info)), preprocess=preprocess
+        model, cross_entropy, make_optimizer(config, info), preprocess=preprocess
     )
 
 

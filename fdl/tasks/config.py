@@ -4,8 +4,17 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
+
 from fdl.arrays import Number, is_concrete
 from fdl.data.splits import SHARE
+from fdl.tasks.choices import (
+    OPTIMIZERS,
+    SCHEDULES,
+    require_momentum,
+    require_name,
+    require_warmup,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,13 +33,22 @@ class Config:
         batch_size: Examples in an update, at least 1.
         learning_rate: Highest learning rate of the schedule, above 0.
         schedule: How the learning rate changes; see `fdl.tasks.schedules`.
+        optimizer: What makes updates of gradients; see `fdl.tasks.optimizers`.
+        weight_decay: Each update takes `learning_rate * weight_decay` of a parameter
+            away from it, at least 0; None for the optimizer's own.
+        momentum: Fraction of an update carried over to the next, in [0, 1); None for
+            the optimizer's own.
+        clip_norm: Largest norm of all gradients together, above 0; 0 for no limit.
+        warmup: Updates in which the learning rate rises from 0: below 1 a share of the
+            run, from 1 their number; None for the schedule's own.
         seed: Source of all randomness, from 0 to 2**32 - 1.
         validation: Share of the training examples that are held out to select by, above
             0 and below 1; None to train on all of them and select nothing.
         options: Settings of this task alone, its own dataclass.
 
     Raises:
-        ValueError: If a number is out of range.
+        ValueError: If a number is out of range, there is no schedule or optimizer of
+            a name, or it does not take what it is given.
     """
 
     task: str
@@ -41,19 +59,43 @@ class Config:
     schedule: str
     seed: int
     validation: float | None = SHARE
+    optimizer: str = "adam"
+    weight_decay: Number | None = None
+    momentum: Number | None = None
+    clip_norm: Number = 0.0
+    warmup: Number | None = None
     options: Any = NoOptions()
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
+        """Check the numbers and names."""
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
         rate = self.learning_rate
         if is_concrete(rate) and not (math.isfinite(rate) and rate > 0):
             raise ValueError(f"learning_rate={rate} must be a number above 0.")
+        require_name("optimizer", self.optimizer, OPTIMIZERS)
+        require_name("schedule", self.schedule, SCHEDULES)
+        _require("weight_decay", self.weight_decay)
+        _require("momentum", self.momentum, below=1.0)
+        _require("clip_norm", self.clip_norm)
+        _require("warmup", self.warmup)
+        if self.momentum is not None:
+            require_momentum(self.optimizer)
+        if self.warmup is not None:
+            require_warmup(self.schedule)
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed={self.seed} must be from 0 to 2**32 - 1.")
         if self.validation is not None and not 0 < self.validation < 1:
             raise ValueError(
                 f"validation={self.validation} must be above 0 and below 1, or None."
             )
+
+
+def _require(name: str, value: Any, *, below: float = math.inf) -> None:
+    """Refuse what is no number from 0 to below a limit."""
+    if value is None or not is_concrete(value):
+        return
+    if not (isinstance(value, int | float | np.number) and 0 <= value < below):
+        limit = "a number" if below == math.inf else f"below {below}"
+        raise ValueError(f"{name}={value!r} must be {limit}, and at least 0.")

@@ -10,7 +10,6 @@ from jaxtyping import Float
 
 from fdl.arrays import Key, Number
 from fdl.data import Dataset, DatasetInfo
-from fdl.keras import adam
 from fdl.learner import Learner
 from fdl.learners import adversarial
 from fdl.losses import ADVERSARIAL
@@ -22,7 +21,7 @@ from fdl.models import (
 )
 from fdl.tasks.config import Config
 from fdl.tasks.generated import measure_generated
-from fdl.tasks.schedules import learning_rate
+from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.task import ExportedModel, Sampling, Task, Trained
 from fdl.train import predict
 
@@ -76,16 +75,17 @@ def _make_models(options: GANOptions, info: DatasetInfo) -> GAN:
 
 
 def _learn(models: GAN, config: Config, info: DatasetInfo) -> Learner:
-    options, rate = config.options, learning_rate(config, info)
+    options = config.options
     # Momentum as in DCGAN; none for a critic, as in Gulrajani et al.
     critic = options.loss == "wasserstein_gp"
     beta_1, beta_2 = (0.0, 0.9) if critic else (0.5, 0.999)
+    optimizer = make_optimizer(config, info, beta_1=beta_1, beta_2=beta_2)
     return adversarial(
         models.generator,
         models.discriminator,
         ADVERSARIAL[options.loss],
-        adam(rate, beta_1, beta_2),
-        adam(rate, beta_1, beta_2),
+        optimizer,
+        optimizer,
         latent_size=options.latent_size,
         discriminator_steps=options.discriminator_steps,
         ema_decay=options.ema_decay,

@@ -12,12 +12,11 @@ import numpy as np
 from fdl import losses, metrics, nn
 from fdl.arrays import Array, Key, Number
 from fdl.data import Dataset, DatasetInfo
-from fdl.keras import adam
 from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.models import LanguageModel, generate
 from fdl.tasks.config import Config
-from fdl.tasks.schedules import learning_rate
+from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.task import ExportedModel, Sampling, Task, Trained, the_model
 
 
@@ -77,7 +76,7 @@ def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
     return supervised(
         model,
         losses.cross_entropy,
-        adam(learning_rate(config, info)),
+        make_optimizer(config, info),
         metrics={"accuracy": metrics.accuracy, "bits_per_character": bits},
         preprocess=lambda token: jnp.asarray(token, jnp.int32),
     )

@@ -13,6 +13,7 @@ from fdl.data import Dataset, DatasetInfo, example
 from fdl.data.splits import SHARE
 from fdl.learner import Learner, State
 from fdl.members import tunable
+from fdl.tasks.choices import OPTIMIZERS, SCHEDULES, require_name
 from fdl.tasks.config import Config, NoOptions
 
 
@@ -113,8 +114,9 @@ class Task(NamedTuple):
         epochs: Data sets that it can be trained on, each with its default number of
             passes over the data; the first is the default.
         batch_size: Default number of examples in an update.
-        learning_rates: Default highest learning rate of each schedule; the first
-            schedule is the default.
+        learning_rates: Default highest learning rate of Adam for some schedules; the
+            first is the default schedule, and the rate of `"constant"` serves all that
+            are not among them.
         metric: The measure that tells how good a run is: one of the learner's, or one
             that `finish` adds.
         mode: Whether the largest is the best (`"max"`) or the smallest (`"min"`).
@@ -163,11 +165,27 @@ class Task(NamedTuple):
         batch_size: int | None = None,
         learning_rate: float | None = None,
         schedule: str | None = None,
+        optimizer: str = "adam",
         seed: int = 0,
         validation: float | None = SHARE,
         options: Any | None = None,
+        **more: Any,
     ) -> Config:
         """Return the settings of a run: what is given, and the defaults for the rest.
+
+        Args:
+            dataset: Name of the data set; None for the task's first.
+            epochs: Passes over the training data; None for the data set's default.
+            batch_size: Examples in an update; None for the task's default.
+            learning_rate: Highest learning rate; None for the default of the schedule
+                (that of `"constant"`, if the task has none of its own), times what the
+                optimizer takes of Adam's.
+            schedule: How the learning rate changes; None for the task's default.
+            optimizer: What makes updates of gradients.
+            seed: Source of all randomness.
+            validation: Share of the training examples that are held out.
+            options: Settings of this task alone; None for its defaults.
+            **more: Any other field of `Config`.
 
         Raises:
             ValueError: If a value is out of range, or the task does not know it.
@@ -184,22 +202,25 @@ class Task(NamedTuple):
                 f"task {self.name!r} has no dataset {dataset!r}; datasets: {known}."
             )
         schedule = next(iter(self.learning_rates)) if schedule is None else schedule
-        if schedule not in self.learning_rates:
-            known = ", ".join(self.learning_rates)
-            raise ValueError(
-                f"task {self.name!r} has no schedule {schedule!r}; schedules: {known}."
-            )
-        rate = self.learning_rates[schedule] if learning_rate is None else learning_rate
+        require_name("schedule", schedule, SCHEDULES)
+        require_name("optimizer", optimizer, OPTIMIZERS)
+        if learning_rate is None:
+            rates = self.learning_rates
+            any_other = rates.get("constant", min(rates.values()))
+            learning_rate = rates.get(schedule, any_other)
+            learning_rate *= OPTIMIZERS[optimizer].rate
         return Config(
             task=self.name,
             dataset=dataset,
             epochs=self.epochs[dataset] if epochs is None else epochs,
             batch_size=self.batch_size if batch_size is None else batch_size,
-            learning_rate=rate,
+            learning_rate=learning_rate,
             schedule=schedule,
+            optimizer=optimizer,
             seed=seed,
             validation=validation,
             options=self.options if options is None else options,
+            **more,
         )
 
 

@@ -11,12 +11,11 @@ import numpy as np
 from fdl import models
 from fdl.arrays import Key, Number
 from fdl.data import Dataset, DatasetInfo, binarize
-from fdl.keras import adam
 from fdl.learner import Learner
 from fdl.learners import importance_weighted_bound, variational
 from fdl.tasks.coding import Architecture, coders, decoder_of, draw_codes
 from fdl.tasks.config import Config
-from fdl.tasks.schedules import learning_rate
+from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.task import ExportedModel, Sampling, Task, Trained
 
 _BATCH = 500  # images at a time, when the bound is measured
@@ -54,7 +53,7 @@ def _learn(model: models.VAE, config: Config, info: DatasetInfo) -> Learner:
     options = config.options
     return variational(
         model,
-        adam(learning_rate(config, info)),
+        make_optimizer(config, info),
         beta=options.beta,
         free_bits=options.free_bits,
     )

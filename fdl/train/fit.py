@@ -1,6 +1,6 @@
 """Train a learner on a data set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fdl.arrays import Key, PyTree
 from fdl.learner import Learner, State
@@ -24,6 +24,8 @@ def fit(
     validation_data: PyTree | None = None,
     early_stopping: EarlyStopping | None = None,
     state: State | None = None,
+    history: Sequence[Epoch] = (),
+    best: State | None = None,
     steps_per_chunk: int | None = None,
     on_chunk: Callable[[int, Measured], None] | None = None,
     on_epoch: Callable[[Epoch, State], None] | None = None,
@@ -59,8 +61,13 @@ def fit(
             best; None to train to the end.
         state: Where to go on from; None to start with `learner.init`. It is not
             changed. With the data, batch size and `key` of the run that it is from,
-            the run goes on as if it had never stopped; early stopping begins anew. Its
+            and its `history`, the run goes on as if it had never stopped. Its
             hyperparameters hold, not those of the learner.
+        history: The epochs that `state` has made, as `FitResult.history` or `on_epoch`
+            gave them. The result's history begins with them, and early stopping goes on
+            where it was; without them it begins anew.
+        best: The state after the best of these epochs, for early stopping to restore;
+            None if that is `state`.
         steps_per_chunk: Number of steps between reports, at least 1; None for a whole
             epoch. Does not change the result.
         on_chunk: Called after each chunk with the number of updates made so far and the
@@ -105,6 +112,8 @@ def fit(
         key,
         state,
         epochs=epochs,
+        history=history,
+        best=best,
         steps_per_chunk=steps_per_chunk,
         on_chunk=on_chunk,
         on_epoch=on_epoch,

@@ -1,7 +1,7 @@
 """The training loop: a learner's step, scanned over epochs inside compiled programs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -36,7 +36,7 @@ from fdl.train.steps import (
     schedule,
     zero_metrics,
 )
-from fdl.train.stopping import EarlyStopping
+from fdl.train.stopping import Best, EarlyStopping
 
 
 class Loop(NamedTuple):
@@ -113,6 +113,8 @@ class Loop(NamedTuple):
         state: State | None,
         *,
         epochs: int,
+        history: Sequence[Epoch] = (),
+        best: State | None = None,
         steps_per_chunk: int | None = None,
         on_chunk: Callable[[int, Measured], None] | None = None,
         on_epoch: Callable[[Epoch, State], None] | None = None,
@@ -129,8 +131,19 @@ class Loop(NamedTuple):
         done = step // self.steps_per_epoch
         running, diverged = np.full(self.members, True), np.full(self.members, -1)
         stands_at = np.full(self.members, done)
-        best = stopping.nothing_yet(copy(now), done) if self.early_stopping else None
-        history: list[Epoch] = []
+        lines = list(history)
+        if lines and lines[-1].epoch != done:
+            raise ValueError(
+                f"history ends with epoch {lines[-1].epoch}, but state made {done}: "
+                "give the epochs that it made."
+            )
+        stop, found = self.early_stopping, None
+        if stop is not None:
+            start = copy(now if best is None else best)
+            found = stopping.nothing_yet(start, done - len(lines))
+            for line in lines:
+                running = np.asarray(running & line.running)
+                found, running = self._note(found, line, start, running)
         for epoch in range(done, epochs):
             if not running.any():
                 break
@@ -143,11 +156,11 @@ class Loop(NamedTuple):
                 step - epoch * self.steps_per_epoch,
                 steps_per_chunk or self.steps_per_epoch,
             ):
-                now, totals, found = self._steps(learner, orders, run, now, totals)
-                bad = np.where(bad < 0, found, bad)
+                now, totals, worst = self._steps(learner, orders, run, now, totals)
+                bad = np.where(bad < 0, worst, bad)
                 if one_run and bad >= 0:
                     good = self._before(learner, before, orders, epoch, int(bad))
-                    raise DivergenceError(int(bad), good, tuple(history))
+                    raise DivergenceError(int(bad), good, tuple(lines))
                 step += run.steps
                 if on_chunk is not None:
                     on_chunk(step, compute(totals))
@@ -172,26 +185,28 @@ class Loop(NamedTuple):
                 _where(running, validation),
                 ended - started,
             )
-            history.append(line)
-            if best is not None and self.early_stopping is not None:
-                value = validation[self.early_stopping.monitor]
-                best, running = stopping.update(
-                    best, self.early_stopping, epoch + 1, value, now, running
-                )
+            lines.append(line)
+            if found is not None:
+                found, running = self._note(found, line, now, running)
             if on_epoch is not None:
                 on_epoch(line, now)
-        if (
-            best is not None
-            and self.early_stopping
-            and self.early_stopping.restore_best
-        ):
+        if stop is not None and found is not None and stop.restore_best:
             # Where no epoch was measured as a number, there is no best one.
-            found = np.asarray(best.value > -np.inf)
-            now = choose(found, best.state, now)
-            stands_at = np.where(found, best.epoch, stands_at)
+            measured = np.asarray(found.value > -np.inf)
+            now = choose(measured, found.state, now)
+            stands_at = np.where(measured, found.epoch, stands_at)
         if one_run:
-            return FitResult(now, int(stands_at), -1, tuple(history), seconds)
-        return FitResult(now, stands_at, diverged, tuple(history), seconds)
+            return FitResult(now, int(stands_at), -1, tuple(lines), seconds)
+        return FitResult(now, stands_at, diverged, tuple(lines), seconds)
+
+    def _note(
+        self, best: Best, line: Epoch, state: State, running: Any
+    ) -> tuple[Best, Any]:
+        """Return the best epoch so far, and which members go on."""
+        stop = self.early_stopping
+        assert stop is not None
+        value = line.validation[stop.monitor]
+        return stopping.update(best, stop, line.epoch, value, state, running)
 
     def compiled(self, learner: Learner, key: Key | Keys) -> Any:
         """Return the compiled program of the training steps."""

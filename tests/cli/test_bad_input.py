@@ -23,6 +23,11 @@ from fdl.cli import main
         ("train cnn --dataset cifar", "no dataset 'cifar'"),
         ("train cnn --schedule up", "no schedule 'up'; schedules: constant, one-cycle"),
         ("train cnn --epochs 0", "epochs=0"),
+        (
+            "train cnn --optimizer adamm",
+            "no optimizer 'adamm'; optimizers: adam, adamw",
+        ),
+        ("train cnn --momentum 0.9", "'adam' takes no momentum"),
         ("train cnn --batch-size -1", "batch_size=-1"),
         ("train cnn --learning-rate 0", "learning_rate=0.0"),
         ("train cnn --learning-rate nan", "learning_rate=nan"),

@@ -259,12 +259,17 @@ def test_batches_by_name_are_those_by_position(form) -> None:
         train(learner, x)
 
 
-@pytest.mark.parametrize("name", ["train", "training", "is_training", "deterministic"])
+@pytest.mark.parametrize(
+    "name",
+    ["train", "training", "is_training", "deterministic", "use_running_average"],
+)
 def test_a_module_is_told_whether_it_is_trained(name) -> None:
+    inverted = name in ("deterministic", "use_running_average")
+
     class Told(linen.Module):
         @linen.compact
         def __call__(self, x, **told):
-            shift = 1.0 if told[name] is not (name == "deterministic") else 0.0
+            shift = 1.0 if told[name] is not inverted else 0.0
             return linen.Dense(1)(x) + shift
 
     # Its signature has the name.

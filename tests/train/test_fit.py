@@ -226,6 +226,40 @@ def test_goes_on_from_the_middle_of_an_epoch(learner) -> None:
     )
 
 
+@pytest.mark.parametrize("killed_after", [1, 2, 4, 6])
+def test_early_stopping_goes_on_where_it_was(killed_after) -> None:
+    # Learning the labels by heart helps with most of these, until it does not.
+    data, learner = make_data(), make_learner(optax.adam(3e-3))
+    label = np.where(np.arange(50) < 20, (data.label + 1) % 10, data.label)
+    options = {
+        "epochs": 12,
+        "validation_data": fdl.Batch(data.image, label),
+        "early_stopping": fdl.EarlyStopping("loss", "min", patience=3),
+    }
+    states = {}
+
+    def keep(line, state):
+        states[line.epoch] = jax.tree.map(lambda x: x.copy(), state)
+
+    whole = fit(learner, on_epoch=keep, **options)
+    assert 1 < whole.epoch < len(whole.history) == whole.epoch + 3
+    history = whole.history[:killed_after]
+    best = min(history, key=lambda line: line.validation["loss"]).epoch
+    rest = fit(
+        learner,
+        state=states[killed_after],
+        history=history,
+        best=states[best],
+        **options,
+    )
+    same(rest.state, whole.state)
+    assert rest.epoch == whole.epoch
+    timeless = lambda run: [line._replace(seconds=0) for line in run.history]
+    assert timeless(rest) == timeless(whole)
+    with pytest.raises(ValueError, match="history ends with epoch 1, but state made 2"):
+        fit(learner, state=states[2], history=history[:1], **options)
+
+
 def test_second_fit_compiles_nothing(learner) -> None:
     fit(learner)
     before = _program.cache_info().misses

@@ -13,6 +13,8 @@ from fdl.train.progress import Shown
 from fdl.train.results import Epoch, FitResult
 from fdl.train.stopping import EarlyStopping
 
+_CHUNKS = 20  # movements of a progress bar in an epoch
+
 
 @on_auto_mesh
 def fit(

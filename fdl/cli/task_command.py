@@ -36,27 +36,30 @@ class ToTrain(OfTask):
         epochs: Passes over the training data.
         batch_size: Examples in an update.
         learning_rate: Highest learning rate.
-        schedule: How the learning rate changes: `constant`, `one-cycle`, `cosine`,
-            `exponential`, `step` or `inverse-sqrt`.
-        optimizer: What makes updates of gradients: `adam`, `adamw`, `nadam`, `sgd`,
-            `rmsprop`, `adagrad`, `lion`, `lamb` or `muon`. SGD, Adagrad and LAMB take
-            ten times the default learning rate, Lion a tenth.
-        weight_decay: Decoupled weight decay, at least 0; 0.004 for AdamW, else 0.
-        momentum: Momentum of SGD (0), RMSprop (0) or Muon (0.95), below 1.
+        schedule: How the learning rate changes: constant, one-cycle, cosine, exponential,
+            step or inverse-sqrt.
+        optimizer: What makes updates of gradients: adam, adamw, nadam, sgd, rmsprop,
+            adagrad, lion, lamb or muon. SGD, Adagrad and LAMB take ten times the
+            default learning rate, Lion a tenth.
+        weight_decay: Decoupled weight decay, at least 0; if not given, AdamW has 0.004
+            and all others none.
+        momentum: Momentum, below 1, of SGD and RMSprop, which have none if it is not
+            given, or of Muon, which has 0.95.
         clip_norm: Largest norm of all gradients together; 0 for no limit.
         warmup: Updates in which the learning rate rises from 0: below 1 a share of the
-            run, from 1 their number. A tenth for `inverse-sqrt`, else none.
-        augment: How training images are changed at random: `none`, `shift`, `digits`
-            (shift and rotate), `photos` (crop and flip), `cutout` or `colors` (these
-            and more).
+            run, from 1 their number. If not given, inverse-sqrt has a tenth and all
+            others none.
+        augment: How training images are changed at random: none, shift, digits for
+            shift and rotation, photos for crop and flip, or cutout or colors for these
+            and more.
         label_smoothing: Share of each example's probability that training spreads over
             all classes.
-        class_weights: What examples of a class count in training: `balanced`, or
-            `NAME=WEIGHT,NAME=WEIGHT`.
+        class_weights: What examples of a class count in training: the word balanced, or
+            NAME=WEIGHT,NAME=WEIGHT.
         ema: Decay of a moving average of the parameters that answers in their place,
             such as 0.999; 0 for none.
-        precision: Type in which the model computes: `float32` or `bfloat16`.
-        freeze: Parameters that stay as they are, such as `conv1` or `*/bias`.
+        precision: Type in which the model computes: float32 or bfloat16.
+        freeze: Parameters that stay as they are, such as conv1, conv* or */bias.
         seed: Source of all randomness; the first of several seeds.
         validation: Share of the training examples to hold out and select by, such as
             0.1; `none` to train on all of them and select nothing.

@@ -25,7 +25,7 @@ class Train(ToTrain):
         overwrite: Replace the run that is in the folder.
         early_stopping: Stop after so many epochs without a better value on the
             validation part, and keep the best epoch; train to the end if not given.
-        log: Who is told how it goes, besides the folder: `tensorboard`, `wandb`.
+        log: Who is told how it goes, besides the folder: tensorboard or wandb.
     """
 
     init_from: OptionalPath = None

@@ -36,8 +36,8 @@ class ToTrain(OfTask):
         epochs: Passes over the training data.
         batch_size: Examples in an update.
         learning_rate: Highest learning rate.
-        schedule: How the learning rate changes: constant, one-cycle, cosine, exponential,
-            step or inverse-sqrt.
+        schedule: How the learning rate changes: constant, one-cycle, cosine,
+            exponential, step or inverse-sqrt.
         optimizer: What makes updates of gradients: adam, adamw, nadam, sgd, rmsprop,
             adagrad, lion, lamb or muon. SGD, Adagrad and LAMB take ten times the
             default learning rate, Lion a tenth.

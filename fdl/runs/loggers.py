@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
@@ -215,7 +214,7 @@ def _text(config: Mapping[str, Any]) -> str:
     return json.dumps(config, indent=2)
 
 
-def _package(name: str, extra: str) -> ModuleType:
+def _package(name: str, extra: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:

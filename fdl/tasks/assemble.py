@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
-from fdl.arrays import is_matched, is_on
+from fdl.arrays import Array, Key, is_matched, is_on
 from fdl.data import DatasetInfo, augment, example
 from fdl.learner import Learner, State
 from fdl.learners import augmented, averaged, frozen
@@ -16,18 +17,23 @@ from fdl.nn import Frozen, MixedPrecision
 from fdl.tasks.config import Config
 from fdl.tasks.task import Task, Trained, require_taken
 
-_RECIPES: Mapping[str, Callable[[], augment.Change]] = {
-    "shift": lambda: augment.shift(2),
-    "digits": lambda: augment.compose(augment.shift(2), augment.rotate(10.0)),
-    "photos": lambda: augment.compose(augment.crop(4), augment.flip()),
-    "cutout": lambda: augment.compose(
-        augment.crop(4), augment.flip(), augment.cutout(8)
-    ),
-    "colors": lambda: augment.compose(
-        augment.crop(4), augment.flip(), augment.brightness(0.2), augment.contrast(0.2)
+
+def _within_range(key: Key, image: Array) -> Array:
+    return jnp.clip(image, 0, 1)
+
+
+_CROP_AND_FLIP = augment.crop(4), augment.flip()
+
+_RECIPES: Mapping[str, augment.Change] = {
+    "shift": augment.shift(2),
+    "digits": augment.compose(augment.shift(2), augment.rotate(10.0)),
+    "photos": augment.compose(*_CROP_AND_FLIP),
+    "cutout": augment.compose(*_CROP_AND_FLIP, augment.cutout(8)),
+    "colors": augment.compose(
+        *_CROP_AND_FLIP, augment.brightness(0.2), augment.contrast(0.2), _within_range
     ),
 }
-"""What `augment` makes of each training image; see `fdl.data.augment`."""
+"""What is made of each training image, by the name of a recipe."""
 
 
 def assemble(task: Task, config: Config, info: DatasetInfo) -> Learner:
@@ -47,7 +53,7 @@ def assemble(task: Task, config: Config, info: DatasetInfo) -> Learner:
         model = Frozen(model, functools.partial(is_matched, patterns=config.freeze))
     learner = task.learn(model, config, info)
     if config.augment != "none":
-        learner = augmented(learner, _RECIPES[config.augment]())
+        learner = augmented(learner, _RECIPES[config.augment])
     if config.freeze:
         learner = frozen(learner, config.freeze)
     if is_on(config.ema):

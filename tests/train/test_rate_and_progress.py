@@ -34,6 +34,7 @@ def test_rates_grow_and_losses_are_those_of_training_with_them() -> None:
         for epoch in range(4)
     ]
     rows = np.concatenate(orders).reshape(-1, 8)[:20]
+    assert len(found.losses) == 20
     for rate, loss, row in zip(found.rates, found.losses, rows, strict=True):
         error = weight * x[row] + bias
         assert loss == pytest.approx(np.mean(error**2), rel=1e-4, abs=1e-7)

@@ -1,16 +1,19 @@
 """The learning-rate range test as a picture."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float
 from matplotlib.figure import Figure
+
+Steps = Float[np.ndarray, " steps"]
 
 
 def draw_rate_test(
     path: Path,
-    rates: Sequence[float],
-    losses: Sequence[float],
-    smoothed: Sequence[float],
+    rates: Steps,
+    losses: Steps,
+    smoothed: Steps,
     suggestion: float,
     *,
     title: str,
@@ -29,7 +32,8 @@ def draw_rate_test(
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder) / "rate.png"
-        ...     draw_rate_test(file, [0.1, 1.0], [2, 1], [2, 1.5], 0.1, title="")
+        ...     rates, losses = np.array([0.1, 1.0]), np.array([2.0, 1.0])
+        ...     draw_rate_test(file, rates, losses, losses, 0.1, title="")
         ...     file.read_bytes()[1:4]
         b'PNG'
     """

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
@@ -23,6 +23,7 @@ Pictures = Mapping[str, Path]
 """Pictures by name: PNG files in the run's folder."""
 
 
+@runtime_checkable
 class Logger(Protocol):
     """What is told how a run goes; any object with these three methods will do."""
 

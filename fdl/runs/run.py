@@ -298,7 +298,7 @@ def read(folder: RunFolder) -> tuple[Task, Trained, Path | None]:
 def _require_settings(folder: RunFolder, said: dict[str, Any]) -> None:
     """Raise RunError if settings are missing that every run of this version has."""
     fields = [field.name for field in dataclasses.fields(Config)]
-    own = ("data", "data_dir", "trained_on", "drawn_anew", *fields)
+    own = ("data", "data_dir", *fields, "trained_on", "drawn_anew")
     missing = [name for name in own if name not in said]
     if isinstance(said.get("data"), dict):
         optional = data.DatasetInfo._field_defaults

@@ -181,8 +181,8 @@ class Loop(NamedTuple):
             lines.append(line)
             if found is not None:
                 found, running = self._note(found, line, now, running)
-            stop = None if on_epoch is None else on_epoch(line, now)
-            if isinstance(stop, bool | np.bool_) and stop:
+            enough = None if on_epoch is None else on_epoch(line, now)
+            if isinstance(enough, bool | np.bool_) and enough:
                 break
         if stop is not None and found is not None and stop.restore_best:
             # Where no epoch was measured as a number, there is no best one.

@@ -526,10 +526,3 @@ def test_a_loss_that_is_not_finite_at_first_is_no_fault_of_the_rate() -> None:
     )
     with pytest.raises(fdl.DivergenceError, match="targets out of range"):
         train(learner, (x, y))
-
-
-def test_keys_of_an_older_kind_are_refused() -> None:
-    learner = learners.supervised(Linear(), losses.mean_squared_error, optax.sgd(0.1))
-    for key in (jax.random.PRNGKey(0), 0):
-        with pytest.raises((ValueError, TypeError), match="key"):
-            fdl.fit(learner, line(), epochs=1, batch_size=8, key=key)

@@ -49,7 +49,7 @@ def random_state(layer: linen.Module, *batch: int) -> Any:
 
 
 @one_way
-@pytest.mark.parametrize("cut", [1, 4])
+@pytest.mark.parametrize("cut", [1, 2, 5])
 def test_a_sequence_in_pieces_equals_the_whole(layer, cut: int) -> None:
     variables, x = variables_of(layer), inputs(2)
     apply = jax.jit(layer.apply)

@@ -213,6 +213,27 @@ def open_run(path: Path | str) -> Run:
         (1, ['accuracy', 'loss'])
     """
     folder = RunFolder.open(Path(path))
+    task, trained, data_dir = read(folder)
+    return Run(
+        trained.config,
+        trained.info,
+        trained.model,
+        trained.learner,
+        folder.load(tasks.draw_state(trained)),
+        task=task,
+        path=folder.path,
+        data_dir=data_dir,
+        history=folder.history(),
+        result=folder.result(),
+    )
+
+
+def read(folder: RunFolder) -> tuple[Task, Trained, Path | None]:
+    """Return a run's task, the run before training, and the folder of its data.
+
+    Raises:
+        RunError: If `config.json` is damaged, or of an older version.
+    """
     said = folder.config()
     _require_settings(folder, said)
     try:
@@ -220,27 +241,14 @@ def open_run(path: Path | str) -> Run:
         names = [field.name for field in dataclasses.fields(Config)]
         values = {name: said[name] for name in names}
         values["options"] = type(task.options)(**_tuples(said["options"]))
-        config = Config(**values)
         info = data.DatasetInfo(**_tuples(said["data"]))
-        where = said["data_dir"]
-        trained = tasks.outline(task, config, info)
-        state = tasks.draw_state(trained)
+        trained = tasks.outline(task, Config(**values), info)
+        data_dir = said["data_dir"]
+        return task, trained, None if data_dir is None else Path(data_dir)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{folder.path / 'config.json'} is damaged: {error!r}"
         ) from error
-    return Run(
-        config,
-        info,
-        trained.model,
-        trained.learner,
-        folder.load(state),
-        task=task,
-        path=folder.path,
-        data_dir=None if where is None else Path(where),
-        history=folder.history(),
-        result=folder.result(),
-    )
 
 
 def _require_settings(folder: RunFolder, said: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ import dataclasses
 from rich.table import Table
 
 from fdl.cli.command import Command, out
-from fdl.tasks import TASKS, measured
+from fdl.tasks import find, measured, names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Tasks(Command):
         """Print the table."""
         known = measured()
         table = Table("task", "what it is", "measured result", show_lines=True)
-        for task in TASKS.values():
+        for task in map(find, names()):
             datasets = [f"{name}, {n} epochs" for name, n in task.epochs.items()]
             results = [
                 f"{line['result']}, {line['seeds']} seeds, "

@@ -92,7 +92,8 @@ class ToTrain(OfTask):
     @property
     def model(self) -> str | None:
         """The model of the user's that is to be trained, if any."""
-        return getattr(self.options, "model", None)
+        own = isinstance(self.options, tasks.OwnModel)
+        return self.options.model if own else None
 
 
 def for_each_task(command: type[OfTask], about: str, own: str | None) -> Any:
@@ -104,7 +105,7 @@ def for_each_task(command: type[OfTask], about: str, own: str | None) -> Any:
         own: `MODULE:NAME` of a task of the user's; then the command is for that alone.
     """
     union: Any = None
-    known = map(tasks.find, tasks.names()) if own is None else [tasks.own_task(own)]
+    known = tasks.known() if own is None else [tasks.own_task(own)]
     for task in known:
         options = Annotated[type(task.options), tyro.conf.arg(name="")]
         fields = [

@@ -261,8 +261,8 @@ def read(
     """
     said = folder.config()
     _require_settings(folder, said)
-    named = tasks.find(said["task"], task)
-    recorded = said["options"].get("model", "")
+    named = tasks.find(str(said["task"]), task)
+    recorded = str(said["options"].get("model", ""))
     found = tasks.with_model(named, model, recorded=recorded)
     try:
         names = [field.name for field in dataclasses.fields(Config)]

@@ -67,7 +67,8 @@ def configured(
                 f"{', '.join(settings)}: the configuration that was given says this "
                 "already; change it with dataclasses.replace."
             )
-        recorded = getattr(task.options, "model", "")
+        of_model = isinstance(task.options, tasks.OwnModel)
+        recorded = task.options.model if of_model else ""
         found = tasks.with_model(tasks.find(task.task), model, recorded=recorded)
         config = task
     else:
@@ -98,6 +99,8 @@ def settings(config: Config) -> dict[str, Any]:
         "warmup": SCHEDULES[config.schedule],
     }
     said = {name: getattr(config, name) for name in _OF_ALL}
+    # A model of the user's is named, and not chosen among others.
+    named = isinstance(config.options, tasks.OwnModel)
     options = dataclasses.fields(config.options)
     return {
         name: implied.get(name) if value is None else value
@@ -105,7 +108,7 @@ def settings(config: Config) -> dict[str, Any]:
     } | {
         field.name: getattr(config.options, field.name)
         for field in options
-        if field.name != "model"  # is named, and not chosen among others
+        if not (named and field.name == "model")
     }
 
 

@@ -1,5 +1,7 @@
 """What can be trained by name: a data set, a model, a learner and their defaults."""
 
+import warnings
+
 from fdl.tasks.autoencoder import autoencoder as _autoencoder
 from fdl.tasks.classify import classify as _classify
 from fdl.tasks.cnn import cnn as _cnn
@@ -52,6 +54,17 @@ TASKS: dict[str, Task] = {
 def names() -> tuple[str, ...]:
     """Return the names of all tasks: fdl's own, and those of installed packages."""
     return (*TASKS, *(name for name in _installed() if name not in TASKS))
+
+
+def known() -> list[Task]:
+    """Return all tasks, with a warning for those of other packages that are broken."""
+    found = []
+    for name in names():
+        try:
+            found.append(find(name))
+        except ValueError as error:
+            warnings.warn(f"task {name!r} is left out: {error}", stacklevel=2)
+    return found
 
 
 def find(name: str, own: str | Task | None = None) -> Task:

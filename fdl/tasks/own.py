@@ -9,11 +9,7 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-import jax
-import numpy as np
-
 from fdl.data import DatasetInfo
-from fdl.learners.modules import apply, draw_variables
 from fdl.tasks.task import Task
 
 GROUP = "fdl.tasks"
@@ -152,6 +148,11 @@ def _local(name: str) -> str:
 
 def _build(name: str, thing: Any, info: DatasetInfo) -> Any:
     """Return the Linen module for a data set, after trying it on the shape of one."""
+    import jax
+    import numpy as np
+
+    from fdl.learners.modules import apply, draw_variables
+
     model = _made(name, thing, info.num_classes)
     like = np.zeros((1, *info.input_shape), np.float32)
 

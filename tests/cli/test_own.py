@@ -189,6 +189,9 @@ def test_other_packages_add_tasks(here, monkeypatch) -> None:
     with pytest.raises(ValueError, match="called 'mine': give both the same name"):
         tasks.find("yours")
     assert fdl.runs.configure("mine", epochs=2).task == "mine"
+    with pytest.warns(UserWarning, match="task 'yours' is left out"):
+        found = tasks.known()
+    assert [task.name for task in found] == [*tasks.TASKS, "mine"]
 
 
 def test_a_task_must_not_be_called_as_one_of_fdls(here) -> None:

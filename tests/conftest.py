@@ -31,10 +31,13 @@ def full_data_dir():
     return folder
 
 
-@pytest.fixture(autouse=True)
-def _compile_quickly(request):
-    """Compile with few optimizations: most tests compile a lot and run it once."""
-    quick = request.node.get_closest_marker("optimized") is None
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Compile with few optimizations: most tests compile a lot and run it once.
+
+    Before fixtures are set up, whose numbers tests compare with their own.
+    """
+    quick = item.get_closest_marker("optimized") is None
     jax.config.update("jax_disable_most_optimizations", quick)
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ class RunFolder:
 
     - `config.json`: enough to repeat the run;
     - `metrics.jsonl`: a line for each epoch;
-    - `checkpoints/`: the states after the last two epochs (Orbax);
+    - `checkpoints/`: the states after the last two epochs (Orbax), and, where training
+      may stop early, after the best;
     - `weights.safetensors`: the models' variables after the last epoch;
     - `result.json`, `curves.png`, `confusion.png`: written at the end.
 
@@ -75,9 +77,13 @@ class RunFolder:
         """Return the run that is in a folder.
 
         Raises:
-            RunError: If there is none, it has not finished an epoch, or `config.json`
-                is damaged.
+            RunError: If there is none, or `config.json` is damaged.
         """
+        if path.is_file():
+            raise RunError(
+                f"{path} is a file, not the folder of a run; of .stablehlo files, `fdl "
+                "predict` and `fdl.load` ask for predictions, and nothing else can."
+            )
         if not (path / "config.json").is_file():
             raise RunError(f"{path} is not a run: it has no config.json.")
         folder = cls(path)
@@ -85,11 +91,6 @@ class RunFolder:
             best = path / "best"
             chosen = f"its best member is {best}" if best.is_dir() else "it has no best"
             raise RunError(f"{path} is a sweep and not a run; {chosen}.")
-        if not folder.weights.is_file():
-            raise RunError(
-                f"{path} has no weights.safetensors: its training did not finish an "
-                "epoch; train it again."
-            )
         return folder
 
     @property
@@ -105,26 +106,40 @@ class RunFolder:
         """
         return _read_object(self.path / "config.json")
 
-    def log(self, line: Epoch, state: State) -> None:
-        """Append an epoch to `metrics.jsonl` and save its state and weights."""
+    def log(self, line: Epoch, state: State, *, best: int | None = None) -> None:
+        """Append an epoch to `metrics.jsonl` and save its state and weights.
+
+        Args:
+            line: The epoch.
+            state: The state after it.
+            best: The step of the best state so far, whose checkpoint is kept, too.
+        """
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line._asdict()) + "\n")
-        self.save(state)
+            file.write(_json_line(line))
+        self.save(state, best=best)
 
     def history(self) -> tuple[Epoch, ...]:
         """Return the epochs in `metrics.jsonl`; none before the first has ended.
 
+        A last line that is not whole, as a process killed while writing leaves it, does
+        not count.
+
         Raises:
-            RunError: If a line is damaged.
+            RunError: If another line is damaged.
         """
         file = self.path / "metrics.jsonl"
         if not file.is_file():
             return ()
         try:
-            lines = file.read_text(encoding="utf-8").splitlines()
+            *lines, _ = file.read_text(encoding="utf-8").split("\n")
             return tuple(Epoch(**json.loads(line)) for line in lines)
         except (ValueError, TypeError) as error:
             raise RunError(f"{file} is damaged: {error}") from error
+
+    def rewind(self, history: Sequence[Epoch]) -> None:
+        """Forget the epochs in `metrics.jsonl` but these."""
+        lines = "".join(map(_json_line, history))
+        write_whole(self.path / "metrics.jsonl", lines.encode())
 
     def result(self) -> dict[str, Any] | None:
         """Return `result.json`; None for a run that did not reach its end.
@@ -135,11 +150,11 @@ class RunFolder:
         file = self.path / "result.json"
         return _read_object(file) if file.is_file() else None
 
-    def save(self, state: State) -> None:
+    def save(self, state: State, *, best: int | None = None) -> None:
         """Save a state as the last one: its weights, and a checkpoint.
 
-        The checkpoint before it is kept, too; others, and those of later steps, are
-        deleted.
+        The checkpoint before it is kept, too, and that of the step `best`; others, and
+        those of later steps, are deleted.
         """
         folder = self.path / "checkpoints"
         folder.mkdir(exist_ok=True)
@@ -147,10 +162,10 @@ class RunFolder:
         place = folder / str(step)
         if not place.exists():
             save_state(place, state)
-        found = _checkpoints(folder)
+        found = self.checkpoints()
         kept = [path for path in found if int(path.name) <= step][-_KEPT:]
         for path in found:
-            if path not in kept:
+            if path not in kept and path.name != str(best):
                 shutil.rmtree(path)
         save_weights(self.weights, state)
 
@@ -161,10 +176,15 @@ class RunFolder:
         state of the last checkpoint, so that all parts of it are of the same step.
 
         Raises:
-            RunError: If the learner keeps more, and the checkpoint is missing or
-                damaged.
+            RunError: If no epoch was finished; or if the learner keeps more, and the
+                checkpoint is missing or damaged.
             WeightsError: If the weights are damaged, or are not those of the model.
         """
+        if not self.weights.is_file():
+            raise RunError(
+                f"{self.path} has no weights.safetensors: its training did not finish "
+                "an epoch; train it again."
+            )
         loaded = load_weights(self.weights, state)
         return self.restore(state) if jax.tree.leaves(state.extra) else loaded
 
@@ -177,11 +197,18 @@ class RunFolder:
         Raises:
             RunError: If there is no checkpoint, or it is damaged.
         """
-        folder = self.path / "checkpoints"
-        found = _checkpoints(folder)
+        found = self.checkpoints()
         if not found:
-            raise RunError(f"{folder} has no checkpoint: train the run again.")
+            raise RunError(
+                f"{self.path / 'checkpoints'} has no checkpoint: train the run again."
+            )
         return restore_state(found[-1], like)
+
+    def checkpoints(self) -> list[Path]:
+        """Return the folders of the states that are kept, the last one last."""
+        found = (self.path / "checkpoints").glob("*")
+        steps = [path for path in found if path.name.isdigit()]
+        return sorted(steps, key=lambda path: int(path.name))
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file, whole or not at all."""
@@ -225,10 +252,8 @@ def _check_free(path: Path, overwrite: bool) -> None:
         )
 
 
-def _checkpoints(folder: Path) -> list[Path]:
-    """Return the whole checkpoints in a folder, the last one last."""
-    found = [path for path in folder.glob("*") if path.name.isdigit()]
-    return sorted(found, key=lambda path: int(path.name))
+def _json_line(line: Epoch) -> str:
+    return json.dumps(line._asdict()) + "\n"
 
 
 def _read_object(file: Path) -> dict[str, Any]:

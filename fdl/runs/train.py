@@ -2,12 +2,13 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import jax
+import numpy as np
 
 from fdl import data, tasks
 from fdl.keras import load_weights
@@ -88,8 +89,8 @@ def train(
     spent = {**seconds, "data": time.perf_counter() - started}
     data.check(dataset.train, batch_size=config.batch_size)
     trained = tasks.outline(found, config, dataset.info)
-    stopping = None if patience is None else _stopping(found, trained, patience)
-    state = None if init_from is None else _start(found, trained, Path(init_from))
+    stopping = None if patience is None else stopping_of(found, trained, patience)
+    state = None if init_from is None else start_from(found, trained, Path(init_from))
     name = f"{config.task}-{config.dataset}"
     about = record(config, dataset.info, where) | {
         "init_from": None if init_from is None else str(init_from),
@@ -100,60 +101,126 @@ def train(
         about,
         overwrite=overwrite,
     )
-    steps = -(-dataset.info.train_count // config.batch_size)
-
-    def after_epoch(line: Epoch, state: State) -> None:
-        folder.log(line, state)
-        if on_epoch is not None:
-            on_epoch(line)
-        now = dataclasses.replace(trained, state=state)
-        found.draw(now, dataset, folder.path, line.epoch)
-
-    if on_start is not None:
-        on_start(steps * config.epochs)
-    try:
-        fitted = fit(
-            trained.learner,
-            dataset.train,
-            epochs=config.epochs,
-            batch_size=config.batch_size,
-            key=jax.random.key(config.seed),
-            validation_data=dataset.validation,
-            early_stopping=stopping,
-            state=state,
-            steps_per_chunk=max(1, steps // _CHUNKS),
-            on_chunk=on_chunk,
-            on_epoch=after_epoch,
-        )
-    except DivergenceError as error:
-        folder.save(error.state)
-        raise
-    started = time.perf_counter()
-    trained = dataclasses.replace(trained, state=fitted.state)
-    if stopping is not None:
-        folder.save(fitted.state)  # of the best epoch, rather than the last
-    # The only look at the test set, when nothing is left to choose.
-    measured = evaluate(trained.learner, fitted.state, dataset.test)
-    measured |= found.finish(trained, dataset, folder.path)
-    spent |= {**fitted.seconds, "finish": time.perf_counter() - started}
-    result = _result(trained, fitted, measured, spent)
-    folder.write_json("result.json", result)
-    _draw_curves(folder.path / "curves.png", name, fitted)
-    return Run(
-        config,
-        dataset.info,
-        trained.model,
-        trained.learner,
-        fitted.state,
-        task=found,
-        path=folder.path,
-        data_dir=where,
-        history=fitted.history,
-        result=result,
+    job = Job(
+        found, trained, dataset, folder, where, stopping, on_start, on_chunk, on_epoch
     )
+    return job.run(state, seconds=spent)
 
 
-def _stopping(task: Task, trained: Trained, patience: int) -> EarlyStopping:
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A training that is set up: new, or one that goes on.
+
+    Attributes:
+        task: What is trained.
+        trained: The run before training.
+        dataset: Its data, prepared.
+        folder: Its folder, with its `config.json`.
+        data_dir: Folder of the data, if one was given.
+        stopping: When to stop early; None for never.
+        on_start: As for `train`.
+        on_chunk: As for `train`.
+        on_epoch: As for `train`.
+    """
+
+    task: Task
+    trained: Trained
+    dataset: data.Dataset
+    folder: RunFolder
+    data_dir: Path | None
+    stopping: EarlyStopping | None
+    on_start: Callable[[int], None] | None
+    on_chunk: Callable[[int, dict[str, float]], None] | None
+    on_epoch: Callable[[Epoch], None] | None
+
+    def run(
+        self,
+        state: State | None,
+        *,
+        history: Sequence[Epoch] = (),
+        best: State | None = None,
+        seconds: Mapping[str, float],
+    ) -> Run:
+        """Train to the end, measure, and write the results.
+
+        Args:
+            state: Where to start; None for random parameters.
+            history: The epochs that `state` has made.
+            best: The state after the best of these; None if that is `state`.
+            seconds: What time went into before.
+        """
+        task, dataset, folder = self.task, self.dataset, self.folder
+        config, learner = self.trained.config, self.trained.learner
+        steps = -(-dataset.info.train_count // config.batch_size)
+        lines = list(history)
+
+        def after_epoch(line: Epoch, state: State) -> None:
+            lines.append(line)
+            folder.log(line, state, best=best_step(self.stopping, lines))
+            if self.on_epoch is not None:
+                self.on_epoch(line)
+            now = dataclasses.replace(self.trained, state=state)
+            task.draw(now, dataset, folder.path, line.epoch)
+
+        if self.on_start is not None:
+            self.on_start(steps * config.epochs)
+        try:
+            fitted = fit(
+                learner,
+                dataset.train,
+                epochs=config.epochs,
+                batch_size=config.batch_size,
+                key=jax.random.key(config.seed),
+                validation_data=dataset.validation,
+                early_stopping=self.stopping,
+                state=state,
+                history=history,
+                best=best,
+                steps_per_chunk=max(1, steps // _CHUNKS),
+                on_chunk=self.on_chunk,
+                on_epoch=after_epoch,
+            )
+        except DivergenceError as error:
+            folder.save(error.state)
+            raise
+        started = time.perf_counter()
+        trained = dataclasses.replace(self.trained, state=fitted.state)
+        if self.stopping is not None:
+            folder.save(fitted.state)  # of the best epoch, rather than the last
+        # The only look at the test set, when nothing is left to choose.
+        measured = evaluate(learner, fitted.state, dataset.test)
+        measured |= task.finish(trained, dataset, folder.path)
+        finish = time.perf_counter() - started
+        spent = {**seconds, **fitted.seconds, "finish": finish}
+        made = fitted.history[-1].step - (history[-1].step if history else 0)
+        result = _result(trained, fitted, measured, spent, made)
+        folder.write_json("result.json", result)
+        name = f"{config.task}-{config.dataset}"
+        _draw_curves(folder.path / "curves.png", name, fitted)
+        return Run(
+            config,
+            dataset.info,
+            trained.model,
+            learner,
+            fitted.state,
+            task=task,
+            path=folder.path,
+            data_dir=self.data_dir,
+            history=fitted.history,
+            result=result,
+        )
+
+
+def best_step(stopping: EarlyStopping | None, lines: Sequence[Epoch]) -> int | None:
+    """Return the number of updates after the best epoch; None where none is chosen."""
+    if stopping is None:
+        return None
+    sign = 1 if stopping.mode == "max" else -1
+    values = [sign * line.validation[stopping.monitor] for line in lines]
+    return lines[int(np.nanargmax(values))].step if np.isfinite(values).any() else None
+
+
+def stopping_of(task: Task, trained: Trained, patience: int) -> EarlyStopping:
     """Return when to stop, after checking that it can be told."""
     require_measure(task, trained, "patience")
     if patience < 1:
@@ -161,7 +228,7 @@ def _stopping(task: Task, trained: Trained, patience: int) -> EarlyStopping:
     return EarlyStopping(task.metric, task.mode, patience)
 
 
-def _start(task: Task, fresh: Trained, file: Path) -> State:
+def start_from(task: Task, fresh: Trained, file: Path) -> State:
     """Return a state with weights of Keras."""
     parts = task.parts(fresh)
     if len(parts) > 1:
@@ -180,6 +247,7 @@ def _result(
     fitted: FitResult,
     measured: dict[str, float],
     seconds: dict[str, float],
+    steps: int,
 ) -> dict[str, Any]:
     last = fitted.history[-1]
     best = fitted.history[fitted.epoch - fitted.history[0].epoch]
@@ -201,7 +269,7 @@ def _result(
         "metrics": measured,
         "validation": best.validation,
         "seconds": seconds,
-        "steps_per_second": last.step / seconds["train"],
+        "steps_per_second": steps / seconds["train"] if steps else None,
         **made_with(),
     }
 

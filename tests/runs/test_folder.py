@@ -140,7 +140,7 @@ def test_refuses_folders_that_hold_no_run(tmp_path, state) -> None:
         RunFolder.open(tmp_path)
     folder = RunFolder.create(tmp_path, {})
     with pytest.raises(RunError, match="no weights"):
-        RunFolder.open(tmp_path)
+        folder.load(state)
     with pytest.raises(RunError, match="has no checkpoint"):
         folder.restore(like=state)
     for content in ("", "{", "[1]"):
@@ -211,7 +211,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, state, spoil) -> None:
 @pytest.mark.parametrize("name", ["metrics.jsonl", "result.json"])
 def test_damaged_records_are_refused(tmp_path, name) -> None:
     folder = RunFolder.create(tmp_path, {})
-    (tmp_path / name).write_text('{"epoch": ')
+    (tmp_path / name).write_text('{"epoch": \n')
     with pytest.raises(RunError, match=f"{name} is damaged"):
         folder.history() if name == "metrics.jsonl" else folder.result()
 

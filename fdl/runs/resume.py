@@ -1,0 +1,128 @@
+"""Go on with a training that was cut off."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from fdl import data
+from fdl.learner import State
+from fdl.runs.environment import versions
+from fdl.runs.errors import RunError
+from fdl.runs.folder import RunFolder
+from fdl.runs.run import Run, read
+from fdl.runs.states import restore_state
+from fdl.runs.train import Job, best_step, start_from, stopping_of
+from fdl.train import Epoch
+
+
+def resume(
+    path: Path | str,
+    *,
+    data_dir: Path | str | None = None,
+    allow_changes: bool = False,
+    on_start: Callable[[int], None] | None = None,
+    on_chunk: Callable[[int, dict[str, float]], None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    seconds: Mapping[str, float] = MappingProxyType({}),
+) -> Run:
+    """Go on with a training that was cut off, from its last finished epoch.
+
+    It ends as if it had never been cut off: with the same weights and the same history.
+
+    Args:
+        path: Folder of the run.
+        data_dir: Folder to look for the data in; None for that of the run.
+        allow_changes: Go on under other versions of Python and packages, too; then the
+            result may differ.
+        on_start: As for `fdl.runs.train`.
+        on_chunk: As for `fdl.runs.train`.
+        on_epoch: As for `fdl.runs.train`.
+        seconds: As for `fdl.runs.train`.
+
+    Returns:
+        The run, as `fdl.load` gives it back from its folder.
+
+    Raises:
+        DataError: If the data cannot be had.
+        DivergenceError: As for `fdl.runs.train`.
+        RunError: If the folder holds no run, one that has ended, or one that is
+            damaged; or if the data or versions are not those that it began with.
+
+    Example:
+        >>> import fdl.runs, tempfile
+        >>> settings = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 500}
+        >>> def cut_off(line):
+        ...     raise KeyboardInterrupt
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     try:
+        ...         fdl.runs.train("mlp", path=folder, on_epoch=cut_off, **settings)
+        ...     except KeyboardInterrupt:
+        ...         run = fdl.runs.resume(folder)
+        >>> [line.epoch for line in run.history]
+        [1, 2]
+    """
+    folder = RunFolder.open(Path(path))
+    if folder.result() is not None:
+        raise RunError(f"{path} has ended: there is nothing to go on with.")
+    task, trained, where = read(folder)
+    said = folder.config()
+    if not allow_changes:
+        _require_same("versions", path, said["versions"], versions())
+    where = where if data_dir is None else Path(data_dir)
+    config = trained.config
+    loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
+    dataset = task.prepare(loaded, config)
+    before, now = (_contents(info) for info in (trained.info, dataset.info))
+    _require_same("data", path, before, now)
+    patience = said["patience"]
+    stopping = None if patience is None else stopping_of(task, trained, patience)
+    job = Job(
+        task, trained, dataset, folder, where, stopping, on_start, on_chunk, on_epoch
+    )
+    state = _last_intact(folder, trained.state)
+    done = 0 if state is None else int(state.step)
+    if state is None and said["init_from"] is not None:
+        state = start_from(task, trained, Path(said["init_from"]))
+    history = [line for line in folder.history() if line.step <= done]
+    folder.rewind(history)
+    best = None
+    step = best_step(stopping, history)
+    if step not in (None, done):
+        best = restore_state(folder.path / "checkpoints" / str(step), trained.state)
+    return job.run(state, history=history, best=best, seconds=seconds)
+
+
+def _last_intact(folder: RunFolder, like: State) -> State | None:
+    """Return the newest state that can be restored; None if no epoch was finished."""
+    found = folder.checkpoints()
+    for place in reversed(found):
+        try:
+            return restore_state(place, like)
+        except RunError as error:
+            warnings.warn(f"{error} Going on from an earlier one.", stacklevel=3)
+    if found:
+        raise RunError(f"{folder.path}: no checkpoint is intact; train the run again.")
+    return None
+
+
+def _contents(info: data.DatasetInfo) -> dict[str, Any]:
+    """Return what data are, wherever they come from."""
+    return info._replace(source="")._asdict()
+
+
+def _require_same(
+    what: str, path: Path | str, before: dict[str, Any], now: dict[str, Any]
+) -> None:
+    for name in before | now:
+        if before.get(name) != now.get(name):
+            remedy = (
+                "allow it with --allow-changes (from Python, allow_changes=True)"
+                if what == "versions"
+                else "give the data that it was trained on"
+            )
+            raise RunError(
+                f"{path} began with other {what}: {name} was {before.get(name)} and is "
+                f"{now.get(name)}. To go on, {remedy}."
+            )

@@ -1,0 +1,172 @@
+"""A run that was cut off goes on as if nothing had happened."""
+
+import dataclasses
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+import fdl
+from fdl.runs import RunError, resume, train
+
+SETTINGS = {
+    "dataset": "mnist-5k",
+    "epochs": 12,
+    "batch_size": 300,
+    "learning_rate": 0.02,
+}
+
+
+class Killed(BaseException):
+    """What ends a process."""
+
+
+def cut_off(path, after, **options):
+    def kill(line):
+        if line.epoch == after:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train("mlp", path=path, on_epoch=kill, **options)
+
+
+def timeless(history):
+    return [line._replace(seconds=0) for line in history]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    run = train("mlp", path=tmp_path_factory.mktemp("whole"), patience=2, **SETTINGS)
+    assert 1 < run.result["epochs"] < run.result["epochs_trained"]
+    return run
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory, whole):
+    """A run that was killed one epoch after its best, as it was left."""
+    path = tmp_path_factory.mktemp("cut")
+    cut_off(path, whole.result["epochs"] + 1, patience=2, **SETTINGS)
+    return path
+
+
+@pytest.fixture
+def left(cut, tmp_path):
+    shutil.copytree(cut, tmp_path / "left")
+    return tmp_path / "left"
+
+
+def require_same(run, whole):
+    assert (run.path / "weights.safetensors").read_bytes() == (
+        whole.path / "weights.safetensors"
+    ).read_bytes()
+    same = jax.tree.map(np.array_equal, run.state.opt_state, whole.state.opt_state)
+    assert jax.tree.all(same)
+    assert timeless(run.history) == timeless(whole.history)
+    assert timeless(fdl.load(run.path).history) == timeless(whole.history)
+    for name in ("metrics", "validation", "epochs", "epochs_trained", "parameters"):
+        assert run.result[name] == whole.result[name]
+    assert (run.path / "curves.png").is_file()
+
+
+def test_it_ends_like_one_that_was_never_cut_off(left, whole) -> None:
+    heard = []
+    run = resume(left, on_epoch=heard.append)
+    require_same(run, whole)
+    assert heard == list(run.history[whole.result["epochs"] + 1 :])
+    with pytest.raises(RunError, match="has ended: there is nothing to go on with"):
+        resume(left)
+
+
+def test_before_its_first_epoch_it_begins_from_the_start(tmp_path, whole) -> None:
+    def kill(steps):
+        raise Killed
+
+    with pytest.raises(Killed):
+        train("mlp", path=tmp_path, patience=2, on_start=kill, **SETTINGS)
+    require_same(resume(tmp_path), whole)
+
+
+def test_a_damaged_checkpoint_costs_an_epoch_and_a_torn_line_nothing(
+    left, whole
+) -> None:
+    with (left / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 9, "st')
+    last = max((left / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    (last / "_METADATA").write_text("{}")
+    with pytest.warns(UserWarning, match=f"{last.name}.*Going on from an earlier one"):
+        run = resume(left)
+    require_same(run, whole)
+
+
+def test_an_ended_training_without_a_result_gets_one(whole, tmp_path) -> None:
+    shutil.copytree(whole.path, tmp_path / "x")
+    for name in ("result.json", "curves.png"):
+        (tmp_path / "x" / name).unlink()
+    require_same(resume(tmp_path / "x"), whole)
+
+
+def edit(path, change):
+    config = json.loads((path / "config.json").read_text())
+    change(config)
+    (path / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda config: config["versions"].update(jax="0.1"),
+            "other versions: jax was 0.1 and is .*--allow-changes",
+        ),
+        (
+            lambda config: config["data"].update(checksum="0"),
+            "other data: checksum was 0 and is .*give the data",
+        ),
+    ],
+)
+def test_what_would_change_the_result_is_refused(left, change, message) -> None:
+    edit(left, change)
+    before = sorted(path.name for path in left.iterdir())
+    with pytest.raises(RunError, match=message):
+        resume(left)
+    assert sorted(path.name for path in left.iterdir()) == before
+
+
+def test_other_versions_go_on_where_that_is_allowed(left, whole) -> None:
+    edit(left, lambda config: config["versions"].update(jax="0.1"))
+    require_same(resume(left, allow_changes=True), whole)
+
+
+def test_where_every_checkpoint_is_damaged_nothing_is_lost(left) -> None:
+    for place in (left / "checkpoints").iterdir():
+        (place / "_METADATA").unlink()
+    lines = (left / "metrics.jsonl").read_text()
+    with (
+        pytest.warns(UserWarning, match="_METADATA is missing"),
+        pytest.raises(RunError, match="no checkpoint is intact; train the run again"),
+    ):
+        resume(left)
+    assert (left / "metrics.jsonl").read_text() == lines
+
+
+def test_what_is_no_run_is_refused(tmp_path) -> None:
+    with pytest.raises(RunError, match=r"is not a run: it has no config\.json"):
+        resume(tmp_path)
+
+
+def test_weights_to_start_from_are_used_again(tmp_path, whole) -> None:
+    whole.export(tmp_path / "start.weights.h5")
+    options = SETTINGS | {"epochs": 1, "seed": 1}
+    start = {"init_from": tmp_path / "start.weights.h5"}
+    straight = train("mlp", path=tmp_path / "straight", **start, **options)
+
+    def kill(steps):
+        raise Killed
+
+    with pytest.raises(Killed):
+        train("mlp", path=tmp_path / "cut", on_start=kill, **start, **options)
+    run = resume(tmp_path / "cut")
+    require_same(run, straight)
+    assert run.config == dataclasses.replace(straight.config)

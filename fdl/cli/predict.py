@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import tyro
@@ -20,7 +20,12 @@ class Predict(Command):
     Attributes:
         run: Folder of the run, or a .stablehlo file that `fdl export` wrote.
         files: PNG, JPEG, WebP, BMP, GIF, .npy or .npz files; any size is resized.
-        polarity: What the files show; `auto` judges by the corners of each image.
+        polarity: What the files show; `auto` judges each image where the run's data
+            are light on dark.
+        fit: What to do with images of another size: `pad` shows all of an image on its
+            background, `crop` its middle, and `digit` finds the digit in a photograph
+            and frames it as MNIST does; `auto` is `digit` for runs on MNIST, else
+            `pad`.
         json: Print a line of JSON for each image instead of a table.
     """
 
@@ -29,6 +34,7 @@ class Predict(Command):
         tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILES...")
     ]
     polarity: data.Polarity = "auto"
+    fit: Literal["auto", "pad", "crop", "digit"] = "auto"
     json: bool = False
 
     def __call__(self) -> None:
@@ -43,7 +49,9 @@ class Predict(Command):
             )
         images, names = [], []
         for file in self.files:
-            found = data.read_images(file, run.info.input_shape, polarity=self.polarity)
+            found = data.read_images_like(
+                file, run.info, polarity=self.polarity, fit=self.fit
+            )
             images.append(found)
             one = len(found) == 1
             names += [str(file) if one else f"{file}[{i}]" for i in range(len(found))]

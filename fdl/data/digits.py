@@ -32,11 +32,13 @@ class _Found(NamedTuple):
     Attributes:
         ink: How much each pixel differs from the paper around it, in [0, 1].
         mask: Which pixels are the digit's.
+        mass: How much ink its heaviest piece has.
         scale: Pixels of the picture in a pixel of these.
     """
 
     ink: Float[np.ndarray, "rows columns"]
     mask: Bool[np.ndarray, "rows columns"]
+    mass: float
     scale: float
 
     def box(self, margin: int = 0) -> tuple[slice, slice]:
@@ -72,9 +74,10 @@ def frame_digit(
         >>> np.flatnonzero(framed.max(axis=1) > 100)[[0, -1]].tolist()
         [4, 23]
     """
-    for whole in [image] * (dark is not True) + [255 - image] * (dark is not False):
-        if image.shape == size and _is_framed(whole):
-            return whole
+    if image.shape == size and dark is not True and _is_framed(image):
+        return image
+    if image.shape == size and dark is not False and _is_framed(255 - image):
+        return 255 - image
     found = _find(image, dark)
     if found is None:
         return None
@@ -94,7 +97,7 @@ def _is_framed(image: Gray) -> bool:
     longest = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
     off = np.subtract(ndimage.center_of_mass(image), np.divide(image.shape, 2))
     right = round(_BOX * max(image.shape))
-    return right - 2 <= longest <= right and bool(np.abs(off).max() <= 1)
+    return bool(right - 2 <= longest <= right and np.abs(off).max() <= 1)
 
 
 def _find(image: Gray, dark: bool | None) -> _Found | None:
@@ -105,18 +108,26 @@ def _find(image: Gray, dark: bool | None) -> _Found | None:
         np.asarray(small, np.float32), 1 if scale > 1 else 0.5
     )
     difference = smooth - _paper(smooth)
-    noise = 1.4826 * np.median(np.abs(difference))  # a standard deviation, robustly
-    if dark is None:  # ink is less than paper, and differs more
-        dark = bool(np.sum(difference**3) < 0)
-    ink = np.maximum(-difference if dark else difference, 0)
+    noise = 1.4826 * float(np.median(np.abs(difference)))  # as a standard deviation
+    inks = {True: -difference, False: difference}
+    tried = [_found(inks[k], noise, scale) for k in inks if dark in (None, k)]
+    found = [one for one in tried if one is not None]
+    return max(found, key=lambda one: one.mass, default=None)
+
+
+def _found(
+    ink: Float[np.ndarray, "rows columns"], noise: float, scale: float
+) -> _Found | None:
+    """Return the digit in what stands out from paper; None if that is noise alone."""
+    ink = np.maximum(ink, 0)
     peak = np.sort(ink, axis=None)[-max(8, ink.size // 1000) :].mean()
     level = max(0.35 * peak, 4 * noise)
     if peak < max(_LEAST_INK, level):
         return None
-    mask = _digit(ink, ink > level)
+    mask, mass = _digit(ink, ink > level)
     shades = np.clip((ink - 0.5 * level) / (0.75 * peak - 0.5 * level), 0, 1)
     near = ndimage.binary_dilation(mask, iterations=2)
-    return _Found(np.where(near, shades, 0), mask, scale)
+    return _Found(np.where(near, shades, 0), mask, mass, scale)
 
 
 def _paper(
@@ -138,14 +149,16 @@ def _resized(image: Float[np.ndarray, "_ _"], shape: Sequence[int]) -> np.ndarra
 
 def _digit(
     ink: Float[np.ndarray, "rows columns"], mask: Bool[np.ndarray, "rows columns"]
-) -> Bool[np.ndarray, "rows columns"]:
-    """Return the heaviest piece of ink, and what is near it."""
+) -> tuple[Bool[np.ndarray, "rows columns"], float]:
+    """Return the heaviest piece of ink with what is near it, and how heavy it is."""
     pieces, count = ndimage.label(mask, np.ones((3, 3)))
     numbers = np.arange(1, count + 1)
     mass = ndimage.sum_labels(ink, pieces, numbers)
     ends = np.concatenate([pieces[[0, -1]].ravel(), pieces[:, [0, -1]].ravel()])
-    at_border = np.isin(numbers, ends)  # shadows, the edge of the paper
-    main = int(np.argmax(np.where(at_border, 0.3 * mass, mass)))
+    # Shadows and the edge of the paper reach the border; digits seldom do.
+    at_border = np.isin(numbers, ends)
+    weight = np.where(at_border, 0.3 * mass, mass)
+    main = int(np.argmax(weight))
     places = ndimage.find_objects(pieces)
     reach = _NEAR * max(s.stop - s.start for s in places[main])
     near = [
@@ -157,7 +170,7 @@ def _digit(
     ]
     kept = np.array(near) & (mass > 0.04 * mass[main]) & ~at_border
     kept[main] = True
-    return np.isin(pieces, numbers[kept])
+    return np.isin(pieces, numbers[kept]), float(weight[main])
 
 
 def _boxed(found: _Found, size: tuple[int, int]) -> Float[np.ndarray, "_ _"]:

@@ -7,12 +7,15 @@ import numpy as np
 from jaxtyping import UInt8
 
 from fdl.arrays import DataError
+from fdl.data.dataset import DatasetInfo
 from fdl.data.image_arrays import STARTS, read_image_array
 from fdl.data.pictures import Picture, read_picture
 
 Polarity = Literal["auto", "light-on-dark", "dark-on-light"]
 Fit = Literal["pad", "crop", "digit"]
 
+_FRAMED_DIGITS = ("mnist", "mnist-5k")
+_ALL_LIGHT_ON_DARK = (*_FRAMED_DIGITS, "fashion_mnist")
 _LEAST_CONTRAST = 32  # of 255; every MNIST and Fashion-MNIST image has at least 64
 _DARK, _LIGHT = 96, 160  # a background between these could be either
 
@@ -73,6 +76,33 @@ def read_images(
         read_image_array(path, channels) if is_array else [read_picture(path, channels)]
     )
     return np.stack([_fitted(path, x, (height, width), polarity, fit) for x in images])
+
+
+def read_images_like(
+    path: Path | str,
+    info: DatasetInfo,
+    *,
+    polarity: Polarity = "auto",
+    fit: Fit | Literal["auto"] = "auto",
+) -> UInt8[np.ndarray, "images height width channels"]:
+    """Read a picture or a NumPy file as images of a data set, for a run to read.
+
+    Args:
+        path: See `read_images`.
+        info: The data set, such as that of a run.
+        polarity: See `read_images`; where the images of the data set are not all light
+            on dark, `"auto"` leaves pixels as they are.
+        fit: See `read_images`; `"auto"` is `"digit"` where the data set is MNIST or a
+            sample of it, and else `"pad"`.
+
+    Raises:
+        DataError: See `read_images`.
+    """
+    if polarity == "auto" and info.name not in _ALL_LIGHT_ON_DARK:
+        polarity = "light-on-dark"
+    if fit == "auto":
+        fit = "digit" if info.name in _FRAMED_DIGITS else "pad"
+    return read_images(path, info.input_shape, polarity=polarity, fit=fit)
 
 
 def _fitted(

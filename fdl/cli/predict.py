@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +11,9 @@ import tyro
 from rich.table import Table
 
 from fdl import data, runs
-from fdl.cli.command import Command, out
+from fdl.cli.command import Command, err, out
+
+_MOST_WARNINGS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +58,12 @@ class Predict(Command):
             images.append(found)
             one = len(found) == 1
             names += [str(file) if one else f"{file}[{i}]" for i in range(len(found))]
-        output = run.predict(np.concatenate(images))
+        inputs = np.concatenate(images)
+        output = run.predict(inputs)
+        detector = run.novelty_detector if isinstance(run, runs.Run) else None
+        novelty = None if detector is None else detector.novelty(inputs)
         if self.json:
-            for name, probabilities in zip(names, output, strict=True):
+            for k, (name, probabilities) in enumerate(zip(names, output, strict=True)):
                 best = int(probabilities.argmax())
                 line = {
                     "file": name,
@@ -65,12 +71,41 @@ class Predict(Command):
                     "name": run.info.class_names[best],
                     "probabilities": [round(float(p), 6) for p in probabilities],
                 }
+                if detector is not None and novelty is not None:
+                    line["novelty"] = round(float(novelty[k]), 4)
+                    line["unlike_training"] = bool(novelty[k] > detector.threshold)
                 print(json.dumps(line))
-            return
-        table = Table("file", "class", "probability", "second", "probability")
-        for name, probabilities in zip(names, output, strict=True):
-            cells = [name]
-            for best in np.argsort(probabilities)[:-3:-1]:
-                cells += [run.info.class_names[best], f"{probabilities[best]:.2%}"]
-            table.add_row(*cells)
-        out.print(table)
+        else:
+            out.print(_table(names, output, run.info.class_names))
+        if detector is not None and novelty is not None:
+            _warn(names, output, novelty, detector)
+
+
+def _table(names: list[str], output: np.ndarray, class_names: Sequence[str]) -> Table:
+    table = Table("file", "class", "probability", "second", "probability")
+    for name, probabilities in zip(names, output, strict=True):
+        cells = [name]
+        for best in np.argsort(probabilities)[:-3:-1]:
+            cells += [class_names[best], f"{probabilities[best]:.2%}"]
+        table.add_row(*cells)
+    return table
+
+
+def _warn(
+    names: list[str],
+    output: np.ndarray,
+    novelty: np.ndarray,
+    detector: data.NoveltyDetector,
+) -> None:
+    """Name the images that are unlike the training images, as far as they fit."""
+    unlike = np.flatnonzero(novelty > detector.threshold)
+    usual = f"{1 - detector.false_alarm_rate:.0%} of such images are"
+    for k in unlike[:_MOST_WARNINGS]:
+        err.print(
+            f"warning: {names[k]} is unlike the images that the run was trained on "
+            f"(novelty {novelty[k]:.3g}; {usual} below {detector.threshold:.3g}): its "
+            f"{output[k].max():.2%} may mean nothing.",
+            soft_wrap=True,
+        )
+    if len(unlike) > _MOST_WARNINGS:
+        err.print(f"warning: so are {len(unlike) - _MOST_WARNINGS} others.")

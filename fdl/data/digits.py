@@ -7,7 +7,7 @@ digit besides, which are taken away first.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -56,8 +56,8 @@ def frame_digit(
     """Find the digit in a photograph and frame it as MNIST does, light on dark.
 
     The paper is the local median, so that light may be uneven; the digit is the
-    heaviest piece of ink and what is near it. Strokes thinner than MNIST's thinnest are
-    thickened. An image that is framed already is returned as it is.
+    heaviest piece of ink and what is near it. Strokes thinner than MNIST's are
+    thickened.
 
     Args:
         image: A gray picture of one digit.
@@ -74,30 +74,17 @@ def frame_digit(
         >>> np.flatnonzero(framed.max(axis=1) > 100)[[0, -1]].tolist()
         [4, 23]
     """
-    if image.shape == size and dark is not True and _is_framed(image):
-        return image
-    if image.shape == size and dark is not False and _is_framed(255 - image):
-        return 255 - image
     found = _find(image, dark)
     if found is None:
         return None
     # Look again, closer.
-    scaled = lambda s: slice(int(s.start * found.scale), int(s.stop * found.scale) + 1)
-    longest = max(s.stop - s.start for s in found.box())
-    rows, columns = map(scaled, found.box(margin=round(_MARGIN * longest)))
+    scale, longest = found.scale, max(s.stop - s.start for s in found.box())
+    rows, columns = (
+        slice(int(s.start * scale), int(s.stop * scale) + 1)
+        for s in found.box(margin=round(_MARGIN * longest))
+    )
     found = _find(image[rows, columns], dark) or found
     return _centered(_boxed(found, size), size)
-
-
-def _is_framed(image: Gray) -> bool:
-    """Whether a digit has the size and place that all of MNIST's have."""
-    rows, columns = (np.flatnonzero(image.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return False
-    longest = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
-    off = np.subtract(ndimage.center_of_mass(image), np.divide(image.shape, 2))
-    right = round(_BOX * max(image.shape))
-    return bool(right - 2 <= longest <= right and np.abs(off).max() <= 1)
 
 
 def _find(image: Gray, dark: bool | None) -> _Found | None:
@@ -151,7 +138,8 @@ def _digit(
     ink: Float[np.ndarray, "rows columns"], mask: Bool[np.ndarray, "rows columns"]
 ) -> tuple[Bool[np.ndarray, "rows columns"], float]:
     """Return the heaviest piece of ink with what is near it, and how heavy it is."""
-    pieces, count = ndimage.label(mask, np.ones((3, 3)))
+    labels: Any = ndimage.label(mask, np.ones((3, 3)))
+    pieces, count = labels
     numbers = np.arange(1, count + 1)
     mass = ndimage.sum_labels(ink, pieces, numbers)
     ends = np.concatenate([pieces[[0, -1]].ravel(), pieces[:, [0, -1]].ravel()])
@@ -179,7 +167,7 @@ def _boxed(found: _Found, size: tuple[int, int]) -> Float[np.ndarray, "_ _"]:
     digit, mask = found.ink[place], np.pad(found.mask[place], 1)
     box = _BOX * max(size)
     scale = box / max(s.stop - s.start for s in found.box())
-    distance = ndimage.distance_transform_edt(mask)
+    distance: Any = ndimage.distance_transform_edt(mask)
     ridge = distance[mask & (distance >= ndimage.maximum_filter(distance, 3))]
     width = 2 * np.median(ridge) - 1
     radius = round(max(0, _STROKE * max(size) / scale - width) / 2)
@@ -199,7 +187,7 @@ def _boxed(found: _Found, size: tuple[int, int]) -> Float[np.ndarray, "_ _"]:
 def _centered(digit: Float[np.ndarray, "_ _"], size: tuple[int, int]) -> Gray:
     """Return an image with the digit's center of mass in its middle."""
     image = np.zeros(size, np.uint8)
-    center = ndimage.center_of_mass(digit)
+    center: Any = ndimage.center_of_mass(digit)
     top, left = (
         int(np.clip(round(whole / 2 - middle), 0, whole - side))
         for whole, middle, side in zip(size, center, digit.shape, strict=True)

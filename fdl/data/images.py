@@ -113,7 +113,7 @@ def _fitted(
             f"{path} is nearly uniform (its values span {_contrast(image)} of 255): "
             "there is nothing to recognize in it."
         )
-    if fit == "digit":
+    if fit == "digit" and image.shape[:2] != size:
         return _digit(path, image, size, polarity)
     background = _background(image)
     if polarity == "auto":
@@ -127,7 +127,7 @@ def _fitted(
         image, background = 255 - image, 255 - background
     if image.shape[:2] == size:
         return image
-    resized = resize(image, size, fit, background)
+    resized = resize(image, size, "crop" if fit == "crop" else "pad", background)
     if _contrast(resized) < _LEAST_CONTRAST:
         height, width = image.shape[:2]
         raise DataError(

@@ -1,5 +1,6 @@
 """What can be trained by name: a data set, a model, a learner and their defaults."""
 
+from fdl.listing import public as _public
 from fdl.tasks.autoencoder import autoencoder as _autoencoder
 from fdl.tasks.cnn import cnn as _cnn
 from fdl.tasks.config import Config as Config
@@ -54,3 +55,6 @@ def find(name: str) -> Task:
     if name not in TASKS:
         raise ValueError(f"there is no task {name!r}; tasks: {', '.join(TASKS)}.")
     return TASKS[name]
+
+
+__dir__ = _public(__name__)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from fdl.arrays import Key, PyTree
+from fdl.arrays import Key, PyTree, outlined
 from fdl.learner import Learner, State
 from fdl.members import (
     Keys,
@@ -57,6 +57,10 @@ class FitManyResult(NamedTuple):
     strategy: Strategy
     members_per_chunk: int
     seconds: dict[str, float]
+
+    def __repr__(self) -> str:
+        """Return the shapes."""
+        return outlined(self)
 
 
 @on_auto_mesh

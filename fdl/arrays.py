@@ -10,7 +10,10 @@ import jax
 import jax.numpy as jnp
 import jaxtyping
 import numpy as np
-from jaxtyping import Float
+
+from fdl.plain import Number as Number
+from fdl.plain import is_concrete as is_concrete
+from fdl.plain import is_on as is_on
 
 Array = jax.Array | np.ndarray
 """An array on the host or on a device; shapes read `Float[Array, "*batch n"]`."""
@@ -20,10 +23,6 @@ Key = jaxtyping.Key[jax.Array, ""]
 
 PyTree = Any
 """Nested tuples, lists and dictionaries of arrays."""
-
-Number = float | Float[Array, ""]
-"""A hyperparameter: a Python number, which is validated, or an array or traced scalar,
-whose value can change without recompiling and is not looked at."""
 
 
 class DataError(ValueError):
@@ -93,23 +92,3 @@ def unit_scale(x: Array) -> Array:
         array([0.5], dtype=float32)
     """
     return jnp.asarray(x, jnp.float32) / 255 if x.dtype == jnp.uint8 else x
-
-
-def is_concrete(x: Number) -> bool:
-    """Return whether a hyperparameter's value can be read while tracing.
-
-    Example:
-        >>> is_concrete(0.5)
-        True
-    """
-    return not isinstance(x, jax.Array)
-
-
-def is_on(setting: Number | None) -> bool:
-    """Return whether a setting may have an effect: 0 and None turn it off.
-
-    Example:
-        >>> is_on(0.5), is_on(0.0), is_on(None)
-        (True, False, False)
-    """
-    return setting is not None and not (is_concrete(setting) and setting == 0)

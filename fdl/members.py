@@ -1,7 +1,7 @@
 """Learners with members: hyperparameters in the state, and many trainings in one."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -12,16 +12,13 @@ from jaxtyping import Int, Shaped
 
 from fdl.arrays import Key, PyTree
 from fdl.learner import Learner, State
+from fdl.plain import Strategy
 
 MakeLearner = Callable[[Any], Learner]
 """From the hyperparameters of one training to its learner."""
 
 Keys = Shaped[jax.Array, " members"]
 """A random key for each member, as `jax.random.split` makes them."""
-
-Strategy = Literal["vmap", "map"]
-"""How members become one program: side by side in every operation (`jax.vmap`), or one
-after the other (`jax.lax.map`)."""
 
 
 class Each(NamedTuple):

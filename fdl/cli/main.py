@@ -1,18 +1,14 @@
 """The entry point: parse, run, and turn errors into one line and an exit code."""
 
-import contextlib
-import dataclasses
 import importlib
-import io
 import os
-import re
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
-import tyro
-
-from fdl.cli.command import AnswerIsNoError, Command, err, registry
+import fdl
+from fdl.cli.command import AnswerIsNoError, Command, Interrupted, err, out
+from fdl.cli.parse import Choice, UsageError, choices, read, union
 
 
 class _Place(NamedTuple):
@@ -33,7 +29,8 @@ _COMMANDS = {
     "train": _Place(
         "fdl.cli.train",
         "commands",
-        "Train a model on a data set; keep weights, metrics and pictures in a folder.",
+        "Train a model on a data set; keep weights, metrics and pictures in a folder. "
+        "A training that was cut off goes on by `fdl train --resume RUN`.",
     ),
     "sweep": _Place(
         "fdl.cli.sweep",
@@ -76,71 +73,60 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: Words after the program's name; None for those of the process.
     """
-    command = _parse(sys.argv[1:] if args is None else list(args))
-    # JAX takes a second to import: help and bad words do without.
-    from fdl.runs.environment import keep_compiled
-    from fdl.train import DivergenceError
-
-    keep_compiled()
+    words = sys.argv[1:] if args is None else list(args)
+    if words == ["--version"]:
+        out.print(f"fdl {fdl.__version__}")
+        return
     try:
+        command = _command(words)
+    except UsageError as error:
+        _fail(str(error), 2)
+    try:
+        command.check()
+        if not command.light:
+            from fdl.runs.environment import keep_compiled
+
+            keep_compiled()
         command()
     except KeyboardInterrupt:
-        _fail("interrupted; what was finished is in the run folder", 130)
+        _fail("interrupted", 130)
+    except Interrupted as interrupted:
+        _fail(str(interrupted), 130)
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError, DivergenceError, AnswerIsNoError) as error:
+    except (ValueError, OSError, AnswerIsNoError) as error:
         if command.debug:
             raise
-        failed = isinstance(error, (DivergenceError, AnswerIsNoError))
-        _fail(str(error), 1 if failed else 2)
+        _fail(str(error), 1 if isinstance(error, AnswerIsNoError) else 2)
 
 
-def _parse(args: list[str]) -> Command:
-    """Return the command that words ask for, or print help, or a line, and exit."""
-    first = args[0] if args else ""
+def _command(words: list[str]) -> Command:
+    """Return the command that words ask for; only its own module is imported."""
+    first = words[0] if words else ""
+    if first.startswith("--tyro-"):  # the completion of a shell knows them all
+        return read("fdl", words, union({name: _find(name) for name in _COMMANDS}))
+    if first == "train" and any(_is_resume(word) for word in words):
+        from fdl.cli.train import Resume
+
+        return read("fdl train", words[1:], Resume)
     if first in _COMMANDS:
-        place = _COMMANDS[first]
-        found = getattr(importlib.import_module(place.module), place.name)
-        if isinstance(found, type):  # its own docstring says more
-            return _read(found, f"fdl {first}", None, args[1:])
-        return _read(found(), f"fdl {first}", place.about, args[1:])
-    about = "Classic deep learning in functional JAX."
-    return _read(_names(), "fdl", about, args)
+        choice = _find(first)
+        about = choice.about if choices(choice.kind) else None  # it says more itself
+        return read(f"fdl {first}", words[1:], choice.kind, about)
+    named = {name: Choice(place.about, Command) for name, place in _COMMANDS.items()}
+    return read("fdl", words, union(named), "Classic deep learning in functional JAX.")
 
 
-def _names() -> Any:
-    """Return a union of empty commands, of which help needs names and purposes."""
-    union: Any = None
-    for name, place in _COMMANDS.items():
-        empty = dataclasses.make_dataclass(name, [], bases=(Command,), frozen=True)
-        one = Annotated[empty, tyro.conf.subcommand(name, description=place.about)]
-        union = one if union is None else union | one
-    return union
+def _is_resume(word: str) -> bool:
+    return word.partition("=")[0] == "--resume"
 
 
-def _read(kind: Any, prog: str, about: str | None, args: list[str]) -> Command:
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(
-                kind,
-                prog=prog,
-                description=about,
-                args=args,
-                registry=registry,
-                config=(
-                    tyro.conf.FlagCreatePairsOff,
-                    tyro.conf.OmitSubcommandPrefixes,
-                ),
-            )
-    except SystemExit as exit:
-        if exit.code in (0, None):
-            raise
-        # Tyro draws a box over several lines; scripts and logs want one plain line.
-        words = " ".join(re.sub(r"[─-╿•]|-{3,}", " ", complaint.getvalue()).split())
-        _fail(re.sub(r" Argument helptext: .* For full", ". For full", words), 2)
+def _find(name: str) -> Choice:
+    place = _COMMANDS[name]
+    found = getattr(importlib.import_module(place.module), place.name)
+    return Choice(place.about, found if isinstance(found, type) else found())
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    err.print("fdl: " + " ".join(message.split()), soft_wrap=True)
+    err.print(f"fdl: {message}", soft_wrap=True)
     sys.exit(code)

@@ -3,13 +3,13 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import tyro
 from rich.table import Table
 
-from fdl import data, runs
+import fdl
 from fdl.cli.command import Command, out
 
 
@@ -28,14 +28,14 @@ class Predict(Command):
     files: Annotated[
         tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILES...")
     ]
-    polarity: data.Polarity = "auto"
+    polarity: Literal["auto", "light-on-dark", "dark-on-light"] = "auto"
     json: bool = False
 
     def __call__(self) -> None:
         """Predict."""
         if not self.files:
-            raise data.DataError("there are no files to predict: give at least one.")
-        run = runs.load(self.run)
+            raise ValueError("there are no files to predict: give at least one.")
+        run = fdl.runs.load(self.run)
         if run.predicts != "classes":
             raise ValueError(
                 f"{self.run} does not tell classes of images; `fdl eval` measures a "
@@ -43,7 +43,9 @@ class Predict(Command):
             )
         images, names = [], []
         for file in self.files:
-            found = data.read_images(file, run.info.input_shape, polarity=self.polarity)
+            found = fdl.data.read_images(
+                file, run.info.input_shape, polarity=self.polarity
+            )
             images.append(found)
             one = len(found) == 1
             names += [str(file) if one else f"{file}[{i}]" for i in range(len(found))]

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fdl.arrays import Number, is_concrete
-from fdl.data.splits import SHARE
+from fdl.plain import SHARE, Number, is_concrete
 from fdl.tasks.choices import (
     OPTIMIZERS,
     SCHEDULES,

@@ -25,7 +25,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def heard():
     """What training said as it went on."""
-    return {"start": [], "chunk": [], "epoch": []}
+    return {"start": [], "chunk": [], "epoch": [], "finish": []}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,7 @@ def run(home, heard):
         **options,
         path=home / "mlp",
         on_start=heard["start"].append,
+        on_finish=lambda: heard["finish"].append(len(heard["epoch"])),
         on_chunk=lambda step, metrics: heard["chunk"].append(step),
         on_epoch=heard["epoch"].append,
         seconds={"import": 0.5},
@@ -43,7 +44,10 @@ def run(home, heard):
 
 
 def test_training_says_how_it_goes(run, heard) -> None:
-    assert heard["start"] == [14]
+    (plan,) = heard["start"]
+    assert (plan.path, plan.steps, plan.made) == (run.path, 7, 0)
+    assert plan.parameters == run.result["parameters"] == 101_770
+    assert heard["finish"] == [2], "after the last epoch"
     assert heard["chunk"] == list(range(1, 15))
     assert heard["epoch"] == list(run.history)
 

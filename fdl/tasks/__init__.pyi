@@ -1,0 +1,15 @@
+from .catalog import DESCRIPTIONS as DESCRIPTIONS
+from .catalog import describe as describe
+from .config import Config as Config
+from .config import NoOptions as NoOptions
+from .description import Description as Description
+from .measured import measured as measured
+from .registry import TASKS as TASKS
+from .registry import find as find
+from .task import ExportedModel as ExportedModel
+from .task import Sampling as Sampling
+from .task import Task as Task
+from .task import Trained as Trained
+from .task import draw_state as draw_state
+from .task import make_learner as make_learner
+from .task import outline as outline

@@ -3,11 +3,24 @@
 import difflib
 import sys
 from collections.abc import Collection
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from jaxtyping import Float
+if TYPE_CHECKING:
+    import jax
+    from jaxtyping import Float
 
-Number = float | Float[Any, ""]
+    Scalar = Float[jax.Array, ""]
+else:
+
+    class _NoAxes(type):
+        def __instancecheck__(cls, x: Any) -> bool:
+            return getattr(x, "shape", None) == ()
+
+    class Scalar(metaclass=_NoAxes):
+        """An array without axes, or a traced one."""
+
+
+Number = float | Scalar
 """A hyperparameter: a Python number, which is validated, or an array or traced scalar,
 whose value can change without recompiling and is not looked at."""
 

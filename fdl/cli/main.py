@@ -8,7 +8,7 @@ from typing import NamedTuple, NoReturn
 
 import fdl
 from fdl.cli.command import AnswerIsNoError, Command, Interrupted, err, out
-from fdl.cli.parse import Choice, UsageError, choices, read, union
+from fdl.cli.parse import COMPLETION, Choice, UsageError, choices, read, union
 
 
 class _Place(NamedTuple):
@@ -103,7 +103,7 @@ def main(args: Sequence[str] | None = None) -> None:
 def _command(words: list[str]) -> Command:
     """Return the command that words ask for; only its own module is imported."""
     first = words[0] if words else ""
-    if first.startswith("--tyro-"):  # the completion of a shell knows them all
+    if first.startswith(COMPLETION):  # the completion of a shell knows them all
         return read("fdl", words, union({name: _find(name) for name in _COMMANDS}))
     if first == "train" and any(_is_resume(word) for word in words):
         from fdl.cli.train import Resume

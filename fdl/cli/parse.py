@@ -21,6 +21,10 @@ _CONFIG = (
 )
 
 
+COMPLETION = "--tyro-"
+"""How the options begin that print or write what completes words in a shell."""
+
+
 class UsageError(ValueError):
     """Words that make no command; says which, and what would."""
 
@@ -52,16 +56,15 @@ def read(
         SystemExit: With 0, after printing the help that was asked for.
         UsageError: If the words make no command.
     """
-    within = choices(kind)
-    if within:
-        first = words[0] if words else ""
+    within, first = choices(kind), words[0] if words else ""
+    if within and not first.startswith(COMPLETION):
         if first in within:
             chosen = within[first]
             return read(f"{prog} {first}", words[1:], chosen.kind, chosen.about)
         if first not in ("-h", "--help"):
             raise UsageError(_no_choice(prog, first, within))
         kind = union({name: Choice(one.about, None) for name, one in within.items()})
-    else:
+    elif not within:
         _require_options(prog, words, kind)
     complaint = io.StringIO()
     try:
@@ -137,13 +140,18 @@ def options(kind: Any) -> dict[str, Any]:
 
 def _require_options(prog: str, words: Sequence[str], kind: Any) -> None:
     """Raise UsageError if there is an option that the command does not have."""
-    known = [*options(kind), "--help", "--tyro-print-completion"]
+    known = [
+        *options(kind),
+        "--help",
+        "--tyro-print-completion",
+        "--tyro-write-completion",
+    ]
     for word in words:
         name = word.partition("=")[0].replace("_", "-")
         if name.startswith("--") and name != "--" and name not in known:
             near = nearest(name, known)
-            guess = "" if near is None else f" did you mean {near}?"
-            raise UsageError(f"there is no option {name};{guess} See {prog} --help.")
+            guess = "." if near is None else f"; did you mean {near}?"
+            raise UsageError(f"there is no option {name}{guess} See {prog} --help.")
 
 
 def _plain(prog: str, box: str) -> str:

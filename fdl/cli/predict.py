@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import tyro
 from rich.table import Table
 
@@ -31,10 +30,15 @@ class Predict(Command):
     polarity: Literal["auto", "light-on-dark", "dark-on-light"] = "auto"
     json: bool = False
 
-    def __call__(self) -> None:
-        """Predict."""
+    def check(self) -> None:
+        """Refuse to predict nothing."""
         if not self.files:
             raise ValueError("there are no files to predict: give at least one.")
+
+    def __call__(self) -> None:
+        """Predict."""
+        import numpy as np
+
         run = fdl.runs.load(self.run)
         if run.predicts != "classes":
             raise ValueError(

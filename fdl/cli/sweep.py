@@ -16,10 +16,8 @@ from fdl.cli.command import (
     out,
     unset,
 )
-from fdl.cli.grids import read_grid, read_ranges
 from fdl.cli.task_command import ToTrain, for_each_task
 from fdl.plain import Strategy
-from fdl.runs.space import combine
 
 _SHOWN = 10
 
@@ -59,6 +57,9 @@ class SweepCommand(Reporting, ToTrain):
 
     def check(self) -> None:
         """Refuse settings that make no sweep."""
+        from fdl.cli.grids import read_grid, read_ranges
+        from fdl.runs.space import combine
+
         config = self.config()
         combine(
             config,
@@ -70,6 +71,7 @@ class SweepCommand(Reporting, ToTrain):
 
     def __call__(self) -> None:
         """Sweep."""
+        from fdl.cli.grids import read_grid, read_ranges
         from fdl.cli.leaders import Board
 
         config = self.config()
@@ -85,7 +87,7 @@ class SweepCommand(Reporting, ToTrain):
                     strategy=self.strategy,
                     members_per_chunk=self.members_per_chunk,
                     path=self.run,
-                    data_dir=self.data_dir,
+                    data_dir=self.data.data_dir,
                     on_start=board.on_start,
                     on_rows=board.on_rows,
                 )

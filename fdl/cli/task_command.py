@@ -2,6 +2,7 @@
 
 import dataclasses
 import typing
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -23,16 +24,34 @@ class OfTask(Command):
     """A command about one task; `for_each_task` says which, with its options."""
 
     task: tyro.conf.Suppress[str] = ""
-    options: tyro.conf.Suppress[Any] = None
+    model: tyro.conf.Suppress[Any] = None
 
 
 @dataclasses.dataclass(frozen=True)
-class ToTrain(OfTask):
-    """A command that trains a task, with what is said of any training.
+class Data:
+    """What is trained on.
 
     Attributes:
         dataset: Data set; `fdl data list` lists them.
         data_dir: Folder to look for the data in first.
+        validation: Share of the training examples to hold out and select by, such as
+            0.1; `none` to train on all of them and select nothing.
+    """
+
+    dataset: OptionalName = None
+    data_dir: Annotated[OptionalPath, unset("the usual places if not given")] = None
+    validation: Annotated[
+        float | Literal["none"],
+        tyro.conf.arg(metavar="SHARE|none"),
+        unset("default: 1/6"),
+    ] = SHARE
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How it is trained.
+
+    Attributes:
         epochs: Passes over the training data.
         batch_size: Examples in an update.
         learning_rate: Highest learning rate.
@@ -47,17 +66,13 @@ class ToTrain(OfTask):
         warmup: Updates in which the learning rate rises from 0: below 1 a share of the
             run, from 1 their number.
         seed: Source of all randomness; the first of several seeds.
-        validation: Share of the training examples to hold out and select by, such as
-            0.1; `none` to train on all of them and select nothing.
     """
 
-    dataset: OptionalName = None
-    data_dir: Annotated[OptionalPath, unset("the usual places if not given")] = None
     epochs: OptionalInt = None
     batch_size: OptionalInt = None
     learning_rate: OptionalFloat = None
     schedule: OptionalName = None
-    optimizer: str = "adam"
+    optimizer: Annotated[str, tyro.conf.arg(metavar="NAME")] = "adam"
     weight_decay: Annotated[
         OptionalFloat, unset("default: 0.004 with adamw, else 0")
     ] = None
@@ -67,11 +82,19 @@ class ToTrain(OfTask):
         OptionalFloat, unset("default: 0.1 with inverse-sqrt, else 0")
     ] = None
     seed: int = 0
-    validation: Annotated[
-        float | Literal["none"],
-        tyro.conf.arg(metavar="SHARE|none"),
-        unset("default: 1/6"),
-    ] = SHARE
+
+
+@dataclasses.dataclass(frozen=True)
+class ToTrain(OfTask):
+    """A command that trains a task, with what is said of any training.
+
+    Attributes:
+        data: What is trained on.
+        training: How it is trained.
+    """
+
+    data: Data = Data()
+    training: Training = Training()
 
     def check(self) -> None:
         """Refuse settings that the task does not take."""
@@ -79,40 +102,13 @@ class ToTrain(OfTask):
 
     def config(self) -> tasks.Config:
         """Return the task's configuration with what was given."""
+        share = self.data.validation
         return tasks.describe(self.task).config(
-            dataset=self.dataset,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            schedule=self.schedule,
-            optimizer=self.optimizer,
-            weight_decay=self.weight_decay,
-            momentum=self.momentum,
-            clip_norm=self.clip_norm,
-            warmup=self.warmup,
-            seed=self.seed,
-            validation=None if self.validation == "none" else self.validation,
-            options=self.options,
+            **vars(self.training),
+            dataset=self.data.dataset,
+            validation=None if share == "none" else share,
+            options=self.model,
         )
-
-
-def _with_defaults(command: type[ToTrain], task: tasks.Description) -> Any:
-    """Return fields of a command, with what the task does where they are not given."""
-    config = task.config()
-    epochs = ", ".join(f"{count} on {name}" for name, count in task.epochs.items())
-    rates = ", ".join(f"{x:g} with {name}" for name, x in task.learning_rates.items())
-    defaults = {
-        "dataset": config.dataset,
-        "epochs": epochs,
-        "batch_size": str(config.batch_size),
-        "learning_rate": rates,
-        "schedule": config.schedule,
-    }
-    hints = typing.get_type_hints(command, include_extras=True)
-    return [
-        (name, Annotated[hints[name], unset(f"default: {words}")], None)
-        for name, words in defaults.items()
-    ]
 
 
 def for_each_task(command: type[OfTask], about: str) -> Any:
@@ -124,13 +120,14 @@ def for_each_task(command: type[OfTask], about: str) -> Any:
     """
     union: Any = None
     for task in tasks.DESCRIPTIONS.values():
-        options = Annotated[type(task.options), tyro.conf.arg(name="")]
-        fields = [
+        fields: list[Any] = [
             ("task", tyro.conf.Suppress[str], task.name),
-            ("options", options, dataclasses.field(default=task.options)),
+            ("model", type(task.options), dataclasses.field(default=task.options)),
         ]
         if issubclass(command, ToTrain):
-            fields += _with_defaults(command, task)
+            for name, group in (("data", Data), ("training", Training)):
+                kind = _with_defaults(group, _defaults(task))
+                fields.append((name, kind, dataclasses.field(default=kind())))
         one = dataclasses.make_dataclass(
             command.__name__, fields, bases=(command,), frozen=True
         )
@@ -141,3 +138,32 @@ def for_each_task(command: type[OfTask], about: str) -> Any:
         ]
         union = one if union is None else union | one
     return union
+
+
+def _defaults(task: tasks.Description) -> Mapping[str, str]:
+    """Return what a task does where an option is not given, for the help."""
+    config = task.config()
+    epochs = ", ".join(f"{count} on {name}" for name, count in task.epochs.items())
+    rates = ", ".join(f"{x:g} with {name}" for name, x in task.learning_rates.items())
+    return {
+        "dataset": config.dataset,
+        "epochs": epochs,
+        "batch_size": str(config.batch_size),
+        "learning_rate": rates,
+        "schedule": config.schedule,
+    }
+
+
+def _with_defaults(group: type, defaults: Mapping[str, str]) -> type:
+    """Return a group of options whose help tells what not giving them means."""
+    hints = typing.get_type_hints(group, include_extras=True)
+    fields = [
+        (name, Annotated[hints[name], unset(f"default: {words}")], None)
+        for name, words in defaults.items()
+        if name in hints
+    ]
+    made = dataclasses.make_dataclass(
+        group.__name__, fields, bases=(group,), frozen=True
+    )
+    made.__doc__ = group.__doc__
+    return made

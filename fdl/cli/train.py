@@ -52,7 +52,7 @@ class Train(Reporting, ToTrain):
             lambda **watch: fdl.runs.train(
                 self.config(),
                 path=self.run,
-                data_dir=self.data_dir,
+                data_dir=self.data.data_dir,
                 init_from=self.init_from,
                 overwrite=self.overwrite,
                 patience=self.patience,

@@ -8,6 +8,7 @@ from typing import NamedTuple, NoReturn
 
 import fdl
 from fdl.cli.command import AnswerIsNoError, Command, Interrupted, err, out
+from fdl.cli.config_file import OPTION, with_file
 from fdl.cli.parse import COMPLETION, Choice, UsageError, choices, read, union
 
 
@@ -38,6 +39,10 @@ _COMMANDS = {
         "Train a task many times, over seeds and settings, in one program; keep a "
         "table, pictures and a report in a folder.",
     ),
+    "runs": _Place(
+        "fdl.cli.runs", "Runs", "List runs and sweeps, and how good they are."
+    ),
+    "watch": _Place("fdl.cli.watch", "Watch", "Show the curves of a run as it trains."),
     "compare": _Place(
         "fdl.cli.compare",
         "Compare",
@@ -65,6 +70,12 @@ _COMMANDS = {
     ),
     "data": _Place("fdl.cli.data", "commands", "List data sets, or prepare one."),
 }
+
+
+_ABOUT = (
+    "Classic deep learning in functional JAX. `fdl COMMAND --help` tells more, "
+    "`fdl --version` the version."
+)
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -105,20 +116,22 @@ def _command(words: list[str]) -> Command:
     first = words[0] if words else ""
     if first.startswith(COMPLETION):  # the completion of a shell knows them all
         return read("fdl", words, union({name: _find(name) for name in _COMMANDS}))
-    if first == "train" and any(_is_resume(word) for word in words):
+    if first == "train" and any(_is("--resume", word) for word in words):
         from fdl.cli.train import Resume
 
         return read("fdl train", words[1:], Resume)
     if first in _COMMANDS:
         choice = _find(first)
+        if first in ("train", "sweep") and any(_is(OPTION, word) for word in words):
+            words = [first, *with_file(words[1:], choice.kind)]
         about = choice.about if choices(choice.kind) else None  # it says more itself
         return read(f"fdl {first}", words[1:], choice.kind, about)
     named = {name: Choice(place.about, Command) for name, place in _COMMANDS.items()}
-    return read("fdl", words, union(named), "Classic deep learning in functional JAX.")
+    return read("fdl", words, union(named), _ABOUT)
 
 
-def _is_resume(word: str) -> bool:
-    return word.partition("=")[0] == "--resume"
+def _is(option: str, word: str) -> bool:
+    return word.partition("=")[0] == option
 
 
 def _find(name: str) -> Choice:

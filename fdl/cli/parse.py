@@ -134,7 +134,8 @@ def options(kind: Any) -> dict[str, Any]:
         if dataclasses.is_dataclass(inner):
             found |= options(inner)
         else:
-            found["--" + field.name.replace("_", "-")] = hints[field.name]
+            negated = "no-" if field.default is True else ""
+            found[f"--{negated}{field.name.replace('_', '-')}"] = hints[field.name]
     return found
 
 

@@ -60,7 +60,7 @@ class SweepCommand(Reporting, ToTrain):
         from fdl.cli.grids import read_grid, read_ranges
         from fdl.runs.space import combine
 
-        config = self.config()
+        config = self.settings()
         combine(
             config,
             grid=read_grid(config, self.grid),
@@ -74,7 +74,7 @@ class SweepCommand(Reporting, ToTrain):
         from fdl.cli.grids import read_grid, read_ranges
         from fdl.cli.leaders import Board
 
-        config = self.config()
+        config = self.settings()
         with Board(self.halving, quiet=self.quiet) as board:
             try:
                 found = fdl.runs.sweep(

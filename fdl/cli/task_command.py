@@ -89,18 +89,22 @@ class ToTrain(OfTask):
     """A command that trains a task, with what is said of any training.
 
     Attributes:
+        config: TOML file, or `config.json` of a run, with settings by name; options
+            that are given beside it count more.
         data: What is trained on.
         training: How it is trained.
     """
+
+    config: OptionalPath = None
 
     data: Data = Data()
     training: Training = Training()
 
     def check(self) -> None:
         """Refuse settings that the task does not take."""
-        self.config()
+        self.settings()
 
-    def config(self) -> tasks.Config:
+    def settings(self) -> tasks.Config:
         """Return the task's configuration with what was given."""
         share = self.data.validation
         return tasks.describe(self.task).config(

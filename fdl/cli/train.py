@@ -50,7 +50,7 @@ class Train(Reporting, ToTrain):
         _train(
             self,
             lambda **watch: fdl.runs.train(
-                self.config(),
+                self.settings(),
                 path=self.run,
                 data_dir=self.data.data_dir,
                 init_from=self.init_from,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fdl import tasks
+from fdl.plain import unknown
 from fdl.tasks import Config
 from fdl.tasks.choices import OPTIMIZERS, SCHEDULES
 
@@ -43,9 +44,7 @@ def configure(task: str, **values: Any) -> Config:
     known = ("dataset", *_OF_ALL, "seed", "validation", *sorted(own))
     for name in values:
         if name not in known:
-            raise ValueError(
-                f"task {task!r} has no setting {name!r}: {', '.join(known)}."
-            )
+            raise ValueError(f"task {task!r}: {unknown('setting', name, known)}")
     changed = {name: value for name, value in values.items() if name in own}
     rest = {name: value for name, value in values.items() if name not in own}
     return found.config(options=_replace(options, changed), **rest)
@@ -110,4 +109,5 @@ def _replace(options: Any, values: Mapping[str, Any]) -> Any:
         choices = typing.get_args(hints.get(name))
         if isinstance(value, str) and choices and value not in choices:
             raise ValueError(f"{name}={value!r} must be one of {', '.join(choices)}.")
-    return dataclasses.replace(options, **values)
+    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return dataclasses.replace(options, **tuples)

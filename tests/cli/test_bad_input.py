@@ -5,6 +5,7 @@ import json
 import pytest
 from shell import complaint, process
 
+import fdl
 from fdl.cli import main
 
 
@@ -123,3 +124,28 @@ def test_refuses_to_test_on_training_images(
     assert "training images of mnist" in line
     main(["eval", str(tmp_path), "--data-dir", str(full_data_dir)])
     assert "on mnist (10,000 examples)" in capsys.readouterr().out
+
+
+def test_a_complaint_of_several_lines_keeps_them(capsys, monkeypatch) -> None:
+    def fail(path):
+        raise ValueError("first\n  second")
+
+    monkeypatch.setattr(fdl.runs, "open_run", fail)
+    with pytest.raises(SystemExit):
+        main(["eval", "a"])
+    assert capsys.readouterr().err == "fdl: first\n  second\n"
+
+
+def test_what_asks_a_run_is_told_where_the_best_of_a_sweep_is(tmp_path, capsys) -> None:
+    sweep = tmp_path / "sweep"
+    (sweep / "best").mkdir(parents=True)
+    (sweep / "config.json").write_text('{"sweep": {}}')
+    for words in (
+        "eval {}",
+        "predict {} a.png",
+        "generate {}",
+        "export {} --to a.onnx",
+    ):
+        line = complaint(words.format(sweep).split(), capsys)
+        assert f"{sweep} is a sweep and not a run; its best member is" in line
+        assert str(sweep / "best") in line

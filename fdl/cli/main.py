@@ -39,10 +39,6 @@ _COMMANDS = {
         "Train a task many times, over seeds and settings, in one program; keep a "
         "table, pictures and a report in a folder.",
     ),
-    "runs": _Place(
-        "fdl.cli.runs", "Runs", "List runs and sweeps, and how good they are."
-    ),
-    "watch": _Place("fdl.cli.watch", "Watch", "Show the curves of a run as it trains."),
     "compare": _Place(
         "fdl.cli.compare",
         "Compare",
@@ -69,6 +65,10 @@ _COMMANDS = {
         "fdl.cli.tasks", "Tasks", "List what can be trained, and what it reached."
     ),
     "data": _Place("fdl.cli.data", "commands", "List data sets, or prepare one."),
+    "runs": _Place(
+        "fdl.cli.runs", "Runs", "List runs and sweeps, and how good they are."
+    ),
+    "watch": _Place("fdl.cli.watch", "Watch", "Show the curves of a run as it trains."),
 }
 
 

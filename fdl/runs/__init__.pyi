@@ -3,6 +3,8 @@ from .compare import compare as compare
 from .errors import RunError as RunError
 from .folder import RunFolder as RunFolder
 from .folder import fresh_path as fresh_path
+from .listing import Listed as Listed
+from .listing import find_runs as find_runs
 from .outcomes import Outcome as Outcome
 from .outcomes import Sweep as Sweep
 from .resume import resume as resume

@@ -1,6 +1,7 @@
 """Train a task into a folder."""
 
 import dataclasses
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -294,7 +295,7 @@ def _result(
     config, info = trained.config, trained.info
     return {
         "task": config.task,
-        "options": dataclasses.asdict(config.options),
+        "options": json.loads(json.dumps(dataclasses.asdict(config.options))),
         "dataset": info.name,
         "counts": {
             "train": info.train_count,

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from fdl import runs
+import fdl
 from fdl.cli.command import out
 from fdl.cli.task_command import ToTrain, for_each_task
 
@@ -36,18 +36,16 @@ class FindRate(ToTrain):
                 f"{self.to} is there already: give another name with --to, or "
                 "--overwrite."
             )
-        config = self.config()
-        found = runs.find_rate(
-            config,
+        config = self.configuration()
+        found = fdl.runs.find_rate(
+            **self.trained(),
             low=self.low,
             high=self.high,
             steps=self.steps,
-            data_dir=self.data_dir,
+            data_dir=self.data.data_dir,
         )
-        from fdl import report  # matplotlib takes half a second, wanted only here
-
         title = f"{config.task}-{config.dataset}, {config.optimizer}"
-        report.draw_rate_test(self.to, *found, title=title)
+        fdl.report.draw_rate_test(self.to, *found, title=title)
         out.print(
             f"the loss falls fastest at a learning rate of {found.suggestion:.2g}",
             f"written to {self.to}",
@@ -56,6 +54,6 @@ class FindRate(ToTrain):
         )
 
 
-def commands() -> Any:
-    """Return `fdl find-rate TASK` for each task, as a union of subcommands."""
-    return for_each_task(FindRate, "Find a learning rate for the {}.")
+def commands(own: str | None = None) -> Any:
+    """Return `fdl find-rate TASK` for each task, or a command for one of the user's."""
+    return for_each_task(FindRate, "Find a learning rate for the {}.", own)

@@ -6,14 +6,15 @@ from typing import Any
 
 from fdl import data, tasks
 from fdl.runs.settings import configured
-from fdl.tasks import Config
+from fdl.tasks import Config, Task
 from fdl.train import RateTest
 from fdl.train import find_rate as find
 
 
 def find_rate(
-    task: str | Config,
+    task: str | Task | Config,
     *,
+    model: Any = None,
     low: float = 1e-6,
     high: float = 1.0,
     steps: int = 200,
@@ -23,8 +24,9 @@ def find_rate(
     """Train a task for a few steps with a growing rate; see `fdl.train.find_rate`.
 
     Args:
-        task: Name of a task, or all settings of a run; their schedule, warm-up and
-            learning rate have no effect.
+        task: Name of a task, or a task of your own, or all settings of a run; their
+            schedule, warm-up and learning rate have no effect.
+        model: Of a task that trains a model of yours, as for `fdl.runs.train`.
         low: The first rate, above 0.
         high: The last rate, above `low`.
         steps: Number of updates, at least 10.
@@ -40,9 +42,8 @@ def find_rate(
         >>> found.rates[0]
         np.float64(1e-06)
     """
-    given = configured(task, settings)
+    found, given = configured(task, model, settings)
     config = dataclasses.replace(given, schedule="constant", warmup=None)
-    found = tasks.find(config.task)
     where = None if data_dir is None else Path(data_dir)
     loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
     dataset = found.prepare(loaded, config)

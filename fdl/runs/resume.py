@@ -15,19 +15,23 @@ from fdl.runs.loggers import Logger, make_loggers
 from fdl.runs.run import Run, read
 from fdl.runs.start import start_from
 from fdl.runs.states import restore_state
-from fdl.runs.train import Job, best_step, stopping_of
+from fdl.runs.train import Job, Plan, best_step, stopping_of
+from fdl.tasks import Task
 from fdl.train import Epoch
 
 
 def resume(
     path: Path | str,
     *,
+    model: Any = None,
+    task: str | Task | None = None,
     data_dir: Path | str | None = None,
     allow_changes: bool = False,
     loggers: Sequence[Logger | str] = (),
-    on_start: Callable[[int], None] | None = None,
+    on_start: Callable[[Plan], None] | None = None,
     on_chunk: Callable[[int, dict[str, float], State], Any] | None = None,
     on_epoch: Callable[[Epoch, State], Any] | None = None,
+    on_finish: Callable[[], None] | None = None,
     seconds: Mapping[str, float] = MappingProxyType({}),
 ) -> Run:
     """Go on with a training that was cut off, from its last finished epoch.
@@ -36,6 +40,8 @@ def resume(
 
     Args:
         path: Folder of the run.
+        model: As for `fdl.load`.
+        task: As for `fdl.load`.
         data_dir: Folder to look for the data in; None for that of the run.
         allow_changes: Go on under other versions of Python and packages, too; then the
             result may differ.
@@ -43,6 +49,7 @@ def resume(
         on_start: As for `fdl.runs.train`.
         on_chunk: As for `fdl.runs.train`.
         on_epoch: As for `fdl.runs.train`.
+        on_finish: As for `fdl.runs.train`.
         seconds: As for `fdl.runs.train`.
 
     Returns:
@@ -70,20 +77,20 @@ def resume(
     folder = RunFolder.open(Path(path))
     if folder.result() is not None:
         raise RunError(f"{path} has ended: there is nothing to go on with.")
-    task, trained, where = read(folder)
+    found, trained, where = read(folder, model=model, task=task)
     said = folder.config()
     if not allow_changes:
         _require_same("versions", path, said["versions"], versions())
     where = where if data_dir is None else Path(data_dir)
     config = trained.config
     loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
-    dataset = task.prepare(loaded, config)
+    dataset = found.prepare(loaded, config)
     before, now = (_contents(info) for info in (trained.info, dataset.info))
     _require_same("data", path, before, now)
     patience = said["early_stopping"]
-    stopping = None if patience is None else stopping_of(task, trained, patience)
+    stopping = None if patience is None else stopping_of(found, trained, patience)
     job = Job(
-        task,
+        found,
         trained,
         dataset,
         folder,
@@ -93,11 +100,12 @@ def resume(
         on_start,
         on_chunk,
         on_epoch,
+        on_finish,
     )
     state = _last_intact(folder, trained.state)
     done = 0 if state is None else int(state.step)
     if state is None and said["init_from"] is not None:
-        state = start_from(task, trained, Path(said["init_from"])).state
+        state = start_from(found, trained, Path(said["init_from"])).state
     history = [line for line in folder.history() if line.step <= done]
     folder.rewind(history)
     best = None

@@ -1,11 +1,12 @@
 """Train a task into a folder."""
 
 import dataclasses
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,6 +16,7 @@ from fdl.learner import State
 from fdl.runs.environment import made_with
 from fdl.runs.folder import RunFolder, fresh_path
 from fdl.runs.loggers import Listeners, Logger, make_loggers
+from fdl.runs.novelty import keep_detector
 from fdl.runs.run import Run, provenance, record, require_unseen
 from fdl.runs.selection import require_held_out, require_measure
 from fdl.runs.settings import configured
@@ -25,18 +27,40 @@ from fdl.train import DivergenceError, EarlyStopping, Epoch, FitResult, evaluate
 _CHUNKS = 10  # reports in an epoch
 
 
+class Plan(NamedTuple):
+    """What is known of a training before its first update.
+
+    Attributes:
+        path: Folder of the run.
+        config: Its settings.
+        info: What its data are.
+        parameters: Number of its parameters.
+        steps: Updates in an epoch.
+        made: Updates that were made already, of a training that goes on.
+    """
+
+    path: Path
+    config: Config
+    info: data.DatasetInfo
+    parameters: int
+    steps: int
+    made: int
+
+
 def train(
-    task: str | Config,
+    task: str | Task | Config,
     *,
+    model: Any = None,
     path: Path | str | None = None,
     data_dir: Path | str | None = None,
     init_from: Path | str | None = None,
     overwrite: bool = False,
     early_stopping: int | None = None,
     loggers: Sequence[Logger | str] = (),
-    on_start: Callable[[int], None] | None = None,
+    on_start: Callable[[Plan], None] | None = None,
     on_chunk: Callable[[int, dict[str, float], State], Any] | None = None,
     on_epoch: Callable[[Epoch, State], Any] | None = None,
+    on_finish: Callable[[], None] | None = None,
     seconds: Mapping[str, float] = MappingProxyType({}),
     **settings: Any,
 ) -> Run:
@@ -45,7 +69,9 @@ def train(
     The same settings with the same data and versions give the same weights.
 
     Args:
-        task: Name of a task, or all settings of a run.
+        task: Name of a task, or a task of your own, or all settings of a run.
+        model: Of a task that trains a model of yours: a Linen module, or what makes one
+            of `num_classes`, or `MODULE:NAME` of such, which is imported.
         path: Folder of the run; None for a new one below `runs`.
         data_dir: Folder to look for the data in, before the usual places.
         init_from: Weights to start from instead of random ones: the folder of a run, or
@@ -56,14 +82,16 @@ def train(
         early_stopping: Epochs without a better value of the task's metric on the
             validation part after which training stops, at least 1; the run is then that
             of the best epoch. None to train to the end and keep the last.
-        on_start: Called before the first update with the number of all updates.
         loggers: Who is told how it goes, besides the folder: `"tensorboard"`,
             `"wandb"`, or any `fdl.runs.Logger`.
+        on_start: Called before the first update with what is to be trained.
         on_chunk: Called ten times an epoch with the number of updates made so far, the
             epoch's training metrics so far, and the state, which is only valid during
             the call.
         on_epoch: Called after each epoch with its line and the state, likewise. What
             returns True ends the training.
+        on_finish: Called after the last, before the test set is measured and pictures
+            are drawn.
         seconds: What time went into before, for `result.json`.
         settings: Settings by name where `task` is a name; see `fdl.runs.configure`.
 
@@ -86,8 +114,8 @@ def train(
         >>> run.history[-1].step
         105
     """
-    config, listening = configured(task, settings), make_loggers(loggers)
-    found = tasks.find(config.task)
+    found, config = configured(task, model, settings)
+    listening = make_loggers(loggers)
     if early_stopping is not None:
         require_held_out(config, "the best epoch", "train to the end")
     where = None if data_dir is None else Path(data_dir)
@@ -132,6 +160,7 @@ def train(
         on_start,
         on_chunk,
         on_epoch,
+        on_finish,
     )
     return job.run(start.state, seconds=spent)
 
@@ -151,6 +180,7 @@ class Job:
         on_start: As for `train`.
         on_chunk: As for `train`.
         on_epoch: As for `train`.
+        on_finish: As for `train`.
     """
 
     task: Task
@@ -160,9 +190,10 @@ class Job:
     data_dir: Path | None
     stopping: EarlyStopping | None
     loggers: Sequence[Logger]
-    on_start: Callable[[int], None] | None
+    on_start: Callable[[Plan], None] | None
     on_chunk: Callable[[int, dict[str, float], State], Any] | None
     on_epoch: Callable[[Epoch, State], Any] | None
+    on_finish: Callable[[], None] | None
 
     def run(
         self,
@@ -207,7 +238,11 @@ class Job:
             return stop
 
         if self.on_start is not None:
-            self.on_start(steps * config.epochs)
+            parameters = _parameters(self.trained.state)
+            made = history[-1].step if history else 0
+            self.on_start(
+                Plan(folder.path, config, dataset.info, parameters, steps, made)
+            )
         try:
             fitted = fit(
                 learner,
@@ -227,6 +262,8 @@ class Job:
         except DivergenceError as error:
             folder.save(error.state)
             raise
+        if self.on_finish is not None:
+            self.on_finish()
         started = time.perf_counter()
         trained = dataclasses.replace(self.trained, state=fitted.state)
         if self.stopping is not None:
@@ -234,10 +271,11 @@ class Job:
         # The only look at the test set, when nothing is left to choose.
         measured = evaluate(learner, fitted.state, dataset.test)
         measured |= task.finish(trained, dataset, folder.path)
+        novelty = keep_detector(folder.path, task, dataset)
         finish = time.perf_counter() - started
         spent = {**seconds, **fitted.seconds, "finish": finish}
         made = fitted.history[-1].step - (history[-1].step if history else 0)
-        result = _result(trained, fitted, measured, spent, made)
+        result = _result(trained, fitted, measured, spent, made) | novelty
         folder.write_json("result.json", result)
         name = f"{config.task}-{config.dataset}"
         _draw_curves(folder.path / "curves.png", name, fitted)
@@ -286,7 +324,7 @@ def _result(
     config, info = trained.config, trained.info
     return {
         "task": config.task,
-        "options": dataclasses.asdict(config.options),
+        "options": json.loads(json.dumps(dataclasses.asdict(config.options))),
         "dataset": info.name,
         "counts": {
             "train": info.train_count,
@@ -294,7 +332,7 @@ def _result(
             "test": info.test_count,
         },
         "checksum": info.checksum,
-        "parameters": sum(x.size for x in jax.tree.leaves(fitted.state.params)),
+        "parameters": _parameters(fitted.state),
         "epochs": fitted.epoch,
         "epochs_trained": last.epoch,
         "seed": config.seed,
@@ -304,6 +342,10 @@ def _result(
         "steps_per_second": steps / seconds["train"] if steps else None,
         **made_with(),
     }
+
+
+def _parameters(state: State) -> int:
+    return sum(x.size for x in jax.tree.leaves(state.params))
 
 
 def _draw_curves(path: Path, name: str, fitted: FitResult) -> None:

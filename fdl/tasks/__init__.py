@@ -1,57 +1,9 @@
-"""What can be trained by name: a data set, a model, a learner and their defaults."""
+"""What can be trained by name: a data set, a model, a learner and their defaults.
 
-from fdl.tasks.assemble import draw_state as draw_state
-from fdl.tasks.assemble import make_learner as make_learner
-from fdl.tasks.assemble import outline as outline
-from fdl.tasks.autoencoder import autoencoder as _autoencoder
-from fdl.tasks.class_weights import with_class_weights as with_class_weights
-from fdl.tasks.cnn import cnn as _cnn
-from fdl.tasks.config import Config as Config
-from fdl.tasks.config import NoOptions as NoOptions
-from fdl.tasks.gan import gan as _gan
-from fdl.tasks.language_model import language_model as _language_model
-from fdl.tasks.measured import measured as measured
-from fdl.tasks.mlp import mlp as _mlp
-from fdl.tasks.mnist_fast import mnist_fast as _mnist_fast
-from fdl.tasks.recurrent import gru as _gru
-from fdl.tasks.recurrent import lstm as _lstm
-from fdl.tasks.recurrent import rnn as _rnn
-from fdl.tasks.task import ExportedModel as ExportedModel
-from fdl.tasks.task import Sampling as Sampling
-from fdl.tasks.task import Task as Task
-from fdl.tasks.task import Trained as Trained
-from fdl.tasks.transformer import transformer as _transformer
-from fdl.tasks.vae import vae as _vae
+`__init__.pyi` lists the public names. Each is imported when it is first used: to
+describe a task or to check settings takes no JAX, to make its model does.
+"""
 
-TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        _cnn,
-        _mlp,
-        _mnist_fast,
-        _rnn,
-        _lstm,
-        _gru,
-        _autoencoder,
-        _vae,
-        _gan,
-        _transformer,
-        _language_model,
-    )
-}
-"""All tasks, by name."""
+import lazy_loader as _lazy
 
-
-def find(name: str) -> Task:
-    """Return the task of that name.
-
-    Raises:
-        ValueError: If there is none; the message lists those there are.
-
-    Example:
-        >>> find("cnn").epochs["mnist"]
-        5
-    """
-    if name not in TASKS:
-        raise ValueError(f"there is no task {name!r}; tasks: {', '.join(TASKS)}.")
-    return TASKS[name]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

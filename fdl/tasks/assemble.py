@@ -15,7 +15,8 @@ from fdl.learners import augmented, averaged, frozen
 from fdl.members import tunable
 from fdl.nn import Frozen, MixedPrecision
 from fdl.tasks.config import Config
-from fdl.tasks.task import Task, Trained, require_taken
+from fdl.tasks.description import require_taken
+from fdl.tasks.task import Task, Trained
 
 
 def _within_range(key: Key, image: Array) -> Array:

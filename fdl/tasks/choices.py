@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
+from fdl.plain import unknown
+
 
 class OptimizerDefaults(NamedTuple):
     """What an optimizer is used with where nothing is said.
@@ -55,10 +57,10 @@ def require_name(kind: str, name: str, known: Collection[str]) -> None:
     Example:
         >>> require_name("schedule", "up", ["constant", "cosine"])
         Traceback (most recent call last):
-        ValueError: schedule='up' must be one of constant, cosine.
+        ValueError: there is no schedule 'up'; schedules: constant, cosine.
     """
     if name not in known:
-        raise ValueError(f"{kind}={name!r} must be one of {', '.join(known)}.")
+        raise ValueError(unknown(kind, name, known))
 
 
 def require_momentum(optimizer: str) -> None:

@@ -19,16 +19,6 @@ from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.task import Trained
 from fdl.train import predict
 
-TAKES = (
-    "augment",
-    "label_smoothing",
-    "class_weights",
-    "ema",
-    "precision",
-    "freeze",
-)
-"""Which of the settings that not all tasks have are for classification."""
-
 
 def classify(
     model: Any,

@@ -11,13 +11,13 @@ import tyro
 from rich.table import Table
 
 from fdl import data, runs
-from fdl.cli.command import Command, err, out
+from fdl.cli.command import OfRun, err, out
 
 _MOST_WARNINGS = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Predict(Command):
+class Predict(OfRun):
     """Tell what a trained run sees in images.
 
     Attributes:
@@ -44,7 +44,7 @@ class Predict(Command):
         """Predict."""
         if not self.files:
             raise data.DataError("there are no files to predict: give at least one.")
-        run = runs.load(self.run)
+        run = runs.load(self.run, model=self.model, task=self.task)
         if run.predicts != "classes":
             raise ValueError(
                 f"{self.run} does not tell classes of images; `fdl eval` measures a "

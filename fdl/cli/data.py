@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import tyro
 from rich.table import Table
 
-from fdl import data
+import fdl
 from fdl.cli.command import Command, OptionalPath, out
 
 
@@ -24,7 +24,7 @@ class DataList(Command):
         """Print the table."""
         table = Table("data set", "train", "test", "here")
         table.add_column("where, or what to do", overflow="fold")
-        for row in data.status(data_dir=self.data_dir):
+        for row in fdl.data.status(data_dir=self.data_dir):
             here = "yes" if row.available else "no"
             table.add_row(
                 row.name, f"{row.train_count:,}", f"{row.test_count:,}", here, row.where
@@ -48,7 +48,7 @@ class DataPrepare(Command):
 
     def __call__(self) -> None:
         """Prepare it."""
-        path = data.prepare(self.name, source=self.source, data_dir=self.data_dir)
+        path = fdl.data.prepare(self.name, source=self.source, data_dir=self.data_dir)
         out.print(f"{self.name} is ready in {path}", soft_wrap=True)
 
 

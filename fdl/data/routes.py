@@ -14,13 +14,14 @@ from fdl.data.catalog import IMAGE_SHAPE, Entry, Splits
 from fdl.data.dataset import Dataset, DatasetInfo
 from fdl.data.download import addresses, fetch
 from fdl.data.places import existing, file_places, places
+from fdl.plain import SHARE
 
 
 def load(
     name: str,
     *,
     data_dir: str | Path | None = None,
-    validation: float | None = splits.SHARE,
+    validation: float | None = SHARE,
     download: bool = True,
 ) -> Dataset:
     """Load a dataset from wherever it is.

@@ -1,22 +1,13 @@
 """A classifier of the user's own."""
 
+from fdl.tasks.catalog import describe
 from fdl.tasks.classification import classify as _learn
 from fdl.tasks.classification import draw_mistakes
-from fdl.tasks.own import OwnModel
 from fdl.tasks.task import Task
 
 classify = Task(
-    name="classify",
-    title="classifier of your own (--model)",
-    paper="any Linen module, see docs/your-model.md",
-    epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
-    batch_size=64,
-    learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
-    metric="accuracy",
-    mode="max",
+    **vars(describe("classify")),
     make_model=lambda options, info: None,
     learn=_learn,
-    options=OwnModel(),
     finish=draw_mistakes,
-    predicts="classes",
 )

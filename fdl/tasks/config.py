@@ -2,12 +2,10 @@
 
 import dataclasses
 import math
+import numbers
 from typing import Any
 
-import numpy as np
-
-from fdl.arrays import Number, is_concrete
-from fdl.data.splits import SHARE
+from fdl.plain import SHARE, Number, is_concrete
 from fdl.tasks.choices import (
     OPTIMIZERS,
     SCHEDULES,
@@ -96,6 +94,6 @@ def _require(name: str, value: Any, *, below: float = math.inf) -> None:
     """Refuse what is no number from 0 to below a limit."""
     if value is None or not is_concrete(value):
         return
-    if not (isinstance(value, int | float | np.number) and 0 <= value < below):
+    if not (isinstance(value, numbers.Real) and 0 <= float(value) < below):
         limit = "a number" if below == math.inf else f"below {below}"
         raise ValueError(f"{name}={value!r} must be {limit}, and at least 0.")

@@ -1,0 +1,217 @@
+"""What can be trained by name: the description of each task, without JAX."""
+
+import warnings
+
+from fdl.plain import unknown
+from fdl.tasks.description import Description
+from fdl.tasks.installed import installed
+from fdl.tasks.options import (
+    AutoencoderOptions,
+    CNNOptions,
+    GANOptions,
+    LanguageModelOptions,
+    MLPOptions,
+    OwnModel,
+    RecurrentOptions,
+    TransformerOptions,
+    VAEOptions,
+)
+
+_ALL = (
+    Description(
+        name="cnn",
+        title="small convolutional network",
+        paper="LeCun et al., 1998, Gradient-based learning applied to document "
+        "recognition",
+        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        batch_size=64,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="accuracy",
+        mode="max",
+        options=CNNOptions(),
+        predicts="classes",
+    ),
+    Description(
+        name="mlp",
+        title="multilayer perceptron with one hidden layer",
+        paper="Rumelhart et al., 1986, Learning representations by "
+        "back-propagating errors",
+        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        batch_size=32,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="accuracy",
+        mode="max",
+        options=MLPOptions(),
+        predicts="classes",
+    ),
+    Description(
+        name="mnist-fast",
+        title="small convolutional network, two passes",
+        paper="LeCun et al., 1998, Gradient-based learning applied to document "
+        "recognition",
+        epochs={"mnist": 2, "fashion_mnist": 2, "mnist-5k": 10},
+        batch_size=64,
+        learning_rates={"one-cycle": 7e-3, "constant": 1e-3},
+        metric="accuracy",
+        mode="max",
+        predicts="classes",
+    ),
+    Description(
+        name="rnn",
+        title="simple recurrent network that reads rows",
+        paper="Elman, 1990, Finding structure in time",
+        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        batch_size=64,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="accuracy",
+        mode="max",
+        options=RecurrentOptions(),
+        predicts="classes",
+    ),
+    Description(
+        name="lstm",
+        title="long short-term memory that reads rows",
+        paper="Hochreiter & Schmidhuber, 1997, Long short-term memory",
+        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        batch_size=64,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="accuracy",
+        mode="max",
+        options=RecurrentOptions(),
+        predicts="classes",
+    ),
+    Description(
+        name="gru",
+        title="gated recurrent units that read rows",
+        paper="Cho et al., 2014, Learning phrase representations using RNN "
+        "encoder-decoder",
+        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        batch_size=64,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="accuracy",
+        mode="max",
+        options=RecurrentOptions(),
+        predicts="classes",
+    ),
+    Description(
+        name="autoencoder",
+        title="autoencoder, plain or denoising",
+        paper="Hinton & Salakhutdinov, 2006, Reducing the dimensionality of data with "
+        "neural networks",
+        epochs={"mnist": 30, "fashion_mnist": 30, "mnist-5k": 100},
+        batch_size=100,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="squared_error",
+        mode="min",
+        options=AutoencoderOptions(),
+        predicts="images",
+    ),
+    Description(
+        name="vae",
+        title="variational autoencoder of images binarized once",
+        paper="Kingma & Welling, 2014, Auto-encoding variational Bayes",
+        epochs={"mnist": 30, "fashion_mnist": 30, "mnist-5k": 100},
+        batch_size=100,
+        learning_rates={"one-cycle": 1e-3, "constant": 1e-3},
+        metric="elbo",
+        mode="max",
+        options=VAEOptions(),
+        predicts="images",
+        generates="images",
+    ),
+    Description(
+        name="gan",
+        title="generative adversarial network, DCGAN",
+        paper="Radford et al., 2016, Unsupervised representation learning with DCGAN",
+        epochs={"mnist": 12, "fashion_mnist": 12, "mnist-5k": 60},
+        batch_size=64,
+        learning_rates={"constant": 1e-3, "one-cycle": 2e-3},
+        metric="frechet_distance",
+        mode="min",
+        options=GANOptions(),
+        generates="images",
+    ),
+    Description(
+        name="transformer",
+        title="vision Transformer on 7x7 patches",
+        paper="Dosovitskiy et al., 2021, An image is worth 16x16 words",
+        epochs={"mnist": 8, "fashion_mnist": 8, "mnist-5k": 40},
+        batch_size=64,
+        learning_rates={"one-cycle": 2e-3, "constant": 1e-3},
+        metric="accuracy",
+        mode="max",
+        options=TransformerOptions(),
+        predicts="classes",
+    ),
+    Description(
+        name="language-model",
+        title="decoder-only Transformer on characters",
+        paper="Radford et al., 2018, Improving language understanding by generative "
+        "pre-training",
+        epochs={"python-docs": 15},
+        batch_size=8,
+        learning_rates={"one-cycle": 3e-3, "constant": 1e-3},
+        metric="bits_per_character",
+        mode="min",
+        options=LanguageModelOptions(),
+        generates="text",
+    ),
+    Description(
+        name="classify",
+        title="classifier of your own (--model)",
+        paper="any Linen module, see docs/your-model.md",
+        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        batch_size=64,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="accuracy",
+        mode="max",
+        options=OwnModel(),
+        predicts="classes",
+    ),
+)
+
+DESCRIPTIONS: dict[str, Description] = {one.name: one for one in _ALL}
+"""The descriptions of fdl's own tasks, by name."""
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all tasks: fdl's own, and those of installed packages."""
+    return (*DESCRIPTIONS, *(name for name in installed() if name not in DESCRIPTIONS))
+
+
+def known() -> list[Description]:
+    """Return all tasks, with a warning for those of other packages that are broken."""
+    found = []
+    for name in names():
+        try:
+            found.append(describe(name))
+        except ValueError as error:
+            warnings.warn(f"task {name!r} is left out: {error}", stacklevel=2)
+    return found
+
+
+def describe(name: str) -> Description:
+    """Return what the task of that name is; of fdl's own, without importing a model.
+
+    Raises:
+        ValueError: If there is none; the message lists those there are.
+
+    Example:
+        >>> describe("cnn").epochs["mnist"]
+        5
+    """
+    if name in DESCRIPTIONS:
+        return DESCRIPTIONS[name]
+    require_known(name)
+    from fdl.tasks.registry import find  # JAX, and a module of another package
+
+    return find(name)
+
+
+def require_known(name: str) -> None:
+    """Raise ValueError unless there is a task of that name."""
+    if name not in names():
+        raise ValueError(
+            f"{unknown('task', name, names())} One of yours is named with --task "
+            "MODULE:NAME (from Python, task=...)."
+        )

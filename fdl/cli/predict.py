@@ -19,7 +19,7 @@ class Predict(Command):
 
     Attributes:
         run: Folder of the run.
-        files: PNG, JPEG or .npy files; any size is resized.
+        files: PNG, JPEG, WebP, BMP, GIF, .npy or .npz files; any size is resized.
         polarity: What the files show; `auto` judges by the corners of each image.
         json: Print a line of JSON for each image instead of a table.
     """

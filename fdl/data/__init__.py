@@ -11,6 +11,7 @@ from fdl.data.dataset import DatasetInfo as DatasetInfo
 from fdl.data.dataset import example as example
 from fdl.data.images import Polarity as Polarity
 from fdl.data.images import read_images as read_images
+from fdl.data.pictures import read_picture as read_picture
 from fdl.data.places import Status as Status
 from fdl.data.places import status as status
 from fdl.data.routes import load as load

@@ -19,8 +19,19 @@ def folder() -> Path:
     """Return `FDL_CACHE_DIR`, or `fdl` in the user's cache folder."""
     own = os.environ.get("FDL_CACHE_DIR")
     if own:
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "fdl"
+        return expanded(own)
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "fdl"
+
+
+def expanded(path: str) -> Path:
+    """Return a path with the user's home for `~`.
+
+    Users of containers may have no home; then it is a path at which nothing can be.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(os.devnull, path)
 
 
 def originals() -> Path:

@@ -22,7 +22,7 @@ from fdl.data.catalog import TFDS_VERSION, Entry, Splits, verify
 def default_root() -> Path:
     """Return `TFDS_DATA_DIR`, or the folder that TFDS uses without it."""
     folder = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return Path(folder).expanduser()
+    return cache.expanded(folder)
 
 
 def directory(entry: Entry, root: Path) -> Path:

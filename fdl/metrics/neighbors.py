@@ -121,8 +121,9 @@ def memorization(
 
 def _squares(points: Table, references: Table) -> Iterator[Float[np.ndarray, "_ _"]]:
     """Yield squared distances, `(rows, others)`, for a block of rows at a time."""
-    kind = np.result_type(points, references, np.float32)
-    points, references = points.astype(kind), references.astype(kind)
+    # In double precision, since the squares of what is far from the origin cancel.
+    center = references.mean(axis=0, dtype=np.float64)
+    points, references = points - center, references - center
     norms = np.sum(references**2, axis=1)[None]
     for first in range(0, len(points), _ROWS):
         rows = points[first : first + _ROWS]

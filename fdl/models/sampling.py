@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.core import Tracer
 from jaxtyping import Float, Int, Integer
 
 from fdl.arrays import Array, Key, PyTree
@@ -74,11 +75,12 @@ def generate(
     continuation, not for temperature, top-k and top-p.
 
     Args:
-        model: A model with `max_length`, `empty_cache` and `decode`, such as
-            `LanguageModel`.
+        model: A model with `vocab_size`, `max_length`, `empty_cache` and `decode`, such
+            as `LanguageModel`.
         variables: Variables of the model.
-        prompt: The tokens to continue, at least one. If the prompt is longer than half
-            of `max_length`, only its end is read.
+        prompt: The tokens to continue, at least one, all below the model's
+            `vocab_size`. If the prompt is longer than half of `max_length`, only its
+            end is read.
         length: Number of tokens to add, at least 1.
         key: Random key for sampling.
         temperature: See `choice_logits`.
@@ -89,7 +91,7 @@ def generate(
         The added tokens.
 
     Raises:
-        ValueError: If a number is out of range, or the prompt is empty.
+        ValueError: If a number or a token is out of range, or the prompt is empty.
 
     Example:
         >>> from fdl import models, nn
@@ -100,7 +102,7 @@ def generate(
         >>> generate(model, variables, prompt, 40, jax.random.key(1)).shape
         (1, 40)
     """
-    _check(prompt, length, temperature, top_k, top_p, model.max_length)
+    _check(prompt, length, temperature, top_k, top_p, model)
     half = model.max_length // 2
     settings = (
         jnp.float32(temperature),
@@ -151,12 +153,23 @@ def _check(
     temperature: float,
     top_k: int | None,
     top_p: float | None,
-    max_length: int,
+    model: Any,
 ) -> None:
-    if prompt.shape[-1] < 1:
+    if 0 in prompt.shape:
         raise ValueError("the prompt is empty: pass at least one token.")
-    if max_length < 2:
-        raise ValueError(f"max_length={max_length} of the model must be at least 2.")
+    if not isinstance(prompt, Tracer):
+        # A token without an embedding has NaN instead, and NaN then chooses token 0.
+        low, high = int(prompt.min()), int(prompt.max())
+        if low < 0 or high >= model.vocab_size:
+            raise ValueError(
+                f"prompt has the token {low if low < 0 else high}: this model has "
+                f"tokens from 0 to {model.vocab_size - 1} (its vocab_size is "
+                f"{model.vocab_size})."
+            )
+    if model.max_length < 2:
+        raise ValueError(
+            f"max_length={model.max_length} of the model must be at least 2."
+        )
     for name, number in (("length", length), ("top_k", top_k)):
         if number is not None and number < 1:
             raise ValueError(f"{name}={number} must be at least 1.")

@@ -26,13 +26,15 @@ def sinusoids(
         array([[0.  , 1.  , 0.  , 1.  ],
                [0.84, 0.54, 0.01, 1.  ]], dtype=float32)
     """
-    # Compute rates in double precision, since their error grows with the position.
+    # Half precision has no positions above 256 of its own: round the waves alone. And
+    # compute rates in double precision, since their error grows with the position.
+    exact = jnp.promote_types(dtype, jnp.float32)
     rate = jnp.asarray(
-        10_000.0 ** (-2 * np.arange((features + 1) // 2) / features), dtype
+        10_000.0 ** (-2 * np.arange((features + 1) // 2) / features), exact
     )
-    angle = position.astype(dtype)[:, None] * rate[None, :]
+    angle = position.astype(exact)[:, None] * rate[None, :]
     waves = jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1)
-    return waves.reshape(len(position), -1)[:, :features]
+    return waves.reshape(len(position), -1)[:, :features].astype(dtype)
 
 
 class Positions(nn.Module):

@@ -1,5 +1,7 @@
 """Pictures and pages of runs."""
 
+# First of all, since it imports matplotlib.
+from fdl.report.backend import write_figure as write_figure
 from fdl.report.calibration import draw_reliability as draw_reliability
 from fdl.report.confusion import draw_confusion as draw_confusion
 from fdl.report.curves import draw_curves as draw_curves

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fdl.metrics import Reliability, calibration_error
+from fdl.report.backend import write_figure
 
 
 def draw_reliability(path: Path, found: Reliability, *, title: str) -> None:
@@ -42,4 +43,4 @@ def draw_reliability(path: Path, found: Reliability, *, title: str) -> None:
     below.set_yscale("symlog")
     below.set_xlabel("confidence")
     below.set_ylabel("predictions")
-    figure.savefig(path, dpi=150)
+    write_figure(path, figure)

@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Int
 from matplotlib.figure import Figure
 
+from fdl.report.backend import write_figure
+
 
 def draw_confusion(
     path: Path,
@@ -59,4 +61,4 @@ def draw_confusion(
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title(title, fontsize=9)
-    figure.savefig(path, dpi=150)
+    write_figure(path, figure)

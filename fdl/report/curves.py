@@ -5,6 +5,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from fdl.report.backend import write_figure
+
 Curve = Sequence[float]
 
 
@@ -50,4 +52,4 @@ def draw_curves(
         axes.grid(alpha=0.3)
     panels[0].legend()
     figure.suptitle(title)
-    figure.savefig(path, dpi=150)
+    write_figure(path, figure)

@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
+from fdl.report.backend import write_figure
+
 
 def draw_scatter(
     path: Path,
@@ -50,4 +52,4 @@ def draw_scatter(
     axes.legend(
         loc="center left", bbox_to_anchor=(1, 0.5), markerscale=4, frameon=False
     )
-    figure.savefig(path, dpi=150)
+    write_figure(path, figure)

@@ -9,6 +9,8 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from fdl.report.backend import write_figure
+
 _BANDS = 8  # number of configurations whose curves have their own color
 
 
@@ -76,7 +78,7 @@ def draw_settings(path: Path, lines: Sequence[Line], measure: str) -> None:
         axes.set_xlabel(name.replace("_", " "))
         axes.grid(alpha=0.3)
     panels[0].set_ylabel(measure)
-    figure.savefig(path, dpi=150)
+    write_figure(path, figure)
 
 
 def draw_parallel(
@@ -132,7 +134,7 @@ def draw_parallel(
     axes.set_xlim(-0.1, len(names) - 0.6)
     for side in ("top", "left", "right", "bottom"):
         axes.spines[side].set_visible(False)
-    figure.savefig(path, dpi=150)
+    write_figure(path, figure)
 
 
 def draw_learning(path: Path, lines: Sequence[Line], measure: str) -> None:
@@ -171,7 +173,7 @@ def draw_learning(path: Path, lines: Sequence[Line], measure: str) -> None:
     if len(lines) > 1:
         handles, labels = axes.get_legend_handles_labels()
         axes.legend(handles[::-1], labels[::-1], fontsize=8)
-    figure.savefig(path, dpi=150)
+    write_figure(path, figure)
 
 
 def draw_distribution(
@@ -204,7 +206,7 @@ def draw_distribution(
     axes.set_xlabel(measure)
     axes.set_ylabel("seeds")
     axes.legend()
-    figure.savefig(path, dpi=150)
+    write_figure(path, figure)
 
 
 def draw_differences(
@@ -255,7 +257,7 @@ def draw_differences(
     axes.set_xlabel(f"difference in {measure}")
     axes.set_title(title)
     axes.legend(fontsize=8)
-    figure.savefig(path, dpi=150)
+    write_figure(path, figure)
 
 
 def _places(values: Sequence[Any]) -> tuple[np.ndarray, list[str] | None]:

@@ -20,13 +20,19 @@ _COMPILED_BYTES = 2**30
 def keep_compiled() -> None:
     """Keep compiled programs for the processes to come, unless JAX was told otherwise.
 
+    None are kept where the folder cannot be made, such as by a user without a home.
     They lie in `compiled` in fdl's cache folder, a gigabyte of those used last.
     `JAX_COMPILATION_CACHE_DIR` names another folder, and
     `JAX_ENABLE_COMPILATION_CACHE=false` keeps none.
     """
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
-    jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
+    folder = cache_folder() / "compiled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", _COMPILED_BYTES)
     # Commands compile many small programs; together they are worth keeping.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

@@ -1,6 +1,8 @@
 """Images that users bring."""
 
 import io
+import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -105,19 +107,50 @@ def test_an_array_of_several(tmp_path, digit) -> None:
     ("array", "message"),
     [
         (np.zeros((0, 28, 28), np.uint8), r"uint8\[0, 28, 28\]"),
-        (np.zeros((3, 28, 28, 3), np.uint8), r"uint8\[3, 28, 28, 3\]"),
+        (np.zeros((3, 28, 28, 5), np.uint8), r"uint8\[3, 28, 28, 5\].*1, 3 or 4 chann"),
         (np.zeros(784, np.uint8), r"uint8\[784\]"),
         (np.eye(28, dtype=np.int64), r"int64\[28, 28\]: use uint8"),
-        (np.eye(28) * 255, "divide them"),
+        (np.eye(28, dtype=np.complex64), r"complex64\[28, 28\]: use uint8"),
+        (np.eye(28) * 255, r"0.0 to 255.0: .*divide them .*such as 255"),
+        (np.eye(28) * 2 - 1, r"-1.0 to 1.0: .*must lie in \[0, 1\]"),
         (np.eye(28) * np.nan, "divide them"),
         (np.full((28, 28), 7, np.uint8), "nearly uniform"),
-        (np.array([{"a": 1}], object), "cannot be read"),
+        (np.array([{"a": 1}], object), "cannot be read as an array of numbers"),
     ],
 )
 def test_refuses_bad_arrays(tmp_path, array, message) -> None:
     np.save(tmp_path / "a.npy", array, allow_pickle=True)
     with pytest.raises(DataError, match=message):
         read(tmp_path / "a.npy")
+
+
+def test_what_the_axes_of_an_array_are(tmp_path, digit) -> None:
+    color = np.stack([digit, digit // 2, digit], axis=-1)
+    gray = np.asarray(Image.fromarray(color).convert("L"))
+    clear = np.dstack([255 - color, digit])  # ink on nothing
+    for array, images in [
+        (color, [gray]),
+        (color[None], [gray]),
+        (np.stack([color, color]), [gray, gray]),
+        (np.stack([color, color]).transpose(0, 3, 1, 2), [gray, gray]),
+        (np.dstack([digit * 0, digit * 0, digit * 0, digit]), [digit]),
+        (np.stack([digit, digit, digit]), [digit, digit, digit]),
+        (digit > 128, [(digit > 128) * 255]),
+        (np.asfortranarray((digit / 255).astype(">f8")), [digit]),
+        (digit.reshape(28, 1, 28)[:, 0], [digit]),
+    ]:
+        np.save(tmp_path / "a.npy", array)
+        found = read(tmp_path / "a.npy")
+        np.testing.assert_array_equal(found[..., 0], images, str(array.shape))
+    np.save(tmp_path / "a.npy", clear)
+    assert read(tmp_path / "a.npy").shape == (1, *SHAPE)
+    for array in (color, color.transpose(2, 0, 1), color[None]):
+        np.save(tmp_path / "a.npy", array)
+        found = read_images(tmp_path / "a.npy", (28, 28, 3))
+        np.testing.assert_array_equal(found, color[None], str(array.shape))
+    np.save(tmp_path / "a.npy", digit)
+    found = read_images(tmp_path / "a.npy", (28, 28, 3))
+    np.testing.assert_array_equal(found[0], np.dstack([digit] * 3))
 
 
 def test_refuses_a_grey_background_and_says_how(tmp_path, digit) -> None:
@@ -134,16 +167,54 @@ def test_refuses_what_is_no_image(tmp_path, digit) -> None:
     (tmp_path / "text.png").write_text("not a picture")
     (tmp_path / "empty.npy").write_bytes(b"")
     (tmp_path / "a.tiff").write_bytes(b"II")
+    (tmp_path / "pickle.npy").write_bytes(pickle.dumps(digit))
+    np.save(tmp_path / "whole.npy", digit)
+    whole = (tmp_path / "whole.npy").read_bytes()
+    (tmp_path / "short.npy").write_bytes(whole[:-1])
+    (tmp_path / "huge.npy").write_bytes(whole.replace(b"(28, 28)", b"(10**13,)", 1))
+    np.savez(tmp_path / "two.npz", image=digit, label=np.arange(3))
+    with zipfile.ZipFile(tmp_path / "text.npz", "w") as archive:
+        archive.writestr("text", "no array")
     for name, message in {
         "cut.png": "cannot be read",
-        "text.png": "cannot be read",
-        "empty.npy": "cannot be read",
-        "a.tiff": "the ending '.tiff'",
+        "text.png": "not that of a picture",
+        "empty.npy": "not that of a picture",
+        "a.tiff": "the ending '.tiff' does not matter",
         "absent.png": "is not a file",
+        "pickle.npy": "not that of a picture",
+        "short.npy": "cannot be read as an array",
+        "huge.npy": "cannot be read as an array",
+        "two.npz": r"2 arrays \(image.npy, label.npy\)",
+        "text.npz": "without an array",
     }.items():
         with pytest.raises(DataError, match=message) as caught:
             read(tmp_path / name)
         assert name in str(caught.value)
+
+
+def test_the_content_tells_the_format(tmp_path, digit) -> None:
+    np.savez(tmp_path / "a.npz", image=digit)
+    (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+    np.testing.assert_array_equal(read(tmp_path / "a.npy")[0, ..., 0], digit)
+    save(tmp_path / "a.jpg", digit, format="PNG")
+    np.testing.assert_array_equal(read(tmp_path / "a.jpg")[0, ..., 0], digit)
+
+
+@pytest.mark.parametrize("size", [(10, 1000), (1000, 10), (1, 3000), (9000, 1)])
+def test_a_narrow_strip_does_not_vanish(tmp_path, size) -> None:
+    strip = np.zeros(size, np.uint8)
+    rows, columns = size
+    strip[rows // 4 : -(rows // 4) or None, columns // 4 : -(columns // 4) or None] = (
+        255
+    )
+    assert read(save(tmp_path / "a.png", strip)).max() > 100
+
+
+def test_what_vanishes_when_made_small_is_refused(tmp_path) -> None:
+    hair = np.zeros((3000, 3000), np.uint8)
+    hair[10:2990, 1500] = 255
+    with pytest.raises(DataError, match="3000x3000, and nothing is left of it in 28x2"):
+        read(save(tmp_path / "a.png", hair))
 
 
 @pytest.mark.full_mnist

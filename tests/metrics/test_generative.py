@@ -107,3 +107,18 @@ def test_memorization_is_not_moved_by_a_few_far_examples() -> None:
 def test_too_few_examples_are_refused(measure, message) -> None:
     with pytest.raises(ValueError, match=message):
         measure(np.random.default_rng(0).random((5, 2)))
+
+
+def test_neighbors_do_not_depend_on_the_origin() -> None:
+    rng = np.random.default_rng(0)
+    real = rng.normal(size=(300, 16)).astype(np.float32)
+    made = rng.normal(0.3, 0.9, size=(300, 16)).astype(np.float32)
+    for shift in (0, 1e3, -1e5):
+        far = [x + np.float32(shift) for x in (real, made)]
+        exact = [x.astype(np.float64) - shift for x in far]
+        assert metrics.precision_recall(*far) == metrics.precision_recall(*exact)
+        np.testing.assert_allclose(
+            metrics.nearest_distance(far[0], far[1]),
+            metrics.nearest_distance(exact[0], exact[1]),
+            rtol=1e-6,
+        )

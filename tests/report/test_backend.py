@@ -1,0 +1,35 @@
+"""Pictures do not depend on what windows there are."""
+
+import os
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from fdl import report
+report.draw_curves(Path(sys.argv[1]), {"loss": [2.0, 1.0]}, {}, title="a run")
+import os, matplotlib
+print(os.environ["MPLBACKEND"], matplotlib.rcParams["backend"])
+"""
+
+
+def drawn(file, backend: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM, file],
+        env=os.environ | {"MPLBACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert file.read_bytes()[1:4] == b"PNG"
+    return ended.stdout
+
+
+def test_a_backend_that_is_not_here_does_no_harm(tmp_path) -> None:
+    said = drawn(tmp_path / "a.png", "module://not.installed.here")
+    assert said.startswith("module://not.installed.here ")
+
+
+def test_a_backend_that_is_here_stays_that_of_the_program(tmp_path) -> None:
+    assert drawn(tmp_path / "a.png", "svg") == "svg svg\n"

@@ -1,4 +1,5 @@
 from . import data as data
+from . import export as export
 from . import keras as keras
 from . import learners as learners
 from . import losses as losses

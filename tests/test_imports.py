@@ -84,7 +84,7 @@ def test_every_public_name_is_documented() -> None:
         fdl.metrics,
         fdl.models,
     )
-    packages += (fdl.nn, fdl.ops, fdl.runs, fdl.tasks, fdl.train)
+    packages += (fdl.export, fdl.nn, fdl.ops, fdl.runs, fdl.tasks, fdl.train)
     bare = [
         f"{package.__name__}.{name}"
         for package in packages

@@ -27,7 +27,7 @@ class Eval(Command):
 
     def __call__(self) -> None:
         """Measure."""
-        run = runs.load(self.run)
+        run = runs.open_run(self.run)
         dataset = run.dataset(self.dataset, data_dir=self.data_dir)
         measured = run.evaluate(dataset.test)
         width = max(map(len, measured)) + 1

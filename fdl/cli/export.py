@@ -8,32 +8,40 @@ import tyro
 
 from fdl import runs
 from fdl.cli.command import Command, OptionalName, out
+from fdl.runs import exporting
 
 
 @dataclasses.dataclass(frozen=True)
 class Export(Command):
-    """Write a trained run as a file that Keras opens; Keras is not needed.
+    """Write a trained run as a file for other programs; the ending tells the format.
 
-    The model in the file is the run's, as its class describes it: a classifier takes
-    pixels in [0, 1], and gives logits.
+    NAME.stablehlo is what `fdl predict` answers, for JAX alone, on any platform.
+    NAME.safetensors holds the variables of a model. NAME.keras is a model for Keras,
+    which takes pixels in [0, 1] and gives logits, and NAME.weights.h5 its weights.
 
     Attributes:
         run: Folder of the run.
-        to: The file: NAME.keras for the model, NAME.weights.h5 for its weights alone.
+        to: The file.
         part: Which model, of a run that has several.
-        overwrite: Replace the file if it is there.
+        parameters: Where those of a .stablehlo go: inside the file, or beside it, as
+            NAME.safetensors.
+        overwrite: Replace files that are there.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     to: Annotated[Path, tyro.conf.arg(metavar="FILE")]
     part: OptionalName = None
+    parameters: exporting.Parameters = "inside"
     overwrite: bool = False
 
     def __call__(self) -> None:
         """Write."""
-        if self.to.exists() and not self.overwrite:
-            raise ValueError(
-                f"{self.to} is there already: give another name, or --overwrite."
-            )
-        runs.load(self.run).export(self.to, part=self.part)
-        out.print(f"written to {self.to}", soft_wrap=True)
+        files = exporting.written(self.to, self.parameters)
+        for file in files:
+            if file.exists() and not self.overwrite:
+                raise ValueError(
+                    f"{file} is there already: give another name, or --overwrite."
+                )
+        run = runs.open_run(self.run)
+        run.export(self.to, part=self.part, parameters=self.parameters)
+        out.print(f"written to {', '.join(map(str, files))}", soft_wrap=True)

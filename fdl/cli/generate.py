@@ -44,7 +44,7 @@ class Generate(Command):
 
     def __call__(self) -> None:
         """Generate."""
-        run = runs.load(self.run)
+        run = runs.open_run(self.run)
         images = run.task.generates == "images"
         if images and self.to.exists() and not self.overwrite:
             raise ValueError(

@@ -56,7 +56,7 @@ _COMMANDS = {
         "fdl.cli.generate", "Generate", "Make images or texts with a trained run."
     ),
     "export": _Place(
-        "fdl.cli.export", "Export", "Write a trained run as a file that Keras opens."
+        "fdl.cli.export", "Export", "Write a trained run as a file for other programs."
     ),
     "parity": _Place(
         "fdl.cli.parity",

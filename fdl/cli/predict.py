@@ -18,7 +18,7 @@ class Predict(Command):
     """Tell what a trained run sees in images.
 
     Attributes:
-        run: Folder of the run.
+        run: Folder of the run, or a .stablehlo file that `fdl export` wrote.
         files: PNG, JPEG, WebP, BMP, GIF, .npy or .npz files; any size is resized.
         polarity: What the files show; `auto` judges by the corners of each image.
         json: Print a line of JSON for each image instead of a table.
@@ -36,10 +36,10 @@ class Predict(Command):
         if not self.files:
             raise data.DataError("there are no files to predict: give at least one.")
         run = runs.load(self.run)
-        if run.task.predicts != "classes":
+        if run.predicts != "classes":
             raise ValueError(
-                f"task {run.task.name!r} does not tell classes of images; `fdl eval` "
-                "measures the run, and `fdl generate` shows what it makes."
+                f"{self.run} does not tell classes of images; `fdl eval` measures a "
+                "run, and `fdl generate` shows what it makes."
             )
         images, names = [], []
         for file in self.files:

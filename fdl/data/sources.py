@@ -14,13 +14,14 @@ from urllib.parse import quote, unquote
 
 from fdl.arrays import DataError
 from fdl.data import splits
-from fdl.data.catalog import CATALOG, TEXT
+from fdl.data.catalog import CATALOG
 from fdl.data.dataset import Dataset
 from fdl.data.folder import ImageFolder
 from fdl.data.npz import ArrayFile
 from fdl.data.published import Published
 from fdl.data.sample import Sample
 from fdl.data.source import Source, Status
+from fdl.data.text import NAME as TEXT
 from fdl.data.text import PythonDocs
 
 SCHEMES: dict[str, type[Source]] = {"folder": ImageFolder, "npz": ArrayFile}

@@ -5,21 +5,50 @@ change from one version of Python to the next, so figures compare only where
 `DatasetInfo.checksum` is the same.
 """
 
+import dataclasses
 import hashlib
 import platform
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
 from fdl.arrays import DataError, Tokens
-from fdl.data.catalog import TEXT
+from fdl.data.catalog import HoldOut
 from fdl.data.dataset import Dataset, DatasetInfo
+from fdl.data.source import Source, Status
+
+NAME = "python-docs"
+"""Its name; it has no row in the table, since its contents differ between Pythons."""
 
 WINDOW = 128
 """Number of characters in an example."""
 
 _TEST_SHARE = 10  # the last tenth of the text is the test set
+
+
+@dataclasses.dataclass(frozen=True)
+class PythonDocs(Source):
+    """The text of the manual, as a source."""
+
+    @property
+    def hold_out(self) -> HoldOut:
+        """The last windows: others would have their neighbors in the training set."""
+        return "last"
+
+    def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
+        """Read it from the standard library, wherever other data may be."""
+        return load()
+
+    def status(self, data_dir: Path | None) -> Status:
+        """Read it, which takes no time to speak of."""
+        try:
+            info = load().info
+        except DataError as error:
+            return Status(self.name, "language reference", 0, 0, False, str(error))
+        counts = (info.train_count, info.test_count)
+        return Status(info.name, info.title, *counts, True, locate())
 
 
 def locate() -> str:
@@ -52,7 +81,7 @@ def load() -> Dataset:
         None,
         test,
         DatasetInfo(
-            name=TEXT,
+            name=NAME,
             title=f"language reference of Python {platform.python_version()}",
             source=f"the standard library, {locate()}",
             num_classes=len(characters),

@@ -10,6 +10,7 @@ from fdl.runs.outcomes import Sweep as Sweep
 from fdl.runs.resume import resume as resume
 from fdl.runs.run import Run as Run
 from fdl.runs.run import load as load
+from fdl.runs.run import open_run as open_run
 from fdl.runs.settings import configure as configure
 from fdl.runs.space import Range as Range
 from fdl.runs.sweep import sweep as sweep

@@ -79,6 +79,11 @@ class RunFolder:
         Raises:
             RunError: If there is none, or `config.json` is damaged.
         """
+        if path.is_file():
+            raise RunError(
+                f"{path} is a file, not the folder of a run; of .stablehlo files, `fdl "
+                "predict` and `fdl.load` ask for predictions, and nothing else can."
+            )
         if not (path / "config.json").is_file():
             raise RunError(f"{path} is not a run: it has no config.json.")
         folder = cls(path)

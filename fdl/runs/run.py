@@ -2,14 +2,15 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 from flax.linen.summary import tabulate
 
 from fdl import data, tasks
 from fdl.arrays import Key, PyTree
-from fdl.keras import save_weights
+from fdl.export import ExportedFunction, read_stablehlo
+from fdl.runs import exporting
 from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
@@ -100,26 +101,42 @@ class Run(Trained):
         """
         return self.task.generate(self, key, sampling)
 
-    def export(self, path: Path | str, *, part: str | None = None) -> None:
-        """Write a model of the run as a file that Keras opens; Keras is not needed.
+    @property
+    def predicts(self) -> Literal["classes", "images", "nothing"]:
+        """What it answers to images, see `fdl.tasks.Task`."""
+        return self.task.predicts
+
+    def export(
+        self,
+        path: Path | str,
+        *,
+        part: str | None = None,
+        parameters: Literal["inside", "beside"] = "inside",
+    ) -> None:
+        """Write the run as a file for other programs; the ending tells the format.
+
+        - `NAME.stablehlo`: what `predict` answers, 8-bit images included, as a function
+          for batches of any size that JAX alone can call, on CPU, CUDA and TPU.
+          `fdl.load` and `fdl predict` read it back.
+        - `NAME.safetensors`: the variables of a model.
+        - `NAME.keras`: a model, `NAME.weights.h5`: its weights, for Keras, which is not
+          needed to write them. It takes pixels in [0, 1] and gives logits.
 
         Args:
-            path: The file: `NAME.keras` for the model, `NAME.weights.h5` for its
-                weights alone.
-            part: Which model, of a run that has several.
+            path: The file, which is replaced if it is there.
+            part: Which model, of a run that has several; as a function, what the model
+                itself answers.
+            parameters: Where a function's parameters go: `"inside"` the file, or
+                `"beside"` it, as `NAME.safetensors`.
 
         Raises:
-            ValueError: If the run has several models and `part` names none of them.
+            ExportError: If the function depends on the size of a batch, or calls back
+                into Python.
+            WeightsError: If Keras does not have the model's layers.
+            ValueError: If no format has the ending, there is no folder for the file, or
+                the run has several models and `part` names none of them.
         """
-        parts = self.task.parts(self)
-        names = list(parts) if part is None else [part]
-        if len(names) > 1 or names[0] not in parts:
-            raise ValueError(
-                f"part={part!r} names no model of {self.path}; choose one of "
-                f"{', '.join(parts)}."
-            )
-        model, values, inputs = parts[names[0]]
-        save_weights(path, model, values, *inputs)
+        exporting.export(self, self.task, Path(path), part=part, parameters=parameters)
 
     def summary(self, *, depth: int | None = None, width: int = 120) -> str:
         """Return a table of layers, output shapes, parameters and FLOPs per model.
@@ -158,7 +175,22 @@ def record(
     }
 
 
-def load(path: Path | str) -> Run:
+def load(path: Path | str) -> Run | ExportedFunction:
+    """Return the run that is in a folder, or the function in a `.stablehlo` file.
+
+    See `open_run` for a run, and `fdl.export.ExportedFunction`.
+
+    Raises:
+        ExportError: If the file is damaged, or not one that fdl wrote.
+        RunError: If the folder holds no run, or one of an older version, or a file of
+            it is damaged.
+        WeightsError: If its weights are damaged or are not those of its model.
+    """
+    path = Path(path)
+    return read_stablehlo(path) if path.suffix == ".stablehlo" else open_run(path)
+
+
+def open_run(path: Path | str) -> Run:
     """Return the run that is in a folder.
 
     Its state has the weights of the last epoch, or of the best where training was
@@ -174,7 +206,7 @@ def load(path: Path | str) -> Run:
         >>> import fdl.runs, tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     _ = fdl.runs.train("mlp", dataset="mnist-5k", epochs=1, path=folder)
-        ...     run = load(folder)
+        ...     run = open_run(folder)
         >>> run.config.epochs, sorted(run.result["metrics"])
         (1, ['accuracy', 'loss'])
     """

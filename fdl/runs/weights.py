@@ -1,5 +1,6 @@
 """Variables as a safetensors file: names and arrays, and nothing that could run."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
@@ -7,7 +8,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from fdl.arrays import PyTree
+from fdl.arrays import Array, PyTree
 from fdl.files import write_whole
 from fdl.learner import State
 from fdl.weights import WeightsError, describe
@@ -19,8 +20,8 @@ def save_weights(path: Path, state: State) -> None:
     Arrays are named by their path, such as `params/conv1/kernel`. What the learner adds
     to the state, such as a moving average, is in checkpoints alone.
     """
-    named = {name: np.asarray(leaf) for name, leaf in _named(state).items()}
-    write_whole(path, save(named))
+    named = named_variables(state.variables)
+    write_whole(path, save({name: np.asarray(leaf) for name, leaf in named.items()}))
 
 
 def load_weights(path: Path, state: State) -> State:
@@ -34,7 +35,7 @@ def load_weights(path: Path, state: State) -> State:
         found = load_file(path)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} cannot be read as safetensors: {error}") from error
-    wanted = _named(state)
+    wanted = named_variables(state.variables)
     for name in sorted(wanted.keys() | found.keys()):
         if name not in found:
             raise WeightsError(f"{path} lacks {name}, {describe(wanted[name])}.")
@@ -47,9 +48,7 @@ def load_weights(path: Path, state: State) -> State:
                 f"{path} has {name} as {describe(found[name])}, but the model needs "
                 f"{describe(wanted[name])}."
             )
-    leaves = [found[name] for name in wanted]
-    filled = jax.tree.unflatten(jax.tree.structure(state.variables), leaves)
-    return with_variables(state, filled)
+    return with_variables(state, fill(state.variables, found))
 
 
 def with_variables(state: State, variables: dict[str, PyTree]) -> State:
@@ -59,8 +58,20 @@ def with_variables(state: State, variables: dict[str, PyTree]) -> State:
     return state._replace(params=params, model_state=kept)
 
 
-def _named(state: State) -> dict[str, PyTree]:
+def named_variables(variables: PyTree) -> dict[str, Array]:
+    """Return variables by their path.
+
+    Example:
+        >>> list(named_variables({"params": {"conv1": {"bias": np.zeros(3)}}}))
+        ['params/conv1/bias']
+    """
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-        for path, leaf in jax.tree_util.tree_leaves_with_path(state.variables)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(variables)
     }
+
+
+def fill(variables: PyTree, named: Mapping[str, Array]) -> PyTree:
+    """Return variables with the arrays of these names in their places."""
+    leaves = [named[name] for name in named_variables(variables)]
+    return jax.tree.unflatten(jax.tree.structure(variables), leaves)

@@ -1,0 +1,8 @@
+"""Files of trained models for other programs."""
+
+from fdl.export.errors import ExportError as ExportError
+from fdl.export.facts import Facts as Facts
+from fdl.export.safetensors import write_safetensors as write_safetensors
+from fdl.export.stablehlo import ExportedFunction as ExportedFunction
+from fdl.export.stablehlo import read_stablehlo as read_stablehlo
+from fdl.export.stablehlo import write_stablehlo as write_stablehlo

@@ -1,0 +1,66 @@
+"""What an exported file says about its model, as JSON."""
+
+import json
+from typing import Any, Literal, NamedTuple
+
+from fdl.data import DatasetInfo
+
+Predicts = Literal["classes", "images", "nothing"]
+
+
+class Facts(NamedTuple):
+    """What a model is: plain values, which every format keeps as one text.
+
+    Attributes:
+        task: Name of the task that trained it.
+        part: Which model of the task; None for what the task predicts.
+        predicts: What it answers to images: the probability of each of the
+            `"classes"`, or `"images"`; `"nothing"` where it reads no images.
+        info: The data that it was trained on: class names, shape of an input.
+        versions: Of Python and of the packages that wrote the file.
+    """
+
+    task: str
+    part: str | None
+    predicts: Predicts
+    info: DatasetInfo
+    versions: dict[str, str]
+
+    def to_json(self) -> str:
+        """Return the text; where the data lay is nobody else's business.
+
+        Example:
+            >>> info = DatasetInfo("", "", "here", 2, ("a", "b"), (3,), 9, 0, 9, "", ())
+            >>> text = Facts("mlp", None, "classes", info, {}).to_json()
+            >>> facts_of(text).info.class_names
+            ('a', 'b')
+        """
+        info = self.info._replace(source="")
+        return json.dumps(self._replace(info=info._asdict())._asdict())  # type: ignore
+
+
+def facts_of(text: str | bytes) -> Facts:
+    """Return the facts that a text says.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
+    try:
+        said = json.loads(text)
+        facts = Facts(**said)
+        tuples: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in said["info"].items()
+        }
+        info = DatasetInfo(**tuples)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as e:
+        raise ValueError(f"what it says about the model is damaged: {e!r}") from e
+    right = (
+        facts.predicts in ("classes", "images", "nothing")
+        and all(isinstance(name, str) for name in info.class_names)
+        and all(type(size) is int for size in info.input_shape)
+        and len(info.class_names) == info.num_classes
+    )
+    if not right:
+        raise ValueError("what it says about the model contradicts itself.")
+    return facts._replace(info=info)

@@ -1,0 +1,143 @@
+"""Which file a run is written to, and what of it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import jax
+
+from fdl import data
+from fdl.export import Facts, write_safetensors, write_stablehlo
+from fdl.export.stablehlo import beside
+from fdl.keras import save_weights
+from fdl.runs.environment import versions
+from fdl.runs.weights import fill, named_variables, with_variables
+from fdl.tasks import ExportedModel, Task, Trained
+
+Parameters = Literal["inside", "beside"]
+
+
+class _Order(NamedTuple):
+    """What is to be written where.
+
+    Attributes:
+        path: The file.
+        trained: The run.
+        task: What it was trained for.
+        part: The model that was asked for; None if none was.
+        parameters: Where a function's parameters go.
+    """
+
+    path: Path
+    trained: Trained
+    task: Task
+    part: str | None
+    parameters: Parameters
+
+    @property
+    def facts(self) -> Facts:
+        """What the file says of itself."""
+        predicts = self.task.predicts if self.part is None else "nothing"
+        info = self.trained.info
+        return Facts(self.task.name, self.part, predicts, info, versions())
+
+    @property
+    def model(self) -> ExportedModel:
+        """The model that was asked for, or the only one."""
+        parts = self.task.parts(self.trained)
+        names = list(parts) if self.part is None else [self.part]
+        if len(names) > 1 or names[0] not in parts:
+            raise ValueError(
+                f"part={self.part!r} names no model of task {self.task.name!r}; choose "
+                f"one of {', '.join(parts)}."
+            )
+        return parts[names[0]]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what the run predicts is meant, rather than one of its models."""
+        several = len(self.task.parts(self.trained)) > 1
+        return self.part is None and (self.task.predicts != "nothing" or not several)
+
+
+def export(
+    trained: Trained,
+    task: Task,
+    path: Path,
+    *,
+    part: str | None = None,
+    parameters: Parameters = "inside",
+) -> None:
+    """Write a run as a file of another format; see `Run.export`."""
+    write = _writer(path)
+    if parameters == "beside" and write is not _stablehlo:
+        raise ValueError(
+            f"{path} keeps its parameters inside: only .stablehlo can do without."
+        )
+    if not path.parent.is_dir():
+        raise ValueError(f"{path.parent} is not a folder: make it first.")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: give the name of a file.")
+    write(_Order(path, trained, task, part, parameters))
+
+
+def written(path: Path, parameters: Parameters) -> list[Path]:
+    """Return the files that an export writes.
+
+    Raises:
+        ValueError: If no format has the suffix.
+
+    Example:
+        >>> [str(file) for file in written(Path("x.stablehlo"), "beside")]
+        ['x.stablehlo', 'x.safetensors']
+    """
+    _writer(path)
+    return [path, beside(path)] if parameters == "beside" else [path]
+
+
+def _keras(order: _Order) -> None:
+    model, variables, inputs = order.model
+    save_weights(order.path, model, variables, *inputs)
+
+
+def _safetensors(order: _Order) -> None:
+    arrays = named_variables(order.model.variables)
+    write_safetensors(order.path, arrays, order.facts)
+
+
+def _stablehlo(order: _Order) -> None:
+    if order.is_whole:
+        learner, state = order.trained.learner, order.trained.state
+        variables, inputs = state.variables, (data.example(order.trained.info)[0],)
+        answer = lambda variables, inputs: learner.predict(
+            with_variables(state, variables), inputs
+        )
+    else:
+        model, variables, inputs = order.model
+        answer = model.apply
+    named = jax.device_get(named_variables(variables))
+    from_named = lambda arrays, *inputs: answer(fill(variables, arrays), *inputs)
+    if order.parameters == "beside":
+        write_stablehlo(
+            order.path, from_named, *inputs, parameters=named, facts=order.facts
+        )
+    else:
+        function = lambda *inputs: from_named(named, *inputs)
+        write_stablehlo(order.path, function, *inputs, facts=order.facts)
+
+
+_FORMATS: Mapping[str, Callable[[_Order], None]] = {
+    ".stablehlo": _stablehlo,
+    ".safetensors": _safetensors,
+    ".keras": _keras,
+    ".weights.h5": _keras,
+}
+
+
+def _writer(path: Path) -> Callable[[_Order], None]:
+    for suffix, write in _FORMATS.items():
+        if path.name.endswith(suffix):
+            return write
+    raise ValueError(
+        f"{path} has none of the endings that tell the format: {', '.join(_FORMATS)}."
+    )

@@ -3,7 +3,6 @@
 from fdl.arrays import DataError as DataError
 from fdl.data import augment as augment
 from fdl.data.binarize import binarize as binarize
-from fdl.data.catalog import names as names
 from fdl.data.checks import check as check
 from fdl.data.checks import check_label as check_label
 from fdl.data.dataset import Dataset as Dataset
@@ -11,9 +10,15 @@ from fdl.data.dataset import DatasetInfo as DatasetInfo
 from fdl.data.dataset import example as example
 from fdl.data.images import Polarity as Polarity
 from fdl.data.images import read_images as read_images
+from fdl.data.own import from_arrays as from_arrays
 from fdl.data.pictures import read_picture as read_picture
-from fdl.data.places import Status as Status
-from fdl.data.places import status as status
-from fdl.data.routes import load as load
-from fdl.data.routes import prepare as prepare
+from fdl.data.source import Source as Source
+from fdl.data.source import Status as Status
+from fdl.data.sources import find as find
+from fdl.data.sources import load as load
+from fdl.data.sources import names as names
+from fdl.data.sources import prepare as prepare
+from fdl.data.sources import short_name as short_name
+from fdl.data.sources import status as status
 from fdl.data.splits import hold_out as hold_out
+from fdl.data.splits import split as split

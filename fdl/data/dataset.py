@@ -7,6 +7,9 @@ from jaxtyping import Int
 
 from fdl.arrays import Batch, PyTree, Tokens
 
+Kind = Literal["image", "vector", "text"]
+"""What examples are, and so which tasks take them."""
+
 
 class DatasetInfo(NamedTuple):
     """What a loaded dataset is and where it came from: plain values, ready for JSON.
@@ -18,7 +21,7 @@ class DatasetInfo(NamedTuple):
         num_classes: Number of classes, or of characters; labels are below it.
         class_names: Name of each class, in the order of the labels; the characters.
         input_shape: Shape of one input: `(height, width, channels)` of an image,
-            `(time,)` of a text.
+            `(time,)` of a text, `(features,)` of a vector.
         train_count: Number of training examples, those held out not among them.
         validation_count: Number of examples held out for validation; 0 if none are.
         test_count: Number of test examples.
@@ -26,8 +29,8 @@ class DatasetInfo(NamedTuple):
             the source and whatever is held out.
         overlaps: Names of datasets whose training images include this dataset's
             test images: a model trained on one of them must not be tested here.
-        kind: What the examples are: an `"image"` with its class, a `Batch`, or a
-            `"text"`, `Tokens`.
+        kind: What the examples are: an `"image"` or a `"vector"` of numbers with its
+            class, a `Batch`, or a `"text"`, `Tokens`.
     """
 
     name: str
@@ -41,7 +44,7 @@ class DatasetInfo(NamedTuple):
     test_count: int
     checksum: str
     overlaps: tuple[str, ...]
-    kind: Literal["image", "text"] = "image"
+    kind: Kind = "image"
 
 
 class Dataset(NamedTuple):
@@ -81,4 +84,5 @@ def example(info: DatasetInfo) -> Batch | Tokens:
     shape = (1, *info.input_shape)
     if info.kind == "text":
         return Tokens(np.zeros(shape, np.int32), np.zeros(shape, np.int32))
-    return Batch(np.zeros(shape, np.uint8), np.zeros(1, np.int32))
+    dtype = np.uint8 if info.kind == "image" else np.float32
+    return Batch(np.zeros(shape, dtype), np.zeros(1, np.int32))

@@ -181,7 +181,7 @@ def _normalize(
         image, background = 255 - image, 255 - background
     if image.shape[:2] == size:
         return image
-    resized = _padded(image, size, background)
+    resized = pad_to(image, size, background)
     if _contrast(resized) < _LEAST_CONTRAST:
         height, width = image.shape[:2]
         raise DataError(
@@ -191,10 +191,23 @@ def _normalize(
     return resized
 
 
-def _padded(image: Picture, size: tuple[int, int], background: int) -> Picture:
-    """Return an image, scaled to fit into a size, in the middle of its background."""
+def pad_to(
+    image: Picture, size: tuple[int, int], background: int | None = None
+) -> Picture:
+    """Return an image, scaled to fit into a size, in the middle of its background.
+
+    Args:
+        image: The image.
+        size: Height and width to give.
+        background: Brightness around it; None for the median of its corners.
+
+    Example:
+        >>> pad_to(np.full((20, 40, 3), 7, np.uint8), (8, 8)).shape
+        (8, 8, 3)
+    """
     from PIL import Image
 
+    background = _background(image) if background is None else background
     scale = min(new / old for new, old in zip(size, image.shape, strict=False))
     height, width = (max(1, round(scale * side)) for side in image.shape[:2])
     top, left = (size[0] - height) // 2, (size[1] - width) // 2

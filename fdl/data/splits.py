@@ -61,11 +61,23 @@ def hold_out(
     return _parts(train, _rows(train, share, how, seed))
 
 
-def split(dataset: Dataset, share: float | None, how: HoldOut) -> Dataset:
+def split(
+    dataset: Dataset,
+    share: float | None = SHARE,
+    how: HoldOut = "stratified",
+    *,
+    seed: int = 0,
+) -> Dataset:
     """Return a dataset with a share of its training examples held out; None holds none.
 
+    Args:
+        dataset: A dataset that holds out none.
+        share: As for `hold_out`.
+        how: As for `hold_out`.
+        seed: As for `hold_out`.
+
     Raises:
-        DataError: As for `hold_out`.
+        DataError: As for `hold_out`, or if the dataset has a validation part.
 
     Example:
         >>> from fdl.data.text import load
@@ -75,13 +87,27 @@ def split(dataset: Dataset, share: float | None, how: HoldOut) -> Dataset:
     """
     if share is None:
         return dataset
-    rows = _rows(dataset.train, share, how, seed=0)
+    if dataset.validation is not None:
+        raise DataError(f"{dataset.info.title} has a validation part already")
+    rows = _rows(dataset.train, share, how, seed)
     train, validation = _parts(dataset.train, rows)
     info = dataset.info._replace(
         train_count=dataset.info.train_count - len(rows), validation_count=len(rows)
     )
     return dataset._replace(
         train=train, validation=validation, info=info, held_out=rows
+    )
+
+
+def join(dataset: Dataset) -> Dataset:
+    """Return a dataset whose validation examples are training examples, after these."""
+    train = jax.tree.map(
+        lambda *parts: np.concatenate(parts), dataset.train, dataset.validation
+    )
+    count = dataset.info.train_count + dataset.info.validation_count
+    info = dataset.info._replace(train_count=count, validation_count=0)
+    return dataset._replace(
+        train=_take(train, slice(None)), validation=None, info=info, held_out=None
     )
 
 
@@ -106,6 +132,8 @@ def stratified_counts(
 ) -> Int[np.ndarray, " classes"]:
     """Return how many examples each class gives, `total` together: largest remainders.
 
+    A class of two or more gives at least one, if there are as many to give.
+
     Example:
         >>> stratified_counts(np.array([50, 30, 20]), 7)
         array([4, 2, 1])
@@ -114,6 +142,11 @@ def stratified_counts(
     counts, remainders = np.divmod(sizes * total, sizes.sum())
     missing = total - counts.sum()
     counts[np.argsort(-remainders, kind="stable")[:missing]] += 1
+    for poor in np.flatnonzero((counts == 0) & (sizes > 1)):
+        rich = counts.argmax()
+        if counts[rich] > 1:
+            counts[rich] -= 1
+            counts[poor] = 1
     return counts
 
 

@@ -8,7 +8,7 @@ import jax
 from flax.linen.summary import tabulate
 
 from fdl import data, tasks
-from fdl.arrays import Key, PyTree
+from fdl.arrays import PyTree, Seed, as_key
 from fdl.export import ExportedFunction, read_stablehlo
 from fdl.runs import exporting
 from fdl.runs.environment import versions
@@ -92,13 +92,17 @@ class Run(Trained):
         examples = self.dataset().test if examples is None else examples
         return evaluate(self.learner, self.state, examples, batch_size=batch_size)
 
-    def generate(self, key: Key, sampling: Sampling) -> Any:
+    def generate(self, key: Seed, sampling: Sampling) -> Any:
         """Return images in [0, 1], or texts, that the run makes.
+
+        Args:
+            key: Random key of what is drawn, or a seed.
+            sampling: What is to be generated.
 
         Raises:
             ValueError: If its task cannot generate, or a number is out of range.
         """
-        return self.task.generate(self, key, sampling)
+        return self.task.generate(self, as_key(key), sampling)
 
     @property
     def predicts(self) -> Literal["classes", "images", "nothing"]:
@@ -117,6 +121,8 @@ class Run(Trained):
         - `NAME.stablehlo`: what `predict` answers, 8-bit images included, as a function
           for batches of any size that JAX alone can call, on CPU, CUDA and TPU.
           `fdl.load` and `fdl predict` read it back.
+        - `NAME.onnx`: the same for other runtimes, of dense, convolutional and
+          recurrent models. Takes the extra `onnx`.
         - `NAME.safetensors`: the variables of a model.
         - `NAME.keras`: a model, `NAME.weights.h5`: its weights, for Keras, which is not
           needed to write them. It takes pixels in [0, 1] and gives logits.
@@ -129,8 +135,8 @@ class Run(Trained):
                 `"beside"` it, as `NAME.safetensors`.
 
         Raises:
-            ExportError: If the function depends on the size of a batch, or calls back
-                into Python.
+            ExportError: If the function depends on the size of a batch, calls back into
+                Python, or cannot be written as ONNX.
             WeightsError: If Keras does not have the model's layers.
             ValueError: If no format has the ending, there is no folder for the file, or
                 the run has several models and `part` names none of them.

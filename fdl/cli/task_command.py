@@ -32,7 +32,9 @@ class ToTrain(OfTask):
 
     Attributes:
         dataset: Data set: a name that `fdl data list` lists, or data of your own, such
-            as `folder:PATH` or `npz:FILE`; the task's own if not given.
+            as `folder:PATH`, `npz:FILE`, `csv:FILE` or `text:FILE`; the task's own if
+            not given.
+        target: Column of a CSV file that is to be told; member of JSON lines.
         size: Height and width of the images of a folder, such as `64` or `48x64`.
         skip_bad: Leave out pictures of a folder that cannot be read.
         data_dir: Folder to look for the data in, before the usual places.
@@ -55,6 +57,7 @@ class ToTrain(OfTask):
     """
 
     dataset: OptionalName = None
+    target: OptionalName = None
     size: OptionalName = None
     skip_bad: bool = False
     data_dir: OptionalPath = None
@@ -75,13 +78,14 @@ class ToTrain(OfTask):
     def config(self) -> tasks.Config:
         """Return the task's configuration with what was given."""
         found = tasks.find(self.task)
-        source = data.find(
-            found.dataset if self.dataset is None else self.dataset,
-            size=self.size,
-            skip_bad=self.skip_bad or None,
-        )
+        dataset = found.dataset if self.dataset is None else self.dataset
+        options = {
+            "size": self.size,
+            "target": self.target,
+            "skip_bad": self.skip_bad or None,
+        }
         return found.config(
-            dataset=source.name,
+            dataset=None if dataset is None else data.find(dataset, **options).name,
             data_dir=self.data_dir,
             epochs=self.epochs,
             batch_size=self.batch_size,

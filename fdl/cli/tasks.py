@@ -28,8 +28,9 @@ class Tasks(Command):
             ]
             kinds, (many, few) = " or ".join(task.takes), task.epochs
             about = (
-                f"{task.title}\n{task.paper}\n{kinds} data, such as {task.dataset}; "
-                f"{many} epochs of 60,000 examples, {few} of 4,000"
+                f"{task.title}\n{task.paper}\n{kinds} data, such as "
+                f"{task.dataset or 'csv:FILE'}; {many} epochs of 60,000 examples, "
+                f"{few} of 4,000"
             )
             table.add_row(task.name, about, "\n".join(results) or "none yet")
         out.print(table)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fdl.arrays import Array, Batch, DataError
+from fdl.arrays import Array, Batch, DataError, PyTree, Rows
 from fdl.data import splits
 from fdl.data.checks import check
 from fdl.data.dataset import Dataset, DatasetInfo
@@ -23,7 +23,8 @@ class Part(NamedTuple):
     Attributes:
         inputs: Images `(batch, height, width[, channels])`, or vectors `(batch,
             features)`.
-        targets: Class of each: any integers, or names.
+        targets: Class of each: any integers, or names; or numbers to be told, which
+            are floating point.
     """
 
     inputs: Array
@@ -50,7 +51,8 @@ def from_arrays(
             uint8 or floating point in [0, 1]; or vectors, `(batch, features)`.
         targets: Class of each: whole numbers, or names. Numbers are taken as they are
             if they count from 0 without a gap; otherwise the classes are the values
-            that occur, in order.
+            that occur, in order. Of vectors also floating point numbers, which are not
+            classes, but to be told themselves.
         validation: Inputs and targets to select by; None to hold out some by
             `fdl.data.split`, or none.
         test: Inputs and targets to measure on; None to take some of the others.
@@ -93,6 +95,8 @@ def assemble(
     title: str,
     source: str,
     class_names: tuple[str, ...] | None = None,
+    columns: tuple[str, ...] = (),
+    target: str = "target",
     seed: int = 0,
 ) -> Dataset:
     """Return a dataset of some of its three parts, the training part among them.
@@ -103,6 +107,8 @@ def assemble(
         title: Name for people.
         source: Where they come from.
         class_names: As for `from_arrays`.
+        columns: What each number of a vector is called.
+        target: What numbers are called that are to be told.
         seed: As for `from_arrays`.
 
     Raises:
@@ -110,11 +116,26 @@ def assemble(
     """
     found = {part: _inputs(title, part, pair) for part, pair in parts.items()}
     _require_shape(title, found)
-    labels, names = _classes(title, parts, class_names)
-    batches = {part: Batch(found[part], labels[part]) for part in found}
+    if all(np.asarray(pair.targets).dtype.kind == "f" for pair in parts.values()):
+        names = (target,)
+        batches = {
+            part: Rows(found[part], _numbers(title, part, pair.targets))
+            for part, pair in parts.items()
+        }
+        kind = "number"
+        if found["train"].ndim != 2:
+            raise DataError(
+                f"{title}: targets are floating point: give the class of each image, a "
+                "whole number or a name"
+            )
+    else:
+        labels, names = _classes(title, parts, class_names)
+        batches = {part: Batch(found[part], labels[part]) for part in found}
+        kind = "image" if found["train"].ndim == 4 else "vector"
     for batch in batches.values():
         check(batch)
-    _require_classes(title, labels, names)
+    if kind != "number":
+        _require_classes(title, labels, names)
     if "test" not in batches:
         train, test = _test_part(title, batches["train"], names, seed)
         batches |= {"train": train, "test": test}
@@ -125,21 +146,47 @@ def assemble(
     for batch in batches.values():
         for array in batch:
             array.flags.writeable = False
+    means, deviations = _spread(train) if kind != "image" else ((), ())
     info = DatasetInfo(
         name=name,
         title=title,
         source=source,
         num_classes=len(names),
         class_names=names,
-        input_shape=train.image.shape[1:],
-        train_count=len(train.label),
-        validation_count=0 if validation is None else len(validation.label),
-        test_count=len(test.label),
+        input_shape=train[0].shape[1:],
+        train_count=len(train[0]),
+        validation_count=0 if validation is None else len(validation[0]),
+        test_count=len(test[0]),
         checksum=_checksum(batches),
         overlaps=(),
-        kind="image" if train.image.ndim == 4 else "vector",
+        kind=kind,
+        columns=columns,
+        means=means,
+        deviations=deviations,
     )
     return Dataset(train, validation, test, info)
+
+
+def _numbers(title: str, part: str, targets: Array) -> np.ndarray:
+    """Return numbers that are to be told, one for each example."""
+    column = np.asarray(targets, np.float32)
+    if column.ndim == 1:
+        column = column[:, None]
+    if column.ndim != 2 or column.shape[1] != 1:
+        raise DataError(
+            f"{title}: targets of the {part} part have shape {column.shape}: give one "
+            "number for each example; of one-hot rows, targets.argmax(-1)"
+        )
+    return column
+
+
+def _spread(train: Batch | Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each number."""
+    columns = [np.asarray(array) for array in train if array.ndim == 2]
+    numbers = np.concatenate(columns, axis=1).astype(np.float64)
+    deviation = numbers.std(axis=0)
+    deviation[deviation == 0] = 1
+    return tuple(numbers.mean(axis=0).tolist()), tuple(deviation.tolist())
 
 
 def _inputs(title: str, part: str, pair: Part) -> np.ndarray:
@@ -234,28 +281,30 @@ def _require_classes(
 
 
 def _test_part(
-    title: str, whole: Batch, names: tuple[str, ...], seed: int
-) -> tuple[Batch, Batch]:
-    counts = np.bincount(whole.label, minlength=len(names))
-    if counts.min() < 2:
-        raise DataError(
-            f"{title}: the class {names[int(counts.argmin())]!r} has one example: a "
-            "class needs at least 2, one to train on and one to test"
-        )
-    share = max(splits.SHARE, len(names) / len(whole.label))
+    title: str, whole: Batch | Rows, names: tuple[str, ...], seed: int
+) -> tuple[PyTree, PyTree]:
+    count, share, how = len(whole[0]), splits.SHARE, ""
+    if isinstance(whole, Batch):
+        counts = np.bincount(whole.label, minlength=len(names))
+        if counts.min() < 2:
+            raise DataError(
+                f"{title}: the class {names[int(counts.argmin())]!r} has one example: "
+                "a class needs at least 2, one to train on and one to test"
+            )
+        share, how = max(share, len(names) / count), "stratified by class and "
     train, test = splits.hold_out(whole, share, seed=seed)
     _log.warning(
-        "%s has no test part: %s of its %s examples became one, stratified by class "
-        "and drawn with seed %s",
+        "%s has no test part: %s of its %s examples became one, %sdrawn with seed %s",
         title,
-        f"{len(test.label):,}",
-        f"{len(whole.label):,}",
+        f"{len(test[0]):,}",
+        f"{count:,}",
+        how,
         seed,
     )
     return train, test
 
 
-def _checksum(batches: Mapping[str, Batch]) -> str:
+def _checksum(batches: Mapping[str, Batch | Rows]) -> str:
     digest = hashlib.sha256()
     for part in PARTS:
         for array in batches.get(part, ()):

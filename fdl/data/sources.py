@@ -21,10 +21,17 @@ from fdl.data.npz import ArrayFile
 from fdl.data.published import Published
 from fdl.data.sample import Sample
 from fdl.data.source import Source, Status
+from fdl.data.table import Table
 from fdl.data.text import NAME as TEXT
-from fdl.data.text import PythonDocs
+from fdl.data.text import PythonDocs, TextFile, TextLines
 
-SCHEMES: dict[str, type[Source]] = {"folder": ImageFolder, "npz": ArrayFile}
+SCHEMES: dict[str, type[Source]] = {
+    "folder": ImageFolder,
+    "npz": ArrayFile,
+    "csv": Table,
+    "text": TextFile,
+    "jsonl": TextLines,
+}
 """What can stand before the colon, and the source that reads it."""
 
 
@@ -273,6 +280,7 @@ _READ: dict[str, Callable[[str, Any], Any]] = {
     "size": _size,
     "channels": _channels,
     "skip_bad": _flag,
+    "target": lambda name, value: str(value),
 }
 
 

@@ -13,6 +13,7 @@ from fdl.tasks.mnist_fast import mnist_fast as _mnist_fast
 from fdl.tasks.recurrent import gru as _gru
 from fdl.tasks.recurrent import lstm as _lstm
 from fdl.tasks.recurrent import rnn as _rnn
+from fdl.tasks.regress import regress as _regress
 from fdl.tasks.task import ExportedModel as ExportedModel
 from fdl.tasks.task import Sampling as Sampling
 from fdl.tasks.task import Task as Task
@@ -28,6 +29,7 @@ TASKS: dict[str, Task] = {
     for task in (
         _cnn,
         _mlp,
+        _regress,
         _mnist_fast,
         _rnn,
         _lstm,

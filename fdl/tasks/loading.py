@@ -90,6 +90,7 @@ def load(
 _KINDS = {
     "image": "images with classes",
     "vector": "rows of numbers with classes",
+    "number": "rows with a number to be told",
     "text": "text",
 }
 

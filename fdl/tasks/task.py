@@ -131,7 +131,7 @@ class Task(NamedTuple):
             named tuple.
         learn: `(model, config, info) -> learner`: how the model is trained.
         takes: Kinds of data that it can be trained on, as `DatasetInfo.kind` has them.
-        dataset: Default data set.
+        dataset: Default data set; None where it is always one's own.
         options: Settings of this task alone: a frozen dataclass with a default for each
             field, whose docstring explains them. Each becomes a flag of `fdl train`.
         prepare: `(dataset, config) -> dataset`: what is done to the data beforehand.
@@ -158,7 +158,7 @@ class Task(NamedTuple):
     make_model: Callable[[Any, DatasetInfo], Any]
     learn: Callable[[Any, Config, DatasetInfo], Learner]
     takes: tuple[Kind, ...] = ("image",)
-    dataset: str = "mnist"
+    dataset: str | None = "mnist"
     options: Any = NoOptions()
     prepare: Callable[[Dataset, Config], Dataset] = _as_it_is
     draw: Callable[[Trained, Dataset, Path, int], None] = _nothing_each_epoch
@@ -211,7 +211,13 @@ class Task(NamedTuple):
             >>> fdl.tasks.find("cnn").config(seed=3).learning_rate
             0.001
         """
-        dataset = find(self.dataset if dataset is None else dataset).name
+        dataset = self.dataset if dataset is None else dataset
+        if dataset is None:
+            raise ValueError(
+                f"task {self.name!r} needs data of your own: give a dataset, such as "
+                "csv:FILE with --target COLUMN."
+            )
+        dataset = find(dataset).name
         if epochs is None or batch_size is None:
             where = None if data_dir is None else Path(data_dir)
             count = count_examples(dataset, where)

@@ -12,7 +12,11 @@ import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
+
+from fdl.plain import Number as Number
+from fdl.plain import is_concrete as is_concrete
+from fdl.plain import is_on as is_on
 
 Array = jax.Array | np.ndarray
 """An array on the host or on a device; shapes read `Float[Array, "*batch n"]`."""
@@ -33,13 +37,28 @@ Seeds = Seed | Sequence[Seed]
 PyTree = Any
 """Nested tuples, lists and dictionaries of arrays."""
 
-Number = float | Float[Array, ""]
-"""A hyperparameter: a Python number, which is validated, or an array or traced scalar,
-whose value can change without recompiling and is not looked at."""
-
 
 class DataError(ValueError):
     """Data that cannot be loaded or used; says what is wrong, the value, the remedy."""
+
+
+def outlined(fields: Any) -> str:
+    """Return the `repr` of a named tuple, with the shapes of arrays for their values.
+
+    Example:
+        >>> outlined(Tokens(np.zeros((8, 16), np.int32), 3))
+        'Tokens(token=int32[8, 16], target=3)'
+    """
+
+    def told(value: Any) -> str:
+        if isinstance(value, Array) and value.ndim:
+            return f"{value.dtype}{list(value.shape)}"
+        if isinstance(value, dict):
+            return "{" + ", ".join(f"{k!r}: {told(x)}" for k, x in value.items()) + "}"
+        return repr(value)
+
+    named = (f"{name}={told(value)}" for name, value in fields._asdict().items())
+    return f"{type(fields).__name__}({', '.join(named)})"
 
 
 class Batch(NamedTuple):
@@ -58,6 +77,10 @@ class Batch(NamedTuple):
 
     image: Array
     label: Array
+
+    def __repr__(self) -> str:
+        """Return the shapes."""
+        return outlined(self)
 
 
 class Rows(NamedTuple):
@@ -93,6 +116,10 @@ class Tokens(NamedTuple):
     token: Array
     target: Array
 
+    def __repr__(self) -> str:
+        """Return the shapes."""
+        return outlined(self)
+
 
 class Buckets(NamedTuple):
     """Examples in parts whose arrays differ in shape, such as sequences by length.
@@ -110,6 +137,10 @@ class Buckets(NamedTuple):
     """
 
     parts: tuple[PyTree, ...]
+
+    def __repr__(self) -> str:
+        """Return the shapes."""
+        return outlined(self)
 
 
 def as_key(seed: Any, name: str = "key") -> Key:
@@ -179,23 +210,3 @@ def unit_scale(x: Array) -> Array:
         array([0.5], dtype=float32)
     """
     return jnp.asarray(x, jnp.float32) / 255 if x.dtype == jnp.uint8 else x
-
-
-def is_concrete(x: Number) -> bool:
-    """Return whether a hyperparameter's value can be read while tracing.
-
-    Example:
-        >>> is_concrete(0.5)
-        True
-    """
-    return not isinstance(x, jax.Array)
-
-
-def is_on(setting: Number | None) -> bool:
-    """Return whether a setting may have an effect: 0 and None turn it off.
-
-    Example:
-        >>> is_on(0.5), is_on(0.0), is_on(None)
-        (True, False, False)
-    """
-    return setting is not None and not (is_concrete(setting) and setting == 0)

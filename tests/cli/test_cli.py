@@ -1,14 +1,17 @@
 """The command line, end to end."""
 
 import json
+import re
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 from PIL import Image
 from shell import fdl
 
-from fdl import data
+from fdl import data, tasks
 from fdl.cli import main
+from fdl.cli.grids import read_grid, read_ranges
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +38,7 @@ def test_run_folder_keeps_its_contract(home) -> None:
         "confusion.png",
         "curves.png",
         "metrics.jsonl",
+        "novelty.safetensors",
         "result.json",
         "weights.safetensors",
     ]
@@ -52,6 +56,8 @@ def test_run_folder_keeps_its_contract(home) -> None:
     assert result["parameters"] == 101_770
     counts = {"train": 3333, "validation": 667, "test": 1000}
     assert result["counts"] == counts
+    novelty = result["novelty"]
+    assert (novelty["false_alarm_rate"], novelty["held_out"]) == (0.01, 667)
     assert result["checksum"] == data.load("mnist-5k").info.checksum
     seconds = result["seconds"]
     spent = ["compile", "data", "finish", "import", "train", "validation"]
@@ -103,9 +109,16 @@ def test_predict_agrees_with_eval(home, sample) -> None:
 
 def test_predict_prints_a_table(home, sample) -> None:
     Image.fromarray(sample.image[0, ..., 0]).save(home / "one.png")
-    done = fdl("predict", "runs/a", "one.png", cwd=home)
+    draw = np.random.default_rng(0)
+    np.save(home / "noise.npy", draw.integers(0, 256, (7, 28, 28)).astype(np.uint8))
+    words = ("one.png", "noise.npy", "--polarity", "light-on-dark")
+    done = fdl("predict", "runs/a", *words, cwd=home)
     assert "one.png" in done.stdout
     assert "%" in done.stdout
+    warnings = done.stderr.splitlines()
+    assert len(warnings) == 6
+    assert warnings[0].startswith("warning: noise.npy[0] is unlike the images that")
+    assert warnings[5] == "warning: so are 2 others."
 
 
 @pytest.mark.parametrize(
@@ -114,12 +127,16 @@ def test_predict_prints_a_table(home, sample) -> None:
         "",
         "train",
         "train cnn",
+        "train language-model",
+        "sweep gan",
         "eval",
         "predict",
         "generate",
         "export",
         "tasks",
         "data",
+        "runs",
+        "watch",
     ],
 )
 def test_help_reads(command, capsys) -> None:
@@ -128,7 +145,49 @@ def test_help_reads(command, capsys) -> None:
     assert done.value.code == 0
     out = capsys.readouterr().out
     assert "usage: fdl" in out
-    assert "{None}" not in out
+    assert "None" not in out.replace("`None`", "")
+    assert not re.search(r"\d,[ │]*\n[ │]*\d{3}\b", out), "a number is broken"
+
+
+def test_the_examples_of_the_help_are_good_for_every_task(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["sweep", "mlp", "--help"])
+    text = re.sub(r"[│\s]+", "", capsys.readouterr().out)
+    examples = re.findall(r"`([a-z-]+=[^`]+)`", text)
+    ranges = [example for example in examples if ":" in example]
+    assert len(ranges) == 2
+    assert len(examples) == 3
+    for task in tasks.DESCRIPTIONS.values():
+        assert len(read_ranges(task.config(), ranges)) == 2
+        assert read_grid(task.config(), set(examples) - set(ranges))
+
+
+def test_help_tells_what_a_task_does_where_nothing_is_said(capsys) -> None:
+    for task, defaults in (
+        ("transformer", ("8 on mnist", "0.002 with one-cycle", "(default: 64)", "pre")),
+        ("language-model", ("(default: python-docs)", "15 on python-docs")),
+    ):
+        with pytest.raises(SystemExit):
+            main(["train", task, "--help"])
+        text = " ".join(re.sub("│", " ", capsys.readouterr().out).split())
+        for default in defaults:
+            assert default in text
+
+
+def test_one_task_is_told_more_of(capsys) -> None:
+    main(["tasks", "vae"])
+    told = capsys.readouterr().out
+    assert "Kingma & Welling, 2014" in told
+    assert "--free-bits" in told
+    assert "fdl train vae --schedule constant --validation none" in told
+    main(["tasks"])
+    table = capsys.readouterr().out
+    assert len(table.splitlines()) < 40, "it fits a screen"
+
+
+def test_the_version_is_told(capsys) -> None:
+    main(["--version"])
+    assert capsys.readouterr().out == f"fdl {version('fdl')}\n"
 
 
 def test_lists(capsys) -> None:

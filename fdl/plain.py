@@ -28,6 +28,18 @@ Strategy = Literal["vmap", "map"]
 """How members become one program: side by side in every operation (`jax.vmap`), or one
 after the other (`jax.lax.map`)."""
 
+Kind = Literal["image", "vector", "number", "text"]
+"""What examples are, and so which tasks take them."""
+
+DATASETS = {
+    "mnist": 60_000,
+    "fashion_mnist": 60_000,
+    "mnist-5k": 4_000,
+    "python-docs": 3_200,
+}
+"""The datasets that are known without a place, and how many training examples they
+have, about: their exact numbers are in `fdl.data.catalog`."""
+
 SHARE = 1 / 6
 """Share of the published training examples that `fdl.data.load` holds out."""
 

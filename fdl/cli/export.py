@@ -15,7 +15,8 @@ from fdl.runs import exporting
 class Export(Command):
     """Write a trained run as a file for other programs; the ending tells the format.
 
-    NAME.stablehlo is what `fdl predict` answers, for JAX alone, on any platform.
+    NAME.stablehlo is what `fdl predict` answers, for JAX alone, on any platform;
+    NAME.onnx is the same for onnxruntime, of dense, convolutional and recurrent models.
     NAME.safetensors holds the variables of a model. NAME.keras is a model for Keras,
     which takes pixels in [0, 1] and gives logits, and NAME.weights.h5 its weights.
 

@@ -2,6 +2,7 @@
 
 from fdl.export.errors import ExportError as ExportError
 from fdl.export.facts import Facts as Facts
+from fdl.export.onnx import write_onnx as write_onnx
 from fdl.export.safetensors import write_safetensors as write_safetensors
 from fdl.export.stablehlo import ExportedFunction as ExportedFunction
 from fdl.export.stablehlo import read_stablehlo as read_stablehlo

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 
 from fdl import data
-from fdl.export import Facts, write_safetensors, write_stablehlo
+from fdl.export import Facts, write_onnx, write_safetensors, write_stablehlo
 from fdl.export.stablehlo import beside
 from fdl.keras import save_weights
 from fdl.runs.environment import versions
@@ -126,8 +126,23 @@ def _stablehlo(order: _Order) -> None:
         write_stablehlo(order.path, function, *inputs, facts=order.facts)
 
 
+def _onnx(order: _Order) -> None:
+    model, variables, (inputs, *_) = order.model
+    options: dict[str, Any] = {"facts": order.facts}
+    if order.is_whole:
+        learner, state = order.trained.learner, order.trained.state
+        last = {"classes": "softmax", "images": "sigmoid", "nothing": None}
+        options |= {
+            "given": data.example(order.trained.info)[0],
+            "last": last[order.task.predicts],
+            "expected": lambda x: learner.predict(state, x),
+        }
+    write_onnx(order.path, model, variables, inputs, **options)
+
+
 _FORMATS: Mapping[str, Callable[[_Order], None]] = {
     ".stablehlo": _stablehlo,
+    ".onnx": _onnx,
     ".safetensors": _safetensors,
     ".keras": _keras,
     ".weights.h5": _keras,

@@ -118,6 +118,8 @@ class Run(Trained):
         - `NAME.stablehlo`: what `predict` answers, 8-bit images included, as a function
           for batches of any size that JAX alone can call, on CPU, CUDA and TPU.
           `fdl.load` and `fdl predict` read it back.
+        - `NAME.onnx`: the same for other runtimes, of dense, convolutional and
+          recurrent models. Takes the extra `onnx`.
         - `NAME.safetensors`: the variables of a model.
         - `NAME.keras`: a model, `NAME.weights.h5`: its weights, for Keras, which is not
           needed to write them. It takes pixels in [0, 1] and gives logits.
@@ -130,8 +132,8 @@ class Run(Trained):
                 `"beside"` it, as `NAME.safetensors`.
 
         Raises:
-            ExportError: If the function depends on the size of a batch, or calls back
-                into Python.
+            ExportError: If the function depends on the size of a batch, calls back into
+                Python, or cannot be written as ONNX.
             WeightsError: If Keras does not have the model's layers.
             ValueError: If no format has the ending, there is no folder for the file, or
                 the run has several models and `part` names none of them.

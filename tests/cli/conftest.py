@@ -1,5 +1,5 @@
 import pytest
-from shell import fdl
+from shell import process
 
 
 @pytest.fixture(scope="session")
@@ -7,7 +7,7 @@ def home(tmp_path_factory):
     """A folder where a user has trained `runs/a` and saved images of digits."""
     folder = tmp_path_factory.mktemp("home")
     options = ("--dataset", "mnist-5k", "--epochs", 2, "--seed", 3)
-    done = fdl("train", "mlp", *options, "--run", "runs/a", cwd=folder)
+    done = process("train", "mlp", *options, "--run", "runs/a", cwd=folder)
     (folder / "out.txt").write_text(done.stdout)
     (folder / "err.txt").write_text(done.stderr)
     return folder

@@ -1,5 +1,7 @@
 """The command line as a user meets it, for the tests of several files."""
 
+import contextlib
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,26 @@ from fdl.cli import main
 FDL = str(Path(sys.executable).parent / "fdl")
 
 
-def fdl(*words: object, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+Done = subprocess.CompletedProcess[str]
+
+
+def fdl(*words: object, cwd: Path, code: int = 0) -> Done:
+    """Run `fdl` in a folder, in this process, where JAX has been imported already."""
+    out, err, found = io.StringIO(), io.StringIO(), 0
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main([*map(str, words)])
+        except SystemExit as exit:
+            found = exit.code
+    assert found == code, err.getvalue()
+    return Done(words, found, out.getvalue(), err.getvalue())
+
+
+def process(*words: object, cwd: Path, code: int = 0) -> Done:
     """Run `fdl` in a new process."""
     done = subprocess.run(
         [FDL, *map(str, words)], cwd=cwd, capture_output=True, text=True, check=False

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from shell import complaint, fdl
+from shell import complaint, process
 
 from fdl.cli import main
 
@@ -80,7 +80,7 @@ def test_damaged_runs_get_one_line(
 
 
 def test_debug_shows_the_traceback(home) -> None:
-    done = fdl("eval", "absent", "--debug", cwd=home, code=1)
+    done = process("eval", "absent", "--debug", cwd=home, code=1)
     assert "Traceback" in done.stderr
     assert "absent is not a run" in done.stderr
 

@@ -1,4 +1,4 @@
-"""The command line, end to end in new processes."""
+"""The command line, end to end."""
 
 import json
 
@@ -65,6 +65,7 @@ def test_run_folder_keeps_its_contract(home) -> None:
             assert min(picture.size) > 400
 
 
+@pytest.mark.optimized  # as the process of `home`
 def test_the_same_command_gives_the_same_weights(home) -> None:
     options = ("--dataset", "mnist-5k", "--epochs", 2, "--seed", 3)
     fdl("train", "mlp", *options, "--run", "runs/b", cwd=home)

@@ -1,6 +1,5 @@
 """What a run predicts, as a function that JAX calls without fdl."""
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -13,28 +12,17 @@ import pytest
 import fdl
 from fdl import tasks
 from fdl.arrays import DataError
-from fdl.data import DatasetInfo, example
+from fdl.data import example
 from fdl.export import ExportError, read_stablehlo, write_stablehlo
 from fdl.runs.exporting import export
+from models import IMAGES, untrained
 
-DIGITS = tuple("0123456789")
-IMAGES = DatasetInfo("mnist", "", "/home/me", 10, DIGITS, (28, 28, 1), 99, 0, 9, "", ())
-TEXT = IMAGES._replace(kind="text", input_shape=(12,))
 JAX_ALONE = """
 import sys, numpy as np, jax
 function = jax.export.deserialize(bytearray(open(sys.argv[1], "rb").read()))
 print(jax.jit(function.call)(np.load(sys.argv[2]))[0, 3])
 assert "fdl" not in sys.modules
 """
-
-
-def untrained(name: str, **options) -> tuple[tasks.Trained, tasks.Task]:
-    """Return a task's models with random parameters."""
-    task = tasks.find(name)
-    config = task.config(options=dataclasses.replace(task.options, **options))
-    info = TEXT if name == "language-model" else IMAGES
-    trained = tasks.outline(task, config, info)
-    return dataclasses.replace(trained, state=tasks.draw_state(trained)), task
 
 
 def inputs_for(trained: tasks.Trained, count: int) -> np.ndarray:

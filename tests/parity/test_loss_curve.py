@@ -13,13 +13,13 @@ pytestmark = [
 ]
 
 
-def test_one_epoch_of_five_thousand_digits(full_data_dir) -> None:
+def test_an_epoch_of_two_thousand_digits(full_data_dir) -> None:
     mnist = data.load("mnist", data_dir=full_data_dir, validation=None)
-    epoch = list(loss_curve.batches(5_000, mnist.train, "float64"))
+    epoch = list(loss_curve.batches(2_000, mnist.train, "float64"))
     options, ours, plain = loss_curve.OPTIMIZERS["Adam"]
     start, keras = loss_curve.keras_losses(epoch, "Adam", options, compiled=False)
-    assert len(keras) == 79
-    assert keras[-1] < 0.3, "it must have learnt something"
+    assert len(keras) == 32
+    assert keras[-1] < 1.2, "it must have learnt something"
     fdl = loss_curve.fdl_losses(epoch, ours(**options), start)
     difference = loss_curve.difference({"Keras": keras, "fdl": fdl}, "fdl")
     assert difference.max() < 1e-6  # losses are kept in float32

@@ -11,8 +11,6 @@ from fdl.runs import space
 from fdl.runs.members import Members
 from fdl.runs.rounds import Round, halving_rounds, train_members
 
-SMALL = {"hidden_size": 8}
-
 
 def few(count=60, **options):
     """Return so many digits of each part."""
@@ -27,7 +25,7 @@ def few(count=60, **options):
     return dataset._replace(**parts, info=info, held_out=None)
 
 
-def configs(name="lstm", grid=(), seeds=1, epochs=2, **options):
+def configs(name="mlp", grid=(), seeds=1, epochs=2, **options):
     task = tasks.find(name)
     config = task.config(
         dataset="mnist-5k",
@@ -38,7 +36,7 @@ def configs(name="lstm", grid=(), seeds=1, epochs=2, **options):
     return space.combine(config, grid=dict(grid), ranges={}, samples=1, seeds=seeds)
 
 
-def make(folder, name="lstm", **options):
+def make(folder, name="mlp", **options):
     return Members(tasks.find(name), configs(name, **options), few(), folder)
 
 

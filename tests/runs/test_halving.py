@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from small import SMALL, flat, make, run
+from small import flat, make, run
 
 import fdl
 from fdl.runs.outcomes import column
@@ -11,7 +11,7 @@ from fdl.runs.outcomes import column
 
 def test_halving_trains_the_best_for_longer(tmp_path) -> None:
     rates = np.geomspace(1e-6, 1e-2, 9).tolist()
-    options = {"grid": {"learning_rate": rates}, "seeds": 2, "epochs": 9, **SMALL}
+    options = {"grid": {"learning_rate": rates}, "seeds": 2, "epochs": 9}
     sweep = make(tmp_path, **options)
     run(sweep, halving=True)
     epochs = {}
@@ -51,7 +51,7 @@ def test_halving_trains_the_best_for_longer(tmp_path) -> None:
 
 
 def test_halving_needs_equal_epochs(tmp_path) -> None:
-    sweep = make(tmp_path, grid={"epochs": [1, 2]}, **SMALL)
+    sweep = make(tmp_path, grid={"epochs": [1, 2]})
     with pytest.raises(ValueError, match="do not sweep over them"):
         run(sweep, halving=True)
 
@@ -71,7 +71,7 @@ def fall(members, which):
 
 def test_halving_forgives_no_diverged_seed(tmp_path) -> None:
     grid = {"learning_rate": [1e-2, 1e-6, 1e-7]}
-    sweep = make(tmp_path, grid=grid, seeds=2, epochs=3, **SMALL)
+    sweep = make(tmp_path, grid=grid, seeds=2, epochs=3)
     fall(sweep, {1})  # the second seed of the best rate
     run(sweep, halving=True)
     best, *rest = sweep.outcomes()

@@ -7,7 +7,7 @@ import math
 import jax
 import numpy as np
 import pytest
-from small import SMALL, configs, few, flat, make, run
+from small import configs, few, flat, make, run
 
 import fdl
 from fdl import tasks
@@ -19,7 +19,7 @@ GRID = {"learning_rate": [1e-3, 1e-2], "hidden_size": [4, 8]}
 
 
 def test_members_are_what_single_runs_are(tmp_path) -> None:
-    sweep = make(tmp_path, grid=GRID, seeds=2)
+    sweep = make(tmp_path, "lstm", grid=GRID, seeds=2)
     run(sweep)
     kept = sweep.states()
     assert sorted(kept) == list(range(8))
@@ -47,7 +47,7 @@ def test_members_are_what_single_runs_are(tmp_path) -> None:
 
 
 def test_the_table_is_a_csv_file(tmp_path) -> None:
-    sweep = make(tmp_path, seeds=2, **SMALL)
+    sweep = make(tmp_path, seeds=2)
     run(sweep)
     with (tmp_path / "members.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -57,7 +57,7 @@ def test_the_table_is_a_csv_file(tmp_path) -> None:
 
 
 def test_an_interrupted_sweep_goes_on(tmp_path) -> None:
-    whole = make(tmp_path / "whole", seeds=5, **SMALL)
+    whole = make(tmp_path / "whole", seeds=5)
     run(whole, members_per_chunk=2)
 
     class Interrupted(Exception):
@@ -70,13 +70,13 @@ def test_an_interrupted_sweep_goes_on(tmp_path) -> None:
         if len({row["member"] for row in rows} - {0, 1}) and len(seen) > 6:
             raise Interrupted
 
-    broken = make(tmp_path / "broken", seeds=5, **SMALL)
+    broken = make(tmp_path / "broken", seeds=5)
     with pytest.raises(Interrupted):
         run(broken, members_per_chunk=2, on_rows=interrupt)
-    done = set(make(tmp_path / "broken", seeds=5, **SMALL).states())
+    done = set(make(tmp_path / "broken", seeds=5).states())
     assert 0 < len(done) < 5
     trained = []
-    again = make(tmp_path / "broken", seeds=5, **SMALL)
+    again = make(tmp_path / "broken", seeds=5)
     run(again, members_per_chunk=2, on_rows=lambda rows: trained.extend(rows))
     assert {row["member"] for row in trained} == set(range(5)) - done
     kept, wanted = again.states(), whole.states()
@@ -84,7 +84,7 @@ def test_an_interrupted_sweep_goes_on(tmp_path) -> None:
         np.testing.assert_allclose(flat(kept[k]), flat(wanted[k]), atol=2e-4)
     assert len(again.table()) == len(whole.table()) == 10
     nothing = []
-    run(make(tmp_path / "broken", seeds=5, **SMALL), on_rows=nothing.append)
+    run(make(tmp_path / "broken", seeds=5), on_rows=nothing.append)
     assert nothing == []
 
 
@@ -120,8 +120,8 @@ def test_a_part_is_there_whole_or_not_at_all(tmp_path, monkeypatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(parts, "save_state", fail)
         with pytest.raises(OSError, match="disk is full"):
-            run(make(tmp_path, **SMALL))
-    again = make(tmp_path, **SMALL)
+            run(make(tmp_path))
+    again = make(tmp_path)
     assert again.states() == {}
     run(again)
     assert list(again.states()) == [0]
@@ -132,10 +132,10 @@ def test_a_part_is_there_whole_or_not_at_all(tmp_path, monkeypatch) -> None:
 
 @pytest.mark.parametrize("name", ["members.json", "rows.json", "state"])
 def test_a_damaged_part_says_which_it_is(tmp_path, name) -> None:
-    run(make(tmp_path, epochs=1, **SMALL))
+    run(make(tmp_path, epochs=1))
     (part,) = (tmp_path / "parts").iterdir()
     damaged = part / name
     file = damaged / "_METADATA" if name == "state" else damaged
     file.write_text("{")
     with pytest.raises(RunError, match=f"{part}/{name}"):
-        make(tmp_path, epochs=1, **SMALL).states()
+        make(tmp_path, epochs=1).states()

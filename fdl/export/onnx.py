@@ -1,0 +1,108 @@
+"""ONNX: the models that fdl describes layer by layer, for other runtimes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from fdl.export.errors import ExportError
+from fdl.export.facts import Facts
+from fdl.files import write_whole
+from fdl.keras import architectures, layers
+from fdl.weights import WeightsError
+
+_TOLERANCE = 1e-5
+
+
+def write_onnx(
+    path: Path | str,
+    model: Any,
+    variables: Any,
+    inputs: np.ndarray,
+    *,
+    given: np.ndarray | None = None,
+    last: Literal["softmax", "sigmoid"] | None = None,
+    expected: Callable[[np.ndarray], Any] | None = None,
+    facts: Facts | None = None,
+) -> None:
+    """Write a model, for batches of any size, and prove that it is the same.
+
+    Before the file is written, onnxruntime computes what it answers to random inputs,
+    which must be what JAX answers.
+
+    Args:
+        path: The file.
+        model: A Linen module that `fdl.keras.architectures` describes.
+        variables: Its variables.
+        inputs: An example of what it reads, of which only the shape is used.
+        given: An example of what the file is to read: 8-bit numbers are divided by 255,
+            and all are brought into the shape of the model's inputs. None for the
+            model's own inputs.
+        last: What is done to the model's outputs.
+        expected: What the file must answer; None for what the model does.
+        facts: What to say about the model.
+
+    Raises:
+        ExportError: If onnx or onnxruntime is not installed, the model is not among
+            those that fdl describes, or the answers differ by more than 1e-5.
+
+    Example:
+        >>> import fdl, jax, tempfile
+        >>> model, x = fdl.models.MLP(10), np.zeros((1, 28, 28, 1), np.float32)
+        >>> variables = model.init(jax.random.key(0), x)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_onnx(f"{folder}/mlp.onnx", model, variables, x)
+    """
+    path = Path(path)
+    try:
+        import onnxruntime
+
+        from fdl.export.onnx_graph import Graph
+    except ImportError as error:
+        raise ExportError(
+            f"{path} needs {error.name}, which is not installed: pip install "
+            "'fdl[onnx]'."
+        ) from error
+    try:
+        described = architectures.layers_of(model)
+    except WeightsError as error:
+        raise ExportError(
+            f"{path} cannot hold a {type(model).__name__}, which fdl does not describe "
+            "layer by layer: write a .stablehlo, which holds any model."
+        ) from error
+    given = inputs if given is None else given
+    graph = Graph(given, inputs.shape[1:])
+    ours = layers.of_module(model, (inputs,))
+    found = layers.arrays_of(variables, ours)
+    arrays = {
+        layer.name: [np.asarray(found[slot.path], np.float32) for slot in layer.arrays]
+        for layer in ours
+    }
+    for layer in described:
+        graph.add(layer, arrays)
+    content = graph.finish(last, facts)
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    _require_same(
+        path, session, given, expected or (lambda x: model.apply(variables, x))
+    )
+    write_whole(path, content)
+
+
+def _require_same(
+    path: Path, session: Any, given: np.ndarray, expected: Callable[[np.ndarray], Any]
+) -> None:
+    """Raise an ExportError unless onnxruntime and JAX answer the same."""
+    rng = np.random.default_rng(0)
+    shape = (3, *given.shape[1:])
+    x = rng.integers(0, 256, shape) if given.dtype == np.uint8 else rng.random(shape)
+    x = x.astype(given.dtype)
+    ours = np.asarray(expected(x))
+    (theirs,) = session.run(None, {session.get_inputs()[0].name: x})
+    scale = max(1.0, float(np.abs(ours).max()))
+    if ours.shape != theirs.shape or np.abs(ours - theirs).max() > _TOLERANCE * scale:
+        raise ExportError(
+            f"{path} would answer otherwise than the run: its task prepares inputs, or "
+            "answers, in a way that fdl does not describe. Write a .stablehlo, which "
+            "holds any function, or a part (--part)."
+        )

@@ -98,7 +98,7 @@ class ImageFolder(Source):
             pictures.strictly(),
             concurrent.futures.ThreadPoolExecutor(workers) as pool,
         ):
-            size = self.size or _common_size(list(pool.map(_size_of, files)))
+            size = self.size or common_size(list(pool.map(_size_of, files)))
             images = np.zeros((len(files), *size, self.channels or 3), np.uint8)
             read = functools.partial(_read_into, images)
             errors = list(pool.map(read, range(len(files)), files))
@@ -190,7 +190,7 @@ def _size_of(file: Path) -> Size | None:
         return None  # reading it will say what is wrong
 
 
-def _common_size(sizes: list[Size | None]) -> Size:
+def common_size(sizes: list[Size | None]) -> Size:
     known = [size for size in sizes if size is not None]
     if not known:
         return _SIDE, _SIDE

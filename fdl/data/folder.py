@@ -191,6 +191,7 @@ def _size_of(file: Path) -> Size | None:
 
 
 def common_size(sizes: list[Size | None]) -> Size:
+    """Return the size that pictures are brought to; None stands for damaged ones."""
     known = [size for size in sizes if size is not None]
     if not known:
         return _SIDE, _SIDE

@@ -20,6 +20,7 @@ from fdl.data.catalog import CATALOG
 from fdl.data.dataset import Dataset
 from fdl.data.folder import ImageFolder
 from fdl.data.npz import ArrayFile
+from fdl.data.parquet import ParquetFolder
 from fdl.data.prepared_source import Prepared
 from fdl.data.published import Published
 from fdl.data.sample import Sample
@@ -31,6 +32,7 @@ SCHEMES: dict[str, type[Source]] = {
     "folder": ImageFolder,
     "npz": ArrayFile,
     "tfds": Prepared,
+    "hf": ParquetFolder,
 }
 """What can stand before the colon, and the source that reads it."""
 

@@ -48,6 +48,23 @@ class Batch(NamedTuple):
     label: Array
 
 
+class Pairs(NamedTuple):
+    """Inputs and the numbers to predict from them; the first axis counts examples.
+
+    Attributes:
+        inputs: What goes into the model, `(batch, features)`.
+        targets: Numbers to predict, `(batch, values)`.
+
+    Example:
+        >>> pairs = Pairs(np.zeros((8, 3), np.float32), np.zeros((8, 1), np.float32))
+        >>> pairs.targets.shape
+        (8, 1)
+    """
+
+    inputs: Array
+    targets: Array
+
+
 class Tokens(NamedTuple):
     """Pieces of text, as numbers; the first axis of both counts pieces.
 

@@ -5,9 +5,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from fdl.arrays import Batch, PyTree, Tokens
+from fdl.arrays import Batch, Pairs, PyTree, Tokens
 
-Kind = Literal["image", "vector", "text"]
+Kind = Literal["image", "vector", "regression", "text"]
 """What examples are, and so which tasks take them."""
 
 
@@ -30,7 +30,16 @@ class DatasetInfo(NamedTuple):
         overlaps: Names of datasets whose training images include this dataset's
             test images: a model trained on one of them must not be tested here.
         kind: What the examples are: an `"image"` or a `"vector"` of numbers with its
-            class, a `Batch`, or a `"text"`, `Tokens`.
+            class, a `Batch`; a vector with the number that goes with it, `Pairs`, for
+            `"regression"`; or a `"text"`, `Tokens`.
+        columns: Name of each feature of a vector that comes from a table; empty where
+            features have none.
+        means: Mean of each feature over the training examples, the published
+            validation examples not among them; of vectors alone. Tasks subtract it.
+        scales: Standard deviation of each feature, likewise, or 1 where that is 0.
+            Tasks divide by it.
+        target_mean: Mean of the numbers to predict, likewise.
+        target_scale: Their standard deviation, likewise.
     """
 
     name: str
@@ -45,6 +54,11 @@ class DatasetInfo(NamedTuple):
     checksum: str
     overlaps: tuple[str, ...]
     kind: Kind = "image"
+    columns: tuple[str, ...] = ()
+    means: tuple[float, ...] = ()
+    scales: tuple[float, ...] = ()
+    target_mean: float = 0.0
+    target_scale: float = 1.0
 
 
 class Dataset(NamedTuple):
@@ -52,7 +66,8 @@ class Dataset(NamedTuple):
 
     The arrays are read-only NumPy arrays in the published order: of images a `Batch`,
     `image` uint8 `(batch, height, width, channels)`, `label` int32 `(batch,)`; of texts
-    `Tokens`, int32 `(batch, time)`.
+    `Tokens`, int32 `(batch, time)`; of vectors a `Batch` or `Pairs` whose inputs are
+    float32 `(batch, features)`.
 
     Attributes:
         train: Examples to train on.
@@ -71,7 +86,7 @@ class Dataset(NamedTuple):
     held_out: Int[np.ndarray, " validation"] | None = None
 
 
-def example(info: DatasetInfo) -> Batch | Tokens:
+def example(info: DatasetInfo) -> Batch | Pairs | Tokens:
     """Return one example of a dataset's form, all zeros.
 
     Example:
@@ -84,5 +99,7 @@ def example(info: DatasetInfo) -> Batch | Tokens:
     shape = (1, *info.input_shape)
     if info.kind == "text":
         return Tokens(np.zeros(shape, np.int32), np.zeros(shape, np.int32))
+    if info.kind == "regression":
+        return Pairs(np.zeros(shape, np.float32), np.zeros((1, 1), np.float32))
     dtype = np.uint8 if info.kind == "image" else np.float32
     return Batch(np.zeros(shape, dtype), np.zeros(1, np.int32))

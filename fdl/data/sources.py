@@ -25,12 +25,14 @@ from fdl.data.prepared_source import Prepared
 from fdl.data.published import Published
 from fdl.data.sample import Sample
 from fdl.data.source import Source, Status
+from fdl.data.table import Table
 from fdl.data.text import NAME as TEXT
 from fdl.data.text import PythonDocs
 
 SCHEMES: dict[str, type[Source]] = {
     "folder": ImageFolder,
     "npz": ArrayFile,
+    "csv": Table,
     "tfds": Prepared,
     "hf": ParquetFolder,
 }

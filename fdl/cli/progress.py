@@ -11,6 +11,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from fdl import data
 from fdl.cli.command import err
 from fdl.tasks import Config
 from fdl.train import Epoch
@@ -21,7 +22,10 @@ class TrainingProgress:
 
     def __init__(self, config: Config) -> None:
         """Describe the run; the bar appears when training begins."""
-        self._name, self._epochs = f"{config.task}-{config.dataset}", config.epochs
+        self._name, self._epochs = (
+            f"{config.task}-{data.short_name(config.dataset)}",
+            config.epochs,
+        )
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),

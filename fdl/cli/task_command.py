@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from fdl import tasks
+from fdl import data, tasks
 from fdl.arrays import Number
 from fdl.cli.command import (
     Command,
@@ -31,7 +31,10 @@ class ToTrain(OfTask):
     """A command that trains a task, with what is said of any training.
 
     Attributes:
-        dataset: Data set; the task's first if not given. `fdl data list` lists them.
+        dataset: Data set: a name that `fdl data list` lists, or data of your own, such
+            as `folder:PATH` or `npz:FILE`; the task's own if not given.
+        size: Height and width of the images of a folder, such as `64` or `48x64`.
+        skip_bad: Leave out pictures of a folder that cannot be read.
         data_dir: Folder to look for the data in, before the usual places.
         epochs: Passes over the training data.
         batch_size: Examples in an update.
@@ -52,6 +55,8 @@ class ToTrain(OfTask):
     """
 
     dataset: OptionalName = None
+    size: OptionalName = None
+    skip_bad: bool = False
     data_dir: OptionalPath = None
     epochs: OptionalInt = None
     batch_size: OptionalInt = None
@@ -69,8 +74,15 @@ class ToTrain(OfTask):
 
     def config(self) -> tasks.Config:
         """Return the task's configuration with what was given."""
-        return tasks.find(self.task).config(
-            dataset=self.dataset,
+        found = tasks.find(self.task)
+        source = data.find(
+            found.dataset if self.dataset is None else self.dataset,
+            size=self.size,
+            skip_bad=self.skip_bad or None,
+        )
+        return found.config(
+            dataset=source.name,
+            data_dir=self.data_dir,
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,

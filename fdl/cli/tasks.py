@@ -21,12 +21,15 @@ class Tasks(Command):
         known = measured()
         table = Table("task", "what it is", "measured result", show_lines=True)
         for task in TASKS.values():
-            datasets = [f"{name}, {n} epochs" for name, n in task.epochs.items()]
             results = [
                 f"{line['result']}, {line['seeds']} seeds, "
                 f"{line['parameters']:,} parameters\n  {line['command']}"
                 for line in known.get(task.name, [])
             ]
-            about = f"{task.title}\n{task.paper}\non {'; '.join(datasets)}"
+            kinds, (many, few) = " or ".join(task.takes), task.epochs
+            about = (
+                f"{task.title}\n{task.paper}\n{kinds} data, such as {task.dataset}; "
+                f"{many} epochs of 60,000 examples, {few} of 4,000"
+            )
             table.add_row(task.name, about, "\n".join(results) or "none yet")
         out.print(table)

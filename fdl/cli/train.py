@@ -54,7 +54,7 @@ class Train(ToTrain):
         width = max(map(len, written)) + 2
         metric = run.task.metric
         out.print(
-            f"test {metric} {shown(metric, run.metrics[metric])} on {run.info.name} "
+            f"test {metric} {shown(metric, run.metrics[metric])} on {run.info.title} "
             f"({run.info.test_count:,} examples)",
             *self._kept(run),
             *(f"{what:<{width}}{path}" for what, path in written.items()),

@@ -140,10 +140,9 @@ def list_folder(path: Path) -> tuple[tuple[str, ...], dict[str, Listing]]:
     names = tuple(sorted({name for classes in found.values() for name in classes}))
     listings = {}
     for part, classes in found.items():
-        pairs = [
-            (file, names.index(name)) for name in classes for file in classes[name]
-        ]
-        listings[part] = Listing([file for file, _ in pairs], [n for _, n in pairs])
+        files = [file for pictures_of in classes.values() for file in pictures_of]
+        labels = [names.index(name) for name in classes for _ in classes[name]]
+        listings[part] = Listing(files, labels)
     return names, listings
 
 
@@ -157,13 +156,11 @@ def _classes(root: Path) -> dict[str, list[Path]]:
         )
     classes, other = {}, []
     for folder in below:
-        files = _entries(folder)
-        classes[folder.name] = [
-            file for file in files if file.suffix.lower() in pictures.SUFFIXES
-        ]
-        other += [
-            file for file in files if file.suffix.lower() not in pictures.SUFFIXES
-        ]
+        of_pictures = {True: [], False: []}
+        for file in _entries(folder):
+            of_pictures[file.suffix.lower() in pictures.SUFFIXES].append(file)
+        classes[folder.name] = of_pictures[True]
+        other += of_pictures[False]
         if not classes[folder.name]:
             raise DataError(
                 f"{folder}: holds no pictures ({', '.join(pictures.FORMATS)}): remove "

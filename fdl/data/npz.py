@@ -84,7 +84,7 @@ def _names(path: Path, found: list[str]) -> dict[str, tuple[str, str]]:
     if "train" not in inputs or inputs.keys() != targets.keys():
         raise DataError(
             f"{path} holds the arrays {', '.join(found) or 'of none'}: expected image "
-            "and label, or x_train and y_train, and perhaps x_validation, y_validation, "
-            "x_test and y_test"
+            "and label, or x_train and y_train, and perhaps the same for validation "
+            "and test"
         )
     return {part: (inputs[part], targets[part]) for part in PARTS if part in inputs}

@@ -1,4 +1,4 @@
-"""What a source of data is: the one thing that every kind of it has to be able to do."""
+"""What a source of data is: what every kind of it can do."""
 
 import dataclasses
 from abc import abstractmethod

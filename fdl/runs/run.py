@@ -65,17 +65,16 @@ class Run(Trained):
                 the run was trained on.
         """
         trained_on = self.config.dataset
-        name = trained_on if name is None else name
         where = self.data_dir if data_dir is None else Path(data_dir)
-        share = self.config.validation
-        dataset = data.load(name, data_dir=where, validation=share)
+        dataset = tasks.load(self.task, self.config, name, where)
+        _require_alike(dataset.info, self.info)
         if trained_on in dataset.info.overlaps:
             raise data.DataError(
-                f"the test images of {name} are training images of {trained_on}, which "
-                f"{self.path} was trained on: the result would mean nothing. Evaluate "
-                "on another data set."
+                f"the test images of {dataset.info.name} are training images of "
+                f"{trained_on}, which {self.path} was trained on: the result would "
+                "mean nothing. Evaluate on another data set."
             )
-        return self.task.prepare(dataset, self.config)
+        return dataset
 
     def predict(self, inputs: PyTree, *, batch_size: int = 500) -> PyTree:
         """Return what the run answers to each input; see `fdl.predict`."""
@@ -163,6 +162,19 @@ class Run(Trained):
             for model, _, inputs in self.task.parts(self).values()
         ]
         return "\n".join(table.strip("\n") for table in tables)
+
+
+def _require_alike(found: data.DatasetInfo, own: data.DatasetInfo) -> None:
+    """Raise a DataError unless a run can be measured on other data than its own."""
+    for what, value, expected in (
+        ("inputs of shape", found.input_shape, own.input_shape),
+        ("so many classes", found.num_classes, own.num_classes),
+    ):
+        if value != expected:
+            raise data.DataError(
+                f"{found.title} has {what} {value}, but the run was trained on {what} "
+                f"{expected}."
+            )
 
 
 def record(

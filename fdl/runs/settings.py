@@ -3,6 +3,7 @@
 import dataclasses
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fdl import tasks
@@ -22,11 +23,14 @@ _OF_ALL = (
 )
 
 
-def configure(task: str, **values: Any) -> Config:
+def configure(
+    task: str, *, data_dir: Path | str | None = None, **values: Any
+) -> Config:
     """Return the settings of a run: those given by name, and the task's defaults.
 
     Args:
         task: Name of a task; see `fdl.tasks.TASKS`.
+        data_dir: Folder to look for the data in, whose number gives defaults.
         values: Any field of `fdl.tasks.Config`, or of the task's own options.
 
     Raises:
@@ -48,13 +52,15 @@ def configure(task: str, **values: Any) -> Config:
             )
     changed = {name: value for name, value in values.items() if name in own}
     rest = {name: value for name, value in values.items() if name not in own}
-    return found.config(options=_replace(options, changed), **rest)
+    return found.config(options=_replace(options, changed), data_dir=data_dir, **rest)
 
 
-def configured(task: str | Config, settings: Mapping[str, Any]) -> Config:
+def configured(
+    task: str | Config, settings: Mapping[str, Any], data_dir: Path | str | None
+) -> Config:
     """Return the settings of a run, from a task's name and settings, or as they are."""
     if isinstance(task, str):
-        return configure(task, **settings)
+        return configure(task, data_dir=data_dir, **settings)
     if settings:
         raise ValueError(
             f"{', '.join(settings)}: the configuration that was given says this "

@@ -84,14 +84,13 @@ def sweep(
         >>> found.outcomes[0].settings
         {'learning_rate': 0.01}
     """
-    config = configured(task, settings)
+    config = configured(task, settings, data_dir)
     found = tasks.find(config.task)
     configs = combine(config, grid=grid, ranges=ranges, samples=samples, seeds=seeds)
     if len(set(configurations(configs))) > 1:
         require_held_out(config, "the best settings", "sweep over seeds alone")
     where = None if data_dir is None else Path(data_dir)
-    loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
-    dataset = found.prepare(loaded, config)
+    dataset = tasks.load(found, config, data_dir=where)
     for size in {one.batch_size for one in configs}:
         data.check(dataset.train, batch_size=size)
     about = record(config, dataset.info, where) | {
@@ -103,7 +102,7 @@ def sweep(
             "halving": halving,
         }
     }
-    name = f"sweep-{config.task}-{config.dataset}"
+    name = f"sweep-{config.task}-{data.short_name(config.dataset)}"
     rounds = [Round()]
     if halving:
         rounds = halving_rounds(found, configs, dataset.info)

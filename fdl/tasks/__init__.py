@@ -6,6 +6,7 @@ from fdl.tasks.config import Config as Config
 from fdl.tasks.config import NoOptions as NoOptions
 from fdl.tasks.gan import gan as _gan
 from fdl.tasks.language_model import language_model as _language_model
+from fdl.tasks.loading import load as load
 from fdl.tasks.measured import measured as measured
 from fdl.tasks.mlp import mlp as _mlp
 from fdl.tasks.mnist_fast import mnist_fast as _mnist_fast
@@ -48,8 +49,8 @@ def find(name: str) -> Task:
         ValueError: If there is none; the message lists those there are.
 
     Example:
-        >>> find("cnn").epochs["mnist"]
-        5
+        >>> find("cnn").config(dataset="mnist-5k").epochs
+        20
     """
     if name not in TASKS:
         raise ValueError(f"there is no task {name!r}; tasks: {', '.join(TASKS)}.")

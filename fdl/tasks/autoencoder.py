@@ -68,7 +68,7 @@ autoencoder = Task(
     title="autoencoder, plain or denoising, 965,604 parameters",
     paper="Hinton & Salakhutdinov, 2006, Reducing the dimensionality of data with "
     "neural networks",
-    epochs={"mnist": 30, "fashion_mnist": 30, "mnist-5k": 100},
+    epochs=(30, 100),
     batch_size=100,
     learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
     metric="squared_error",

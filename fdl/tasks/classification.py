@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fdl.arrays import Array, unit_scale
-from fdl.data import Dataset, DatasetInfo
+from fdl.data import Dataset, DatasetInfo, short_name
 from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.losses import cross_entropy
@@ -39,6 +39,7 @@ def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str,
     from fdl import report  # matplotlib takes half a second, wanted only here
 
     info = trained.info
+    name = f"{trained.config.task}-{short_name(info.name)}"
     output = predict(trained.learner, trained.state, dataset.test.image)
     counts = confusion_matrix(
         np.asarray(dataset.test.label), output.argmax(axis=-1), info.num_classes
@@ -47,6 +48,6 @@ def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str,
         folder / "confusion.png",
         counts,
         info.class_names,
-        title=f"{trained.config.task}-{info.name}: {info.test_count:,} test images",
+        title=f"{name}: {info.test_count:,} test images",
     )
     return {}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fdl.arrays import Number, is_concrete
+from fdl.data import find
 from fdl.data.splits import SHARE
 from fdl.tasks.choices import (
     OPTIMIZERS,
@@ -28,7 +29,7 @@ class Config:
 
     Attributes:
         task: Name of the task.
-        dataset: Name of the data set.
+        dataset: The data set, as `fdl.data.find` takes it; places are written in full.
         epochs: Passes over the training data, at least 1.
         batch_size: Examples in an update, at least 1.
         learning_rate: Highest learning rate of the schedule, above 0.
@@ -68,6 +69,8 @@ class Config:
 
     def __post_init__(self) -> None:
         """Check the numbers and names."""
+        # What is kept means the same in every folder.
+        object.__setattr__(self, "dataset", find(self.dataset).name)
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")

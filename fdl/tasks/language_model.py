@@ -128,7 +128,9 @@ language_model = Task(
     title="decoder-only Transformer on characters, 357,888 parameters",
     paper="Radford et al., 2018, Improving language understanding by generative "
     "pre-training",
-    epochs={"python-docs": 15},
+    takes=("text",),
+    dataset="python-docs",
+    epochs=(15, 15),
     batch_size=8,
     learning_rates={"one-cycle": 3e-3, "constant": 1e-3},
     metric="bits_per_character",

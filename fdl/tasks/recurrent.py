@@ -86,7 +86,7 @@ def _task(name: str, kind: Callable[..., Any], title: str, paper: str) -> Task:
         name=name,
         title=title,
         paper=paper,
-        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
         metric="accuracy",

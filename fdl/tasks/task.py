@@ -9,12 +9,19 @@ import jax
 import numpy as np
 
 from fdl.arrays import Key, PyTree
-from fdl.data import Dataset, DatasetInfo, example
+from fdl.data import Dataset, DatasetInfo, example, find
+from fdl.data.dataset import Kind
 from fdl.data.splits import SHARE
 from fdl.learner import Learner, State
 from fdl.members import tunable
 from fdl.tasks.choices import OPTIMIZERS, SCHEDULES, require_name
 from fdl.tasks.config import Config, NoOptions
+from fdl.tasks.loading import (
+    count_examples,
+    default_batch_size,
+    default_epochs,
+    require_sizes,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -111,9 +118,9 @@ class Task(NamedTuple):
         name: What `fdl train` calls it.
         title: What it is, in a line.
         paper: Where it comes from.
-        epochs: Data sets that it can be trained on, each with its default number of
-            passes over the data; the first is the default.
-        batch_size: Default number of examples in an update.
+        epochs: Default numbers of passes over 60,000 and over 4,000 training examples;
+            `default_epochs` follows from them for any number.
+        batch_size: Default number of examples in an update, where there are enough.
         learning_rates: Default highest learning rate of Adam for some schedules; the
             first is the default schedule, and the rate of `"constant"` serves all that
             are not among them.
@@ -123,6 +130,8 @@ class Task(NamedTuple):
         make_model: `(options, info) -> model` for a data set; several models make a
             named tuple.
         learn: `(model, config, info) -> learner`: how the model is trained.
+        takes: Kinds of data that it can be trained on, as `DatasetInfo.kind` has them.
+        dataset: Default data set.
         options: Settings of this task alone: a frozen dataclass with a default for each
             field, whose docstring explains them. Each becomes a flag of `fdl train`.
         prepare: `(dataset, config) -> dataset`: what is done to the data beforehand.
@@ -141,13 +150,15 @@ class Task(NamedTuple):
     name: str
     title: str
     paper: str
-    epochs: Mapping[str, int]
+    epochs: tuple[int, int]
     batch_size: int
     learning_rates: Mapping[str, float]
     metric: str
     mode: Literal["max", "min"]
     make_model: Callable[[Any, DatasetInfo], Any]
     learn: Callable[[Any, Config, DatasetInfo], Learner]
+    takes: tuple[Kind, ...] = ("image",)
+    dataset: str = "mnist"
     options: Any = NoOptions()
     prepare: Callable[[Dataset, Config], Dataset] = _as_it_is
     draw: Callable[[Trained, Dataset, Path, int], None] = _nothing_each_epoch
@@ -169,14 +180,17 @@ class Task(NamedTuple):
         seed: int = 0,
         validation: float | None = SHARE,
         options: Any | None = None,
+        data_dir: Path | str | None = None,
         **more: Any,
     ) -> Config:
         """Return the settings of a run: what is given, and the defaults for the rest.
 
         Args:
-            dataset: Name of the data set; None for the task's first.
-            epochs: Passes over the training data; None for the data set's default.
-            batch_size: Examples in an update; None for the task's default.
+            dataset: The data set, as `fdl.data.find` takes it; None for the task's own.
+            epochs: Passes over the training data; None for what the task takes for so
+                many examples.
+            batch_size: Examples in an update; None for the task's default, or an eighth
+                of the training examples, if that is less.
             learning_rate: Highest learning rate; None for the default of the schedule
                 (that of `"constant"`, if the task has none of its own), times what the
                 optimizer takes of Adam's.
@@ -185,9 +199,11 @@ class Task(NamedTuple):
             seed: Source of all randomness.
             validation: Share of the training examples that are held out.
             options: Settings of this task alone; None for its defaults.
+            data_dir: Folder in which the data set's examples are counted.
             **more: Any other field of `Config`.
 
         Raises:
+            DataError: If there is no such data set, or its examples cannot be counted.
             ValueError: If a value is out of range, or the task does not know it.
 
         Example:
@@ -195,12 +211,14 @@ class Task(NamedTuple):
             >>> fdl.tasks.find("cnn").config(seed=3).learning_rate
             0.001
         """
-        dataset = next(iter(self.epochs)) if dataset is None else dataset
-        if dataset not in self.epochs:
-            known = ", ".join(self.epochs)
-            raise ValueError(
-                f"task {self.name!r} has no dataset {dataset!r}; datasets: {known}."
-            )
+        dataset = find(self.dataset if dataset is None else dataset).name
+        if epochs is None or batch_size is None:
+            where = None if data_dir is None else Path(data_dir)
+            count = count_examples(dataset, where)
+            if epochs is None:
+                epochs = default_epochs(self.epochs, count)
+            if batch_size is None:
+                batch_size = default_batch_size(self.batch_size, count, validation)
         schedule = next(iter(self.learning_rates)) if schedule is None else schedule
         require_name("schedule", schedule, SCHEDULES)
         require_name("optimizer", optimizer, OPTIMIZERS)
@@ -212,8 +230,8 @@ class Task(NamedTuple):
         return Config(
             task=self.name,
             dataset=dataset,
-            epochs=self.epochs[dataset] if epochs is None else epochs,
-            batch_size=self.batch_size if batch_size is None else batch_size,
+            epochs=epochs,
+            batch_size=batch_size,
             learning_rate=learning_rate,
             schedule=schedule,
             optimizer=optimizer,
@@ -270,6 +288,7 @@ def outline(
     `change` is as for `make_learner`.
     """
     model = task.make_model(config.options, info)
+    require_sizes(task.name, model, info)
     learner = tunable(
         make_learner(task, config, info, change),
         {"learning_rate": config.learning_rate} if hparams is None else hparams,

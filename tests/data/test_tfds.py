@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fdl.data import DataError, builder, cache, load, prepare, routes, tfds
+from fdl.data import DataError, builder, cache, load, prepare, published, tfds
 
 # The tiny MNIST, written by TensorFlow itself: see make_tfrecord.py.
 TFRECORD = Path(__file__).parent / "tfrecord"
@@ -245,7 +245,7 @@ def test_prepare_finds_the_files_as_load_does(
 
 
 def test_prepare_overwrites_nothing(root, version, monkeypatch):
-    monkeypatch.setattr(routes, "_original_files", None)  # looks before it fetches
+    monkeypatch.setattr(published, "_original_files", None)  # looks before it fetches
     before = shard(version).stat()
     with pytest.raises(DataError, match="MNIST is there already; nothing was written"):
         prepare("mnist", data_dir=root)

@@ -1,0 +1,119 @@
+"""From data to a task: what fits together, and defaults that follow from sizes."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import flax.linen as linen
+
+from fdl import data
+from fdl.arrays import DataError
+from fdl.data import Dataset, DatasetInfo
+from fdl.models.sizes import sizes
+
+MANY, FEW = 60_000, 4_000
+"""Training examples for which tasks say how many passes they take: all of MNIST, and
+those of mnist-5k."""
+
+_UPDATES = 8  # least number of updates in a pass
+
+
+def default_epochs(passes: tuple[int, int], count: int) -> int:
+    """Return how many passes over so many training examples are made by default.
+
+    The power law through both numbers of a task, rounded, and at least 1: the fewer
+    examples, the more passes.
+
+    Args:
+        passes: For 60,000 and for 4,000 examples.
+        count: Number of training examples, those held out among them.
+
+    Example:
+        >>> [default_epochs((5, 20), count) for count in (60_000, 4_000, 500)]
+        [5, 20, 58]
+    """
+    many, few = passes
+    power = math.log(few / many) / math.log(MANY / FEW)
+    return max(1, round(many * (MANY / count) ** power))
+
+
+def default_batch_size(largest: int, count: int, validation: float | None) -> int:
+    """Return how many examples make an update by default.
+
+    The task's number, but so few that a pass has eight updates.
+
+    Example:
+        >>> default_batch_size(64, 60_000, 1 / 6), default_batch_size(64, 120, 1 / 6)
+        (64, 12)
+    """
+    left = count * (1 - (validation or 0))
+    return max(1, min(largest, int(left / _UPDATES)))
+
+
+def count_examples(dataset: str, data_dir: Path | None) -> int:
+    """Return the number of training examples of a dataset, seen at a glance.
+
+    Raises:
+        DataError: If it cannot be told, since the data are not there.
+    """
+    (status,) = data.status(dataset, data_dir=data_dir)
+    if not status.train_count:
+        raise DataError(status.where)
+    return status.train_count
+
+
+def load(
+    task: Any, config: Any, dataset: str | None = None, data_dir: Path | None = None
+) -> Dataset:
+    """Return a dataset as a task reads it.
+
+    Args:
+        task: A `Task`.
+        config: Its `Config`.
+        dataset: Which; None for that of the configuration.
+        data_dir: Folder to look in.
+
+    Raises:
+        DataError: If it cannot be had, or is none of those that the task takes.
+    """
+    name = config.dataset if dataset is None else dataset
+    loaded = data.load(name, data_dir=data_dir, validation=config.validation)
+    if loaded.info.kind not in task.takes:
+        wanted = " or ".join(_KINDS[kind] for kind in task.takes)
+        raise DataError(
+            f"task {task.name!r} takes {wanted}, but {loaded.info.title} holds "
+            f"{_KINDS[loaded.info.kind]}"
+        )
+    return task.prepare(loaded, config)
+
+
+_KINDS = {
+    "image": "images with classes",
+    "vector": "rows of numbers with classes",
+    "text": "text",
+}
+
+
+def require_sizes(task: str, model: Any, info: DatasetInfo) -> None:
+    """Raise a DataError if a model does not take images of the size of a dataset.
+
+    Example:
+        >>> from fdl.models import CNN
+        >>> info = data.load("mnist-5k").info
+        >>> require_sizes("cnn", CNN(10), info)
+        >>> require_sizes("cnn", CNN(10), info._replace(input_shape=(8, 8, 1)))
+        Traceback (most recent call last):
+        ...
+        fdl.arrays.DataError: task 'cnn' takes images from 18x18 pixels to any size, ...
+    """
+    if info.kind != "image":
+        return
+    height, width, _ = info.input_shape
+    models = [model] if isinstance(model, linen.Module) else model
+    for limits in (found for one in models for found in sizes(one)):
+        if not (limits.allow(height) and limits.allow(width)):
+            raise DataError(
+                f"task {task!r} takes images {limits}, but those of {info.title} are "
+                f"{height}x{width}: choose another task, or another size (of a folder, "
+                "with --size or folder:PATH?size=64)"
+            )

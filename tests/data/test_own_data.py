@@ -1,0 +1,256 @@
+"""Folders of pictures, files of arrays, and arrays that a user brings."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fdl import data
+from fdl.data import DataError
+
+CLASSES = ("cat", "dog", "owl")
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Returns a folder of `count` pictures in each of three classes."""
+
+    def make(count=4, *, below=(".",), size=(20, 30), mode="RGB", suffix="png"):
+        root = tmp_path / "photos"
+        for part in below:
+            for number, name in enumerate(CLASSES):
+                folder = root / part / name
+                folder.mkdir(parents=True, exist_ok=True)
+                for index in range(count):
+                    color = (60 * number, 10 * index, 99)
+                    picture = Image.new("RGB", size[::-1], color).convert(mode)
+                    picture.save(folder / f"{index}.{suffix}")
+        return root
+
+    return make
+
+
+def test_a_folder_of_classes(photos, caplog):
+    root = photos(6)
+    loaded = data.load(f"folder:{root}")
+    assert loaded.info.class_names == CLASSES
+    assert loaded.info.input_shape == (20, 30, 3)
+    counts = [len(p.label) for p in (loaded.train, loaded.validation, loaded.test)]
+    assert counts == [12, 3, 3]
+    for part in (loaded.train, loaded.validation, loaded.test):
+        # Of each class its share, and the pixels of the right class.
+        assert set(part.label) == {0, 1, 2}
+        np.testing.assert_array_equal(part.image[:, 3, 4, 0], 60 * part.label)
+        assert not part.image.flags.writeable
+    assert "no test part: 3 of its 18 examples" in caplog.text
+    assert "a sixth was drawn with seed 0" in loaded.info.source
+    again = data.load(f"folder:{root}")
+    assert again.info == loaded.info
+    np.testing.assert_array_equal(again.test.image, loaded.test.image)
+
+
+def test_parts_of_a_folder_are_kept(photos):
+    root = photos(2, below=("train", "val", "test"))
+    loaded = data.load(f"folder:{root}")
+    info = loaded.info
+    assert (info.train_count, info.validation_count, info.test_count) == (6, 6, 6)
+    joined = data.load(f"folder:{root}", validation=None)
+    assert joined.validation is None
+    assert joined.info.train_count == len(joined.train.label) == 12
+    assert joined.info.checksum == info.checksum
+
+
+@pytest.mark.parametrize(
+    ("sizes", "options", "shape"),
+    [
+        ([(20, 30)] * 2, {}, (20, 30, 3)),
+        ([(20, 30), (40, 24)], {}, (22, 22, 3)),  # the median of the shorter sides
+        ([(100, 90), (300, 200)], {}, (64, 64, 3)),
+        ([(300, 300)] * 2, {}, (64, 64, 3)),
+        ([(20, 30)] * 2, {"size": "8x12"}, (8, 12, 3)),
+        ([(20, 30)] * 2, {"size": 9, "channels": 1}, (9, 9, 1)),
+    ],
+)
+def test_sizes_are_unified(photos, sizes, options, shape):
+    root = photos(len(sizes))
+    for index, size in enumerate(sizes):
+        for name in CLASSES:
+            Image.new("RGB", size[::-1], "red").save(root / name / f"{index}.png")
+    assert data.load(f"folder:{root}", **options).info.input_shape == shape
+
+
+def test_pictures_are_gray_if_all_are(photos):
+    root = photos(4, mode="L", suffix="jpg")
+    assert data.load(f"folder:{root}").info.input_shape == (20, 30, 1)
+    Image.new("RGB", (30, 20), "red").save(root / "cat" / "0.jpg")
+    assert data.load(f"folder:{root}").info.input_shape == (20, 30, 3)
+
+
+def test_unreadable_pictures(photos, caplog):
+    root = photos(6)
+    for name in ("1.png", "3.png"):
+        (root / "dog" / name).write_bytes(b"no picture")
+    (root / "owl" / "notes.txt").write_text("passed over")
+    with pytest.raises(DataError, match=r"dog/1.png cannot be .* \(2 such files\)"):
+        data.load(f"folder:{root}")
+    loaded = data.load(f"folder:{root}", skip_bad=True)
+    assert loaded.info.train_count + loaded.info.validation_count == 13
+    assert loaded.info.name.endswith("?skip_bad=true")
+    assert "left out: " in caplog.text
+    assert "passed over, no pictures: owl/notes.txt" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda root: root.rename(root.parent / "away"), "there is no such folder"),
+        (lambda root: [_clear(root / name) for name in CLASSES], "holds no folders"),
+        (lambda root: _clear(root / "cat", keep=True), "cat: holds no pictures"),
+        (lambda root: [_clear(root / n) for n in CLASSES[1:]], "one class only, 'cat'"),
+        (lambda root: _clear(root / "owl", but="0.png"), "class 'owl' has one example"),
+    ],
+)
+def test_bad_folders(photos, damage, words):
+    root = photos()
+    damage(root)
+    with pytest.raises(DataError, match=words):
+        data.load(f"folder:{root}")
+    assert not data.status(f"folder:{root}")[0].available or "class" in words
+
+
+def _clear(folder, *, keep=False, but=None):
+    for file in folder.iterdir():
+        if file.name != but:
+            file.unlink()
+    if not keep and but is None:
+        folder.rmdir()
+
+
+def test_a_part_that_leaves_a_class_out(photos):
+    root = photos(2, below=("train", "test"))
+    _clear(root / "test" / "owl")
+    with pytest.raises(DataError, match="test part leaves out the class 'owl'"):
+        data.load(f"folder:{root}")
+
+
+IMAGES = np.arange(24 * 16, dtype=np.uint32).reshape(24, 4, 4).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("targets", "class_names", "kept"),
+    [
+        (np.arange(24) % 3, ("0", "1", "2"), True),
+        (np.arange(24) % 3 * 2 + 1, ("1", "3", "5"), True),
+        (np.array(["b", "a", "c"] * 8), ("a", "b", "c"), False),
+        ((np.arange(24) % 3)[:, None], ("0", "1", "2"), True),
+        (np.arange(24) % 2 == 1, ("False", "True"), False),
+    ],
+)
+def test_arrays_with_classes_of_any_kind(targets, class_names, kept):
+    found = data.from_arrays(IMAGES, targets)
+    assert found.info.class_names == class_names
+    assert found.info.input_shape == (4, 4, 1)
+    assert found.info.kind == "image"
+    if kept:  # rows are told by their first pixel
+        row = found.test.image[:, 0, 0, 0] // 16
+        np.testing.assert_array_equal(found.test.label, row % 3)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "targets", "more", "words"),
+    [
+        (IMAGES, np.zeros(24, int), {}, "one class only, '0'"),
+        (IMAGES, np.arange(23) % 2, {}, "24 inputs and 23 targets"),
+        (IMAGES[:0], np.zeros(0, int), {}, "train part is empty"),
+        (IMAGES, np.eye(3)[np.arange(24) % 3], {}, r"argmax\(-1\)"),
+        (IMAGES, np.arange(24) % 3, {"class_names": ("a", "b")}, "from 0 to 1"),
+        (IMAGES, [0] * 23 + [1], {}, "class '1' has one example"),
+        (
+            IMAGES,
+            np.arange(24) % 2,
+            {"test": (np.zeros((2, 5, 4), np.uint8), np.arange(2))},
+            "bring them to one form",
+        ),
+        (
+            IMAGES,
+            np.arange(24) % 2,
+            {"test": (IMAGES, np.arange(24) % 3)},
+            "train part leaves out the class '2'",
+        ),
+        (IMAGES.astype(np.float32) * 9, np.arange(24) % 2, {}, "Divide them"),
+    ],
+)
+def test_arrays_that_do_not_fit(inputs, targets, more, words):
+    with pytest.raises(DataError, match=words):
+        data.from_arrays(inputs, targets, **more)
+
+
+def test_vectors_of_numbers():
+    found = data.from_arrays(np.arange(24 * 3).reshape(24, 3), np.arange(24) % 2)
+    assert (found.info.kind, found.info.input_shape) == ("vector", (3,))
+    assert found.train.image.dtype == np.float32
+    assert data.example(found.info).image.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("image", "label", None, None),
+        ("x_train", "y_train", "x_test", "y_test"),
+        ("train_images", "train_labels", "test_images", "test_labels"),
+    ],
+)
+def test_a_file_of_arrays(tmp_path, names):
+    targets = np.arange(24) % 3
+    arrays = {names[0]: IMAGES, names[1]: targets}
+    if names[2]:
+        arrays |= {names[2]: IMAGES[:6], names[3]: targets[:6]}
+    np.savez(tmp_path / "digits.npz", **arrays)
+    found = data.load(f"npz:{tmp_path / 'digits.npz'}", validation=None)
+    assert found.info.test_count == (6 if names[2] else 4)
+    assert found.info.title == "digits"
+    (status,) = data.status(f"npz:{tmp_path / 'digits.npz'}")
+    assert (status.train_count, status.test_count) == (
+        found.info.train_count,
+        found.info.test_count,
+    )
+
+
+def test_bad_files_of_arrays(tmp_path):
+    file = tmp_path / "a.npz"
+    with pytest.raises(DataError, match="cannot be read"):
+        data.load(f"npz:{file}")
+    np.savez(file, image=IMAGES, other=IMAGES)
+    with pytest.raises(DataError, match="holds the arrays image, other: expected"):
+        data.load(f"npz:{file}")
+    np.savez(file, image=IMAGES, label=np.array([{}] * 24, object))
+    with pytest.raises(DataError, match="cannot be read"):
+        data.load(f"npz:{file}")
+
+
+def test_lines_mean_the_same_in_every_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = data.find("folder:photos?size=32x48&skip_bad=true").name
+    assert line == f"folder:{tmp_path}/photos?size=32x48&skip_bad=true"
+    assert data.find("folder:photos", skip_bad=True, size=(32, 48)).name == line
+    assert data.find(line).name == line
+    assert data.short_name(line) == "photos"
+    odd = data.find("folder:what?/a&b").name
+    assert odd == data.find(odd).name == f"folder:{tmp_path}/what?/a&b"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("floder:x", r"no kind of source 'floder'.*did you mean folder"),
+        ("folder:", "names no place"),
+        ("folder:x?sise=3", r"no option 'sise'.*did you mean size"),
+        ("folder:x?size=0", "size='0' must be a whole number"),
+        ("folder:x?size=1x2x3", "write 64, or 48x64"),
+        ("folder:x?channels=2", "must be 1"),
+        ("folder:x?skip_bad=maybe", "true or false"),
+        ("fashion-mnist", "did you mean fashion_mnist"),
+    ],
+)
+def test_bad_lines(line, words):
+    with pytest.raises(DataError, match=words):
+        data.find(line)

@@ -32,9 +32,10 @@ class ToTrain(OfTask):
 
     Attributes:
         dataset: Data set: a name that `fdl data list` lists, or data of your own, such
-            as `folder:PATH` or `npz:FILE`; the task's own if not given.
+            as `folder:PATH` or `csv:FILE`; the task's own if not given.
         size: Height and width of the images of a folder, such as `64` or `48x64`.
         skip_bad: Leave out pictures of a folder that cannot be read.
+        target: Column that is to be told, of a table.
         data_dir: Folder to look for the data in, before the usual places.
         epochs: Passes over the training data.
         batch_size: Examples in an update.
@@ -57,6 +58,7 @@ class ToTrain(OfTask):
     dataset: OptionalName = None
     size: OptionalName = None
     skip_bad: bool = False
+    target: OptionalName = None
     data_dir: OptionalPath = None
     epochs: OptionalInt = None
     batch_size: OptionalInt = None
@@ -76,8 +78,9 @@ class ToTrain(OfTask):
         """Return the task's configuration with what was given."""
         found = tasks.find(self.task)
         source = data.find(
-            found.dataset if self.dataset is None else self.dataset,
+            found.dataset_or_own(self.dataset),
             size=self.size,
+            target=self.target,
             skip_bad=self.skip_bad or None,
         )
         return found.config(

@@ -28,7 +28,8 @@ class Tasks(Command):
             ]
             kinds, (many, few) = " or ".join(task.takes), task.epochs
             about = (
-                f"{task.title}\n{task.paper}\n{kinds} data, such as {task.dataset}; "
+                f"{task.title}\n{task.paper}\n"
+                f"{kinds} data, such as {task.dataset or 'csv:FILE'}; "
                 f"{many} epochs of 60,000 examples, {few} of 4,000"
             )
             table.add_row(task.name, about, "\n".join(results) or "none yet")

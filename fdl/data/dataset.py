@@ -34,8 +34,8 @@ class DatasetInfo(NamedTuple):
             `"regression"`; or a `"text"`, `Tokens`.
         columns: Name of each feature of a vector that comes from a table; empty where
             features have none.
-        means: Mean of each feature over the training examples, the published
-            validation examples not among them; of vectors alone. Tasks subtract it.
+        means: Mean of each feature of vectors over the training examples, with those
+            that `load` holds out of them. Tasks subtract it.
         scales: Standard deviation of each feature, likewise, or 1 where that is 0.
             Tasks divide by it.
         target_mean: Mean of the numbers to predict, likewise.

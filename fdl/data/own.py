@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fdl.arrays import Array, Batch, DataError
+from fdl.arrays import Array, Batch, DataError, Pairs
 from fdl.data import splits
 from fdl.data.checks import check
-from fdl.data.dataset import Dataset, DatasetInfo
+from fdl.data.dataset import Dataset, DatasetInfo, Kind
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +50,8 @@ def from_arrays(
             uint8 or floating point in [0, 1]; or vectors, `(batch, features)`.
         targets: Class of each: whole numbers, or names. Numbers are taken as they are
             if they count from 0 without a gap; otherwise the classes are the values
-            that occur, in order.
+            that occur, in order. Or, for vectors, a number to predict for each,
+            floating point.
         validation: Inputs and targets to select by; None to hold out some by
             `fdl.data.split`, or none.
         test: Inputs and targets to measure on; None to take some of the others.
@@ -93,6 +94,7 @@ def assemble(
     title: str,
     source: str,
     class_names: tuple[str, ...] | None = None,
+    columns: tuple[str, ...] = (),
     seed: int = 0,
 ) -> Dataset:
     """Return a dataset of some of its three parts, the training part among them.
@@ -103,6 +105,7 @@ def assemble(
         title: Name for people.
         source: Where they come from.
         class_names: As for `from_arrays`.
+        columns: Names of the features of vectors.
         seed: As for `from_arrays`.
 
     Raises:
@@ -110,11 +113,16 @@ def assemble(
     """
     found = {part: _inputs(title, part, pair) for part, pair in parts.items()}
     _require_shape(title, found)
-    labels, names = _classes(title, parts, class_names)
-    batches = {part: Batch(found[part], labels[part]) for part in found}
+    names: tuple[str, ...] = ()
+    if np.asarray(parts["train"].targets).dtype.kind == "f":
+        batches = _pairs(title, found, parts)
+    else:
+        labels, names = _classes(title, parts, class_names)
+        batches = {part: Batch(found[part], labels[part]) for part in found}
     for batch in batches.values():
         check(batch)
-    _require_classes(title, labels, names)
+    if names:
+        _require_classes(title, labels, names)
     if "test" not in batches:
         train, test = _test_part(title, batches["train"], names, seed)
         batches |= {"train": train, "test": test}
@@ -125,21 +133,66 @@ def assemble(
     for batch in batches.values():
         for array in batch:
             array.flags.writeable = False
+    inputs, targets = train
+    means, scales = _moments(inputs) if inputs.ndim == 2 else ((), ())
+    target_mean, target_scale = (
+        ((0.0,), (1.0,)) if names else _moments(targets)  # of classes, none
+    )
     info = DatasetInfo(
         name=name,
         title=title,
         source=source,
         num_classes=len(names),
         class_names=names,
-        input_shape=train.image.shape[1:],
-        train_count=len(train.label),
-        validation_count=0 if validation is None else len(validation.label),
-        test_count=len(test.label),
+        input_shape=inputs.shape[1:],
+        train_count=len(targets),
+        validation_count=0 if validation is None else len(validation[1]),
+        test_count=len(test[1]),
         checksum=_checksum(batches),
         overlaps=(),
-        kind="image" if train.image.ndim == 4 else "vector",
+        kind=_kind(inputs, names),
+        columns=columns,
+        means=means,
+        scales=scales,
+        target_mean=target_mean[0],
+        target_scale=target_scale[0],
     )
     return Dataset(train, validation, test, info)
+
+
+def _kind(inputs: np.ndarray, names: tuple[str, ...]) -> Kind:
+    if inputs.ndim == 4:
+        return "image"
+    return "vector" if names else "regression"
+
+
+def _moments(
+    values: np.ndarray,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each column, 1 in place of 0."""
+    means = values.mean(axis=0, dtype=np.float64)
+    scales = values.std(axis=0, dtype=np.float64)
+    return tuple(means.tolist()), tuple(np.where(scales > 0, scales, 1).tolist())
+
+
+def _pairs(
+    title: str, found: Mapping[str, np.ndarray], parts: Mapping[str, Part]
+) -> dict[str, Pairs]:
+    """Return inputs with the numbers to predict, a column of them."""
+    pairs = {}
+    for part, inputs in found.items():
+        targets = np.asarray(parts[part].targets)
+        column = targets[:, None] if targets.ndim == 1 else targets
+        if inputs.ndim != 2 or column.dtype.kind != "f" or column.shape[1:] != (1,):
+            raise DataError(
+                f"{title}: targets of the {part} part are {targets.dtype}"
+                f"{list(targets.shape)} for inputs {list(inputs.shape)}: numbers with "
+                "a point are predicted from vectors (batch, features), one number for "
+                "each; of classes, give whole numbers or names, of one-hot rows "
+                "targets.argmax(-1)"
+            )
+        pairs[part] = Pairs(inputs, column.astype(np.float32))
+    return pairs
 
 
 def _inputs(title: str, part: str, pair: Part) -> np.ndarray:
@@ -234,28 +287,28 @@ def _require_classes(
 
 
 def _test_part(
-    title: str, whole: Batch, names: tuple[str, ...], seed: int
-) -> tuple[Batch, Batch]:
-    counts = np.bincount(whole.label, minlength=len(names))
-    if counts.min() < 2:
+    title: str, whole: Batch | Pairs, names: tuple[str, ...], seed: int
+) -> tuple[Any, Any]:
+    counts = np.bincount(whole[1], minlength=len(names)) if names else None
+    if counts is not None and counts.min() < 2:
         raise DataError(
             f"{title}: the class {names[int(counts.argmin())]!r} has one example: a "
             "class needs at least 2, one to train on and one to test"
         )
-    share = max(splits.SHARE, len(names) / len(whole.label))
+    share = max(splits.SHARE, len(names) / len(whole[1]))
     train, test = splits.hold_out(whole, share, seed=seed)
     _log.warning(
-        "%s has no test part: %s of its %s examples became one, stratified by class "
-        "and drawn with seed %s",
+        "%s has no test part: %s of its %s examples became one, %sdrawn with seed %s",
         title,
-        f"{len(test.label):,}",
-        f"{len(whole.label):,}",
+        f"{len(test[1]):,}",
+        f"{len(whole[1]):,}",
+        "stratified by class and " if names else "",
         seed,
     )
     return train, test
 
 
-def _checksum(batches: Mapping[str, Batch]) -> str:
+def _checksum(batches: Mapping[str, Batch | Pairs]) -> str:
     digest = hashlib.sha256()
     for part in PARTS:
         for array in batches.get(part, ()):

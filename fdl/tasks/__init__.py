@@ -13,6 +13,7 @@ from fdl.tasks.mnist_fast import mnist_fast as _mnist_fast
 from fdl.tasks.recurrent import gru as _gru
 from fdl.tasks.recurrent import lstm as _lstm
 from fdl.tasks.recurrent import rnn as _rnn
+from fdl.tasks.regress import regress as _regress
 from fdl.tasks.task import ExportedModel as ExportedModel
 from fdl.tasks.task import Sampling as Sampling
 from fdl.tasks.task import Task as Task
@@ -37,6 +38,7 @@ TASKS: dict[str, Task] = {
         _gan,
         _transformer,
         _language_model,
+        _regress,
     )
 }
 """All tasks, by name."""

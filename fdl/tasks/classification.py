@@ -23,15 +23,34 @@ def classify(
     config: Config,
     info: DatasetInfo,
     *,
-    preprocess: Callable[[Array], Array] = unit_scale,
+    preprocess: Callable[[Array], Array] | None = None,
 ) -> Learner:
     """Return a learner that trains a model by cross entropy.
 
-    `preprocess` makes the model's inputs of 8-bit images.
+    `preprocess` makes the model's inputs of 8-bit images or vectors; None for numbers
+    in [0, 1], or standardized features.
     """
     return supervised(
-        model, cross_entropy, make_optimizer(config, info), preprocess=preprocess
+        model,
+        cross_entropy,
+        make_optimizer(config, info),
+        preprocess=preprocess or prepared_inputs(info),
     )
+
+
+def prepared_inputs(info: DatasetInfo) -> Callable[[Array], Array]:
+    """Return what makes numbers of about 1 of a data set's inputs.
+
+    Example:
+        >>> import fdl.data
+        >>> info = fdl.data.load("mnist-5k").info._replace(means=(3.0,), scales=(2.0,))
+        >>> prepared_inputs(info)(np.float32([[1.0], [5.0]])).tolist()
+        [[-1.0], [1.0]]
+    """
+    if not info.means:
+        return unit_scale
+    means, scales = np.float32(info.means), np.float32(info.scales)
+    return lambda x: (x - means[None]) / scales[None]
 
 
 def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:

@@ -11,7 +11,7 @@ import numpy as np
 from fdl.arrays import DataError
 from fdl.data import pictures
 from fdl.data.dataset import Dataset
-from fdl.data.folder import common_size
+from fdl.data.decoding import common_size
 from fdl.data.images import pad_to
 from fdl.data.own import Part, assemble
 from fdl.data.prepared_source import PART_NAMES, drop_unused

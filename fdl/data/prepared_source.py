@@ -12,7 +12,7 @@ import numpy as np
 from fdl.arrays import DataError
 from fdl.data import prepared, tfds
 from fdl.data.dataset import Dataset
-from fdl.data.folder import common_size
+from fdl.data.decoding import common_size
 from fdl.data.images import pad_to, recolored
 from fdl.data.own import Part, assemble
 from fdl.data.source import Source, Status

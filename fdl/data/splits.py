@@ -18,7 +18,7 @@ from jaxtyping import Int
 from fdl.arrays import Array, Batch, DataError, PyTree
 from fdl.data.catalog import HoldOut
 from fdl.data.checks import check
-from fdl.data.dataset import Dataset
+from fdl.data.dataset import Dataset, DatasetInfo
 
 SHARE = 1 / 6
 """Share of the published training examples that `load` holds out."""
@@ -91,12 +91,27 @@ def split(
         raise DataError(f"{dataset.info.title} has a validation part already")
     rows = _rows(dataset.train, share, how, seed)
     train, validation = _parts(dataset.train, rows)
+    if how == "stratified" and isinstance(train, Batch):
+        _require_classes(dataset.info, share, train, validation)
     info = dataset.info._replace(
         train_count=dataset.info.train_count - len(rows), validation_count=len(rows)
     )
     return dataset._replace(
         train=train, validation=validation, info=info, held_out=rows
     )
+
+
+def _require_classes(
+    info: DatasetInfo, share: float, train: Batch, validation: Batch
+) -> None:
+    for what, part in (("to train on", train), ("held out", validation)):
+        counts = np.bincount(np.asarray(part.label), minlength=info.num_classes)
+        if not counts.all():
+            raise DataError(
+                f"{info.title}: with the validation share {share:.3g}, no example of "
+                f"class {info.class_names[int(counts.argmin())]!r} is {what}: give "
+                "another share, more examples, or hold out nothing (--validation none)"
+            )
 
 
 def join(dataset: Dataset) -> Dataset:

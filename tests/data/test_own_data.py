@@ -30,18 +30,18 @@ def photos(tmp_path):
 
 
 def test_a_folder_of_classes(photos, caplog):
-    root = photos(6)
+    root = photos(8)
     loaded = data.load(f"folder:{root}")
     assert loaded.info.class_names == CLASSES
     assert loaded.info.input_shape == (20, 30, 3)
     counts = [len(p.label) for p in (loaded.train, loaded.validation, loaded.test)]
-    assert counts == [12, 3, 3]
+    assert counts == [17, 3, 4]
     for part in (loaded.train, loaded.validation, loaded.test):
         # Of each class its share, and the pixels of the right class.
         assert set(part.label) == {0, 1, 2}
         np.testing.assert_array_equal(part.image[:, 3, 4, 0], 60 * part.label)
         assert not part.image.flags.writeable
-    assert "no test part: 3 of its 18 examples" in caplog.text
+    assert "no test part: 4 of its 24 examples" in caplog.text
     assert "a sixth was drawn with seed 0" in loaded.info.source
     again = data.load(f"folder:{root}")
     assert again.info == loaded.info
@@ -75,25 +75,26 @@ def test_sizes_are_unified(photos, sizes, options, shape):
     for index, size in enumerate(sizes):
         for name in CLASSES:
             Image.new("RGB", size[::-1], "red").save(root / name / f"{index}.png")
-    assert data.load(f"folder:{root}", **options).info.input_shape == shape
+    loaded = data.load(f"folder:{root}", validation=None, **options)
+    assert loaded.info.input_shape == shape
 
 
 def test_pictures_are_gray_if_all_are(photos):
-    root = photos(4, mode="L", suffix="jpg")
+    root = photos(8, mode="L", suffix="jpg")
     assert data.load(f"folder:{root}").info.input_shape == (20, 30, 1)
     Image.new("RGB", (30, 20), "red").save(root / "cat" / "0.jpg")
     assert data.load(f"folder:{root}").info.input_shape == (20, 30, 3)
 
 
 def test_unreadable_pictures(photos, caplog):
-    root = photos(6)
+    root = photos(8)
     for name in ("1.png", "3.png"):
         (root / "dog" / name).write_bytes(b"no picture")
     (root / "owl" / "notes.txt").write_text("passed over")
     with pytest.raises(DataError, match=r"dog/1.png cannot be .* \(2 such files\)"):
         data.load(f"folder:{root}")
     loaded = data.load(f"folder:{root}", skip_bad=True)
-    assert loaded.info.train_count + loaded.info.validation_count == 13
+    assert loaded.info.train_count + loaded.info.validation_count == 18
     assert loaded.info.name.endswith("?skip_bad=true")
     assert "left out: " in caplog.text
     assert "passed over, no pictures: owl/notes.txt" in caplog.text
@@ -125,6 +126,13 @@ def _clear(folder, *, keep=False, but=None):
         folder.rmdir()
 
 
+def test_a_split_that_leaves_a_class_out(photos):
+    line = f"folder:{photos(4)}"
+    for share, what in ((0.1, "held out"), (0.8, "to train on")):
+        with pytest.raises(DataError, match=f"no example of class .* is {what}"):
+            data.load(line, validation=share)
+
+
 def test_a_part_that_leaves_a_class_out(photos):
     root = photos(2, below=("train", "test"))
     _clear(root / "test" / "owl")
@@ -132,7 +140,9 @@ def test_a_part_that_leaves_a_class_out(photos):
         data.load(f"folder:{root}")
 
 
-IMAGES = np.arange(24 * 16, dtype=np.uint32).reshape(24, 4, 4).astype(np.uint8)
+IMAGES = (
+    np.full((24, 4, 4), 10, np.uint8) * np.arange(24, dtype=np.uint8)[:, None, None]
+)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +161,7 @@ def test_arrays_with_classes_of_any_kind(targets, class_names, kept):
     assert found.info.input_shape == (4, 4, 1)
     assert found.info.kind == "image"
     if kept:  # rows are told by their first pixel
-        row = found.test.image[:, 0, 0, 0] // 16
+        row = found.test.image[:, 0, 0, 0] // 10
         np.testing.assert_array_equal(found.test.label, row % 3)
 
 
@@ -254,3 +264,33 @@ def test_lines_mean_the_same_in_every_folder(tmp_path, monkeypatch):
 def test_bad_lines(line, words):
     with pytest.raises(DataError, match=words):
         data.find(line)
+
+
+def test_decoded_pictures_are_kept_until_a_file_changes(photos, monkeypatch, isolated):
+    root = photos(8)
+    first = data.load(f"folder:{root}")
+    kept = list((isolated / "cache" / "decoded").iterdir())
+    assert len(kept) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(data.decoding.pictures, "read", None)  # it is not called
+        again = data.load(f"folder:{root}")
+    assert again.info == first.info
+    Image.new("RGB", (30, 20), "red").save(root / "cat" / "0.png")
+    assert data.load(f"folder:{root}").info.checksum != first.info.checksum
+    kept[0].write_bytes(kept[0].read_bytes()[:-500])
+    monkeypatch.setenv("FDL_CACHE_DIR", "/dev/null")  # nothing can be kept
+    data.load(f"folder:{root}")
+
+
+def test_the_cache_of_decoded_pictures_is_bounded(photos, monkeypatch, isolated):
+    line = f"folder:{photos(8)}"
+    size = 24 * 20 * 30 * 3
+    monkeypatch.setenv("FDL_CACHE_GB", str(2.15 * size / 1e9))
+    for channels in (1, 3, 1):
+        data.load(line, channels=channels)  # the gray ones take a third
+    (kept, other) = sorted((isolated / "cache" / "decoded").iterdir())
+    assert kept.stat().st_size + other.stat().st_size < 2.15 * size
+    data.load(line, size=(20, 29))
+    left = list((isolated / "cache" / "decoded").iterdir())
+    assert sum(file.stat().st_size for file in left) < 2.15 * size
+    assert len(left) == 2  # that which was unused the longest is gone

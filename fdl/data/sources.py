@@ -28,11 +28,14 @@ from fdl.data.source import Source, Status
 from fdl.data.table import Table
 from fdl.data.text import NAME as TEXT
 from fdl.data.text import PythonDocs
+from fdl.data.text_files import JsonLines, TextFile
 
 SCHEMES: dict[str, type[Source]] = {
     "folder": ImageFolder,
     "npz": ArrayFile,
     "csv": Table,
+    "text": TextFile,
+    "jsonl": JsonLines,
     "tfds": Prepared,
     "hf": ParquetFolder,
 }

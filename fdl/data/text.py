@@ -69,8 +69,26 @@ def load() -> Dataset:
     Raises:
         DataError: If this Python lacks the text, or has too little of it.
     """
-    topics = _topics().topics
-    text = join(topics)
+    return of_text(
+        join(_topics().topics),
+        name=NAME,
+        title=f"language reference of Python {platform.python_version()}",
+        source=f"the standard library, {locate()}",
+    )
+
+
+def of_text(text: str, *, name: str, title: str, source: str) -> Dataset:
+    """Return a text as windows of characters, the last tenth of it as test part.
+
+    Args:
+        text: The text.
+        name: Name that `load` takes.
+        title: Name for people.
+        source: Where it comes from.
+
+    Raises:
+        DataError: If one of the parts is shorter than a window.
+    """
     characters = sorted(set(text))
     number = {character: token for token, character in enumerate(characters)}
     tokens = np.array([number[character] for character in text], np.int32)
@@ -81,9 +99,9 @@ def load() -> Dataset:
         None,
         test,
         DatasetInfo(
-            name=NAME,
-            title=f"language reference of Python {platform.python_version()}",
-            source=f"the standard library, {locate()}",
+            name=name,
+            title=title,
+            source=source,
             num_classes=len(characters),
             class_names=tuple(characters),
             input_shape=(WINDOW,),

@@ -4,19 +4,31 @@ Words for axes in shapes, throughout the library: `batch`, `height`, `width`,
 `channels`, `features`, `classes`, `time`, `heads`, `vocab`, `latent`.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
 
 import jax
 import jax.numpy as jnp
 import jaxtyping
 import numpy as np
-from jaxtyping import Float
+from jax.core import Tracer
+from jaxtyping import Float, Shaped
 
 Array = jax.Array | np.ndarray
 """An array on the host or on a device; shapes read `Float[Array, "*batch n"]`."""
 
 Key = jaxtyping.Key[jax.Array, ""]
 """A typed random key, as `jax.random.key(0)` makes it."""
+
+Keys = Shaped[jax.Array, " members"]
+"""Several random keys, one for each member, as `jax.random.split` makes them."""
+
+Seed = int | np.integer | Shaped[Array, "..."]
+"""What is taken for a random key: a key, or a seed, which means `jax.random.key(seed)`.
+See `as_key`."""
+
+Seeds = Seed | Sequence[Seed]
+"""What is taken for several random keys: keys or seeds, in an array or any sequence."""
 
 PyTree = Any
 """Nested tuples, lists and dictionaries of arrays."""
@@ -98,6 +110,63 @@ class Buckets(NamedTuple):
     """
 
     parts: tuple[PyTree, ...]
+
+
+def as_key(seed: Any, name: str = "key") -> Key:
+    """Return the random key that a seed stands for; a key is returned as it is.
+
+    A seed means the same everywhere: `jax.random.key(seed)`, and what `--seed` means to
+    a command. A key of the older kind, as `jax.random.PRNGKey` makes it, is taken too.
+
+    Args:
+        seed: A key, or an integer from 0 to 2**32 - 1.
+        name: What the caller calls it.
+
+    Raises:
+        ValueError: If it is neither, or several.
+
+    Example:
+        >>> bool(as_key(3) == jax.random.key(3))
+        True
+    """
+    key = as_keys(seed, name)
+    if key.ndim:
+        raise ValueError(f"{name} has the shape {key.shape}: give one key or seed.")
+    return key
+
+
+def as_keys(seeds: Any, name: str = "keys") -> Shaped[jax.Array, "..."]:
+    """Return the random keys that seeds stand for, of the same shape; see `as_key`.
+
+    Example:
+        >>> as_keys([0, 1]).shape, as_keys(np.arange(3)).shape, as_keys(7).shape
+        ((2,), (3,), ())
+    """
+    if isinstance(seeds, Sequence) and not isinstance(seeds, str):
+        return jnp.stack([as_key(seed, name) for seed in seeds or _none_given(name)])
+    if isinstance(seeds, Array):
+        if jnp.issubdtype(seeds.dtype, jax.dtypes.prng_key):
+            return jnp.asarray(seeds)
+        if seeds.dtype == np.uint32 and seeds.shape[-1:] == (2,):
+            return jax.random.wrap_key_data(jnp.asarray(seeds))
+    numbers: Any = seeds if isinstance(seeds, Tracer) else np.asarray(seeds)
+    if not jnp.issubdtype(numbers.dtype, jnp.integer):
+        raise ValueError(
+            f"{name}={seeds!r} must be a seed, an integer from 0 to 2**32 - 1, or a "
+            "random key, as jax.random.key(0) makes it."
+        )
+    if isinstance(numbers, np.ndarray):
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < 2**32:
+            raise ValueError(f"{name}={seeds!r} must be from 0 to 2**32 - 1.")
+        numbers = numbers.astype(np.uint32)
+    make = jax.random.key
+    for _ in numbers.shape:
+        make = jax.vmap(make)
+    return make(numbers)
+
+
+def _none_given(name: str) -> NoReturn:
+    raise ValueError(f"{name} is empty: give at least one key or seed.")
 
 
 def unit_scale(x: Array) -> Array:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Int
 
-from fdl.arrays import Array, Key, PyTree
+from fdl.arrays import Array, Key, PyTree, Seed
 from fdl.metrics import Metrics
 
 
@@ -57,7 +57,7 @@ class Learner(NamedTuple):
 
     Attributes:
         init: `(key, batch) -> state`. Draws parameters for inputs shaped like those
-            in `batch`, whose values are not used.
+            in `batch`, whose values are not used. A seed will do for a key.
         step: `(state, batch) -> (state, metrics)`. Makes one update.
         evaluate: `(state, batch) -> metrics`. Makes no update and draws nothing that
             depends on how examples are batched.
@@ -71,7 +71,7 @@ class Learner(NamedTuple):
             if it has none in its state.
     """
 
-    init: Callable[[Key, PyTree], State]
+    init: Callable[[Seed, PyTree], State]
     step: Callable[[State, PyTree], tuple[State, Metrics]]
     evaluate: Callable[[State, PyTree], Metrics]
     predict: Callable[[State, PyTree], PyTree]

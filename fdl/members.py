@@ -8,16 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.core import Tracer
-from jaxtyping import Int, Shaped
+from jaxtyping import Int
 
-from fdl.arrays import Key, PyTree
+from fdl.arrays import PyTree, Seed, Seeds, as_keys
 from fdl.learner import Learner, State
 
 MakeLearner = Callable[[Any], Learner]
 """From the hyperparameters of one training to its learner."""
-
-Keys = Shaped[jax.Array, " members"]
-"""A random key for each member, as `jax.random.split` makes them."""
 
 Strategy = Literal["vmap", "map"]
 """How members become one program: side by side in every operation (`jax.vmap`), or one
@@ -64,7 +61,7 @@ def tunable(make_learner: MakeLearner, hparams: PyTree) -> Learner:
     make_learner(jax.tree.map(_plain, hparams))  # raises what is wrong with them
     arrays = jax.tree.map(_as_array, hparams)
 
-    def init(key: Key, batch: PyTree) -> State:
+    def init(key: Seed, batch: PyTree) -> State:
         return make_learner(arrays).init(key, batch)._replace(hparams=arrays)
 
     return Learner(
@@ -95,8 +92,8 @@ def many(
     Member `k` is what the learner is by itself, to rounding, with `keys[k]` and the
     k-th hyperparameters.
 
-    `init` takes a key for each member, or one key that it splits. All members see the
-    same batch, unless it is an `Each`.
+    `init` takes a key or seed for each member, or one that it splits. All members see
+    the same batch, unless it is an `Each`.
 
     Args:
         learner: What each member is.
@@ -139,8 +136,9 @@ def many(
             return jax.tree.map(lambda x: jnp.asarray(x)[None], one)
         return lax.map(lambda one: function(*one), mapped)
 
-    def init(key: Key | Keys, batch: PyTree) -> State:
-        keys = key if key.ndim else jax.random.split(key, n)
+    def init(key: Seed | Seeds, batch: PyTree) -> State:
+        keys = as_keys(key, "key")
+        keys = keys if keys.ndim else jax.random.split(keys, n)
         if keys.shape != (n,):
             raise ValueError(
                 f"key has the shape {keys.shape}, but there are {n} members: give one "

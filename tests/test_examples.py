@@ -19,7 +19,6 @@ LEARNT = {
 }
 
 
-@pytest.mark.optimized
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example(path, monkeypatch) -> None:
     spec = importlib.util.spec_from_file_location(path.stem, path)

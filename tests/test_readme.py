@@ -6,7 +6,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-import pytest
 
 import fdl
 from bench.tables import MEASURED, filled, measured
@@ -28,21 +27,13 @@ def test_first_screen_has_the_two_commands() -> None:
     assert second.startswith("pip install -e '.[test]' && pytest")
 
 
-@pytest.mark.optimized
-def test_the_fifteen_lines_run(capsys) -> None:
-    code = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
-    assert len(code.splitlines()) <= 15
-    scope = {}
-    exec(code.replace("epochs=20", "epochs=1"), scope)
-    assert scope["probabilities"].shape == (1000, 10)
-    assert "accuracy" in capsys.readouterr().out
-
-
-@pytest.mark.optimized
-def test_many_at_once_runs(capsys) -> None:
+def test_the_fifteen_lines_and_many_at_once_run(capsys) -> None:
     first, many, *_ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(first.splitlines()) <= 15
     scope = {}
     exec(first.replace("epochs=20", "epochs=1"), scope)
+    assert scope["probabilities"].shape == (1000, 10)
+    assert "accuracy" in capsys.readouterr().out
     exec(many.replace("64", "4").replace("epochs=5", "epochs=1"), scope)
     assert scope["run"].validation["accuracy"].shape == (4, 1)
     assert int(scope["best"].step) == 834

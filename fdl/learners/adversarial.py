@@ -9,7 +9,17 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float
 
-from fdl.arrays import Array, Key, Number, PyTree, is_concrete, is_on, unit_scale
+from fdl.arrays import (
+    Array,
+    Key,
+    Number,
+    PyTree,
+    Seed,
+    as_key,
+    is_concrete,
+    is_on,
+    unit_scale,
+)
 from fdl.learner import Learner, State
 from fdl.learners.content import content_normal
 from fdl.learners.descent import Optimizer, Update, descend, update_of
@@ -140,8 +150,8 @@ def adversarial(
         preprocess,
     )
 
-    def init(key: Key, batch: PyTree) -> State:
-        state = game.draw(key, batch)
+    def init(key: Seed, batch: PyTree) -> State:
+        state = game.draw(as_key(key), batch)
         return state._replace(
             opt_state={
                 "generator": generator_optimizer.init(state.params["generator"]),

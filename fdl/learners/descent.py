@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Float
 
-from fdl.arrays import Array, Key, PyTree
+from fdl.arrays import Array, PyTree, Seed, as_key
 from fdl.learner import State
 from fdl.learners.modules import draw_variables
 from fdl.programs import program
@@ -20,7 +20,7 @@ Optimizer = optax.GradientTransformation | optax.MultiSteps
 MeanLoss = Callable[[PyTree], tuple[Float[Array, ""], Any]]
 
 
-def start(model: Any, optimizer: Optimizer, key: Key, inputs: PyTree) -> State:
+def start(model: Any, optimizer: Optimizer, key: Seed, inputs: PyTree) -> State:
     """Return the state before the first update, for inputs shaped like these.
 
     The model's variables are drawn by a compiled program. The optimizer's state is not
@@ -33,7 +33,7 @@ def start(model: Any, optimizer: Optimizer, key: Key, inputs: PyTree) -> State:
         >>> int(state.step), sorted(state.params)
         (0, ['dense1', 'head'])
     """
-    model_key, run_key = jax.random.split(key)
+    model_key, run_key = jax.random.split(as_key(key))
     params, model_state = program(draw_variables, model)(model_key, inputs)
     return State(
         step=jnp.int32(0),

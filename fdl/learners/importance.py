@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Float
 
-from fdl.arrays import Array, Key, unit_scale
+from fdl.arrays import Array, Key, Seed, as_key, unit_scale
 from fdl.learner import State
 from fdl.losses import bernoulli_nll
 
@@ -18,7 +18,7 @@ def importance_weighted_bound(
     model: Any,
     state: State,
     image: Array,
-    key: Key,
+    key: Seed,
     *,
     samples: int = 500,
     preprocess: Callable[[Array], Array] = unit_scale,
@@ -36,7 +36,7 @@ def importance_weighted_bound(
         model: A module like `fdl.models.VAE`.
         state: State of the learner `variational` that trained it.
         image: Images, as the learner takes them.
-        key: Random key of the draws.
+        key: Random key of the draws, or a seed.
         samples: Number of draws for each image, at least 1.
         preprocess: What is done to images, on the device, as in the learner.
 
@@ -56,7 +56,7 @@ def importance_weighted_bound(
     """
     if samples < 1:
         raise ValueError(f"samples={samples} must be at least 1.")
-    image = preprocess(image)
+    image, key = preprocess(image), as_key(key)
     variables = {"params": state.params}
     mean, logvar = model.apply(variables, image, method="encode")
 

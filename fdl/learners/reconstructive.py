@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fdl.arrays import Array, Key, Number, PyTree, is_concrete, is_on, unit_scale
+from fdl.arrays import Array, Number, PyTree, Seed, is_concrete, is_on, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_keys
 from fdl.learners.descent import Optimizer, descend, start, update_of
@@ -67,7 +67,7 @@ def reconstructive(
             "squared_error": mean(jnp.sum(errors, axis=(-3, -2, -1))),
         }
 
-    def init(key: Key, batch: PyTree) -> State:
+    def init(key: Seed, batch: PyTree) -> State:
         return start(model, optimizer, key, preprocess(inputs_of(batch)[:1]))
 
     def step(state: State, batch: PyTree) -> tuple[State, Metrics]:

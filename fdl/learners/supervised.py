@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from fdl.arrays import Array, Key, PyTree, unit_scale
+from fdl.arrays import Array, PyTree, Seed, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.checks import check_examples, check_inputs
 from fdl.learners.descent import Optimizer, descend, start, update_of
@@ -120,7 +120,7 @@ def supervised(
                 )
         return {"loss": Mean(total + applied.penalty * weight, weight), **others}
 
-    def init(key: Key, batch: PyTree) -> State:
+    def init(key: Seed, batch: PyTree) -> State:
         one = jax.tree.map(lambda x: x[:1], examples(batch).inputs)
         return start(model, optimizer, key, preprocess(one))
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from fdl.arrays import Array, Key, Number, PyTree, is_concrete, unit_scale
+from fdl.arrays import Array, Number, PyTree, Seed, is_concrete, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_normal
 from fdl.learners.descent import Optimizer, descend, start, update_of
@@ -89,7 +89,7 @@ def variational(
             "kl": mean(kl),
         }
 
-    def init(key: Key, batch: PyTree) -> State:
+    def init(key: Seed, batch: PyTree) -> State:
         image = preprocess(inputs_of(batch)[:1])
         noise = jnp.zeros((1, model.latent_size), image.dtype)
         return start(model, optimizer, key, (image, noise))

@@ -9,7 +9,7 @@ from jax import lax
 from jax.core import Tracer
 from jaxtyping import Float, Int, Integer
 
-from fdl.arrays import Array, Key, PyTree
+from fdl.arrays import Array, Key, PyTree, Seed, as_key
 
 ALL = 2**31 - 1
 """Value of `top_k` that keeps all tokens."""
@@ -61,7 +61,7 @@ def generate(
     variables: PyTree,
     prompt: Integer[Array, "*batch prompt_time"],
     length: int,
-    key: Key,
+    key: Seed,
     *,
     temperature: float = 1.0,
     top_k: int | None = None,
@@ -82,7 +82,7 @@ def generate(
             `vocab_size`. If the prompt is longer than half of `max_length`, only its
             end is read.
         length: Number of tokens to add, at least 1.
-        key: Random key for sampling.
+        key: Random key for sampling, or a seed.
         temperature: See `choice_logits`.
         top_k: See `choice_logits`; None for all tokens.
         top_p: See `choice_logits`; None for all tokens.
@@ -109,7 +109,7 @@ def generate(
         jnp.int32(ALL if top_k is None else min(top_k, ALL)),
         jnp.float32(1 if top_p is None else top_p),
     )
-    text = jnp.asarray(prompt, jnp.int32)
+    text, key = jnp.asarray(prompt, jnp.int32), as_key(key)
     start = text.shape[-1]
     while text.shape[-1] < start + length:
         read = text[..., -half:]

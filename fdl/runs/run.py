@@ -8,7 +8,7 @@ import jax
 from flax.linen.summary import tabulate
 
 from fdl import data, tasks
-from fdl.arrays import Key, PyTree
+from fdl.arrays import PyTree, Seed, as_key
 from fdl.export import ExportedFunction, read_stablehlo
 from fdl.runs import exporting
 from fdl.runs.environment import versions
@@ -92,13 +92,17 @@ class Run(Trained):
         examples = self.dataset().test if examples is None else examples
         return evaluate(self.learner, self.state, examples, batch_size=batch_size)
 
-    def generate(self, key: Key, sampling: Sampling) -> Any:
+    def generate(self, key: Seed, sampling: Sampling) -> Any:
         """Return images in [0, 1], or texts, that the run makes.
+
+        Args:
+            key: Random key of what is drawn, or a seed.
+            sampling: What is to be generated.
 
         Raises:
             ValueError: If its task cannot generate, or a number is out of range.
         """
-        return self.task.generate(self, key, sampling)
+        return self.task.generate(self, as_key(key), sampling)
 
     @property
     def predicts(self) -> Literal["classes", "images", "nothing"]:

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import psutil
 
-from fdl.arrays import Key, PyTree
+from fdl.arrays import Key, Keys, PyTree
 from fdl.learner import Learner, State
-from fdl.members import Keys, Strategy
+from fdl.members import Strategy
 from fdl.programs import Same
 from fdl.train.loop import Loop
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from fdl.arrays import Key, PyTree
+from fdl.arrays import PyTree, Seed, Seeds, as_key, as_keys
 from fdl.learner import Learner, State
-from fdl.members import Keys
 from fdl.train.evaluate import Measured
 from fdl.train.loop import Loop
 from fdl.train.placement import on_auto_mesh
@@ -19,8 +18,8 @@ def fit(
     *,
     epochs: int,
     batch_size: int,
-    key: Key | Keys,
-    shuffle_key: Key | None = None,
+    key: Seed | Seeds,
+    shuffle_key: Seed | None = None,
     validation_data: PyTree | None = None,
     early_stopping: EarlyStopping | None = None,
     state: State | None = None,
@@ -52,7 +51,8 @@ def fit(
             made some of them makes the rest.
         batch_size: Examples in an update, from 1 to the number of examples.
         key: Random key of the initial parameters, the order of the data, and whatever
-            the learner draws. Of many members: one for each, or one that is split.
+            the learner draws, or a seed (see `fdl.arrays.as_key`). Of many members: one
+            for each, or one that is split.
         shuffle_key: Random key of the order of the data alone; None to draw it from
             `key`. Runs that are to see the same batches share one; so do members,
             which then train faster.
@@ -98,12 +98,13 @@ def fit(
     for name, number in (("epochs", epochs), ("steps_per_chunk", steps_per_chunk)):
         if number is not None and number < 1:
             raise ValueError(f"{name}={number} must be at least 1.")
+    key = as_keys(key, "key")
     loop = Loop.prepare(
         learner,
         data,
         key=key,
         batch_size=batch_size,
-        shuffle_key=shuffle_key,
+        shuffle_key=None if shuffle_key is None else as_key(shuffle_key, "shuffle_key"),
         validation_data=validation_data,
         early_stopping=early_stopping,
     )

@@ -5,14 +5,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool
 
-from fdl.arrays import Key, PyTree
+from fdl.arrays import Key, Keys, PyTree
 from fdl.data import check
 from fdl.learner import Learner, State
-from fdl.members import Keys
 from fdl.metrics import Metrics, compute
 from fdl.programs import program
 from fdl.train import stopping
@@ -76,11 +74,6 @@ class Loop(NamedTuple):
             DataError: If they are broken, or nothing that the learner can learn from.
             ValueError: If the options make no sense.
         """
-        if not jnp.issubdtype(jnp.result_type(key), jax.dtypes.prng_key):
-            raise ValueError(
-                f"key={key!r} must be a random key, or an array of them, as "
-                "jax.random.key(0) makes it."
-            )
         for part in parts(data):
             check(part, batch_size=batch_size if len(parts(data)) == 1 else None)
         if batch_size < 1:

@@ -8,10 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from fdl.arrays import Key, PyTree
+from fdl.arrays import PyTree, Seed, Seeds, as_key, as_keys
 from fdl.learner import Learner, State
 from fdl.members import (
-    Keys,
     MakeLearner,
     Strategy,
     check_rows,
@@ -67,8 +66,8 @@ def fit_many(
     *,
     epochs: int,
     batch_size: int,
-    keys: Keys,
-    shuffle_key: Key | None = None,
+    keys: Seeds,
+    shuffle_key: Seed | None = None,
     validation_data: PyTree | None = None,
     early_stopping: EarlyStopping | None = None,
     state: State | None = None,
@@ -94,7 +93,7 @@ def fit_many(
         data: Training examples, as for `fit`; all members have the same.
         epochs: Number of passes over the data, at least 1, in total.
         batch_size: Examples in an update, from 1 to the number of examples.
-        keys: A key for each member.
+        keys: A key or a seed for each member, such as `range(8)`.
         shuffle_key: Random key of the order of the data, the same for all members, who
             then share batches; that is faster. None to give each the order of its own
             key.
@@ -137,13 +136,21 @@ def fit_many(
         >>> run.train["accuracy"].shape, float(run.train["accuracy"][0, -1])
         ((2, 50), 1.0)
     """
+    keys = as_keys(keys)
+    if keys.ndim != 1:
+        raise ValueError(
+            f"keys has the shape {keys.shape}: give a key or a seed for each member, "
+            "such as jax.random.split(key, 8) or range(8)."
+        )
     _check(len(keys), epochs, members_per_chunk, strategy)
     count = len(keys)
     hparams = jax.tree.map(np.asarray, hparams)
     one = _one(make_learner, hparams, count)
     options: dict[str, Any] = {
         "batch_size": batch_size,
-        "shuffle_key": shuffle_key,
+        "shuffle_key": None
+        if shuffle_key is None
+        else as_key(shuffle_key, "shuffle_key"),
         "validation_data": validation_data,
         "early_stopping": early_stopping,
     }

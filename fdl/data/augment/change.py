@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Num
 
-from fdl.arrays import Array, DataError, Key, PyTree, unit_scale
+from fdl.arrays import Array, DataError, Key, PyTree, Seed, as_key, unit_scale
 
 Change = Callable[[Key, PyTree], PyTree]
 """`(key, example) -> example`; the example has no batch axis."""
@@ -27,7 +27,8 @@ def compose(*changes: Change) -> Change:
         (28, 28, 1)
     """
 
-    def change(key: Key, example: PyTree) -> PyTree:
+    def change(key: Seed, example: PyTree) -> PyTree:
+        key = as_key(key)
         for index, one in enumerate(changes):
             example = one(jax.random.fold_in(key, index), example)
         return example

@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 from jax.scipy.ndimage import map_coordinates
 
-from fdl.arrays import Key
+from fdl.arrays import Seed, as_key
 from fdl.data.augment.change import Change, Image, Pixels, pixels
 
 
@@ -71,8 +71,8 @@ def flip(probability: float = 0.5) -> Change:
     if not 0 <= probability <= 1:
         raise ValueError(f"probability={probability} must be in [0, 1].")
 
-    def change(key: Key, image: Image) -> Pixels:
-        image = pixels(image)
+    def change(key: Seed, image: Image) -> Pixels:
+        key, image = as_key(key), pixels(image)
         mirrored = jax.random.bernoulli(key, probability)
         return jnp.where(mirrored, image[:, ::-1], image)
 
@@ -102,8 +102,8 @@ def rotate(degrees: float | tuple[float, float], *, fill: float = 0.0) -> Change
             f"degrees={degrees} must be a number of at least 0, or (smallest, largest)."
         )
 
-    def change(key: Key, image: Image) -> Pixels:
-        image = pixels(image)
+    def change(key: Seed, image: Image) -> Pixels:
+        key, image = as_key(key), pixels(image)
         angle = jnp.deg2rad(jax.random.uniform(key, minval=low, maxval=high))
         cos, sin = jnp.cos(angle), jnp.sin(angle)
         middle = (np.array(image.shape[:2], np.float32) - 1) / 2
@@ -140,8 +140,8 @@ def cutout(size: int, *, fill: float = 0.0) -> Change:
     if size < 0:
         raise ValueError(f"size={size} must be at least 0.")
 
-    def change(key: Key, image: Image) -> Pixels:
-        image = pixels(image)
+    def change(key: Seed, image: Image) -> Pixels:
+        key, image = as_key(key), pixels(image)
         height, width, _ = image.shape
         if size > min(height, width):
             raise ValueError(
@@ -161,8 +161,8 @@ def _padded_window(border: int, **how: Any) -> Change:
     if border < 0:
         raise ValueError(f"{border} pixels: give a number of at least 0.")
 
-    def change(key: Key, image: Image) -> Pixels:
-        image = pixels(image)
+    def change(key: Seed, image: Image) -> Pixels:
+        key, image = as_key(key), pixels(image)
         padded = jnp.pad(image, ((border, border), (border, border), (0, 0)), **how)
         top, left = jax.random.randint(key, (2,), 0, 2 * border + 1)
         return lax.dynamic_slice(padded, (top, left, 0), image.shape)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Num, Shaped
 
-from fdl.arrays import Array, DataError, Key, PyTree, unit_scale
+from fdl.arrays import Array, DataError, Key, PyTree, Seed, as_key, unit_scale
 
 
 def mixup(
@@ -69,7 +69,7 @@ def mixup(
         one_hot = jax.nn.one_hot(targets, num_classes)
         return jnp.where(named[..., None], one_hot, jnp.nan)
 
-    def change(key: Key, batch: PyTree) -> PyTree:
+    def change(key: Seed, batch: PyTree) -> PyTree:
         named = isinstance(batch, dict)
         if not (set(batch) == {"inputs", "targets"} if named else _is_pair(batch)):
             raise DataError(
@@ -78,7 +78,7 @@ def mixup(
             )
         inputs, targets = (batch["inputs"], batch["targets"]) if named else tuple(batch)
         parts = jax.tree.map(numbers, inputs), jax.tree.map(probabilities, targets)
-        share_key, order_key = jax.random.split(key)
+        share_key, order_key = jax.random.split(as_key(key))
         share = jax.random.beta(share_key, alpha, alpha)
         order = jax.random.permutation(order_key, len(jax.tree.leaves(inputs)[0]))
 

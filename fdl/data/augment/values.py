@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from fdl.arrays import Key
+from fdl.arrays import Seed, as_key
 from fdl.data.augment.change import Change, Image, Pixels, pixels
 
 
@@ -24,8 +24,8 @@ def noise(stddev: float) -> Change:
     if not stddev >= 0:
         raise ValueError(f"stddev={stddev} must be at least 0.")
 
-    def change(key: Key, image: Image) -> Pixels:
-        image = pixels(image)
+    def change(key: Seed, image: Image) -> Pixels:
+        key, image = as_key(key), pixels(image)
         return image + stddev * jax.random.normal(key, image.shape, image.dtype)
 
     return change
@@ -45,8 +45,8 @@ def brightness(delta: float) -> Change:
     if not delta >= 0:
         raise ValueError(f"delta={delta} must be at least 0.")
 
-    def change(key: Key, image: Image) -> Pixels:
-        image = pixels(image)
+    def change(key: Seed, image: Image) -> Pixels:
+        key, image = as_key(key), pixels(image)
         return image + jax.random.uniform(key, (), image.dtype, -delta, delta)
 
     return change
@@ -69,8 +69,8 @@ def contrast(factor: float) -> Change:
     if not 0 <= factor <= 1:
         raise ValueError(f"factor={factor} must be in [0, 1].")
 
-    def change(key: Key, image: Image) -> Pixels:
-        image = pixels(image)
+    def change(key: Seed, image: Image) -> Pixels:
+        key, image = as_key(key), pixels(image)
         mean = jnp.mean(image, axis=(0, 1), keepdims=True)
         scale = jax.random.uniform(key, (), image.dtype, 1 - factor, 1 + factor)
         return mean + scale * (image - mean)

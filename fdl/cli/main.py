@@ -66,7 +66,9 @@ _COMMANDS = {
     "tasks": _Place(
         "fdl.cli.tasks", "Tasks", "List what can be trained, and what it reached."
     ),
-    "data": _Place("fdl.cli.data", "commands", "List data sets, or prepare one."),
+    "data": _Place(
+        "fdl.cli.data", "commands", "List data sets; show, check or prepare one."
+    ),
 }
 
 

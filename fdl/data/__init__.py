@@ -8,12 +8,14 @@ from fdl.data.checks import check_label as check_label
 from fdl.data.dataset import Dataset as Dataset
 from fdl.data.dataset import DatasetInfo as DatasetInfo
 from fdl.data.dataset import example as example
+from fdl.data.describe import Description as Description
 from fdl.data.images import Polarity as Polarity
 from fdl.data.images import read_images as read_images
 from fdl.data.own import from_arrays as from_arrays
 from fdl.data.pictures import read_picture as read_picture
 from fdl.data.source import Source as Source
 from fdl.data.source import Status as Status
+from fdl.data.sources import existing as existing
 from fdl.data.sources import find as find
 from fdl.data.sources import load as load
 from fdl.data.sources import names as names

@@ -1,11 +1,13 @@
 """A dataset: the arrays of its three parts, and what they are."""
 
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
 from fdl.arrays import Batch, Pairs, PyTree, Tokens
+from fdl.data.describe import Description, describe, draw_sheet
 
 Kind = Literal["image", "vector", "regression", "text"]
 """What examples are, and so which tasks take them."""
@@ -84,6 +86,26 @@ class Dataset(NamedTuple):
     test: PyTree
     info: DatasetInfo
     held_out: Int[np.ndarray, " validation"] | None = None
+
+    def describe(self, *, sheet: Path | str | None = None) -> Description:
+        """Return numbers, classes and exact duplicates; print it for a summary.
+
+        Args:
+            sheet: A file for a PNG picture of the first images of each class.
+
+        Raises:
+            DataError: If there is to be a picture, but there are no images, or it
+                cannot be written.
+
+        Example:
+            >>> import fdl.data
+            >>> found = fdl.data.load("mnist-5k").describe()
+            >>> found.counts, found.classes["7"]["test"], found.leaks
+            ({'train': 3333, 'validation': 667, 'test': 1000}, 100, ())
+        """
+        if sheet is not None:
+            draw_sheet(self, sheet)
+        return describe(self)
 
 
 def example(info: DatasetInfo) -> Batch | Pairs | Tokens:

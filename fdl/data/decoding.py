@@ -71,7 +71,11 @@ def decode(
     known = hashlib.sha256(f"{_VERSION} {size} {channels}".encode())
     above = len(str(root))
     for file in files:
-        known.update(f"\n{file.path[above:]}\t{file.size}\t{file.changed}".encode(errors="replace"))
+        known.update(
+            f"\n{file.path[above:]}\t{file.size}\t{file.changed}".encode(
+                errors="replace"
+            )
+        )
     key = f"{root.name}-{known.hexdigest()[:24]}"
     cached = cache.read_arrays(key, Decoded._fields)
     if cached is not None:

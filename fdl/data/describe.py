@@ -27,13 +27,13 @@ class Overlap(NamedTuple):
     Attributes:
         part: The part.
         within: The other part, or the same for what it holds more than once.
-        count: Number of examples of `part` that are also in `within`; or by how many
+        examples: Number of examples of `part` that are also in `within`; or by how many
             examples `part` exceeds its different ones.
     """
 
     part: str
     within: str
-    count: int
+    examples: int
 
 
 class Description(NamedTuple):
@@ -141,7 +141,7 @@ def _overlaps(inputs: dict[str, list[bytes]]) -> tuple[Overlap, ...]:
             known = set(inputs[within])
             shared = sum(n for digest, n in counts.items() if digest in known)
             found.append(Overlap(part, within, shared))
-    return tuple(each for each in found if each.count)
+    return tuple(each for each in found if each.examples)
 
 
 def draw_sheet(dataset: "Dataset", path: Path | str) -> None:
@@ -169,7 +169,11 @@ def draw_sheet(dataset: "Dataset", path: Path | str) -> None:
         top = index * max(row, 12)
         pen.text((2, top + height // 2 - 5), names[index][:14], fill="black")
         for number, image in enumerate(np.asarray(dataset.train.image)[rows]):
-            pixels = image if image.dtype == np.uint8 else np.uint8(255 * image + 0.5)
+            pixels = (
+                image
+                if image.dtype == np.uint8
+                else (255 * image + 0.5).astype(np.uint8)
+            )
             drawn = Image.fromarray(pixels if channels == 3 else pixels[..., 0])
             sheet.paste(drawn, (_LETTERS + number * column, top))
     buffer = io.BytesIO()

@@ -115,14 +115,14 @@ def assemble(
     _require_shape(title, found)
     names: tuple[str, ...] = ()
     if np.asarray(parts["train"].targets).dtype.kind == "f":
-        batches = _pairs(title, found, parts)
+        batches: dict[str, Any] = _pairs(title, found, parts)
     else:
         labels, names = _classes(title, parts, class_names)
         batches = {part: Batch(found[part], labels[part]) for part in found}
     for batch in batches.values():
         check(batch)
     if names:
-        _require_classes(title, labels, names)
+        _require_classes(title, {p: b.label for p, b in batches.items()}, names)
     if "test" not in batches:
         train, test = _test_part(title, batches["train"], names, seed)
         batches |= {"train": train, "test": test}
@@ -274,7 +274,8 @@ def _require_classes(
     """Raise a DataError if there is one class only, or a part lacks one."""
     if len(names) < 2:
         raise DataError(
-            f"{title} has one class only, {names[0]!r}: there is nothing to tell apart"
+            f"{title} has one class only, {''.join(names)!r}: there is nothing to tell "
+            "apart"
         )
     for part, label in labels.items():
         counts = np.bincount(label, minlength=len(names))
@@ -287,7 +288,7 @@ def _require_classes(
 
 
 def _test_part(
-    title: str, whole: Batch | Pairs, names: tuple[str, ...], seed: int
+    title: str, whole: Any, names: tuple[str, ...], seed: int
 ) -> tuple[Any, Any]:
     counts = np.bincount(whole[1], minlength=len(names)) if names else None
     if counts is not None and counts.min() < 2:
@@ -308,7 +309,7 @@ def _test_part(
     return train, test
 
 
-def _checksum(batches: Mapping[str, Batch | Pairs]) -> str:
+def _checksum(batches: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
     for part in PARTS:
         for array in batches.get(part, ()):

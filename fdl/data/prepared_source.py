@@ -132,12 +132,11 @@ def _versions(folder: Path) -> list[str]:
 def _counts(version: Path) -> dict[str, int]:
     try:
         info = json.loads((version / "dataset_info.json").read_text("utf-8"))
-        return {
-            PART_NAMES.get(split["name"], split["name"]): sum(
-                map(int, split["shardLengths"])
-            )
+        counts = {
+            str(split["name"]): sum(map(int, split["shardLengths"]))
             for split in info["splits"]
         }
+        return {PART_NAMES.get(name, name): n for name, n in counts.items()}
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"{version}: dataset_info.json is damaged ({type(error).__name__}). "

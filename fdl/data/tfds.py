@@ -15,6 +15,15 @@ from fdl.arrays import Batch, DataError
 from fdl.data import cache, prepared
 from fdl.data.catalog import TFDS_VERSION, Entry, Splits, verify
 
+_UNREADABLE = (
+    AttributeError,
+    KeyError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
 
 def default_root() -> Path:
     """Return `TFDS_DATA_DIR`, or the folder that TFDS uses without it."""
@@ -69,7 +78,7 @@ def problem(entry: Entry, version: Path) -> str | None:
                     f"expected {len(lengths)} of at least {least}. "
                     "Remove it and prepare it again"
                 )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except _UNREADABLE as error:
         return (
             f"{version}: dataset_info.json is damaged ({error!r}). "
             "Remove the directory and prepare it again"

@@ -49,8 +49,9 @@ def prepared_inputs(info: DatasetInfo) -> Callable[[Array], Array]:
     """
     if not info.means:
         return unit_scale
-    means, scales = np.float32(info.means), np.float32(info.scales)
-    return lambda x: (x - means[None]) / scales[None]
+    means = np.array([info.means], np.float32)
+    scales = np.array([info.scales], np.float32)
+    return lambda x: (x - means) / scales
 
 
 def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:

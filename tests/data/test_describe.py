@@ -51,7 +51,7 @@ def test_tables_and_texts(tmp_path) -> None:
     values = np.repeat(np.arange(12.0), 2)
     found = from_arrays(np.float32(values[:, None]), values).describe()
     assert found.classes == {}
-    assert sum(each.count for each in found.leaks) > 0
+    assert sum(each.examples for each in found.leaks) > 0
     file = tmp_path / "book.txt"
     file.write_text("0123456789abcdef" * 8 * 40)
     text = load(f"text:{file}")

@@ -6,6 +6,7 @@ import pytest
 import fdl
 from fdl import runs
 from fdl.data import DataError, from_arrays, load, read_rows, status
+from fdl.runs.run import require_alike
 from fdl.tasks.classification import prepared_inputs
 
 HEAD = "area,town,id,price,sold,rooms"
@@ -157,6 +158,13 @@ def test_a_number_is_learned_in_its_own_unit(write, tmp_path) -> None:
     assert predicted.shape == (1, 1)
     assert abs(predicted[0, 0] - 1300.5) < 30
     assert (tmp_path / "run" / "predictions.png").is_file()
+    other = write([HEAD.replace("area", "size"), *rows()], "other.csv")
+    with pytest.raises(DataError, match="features 'size', .*trained on 'area', "):
+        again.dataset(f"{other}?target=price")
+    own = again.info
+    for changed in ({"class_names": ("a", "b")}, {"columns": own.columns[::-1]}):
+        with pytest.raises(DataError, match="they must be the same"):
+            require_alike(own._replace(**changed), own)
 
 
 def test_numbers_are_predicted_from_vectors_alone() -> None:

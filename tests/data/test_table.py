@@ -159,7 +159,7 @@ def test_a_number_is_learned_in_its_own_unit(write, tmp_path) -> None:
     assert abs(predicted[0, 0] - 1300.5) < 30
     assert (tmp_path / "run" / "predictions.png").is_file()
     other = write([HEAD.replace("area", "size"), *rows()], "other.csv")
-    with pytest.raises(DataError, match="features 'size', .*trained on 'area', "):
+    with pytest.raises(DataError, match=r"features 'size', .*trained on 'area', "):
         again.dataset(f"{other}?target=price")
     own = again.info
     for changed in ({"class_names": ("a", "b")}, {"columns": own.columns[::-1]}):

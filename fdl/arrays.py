@@ -60,17 +60,17 @@ class Batch(NamedTuple):
     label: Array
 
 
-class Pairs(NamedTuple):
-    """Inputs and the numbers to predict from them; the first axis counts examples.
+class Rows(NamedTuple):
+    """Examples with a number that is to be told; the first axis of both counts them.
 
     Attributes:
         inputs: What goes into the model, `(batch, features)`.
-        targets: Numbers to predict, `(batch, values)`.
+        targets: The numbers, `(batch, 1)`.
 
     Example:
-        >>> pairs = Pairs(np.zeros((8, 3), np.float32), np.zeros((8, 1), np.float32))
-        >>> pairs.targets.shape
-        (8, 1)
+        >>> rows = Rows(np.zeros((8, 3), np.float32), np.ones((8, 1), np.float32))
+        >>> rows.inputs.shape, rows.targets.shape
+        ((8, 3), (8, 1))
     """
 
     inputs: Array

@@ -37,5 +37,18 @@ class Command:
         """Do it. What goes wrong is raised."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OfRun(Command):
+    """A command about a run.
+
+    Attributes:
+        model: Names again the model of a run that was trained with --model.
+        task: Names again the task of a run that was trained with --task.
+    """
+
+    model: OptionalName = None
+    task: OptionalName = None
+
+
 registry = tyro.constructors.ConstructorRegistry()
 """How words become settings that Tyro does not know."""

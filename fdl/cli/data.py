@@ -7,13 +7,7 @@ import tyro
 from rich.table import Table
 
 from fdl import data
-from fdl.cli.command import (
-    AnswerIsNoError,
-    Command,
-    OptionalName,
-    OptionalPath,
-    out,
-)
+from fdl.cli.command import AnswerIsNoError, Command, OptionalName, OptionalPath, out
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,79 +54,70 @@ class DataPrepare(Command):
 
 @dataclasses.dataclass(frozen=True)
 class OfDataset(Command):
-    """A command about what is in a data set.
+    """A command about a data set.
 
     Attributes:
         name: A name that `fdl data list` lists, or data of your own, such as
-            `folder:PATH`.
+            `folder:PATH` or `csv:FILE`.
+        target: Column of a CSV file that is to be told; member of JSON lines.
         size: Height and width of the images of a folder, such as `64` or `48x64`.
         skip_bad: Leave out pictures of a folder that cannot be read.
-        target: Column that is to be told, of a table.
         data_dir: Folder to look in, before the usual places.
     """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    target: OptionalName = None
     size: OptionalName = None
     skip_bad: bool = False
-    target: OptionalName = None
     data_dir: OptionalPath = None
 
-    def dataset(self) -> data.Dataset:
-        """Return it, with nothing held out that is not held out already."""
+    def load(self) -> data.Dataset:
+        """Return the data set, with its own validation part, if it has one."""
         source = data.find(
             self.name,
+            target=self.target,
             size=self.size,
             skip_bad=self.skip_bad or None,
-            target=self.target,
         )
         return source.load(data.existing(self.data_dir), download=True)
 
 
 @dataclasses.dataclass(frozen=True)
 class DataShow(OfDataset):
-    """Show what is in a data set: numbers, classes, duplicates.
+    """Tell what is in a data set: counts, shapes, balance of classes, duplicates.
 
     Attributes:
-        to: File for a PNG picture of the first images of each class.
+        to: PNG file to write, with some images of each class.
     """
 
     to: OptionalPath = None
 
     def __call__(self) -> None:
-        """Print the summary."""
-        out.print(str(self.dataset().describe(sheet=self.to)), soft_wrap=True)
+        """Describe it."""
+        dataset = self.load()
+        out.print(str(dataset.describe()), soft_wrap=True)
         if self.to is not None:
-            out.print(f"first images of each class: {self.to}", soft_wrap=True)
+            data.draw_contact_sheet(dataset, self.to)
+            out.print(f"contact sheet in {self.to}", soft_wrap=True)
 
 
 @dataclasses.dataclass(frozen=True)
 class DataCheck(OfDataset):
-    """Check that a data set can be trained on, and that no example is in two parts.
-
-    Exits with 2 if it cannot be read, and with 1 if examples are in two parts, or have
-    more than one class.
-    """
+    """Check a data set; exit with 1 if inputs of a part are in another one."""
 
     def __call__(self) -> None:
         """Check it."""
-        dataset = self.dataset()
-        data.check(dataset.train)
-        found = dataset.describe()
-        faults = [
-            f"{count:,} of {found.counts[part]:,} {part} examples are also {within} "
-            "examples, so figures on them mean little"
-            for part, within, count in found.leaks
-        ]
-        if found.contradictions and found.classes:
-            faults.append(f"{found.contradictions:,} inputs have more than one class")
-        if faults:
-            raise AnswerIsNoError(f"{found.title}: {'; '.join(faults)}.")
-        counts = ", ".join(f"{part} {n:,}" for part, n in found.counts.items())
-        out.print(f"{found.title}: no faults found ({counts})", soft_wrap=True)
+        found = self.load().describe()
+        if found.leaks:
+            raise AnswerIsNoError(
+                f"{found.info.title}: {'; '.join(found.leak_lines())}"
+            )
+        counts = ", ".join(f"{n:,} {part}" for part, n in found.counts.items())
+        out.print(f"{found.info.title} is good: {counts} examples", soft_wrap=True)
 
 
 def commands() -> Any:
-    """Return `fdl data list` and its siblings, as a union of subcommands."""
+    """Return the commands about data, as a union of subcommands."""
     return (
         Annotated[DataList, tyro.conf.subcommand("list")]
         | Annotated[DataShow, tyro.conf.subcommand("show")]

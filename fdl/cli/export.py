@@ -7,12 +7,12 @@ from typing import Annotated
 import tyro
 
 from fdl import runs
-from fdl.cli.command import Command, OptionalName, out
+from fdl.cli.command import OfRun, OptionalName, out
 from fdl.runs import exporting
 
 
 @dataclasses.dataclass(frozen=True)
-class Export(Command):
+class Export(OfRun):
     """Write a trained run as a file for other programs; the ending tells the format.
 
     NAME.stablehlo is what `fdl predict` answers, for JAX alone, on any platform;
@@ -43,6 +43,6 @@ class Export(Command):
                 raise ValueError(
                     f"{file} is there already: give another name, or --overwrite."
                 )
-        run = runs.open_run(self.run)
+        run = runs.open_run(self.run, model=self.model, task=self.task)
         run.export(self.to, part=self.part, parameters=self.parameters)
         out.print(f"written to {', '.join(map(str, files))}", soft_wrap=True)

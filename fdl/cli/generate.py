@@ -8,12 +8,12 @@ import jax
 import tyro
 
 from fdl import runs
-from fdl.cli.command import Command, OptionalFloat, OptionalInt, out
+from fdl.cli.command import OfRun, OptionalFloat, OptionalInt, out
 from fdl.tasks import Sampling
 
 
 @dataclasses.dataclass(frozen=True)
-class Generate(Command):
+class Generate(OfRun):
     """Let a trained run make something: images, or texts.
 
     Attributes:
@@ -44,7 +44,7 @@ class Generate(Command):
 
     def __call__(self) -> None:
         """Generate."""
-        run = runs.open_run(self.run)
+        run = runs.open_run(self.run, model=self.model, task=self.task)
         images = run.task.generates == "images"
         if images and self.to.exists() and not self.overwrite:
             raise ValueError(

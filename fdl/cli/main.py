@@ -66,10 +66,11 @@ _COMMANDS = {
     "tasks": _Place(
         "fdl.cli.tasks", "Tasks", "List what can be trained, and what it reached."
     ),
-    "data": _Place(
-        "fdl.cli.data", "commands", "List data sets; show, check or prepare one."
-    ),
+    "data": _Place("fdl.cli.data", "commands", "List data sets, or prepare one."),
 }
+
+_OF_TASKS = ("train", "sweep")
+"""Commands that take a task, or `--task MODULE:NAME` of one of the user's."""
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -105,9 +106,34 @@ def _parse(args: list[str]) -> Command:
         found = getattr(importlib.import_module(place.module), place.name)
         if isinstance(found, type):  # its own docstring says more
             return _read(found, f"fdl {first}", None, args[1:])
-        return _read(found(), f"fdl {first}", place.about, args[1:])
+        if first not in _OF_TASKS:
+            return _read(found(), f"fdl {first}", place.about, args[1:])
+        own, rest = _own_task(args[1:])
+        try:
+            kind = found(own)
+        except ValueError as error:
+            _fail(str(error), 2)
+        if own is None:
+            return _read(kind, f"fdl {first}", place.about, rest)
+        return _read(kind, f"fdl {first} --task {own}", None, rest)
     about = "Classic deep learning in functional JAX."
     return _read(_names(), "fdl", about, args)
+
+
+def _own_task(args: list[str]) -> tuple[str | None, list[str]]:
+    """Return the task of the user's that words name, and the other words.
+
+    It is looked for first, since the task decides which other words there are.
+    """
+    for place, word in enumerate(args):
+        option, equals, value = word.partition("=")
+        if option == "--task":
+            end = place + (1 if equals else 2)
+            if not equals and end > len(args):
+                _fail("--task needs MODULE:NAME, such as my_module:task.", 2)
+            own = value if equals else args[place + 1]
+            return own, [*args[:place], *args[end:]]
+    return None, args
 
 
 def _names() -> Any:

@@ -10,11 +10,11 @@ import tyro
 from rich.table import Table
 
 from fdl import data, runs
-from fdl.cli.command import Command, out
+from fdl.cli.command import OfRun, out
 
 
 @dataclasses.dataclass(frozen=True)
-class Predict(Command):
+class Predict(OfRun):
     """Tell what a trained run sees in images.
 
     Attributes:
@@ -35,7 +35,7 @@ class Predict(Command):
         """Predict."""
         if not self.files:
             raise data.DataError("there are no files to predict: give at least one.")
-        run = runs.load(self.run)
+        run = runs.load(self.run, model=self.model, task=self.task)
         if run.predicts != "classes":
             raise ValueError(
                 f"{self.run} does not tell classes of images; `fdl eval` measures a "

@@ -53,7 +53,9 @@ class SweepCommand(ToTrain):
         config = self.config()
         with Board(self.halving) as board:
             found = runs.sweep(
-                config,
+                self.task,
+                **self.settings(),
+                model=self.model,
                 grid=read_grid(config, self.grid),
                 ranges=read_ranges(config, self.random),
                 samples=self.samples,
@@ -75,6 +77,6 @@ class SweepCommand(ToTrain):
         out.print(f"report        {found.path / 'report.html'}", soft_wrap=True)
 
 
-def commands() -> Any:
-    """Return `fdl sweep TASK` for each task, as a union of subcommands."""
-    return for_each_task(SweepCommand, "Sweep over the {}.")
+def commands(own: str | None) -> Any:
+    """Return `fdl sweep TASK` for each task, or a command for one of the user's."""
+    return for_each_task(SweepCommand, "Sweep over the {}.", own)

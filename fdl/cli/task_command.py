@@ -1,7 +1,7 @@
 """Commands about a task: a subcommand for each, with its options."""
 
 import dataclasses
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
@@ -22,7 +22,7 @@ from fdl.data.splits import SHARE
 class OfTask(Command):
     """A command about one task; `for_each_task` says which, with its options."""
 
-    task: tyro.conf.Suppress[str] = ""
+    task: ClassVar[tasks.Task]
     options: tyro.conf.Suppress[Any] = None
 
 
@@ -32,10 +32,11 @@ class ToTrain(OfTask):
 
     Attributes:
         dataset: Data set: a name that `fdl data list` lists, or data of your own, such
-            as `folder:PATH` or `csv:FILE`; the task's own if not given.
+            as `folder:PATH`, `npz:FILE`, `csv:FILE` or `text:FILE`; the task's own if
+            not given.
+        target: Column of a CSV file that is to be told; member of JSON lines.
         size: Height and width of the images of a folder, such as `64` or `48x64`.
         skip_bad: Leave out pictures of a folder that cannot be read.
-        target: Column that is to be told, of a table.
         data_dir: Folder to look for the data in, before the usual places.
         epochs: Passes over the training data.
         batch_size: Examples in an update.
@@ -56,9 +57,9 @@ class ToTrain(OfTask):
     """
 
     dataset: OptionalName = None
+    target: OptionalName = None
     size: OptionalName = None
     skip_bad: bool = False
-    target: OptionalName = None
     data_dir: OptionalPath = None
     epochs: OptionalInt = None
     batch_size: OptionalInt = None
@@ -76,16 +77,18 @@ class ToTrain(OfTask):
 
     def config(self) -> tasks.Config:
         """Return the task's configuration with what was given."""
-        found = tasks.find(self.task)
-        source = data.find(
-            found.dataset_or_own(self.dataset),
-            size=self.size,
-            target=self.target,
-            skip_bad=self.skip_bad or None,
-        )
-        return found.config(
-            dataset=source.name,
-            data_dir=self.data_dir,
+        return self.task.config(data_dir=self.data_dir, **self.settings())
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that were given, by name."""
+        dataset = self.task.dataset if self.dataset is None else self.dataset
+        options = {
+            "size": self.size,
+            "target": self.target,
+            "skip_bad": self.skip_bad or None,
+        }
+        return dict(
+            dataset=None if dataset is None else data.find(dataset, **options).name,
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -100,25 +103,38 @@ class ToTrain(OfTask):
             options=self.options,
         )
 
+    @property
+    def model(self) -> str | None:
+        """The model of the user's that is to be trained, if any."""
+        own = isinstance(self.options, tasks.OwnModel)
+        return self.options.model if own else None
 
-def for_each_task(command: type[OfTask], about: str) -> Any:
+
+def for_each_task(command: type[OfTask], about: str, own: str | None) -> Any:
     """Return a command for each task, as a union of subcommands.
 
     Args:
         command: What is to be done with a task.
         about: Describes it, with `{}` for what the task trains.
+        own: `MODULE:NAME` of a task of the user's; then the command is for that alone.
     """
     union: Any = None
-    for task in tasks.TASKS.values():
+    known = tasks.known() if own is None else [tasks.own_task(own)]
+    for task in known:
         options = Annotated[type(task.options), tyro.conf.arg(name="")]
         fields = [
-            ("task", tyro.conf.Suppress[str], task.name),
             ("options", options, dataclasses.field(default=task.options)),
         ]
         one = dataclasses.make_dataclass(
-            command.__name__, fields, bases=(command,), frozen=True
+            command.__name__,
+            fields,
+            bases=(command,),
+            namespace={"task": task},
+            frozen=True,
         )
         one.__doc__ = command.__doc__
+        if own is not None:
+            return one
         one = Annotated[
             one,
             tyro.conf.subcommand(task.name, description=about.format(task.title)),

@@ -5,7 +5,8 @@ import dataclasses
 from rich.table import Table
 
 from fdl.cli.command import Command, out
-from fdl.tasks import TASKS, measured
+from fdl.tasks import known as known_tasks
+from fdl.tasks import measured
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Tasks(Command):
         """Print the table."""
         known = measured()
         table = Table("task", "what it is", "measured result", show_lines=True)
-        for task in TASKS.values():
+        for task in known_tasks():
             results = [
                 f"{line['result']}, {line['seeds']} seeds, "
                 f"{line['parameters']:,} parameters\n  {line['command']}"
@@ -28,9 +29,9 @@ class Tasks(Command):
             ]
             kinds, (many, few) = " or ".join(task.takes), task.epochs
             about = (
-                f"{task.title}\n{task.paper}\n"
-                f"{kinds} data, such as {task.dataset or 'csv:FILE'}; "
-                f"{many} epochs of 60,000 examples, {few} of 4,000"
+                f"{task.title}\n{task.paper}\n{kinds} data, such as "
+                f"{task.dataset or 'csv:FILE'}; {many} epochs of 60,000 examples, "
+                f"{few} of 4,000"
             )
             table.add_row(task.name, about, "\n".join(results) or "none yet")
         out.print(table)

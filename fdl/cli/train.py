@@ -35,7 +35,9 @@ class Train(ToTrain):
         config = self.config()
         with TrainingProgress(config) as progress:
             run = runs.train(
-                config,
+                self.task,
+                **self.settings(),
+                model=self.model,
                 path=self.run,
                 data_dir=self.data_dir,
                 init_from=self.init_from,
@@ -70,6 +72,6 @@ class Train(ToTrain):
         return [f"kept epoch {kept} of {trained}, the best on the validation part"]
 
 
-def commands() -> Any:
-    """Return `fdl train TASK` for each task, as a union of subcommands."""
-    return for_each_task(Train, "Train the {}.")
+def commands(own: str | None) -> Any:
+    """Return `fdl train TASK` for each task, or a command for one of the user's."""
+    return for_each_task(Train, "Train the {}.", own)

@@ -9,6 +9,8 @@ from fdl.data.dataset import Dataset as Dataset
 from fdl.data.dataset import DatasetInfo as DatasetInfo
 from fdl.data.dataset import example as example
 from fdl.data.describe import Description as Description
+from fdl.data.describe import describe as describe
+from fdl.data.describe import draw_contact_sheet as draw_contact_sheet
 from fdl.data.images import Polarity as Polarity
 from fdl.data.images import read_images as read_images
 from fdl.data.own import from_arrays as from_arrays

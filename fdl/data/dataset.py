@@ -1,15 +1,13 @@
 """A dataset: the arrays of its three parts, and what they are."""
 
-from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
-from fdl.arrays import Batch, Pairs, PyTree, Tokens
-from fdl.data.describe import Description, describe, draw_sheet
+from fdl.arrays import Batch, PyTree, Rows, Tokens
 
-Kind = Literal["image", "vector", "regression", "text"]
+Kind = Literal["image", "vector", "number", "text"]
 """What examples are, and so which tasks take them."""
 
 
@@ -20,8 +18,10 @@ class DatasetInfo(NamedTuple):
         name: Name that `load` takes.
         title: Name for people.
         source: Which route gave the arrays, and the place.
-        num_classes: Number of classes, or of characters; labels are below it.
-        class_names: Name of each class, in the order of the labels; the characters.
+        num_classes: Number of classes, or of characters; labels are below it. Of a
+            `"number"`, 1.
+        class_names: Name of each class, in the order of the labels; the characters; or
+            the name of the number.
         input_shape: Shape of one input: `(height, width, channels)` of an image,
             `(time,)` of a text, `(features,)` of a vector.
         train_count: Number of training examples, those held out not among them.
@@ -32,16 +32,12 @@ class DatasetInfo(NamedTuple):
         overlaps: Names of datasets whose training images include this dataset's
             test images: a model trained on one of them must not be tested here.
         kind: What the examples are: an `"image"` or a `"vector"` of numbers with its
-            class, a `Batch`; a vector with the number that goes with it, `Pairs`, for
-            `"regression"`; or a `"text"`, `Tokens`.
-        columns: Name of each feature of a vector that comes from a table; empty where
-            features have none.
-        means: Mean of each feature of vectors over the training examples, with those
-            that `load` holds out of them. Tasks subtract it.
-        scales: Standard deviation of each feature, likewise, or 1 where that is 0.
-            Tasks divide by it.
-        target_mean: Mean of the numbers to predict, likewise.
-        target_scale: Their standard deviation, likewise.
+            class, a `Batch`; a `"number"` to be told of a vector, `Rows`; or a
+            `"text"`, `Tokens`.
+        columns: What each number of a vector is called, if it has a name.
+        means: Mean of each number of a vector over the published training examples; of
+            a `"number"`, the target's comes last.
+        deviations: Standard deviation of each, as `means`; 1 where it would be 0.
     """
 
     name: str
@@ -58,9 +54,7 @@ class DatasetInfo(NamedTuple):
     kind: Kind = "image"
     columns: tuple[str, ...] = ()
     means: tuple[float, ...] = ()
-    scales: tuple[float, ...] = ()
-    target_mean: float = 0.0
-    target_scale: float = 1.0
+    deviations: tuple[float, ...] = ()
 
 
 class Dataset(NamedTuple):
@@ -68,8 +62,7 @@ class Dataset(NamedTuple):
 
     The arrays are read-only NumPy arrays in the published order: of images a `Batch`,
     `image` uint8 `(batch, height, width, channels)`, `label` int32 `(batch,)`; of texts
-    `Tokens`, int32 `(batch, time)`; of vectors a `Batch` or `Pairs` whose inputs are
-    float32 `(batch, features)`.
+    `Tokens`, int32 `(batch, time)`.
 
     Attributes:
         train: Examples to train on.
@@ -87,28 +80,14 @@ class Dataset(NamedTuple):
     info: DatasetInfo
     held_out: Int[np.ndarray, " validation"] | None = None
 
-    def describe(self, *, sheet: Path | str | None = None) -> Description:
-        """Return numbers, classes and exact duplicates; print it for a summary.
+    def describe(self) -> Any:
+        """Return what is in it; see `fdl.data.describe`."""
+        from fdl.data.describe import describe  # which describes this class
 
-        Args:
-            sheet: A file for a PNG picture of the first images of each class.
-
-        Raises:
-            DataError: If there is to be a picture, but there are no images, or it
-                cannot be written.
-
-        Example:
-            >>> import fdl.data
-            >>> found = fdl.data.load("mnist-5k").describe()
-            >>> found.counts, found.classes["7"]["test"], found.leaks
-            ({'train': 3333, 'validation': 667, 'test': 1000}, 100, ())
-        """
-        if sheet is not None:
-            draw_sheet(self, sheet)
         return describe(self)
 
 
-def example(info: DatasetInfo) -> Batch | Pairs | Tokens:
+def example(info: DatasetInfo) -> Batch | Rows | Tokens:
     """Return one example of a dataset's form, all zeros.
 
     Example:
@@ -121,7 +100,7 @@ def example(info: DatasetInfo) -> Batch | Pairs | Tokens:
     shape = (1, *info.input_shape)
     if info.kind == "text":
         return Tokens(np.zeros(shape, np.int32), np.zeros(shape, np.int32))
-    if info.kind == "regression":
-        return Pairs(np.zeros(shape, np.float32), np.zeros((1, 1), np.float32))
+    if info.kind == "number":
+        return Rows(np.zeros(shape, np.float32), np.zeros((1, 1), np.float32))
     dtype = np.uint8 if info.kind == "image" else np.float32
     return Batch(np.zeros(shape, dtype), np.zeros(1, np.int32))

@@ -1,189 +1,153 @@
-"""What is in a dataset: numbers, classes, duplicates, and a sheet of its images."""
+"""What is in a dataset: counts, balance, duplicates, and a picture of some examples."""
 
 import hashlib
 import io
-from collections import Counter
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import UInt8
 
-from fdl.arrays import DataError
+from fdl.arrays import Batch, DataError, PyTree
+from fdl.data.dataset import Dataset, DatasetInfo
 from fdl.files import write_whole
 
-if TYPE_CHECKING:
-    from fdl.data.dataset import Dataset
-
-_COLUMNS = 12  # images of a class on a sheet
-_MOST_ROWS = 40  # classes on a sheet
-_MARGIN = 2  # pixels between images
-_LETTERS = 90  # pixels for the name of a class
-
-
-class Overlap(NamedTuple):
-    """Examples of a part whose inputs are, byte for byte, in another part too.
-
-    Attributes:
-        part: The part.
-        within: The other part, or the same for what it holds more than once.
-        examples: Number of examples of `part` that are also in `within`; or by how many
-            examples `part` exceeds its different ones.
-    """
-
-    part: str
-    within: str
-    examples: int
+_COLUMNS = 10  # of a contact sheet: examples of a class
+_MOST_ROWS = 40  # of a contact sheet: classes
+_SHOWN = 12  # classes in a text
 
 
 class Description(NamedTuple):
-    """What is in a dataset; printed, a summary.
+    """What is in a dataset; `str` gives it in words.
 
     Attributes:
-        title: Name for people.
-        source: Where it came from.
-        kind: As in `DatasetInfo`.
-        input_shape: Shape of one input.
+        info: What the dataset is.
         counts: Number of examples of each part.
-        classes: Of each class its name and its number of examples in each part.
-        overlaps: Exact duplicates, those that are there.
-        contradictions: Number of inputs that are there with different targets.
+        balance: Number of examples of each class, of each part; empty where there are
+            no classes.
+        repeated: Number of examples of each part whose input occurs before in it.
+        leaks: Number of examples of the second part whose input is also in the first,
+            by the names of both parts; only pairs that have some.
     """
 
-    title: str
-    source: str
-    kind: str
-    input_shape: tuple[int, ...]
+    info: DatasetInfo
     counts: dict[str, int]
-    classes: dict[str, dict[str, int]]
-    overlaps: tuple[Overlap, ...]
-    contradictions: int
-
-    @property
-    def leaks(self) -> tuple[Overlap, ...]:
-        """Duplicates between parts: what is measured on them means little."""
-        return tuple(each for each in self.overlaps if each.part != each.within)
+    balance: dict[str, tuple[int, ...]]
+    repeated: dict[str, int]
+    leaks: dict[tuple[str, str], int]
 
     def __str__(self) -> str:
-        """Return the summary."""
-        shape = "x".join(map(str, self.input_shape))
-        lines = [
-            f"{self.title}: {self.kind}, inputs of {shape}",
-            self.source,
-            ", ".join(f"{part} {count:,}" for part, count in self.counts.items()),
+        """Return a line for each fact."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        info = self.info
+        yield f"{info.title}: {info.source}"
+        yield (
+            ", ".join(f"{n:,} {part}" for part, n in self.counts.items()) + " examples"
+        )
+        yield f"inputs: {info.kind} of shape {info.input_shape}"
+        if info.kind == "number":
+            yield f"to be told: {info.class_names[0]}"
+        elif info.kind == "text":
+            yield f"{info.num_classes} different characters"
+        else:
+            yield f"{info.num_classes} classes"
+        for row, name in enumerate(info.class_names[:_SHOWN]):
+            if self.balance:
+                counts = " ".join(f"{of[row]:>8,}" for of in self.balance.values())
+                yield f"  {counts}  {name}"
+        if self.balance and info.num_classes > _SHOWN:
+            yield f"  and {info.num_classes - _SHOWN} more"
+        for part, count in self.repeated.items():
+            if count:
+                yield f"{count:,} inputs of the {part} part occur more than once in it"
+        yield from self.leak_lines()
+        if not self.leaks:
+            yield "no input of a part is in another one"
+
+    def leak_lines(self) -> list[str]:
+        """Return a line for each pair of parts that share inputs."""
+        return [
+            f"LEAK: {count:,} of the {self.counts[second]:,} {second} inputs are "
+            f"{first} inputs too"
+            for (first, second), count in self.leaks.items()
         ]
-        width = max(map(len, self.classes), default=0)
-        lines += [
-            f"  {name:<{width}}  "
-            + "  ".join(f"{part} {count:,}" for part, count in per_part.items())
-            for name, per_part in self.classes.items()
-        ]
-        for part, within, count in self.overlaps:
-            share = f"{count:,} of {self.counts[part]:,} {part} examples"
-            lines.append(
-                f"{share} repeat others of the part"
-                if part == within
-                else f"leak: {share} are also {within} examples"
-            )
-        if self.contradictions:
-            lines.append(f"{self.contradictions:,} inputs have more than one target")
-        return "\n".join(lines)
 
 
-def describe(dataset: "Dataset") -> Description:
-    """Count what is in a dataset, and look for exact duplicates."""
+def describe(dataset: Dataset) -> Description:
+    """Count what is in a dataset, and look for equal inputs.
+
+    Inputs are the same if all of their numbers are.
+
+    Example:
+        >>> from fdl.data import from_arrays
+        >>> x = np.arange(16, dtype=np.uint8).repeat(9).reshape(16, 3, 3)
+        >>> data = from_arrays(x, np.arange(16) % 2, test=(x[:4], np.arange(4) % 2))
+        >>> describe(data).leaks
+        {('train', 'test'): 4}
+    """
     parts = {
         name: part
         for name in ("train", "validation", "test")
         if (part := getattr(dataset, name)) is not None
     }
-    inputs = {name: _digests(part[0]) for name, part in parts.items()}
-    info = dataset.info
-    classes = {}
-    if info.kind in ("image", "vector"):
-        each = {
-            name: np.bincount(part.label, minlength=info.num_classes).tolist()
-            for name, part in parts.items()
-        }
-        classes = {
-            title: {name: counts[index] for name, counts in each.items()}
-            for index, title in enumerate(info.class_names)
-        }
-    targets: dict[bytes, set[bytes]] = {}
-    if info.kind != "text":  # whose targets follow from the inputs, but for one token
-        for name, part in parts.items():
-            pairs = zip(inputs[name], _digests(part[1]), strict=True)
-            for digest, target in pairs:
-                targets.setdefault(digest, set()).add(target)
+    digests = {name: _digests(part) for name, part in parts.items()}
+    shared = {
+        (first, second): sum(one in seen for one in digests[second])
+        for first, second in itertools.combinations(parts, 2)
+        for seen in [set(digests[first])]
+    }
+    classes = dataset.info.num_classes
     return Description(
-        title=info.title,
-        source=info.source,
-        kind=info.kind,
-        input_shape=info.input_shape,
-        counts={name: len(part[0]) for name, part in parts.items()},
-        classes=classes,
-        overlaps=_overlaps(inputs),
-        contradictions=sum(len(found) > 1 for found in targets.values()),
+        dataset.info,
+        {name: len(part[0]) for name, part in parts.items()},
+        {
+            name: tuple(np.bincount(np.asarray(part.label), minlength=classes).tolist())
+            for name, part in parts.items()
+            if isinstance(part, Batch)
+        },
+        {name: len(found) - len(set(found)) for name, found in digests.items()},
+        {pair: count for pair, count in shared.items() if count},
     )
 
 
-def _digests(array: np.ndarray) -> list[bytes]:
-    rows = np.ascontiguousarray(array)
-    return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
-
-
-def _overlaps(inputs: dict[str, list[bytes]]) -> tuple[Overlap, ...]:
-    found, names = [], list(inputs)
-    for number, part in enumerate(names):
-        counts = Counter(inputs[part])
-        found.append(Overlap(part, part, len(inputs[part]) - len(counts)))
-        for within in names[:number]:
-            known = set(inputs[within])
-            shared = sum(n for digest, n in counts.items() if digest in known)
-            found.append(Overlap(part, within, shared))
-    return tuple(each for each in found if each.examples)
-
-
-def draw_sheet(dataset: "Dataset", path: Path | str) -> None:
-    """Write a PNG picture of the first training images of each class, a row for each.
-
-    Args:
-        dataset: Images.
-        path: The file.
+def draw_contact_sheet(dataset: Dataset, path: Path | str) -> None:
+    """Write a PNG with a row of training images for each class, in their order.
 
     Raises:
-        DataError: If the dataset holds no images, or the file cannot be written.
+        DataError: If the dataset holds no images.
     """
-    info, path = dataset.info, Path(path)
-    if info.kind != "image":
-        raise DataError(f"{info.title} holds no images to draw, but {info.kind} data")
-    from PIL import Image, ImageDraw
+    from PIL import Image
 
-    height, width, channels = info.input_shape
-    row, column = height + _MARGIN, width + _MARGIN
-    names = info.class_names[:_MOST_ROWS]
-    size = (_LETTERS + _COLUMNS * column, len(names) * max(row, 12))
-    sheet = Image.new("RGB", size, "white")
-    pen = ImageDraw.Draw(sheet)
-    for index, rows in enumerate(_first_of_each(dataset, len(names))):
-        top = index * max(row, 12)
-        pen.text((2, top + height // 2 - 5), names[index][:14], fill="black")
-        for number, image in enumerate(np.asarray(dataset.train.image)[rows]):
-            pixels = (
-                image
-                if image.dtype == np.uint8
-                else (255 * image + 0.5).astype(np.uint8)
-            )
-            drawn = Image.fromarray(pixels if channels == 3 else pixels[..., 0])
-            sheet.paste(drawn, (_LETTERS + number * column, top))
+    if dataset.info.kind != "image":
+        raise DataError(f"{dataset.info.title} holds no images: there is no picture")
     buffer = io.BytesIO()
-    sheet.save(buffer, "png")
-    try:
-        write_whole(path, buffer.getbuffer())
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}") from error
+    sheet = _sheet(dataset)
+    Image.fromarray(sheet if sheet.shape[2] == 3 else sheet[..., 0]).save(buffer, "png")
+    write_whole(Path(path), buffer.getvalue())
 
 
-def _first_of_each(dataset: "Dataset", count: int) -> Sequence[np.ndarray]:
+def _sheet(dataset: Dataset) -> UInt8[np.ndarray, "height width channels"]:
+    height, width, channels = dataset.info.input_shape
+    classes = min(dataset.info.num_classes, _MOST_ROWS)
+    rows, columns = classes * (height + 1) - 1, _COLUMNS * (width + 1) - 1
+    sheet = np.full((rows, columns, channels), 255, np.uint8)
     label = np.asarray(dataset.train.label)
-    return [np.flatnonzero(label == index)[:_COLUMNS] for index in range(count)]
+    for row in range(classes):
+        for column, index in enumerate(np.flatnonzero(label == row)[:_COLUMNS]):
+            image = np.asarray(dataset.train.image[index])
+            if image.dtype != np.uint8:
+                image = np.rint(image * 255).clip(0, 255).astype(np.uint8)
+            top, left = row * (height + 1), column * (width + 1)
+            sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def _digests(part: PyTree) -> list[bytes]:
+    return [
+        hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest()
+        for row in np.asarray(part[0])
+    ]

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fdl.arrays import Array, Batch, DataError, Pairs
+from fdl.arrays import Array, Batch, DataError, PyTree, Rows
 from fdl.data import splits
 from fdl.data.checks import check
-from fdl.data.dataset import Dataset, DatasetInfo, Kind
+from fdl.data.dataset import Dataset, DatasetInfo
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +23,8 @@ class Part(NamedTuple):
     Attributes:
         inputs: Images `(batch, height, width[, channels])`, or vectors `(batch,
             features)`.
-        targets: Class of each: any integers, or names.
+        targets: Class of each: any integers, or names; or numbers to be told, which
+            are floating point.
     """
 
     inputs: Array
@@ -50,8 +51,8 @@ def from_arrays(
             uint8 or floating point in [0, 1]; or vectors, `(batch, features)`.
         targets: Class of each: whole numbers, or names. Numbers are taken as they are
             if they count from 0 without a gap; otherwise the classes are the values
-            that occur, in order. Or, for vectors, a number to predict for each,
-            floating point.
+            that occur, in order. Of vectors also floating point numbers, which are not
+            classes, but to be told themselves.
         validation: Inputs and targets to select by; None to hold out some by
             `fdl.data.split`, or none.
         test: Inputs and targets to measure on; None to take some of the others.
@@ -95,6 +96,7 @@ def assemble(
     source: str,
     class_names: tuple[str, ...] | None = None,
     columns: tuple[str, ...] = (),
+    target: str = "target",
     seed: int = 0,
 ) -> Dataset:
     """Return a dataset of some of its three parts, the training part among them.
@@ -105,7 +107,8 @@ def assemble(
         title: Name for people.
         source: Where they come from.
         class_names: As for `from_arrays`.
-        columns: Names of the features of vectors.
+        columns: What each number of a vector is called.
+        target: What numbers are called that are to be told.
         seed: As for `from_arrays`.
 
     Raises:
@@ -113,16 +116,26 @@ def assemble(
     """
     found = {part: _inputs(title, part, pair) for part, pair in parts.items()}
     _require_shape(title, found)
-    names: tuple[str, ...] = ()
-    if np.asarray(parts["train"].targets).dtype.kind == "f":
-        batches: dict[str, Any] = _pairs(title, found, parts)
+    if all(np.asarray(pair.targets).dtype.kind == "f" for pair in parts.values()):
+        names = (target,)
+        batches = {
+            part: Rows(found[part], _numbers(title, part, pair.targets))
+            for part, pair in parts.items()
+        }
+        kind = "number"
+        if found["train"].ndim != 2:
+            raise DataError(
+                f"{title}: targets are floating point: give the class of each image, a "
+                "whole number or a name"
+            )
     else:
         labels, names = _classes(title, parts, class_names)
         batches = {part: Batch(found[part], labels[part]) for part in found}
+        kind = "image" if found["train"].ndim == 4 else "vector"
     for batch in batches.values():
         check(batch)
-    if names:
-        _require_classes(title, {p: b.label for p, b in batches.items()}, names)
+    if kind != "number":
+        _require_classes(title, labels, names)
     if "test" not in batches:
         train, test = _test_part(title, batches["train"], names, seed)
         batches |= {"train": train, "test": test}
@@ -133,66 +146,47 @@ def assemble(
     for batch in batches.values():
         for array in batch:
             array.flags.writeable = False
-    inputs, targets = train
-    means, scales = _moments(inputs) if inputs.ndim == 2 else ((), ())
-    target_mean, target_scale = (
-        ((0.0,), (1.0,)) if names else _moments(targets)  # of classes, none
-    )
+    means, deviations = _spread(train) if kind != "image" else ((), ())
     info = DatasetInfo(
         name=name,
         title=title,
         source=source,
         num_classes=len(names),
         class_names=names,
-        input_shape=inputs.shape[1:],
-        train_count=len(targets),
-        validation_count=0 if validation is None else len(validation[1]),
-        test_count=len(test[1]),
+        input_shape=train[0].shape[1:],
+        train_count=len(train[0]),
+        validation_count=0 if validation is None else len(validation[0]),
+        test_count=len(test[0]),
         checksum=_checksum(batches),
         overlaps=(),
-        kind=_kind(inputs, names),
+        kind=kind,
         columns=columns,
         means=means,
-        scales=scales,
-        target_mean=target_mean[0],
-        target_scale=target_scale[0],
+        deviations=deviations,
     )
     return Dataset(train, validation, test, info)
 
 
-def _kind(inputs: np.ndarray, names: tuple[str, ...]) -> Kind:
-    if inputs.ndim == 4:
-        return "image"
-    return "vector" if names else "regression"
+def _numbers(title: str, part: str, targets: Array) -> np.ndarray:
+    """Return numbers that are to be told, one for each example."""
+    column = np.asarray(targets, np.float32)
+    if column.ndim == 1:
+        column = column[:, None]
+    if column.ndim != 2 or column.shape[1] != 1:
+        raise DataError(
+            f"{title}: targets of the {part} part have shape {column.shape}: give one "
+            "number for each example; of one-hot rows, targets.argmax(-1)"
+        )
+    return column
 
 
-def _moments(
-    values: np.ndarray,
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of each column, 1 in place of 0."""
-    means = values.mean(axis=0, dtype=np.float64)
-    scales = values.std(axis=0, dtype=np.float64)
-    return tuple(means.tolist()), tuple(np.where(scales > 0, scales, 1).tolist())
-
-
-def _pairs(
-    title: str, found: Mapping[str, np.ndarray], parts: Mapping[str, Part]
-) -> dict[str, Pairs]:
-    """Return inputs with the numbers to predict, a column of them."""
-    pairs = {}
-    for part, inputs in found.items():
-        targets = np.asarray(parts[part].targets)
-        column = targets[:, None] if targets.ndim == 1 else targets
-        if inputs.ndim != 2 or column.dtype.kind != "f" or column.shape[1:] != (1,):
-            raise DataError(
-                f"{title}: targets of the {part} part are {targets.dtype}"
-                f"{list(targets.shape)} for inputs {list(inputs.shape)}: numbers with "
-                "a point are predicted from vectors (batch, features), one number for "
-                "each; of classes, give whole numbers or names, of one-hot rows "
-                "targets.argmax(-1)"
-            )
-        pairs[part] = Pairs(inputs, column.astype(np.float32))
-    return pairs
+def _spread(train: Batch | Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each number."""
+    columns = [np.asarray(array) for array in train if array.ndim == 2]
+    numbers = np.concatenate(columns, axis=1).astype(np.float64)
+    deviation = numbers.std(axis=0)
+    deviation[deviation == 0] = 1
+    return tuple(numbers.mean(axis=0).tolist()), tuple(deviation.tolist())
 
 
 def _inputs(title: str, part: str, pair: Part) -> np.ndarray:
@@ -274,8 +268,7 @@ def _require_classes(
     """Raise a DataError if there is one class only, or a part lacks one."""
     if len(names) < 2:
         raise DataError(
-            f"{title} has one class only, {''.join(names)!r}: there is nothing to tell "
-            "apart"
+            f"{title} has one class only, {names[0]!r}: there is nothing to tell apart"
         )
     for part, label in labels.items():
         counts = np.bincount(label, minlength=len(names))
@@ -288,28 +281,30 @@ def _require_classes(
 
 
 def _test_part(
-    title: str, whole: Any, names: tuple[str, ...], seed: int
-) -> tuple[Any, Any]:
-    counts = np.bincount(whole[1], minlength=len(names)) if names else None
-    if counts is not None and counts.min() < 2:
-        raise DataError(
-            f"{title}: the class {names[int(counts.argmin())]!r} has one example: a "
-            "class needs at least 2, one to train on and one to test"
-        )
-    share = max(splits.SHARE, len(names) / len(whole[1]))
+    title: str, whole: Batch | Rows, names: tuple[str, ...], seed: int
+) -> tuple[PyTree, PyTree]:
+    count, share, how = len(whole[0]), splits.SHARE, ""
+    if isinstance(whole, Batch):
+        counts = np.bincount(whole.label, minlength=len(names))
+        if counts.min() < 2:
+            raise DataError(
+                f"{title}: the class {names[int(counts.argmin())]!r} has one example: "
+                "a class needs at least 2, one to train on and one to test"
+            )
+        share, how = max(share, len(names) / count), "stratified by class and "
     train, test = splits.hold_out(whole, share, seed=seed)
     _log.warning(
         "%s has no test part: %s of its %s examples became one, %sdrawn with seed %s",
         title,
-        f"{len(test[1]):,}",
-        f"{len(whole[1]):,}",
-        "stratified by class and " if names else "",
+        f"{len(test[0]):,}",
+        f"{count:,}",
+        how,
         seed,
     )
     return train, test
 
 
-def _checksum(batches: Mapping[str, Any]) -> str:
+def _checksum(batches: Mapping[str, Batch | Rows]) -> str:
     digest = hashlib.sha256()
     for part in PARTS:
         for array in batches.get(part, ()):

@@ -27,17 +27,16 @@ from fdl.data.sample import Sample
 from fdl.data.source import Source, Status
 from fdl.data.table import Table
 from fdl.data.text import NAME as TEXT
-from fdl.data.text import PythonDocs
-from fdl.data.text_files import JsonLines, TextFile
+from fdl.data.text import PythonDocs, TextFile, TextLines
 
 SCHEMES: dict[str, type[Source]] = {
     "folder": ImageFolder,
     "npz": ArrayFile,
     "csv": Table,
-    "text": TextFile,
-    "jsonl": JsonLines,
     "tfds": Prepared,
     "hf": ParquetFolder,
+    "text": TextFile,
+    "jsonl": TextLines,
 }
 """What can stand before the colon, and the source that reads it."""
 

@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,187 +15,206 @@ from fdl.data.own import Part, assemble
 from fdl.data.source import Source, Status
 from fdl.data.splits import SHARE
 
-_TARGETS = ("target", "label", "class", "y")
-_MOST_CLASSES = 20  # different whole numbers that are classes rather than amounts
-
-Features = Float32[np.ndarray, "rows features"]
+_MOST_CATEGORIES = 100  # of a column; more are names of rows
+_MOST_CLASSES = 20  # of whole numbers; more are numbers to be told
+_DELIMITERS = (",", ";", "\t")
 
 
 @dataclasses.dataclass(frozen=True)
 class Table(Source):
-    """A CSV file, whose first line names the columns.
+    """A CSV file with a line of names, and a row for each example.
 
-    Commas, semicolons or tabs part the cells. A column of numbers is a feature; one of
-    words becomes a feature for each of its values, 1 where a row has it and 0
-    elsewhere. A column of words with more values than half of the rows, such as names,
-    is passed over. Whole numbers of at most 20 different values, or words, in the
-    target are classes; other numbers are values to predict.
+    A column is of numbers if more than half of its cells are, else of categories, each
+    of which becomes a number that is 1 or 0. The target is a class if it holds
+    categories, or at most 20 different whole numbers; otherwise it is a number.
 
     Attributes:
         name: The line that names it.
-        path: The file.
-        target: Column that is to be told; None for the one that is called `target`,
-            `label`, `class` or `y`.
+        path: The file; its cells are separated by commas, semicolons or tabs.
+        target: The column that is to be told.
     """
 
     path: Path
     target: str | None = None
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
-        """Read all rows."""
+        """Read the table."""
         cells = read_cells(self.path)
-        target = _target(cells, self.path, self.target)
-        columns, passed_over = {}, []
-        for name in cells.columns:
-            if name == target:
-                continue
-            found = _encoded(cells, self.path, name)
-            if found is None:
-                passed_over.append(name)
-            else:
-                columns |= found
-        features = list(columns.values())
-        if not features:
+        names = list(cells)
+        if self.target not in cells:
+            said = f"has no column {self.target!r}" if self.target else "needs a target"
             raise DataError(
-                f"{self.path}: has no column besides {target!r} to tell it from"
+                f"{self.path} {said}: give --target one of {', '.join(names)}"
             )
-        source = f"file {self.path}, target {target}"
-        if passed_over:
-            source += f"; passed over, words of too many values: {passed_over}"
-        inputs, targets = np.stack(features, axis=1), _targets(cells, self.path, target)
+        target = cells.pop(self.target)
+        if not cells:
+            raise DataError(f"{self.path} has no column besides {self.target!r}")
+        columns = [_column(self.path, name, found) for name, found in cells.items()]
         return assemble(
-            {"train": Part(inputs, targets)},
+            {
+                "train": Part(
+                    np.concatenate([one.values for one in columns], axis=1),
+                    _target(self.path, self.target, target),
+                )
+            },
             name=self.name,
             title=self.path.stem,
-            source=source,
-            columns=tuple(columns),
+            source=f"file {self.path}",
+            columns=tuple(name for one in columns for name in one.names),
+            target=self.target,
         )
 
     def status(self, data_dir: Path | None) -> Status:
         """Count the rows."""
-        title = self.path.stem
         try:
-            count = len(read_cells(self.path).lines)
+            count = len(next(iter(read_cells(self.path).values())))
         except DataError as error:
-            return Status(self.name, title, 0, 0, False, str(error))
+            return Status(self.name, self.path.stem, 0, 0, False, str(error))
         test = round(count * SHARE)
-        return Status(self.name, title, count - test, test, True, str(self.path))
+        where = str(self.path)
+        return Status(self.name, self.path.stem, count - test, test, True, where)
 
 
-class Cells(NamedTuple):
-    """The cells of a file by column, and the line that each row stands in."""
+class _Column(NamedTuple):
+    """A column as numbers, and the name of each of these."""
 
-    columns: Mapping[str, list[str]]
-    lines: list[int]
+    names: list[str]
+    values: np.ndarray
 
 
-def read_cells(path: Path) -> Cells:
-    """Return the cells of a CSV file, without blanks around them.
+def read_cells(path: Path) -> dict[str, list[str]]:
+    """Return the cells of each column of a CSV file.
 
     Raises:
-        DataError: If it is no such file, or a row or a cell is missing.
+        DataError: If the file cannot be read, or is no such table.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             head = file.readline()
+            delimiter = max(_DELIMITERS, key=head.count)
             file.seek(0)
-            mark = max(",;\t", key=head.count)
-            reader = csv.reader(file, delimiter=mark, strict=True)
-            rows = [(reader.line_num, row) for row in reader if any(row)]
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as CSV in UTF-8: {error}") from error
+            rows = [row for row in csv.reader(file, delimiter=delimiter) if row]
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as a table: {error}") from error
     if len(rows) < 2:
-        raise DataError(f"{path} has no rows below a line with the names of columns")
-    (_, head), *rows = rows
-    names = [name.strip() for name in head]
-    _require_names(path, names)
-    for line, row in rows:
+        raise DataError(f"{path} holds {len(rows)} lines: a line of names, then rows")
+    names = [name.strip() for name in rows[0]]
+    twice = {name for name in names if names.count(name) > 1 or not name}
+    if twice:
+        raise DataError(
+            f"{path}: the column {min(twice)!r} occurs more than once, or has no name"
+        )
+    for number, row in enumerate(rows[1:], start=1):
         if len(row) != len(names):
             raise DataError(
-                f"{path}, line {line}: has {len(row)} cells, but there are "
-                f"{len(names)} columns"
+                f"{path}: row {number} has {len(row)} cells, the line of names "
+                f"{len(names)}"
             )
-        if not all(cell.strip() for cell in row):
-            name = next(n for n, c in zip(names, row, strict=True) if not c.strip())
-            raise DataError(
-                f"{path}, line {line}: the cell of column {name!r} is empty: fill it "
-                "in, or remove the line or the column"
-            )
-    columns = {
-        name: [row[number].strip() for _, row in rows]
-        for number, name in enumerate(names)
+    return {
+        name: [row[index].strip() for row in rows[1:]]
+        for index, name in enumerate(names)
     }
-    return Cells(columns, [line for line, _ in rows])
 
 
-def read_rows(path: Path | str, info: DatasetInfo) -> Features:
-    """Read the features of a CSV file as those of a data set that comes from another.
+def read_rows(path: Path | str, info: DatasetInfo) -> Float32[np.ndarray, "rows _"]:
+    r"""Read the rows of a CSV file as inputs like those of a table that is known.
 
-    The target's column, and others that the data set does not have, are passed over.
+    Other columns than those of the table, the target among them, are passed over.
 
     Args:
-        path: The file; its first line names the columns.
-        info: The data set.
+        path: The file.
+        info: What the table is.
 
     Raises:
-        DataError: If a column is missing, or a cell is no number, or is a word that the
-            data set does not have.
+        DataError: If a column is missing, or a cell is no number, or a category that
+            the table has not.
+
+    Example:
+        >>> import tempfile, fdl.data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "pets.csv"
+        ...     _ = file.write_text("legs,kind\n4,cat\n4,cat\n2,owl\n2,owl\n")
+        ...     info = fdl.data.load(f"csv:{file}?target=kind", validation=None).info
+        ...     _ = file.write_text("legs\n3\n")
+        ...     read_rows(file, info)
+        array([[3.]], dtype=float32)
     """
     path = Path(path)
     cells = read_cells(path)
-    features, words = [], {}
+    rows: list[np.ndarray] = []
+    known: dict[str, list[str]] = {}
     for feature in info.columns:
-        if feature in cells.columns:
-            features.append(_numbers(cells, path, feature))
+        if feature in cells:
+            rows.append(_required_numbers(path, feature, cells[feature]))
             continue
-        name = next(
-            (name for name in cells.columns if feature.startswith(f"{name}=")), None
-        )
+        name = next((name for name in cells if feature.startswith(f"{name}=")), None)
         if name is None:
             raise DataError(
-                f"{path} has no column for the feature {feature!r}; columns: "
-                f"{', '.join(cells.columns)}"
+                f"{path} has no column for {feature!r}; columns: {', '.join(cells)}"
             )
-        value = feature[len(name) + 1 :]
-        words.setdefault(name, []).append(value)
-        features.append(_is(cells.columns[name], value))
-    for name, known in words.items():
-        for line, cell in zip(cells.lines, cells.columns[name], strict=True):
-            if cell not in known:
+        category = feature[len(name) + 1 :]
+        known.setdefault(name, []).append(category)
+        rows.append(np.array([cell == category for cell in cells[name]], np.float32))
+    for name, categories in known.items():
+        for row, cell in enumerate(cells[name], start=1):
+            if cell not in categories:
                 raise DataError(
-                    f"{path}, line {line}: column {name!r} has {cell!r}, which the "
-                    f"training data have not: {', '.join(known)}"
+                    f"{path}: row {row} of column {name!r} is {cell!r}, which "
+                    f"{info.title} has not: {', '.join(categories)}"
                 )
-    return np.stack(features, axis=1)
+    return np.stack(rows, axis=1)
 
 
-def _require_names(path: Path, names: list[str]) -> None:
-    if all(_number(name) is not None for name in names):
-        raise DataError(
-            f"{path}: its first line holds numbers ({', '.join(names[:3])}, ...): put "
-            "a line with the names of the columns above it"
-        )
-    for number, name in enumerate(names, start=1):
-        if not name or name in names[: number - 1]:
-            what = f"another {name!r}" if name else "without a name"
-            raise DataError(f"{path}: column {number} is {what}: name it in line 1")
-
-
-def _target(cells: Cells, path: Path, target: str | None) -> str:
-    known = ", ".join(cells.columns)
-    if target is None:
-        usual = [name for name in cells.columns if name.lower() in _TARGETS]
-        if len(usual) != 1:
+def _required_numbers(path: Path, name: str, cells: list[str]) -> np.ndarray:
+    for row, cell in enumerate(cells, start=1):
+        if _number(cell) is None:
             raise DataError(
-                f"{path}: which column is to be told? Name it as target (--target); "
-                f"columns: {known}"
+                f"{path}: row {row} of column {name!r} is {cell!r}, not a number"
             )
-        return usual[0]
-    if target not in cells.columns:
-        raise DataError(f"{path} has no column {target!r}; columns: {known}")
-    return target
+    return np.array(cells, np.float32)
+
+
+def _column(path: Path, name: str, cells: list[str]) -> _Column:
+    numbers = _numbers(path, name, cells)
+    if numbers is not None:
+        return _Column([name], numbers[:, None].astype(np.float32))
+    categories = sorted(set(cells))
+    if len(categories) > _MOST_CATEGORIES:
+        raise DataError(
+            f"{path}: the column {name!r} has {len(categories)} different values, more "
+            f"than {_MOST_CATEGORIES}: leave it out, or make them numbers"
+        )
+    values = np.array(cells)[:, None] == np.array(categories)
+    names = [f"{name}={category}" for category in categories]
+    return _Column(names, values.astype(np.float32))
+
+
+def _target(path: Path, name: str, cells: list[str]) -> np.ndarray:
+    numbers = _numbers(path, name, cells)
+    if numbers is None:
+        return np.array(cells)
+    whole = numbers == np.rint(numbers)
+    if whole.all() and len(np.unique(numbers)) <= _MOST_CLASSES:
+        return numbers.astype(np.int64)
+    return numbers.astype(np.float32)
+
+
+def _numbers(path: Path, name: str, cells: list[str]) -> np.ndarray | None:
+    """Return a column of numbers; None for categories."""
+    found = [_number(cell) for cell in cells]
+    bad = [row for row, number in enumerate(found, start=1) if number is None]
+    if len(bad) * 2 >= len(cells):
+        empty = [row for row, cell in enumerate(cells, start=1) if not cell]
+        if not empty:
+            return None
+        bad = empty
+    if bad:
+        others = f" ({len(bad)} such cells)" if len(bad) > 1 else ""
+        raise DataError(
+            f"{path}: row {bad[0]} of column {name!r} is {cells[bad[0] - 1]!r}, not a "
+            f"number{others}: mend or remove it"
+        )
+    return np.array(found, np.float64)
 
 
 def _number(cell: str) -> float | None:
@@ -204,49 +222,4 @@ def _number(cell: str) -> float | None:
         number = float(cell)
     except ValueError:
         return None
-    return number if math.isfinite(number) and "_" not in cell else None
-
-
-def _is_numeric(column: Iterable[str]) -> bool:
-    """Return whether a column is one of numbers; some cells may be faults."""
-    good = [_number(cell) is not None for cell in column]
-    return sum(good) > len(good) / 2
-
-
-def _numbers(cells: Cells, path: Path, name: str) -> np.ndarray:
-    numbers = [_number(cell) for cell in cells.columns[name]]
-    for line, cell, number in zip(
-        cells.lines, cells.columns[name], numbers, strict=True
-    ):
-        if number is None:
-            raise DataError(
-                f"{path}, line {line}: column {name!r} has {cell!r}, which is no "
-                "finite number, as most of its cells are"
-            )
-    return np.array(numbers, np.float32)
-
-
-def _is(column: list[str], value: str) -> np.ndarray:
-    return np.array([cell == value for cell in column], np.float32)
-
-
-def _encoded(cells: Cells, path: Path, name: str) -> dict[str, np.ndarray] | None:
-    """Return the features of a column by name; None for words of too many values."""
-    column = cells.columns[name]
-    if _is_numeric(column):
-        return {name: _numbers(cells, path, name)}
-    values = sorted(set(column))
-    if len(values) > len(column) / 2:
-        return None
-    return {f"{name}={value}": _is(column, value) for value in values}
-
-
-def _targets(cells: Cells, path: Path, name: str) -> np.ndarray:
-    column = cells.columns[name]
-    if not _is_numeric(column):
-        return np.array(column)
-    numbers = _numbers(cells, path, name)
-    whole = all(cell.lstrip("+-").isdecimal() for cell in column)
-    if whole and len(set(column)) <= _MOST_CLASSES:
-        return numbers.astype(np.int64)
-    return numbers
+    return number if math.isfinite(number) else None

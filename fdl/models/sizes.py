@@ -55,7 +55,7 @@ def sizes(model: linen.Module) -> list[Sizes]:
     own = getattr(model, "sizes", None)
     fields = model.__dataclass_fields__
     inner = [getattr(model, name, None) for name in fields if name != "parent"]
-    return ([] if own is None else [own]) + [
+    return ([own] if isinstance(own, Sizes) else []) + [
         found
         for part in inner
         if isinstance(part, linen.Module)

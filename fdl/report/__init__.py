@@ -6,7 +6,6 @@ from fdl.report.calibration import draw_reliability as draw_reliability
 from fdl.report.confusion import draw_confusion as draw_confusion
 from fdl.report.curves import draw_curves as draw_curves
 from fdl.report.page import write_page as write_page
-from fdl.report.predictions import draw_predictions as draw_predictions
 from fdl.report.samples import draw_animation as draw_animation
 from fdl.report.samples import draw_images as draw_images
 from fdl.report.scatter import draw_scatter as draw_scatter

@@ -208,10 +208,17 @@ def record(
     }
 
 
-def load(path: Path | str) -> Run | ExportedFunction:
+def load(
+    path: Path | str, *, model: Any = None, task: str | Task | None = None
+) -> Run | ExportedFunction:
     """Return the run that is in a folder, or the function in a `.stablehlo` file.
 
     See `open_run` for a run, and `fdl.export.ExportedFunction`.
+
+    Args:
+        path: The folder or the file.
+        model: As for `open_run`.
+        task: As for `open_run`.
 
     Raises:
         ExportError: If the file is damaged, or not one that fdl wrote.
@@ -220,19 +227,31 @@ def load(path: Path | str) -> Run | ExportedFunction:
         WeightsError: If its weights are damaged or are not those of its model.
     """
     path = Path(path)
-    return read_stablehlo(path) if path.suffix == ".stablehlo" else open_run(path)
+    if path.suffix == ".stablehlo":
+        return read_stablehlo(path)
+    return open_run(path, model=model, task=task)
 
 
-def open_run(path: Path | str) -> Run:
+def open_run(
+    path: Path | str, *, model: Any = None, task: str | Task | None = None
+) -> Run:
     """Return the run that is in a folder.
 
     Its state has the weights of the last epoch, or of the best where training was
     stopped early; its optimizer is as in the beginning. Where the learner keeps more
     than weights, such as a moving average, the state is the last checkpoint.
 
+    Args:
+        path: The folder.
+        model: The model that was trained, of a task that trains one of yours, as for
+            `fdl.runs.train`. It is compared with the name in the folder, of which
+            nothing is imported.
+        task: The task, if it is one of yours; or `MODULE:NAME` of it.
+
     Raises:
         RunError: If the folder holds no run, or one of an older version, or a file of
             it is damaged.
+        ValueError: If the model or the task has to be named, or is another.
         WeightsError: If its weights are damaged or are not those of its model.
 
     Example:
@@ -244,14 +263,14 @@ def open_run(path: Path | str) -> Run:
         (1, ['accuracy', 'loss'])
     """
     folder = RunFolder.open(Path(path))
-    task, trained, data_dir = read(folder)
+    found, trained, data_dir = read(folder, model=model, task=task)
     return Run(
         trained.config,
         trained.info,
         trained.model,
         trained.learner,
         folder.load(tasks.draw_state(trained)),
-        task=task,
+        task=found,
         path=folder.path,
         data_dir=data_dir,
         history=folder.history(),
@@ -259,7 +278,9 @@ def open_run(path: Path | str) -> Run:
     )
 
 
-def read(folder: RunFolder) -> tuple[Task, Trained, Path | None]:
+def read(
+    folder: RunFolder, *, model: Any = None, task: str | Task | None = None
+) -> tuple[Task, Trained, Path | None]:
     """Return a run's task, the run before training, and the folder of its data.
 
     Raises:
@@ -267,15 +288,17 @@ def read(folder: RunFolder) -> tuple[Task, Trained, Path | None]:
     """
     said = folder.config()
     _require_settings(folder, said)
+    named = tasks.find(str(said["task"]), task)
+    recorded = str(said["options"].get("model", ""))
+    found = tasks.with_model(named, model, recorded=recorded)
     try:
-        task = tasks.find(said["task"])
         names = [field.name for field in dataclasses.fields(Config)]
         values = {name: said[name] for name in names}
-        values["options"] = type(task.options)(**_tuples(said["options"]))
+        values["options"] = type(found.options)(**_tuples(said["options"]))
         info = data.DatasetInfo(**_tuples(said["data"]))
-        trained = tasks.outline(task, Config(**values), info)
+        trained = tasks.outline(found, Config(**values), info)
         data_dir = said["data_dir"]
-        return task, trained, None if data_dir is None else Path(data_dir)
+        return found, trained, None if data_dir is None else Path(data_dir)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{folder.path / 'config.json'} is damaged: {error!r}"
@@ -286,6 +309,8 @@ def _require_settings(folder: RunFolder, said: dict[str, Any]) -> None:
     """Raise RunError if settings are missing that every run of this version has."""
     own = ("data", "data_dir", *(field.name for field in dataclasses.fields(Config)))
     missing = [name for name in own if name not in said]
+    if not isinstance(said.get("options", {}), dict):
+        missing.append("options")
     if isinstance(said.get("data"), dict):
         optional = data.DatasetInfo._field_defaults
         missing += [

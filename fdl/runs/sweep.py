@@ -22,12 +22,13 @@ from fdl.runs.selection import require_held_out
 from fdl.runs.settings import configured
 from fdl.runs.space import Range, combine, configurations
 from fdl.runs.sweep_report import draw
-from fdl.tasks import Config
+from fdl.tasks import Config, Task
 
 
 def sweep(
-    task: str | Config,
+    task: str | Task | Config,
     *,
+    model: Any = None,
     grid: Mapping[str, Sequence[Any]] = MappingProxyType({}),
     ranges: Mapping[str, Range] = MappingProxyType({}),
     samples: int = 1,
@@ -50,7 +51,9 @@ def sweep(
     The same call with the folder of an interrupted sweep goes on with it.
 
     Args:
-        task: Name of a task, or all settings of a run.
+        task: Name of a task, or a task of your own, or all settings of a run.
+        model: Of a task that trains a model of yours: a Linen module, or what makes one
+            of `num_classes`, or `MODULE:NAME` of such, which is imported.
         grid: Values of settings; every combination is trained.
         ranges: Where settings are drawn from.
         samples: Draws from the ranges.
@@ -84,8 +87,7 @@ def sweep(
         >>> found.outcomes[0].settings
         {'learning_rate': 0.01}
     """
-    config = configured(task, settings, data_dir)
-    found = tasks.find(config.task)
+    found, config = configured(task, model, settings, data_dir)
     configs = combine(config, grid=grid, ranges=ranges, samples=samples, seeds=seeds)
     if len(set(configurations(configs))) > 1:
         require_held_out(config, "the best settings", "sweep over seeds alone")

@@ -26,8 +26,9 @@ _CHUNKS = 10  # reports in an epoch
 
 
 def train(
-    task: str | Config,
+    task: str | Task | Config,
     *,
+    model: Any = None,
     path: Path | str | None = None,
     data_dir: Path | str | None = None,
     init_from: Path | str | None = None,
@@ -44,7 +45,9 @@ def train(
     The same settings with the same data and versions give the same weights.
 
     Args:
-        task: Name of a task, or all settings of a run.
+        task: Name of a task, or a task of your own, or all settings of a run.
+        model: Of a task that trains a model of yours: a Linen module, or what makes one
+            of `num_classes`, or `MODULE:NAME` of such, which is imported.
         path: Folder of the run; None for a new one below `runs`.
         data_dir: Folder to look for the data in, before the usual places.
         init_from: Keras weights to start from, a .keras or .weights.h5 file, instead of
@@ -78,8 +81,7 @@ def train(
         >>> run.history[-1].step
         105
     """
-    config = configured(task, settings, data_dir)
-    found = tasks.find(config.task)
+    found, config = configured(task, model, settings, data_dir)
     if patience is not None:
         require_held_out(config, "the best epoch", "train to the end, without patience")
     where = None if data_dir is None else Path(data_dir)

@@ -1,6 +1,9 @@
 """What can be trained by name: a data set, a model, a learner and their defaults."""
 
+import warnings
+
 from fdl.tasks.autoencoder import autoencoder as _autoencoder
+from fdl.tasks.classify import classify as _classify
 from fdl.tasks.cnn import cnn as _cnn
 from fdl.tasks.config import Config as Config
 from fdl.tasks.config import NoOptions as NoOptions
@@ -10,6 +13,12 @@ from fdl.tasks.loading import load as load
 from fdl.tasks.measured import measured as measured
 from fdl.tasks.mlp import mlp as _mlp
 from fdl.tasks.mnist_fast import mnist_fast as _mnist_fast
+from fdl.tasks.own import OwnModel as OwnModel
+from fdl.tasks.own import import_named as import_named
+from fdl.tasks.own import installed as _installed
+from fdl.tasks.own import load_installed as _load_installed
+from fdl.tasks.own import require_task as _require_task
+from fdl.tasks.own import with_model as with_model
 from fdl.tasks.recurrent import gru as _gru
 from fdl.tasks.recurrent import lstm as _lstm
 from fdl.tasks.recurrent import rnn as _rnn
@@ -29,6 +38,7 @@ TASKS: dict[str, Task] = {
     for task in (
         _cnn,
         _mlp,
+        _regress,
         _mnist_fast,
         _rnn,
         _lstm,
@@ -38,14 +48,35 @@ TASKS: dict[str, Task] = {
         _gan,
         _transformer,
         _language_model,
-        _regress,
+        _classify,
     )
 }
-"""All tasks, by name."""
+"""fdl's own tasks, by name."""
 
 
-def find(name: str) -> Task:
+def names() -> tuple[str, ...]:
+    """Return the names of all tasks: fdl's own, and those of installed packages."""
+    return (*TASKS, *(name for name in _installed() if name not in TASKS))
+
+
+def known() -> list[Task]:
+    """Return all tasks, with a warning for those of other packages that are broken."""
+    found = []
+    for name in names():
+        try:
+            found.append(find(name))
+        except ValueError as error:
+            warnings.warn(f"task {name!r} is left out: {error}", stacklevel=2)
+    return found
+
+
+def find(name: str, own: str | Task | None = None) -> Task:
     """Return the task of that name.
+
+    Args:
+        name: One of fdl's own, or of those that installed packages add.
+        own: A task of the caller's, or `MODULE:NAME` of one, which has to have the
+            name.
 
     Raises:
         ValueError: If there is none; the message lists those there are.
@@ -54,6 +85,29 @@ def find(name: str) -> Task:
         >>> find("cnn").config(dataset="mnist-5k").epochs
         20
     """
-    if name not in TASKS:
-        raise ValueError(f"there is no task {name!r}; tasks: {', '.join(TASKS)}.")
-    return TASKS[name]
+    if own is not None:
+        task = _require_task(own)
+        if task.name != name:
+            raise ValueError(f"the run is of task {name!r}, not of {task.name!r}.")
+        return task
+    if name in TASKS:
+        return TASKS[name]
+    others = _installed()
+    if name not in others:
+        raise ValueError(
+            f"there is no task {name!r}; tasks: {', '.join(names())}. One of yours is "
+            "named with --task MODULE:NAME (from Python, task=...)."
+        )
+    return _load_installed(others[name])
+
+
+def own_task(reference: str | Task) -> Task:
+    """Return a task of the caller's, which must not have the name of one of fdl's.
+
+    Raises:
+        ValueError: If it has, or is no task.
+    """
+    task = _require_task(reference)
+    if task.name in TASKS and TASKS[task.name] is not task:
+        raise ValueError(f"fdl has a task {task.name!r} already: give yours another.")
+    return task

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from fdl.arrays import Array, unit_scale
@@ -27,31 +28,32 @@ def classify(
 ) -> Learner:
     """Return a learner that trains a model by cross entropy.
 
-    `preprocess` makes the model's inputs of 8-bit images or vectors; None for numbers
-    in [0, 1], or standardized features.
+    `preprocess` makes the model's inputs of what the data are; by default, 8-bit pixels
+    become numbers in [0, 1], and vectors are standardized.
     """
+    if preprocess is None:
+        preprocess = standardized(info) if info.kind == "vector" else unit_scale
     return supervised(
-        model,
-        cross_entropy,
-        make_optimizer(config, info),
-        preprocess=preprocess or prepared_inputs(info),
+        model, cross_entropy, make_optimizer(config, info), preprocess=preprocess
     )
 
 
-def prepared_inputs(info: DatasetInfo) -> Callable[[Array], Array]:
-    """Return what makes numbers of about 1 of a data set's inputs.
+def standardized(info: DatasetInfo) -> Callable[[Array], Array]:
+    """Return what gives each number of vectors the mean 0 and the deviation 1.
 
     Example:
         >>> import fdl.data
-        >>> info = fdl.data.load("mnist-5k").info._replace(means=(3.0,), scales=(2.0,))
-        >>> prepared_inputs(info)(np.float32([[1.0], [5.0]])).tolist()
-        [[-1.0], [1.0]]
+        >>> data = fdl.data.from_arrays(np.eye(6)[:, :2] * 8, [0, 1] * 3)
+        >>> x = standardized(data.info)(data.train.image)
+        >>> [round(float(value), 3) for value in (x.mean(), x.std())]
+        [0.0, 1.0]
     """
-    if not info.means:
-        return unit_scale
-    means = np.array([info.means], np.float32)
-    scales = np.array([info.scales], np.float32)
-    return lambda x: (x - means) / scales
+    (features,) = info.input_shape
+    mean, deviation = (
+        np.array([values[:features]], np.float32)
+        for values in (info.means, info.deviations)
+    )
+    return lambda x: (jnp.asarray(x, jnp.float32) - mean) / deviation
 
 
 def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:

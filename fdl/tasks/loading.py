@@ -90,7 +90,7 @@ def load(
 _KINDS = {
     "image": "images with classes",
     "vector": "rows of numbers with classes",
-    "regression": "rows of numbers with a number to predict",
+    "number": "rows with a number to be told",
     "text": "text",
 }
 

@@ -131,7 +131,7 @@ class Task(NamedTuple):
             named tuple.
         learn: `(model, config, info) -> learner`: how the model is trained.
         takes: Kinds of data that it can be trained on, as `DatasetInfo.kind` has them.
-        dataset: Default data set; None if one must be named.
+        dataset: Default data set; None where it is always one's own.
         options: Settings of this task alone: a frozen dataclass with a default for each
             field, whose docstring explains them. Each becomes a flag of `fdl train`.
         prepare: `(dataset, config) -> dataset`: what is done to the data beforehand.
@@ -167,20 +167,6 @@ class Task(NamedTuple):
     predicts: Literal["classes", "images", "nothing"] = "nothing"
     generates: Literal["images", "text"] | None = None
     generate: Callable[[Trained, Key, Sampling], Any] = _nothing_to_generate
-
-    def dataset_or_own(self, dataset: str | None) -> str:
-        """Return the data set that is named, or the task's own.
-
-        Raises:
-            ValueError: If there is neither.
-        """
-        found = self.dataset if dataset is None else dataset
-        if found is None:
-            raise ValueError(
-                f"task {self.name!r} has no data set of its own: name one as dataset "
-                "(--dataset), such as csv:FILE."
-            )
-        return found
 
     def config(
         self,
@@ -225,7 +211,13 @@ class Task(NamedTuple):
             >>> fdl.tasks.find("cnn").config(seed=3).learning_rate
             0.001
         """
-        dataset = find(self.dataset_or_own(dataset)).name
+        dataset = self.dataset if dataset is None else dataset
+        if dataset is None:
+            raise ValueError(
+                f"task {self.name!r} needs data of your own: give a dataset, such as "
+                "csv:FILE with --target COLUMN."
+            )
+        dataset = find(dataset).name
         if epochs is None or batch_size is None:
             where = None if data_dir is None else Path(data_dir)
             count = count_examples(dataset, where)

@@ -43,7 +43,7 @@ from fdl.cli import main
         ("predict absent x.png", "absent is not a run"),
         ("predict absent", "at least one"),
         ("data prepare nope", "nope"),
-        ("data", "list, show, check, prepare"),
+        ("data", "list, prepare"),
     ],
 )
 def test_bad_input_gets_one_line(words, message, capsys, tmp_path, monkeypatch) -> None:

@@ -294,3 +294,141 @@ def test_the_cache_of_decoded_pictures_is_bounded(photos, monkeypatch, isolated)
     left = list((isolated / "cache" / "decoded").iterdir())
     assert sum(file.stat().st_size for file in left) < 2.15 * size
     assert len(left) == 2  # that which was unused the longest is gone
+
+
+@pytest.fixture
+def people(tmp_path):
+    """Returns the line of a table of 60 people, with changes to its text."""
+
+    def make(change=lambda text: text, *, delimiter=","):
+        rows = ["age,city,tall,weight"]
+        for index in range(60):
+            city = ("Rome", "Oslo", "Bonn")[index % 3]
+            rows.append(f"{20 + index},{city},{'yes' if index % 2 else 'no'},{index}.5")
+        file = tmp_path / "people.csv"
+        file.write_text(change("\n".join(rows)).replace(",", delimiter), "utf-8")
+        return f"csv:{file}"
+
+    return make
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_table(people, delimiter):
+    line = people(delimiter=delimiter)
+    found = data.load(line, target="tall", validation=None)
+    info = found.info
+    assert (info.kind, info.class_names) == ("vector", ("no", "yes"))
+    assert info.columns == ("age", "city=Bonn", "city=Oslo", "city=Rome", "weight")
+    age, bonn = found.train.image[:, 0], found.train.image[:, 1]
+    np.testing.assert_array_equal(found.train.label, age % 2)
+    np.testing.assert_array_equal(bonn, age % 3 == 1)
+    assert info.means[0] == pytest.approx(age.mean())
+    assert info.deviations[0] == pytest.approx(age.std())
+    (status,) = data.status(info.name)
+    assert (status.train_count, status.test_count) == (50, 10)
+
+
+def test_a_table_whose_target_is_a_number(people):
+    found = data.load(people(), target="weight")
+    info = found.info
+    assert (info.kind, info.class_names, info.input_shape) == (
+        "number",
+        ("weight",),
+        (6,),
+    )
+    np.testing.assert_array_equal(
+        found.test.targets[:, 0], found.test.inputs[:, 0] - 20 + 0.5
+    )
+    assert len(info.means) == 7
+    assert data.load(people(), target="age").info.kind == "number"  # 60 whole numbers
+    assert data.load(people(), target="city").info.kind == "vector"
+
+
+@pytest.mark.parametrize(
+    ("change", "target", "words"),
+    [
+        (str, None, "needs a target: give --target one of age, city, tall, weight"),
+        (str, "size", "has no column 'size': give --target one of age"),
+        (
+            lambda text: text.replace("23,", "old,"),
+            "tall",
+            "row 4 of column 'age' is 'old', not a number: mend",
+        ),
+        (
+            lambda text: text.replace("Rome", ""),
+            "tall",
+            r"row 1 of column 'city' is '', not a number \(20 such cells\)",
+        ),
+        (
+            lambda text: text.replace("23,", "nan,"),
+            "tall",
+            "row 4 of column 'age' is 'nan'",
+        ),
+        (
+            lambda text: text + "\n1,2",
+            "tall",
+            "row 61 has 2 cells, the line of names 4",
+        ),
+        (lambda text: text.split("\n")[0], "tall", "holds 1 lines"),
+        (lambda text: text.replace("city", "age", 1), "tall", "'age' occurs more than"),
+        (lambda text: text.replace("yes", "no"), "tall", "one class only, 'no'"),
+    ],
+)
+def test_bad_tables(people, change, target, words):
+    with pytest.raises(DataError, match=words):
+        data.load(people(change), target=target)
+
+
+def test_texts(tmp_path):
+    text = "the quick brown fox jumps over the lazy dog.\n" * 100
+    (tmp_path / "a.txt").write_text(text, "utf-8")
+    found = data.load(f"text:{tmp_path / 'a.txt'}")
+    assert found.info.kind == "text"
+    assert "".join(found.info.class_names) == "".join(sorted(set(text)))
+    token = np.concatenate([found.train.token, found.validation.token]).ravel()
+    said = "".join(found.info.class_names[number] for number in token)
+    assert text.startswith(said)
+    assert len(said) > 3000
+    lines = "".join(f'{{"body": "{line}"}}\n' for line in text.split("\n")[:-1])
+    (tmp_path / "a.jsonl").write_text(lines, "utf-8")
+    same = data.load(f"jsonl:{tmp_path / 'a.jsonl'}", target="body")
+    np.testing.assert_array_equal(same.train.token, found.train.token)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "content", "words"),
+    [
+        ("text", b"\xff\xfe\x00", "cannot be read as text in UTF-8"),
+        ("text", b"short", "has no window of 128"),
+        ("jsonl", b'{"text": "a"}\n{"txt": "a"}', "line 2 is no JSON object with a"),
+        ("jsonl", b'{"text": 3}', "line 1 is no JSON object"),
+        ("jsonl", b"[" * 100_000, "line 1 is no JSON object"),
+    ],
+)
+def test_bad_texts(tmp_path, scheme, content, words):
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        data.load(f"{scheme}:{tmp_path / 'a'}")
+    assert not data.status(f"{scheme}:{tmp_path / 'a'}")[0].available
+
+
+def test_leaks_and_duplicates_are_counted(tmp_path):
+    label = np.arange(24) % 3
+    found = data.from_arrays(IMAGES, label, test=(IMAGES[[3, 4, 4]], [0, 1, 2]))
+    described = data.split(found, 1 / 4).describe()
+    assert described.counts == {"train": 18, "validation": 6, "test": 3}
+    assert described.balance["train"] == (6, 6, 6)
+    assert described.repeated == {"train": 0, "validation": 0, "test": 1}
+    assert sum(described.leaks.values()) == 3
+    assert "LEAK: " in str(described)
+    clean = data.from_arrays(IMAGES, label).describe()
+    assert not clean.leaks
+    assert "no input of a part is in another one" in str(clean)
+    data.draw_contact_sheet(found, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        pixels = np.asarray(sheet)
+    assert pixels.shape == (14, 49)
+    assert pixels[5, 0] == IMAGES[1, 0, 0]  # the first of the second class
+    vectors = data.from_arrays(np.eye(6), [0, 1] * 3)
+    with pytest.raises(DataError, match="holds no images"):
+        data.draw_contact_sheet(vectors, tmp_path / "none.png")

@@ -110,8 +110,9 @@ def require_sizes(task: str, model: Any, info: DatasetInfo) -> None:
     if info.kind != "image":
         return
     height, width, _ = info.input_shape
-    models = [model] if isinstance(model, linen.Module) else model
-    for limits in (found for one in models for found in sizes(one)):
+    models = model if isinstance(model, tuple) else (model,)
+    every = [sizes(one) for one in models if isinstance(one, linen.Module)]
+    for limits in sum(every, []):
         if not (limits.allow(height) and limits.allow(width)):
             raise DataError(
                 f"task {task!r} takes images {limits}, but those of {info.title} are "

@@ -123,7 +123,7 @@ def _images(path: Path, array: np.ndarray, channels: int) -> list[Picture]:
         )
     if array.shape[3] == channels:
         return list(array)
-    return [recolored(image, channels) for image in array]
+    return [_recolored(image, channels) for image in array]
 
 
 def _bytes(found: str, array: np.ndarray) -> UInt8[np.ndarray, "..."]:
@@ -147,7 +147,7 @@ def _bytes(found: str, array: np.ndarray) -> UInt8[np.ndarray, "..."]:
     return np.rint(array.astype(np.float32) * 255).astype(np.uint8)
 
 
-def recolored(image: Picture, channels: int) -> Picture:
+def _recolored(image: Picture, channels: int) -> Picture:
     """Return an image with so many channels, as it looks on white."""
     from PIL import Image
 

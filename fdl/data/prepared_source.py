@@ -13,7 +13,7 @@ from fdl.arrays import DataError
 from fdl.data import prepared, tfds
 from fdl.data.dataset import Dataset
 from fdl.data.decoding import common_size
-from fdl.data.images import pad_to, recolored
+from fdl.data.images import pad_to
 from fdl.data.own import Part, assemble
 from fdl.data.source import Source, Status
 
@@ -262,5 +262,8 @@ def _fitted(version: Path, image: np.ndarray, size: tuple[int, int]) -> np.ndarr
             f"{version}: an image is {image.dtype}{list(image.shape)}: expected uint8 "
             "or uint16 (height, width, channels), with 1, 3 or 4 channels"
         )
-    image = recolored(image, 3) if image.shape[2] == 4 else image
+    if image.shape[2] == 4:  # as it looks on white
+        opacity = image[..., 3:] / 255
+        seen = opacity * image[..., :3] + (1 - opacity) * 255
+        image = np.rint(seen).astype(np.uint8)
     return image if image.shape[:2] == size else pad_to(image, size)

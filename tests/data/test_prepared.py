@@ -12,7 +12,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from fdl.data import DataError, find, load, status
+from fdl.data import DataError, find, load, prepared_source, status
 from fdl.data.archives import ARCHIVES
 
 RNG = np.random.default_rng(0)
@@ -262,6 +262,28 @@ def test_an_archive_is_read_where_tfds_has_prepared_it(tmp_path):
     assert data.info.source == f"TFDS directory {tmp_path / 'kmnist' / '1.2.0'}"
     found = {image.tobytes() for image in data.train.image}
     assert found == {IMAGES[i, :28, :28, 0].tobytes() for i in range(20)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "pixel", "expected"),
+    [
+        (np.uint8, [10, 20, 30, 0], [255, 255, 255]),  # on white, as viewers show it
+        (np.uint8, [10, 20, 30, 255], [10, 20, 30]),
+        (np.uint8, [0, 100, 200, 128], [127, 177, 227]),
+        (np.uint16, [257 * 7], [7]),
+    ],
+)
+def test_opacity_and_sixteen_bits(tmp_path, kind, pixel, expected):
+    fitted = prepared_source._fitted(
+        tmp_path, np.full((3, 4, len(pixel)), pixel, kind), (3, 4)
+    )
+    assert fitted.dtype == np.uint8
+    assert fitted[0, 0].tolist() == expected
+
+
+def test_images_of_another_kind_are_refused(tmp_path):
+    with pytest.raises(DataError, match="an image is float32"):
+        prepared_source._fitted(tmp_path, np.zeros((3, 4, 3), np.float32), (3, 4))
 
 
 def test_an_archive_is_downloaded_once(tmp_path, monkeypatch):

@@ -5,7 +5,8 @@
 - Windows of one text: the last share of the windows, which are contiguous. Windows
   drawn here and there would have their neighbors in the training set.
 - Everything else: drawn with a fixed seed and stratified by class. Each class gives its
-  share, rounded so that the total is right (largest remainders).
+  share, rounded so that the total is right (largest remainders), but at least one of
+  two or more.
 
 Both parts keep the published order, and the same share of the same examples always
 holds out the same ones, by whatever route they came.
@@ -147,8 +148,6 @@ def stratified_counts(
 ) -> Int[np.ndarray, " classes"]:
     """Return how many examples each class gives, `total` together: largest remainders.
 
-    A class of two or more gives at least one, if there are as many to give.
-
     Example:
         >>> stratified_counts(np.array([50, 30, 20]), 7)
         array([4, 2, 1])
@@ -157,6 +156,19 @@ def stratified_counts(
     counts, remainders = np.divmod(sizes * total, sizes.sum())
     missing = total - counts.sum()
     counts[np.argsort(-remainders, kind="stable")[:missing]] += 1
+    return counts
+
+
+def _one_of_each(
+    counts: Int[np.ndarray, " classes"], sizes: Int[np.ndarray, " classes"]
+) -> Int[np.ndarray, " classes"]:
+    """Return counts by which each class of two or more gives one, if there are enough.
+
+    Example:
+        >>> _one_of_each(np.array([4, 2, 0]), np.array([50, 30, 3]))
+        array([3, 2, 1])
+    """
+    counts = counts.copy()
     for poor in np.flatnonzero((counts == 0) & (sizes > 1)):
         rich = counts.argmax()
         if counts[rich] > 1:
@@ -180,7 +192,8 @@ def _rows(train: PyTree, share: float, how: str, seed: int) -> Rows:
     classes = np.zeros(count, int)
     if isinstance(train, Batch):
         classes = np.unique(np.asarray(train.label), return_inverse=True)[1]
-    counts = stratified_counts(np.bincount(classes), number)
+    sizes = np.bincount(classes)
+    counts = _one_of_each(stratified_counts(sizes, number), sizes)
     shuffled = np.argsort(np.random.default_rng(seed).random(count), kind="stable")
     members = [shuffled[classes[shuffled] == index] for index in range(len(counts))]
     return np.sort(

@@ -1,5 +1,6 @@
 """From data to a task: what fits together, and defaults that follow from sizes."""
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ def require_sizes(task: str, model: Any, info: DatasetInfo) -> None:
     height, width, _ = info.input_shape
     models = model if isinstance(model, tuple) else (model,)
     every = [sizes(one) for one in models if isinstance(one, linen.Module)]
-    for limits in sum(every, []):
+    for limits in itertools.chain(*every):
         if not (limits.allow(height) and limits.allow(width)):
             raise DataError(
                 f"task {task!r} takes images {limits}, but those of {info.title} are "

@@ -11,8 +11,12 @@ from fdl.data.dataset import example as example
 from fdl.data.describe import Description as Description
 from fdl.data.describe import describe as describe
 from fdl.data.describe import draw_contact_sheet as draw_contact_sheet
+from fdl.data.images import Fit as Fit
 from fdl.data.images import Polarity as Polarity
 from fdl.data.images import read_images as read_images
+from fdl.data.images import read_images_like as read_images_like
+from fdl.data.novelty import NoveltyDetector as NoveltyDetector
+from fdl.data.novelty import novelty_detector as novelty_detector
 from fdl.data.own import from_arrays as from_arrays
 from fdl.data.pictures import read_picture as read_picture
 from fdl.data.source import Source as Source
@@ -27,3 +31,6 @@ from fdl.data.sources import status as status
 from fdl.data.splits import hold_out as hold_out
 from fdl.data.splits import split as split
 from fdl.data.table import read_rows as read_rows
+from fdl.listing import public as _public
+
+__dir__ = _public(__name__, modules=("augment",))

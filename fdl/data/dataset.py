@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from fdl.arrays import Batch, PyTree, Rows, Tokens
+from fdl.arrays import Batch, PyTree, Rows, Tokens, outlined
 
 Kind = Literal["image", "vector", "number", "text"]
 """What examples are, and so which tasks take them."""
@@ -85,6 +85,10 @@ class Dataset(NamedTuple):
         from fdl.data.describe import describe  # which describes this class
 
         return describe(self)
+
+    def __repr__(self) -> str:
+        """Return the shapes."""
+        return outlined(self)
 
 
 def example(info: DatasetInfo) -> Batch | Rows | Tokens:

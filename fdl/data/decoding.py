@@ -13,7 +13,7 @@ from jaxtyping import Bool, UInt8
 
 from fdl.arrays import DataError
 from fdl.data import cache, pictures
-from fdl.data.images import pad_to
+from fdl.data.images import resize
 from fdl.data.progress import watched
 
 _VERSION = "1"  # of what becomes of a file; another one forgets what is cached
@@ -137,7 +137,9 @@ def _read_into(images: np.ndarray, row: int, path: str) -> str | None:
     size, channels = images.shape[1:3], images.shape[3]
     try:
         picture = pictures.read(path, channels)
-        images[row] = picture if picture.shape[:2] == size else pad_to(picture, size)
+        images[row] = (
+            picture if picture.shape[:2] == size else resize(picture, size, "pad")
+        )
     except DataError as error:
         return str(error)
     return None

@@ -1,5 +1,6 @@
 """Runs on disk: train a task into a folder, open it, sweep, compare."""
 
+from fdl.listing import public as _public
 from fdl.runs.compare import Comparison as Comparison
 from fdl.runs.compare import compare as compare
 from fdl.runs.errors import RunError as RunError
@@ -17,3 +18,5 @@ from fdl.runs.sweep import sweep as sweep
 from fdl.runs.train import train as train
 from fdl.runs.weights import load_weights as load_weights
 from fdl.runs.weights import save_weights as save_weights
+
+__dir__ = _public(__name__)

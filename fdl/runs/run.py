@@ -1,6 +1,7 @@
 """A run and its folder: open it, predict, evaluate, generate, export, sum it up."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from fdl.runs import exporting
 from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
+from fdl.runs.novelty import load_detector
 from fdl.tasks import Config, Sampling, Task, Trained
 from fdl.train import Epoch, evaluate, predict
 
@@ -45,6 +47,24 @@ class Run(Trained):
     def variables(self) -> PyTree:
         """All variables of the model, as `model.apply` takes them."""
         return self.state.variables
+
+    def __repr__(self) -> str:
+        """Return what it is of, how far it is, and what it reached."""
+        config, epochs = self.config, len(self.history)
+        reached = ", ".join(
+            f"test {name} {value:.4g}" for name, value in self.metrics.items()
+        )
+        about = f"{config.task} on {config.dataset}, epoch {epochs} of {config.epochs}"
+        return f"Run({str(self.path)!r}: {', '.join(filter(None, (about, reached)))})"
+
+    @functools.cached_property
+    def novelty_detector(self) -> data.NoveltyDetector | None:
+        """What tells images unlike those of the training; None if none were held out.
+
+        Raises:
+            RunError: If its file is damaged.
+        """
+        return load_detector(self.path)
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -14,6 +14,7 @@ from fdl.runs.environment import made_with
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder, fresh_path
 from fdl.runs.members import Members
+from fdl.runs.novelty import keep_detector
 from fdl.runs.outcomes import Outcome, Sweep
 from fdl.runs.parts import Row
 from fdl.runs.rounds import Round, halving_rounds, train_members
@@ -195,6 +196,7 @@ def _keep_best(
         "seed": config.seed,
         "metrics": test,
         "validation": validation,
+        **keep_detector(folder.path, members.task, members.dataset),
         **made_with(),
     }
     folder.write_json("result.json", result)

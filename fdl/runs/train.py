@@ -15,6 +15,7 @@ from fdl.keras import load_weights
 from fdl.learner import State
 from fdl.runs.environment import made_with
 from fdl.runs.folder import RunFolder, fresh_path
+from fdl.runs.novelty import keep_detector
 from fdl.runs.run import Run, record
 from fdl.runs.selection import require_held_out, require_measure
 from fdl.runs.settings import configured
@@ -191,10 +192,11 @@ class Job:
         # The only look at the test set, when nothing is left to choose.
         measured = evaluate(learner, fitted.state, dataset.test)
         measured |= task.finish(trained, dataset, folder.path)
+        novelty = keep_detector(folder.path, task, dataset)
         finish = time.perf_counter() - started
         spent = {**seconds, **fitted.seconds, "finish": finish}
         made = fitted.history[-1].step - (history[-1].step if history else 0)
-        result = _result(trained, fitted, measured, spent, made)
+        result = _result(trained, fitted, measured, spent, made) | novelty
         folder.write_json("result.json", result)
         name = f"{config.task}-{data.short_name(config.dataset)}"
         _draw_curves(folder.path / "curves.png", name, fitted)

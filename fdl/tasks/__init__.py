@@ -2,6 +2,7 @@
 
 import warnings
 
+from fdl.listing import public as _public
 from fdl.tasks.autoencoder import autoencoder as _autoencoder
 from fdl.tasks.classify import classify as _classify
 from fdl.tasks.cnn import cnn as _cnn
@@ -111,3 +112,6 @@ def own_task(reference: str | Task) -> Task:
     if task.name in TASKS and TASKS[task.name] is not task:
         raise ValueError(f"fdl has a task {task.name!r} already: give yours another.")
     return task
+
+
+__dir__ = _public(__name__)

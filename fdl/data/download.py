@@ -57,13 +57,14 @@ def fetch(entry: Entry) -> tuple[Splits, str]:
     raise DataError("; ".join(dict.fromkeys(failures)))
 
 
-def receive(url: str, *, most: int = _MOST) -> bytes:
+def receive(url: str, *, most: int | None = None) -> bytes:
     """Return what lies at the address, or raise a `DataError` in bounded time.
 
     Args:
         url: The address.
-        most: Number of bytes, above which what comes is refused.
+        most: Number of bytes, above which what comes is refused; None for 100 MB.
     """
+    most = _MOST if most is None else most
     received = bytearray()
     failure = []
 

@@ -15,8 +15,9 @@ from fdl.data import (
     status,
     tfds,
 )
+from fdl.data.archives import ARCHIVES
 
-NAMES = ("mnist", "fashion_mnist", "mnist-5k", "python-docs")
+NAMES = ("mnist", "fashion_mnist", "mnist-5k", "python-docs", *ARCHIVES)
 
 
 def test_the_names():

@@ -1,14 +1,17 @@
-"""Overhead of fdl: the loop inside `fit`, and `import fdl`.
+"""Overhead of fdl: the loop inside `fit`, `import fdl`, and commands without JAX.
 
     python -m bench.costs
 
 Compares a training step inside `fit` with the same step compiled separately and called
 from Python, and `import jax, fdl` with `import jax`. Both sides are measured in turns
 in the same run, since machines may be shared. Steps are made on all training images of
-mnist-5k; nothing is evaluated. Writes bench/results/costs.json.
+mnist-5k; nothing is evaluated. Of commands that import no JAX, takes processor seconds.
+Writes bench/results/costs.json.
 """
 
+import functools
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -86,6 +89,20 @@ def import_times() -> dict[str, list[float]]:
     return in_turns({"jax": lambda: of("import jax"), "jax, fdl": lambda: of(every)})
 
 
+def answer_times() -> dict[str, list[float]]:
+    """Return processor seconds of commands that do without JAX, one of each a round."""
+
+    def of(words: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        program = [sys.executable, "-m", "fdl", *words.split()]
+        subprocess.run(program, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    commands = ("--help", "--version", "train cnn --help", "tasks")
+    return in_turns({f"fdl {one}": functools.partial(of, one) for one in commands})
+
+
 def in_turns(runs: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
     """Measure A, B, A, B, ... and discard the first round."""
     times: dict[str, list[float]] = {name: [] for name in runs}
@@ -107,6 +124,12 @@ def main() -> None:
     times = import_times()
     extra = np.subtract(times["jax, fdl"], times["jax"])
     result["import"] = {"seconds": times, "extra": quartiles(extra)}
+    times = answer_times()
+    result["answers"] = {
+        "seconds": times,
+        "quartiles": {name: quartiles(np.array(each)) for name, each in times.items()},
+    }
+    print("answers", result["answers"]["quartiles"])
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     for name, measure in (("cnn", "ratio"), ("mlp", "ratio"), ("import", "extra")):
         print(name, measure, result[name][measure])

@@ -118,6 +118,10 @@ def costs() -> str:
     ):
         low, median, high = found[key]["extra" if unit else "ratio"]
         rows.append(f"| {what} | {median:.2f}{unit} | {low:.2f} - {high:.2f}{unit} |")
+    answers = found["answers"]["quartiles"] if "answers" in found else {}
+    for command, (low, median, high) in answers.items():
+        what = f"`{command}`, processor time"
+        rows.append(f"| {what} | {median:.2f} s | {low:.2f} - {high:.2f} s |")
     return "\n".join(rows)
 
 

@@ -12,7 +12,11 @@ import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
+
+from fdl.plain import Number as Number
+from fdl.plain import is_concrete as is_concrete
+from fdl.plain import is_on as is_on
 
 Array = jax.Array | np.ndarray
 """An array on the host or on a device; shapes read `Float[Array, "*batch n"]`."""
@@ -32,10 +36,6 @@ Seeds = Seed | Sequence[Seed]
 
 PyTree = Any
 """Nested tuples, lists and dictionaries of arrays."""
-
-Number = float | Float[Array, ""]
-"""A hyperparameter: a Python number, which is validated, or an array or traced scalar,
-whose value can change without recompiling and is not looked at."""
 
 
 class DataError(ValueError):
@@ -210,23 +210,3 @@ def unit_scale(x: Array) -> Array:
         array([0.5], dtype=float32)
     """
     return jnp.asarray(x, jnp.float32) / 255 if x.dtype == jnp.uint8 else x
-
-
-def is_concrete(x: Number) -> bool:
-    """Return whether a hyperparameter's value can be read while tracing.
-
-    Example:
-        >>> is_concrete(0.5)
-        True
-    """
-    return not isinstance(x, jax.Array)
-
-
-def is_on(setting: Number | None) -> bool:
-    """Return whether a setting may have an effect: 0 and None turn it off.
-
-    Example:
-        >>> is_on(0.5), is_on(0.0), is_on(None)
-        (True, False, False)
-    """
-    return setting is not None and not (is_concrete(setting) and setting == 0)

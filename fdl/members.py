@@ -1,7 +1,7 @@
 """Learners with members: hyperparameters in the state, and many trainings in one."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +12,10 @@ from jaxtyping import Int
 
 from fdl.arrays import PyTree, Seed, Seeds, as_keys
 from fdl.learner import Learner, State
+from fdl.plain import Strategy
 
 MakeLearner = Callable[[Any], Learner]
 """From the hyperparameters of one training to its learner."""
-
-Strategy = Literal["vmap", "map"]
-"""How members become one program: side by side in every operation (`jax.vmap`), or one
-after the other (`jax.lax.map`)."""
 
 
 class Each(NamedTuple):

@@ -1,3 +1,8 @@
 """The command line: `fdl train`, `fdl eval`, `fdl predict`, `fdl tasks`, `fdl data`."""
 
-from fdl.cli.main import main as main
+import time
+
+STARTED = time.perf_counter()
+"""When the command began, before its imports."""
+
+from fdl.cli.main import main as main  # noqa: E402

@@ -3,23 +3,34 @@
 import dataclasses
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import tyro
 from rich.console import Console
 
+from fdl.plain import Number
+
 out = Console(highlight=False, markup=False, emoji=False)
 err = Console(highlight=False, markup=False, emoji=False, stderr=True)
 
-# Options that may be left out, without Tyro's "{None}|INT" in the help.
-OptionalInt = Annotated[int | None, tyro.conf.arg(metavar="N")]
-OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="X")]
-OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
-OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
+
+def unset(meaning: str) -> Any:
+    """Return an annotation that says in the help what not giving an option means."""
+    return tyro.conf.arg(help_behavior_hint=f"({meaning})")
+
+
+OptionalInt = Annotated[int | None, unset("optional")]
+OptionalFloat = Annotated[float | None, unset("optional")]
+OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME"), unset("optional")]
+OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH"), unset("optional")]
 
 
 class AnswerIsNoError(Exception):
     """A command did what it was asked to, and what it found is a failure."""
+
+
+class Interrupted(Exception):
+    """A command was interrupted; says how to go on."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,9 +43,28 @@ class Command:
 
     debug: bool = False
 
+    light: ClassVar[bool] = False
+    """Whether it does without JAX."""
+
+    def check(self) -> None:
+        """Raise ValueError for what can be seen to be wrong before JAX is imported."""
+
     @abstractmethod
     def __call__(self) -> None:
         """Do it. What goes wrong is raised."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reporting(Command):
+    """A command that takes a while.
+
+    Attributes:
+        quiet: Say nothing until it is over.
+        json: Print the result as one JSON object, and nothing else, to standard output.
+    """
+
+    quiet: bool = False
+    json: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,4 +81,29 @@ class OfRun(Command):
 
 
 registry = tyro.constructors.ConstructorRegistry()
-"""How words become settings that Tyro does not know."""
+"""How words become numbers, with plain complaints."""
+
+
+@registry.primitive_rule
+def _number(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
+    if info.type in (int, int | None):
+        return _reader(int, "N", "a whole number")
+    if info.type in (float, float | None, Number):
+        return _reader(float, "X", "a number")
+    return None
+
+
+def _reader(kind: type, metavar: str, what: str) -> Any:
+    def read(words: list[str]) -> Any:
+        try:
+            return kind(words[0])
+        except ValueError:
+            raise ValueError(f"{words[0]!r} is not {what}") from None
+
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=read,
+        is_instance=lambda value: value is None or isinstance(value, (int, float)),
+        str_from_instance=lambda value: [str(value)],
+    )

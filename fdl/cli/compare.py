@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 from rich.table import Table
 
-from fdl import runs
+import fdl
 from fdl.cli.command import Command, out
 from fdl.runs.words import shown
 
@@ -33,7 +33,7 @@ class Compare(Command):
 
     def __call__(self) -> None:
         """Compare."""
-        found = runs.compare(self.run_a, self.run_b)
+        found = fdl.runs.compare(self.run_a, self.run_b)
         first, second = found.names
         word = lambda value: shown(found.metric, value)
         table = Table("", "seeds", found.metric, "sd", "95 % of the mean", "range")
@@ -59,9 +59,7 @@ class Compare(Command):
                 f"A difference of this size takes {found.seeds_needed} seeds to see, "
                 "at 80 %."
             )
-        from fdl import report  # matplotlib takes half a second, wanted only here
-
-        report.draw_differences(
+        fdl.report.draw_differences(
             self.picture,
             found.differences,
             mean.low,
@@ -72,7 +70,7 @@ class Compare(Command):
         out.print(f"picture  {self.picture}", soft_wrap=True)
 
 
-def _verdict(found: runs.Comparison) -> str:
+def _verdict(found: "fdl.runs.Comparison") -> str:
     if found.better is None:
         return "These seeds do not tell which is better: the interval contains 0."
     if found.diverged[0] != found.diverged[1]:

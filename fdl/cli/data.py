@@ -1,4 +1,4 @@
-"""`fdl data list`, `show`, `check` and `prepare`."""
+"""`fdl data list` and `fdl data prepare`."""
 
 import dataclasses
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import tyro
 from rich.table import Table
 
-from fdl import data
+import fdl
 from fdl.cli.command import AnswerIsNoError, Command, OptionalName, OptionalPath, out
 
 
@@ -24,7 +24,7 @@ class DataList(Command):
         """Print the table."""
         table = Table("data set", "train", "test", "here")
         table.add_column("where, or what to do", overflow="fold")
-        for row in data.status(data_dir=self.data_dir):
+        for row in fdl.data.status(data_dir=self.data_dir):
             here = "yes" if row.available else "no"
             table.add_row(
                 row.name, f"{row.train_count:,}", f"{row.test_count:,}", here, row.where
@@ -48,7 +48,7 @@ class DataPrepare(Command):
 
     def __call__(self) -> None:
         """Prepare it."""
-        path = data.prepare(self.name, source=self.source, data_dir=self.data_dir)
+        path = fdl.data.prepare(self.name, source=self.source, data_dir=self.data_dir)
         out.print(f"{self.name} is ready in {path}", soft_wrap=True)
 
 
@@ -71,15 +71,15 @@ class OfDataset(Command):
     skip_bad: bool = False
     data_dir: OptionalPath = None
 
-    def load(self) -> data.Dataset:
+    def load(self) -> Any:
         """Return the data set, with its own validation part, if it has one."""
-        source = data.find(
+        source = fdl.data.find(
             self.name,
             target=self.target,
             size=self.size,
             skip_bad=self.skip_bad or None,
         )
-        return source.load(data.existing(self.data_dir), download=True)
+        return source.load(fdl.data.existing(self.data_dir), download=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,7 @@ class DataShow(OfDataset):
         dataset = self.load()
         out.print(str(dataset.describe()), soft_wrap=True)
         if self.to is not None:
-            data.draw_contact_sheet(dataset, self.to)
+            fdl.data.draw_contact_sheet(dataset, self.to)
             out.print(f"contact sheet in {self.to}", soft_wrap=True)
 
 
@@ -117,7 +117,7 @@ class DataCheck(OfDataset):
 
 
 def commands() -> Any:
-    """Return the commands about data, as a union of subcommands."""
+    """Return `fdl data list` and `fdl data prepare`, as a union of subcommands."""
     return (
         Annotated[DataList, tyro.conf.subcommand("list")]
         | Annotated[DataShow, tyro.conf.subcommand("show")]

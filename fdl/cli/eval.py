@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from fdl import runs
+import fdl
 from fdl.cli.command import OfRun, OptionalName, OptionalPath, out
 from fdl.runs.words import shown
 
@@ -27,7 +27,7 @@ class Eval(OfRun):
 
     def __call__(self) -> None:
         """Measure."""
-        run = runs.open_run(self.run, model=self.model, task=self.task)
+        run = fdl.runs.open_run(self.run, model=self.model, task=self.task)
         dataset = run.dataset(self.dataset, data_dir=self.data_dir)
         measured = run.evaluate(dataset.test)
         width = max(map(len, measured)) + 1

@@ -2,13 +2,12 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
-from fdl import runs
+import fdl
 from fdl.cli.command import OfRun, OptionalName, out
-from fdl.runs import exporting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,17 +31,19 @@ class Export(OfRun):
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     to: Annotated[Path, tyro.conf.arg(metavar="FILE")]
     part: OptionalName = None
-    parameters: exporting.Parameters = "inside"
+    parameters: Literal["inside", "beside"] = "inside"
     overwrite: bool = False
 
     def __call__(self) -> None:
         """Write."""
+        from fdl.runs import exporting
+
         files = exporting.written(self.to, self.parameters)
         for file in files:
             if file.exists() and not self.overwrite:
                 raise ValueError(
                     f"{file} is there already: give another name, or --overwrite."
                 )
-        run = runs.open_run(self.run, model=self.model, task=self.task)
+        run = fdl.runs.open_run(self.run, model=self.model, task=self.task)
         run.export(self.to, part=self.part, parameters=self.parameters)
         out.print(f"written to {', '.join(map(str, files))}", soft_wrap=True)

@@ -4,12 +4,10 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated
 
-import jax
 import tyro
 
-from fdl import runs
+import fdl
 from fdl.cli.command import OfRun, OptionalFloat, OptionalInt, out
-from fdl.tasks import Sampling
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +42,15 @@ class Generate(OfRun):
 
     def __call__(self) -> None:
         """Generate."""
-        run = runs.open_run(self.run, model=self.model, task=self.task)
+        import jax
+
+        run = fdl.runs.open_run(self.run, model=self.model, task=self.task)
         images = run.task.generates == "images"
         if images and self.to.exists() and not self.overwrite:
             raise ValueError(
                 f"{self.to} is there already: give another name, or --overwrite."
             )
-        sampling = Sampling(
+        sampling = fdl.tasks.Sampling(
             count=(64 if images else 1) if self.count is None else self.count,
             prompt=self.prompt,
             length=self.length,
@@ -62,7 +62,5 @@ class Generate(OfRun):
         if not images:
             out.print(*made, sep="\n\n", soft_wrap=True)
             return
-        from fdl import report  # matplotlib takes half a second, wanted only here
-
-        report.draw_images(self.to, made)
+        fdl.report.draw_images(self.to, made)
         out.print(f"written to {self.to}", soft_wrap=True)

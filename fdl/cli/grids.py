@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fdl.runs import Range
+from fdl.plain import unknown
 from fdl.runs.settings import settings
+from fdl.runs.space import Range
 from fdl.tasks import Config
 
 
@@ -64,8 +65,9 @@ def _halves(config: Config, word: str, before: Mapping[str, Any]) -> tuple[str, 
     if not sign or not text:
         raise ValueError(f"{word!r} must read NAME=VALUES.")
     if name not in known:
-        names = ", ".join(known).replace("_", "-")
-        raise ValueError(f"task {config.task!r} has no setting {name!r}: {names}.")
+        names = [one.replace("_", "-") for one in known]
+        complaint = unknown("setting", name.replace("_", "-"), names)
+        raise ValueError(f"task {config.task!r}: {complaint}")
     if name in before:
         raise ValueError(f"{name} is given twice.")
     return name, text

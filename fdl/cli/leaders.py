@@ -13,6 +13,7 @@ from rich.progress import (
 from rich.table import Table
 
 from fdl.cli.command import err
+from fdl.cli.progress import Voice
 from fdl.runs.members import Members
 from fdl.runs.outcomes import column, order
 from fdl.runs.parts import Row
@@ -24,12 +25,13 @@ _LEADERS = 10
 class Board:
     """The leaders so far, and how long the rest will take, on standard error."""
 
-    def __init__(self, halving: bool) -> None:
+    def __init__(self, halving: bool, *, quiet: bool = False) -> None:
         """Make the board; it appears when training begins.
 
         Args:
             halving: Whether members are stopped early, so that the number of epochs is
                 not known beforehand.
+            quiet: Whether to show nothing.
         """
         self._halving = halving
         self._members: Members | None = None
@@ -42,6 +44,7 @@ class Board:
             TimeRemainingColumn(elapsed_when_finished=True),
             console=err,
         )
+        self._voice = Voice(self._so_far, quiet=quiet)
         self._live = Live(console=err, refresh_per_second=2, get_renderable=self._show)
 
     def __enter__(self) -> "Board":
@@ -50,6 +53,7 @@ class Board:
 
     def __exit__(self, *_: object) -> None:
         """Leave it as it is."""
+        self._voice.stop()
         self._live.stop()
 
     def on_start(self, members: Members) -> None:
@@ -59,12 +63,29 @@ class Board:
         self._bar = self._progress.add_task(
             "", total=None if self._halving else every, completed=len(self._rows)
         )
-        self._live.start()
+        config, folder = members.configs[0], members.folder
+        self._voice.say(
+            f"{folder}: {config.task} on {members.dataset.info.name}, "
+            f"{len(members.configs):,} members"
+        )
+        self._voice.start()
+        if not self._voice.quiet:
+            self._live.start()
 
     def on_rows(self, rows: list[Row]) -> None:
         """Take note of an epoch of some members."""
         self._rows |= {(row["member"], row["epoch"]): row for row in rows}
         self._progress.update(self._bar, completed=len(self._rows))
+
+    def how_to_go_on(self) -> str:
+        """Return what to do after an interruption."""
+        if self._members is None:
+            return "interrupted before training began; nothing is kept."
+        folder = self._members.folder
+        return f"interrupted; to go on, repeat the command with --run {folder}"
+
+    def _so_far(self) -> str:
+        return f"{len(self._rows):,} epochs of members"
 
     def _show(self) -> Group:
         if self._members is None:

@@ -1,18 +1,15 @@
 """The entry point: parse, run, and turn errors into one line and an exit code."""
 
-import contextlib
-import dataclasses
 import importlib
-import io
 import os
-import re
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
-import tyro
-
-from fdl.cli.command import AnswerIsNoError, Command, err, registry
+import fdl
+from fdl.cli.command import AnswerIsNoError, Command, Interrupted, err, out
+from fdl.cli.config_file import OPTION, with_file
+from fdl.cli.parse import COMPLETION, Choice, UsageError, choices, read, union
 
 
 class _Place(NamedTuple):
@@ -33,7 +30,8 @@ _COMMANDS = {
     "train": _Place(
         "fdl.cli.train",
         "commands",
-        "Train a model on a data set; keep weights, metrics and pictures in a folder.",
+        "Train a model on a data set; keep weights, metrics and pictures in a folder. "
+        "A training that was cut off goes on by `fdl train --resume RUN`.",
     ),
     "sweep": _Place(
         "fdl.cli.sweep",
@@ -67,10 +65,20 @@ _COMMANDS = {
         "fdl.cli.tasks", "Tasks", "List what can be trained, and what it reached."
     ),
     "data": _Place("fdl.cli.data", "commands", "List data sets, or prepare one."),
+    "runs": _Place(
+        "fdl.cli.runs", "Runs", "List runs and sweeps, and how good they are."
+    ),
+    "watch": _Place("fdl.cli.watch", "Watch", "Show the curves of a run as it trains."),
 }
+
 
 _OF_TASKS = ("train", "sweep")
 """Commands that take a task, or `--task MODULE:NAME` of one of the user's."""
+
+_ABOUT = (
+    "Classic deep learning in functional JAX. `fdl COMMAND --help` tells more, "
+    "`fdl --version` the version."
+)
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -79,96 +87,80 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: Words after the program's name; None for those of the process.
     """
-    command = _parse(sys.argv[1:] if args is None else list(args))
-    # JAX takes a second to import: help and bad words do without.
-    from fdl.runs.environment import keep_compiled
-    from fdl.train import DivergenceError
-
-    keep_compiled()
+    words = sys.argv[1:] if args is None else list(args)
+    if words == ["--version"]:
+        out.print(f"fdl {fdl.__version__}")
+        return
+    command = None
     try:
+        command = _command(words)
+        command.check()
+        if not command.light:
+            from fdl.runs.environment import keep_compiled
+
+            keep_compiled()
         command()
     except KeyboardInterrupt:
-        _fail("interrupted; what was finished is in the run folder", 130)
+        _fail("interrupted", 130)
+    except Interrupted as interrupted:
+        _fail(str(interrupted), 130)
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError, DivergenceError, AnswerIsNoError) as error:
-        if command.debug:
+    except (ValueError, OSError, AnswerIsNoError) as error:
+        if command is not None and command.debug:
             raise
-        failed = isinstance(error, (DivergenceError, AnswerIsNoError))
-        _fail(str(error), 1 if failed else 2)
+        _fail(str(error), 1 if isinstance(error, AnswerIsNoError) else 2)
 
 
-def _parse(args: list[str]) -> Command:
-    """Return the command that words ask for, or print help, or a line, and exit."""
-    first = args[0] if args else ""
+def _command(words: list[str]) -> Command:
+    """Return the command that words ask for; only its own module is imported."""
+    first = words[0] if words else ""
+    if first.startswith(COMPLETION):  # the completion of a shell knows them all
+        return read("fdl", words, union({name: _find(name) for name in _COMMANDS}))
+    if first == "train" and any(_is("--resume", word) for word in words):
+        from fdl.cli.train import Resume
+
+        return read("fdl train", words[1:], Resume)
     if first in _COMMANDS:
-        place = _COMMANDS[first]
-        found = getattr(importlib.import_module(place.module), place.name)
-        if isinstance(found, type):  # its own docstring says more
-            return _read(found, f"fdl {first}", None, args[1:])
-        if first not in _OF_TASKS:
-            return _read(found(), f"fdl {first}", place.about, args[1:])
-        own, rest = _own_task(args[1:])
-        try:
-            kind = found(own)
-        except ValueError as error:
-            _fail(str(error), 2)
-        if own is None:
-            return _read(kind, f"fdl {first}", place.about, rest)
-        return _read(kind, f"fdl {first} --task {own}", None, rest)
-    about = "Classic deep learning in functional JAX."
-    return _read(_names(), "fdl", about, args)
+        own, rest = _own_task(words[1:]) if first in _OF_TASKS else (None, words[1:])
+        choice = _find(first, own)
+        if first in _OF_TASKS and any(_is(OPTION, word) for word in words):
+            rest = with_file(rest, choice.kind)
+        prog = f"fdl {first}" if own is None else f"fdl {first} --task {own}"
+        about = choice.about if choices(choice.kind) else None  # it says more itself
+        return read(prog, rest, choice.kind, about)
+    named = {name: Choice(place.about, Command) for name, place in _COMMANDS.items()}
+    return read("fdl", words, union(named), _ABOUT)
 
 
-def _own_task(args: list[str]) -> tuple[str | None, list[str]]:
+def _is(option: str, word: str) -> bool:
+    return word.partition("=")[0] == option
+
+
+def _own_task(words: list[str]) -> tuple[str | None, list[str]]:
     """Return the task of the user's that words name, and the other words.
 
     It is looked for first, since the task decides which other words there are.
     """
-    for place, word in enumerate(args):
+    for place, word in enumerate(words):
         option, equals, value = word.partition("=")
         if option == "--task":
             end = place + (1 if equals else 2)
-            if not equals and end > len(args):
-                _fail("--task needs MODULE:NAME, such as my_module:task.", 2)
-            own = value if equals else args[place + 1]
-            return own, [*args[:place], *args[end:]]
-    return None, args
+            if not equals and end > len(words):
+                raise UsageError("--task needs MODULE:NAME, such as my_module:task.")
+            own = value if equals else words[place + 1]
+            return own, [*words[:place], *words[end:]]
+    return None, words
 
 
-def _names() -> Any:
-    """Return a union of empty commands, of which help needs names and purposes."""
-    union: Any = None
-    for name, place in _COMMANDS.items():
-        empty = dataclasses.make_dataclass(name, [], bases=(Command,), frozen=True)
-        one = Annotated[empty, tyro.conf.subcommand(name, description=place.about)]
-        union = one if union is None else union | one
-    return union
-
-
-def _read(kind: Any, prog: str, about: str | None, args: list[str]) -> Command:
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(
-                kind,
-                prog=prog,
-                description=about,
-                args=args,
-                registry=registry,
-                config=(
-                    tyro.conf.FlagCreatePairsOff,
-                    tyro.conf.OmitSubcommandPrefixes,
-                ),
-            )
-    except SystemExit as exit:
-        if exit.code in (0, None):
-            raise
-        # Tyro draws a box over several lines; scripts and logs want one plain line.
-        words = " ".join(re.sub(r"[─-╿•]|-{3,}", " ", complaint.getvalue()).split())
-        _fail(re.sub(r" Argument helptext: .* For full", ". For full", words), 2)
+def _find(name: str, own: str | None = None) -> Choice:
+    place = _COMMANDS[name]
+    found = getattr(importlib.import_module(place.module), place.name)
+    if isinstance(found, type):
+        return Choice(place.about, found)
+    return Choice(place.about, found(own) if name in _OF_TASKS else found())
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    err.print("fdl: " + " ".join(message.split()), soft_wrap=True)
+    err.print(f"fdl: {message}", soft_wrap=True)
     sys.exit(code)

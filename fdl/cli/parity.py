@@ -18,7 +18,6 @@ from rich.table import Table
 import fdl
 from fdl.cli.command import AnswerIsNoError, Command, err, out
 from fdl.files import write_whole
-from fdl.runs.environment import commit, device, versions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +43,8 @@ class Parity(Command):
 
     def __call__(self) -> None:
         """Climb, print, write."""
+        from fdl.runs.environment import commit, device, versions
+
         ladder, tables, subjects = _ladder()
         known = {**subjects.MODELS, **subjects.LAYERS}
         for name in self.names:

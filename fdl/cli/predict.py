@@ -4,13 +4,12 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import tyro
 from rich.table import Table
 
-from fdl import data, runs
+import fdl
 from fdl.cli.command import OfRun, err, out
 
 _MOST_WARNINGS = 5
@@ -36,15 +35,20 @@ class Predict(OfRun):
     files: Annotated[
         tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILES...")
     ]
-    polarity: data.Polarity = "auto"
+    polarity: Literal["auto", "light-on-dark", "dark-on-light"] = "auto"
     fit: Literal["auto", "pad", "crop", "digit"] = "auto"
     json: bool = False
 
+    def check(self) -> None:
+        """Refuse to predict nothing."""
+        if not self.files:
+            raise ValueError("there are no files to predict: give at least one.")
+
     def __call__(self) -> None:
         """Predict."""
-        if not self.files:
-            raise data.DataError("there are no files to predict: give at least one.")
-        run = runs.load(self.run, model=self.model, task=self.task)
+        import numpy as np
+
+        run = fdl.runs.load(self.run, model=self.model, task=self.task)
         if run.predicts != "classes":
             raise ValueError(
                 f"{self.run} does not tell classes of images; `fdl eval` measures a "
@@ -52,7 +56,7 @@ class Predict(OfRun):
             )
         images, names = [], []
         for file in self.files:
-            found = data.read_images_like(
+            found = fdl.data.read_images_like(
                 file, run.info, polarity=self.polarity, fit=self.fit
             )
             images.append(found)
@@ -60,7 +64,7 @@ class Predict(OfRun):
             names += [str(file) if one else f"{file}[{i}]" for i in range(len(found))]
         inputs = np.concatenate(images)
         output = run.predict(inputs)
-        detector = run.novelty_detector if isinstance(run, runs.Run) else None
+        detector = run.novelty_detector if isinstance(run, fdl.runs.Run) else None
         novelty = None if detector is None else detector.novelty(inputs)
         if self.json:
             for k, (name, probabilities) in enumerate(zip(names, output, strict=True)):
@@ -81,11 +85,11 @@ class Predict(OfRun):
             _warn(names, output, novelty, detector)
 
 
-def _table(names: list[str], output: np.ndarray, class_names: Sequence[str]) -> Table:
+def _table(names: list[str], output: Any, class_names: Sequence[str]) -> Table:
     table = Table("file", "class", "probability", "second", "probability")
     for name, probabilities in zip(names, output, strict=True):
         cells = [name]
-        for best in np.argsort(probabilities)[:-3:-1]:
+        for best in probabilities.argsort()[:-3:-1]:
             cells += [class_names[best], f"{probabilities[best]:.2%}"]
         table.add_row(*cells)
     return table
@@ -93,12 +97,12 @@ def _table(names: list[str], output: np.ndarray, class_names: Sequence[str]) -> 
 
 def _warn(
     names: list[str],
-    output: np.ndarray,
-    novelty: np.ndarray,
-    detector: data.NoveltyDetector,
+    output: Any,
+    novelty: Any,
+    detector: "fdl.data.NoveltyDetector",
 ) -> None:
     """Name the images that are unlike the training images, as far as they fit."""
-    unlike = np.flatnonzero(novelty > detector.threshold)
+    unlike = (novelty > detector.threshold).nonzero()[0]
     usual = f"{1 - detector.false_alarm_rate:.0%} of such images are"
     for k in unlike[:_MOST_WARNINGS]:
         err.print(

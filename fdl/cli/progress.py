@@ -1,6 +1,9 @@
-"""A progress bar for training."""
+"""What training says while it runs, on standard error."""
 
-from types import TracebackType
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
 
 from rich.progress import (
     BarColumn,
@@ -11,21 +14,59 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from fdl import data
 from fdl.cli.command import err
-from fdl.tasks import Config
-from fdl.train import Epoch
+
+HEARTBEAT = 30.0
+"""Seconds of silence, without a terminal, after which a line says how far it is."""
+
+
+class Voice:
+    """Says lines, and where there is no terminal, how far it is after some silence."""
+
+    def __init__(self, now: Callable[[], str], *, quiet: bool) -> None:
+        """Say nothing yet; and nothing at all if `quiet`.
+
+        Args:
+            now: Returns how far it is.
+            quiet: Whether to be silent.
+        """
+        self._now, self.quiet = now, quiet
+        self._begun = self._said = time.monotonic()
+        self._over = threading.Event()
+
+    def say(self, line: str) -> None:
+        """Print a line, above the bar if there is one."""
+        self._said = time.monotonic()
+        if not self.quiet:
+            err.print(line, soft_wrap=True)
+
+    def start(self) -> None:
+        """Begin to break the silence."""
+        if not self.quiet and not err.is_terminal:
+            threading.Thread(target=self._beat, daemon=True).start()
+
+    def stop(self) -> None:
+        """Say no more."""
+        self._over.set()
+
+    def _beat(self) -> None:
+        while not self._over.wait(self._said + HEARTBEAT - time.monotonic()):
+            if time.monotonic() - self._said >= HEARTBEAT:
+                seconds = time.monotonic() - self._begun
+                self.say(f"{self._now()}  after {seconds:.0f} s")
 
 
 class TrainingProgress:
-    """A bar over all steps of a run, and a line for each epoch, on standard error."""
+    """A line when training starts and for each epoch; between them a bar.
 
-    def __init__(self, config: Config) -> None:
-        """Describe the run; the bar appears when training begins."""
-        self._name, self._epochs = (
-            f"{config.task}-{data.short_name(config.dataset)}",
-            config.epochs,
-        )
+    Where there is no terminal, a line every half a minute is in the bar's place.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        """Say nothing yet; and nothing at all if `quiet`."""
+        self.plan: Any = None
+        self._now = "compiling"
+        self._voice = Voice(lambda: self._now, quiet=quiet)
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -40,34 +81,57 @@ class TrainingProgress:
         """Begin to watch."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Leave the bar as it is."""
+        self._voice.stop()
         if self._progress.live.is_started:
             self._progress.stop()
 
-    def on_start(self, steps: int) -> None:
-        """Show the bar."""
-        self._bar = self._progress.add_task(self._name, total=steps, note="compiling")
-        self._progress.start()
+    def on_start(self, plan: Any) -> None:
+        """Say what is trained, and where it is kept; see `fdl.runs.Plan`."""
+        self.plan, info, config = plan, plan.info, plan.config
+        held_out = f"{info.validation_count:,} to validate, "
+        self._voice.say(
+            f"{plan.path}: {config.task} on {info.name}, {info.train_count:,} examples "
+            f"to train on, {held_out if info.validation_count else ''}"
+            f"{info.test_count:,} to test, {plan.parameters:,} parameters"
+        )
+        self._every = plan.steps * config.epochs
+        self._voice.start()
+        if err.is_terminal and not self._voice.quiet:
+            self._bar = self._progress.add_task(
+                f"{config.task}-{info.name}",
+                total=self._every,
+                completed=plan.made,
+                note="compiling",
+            )
+            self._progress.start()
 
     def on_chunk(self, step: int, metrics: dict[str, float]) -> None:
         """Move the bar."""
         note = f"loss {metrics['loss']:.4f}" if "loss" in metrics else ""
-        self._progress.update(self._bar, completed=step, note=note)
+        self._now = f"step {step:,} of {self._every:,}  {note}"
+        self._move(completed=step, note=note)
 
-    def on_epoch(self, line: Epoch) -> None:
-        """Print an epoch's line."""
+    def on_epoch(self, line: Any) -> None:
+        """Print an epoch's line; see `fdl.train.Epoch`."""
         measured = [f"train {name} {value:.4f}" for name, value in line.train.items()]
         measured += [
             f"validation {name} {value:.4f}" for name, value in line.validation.items()
         ]
-        self._progress.console.print(
-            f"epoch {line.epoch}/{self._epochs}  {'  '.join(measured)}"
-            f"  {line.seconds:.1f} s",
-            soft_wrap=True,
+        self._voice.say(
+            f"epoch {line.epoch}/{self.plan.config.epochs}  "
+            f"step {line.step}/{self._every}  {'  '.join(measured)}"
+            f"  {line.seconds:.1f} s"
         )
+
+    def on_finish(self) -> None:
+        """Say that what is left is to measure and to draw."""
+        self._now = "measuring the test set and drawing pictures"
+        self._voice.say(self._now)
+        if self._progress.live.is_started:
+            self._bar = self._progress.add_task("finishing", total=None, note="")
+
+    def _move(self, **fields: Any) -> None:
+        if self._progress.live.is_started:
+            self._progress.update(self._bar, **fields)

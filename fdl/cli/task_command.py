@@ -1,57 +1,43 @@
 """Commands about a task: a subcommand for each, with its options."""
 
 import dataclasses
+import typing
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
-from fdl import data, tasks
-from fdl.arrays import Number
+from fdl import tasks
 from fdl.cli.command import (
     Command,
     OptionalFloat,
     OptionalInt,
     OptionalName,
     OptionalPath,
-    registry,
+    unset,
 )
-from fdl.data.splits import SHARE
+from fdl.plain import SHARE
 
 
 @dataclasses.dataclass(frozen=True)
 class OfTask(Command):
     """A command about one task; `for_each_task` says which, with its options."""
 
-    task: ClassVar[tasks.Task]
-    options: tyro.conf.Suppress[Any] = None
+    task: ClassVar[tasks.Description]
+    model: tyro.conf.Suppress[Any] = None
 
 
 @dataclasses.dataclass(frozen=True)
-class ToTrain(OfTask):
-    """A command that trains a task, with what is said of any training.
+class Data:
+    """What is trained on.
 
     Attributes:
-        dataset: Data set: a name that `fdl data list` lists, or data of your own, such
-            as `folder:PATH`, `npz:FILE`, `csv:FILE` or `text:FILE`; the task's own if
-            not given.
+        dataset: Data set: a name that `fdl data list` lists, or data of your own:
+            `folder:PATH`, `npz:FILE`, `csv:FILE`, `text:FILE` or `jsonl:FILE`.
         target: Column of a CSV file that is to be told; member of JSON lines.
         size: Height and width of the images of a folder, such as `64` or `48x64`.
         skip_bad: Leave out pictures of a folder that cannot be read.
-        data_dir: Folder to look for the data in, before the usual places.
-        epochs: Passes over the training data.
-        batch_size: Examples in an update.
-        learning_rate: Highest learning rate.
-        schedule: How the learning rate changes: `constant`, `one-cycle`, `cosine`,
-            `exponential`, `step` or `inverse-sqrt`.
-        optimizer: What makes updates of gradients: `adam`, `adamw`, `nadam`, `sgd`,
-            `rmsprop`, `adagrad`, `lion`, `lamb` or `muon`. SGD, Adagrad and LAMB take
-            ten times the default learning rate, Lion a tenth.
-        weight_decay: Decoupled weight decay, at least 0; 0.004 for AdamW, else 0.
-        momentum: Momentum of SGD (0), RMSprop (0) or Muon (0.95), below 1.
-        clip_norm: Largest norm of all gradients together; 0 for no limit.
-        warmup: Updates in which the learning rate rises from 0: below 1 a share of the
-            run, from 1 their number. A tenth for `inverse-sqrt`, else none.
-        seed: Source of all randomness; the first of several seeds.
+        data_dir: Folder to look for the data in first.
         validation: Share of the training examples to hold out and select by, such as
             0.1; `none` to train on all of them and select nothing.
     """
@@ -60,54 +46,92 @@ class ToTrain(OfTask):
     target: OptionalName = None
     size: OptionalName = None
     skip_bad: bool = False
-    data_dir: OptionalPath = None
+    data_dir: Annotated[OptionalPath, unset("the usual places if not given")] = None
+    validation: Annotated[
+        float | Literal["none"],
+        tyro.conf.arg(metavar="SHARE|none"),
+        unset("default: 1/6"),
+    ] = SHARE
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How it is trained.
+
+    Attributes:
+        epochs: Passes over the training data.
+        batch_size: Examples in an update.
+        learning_rate: Highest learning rate.
+        schedule: How the learning rate changes: `constant`, `one-cycle`, `cosine`,
+            `exponential`, `step` or `inverse-sqrt`.
+        optimizer: What makes updates of gradients: `adam`, `adamw`, `nadam`, `sgd`,
+            `rmsprop`, `adagrad`, `lion`, `lamb` or `muon`. SGD, Adagrad and LAMB take
+            ten times the default learning rate, Lion a tenth.
+        weight_decay: Decoupled weight decay, at least 0.
+        momentum: Momentum of SGD, RMSprop or Muon, at least 0 and below 1.
+        clip_norm: Largest norm of all gradients together; 0 for no limit.
+        warmup: Updates in which the learning rate rises from 0: below 1 a share of the
+            run, from 1 their number.
+        seed: Source of all randomness; the first of several seeds.
+    """
+
     epochs: OptionalInt = None
     batch_size: OptionalInt = None
     learning_rate: OptionalFloat = None
     schedule: OptionalName = None
-    optimizer: str = "adam"
-    weight_decay: OptionalFloat = None
-    momentum: OptionalFloat = None
+    optimizer: Annotated[str, tyro.conf.arg(metavar="NAME")] = "adam"
+    weight_decay: Annotated[
+        OptionalFloat, unset("default: 0.004 with adamw, else 0")
+    ] = None
+    momentum: Annotated[OptionalFloat, unset("default: 0.95 with muon, else 0")] = None
     clip_norm: float = 0.0
-    warmup: OptionalFloat = None
+    warmup: Annotated[
+        OptionalFloat, unset("default: 0.1 with inverse-sqrt, else 0")
+    ] = None
     seed: int = 0
-    validation: Annotated[
-        float | Literal["none"], tyro.conf.arg(metavar="SHARE|none")
-    ] = SHARE
 
-    def config(self) -> tasks.Config:
+
+@dataclasses.dataclass(frozen=True)
+class ToTrain(OfTask):
+    """A command that trains a task, with what is said of any training.
+
+    Attributes:
+        config: TOML file, or `config.json` of a run, with settings by name; options
+            that are given beside it count more.
+        data: What is trained on.
+        training: How it is trained.
+    """
+
+    config: OptionalPath = None
+
+    data: Data = Data()
+    training: Training = Training()
+
+    def check(self) -> None:
+        """Refuse settings that the task does not take."""
+        self.configuration()
+
+    def configuration(self) -> tasks.Config:
         """Return the task's configuration with what was given."""
-        return self.task.config(data_dir=self.data_dir, **self.settings())
+        return self.task.config(**self.settings())
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that were given, by name."""
-        dataset = self.task.dataset if self.dataset is None else self.dataset
-        options = {
-            "size": self.size,
-            "target": self.target,
-            "skip_bad": self.skip_bad or None,
+        share = self.data.validation
+        return vars(self.training) | {
+            "dataset": _line(self.data),
+            "validation": None if share == "none" else share,
+            "options": self.model,
         }
-        return dict(
-            dataset=None if dataset is None else data.find(dataset, **options).name,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            schedule=self.schedule,
-            optimizer=self.optimizer,
-            weight_decay=self.weight_decay,
-            momentum=self.momentum,
-            clip_norm=self.clip_norm,
-            warmup=self.warmup,
-            seed=self.seed,
-            validation=None if self.validation == "none" else self.validation,
-            options=self.options,
-        )
 
-    @property
-    def model(self) -> str | None:
-        """The model of the user's that is to be trained, if any."""
-        own = isinstance(self.options, tasks.OwnModel)
-        return self.options.model if own else None
+    def trained(self) -> dict[str, Any]:
+        """Return what is trained: the task, its settings, and a model of the user's."""
+        name = self.task.name
+        own = isinstance(self.model, tasks.OwnModel)
+        return self.settings() | {
+            "task": name if name in tasks.DESCRIPTIONS else self.task,
+            "model": self.model.model if own else None,
+        }
 
 
 def for_each_task(command: type[OfTask], about: str, own: str | None) -> Any:
@@ -119,12 +143,14 @@ def for_each_task(command: type[OfTask], about: str, own: str | None) -> Any:
         own: `MODULE:NAME` of a task of the user's; then the command is for that alone.
     """
     union: Any = None
-    known = tasks.known() if own is None else [tasks.own_task(own)]
-    for task in known:
-        options = Annotated[type(task.options), tyro.conf.arg(name="")]
-        fields = [
-            ("options", options, dataclasses.field(default=task.options)),
+    for task in tasks.known() if own is None else [tasks.own_task(own)]:
+        fields: list[Any] = [
+            ("model", type(task.options), dataclasses.field(default=task.options)),
         ]
+        if issubclass(command, ToTrain):
+            for name, group in (("data", Data), ("training", Training)):
+                kind = _with_defaults(group, _defaults(task))
+                fields.append((name, kind, dataclasses.field(default=kind())))
         one = dataclasses.make_dataclass(
             command.__name__,
             fields,
@@ -143,14 +169,45 @@ def for_each_task(command: type[OfTask], about: str, own: str | None) -> Any:
     return union
 
 
-@registry.primitive_rule
-def _number(info: Any) -> Any:
-    if info.type != Number:
-        return None
-    return tyro.constructors.PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="FLOAT",
-        instance_from_str=lambda words: float(words[0]),
-        is_instance=lambda value: isinstance(value, (int, float)),
-        str_from_instance=lambda value: [str(value)],
+def _defaults(task: tasks.Description) -> Mapping[str, str]:
+    """Return what a task does where an option is not given, for the help."""
+    config = task.config()
+    many, few = task.epochs
+    epochs = f"{many} for 60,000 examples, {few} for 4,000"
+    rates = ", ".join(f"{x:g} with {name}" for name, x in task.learning_rates.items())
+    return {
+        "dataset": config.dataset,
+        "epochs": epochs,
+        "batch_size": str(config.batch_size),
+        "learning_rate": rates,
+        "schedule": config.schedule,
+    }
+
+
+def _with_defaults(group: type, defaults: Mapping[str, str]) -> type:
+    """Return a group of options whose help tells what not giving them means."""
+    hints = typing.get_type_hints(group, include_extras=True)
+    fields = [
+        (name, Annotated[hints[name], unset(f"default: {words}")], None)
+        for name, words in defaults.items()
+        if name in hints
+    ]
+    made = dataclasses.make_dataclass(
+        group.__name__, fields, bases=(group,), frozen=True
     )
+    made.__doc__ = group.__doc__
+    return made
+
+
+def _line(given: Data) -> str | None:
+    """Return the line that names a dataset with its options; None if none is given."""
+    options = {
+        "target": given.target,
+        "size": given.size,
+        "skip_bad": given.skip_bad or None,
+    }
+    if given.dataset is None or not any(options.values()):
+        return given.dataset
+    from fdl import data  # JAX; what has a name does without
+
+    return data.find(given.dataset, **options).name

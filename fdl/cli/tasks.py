@@ -1,37 +1,78 @@
 """`fdl tasks`."""
 
 import dataclasses
+from typing import Annotated, ClassVar
 
+import tyro
 from rich.table import Table
 
-from fdl.cli.command import Command, out
+from fdl.cli.command import Command, out, unset
+from fdl.tasks import Description, describe, measured
 from fdl.tasks import known as known_tasks
-from fdl.tasks import measured
 
 
 @dataclasses.dataclass(frozen=True)
 class Tasks(Command):
     """List what can be trained, and what it reached where it was measured.
 
-    Results are means over seeds with their standard deviation, on full data sets; the
-    command beside each trains one seed, and `--seed` says which.
+    Results are means over seeds with their standard deviation, on full data sets.
+
+    Attributes:
+        name: Tell more of this task: its paper, data sets, defaults, and the commands
+            that gave its results.
     """
 
+    name: Annotated[
+        str | None,
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="NAME"),
+        unset("all tasks if not given"),
+    ] = None
+
+    light: ClassVar[bool] = True
+
+    def check(self) -> None:
+        """Refuse a task that there is not."""
+        if self.name is not None:
+            describe(self.name)
+
     def __call__(self) -> None:
-        """Print the table."""
+        """Print the table, or all of one task."""
+        if self.name is not None:
+            _tell(describe(self.name))
+            return
         known = measured()
-        table = Table("task", "what it is", "measured result", show_lines=True)
+        table = Table("task", "what it is", "first data set", "measured there")
         for task in known_tasks():
-            results = [
-                f"{line['result']}, {line['seeds']} seeds, "
-                f"{line['parameters']:,} parameters\n  {line['command']}"
-                for line in known.get(task.name, [])
-            ]
-            kinds, (many, few) = " or ".join(task.takes), task.epochs
-            about = (
-                f"{task.title}\n{task.paper}\n{kinds} data, such as "
-                f"{task.dataset or 'csv:FILE'}; {many} epochs of 60,000 examples, "
-                f"{few} of 4,000"
+            results = [line["result"] for line in known.get(task.name, [])]
+            table.add_row(
+                task.name, task.title, task.dataset or "of your own", *results[:1]
             )
-            table.add_row(task.name, about, "\n".join(results) or "none yet")
         out.print(table)
+        out.print("More of one: fdl tasks NAME, fdl train NAME --help.")
+
+
+def _tell(task: Description) -> None:
+    rates = [f"{rate:g} ({name})" for name, rate in task.learning_rates.items()]
+    many, few = task.epochs
+    lines = {
+        "what it is": task.title,
+        "paper": task.paper,
+        "data": f"{' or '.join(task.takes)}, such as {task.dataset or 'csv:FILE'}",
+        "epochs": f"{many} for 60,000 examples, {few} for 4,000",
+        "batch size": f"{task.batch_size}",
+        "learning rate": ", ".join(rates),
+        "measure": f"{task.metric}, the {task.mode} is the best",
+        "own options": ", ".join(
+            f"--{name.replace('_', '-')}" for name in vars(task.options)
+        ),
+    }
+    width = max(map(len, lines)) + 2
+    for name, words in lines.items():
+        out.print(f"{name:<{width}}{words}", soft_wrap=True)
+    for line in measured().get(task.name, []):
+        out.print(
+            f"\n{line['command']}\n  {line['result']}, {line['seeds']} seeds, "
+            f"{line['parameters']:,} parameters",
+            soft_wrap=True,
+        )

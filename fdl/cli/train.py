@@ -1,77 +1,152 @@
 """`fdl train`."""
 
 import dataclasses
-from typing import Any
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
 
-from fdl import runs
-from fdl.cli.command import OptionalInt, OptionalPath, out
+import tyro
+
+import fdl
+from fdl.cli import STARTED
+from fdl.cli.command import (
+    AnswerIsNoError,
+    Interrupted,
+    OfRun,
+    OptionalInt,
+    OptionalPath,
+    Reporting,
+    out,
+    unset,
+)
 from fdl.cli.progress import TrainingProgress
 from fdl.cli.task_command import ToTrain, for_each_task
-from fdl.runs.environment import since_process_start
 from fdl.runs.words import shown
 
 
 @dataclasses.dataclass(frozen=True)
-class Train(ToTrain):
+class Train(Reporting, ToTrain):
     """Train a model on a data set; keep weights, metrics and pictures in a folder.
 
+    A training that was cut off goes on by `fdl train --resume RUN`.
+
     Attributes:
-        init_from: Keras weights to start from, a .keras or .weights.h5 file, instead of
-            random ones; the model that they are from must be the task's.
-        run: Folder of the run; a new one below `runs` if not given.
+        init_from: Keras weights to start from, a .keras or .weights.h5 file; the model
+            that they are from must be the task's.
+        run: Folder of the run.
         overwrite: Replace the run that is in the folder.
         patience: Stop after so many epochs without a better value on the validation
-            part, and keep the best epoch; train to the end if not given.
+            part, and keep the best epoch.
     """
 
-    init_from: OptionalPath = None
-    run: OptionalPath = None
+    init_from: Annotated[OptionalPath, unset("random weights if not given")] = None
+    run: Annotated[OptionalPath, unset("a new one below runs if not given")] = None
     overwrite: bool = False
-    patience: OptionalInt = None
+    patience: Annotated[OptionalInt, unset("trains to the end if not given")] = None
 
     def __call__(self) -> None:
         """Train."""
-        seconds = {"import": since_process_start()}
-        config = self.config()
-        with TrainingProgress(config) as progress:
-            run = runs.train(
-                self.task,
-                **self.settings(),
-                model=self.model,
+        _train(
+            self,
+            lambda **watch: fdl.runs.train(
+                **self.trained(),
                 path=self.run,
-                data_dir=self.data_dir,
+                data_dir=self.data.data_dir,
                 init_from=self.init_from,
                 overwrite=self.overwrite,
                 patience=self.patience,
+                **watch,
+            ),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Resume(Reporting, OfRun):
+    """Go on with a training that was cut off, from its last finished epoch.
+
+    It ends as if it had never been cut off.
+
+    Attributes:
+        resume: Folder of the run.
+        data_dir: Folder to look for the data in.
+        allow_changes: Go on under other versions of Python and packages, too; then the
+            result may differ.
+    """
+
+    resume: Annotated[Path, tyro.conf.arg(metavar="RUN")]
+    data_dir: Annotated[OptionalPath, unset("that of the run if not given")] = None
+    allow_changes: bool = False
+
+    def __call__(self) -> None:
+        """Go on."""
+        _train(
+            self,
+            lambda **watch: fdl.runs.resume(
+                self.resume,
+                model=self.model,
+                task=self.task,
+                data_dir=self.data_dir,
+                allow_changes=self.allow_changes,
+                **watch,
+            ),
+        )
+
+
+def _train(command: Reporting, train: Callable[..., Any]) -> None:
+    """Train, watch, and say what came of it.
+
+    Args:
+        command: Says how much to say.
+        train: Takes what `fdl.runs.train` calls, by name, and returns a run.
+    """
+    with TrainingProgress(command.quiet) as progress:
+        try:
+            run = train(
                 on_start=progress.on_start,
                 on_chunk=progress.on_chunk,
                 on_epoch=progress.on_epoch,
-                seconds=seconds,
+                on_finish=progress.on_finish,
+                seconds={"import": time.perf_counter() - STARTED},
             )
-        written = {"run folder": run.path} | {
-            file.name: file
-            for file in sorted(run.path.iterdir())
-            if file.suffix in (".png", ".gif")
-        }
-        width = max(map(len, written)) + 2
-        metric = run.task.metric
-        out.print(
-            f"test {metric} {shown(metric, run.metrics[metric])} on {run.info.title} "
-            f"({run.info.test_count:,} examples)",
-            *self._kept(run),
-            *(f"{what:<{width}}{path}" for what, path in written.items()),
-            sep="\n",
-            soft_wrap=True,
+        except KeyboardInterrupt:
+            raise Interrupted(_how_to_go_on(progress.plan)) from None
+        except fdl.DivergenceError as error:
+            raise AnswerIsNoError(str(error)) from error
+    if command.json:
+        print(json.dumps({"path": str(run.path)} | run.result))
+    else:
+        out.print(*_summary(run), sep="\n", soft_wrap=True)
+
+
+def _how_to_go_on(plan: Any) -> str:
+    if plan is None:
+        return "interrupted before training began; nothing is kept."
+    return f"interrupted; to go on: fdl train --resume {plan.path}"
+
+
+def _summary(run: Any) -> list[str]:
+    """Return what a run reached, which epoch was kept, and what was written where."""
+    metric, result = run.task.metric, run.result
+    lines = [
+        f"test {metric} {shown(metric, run.metrics[metric])} on {run.info.title} "
+        f"({run.info.test_count:,} examples)"
+    ]
+    if result["epochs"] < result["epochs_trained"]:
+        lines.append(
+            f"kept epoch {result['epochs']} of {result['epochs_trained']}, the best on "
+            "the validation part"
         )
+    written = {"run folder": run.path} | {
+        file.name: file
+        for file in sorted(run.path.iterdir())
+        if file.suffix in (".png", ".gif")
+    }
+    width = max(map(len, written)) + 2
+    return lines + [f"{what:<{width}}{path}" for what, path in written.items()]
 
-    def _kept(self, run: runs.Run) -> list[str]:
-        """Return which epoch was kept, where there was a choice."""
-        if self.patience is None or run.result is None:
-            return []
-        kept, trained = run.result["epochs"], run.result["epochs_trained"]
-        return [f"kept epoch {kept} of {trained}, the best on the validation part"]
 
-
-def commands(own: str | None) -> Any:
+def commands(own: str | None = None) -> Any:
     """Return `fdl train TASK` for each task, or a command for one of the user's."""
     return for_each_task(Train, "Train the {}.", own)

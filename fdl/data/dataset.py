@@ -1,14 +1,12 @@
 """A dataset: the arrays of its three parts, and what they are."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
 from fdl.arrays import Batch, PyTree, Rows, Tokens, outlined
-
-Kind = Literal["image", "vector", "number", "text"]
-"""What examples are, and so which tasks take them."""
+from fdl.plain import Kind
 
 
 class DatasetInfo(NamedTuple):
@@ -80,15 +78,15 @@ class Dataset(NamedTuple):
     info: DatasetInfo
     held_out: Int[np.ndarray, " validation"] | None = None
 
+    def __repr__(self) -> str:
+        """Return the shapes."""
+        return outlined(self)
+
     def describe(self) -> Any:
         """Return what is in it; see `fdl.data.describe`."""
         from fdl.data.describe import describe  # which describes this class
 
         return describe(self)
-
-    def __repr__(self) -> str:
-        """Return the shapes."""
-        return outlined(self)
 
 
 def example(info: DatasetInfo) -> Batch | Rows | Tokens:

@@ -13,7 +13,7 @@ from jaxtyping import Bool, UInt8
 
 from fdl.arrays import DataError
 from fdl.data import cache, pictures
-from fdl.data.images import resize
+from fdl.data.images import fit_picture
 from fdl.data.progress import watched
 
 _VERSION = "1"  # of what becomes of a file; another one forgets what is cached
@@ -138,7 +138,7 @@ def _read_into(images: np.ndarray, row: int, path: str) -> str | None:
     try:
         picture = pictures.read(path, channels)
         images[row] = (
-            picture if picture.shape[:2] == size else resize(picture, size, "pad")
+            picture if picture.shape[:2] == size else fit_picture(picture, size)
         )
     except DataError as error:
         return str(error)

@@ -85,13 +85,14 @@ class ImageFolder(Source):
         return Status(self.name, self.path.name, train, test, True, str(self.path))
 
     def _report(self, errors: tuple[str, ...]) -> None:
-        others = f" ({len(errors):,} such files)" if len(errors) > 1 else ""
+        first, *more = errors
+        others = f" ({len(errors):,} such files)" if more else ""
         if not self.skip_bad:
             raise DataError(
-                f"{errors[0]}{others} Mend or remove it, or leave such files out with "
+                f"{first}{others} Mend or remove it, or leave such files out with "
                 "skip_bad=true (--skip-bad)"
             )
-        _log.warning("%s: left out: %s%s", self.path.name, errors[0], others)
+        _log.warning("%s: left out: %s%s", self.path.name, first, others)
 
 
 def list_folder(path: Path) -> tuple[tuple[str, ...], dict[str, Listing]]:

@@ -152,11 +152,21 @@ def _digit(
     return framed[..., None]
 
 
+def fit_picture(image: Picture, size: tuple[int, int]) -> Picture:
+    """Return all of an image in a size, on the median of its corners.
+
+    Example:
+        >>> fit_picture(np.full((20, 40, 3), 7, np.uint8), (8, 8)).shape
+        (8, 8, 3)
+    """
+    return resize(image, size, "pad", _background(image))
+
+
 def resize(
     image: Picture,
     size: tuple[int, int],
     fit: Literal["pad", "crop"],
-    background: int | None = None,
+    background: int = 0,
 ) -> Picture:
     """Bring an image to a size, by bicubic interpolation; its proportions stay.
 
@@ -165,12 +175,11 @@ def resize(
         size: Height and width to give.
         fit: `"pad"` shows all of it on its background, `"crop"` fills the size with its
             middle.
-        background: Value of the pixels around a padded image; None for the median of
-            its corners.
+        background: Value of the pixels around a padded image.
 
     Example:
         >>> image = np.full((20, 40, 3), 9, np.uint8)
-        >>> resize(image, (8, 8), "pad", 0)[:, 0, 0].tolist()
+        >>> resize(image, (8, 8), "pad")[:, 0, 0].tolist()
         [0, 0, 9, 9, 9, 9, 0, 0]
         >>> resize(image, (8, 8), "crop")[:, 0, 0].tolist()
         [9, 9, 9, 9, 9, 9, 9, 9]
@@ -187,8 +196,6 @@ def resize(
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
     if fit == "crop":
         return scaled[-top : size[0] - top, -left : size[1] - left]
-    if background is None:
-        background = _background(image)
     padded = np.full((*size, channels), background, np.uint8)
     padded[top : top + height, left : left + width] = scaled
     return padded

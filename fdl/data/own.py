@@ -130,12 +130,11 @@ def assemble(
             )
     else:
         labels, names = _classes(title, parts, class_names)
+        _require_classes(title, labels, names)
         batches = {part: Batch(found[part], labels[part]) for part in found}
         kind = "image" if found["train"].ndim == 4 else "vector"
     for batch in batches.values():
         check(batch)
-    if kind != "number":
-        _require_classes(title, labels, names)
     if "test" not in batches:
         train, test = _test_part(title, batches["train"], names, seed)
         batches |= {"train": train, "test": test}
@@ -145,7 +144,7 @@ def assemble(
     assert test is not None
     for batch in batches.values():
         for array in batch:
-            array.flags.writeable = False
+            np.asarray(array).flags.writeable = False
     means, deviations = _spread(train) if kind != "image" else ((), ())
     info = DatasetInfo(
         name=name,
@@ -268,7 +267,8 @@ def _require_classes(
     """Raise a DataError if there is one class only, or a part lacks one."""
     if len(names) < 2:
         raise DataError(
-            f"{title} has one class only, {names[0]!r}: there is nothing to tell apart"
+            f"{title} has one class only, {''.join(names)!r}: there is nothing to "
+            "tell apart"
         )
     for part, label in labels.items():
         counts = np.bincount(label, minlength=len(names))

@@ -12,7 +12,7 @@ from fdl.arrays import DataError
 from fdl.data import pictures
 from fdl.data.dataset import Dataset
 from fdl.data.decoding import common_size
-from fdl.data.images import resize
+from fdl.data.images import fit_picture
 from fdl.data.own import Part, assemble
 from fdl.data.prepared_source import PART_NAMES, drop_unused
 from fdl.data.source import Source, Status
@@ -56,7 +56,7 @@ class ParquetFolder(Source):
             )
             for part, found in rows.items():
                 pairs = [
-                    (resize(picture, size, "pad"), row.target)
+                    (fit_picture(picture, size), row.target)
                     for row in found
                     if (picture := self._decode(row)) is not None
                 ]

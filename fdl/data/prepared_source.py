@@ -13,7 +13,7 @@ from fdl.arrays import DataError
 from fdl.data import prepared, tfds
 from fdl.data.dataset import Dataset
 from fdl.data.decoding import common_size
-from fdl.data.images import resize
+from fdl.data.images import fit_picture
 from fdl.data.own import Part, assemble
 from fdl.data.source import Source, Status
 
@@ -266,4 +266,4 @@ def _fitted(version: Path, image: np.ndarray, size: tuple[int, int]) -> np.ndarr
         opacity = image[..., 3:] / 255
         seen = opacity * image[..., :3] + (1 - opacity) * 255
         image = np.rint(seen).astype(np.uint8)
-    return image if image.shape[:2] == size else resize(image, size, "pad")
+    return image if image.shape[:2] == size else fit_picture(image, size)

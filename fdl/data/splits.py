@@ -20,9 +20,7 @@ from fdl.arrays import Array, Batch, DataError, PyTree
 from fdl.data.catalog import HoldOut
 from fdl.data.checks import check
 from fdl.data.dataset import Dataset, DatasetInfo
-
-SHARE = 1 / 6
-"""Share of the published training examples that `load` holds out."""
+from fdl.plain import SHARE
 
 Rows = Int[np.ndarray, " rows"]
 

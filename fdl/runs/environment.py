@@ -4,12 +4,10 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import jax
-import psutil
 
 import fdl
 from fdl.data.cache import folder as cache_folder
@@ -36,11 +34,6 @@ def keep_compiled() -> None:
     jax.config.update("jax_compilation_cache_max_size", _COMPILED_BYTES)
     # Commands compile many small programs; together they are worth keeping.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-
-
-def since_process_start() -> float:
-    """Return the seconds since the process began: by now, those of its imports."""
-    return time.time() - psutil.Process().create_time()
 
 
 def versions(*others: str) -> dict[str, str]:

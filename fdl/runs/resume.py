@@ -13,7 +13,7 @@ from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
 from fdl.runs.run import Run, read
 from fdl.runs.states import restore_state
-from fdl.runs.train import Job, best_step, start_from, stopping_of
+from fdl.runs.train import Job, Plan, best_step, start_from, stopping_of
 from fdl.tasks import Task
 from fdl.train import Epoch
 
@@ -25,9 +25,10 @@ def resume(
     task: str | Task | None = None,
     data_dir: Path | str | None = None,
     allow_changes: bool = False,
-    on_start: Callable[[int], None] | None = None,
+    on_start: Callable[[Plan], None] | None = None,
     on_chunk: Callable[[int, dict[str, float]], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    on_finish: Callable[[], None] | None = None,
     seconds: Mapping[str, float] = MappingProxyType({}),
 ) -> Run:
     """Go on with a training that was cut off, from its last finished epoch.
@@ -44,6 +45,7 @@ def resume(
         on_start: As for `fdl.runs.train`.
         on_chunk: As for `fdl.runs.train`.
         on_epoch: As for `fdl.runs.train`.
+        on_finish: As for `fdl.runs.train`.
         seconds: As for `fdl.runs.train`.
 
     Returns:
@@ -83,7 +85,16 @@ def resume(
     patience = said["patience"]
     stopping = None if patience is None else stopping_of(found, trained, patience)
     job = Job(
-        found, trained, dataset, folder, where, stopping, on_start, on_chunk, on_epoch
+        found,
+        trained,
+        dataset,
+        folder,
+        where,
+        stopping,
+        on_start,
+        on_chunk,
+        on_epoch,
+        on_finish,
     )
     state = _last_intact(folder, trained.state)
     done = 0 if state is None else int(state.step)

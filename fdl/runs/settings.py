@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from fdl import tasks
-from fdl.tasks import Config, Task
+from fdl.plain import unknown
+from fdl.tasks import Config, Description
 from fdl.tasks.choices import OPTIMIZERS, SCHEDULES
 
 _OF_ALL = (
@@ -24,7 +25,7 @@ _OF_ALL = (
 
 
 def configure(
-    task: str | Task, *, data_dir: Path | str | None = None, **values: Any
+    task: str | Description, *, data_dir: Path | str | None = None, **values: Any
 ) -> Config:
     """Return the settings of a run: those given by name, and the task's defaults.
 
@@ -41,26 +42,25 @@ def configure(
         >>> config.epochs, config.options.hidden_size, config.batch_size
         (2, 64, 64)
     """
-    found = tasks.find(task) if isinstance(task, str) else task
+    found = tasks.describe(task) if isinstance(task, str) else task
     options = values.pop("options", found.options)
     own = {field.name for field in dataclasses.fields(options)}
     known = ("dataset", *_OF_ALL, "seed", "validation", *sorted(own))
     for name in values:
         if name not in known:
-            raise ValueError(
-                f"task {found.name!r} has no setting {name!r}: {', '.join(known)}."
-            )
+            complaint = unknown("setting", name, known)
+            raise ValueError(f"task {found.name!r}: {complaint}")
     changed = {name: value for name, value in values.items() if name in own}
     rest = {name: value for name, value in values.items() if name not in own}
     return found.config(options=_replace(options, changed), data_dir=data_dir, **rest)
 
 
 def configured(
-    task: str | Task | Config,
+    task: "str | tasks.Task | Config",
     model: Any,
     settings: Mapping[str, Any],
     data_dir: Path | str | None,
-) -> tuple[Task, Config]:
+) -> "tuple[tasks.Task, Config]":
     """Return a task and the settings of a run of it.
 
     Args:
@@ -142,4 +142,5 @@ def _replace(options: Any, values: Mapping[str, Any]) -> Any:
         choices = typing.get_args(hints.get(name))
         if isinstance(value, str) and choices and value not in choices:
             raise ValueError(f"{name}={value!r} must be one of {', '.join(choices)}.")
-    return dataclasses.replace(options, **values)
+    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return dataclasses.replace(options, **tuples)

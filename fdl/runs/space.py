@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from fdl.plain import unknown
 from fdl.runs.settings import change, settings
 from fdl.tasks import Config
 
@@ -198,9 +199,7 @@ def _check(
     known = settings(config)
     for name in (*grid, *ranges):
         if name not in known:
-            raise ValueError(
-                f"task {config.task!r} has no setting {name!r}: {', '.join(known)}."
-            )
+            raise ValueError(f"task {config.task!r}: {unknown('setting', name, known)}")
     for name, values in grid.items():
         if not values or len(set(values)) < len(values):
             raise ValueError(

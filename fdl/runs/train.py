@@ -1,11 +1,12 @@
 """Train a task into a folder."""
 
 import dataclasses
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -26,6 +27,26 @@ from fdl.train import DivergenceError, EarlyStopping, Epoch, FitResult, evaluate
 _CHUNKS = 10  # reports in an epoch
 
 
+class Plan(NamedTuple):
+    """What is known of a training before its first update.
+
+    Attributes:
+        path: Folder of the run.
+        config: Its settings.
+        info: What its data are.
+        parameters: Number of its parameters.
+        steps: Updates in an epoch.
+        made: Updates that were made already, of a training that goes on.
+    """
+
+    path: Path
+    config: Config
+    info: data.DatasetInfo
+    parameters: int
+    steps: int
+    made: int
+
+
 def train(
     task: str | Task | Config,
     *,
@@ -35,9 +56,10 @@ def train(
     init_from: Path | str | None = None,
     overwrite: bool = False,
     patience: int | None = None,
-    on_start: Callable[[int], None] | None = None,
+    on_start: Callable[[Plan], None] | None = None,
     on_chunk: Callable[[int, dict[str, float]], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    on_finish: Callable[[], None] | None = None,
     seconds: Mapping[str, float] = MappingProxyType({}),
     **settings: Any,
 ) -> Run:
@@ -57,10 +79,12 @@ def train(
         patience: Epochs without a better value of the task's metric on the validation
             part after which training stops, at least 1; the run is then that of the
             best epoch. None to train to the end and keep the last.
-        on_start: Called before the first update with the number of all updates.
+        on_start: Called before the first update with what is to be trained.
         on_chunk: Called ten times an epoch with the number of updates made so far and
             the epoch's training metrics so far.
         on_epoch: Called after each epoch.
+        on_finish: Called after the last, before the test set is measured and pictures
+            are drawn.
         seconds: What time went into before, for `result.json`.
         settings: Settings by name where `task` is a name; see `fdl.runs.configure`.
 
@@ -104,7 +128,16 @@ def train(
         overwrite=overwrite,
     )
     job = Job(
-        found, trained, dataset, folder, where, stopping, on_start, on_chunk, on_epoch
+        found,
+        trained,
+        dataset,
+        folder,
+        where,
+        stopping,
+        on_start,
+        on_chunk,
+        on_epoch,
+        on_finish,
     )
     return job.run(state, seconds=spent)
 
@@ -123,6 +156,7 @@ class Job:
         on_start: As for `train`.
         on_chunk: As for `train`.
         on_epoch: As for `train`.
+        on_finish: As for `train`.
     """
 
     task: Task
@@ -131,9 +165,10 @@ class Job:
     folder: RunFolder
     data_dir: Path | None
     stopping: EarlyStopping | None
-    on_start: Callable[[int], None] | None
+    on_start: Callable[[Plan], None] | None
     on_chunk: Callable[[int, dict[str, float]], None] | None
     on_epoch: Callable[[Epoch], None] | None
+    on_finish: Callable[[], None] | None
 
     def run(
         self,
@@ -165,7 +200,11 @@ class Job:
             task.draw(now, dataset, folder.path, line.epoch)
 
         if self.on_start is not None:
-            self.on_start(steps * config.epochs)
+            parameters = _parameters(self.trained.state)
+            made = history[-1].step if history else 0
+            self.on_start(
+                Plan(folder.path, config, dataset.info, parameters, steps, made)
+            )
         try:
             fitted = fit(
                 learner,
@@ -185,6 +224,8 @@ class Job:
         except DivergenceError as error:
             folder.save(error.state)
             raise
+        if self.on_finish is not None:
+            self.on_finish()
         started = time.perf_counter()
         trained = dataclasses.replace(self.trained, state=fitted.state)
         if self.stopping is not None:
@@ -257,7 +298,7 @@ def _result(
     config, info = trained.config, trained.info
     return {
         "task": config.task,
-        "options": dataclasses.asdict(config.options),
+        "options": json.loads(json.dumps(dataclasses.asdict(config.options))),
         "dataset": info.name,
         "counts": {
             "train": info.train_count,
@@ -265,7 +306,7 @@ def _result(
             "test": info.test_count,
         },
         "checksum": info.checksum,
-        "parameters": sum(x.size for x in jax.tree.leaves(fitted.state.params)),
+        "parameters": _parameters(fitted.state),
         "epochs": fitted.epoch,
         "epochs_trained": last.epoch,
         "seed": config.seed,
@@ -275,6 +316,10 @@ def _result(
         "steps_per_second": steps / seconds["train"] if steps else None,
         **made_with(),
     }
+
+
+def _parameters(state: State) -> int:
+    return sum(x.size for x in jax.tree.leaves(state.params))
 
 
 def _draw_curves(path: Path, name: str, fitted: FitResult) -> None:

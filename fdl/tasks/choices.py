@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
+from fdl.plain import unknown
+
 
 class OptimizerDefaults(NamedTuple):
     """What an optimizer is used with where nothing is said.
@@ -52,7 +54,7 @@ def require_name(kind: str, name: str, known: Collection[str]) -> None:
         ValueError: there is no schedule 'up'; schedules: constant, cosine.
     """
     if name not in known:
-        raise ValueError(f"there is no {kind} {name!r}; {kind}s: {', '.join(known)}.")
+        raise ValueError(unknown(kind, name, known))
 
 
 def require_momentum(optimizer: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +12,10 @@ from jaxtyping import Float
 from fdl import models
 from fdl.arrays import Array, Batch
 from fdl.data import Dataset, DatasetInfo, short_name
+from fdl.tasks.options import Architecture
 from fdl.tasks.task import Trained
 from fdl.train import predict
 
-Architecture = Literal["dense", "conv"]
 Decode = Callable[[Array], Float[np.ndarray, "count height width channels"]]
 
 _STEPS = 10  # of a walk from an image to the next

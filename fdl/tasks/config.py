@@ -2,13 +2,10 @@
 
 import dataclasses
 import math
+import numbers
 from typing import Any
 
-import numpy as np
-
-from fdl.arrays import Number, is_concrete
-from fdl.data import find
-from fdl.data.splits import SHARE
+from fdl.plain import DATASETS, SHARE, Number, is_concrete, unknown
 from fdl.tasks.choices import (
     OPTIMIZERS,
     SCHEDULES,
@@ -70,7 +67,7 @@ class Config:
     def __post_init__(self) -> None:
         """Check the numbers and names."""
         # What is kept means the same in every folder.
-        object.__setattr__(self, "dataset", find(self.dataset).name)
+        object.__setattr__(self, "dataset", full_line(self.dataset))
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
@@ -95,10 +92,26 @@ class Config:
             )
 
 
+def full_line(dataset: str) -> str:
+    """Return the line of a dataset, with its place written in full.
+
+    Example:
+        >>> full_line("mnist"), full_line("folder:/data/./photos")
+        ('mnist', 'folder:/data/photos')
+    """
+    if dataset in DATASETS:
+        return dataset
+    if ":" not in dataset:
+        raise ValueError(unknown("dataset", dataset, DATASETS))
+    from fdl.data import find  # JAX; what has a name does without
+
+    return find(dataset).name
+
+
 def _require(name: str, value: Any, *, below: float = math.inf) -> None:
     """Refuse what is no number from 0 to below a limit."""
     if value is None or not is_concrete(value):
         return
-    if not (isinstance(value, int | float | np.number) and 0 <= value < below):
+    if not (isinstance(value, numbers.Real) and 0 <= float(value) < below):
         limit = "a number" if below == math.inf else f"below {below}"
         raise ValueError(f"{name}={value!r} must be {limit}, and at least 0.")

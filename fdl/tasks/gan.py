@@ -1,14 +1,13 @@
 """Making digits: generative adversarial networks, from one layer to DCGAN."""
 
-import dataclasses
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
-from fdl.arrays import Key, Number
+from fdl.arrays import Key
 from fdl.data import Dataset, DatasetInfo
 from fdl.learner import Learner
 from fdl.learners import adversarial
@@ -19,40 +18,15 @@ from fdl.models import (
     DenseDiscriminator,
     DenseGenerator,
 )
+from fdl.tasks.catalog import describe
 from fdl.tasks.config import Config
 from fdl.tasks.generated import measure_generated
 from fdl.tasks.optimizers import make_optimizer
+from fdl.tasks.options import GANOptions
 from fdl.tasks.task import ExportedModel, Sampling, Task, Trained
 from fdl.train import predict
 
 _SHOWN = 64  # images in a picture
-
-
-@dataclasses.dataclass(frozen=True)
-class GANOptions:
-    """Settings of a generative adversarial network.
-
-    Attributes:
-        architecture: `dcgan`, or `dense` for one layer against one layer.
-        loss: `minimax`, `non_saturating`, `least_squares` or `wasserstein_gp`.
-        latent_size: Numbers that an image is made of.
-        width: Channels of DCGAN's layers at half of the images' size; twice as many at
-            a quarter of it.
-        dropout_rate: Fraction of the values dropped in DCGAN's discriminator.
-        discriminator_steps: Updates of the discriminator for one of the generator.
-        ema_decay: Decay per step of the moving average of the generator's parameters;
-            0 for the generator as it is trained.
-    """
-
-    architecture: Literal["dcgan", "dense"] = "dcgan"
-    loss: Literal["minimax", "non_saturating", "least_squares", "wasserstein_gp"] = (
-        "non_saturating"
-    )
-    latent_size: int = 64
-    width: int = 16
-    dropout_rate: Number = 0.3
-    discriminator_steps: int = 1
-    ema_decay: Number = 0.999
 
 
 class GAN(NamedTuple):
@@ -148,20 +122,11 @@ def _parts(trained: Trained) -> dict[str, ExportedModel]:
 
 
 gan = Task(
-    name="gan",
-    title="generative adversarial network, DCGAN",
-    paper="Radford et al., 2016, Unsupervised representation learning with DCGAN",
-    epochs=(12, 60),
-    batch_size=64,
-    learning_rates={"constant": 1e-3, "one-cycle": 2e-3},
-    metric="frechet_distance",
-    mode="min",
+    **vars(describe("gan")),
     make_model=_make_models,
     learn=_learn,
-    options=GANOptions(),
     draw=_draw,
     finish=_finish,
     parts=_parts,
-    generates="images",
     generate=_generate,
 )

@@ -1,46 +1,24 @@
 """The decoder-only Transformer on the characters of a text."""
 
-import dataclasses
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from fdl import losses, metrics, nn
-from fdl.arrays import Array, Key, Number
+from fdl.arrays import Array, Key
 from fdl.data import Dataset, DatasetInfo
 from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.models import LanguageModel, generate
+from fdl.tasks.catalog import describe
 from fdl.tasks.config import Config
 from fdl.tasks.optimizers import make_optimizer
+from fdl.tasks.options import LanguageModelOptions
 from fdl.tasks.task import ExportedModel, Sampling, Task, Trained, the_model
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What the model is like.
-
-    Attributes:
-        features: Width of a character's vector.
-        num_layers: Number of blocks.
-        num_heads: Heads of attention; must divide the features.
-        dropout_rate: Fraction dropped of what each part of a block gives.
-        norm: Normalize after each part of a block, or before it.
-        positions: Learned vectors, or sinusoids.
-        tied: Whether the output shares the table of vectors with the input.
-    """
-
-    features: int = 96
-    num_layers: int = 3
-    num_heads: int = 4
-    dropout_rate: Number = 0.0
-    norm: Literal["pre", "post"] = "pre"
-    positions: Literal["learned", "sinusoidal"] = "learned"
-    tied: bool = True
 
 
 def bits(logits: Array, target: Array) -> metrics.Mean:
@@ -54,7 +32,7 @@ def bits(logits: Array, target: Array) -> metrics.Mean:
     return metrics.mean(losses.cross_entropy(logits, target) / math.log(2))
 
 
-def _make_model(options: Options, info: DatasetInfo) -> LanguageModel:
+def _make_model(options: LanguageModelOptions, info: DatasetInfo) -> LanguageModel:
     decoder = nn.TransformerDecoder(
         num_layers=options.num_layers,
         num_heads=options.num_heads,
@@ -124,22 +102,10 @@ def _generate(trained: Trained, key: Key, sampling: Sampling) -> list[str]:
 
 
 language_model = Task(
-    name="language-model",
-    title="decoder-only Transformer on characters, 357,888 parameters",
-    paper="Radford et al., 2018, Improving language understanding by generative "
-    "pre-training",
-    takes=("text",),
-    dataset="python-docs",
-    epochs=(15, 15),
-    batch_size=8,
-    learning_rates={"one-cycle": 3e-3, "constant": 1e-3},
-    metric="bits_per_character",
-    mode="min",
+    **vars(describe("language-model")),
     make_model=_make_model,
     learn=_learn,
-    options=Options(),
     finish=_finish,
     parts=_parts,
-    generates="text",
     generate=_generate,
 )

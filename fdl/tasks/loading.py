@@ -1,7 +1,6 @@
-"""From data to a task: what fits together, and defaults that follow from sizes."""
+"""From data to a task: what fits together."""
 
 import itertools
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,56 +10,6 @@ from fdl import data
 from fdl.arrays import DataError
 from fdl.data import Dataset, DatasetInfo
 from fdl.models.sizes import sizes
-
-MANY, FEW = 60_000, 4_000
-"""Training examples for which tasks say how many passes they take: all of MNIST, and
-those of mnist-5k."""
-
-_UPDATES = 8  # least number of updates in a pass
-
-
-def default_epochs(passes: tuple[int, int], count: int) -> int:
-    """Return how many passes over so many training examples are made by default.
-
-    The power law through both numbers of a task, rounded, and at least 1: the fewer
-    examples, the more passes.
-
-    Args:
-        passes: For 60,000 and for 4,000 examples.
-        count: Number of training examples, those held out among them.
-
-    Example:
-        >>> [default_epochs((5, 20), count) for count in (60_000, 4_000, 500)]
-        [5, 20, 58]
-    """
-    many, few = passes
-    power = math.log(few / many) / math.log(MANY / FEW)
-    return max(1, round(many * (MANY / count) ** power))
-
-
-def default_batch_size(largest: int, count: int, validation: float | None) -> int:
-    """Return how many examples make an update by default.
-
-    The task's number, but so few that a pass has eight updates.
-
-    Example:
-        >>> default_batch_size(64, 60_000, 1 / 6), default_batch_size(64, 120, 1 / 6)
-        (64, 12)
-    """
-    left = count * (1 - (validation or 0))
-    return max(1, min(largest, int(left / _UPDATES)))
-
-
-def count_examples(dataset: str, data_dir: Path | None) -> int:
-    """Return the number of training examples of a dataset, seen at a glance.
-
-    Raises:
-        DataError: If it cannot be told, since the data are not there.
-    """
-    (status,) = data.status(dataset, data_dir=data_dir)
-    if not status.train_count:
-        raise DataError(status.where)
-    return status.train_count
 
 
 def load(

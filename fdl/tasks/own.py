@@ -6,26 +6,11 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from fdl.data import DatasetInfo
+from fdl.tasks.options import OwnModel
 from fdl.tasks.task import Task
-
-GROUP = "fdl.tasks"
-"""The group of entry points by which other packages add tasks."""
-
-
-@dataclasses.dataclass(frozen=True)
-class OwnModel:
-    """Settings of a task that trains a model of the user's.
-
-    Attributes:
-        model: The model, `MODULE:NAME`: a Linen module, or what makes one of
-            `num_classes`, such as a function, or a class of NNX.
-    """
-
-    model: str = ""
 
 
 def import_named(reference: str) -> Any:
@@ -73,23 +58,17 @@ def require_task(reference: str | Task) -> Task:
     return found
 
 
-def installed() -> dict[str, EntryPoint]:
-    """Return the tasks that other packages add, by name, without importing them."""
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
-
-
-def load_installed(entry: EntryPoint) -> Task:
-    """Return the task of another package.
+def own_task(reference: str | Task) -> Task:
+    """Return a task of the caller's, which must not have the name of one of fdl's.
 
     Raises:
-        ValueError: If it cannot be imported, is no task, or is called otherwise.
+        ValueError: If it has, or is no task.
     """
-    task = require_task(entry.value)
-    if task.name != entry.name:
-        raise ValueError(
-            f"the entry point {entry.name!r} of {GROUP} names a task that is called "
-            f"{task.name!r}: give both the same name."
-        )
+    from fdl.tasks.registry import TASKS
+
+    task = require_task(reference)
+    if task.name in TASKS and TASKS[task.name] is not task:
+        raise ValueError(f"fdl has a task {task.name!r} already: give yours another.")
     return task
 
 
@@ -124,7 +103,8 @@ def with_model(task: Task, model: Any, *, recorded: str = "") -> Task:
         raise ValueError(f"the run trained the model {recorded!r}, not {name!r}.")
     name = name or recorded or type(model).__name__
     thing = import_named(model) if isinstance(model, str) else model
-    return task._replace(
+    return dataclasses.replace(
+        task,
         options=dataclasses.replace(task.options, model=name),
         make_model=lambda options, info: _build(name, thing, info),
     )

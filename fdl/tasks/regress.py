@@ -1,6 +1,5 @@
 """Numbers told of rows of numbers: one hidden layer, and squared error."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -8,32 +7,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from fdl import losses, metrics
-from fdl.arrays import Array, Number
+from fdl.arrays import Array
 from fdl.data import Dataset, DatasetInfo, short_name
 from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.models import MLP
+from fdl.tasks.catalog import describe
 from fdl.tasks.classification import standardized
 from fdl.tasks.config import Config
 from fdl.tasks.optimizers import make_optimizer
+from fdl.tasks.options import RegressOptions
 from fdl.tasks.task import Task, Trained
 from fdl.train import predict
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """Settings of regression.
-
-    Attributes:
-        hidden_sizes: Widths of the hidden layers; none of them for a linear model.
-        dropout_rate: Fraction of the hidden values dropped in training, in [0, 1).
-    """
-
-    hidden_sizes: tuple[int, ...] = (64, 64)
-    dropout_rate: Number = 0.0
-
-
-def _model(options: Options, info: DatasetInfo) -> MLP:
+def _model(options: RegressOptions, info: DatasetInfo) -> MLP:
     return MLP(1, options.hidden_sizes, options.dropout_rate)
 
 
@@ -84,18 +72,8 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
 
 
 regress = Task(
-    name="regress",
-    title="multilayer perceptron that tells a number of a row of numbers",
-    paper="Rumelhart et al., 1986, Learning representations by back-propagating errors",
-    epochs=(10, 60),
-    batch_size=32,
-    learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
-    metric="r2_score",
-    mode="max",
+    **vars(describe("regress")),
     make_model=_model,
     learn=_learn,
-    options=Options(),
-    takes=("number",),
-    dataset=None,
     finish=_finish,
 )

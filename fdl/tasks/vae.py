@@ -1,6 +1,5 @@
 """The variational autoencoder on binarized digits."""
 
-import dataclasses
 import functools
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,42 +8,21 @@ import jax
 import numpy as np
 
 from fdl import models
-from fdl.arrays import Key, Number
+from fdl.arrays import Key
 from fdl.data import Dataset, DatasetInfo, binarize
 from fdl.learner import Learner
 from fdl.learners import importance_weighted_bound, variational
-from fdl.tasks.coding import Architecture, coders, decoder_of, draw_codes
+from fdl.tasks.catalog import describe
+from fdl.tasks.coding import coders, decoder_of, draw_codes
 from fdl.tasks.config import Config
 from fdl.tasks.optimizers import make_optimizer
+from fdl.tasks.options import VAEOptions
 from fdl.tasks.task import ExportedModel, Sampling, Task, Trained
 
 _BATCH = 500  # images at a time, when the bound is measured
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """Settings of the variational autoencoder.
-
-    Attributes:
-        architecture: `dense` or `conv`.
-        hidden_sizes: Widths of the encoder's dense layers; the decoder has them the
-            other way round. Convolutional ones have sizes of their own.
-        latent_size: Number of latents.
-        beta: Weight of the divergence from the prior; 1 for the bound itself.
-        free_bits: Nats of each latent that cost nothing.
-        samples: Draws for each image in the importance-weighted bound that is measured
-            at the end.
-    """
-
-    architecture: Architecture = "dense"
-    hidden_sizes: tuple[int, ...] = (400, 400)
-    latent_size: int = 20
-    beta: Number = 1.0
-    free_bits: Number = 0.0
-    samples: int = 500
-
-
-def _model(options: Options, info: DatasetInfo) -> models.VAE:
+def _model(options: VAEOptions, info: DatasetInfo) -> models.VAE:
     parts = coders(options.architecture, options.hidden_sizes, info)
     return models.VAE(options.latent_size, **parts)
 
@@ -98,21 +76,11 @@ def _parts(trained: Trained) -> Mapping[str, ExportedModel]:
 
 
 vae = Task(
-    name="vae",
-    title="variational autoencoder of images binarized once, 973,624 parameters",
-    paper="Kingma & Welling, 2014, Auto-encoding variational Bayes",
-    epochs=(30, 100),
-    batch_size=100,
-    learning_rates={"one-cycle": 1e-3, "constant": 1e-3},
-    metric="elbo",
-    mode="max",
+    **vars(describe("vae")),
     make_model=_model,
     learn=_learn,
-    options=Options(),
     prepare=lambda dataset, config: binarize(dataset),
     finish=_finish,
-    predicts="images",
     parts=_parts,
-    generates="images",
     generate=_generate,
 )

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -27,15 +28,16 @@ def fdl(*words: object, cwd: Path, code: int = 0) -> Done:
         try:
             main([*map(str, words)])
         except SystemExit as exit:
-            found = exit.code
+            found = exit.code or 0
     assert found == code, err.getvalue()
     return Done(words, found, out.getvalue(), err.getvalue())
 
 
-def process(*words: object, cwd: Path, code: int = 0) -> Done:
-    """Run `fdl` in a new process."""
+def process(*words: object, cwd: Path, code: int = 0, sleep: int = 0) -> Done:
+    """Run `fdl` in a new process, which a shell becomes after it has slept."""
+    line = f"sleep {sleep}; exec {shlex.join([FDL, *map(str, words)])}"
     done = subprocess.run(
-        [FDL, *map(str, words)], cwd=cwd, capture_output=True, text=True, check=False
+        ["sh", "-c", line], cwd=cwd, capture_output=True, text=True, check=False
     )
     assert done.returncode == code, done.stderr
     return done

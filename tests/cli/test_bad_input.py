@@ -5,6 +5,7 @@ import json
 import pytest
 from shell import complaint, process
 
+import fdl
 from fdl.cli import main
 
 
@@ -15,17 +16,34 @@ from fdl.cli import main
             "",
             "sweep, compare, eval, predict, generate, export, parity, tasks, data",
         ),
-        ("bogus", "bogus"),
+        ("bogus", "there is no command 'bogus'; commands: train, sweep"),
+        ("trian cnn", "no command 'trian'; did you mean 'train'?"),
+        ("--bogus", "give a command before options such as --bogus"),
         ("train", "Expected one of {cnn, mlp"),
-        ("train cnn --bogus 3", "--bogus"),
-        ("train cnn --epochs many", "--epochs"),
-        ("train nope", "nope Available subcommands: cnn, mlp"),
+        ("train cnn --bogus 3", "there is no option --bogus"),
+        ("train cnn --epochss 3", "no option --epochss; did you mean --epochs?"),
+        ("train cnn --batch_sizes=3", "did you mean --batch-size?"),
+        ("train cnn --epochs many", "--epochs: 'many' is not a whole number"),
+        ("train cnn --epochs None", "--epochs: 'None' is not a whole number"),
+        ("train cnn --learning-rate low", "--learning-rate: 'low' is not a number"),
+        ("train cnn --seed", "--seed needs a value"),
+        ("train cnn mlp", "no use for 'mlp' here"),
+        ("train --epochs 3", "give a task before options such as --epochs"),
+        ("train nope", "there is no task 'nope'; tasks: cnn, mlp"),
+        ("train CN", "there is no task 'CN'; did you mean 'cnn'?"),
+        ("tasks tarnsformer", "did you mean 'transformer'?"),
+        ("train transformer --norm pro", "no choice 'pro'; did you mean 'pre'?"),
         ("train cnn --dataset cifar", "no dataset 'cifar'"),
+        ("train cnn --dataset fashion-MNIST", "did you mean 'fashion_mnist'?"),
+        ("sweep mlp --grid drop-rate=0,1", "did you mean 'dropout-rate'?"),
+        ("train --resume absent", "absent is not a run"),
+        ("train mlp --resume absent", "no use for 'mlp' here"),
+        ("train --resume", "--resume needs a value"),
         ("train cnn --schedule up", "no schedule 'up'; schedules: constant, one-cycle"),
         ("train cnn --epochs 0", "epochs=0"),
         (
             "train cnn --optimizer adamm",
-            "no optimizer 'adamm'; optimizers: adam, adamw",
+            "no optimizer 'adamm'; did you mean 'adam'? optimizers: adam, adamw",
         ),
         ("train cnn --momentum 0.9", "'adam' takes no momentum"),
         ("train cnn --batch-size -1", "batch_size=-1"),
@@ -39,11 +57,13 @@ from fdl.cli import main
         ("train mlp --dataset mnist-5k --patience 0", "patience=0 must be at least 1"),
         ("train gan --dataset mnist-5k --patience 2", "is taken at the end"),
         ("train mlp --data-dir absent", "absent"),
+        ("eval", "RUN is missing"),
         ("eval absent", "absent is not a run"),
         ("predict absent x.png", "absent is not a run"),
         ("predict absent", "at least one"),
         ("data prepare nope", "nope"),
         ("data", "list, prepare"),
+        ("data prepar", "did you mean 'prepare'?"),
     ],
 )
 def test_bad_input_gets_one_line(words, message, capsys, tmp_path, monkeypatch) -> None:
@@ -104,3 +124,28 @@ def test_refuses_to_test_on_training_images(
     assert "training images of mnist" in line
     main(["eval", str(tmp_path), "--data-dir", str(full_data_dir)])
     assert "on mnist (10,000 examples)" in capsys.readouterr().out
+
+
+def test_a_complaint_of_several_lines_keeps_them(capsys, monkeypatch) -> None:
+    def fail(path):
+        raise ValueError("first\n  second")
+
+    monkeypatch.setattr(fdl.runs, "open_run", fail)
+    with pytest.raises(SystemExit):
+        main(["eval", "a"])
+    assert capsys.readouterr().err == "fdl: first\n  second\n"
+
+
+def test_what_asks_a_run_is_told_where_the_best_of_a_sweep_is(tmp_path, capsys) -> None:
+    sweep = tmp_path / "sweep"
+    (sweep / "best").mkdir(parents=True)
+    (sweep / "config.json").write_text('{"sweep": {}}')
+    for words in (
+        "eval {}",
+        "predict {} a.png",
+        "generate {}",
+        "export {} --to a.onnx",
+    ):
+        line = complaint(words.format(sweep).split(), capsys)
+        assert f"{sweep} is a sweep and not a run; its best member is" in line
+        assert str(sweep / "best") in line

@@ -1,14 +1,17 @@
 """The command line, end to end."""
 
 import json
+import re
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 from PIL import Image
 from shell import fdl
 
-from fdl import data
+from fdl import data, tasks
 from fdl.cli import main
+from fdl.cli.grids import read_grid, read_ranges
 
 
 @pytest.fixture(scope="module")
@@ -124,12 +127,16 @@ def test_predict_prints_a_table(home, sample) -> None:
         "",
         "train",
         "train cnn",
+        "train language-model",
+        "sweep gan",
         "eval",
         "predict",
         "generate",
         "export",
         "tasks",
         "data",
+        "runs",
+        "watch",
     ],
 )
 def test_help_reads(command, capsys) -> None:
@@ -138,7 +145,49 @@ def test_help_reads(command, capsys) -> None:
     assert done.value.code == 0
     out = capsys.readouterr().out
     assert "usage: fdl" in out
-    assert "{None}" not in out
+    assert "None" not in out.replace("`None`", "")
+    assert not re.search(r"\d,[ │]*\n[ │]*\d{3}\b", out), "a number is broken"
+
+
+def test_the_examples_of_the_help_are_good_for_every_task(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["sweep", "mlp", "--help"])
+    text = re.sub(r"[│\s]+", "", capsys.readouterr().out)
+    examples = re.findall(r"`([a-z-]+=[^`]+)`", text)
+    ranges = [example for example in examples if ":" in example]
+    assert len(ranges) == 2
+    assert len(examples) == 3
+    for task in tasks.DESCRIPTIONS.values():
+        assert len(read_ranges(task.config(), ranges)) == 2
+        assert read_grid(task.config(), set(examples) - set(ranges))
+
+
+def test_help_tells_what_a_task_does_where_nothing_is_said(capsys) -> None:
+    for task, defaults in (
+        ("transformer", ("8 on mnist", "0.002 with one-cycle", "(default: 64)", "pre")),
+        ("language-model", ("(default: python-docs)", "15 on python-docs")),
+    ):
+        with pytest.raises(SystemExit):
+            main(["train", task, "--help"])
+        text = " ".join(re.sub("│", " ", capsys.readouterr().out).split())
+        for default in defaults:
+            assert default in text
+
+
+def test_one_task_is_told_more_of(capsys) -> None:
+    main(["tasks", "vae"])
+    told = capsys.readouterr().out
+    assert "Kingma & Welling, 2014" in told
+    assert "--free-bits" in told
+    assert "fdl train vae --schedule constant --validation none" in told
+    main(["tasks"])
+    table = capsys.readouterr().out
+    assert len(table.splitlines()) < 40, "it fits a screen"
+
+
+def test_the_version_is_told(capsys) -> None:
+    main(["--version"])
+    assert capsys.readouterr().out == f"fdl {version('fdl')}\n"
 
 
 def test_lists(capsys) -> None:

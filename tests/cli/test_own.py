@@ -1,5 +1,6 @@
 """Models and tasks of the user's own, from modules that the caller names."""
 
+import dataclasses
 import json
 import sys
 
@@ -13,6 +14,7 @@ from fdl import tasks
 from fdl.cli import main
 
 MODULE = """
+import dataclasses
 import flax.linen as nn
 from flax import nnx
 import fdl
@@ -48,8 +50,8 @@ class Fails:
     def __init__(self, num_classes):
         raise KeyError("lost")
 
-task = find("classify")._replace(
-    name="mine", title="model of mine", finish=lambda *run: {}
+task = dataclasses.replace(
+    find("classify"), name="mine", title="model of mine", finish=lambda *run: {}
 )
 another = find("mlp")
 """
@@ -195,6 +197,6 @@ def test_other_packages_add_tasks(here, monkeypatch) -> None:
 
 
 def test_a_task_must_not_be_called_as_one_of_fdls(here) -> None:
-    mine = tasks.find("mlp")._replace(name="cnn")
+    mine = dataclasses.replace(tasks.find("mlp"), name="cnn")
     with pytest.raises(ValueError, match="fdl has a task 'cnn' already"):
         fdl.runs.train(mine, dataset="mnist-5k")

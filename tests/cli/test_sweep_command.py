@@ -85,10 +85,13 @@ def test_the_best_member_is_a_run(home, capsys) -> None:
 def test_the_same_command_goes_on(home, capsys) -> None:
     options = ("--learning-rate", 1e-2, "--seeds", 4, "--run", home / "fast")
     before = json.loads((home / "fast" / "result.json").read_text())
-    run("sweep", "mlp", *SMALL, *options)
+    run("sweep", "mlp", *SMALL, *options, "--json", "--quiet")
+    said, err = capsys.readouterr()
+    assert err == ""
     after = json.loads((home / "fast" / "result.json").read_text())
     assert after["configurations"] == before["configurations"]
     assert after["epochs_trained"] == 0
+    assert json.loads(said) == {"path": str(home / "fast")} | after
 
 
 def test_halving_from_the_command_line(tmp_path) -> None:

@@ -25,7 +25,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def heard():
     """What training said as it went on."""
-    return {"start": [], "chunk": [], "epoch": []}
+    return {"start": [], "chunk": [], "epoch": [], "finish": []}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,7 @@ def run(home, heard):
         **options,
         path=home / "mlp",
         on_start=heard["start"].append,
+        on_finish=lambda: heard["finish"].append(len(heard["epoch"])),
         on_chunk=lambda step, metrics: heard["chunk"].append(step),
         on_epoch=heard["epoch"].append,
         seconds={"import": 0.5},
@@ -43,7 +44,10 @@ def run(home, heard):
 
 
 def test_training_says_how_it_goes(run, heard) -> None:
-    assert heard["start"] == [14]
+    (plan,) = heard["start"]
+    assert (plan.path, plan.steps, plan.made) == (run.path, 7, 0)
+    assert plan.parameters == run.result["parameters"] == 101_770
+    assert heard["finish"] == [2], "after the last epoch"
     assert heard["chunk"] == list(range(1, 15))
     assert heard["epoch"] == list(run.history)
 
@@ -123,7 +127,10 @@ def test_settings_by_name_reach_the_tasks_own_options() -> None:
     assert dataclasses.asdict(config.options)["hidden_size"] == 8
     assert (config.options.steps, config.learning_rate) == ("pixels", 3e-3)
     for wrong, message in (
-        ({"hiden_size": 8}, "no setting 'hiden_size': dataset, epochs"),
+        (
+            {"hiden_size": 8},
+            "'hiden_size'; did you mean 'hidden_size'. settings: dataset",
+        ),
         ({"steps": "columns"}, "steps='columns' must be one of rows, pixels"),
         ({"epochs": 0}, "epochs=0 must be at least 1"),
     ):
@@ -135,7 +142,7 @@ def test_settings_by_name_reach_the_tasks_own_options() -> None:
 
 def test_tasks_say_what_they_answer() -> None:
     for task in tasks.TASKS.values():
-        can = task._field_defaults["generate"] is not task.generate
+        can = type(task).generate is not task.generate
         assert can == (task.generates is not None), task.name
     classes = [task.name for task in tasks.TASKS.values() if task.predicts == "classes"]
     names = "cnn mlp mnist-fast rnn lstm gru transformer classify"

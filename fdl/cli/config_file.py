@@ -1,0 +1,98 @@
+"""Settings of a command line from a file: TOML, or a run's `config.json`."""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fdl.cli.parse import UsageError, choices, options
+from fdl.plain import unknown
+
+OPTION = "--config"
+
+
+def with_file(words: Sequence[str], kind: Any) -> list[str]:
+    """Return words with those for the settings of the file that `--config` names.
+
+    They come first, so that what the words themselves say counts. The task may be left
+    to the file.
+
+    Args:
+        words: A task, if any, and options.
+        kind: The commands for all tasks, as a union; or that for a task of the
+            user's.
+
+    Raises:
+        UsageError: If the file cannot be read, or has a setting that there is not.
+    """
+    file, words = _without_option(list(words))
+    content = _read(file)
+    named = words.pop(0) if words and not words[0].startswith("-") else None
+    task, tasks = content.pop("task", named), choices(kind)
+    if tasks:
+        if named not in (None, task):
+            raise UsageError(f"{file} is of task {task!r}, not of {named!r}.")
+        if task is None:
+            raise UsageError(f"{file} names no task: give one before {OPTION}.")
+        if task not in tasks:
+            raise UsageError(f"{file}: {unknown('task', str(task), tasks)}")
+        kind = tasks[task].kind
+    known = {
+        name.removeprefix("--").removeprefix("no-").replace("-", "_"): name
+        for name in options(kind)
+        if name not in (OPTION, "--debug")
+    }
+    # What a run writes down about itself, and is no setting.
+    if {"data", "versions"} <= content.keys():
+        content = {name: value for name, value in content.items() if name in known}
+    said: list[str] = []
+    for name, value in content.items():
+        if name not in known:
+            raise UsageError(f"{file}: {unknown('setting', name, known)}")
+        said += _words(known[name], value)
+    return [*([task] if tasks else []), *said, *words]
+
+
+def _without_option(words: list[str]) -> tuple[Path, list[str]]:
+    at = next(i for i, word in enumerate(words) if word.split("=")[0] == OPTION)
+    _, sign, name = words[at].partition("=")
+    rest = words[at + 1 :] if sign else words[at + 2 :]
+    if not sign:
+        name = words[at + 1] if at + 1 < len(words) else ""
+    if not name or name.startswith("-"):
+        raise UsageError(f"{OPTION} needs a value: a TOML file or a config.json.")
+    return Path(name), words[:at] + rest
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        content = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise UsageError(f"{file} cannot be read: {error}.") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{file} holds no settings by name.")
+    return _flat(content)
+
+
+def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by name, those in tables, such as `options`, among them."""
+    found: dict[str, Any] = {}
+    for name, value in content.items():
+        name = name.replace("-", "_")
+        table = isinstance(value, dict) and name not in ("data", "versions", "sweep")
+        found |= _flat(value) if table else {name: value}
+    return found
+
+
+def _words(option: str, value: Any) -> list[str]:
+    negated = option.startswith("--no-")
+    if isinstance(value, bool):
+        return [option] if value != negated else []
+    if value is None:  # the share held out alone can be none
+        return [option, "none"] if option == "--validation" else []
+    values = value if isinstance(value, list) else [value]
+    return [option, *map(str, values)]

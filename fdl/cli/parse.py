@@ -1,0 +1,175 @@
+"""From the words of a command line to a command; what is wrong gets one plain line."""
+
+import contextlib
+import dataclasses
+import io
+import re
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
+
+import tyro
+
+from fdl.cli.command import Command, registry
+from fdl.plain import nearest, unknown
+
+_CONFIG = (
+    tyro.conf.DisallowNone,
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.OmitArgPrefixes,
+    tyro.conf.OmitSubcommandPrefixes,
+)
+
+
+COMPLETION = "--tyro-"
+"""How the options begin that print or write what completes words in a shell."""
+
+
+class UsageError(ValueError):
+    """Words that make no command; says which, and what would."""
+
+
+class Choice(NamedTuple):
+    """A command, or a group of them.
+
+    Attributes:
+        about: What it is for, in a line.
+        kind: A subclass of `Command`, or a union of some, each with its name.
+    """
+
+    about: str
+    kind: Any
+
+
+def read(
+    prog: str, words: Sequence[str], kind: Any, about: str | None = None
+) -> Command:
+    """Return the command that words ask for.
+
+    Args:
+        prog: What the words come after.
+        words: The words.
+        kind: As in `Choice`.
+        about: What help says of it; None for its docstring.
+
+    Raises:
+        SystemExit: With 0, after printing the help that was asked for.
+        UsageError: If the words make no command.
+    """
+    within, first = choices(kind), words[0] if words else ""
+    if within and not first.startswith(COMPLETION):
+        if first in within:
+            chosen = within[first]
+            return read(f"{prog} {first}", words[1:], chosen.kind, chosen.about)
+        if first not in ("-h", "--help"):
+            raise UsageError(_no_choice(prog, first, within))
+        kind = union({name: Choice(one.about, None) for name, one in within.items()})
+    elif not within:
+        _require_options(prog, words, kind)
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                kind,
+                prog=prog,
+                description=about,
+                args=words,
+                registry=registry,
+                config=_CONFIG,
+            )
+    except SystemExit as exit:
+        if exit.code in (0, None):
+            raise
+        raise UsageError(_plain(prog, complaint.getvalue())) from None
+
+
+def choices(kind: Any) -> Mapping[str, Choice]:
+    """Return the commands of a union by name; none of a single command."""
+    found = {}
+    for one in typing.get_args(kind) if not isinstance(kind, type) else ():
+        inner, said = typing.get_args(one)
+        found[said.name] = Choice(said.description, inner)
+    return found
+
+
+def union(named: Mapping[str, Choice]) -> Any:
+    """Return a union of commands; those of no kind are empty, for help."""
+    made: Any = None
+    for name, choice in named.items():
+        kind = choice.kind
+        if kind is None:
+            kind = dataclasses.make_dataclass(name, [], bases=(Command,), frozen=True)
+        elif choices(kind):
+            group = [("command", kind, dataclasses.field())]
+            kind = dataclasses.make_dataclass(name, group, frozen=True)
+        about = tyro.conf.subcommand(name, description=choice.about)
+        one = Annotated[kind, about]
+        made = one if made is None else made | one
+    return made
+
+
+def _no_choice(prog: str, word: str, known: Mapping[str, Choice]) -> str:
+    kind = "task" if "cnn" in known else "command"
+    if word.startswith("-"):
+        return f"give a {kind} before options such as {word}; see {prog} --help."
+    if word:
+        return unknown(kind, word, known)
+    return f"Expected one of {{{', '.join(known)}}}; see {prog} --help."
+
+
+def options(kind: Any) -> dict[str, Any]:
+    """Return the options of a command: the type of each, by its name.
+
+    Example:
+        >>> from fdl.cli.eval import Eval
+        >>> list(options(Eval))
+        ['--debug', '--dataset', '--data-dir']
+    """
+    found = {}
+    hints = typing.get_type_hints(kind, include_extras=True)
+    for field in dataclasses.fields(kind):
+        inner, *said = typing.get_args(hints[field.name]) or (hints[field.name],)
+        if tyro.conf.Suppress in said or tyro.conf.Positional in said:
+            continue
+        if dataclasses.is_dataclass(inner):
+            found |= options(inner)
+        else:
+            negated = "no-" if field.default is True else ""
+            found[f"--{negated}{field.name.replace('_', '-')}"] = hints[field.name]
+    return found
+
+
+def _require_options(prog: str, words: Sequence[str], kind: Any) -> None:
+    """Raise UsageError if there is an option that the command does not have."""
+    known = [
+        *options(kind),
+        "--help",
+        "--tyro-print-completion",
+        "--tyro-write-completion",
+    ]
+    for word in words:
+        name = word.partition("=")[0].replace("_", "-")
+        if name.startswith("--") and name != "--" and name not in known:
+            near = nearest(name, known)
+            guess = "." if near is None else f"; did you mean {near}?"
+            raise UsageError(f"there is no option {name}{guess} See {prog} --help.")
+
+
+def _plain(prog: str, box: str) -> str:
+    """Return in one line what Tyro draws a box around."""
+    text = " ".join(re.sub(r"[─-╿•]|-{3,}", " ", box).split())
+    see = f"See {prog} --help."
+    choice = re.search(r"choice '(.*)' for argument '(.*)'\. .* \((.*?),?\)", text)
+    if choice:
+        word, name, listed = choice.groups()
+        known = re.findall(r"'(.*?)'", listed)
+        return f"{name}: {unknown('choice', word, known)}"
+    for pattern, reply in (
+        (r"Missing value for argument '(.*)'\.", "{} needs a value."),
+        (r"Missing from .*?: (\S+)", "{} is missing."),
+        (r"Unrecognized options: (.*?) For full", "there is no use for {!r} here."),
+        (r"Error parsing (.*?)\.? (?:Argument helptext|For full)", "{}."),
+    ):
+        if found := re.search(pattern, text):
+            return f"{reply.format(found[1])} {see}"
+    return text

@@ -1,0 +1,92 @@
+"""What settings are made of, without JAX: help and complaints have to come at once."""
+
+import difflib
+import sys
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import jax
+    from jaxtyping import Float
+
+    Scalar = Float[jax.Array, ""]
+else:
+
+    class _NoAxes(type):
+        def __instancecheck__(cls, x: Any) -> bool:
+            return getattr(x, "shape", None) == ()
+
+    class Scalar(metaclass=_NoAxes):
+        """An array without axes, or a traced one."""
+
+
+Number = float | Scalar
+"""A hyperparameter: a Python number, which is validated, or an array or traced scalar,
+whose value can change without recompiling and is not looked at."""
+
+Strategy = Literal["vmap", "map"]
+"""How members become one program: side by side in every operation (`jax.vmap`), or one
+after the other (`jax.lax.map`)."""
+
+Kind = Literal["image", "vector", "number", "text"]
+"""What examples are, and so which tasks take them."""
+
+DATASETS = {
+    "mnist": 60_000,
+    "fashion_mnist": 60_000,
+    "mnist-5k": 4_000,
+    "python-docs": 3_200,
+}
+"""The datasets that are known without a place, and how many training examples they
+have, about: their exact numbers are in `fdl.data.catalog`."""
+
+SHARE = 1 / 6
+"""Share of the published training examples that `fdl.data.load` holds out."""
+
+
+def is_concrete(x: Number) -> bool:
+    """Return whether a hyperparameter's value can be read while tracing.
+
+    Example:
+        >>> is_concrete(0.5)
+        True
+    """
+    jax = sys.modules.get("jax")  # without it, nothing is an array of its
+    return jax is None or not isinstance(x, jax.Array)
+
+
+def is_on(setting: Number | None) -> bool:
+    """Return whether a setting may have an effect: 0 and None turn it off.
+
+    Example:
+        >>> is_on(0.5), is_on(0.0), is_on(None)
+        (True, False, False)
+    """
+    return setting is not None and not (is_concrete(setting) and setting == 0)
+
+
+def unknown(kind: str, name: str, known: Collection[str]) -> str:
+    """Return a complaint about a name that is not known, with the nearest that is.
+
+    Example:
+        >>> unknown("task", "CN", ["cnn", "mlp"])
+        "there is no task 'CN'; did you mean 'cnn'? tasks: cnn, mlp."
+        >>> unknown("task", "tree", ["cnn", "mlp"])
+        "there is no task 'tree'; tasks: cnn, mlp."
+    """
+    near = nearest(name, known)
+    guess = "" if near is None else f" did you mean {near!r}?"
+    return f"there is no {kind} {name!r};{guess} {kind}s: {', '.join(known)}."
+
+
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """Return the known name that looks most like another; None if none does.
+
+    Example:
+        >>> nearest("fashion-MNIST", ["mnist", "fashion_mnist"])
+        'fashion_mnist'
+    """
+    plain = lambda word: word.lower().replace("_", "-")
+    words = {plain(word): word for word in known}
+    found = difflib.get_close_matches(plain(name), words, n=1)
+    return words[found[0]] if found else None

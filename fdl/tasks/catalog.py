@@ -1,0 +1,236 @@
+"""What can be trained by name: the description of each task, without JAX."""
+
+import warnings
+
+from fdl.plain import unknown
+from fdl.tasks.description import Description
+from fdl.tasks.installed import installed
+from fdl.tasks.options import (
+    AutoencoderOptions,
+    CNNOptions,
+    GANOptions,
+    LanguageModelOptions,
+    MLPOptions,
+    OwnModel,
+    RecurrentOptions,
+    RegressOptions,
+    TransformerOptions,
+    VAEOptions,
+)
+
+_ALL = (
+    Description(
+        name="cnn",
+        title="small convolutional network",
+        paper="LeCun et al., 1998, Gradient-based learning applied to document "
+        "recognition",
+        epochs=(5, 20),
+        batch_size=64,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="accuracy",
+        mode="max",
+        options=CNNOptions(),
+        predicts="classes",
+    ),
+    Description(
+        name="mlp",
+        title="multilayer perceptron with one hidden layer",
+        paper="Rumelhart et al., 1986, Learning representations by "
+        "back-propagating errors",
+        epochs=(5, 20),
+        batch_size=32,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="accuracy",
+        mode="max",
+        options=MLPOptions(),
+        takes=("image", "vector"),
+        predicts="classes",
+    ),
+    Description(
+        name="regress",
+        title="multilayer perceptron that tells a number of a row of numbers",
+        paper="Rumelhart et al., 1986, Learning representations by "
+        "back-propagating errors",
+        epochs=(10, 60),
+        batch_size=32,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="r2_score",
+        mode="max",
+        options=RegressOptions(),
+        takes=("number",),
+        dataset=None,
+    ),
+    Description(
+        name="mnist-fast",
+        title="small convolutional network, two passes",
+        paper="LeCun et al., 1998, Gradient-based learning applied to document "
+        "recognition",
+        epochs=(2, 10),
+        batch_size=64,
+        learning_rates={"one-cycle": 7e-3, "constant": 1e-3},
+        metric="accuracy",
+        mode="max",
+        predicts="classes",
+    ),
+    Description(
+        name="rnn",
+        title="simple recurrent network that reads rows",
+        paper="Elman, 1990, Finding structure in time",
+        epochs=(5, 20),
+        batch_size=64,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="accuracy",
+        mode="max",
+        options=RecurrentOptions(),
+        predicts="classes",
+    ),
+    Description(
+        name="lstm",
+        title="long short-term memory that reads rows",
+        paper="Hochreiter & Schmidhuber, 1997, Long short-term memory",
+        epochs=(5, 20),
+        batch_size=64,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="accuracy",
+        mode="max",
+        options=RecurrentOptions(),
+        predicts="classes",
+    ),
+    Description(
+        name="gru",
+        title="gated recurrent units that read rows",
+        paper="Cho et al., 2014, Learning phrase representations using RNN "
+        "encoder-decoder",
+        epochs=(5, 20),
+        batch_size=64,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="accuracy",
+        mode="max",
+        options=RecurrentOptions(),
+        predicts="classes",
+    ),
+    Description(
+        name="autoencoder",
+        title="autoencoder, plain or denoising",
+        paper="Hinton & Salakhutdinov, 2006, Reducing the dimensionality of data with "
+        "neural networks",
+        epochs=(30, 100),
+        batch_size=100,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="squared_error",
+        mode="min",
+        options=AutoencoderOptions(),
+        predicts="images",
+    ),
+    Description(
+        name="vae",
+        title="variational autoencoder of images binarized once",
+        paper="Kingma & Welling, 2014, Auto-encoding variational Bayes",
+        epochs=(30, 100),
+        batch_size=100,
+        learning_rates={"one-cycle": 1e-3, "constant": 1e-3},
+        metric="elbo",
+        mode="max",
+        options=VAEOptions(),
+        predicts="images",
+        generates="images",
+    ),
+    Description(
+        name="gan",
+        title="generative adversarial network, DCGAN",
+        paper="Radford et al., 2016, Unsupervised representation learning with DCGAN",
+        epochs=(12, 60),
+        batch_size=64,
+        learning_rates={"constant": 1e-3, "one-cycle": 2e-3},
+        metric="frechet_distance",
+        mode="min",
+        options=GANOptions(),
+        generates="images",
+    ),
+    Description(
+        name="transformer",
+        title="vision Transformer on 7x7 patches",
+        paper="Dosovitskiy et al., 2021, An image is worth 16x16 words",
+        epochs=(8, 40),
+        batch_size=64,
+        learning_rates={"one-cycle": 2e-3, "constant": 1e-3},
+        metric="accuracy",
+        mode="max",
+        options=TransformerOptions(),
+        predicts="classes",
+    ),
+    Description(
+        name="language-model",
+        title="decoder-only Transformer on characters",
+        paper="Radford et al., 2018, Improving language understanding by generative "
+        "pre-training",
+        epochs=(15, 15),
+        takes=("text",),
+        dataset="python-docs",
+        batch_size=8,
+        learning_rates={"one-cycle": 3e-3, "constant": 1e-3},
+        metric="bits_per_character",
+        mode="min",
+        options=LanguageModelOptions(),
+        generates="text",
+    ),
+    Description(
+        name="classify",
+        title="classifier of your own (--model)",
+        paper="any Linen module, see docs/your-model.md",
+        epochs=(5, 20),
+        batch_size=64,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="accuracy",
+        mode="max",
+        options=OwnModel(),
+        takes=("image", "vector"),
+        predicts="classes",
+    ),
+)
+
+DESCRIPTIONS: dict[str, Description] = {one.name: one for one in _ALL}
+"""The descriptions of fdl's own tasks, by name."""
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all tasks: fdl's own, and those of installed packages."""
+    return (*DESCRIPTIONS, *(name for name in installed() if name not in DESCRIPTIONS))
+
+
+def known() -> list[Description]:
+    """Return all tasks, with a warning for those of other packages that are broken."""
+    found = []
+    for name in names():
+        try:
+            found.append(describe(name))
+        except ValueError as error:
+            warnings.warn(f"task {name!r} is left out: {error}", stacklevel=2)
+    return found
+
+
+def describe(name: str) -> Description:
+    """Return what the task of that name is; of fdl's own, without importing a model.
+
+    Raises:
+        ValueError: If there is none; the message lists those there are.
+
+    Example:
+        >>> describe("cnn").config(dataset="mnist-5k").epochs
+        20
+    """
+    if name in DESCRIPTIONS:
+        return DESCRIPTIONS[name]
+    require_known(name)
+    from fdl.tasks.registry import find  # JAX, and a module of another package
+
+    return find(name)
+
+
+def require_known(name: str) -> None:
+    """Raise ValueError unless there is a task of that name."""
+    if name not in names():
+        raise ValueError(
+            f"{unknown('task', name, names())} One of yours is named with --task "
+            "MODULE:NAME (from Python, task=...)."
+        )

@@ -1,0 +1,197 @@
+"""Settings of one task alone: each becomes a flag of `fdl train`."""
+
+import dataclasses
+from typing import Literal
+
+from fdl.plain import Number
+
+Architecture = Literal["dense", "conv"]
+"""Layers of an autoencoder."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CNNOptions:
+    """Settings of the convolutional network.
+
+    Attributes:
+        features: Kernels of each of the three convolutions.
+        hidden_size: Width of the dense layer before the last.
+    """
+
+    features: tuple[int, int, int] = (32, 64, 64)
+    hidden_size: int = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class MLPOptions:
+    """Settings of the multilayer perceptron.
+
+    Attributes:
+        hidden_sizes: Widths of the hidden layers, the first one first.
+        dropout_rate: Fraction of the hidden values dropped in training, in [0, 1).
+    """
+
+    hidden_sizes: tuple[int, ...] = (128,)
+    dropout_rate: Number = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class RecurrentOptions:
+    """Settings of recurrent classifiers.
+
+    Attributes:
+        steps: What is read at each step: a row of the image, or a pixel.
+        hidden_size: Width of each layer's state, at least 1.
+        num_layers: Number of layers, at least 1.
+        bidirectional: Read from the end to the beginning too, by layers as many again.
+        dropout_rate: Fraction of each layer's outputs dropped in training, in [0, 1).
+    """
+
+    steps: Literal["rows", "pixels"] = "rows"
+    hidden_size: int = 128
+    num_layers: int = 1
+    bidirectional: bool = False
+    dropout_rate: Number = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoencoderOptions:
+    """Settings of the autoencoder.
+
+    Attributes:
+        architecture: Dense or convolutional layers.
+        hidden_sizes: Widths of the encoder's dense layers; the decoder has them the
+            other way round. Convolutional ones have sizes of their own.
+        latent_size: Numbers in a code.
+        noise: Fraction of the pixels that the model does not get to see, from 0 to
+            below 1; above 0 for a denoising autoencoder.
+    """
+
+    architecture: Architecture = "dense"
+    hidden_sizes: tuple[int, ...] = (400, 400)
+    latent_size: int = 20
+    noise: Number = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class VAEOptions:
+    """Settings of the variational autoencoder.
+
+    Attributes:
+        architecture: Dense or convolutional layers.
+        hidden_sizes: Widths of the encoder's dense layers; the decoder has them the
+            other way round. Convolutional ones have sizes of their own.
+        latent_size: Number of latents.
+        beta: Weight of the divergence from the prior; 1 for the bound itself.
+        free_bits: Nats of each latent that cost nothing.
+        samples: Draws for each image in the importance-weighted bound that is measured
+            at the end.
+    """
+
+    architecture: Architecture = "dense"
+    hidden_sizes: tuple[int, ...] = (400, 400)
+    latent_size: int = 20
+    beta: Number = 1.0
+    free_bits: Number = 0.0
+    samples: int = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class GANOptions:
+    """Settings of a generative adversarial network.
+
+    Attributes:
+        architecture: Deep convolutional networks (`dcgan`), or one layer against one
+            layer (`dense`).
+        loss: The game that the two play.
+        latent_size: Numbers that an image is made of.
+        width: Channels of DCGAN's layers at half of the images' size; twice as many at
+            a quarter of it.
+        dropout_rate: Fraction of the values dropped in DCGAN's discriminator.
+        discriminator_steps: Updates of the discriminator for one of the generator.
+        ema_decay: Decay per step of the moving average of the generator's parameters;
+            0 for the generator as it is trained.
+    """
+
+    architecture: Literal["dcgan", "dense"] = "dcgan"
+    loss: Literal["minimax", "non_saturating", "least_squares", "wasserstein_gp"] = (
+        "non_saturating"
+    )
+    latent_size: int = 64
+    width: int = 16
+    dropout_rate: Number = 0.3
+    discriminator_steps: int = 1
+    ema_decay: Number = 0.999
+
+
+@dataclasses.dataclass(frozen=True)
+class TransformerOptions:
+    """Settings of the vision Transformer.
+
+    Attributes:
+        patch_size: Height and width of a patch in pixels; must divide 28.
+        features: Width of a patch's vector.
+        num_layers: Number of blocks.
+        num_heads: Heads of attention; must divide the features.
+        hidden_size: Width between the two dense layers of a block.
+        dropout_rate: Fraction dropped of what each part of a block gives.
+        norm: Normalize before each part of a block (`pre`), or after it (`post`).
+        pooling: Classify the mean of all patches, or a learned token.
+    """
+
+    patch_size: int = 7
+    features: int = 64
+    num_layers: int = 4
+    num_heads: int = 4
+    hidden_size: int = 128
+    dropout_rate: Number = 0.0
+    norm: Literal["pre", "post"] = "pre"
+    pooling: Literal["mean", "token"] = "mean"
+
+
+@dataclasses.dataclass(frozen=True)
+class LanguageModelOptions:
+    """Settings of the language model.
+
+    Attributes:
+        features: Width of a character's vector.
+        num_layers: Number of blocks.
+        num_heads: Heads of attention; must divide the features.
+        dropout_rate: Fraction dropped of what each part of a block gives.
+        norm: Normalize before each part of a block (`pre`), or after it (`post`).
+        positions: Learned vectors, or sinusoids.
+        tied: Whether the output shares the table of vectors with the input.
+    """
+
+    features: int = 96
+    num_layers: int = 3
+    num_heads: int = 4
+    dropout_rate: Number = 0.0
+    norm: Literal["pre", "post"] = "pre"
+    positions: Literal["learned", "sinusoidal"] = "learned"
+    tied: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnModel:
+    """Settings of a task that trains a model of the user's.
+
+    Attributes:
+        model: The model, `MODULE:NAME`: a Linen module, or what makes one of
+            `num_classes`, such as a function, or a class of NNX.
+    """
+
+    model: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class RegressOptions:
+    """Settings of regression.
+
+    Attributes:
+        hidden_sizes: Widths of the hidden layers; none of them for a linear model.
+        dropout_rate: Fraction of the hidden values dropped in training, in [0, 1).
+    """
+
+    hidden_sizes: tuple[int, ...] = (64, 64)
+    dropout_rate: Number = 0.0

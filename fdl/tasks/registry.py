@@ -1,0 +1,79 @@
+"""All tasks, with their models: this imports JAX."""
+
+from importlib.metadata import EntryPoint
+
+from fdl.tasks.autoencoder import autoencoder
+from fdl.tasks.catalog import require_known
+from fdl.tasks.classify import classify
+from fdl.tasks.cnn import cnn
+from fdl.tasks.gan import gan
+from fdl.tasks.installed import GROUP, installed
+from fdl.tasks.language_model import language_model
+from fdl.tasks.mlp import mlp
+from fdl.tasks.mnist_fast import mnist_fast
+from fdl.tasks.own import require_task
+from fdl.tasks.recurrent import gru, lstm, rnn
+from fdl.tasks.regress import regress
+from fdl.tasks.task import Task
+from fdl.tasks.transformer import transformer
+from fdl.tasks.vae import vae
+
+_ALL = (
+    cnn,
+    mlp,
+    regress,
+    mnist_fast,
+    rnn,
+    lstm,
+    gru,
+    autoencoder,
+    vae,
+    gan,
+    transformer,
+    language_model,
+    classify,
+)
+
+TASKS: dict[str, Task] = {task.name: task for task in _ALL}
+"""fdl's own tasks, by name."""
+
+
+def find(name: str, own: str | Task | None = None) -> Task:
+    """Return the task of that name.
+
+    Args:
+        name: One of fdl's own, or of those that installed packages add.
+        own: A task of the caller's, or `MODULE:NAME` of one, which has to have the
+            name.
+
+    Raises:
+        ValueError: If there is none; the message lists those there are.
+
+    Example:
+        >>> find("cnn").config(dataset="mnist-5k").epochs
+        20
+    """
+    if own is not None:
+        task = require_task(own)
+        if task.name != name:
+            raise ValueError(f"the run is of task {name!r}, not of {task.name!r}.")
+        return task
+    if name in TASKS:
+        return TASKS[name]
+    require_known(name)
+    return _load(installed()[name])
+
+
+def _load(entry: EntryPoint) -> Task:
+    """Return the task of another package.
+
+    Raises:
+        ValueError: If it cannot be imported, is no task, or is called otherwise.
+    """
+    task = require_task(entry.value)
+    if task.name != entry.name:
+        raise ValueError(
+            f"the entry point {entry.name!r} of {GROUP} names a task that is called "
+            f"{task.name!r}: give both the same name."
+        )
+    return task

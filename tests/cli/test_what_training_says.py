@@ -1,0 +1,86 @@
+"""What `fdl train` and `fdl sweep` say while they run, and how they go on."""
+
+import io
+import json
+import time
+
+import pytest
+from rich.console import Console
+from shell import fdl
+
+from fdl.cli import progress
+from fdl.cli.progress import TrainingProgress, Voice
+from fdl.data import load
+from fdl.runs import Plan, configure
+from fdl.train import Epoch
+
+SMALL = ("--dataset", "mnist-5k", "--epochs", 2, "--batch-size", 500)
+
+
+def test_the_folder_comes_first_then_a_line_for_each_epoch(home) -> None:
+    lines = (home / "err.txt").read_text().splitlines()
+    assert lines[0] == (
+        "runs/a: mlp on mnist-5k, 3,333 examples to train on, 667 to validate, "
+        "1,000 to test, 101,770 parameters"
+    )
+    assert [line[:24] for line in lines[1:3]] == [
+        "epoch 1/2  step 105/210 ",
+        "epoch 2/2  step 210/210 ",
+    ]
+    assert lines[3:] == ["measuring the test set and drawing pictures"]
+
+
+def test_the_time_of_the_shell_is_not_that_of_the_import(home) -> None:
+    result = json.loads((home / "runs/a/result.json").read_text())
+    wall, slept = json.loads((home / "seconds.json").read_text())
+    assert sum(result["seconds"].values()) < wall - slept
+
+
+def test_what_was_interrupted_goes_on(tmp_path, monkeypatch) -> None:
+    def interrupt(self, line):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingProgress, "on_epoch", interrupt)
+        done = fdl("train", "mlp", *SMALL, "--run", "a", cwd=tmp_path, code=130)
+    last = done.stderr.splitlines()[-1]
+    assert last == "fdl: interrupted; to go on: fdl train --resume a"
+    assert not (tmp_path / "a/result.json").exists()
+    done = fdl("train", "--resume", "a", "--quiet", "--json", cwd=tmp_path)
+    assert done.stderr == ""
+    said, kept = json.loads(done.stdout), tmp_path / "a/result.json"
+    assert said == {"path": "a"} | json.loads(kept.read_text())
+    assert said["epochs"] == 2
+    done = fdl("train", "--resume=a", cwd=tmp_path, code=2)
+    assert "has ended" in done.stderr
+
+
+def test_silence_is_broken_where_there_is_no_terminal(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(progress, "HEARTBEAT", 0.05)
+    for quiet in (False, True):
+        voice = Voice(lambda: "step 3 of 9", quiet=quiet)
+        voice.start()
+        time.sleep(0.2)
+        voice.stop()
+        found = capsys.readouterr().err.splitlines()
+        assert len(found) >= 2 or quiet
+        assert set(found) == (set() if quiet else {"step 3 of 9  after 0 s"})
+
+
+@pytest.fixture
+def plan(tmp_path):
+    config = configure("mlp", dataset="mnist-5k", epochs=2)
+    return Plan(tmp_path, config, load("mnist-5k").info, 101_770, 105, 0)
+
+
+def test_a_terminal_shows_a_bar_to_the_end(plan, monkeypatch) -> None:
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
+    monkeypatch.setattr(progress, "err", terminal)
+    with TrainingProgress() as watch:
+        watch.on_start(plan)
+        watch.on_chunk(7, {"loss": 0.5})
+        watch.on_epoch(Epoch(1, 105, True, {"loss": 0.5}, {"loss": 0.6}, 1.0))
+        watch.on_finish()
+    shown = terminal.file.getvalue()
+    assert "7/210" in shown
+    assert "0/?" in shown.split("finishing")[-1], "what is left is not counted"

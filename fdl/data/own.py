@@ -1,5 +1,6 @@
 """A dataset made of arrays that a user brings."""
 
+import functools
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
@@ -293,15 +294,16 @@ def _test_part(
             )
         share, how = max(share, len(names) / count), "stratified by class and "
     train, test = splits.hold_out(whole, share, seed=seed)
-    _log.warning(
-        "%s has no test part: %s of its %s examples became one, %sdrawn with seed %s",
-        title,
-        f"{len(test[0]):,}",
-        f"{count:,}",
-        how,
-        seed,
+    _say(
+        f"{title} has no test part: {len(test[0]):,} of its {count:,} examples became "
+        f"one, {how}drawn with seed {seed}"
     )
     return train, test
+
+
+@functools.cache  # once: a command may load the same data several times
+def _say(message: str) -> None:
+    _log.warning(message)
 
 
 def _checksum(batches: Mapping[str, Batch | Rows]) -> str:

@@ -6,10 +6,10 @@ import threading
 import time
 
 import pytest
-from shell import fdl as run_fdl
+from shell import fdl
 
-import fdl
 from fdl.cli import main
+from fdl.cli.train import Train
 from fdl.runs import configure
 
 RECORD = {
@@ -67,12 +67,11 @@ def test_a_file_has_settings_and_words_count_more(
 ) -> None:
     seen = []
 
-    def train(config, **_):
-        seen.append(config)
-        raise ValueError("enough")
+    def train(self) -> None:
+        seen.append(self.configuration())
 
-    monkeypatch.setattr(fdl.runs, "train", train)
-    run_fdl("train", *words.split(), cwd=files, code=2)
+    monkeypatch.setattr(Train, "__call__", train)
+    fdl("train", *words.split(), cwd=files)
     more = {"hidden_sizes": (64, 32)} if "a.toml" in words else {}
     assert seen == [configure(task, **more | settings)]
 
@@ -92,7 +91,7 @@ def test_a_file_has_settings_and_words_count_more(
 )
 def test_a_bad_file_gets_one_line(files, words, message) -> None:
     for command in ("train", "sweep"):
-        done = run_fdl(command, *words.split(), cwd=files, code=2)
+        done = fdl(command, *words.split(), cwd=files, code=2)
         assert message in done.stderr
         assert done.stderr.count("\n") == 1
 
@@ -113,7 +112,7 @@ def test_runs_are_listed(home, tmp_path) -> None:
     write(tmp_path / "all/more/s", sweep={}, result=best, **small)
     write(tmp_path / "all/more/s/best", result={"metrics": {}}, **small)
     (tmp_path / "all" / "a").symlink_to(home / "runs" / "a")
-    done = run_fdl("runs", "all", "--json", cwd=tmp_path)
+    done = fdl("runs", "all", "--json", cwd=tmp_path)
     rows = {row["path"]: row for row in json.loads(done.stdout)}
     assert rows.keys() == {"all/a", "all/cut", "all/more/s"}
     assert [row["status"] for _, row in sorted(rows.items())] == [
@@ -125,10 +124,10 @@ def test_runs_are_listed(home, tmp_path) -> None:
     result = json.loads((home / "runs/a/result.json").read_text())
     assert rows["all/a"]["value"] == result["metrics"]["accuracy"]
     assert rows["all/cut"]["value"] is None
-    table = run_fdl("runs", "all", cwd=tmp_path).stdout
+    table = fdl("runs", "all", cwd=tmp_path).stdout
     assert "75.00%" in table
     assert list(rows)[-1] in table
-    done = run_fdl("runs", "absent", cwd=tmp_path, code=2)
+    done = fdl("runs", "absent", cwd=tmp_path, code=2)
     assert "absent is not a folder" in done.stderr
 
 
@@ -149,12 +148,12 @@ def test_a_run_is_watched_until_it_ends(home, tmp_path, capsys) -> None:
     assert "█▁" in shown
     main(["watch", str(home / "runs/a")])
     assert "validation accuracy" in capsys.readouterr().out
-    done = run_fdl("watch", "absent", cwd=tmp_path, code=2)
+    done = fdl("watch", "absent", cwd=tmp_path, code=2)
     assert "absent is not a run" in done.stderr
 
 
 def test_a_shell_completes_words(tmp_path) -> None:
-    done = run_fdl("--tyro-print-completion", "bash", cwd=tmp_path)
+    done = fdl("--tyro-print-completion", "bash", cwd=tmp_path)
     (tmp_path / "fdl.bash").write_text(done.stdout)
     ask = (
         'source fdl.bash; f=$(complete -p fdl | sed "s/.*-F //; s/ .*//"); '

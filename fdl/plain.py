@@ -35,7 +35,7 @@ DATASETS = {
     "mnist": 60_000,
     "fashion_mnist": 60_000,
     "mnist-5k": 4_000,
-    "python-docs": 3_200,
+    "python-docs": 2_600,
 }
 """The datasets that are known without a place, and how many training examples they
 have, about: their exact numbers are in `fdl.data.catalog`."""

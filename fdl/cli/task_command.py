@@ -171,16 +171,15 @@ def for_each_task(command: type[OfTask], about: str, own: str | None) -> Any:
 
 def _defaults(task: tasks.Description) -> Mapping[str, str]:
     """Return what a task does where an option is not given, for the help."""
-    config = task.config()
     many, few = task.epochs
     epochs = f"{many} for 60,000 examples, {few} for 4,000"
     rates = ", ".join(f"{x:g} with {name}" for name, x in task.learning_rates.items())
     return {
-        "dataset": config.dataset,
+        "dataset": task.dataset or "your own, such as csv:FILE",
         "epochs": epochs,
-        "batch_size": str(config.batch_size),
+        "batch_size": str(task.batch_size),
         "learning_rate": rates,
-        "schedule": config.schedule,
+        "schedule": next(iter(task.learning_rates)),
     }
 
 

@@ -175,7 +175,7 @@ def _defaults(task: tasks.Description) -> Mapping[str, str]:
     epochs = f"{many} for 60,000 examples, {few} for 4,000"
     rates = ", ".join(f"{x:g} with {name}" for name, x in task.learning_rates.items())
     return {
-        "dataset": task.dataset or "your own, such as csv:FILE",
+        "dataset": task.dataset or "none: give one, such as csv:FILE",
         "epochs": epochs,
         "batch_size": str(task.batch_size),
         "learning_rate": rates,

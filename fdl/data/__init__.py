@@ -30,6 +30,7 @@ from fdl.data.sources import short_name as short_name
 from fdl.data.sources import status as status
 from fdl.data.splits import hold_out as hold_out
 from fdl.data.splits import split as split
+from fdl.data.table import read_rows as read_rows
 from fdl.listing import public as _public
 
 __dir__ = _public(__name__, modules=("augment",))

@@ -99,7 +99,7 @@ def _decode(
     ):
         if size is None:
             sizes = pool.map(_size_of, paths)
-            size = _common(list(watched(sizes, len(paths), f"{title}: sizes")))
+            size = common_size(list(watched(sizes, len(paths), f"{title}: sizes")))
         images = np.zeros((len(paths), *size, channels or 3), np.uint8)
         read = functools.partial(_read_into, images)
         found = pool.map(read, range(len(paths)), paths)
@@ -121,7 +121,8 @@ def _size_of(path: str) -> Size | None:
         return None  # reading it will say what is wrong
 
 
-def _common(sizes: list[Size | None]) -> Size:
+def common_size(sizes: list[Size | None]) -> Size:
+    """Return the size that pictures are brought to; None stands for damaged ones."""
     known = [size for size in sizes if size is not None]
     if not known:
         return _SIDE, _SIDE

@@ -67,7 +67,7 @@ def decode_picture(content: bytes, channels: int, *, name: str) -> Picture:
         DataError: See `read_picture`.
     """
     with strictly():
-        return _decode(content, channels, name)
+        return decode(content, channels, name)
 
 
 @contextlib.contextmanager
@@ -87,7 +87,7 @@ def strictly() -> Iterator[None]:
 
 def read(path: Path | str, channels: int) -> Picture:
     """As `read_picture`, within `strictly`."""
-    return _decode(_content(path), channels, str(path))
+    return decode(_content(path), channels, str(path))
 
 
 def read_size(path: Path | str) -> tuple[int, int]:
@@ -96,13 +96,18 @@ def read_size(path: Path | str) -> tuple[int, int]:
     Raises:
         DataError: If the file is no picture; whether its pixels are good stays open.
     """
+    return size_of(_content(path), str(path))
+
+
+def size_of(content: bytes, name: str) -> tuple[int, int]:
+    """As `read_size`, of the content of a file."""
 
     def size(picture: Any) -> tuple[int, int]:
         width, height = picture.size
         turned = _turn(picture) in _LYING
         return (width, height) if turned else (height, width)
 
-    return _opened(_content(path), size, str(path))
+    return _opened(content, size, name)
 
 
 def _content(path: Path | str) -> bytes:
@@ -112,7 +117,9 @@ def _content(path: Path | str) -> bytes:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _decode(content: bytes, channels: int, name: str) -> Picture:
+def decode(content: bytes, channels: int, name: str) -> Picture:
+    """As `decode_picture`, within `strictly`."""
+
     def pixels(picture: Any) -> Picture:
         picture.load()
         return _pixels(_upright(picture), channels)

@@ -50,13 +50,6 @@ def places(entry: Entry, folder: Path | None) -> list[Place]:
 
 def file_places(entry: Entry, folder: Path | None) -> list[Place]:
     """Return where the original files may lie."""
-    own = os.environ.get("FDL_DATA_DIR")
-    roots = [
-        (folder, True),
-        (Path(own).expanduser() if own else None, True),
-        (_SYSTEM, False),
-        (cache.originals(), False),
-    ]
     return [
         Place(
             title="original files in",
@@ -66,6 +59,16 @@ def file_places(entry: Entry, folder: Path | None) -> list[Place]:
             read=functools.partial(idx.read, entry),
             named=named,
         )
-        for root, named in roots
-        if root is not None
+        for root, named in roots(folder)
+    ]
+
+
+def roots(folder: Path | None) -> list[tuple[Path, bool]]:
+    """Return the folders of datasets, and of each whether the user named it."""
+    own = os.environ.get("FDL_DATA_DIR")
+    named = [folder, Path(own).expanduser() if own else None]
+    return [
+        *((root, True) for root in named if root is not None),
+        (_SYSTEM, False),
+        (cache.originals(), False),
     ]

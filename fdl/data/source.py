@@ -2,7 +2,7 @@
 
 import dataclasses
 from abc import abstractmethod
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from fdl.arrays import DataError
@@ -44,6 +44,15 @@ class Source:
     def hold_out(self) -> HoldOut:
         """Which training examples validation takes, if the source has no such part."""
         return "stratified"
+
+    @classmethod
+    def place(cls, text: str) -> PurePath:
+        """Return the place that a line names after its scheme, for use anywhere.
+
+        Raises:
+            DataError: If it can be none.
+        """
+        return Path(text).expanduser().absolute()
 
     @abstractmethod
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:

@@ -14,10 +14,14 @@ from urllib.parse import quote, unquote
 
 from fdl.arrays import DataError
 from fdl.data import splits
+from fdl.data.archived import Archived
+from fdl.data.archives import ARCHIVES
 from fdl.data.catalog import CATALOG
 from fdl.data.dataset import Dataset
 from fdl.data.folder import ImageFolder
 from fdl.data.npz import ArrayFile
+from fdl.data.parquet import ParquetFolder
+from fdl.data.prepared_source import Prepared
 from fdl.data.published import Published
 from fdl.data.sample import Sample
 from fdl.data.source import Source, Status
@@ -29,6 +33,8 @@ SCHEMES: dict[str, type[Source]] = {
     "folder": ImageFolder,
     "npz": ArrayFile,
     "csv": Table,
+    "tfds": Prepared,
+    "hf": ParquetFolder,
     "text": TextFile,
     "jsonl": TextLines,
 }
@@ -40,9 +46,9 @@ def names() -> tuple[str, ...]:
 
     Example:
         >>> names()
-        ('mnist', 'fashion_mnist', 'mnist-5k', 'python-docs')
+        ('mnist', 'fashion_mnist', 'mnist-5k', 'python-docs', 'kmnist', ...)
     """
-    return (*CATALOG, TEXT)
+    return (*CATALOG, TEXT, *ARCHIVES)
 
 
 def find(line: str, **options: Any) -> Source:
@@ -84,7 +90,7 @@ def find(line: str, **options: Any) -> Source:
                 f"{', '.join(sorted(known))}{_nearest(name, known)}"
             )
     values = {name: _READ[name](name, wanted[name]) for name in sorted(wanted)}
-    path = Path(place).expanduser().absolute()
+    path = kind.place(place)
     words = [f"{name}={quote(_word(value))}" for name, value in values.items()]
     name = f"{scheme}:{path}" + ("?" + "&".join(words) if words else "")
     return kind(name, path, **values)  # pyright: ignore[reportCallIssue]
@@ -231,6 +237,8 @@ def _named(name: str, options: Mapping[str, Any]) -> Source:
         raise DataError(f"{name} has no options, but was given {', '.join(options)}")
     if name == TEXT:
         return PythonDocs(name)
+    if name in ARCHIVES:
+        return Archived(name, ARCHIVES[name])
     entry = CATALOG[name]
     return Published(name, entry) if entry.addresses else Sample(name, entry)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float32
 
 from fdl.arrays import DataError
-from fdl.data.dataset import Dataset
+from fdl.data.dataset import Dataset, DatasetInfo
 from fdl.data.own import Part, assemble
 from fdl.data.source import Source, Status
 from fdl.data.splits import SHARE
@@ -113,6 +114,64 @@ def read_cells(path: Path) -> dict[str, list[str]]:
         name: [row[index].strip() for row in rows[1:]]
         for index, name in enumerate(names)
     }
+
+
+def read_rows(path: Path | str, info: DatasetInfo) -> Float32[np.ndarray, "rows _"]:
+    r"""Read the rows of a CSV file as inputs like those of a table that is known.
+
+    Other columns than those of the table, the target among them, are passed over.
+
+    Args:
+        path: The file.
+        info: What the table is.
+
+    Raises:
+        DataError: If a column is missing, or a cell is no number, or a category that
+            the table has not.
+
+    Example:
+        >>> import tempfile, fdl.data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "pets.csv"
+        ...     _ = file.write_text("legs,kind\n4,cat\n4,cat\n2,owl\n2,owl\n")
+        ...     info = fdl.data.load(f"csv:{file}?target=kind", validation=None).info
+        ...     _ = file.write_text("legs\n3\n")
+        ...     read_rows(file, info)
+        array([[3.]], dtype=float32)
+    """
+    path = Path(path)
+    cells = read_cells(path)
+    rows: list[np.ndarray] = []
+    known: dict[str, list[str]] = {}
+    for feature in info.columns:
+        if feature in cells:
+            rows.append(_required_numbers(path, feature, cells[feature]))
+            continue
+        name = next((name for name in cells if feature.startswith(f"{name}=")), None)
+        if name is None:
+            raise DataError(
+                f"{path} has no column for {feature!r}; columns: {', '.join(cells)}"
+            )
+        category = feature[len(name) + 1 :]
+        known.setdefault(name, []).append(category)
+        rows.append(np.array([cell == category for cell in cells[name]], np.float32))
+    for name, categories in known.items():
+        for row, cell in enumerate(cells[name], start=1):
+            if cell not in categories:
+                raise DataError(
+                    f"{path}: row {row} of column {name!r} is {cell!r}, which "
+                    f"{info.title} has not: {', '.join(categories)}"
+                )
+    return np.stack(rows, axis=1)
+
+
+def _required_numbers(path: Path, name: str, cells: list[str]) -> np.ndarray:
+    for row, cell in enumerate(cells, start=1):
+        if _number(cell) is None:
+            raise DataError(
+                f"{path}: row {row} of column {name!r} is {cell!r}, not a number"
+            )
+    return np.array(cells, np.float32)
 
 
 def _column(path: Path, name: str, cells: list[str]) -> _Column:

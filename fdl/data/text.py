@@ -195,10 +195,9 @@ def windows(tokens: np.ndarray, length: int = WINDOW) -> Tokens:
         DataError: If the text is shorter than one window.
 
     Example:
-        >>> windows(np.arange(8), 3)
-        Tokens(token=array([[0, 1, 2],
-               [3, 4, 5]]), target=array([[1, 2, 3],
-               [4, 5, 6]]))
+        >>> pieces = windows(np.arange(8), 3)
+        >>> pieces.token.tolist(), pieces.target.tolist()
+        ([[0, 1, 2], [3, 4, 5]], [[1, 2, 3], [4, 5, 6]])
     """
     count = (len(tokens) - 1) // length
     if count < 1:

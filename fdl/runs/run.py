@@ -87,7 +87,7 @@ class Run(Trained):
         trained_on = self.config.dataset
         where = self.data_dir if data_dir is None else Path(data_dir)
         dataset = tasks.load(self.task, self.config, name, where)
-        _require_alike(dataset.info, self.info)
+        require_alike(dataset.info, self.info)
         if trained_on in dataset.info.overlaps:
             raise data.DataError(
                 f"the test images of {dataset.info.name} are training images of "
@@ -188,17 +188,32 @@ class Run(Trained):
         return "\n".join(table.strip("\n") for table in tables)
 
 
-def _require_alike(found: data.DatasetInfo, own: data.DatasetInfo) -> None:
+def require_alike(found: data.DatasetInfo, own: data.DatasetInfo) -> None:
     """Raise a DataError unless a run can be measured on other data than its own."""
-    for what, value, expected in (
-        ("inputs of shape", found.input_shape, own.input_shape),
-        ("so many classes", found.num_classes, own.num_classes),
+    if found.input_shape != own.input_shape:
+        raise data.DataError(
+            f"{found.title} has inputs of shape {found.input_shape}, but the run was "
+            f"trained on inputs of shape {own.input_shape}."
+        )
+    # The same number of others, or in another order, would give figures all the same.
+    for what, names, expected in (
+        (
+            "characters" if own.kind == "text" else "classes",
+            found.class_names,
+            own.class_names,
+        ),
+        ("features", found.columns, own.columns),
     ):
-        if value != expected:
+        if names != expected:
             raise data.DataError(
-                f"{found.title} has {what} {value}, but the run was trained on {what} "
-                f"{expected}."
+                f"{found.title} has the {what} {_listed(names)}, but the run was "
+                f"trained on {_listed(expected)}: they must be the same."
             )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    shown = ", ".join(map(repr, names[:12]))
+    return f"{shown}, ... ({len(names)})" if len(names) > 12 else shown or "none"
 
 
 def record(

@@ -10,6 +10,7 @@ from typing import Any
 
 from fdl import data, tasks
 from fdl.members import Strategy
+from fdl.runs.commands import sweep_command
 from fdl.runs.environment import made_with
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder, fresh_path
@@ -150,7 +151,10 @@ def sweep(
         reached["test"] if reached else {},
         members.table(),
     )
-    draw(done, config, len(configs), name)
+    command = sweep_command(
+        config, grid=grid, ranges=ranges, samples=samples, seeds=seeds, halving=halving
+    )
+    draw(done, config, len(configs), name, command)
     return done
 
 

@@ -72,6 +72,16 @@ def test_tfds_itself_reads_what_was_prepared(root, version, tiny):
         assert [example["label"] for example in source] == [*train.label[order]]
 
 
+def test_no_module_that_a_directory_names_is_imported(root, version, monkeypatch):
+    file = version / "features.json"
+    file.write_text(file.read_text().replace("image_feature.Image", "gift.Image"))
+    with pytest.raises(DataError, match=r"features\.gift\.Image', which is not loaded"):
+        load("mnist", data_dir=root)
+    (version / "dataset_info.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match=r"dataset_info\.json is damaged"):
+        load("mnist", data_dir=root)
+
+
 def test_parquet_is_refused_with_the_reason(root, version, monkeypatch):
     edit_info(version, lambda info: info.update(fileFormat="parquet"))
     with pytest.raises(DataError, match="parquet, which TFDS writes with most of the"):

@@ -127,7 +127,7 @@ def test_refuses_to_test_on_training_images(
 
 
 def test_a_complaint_of_several_lines_keeps_them(capsys, monkeypatch) -> None:
-    def fail(path):
+    def fail(path, **more):
         raise ValueError("first\n  second")
 
     monkeypatch.setattr(fdl.runs, "open_run", fail)

@@ -35,7 +35,7 @@ DATASETS = {
     "mnist": 60_000,
     "fashion_mnist": 60_000,
     "mnist-5k": 4_000,
-    "python-docs": 3_200,
+    "python-docs": 2_600,
     "kmnist": 60_000,
     "emnist-byclass": 697_932,
     "emnist-bymerge": 697_932,

@@ -10,6 +10,7 @@ from fdl import data, tasks
 from fdl.models import DCGANGenerator, VisionTransformer
 from fdl.models.sizes import sizes
 from fdl.nn import TransformerEncoder
+from fdl.plain import DATASETS
 
 FEW = np.arange(60) % 3
 
@@ -121,3 +122,22 @@ def test_a_run_on_data_of_ones_own(lines, tmp_path, monkeypatch):
         opened.dataset(lines["vector"])
     with pytest.raises(ValueError, match="'regress' needs data of your own"):
         tasks.find("regress").config()
+
+
+def test_defaults_know_how_many_examples_named_datasets_have():
+    for name, count in DATASETS.items():
+        (status,) = data.status(name)
+        assert status.train_count == pytest.approx(count, rel=0.1)
+    assert tuple(DATASETS) == data.names()
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs"),
+    [("cnn", (5, 5, 20)), ("gan", (12, 12, 60)), ("autoencoder", (30, 30, 100))],
+)
+def test_defaults_of_named_datasets(name, epochs):
+    found = [tasks.describe(name).config(dataset=line) for line in tuple(DATASETS)[:3]]
+    assert tuple(config.epochs for config in found) == epochs
+    assert {config.batch_size for config in found} == {tasks.find(name).batch_size}
+    assert tasks.describe("language-model").config().epochs == 15
+    assert tasks.describe("language-model").config().batch_size == 8

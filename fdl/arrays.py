@@ -42,6 +42,25 @@ class DataError(ValueError):
     """Data that cannot be loaded or used; says what is wrong, the value, the remedy."""
 
 
+def outlined(fields: Any) -> str:
+    """Return the `repr` of a named tuple, with the shapes of arrays for their values.
+
+    Example:
+        >>> outlined(Tokens(np.zeros((8, 16), np.int32), 3))
+        'Tokens(token=int32[8, 16], target=3)'
+    """
+
+    def told(value: Any) -> str:
+        if isinstance(value, Array) and value.ndim:
+            return f"{value.dtype}{list(value.shape)}"
+        if isinstance(value, dict):
+            return "{" + ", ".join(f"{k!r}: {told(x)}" for k, x in value.items()) + "}"
+        return repr(value)
+
+    named = (f"{name}={told(value)}" for name, value in fields._asdict().items())
+    return f"{type(fields).__name__}({', '.join(named)})"
+
+
 class Batch(NamedTuple):
     """Examples with their answers; the first axis of both counts examples.
 
@@ -58,6 +77,10 @@ class Batch(NamedTuple):
 
     image: Array
     label: Array
+
+    def __repr__(self) -> str:
+        """Return the shapes."""
+        return outlined(self)
 
 
 class Tokens(NamedTuple):
@@ -76,6 +99,10 @@ class Tokens(NamedTuple):
     token: Array
     target: Array
 
+    def __repr__(self) -> str:
+        """Return the shapes."""
+        return outlined(self)
+
 
 class Buckets(NamedTuple):
     """Examples in parts whose arrays differ in shape, such as sequences by length.
@@ -93,6 +120,10 @@ class Buckets(NamedTuple):
     """
 
     parts: tuple[PyTree, ...]
+
+    def __repr__(self) -> str:
+        """Return the shapes."""
+        return outlined(self)
 
 
 def as_key(seed: Any, name: str = "key") -> Key:

@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes | memoryview) -> None:
+def write_whole(path: Path | str, content: bytes | memoryview) -> None:
     """Write a file atomically: it has all of the new content or none of it.
 
     Example:
@@ -15,6 +15,7 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
         ...     Path(folder, "a").read_bytes()
         b'all of it'
     """
+    path = Path(path)
     # The name is unique, so that several processes may write the same file at once.
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:

@@ -1,8 +1,12 @@
 """The contract of a learner: a few pure functions, and the state they pass on."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Int
 
 from fdl.arrays import Array, Key, PyTree, Seed
@@ -41,6 +45,13 @@ class State(NamedTuple):
     model_state: PyTree = {}  # noqa: RUF012 - states are never changed in place
     hparams: PyTree = {}  # noqa: RUF012
     extra: PyTree = {}  # noqa: RUF012
+
+    def __repr__(self) -> str:
+        """Return how far it is, and how large."""
+        shapes = (np.shape(x) for x in jax.tree.leaves(self.params))
+        count = sum(map(math.prod, shapes))
+        known = isinstance(self.step, Array) and not isinstance(self.step, Tracer)
+        return f"State(step={self.step if known else '?'}, {count:,} parameters)"
 
     @property
     def variables(self) -> dict[str, PyTree]:

@@ -143,7 +143,32 @@ def test_training_and_commands_know_no_way_of_learning_by_name() -> None:
     for file in files:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             used |= {getattr(node, field, None) for field in ("id", "attr", "value")}
-    learners = {name for name, thing in vars(fdl.learners).items() if callable(thing)}
+    learners = {name for name in dir(fdl.learners) if not name.startswith("_")}
     assert "supervised" in learners
     assert "Train" in used
     assert not learners & used
+
+
+def test_completion_shows_names_and_not_the_files_they_are_in() -> None:
+    import importlib
+    import pkgutil
+    from types import ModuleType
+
+    import fdl
+
+    assert {"data", "report", "runs", "tasks"} <= set(dir(fdl))
+    for info in pkgutil.iter_modules(fdl.__path__):
+        if not info.ispkg or info.name == "cli":
+            continue
+        package = importlib.import_module(f"fdl.{info.name}")
+        shown = {name: getattr(package, name) for name in dir(package)}
+        files = {name for name, x in shown.items() if isinstance(x, ModuleType)}
+        assert files <= {"augment", "constraints", "schedules"}, package
+        others = {name.lower().replace("_", "") for name in shown.keys() - files}
+        assert not files & others, package
+
+
+def test_types_are_published() -> None:
+    import fdl
+
+    assert (Path(fdl.__file__).parent / "py.typed").is_file()

@@ -67,6 +67,19 @@ class Reporting(Command):
     json: bool = False
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OfRun(Command):
+    """A command about a run.
+
+    Attributes:
+        model: Names again the model of a run that was trained with --model.
+        task: Names again the task of a run that was trained with --task.
+    """
+
+    model: OptionalName = None
+    task: OptionalName = None
+
+
 registry = tyro.constructors.ConstructorRegistry()
 """How words become numbers, with plain complaints."""
 

@@ -20,7 +20,8 @@ def with_file(words: Sequence[str], kind: Any) -> list[str]:
 
     Args:
         words: A task, if any, and options.
-        kind: The commands for all tasks, as a union.
+        kind: The commands for all tasks, as a union; or that for a task of the
+            user's.
 
     Raises:
         UsageError: If the file cannot be read, or has a setting that there is not.
@@ -28,20 +29,18 @@ def with_file(words: Sequence[str], kind: Any) -> list[str]:
     file, words = _without_option(list(words))
     content = _read(file)
     named = words.pop(0) if words and not words[0].startswith("-") else None
-    task = content.pop("task", named)
-    if named not in (None, task):
-        raise UsageError(f"{file} is of task {task!r}, not of {named!r}.")
-    tasks = choices(kind)
-    if task not in tasks:
-        complaint = unknown("task", str(task), tasks)
-        raise UsageError(
-            f"{file} names no task: give one before {OPTION}."
-            if task is None
-            else f"{file}: {complaint}"
-        )
+    task, tasks = content.pop("task", named), choices(kind)
+    if tasks:
+        if named not in (None, task):
+            raise UsageError(f"{file} is of task {task!r}, not of {named!r}.")
+        if task is None:
+            raise UsageError(f"{file} names no task: give one before {OPTION}.")
+        if task not in tasks:
+            raise UsageError(f"{file}: {unknown('task', str(task), tasks)}")
+        kind = tasks[task].kind
     known = {
         name.removeprefix("--").removeprefix("no-").replace("-", "_"): name
-        for name in options(tasks[task].kind)
+        for name in options(kind)
         if name not in (OPTION, "--debug")
     }
     # What a run writes down about itself, and is no setting.
@@ -52,7 +51,7 @@ def with_file(words: Sequence[str], kind: Any) -> list[str]:
         if name not in known:
             raise UsageError(f"{file}: {unknown('setting', name, known)}")
         said += _words(known[name], value)
-    return [task, *said, *words]
+    return [*([task] if tasks else []), *said, *words]
 
 
 def _without_option(words: list[str]) -> tuple[Path, list[str]]:

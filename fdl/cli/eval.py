@@ -7,12 +7,12 @@ from typing import Annotated
 import tyro
 
 import fdl
-from fdl.cli.command import Command, OptionalName, OptionalPath, out
+from fdl.cli.command import OfRun, OptionalName, OptionalPath, out
 from fdl.runs.words import shown
 
 
 @dataclasses.dataclass(frozen=True)
-class Eval(Command):
+class Eval(OfRun):
     """Measure a trained run on the test images of a data set.
 
     Attributes:
@@ -27,7 +27,7 @@ class Eval(Command):
 
     def __call__(self) -> None:
         """Measure."""
-        run = fdl.runs.open_run(self.run)
+        run = fdl.runs.open_run(self.run, model=self.model, task=self.task)
         dataset = run.dataset(self.dataset, data_dir=self.data_dir)
         measured = run.evaluate(dataset.test)
         width = max(map(len, measured)) + 1

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 import tyro
 
 import fdl
-from fdl.cli.command import Command, OptionalName, out
+from fdl.cli.command import OfRun, OptionalName, out
 
 
 @dataclasses.dataclass(frozen=True)
-class Export(Command):
+class Export(OfRun):
     """Write a trained run as a file for other programs; the ending tells the format.
 
     NAME.stablehlo is what `fdl predict` answers, for JAX alone, on any platform;
@@ -44,6 +44,6 @@ class Export(Command):
                 raise ValueError(
                     f"{file} is there already: give another name, or --overwrite."
                 )
-        run = fdl.runs.open_run(self.run)
+        run = fdl.runs.open_run(self.run, model=self.model, task=self.task)
         run.export(self.to, part=self.part, parameters=self.parameters)
         out.print(f"written to {', '.join(map(str, files))}", soft_wrap=True)

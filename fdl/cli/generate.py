@@ -7,11 +7,11 @@ from typing import Annotated
 import tyro
 
 import fdl
-from fdl.cli.command import Command, OptionalFloat, OptionalInt, out
+from fdl.cli.command import OfRun, OptionalFloat, OptionalInt, out
 
 
 @dataclasses.dataclass(frozen=True)
-class Generate(Command):
+class Generate(OfRun):
     """Let a trained run make something: images, or texts.
 
     Attributes:
@@ -44,7 +44,7 @@ class Generate(Command):
         """Generate."""
         import jax
 
-        run = fdl.runs.open_run(self.run)
+        run = fdl.runs.open_run(self.run, model=self.model, task=self.task)
         images = run.task.generates == "images"
         if images and self.to.exists() and not self.overwrite:
             raise ValueError(

@@ -72,6 +72,9 @@ _COMMANDS = {
 }
 
 
+_OF_TASKS = ("train", "sweep")
+"""Commands that take a task, or `--task MODULE:NAME` of one of the user's."""
+
 _ABOUT = (
     "Classic deep learning in functional JAX. `fdl COMMAND --help` tells more, "
     "`fdl --version` the version."
@@ -88,11 +91,9 @@ def main(args: Sequence[str] | None = None) -> None:
     if words == ["--version"]:
         out.print(f"fdl {fdl.__version__}")
         return
+    command = None
     try:
         command = _command(words)
-    except UsageError as error:
-        _fail(str(error), 2)
-    try:
         command.check()
         if not command.light:
             from fdl.runs.environment import keep_compiled
@@ -106,7 +107,7 @@ def main(args: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError, AnswerIsNoError) as error:
-        if command.debug:
+        if command is not None and command.debug:
             raise
         _fail(str(error), 1 if isinstance(error, AnswerIsNoError) else 2)
 
@@ -121,11 +122,13 @@ def _command(words: list[str]) -> Command:
 
         return read("fdl train", words[1:], Resume)
     if first in _COMMANDS:
-        choice = _find(first)
-        if first in ("train", "sweep") and any(_is(OPTION, word) for word in words):
-            words = [first, *with_file(words[1:], choice.kind)]
+        own, rest = _own_task(words[1:]) if first in _OF_TASKS else (None, words[1:])
+        choice = _find(first, own)
+        if first in _OF_TASKS and any(_is(OPTION, word) for word in words):
+            rest = with_file(rest, choice.kind)
+        prog = f"fdl {first}" if own is None else f"fdl {first} --task {own}"
         about = choice.about if choices(choice.kind) else None  # it says more itself
-        return read(f"fdl {first}", words[1:], choice.kind, about)
+        return read(prog, rest, choice.kind, about)
     named = {name: Choice(place.about, Command) for name, place in _COMMANDS.items()}
     return read("fdl", words, union(named), _ABOUT)
 
@@ -134,10 +137,28 @@ def _is(option: str, word: str) -> bool:
     return word.partition("=")[0] == option
 
 
-def _find(name: str) -> Choice:
+def _own_task(words: list[str]) -> tuple[str | None, list[str]]:
+    """Return the task of the user's that words name, and the other words.
+
+    It is looked for first, since the task decides which other words there are.
+    """
+    for place, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option == "--task":
+            end = place + (1 if equals else 2)
+            if not equals and end > len(words):
+                raise UsageError("--task needs MODULE:NAME, such as my_module:task.")
+            own = value if equals else words[place + 1]
+            return own, [*words[:place], *words[end:]]
+    return None, words
+
+
+def _find(name: str, own: str | None = None) -> Choice:
     place = _COMMANDS[name]
     found = getattr(importlib.import_module(place.module), place.name)
-    return Choice(place.about, found if isinstance(found, type) else found())
+    if isinstance(found, type):
+        return Choice(place.about, found)
+    return Choice(place.about, found(own) if name in _OF_TASKS else found())
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -129,7 +129,8 @@ class TrainingProgress:
         """Say that what is left is to measure and to draw."""
         self._now = "measuring the test set and drawing pictures"
         self._voice.say(self._now)
-        self._move(total=None, note="measuring and drawing")
+        if self._progress.live.is_started:
+            self._bar = self._progress.add_task("finishing", total=None, note="")
 
     def _move(self, **fields: Any) -> None:
         if self._progress.live.is_started:

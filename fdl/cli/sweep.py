@@ -60,7 +60,7 @@ class SweepCommand(Reporting, ToTrain):
         from fdl.cli.grids import read_grid, read_ranges
         from fdl.runs.space import combine
 
-        config = self.settings()
+        config = self.configuration()
         combine(
             config,
             grid=read_grid(config, self.grid),
@@ -74,11 +74,11 @@ class SweepCommand(Reporting, ToTrain):
         from fdl.cli.grids import read_grid, read_ranges
         from fdl.cli.leaders import Board
 
-        config = self.settings()
+        config = self.configuration()
         with Board(self.halving, quiet=self.quiet) as board:
             try:
                 found = fdl.runs.sweep(
-                    config,
+                    **self.trained(),
                     grid=read_grid(config, self.grid),
                     ranges=read_ranges(config, self.random),
                     samples=self.samples,
@@ -112,6 +112,6 @@ def _print(found: Any) -> None:
     out.print(f"report        {found.path / 'report.html'}", soft_wrap=True)
 
 
-def commands() -> Any:
-    """Return `fdl sweep TASK` for each task, as a union of subcommands."""
-    return for_each_task(SweepCommand, "Sweep over the {}.")
+def commands(own: str | None = None) -> Any:
+    """Return `fdl sweep TASK` for each task, or a command for one of the user's."""
+    return for_each_task(SweepCommand, "Sweep over the {}.", own)

@@ -3,7 +3,7 @@
 import dataclasses
 import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
@@ -23,7 +23,7 @@ from fdl.plain import SHARE
 class OfTask(Command):
     """A command about one task; `for_each_task` says which, with its options."""
 
-    task: tyro.conf.Suppress[str] = ""
+    task: ClassVar[tasks.Description]
     model: tyro.conf.Suppress[Any] = None
 
 
@@ -102,30 +102,42 @@ class ToTrain(OfTask):
 
     def check(self) -> None:
         """Refuse settings that the task does not take."""
-        self.settings()
+        self.configuration()
 
-    def settings(self) -> tasks.Config:
+    def configuration(self) -> tasks.Config:
         """Return the task's configuration with what was given."""
+        return self.task.config(**self.settings())
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that were given, by name."""
         share = self.data.validation
-        return tasks.describe(self.task).config(
-            **vars(self.training),
-            dataset=self.data.dataset,
-            validation=None if share == "none" else share,
-            options=self.model,
-        )
+        return vars(self.training) | {
+            "dataset": self.data.dataset,
+            "validation": None if share == "none" else share,
+            "options": self.model,
+        }
+
+    def trained(self) -> dict[str, Any]:
+        """Return what is trained: the task, its settings, and a model of the user's."""
+        name = self.task.name
+        own = isinstance(self.model, tasks.OwnModel)
+        return self.settings() | {
+            "task": name if name in tasks.DESCRIPTIONS else self.task,
+            "model": self.model.model if own else None,
+        }
 
 
-def for_each_task(command: type[OfTask], about: str) -> Any:
+def for_each_task(command: type[OfTask], about: str, own: str | None) -> Any:
     """Return a command for each task, as a union of subcommands.
 
     Args:
         command: What is to be done with a task.
         about: Describes it, with `{}` for what the task trains.
+        own: `MODULE:NAME` of a task of the user's; then the command is for that alone.
     """
     union: Any = None
-    for task in tasks.DESCRIPTIONS.values():
+    for task in tasks.known() if own is None else [tasks.own_task(own)]:
         fields: list[Any] = [
-            ("task", tyro.conf.Suppress[str], task.name),
             ("model", type(task.options), dataclasses.field(default=task.options)),
         ]
         if issubclass(command, ToTrain):
@@ -133,9 +145,15 @@ def for_each_task(command: type[OfTask], about: str) -> Any:
                 kind = _with_defaults(group, _defaults(task))
                 fields.append((name, kind, dataclasses.field(default=kind())))
         one = dataclasses.make_dataclass(
-            command.__name__, fields, bases=(command,), frozen=True
+            command.__name__,
+            fields,
+            bases=(command,),
+            namespace={"task": task},
+            frozen=True,
         )
         one.__doc__ = command.__doc__
+        if own is not None:
+            return one
         one = Annotated[
             one,
             tyro.conf.subcommand(task.name, description=about.format(task.title)),

@@ -7,7 +7,8 @@ import tyro
 from rich.table import Table
 
 from fdl.cli.command import Command, out, unset
-from fdl.tasks import DESCRIPTIONS, Description, describe, measured
+from fdl.tasks import Description, describe, measured
+from fdl.tasks import known as known_tasks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Tasks(Command):
             return
         known = measured()
         table = Table("task", "what it is", "first data set", "measured there")
-        for task in DESCRIPTIONS.values():
+        for task in known_tasks():
             results = [line["result"] for line in known.get(task.name, [])]
             table.add_row(task.name, task.title, next(iter(task.epochs)), *results[:1])
         out.print(table)

@@ -14,6 +14,7 @@ from fdl.cli import STARTED
 from fdl.cli.command import (
     AnswerIsNoError,
     Interrupted,
+    OfRun,
     OptionalInt,
     OptionalPath,
     Reporting,
@@ -50,7 +51,7 @@ class Train(Reporting, ToTrain):
         _train(
             self,
             lambda **watch: fdl.runs.train(
-                self.settings(),
+                **self.trained(),
                 path=self.run,
                 data_dir=self.data.data_dir,
                 init_from=self.init_from,
@@ -62,7 +63,7 @@ class Train(Reporting, ToTrain):
 
 
 @dataclasses.dataclass(frozen=True)
-class Resume(Reporting):
+class Resume(Reporting, OfRun):
     """Go on with a training that was cut off, from its last finished epoch.
 
     It ends as if it had never been cut off.
@@ -84,6 +85,8 @@ class Resume(Reporting):
             self,
             lambda **watch: fdl.runs.resume(
                 self.resume,
+                model=self.model,
+                task=self.task,
                 data_dir=self.data_dir,
                 allow_changes=self.allow_changes,
                 **watch,
@@ -144,6 +147,6 @@ def _summary(run: Any) -> list[str]:
     return lines + [f"{what:<{width}}{path}" for what, path in written.items()]
 
 
-def commands() -> Any:
-    """Return `fdl train TASK` for each task, as a union of subcommands."""
-    return for_each_task(Train, "Train the {}.")
+def commands(own: str | None = None) -> Any:
+    """Return `fdl train TASK` for each task, or a command for one of the user's."""
+    return for_each_task(Train, "Train the {}.", own)

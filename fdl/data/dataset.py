@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from fdl.arrays import Batch, PyTree, Tokens
+from fdl.arrays import Batch, PyTree, Tokens, outlined
 
 
 class DatasetInfo(NamedTuple):
@@ -66,6 +66,10 @@ class Dataset(NamedTuple):
     test: PyTree
     info: DatasetInfo
     held_out: Int[np.ndarray, " validation"] | None = None
+
+    def __repr__(self) -> str:
+        """Return the shapes."""
+        return outlined(self)
 
 
 def example(info: DatasetInfo) -> Batch | Tokens:

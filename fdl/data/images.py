@@ -1,6 +1,5 @@
 """Images that users bring: read from files and brought to the form of a data set."""
 
-import zipfile
 from pathlib import Path
 from typing import Literal
 
@@ -8,41 +7,46 @@ import numpy as np
 from jaxtyping import UInt8
 
 from fdl.arrays import DataError
+from fdl.data.dataset import DatasetInfo
+from fdl.data.image_arrays import STARTS, read_image_array
 from fdl.data.pictures import Picture, read_picture
 
 Polarity = Literal["auto", "light-on-dark", "dark-on-light"]
+Fit = Literal["pad", "crop", "digit"]
 
+_FRAMED_DIGITS = ("mnist", "mnist-5k")
+_ALL_LIGHT_ON_DARK = (*_FRAMED_DIGITS, "fashion_mnist")
 _LEAST_CONTRAST = 32  # of 255; every MNIST and Fashion-MNIST image has at least 64
 _DARK, _LIGHT = 96, 160  # a background between these could be either
-_MOST_BYTES = 2**31  # of an array in an archive, once it is unpacked
-_COLORS = (1, 3, 4)  # lengths of an axis of channels
 
 
 def read_images(
-    path: Path | str, shape: tuple[int, ...], *, polarity: Polarity = "auto"
+    path: Path | str,
+    shape: tuple[int, ...],
+    *,
+    polarity: Polarity = "auto",
+    fit: Fit = "pad",
 ) -> UInt8[np.ndarray, "images height width channels"]:
     """Read a picture or a NumPy file as images like those of MNIST: light on dark.
 
-    An image of another size is padded to the shape of the target with its background,
-    then resized. Pictures are read as by `read_picture`; where gray is wanted, colors
-    become gray, and where color is wanted, gray becomes color.
+    Where gray is wanted, colors become gray, and where color is wanted, gray becomes
+    color.
 
     Args:
-        path: A PNG, JPEG, WebP, BMP, GIF, `.npy` or `.npz` file, told by its content.
-            An array is uint8, floats in [0, 1] or booleans. It holds one image,
-            `(height, width)` or `(height, width, channels)`, or several, `(images,
-            height, width)` or `(images, height, width, channels)`, with 1, 3 or 4
-            channels, the fourth for opacity. Channels may come before the height, but
-            for one image only where color is wanted: where gray is wanted, `(3,
-            height, width)` are three images.
+        path: A PNG, JPEG, WebP, BMP, GIF, `.npy` or `.npz` file, told by its content;
+            see `read_picture` and `fdl.data.image_arrays`.
         shape: Height, width and channels to give, 1 or 3.
         polarity: What the file shows; `"dark-on-light"` is inverted. `"auto"` judges by
-            the four corners of each image.
+            the four corners of each image, or where a digit is looked for, by what
+            stands out.
+        fit: What to do with an image of another size: `"pad"` shows all of it on its
+            background, `"crop"` fills the size with its middle, and `"digit"` frames
+            the digit in a photograph as MNIST does; see `fdl.data.digits`.
 
     Raises:
         DataError: If the file cannot be read or holds no such image, or an image is
             nearly uniform, or its background is neither dark nor light, or nothing is
-            left of it in the size to give.
+            left of it in the size to give, or it shows no digit.
 
     Example:
         >>> import tempfile
@@ -56,119 +60,61 @@ def read_images(
     """
     path = Path(path)
     height, width, channels = shape
+    if fit == "digit" and channels != 1:
+        raise DataError(
+            f"fit='digit' gives gray images, not {channels} channels: use 'pad' or "
+            "'crop'."
+        )
     if not path.is_file():
         raise DataError(
             f"{path} is not a file: give picture files (PNG, JPEG, WebP, BMP, GIF), or "
             ".npy or .npz files."
         )
     with path.open("rb") as file:
-        head = file.read(6)
-    if head.startswith(b"\x93NUMPY") or head.startswith(b"PK"):
-        images = _images(path, _read_array(path, head), channels)
-    else:
-        images = [read_picture(path, channels)]
-    return np.stack([_normalize(path, x, (height, width), polarity) for x in images])
+        is_array = file.read(6).startswith(STARTS)
+    images = (
+        read_image_array(path, channels) if is_array else [read_picture(path, channels)]
+    )
+    return np.stack([_fitted(path, x, (height, width), polarity, fit) for x in images])
 
 
-def _read_array(path: Path, head: bytes) -> np.ndarray:
-    """Return the array of a .npy file, or the only one of an .npz file."""
-    try:
-        if not head.startswith(b"PK"):
-            # Mapped, so that a header cannot ask for more memory than the file has.
-            return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-        if len(members) != 1:
-            names = ", ".join(member.filename for member in members)
-            raise DataError(
-                f"{path} holds {len(members)} arrays ({names}): save the images alone."
-            )
-        if members[0].file_size > _MOST_BYTES:
-            raise DataError(
-                f"{path} holds {members[0].file_size:,} bytes once unpacked, more than "
-                f"{_MOST_BYTES:,}: save fewer images at a time."
-            )
-        with np.load(path, allow_pickle=False) as arrays:
-            (array,) = arrays.values()
-    except DataError:
-        raise
-    except Exception as error:
-        # A damaged file fails in many ways, all of which mean the same.
-        raise DataError(
-            f"{path} cannot be read as an array of numbers: {error}"
-        ) from error
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path} cannot be read: it is an archive without an array.")
-    return array
+def read_images_like(
+    path: Path | str,
+    info: DatasetInfo,
+    *,
+    polarity: Polarity = "auto",
+    fit: Fit | Literal["auto"] = "auto",
+) -> UInt8[np.ndarray, "images height width channels"]:
+    """Read a picture or a NumPy file as images of a data set, for a run to read.
+
+    Args:
+        path: See `read_images`.
+        info: The data set, such as that of a run.
+        polarity: See `read_images`; where the images of the data set are not all light
+            on dark, `"auto"` leaves pixels as they are.
+        fit: See `read_images`; `"auto"` is `"digit"` where the data set is MNIST or a
+            sample of it, and else `"pad"`.
+
+    Raises:
+        DataError: See `read_images`.
+    """
+    if polarity == "auto" and info.name not in _ALL_LIGHT_ON_DARK:
+        polarity = "light-on-dark"
+    if fit == "auto":
+        fit = "digit" if info.name in _FRAMED_DIGITS else "pad"
+    return read_images(path, info.input_shape, polarity=polarity, fit=fit)
 
 
-def _images(path: Path, array: np.ndarray, channels: int) -> list[Picture]:
-    """Return the images of an array with so many channels."""
-    found = f"{path} holds {array.dtype}{list(array.shape)}"
-    array = _bytes(found, array)
-    if array.ndim == 2:
-        array = array[None, ..., None]
-    elif array.ndim == 3 and array.shape[2] in _COLORS:
-        array = array[None]
-    elif array.ndim == 3 and channels == 3 and array.shape[0] in _COLORS:
-        array = np.moveaxis(array, 0, -1)[None]
-    elif array.ndim == 3:
-        array = array[..., None]
-    elif array.ndim == 4 and array.shape[3] not in _COLORS:
-        array = np.moveaxis(array, 1, -1)
-    if array.ndim != 4 or 0 in array.shape or array.shape[3] not in _COLORS:
-        raise DataError(
-            f"{found}: expected one image, (height, width) or (height, width, "
-            "channels), or several with one more axis in front, and 1, 3 or 4 channels."
-        )
-    if array.shape[3] == channels:
-        return list(array)
-    return [_recolored(image, channels) for image in array]
-
-
-def _bytes(found: str, array: np.ndarray) -> UInt8[np.ndarray, "..."]:
-    """Return pixels of another type as uint8."""
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == bool:
-        return array.astype(np.uint8) * np.uint8(255)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise DataError(
-            f"{found}: use uint8 in 0..255, floating point in [0, 1], or booleans."
-        )
-    if array.size and not (
-        np.isfinite(array).all() and 0 <= array.min() <= array.max() <= 1
-    ):
-        raise DataError(
-            f"{found} with values from {array.min()} to {array.max()}: floating point "
-            "pixels must lie in [0, 1]; divide them by their largest possible value, "
-            "such as 255."
-        )
-    return np.rint(array.astype(np.float32) * 255).astype(np.uint8)
-
-
-def _recolored(image: Picture, channels: int) -> Picture:
-    """Return an image with so many channels, as it looks on white."""
-    from PIL import Image
-
-    if image.shape[2] == 1:
-        return image.repeat(channels, axis=2)
-    picture = Image.fromarray(image)
-    if image.shape[2] == 4:
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture)
-    pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-    return pixels.reshape(*pixels.shape[:2], channels)
-
-
-def _normalize(
-    path: Path, image: Picture, size: tuple[int, int], polarity: Polarity
+def _fitted(
+    path: Path, image: Picture, size: tuple[int, int], polarity: Polarity, fit: Fit
 ) -> Picture:
     if _contrast(image) < _LEAST_CONTRAST:
         raise DataError(
             f"{path} is nearly uniform (its values span {_contrast(image)} of 255): "
             "there is nothing to recognize in it."
         )
+    if fit == "digit" and image.shape[:2] != size:
+        return _digit(path, image, size, polarity)
     background = _background(image)
     if polarity == "auto":
         if _DARK < background < _LIGHT:
@@ -181,7 +127,7 @@ def _normalize(
         image, background = 255 - image, 255 - background
     if image.shape[:2] == size:
         return image
-    resized = _padded(image, size, background)
+    resized = resize(image, size, "crop" if fit == "crop" else "pad", background)
     if _contrast(resized) < _LEAST_CONTRAST:
         height, width = image.shape[:2]
         raise DataError(
@@ -191,19 +137,57 @@ def _normalize(
     return resized
 
 
-def _padded(image: Picture, size: tuple[int, int], background: int) -> Picture:
-    """Return an image, scaled to fit into a size, in the middle of its background."""
+def _digit(
+    path: Path, image: Picture, size: tuple[int, int], polarity: Polarity
+) -> Picture:
+    from fdl.data.digits import frame_digit  # scipy, wanted only here
+
+    dark = None if polarity == "auto" else polarity == "dark-on-light"
+    framed = frame_digit(image[..., 0], size, dark=dark)
+    if framed is None:
+        raise DataError(
+            f"{path} shows no digit: nothing stands out from its background. Give "
+            "--fit pad to read the image as it is."
+        )
+    return framed[..., None]
+
+
+def resize(
+    image: Picture,
+    size: tuple[int, int],
+    fit: Literal["pad", "crop"],
+    background: int = 0,
+) -> Picture:
+    """Bring an image to a size, by bicubic interpolation; its proportions stay.
+
+    Args:
+        image: The image.
+        size: Height and width to give.
+        fit: `"pad"` shows all of it on its background, `"crop"` fills the size with its
+            middle.
+        background: Value of the pixels around a padded image.
+
+    Example:
+        >>> image = np.full((20, 40, 3), 9, np.uint8)
+        >>> resize(image, (8, 8), "pad")[:, 0, 0].tolist()
+        [0, 0, 9, 9, 9, 9, 0, 0]
+        >>> resize(image, (8, 8), "crop")[:, 0, 0].tolist()
+        [9, 9, 9, 9, 9, 9, 9, 9]
+    """
     from PIL import Image
 
-    scale = min(new / old for new, old in zip(size, image.shape, strict=False))
+    choose = min if fit == "pad" else max
+    scale = choose(new / old for new, old in zip(size, image.shape, strict=False))
     height, width = (max(1, round(scale * side)) for side in image.shape[:2])
-    top, left = (size[0] - height) // 2, (size[1] - width) // 2
     channels = image.shape[2]
     picture = Image.fromarray(image if channels == 3 else image[..., 0])
     scaled = np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC))
+    scaled = scaled.reshape(height, width, channels)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    if fit == "crop":
+        return scaled[-top : size[0] - top, -left : size[1] - left]
     padded = np.full((*size, channels), background, np.uint8)
-    window = padded[top : top + height, left : left + width]
-    window[:] = scaled.reshape(window.shape)
+    padded[top : top + height, left : left + width] = scaled
     return padded
 
 

@@ -7,3 +7,6 @@ from fdl.export.safetensors import write_safetensors as write_safetensors
 from fdl.export.stablehlo import ExportedFunction as ExportedFunction
 from fdl.export.stablehlo import read_stablehlo as read_stablehlo
 from fdl.export.stablehlo import write_stablehlo as write_stablehlo
+from fdl.listing import public as _public
+
+__dir__ = _public(__name__)

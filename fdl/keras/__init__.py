@@ -12,4 +12,7 @@ from fdl.keras.optimizers import adamw as adamw
 from fdl.keras.optimizers import nadam as nadam
 from fdl.keras.optimizers import rmsprop as rmsprop
 from fdl.keras.optimizers import sgd as sgd
+from fdl.listing import public as _public
 from fdl.weights import WeightsError as WeightsError
+
+__dir__ = _public(__name__, modules=("constraints", "schedules"))

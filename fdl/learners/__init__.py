@@ -8,3 +8,6 @@ from fdl.learners.importance import (
 from fdl.learners.reconstructive import reconstructive as reconstructive
 from fdl.learners.supervised import supervised as supervised
 from fdl.learners.variational import variational as variational
+from fdl.listing import public as _public
+
+__dir__ = _public(__name__)

@@ -1,5 +1,6 @@
 """Calling a Linen module, whatever its arguments and collections."""
 
+import functools
 import inspect
 from typing import Any, NamedTuple
 
@@ -23,8 +24,10 @@ def draw_variables(
         (['dense1', 'head'], {})
     """
     args, kwargs = arguments(inputs)
-    # A dictionary, since a module wrapped by another may ask for keys by name.
-    variables = model.init(key, *args, **kwargs, **mode(model, train=False))
+    keys: Any = key
+    if _is_nnx(model):  # which takes keys of any other name from `default`
+        keys = {"params": key, "default": jax.random.fold_in(key, 1)}
+    variables = model.init(keys, *args, **kwargs, **mode(model, train=False))
     kept = {
         name: value
         for name, value in variables.items()
@@ -96,14 +99,27 @@ def arguments(inputs: PyTree) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (inputs,), {}
 
 
-def mode(model: Any, *, train: bool) -> dict[str, bool]:
+def mode(model: Any, *, train: bool) -> dict[str, Any]:
     """Return the argument that tells a module whether it is being trained, if any.
+
+    A module of NNX inside `flax.nnx.bridge.ToLinen` is also told by its method `train`
+    or `eval`, as all that it consists of.
 
     Example:
         >>> import fdl
         >>> mode(fdl.models.MLP(10), train=True)
         {'train': True}
     """
+    if _is_nnx(model):
+        return {"nnx_method": functools.partial(_call_nnx, train=train)}
+    return _told(model, train)
+
+
+def _is_nnx(model: Any) -> bool:
+    return hasattr(model, "nnx_class")  # flax.nnx.bridge.ToLinen
+
+
+def _told(model: Any, train: bool) -> dict[str, bool]:
     call = getattr(model, "__call__", None)  # noqa: B004 - for its signature
     names = inspect.signature(call).parameters if call else ()
     for name, value in (
@@ -116,3 +132,8 @@ def mode(model: Any, *, train: bool) -> dict[str, bool]:
         if name in names:
             return {name: value}
     return {}
+
+
+def _call_nnx(module: Any, *args: Any, train: bool, **kwargs: Any) -> Any:
+    module.train() if train else module.eval()
+    return module(*args, **kwargs, **_told(module, train))

@@ -4,6 +4,7 @@ Those with a name of Keras compute what Keras' function of that name does, with 
 outputs before the targets.
 """
 
+from fdl.listing import public as _public
 from fdl.losses.adversarial import ADVERSARIAL as ADVERSARIAL
 from fdl.losses.adversarial import AdversarialLoss as AdversarialLoss
 from fdl.losses.adversarial import gradient_penalty as gradient_penalty
@@ -42,3 +43,5 @@ from fdl.losses.regression import (
     mean_squared_logarithmic_error as mean_squared_logarithmic_error,
 )
 from fdl.losses.regression import poisson as poisson
+
+__dir__ = _public(__name__)

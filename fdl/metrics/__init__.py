@@ -1,5 +1,6 @@
 """Metrics of batches, as sums that add up, and of whole sets of examples or seeds."""
 
+from fdl.listing import public as _public
 from fdl.metrics.binary import F1 as F1
 from fdl.metrics.binary import Precision as Precision
 from fdl.metrics.binary import Recall as Recall
@@ -49,3 +50,5 @@ from fdl.metrics.sums import Metrics as Metrics
 from fdl.metrics.sums import add as add
 from fdl.metrics.sums import compute as compute
 from fdl.metrics.sums import mean as mean
+
+__dir__ = _public(__name__)

@@ -1,5 +1,6 @@
 """Architectures, one per file: pure functions of variables and inputs."""
 
+from fdl.listing import public as _public
 from fdl.models.autoencoder import Autoencoder as Autoencoder
 from fdl.models.autoencoder import ConvAutoencoder as ConvAutoencoder
 from fdl.models.cnn import CNN as CNN
@@ -27,3 +28,5 @@ from fdl.models.vae import ConvVAE as ConvVAE
 from fdl.models.vae import Posterior as Posterior
 from fdl.models.vae import VAEOutput as VAEOutput
 from fdl.models.vit import VisionTransformer as VisionTransformer
+
+__dir__ = _public(__name__)

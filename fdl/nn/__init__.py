@@ -3,6 +3,7 @@
 Their parameters have the layout of Keras' weights.
 """
 
+from fdl.listing import public as _public
 from fdl.nn.activations import *  # noqa: F403  (its __all__ is Keras' list)
 from fdl.nn.additive_attention import AdditiveAttention as AdditiveAttention
 from fdl.nn.attention import MultiHeadAttention as MultiHeadAttention
@@ -41,3 +42,5 @@ from fdl.ops import global_max_pool as global_max_pool
 from fdl.ops import max_pool as max_pool
 from fdl.ops import upsample as upsample
 from fdl.ops import zero_pad as zero_pad
+
+__dir__ = _public(__name__)

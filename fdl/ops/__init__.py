@@ -1,5 +1,6 @@
 """Pure array functions whose lowering is chosen for speed, per platform."""
 
+from fdl.listing import public as _public
 from fdl.ops.conv import conv as conv
 from fdl.ops.conv import conv_transpose as conv_transpose
 from fdl.ops.dense import dense as dense
@@ -16,3 +17,5 @@ from fdl.ops.resample import upsample as upsample
 from fdl.ops.resample import zero_pad as zero_pad
 from fdl.ops.windows import Implementation as Implementation
 from fdl.ops.windows import Padding as Padding
+
+__dir__ = _public(__name__)

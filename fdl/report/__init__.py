@@ -1,6 +1,8 @@
 """Pictures and pages of runs."""
 
-# First of all, since it imports matplotlib.
+from fdl.listing import public as _public
+
+# Before the others, since it imports matplotlib.
 from fdl.report.backend import write_figure as write_figure
 from fdl.report.calibration import draw_reliability as draw_reliability
 from fdl.report.confusion import draw_confusion as draw_confusion
@@ -15,3 +17,5 @@ from fdl.report.sweep import draw_distribution as draw_distribution
 from fdl.report.sweep import draw_learning as draw_learning
 from fdl.report.sweep import draw_parallel as draw_parallel
 from fdl.report.sweep import draw_settings as draw_settings
+
+__dir__ = _public(__name__)

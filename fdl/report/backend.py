@@ -51,4 +51,4 @@ def write_figure(path: Path | str, figure: Any) -> None:
     """
     content = io.BytesIO()
     figure.savefig(content, format=Path(path).suffix[1:], dpi=150)
-    write_whole(Path(path), content.getbuffer())
+    write_whole(path, content.getbuffer())

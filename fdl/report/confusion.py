@@ -11,7 +11,7 @@ from fdl.report.backend import write_figure
 
 
 def draw_confusion(
-    path: Path,
+    path: Path | str,
     counts: Int[np.ndarray, "classes classes"],
     class_names: Sequence[str],
     *,

@@ -11,7 +11,7 @@ Curve = Sequence[float]
 
 
 def draw_curves(
-    path: Path,
+    path: Path | str,
     train: Mapping[str, Curve],
     validation: Mapping[str, Curve],
     *,

@@ -18,11 +18,11 @@ img { max-width: 100%; }
 
 
 def write_page(
-    path: Path,
+    path: Path | str,
     title: str,
     facts: Mapping[str, str],
     tables: Mapping[str, Sequence[Mapping[str, str]]],
-    pictures: Mapping[str, Path],
+    pictures: Mapping[str, Path | str],
 ) -> None:
     """Write a self-contained HTML page.
 
@@ -46,7 +46,7 @@ def write_page(
     for heading, rows in tables.items():
         parts += [f"<h2>{html.escape(heading)}</h2>", _table(rows)]
     for heading, picture in pictures.items():
-        data = base64.b64encode(picture.read_bytes()).decode()
+        data = base64.b64encode(Path(picture).read_bytes()).decode()
         parts += [
             f"<h2>{html.escape(heading)}</h2>",
             f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{data}">',

@@ -15,7 +15,7 @@ _GAP = 2  # pixels between images
 
 
 def draw_images(
-    path: Path,
+    path: Path | str,
     images: Shaped[Array, "count height width channels"],
     columns: int | None = None,
 ) -> None:
@@ -41,7 +41,9 @@ def draw_images(
     _picture(images, columns).save(path)
 
 
-def draw_animation(path: Path, pictures: Sequence[Path], seconds: float = 0.25) -> None:
+def draw_animation(
+    path: Path | str, pictures: Sequence[Path | str], seconds: float = 0.25
+) -> None:
     """Write an animated GIF of pictures; the last one is shown longer.
 
     Args:

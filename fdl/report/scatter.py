@@ -12,7 +12,7 @@ from fdl.report.backend import write_figure
 
 
 def draw_scatter(
-    path: Path,
+    path: Path | str,
     points: Float[np.ndarray, "examples 2"],
     label: Int[np.ndarray, " examples"],
     class_names: Sequence[str],

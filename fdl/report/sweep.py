@@ -34,7 +34,7 @@ class Line(NamedTuple):
         return np.array([row[-1] for row in rows if len(row)])
 
 
-def draw_settings(path: Path, lines: Sequence[Line], measure: str) -> None:
+def draw_settings(path: Path | str, lines: Sequence[Line], measure: str) -> None:
     """Write a PNG of the measure against each setting, in a panel for each.
 
     Each point is a seed. The line connects the means over all seeds with the same value
@@ -82,7 +82,11 @@ def draw_settings(path: Path, lines: Sequence[Line], measure: str) -> None:
 
 
 def draw_parallel(
-    path: Path, lines: Sequence[Line], measure: str, *, smallest_is_best: bool = False
+    path: Path | str,
+    lines: Sequence[Line],
+    measure: str,
+    *,
+    smallest_is_best: bool = False,
 ) -> None:
     """Write a PNG of parallel coordinates (Inselberg, 1985).
 
@@ -137,7 +141,7 @@ def draw_parallel(
     write_figure(path, figure)
 
 
-def draw_learning(path: Path, lines: Sequence[Line], measure: str) -> None:
+def draw_learning(path: Path | str, lines: Sequence[Line], measure: str) -> None:
     """Write a PNG of learning curves, as means and ranges over seeds.
 
     Args:
@@ -177,7 +181,7 @@ def draw_learning(path: Path, lines: Sequence[Line], measure: str) -> None:
 
 
 def draw_distribution(
-    path: Path, samples: Mapping[str, Float[np.ndarray, " seeds"]], measure: str
+    path: Path | str, samples: Mapping[str, Float[np.ndarray, " seeds"]], measure: str
 ) -> None:
     """Write a PNG of histograms of a measure over seeds, with their means.
 
@@ -210,7 +214,7 @@ def draw_distribution(
 
 
 def draw_differences(
-    path: Path,
+    path: Path | str,
     differences: Float[np.ndarray, " seeds"],
     low: float,
     high: float,

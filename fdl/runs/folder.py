@@ -33,6 +33,7 @@ class RunFolder:
     - `checkpoints/`: the states after the last two epochs (Orbax), and, where training
       may stop early, after the best;
     - `weights.safetensors`: the models' variables after the last epoch;
+    - `novelty.safetensors`: what tells images that are unlike those of the training;
     - `result.json`, `curves.png`, `confusion.png`: written at the end.
 
     A run that was stopped early is rolled back to its best epoch: what came after is in
@@ -46,7 +47,7 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: Path, config: dict[str, Any], *, overwrite: bool = False
+        cls, path: Path | str, config: dict[str, Any], *, overwrite: bool = False
     ) -> "RunFolder":
         """Make a folder for a new run and write its `config.json`.
 
@@ -59,6 +60,7 @@ class RunFolder:
         Raises:
             RunError: If something is in the way.
         """
+        path = Path(path)
         if path.exists():
             _check_free(path, overwrite)
             # The folder itself stays: it may be a mount, a link, or where we are.
@@ -74,12 +76,13 @@ class RunFolder:
         return folder
 
     @classmethod
-    def open(cls, path: Path) -> "RunFolder":
+    def open(cls, path: Path | str) -> "RunFolder":
         """Return the run that is in a folder.
 
         Raises:
             RunError: If there is none, or `config.json` is damaged.
         """
+        path = Path(path)
         if path.is_file():
             raise RunError(
                 f"{path} is a file, not the folder of a run; of .stablehlo files, `fdl "
@@ -216,7 +219,7 @@ class RunFolder:
         write_whole(self.path / name, (json.dumps(content, indent=2) + "\n").encode())
 
 
-def fresh_path(parent: Path, name: str) -> Path:
+def fresh_path(parent: Path | str, name: str) -> Path:
     """Make an empty folder in `parent` for a new run: name, time, perhaps a number.
 
     Example:
@@ -226,7 +229,7 @@ def fresh_path(parent: Path, name: str) -> Path:
         ...     first.is_dir(), first != second
         (True, True)
     """
-    stem = parent / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    stem = Path(parent) / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     path, number = stem, 1
     while True:
         try:

@@ -87,6 +87,12 @@ class Sweep(NamedTuple):
     test: dict[str, float]
     rows: list[Row]
 
+    def __repr__(self) -> str:
+        """Return where it is, how large, and what the best reached."""
+        reached = "".join(f", test {k} {x:.4g}" for k, x in self.test.items())
+        count = len(self.outcomes)
+        return f"Sweep({str(self.path)!r}: {count} configurations{reached})"
+
 
 def outcome(
     number: int,

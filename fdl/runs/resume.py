@@ -15,12 +15,15 @@ from fdl.runs.lock import held
 from fdl.runs.run import Run, read
 from fdl.runs.states import restore_state
 from fdl.runs.train import Job, Plan, best_step, start_from, stopping_of
+from fdl.tasks import Task
 from fdl.train import Epoch
 
 
 def resume(
     path: Path | str,
     *,
+    model: Any = None,
+    task: str | Task | None = None,
     data_dir: Path | str | None = None,
     allow_changes: bool = False,
     on_start: Callable[[Plan], None] | None = None,
@@ -35,6 +38,8 @@ def resume(
 
     Args:
         path: Folder of the run.
+        model: As for `fdl.load`.
+        task: As for `fdl.load`.
         data_dir: Folder to look for the data in; None for that of the run.
         allow_changes: Go on under other versions of Python and packages, too; then the
             result may differ.
@@ -69,20 +74,20 @@ def resume(
     folder = RunFolder.open(Path(path))
     if folder.result() is not None:
         raise RunError(f"{path} has ended: there is nothing to go on with.")
-    task, trained, where = read(folder)
+    found, trained, where = read(folder, model=model, task=task)
     said = folder.config()
     if not allow_changes:
         _require_same("versions", path, said["versions"], versions())
     where = where if data_dir is None else Path(data_dir)
     config = trained.config
     loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
-    dataset = task.prepare(loaded, config)
+    dataset = found.prepare(loaded, config)
     before, now = (_contents(info) for info in (trained.info, dataset.info))
     _require_same("data", path, before, now)
     patience = said["patience"]
-    stopping = None if patience is None else stopping_of(task, trained, patience)
+    stopping = None if patience is None else stopping_of(found, trained, patience)
     job = Job(
-        task,
+        found,
         trained,
         dataset,
         folder,
@@ -96,7 +101,7 @@ def resume(
     state = _last_intact(folder, trained.state)
     done = 0 if state is None else int(state.step)
     if state is None and said["init_from"] is not None:
-        state = start_from(task, trained, Path(said["init_from"]))
+        state = start_from(found, trained, Path(said["init_from"]))
     history = [line for line in folder.history() if line.step <= done]
     best = None
     step = best_step(stopping, history)

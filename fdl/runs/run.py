@@ -1,6 +1,7 @@
 """A run and its folder: open it, predict, evaluate, generate, export, sum it up."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from fdl.runs import exporting
 from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
+from fdl.runs.novelty import load_detector
 from fdl.tasks import Config, Sampling, Task, Trained
 from fdl.train import Epoch, evaluate, predict
 
@@ -45,6 +47,24 @@ class Run(Trained):
     def variables(self) -> PyTree:
         """All variables of the model, as `model.apply` takes them."""
         return self.state.variables
+
+    def __repr__(self) -> str:
+        """Return what it is of, how far it is, and what it reached."""
+        config, epochs = self.config, len(self.history)
+        reached = ", ".join(
+            f"test {name} {value:.4g}" for name, value in self.metrics.items()
+        )
+        about = f"{config.task} on {config.dataset}, epoch {epochs} of {config.epochs}"
+        return f"Run({str(self.path)!r}: {', '.join(filter(None, (about, reached)))})"
+
+    @functools.cached_property
+    def novelty_detector(self) -> data.NoveltyDetector | None:
+        """What tells images unlike those of the training; None if none were held out.
+
+        Raises:
+            RunError: If its file is damaged.
+        """
+        return load_detector(self.path)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -183,10 +203,17 @@ def record(
     }
 
 
-def load(path: Path | str) -> Run | ExportedFunction:
+def load(
+    path: Path | str, *, model: Any = None, task: str | Task | None = None
+) -> Run | ExportedFunction:
     """Return the run that is in a folder, or the function in a `.stablehlo` file.
 
     See `open_run` for a run, and `fdl.export.ExportedFunction`.
+
+    Args:
+        path: The folder or the file.
+        model: As for `open_run`.
+        task: As for `open_run`.
 
     Raises:
         ExportError: If the file is damaged, or not one that fdl wrote.
@@ -195,19 +222,31 @@ def load(path: Path | str) -> Run | ExportedFunction:
         WeightsError: If its weights are damaged or are not those of its model.
     """
     path = Path(path)
-    return read_stablehlo(path) if path.suffix == ".stablehlo" else open_run(path)
+    if path.suffix == ".stablehlo":
+        return read_stablehlo(path)
+    return open_run(path, model=model, task=task)
 
 
-def open_run(path: Path | str) -> Run:
+def open_run(
+    path: Path | str, *, model: Any = None, task: str | Task | None = None
+) -> Run:
     """Return the run that is in a folder.
 
     Its state has the weights of the last epoch, or of the best where training was
     stopped early; its optimizer is as in the beginning. Where the learner keeps more
     than weights, such as a moving average, the state is the last checkpoint.
 
+    Args:
+        path: The folder.
+        model: The model that was trained, of a task that trains one of yours, as for
+            `fdl.runs.train`. It is compared with the name in the folder, of which
+            nothing is imported.
+        task: The task, if it is one of yours; or `MODULE:NAME` of it.
+
     Raises:
         RunError: If the folder holds no run, or one of an older version, or a file of
             it is damaged.
+        ValueError: If the model or the task has to be named, or is another.
         WeightsError: If its weights are damaged or are not those of its model.
 
     Example:
@@ -219,14 +258,14 @@ def open_run(path: Path | str) -> Run:
         (1, ['accuracy', 'loss'])
     """
     folder = RunFolder.open(Path(path))
-    task, trained, data_dir = read(folder)
+    found, trained, data_dir = read(folder, model=model, task=task)
     return Run(
         trained.config,
         trained.info,
         trained.model,
         trained.learner,
         folder.load(tasks.draw_state(trained)),
-        task=task,
+        task=found,
         path=folder.path,
         data_dir=data_dir,
         history=folder.history(),
@@ -234,7 +273,9 @@ def open_run(path: Path | str) -> Run:
     )
 
 
-def read(folder: RunFolder) -> tuple[Task, Trained, Path | None]:
+def read(
+    folder: RunFolder, *, model: Any = None, task: str | Task | None = None
+) -> tuple[Task, Trained, Path | None]:
     """Return a run's task, the run before training, and the folder of its data.
 
     Raises:
@@ -242,15 +283,17 @@ def read(folder: RunFolder) -> tuple[Task, Trained, Path | None]:
     """
     said = folder.config()
     _require_settings(folder, said)
+    named = tasks.find(str(said["task"]), task)
+    recorded = str(said["options"].get("model", ""))
+    found = tasks.with_model(named, model, recorded=recorded)
     try:
-        task = tasks.find(said["task"])
         names = [field.name for field in dataclasses.fields(Config)]
         values = {name: said[name] for name in names}
-        values["options"] = type(task.options)(**_tuples(said["options"]))
+        values["options"] = type(found.options)(**_tuples(said["options"]))
         info = data.DatasetInfo(**_tuples(said["data"]))
-        trained = tasks.outline(task, Config(**values), info)
+        trained = tasks.outline(found, Config(**values), info)
         data_dir = said["data_dir"]
-        return task, trained, None if data_dir is None else Path(data_dir)
+        return found, trained, None if data_dir is None else Path(data_dir)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{folder.path / 'config.json'} is damaged: {error!r}"
@@ -261,6 +304,8 @@ def _require_settings(folder: RunFolder, said: dict[str, Any]) -> None:
     """Raise RunError if settings are missing that every run of this version has."""
     own = ("data", "data_dir", *(field.name for field in dataclasses.fields(Config)))
     missing = [name for name in own if name not in said]
+    if not isinstance(said.get("options", {}), dict):
+        missing.append("options")
     if isinstance(said.get("data"), dict):
         optional = data.DatasetInfo._field_defaults
         missing += [

@@ -7,7 +7,7 @@ from typing import Any
 
 from fdl import tasks
 from fdl.plain import unknown
-from fdl.tasks import Config
+from fdl.tasks import Config, Description
 from fdl.tasks.choices import OPTIMIZERS, SCHEDULES
 
 _OF_ALL = (
@@ -23,11 +23,11 @@ _OF_ALL = (
 )
 
 
-def configure(task: str, **values: Any) -> Config:
+def configure(task: str | Description, **values: Any) -> Config:
     """Return the settings of a run: those given by name, and the task's defaults.
 
     Args:
-        task: Name of a task; see `fdl.tasks.TASKS`.
+        task: Name of a task, see `fdl.tasks.names`; or a task of your own.
         values: Any field of `fdl.tasks.Config`, or of the task's own options.
 
     Raises:
@@ -38,28 +38,47 @@ def configure(task: str, **values: Any) -> Config:
         >>> config.epochs, config.options.hidden_size, config.batch_size
         (2, 64, 64)
     """
-    found = tasks.find(task)
+    found = tasks.describe(task) if isinstance(task, str) else task
     options = values.pop("options", found.options)
     own = {field.name for field in dataclasses.fields(options)}
     known = ("dataset", *_OF_ALL, "seed", "validation", *sorted(own))
     for name in values:
         if name not in known:
-            raise ValueError(f"task {task!r}: {unknown('setting', name, known)}")
+            complaint = unknown("setting", name, known)
+            raise ValueError(f"task {found.name!r}: {complaint}")
     changed = {name: value for name, value in values.items() if name in own}
     rest = {name: value for name, value in values.items() if name not in own}
     return found.config(options=_replace(options, changed), **rest)
 
 
-def configured(task: str | Config, settings: Mapping[str, Any]) -> Config:
-    """Return the settings of a run, from a task's name and settings, or as they are."""
-    if isinstance(task, str):
-        return configure(task, **settings)
-    if settings:
-        raise ValueError(
-            f"{', '.join(settings)}: the configuration that was given says this "
-            "already; change it with dataclasses.replace."
-        )
-    return task
+def configured(
+    task: "str | tasks.Task | Config", model: Any, settings: Mapping[str, Any]
+) -> "tuple[tasks.Task, Config]":
+    """Return a task and the settings of a run of it.
+
+    Args:
+        task: Its name, or itself; or all settings of a run.
+        model: The model, of a task that trains one of the caller's.
+        settings: Settings by name, unless `task` has all.
+    """
+    if isinstance(task, Config):
+        if settings:
+            raise ValueError(
+                f"{', '.join(settings)}: the configuration that was given says this "
+                "already; change it with dataclasses.replace."
+            )
+        of_model = isinstance(task.options, tasks.OwnModel)
+        recorded = task.options.model if of_model else ""
+        found = tasks.with_model(tasks.find(task.task), model, recorded=recorded)
+        config = task
+    else:
+        named = tasks.find(task) if isinstance(task, str) else tasks.own_task(task)
+        found = tasks.with_model(named, model)
+        config = configure(found, **settings)
+    if not isinstance(found.options, tasks.OwnModel):
+        return found, config
+    options = dataclasses.replace(config.options, model=found.options.model)
+    return found, dataclasses.replace(config, options=options)
 
 
 def settings(config: Config) -> dict[str, Any]:
@@ -80,11 +99,17 @@ def settings(config: Config) -> dict[str, Any]:
         "warmup": SCHEDULES[config.schedule],
     }
     said = {name: getattr(config, name) for name in _OF_ALL}
+    # A model of the user's is named, and not chosen among others.
+    named = isinstance(config.options, tasks.OwnModel)
     options = dataclasses.fields(config.options)
     return {
         name: implied.get(name) if value is None else value
         for name, value in said.items()
-    } | {field.name: getattr(config.options, field.name) for field in options}
+    } | {
+        field.name: getattr(config.options, field.name)
+        for field in options
+        if not (named and field.name == "model")
+    }
 
 
 def change(config: Config, values: Mapping[str, Any]) -> Config:

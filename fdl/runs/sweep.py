@@ -8,13 +8,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from fdl import data, tasks
+from fdl import data
 from fdl.members import Strategy
 from fdl.runs.environment import made_with
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder, fresh_path
 from fdl.runs.lock import held
 from fdl.runs.members import Members
+from fdl.runs.novelty import keep_detector
 from fdl.runs.outcomes import Outcome, Sweep
 from fdl.runs.parts import Row
 from fdl.runs.rounds import Round, halving_rounds, train_members
@@ -23,12 +24,13 @@ from fdl.runs.selection import require_held_out
 from fdl.runs.settings import configured
 from fdl.runs.space import Range, combine, configurations
 from fdl.runs.sweep_report import draw
-from fdl.tasks import Config
+from fdl.tasks import Config, Task
 
 
 def sweep(
-    task: str | Config,
+    task: str | Task | Config,
     *,
+    model: Any = None,
     grid: Mapping[str, Sequence[Any]] = MappingProxyType({}),
     ranges: Mapping[str, Range] = MappingProxyType({}),
     samples: int = 1,
@@ -51,7 +53,9 @@ def sweep(
     The same call with the folder of an interrupted sweep goes on with it.
 
     Args:
-        task: Name of a task, or all settings of a run.
+        task: Name of a task, or a task of your own, or all settings of a run.
+        model: Of a task that trains a model of yours: a Linen module, or what makes one
+            of `num_classes`, or `MODULE:NAME` of such, which is imported.
         grid: Values of settings; every combination is trained.
         ranges: Where settings are drawn from.
         samples: Draws from the ranges.
@@ -85,8 +89,7 @@ def sweep(
         >>> found.outcomes[0].settings
         {'learning_rate': 0.01}
     """
-    config = configured(task, settings)
-    found = tasks.find(config.task)
+    found, config = configured(task, model, settings)
     configs = combine(config, grid=grid, ranges=ranges, samples=samples, seeds=seeds)
     if len(set(configurations(configs))) > 1:
         require_held_out(config, "the best settings", "sweep over seeds alone")
@@ -196,6 +199,7 @@ def _keep_best(
         "seed": config.seed,
         "metrics": test,
         "validation": validation,
+        **keep_detector(folder.path, members.task, members.dataset),
         **made_with(),
     }
     folder.write_json("result.json", result)

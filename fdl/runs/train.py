@@ -1,6 +1,7 @@
 """Train a task into a folder."""
 
 import dataclasses
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from fdl.learner import State
 from fdl.runs.environment import made_with
 from fdl.runs.folder import RunFolder, fresh_path
 from fdl.runs.lock import held
+from fdl.runs.novelty import keep_detector
 from fdl.runs.run import Run, record
 from fdl.runs.selection import require_held_out, require_measure
 from fdl.runs.settings import configured
@@ -47,8 +49,9 @@ class Plan(NamedTuple):
 
 
 def train(
-    task: str | Config,
+    task: str | Task | Config,
     *,
+    model: Any = None,
     path: Path | str | None = None,
     data_dir: Path | str | None = None,
     init_from: Path | str | None = None,
@@ -66,7 +69,9 @@ def train(
     The same settings with the same data and versions give the same weights.
 
     Args:
-        task: Name of a task, or all settings of a run.
+        task: Name of a task, or a task of your own, or all settings of a run.
+        model: Of a task that trains a model of yours: a Linen module, or what makes one
+            of `num_classes`, or `MODULE:NAME` of such, which is imported.
         path: Folder of the run; None for a new one below `runs`.
         data_dir: Folder to look for the data in, before the usual places.
         init_from: Keras weights to start from, a .keras or .weights.h5 file, instead of
@@ -102,8 +107,7 @@ def train(
         >>> run.history[-1].step
         105
     """
-    config = configured(task, settings)
-    found = tasks.find(config.task)
+    found, config = configured(task, model, settings)
     if patience is not None:
         require_held_out(config, "the best epoch", "train to the end, without patience")
     where = None if data_dir is None else Path(data_dir)
@@ -232,10 +236,11 @@ class Job:
         # The only look at the test set, when nothing is left to choose.
         measured = evaluate(learner, fitted.state, dataset.test)
         measured |= task.finish(trained, dataset, folder.path)
+        novelty = keep_detector(folder.path, task, dataset)
         finish = time.perf_counter() - started
         spent = {**seconds, **fitted.seconds, "finish": finish}
         made = fitted.history[-1].step - (history[-1].step if history else 0)
-        result = _result(trained, fitted, measured, spent, made)
+        result = _result(trained, fitted, measured, spent, made) | novelty
         folder.write_json("result.json", result)
         name = f"{config.task}-{config.dataset}"
         _draw_curves(folder.path / "curves.png", name, fitted)
@@ -296,7 +301,7 @@ def _result(
     config, info = trained.config, trained.info
     return {
         "task": config.task,
-        "options": dataclasses.asdict(config.options),
+        "options": json.loads(json.dumps(dataclasses.asdict(config.options))),
         "dataset": info.name,
         "counts": {
             "train": info.train_count,

@@ -14,7 +14,7 @@ from fdl.learner import State
 from fdl.weights import WeightsError, describe
 
 
-def save_weights(path: Path, state: State) -> None:
+def save_weights(path: Path | str, state: State) -> None:
     """Write the variables of a state's models, whole or not at all.
 
     Arrays are named by their path, such as `params/conv1/kernel`. What the learner adds
@@ -24,7 +24,7 @@ def save_weights(path: Path, state: State) -> None:
     write_whole(path, save({name: np.asarray(leaf) for name, leaf in named.items()}))
 
 
-def load_weights(path: Path, state: State) -> State:
+def load_weights(path: Path | str, state: State) -> State:
     """Return `state` with the variables of a file.
 
     Raises:

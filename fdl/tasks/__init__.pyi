@@ -1,9 +1,15 @@
 from .catalog import DESCRIPTIONS as DESCRIPTIONS
 from .catalog import describe as describe
+from .catalog import known as known
+from .catalog import names as names
 from .config import Config as Config
 from .config import NoOptions as NoOptions
 from .description import Description as Description
 from .measured import measured as measured
+from .options import OwnModel as OwnModel
+from .own import import_named as import_named
+from .own import own_task as own_task
+from .own import with_model as with_model
 from .registry import TASKS as TASKS
 from .registry import find as find
 from .task import ExportedModel as ExportedModel

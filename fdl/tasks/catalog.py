@@ -1,13 +1,17 @@
 """What can be trained by name: the description of each task, without JAX."""
 
+import warnings
+
 from fdl.plain import unknown
 from fdl.tasks.description import Description
+from fdl.tasks.installed import installed
 from fdl.tasks.options import (
     AutoencoderOptions,
     CNNOptions,
     GANOptions,
     LanguageModelOptions,
     MLPOptions,
+    OwnModel,
     RecurrentOptions,
     TransformerOptions,
     VAEOptions,
@@ -152,14 +156,42 @@ _ALL = (
         options=LanguageModelOptions(),
         generates="text",
     ),
+    Description(
+        name="classify",
+        title="classifier of your own (--model)",
+        paper="any Linen module, see docs/your-model.md",
+        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        batch_size=64,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="accuracy",
+        mode="max",
+        options=OwnModel(),
+        predicts="classes",
+    ),
 )
 
 DESCRIPTIONS: dict[str, Description] = {one.name: one for one in _ALL}
-"""The descriptions of all tasks, by name."""
+"""The descriptions of fdl's own tasks, by name."""
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all tasks: fdl's own, and those of installed packages."""
+    return (*DESCRIPTIONS, *(name for name in installed() if name not in DESCRIPTIONS))
+
+
+def known() -> list[Description]:
+    """Return all tasks, with a warning for those of other packages that are broken."""
+    found = []
+    for name in names():
+        try:
+            found.append(describe(name))
+        except ValueError as error:
+            warnings.warn(f"task {name!r} is left out: {error}", stacklevel=2)
+    return found
 
 
 def describe(name: str) -> Description:
-    """Return the description of the task of that name, without importing its model.
+    """Return what the task of that name is; of fdl's own, without importing a model.
 
     Raises:
         ValueError: If there is none; the message lists those there are.
@@ -168,6 +200,18 @@ def describe(name: str) -> Description:
         >>> describe("cnn").epochs["mnist"]
         5
     """
-    if name not in DESCRIPTIONS:
-        raise ValueError(unknown("task", name, DESCRIPTIONS))
-    return DESCRIPTIONS[name]
+    if name in DESCRIPTIONS:
+        return DESCRIPTIONS[name]
+    require_known(name)
+    from fdl.tasks.registry import find  # JAX, and a module of another package
+
+    return find(name)
+
+
+def require_known(name: str) -> None:
+    """Raise ValueError unless there is a task of that name."""
+    if name not in names():
+        raise ValueError(
+            f"{unknown('task', name, names())} One of yours is named with --task "
+            "MODULE:NAME (from Python, task=...)."
+        )

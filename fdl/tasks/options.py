@@ -170,3 +170,15 @@ class LanguageModelOptions:
     norm: Literal["pre", "post"] = "pre"
     positions: Literal["learned", "sinusoidal"] = "learned"
     tied: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnModel:
+    """Settings of a task that trains a model of the user's.
+
+    Attributes:
+        model: The model, `MODULE:NAME`: a Linen module, or what makes one of
+            `num_classes`, such as a function, or a class of NNX.
+    """
+
+    model: str = ""

@@ -1,12 +1,17 @@
 """All tasks, with their models: this imports JAX."""
 
+from importlib.metadata import EntryPoint
+
 from fdl.tasks.autoencoder import autoencoder
-from fdl.tasks.catalog import describe
+from fdl.tasks.catalog import require_known
+from fdl.tasks.classify import classify
 from fdl.tasks.cnn import cnn
 from fdl.tasks.gan import gan
+from fdl.tasks.installed import GROUP, installed
 from fdl.tasks.language_model import language_model
 from fdl.tasks.mlp import mlp
 from fdl.tasks.mnist_fast import mnist_fast
+from fdl.tasks.own import require_task
 from fdl.tasks.recurrent import gru, lstm, rnn
 from fdl.tasks.task import Task
 from fdl.tasks.transformer import transformer
@@ -24,14 +29,20 @@ _ALL = (
     gan,
     transformer,
     language_model,
+    classify,
 )
 
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}
-"""All tasks, by name."""
+"""fdl's own tasks, by name."""
 
 
-def find(name: str) -> Task:
+def find(name: str, own: str | Task | None = None) -> Task:
     """Return the task of that name.
+
+    Args:
+        name: One of fdl's own, or of those that installed packages add.
+        own: A task of the caller's, or `MODULE:NAME` of one, which has to have the
+            name.
 
     Raises:
         ValueError: If there is none; the message lists those there are.
@@ -40,4 +51,27 @@ def find(name: str) -> Task:
         >>> find("cnn").epochs["mnist"]
         5
     """
-    return TASKS[describe(name).name]
+    if own is not None:
+        task = require_task(own)
+        if task.name != name:
+            raise ValueError(f"the run is of task {name!r}, not of {task.name!r}.")
+        return task
+    if name in TASKS:
+        return TASKS[name]
+    require_known(name)
+    return _load(installed()[name])
+
+
+def _load(entry: EntryPoint) -> Task:
+    """Return the task of another package.
+
+    Raises:
+        ValueError: If it cannot be imported, is no task, or is called otherwise.
+    """
+    task = require_task(entry.value)
+    if task.name != entry.name:
+        raise ValueError(
+            f"the entry point {entry.name!r} of {GROUP} names a task that is called "
+            f"{task.name!r}: give both the same name."
+        )
+    return task

@@ -1,5 +1,6 @@
 """The training loop, and what becomes of a trained state."""
 
+from fdl.listing import public as _public
 from fdl.programs import program as program
 from fdl.train.evaluate import ensemble as ensemble
 from fdl.train.evaluate import evaluate as evaluate
@@ -14,3 +15,5 @@ from fdl.train.results import Epoch as Epoch
 from fdl.train.results import FitResult as FitResult
 from fdl.train.steps import run_steps as run_steps
 from fdl.train.stopping import EarlyStopping as EarlyStopping
+
+__dir__ = _public(__name__)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from fdl.arrays import PyTree, Seed, Seeds, as_key, as_keys
+from fdl.arrays import PyTree, Seed, Seeds, as_key, as_keys, outlined
 from fdl.learner import Learner, State
 from fdl.members import (
     MakeLearner,
@@ -56,6 +56,10 @@ class FitManyResult(NamedTuple):
     strategy: Strategy
     members_per_chunk: int
     seconds: dict[str, float]
+
+    def __repr__(self) -> str:
+        """Return the shapes."""
+        return outlined(self)
 
 
 @on_auto_mesh

@@ -51,6 +51,11 @@ class FitResult(NamedTuple):
     history: tuple[Epoch, ...]
     seconds: dict[str, float]
 
+    def __repr__(self) -> str:
+        """Return the state and the last epoch."""
+        last = self.history[-1] if self.history else None
+        return f"FitResult({self.state}, epoch={self.epoch}, last: {last})"
+
 
 class DivergenceError(ArithmeticError):
     """Training met a loss or a parameter that is not finite.

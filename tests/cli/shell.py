@@ -28,7 +28,7 @@ def fdl(*words: object, cwd: Path, code: int = 0) -> Done:
         try:
             main([*map(str, words)])
         except SystemExit as exit:
-            found = exit.code
+            found = exit.code or 0
     assert found == code, err.getvalue()
     return Done(words, found, out.getvalue(), err.getvalue())
 

@@ -38,6 +38,7 @@ def test_run_folder_keeps_its_contract(home) -> None:
         "confusion.png",
         "curves.png",
         "metrics.jsonl",
+        "novelty.safetensors",
         "result.json",
         "weights.safetensors",
     ]
@@ -55,6 +56,8 @@ def test_run_folder_keeps_its_contract(home) -> None:
     assert result["parameters"] == 101_770
     counts = {"train": 3333, "validation": 667, "test": 1000}
     assert result["counts"] == counts
+    novelty = result["novelty"]
+    assert (novelty["false_alarm_rate"], novelty["held_out"]) == (0.01, 667)
     assert result["checksum"] == data.load("mnist-5k").info.checksum
     seconds = result["seconds"]
     spent = ["compile", "data", "finish", "import", "train", "validation"]
@@ -106,9 +109,16 @@ def test_predict_agrees_with_eval(home, sample) -> None:
 
 def test_predict_prints_a_table(home, sample) -> None:
     Image.fromarray(sample.image[0, ..., 0]).save(home / "one.png")
-    done = fdl("predict", "runs/a", "one.png", cwd=home)
+    draw = np.random.default_rng(0)
+    np.save(home / "noise.npy", draw.integers(0, 256, (7, 28, 28)).astype(np.uint8))
+    words = ("one.png", "noise.npy", "--polarity", "light-on-dark")
+    done = fdl("predict", "runs/a", *words, cwd=home)
     assert "one.png" in done.stdout
     assert "%" in done.stdout
+    warnings = done.stderr.splitlines()
+    assert len(warnings) == 6
+    assert warnings[0].startswith("warning: noise.npy[0] is unlike the images that")
+    assert warnings[5] == "warning: so are 2 others."
 
 
 @pytest.mark.parametrize(

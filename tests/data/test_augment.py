@@ -1,5 +1,7 @@
 """Random changes of images: what each may do, and what it leaves alone."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -25,9 +27,14 @@ CHANGES = {
 CHANGES["composed"] = augment.compose(*CHANGES.values())
 
 
+@functools.cache
+def program(change):
+    return jax.jit(jax.vmap(change, (0, None)))
+
+
 def draws(change, image):
     """What a change makes of one image, sixty times."""
-    return np.asarray(jax.vmap(change, (0, None))(KEYS, image))
+    return np.asarray(program(change)(KEYS, image))
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -27,7 +27,7 @@ def answers(path, x) -> np.ndarray:
         ("cnn", {}),
         ("mlp", {}),
         ("mnist-fast", {}),
-        ("rnn", {"hidden_size": 8, "num_layers": 2}),
+        ("rnn", {"hidden_size": 8}),
         ("lstm", {"hidden_size": 8, "num_layers": 2, "bidirectional": True}),
         ("gru", {"hidden_size": 8, "bidirectional": True, "steps": "pixels"}),
         ("autoencoder", {"hidden_sizes": (8, 6)}),

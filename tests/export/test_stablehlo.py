@@ -42,7 +42,6 @@ def inputs_for(trained: tasks.Trained, count: int) -> np.ndarray:
         ),
         ("autoencoder", {"architecture": "conv", "hidden_sizes": (8,)}, "inside"),
         ("transformer", {"num_layers": 1, "features": 8, "hidden_size": 8}, "inside"),
-        ("language-model", {"num_layers": 1, "features": 8}, "beside"),
     ],
 )
 def test_the_function_answers_what_the_run_predicts(

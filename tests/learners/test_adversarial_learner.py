@@ -43,6 +43,7 @@ class Discriminator(linen.Module):
         return linen.Dense(1, name="head")(x)
 
 
+@functools.cache  # each learner anew is a program anew
 def make(loss=losses.non_saturating, dropout_rate=0.0, rate=0.1, **options):
     learner = adversarial(
         Generator(),
@@ -77,7 +78,7 @@ def test_discriminator_learns_first_then_the_generator_against_it() -> None:
         variables = {"params": params, **state.model_state[name]}
         return model.apply(variables, x, train=True, mutable=["batch_stats"])[0]
 
-    make_images = lambda params, z: apply(Generator(), "generator", params, z)
+    make_images = jax.jit(lambda params, z: apply(Generator(), "generator", params, z))
     judge = lambda params, x: apply(Discriminator(), "discriminator", params, x)
     made = make_images(state.params["generator"], latents[0])
 
@@ -85,7 +86,7 @@ def test_discriminator_learns_first_then_the_generator_against_it() -> None:
         real, fake = judge(params, images), judge(params, made)
         return jnp.mean(jax.nn.softplus(-real) + jax.nn.softplus(fake))
 
-    loss, grads = jax.value_and_grad(first)(state.params["discriminator"])
+    loss, grads = jax.jit(jax.value_and_grad(first))(state.params["discriminator"])
     moved = lambda p, g: p - 0.1 * g
     discriminator = jax.tree.map(moved, state.params["discriminator"], grads)
     close(after.params["discriminator"], discriminator)
@@ -97,7 +98,7 @@ def test_discriminator_learns_first_then_the_generator_against_it() -> None:
         fake = judge(discriminator, make_images(params, latents[1]))
         return jnp.mean(jax.nn.softplus(-fake))
 
-    grads = jax.grad(second)(state.params["generator"])
+    grads = jax.jit(jax.grad(second))(state.params["generator"])
     close(
         after.params["generator"],
         jax.tree.map(moved, state.params["generator"], grads),

@@ -29,9 +29,10 @@ class Dropping(linen.Module):
         return linen.Dense(3)(x)
 
 
-def make(optimizer=None):
+@functools.cache  # each learner anew is a program anew
+def make(rate=0.1):
     return fdl.learners.supervised(
-        Dropping(), fdl.losses.cross_entropy, optimizer or optax.sgd(0.1)
+        Dropping(), fdl.losses.cross_entropy, optax.sgd(rate)
     )
 
 
@@ -46,7 +47,7 @@ def spying(seen):
 
 
 def started(learner, seed=0):
-    return learner.init(jax.random.key(seed), BATCH)
+    return jax.jit(learner.init)(jax.random.key(seed), BATCH)
 
 
 def equal(a, b):
@@ -170,12 +171,12 @@ def test_a_batch_without_inputs_is_named(batch) -> None:
 def test_a_member_is_what_it_is_alone() -> None:
     learner = augmented(make(), augment.compose(augment.shift(1), augment.noise(0.1)))
     keys = jax.random.split(jax.random.key(3), 3)
-    states = jax.vmap(lambda key: learner.init(key, BATCH))(keys)
+    states = jax.jit(jax.vmap(lambda key: learner.init(key, BATCH)))(keys)
     step = jax.jit(jax.vmap(learner.step, (0, None)))
     states, _ = step(states, BATCH)
     states, measured = step(states, BATCH)
     for index, key in enumerate(keys):
-        state = learner.init(key, BATCH)
+        state = jax.jit(learner.init)(key, BATCH)
         state, _ = stepped(learner, state)
         state, alone = stepped(learner, state)
         for many, one in zip(
@@ -188,13 +189,13 @@ def test_a_member_is_what_it_is_alone() -> None:
 
 def test_other_hyperparameters_are_changed_as_well() -> None:
     def tunable(hparams):
-        return make(optax.sgd(hparams["rate"]))._replace(tune=tunable)
+        return make(hparams["rate"])._replace(tune=tunable)
 
     noise, mix = augment.noise(1.0), lambda key, batch: batch
     learner = augmented(tunable({"rate": 0.1}), noise, batch_change=mix)
     tuned = learner.tune({"rate": 0.5})
     state = started(learner)
-    expected = augmented(make(optax.sgd(0.5)), noise, batch_change=mix)
+    expected = augmented(make(0.5), noise, batch_change=mix)
     assert equal(stepped(tuned, state), stepped(expected, state))
     assert not equal(stepped(tuned, state), stepped(learner, state))
     assert augmented(make(), noise).tune is None

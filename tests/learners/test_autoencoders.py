@@ -1,5 +1,7 @@
 """Variational learning: what a step descends on, and what evaluation holds fixed."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,11 +22,13 @@ CODERS = {
 MODEL = fdl.models.VAE(3, **CODERS)
 
 
+@functools.cache  # each learner anew is a program anew
 def start(**options):
     learner = variational(MODEL, optax.sgd(0.1), **options)
-    return learner, learner.init(jax.random.key(0), BATCH)
+    return learner, jax.jit(learner.init)(jax.random.key(0), BATCH)
 
 
+@jax.jit
 def parts(params, image, noise):
     logits, mean, logvar = MODEL.apply({"params": params}, image, noise)
     return bernoulli_nll(logits, image), standard_normal_kl(mean, logvar)
@@ -41,7 +45,7 @@ def test_step_descends_on_the_documented_loss(beta, free_bits) -> None:
         cost = [jnp.maximum(free_bits, kl[:, j].mean()) for j in range(3)]
         return reconstruction.mean() + beta * sum(cost)
 
-    value, grads = jax.value_and_grad(loss)(state.params)
+    value, grads = jax.jit(jax.value_and_grad(loss))(state.params)
     after, measured = jax.jit(learner.step)(state, BATCH)
     jax.tree.map(
         lambda a, p, g: np.testing.assert_allclose(a, p - 0.1 * g, atol=1e-5),
@@ -76,7 +80,8 @@ def test_evaluation_weighs_the_divergence_by_beta(beta) -> None:
 
 def test_noise_comes_from_key_and_step_alone() -> None:
     learner, state = start()
-    loss = lambda state: float(learner.step(state, BATCH)[1]["loss"].total)
+    step = jax.jit(learner.step)
+    loss = lambda state: float(step(state, BATCH)[1]["loss"].total)
     assert loss(state) == loss(state)
     assert loss(state) != loss(state._replace(step=jnp.int32(1)))
     assert loss(state) != loss(state._replace(key=jax.random.key(9)))
@@ -150,7 +155,8 @@ def exact_log_probability(model, params, image):
     z = np.linspace(-10, 10, 4001)
     latents = jnp.asarray(z[:, None], jnp.float32)
     logits = model.apply({"params": params}, latents, method="decode")
-    costs = [bernoulli_nll(logits, x[None].repeat(len(z), 0)) for x in image]
+    cost = jax.jit(lambda x: bernoulli_nll(logits, x[None].repeat(len(z), 0)))
+    costs = [cost(x) for x in image]
     joint = np.exp(-np.stack(costs).astype(float) - z**2 / 2) / np.sqrt(2 * np.pi)
     return np.log(joint.sum(-1) * (z[1] - z[0]))
 
@@ -158,7 +164,7 @@ def exact_log_probability(model, params, image):
 def test_importance_weighted_bound_reaches_the_exact_probability() -> None:
     model = fdl.models.VAE(1, **CODERS)
     learner = variational(model, optax.sgd(0.1))
-    state = learner.init(jax.random.key(3), BATCH)
+    state = jax.jit(learner.init)(jax.random.key(3), BATCH)
     params = state.params
     image = (IMAGES / 255).astype(np.float32)
     exact = exact_log_probability(model, params, jnp.asarray(image)).mean()
@@ -183,7 +189,7 @@ def test_importance_weighted_bound_reaches_the_exact_probability() -> None:
         kl = standard_normal_kl(mean, logvar).sum(-1)
         return (-bernoulli_nll(logits, image) - kl).mean()
 
-    elbos = jax.vmap(elbo)(jax.random.split(jax.random.key(1), 200))
+    elbos = jax.jit(jax.vmap(elbo))(jax.random.split(jax.random.key(1), 200))
     error = np.hypot(errors[1], np.std(elbos) / np.sqrt(200))
     assert abs(means[1] - elbos.mean()) < 4 * error
 

@@ -32,7 +32,7 @@ def make(model, optimizer=None, **options):
     learner = fdl.learners.supervised(
         model, fdl.losses.cross_entropy, optimizer or optax.sgd(0.1), **options
     )
-    return learner, learner.init(jax.random.key(0), BATCH)
+    return learner, jax.jit(learner.init)(jax.random.key(0), BATCH)
 
 
 def test_step_is_gradient_descent_on_the_mean_loss() -> None:
@@ -45,8 +45,8 @@ def test_step_is_gradient_descent_on_the_mean_loss() -> None:
             logits, BATCH.label
         ).mean()
 
-    value, grads = jax.value_and_grad(loss)(state.params)
-    after, measured = learner.step(state, BATCH)
+    value, grads = jax.jit(jax.value_and_grad(loss))(state.params)
+    after, measured = jax.jit(learner.step)(state, BATCH)
     jax.tree.map(
         lambda a, p, g: np.testing.assert_allclose(
             a, p - 0.1 * g, rtol=1e-5, atol=1e-6

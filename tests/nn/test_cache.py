@@ -29,7 +29,7 @@ def decode(token: Any, cache: Any) -> Any:
 def test_pieces_of_any_size_give_the_whole() -> None:
     whole = APPLY(VARIABLES, TOKEN)
     cache, parts = MODEL.empty_cache((2, 3)), []
-    for start, end in ((0, 3), (3, 3), (3, 4), (4, TIME)):
+    for start, end in ((0, 3), (3, 3), (3, TIME)):
         logits, cache = decode(TOKEN[..., start:end], cache)
         assert int(cache[0].tokens.position) == end
         parts.append(logits)
@@ -82,7 +82,8 @@ def test_a_mask_hides_places_in_the_cache() -> None:
     variables = draw_variables(layer, x)
     mask = np.ones((2, TIME), bool)
     mask[0, 1] = mask[1, 3] = False
-    whole = layer.apply(variables, x, mask=mask[:, None], causal=True)
+    apply = jax.jit(functools.partial(layer.apply, causal=True))
+    whole = apply(variables, x, mask=mask[:, None])
     cache = layer.empty_cache((2,), TIME)
     for start, end in ((0, 4), (4, TIME)):
         y, cache = decode(variables, x[:, start:end], cache, mask=mask[:, None])
@@ -93,7 +94,7 @@ def test_encoder_decoder_reads_its_source_once() -> None:
     model = models.Transformer(
         11,
         nn.TransformerEncoder(1, 2),
-        nn.TransformerDecoder(2, 2),
+        nn.TransformerDecoder(1, 2),
         features=8,
         pad_token=0,
     )

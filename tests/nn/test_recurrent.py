@@ -49,7 +49,7 @@ def random_state(layer: linen.Module, *batch: int) -> Any:
 
 
 @one_way
-@pytest.mark.parametrize("cut", [1, 2, 5])
+@pytest.mark.parametrize("cut", [1, 4])
 def test_a_sequence_in_pieces_equals_the_whole(layer, cut: int) -> None:
     variables, x = variables_of(layer), inputs(2)
     apply = jax.jit(layer.apply)
@@ -68,8 +68,9 @@ def test_a_sequence_in_pieces_equals_the_whole(layer, cut: int) -> None:
 @one_way
 def test_reversed_is_the_sequence_turned_round(layer) -> None:
     variables, x, state = variables_of(layer), inputs(2), random_state(layer, 2)
-    ahead = layer.apply(variables, x, state)
-    back = layer.clone(reverse=not layer.reverse).apply(variables, x[:, ::-1], state)
+    turned = layer.clone(reverse=not layer.reverse)
+    ahead = jax.jit(layer.apply)(variables, x, state)
+    back = jax.jit(turned.apply)(variables, x[:, ::-1], state)
     close(ahead._replace(outputs=ahead.outputs[:, ::-1]), back)
 
 
@@ -102,7 +103,8 @@ def test_no_gradient_reaches_padding(layer) -> None:
 def test_only_padding_leaves_the_state_alone(layer) -> None:
     state = random_state(layer, 2)
     mask = np.zeros((2, TIME), bool)
-    result = layer.apply(variables_of(layer), inputs(2), state, mask=mask)
+    apply = jax.jit(layer.apply)
+    result = apply(variables_of(layer), inputs(2), state, mask=mask)
     close(result.state, state, tolerance=0)
     assert not result.outputs.any()
 
@@ -110,7 +112,8 @@ def test_only_padding_leaves_the_state_alone(layer) -> None:
 @one_way
 def test_padding_repeats_the_output_before(layer) -> None:
     mask, state = np.array([0, 1, 0, 0, 1, 0], bool), random_state(layer)
-    outputs = layer.apply(variables_of(layer), inputs(), state, mask=mask).outputs
+    apply = jax.jit(layer.apply)
+    outputs = apply(variables_of(layer), inputs(), state, mask=mask).outputs
     if layer.reverse:
         outputs = outputs[::-1]
     assert not outputs[0].any(), "nothing to repeat, whatever the initial state"
@@ -123,16 +126,17 @@ def test_bidirectional_is_two_layers_and_zero_at_padding() -> None:
     variables, x = variables_of(layer), inputs()
     ways = (("forward", False), ("backward", True))
     ahead, back = (
-        nn.LSTM(FEATURES, reverse=reverse).apply(
+        jax.jit(nn.LSTM(FEATURES, reverse=reverse).apply)(
             {"params": variables["params"][way]}, x
         )
         for way, reverse in ways
     )
-    both = layer.apply(variables, x)
+    apply = jax.jit(layer.apply)
+    both = apply(variables, x)
     close(both.outputs, jnp.concatenate([ahead.outputs, back.outputs], axis=-1))
     close(both.state, nn.BidirectionalState(ahead.state, back.state))
     mask = np.array([1, 1, 0, 0, 1, 1], bool)
-    outputs = layer.apply(variables, x, mask=mask).outputs
+    outputs = apply(variables, x, mask=mask).outputs
     np.testing.assert_array_equal(np.abs(outputs).max(axis=-1) > 0, mask)
 
 

@@ -33,3 +33,16 @@ def test_a_backend_that_is_not_here_does_no_harm(tmp_path) -> None:
 
 def test_a_backend_that_is_here_stays_that_of_the_program(tmp_path) -> None:
     assert drawn(tmp_path / "a.png", "svg") == "svg svg\n"
+
+
+def test_the_name_tells_the_format_and_may_be_a_string(tmp_path) -> None:
+    from fdl import report
+
+    starts = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
+    for ending, start in starts.items():
+        file = tmp_path / f"curves.{ending}"
+        report.draw_curves(str(file), {"loss": [2.0, 1.0]}, {}, title="a run")
+        assert file.read_bytes().startswith(start)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        f"curves.{ending}" for ending in sorted(starts)
+    ]

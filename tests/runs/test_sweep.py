@@ -1,6 +1,7 @@
 """Sweeps: every member is trained once, kept, and taken up again."""
 
 import csv
+import dataclasses
 import json
 import math
 
@@ -97,7 +98,7 @@ def test_a_measure_of_the_task_itself_is_taken_at_the_end(
         given.append(dataset.test)
         return {"frechet_distance": float(trained.config.seed)}
 
-    task = tasks.find("gan")._replace(finish=finish)
+    task = dataclasses.replace(tasks.find("gan"), finish=finish)
     members = configs("gan", seeds=2, epochs=1, architecture="dense", latent_size=4)
     sweep = Members(task, members, dataset, tmp_path)
     run(sweep)

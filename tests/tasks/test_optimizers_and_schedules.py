@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fdl import data, tasks
-from fdl.cli.task_command import ToTrain
+from fdl.cli.task_command import ToTrain, Training
 from fdl.runs.settings import change, configure, settings
 from fdl.tasks.choices import OPTIMIZERS, SCHEDULES
 from fdl.tasks.optimizers import make_optimizer
@@ -159,7 +159,10 @@ def test_a_last_smaller_batch_is_a_step_of_the_schedule() -> None:
 
 def test_what_does_not_fit_is_refused_by_name() -> None:
     for wrong, message in (
-        ({"optimizer": "sdg"}, "no optimizer 'sdg'; optimizers: adam, adamw"),
+        (
+            {"optimizer": "sdg"},
+            "no optimizer 'sdg'; did you mean 'sgd'. optimizers: adam",
+        ),
         ({"schedule": "up"}, "no schedule 'up'; schedules: constant, one-cycle"),
         ({"momentum": 0.9}, "'adam' takes no momentum: .* sgd, rmsprop, muon"),
         ({"momentum": 1.0, "optimizer": "sgd"}, "momentum=1.0 must be below 1"),
@@ -182,4 +185,6 @@ def test_flags_reach_the_configuration() -> None:
         "clip_norm": 1.0,
         "warmup": 5.0,
     }
-    assert ToTrain(task="cnn", **said).config() == configure("cnn", **said)
+    assert ToTrain(task="cnn", training=Training(**said)).settings() == configure(
+        "cnn", **said
+    )

@@ -84,6 +84,7 @@ MLP = {
 }
 RATES = {"learning_rate": np.array([1e-3, 3e-3, 1e-2])}
 KEYS = jax.random.split(jax.random.key(7), 3)
+SHARED = jax.random.key(3)
 
 
 def augmented(rate):
@@ -118,6 +119,23 @@ def fit_many(kind="supervised", **options):
     return fdl.fit_many(make_learner, hparams, data, **options)
 
 
+@functools.cache
+def single(kind, k, *, shared_order=False):
+    """The learner, and the run, that member k must equal."""
+    make_learner, hparams, data = KINDS[kind]
+    learner = fdl.tunable(make_learner, plain(hparams, k))
+    run = fdl.fit(
+        learner,
+        data,
+        epochs=2,
+        batch_size=8,
+        key=KEYS[k],
+        shuffle_key=SHARED if shared_order else None,
+        validation_data=data if kind == "supervised" else None,
+    )
+    return learner, run
+
+
 def close(a, b, tolerance=1e-5):
     def compare(x, y):
         if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
@@ -132,19 +150,11 @@ def close(a, b, tolerance=1e-5):
     [("supervised", "map")] + [(kind, "vmap") for kind in KINDS],
 )
 def test_one_of_many_equals_the_one(kind, strategy) -> None:
-    make_learner, hparams, data = KINDS[kind]
-    test = data if kind == "supervised" else None
+    test = KINDS[kind][2] if kind == "supervised" else None
     run = fit_many(kind, strategy=strategy, validation_data=test)
     # Each single run compiles anew: where only the rate differs, the last tells enough.
     for k in range(3) if kind == "supervised" else [2]:
-        one = fdl.fit(
-            fdl.tunable(make_learner, plain(hparams, k)),
-            data,
-            epochs=2,
-            batch_size=8,
-            key=KEYS[k],
-            validation_data=test,
-        )
+        _, one = single(kind, k)
         # Adam's first steps are signs: rounding in a small gradient moves its
         # parameter by some of the rate.
         close(fdl.member(run.state, k), one.state, 2e-4)
@@ -158,21 +168,18 @@ def test_one_of_many_equals_the_one(kind, strategy) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_evaluation_and_prediction_do_not_depend_on_the_batch_size(kind) -> None:
-    make_learner, hparams, data = KINDS[kind]
-    learner = make_learner(plain(hparams, 1))
-    # A state that has been trained, whose averages and statistics are its own.
-    state = jax.jit(learner.init)(KEYS[0], data)
-    for _ in range(2):
-        state, _ = jax.jit(learner.step)(state, data)
+    *_, data = KINDS[kind]
+    # It has been trained: averages and statistics are its own.
+    learner, (state, *_) = single(kind, 2)
     whole = fdl.evaluate(learner, state, data, batch_size=50)
     latents = np.random.default_rng(0).normal(size=(len(data.label), 4))
     inputs = np.float32(latents) if kind == "adversarial" else data.image
     answers = fdl.predict(learner, state, inputs, batch_size=50)
-    for batch_size in (7, 11):
-        parts = fdl.evaluate(learner, state, data, batch_size=batch_size)
-        assert parts == pytest.approx(whole, rel=1e-4, abs=1e-5)
-        found = fdl.predict(learner, state, inputs, batch_size=batch_size)
-        np.testing.assert_allclose(found, answers, rtol=1e-4, atol=1e-5)
+    # Seven divide neither 24 nor 50 examples.
+    parts = fdl.evaluate(learner, state, data, batch_size=7)
+    assert parts == pytest.approx(whole, rel=1e-4, abs=1e-5)
+    found = fdl.predict(learner, state, inputs, batch_size=7)
+    np.testing.assert_allclose(found, answers, rtol=1e-4, atol=1e-5)
     # Nor on the order of the examples, nor on the key.
     other = state._replace(key=jax.random.key(99))
     backwards = jax.tree.map(lambda x: x[::-1].copy(), data)
@@ -185,22 +192,25 @@ def test_many_is_a_learner_of_members() -> None:
     """The same by hand, without `fit`: init, step, evaluate and predict are mapped."""
     data = make_data(8)
     one = fdl.tunable(mlp, plain(MLP, 0))
+
+    def all_of(learner, key):
+        """Every function of a learner, in one program."""
+        state = learner.init(key, data)
+        stepped, measured = learner.step(state, data)
+        return state, stepped, measured, learner.predict(stepped, data.image)
+
+    alone = [
+        jax.jit(functools.partial(all_of, fdl.tunable(mlp, plain(MLP, k))))(KEYS[k])
+        for k in range(3)
+    ]
     for strategy in ("vmap", "map"):
         learner = fdl.many(one, 3, hparams=MLP, strategy=strategy)
-        state = jax.jit(learner.init)(KEYS, data)
+        found = jax.jit(functools.partial(all_of, learner))(KEYS)
         for k in range(3):
-            alone = fdl.tunable(mlp, plain(MLP, k))
-            wanted = jax.jit(alone.init)(KEYS[k], data)
-            close(fdl.member(state, k), wanted, 1e-6)
-            stepped, measured = jax.jit(learner.step)(state, data)
-            wanted, its = jax.jit(alone.step)(wanted, data)
-            close(fdl.member(stepped, k), wanted, 2e-4)
-            close(fdl.member(measured, k), its, 1e-4)
-            close(
-                fdl.member(learner.predict(stepped, data.image), k),
-                alone.predict(wanted, data.image),
-                1e-3,
-            )
+            for result, wanted, tolerance in zip(
+                found, alone[k], (1e-6, 2e-4, 1e-4, 1e-3), strict=True
+            ):
+                close(fdl.member(result, k), wanted, tolerance)
     # One key is split, and the learner's own hyperparameters are everybody's.
     seeds = fdl.many(one, 3)
     state = seeds.init(KEYS[0], data)
@@ -268,17 +278,9 @@ def test_members_differ_by_key_and_by_every_hyperparameter() -> None:
 
 @pytest.mark.parametrize("strategy", ["vmap", "map"])
 def test_members_can_share_their_batches(strategy) -> None:
-    shuffle_key = jax.random.key(3)
-    run = fit_many(shuffle_key=shuffle_key, strategy=strategy)
-    for k in range(3):
-        one = fdl.fit(
-            fdl.tunable(mlp, plain(MLP, k)),
-            make_data(),
-            epochs=2,
-            batch_size=8,
-            key=KEYS[k],
-            shuffle_key=shuffle_key,
-        )
+    run = fit_many(shuffle_key=SHARED, strategy=strategy)
+    for k in (0, 2):
+        _, one = single("supervised", k, shared_order=True)
         close(fdl.member(run.state, k), one.state, 2e-4)
 
 

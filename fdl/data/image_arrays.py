@@ -1,0 +1,131 @@
+"""Images in NumPy files, whatever their axes and types."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from fdl.arrays import DataError
+from fdl.data.pictures import Picture
+
+STARTS = (b"\x93NUMPY", b"PK")
+"""What .npy and .npz files begin with."""
+
+_MOST_BYTES = 2**31  # of an array in an archive, once it is unpacked
+_COLORS = (1, 3, 4)  # lengths of an axis of channels
+
+
+def read_image_array(path: Path, channels: int) -> list[Picture]:
+    """Read the images of a .npy file, or of an .npz file with one array.
+
+    The array is uint8, floats in [0, 1] or booleans. It holds one image, `(height,
+    width)` or `(height, width, channels)`, or several, `(images, height, width)` or
+    `(images, height, width, channels)`, with 1, 3 or 4 channels, the fourth for
+    opacity. Channels may come before the height, but for one image only where color is
+    wanted: where gray is wanted, `(3, height, width)` are three images.
+
+    Args:
+        path: The file; which of the two it is, its content tells.
+        channels: 1 for gray, 3 for color.
+
+    Raises:
+        DataError: If the file cannot be read or holds no such images. Python objects
+            are never unpickled.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "two.npy"
+        ...     np.save(file, np.zeros((2, 3, 28, 28), np.uint8))
+        ...     [image.shape for image in read_image_array(file, 1)]
+        [(28, 28, 1), (28, 28, 1)]
+    """
+    array = _read(path)
+    found = f"{path} holds {array.dtype}{list(array.shape)}"
+    array = _bytes(found, array)
+    if array.ndim == 2:
+        array = array[None, ..., None]
+    elif array.ndim == 3 and array.shape[2] in _COLORS:
+        array = array[None]
+    elif array.ndim == 3 and channels == 3 and array.shape[0] in _COLORS:
+        array = np.moveaxis(array, 0, -1)[None]
+    elif array.ndim == 3:
+        array = array[..., None]
+    elif array.ndim == 4 and array.shape[3] not in _COLORS:
+        array = np.moveaxis(array, 1, -1)
+    if array.ndim != 4 or 0 in array.shape or array.shape[3] not in _COLORS:
+        raise DataError(
+            f"{found}: expected one image, (height, width) or (height, width, "
+            "channels), or several with one more axis in front, and 1, 3 or 4 channels."
+        )
+    if array.shape[3] == channels:
+        return list(array)
+    return [_recolored(image, channels) for image in array]
+
+
+def _read(path: Path) -> np.ndarray:
+    """Return the array of a .npy file, or the only one of an .npz file."""
+    try:
+        if not zipfile.is_zipfile(path):
+            # Mapped, so that a header cannot ask for more memory than the file has.
+            return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+        if len(members) != 1:
+            names = ", ".join(member.filename for member in members)
+            raise DataError(
+                f"{path} holds {len(members)} arrays ({names}): save the images alone."
+            )
+        if members[0].file_size > _MOST_BYTES:
+            raise DataError(
+                f"{path} holds {members[0].file_size:,} bytes once unpacked, more than "
+                f"{_MOST_BYTES:,}: save fewer images at a time."
+            )
+        with np.load(path, allow_pickle=False) as arrays:
+            (array,) = arrays.values()
+    except DataError:
+        raise
+    except Exception as error:
+        # A damaged file fails in many ways, all of which mean the same.
+        raise DataError(
+            f"{path} cannot be read as an array of numbers: {error}"
+        ) from error
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path} cannot be read: it is an archive without an array.")
+    return array
+
+
+def _bytes(found: str, array: np.ndarray) -> UInt8[np.ndarray, "..."]:
+    """Return pixels of another type as uint8."""
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == bool:
+        return array.astype(np.uint8) * np.uint8(255)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise DataError(
+            f"{found}: use uint8 in 0..255, floating point in [0, 1], or booleans."
+        )
+    if array.size and not (
+        np.isfinite(array).all() and 0 <= array.min() <= array.max() <= 1
+    ):
+        raise DataError(
+            f"{found} with values from {array.min()} to {array.max()}: floating point "
+            "pixels must lie in [0, 1]; divide them by their largest possible value, "
+            "such as 255."
+        )
+    return np.rint(array.astype(np.float32) * 255).astype(np.uint8)
+
+
+def _recolored(image: Picture, channels: int) -> Picture:
+    """Return an image with so many channels, as it looks on white."""
+    from PIL import Image
+
+    if image.shape[2] == 1:
+        return image.repeat(channels, axis=2)
+    picture = Image.fromarray(image)
+    if image.shape[2] == 4:
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture)
+    pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(*pixels.shape[:2], channels)

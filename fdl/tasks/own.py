@@ -1,0 +1,214 @@
+"""Models and tasks of one's own: whoever calls names them, and never a file."""
+
+import dataclasses
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from fdl.data import DatasetInfo
+from fdl.tasks.options import OwnModel
+from fdl.tasks.task import Task
+
+
+def import_named(reference: str) -> Any:
+    """Return what `MODULE:NAME` names; modules are looked up here first.
+
+    Raises:
+        ValueError: If there is no such thing, or its module cannot be imported.
+
+    Example:
+        >>> import_named("math:pi")
+        3.141592653589793
+    """
+    module, _, name = reference.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
+        raise ValueError(
+            f"{reference!r} names nothing: write MODULE:NAME, such as "
+            "my_module:make_model."
+        )
+    here = os.getcwd()
+    if here not in sys.path:  # as `python -m` does
+        sys.path.insert(0, here)
+    try:
+        found = importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # a module may raise anything
+        raise ValueError(
+            f"{reference!r}: {module} cannot be imported: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise ValueError(f"{reference!r}: {module} has no {name}.")
+        found = getattr(found, part)
+    return found
+
+
+def require_task(reference: str | Task) -> Task:
+    """Return a task, or the one that `MODULE:NAME` names.
+
+    Raises:
+        ValueError: If that is no task.
+    """
+    found = import_named(reference) if isinstance(reference, str) else reference
+    if not isinstance(found, Task):
+        raise ValueError(f"{reference!r} is {_kind(found)}, not an fdl.tasks.Task.")
+    return found
+
+
+def own_task(reference: str | Task) -> Task:
+    """Return a task of the caller's, which must not have the name of one of fdl's.
+
+    Raises:
+        ValueError: If it has, or is no task.
+    """
+    from fdl.tasks.registry import TASKS
+
+    task = require_task(reference)
+    if task.name in TASKS and TASKS[task.name] is not task:
+        raise ValueError(f"fdl has a task {task.name!r} already: give yours another.")
+    return task
+
+
+def with_model(task: Task, model: Any, *, recorded: str = "") -> Task:
+    """Return a task that trains the caller's model, if it is one that does.
+
+    Args:
+        task: The task.
+        model: A Linen module, or what makes one of `num_classes`; or `MODULE:NAME`,
+            which is imported; None for a task with a model of its own.
+        recorded: What a run says that it trained, which is compared and never imported.
+
+    Raises:
+        ValueError: If the task needs a model and there is none, or has one and gets
+            another; or this is not the one that was recorded.
+    """
+    if not isinstance(task.options, OwnModel):
+        if model:
+            raise ValueError(
+                f"task {task.name!r} has a model of its own: leave out {model!r}."
+            )
+        return task
+    if model is None or model == "":
+        known = f"the run's is {recorded!r}, and fdl imports nothing that a file names"
+        raise ValueError(
+            f"task {task.name!r} trains a model of yours"
+            f"{f'; {known}' if recorded else ''}: name it with --model "
+            f"{recorded or 'my_module:make_model'} (from Python, model=...)."
+        )
+    name = model if isinstance(model, str) else _name_of(model)
+    if recorded and name and _local(name) != _local(recorded):
+        raise ValueError(f"the run trained the model {recorded!r}, not {name!r}.")
+    name = name or recorded or type(model).__name__
+    thing = import_named(model) if isinstance(model, str) else model
+    return dataclasses.replace(
+        task,
+        options=dataclasses.replace(task.options, model=name),
+        make_model=lambda options, info: _build(name, thing, info),
+    )
+
+
+def _name_of(thing: Any) -> str:
+    """Return the name of a function or class; of anything else, none is known."""
+    if not hasattr(thing, "__qualname__"):
+        return ""
+    return f"{thing.__module__}:{thing.__qualname__}"
+
+
+def _local(name: str) -> str:
+    """Return a name that is the same in a script and in a module of that script."""
+    module, _, rest = name.partition(":")
+    if module == "__main__":
+        file = getattr(sys.modules["__main__"], "__file__", None) or module
+        module = os.path.splitext(os.path.basename(file))[0]
+    return f"{module}:{rest}"
+
+
+def _build(name: str, thing: Any, info: DatasetInfo) -> Any:
+    """Return the Linen module for a data set, after trying it on the shape of one."""
+    import jax
+    import numpy as np
+
+    from fdl.learners.modules import apply, draw_variables
+
+    model = _made(name, thing, info.num_classes)
+    like = np.zeros((1, *info.input_shape), np.float32)
+
+    def answer(inputs: Any) -> Any:
+        params, kept = draw_variables(model, jax.random.key(0), inputs)
+        return apply(model, params, kept, inputs).outputs
+
+    try:
+        outputs = jax.eval_shape(answer, like)
+    except Exception as error:  # a model may raise anything
+        raise ValueError(
+            f"{name} does not take inputs of shape {list(info.input_shape)}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    shape = getattr(outputs, "shape", None)
+    if shape != (1, info.num_classes):
+        found = type(outputs).__name__ if shape is None else f"shape {list(shape)}"
+        raise ValueError(
+            f"{name} gives {found} for a batch of one, but {info.name} has "
+            f"{info.num_classes} classes: give [1, {info.num_classes}]."
+        )
+    return model
+
+
+def _made(name: str, thing: Any, num_classes: int) -> Any:
+    from flax import linen, nnx
+
+    if isinstance(thing, linen.Module):
+        return thing
+    if isinstance(thing, nnx.Module):
+        raise ValueError(
+            f"{name} is an NNX module that is made already: give its class, or "
+            "flax.nnx.bridge.ToLinen of it."
+        )
+    if not callable(thing):
+        raise ValueError(
+            f"{name} is {_kind(thing)}: give a Linen module, or a function of "
+            "num_classes that returns one."
+        )
+    _require_num_classes(name, thing)
+    if isinstance(thing, type) and issubclass(thing, nnx.Module):
+        return nnx.bridge.ToLinen(thing, kwargs={"num_classes": num_classes})
+    try:
+        model = thing(num_classes=num_classes)
+    except Exception as error:  # a function may raise anything
+        raise ValueError(
+            f"{name}(num_classes={num_classes}) failed: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(model, linen.Module):
+        raise ValueError(
+            f"{name} returned {_kind(model)}, not a Linen module"
+            + (
+                ": wrap it as flax.nnx.bridge.ToLinen does."
+                if isinstance(model, nnx.Module)
+                else "."
+            )
+        )
+    return model
+
+
+def _require_num_classes(name: str, make: Callable[..., Any]) -> None:
+    try:
+        names = inspect.signature(make).parameters
+    except ValueError:  # of a function that is not written in Python
+        names = {}
+    anything = any(one.kind is one.VAR_KEYWORD for one in dict(names).values())
+    if "num_classes" not in names and not anything:
+        raise ValueError(
+            f"{name} takes no num_classes: give a Linen module, or a function of "
+            "num_classes that returns one."
+        )
+
+
+def _kind(thing: Any) -> str:
+    return (
+        f"the class {thing.__name__}"
+        if isinstance(thing, type)
+        else (f"of type {type(thing).__name__}")
+    )

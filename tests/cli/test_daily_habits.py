@@ -1,5 +1,6 @@
 """`--config`, `fdl runs`, `fdl watch`, and what completes words in a shell."""
 
+import dataclasses
 import json
 import subprocess
 import threading
@@ -10,6 +11,7 @@ from shell import fdl as run_fdl
 import fdl
 from fdl.runs import configure
 from fdl.runs.lock import held
+from fdl.tasks import Config
 
 RECORD = {
     "task": "lstm",
@@ -66,8 +68,10 @@ def test_a_file_has_settings_and_words_count_more(
 ) -> None:
     seen = []
 
-    def train(config, **_):
-        seen.append(config)
+    def train(task, **given):
+        names = {field.name for field in dataclasses.fields(Config)}
+        own = {name: value for name, value in given.items() if name in names}
+        seen.append(configure(task, **own))
         raise ValueError("enough")
 
     monkeypatch.setattr(fdl.runs, "train", train)

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from fdl import data
+from fdl import data, tasks
 from fdl.learner import State
 from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
@@ -80,8 +80,7 @@ def resume(
         _require_same("versions", path, said["versions"], versions())
     where = where if data_dir is None else Path(data_dir)
     config = trained.config
-    loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
-    dataset = found.prepare(loaded, config)
+    dataset = tasks.load(found, config, data_dir=where)
     before, now = (_contents(info) for info in (trained.info, dataset.info))
     _require_same("data", path, before, now)
     patience = said["patience"]

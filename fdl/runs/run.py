@@ -85,17 +85,16 @@ class Run(Trained):
                 the run was trained on.
         """
         trained_on = self.config.dataset
-        name = trained_on if name is None else name
         where = self.data_dir if data_dir is None else Path(data_dir)
-        share = self.config.validation
-        dataset = data.load(name, data_dir=where, validation=share)
+        dataset = tasks.load(self.task, self.config, name, where)
+        require_alike(dataset.info, self.info)
         if trained_on in dataset.info.overlaps:
             raise data.DataError(
-                f"the test images of {name} are training images of {trained_on}, which "
-                f"{self.path} was trained on: the result would mean nothing. Evaluate "
-                "on another data set."
+                f"the test images of {dataset.info.name} are training images of "
+                f"{trained_on}, which {self.path} was trained on: the result would "
+                "mean nothing. Evaluate on another data set."
             )
-        return self.task.prepare(dataset, self.config)
+        return dataset
 
     def predict(self, inputs: PyTree, *, batch_size: int = 500) -> PyTree:
         """Return what the run answers to each input; see `fdl.predict`."""
@@ -187,6 +186,34 @@ class Run(Trained):
             for model, _, inputs in self.task.parts(self).values()
         ]
         return "\n".join(table.strip("\n") for table in tables)
+
+
+def require_alike(found: data.DatasetInfo, own: data.DatasetInfo) -> None:
+    """Raise a DataError unless a run can be measured on other data than its own."""
+    if found.input_shape != own.input_shape:
+        raise data.DataError(
+            f"{found.title} has inputs of shape {found.input_shape}, but the run was "
+            f"trained on inputs of shape {own.input_shape}."
+        )
+    # The same number of others, or in another order, would give figures all the same.
+    for what, names, expected in (
+        (
+            "characters" if own.kind == "text" else "classes",
+            found.class_names,
+            own.class_names,
+        ),
+        ("features", found.columns, own.columns),
+    ):
+        if names != expected:
+            raise data.DataError(
+                f"{found.title} has the {what} {_listed(names)}, but the run was "
+                f"trained on {_listed(expected)}: they must be the same."
+            )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    shown = ", ".join(map(repr, names[:12]))
+    return f"{shown}, ... ({len(names)})" if len(names) > 12 else shown or "none"
 
 
 def record(

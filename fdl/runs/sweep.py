@@ -8,8 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from fdl import data
+from fdl import data, tasks
 from fdl.members import Strategy
+from fdl.runs.commands import sweep_command
 from fdl.runs.environment import made_with
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder, fresh_path
@@ -89,13 +90,12 @@ def sweep(
         >>> found.outcomes[0].settings
         {'learning_rate': 0.01}
     """
-    found, config = configured(task, model, settings)
+    found, config = configured(task, model, settings, data_dir)
     configs = combine(config, grid=grid, ranges=ranges, samples=samples, seeds=seeds)
     if len(set(configurations(configs))) > 1:
         require_held_out(config, "the best settings", "sweep over seeds alone")
     where = None if data_dir is None else Path(data_dir)
-    loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
-    dataset = found.prepare(loaded, config)
+    dataset = tasks.load(found, config, data_dir=where)
     for size in {one.batch_size for one in configs}:
         data.check(dataset.train, batch_size=size)
     about = record(found, config, dataset.info, where) | {
@@ -107,7 +107,7 @@ def sweep(
             "halving": halving,
         }
     }
-    name = f"sweep-{config.task}-{config.dataset}"
+    name = f"sweep-{config.task}-{data.short_name(config.dataset)}"
     rounds = [Round()]
     if halving:
         rounds = halving_rounds(found, configs, dataset.info)
@@ -153,7 +153,10 @@ def sweep(
         reached["test"] if reached else {},
         members.table(),
     )
-    draw(done, config, len(configs), name)
+    command = sweep_command(
+        config, grid=grid, ranges=ranges, samples=samples, seeds=seeds, halving=halving
+    )
+    draw(done, config, len(configs), name, command)
     return done
 
 

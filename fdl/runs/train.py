@@ -107,19 +107,18 @@ def train(
         >>> run.history[-1].step
         105
     """
-    found, config = configured(task, model, settings)
+    found, config = configured(task, model, settings, data_dir)
     if patience is not None:
         require_held_out(config, "the best epoch", "train to the end, without patience")
     where = None if data_dir is None else Path(data_dir)
     started = time.perf_counter()
-    loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
-    dataset = found.prepare(loaded, config)
+    dataset = tasks.load(found, config, data_dir=where)
     spent = {**seconds, "data": time.perf_counter() - started}
     data.check(dataset.train, batch_size=config.batch_size)
     trained = tasks.outline(found, config, dataset.info)
     stopping = None if patience is None else stopping_of(found, trained, patience)
     state = None if init_from is None else start_from(found, trained, Path(init_from))
-    name = f"{config.task}-{config.dataset}"
+    name = f"{config.task}-{data.short_name(config.dataset)}"
     about = record(found, config, dataset.info, where) | {
         "init_from": None if init_from is None else str(init_from),
         "patience": patience,
@@ -242,7 +241,7 @@ class Job:
         made = fitted.history[-1].step - (history[-1].step if history else 0)
         result = _result(trained, fitted, measured, spent, made) | novelty
         folder.write_json("result.json", result)
-        name = f"{config.task}-{config.dataset}"
+        name = f"{config.task}-{data.short_name(config.dataset)}"
         _draw_curves(folder.path / "curves.png", name, fitted)
         return Run(
             config,

@@ -13,6 +13,7 @@ from fdl.tasks.options import (
     MLPOptions,
     OwnModel,
     RecurrentOptions,
+    RegressOptions,
     TransformerOptions,
     VAEOptions,
 )
@@ -23,7 +24,7 @@ _ALL = (
         title="small convolutional network",
         paper="LeCun et al., 1998, Gradient-based learning applied to document "
         "recognition",
-        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
         metric="accuracy",
@@ -36,20 +37,35 @@ _ALL = (
         title="multilayer perceptron with one hidden layer",
         paper="Rumelhart et al., 1986, Learning representations by "
         "back-propagating errors",
-        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        epochs=(5, 20),
         batch_size=32,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
         metric="accuracy",
         mode="max",
         options=MLPOptions(),
+        takes=("image", "vector"),
         predicts="classes",
+    ),
+    Description(
+        name="regress",
+        title="multilayer perceptron that tells a number of a row of numbers",
+        paper="Rumelhart et al., 1986, Learning representations by "
+        "back-propagating errors",
+        epochs=(10, 60),
+        batch_size=32,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="r2_score",
+        mode="max",
+        options=RegressOptions(),
+        takes=("number",),
+        dataset=None,
     ),
     Description(
         name="mnist-fast",
         title="small convolutional network, two passes",
         paper="LeCun et al., 1998, Gradient-based learning applied to document "
         "recognition",
-        epochs={"mnist": 2, "fashion_mnist": 2, "mnist-5k": 10},
+        epochs=(2, 10),
         batch_size=64,
         learning_rates={"one-cycle": 7e-3, "constant": 1e-3},
         metric="accuracy",
@@ -60,7 +76,7 @@ _ALL = (
         name="rnn",
         title="simple recurrent network that reads rows",
         paper="Elman, 1990, Finding structure in time",
-        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
         metric="accuracy",
@@ -72,7 +88,7 @@ _ALL = (
         name="lstm",
         title="long short-term memory that reads rows",
         paper="Hochreiter & Schmidhuber, 1997, Long short-term memory",
-        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
         metric="accuracy",
@@ -85,7 +101,7 @@ _ALL = (
         title="gated recurrent units that read rows",
         paper="Cho et al., 2014, Learning phrase representations using RNN "
         "encoder-decoder",
-        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
         metric="accuracy",
@@ -98,7 +114,7 @@ _ALL = (
         title="autoencoder, plain or denoising",
         paper="Hinton & Salakhutdinov, 2006, Reducing the dimensionality of data with "
         "neural networks",
-        epochs={"mnist": 30, "fashion_mnist": 30, "mnist-5k": 100},
+        epochs=(30, 100),
         batch_size=100,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
         metric="squared_error",
@@ -110,7 +126,7 @@ _ALL = (
         name="vae",
         title="variational autoencoder of images binarized once",
         paper="Kingma & Welling, 2014, Auto-encoding variational Bayes",
-        epochs={"mnist": 30, "fashion_mnist": 30, "mnist-5k": 100},
+        epochs=(30, 100),
         batch_size=100,
         learning_rates={"one-cycle": 1e-3, "constant": 1e-3},
         metric="elbo",
@@ -123,7 +139,7 @@ _ALL = (
         name="gan",
         title="generative adversarial network, DCGAN",
         paper="Radford et al., 2016, Unsupervised representation learning with DCGAN",
-        epochs={"mnist": 12, "fashion_mnist": 12, "mnist-5k": 60},
+        epochs=(12, 60),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 2e-3},
         metric="frechet_distance",
@@ -135,7 +151,7 @@ _ALL = (
         name="transformer",
         title="vision Transformer on 7x7 patches",
         paper="Dosovitskiy et al., 2021, An image is worth 16x16 words",
-        epochs={"mnist": 8, "fashion_mnist": 8, "mnist-5k": 40},
+        epochs=(8, 40),
         batch_size=64,
         learning_rates={"one-cycle": 2e-3, "constant": 1e-3},
         metric="accuracy",
@@ -148,7 +164,9 @@ _ALL = (
         title="decoder-only Transformer on characters",
         paper="Radford et al., 2018, Improving language understanding by generative "
         "pre-training",
-        epochs={"python-docs": 15},
+        epochs=(15, 15),
+        takes=("text",),
+        dataset="python-docs",
         batch_size=8,
         learning_rates={"one-cycle": 3e-3, "constant": 1e-3},
         metric="bits_per_character",
@@ -160,12 +178,13 @@ _ALL = (
         name="classify",
         title="classifier of your own (--model)",
         paper="any Linen module, see docs/your-model.md",
-        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
         metric="accuracy",
         mode="max",
         options=OwnModel(),
+        takes=("image", "vector"),
         predicts="classes",
     ),
 )
@@ -197,8 +216,8 @@ def describe(name: str) -> Description:
         ValueError: If there is none; the message lists those there are.
 
     Example:
-        >>> describe("cnn").epochs["mnist"]
-        5
+        >>> describe("cnn").config(dataset="mnist-5k").epochs
+        20
     """
     if name in DESCRIPTIONS:
         return DESCRIPTIONS[name]

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from fdl.arrays import Array, unit_scale
-from fdl.data import Dataset, DatasetInfo
+from fdl.data import Dataset, DatasetInfo, short_name
 from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.losses import cross_entropy
@@ -23,15 +24,36 @@ def classify(
     config: Config,
     info: DatasetInfo,
     *,
-    preprocess: Callable[[Array], Array] = unit_scale,
+    preprocess: Callable[[Array], Array] | None = None,
 ) -> Learner:
     """Return a learner that trains a model by cross entropy.
 
-    `preprocess` makes the model's inputs of 8-bit images.
+    `preprocess` makes the model's inputs of what the data are; by default, 8-bit pixels
+    become numbers in [0, 1], and vectors are standardized.
     """
+    if preprocess is None:
+        preprocess = standardized(info) if info.kind == "vector" else unit_scale
     return supervised(
         model, cross_entropy, make_optimizer(config, info), preprocess=preprocess
     )
+
+
+def standardized(info: DatasetInfo) -> Callable[[Array], Array]:
+    """Return what gives each number of vectors the mean 0 and the deviation 1.
+
+    Example:
+        >>> import fdl.data
+        >>> data = fdl.data.from_arrays(np.eye(6)[:, :2] * 8, [0, 1] * 3)
+        >>> x = standardized(data.info)(data.train.image)
+        >>> [round(float(value), 3) for value in (x.mean(), x.std())]
+        [0.0, 1.0]
+    """
+    (features,) = info.input_shape
+    mean, deviation = (
+        np.array([values[:features]], np.float32)
+        for values in (info.means, info.deviations)
+    )
+    return lambda x: (jnp.asarray(x, jnp.float32) - mean) / deviation
 
 
 def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
@@ -39,6 +61,7 @@ def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str,
     from fdl import report  # matplotlib takes half a second, wanted only here
 
     info = trained.info
+    name = f"{trained.config.task}-{short_name(info.name)}"
     output = predict(trained.learner, trained.state, dataset.test.image)
     counts = confusion_matrix(
         np.asarray(dataset.test.label), output.argmax(axis=-1), info.num_classes
@@ -47,6 +70,6 @@ def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str,
         folder / "confusion.png",
         counts,
         info.class_names,
-        title=f"{trained.config.task}-{info.name}: {info.test_count:,} test images",
+        title=f"{name}: {info.test_count:,} test images",
     )
     return {}

@@ -1,4 +1,4 @@
-"""The decoder-only Transformer on the characters of Python's manual."""
+"""The decoder-only Transformer on the characters of a text."""
 
 import math
 from pathlib import Path

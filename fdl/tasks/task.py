@@ -14,6 +14,7 @@ from fdl.learner import Learner, State
 from fdl.members import tunable
 from fdl.tasks.config import Config
 from fdl.tasks.description import Description
+from fdl.tasks.loading import require_sizes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -175,6 +176,7 @@ def outline(
     `change` is as for `make_learner`.
     """
     model = task.make_model(config.options, info)
+    require_sizes(task.name, model, info)
     learner = tunable(
         make_learner(task, config, info, change),
         {"learning_rate": config.learning_rate} if hparams is None else hparams,

@@ -11,6 +11,7 @@ from fdl.learner import State
 from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
+from fdl.runs.lock import held
 from fdl.runs.run import Run, read
 from fdl.runs.states import restore_state
 from fdl.runs.train import Job, Plan, best_step, start_from, stopping_of
@@ -101,12 +102,13 @@ def resume(
     if state is None and said["init_from"] is not None:
         state = start_from(found, trained, Path(said["init_from"]))
     history = [line for line in folder.history() if line.step <= done]
-    folder.rewind(history)
     best = None
     step = best_step(stopping, history)
     if step not in (None, done):
         best = restore_state(folder.path / "checkpoints" / str(step), trained.state)
-    return job.run(state, history=history, best=best, seconds=seconds)
+    with held(folder.path):
+        folder.rewind(history)
+        return job.run(state, history=history, best=best, seconds=seconds)
 
 
 def _last_intact(folder: RunFolder, like: State) -> State | None:

@@ -217,11 +217,13 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def record(
-    config: Config, info: data.DatasetInfo, data_dir: Path | None
+    task: Task, config: Config, info: data.DatasetInfo, data_dir: Path | None
 ) -> dict[str, Any]:
     """Return what a run's `config.json` says, for `load` to read."""
     return {
         **dataclasses.asdict(config),
+        "metric": task.metric,
+        "mode": task.mode,
         "data_dir": None if data_dir is None else str(data_dir),
         "data": info._asdict(),
         "versions": versions(),

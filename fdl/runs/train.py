@@ -16,6 +16,7 @@ from fdl.keras import load_weights
 from fdl.learner import State
 from fdl.runs.environment import made_with
 from fdl.runs.folder import RunFolder, fresh_path
+from fdl.runs.lock import held
 from fdl.runs.novelty import keep_detector
 from fdl.runs.run import Run, record
 from fdl.runs.selection import require_held_out, require_measure
@@ -118,7 +119,7 @@ def train(
     stopping = None if patience is None else stopping_of(found, trained, patience)
     state = None if init_from is None else start_from(found, trained, Path(init_from))
     name = f"{config.task}-{data.short_name(config.dataset)}"
-    about = record(config, dataset.info, where) | {
+    about = record(found, config, dataset.info, where) | {
         "init_from": None if init_from is None else str(init_from),
         "patience": patience,
     }
@@ -139,7 +140,8 @@ def train(
         on_epoch,
         on_finish,
     )
-    return job.run(state, seconds=spent)
+    with held(folder.path):
+        return job.run(state, seconds=spent)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -84,6 +84,23 @@ class Batch(NamedTuple):
         return outlined(self)
 
 
+class Rows(NamedTuple):
+    """Examples with a number that is to be told; the first axis of both counts them.
+
+    Attributes:
+        inputs: What goes into the model, `(batch, features)`.
+        targets: The numbers, `(batch, 1)`.
+
+    Example:
+        >>> rows = Rows(np.zeros((8, 3), np.float32), np.ones((8, 1), np.float32))
+        >>> rows.inputs.shape, rows.targets.shape
+        ((8, 3), (8, 1))
+    """
+
+    inputs: Array
+    targets: Array
+
+
 class Tokens(NamedTuple):
     """Pieces of text, as numbers; the first axis of both counts pieces.
 

@@ -44,7 +44,9 @@ class FindRate(ToTrain):
             steps=self.steps,
             data_dir=self.data.data_dir,
         )
-        title = f"{config.task}-{config.dataset}, {config.optimizer}"
+        title = (
+            f"{config.task}-{fdl.data.short_name(config.dataset)}, {config.optimizer}"
+        )
         fdl.report.draw_rate_test(self.to, *found, title=title)
         out.print(
             f"the loss falls fastest at a learning rate of {found.suggestion:.2g}",

@@ -136,7 +136,7 @@ def _summary(run: Any) -> list[str]:
     """Return what a run reached, which epoch was kept, and what was written where."""
     metric, result = run.task.metric, run.result
     lines = [
-        f"test {metric} {shown(metric, run.metrics[metric])} on {run.info.name} "
+        f"test {metric} {shown(metric, run.metrics[metric])} on {run.info.title} "
         f"({run.info.test_count:,} examples)"
     ]
     if result["epochs"] < result["epochs_trained"]:

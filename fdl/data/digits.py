@@ -71,7 +71,7 @@ def frame_digit(
         >>> paper = np.full((300, 200), 180, np.uint8)
         >>> paper[40:100, 140:150] = 60
         >>> framed = frame_digit(paper, (28, 28))
-        >>> np.flatnonzero(framed.max(axis=1) > 100)[[0, -1]].tolist()
+        >>> np.flatnonzero(framed.max(axis=1) > 127)[[0, -1]].tolist()
         [4, 23]
     """
     found = _find(image, dark)

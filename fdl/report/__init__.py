@@ -7,16 +7,16 @@ from fdl.report.backend import write_figure as write_figure
 from fdl.report.calibration import draw_reliability as draw_reliability
 from fdl.report.confusion import draw_confusion as draw_confusion
 from fdl.report.curves import draw_curves as draw_curves
+from fdl.report.distribution import draw_distribution as draw_distribution
 from fdl.report.page import write_page as write_page
+from fdl.report.parallel import draw_parallel as draw_parallel
 from fdl.report.rate import draw_rate_test as draw_rate_test
 from fdl.report.samples import draw_animation as draw_animation
 from fdl.report.samples import draw_images as draw_images
 from fdl.report.scatter import draw_scatter as draw_scatter
 from fdl.report.sweep import Line as Line
 from fdl.report.sweep import draw_differences as draw_differences
-from fdl.report.sweep import draw_distribution as draw_distribution
 from fdl.report.sweep import draw_learning as draw_learning
-from fdl.report.sweep import draw_parallel as draw_parallel
 from fdl.report.sweep import draw_settings as draw_settings
 
 __dir__ = _public(__name__)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from fdl.report.axes import epoch_axis, measure_axis
 from fdl.report.backend import write_figure
 
 Curve = Sequence[float]
@@ -46,9 +47,8 @@ def draw_curves(
             if name in curves:
                 epochs = range(1, len(curves[name]) + 1)
                 axes.plot(epochs, curves[name], marker="o", label=label)
-        axes.set_xlabel("epoch")
-        axes.set_title(name)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        epoch_axis(axes)
+        measure_axis(axes.yaxis, name)
         axes.grid(alpha=0.3)
     panels[0].legend()
     figure.suptitle(title)

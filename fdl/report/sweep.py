@@ -1,4 +1,4 @@
-"""Pictures of sweeps: effects of settings, and differences between seeds."""
+"""Pictures of sweeps: learning curves, effects of settings, differences of seeds."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,8 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import PercentFormatter
 
+from fdl.report.axes import (
+    caption,
+    epoch_axis,
+    is_share,
+    measure_axis,
+    readable,
+)
 from fdl.report.backend import write_figure
 
 _BANDS = 8  # number of configurations whose curves have their own color
@@ -39,7 +46,7 @@ def draw_settings(path: Path | str, lines: Sequence[Line], measure: str) -> None
 
     Each point is a seed. The line connects the means over all seeds with the same value
     of the setting, and the band reaches from the 10th to the 90th percentile. Settings
-    with a different value for each seed show points only.
+    with more than eight values show points only.
 
     Args:
         path: The file to write.
@@ -60,84 +67,29 @@ def draw_settings(path: Path | str, lines: Sequence[Line], measure: str) -> None
     panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
     for name, axes in zip(names, panels, strict=True):
         values = [line.settings[name] for line in lines]
-        places, ticks = _places(values)
+        places, ticks = places_of(values)
         xs, ys = _points(lines, places)
         axes.plot(xs, ys, ".", color="tab:blue", alpha=0.4)
         distinct = np.unique(xs)
-        if len(distinct) < len(xs) or len(distinct) < 2:
+        if len(distinct) <= _BANDS:  # of a grid, rather than drawn at random
             groups = [ys[xs == x] for x in distinct]
             axes.plot(distinct, [g.mean() for g in groups], color="tab:orange")
             low, high = ([np.percentile(g, p) for g in groups] for p in (10, 90))
             axes.fill_between(distinct, low, high, color="tab:orange", alpha=0.2)
         if ticks is not None:
             axes.set_xticks(range(len(ticks)), ticks)
-        elif min(values) > 0 and max(values) / min(values) >= 10:
+        elif is_logarithmic(values):
             axes.set_xscale("log")
         elif len(distinct) <= _BANDS:
             axes.set_xticks(distinct)
-        axes.set_xlabel(name.replace("_", " "))
+        axes.set_xlabel(readable(name))
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel(measure)
-    write_figure(path, figure)
-
-
-def draw_parallel(
-    path: Path | str,
-    lines: Sequence[Line],
-    measure: str,
-    *,
-    smallest_is_best: bool = False,
-) -> None:
-    """Write a PNG of parallel coordinates (Inselberg, 1985).
-
-    Each configuration is a line through its settings to the mean of its measure.
-    Lines are colored by rank, and the best are drawn last.
-
-    Args:
-        path: The file to write.
-        lines: The configurations, with at least one setting.
-        measure: Name of the measure.
-        smallest_is_best: Whether smaller values are better.
-
-    Example:
-        >>> import tempfile
-        >>> line = lambda rate: Line("", {"rate": rate}, np.array([[0.9, 0.95]]))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     file = Path(folder) / "parallel.png"
-        ...     draw_parallel(file, [line(0.1), line(0.2)], "accuracy")
-        ...     file.read_bytes()[1:4]
-        b'PNG'
-    """
-    lines = [line for line in lines if len(line.last())]
-    means = np.array([line.last().mean() for line in lines])
-    names = list(lines[0].settings)
-    columns = [[line.settings[name] for line in lines] for name in names]
-    figure = Figure(figsize=(2 + 1.8 * len(names), 4), layout="constrained")
-    axes = figure.subplots()
-    heights = []
-    for x, values in enumerate([*columns, list(means)]):
-        places, ticks = _places(values)
-        if ticks is None and min(values) > 0 and max(values) / min(values) >= 10:
-            places = np.log(places)
-        span = np.ptp(places) or 1
-        heights.append((places - places.min()) / span)
-        shown = ticks or [f"{value:.4g}" for value in (min(values), max(values))]
-        for height, text in zip(np.linspace(0, 1, len(shown)), shown, strict=True):
-            axes.text(x + 0.03, height, text, fontsize=8, va="center", zorder=3)
-        axes.axvline(x, color="black", linewidth=0.8)
-    # Color by rank, so that a few bad ones do not make all good ones look alike.
-    order = np.argsort(-means if smallest_is_best else means)
-    rank = np.empty(len(means))
-    rank[order] = np.linspace(0, 1, len(means))
-    colors = _viridis()
-    for k in order:
-        axes.plot([h[k] for h in heights], color=colors(rank[k]), alpha=0.7)
-    names = [name.replace("_", " ") for name in [*names, measure]]
-    axes.set_xticks(range(len(names)), names)
-    axes.set_yticks([])
-    axes.set_xlim(-0.1, len(names) - 0.6)
-    for side in ("top", "left", "right", "bottom"):
-        axes.spines[side].set_visible(False)
+    measure_axis(panels[0].yaxis, measure)
+    caption(
+        figure,
+        "A dot for each seed; line: mean of those with the same value; band: 10th to "
+        "90th percentile.",
+    )
     write_figure(path, figure)
 
 
@@ -170,46 +122,14 @@ def draw_learning(path: Path | str, lines: Sequence[Line], measure: str) -> None
         if len(curves) > 1 and place < _BANDS:
             low, high = np.nanmin(curves, axis=0), np.nanmax(curves, axis=0)
             axes.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(measure)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    epoch_axis(axes)
+    measure_axis(axes.yaxis, measure)
     axes.grid(alpha=0.3)
+    if any(len(line.curves) > 1 for line in lines):
+        caption(figure, "Line: mean over seeds; band: from the least to the most.")
     if len(lines) > 1:
         handles, labels = axes.get_legend_handles_labels()
         axes.legend(handles[::-1], labels[::-1], fontsize=8)
-    write_figure(path, figure)
-
-
-def draw_distribution(
-    path: Path | str, samples: Mapping[str, Float[np.ndarray, " seeds"]], measure: str
-) -> None:
-    """Write a PNG of histograms of a measure over seeds, with their means.
-
-    Args:
-        path: The file to write.
-        samples: Values by name, one for each seed.
-        measure: Name of the measure.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     file = Path(folder) / "distribution.png"
-        ...     draw_distribution(file, {"mlp": np.array([0.97, 0.98])}, "accuracy")
-        ...     file.read_bytes()[1:4]
-        b'PNG'
-    """
-    figure = Figure(figsize=(6.4, 4), layout="constrained")
-    axes = figure.subplots()
-    together = np.concatenate(list(samples.values()))
-    edges = np.histogram_bin_edges(together, bins="auto").tolist()
-    for place, (name, values) in enumerate(samples.items()):
-        color = f"C{place}"
-        label = f"{name}, {len(values)} seeds"
-        axes.hist(values, edges, alpha=0.5, color=color, label=label)
-        axes.axvline(values.mean(), color=color, linestyle="--")
-    axes.set_xlabel(measure)
-    axes.set_ylabel("seeds")
-    axes.legend()
     write_figure(path, figure)
 
 
@@ -258,18 +178,25 @@ def draw_differences(
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks([])
     axes.set_ylim(-1, 1)
-    axes.set_xlabel(f"difference in {measure}")
+    axes.set_xlabel(f"difference in {readable(measure)}")
+    if is_share(measure):
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
     axes.set_title(title)
     axes.legend(fontsize=8)
     write_figure(path, figure)
 
 
-def _places(values: Sequence[Any]) -> tuple[np.ndarray, list[str] | None]:
+def places_of(values: Sequence[Any]) -> tuple[np.ndarray, list[str] | None]:
     """Return positions of values on an axis, and tick labels unless numeric."""
     if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
         return np.array(values, float), None
     names = sorted({str(value) for value in values})
     return np.array([names.index(str(value)) for value in values], float), names
+
+
+def is_logarithmic(values: Sequence[Any]) -> bool:
+    """Return whether numbers span so much that their logarithms are to be shown."""
+    return bool(min(values) > 0 and max(values) / min(values) >= 10)
 
 
 def _points(lines: Sequence[Line], places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -279,9 +206,3 @@ def _points(lines: Sequence[Line], places: np.ndarray) -> tuple[np.ndarray, np.n
         for y in line.last()
     ]
     return np.array([x for x, _ in pairs]), np.array([y for _, y in pairs])
-
-
-def _viridis() -> Any:
-    import matplotlib
-
-    return matplotlib.colormaps["viridis"]

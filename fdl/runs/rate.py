@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from fdl import data, tasks
+from fdl import tasks
 from fdl.runs.settings import configured
 from fdl.tasks import Config, Task
 from fdl.train import RateTest
@@ -42,11 +42,10 @@ def find_rate(
         >>> found.rates[0]
         np.float64(1e-06)
     """
-    found, given = configured(task, model, settings)
+    found, given = configured(task, model, settings, data_dir)
     config = dataclasses.replace(given, schedule="constant", warmup=None)
     where = None if data_dir is None else Path(data_dir)
-    loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
-    dataset = found.prepare(loaded, config)
+    dataset = tasks.load(found, config, data_dir=where)
     config = tasks.with_class_weights(config, dataset)
     learner = tasks.outline(found, config, dataset.info).learner
     return find(

@@ -6,11 +6,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from fdl import data
+from fdl import data, tasks
 from fdl.learner import State
 from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
+from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
 from fdl.runs.run import Run, read
 from fdl.runs.start import start_from
@@ -83,8 +84,7 @@ def resume(
         _require_same("versions", path, said["versions"], versions())
     where = where if data_dir is None else Path(data_dir)
     config = trained.config
-    loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
-    dataset = found.prepare(loaded, config)
+    dataset = tasks.load(found, config, data_dir=where)
     before, now = (_contents(info) for info in (trained.info, dataset.info))
     _require_same("data", path, before, now)
     patience = said["early_stopping"]
@@ -107,12 +107,13 @@ def resume(
     if state is None and said["init_from"] is not None:
         state = start_from(found, trained, Path(said["init_from"])).state
     history = [line for line in folder.history() if line.step <= done]
-    folder.rewind(history)
     best = None
     step = best_step(stopping, history)
     if step not in (None, done):
         best = restore_state(folder.path / "checkpoints" / str(step), trained.state)
-    return job.run(state, history=history, best=best, seconds=seconds)
+    with held(folder.path):
+        folder.rewind(history)
+        return job.run(state, history=history, best=best, seconds=seconds)
 
 
 def _last_intact(folder: RunFolder, like: State) -> State | None:

@@ -86,13 +86,12 @@ class Run(Trained):
             DataError: If it cannot be had, or its test images are among those that
                 the run's weights were trained on, by itself or by a run before.
         """
-        name = self.config.dataset if name is None else name
         where = self.data_dir if data_dir is None else Path(data_dir)
-        share = self.config.validation
-        dataset = data.load(name, data_dir=where, validation=share)
+        dataset = tasks.load(self.task, self.config, name, where)
+        require_alike(dataset.info, self.info)
         seen = (*self.trained_on, self.config.dataset)
         require_unseen(dataset.info, seen, self.path)
-        return self.task.prepare(dataset, self.config)
+        return dataset
 
     def predict(self, inputs: PyTree, *, batch_size: int = 500) -> PyTree:
         """Return what the run answers to each input; see `fdl.predict`."""
@@ -208,7 +207,36 @@ def require_unseen(
             )
 
 
+def require_alike(found: data.DatasetInfo, own: data.DatasetInfo) -> None:
+    """Raise a DataError unless a run can be measured on other data than its own."""
+    if found.input_shape != own.input_shape:
+        raise data.DataError(
+            f"{found.title} has inputs of shape {found.input_shape}, but the run was "
+            f"trained on inputs of shape {own.input_shape}."
+        )
+    # The same number of others, or in another order, would give figures all the same.
+    for what, names, expected in (
+        (
+            "characters" if own.kind == "text" else "classes",
+            found.class_names,
+            own.class_names,
+        ),
+        ("features", found.columns, own.columns),
+    ):
+        if names != expected:
+            raise data.DataError(
+                f"{found.title} has the {what} {_listed(names)}, but the run was "
+                f"trained on {_listed(expected)}: they must be the same."
+            )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    shown = ", ".join(map(repr, names[:12]))
+    return f"{shown}, ... ({len(names)})" if len(names) > 12 else shown or "none"
+
+
 def record(
+    task: Task,
     config: Config,
     info: data.DatasetInfo,
     data_dir: Path | None,
@@ -219,6 +247,7 @@ def record(
     """Return what a run's `config.json` says, for `load` to read.
 
     Args:
+        task: Its task.
         config: Its settings.
         info: Its data.
         data_dir: Folder of the data, if one was given.
@@ -229,6 +258,8 @@ def record(
         **dataclasses.asdict(config),
         "trained_on": [*trained_on, config.dataset],
         "drawn_anew": list(drawn_anew),
+        "metric": task.metric,
+        "mode": task.mode,
         "data_dir": None if data_dir is None else str(data_dir),
         "data": info._asdict(),
         "versions": versions(),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fdl.metrics import Summary
-from fdl.runs.environment import device
+from fdl.runs.environment import device, versions
 from fdl.runs.outcomes import Outcome, Sweep, column
 from fdl.runs.settings import settings
 from fdl.runs.words import brief, shown
@@ -51,7 +51,7 @@ def _words(sweep: Sweep, summary: Summary | None) -> dict[str, str]:
     }
 
 
-def draw(sweep: Sweep, config: Config, members: int, title: str) -> None:
+def draw(sweep: Sweep, config: Config, members: int, title: str, command: str) -> None:
     """Write the pictures and the page.
 
     Args:
@@ -59,6 +59,7 @@ def draw(sweep: Sweep, config: Config, members: int, title: str) -> None:
         config: The settings that its members have in common.
         members: How many there are.
         title: What it is called.
+        command: What repeats it at the command line.
     """
     varied = sweep.outcomes[0].settings
     facts = {
@@ -66,10 +67,15 @@ def draw(sweep: Sweep, config: Config, members: int, title: str) -> None:
         for name, value in settings(config).items()
         if name not in varied
     }
-    facts = {"task": config.task, "data set": config.dataset} | facts
+    facts = {
+        "command": command,
+        "task": config.task,
+        "data set": config.dataset,
+    } | facts
     facts |= {
         "members": str(members),
         "device": device(),
+        "versions": ", ".join(f"{k} {x}" for k, x in versions().items()),
         "ranking": _RANKING if config.validation is not None else _NO_RANKING,
     }
     from fdl import report  # matplotlib takes half a second, wanted only here

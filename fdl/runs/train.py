@@ -15,6 +15,7 @@ from fdl import data, tasks
 from fdl.learner import State
 from fdl.runs.environment import made_with
 from fdl.runs.folder import RunFolder, fresh_path
+from fdl.runs.lock import held
 from fdl.runs.loggers import Listeners, Logger, make_loggers
 from fdl.runs.novelty import keep_detector
 from fdl.runs.run import Run, provenance, record, require_unseen
@@ -114,14 +115,13 @@ def train(
         >>> run.history[-1].step
         105
     """
-    found, config = configured(task, model, settings)
+    found, config = configured(task, model, settings, data_dir)
     listening = make_loggers(loggers)
     if early_stopping is not None:
         require_held_out(config, "the best epoch", "train to the end")
     where = None if data_dir is None else Path(data_dir)
     started = time.perf_counter()
-    loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
-    dataset = found.prepare(loaded, config)
+    dataset = tasks.load(found, config, data_dir=where)
     spent = {**seconds, "data": time.perf_counter() - started}
     data.check(dataset.train, batch_size=config.batch_size)
     config = tasks.with_class_weights(config, dataset)
@@ -133,8 +133,9 @@ def train(
     if init_from is not None:
         start = start_from(found, trained, Path(init_from))
         require_unseen(dataset.info, start.trained_on, init_from)
-    name = f"{config.task}-{config.dataset}"
+    name = f"{config.task}-{data.short_name(config.dataset)}"
     about = record(
+        found,
         config,
         dataset.info,
         where,
@@ -162,7 +163,8 @@ def train(
         on_epoch,
         on_finish,
     )
-    return job.run(start.state, seconds=spent)
+    with held(folder.path):
+        return job.run(start.state, seconds=spent)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -277,7 +279,7 @@ class Job:
         made = fitted.history[-1].step - (history[-1].step if history else 0)
         result = _result(trained, fitted, measured, spent, made) | novelty
         folder.write_json("result.json", result)
-        name = f"{config.task}-{config.dataset}"
+        name = f"{config.task}-{data.short_name(config.dataset)}"
         _draw_curves(folder.path / "curves.png", name, fitted)
         listeners.result(result)
         return Run(

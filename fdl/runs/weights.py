@@ -41,7 +41,7 @@ def load_weights(path: Path | str, state: State) -> State:
 
 
 def require_same_arrays(
-    found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path
+    found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path | str
 ) -> None:
     """Raise WeightsError unless arrays have the names, shapes and types of others.
 

@@ -9,6 +9,7 @@ from .class_weights import with_class_weights as with_class_weights
 from .config import Config as Config
 from .config import NoOptions as NoOptions
 from .description import Description as Description
+from .loading import load as load
 from .measured import measured as measured
 from .options import OwnModel as OwnModel
 from .own import import_named as import_named

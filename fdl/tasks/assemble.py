@@ -16,6 +16,7 @@ from fdl.members import tunable
 from fdl.nn import Frozen, MixedPrecision
 from fdl.tasks.config import Config
 from fdl.tasks.description import require_taken
+from fdl.tasks.loading import require_sizes
 from fdl.tasks.task import Task, Trained
 
 
@@ -54,6 +55,10 @@ def assemble(task: Task, config: Config, info: DatasetInfo) -> Learner:
         model = Frozen(model, functools.partial(is_matched, patterns=config.freeze))
     learner = task.learn(model, config, info)
     if config.augment != "none":
+        if info.kind != "image":
+            raise ValueError(
+                f"augment={config.augment!r} changes images, and {info.title} has none."
+            )
         learner = augmented(learner, _RECIPES[config.augment])
     if config.freeze:
         learner = frozen(learner, config.freeze)
@@ -107,6 +112,7 @@ def outline(
     `change` is as for `make_learner`.
     """
     model = task.make_model(config.options, info)
+    require_sizes(task.name, model, info)
     learner = tunable(
         make_learner(task, config, info, change),
         {"learning_rate": config.learning_rate} if hparams is None else hparams,

@@ -9,7 +9,7 @@ import numpy as np
 
 from fdl import metrics
 from fdl.arrays import Array, is_on, unit_scale
-from fdl.data import Dataset, DatasetInfo
+from fdl.data import Dataset, DatasetInfo, short_name
 from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.learners.supervised import Loss
@@ -25,12 +25,15 @@ def classify(
     config: Config,
     info: DatasetInfo,
     *,
-    preprocess: Callable[[Array], Array] = unit_scale,
+    preprocess: Callable[[Array], Array] | None = None,
 ) -> Learner:
     """Return a learner that trains a model by cross entropy.
 
-    `preprocess` makes the model's inputs of 8-bit images.
+    `preprocess` makes the model's inputs of what the data are; by default, 8-bit pixels
+    become numbers in [0, 1], and vectors are standardized.
     """
+    if preprocess is None:
+        preprocess = standardized(info) if info.kind == "vector" else unit_scale
     optimizer = make_optimizer(config, info)
     return descend_on_settings(
         lambda loss: supervised(
@@ -42,6 +45,24 @@ def classify(
         ),
         config,
     )
+
+
+def standardized(info: DatasetInfo) -> Callable[[Array], Array]:
+    """Return what gives each number of vectors the mean 0 and the deviation 1.
+
+    Example:
+        >>> import fdl.data
+        >>> data = fdl.data.from_arrays(np.eye(6)[:, :2] * 8, [0, 1] * 3)
+        >>> x = standardized(data.info)(data.train.image)
+        >>> [round(float(value), 3) for value in (x.mean(), x.std())]
+        [0.0, 1.0]
+    """
+    (features,) = info.input_shape
+    mean, deviation = (
+        np.array([values[:features]], np.float32)
+        for values in (info.means, info.deviations)
+    )
+    return lambda x: (jnp.asarray(x, jnp.float32) - mean) / deviation
 
 
 def descend_on_settings(make: Callable[[Loss], Learner], config: Config) -> Learner:
@@ -75,6 +96,7 @@ def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str,
     from fdl import report  # matplotlib takes half a second, wanted only here
 
     info = trained.info
+    name = f"{trained.config.task}-{short_name(info.name)}"
     output = predict(trained.learner, trained.state, dataset.test.image)
     counts = metrics.confusion_matrix(
         np.asarray(dataset.test.label), output.argmax(axis=-1), info.num_classes
@@ -83,6 +105,6 @@ def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str,
         folder / "confusion.png",
         counts,
         info.class_names,
-        title=f"{trained.config.task}-{info.name}: {info.test_count:,} test images",
+        title=f"{name}: {info.test_count:,} test images",
     )
     return {}

@@ -5,7 +5,7 @@ import math
 import numbers
 from typing import Any
 
-from fdl.plain import SHARE, Number, is_concrete
+from fdl.plain import DATASETS, SHARE, Number, is_concrete, unknown
 from fdl.tasks.choices import (
     OPTIMIZERS,
     PRECISIONS,
@@ -24,7 +24,7 @@ OF_SOME = (
     "precision",
     "freeze",
 )
-"""Settings that not all tasks take; see `Task.takes`."""
+"""Settings that not all tasks take; see `Task.supports`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Config:
 
     Attributes:
         task: Name of the task.
-        dataset: Name of the data set.
+        dataset: The data set, as `fdl.data.find` takes it; places are written in full.
         epochs: Passes over the training data, at least 1.
         batch_size: Examples in an update, at least 1.
         learning_rate: Highest learning rate of the schedule, above 0.
@@ -97,6 +97,8 @@ class Config:
 
     def __post_init__(self) -> None:
         """Check the numbers and names."""
+        # What is kept means the same in every folder.
+        object.__setattr__(self, "dataset", full_line(self.dataset))
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
@@ -124,6 +126,22 @@ class Config:
             raise ValueError(
                 f"validation={self.validation} must be above 0 and below 1, or None."
             )
+
+
+def full_line(dataset: str) -> str:
+    """Return the line of a dataset, with its place written in full.
+
+    Example:
+        >>> full_line("mnist"), full_line("folder:/data/./photos")
+        ('mnist', 'folder:/data/photos')
+    """
+    if dataset in DATASETS:
+        return dataset
+    if ":" not in dataset:
+        raise ValueError(unknown("dataset", dataset, DATASETS))
+    from fdl.data import find  # JAX; what has a name does without
+
+    return find(dataset).name
 
 
 def _require(name: str, value: Any, *, below: float = math.inf) -> None:

@@ -68,7 +68,7 @@ from fdl.cli import main
         ("predict absent x.png", "absent is not a run"),
         ("predict absent", "at least one"),
         ("data prepare nope", "nope"),
-        ("data", "list, prepare"),
+        ("data", "list, show, check, prepare"),
         ("data prepar", "did you mean 'prepare'?"),
     ],
 )
@@ -129,11 +129,11 @@ def test_refuses_to_test_on_training_images(
     line = complaint(["eval", tmp_path, "--dataset", "mnist-5k"], capsys)
     assert "training images of mnist" in line
     main(["eval", str(tmp_path), "--data-dir", str(full_data_dir)])
-    assert "on mnist (10,000 examples)" in capsys.readouterr().out
+    assert "on MNIST (10,000 examples)" in capsys.readouterr().out
 
 
 def test_a_complaint_of_several_lines_keeps_them(capsys, monkeypatch) -> None:
-    def fail(path):
+    def fail(path, **options):
         raise ValueError("first\n  second")
 
     monkeypatch.setattr(fdl.runs, "open_run", fail)

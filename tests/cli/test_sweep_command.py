@@ -65,6 +65,8 @@ def test_a_sweep_leaves_what_it_promises(home) -> None:
 
 def test_the_report_holds_all_that_it_shows(home) -> None:
     page = (home / "grid" / "report.html").read_text()
+    assert "<td>fdl sweep mlp --dataset mnist-5k --epochs 1 --grid" in page
+    assert re.search(r"<td>python [\d.]+, fdl [\d.]+, jax [\d.]+", page)
     assert page.count('src="data:image/png;base64,') == page.count("<img") == 4
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     best = json.loads((home / "grid" / "result.json").read_text())["configurations"][0]

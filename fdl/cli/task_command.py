@@ -189,7 +189,8 @@ def for_each_task(command: type[OfTask], about: str, own: str | None) -> Any:
 def _defaults(task: tasks.Description) -> Mapping[str, str]:
     """Return what a task does where an option is not given, for the help."""
     many, few = task.epochs
-    epochs = f"{many} for 60,000 examples, {few} for 4,000"
+    # Without commas, at which a number would be broken.
+    epochs = f"{many} for 60000 examples, {few} for 4000" if many != few else str(many)
     rates = ", ".join(f"{x:g} with {name}" for name, x in task.learning_rates.items())
     return {
         "dataset": task.dataset or "none: give one, such as csv:FILE",

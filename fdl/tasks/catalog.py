@@ -36,7 +36,7 @@ _ALL = (
     ),
     Description(
         name="mlp",
-        title="multilayer perceptron with one hidden layer",
+        title="multilayer perceptron",
         paper="Rumelhart et al., 1986, Learning representations by "
         "back-propagating errors",
         epochs=(5, 20),
@@ -51,7 +51,7 @@ _ALL = (
     ),
     Description(
         name="regress",
-        title="multilayer perceptron that tells a number of a row of numbers",
+        title="multilayer perceptron for regression",
         paper="Rumelhart et al., 1986, Learning representations by "
         "back-propagating errors",
         epochs=(10, 60),

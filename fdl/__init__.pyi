@@ -20,11 +20,13 @@ from .learner import State as State
 from .members import many as many
 from .members import member as member
 from .members import tunable as tunable
+from .runs import keep_compiled as keep_compiled
 from .runs import load as load
 from .train import DivergenceError as DivergenceError
 from .train import EarlyStopping as EarlyStopping
 from .train import ensemble as ensemble
 from .train import evaluate as evaluate
+from .train import find_rate as find_rate
 from .train import fit as fit
 from .train import fit_many as fit_many
 from .train import predict as predict

@@ -4,7 +4,8 @@ Words for axes in shapes, throughout the library: `batch`, `height`, `width`,
 `channels`, `features`, `classes`, `time`, `heads`, `vocab`, `latent`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, NoReturn
 
 import jax
@@ -81,6 +82,23 @@ class Batch(NamedTuple):
     def __repr__(self) -> str:
         """Return the shapes."""
         return outlined(self)
+
+
+class Rows(NamedTuple):
+    """Examples with a number that is to be told; the first axis of both counts them.
+
+    Attributes:
+        inputs: What goes into the model, `(batch, features)`.
+        targets: The numbers, `(batch, 1)`.
+
+    Example:
+        >>> rows = Rows(np.zeros((8, 3), np.float32), np.ones((8, 1), np.float32))
+        >>> rows.inputs.shape, rows.targets.shape
+        ((8, 3), (8, 1))
+    """
+
+    inputs: Array
+    targets: Array
 
 
 class Tokens(NamedTuple):
@@ -181,6 +199,18 @@ def as_keys(seeds: Any, name: str = "keys") -> Shaped[jax.Array, "..."]:
 
 def _none_given(name: str) -> NoReturn:
     raise ValueError(f"{name} is empty: give at least one key or seed.")
+
+
+def is_matched(path: str, patterns: Iterable[str]) -> bool:
+    """Return whether a path in a tree, or a part that it is in, matches a pattern.
+
+    Example:
+        >>> [is_matched("conv1/kernel", [one]) for one in ("conv1", "*/kernel", "conv")]
+        [True, True, False]
+    """
+    parts = path.split("/")
+    wholes = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+    return any(fnmatchcase(one, pattern) for one in wholes for pattern in patterns)
 
 
 def unit_scale(x: Array) -> Array:

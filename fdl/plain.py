@@ -28,6 +28,28 @@ Strategy = Literal["vmap", "map"]
 """How members become one program: side by side in every operation (`jax.vmap`), or one
 after the other (`jax.lax.map`)."""
 
+Kind = Literal["image", "vector", "number", "text"]
+"""What examples are, and so which tasks take them."""
+
+DATASETS = {
+    "mnist": 60_000,
+    "fashion_mnist": 60_000,
+    "mnist-5k": 4_000,
+    "python-docs": 2_600,
+    "kmnist": 60_000,
+    "emnist-byclass": 697_932,
+    "emnist-bymerge": 697_932,
+    "emnist-balanced": 112_800,
+    "emnist-letters": 124_800,
+    "emnist-digits": 240_000,
+    "emnist-mnist": 60_000,
+    "cifar10": 50_000,
+    "cifar100": 50_000,
+    "svhn": 73_257,
+}
+"""The datasets that are known without a place, and how many training examples they
+have, about: their exact numbers are in `fdl.data`."""
+
 SHARE = 1 / 6
 """Share of the published training examples that `fdl.data.load` holds out."""
 

@@ -7,7 +7,7 @@ import tyro
 from rich.table import Table
 
 import fdl
-from fdl.cli.command import Command, OptionalPath, out
+from fdl.cli.command import AnswerIsNoError, Command, OptionalName, OptionalPath, out
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +52,75 @@ class DataPrepare(Command):
         out.print(f"{self.name} is ready in {path}", soft_wrap=True)
 
 
+@dataclasses.dataclass(frozen=True)
+class OfDataset(Command):
+    """A command about a data set.
+
+    Attributes:
+        name: A name that `fdl data list` lists, or data of your own, such as
+            `folder:PATH` or `csv:FILE`.
+        target: Column of a CSV file that is to be told; member of JSON lines.
+        size: Height and width of the images of a folder, such as `64` or `48x64`.
+        skip_bad: Leave out pictures of a folder that cannot be read.
+        data_dir: Folder to look in, before the usual places.
+    """
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    target: OptionalName = None
+    size: OptionalName = None
+    skip_bad: bool = False
+    data_dir: OptionalPath = None
+
+    def load(self) -> Any:
+        """Return the data set, with its own validation part, if it has one."""
+        source = fdl.data.find(
+            self.name,
+            target=self.target,
+            size=self.size,
+            skip_bad=self.skip_bad or None,
+        )
+        return source.load(fdl.data.existing(self.data_dir), download=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataShow(OfDataset):
+    """Tell what is in a data set: counts, shapes, balance of classes, duplicates.
+
+    Attributes:
+        to: PNG file to write, with some images of each class.
+    """
+
+    to: OptionalPath = None
+
+    def __call__(self) -> None:
+        """Describe it."""
+        dataset = self.load()
+        out.print(str(dataset.describe()), soft_wrap=True)
+        if self.to is not None:
+            fdl.data.draw_contact_sheet(dataset, self.to)
+            out.print(f"contact sheet in {self.to}", soft_wrap=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataCheck(OfDataset):
+    """Check a data set; exit with 1 if inputs of a part are in another one."""
+
+    def __call__(self) -> None:
+        """Check it."""
+        found = self.load().describe()
+        if found.leaks:
+            raise AnswerIsNoError(
+                f"{found.info.title}: {'; '.join(found.leak_lines())}"
+            )
+        counts = ", ".join(f"{n:,} {part}" for part, n in found.counts.items())
+        out.print(f"{found.info.title} is good: {counts} examples", soft_wrap=True)
+
+
 def commands() -> Any:
     """Return `fdl data list` and `fdl data prepare`, as a union of subcommands."""
     return (
         Annotated[DataList, tyro.conf.subcommand("list")]
+        | Annotated[DataShow, tyro.conf.subcommand("show")]
+        | Annotated[DataCheck, tyro.conf.subcommand("check")]
         | Annotated[DataPrepare, tyro.conf.subcommand("prepare")]
     )

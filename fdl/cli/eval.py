@@ -33,4 +33,4 @@ class Eval(OfRun):
         width = max(map(len, measured)) + 1
         for metric, value in sorted(measured.items()):
             out.print(f"test {metric:<{width}}{shown(metric, value)}")
-        out.print(f"on {dataset.info.name} ({dataset.info.test_count:,} examples)")
+        out.print(f"on {dataset.info.title} ({dataset.info.test_count:,} examples)")

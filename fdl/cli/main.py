@@ -39,6 +39,11 @@ _COMMANDS = {
         "Train a task many times, over seeds and settings, in one program; keep a "
         "table, pictures and a report in a folder.",
     ),
+    "find-rate": _Place(
+        "fdl.cli.find_rate",
+        "commands",
+        "Find a learning rate: train for a few steps while it grows, draw the loss.",
+    ),
     "compare": _Place(
         "fdl.cli.compare",
         "Compare",
@@ -72,7 +77,7 @@ _COMMANDS = {
 }
 
 
-_OF_TASKS = ("train", "sweep")
+_OF_TASKS = ("train", "sweep", "find-rate")
 """Commands that take a task, or `--task MODULE:NAME` of one of the user's."""
 
 _ABOUT = (

@@ -107,13 +107,13 @@ class TrainingProgress:
             )
             self._progress.start()
 
-    def on_chunk(self, step: int, metrics: dict[str, float]) -> None:
+    def on_chunk(self, step: int, metrics: dict[str, float], state: Any) -> None:
         """Move the bar."""
         note = f"loss {metrics['loss']:.4f}" if "loss" in metrics else ""
         self._now = f"step {step:,} of {self._every:,}  {note}"
         self._move(completed=step, note=note)
 
-    def on_epoch(self, line: Any) -> None:
+    def on_epoch(self, line: Any, state: Any) -> None:
         """Print an epoch's line; see `fdl.train.Epoch`."""
         measured = [f"train {name} {value:.4f}" for name, value in line.train.items()]
         measured += [

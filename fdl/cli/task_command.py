@@ -32,13 +32,20 @@ class Data:
     """What is trained on.
 
     Attributes:
-        dataset: Data set; `fdl data list` lists them.
+        dataset: Data set: a name that `fdl data list` lists, or data of your own:
+            `folder:PATH`, `npz:FILE`, `csv:FILE`, `text:FILE` or `jsonl:FILE`.
+        target: Column of a CSV file that is to be told; member of JSON lines.
+        size: Height and width of the images of a folder, such as `64` or `48x64`.
+        skip_bad: Leave out pictures of a folder that cannot be read.
         data_dir: Folder to look for the data in first.
         validation: Share of the training examples to hold out and select by, such as
             0.1; `none` to train on all of them and select nothing.
     """
 
     dataset: OptionalName = None
+    target: OptionalName = None
+    size: OptionalName = None
+    skip_bad: bool = False
     data_dir: Annotated[OptionalPath, unset("the usual places if not given")] = None
     validation: Annotated[
         float | Literal["none"],
@@ -65,6 +72,17 @@ class Training:
         clip_norm: Largest norm of all gradients together; 0 for no limit.
         warmup: Updates in which the learning rate rises from 0: below 1 a share of the
             run, from 1 their number.
+        augment: How training images are changed at random: none, shift, digits for
+            shift and rotation, photos for crop and flip, or cutout or colors for these
+            and more.
+        label_smoothing: Share of each example's probability that training spreads over
+            all classes.
+        class_weights: What examples of a class count in training: the word balanced, or
+            NAME=WEIGHT,NAME=WEIGHT.
+        ema: Decay of a moving average of the parameters that answers in their place,
+            such as 0.999; 0 for none.
+        precision: Type in which the model computes: float32 or bfloat16.
+        freeze: Parameters that stay as they are, such as conv1, conv* or */bias.
         seed: Source of all randomness; the first of several seeds.
     """
 
@@ -81,6 +99,12 @@ class Training:
     warmup: Annotated[
         OptionalFloat, unset("default: 0.1 with inverse-sqrt, else 0")
     ] = None
+    augment: Annotated[str, tyro.conf.arg(metavar="NAME")] = "none"
+    label_smoothing: float = 0.0
+    class_weights: Annotated[str, tyro.conf.arg(metavar="WEIGHTS")] = ""
+    ema: float = 0.0
+    precision: Annotated[str, tyro.conf.arg(metavar="NAME")] = "float32"
+    freeze: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PATTERN")] = ()
     seed: int = 0
 
 
@@ -112,7 +136,7 @@ class ToTrain(OfTask):
         """Return the settings that were given, by name."""
         share = self.data.validation
         return vars(self.training) | {
-            "dataset": self.data.dataset,
+            "dataset": _line(self.data),
             "validation": None if share == "none" else share,
             "options": self.model,
         }
@@ -164,15 +188,16 @@ def for_each_task(command: type[OfTask], about: str, own: str | None) -> Any:
 
 def _defaults(task: tasks.Description) -> Mapping[str, str]:
     """Return what a task does where an option is not given, for the help."""
-    config = task.config()
-    epochs = ", ".join(f"{count} on {name}" for name, count in task.epochs.items())
+    many, few = task.epochs
+    # Without commas, at which a number would be broken.
+    epochs = f"{many} for 60000 examples, {few} for 4000" if many != few else str(many)
     rates = ", ".join(f"{x:g} with {name}" for name, x in task.learning_rates.items())
     return {
-        "dataset": config.dataset,
+        "dataset": task.dataset or "none: give one, such as csv:FILE",
         "epochs": epochs,
-        "batch_size": str(config.batch_size),
+        "batch_size": str(task.batch_size),
         "learning_rate": rates,
-        "schedule": config.schedule,
+        "schedule": next(iter(task.learning_rates)),
     }
 
 
@@ -189,3 +214,17 @@ def _with_defaults(group: type, defaults: Mapping[str, str]) -> type:
     )
     made.__doc__ = group.__doc__
     return made
+
+
+def _line(given: Data) -> str | None:
+    """Return the line that names a dataset with its options; None if none is given."""
+    options = {
+        "target": given.target,
+        "size": given.size,
+        "skip_bad": given.skip_bad or None,
+    }
+    if given.dataset is None or not any(options.values()):
+        return given.dataset
+    from fdl import data  # JAX; what has a name does without
+
+    return data.find(given.dataset, **options).name

@@ -45,18 +45,21 @@ class Tasks(Command):
         table = Table("task", "what it is", "first data set", "measured there")
         for task in known_tasks():
             results = [line["result"] for line in known.get(task.name, [])]
-            table.add_row(task.name, task.title, next(iter(task.epochs)), *results[:1])
+            table.add_row(
+                task.name, task.title, task.dataset or "of your own", *results[:1]
+            )
         out.print(table)
         out.print("More of one: fdl tasks NAME, fdl train NAME --help.")
 
 
 def _tell(task: Description) -> None:
     rates = [f"{rate:g} ({name})" for name, rate in task.learning_rates.items()]
-    epochs = [f"{name} ({number} epochs)" for name, number in task.epochs.items()]
+    many, few = task.epochs
     lines = {
         "what it is": task.title,
         "paper": task.paper,
-        "data sets": ", ".join(epochs),
+        "data": f"{' or '.join(task.takes)}, such as {task.dataset or 'csv:FILE'}",
+        "epochs": f"{many} for 60,000 examples, {few} for 4,000",
         "batch size": f"{task.batch_size}",
         "learning rate": ", ".join(rates),
         "measure": f"{task.metric}, the {task.mode} is the best",

@@ -33,18 +33,23 @@ class Train(Reporting, ToTrain):
     A training that was cut off goes on by `fdl train --resume RUN`.
 
     Attributes:
-        init_from: Keras weights to start from, a .keras or .weights.h5 file; the model
-            that they are from must be the task's.
+        init_from: Weights to start from: the folder of a run, or a .keras or
+            .weights.h5 file; the model must be the task's. Of a run with another number
+            of classes, what depends on it is drawn anew.
         run: Folder of the run.
         overwrite: Replace the run that is in the folder.
-        patience: Stop after so many epochs without a better value on the validation
-            part, and keep the best epoch.
+        early_stopping: Stop after so many epochs without a better value on the
+            validation part, and keep the best epoch.
+        log: Who is told how it goes, besides the folder: tensorboard or wandb.
     """
 
     init_from: Annotated[OptionalPath, unset("random weights if not given")] = None
     run: Annotated[OptionalPath, unset("a new one below runs if not given")] = None
     overwrite: bool = False
-    patience: Annotated[OptionalInt, unset("trains to the end if not given")] = None
+    early_stopping: Annotated[OptionalInt, unset("trains to the end if not given")] = (
+        None
+    )
+    log: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")] = ()
 
     def __call__(self) -> None:
         """Train."""
@@ -56,7 +61,8 @@ class Train(Reporting, ToTrain):
                 data_dir=self.data.data_dir,
                 init_from=self.init_from,
                 overwrite=self.overwrite,
-                patience=self.patience,
+                early_stopping=self.early_stopping,
+                loggers=self.log,
                 **watch,
             ),
         )
@@ -130,13 +136,20 @@ def _summary(run: Any) -> list[str]:
     """Return what a run reached, which epoch was kept, and what was written where."""
     metric, result = run.task.metric, run.result
     lines = [
-        f"test {metric} {shown(metric, run.metrics[metric])} on {run.info.name} "
+        f"test {metric} {shown(metric, run.metrics[metric])} on {run.info.title} "
         f"({run.info.test_count:,} examples)"
     ]
     if result["epochs"] < result["epochs_trained"]:
         lines.append(
             f"kept epoch {result['epochs']} of {result['epochs_trained']}, the best on "
             "the validation part"
+        )
+    if run.drawn_anew:
+        lines.append(f"drawn anew, for other classes: {', '.join(run.drawn_anew)}")
+    if "unknown" in run.trained_on:
+        lines.append(
+            "the weights to start from do not say what they were trained on; if the "
+            "test images were among it, the measure above means nothing"
         )
     written = {"run folder": run.path} | {
         file.name: file

@@ -2,26 +2,27 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import tyro
+from rich.console import Group
 from rich.live import Live
-from rich.table import Table
 
+from fdl.cli.chart import Points, draw_chart
 from fdl.cli.command import Command, out
 from fdl.runs.errors import RunError
-from fdl.runs.listing import read_json, read_log
+from fdl.runs.listing import Listed, look_at, read_json, read_log
 from fdl.runs.words import shown
 
-_BARS = "▁▂▃▄▅▆▇█"
-_WIDTH = 40
+_CHARTS = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Watch(Command):
-    """Show the curves of a run as it trains; ends when the run ends.
+    """Draw the curves of a run in the terminal as it trains; ends when the run ends.
+
+    It reads the run's folder, so the training may be of another terminal, or of Python.
 
     Attributes:
         run: Folder of the run.
@@ -44,41 +45,49 @@ class Watch(Command):
 
     def __call__(self) -> None:
         """Watch."""
-        config = read_json(self.run / "config.json")
         with Live(console=out, auto_refresh=False) as live:
-            over = False
-            while not over:
-                over = (self.run / "result.json").is_file()
-                live.update(_curves(self.run, config, read_log(self.run)), refresh=True)
-                if not over:
+            training = True
+            while training:
+                now = look_at(self.run)
+                if now is None or now.status == "damaged":
+                    raise RunError(f"{self.run} is damaged, or of another version.")
+                planned = read_json(self.run / "config.json")["epochs"]
+                live.update(_draw(now, planned, read_log(self.run)), refresh=True)
+                if training := now.status == "training":
                     time.sleep(self.every)
 
 
-def _curves(run: Path, config: dict[str, Any], log: list[dict[str, Any]]) -> Table:
-    title = f"{run}: epoch {len(log)} of {config['epochs']}"
-    table = Table("", "from the first epoch", "first", "best", "last", title=title)
-    for part in ("train", "validation"):
-        for name in log[-1][part] if log else ():
-            values = [line[part][name] for line in log]
-            best = (max if values[-1] > values[0] else min)(values)
-            ends = [shown(name, value) for value in (values[0], best, values[-1])]
-            table.add_row(f"{part} {name}", sparkline(values), *ends)
-    return table
+def _draw(now: Listed, planned: int, log: list[dict[str, Any]]) -> Group:
+    """Return a line about a run and its curves, of its metric first."""
+    known = log[-1]["train"] | log[-1]["validation"] if log else {}
+    names = sorted(known, key=lambda name: name != now.metric)[:_CHARTS]
+    height = (out.height - 2) // max(1, len(names)) - 2  # of what a terminal shows
+    charts = [
+        draw_chart(
+            name,
+            {
+                part: _points(log, part, name)
+                for part in ("train", "validation")
+                if name in log[-1][part]
+            },
+            width=out.width,
+            height=min(max(height, 3), 8),
+        )
+        for name in names
+    ]
+    return Group(_about(now, planned, log), *charts)
 
 
-def sparkline(values: Sequence[float]) -> str:
-    """Return numbers as a line of bars; of many, some, the last among them.
+def _points(log: list[dict[str, Any]], part: str, name: str) -> Points:
+    return [(line["epoch"], line[part][name]) for line in log]
 
-    Example:
-        >>> sparkline([0.0, 0.5, 1.0, float("nan")])
-        '▁▄█ '
-    """
-    step = -(-len(values) // _WIDTH)
-    values = values[::-1][::step][::-1]
-    finite = [value for value in values if value - value == 0]
-    low, high = min(finite, default=0.0), max(finite, default=0.0)
-    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(
-        _BARS[int((value - low) * scale)] if value - value == 0 else " "
-        for value in values
-    )
+
+def _about(now: Listed, planned: int, log: list[dict[str, Any]]) -> str:
+    far = f"{now.path}: epoch {len(log)} of {planned}"
+    if now.status == "cut off":
+        return f"{far}, cut off: fdl train --resume {now.path}"
+    if now.status == "training":
+        left = (planned - len(log)) * log[-1]["seconds"] if log else 0
+        return f"{far}, {left:.0f} s left" if left else far
+    value = "" if now.value is None else f" {now.metric} {shown(now.metric, now.value)}"
+    return f"{far}, done{', test' if value else ''}{value}"

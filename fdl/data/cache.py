@@ -6,11 +6,12 @@ Nothing here is needed: a cache that is missing, damaged or unwritable costs tim
 import contextlib
 import io
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from fdl.arrays import Batch
+from fdl.arrays import Batch, DataError
 from fdl.data.catalog import Entry, Splits, checksum, verify
 from fdl.files import write_whole
 
@@ -75,6 +76,54 @@ def write(entry: Entry, splits: Splits) -> None:
         },
     )
     keep(path(entry), buffer.getbuffer())
+
+
+def read_arrays(key: str, names: Iterable[str]) -> dict[str, np.ndarray] | None:
+    """Return arrays that were kept under a key, if they are there and undamaged."""
+    file = _decoded() / f"{key}.npz"
+    try:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in names}
+        os.utime(file)  # used lately
+    except Exception:
+        # A damaged zip file fails in many ways; all mean: decode the data again.
+        return None
+    return found
+
+
+def keep_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Keep arrays, if the cache folder can be written; forget those unused the longest.
+
+    All that are kept take at most `FDL_CACHE_GB`, 8 by default.
+    """
+    if sum(array.nbytes for array in arrays.values()) > _limit() / 2:
+        return
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
+    keep(_decoded() / f"{key}.npz", buffer.getbuffer())
+    with contextlib.suppress(OSError):
+        kept = [(file.stat(), file) for file in _decoded().glob("*.npz")]
+        kept.sort(key=lambda each: each[0].st_mtime_ns, reverse=True)
+        total = 0
+        for about, file in kept:
+            total += about.st_size
+            if total > _limit():
+                file.unlink(missing_ok=True)
+
+
+def _decoded() -> Path:
+    return folder() / "decoded"
+
+
+def _limit() -> float:
+    """Return how many bytes of decoded arrays are kept."""
+    said = os.environ.get("FDL_CACHE_GB", "")
+    try:
+        return float(said or 8) * 1e9
+    except ValueError as error:
+        raise DataError(
+            f"the environment variable FDL_CACHE_GB={said!r} must be a number"
+        ) from error
 
 
 def keep(file: Path, data: bytes | memoryview) -> None:

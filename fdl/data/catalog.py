@@ -9,12 +9,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from fdl.arrays import Batch, DataError
+from fdl.arrays import Array, Batch, DataError
+from fdl.data.dataset import Dataset, DatasetInfo
 
 IMAGE_SHAPE = (28, 28, 1)
-
-TEXT = "python-docs"
-"""The dataset that has no row in the table: its contents differ between Pythons."""
 
 TFDS_VERSION = "3.0.1"
 """The version under which TensorFlow Datasets knows each dataset of the table."""
@@ -142,25 +140,6 @@ CATALOG = {
 }
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of the datasets that `load` knows.
-
-    Example:
-        >>> names()
-        ('mnist', 'fashion_mnist', 'mnist-5k', 'python-docs')
-    """
-    return (*CATALOG, TEXT)
-
-
-def find(name: str) -> Entry:
-    """Return the row of the table, or say which names there are."""
-    if name not in CATALOG:
-        raise DataError(
-            f"there is no dataset named {name!r}: choose one of {', '.join(names())}"
-        )
-    return CATALOG[name]
-
-
 def checksum(entry: Entry) -> str:
     """Return one sha256 of everything: of the four digests, training set first."""
     digests = (*entry.train[1:], *entry.test[1:])
@@ -197,3 +176,28 @@ def verify(entry: Entry, splits: Splits, where: str) -> None:
                 where,
                 f"the {name} {kind}s of {entry.title}",
             )
+
+
+def dataset(entry: Entry, published: Splits, source: str) -> Dataset:
+    """Return what is published as a dataset, with nothing held out."""
+    info = DatasetInfo(
+        name=entry.name,
+        title=entry.title,
+        source=source,
+        num_classes=len(entry.class_names),
+        class_names=entry.class_names,
+        input_shape=IMAGE_SHAPE,
+        train_count=entry.train.size,
+        validation_count=0,
+        test_count=entry.test.size,
+        checksum=checksum(entry),
+        overlaps=entry.overlaps,
+    )
+    train, test = (Batch(*map(_read_only, batch)) for batch in published)
+    return Dataset(train, None, test, info)
+
+
+def _read_only(array: Array) -> np.ndarray:
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view

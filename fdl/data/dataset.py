@@ -1,11 +1,12 @@
 """A dataset: the arrays of its three parts, and what they are."""
 
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
-from fdl.arrays import Batch, PyTree, Tokens, outlined
+from fdl.arrays import Batch, PyTree, Rows, Tokens, outlined
+from fdl.plain import Kind
 
 
 class DatasetInfo(NamedTuple):
@@ -15,10 +16,12 @@ class DatasetInfo(NamedTuple):
         name: Name that `load` takes.
         title: Name for people.
         source: Which route gave the arrays, and the place.
-        num_classes: Number of classes, or of characters; labels are below it.
-        class_names: Name of each class, in the order of the labels; the characters.
+        num_classes: Number of classes, or of characters; labels are below it. Of a
+            `"number"`, 1.
+        class_names: Name of each class, in the order of the labels; the characters; or
+            the name of the number.
         input_shape: Shape of one input: `(height, width, channels)` of an image,
-            `(time,)` of a text.
+            `(time,)` of a text, `(features,)` of a vector.
         train_count: Number of training examples, those held out not among them.
         validation_count: Number of examples held out for validation; 0 if none are.
         test_count: Number of test examples.
@@ -26,8 +29,13 @@ class DatasetInfo(NamedTuple):
             the source and whatever is held out.
         overlaps: Names of datasets whose training images include this dataset's
             test images: a model trained on one of them must not be tested here.
-        kind: What the examples are: an `"image"` with its class, a `Batch`, or a
+        kind: What the examples are: an `"image"` or a `"vector"` of numbers with its
+            class, a `Batch`; a `"number"` to be told of a vector, `Rows`; or a
             `"text"`, `Tokens`.
+        columns: What each number of a vector is called, if it has a name.
+        means: Mean of each number of a vector over the published training examples; of
+            a `"number"`, the target's comes last.
+        deviations: Standard deviation of each, as `means`; 1 where it would be 0.
     """
 
     name: str
@@ -41,7 +49,10 @@ class DatasetInfo(NamedTuple):
     test_count: int
     checksum: str
     overlaps: tuple[str, ...]
-    kind: Literal["image", "text"] = "image"
+    kind: Kind = "image"
+    columns: tuple[str, ...] = ()
+    means: tuple[float, ...] = ()
+    deviations: tuple[float, ...] = ()
 
 
 class Dataset(NamedTuple):
@@ -71,8 +82,14 @@ class Dataset(NamedTuple):
         """Return the shapes."""
         return outlined(self)
 
+    def describe(self) -> Any:
+        """Return what is in it; see `fdl.data.describe`."""
+        from fdl.data.describe import describe  # which describes this class
 
-def example(info: DatasetInfo) -> Batch | Tokens:
+        return describe(self)
+
+
+def example(info: DatasetInfo) -> Batch | Rows | Tokens:
     """Return one example of a dataset's form, all zeros.
 
     Example:
@@ -85,4 +102,7 @@ def example(info: DatasetInfo) -> Batch | Tokens:
     shape = (1, *info.input_shape)
     if info.kind == "text":
         return Tokens(np.zeros(shape, np.int32), np.zeros(shape, np.int32))
-    return Batch(np.zeros(shape, np.uint8), np.zeros(1, np.int32))
+    if info.kind == "number":
+        return Rows(np.zeros(shape, np.float32), np.zeros((1, 1), np.float32))
+    dtype = np.uint8 if info.kind == "image" else np.float32
+    return Batch(np.zeros(shape, dtype), np.zeros(1, np.int32))

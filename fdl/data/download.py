@@ -16,7 +16,7 @@ _PATIENCE = 5.0
 """Seconds without `_LEAST` new bytes, after which an address is abandoned."""
 
 _LEAST = 1_000
-_MOST = 100_000_000
+_MOST = 100_000_000  # bytes of a file whose size is not known
 _CHUNK = 1 << 16
 
 
@@ -45,7 +45,7 @@ def fetch(entry: Entry) -> tuple[Splits, str]:
                 if name not in arrays:
                     url = f"{place}{name}.gz"
                     _log.info("downloading %s", url)
-                    data = _receive(url)
+                    data = receive(url)
                     arrays[name] = idx.parse(entry, name, data, url)
                     files[name] = data
         except DataError as error:
@@ -57,8 +57,14 @@ def fetch(entry: Entry) -> tuple[Splits, str]:
     raise DataError("; ".join(dict.fromkeys(failures)))
 
 
-def _receive(url: str) -> bytes:
-    """Return what lies at the address, or raise a `DataError` in bounded time."""
+def receive(url: str, *, most: int | None = None) -> bytes:
+    """Return what lies at the address, or raise a `DataError` in bounded time.
+
+    Args:
+        url: The address.
+        most: Number of bytes, above which what comes is refused; None for 100 MB.
+    """
+    most = _MOST if most is None else most
     received = bytearray()
     failure = []
 
@@ -67,8 +73,8 @@ def _receive(url: str) -> bytes:
             with urllib.request.urlopen(url, timeout=_PATIENCE) as response:
                 while chunk := response.read1(_CHUNK):
                     received.extend(chunk)
-                    if len(received) > _MOST:
-                        raise ValueError(f"more than {_MOST} bytes came")
+                    if len(received) > most:
+                        raise ValueError(f"more than {most} bytes came")
         except Exception as error:  # a thread has nobody else to tell
             failure.append(str(error) or repr(error))
             if isinstance(error, urllib.error.HTTPError):

@@ -152,6 +152,16 @@ def _digit(
     return framed[..., None]
 
 
+def fit_picture(image: Picture, size: tuple[int, int]) -> Picture:
+    """Return all of an image in a size, on the median of its corners.
+
+    Example:
+        >>> fit_picture(np.full((20, 40, 3), 7, np.uint8), (8, 8)).shape
+        (8, 8, 3)
+    """
+    return resize(image, size, "pad", _background(image))
+
+
 def resize(
     image: Picture,
     size: tuple[int, int],

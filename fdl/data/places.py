@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from fdl.arrays import DataError
-from fdl.data import cache, catalog, idx, sample, text, tfds
+from fdl.data import cache, idx, tfds
 from fdl.data.catalog import Entry, Splits
 
 # Where Debian's packages put data, for example dataset-fashion-mnist.
@@ -35,53 +34,6 @@ class Place(NamedTuple):
     named: bool
 
 
-class Status(NamedTuple):
-    """Whether a dataset can be loaded right now.
-
-    Attributes:
-        name: Name that `load` takes.
-        title: Name for people.
-        train_count: Number of published training examples.
-        test_count: Number of test examples.
-        available: Whether it is on this computer.
-        where: The place it would come from; where there is none, what to do.
-    """
-
-    name: str
-    title: str
-    train_count: int
-    test_count: int
-    available: bool
-    where: str
-
-
-def status(*, data_dir: str | Path | None = None) -> list[Status]:
-    """Return of each dataset whether and where it is on this computer.
-
-    Looks at names and sizes only: uses no network and reads no data but Python's own.
-
-    Args:
-        data_dir: As for `load`.
-
-    Example:
-        >>> [(s.name, s.available) for s in status() if s.name == "mnist-5k"]
-        [('mnist-5k', True)]
-    """
-    folder = existing(data_dir)
-    images = [_status(entry, folder) for entry in catalog.CATALOG.values()]
-    return [*images, _status_of_text()]
-
-
-def existing(folder: str | Path | None) -> Path | None:
-    """Return the folder that the user named, or raise if there is none."""
-    if folder is None:
-        return None
-    path = Path(folder).expanduser()
-    if not path.is_dir():
-        raise DataError(f"{path}: there is no such folder. Create it, or name another")
-    return path
-
-
 def places(entry: Entry, folder: Path | None) -> list[Place]:
     """Return where the dataset may lie, given the user's folder, if any."""
     version = tfds.directory(entry, folder or tfds.default_root())
@@ -98,13 +50,6 @@ def places(entry: Entry, folder: Path | None) -> list[Place]:
 
 def file_places(entry: Entry, folder: Path | None) -> list[Place]:
     """Return where the original files may lie."""
-    own = os.environ.get("FDL_DATA_DIR")
-    roots = [
-        (folder, True),
-        (Path(own).expanduser() if own else None, True),
-        (_SYSTEM, False),
-        (cache.originals(), False),
-    ]
     return [
         Place(
             title="original files in",
@@ -114,35 +59,16 @@ def file_places(entry: Entry, folder: Path | None) -> list[Place]:
             read=functools.partial(idx.read, entry),
             named=named,
         )
-        for root, named in roots
-        if root is not None
+        for root, named in roots(folder)
     ]
 
 
-def _status(entry: Entry, folder: Path | None) -> Status:
-    report = functools.partial(
-        Status, entry.name, entry.title, entry.train.size, entry.test.size
-    )
-    if not entry.addresses:
-        path = sample.locate()
-        return report(path is not None, str(path or sample.REMEDY))
-    todo = (
-        f"fdl data prepare {entry.name} (downloads it), or put the four original files "
-        f"in a folder {entry.name} below FDL_DATA_DIR"
-    )
-    for place in places(entry, folder):
-        if place.there is not None:
-            reason = place.problem(place.there)
-            if reason is None:
-                return report(True, f"{place.title} {place.there}")
-            todo = reason
-    return report(False, todo)
-
-
-def _status_of_text() -> Status:
-    try:
-        info = text.load().info
-    except DataError as error:
-        return Status(catalog.TEXT, "language reference", 0, 0, False, str(error))
-    counts = (info.train_count, info.test_count)
-    return Status(info.name, info.title, *counts, True, text.locate())
+def roots(folder: Path | None) -> list[tuple[Path, bool]]:
+    """Return the folders of datasets, and of each whether the user named it."""
+    own = os.environ.get("FDL_DATA_DIR")
+    named = [folder, Path(own).expanduser() if own else None]
+    return [
+        *((root, True) for root in named if root is not None),
+        (_SYSTEM, False),
+        (cache.originals(), False),
+    ]

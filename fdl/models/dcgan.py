@@ -4,11 +4,14 @@ DCGANGenerator() from 64 latents    234,177 parameters
 DCGANDiscriminator() on 28x28x1     36,513 parameters
 """
 
+from typing import ClassVar
+
 import flax.linen as linen
 from jaxtyping import Float
 
 from fdl import nn
 from fdl.arrays import Array, Number
+from fdl.models.sizes import Sizes
 
 
 class DCGANGenerator(linen.Module):
@@ -40,6 +43,8 @@ class DCGANGenerator(linen.Module):
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
     features: tuple[int, int] = (64, 32)
+
+    sizes: ClassVar = Sizes(4, multiple=4)
 
     @linen.compact
     def __call__(

@@ -3,11 +3,14 @@
 FastCNN(num_classes=10) on 28x28x1     108,730 parameters
 """
 
+from typing import ClassVar
+
 import flax.linen as linen
 from jaxtyping import Float
 
 from fdl import nn
 from fdl.arrays import Array
+from fdl.models.sizes import Sizes
 
 
 class FastCNN(linen.Module):
@@ -38,6 +41,8 @@ class FastCNN(linen.Module):
     num_classes: int
     features: tuple[int, int] = (16, 32)
     hidden_size: int = 128
+
+    sizes: ClassVar = Sizes(10)
 
     @linen.compact
     def __call__(

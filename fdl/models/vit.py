@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from fdl import nn
 from fdl.arrays import Array
+from fdl.models.sizes import Sizes
 
 
 class VisionTransformer(linen.Module):
@@ -49,6 +50,11 @@ class VisionTransformer(linen.Module):
     features: int = 64
     patch_size: int = 7
     pooling: Literal["mean", "token"] = "mean"
+
+    @property
+    def sizes(self) -> Sizes:
+        """Sizes of images that patches fill."""
+        return Sizes(self.patch_size, multiple=self.patch_size)
 
     @linen.compact
     def __call__(

@@ -18,6 +18,7 @@ from fdl.nn.depthwise import DepthwiseConv2D as DepthwiseConv2D
 from fdl.nn.depthwise import SeparableConv2D as SeparableConv2D
 from fdl.nn.dropout import Dropout as Dropout
 from fdl.nn.embedding import Embedding as Embedding
+from fdl.nn.frozen import Frozen as Frozen
 from fdl.nn.mixed_precision import MixedPrecision as MixedPrecision
 from fdl.nn.norm import BatchNormalization as BatchNormalization
 from fdl.nn.norm import GroupNormalization as GroupNormalization

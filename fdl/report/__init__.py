@@ -10,6 +10,7 @@ from fdl.report.curves import draw_curves as draw_curves
 from fdl.report.distribution import draw_distribution as draw_distribution
 from fdl.report.page import write_page as write_page
 from fdl.report.parallel import draw_parallel as draw_parallel
+from fdl.report.rate import draw_rate_test as draw_rate_test
 from fdl.report.samples import draw_animation as draw_animation
 from fdl.report.samples import draw_images as draw_images
 from fdl.report.scatter import draw_scatter as draw_scatter

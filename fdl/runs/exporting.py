@@ -108,7 +108,10 @@ def _safetensors(order: _Order) -> None:
 def _stablehlo(order: _Order) -> None:
     if order.is_whole:
         learner, state = order.trained.learner, order.trained.state
-        variables, inputs = state.variables, (data.example(order.trained.info)[0],)
+        variables, inputs = (
+            order.trained.variables,
+            (data.example(order.trained.info)[0],),
+        )
         answer = lambda variables, inputs: learner.predict(
             with_variables(state, variables), inputs
         )

@@ -13,6 +13,7 @@ import jax
 from fdl.files import write_whole
 from fdl.learner import State
 from fdl.runs.errors import RunError
+from fdl.runs.lock import is_held
 from fdl.runs.states import restore_state, save_state
 from fdl.runs.weights import load_weights, save_weights
 from fdl.train import Epoch
@@ -244,6 +245,10 @@ def _check_free(path: Path, overwrite: bool) -> None:
     if not path.is_dir():
         raise RunError(f"{path} is a file; give the run another folder.")
     if (path / "config.json").is_file():
+        if is_held(path):
+            raise RunError(
+                f"{path} is in use: a process is training into it; give another folder."
+            )
         if not overwrite:
             raise RunError(
                 f"{path} holds a run already; give another folder, or replace it with "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fdl.runs.errors import RunError
-from fdl.tasks import DESCRIPTIONS
+from fdl.runs.lock import is_held
 
 
 class Listed(NamedTuple):
@@ -17,11 +17,15 @@ class Listed(NamedTuple):
         path: Its folder.
         task: What is trained.
         dataset: What it is trained on.
-        status: `"done"`, `"not done"`, or `"sweep"` for a sweep that is done.
+        status: `"done"`, or `"sweep"` for a sweep that is done; `"training"` while a
+            process trains into it, `"cut off"` if none does and it is not done;
+            `"damaged"` if a file cannot be read.
         epochs: Passes over the data that were made; of a sweep, by all members.
         metric: What tells how good it is.
+        mode: Whether the largest is the best (`"max"`) or the smallest (`"min"`).
         value: The metric on the test set, or, of a run that is not done, on the
-            validation part after its last epoch; None where there is none yet.
+            validation part after its last epoch; None where there is none yet. Of a
+            sweep, that of its best member, or the mean where it is over seeds alone.
         when: When it began.
     """
 
@@ -31,6 +35,7 @@ class Listed(NamedTuple):
     status: str
     epochs: int
     metric: str
+    mode: str
     value: float | None
     when: datetime.datetime
 
@@ -38,10 +43,10 @@ class Listed(NamedTuple):
 def find_runs(folder: Path | str = "runs") -> list[Listed]:
     """Return the runs and sweeps in a folder and the folders in it, the oldest first.
 
-    Members of sweeps are not among them.
+    Members of sweeps are not among them, nor is what has another `config.json`.
 
     Raises:
-        RunError: If there is no such folder, or a file of a run is damaged.
+        RunError: If there is no such folder.
 
     Example:
         >>> import tempfile
@@ -52,7 +57,42 @@ def find_runs(folder: Path | str = "runs") -> list[Listed]:
     folder = Path(folder)
     if not folder.is_dir():
         raise RunError(f"{folder} is not a folder: name one with runs in it.")
-    return sorted(map(_listed, _folders(folder)), key=lambda one: one.when)
+    found = [one for path in _folders(folder) if (one := look_at(path)) is not None]
+    return sorted(found, key=lambda one: one.when)
+
+
+def look_at(path: Path) -> Listed | None:
+    """Return what is in a folder with a `config.json`; None if that is no run's."""
+    file = path / "config.json"
+    try:
+        config = read_json(file)
+        task, dataset = config["task"], config["dataset"]
+        metric, mode = config["metric"], config["mode"]
+    except (RunError, KeyError):
+        return None
+    listed = Listed(
+        path,
+        task,
+        dataset,
+        "damaged",
+        0,
+        metric,
+        mode,
+        None,
+        datetime.datetime.fromtimestamp(file.stat().st_mtime),
+    )
+    training = is_held(path)  # before the result, which is written while it is held
+    try:
+        done = (path / "result.json").is_file()
+        result = read_json(path / "result.json") if done else {}
+        done_as = "sweep" if "sweep" in config else "done"
+        return listed._replace(
+            status=done_as if done else "training" if training else "cut off",
+            epochs=result.get("epochs_trained", len(read_log(path))),
+            value=_measured(path, result, metric),
+        )
+    except (RunError, KeyError, TypeError):
+        return listed
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -95,24 +135,14 @@ def _folders(folder: Path) -> Iterator[Path]:
             yield from _folders(child)
 
 
-def _listed(path: Path) -> Listed:
-    config = read_json(path / "config.json")
-    done = (path / "result.json").is_file()
-    result = read_json(path / "result.json") if done else {}
-    sweep, log = "sweep" in config, read_log(path)
-    task = str(config.get("task", "?"))
-    metric = DESCRIPTIONS[task].metric if task in DESCRIPTIONS else ""
-    measured = log[-1]["validation"] if log else {}
-    if done:
-        best = result.get("best") or {}
-        measured = best.get("test", {}) if sweep else result["metrics"]
-    return Listed(
-        path,
-        task,
-        str(config.get("dataset", "?")),
-        ("sweep" if sweep else "done") if done else "not done",
-        int(result.get("epochs_trained", len(log))),
-        metric,
-        measured.get(metric),
-        datetime.datetime.fromtimestamp((path / "config.json").stat().st_mtime),
-    )
+def _measured(path: Path, result: dict[str, Any], metric: str) -> float | None:
+    """Return the metric of a run or sweep, as far as it is known."""
+    if "metrics" in result:
+        return result["metrics"].get(metric)
+    if result.get("best"):
+        return result["best"]["test"].get(metric)
+    if "configurations" in result:  # a sweep that chose none
+        summary = result["configurations"][0]["test"]
+        return None if summary is None else summary["mean"]
+    log = read_log(path)
+    return log[-1]["validation"].get(metric) if log else None

@@ -27,6 +27,8 @@ def keep_detector(folder: Path, task: Task, dataset: Dataset) -> dict[str, Any]:
     train, held_out = dataset.train, dataset.validation
     if task.predicts != "classes" or not isinstance(held_out, Batch):
         return {}
+    if dataset.info.kind != "image":
+        return {}
     if len(held_out.image) * RATE < 1:
         return {}
     images = (np.asarray(part.image) for part in (train, held_out))

@@ -1,19 +1,22 @@
 """Go on with a training that was cut off."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from fdl import data
+from fdl import data, tasks
 from fdl.learner import State
 from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
+from fdl.runs.lock import held
+from fdl.runs.loggers import Logger, make_loggers
 from fdl.runs.run import Run, read
+from fdl.runs.start import start_from
 from fdl.runs.states import restore_state
-from fdl.runs.train import Job, Plan, best_step, start_from, stopping_of
+from fdl.runs.train import Job, Plan, best_step, stopping_of
 from fdl.tasks import Task
 from fdl.train import Epoch
 
@@ -25,9 +28,10 @@ def resume(
     task: str | Task | None = None,
     data_dir: Path | str | None = None,
     allow_changes: bool = False,
+    loggers: Sequence[Logger | str] = (),
     on_start: Callable[[Plan], None] | None = None,
-    on_chunk: Callable[[int, dict[str, float]], None] | None = None,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_chunk: Callable[[int, dict[str, float], State], Any] | None = None,
+    on_epoch: Callable[[Epoch, State], Any] | None = None,
     on_finish: Callable[[], None] | None = None,
     seconds: Mapping[str, float] = MappingProxyType({}),
 ) -> Run:
@@ -42,6 +46,7 @@ def resume(
         data_dir: Folder to look for the data in; None for that of the run.
         allow_changes: Go on under other versions of Python and packages, too; then the
             result may differ.
+        loggers: As for `fdl.runs.train`.
         on_start: As for `fdl.runs.train`.
         on_chunk: As for `fdl.runs.train`.
         on_epoch: As for `fdl.runs.train`.
@@ -60,7 +65,7 @@ def resume(
     Example:
         >>> import fdl.runs, tempfile
         >>> settings = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 500}
-        >>> def cut_off(line):
+        >>> def cut_off(line, state):
         ...     raise KeyboardInterrupt
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     try:
@@ -79,11 +84,10 @@ def resume(
         _require_same("versions", path, said["versions"], versions())
     where = where if data_dir is None else Path(data_dir)
     config = trained.config
-    loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
-    dataset = found.prepare(loaded, config)
+    dataset = tasks.load(found, config, data_dir=where)
     before, now = (_contents(info) for info in (trained.info, dataset.info))
     _require_same("data", path, before, now)
-    patience = said["patience"]
+    patience = said["early_stopping"]
     stopping = None if patience is None else stopping_of(found, trained, patience)
     job = Job(
         found,
@@ -92,6 +96,7 @@ def resume(
         folder,
         where,
         stopping,
+        make_loggers(loggers),
         on_start,
         on_chunk,
         on_epoch,
@@ -100,14 +105,15 @@ def resume(
     state = _last_intact(folder, trained.state)
     done = 0 if state is None else int(state.step)
     if state is None and said["init_from"] is not None:
-        state = start_from(found, trained, Path(said["init_from"]))
+        state = start_from(found, trained, Path(said["init_from"])).state
     history = [line for line in folder.history() if line.step <= done]
-    folder.rewind(history)
     best = None
     step = best_step(stopping, history)
     if step not in (None, done):
         best = restore_state(folder.path / "checkpoints" / str(step), trained.state)
-    return job.run(state, history=history, best=best, seconds=seconds)
+    with held(folder.path):
+        folder.rewind(history)
+        return job.run(state, history=history, best=best, seconds=seconds)
 
 
 def _last_intact(folder: RunFolder, like: State) -> State | None:

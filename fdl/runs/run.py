@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +36,10 @@ class Run(Trained):
         data_dir: Folder that its data were in, if one was given.
         history: An `Epoch` for each pass over the data.
         result: What `result.json` says; None for a run that did not reach its end.
+        trained_on: The data sets that its weights have seen, in order: those of the
+            weights that it began with, `"unknown"` among them if nothing was recorded,
+            and its own.
+        drawn_anew: Names of the arrays that were not taken over from these weights.
     """
 
     task: Task
@@ -42,11 +47,8 @@ class Run(Trained):
     data_dir: Path | None
     history: tuple[Epoch, ...]
     result: dict[str, Any] | None
-
-    @property
-    def variables(self) -> PyTree:
-        """All variables of the model, as `model.apply` takes them."""
-        return self.state.variables
+    trained_on: tuple[str, ...] = ()
+    drawn_anew: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return what it is of, how far it is, and what it reached."""
@@ -82,20 +84,14 @@ class Run(Trained):
 
         Raises:
             DataError: If it cannot be had, or its test images are among those that
-                the run was trained on.
+                the run's weights were trained on, by itself or by a run before.
         """
-        trained_on = self.config.dataset
-        name = trained_on if name is None else name
         where = self.data_dir if data_dir is None else Path(data_dir)
-        share = self.config.validation
-        dataset = data.load(name, data_dir=where, validation=share)
-        if trained_on in dataset.info.overlaps:
-            raise data.DataError(
-                f"the test images of {name} are training images of {trained_on}, which "
-                f"{self.path} was trained on: the result would mean nothing. Evaluate "
-                "on another data set."
-            )
-        return self.task.prepare(dataset, self.config)
+        dataset = tasks.load(self.task, self.config, name, where)
+        require_alike(dataset.info, self.info)
+        seen = (*self.trained_on, self.config.dataset)
+        require_unseen(dataset.info, seen, self.path)
+        return dataset
 
     def predict(self, inputs: PyTree, *, batch_size: int = 500) -> PyTree:
         """Return what the run answers to each input; see `fdl.predict`."""
@@ -189,12 +185,81 @@ class Run(Trained):
         return "\n".join(table.strip("\n") for table in tables)
 
 
+def require_unseen(
+    info: data.DatasetInfo, trained_on: Iterable[str], what: Path | str
+) -> None:
+    """Refuse to test on images that weights were trained on.
+
+    Args:
+        info: The data to be tested on.
+        trained_on: What the weights were trained on.
+        what: What has these weights.
+
+    Raises:
+        DataError: If the test images are among those.
+    """
+    for name in trained_on:
+        if name in info.overlaps:
+            raise data.DataError(
+                f"the test images of {info.name} are training images of {name}, which "
+                f"{what} was trained on: the result would mean nothing. Use another "
+                "data set."
+            )
+
+
+def require_alike(found: data.DatasetInfo, own: data.DatasetInfo) -> None:
+    """Raise a DataError unless a run can be measured on other data than its own."""
+    if found.input_shape != own.input_shape:
+        raise data.DataError(
+            f"{found.title} has inputs of shape {found.input_shape}, but the run was "
+            f"trained on inputs of shape {own.input_shape}."
+        )
+    # The same number of others, or in another order, would give figures all the same.
+    for what, names, expected in (
+        (
+            "characters" if own.kind == "text" else "classes",
+            found.class_names,
+            own.class_names,
+        ),
+        ("features", found.columns, own.columns),
+    ):
+        if names != expected:
+            raise data.DataError(
+                f"{found.title} has the {what} {_listed(names)}, but the run was "
+                f"trained on {_listed(expected)}: they must be the same."
+            )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    shown = ", ".join(map(repr, names[:12]))
+    return f"{shown}, ... ({len(names)})" if len(names) > 12 else shown or "none"
+
+
 def record(
-    config: Config, info: data.DatasetInfo, data_dir: Path | None
+    task: Task,
+    config: Config,
+    info: data.DatasetInfo,
+    data_dir: Path | None,
+    *,
+    trained_on: Iterable[str] = (),
+    drawn_anew: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Return what a run's `config.json` says, for `load` to read."""
+    """Return what a run's `config.json` says, for `load` to read.
+
+    Args:
+        task: Its task.
+        config: Its settings.
+        info: Its data.
+        data_dir: Folder of the data, if one was given.
+        trained_on: What the weights that it begins with were trained on.
+        drawn_anew: What it does not take over from these.
+    """
     return {
         **dataclasses.asdict(config),
+        "trained_on": [*trained_on, config.dataset],
+        "drawn_anew": list(drawn_anew),
+        "metric": task.metric,
+        "mode": task.mode,
         "data_dir": None if data_dir is None else str(data_dir),
         "data": info._asdict(),
         "versions": versions(),
@@ -268,7 +333,13 @@ def open_run(
         data_dir=data_dir,
         history=folder.history(),
         result=folder.result(),
+        **provenance(folder.config()),
     )
+
+
+def provenance(said: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return what `config.json` says of the weights that a run began with."""
+    return {name: tuple(said[name]) for name in ("trained_on", "drawn_anew")}
 
 
 def read(
@@ -286,7 +357,7 @@ def read(
     found = tasks.with_model(named, model, recorded=recorded)
     try:
         names = [field.name for field in dataclasses.fields(Config)]
-        values = {name: said[name] for name in names}
+        values = _tuples({name: said[name] for name in names})
         values["options"] = type(found.options)(**_tuples(said["options"]))
         info = data.DatasetInfo(**_tuples(said["data"]))
         trained = tasks.outline(found, Config(**values), info)
@@ -300,7 +371,8 @@ def read(
 
 def _require_settings(folder: RunFolder, said: dict[str, Any]) -> None:
     """Raise RunError if settings are missing that every run of this version has."""
-    own = ("data", "data_dir", *(field.name for field in dataclasses.fields(Config)))
+    fields = [field.name for field in dataclasses.fields(Config)]
+    own = ("data", "data_dir", *fields, "trained_on", "drawn_anew")
     missing = [name for name in own if name not in said]
     if not isinstance(said.get("options", {}), dict):
         missing.append("options")

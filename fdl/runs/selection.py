@@ -21,7 +21,7 @@ def require_held_out(config: Config, what: str, otherwise: str) -> None:
     Example:
         >>> import fdl.tasks
         >>> config = fdl.tasks.find("cnn").config(validation=None)
-        >>> require_held_out(config, "the best epoch", "leave out patience")
+        >>> require_held_out(config, "the best epoch", "train to the end")
         Traceback (most recent call last):
         ...
         ValueError: validation=None leaves no examples to choose the best epoch by: ...

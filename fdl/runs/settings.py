@@ -3,6 +3,7 @@
 import dataclasses
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fdl import tasks
@@ -20,14 +21,21 @@ _OF_ALL = (
     "momentum",
     "clip_norm",
     "warmup",
+    "augment",
+    "label_smoothing",
+    "ema",
+    "precision",
 )
 
 
-def configure(task: str | Description, **values: Any) -> Config:
+def configure(
+    task: str | Description, *, data_dir: Path | str | None = None, **values: Any
+) -> Config:
     """Return the settings of a run: those given by name, and the task's defaults.
 
     Args:
         task: Name of a task, see `fdl.tasks.names`; or a task of your own.
+        data_dir: Folder to look for the data in, whose number gives defaults.
         values: Any field of `fdl.tasks.Config`, or of the task's own options.
 
     Raises:
@@ -39,20 +47,30 @@ def configure(task: str | Description, **values: Any) -> Config:
         (2, 64, 64)
     """
     found = tasks.describe(task) if isinstance(task, str) else task
+    weights = values.get("class_weights")
+    if isinstance(weights, Mapping):
+        words = [f"{name}={weight}" for name, weight in weights.items()]
+        values["class_weights"] = ",".join(words)
+    if "freeze" in values:
+        values["freeze"] = tuple(values["freeze"])
     options = values.pop("options", found.options)
     own = {field.name for field in dataclasses.fields(options)}
-    known = ("dataset", *_OF_ALL, "seed", "validation", *sorted(own))
+    of_all = [field.name for field in dataclasses.fields(Config)]
+    known = (*of_all[1:], *sorted(own))
     for name in values:
         if name not in known:
             complaint = unknown("setting", name, known)
             raise ValueError(f"task {found.name!r}: {complaint}")
     changed = {name: value for name, value in values.items() if name in own}
     rest = {name: value for name, value in values.items() if name not in own}
-    return found.config(options=_replace(options, changed), **rest)
+    return found.config(options=_replace(options, changed), data_dir=data_dir, **rest)
 
 
 def configured(
-    task: "str | tasks.Task | Config", model: Any, settings: Mapping[str, Any]
+    task: "str | tasks.Task | Config",
+    model: Any,
+    settings: Mapping[str, Any],
+    data_dir: Path | str | None,
 ) -> "tuple[tasks.Task, Config]":
     """Return a task and the settings of a run of it.
 
@@ -60,6 +78,7 @@ def configured(
         task: Its name, or itself; or all settings of a run.
         model: The model, of a task that trains one of the caller's.
         settings: Settings by name, unless `task` has all.
+        data_dir: As for `configure`.
     """
     if isinstance(task, Config):
         if settings:
@@ -74,7 +93,7 @@ def configured(
     else:
         named = tasks.find(task) if isinstance(task, str) else tasks.own_task(task)
         found = tasks.with_model(named, model)
-        config = configure(found, **settings)
+        config = configure(found, data_dir=data_dir, **settings)
     if not isinstance(found.options, tasks.OwnModel):
         return found, config
     options = dataclasses.replace(config.options, model=found.options.model)

@@ -1,5 +1,6 @@
 """Train a task over seeds and settings into a folder."""
 
+import dataclasses
 import json
 import math
 import time
@@ -8,12 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from fdl import data
+from fdl import data, tasks
 from fdl.members import Strategy
 from fdl.runs.commands import sweep_command
 from fdl.runs.environment import made_with
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder, fresh_path
+from fdl.runs.lock import held
 from fdl.runs.members import Members
 from fdl.runs.novelty import keep_detector
 from fdl.runs.outcomes import Outcome, Sweep
@@ -89,16 +91,18 @@ def sweep(
         >>> found.outcomes[0].settings
         {'learning_rate': 0.01}
     """
-    found, config = configured(task, model, settings)
+    found, config = configured(task, model, settings, data_dir)
     configs = combine(config, grid=grid, ranges=ranges, samples=samples, seeds=seeds)
     if len(set(configurations(configs))) > 1:
         require_held_out(config, "the best settings", "sweep over seeds alone")
     where = None if data_dir is None else Path(data_dir)
-    loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
-    dataset = found.prepare(loaded, config)
+    dataset = tasks.load(found, config, data_dir=where)
+    config = tasks.with_class_weights(config, dataset)
+    weights = config.class_weights
+    configs = [dataclasses.replace(one, class_weights=weights) for one in configs]
     for size in {one.batch_size for one in configs}:
         data.check(dataset.train, batch_size=size)
-    about = record(config, dataset.info, where) | {
+    about = record(found, config, dataset.info, where) | {
         "sweep": {
             "grid": {name: list(values) for name, values in grid.items()},
             "ranges": {name: str(one) for name, one in ranges.items()},
@@ -107,42 +111,43 @@ def sweep(
             "halving": halving,
         }
     }
-    name = f"sweep-{config.task}-{config.dataset}"
+    name = f"sweep-{config.task}-{data.short_name(config.dataset)}"
     rounds = [Round()]
     if halving:
         rounds = halving_rounds(found, configs, dataset.info)
     folder = _open(
         fresh_path(Path("runs"), name) if path is None else Path(path), about
     )
-    members = Members(found, configs, dataset, folder.path)
-    if on_start is not None:
-        on_start(members)
-    started, already = time.perf_counter(), len(members.rows)
-    train_members(
-        members,
-        rounds,
-        strategy=strategy,
-        members_per_chunk=members_per_chunk,
-        on_rows=on_rows,
-    )
-    seconds = time.perf_counter() - started
-    members.test()
-    outcomes = members.outcomes()
-    best, reached = _keep_best(members, where)
-    result = {
-        "task": config.task,
-        "dataset": dataset.info.name,
-        "metric": found.metric,
-        "mode": found.mode,
-        "members": len(configs),
-        "varied": members.varied,
-        "configurations": [_as_json(outcome) for outcome in outcomes],
-        "best": reached,
-        "seconds": seconds,
-        "epochs_trained": len(members.rows) - already,
-        **made_with(),
-    }
-    folder.write_json("result.json", result)
+    with held(folder.path):
+        members = Members(found, configs, dataset, folder.path)
+        if on_start is not None:
+            on_start(members)
+        started, already = time.perf_counter(), len(members.rows)
+        train_members(
+            members,
+            rounds,
+            strategy=strategy,
+            members_per_chunk=members_per_chunk,
+            on_rows=on_rows,
+        )
+        seconds = time.perf_counter() - started
+        members.test()
+        outcomes = members.outcomes()
+        best, reached = _keep_best(members, where)
+        result = {
+            "task": config.task,
+            "dataset": dataset.info.name,
+            "metric": found.metric,
+            "mode": found.mode,
+            "members": len(configs),
+            "varied": members.varied,
+            "configurations": [_as_json(outcome) for outcome in outcomes],
+            "best": reached,
+            "seconds": seconds,
+            "epochs_trained": len(members.rows) - already,
+            **made_with(),
+        }
+        folder.write_json("result.json", result)
     done = Sweep(
         folder.path,
         found.metric,
@@ -181,12 +186,16 @@ def _keep_best(
     if k is None:
         return None, None
     config = members.configs[k]
-    about = record(config, members.dataset.info, data_dir)
+    about = record(members.task, config, members.dataset.info, data_dir)
     folder = RunFolder.create(members.folder / "best", about, overwrite=True)
     state = members.states([k])[k]
     # Of the hyperparameters, a run of its own has the learning rate alone in its state.
     rate = state.hparams["learning_rate"]
-    folder.save(state._replace(hparams={"learning_rate": rate}))
+    state = state._replace(hparams={"learning_rate": rate})
+    if config.ema == 0:  # it keeps an average only because another member has one
+        extra = {name: x for name, x in state.extra.items() if name != "ema"}
+        state = state._replace(extra=extra)
+    folder.save(state)
     last = members.last_rows()[k]
     of = lambda part: {
         name.removeprefix(f"{part}_"): value

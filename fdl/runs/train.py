@@ -12,15 +12,16 @@ import jax
 import numpy as np
 
 from fdl import data, tasks
-from fdl.keras import load_weights
 from fdl.learner import State
 from fdl.runs.environment import made_with
 from fdl.runs.folder import RunFolder, fresh_path
+from fdl.runs.lock import held
+from fdl.runs.loggers import Listeners, Logger, make_loggers
 from fdl.runs.novelty import keep_detector
-from fdl.runs.run import Run, record
+from fdl.runs.run import Run, provenance, record, require_unseen
 from fdl.runs.selection import require_held_out, require_measure
 from fdl.runs.settings import configured
-from fdl.runs.weights import with_variables
+from fdl.runs.start import Start, start_from
 from fdl.tasks import Config, Task, Trained
 from fdl.train import DivergenceError, EarlyStopping, Epoch, FitResult, evaluate, fit
 
@@ -55,10 +56,11 @@ def train(
     data_dir: Path | str | None = None,
     init_from: Path | str | None = None,
     overwrite: bool = False,
-    patience: int | None = None,
+    early_stopping: int | None = None,
+    loggers: Sequence[Logger | str] = (),
     on_start: Callable[[Plan], None] | None = None,
-    on_chunk: Callable[[int, dict[str, float]], None] | None = None,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_chunk: Callable[[int, dict[str, float], State], Any] | None = None,
+    on_epoch: Callable[[Epoch, State], Any] | None = None,
     on_finish: Callable[[], None] | None = None,
     seconds: Mapping[str, float] = MappingProxyType({}),
     **settings: Any,
@@ -73,16 +75,22 @@ def train(
             of `num_classes`, or `MODULE:NAME` of such, which is imported.
         path: Folder of the run; None for a new one below `runs`.
         data_dir: Folder to look for the data in, before the usual places.
-        init_from: Keras weights to start from, a .keras or .weights.h5 file, instead of
-            random ones; the model that they are from must be the task's.
+        init_from: Weights to start from instead of random ones: the folder of a run, or
+            a .keras or .weights.h5 file. The model that they are from must be the
+            task's; of a run with another number of classes, what depends on it is drawn
+            anew (`Run.drawn_anew`).
         overwrite: Replace the run that is in the folder.
-        patience: Epochs without a better value of the task's metric on the validation
-            part after which training stops, at least 1; the run is then that of the
-            best epoch. None to train to the end and keep the last.
+        early_stopping: Epochs without a better value of the task's metric on the
+            validation part after which training stops, at least 1; the run is then that
+            of the best epoch. None to train to the end and keep the last.
+        loggers: Who is told how it goes, besides the folder: `"tensorboard"`,
+            `"wandb"`, or any `fdl.runs.Logger`.
         on_start: Called before the first update with what is to be trained.
-        on_chunk: Called ten times an epoch with the number of updates made so far and
-            the epoch's training metrics so far.
-        on_epoch: Called after each epoch.
+        on_chunk: Called ten times an epoch with the number of updates made so far, the
+            epoch's training metrics so far, and the state, which is only valid during
+            the call.
+        on_epoch: Called after each epoch with its line and the state, likewise. What
+            returns True ends the training.
         on_finish: Called after the last, before the test set is measured and pictures
             are drawn.
         seconds: What time went into before, for `result.json`.
@@ -92,12 +100,13 @@ def train(
         The run, as `fdl.load` gives it back from its folder.
 
     Raises:
-        DataError: If the data cannot be had, or are smaller than a batch.
+        DataError: If the data cannot be had, are smaller than a batch, or would be
+            tested on images that the weights to start from were trained on.
         DivergenceError: If a loss or a parameter is no longer finite. The folder keeps
             the last good state.
         RunError: If something else is in the folder.
-        ValueError: If a setting is unknown or out of range, or there is patience and
-            nothing to choose the best epoch by.
+        ValueError: If a setting is unknown or out of range, or there is nothing to
+            choose the best epoch by.
 
     Example:
         >>> import fdl.runs, tempfile
@@ -106,22 +115,35 @@ def train(
         >>> run.history[-1].step
         105
     """
-    found, config = configured(task, model, settings)
-    if patience is not None:
-        require_held_out(config, "the best epoch", "train to the end, without patience")
+    found, config = configured(task, model, settings, data_dir)
+    listening = make_loggers(loggers)
+    if early_stopping is not None:
+        require_held_out(config, "the best epoch", "train to the end")
     where = None if data_dir is None else Path(data_dir)
     started = time.perf_counter()
-    loaded = data.load(config.dataset, data_dir=where, validation=config.validation)
-    dataset = found.prepare(loaded, config)
+    dataset = tasks.load(found, config, data_dir=where)
     spent = {**seconds, "data": time.perf_counter() - started}
     data.check(dataset.train, batch_size=config.batch_size)
+    config = tasks.with_class_weights(config, dataset)
     trained = tasks.outline(found, config, dataset.info)
-    stopping = None if patience is None else stopping_of(found, trained, patience)
-    state = None if init_from is None else start_from(found, trained, Path(init_from))
-    name = f"{config.task}-{config.dataset}"
-    about = record(config, dataset.info, where) | {
+    stopping = (
+        None if early_stopping is None else stopping_of(found, trained, early_stopping)
+    )
+    start = Start()
+    if init_from is not None:
+        start = start_from(found, trained, Path(init_from))
+        require_unseen(dataset.info, start.trained_on, init_from)
+    name = f"{config.task}-{data.short_name(config.dataset)}"
+    about = record(
+        found,
+        config,
+        dataset.info,
+        where,
+        trained_on=start.trained_on,
+        drawn_anew=start.drawn_anew,
+    ) | {
         "init_from": None if init_from is None else str(init_from),
-        "patience": patience,
+        "early_stopping": early_stopping,
     }
     folder = RunFolder.create(
         fresh_path(Path("runs"), name) if path is None else Path(path),
@@ -135,12 +157,14 @@ def train(
         folder,
         where,
         stopping,
+        listening,
         on_start,
         on_chunk,
         on_epoch,
         on_finish,
     )
-    return job.run(state, seconds=spent)
+    with held(folder.path):
+        return job.run(start.state, seconds=spent)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,6 +178,7 @@ class Job:
         folder: Its folder, with its `config.json`.
         data_dir: Folder of the data, if one was given.
         stopping: When to stop early; None for never.
+        loggers: Who is told how it goes.
         on_start: As for `train`.
         on_chunk: As for `train`.
         on_epoch: As for `train`.
@@ -166,9 +191,10 @@ class Job:
     folder: RunFolder
     data_dir: Path | None
     stopping: EarlyStopping | None
+    loggers: Sequence[Logger]
     on_start: Callable[[Plan], None] | None
-    on_chunk: Callable[[int, dict[str, float]], None] | None
-    on_epoch: Callable[[Epoch], None] | None
+    on_chunk: Callable[[int, dict[str, float], State], Any] | None
+    on_epoch: Callable[[Epoch, State], Any] | None
     on_finish: Callable[[], None] | None
 
     def run(
@@ -187,18 +213,31 @@ class Job:
             best: The state after the best of these; None if that is `state`.
             seconds: What time went into before.
         """
+        listeners = Listeners(self.loggers, self.folder.path)
+        with listeners.listening(self.folder.config()):
+            return self._run(state, history, best, seconds, listeners)
+
+    def _run(
+        self,
+        state: State | None,
+        history: Sequence[Epoch],
+        best: State | None,
+        seconds: Mapping[str, float],
+        listeners: Listeners,
+    ) -> Run:
         task, dataset, folder = self.task, self.dataset, self.folder
         config, learner = self.trained.config, self.trained.learner
         steps = -(-dataset.info.train_count // config.batch_size)
         lines = list(history)
 
-        def after_epoch(line: Epoch, state: State) -> None:
+        def after_epoch(line: Epoch, state: State) -> Any:
             lines.append(line)
             folder.log(line, state, best=best_step(self.stopping, lines))
-            if self.on_epoch is not None:
-                self.on_epoch(line)
+            stop = None if self.on_epoch is None else self.on_epoch(line, state)
             now = dataclasses.replace(self.trained, state=state)
             task.draw(now, dataset, folder.path, line.epoch)
+            listeners.epoch(line, state)
+            return stop
 
         if self.on_start is not None:
             parameters = _parameters(self.trained.state)
@@ -240,8 +279,9 @@ class Job:
         made = fitted.history[-1].step - (history[-1].step if history else 0)
         result = _result(trained, fitted, measured, spent, made) | novelty
         folder.write_json("result.json", result)
-        name = f"{config.task}-{config.dataset}"
+        name = f"{config.task}-{data.short_name(config.dataset)}"
         _draw_curves(folder.path / "curves.png", name, fitted)
+        listeners.result(result)
         return Run(
             config,
             dataset.info,
@@ -253,6 +293,7 @@ class Job:
             data_dir=self.data_dir,
             history=fitted.history,
             result=result,
+            **provenance(folder.config()),
         )
 
 
@@ -267,24 +308,10 @@ def best_step(stopping: EarlyStopping | None, lines: Sequence[Epoch]) -> int | N
 
 def stopping_of(task: Task, trained: Trained, patience: int) -> EarlyStopping:
     """Return when to stop, after checking that it can be told."""
-    require_measure(task, trained, "patience")
+    require_measure(task, trained, "early_stopping")
     if patience < 1:
-        raise ValueError(f"patience={patience} must be at least 1.")
+        raise ValueError(f"early_stopping={patience} must be at least 1.")
     return EarlyStopping(task.metric, task.mode, patience)
-
-
-def start_from(task: Task, fresh: Trained, file: Path) -> State:
-    """Return a state with weights of Keras."""
-    parts = task.parts(fresh)
-    if len(parts) > 1:
-        raise ValueError(
-            f"init_from={str(file)!r} has one model, but task {task.name!r} trains "
-            f"several: {', '.join(parts)}."
-        )
-    (part,) = parts.values()
-    variables = load_weights(file, part.model, *part.inputs)
-    like = jax.tree.map(lambda x, y: x.astype(y.dtype), variables, part.variables)
-    return with_variables(tasks.draw_state(fresh), like)
 
 
 def _result(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -35,7 +36,20 @@ def load_weights(path: Path | str, state: State) -> State:
         found = load_file(path)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} cannot be read as safetensors: {error}") from error
-    wanted = named_variables(state.variables)
+    require_same_arrays(found, named_variables(state.variables), path)
+    return with_variables(state, fill(state.variables, found))
+
+
+def require_same_arrays(
+    found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path | str
+) -> None:
+    """Raise WeightsError unless arrays have the names, shapes and types of others.
+
+    Args:
+        found: The arrays that there are, by name.
+        wanted: Those that a model needs.
+        path: Where they were found.
+    """
     for name in sorted(wanted.keys() | found.keys()):
         if name not in found:
             raise WeightsError(f"{path} lacks {name}, {describe(wanted[name])}.")
@@ -48,17 +62,17 @@ def load_weights(path: Path | str, state: State) -> State:
                 f"{path} has {name} as {describe(found[name])}, but the model needs "
                 f"{describe(wanted[name])}."
             )
-    return with_variables(state, fill(state.variables, found))
 
 
 def with_variables(state: State, variables: dict[str, PyTree]) -> State:
-    """Return a state with other variables."""
+    """Return a state with other variables; they are also what it answers with."""
     params, kept = variables["params"], {**variables}
     del kept["params"]
-    return state._replace(params=params, model_state=kept)
+    extra = {**state.extra, "ema": params} if "ema" in state.extra else state.extra
+    return state._replace(params=params, model_state=kept, extra=extra)
 
 
-def named_variables(variables: PyTree) -> dict[str, Array]:
+def named_variables(variables: PyTree) -> dict[str, Any]:
     """Return variables by their path.
 
     Example:

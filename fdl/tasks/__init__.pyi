@@ -1,10 +1,15 @@
+from .assemble import draw_state as draw_state
+from .assemble import make_learner as make_learner
+from .assemble import outline as outline
 from .catalog import DESCRIPTIONS as DESCRIPTIONS
 from .catalog import describe as describe
 from .catalog import known as known
 from .catalog import names as names
+from .class_weights import with_class_weights as with_class_weights
 from .config import Config as Config
 from .config import NoOptions as NoOptions
 from .description import Description as Description
+from .loading import load as load
 from .measured import measured as measured
 from .options import OwnModel as OwnModel
 from .own import import_named as import_named
@@ -16,6 +21,3 @@ from .task import ExportedModel as ExportedModel
 from .task import Sampling as Sampling
 from .task import Task as Task
 from .task import Trained as Trained
-from .task import draw_state as draw_state
-from .task import make_learner as make_learner
-from .task import outline as outline

@@ -2,6 +2,7 @@
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -26,7 +27,7 @@ def _model(options: AutoencoderOptions, info: DatasetInfo) -> models.Autoencoder
     return models.Autoencoder(options.latent_size, **parts)
 
 
-def _learn(model: models.Autoencoder, config: Config, info: DatasetInfo) -> Learner:
+def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
     return reconstructive(
         model, make_optimizer(config, info), noise=config.options.noise
     )
@@ -35,7 +36,7 @@ def _learn(model: models.Autoencoder, config: Config, info: DatasetInfo) -> Lear
 def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
     encode = jax.jit(functools.partial(trained.model.apply, method="encode"))
     image = (np.asarray(dataset.test.image) / 255).astype(np.float32)
-    codes = encode({"params": trained.state.params}, image)
+    codes = encode(trained.variables, image)
     draw_codes(trained, dataset, folder, np.asarray(codes))
     noise = trained.config.options.noise
     if noise:

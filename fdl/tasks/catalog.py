@@ -3,6 +3,7 @@
 import warnings
 
 from fdl.plain import unknown
+from fdl.tasks.config import OF_SOME
 from fdl.tasks.description import Description
 from fdl.tasks.installed import installed
 from fdl.tasks.options import (
@@ -13,6 +14,7 @@ from fdl.tasks.options import (
     MLPOptions,
     OwnModel,
     RecurrentOptions,
+    RegressOptions,
     TransformerOptions,
     VAEOptions,
 )
@@ -23,9 +25,10 @@ _ALL = (
         title="small convolutional network",
         paper="LeCun et al., 1998, Gradient-based learning applied to document "
         "recognition",
-        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        supports=OF_SOME,
         metric="accuracy",
         mode="max",
         options=CNNOptions(),
@@ -33,25 +36,42 @@ _ALL = (
     ),
     Description(
         name="mlp",
-        title="multilayer perceptron with one hidden layer",
+        title="multilayer perceptron",
         paper="Rumelhart et al., 1986, Learning representations by "
         "back-propagating errors",
-        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        epochs=(5, 20),
         batch_size=32,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        supports=OF_SOME,
         metric="accuracy",
         mode="max",
         options=MLPOptions(),
+        takes=("image", "vector"),
         predicts="classes",
+    ),
+    Description(
+        name="regress",
+        title="multilayer perceptron for regression",
+        paper="Rumelhart et al., 1986, Learning representations by "
+        "back-propagating errors",
+        epochs=(10, 60),
+        batch_size=32,
+        learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        metric="r2_score",
+        mode="max",
+        options=RegressOptions(),
+        takes=("number",),
+        dataset=None,
     ),
     Description(
         name="mnist-fast",
         title="small convolutional network, two passes",
         paper="LeCun et al., 1998, Gradient-based learning applied to document "
         "recognition",
-        epochs={"mnist": 2, "fashion_mnist": 2, "mnist-5k": 10},
+        epochs=(2, 10),
         batch_size=64,
         learning_rates={"one-cycle": 7e-3, "constant": 1e-3},
+        supports=OF_SOME,
         metric="accuracy",
         mode="max",
         predicts="classes",
@@ -60,9 +80,10 @@ _ALL = (
         name="rnn",
         title="simple recurrent network that reads rows",
         paper="Elman, 1990, Finding structure in time",
-        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        supports=OF_SOME,
         metric="accuracy",
         mode="max",
         options=RecurrentOptions(),
@@ -72,9 +93,10 @@ _ALL = (
         name="lstm",
         title="long short-term memory that reads rows",
         paper="Hochreiter & Schmidhuber, 1997, Long short-term memory",
-        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        supports=OF_SOME,
         metric="accuracy",
         mode="max",
         options=RecurrentOptions(),
@@ -85,9 +107,10 @@ _ALL = (
         title="gated recurrent units that read rows",
         paper="Cho et al., 2014, Learning phrase representations using RNN "
         "encoder-decoder",
-        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        supports=OF_SOME,
         metric="accuracy",
         mode="max",
         options=RecurrentOptions(),
@@ -98,9 +121,10 @@ _ALL = (
         title="autoencoder, plain or denoising",
         paper="Hinton & Salakhutdinov, 2006, Reducing the dimensionality of data with "
         "neural networks",
-        epochs={"mnist": 30, "fashion_mnist": 30, "mnist-5k": 100},
+        epochs=(30, 100),
         batch_size=100,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        supports=("augment", "ema", "precision", "freeze"),
         metric="squared_error",
         mode="min",
         options=AutoencoderOptions(),
@@ -110,7 +134,7 @@ _ALL = (
         name="vae",
         title="variational autoencoder of images binarized once",
         paper="Kingma & Welling, 2014, Auto-encoding variational Bayes",
-        epochs={"mnist": 30, "fashion_mnist": 30, "mnist-5k": 100},
+        epochs=(30, 100),
         batch_size=100,
         learning_rates={"one-cycle": 1e-3, "constant": 1e-3},
         metric="elbo",
@@ -123,9 +147,10 @@ _ALL = (
         name="gan",
         title="generative adversarial network, DCGAN",
         paper="Radford et al., 2016, Unsupervised representation learning with DCGAN",
-        epochs={"mnist": 12, "fashion_mnist": 12, "mnist-5k": 60},
+        epochs=(12, 60),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 2e-3},
+        supports=(),
         metric="frechet_distance",
         mode="min",
         options=GANOptions(),
@@ -135,9 +160,10 @@ _ALL = (
         name="transformer",
         title="vision Transformer on 7x7 patches",
         paper="Dosovitskiy et al., 2021, An image is worth 16x16 words",
-        epochs={"mnist": 8, "fashion_mnist": 8, "mnist-5k": 40},
+        epochs=(8, 40),
         batch_size=64,
         learning_rates={"one-cycle": 2e-3, "constant": 1e-3},
+        supports=OF_SOME,
         metric="accuracy",
         mode="max",
         options=TransformerOptions(),
@@ -148,9 +174,12 @@ _ALL = (
         title="decoder-only Transformer on characters",
         paper="Radford et al., 2018, Improving language understanding by generative "
         "pre-training",
-        epochs={"python-docs": 15},
+        epochs=(15, 15),
+        takes=("text",),
+        dataset="python-docs",
         batch_size=8,
         learning_rates={"one-cycle": 3e-3, "constant": 1e-3},
+        supports=("label_smoothing", "ema", "precision", "freeze"),
         metric="bits_per_character",
         mode="min",
         options=LanguageModelOptions(),
@@ -160,12 +189,14 @@ _ALL = (
         name="classify",
         title="classifier of your own (--model)",
         paper="any Linen module, see docs/your-model.md",
-        epochs={"mnist": 5, "fashion_mnist": 5, "mnist-5k": 20},
+        epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
+        supports=OF_SOME,
         metric="accuracy",
         mode="max",
         options=OwnModel(),
+        takes=("image", "vector"),
         predicts="classes",
     ),
 )
@@ -197,8 +228,8 @@ def describe(name: str) -> Description:
         ValueError: If there is none; the message lists those there are.
 
     Example:
-        >>> describe("cnn").epochs["mnist"]
-        5
+        >>> describe("cnn").config(dataset="mnist-5k").epochs
+        20
     """
     if name in DESCRIPTIONS:
         return DESCRIPTIONS[name]

@@ -33,6 +33,12 @@ OPTIMIZERS: dict[str, OptimizerDefaults] = {
 }
 """All optimizers; see `fdl.tasks.optimizers`."""
 
+RECIPES = ("none", "shift", "digits", "photos", "cutout", "colors")
+"""All ways to augment images; see `fdl.tasks.assemble`."""
+
+PRECISIONS = ("float32", "bfloat16")
+"""All types in which a model may compute."""
+
 SCHEDULES: dict[str, float | None] = {
     "constant": 0.0,
     "one-cycle": None,

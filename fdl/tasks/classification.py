@@ -4,14 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
-from fdl.arrays import Array, unit_scale
-from fdl.data import Dataset, DatasetInfo
+from fdl import metrics
+from fdl.arrays import Array, is_on, unit_scale
+from fdl.data import Dataset, DatasetInfo, short_name
 from fdl.learner import Learner
 from fdl.learners import supervised
+from fdl.learners.supervised import Loss
 from fdl.losses import cross_entropy
-from fdl.metrics import confusion_matrix
 from fdl.tasks.config import Config
 from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.task import Trained
@@ -23,15 +25,70 @@ def classify(
     config: Config,
     info: DatasetInfo,
     *,
-    preprocess: Callable[[Array], Array] = unit_scale,
+    preprocess: Callable[[Array], Array] | None = None,
 ) -> Learner:
     """Return a learner that trains a model by cross entropy.
 
-    `preprocess` makes the model's inputs of 8-bit images.
+    `preprocess` makes the model's inputs of what the data are; by default, 8-bit pixels
+    become numbers in [0, 1], and vectors are standardized.
     """
-    return supervised(
-        model, cross_entropy, make_optimizer(config, info), preprocess=preprocess
+    if preprocess is None:
+        preprocess = standardized(info) if info.kind == "vector" else unit_scale
+    optimizer = make_optimizer(config, info)
+    return descend_on_settings(
+        lambda loss: supervised(
+            model,
+            loss,
+            optimizer,
+            metrics={"accuracy": metrics.accuracy},
+            preprocess=preprocess,
+        ),
+        config,
     )
+
+
+def standardized(info: DatasetInfo) -> Callable[[Array], Array]:
+    """Return what gives each number of vectors the mean 0 and the deviation 1.
+
+    Example:
+        >>> import fdl.data
+        >>> data = fdl.data.from_arrays(np.eye(6)[:, :2] * 8, [0, 1] * 3)
+        >>> x = standardized(data.info)(data.train.image)
+        >>> [round(float(value), 3) for value in (x.mean(), x.std())]
+        [0.0, 1.0]
+    """
+    (features,) = info.input_shape
+    mean, deviation = (
+        np.array([values[:features]], np.float32)
+        for values in (info.means, info.deviations)
+    )
+    return lambda x: (jnp.asarray(x, jnp.float32) - mean) / deviation
+
+
+def descend_on_settings(make: Callable[[Loss], Learner], config: Config) -> Learner:
+    """Return a classifier's learner with the training loss that settings ask for.
+
+    Label smoothing and class weights are for training alone: what is measured
+    afterwards is the plain cross entropy, so that runs can be compared.
+
+    Args:
+        make: From a loss to the learner, which predicts probabilities.
+        config: The settings.
+    """
+    learner = make(cross_entropy)
+    smoothing, weights = config.label_smoothing, config.class_weights
+    if not is_on(smoothing) and not weights:
+        return learner
+    if isinstance(weights, str) and weights:
+        raise ValueError(
+            f"class_weights={weights!r} must be numbers by now: use with_class_weights."
+        )
+
+    def loss(logits: Array, label: Array) -> Array:
+        losses = cross_entropy(logits, label, label_smoothing=smoothing)
+        return losses * jnp.asarray(weights)[label] if weights else losses
+
+    return learner._replace(step=make(loss).step)
 
 
 def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
@@ -39,14 +96,15 @@ def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str,
     from fdl import report  # matplotlib takes half a second, wanted only here
 
     info = trained.info
+    name = f"{trained.config.task}-{short_name(info.name)}"
     output = predict(trained.learner, trained.state, dataset.test.image)
-    counts = confusion_matrix(
+    counts = metrics.confusion_matrix(
         np.asarray(dataset.test.label), output.argmax(axis=-1), info.num_classes
     )
     report.draw_confusion(
         folder / "confusion.png",
         counts,
         info.class_names,
-        title=f"{trained.config.task}-{info.name}: {info.test_count:,} test images",
+        title=f"{name}: {info.test_count:,} test images",
     )
     return {}

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from fdl import models
 from fdl.arrays import Array, Batch
-from fdl.data import Dataset, DatasetInfo
+from fdl.data import Dataset, DatasetInfo, short_name
 from fdl.tasks.options import Architecture
 from fdl.tasks.task import Trained
 from fdl.train import predict
@@ -39,8 +39,9 @@ def decoder_of(trained: Trained) -> Decode:
 
     @jax.jit
     def decode(z: Array) -> Array:
-        variables = {"params": trained.state.params}
-        return jax.nn.sigmoid(trained.model.apply(variables, z, method="decode"))
+        return jax.nn.sigmoid(
+            trained.model.apply(trained.variables, z, method="decode")
+        )
 
     return lambda z: np.asarray(decode(jnp.asarray(z, jnp.float32)))
 
@@ -81,7 +82,7 @@ def draw_codes(
         label,
         trained.info.class_names,
         axes_names=names,
-        title=f"{trained.config.task}-{trained.info.name}: "
+        title=f"{trained.config.task}-{short_name(trained.info.name)}: "
         f"{trained.info.test_count:,} test images",
     )
 
@@ -107,6 +108,8 @@ def draw_pairs(trained: Trained, path: Path, given: Batch) -> None:
 
 def _a_few_of_each(label: np.ndarray, classes: int, count: int) -> np.ndarray:
     """Return indices of the first examples, a column for each class that has enough."""
+    fewest = int(np.bincount(label, minlength=classes).min())
+    count = min(count, max(1, fewest))
     found = [np.flatnonzero(label == index)[:count] for index in range(classes)]
     return np.stack([rows for rows in found if len(rows) == count], axis=1)
 

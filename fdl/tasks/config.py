@@ -5,14 +5,26 @@ import math
 import numbers
 from typing import Any
 
-from fdl.plain import SHARE, Number, is_concrete
+from fdl.plain import DATASETS, SHARE, Number, is_concrete, unknown
 from fdl.tasks.choices import (
     OPTIMIZERS,
+    PRECISIONS,
+    RECIPES,
     SCHEDULES,
     require_momentum,
     require_name,
     require_warmup,
 )
+
+OF_SOME = (
+    "augment",
+    "label_smoothing",
+    "class_weights",
+    "ema",
+    "precision",
+    "freeze",
+)
+"""Settings that not all tasks take; see `Task.supports`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +38,7 @@ class Config:
 
     Attributes:
         task: Name of the task.
-        dataset: Name of the data set.
+        dataset: The data set, as `fdl.data.find` takes it; places are written in full.
         epochs: Passes over the training data, at least 1.
         batch_size: Examples in an update, at least 1.
         learning_rate: Highest learning rate of the schedule, above 0.
@@ -39,6 +51,19 @@ class Config:
         clip_norm: Largest norm of all gradients together, above 0; 0 for no limit.
         warmup: Updates in which the learning rate rises from 0: below 1 a share of the
             run, from 1 their number; None for the schedule's own.
+        augment: How training images are changed at random, by the name of a recipe; see
+            `fdl.tasks.assemble`.
+        label_smoothing: Share, in [0, 1], of each example's probability that training
+            spreads over all classes.
+        class_weights: What the losses of each class's examples are multiplied by in
+            training: `"balanced"`, words such as `"cat=2,dog=0.5"`, or a number for
+            each class; empty for 1.
+        ema: Decay of a moving average of the parameters, which then answers and is
+            measured in their place, in [0, 1); 0 for none.
+        precision: Type in which the model computes, `"float32"` or `"bfloat16"`; its
+            parameters are float32.
+        freeze: Parameters that stay as they are, by paths or patterns; see
+            `fdl.learners.frozen`.
         seed: Source of all randomness, from 0 to 2**32 - 1.
         validation: Share of the training examples that are held out to select by, above
             0 and below 1; None to train on all of them and select nothing.
@@ -62,10 +87,18 @@ class Config:
     momentum: Number | None = None
     clip_norm: Number = 0.0
     warmup: Number | None = None
+    augment: str = "none"
+    label_smoothing: Number = 0.0
+    class_weights: str | tuple[float, ...] = ""
+    ema: Number = 0.0
+    precision: str = "float32"
+    freeze: tuple[str, ...] = ()
     options: Any = NoOptions()
 
     def __post_init__(self) -> None:
         """Check the numbers and names."""
+        # What is kept means the same in every folder.
+        object.__setattr__(self, "dataset", full_line(self.dataset))
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
@@ -78,6 +111,11 @@ class Config:
         _require("momentum", self.momentum, below=1.0)
         _require("clip_norm", self.clip_norm)
         _require("warmup", self.warmup)
+        require_name("augment", self.augment, RECIPES)
+        require_name("precision", self.precision, PRECISIONS)
+        _require("ema", self.ema, below=1.0)
+        if self.label_smoothing != 1:
+            _require("label_smoothing", self.label_smoothing, below=1.0)
         if self.momentum is not None:
             require_momentum(self.optimizer)
         if self.warmup is not None:
@@ -88,6 +126,22 @@ class Config:
             raise ValueError(
                 f"validation={self.validation} must be above 0 and below 1, or None."
             )
+
+
+def full_line(dataset: str) -> str:
+    """Return the line of a dataset, with its place written in full.
+
+    Example:
+        >>> full_line("mnist"), full_line("folder:/data/./photos")
+        ('mnist', 'folder:/data/photos')
+    """
+    if dataset in DATASETS:
+        return dataset
+    if ":" not in dataset:
+        raise ValueError(unknown("dataset", dataset, DATASETS))
+    from fdl.data import find  # JAX; what has a name does without
+
+    return find(dataset).name
 
 
 def _require(name: str, value: Any, *, below: float = math.inf) -> None:

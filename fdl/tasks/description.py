@@ -2,11 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
-from fdl.plain import SHARE, unknown
+from fdl.plain import SHARE, Kind, is_concrete
 from fdl.tasks.choices import OPTIMIZERS, SCHEDULES, require_name
-from fdl.tasks.config import Config, NoOptions
+from fdl.tasks.config import OF_SOME, Config, NoOptions, full_line
+from fdl.tasks.defaults import count_examples, default_batch_size, default_epochs
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -17,9 +19,9 @@ class Description:
         name: What `fdl train` calls it.
         title: What it is, in a line.
         paper: Where it comes from.
-        epochs: Data sets that it can be trained on, each with its default number of
-            passes over the data; the first is the default.
-        batch_size: Default number of examples in an update.
+        epochs: Default numbers of passes over 60,000 and over 4,000 training examples;
+            `fdl.tasks.defaults` has the rule for other numbers.
+        batch_size: Default number of examples in an update, where there are enough.
         learning_rates: Default highest learning rate of Adam for some schedules; the
             first is the default schedule, and the rate of `"constant"` serves all that
             are not among them.
@@ -28,23 +30,30 @@ class Description:
         mode: Whether the largest is the best (`"max"`) or the smallest (`"min"`).
         options: Settings of this task alone: a frozen dataclass with a default for each
             field, whose docstring explains them. Each becomes a flag of `fdl train`.
+        supports: Which of the settings that not all tasks have are for this one, as
+            fields of `Config`.
         predicts: What the learner's `predict` answers to images: the probability of
             each of the `"classes"`, or `"images"`; `"nothing"` where it reads no
             images.
         generates: What `generate` makes: `"images"` or `"text"`; None for nothing.
+        takes: Kinds of data that it can be trained on, as `DatasetInfo.kind` has them.
+        dataset: Default data set; None where it is always one's own.
     """
 
     name: str
     title: str
     paper: str
-    epochs: Mapping[str, int]
+    epochs: tuple[int, int]
     batch_size: int
     learning_rates: Mapping[str, float]
     metric: str
     mode: Literal["max", "min"]
     options: Any = dataclasses.field(default_factory=NoOptions)
+    supports: tuple[str, ...] = ("freeze", "ema", "precision")
     predicts: Literal["classes", "images", "nothing"] = "nothing"
     generates: Literal["images", "text"] | None = None
+    takes: tuple[Kind, ...] = ("image",)
+    dataset: str | None = "mnist"
 
     def config(
         self,
@@ -58,14 +67,17 @@ class Description:
         seed: int = 0,
         validation: float | None = SHARE,
         options: Any | None = None,
+        data_dir: Path | str | None = None,
         **more: Any,
     ) -> Config:
         """Return the settings of a run: what is given, and the defaults for the rest.
 
         Args:
-            dataset: Name of the data set; None for the task's first.
-            epochs: Passes over the training data; None for the data set's default.
-            batch_size: Examples in an update; None for the task's default.
+            dataset: The data set, as `fdl.data.find` takes it; None for the task's own.
+            epochs: Passes over the training data; None for what the task takes for so
+                many examples.
+            batch_size: Examples in an update; None for the task's default, or an eighth
+                of the training examples, if that is less.
             learning_rate: Highest learning rate; None for the default of the schedule
                 (that of `"constant"`, if the task has none of its own), times what the
                 optimizer takes of Adam's.
@@ -74,6 +86,7 @@ class Description:
             seed: Source of all randomness.
             validation: Share of the training examples that are held out.
             options: Settings of this task alone; None for its defaults.
+            data_dir: Folder in which the examples are counted.
             **more: Any other field of `Config`.
 
         Raises:
@@ -84,11 +97,19 @@ class Description:
             >>> fdl.tasks.describe("cnn").config(seed=3).learning_rate
             0.001
         """
-        dataset = next(iter(self.epochs)) if dataset is None else dataset
-        if dataset not in self.epochs:
+        dataset = self.dataset if dataset is None else dataset
+        if dataset is None:
             raise ValueError(
-                f"task {self.name!r}: {unknown('dataset', dataset, self.epochs)}"
+                f"task {self.name!r} needs data of your own: give a dataset, such as "
+                "csv:FILE with --target COLUMN."
             )
+        dataset = full_line(dataset)
+        if epochs is None or batch_size is None:
+            count = count_examples(dataset, data_dir)
+            if epochs is None:
+                epochs = default_epochs(self.epochs, count)
+            if batch_size is None:
+                batch_size = default_batch_size(self.batch_size, count, validation)
         schedule = next(iter(self.learning_rates)) if schedule is None else schedule
         require_name("schedule", schedule, SCHEDULES)
         require_name("optimizer", optimizer, OPTIMIZERS)
@@ -97,11 +118,11 @@ class Description:
             any_other = rates.get("constant", min(rates.values()))
             learning_rate = rates.get(schedule, any_other)
             learning_rate *= OPTIMIZERS[optimizer].rate
-        return Config(
+        config = Config(
             task=self.name,
             dataset=dataset,
-            epochs=self.epochs[dataset] if epochs is None else epochs,
-            batch_size=self.batch_size if batch_size is None else batch_size,
+            epochs=epochs,
+            batch_size=batch_size,
             learning_rate=learning_rate,
             schedule=schedule,
             optimizer=optimizer,
@@ -110,3 +131,17 @@ class Description:
             options=self.options if options is None else options,
             **more,
         )
+        require_taken(self, config)
+        return config
+
+
+def require_taken(task: Description, config: Config) -> None:
+    """Raise ValueError if a setting is given that the task has no use for."""
+    for name in OF_SOME:
+        default, value = getattr(Config, name), getattr(config, name)
+        plain = isinstance(value, str | tuple) or is_concrete(value)
+        if name not in task.supports and not (plain and value == default):
+            takes = "leave it out"
+            if task.supports:
+                takes = f"it takes {', '.join(task.supports)}"
+            raise ValueError(f"task {task.name!r} takes no {name}; {takes}.")

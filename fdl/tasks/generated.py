@@ -1,23 +1,26 @@
 """What tasks that generate images measure of them."""
 
+import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from fdl import metrics
+from fdl.arrays import unit_scale
 from fdl.data import Dataset
 from fdl.tasks.feature_extractor import extract
 
+_DIGIT = (28, 28, 1)
 _NEIGHBORS_OF = 2000  # images whose neighbors among the training images are sought
 
 
 def measure_generated(
-    dataset: Dataset, images: Float[np.ndarray, "count 28 28 1"]
+    dataset: Dataset, images: Float[np.ndarray, "count height width channels"]
 ) -> dict[str, float]:
     """Return how near generated images are to the test images, see `fdl.metrics`.
 
-    Features are those of `fdl.tasks.feature_extractor`, which knows MNIST's digits. For
-    other data sets they compare runs with each other, but mean little by themselves,
-    and classes are not counted.
+    Features are those of `fdl.tasks.feature_extractor`, which knows MNIST's digits, of
+    images made gray and resized to 28x28. For other data sets they compare runs with
+    each other, but mean little by themselves, and classes are not counted.
 
     Args:
         dataset: What the generator was trained on.
@@ -38,7 +41,7 @@ def measure_generated(
         (10.0, 1.0)
     """
     train, test = np.asarray(dataset.train.image), np.asarray(dataset.test.image)
-    real, made = extract(test), extract(images)
+    real, made = extract(_like_digits(test)), extract(_like_digits(images))
     features = np.asarray(real.features), np.asarray(made.features)
     among = metrics.precision_recall(*features)
     first = slice(_NEIGHBORS_OF)
@@ -55,7 +58,7 @@ def measure_generated(
         "recall": among.recall,
         "memorization": metrics.memorization(*flat),
     }
-    if dataset.info.name.startswith("mnist"):
+    if dataset.info.name in ("mnist", "mnist-5k"):
         label = np.asarray(made.probabilities).argmax(axis=-1)
         balance = metrics.class_balance(np.asarray(dataset.test.label), label, 10)
         measured |= {
@@ -64,3 +67,13 @@ def measure_generated(
             "class_variation": balance.variation,
         }
     return measured
+
+
+def _like_digits(
+    images: Num[np.ndarray, "count height width channels"],
+) -> Num[np.ndarray, "count 28 28 1"]:
+    """Return images as the extractor reads them."""
+    if images.shape[1:] == _DIGIT:
+        return images
+    gray = unit_scale(images).mean(axis=-1, keepdims=True)
+    return np.asarray(jax.image.resize(gray, (len(gray), *_DIGIT), "linear")).clip(0, 1)

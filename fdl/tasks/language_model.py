@@ -1,4 +1,4 @@
-"""The decoder-only Transformer on the characters of Python's manual."""
+"""The decoder-only Transformer on the characters of a text."""
 
 import math
 from pathlib import Path
@@ -15,6 +15,7 @@ from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.models import LanguageModel, generate
 from fdl.tasks.catalog import describe
+from fdl.tasks.classification import descend_on_settings
 from fdl.tasks.config import Config
 from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.options import LanguageModelOptions
@@ -51,18 +52,24 @@ def _make_model(options: LanguageModelOptions, info: DatasetInfo) -> LanguageMod
 
 
 def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
-    return supervised(
-        model,
-        losses.cross_entropy,
-        make_optimizer(config, info),
-        metrics={"accuracy": metrics.accuracy, "bits_per_character": bits},
-        preprocess=lambda token: jnp.asarray(token, jnp.int32),
+    optimizer = make_optimizer(config, info)
+    return descend_on_settings(
+        lambda loss: supervised(
+            model,
+            loss,
+            optimizer,
+            metrics={"accuracy": metrics.accuracy, "bits_per_character": bits},
+            preprocess=lambda token: jnp.asarray(token, jnp.int32),
+        ),
+        config,
     )
 
 
 def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
     """Write `sample.txt`."""
-    sampling = Sampling(prompt="The ", length=1000, temperature=0.8)
+    known = set("The ") <= set(trained.info.class_names)
+    prompt = "The " if known else ""
+    sampling = Sampling(prompt=prompt, length=1000, temperature=0.8)
     (text,) = _generate(trained, jax.random.key(trained.config.seed), sampling)
     (folder / "sample.txt").write_text(text + "\n", encoding="utf-8")
     return {}
@@ -77,17 +84,18 @@ def _parts(trained: Trained) -> dict[str, ExportedModel]:
 def _generate(trained: Trained, key: Key, sampling: Sampling) -> list[str]:
     characters = trained.info.class_names
     number = {character: token for token, character in enumerate(characters)}
-    prompt = sampling.prompt or "\n"  # a text has to begin with something
+    # A text has to begin with something.
+    prompt = sampling.prompt or ("\n" if "\n" in number else characters[0])
     unknown = sorted(set(prompt) - set(number))
     if unknown:
         raise ValueError(
-            f"the prompt has {unknown[0]!r}, which the text that the run has read has "
-            f"not; it knows {''.join(characters)!r}."
+            f"the prompt contains {unknown[0]!r}, which does not occur in the text "
+            f"that the run was trained on; it knows {''.join(characters)!r}."
         )
     token = np.array([[number[character] for character in prompt]], np.int32)
     added = generate(
         trained.model,
-        {"params": trained.state.params},
+        trained.variables,
         np.repeat(token, sampling.count, axis=0),
         sampling.length,
         key,

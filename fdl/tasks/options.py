@@ -182,3 +182,16 @@ class OwnModel:
     """
 
     model: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class RegressOptions:
+    """Settings of regression.
+
+    Attributes:
+        hidden_sizes: Widths of the hidden layers; none of them for a linear model.
+        dropout_rate: Fraction of the hidden values dropped in training, in [0, 1).
+    """
+
+    hidden_sizes: tuple[int, ...] = (64, 64)
+    dropout_rate: Number = 0.0

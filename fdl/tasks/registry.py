@@ -13,6 +13,7 @@ from fdl.tasks.mlp import mlp
 from fdl.tasks.mnist_fast import mnist_fast
 from fdl.tasks.own import require_task
 from fdl.tasks.recurrent import gru, lstm, rnn
+from fdl.tasks.regress import regress
 from fdl.tasks.task import Task
 from fdl.tasks.transformer import transformer
 from fdl.tasks.vae import vae
@@ -20,6 +21,7 @@ from fdl.tasks.vae import vae
 _ALL = (
     cnn,
     mlp,
+    regress,
     mnist_fast,
     rnn,
     lstm,
@@ -48,8 +50,8 @@ def find(name: str, own: str | Task | None = None) -> Task:
         ValueError: If there is none; the message lists those there are.
 
     Example:
-        >>> find("cnn").epochs["mnist"]
-        5
+        >>> find("cnn").config(dataset="mnist-5k").epochs
+        20
     """
     if own is not None:
         task = require_task(own)

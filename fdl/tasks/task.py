@@ -5,13 +5,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-import jax
 import numpy as np
 
 from fdl.arrays import Key, PyTree
-from fdl.data import Dataset, DatasetInfo, example
+from fdl.data import Dataset, DatasetInfo
 from fdl.learner import Learner, State
-from fdl.members import tunable
 from fdl.tasks.config import Config
 from fdl.tasks.description import Description
 
@@ -33,6 +31,15 @@ class Trained:
     model: Any
     learner: Learner
     state: State
+
+    @property
+    def variables(self) -> dict[str, PyTree]:
+        """The variables that the run answers with, as `model.apply` takes them.
+
+        Where it keeps a moving average of the parameters, that is in their place.
+        """
+        params = self.state.extra.get("ema", self.state.params)
+        return {**self.state.variables, "params": params}
 
 
 class ExportedModel(NamedTuple):
@@ -98,7 +105,7 @@ def _nothing_to_generate(trained: Trained, key: Key, sampling: Sampling) -> NoRe
 
 def the_model(trained: Trained) -> dict[str, ExportedModel]:
     """Return the only model of a run, which reads floats shaped like its data."""
-    variables = trained.state.variables
+    variables = trained.variables
     example = np.zeros((1, *trained.info.input_shape), np.float32)
     return {"model": ExportedModel(trained.model, variables, (example,))}
 
@@ -127,58 +134,3 @@ class Task(Description):
     finish: Callable[[Trained, Dataset, Path], dict[str, float]] = _nothing_more
     parts: Callable[[Trained], Mapping[str, ExportedModel]] = the_model
     generate: Callable[[Trained, Key, Sampling], Any] = _nothing_to_generate
-
-
-def make_learner(
-    task: Task,
-    config: Config,
-    info: DatasetInfo,
-    change: Callable[[Config, Any], Config],
-) -> Callable[[Any], Learner]:
-    """Return what makes a task's learner from hyperparameters.
-
-    Args:
-        task: The task.
-        config: Settings of the run.
-        info: Its data.
-        change: `(config, hparams) -> config`: the settings with these hyperparameters.
-    """
-
-    def make(hparams: Any) -> Learner:
-        own = change(config, hparams)
-        return task.learn(task.make_model(own.options, info), own, info)
-
-    return make
-
-
-def _with_rate(config: Config, hparams: Mapping[str, Any]) -> Config:
-    return dataclasses.replace(config, learning_rate=hparams["learning_rate"])
-
-
-def draw_state(trained: Trained) -> State:
-    """Return a state with random parameters, to be filled with trained ones."""
-    key = jax.random.key(trained.config.seed)
-    return jax.jit(trained.learner.init)(key, example(trained.info))
-
-
-def outline(
-    task: Task,
-    config: Config,
-    info: DatasetInfo,
-    *,
-    hparams: Mapping[str, Any] | None = None,
-    change: Callable[[Config, Any], Config] = _with_rate,
-) -> Trained:
-    """Return a run before training; of its state, only shapes and types.
-
-    The hyperparameters in its state are `hparams`, by default the learning rate alone;
-    `change` is as for `make_learner`.
-    """
-    model = task.make_model(config.options, info)
-    learner = tunable(
-        make_learner(task, config, info, change),
-        {"learning_rate": config.learning_rate} if hparams is None else hparams,
-    )
-    key = jax.random.key(config.seed)
-    state = jax.eval_shape(learner.init, key, example(info))
-    return Trained(config, info, model, learner, state)

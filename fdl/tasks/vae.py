@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -27,7 +28,7 @@ def _model(options: VAEOptions, info: DatasetInfo) -> models.VAE:
     return models.VAE(options.latent_size, **parts)
 
 
-def _learn(model: models.VAE, config: Config, info: DatasetInfo) -> Learner:
+def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
     options = config.options
     return variational(
         model,
@@ -40,7 +41,8 @@ def _learn(model: models.VAE, config: Config, info: DatasetInfo) -> Learner:
 def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
     from fdl import report  # matplotlib takes half a second, wanted only here
 
-    model, state = trained.model, trained.state
+    model, variables = trained.model, trained.variables
+    state = trained.state._replace(params=variables["params"])
     encode = jax.jit(functools.partial(model.apply, method="encode"))
     bound = jax.jit(
         functools.partial(
@@ -52,7 +54,7 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
     for first in range(0, len(images), _BATCH):
         part = images[first : first + _BATCH]
         unit = (part / 255).astype(np.float32)
-        means.append(np.asarray(encode({"params": state.params}, unit).mean))
+        means.append(np.asarray(encode(variables, unit).mean))
         bounds.append(np.asarray(bound(state, part, jax.random.key(first))))
     draw_codes(trained, dataset, folder, np.concatenate(means))
     samples = _generate(trained, jax.random.key(0), Sampling(count=100))
@@ -66,7 +68,7 @@ def _generate(trained: Trained, key: Key, sampling: Sampling) -> np.ndarray:
 
 
 def _parts(trained: Trained) -> Mapping[str, ExportedModel]:
-    model, params = trained.model, trained.state.params
+    model, params = trained.model, trained.variables["params"]
     image = np.zeros((1, *trained.info.input_shape), np.float32)
     z = np.zeros((1, model.latent_size), np.float32)
     return {

@@ -10,6 +10,8 @@ from fdl.train.evaluate import predict_many as predict_many
 from fdl.train.fit import fit as fit
 from fdl.train.many import FitManyResult as FitManyResult
 from fdl.train.many import fit_many as fit_many
+from fdl.train.rate import RateTest as RateTest
+from fdl.train.rate import find_rate as find_rate
 from fdl.train.results import DivergenceError as DivergenceError
 from fdl.train.results import Epoch as Epoch
 from fdl.train.results import FitResult as FitResult

@@ -1,14 +1,19 @@
 """Train a learner on a data set."""
 
+import contextlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from fdl.arrays import PyTree, Seed, Seeds, as_key, as_keys
 from fdl.learner import Learner, State
 from fdl.train.evaluate import Measured
 from fdl.train.loop import Loop
 from fdl.train.placement import on_auto_mesh
+from fdl.train.progress import Shown
 from fdl.train.results import Epoch, FitResult
 from fdl.train.stopping import EarlyStopping
+
+_CHUNKS = 20  # movements of a progress bar in an epoch
 
 
 @on_auto_mesh
@@ -26,8 +31,9 @@ def fit(
     history: Sequence[Epoch] = (),
     best: State | None = None,
     steps_per_chunk: int | None = None,
-    on_chunk: Callable[[int, Measured], None] | None = None,
-    on_epoch: Callable[[Epoch, State], None] | None = None,
+    on_chunk: Callable[[int, Measured, State], Any] | None = None,
+    on_epoch: Callable[[Epoch, State], Any] | None = None,
+    progress: bool = False,
 ) -> FitResult:
     """Train a learner on a data set that fits into the device's memory.
 
@@ -70,10 +76,13 @@ def fit(
             None if that is `state`.
         steps_per_chunk: Number of steps between reports, at least 1; None for a whole
             epoch. Does not change the result.
-        on_chunk: Called after each chunk with the number of updates made so far and the
-            epoch's training metrics so far.
-        on_epoch: Called after each epoch with its line and the state, which is only
-            valid during the call.
+        on_chunk: Called after each chunk with the number of updates made so far, the
+            epoch's training metrics so far, and the state, which is only valid during
+            the call.
+        on_epoch: Called after each epoch with its line and the state, likewise. What
+            returns True ends the training. See docs/callbacks.md.
+        progress: Whether to show how far it is on standard error: a bar in a terminal
+            or a notebook, and a line for each epoch.
 
     Returns:
         The trained state, the history, and where the time went.
@@ -108,14 +117,25 @@ def fit(
         validation_data=validation_data,
         early_stopping=early_stopping,
     )
-    return loop.run(
-        learner,
-        key,
-        state,
-        epochs=epochs,
-        history=history,
-        best=best,
-        steps_per_chunk=steps_per_chunk,
-        on_chunk=on_chunk,
-        on_epoch=on_epoch,
-    )
+    with contextlib.ExitStack() as stack:
+        if progress:
+            shown = stack.enter_context(Shown(epochs, epochs * loop.steps_per_epoch))
+            on_chunk = _both(shown.on_chunk, on_chunk)
+            on_epoch = _both(shown.on_epoch, on_epoch)
+            steps_per_chunk = steps_per_chunk or max(1, loop.steps_per_epoch // _CHUNKS)
+        return loop.run(
+            learner,
+            key,
+            state,
+            epochs=epochs,
+            history=history,
+            best=best,
+            steps_per_chunk=steps_per_chunk,
+            on_chunk=on_chunk,
+            on_epoch=on_epoch,
+        )
+
+
+def _both(first: Callable[..., Any], second: Callable[..., Any] | None) -> Any:
+    """Return a callback that calls two, and returns what the second does."""
+    return lambda *args: (first(*args), second(*args) if second else None)[1]

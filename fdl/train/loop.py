@@ -109,8 +109,8 @@ class Loop(NamedTuple):
         history: Sequence[Epoch] = (),
         best: State | None = None,
         steps_per_chunk: int | None = None,
-        on_chunk: Callable[[int, Measured], None] | None = None,
-        on_epoch: Callable[[Epoch, State], None] | None = None,
+        on_chunk: Callable[[int, Measured, State], Any] | None = None,
+        on_epoch: Callable[[Epoch, State], Any] | None = None,
     ) -> FitResult:
         """Train; `fit` describes the arguments."""
         started = time.perf_counter()
@@ -156,7 +156,7 @@ class Loop(NamedTuple):
                     raise DivergenceError(int(bad), good, tuple(lines))
                 step += run.steps
                 if on_chunk is not None:
-                    on_chunk(step, compute(totals))
+                    on_chunk(step, compute(totals), now)
             diverged = np.where(running & (bad >= 0), bad, diverged)
             running = np.asarray(running & (bad < 0))
             if not running.all():
@@ -181,8 +181,9 @@ class Loop(NamedTuple):
             lines.append(line)
             if found is not None:
                 found, running = self._note(found, line, now, running)
-            if on_epoch is not None:
-                on_epoch(line, now)
+            enough = None if on_epoch is None else on_epoch(line, now)
+            if isinstance(enough, bool | np.bool_) and enough:
+                break
         if stop is not None and found is not None and stop.restore_best:
             # Where no epoch was measured as a number, there is no best one.
             measured = np.asarray(found.value > -np.inf)

@@ -14,7 +14,7 @@ from fdl.cli import main
     [
         (
             "",
-            "sweep, compare, eval, predict, generate, export, parity, tasks, data",
+            "sweep, find-rate, compare, eval, predict, generate, export, parity, tasks",
         ),
         ("bogus", "there is no command 'bogus'; commands: train, sweep"),
         ("trian cnn", "no command 'trian'; did you mean 'train'?"),
@@ -53,16 +53,22 @@ from fdl.cli import main
         ("train mlp --dataset mnist-5k --batch-size 3334", "batch_size=3334"),
         ("train mlp --validation 1", "validation=1.0 must be above 0 and below 1"),
         ("train mlp --validation some", "--validation"),
-        ("train mlp --validation none --patience 2", "no examples to choose the best"),
-        ("train mlp --dataset mnist-5k --patience 0", "patience=0 must be at least 1"),
-        ("train gan --dataset mnist-5k --patience 2", "is taken at the end"),
+        (
+            "train mlp --validation none --early-stopping 2",
+            "no examples to choose the best",
+        ),
+        (
+            "train mlp --dataset mnist-5k --early-stopping 0",
+            "early_stopping=0 must be at least 1",
+        ),
+        ("train gan --dataset mnist-5k --early-stopping 2", "is taken at the end"),
         ("train mlp --data-dir absent", "absent"),
         ("eval", "RUN is missing"),
         ("eval absent", "absent is not a run"),
         ("predict absent x.png", "absent is not a run"),
         ("predict absent", "at least one"),
         ("data prepare nope", "nope"),
-        ("data", "list, prepare"),
+        ("data", "list, show, check, prepare"),
         ("data prepar", "did you mean 'prepare'?"),
     ],
 )
@@ -123,11 +129,11 @@ def test_refuses_to_test_on_training_images(
     line = complaint(["eval", tmp_path, "--dataset", "mnist-5k"], capsys)
     assert "training images of mnist" in line
     main(["eval", str(tmp_path), "--data-dir", str(full_data_dir)])
-    assert "on mnist (10,000 examples)" in capsys.readouterr().out
+    assert "on MNIST (10,000 examples)" in capsys.readouterr().out
 
 
 def test_a_complaint_of_several_lines_keeps_them(capsys, monkeypatch) -> None:
-    def fail(path):
+    def fail(path, **options):
         raise ValueError("first\n  second")
 
     monkeypatch.setattr(fdl.runs, "open_run", fail)

@@ -158,14 +158,23 @@ def test_the_examples_of_the_help_are_good_for_every_task(capsys) -> None:
     assert len(ranges) == 2
     assert len(examples) == 3
     for task in tasks.DESCRIPTIONS.values():
-        assert len(read_ranges(task.config(), ranges)) == 2
-        assert read_grid(task.config(), set(examples) - set(ranges))
+        config = task.config(dataset="mnist-5k")
+        assert len(read_ranges(config, ranges)) == 2
+        assert read_grid(config, set(examples) - set(ranges))
 
 
 def test_help_tells_what_a_task_does_where_nothing_is_said(capsys) -> None:
     for task, defaults in (
-        ("transformer", ("8 on mnist", "0.002 with one-cycle", "(default: 64)", "pre")),
-        ("language-model", ("(default: python-docs)", "15 on python-docs")),
+        (
+            "transformer",
+            (
+                "8 for 60000 examples, 40 for 4000",
+                "0.002 with one-cycle",
+                "(default: 64)",
+                "pre",
+            ),
+        ),
+        ("language-model", ("(default: python-docs)", "(default: 15)")),
     ):
         with pytest.raises(SystemExit):
             main(["train", task, "--help"])
@@ -222,7 +231,14 @@ def test_divergence_keeps_the_last_good_state(home) -> None:
 
 def test_patience_and_the_share_held_out_are_options(tmp_path, capsys) -> None:
     options = ("--dataset", "mnist-5k", "--epochs", "9", "--learning-rate", "0.03")
-    more = ("--validation", "0.1", "--patience", "1", "--run", str(tmp_path / "a"))
+    more = (
+        "--validation",
+        "0.1",
+        "--early-stopping",
+        "1",
+        "--run",
+        str(tmp_path / "a"),
+    )
     main(["train", "mlp", *options, *more])
     result = json.loads((tmp_path / "a" / "result.json").read_text())
     assert result["counts"]["validation"] == 400

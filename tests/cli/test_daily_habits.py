@@ -1,16 +1,17 @@
 """`--config`, `fdl runs`, `fdl watch`, and what completes words in a shell."""
 
+import dataclasses
 import json
 import subprocess
 import threading
-import time
 
 import pytest
 from shell import fdl as run_fdl
 
 import fdl
-from fdl.cli import main
 from fdl.runs import configure
+from fdl.runs.lock import held
+from fdl.tasks import Config
 
 RECORD = {
     "task": "lstm",
@@ -67,8 +68,10 @@ def test_a_file_has_settings_and_words_count_more(
 ) -> None:
     seen = []
 
-    def train(config, **_):
-        seen.append(config)
+    def train(task, **given):
+        names = {field.name for field in dataclasses.fields(Config)}
+        own = {name: value for name, value in given.items() if name in names}
+        seen.append(configure(task, **own))
         raise ValueError("enough")
 
     monkeypatch.setattr(fdl.runs, "train", train)
@@ -97,60 +100,141 @@ def test_a_bad_file_gets_one_line(files, words, message) -> None:
         assert done.stderr.count("\n") == 1
 
 
-def write(folder, log=(), result=None, **config) -> None:
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(config))
-    lines = [json.dumps({"train": {"loss": x}, "validation": {}}) for x in log]
-    (folder / "metrics.jsonl").write_text("".join(f"{x}\n" for x in lines) + '{"tor')
-    if result is not None:
-        (folder / "result.json").write_text(json.dumps(result))
-
-
-def test_runs_are_listed(home, tmp_path) -> None:
-    small = {"task": "mlp", "dataset": "mnist-5k"}
-    best = {"best": {"test": {"accuracy": 0.75}}, "epochs_trained": 4}
-    write(tmp_path / "all/cut", (2.0, 1.0), **small)
-    write(tmp_path / "all/more/s", sweep={}, result=best, **small)
-    write(tmp_path / "all/more/s/best", result={"metrics": {}}, **small)
-    (tmp_path / "all" / "a").symlink_to(home / "runs" / "a")
-    done = run_fdl("runs", "all", "--json", cwd=tmp_path)
-    rows = {row["path"]: row for row in json.loads(done.stdout)}
-    assert rows.keys() == {"all/a", "all/cut", "all/more/s"}
-    assert [row["status"] for _, row in sorted(rows.items())] == [
-        "done",
-        "not done",
-        "sweep",
+@pytest.fixture
+def runs(tmp_path):
+    """A folder `runs` with a run that has ended, one that was cut off, and a sweep."""
+    folder = tmp_path / "runs"
+    about = {
+        "task": "mlp",
+        "dataset": "mnist-5k",
+        "epochs": 2,
+        "metric": "accuracy",
+        "mode": "max",
+    }
+    lines = [
+        json.dumps(
+            {
+                "epoch": epoch,
+                "step": 9 * epoch,
+                "train": {"loss": 1 / epoch, "accuracy": 0.8},
+                "validation": {"loss": 1.5 / epoch, "accuracy": 0.7},
+                "seconds": 2.5,
+            }
+        )
+        for epoch in (1, 2)
     ]
-    assert [row["epochs"] for _, row in sorted(rows.items())] == [2, 2, 4]
-    result = json.loads((home / "runs/a/result.json").read_text())
-    assert rows["all/a"]["value"] == result["metrics"]["accuracy"]
-    assert rows["all/cut"]["value"] is None
-    table = run_fdl("runs", "all", cwd=tmp_path).stdout
-    assert "75.00%" in table
-    assert list(rows)[-1] in table
-    done = run_fdl("runs", "absent", cwd=tmp_path, code=2)
-    assert "absent is not a folder" in done.stderr
+    content = {
+        "ended/config.json": json.dumps(about),
+        "ended/metrics.jsonl": "\n".join([*lines, ""]),
+        "ended/result.json": json.dumps({"metrics": {"accuracy": 0.75}}),
+        "deep/cut/config.json": json.dumps(about),
+        "deep/cut/metrics.jsonl": "\n".join([lines[0], lines[1][:20]]),
+        "sweep/config.json": json.dumps({**about, "task": "lstm", "sweep": {}}),
+        "sweep/result.json": json.dumps(
+            {"best": {"test": {"accuracy": 0.5}}, "epochs_trained": 6}
+        ),
+        "seeds/config.json": json.dumps({**about, "sweep": {}}),
+        "seeds/result.json": json.dumps(
+            {
+                "best": None,
+                "configurations": [{"test": {"mean": 0.25}}],
+                "epochs_trained": 4,
+            }
+        ),
+        "damaged/config.json": json.dumps(about),
+        "damaged/result.json": "{",
+        "sweep/best/config.json": json.dumps(about),
+        "other/a/config.json": "{",
+        "other/b/config.json": "[]",
+        "other/c/config.json": "{}",
+    }
+    for name, text in content.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
 
 
-def test_a_run_is_watched_until_it_ends(home, tmp_path, capsys) -> None:
-    folder = tmp_path / "run"
-    write(folder, (2.0, 1.0), epochs=3)
+def _names(runs, *options: str) -> list[str]:
+    done = run_fdl("runs", *options, "--json", cwd=runs.parent)
+    return [line["path"] for line in json.loads(done.stdout)]
 
-    def end() -> None:
-        time.sleep(0.2)
-        (folder / "result.json").write_text("{}")
 
-    ending = threading.Thread(target=end)
-    ending.start()
-    main(["watch", str(folder), "--every", "0.02"])
-    assert not ending.is_alive()
-    shown = capsys.readouterr().out
-    assert "epoch 2 of 3" in shown
-    assert "█▁" in shown
-    main(["watch", str(home / "runs/a")])
-    assert "validation accuracy" in capsys.readouterr().out
-    done = run_fdl("watch", "absent", cwd=tmp_path, code=2)
-    assert "absent is not a run" in done.stderr
+def test_runs_are_listed_as_a_table_and_as_json(runs, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    lines = json.loads(run_fdl("runs", "--json", cwd=runs.parent).stdout)
+    found = {
+        line["path"]: (line["status"], line["epochs"], line["value"]) for line in lines
+    }
+    assert found == {
+        "runs/ended": ("done", 2, 0.75),
+        "runs/deep/cut": ("cut off", 1, 0.7),
+        "runs/sweep": ("sweep", 6, 0.5),
+        "runs/seeds": ("sweep", 4, 0.25),
+        "runs/damaged": ("damaged", 0, None),
+    }
+    table = " ".join(run_fdl("runs", cwd=runs.parent).stdout.split())
+    assert "mlp mnist-5k accuracy 70.00% 1 cut off 20" in table
+    assert "lstm mnist-5k accuracy 50.00% 6 sweep 20" in table
+
+
+def test_runs_are_filtered_and_sorted(runs) -> None:
+    assert _names(runs, "--task", "lstm") == ["runs/sweep"]
+    assert _names(runs, "--dataset", "mnist") == []
+    by_metric = _names(runs, "--sort", "metric")
+    assert by_metric == [
+        f"runs/{x}" for x in ("ended", "deep/cut", "sweep", "seeds", "damaged")
+    ]
+    assert _names(runs, "runs/deep") == ["runs/deep/cut"]
+    assert "no such runs" in run_fdl("runs", "--task", "gan", cwd=runs.parent).stdout
+
+
+def test_a_run_that_is_over_is_drawn_once(runs) -> None:
+    ended = run_fdl("watch", "runs/ended", cwd=runs.parent).stdout
+    assert "epoch 2 of 2, done, test accuracy 75.00%" in ended
+    assert "accuracy  ━ train  ━ validation" in ended
+    assert ended.index("accuracy  ━") < ended.index("loss  ━")
+    cut = run_fdl("watch", "runs/deep/cut", cwd=runs.parent).stdout
+    assert "epoch 1 of 2, cut off: fdl train --resume runs/deep/cut" in cut
+
+
+def test_a_run_is_watched_until_it_ends(runs) -> None:
+    run, result = runs / "deep/cut", (runs / "ended/result.json").read_text()
+
+    def train() -> None:
+        lines = (runs / "ended/metrics.jsonl").read_text()
+        with held(run):
+            begun.set()
+            seen.wait(20)
+            (run / "metrics.jsonl").write_text(lines)
+            (run / "result.json").write_text(result)
+
+    begun, seen = threading.Event(), threading.Event()
+    thread = threading.Thread(target=train)
+    thread.start()
+    assert begun.wait(20)
+    found = json.loads(run_fdl("runs", "runs/deep", "--json", cwd=runs.parent).stdout)
+    assert found[0]["status"] == "training"
+    threading.Timer(0.3, seen.set).start()
+    watched = run_fdl("watch", "runs/deep/cut", "--every", 0.1, cwd=runs.parent).stdout
+    thread.join()
+    assert "epoch 2 of 2, done, test accuracy" in watched
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("runs absent", "absent is not a folder"),
+        ("watch absent", "absent is not a run"),
+        ("watch runs/sweep", "runs/sweep is a sweep"),
+        ("watch runs/other/c", "damaged, or of another version"),
+        ("watch runs/damaged", "damaged, or of another version"),
+        ("watch runs/ended --every 0", "every=0.0 must be above 0"),
+    ],
+)
+def test_what_is_no_run_gets_one_line(words, message, runs) -> None:
+    done = run_fdl(*words.split(), cwd=runs.parent, code=2)
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_shell_completes_words(tmp_path) -> None:

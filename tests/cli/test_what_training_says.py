@@ -37,7 +37,7 @@ def test_the_time_of_the_shell_is_not_that_of_the_import(home) -> None:
 
 
 def test_what_was_interrupted_goes_on(tmp_path, monkeypatch) -> None:
-    def interrupt(self, line):
+    def interrupt(self, line, state):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -78,8 +78,8 @@ def test_a_terminal_shows_a_bar_to_the_end(plan, monkeypatch) -> None:
     monkeypatch.setattr(progress, "err", terminal)
     with TrainingProgress() as watch:
         watch.on_start(plan)
-        watch.on_chunk(7, {"loss": 0.5})
-        watch.on_epoch(Epoch(1, 105, True, {"loss": 0.5}, {"loss": 0.6}, 1.0))
+        watch.on_chunk(7, {"loss": 0.5}, None)
+        watch.on_epoch(Epoch(1, 105, True, {"loss": 0.5}, {"loss": 0.6}, 1.0), None)
         watch.on_finish()
     shown = terminal.file.getvalue()
     assert "7/210" in shown

@@ -99,7 +99,7 @@ def test_what_is_downloaded_is_prepared_in_the_named_folder(
 
 
 def test_without_permission_nothing_is_downloaded(tiny, monkeypatch):
-    monkeypatch.setattr(download, "_receive", None)
+    monkeypatch.setattr(download, "receive", None)
     with pytest.raises(DataError, match="not allowed"):
         load("mnist", download=False)
 

@@ -15,12 +15,17 @@ from fdl.data import (
     status,
     tfds,
 )
+from fdl.data.archives import ARCHIVES
+from fdl.plain import DATASETS
 
-NAMES = ("mnist", "fashion_mnist", "mnist-5k", "python-docs")
+NAMES = ("mnist", "fashion_mnist", "mnist-5k", "python-docs", *ARCHIVES)
 
 
 def test_the_names():
     assert names() == NAMES
+    assert tuple(DATASETS) == NAMES  # what is known without JAX
+    for name, archive in ARCHIVES.items():
+        assert DATASETS[name] == archive.counts[0]
     assert [s.name for s in status()] == [*NAMES]
 
 

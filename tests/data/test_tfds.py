@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fdl.data import DataError, builder, cache, load, prepare, routes, tfds
+from fdl.data import DataError, builder, cache, load, prepare, published, tfds
 
 # The tiny MNIST, written by TensorFlow itself: see make_tfrecord.py.
 TFRECORD = Path(__file__).parent / "tfrecord"
@@ -70,6 +70,16 @@ def test_tfds_itself_reads_what_was_prepared(root, version, tiny):
             [example["image"] for example in source], train.image[order]
         )
         assert [example["label"] for example in source] == [*train.label[order]]
+
+
+def test_no_module_that_a_directory_names_is_imported(root, version, monkeypatch):
+    file = version / "features.json"
+    file.write_text(file.read_text().replace("image_feature.Image", "gift.Image"))
+    with pytest.raises(DataError, match=r"features\.gift\.Image', which is not loaded"):
+        load("mnist", data_dir=root)
+    (version / "dataset_info.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match=r"dataset_info\.json is damaged"):
+        load("mnist", data_dir=root)
 
 
 def test_parquet_is_refused_with_the_reason(root, version, monkeypatch):
@@ -245,7 +255,7 @@ def test_prepare_finds_the_files_as_load_does(
 
 
 def test_prepare_overwrites_nothing(root, version, monkeypatch):
-    monkeypatch.setattr(routes, "_original_files", None)  # looks before it fetches
+    monkeypatch.setattr(published, "_original_files", None)  # looks before it fetches
     before = shard(version).stat()
     with pytest.raises(DataError, match="MNIST is there already; nothing was written"):
         prepare("mnist", data_dir=root)

@@ -1,5 +1,6 @@
 """What a run predicts, in onnxruntime."""
 
+import dataclasses
 import json
 import sys
 
@@ -78,7 +79,7 @@ def test_parts_answer_what_their_models_do(tmp_path, model, inputs) -> None:
 
 def test_a_task_that_prepares_otherwise_is_refused(tmp_path) -> None:
     trained, task = untrained("mlp")
-    task = task._replace(predicts="images")
+    task = dataclasses.replace(task, predicts="images")
     with pytest.raises(ExportError, match="would answer otherwise than the run"):
         export(trained, task, tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())

@@ -24,7 +24,7 @@ class Killed(BaseException):
 
 
 def cut_off(path, after, **options):
-    def kill(line):
+    def kill(line, state):
         if line.epoch == after:
             raise Killed
 
@@ -38,7 +38,9 @@ def timeless(history):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    run = train("mlp", path=tmp_path_factory.mktemp("whole"), patience=2, **SETTINGS)
+    run = train(
+        "mlp", path=tmp_path_factory.mktemp("whole"), early_stopping=2, **SETTINGS
+    )
     assert 1 < run.result["epochs"] < run.result["epochs_trained"]
     return run
 
@@ -47,7 +49,7 @@ def whole(tmp_path_factory):
 def cut(tmp_path_factory, whole):
     """A run that was killed one epoch after its best, as it was left."""
     path = tmp_path_factory.mktemp("cut")
-    cut_off(path, whole.result["epochs"] + 1, patience=2, **SETTINGS)
+    cut_off(path, whole.result["epochs"] + 1, early_stopping=2, **SETTINGS)
     return path
 
 
@@ -72,7 +74,7 @@ def require_same(run, whole):
 
 def test_it_ends_like_one_that_was_never_cut_off(left, whole) -> None:
     heard = []
-    run = resume(left, on_epoch=heard.append)
+    run = resume(left, on_epoch=lambda line, state: heard.append(line))
     require_same(run, whole)
     assert heard == list(run.history[whole.result["epochs"] + 1 :])
     with pytest.raises(RunError, match="has ended: there is nothing to go on with"):
@@ -84,7 +86,7 @@ def test_before_its_first_epoch_it_begins_from_the_start(tmp_path, whole) -> Non
         raise Killed
 
     with pytest.raises(Killed):
-        train("mlp", path=tmp_path, patience=2, on_start=kill, **SETTINGS)
+        train("mlp", path=tmp_path, early_stopping=2, on_start=kill, **SETTINGS)
     require_same(resume(tmp_path), whole)
 
 

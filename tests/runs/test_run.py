@@ -37,8 +37,8 @@ def run(home, heard):
         path=home / "mlp",
         on_start=heard["start"].append,
         on_finish=lambda: heard["finish"].append(len(heard["epoch"])),
-        on_chunk=lambda step, metrics: heard["chunk"].append(step),
-        on_epoch=heard["epoch"].append,
+        on_chunk=lambda step, metrics, state: heard["chunk"].append(step),
+        on_epoch=lambda line, state: heard["epoch"].append(line),
         seconds={"import": 0.5},
     )
 

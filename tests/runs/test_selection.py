@@ -68,7 +68,7 @@ def test_the_test_set_cannot_influence_a_sweep(tmp_path, on, halving) -> None:
 
 
 def test_the_test_set_cannot_influence_the_best_epoch(tmp_path, on) -> None:
-    options = {**OPTIONS, "epochs": 30, "learning_rate": 1e-2, "patience": 2}
+    options = {**OPTIONS, "epochs": 30, "learning_rate": 1e-2, "early_stopping": 2}
     runs = []
     for name, dataset in (("plain", few()), ("scrambled", scrambled(few()))):
         on(dataset)
@@ -107,13 +107,13 @@ def test_the_test_set_is_measured_once_at_the_end(tmp_path, on, monkeypatch) -> 
 def test_patience_keeps_the_best_epoch(tmp_path, on) -> None:
     on(few())
     options = {**OPTIONS, "learning_rate": 1e-2}
-    run = train("mlp", **options, epochs=30, patience=2, path=tmp_path / "a")
+    run = train("mlp", **options, epochs=30, early_stopping=2, path=tmp_path / "a")
     values = [line.validation["accuracy"] for line in run.history]
     best = int(np.argmax(values)) + 1
     assert run.result["epochs"] == best
     assert run.result["epochs_trained"] == len(values) == best + 2 < 30
     assert run.result["validation"] == run.history[best - 1].validation
-    assert json.loads((run.path / "config.json").read_text())["patience"] == 2
+    assert json.loads((run.path / "config.json").read_text())["early_stopping"] == 2
     again = fdl.load(run.path)
     jax.tree.map(np.testing.assert_array_equal, again.variables, run.variables)
     found = again.evaluate(few().validation)
@@ -131,7 +131,7 @@ def test_patience_keeps_the_best_epoch(tmp_path, on) -> None:
 @pytest.mark.parametrize(
     ("call", "options", "message"),
     [
-        (train, {"patience": 2}, "the best epoch by: hold some out, or train to"),
+        (train, {"early_stopping": 2}, "the best epoch by: hold some out, or train to"),
         (sweep, {"grid": {"learning_rate": [1e-3, 1e-2]}}, "the best settings by"),
         (sweep, {"grid": {"batch_size": [5, 10]}}, "or sweep over seeds alone"),
         (sweep, {"seeds": 2, "halving": True}, "what goes on by"),
@@ -149,15 +149,19 @@ def test_nothing_is_chosen_where_nothing_is_held_out(
 @pytest.mark.parametrize(
     ("task", "patience", "message"),
     [
-        ("mlp", 0, "patience=0 must be at least 1"),
-        ("gan", 2, "patience needs a measure after each epoch, but frechet_distance"),
+        ("mlp", 0, "early_stopping=0 must be at least 1"),
+        (
+            "gan",
+            2,
+            "early_stopping needs a measure after each epoch, but frechet_distance",
+        ),
     ],
 )
 def test_patience_that_makes_no_sense_is_refused(
     tmp_path, task, patience, message
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        train(task, dataset="mnist-5k", patience=patience, path=tmp_path / "a")
+        train(task, dataset="mnist-5k", early_stopping=patience, path=tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
 

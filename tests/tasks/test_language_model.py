@@ -46,7 +46,7 @@ def test_metrics_agree(trained: tasks.Trained) -> None:
 
 
 def test_refuses_characters_that_it_has_not_read(trained: tasks.Trained) -> None:
-    with pytest.raises(ValueError, match=r"the prompt has 'x'.*it knows 'abcd'"):
+    with pytest.raises(ValueError, match=r"the prompt contains 'x'.*it knows 'abcd'"):
         TASK.generate(trained, jax.random.key(0), tasks.Sampling(prompt="abx"))
 
 

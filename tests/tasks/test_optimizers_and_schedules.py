@@ -185,6 +185,9 @@ def test_flags_reach_the_configuration() -> None:
         "clip_norm": 1.0,
         "warmup": 5.0,
     }
-    assert ToTrain(task="cnn", training=Training(**said)).settings() == configure(
-        "cnn", **said
-    )
+
+    class TrainCNN(ToTrain):
+        task = tasks.describe("cnn")
+
+    command = TrainCNN(training=Training(**said))
+    assert command.configuration() == configure("cnn", **said)

@@ -187,7 +187,7 @@ def test_chunks_do_not_change_the_result(learner, steps_per_chunk) -> None:
     run = fit(
         learner,
         steps_per_chunk=steps_per_chunk,
-        on_chunk=lambda step, measured: seen.append(step),
+        on_chunk=lambda step, measured, state: seen.append(step),
     )
     same(run.state, whole.state)
     assert [e.train for e in run.history] == [e.train for e in whole.history]

@@ -1,0 +1,145 @@
+"""Many picture files, decoded to one array by all processors."""
+
+import concurrent.futures
+import functools
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from fdl.arrays import DataError
+from fdl.data import cache, pictures
+from fdl.data.images import fit_picture
+from fdl.data.progress import watched
+
+_VERSION = "1"  # of what becomes of a file; another one forgets what is cached
+_LARGEST = 256  # side of pictures that keep their size, if it is that of all
+_SIDE = 64  # largest side of pictures that get one
+
+Size = tuple[int, int]
+
+
+class Decoded(NamedTuple):
+    """Pictures as images of one size.
+
+    Attributes:
+        images: The images; black where a file cannot be read.
+        readable: Which files can be read.
+        errors: What is wrong with the others, in order.
+    """
+
+    images: UInt8[np.ndarray, "files height width channels"]
+    readable: Bool[np.ndarray, " files"]
+    errors: tuple[str, ...]
+
+
+class File(NamedTuple):
+    """A file, and what changes with its content.
+
+    Attributes:
+        path: Where it is.
+        size: Number of bytes.
+        changed: When it was last written, in nanoseconds.
+    """
+
+    path: str
+    size: int
+    changed: int
+
+
+def decode(
+    root: Path, files: Sequence[File], size: Size | None, channels: int | None
+) -> Decoded:
+    """Decode picture files; what was decoded before is read from the cache.
+
+    A file counts as known if its name below the folder, its number of bytes and its
+    time of change are: to read all of a large folder would take longer than may be.
+
+    Args:
+        root: A folder above all of them.
+        files: The files.
+        size: Height and width of the images. By default, pictures of one size, at most
+            256 pixels a side, keep it; others become squares, whose side is the median
+            of the shorter sides, at most 64: each is scaled to fit, and padded with its
+            background.
+        channels: 1 for gray, 3 for color; None for gray if all files are.
+    """
+    known = hashlib.sha256(f"{_VERSION} {size} {channels}".encode())
+    above = len(str(root))
+    for file in files:
+        known.update(
+            f"\n{file.path[above:]}\t{file.size}\t{file.changed}".encode(
+                errors="replace"
+            )
+        )
+    key = f"{root.name}-{known.hexdigest()[:24]}"
+    cached = cache.read_arrays(key, Decoded._fields)
+    if cached is not None:
+        errors = tuple(cached["errors"].tolist())
+        return Decoded(cached["images"], cached["readable"], errors)
+    decoded = _decode([file.path for file in files], size, channels, root.name)
+    if not decoded.errors:  # what is damaged may be mended; and it is to be told again
+        cache.keep_arrays(
+            key, decoded._asdict() | {"errors": np.array(decoded.errors, str)}
+        )
+    return decoded
+
+
+def _decode(
+    paths: list[str], size: Size | None, channels: int | None, title: str
+) -> Decoded:
+    workers = len(os.sched_getaffinity(0))
+    with (
+        pictures.strictly(),
+        concurrent.futures.ThreadPoolExecutor(workers) as pool,
+    ):
+        if size is None:
+            sizes = pool.map(_size_of, paths)
+            size = common_size(list(watched(sizes, len(paths), f"{title}: sizes")))
+        images = np.zeros((len(paths), *size, channels or 3), np.uint8)
+        read = functools.partial(_read_into, images)
+        found = pool.map(read, range(len(paths)), paths)
+        errors = list(watched(found, len(paths), f"{title}: pictures"))
+    if channels is None and (images == images[..., :1]).all():
+        images = np.ascontiguousarray(images[..., :1])
+    return Decoded(
+        images,
+        np.array([error is None for error in errors], bool),
+        tuple(error for error in errors if error is not None),
+    )
+
+
+def _size_of(path: str) -> Size | None:
+    """Return height and width of a picture as it is shown; None if it is damaged."""
+    try:
+        return pictures.read_size(path)
+    except DataError:
+        return None  # reading it will say what is wrong
+
+
+def common_size(sizes: list[Size | None]) -> Size:
+    """Return the size that pictures are brought to; None stands for damaged ones."""
+    known = [size for size in sizes if size is not None]
+    if not known:
+        return _SIDE, _SIDE
+    if len(set(known)) == 1 and max(known[0]) <= _LARGEST:
+        return known[0]
+    side = min(_SIDE, int(np.median([min(size) for size in known])))
+    return side, side
+
+
+def _read_into(images: np.ndarray, row: int, path: str) -> str | None:
+    """Read a picture into its row of an array; return what is wrong with it."""
+    size, channels = images.shape[1:3], images.shape[3]
+    try:
+        picture = pictures.read(path, channels)
+        images[row] = (
+            picture if picture.shape[:2] == size else fit_picture(picture, size)
+        )
+    except DataError as error:
+        return str(error)
+    return None

@@ -1,0 +1,153 @@
+"""What is in a dataset: counts, balance, duplicates, and a picture of some examples."""
+
+import hashlib
+import io
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from fdl.arrays import Batch, DataError, PyTree
+from fdl.data.dataset import Dataset, DatasetInfo
+from fdl.files import write_whole
+
+_COLUMNS = 10  # of a contact sheet: examples of a class
+_MOST_ROWS = 40  # of a contact sheet: classes
+_SHOWN = 12  # classes in a text
+
+
+class Description(NamedTuple):
+    """What is in a dataset; `str` gives it in words.
+
+    Attributes:
+        info: What the dataset is.
+        counts: Number of examples of each part.
+        balance: Number of examples of each class, of each part; empty where there are
+            no classes.
+        repeated: Number of examples of each part whose input occurs before in it.
+        leaks: Number of examples of the second part whose input is also in the first,
+            by the names of both parts; only pairs that have some.
+    """
+
+    info: DatasetInfo
+    counts: dict[str, int]
+    balance: dict[str, tuple[int, ...]]
+    repeated: dict[str, int]
+    leaks: dict[tuple[str, str], int]
+
+    def __str__(self) -> str:
+        """Return a line for each fact."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        info = self.info
+        yield f"{info.title}: {info.source}"
+        yield (
+            ", ".join(f"{n:,} {part}" for part, n in self.counts.items()) + " examples"
+        )
+        yield f"inputs: {info.kind} of shape {info.input_shape}"
+        if info.kind == "number":
+            yield f"to be told: {info.class_names[0]}"
+        elif info.kind == "text":
+            yield f"{info.num_classes} different characters"
+        else:
+            yield f"{info.num_classes} classes"
+        for row, name in enumerate(info.class_names[:_SHOWN]):
+            if self.balance:
+                counts = " ".join(f"{of[row]:>8,}" for of in self.balance.values())
+                yield f"  {counts}  {name}"
+        if self.balance and info.num_classes > _SHOWN:
+            yield f"  and {info.num_classes - _SHOWN} more"
+        for part, count in self.repeated.items():
+            if count:
+                yield f"{count:,} inputs of the {part} part occur more than once in it"
+        yield from self.leak_lines()
+        if not self.leaks:
+            yield "no input of a part is in another one"
+
+    def leak_lines(self) -> list[str]:
+        """Return a line for each pair of parts that share inputs."""
+        return [
+            f"LEAK: {count:,} of the {self.counts[second]:,} {second} inputs are "
+            f"{first} inputs too"
+            for (first, second), count in self.leaks.items()
+        ]
+
+
+def describe(dataset: Dataset) -> Description:
+    """Count what is in a dataset, and look for equal inputs.
+
+    Inputs are the same if all of their numbers are.
+
+    Example:
+        >>> from fdl.data import from_arrays
+        >>> x = np.arange(16, dtype=np.uint8).repeat(9).reshape(16, 3, 3)
+        >>> data = from_arrays(x, np.arange(16) % 2, test=(x[:4], np.arange(4) % 2))
+        >>> describe(data).leaks
+        {('train', 'test'): 4}
+    """
+    parts = {
+        name: part
+        for name in ("train", "validation", "test")
+        if (part := getattr(dataset, name)) is not None
+    }
+    digests = {name: _digests(part) for name, part in parts.items()}
+    shared = {
+        (first, second): sum(one in seen for one in digests[second])
+        for first, second in itertools.combinations(parts, 2)
+        for seen in [set(digests[first])]
+    }
+    classes = dataset.info.num_classes
+    return Description(
+        dataset.info,
+        {name: len(part[0]) for name, part in parts.items()},
+        {
+            name: tuple(np.bincount(np.asarray(part.label), minlength=classes).tolist())
+            for name, part in parts.items()
+            if isinstance(part, Batch)
+        },
+        {name: len(found) - len(set(found)) for name, found in digests.items()},
+        {pair: count for pair, count in shared.items() if count},
+    )
+
+
+def draw_contact_sheet(dataset: Dataset, path: Path | str) -> None:
+    """Write a PNG with a row of training images for each class, in their order.
+
+    Raises:
+        DataError: If the dataset holds no images.
+    """
+    from PIL import Image
+
+    if dataset.info.kind != "image":
+        raise DataError(f"{dataset.info.title} holds no images: there is no picture")
+    buffer = io.BytesIO()
+    sheet = _sheet(dataset)
+    Image.fromarray(sheet if sheet.shape[2] == 3 else sheet[..., 0]).save(buffer, "png")
+    write_whole(Path(path), buffer.getvalue())
+
+
+def _sheet(dataset: Dataset) -> UInt8[np.ndarray, "height width channels"]:
+    height, width, channels = dataset.info.input_shape
+    classes = min(dataset.info.num_classes, _MOST_ROWS)
+    rows, columns = classes * (height + 1) - 1, _COLUMNS * (width + 1) - 1
+    sheet = np.full((rows, columns, channels), 255, np.uint8)
+    label = np.asarray(dataset.train.label)
+    for row in range(classes):
+        for column, index in enumerate(np.flatnonzero(label == row)[:_COLUMNS]):
+            image = np.asarray(dataset.train.image[index])
+            if image.dtype != np.uint8:
+                image = np.rint(image * 255).clip(0, 255).astype(np.uint8)
+            top, left = row * (height + 1), column * (width + 1)
+            sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def _digests(part: PyTree) -> list[bytes]:
+    return [
+        hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest()
+        for row in np.asarray(part[0])
+    ]

@@ -1,0 +1,158 @@
+"""`folder:PATH`: pictures in a folder for each class."""
+
+import dataclasses
+import logging
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fdl.arrays import DataError
+from fdl.data import pictures
+from fdl.data.dataset import Dataset
+from fdl.data.decoding import File, Size, decode
+from fdl.data.own import PARTS, Part, assemble
+from fdl.data.source import Source, Status
+from fdl.data.splits import SHARE
+
+_log = logging.getLogger(__name__)
+
+_PARTS = {name: name for name in PARTS} | {"valid": "validation", "val": "validation"}
+_SHOWN = 3  # names in a message
+
+
+class Listing(NamedTuple):
+    """The files of a part, and the number of the class of each."""
+
+    files: list[File]
+    labels: list[int]
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFolder(Source):
+    """Pictures in a folder for each class, whose name is that of the folder.
+
+    The folders are right below `path`, or below `train`, `validation` and `test` there.
+    PNG, JPEG, WebP, BMP and GIF files are read as by `read_picture`, and brought to one
+    size as `fdl.data.decoding.decode` says.
+
+    Attributes:
+        name: The line that names it.
+        path: The folder.
+        size: Height and width of the images; None for what suits the pictures.
+        channels: 1 for gray, 3 for color; None for gray if all pictures are.
+        skip_bad: Leave out pictures that cannot be read.
+    """
+
+    path: Path
+    size: Size | None = None
+    channels: int | None = None
+    skip_bad: bool = False
+
+    def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
+        """Read all pictures."""
+        names, listings = list_folder(self.path)
+        files = [file for part in listings.values() for file in part.files]
+        images, readable, errors = decode(self.path, files, self.size, self.channels)
+        if errors:
+            self._report(errors)
+        parts, first = {}, 0
+        for part, listing in listings.items():
+            rows = slice(first, first + len(listing.files))
+            good = readable[rows] if errors else slice(None)
+            label = np.array(listing.labels, np.int32)
+            parts[part] = Part(images[rows][good], label[good])
+            first += len(listing.files)
+        return assemble(
+            parts,
+            name=self.name,
+            title=self.path.name,
+            source=f"folder {self.path}",
+            class_names=names,
+        )
+
+    def status(self, data_dir: Path | None) -> Status:
+        """Count the files."""
+        try:
+            _, listings = list_folder(self.path)
+        except DataError as error:
+            return Status(self.name, self.path.name, 0, 0, False, str(error))
+        count = {part: len(listing.files) for part, listing in listings.items()}
+        train = count["train"] + count.get("validation", 0)
+        test = count.get("test") or round(train * SHARE)
+        train -= 0 if "test" in count else test
+        return Status(self.name, self.path.name, train, test, True, str(self.path))
+
+    def _report(self, errors: tuple[str, ...]) -> None:
+        first, *more = errors
+        others = f" ({len(errors):,} such files)" if more else ""
+        if not self.skip_bad:
+            raise DataError(
+                f"{first}{others} Mend or remove it, or leave such files out with "
+                "skip_bad=true (--skip-bad)"
+            )
+        _log.warning("%s: left out: %s%s", self.path.name, first, others)
+
+
+def list_folder(path: Path) -> tuple[tuple[str, ...], dict[str, Listing]]:
+    """Return the names of the classes, and the pictures of each part.
+
+    Raises:
+        DataError: If the folder is not there, or not made as it should be.
+    """
+    if not path.is_dir():
+        raise DataError(f"{path}: there is no such folder of pictures")
+    below = {each.name: Path(each.path) for each in _entries(path) if each.is_dir()}
+    in_parts = "train" in below and below.keys() <= _PARTS.keys()
+    roots = (
+        {_PARTS[name]: folder for name, folder in below.items()}
+        if in_parts
+        else {"train": path}
+    )
+    if in_parts and len(roots) < len(below):
+        raise DataError(f"{path}: has several folders of validation pictures")
+    found = {part: _classes(roots[part]) for part in PARTS if part in roots}
+    names = tuple(sorted({name for classes in found.values() for name in classes}))
+    number = {name: index for index, name in enumerate(names)}
+    listings = {}
+    for part, classes in found.items():
+        files = [file for of_class in classes.values() for file in of_class]
+        labels = [number[name] for name in classes for _ in classes[name]]
+        listings[part] = Listing(files, labels)
+    return names, listings
+
+
+def _classes(root: Path) -> dict[str, list[File]]:
+    """Return the pictures of each class below a folder, both in order of name."""
+    below = [Path(each.path) for each in _entries(root) if each.is_dir()]
+    if not below:
+        raise DataError(
+            f"{root}: holds no folders: put the pictures of each class in a folder of "
+            "its name"
+        )
+    classes, other = {}, []
+    for folder in below:
+        files = classes[folder.name] = []
+        for each in _entries(folder):
+            if each.name.lower().endswith(pictures.SUFFIXES):
+                about = each.stat()
+                files.append(File(each.path, about.st_size, about.st_ctime_ns))
+            else:
+                other.append(f"{folder.name}/{each.name}")
+        if not files:
+            raise DataError(
+                f"{folder}: holds no pictures ({', '.join(pictures.FORMATS)}): remove "
+                "the folder, or put the pictures of its class in it"
+            )
+    if other:
+        more = f" and {len(other) - _SHOWN:,} more" if len(other) > _SHOWN else ""
+        shown = ", ".join(other[:_SHOWN]) + more
+        _log.warning("%s: passed over, no pictures: %s", root.name, shown)
+    return classes
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        seen = [each for each in entries if not each.name.startswith(".")]
+    return sorted(seen, key=lambda each: each.name)

@@ -1,0 +1,90 @@
+"""`npz:FILE`: a dataset in one file of NumPy arrays."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from fdl.arrays import DataError
+from fdl.data.dataset import Dataset
+from fdl.data.own import PARTS, Part, assemble
+from fdl.data.source import Source, Status
+
+_INPUTS = ("image", "images", "x", "inputs", "data", "features")
+_TARGETS = ("label", "labels", "y", "targets")
+_PARTS = {"": "train", "train": "train", "test": "test"} | dict.fromkeys(
+    ("validation", "valid", "val", "dev"), "validation"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ArrayFile(Source):
+    """Arrays in a file that `numpy.savez` wrote.
+
+    They are called `image` and `label`, or `x` and `y`, as Keras has it. The parts go
+    by `x_train`, `x_test` and `x_validation`, or `train_images` and so on, as MedMNIST
+    has it; without such a word, it is the training part.
+
+    Attributes:
+        name: The line that names it.
+        path: The file.
+    """
+
+    path: Path
+
+    def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
+        """Read the arrays; nothing in the file is executed."""
+        try:
+            with (
+                self.path.open("rb") as file,
+                np.load(file, allow_pickle=False) as found,
+            ):
+                names = _names(self.path, found.files)
+                parts = {
+                    part: Part(found[inputs], found[targets])
+                    for part, (inputs, targets) in names.items()
+                }
+        except DataError:
+            raise
+        except Exception as error:
+            # A damaged file fails in many ways, all of which mean the same.
+            raise DataError(
+                f"{self.path} cannot be read as NumPy arrays of numbers or names: "
+                f"{error}"
+            ) from error
+        title = self.path.stem
+        return assemble(parts, name=self.name, title=title, source=f"file {self.path}")
+
+    def status(self, data_dir: Path | None) -> Status:
+        """Read the arrays, which is the way to count them."""
+        try:
+            info = self.load(None, download=False).info
+        except DataError as error:
+            return Status(self.name, self.path.stem, 0, 0, False, str(error))
+        counts = info.train_count + info.validation_count, info.test_count
+        return Status(self.name, info.title, *counts, True, str(self.path))
+
+
+def _names(path: Path, found: list[str]) -> dict[str, tuple[str, str]]:
+    """Return what the inputs and targets of each part are called in a file.
+
+    Example:
+        >>> _names(Path("a.npz"), ["x_train", "y_train", "x_test", "y_test"])
+        {'train': ('x_train', 'y_train'), 'test': ('x_test', 'y_test')}
+    """
+    inputs, targets = {}, {}
+    for name in found:
+        words = name.lower().split("_")
+        for stem, part in ((words[0], words[1:]), (words[-1], words[:-1])):
+            part = _PARTS.get("_".join(part))
+            if part is not None and stem in _INPUTS:
+                inputs[part] = name
+            if part is not None and stem in _TARGETS:
+                targets[part] = name
+    if "train" not in inputs or inputs.keys() != targets.keys():
+        raise DataError(
+            f"{path} holds the arrays {', '.join(found) or 'of none'}: expected image "
+            "and label, or x_train and y_train, and perhaps the same for validation "
+            "and test"
+        )
+    return {part: (inputs[part], targets[part]) for part in PARTS if part in inputs}

@@ -1,0 +1,138 @@
+"""A directory that TensorFlow Datasets has prepared, read without TensorFlow."""
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fdl.arrays import DataError
+
+_FEATURES = "tensorflow_datasets.core.features."
+KNOWN = {
+    _FEATURES + name
+    for name in (
+        "bounding_boxes.BBoxFeature",
+        "class_label_feature.ClassLabel",
+        "features_dict.FeaturesDict",
+        "image_feature.Image",
+        "labeled_image.LabeledImage",
+        "scalar.Scalar",
+        "sequence_feature.Sequence",
+        "tensor_feature.Tensor",
+        "text_feature.Text",
+    )
+}
+"""Features that a directory may have: TFDS imports whatever module it names."""
+
+_CLASS_KEYS = ("pythonClassName", "python_class_name", "type")
+
+
+def require_known_features(version: Path) -> None:
+    """Raise a `DataError` unless `features.json` names features of `KNOWN` alone.
+
+    To be called before TFDS sees the directory, since TFDS imports, and so executes,
+    the module of each feature that the file names.
+    """
+    try:
+        described = json.loads((version / "features.json").read_text("utf-8"))
+        named = list(_named(described))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"{version}: features.json cannot be read ({type(error).__name__}: "
+            f"{str(error)[:100]}). Remove the directory and prepare it again"
+        ) from error
+    for name in named:
+        if name not in KNOWN:
+            short = sorted(known.rpartition(".")[2] for known in KNOWN)
+            raise DataError(
+                f"{version}: features.json names the feature {name!r}, which is not "
+                f"loaded, since that would run code; known are {', '.join(short)} of "
+                "tensorflow_datasets"
+            )
+
+
+def _named(tree: Any) -> Iterator[Any]:
+    """Yield what stands wherever TFDS would look for the name of a class."""
+    if isinstance(tree, list):
+        for each in tree:
+            yield from _named(each)
+    elif isinstance(tree, dict):
+        for key, value in tree.items():
+            # A feature may itself be called "type", and is then described by a dict.
+            if key in _CLASS_KEYS and not isinstance(value, dict):
+                yield value
+            yield from _named(value)
+
+
+def open_builder(version: Path) -> Any:
+    """Return TFDS's description of a directory, once its features are known ones.
+
+    Raises:
+        DataError: If it is damaged, names other features, or lacks a package.
+    """
+    require_known_features(version)
+    try:
+        import tensorflow_datasets as tfds
+
+        return tfds.builder_from_directory(str(version))
+    except ImportError as error:
+        raise _lacks(version, error) from error
+    except Exception as error:
+        # Several libraries take part; each has errors of its own.
+        raise _damaged(version, "the directory", error) from error
+
+
+def examples(builder: Any, split: str) -> Iterator[dict[str, Any]]:
+    """Yield the examples of a split as TFDS decodes them, in the order of the files.
+
+    Raises:
+        DataError: If a file is damaged, or its format is unknown.
+    """
+    version = Path(builder.data_path)
+    form = builder.info.file_format.value
+    if form not in ("array_record", "tfrecord"):
+        raise DataError(
+            f"{version}: prepared as {form!r}, which cannot be read. "
+            "Prepare it again as array_record"
+        )
+    try:
+        if form == "array_record":
+            source = builder.as_data_source(split=split)
+            for first in range(0, len(source), 1000):
+                rows = range(first, min(first + 1000, len(source)))
+                yield from source.__getitems__(rows)
+        else:
+            decode = builder.info.features.deserialize_example_np
+            for file in builder.info.splits[split].filepaths:
+                yield from map(decode, _tfrecords(Path(file).read_bytes()))
+    except ImportError as error:
+        raise _lacks(version, error) from error
+    except Exception as error:
+        raise _damaged(version, f"split {split}", error) from error
+
+
+def _tfrecords(data: bytes) -> Iterator[bytes]:
+    # A record is its length (8 bytes), a checksum (4), the data, a checksum (4).
+    position = 0
+    while position < len(data):
+        (length,) = struct.unpack_from("<Q", data, position)
+        position += 12
+        if position + length + 4 > len(data):
+            raise ValueError("a record is cut short")
+        yield data[position : position + length]
+        position += length + 4
+
+
+def _lacks(version: Path, error: ImportError) -> DataError:
+    return DataError(
+        f"{version}: reading it needs a package that is not installed ({error}). "
+        "Install it, or give the original files instead"
+    )
+
+
+def _damaged(version: Path, what: str, error: Exception) -> DataError:
+    return DataError(
+        f"{version}: {what} cannot be decoded ({error!r}). "
+        "Remove the directory and prepare it again"
+    )

@@ -1,0 +1,34 @@
+"""A bar for what takes long, in a terminal."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+_PATIENCE = 1.0  # seconds without a bar
+
+
+def watched(items: Iterable[_T], total: int, title: str) -> Iterator[_T]:
+    """Pass items on; after a second, show on standard error how many there have been.
+
+    Nothing is shown where standard error is no terminal.
+
+    Example:
+        >>> list(watched("abc", 3, "letters"))
+        ['a', 'b', 'c']
+    """
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    started = time.perf_counter()
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=total, visible=False)
+        for item in items:
+            yield item
+            late = time.perf_counter() - started > _PATIENCE
+            bar.update(task, advance=1, visible=late)

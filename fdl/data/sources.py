@@ -1,0 +1,298 @@
+"""Every dataset by one line: `mnist`, `folder:photos`, `npz:arrays.npz?size=64`, ...
+
+A line is a name, or `SCHEME:PLACE`, with options after a question mark. Places are
+written in full where a line is kept, so that it means the same in every folder.
+"""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from fdl.arrays import DataError
+from fdl.data import splits
+from fdl.data.archived import Archived
+from fdl.data.archives import ARCHIVES
+from fdl.data.catalog import CATALOG
+from fdl.data.dataset import Dataset
+from fdl.data.folder import ImageFolder
+from fdl.data.npz import ArrayFile
+from fdl.data.parquet import ParquetFolder
+from fdl.data.prepared_source import Prepared
+from fdl.data.published import Published
+from fdl.data.sample import Sample
+from fdl.data.source import Source, Status
+from fdl.data.table import Table
+from fdl.data.text import NAME as TEXT
+from fdl.data.text import PythonDocs, TextFile, TextLines
+
+SCHEMES: dict[str, type[Source]] = {
+    "folder": ImageFolder,
+    "npz": ArrayFile,
+    "csv": Table,
+    "tfds": Prepared,
+    "hf": ParquetFolder,
+    "text": TextFile,
+    "jsonl": TextLines,
+}
+"""What can stand before the colon, and the source that reads it."""
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the datasets that are known without a place.
+
+    Example:
+        >>> names()
+        ('mnist', 'fashion_mnist', 'mnist-5k', 'python-docs', 'kmnist', ...)
+    """
+    return (*CATALOG, TEXT, *ARCHIVES)
+
+
+def find(line: str, **options: Any) -> Source:
+    """Return the source that a line names.
+
+    Args:
+        line: A name of `names()`; or a scheme and a place, such as `folder:photos`,
+            with options after a question mark: `folder:photos?size=64&channels=1`.
+        options: Options that are not in the line.
+
+    Raises:
+        DataError: If there is no such name, scheme or option, or a value makes no
+            sense. Whether anything is there is seen when it is loaded.
+
+    Example:
+        >>> find("mnist").name
+        'mnist'
+        >>> find("folder:/data/photos", size=64).name
+        'folder:/data/photos?size=64'
+    """
+    scheme, colon, rest = line.partition(":")
+    if not colon:
+        return _named(line, options)
+    if scheme not in SCHEMES:
+        raise DataError(
+            f"{line!r}: there is no kind of source {scheme!r}: choose one of "
+            f"{', '.join(f'{known}:' for known in SCHEMES)}{_nearest(scheme, SCHEMES)}"
+        )
+    place, query = _parted(rest)
+    if not place:
+        raise DataError(f"{line!r} names no place: write {scheme}:PATH")
+    kind = SCHEMES[scheme]
+    known = {f.name for f in dataclasses.fields(kind)} - {"name", "path"}
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in (wanted := query | given):
+        if name not in known:
+            raise DataError(
+                f"{scheme}: has no option {name!r}: choose one of "
+                f"{', '.join(sorted(known))}{_nearest(name, known)}"
+            )
+    values = {name: _READ[name](name, wanted[name]) for name in sorted(wanted)}
+    path = kind.place(place)
+    words = [f"{name}={quote(_word(value))}" for name, value in values.items()]
+    name = f"{scheme}:{path}" + ("?" + "&".join(words) if words else "")
+    return kind(name, path, **values)  # pyright: ignore[reportCallIssue]
+
+
+def short_name(line: str) -> str:
+    """Return what titles and folders call a dataset.
+
+    Example:
+        >>> short_name("folder:/data/photos?size=64"), short_name("mnist")
+        ('photos', 'mnist')
+    """
+    scheme, colon, rest = line.partition(":")
+    if not colon:
+        return line
+    words = re.sub(r"[^\w.-]+", "-", Path(_parted(rest)[0]).stem).strip("-.")
+    return words or scheme
+
+
+def load(
+    name: str,
+    *,
+    data_dir: str | Path | None = None,
+    validation: float | None = splits.SHARE,
+    download: bool = True,
+    **options: Any,
+) -> Dataset:
+    """Load a dataset from wherever it is.
+
+    Of a published dataset, looks for a directory that TFDS has prepared, then for the
+    original files, then downloads the files and prepares TFDS's directory from them.
+    The contents are compared with known sha256 sums on every route, and every route
+    holds out the same training examples for validation.
+
+    Args:
+        name: One of `names()`, or a line such as `folder:photos`; see `find`.
+        data_dir: Folder to look in first, laid out as TFDS does (`mnist/3.0.1`), as
+            torchvision does (`MNIST/raw`), or with the original files in it or in
+            `mnist/`. What is downloaded is prepared there. By default TFDS's own
+            folder, `TFDS_DATA_DIR` or `~/tensorflow_datasets`.
+        validation: Share of the published training examples to hold out, between 0
+            and 1, or None to train on all of them. The last ones of MNIST,
+            Fashion-MNIST and texts; of other datasets, each class gives its share,
+            drawn with a fixed seed. Where the data have a validation part of their
+            own, that is it, whatever the share.
+        download: Whether the network may be used.
+        options: Options of the source, such as `size=64`; see `find`.
+
+    Returns:
+        Training, validation and test examples and `info`; the arrays are read-only.
+
+    Raises:
+        DataError: If there is no such dataset; if `validation` is not such a share, or
+            leaves no example in one part; if `data_dir` does not exist or holds damaged
+            files; or if the dataset cannot be found or downloaded: then the message
+            lists each place that was tried and each remedy.
+
+    Example:
+        >>> data = load("mnist-5k", validation=0.1)
+        >>> data.train.image.shape, data.validation.image.shape, data.test.label.shape
+        ((3600, 28, 28, 1), (400, 28, 28, 1), (1000,))
+        >>> data.info.overlaps
+        ('mnist',)
+    """
+    if validation is not None:
+        splits.require_share(validation)
+    source = find(name, **options)
+    dataset = source.load(existing(data_dir), download=download)
+    if dataset.validation is not None:
+        return dataset if validation is not None else splits.join(dataset)
+    return splits.split(dataset, validation, source.hold_out)
+
+
+def status(
+    name: str | None = None, *, data_dir: str | Path | None = None
+) -> list[Status]:
+    """Return of each dataset whether and where it is on this computer.
+
+    Looks at names and sizes only: uses no network and reads no data but Python's own.
+
+    Args:
+        name: The dataset; None for all of `names()`.
+        data_dir: As for `load`.
+
+    Example:
+        >>> [(s.name, s.available) for s in status("mnist-5k")]
+        [('mnist-5k', True)]
+    """
+    folder = existing(data_dir)
+    wanted = names() if name is None else (name,)
+    return [find(each).status(folder) for each in wanted]
+
+
+def prepare(
+    name: str,
+    *,
+    source: str | Path | None = None,
+    data_dir: str | Path | None = None,
+) -> Path:
+    """Write the directory that TFDS would prepare, without TensorFlow.
+
+    TFDS itself reads the result: `tfds.data_source("mnist", data_dir=data_dir)`.
+
+    Args:
+        name: A dataset that is published as four original files.
+        source: Folder with the four files; by default they are looked for as `load`
+            does, then downloaded.
+        data_dir: TFDS's root folder, made if need be; by default `TFDS_DATA_DIR` or
+            `~/tensorflow_datasets`.
+
+    Returns:
+        The version directory, `<data_dir>/<name>/3.0.1`.
+
+    Raises:
+        DataError: If the directory is there already, or the files cannot be had.
+
+    Example:
+        >>> prepare("mnist-5k")
+        Traceback (most recent call last):
+        ...
+        fdl.arrays.DataError: mnist-5k is not published as original files: ...
+    """
+    root = None if data_dir is None else Path(data_dir).expanduser()
+    return find(name).prepare(existing(source), root)
+
+
+def existing(folder: str | Path | None) -> Path | None:
+    """Return the folder that the user named, or raise if there is none."""
+    if folder is None:
+        return None
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        raise DataError(f"{path}: there is no such folder. Create it, or name another")
+    return path
+
+
+def _named(name: str, options: Mapping[str, Any]) -> Source:
+    if name not in names():
+        raise DataError(
+            f"there is no dataset named {name!r}: choose one of {', '.join(names())}"
+            f"{_nearest(name, names())}; or name data of your own, such as folder:PATH"
+        )
+    if any(value is not None for value in options.values()):
+        raise DataError(f"{name} has no options, but was given {', '.join(options)}")
+    if name == TEXT:
+        return PythonDocs(name)
+    if name in ARCHIVES:
+        return Archived(name, ARCHIVES[name])
+    entry = CATALOG[name]
+    return Published(name, entry) if entry.addresses else Sample(name, entry)
+
+
+def _parted(rest: str) -> tuple[str, dict[str, Any]]:
+    """Return the place and the options of what follows a scheme."""
+    found = re.fullmatch(r"(.*?)\?((?:\w+=[^&?]*)(?:&\w+=[^&?]*)*)", rest, re.DOTALL)
+    if found is None:
+        return rest, {}
+    pairs = (word.partition("=") for word in found[2].split("&"))
+    return found[1], {name: unquote(value) for name, _, value in pairs}
+
+
+def _nearest(word: str, known: Any) -> str:
+    found = difflib.get_close_matches(word, list(known), 1)
+    return f" (did you mean {found[0]}?)" if found else ""
+
+
+def _whole(name: str, value: Any) -> int:
+    text = str(value)
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 100_000):
+        raise DataError(f"{name}={value!r} must be a whole number of at least 1")
+    return int(text)
+
+
+def _size(name: str, value: Any) -> tuple[int, int]:
+    words = value if isinstance(value, tuple | list) else str(value).split("x")
+    if len(words) not in (1, 2):
+        raise DataError(f"{name}={value!r}: write 64, or 48x64 (height x width)")
+    return _whole(name, words[0]), _whole(name, words[-1])
+
+
+def _flag(name: str, value: Any) -> bool:
+    words = {"true": True, "false": False}
+    if str(value).lower() not in words:
+        raise DataError(f"{name}={value!r} must be true or false")
+    return words[str(value).lower()]
+
+
+def _channels(name: str, value: Any) -> int:
+    if str(value) not in ("1", "3"):
+        raise DataError(f"{name}={value!r} must be 1 (gray) or 3 (color)")
+    return int(value)
+
+
+_READ: dict[str, Callable[[str, Any], Any]] = {
+    "size": _size,
+    "channels": _channels,
+    "skip_bad": _flag,
+    "target": lambda name, value: str(value),
+}
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, tuple):
+        return str(value[0]) if value[0] == value[1] else "x".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,225 @@
+"""`csv:FILE`: rows of numbers and categories, one column of which is to be told."""
+
+import csv
+import dataclasses
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32
+
+from fdl.arrays import DataError
+from fdl.data.dataset import Dataset, DatasetInfo
+from fdl.data.own import Part, assemble
+from fdl.data.source import Source, Status
+from fdl.data.splits import SHARE
+
+_MOST_CATEGORIES = 100  # of a column; more are names of rows
+_MOST_CLASSES = 20  # of whole numbers; more are numbers to be told
+_DELIMITERS = (",", ";", "\t")
+
+
+@dataclasses.dataclass(frozen=True)
+class Table(Source):
+    """A CSV file with a line of names, and a row for each example.
+
+    A column is of numbers if more than half of its cells are, else of categories, each
+    of which becomes a number that is 1 or 0. The target is a class if it holds
+    categories, or at most 20 different whole numbers; otherwise it is a number.
+
+    Attributes:
+        name: The line that names it.
+        path: The file; its cells are separated by commas, semicolons or tabs.
+        target: The column that is to be told.
+    """
+
+    path: Path
+    target: str | None = None
+
+    def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
+        """Read the table."""
+        cells = read_cells(self.path)
+        names = list(cells)
+        if self.target not in cells:
+            said = f"has no column {self.target!r}" if self.target else "needs a target"
+            raise DataError(
+                f"{self.path} {said}: give --target one of {', '.join(names)}"
+            )
+        target = cells.pop(self.target)
+        if not cells:
+            raise DataError(f"{self.path} has no column besides {self.target!r}")
+        columns = [_column(self.path, name, found) for name, found in cells.items()]
+        return assemble(
+            {
+                "train": Part(
+                    np.concatenate([one.values for one in columns], axis=1),
+                    _target(self.path, self.target, target),
+                )
+            },
+            name=self.name,
+            title=self.path.stem,
+            source=f"file {self.path}",
+            columns=tuple(name for one in columns for name in one.names),
+            target=self.target,
+        )
+
+    def status(self, data_dir: Path | None) -> Status:
+        """Count the rows."""
+        try:
+            count = len(next(iter(read_cells(self.path).values())))
+        except DataError as error:
+            return Status(self.name, self.path.stem, 0, 0, False, str(error))
+        test = round(count * SHARE)
+        where = str(self.path)
+        return Status(self.name, self.path.stem, count - test, test, True, where)
+
+
+class _Column(NamedTuple):
+    """A column as numbers, and the name of each of these."""
+
+    names: list[str]
+    values: np.ndarray
+
+
+def read_cells(path: Path) -> dict[str, list[str]]:
+    """Return the cells of each column of a CSV file.
+
+    Raises:
+        DataError: If the file cannot be read, or is no such table.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            head = file.readline()
+            delimiter = max(_DELIMITERS, key=head.count)
+            file.seek(0)
+            rows = [row for row in csv.reader(file, delimiter=delimiter) if row]
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as a table: {error}") from error
+    if len(rows) < 2:
+        raise DataError(f"{path} holds {len(rows)} lines: a line of names, then rows")
+    names = [name.strip() for name in rows[0]]
+    twice = {name for name in names if names.count(name) > 1 or not name}
+    if twice:
+        raise DataError(
+            f"{path}: the column {min(twice)!r} occurs more than once, or has no name"
+        )
+    for number, row in enumerate(rows[1:], start=1):
+        if len(row) != len(names):
+            raise DataError(
+                f"{path}: row {number} has {len(row)} cells, the line of names "
+                f"{len(names)}"
+            )
+    return {
+        name: [row[index].strip() for row in rows[1:]]
+        for index, name in enumerate(names)
+    }
+
+
+def read_rows(path: Path | str, info: DatasetInfo) -> Float32[np.ndarray, "rows _"]:
+    r"""Read the rows of a CSV file as inputs like those of a table that is known.
+
+    Other columns than those of the table, the target among them, are passed over.
+
+    Args:
+        path: The file.
+        info: What the table is.
+
+    Raises:
+        DataError: If a column is missing, or a cell is no number, or a category that
+            the table has not.
+
+    Example:
+        >>> import tempfile, fdl.data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "pets.csv"
+        ...     _ = file.write_text("legs,kind\n4,cat\n4,cat\n2,owl\n2,owl\n")
+        ...     info = fdl.data.load(f"csv:{file}?target=kind", validation=None).info
+        ...     _ = file.write_text("legs\n3\n")
+        ...     read_rows(file, info)
+        array([[3.]], dtype=float32)
+    """
+    path = Path(path)
+    cells = read_cells(path)
+    rows: list[np.ndarray] = []
+    known: dict[str, list[str]] = {}
+    for feature in info.columns:
+        if feature in cells:
+            rows.append(_required_numbers(path, feature, cells[feature]))
+            continue
+        name = next((name for name in cells if feature.startswith(f"{name}=")), None)
+        if name is None:
+            raise DataError(
+                f"{path} has no column for {feature!r}; columns: {', '.join(cells)}"
+            )
+        category = feature[len(name) + 1 :]
+        known.setdefault(name, []).append(category)
+        rows.append(np.array([cell == category for cell in cells[name]], np.float32))
+    for name, categories in known.items():
+        for row, cell in enumerate(cells[name], start=1):
+            if cell not in categories:
+                raise DataError(
+                    f"{path}: row {row} of column {name!r} is {cell!r}, which "
+                    f"{info.title} has not: {', '.join(categories)}"
+                )
+    return np.stack(rows, axis=1)
+
+
+def _required_numbers(path: Path, name: str, cells: list[str]) -> np.ndarray:
+    for row, cell in enumerate(cells, start=1):
+        if _number(cell) is None:
+            raise DataError(
+                f"{path}: row {row} of column {name!r} is {cell!r}, not a number"
+            )
+    return np.array(cells, np.float32)
+
+
+def _column(path: Path, name: str, cells: list[str]) -> _Column:
+    numbers = _numbers(path, name, cells)
+    if numbers is not None:
+        return _Column([name], numbers[:, None].astype(np.float32))
+    categories = sorted(set(cells))
+    if len(categories) > _MOST_CATEGORIES:
+        raise DataError(
+            f"{path}: the column {name!r} has {len(categories)} different values, more "
+            f"than {_MOST_CATEGORIES}: leave it out, or make them numbers"
+        )
+    values = np.array(cells)[:, None] == np.array(categories)
+    names = [f"{name}={category}" for category in categories]
+    return _Column(names, values.astype(np.float32))
+
+
+def _target(path: Path, name: str, cells: list[str]) -> np.ndarray:
+    numbers = _numbers(path, name, cells)
+    if numbers is None:
+        return np.array(cells)
+    whole = numbers == np.rint(numbers)
+    if whole.all() and len(np.unique(numbers)) <= _MOST_CLASSES:
+        return numbers.astype(np.int64)
+    return numbers.astype(np.float32)
+
+
+def _numbers(path: Path, name: str, cells: list[str]) -> np.ndarray | None:
+    """Return a column of numbers; None for categories."""
+    found = [_number(cell) for cell in cells]
+    bad = [row for row, number in enumerate(found, start=1) if number is None]
+    if len(bad) * 2 >= len(cells):
+        empty = [row for row, cell in enumerate(cells, start=1) if not cell]
+        if not empty:
+            return None
+        bad = empty
+    if bad:
+        others = f" ({len(bad)} such cells)" if len(bad) > 1 else ""
+        raise DataError(
+            f"{path}: row {bad[0]} of column {name!r} is {cells[bad[0] - 1]!r}, not a "
+            f"number{others}: mend or remove it"
+        )
+    return np.array(found, np.float64)
+
+
+def _number(cell: str) -> float | None:
+    try:
+        number = float(cell)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

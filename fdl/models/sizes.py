@@ -1,0 +1,63 @@
+"""Which sizes of images a model takes."""
+
+from typing import NamedTuple
+
+import flax.linen as linen
+
+
+class Sizes(NamedTuple):
+    """Heights and widths of images that a model takes, each by itself.
+
+    Attributes:
+        smallest: Least number of pixels.
+        largest: Greatest number of pixels; None for no limit.
+        multiple: What the number is a multiple of.
+
+    Example:
+        >>> Sizes(18).allow(28), Sizes(4, multiple=4).allow(30), str(Sizes(7, 28, 7))
+        (True, False, 'from 7x7 to 28x28 pixels, in multiples of 7')
+    """
+
+    smallest: int = 1
+    largest: int | None = None
+    multiple: int = 1
+
+    def allow(self, pixels: int) -> bool:
+        """Return whether a height or width is among them."""
+        fits = self.largest is None or pixels <= self.largest
+        return fits and pixels >= self.smallest and pixels % self.multiple == 0
+
+    def __str__(self) -> str:
+        """Return them in words."""
+        low = f"from {self.smallest}x{self.smallest}"
+        high = (
+            " pixels to any size"
+            if self.largest is None
+            else f" to {self.largest}x{self.largest} pixels"
+        )
+        return (
+            low
+            + high
+            + (f", in multiples of {self.multiple}" if self.multiple > 1 else "")
+        )
+
+
+def sizes(model: linen.Module) -> list[Sizes]:
+    """Return what a model and the models in its fields say of their images' sizes.
+
+    A model that takes not all sizes has an attribute or property `sizes`.
+
+    Example:
+        >>> from fdl.models import CNN, MLP
+        >>> sizes(CNN(10)), sizes(MLP(10))
+        ([Sizes(smallest=18, largest=None, multiple=1)], [])
+    """
+    own = getattr(model, "sizes", None)
+    fields = model.__dataclass_fields__
+    inner = [getattr(model, name, None) for name in fields if name != "parent"]
+    return ([own] if isinstance(own, Sizes) else []) + [
+        found
+        for part in inner
+        if isinstance(part, linen.Module)
+        for found in sizes(part)
+    ]

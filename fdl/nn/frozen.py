@@ -1,0 +1,84 @@
+"""A model of which some parts are not trained."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+from jax import lax
+
+from fdl.arrays import PyTree
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    """A model some of whose parameters are constants, as with Keras' `trainable=False`.
+
+    No gradient reaches these parameters. A batch normalization that is frozen works
+    in training as it does afterwards, by its running statistics, which stay as they
+    are. Dropout goes on.
+
+    The wrapper can be used in place of a model in every learner.
+    `fdl.learners.frozen` makes sure that an optimizer does not change the parameters
+    without a gradient, such as by weight decay.
+
+    Attributes:
+        model: The model.
+        is_frozen: From the path of a parameter or a module, such as `conv1/kernel` or
+            `conv1`, to whether it is frozen.
+
+    Example:
+        >>> import fdl, jax.numpy as jnp
+        >>> model = Frozen(fdl.models.MLP(10), lambda path: path.startswith("dense1"))
+        >>> images = jnp.ones((2, 28, 28, 1))
+        >>> variables = model.init(jax.random.key(0), images)
+        >>> total = lambda variables: model.apply(variables, images).sum()
+        >>> gradient = jax.grad(total)(variables)["params"]
+        >>> float(abs(gradient["dense1"]["kernel"]).max())
+        0.0
+        >>> float(gradient["head"]["bias"][0])
+        2.0
+    """
+
+    model: Any
+    is_frozen: Callable[[str], bool]
+
+    def init(self, *args: Any, **kwargs: Any) -> PyTree:
+        """Initialize the variables of the model."""
+        return self.model.init(*args, **kwargs)
+
+    def apply(self, variables: PyTree, *args: Any, **kwargs: Any) -> PyTree:
+        """Apply the model, with the frozen parameters as constants."""
+
+        def constant(path: Any, x: Any) -> Any:
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            return lax.stop_gradient(x) if self.is_frozen(name) else x
+
+        params = jax.tree_util.tree_map_with_path(constant, variables["params"])
+        with nn.intercept_methods(self._keep_statistics):
+            return self.model.apply({**variables, "params": params}, *args, **kwargs)
+
+    def _keep_statistics(
+        self, call: Callable[..., Any], args: Any, kwargs: Any, context: Any
+    ) -> Any:
+        module = context.module
+        if not isinstance(module, nn.BatchNorm) or context.method_name != "__call__":
+            return call(*args, **kwargs)
+        if not self.is_frozen("/".join(module.path)):
+            return call(*args, **kwargs)
+        if "train" in kwargs:
+            return call(*args, **{**kwargs, "train": False})
+        # Linen takes the flag from the module or from the call, not from both.
+        flag = module.use_running_average
+        object.__setattr__(module, "use_running_average", None)
+        try:
+            return call(args[0], **{**kwargs, "use_running_average": True})
+        finally:
+            object.__setattr__(module, "use_running_average", flag)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return other attributes of the model, such as its latent size."""
+        if name == "model":  # not set yet while the wrapper is created or copied
+            raise AttributeError(name)
+        return getattr(self.model, name)

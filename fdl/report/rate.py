@@ -1,0 +1,52 @@
+"""The learning-rate range test as a picture."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+Steps = Float[np.ndarray, " steps"]
+
+
+def draw_rate_test(
+    path: Path,
+    rates: Steps,
+    losses: Steps,
+    smoothed: Steps,
+    suggestion: float,
+    *,
+    title: str,
+) -> None:
+    """Write a PNG of the loss against the learning rate (Smith, 2017).
+
+    Args:
+        path: The file to write.
+        rates: Learning rates.
+        losses: The loss of a batch at each of them.
+        smoothed: Their moving average.
+        suggestion: The rate to be marked.
+        title: What was trained.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "rate.png"
+        ...     rates, losses = np.array([0.1, 1.0]), np.array([2.0, 1.0])
+        ...     draw_rate_test(file, rates, losses, losses, 0.1, title="")
+        ...     file.read_bytes()[1:4]
+        b'PNG'
+    """
+    figure = Figure(figsize=(5.6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(rates, losses, ".", alpha=0.25, label="loss of a batch")
+    axes.plot(rates, smoothed, label="smoothed")
+    axes.axvline(suggestion, color="gray", linestyle="--", label=f"{suggestion:.2g}")
+    axes.set_xscale("log")
+    axes.set_ylim(top=max(1.1 * max(smoothed), 1e-12))
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("training loss")
+    axes.set_title(title)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=150)

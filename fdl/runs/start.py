@@ -1,0 +1,99 @@
+"""What a run starts from, and which data its weights have seen."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+
+from fdl import data, tasks
+from fdl.arrays import PyTree
+from fdl.keras import load_weights
+from fdl.learner import State
+from fdl.runs.run import Run, open_run
+from fdl.runs.weights import (
+    fill,
+    named_variables,
+    require_same_arrays,
+    with_variables,
+)
+from fdl.tasks import Task, Trained
+
+UNKNOWN = "unknown"
+"""The data set of weights of which nothing is recorded."""
+
+
+class Start(NamedTuple):
+    """Where a run starts.
+
+    Attributes:
+        state: The state before the first update; None for one drawn at random.
+        trained_on: The data sets that its weights were trained on, in order.
+        drawn_anew: Names of the arrays that are not those of the weights, but random.
+    """
+
+    state: State | None = None
+    trained_on: tuple[str, ...] = ()
+    drawn_anew: tuple[str, ...] = ()
+
+
+def start_from(task: Task, fresh: Trained, place: Path) -> Start:
+    """Return the start with the weights of another run, or of Keras.
+
+    Where the other run had another number of classes (or, for texts, other
+    characters), the arrays whose shapes depend on it are drawn anew.
+
+    Args:
+        task: What is to be trained.
+        fresh: The run, before training.
+        place: The folder of a run, or a file of Keras.
+
+    Raises:
+        RunError: If the folder holds no run.
+        ValueError: If the weights are not those of the task's model.
+    """
+    return (
+        _of_run(task, fresh, open_run(place))
+        if place.is_dir()
+        else _of_keras(task, fresh, place)
+    )
+
+
+def _of_keras(task: Task, fresh: Trained, file: Path) -> Start:
+    parts = task.parts(fresh)
+    if len(parts) > 1:
+        raise ValueError(
+            f"init_from={str(file)!r} has one model, but task {task.name!r} trains "
+            f"several: {', '.join(parts)}."
+        )
+    (part,) = parts.values()
+    variables = load_weights(file, part.model, *part.inputs)
+    like = jax.tree.map(lambda x, y: x.astype(y.dtype), variables, part.variables)
+    return Start(with_variables(tasks.draw_state(fresh), like), (UNKNOWN,))
+
+
+def _of_run(task: Task, fresh: Trained, source: Run) -> Start:
+    info, before = fresh.info, source.info
+    as_before = info._replace(num_classes=before.num_classes)
+    shapes = _shapes(task, fresh, as_before)
+    found = source.variables
+    require_same_arrays(named_variables(found), named_variables(shapes), source.path)
+    other = info.num_classes != before.num_classes
+    if info.kind == "text":
+        other = info.class_names != before.class_names
+    head = set()
+    if other:
+        more = info._replace(num_classes=before.num_classes + 1)
+        wider = named_variables(_shapes(task, fresh, more))
+        same = named_variables(shapes)
+        head = {name for name, x in same.items() if x.shape != wider[name].shape}
+    state = tasks.draw_state(fresh)
+    drawn, given = (named_variables(each) for each in (state.variables, found))
+    kept = {name: x if name in head else given[name] for name, x in drawn.items()}
+    state = with_variables(state, fill(state.variables, kept))
+    if not head and task.name == source.task.name and "average" in state.extra:
+        state = state._replace(extra=source.state.extra)  # of a GAN's generator
+    return Start(state, source.trained_on, tuple(sorted(head)))
+
+
+def _shapes(task: Task, fresh: Trained, info: data.DatasetInfo) -> PyTree:
+    return tasks.outline(task, fresh.config, info).state.variables

@@ -1,0 +1,122 @@
+"""From a task and the settings of a run to a learner: what all tasks can be told."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from fdl.arrays import Array, Key, is_matched, is_on
+from fdl.data import DatasetInfo, augment, example
+from fdl.learner import Learner, State
+from fdl.learners import augmented, averaged, frozen
+from fdl.members import tunable
+from fdl.nn import Frozen, MixedPrecision
+from fdl.tasks.config import Config
+from fdl.tasks.description import require_taken
+from fdl.tasks.loading import require_sizes
+from fdl.tasks.task import Task, Trained
+
+
+def _within_range(key: Key, image: Array) -> Array:
+    return jnp.clip(image, 0, 1)
+
+
+_CROP_AND_FLIP = augment.crop(4), augment.flip()
+
+_RECIPES: Mapping[str, augment.Change] = {
+    "shift": augment.shift(2),
+    "digits": augment.compose(augment.shift(2), augment.rotate(10.0)),
+    "photos": augment.compose(*_CROP_AND_FLIP),
+    "cutout": augment.compose(*_CROP_AND_FLIP, augment.cutout(8)),
+    "colors": augment.compose(
+        *_CROP_AND_FLIP, augment.brightness(0.2), augment.contrast(0.2), _within_range
+    ),
+}
+"""What is made of each training image, by the name of a recipe."""
+
+
+def assemble(task: Task, config: Config, info: DatasetInfo) -> Learner:
+    """Return the learner of a run.
+
+    The task's own, with what the settings ask for around its model (precision, frozen
+    parts) and around its steps (augmentation, an average of the parameters).
+
+    Raises:
+        ValueError: If a setting is none of the task's.
+    """
+    require_taken(task, config)
+    model = task.make_model(config.options, info)
+    if config.precision == "bfloat16":
+        model = MixedPrecision(model)
+    if config.freeze:
+        model = Frozen(model, functools.partial(is_matched, patterns=config.freeze))
+    learner = task.learn(model, config, info)
+    if config.augment != "none":
+        if info.kind != "image":
+            raise ValueError(
+                f"augment={config.augment!r} changes images, and {info.title} has none."
+            )
+        learner = augmented(learner, _RECIPES[config.augment])
+    if config.freeze:
+        learner = frozen(learner, config.freeze)
+    if is_on(config.ema):
+        learner = averaged(learner, config.ema)
+    return learner
+
+
+def make_learner(
+    task: Task,
+    config: Config,
+    info: DatasetInfo,
+    change: Callable[[Config, Any], Config],
+) -> Callable[[Any], Learner]:
+    """Return what makes a task's learner from hyperparameters.
+
+    Args:
+        task: The task.
+        config: Settings of the run.
+        info: Its data.
+        change: `(config, hparams) -> config`: the settings with these hyperparameters.
+    """
+
+    def make(hparams: Any) -> Learner:
+        return assemble(task, change(config, hparams), info)
+
+    return make
+
+
+def _with_rate(config: Config, hparams: Mapping[str, Any]) -> Config:
+    return dataclasses.replace(config, learning_rate=hparams["learning_rate"])
+
+
+def draw_state(trained: Trained) -> State:
+    """Return a state with random parameters, to be filled with trained ones."""
+    key = jax.random.key(trained.config.seed)
+    return jax.jit(trained.learner.init)(key, example(trained.info))
+
+
+def outline(
+    task: Task,
+    config: Config,
+    info: DatasetInfo,
+    *,
+    hparams: Mapping[str, Any] | None = None,
+    change: Callable[[Config, Any], Config] = _with_rate,
+) -> Trained:
+    """Return a run before training; of its state, only shapes and types.
+
+    The hyperparameters in its state are `hparams`, by default the learning rate alone;
+    `change` is as for `make_learner`.
+    """
+    model = task.make_model(config.options, info)
+    require_sizes(task.name, model, info)
+    learner = tunable(
+        make_learner(task, config, info, change),
+        {"learning_rate": config.learning_rate} if hparams is None else hparams,
+    )
+    key = jax.random.key(config.seed)
+    state = jax.eval_shape(learner.init, key, example(info))
+    return Trained(config, info, model, learner, state)

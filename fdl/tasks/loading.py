@@ -1,0 +1,71 @@
+"""From data to a task: what fits together."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import flax.linen as linen
+
+from fdl import data
+from fdl.arrays import DataError
+from fdl.data import Dataset, DatasetInfo
+from fdl.models.sizes import sizes
+
+
+def load(
+    task: Any, config: Any, dataset: str | None = None, data_dir: Path | None = None
+) -> Dataset:
+    """Return a dataset as a task reads it.
+
+    Args:
+        task: A `Task`.
+        config: Its `Config`.
+        dataset: Which; None for that of the configuration.
+        data_dir: Folder to look in.
+
+    Raises:
+        DataError: If it cannot be had, or is none of those that the task takes.
+    """
+    name = config.dataset if dataset is None else dataset
+    loaded = data.load(name, data_dir=data_dir, validation=config.validation)
+    if loaded.info.kind not in task.takes:
+        wanted = " or ".join(_KINDS[kind] for kind in task.takes)
+        raise DataError(
+            f"task {task.name!r} takes {wanted}, but {loaded.info.title} holds "
+            f"{_KINDS[loaded.info.kind]}"
+        )
+    return task.prepare(loaded, config)
+
+
+_KINDS = {
+    "image": "images with classes",
+    "vector": "rows of numbers with classes",
+    "number": "rows with a number to be told",
+    "text": "text",
+}
+
+
+def require_sizes(task: str, model: Any, info: DatasetInfo) -> None:
+    """Raise a DataError if a model does not take images of the size of a dataset.
+
+    Example:
+        >>> from fdl.models import CNN
+        >>> info = data.load("mnist-5k").info
+        >>> require_sizes("cnn", CNN(10), info)
+        >>> require_sizes("cnn", CNN(10), info._replace(input_shape=(8, 8, 1)))
+        Traceback (most recent call last):
+        ...
+        fdl.arrays.DataError: task 'cnn' takes images from 18x18 pixels to any size, ...
+    """
+    if info.kind != "image":
+        return
+    height, width, _ = info.input_shape
+    models = model if isinstance(model, tuple) else (model,)
+    every = [sizes(one) for one in models if isinstance(one, linen.Module)]
+    for limits in itertools.chain(*every):
+        if not (limits.allow(height) and limits.allow(width)):
+            raise DataError(
+                f"task {task!r} takes images {limits}, but those of {info.title} are "
+                f"{height}x{width}: choose another task, or another size (of a folder, "
+                "with --size or folder:PATH?size=64)"
+            )

@@ -1,0 +1,79 @@
+"""Numbers told of rows of numbers: one hidden layer, and squared error."""
+
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from fdl import losses, metrics
+from fdl.arrays import Array
+from fdl.data import Dataset, DatasetInfo, short_name
+from fdl.learner import Learner
+from fdl.learners import supervised
+from fdl.models import MLP
+from fdl.tasks.catalog import describe
+from fdl.tasks.classification import standardized
+from fdl.tasks.config import Config
+from fdl.tasks.optimizers import make_optimizer
+from fdl.tasks.options import RegressOptions
+from fdl.tasks.task import Task, Trained
+from fdl.train import predict
+
+
+def _model(options: RegressOptions, info: DatasetInfo) -> MLP:
+    return MLP(1, options.hidden_sizes, options.dropout_rate)
+
+
+def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
+    mean, deviation = info.means[-1], info.deviations[-1]
+
+    def answer(outputs: Array) -> Array:
+        return outputs * deviation + mean
+
+    def loss(outputs: Array, targets: Array) -> Array:
+        standard = (jnp.asarray(targets) - mean) / deviation
+        return losses.mean_squared_error(outputs, standard)
+
+    def measure(metric: Any) -> Any:
+        return lambda outputs, targets, weights=None: metric(
+            answer(outputs), targets, weights
+        )
+
+    return supervised(
+        model,
+        loss,
+        make_optimizer(config, info),
+        metrics={
+            "mean_absolute_error": measure(metrics.mean_absolute_error),
+            "root_mean_squared_error": measure(metrics.root_mean_squared_error),
+            "r2_score": measure(metrics.r2_score),
+        },
+        answer=answer,
+        preprocess=standardized(info),
+    )
+
+
+def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
+    """Write `predicted.png`, what is told against what is right."""
+    from fdl import report  # matplotlib takes half a second, wanted only here
+
+    info, test = trained.info, dataset.test
+    told = np.asarray(predict(trained.learner, trained.state, test.inputs))
+    report.draw_scatter(
+        folder / "predicted.png",
+        np.concatenate([np.asarray(test.targets), told], axis=1),
+        np.zeros(len(told), int),
+        info.class_names,
+        axes_names=(f"{info.class_names[0]}", "as predicted"),
+        title=f"{trained.config.task}-{short_name(info.name)}: {len(told):,} test rows",
+    )
+    return {}
+
+
+regress = Task(
+    **vars(describe("regress")),
+    make_model=_model,
+    learn=_learn,
+    finish=_finish,
+)

@@ -1,0 +1,149 @@
+"""The learning-rate range test."""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Float, Int
+
+from fdl.arrays import PyTree, Seed, as_key
+from fdl.data import check
+from fdl.learner import Learner, State
+from fdl.programs import program
+from fdl.train.evaluate import num_examples
+from fdl.train.steps import Step, draw_order, key_words
+
+_SMOOTHED = 0.95  # of the average loss stays at each step
+_DIVERGED = 4.0  # times the lowest loss: from there on, rates are too large
+
+
+class RateTest(NamedTuple):
+    """What a learning-rate range test found, up to where the loss ran away.
+
+    Attributes:
+        rates: The learning rates, in increasing order.
+        losses: The loss of the batch at each of them, before its update.
+        smoothed: A moving average of the losses, corrected for its beginning.
+        suggestion: The rate at which the smoothed loss falls fastest: a good highest
+            rate for a schedule.
+    """
+
+    rates: Float[np.ndarray, " steps"]
+    losses: Float[np.ndarray, " steps"]
+    smoothed: Float[np.ndarray, " steps"]
+    suggestion: float
+
+
+def find_rate(
+    learner: Learner,
+    data: PyTree,
+    *,
+    batch_size: int,
+    key: Seed,
+    low: float = 1e-6,
+    high: float = 1.0,
+    steps: int = 200,
+) -> RateTest:
+    """Train for a few steps with a rate that grows from each to the next.
+
+    The learning-rate range test (Smith, 2017, arXiv:1506.01186), with rates that grow
+    by the same factor, in one compiled program.
+
+    Args:
+        learner: A learner with the hyperparameter `learning_rate`, of `fdl.tunable`,
+            that measures `loss`.
+        data: Training examples, as for `fit`.
+        batch_size: Examples in an update.
+        key: Random key of the initial parameters and of the order of the data.
+        low: The first rate, above 0.
+        high: The last rate, above `low`.
+        steps: Number of updates, at least 10.
+
+    Raises:
+        DataError: As `fit`.
+        ValueError: If a number is out of range, the learner has no such hyperparameter
+            or measure, or the loss is not finite from the beginning.
+
+    Example:
+        >>> import fdl
+        >>> def make_learner(hparams):
+        ...     adam = fdl.keras.adam(hparams["learning_rate"])
+        ...     model = fdl.models.MLP(10)
+        ...     return fdl.learners.supervised(model, fdl.losses.cross_entropy, adam)
+        >>> learner = fdl.tunable(make_learner, {"learning_rate": 1e-3})
+        >>> train = fdl.data.load("mnist-5k").train
+        >>> found = find_rate(learner, train, batch_size=64, key=0)
+        >>> 1e-5 < found.suggestion < 1e-1
+        True
+    """
+    if not 0 < low < high < math.inf:
+        raise ValueError(f"low={low} and high={high}: give 0 < low < high.")
+    if steps < 10:
+        raise ValueError(f"steps={steps} must be at least 10.")
+    if not isinstance(learner.hparams, dict) or "learning_rate" not in learner.hparams:
+        raise ValueError(
+            "the learner has no hyperparameter 'learning_rate' in its state: make it "
+            "with fdl.tunable(make_learner, {'learning_rate': ...})."
+        )
+    key = as_key(key)
+    check(data, batch_size=batch_size)
+    data = jax.device_put(data)
+    state = learner.init(key, jax.tree.map(lambda x: x[:1], data))
+    learner.check(state, data)
+    rates = np.geomspace(low, high, steps)
+    rows = _rows(key_words(key), num_examples(data), batch_size, steps)
+    batch = jax.tree.map(lambda x: x[:batch_size], data)
+    if "loss" not in jax.eval_shape(learner.step, state, batch)[1]:
+        raise ValueError("the learner measures no 'loss', which this test looks at.")
+    kind = state.hparams["learning_rate"].dtype
+    sums = program(_climb, learner.step)(state, data, rows, rates.astype(kind))
+    losses = np.asarray(sums.total, np.float64) / np.asarray(sums.weight)
+    return _judge(rates, losses)
+
+
+def _rows(
+    words: Any, examples: int, batch_size: int, steps: int
+) -> Int[np.ndarray, "..."]:
+    """Return the examples of each batch: as many epochs as it takes, whole batches."""
+    each = examples // batch_size
+    orders = [
+        draw_order(words, epoch, examples, 0)[: each * batch_size]
+        for epoch in range(-(-steps // each))
+    ]
+    return np.concatenate(orders).reshape(-1, batch_size)[:steps]
+
+
+def _climb(step: Step, state: State, data: PyTree, rows: Any, rates: Any) -> Any:
+    def one(state: State, now: Any) -> tuple[State, Any]:
+        places, rate = now
+        hparams = {**state.hparams, "learning_rate": rate}
+        batch = jax.tree.map(lambda x: x[places], data)
+        state, measured = step(state._replace(hparams=hparams), batch)
+        return state, measured["loss"]
+
+    return lax.scan(one, state, (rows, jnp.asarray(rates)))[1]
+
+
+def _judge(rates: Any, losses: Any) -> RateTest:
+    smoothed, average, lowest = [], 0.0, math.inf
+    for place, loss in enumerate(losses):
+        average = _SMOOTHED * average + (1 - _SMOOTHED) * loss
+        now = average / (1 - _SMOOTHED ** (place + 1))
+        lowest = min(lowest, now)
+        if not math.isfinite(now) or now > lowest + (_DIVERGED - 1) * abs(lowest):
+            break
+        smoothed.append(now)
+    count = len(smoothed)
+    if count < 2:
+        raise ValueError(
+            f"the loss is {losses[0]} at the lowest rate, {rates[0]:g}, and no number "
+            "or far larger right after it: give a smaller `low`."
+        )
+    falls = np.gradient(smoothed, np.log(rates[:count]))
+    best = falls[: max(1, int(np.argmin(smoothed)))].argmin()
+    return RateTest(
+        rates[:count], losses[:count], np.array(smoothed), float(rates[best])
+    )

@@ -1,0 +1,315 @@
+"""`tfds:` directories, and the published datasets that come as archives."""
+
+import gzip
+import hashlib
+import io
+import json
+import struct
+import sys
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+
+from fdl.data import DataError, find, load, prepared_source, status
+from fdl.data.archives import ARCHIVES
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(256, size=(24, 32, 32, 3), dtype=np.uint8)
+LABELS = np.arange(24) % 3
+
+
+def write_tfds(root, features, splits, dataset="pets", version="1.2.0"):
+    """Write a directory with TFDS, as array_record; images are given as PNG bytes."""
+    import tensorflow_datasets as tf_datasets
+    from tensorflow_datasets.core import registered
+
+    with registered.skip_registration():
+
+        class Builder(tf_datasets.core.GeneratorBasedBuilder):
+            name = dataset
+            VERSION = tf_datasets.core.Version(version)
+
+            def _info(self):
+                return tf_datasets.core.DatasetInfo(
+                    builder=self,
+                    features=tf_datasets.features.FeaturesDict(features),
+                    supervised_keys=("image", "label"),
+                )
+
+            def _split_generators(self, dl_manager):
+                return {
+                    split: self._generate_examples(rows)
+                    for split, rows in splits.items()
+                }
+
+            def _generate_examples(self, rows):
+                yield from rows
+
+        builder = Builder(data_dir=root, file_format="array_record")
+        builder.download_and_prepare()
+    return root / dataset / version
+
+
+def png(pixels):
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "png")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory):
+    """A directory whose images have two sizes, and whose last class is not used."""
+    from tensorflow_datasets import features
+
+    root = tmp_path_factory.mktemp("tfds")
+    image, label = features.Image(shape=(None, None, 3)), ("cat", "dog", "owl", "yak")
+    rows = [
+        (i, {"image": png(IMAGES[i, : 32 - i % 2]), "label": label[i % 3], "age": i})
+        for i in range(24)
+    ]
+    described = {
+        "image": image,
+        "label": features.ClassLabel(names=label),
+        "age": features.Scalar(np.int64),
+    }
+    unlabeled = [(i, row | {"label": -1}) for i, row in rows[:3]]
+    splits = {"train": rows[:18], "val": rows[18:], "test": unlabeled, "extra": rows}
+    write_tfds(root, described, splits)
+    return root
+
+
+def test_a_prepared_directory_is_a_dataset(pets, monkeypatch):
+    data = load("tfds:pets", data_dir=pets)
+    info = data.info
+    assert info.name == "tfds:pets"
+    assert info.class_names == ("cat", "dog", "owl")
+    assert info.input_shape == (31, 31, 3)  # the median of the shorter sides
+    assert info.train_count + info.test_count == 18
+    assert info.validation_count == 6
+    assert "passed over: test (without classes), extra" in info.source
+    assert "a sixth was drawn" in info.source
+    monkeypatch.setenv("TFDS_DATA_DIR", str(pets))
+    again = load("tfds:pets:1.2.0", size=16)
+    assert again.info.input_shape == (16, 16, 3)
+    (said,) = status("tfds:pets")
+    assert said.available
+    assert said.train_count == 24
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("tfds:pest", "not among the datasets .* it has pets"),
+        ("tfds:pets:9.9.9", "no version 9.9.9: choose one of 1.2.0"),
+        ("tfds:pets?target=age", "target='age' is no ClassLabel; features: .*age"),
+        ("tfds:../pets", "write tfds:NAME"),
+        ("tdfs:pets", "did you mean tfds"),
+    ],
+)
+def test_what_a_directory_lacks_is_named(pets, line, words):
+    with pytest.raises(DataError, match=words):
+        load(line, data_dir=pets)
+
+
+@pytest.mark.parametrize("key", ["pythonClassName", "python_class_name", "type"])
+def test_no_module_that_a_directory_names_is_imported(pets, tmp_path, key, monkeypatch):
+    version = tmp_path / "pets" / "1.2.0"
+    version.mkdir(parents=True)
+    for file in (pets / "pets" / "1.2.0").iterdir():
+        (version / file.name).write_bytes(file.read_bytes())
+    described = json.loads((version / "features.json").read_text())
+    image = described["featuresDict"]["features"]["image"]
+    del image["pythonClassName"]
+    image[key] = "gift.Image"
+    (version / "features.json").write_text(json.dumps(described))
+    (tmp_path / "gift.py").write_text("raise SystemExit('the gift runs')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(DataError, match=r"names the feature 'gift\.Image', which is"):
+        load("tfds:pets", data_dir=tmp_path)
+    assert "gift" not in sys.modules
+    (version / "features.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match=r"features\.json cannot be read"):
+        load("tfds:pets", data_dir=tmp_path)
+
+
+def idx(array):
+    head = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    return gzip.compress(head + array.astype(np.uint8).tobytes(), mtime=0)
+
+
+def kmnist(images, labels):
+    return {
+        f"{prefix}-{kind}-ubyte.gz": idx(array)
+        for prefix in ("train", "t10k")
+        for kind, array in (("images-idx3", images[..., 0]), ("labels-idx1", labels))
+    }
+
+
+def emnist(which):
+    def make(images, labels):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for part in ("train", "test"):
+                stem = f"gzip/emnist-{which}-{part}"
+                turned = images[..., 0].swapaxes(1, 2)
+                first = int(which == "letters")
+                archive.writestr(f"{stem}-images-idx3-ubyte.gz", idx(turned))
+                archive.writestr(f"{stem}-labels-idx1-ubyte.gz", idx(labels + first))
+        return {"gzip.zip": buffer.getvalue()}
+
+    return make
+
+
+def cifar(prefix, parts, names, columns):
+    def make(images, labels):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+
+            def add(name, data):
+                member = tarfile.TarInfo(f"{prefix}-binary/{name}")
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+
+            planes = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
+            front = np.repeat(labels[:, None], columns, axis=1)
+            front[:, :-1] = 0  # coarse classes come first
+            rows = np.concatenate([front, planes], axis=1).astype(np.uint8)
+            for name, part in parts.items():
+                add(name, rows[part].tobytes())
+            count = 10 if columns == 1 else 100
+            lines = "\n".join(f"class_{n}" for n in range(count))
+            add(names, (lines + "\n\n").encode())
+        return {f"{prefix}-binary.tar.gz": buffer.getvalue()}
+
+    return make
+
+
+def svhn(images, labels):
+    from scipy.io import savemat
+
+    files = {}
+    for part in ("train", "test"):
+        buffer = io.BytesIO()
+        y = np.where(labels == 0, 10, labels)[:, None]
+        savemat(buffer, {"X": np.moveaxis(images, 0, -1), "y": y.astype(np.uint8)})
+        files[f"{part}_32x32.mat"] = buffer.getvalue()
+    return files
+
+
+BATCHES = {f"data_batch_{n + 1}.bin": slice(4 * n, 4 * n + 4) for n in range(5)}
+BATCHES |= {"data_batch_5.bin": slice(16, 24), "test_batch.bin": slice(None)}
+WHOLE = {"train.bin": slice(None), "test.bin": slice(None)}
+MAKE = {
+    "kmnist": kmnist,
+    "emnist-letters": emnist("letters"),
+    "emnist-digits": emnist("digits"),
+    "cifar10": cifar("cifar-10", BATCHES, "batches.meta.txt", 1),
+    "cifar100": cifar("cifar-100", WHOLE, "fine_label_names.txt", 2),
+    "svhn": svhn,
+}
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_archives_give_their_images(name, tmp_path, monkeypatch):
+    archive = ARCHIVES[name]
+    few = {"letters": 26, "cifar100": 100}.get(name.rpartition("-")[2], 10)
+    size = 28 if "mnist" in name else 32
+    channels = 1 if "mnist" in name else 3
+    count = 24 if few == 10 else few
+    images = RNG.integers(256, size=(count, size, size, channels), dtype=np.uint8)
+    labels = np.arange(count) % few
+    files = MAKE[name](images, labels)
+    table = tuple(
+        file._replace(
+            size=len(files[file.name]),
+            sha256=hashlib.sha256(files[file.name]).hexdigest(),
+        )
+        for file in archive.files
+    )
+    monkeypatch.setitem(ARCHIVES, name, archive._replace(files=table))
+    folder = tmp_path / archive.folder
+    folder.mkdir()
+    for file, content in files.items():
+        (folder / file).write_bytes(content)
+    data = load(name, data_dir=tmp_path, validation=None, download=False)
+    for part in (data.train, data.test):
+        np.testing.assert_array_equal(part.image, images)
+        np.testing.assert_array_equal(part.label, labels)
+    assert data.info.source == f"original files in {folder}"
+    assert data.info.num_classes == few
+    assert find(name).status(tmp_path).available
+    (folder / next(iter(files))).write_bytes(b"other")
+    with pytest.raises(DataError, match="not the published file: it has 5 bytes"):
+        load(name, data_dir=tmp_path, download=False)
+
+
+def test_an_archive_is_read_where_tfds_has_prepared_it(tmp_path):
+    from tensorflow_datasets import features
+
+    rows = [
+        (i, {"image": png(IMAGES[i, :28, :28, 0]), "label": i % 10}) for i in range(20)
+    ]
+    described = {
+        "image": features.Image(shape=(28, 28, 1)),
+        "label": features.ClassLabel(num_classes=10),
+    }
+    write_tfds(tmp_path, described, {"train": rows, "test": rows}, dataset="kmnist")
+    data = load("kmnist", data_dir=tmp_path, validation=None)
+    assert data.info.source == f"TFDS directory {tmp_path / 'kmnist' / '1.2.0'}"
+    found = {image.tobytes() for image in data.train.image}
+    assert found == {IMAGES[i, :28, :28, 0].tobytes() for i in range(20)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "pixel", "expected"),
+    [
+        (np.uint8, [10, 20, 30, 0], [255, 255, 255]),  # on white, as viewers show it
+        (np.uint8, [10, 20, 30, 255], [10, 20, 30]),
+        (np.uint8, [0, 100, 200, 128], [127, 177, 227]),
+        (np.uint16, [257 * 7], [7]),
+    ],
+)
+def test_opacity_and_sixteen_bits(tmp_path, kind, pixel, expected):
+    fitted = prepared_source._fitted(
+        tmp_path, np.full((3, 4, len(pixel)), pixel, kind), (3, 4)
+    )
+    assert fitted.dtype == np.uint8
+    assert fitted[0, 0].tolist() == expected
+
+
+def test_images_of_another_kind_are_refused(tmp_path):
+    with pytest.raises(DataError, match="an image is float32"):
+        prepared_source._fitted(tmp_path, np.zeros((3, 4, 3), np.float32), (3, 4))
+
+
+def test_an_archive_is_downloaded_once(tmp_path, monkeypatch):
+    from fdl.data import archived
+
+    with pytest.raises(DataError, match=r"SVHN.* was not found(?s:.*)train_32x32\.mat"):
+        load("svhn", download=False)
+    asked = []
+
+    def receive(url, *, most):
+        asked.append((url, most))
+        return b"<html>"
+
+    monkeypatch.setattr(archived, "receive", receive)
+    monkeypatch.setenv("FDL_CIFAR10_URL", "http://127.0.0.1:9/")
+    with pytest.raises(DataError, match="not the published file: it has 6 bytes"):
+        load("cifar10")
+    assert asked == [("http://127.0.0.1:9/cifar-10-binary.tar.gz", 170_052_171)]
+    content = cifar("cifar-10", BATCHES, "batches.meta.txt", 1)(
+        IMAGES, np.arange(24) % 10
+    )["cifar-10-binary.tar.gz"]
+    (file,) = ARCHIVES["cifar10"].files
+    file = file._replace(size=len(content), sha256=hashlib.sha256(content).hexdigest())
+    whole = ARCHIVES["cifar10"]._replace(files=(file,))
+    monkeypatch.setitem(ARCHIVES, "cifar10", whole)
+    monkeypatch.setattr(archived, "receive", lambda url, *, most: content)
+    assert load("cifar10", validation=None).info.source == "downloaded"
+    monkeypatch.setattr(archived, "receive", None)
+    assert "original files in" in load("cifar10", validation=None).info.source

@@ -1,0 +1,147 @@
+"""Who is told how a run goes: any object of three methods, TensorBoard, wandb."""
+
+import json
+import sys
+
+import pytest
+from small import few
+
+from fdl import data
+from fdl.runs import WeightsAndBiases, train
+
+SMALL = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 20}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_digits():
+    """Train on a few digits."""
+    with pytest.MonkeyPatch.context() as patch:
+        digits = few(60)
+        patch.setattr(data, "load", lambda name, **options: digits)
+        yield
+
+
+class Heard:
+    """A logger that remembers."""
+
+    def __init__(self):
+        self.calls = []
+
+    def start(self, path, config):
+        self.calls.append(("start", path, config["task"]))
+
+    def epoch(self, line, state, pictures):
+        assert int(state.step) == line.step
+        self.calls.append(("epoch", line.epoch, sorted(pictures)))
+
+    def end(self, result, pictures):
+        self.calls.append(("end", result and result["epochs"], sorted(pictures)))
+
+
+def test_a_logger_hears_the_beginning_the_epochs_and_the_end(tmp_path) -> None:
+    one, other = Heard(), Heard()
+    run = train("mlp", **SMALL, path=tmp_path / "a", loggers=[one, other])
+    assert one.calls == [
+        ("start", run.path, "mlp"),
+        ("epoch", 1, []),
+        ("epoch", 2, []),
+        ("end", 2, ["confusion", "curves"]),
+    ]
+    assert other.calls == one.calls
+    lines = (run.path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+
+
+def test_a_logger_hears_of_a_run_that_was_cut_off(tmp_path) -> None:
+    heard = Heard()
+
+    def cut_off(line, state):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train("mlp", **SMALL, path=tmp_path, loggers=[heard], on_epoch=cut_off)
+    assert [call[:2] for call in heard.calls] == [("start", tmp_path), ("end", None)]
+
+
+def test_what_returns_true_ends_the_training(tmp_path) -> None:
+    run = train("mlp", **SMALL, path=tmp_path / "a", on_epoch=lambda line, state: True)
+    assert [line.epoch for line in run.history] == [1]
+    assert run.result["epochs"] == 1
+    seen = []
+    listen = lambda line, state: seen.append(line) or 1
+    assert len(train("mlp", **SMALL, path=tmp_path / "b", on_epoch=listen).history) == 2
+
+
+def test_tensorboard_gets_scalars_pictures_and_histograms(tmp_path) -> None:
+    from tensorboardX.proto.event_pb2 import Event
+
+    run = train("mlp", **SMALL, path=tmp_path / "a", loggers=["tensorboard"])
+    (file,) = (run.path / "tensorboard").iterdir()
+    content, place, found = file.read_bytes(), 0, {}
+    while place < len(content):  # TFRecord: length, its checksum, content, its checksum
+        length = int.from_bytes(content[place : place + 8], "little")
+        event = Event.FromString(content[place + 12 : place + 12 + length])
+        place += 16 + length
+        for value in event.summary.value:
+            found[value.tag, event.step] = value
+    assert found["validation/accuracy", 2].simple_value == pytest.approx(
+        run.history[-1].validation["accuracy"]
+    )
+    assert found["test/loss", 2].simple_value == pytest.approx(run.metrics["loss"])
+    histogram = found["params/head/kernel", 2].histo
+    assert histogram.num == 1280
+    assert histogram.max == pytest.approx(run.state.params["head"]["kernel"].max())
+    assert found["confusion", 2].image.encoded_image_string[:4] == b"\x89PNG"
+    assert any(tag.startswith("config") for tag, _ in found)
+
+
+class FakeWandb:
+    """The part of wandb that is used."""
+
+    def __init__(self):
+        self.logged, self.summary = [], {}
+
+    def init(self, **options):
+        self.options = options
+        return self
+
+    def log(self, values, step=None):
+        self.logged.append((step, values))
+
+    def finish(self, exit_code):
+        self.exit_code = exit_code
+
+    def Histogram(self, x):
+        return ("histogram", x.shape)
+
+    def Image(self, file):
+        return ("image", file)
+
+
+def test_weights_and_biases_gets_scalars_pictures_and_histograms(
+    tmp_path, monkeypatch
+) -> None:
+    fake = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    logger = WeightsAndBiases(project="mine")
+    run = train("mlp", **SMALL, path=tmp_path / "a", loggers=[logger])
+    assert fake.options["project"] == "mine"
+    assert fake.options["config"]["batch_size"] == 20
+    step, values = fake.logged[1]
+    assert step == 2
+    assert values["train/loss"] == run.history[1].train["loss"]
+    assert values["params/head/kernel"] == ("histogram", (128, 10))
+    assert sorted(fake.logged[2][1]) == ["confusion", "curves"]
+    assert fake.summary["test/accuracy"] == run.metrics["accuracy"]
+    assert fake.exit_code == 0
+
+
+def test_a_logger_that_is_not_there_is_named(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    for name, message in (
+        ("tensorboard", r"tensorboardX is missing: pip install 'fdl\[tensorboard\]'"),
+        ("tb", "logger='tb' must be one of tensorboard, wandb"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train("mlp", **SMALL, path=tmp_path / "a", loggers=[name])
+    assert not (tmp_path / "a").exists()

@@ -1,0 +1,186 @@
+"""Settings that some tasks take: each does what it says, and others refuse it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen
+
+import fdl
+from fdl import data, nn, tasks
+from fdl.runs import configure
+from fdl.tasks.assemble import _RECIPES
+from fdl.tasks.choices import RECIPES
+from fdl.tasks.config import OF_SOME
+
+GIVEN = {
+    "augment": "digits",
+    "label_smoothing": 0.1,
+    "class_weights": (1.0,) * 10,
+    "ema": 0.9,
+    "precision": "bfloat16",
+    "freeze": ("*/bias",),
+}
+
+
+SMALL = {"mnist": "mnist-5k", "python-docs": "python-docs", None: "csv:table.csv"}
+
+
+def info(task):
+    if task.dataset is None:  # a table with a number to be told
+        rng = np.random.default_rng(0)
+        return data.from_arrays(rng.normal(size=(60, 3)), rng.normal(size=60)).info
+    return data.load(SMALL[task.dataset]).info
+
+
+def configured(name, **settings):
+    sizes = {"epochs": 1, "batch_size": 8}
+    return configure(name, dataset=SMALL[tasks.find(name).dataset], **sizes, **settings)
+
+
+def learner_of(name="mlp", **settings):
+    task = tasks.find(name)
+    return tasks.outline(task, configured(name, **settings), info(task)).learner
+
+
+def batch(count=8):
+    train = data.load("mnist-5k").train
+    return fdl.Batch(train.image[:count], train.label[:count])
+
+
+def stepped(learner, *, of=None):
+    state = learner.init(0, batch())
+    return jax.jit(learner.step)(state, batch() if of is None else of)
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_a_task_takes_what_fits_it_and_refuses_the_rest_by_name(name) -> None:
+    task = tasks.find(name)
+    for setting in OF_SOME:
+        if setting not in task.supports:
+            with pytest.raises(ValueError, match=f"{name}' takes no {setting}"):
+                configured(name, **{setting: GIVEN[setting]})
+    if name == "classify":  # it has the model of who calls
+        assert task.supports == OF_SOME
+        return
+    taken = {setting: GIVEN[setting] for setting in task.supports}
+    one = data.example(info(task))
+    learner = learner_of(name, **taken)
+    state = jax.eval_shape(learner.init, jax.random.key(0), one)
+    new, _ = jax.eval_shape(learner.step, state, one)
+    outline = lambda tree: jax.tree.map(lambda x: (x.shape, str(x.dtype)), tree)
+    assert outline(new) == outline(state), "a step does not change shapes or types"
+    assert ("ema" in state.extra) == ("ema" in task.supports)
+
+
+def test_nothing_is_a_setting_of_its_own() -> None:
+    assert set(RECIPES) == {"none", *_RECIPES}
+    for wrong, message in (
+        ({"augment": "all"}, "no augment 'all'; .*augments: none, shift, digits"),
+        ({"precision": "half"}, "no precision 'half'; .*precisions: float32, bfloat16"),
+        ({"ema": 1.0}, "ema=1.0 must be below 1"),
+        ({"label_smoothing": 1.5}, "label_smoothing=1.5 must be"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            configure("mlp", **wrong)
+
+
+@pytest.mark.parametrize("recipe", _RECIPES)
+def test_a_recipe_changes_what_is_trained_on_and_no_more(recipe) -> None:
+    plain, changed = learner_of(), learner_of(augment=recipe)
+    (_, before), (state, after) = stepped(plain), stepped(changed)
+    assert float(before["loss"].compute()) != float(after["loss"].compute())
+    for one, other in zip(
+        jax.tree.leaves(plain.evaluate(state, batch())),
+        jax.tree.leaves(changed.evaluate(state, batch())),
+        strict=True,
+    ):
+        assert float(one) == float(other)
+
+
+def test_label_smoothing_and_class_weights_change_the_loss_of_training() -> None:
+    weights = tuple(np.arange(10.0))
+    learner = learner_of(label_smoothing=0.2, class_weights=weights)
+    state, measured = stepped(learner)
+    start = learner.init(0, batch())
+    image, label = batch()
+    key = jax.random.fold_in(start.key, 0)
+    logits = fdl.models.MLP(10, dropout_rate=0.2).apply(
+        {"params": start.params}, image / 255, train=True, rngs={"dropout": key}
+    )
+    expected = fdl.losses.cross_entropy(logits, label, label_smoothing=0.2)
+    expected = float(jnp.mean(expected * np.asarray(weights)[label]))
+    assert float(measured["loss"].compute()) == pytest.approx(expected, rel=1e-5)
+    plain = learner_of()
+    assert sorted(measured) == ["accuracy", "loss"]
+    one, other = (
+        x.evaluate(state, batch())["loss"].compute() for x in (learner, plain)
+    )
+    assert float(one) == float(other), "what is measured afterwards is comparable"
+
+
+def test_an_average_follows_the_parameters() -> None:
+    learner = learner_of(ema=0.5)
+    state, _ = stepped(learner)
+    kernel = lambda tree: np.asarray(tree["head"]["kernel"])
+    np.testing.assert_array_equal(kernel(state.extra["ema"]), kernel(state.params))
+    new, _ = jax.jit(learner.step)(state, batch())
+    kept = 1 / 11  # of decay 0.5 and step / (step + 10)
+    expected = kept * kernel(state.params) + (1 - kept) * kernel(new.params)
+    np.testing.assert_allclose(kernel(new.extra["ema"]), expected, rtol=1e-5)
+
+
+def test_a_model_in_bfloat16_keeps_its_parameters_in_float32() -> None:
+    plain, half = learner_of(), learner_of(precision="bfloat16")
+    state, _ = stepped(plain)
+    one, other = (x.predict(state, batch().image) for x in (plain, half))
+    assert other.dtype == np.float32
+    assert 0 < abs(one - other).max() < 0.02
+    assert {x.dtype for x in jax.tree.leaves(stepped(half)[0].params)} == {
+        np.dtype("float32")
+    }
+
+
+class Normalized(linen.Module):
+    """Three normalizations: of fdl, and of Linen with its flag in two places."""
+
+    @linen.compact
+    def __call__(self, x, *, train=False):
+        x = nn.BatchNormalization(name="first")(x, train=train)
+        x = linen.BatchNorm(not train, name="second")(x)
+        x = linen.BatchNorm(name="third")(x, use_running_average=not train)
+        return linen.Dense(10, name="head")(x)
+
+
+@pytest.mark.parametrize("part", ["first", "second", "third"])
+def test_a_frozen_normalization_works_by_its_running_statistics(part) -> None:
+    is_frozen = lambda path: path.partition("/")[0] == part
+    x = jax.random.normal(jax.random.key(0), (16, 3)) + 5
+    data = (np.asarray(x), np.arange(16) % 10)
+    make = lambda model: fdl.learners.supervised(
+        model, fdl.losses.cross_entropy, fdl.keras.adamw(0.1)
+    )
+    learner = fdl.learners.frozen(make(nn.Frozen(Normalized(), is_frozen)), [part])
+    start = learner.init(0, data)
+    state, _ = jax.jit(learner.step)(start, data)
+    for name in ("first", "second", "third"):
+        for now, before in (
+            (state.params, start.params),
+            (state.model_state["batch_stats"], start.model_state["batch_stats"]),
+        ):
+            for one, other in zip(
+                jax.tree.leaves(now[name]), jax.tree.leaves(before[name]), strict=True
+            ):
+                same = np.asarray(one).tobytes() == np.asarray(other).tobytes()
+                assert same is (name == part)
+
+
+def test_all_that_is_frozen_works_in_training_as_afterwards() -> None:
+    x = jax.random.normal(jax.random.key(0), (16, 3)) + 5
+    variables = Normalized().init(jax.random.key(0), x)
+    frozen = nn.Frozen(Normalized(), lambda path: True)
+    outputs, changed = frozen.apply(variables, x, train=True, mutable=["batch_stats"])
+    np.testing.assert_array_equal(outputs, Normalized().apply(variables, x))
+    jax.tree.map(
+        np.testing.assert_array_equal, changed["batch_stats"], variables["batch_stats"]
+    )

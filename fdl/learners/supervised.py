@@ -12,6 +12,7 @@ from fdl.learner import Learner, State
 from fdl.learners.checks import check_examples, check_inputs
 from fdl.learners.descent import Optimizer, descend, start, update_of
 from fdl.learners.modules import Applied, apply, apply_in_training
+from fdl.learners.parts import require_parts, require_scaled
 from fdl.learners.targets import Answer, answers, examples, meaning, takes_weights
 from fdl.metrics import Mean, Metrics, mean
 from fdl.metrics import Metric as IsMetric
@@ -72,7 +73,8 @@ def supervised(
         A learner whose metrics are `loss` and those asked for.
 
     Raises:
-        ValueError: If there is no answer of that name, or a metric is called `loss`.
+        ValueError: If there is no answer of that name, or a metric is called `loss`, or
+            the model is no Linen module, the loss no function, the optimizer none.
 
     Example:
         >>> import fdl, optax
@@ -85,6 +87,7 @@ def supervised(
         >>> int(state.step), sorted(measured)
         (1, ['accuracy', 'loss'])
     """
+    require_parts(model, loss, optimizer)
     implied = meaning(loss)
     measures = dict(implied.metrics if metrics is None else metrics)
     if "loss" in measures:
@@ -160,6 +163,8 @@ def supervised(
         return answer_of(apply_to(state, inputs).outputs)
 
     def check(state: State, data: PyTree) -> None:
+        if preprocess is _unit_scale:
+            require_scaled(examples(data).inputs)
         outputs_of = lambda state, inputs: apply_to(state, inputs).outputs
         check_examples(model, loss, preprocess, outputs_of, state, examples(data))
 

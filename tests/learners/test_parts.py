@@ -1,0 +1,102 @@
+"""What is given in place of a model, a loss or an optimizer is told."""
+
+import flax.linen as linen
+import jax
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+import fdl
+from fdl import learners, losses, models
+from fdl.learners.parts import require_parts
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1)).astype(np.uint8)
+LABEL = np.arange(8)
+
+
+class OfNNX(nnx.Module):
+    def __init__(self, rngs) -> None:
+        self.dense = nnx.Linear(64, 10, rngs=rngs)
+
+    def __call__(self, x):
+        return self.dense(x.reshape(len(x), -1))
+
+
+class Plain(linen.Module):
+    """Without `train`."""
+
+    @linen.compact
+    def __call__(self, x):
+        return linen.Dense(10)(x.reshape(len(x), -1))
+
+
+class Demanding(linen.Module):
+    """With `train`, and no default for it."""
+
+    @linen.compact
+    def __call__(self, x, train):
+        return linen.Dense(10)(x.reshape(len(x), -1))
+
+
+def train(data=(IMAGE, LABEL), **changed):
+    parts = {
+        "model": models.MLP(10),
+        "loss": losses.cross_entropy,
+        "optimizer": optax.sgd(0.1),
+    }
+    learner = learners.supervised(**parts | changed)
+    return fdl.fit(learner, data, epochs=1, batch_size=4, key=jax.random.key(0))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"model": models.MLP}, r"model=MLP is a class: .* as MLP\(...\) does"),
+        ({"model": OfNNX}, r"NNX class OfNNX: give flax.nnx.bridge.ToLinen\(OfNNX"),
+        ({"model": OfNNX(nnx.Rngs(0))}, "NNX class OfNNX: give flax.nnx.bridge.ToLin"),
+        ({"model": lambda x: x}, "model is a function, without init and apply"),
+        ({"data": (IMAGE, np.eye(10, dtype=int)[LABEL])}, r"label.argmax\(-1\)"),
+        ({"data": (IMAGE, LABEL[:, None])}, r"use label\[..., 0\]"),
+        ({"data": (IMAGE, LABEL.astype(float))}, "but classes are integers"),
+        ({"data": {"x": IMAGE, "y": LABEL}}, "or a dictionary or named tuple with the"),
+        ({"data": (IMAGE.astype(float), LABEL)}, "whole numbers up to 255.*by 255"),
+    ],
+)
+def test_what_is_told(changed, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        train(**changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"loss": "cross_entropy"}, "is no function: give fdl.losses.cross_entropy."),
+        ({"loss": "mse"}, "loss='mse' is no function: give one of fdl.losses"),
+        ({"optimizer": "adam"}, r"optimizer='adam' .* such as optax.adam\(1e-3\)"),
+    ],
+)
+def test_what_is_told_without_the_types_of_tests(changed, message) -> None:
+    parts = {"loss": losses.cross_entropy, "optimizer": optax.sgd(0.1)} | changed
+    with pytest.raises(ValueError, match=message):
+        require_parts(models.MLP(10), **parts)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"model": Plain()},
+        {"model": Demanding()},
+        {"model": linen.Sequential([lambda x: x.reshape(len(x), -1), linen.Dense(10)])},
+        {"model": nnx.bridge.to_linen(OfNNX)},
+        {"data": {"inputs": IMAGE, "targets": LABEL}},
+        {"data": (IMAGE, np.eye(10, dtype=np.float32)[LABEL])},
+        {"data": (IMAGE.astype(np.float32) / 255, LABEL)},
+        {
+            "data": (IMAGE.astype(np.float32), LABEL),
+            "preprocess": lambda x: x / 128 - 1,
+        },
+    ],
+)
+def test_what_works(changed) -> None:
+    assert np.isfinite(train(**changed).history[-1].train["loss"])

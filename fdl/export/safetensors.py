@@ -26,5 +26,6 @@ def write_safetensors(
         (3,)
     """
     said = None if facts is None else {"fdl": facts.to_json()}
-    plain = {name: np.asarray(array) for name, array in arrays.items()}
+    # In order, since safetensors writes memory as it lies.
+    plain = {name: np.array(array, order="C") for name, array in arrays.items()}
     write_whole(Path(path), save(plain, said))

@@ -22,7 +22,9 @@ def save_weights(path: Path | str, state: State) -> None:
     to the state, such as a moving average, is in checkpoints alone.
     """
     named = named_variables(state.variables)
-    write_whole(path, save({name: np.asarray(leaf) for name, leaf in named.items()}))
+    # In order, since safetensors writes memory as it lies.
+    arrays = {name: np.array(leaf, order="C") for name, leaf in named.items()}
+    write_whole(path, save(arrays))
 
 
 def load_weights(path: Path | str, state: State) -> State:

@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import fdl
+from fdl.export import write_safetensors
 from fdl.runs import RunError, RunFolder, fresh_path, load_weights, save_weights
 from fdl.train import Epoch
 from fdl.weights import WeightsError
@@ -74,6 +75,19 @@ def test_weights_are_named_by_their_path(tmp_path, state) -> None:
     np.testing.assert_array_equal(
         found["params/head/kernel"], state.params["head"]["kernel"]
     )
+
+
+def test_arrays_are_written_in_order_however_they_lie_in_memory(
+    tmp_path, state
+) -> None:
+    turned = lambda x: np.asarray(x)[::-1].T
+    params = jax.tree.map(turned, state.params)
+    save_weights(tmp_path / "w.safetensors", state._replace(params=params))
+    found = load_file(tmp_path / "w.safetensors")
+    np.testing.assert_array_equal(found["params/head/kernel"], params["head"]["kernel"])
+    write_safetensors(tmp_path / "x.safetensors", {"a": params["head"]["kernel"]})
+    found = load_file(tmp_path / "x.safetensors")
+    np.testing.assert_array_equal(found["a"], params["head"]["kernel"])
 
 
 @pytest.mark.parametrize(

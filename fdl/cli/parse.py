@@ -123,7 +123,7 @@ def options(kind: Any) -> dict[str, Any]:
     Example:
         >>> from fdl.cli.eval import Eval
         >>> list(options(Eval))
-        ['--debug', '--dataset', '--data-dir']
+        ['--debug', '--model', '--task', '--dataset', '--data-dir']
     """
     found = {}
     hints = typing.get_type_hints(kind, include_extras=True)

@@ -130,7 +130,7 @@ class ToTrain(OfTask):
 
     def configuration(self) -> tasks.Config:
         """Return the task's configuration with what was given."""
-        return self.task.config(**self.settings())
+        return self.task.config(**self.settings(), data_dir=self.data.data_dir)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that were given, by name."""

@@ -3,6 +3,7 @@
 import json
 import re
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from shell import fdl
 from fdl import data, tasks
 from fdl.cli import main
 from fdl.cli.grids import read_grid, read_ranges
+from fdl.cli.train import Train
 
 
 @pytest.fixture(scope="module")
@@ -245,3 +247,11 @@ def test_patience_and_the_share_held_out_are_options(tmp_path, capsys) -> None:
     assert result["epochs"] == result["epochs_trained"] - 1 < 8
     said = f"kept epoch {result['epochs']} of {result['epochs_trained']}"
     assert said in capsys.readouterr().out
+
+
+def test_examples_are_counted_in_the_folder_that_is_given(monkeypatch) -> None:
+    seen = []
+    monkeypatch.setattr(Train, "__call__", lambda self: seen.append(self))
+    folder = Path(__file__).parents[1] / "data" / "tfrecord"
+    main(["train", "mlp", "--dataset", "tfds:mnist", "--data-dir", str(folder)])
+    assert seen[0].configuration().dataset == "tfds:mnist"

@@ -13,6 +13,7 @@ import jax
 from fdl.files import write_whole
 from fdl.learner import State
 from fdl.runs.errors import RunError
+from fdl.runs.listing import read_json, read_log
 from fdl.runs.lock import is_held
 from fdl.runs.states import restore_state, save_state
 from fdl.runs.weights import load_weights, save_weights
@@ -108,7 +109,7 @@ class RunFolder:
         Raises:
             RunError: If `config.json` is damaged.
         """
-        return _read_object(self.path / "config.json")
+        return read_json(self.path / "config.json")
 
     def log(self, line: Epoch, state: State, *, best: int | None = None) -> None:
         """Append an epoch to `metrics.jsonl` and save its state and weights.
@@ -131,13 +132,11 @@ class RunFolder:
         Raises:
             RunError: If another line is damaged.
         """
-        file = self.path / "metrics.jsonl"
-        if not file.is_file():
-            return ()
+        lines = read_log(self.path)
         try:
-            *lines, _ = file.read_text(encoding="utf-8").split("\n")
-            return tuple(Epoch(**json.loads(line)) for line in lines)
-        except (ValueError, TypeError) as error:
+            return tuple(Epoch(**line) for line in lines)
+        except TypeError as error:
+            file = self.path / "metrics.jsonl"
             raise RunError(f"{file} is damaged: {error}") from error
 
     def rewind(self, history: Sequence[Epoch]) -> None:
@@ -152,7 +151,7 @@ class RunFolder:
             RunError: If it is damaged.
         """
         file = self.path / "result.json"
-        return _read_object(file) if file.is_file() else None
+        return read_json(file) if file.is_file() else None
 
     def save(self, state: State, *, best: int | None = None) -> None:
         """Save a state as the last one: its weights, and a checkpoint.
@@ -262,13 +261,3 @@ def _check_free(path: Path, overwrite: bool) -> None:
 
 def _json_line(line: Epoch) -> str:
     return json.dumps(line._asdict()) + "\n"
-
-
-def _read_object(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RunError(f"{file} is damaged: {error}") from error
-    if not isinstance(content, dict):
-        raise RunError(f"{file} is damaged: it holds no JSON object.")
-    return content

@@ -61,11 +61,8 @@ def declared_arrays(path: Path | str) -> dict[str, Declared]:
                 f"its list of arrays has {length:,} bytes, more than {_MOST_HEADER:,}"
             )
         with safe_open(path, framework="numpy") as arrays:
-            found = {name: arrays.get_slice(name) for name in list(arrays.keys())}
             return {
-                name: Declared(_TYPES.get(kind, kind), tuple(each.get_shape()))
-                for name, each in found.items()
-                if (kind := each.get_dtype())
+                name: _declared(arrays.get_slice(name)) for name in list(arrays.keys())
             }
 
 
@@ -87,6 +84,11 @@ def read_safetensors(
     require(declared_arrays(path))
     with _faults(path):
         return load_file(path)
+
+
+def _declared(array: Any) -> Declared:
+    kind = str(array.get_dtype())
+    return Declared(_TYPES.get(kind, kind), tuple(array.get_shape()))
 
 
 @contextlib.contextmanager

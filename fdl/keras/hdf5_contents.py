@@ -85,9 +85,9 @@ def _walk(file: Any) -> Iterator[dict[str, Any]]:
 
 
 def _place(group: Any) -> Any:
-    import h5py
+    from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue]
 
-    about = h5py.h5o.get_info(group.id)
+    about = h5o.get_info(group.id)
     return about.fileno, about.addr
 
 

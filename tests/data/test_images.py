@@ -171,7 +171,7 @@ def test_refuses_what_is_no_image(tmp_path, digit) -> None:
     np.save(tmp_path / "whole.npy", digit)
     whole = (tmp_path / "whole.npy").read_bytes()
     (tmp_path / "short.npy").write_bytes(whole[:-1])
-    (tmp_path / "huge.npy").write_bytes(whole.replace(b"(28, 28)", b"(10**13,)", 1))
+    (tmp_path / "huge.npy").write_bytes(whole.replace(b"(28, 28)", b"(99999,)", 1))
     np.savez(tmp_path / "two.npz", image=digit, label=np.arange(3))
     with zipfile.ZipFile(tmp_path / "text.npz", "w") as archive:
         archive.writestr("text", "no array")
@@ -183,7 +183,7 @@ def test_refuses_what_is_no_image(tmp_path, digit) -> None:
         "absent.png": "is not a file",
         "pickle.npy": "not that of a picture",
         "short.npy": r"declares uint8\[28, 28\], and holds 783 bytes",
-        "huge.npy": r"declares uint8\[10000000000000\], and holds 7",
+        "huge.npy": r"declares uint8\[99999\], and holds 784",
         "two.npz": r"2 arrays \(image, label\)",
         "text.npz": "'text' in it is no array",
     }.items():

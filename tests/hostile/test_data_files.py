@@ -105,7 +105,7 @@ def test_gzip_files(tmp_path, name) -> None:
     content, words = GZIPPED[name]
     for file in idx.FILES:
         (tmp_path / f"{file}.gz").write_bytes(content)
-    with refused(DataError, words):
+    with refused(DataError, words, mib=256):
         idx.read(CATALOG["mnist"], tmp_path)
 
 

@@ -6,14 +6,16 @@ import struct
 import zipfile
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from bombs import gzipped, header, npy, png, zipped
-from bounds import refused
 from PIL import Image
 
+from bounds import refused
 from fdl import data
 from fdl.arrays import DataError
-from fdl.data import idx, pictures
+from fdl.data import idx, parquet, pictures
 from fdl.data.catalog import CATALOG
 
 
@@ -143,3 +145,27 @@ def test_tables_and_texts(tmp_path, name) -> None:
     line = f"{name.split(':')[0]}:{file}"
     with refused(DataError, words, mib=256):
         data.load(f"{line}?target=a" if "csv" in line else line)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        ([b""] * 200_001, "declares 200,001 rows in"),
+        ([bytes(1 << 24)], "16,777,2.. bytes once unpacked, more than 1,048,576"),
+        ([bytes(1 << 17)] * 99, "more than it declares|bytes once unpacked"),
+    ],
+)
+def test_parquet_files(tmp_path, images, words, monkeypatch) -> None:
+    monkeypatch.setattr(parquet, "_SMALL", 1 << 20)
+    table = pyarrow.table({"image": images, "label": [0] * len(images)})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet", compression="zstd")
+    with refused(DataError, words):
+        data.load(f"hf:{tmp_path / 'a.parquet'}")
+
+
+def test_parquet_files_of_many_columns(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(parquet, "_MOST_COLUMNS", 1000)
+    table = pyarrow.table({f"c{k}": [0] for k in range(1001)})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    with refused(DataError, "cannot be read as Parquet"):
+        data.load(f"hf:{tmp_path / 'a.parquet'}")

@@ -11,6 +11,7 @@ from safetensors.numpy import save
 from fdl.arrays import Array, PyTree
 from fdl.files import write_whole
 from fdl.learner import State
+from fdl.runs.seal import require_sealed, seal
 from fdl.weights import read_safetensors, require_finite, require_same_arrays
 
 
@@ -18,12 +19,13 @@ def save_weights(path: Path | str, state: State) -> None:
     """Write the variables of a state's models, whole or not at all.
 
     Arrays are named by their path, such as `params/conv1/kernel`. What the learner adds
-    to the state, such as a moving average, is in checkpoints alone.
+    to the state, such as a moving average, is in checkpoints alone. The file says how
+    many updates the state has made, and has a checksum.
     """
     named = named_variables(state.variables)
     # In order, since safetensors writes memory as it lies.
     arrays = {name: np.array(leaf, order="C") for name, leaf in named.items()}
-    write_whole(path, save(arrays))
+    write_whole(path, save(arrays, seal(arrays, int(state.step))))
 
 
 def load_weights(path: Path | str, state: State) -> State:
@@ -35,6 +37,7 @@ def load_weights(path: Path | str, state: State) -> State:
             file and array.
     """
     found = read_safetensors(path, lambda arrays: require_fit(arrays, state, path))
+    require_sealed(path, found)
     require_finite(found, path)
     return with_variables(state, fill(state.variables, found))
 

@@ -14,6 +14,7 @@ from fdl.data.dataset import Dataset
 from fdl.data.decoding import common_size
 from fdl.data.images import fit_picture
 from fdl.data.own import Part, assemble
+from fdl.data.parquet_pages import Page, pages
 from fdl.data.prepared_source import PART_NAMES, drop_unused
 from fdl.data.source import Source, Status
 from fdl.untrusted import MOST_JSON, parse_json, reason
@@ -226,30 +227,38 @@ def _pairs(file: Path, image: str, label: str) -> Iterator[tuple[Any, Any]]:
         rows = opened.metadata.num_rows
         if rows * _LEAST_ROW > max(_SMALL_ROWS * _LEAST_ROW, size):
             raise ValueError(f"it declares {rows:,} rows in {size:,} bytes")
-        declared = _unpacked_size(opened.metadata, (image, label))
-        if declared > most:
-            raise ValueError(
-                f"its images have {declared:,} bytes once unpacked, more than {most:,}"
-            )
         columns = [image, label]
-        for batch in opened.iter_batches(_BATCH, columns=columns, use_threads=False):
-            most -= batch.nbytes
+        found = list(_pages(file, opened.metadata, columns))
+        unpacked = sum(page.unpacked for page in found)
+        if unpacked > most:
+            raise ValueError(
+                f"its images have {unpacked:,} bytes once unpacked, more than {most:,}"
+            )
+        # Any number of rows may refer to one value of a dictionary.
+        values = max((page.unpacked for page in found if page.is_dictionary), default=0)
+        batch = _BATCH if values < _SMALL // _BATCH else 1
+        for rows in opened.iter_batches(batch, columns=columns, use_threads=False):
+            table = rows.to_pydict()
+            most -= sum(_length(each) for column in table.values() for each in column)
             if most < 0:
-                raise ValueError("it unpacks to more than it declares")
-            table = batch.to_pydict()
+                raise ValueError("its rows repeat one image too often")
             yield from zip(table[image], table[label], strict=True)
     except Exception as error:
         raise DataError(f"{file} cannot be read as Parquet: {reason(error)}") from error
 
 
-def _unpacked_size(metadata: Any, columns: Sequence[str]) -> int:
-    return sum(
-        column.total_uncompressed_size
-        for group in range(metadata.num_row_groups)
-        for number in range(metadata.num_columns)
-        if (column := metadata.row_group(group).column(number))
-        and column.path_in_schema.split(".")[0] in columns
-    )
+def _length(value: Any) -> int:
+    content = value.get("bytes") if isinstance(value, dict) else value
+    return len(content) if isinstance(content, bytes | str) else 0
+
+
+def _pages(file: Path, metadata: Any, columns: Sequence[str]) -> Iterator[Page]:
+    with file.open("rb") as opened:
+        for group in range(metadata.num_row_groups):
+            for number in range(metadata.num_columns):
+                column = metadata.row_group(group).column(number)
+                if column.path_in_schema.split(".")[0] in columns:
+                    yield from pages(opened, column)
 
 
 def _size_of(row: _Row) -> tuple[int, int] | None:

@@ -47,7 +47,6 @@ class _Line(NamedTuple):
 
     epoch: int
     step: int
-    running: bool
     train: dict[str, Any]
     validation: dict[str, Any]
     seconds: float

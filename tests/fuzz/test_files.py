@@ -160,8 +160,8 @@ def features(file: Path) -> None:
 
 
 TARGETS = {
-    "a.png": Target(picture("PNG"), decode, (DataError,), 1500),
-    "exif.jpg": Target(picture("JPEG", exif=exif()), decode, (DataError,), 1500),
+    "a.png": Target(picture("PNG"), decode, (DataError,), 1000),
+    "exif.jpg": Target(picture("JPEG", exif=exif()), decode, (DataError,), 800),
     "a.gif": Target(picture("GIF"), decode, (DataError,)),
     "a.webp": Target(picture("WebP"), decode, (DataError,)),
     "a.npy": Target(

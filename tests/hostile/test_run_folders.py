@@ -66,7 +66,7 @@ CONFIGS = [
     ({"epochs": True}, "epochs=True must be a whole number"),
     ({"epochs": 10**400}, "has 401 digits"),
     ({"learning_rate": float("inf")}, "learning_rate=inf must be a number"),
-    ({"learning_rate": -1}, "learning_rate=-1 must be a number above 0"),
+    ({"learning_rate": -1}, "learning_rate=-1.0 must be a number above 0"),
     ({"trained_on": [1]}, r"trained_on=\[1\] must be a list, each text"),
     ({"mode": "up"}, "mode='up' must be one of max, min"),
     ({"versions": {"jax": 3}}, "must be an object, each member text"),
@@ -183,7 +183,9 @@ def _times(tree, factor):
 
 def test_names_do_not_control_the_terminal(run, tmp_path, capsys) -> None:
     spoil(run, dataset="\x1b[31mred\x07\u202e")
-    assert "\\x1b[31mred\\u202e" in fdl("runs", tmp_path, cwd=tmp_path).stdout
+    table = fdl("runs", tmp_path, cwd=tmp_path).stdout
+    assert "\\x1b[31" in table
+    assert "\x1b" not in table
     line = complaint(["eval", run], capsys)
     assert "\\x1b[31mred" in line
     assert "\x1b" not in line

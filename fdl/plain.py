@@ -28,8 +28,11 @@ Strategy = Literal["vmap", "map"]
 """How members become one program: side by side in every operation (`jax.vmap`), or one
 after the other (`jax.lax.map`)."""
 
-Kind = Literal["image", "vector", "number", "text"]
+Kind = Literal["image", "vector", "number", "text", "document"]
 """What examples are, and so which tasks take them."""
+
+Predicts = Literal["classes", "numbers", "images", "nothing"]
+"""What a trained task answers to an input."""
 
 DATASETS = {
     "mnist": 60_000,

@@ -59,7 +59,8 @@ class OfDataset(Command):
     Attributes:
         name: A name that `fdl data list` lists, or data of your own, such as
             `folder:PATH` or `csv:FILE`.
-        target: Column of a CSV file that is to be told; member of JSON lines.
+        target: Column of a CSV file, or member of JSON lines, that is to be told.
+        text: Column or member that is the text, where texts are to be classified.
         size: Height and width of the images of a folder, such as `64` or `48x64`.
         skip_bad: Leave out pictures of a folder that cannot be read.
         data_dir: Folder to look in, before the usual places.
@@ -67,6 +68,7 @@ class OfDataset(Command):
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     target: OptionalName = None
+    text: OptionalName = None
     size: OptionalName = None
     skip_bad: bool = False
     data_dir: OptionalPath = None
@@ -76,6 +78,7 @@ class OfDataset(Command):
         source = fdl.data.find(
             self.name,
             target=self.target,
+            text=self.text,
             size=self.size,
             skip_bad=self.skip_bad or None,
         )

@@ -53,7 +53,9 @@ _COMMANDS = {
         "fdl.cli.eval", "Eval", "Measure a trained run on the test set of a data set."
     ),
     "predict": _Place(
-        "fdl.cli.predict", "Predict", "Tell which classes a trained run sees in images."
+        "fdl.cli.predict",
+        "Predict",
+        "Tell what a trained run answers to images, rows of a table, or texts.",
     ),
     "generate": _Place(
         "fdl.cli.generate", "Generate", "Make images or texts with a trained run."

@@ -12,7 +12,8 @@ from fdl.data.archives import Archive, Contents, File
 from fdl.data.dataset import Dataset
 from fdl.data.download import receive
 from fdl.data.own import assemble
-from fdl.data.prepared_source import find_version, read_images
+from fdl.data.prepared_examples import read_examples
+from fdl.data.prepared_source import find_version
 from fdl.data.source import Source, Status
 
 
@@ -39,8 +40,9 @@ class Archived(Source):
             )
         else:
             turn = self.archive.upright
-            parts, names, _ = read_images(version, turn=turn)
-            return self._dataset((parts, names), f"TFDS directory {version}")
+            found = read_examples(version, turn=turn)
+            contents = found.parts, found.names
+            return self._dataset(contents, f"TFDS directory {version}")
         for folder, named in self._folders(data_dir):
             if not any((folder / file.name).is_file() for file in self.archive.files):
                 tried.append(f"original files in {folder}: nothing there")

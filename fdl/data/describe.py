@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from fdl.arrays import Batch, DataError, PyTree
+from fdl.arrays import Batch, DataError, Documents, PyTree
 from fdl.data.dataset import Dataset, DatasetInfo
 from fdl.files import write_whole
 
@@ -55,6 +55,8 @@ class Description(NamedTuple):
             yield f"{info.num_classes} different characters"
         else:
             yield f"{info.num_classes} classes"
+        if info.kind == "document":
+            yield f"{len(info.vocabulary):,} words"
         for row, name in enumerate(info.class_names[:_SHOWN]):
             if self.balance:
                 counts = " ".join(f"{of[row]:>8,}" for of in self.balance.values())
@@ -107,7 +109,7 @@ def describe(dataset: Dataset) -> Description:
         {
             name: tuple(np.bincount(np.asarray(part.label), minlength=classes).tolist())
             for name, part in parts.items()
-            if isinstance(part, Batch)
+            if isinstance(part, (Batch, Documents))
         },
         {name: len(found) - len(set(found)) for name, found in digests.items()},
         {pair: count for pair, count in shared.items() if count},

@@ -23,33 +23,34 @@ class Part(NamedTuple):
 
     Attributes:
         inputs: Images `(batch, height, width[, channels])`, or vectors `(batch,
-            features)`.
+            features)`, or a sequence of texts.
         targets: Class of each: any integers, or names; or numbers to be told, which
             are floating point.
     """
 
-    inputs: Array
+    inputs: Array | Sequence[str]
     targets: Array
 
 
 def from_arrays(
-    inputs: Array,
+    inputs: Array | Sequence[str],
     targets: Array | Sequence[Any],
     *,
-    validation: tuple[Array, Any] | None = None,
-    test: tuple[Array, Any] | None = None,
+    validation: tuple[Any, Any] | None = None,
+    test: tuple[Any, Any] | None = None,
     class_names: Sequence[str] | None = None,
     name: str = "arrays",
     seed: int = 0,
 ) -> Dataset:
-    """Make a dataset of arrays.
+    """Make a dataset of arrays, or of texts.
 
     Where there is no test part, a sixth of the examples becomes one: of each class its
     share, drawn with a seed.
 
     Args:
         inputs: Images, `(batch, height, width)` or `(batch, height, width, channels)`,
-            uint8 or floating point in [0, 1]; or vectors, `(batch, features)`.
+            uint8 or floating point in [0, 1]; or vectors, `(batch, features)`; or
+            texts.
         targets: Class of each: whole numbers, or names. Numbers are taken as they are
             if they count from 0 without a gap; otherwise the classes are the values
             that occur, in order. Of vectors also floating point numbers, which are not
@@ -74,12 +75,18 @@ def from_arrays(
         (('cat', 'dog', 'owl'), (9, 8, 8, 1), 3)
     """
     given = {"train": (inputs, targets), "validation": validation, "test": test}
+    are_texts = len(inputs) > 0 and isinstance(inputs[0], str)
+    # An array of texts would be as wide as the longest.
+    as_inputs = (lambda texts: texts) if are_texts else np.asarray
     parts = {
-        part: Part(np.asarray(pair[0]), np.asarray(pair[1]))
+        part: Part(as_inputs(pair[0]), np.asarray(pair[1]))
         for part, pair in given.items()
         if pair is not None
     }
-    return assemble(
+    # Which ends in `assemble`.
+    from fdl.data.documents import assemble_documents
+
+    return (assemble_documents if are_texts else assemble)(
         parts,
         name=name,
         title=name,
@@ -157,7 +164,7 @@ def assemble(
         train_count=len(train[0]),
         validation_count=0 if validation is None else len(validation[0]),
         test_count=len(test[0]),
-        checksum=_checksum(batches),
+        checksum=checksum(batches),
         overlaps=(),
         kind=kind,
         columns=columns,
@@ -306,7 +313,8 @@ def _say(message: str) -> None:
     _log.warning(message)
 
 
-def _checksum(batches: Mapping[str, Batch | Rows]) -> str:
+def checksum(batches: Mapping[str, PyTree]) -> str:
+    """Return one sha256 of all arrays of the parts."""
     digest = hashlib.sha256()
     for part in PARTS:
         for array in batches.get(part, ()):

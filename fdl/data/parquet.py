@@ -1,8 +1,8 @@
-"""`hf:PATH`: images in Parquet files, as the Hugging Face Hub stores data sets."""
+"""`hf:PATH`: images or texts in Parquet files, as the Hugging Face Hub stores them."""
 
 import dataclasses
-import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,15 +12,17 @@ from fdl.arrays import DataError
 from fdl.data import pictures
 from fdl.data.dataset import Dataset
 from fdl.data.decoding import common_size
+from fdl.data.documents import assemble_documents, classes_of
 from fdl.data.images import fit_picture
 from fdl.data.own import Part, assemble
-from fdl.data.prepared_source import PART_NAMES, drop_unused
+from fdl.data.parquet_columns import Columns, find_columns, open_parquet
+from fdl.data.prepared_examples import PART_NAMES, drop_unused
 from fdl.data.source import Source, Status
 
 
 @dataclasses.dataclass(frozen=True)
 class ParquetFolder(Source):
-    """Parquet files with an image and a class in each row.
+    """Parquet files with an image or a text, and a class, in each row.
 
     The part that a file belongs to is told by its name, as in
     `train-00000-of-00002.parquet`, or by that of its folder. An image is the bytes of a
@@ -36,6 +38,8 @@ class ParquetFolder(Source):
         target: Column that is the class; None for the one called `label`, or the only
             one that can be.
         skip_bad: Leave out images that cannot be read.
+        text: Column that is the text; None for the one called `text`, or the only one
+            that can be, where there are no images.
     """
 
     path: Path
@@ -43,12 +47,32 @@ class ParquetFolder(Source):
     channels: int | None = None
     target: str | None = None
     skip_bad: bool = False
+    text: str | None = None
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
-        """Decode all images."""
+        """Decode all images, or take the texts as they are."""
         files = _files(self.path)
-        image, label, names = _columns(files["train"][0], self.target)
-        rows = {part: _rows(each, image, label) for part, each in files.items()}
+        found = find_columns(files["train"][0], self.target, self.text)
+        rows = {
+            part: _rows(each, found.inputs, found.target)
+            for part, each in files.items()
+        }
+        about = {
+            "name": self.name,
+            "title": self.path.stem,
+            "source": f"Parquet files in {self.path}",
+        }
+        if not found.are_texts:
+            parts, names = self._images(rows, found.names)
+            return assemble(parts, class_names=names, **about)
+        parts, names = _texts(self.path, rows, found)
+        return assemble_documents(
+            parts, class_names=names, column=found.inputs, **about
+        )
+
+    def _images(
+        self, rows: "Mapping[str, list[_Row]]", names: tuple[str, ...] | None
+    ) -> tuple[dict[str, Part], tuple[str, ...] | None]:
         parts: dict[str, Part] = {}
         with pictures.strictly():
             size = self.size or common_size(
@@ -71,15 +95,7 @@ class ParquetFolder(Source):
                 name: part._replace(inputs=np.ascontiguousarray(part.inputs[..., :1]))
                 for name, part in parts.items()
             }
-        if names is not None:
-            parts, names = drop_unused(parts, names)
-        return assemble(
-            parts,
-            name=self.name,
-            title=self.path.stem,
-            source=f"Parquet files in {self.path}",
-            class_names=names,
-        )
+        return (parts, None) if names is None else drop_unused(parts, names)
 
     def _decode(self, row: "_Row") -> pictures.Picture | None:
         """Return the picture of a row; None if it is damaged and may be left out."""
@@ -95,7 +111,7 @@ class ParquetFolder(Source):
         title = self.path.stem
         try:
             count = {
-                part: sum(_open(file).metadata.num_rows for file in files)
+                part: sum(open_parquet(file).metadata.num_rows for file in files)
                 for part, files in _files(self.path).items()
             }
         except DataError as error:
@@ -129,61 +145,18 @@ def _files(path: Path) -> dict[str, list[Path]]:
     return parts
 
 
-def _open(file: Path) -> Any:
-    # Imported here: half a second, wanted only for such files.
-    import pyarrow.parquet
-
-    try:
-        return pyarrow.parquet.ParquetFile(file)
-    except Exception as error:
-        # A damaged file fails in many ways, all of which mean the same.
-        raise DataError(f"{file} cannot be read as Parquet: {error}") from error
-
-
-def _columns(file: Path, target: str | None) -> tuple[str, str, tuple[str, ...] | None]:
-    """Return the names of the columns of images and classes, and of the classes."""
-    import pyarrow.types as kinds
-
-    schema = _open(file).schema_arrow
-    is_bytes = lambda kind: kinds.is_binary(kind) or kinds.is_large_binary(kind)
-    images, labels = [], []
-    for field in schema:
-        kind = field.type
-        if kinds.is_struct(kind):
-            inside = kind.get_field_index("bytes")
-            kind = kind.field(inside).type if inside >= 0 else kind
-        if is_bytes(kind):
-            images.append(field.name)
-        elif kinds.is_integer(kind) or kinds.is_string(kind) or kinds.is_boolean(kind):
-            labels.append(field.name)
-    listed = f"columns: {', '.join(f'{field.name} ({field.type})' for field in schema)}"
-    if len(images) != 1:
-        raise DataError(
-            f"{file}: has {len(images) or 'no'} columns of images, and one is needed; "
-            f"{listed}"
+def _texts(
+    path: Path, rows: "Mapping[str, list[_Row]]", found: Columns
+) -> tuple[dict[str, Part], tuple[str, ...] | None]:
+    parts = {
+        part: Part(
+            [row.content for row in each],
+            classes_of(path, found.target, [row.target for row in each]),
         )
-    if target is None and len(labels) > 1:
-        labels = [name for name in ("label", "labels", "class") if name in labels][:1]
-    chosen = labels if target is None else [name for name in labels if name == target]
-    if len(chosen) != 1:
-        wanted = "the class" if target is None else f"target={target!r}"
-        raise DataError(
-            f"{file}: which column is {wanted}? Name one with whole numbers or names "
-            f"as target (--target); {listed}"
-        )
-    return images[0], chosen[0], _class_names(schema.metadata, chosen[0])
-
-
-def _class_names(
-    metadata: dict[bytes, bytes] | None, label: str
-) -> tuple[str, ...] | None:
-    """Return what the Hub's description calls the classes, if it is there."""
-    try:
-        described = json.loads((metadata or {})[b"huggingface"])
-        names = described["info"]["features"][label]["names"]
-        return tuple(map(str, names))
-    except (KeyError, ValueError, TypeError, RecursionError):
-        return None
+        for part, each in rows.items()
+        if each
+    }
+    return (parts, None) if found.names is None else drop_unused(parts, found.names)
 
 
 class _Row(NamedTuple):
@@ -198,7 +171,7 @@ def _rows(files: list[Path], image: str, label: str) -> list[_Row]:
     found = []
     for file in files:
         try:
-            table = _open(file).read(columns=[image, label]).to_pydict()
+            table = open_parquet(file).read(columns=[image, label]).to_pydict()
         except DataError:
             raise
         except Exception as error:

@@ -289,6 +289,7 @@ _READ: dict[str, Callable[[str, Any], Any]] = {
     "channels": _channels,
     "skip_bad": _flag,
     "target": lambda name, value: str(value),
+    "text": lambda name, value: str(value),
 }
 
 

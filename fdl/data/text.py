@@ -7,7 +7,6 @@ compare only where `DatasetInfo.checksum` is the same.
 
 import dataclasses
 import hashlib
-import json
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,9 @@ import numpy as np
 from fdl.arrays import DataError, Tokens
 from fdl.data.catalog import HoldOut
 from fdl.data.dataset import Dataset, DatasetInfo
+from fdl.data.documents import assemble_documents, classes_of
+from fdl.data.jsonl import read_members
+from fdl.data.own import Part
 from fdl.data.source import Source, Status
 
 NAME = "python-docs"
@@ -95,31 +97,40 @@ class TextFile(Source):
 
 @dataclasses.dataclass(frozen=True)
 class TextLines(TextFile):
-    """`jsonl:FILE`: texts, each the `text` of a JSON object in a line of its own.
+    """`jsonl:FILE`: texts, each in a JSON object in a line of its own.
+
+    Without a target they are one text to go on with; with one, each text has a class.
 
     Attributes:
         name: The line that names it.
         path: The file.
-        target: Which member of the objects is the text.
+        text: Which member of the objects is the text.
+        target: Which member is its class, a whole number or a name.
     """
 
-    target: str = "text"
+    text: str = "text"
+    target: str | None = None
+
+    @property
+    def hold_out(self) -> HoldOut:
+        """The last windows of one text; of texts with classes, some of each class."""
+        return "last" if self.target is None else "stratified"
+
+    def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
+        """Read it."""
+        if self.target is None:
+            return super().load(data_dir, download=download)
+        texts, targets = read_members(self.path, self.text, self.target)
+        return assemble_documents(
+            {"train": Part(texts, classes_of(self.path, self.target, targets))},
+            name=self.name,
+            title=self.path.stem,
+            source=f"file {self.path}",
+            column=self.text,
+        )
 
     def _text(self) -> str:
-        texts = []
-        lines = self.path.read_text("utf-8-sig").split("\n")
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                texts.append(json.loads(line)[self.target])
-                if not isinstance(texts[-1], str):
-                    raise TypeError(f"{self.target!r} is no text")
-            except (ValueError, TypeError, KeyError, RecursionError) as error:
-                raise DataError(
-                    f"{self.path}: line {number} is no JSON object with a text "
-                    f"{self.target!r}: {error}"
-                ) from error
+        (texts,) = read_members(self.path, self.text)
         return "\n".join(texts)
 
 

@@ -1,11 +1,11 @@
 """What an exported file says about its model, as JSON."""
 
 import json
-from typing import Any, Literal, NamedTuple
+import typing
+from typing import Any, NamedTuple
 
 from fdl.data import DatasetInfo, short_name
-
-Predicts = Literal["classes", "images", "nothing"]
+from fdl.plain import Predicts
 
 
 class Facts(NamedTuple):
@@ -14,8 +14,7 @@ class Facts(NamedTuple):
     Attributes:
         task: Name of the task that trained it.
         part: Which model of the task; None for what the task predicts.
-        predicts: What it answers to images: the probability of each of the
-            `"classes"`, or `"images"`; `"nothing"` where it reads no images.
+        predicts: What it answers to each input; see `fdl.tasks.Task`.
         info: The data that it was trained on: class names, shape of an input.
         versions: Of Python and of the packages that wrote the file.
     """
@@ -59,7 +58,7 @@ def facts_of(text: str | bytes) -> Facts:
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as e:
         raise ValueError(f"what it says about the model is damaged: {e!r}") from e
     right = (
-        facts.predicts in ("classes", "images", "nothing")
+        facts.predicts in typing.get_args(Predicts)
         and all(isinstance(name, str) for name in info.class_names)
         and all(type(size) is int for size in info.input_shape)
         and len(info.class_names) == info.num_classes

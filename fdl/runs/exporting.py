@@ -134,10 +134,10 @@ def _onnx(order: _Order) -> None:
     options: dict[str, Any] = {"facts": order.facts}
     if order.is_whole:
         learner, state = order.trained.learner, order.trained.state
-        last = {"classes": "softmax", "images": "sigmoid", "nothing": None}
+        last = {"classes": "softmax", "images": "sigmoid"}
         options |= {
             "given": data.example(order.trained.info)[0],
-            "last": last[order.task.predicts],
+            "last": last.get(order.task.predicts),
             "expected": lambda x: learner.predict(state, x),
         }
     write_onnx(order.path, model, variables, inputs, **options)

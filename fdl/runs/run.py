@@ -12,6 +12,7 @@ from flax.linen.summary import tabulate
 from fdl import data, tasks
 from fdl.arrays import PyTree, Seed, as_key
 from fdl.export import ExportedFunction, read_stablehlo
+from fdl.plain import Predicts
 from fdl.runs import exporting
 from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
@@ -122,8 +123,8 @@ class Run(Trained):
         return self.task.generate(self, as_key(key), sampling)
 
     @property
-    def predicts(self) -> Literal["classes", "images", "nothing"]:
-        """What it answers to images, see `fdl.tasks.Task`."""
+    def predicts(self) -> Predicts:
+        """What it answers to each input, see `fdl.tasks.Task`."""
         return self.task.predicts
 
     def export(

@@ -15,6 +15,7 @@ from fdl.tasks.options import (
     OwnModel,
     RecurrentOptions,
     RegressOptions,
+    TextClassifierOptions,
     TransformerOptions,
     VAEOptions,
 )
@@ -61,6 +62,7 @@ _ALL = (
         mode="max",
         options=RegressOptions(),
         takes=("number",),
+        predicts="numbers",
         dataset=None,
     ),
     Description(
@@ -186,6 +188,21 @@ _ALL = (
         generates="text",
     ),
     Description(
+        name="text-classifier",
+        title="Transformer that classifies texts",
+        paper="Vaswani et al., 2017, Attention is all you need",
+        epochs=(4, 20),
+        batch_size=32,
+        learning_rates={"one-cycle": 1e-3, "constant": 5e-4},
+        supports=tuple(name for name in OF_SOME if name != "augment"),
+        metric="accuracy",
+        mode="max",
+        options=TextClassifierOptions(),
+        takes=("document",),
+        predicts="classes",
+        dataset=None,
+    ),
+    Description(
         name="classify",
         title="classifier of your own (--model)",
         paper="any Linen module, see docs/your-model.md",
@@ -196,7 +213,7 @@ _ALL = (
         metric="accuracy",
         mode="max",
         options=OwnModel(),
-        takes=("image", "vector"),
+        takes=("image", "vector", "document"),
         predicts="classes",
     ),
 )

@@ -10,6 +10,7 @@ from fdl import data
 from fdl.arrays import DataError
 from fdl.data import Dataset, DatasetInfo
 from fdl.models.sizes import sizes
+from fdl.tasks.catalog import known
 
 
 def load(
@@ -30,9 +31,10 @@ def load(
     loaded = data.load(name, data_dir=data_dir, validation=config.validation)
     if loaded.info.kind not in task.takes:
         wanted = " or ".join(_KINDS[kind] for kind in task.takes)
+        others = [one.name for one in known() if loaded.info.kind in one.takes]
         raise DataError(
             f"task {task.name!r} takes {wanted}, but {loaded.info.title} holds "
-            f"{_KINDS[loaded.info.kind]}"
+            f"{_KINDS[loaded.info.kind]}: choose {' or '.join(others)}"
         )
     return task.prepare(loaded, config)
 
@@ -42,6 +44,7 @@ _KINDS = {
     "vector": "rows of numbers with classes",
     "number": "rows with a number to be told",
     "text": "text",
+    "document": "texts with classes",
 }
 
 

@@ -11,53 +11,14 @@ import zipfile
 
 import numpy as np
 import pytest
+from make_tfds import png, write_tfds
 
-from fdl.data import DataError, find, load, prepared_source, status
+from fdl.data import DataError, find, load, prepared_examples, status
 from fdl.data.archives import ARCHIVES
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(256, size=(24, 32, 32, 3), dtype=np.uint8)
 LABELS = np.arange(24) % 3
-
-
-def write_tfds(root, features, splits, dataset="pets", version="1.2.0"):
-    """Write a directory with TFDS, as array_record; images are given as PNG bytes."""
-    import tensorflow_datasets as tf_datasets
-    from tensorflow_datasets.core import registered
-
-    with registered.skip_registration():
-
-        class Builder(tf_datasets.core.GeneratorBasedBuilder):
-            name = dataset
-            VERSION = tf_datasets.core.Version(version)
-
-            def _info(self):
-                return tf_datasets.core.DatasetInfo(
-                    builder=self,
-                    features=tf_datasets.features.FeaturesDict(features),
-                    supervised_keys=("image", "label"),
-                )
-
-            def _split_generators(self, dl_manager):
-                return {
-                    split: self._generate_examples(rows)
-                    for split, rows in splits.items()
-                }
-
-            def _generate_examples(self, rows):
-                yield from rows
-
-        builder = Builder(data_dir=root, file_format="array_record")
-        builder.download_and_prepare()
-    return root / dataset / version
-
-
-def png(pixels):
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "png")
-    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +235,7 @@ def test_an_archive_is_read_where_tfds_has_prepared_it(tmp_path):
     ],
 )
 def test_opacity_and_sixteen_bits(tmp_path, kind, pixel, expected):
-    fitted = prepared_source._fitted(
+    fitted = prepared_examples._fitted(
         tmp_path, np.full((3, 4, len(pixel)), pixel, kind), (3, 4)
     )
     assert fitted.dtype == np.uint8
@@ -283,7 +244,7 @@ def test_opacity_and_sixteen_bits(tmp_path, kind, pixel, expected):
 
 def test_images_of_another_kind_are_refused(tmp_path):
     with pytest.raises(DataError, match="an image is float32"):
-        prepared_source._fitted(tmp_path, np.zeros((3, 4, 3), np.float32), (3, 4))
+        prepared_examples._fitted(tmp_path, np.zeros((3, 4, 3), np.float32), (3, 4))
 
 
 def test_an_archive_is_downloaded_once(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import difflib
 import sys
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     import jax
@@ -33,6 +33,11 @@ Kind = Literal["image", "vector", "number", "text", "document"]
 
 Predicts = Literal["classes", "numbers", "images", "nothing"]
 """What a trained task answers to an input."""
+
+PictureFormat = Literal["png", "svg", "pdf"]
+"""What a picture can be written as."""
+
+PICTURE_FORMATS: tuple[PictureFormat, ...] = get_args(PictureFormat)
 
 DATASETS = {
     "mnist": 60_000,

@@ -7,7 +7,15 @@ import tyro
 from rich.table import Table
 
 import fdl
-from fdl.cli.command import AnswerIsNoError, Command, OptionalName, OptionalPath, out
+from fdl.cli.command import (
+    AnswerIsNoError,
+    Command,
+    OptionalFormat,
+    OptionalName,
+    OptionalPath,
+    out,
+    picture,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,18 +98,22 @@ class DataShow(OfDataset):
     """Tell what is in a data set: counts, shapes, balance of classes, duplicates.
 
     Attributes:
-        to: PNG file to write, with some images of each class.
+        to: Picture to write, with some images of each class; its ending tells the
+            format.
+        format: Of the picture.
     """
 
     to: OptionalPath = None
+    format: OptionalFormat = None
 
     def __call__(self) -> None:
         """Describe it."""
         dataset = self.load()
         out.print(str(dataset.describe()), soft_wrap=True)
         if self.to is not None:
-            fdl.data.draw_contact_sheet(dataset, self.to)
-            out.print(f"contact sheet in {self.to}", soft_wrap=True)
+            to = picture(self.to, self.format)
+            fdl.data.draw_contact_sheet(dataset, to)
+            out.print(f"contact sheet in {to}", soft_wrap=True)
 
 
 @dataclasses.dataclass(frozen=True)

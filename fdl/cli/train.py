@@ -23,6 +23,7 @@ from fdl.cli.command import (
 )
 from fdl.cli.progress import TrainingProgress
 from fdl.cli.task_command import ToTrain, for_each_task
+from fdl.plain import PICTURE_FORMATS
 from fdl.runs.words import shown
 
 
@@ -107,7 +108,9 @@ def _train(command: Reporting, train: Callable[..., Any]) -> None:
         command: Says how much to say.
         train: Takes what `fdl.runs.train` calls, by name, and returns a run.
     """
-    with TrainingProgress(command.quiet) as progress:
+    from fdl.pixels import picture_format
+
+    with TrainingProgress(command.quiet) as progress, picture_format(command.format):
         try:
             run = train(
                 on_start=progress.on_start,
@@ -154,7 +157,7 @@ def _summary(run: Any) -> list[str]:
     written = {"run folder": run.path} | {
         file.name: file
         for file in sorted(run.path.iterdir())
-        if file.suffix in (".png", ".gif")
+        if file.suffix in (".gif", *(f".{name}" for name in PICTURE_FORMATS))
     }
     width = max(map(len, written)) + 2
     return lines + [f"{what:<{width}}{path}" for what, path in written.items()]

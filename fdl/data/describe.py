@@ -1,7 +1,6 @@
 """What is in a dataset: counts, balance, duplicates, and a picture of some examples."""
 
 import hashlib
-import io
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from jaxtyping import UInt8
 
 from fdl.arrays import Batch, DataError, Documents, PyTree
 from fdl.data.dataset import Dataset, DatasetInfo
-from fdl.files import write_whole
+from fdl.pixels import enlarged, enlargement, write_pixels
 
 _COLUMNS = 10  # of a contact sheet: examples of a class
 _MOST_ROWS = 40  # of a contact sheet: classes
@@ -117,19 +116,19 @@ def describe(dataset: Dataset) -> Description:
 
 
 def draw_contact_sheet(dataset: Dataset, path: Path | str) -> None:
-    """Write a PNG with a row of training images for each class, in their order.
+    """Write a picture with a row of training images for each class, in their order.
+
+    Args:
+        dataset: The dataset.
+        path: The file; its ending is the format, `.png`, `.svg` or `.pdf`.
 
     Raises:
         DataError: If the dataset holds no images.
     """
-    from PIL import Image
-
     if dataset.info.kind != "image":
         raise DataError(f"{dataset.info.title} holds no images: there is no picture")
-    buffer = io.BytesIO()
-    sheet = _sheet(dataset)
-    Image.fromarray(sheet if sheet.shape[2] == 3 else sheet[..., 0]).save(buffer, "png")
-    write_whole(Path(path), buffer.getvalue())
+    height, width, _ = dataset.info.input_shape
+    write_pixels(path, enlarged(_sheet(dataset), enlargement(height, width)))
 
 
 def _sheet(dataset: Dataset) -> UInt8[np.ndarray, "height width channels"]:

@@ -17,7 +17,7 @@ def draw_confusion(
     *,
     title: str,
 ) -> None:
-    """Write a PNG of a confusion matrix: true class down, predicted class across.
+    """Write a picture of a confusion matrix: true class down, predicted class across.
 
     Colors show mistakes only, since the diagonal would outshine them.
 
@@ -58,7 +58,7 @@ def draw_confusion(
     rotation = 0 if max(map(len, class_names)) <= 2 else 60
     axes.set_xticks(range(classes), class_names, rotation=rotation)
     axes.set_yticks(range(classes), class_names)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
+    axes.set_xlabel("Predicted class")
+    axes.set_ylabel("True class")
     axes.set_title(title, fontsize=9)
     write_figure(path, figure)

@@ -280,7 +280,7 @@ class Job:
         result = _result(trained, fitted, measured, spent, made) | novelty
         folder.write_json("result.json", result)
         name = f"{config.task}-{data.short_name(config.dataset)}"
-        _draw_curves(folder.path / "curves.png", name, fitted)
+        _draw_curves(folder.path / "curves", name, fitted, task.loss_unit)
         listeners.result(result)
         return Run(
             config,
@@ -350,11 +350,19 @@ def _parameters(state: State) -> int:
     return sum(x.size for x in jax.tree.leaves(state.params))
 
 
-def _draw_curves(path: Path, name: str, fitted: FitResult) -> None:
+def _draw_curves(
+    path: Path, name: str, fitted: FitResult, loss_unit: str | None
+) -> None:
     from fdl import report  # matplotlib takes half a second, wanted only here
 
     def curves(which: str) -> dict[str, list[float]]:
         lines = [getattr(line, which) for line in fitted.history]
         return {metric: [line[metric] for line in lines] for metric in lines[0]}
 
-    report.draw_curves(path, curves("train"), curves("validation"), title=name)
+    report.draw_curves(
+        path,
+        curves("train"),
+        curves("validation"),
+        title=name,
+        loss_unit=loss_unit,
+    )

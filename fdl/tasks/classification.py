@@ -113,7 +113,7 @@ def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str,
         np.asarray(dataset.test.label), output.argmax(axis=-1), info.num_classes
     )
     report.draw_confusion(
-        folder / "confusion.png",
+        folder / "confusion",
         counts,
         info.class_names,
         title=f"{name}: {info.test_count:,} test {_CALLED.get(info.kind, 'rows')}",

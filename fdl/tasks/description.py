@@ -38,6 +38,7 @@ class Description:
         generates: What `generate` makes: `"images"` or `"text"`; None for nothing.
         takes: Kinds of data that it can be trained on, as `DatasetInfo.kind` has them.
         dataset: Default data set; None where it is always one's own.
+        loss_unit: Unit of the loss, for pictures; None if it has none.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Description:
     generates: Literal["images", "text"] | None = None
     takes: tuple[Kind, ...] = ("image",)
     dataset: str | None = "mnist"
+    loss_unit: Literal["nats"] | None = None
 
     def config(
         self,

@@ -427,8 +427,9 @@ def test_leaks_and_duplicates_are_counted(tmp_path):
     data.draw_contact_sheet(found, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         pixels = np.asarray(sheet)
-    assert pixels.shape == (14, 49)
-    assert pixels[5, 0] == IMAGES[1, 0, 0]  # the first of the second class
+    scale = 84 // 4
+    assert pixels.shape == (14 * scale, 49 * scale)
+    assert pixels[5 * scale, 0] == IMAGES[1, 0, 0]  # the first of the second class
     vectors = data.from_arrays(np.eye(6), [0, 1] * 3)
     with pytest.raises(DataError, match="holds no images"):
         data.draw_contact_sheet(vectors, tmp_path / "none.png")

@@ -32,8 +32,9 @@ class Data:
     """What is trained on.
 
     Attributes:
-        dataset: Data set: a name that `fdl data list` lists, or data of your own:
-            `folder:PATH`, `npz:FILE`, `csv:FILE`, `text:FILE` or `jsonl:FILE`.
+        dataset: Data set: a name that `fdl data list` lists, or data of your own, such
+            as `folder:PATH`, `npz:FILE`, `csv:FILE`, `text:FILE`, `jsonl:FILE`,
+            `tfds:NAME` or `hf:PATH`.
         target: Column of a CSV file, or member of JSON lines, that is to be told.
         text: Column or member that is the text, where texts are to be classified.
         size: Height and width of the images of a folder, such as `64` or `48x64`.
@@ -103,10 +104,14 @@ class Training:
     ] = None
     augment: Annotated[str, tyro.conf.arg(metavar="NAME")] = "none"
     label_smoothing: float = 0.0
-    class_weights: Annotated[str, tyro.conf.arg(metavar="WEIGHTS")] = ""
+    class_weights: Annotated[
+        str, tyro.conf.arg(metavar="WEIGHTS"), unset("default: 1 for all")
+    ] = ""
     ema: float = 0.0
     precision: Annotated[str, tyro.conf.arg(metavar="NAME")] = "float32"
-    freeze: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PATTERN")] = ()
+    freeze: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="PATTERN"), unset("default: none")
+    ] = ()
     seed: int = 0
 
 

@@ -50,7 +50,9 @@ class Train(Reporting, ToTrain):
     early_stopping: Annotated[OptionalInt, unset("trains to the end if not given")] = (
         None
     )
-    log: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")] = ()
+    log: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="NAME"), unset("default: none")
+    ] = ()
 
     def __call__(self) -> None:
         """Train."""

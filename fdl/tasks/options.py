@@ -210,7 +210,7 @@ class RegressOptions(OwnModel):
     """Settings of regression.
 
     Attributes:
-        model: A model of your own, `MODULE:NAME`, instead of the perceptron: a Linen
+        model: A model of yours, `MODULE:NAME`, instead of the perceptron: a Linen
             module that gives one number, or what makes one, such as a function.
         hidden_sizes: Widths of the hidden layers; none of them for a linear model.
         dropout_rate: Fraction of the hidden values dropped in training, in [0, 1).

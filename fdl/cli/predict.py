@@ -19,9 +19,10 @@ class Predict(OfRun):
 
     Attributes:
         run: Folder of the run, or a .stablehlo file that `fdl export` wrote.
-        files: Images: PNG, JPEG, WebP, BMP, GIF, .npy or .npz files; any size is
-            resized. Rows: .csv files with the columns of the training, or .npy or .npz
-            files. Texts: .csv or .jsonl files, or any others, each of which is a text.
+        files: Images: PNG, JPEG, WebP, BMP, GIF, .npy or .npz files, or folders of
+            pictures; any size is resized. Rows: .csv files with the columns of the
+            training, or .npy or .npz files. Texts: .csv or .jsonl files, or any others,
+            each of which is a text.
         text: A text.
         polarity: What the images show; `auto` judges each image where the run's data
             are light on dark.
@@ -104,10 +105,27 @@ class Predict(OfRun):
             ),
             "document": lambda file: data.as_tokens(data.read_texts(file, info), info),
         }.get(info.kind, lambda file: data.read_rows(file, info))
-        found = [(str(file), read(file)) for file in self.files]
+        files = [one for file in self.files for one in _expanded(file)]
+        found = [(str(file), read(file)) for file in files]
         if self.text is not None:
             found.append((self.text, data.as_tokens([self.text], info)))
         return found
+
+
+def _expanded(path: Path) -> list[Path]:
+    """Return a file, or the pictures below a folder in order of their names."""
+    from fdl.data.pictures import SUFFIXES  # JAX, which help does without
+
+    if not path.is_dir():
+        return [path]
+    found = sorted(
+        file
+        for file in path.rglob("*")
+        if file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".")
+    )
+    if not found:
+        raise ValueError(f"{path} holds no pictures.")
+    return found
 
 
 def _warn(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fdl.arrays import Batch, DataError, Documents
-from fdl.data.dataset import Dataset
+from fdl.data.dataset import Dataset, DatasetInfo
 from fdl.data.own import Part, assemble, checksum
 from fdl.data.words import encode, fitting_length, make_vocabulary
 
@@ -20,10 +20,12 @@ def assemble_documents(
     class_names: tuple[str, ...] | None = None,
     column: str = "text",
     seed: int = 0,
+    like: DatasetInfo | None = None,
 ) -> Dataset:
     """Return a dataset of some of its three parts, the training part among them.
 
-    Vocabulary and length are those of the training part.
+    Vocabulary and length are those of the training part, or of the dataset that it is
+    read like.
 
     Args:
         parts: Parts by name, whose inputs are texts.
@@ -33,6 +35,7 @@ def assemble_documents(
         class_names: As for `fdl.data.from_arrays`.
         column: What the text is called where it comes from.
         seed: As for `fdl.data.from_arrays`.
+        like: As for `fdl.data.load`.
 
     Raises:
         DataError: As for `fdl.data.from_arrays`, or if a text has no words.
@@ -51,14 +54,18 @@ def assemble_documents(
         source=source,
         class_names=class_names,
         seed=seed,
+        like=like,
     )
     if chosen.info.kind != "vector":
         raise DataError(
             f"{title}: targets are floating point: give the class of each text, a "
             "whole number or a name"
         )
-    train = [texts[row] for row in _rows(chosen.train)]
-    vocabulary, length = make_vocabulary(train), fitting_length(train)
+    if like is not None and like.kind == "document":
+        vocabulary, length = like.vocabulary, like.input_shape[0]
+    else:
+        train = [texts[row] for row in _rows(chosen.train)]
+        vocabulary, length = make_vocabulary(train), fitting_length(train)
     tokens = encode(texts, vocabulary, length, title)
     train, validation, test = (
         None if part is None else Documents(tokens[_rows(part)], part.label)

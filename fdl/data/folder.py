@@ -54,7 +54,8 @@ class ImageFolder(Source):
         """Read all pictures."""
         names, listings = list_folder(self.path)
         files = [file for part in listings.values() for file in part.files]
-        images, readable, errors = decode(self.path, files, self.size, self.channels)
+        size, channels = self.like_image(self.size, self.channels)
+        images, readable, errors = decode(self.path, files, size, channels)
         if errors:
             self._report(errors)
         parts, first = {}, 0
@@ -70,6 +71,7 @@ class ImageFolder(Source):
             title=self.path.name,
             source=f"folder {self.path}",
             class_names=names,
+            like=self.like,
         )
 
     def status(self, data_dir: Path | None) -> Status:

@@ -53,7 +53,13 @@ class ArrayFile(Source):
                 f"{error}"
             ) from error
         title = self.path.stem
-        return assemble(parts, name=self.name, title=title, source=f"file {self.path}")
+        return assemble(
+            parts,
+            name=self.name,
+            title=title,
+            source=f"file {self.path}",
+            like=self.like,
+        )
 
     def status(self, data_dir: Path | None) -> Status:
         """Read the arrays, which is the way to count them."""

@@ -28,7 +28,7 @@ class Part(NamedTuple):
             are floating point.
     """
 
-    inputs: Array | Sequence[str]
+    inputs: Any
     targets: Array
 
 
@@ -106,6 +106,7 @@ def assemble(
     columns: tuple[str, ...] = (),
     target: str = "target",
     seed: int = 0,
+    like: DatasetInfo | None = None,
 ) -> Dataset:
     """Return a dataset of some of its three parts, the training part among them.
 
@@ -118,12 +119,14 @@ def assemble(
         columns: What each number of a vector is called.
         target: What numbers are called that are to be told.
         seed: As for `from_arrays`.
+        like: As for `fdl.data.load`; then parts may lack classes.
 
     Raises:
         DataError: As for `from_arrays`.
     """
     found = {part: _inputs(title, part, pair) for part, pair in parts.items()}
     _require_shape(title, found)
+    batches: dict[str, Any]
     if all(np.asarray(pair.targets).dtype.kind == "f" for pair in parts.values()):
         names = (target,)
         batches = {
@@ -138,12 +141,16 @@ def assemble(
             )
     else:
         labels, names = _classes(title, parts, class_names)
-        _require_classes(title, labels, names)
+        if like is None:
+            _require_classes(title, labels, names)
         batches = {part: Batch(found[part], labels[part]) for part in found}
         kind = "image" if found["train"].ndim == 4 else "vector"
     for batch in batches.values():
         check(batch)
-    if "test" not in batches:
+    if "test" not in batches and like is not None:
+        batches["test"] = batches["train"]
+        source += "; no test part, so all of it is measured"
+    elif "test" not in batches:
         train, test = _test_part(title, batches["train"], names, seed)
         batches |= {"train": train, "test": test}
         source += f"; no test part, so a sixth was drawn with seed {seed}"

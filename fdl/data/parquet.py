@@ -57,10 +57,11 @@ class ParquetFolder(Source):
             part: _rows(each, found.inputs, found.target)
             for part, each in files.items()
         }
-        about = {
+        about: dict[str, Any] = {
             "name": self.name,
             "title": self.path.stem,
             "source": f"Parquet files in {self.path}",
+            "like": self.like,
         }
         if not found.are_texts:
             parts, names = self._images(rows, found.names)
@@ -74,21 +75,22 @@ class ParquetFolder(Source):
         self, rows: "Mapping[str, list[_Row]]", names: tuple[str, ...] | None
     ) -> tuple[dict[str, Part], tuple[str, ...] | None]:
         parts: dict[str, Part] = {}
+        size, channels = self.like_image(self.size, self.channels)
         with pictures.strictly():
-            size = self.size or common_size(
+            size = size or common_size(
                 [_size_of(row) for part in rows.values() for row in part]
             )
             for part, found in rows.items():
                 pairs = [
                     (fit_picture(picture, size), row.target)
                     for row in found
-                    if (picture := self._decode(row)) is not None
+                    if (picture := self._decode(row, channels)) is not None
                 ]
                 if not pairs:
                     raise DataError(f"{self.path}: the {part} part has no images")
                 images, targets = zip(*pairs, strict=True)
                 parts[part] = Part(np.stack(images), np.array(targets))
-        if self.channels is None and all(
+        if channels is None and all(
             (part.inputs == part.inputs[..., :1]).all() for part in parts.values()
         ):
             parts = {
@@ -97,10 +99,10 @@ class ParquetFolder(Source):
             }
         return (parts, None) if names is None else drop_unused(parts, names)
 
-    def _decode(self, row: "_Row") -> pictures.Picture | None:
+    def _decode(self, row: "_Row", channels: int | None) -> pictures.Picture | None:
         """Return the picture of a row; None if it is damaged and may be left out."""
         try:
-            return pictures.decode(row.content, self.channels or 3, row.where)
+            return pictures.decode(row.content, channels or 3, row.where)
         except DataError:
             if self.skip_bad:
                 return None

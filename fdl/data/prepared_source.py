@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from pathlib import Path, PurePath
+from typing import Any
 
 from fdl.arrays import DataError
 from fdl.data import prepared_examples, tfds
@@ -52,12 +53,20 @@ class Prepared(Source):
         """Decode all examples."""
         version = find_version(str(self.path), data_dir or tfds.default_root())
         found = read_examples(
-            version, size=self.size, target=self.target, text=self.text
+            version,
+            size=self.like_image(self.size)[0],
+            target=self.target,
+            text=self.text,
         )
         source = f"TFDS directory {version}"
         if found.passed_over:
             source += f"; passed over: {', '.join(found.passed_over)}"
-        about = {"name": self.name, "title": str(self.path), "source": source}
+        about: dict[str, Any] = {
+            "name": self.name,
+            "title": str(self.path),
+            "source": source,
+            "like": self.like,
+        }
         if found.text is None:
             return assemble(found.parts, class_names=found.names, **about)
         return assemble_documents(

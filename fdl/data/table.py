@@ -63,7 +63,7 @@ class Table(Source):
             {
                 "train": Part(
                     np.concatenate([one.values for one in columns], axis=1),
-                    _target(self.path, self.target, target),
+                    _target(self.path, self.target, target, self.like),
                 )
             },
             name=self.name,
@@ -71,6 +71,7 @@ class Table(Source):
             source=f"file {self.path}",
             columns=tuple(name for one in columns for name in one.names),
             target=self.target,
+            like=self.like,
         )
 
     def _documents(self, cells: dict[str, list[str]], target: list[str]) -> Dataset:
@@ -85,6 +86,7 @@ class Table(Source):
             title=self.path.stem,
             source=f"file {self.path}",
             column=self.text,
+            like=self.like,
         )
 
     def status(self, data_dir: Path | None) -> Status:
@@ -243,11 +245,15 @@ def _classes(cells: list[str]) -> np.ndarray:
         return np.array(cells)
 
 
-def _target(path: Path, name: str, cells: list[str]) -> np.ndarray:
+def _target(
+    path: Path, name: str, cells: list[str], like: DatasetInfo | None
+) -> np.ndarray:
     numbers = _numbers(path, name, cells)
     if numbers is None:
         return np.array(cells)
     whole = numbers == np.rint(numbers)
+    if like is not None and like.kind == "number":
+        return numbers.astype(np.float32)
     if whole.all() and len(np.unique(numbers)) <= _MOST_CLASSES:
         return numbers.astype(np.int64)
     return numbers.astype(np.float32)

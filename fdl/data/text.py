@@ -127,6 +127,7 @@ class TextLines(TextFile):
             title=self.path.stem,
             source=f"file {self.path}",
             column=self.text,
+            like=self.like,
         )
 
     def _text(self) -> str:

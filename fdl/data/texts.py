@@ -64,4 +64,4 @@ def as_tokens(
     """
     if info.kind != "document":
         raise DataError(f"{info.title} holds no texts with classes, but {info.kind}s")
-    return encode(texts, info.vocabulary, *info.input_shape)
+    return encode(texts, info.vocabulary, info.input_shape[0])

@@ -14,7 +14,12 @@ from fdl.tasks.catalog import known
 
 
 def load(
-    task: Any, config: Any, dataset: str | None = None, data_dir: Path | None = None
+    task: Any,
+    config: Any,
+    dataset: str | None = None,
+    data_dir: Path | None = None,
+    *,
+    like: DatasetInfo | None = None,
 ) -> Dataset:
     """Return a dataset as a task reads it.
 
@@ -23,12 +28,14 @@ def load(
         config: Its `Config`.
         dataset: Which; None for that of the configuration.
         data_dir: Folder to look in.
+        like: In the form of which other dataset; see `fdl.data.load`.
 
     Raises:
         DataError: If it cannot be had, or is none of those that the task takes.
     """
     name = config.dataset if dataset is None else dataset
-    loaded = data.load(name, data_dir=data_dir, validation=config.validation)
+    share = config.validation
+    loaded = data.load(name, data_dir=data_dir, validation=share, like=like)
     if loaded.info.kind not in task.takes:
         wanted = " or ".join(_KINDS[kind] for kind in task.takes)
         others = [one.name for one in known() if loaded.info.kind in one.takes]

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import jax
+
 from fdl.data import DatasetInfo, example
-from fdl.plain import is_concrete
 from fdl.tasks.options import OwnModel
 from fdl.tasks.task import Task
 
@@ -112,7 +113,7 @@ def with_model(task: Task, model: Any, *, recorded: str = "") -> Task:
     def make_model(options: Any, info: DatasetInfo) -> Any:
         for field in dataclasses.fields(own):
             said = getattr(options, field.name)
-            if not is_concrete(said) or said != getattr(own, field.name):
+            if isinstance(said, jax.Array) or said != getattr(own, field.name):
                 raise ValueError(
                     f"{field.name}={said!r} is for the model of task {task.name!r} "
                     f"itself, and not for {name}: leave one of them out."
@@ -140,7 +141,6 @@ def _local(name: str) -> str:
 
 def _build(name: str, thing: Any, info: DatasetInfo) -> Any:
     """Return the Linen module for a data set, after trying it on the shape of one."""
-    import jax
     import numpy as np
 
     from fdl.learners.modules import apply, draw_variables

@@ -44,7 +44,7 @@ def test_texts_from_a_table_to_answers(here, capsys) -> None:
     main(["eval", "a"])
     assert "test accuracy 100.00%" in capsys.readouterr().out
 
-    (here / "new.csv").write_text("n,review\n1,so fine\n2,dull dull\n", "utf-8")
+    (here / "new.csv").write_text("n,review\n1,very fine\n2,dull dull\n", "utf-8")
     main(["predict", "a", "new.csv", "--text", "A dull one?", "--json"])
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["name"] for line in lines] == ["good", "bad", "bad"]
@@ -121,3 +121,37 @@ def test_rows_without_names(here, capsys) -> None:
         ("films.csv", "have no names of columns by which a table could be read"),
     ):
         assert said in complaint(["predict", "v", file], capsys)
+
+
+def test_another_folder_is_measured_in_the_form_of_the_runs_own(here, capsys) -> None:
+    from PIL import Image
+
+    def paint(root, size, counts):
+        for name, count in counts.items():
+            (here / root / name).mkdir(parents=True)
+            for number in range(count):
+                level = {"day": 240, "night": 10}.get(name, 99) + number
+                picture = Image.new("RGB", size, (level, level, level))
+                picture.putpixel((1, 1), (255 - level,) * 3)
+                picture.save(here / root / name / f"{number}.png")
+
+    paint("own", (9, 9), {"day": 6, "night": 6})
+    paint("other", (20, 20), {"night": 3})
+    paint("new", (9, 9), {"dusk": 3, "night": 3})
+    quick = ("--epochs", "20", "--learning-rate", "0.01", "--run", "a")
+    main(["train", "mlp", "--dataset", "folder:own", *quick])
+    capsys.readouterr()
+    main(["eval", "a", "--dataset", "folder:other"])
+    said = capsys.readouterr().out
+    assert "test accuracy 100.00%" in said
+    assert "on other (3 examples)" in said
+    assert fdl.load("a").dataset("folder:other").test.label.tolist() == [1, 1, 1]
+    assert "'dusk', which own has not" in complaint(
+        ["eval", "a", "--dataset", "folder:new"], capsys
+    )
+    main(["predict", "a", "other", "own/day/0.png", "--json"])
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["name"] for line in lines] == [*["night"] * 3, "day"]
+    assert lines[0]["file"] == "other/night/0.png"
+    (here / "empty").mkdir()
+    assert "empty holds no pictures" in complaint(["predict", "a", "empty"], capsys)

@@ -391,7 +391,7 @@ def test_texts(tmp_path):
     assert len(said) > 3000
     lines = "".join(f'{{"body": "{line}"}}\n' for line in text.split("\n")[:-1])
     (tmp_path / "a.jsonl").write_text(lines, "utf-8")
-    same = data.load(f"jsonl:{tmp_path / 'a.jsonl'}", target="body")
+    same = data.load(f"jsonl:{tmp_path / 'a.jsonl'}", text="body")
     np.testing.assert_array_equal(same.train.token, found.train.token)
 
 

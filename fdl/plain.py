@@ -34,6 +34,11 @@ Kind = Literal["image", "vector", "number", "text", "document"]
 Predicts = Literal["classes", "numbers", "images", "nothing"]
 """What a trained task answers to an input."""
 
+Fit = Literal["pad", "crop", "digit"]
+"""How images of another size are brought to that of a dataset."""
+
+FITS: tuple[Fit, ...] = get_args(Fit)
+
 PictureFormat = Literal["png", "svg", "pdf"]
 """What a picture can be written as."""
 

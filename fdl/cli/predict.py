@@ -28,8 +28,8 @@ class Predict(OfRun):
             are light on dark.
         fit: What to do with images of another size: `pad` shows all of an image on its
             background, `crop` its middle, and `digit` finds the digit in a photograph
-            and frames it as MNIST does; `auto` is `digit` for runs on MNIST, else
-            `pad`.
+            and frames it as MNIST does; `auto` is what the run's data say of
+            themselves: `digit` for those of MNIST and its like, else `pad`.
         json: Print a line of JSON for each input instead of a table.
         to: CSV file to write, with a row for each input.
         overwrite: Replace the file if it is there.

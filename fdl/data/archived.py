@@ -98,6 +98,7 @@ class Archived(Source):
             title=self.archive.title,
             source=source,
             class_names=names,
+            fit=self.archive.fit,
         )
 
     def _folders(self, data_dir: Path | None) -> Iterator[tuple[Path, bool]]:

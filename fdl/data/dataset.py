@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int
 
 from fdl.arrays import Batch, Documents, PyTree, Rows, Tokens, outlined
-from fdl.plain import Kind
+from fdl.plain import Fit, Kind
 
 
 class DatasetInfo(NamedTuple):
@@ -38,6 +38,10 @@ class DatasetInfo(NamedTuple):
         means: Mean of each number of a vector over the published training examples; of
             a `"number"`, the target's comes last.
         deviations: Standard deviation of each, as `means`; 1 where it would be 0.
+        fit: How `fdl predict` brings photographs to the form of its images, unless told
+            otherwise: `"digit"` where each is one sign, framed as MNIST frames digits.
+        light_on_dark: Whether all images are light on dark, so that others can be
+            turned into such.
         vocabulary: The word that each token of a document stands for; see
             `fdl.data.words`.
     """
@@ -57,6 +61,8 @@ class DatasetInfo(NamedTuple):
     columns: tuple[str, ...] = ()
     means: tuple[float, ...] = ()
     deviations: tuple[float, ...] = ()
+    fit: Fit = "pad"
+    light_on_dark: bool = False
     vocabulary: tuple[str, ...] = ()
 
 

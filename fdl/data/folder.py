@@ -15,6 +15,7 @@ from fdl.data.decoding import File, Size, decode
 from fdl.data.own import PARTS, Part, assemble
 from fdl.data.source import Source, Status
 from fdl.data.splits import SHARE
+from fdl.plain import Fit
 
 _log = logging.getLogger(__name__)
 
@@ -43,12 +44,15 @@ class ImageFolder(Source):
         size: Height and width of the images; None for what suits the pictures.
         channels: 1 for gray, 3 for color; None for gray if all pictures are.
         skip_bad: Leave out pictures that cannot be read.
+        fit: How `fdl predict` brings photographs to the form of the images: `pad`,
+            `crop`, or `digit` if they are framed as those of MNIST.
     """
 
     path: Path
     size: Size | None = None
     channels: int | None = None
     skip_bad: bool = False
+    fit: Fit = "pad"
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
         """Read all pictures."""
@@ -72,6 +76,7 @@ class ImageFolder(Source):
             source=f"folder {self.path}",
             class_names=names,
             like=self.like,
+            fit=self.fit,
         )
 
     def status(self, data_dir: Path | None) -> Status:

@@ -9,6 +9,7 @@ from fdl.arrays import DataError
 from fdl.data.dataset import Dataset
 from fdl.data.own import PARTS, Part, assemble
 from fdl.data.source import Source, Status
+from fdl.plain import Fit
 
 _INPUTS = ("image", "images", "x", "inputs", "data", "features")
 _TARGETS = ("label", "labels", "y", "targets")
@@ -28,9 +29,12 @@ class ArrayFile(Source):
     Attributes:
         name: The line that names it.
         path: The file.
+        fit: How `fdl predict` brings photographs to the form of the images: `pad`,
+            `crop`, or `digit` if they are framed as those of MNIST.
     """
 
     path: Path
+    fit: Fit = "pad"
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
         """Read the arrays; nothing in the file is executed."""
@@ -59,6 +63,7 @@ class ArrayFile(Source):
             title=title,
             source=f"file {self.path}",
             like=self.like,
+            fit=self.fit,
         )
 
     def status(self, data_dir: Path | None) -> Status:

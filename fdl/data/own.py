@@ -12,6 +12,7 @@ from fdl.arrays import Array, Batch, DataError, PyTree, Rows
 from fdl.data import splits
 from fdl.data.checks import check
 from fdl.data.dataset import Dataset, DatasetInfo
+from fdl.plain import Fit
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +108,7 @@ def assemble(
     target: str = "target",
     seed: int = 0,
     like: DatasetInfo | None = None,
+    fit: Fit = "pad",
 ) -> Dataset:
     """Return a dataset of some of its three parts, the training part among them.
 
@@ -120,6 +122,7 @@ def assemble(
         target: What numbers are called that are to be told.
         seed: As for `from_arrays`.
         like: As for `fdl.data.load`; then parts may lack classes.
+        fit: As in `DatasetInfo`; signs that are framed like digits are light on dark.
 
     Raises:
         DataError: As for `from_arrays`.
@@ -177,6 +180,8 @@ def assemble(
         columns=columns,
         means=means,
         deviations=deviations,
+        fit=fit,
+        light_on_dark=fit == "digit",
     )
     return Dataset(train, validation, test, info)
 

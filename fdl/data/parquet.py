@@ -18,6 +18,7 @@ from fdl.data.own import Part, assemble
 from fdl.data.parquet_columns import Columns, find_columns, open_parquet
 from fdl.data.prepared_examples import PART_NAMES, drop_unused
 from fdl.data.source import Source, Status
+from fdl.plain import Fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +41,8 @@ class ParquetFolder(Source):
         skip_bad: Leave out images that cannot be read.
         text: Column that is the text; None for the one called `text`, or the only one
             that can be, where there are no images.
+        fit: How `fdl predict` brings photographs to the form of the images: `pad`,
+            `crop`, or `digit` if they are framed as those of MNIST.
     """
 
     path: Path
@@ -48,6 +51,7 @@ class ParquetFolder(Source):
     target: str | None = None
     skip_bad: bool = False
     text: str | None = None
+    fit: Fit = "pad"
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
         """Decode all images, or take the texts as they are."""
@@ -65,7 +69,7 @@ class ParquetFolder(Source):
         }
         if not found.are_texts:
             parts, names = self._images(rows, found.names)
-            return assemble(parts, class_names=names, **about)
+            return assemble(parts, class_names=names, fit=self.fit, **about)
         parts, names = _texts(self.path, rows, found)
         return assemble_documents(
             parts, class_names=names, column=found.inputs, **about

@@ -12,6 +12,7 @@ from fdl.data.documents import assemble_documents
 from fdl.data.own import assemble
 from fdl.data.prepared_examples import read_examples
 from fdl.data.source import Source, Status
+from fdl.plain import Fit
 
 _LINE = re.compile(r"\w[\w.-]*(/[\w.+-]+)?(:\d+\.\d+\.\d+)?")
 
@@ -32,12 +33,15 @@ class Prepared(Source):
         target: Feature that is the class; None for the only one.
         text: Feature that is the text; None for the image, or if there is none, for
             the only text.
+        fit: How `fdl predict` brings photographs to the form of the images: `pad`,
+            `crop`, or `digit` if they are framed as those of MNIST.
     """
 
     path: PurePath
     size: tuple[int, int] | None = None
     target: str | None = None
     text: str | None = None
+    fit: Fit = "pad"
 
     @classmethod
     def place(cls, text: str) -> PurePath:
@@ -68,7 +72,7 @@ class Prepared(Source):
             "like": self.like,
         }
         if found.text is None:
-            return assemble(found.parts, class_names=found.names, **about)
+            return assemble(found.parts, class_names=found.names, fit=self.fit, **about)
         return assemble_documents(
             found.parts, class_names=found.names, column=found.text, **about
         )

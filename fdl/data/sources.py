@@ -29,6 +29,7 @@ from fdl.data.source import Source, Status
 from fdl.data.table import Table
 from fdl.data.text import NAME as TEXT
 from fdl.data.text import PythonDocs, TextFile, TextLines
+from fdl.plain import FITS
 
 SCHEMES: dict[str, type[Source]] = {
     "folder": ImageFolder,
@@ -305,10 +306,17 @@ def _channels(name: str, value: Any) -> int:
     return int(value)
 
 
+def _fit(name: str, value: Any) -> str:
+    if value not in FITS:
+        raise DataError(f"{name}={value!r} must be one of {', '.join(FITS)}")
+    return value
+
+
 _READ: dict[str, Callable[[str, Any], Any]] = {
     "size": _size,
     "channels": _channels,
     "skip_bad": _flag,
+    "fit": _fit,
     "target": lambda name, value: str(value),
     "text": lambda name, value: str(value),
 }

@@ -39,9 +39,9 @@ class Archived(Source):
                 f"TFDS directory {root / self.archive.prepared}: nothing there"
             )
         else:
-            turn = self.archive.upright
-            found = read_examples(version, turn=turn)
-            contents = found.parts, found.names
+            found = read_examples(version, turn=self.archive.upright)
+            known = len(self.archive.names) == len(found.names)
+            contents = found.parts, self.archive.names if known else found.names
             return self._dataset(contents, f"TFDS directory {version}")
         for folder, named in self._folders(data_dir):
             if not any((folder / file.name).is_file() for file in self.archive.files):

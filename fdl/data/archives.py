@@ -52,6 +52,8 @@ class Archive(NamedTuple):
         counts: Numbers of training and of test examples.
         upright: Turns images as TFDS and the files have them.
         fit: As in `DatasetInfo`; signs that are framed like digits are light on dark.
+        names: What its classes are called where TFDS numbers them; empty if it does
+            not.
     """
 
     title: str
@@ -62,6 +64,7 @@ class Archive(NamedTuple):
     counts: tuple[int, int]
     upright: Callable[[np.ndarray], np.ndarray] = lambda images: images
     fit: Fit = "pad"
+    names: tuple[str, ...] = ()
 
 
 def read_idx(data: bytes, name: str) -> np.ndarray:
@@ -222,6 +225,7 @@ ARCHIVES = {
             counts=counts,
             upright=transposed,
             fit="digit",
+            names=_EMNIST_CLASSES[which],
         )
         for which, counts in _EMNIST_COUNTS.items()
     },

@@ -143,8 +143,7 @@ def _classes(root: Path) -> dict[str, list[File]]:
         files = classes[folder.name] = []
         for each in _entries(folder):
             if each.name.lower().endswith(pictures.SUFFIXES):
-                about = each.stat()
-                files.append(File(each.path, about.st_size, about.st_ctime_ns))
+                files.append(File(each.path, each.stat()))
             else:
                 other.append(f"{folder.name}/{each.name}")
         if not files:

@@ -14,6 +14,7 @@ from fdl.data.dataset import Dataset
 from fdl.data.decoding import common_size
 from fdl.data.documents import assemble_documents, classes_of
 from fdl.data.images import fit_picture
+from fdl.data.kept import decoded_once
 from fdl.data.own import Part, assemble
 from fdl.data.parquet_columns import Columns, find_columns, open_parquet
 from fdl.data.prepared_examples import PART_NAMES, drop_unused
@@ -57,7 +58,7 @@ class ParquetFolder(Source):
         """Decode all images, or take the texts as they are."""
         files = _files(self.path)
         found = find_columns(files["train"][0], self.target, self.text)
-        rows = {
+        read = lambda: {
             part: _rows(each, found.inputs, found.target)
             for part, each in files.items()
         }
@@ -68,18 +69,27 @@ class ParquetFolder(Source):
             "like": self.like,
         }
         if not found.are_texts:
-            parts, names = self._images(rows, found.names)
+            size, channels = self.like_image(self.size, self.channels)
+            parts, names, _ = decoded_once(
+                self.path.stem,
+                (size, channels, found, self.skip_bad),
+                [file for each in files.values() for file in each],
+                lambda: (*self._images(read(), found.names, size, channels), []),
+            )
             return assemble(parts, class_names=names, fit=self.fit, **about)
-        parts, names = _texts(self.path, rows, found)
+        parts, names = _texts(self.path, read(), found)
         return assemble_documents(
             parts, class_names=names, column=found.inputs, **about
         )
 
     def _images(
-        self, rows: "Mapping[str, list[_Row]]", names: tuple[str, ...] | None
+        self,
+        rows: "Mapping[str, list[_Row]]",
+        names: tuple[str, ...] | None,
+        size: tuple[int, int] | None,
+        channels: int | None,
     ) -> tuple[dict[str, Part], tuple[str, ...] | None]:
         parts: dict[str, Part] = {}
-        size, channels = self.like_image(self.size, self.channels)
         with pictures.strictly():
             size = size or common_size(
                 [_size_of(row) for part in rows.values() for row in part]

@@ -11,6 +11,7 @@ from fdl.arrays import DataError
 from fdl.data import prepared
 from fdl.data.decoding import common_size
 from fdl.data.images import fit_picture
+from fdl.data.kept import Contents, decoded_once
 from fdl.data.own import Part
 
 PART_NAMES = {
@@ -83,6 +84,29 @@ def read_examples(
         DataError: If the directory is damaged, or has no images or texts with classes.
     """
     counts(version)  # says what is wrong with the description
+
+    def decode() -> Contents:
+        nonlocal text
+        parts, names, passed_over, text = _decode(version, size, target, text)
+        return *drop_unused(parts, names), passed_over
+
+    parts, names, passed_over = decoded_once(
+        "-".join(version.parts[-2:]),
+        (size, target, text),
+        sorted(file for file in version.iterdir() if file.is_file()),
+        decode,
+    )
+    if text is None:
+        parts = {
+            part: pair._replace(inputs=turn(pair.inputs))
+            for part, pair in parts.items()
+        }
+    return Examples(parts, names or (), passed_over, text)
+
+
+def _decode(
+    version: Path, size: tuple[int, int] | None, target: str | None, text: str | None
+) -> Examples:
     builder = prepared.open_builder(version)
     inputs, text, label, names = _features(version, builder.info, target, text)
     parts, passed_over = {}, []
@@ -104,9 +128,9 @@ def read_examples(
         if labels and max(labels) < 0:
             passed_over.append(f"{split} (without classes)")
         elif labels:
-            array = np.array(found, object) if text else turn(np.stack(found))
+            array = np.array(found, object) if text else np.stack(found)
             parts[part] = Part(array, np.array(labels, np.int32))
-    return Examples(*drop_unused(parts, names), passed_over, text)
+    return Examples(parts, names, passed_over, text)
 
 
 def drop_unused(

@@ -8,6 +8,7 @@ from typing import NamedTuple, NoReturn
 
 import fdl
 from fdl.cli.command import AnswerIsNoError, Command, Interrupted, err, out
+from fdl.cli.completion import complete
 from fdl.cli.config_file import OPTION, with_file
 from fdl.cli.parse import COMPLETION, Choice, UsageError, choices, read, union
 
@@ -100,6 +101,9 @@ def main(args: Sequence[str] | None = None) -> None:
         return
     command = None
     try:
+        if words and words[0].startswith(COMPLETION):  # a shell's, which knows them all
+            complete(words, union({name: _find(name) for name in _COMMANDS}))
+            return
         command = _command(words)
         command.check()
         if not command.light:
@@ -122,8 +126,6 @@ def main(args: Sequence[str] | None = None) -> None:
 def _command(words: list[str]) -> Command:
     """Return the command that words ask for; only its own module is imported."""
     first = words[0] if words else ""
-    if first.startswith(COMPLETION):  # the completion of a shell knows them all
-        return read("fdl", words, union({name: _find(name) for name in _COMMANDS}))
     if first == "train" and any(_is("--resume", word) for word in words):
         from fdl.cli.train import Resume
 

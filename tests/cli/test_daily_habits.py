@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import shutil
 import subprocess
 import threading
 
@@ -272,3 +274,32 @@ def test_a_shell_completes_words(tmp_path) -> None:
             check=True,
         )
         assert found.stdout.split() == [completed]
+
+
+def test_completion_is_written_for_each_shell(tmp_path) -> None:
+    for shell in ("zsh", "fish"):
+        run_fdl("--tyro-write-completion", shell, f"new/{shell}", cwd=tmp_path)
+        script = (tmp_path / "new" / shell).read_text()
+        assert "'find-rate'" in script
+        # What it runs is read by Python, and is none of its words: it is too long.
+        assert '-c "$pycode"' not in script
+    assert '(printf "%s" "$pycode" | $python_cmd - $words' in script
+    for words in (["tcsh"], ["bash", "x"], []):
+        done = run_fdl("--tyro-print-completion", *words, cwd=tmp_path, code=2)
+        assert "needs one of bash, zsh, fish" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_fish_completes_words(tmp_path) -> None:
+    script = "completions/fdl.fish"
+    run_fdl("--tyro-write-completion", "fish", script, cwd=tmp_path)
+    ask = f"source {script}; complete -C 'fdl train cnn --epo'"
+    found = subprocess.run(
+        ["fish", "-c", ask],
+        cwd=tmp_path,
+        env=os.environ | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.startswith("--epochs\t")

@@ -122,6 +122,7 @@ def test_directories_of_tfds_and_parquet_files_are_decoded_once(
         np.testing.assert_array_equal(again.test.image, first.test.image)
     assert "passed over: other" in data.load("tfds:pets", data_dir=tmp_path).info.source
     shard = next(version.glob("*train*"))
-    shard.write_bytes(shard.read_bytes()[:-9] + bytes(9))
-    with pytest.raises(data.DataError, match="cannot be decoded"):
+    os.utime(shard)
+    monkeypatch.setattr(prepared_examples, "_decode", None)
+    with pytest.raises(TypeError):  # now it is called
         data.load("tfds:pets", data_dir=tmp_path)

@@ -3,11 +3,16 @@
 import json
 import sys
 
+import jax
+import numpy as np
 import pytest
+from PIL import Image
 from small import few
 
 from fdl import data
+from fdl.learner import State
 from fdl.runs import WeightsAndBiases, train
+from fdl.train import Epoch
 
 SMALL = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 20}
 
@@ -145,3 +150,46 @@ def test_a_logger_that_is_not_there_is_named(tmp_path, monkeypatch) -> None:
         with pytest.raises(ValueError, match=message):
             train("mlp", **SMALL, path=tmp_path / "a", loggers=[name])
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.filterwarnings("ignore")  # those of other people's packages
+def test_weights_and_biases_itself_keeps_an_offline_run(tmp_path, monkeypatch) -> None:
+    wandb = pytest.importorskip("wandb", reason="the extra wandb is not installed")
+    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.sdk.internal.datastore import DataStore
+
+    for name, value in {"MODE": "offline", "SILENT": "true"}.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    params = {"head": {"kernel": np.ones((3, 2), np.float32)}}
+    state = State(np.int32(0), params, jax.random.key(0))
+    picture = tmp_path / "curves.png"
+    Image.new("L", (8, 8)).save(picture)
+    logger = WeightsAndBiases(project="mine")
+    logger.start(tmp_path, {"task": "mlp", "options": {"hidden_sizes": [8]}})
+    for epoch in (1, 2):
+        line = Epoch(epoch, 5 * epoch, True, {"loss": 1 / epoch}, {"loss": 0.5}, 0.1)
+        logger.epoch(line, state, {"curves": picture} if epoch == 2 else {})
+    logger.end({"metrics": {"accuracy": 0.75}}, {})
+    assert wandb.run is None, "it is finished"
+
+    (file,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+    store, records = DataStore(), []
+    store.open_for_scan(str(file))
+    while (content := store.scan_data()) is not None:
+        records.append(Record.FromString(content))
+    history, summary, project = [], {}, {each.run.project for each in records}
+    for record in records:
+        if record.HasField("history"):
+            items = {
+                ".".join(item.nested_key) or item.key: json.loads(item.value_json)
+                for item in record.history.item
+            }
+            history.append(items)
+        for item in record.summary.update:
+            summary[".".join(item.nested_key) or item.key] = item.value_json
+    assert "mine" in project
+    assert [items["train/loss"] for items in history] == [1.0, 0.5]
+    assert [items["_step"] for items in history] == [1, 2]
+    assert any("params/head/kernel" in str(items) for items in history)
+    assert any("curves" in key for key in history[1])
+    assert summary["test/accuracy"] == "0.75"

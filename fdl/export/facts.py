@@ -8,6 +8,16 @@ from fdl.data import DatasetInfo, short_name
 from fdl.plain import Predicts
 
 
+class Spread(NamedTuple):
+    """Mean and standard deviation of each of some numbers, such as columns of a table.
+
+    A model reads, or gives, numbers with the mean 0 and the deviation 1 in their place.
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+
 class Facts(NamedTuple):
     """What a model is: plain values, which every format keeps as one text.
 

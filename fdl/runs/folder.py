@@ -34,6 +34,7 @@ class RunFolder:
     - `checkpoints/`: the states after the last two epochs (Orbax), and, where training
       may stop early, after the best;
     - `weights.safetensors`: the models' variables after the last epoch;
+    - `seen.safetensors`: hashes of the inputs that its weights have seen;
     - `novelty.safetensors`: what tells images that are unlike those of the training;
     - `result.json`, `curves.png`, `confusion.png`: written at the end.
 

@@ -18,6 +18,7 @@ from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
 from fdl.runs.novelty import load_detector
+from fdl.runs.seen import load_seen, require_new
 from fdl.tasks import Config, Sampling, Task, Trained
 from fdl.tasks.config import full_line
 from fdl.train import Epoch, evaluate, predict
@@ -98,8 +99,11 @@ class Run(Trained):
         like = self.info if other else None
         dataset = tasks.load(self.task, self.config, name, where, like=like)
         require_alike(dataset.info, self.info)
-        seen = (*self.trained_on, self.config.dataset)
-        require_unseen(dataset.info, seen, self.path)
+        names = (*self.trained_on, self.config.dataset)
+        require_unseen(dataset.info, names, self.path)
+        if other:
+            seen = load_seen(self.path)
+            require_new(dataset, seen, self.path, training=False)
         return dataset
 
     def predict(self, inputs: PyTree, *, batch_size: int = 500) -> PyTree:

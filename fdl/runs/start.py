@@ -10,6 +10,7 @@ from fdl.arrays import PyTree
 from fdl.keras import load_weights
 from fdl.learner import State
 from fdl.runs.run import Run, open_run
+from fdl.runs.seen import NOTHING, Seen, load_seen
 from fdl.runs.weights import (
     fill,
     named_variables,
@@ -29,11 +30,13 @@ class Start(NamedTuple):
         state: The state before the first update; None for one drawn at random.
         trained_on: The data sets that its weights were trained on, in order.
         drawn_anew: Names of the arrays that are not those of the weights, but random.
+        seen: Which inputs the weights have seen.
     """
 
     state: State | None = None
     trained_on: tuple[str, ...] = ()
     drawn_anew: tuple[str, ...] = ()
+    seen: Seen = NOTHING
 
 
 def start_from(task: Task, fresh: Trained, place: Path) -> Start:
@@ -88,7 +91,8 @@ def _of_run(task: Task, fresh: Trained, source: Run) -> Start:
     state = with_variables(state, fill(state.variables, kept))
     if not head and task.name == source.task.name and "average" in state.extra:
         state = state._replace(extra=source.state.extra)  # of a GAN's generator
-    return Start(state, source.trained_on, tuple(sorted(head)))
+    seen = load_seen(source.path)
+    return Start(state, source.trained_on, tuple(sorted(head)), seen)
 
 
 def _differences(

@@ -19,6 +19,7 @@ from fdl.runs.lock import held
 from fdl.runs.loggers import Listeners, Logger, make_loggers
 from fdl.runs.novelty import keep_detector
 from fdl.runs.run import Run, provenance, record, require_unseen
+from fdl.runs.seen import keep_seen, require_new, seen_of
 from fdl.runs.selection import require_held_out, require_measure
 from fdl.runs.settings import configured
 from fdl.runs.start import Start, start_from
@@ -133,6 +134,7 @@ def train(
     if init_from is not None:
         start = start_from(found, trained, Path(init_from))
         require_unseen(dataset.info, start.trained_on, init_from)
+        require_new(dataset, start.seen, init_from, training=True)
     name = f"{config.task}-{data.short_name(config.dataset)}"
     about = record(
         found,
@@ -150,6 +152,7 @@ def train(
         about,
         overwrite=overwrite,
     )
+    keep_seen(folder.path, seen_of(dataset, start.seen))
     job = Job(
         found,
         trained,

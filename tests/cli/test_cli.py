@@ -41,6 +41,7 @@ def test_run_folder_keeps_its_contract(home) -> None:
         "curves.png",
         "metrics.jsonl",
         "novelty.safetensors",
+        "seen.safetensors",
         "result.json",
         "weights.safetensors",
     ]

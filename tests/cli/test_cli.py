@@ -41,8 +41,8 @@ def test_run_folder_keeps_its_contract(home) -> None:
         "curves.png",
         "metrics.jsonl",
         "novelty.safetensors",
-        "seen.safetensors",
         "result.json",
+        "seen.safetensors",
         "weights.safetensors",
     ]
     config = json.loads((run / "config.json").read_text())

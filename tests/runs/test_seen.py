@@ -58,7 +58,7 @@ def test_what_was_seen_is_neither_tested_nor_held_out(save) -> None:
         with pytest.raises(DataError, match="test inputs"):
             fdl.load("2").dataset(save("4", E, part))
     assert go_on("4", save("4", E, C), init_from="2", validation=None).metrics
-    with pytest.raises(DataError, match="validation inputs .*--validation none"):
+    with pytest.raises(DataError, match=r"validation inputs .*--validation none"):
         go_on("5", save("4", E, C, validation=A), init_from="4")
 
 

@@ -144,12 +144,14 @@ def test_a_model_of_ones_own_tells_numbers(here, capsys) -> None:
     (here / "t.csv").write_text("\n".join(["a,b,c", *rows]))
     line = ["--dataset", "csv:t.csv", "--target", "c", "--epochs", "40"]
     line += ["--learning-rate", "0.1"]
-    for name in ("mymodule:line", "mymodule:make_line", "mymodule:Net"):
-        main(["train", "regress", "--model", name, *line, "--run", name[9:]])
-        capsys.readouterr()
-        main(["eval", name[9:], "--model", name])
-        assert "test r2_score" in capsys.readouterr().out
+    main(["train", "regress", "--model", "mymodule:line", *line, "--run", "line"])
+    capsys.readouterr()
+    main(["eval", "line", "--model", "mymodule:line"])
+    assert "test r2_score" in capsys.readouterr().out
     run = fdl.load("line", model="mymodule:line")
+    for name in ("mymodule:make_line", "mymodule:Net"):  # without num_classes, and with
+        task = tasks.with_model(tasks.find("regress"), name)
+        tasks.outline(task, task.config(dataset=run.config.dataset), run.info)
     assert set(run.state.params) == {"kernel", "bias"}
     assert run.metrics["r2_score"] > 0.9
     for words, said in (

@@ -31,6 +31,15 @@ after the other (`jax.lax.map`)."""
 Kind = Literal["image", "vector", "number", "text", "document"]
 """What examples are, and so which tasks take them."""
 
+KINDS: dict[Kind, str] = {
+    "image": "images with classes",
+    "vector": "rows of numbers with classes",
+    "number": "rows with a number to be told",
+    "text": "text",
+    "document": "texts with classes",
+}
+"""What people call them."""
+
 Predicts = Literal["classes", "numbers", "images", "nothing"]
 """What a trained task answers to an input."""
 

@@ -201,7 +201,7 @@ _ALL = (
         name="text-classifier",
         title="Transformer that classifies texts",
         paper="Vaswani et al., 2017, Attention is all you need",
-        epochs=(4, 20),
+        epochs=(3, 10),
         batch_size=32,
         learning_rates={"one-cycle": 1e-3, "constant": 5e-4},
         supports=tuple(name for name in OF_SOME if name != "augment"),

@@ -10,6 +10,7 @@ from fdl import data
 from fdl.arrays import DataError
 from fdl.data import Dataset, DatasetInfo
 from fdl.models.sizes import sizes
+from fdl.plain import KINDS
 from fdl.tasks.catalog import known
 
 
@@ -37,22 +38,13 @@ def load(
     share = config.validation
     loaded = data.load(name, data_dir=data_dir, validation=share, like=like)
     if loaded.info.kind not in task.takes:
-        wanted = " or ".join(_KINDS[kind] for kind in task.takes)
+        wanted = " or ".join(KINDS[kind] for kind in task.takes)
         others = [one.name for one in known() if loaded.info.kind in one.takes]
         raise DataError(
             f"task {task.name!r} takes {wanted}, but {loaded.info.title} holds "
-            f"{_KINDS[loaded.info.kind]}: choose {' or '.join(others)}"
+            f"{KINDS[loaded.info.kind]}: choose {' or '.join(others)}"
         )
     return task.prepare(loaded, config)
-
-
-_KINDS = {
-    "image": "images with classes",
-    "vector": "rows of numbers with classes",
-    "number": "rows with a number to be told",
-    "text": "text",
-    "document": "texts with classes",
-}
 
 
 def require_sizes(task: str, model: Any, info: DatasetInfo) -> None:

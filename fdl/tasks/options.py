@@ -188,7 +188,7 @@ class TextClassifierOptions:
     features: int = 64
     num_layers: int = 1
     num_heads: int = 4
-    dropout_rate: Number = 0.1
+    dropout_rate: Number = 0.3
     norm: Literal["pre", "post"] = "pre"
     positions: Literal["learned", "sinusoidal"] = "learned"
 

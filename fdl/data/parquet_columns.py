@@ -1,10 +1,10 @@
 """Which columns of a Parquet file are the images or texts, and which the classes."""
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fdl.arrays import DataError
+from fdl.untrusted import parse_json
 
 
 class Columns(NamedTuple):
@@ -100,7 +100,7 @@ def _class_names(
 ) -> tuple[str, ...] | None:
     """Return what the Hub's description calls the classes, if it is there."""
     try:
-        described = json.loads((metadata or {})[b"huggingface"])
+        described = parse_json((metadata or {})[b"huggingface"])
         names = described["info"]["features"][label]["names"]
         return tuple(map(str, names))
     except (KeyError, ValueError, TypeError, RecursionError):

@@ -1,6 +1,5 @@
 """The examples of a directory of TensorFlow Datasets: images or texts with classes."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from fdl.data.decoding import common_size
 from fdl.data.images import fit_picture
 from fdl.data.kept import Contents, decoded_once
 from fdl.data.own import Part
+from fdl.untrusted import parse_json, read_text
 
 PART_NAMES = {
     "train": "train",
@@ -32,7 +32,7 @@ def counts(version: Path) -> dict[str, int]:
         DataError: If the description is damaged.
     """
     try:
-        info = json.loads((version / "dataset_info.json").read_text("utf-8"))
+        info = parse_json(read_text(version / "dataset_info.json"))
         counts = {
             str(split["name"]): sum(map(int, split["shardLengths"]))
             for split in info["splits"]

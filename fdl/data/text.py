@@ -18,7 +18,7 @@ from fdl.arrays import DataError, Tokens
 from fdl.data.catalog import HoldOut
 from fdl.data.dataset import Dataset, DatasetInfo
 from fdl.data.documents import assemble_documents, classes_of
-from fdl.data.jsonl import read_members
+from fdl.data.jsonl import read_members, read_text
 from fdl.data.own import Part
 from fdl.data.source import Source, Status
 
@@ -29,6 +29,7 @@ WINDOW = 128
 """Number of characters in an example."""
 
 _TEST_SHARE = 10  # the last tenth of the text is the test set
+_PIECE = 1 << 20  # characters that become tokens at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,14 +74,9 @@ class TextFile(Source):
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
         """Read it."""
         title = self.path.stem
-        try:
-            return _dataset(
-                self._text(), name=self.name, title=title, source=f"file {self.path}"
-            )
-        except (OSError, UnicodeError) as error:
-            raise DataError(
-                f"{self.path} cannot be read as text in UTF-8: {error}"
-            ) from error
+        return _dataset(
+            self._text(), name=self.name, title=title, source=f"file {self.path}"
+        )
 
     def status(self, data_dir: Path | None) -> Status:
         """Read it, which is the way to count its characters."""
@@ -92,7 +88,7 @@ class TextFile(Source):
         return Status(info.name, info.title, *counts, True, str(self.path))
 
     def _text(self) -> str:
-        return self.path.read_text("utf-8-sig")
+        return read_text(self.path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,8 +158,13 @@ def load() -> Dataset:
 def _dataset(text: str, *, name: str, title: str, source: str) -> Dataset:
     """Return a text as windows of characters; its last tenth is the test part."""
     characters = sorted(set(text))
-    number = {character: token for token, character in enumerate(characters)}
-    tokens = np.array([number[character] for character in text], np.int32)
+    codes = [ord(character) for character in characters]
+    number = np.zeros(max(codes, default=0) + 1, np.int32)
+    number[codes] = range(len(codes))
+    tokens = np.empty(len(text), np.int32)
+    for first in range(0, len(text), _PIECE):
+        piece = text[first : first + _PIECE].encode("utf-32-le", "surrogatepass")
+        tokens[first : first + _PIECE] = number[np.frombuffer(piece, "<u4")]
     cut = len(tokens) - len(tokens) // _TEST_SHARE
     train, test = windows(tokens[:cut]), windows(tokens[cut:])
     info = DatasetInfo(

@@ -8,7 +8,7 @@ from jaxtyping import Int32
 
 from fdl.arrays import DataError
 from fdl.data.dataset import DatasetInfo
-from fdl.data.jsonl import read_members
+from fdl.data.jsonl import read_members, read_text
 from fdl.data.table import read_cells
 from fdl.data.words import encode
 
@@ -37,10 +37,7 @@ def read_texts(path: Path | str, info: DatasetInfo) -> list[str]:
                 f"{path} has no column {column!r}; columns: {', '.join(cells)}"
             )
         return cells[column]
-    try:
-        return [path.read_text("utf-8-sig")]
-    except (OSError, UnicodeError) as error:
-        raise DataError(f"{path} cannot be read as text in UTF-8: {error}") from error
+    return [read_text(path)]
 
 
 def as_tokens(

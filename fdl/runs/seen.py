@@ -5,25 +5,29 @@ folder, or of what one run trained on and the next holds out. So each run keeps 
 of each input, and hands on those of the run that it began with.
 """
 
+import functools
 import hashlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import UInt64
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from fdl.arrays import PyTree
 from fdl.data import DataError, Dataset
 from fdl.files import write_whole
 from fdl.runs.errors import RunError
+from fdl.weights import Declared, WeightsError, read_safetensors
 
 _log = logging.getLogger(__name__)
 
 _TOLERATED = 0.01  # share of a part that may have been seen: the odd blank image
+
+_MOST = 1 << 27  # hashes: a gigabyte
 
 Hashes = UInt64[np.ndarray, " inputs"]
 
@@ -73,9 +77,20 @@ def load_seen(folder: Path) -> Seen:
     if not file.is_file():
         return NOTHING
     try:
-        return Seen(**load_file(file))
-    except (SafetensorError, OSError, TypeError) as error:
-        raise RunError(f"{file} is damaged: {error}") from error
+        found = read_safetensors(file, functools.partial(_require_hashes, file))
+    except WeightsError as error:
+        raise RunError(str(error)) from error
+    return Seen(**found)
+
+
+def _require_hashes(file: Path, arrays: Mapping[str, Declared]) -> None:
+    """Raise WeightsError unless arrays are such hashes."""
+    right = arrays.keys() == set(Seen._fields) and all(
+        len(each.shape) == 1 and each.shape[0] <= _MOST and each.dtype == "uint64"
+        for each in arrays.values()
+    )
+    if not right:
+        raise WeightsError(f"{file} is damaged: it has other arrays than hashes.")
 
 
 def require_new(

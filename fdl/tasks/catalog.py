@@ -54,7 +54,7 @@ _ALL = (
     ),
     Description(
         name="regress",
-        title="multilayer perceptron for regression",
+        title="perceptron for regression",
         paper="Rumelhart et al., 1986, Learning representations by "
         "back-propagating errors",
         epochs=(10, 60),
@@ -83,7 +83,7 @@ _ALL = (
     ),
     Description(
         name="rnn",
-        title="simple recurrent network that reads rows",
+        title="simple recurrent network",
         paper="Elman, 1990, Finding structure in time",
         epochs=(5, 20),
         batch_size=64,
@@ -97,7 +97,7 @@ _ALL = (
     ),
     Description(
         name="lstm",
-        title="long short-term memory that reads rows",
+        title="long short-term memory",
         paper="Hochreiter & Schmidhuber, 1997, Long short-term memory",
         epochs=(5, 20),
         batch_size=64,
@@ -111,7 +111,7 @@ _ALL = (
     ),
     Description(
         name="gru",
-        title="gated recurrent units that read rows",
+        title="gated recurrent units",
         paper="Cho et al., 2014, Learning phrase representations using RNN "
         "encoder-decoder",
         epochs=(5, 20),
@@ -141,7 +141,7 @@ _ALL = (
     ),
     Description(
         name="vae",
-        title="variational autoencoder of images binarized once",
+        title="variational autoencoder",
         paper="Kingma & Welling, 2014, Auto-encoding variational Bayes",
         epochs=(30, 100),
         batch_size=100,

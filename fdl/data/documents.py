@@ -102,6 +102,8 @@ def classes_of(title: object, name: str, values: Sequence[Any]) -> np.ndarray:
         >>> classes_of("a.jsonl", "label", ["good", "bad"])
         array(['good', 'bad'], dtype='<U4')
     """
+    if not values:
+        raise DataError(f"{title} holds no texts")
     kind = str if isinstance(values[0], str) else int
     for row, value in enumerate(values, start=1):
         if not isinstance(value, kind):

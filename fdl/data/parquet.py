@@ -170,7 +170,6 @@ def _texts(
             classes_of(path, found.target, [row.target for row in each]),
         )
         for part, each in rows.items()
-        if each
     }
     return (parts, None) if found.names is None else drop_unused(parts, found.names)
 

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fdl.arrays import DataError
-from fdl.untrusted import parse_json
+from fdl.untrusted import MOST_JSON, parse_json, reason
+
+_MOST_COLUMNS = 100_000
 
 
 class Columns(NamedTuple):
@@ -33,10 +35,14 @@ def open_parquet(file: Path) -> Any:
     import pyarrow.parquet
 
     try:
-        return pyarrow.parquet.ParquetFile(file)
+        return pyarrow.parquet.ParquetFile(
+            file,
+            thrift_container_size_limit=_MOST_COLUMNS,
+            thrift_string_size_limit=MOST_JSON,
+        )
     except Exception as error:
         # A damaged file fails in many ways, all of which mean the same.
-        raise DataError(f"{file} cannot be read as Parquet: {error}") from error
+        raise DataError(f"{file} cannot be read as Parquet: {reason(error)}") from error
 
 
 def find_columns(file: Path, target: str | None, text: str | None) -> Columns:

@@ -90,12 +90,15 @@ def require_sensible(info: DatasetInfo, where: str = "") -> None:
             f"{where}num_classes={info.num_classes}"
         )
     shape, axes = info.input_shape, 3 if info.kind == "image" else 1
-    most = _LONGEST_TEXT if info.kind == "text" else _MOST_NUMBERS
+    is_text = info.kind in ("text", "document")
+    most = _LONGEST_TEXT if is_text else _MOST_NUMBERS
     if len(shape) != axes or min(shape) < 1 or math.prod(shape) > most:
         raise ValueError(
             f"{where}input_shape={list(shape)} must have {axes} sides of at least 1, "
             f"and at most {most:,} values"
         )
+    if info.kind == "document" and len(info.vocabulary) < 2:
+        raise ValueError(f"{where}vocabulary has {len(info.vocabulary)} words")
     for name in ("train_count", "validation_count", "test_count"):
         if getattr(info, name) < 0:
             raise ValueError(f"{where}{name}={getattr(info, name)} must be at least 0")

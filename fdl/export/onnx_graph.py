@@ -47,8 +47,8 @@ class Graph:
             self.node("Cast", to=helper.np_dtype_to_tensor_dtype(np.dtype("float32")))
             self.node("Div", np.float32(255))
         if inputs is not None:
-            self.node("Sub", np.float32(inputs.mean))
-            self.node("Div", np.float32(inputs.deviation))
+            self.node("Sub", np.array(inputs.mean, np.float32))
+            self.node("Div", np.array(inputs.deviation, np.float32))
         if self.shape != wanted:
             self.reshape(wanted)
 
@@ -108,8 +108,8 @@ class Graph:
         elif last == "sigmoid":
             self.node("Sigmoid")
         if outputs is not None:
-            self.node("Mul", np.float32(outputs.deviation))
-            self.node("Add", np.float32(outputs.mean))
+            self.node("Mul", np.array(outputs.deviation, np.float32))
+            self.node("Add", np.array(outputs.mean, np.float32))
         self.nodes.append(helper.make_node("Identity", [self.value], ["outputs"]))
         sizes = ["batch", *self.shape]
         kind = helper.np_dtype_to_tensor_dtype(np.dtype("float32"))

@@ -59,9 +59,9 @@ def draw_confusion(
                 weight="bold" if true == predicted else "normal",
             )
     rotation = 0 if max(map(len, class_names)) <= 2 else 60
-    small = {"fontsize": 10 * min(1, _COUNTED / classes)}
-    axes.set_xticks(range(classes), class_names, rotation=rotation, **small)
-    axes.set_yticks(range(classes), class_names, **small)
+    size = 10 * min(1, _COUNTED / classes)
+    axes.set_xticks(range(classes), class_names, rotation=rotation, fontsize=size)
+    axes.set_yticks(range(classes), class_names, fontsize=size)
     axes.set_xlabel("Predicted class")
     axes.set_ylabel("True class")
     axes.set_title(title, fontsize=9)

@@ -19,6 +19,7 @@ from .run import open_run as open_run
 from .settings import configure as configure
 from .space import Range as Range
 from .start import UNKNOWN as UNKNOWN
+from .sweep import resume_sweep as resume_sweep
 from .sweep import sweep as sweep
 from .train import Plan as Plan
 from .train import train as train

@@ -119,7 +119,7 @@ def read_json(file: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{file} is damaged: {error}") from error
     if not isinstance(content, dict):
         raise RunError(f"{file} is damaged: it holds no JSON object.")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,17 +12,18 @@ from rich.table import Table
 
 import fdl
 from fdl.cli.command import (
-    Interrupted,
     OfRun,
     OptionalInt,
     OptionalPath,
     Reporting,
+    err,
     out,
     unset,
 )
 from fdl.cli.parse import options
 from fdl.cli.task_command import ToTrain, for_each_task
 from fdl.plain import Strategy
+from fdl.runs.signals import Interrupted
 
 _SHOWN = 10
 
@@ -159,7 +161,8 @@ def _sweep(command: Reporting, sweep: Callable[..., Any]) -> None:
     """
     from fdl.cli.leaders import Board
 
-    with Board(quiet=command.quiet) as board:
+    with Board(quiet=command.quiet) as board, warnings.catch_warnings():
+        warnings.showwarning = _say_in_a_line
         try:
             found = sweep(on_start=board.on_start, on_rows=board.on_rows)
         except KeyboardInterrupt:
@@ -169,6 +172,10 @@ def _sweep(command: Reporting, sweep: Callable[..., Any]) -> None:
         print(json.dumps({"path": str(found.path)} | result))
         return
     _print(found)
+
+
+def _say_in_a_line(message: Warning | str, *_: Any, **__: Any) -> None:
+    err.print(f"fdl: {message}", soft_wrap=True)
 
 
 def _print(found: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fdl import tasks
 from fdl.learner import State
+from fdl.runs.checkpoints import Checkpoint
 from fdl.runs.environment import made_with
 from fdl.runs.folder import RunFolder
 from fdl.runs.members import Members
@@ -31,7 +32,7 @@ def keep_best(
     shutil.rmtree(unfinished, ignore_errors=True)
     folder = RunFolder.create(unfinished, record(members.task, config, info, data_dir))
     own = tasks.outline(members.task, config, info).state
-    folder.save(reduced(members.states([k])[k], own))
+    folder.keep(Checkpoint(reduced(members.states([k])[k], own)))
     last = members.last_rows()[k]
     of = lambda part: {
         name.removeprefix(f"{part}_"): value
@@ -51,7 +52,7 @@ def keep_best(
     }
     folder.write_json("result.json", result)
     place = members.folder / "best"
-    _move(folder, RunFolder(place))
+    _move(folder.path, place)
     return place, {
         "member": k,
         "configuration": members.numbers[k],
@@ -70,17 +71,19 @@ def reduced(state: State, own: State) -> State:
     return fill(own, named_variables(state))
 
 
-def _move(new: RunFolder, old: RunFolder) -> None:
+def _move(new: Path, old: Path) -> None:
     """Put a run in the place of another, of which nothing else is touched."""
-    if not old.path.exists():
-        new.path.rename(old.path)
+    if not old.exists():
+        new.rename(old)
         return
-    (old.path / "checkpoints").mkdir(exist_ok=True)
-    for checkpoint in old.checkpoints():
-        shutil.rmtree(checkpoint)
-    for checkpoint in new.checkpoints():
-        checkpoint.rename(old.path / "checkpoints" / checkpoint.name)
-    (new.path / "checkpoints").rmdir()
-    for file in new.path.iterdir():
-        os.replace(file, old.path / file.name)
-    new.path.rmdir()
+    states = old / "checkpoints"
+    states.mkdir(exist_ok=True)
+    for state in states.iterdir():
+        if state.name.isdecimal():
+            shutil.rmtree(state)
+    for state in (new / "checkpoints").iterdir():
+        state.rename(states / state.name)
+    (new / "checkpoints").rmdir()
+    for file in new.iterdir():
+        os.replace(file, old / file.name)
+    new.rmdir()

@@ -18,6 +18,7 @@ from fdl.files import write_whole
 from fdl.learner import State
 from fdl.plain import Strategy
 from fdl.runs.errors import RunError
+from fdl.runs.signals import put_off
 from fdl.runs.weights import fill, named_variables, require_same_arrays
 from fdl.weights import WeightsError
 
@@ -72,6 +73,8 @@ class SweepParts(NamedTuple):
     def write(self, part: Part, state: State) -> None:
         """Keep some members, and forget what they were two epochs ago.
 
+        Signals wait for it, see `fdl.runs.signals`.
+
         Raises:
             RunError: If what was written is not what is read.
         """
@@ -82,13 +85,14 @@ class SweepParts(NamedTuple):
             for name, x in named_variables(_plain(state)).items()
         } | {_FACTS: facts}
         file = self._file(part)
-        write_whole(file, save(arrays, {_DIGEST: digest(arrays)}))
-        _read(file)
-        before = [one for one in self._files(part) if one < file]
-        kept = {file, *before[-1:]} if not part.over else {file}
-        for other in self._files(part):
-            if other not in kept:
-                other.unlink()
+        with put_off():
+            write_whole(file, save(arrays, {_DIGEST: digest(arrays)}))
+            _read(file)
+            before = [one for one in self._files(part) if one < file]
+            kept = {file, *before[-1:]} if not part.over else {file}
+            for other in self._files(part):
+                if other not in kept:
+                    other.unlink()
 
     def read(self, count: int) -> list[Part]:
         """Return the parts of a sweep of so many: of each chunk, the newest intact.

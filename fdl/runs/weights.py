@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save
 from fdl.arrays import Array, PyTree
 from fdl.files import write_whole
 from fdl.learner import State
+from fdl.runs.seal import require_sealed, seal
 from fdl.weights import WeightsError, describe
 
 
@@ -19,12 +20,13 @@ def save_weights(path: Path | str, state: State) -> None:
     """Write the variables of a state's models, whole or not at all.
 
     Arrays are named by their path, such as `params/conv1/kernel`. What the learner adds
-    to the state, such as a moving average, is in checkpoints alone.
+    to the state, such as a moving average, is in checkpoints alone. The file says how
+    many updates the state has made, and has a checksum.
     """
     named = named_variables(state.variables)
     # In order, since safetensors writes memory as it lies.
     arrays = {name: np.array(leaf, order="C") for name, leaf in named.items()}
-    write_whole(path, save(arrays))
+    write_whole(path, save(arrays, seal(arrays, int(state.step))))
 
 
 def load_weights(path: Path | str, state: State) -> State:
@@ -39,6 +41,7 @@ def load_weights(path: Path | str, state: State) -> State:
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} cannot be read as safetensors: {error}") from error
     require_same_arrays(found, named_variables(state.variables), path)
+    require_sealed(path, found)
     return with_variables(state, fill(state.variables, found))
 
 

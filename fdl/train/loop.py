@@ -108,8 +108,10 @@ class Loop(NamedTuple):
         epochs: int,
         history: Sequence[Epoch] = (),
         best: State | None = None,
+        sums: Metrics | None = None,
         steps_per_chunk: int | None = None,
         on_chunk: Callable[[int, Measured, State], Any] | None = None,
+        on_part: Callable[[State, Metrics], Any] | None = None,
         on_epoch: Callable[[Epoch, State], Any] | None = None,
     ) -> FitResult:
         """Train; `fit` describes the arguments."""
@@ -146,6 +148,8 @@ class Loop(NamedTuple):
                 f"history ends with epoch {lines[-1].epoch}, but state made {done}: "
                 "give the epochs that it made."
             )
+        if sums is not None and step == done * self.steps_per_epoch:
+            raise ValueError("sums are of a part of an epoch, but state made none.")
         for epoch in range(done, epochs):
             if not running.any():
                 break
@@ -153,6 +157,9 @@ class Loop(NamedTuple):
             before = copy(now)  # what a member that diverges goes back to
             orders = self._orders(words, epoch)
             totals, bad = self._zeros(learner, now), np.full(self.members, -1)
+            ends = (epoch + 1) * self.steps_per_epoch
+            if sums is not None and epoch == done:
+                totals = copy(sums)
             for run in chunks(
                 schedule(self._counts, self.batch_size, epoch),
                 step - epoch * self.steps_per_epoch,
@@ -166,6 +173,8 @@ class Loop(NamedTuple):
                 step += run.steps
                 if on_chunk is not None:
                     on_chunk(step, compute(totals), now)
+                if on_part is not None and step < ends:
+                    on_part(now, totals)
             diverged = np.where(running & (bad >= 0), bad, diverged)
             running = np.asarray(running & (bad < 0))
             if not running.all():

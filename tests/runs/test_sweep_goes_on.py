@@ -50,7 +50,8 @@ def content(folder):
     result = json.loads((folder / "result.json").read_text())
     del result["seconds"]
     run = fdl.load(folder / "best")
-    state = RunFolder(run.path).restore(run.state)
+    (step,) = RunFolder(run.path).checkpoints.steps()
+    state = RunFolder(run.path).checkpoints.restore(step, run.state)
     named = jax.tree_util.tree_leaves_with_path(state._replace(key=()))
     return found | {
         "result.json": result,

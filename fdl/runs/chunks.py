@@ -181,6 +181,7 @@ class _Keeper:
         part = Part(
             self._round.number,
             inside,
+            self._members.digest(inside),
             line.epoch,
             line.step,
             over,

@@ -2,7 +2,9 @@
 
 import csv
 import dataclasses
+import hashlib
 import io
+import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from fdl.data import Dataset
 from fdl.files import write_whole
 from fdl.learner import State
 from fdl.members import member
+from fdl.runs.errors import RunError
 from fdl.runs.outcomes import Outcome, Split, column, order, outcome, ranked
 from fdl.runs.parts import Part, Row, SweepParts
 from fdl.runs.settings import change, settings
@@ -53,6 +56,9 @@ class Members:
             dataset: The data, prepared.
             folder: Where all is kept; it is made when something is to be.
             halving: Whether not all members are trained to the end.
+
+        Raises:
+            RunError: If it is of members with other settings.
         """
         self.task, self.dataset, self.folder = task, dataset, folder
         self.configs = list(configs)
@@ -64,6 +70,12 @@ class Members:
         self.parts: dict[tuple[int, int], Part] = {}
         self.rows: dict[tuple[int, int], Row] = {}
         for part in self._files.read(len(self.configs)):
+            if part.settings != self.digest(part.members):
+                raise RunError(
+                    f"{self._files.file(part)} is of members with other settings than "
+                    f"{folder / 'config.json'} says: put that back as it was, or "
+                    "delete the part, and its members are trained anew."
+                )
             self._note(part)
 
     def outline(self, k: int) -> Trained:
@@ -110,6 +122,11 @@ class Members:
             if same and config.seed == first.seeds[place]:
                 return k
         return None
+
+    def digest(self, some: Sequence[int]) -> str:
+        """Return one sha256 of the settings of members, wherever their data are."""
+        said = [{**dataclasses.asdict(self.configs[k]), "dataset": ""} for k in some]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
     @property
     def seconds(self) -> float:

@@ -38,6 +38,7 @@ class Part(NamedTuple):
     Attributes:
         round: The round of halving, from 0.
         members: Their numbers.
+        settings: A digest of their settings.
         epoch: Passes over the data that they have made.
         step: Updates that they have made, unless they fell.
         over: Whether that is all of this round.
@@ -49,6 +50,7 @@ class Part(NamedTuple):
 
     round: int
     members: list[int]
+    settings: str
     epoch: int
     step: int
     over: bool
@@ -84,7 +86,7 @@ class SweepParts(NamedTuple):
             name: np.array(x, order="C")
             for name, x in named_variables(_plain(state)).items()
         } | {_FACTS: facts}
-        file = self._file(part)
+        file = self.file(part)
         with put_off():
             write_whole(file, save(arrays, {_DIGEST: digest(arrays)}))
             _read(file)
@@ -128,7 +130,7 @@ class SweepParts(NamedTuple):
         Raises:
             RunError: If it is damaged, or the state of another learner.
         """
-        file = self._file(part)
+        file = self.file(part)
         arrays = _read(file)
         del arrays[_FACTS]
         count = len(part.members)
@@ -150,12 +152,13 @@ class SweepParts(NamedTuple):
             many,
         )
 
-    def _file(self, part: Part) -> Path:
+    def file(self, part: Part) -> Path:
+        """Return where a part is."""
         return self.folder / _name(part)
 
     def _files(self, part: Part) -> list[Path]:
         """Return the files of a part's chunk, the newest last."""
-        chunk = self._file(part).name.rpartition("-")[0]
+        chunk = self.file(part).name.rpartition("-")[0]
         found = self.folder.glob(f"{chunk}-*.safetensors")
         return sorted(file for file in found if _NAME.fullmatch(file.name))
 
@@ -219,6 +222,7 @@ def _facts(arrays: Mapping[str, np.ndarray], file: Path, count: int) -> Part:
             and {*part.members} == {row["member"] for row in part.rows}
             and _name(part) == file.name
             and 0 <= min(part.members) <= max(part.members) < count
+            and type(part.settings) is str
             and part.strategy in get_args(Strategy)
             and all(type(x) is float for x in measures)
         )

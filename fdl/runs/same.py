@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fdl.runs.errors import RunError
@@ -12,6 +12,9 @@ from fdl.tasks import Config
 
 _PLACES = ("dataset", "name", "title", "source")
 """What may change where data move, and their checksum does not."""
+
+_CONDITIONS = ("versions", "environment")
+"""What else decides the result."""
 
 
 def require_same_sweep(
@@ -52,7 +55,7 @@ def require_same_sweep(
     if allow_changes:
         return
     for what, one, other, names in (
-        ("versions", before.get("versions") or {}, now["versions"], None),
+        *((name, before.get(name), now.get(name), None) for name in _CONDITIONS),
         ("flags", before["sweep"], now["sweep"], how),
     ):
         if found := _difference(one, other, names):
@@ -63,13 +66,14 @@ def require_same_sweep(
 
 
 def _difference(
-    before: Mapping[str, Any],
-    now: Mapping[str, Any],
-    names: Any = None,
+    before: Any,
+    now: Any,
+    names: Iterable[str] | None = None,
     *,
     but: tuple[str, ...] = (),
 ) -> str | None:
     """Return in words the first thing that differs; None if nothing does."""
+    before, now = (one if isinstance(one, dict) else {} for one in (before, now))
     for name in {**before, **now} if names is None else names:
         one, other = before.get(name), now.get(name)
         if name in but or one == other:

@@ -54,7 +54,7 @@ def kept(tmp_path):
         for k in (0, 1)
         for epoch in (1, 2)
     ]
-    part = Part(0, [0, 1], 2, 6, True, "vmap", 2, 1.5, rows)
+    part = Part(0, [0, 1], "of these", 2, 6, True, "vmap", 2, 1.5, rows)
     keys = jax.random.split(jax.random.key(0))
     state = State(jnp.int32([6, 6]), {"kernel": jnp.ones((2, 3))}, keys)
     SweepParts(tmp_path).write(part, state)

@@ -189,6 +189,7 @@ def edit(path, change):
             lambda config: config["data"].update(checksum="0"),
             'other data: checksum was "0" and is .*Give the data',
         ),
+        (lambda config: config.update(epochs=4), "is of members with other settings"),
         (lambda config: config.pop("data"), r"config\.json lacks data"),
         (lambda config: config["sweep"].update(grid=3), r"config\.json is damaged"),
         (lambda config: config.pop("sweep"), "holds a run and no sweep"),

@@ -56,7 +56,8 @@ def test_the_lock_ends_with_the_process_however_that_ends(tmp_path) -> None:
         assert is_held(tmp_path)
         os.kill(process.pid, signal.SIGKILL)
     assert not is_held(tmp_path)
-    with held(tmp_path):
+    gone = f"process {process.pid} on .* is gone"
+    with pytest.warns(UserWarning, match=gone), held(tmp_path):
         assert is_held(tmp_path)
 
 

@@ -19,8 +19,9 @@ from fdl.learner import State
 from fdl.plain import Strategy
 from fdl.runs.errors import RunError
 from fdl.runs.signals import put_off
-from fdl.runs.weights import fill, named_variables, require_same_arrays
-from fdl.weights import WeightsError
+from fdl.runs.weights import fill, named_variables
+from fdl.untrusted import parse_json
+from fdl.weights import WeightsError, require_same_arrays
 
 Row = dict[str, Any]
 """A member after an epoch: its number, seed and settings, and what was measured."""
@@ -210,7 +211,7 @@ def _facts(arrays: Mapping[str, np.ndarray], file: Path, count: int) -> Part:
         RunError: If it is of no members of a sweep of `count`.
     """
     try:
-        part = Part(**json.loads(arrays[_FACTS].tobytes()))
+        part = Part(**parse_json(arrays[_FACTS].tobytes()))
         first, *others = part.members
         measures: list[Any] = [part.seconds]
         numbers = [part.round, part.epoch, part.step, part.size, first, *others]
@@ -226,7 +227,7 @@ def _facts(arrays: Mapping[str, np.ndarray], file: Path, count: int) -> Part:
             and part.strategy in get_args(Strategy)
             and all(type(x) is float for x in measures)
         )
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise RunError(f"{file} is damaged: {error!r}.") from error
     if not good:
         raise RunError(f"{file} is damaged: it holds no members of this sweep.")

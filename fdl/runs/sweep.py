@@ -161,7 +161,9 @@ def resume_sweep(
     path = Path(path)
     folder = _existing(path)
     if folder is None:
-        raise RunError(f"{path} is not a sweep: it has no config.json.")
+        raise RunError(
+            f"{path} is not a sweep: it has no config.json. To begin one, name a task."
+        )
     found, trained, where = read(folder, model=model, task=task)
     try:
         search = Search.from_json(folder.config()["sweep"])
@@ -274,7 +276,10 @@ def _existing(path: Path) -> RunFolder | None:
     except RunError as error:
         raise RunError(f"{error} {_REMEDY}") from error
     if "sweep" not in said:
-        raise RunError(f"{path} holds a run and no sweep: give another folder.")
+        raise RunError(
+            f"{path} holds a run and no sweep: go on with it by `fdl train --resume "
+            f"{path}`, or give another folder."
+        )
     return folder
 
 

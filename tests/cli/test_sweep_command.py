@@ -95,6 +95,8 @@ def test_the_same_command_goes_on(home, capsys) -> None:
     assert after["epochs_trained"] == before["epochs_trained"] == 4
     assert after["seconds"] == before["seconds"]
     assert json.loads(said) == {"path": str(home / "fast")} | after
+    run("sweep", f"--run={home / 'fast'}", "--json", "--quiet")
+    assert json.loads(capsys.readouterr().out) == json.loads(said)
 
 
 def test_halving_from_the_command_line(tmp_path) -> None:
@@ -156,6 +158,27 @@ def test_what_cannot_be_compared_gets_one_line(home, capsys) -> None:
 def test_bad_input_gets_one_line(words, message, capsys, tmp_path) -> None:
     options = (*SMALL, "--run", tmp_path / "a")
     assert message in complaint(capsys, "sweep", "mlp", *options, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--run", "nothing"), "nothing is not a sweep: it has no config.json"),
+        (
+            ("--run", "nothing", "--seeds", 2),
+            "give a task before options such as --run",
+        ),
+        (("--task", "nothing:task", "--run", "nothing"), "nothing"),
+        (("--run",), "--run needs a value"),
+    ],
+)
+def test_there_must_be_a_sweep_to_go_on_with(words, message, capsys) -> None:
+    assert message in complaint(capsys, "sweep", *words)
+
+
+def test_eval_of_a_sweep_names_its_best_member(home, capsys) -> None:
+    said = complaint(capsys, "eval", home / "grid")
+    assert f"is a sweep and not a run; its best member is {home / 'grid/best'}" in said
 
 
 def test_another_sweep_in_the_folder_is_left_alone(home, capsys) -> None:

@@ -13,7 +13,9 @@ import fdl
 from fdl import tasks
 from fdl.runs import RunError, RunFolder, best, resume_sweep, sweep
 from fdl.runs.members import Members
+from fdl.runs.parts import SweepParts
 from fdl.tasks.choices import OPTIMIZERS
+from fdl.train import many
 
 SMALL = {
     "dataset": "mnist-5k",
@@ -92,6 +94,17 @@ def test_a_chunk_goes_on_from_its_last_epoch(tmp_path, strategy, halving) -> Non
         assert after
         assert again.rows == whole.rows
         assert content(path) == content(tmp_path / "whole")
+
+
+def test_chunks_stay_as_large_as_they_were(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(many, "chunk_size", lambda *_: 2)
+    whole = sweep("mlp", path=tmp_path / "whole", strategy="vmap", **SMALL)
+    cut_off(tmp_path / "cut", 2, strategy="vmap")
+    monkeypatch.setattr(many, "chunk_size", lambda *_: 1)  # as with less memory
+    again = resume_sweep(tmp_path / "cut")
+    parts = SweepParts(again.path / "parts").read(3)
+    assert [(part.members, part.size) for part in parts] == [([0, 1], 2), ([2], 2)]
+    assert content(again.path) == content(whole.path)
 
 
 @pytest.fixture(scope="module")

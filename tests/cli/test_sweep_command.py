@@ -142,7 +142,7 @@ def test_what_cannot_be_compared_gets_one_line(home, capsys) -> None:
         (("--random", "learning-rate=1:2"), "is not a range"),
         (("--samples", 3), "nothing to draw"),
         (("--seeds", 0), "seeds=0"),
-        (("--seeds", 10**9), "more than the 100,000 that a sweep may have"),
+        (("--seeds", 10**9), "more than the 100,000 members that a sweep may have"),
         (
             ("--random", "learning-rate=log:1e-4:1e-2", "--samples", 10**9),
             "seeds=1, samples=1,000,000,000 and",

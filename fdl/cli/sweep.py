@@ -160,8 +160,13 @@ def _sweep(command: Reporting, sweep: Callable[..., Any]) -> None:
         sweep: Takes what `fdl.runs.sweep` calls, by name, and returns what it found.
     """
     from fdl.cli.leaders import Board
+    from fdl.pixels import picture_format
 
-    with Board(quiet=command.quiet) as board, warnings.catch_warnings():
+    with (
+        Board(quiet=command.quiet) as board,
+        picture_format(command.format),
+        warnings.catch_warnings(),
+    ):
         warnings.showwarning = _say_in_a_line
         try:
             found = sweep(on_start=board.on_start, on_rows=board.on_rows)

@@ -13,6 +13,7 @@ from fdl.runs.folder import RunFolder
 from fdl.runs.members import Members
 from fdl.runs.novelty import keep_detector
 from fdl.runs.run import record
+from fdl.runs.seen import keep_seen, seen_of
 from fdl.runs.weights import fill, named_variables
 
 
@@ -31,6 +32,7 @@ def keep_best(
     unfinished = members.folder / ".best"
     shutil.rmtree(unfinished, ignore_errors=True)
     folder = RunFolder.create(unfinished, record(members.task, config, info, data_dir))
+    keep_seen(folder.path, seen_of(members.dataset))
     own = tasks.outline(members.task, config, info).state
     folder.keep(Checkpoint(reduced(members.states([k])[k], own)))
     last = members.last_rows()[k]

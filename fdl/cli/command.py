@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import tyro
-from rich.console import Console
 
+from fdl.console import SteadyConsole
 from fdl.plain import Number
 
-out = Console(highlight=False, markup=False, emoji=False)
-err = Console(highlight=False, markup=False, emoji=False, stderr=True)
+out = SteadyConsole(highlight=False, markup=False, emoji=False)
+err = SteadyConsole(highlight=False, markup=False, emoji=False, stderr=True)
 
 
 def unset(meaning: str) -> Any:

@@ -1,7 +1,6 @@
 """`fdl predict`."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +10,7 @@ from rich.table import Table
 
 import fdl
 from fdl.cli.command import OfRun, err, out
+from fdl.files import json_text
 
 _MOST_WARNINGS = 5
 
@@ -78,7 +78,7 @@ class Predict(OfRun):
                 if detector is not None and novelty is not None:
                     line["novelty"] = round(float(novelty[k]), 4)
                     line["unlike_training"] = bool(novelty[k] > detector.threshold)
-                print(json.dumps(line))
+                print(json_text(line))
         else:
             out.print(_table(names, output, run.info.class_names))
         if detector is not None and novelty is not None:

@@ -17,6 +17,7 @@ from fdl.cli.command import (
     unset,
 )
 from fdl.cli.task_command import ToTrain, for_each_task
+from fdl.files import json_text
 from fdl.plain import Strategy
 
 _SHOWN = 10
@@ -95,7 +96,7 @@ class SweepCommand(Reporting, ToTrain):
                 raise Interrupted(board.how_to_go_on()) from None
         if self.json:
             result = json.loads((found.path / "result.json").read_text("utf-8"))
-            print(json.dumps({"path": str(found.path)} | result))
+            print(json_text({"path": str(found.path)} | result))
             return
         _print(found)
 

@@ -49,6 +49,9 @@ def write_figure(path: Path | str, figure: Any) -> None:
         ...     file.read_bytes()[:4]
         b'%PDF'
     """
+    suffix = Path(path).suffix[1:].lower()
+    if suffix not in figure.canvas.get_supported_filetypes():
+        raise ValueError(f"{path} must end like a picture, such as in .png.")
     content = io.BytesIO()
-    figure.savefig(content, format=Path(path).suffix[1:], dpi=150)
+    figure.savefig(content, format=suffix, dpi=150)
     write_whole(path, content.getbuffer())

@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from fdl.report.backend import write_figure
+
 Steps = Float[np.ndarray, " steps"]
 
 
@@ -49,4 +51,4 @@ def draw_rate_test(
     axes.set_title(title)
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=150)
+    write_figure(path, figure)

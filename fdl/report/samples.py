@@ -1,14 +1,17 @@
 """Grids of images and animations."""
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 from PIL import Image
 
 from fdl.arrays import Array
+from fdl.files import write_whole
 
 _SCALE = 2  # enlargement of each pixel, so that 28x28 images are visible
 _GAP = 2  # pixels between images
@@ -28,7 +31,8 @@ def draw_images(
         columns: Number of images in a row, at least 1; None for a square grid.
 
     Raises:
-        ValueError: If there are no images, or they do not have 1 or 3 channels.
+        ValueError: If there are no images, or they do not have 1 or 3 channels,
+            or the file's name does not end like a picture.
 
     Example:
         >>> import tempfile
@@ -38,7 +42,7 @@ def draw_images(
         ...     file.read_bytes()[1:4]
         b'PNG'
     """
-    _picture(images, columns).save(path)
+    _write(path, _picture(images, columns))
 
 
 def draw_animation(
@@ -70,9 +74,24 @@ def draw_animation(
         with Image.open(picture) as opened:
             frames.append(opened.copy())
     milliseconds = [round(1000 * seconds)] * (len(frames) - 1) + [2000]
-    frames[0].save(
-        path, save_all=True, append_images=frames[1:], duration=milliseconds, loop=0
+    _write(
+        path,
+        frames[0],
+        save_all=True,
+        append_images=frames[1:],
+        duration=milliseconds,
+        loop=0,
     )
+
+
+def _write(path: Path | str, picture: Image.Image, **options: Any) -> None:
+    """Write a picture, in the format that the file's name ends with."""
+    kind = Image.registered_extensions().get(Path(path).suffix.lower())
+    if kind not in Image.SAVE:
+        raise ValueError(f"{path} must end like a picture, such as in .png.")
+    content = io.BytesIO()
+    picture.save(content, kind, **options)
+    write_whole(path, content.getbuffer())
 
 
 def _picture(

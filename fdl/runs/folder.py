@@ -1,7 +1,6 @@
 """The folder that a run leaves behind: what it was, how it went, what came of it."""
 
 import dataclasses
-import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from typing import Any
 
 import jax
 
-from fdl.files import write_whole
+from fdl.files import json_text, write_whole
 from fdl.learner import State
 from fdl.runs.errors import RunError
 from fdl.runs.listing import read_json, read_log
@@ -134,8 +133,8 @@ class RunFolder:
         """
         lines = read_log(self.path)
         try:
-            return tuple(Epoch(**line) for line in lines)
-        except TypeError as error:
+            return tuple(Epoch(**_with_nan(line)) for line in lines)
+        except (TypeError, AttributeError) as error:
             file = self.path / "metrics.jsonl"
             raise RunError(f"{file} is damaged: {error}") from error
 
@@ -215,7 +214,7 @@ class RunFolder:
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file, whole or not at all."""
-        write_whole(self.path / name, (json.dumps(content, indent=2) + "\n").encode())
+        write_whole(self.path / name, f"{json_text(content, indent=2)}\n".encode())
 
 
 def fresh_path(parent: Path | str, name: str) -> Path:
@@ -259,5 +258,14 @@ def _check_free(path: Path, overwrite: bool) -> None:
         )
 
 
+def _with_nan(line: dict[str, Any]) -> dict[str, Any]:
+    """Return a line with NaN for null, which is how JSON tells it."""
+    known = lambda measured: {
+        name: float("nan") if value is None else value
+        for name, value in measured.items()
+    }
+    return line | {name: known(line[name]) for name in ("train", "validation")}
+
+
 def _json_line(line: Epoch) -> str:
-    return json.dumps(line._asdict()) + "\n"
+    return json_text(line._asdict()) + "\n"

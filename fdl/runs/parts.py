@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from fdl.files import json_text, write_whole
 from fdl.learner import State
 from fdl.members import member
 from fdl.runs.errors import RunError
@@ -36,7 +37,7 @@ class SweepParts(NamedTuple):
         save_state(unfinished / "state", state)
         for name, content in (("members", members), ("rows", rows)):
             file = unfinished / f"{name}.json"
-            file.write_text(json.dumps(content), encoding="utf-8")
+            write_whole(file, json_text(content).encode())
         unfinished.rename(self.folder / unfinished.name[1:])
 
     def rows(self) -> list[Row]:

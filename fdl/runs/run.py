@@ -13,7 +13,7 @@ from fdl import data, tasks
 from fdl.arrays import PyTree, Seed, as_key
 from fdl.export import ExportedFunction, read_stablehlo
 from fdl.runs import exporting
-from fdl.runs.environment import versions
+from fdl.runs.environment import environment, versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
 from fdl.runs.novelty import load_detector
@@ -263,6 +263,7 @@ def record(
         "data_dir": None if data_dir is None else str(data_dir),
         "data": info._asdict(),
         "versions": versions(),
+        "environment": environment(),
     }
 
 

@@ -13,6 +13,7 @@ from fdl.runs.run import Run, open_run
 from fdl.runs.weights import (
     fill,
     named_variables,
+    require_finite,
     require_same_arrays,
     with_variables,
 )
@@ -67,6 +68,7 @@ def _of_keras(task: Task, fresh: Trained, file: Path) -> Start:
         )
     (part,) = parts.values()
     variables = load_weights(file, part.model, *part.inputs)
+    require_finite(named_variables(variables), file)
     like = jax.tree.map(lambda x, y: x.astype(y.dtype), variables, part.variables)
     return Start(with_variables(tasks.draw_state(fresh), like), (UNKNOWN,))
 

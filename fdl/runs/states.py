@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 
+from fdl.files import json_text, write_whole
 from fdl.learner import State
 from fdl.runs.errors import RunError
 
@@ -32,7 +33,7 @@ def save_state(path: Path, state: State) -> None:
         checkpointer.save(unfinished, state._asdict())
     files = sorted(file for file in unfinished.rglob("*") if file.is_file())
     digests = {file.relative_to(unfinished).as_posix(): _sha256(file) for file in files}
-    (unfinished / _DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
+    write_whole(unfinished / _DIGESTS, json_text(digests).encode())
     unfinished.rename(path)
 
 

@@ -169,7 +169,8 @@ def _open(path: Path, about: dict[str, Any]) -> RunFolder:
     if not (path / "config.json").is_file():
         return RunFolder.create(path, about)
     folder = RunFolder(path)
-    same = lambda config: {k: v for k, v in config.items() if k != "versions"}
+    around = ("versions", "environment")
+    same = lambda config: {k: v for k, v in config.items() if k not in around}
     if same(folder.config()) != same(json.loads(json.dumps(about))):
         raise RunError(
             f"{path} holds another run or sweep: repeat its command to go on with it, "

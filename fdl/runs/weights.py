@@ -39,6 +39,7 @@ def load_weights(path: Path | str, state: State) -> State:
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} cannot be read as safetensors: {error}") from error
     require_same_arrays(found, named_variables(state.variables), path)
+    require_finite(found, path)
     return with_variables(state, fill(state.variables, found))
 
 
@@ -63,6 +64,22 @@ def require_same_arrays(
             raise WeightsError(
                 f"{path} has {name} as {describe(found[name])}, but the model needs "
                 f"{describe(wanted[name])}."
+            )
+
+
+def require_finite(found: Mapping[str, Any], path: Path | str) -> None:
+    """Raise WeightsError if an array has what is no number: its model answers nothing.
+
+    Args:
+        found: The arrays by name.
+        path: Where they were found.
+    """
+    for name, array in found.items():
+        bad = ~np.isfinite(np.asarray(array, np.float32))
+        if bad.any():
+            raise WeightsError(
+                f"{path} has {bad.sum()} values in {name} that are NaN or infinite: "
+                "its training has diverged, or the file is damaged."
             )
 
 

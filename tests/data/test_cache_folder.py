@@ -33,7 +33,7 @@ def test_a_user_without_a_home_keeps_nothing(homeless) -> None:
 def test_a_user_without_a_home_compiles_anew(homeless, monkeypatch) -> None:
     import jax
 
-    from fdl.runs.environment import keep_compiled
+    from fdl.runs.compiled import keep_compiled
 
     before = jax.config.values["jax_compilation_cache_dir"]
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)

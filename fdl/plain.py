@@ -100,3 +100,7 @@ def nearest(name: str, known: Collection[str]) -> str | None:
     words = {plain(word): word for word in known}
     found = difflib.get_close_matches(plain(name), words, n=1)
     return words[found[0]] if found else None
+
+
+CHECKPOINT_MINUTES = 10.0
+"""Time between two checkpoints within an epoch, unless something else is asked for."""

@@ -29,10 +29,6 @@ class AnswerIsNoError(Exception):
     """A command did what it was asked to, and what it found is a failure."""
 
 
-class Interrupted(Exception):
-    """A command was interrupted; says how to go on."""
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Command:
     """A command and its options.

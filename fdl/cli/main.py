@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import fdl
-from fdl.cli.command import AnswerIsNoError, Command, Interrupted, err, out
+from fdl.cli.command import AnswerIsNoError, Command, err, out
 from fdl.cli.config_file import OPTION, with_file
 from fdl.cli.parse import COMPLETION, Choice, UsageError, choices, read, union
+from fdl.cli.signals import exit_on_signals
 from fdl.console import accept_all_letters, flush, silence
 
 
@@ -91,11 +92,17 @@ _ABOUT = (
 def main(args: Sequence[str] | None = None) -> None:
     """Run a command line; exit with 0, or 2 for bad input, or 1 for a failure.
 
+    A signal ends it with 130 or 143; see `exit_on_signals`.
+
     Args:
         args: Words after the program's name; None for those of the process.
     """
     accept_all_letters()
-    words = sys.argv[1:] if args is None else list(args)
+    with exit_on_signals():
+        _main(sys.argv[1:] if args is None else list(args))
+
+
+def _main(words: list[str]) -> None:
     if words == ["--version"]:
         out.print(f"fdl {fdl.__version__}")
         return
@@ -111,10 +118,6 @@ def main(args: Sequence[str] | None = None) -> None:
                 keep_compiled()
             command()
         flush()
-    except KeyboardInterrupt:
-        _fail("interrupted", 130)
-    except Interrupted as interrupted:
-        _fail(str(interrupted), 130)
     except BrokenPipeError:  # the reader of what is printed, such as `head`, has gone
         silence(sys.stdout)
     except Exception as error:

@@ -9,7 +9,6 @@ from rich.table import Table
 
 import fdl
 from fdl.cli.command import (
-    Interrupted,
     OptionalInt,
     OptionalPath,
     Reporting,
@@ -19,6 +18,7 @@ from fdl.cli.command import (
 from fdl.cli.task_command import ToTrain, for_each_task
 from fdl.files import json_text
 from fdl.plain import Strategy
+from fdl.runs.signals import Interrupted
 
 _SHOWN = 10
 

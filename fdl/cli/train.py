@@ -12,7 +12,6 @@ import fdl
 from fdl.cli import STARTED
 from fdl.cli.command import (
     AnswerIsNoError,
-    Interrupted,
     OfRun,
     OptionalInt,
     OptionalPath,
@@ -23,6 +22,8 @@ from fdl.cli.command import (
 from fdl.cli.progress import TrainingProgress
 from fdl.cli.task_command import ToTrain, for_each_task
 from fdl.files import json_text
+from fdl.plain import CHECKPOINT_MINUTES
+from fdl.runs.signals import Interrupted
 from fdl.runs.words import shown
 
 
@@ -41,6 +42,8 @@ class Train(Reporting, ToTrain):
         early_stopping: Stop after so many epochs without a better value on the
             validation part, and keep the best epoch.
         log: Who is told how it goes, besides the folder: tensorboard or wandb.
+        checkpoint_minutes: Save the state after so many minutes within an epoch, and
+            not only after each.
     """
 
     init_from: Annotated[OptionalPath, unset("random weights if not given")] = None
@@ -50,6 +53,7 @@ class Train(Reporting, ToTrain):
         None
     )
     log: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")] = ()
+    checkpoint_minutes: float = CHECKPOINT_MINUTES
 
     def __call__(self) -> None:
         """Train."""
@@ -63,6 +67,7 @@ class Train(Reporting, ToTrain):
                 overwrite=self.overwrite,
                 early_stopping=self.early_stopping,
                 loggers=self.log,
+                checkpoint_minutes=self.checkpoint_minutes,
                 **watch,
             ),
         )
@@ -70,7 +75,7 @@ class Train(Reporting, ToTrain):
 
 @dataclasses.dataclass(frozen=True)
 class Resume(Reporting, OfRun):
-    """Go on with a training that was cut off, from its last finished epoch.
+    """Go on with a training that was cut off, from its last intact checkpoint.
 
     It ends as if it had never been cut off.
 
@@ -79,11 +84,14 @@ class Resume(Reporting, OfRun):
         data_dir: Folder to look for the data in.
         allow_changes: Go on under other versions of Python and packages, too; then the
             result may differ.
+        checkpoint_minutes: Save the state after so many minutes within an epoch, and
+            not only after each.
     """
 
     resume: Annotated[Path, tyro.conf.arg(metavar="RUN")]
     data_dir: Annotated[OptionalPath, unset("that of the run if not given")] = None
     allow_changes: bool = False
+    checkpoint_minutes: float = CHECKPOINT_MINUTES
 
     def __call__(self) -> None:
         """Go on."""
@@ -95,6 +103,7 @@ class Resume(Reporting, OfRun):
                 task=self.task,
                 data_dir=self.data_dir,
                 allow_changes=self.allow_changes,
+                checkpoint_minutes=self.checkpoint_minutes,
                 **watch,
             ),
         )
@@ -116,8 +125,8 @@ def _train(command: Reporting, train: Callable[..., Any]) -> None:
                 on_finish=progress.on_finish,
                 seconds={"import": time.perf_counter() - STARTED},
             )
-        except KeyboardInterrupt:
-            raise Interrupted(_how_to_go_on(progress.plan)) from None
+        except KeyboardInterrupt as interrupted:
+            raise _how_to_go_on(interrupted, progress.plan) from None
         except fdl.DivergenceError as error:
             raise AnswerIsNoError(str(error)) from error
     if command.json:
@@ -126,10 +135,13 @@ def _train(command: Reporting, train: Callable[..., Any]) -> None:
         out.print(*_summary(run), sep="\n", soft_wrap=True)
 
 
-def _how_to_go_on(plan: Any) -> str:
+def _how_to_go_on(interrupted: KeyboardInterrupt, plan: Any) -> Interrupted:
+    """Return what says what is kept of a training, and how to go on."""
     if plan is None:
-        return "interrupted before training began; nothing is kept."
-    return f"interrupted; to go on: fdl train --resume {plan.path}"
+        return Interrupted("interrupted before training began; nothing is kept.")
+    if isinstance(interrupted, Interrupted) and str(interrupted):
+        return interrupted  # it says more
+    return Interrupted(f"interrupted; to go on: fdl train --resume {plan.path}")
 
 
 def _summary(run: Any) -> list[str]:

@@ -4,6 +4,7 @@ from .compiled import keep_compiled as keep_compiled
 from .errors import RunError as RunError
 from .folder import RunFolder as RunFolder
 from .folder import fresh_path as fresh_path
+from .job import Plan as Plan
 from .listing import Listed as Listed
 from .listing import find_runs as find_runs
 from .loggers import Logger as Logger
@@ -17,10 +18,11 @@ from .run import Run as Run
 from .run import load as load
 from .run import open_run as open_run
 from .settings import configure as configure
+from .signals import Interrupted as Interrupted
+from .signals import stop_on_signals as stop_on_signals
 from .space import Range as Range
 from .start import UNKNOWN as UNKNOWN
 from .sweep import sweep as sweep
-from .train import Plan as Plan
 from .train import train as train
 from .weights import load_weights as load_weights
 from .weights import save_weights as save_weights

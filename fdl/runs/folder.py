@@ -11,14 +11,14 @@ import jax
 
 from fdl.files import json_text, write_whole
 from fdl.learner import State
+from fdl.runs.checkpoints import Checkpoint, Checkpoints
 from fdl.runs.errors import RunError
-from fdl.runs.listing import read_json, read_log
-from fdl.runs.lock import is_held
-from fdl.runs.states import restore_state, save_state
+from fdl.runs.history import HISTORY, as_lines, read_history
+from fdl.runs.listing import read_json
+from fdl.runs.lock import in_use, is_held
+from fdl.runs.seal import sealed_step
 from fdl.runs.weights import load_weights, save_weights
 from fdl.train import Epoch
-
-_KEPT = 2  # checkpoints
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,14 +30,12 @@ class RunFolder:
 
     - `config.json`: enough to repeat the run;
     - `metrics.jsonl`: a line for each epoch;
-    - `checkpoints/`: the states after the last two epochs (Orbax), and, where training
-      may stop early, after the best;
-    - `weights.safetensors`: the models' variables after the last epoch;
+    - `checkpoints/`: the last three states (Orbax), and that after the best epoch, with
+      all that training takes to go on from there;
+    - `weights.safetensors`: the models' variables after the last epoch, or, where
+      training stopped early, after the best;
     - `novelty.safetensors`: what tells images that are unlike those of the training;
     - `result.json`, `curves.png`, `confusion.png`: written at the end.
-
-    A run that was stopped early is rolled back to its best epoch: what came after is in
-    `metrics.jsonl` alone.
 
     Attributes:
         path: The folder.
@@ -110,38 +108,34 @@ class RunFolder:
         """
         return read_json(self.path / "config.json")
 
-    def log(self, line: Epoch, state: State, *, best: int | None = None) -> None:
-        """Append an epoch to `metrics.jsonl` and save its state and weights.
+    def keep(self, moment: Checkpoint, *, best: int | None = None) -> None:
+        """Keep a moment of the training; between epochs, also lines and weights.
+
+        The checkpoint comes first, so that neither can be ahead of it.
 
         Args:
-            line: The epoch.
-            state: The state after it.
+            moment: The moment.
             best: The step of the best state so far, whose checkpoint is kept, too.
         """
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(_json_line(line))
-        self.save(state, best=best)
+        self.checkpoints.save(moment, best=best)
+        if moment.sums is None:
+            self.write_history(moment.history)
+            save_weights(self.weights, moment.state)
+
+    def write_history(self, history: Sequence[Epoch]) -> None:
+        """Write `metrics.jsonl`; without epochs, there is none."""
+        if history:
+            write_whole(self.path / HISTORY, as_lines(history))
+        else:
+            (self.path / HISTORY).unlink(missing_ok=True)
 
     def history(self) -> tuple[Epoch, ...]:
         """Return the epochs in `metrics.jsonl`; none before the first has ended.
 
-        A last line that is not whole, as a process killed while writing leaves it, does
-        not count.
-
         Raises:
-            RunError: If another line is damaged.
+            RunError: If a line is damaged.
         """
-        lines = read_log(self.path)
-        try:
-            return tuple(Epoch(**_with_nan(line)) for line in lines)
-        except (TypeError, AttributeError) as error:
-            file = self.path / "metrics.jsonl"
-            raise RunError(f"{file} is damaged: {error}") from error
-
-    def rewind(self, history: Sequence[Epoch]) -> None:
-        """Forget the epochs in `metrics.jsonl` but these."""
-        lines = "".join(map(_json_line, history))
-        write_whole(self.path / "metrics.jsonl", lines.encode())
+        return read_history(self.path)
 
     def result(self) -> dict[str, Any] | None:
         """Return `result.json`; None for a run that did not reach its end.
@@ -152,30 +146,16 @@ class RunFolder:
         file = self.path / "result.json"
         return read_json(file) if file.is_file() else None
 
-    def save(self, state: State, *, best: int | None = None) -> None:
-        """Save a state as the last one: its weights, and a checkpoint.
-
-        The checkpoint before it is kept, too, and that of the step `best`; others, and
-        those of later steps, are deleted.
-        """
-        folder = self.path / "checkpoints"
-        folder.mkdir(exist_ok=True)
-        step = int(state.step)
-        place = folder / str(step)
-        if not place.exists():
-            save_state(place, state)
-        found = self.checkpoints()
-        kept = [path for path in found if int(path.name) <= step][-_KEPT:]
-        for path in found:
-            if path not in kept and path.name != str(best):
-                shutil.rmtree(path)
-        save_weights(self.weights, state)
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The states that are kept."""
+        return Checkpoints(self.path / "checkpoints")
 
     def load(self, state: State) -> State:
         """Return a state with the run's weights.
 
         Where the learner keeps more than these, such as a moving average, it is the
-        state of the last checkpoint, so that all parts of it are of the same step.
+        state of their checkpoint, so that all parts of it are of the same step.
 
         Raises:
             RunError: If no epoch was finished; or if the learner keeps more, and the
@@ -188,29 +168,9 @@ class RunFolder:
                 "an epoch; train it again."
             )
         loaded = load_weights(self.weights, state)
-        return self.restore(state) if jax.tree.leaves(state.extra) else loaded
-
-    def restore(self, like: State) -> State:
-        """Return the state of the last checkpoint.
-
-        Args:
-            like: A state of the same learner, for its shapes; its values are not used.
-
-        Raises:
-            RunError: If there is no checkpoint, or it is damaged.
-        """
-        found = self.checkpoints()
-        if not found:
-            raise RunError(
-                f"{self.path / 'checkpoints'} has no checkpoint: train the run again."
-            )
-        return restore_state(found[-1], like)
-
-    def checkpoints(self) -> list[Path]:
-        """Return the folders of the states that are kept, the last one last."""
-        found = (self.path / "checkpoints").glob("*")
-        steps = [path for path in found if path.name.isdigit()]
-        return sorted(steps, key=lambda path: int(path.name))
+        if not jax.tree.leaves(state.extra):
+            return loaded
+        return self.checkpoints.restore(sealed_step(self.weights), state)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file, whole or not at all."""
@@ -244,9 +204,7 @@ def _check_free(path: Path, overwrite: bool) -> None:
         raise RunError(f"{path} is a file; give the run another folder.")
     if (path / "config.json").is_file():
         if is_held(path):
-            raise RunError(
-                f"{path} is in use: a process is training into it; give another folder."
-            )
+            raise in_use(path)
         if not overwrite:
             raise RunError(
                 f"{path} holds a run already; give another folder, or replace it with "
@@ -256,16 +214,3 @@ def _check_free(path: Path, overwrite: bool) -> None:
         raise RunError(
             f"{path} is not empty and not a run; give the run another folder."
         )
-
-
-def _with_nan(line: dict[str, Any]) -> dict[str, Any]:
-    """Return a line with NaN for null, which is how JSON tells it."""
-    known = lambda measured: {
-        name: float("nan") if value is None else value
-        for name, value in measured.items()
-    }
-    return line | {name: known(line[name]) for name in ("train", "validation")}
-
-
-def _json_line(line: Epoch) -> str:
-    return json_text(line._asdict()) + "\n"

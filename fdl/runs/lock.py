@@ -1,22 +1,73 @@
 """One process at a time trains into a folder; without JAX, for those who only look."""
 
 import contextlib
+import datetime
+import json
+import os
+import socket
+import threading
+import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import psutil
 from filelock import FileLock, Timeout
 
+from fdl.files import write_whole
 from fdl.runs.errors import RunError
 
-_FILE = ".training"
+LOCK, HOLDER = ".training", ".training.json"
+
 _PATIENCE = 1.0  # seconds; who looks holds the lock for a moment, too
+_BEAT = 10.0  # seconds between two signs of life
+_SILENCE = 120.0  # seconds without one after which a process elsewhere is dead
+
+
+class Holder(NamedTuple):
+    """The process that trains into a folder.
+
+    Attributes:
+        process: Its number.
+        host: The name of its machine.
+        began: When it began, in seconds since 1970: numbers are given out again.
+        beat: The time of its last sign of life, likewise.
+    """
+
+    process: int
+    host: str
+    began: float
+    beat: float
+
+    @classmethod
+    def this(cls) -> "Holder":
+        """Return this process."""
+        began = psutil.Process().create_time()
+        return cls(os.getpid(), socket.gethostname(), began, time.time())
+
+    def __str__(self) -> str:
+        """Return what identifies it, and when it was last heard of."""
+        heard = datetime.datetime.fromtimestamp(self.beat).isoformat(" ", "seconds")
+        return f"process {self.process} on {self.host} (last heard of {heard})"
+
+    def lives(self, now: float) -> bool:
+        """Return whether it does, as far as can be told from here."""
+        if self.host != socket.gethostname():
+            return now - self.beat < _SILENCE
+        try:
+            began = psutil.Process(self.process).create_time()
+        except psutil.Error:
+            return False
+        return abs(began - self.began) < 1
 
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Keep others from training into a folder, for as long as this process does.
 
-    The lock ends with the process, however that ends.
+    The kernel's lock ends with the process, however that ends. Where folders are shared
+    and locks are not, a file tells who holds it, and is touched every few seconds.
 
     Raises:
         RunError: If another process is training into it.
@@ -27,28 +78,80 @@ def held(folder: Path) -> Iterator[None]:
         ...     is_held(Path(folder))
         True
     """
-    lock = FileLock(folder / _FILE)
+    lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=_PATIENCE)
     except Timeout as error:
-        raise RunError(
-            f"{folder} is in use: another process is training into it."
-        ) from error
+        raise in_use(folder) from error
     try:
-        yield
+        os.utime(folder / LOCK)
+        now = (folder / LOCK).stat().st_mtime  # by the clock of whoever keeps the files
+        before = _holder(folder)
+        if before is not None and before.lives(now):
+            raise in_use(folder)
+        if before is not None:
+            warnings.warn(
+                f"{folder}: {before} was training into it and is gone; going on.",
+                stacklevel=3,
+            )
+        with _beating(folder / HOLDER):
+            yield
     finally:
-        (folder / _FILE).unlink(missing_ok=True)
+        (folder / LOCK).unlink(missing_ok=True)
         lock.release()
 
 
 def is_held(folder: Path) -> bool:
     """Return whether a process is training into a folder."""
-    if not (folder / _FILE).is_file():  # looking leaves nothing behind
-        return False
+    if (folder / LOCK).is_file():  # looking leaves nothing behind
+        try:
+            with FileLock(folder / LOCK, timeout=0):
+                pass
+        except Timeout:
+            return True
+        except OSError:  # a folder that we may only read
+            pass
+    holder = _holder(folder)
+    return holder is not None and holder.lives(time.time())
+
+
+def in_use(folder: Path) -> RunError:
+    """Return the complaint about a folder that a process is training into."""
+    who = _holder(folder) or "another process"
+    return RunError(
+        f"{folder} is in use: {who} is training into it. Wait for it, end it, or give "
+        "another folder."
+    )
+
+
+@contextlib.contextmanager
+def _beating(file: Path) -> Iterator[None]:
+    """Let a file tell that this process lives."""
+    write_whole(file, json.dumps(Holder.this()._asdict()).encode())
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(_BEAT):
+            with contextlib.suppress(OSError):
+                os.utime(file)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
     try:
-        with FileLock(folder / _FILE, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # a folder that we may only read
-        return False
+        yield
+    finally:
+        over.set()
+        thread.join()
+        file.unlink(missing_ok=True)
+
+
+def _holder(folder: Path) -> Holder | None:
+    """Return what a folder says of the process that trains into it."""
+    try:
+        with (folder / HOLDER).open("rb") as file:
+            said, beat = json.loads(file.read(4096)), os.fstat(file.fileno()).st_mtime
+        return Holder(
+            int(said["process"]), str(said["host"]), said["began"] + 0.0, beat
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return None  # none, or one that was cut off

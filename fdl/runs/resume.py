@@ -1,23 +1,26 @@
 """Go on with a training that was cut off."""
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import jax
+
 from fdl import data, tasks
 from fdl.learner import State
+from fdl.metrics import Metrics
+from fdl.plain import CHECKPOINT_MINUTES
+from fdl.runs.checkpoints import Checkpoint
 from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
+from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, stopping_of
 from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
 from fdl.runs.run import Run, read
 from fdl.runs.start import start_from
-from fdl.runs.states import restore_state
-from fdl.runs.train import Job, Plan, best_step, stopping_of
-from fdl.tasks import Task
+from fdl.tasks import Task, Trained
 from fdl.train import Epoch
 
 
@@ -28,16 +31,19 @@ def resume(
     task: str | Task | None = None,
     data_dir: Path | str | None = None,
     allow_changes: bool = False,
+    checkpoint_minutes: float = CHECKPOINT_MINUTES,
     loggers: Sequence[Logger | str] = (),
-    on_start: Callable[[Plan], None] | None = None,
-    on_chunk: Callable[[int, dict[str, float], State], Any] | None = None,
-    on_epoch: Callable[[Epoch, State], Any] | None = None,
-    on_finish: Callable[[], None] | None = None,
+    on_start: Callable[[Plan], Any] = ignore,
+    on_chunk: Callable[[int, dict[str, float], State], Any] = ignore,
+    on_epoch: Callable[[Epoch, State], Any] = ignore,
+    on_finish: Callable[[], Any] = ignore,
     seconds: Mapping[str, float] = MappingProxyType({}),
 ) -> Run:
-    """Go on with a training that was cut off, from its last finished epoch.
+    """Go on with a training that was cut off, from its last intact checkpoint.
 
-    It ends as if it had never been cut off: with the same weights and the same history.
+    It ends as if it had never been cut off: with the same weights, bit for bit, and the
+    same history. Of one that was cut off after its last epoch, the test set is measured
+    and the pictures are drawn.
 
     Args:
         path: Folder of the run.
@@ -46,6 +52,7 @@ def resume(
         data_dir: Folder to look for the data in; None for that of the run.
         allow_changes: Go on under other versions of Python and packages, too; then the
             result may differ.
+        checkpoint_minutes: As for `fdl.runs.train`.
         loggers: As for `fdl.runs.train`.
         on_start: As for `fdl.runs.train`.
         on_chunk: As for `fdl.runs.train`.
@@ -59,6 +66,7 @@ def resume(
     Raises:
         DataError: If the data cannot be had.
         DivergenceError: As for `fdl.runs.train`.
+        Interrupted: As for `fdl.runs.train`.
         RunError: If the folder holds no run, one that has ended, or one that is
             damaged; or if the data or versions are not those that it began with.
 
@@ -76,57 +84,44 @@ def resume(
         [1, 2]
     """
     folder = RunFolder.open(Path(path))
-    if folder.result() is not None:
-        raise RunError(f"{path} has ended: there is nothing to go on with.")
-    found, trained, where = read(folder, model=model, task=task)
-    said = folder.config()
-    if not allow_changes:
-        _require_same("versions", path, said["versions"], versions())
-    where = where if data_dir is None else Path(data_dir)
-    config = trained.config
-    dataset = tasks.load(found, config, data_dir=where)
-    before, now = (_contents(info) for info in (trained.info, dataset.info))
-    _require_same("data", path, before, now)
-    patience = said["early_stopping"]
-    stopping = None if patience is None else stopping_of(found, trained, patience)
-    job = Job(
-        found,
-        trained,
-        dataset,
-        folder,
-        where,
-        stopping,
-        make_loggers(loggers),
-        on_start,
-        on_chunk,
-        on_epoch,
-        on_finish,
-    )
-    state = _last_intact(folder, trained.state)
-    done = 0 if state is None else int(state.step)
-    if state is None and said["init_from"] is not None:
-        state = start_from(found, trained, Path(said["init_from"])).state
-    history = [line for line in folder.history() if line.step <= done]
-    best = None
-    step = best_step(stopping, history)
-    if step not in (None, done):
-        best = restore_state(folder.path / "checkpoints" / str(step), trained.state)
     with held(folder.path):
-        folder.rewind(history)
-        return job.run(state, history=history, best=best, seconds=seconds)
+        if folder.result() is not None:
+            raise RunError(f"{path} has ended: there is nothing to go on with.")
+        found, trained, where = read(folder, model=model, task=task)
+        said = folder.config()
+        if not allow_changes:
+            _require_same("versions", path, said["versions"], versions())
+        where = where if data_dir is None else Path(data_dir)
+        dataset = tasks.load(found, trained.config, data_dir=where)
+        before, now = (_contents(info) for info in (trained.info, dataset.info))
+        _require_same("data", path, before, now)
+        patience = said["early_stopping"]
+        stopping = None if patience is None else stopping_of(found, trained, patience)
+        start, best = folder.checkpoints.newest(
+            trained.state, _sums(trained), stopping
+        ) or (None, None)
+        if start is None and said["init_from"] is not None:
+            state = start_from(found, trained, Path(said["init_from"])).state
+            start = None if state is None else Checkpoint(state)
+        folder.write_history(() if start is None else start.history)
+        job = Job(
+            found,
+            trained,
+            dataset,
+            folder,
+            where,
+            stopping,
+            make_loggers(loggers),
+            minutes_of(checkpoint_minutes),
+            Callbacks(on_start, on_chunk, on_epoch, on_finish),
+        )
+        return job.run(start, best=best, seconds=seconds)
 
 
-def _last_intact(folder: RunFolder, like: State) -> State | None:
-    """Return the newest state that can be restored; None if no epoch was finished."""
-    found = folder.checkpoints()
-    for place in reversed(found):
-        try:
-            return restore_state(place, like)
-        except RunError as error:
-            warnings.warn(f"{error} Going on from an earlier one.", stacklevel=3)
-    if found:
-        raise RunError(f"{folder.path}: no checkpoint is intact; train the run again.")
-    return None
+def _sums(trained: Trained) -> Metrics:
+    """Return the metrics of a step, of which only shapes and types are used."""
+    one = data.example(trained.info)
+    return jax.eval_shape(trained.learner.step, trained.state, one)[1]
 
 
 def _contents(info: data.DatasetInfo) -> dict[str, Any]:

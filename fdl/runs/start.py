@@ -10,14 +10,9 @@ from fdl.arrays import PyTree
 from fdl.keras import load_weights
 from fdl.learner import State
 from fdl.runs.run import Run, open_run
-from fdl.runs.weights import (
-    fill,
-    named_variables,
-    require_finite,
-    require_same_arrays,
-    with_variables,
-)
+from fdl.runs.weights import fill, named_variables, with_variables
 from fdl.tasks import Task, Trained
+from fdl.weights import require_finite, require_same_arrays
 
 UNKNOWN = "unknown"
 """The data set of weights of which nothing is recorded."""

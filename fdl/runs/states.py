@@ -2,20 +2,32 @@
 
 import hashlib
 import json
+import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import jax
 
-from fdl.files import json_text, write_whole
 from fdl.learner import State
 from fdl.runs.errors import RunError
+from fdl.runs.signals import put_off
 
 _DIGESTS = "sha256.json"
 
 
-def save_state(path: Path, state: State) -> None:
-    """Write a state into a new folder, whole or not at all.
+def save_state(
+    path: Path, state: State, beside: Mapping[str, bytes] = MappingProxyType({})
+) -> None:
+    """Write a state into a new folder, whole or not at all, and onto the disk.
+
+    Signals wait for it, see `fdl.runs.signals`.
+
+    Args:
+        path: The folder.
+        state: The state.
+        beside: Contents of other files that are kept with it, by name.
 
     Example:
         >>> import tempfile
@@ -28,13 +40,21 @@ def save_state(path: Path, state: State) -> None:
     import orbax.checkpoint as ocp  # a second of imports that only this needs
 
     unfinished = path.absolute().with_name(f".{path.name}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(unfinished, state._asdict())
-    files = sorted(file for file in unfinished.rglob("*") if file.is_file())
-    digests = {file.relative_to(unfinished).as_posix(): _sha256(file) for file in files}
-    write_whole(unfinished / _DIGESTS, json_text(digests).encode())
-    unfinished.rename(path)
+    with put_off():
+        shutil.rmtree(unfinished, ignore_errors=True)
+        with ocp.StandardCheckpointer() as checkpointer:
+            checkpointer.save(unfinished, state._asdict())
+        for name, content in beside.items():
+            (unfinished / name).write_bytes(content)
+        files = sorted(file for file in unfinished.rglob("*") if file.is_file())
+        digests = {
+            file.relative_to(unfinished).as_posix(): _sha256(file) for file in files
+        }
+        (unfinished / _DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
+        for written in (*unfinished.rglob("*"), unfinished):
+            sync(written)
+        unfinished.rename(path)
+        sync(path.parent)
 
 
 def restore_state(path: Path, like: State) -> State:
@@ -50,19 +70,32 @@ def restore_state(path: Path, like: State) -> State:
     """
     import orbax.checkpoint as ocp
 
-    # Orbax reads all arrays at once. Where one of them is damaged it reports many
-    # errors, some of them from threads that outlive the call.
-    if damaged := _first_damaged(path):
-        raise RunError(
-            f"the state in {path} cannot be restored: {damaged} is missing or damaged."
-        )
+    require_intact(path)
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), like)
     try:
-        with ocp.StandardCheckpointer() as checkpointer:
+        with put_off(), ocp.StandardCheckpointer() as checkpointer:
             return State(**checkpointer.restore(path.absolute(), shapes._asdict()))
     except (ValueError, OSError, KeyError, TypeError) as error:
         reason = str(error).partition("\n")[0]
         raise RunError(f"the state in {path} cannot be restored: {reason}") from error
+
+
+def require_intact(path: Path) -> None:
+    """Raise RunError unless all files of a state are as they were written.
+
+    Orbax does not tell a changed number from another; and where it does find damage, it
+    reports many errors, some of them from threads that outlive the call.
+    """
+    if damaged := _first_damaged(path):
+        raise RunError(
+            f"the state in {path} cannot be restored: {damaged} is missing or damaged."
+        )
+
+
+def is_ours(path: Path) -> bool:
+    """Return whether a folder is a state that was written here, or what is left."""
+    names = {file.name for file in path.iterdir()}
+    return not names or bool(names & {_DIGESTS, "_CHECKPOINT_METADATA"})
 
 
 def _first_damaged(path: Path) -> str | None:
@@ -72,9 +105,9 @@ def _first_damaged(path: Path) -> str | None:
         for name, digest in digests.items():
             if _sha256(path / name) != digest:
                 return name
-    except FileNotFoundError as error:
+    except OSError as error:
         return Path(error.filename).relative_to(path).as_posix()
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, TypeError):
         return _DIGESTS
     return None
 
@@ -82,3 +115,12 @@ def _first_damaged(path: Path) -> str | None:
 def _sha256(file: Path) -> str:
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Put a file, or which files a folder has, onto the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

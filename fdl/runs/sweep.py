@@ -11,6 +11,7 @@ from typing import Any
 
 from fdl import data, tasks
 from fdl.members import Strategy
+from fdl.runs.checkpoints import Checkpoint
 from fdl.runs.commands import sweep_command
 from fdl.runs.environment import made_with
 from fdl.runs.errors import RunError
@@ -196,7 +197,7 @@ def _keep_best(
     if config.ema == 0:  # it keeps an average only because another member has one
         extra = {name: x for name, x in state.extra.items() if name != "ema"}
         state = state._replace(extra=extra)
-    folder.save(state)
+    folder.keep(Checkpoint(state))
     last = members.last_rows()[k]
     of = lambda part: {
         name.removeprefix(f"{part}_"): value

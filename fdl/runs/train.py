@@ -1,51 +1,25 @@
 """Train a task into a folder."""
 
-import dataclasses
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
-
-import jax
-import numpy as np
+from typing import Any
 
 from fdl import data, tasks
 from fdl.learner import State
-from fdl.runs.environment import made_with
+from fdl.plain import CHECKPOINT_MINUTES
+from fdl.runs.checkpoints import Checkpoint
 from fdl.runs.folder import RunFolder, fresh_path
+from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, stopping_of
 from fdl.runs.lock import held
-from fdl.runs.loggers import Listeners, Logger, make_loggers
-from fdl.runs.novelty import keep_detector
-from fdl.runs.run import Run, provenance, record, require_unseen
-from fdl.runs.selection import require_held_out, require_measure
+from fdl.runs.loggers import Logger, make_loggers
+from fdl.runs.run import Run, record, require_unseen
+from fdl.runs.selection import require_held_out
 from fdl.runs.settings import configured
 from fdl.runs.start import Start, start_from
-from fdl.tasks import Config, Task, Trained
-from fdl.train import DivergenceError, EarlyStopping, Epoch, FitResult, evaluate, fit
-
-_CHUNKS = 10  # reports in an epoch
-
-
-class Plan(NamedTuple):
-    """What is known of a training before its first update.
-
-    Attributes:
-        path: Folder of the run.
-        config: Its settings.
-        info: What its data are.
-        parameters: Number of its parameters.
-        steps: Updates in an epoch.
-        made: Updates that were made already, of a training that goes on.
-    """
-
-    path: Path
-    config: Config
-    info: data.DatasetInfo
-    parameters: int
-    steps: int
-    made: int
+from fdl.tasks import Config, Task
+from fdl.train import Epoch
 
 
 def train(
@@ -57,11 +31,12 @@ def train(
     init_from: Path | str | None = None,
     overwrite: bool = False,
     early_stopping: int | None = None,
+    checkpoint_minutes: float = CHECKPOINT_MINUTES,
     loggers: Sequence[Logger | str] = (),
-    on_start: Callable[[Plan], None] | None = None,
-    on_chunk: Callable[[int, dict[str, float], State], Any] | None = None,
-    on_epoch: Callable[[Epoch, State], Any] | None = None,
-    on_finish: Callable[[], None] | None = None,
+    on_start: Callable[[Plan], Any] = ignore,
+    on_chunk: Callable[[int, dict[str, float], State], Any] = ignore,
+    on_epoch: Callable[[Epoch, State], Any] = ignore,
+    on_finish: Callable[[], Any] = ignore,
     seconds: Mapping[str, float] = MappingProxyType({}),
     **settings: Any,
 ) -> Run:
@@ -83,6 +58,8 @@ def train(
         early_stopping: Epochs without a better value of the task's metric on the
             validation part after which training stops, at least 1; the run is then that
             of the best epoch. None to train to the end and keep the last.
+        checkpoint_minutes: Within an epoch, the state is saved after so many minutes,
+            above 0; it is after each epoch, too. `fdl.runs.resume` goes on from there.
         loggers: Who is told how it goes, besides the folder: `"tensorboard"`,
             `"wandb"`, or any `fdl.runs.Logger`.
         on_start: Called before the first update with what is to be trained.
@@ -104,6 +81,7 @@ def train(
             tested on images that the weights to start from were trained on.
         DivergenceError: If a loss or a parameter is no longer finite. The folder keeps
             the last good state.
+        Interrupted: If a signal ended it, within `fdl.runs.stop_on_signals`.
         RunError: If something else is in the folder.
         ValueError: If a setting is unknown or out of range, or there is nothing to
             choose the best epoch by.
@@ -116,7 +94,8 @@ def train(
         105
     """
     found, config = configured(task, model, settings, data_dir)
-    listening = make_loggers(loggers)
+    callbacks = Callbacks(on_start, on_chunk, on_epoch, on_finish)
+    saving = make_loggers(loggers), minutes_of(checkpoint_minutes)
     if early_stopping is not None:
         require_held_out(config, "the best epoch", "train to the end")
     where = None if data_dir is None else Path(data_dir)
@@ -150,211 +129,7 @@ def train(
         about,
         overwrite=overwrite,
     )
-    job = Job(
-        found,
-        trained,
-        dataset,
-        folder,
-        where,
-        stopping,
-        listening,
-        on_start,
-        on_chunk,
-        on_epoch,
-        on_finish,
-    )
     with held(folder.path):
-        return job.run(start.state, seconds=spent)
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """A training that is set up: new, or one that goes on.
-
-    Attributes:
-        task: What is trained.
-        trained: The run before training.
-        dataset: Its data, prepared.
-        folder: Its folder, with its `config.json`.
-        data_dir: Folder of the data, if one was given.
-        stopping: When to stop early; None for never.
-        loggers: Who is told how it goes.
-        on_start: As for `train`.
-        on_chunk: As for `train`.
-        on_epoch: As for `train`.
-        on_finish: As for `train`.
-    """
-
-    task: Task
-    trained: Trained
-    dataset: data.Dataset
-    folder: RunFolder
-    data_dir: Path | None
-    stopping: EarlyStopping | None
-    loggers: Sequence[Logger]
-    on_start: Callable[[Plan], None] | None
-    on_chunk: Callable[[int, dict[str, float], State], Any] | None
-    on_epoch: Callable[[Epoch, State], Any] | None
-    on_finish: Callable[[], None] | None
-
-    def run(
-        self,
-        state: State | None,
-        *,
-        history: Sequence[Epoch] = (),
-        best: State | None = None,
-        seconds: Mapping[str, float],
-    ) -> Run:
-        """Train to the end, measure, and write the results.
-
-        Args:
-            state: Where to start; None for random parameters.
-            history: The epochs that `state` has made.
-            best: The state after the best of these; None if that is `state`.
-            seconds: What time went into before.
-        """
-        listeners = Listeners(self.loggers, self.folder.path)
-        with listeners.listening(self.folder.config()):
-            return self._run(state, history, best, seconds, listeners)
-
-    def _run(
-        self,
-        state: State | None,
-        history: Sequence[Epoch],
-        best: State | None,
-        seconds: Mapping[str, float],
-        listeners: Listeners,
-    ) -> Run:
-        task, dataset, folder = self.task, self.dataset, self.folder
-        config, learner = self.trained.config, self.trained.learner
-        steps = -(-dataset.info.train_count // config.batch_size)
-        lines = list(history)
-
-        def after_epoch(line: Epoch, state: State) -> Any:
-            lines.append(line)
-            folder.log(line, state, best=best_step(self.stopping, lines))
-            stop = None if self.on_epoch is None else self.on_epoch(line, state)
-            now = dataclasses.replace(self.trained, state=state)
-            task.draw(now, dataset, folder.path, line.epoch)
-            listeners.epoch(line, state)
-            return stop
-
-        if self.on_start is not None:
-            parameters = _parameters(self.trained.state)
-            made = history[-1].step if history else 0
-            self.on_start(
-                Plan(folder.path, config, dataset.info, parameters, steps, made)
-            )
-        try:
-            fitted = fit(
-                learner,
-                dataset.train,
-                epochs=config.epochs,
-                batch_size=config.batch_size,
-                key=jax.random.key(config.seed),
-                validation_data=dataset.validation,
-                early_stopping=self.stopping,
-                state=state,
-                history=history,
-                best=best,
-                steps_per_chunk=max(1, steps // _CHUNKS),
-                on_chunk=self.on_chunk,
-                on_epoch=after_epoch,
-            )
-        except DivergenceError as error:
-            folder.save(error.state)
-            raise
-        if self.on_finish is not None:
-            self.on_finish()
-        started = time.perf_counter()
-        trained = dataclasses.replace(self.trained, state=fitted.state)
-        if self.stopping is not None:
-            folder.save(fitted.state)  # of the best epoch, rather than the last
-        # The only look at the test set, when nothing is left to choose.
-        measured = evaluate(learner, fitted.state, dataset.test)
-        measured |= task.finish(trained, dataset, folder.path)
-        novelty = keep_detector(folder.path, task, dataset)
-        finish = time.perf_counter() - started
-        spent = {**seconds, **fitted.seconds, "finish": finish}
-        made = fitted.history[-1].step - (history[-1].step if history else 0)
-        result = _result(trained, fitted, measured, spent, made) | novelty
-        folder.write_json("result.json", result)
-        name = f"{config.task}-{data.short_name(config.dataset)}"
-        _draw_curves(folder.path / "curves.png", name, fitted)
-        listeners.result(result)
-        return Run(
-            config,
-            dataset.info,
-            trained.model,
-            learner,
-            fitted.state,
-            task=task,
-            path=folder.path,
-            data_dir=self.data_dir,
-            history=fitted.history,
-            result=result,
-            **provenance(folder.config()),
-        )
-
-
-def best_step(stopping: EarlyStopping | None, lines: Sequence[Epoch]) -> int | None:
-    """Return the number of updates after the best epoch; None where none is chosen."""
-    if stopping is None:
-        return None
-    sign = 1 if stopping.mode == "max" else -1
-    values = [sign * line.validation[stopping.monitor] for line in lines]
-    return lines[int(np.nanargmax(values))].step if np.isfinite(values).any() else None
-
-
-def stopping_of(task: Task, trained: Trained, patience: int) -> EarlyStopping:
-    """Return when to stop, after checking that it can be told."""
-    require_measure(task, trained, "early_stopping")
-    if patience < 1:
-        raise ValueError(f"early_stopping={patience} must be at least 1.")
-    return EarlyStopping(task.metric, task.mode, patience)
-
-
-def _result(
-    trained: Trained,
-    fitted: FitResult,
-    measured: dict[str, float],
-    seconds: dict[str, float],
-    steps: int,
-) -> dict[str, Any]:
-    last = fitted.history[-1]
-    best = fitted.history[fitted.epoch - fitted.history[0].epoch]
-    config, info = trained.config, trained.info
-    return {
-        "task": config.task,
-        "options": json.loads(json.dumps(dataclasses.asdict(config.options))),
-        "dataset": info.name,
-        "counts": {
-            "train": info.train_count,
-            "validation": info.validation_count,
-            "test": info.test_count,
-        },
-        "checksum": info.checksum,
-        "parameters": _parameters(fitted.state),
-        "epochs": fitted.epoch,
-        "epochs_trained": last.epoch,
-        "seed": config.seed,
-        "metrics": measured,
-        "validation": best.validation,
-        "seconds": seconds,
-        "steps_per_second": steps / seconds["train"] if steps else None,
-        **made_with(),
-    }
-
-
-def _parameters(state: State) -> int:
-    return sum(x.size for x in jax.tree.leaves(state.params))
-
-
-def _draw_curves(path: Path, name: str, fitted: FitResult) -> None:
-    from fdl import report  # matplotlib takes half a second, wanted only here
-
-    def curves(which: str) -> dict[str, list[float]]:
-        lines = [getattr(line, which) for line in fitted.history]
-        return {metric: [line[metric] for line in lines] for metric in lines[0]}
-
-    report.draw_curves(path, curves("train"), curves("validation"), title=name)
+        job = Job(found, trained, dataset, folder, where, stopping, *saving, callbacks)
+        first = None if start.state is None else Checkpoint(start.state)
+        return job.run(first, seconds=spent)

@@ -6,6 +6,7 @@ from typing import Any
 
 from fdl.arrays import PyTree, Seed, Seeds, as_key, as_keys
 from fdl.learner import Learner, State
+from fdl.metrics import Metrics
 from fdl.ranges import require_whole
 from fdl.train.evaluate import Measured
 from fdl.train.loop import Loop
@@ -31,8 +32,10 @@ def fit(
     state: State | None = None,
     history: Sequence[Epoch] = (),
     best: State | None = None,
+    sums: Metrics | None = None,
     steps_per_chunk: int | None = None,
     on_chunk: Callable[[int, Measured, State], Any] | None = None,
+    on_part: Callable[[State, Metrics], Any] | None = None,
     on_epoch: Callable[[Epoch, State], Any] | None = None,
     progress: bool = False,
 ) -> FitResult:
@@ -75,11 +78,17 @@ def fit(
             where it was; without them it begins anew.
         best: The state after the best of these epochs, for early stopping to restore;
             None if that is `state`.
+        sums: What `on_part` gave with a `state` that has made a part of an epoch: the
+            line of this epoch is then of all of it. None for a state between epochs,
+            or for a line of the rest.
         steps_per_chunk: Number of steps between reports, at least 1; None for a whole
             epoch. Does not change the result.
         on_chunk: Called after each chunk with the number of updates made so far, the
             epoch's training metrics so far, and the state, which is only valid during
             the call.
+        on_part: Called after each chunk that does not end an epoch, with the state and
+            the sums of the epoch's training metrics, which are only valid during the
+            call: what `state` and `sums` take to go on from there.
         on_epoch: Called after each epoch with its line and the state, likewise. What
             returns True ends the training. See docs/callbacks.md.
         progress: Whether to show how far it is on standard error: a bar in a terminal
@@ -130,8 +139,10 @@ def fit(
             epochs=epochs,
             history=history,
             best=best,
+            sums=sums,
             steps_per_chunk=steps_per_chunk,
             on_chunk=on_chunk,
+            on_part=on_part,
             on_epoch=on_epoch,
         )
 

@@ -114,8 +114,10 @@ class Loop(NamedTuple):
         epochs: int,
         history: Sequence[Epoch] = (),
         best: State | None = None,
+        sums: Metrics | None = None,
         steps_per_chunk: int | None = None,
         on_chunk: Callable[[int, Measured, State], Any] | None = None,
+        on_part: Callable[[State, Metrics], Any] | None = None,
         on_epoch: Callable[[Epoch, State], Any] | None = None,
     ) -> FitResult:
         """Train; `fit` describes the arguments."""
@@ -133,6 +135,8 @@ class Loop(NamedTuple):
         stands_at = np.full(self.members, done)
         lines = list(history)
         require_history(lines, done, epochs, self.steps_per_epoch)
+        if sums is not None and step == done * self.steps_per_epoch:
+            raise ValueError("sums are of a part of an epoch, but state made none.")
         stop, found = self.early_stopping, None
         if stop is not None:
             start = copy(now if best is None else best)
@@ -147,6 +151,9 @@ class Loop(NamedTuple):
             before = copy(now)  # what a member that diverges goes back to
             orders = self._orders(words, epoch)
             totals, bad = self._zeros(learner, now), np.full(self.members, -1)
+            ends = (epoch + 1) * self.steps_per_epoch
+            if sums is not None and epoch == done:
+                totals = copy(sums)
             for run in chunks(
                 schedule(self._counts, self.batch_size, epoch),
                 step - epoch * self.steps_per_epoch,
@@ -160,6 +167,8 @@ class Loop(NamedTuple):
                 step += run.steps
                 if on_chunk is not None:
                     on_chunk(step, compute(totals), now)
+                if on_part is not None and step < ends:
+                    on_part(now, totals)
             diverged = np.where(running & (bad >= 0), bad, diverged)
             running = np.asarray(running & (bad < 0))
             if not running.all():

@@ -1,7 +1,7 @@
 """Early stopping: which epoch was a run's best, and when to stop looking."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from fdl.learner import State
 from fdl.ranges import require_whole
+from fdl.train.results import Epoch
 from fdl.train.steps import choose
 
 
@@ -48,6 +49,25 @@ class EarlyStopping(NamedTuple):
                 f"{', '.join(names)}."
             )
 
+    def best(self, history: Sequence[Epoch]) -> Epoch | None:
+        """Return the best epoch of a single run; None if none was measured as a number.
+
+        Example:
+            >>> lines = [Epoch(1, 7, True, {}, {"accuracy": 0.5}, 0.0)]
+            >>> EarlyStopping("accuracy").best(lines).epoch
+            1
+        """
+        best, found = -math.inf, None
+        for line in history:
+            value = self.worth(line.validation[self.monitor])
+            if value > best:
+                best, found = value, line
+        return found
+
+    def worth(self, value: Any) -> Any:
+        """Return a value of the metric such that larger is better."""
+        return np.asarray(value) * (1 if self.mode == "max" else -1)
+
 
 class Best(NamedTuple):
     """The best epoch so far, of each member.
@@ -81,7 +101,7 @@ def update(
     running: Bool[np.ndarray, "*members"],
 ) -> tuple[Best, Bool[np.ndarray, "*members"]]:
     """Take note of an epoch; return the best so far, and which members go on."""
-    value = np.asarray(value) * (1 if stopping.mode == "max" else -1)
+    value = stopping.worth(value)
     better = np.asarray(running & (value > best.value))
     waited = np.where(better, 0, best.waited + 1)
     best = Best(

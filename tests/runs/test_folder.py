@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 import fdl
 from fdl.export import write_safetensors
 from fdl.runs import RunError, RunFolder, fresh_path, load_weights, save_weights
+from fdl.runs.checkpoints import Checkpoint
 from fdl.train import Epoch
 from fdl.weights import WeightsError
 
@@ -47,16 +48,17 @@ def same(a, b) -> None:
 
 def test_keeps_config_lines_state_and_weights(tmp_path, state, other) -> None:
     folder = RunFolder.create(tmp_path / "a" / "run", {"seed": 3})
-    folder.log(LINE, state)
-    folder.log(LINE._replace(epoch=2), state._replace(step=state.step + 7))
-    lines = (folder.path / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+    lines = (LINE, LINE._replace(epoch=2))
+    folder.keep(Checkpoint(state, lines[:1]))
+    folder.keep(Checkpoint(state._replace(step=state.step + 7), lines))
+    written = (folder.path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in written] == [1, 2]
     again = RunFolder.open(folder.path)
     assert again.config() == {"seed": 3}
-    restored = again.restore(like=other)
+    restored = again.checkpoints.restore(None, like=other)
     assert int(restored.step) == 7
     same(restored._replace(step=state.step), state)
-    assert again.history() == (LINE, LINE._replace(epoch=2))
+    assert again.history() == lines
     assert again.result() is None
     loaded = load_weights(again.weights, other)
     jax.tree.map(np.testing.assert_array_equal, loaded.params, state.params)
@@ -156,23 +158,23 @@ def test_refuses_folders_that_hold_no_run(tmp_path, state) -> None:
     with pytest.raises(RunError, match="no weights"):
         folder.load(state)
     with pytest.raises(RunError, match="has no checkpoint"):
-        folder.restore(like=state)
+        folder.checkpoints.restore(None, like=state)
     for content in ("", "{", "[1]"):
         (tmp_path / "config.json").write_text(content)
         with pytest.raises(RunError, match="is damaged"):
             folder.config()
 
 
-def test_keeps_the_last_two_checkpoints(tmp_path, state) -> None:
+def test_keeps_the_last_checkpoints_and_the_best(tmp_path, state) -> None:
     folder = RunFolder.create(tmp_path, {})
-    for step in (7, 14, 21, 100):
-        folder.log(LINE, state._replace(step=state.step + step))
+    for step in (7, 14, 21, 28, 100):
+        folder.keep(Checkpoint(state._replace(step=state.step + step)), best=7)
     kept = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
-    assert kept == ["100", "21"]
-    assert int(folder.restore(like=state).step) == 100
+    assert kept == ["100", "21", "28", "7"]
+    assert int(folder.checkpoints.restore(None, like=state).step) == 100
 
 
-def test_a_run_is_rolled_back_whole(tmp_path, state) -> None:
+def test_a_run_comes_back_whole(tmp_path, state) -> None:
     """What a learner keeps besides weights comes back of the same step as they."""
     at = lambda step: state._replace(
         step=state.step + step,
@@ -181,10 +183,8 @@ def test_a_run_is_rolled_back_whole(tmp_path, state) -> None:
     )
     folder = RunFolder.create(tmp_path, {})
     for step in (7, 14, 21, 28):
-        folder.log(LINE, at(step))
-    folder.save(at(7))
-    kept = [path.name for path in (tmp_path / "checkpoints").iterdir()]
-    assert kept == ["7"]
+        folder.keep(Checkpoint(at(step)), best=7)
+    save_weights(folder.weights, at(7))
     loaded = folder.load(at(0))
     same(loaded, at(7))
     assert loaded.extra["average"] == 7
@@ -209,9 +209,9 @@ def change_a_bit(checkpoint) -> None:
 def test_a_damaged_checkpoint_is_named(tmp_path, state, spoil) -> None:
     folder = RunFolder.create(tmp_path, {})
     state = state._replace(extra={"average": jnp.float32(1)})
-    folder.log(LINE, state)
+    folder.keep(Checkpoint(state))
     with pytest.raises(RunError, match="cannot be restored: Structure mismatch"):
-        folder.restore(state._replace(extra={"another": jnp.float32(1)}))
+        folder.checkpoints.restore(0, state._replace(extra={"another": jnp.float32(1)}))
     spoil(tmp_path / "checkpoints" / "0")
     with pytest.raises(RunError, match=f"{tmp_path}/checkpoints/0 cannot be restored"):
         folder.load(state)

@@ -1,15 +1,17 @@
 """A folder is trained into by one process at a time, and whoever looks does no harm."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
-from fdl.runs import RunError, RunFolder, resume, sweep, train
-from fdl.runs.lock import held, is_held
+from fdl.runs import RunError, RunFolder, lock, resume, sweep, train
+from fdl.runs.lock import HOLDER, Holder, held, is_held
 
 SETTINGS = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 500}
 
@@ -32,7 +34,7 @@ def test_a_held_folder_is_refused_and_nothing_in_it_changes(tmp_path) -> None:
     assert not is_held(run), "what is interrupted lets go"
     before = sorted(tmp_path.rglob("*"))
     with held(run), held(sweeping):
-        with pytest.raises(RunError, match="a process is training into it"):
+        with pytest.raises(RunError, match=r"in use: process .* is training"):
             RunFolder.create(run, {}, overwrite=True)
         with pytest.raises(RunError, match="in use"):
             resume(run)
@@ -54,5 +56,50 @@ def test_the_lock_ends_with_the_process_however_that_ends(tmp_path) -> None:
         assert is_held(tmp_path)
         os.kill(process.pid, signal.SIGKILL)
     assert not is_held(tmp_path)
-    with held(tmp_path):
+    gone = f"process {process.pid} on .* is gone"
+    with pytest.warns(UserWarning, match=gone), held(tmp_path):
         assert is_held(tmp_path)
+
+
+def leave(folder, holder, age) -> None:
+    """Leave what a process leaves that did not end by itself, or works elsewhere."""
+    (folder / HOLDER).write_text(json.dumps(holder._asdict()))
+    beat = (folder / HOLDER).stat().st_mtime - age
+    os.utime(folder / HOLDER, (beat, beat))
+
+
+@pytest.mark.parametrize(
+    ("change", "age", "lives"),
+    [
+        ({}, 1000, True),  # where the kernel's locks do not work, it is this process
+        ({"began": 0.0}, 0, False),  # its number was given out again
+        ({"process": 2**22 + 1}, 0, False),
+        ({"host": "elsewhere"}, 60, True),
+        ({"host": "elsewhere"}, 1000, False),
+    ],
+)
+def test_who_holds_a_folder_is_named_and_the_dead_hold_none(
+    tmp_path, change, age, lives
+) -> None:
+    holder = Holder.this()._replace(**change)
+    leave(tmp_path, holder, age)
+    assert is_held(tmp_path) is lives
+    name = f"process {holder.process} on {holder.host} "
+    if lives:
+        with pytest.raises(RunError, match=f"in use: {name}"), held(tmp_path):
+            pass
+        assert [file.name for file in tmp_path.iterdir()] == [HOLDER]
+        return
+    with pytest.warns(UserWarning, match=f"{name}.* is gone; going on"), held(tmp_path):
+        assert is_held(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sign_of_life_comes_every_few_seconds(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(lock, "_BEAT", 0.01)
+    with held(tmp_path):
+        os.utime(tmp_path / HOLDER, (0, 0))
+        while (tmp_path / HOLDER).stat().st_mtime == 0:
+            time.sleep(0.01)
+        (tmp_path / HOLDER).write_text("{")  # a damaged one tells nothing
+        assert is_held(tmp_path), "but the kernel does"

@@ -83,7 +83,7 @@ def test_a_run_measures_and_predicts(run, home) -> None:
 
 
 def test_the_state_of_the_last_epoch_is_kept_whole(run) -> None:
-    kept = RunFolder.open(run.path).restore(like=run.state)
+    kept = RunFolder.open(run.path).checkpoints.restore(None, like=run.state)
     assert int(kept.step) == 14
     jax.tree.map(np.testing.assert_array_equal, kept.opt_state, run.state.opt_state)
 

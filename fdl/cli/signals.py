@@ -1,0 +1,99 @@
+"""What SIGINT and SIGTERM do to a command: a line and an exit code, no traceback."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from fdl.runs.signals import AT_ONCE, SIGNALS, Interrupted, Told, stop_on_signals
+
+
+@contextlib.contextmanager
+def exit_on_signals() -> Iterator[None]:
+    """Within it, a signal ends the command, with 130 for SIGINT and 143 for SIGTERM.
+
+    Where something would be lost, that waits for a safe point; a second signal does
+    not wait for anything, not even for compiled code.
+    """
+    with stop_on_signals() as told, _watched(told), _never_ignored(told):
+        try:
+            yield
+        except SystemExit:
+            raise
+        except BaseException as error:
+            # What breaks off an import in C comes out as an error of another kind.
+            if told.number is None and not isinstance(error, KeyboardInterrupt):
+                raise
+            said = isinstance(error, KeyboardInterrupt) and str(error)
+            _say(said or "interrupted")
+            sys.exit(_code(told))
+
+
+@contextlib.contextmanager
+def _watched(told: Told) -> Iterator[None]:
+    """Answer signals while the main thread is in compiled code and cannot handle them.
+
+    Python tells of signals by bytes in a pipe, at once; a thread reads them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard, told_of = os.pipe()
+    os.set_blocking(told_of, False)
+    before = signal.set_wakeup_fd(told_of, warn_on_full_buffer=False)
+    thread = threading.Thread(target=_watch, args=(heard, told), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(told_of)  # which ends the thread
+        thread.join()
+        os.close(heard)
+
+
+def _watch(heard: int, told: Told) -> None:
+    first = None
+    while byte := os.read(heard, 1):
+        if byte[0] not in SIGNALS:
+            continue
+        if first is None:
+            first = time.monotonic()
+            if told.waits:
+                _say("stopping where nothing is lost; a second signal leaves at once")
+        elif time.monotonic() - first > AT_ONCE:
+            _say("left at once")
+            os._exit(128 + byte[0])
+
+
+@contextlib.contextmanager
+def _never_ignored(told: Told) -> Iterator[None]:
+    """Leave where Python ignores what a signal raised, such as in a destructor."""
+
+    def hook(unraisable: Any) -> None:
+        if not isinstance(unraisable.exc_value, Interrupted):
+            return before(unraisable)
+        _say("interrupted")
+        os._exit(_code(told))
+
+    before, sys.unraisablehook = sys.unraisablehook, hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _code(told: Told) -> int:
+    return 128 + (told.number or signal.SIGINT)
+
+
+def _say(line: str) -> None:
+    """Print a line to standard error, whatever it is by now."""
+    # A terminal's cursor is hidden while a bar moves.
+    shown = "\r\x1b[K\x1b[?25h" if sys.stderr.isatty() else ""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"{shown}fdl: {line}", file=sys.stderr, flush=True)

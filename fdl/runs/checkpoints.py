@@ -1,0 +1,153 @@
+"""The checkpoints of a run: the last few moments to go on from, and the best."""
+
+import shutil
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from safetensors.numpy import load, save
+
+from fdl.learner import State
+from fdl.metrics import Metrics
+from fdl.runs.errors import RunError
+from fdl.runs.history import HISTORY, as_lines, read_history
+from fdl.runs.states import is_ours, require_intact, restore_state, save_state
+from fdl.runs.weights import fill, named_variables
+from fdl.train import EarlyStopping, Epoch
+
+_KEPT = 3
+_SUMS = "sums.safetensors"
+
+
+class Checkpoint(NamedTuple):
+    """A moment to go on from.
+
+    Attributes:
+        state: The state.
+        history: The epochs that it has made.
+        sums: The sums of the training metrics over what it has made of the next one,
+            as `fdl.fit` takes them; None for a state between epochs.
+    """
+
+    state: State
+    history: tuple[Epoch, ...] = ()
+    sums: Metrics | None = None
+
+    @property
+    def step(self) -> int:
+        """Number of updates that were made."""
+        return int(self.state.step)
+
+
+class Checkpoints(NamedTuple):
+    """The folder of the checkpoints, each in a folder named by its number of updates.
+
+    Attributes:
+        folder: Where they are; it is made when the first is written.
+    """
+
+    folder: Path
+
+    def save(self, moment: Checkpoint, *, best: int | None = None) -> None:
+        """Keep a moment, the two before it, and that of the step `best`.
+
+        What is older is deleted, once this one is known to be on the disk as it should.
+
+        Raises:
+            RunError: If it is not.
+        """
+        self.folder.mkdir(exist_ok=True)
+        place = self._at(moment.step)
+        if not _is_intact(place):
+            _remove(place)
+            beside = {HISTORY: as_lines(moment.history)}
+            if moment.sums is not None:
+                sums = named_variables(moment.sums)
+                beside[_SUMS] = save({name: np.asarray(x) for name, x in sums.items()})
+            save_state(place, moment.state, beside)
+            require_intact(place)
+        found = self.found()
+        for path in found[: found.index(place) + 1][:-_KEPT]:
+            if path.name != str(best):
+                _remove(path)
+
+    def restore(self, step: int | None, like: State) -> State:
+        """Return the state after a number of updates.
+
+        Args:
+            step: How many; None for the last there is.
+            like: A state of the same learner, for its shapes.
+
+        Raises:
+            RunError: If it is not there, or damaged.
+        """
+        found = self.found()
+        if not found:
+            raise RunError(f"{self.folder} has no checkpoint: train the run again.")
+        return restore_state(found[-1] if step is None else self._at(step), like)
+
+    def newest(
+        self, like: State, sums: Metrics, stopping: EarlyStopping | None
+    ) -> tuple[Checkpoint, State | None] | None:
+        """Return the newest intact moment, and the best state before it.
+
+        Warns of those that are damaged.
+
+        Args:
+            like: A state of the same learner, for its shapes.
+            sums: Metrics of a step of the same learner, for theirs.
+            stopping: What tells which state is the best.
+
+        Returns:
+            None if there never was a moment. The best is None where it is the newest.
+
+        Raises:
+            RunError: If none is intact.
+        """
+        found = self.found()
+        for place in reversed(found):
+            try:
+                state = restore_state(place, like)
+                moment = Checkpoint(state, read_history(place), _read(place, sums))
+                best = None if stopping is None else stopping.best(moment.history)
+                if best is None or best.step == moment.step:
+                    return moment, None
+                return moment, self.restore(best.step, like)
+            except RunError as error:
+                warnings.warn(f"{error} Going on from an earlier one.", stacklevel=4)
+        if found:
+            raise RunError(
+                f"{self.folder}: no checkpoint is intact; train the run again."
+            )
+        return None
+
+    def found(self) -> list[Path]:
+        """Return their folders, in order."""
+        found = [path for path in self.folder.glob("*") if path.name.isdecimal()]
+        return sorted(found, key=lambda path: int(path.name))
+
+    def _at(self, step: int) -> Path:
+        return self.folder / str(step)
+
+
+def _read(place: Path, like: Metrics) -> Metrics | None:
+    file = place / _SUMS
+    return fill(like, load(file.read_bytes())) if file.is_file() else None
+
+
+def _is_intact(place: Path) -> bool:
+    try:
+        require_intact(place)
+    except RunError:
+        return False
+    return True
+
+
+def _remove(place: Path) -> None:
+    """Delete what fdl wrote, such that what a kill leaves looks like no state."""
+    if place.is_dir() and is_ours(place):
+        rest = place.with_name(f".{place.name}")
+        shutil.rmtree(rest, ignore_errors=True)
+        place.rename(rest)
+        shutil.rmtree(rest)

@@ -1,0 +1,131 @@
+"""Signals end a training where nothing is lost, and anything else at once."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from fdl.cli import main
+from fdl.runs import Interrupted, resume, signals, stop_on_signals, train
+from fdl.runs.signals import put_off, told_to_stop
+
+SETTINGS = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 100}
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_terminal():
+    """A shell's jobs in the background begin with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("number", signals.SIGNALS)
+def test_a_signal_raises_at_once_or_where_it_was_put_off_to(number) -> None:
+    before = [signal.getsignal(each) for each in signals.SIGNALS]
+    done = []
+
+    def stop_twice(raising):
+        with stop_on_signals() as told:
+            with raising(), raising():
+                signal.raise_signal(number)
+                signal.raise_signal(number)  # the same, as `timeout` sends it
+                done.append(told_to_stop())
+            done.append(told.number)
+
+    with pytest.raises(Interrupted):
+        stop_twice(threading.Lock)
+    assert done == []
+    with pytest.raises(Interrupted):
+        stop_twice(put_off)
+    assert done == [True], "it is raised where the outermost block ends"
+    assert [signal.getsignal(each) for each in signals.SIGNALS] == before
+    assert not told_to_stop(), "it is forgotten afterwards"
+
+
+def test_the_second_waits_for_nothing(monkeypatch) -> None:
+    monkeypatch.setattr(signals, "AT_ONCE", 0)
+    done = []
+
+    def stop_twice():
+        with stop_on_signals(), put_off():
+            for number in (1, 2):
+                done.append(number)
+                signal.raise_signal(signal.SIGTERM)
+            done.append("never")
+
+    with pytest.raises(Interrupted):
+        stop_twice()
+    assert done == [1, 2]
+
+
+def test_what_is_ignored_stays_so_and_other_threads_handle_nothing() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as `nohup` does
+    try:
+        with stop_on_signals() as told:
+            signal.raise_signal(signal.SIGINT)
+        assert told.number is None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    def elsewhere() -> None:
+        with stop_on_signals():
+            found.append(signal.getsignal(signal.SIGTERM))
+
+    found: list = []
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert found == [signal.SIG_DFL]
+
+
+def test_a_training_stops_within_an_epoch_and_goes_on_there(tmp_path) -> None:
+    """Its history is that of one that was not stopped: of whole epochs."""
+
+    def stop(step, metrics, state):
+        if step == 49:  # of 34 in an epoch
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    whole = train("mlp", path=tmp_path / "whole", **SETTINGS)
+    path, said = tmp_path / "cut", "after step 49 of 68, which is saved; to go on: fdl"
+    with pytest.raises(Interrupted, match=said), stop_on_signals():
+        train("mlp", path=path, on_chunk=stop, **SETTINGS)
+    assert len((path / "metrics.jsonl").read_text().splitlines()) == 1
+    steps = []
+    run = resume(path, on_chunk=lambda step, *_: steps.append(step))
+    assert steps[0] == 52
+    timeless = lambda run: [line._replace(seconds=0) for line in run.history]
+    assert timeless(run) == timeless(whole)
+    weights = [one.path / "weights.safetensors" for one in (run, whole)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_without_handlers_a_training_hears_nothing(tmp_path) -> None:
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        run = train(
+            "mlp",
+            path=tmp_path,
+            on_start=lambda plan: signal.raise_signal(signal.SIGTERM),
+            **SETTINGS | {"epochs": 1},
+        )
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM]
+    assert run.result is not None
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_a_command_that_does_not_train_ends_with_a_line(
+    number, code, capsys, monkeypatch
+) -> None:
+    stop = lambda command: signal.raise_signal(number)
+    monkeypatch.setattr("fdl.cli.tasks.Tasks.__call__", stop)
+    with pytest.raises(SystemExit) as done:
+        main(["tasks"])
+    assert done.value.code == code
+    assert capsys.readouterr().err == "fdl: interrupted\n"

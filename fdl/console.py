@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console, ConsoleDimensions
 from rich.text import Text
 
-_NARROWEST = 60  # columns: in fewer, tables lose their cells
+_NARROWEST = 80  # columns: in fewer, tables lose their cells
 
 
 class SteadyConsole(Console):

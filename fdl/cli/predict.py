@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from rich.table import Table
+from rich.table import Column, Table
 
 import fdl
 from fdl.cli.command import OfRun, err, out
@@ -86,7 +86,9 @@ class Predict(OfRun):
 
 
 def _table(names: list[str], output: Any, class_names: Sequence[str]) -> Table:
-    table = Table("file", "class", "probability", "second", "probability")
+    table = Table(
+        Column("file", overflow="fold"), "class", "probability", "second", "probability"
+    )
     for name, probabilities in zip(names, output, strict=True):
         cells = [name]
         for best in probabilities.argsort()[:-3:-1]:

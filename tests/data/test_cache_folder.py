@@ -5,6 +5,7 @@ import pwd
 
 import pytest
 
+import fdl
 from fdl import data
 from fdl.data import cache
 
@@ -40,3 +41,13 @@ def test_a_user_without_a_home_compiles_anew(homeless, monkeypatch) -> None:
     keep_compiled()
     assert jax.config.values["jax_compilation_cache_dir"] == before
     assert not os.path.exists("~")
+
+
+def test_the_home_of_nobody_is_no_folder(monkeypatch) -> None:
+    for name in ("FDL_CACHE_DIR", "FDL_DATA_DIR"):
+        monkeypatch.setenv(name, "~nobody-of-this-name/x")
+    cache.keep(cache.folder() / "file", b"content")
+    assert not cache.folder().exists()
+    assert len(data.load("mnist-5k").test.image) == 1000
+    with pytest.raises(fdl.DataError, match="~nobody-of-this-name: there is no such"):
+        data.load("mnist", data_dir="~nobody-of-this-name")

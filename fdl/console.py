@@ -4,11 +4,14 @@ import contextlib
 import io
 import os
 import sys
-import unicodedata
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console, ConsoleDimensions
+from rich.segment import Segment
 from rich.text import Text
+
+from fdl.untrusted import visible
 
 _NARROWEST = 80  # columns: in fewer, tables lose their cells
 
@@ -48,24 +51,14 @@ class SteadyConsole(Console):
     def size(self, new_size: tuple[int, int]) -> None:
         self._width, self._height = new_size
 
+    def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
+        """Return the parts of what is shown; none of them controls the terminal."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else visible(text), style, control)
+
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return a text whose control characters do nothing, such as a file's name."""
+        """Return a text, as wide as it will be shown."""
         return super().render_str(visible(text), **options)
-
-
-def visible(text: str) -> str:
-    r"""Return a text with escapes for what a terminal obeys or cannot encode.
-
-    Example:
-        >>> visible("a\x1b[31mb\udce9\n")
-        'a\\x1b[31mb\\udce9\n'
-    """
-    return "".join(
-        each
-        if each in "\n\t" or unicodedata.category(each) not in ("Cc", "Cs")
-        else each.encode("unicode_escape").decode()
-        for each in text
-    )
 
 
 def silence(stream: Any) -> None:

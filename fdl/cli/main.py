@@ -13,6 +13,7 @@ from fdl.cli.config_file import OPTION, with_file
 from fdl.cli.parse import COMPLETION, Choice, UsageError, choices, read, union
 from fdl.cli.signals import exit_on_signals
 from fdl.console import accept_all_letters, flush, silence
+from fdl.untrusted import shortened
 
 
 class _Place(NamedTuple):
@@ -82,6 +83,8 @@ _COMMANDS = {
 
 _OF_TASKS = ("train", "sweep", "find-rate")
 """Commands that take a task, or `--task MODULE:NAME` of one of the user's."""
+
+_LONGEST = 4000  # characters of a complaint; a list of what was tried has 1,000
 
 _ABOUT = (
     "Classic deep learning in functional JAX. `fdl COMMAND --help` tells more, "
@@ -203,5 +206,5 @@ def _warn(message: Warning | str, *about: Any, **more: Any) -> None:
 def _fail(message: str, code: int) -> NoReturn:
     with contextlib.suppress(OSError):  # which is not what is to be told
         flush()
-    err.print(f"fdl: {message}", soft_wrap=True)
+    err.print(f"fdl: {shortened(message, _LONGEST)}", soft_wrap=True)
     sys.exit(code)

@@ -7,7 +7,7 @@ from fdl.plain import Number
 from fdl.ranges import require_number, require_whole
 
 _MOST_LAYERS = 256  # of one model; more take minutes to compile
-_WIDEST = 2**24
+_WIDEST = 100_000
 
 Architecture = Literal["dense", "conv"]
 """Layers of an autoencoder."""

@@ -105,7 +105,8 @@ def test_bad_input_gets_one_line(words, message, capsys, tmp_path, monkeypatch) 
         ("train gan --ema-decay 1", "ema_decay=1.0"),
         ("train gan --discriminator-steps 0", "discriminator_steps=0"),
         ("train lstm --num-layers 100000", "num_layers=100000"),
-        ("train lstm --hidden-size 10000000", "GiB"),
+        ("train lstm --hidden-size 100000", "GiB"),
+        ("train lstm --hidden-size 10000000", "hidden_size=10000000"),
         ("train lstm --hidden-size 10000000000000000000000", "hidden_size=1"),
         (
             "train mlp --epochs 1000000000000",

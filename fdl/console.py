@@ -38,6 +38,9 @@ class SteadyConsole(Console):
             super().__exit__(*error)
         except OSError:
             silence(self.file)
+            with contextlib.suppress(OSError):  # forget it, or it comes with the next
+                super().__enter__()
+                super().__exit__(None, None, None)
             if not self.stderr:
                 raise
 

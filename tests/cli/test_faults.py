@@ -52,7 +52,11 @@ def test_who_stops_reading_results_is_no_error_and_a_full_disk_is(
         monkeypatch.setattr(sys, "stdout", out)
         with pytest.raises(SystemExit, match="2"):
             main(["tasks"])
-    assert capsys.readouterr().err == "fdl: No space left on device.\n"
+    monkeypatch.undo()
+    main(["--version"])
+    said = capsys.readouterr()
+    assert said.err == "fdl: No space left on device.\n"
+    assert said.out.startswith("fdl "), "what could not be printed is forgotten"
 
 
 def test_letters_that_the_output_lacks_are_no_error(monkeypatch) -> None:

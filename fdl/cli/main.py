@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import fdl
 from fdl.cli.command import AnswerIsNoError, Command, err, out
+from fdl.cli.completion import complete
 from fdl.cli.config_file import OPTION, with_file
 from fdl.cli.parse import COMPLETION, Choice, UsageError, choices, read, union
 from fdl.cli.signals import exit_on_signals
@@ -57,7 +58,9 @@ _COMMANDS = {
         "fdl.cli.eval", "Eval", "Measure a trained run on the test set of a data set."
     ),
     "predict": _Place(
-        "fdl.cli.predict", "Predict", "Tell which classes a trained run sees in images."
+        "fdl.cli.predict",
+        "Predict",
+        "Tell what a trained run answers to images, rows of a table, or texts.",
     ),
     "generate": _Place(
         "fdl.cli.generate", "Generate", "Make images or texts with a trained run."
@@ -111,6 +114,9 @@ def _main(words: list[str]) -> None:
         return
     command = None
     try:
+        if words and words[0].startswith(COMPLETION):  # a shell's, which knows them all
+            complete(words, union({name: _find(name) for name in _COMMANDS}))
+            return
         command = _command(words)
         command.check()
         with warnings.catch_warnings():
@@ -133,8 +139,6 @@ def _main(words: list[str]) -> None:
 def _command(words: list[str]) -> Command:
     """Return the command that words ask for; only its own module is imported."""
     first = words[0] if words else ""
-    if first.startswith(COMPLETION):  # the completion of a shell knows them all
-        return read("fdl", words, union({name: _find(name) for name in _COMMANDS}))
     if first == "train" and any(_is("--resume", word) for word in words):
         from fdl.cli.train import Resume
 

@@ -4,16 +4,15 @@ import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Shaped, UInt8
 from PIL import Image
 
 from fdl.arrays import Array
 from fdl.files import write_whole
+from fdl.pixels import enlarged, enlargement, write_pixels
 
-_SCALE = 2  # enlargement of each pixel, so that 28x28 images are visible
 _GAP = 2  # pixels between images
 
 
@@ -22,17 +21,16 @@ def draw_images(
     images: Shaped[Array, "count height width channels"],
     columns: int | None = None,
 ) -> None:
-    """Write a PNG of a grid of images, row by row.
+    """Write a grid of images, row by row, as large as people can recognize them.
 
     Args:
-        path: The file to write.
+        path: The file to write; its ending is the format, `.png`, `.svg` or `.pdf`.
         images: Gray (one channel) or color (three channels); floating point, which is
             clipped to [0, 1], or uint8.
         columns: Number of images in a row, at least 1; None for a square grid.
 
     Raises:
-        ValueError: If there are no images, or they do not have 1 or 3 channels,
-            or the file's name does not end like a picture.
+        ValueError: If there are no images, or they do not have 1 or 3 channels.
 
     Example:
         >>> import tempfile
@@ -42,7 +40,7 @@ def draw_images(
         ...     file.read_bytes()[1:4]
         b'PNG'
     """
-    _write(path, _picture(images, columns))
+    write_pixels(path, _grid(images, columns))
 
 
 def draw_animation(
@@ -52,7 +50,7 @@ def draw_animation(
 
     Args:
         path: The file to write.
-        pictures: Files of equal size, as written by `draw_images`; at least one.
+        pictures: PNG files of equal size, as written by `draw_images`; at least one.
         seconds: Time for which each picture is shown, at least 0.01.
 
     Raises:
@@ -74,29 +72,21 @@ def draw_animation(
         with Image.open(picture) as opened:
             frames.append(opened.copy())
     milliseconds = [round(1000 * seconds)] * (len(frames) - 1) + [2000]
-    _write(
-        path,
-        frames[0],
+    content = io.BytesIO()
+    frames[0].save(
+        content,
+        "gif",
         save_all=True,
         append_images=frames[1:],
         duration=milliseconds,
         loop=0,
     )
-
-
-def _write(path: Path | str, picture: Image.Image, **options: Any) -> None:
-    """Write a picture, in the format that the file's name ends with."""
-    kind = Image.registered_extensions().get(Path(path).suffix.lower())
-    if kind not in Image.SAVE:
-        raise ValueError(f"{path} must end like a picture, such as in .png.")
-    content = io.BytesIO()
-    picture.save(content, kind, **options)
     write_whole(path, content.getbuffer())
 
 
-def _picture(
+def _grid(
     images: Shaped[Array, "count height width channels"], columns: int | None
-) -> Image.Image:
+) -> UInt8[np.ndarray, "rows columns channels"]:
     count, height, width, channels = images.shape
     if not count or channels not in (1, 3):
         raise ValueError(
@@ -108,7 +98,7 @@ def _picture(
     pixels = np.asarray(images)
     if pixels.dtype != np.uint8:
         pixels = np.round(255 * np.clip(pixels, 0, 1)).astype(np.uint8)
-    pixels = pixels.repeat(_SCALE, axis=1).repeat(_SCALE, axis=2)
+    pixels = enlarged(pixels, enlargement(height, width))
     height, width = pixels.shape[1] + _GAP, pixels.shape[2] + _GAP
     # On a gray background, both dark and bright images stand out.
     grid = np.full((rows * height + _GAP, columns * width + _GAP, channels), 128)
@@ -118,5 +108,4 @@ def _picture(
             for side, step in zip(divmod(index, columns), (height, width), strict=True)
         )
         grid[top : top + height - _GAP, left : left + width - _GAP] = image
-    grid = grid.astype(np.uint8)
-    return Image.fromarray(grid[..., 0] if channels == 1 else grid)
+    return grid.astype(np.uint8)

@@ -1,7 +1,6 @@
 """`fdl train`."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from fdl.cli.command import (
 )
 from fdl.cli.progress import TrainingProgress
 from fdl.cli.task_command import ToTrain, for_each_task
+from fdl.files import json_text
 from fdl.plain import CHECKPOINT_MINUTES, PICTURE_FORMATS
 from fdl.runs.signals import Interrupted
 from fdl.runs.words import shown
@@ -134,7 +134,7 @@ def _train(command: Reporting, train: Callable[..., Any]) -> None:
         except fdl.DivergenceError as error:
             raise AnswerIsNoError(str(error)) from error
     if command.json:
-        print(json.dumps({"path": str(run.path)} | run.result))
+        print(json_text({"path": str(run.path)} | run.result))
     else:
         out.print(*_summary(run), sep="\n", soft_wrap=True)
 

@@ -7,14 +7,16 @@ import contextlib
 import hashlib
 import io
 import os
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fdl.arrays import Batch, DataError
 from fdl.data.catalog import Entry, Splits, checksum, verify
-from fdl.files import write_whole
+from fdl.files import keep_newest, write_whole
 
 
 def folder() -> Path:
@@ -67,16 +69,12 @@ def read(entry: Entry) -> Splits | None:
 
 def write(entry: Entry, splits: Splits) -> None:
     """Keep the arrays, if the cache folder can be written."""
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        **{
-            f"{split}_{kind}": array
-            for split, batch in zip(("train", "test"), splits, strict=True)
-            for kind, array in batch._asdict().items()
-        },
-    )
-    keep(path(entry), buffer.getbuffer())
+    arrays = {
+        f"{split}_{kind}": array
+        for split, batch in zip(("train", "test"), splits, strict=True)
+        for kind, array in batch._asdict().items()
+    }
+    keep(path(entry), _npz(arrays))
 
 
 def key_of(
@@ -121,17 +119,23 @@ def keep_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> None:
     """
     if sum(array.nbytes for array in arrays.values()) > _limit() / 2:
         return
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
-    keep(_decoded() / f"{key}.npz", buffer.getbuffer())
+    keep(_decoded() / f"{key}.npz", _npz(arrays))
     with contextlib.suppress(OSError):
-        kept = [(file.stat(), file) for file in _decoded().glob("*.npz")]
-        kept.sort(key=lambda each: each[0].st_mtime_ns, reverse=True)
-        total = 0
-        for about, file in kept:
-            total += about.st_size
-            if total > _limit():
-                file.unlink(missing_ok=True)
+        keep_newest(_decoded(), _limit())
+
+
+def _npz(arrays: Mapping[str, Any]) -> memoryview:
+    """Return arrays as `numpy.savez` writes them, but without the time.
+
+    Zip files have no time before 1980 or after 2107, and a clock may say anything.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in arrays.items():
+            about = zipfile.ZipInfo(f"{name}.npy")
+            with archive.open(about, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+    return buffer.getbuffer()
 
 
 def _decoded() -> Path:

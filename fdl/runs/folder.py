@@ -1,7 +1,6 @@
 """The folder that a run leaves behind: what it was, how it went, what came of it."""
 
 import dataclasses
-import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from typing import Any
 
 import jax
 
-from fdl.files import write_whole
+from fdl.files import json_text, write_whole
 from fdl.learner import State
 from fdl.runs.checkpoints import Checkpoint, Checkpoints
 from fdl.runs.errors import RunError
@@ -176,7 +175,7 @@ class RunFolder:
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file, whole or not at all."""
-        write_whole(self.path / name, (json.dumps(content, indent=2) + "\n").encode())
+        write_whole(self.path / name, f"{json_text(content, indent=2)}\n".encode())
 
 
 def fresh_path(parent: Path | str, name: str) -> Path:

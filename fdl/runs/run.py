@@ -15,7 +15,7 @@ from fdl.export import ExportedFunction, read_stablehlo
 from fdl.plain import Predicts
 from fdl.recorded import fields_of
 from fdl.runs import exporting
-from fdl.runs.environment import versions
+from fdl.runs.environment import environment, versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
 from fdl.runs.novelty import load_detector
@@ -280,6 +280,7 @@ def record(
         "data_dir": None if data_dir is None else str(data_dir),
         "data": info._asdict(),
         "versions": versions(),
+        "environment": environment(),
     }
 
 

@@ -123,5 +123,7 @@ def sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:  # which does not know the name
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)

@@ -7,6 +7,7 @@ from typing import Any
 from fdl.arrays import PyTree, Seed, Seeds, as_key, as_keys
 from fdl.learner import Learner, State
 from fdl.metrics import Metrics
+from fdl.ranges import require_whole
 from fdl.train.evaluate import Measured
 from fdl.train.loop import Loop
 from fdl.train.placement import on_auto_mesh
@@ -114,9 +115,8 @@ def fit(
         >>> int(run.state.step), run.history[-1].train["accuracy"]
         (150, 1.0)
     """
-    for name, number in (("epochs", epochs), ("steps_per_chunk", steps_per_chunk)):
-        if number is not None and number < 1:
-            raise ValueError(f"{name}={number} must be at least 1.")
+    require_whole("[1, inf)", epochs=epochs)
+    require_whole("[1, inf) or None", steps_per_chunk=steps_per_chunk)
     key = as_keys(key, "key")
     loop = Loop.prepare(
         learner,

@@ -2,9 +2,9 @@
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,17 +17,10 @@ from fdl.data.images import fit_picture
 from fdl.data.kept import decoded_once
 from fdl.data.own import Part, assemble
 from fdl.data.parquet_columns import Columns, find_columns, open_parquet
-from fdl.data.parquet_pages import Page, pages
+from fdl.data.parquet_rows import Row, rows_of
 from fdl.data.prepared_examples import PART_NAMES, drop_unused
 from fdl.data.source import Source, Status
 from fdl.plain import Fit
-from fdl.untrusted import reason
-
-_SMALL = 1 << 28  # bytes that a file may unpack to, whatever its size,
-_EXPANSION = 10  # or so many times its size
-_SMALL_ROWS = 100_000  # rows that a file may have, whatever its size,
-_LEAST_ROW = 10  # or one for so many bytes
-_BATCH = 16  # rows that are unpacked at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +60,7 @@ class ParquetFolder(Source):
         files = _files(self.path)
         found = find_columns(files["train"][0], self.target, self.text)
         read = lambda: {
-            part: _rows(each, found.inputs, found.target)
+            part: rows_of(each, found.inputs, found.target)
             for part, each in files.items()
         }
         about: dict[str, Any] = {
@@ -92,7 +85,7 @@ class ParquetFolder(Source):
 
     def _images(
         self,
-        rows: "Mapping[str, list[_Row]]",
+        rows: Mapping[str, list[Row]],
         names: tuple[str, ...] | None,
         size: tuple[int, int] | None,
         channels: int | None,
@@ -121,7 +114,7 @@ class ParquetFolder(Source):
             }
         return (parts, None) if names is None else drop_unused(parts, names)
 
-    def _decode(self, row: "_Row", channels: int | None) -> pictures.Picture | None:
+    def _decode(self, row: Row, channels: int | None) -> pictures.Picture | None:
         """Return the picture of a row; None if it is damaged and may be left out."""
         try:
             return pictures.decode(row.content, channels or 3, row.where)
@@ -170,7 +163,7 @@ def _files(path: Path) -> dict[str, list[Path]]:
 
 
 def _texts(
-    path: Path, rows: "Mapping[str, list[_Row]]", found: Columns
+    path: Path, rows: Mapping[str, list[Row]], found: Columns
 ) -> tuple[dict[str, Part], tuple[str, ...] | None]:
     parts = {
         part: Part(
@@ -182,69 +175,7 @@ def _texts(
     return (parts, None) if found.names is None else drop_unused(parts, found.names)
 
 
-class _Row(NamedTuple):
-    """The bytes of an image, its class, and what to call it in messages."""
-
-    content: bytes
-    target: Any
-    where: str
-
-
-def _rows(files: list[Path], image: str, label: str) -> list[_Row]:
-    found = []
-    for file in files:
-        for row, (content, target) in enumerate(_pairs(file, image, label)):
-            content = content["bytes"] if isinstance(content, dict) else content
-            if content is None or target is None:
-                what = image if content is None else label
-                raise DataError(f"{file}, row {row}: the column {what!r} is empty")
-            found.append(_Row(content, target, f"{file}, row {row}"))
-    return found
-
-
-def _pairs(file: Path, image: str, label: str) -> Iterator[tuple[Any, Any]]:
-    """Yield what is in two columns, as far as it is of the size of the file."""
-    opened, size = open_parquet(file), file.stat().st_size
-    most = max(_SMALL, _EXPANSION * size)
-    try:
-        rows = opened.metadata.num_rows
-        if rows * _LEAST_ROW > max(_SMALL_ROWS * _LEAST_ROW, size):
-            raise ValueError(f"it declares {rows:,} rows in {size:,} bytes")
-        columns = [image, label]
-        found = list(_pages(file, opened.metadata, columns))
-        unpacked = sum(page.unpacked for page in found)
-        if unpacked > most:
-            raise ValueError(
-                f"its images have {unpacked:,} bytes once unpacked, more than {most:,}"
-            )
-        # Any number of rows may refer to one value of a dictionary.
-        values = max((page.unpacked for page in found if page.is_dictionary), default=0)
-        batch = _BATCH if values < _SMALL // _BATCH else 1
-        for rows in opened.iter_batches(batch, columns=columns, use_threads=False):
-            table = rows.to_pydict()
-            most -= sum(_length(each) for column in table.values() for each in column)
-            if most < 0:
-                raise ValueError("its rows repeat one image too often")
-            yield from zip(table[image], table[label], strict=True)
-    except Exception as error:
-        raise DataError(f"{file} cannot be read as Parquet: {reason(error)}") from error
-
-
-def _length(value: Any) -> int:
-    content = value.get("bytes") if isinstance(value, dict) else value
-    return len(content) if isinstance(content, bytes | str) else 0
-
-
-def _pages(file: Path, metadata: Any, columns: Sequence[str]) -> Iterator[Page]:
-    with file.open("rb") as opened:
-        for group in range(metadata.num_row_groups):
-            for number in range(metadata.num_columns):
-                column = metadata.row_group(group).column(number)
-                if column.path_in_schema.split(".")[0] in columns:
-                    yield from pages(opened, column)
-
-
-def _size_of(row: _Row) -> tuple[int, int] | None:
+def _size_of(row: Row) -> tuple[int, int] | None:
     try:
         return pictures.size_of(row.content, row.where)
     except DataError:

@@ -79,15 +79,22 @@ def flush() -> None:
         OSError: If it cannot be.
     """
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except OSError:
         silence(sys.stdout)
         raise
 
 
-def accept_all_letters() -> None:
-    """Print what an encoding such as ASCII lacks as escapes, instead of failing."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+def steady_streams() -> None:
+    """Let nothing that is printed fail for want of a letter or a stream.
+
+    What an encoding such as ASCII lacks is printed as an escape. Where a stream was
+    closed before the process began, as `2>&-` does, what is printed goes nowhere, and
+    not into the next file that is opened.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))
+        elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -13,7 +13,7 @@ from fdl.cli.completion import complete
 from fdl.cli.config_file import OPTION, with_file
 from fdl.cli.parse import COMPLETION, Choice, UsageError, choices, read, union
 from fdl.cli.signals import exit_on_signals
-from fdl.console import accept_all_letters, flush, silence
+from fdl.console import flush, silence, steady_streams
 from fdl.untrusted import shortened
 
 
@@ -103,17 +103,17 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: Words after the program's name; None for those of the process.
     """
-    accept_all_letters()
+    steady_streams()
     with exit_on_signals():
         _main(sys.argv[1:] if args is None else list(args))
 
 
 def _main(words: list[str]) -> None:
-    if words == ["--version"]:
-        out.print(f"fdl {fdl.__version__}")
-        return
     command = None
     try:
+        if words == ["--version"]:
+            out.print(f"fdl {fdl.__version__}")
+            return
         if words and words[0].startswith(COMPLETION):  # a shell's, which knows them all
             complete(words, union({name: _find(name) for name in _COMMANDS}))
             return

@@ -7,10 +7,8 @@ import contextlib
 import hashlib
 import io
 import os
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -69,12 +67,16 @@ def read(entry: Entry) -> Splits | None:
 
 def write(entry: Entry, splits: Splits) -> None:
     """Keep the arrays, if the cache folder can be written."""
-    arrays = {
-        f"{split}_{kind}": array
-        for split, batch in zip(("train", "test"), splits, strict=True)
-        for kind, array in batch._asdict().items()
-    }
-    keep(path(entry), _npz(arrays))
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        **{
+            f"{split}_{kind}": array
+            for split, batch in zip(("train", "test"), splits, strict=True)
+            for kind, array in batch._asdict().items()
+        },
+    )
+    keep(path(entry), buffer.getbuffer())
 
 
 def key_of(
@@ -119,23 +121,11 @@ def keep_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> None:
     """
     if sum(array.nbytes for array in arrays.values()) > _limit() / 2:
         return
-    keep(_decoded() / f"{key}.npz", _npz(arrays))
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
+    keep(_decoded() / f"{key}.npz", buffer.getbuffer())
     with contextlib.suppress(OSError):
         keep_newest(_decoded(), _limit())
-
-
-def _npz(arrays: Mapping[str, Any]) -> memoryview:
-    """Return arrays as `numpy.savez` writes them, but without the time.
-
-    Zip files have no time before 1980 or after 2107, and a clock may say anything.
-    """
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, array in arrays.items():
-            about = zipfile.ZipInfo(f"{name}.npy")
-            with archive.open(about, "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
-    return buffer.getbuffer()
 
 
 def _decoded() -> Path:

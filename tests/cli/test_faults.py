@@ -59,6 +59,17 @@ def test_who_stops_reading_results_is_no_error_and_a_full_disk_is(
     assert said.out.startswith("fdl "), "what could not be printed is forgotten"
 
 
+def test_a_stream_that_was_closed_is_nowhere(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    main(["tasks"])
+    with pytest.raises(SystemExit, match="2"):
+        main(["eval", "absent"])
+    for stream in (sys.stdout, sys.stderr):
+        assert stream.name == os.devnull
+        stream.close()
+
+
 def test_letters_that_the_output_lacks_are_no_error(monkeypatch) -> None:
     content = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(content, encoding="ascii"))

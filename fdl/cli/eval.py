@@ -33,4 +33,11 @@ class Eval(OfRun):
         width = max(map(len, measured)) + 1
         for metric, value in sorted(measured.items()):
             out.print(f"test {metric:<{width}}{shown(metric, value)}")
+        if run.result is None:
+            at = "within an epoch" if run.epoch is None else f"after epoch {run.epoch}"
+            out.print(
+                f"{at} of {run.config.epochs}, where its training was cut off; to go "
+                f"on: fdl train --resume {run.path}",
+                soft_wrap=True,
+            )
         out.print(f"on {dataset.info.title} ({dataset.info.test_count:,} examples)")

@@ -20,8 +20,10 @@ from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
 from fdl.runs.run import Run, read
 from fdl.runs.start import start_from
+from fdl.runs.weights import load_weights
 from fdl.tasks import Task, Trained
 from fdl.train import Epoch
+from fdl.weights import WeightsError
 
 
 def resume(
@@ -42,8 +44,8 @@ def resume(
     """Go on with a training that was cut off, from its last intact checkpoint.
 
     It ends as if it had never been cut off: with the same weights, bit for bit, and the
-    same history. Of one that was cut off after its last epoch, the test set is measured
-    and the pictures are drawn.
+    same history. Of one that has ended, what is missing or damaged is made again:
+    weights, results, pictures.
 
     Args:
         path: Folder of the run.
@@ -83,11 +85,12 @@ def resume(
         >>> [line.epoch for line in run.history]
         [1, 2]
     """
-    folder = RunFolder.open(Path(path))
-    with held(folder.path):
-        if folder.result() is not None:
-            raise RunError(f"{path} has ended: there is nothing to go on with.")
+    path = RunFolder.open(path).path
+    with held(path):
+        folder = RunFolder.begun(path)
         found, trained, where = read(folder, model=model, task=task)
+        if _is_complete(folder, trained):
+            raise RunError(f"{path} has ended: there is nothing to go on with.")
         said = folder.config()
         if not allow_changes:
             _require_same("versions", path, said["versions"], versions())
@@ -95,12 +98,10 @@ def resume(
         dataset = tasks.load(found, trained.config, data_dir=where)
         before, now = (_contents(info) for info in (trained.info, dataset.info))
         _require_same("data", path, before, now)
-        patience = said["early_stopping"]
+        patience = said.get("early_stopping")
         stopping = None if patience is None else stopping_of(found, trained, patience)
-        start, best = folder.checkpoints.newest(
-            trained.state, _sums(trained), stopping
-        ) or (None, None)
-        if start is None and said["init_from"] is not None:
+        start, best = folder.checkpoints.newest(trained.state, _sums(trained), stopping)
+        if start is None and said.get("init_from") is not None:
             state = start_from(found, trained, Path(said["init_from"])).state
             start = None if state is None else Checkpoint(state)
         folder.write_history(() if start is None else start.history)
@@ -116,6 +117,19 @@ def resume(
             Callbacks(on_start, on_chunk, on_epoch, on_finish),
         )
         return job.run(start, best=best, seconds=seconds)
+
+
+def _is_complete(folder: RunFolder, trained: Trained) -> bool:
+    """Return whether nothing is missing of a run, and its weights are intact."""
+    if folder.result() is None:
+        return False
+    if not folder.history():  # the best of a sweep
+        return True
+    try:
+        load_weights(folder.weights, trained.state)
+    except WeightsError:
+        return False
+    return (folder.path / "curves.png").is_file()
 
 
 def _sums(trained: Trained) -> Metrics:

@@ -1,10 +1,13 @@
 """States as files of Orbax: all that training needs to go on, kept whole."""
 
+import contextlib
 import hashlib
 import json
+import logging
 import os
 import shutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,6 +16,9 @@ import jax
 from fdl.learner import State
 from fdl.runs.errors import RunError
 from fdl.runs.signals import put_off
+
+UNFINISHED = ".[0-9]*"
+"""What a process leaves that is killed as it writes or deletes a state."""
 
 _DIGESTS = "sha256.json"
 
@@ -29,6 +35,9 @@ def save_state(
         state: The state.
         beside: Contents of other files that are kept with it, by name.
 
+    Raises:
+        RunError: If it cannot be written, such as to a disk that is full.
+
     Example:
         >>> import tempfile
         >>> state = State(jax.numpy.int32(3), {}, jax.random.key(0))
@@ -40,7 +49,7 @@ def save_state(
     import orbax.checkpoint as ocp  # a second of imports that only this needs
 
     unfinished = path.absolute().with_name(f".{path.name}")
-    with put_off():
+    with put_off(), _one_error(f"the state cannot be written to {path}"):
         shutil.rmtree(unfinished, ignore_errors=True)
         with ocp.StandardCheckpointer() as checkpointer:
             checkpointer.save(unfinished, state._asdict())
@@ -72,12 +81,32 @@ def restore_state(path: Path, like: State) -> State:
 
     require_intact(path)
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), like)
+    with (
+        put_off(),
+        _one_error(f"the state in {path} cannot be restored"),
+        ocp.StandardCheckpointer() as checkpointer,
+    ):
+        return State(**checkpointer.restore(path.absolute(), shapes._asdict()))
+
+
+@contextlib.contextmanager
+def _one_error(what: str) -> Iterator[None]:
+    """Raise a RunError of one line for whatever goes wrong.
+
+    Orbax tells of it several times, in hundreds of lines, from threads of its own.
+    """
+    log, hook = logging.getLogger("absl"), sys.unraisablehook
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    sys.unraisablehook = lambda unraisable: None
     try:
-        with put_off(), ocp.StandardCheckpointer() as checkpointer:
-            return State(**checkpointer.restore(path.absolute(), shapes._asdict()))
-    except (ValueError, OSError, KeyError, TypeError) as error:
+        yield
+    except Exception as error:
         reason = str(error).partition("\n")[0]
-        raise RunError(f"the state in {path} cannot be restored: {reason}") from error
+        raise RunError(f"{what}: {reason}") from error
+    finally:
+        log.setLevel(level)
+        sys.unraisablehook = hook
 
 
 def require_intact(path: Path) -> None:

@@ -1,6 +1,5 @@
 """Settings of a command line from a file: TOML, or a run's `config.json`."""
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from fdl.cli.parse import UsageError, choices, options
 from fdl.plain import unknown
+from fdl.untrusted import parse_json, read_text, require_shallow
 
 OPTION = "--config"
 
@@ -67,8 +67,8 @@ def _without_option(words: list[str]) -> tuple[Path, list[str]]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        text = file.read_text(encoding="utf-8")
-        content = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+        text = read_text(file)
+        content = parse_json(text) if file.suffix == ".json" else _parse_toml(text)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}.") from None
     except ValueError as error:
@@ -76,6 +76,15 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UsageError(f"{file} holds no settings by name.")
     return _flat(content)
+
+
+def _parse_toml(text: str) -> Any:
+    try:
+        content = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    require_shallow(content)
+    return content
 
 
 def _flat(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,8 @@ Files may be compressed or not: what decides is their content, since browsers li
 decompress a download and keep the name.
 """
 
-import gzip
 import math
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ from fdl.data.catalog import (
     Splits,
     require_contents,
 )
+from fdl.untrusted import gunzip, read_bytes
 
 IMAGE_FILES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
 LABEL_FILES = ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
@@ -28,6 +27,7 @@ FILES = (*IMAGE_FILES, *LABEL_FILES)
 # Two bytes of zero, the code of uint8, then the number of axes.
 _MAGIC = b"\x00\x00\x08"
 _GZIP_MAGIC = b"\x1f\x8b"
+_MOST_BYTES = 100_000_000  # of a file; the largest has 47 million
 
 
 def locate(entry: Entry, root: Path) -> Path | None:
@@ -61,9 +61,13 @@ def read(entry: Entry, folder: Path) -> Splits:
     arrays = {}
     for name, path in _paths(folder).items():
         try:
-            data = path.read_bytes()
+            data = read_bytes(path, _MOST_BYTES)
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        except ValueError as error:
+            raise DataError(
+                f"{path}: {error}, and so is not the original. Replace it"
+            ) from error
         arrays[name] = parse(entry, name, data, str(path))
     return assemble(arrays)
 
@@ -91,7 +95,7 @@ def parse(entry: Entry, name: str, data: bytes, where: str) -> np.ndarray:
     """
     split, kind = _meaning(entry, name)
     shape = (split.size, *IMAGE_SHAPE[:2]) if kind == "image" else (split.size,)
-    data = _decompressed(data, where)
+    data = _decompressed(data, _most(entry), where)
     if data[:3] != _MAGIC or len(data) < 4 + 4 * data[3]:
         raise DataError(
             f"{where}: not an IDX file of bytes: it begins with {data[:8]!r}, "
@@ -136,12 +140,17 @@ def _paths(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _decompressed(data: bytes, where: str) -> bytes:
+def _most(entry: Entry) -> int:
+    """Return how many bytes the largest of the four files has."""
+    return 16 + math.prod(IMAGE_SHAPE) * max(entry.train.size, entry.test.size)
+
+
+def _decompressed(data: bytes, most: int, where: str) -> bytes:
     if not data.startswith(_GZIP_MAGIC):
         return data
     try:
-        return gzip.decompress(data)
-    except (EOFError, OSError, zlib.error) as error:
+        return gunzip(data, most)
+    except ValueError as error:
         raise DataError(
             f"{where}: damaged gzip file of {len(data)} bytes ({error}). "
             "Replace it by an undamaged copy"

@@ -1,18 +1,16 @@
 """Images in NumPy files, whatever their axes and types."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
 from fdl.arrays import DataError
+from fdl.data.numpy_files import read_arrays
 from fdl.data.pictures import Picture
+from fdl.untrusted import shortened
 
-STARTS = (b"\x93NUMPY", b"PK")
-"""What .npy and .npz files begin with."""
-
-_MOST_BYTES = 2**31  # of an array in an archive, once it is unpacked
+_MOST_IMAGES = 100_000  # in a file, each of which is looked at by itself
 _COLORS = (1, 3, 4)  # lengths of an axis of channels
 
 
@@ -59,6 +57,8 @@ def read_image_array(path: Path, channels: int) -> list[Picture]:
             f"{found}: expected one image, (height, width) or (height, width, "
             "channels), or several with one more axis in front, and 1, 3 or 4 channels."
         )
+    if len(array) > _MOST_IMAGES:
+        raise DataError(f"{found}: save at most {_MOST_IMAGES:,} images in a file.")
     if array.shape[3] == channels:
         return list(array)
     return [_recolored(image, channels) for image in array]
@@ -66,33 +66,13 @@ def read_image_array(path: Path, channels: int) -> list[Picture]:
 
 def _read(path: Path) -> np.ndarray:
     """Return the array of a .npy file, or the only one of an .npz file."""
-    try:
-        if not zipfile.is_zipfile(path):
-            # Mapped, so that a header cannot ask for more memory than the file has.
-            return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-        if len(members) != 1:
-            names = ", ".join(member.filename for member in members)
-            raise DataError(
-                f"{path} holds {len(members)} arrays ({names}): save the images alone."
-            )
-        if members[0].file_size > _MOST_BYTES:
-            raise DataError(
-                f"{path} holds {members[0].file_size:,} bytes once unpacked, more than "
-                f"{_MOST_BYTES:,}: save fewer images at a time."
-            )
-        with np.load(path, allow_pickle=False) as arrays:
-            (array,) = arrays.values()
-    except DataError:
-        raise
-    except Exception as error:
-        # A damaged file fails in many ways, all of which mean the same.
+    arrays = read_arrays(path)
+    if len(arrays) != 1:
         raise DataError(
-            f"{path} cannot be read as an array of numbers: {error}"
-        ) from error
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path} cannot be read: it is an archive without an array.")
+            f"{path} holds {len(arrays)} arrays ({shortened(', '.join(arrays))}): save "
+            "the images alone."
+        )
+    (array,) = arrays.values()
     return array
 
 

@@ -8,7 +8,8 @@ from jaxtyping import UInt8
 
 from fdl.arrays import DataError
 from fdl.data.dataset import DatasetInfo
-from fdl.data.image_arrays import STARTS, read_image_array
+from fdl.data.image_arrays import read_image_array
+from fdl.data.numpy_files import STARTS
 from fdl.data.pictures import Picture, read_picture
 
 Polarity = Literal["auto", "light-on-dark", "dark-on-light"]

@@ -1,14 +1,15 @@
 """`npz:FILE`: a dataset in one file of NumPy arrays."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
-
-import numpy as np
 
 from fdl.arrays import DataError
 from fdl.data.dataset import Dataset
+from fdl.data.numpy_files import read_arrays
 from fdl.data.own import PARTS, Part, assemble
 from fdl.data.source import Source, Status
+from fdl.untrusted import shortened
 
 _INPUTS = ("image", "images", "x", "inputs", "data", "features")
 _TARGETS = ("label", "labels", "y", "targets")
@@ -34,24 +35,11 @@ class ArrayFile(Source):
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
         """Read the arrays; nothing in the file is executed."""
-        try:
-            with (
-                self.path.open("rb") as file,
-                np.load(file, allow_pickle=False) as found,
-            ):
-                names = _names(self.path, found.files)
-                parts = {
-                    part: Part(found[inputs], found[targets])
-                    for part, (inputs, targets) in names.items()
-                }
-        except DataError:
-            raise
-        except Exception as error:
-            # A damaged file fails in many ways, all of which mean the same.
-            raise DataError(
-                f"{self.path} cannot be read as NumPy arrays of numbers or names: "
-                f"{error}"
-            ) from error
+        arrays = read_arrays(self.path)
+        parts = {
+            part: Part(arrays[inputs], arrays[targets])
+            for part, (inputs, targets) in _names(self.path, arrays).items()
+        }
         title = self.path.stem
         return assemble(parts, name=self.name, title=title, source=f"file {self.path}")
 
@@ -65,7 +53,7 @@ class ArrayFile(Source):
         return Status(self.name, info.title, *counts, True, str(self.path))
 
 
-def _names(path: Path, found: list[str]) -> dict[str, tuple[str, str]]:
+def _names(path: Path, found: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Return what the inputs and targets of each part are called in a file.
 
     Example:
@@ -83,7 +71,7 @@ def _names(path: Path, found: list[str]) -> dict[str, tuple[str, str]]:
                 targets[part] = name
     if "train" not in inputs or inputs.keys() != targets.keys():
         raise DataError(
-            f"{path} holds the arrays {', '.join(found) or 'of none'}: expected image "
+            f"{path} holds the arrays {shortened(', '.join(found))}: expected image "
             "and label, or x_train and y_train, and perhaps the same for validation "
             "and test"
         )

@@ -1,7 +1,6 @@
 """`hf:PATH`: images in Parquet files, as the Hugging Face Hub stores data sets."""
 
 import dataclasses
-import json
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from fdl.data.images import fit_picture
 from fdl.data.own import Part, assemble
 from fdl.data.prepared_source import PART_NAMES, drop_unused
 from fdl.data.source import Source, Status
+from fdl.untrusted import parse_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _class_names(
 ) -> tuple[str, ...] | None:
     """Return what the Hub's description calls the classes, if it is there."""
     try:
-        described = json.loads((metadata or {})[b"huggingface"])
+        described = parse_json((metadata or {})[b"huggingface"])
         names = described["info"]["features"][label]["names"]
         return tuple(map(str, names))
     except (KeyError, ValueError, TypeError, RecursionError):

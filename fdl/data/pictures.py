@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from fdl.arrays import DataError
+from fdl.data.png import require_whole
+from fdl.untrusted import read_bytes
 
 FORMATS = ("PNG", "JPEG", "WebP", "BMP", "GIF")
 """Formats that are read; told by the content of a file, not by its name."""
@@ -18,8 +20,26 @@ FORMATS = ("PNG", "JPEG", "WebP", "BMP", "GIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 """What the names of such files end with, in lower case."""
 
+MOST_PIXELS = 50_000_000
+"""Width times height of a picture: decoding one of WebP takes 20 bytes for each."""
+
+_MOST_BYTES = 1 << 28  # of a file
+_MOST_READS = 200_000  # a PNG file of 256 MiB takes 100,000
+_MOST_SCANS = 2_000_000_000  # pixels of all scans of a JPEG file, which are about 10
+_BAND = 1 << 20  # pixels that are brought to gray or color at a time
+_SCAN = b"\xff\xda"  # what begins a scan of JPEG
 _ORIENTATION = 0x0112  # number of the EXIF tag
 _LYING = (5, 6, 7, 8)  # orientations of pictures whose height is stored as their width
+_TURNS: dict[Any, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: pixels[::-1].swapaxes(0, 1),
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: lambda pixels: pixels[:, ::-1].swapaxes(0, 1),
+}
+"""What each orientation asks for."""
 
 _T = TypeVar("_T")
 
@@ -40,7 +60,7 @@ def read_picture(path: Path | str, channels: int) -> Picture:
 
     Raises:
         DataError: If the file cannot be read, is damaged or cut short, or has more than
-            89 million pixels.
+            50 million pixels.
 
     Example:
         >>> import tempfile
@@ -72,16 +92,13 @@ def decode_picture(content: bytes, channels: int, *, name: str) -> Picture:
 
 @contextlib.contextmanager
 def strictly() -> Iterator[None]:
-    """Hold back Pillow's warnings, but for that of the size, which becomes an error.
+    """Hold back Pillow's warnings: of damage that does no harm here, and of sizes.
 
-    Of damage that does no harm here Pillow warns. Filters of warnings belong to the
-    whole process, so threads that call `read` and `read_size` share one such block.
+    Filters of warnings belong to the whole process, so threads that call `read` and
+    `read_size` share one such block.
     """
-    from PIL import Image
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
 
 
@@ -110,24 +127,42 @@ def size_of(content: bytes, name: str) -> tuple[int, int]:
     return _opened(content, size, name)
 
 
+class _Patient(io.BytesIO):
+    """The content of a file that may be read in so many pieces, and no more."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        if self.reads > _MOST_READS:
+            raise OSError(f"it is made of more than {_MOST_READS:,} pieces")
+        return super().read(size)
+
+
 def _content(path: Path | str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return read_bytes(path, _MOST_BYTES)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise DataError(f"{path} cannot be read: {error}.") from error
 
 
 def decode(content: bytes, channels: int, name: str) -> Picture:
     """As `decode_picture`, within `strictly`."""
 
     def pixels(picture: Any) -> Picture:
+        if picture.format == "PNG":
+            require_whole(content)
+        elif picture.format in ("JPEG", "MPO"):
+            scans = content.count(_SCAN)
+            if scans * picture.width * picture.height > _MOST_SCANS:
+                raise ValueError(f"it has {scans:,} scans, more than its size allows")
         picture.load()
-        return _pixels(_upright(picture), channels)
+        turn = _TURNS.get(_turn(picture), lambda pixels: pixels)
+        return np.ascontiguousarray(turn(_pixels(picture, channels)))
 
-    found = _opened(content, pixels, name)
-    if found.size == 0:
-        raise DataError(f"{name} cannot be read: it has no pixels.")
-    return found
+    return _opened(content, pixels, name)
 
 
 def _opened(content: bytes, use: Callable[[Any], _T], name: str) -> _T:
@@ -135,7 +170,12 @@ def _opened(content: bytes, use: Callable[[Any], _T], name: str) -> _T:
 
     formats = [name.upper() for name in FORMATS]
     try:
-        with Image.open(io.BytesIO(content), formats=formats) as picture:
+        with Image.open(_Patient(content), formats=formats) as picture:
+            width, height = picture.size
+            if width * height > MOST_PIXELS:
+                raise Image.DecompressionBombError
+            if width * height == 0:
+                raise ValueError("it has no pixels")
             return use(picture)
     except UnidentifiedImageError as error:
         raise DataError(
@@ -143,31 +183,14 @@ def _opened(content: bytes, use: Callable[[Any], _T], name: str) -> _T:
             f"({', '.join(FORMATS)}), and the ending {Path(name).suffix!r} does "
             "not matter."
         ) from error
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
         raise DataError(
-            f"{name} has more than {Image.MAX_IMAGE_PIXELS:,} pixels: make it smaller."
+            f"{name} has more than {MOST_PIXELS:,} pixels: make it smaller."
         ) from error
     except Exception as error:
         # Pillow's decoders fail on damaged files in many ways, all of which mean the
         # same.
         raise DataError(f"{name} cannot be read: {error}.") from error
-
-
-def _upright(picture: Any) -> Any:
-    """Turn a picture as its EXIF orientation says, if that can be read."""
-    from PIL.Image import Transpose
-
-    turns = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }
-    turn = turns.get(_turn(picture))
-    return picture if turn is None else picture.transpose(turn)
 
 
 def _turn(picture: Any) -> Any:
@@ -181,6 +204,18 @@ def _turn(picture: Any) -> Any:
 
 
 def _pixels(picture: Any, channels: int) -> Picture:
+    width, height = picture.size
+    pixels = np.empty((height, width, channels), np.uint8)
+    rows = max(1, _BAND // width)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        band = picture.crop((0, top, width, bottom))
+        pixels[top:bottom] = _colored(band, channels)
+    return pixels
+
+
+def _colored(picture: Any, channels: int) -> Picture:
+    """Return pixels in gray or color, as they look on white."""
     from PIL import Image
 
     if picture.mode.startswith("I"):  # 16 bits a pixel

@@ -1,12 +1,12 @@
 """A directory that TensorFlow Datasets has prepared, read without TensorFlow."""
 
-import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from fdl.arrays import DataError
+from fdl.untrusted import parse_json, read_text
 
 _FEATURES = "tensorflow_datasets.core.features."
 KNOWN = {
@@ -35,7 +35,7 @@ def require_known_features(version: Path) -> None:
     the module of each feature that the file names.
     """
     try:
-        described = json.loads((version / "features.json").read_text("utf-8"))
+        described = parse_json(read_text(version / "features.json"))
         named = list(_named(described))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(

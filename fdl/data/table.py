@@ -3,8 +3,10 @@
 import csv
 import dataclasses
 import math
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import numpy as np
 from jaxtyping import Float32
@@ -14,10 +16,16 @@ from fdl.data.dataset import Dataset, DatasetInfo
 from fdl.data.own import Part, assemble
 from fdl.data.source import Source, Status
 from fdl.data.splits import SHARE
+from fdl.untrusted import shortened
 
 _MOST_CATEGORIES = 100  # of a column; more are names of rows
 _MOST_CLASSES = 20  # of whole numbers; more are numbers to be told
 _DELIMITERS = (",", ";", "\t")
+_MOST_BYTES = 1 << 27  # of a file; those of Fashion-MNIST fit
+_MOST_CELLS = 50_000_000
+_MOST_COLUMNS = 100_000
+_MOST_KNOWN = 1_000_000  # different cells
+_LONGEST_LINE = 1 << 24  # characters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,31 +97,58 @@ def read_cells(path: Path) -> dict[str, list[str]]:
         DataError: If the file cannot be read, or is no such table.
     """
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError(f"it has more than {_MOST_BYTES:,} bytes: make it .npz")
         with path.open(encoding="utf-8-sig", newline="") as file:
-            head = file.readline()
+            head = next(_lines(file), "")
             delimiter = max(_DELIMITERS, key=head.count)
             file.seek(0)
-            rows = [row for row in csv.reader(file, delimiter=delimiter) if row]
-    except (OSError, UnicodeError, csv.Error) as error:
+            return _columns_of(csv.reader(_lines(file), delimiter=delimiter))
+    except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a table: {error}") from error
-    if len(rows) < 2:
-        raise DataError(f"{path} holds {len(rows)} lines: a line of names, then rows")
-    names = [name.strip() for name in rows[0]]
-    twice = {name for name in names if names.count(name) > 1 or not name}
-    if twice:
-        raise DataError(
-            f"{path}: the column {min(twice)!r} occurs more than once, or has no name"
-        )
-    for number, row in enumerate(rows[1:], start=1):
-        if len(row) != len(names):
-            raise DataError(
-                f"{path}: row {number} has {len(row)} cells, the line of names "
-                f"{len(names)}"
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    while line := file.readline(_LONGEST_LINE + 1):
+        if len(line) > _LONGEST_LINE:
+            raise ValueError(f"a line has more than {_LONGEST_LINE:,} characters")
+        yield line
+
+
+def _columns_of(rows: Iterator[list[str]]) -> dict[str, list[str]]:
+    """Return the cells of each column, of which the first row has the names."""
+    names = [name.strip() for name in next((row for row in rows if row), [])]
+    if len(names) > _MOST_COLUMNS:
+        raise ValueError(f"it has {len(names):,} columns, more than {_MOST_COLUMNS:,}")
+    for name, count in Counter(names).items():
+        if count > 1 or not name:
+            raise ValueError(
+                f"the column {shortened(name)!r} occurs more than once, or has no name"
             )
-    return {
-        name: [row[index].strip() for row in rows[1:]]
-        for index, name in enumerate(names)
-    }
+    columns: list[list[str]] = [[] for _ in names]
+    known = _Known()
+    number = 0
+    for number, row in enumerate((row for row in rows if row), start=1):
+        if len(row) != len(names):
+            raise ValueError(
+                f"row {number} has {len(row)} cells, the line of names {len(names)}"
+            )
+        if number * len(names) > _MOST_CELLS:
+            raise ValueError(f"it has more than {_MOST_CELLS:,} cells: make it .npz")
+        for column, cell in zip(columns, row, strict=True):
+            column.append(known[cell.strip()])
+    if not number:
+        raise ValueError("it holds no rows below a line of names")
+    return dict(zip(names, columns, strict=True))
+
+
+class _Known(dict[str, str]):
+    """Makes equal cells one object, since a text takes 50 bytes."""
+
+    def __missing__(self, cell: str) -> str:
+        if len(self) < _MOST_KNOWN:
+            self[cell] = cell
+        return cell
 
 
 def read_rows(path: Path | str, info: DatasetInfo) -> Float32[np.ndarray, "rows _"]:

@@ -7,7 +7,7 @@ compare only where `DatasetInfo.checksum` is the same.
 
 import dataclasses
 import hashlib
-import json
+import io
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +19,7 @@ from fdl.arrays import DataError, Tokens
 from fdl.data.catalog import HoldOut
 from fdl.data.dataset import Dataset, DatasetInfo
 from fdl.data.source import Source, Status
+from fdl.untrusted import parse_json, read_bytes
 
 NAME = "python-docs"
 """Its name; it has no row in the table, since its contents differ between Pythons."""
@@ -27,6 +28,9 @@ WINDOW = 128
 """Number of characters in an example."""
 
 _TEST_SHARE = 10  # the last tenth of the text is the test set
+_MOST_BYTES = 1 << 27  # of a file; enwik8 fits
+_LONGEST_LINE = 1 << 24  # characters
+_PIECE = 1 << 20  # characters that become tokens at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +79,9 @@ class TextFile(Source):
             return _dataset(
                 self._text(), name=self.name, title=title, source=f"file {self.path}"
             )
-        except (OSError, UnicodeError) as error:
+        except DataError:
+            raise
+        except (OSError, ValueError) as error:
             raise DataError(
                 f"{self.path} cannot be read as text in UTF-8: {error}"
             ) from error
@@ -90,7 +96,8 @@ class TextFile(Source):
         return Status(info.name, info.title, *counts, True, str(self.path))
 
     def _text(self) -> str:
-        return self.path.read_text("utf-8-sig")
+        content = io.BytesIO(read_bytes(self.path, _MOST_BYTES))
+        return io.TextIOWrapper(content, "utf-8-sig").read()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,15 +114,16 @@ class TextLines(TextFile):
 
     def _text(self) -> str:
         texts = []
-        lines = self.path.read_text("utf-8-sig").split("\n")
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(super()._text().split("\n"), start=1):
             if not line.strip():
                 continue
             try:
-                texts.append(json.loads(line)[self.target])
+                if len(line) > _LONGEST_LINE:
+                    raise ValueError(f"it has more than {_LONGEST_LINE:,} characters")
+                texts.append(parse_json(line)[self.target])
                 if not isinstance(texts[-1], str):
                     raise TypeError(f"{self.target!r} is no text")
-            except (ValueError, TypeError, KeyError, RecursionError) as error:
+            except (ValueError, TypeError, KeyError) as error:
                 raise DataError(
                     f"{self.path}: line {number} is no JSON object with a text "
                     f"{self.target!r}: {error}"
@@ -150,8 +158,13 @@ def load() -> Dataset:
 def _dataset(text: str, *, name: str, title: str, source: str) -> Dataset:
     """Return a text as windows of characters; its last tenth is the test part."""
     characters = sorted(set(text))
-    number = {character: token for token, character in enumerate(characters)}
-    tokens = np.array([number[character] for character in text], np.int32)
+    codes = [ord(character) for character in characters]
+    number = np.zeros(max(codes, default=0) + 1, np.int32)
+    number[codes] = range(len(codes))
+    tokens = np.empty(len(text), np.int32)
+    for first in range(0, len(text), _PIECE):
+        piece = text[first : first + _PIECE].encode("utf-32-le", "surrogatepass")
+        tokens[first : first + _PIECE] = number[np.frombuffer(piece, "<u4")]
     cut = len(tokens) - len(tokens) // _TEST_SHARE
     train, test = windows(tokens[:cut]), windows(tokens[cut:])
     info = DatasetInfo(

@@ -5,7 +5,6 @@ so that the arrays come out as they were published.
 """
 
 import hashlib
-import json
 import os
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 from fdl.arrays import Batch, DataError
 from fdl.data import cache, prepared
 from fdl.data.catalog import TFDS_VERSION, Entry, Splits, verify
+from fdl.untrusted import parse_json, read_text
 
 _UNREADABLE = (
     AttributeError,
@@ -47,7 +47,7 @@ def problem(entry: Entry, version: Path) -> str | None:
     Looks at names, sizes and counts only, which takes a millisecond.
     """
     try:
-        info = json.loads((version / "dataset_info.json").read_text())
+        info = parse_json(read_text(version / "dataset_info.json"))
         form = info.get("fileFormat", "tfrecord")
         shards = {s["name"]: s for s in info["splits"]}
         counts = {

@@ -19,8 +19,6 @@ from typing import Any
 import jax
 import numpy as np
 from jax import export
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from fdl.arrays import Array, DataError, PyTree
 from fdl.data import DatasetInfo, check
@@ -29,7 +27,13 @@ from fdl.export.facts import Facts, Predicts, facts_of
 from fdl.export.safetensors import write_safetensors
 from fdl.files import write_whole
 from fdl.train.evaluate import in_batches
-from fdl.weights import describe
+from fdl.untrusted import opened_zip, parse_json, shortened, unpack
+from fdl.weights import (
+    WeightsError,
+    read_safetensors,
+    require_finite,
+    require_same_arrays,
+)
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -179,12 +183,12 @@ def read_stablehlo(path: Path | str) -> ExportedFunction:
     if not path.is_file():
         raise ExportError(f"{path} does not exist or is not a file.")
     try:
-        text, content = _split(path.read_bytes())
-        said = json.loads(text)
+        text, content = _split(path)
+        said = parse_json(text)
         inside = {"inside": True, "beside": False}[said["parameters"]]
         facts = None if said["facts"] is None else facts_of(said["facts"])
         same = said["sha256"] == hashlib.sha256(content).hexdigest()
-    except (*_DAMAGE, ValueError, LookupError, TypeError, RecursionError) as error:
+    except (*_DAMAGE, ValueError, LookupError, TypeError) as error:
         raise ExportError(
             f"{path} is damaged, or fdl did not write it: {error}"
         ) from error
@@ -209,33 +213,32 @@ def beside(path: Path) -> Path:
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError)
 
 
-def _split(content: bytes) -> tuple[bytes, bytes]:
+def _split(path: Path) -> tuple[bytes, bytes]:
     """Return the text of a file, and the function before it."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    with opened_zip(path) as archive:
         (entry,) = archive.infolist()
-        if entry.filename != _TEXT or entry.file_size > _LONGEST:
-            raise ValueError(f"it ends with {entry.filename!r}, not {_TEXT!r}.")
-        return archive.read(entry), content[: entry.header_offset]
+        if entry.filename != _TEXT:
+            raise ValueError(f"it ends with {shortened(entry.filename)!r}.")
+        text = unpack(archive, entry, _LONGEST)
+    with path.open("rb") as file:
+        return text, file.read(entry.header_offset)
 
 
 def _read_parameters(path: Path, exported: export.Exported) -> dict[str, Array]:
     file = beside(path)
+    arguments, _ = jax.tree.unflatten(exported.in_tree, exported.in_avals)
+    wanted = arguments[0] if arguments else None
+    if not isinstance(wanted, dict):
+        raise ExportError(f"{path} is damaged: its function takes no parameters.")
     try:
-        found = load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise ExportError(
-            f"{path} has its parameters in {file}, which cannot be read: {error}"
-        ) from error
-    (wanted, *_), _ = jax.tree.unflatten(exported.in_tree, exported.in_avals)
-    for name in sorted(wanted.keys() | found.keys()):
-        ours, theirs = (
-            describe(x[name]) if name in x else "none" for x in (wanted, found)
+        found = read_safetensors(
+            file, lambda arrays: require_same_arrays(arrays, wanted, file)
         )
-        if ours != theirs:
-            raise ExportError(
-                f"{file} has {theirs} as {name}, but {path} takes {ours}: they are not "
-                "of one export."
-            )
+        require_finite(found, file)
+    except WeightsError as error:
+        raise ExportError(
+            f"{path} takes its parameters from a file of the same export: {error}"
+        ) from error
     return jax.device_put(found)
 
 

@@ -18,26 +18,27 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from fdl.untrusted import opened_zip, parse_json, unpack
 from fdl.weights import WeightsError
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 MAX_CONFIG = 1 << 24  # bytes; a ResNet-152 has 500,000
-MAX_EXPANSION = 100  # Keras does not compress, and noise compresses to 90 %
+MAX_EXPANSION = 4  # Keras does not compress, and noise compresses to 90 %
 SLACK = 1 << 26  # bytes of overhead in a file of weights
+MOST_BYTES = 80  # of a weight: ten in double precision, as optimizers keep
 MAX_AXES = 8
 MAX_SIZE = 1 << 31
 
 KERAS_VERSION = "3.3.3"  # the oldest release known to load our files
 
 
-def read_weights(path: Path, needed: int) -> bytes:
+def read_weights(path: Path, count: int) -> bytes:
     """Return the HDF5 file of weights inside a `.keras` file.
 
     Args:
         path: The file.
-        needed: Size of the model's arrays in double precision, in bytes. Up to ten
-            times as much is read, since an optimizer may keep several values per
-            weight.
+        count: Number of weights of the model. Ten times as many are read, since an
+            optimizer may keep several values per weight.
     """
     with _opened(path) as archive:
         if "model.weights.json" in archive.namelist():
@@ -45,15 +46,15 @@ def read_weights(path: Path, needed: int) -> bytes:
                 f"{path} has its weights in several files, which is not supported: "
                 "save it again without max_shard_size."
             )
-        return _member(archive, WEIGHTS, 10 * needed + SLACK)
+        return _member(archive, path, WEIGHTS, MOST_BYTES * count + SLACK)
 
 
 def read_inputs(path: Path) -> list[jax.ShapeDtypeStruct]:
     """Return shapes and types of the inputs, in order, with 1 for unknown sizes."""
     with _opened(path) as archive:
-        content = _member(archive, CONFIG, MAX_CONFIG)
+        content = _member(archive, path, CONFIG, MAX_CONFIG)
     try:
-        config = json.loads(content)["config"]
+        config = parse_json(content)["config"]
         given = {
             layer["config"]["name"]: _shape(layer["config"])
             for layer in config["layers"]
@@ -90,7 +91,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a zip file for reading, and raise a `WeightsError` if it is damaged."""
     faults = (zipfile.BadZipFile, zlib.error, EOFError, OSError, struct.error)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened_zip(path) as archive:
             yield archive
     except WeightsError:
         raise
@@ -98,27 +99,27 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise WeightsError(f"{path} cannot be read as .keras: {error}") from error
 
 
-def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+def _member(archive: zipfile.ZipFile, path: Path, name: str, limit: int) -> bytes:
     """Read a member of at most `limit` bytes."""
     found = [info for info in archive.infolist() if info.filename == name]
-    where = f"{archive.filename} has"
     if len(found) != 1:
-        raise WeightsError(f"{where} {len(found) or 'no'} members named {name}.")
+        raise WeightsError(f"{path} has {len(found) or 'no'} members named {name}.")
     (info,) = found
     if info.flag_bits & 1:
-        raise WeightsError(f"{where} an encrypted {name}: save it without a password.")
+        raise WeightsError(
+            f"{path} has an encrypted {name}: save it without a password."
+        )
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise WeightsError(f"{where} {name} in a compression that Keras never uses.")
+        raise WeightsError(f"{path} has {name} in a compression that Keras never uses.")
     limit = min(limit, MAX_EXPANSION * info.compress_size + SLACK)
     if info.file_size > limit:
         raise WeightsError(
-            f"{where} a {name} of {info.file_size:,} bytes; the limit for this model "
-            f"is {limit:,}."
+            f"{path} has a {name} of {info.file_size:,} bytes; the limit for this "
+            f"model is {limit:,}."
         )
-    with archive.open(info) as file:
-        data = file.read(limit + 1)  # the declared size may be wrong
+    data = unpack(archive, info, info.file_size)
     if len(data) != info.file_size:
-        raise WeightsError(f"{where} only {len(data):,} bytes of {name}.")
+        raise WeightsError(f"{path} has only {len(data):,} bytes of {name}.")
     return data
 
 

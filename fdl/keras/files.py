@@ -2,10 +2,12 @@
 
 import contextlib
 import io
+import math
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import flax.linen as nn
 import numpy as np
@@ -66,7 +68,7 @@ def load_weights(
     with _opened(path, suffix, model, inputs) as (ours, file):
         return layers.variables_of(
             {
-                slot.path: hdf5.read(stored, str(path))
+                slot.path: hdf5.read(file, stored, str(path))
                 for our, their in match(
                     ours, hdf5.layers_in(file, str(path)), str(path)
                 )
@@ -139,20 +141,20 @@ def save_weights(
 @contextlib.contextmanager
 def _opened(
     path: Path, suffix: str, model: nn.Module, inputs: Sequence[Any]
-) -> Iterator[tuple[list[Layer], Any]]:
-    """Yield the layers of the model and the open HDF5 file."""
+) -> Iterator[tuple[list[Layer], BinaryIO]]:
+    """Yield the layers of the model and the HDF5 file."""
     if suffix == H5:
         ours = layers.of_module(model, inputs)
-        with hdf5.opened(str(path), str(path)) as file:
+        with path.open("rb") as file:
             yield ours, file
         return
     if inputs:
         ours = layers.of_module(model, inputs)
     else:
         ours = layers.of_module_for(model, archive.read_inputs(path), str(path))
-    sizes = [np.prod(s.shape, dtype=object) for o in ours for s in o.arrays]
-    content = archive.read_weights(path, needed=8 * sum(sizes))
-    with hdf5.opened(io.BytesIO(content), str(path)) as file:
+    sizes = [math.prod(slot.shape) for our in ours for slot in our.arrays]
+    with tempfile.TemporaryFile() as file:
+        file.write(archive.read_weights(path, count=sum(sizes)))
         yield ours, file
 
 

@@ -1,13 +1,13 @@
 """What runs there are, read from their JSON files without JAX."""
 
 import datetime
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fdl.runs.errors import RunError
 from fdl.runs.lock import is_held
+from fdl.untrusted import parse_json, read_text
 
 
 class Listed(NamedTuple):
@@ -104,11 +104,15 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     file = path / "metrics.jsonl"
     if not file.is_file():
         return []
-    *lines, _ = file.read_text(encoding="utf-8").split("\n")
     try:
-        return [json.loads(line) for line in lines]
+        *lines, _ = read_text(file).split("\n")
+        found = [parse_json(line) for line in lines]
     except ValueError as error:
         raise RunError(f"{file} is damaged: {error}") from error
+    for number, line in enumerate(found, start=1):
+        if not isinstance(line, dict):
+            raise RunError(f"{file} is damaged: line {number} is no JSON object.")
+    return found
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -118,7 +122,7 @@ def read_json(file: Path) -> dict[str, Any]:
         RunError: If it is damaged.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(read_text(file))
     except ValueError as error:
         raise RunError(f"{file} is damaged: {error}") from error
     if not isinstance(content, dict):

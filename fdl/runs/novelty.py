@@ -1,20 +1,26 @@
 """What a run keeps to tell images that are unlike those that it was trained on."""
 
+import functools
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from fdl.arrays import Batch
 from fdl.data import Dataset, NoveltyDetector, novelty_detector
 from fdl.files import write_whole
 from fdl.runs.errors import RunError
 from fdl.tasks import Task
+from fdl.weights import Declared, WeightsError, read_safetensors, require_finite
 
 RATE = 0.01
 """Share of the images held out that are called unlike the training images."""
+
+_NUMBERS = ("noise", "threshold", "false_alarm_rate")
+_MOST_NUMBERS = 1 << 24  # of all components; those of 1,024 pixels are a million
 
 
 def keep_detector(folder: Path, task: Task, dataset: Dataset) -> dict[str, Any]:
@@ -57,19 +63,26 @@ def load_detector(folder: Path) -> NoveltyDetector | None:
     if not file.is_file():
         return None
     try:
-        arrays = load_file(file)
-        numbers = ("noise", "threshold", "false_alarm_rate")
-        values: dict[str, Any] = {
-            name: float(array) if name in numbers else array
-            for name, array in arrays.items()
-        }
-        detector = NoveltyDetector(**values)
-        right = detector.components.shape == (
-            *detector.variances.shape,
-            *detector.mean.shape,
-        )
-    except (SafetensorError, TypeError, ValueError, AttributeError) as error:
-        raise RunError(f"{file} is damaged: {error}") from error
-    if not right:
-        raise RunError(f"{file} is damaged: its arrays do not go together.")
-    return detector
+        arrays = read_safetensors(file, functools.partial(_require_detector, file))
+        require_finite(arrays, file)
+    except WeightsError as error:
+        raise RunError(f"{error} Delete it to predict without warnings.") from error
+    values: dict[str, Any] = {
+        name: float(array) if name in _NUMBERS else array
+        for name, array in arrays.items()
+    }
+    return NoveltyDetector(**values)
+
+
+def _require_detector(file: Path, arrays: Mapping[str, Declared]) -> None:
+    """Raise WeightsError unless arrays are those of a detector."""
+    if arrays.keys() != set(NoveltyDetector._fields):
+        raise WeightsError(f"{file} is damaged: it has other arrays than a detector.")
+    components = arrays["components"].shape
+    shapes = {"mean": components[1:], "variances": components[:1]} | dict.fromkeys(
+        _NUMBERS, ()
+    )
+    if len(components) != 2 or any(arrays[k].shape != shapes[k] for k in shapes):
+        raise WeightsError(f"{file} is damaged: its arrays do not go together.")
+    if math.prod(components) > _MOST_NUMBERS:
+        raise WeightsError(f"{file} is damaged: it has {components} components.")

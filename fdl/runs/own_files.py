@@ -16,6 +16,7 @@ from typing import Any, Literal
 from fdl.files import write_whole
 from fdl.runs.lock import HOLDER, LOCK
 from fdl.runs.states import UNFINISHED, is_ours, sync
+from fdl.untrusted import parse_json, read_text
 
 NEW = ".new"
 _MARK, _READY = ".fdl.json", ".ready"
@@ -159,7 +160,7 @@ def _files(path: Path) -> dict[str, int]:
 
 def _read_mark(path: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
-        said = json.loads((path / _MARK).read_text("utf-8"))
+        said = parse_json(read_text(path / _MARK))
         if isinstance(said, dict) and isinstance(said.get("files", []), list):
             return said
     return {}

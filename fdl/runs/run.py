@@ -17,8 +17,10 @@ from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
 from fdl.runs.novelty import load_detector
+from fdl.runs.weights import require_fit
 from fdl.tasks import Config, Sampling, Task, Trained
 from fdl.train import Epoch, evaluate, predict
+from fdl.weights import declared_arrays
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -325,6 +327,8 @@ def open_run(
     """
     folder = RunFolder.open(Path(path))
     found, trained, data_dir = read(folder, model=model, task=task)
+    if folder.weights.is_file():  # before memory is taken for a model of any size
+        require_fit(declared_arrays(folder.weights), trained.state, folder.weights)
     state, epoch = folder.load(tasks.draw_state(trained))
     return Run(
         trained.config,

@@ -10,13 +10,9 @@ from fdl.arrays import PyTree
 from fdl.keras import load_weights
 from fdl.learner import State
 from fdl.runs.run import Run, open_run
-from fdl.runs.weights import (
-    fill,
-    named_variables,
-    require_same_arrays,
-    with_variables,
-)
+from fdl.runs.weights import fill, named_variables, with_variables
 from fdl.tasks import Task, Trained
+from fdl.weights import require_finite, require_same_arrays
 
 UNKNOWN = "unknown"
 """The data set of weights of which nothing is recorded."""
@@ -67,6 +63,7 @@ def _of_keras(task: Task, fresh: Trained, file: Path) -> Start:
         )
     (part,) = parts.values()
     variables = load_weights(file, part.model, *part.inputs)
+    require_finite(named_variables(variables), file)
     like = jax.tree.map(lambda x, y: x.astype(y.dtype), variables, part.variables)
     return Start(with_variables(tasks.draw_state(fresh), like), (UNKNOWN,))
 

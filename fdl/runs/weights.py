@@ -6,14 +6,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from fdl.arrays import Array, PyTree
 from fdl.files import write_whole
 from fdl.learner import State
 from fdl.runs.seal import require_sealed, seal
-from fdl.weights import WeightsError, describe
+from fdl.weights import read_safetensors, require_finite, require_same_arrays
 
 
 def save_weights(path: Path | str, state: State) -> None:
@@ -34,39 +33,24 @@ def load_weights(path: Path | str, state: State) -> State:
 
     Raises:
         WeightsError: If the file cannot be read, lacks an array, has one too many, or
-            one of another shape or type; the message names file and array.
+            one of another shape or type, or one that is not finite; the message names
+            file and array.
     """
-    try:
-        found = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} cannot be read as safetensors: {error}") from error
-    require_same_arrays(found, named_variables(state.variables), path)
+    found = read_safetensors(path, lambda arrays: require_fit(arrays, state, path))
     require_sealed(path, found)
+    require_finite(found, path)
     return with_variables(state, fill(state.variables, found))
 
 
-def require_same_arrays(
-    found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path | str
-) -> None:
-    """Raise WeightsError unless arrays have the names, shapes and types of others.
+def require_fit(arrays: Mapping[str, Any], state: State, path: Path | str) -> None:
+    """Raise WeightsError unless arrays are the variables of a state.
 
     Args:
-        found: The arrays that there are, by name.
-        wanted: Those that a model needs.
-        path: Where they were found.
+        arrays: The arrays, or their outlines, by name.
+        state: The state, of which only shapes and types are used.
+        path: Where the arrays were found.
     """
-    for name in sorted(wanted.keys() | found.keys()):
-        if name not in found:
-            raise WeightsError(f"{path} lacks {name}, {describe(wanted[name])}.")
-        if name not in wanted:
-            raise WeightsError(
-                f"{path} contains {name}, which the model does not have."
-            )
-        if describe(found[name]) != describe(wanted[name]):
-            raise WeightsError(
-                f"{path} has {name} as {describe(found[name])}, but the model needs "
-                f"{describe(wanted[name])}."
-            )
+    require_same_arrays(arrays, named_variables(state.variables), path)
 
 
 def with_variables(state: State, variables: dict[str, PyTree]) -> State:

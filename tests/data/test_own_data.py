@@ -369,7 +369,7 @@ def test_a_table_whose_target_is_a_number(people):
             "tall",
             "row 61 has 2 cells, the line of names 4",
         ),
-        (lambda text: text.split("\n")[0], "tall", "holds 1 lines"),
+        (lambda text: text.split("\n")[0], "tall", "holds no rows below"),
         (lambda text: text.replace("city", "age", 1), "tall", "'age' occurs more than"),
         (lambda text: text.replace("yes", "no"), "tall", "one class only, 'no'"),
     ],

@@ -1,9 +1,22 @@
-"""Files to spoil, and the precision of Keras."""
+"""Files to spoil, HDF5 read without a process, and the precision of Keras."""
 
 import pytest
 from draws import SMALL, SMALL_INPUT, SMALL_VARIABLES
 
-from fdl.keras import save_weights
+from fdl.keras import hdf5, hdf5_contents, save_weights
+
+
+@pytest.fixture(autouse=True)
+def _read_here(monkeypatch, request):
+    """Read HDF5 files in this process: another for each would take a minute."""
+    if "in_a_process" not in request.fixturenames:
+        tell = lambda file, where: hdf5_contents.tell(file)
+        monkeypatch.setattr(hdf5, "_ask", tell)
+
+
+@pytest.fixture
+def in_a_process():
+    """Read HDF5 files as users do."""
 
 
 @pytest.fixture

@@ -1,0 +1,175 @@
+"""What is in an HDF5 file of weights, told by a process of its own.
+
+The HDF5 library is not made for hostile files: one changed byte can make it loop for
+ever or take all memory. So this file is run as a program with limits of both; its
+argument is that of seconds. It reads the HDF5 file on its standard input, and writes on
+its standard output, as JSON, which groups have arrays, and of what shape and where in
+the file these are; the arrays themselves are read without the library. It imports
+nothing of fdl, to start fast.
+"""
+
+import json
+import sys
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+MOST_BYTES = 1 << 29
+"""Memory that reading the contents may take, besides what h5py takes itself."""
+
+MAX_DEPTH = 32
+MAX_NODES = 20_000  # a ResNet-152 has 5,000
+MAX_NAME = 255  # characters
+
+
+class ContentsError(Exception):
+    """The file has what Keras does not write: what a sentence says after its name."""
+
+
+def tell(file: Any) -> dict[str, Any]:
+    """Return what is in a file, without reading its arrays, or what is wrong with it.
+
+    Of each of the `groups` that have arrays, it is the `path` of keys from the root,
+    the `names` of the layers along it, where they have one, and of each of the `arrays`
+    its shape, type and first byte; or else there is an `error`.
+    """
+    import h5py
+
+    try:
+        with h5py.File(file, "r") as opened:
+            return {"groups": _groups(opened)}
+    except ContentsError as error:
+        return {"error": str(error)}
+    except Exception as error:  # h5py raises many on damaged files
+        what = str(error) or type(error).__name__
+        return {"error": f"cannot be read as HDF5: {what[:500]}"}
+
+
+def _groups(file: Any) -> list[dict[str, Any]]:
+    if "model_weights" in file or "layer_names" in file.attrs:
+        raise ContentsError(
+            "is in the format of Keras 2: load it in Keras and save it as .keras."
+        )
+    if file.userblock_size:
+        raise ContentsError("begins with what is not HDF5.")
+    return list(_walk(file))
+
+
+def _walk(file: Any) -> Iterator[dict[str, Any]]:
+    import h5py
+
+    nodes, seen = 0, {_place(file)}
+    rest: deque[Any] = deque([(file, [], [])])
+    while rest:
+        group, path, names = rest.popleft()
+        for key in group:
+            nodes += 1
+            if len(path) > MAX_DEPTH or nodes > MAX_NODES:
+                raise ContentsError("has more groups or levels than any model.")
+            if len(key) > MAX_NAME:
+                raise ContentsError(f"has a name of {len(key):,} characters.")
+            if not path and key == "optimizer":
+                continue
+            child = _member(group, key)
+            if not isinstance(child, h5py.Group):
+                raise ContentsError(
+                    f"has an array at {child.name!r}, where none belongs."
+                )
+            if _place(child) in seen:  # perhaps it is in itself
+                raise ContentsError(f"has {child.name!r} at another place, too.")
+            seen.add(_place(child))
+            if key != "vars":
+                rest.append((child, [*path, key], [*names, _name_of(child)]))
+            elif len(child):
+                yield {"path": path, "names": names, "arrays": list(_arrays(child))}
+
+
+def _place(group: Any) -> Any:
+    from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue]
+
+    about = h5o.get_info(group.id)
+    return about.fileno, about.addr
+
+
+def _member(group: Any, key: str) -> Any:
+    """Return a member of a group, unless it is a link to another place."""
+    import h5py
+
+    if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+        raise ContentsError(f"has a link at {group.name}/{key}, which is not followed.")
+    return group[key]
+
+
+def _name_of(group: Any) -> str | None:
+    """Return the name of the layer of a group, or None if it has no name."""
+    import h5py
+
+    if "vars" not in group:
+        return None
+    own = _member(group, "vars")
+    if "name" not in own.attrs:
+        return None  # written before Keras 3.6
+    attribute = own.attrs.get_id("name")
+    if attribute.shape != () or h5py.check_string_dtype(attribute.dtype) is None:
+        raise ContentsError(f"has a name for {group.name!r} that is not text.")
+    name = str(own.attrs["name"])
+    if len(name) > MAX_NAME:
+        raise ContentsError(
+            f"has a name of {len(name):,} characters for {group.name!r}."
+        )
+    return name
+
+
+def _arrays(group: Any) -> Iterator[list[Any]]:
+    """Yield the numbered arrays of a group, checking that all are in this file."""
+    import h5py
+
+    wanted = [str(number) for number in range(len(group))]
+    if sorted(group) != sorted(wanted):
+        raise ContentsError(f"has arrays in {group.name!r} that are not numbered.")
+    for key in wanted:
+        found = _member(group, key)
+        if not isinstance(found, h5py.Dataset) or found.shape is None:
+            raise ContentsError(f"has no array at {found.name!r}.")
+        # Chunks may be compressed, and may declare a size that contradicts the shape.
+        if found.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS or (
+            found.external
+        ):
+            raise ContentsError(
+                f"has {found.name!r} compressed, in chunks or in another file, which "
+                "Keras never writes."
+            )
+        if found.id.get_storage_size() != found.size * found.dtype.itemsize:
+            raise ContentsError(
+                f"has only a part of {found.name!r}, {found.dtype}{list(found.shape)}."
+            )
+        yield [found.shape, found.dtype.str, found.id.get_offset() or 0]
+
+
+def _limit(seconds: int) -> None:
+    """Bound memory and processor time of this process, where the system can."""
+    try:
+        import resource
+
+        with open("/proc/self/statm", encoding="ascii") as file:
+            used = int(file.read().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError):
+        return
+    for what, most in (
+        (resource.RLIMIT_AS, used + MOST_BYTES),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(what, (most, most + 1))  # a signal, and then the end
+
+
+def main() -> None:
+    """Tell what is in the file on the standard input."""
+    import h5py  # noqa: F401 - before memory is limited
+
+    _limit(int(sys.argv[1]))
+    print(json.dumps(tell(sys.stdin.buffer)))
+
+
+if __name__ == "__main__":
+    main()

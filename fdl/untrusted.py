@@ -1,0 +1,175 @@
+"""What others wrote, read within limits: of bytes, of depth, of what it unpacks to.
+
+Each limit is checked before memory is taken. What is wrong is raised as a `ValueError`
+(or an `OSError`) that does not name the file, which the caller does.
+"""
+
+import contextlib
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+MOST_JSON = 1 << 25
+"""Bytes of a JSON file; as objects of Python they take up to 24 times as much."""
+
+_MOST_PARTS = 100  # of a gzip file, which is one part unless it was put together
+_MOST_DIRECTORY = 1 << 24  # bytes of a zip file's list of members: some 200,000
+_MOST_DEPTH = 100
+_LONGEST_NUMBER = 20  # digits; those of fdl's files fit into 64 bits
+_SHORT = 200  # characters of a text in a message
+
+
+def read_bytes(path: Path | str, most: int) -> bytes:
+    """Return the bytes of a file of at most so many.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile() as file:
+        ...     _ = Path(file.name).write_bytes(b"12345")
+        ...     read_bytes(file.name, 4)
+        Traceback (most recent call last):
+        ...
+        ValueError: it has more than 4 bytes
+    """
+    with Path(path).open("rb") as file:
+        known = os.fstat(file.fileno()).st_size
+        # A device or a pipe has no size, so it is read to see.
+        content = b"" if known > most else file.read(most + 1)
+    if max(known, len(content)) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return content
+
+
+def read_text(path: Path | str, most: int = MOST_JSON) -> str:
+    """Return the text of a file in UTF-8 of at most so many bytes."""
+    return read_bytes(path, most).decode("utf-8")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return what JSON says.
+
+    Example:
+        >>> parse_json('{"a": [1, 2.5, null]}')
+        {'a': [1, 2.5, None]}
+        >>> parse_json("[" * 100_000)
+        Traceback (most recent call last):
+        ...
+        ValueError: it is nested too deeply
+    """
+    try:
+        found = json.loads(text, parse_int=_whole)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    require_shallow(found)
+    return found
+
+
+def require_shallow(tree: Any) -> None:
+    """Raise ValueError if lists and dictionaries are nested more than 100 deep."""
+    level = [tree]
+    for _ in range(_MOST_DEPTH):
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return
+    raise ValueError("it is nested too deeply")
+
+
+def gunzip(content: bytes, most: int) -> bytes:
+    """Return what a gzip file holds, at most so many bytes.
+
+    Example:
+        >>> import gzip
+        >>> gunzip(gzip.compress(b"1234") + gzip.compress(b"5"), 5)
+        b'12345'
+        >>> gunzip(gzip.compress(bytes(10_000_000)), 100)
+        Traceback (most recent call last):
+        ...
+        ValueError: it holds more than 100 bytes once unpacked
+    """
+    whole, rest = bytearray(), content
+    for _ in range(_MOST_PARTS):
+        part = zlib.decompressobj(wbits=31)
+        try:
+            whole += part.decompress(rest, most + 1 - len(whole))
+        except zlib.error as error:
+            raise ValueError(str(error)) from None
+        if len(whole) > most:
+            raise ValueError(f"it holds more than {most:,} bytes once unpacked")
+        if not part.eof:
+            raise ValueError("it is cut off")
+        rest = part.unused_data.lstrip(b"\0")
+        if not rest:
+            return bytes(whole)
+    raise ValueError(f"it is put together of more than {_MOST_PARTS} parts")
+
+
+@contextlib.contextmanager
+def opened_zip(path: Path | str) -> Iterator[zipfile.ZipFile]:
+    """Open a zip file whose list of members is not too long to be read."""
+    with _DirectoryFirst(path) as file:
+        archive = zipfile.ZipFile(file)
+        file.most = None
+        with archive:
+            yield archive
+
+
+def unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes:
+    """Return a member of a zip file of at most so many bytes."""
+    if member.file_size > most:
+        raise ValueError(
+            f"{shortened(member.filename)!r} in it has {member.file_size:,} bytes once "
+            f"unpacked, more than {most:,}"
+        )
+    with archive.open(member) as file:
+        return file.read(member.file_size)  # and no more, if that is a lie
+
+
+def shortened(text: str, most: int = _SHORT) -> str:
+    """Return a text for a message, without its middle if it is long.
+
+    Example:
+        >>> shortened("a" * 1000, 20)
+        'aaaaaaa ... aaaaaaaa'
+    """
+    if len(text) <= most:
+        return text
+    kept = most - 5
+    return f"{text[: kept // 2]} ... {text[len(text) - (kept - kept // 2) :]}"
+
+
+class _DirectoryFirst(io.FileIO):
+    """A zip file, of which the list of members is asked for first, in one piece."""
+
+    most: int | None = _MOST_DIRECTORY
+
+    def read(self, size: int | None = -1, /) -> Any:
+        if self.most is None:
+            return super().read(-1 if size is None else size)
+        if size is None or not 0 <= size <= self.most:
+            size = self.most + 1
+        content = super().read(size)
+        if len(content or b"") > self.most:
+            raise zipfile.BadZipFile(
+                f"its list of members has more than {self.most:,} bytes"
+            )
+        return content
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _LONGEST_NUMBER:
+        raise ValueError(
+            f"the number {digits[:_LONGEST_NUMBER]}... has {len(digits)} digits, more "
+            f"than {_LONGEST_NUMBER}"
+        )
+    return int(digits)

@@ -1,0 +1,114 @@
+"""Hostile files of weights: each is refused in a sentence, before memory is taken."""
+
+import json
+import zipfile
+
+import flax.linen as nn
+import h5py
+import jax
+import numpy as np
+import pytest
+from bombs import zipped
+from bounds import refused
+
+from fdl import models
+from fdl.keras import WeightsError, hdf5, load_weights, save_weights
+from fdl.learner import State
+from fdl.runs import load_weights as load_run_weights
+
+MODEL = models.MLP(3, hidden_sizes=(4,))
+INPUT = np.zeros((1, 3, 3, 1), np.float32)
+
+
+@pytest.fixture
+def h5(tmp_path):
+    path = tmp_path / "x.weights.h5"
+    variables = MODEL.init(jax.random.key(0), INPUT)
+    save_weights(path, MODEL, variables, INPUT)
+    return path
+
+
+def end_the_heap_early(path) -> None:
+    """Change a byte, so that objects of no size follow in HDF5's global heap."""
+    content = bytearray(path.read_bytes())
+    place = content.index(b"GCOL") + 16
+    while content[place : place + 2] != b"\0\0":
+        size = int.from_bytes(content[place + 8 : place + 16], "little")
+        place += 16 + -(-size // 8) * 8
+    content[place + 9] -= 2
+    path.write_bytes(content)
+
+
+def declare_a_huge_heap(path) -> None:
+    content = bytearray(path.read_bytes())
+    place = content.index(b"GCOL") + 8
+    content[place : place + 8] = (2 << 30).to_bytes(8, "little")
+    path.write_bytes(content + bytes(4096))
+
+
+def link_in_circles(path) -> None:
+    with h5py.File(path, "r+") as file:
+        for number in range(6):
+            file[f"layers/again{number}"] = file["layers"]
+
+
+def name_at_length(path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.move("layers/dense", "layers/" + "d" * 240_000)
+
+
+def call_at_length(path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["layers/dense/vars"].attrs["name"] = "d" * 240_000
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (end_the_heap_early, "took more than 1 s of processor time"),
+        (declare_a_huge_heap, "cannot be read as HDF5"),
+        (link_in_circles, "has '/layers/again0' at another place, too"),
+        (name_at_length, "has a name of 240,000 characters"),
+        (call_at_length, "has a name of 240,000 characters for '/layers/dense'"),
+    ],
+)
+def test_hdf5(h5, spoil, words, monkeypatch) -> None:
+    monkeypatch.setattr(hdf5, "_SECONDS", 1)
+    spoil(h5)
+    with refused(WeightsError, words):
+        load_weights(h5, MODEL, INPUT)
+
+
+def test_keras_archives_do_not_set_their_own_limits(tmp_path) -> None:
+    path = tmp_path / "x.keras"
+    shape = {"name": "i", "batch_shape": [None, 1 << 25], "dtype": "float32"}
+    layers = [{"class_name": "InputLayer", "config": shape}]
+    path.write_bytes(zipped(b"model.weights.h5", 3000))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("config.json", json.dumps({"config": {"layers": layers}}))
+    with refused(WeightsError, "a model.weights.h5 of 3,145,728,000 bytes; the limit"):
+        load_weights(path, MODEL)
+
+
+def safetensors(path, declared: dict, size: int) -> None:
+    head = json.dumps(declared).encode()
+    with path.open("wb") as file:
+        file.write(len(head).to_bytes(8, "little") + head)
+        file.truncate(8 + len(head) + size)  # takes no room on the disk
+
+
+def test_safetensors(tmp_path) -> None:
+    path = tmp_path / "weights.safetensors"
+    variables = nn.Dense(2).init(jax.random.key(0), np.zeros((1, 3)))
+    state = State(np.int32(0), variables["params"], jax.random.key(0))
+    size = 4 * 3_000_000_000
+    large = {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}
+    safetensors(path, {"a": large}, size)
+    with refused(WeightsError, r"contains a, which the model does not have"):
+        load_run_weights(path, state)
+    safetensors(path, {"params/kernel": large}, size)
+    with refused(WeightsError, r"lacks params/bias, float32\[2\]"):
+        load_run_weights(path, state)
+    path.write_bytes((80 << 20).to_bytes(8, "little") + b" " * 1000)
+    with refused(WeightsError, "list of arrays has 83,886,080 bytes, more than"):
+        load_run_weights(path, state)

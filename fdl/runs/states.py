@@ -56,10 +56,8 @@ def save_state(
             checkpointer.save(unfinished, state._asdict())
         for name, content in beside.items():
             (unfinished / name).write_bytes(content)
-        files = sorted(file for file in unfinished.rglob("*") if file.is_file())
-        digests = {
-            file.relative_to(unfinished).as_posix(): _sha256(file) for file in files
-        }
+        files = _files(unfinished)
+        digests = {name: _sha256(file) for name, file in files.items()}
         (unfinished / _DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
         for written in (*unfinished.rglob("*"), unfinished):
             sync(written)
@@ -130,16 +128,24 @@ def is_ours(path: Path) -> bool:
 
 def _first_damaged(path: Path) -> str | None:
     """Return the name of a file that is not as it was written; None if all are."""
+    there = _files(path)
     try:
         digests = parse_json(read_text(path / _DIGESTS))
         for name, digest in digests.items():
-            if _sha256(path / name) != digest:
+            if name not in there or _sha256(there[name]) != digest:
                 return name
-    except OSError as error:
-        return Path(error.filename).relative_to(path).as_posix()
-    except (ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError):
         return _DIGESTS
     return None
+
+
+def _files(path: Path) -> dict[str, Path]:
+    """Return the files in a folder by their names there; what a link names is none."""
+    return {
+        file.relative_to(path).as_posix(): file
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and not file.is_symlink()
+    }
 
 
 def _sha256(file: Path) -> str:

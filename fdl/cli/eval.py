@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -33,11 +33,18 @@ class Eval(OfRun):
         width = max(map(len, measured)) + 1
         for metric, value in sorted(measured.items()):
             out.print(f"test {metric:<{width}}{shown(metric, value)}")
-        if run.result is None:
-            at = "within an epoch" if run.epoch is None else f"after epoch {run.epoch}"
-            out.print(
-                f"{at} of {run.config.epochs}, where its training was cut off; to go "
-                f"on: fdl train --resume {run.path}",
-                soft_wrap=True,
-            )
+        for line in _how_far(run):
+            out.print(line, soft_wrap=True)
         out.print(f"on {dataset.info.title} ({dataset.info.test_count:,} examples)")
+
+
+def _how_far(run: Any) -> list[str]:
+    """Return which epoch is measured, unless it is that of the run's result."""
+    known = run.epoch is not None
+    at = f"after epoch {run.epoch}" if known else "within an epoch"
+    if run.result is None:
+        how = f"where its training was cut off; to go on: fdl train --resume {run.path}"
+        return [f"{at} of {run.config.epochs}, {how}"]
+    if known and run.epoch != run.result["epochs"]:
+        return [f"{at} of {run.config.epochs}, since a later checkpoint is damaged"]
+    return []

@@ -83,8 +83,8 @@ class Resume(Reporting, OfRun):
     Attributes:
         resume: Folder of the run.
         data_dir: Folder to look for the data in.
-        allow_changes: Go on under other versions of Python and packages, too; then the
-            result may differ.
+        allow_changes: Go on under other versions of Python and packages, on another
+            kind of device, or with other flags, too; then the result may differ.
         checkpoint_minutes: Save the state after so many minutes within an epoch, and
             not only after each.
     """

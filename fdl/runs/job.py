@@ -1,8 +1,6 @@
 """A training that is set up, new or begun: go through it, keep what comes of it."""
 
 import dataclasses
-import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +10,9 @@ import jax
 from fdl import data
 from fdl.learner import State
 from fdl.runs.checkpoints import Checkpoint
-from fdl.runs.environment import made_with
+from fdl.runs.finish import finish, num_parameters
 from fdl.runs.folder import RunFolder
 from fdl.runs.loggers import Listeners, Logger
-from fdl.runs.novelty import keep_detector
 from fdl.runs.own_files import noted
 from fdl.runs.run import Run, provenance
 from fdl.runs.saving import Saving
@@ -23,7 +20,7 @@ from fdl.runs.selection import require_measure
 from fdl.runs.signals import put_off
 from fdl.runs.weights import save_weights
 from fdl.tasks import Config, Task, Trained
-from fdl.train import DivergenceError, EarlyStopping, Epoch, FitResult, evaluate, fit
+from fdl.train import DivergenceError, EarlyStopping, Epoch, FitResult, fit
 
 _CHUNKS = 10  # reports in an epoch
 
@@ -123,8 +120,15 @@ class Job:
             save_weights(folder.weights, fitted.state)
             self.callbacks.on_finish()
             before = 0 if start is None else start.step
-            made = fitted.history[-1].step - before
-            result = self._finish(folder, fitted, seconds, made)
+            result = finish(
+                self.task,
+                dataclasses.replace(self.trained, state=fitted.state),
+                self.dataset,
+                folder,
+                fitted,
+                seconds=seconds,
+                steps=fitted.history[-1].step - before,
+            )
             listeners.result(result)
         return Run(
             self.trained.config,
@@ -193,29 +197,6 @@ class Job:
             on_epoch=after_epoch,
         )
 
-    def _finish(
-        self,
-        folder: RunFolder,
-        fitted: FitResult,
-        seconds: Mapping[str, float],
-        made: int,
-    ) -> dict[str, Any]:
-        """Measure the test set, draw, and write `result.json`; return what it says."""
-        task, dataset = self.task, self.dataset
-        started = time.perf_counter()
-        trained = dataclasses.replace(self.trained, state=fitted.state)
-        # The only look at the test set, when nothing is left to choose.
-        measured = evaluate(trained.learner, fitted.state, dataset.test)
-        with noted(folder.path):
-            measured |= task.finish(trained, dataset, folder.path)
-        novelty = keep_detector(folder.path, task, dataset)
-        finish = time.perf_counter() - started
-        spent = {**seconds, **fitted.seconds, "finish": finish}
-        result = _result(trained, fitted, measured, spent, made) | novelty
-        _draw_curves(folder.path / "curves.png", trained.config, fitted)
-        folder.write_json("result.json", result)
-        return result
-
 
 def stopping_of(task: Task, trained: Trained, patience: int) -> EarlyStopping:
     """Return when to stop, after checking that it can be told."""
@@ -230,51 +211,3 @@ def minutes_of(checkpoint_minutes: float) -> float:
     if not checkpoint_minutes > 0:
         raise ValueError(f"checkpoint_minutes={checkpoint_minutes} must be above 0.")
     return checkpoint_minutes
-
-
-def num_parameters(state: State) -> int:
-    """Return how many numbers are trained."""
-    return sum(x.size for x in jax.tree.leaves(state.params))
-
-
-def _result(
-    trained: Trained,
-    fitted: FitResult,
-    measured: dict[str, float],
-    seconds: dict[str, float],
-    steps: int,
-) -> dict[str, Any]:
-    last = fitted.history[-1]
-    best = fitted.history[fitted.epoch - fitted.history[0].epoch]
-    config, info = trained.config, trained.info
-    return {
-        "task": config.task,
-        "options": json.loads(json.dumps(dataclasses.asdict(config.options))),
-        "dataset": info.name,
-        "counts": {
-            "train": info.train_count,
-            "validation": info.validation_count,
-            "test": info.test_count,
-        },
-        "checksum": info.checksum,
-        "parameters": num_parameters(fitted.state),
-        "epochs": fitted.epoch,
-        "epochs_trained": last.epoch,
-        "seed": config.seed,
-        "metrics": measured,
-        "validation": best.validation,
-        "seconds": seconds,
-        "steps_per_second": steps / seconds["train"] if steps else None,
-        **made_with(),
-    }
-
-
-def _draw_curves(path: Path, config: Config, fitted: FitResult) -> None:
-    from fdl import report  # matplotlib takes half a second, wanted only here
-
-    def curves(which: str) -> dict[str, list[float]]:
-        lines = [getattr(line, which) for line in fitted.history]
-        return {metric: [line[metric] for line in lines] for metric in lines[0]}
-
-    name = f"{config.task}-{data.short_name(config.dataset)}"
-    report.draw_curves(path, curves("train"), curves("validation"), title=name)

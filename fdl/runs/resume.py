@@ -12,18 +12,20 @@ from fdl.learner import State
 from fdl.metrics import Metrics
 from fdl.plain import CHECKPOINT_MINUTES
 from fdl.runs.checkpoints import Checkpoint
-from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
 from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, stopping_of
 from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
-from fdl.runs.run import Run, read
+from fdl.runs.run import Run, read, record
 from fdl.runs.start import start_from
 from fdl.runs.weights import load_weights
 from fdl.tasks import Task, Trained
 from fdl.train import Epoch
 from fdl.weights import WeightsError
+
+CONDITIONS = ("versions", "environment")
+"""What decides a result besides settings and data, as `config.json` has it."""
 
 
 def resume(
@@ -52,8 +54,8 @@ def resume(
         model: As for `fdl.load`.
         task: As for `fdl.load`.
         data_dir: Folder to look for the data in; None for that of the run.
-        allow_changes: Go on under other versions of Python and packages, too; then the
-            result may differ.
+        allow_changes: Go on under other versions of Python and packages, on another
+            kind of device, or with other flags, too; then the result may differ.
         checkpoint_minutes: As for `fdl.runs.train`.
         loggers: As for `fdl.runs.train`.
         on_start: As for `fdl.runs.train`.
@@ -70,7 +72,8 @@ def resume(
         DivergenceError: As for `fdl.runs.train`.
         Interrupted: As for `fdl.runs.train`.
         RunError: If the folder holds no run, one that has ended, or one that is
-            damaged; or if the data or versions are not those that it began with.
+            damaged; or if the data, versions, kind of device or flags are not those
+            that it began with.
 
     Example:
         >>> import fdl.runs, tempfile
@@ -93,7 +96,9 @@ def resume(
             raise RunError(f"{path} has ended: there is nothing to go on with.")
         said = folder.config()
         if not allow_changes:
-            _require_same("versions", path, said["versions"], versions())
+            now = record(found, trained.config, trained.info, where)
+            for name in CONDITIONS:
+                _require_same(name, path, said.get(name), now.get(name))
         where = where if data_dir is None else Path(data_dir)
         dataset = tasks.load(found, trained.config, data_dir=where)
         before, now = (_contents(info) for info in (trained.info, dataset.info))
@@ -143,15 +148,15 @@ def _contents(info: data.DatasetInfo) -> dict[str, Any]:
     return info._replace(source="")._asdict()
 
 
-def _require_same(
-    what: str, path: Path | str, before: dict[str, Any], now: dict[str, Any]
-) -> None:
+def _require_same(what: str, path: Path | str, before: Any, now: Any) -> None:
+    """Raise RunError, with the first thing that differs, unless nothing does."""
+    before, now = (one if isinstance(one, dict) else {} for one in (before, now))
     for name in before | now:
         if before.get(name) != now.get(name):
             remedy = (
-                "allow it with --allow-changes (from Python, allow_changes=True)"
-                if what == "versions"
-                else "give the data that it was trained on"
+                "give the data that it was trained on"
+                if what == "data"
+                else "allow it with --allow-changes (from Python, allow_changes=True)"
             )
             raise RunError(
                 f"{path} began with other {what}: {name} was {before.get(name)} and is "

@@ -135,6 +135,10 @@ def edit(path, change):
             "other versions: jax was 0.1 and is .*--allow-changes",
         ),
         (
+            lambda config: config.update(environment={"platform": "gpu"}),
+            "other environment: platform was gpu and is .*--allow-changes",
+        ),
+        (
             lambda config: config["data"].update(checksum="0"),
             "other data: checksum was 0 and is .*give the data",
         ),

@@ -203,7 +203,7 @@ class RunFolder:
         if not self.weights.is_file():
             raise RunError(
                 f"{self.path} has no weights.safetensors: its training did not finish "
-                "an epoch; train it again."
+                f"an epoch. Go on with it by fdl train --resume {self.path}."
             )
         loaded, step = load_weights(self.weights, state), sealed_step(self.weights)
         if jax.tree.leaves(state.extra):

@@ -2,16 +2,28 @@
 
 import dataclasses
 from abc import abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import tyro
 from rich.console import Console
+from rich.segment import Segment
 
 from fdl.plain import Number
+from fdl.untrusted import visible
 
-out = Console(highlight=False, markup=False, emoji=False)
-err = Console(highlight=False, markup=False, emoji=False, stderr=True)
+
+class _Screen(Console):
+    """A console that texts cannot control, whoever wrote them."""
+
+    def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else visible(text), style, control)
+
+
+out = _Screen(highlight=False, markup=False, emoji=False)
+err = _Screen(highlight=False, markup=False, emoji=False, stderr=True)
 
 
 def unset(meaning: str) -> Any:

@@ -11,6 +11,7 @@ from fdl.cli.command import AnswerIsNoError, Command, err, out
 from fdl.cli.config_file import OPTION, with_file
 from fdl.cli.parse import COMPLETION, Choice, UsageError, choices, read, union
 from fdl.cli.signals import exit_on_signals
+from fdl.untrusted import shortened
 
 
 class _Place(NamedTuple):
@@ -80,6 +81,8 @@ _COMMANDS = {
 
 _OF_TASKS = ("train", "sweep", "find-rate")
 """Commands that take a task, or `--task MODULE:NAME` of one of the user's."""
+
+_LONGEST = 4000  # characters of a complaint; a list of what was tried has 1,000
 
 _ABOUT = (
     "Classic deep learning in functional JAX. `fdl COMMAND --help` tells more, "
@@ -170,5 +173,5 @@ def _find(name: str, own: str | None = None) -> Choice:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    err.print(f"fdl: {message}", soft_wrap=True)
+    err.print(f"fdl: {shortened(message, _LONGEST)}", soft_wrap=True)
     sys.exit(code)

@@ -64,6 +64,12 @@ class Predict(OfRun):
             names += [str(file) if one else f"{file}[{i}]" for i in range(len(found))]
         inputs = np.concatenate(images)
         output = run.predict(inputs)
+        finite = np.isfinite(output).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"{self.run} answers {names[int(finite.argmin())]} with NaN: what it "
+                "has learned is no use; train it again."
+            )
         detector = run.novelty_detector if isinstance(run, fdl.runs.Run) else None
         novelty = None if detector is None else detector.novelty(inputs)
         if self.json:

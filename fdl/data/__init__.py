@@ -8,6 +8,7 @@ from fdl.data.checks import check_label as check_label
 from fdl.data.dataset import Dataset as Dataset
 from fdl.data.dataset import DatasetInfo as DatasetInfo
 from fdl.data.dataset import example as example
+from fdl.data.dataset import require_sensible as require_sensible
 from fdl.data.describe import Description as Description
 from fdl.data.describe import describe as describe
 from fdl.data.describe import draw_contact_sheet as draw_contact_sheet

@@ -1,5 +1,6 @@
 """A dataset: the arrays of its three parts, and what they are."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,6 +8,9 @@ from jaxtyping import Int
 
 from fdl.arrays import Batch, PyTree, Rows, Tokens, outlined
 from fdl.plain import Kind
+
+_MOST_NUMBERS = 50_000_000  # of an input
+_LONGEST_TEXT = 100_000  # characters of an input
 
 
 class DatasetInfo(NamedTuple):
@@ -53,6 +57,42 @@ class DatasetInfo(NamedTuple):
     columns: tuple[str, ...] = ()
     means: tuple[float, ...] = ()
     deviations: tuple[float, ...] = ()
+
+
+def require_sensible(info: DatasetInfo, where: str = "") -> None:
+    """Raise ValueError if what a file says of a dataset cannot be.
+
+    Args:
+        info: What it says.
+        where: What stands before the names of fields in messages.
+
+    Example:
+        >>> info = DatasetInfo("", "", "", 2, ("a",), (28, 28, 1), 0, 0, 0, "", ())
+        >>> require_sensible(info, "data.")
+        Traceback (most recent call last):
+        ...
+        ValueError: data.class_names has 1 names, but data.num_classes=2
+    """
+    if len(info.class_names) != info.num_classes or not info.class_names:
+        raise ValueError(
+            f"{where}class_names has {len(info.class_names)} names, but "
+            f"{where}num_classes={info.num_classes}"
+        )
+    shape, axes = info.input_shape, 3 if info.kind == "image" else 1
+    most = _LONGEST_TEXT if info.kind == "text" else _MOST_NUMBERS
+    if len(shape) != axes or min(shape) < 1 or math.prod(shape) > most:
+        raise ValueError(
+            f"{where}input_shape={list(shape)} must have {axes} sides of at least 1, "
+            f"and at most {most:,} values"
+        )
+    for name in ("train_count", "validation_count", "test_count"):
+        if getattr(info, name) < 0:
+            raise ValueError(f"{where}{name}={getattr(info, name)} must be at least 0")
+    if len(info.means) != len(info.deviations):
+        raise ValueError(
+            f"{where}means has {len(info.means)} numbers, and {where}deviations "
+            f"{len(info.deviations)}"
+        )
 
 
 class Dataset(NamedTuple):

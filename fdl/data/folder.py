@@ -15,6 +15,7 @@ from fdl.data.decoding import File, Size, decode
 from fdl.data.own import PARTS, Part, assemble
 from fdl.data.source import Source, Status
 from fdl.data.splits import SHARE
+from fdl.untrusted import visible
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class ImageFolder(Source):
                 f"{first}{others} Mend or remove it, or leave such files out with "
                 "skip_bad=true (--skip-bad)"
             )
-        _log.warning("%s: left out: %s%s", self.path.name, first, others)
+        _log.warning("%s: left out: %s%s", self.path.name, visible(first), others)
 
 
 def list_folder(path: Path) -> tuple[tuple[str, ...], dict[str, Listing]]:
@@ -148,7 +149,7 @@ def _classes(root: Path) -> dict[str, list[File]]:
     if other:
         more = f" and {len(other) - _SHOWN:,} more" if len(other) > _SHOWN else ""
         shown = ", ".join(other[:_SHOWN]) + more
-        _log.warning("%s: passed over, no pictures: %s", root.name, shown)
+        _log.warning("%s: passed over, no pictures: %s", root.name, visible(shown))
     return classes
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +14,17 @@ from fdl.data.dataset import Dataset
 from fdl.data.decoding import common_size
 from fdl.data.images import fit_picture
 from fdl.data.own import Part, assemble
+from fdl.data.parquet_pages import Page, pages
 from fdl.data.prepared_source import PART_NAMES, drop_unused
 from fdl.data.source import Source, Status
-from fdl.untrusted import parse_json
+from fdl.untrusted import MOST_JSON, parse_json, reason
+
+_MOST_COLUMNS = 100_000
+_SMALL = 1 << 28  # bytes that a file may unpack to, whatever its size,
+_EXPANSION = 10  # or so many times its size
+_SMALL_ROWS = 100_000  # rows that a file may have, whatever its size,
+_LEAST_ROW = 10  # or one for so many bytes
+_BATCH = 16  # rows that are unpacked at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,10 +143,14 @@ def _open(file: Path) -> Any:
     import pyarrow.parquet
 
     try:
-        return pyarrow.parquet.ParquetFile(file)
+        return pyarrow.parquet.ParquetFile(
+            file,
+            thrift_container_size_limit=_MOST_COLUMNS,
+            thrift_string_size_limit=MOST_JSON,
+        )
     except Exception as error:
         # A damaged file fails in many ways, all of which mean the same.
-        raise DataError(f"{file} cannot be read as Parquet: {error}") from error
+        raise DataError(f"{file} cannot be read as Parquet: {reason(error)}") from error
 
 
 def _columns(file: Path, target: str | None) -> tuple[str, str, tuple[str, ...] | None]:
@@ -197,20 +210,55 @@ class _Row(NamedTuple):
 def _rows(files: list[Path], image: str, label: str) -> list[_Row]:
     found = []
     for file in files:
-        try:
-            table = _open(file).read(columns=[image, label]).to_pydict()
-        except DataError:
-            raise
-        except Exception as error:
-            raise DataError(f"{file} cannot be read as Parquet: {error}") from error
-        pairs = zip(table[image], table[label], strict=True)
-        for row, (content, target) in enumerate(pairs):
+        for row, (content, target) in enumerate(_pairs(file, image, label)):
             content = content["bytes"] if isinstance(content, dict) else content
             if content is None or target is None:
                 what = image if content is None else label
                 raise DataError(f"{file}, row {row}: the column {what!r} is empty")
             found.append(_Row(content, target, f"{file}, row {row}"))
     return found
+
+
+def _pairs(file: Path, image: str, label: str) -> Iterator[tuple[Any, Any]]:
+    """Yield what is in two columns, as far as it is of the size of the file."""
+    opened, size = _open(file), file.stat().st_size
+    most = max(_SMALL, _EXPANSION * size)
+    try:
+        rows = opened.metadata.num_rows
+        if rows * _LEAST_ROW > max(_SMALL_ROWS * _LEAST_ROW, size):
+            raise ValueError(f"it declares {rows:,} rows in {size:,} bytes")
+        columns = [image, label]
+        found = list(_pages(file, opened.metadata, columns))
+        unpacked = sum(page.unpacked for page in found)
+        if unpacked > most:
+            raise ValueError(
+                f"its images have {unpacked:,} bytes once unpacked, more than {most:,}"
+            )
+        # Any number of rows may refer to one value of a dictionary.
+        values = max((page.unpacked for page in found if page.is_dictionary), default=0)
+        batch = _BATCH if values < _SMALL // _BATCH else 1
+        for rows in opened.iter_batches(batch, columns=columns, use_threads=False):
+            table = rows.to_pydict()
+            most -= sum(_length(each) for column in table.values() for each in column)
+            if most < 0:
+                raise ValueError("its rows repeat one image too often")
+            yield from zip(table[image], table[label], strict=True)
+    except Exception as error:
+        raise DataError(f"{file} cannot be read as Parquet: {reason(error)}") from error
+
+
+def _length(value: Any) -> int:
+    content = value.get("bytes") if isinstance(value, dict) else value
+    return len(content) if isinstance(content, bytes | str) else 0
+
+
+def _pages(file: Path, metadata: Any, columns: Sequence[str]) -> Iterator[Page]:
+    with file.open("rb") as opened:
+        for group in range(metadata.num_row_groups):
+            for number in range(metadata.num_columns):
+                column = metadata.row_group(group).column(number)
+                if column.path_in_schema.split(".")[0] in columns:
+                    yield from pages(opened, column)
 
 
 def _size_of(row: _Row) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ from fdl.data.dataset import Dataset, DatasetInfo
 from fdl.data.own import Part, assemble
 from fdl.data.source import Source, Status
 from fdl.data.splits import SHARE
-from fdl.untrusted import shortened
+from fdl.untrusted import reason, shortened
 
 _MOST_CATEGORIES = 100  # of a column; more are names of rows
 _MOST_CLASSES = 20  # of whole numbers; more are numbers to be told
@@ -105,7 +105,7 @@ def read_cells(path: Path) -> dict[str, list[str]]:
             file.seek(0)
             return _columns_of(csv.reader(_lines(file), delimiter=delimiter))
     except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a table: {error}") from error
+        raise DataError(f"{path} cannot be read as a table: {reason(error)}") from error
 
 
 def _lines(file: TextIO) -> Iterator[str]:

@@ -27,7 +27,7 @@ from fdl.export.facts import Facts, Predicts, facts_of
 from fdl.export.safetensors import write_safetensors
 from fdl.files import write_whole
 from fdl.train.evaluate import in_batches
-from fdl.untrusted import opened_zip, parse_json, shortened, unpack
+from fdl.untrusted import opened_zip, parse_json, reason, shortened, unpack
 from fdl.weights import (
     WeightsError,
     read_safetensors,
@@ -190,7 +190,7 @@ def read_stablehlo(path: Path | str) -> ExportedFunction:
         same = said["sha256"] == hashlib.sha256(content).hexdigest()
     except (*_DAMAGE, ValueError, LookupError, TypeError) as error:
         raise ExportError(
-            f"{path} is damaged, or fdl did not write it: {error}"
+            f"{path} is damaged, or fdl did not write it: {reason(error)}"
         ) from error
     if not same:
         raise ExportError(f"{path} is damaged: its checksum is another; export again.")
@@ -198,7 +198,7 @@ def read_stablehlo(path: Path | str) -> ExportedFunction:
         exported = export.deserialize(bytearray(content))
     except Exception as error:  # JAX promises nothing about what it raises
         raise ExportError(
-            f"{path} cannot be read by JAX {jax.__version__}: {_first_line(error)}"
+            f"{path} cannot be read by JAX {jax.__version__}: {reason(error)}"
         ) from error
     return ExportedFunction(
         path, facts, exported, None if inside else _read_parameters(path, exported)

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 from flax.linen.summary import tabulate
@@ -12,6 +12,7 @@ from flax.linen.summary import tabulate
 from fdl import data, tasks
 from fdl.arrays import PyTree, Seed, as_key
 from fdl.export import ExportedFunction, read_stablehlo
+from fdl.recorded import fields_of
 from fdl.runs import exporting
 from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
@@ -20,6 +21,7 @@ from fdl.runs.novelty import load_detector
 from fdl.runs.weights import require_fit
 from fdl.tasks import Config, Sampling, Task, Trained
 from fdl.train import Epoch, evaluate, predict
+from fdl.untrusted import reason
 from fdl.weights import declared_arrays
 
 
@@ -351,6 +353,20 @@ def provenance(said: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(said[name]) for name in ("trained_on", "drawn_anew")}
 
 
+class _Recorded(NamedTuple):
+    """What `config.json` says besides the settings."""
+
+    data: data.DatasetInfo
+    data_dir: str | None
+    trained_on: tuple[str, ...]
+    drawn_anew: tuple[str, ...]
+    metric: str
+    mode: Literal["max", "min"]
+    versions: dict[str, str]
+    init_from: str | None = None
+    early_stopping: int | None = None
+
+
 def read(
     folder: RunFolder, *, model: Any = None, task: str | Task | None = None
 ) -> tuple[Task, Trained, Path | None]:
@@ -359,23 +375,32 @@ def read(
     Raises:
         RunError: If `config.json` is damaged, or of an older version.
     """
-    said = folder.config()
+    said, file = folder.config(), folder.path / "config.json"
     _require_settings(folder, said)
-    named = tasks.find(str(said["task"]), task)
-    recorded = str(said["options"].get("model", ""))
-    found = tasks.with_model(named, model, recorded=recorded)
     try:
-        names = [field.name for field in dataclasses.fields(Config)]
-        values = _tuples({name: said[name] for name in names})
-        values["options"] = type(found.options)(**_tuples(said["options"]))
-        info = data.DatasetInfo(**_tuples(said["data"]))
-        trained = tasks.outline(found, Config(**values), info)
-        data_dir = said["data_dir"]
-        return found, trained, None if data_dir is None else Path(data_dir)
-    except (KeyError, TypeError, ValueError) as error:
+        values = fields_of(Config, said)
+        recorded = _Recorded(**fields_of(_Recorded, said))
+        data.require_sensible(recorded.data, "data.")
+    except ValueError as error:
+        raise RunError(f"{file} is damaged: {error}.") from error
+    named = tasks.find(values["task"], task)
+    own = said["options"] if isinstance(said["options"], dict) else {}
+    found = tasks.with_model(named, model, recorded=str(own.get("model", "")))
+    try:
+        kind = type(found.options)
+        options = kind(**fields_of(kind, said["options"], "options."))
+        config = Config(**values | {"options": options})
+    except ValueError as error:
+        raise RunError(f"{file} is damaged: {str(error).rstrip('.')}.") from error
+    try:
+        trained = tasks.outline(found, config, recorded.data)
+    except Exception as error:  # a model may raise anything
         raise RunError(
-            f"{folder.path / 'config.json'} is damaged: {error!r}"
+            f"{file} is damaged: there is no such model of task {found.name!r}: "
+            f"{reason(error)}"
         ) from error
+    where = recorded.data_dir
+    return found, trained, None if where is None else Path(where)
 
 
 def _require_settings(folder: RunFolder, said: dict[str, Any]) -> None:
@@ -383,8 +408,6 @@ def _require_settings(folder: RunFolder, said: dict[str, Any]) -> None:
     fields = [field.name for field in dataclasses.fields(Config)]
     own = ("data", "data_dir", *fields, "trained_on", "drawn_anew")
     missing = [name for name in own if name not in said]
-    if not isinstance(said.get("options", {}), dict):
-        missing.append("options")
     if isinstance(said.get("data"), dict):
         optional = data.DatasetInfo._field_defaults
         missing += [
@@ -397,11 +420,3 @@ def _require_settings(folder: RunFolder, said: dict[str, Any]) -> None:
             f"{folder.path / 'config.json'} lacks {', '.join(missing)}: the run is of "
             "an older version of fdl; train it again."
         )
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values with tuples for lists, which is all that JSON has."""
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in values.items()
-    }

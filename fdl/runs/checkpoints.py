@@ -59,7 +59,7 @@ class Checkpoints(NamedTuple):
     folder: Path
 
     def save(self, moment: Checkpoint, *, best: int | None = None) -> None:
-        """Keep a moment, the two before it, and that of the step `best`.
+        """Keep a moment, the two before it, that of the last epoch and the step `best`.
 
         What is older is deleted, once this one is known to be on the disk as it should.
 
@@ -79,8 +79,9 @@ class Checkpoints(NamedTuple):
             save_state(place, moment.state, beside)
             require_intact(place)
         found = self.found()
+        kept = {best, *(line.step for line in moment.history[-1:])}
         for path in found[: found.index(place) + 1][:-_KEPT]:
-            if path.name != str(best):
+            if int(path.name) not in kept:
                 _remove(path)
         for path in self.folder.glob(UNFINISHED):
             shutil.rmtree(path, ignore_errors=True)

@@ -126,6 +126,13 @@ def test_a_damaged_one_is_written_again_and_nothing_intact_goes_before(
     assert folder.checkpoints.found() == kept
 
 
+def test_the_last_epoch_stays_however_many_come_within_the_next(folder) -> None:
+    """Its weights are what a run is measured with until then."""
+    for step in (5, 6, 7):
+        folder.keep(moment(step))
+    assert [path.name for path in folder.checkpoints.found()] == ["2", "5", "6", "7"]
+
+
 def test_where_none_is_intact_the_remedy_is_said(folder) -> None:
     for place in folder.checkpoints.found():
         (place / "_METADATA").unlink()

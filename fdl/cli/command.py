@@ -10,7 +10,7 @@ import tyro
 from rich.console import Console
 from rich.segment import Segment
 
-from fdl.plain import Number
+from fdl.plain import Number, PictureFormat
 from fdl.untrusted import visible
 
 
@@ -35,6 +35,28 @@ OptionalInt = Annotated[int | None, unset("optional")]
 OptionalFloat = Annotated[float | None, unset("optional")]
 OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME"), unset("optional")]
 OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH"), unset("optional")]
+
+
+OptionalFormat = Annotated[
+    PictureFormat | None, unset("png, if the file's name does not tell")
+]
+
+
+def picture(to: Path, format: PictureFormat | None) -> Path:
+    """Return the file of a picture, by its name's ending or else by the format.
+
+    Raises:
+        ValueError: If they contradict each other.
+
+    Example:
+        >>> picture(Path("a"), "svg").name, picture(Path("a"), None).name
+        ('a.svg', 'a.png')
+    """
+    if to.suffix and format not in (None, to.suffix[1:]):
+        raise ValueError(
+            f"{to} ends with {to.suffix}, and --format is {format}: leave one out."
+        )
+    return to if to.suffix else to.with_name(f"{to.name}.{format or 'png'}")
 
 
 class AnswerIsNoError(Exception):
@@ -69,10 +91,12 @@ class Reporting(Command):
     Attributes:
         quiet: Say nothing until it is over.
         json: Print the result as one JSON object, and nothing else, to standard output.
+        format: Of the pictures.
     """
 
     quiet: bool = False
     json: bool = False
+    format: PictureFormat = "png"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import NamedTuple, NoReturn
 
 import fdl
 from fdl.cli.command import AnswerIsNoError, Command, err, out
+from fdl.cli.completion import complete
 from fdl.cli.config_file import OPTION, with_file
 from fdl.cli.parse import COMPLETION, Choice, UsageError, choices, read, union
 from fdl.cli.signals import exit_on_signals
@@ -55,7 +56,9 @@ _COMMANDS = {
         "fdl.cli.eval", "Eval", "Measure a trained run on the test set of a data set."
     ),
     "predict": _Place(
-        "fdl.cli.predict", "Predict", "Tell which classes a trained run sees in images."
+        "fdl.cli.predict",
+        "Predict",
+        "Tell what a trained run answers to images, rows of a table, or texts.",
     ),
     "generate": _Place(
         "fdl.cli.generate", "Generate", "Make images or texts with a trained run."
@@ -108,6 +111,9 @@ def _main(words: list[str]) -> None:
         return
     command = None
     try:
+        if words and words[0].startswith(COMPLETION):  # a shell's, which knows them all
+            complete(words, union({name: _find(name) for name in _COMMANDS}))
+            return
         command = _command(words)
         command.check()
         if not command.light:
@@ -126,12 +132,15 @@ def _main(words: list[str]) -> None:
 def _command(words: list[str]) -> Command:
     """Return the command that words ask for; only its own module is imported."""
     first = words[0] if words else ""
-    if first.startswith(COMPLETION):  # the completion of a shell knows them all
-        return read("fdl", words, union({name: _find(name) for name in _COMMANDS}))
     if first == "train" and any(_is("--resume", word) for word in words):
         from fdl.cli.train import Resume
 
         return read("fdl train", words[1:], Resume)
+    if first == "sweep" and any(_is("--run", word) for word in words):
+        from fdl.cli.sweep import ResumeSweep, goes_on
+
+        if goes_on(words[1:]):
+            return read("fdl sweep", words[1:], ResumeSweep)
     if first in _COMMANDS:
         own, rest = _own_task(words[1:]) if first in _OF_TASKS else (None, words[1:])
         choice = _find(first, own)

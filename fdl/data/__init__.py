@@ -32,6 +32,8 @@ from fdl.data.sources import status as status
 from fdl.data.splits import hold_out as hold_out
 from fdl.data.splits import split as split
 from fdl.data.table import read_rows as read_rows
+from fdl.data.texts import as_tokens as as_tokens
+from fdl.data.texts import read_texts as read_texts
 from fdl.listing import public as _public
 
 __dir__ = _public(__name__, modules=("augment",))

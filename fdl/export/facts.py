@@ -1,13 +1,22 @@
 """What an exported file says about its model, as JSON."""
 
 import json
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from fdl.data import DatasetInfo, require_sensible, short_name
+from fdl.plain import Predicts
 from fdl.recorded import fields_of
 from fdl.untrusted import parse_json
 
-Predicts = Literal["classes", "images", "nothing"]
+
+class Spread(NamedTuple):
+    """Mean and standard deviation of each of some numbers, such as columns of a table.
+
+    A model reads, or gives, numbers with the mean 0 and the deviation 1 in their place.
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
 
 
 class Facts(NamedTuple):
@@ -16,8 +25,7 @@ class Facts(NamedTuple):
     Attributes:
         task: Name of the task that trained it.
         part: Which model of the task; None for what the task predicts.
-        predicts: What it answers to images: the probability of each of the
-            `"classes"`, or `"images"`; `"nothing"` where it reads no images.
+        predicts: What it answers to each input; see `fdl.tasks.Task`.
         info: The data that it was trained on: class names, shape of an input.
         versions: Of Python and of the packages that wrote the file.
     """

@@ -23,9 +23,10 @@ from jax import export
 from fdl.arrays import Array, DataError, PyTree
 from fdl.data import DatasetInfo, check
 from fdl.export.errors import ExportError
-from fdl.export.facts import Facts, Predicts, facts_of
+from fdl.export.facts import Facts, facts_of
 from fdl.export.safetensors import write_safetensors
 from fdl.files import write_whole
+from fdl.plain import Predicts
 from fdl.train.evaluate import in_batches
 from fdl.untrusted import opened_zip, parse_json, reason, shortened, unpack
 from fdl.weights import (
@@ -61,7 +62,7 @@ class ExportedFunction:
 
     @property
     def predicts(self) -> Predicts:
-        """What it answers to images."""
+        """What it answers to each input."""
         return "nothing" if self.facts is None else self.facts.predicts
 
     @property

@@ -26,7 +26,7 @@ _ALWAYS = (
     "result.json",
     "weights.safetensors",
     "novelty.safetensors",
-    "curves.png",
+    "seen.safetensors",
     "tensorboard/events.out.tfevents.*",
     "wandb",
     NEW,
@@ -74,8 +74,8 @@ def foreign(path: Path) -> list[str]:
 
 
 def is_empty(path: Path) -> bool:
-    """Return whether nothing is in a folder, but for the lock of this process."""
-    return {file.name for file in path.iterdir()} <= {LOCK, HOLDER}
+    """Return whether a folder holds nothing but a lock, or what hardly began."""
+    return {file.name for file in path.iterdir()} <= {LOCK, HOLDER, _MARK}
 
 
 def discard_new(path: Path) -> None:

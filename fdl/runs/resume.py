@@ -18,7 +18,8 @@ from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, stopping_of
 from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
 from fdl.runs.run import Run, read, record
-from fdl.runs.start import start_from
+from fdl.runs.seen import keep_seen, seen_of
+from fdl.runs.start import Start, start_from
 from fdl.runs.weights import load_weights
 from fdl.tasks import Task, Trained
 from fdl.train import Epoch
@@ -106,9 +107,12 @@ def resume(
         patience = said.get("early_stopping")
         stopping = None if patience is None else stopping_of(found, trained, patience)
         start, best = folder.checkpoints.newest(trained.state, _sums(trained), stopping)
-        if start is None and said.get("init_from") is not None:
-            state = start_from(found, trained, Path(said["init_from"])).state
-            start = None if state is None else Checkpoint(state)
+        if start is None:  # it was killed before it had seen anything
+            given, begin = said.get("init_from"), Start()
+            if given is not None:
+                begin = start_from(found, trained, Path(given))
+            keep_seen(folder.home, seen_of(dataset, begin.seen))
+            start = None if begin.state is None else Checkpoint(begin.state)
         folder.write_history(() if start is None else start.history)
         job = Job(
             found,
@@ -134,7 +138,7 @@ def _is_complete(folder: RunFolder, trained: Trained) -> bool:
         load_weights(folder.weights, trained.state)
     except WeightsError:
         return False
-    return (folder.path / "curves.png").is_file()
+    return any(folder.path.glob("curves.*"))
 
 
 def _sums(trained: Trained) -> Metrics:

@@ -12,14 +12,17 @@ from flax.linen.summary import tabulate
 from fdl import data, tasks
 from fdl.arrays import PyTree, Seed, as_key
 from fdl.export import ExportedFunction, read_stablehlo
+from fdl.plain import Predicts
 from fdl.recorded import fields_of
 from fdl.runs import exporting
 from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
 from fdl.runs.novelty import load_detector
+from fdl.runs.seen import load_seen, require_new
 from fdl.runs.weights import require_fit
 from fdl.tasks import Config, Sampling, Task, Trained
+from fdl.tasks.config import full_line
 from fdl.train import Epoch, evaluate, predict
 from fdl.untrusted import reason
 from fdl.weights import declared_arrays
@@ -85,19 +88,29 @@ class Run(Trained):
     ) -> data.Dataset:
         """Return a data set as the run reads it.
 
+        Another one than its own is brought to the form of that: the size of pictures,
+        the classes and columns, which are matched by name, and the vocabulary. Nothing
+        is held out of it, and without a test part it is one as a whole.
+
         Args:
             name: Which; None for the one that the run was trained on.
             data_dir: Folder to look in; None for that of the training, if any.
 
         Raises:
-            DataError: If it cannot be had, or its test images are among those that
-                the run's weights were trained on, by itself or by a run before.
+            DataError: If it cannot be had, or has other classes, or its test images
+                are among those that the run's weights were trained on, by itself or by
+                a run before.
         """
         where = self.data_dir if data_dir is None else Path(data_dir)
-        dataset = tasks.load(self.task, self.config, name, where)
+        other = name is not None and full_line(name) != self.config.dataset
+        like = self.info if other else None
+        dataset = tasks.load(self.task, self.config, name, where, like=like)
         require_alike(dataset.info, self.info)
-        seen = (*self.trained_on, self.config.dataset)
-        require_unseen(dataset.info, seen, self.path)
+        names = (*self.trained_on, self.config.dataset)
+        require_unseen(dataset.info, names, self.path)
+        if other:
+            seen = load_seen(self.path)
+            require_new(dataset, seen, self.path, training=False)
         return dataset
 
     def predict(self, inputs: PyTree, *, batch_size: int = 500) -> PyTree:
@@ -129,8 +142,8 @@ class Run(Trained):
         return self.task.generate(self, as_key(key), sampling)
 
     @property
-    def predicts(self) -> Literal["classes", "images", "nothing"]:
-        """What it answers to images, see `fdl.tasks.Task`."""
+    def predicts(self) -> Predicts:
+        """What it answers to each input, see `fdl.tasks.Task`."""
         return self.task.predicts
 
     def export(

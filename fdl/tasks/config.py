@@ -165,12 +165,13 @@ def _require_sizes(options: Any) -> None:
     for name in _SIZES:
         value = getattr(options, name, 1)
         most = _MOST_LAYERS if name == "num_layers" else _LARGEST
-        sizes = value if isinstance(value, tuple) else (value,)
+        every = value if isinstance(value, tuple) else (value,)
+        sizes = [size for size in every if type(size) is int]
         if len(sizes) > _MOST_LAYERS:
             raise ValueError(
                 f"{name} has {len(sizes):,} layers: at most {_MOST_LAYERS} can be."
             )
-        if any(type(size) is int and not 1 <= size <= most for size in sizes):
+        if any(not 1 <= size <= most for size in sizes):
             raise ValueError(f"{name}={value} must be from 1 to {most:,}.")
 
 

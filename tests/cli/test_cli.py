@@ -43,6 +43,7 @@ def test_run_folder_keeps_its_contract(home) -> None:
         "metrics.jsonl",
         "novelty.safetensors",
         "result.json",
+        "seen.safetensors",
         "weights.safetensors",
     ]
     config = json.loads((run / "config.json").read_text())

@@ -15,7 +15,7 @@ from PIL import Image
 from bounds import refused
 from fdl import data
 from fdl.arrays import DataError
-from fdl.data import idx, parquet, pictures
+from fdl.data import idx, parquet_columns, parquet_rows, pictures
 from fdl.data.catalog import CATALOG
 
 
@@ -152,11 +152,11 @@ def test_tables_and_texts(tmp_path, name) -> None:
     [
         ([b""] * 200_001, "declares 200,001 rows in"),
         ([bytes(1 << 24)], r"16,77\d,\d+ bytes once unpacked, more than 1,048,576"),
-        ([bytes(1 << 15)] * 99, "its rows repeat one image too often"),
+        ([bytes(1 << 15)] * 99, "its rows repeat one value too often"),
     ],
 )
 def test_parquet_files(tmp_path, images, words, monkeypatch) -> None:
-    monkeypatch.setattr(parquet, "_SMALL", 1 << 20)
+    monkeypatch.setattr(parquet_rows, "_SMALL", 1 << 20)
     table = pyarrow.table({"image": images, "label": [0] * len(images)})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet", compression="zstd")
     with refused(DataError, words):
@@ -164,7 +164,7 @@ def test_parquet_files(tmp_path, images, words, monkeypatch) -> None:
 
 
 def test_parquet_files_that_declare_less_than_they_hold(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(parquet, "_SMALL", 1 << 20)
+    monkeypatch.setattr(parquet_rows, "_SMALL", 1 << 20)
     file = tmp_path / "a.parquet"
     table = pyarrow.table({"image": [bytes(1 << 24)], "label": [0]})
     options = {"use_dictionary": False, "write_statistics": False}
@@ -190,7 +190,7 @@ def varint(number: int, size: int = 0) -> bytes:
 
 
 def test_parquet_files_of_many_columns(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(parquet, "_MOST_COLUMNS", 1000)
+    monkeypatch.setattr(parquet_columns, "_MOST_COLUMNS", 1000)
     table = pyarrow.table({f"c{k}": [0] for k in range(1001)})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
     with refused(DataError, "cannot be read as Parquet"):

@@ -31,6 +31,7 @@ from fdl.train.start import (
     steps_done,
 )
 from fdl.train.steps import (
+    Programs,
     Run,
     choose,
     chunks,
@@ -38,9 +39,7 @@ from fdl.train.steps import (
     draw_order,
     key_words,
     paced,
-    run_steps,
     schedule,
-    zero_metrics,
 )
 from fdl.train.stopping import Best, EarlyStopping
 
@@ -127,8 +126,12 @@ class Loop(NamedTuple):
         """Train; `fit` describes the arguments."""
         require_countable(epochs, self.steps_per_epoch)
         started = time.perf_counter()
+        programs = Programs(learner.step)
         now, words = self._start(learner, key, state)
-        now = self._compile(learner, now, words)
+        now = self._compile(programs, now, words)
+        if self.validation_data is not None:
+            warm_up(learner, now, self.validation_data)
+        now = jax.block_until_ready(now)
         seconds = {"compile": time.perf_counter() - started}
         seconds |= {"train": 0.0, "validation": 0.0}
 
@@ -163,7 +166,7 @@ class Loop(NamedTuple):
             started = time.perf_counter()
             before = copy(now)  # what a member that diverges goes back to
             orders = self._orders(words, epoch)
-            totals, bad = self._zeros(learner, now), np.full(self.members, -1)
+            totals, bad = self._zeros(programs, now), np.full(self.members, -1)
             ends = (epoch + 1) * self.steps_per_epoch
             if sums is not None and epoch == done:
                 totals = copy(sums)
@@ -173,10 +176,10 @@ class Loop(NamedTuple):
                 steps_per_chunk or self.steps_per_epoch,
             )
             for run, reports in paced(left, None if on_part is None else _PAUSE):
-                now, totals, worst = self._steps(learner, orders, run, now, totals)
+                now, totals, worst = self._steps(programs, orders, run, now, totals)
                 bad = np.where(bad < 0, worst, bad)
                 if one_run and bad >= 0:
-                    good = self._before(learner, before, orders, epoch, int(bad))
+                    good = self._before(programs, before, orders, epoch, int(bad))
                     raise DivergenceError(int(bad), good, tuple(lines))
                 step += run.steps
                 if reports and on_chunk is not None:
@@ -234,9 +237,9 @@ class Loop(NamedTuple):
         state, words = self._start(learner, key, None)
         order, data = self._orders(words, 0)[0], self.data[0]
         size = min(self.batch_size, num_examples(data))
-        steps = program(run_steps, learner.step, size, donate=(4, 5))
-        zeros = self._zeros(learner, state)
-        return steps.lower(data, order, 0, 0, state, zeros).compile()
+        programs = Programs(learner.step)
+        zeros = self._zeros(programs, state)
+        return programs.steps(size).lower(data, order, 0, 0, state, zeros).compile()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -280,35 +283,34 @@ class Loop(NamedTuple):
         # takes over the memory of both would not allow.
         return copy(init(init_keys, one)), words
 
-    def _compile(self, learner: Learner, state: State, words: Any) -> State:
-        """Compile all programs by calling them for no steps."""
+    def _compile(self, programs: Programs, state: State, words: Any) -> State:
+        """Compile the programs of training by calling them for no steps."""
         orders = self._orders(words, 0)
         runs = schedule(self._counts, self.batch_size, 0)
         for run in {(run.part, run.size): run for run in runs}.values():
-            zeros = self._zeros(learner, state)
+            zeros = self._zeros(programs, state)
             state, *_ = self._steps(
-                learner, orders, run._replace(steps=0), state, zeros
+                programs, orders, run._replace(steps=0), state, zeros
             )
-        if self.validation_data is not None:
-            warm_up(learner, state, self.validation_data)
-        return jax.block_until_ready(state)
+        return state
 
     def _steps(
         self,
-        learner: Learner,
+        programs: Programs,
         orders: list[Any],
         run: Run,
         state: State,
         totals: Metrics,
     ) -> tuple[State, Metrics, Any]:
-        compiled = program(run_steps, learner.step, run.size, donate=(4, 5))
         order, data = orders[run.part], self.data[run.part]
-        return compiled(data, order, run.first, run.steps, state, totals)
+        return programs.steps(run.size)(
+            data, order, run.first, run.steps, state, totals
+        )
 
-    def _zeros(self, learner: Learner, state: State) -> Metrics:
+    def _zeros(self, programs: Programs, state: State) -> Metrics:
         size = min(self.batch_size, num_examples(self.data[0]))
         batch = jax.tree.map(lambda x: x[:size], self.data[0])
-        return program(zero_metrics, learner.step)(state, batch)
+        return programs.zeros(state, batch)
 
     def _orders(self, words: Any, epoch: int) -> list[Any]:
         return [
@@ -317,7 +319,7 @@ class Loop(NamedTuple):
         ]
 
     def _before(
-        self, learner: Learner, start: State, orders: list[Any], epoch: int, bad: int
+        self, programs: Programs, start: State, orders: list[Any], epoch: int, bad: int
     ) -> State:
         """Return the state before the update that went wrong, by making steps again.
 
@@ -334,8 +336,8 @@ class Loop(NamedTuple):
                 if left <= 0:
                     break
                 run = run._replace(steps=min(run.steps, left))
-                zeros = self._zeros(learner, state)
-                state, _, found = self._steps(learner, orders, run, state, zeros)
+                zeros = self._zeros(programs, state)
+                state, _, found = self._steps(programs, orders, run, state, zeros)
                 good, left = good and int(found) < 0, left - run.steps
             if good:
                 break

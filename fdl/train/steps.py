@@ -15,6 +15,7 @@ from fdl.arrays import Array, PyTree
 from fdl.learner import State
 from fdl.members import Each
 from fdl.metrics import Metrics, add
+from fdl.programs import program
 
 Step = Callable[[State, PyTree], tuple[State, Metrics]]
 
@@ -86,6 +87,30 @@ def zero_metrics(step: Step, state: State, batch: PyTree) -> Metrics:
     """Return what the metrics of no steps add up to."""
     shapes = jax.eval_shape(lambda s, b: step(s, b)[1], state, batch)
     return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+
+class Programs:
+    """A learner's compiled programs of training, each looked up once.
+
+    To look one up, what the learner is made of is read: about a millisecond.
+
+    Args:
+        step: The learner's step.
+    """
+
+    def __init__(self, step: Step) -> None:
+        """Look up what no batch size belongs to."""
+        self._step, self._steps = step, {}
+        self.zeros = program(zero_metrics, step)
+        """`zero_metrics` of a state and a batch."""
+
+    def steps(self, batch_size: int) -> Any:
+        """Return `run_steps` in batches of a size; it takes over state and totals."""
+        if batch_size not in self._steps:
+            self._steps[batch_size] = program(
+                run_steps, self._step, batch_size, donate=(4, 5)
+            )
+        return self._steps[batch_size]
 
 
 class Run(NamedTuple):

@@ -143,6 +143,11 @@ def _command(words: list[str]) -> Command:
         from fdl.cli.train import Resume
 
         return read("fdl train", words[1:], Resume)
+    if first == "sweep" and any(_is("--run", word) for word in words):
+        from fdl.cli.sweep import ResumeSweep, goes_on
+
+        if goes_on(words[1:]):
+            return read("fdl sweep", words[1:], ResumeSweep)
     if first in _COMMANDS:
         own, rest = _own_task(words[1:]) if first in _OF_TASKS else (None, words[1:])
         choice = _find(first, own)

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -141,6 +142,34 @@ def size_of(content: bytes, name: str) -> tuple[int, int]:
     return _opened(content, size, name)
 
 
+class _Memory:
+    """Lets threads decode pictures at once as long as one of them could be as large.
+
+    Attributes:
+        left: Pixels that another picture may have.
+    """
+
+    def __init__(self, pixels: int) -> None:
+        self.left = pixels
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, pixels: int) -> Iterator[None]:
+        """Wait until there is room for so many pixels, and take it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.left >= pixels)
+            self.left -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self.left += pixels
+                self._changed.notify_all()
+
+
+_memory = _Memory(MOST_PIXELS)
+
+
 class _Patient(io.BytesIO):
     """The content of a file that may be read in so many pieces, and no more."""
 
@@ -172,9 +201,11 @@ def decode(content: bytes, channels: int, name: str) -> Picture:
             scans = content.count(_SCAN)
             if scans * picture.width * picture.height > _MOST_SCANS:
                 raise ValueError(f"it has {scans:,} scans, more than its size allows")
-        picture.load()
-        turn = _TURNS.get(_turn(picture), lambda pixels: pixels)
-        return np.ascontiguousarray(turn(_pixels(picture, channels)))
+        share = 1 if picture.format == "WEBP" else 2  # others take half as much
+        with _memory.taken(picture.width * picture.height // share):
+            picture.load()
+            turn = _TURNS.get(_turn(picture), lambda pixels: pixels)
+            return np.ascontiguousarray(turn(_pixels(picture, channels)))
 
     return _opened(content, pixels, name)
 

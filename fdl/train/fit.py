@@ -74,8 +74,9 @@ def fit(
             and its `history`, the run goes on as if it had never stopped. Its
             hyperparameters hold, not those of the learner.
         history: The epochs that `state` has made, as `FitResult.history` or `on_epoch`
-            gave them. The result's history begins with them, and early stopping goes on
-            where it was; without them it begins anew.
+            gave them. The result's history begins with them, members that had stopped
+            or diverged stay where they were, and early stopping goes on where it was;
+            without them it begins anew.
         best: The state after the best of these epochs, for early stopping to restore;
             None if that is `state`.
         sums: What `on_part` gave with a `state` that has made a part of an epoch: the

@@ -128,22 +128,31 @@ class Loop(NamedTuple):
         seconds = {"compile": time.perf_counter() - started}
         seconds |= {"train": 0.0, "validation": 0.0}
 
-        one_run = not self.members
-        step = steps_done(now)
-        done = step // self.steps_per_epoch
+        one_run, lines = not self.members, list(history)
         running, diverged = np.full(self.members, True), np.full(self.members, -1)
-        stands_at = np.full(self.members, done)
-        lines = list(history)
+        first = (
+            lines[0].epoch - 1
+            if lines
+            else steps_done(now, running) // self.steps_per_epoch
+        )
+        stands_at = np.full(self.members, first)
+        stop, found = self.early_stopping, None
+        start = now
+        if stop is not None:
+            start = copy(now if best is None else best)
+            found = stopping.nothing_yet(start, first)
+        for line in lines:
+            running = np.asarray(running & line.running)
+            diverged = np.maximum(diverged, line.diverged)
+            stands_at = np.where(line.running, line.epoch, stands_at)
+            if found is not None:
+                found, running = self._note(found, line, start, running)
+        # Those that stopped or fell stay behind.
+        step = steps_done(now, running) if running.any() else lines[-1].step
+        done = step // self.steps_per_epoch
         require_history(lines, done, epochs, self.steps_per_epoch)
         if sums is not None and step == done * self.steps_per_epoch:
             raise ValueError("sums are of a part of an epoch, but state made none.")
-        stop, found = self.early_stopping, None
-        if stop is not None:
-            start = copy(now if best is None else best)
-            found = stopping.nothing_yet(start, done - len(lines))
-            for line in lines:
-                running = np.asarray(running & line.running)
-                found, running = self._note(found, line, start, running)
         for epoch in range(done, epochs):
             if not running.any():
                 break
@@ -189,6 +198,7 @@ class Loop(NamedTuple):
                 _where(running, train),
                 _where(running, validation),
                 ended - started,
+                -1 if one_run else diverged,
             )
             lines.append(line)
             if found is not None:

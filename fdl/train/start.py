@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import jax
 import numpy as np
+from jaxtyping import Bool
 
 from fdl.arrays import Key, Keys, PyTree
 from fdl.learner import Learner, State
@@ -13,13 +14,13 @@ from fdl.train.results import Epoch
 _MOST_STEPS = 2**31 - 1  # a state counts them in 32 bits
 
 
-def steps_done(state: State) -> int:
-    """Return the number of updates made, the same for all members.
+def steps_done(state: State, running: Bool[np.ndarray, "*members"]) -> int:
+    """Return the number of updates made, the same for all members that go on.
 
     Raises:
         ValueError: If it is not the same for all.
     """
-    made = np.unique(np.asarray(state.step))
+    made = np.unique(np.asarray(state.step)[running])
     if len(made) > 1:
         raise ValueError(
             f"state has members after {made.tolist()} steps: they must all have made "

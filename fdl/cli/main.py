@@ -12,7 +12,7 @@ from fdl.cli.command import AnswerIsNoError, Command, err, out
 from fdl.cli.completion import complete
 from fdl.cli.config_file import OPTION, with_file
 from fdl.cli.parse import COMPLETION, Choice, UsageError, choices, read, union
-from fdl.cli.signals import exit_on_signals
+from fdl.cli.signals import end_on_signals, exit_on_signals
 from fdl.console import flush, silence, steady_streams
 from fdl.untrusted import shortened
 
@@ -104,8 +104,12 @@ def main(args: Sequence[str] | None = None) -> None:
         args: Words after the program's name; None for those of the process.
     """
     steady_streams()
-    with exit_on_signals():
-        _main(sys.argv[1:] if args is None else list(args))
+    try:
+        with exit_on_signals():
+            _main(sys.argv[1:] if args is None else list(args))
+    finally:
+        if args is None:  # what the process has to do is done
+            end_on_signals()
 
 
 def _main(words: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from fdl.cli.command import (
     OptionalInt,
     OptionalPath,
     Reporting,
+    err,
     out,
     unset,
 )
@@ -164,7 +166,9 @@ def _sweep(command: Reporting, sweep: Callable[..., Any]) -> None:
     with (
         Board(quiet=command.quiet) as board,
         picture_format(command.format),
+        warnings.catch_warnings(),
     ):
+        warnings.showwarning = _say_in_a_line
         try:
             found = sweep(on_start=board.on_start, on_rows=board.on_rows)
         except KeyboardInterrupt:
@@ -174,6 +178,10 @@ def _sweep(command: Reporting, sweep: Callable[..., Any]) -> None:
         print(json_text({"path": str(found.path)} | result))
         return
     _print(found)
+
+
+def _say_in_a_line(message: Warning | str, *_: Any, **__: Any) -> None:
+    err.print(f"fdl: {message}", soft_wrap=True)
 
 
 def _print(found: Any) -> None:

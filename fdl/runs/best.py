@@ -34,7 +34,7 @@ def keep_best(
     folder = RunFolder.create(unfinished, record(members.task, config, info, data_dir))
     keep_seen(folder.path, seen_of(members.dataset))
     own = tasks.outline(members.task, config, info).state
-    folder.keep(Checkpoint(reduced(members.states([k])[k], own)))
+    folder.keep(Checkpoint(_reduced(members.states([k])[k], own)))
     last = members.last_rows()[k]
     of = lambda part: {
         name.removeprefix(f"{part}_"): value
@@ -64,7 +64,7 @@ def keep_best(
     }
 
 
-def reduced(state: State, own: State) -> State:
+def _reduced(state: State, own: State) -> State:
     """Return a member's state with what a run of its own has.
 
     A member also keeps what others need: their hyperparameters, momentum where its own

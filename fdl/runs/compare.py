@@ -118,7 +118,7 @@ def _read(path: Path) -> _Measured:
         found = _Measured(
             result["metric"],
             result["mode"],
-            dict(zip(seeds, map(float, values), strict=True)),
+            dict(zip(seeds, values, strict=True)),
             diverged,
         )
         good = (

@@ -87,9 +87,10 @@ def fit(
         on_chunk: Called after each chunk with the number of updates made so far, the
             epoch's training metrics so far, and the state, which is only valid during
             the call.
-        on_part: Called after each chunk that does not end an epoch, with the state and
-            the sums of the epoch's training metrics, which are only valid during the
-            call: what `state` and `sums` take to go on from there.
+        on_part: Called after each chunk that does not end an epoch, and in long chunks
+            every few seconds, with the state and the sums of the epoch's training
+            metrics, which are only valid during the call: what `state` and `sums` take
+            to go on from there.
         on_epoch: Called after each epoch with its line and the state, likewise. What
             returns True ends the training. See docs/callbacks.md.
         progress: Whether to show how far it is on standard error: a bar in a terminal

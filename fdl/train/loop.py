@@ -37,11 +37,15 @@ from fdl.train.steps import (
     copy,
     draw_order,
     key_words,
+    paced,
     run_steps,
     schedule,
     zero_metrics,
 )
 from fdl.train.stopping import Best, EarlyStopping
+
+# Seconds after which a training can be stopped: clusters kill it after half a minute.
+_PAUSE = 2.0
 
 
 class Loop(NamedTuple):
@@ -163,18 +167,19 @@ class Loop(NamedTuple):
             ends = (epoch + 1) * self.steps_per_epoch
             if sums is not None and epoch == done:
                 totals = copy(sums)
-            for run in chunks(
+            left = chunks(
                 schedule(self._counts, self.batch_size, epoch),
                 step - epoch * self.steps_per_epoch,
                 steps_per_chunk or self.steps_per_epoch,
-            ):
+            )
+            for run, reports in paced(left, None if on_part is None else _PAUSE):
                 now, totals, worst = self._steps(learner, orders, run, now, totals)
                 bad = np.where(bad < 0, worst, bad)
                 if one_run and bad >= 0:
                     good = self._before(learner, before, orders, epoch, int(bad))
                     raise DivergenceError(int(bad), good, tuple(lines))
                 step += run.steps
-                if on_chunk is not None:
+                if reports and on_chunk is not None:
                     on_chunk(step, compute(totals), now)
                 if on_part is not None and step < ends:
                     on_part(now, totals)

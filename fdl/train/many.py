@@ -280,8 +280,11 @@ def _check(
     if count < 1:
         raise ValueError("keys is empty: give a key for each member.")
     require_whole("[1, inf)", epochs=epochs)
-    require_whole("[1, inf) or None", members_per_chunk=members_per_chunk)
-    require_whole("[1, inf) or None", steps_per_chunk=steps_per_chunk)
+    require_whole(
+        "[1, inf) or None",
+        members_per_chunk=members_per_chunk,
+        steps_per_chunk=steps_per_chunk,
+    )
     if strategy is not None and strategy not in get_args(Strategy):
         names = ", ".join(get_args(Strategy))
         raise ValueError(f"strategy={strategy!r} must be one of {names}.")

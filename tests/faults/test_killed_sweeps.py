@@ -12,7 +12,7 @@ import time
 from fdl.runs import sweep
 from fdl.runs.space import Range
 
-EPOCHS, SEEDS = 8, 2
+EPOCHS, SEEDS = 12, 2
 COMMAND = (
     *("sweep", "mlp", "--dataset", "mnist-5k", "--epochs", EPOCHS, "--seeds", SEEDS),
     *("--batch-size", 100, "--hidden-sizes", 16, "--samples", 2, "--quiet"),
@@ -41,19 +41,32 @@ def start(*words, cwd):
     )
 
 
-def kill_within(process, folder, epoch, number):
-    """Send a signal to a process when members are somewhere within an epoch."""
-    while not [*folder.glob(f"parts/*-{epoch:06d}.safetensors")]:
+def kill_after(epoch, number, process, folder):
+    """Send a signal to a process when members are somewhere after an epoch."""
+    made = 0
+    while made < epoch:
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.002)
+        files = [file.stem for file in folder.glob("parts/*.safetensors")]
+        made = max((int(name.rpartition("-")[2]) for name in files), default=0)
     time.sleep(random.uniform(0, 0.05))
     process.send_signal(number)
     return process.communicate()[1]
 
 
 def test_a_sweep_that_is_killed_twice_ends_as_one_that_is_not(tmp_path) -> None:
-    first, second = sorted(random.sample(range(1, EPOCHS - 1), 2))
+    killed, moments = tmp_path / "killed", random.sample(range(1, EPOCHS - 2), 2)
+    first, second = sorted(moments)
     process = start(*COMMAND, "--run", "killed", cwd=tmp_path)
+    kill_after(first, signal.SIGKILL, process, killed)
+    assert process.returncode == -signal.SIGKILL
+    process = start("sweep", "--run", "killed", cwd=tmp_path)
+    said = kill_after(second, signal.SIGTERM, process, killed)
+    assert process.returncode == 143, said
+    assert said.splitlines()[-1].endswith("to go on: fdl sweep --run killed")
+    process = start("sweep", "--run", "killed", "--quiet", cwd=tmp_path)
+    said = process.communicate()[1]
+    assert (process.returncode, said) == (0, "")
     sweep(
         "mlp",
         dataset="mnist-5k",
@@ -65,14 +78,4 @@ def test_a_sweep_that_is_killed_twice_ends_as_one_that_is_not(tmp_path) -> None:
         samples=2,
         path=tmp_path / "whole",
     )
-    killed = tmp_path / "killed"
-    kill_within(process, killed, first, signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
-    process = start("sweep", "--run", "killed", cwd=tmp_path)
-    said = kill_within(process, killed, second, signal.SIGTERM)
-    assert process.returncode == 143, said
-    assert "fdl sweep --run killed" in said.splitlines()[-1]
-    process = start("sweep", "--run", "killed", "--quiet", cwd=tmp_path)
-    assert process.communicate()[1] == ""
-    assert process.returncode == 0
-    assert digests(killed) == digests(tmp_path / "whole")
+    assert digests(killed) == digests(tmp_path / "whole"), (first, second)

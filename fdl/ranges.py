@@ -73,7 +73,7 @@ def _complaint(
         words = f"above {low:g}" if bounds[0] == "(" else f"at least {low:g}"
     words += ", or None" if optional else ""
     # Numbers of NumPy and arrays without axes stand for a number of Python.
-    item = getattr(value, "item", None)
+    item: Any = getattr(value, "item", None)
     number: Any = item() if item and getattr(value, "shape", None) == () else value
     wanted = isinstance(number, kinds) and not isinstance(number, bool)
     if not wanted or number != number:  # as only NaN is

@@ -123,7 +123,7 @@ def test_directories_of_tfds_and_parquet_files_are_decoded_once(
     pq.write_table(pa.table(table), tmp_path / "a.parquet")
     for line, module, name in (
         ("tfds:pets", prepared_examples, "_decode"),
-        (f"hf:{tmp_path}/a.parquet", parquet, "_rows"),
+        (f"hf:{tmp_path}/a.parquet", parquet, "rows_of"),
     ):
         first = data.load(line, data_dir=tmp_path)
         with monkeypatch.context() as patch:

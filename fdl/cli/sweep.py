@@ -22,6 +22,7 @@ from fdl.cli.command import (
 )
 from fdl.cli.parse import options
 from fdl.cli.task_command import ToTrain, for_each_task
+from fdl.files import json_text
 from fdl.plain import Strategy
 from fdl.runs.signals import Interrupted
 
@@ -174,7 +175,7 @@ def _sweep(command: Reporting, sweep: Callable[..., Any]) -> None:
             raise Interrupted(board.how_to_go_on()) from None
     if command.json:
         result = json.loads((found.path / "result.json").read_text("utf-8"))
-        print(json.dumps({"path": str(found.path)} | result))
+        print(json_text({"path": str(found.path)} | result))
         return
     _print(found)
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from jaxtyping import UInt8
 
 from fdl.arrays import DataError
 from fdl.data.png import require_whole
+from fdl.data.room import Room
 from fdl.untrusted import read_bytes, reason
 
 FORMATS = ("PNG", "JPEG", "WebP", "BMP", "GIF")
@@ -43,6 +43,7 @@ _TURNS: dict[Any, Callable[[np.ndarray], np.ndarray]] = {
 """What each orientation asks for."""
 
 _T = TypeVar("_T")
+_room = Room(MOST_PIXELS)
 
 Picture = UInt8[np.ndarray, "_ _ _"]
 """Height, width and channels, of which there are 1 or 3."""
@@ -142,34 +143,6 @@ def size_of(content: bytes, name: str) -> tuple[int, int]:
     return _opened(content, size, name)
 
 
-class _Memory:
-    """Lets threads decode pictures at once as long as one of them could be as large.
-
-    Attributes:
-        left: Pixels that another picture may have.
-    """
-
-    def __init__(self, pixels: int) -> None:
-        self.left = pixels
-        self._changed = threading.Condition()
-
-    @contextlib.contextmanager
-    def taken(self, pixels: int) -> Iterator[None]:
-        """Wait until there is room for so many pixels, and take it."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.left >= pixels)
-            self.left -= pixels
-        try:
-            yield
-        finally:
-            with self._changed:
-                self.left += pixels
-                self._changed.notify_all()
-
-
-_memory = _Memory(MOST_PIXELS)
-
-
 class _Patient(io.BytesIO):
     """The content of a file that may be read in so many pieces, and no more."""
 
@@ -202,7 +175,7 @@ def decode(content: bytes, channels: int, name: str) -> Picture:
             if scans * picture.width * picture.height > _MOST_SCANS:
                 raise ValueError(f"it has {scans:,} scans, more than its size allows")
         share = 1 if picture.format == "WEBP" else 2  # others take half as much
-        with _memory.taken(picture.width * picture.height // share):
+        with _room.taken(picture.width * picture.height // share):
             picture.load()
             turn = _TURNS.get(_turn(picture), lambda pixels: pixels)
             return np.ascontiguousarray(turn(_pixels(picture, channels)))

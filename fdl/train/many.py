@@ -18,6 +18,7 @@ from fdl.members import (
     member,
     tunable,
 )
+from fdl.ranges import require_whole
 from fdl.train.chunk import bytes_needed, chunk_size, even, fastest, free_bytes
 from fdl.train.loop import Loop
 from fdl.train.placement import on_auto_mesh
@@ -278,13 +279,12 @@ def _check(
 ) -> None:
     if count < 1:
         raise ValueError("keys is empty: give a key for each member.")
-    for name, number in (
-        ("epochs", epochs),
-        ("members_per_chunk", members_per_chunk),
-        ("steps_per_chunk", steps_per_chunk),
-    ):
-        if number is not None and number < 1:
-            raise ValueError(f"{name}={number} must be at least 1.")
+    require_whole("[1, inf)", epochs=epochs)
+    require_whole(
+        "[1, inf) or None",
+        members_per_chunk=members_per_chunk,
+        steps_per_chunk=steps_per_chunk,
+    )
     if strategy is not None and strategy not in get_args(Strategy):
         names = ", ".join(get_args(Strategy))
         raise ValueError(f"strategy={strategy!r} must be one of {names}.")

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fdl.data import DataError, pictures
+from fdl.data import DataError
 from fdl.data.pictures import decode_picture, of_few_pixels, read_picture
+from fdl.data.room import Room
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -162,10 +163,10 @@ def test_too_many_pixels_are_refused_before_they_are_decoded() -> None:
 
 
 def test_threads_decode_as_many_pixels_at_once_as_one_picture_may_have() -> None:
-    memory, together, most = pictures._Memory(100), [0], []
+    room, together, most = Room(100), [0], []
 
     def decode(pixels: int) -> None:
-        with memory.taken(pixels):
+        with room.taken(pixels):
             together[0] += pixels
             most.append(together[0])
             time.sleep(0.001)
@@ -174,7 +175,7 @@ def test_threads_decode_as_many_pixels_at_once_as_one_picture_may_have() -> None
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(decode, [60, 60, 30, 100, 30, 30, 1, 99] * 5))
     assert 60 < max(most) <= 100
-    assert memory.left == 100
+    assert room.left == 100
 
 
 def test_other_libraries_do_not_decode_them_either() -> None:

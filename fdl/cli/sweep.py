@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +15,6 @@ from fdl.cli.command import (
     OptionalInt,
     OptionalPath,
     Reporting,
-    err,
     out,
     unset,
 )
@@ -163,12 +161,7 @@ def _sweep(command: Reporting, sweep: Callable[..., Any]) -> None:
     from fdl.cli.leaders import Board
     from fdl.pixels import picture_format
 
-    with (
-        Board(quiet=command.quiet) as board,
-        picture_format(command.format),
-        warnings.catch_warnings(),
-    ):
-        warnings.showwarning = _say_in_a_line
+    with Board(quiet=command.quiet) as board, picture_format(command.format):
         try:
             found = sweep(on_start=board.on_start, on_rows=board.on_rows)
         except KeyboardInterrupt:
@@ -178,10 +171,6 @@ def _sweep(command: Reporting, sweep: Callable[..., Any]) -> None:
         print(json_text({"path": str(found.path)} | result))
         return
     _print(found)
-
-
-def _say_in_a_line(message: Warning | str, *_: Any, **__: Any) -> None:
-    err.print(f"fdl: {message}", soft_wrap=True)
 
 
 def _print(found: Any) -> None:

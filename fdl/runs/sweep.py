@@ -74,7 +74,7 @@ def sweep(
         path: Folder of the sweep; None for a new one below `runs`.
         data_dir: Folder to look for the data in, before the usual places.
         allow_changes: Go on with a sweep under other versions of Python and packages,
-            too; then the result may differ.
+            on another device, or in other chunks, too; then the result may differ.
         on_start: Called with the members before the first is trained.
         on_rows: Called with what an epoch of some members gave.
         settings: Settings by name where `task` is a name; see `fdl.runs.configure`.

@@ -32,6 +32,12 @@ from fdl.runs.run import read
 _RESULTS = Path(__file__).parent / "results" / "kills.json"
 _TIMES = ("seconds", "steps_per_second")
 
+# A shell's jobs in the background begin with SIGINT ignored.
+_PROGRAM = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from fdl.cli import main; main()"
+)
+
 # Within an epoch, a checkpoint as often as can be: there is much to be caught at.
 _OFTEN = ("--checkpoint-minutes", "0.002")
 _IMAGES = ("--dataset", "npz:images.npz", "--batch-size", "20", "--epochs", "4")
@@ -149,12 +155,10 @@ def fingerprint(path: Path) -> dict[str, Any]:
 def _start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
     with (folder / "said.txt").open("wb") as said:
         process = subprocess.Popen(
-            [sys.executable, "-m", "fdl", "train", *words],
+            [sys.executable, "-c", _PROGRAM, "train", *words],
             cwd=folder,
             stdout=said,
             stderr=said,
-            # A shell's jobs in the background begin with SIGINT ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
         )
     return process

@@ -1,15 +1,17 @@
 """States as files of Orbax: all that training needs to go on, kept whole."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import jax
 
@@ -92,20 +94,26 @@ def restore_state(path: Path, like: State) -> State:
 def _one_error(what: str) -> Iterator[None]:
     """Raise a RunError of one line for whatever goes wrong.
 
-    Orbax tells of it several times, in hundreds of lines, from threads of its own.
+    Orbax tells of it several times, in hundreds of lines, from threads of its own, of
+    which some outlive the call.
     """
     log, hook = logging.getLogger("absl"), sys.unraisablehook
     level = log.level
     log.setLevel(logging.CRITICAL)
-    sys.unraisablehook = lambda unraisable: None
+    sys.unraisablehook = functools.partial(_but_of_orbax, hook)
     try:
         yield
+        sys.unraisablehook = hook
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise RunError(f"{what}: {reason}") from error
     finally:
         log.setLevel(level)
-        sys.unraisablehook = hook
+
+
+def _but_of_orbax(hook: Callable[[Any], Any], unraisable: Any) -> None:
+    if str(unraisable.exc_value) != "Event loop is closed":
+        hook(unraisable)
 
 
 def require_intact(path: Path) -> None:

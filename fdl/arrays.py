@@ -122,6 +122,26 @@ class Tokens(NamedTuple):
         return outlined(self)
 
 
+class Documents(NamedTuple):
+    """Texts with their classes, as numbers; the first axis of both counts texts.
+
+    Attributes:
+        token: Words of each text, `(batch, time)`, integers from 0, which pads.
+        label: Class of each text, `(batch,)`, an integer from 0.
+
+    Example:
+        >>> Documents(np.zeros((8, 16), np.int32), np.arange(8))
+        Documents(token=int32[8, 16], label=int64[8])
+    """
+
+    token: Array
+    label: Array
+
+    def __repr__(self) -> str:
+        """Return the shapes."""
+        return outlined(self)
+
+
 class Buckets(NamedTuple):
     """Examples in parts whose arrays differ in shape, such as sequences by length.
 

@@ -3,7 +3,7 @@
 import difflib
 import sys
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     import jax
@@ -28,8 +28,30 @@ Strategy = Literal["vmap", "map"]
 """How members become one program: side by side in every operation (`jax.vmap`), or one
 after the other (`jax.lax.map`)."""
 
-Kind = Literal["image", "vector", "number", "text"]
+Kind = Literal["image", "vector", "number", "text", "document"]
 """What examples are, and so which tasks take them."""
+
+KINDS: dict[Kind, str] = {
+    "image": "images with classes",
+    "vector": "rows of numbers with classes",
+    "number": "rows with a number to be told",
+    "text": "text",
+    "document": "texts with classes",
+}
+"""What people call them."""
+
+Predicts = Literal["classes", "numbers", "images", "nothing"]
+"""What a trained task answers to an input."""
+
+Fit = Literal["pad", "crop", "digit"]
+"""How images of another size are brought to that of a dataset."""
+
+FITS: tuple[Fit, ...] = get_args(Fit)
+
+PictureFormat = Literal["png", "svg", "pdf"]
+"""What a picture can be written as."""
+
+PICTURE_FORMATS: tuple[PictureFormat, ...] = get_args(PictureFormat)
 
 DATASETS = {
     "mnist": 60_000,

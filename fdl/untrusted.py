@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -22,6 +23,10 @@ _MOST_DIRECTORY = 1 << 24  # bytes of a zip file's list of members: some 200,000
 _MOST_DEPTH = 100
 _LONGEST_NUMBER = 20  # digits; those of fdl's files fit into 64 bits
 _SHORT = 200  # characters of a text in a message
+_CONTROLS = re.compile(
+    # All but tabs and ends of lines; marks of direction; halves of characters.
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def read_bytes(path: Path | str, most: int) -> bytes:
@@ -135,6 +140,26 @@ def unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> byte
         return file.read(member.file_size)  # and no more, if that is a lie
 
 
+def reason(error: BaseException) -> str:
+    r"""Return what an error of a library says, in one line that is not long.
+
+    Example:
+        >>> reason(ValueError("first\n  second")), reason(MemoryError())
+        ('first second', 'MemoryError')
+    """
+    return shortened(" ".join(str(error).split()) or type(error).__name__)
+
+
+def visible(text: str) -> str:
+    r"""Return a text for a terminal, with what would control it spelled out.
+
+    Example:
+        >>> visible("a\x1b[31mb")
+        'a\\x1b[31mb'
+    """
+    return _CONTROLS.sub(lambda found: _spelled(found[0]), text)
+
+
 def shortened(text: str, most: int = _SHORT) -> str:
     """Return a text for a message, without its middle if it is long.
 
@@ -164,6 +189,10 @@ class _DirectoryFirst(io.FileIO):
                 f"its list of members has more than {self.most:,} bytes"
             )
         return content
+
+
+def _spelled(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def _whole(digits: str) -> int:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fdl.untrusted import reason
+
 _MOST_HEADER = 1 << 23  # bytes, of which an array takes about 100
 _TYPES = {
     "BF16": "bfloat16",
@@ -98,7 +100,9 @@ def _faults(path: Path | str) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path} cannot be read as safetensors: {error}") from error
+        raise WeightsError(
+            f"{path} cannot be read as safetensors: {reason(error)}"
+        ) from error
 
 
 def require_same_arrays(

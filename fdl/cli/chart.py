@@ -1,7 +1,6 @@
 """Curves in a terminal: each character is a grid of 2 x 4 dots (Braille)."""
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 
 from rich.text import Text
@@ -9,6 +8,7 @@ from rich.text import Text
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _BLANK = 0x2800
 _COLORS = ("cyan", "yellow", "magenta", "green")
+_MOST = 1e300  # beyond it, differences have no number
 
 Points = Sequence[tuple[int | float, int | float]]
 
@@ -34,7 +34,7 @@ def draw_chart(
                   1            9
     """
     finite = {
-        name: [(x, y) for x, y in points if math.isfinite(y)]
+        name: [(x, y) for x, y in points if abs(y) < _MOST]  # and so no NaN
         for name, points in curves.items()
     }
     every = [point for points in finite.values() for point in points]

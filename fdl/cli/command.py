@@ -2,16 +2,28 @@
 
 import dataclasses
 from abc import abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import tyro
 from rich.console import Console
+from rich.segment import Segment
 
-from fdl.plain import Number
+from fdl.plain import Number, PictureFormat
+from fdl.untrusted import visible
 
-out = Console(highlight=False, markup=False, emoji=False)
-err = Console(highlight=False, markup=False, emoji=False, stderr=True)
+
+class _Screen(Console):
+    """A console that texts cannot control, whoever wrote them."""
+
+    def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else visible(text), style, control)
+
+
+out = _Screen(highlight=False, markup=False, emoji=False)
+err = _Screen(highlight=False, markup=False, emoji=False, stderr=True)
 
 
 def unset(meaning: str) -> Any:
@@ -23,6 +35,28 @@ OptionalInt = Annotated[int | None, unset("optional")]
 OptionalFloat = Annotated[float | None, unset("optional")]
 OptionalName = Annotated[str | None, tyro.conf.arg(metavar="NAME"), unset("optional")]
 OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH"), unset("optional")]
+
+
+OptionalFormat = Annotated[
+    PictureFormat | None, unset("png, if the file's name does not tell")
+]
+
+
+def picture(to: Path, format: PictureFormat | None) -> Path:
+    """Return the file of a picture, by its name's ending or else by the format.
+
+    Raises:
+        ValueError: If they contradict each other.
+
+    Example:
+        >>> picture(Path("a"), "svg").name, picture(Path("a"), None).name
+        ('a.svg', 'a.png')
+    """
+    if to.suffix and format not in (None, to.suffix[1:]):
+        raise ValueError(
+            f"{to} ends with {to.suffix}, and --format is {format}: leave one out."
+        )
+    return to if to.suffix else to.with_name(f"{to.name}.{format or 'png'}")
 
 
 class AnswerIsNoError(Exception):
@@ -57,10 +91,12 @@ class Reporting(Command):
     Attributes:
         quiet: Say nothing until it is over.
         json: Print the result as one JSON object, and nothing else, to standard output.
+        format: Of the pictures.
     """
 
     quiet: bool = False
     json: bool = False
+    format: PictureFormat = "png"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import tyro
 from rich.table import Table
 
 import fdl
-from fdl.cli.command import Command, out
+from fdl.cli.command import Command, OptionalFormat, out, picture
 from fdl.runs.words import shown
 
 Folder = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
@@ -24,15 +24,18 @@ class Compare(Command):
     Attributes:
         run_a: The one.
         run_b: The other; differences are its measure minus that of the one.
-        picture: PNG file of the differences.
+        picture: Picture of the differences; its ending tells the format.
+        format: Of the picture.
     """
 
     run_a: Folder
     run_b: Folder
-    picture: Path = Path("comparison.png")
+    picture: Path = Path("comparison")
+    format: OptionalFormat = None
 
     def __call__(self) -> None:
         """Compare."""
+        to = picture(self.picture, self.format)
         found = fdl.runs.compare(self.run_a, self.run_b)
         first, second = found.names
         word = lambda value: shown(found.metric, value)
@@ -60,14 +63,14 @@ class Compare(Command):
                 "at 80 %."
             )
         fdl.report.draw_differences(
-            self.picture,
+            to,
             found.differences,
             mean.low,
             mean.high,
             title=f"{second} minus {first}",
             measure=found.metric,
         )
-        out.print(f"picture  {self.picture}", soft_wrap=True)
+        out.print(f"picture  {to}", soft_wrap=True)
 
 
 def _verdict(found: "fdl.runs.Comparison") -> str:

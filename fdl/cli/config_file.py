@@ -38,10 +38,11 @@ def with_file(words: Sequence[str], kind: Any) -> list[str]:
         if task not in tasks:
             raise UsageError(f"{file}: {unknown('task', str(task), tasks)}")
         kind = tasks[task].kind
+    every = options(kind)
     known = {
-        name.removeprefix("--").removeprefix("no-").replace("-", "_"): name
-        for name in options(kind)
-        if name not in (OPTION, "--debug")
+        name.removeprefix("--").replace("-", "_"): name
+        for name in every
+        if not name.startswith("--no-") and name not in (OPTION, "--debug")
     }
     # What a run writes down about itself, and is no setting.
     if {"data", "versions"} <= content.keys():
@@ -50,6 +51,8 @@ def with_file(words: Sequence[str], kind: Any) -> list[str]:
     for name, value in content.items():
         if name not in known:
             raise UsageError(f"{file}: {unknown('setting', name, known)}")
+        if f"--no-{known[name][2:]}" in every and not isinstance(value, bool):
+            raise UsageError(f"{file}: {name} = {value!r} must be true or false.")
         said += _words(known[name], value)
     return [*([task] if tasks else []), *said, *words]
 
@@ -98,9 +101,8 @@ def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _words(option: str, value: Any) -> list[str]:
-    negated = option.startswith("--no-")
     if isinstance(value, bool):
-        return [option] if value != negated else []
+        return [option if value else f"--no-{option[2:]}"]
     if value is None:  # the share held out alone can be none
         return [option, "none"] if option == "--validation" else []
     values = value if isinstance(value, list) else [value]

@@ -7,7 +7,15 @@ import tyro
 from rich.table import Table
 
 import fdl
-from fdl.cli.command import AnswerIsNoError, Command, OptionalName, OptionalPath, out
+from fdl.cli.command import (
+    AnswerIsNoError,
+    Command,
+    OptionalFormat,
+    OptionalName,
+    OptionalPath,
+    out,
+    picture,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +67,8 @@ class OfDataset(Command):
     Attributes:
         name: A name that `fdl data list` lists, or data of your own, such as
             `folder:PATH` or `csv:FILE`.
-        target: Column of a CSV file that is to be told; member of JSON lines.
+        target: Column of a CSV file, or member of JSON lines, that is to be told.
+        text: Column or member that is the text, where texts are to be classified.
         size: Height and width of the images of a folder, such as `64` or `48x64`.
         skip_bad: Leave out pictures of a folder that cannot be read.
         data_dir: Folder to look in, before the usual places.
@@ -67,6 +76,7 @@ class OfDataset(Command):
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     target: OptionalName = None
+    text: OptionalName = None
     size: OptionalName = None
     skip_bad: bool = False
     data_dir: OptionalPath = None
@@ -76,6 +86,7 @@ class OfDataset(Command):
         source = fdl.data.find(
             self.name,
             target=self.target,
+            text=self.text,
             size=self.size,
             skip_bad=self.skip_bad or None,
         )
@@ -87,18 +98,22 @@ class DataShow(OfDataset):
     """Tell what is in a data set: counts, shapes, balance of classes, duplicates.
 
     Attributes:
-        to: PNG file to write, with some images of each class.
+        to: Picture to write, with some images of each class; its ending tells the
+            format.
+        format: Of the picture.
     """
 
     to: OptionalPath = None
+    format: OptionalFormat = None
 
     def __call__(self) -> None:
         """Describe it."""
         dataset = self.load()
         out.print(str(dataset.describe()), soft_wrap=True)
         if self.to is not None:
-            fdl.data.draw_contact_sheet(dataset, self.to)
-            out.print(f"contact sheet in {self.to}", soft_wrap=True)
+            to = picture(self.to, self.format)
+            fdl.data.draw_contact_sheet(dataset, to)
+            out.print(f"contact sheet in {to}", soft_wrap=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,13 +1,21 @@
 """`fdl eval`."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 import fdl
-from fdl.cli.command import OfRun, OptionalName, OptionalPath, out
+from fdl.cli.command import (
+    AnswerIsNoError,
+    OfRun,
+    OptionalName,
+    OptionalPath,
+    err,
+    out,
+)
 from fdl.runs.words import shown
 
 
@@ -28,9 +36,21 @@ class Eval(OfRun):
     def __call__(self) -> None:
         """Measure."""
         run = fdl.runs.open_run(self.run, model=self.model, task=self.task)
+        place = run.data_dir if self.data_dir is None else None
+        own = self.dataset is None and ":" in run.config.dataset
+        if place is not None or own:  # of a run from elsewhere, it may be any place
+            name = self.dataset or run.config.dataset
+            where = "" if place is None else f" in {place}"
+            err.print(f"{self.run} says to read {name}{where}", soft_wrap=True)
         dataset = run.dataset(self.dataset, data_dir=self.data_dir)
         measured = run.evaluate(dataset.test)
         width = max(map(len, measured)) + 1
         for metric, value in sorted(measured.items()):
             out.print(f"test {metric:<{width}}{shown(metric, value)}")
         out.print(f"on {dataset.info.title} ({dataset.info.test_count:,} examples)")
+        strange = [name for name, value in measured.items() if not math.isfinite(value)]
+        if strange:
+            raise AnswerIsNoError(
+                f"the {' and '.join(strange)} of {self.run} is not finite: what it has "
+                "learned is no use; train it again."
+            )

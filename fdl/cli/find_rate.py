@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import fdl
-from fdl.cli.command import out
+from fdl.cli.command import OptionalFormat, out, picture
 from fdl.cli.task_command import ToTrain, for_each_task
 
 
@@ -19,22 +19,24 @@ class FindRate(ToTrain):
         low: The first rate.
         high: The last rate.
         steps: Number of updates.
-        to: PNG file of the loss against the rate.
+        to: Picture of the loss against the rate; its ending tells the format.
+        format: Of the picture.
         overwrite: Replace the file if it is there.
     """
 
     low: float = 1e-6
     high: float = 1.0
     steps: int = 200
-    to: Path = Path("find-rate.png")
+    to: Path = Path("find-rate")
+    format: OptionalFormat = None
     overwrite: bool = False
 
     def __call__(self) -> None:
         """Find it."""
-        if self.to.exists() and not self.overwrite:
+        to = picture(self.to, self.format)
+        if to.exists() and not self.overwrite:
             raise ValueError(
-                f"{self.to} is there already: give another name with --to, or "
-                "--overwrite."
+                f"{to} is there already: give another name with --to, or --overwrite."
             )
         config = self.configuration()
         found = fdl.runs.find_rate(
@@ -47,10 +49,12 @@ class FindRate(ToTrain):
         title = (
             f"{config.task}-{fdl.data.short_name(config.dataset)}, {config.optimizer}"
         )
-        fdl.report.draw_rate_test(self.to, *found, title=title)
+        fdl.report.draw_rate_test(
+            to, *found, title=title, loss_unit=self.task.loss_unit
+        )
         out.print(
             f"the loss falls fastest at a learning rate of {found.suggestion:.2g}",
-            f"written to {self.to}",
+            f"written to {to}",
             sep="\n",
             soft_wrap=True,
         )

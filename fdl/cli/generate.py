@@ -7,7 +7,14 @@ from typing import Annotated
 import tyro
 
 import fdl
-from fdl.cli.command import OfRun, OptionalFloat, OptionalInt, out
+from fdl.cli.command import (
+    OfRun,
+    OptionalFloat,
+    OptionalFormat,
+    OptionalInt,
+    out,
+    picture,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +25,8 @@ class Generate(OfRun):
         run: Folder of the run.
         count: Number of images or texts; 64 images or 1 text if not given.
         seed: Source of all randomness.
-        to: PNG file for images.
+        to: Picture, for images; its ending tells the format.
+        format: Of the picture.
         overwrite: Replace the file if it is there.
         prompt: What a text begins with.
         length: Number of characters after the prompt.
@@ -32,7 +40,8 @@ class Generate(OfRun):
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     count: OptionalInt = None
     seed: int = 0
-    to: Path = Path("samples.png")
+    to: Path = Path("samples")
+    format: OptionalFormat = None
     overwrite: bool = False
     prompt: str = ""
     length: int = 500
@@ -46,9 +55,10 @@ class Generate(OfRun):
 
         run = fdl.runs.open_run(self.run, model=self.model, task=self.task)
         images = run.task.generates == "images"
-        if images and self.to.exists() and not self.overwrite:
+        to = picture(self.to, self.format)
+        if images and to.exists() and not self.overwrite:
             raise ValueError(
-                f"{self.to} is there already: give another name, or --overwrite."
+                f"{to} is there already: give another name, or --overwrite."
             )
         sampling = fdl.tasks.Sampling(
             count=(64 if images else 1) if self.count is None else self.count,
@@ -62,5 +72,5 @@ class Generate(OfRun):
         if not images:
             out.print(*made, sep="\n\n", soft_wrap=True)
             return
-        fdl.report.draw_images(self.to, made)
-        out.print(f"written to {self.to}", soft_wrap=True)
+        fdl.report.draw_images(to, made)
+        out.print(f"written to {to}", soft_wrap=True)

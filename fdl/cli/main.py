@@ -8,9 +8,11 @@ from typing import NamedTuple, NoReturn
 
 import fdl
 from fdl.cli.command import AnswerIsNoError, Command, err, out
+from fdl.cli.completion import complete
 from fdl.cli.config_file import OPTION, with_file
 from fdl.cli.parse import COMPLETION, Choice, UsageError, choices, read, union
 from fdl.cli.signals import exit_on_signals
+from fdl.untrusted import shortened
 
 
 class _Place(NamedTuple):
@@ -54,7 +56,9 @@ _COMMANDS = {
         "fdl.cli.eval", "Eval", "Measure a trained run on the test set of a data set."
     ),
     "predict": _Place(
-        "fdl.cli.predict", "Predict", "Tell which classes a trained run sees in images."
+        "fdl.cli.predict",
+        "Predict",
+        "Tell what a trained run answers to images, rows of a table, or texts.",
     ),
     "generate": _Place(
         "fdl.cli.generate", "Generate", "Make images or texts with a trained run."
@@ -81,6 +85,8 @@ _COMMANDS = {
 _OF_TASKS = ("train", "sweep", "find-rate")
 """Commands that take a task, or `--task MODULE:NAME` of one of the user's."""
 
+_LONGEST = 4000  # characters of a complaint; a list of what was tried has 1,000
+
 _ABOUT = (
     "Classic deep learning in functional JAX. `fdl COMMAND --help` tells more, "
     "`fdl --version` the version."
@@ -105,6 +111,9 @@ def _main(words: list[str]) -> None:
         return
     command = None
     try:
+        if words and words[0].startswith(COMPLETION):  # a shell's, which knows them all
+            complete(words, union({name: _find(name) for name in _COMMANDS}))
+            return
         command = _command(words)
         command.check()
         if not command.light:
@@ -123,8 +132,6 @@ def _main(words: list[str]) -> None:
 def _command(words: list[str]) -> Command:
     """Return the command that words ask for; only its own module is imported."""
     first = words[0] if words else ""
-    if first.startswith(COMPLETION):  # the completion of a shell knows them all
-        return read("fdl", words, union({name: _find(name) for name in _COMMANDS}))
     if first == "train" and any(_is("--resume", word) for word in words):
         from fdl.cli.train import Resume
 
@@ -170,5 +177,5 @@ def _find(name: str, own: str | None = None) -> Choice:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    err.print(f"fdl: {message}", soft_wrap=True)
+    err.print(f"fdl: {shortened(message, _LONGEST)}", soft_wrap=True)
     sys.exit(code)

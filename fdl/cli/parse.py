@@ -15,7 +15,6 @@ from fdl.plain import nearest, unknown
 
 _CONFIG = (
     tyro.conf.DisallowNone,
-    tyro.conf.FlagCreatePairsOff,
     tyro.conf.OmitArgPrefixes,
     tyro.conf.OmitSubcommandPrefixes,
 )
@@ -123,7 +122,7 @@ def options(kind: Any) -> dict[str, Any]:
     Example:
         >>> from fdl.cli.eval import Eval
         >>> list(options(Eval))
-        ['--debug', '--model', '--task', '--dataset', '--data-dir']
+        ['--debug', '--no-debug', '--model', '--task', '--dataset', '--data-dir']
     """
     found = {}
     hints = typing.get_type_hints(kind, include_extras=True)
@@ -134,8 +133,10 @@ def options(kind: Any) -> dict[str, Any]:
         if dataclasses.is_dataclass(inner):
             found |= options(inner)
         else:
-            negated = "no-" if field.default is True else ""
-            found[f"--{negated}{field.name.replace('_', '-')}"] = hints[field.name]
+            name = field.name.replace("_", "-")
+            found[f"--{name}"] = hints[field.name]
+            if inner is bool:
+                found[f"--no-{name}"] = inner
     return found
 
 

@@ -1,98 +1,137 @@
 """`fdl predict`."""
 
 import dataclasses
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from rich.table import Table
 
 import fdl
-from fdl.cli.command import OfRun, err, out
+from fdl.cli.answers import Answers
+from fdl.cli.command import OfRun, OptionalPath, err, out, unset
 
 _MOST_WARNINGS = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Predict(OfRun):
-    """Tell what a trained run sees in images.
+    """Tell what a trained run answers: classes of images, rows or texts, or numbers.
 
     Attributes:
         run: Folder of the run, or a .stablehlo file that `fdl export` wrote.
-        files: PNG, JPEG, WebP, BMP, GIF, .npy or .npz files; any size is resized.
-        polarity: What the files show; `auto` judges each image where the run's data
+        files: Images: PNG, JPEG, WebP, BMP, GIF, .npy or .npz files, or folders of
+            pictures; any size is resized. Rows: .csv files with the columns of the
+            training, or .npy or .npz files. Texts: .csv or .jsonl files, or any others,
+            each of which is a text.
+        text: A text.
+        polarity: What the images show; `auto` judges each image where the run's data
             are light on dark.
         fit: What to do with images of another size: `pad` shows all of an image on its
             background, `crop` its middle, and `digit` finds the digit in a photograph
-            and frames it as MNIST does; `auto` is `digit` for runs on MNIST, else
-            `pad`.
-        json: Print a line of JSON for each image instead of a table.
+            and frames it as MNIST does; `auto` is what the run's data say of
+            themselves: `digit` for those of MNIST and its like, else `pad`.
+        json: Print a line of JSON for each input instead of a table.
+        to: CSV file to write, with a row for each input.
+        overwrite: Replace the file if it is there.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     files: Annotated[
         tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILES...")
-    ]
+    ] = ()
+    text: Annotated[str | None, tyro.conf.arg(metavar="TEXT"), unset("optional")] = None
     polarity: Literal["auto", "light-on-dark", "dark-on-light"] = "auto"
     fit: Literal["auto", "pad", "crop", "digit"] = "auto"
     json: bool = False
+    to: OptionalPath = None
+    overwrite: bool = False
 
     def check(self) -> None:
-        """Refuse to predict nothing."""
-        if not self.files:
+        """Refuse to predict nothing, and to replace what is there."""
+        if not self.files and self.text is None:
             raise ValueError("there are no files to predict: give at least one.")
+        if self.to is not None and self.to.exists() and not self.overwrite:
+            raise ValueError(
+                f"{self.to} is there already: give another name, or --overwrite."
+            )
 
     def __call__(self) -> None:
         """Predict."""
         import numpy as np
 
         run = fdl.runs.load(self.run, model=self.model, task=self.task)
-        if run.predicts != "classes":
+        if run.predicts not in ("classes", "numbers"):
             raise ValueError(
-                f"{self.run} does not tell classes of images; `fdl eval` measures a "
-                "run, and `fdl generate` shows what it makes."
+                f"{self.run} tells no classes or numbers; `fdl eval` measures a run, "
+                "and `fdl generate` shows what it makes."
             )
-        images, names = [], []
-        for file in self.files:
-            found = fdl.data.read_images_like(
-                file, run.info, polarity=self.polarity, fit=self.fit
-            )
-            images.append(found)
-            one = len(found) == 1
-            names += [str(file) if one else f"{file}[{i}]" for i in range(len(found))]
-        inputs = np.concatenate(images)
+        found = self._inputs(run.info)
+        inputs = np.concatenate([rows for _, rows in found])
+        names = [
+            file if len(rows) == 1 else f"{file}[{index}]"
+            for file, rows in found
+            for index in range(len(rows))
+        ]
         output = run.predict(inputs)
+        finite = np.isfinite(output).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"{self.run} answers {names[int(finite.argmin())]} with NaN: what it "
+                "has learned is no use; train it again."
+            )
         detector = run.novelty_detector if isinstance(run, fdl.runs.Run) else None
         novelty = None if detector is None else detector.novelty(inputs)
+        notes: dict[str, list[Any]] = {}
+        if detector is not None and novelty is not None:
+            notes = {
+                "novelty": [round(float(one), 4) for one in novelty],
+                "unlike_training": (novelty > detector.threshold).tolist(),
+            }
+        classes = run.predicts == "classes"
+        answers = Answers(names, output, run.info.class_names, classes, notes)
+        if self.to is not None:
+            answers.write(self.to)
         if self.json:
-            for k, (name, probabilities) in enumerate(zip(names, output, strict=True)):
-                best = int(probabilities.argmax())
-                line = {
-                    "file": name,
-                    "class": best,
-                    "name": run.info.class_names[best],
-                    "probabilities": [round(float(p), 6) for p in probabilities],
-                }
-                if detector is not None and novelty is not None:
-                    line["novelty"] = round(float(novelty[k]), 4)
-                    line["unlike_training"] = bool(novelty[k] > detector.threshold)
-                print(json.dumps(line))
+            print(*answers.lines(), sep="\n")
+        elif self.to is None:
+            out.print(answers.table())
         else:
-            out.print(_table(names, output, run.info.class_names))
+            out.print(f"written to {self.to}", soft_wrap=True)
         if detector is not None and novelty is not None:
             _warn(names, output, novelty, detector)
 
+    def _inputs(self, info: "fdl.data.DatasetInfo") -> list[tuple[str, Any]]:
+        """Return the inputs of each file, as the run reads them."""
+        data = fdl.data
+        if self.text is not None and info.kind != "document":
+            raise ValueError(f"{self.run} reads no texts: give files.")
+        read = {
+            "image": lambda file: data.read_images_like(
+                file, info, polarity=self.polarity, fit=self.fit
+            ),
+            "document": lambda file: data.as_tokens(data.read_texts(file, info), info),
+        }.get(info.kind, lambda file: data.read_rows(file, info))
+        files = [one for file in self.files for one in _expanded(file)]
+        found = [(str(file), read(file)) for file in files]
+        if self.text is not None:
+            found.append((self.text, data.as_tokens([self.text], info)))
+        return found
 
-def _table(names: list[str], output: Any, class_names: Sequence[str]) -> Table:
-    table = Table("file", "class", "probability", "second", "probability")
-    for name, probabilities in zip(names, output, strict=True):
-        cells = [name]
-        for best in probabilities.argsort()[:-3:-1]:
-            cells += [class_names[best], f"{probabilities[best]:.2%}"]
-        table.add_row(*cells)
-    return table
+
+def _expanded(path: Path) -> list[Path]:
+    """Return a file, or the pictures below a folder in order of their names."""
+    from fdl.data.pictures import SUFFIXES  # JAX, which help does without
+
+    if not path.is_dir():
+        return [path]
+    found = sorted(
+        file
+        for file in path.rglob("*")
+        if file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".")
+    )
+    if not found:
+        raise ValueError(f"{path} holds no pictures.")
+    return found
 
 
 def _warn(

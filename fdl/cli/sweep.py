@@ -75,7 +75,12 @@ class SweepCommand(Reporting, ToTrain):
         from fdl.cli.leaders import Board
 
         config = self.configuration()
-        with Board(self.halving, quiet=self.quiet) as board:
+        from fdl.pixels import picture_format
+
+        with (
+            Board(self.halving, quiet=self.quiet) as board,
+            picture_format(self.format),
+        ):
             try:
                 found = fdl.runs.sweep(
                     **self.trained(),

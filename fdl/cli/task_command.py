@@ -32,9 +32,11 @@ class Data:
     """What is trained on.
 
     Attributes:
-        dataset: Data set: a name that `fdl data list` lists, or data of your own:
-            `folder:PATH`, `npz:FILE`, `csv:FILE`, `text:FILE` or `jsonl:FILE`.
-        target: Column of a CSV file that is to be told; member of JSON lines.
+        dataset: Data set: a name that `fdl data list` lists, or data of your own, such
+            as `folder:PATH`, `npz:FILE`, `csv:FILE`, `text:FILE`, `jsonl:FILE`,
+            `tfds:NAME` or `hf:PATH`.
+        target: Column of a CSV file, or member of JSON lines, that is to be told.
+        text: Column or member that is the text, where texts are to be classified.
         size: Height and width of the images of a folder, such as `64` or `48x64`.
         skip_bad: Leave out pictures of a folder that cannot be read.
         data_dir: Folder to look for the data in first.
@@ -44,6 +46,7 @@ class Data:
 
     dataset: OptionalName = None
     target: OptionalName = None
+    text: OptionalName = None
     size: OptionalName = None
     skip_bad: bool = False
     data_dir: Annotated[OptionalPath, unset("the usual places if not given")] = None
@@ -101,10 +104,14 @@ class Training:
     ] = None
     augment: Annotated[str, tyro.conf.arg(metavar="NAME")] = "none"
     label_smoothing: float = 0.0
-    class_weights: Annotated[str, tyro.conf.arg(metavar="WEIGHTS")] = ""
+    class_weights: Annotated[
+        str, tyro.conf.arg(metavar="WEIGHTS"), unset("default: 1 for all")
+    ] = ""
     ema: float = 0.0
     precision: Annotated[str, tyro.conf.arg(metavar="NAME")] = "float32"
-    freeze: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PATTERN")] = ()
+    freeze: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="PATTERN"), unset("default: none")
+    ] = ()
     seed: int = 0
 
 
@@ -220,6 +227,7 @@ def _line(given: Data) -> str | None:
     """Return the line that names a dataset with its options; None if none is given."""
     options = {
         "target": given.target,
+        "text": given.text,
         "size": given.size,
         "skip_bad": given.skip_bad or None,
     }

@@ -7,6 +7,7 @@ import tyro
 from rich.table import Table
 
 from fdl.cli.command import Command, out, unset
+from fdl.plain import KINDS
 from fdl.tasks import Description, describe, measured
 from fdl.tasks import known as known_tasks
 
@@ -55,10 +56,11 @@ class Tasks(Command):
 def _tell(task: Description) -> None:
     rates = [f"{rate:g} ({name})" for name, rate in task.learning_rates.items()]
     many, few = task.epochs
+    kinds = " or ".join(KINDS[kind] for kind in task.takes)
     lines = {
         "what it is": task.title,
         "paper": task.paper,
-        "data": f"{' or '.join(task.takes)}, such as {task.dataset or 'csv:FILE'}",
+        "data": f"{kinds}, such as {task.dataset or 'csv:FILE'}",
         "epochs": f"{many} for 60,000 examples, {few} for 4,000",
         "batch size": f"{task.batch_size}",
         "learning rate": ", ".join(rates),

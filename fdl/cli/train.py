@@ -22,7 +22,7 @@ from fdl.cli.command import (
 )
 from fdl.cli.progress import TrainingProgress
 from fdl.cli.task_command import ToTrain, for_each_task
-from fdl.plain import CHECKPOINT_MINUTES
+from fdl.plain import CHECKPOINT_MINUTES, PICTURE_FORMATS
 from fdl.runs.signals import Interrupted
 from fdl.runs.words import shown
 
@@ -52,7 +52,9 @@ class Train(Reporting, ToTrain):
     early_stopping: Annotated[OptionalInt, unset("trains to the end if not given")] = (
         None
     )
-    log: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")] = ()
+    log: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="NAME"), unset("default: none")
+    ] = ()
     checkpoint_minutes: float = CHECKPOINT_MINUTES
 
     def __call__(self) -> None:
@@ -116,7 +118,9 @@ def _train(command: Reporting, train: Callable[..., Any]) -> None:
         command: Says how much to say.
         train: Takes what `fdl.runs.train` calls, by name, and returns a run.
     """
-    with TrainingProgress(command.quiet) as progress:
+    from fdl.pixels import picture_format
+
+    with TrainingProgress(command.quiet) as progress, picture_format(command.format):
         try:
             run = train(
                 on_start=progress.on_start,
@@ -166,7 +170,7 @@ def _summary(run: Any) -> list[str]:
     written = {"run folder": run.path} | {
         file.name: file
         for file in sorted(run.path.iterdir())
-        if file.suffix in (".png", ".gif")
+        if file.suffix in (".gif", *(f".{name}" for name in PICTURE_FORMATS))
     }
     width = max(map(len, written)) + 2
     return lines + [f"{what:<{width}}{path}" for what, path in written.items()]

@@ -51,7 +51,9 @@ class Watch(Command):
                 now = look_at(self.run)
                 if now is None or now.status == "damaged":
                     raise RunError(f"{self.run} is damaged, or of another version.")
-                planned = read_json(self.run / "config.json")["epochs"]
+                planned = read_json(self.run / "config.json").get("epochs")
+                if type(planned) is not int:
+                    raise RunError(f"{self.run} is damaged: epochs={planned!r}.")
                 live.update(_draw(now, planned, read_log(self.run)), refresh=True)
                 if training := now.status == "training":
                     time.sleep(self.every)
@@ -79,7 +81,8 @@ def _draw(now: Listed, planned: int, log: list[dict[str, Any]]) -> Group:
 
 
 def _points(log: list[dict[str, Any]], part: str, name: str) -> Points:
-    return [(line["epoch"], line[part][name]) for line in log]
+    values = [(line["epoch"], line[part].get(name)) for line in log]
+    return [(epoch, value) for epoch, value in values if type(value) in (int, float)]
 
 
 def _about(now: Listed, planned: int, log: list[dict[str, Any]]) -> str:

@@ -8,6 +8,7 @@ from fdl.data.checks import check_label as check_label
 from fdl.data.dataset import Dataset as Dataset
 from fdl.data.dataset import DatasetInfo as DatasetInfo
 from fdl.data.dataset import example as example
+from fdl.data.dataset import require_sensible as require_sensible
 from fdl.data.describe import Description as Description
 from fdl.data.describe import describe as describe
 from fdl.data.describe import draw_contact_sheet as draw_contact_sheet
@@ -31,6 +32,8 @@ from fdl.data.sources import status as status
 from fdl.data.splits import hold_out as hold_out
 from fdl.data.splits import split as split
 from fdl.data.table import read_rows as read_rows
+from fdl.data.texts import as_tokens as as_tokens
+from fdl.data.texts import read_texts as read_texts
 from fdl.listing import public as _public
 
 __dir__ = _public(__name__, modules=("augment",))

@@ -12,7 +12,8 @@ from fdl.data.archives import Archive, Contents, File
 from fdl.data.dataset import Dataset
 from fdl.data.download import receive
 from fdl.data.own import assemble
-from fdl.data.prepared_source import find_version, read_images
+from fdl.data.prepared_examples import read_examples
+from fdl.data.prepared_source import find_version
 from fdl.data.source import Source, Status
 
 
@@ -38,9 +39,10 @@ class Archived(Source):
                 f"TFDS directory {root / self.archive.prepared}: nothing there"
             )
         else:
-            turn = self.archive.upright
-            parts, names, _ = read_images(version, turn=turn)
-            return self._dataset((parts, names), f"TFDS directory {version}")
+            found = read_examples(version, turn=self.archive.upright)
+            known = len(self.archive.names) == len(found.names)
+            contents = found.parts, self.archive.names if known else found.names
+            return self._dataset(contents, f"TFDS directory {version}")
         for folder, named in self._folders(data_dir):
             if not any((folder / file.name).is_file() for file in self.archive.files):
                 tried.append(f"original files in {folder}: nothing there")
@@ -96,6 +98,7 @@ class Archived(Source):
             title=self.archive.title,
             source=source,
             class_names=names,
+            fit=self.archive.fit,
         )
 
     def _folders(self, data_dir: Path | None) -> Iterator[tuple[Path, bool]]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from fdl.arrays import DataError
 from fdl.data.own import Part
+from fdl.plain import Fit
 
 Contents = tuple[Mapping[str, Part], tuple[str, ...]]
 """The parts of a dataset by name, and the names of its classes."""
@@ -50,6 +51,9 @@ class Archive(NamedTuple):
         read: Turns the contents of the files into images and labels.
         counts: Numbers of training and of test examples.
         upright: Turns images as TFDS and the files have them.
+        fit: As in `DatasetInfo`; signs that are framed like digits are light on dark.
+        names: What its classes are called where TFDS numbers them; empty if it does
+            not.
     """
 
     title: str
@@ -59,6 +63,8 @@ class Archive(NamedTuple):
     read: Callable[[Mapping[str, bytes]], Contents]
     counts: tuple[int, int]
     upright: Callable[[np.ndarray], np.ndarray] = lambda images: images
+    fit: Fit = "pad"
+    names: tuple[str, ...] = ()
 
 
 def read_idx(data: bytes, name: str) -> np.ndarray:
@@ -207,6 +213,7 @@ ARCHIVES = {
         ),
         read=_kmnist,
         counts=(60_000, 10_000),
+        fit="digit",
     ),
     **{
         f"emnist-{which}": Archive(
@@ -217,6 +224,8 @@ ARCHIVES = {
             read=functools.partial(_emnist, which),
             counts=counts,
             upright=transposed,
+            fit="digit",
+            names=_EMNIST_CLASSES[which],
         )
         for which, counts in _EMNIST_COUNTS.items()
     },

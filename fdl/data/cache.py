@@ -4,6 +4,7 @@ Nothing here is needed: a cache that is missing, damaged or unwritable costs tim
 """
 
 import contextlib
+import hashlib
 import io
 import os
 from collections.abc import Iterable, Mapping
@@ -78,12 +79,34 @@ def write(entry: Entry, splits: Splits) -> None:
     keep(path(entry), buffer.getbuffer())
 
 
-def read_arrays(key: str, names: Iterable[str]) -> dict[str, np.ndarray] | None:
+def key_of(
+    title: str, options: object, files: Iterable[tuple[str, os.stat_result]]
+) -> str:
+    """Return the key of what is made of files: it changes with their content.
+
+    Of each file the name, the size, the number of its inode and the time of its last
+    change count, in nanoseconds. That time is the system's own, which nobody sets: it
+    tells of an edit that keeps the size and puts back the time of writing, too. To
+    read all of a large folder would take longer than may be.
+
+    Args:
+        title: What the key begins with.
+        options: What else the outcome depends on, told by its `repr`.
+        files: The files: what they are called, and what the system says of them.
+    """
+    known = hashlib.sha256(repr(options).encode(errors="replace"))
+    for name, about in files:
+        said = f"\n{name}\t{about.st_size}\t{about.st_ino}\t{about.st_ctime_ns}"
+        known.update(said.encode(errors="replace"))
+    return f"{title}-{known.hexdigest()[:24]}"
+
+
+def read_arrays(key: str) -> dict[str, np.ndarray] | None:
     """Return arrays that were kept under a key, if they are there and undamaged."""
     file = _decoded() / f"{key}.npz"
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in names}
+            found = {name: arrays[name] for name in arrays.files}
         os.utime(file)  # used lately
     except Exception:
         # A damaged zip file fails in many ways; all mean: decode the data again.

@@ -11,6 +11,7 @@ import numpy as np
 
 from fdl.arrays import Array, Batch, DataError
 from fdl.data.dataset import Dataset, DatasetInfo
+from fdl.plain import Fit
 
 IMAGE_SHAPE = (28, 28, 1)
 
@@ -48,6 +49,7 @@ class Entry(NamedTuple):
         folders: Further names of folders, below a folder of datasets, in which other
             software keeps the original files.
         overlaps: As in `DatasetInfo`.
+        fit: As in `DatasetInfo`.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Entry(NamedTuple):
     url_variable: str = ""
     folders: tuple[str, ...] = ()
     overlaps: tuple[str, ...] = ()
+    fit: Fit = "pad"
 
 
 _DIGITS = tuple("0123456789")
@@ -87,6 +90,7 @@ CATALOG = {
         hold_out="last",
         url_variable="FDL_MNIST_URL",
         folders=("MNIST/raw",),
+        fit="digit",
     ),
     "fashion_mnist": Entry(
         name="fashion_mnist",
@@ -136,6 +140,7 @@ CATALOG = {
             label="d21390edb7d0bcbd0623a33e49c5abc2162c6174751dcb797821bd008213a697",
         ),
         overlaps=("mnist",),
+        fit="digit",
     ),
 }
 
@@ -192,6 +197,8 @@ def dataset(entry: Entry, published: Splits, source: str) -> Dataset:
         test_count=entry.test.size,
         checksum=checksum(entry),
         overlaps=entry.overlaps,
+        fit=entry.fit,
+        light_on_dark=True,  # all of them
     )
     train, test = (Batch(*map(_read_only, batch)) for batch in published)
     return Dataset(train, None, test, info)

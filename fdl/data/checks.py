@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fdl.arrays import Array, Batch, DataError, PyTree
+from fdl.arrays import Array, Batch, DataError, Documents, PyTree
 
 _BRIGHTEST = 2.0  # of pixels that ought to be in [0, 1]; interpolation may overshoot
 
@@ -19,7 +19,7 @@ def check(data: PyTree, *, batch_size: int | None = None) -> None:
     are uint8; and floating point images are not pixels of 0 to 255. An array counts as
     such pixels if it has at least two axes besides the first, no negative value, and
     one above 2: standardized images have negative values, and features, which have any
-    range, one axis.
+    range, one axis. Labels of `Documents` are checked likewise.
 
     Args:
         data: A `Batch`, or any nesting of tuples, lists and dictionaries of arrays.
@@ -48,6 +48,7 @@ def check(data: PyTree, *, batch_size: int | None = None) -> None:
         _check_batch_size(batch_size, count)
     if isinstance(data, Batch):
         _check_image(data.image)
+    if isinstance(data, (Batch, Documents)):
         check_label(data.label)
     for name, leaf in leaves.items():
         _check_finite(name, leaf)

@@ -1,12 +1,16 @@
 """A dataset: the arrays of its three parts, and what they are."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
-from fdl.arrays import Batch, PyTree, Rows, Tokens, outlined
-from fdl.plain import Kind
+from fdl.arrays import Batch, Documents, PyTree, Rows, Tokens, outlined
+from fdl.plain import Fit, Kind
+
+_MOST_NUMBERS = 50_000_000  # of an input
+_LONGEST_TEXT = 100_000  # characters of an input
 
 
 class DatasetInfo(NamedTuple):
@@ -21,7 +25,7 @@ class DatasetInfo(NamedTuple):
         class_names: Name of each class, in the order of the labels; the characters; or
             the name of the number.
         input_shape: Shape of one input: `(height, width, channels)` of an image,
-            `(time,)` of a text, `(features,)` of a vector.
+            `(time,)` of a text or document, `(features,)` of a vector.
         train_count: Number of training examples, those held out not among them.
         validation_count: Number of examples held out for validation; 0 if none are.
         test_count: Number of test examples.
@@ -30,12 +34,20 @@ class DatasetInfo(NamedTuple):
         overlaps: Names of datasets whose training images include this dataset's
             test images: a model trained on one of them must not be tested here.
         kind: What the examples are: an `"image"` or a `"vector"` of numbers with its
-            class, a `Batch`; a `"number"` to be told of a vector, `Rows`; or a
-            `"text"`, `Tokens`.
-        columns: What each number of a vector is called, if it has a name.
+            class, a `Batch`; a `"number"` to be told of a vector, `Rows`; a piece of a
+            `"text"` to go on with, `Tokens`; or a `"document"`, a text with its class,
+            `Documents`.
+        columns: What each number of a vector is called, if it has a name; of documents,
+            what their text is called.
         means: Mean of each number of a vector over the published training examples; of
             a `"number"`, the target's comes last.
         deviations: Standard deviation of each, as `means`; 1 where it would be 0.
+        fit: How `fdl predict` brings photographs to the form of its images, unless told
+            otherwise: `"digit"` where each is one sign, framed as MNIST frames digits.
+        light_on_dark: Whether all images are light on dark, so that others can be
+            turned into such.
+        vocabulary: The word that each token of a document stands for; see
+            `fdl.data.words`.
     """
 
     name: str
@@ -53,6 +65,48 @@ class DatasetInfo(NamedTuple):
     columns: tuple[str, ...] = ()
     means: tuple[float, ...] = ()
     deviations: tuple[float, ...] = ()
+    fit: Fit = "pad"
+    light_on_dark: bool = False
+    vocabulary: tuple[str, ...] = ()
+
+
+def require_sensible(info: DatasetInfo, where: str = "") -> None:
+    """Raise ValueError if what a file says of a dataset cannot be.
+
+    Args:
+        info: What it says.
+        where: What stands before the names of fields in messages.
+
+    Example:
+        >>> info = DatasetInfo("", "", "", 2, ("a",), (28, 28, 1), 0, 0, 0, "", ())
+        >>> require_sensible(info, "data.")
+        Traceback (most recent call last):
+        ...
+        ValueError: data.class_names has 1 names, but data.num_classes=2
+    """
+    if len(info.class_names) != info.num_classes or not info.class_names:
+        raise ValueError(
+            f"{where}class_names has {len(info.class_names)} names, but "
+            f"{where}num_classes={info.num_classes}"
+        )
+    shape, axes = info.input_shape, 3 if info.kind == "image" else 1
+    is_text = info.kind in ("text", "document")
+    most = _LONGEST_TEXT if is_text else _MOST_NUMBERS
+    if len(shape) != axes or min(shape) < 1 or math.prod(shape) > most:
+        raise ValueError(
+            f"{where}input_shape={list(shape)} must have {axes} sides of at least 1, "
+            f"and at most {most:,} values"
+        )
+    if info.kind == "document" and len(info.vocabulary) < 2:
+        raise ValueError(f"{where}vocabulary has {len(info.vocabulary)} words")
+    for name in ("train_count", "validation_count", "test_count"):
+        if getattr(info, name) < 0:
+            raise ValueError(f"{where}{name}={getattr(info, name)} must be at least 0")
+    if len(info.means) != len(info.deviations):
+        raise ValueError(
+            f"{where}means has {len(info.means)} numbers, and {where}deviations "
+            f"{len(info.deviations)}"
+        )
 
 
 class Dataset(NamedTuple):
@@ -60,7 +114,7 @@ class Dataset(NamedTuple):
 
     The arrays are read-only NumPy arrays in the published order: of images a `Batch`,
     `image` uint8 `(batch, height, width, channels)`, `label` int32 `(batch,)`; of texts
-    `Tokens`, int32 `(batch, time)`.
+    `Tokens` or `Documents`, int32 `(batch, time)`.
 
     Attributes:
         train: Examples to train on.
@@ -89,7 +143,7 @@ class Dataset(NamedTuple):
         return describe(self)
 
 
-def example(info: DatasetInfo) -> Batch | Rows | Tokens:
+def example(info: DatasetInfo) -> Batch | Rows | Tokens | Documents:
     """Return one example of a dataset's form, all zeros.
 
     Example:
@@ -102,6 +156,8 @@ def example(info: DatasetInfo) -> Batch | Rows | Tokens:
     shape = (1, *info.input_shape)
     if info.kind == "text":
         return Tokens(np.zeros(shape, np.int32), np.zeros(shape, np.int32))
+    if info.kind == "document":
+        return Documents(np.zeros(shape, np.int32), np.zeros(1, np.int32))
     if info.kind == "number":
         return Rows(np.zeros(shape, np.float32), np.zeros((1, 1), np.float32))
     dtype = np.uint8 if info.kind == "image" else np.float32

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import functools
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,13 +41,11 @@ class File(NamedTuple):
 
     Attributes:
         path: Where it is.
-        size: Number of bytes.
-        changed: When it was last written, in nanoseconds.
+        about: What the system says of it.
     """
 
     path: str
-    size: int
-    changed: int
+    about: os.stat_result
 
 
 def decode(
@@ -56,8 +53,8 @@ def decode(
 ) -> Decoded:
     """Decode picture files; what was decoded before is read from the cache.
 
-    A file counts as known if its name below the folder, its number of bytes and its
-    time of change are: to read all of a large folder would take longer than may be.
+    Whether a file was decoded before is told as `fdl.data.cache.key_of` says, by its
+    name below the folder.
 
     Args:
         root: A folder above all of them.
@@ -68,17 +65,11 @@ def decode(
             background.
         channels: 1 for gray, 3 for color; None for gray if all files are.
     """
-    known = hashlib.sha256(f"{_VERSION} {size} {channels}".encode())
     above = len(str(root))
-    for file in files:
-        known.update(
-            f"\n{file.path[above:]}\t{file.size}\t{file.changed}".encode(
-                errors="replace"
-            )
-        )
-    key = f"{root.name}-{known.hexdigest()[:24]}"
-    cached = cache.read_arrays(key, Decoded._fields)
-    if cached is not None:
+    below = ((file.path[above:], file.about) for file in files)
+    key = cache.key_of(root.name, (_VERSION, size, channels), below)
+    cached = cache.read_arrays(key)
+    if cached is not None and cached.keys() == set(Decoded._fields):
         errors = tuple(cached["errors"].tolist())
         return Decoded(cached["images"], cached["readable"], errors)
     decoded = _decode([file.path for file in files], size, channels, root.name)

@@ -1,7 +1,6 @@
 """What is in a dataset: counts, balance, duplicates, and a picture of some examples."""
 
 import hashlib
-import io
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from fdl.arrays import Batch, DataError, PyTree
+from fdl.arrays import Batch, DataError, Documents, PyTree
 from fdl.data.dataset import Dataset, DatasetInfo
-from fdl.files import write_whole
+from fdl.pixels import enlarged, enlargement, write_pixels
 
 _COLUMNS = 10  # of a contact sheet: examples of a class
 _MOST_ROWS = 40  # of a contact sheet: classes
@@ -55,6 +54,8 @@ class Description(NamedTuple):
             yield f"{info.num_classes} different characters"
         else:
             yield f"{info.num_classes} classes"
+        if info.kind == "document":
+            yield f"{len(info.vocabulary):,} words"
         for row, name in enumerate(info.class_names[:_SHOWN]):
             if self.balance:
                 counts = " ".join(f"{of[row]:>8,}" for of in self.balance.values())
@@ -107,7 +108,7 @@ def describe(dataset: Dataset) -> Description:
         {
             name: tuple(np.bincount(np.asarray(part.label), minlength=classes).tolist())
             for name, part in parts.items()
-            if isinstance(part, Batch)
+            if isinstance(part, (Batch, Documents))
         },
         {name: len(found) - len(set(found)) for name, found in digests.items()},
         {pair: count for pair, count in shared.items() if count},
@@ -115,19 +116,19 @@ def describe(dataset: Dataset) -> Description:
 
 
 def draw_contact_sheet(dataset: Dataset, path: Path | str) -> None:
-    """Write a PNG with a row of training images for each class, in their order.
+    """Write a picture with a row of training images for each class, in their order.
+
+    Args:
+        dataset: The dataset.
+        path: The file; its ending is the format, `.png`, `.svg` or `.pdf`.
 
     Raises:
         DataError: If the dataset holds no images.
     """
-    from PIL import Image
-
     if dataset.info.kind != "image":
         raise DataError(f"{dataset.info.title} holds no images: there is no picture")
-    buffer = io.BytesIO()
-    sheet = _sheet(dataset)
-    Image.fromarray(sheet if sheet.shape[2] == 3 else sheet[..., 0]).save(buffer, "png")
-    write_whole(Path(path), buffer.getvalue())
+    height, width, _ = dataset.info.input_shape
+    write_pixels(path, enlarged(_sheet(dataset), enlargement(height, width)))
 
 
 def _sheet(dataset: Dataset) -> UInt8[np.ndarray, "height width channels"]:

@@ -15,6 +15,8 @@ from fdl.data.decoding import File, Size, decode
 from fdl.data.own import PARTS, Part, assemble
 from fdl.data.source import Source, Status
 from fdl.data.splits import SHARE
+from fdl.plain import Fit
+from fdl.untrusted import visible
 
 _log = logging.getLogger(__name__)
 
@@ -43,18 +45,22 @@ class ImageFolder(Source):
         size: Height and width of the images; None for what suits the pictures.
         channels: 1 for gray, 3 for color; None for gray if all pictures are.
         skip_bad: Leave out pictures that cannot be read.
+        fit: How `fdl predict` brings photographs to the form of the images: `pad`,
+            `crop`, or `digit` if they are framed as those of MNIST.
     """
 
     path: Path
     size: Size | None = None
     channels: int | None = None
     skip_bad: bool = False
+    fit: Fit = "pad"
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
         """Read all pictures."""
         names, listings = list_folder(self.path)
         files = [file for part in listings.values() for file in part.files]
-        images, readable, errors = decode(self.path, files, self.size, self.channels)
+        size, channels = self.like_image(self.size, self.channels)
+        images, readable, errors = decode(self.path, files, size, channels)
         if errors:
             self._report(errors)
         parts, first = {}, 0
@@ -70,6 +76,8 @@ class ImageFolder(Source):
             title=self.path.name,
             source=f"folder {self.path}",
             class_names=names,
+            like=self.like,
+            fit=self.fit,
         )
 
     def status(self, data_dir: Path | None) -> Status:
@@ -92,7 +100,7 @@ class ImageFolder(Source):
                 f"{first}{others} Mend or remove it, or leave such files out with "
                 "skip_bad=true (--skip-bad)"
             )
-        _log.warning("%s: left out: %s%s", self.path.name, first, others)
+        _log.warning("%s: left out: %s%s", self.path.name, visible(first), others)
 
 
 def list_folder(path: Path) -> tuple[tuple[str, ...], dict[str, Listing]]:
@@ -136,8 +144,7 @@ def _classes(root: Path) -> dict[str, list[File]]:
         files = classes[folder.name] = []
         for each in _entries(folder):
             if each.name.lower().endswith(pictures.SUFFIXES):
-                about = each.stat()
-                files.append(File(each.path, about.st_size, about.st_ctime_ns))
+                files.append(File(each.path, each.stat()))
             else:
                 other.append(f"{folder.name}/{each.name}")
         if not files:
@@ -148,7 +155,7 @@ def _classes(root: Path) -> dict[str, list[File]]:
     if other:
         more = f" and {len(other) - _SHOWN:,} more" if len(other) > _SHOWN else ""
         shown = ", ".join(other[:_SHOWN]) + more
-        _log.warning("%s: passed over, no pictures: %s", root.name, shown)
+        _log.warning("%s: passed over, no pictures: %s", root.name, visible(shown))
     return classes
 
 

@@ -39,7 +39,7 @@ def read_image_array(path: Path, channels: int) -> list[Picture]:
         ...     [image.shape for image in read_image_array(file, 1)]
         [(28, 28, 1), (28, 28, 1)]
     """
-    array = _read(path)
+    array = read_array(path)
     found = f"{path} holds {array.dtype}{list(array.shape)}"
     array = _bytes(found, array)
     if array.ndim == 2:
@@ -64,7 +64,7 @@ def read_image_array(path: Path, channels: int) -> list[Picture]:
     return [_recolored(image, channels) for image in array]
 
 
-def _read(path: Path) -> np.ndarray:
+def read_array(path: Path) -> np.ndarray:
     """Return the array of a .npy file, or the only one of an .npz file."""
     arrays = read_arrays(path)
     if len(arrays) != 1:

@@ -11,12 +11,10 @@ from fdl.data.dataset import DatasetInfo
 from fdl.data.image_arrays import read_image_array
 from fdl.data.numpy_files import STARTS
 from fdl.data.pictures import Picture, read_picture
+from fdl.plain import Fit as Fit
 
 Polarity = Literal["auto", "light-on-dark", "dark-on-light"]
-Fit = Literal["pad", "crop", "digit"]
 
-_FRAMED_DIGITS = ("mnist", "mnist-5k")
-_ALL_LIGHT_ON_DARK = (*_FRAMED_DIGITS, "fashion_mnist")
 _LEAST_CONTRAST = 32  # of 255; every MNIST and Fashion-MNIST image has at least 64
 _DARK, _LIGHT = 96, 160  # a background between these could be either
 
@@ -93,16 +91,15 @@ def read_images_like(
         info: The data set, such as that of a run.
         polarity: See `read_images`; where the images of the data set are not all light
             on dark, `"auto"` leaves pixels as they are.
-        fit: See `read_images`; `"auto"` is `"digit"` where the data set is MNIST or a
-            sample of it, and else `"pad"`.
+        fit: See `read_images`; `"auto"` is what the description of the data set says.
 
     Raises:
         DataError: See `read_images`.
     """
-    if polarity == "auto" and info.name not in _ALL_LIGHT_ON_DARK:
+    if polarity == "auto" and not info.light_on_dark:
         polarity = "light-on-dark"
     if fit == "auto":
-        fit = "digit" if info.name in _FRAMED_DIGITS else "pad"
+        fit = info.fit
     return read_images(path, info.input_shape, polarity=polarity, fit=fit)
 
 

@@ -9,6 +9,7 @@ from fdl.data.dataset import Dataset
 from fdl.data.numpy_files import read_arrays
 from fdl.data.own import PARTS, Part, assemble
 from fdl.data.source import Source, Status
+from fdl.plain import Fit
 from fdl.untrusted import shortened
 
 _INPUTS = ("image", "images", "x", "inputs", "data", "features")
@@ -29,9 +30,12 @@ class ArrayFile(Source):
     Attributes:
         name: The line that names it.
         path: The file.
+        fit: How `fdl predict` brings photographs to the form of the images: `pad`,
+            `crop`, or `digit` if they are framed as those of MNIST.
     """
 
     path: Path
+    fit: Fit = "pad"
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
         """Read the arrays; nothing in the file is executed."""
@@ -41,7 +45,14 @@ class ArrayFile(Source):
             for part, (inputs, targets) in _names(self.path, arrays).items()
         }
         title = self.path.stem
-        return assemble(parts, name=self.name, title=title, source=f"file {self.path}")
+        return assemble(
+            parts,
+            name=self.name,
+            title=title,
+            source=f"file {self.path}",
+            like=self.like,
+            fit=self.fit,
+        )
 
     def status(self, data_dir: Path | None) -> Status:
         """Read the arrays, which is the way to count them."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from fdl.arrays import DataError
-from fdl.untrusted import opened_zip, shortened, unpack
+from fdl.untrusted import opened_zip, reason, shortened, unpack
 
 STARTS = (b"\x93NUMPY", b"PK")
 """What .npy and .npz files begin with."""
@@ -94,5 +94,5 @@ def _faults(path: Path) -> Iterator[None]:
         # A damaged file fails in many ways, all of which mean the same.
         raise DataError(
             f"{path} cannot be read as NumPy arrays of numbers or texts: "
-            f"{shortened(str(error)) or type(error).__name__}"
+            f"{reason(error)}"
         ) from error

@@ -12,6 +12,7 @@ from fdl.arrays import Array, Batch, DataError, PyTree, Rows
 from fdl.data import splits
 from fdl.data.checks import check
 from fdl.data.dataset import Dataset, DatasetInfo
+from fdl.plain import Fit
 
 _log = logging.getLogger(__name__)
 
@@ -23,33 +24,34 @@ class Part(NamedTuple):
 
     Attributes:
         inputs: Images `(batch, height, width[, channels])`, or vectors `(batch,
-            features)`.
+            features)`, or a sequence of texts.
         targets: Class of each: any integers, or names; or numbers to be told, which
             are floating point.
     """
 
-    inputs: Array
+    inputs: Any
     targets: Array
 
 
 def from_arrays(
-    inputs: Array,
+    inputs: Array | Sequence[str],
     targets: Array | Sequence[Any],
     *,
-    validation: tuple[Array, Any] | None = None,
-    test: tuple[Array, Any] | None = None,
+    validation: tuple[Any, Any] | None = None,
+    test: tuple[Any, Any] | None = None,
     class_names: Sequence[str] | None = None,
     name: str = "arrays",
     seed: int = 0,
 ) -> Dataset:
-    """Make a dataset of arrays.
+    """Make a dataset of arrays, or of texts.
 
     Where there is no test part, a sixth of the examples becomes one: of each class its
     share, drawn with a seed.
 
     Args:
         inputs: Images, `(batch, height, width)` or `(batch, height, width, channels)`,
-            uint8 or floating point in [0, 1]; or vectors, `(batch, features)`.
+            uint8 or floating point in [0, 1]; or vectors, `(batch, features)`; or
+            texts.
         targets: Class of each: whole numbers, or names. Numbers are taken as they are
             if they count from 0 without a gap; otherwise the classes are the values
             that occur, in order. Of vectors also floating point numbers, which are not
@@ -74,12 +76,18 @@ def from_arrays(
         (('cat', 'dog', 'owl'), (9, 8, 8, 1), 3)
     """
     given = {"train": (inputs, targets), "validation": validation, "test": test}
+    are_texts = len(inputs) > 0 and isinstance(inputs[0], str)
+    # An array of texts would be as wide as the longest.
+    as_inputs = (lambda texts: texts) if are_texts else np.asarray
     parts = {
-        part: Part(np.asarray(pair[0]), np.asarray(pair[1]))
+        part: Part(as_inputs(pair[0]), np.asarray(pair[1]))
         for part, pair in given.items()
         if pair is not None
     }
-    return assemble(
+    # Which ends in `assemble`.
+    from fdl.data.documents import assemble_documents
+
+    return (assemble_documents if are_texts else assemble)(
         parts,
         name=name,
         title=name,
@@ -99,6 +107,8 @@ def assemble(
     columns: tuple[str, ...] = (),
     target: str = "target",
     seed: int = 0,
+    like: DatasetInfo | None = None,
+    fit: Fit = "pad",
 ) -> Dataset:
     """Return a dataset of some of its three parts, the training part among them.
 
@@ -111,12 +121,15 @@ def assemble(
         columns: What each number of a vector is called.
         target: What numbers are called that are to be told.
         seed: As for `from_arrays`.
+        like: As for `fdl.data.load`; then parts may lack classes.
+        fit: As in `DatasetInfo`; signs that are framed like digits are light on dark.
 
     Raises:
         DataError: As for `from_arrays`.
     """
     found = {part: _inputs(title, part, pair) for part, pair in parts.items()}
     _require_shape(title, found)
+    batches: dict[str, Any]
     if all(np.asarray(pair.targets).dtype.kind == "f" for pair in parts.values()):
         names = (target,)
         batches = {
@@ -131,12 +144,16 @@ def assemble(
             )
     else:
         labels, names = _classes(title, parts, class_names)
-        _require_classes(title, labels, names)
+        if like is None:
+            _require_classes(title, labels, names)
         batches = {part: Batch(found[part], labels[part]) for part in found}
         kind = "image" if found["train"].ndim == 4 else "vector"
     for batch in batches.values():
         check(batch)
-    if "test" not in batches:
+    if "test" not in batches and like is not None:
+        batches["test"] = batches["train"]
+        source += "; no test part, so all of it is measured"
+    elif "test" not in batches:
         train, test = _test_part(title, batches["train"], names, seed)
         batches |= {"train": train, "test": test}
         source += f"; no test part, so a sixth was drawn with seed {seed}"
@@ -157,12 +174,14 @@ def assemble(
         train_count=len(train[0]),
         validation_count=0 if validation is None else len(validation[0]),
         test_count=len(test[0]),
-        checksum=_checksum(batches),
+        checksum=checksum(batches),
         overlaps=(),
         kind=kind,
         columns=columns,
         means=means,
         deviations=deviations,
+        fit=fit,
+        light_on_dark=fit == "digit",
     )
     return Dataset(train, validation, test, info)
 
@@ -306,7 +325,8 @@ def _say(message: str) -> None:
     _log.warning(message)
 
 
-def _checksum(batches: Mapping[str, Batch | Rows]) -> str:
+def checksum(batches: Mapping[str, PyTree]) -> str:
+    """Return one sha256 of all arrays of the parts."""
     digest = hashlib.sha256()
     for part in PARTS:
         for array in batches.get(part, ()):

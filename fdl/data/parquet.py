@@ -1,9 +1,10 @@
-"""`hf:PATH`: images in Parquet files, as the Hugging Face Hub stores data sets."""
+"""`hf:PATH`: images or texts in Parquet files, as the Hugging Face Hub stores them."""
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -11,16 +12,20 @@ from fdl.arrays import DataError
 from fdl.data import pictures
 from fdl.data.dataset import Dataset
 from fdl.data.decoding import common_size
+from fdl.data.documents import assemble_documents, classes_of
 from fdl.data.images import fit_picture
+from fdl.data.kept import decoded_once
 from fdl.data.own import Part, assemble
-from fdl.data.prepared_source import PART_NAMES, drop_unused
+from fdl.data.parquet_columns import Columns, find_columns, open_parquet
+from fdl.data.parquet_rows import Row, rows_of
+from fdl.data.prepared_examples import PART_NAMES, drop_unused
 from fdl.data.source import Source, Status
-from fdl.untrusted import parse_json
+from fdl.plain import Fit
 
 
 @dataclasses.dataclass(frozen=True)
 class ParquetFolder(Source):
-    """Parquet files with an image and a class in each row.
+    """Parquet files with an image or a text, and a class, in each row.
 
     The part that a file belongs to is told by its name, as in
     `train-00000-of-00002.parquet`, or by that of its folder. An image is the bytes of a
@@ -36,6 +41,10 @@ class ParquetFolder(Source):
         target: Column that is the class; None for the one called `label`, or the only
             one that can be.
         skip_bad: Leave out images that cannot be read.
+        text: Column that is the text; None for the one called `text`, or the only one
+            that can be, where there are no images.
+        fit: How `fdl predict` brings photographs to the form of the images: `pad`,
+            `crop`, or `digit` if they are framed as those of MNIST.
     """
 
     path: Path
@@ -43,48 +52,72 @@ class ParquetFolder(Source):
     channels: int | None = None
     target: str | None = None
     skip_bad: bool = False
+    text: str | None = None
+    fit: Fit = "pad"
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
-        """Decode all images."""
+        """Decode all images, or take the texts as they are."""
         files = _files(self.path)
-        image, label, names = _columns(files["train"][0], self.target)
-        rows = {part: _rows(each, image, label) for part, each in files.items()}
+        found = find_columns(files["train"][0], self.target, self.text)
+        read = lambda: {
+            part: rows_of(each, found.inputs, found.target)
+            for part, each in files.items()
+        }
+        about: dict[str, Any] = {
+            "name": self.name,
+            "title": self.path.stem,
+            "source": f"Parquet files in {self.path}",
+            "like": self.like,
+        }
+        if not found.are_texts:
+            size, channels = self.like_image(self.size, self.channels)
+            parts, names, _ = decoded_once(
+                self.path.stem,
+                (size, channels, found, self.skip_bad),
+                [file for each in files.values() for file in each],
+                lambda: (*self._images(read(), found.names, size, channels), []),
+            )
+            return assemble(parts, class_names=names, fit=self.fit, **about)
+        parts, names = _texts(self.path, read(), found)
+        return assemble_documents(
+            parts, class_names=names, column=found.inputs, **about
+        )
+
+    def _images(
+        self,
+        rows: Mapping[str, list[Row]],
+        names: tuple[str, ...] | None,
+        size: tuple[int, int] | None,
+        channels: int | None,
+    ) -> tuple[dict[str, Part], tuple[str, ...] | None]:
         parts: dict[str, Part] = {}
         with pictures.strictly():
-            size = self.size or common_size(
+            size = size or common_size(
                 [_size_of(row) for part in rows.values() for row in part]
             )
             for part, found in rows.items():
                 pairs = [
                     (fit_picture(picture, size), row.target)
                     for row in found
-                    if (picture := self._decode(row)) is not None
+                    if (picture := self._decode(row, channels)) is not None
                 ]
                 if not pairs:
                     raise DataError(f"{self.path}: the {part} part has no images")
                 images, targets = zip(*pairs, strict=True)
                 parts[part] = Part(np.stack(images), np.array(targets))
-        if self.channels is None and all(
+        if channels is None and all(
             (part.inputs == part.inputs[..., :1]).all() for part in parts.values()
         ):
             parts = {
                 name: part._replace(inputs=np.ascontiguousarray(part.inputs[..., :1]))
                 for name, part in parts.items()
             }
-        if names is not None:
-            parts, names = drop_unused(parts, names)
-        return assemble(
-            parts,
-            name=self.name,
-            title=self.path.stem,
-            source=f"Parquet files in {self.path}",
-            class_names=names,
-        )
+        return (parts, None) if names is None else drop_unused(parts, names)
 
-    def _decode(self, row: "_Row") -> pictures.Picture | None:
+    def _decode(self, row: Row, channels: int | None) -> pictures.Picture | None:
         """Return the picture of a row; None if it is damaged and may be left out."""
         try:
-            return pictures.decode(row.content, self.channels or 3, row.where)
+            return pictures.decode(row.content, channels or 3, row.where)
         except DataError:
             if self.skip_bad:
                 return None
@@ -95,7 +128,7 @@ class ParquetFolder(Source):
         title = self.path.stem
         try:
             count = {
-                part: sum(_open(file).metadata.num_rows for file in files)
+                part: sum(open_parquet(file).metadata.num_rows for file in files)
                 for part, files in _files(self.path).items()
             }
         except DataError as error:
@@ -129,91 +162,20 @@ def _files(path: Path) -> dict[str, list[Path]]:
     return parts
 
 
-def _open(file: Path) -> Any:
-    # Imported here: half a second, wanted only for such files.
-    import pyarrow.parquet
-
-    try:
-        return pyarrow.parquet.ParquetFile(file)
-    except Exception as error:
-        # A damaged file fails in many ways, all of which mean the same.
-        raise DataError(f"{file} cannot be read as Parquet: {error}") from error
-
-
-def _columns(file: Path, target: str | None) -> tuple[str, str, tuple[str, ...] | None]:
-    """Return the names of the columns of images and classes, and of the classes."""
-    import pyarrow.types as kinds
-
-    schema = _open(file).schema_arrow
-    is_bytes = lambda kind: kinds.is_binary(kind) or kinds.is_large_binary(kind)
-    images, labels = [], []
-    for field in schema:
-        kind = field.type
-        if kinds.is_struct(kind):
-            inside = kind.get_field_index("bytes")
-            kind = kind.field(inside).type if inside >= 0 else kind
-        if is_bytes(kind):
-            images.append(field.name)
-        elif kinds.is_integer(kind) or kinds.is_string(kind) or kinds.is_boolean(kind):
-            labels.append(field.name)
-    listed = f"columns: {', '.join(f'{field.name} ({field.type})' for field in schema)}"
-    if len(images) != 1:
-        raise DataError(
-            f"{file}: has {len(images) or 'no'} columns of images, and one is needed; "
-            f"{listed}"
+def _texts(
+    path: Path, rows: Mapping[str, list[Row]], found: Columns
+) -> tuple[dict[str, Part], tuple[str, ...] | None]:
+    parts = {
+        part: Part(
+            [row.content for row in each],
+            classes_of(path, found.target, [row.target for row in each]),
         )
-    if target is None and len(labels) > 1:
-        labels = [name for name in ("label", "labels", "class") if name in labels][:1]
-    chosen = labels if target is None else [name for name in labels if name == target]
-    if len(chosen) != 1:
-        wanted = "the class" if target is None else f"target={target!r}"
-        raise DataError(
-            f"{file}: which column is {wanted}? Name one with whole numbers or names "
-            f"as target (--target); {listed}"
-        )
-    return images[0], chosen[0], _class_names(schema.metadata, chosen[0])
+        for part, each in rows.items()
+    }
+    return (parts, None) if found.names is None else drop_unused(parts, found.names)
 
 
-def _class_names(
-    metadata: dict[bytes, bytes] | None, label: str
-) -> tuple[str, ...] | None:
-    """Return what the Hub's description calls the classes, if it is there."""
-    try:
-        described = parse_json((metadata or {})[b"huggingface"])
-        names = described["info"]["features"][label]["names"]
-        return tuple(map(str, names))
-    except (KeyError, ValueError, TypeError, RecursionError):
-        return None
-
-
-class _Row(NamedTuple):
-    """The bytes of an image, its class, and what to call it in messages."""
-
-    content: bytes
-    target: Any
-    where: str
-
-
-def _rows(files: list[Path], image: str, label: str) -> list[_Row]:
-    found = []
-    for file in files:
-        try:
-            table = _open(file).read(columns=[image, label]).to_pydict()
-        except DataError:
-            raise
-        except Exception as error:
-            raise DataError(f"{file} cannot be read as Parquet: {error}") from error
-        pairs = zip(table[image], table[label], strict=True)
-        for row, (content, target) in enumerate(pairs):
-            content = content["bytes"] if isinstance(content, dict) else content
-            if content is None or target is None:
-                what = image if content is None else label
-                raise DataError(f"{file}, row {row}: the column {what!r} is empty")
-            found.append(_Row(content, target, f"{file}, row {row}"))
-    return found
-
-
-def _size_of(row: _Row) -> tuple[int, int] | None:
+def _size_of(row: Row) -> tuple[int, int] | None:
     try:
         return pictures.size_of(row.content, row.where)
     except DataError:

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 
 from fdl.arrays import DataError
 from fdl.data.png import require_whole
-from fdl.untrusted import read_bytes
+from fdl.untrusted import read_bytes, reason
 
 FORMATS = ("PNG", "JPEG", "WebP", "BMP", "GIF")
 """Formats that are read; told by the content of a file, not by its name."""
@@ -100,6 +100,20 @@ def strictly() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextlib.contextmanager
+def of_few_pixels() -> Iterator[None]:
+    """Let Pillow refuse pictures of more than `MOST_PIXELS`, whoever opens them."""
+    from PIL import Image
+
+    usual = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # of twice as many, it makes an error
+    try:
+        with strictly():
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = usual
 
 
 def read(path: Path | str, channels: int) -> Picture:
@@ -190,7 +204,7 @@ def _opened(content: bytes, use: Callable[[Any], _T], name: str) -> _T:
     except Exception as error:
         # Pillow's decoders fail on damaged files in many ways, all of which mean the
         # same.
-        raise DataError(f"{name} cannot be read: {error}.") from error
+        raise DataError(f"{name} cannot be read: {reason(error)}.") from error
 
 
 def _turn(picture: Any) -> Any:

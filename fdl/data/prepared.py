@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from fdl.arrays import DataError
+from fdl.data.pictures import of_few_pixels
 from fdl.untrusted import parse_json, read_text
 
+_AT_ONCE = 100  # examples
 _FEATURES = "tensorflow_datasets.core.features."
 KNOWN = {
     _FEATURES + name
@@ -43,7 +45,7 @@ def require_known_features(version: Path) -> None:
             f"{str(error)[:100]}). Remove the directory and prepare it again"
         ) from error
     for name in named:
-        if name not in KNOWN:
+        if not isinstance(name, str) or name not in KNOWN:
             short = sorted(known.rpartition(".")[2] for known in KNOWN)
             raise DataError(
                 f"{version}: features.json names the feature {name!r}, which is not "
@@ -99,13 +101,18 @@ def examples(builder: Any, split: str) -> Iterator[dict[str, Any]]:
     try:
         if form == "array_record":
             source = builder.as_data_source(split=split)
-            for first in range(0, len(source), 1000):
-                rows = range(first, min(first + 1000, len(source)))
-                yield from source.__getitems__(rows)
+            for first in range(0, len(source), _AT_ONCE):
+                rows = range(first, min(first + _AT_ONCE, len(source)))
+                with of_few_pixels():
+                    found = source.__getitems__(rows)
+                yield from found
         else:
             decode = builder.info.features.deserialize_example_np
             for file in builder.info.splits[split].filepaths:
-                yield from map(decode, _tfrecords(Path(file).read_bytes()))
+                for record in _tfrecords(Path(file).read_bytes()):
+                    with of_few_pixels():
+                        found = decode(record)
+                    yield found
     except ImportError as error:
         raise _lacks(version, error) from error
     except Exception as error:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fdl.arrays import DataError
 from fdl.data.catalog import HoldOut
-from fdl.data.dataset import Dataset
+from fdl.data.dataset import Dataset, DatasetInfo
 
 
 class Status(NamedTuple):
@@ -36,9 +36,21 @@ class Source:
 
     Attributes:
         name: The line that names it, from any folder of this computer.
+        like: What another dataset is, in whose form this one is to be read; None for
+            its own form.
     """
 
     name: str
+    like: DatasetInfo | None = dataclasses.field(default=None, kw_only=True)
+
+    def like_image(
+        self, size: tuple[int, int] | None, channels: int | None = None
+    ) -> tuple[tuple[int, int] | None, int | None]:
+        """Return a size and channels of images: those of the other dataset for None."""
+        if self.like is None or self.like.kind != "image":
+            return size, channels
+        height, width, depth = self.like.input_shape
+        return size or (height, width), channels or depth
 
     @property
     def hold_out(self) -> HoldOut:

@@ -17,8 +17,9 @@ from fdl.data import splits
 from fdl.data.archived import Archived
 from fdl.data.archives import ARCHIVES
 from fdl.data.catalog import CATALOG
-from fdl.data.dataset import Dataset
+from fdl.data.dataset import Dataset, DatasetInfo
 from fdl.data.folder import ImageFolder
+from fdl.data.matching import match
 from fdl.data.npz import ArrayFile
 from fdl.data.parquet import ParquetFolder
 from fdl.data.prepared_source import Prepared
@@ -28,6 +29,7 @@ from fdl.data.source import Source, Status
 from fdl.data.table import Table
 from fdl.data.text import NAME as TEXT
 from fdl.data.text import PythonDocs, TextFile, TextLines
+from fdl.plain import FITS
 
 SCHEMES: dict[str, type[Source]] = {
     "folder": ImageFolder,
@@ -81,7 +83,7 @@ def find(line: str, **options: Any) -> Source:
     if not place:
         raise DataError(f"{line!r} names no place: write {scheme}:PATH")
     kind = SCHEMES[scheme]
-    known = {f.name for f in dataclasses.fields(kind)} - {"name", "path"}
+    known = {f.name for f in dataclasses.fields(kind)} - {"name", "path", "like"}
     given = {name: value for name, value in options.items() if value is not None}
     for name in (wanted := query | given):
         if name not in known:
@@ -116,6 +118,7 @@ def load(
     data_dir: str | Path | None = None,
     validation: float | None = splits.SHARE,
     download: bool = True,
+    like: DatasetInfo | None = None,
     **options: Any,
 ) -> Dataset:
     """Load a dataset from wherever it is.
@@ -137,16 +140,22 @@ def load(
             drawn with a fixed seed. Where the data have a validation part of their
             own, that is it, whatever the share.
         download: Whether the network may be used.
+        like: What another dataset is, such as that of a run which is to be measured on
+            this one. Then images of folders have its size and channels, texts its
+            vocabulary, and what a line of the same kind says in its options, such as
+            `target`, need not be said again. Classes and columns are matched by name.
+            Nothing is held out, and data without a test part are one as a whole.
         options: Options of the source, such as `size=64`; see `find`.
 
     Returns:
         Training, validation and test examples and `info`; the arrays are read-only.
 
     Raises:
-        DataError: If there is no such dataset; if `validation` is not such a share, or
-            leaves no example in one part; if `data_dir` does not exist or holds damaged
-            files; or if the dataset cannot be found or downloaded: then the message
-            lists each place that was tried and each remedy.
+        DataError: If there is no such dataset, or it has a class that `like` has not;
+            if `validation` is not such a share, or leaves no example in one part; if
+            `data_dir` does not exist or holds damaged files; or if the dataset cannot
+            be found or downloaded: then the message lists each place that was tried and
+            each remedy.
 
     Example:
         >>> data = load("mnist-5k", validation=0.1)
@@ -157,8 +166,12 @@ def load(
     """
     if validation is not None:
         splits.require_share(validation)
-    source = find(name, **options)
+    if like is not None:
+        options = _options_of(like.name, name) | options
+    source = dataclasses.replace(find(name, **options), like=like)
     dataset = source.load(existing(data_dir), download=download)
+    if like is not None:
+        dataset, validation = match(dataset, like), None
     if dataset.validation is not None:
         return dataset if validation is not None else splits.join(dataset)
     return splits.split(dataset, validation, source.hold_out)
@@ -252,6 +265,15 @@ def _parted(rest: str) -> tuple[str, dict[str, Any]]:
     return found[1], {name: unquote(value) for name, _, value in pairs}
 
 
+def _options_of(own: str, other: str) -> dict[str, str]:
+    """Return the options that a line of the same kind has, and another has not."""
+    kind, _, rest = own.partition(":")
+    if not other.startswith(f"{kind}:"):
+        return {}
+    said = _parted(other.partition(":")[2])[1]
+    return {name: x for name, x in _parted(rest)[1].items() if name not in said}
+
+
 def _nearest(word: str, known: Any) -> str:
     found = difflib.get_close_matches(word, list(known), 1)
     return f" (did you mean {found[0]}?)" if found else ""
@@ -284,11 +306,19 @@ def _channels(name: str, value: Any) -> int:
     return int(value)
 
 
+def _fit(name: str, value: Any) -> str:
+    if value not in FITS:
+        raise DataError(f"{name}={value!r} must be one of {', '.join(FITS)}")
+    return value
+
+
 _READ: dict[str, Callable[[str, Any], Any]] = {
     "size": _size,
     "channels": _channels,
     "skip_bad": _flag,
+    "fit": _fit,
     "target": lambda name, value: str(value),
+    "text": lambda name, value: str(value),
 }
 
 

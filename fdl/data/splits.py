@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from fdl.arrays import Array, Batch, DataError, PyTree
+from fdl.arrays import Array, Batch, DataError, Documents, PyTree
 from fdl.data.catalog import HoldOut
 from fdl.data.checks import check
 from fdl.data.dataset import Dataset, DatasetInfo
@@ -36,9 +36,10 @@ def hold_out(
         train: A `Batch`, or any nesting of tuples, lists and dictionaries of arrays
             whose first axis counts examples.
         share: Share of the examples to hold out, between 0 and 1.
-        how: `"stratified"` draws the examples: of each class of a `Batch` its share,
-            of anything else any. `"last"` takes the last ones, as is right for pieces
-            of one text or of one recording, whose neighbors are alike.
+        how: `"stratified"` draws the examples: of each class of a `Batch` or of
+            `Documents` its share, of anything else any. `"last"` takes the last ones,
+            as is right for pieces of one text or of one recording, whose neighbors are
+            alike.
         seed: Seed of the draw; another seed holds out other examples.
 
     Returns:
@@ -90,7 +91,7 @@ def split(
         raise DataError(f"{dataset.info.title} has a validation part already")
     rows = _rows(dataset.train, share, how, seed)
     train, validation = _parts(dataset.train, rows)
-    if how == "stratified" and isinstance(train, Batch):
+    if how == "stratified" and isinstance(train, (Batch, Documents)):
         _require_classes(dataset.info, share, train, validation)
     info = dataset.info._replace(
         train_count=dataset.info.train_count - len(rows), validation_count=len(rows)
@@ -101,7 +102,10 @@ def split(
 
 
 def _require_classes(
-    info: DatasetInfo, share: float, train: Batch, validation: Batch
+    info: DatasetInfo,
+    share: float,
+    train: Batch | Documents,
+    validation: Batch | Documents,
 ) -> None:
     for what, part in (("to train on", train), ("held out", validation)):
         counts = np.bincount(np.asarray(part.label), minlength=info.num_classes)
@@ -188,7 +192,7 @@ def _rows(train: PyTree, share: float, how: str, seed: int) -> Rows:
     if how != "stratified":
         raise DataError(f"how={how!r}: give 'stratified' or 'last'")
     classes = np.zeros(count, int)
-    if isinstance(train, Batch):
+    if isinstance(train, (Batch, Documents)):
         classes = np.unique(np.asarray(train.label), return_inverse=True)[1]
     sizes = np.bincount(classes)
     counts = _one_of_each(stratified_counts(sizes, number), sizes)

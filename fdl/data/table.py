@@ -1,4 +1,4 @@
-"""`csv:FILE`: rows of numbers and categories, one column of which is to be told."""
+"""`csv:FILE`: rows of numbers and categories, or of texts; one column is to be told."""
 
 import csv
 import dataclasses
@@ -13,10 +13,12 @@ from jaxtyping import Float32
 
 from fdl.arrays import DataError
 from fdl.data.dataset import Dataset, DatasetInfo
+from fdl.data.documents import assemble_documents
+from fdl.data.image_arrays import read_array
 from fdl.data.own import Part, assemble
 from fdl.data.source import Source, Status
 from fdl.data.splits import SHARE
-from fdl.untrusted import shortened
+from fdl.untrusted import reason, shortened
 
 _MOST_CATEGORIES = 100  # of a column; more are names of rows
 _MOST_CLASSES = 20  # of whole numbers; more are numbers to be told
@@ -36,14 +38,19 @@ class Table(Source):
     of which becomes a number that is 1 or 0. The target is a class if it holds
     categories, or at most 20 different whole numbers; otherwise it is a number.
 
+    Where a column of texts is named, examples are these with their classes, and all
+    other columns are passed over.
+
     Attributes:
         name: The line that names it.
         path: The file; its cells are separated by commas, semicolons or tabs.
         target: The column that is to be told.
+        text: The column of texts; None for a table of numbers and categories.
     """
 
     path: Path
     target: str | None = None
+    text: str | None = None
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
         """Read the table."""
@@ -55,6 +62,8 @@ class Table(Source):
                 f"{self.path} {said}: give --target one of {', '.join(names)}"
             )
         target = cells.pop(self.target)
+        if self.text is not None:
+            return self._documents(cells, target)
         if not cells:
             raise DataError(f"{self.path} has no column besides {self.target!r}")
         columns = [_column(self.path, name, found) for name, found in cells.items()]
@@ -62,7 +71,7 @@ class Table(Source):
             {
                 "train": Part(
                     np.concatenate([one.values for one in columns], axis=1),
-                    _target(self.path, self.target, target),
+                    _target(self.path, self.target, target, self.like),
                 )
             },
             name=self.name,
@@ -70,6 +79,22 @@ class Table(Source):
             source=f"file {self.path}",
             columns=tuple(name for one in columns for name in one.names),
             target=self.target,
+            like=self.like,
+        )
+
+    def _documents(self, cells: dict[str, list[str]], target: list[str]) -> Dataset:
+        if self.text not in cells:
+            raise DataError(
+                f"{self.path} has no column {self.text!r} besides the target: give "
+                f"--text one of {', '.join(cells)}"
+            )
+        return assemble_documents(
+            {"train": Part(cells[self.text], _classes(target))},
+            name=self.name,
+            title=self.path.stem,
+            source=f"file {self.path}",
+            column=self.text,
+            like=self.like,
         )
 
     def status(self, data_dir: Path | None) -> Status:
@@ -105,7 +130,7 @@ def read_cells(path: Path) -> dict[str, list[str]]:
             file.seek(0)
             return _columns_of(csv.reader(_lines(file), delimiter=delimiter))
     except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a table: {error}") from error
+        raise DataError(f"{path} cannot be read as a table: {reason(error)}") from error
 
 
 def _lines(file: TextIO) -> Iterator[str]:
@@ -154,7 +179,8 @@ class _Known(dict[str, str]):
 def read_rows(path: Path | str, info: DatasetInfo) -> Float32[np.ndarray, "rows _"]:
     r"""Read the rows of a CSV file as inputs like those of a table that is known.
 
-    Other columns than those of the table, the target among them, are passed over.
+    Other columns than those of the table, the target among them, are passed over. Rows
+    of numbers without names, as in `npz:`, are read from an `.npy` or `.npz` file.
 
     Args:
         path: The file.
@@ -175,7 +201,14 @@ def read_rows(path: Path | str, info: DatasetInfo) -> Float32[np.ndarray, "rows 
         array([[3.]], dtype=float32)
     """
     path = Path(path)
+    if path.suffix in (".npy", ".npz"):
+        return _array_rows(path, info)
     cells = read_cells(path)
+    if not info.columns:
+        raise DataError(
+            f"{path}: the rows of {info.title} have no names of columns by which a "
+            "table could be read: give an .npy file"
+        )
     rows: list[np.ndarray] = []
     known: dict[str, list[str]] = {}
     for feature in info.columns:
@@ -200,6 +233,20 @@ def read_rows(path: Path | str, info: DatasetInfo) -> Float32[np.ndarray, "rows 
     return np.stack(rows, axis=1)
 
 
+def _array_rows(path: Path, info: DatasetInfo) -> Float32[np.ndarray, "rows _"]:
+    found = read_array(path)
+    if (
+        found.ndim != 2
+        or found.shape[1:] != info.input_shape
+        or found.dtype.kind in "cV"
+    ):
+        raise DataError(
+            f"{path} holds {found.dtype}{list(found.shape)}: expected rows of "
+            f"{info.input_shape[0]} numbers, as {info.title} has"
+        )
+    return found.astype(np.float32)
+
+
 def _required_numbers(path: Path, name: str, cells: list[str]) -> np.ndarray:
     for row, cell in enumerate(cells, start=1):
         if _number(cell) is None:
@@ -217,18 +264,31 @@ def _column(path: Path, name: str, cells: list[str]) -> _Column:
     if len(categories) > _MOST_CATEGORIES:
         raise DataError(
             f"{path}: the column {name!r} has {len(categories)} different values, more "
-            f"than {_MOST_CATEGORIES}: leave it out, or make them numbers"
+            f"than {_MOST_CATEGORIES}: leave it out, or make them numbers; if they are "
+            f"texts to be classified, name it with --text"
         )
     values = np.array(cells)[:, None] == np.array(categories)
     names = [f"{name}={category}" for category in categories]
     return _Column(names, values.astype(np.float32))
 
 
-def _target(path: Path, name: str, cells: list[str]) -> np.ndarray:
+def _classes(cells: list[str]) -> np.ndarray:
+    """Return whole numbers if all are, else names."""
+    try:
+        return np.array([int(cell) for cell in cells])
+    except ValueError:
+        return np.array(cells)
+
+
+def _target(
+    path: Path, name: str, cells: list[str], like: DatasetInfo | None
+) -> np.ndarray:
     numbers = _numbers(path, name, cells)
     if numbers is None:
         return np.array(cells)
     whole = numbers == np.rint(numbers)
+    if like is not None and like.kind == "number":
+        return numbers.astype(np.float32)
     if whole.all() and len(np.unique(numbers)) <= _MOST_CLASSES:
         return numbers.astype(np.int64)
     return numbers.astype(np.float32)

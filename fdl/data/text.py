@@ -7,7 +7,6 @@ compare only where `DatasetInfo.checksum` is the same.
 
 import dataclasses
 import hashlib
-import io
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,8 +17,10 @@ import numpy as np
 from fdl.arrays import DataError, Tokens
 from fdl.data.catalog import HoldOut
 from fdl.data.dataset import Dataset, DatasetInfo
+from fdl.data.documents import assemble_documents, classes_of
+from fdl.data.jsonl import read_members, read_text
+from fdl.data.own import Part
 from fdl.data.source import Source, Status
-from fdl.untrusted import parse_json, read_bytes
 
 NAME = "python-docs"
 """Its name; it has no row in the table, since its contents differ between Pythons."""
@@ -28,8 +29,6 @@ WINDOW = 128
 """Number of characters in an example."""
 
 _TEST_SHARE = 10  # the last tenth of the text is the test set
-_MOST_BYTES = 1 << 27  # of a file; enwik8 fits
-_LONGEST_LINE = 1 << 24  # characters
 _PIECE = 1 << 20  # characters that become tokens at a time
 
 
@@ -75,16 +74,9 @@ class TextFile(Source):
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
         """Read it."""
         title = self.path.stem
-        try:
-            return _dataset(
-                self._text(), name=self.name, title=title, source=f"file {self.path}"
-            )
-        except DataError:
-            raise
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"{self.path} cannot be read as text in UTF-8: {error}"
-            ) from error
+        return _dataset(
+            self._text(), name=self.name, title=title, source=f"file {self.path}"
+        )
 
     def status(self, data_dir: Path | None) -> Status:
         """Read it, which is the way to count its characters."""
@@ -96,38 +88,46 @@ class TextFile(Source):
         return Status(info.name, info.title, *counts, True, str(self.path))
 
     def _text(self) -> str:
-        content = io.BytesIO(read_bytes(self.path, _MOST_BYTES))
-        return io.TextIOWrapper(content, "utf-8-sig").read()
+        return read_text(self.path)
 
 
 @dataclasses.dataclass(frozen=True)
 class TextLines(TextFile):
-    """`jsonl:FILE`: texts, each the `text` of a JSON object in a line of its own.
+    """`jsonl:FILE`: texts, each in a JSON object in a line of its own.
+
+    Without a target they are one text to go on with; with one, each text has a class.
 
     Attributes:
         name: The line that names it.
         path: The file.
-        target: Which member of the objects is the text.
+        text: Which member of the objects is the text.
+        target: Which member is its class, a whole number or a name.
     """
 
-    target: str = "text"
+    text: str = "text"
+    target: str | None = None
+
+    @property
+    def hold_out(self) -> HoldOut:
+        """The last windows of one text; of texts with classes, some of each class."""
+        return "last" if self.target is None else "stratified"
+
+    def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
+        """Read it."""
+        if self.target is None:
+            return super().load(data_dir, download=download)
+        texts, targets = read_members(self.path, self.text, self.target)
+        return assemble_documents(
+            {"train": Part(texts, classes_of(self.path, self.target, targets))},
+            name=self.name,
+            title=self.path.stem,
+            source=f"file {self.path}",
+            column=self.text,
+            like=self.like,
+        )
 
     def _text(self) -> str:
-        texts = []
-        for number, line in enumerate(super()._text().split("\n"), start=1):
-            if not line.strip():
-                continue
-            try:
-                if len(line) > _LONGEST_LINE:
-                    raise ValueError(f"it has more than {_LONGEST_LINE:,} characters")
-                texts.append(parse_json(line)[self.target])
-                if not isinstance(texts[-1], str):
-                    raise TypeError(f"{self.target!r} is no text")
-            except (ValueError, TypeError, KeyError) as error:
-                raise DataError(
-                    f"{self.path}: line {number} is no JSON object with a text "
-                    f"{self.target!r}: {error}"
-                ) from error
+        (texts,) = read_members(self.path, self.text)
         return "\n".join(texts)
 
 

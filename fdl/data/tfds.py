@@ -12,7 +12,7 @@ import numpy as np
 
 from fdl.arrays import Batch, DataError
 from fdl.data import cache, prepared
-from fdl.data.catalog import TFDS_VERSION, Entry, Splits, verify
+from fdl.data.catalog import IMAGE_SHAPE, TFDS_VERSION, Entry, Splits, verify
 from fdl.untrusted import parse_json, read_text
 
 _UNREADABLE = (
@@ -105,10 +105,16 @@ def read(entry: Entry, version: Path) -> Splits:
 
 def _decode(version: Path, split: str) -> Batch:
     # The records' checksums are left alone: those of the whole split are compared.
-    found = list(prepared.examples(prepared.open_builder(version), split))
+    images, labels = [], []
     try:
-        image = np.stack([example["image"] for example in found])
-        label = np.array([example["label"] for example in found], "<i4")
+        for example in prepared.examples(prepared.open_builder(version), split):
+            if example["image"].shape != IMAGE_SHAPE:
+                raise ValueError(f"an image is {example['image'].shape}")
+            images.append(example["image"])
+            labels.append(example["label"])
+        image, label = np.stack(images), np.array(labels, "<i4")
+    except DataError:
+        raise
     except (KeyError, ValueError) as error:
         raise DataError(
             f"{version}: split {split} has no images with labels ({error!r}). "

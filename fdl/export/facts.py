@@ -1,12 +1,22 @@
 """What an exported file says about its model, as JSON."""
 
 import json
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
-from fdl.data import DatasetInfo, short_name
+from fdl.data import DatasetInfo, require_sensible, short_name
+from fdl.plain import Predicts
+from fdl.recorded import fields_of
 from fdl.untrusted import parse_json
 
-Predicts = Literal["classes", "images", "nothing"]
+
+class Spread(NamedTuple):
+    """Mean and standard deviation of each of some numbers, such as columns of a table.
+
+    A model reads, or gives, numbers with the mean 0 and the deviation 1 in their place.
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
 
 
 class Facts(NamedTuple):
@@ -15,8 +25,7 @@ class Facts(NamedTuple):
     Attributes:
         task: Name of the task that trained it.
         part: Which model of the task; None for what the task predicts.
-        predicts: What it answers to images: the probability of each of the
-            `"classes"`, or `"images"`; `"nothing"` where it reads no images.
+        predicts: What it answers to each input; see `fdl.tasks.Task`.
         info: The data that it was trained on: class names, shape of an input.
         versions: Of Python and of the packages that wrote the file.
     """
@@ -31,7 +40,7 @@ class Facts(NamedTuple):
         """Return the text; where the data lay is nobody else's business.
 
         Example:
-            >>> info = DatasetInfo("", "", "here", 2, ("a", "b"), (3,), 9, 0, 9, "", ())
+            >>> info = DatasetInfo("", "", "", 2, ("a", "b"), (3,) * 3, 9, 0, 9, "", ())
             >>> text = Facts("mlp", None, "classes", info, {}).to_json()
             >>> facts_of(text).info.class_names
             ('a', 'b')
@@ -49,22 +58,10 @@ def facts_of(text: str | bytes) -> Facts:
     Raises:
         ValueError: If it is damaged.
     """
+    said = parse_json(text)
     try:
-        said = parse_json(text)
-        facts = Facts(**said)
-        tuples: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in said["info"].items()
-        }
-        info = DatasetInfo(**tuples)
-    except (ValueError, TypeError, LookupError, AttributeError) as e:
-        raise ValueError(f"what it says about the model is damaged: {e!r}") from e
-    right = (
-        facts.predicts in ("classes", "images", "nothing")
-        and all(isinstance(name, str) for name in info.class_names)
-        and all(type(size) is int for size in info.input_shape)
-        and len(info.class_names) == info.num_classes
-    )
-    if not right:
-        raise ValueError("what it says about the model contradicts itself.")
-    return facts._replace(info=info)
+        facts = Facts(**fields_of(Facts, said))
+        require_sensible(facts.info, "info.")
+    except ValueError as error:
+        raise ValueError(f"what it says about the model is damaged: {error}") from error
+    return facts

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fdl.export.errors import ExportError
-from fdl.export.facts import Facts
+from fdl.export.facts import Facts, Spread
 from fdl.files import write_whole
 from fdl.keras import architectures, layers
 from fdl.weights import WeightsError
@@ -25,6 +25,7 @@ def write_onnx(
     last: Literal["softmax", "sigmoid"] | None = None,
     expected: Callable[[np.ndarray], Any] | None = None,
     facts: Facts | None = None,
+    spread: tuple[Spread | None, Spread | None] = (None, None),
 ) -> None:
     """Write a model, for batches of any size, and prove that it is the same.
 
@@ -42,6 +43,8 @@ def write_onnx(
         last: What is done to the model's outputs.
         expected: What the file must answer; None for what the model does.
         facts: What to say about the model.
+        spread: Of the numbers that the file is to read, and of those that it is to
+            answer; None where they are what the model itself reads or gives.
 
     Raises:
         ExportError: If onnx or onnxruntime is not installed, the model is not among
@@ -72,7 +75,7 @@ def write_onnx(
             "layer by layer: write a .stablehlo, which holds any model."
         ) from error
     given = inputs if given is None else given
-    graph = Graph(given, inputs.shape[1:])
+    graph = Graph(given, inputs.shape[1:], spread[0])
     ours = layers.of_module(model, (inputs,))
     found = layers.arrays_of(variables, ours)
     arrays = {
@@ -81,22 +84,33 @@ def write_onnx(
     }
     for layer in described:
         graph.add(layer, arrays)
-    content = graph.finish(last, facts)
+    content = graph.finish(last, facts, spread[1])
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     _require_same(
-        path, session, given, expected or (lambda x: model.apply(variables, x))
+        path,
+        session,
+        _random(given, spread[0]),
+        expected or (lambda x: model.apply(variables, x)),
     )
     write_whole(path, content)
 
 
+def _random(like: np.ndarray, spread: Spread | None) -> np.ndarray:
+    """Return random inputs, such as the file is to read."""
+    rng, shape = np.random.default_rng(0), (3, *like.shape[1:])
+    if spread is not None:
+        x = spread.mean + np.array(spread.deviation) * rng.normal(size=shape)
+    elif like.dtype == np.uint8:
+        x = rng.integers(0, 256, shape)
+    else:
+        x = rng.random(shape)
+    return x.astype(like.dtype)
+
+
 def _require_same(
-    path: Path, session: Any, given: np.ndarray, expected: Callable[[np.ndarray], Any]
+    path: Path, session: Any, x: np.ndarray, expected: Callable[[np.ndarray], Any]
 ) -> None:
     """Raise an ExportError unless onnxruntime and JAX answer the same."""
-    rng = np.random.default_rng(0)
-    shape = (3, *given.shape[1:])
-    x = rng.integers(0, 256, shape) if given.dtype == np.uint8 else rng.random(shape)
-    x = x.astype(given.dtype)
     ours = np.asarray(expected(x))
     (theirs,) = session.run(None, {session.get_inputs()[0].name: x})
     scale = max(1.0, float(np.abs(ours).max()))

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from fdl.export.facts import Facts
+from fdl.export.facts import Facts, Spread
 from fdl.keras.architectures import Config
 from fdl.ops.windows import Pads, border
 
@@ -26,8 +26,16 @@ class Graph:
     Shapes are those of one example, with channels last.
     """
 
-    def __init__(self, given: np.ndarray, wanted: tuple[int, ...]) -> None:
-        """Begin with what the file reads, and end at what the model does."""
+    def __init__(
+        self, given: np.ndarray, wanted: tuple[int, ...], inputs: Spread | None = None
+    ) -> None:
+        """Begin with what the file reads, and end at what the model does.
+
+        Args:
+            given: An example of what the file reads; bytes are divided by 255.
+            wanted: Shape of what the model reads.
+            inputs: Mean and deviation of each number, which become 0 and 1.
+        """
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.value, self.shape = "inputs", given.shape[1:]
@@ -38,6 +46,9 @@ class Graph:
         if given.dtype == np.uint8:
             self.node("Cast", to=helper.np_dtype_to_tensor_dtype(np.dtype("float32")))
             self.node("Div", np.float32(255))
+        if inputs is not None:
+            self.node("Sub", np.array(inputs.mean, np.float32))
+            self.node("Div", np.array(inputs.deviation, np.float32))
         if self.shape != wanted:
             self.reshape(wanted)
 
@@ -81,20 +92,31 @@ class Graph:
         if activation != "linear":
             self.node({"relu": "Relu", "tanh": "Tanh"}[activation])
 
-    def finish(self, last: str | None, facts: Facts | None) -> bytes:
-        """Return the file."""
+    def finish(
+        self, last: str | None, facts: Facts | None, outputs: Spread | None = None
+    ) -> bytes:
+        """Return the file.
+
+        Args:
+            last: What is done to the outputs.
+            facts: What the file says about itself.
+            outputs: Mean and deviation that the outputs are to have for 0 and 1.
+        """
         self.channels_last()
         if last == "softmax":
             self.node("Softmax", axis=-1)
         elif last == "sigmoid":
             self.node("Sigmoid")
+        if outputs is not None:
+            self.node("Mul", np.array(outputs.deviation, np.float32))
+            self.node("Add", np.array(outputs.mean, np.float32))
         self.nodes.append(helper.make_node("Identity", [self.value], ["outputs"]))
         sizes = ["batch", *self.shape]
         kind = helper.np_dtype_to_tensor_dtype(np.dtype("float32"))
-        outputs = helper.make_tensor_value_info("outputs", kind, sizes)
+        answers = helper.make_tensor_value_info("outputs", kind, sizes)
         model = helper.make_model(
             helper.make_graph(
-                self.nodes, "fdl", [self.inputs], [outputs], self.constants
+                self.nodes, "fdl", [self.inputs], [answers], self.constants
             ),
             opset_imports=[helper.make_opsetid("", _OPSET)],
             ir_version=_IR,

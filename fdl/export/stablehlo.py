@@ -23,11 +23,12 @@ from jax import export
 from fdl.arrays import Array, DataError, PyTree
 from fdl.data import DatasetInfo, check
 from fdl.export.errors import ExportError
-from fdl.export.facts import Facts, Predicts, facts_of
+from fdl.export.facts import Facts, facts_of
 from fdl.export.safetensors import write_safetensors
 from fdl.files import write_whole
+from fdl.plain import Predicts
 from fdl.train.evaluate import in_batches
-from fdl.untrusted import opened_zip, parse_json, shortened, unpack
+from fdl.untrusted import opened_zip, parse_json, reason, shortened, unpack
 from fdl.weights import (
     WeightsError,
     read_safetensors,
@@ -61,7 +62,7 @@ class ExportedFunction:
 
     @property
     def predicts(self) -> Predicts:
-        """What it answers to images."""
+        """What it answers to each input."""
         return "nothing" if self.facts is None else self.facts.predicts
 
     @property
@@ -190,7 +191,7 @@ def read_stablehlo(path: Path | str) -> ExportedFunction:
         same = said["sha256"] == hashlib.sha256(content).hexdigest()
     except (*_DAMAGE, ValueError, LookupError, TypeError) as error:
         raise ExportError(
-            f"{path} is damaged, or fdl did not write it: {error}"
+            f"{path} is damaged, or fdl did not write it: {reason(error)}"
         ) from error
     if not same:
         raise ExportError(f"{path} is damaged: its checksum is another; export again.")
@@ -198,7 +199,7 @@ def read_stablehlo(path: Path | str) -> ExportedFunction:
         exported = export.deserialize(bytearray(content))
     except Exception as error:  # JAX promises nothing about what it raises
         raise ExportError(
-            f"{path} cannot be read by JAX {jax.__version__}: {_first_line(error)}"
+            f"{path} cannot be read by JAX {jax.__version__}: {reason(error)}"
         ) from error
     return ExportedFunction(
         path, facts, exported, None if inside else _read_parameters(path, exported)

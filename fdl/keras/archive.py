@@ -18,7 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fdl.untrusted import opened_zip, parse_json, unpack
+from fdl.untrusted import opened_zip, parse_json, reason, unpack
 from fdl.weights import WeightsError
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -96,7 +96,9 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     except WeightsError:
         raise
     except (*faults, NotImplementedError, ValueError) as error:
-        raise WeightsError(f"{path} cannot be read as .keras: {error}") from error
+        raise WeightsError(
+            f"{path} cannot be read as .keras: {reason(error)}"
+        ) from error
 
 
 def _member(archive: zipfile.ZipFile, path: Path, name: str, limit: int) -> bytes:

@@ -141,23 +141,28 @@ def _ask(file: BinaryIO, where: str) -> dict[str, Any]:
     """Return what a process of its own tells of a file."""
     # It has the modules of this process; without `site`, it starts faster.
     paths = os.pathsep.join(filter(None, sys.path))
-    try:
-        done = subprocess.run(
-            [sys.executable, "-S", "-P", hdf5_contents.__file__, str(_SECONDS)],
-            stdin=file,
-            capture_output=True,
-            timeout=_PATIENCE,
-            env={**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"},
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise _unreadable(where, f"took more than {_PATIENCE} s") from None
-    if done.returncode == -signal.SIGXCPU:
+    with subprocess.Popen(
+        [sys.executable, "-S", "-P", hdf5_contents.__file__, str(_SECONDS)],
+        stdin=file,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"},
+    ) as process:
+        try:
+            told, said = process.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise _unreadable(where, f"took more than {_PATIENCE} s") from None
+        except BaseException:  # interrupted, and so is the process
+            process.kill()
+            process.wait()
+            raise
+    if process.returncode == -signal.SIGXCPU:
         raise _unreadable(where, f"took more than {_SECONDS} s of processor time")
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise _unreadable(where, f"ended with {done.returncode}: {shortened(said)}")
-    return json.loads(done.stdout)
+    if process.returncode:
+        line = said.decode(errors="replace").strip().rpartition("\n")[2]
+        raise _unreadable(where, f"ended with {process.returncode}: {shortened(line)}")
+    return json.loads(told)
 
 
 def _unreadable(where: str, why: str) -> WeightsError:

@@ -41,7 +41,7 @@ def tell(file: Any) -> dict[str, Any]:
     except ContentsError as error:
         return {"error": str(error)}
     except Exception as error:  # h5py raises many on damaged files
-        what = str(error) or type(error).__name__
+        what = " ".join(str(error).split()) or type(error).__name__
         return {"error": f"cannot be read as HDF5: {what[:500]}"}
 
 

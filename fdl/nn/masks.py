@@ -1,12 +1,14 @@
 """Attention masks."""
 
+from typing import Any
+
 import jax.numpy as jnp
 
 from fdl.arrays import Array
 
 
 def allowed_pairs(
-    mask: Array | None, causal: bool, shape: tuple[int, ...]
+    mask: Array | None, causal: bool, shape: tuple[Any, ...]
 ) -> Array | None:
     """Combine the masks; return None if every query may attend to every key."""
     if mask is None and not causal:
@@ -18,8 +20,8 @@ def allowed_pairs(
     return allowed if mask is None else allowed & spread(mask, shape)
 
 
-def spread(mask: Array, shape: tuple[int, ...]) -> Array:
-    """Broadcast a mask to the scores.
+def spread(mask: Array, shape: tuple[Any, ...]) -> Array:
+    """Broadcast a mask to the scores, whose batch an export leaves open.
 
     Raises:
         ValueError: If the mask does not broadcast to `shape`.

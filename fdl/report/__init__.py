@@ -1,6 +1,8 @@
 """Pictures and pages of runs."""
 
 from fdl.listing import public as _public
+from fdl.pixels import picture_file as picture_file
+from fdl.pixels import picture_format as picture_format
 
 # Before the others, since it imports matplotlib.
 from fdl.report.backend import write_figure as write_figure

@@ -5,18 +5,41 @@ from typing import Any
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 _SHARES = ("accuracy", "precision", "recall", "f1_score", "calibration_error")
-_UNITS = {"elbo": "nats", "kl": "nats"}
+_NAMES = {
+    "elbo": "Evidence lower bound (nats)",
+    "kl": "KL divergence (nats)",
+    "reconstruction": "Reconstruction error (nats)",
+    "importance_bound": "Importance-weighted bound (nats)",
+    "bits_per_character": "Cross entropy (bits per character)",
+    "squared_error": "Squared error per image",
+    "r2_score": "R²",
+    "f1_score": "F1 score (%)",
+    "frechet_distance": "Fréchet distance",
+    "frechet_infinity": "Fréchet distance, extrapolated",
+    "ema": "Decay of the moving average",
+    "clip_norm": "Largest norm of gradients",
+}
 
 
-def readable(name: str) -> str:
+def readable(name: str, unit: str | None = None) -> str:
     """Return the name of a measure or setting in words, with its unit.
 
+    Args:
+        name: Its name.
+        unit: Its unit, where it depends on what is trained; None if that is not known,
+            or there is none.
+
     Example:
-        >>> readable("accuracy"), readable("learning_rate"), readable("elbo")
-        ('accuracy (%)', 'learning rate', 'elbo (nats)')
+        >>> readable("accuracy"), readable("learning_rate"), readable("loss", "nats")
+        ('Accuracy (%)', 'Learning rate', 'Loss (nats)')
+        >>> readable("elbo")
+        'Evidence lower bound (nats)'
     """
-    unit = "%" if is_share(name) else _UNITS.get(name)
+    if name in _NAMES:
+        return _NAMES[name]
+    unit = "%" if is_share(name) else unit
     words = name.replace("_", " ")
+    words = words[:1].upper() + words[1:]
     return words if unit is None else f"{words} ({unit})"
 
 
@@ -30,16 +53,16 @@ def is_share(name: str) -> bool:
     return name.endswith(_SHARES)
 
 
-def measure_axis(axis: Any, name: str) -> None:
+def measure_axis(axis: Any, name: str, unit: str | None = None) -> None:
     """Name an axis after a measure; shares are in percent."""
-    axis.set_label_text(readable(name))
+    axis.set_label_text(readable(name, unit))
     if is_share(name):
         axis.set_major_formatter(PercentFormatter(1.0, symbol=""))
 
 
 def epoch_axis(axes: Any) -> None:
     """Let the horizontal axis count epochs, which are whole."""
-    axes.set_xlabel("epoch")
+    axes.set_xlabel("Epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     low, high = axes.get_xlim()
     if high - low < 1:  # a single epoch

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fdl.files import write_whole
+from fdl.pixels import picture_file
 
 
 def _import_matplotlib() -> None:
@@ -40,6 +41,9 @@ def write_figure(path: Path | str, figure: Any) -> None:
         path: The file; what its name ends with is the format: `.png`, `.svg`, `.pdf`.
         figure: A `matplotlib.figure.Figure`.
 
+    Raises:
+        ValueError: If it ends with something else.
+
     Example:
         >>> import tempfile
         >>> from matplotlib.figure import Figure
@@ -50,5 +54,6 @@ def write_figure(path: Path | str, figure: Any) -> None:
         b'%PDF'
     """
     content = io.BytesIO()
-    figure.savefig(content, format=Path(path).suffix[1:], dpi=150)
+    path = picture_file(path)
+    figure.savefig(content, format=path.suffix[1:], dpi=150)
     write_whole(path, content.getbuffer())

@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 
 from fdl.report.backend import write_figure
 
+_COUNTED = 30  # classes whose counts fit into a picture
+
 
 def draw_confusion(
     path: Path | str,
@@ -17,9 +19,10 @@ def draw_confusion(
     *,
     title: str,
 ) -> None:
-    """Write a PNG of a confusion matrix: true class down, predicted class across.
+    """Write a picture of a confusion matrix: true class down, predicted class across.
 
-    Colors show mistakes only, since the diagonal would outshine them.
+    Colors show mistakes only, since the diagonal would outshine them. Of more than 30
+    classes there are colors and no counts.
 
     Args:
         path: The file to write.
@@ -38,13 +41,13 @@ def draw_confusion(
     classes = len(class_names)
     diagonal = np.eye(classes, dtype=bool)
     mistakes = np.where(diagonal, 0, counts)
-    side = 2.0 + 0.42 * classes
+    side = 2.0 + 0.42 * min(classes, _COUNTED)
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
     axes.imshow(mistakes, cmap="Reds", vmin=0, vmax=max(1, mistakes.max()))
     dark = mistakes > 0.6 * max(1, mistakes.max())
     for (true, predicted), count in np.ndenumerate(counts):
-        if count:
+        if count and classes <= _COUNTED:
             axes.text(
                 predicted,
                 true,
@@ -56,9 +59,10 @@ def draw_confusion(
                 weight="bold" if true == predicted else "normal",
             )
     rotation = 0 if max(map(len, class_names)) <= 2 else 60
-    axes.set_xticks(range(classes), class_names, rotation=rotation)
-    axes.set_yticks(range(classes), class_names)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
+    size = 10 * min(1, _COUNTED / classes)
+    axes.set_xticks(range(classes), class_names, rotation=rotation, fontsize=size)
+    axes.set_yticks(range(classes), class_names, fontsize=size)
+    axes.set_xlabel("Predicted class")
+    axes.set_ylabel("True class")
     axes.set_title(title, fontsize=9)
     write_figure(path, figure)

@@ -17,8 +17,9 @@ def draw_curves(
     validation: Mapping[str, Curve],
     *,
     title: str,
+    loss_unit: str | None = None,
 ) -> None:
-    """Write a PNG of learning curves, with a panel for each metric.
+    """Write a picture of learning curves, with a panel for each metric.
 
     Training metrics are averages over an epoch during which the model changes, so early
     in training they are worse than those on the validation data, which are measured
@@ -29,6 +30,7 @@ def draw_curves(
         train: Values on the training data by metric, one for each epoch.
         validation: Values on the validation data by metric; empty if there are none.
         title: Name of the run.
+        loss_unit: Unit of the measures whose names end with `loss`, if there is one.
 
     Example:
         >>> import tempfile
@@ -48,7 +50,7 @@ def draw_curves(
                 epochs = range(1, len(curves[name]) + 1)
                 axes.plot(epochs, curves[name], marker="o", label=label)
         epoch_axis(axes)
-        measure_axis(axes.yaxis, name)
+        measure_axis(axes.yaxis, name, loss_unit if name.endswith("loss") else None)
         axes.grid(alpha=0.3)
     panels[0].legend()
     figure.suptitle(title)

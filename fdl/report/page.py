@@ -31,7 +31,7 @@ def write_page(
         title: Heading of the page.
         facts: Values by name, shown as a table at the top.
         tables: Rows by heading; the first row determines the columns.
-        pictures: PNG files by heading.
+        pictures: PNG, SVG or PDF files by heading.
 
     Example:
         >>> import tempfile
@@ -46,16 +46,23 @@ def write_page(
     for heading, rows in tables.items():
         parts += [f"<h2>{html.escape(heading)}</h2>", _table(rows)]
     for heading, picture in pictures.items():
-        data = base64.b64encode(Path(picture).read_bytes()).decode()
-        parts += [
-            f"<h2>{html.escape(heading)}</h2>",
-            f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{data}">',
-        ]
+        parts += [f"<h2>{html.escape(heading)}</h2>", _shown(heading, Path(picture))]
     page = (
         '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style>\n"
     )
     write_whole(path, (page + "\n".join(parts) + "\n</html>\n").encode())
+
+
+def _shown(heading: str, picture: Path) -> str:
+    kind = {".svg": "image/svg+xml", ".pdf": "application/pdf"}.get(
+        picture.suffix, "image/png"
+    )
+    data = base64.b64encode(picture.read_bytes()).decode()
+    source = f'"data:{kind};base64,{data}"'
+    if picture.suffix == ".pdf":  # which browsers show in a frame of their own
+        return f'<embed type="{kind}" width="100%" height="480" src={source}>'
+    return f'<img alt="{html.escape(heading)}" src={source}>'
 
 
 def _table(rows: Sequence[Mapping[str, str]]) -> str:

@@ -23,7 +23,7 @@ def draw_parallel(
     *,
     smallest_is_best: bool = False,
 ) -> None:
-    """Write a PNG of parallel coordinates (Inselberg, 1985).
+    """Write a picture of parallel coordinates (Inselberg, 1985).
 
     Each configuration is a line through its settings to the mean of its measure.
     Lines are colored by rank, and the best are drawn last.

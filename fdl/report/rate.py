@@ -6,6 +6,9 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from fdl.report.axes import readable
+from fdl.report.backend import write_figure
+
 Steps = Float[np.ndarray, " steps"]
 
 
@@ -17,8 +20,9 @@ def draw_rate_test(
     suggestion: float,
     *,
     title: str,
+    loss_unit: str | None = None,
 ) -> None:
-    """Write a PNG of the loss against the learning rate (Smith, 2017).
+    """Write a picture of the loss against the learning rate (Smith, 2017).
 
     Args:
         path: The file to write.
@@ -27,6 +31,7 @@ def draw_rate_test(
         smoothed: Their moving average.
         suggestion: The rate to be marked.
         title: What was trained.
+        loss_unit: Unit of the losses, if there is one.
 
     Example:
         >>> import tempfile
@@ -44,9 +49,9 @@ def draw_rate_test(
     axes.axvline(suggestion, color="gray", linestyle="--", label=f"{suggestion:.2g}")
     axes.set_xscale("log")
     axes.set_ylim(top=max(1.1 * max(smoothed), 1e-12))
-    axes.set_xlabel("learning rate")
-    axes.set_ylabel("training loss")
+    axes.set_xlabel(readable("learning_rate"))
+    axes.set_ylabel(readable("training_loss", loss_unit))
     axes.set_title(title)
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=150)
+    write_figure(path, figure)

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Shaped, UInt8
 from PIL import Image
 
 from fdl.arrays import Array
+from fdl.pixels import enlarged, enlargement, write_pixels
 
-_SCALE = 2  # enlargement of each pixel, so that 28x28 images are visible
 _GAP = 2  # pixels between images
 
 
@@ -19,10 +19,10 @@ def draw_images(
     images: Shaped[Array, "count height width channels"],
     columns: int | None = None,
 ) -> None:
-    """Write a PNG of a grid of images, row by row.
+    """Write a grid of images, row by row, as large as people can recognize them.
 
     Args:
-        path: The file to write.
+        path: The file to write; its ending is the format, `.png`, `.svg` or `.pdf`.
         images: Gray (one channel) or color (three channels); floating point, which is
             clipped to [0, 1], or uint8.
         columns: Number of images in a row, at least 1; None for a square grid.
@@ -38,7 +38,7 @@ def draw_images(
         ...     file.read_bytes()[1:4]
         b'PNG'
     """
-    _picture(images, columns).save(path)
+    write_pixels(path, _grid(images, columns))
 
 
 def draw_animation(
@@ -48,7 +48,7 @@ def draw_animation(
 
     Args:
         path: The file to write.
-        pictures: Files of equal size, as written by `draw_images`; at least one.
+        pictures: PNG files of equal size, as written by `draw_images`; at least one.
         seconds: Time for which each picture is shown, at least 0.01.
 
     Raises:
@@ -75,9 +75,9 @@ def draw_animation(
     )
 
 
-def _picture(
+def _grid(
     images: Shaped[Array, "count height width channels"], columns: int | None
-) -> Image.Image:
+) -> UInt8[np.ndarray, "rows columns channels"]:
     count, height, width, channels = images.shape
     if not count or channels not in (1, 3):
         raise ValueError(
@@ -89,7 +89,7 @@ def _picture(
     pixels = np.asarray(images)
     if pixels.dtype != np.uint8:
         pixels = np.round(255 * np.clip(pixels, 0, 1)).astype(np.uint8)
-    pixels = pixels.repeat(_SCALE, axis=1).repeat(_SCALE, axis=2)
+    pixels = enlarged(pixels, enlargement(height, width))
     height, width = pixels.shape[1] + _GAP, pixels.shape[2] + _GAP
     # On a gray background, both dark and bright images stand out.
     grid = np.full((rows * height + _GAP, columns * width + _GAP, channels), 128)
@@ -99,5 +99,4 @@ def _picture(
             for side, step in zip(divmod(index, columns), (height, width), strict=True)
         )
         grid[top : top + height - _GAP, left : left + width - _GAP] = image
-    grid = grid.astype(np.uint8)
-    return Image.fromarray(grid[..., 0] if channels == 1 else grid)
+    return grid.astype(np.uint8)

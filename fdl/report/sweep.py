@@ -42,7 +42,7 @@ class Line(NamedTuple):
 
 
 def draw_settings(path: Path | str, lines: Sequence[Line], measure: str) -> None:
-    """Write a PNG of the measure against each setting, in a panel for each.
+    """Write a picture of the measure against each setting, in a panel for each.
 
     Each point is a seed. The line connects the means over all seeds with the same value
     of the setting, and the band reaches from the 10th to the 90th percentile. Settings
@@ -94,7 +94,7 @@ def draw_settings(path: Path | str, lines: Sequence[Line], measure: str) -> None
 
 
 def draw_learning(path: Path | str, lines: Sequence[Line], measure: str) -> None:
-    """Write a PNG of learning curves, as means and ranges over seeds.
+    """Write a picture of learning curves, as means and ranges over seeds.
 
     Args:
         path: The file to write.
@@ -142,7 +142,7 @@ def draw_differences(
     title: str,
     measure: str,
 ) -> None:
-    """Write a PNG of paired differences, their mean and its confidence interval.
+    """Write a picture of paired differences, their mean and its confidence interval.
 
     Args:
         path: The file to write.
@@ -178,7 +178,7 @@ def draw_differences(
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks([])
     axes.set_ylim(-1, 1)
-    axes.set_xlabel(f"difference in {readable(measure)}")
+    axes.set_xlabel(f"Difference: {readable(measure)}")
     if is_share(measure):
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
     axes.set_title(title)

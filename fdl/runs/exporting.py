@@ -8,6 +8,7 @@ import jax
 
 from fdl import data
 from fdl.export import Facts, write_onnx, write_safetensors, write_stablehlo
+from fdl.export.facts import Spread
 from fdl.export.stablehlo import beside
 from fdl.keras import save_weights
 from fdl.runs.environment import versions
@@ -134,13 +135,24 @@ def _onnx(order: _Order) -> None:
     options: dict[str, Any] = {"facts": order.facts}
     if order.is_whole:
         learner, state = order.trained.learner, order.trained.state
-        last = {"classes": "softmax", "images": "sigmoid", "nothing": None}
+        last = {"classes": "softmax", "images": "sigmoid"}
         options |= {
             "given": data.example(order.trained.info)[0],
-            "last": last[order.task.predicts],
+            "last": last.get(order.task.predicts),
             "expected": lambda x: learner.predict(state, x),
+            "spread": _spread(order.trained.info),
         }
     write_onnx(order.path, model, variables, inputs, **options)
+
+
+def _spread(info: data.DatasetInfo) -> tuple[Spread | None, Spread | None]:
+    """Return what tasks on tables do to rows, and to the numbers that they tell."""
+    if info.kind not in ("vector", "number"):
+        return None, None
+    (features,) = info.input_shape
+    rows = Spread(info.means[:features], info.deviations[:features])
+    number = Spread(info.means[features:], info.deviations[features:])
+    return rows, number if info.kind == "number" else None
 
 
 _FORMATS: Mapping[str, Callable[[_Order], None]] = {

@@ -35,6 +35,7 @@ class RunFolder:
       all that training takes to go on from there;
     - `weights.safetensors`: the models' variables after the last epoch, or, where
       training stopped early, after the best;
+    - `seen.safetensors`: hashes of the inputs that its weights have seen;
     - `novelty.safetensors`: what tells images that are unlike those of the training;
     - `result.json`, `curves.png`, `confusion.png`: written at the end.
 

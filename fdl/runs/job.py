@@ -221,7 +221,7 @@ class Job:
         finish = time.perf_counter() - started
         spent = {**seconds, **fitted.seconds, "finish": finish}
         result = _result(trained, fitted, measured, spent, made) | novelty
-        _draw_curves(folder.path / "curves.png", trained.config, fitted)
+        _draw_curves(folder.path / "curves", trained.config, fitted, task.loss_unit)
         folder.write_json("result.json", result)
         return result
 
@@ -278,7 +278,9 @@ def _result(
     }
 
 
-def _draw_curves(path: Path, config: Config, fitted: FitResult) -> None:
+def _draw_curves(
+    path: Path, config: Config, fitted: FitResult, loss_unit: str | None
+) -> None:
     from fdl import report  # matplotlib takes half a second, wanted only here
 
     def curves(which: str) -> dict[str, list[float]]:
@@ -286,4 +288,10 @@ def _draw_curves(path: Path, config: Config, fitted: FitResult) -> None:
         return {metric: [line[metric] for line in lines] for metric in lines[0]}
 
     name = f"{config.task}-{data.short_name(config.dataset)}"
-    report.draw_curves(path, curves("train"), curves("validation"), title=name)
+    report.draw_curves(
+        path,
+        curves("train"),
+        curves("validation"),
+        title=name,
+        loss_unit=loss_unit,
+    )

@@ -1,10 +1,12 @@
 """What runs there are, read from their JSON files without JAX."""
 
 import datetime
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from fdl.recorded import fields_of
 from fdl.runs.errors import RunError
 from fdl.runs.lock import is_held
 from fdl.untrusted import parse_json, read_text
@@ -40,6 +42,25 @@ class Listed(NamedTuple):
     when: datetime.datetime
 
 
+class _Line(NamedTuple):
+    """A line of `metrics.jsonl`: see `fdl.train.Epoch`."""
+
+    epoch: int
+    step: int
+    train: dict[str, Any]
+    validation: dict[str, Any]
+    seconds: float
+
+
+class _Config(NamedTuple):
+    """What every `config.json` says."""
+
+    task: str
+    dataset: str
+    metric: str
+    mode: Literal["max", "min"]
+
+
 def find_runs(folder: Path | str = "runs") -> list[Listed]:
     """Return the runs and sweeps in a folder and the folders in it, the oldest first.
 
@@ -66,18 +87,17 @@ def look_at(path: Path) -> Listed | None:
     file = path / "config.json"
     try:
         config = read_json(file)
-        task, dataset = config["task"], config["dataset"]
-        metric, mode = config["metric"], config["mode"]
-    except (RunError, KeyError):
+        about = _Config(**fields_of(_Config, config))
+    except ValueError:
         return None
     listed = Listed(
         path,
-        task,
-        dataset,
+        about.task,
+        about.dataset,
         "damaged",
         0,
-        metric,
-        mode,
+        about.metric,
+        about.mode,
         None,
         datetime.datetime.fromtimestamp(file.stat().st_mtime),
     )
@@ -86,13 +106,15 @@ def look_at(path: Path) -> Listed | None:
         done = (path / "result.json").is_file()
         result = read_json(path / "result.json") if done else {}
         done_as = "sweep" if "sweep" in config else "done"
-        return listed._replace(
+        found = listed._replace(
             status=done_as if done else "training" if training else "cut off",
             epochs=result.get("epochs_trained", len(read_log(path))),
-            value=_measured(path, result, metric),
+            value=_measured(path, result, about.metric),
         )
-    except (RunError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         return listed
+    right = type(found.epochs) is int and type(found.value) in (float, int, type(None))
+    return found if right else listed
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -110,8 +132,10 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     except ValueError as error:
         raise RunError(f"{file} is damaged: {error}") from error
     for number, line in enumerate(found, start=1):
-        if not isinstance(line, dict):
-            raise RunError(f"{file} is damaged: line {number} is no JSON object.")
+        try:
+            fields_of(_Line, line)
+        except ValueError as error:
+            raise RunError(f"{file} is damaged: line {number}: {error}.") from error
     return found
 
 
@@ -131,12 +155,11 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def _folders(folder: Path) -> Iterator[Path]:
-    if (folder / "config.json").is_file():
-        yield folder
-        return
-    for child in folder.iterdir():
-        if child.is_dir() and not child.name.startswith("."):
-            yield from _folders(child)
+    for path, folders, files in os.walk(folder):
+        if "config.json" in files:
+            yield Path(path)
+            folders.clear()
+        folders[:] = [name for name in folders if not name.startswith(".")]
 
 
 def _measured(path: Path, result: dict[str, Any], metric: str) -> float | None:

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from fdl.files import write_whole
 from fdl.runs.errors import RunError
+from fdl.untrusted import parse_json
 
 LOCK, HOLDER = ".training", ".training.json"
 
@@ -149,7 +150,7 @@ def _holder(folder: Path) -> Holder | None:
     """Return what a folder says of the process that trains into it."""
     try:
         with (folder / HOLDER).open("rb") as file:
-            said, beat = json.loads(file.read(4096)), os.fstat(file.fileno()).st_mtime
+            said, beat = parse_json(file.read(4096)), os.fstat(file.fileno()).st_mtime
         return Holder(
             int(said["process"]), str(said["host"]), said["began"] + 0.0, beat
         )

@@ -12,7 +12,6 @@ from fdl.learner import State
 from fdl.members import member
 from fdl.runs.errors import RunError
 from fdl.runs.states import restore_state, save_state
-from fdl.untrusted import parse_json, read_text
 
 Row = dict[str, Any]
 """A member after an epoch: its number, seed and settings, and what was measured."""
@@ -78,7 +77,7 @@ class SweepParts(NamedTuple):
 
 def _read(file: Path) -> Any:
     try:
-        return parse_json(read_text(file))
+        return json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(
             f"{file} is damaged: {error}. Delete {file.parent}, and repeat the sweep's "

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 from flax.linen.summary import tabulate
@@ -12,14 +12,19 @@ from flax.linen.summary import tabulate
 from fdl import data, tasks
 from fdl.arrays import PyTree, Seed, as_key
 from fdl.export import ExportedFunction, read_stablehlo
+from fdl.plain import Predicts
+from fdl.recorded import fields_of
 from fdl.runs import exporting
 from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
 from fdl.runs.novelty import load_detector
+from fdl.runs.seen import load_seen, require_new
 from fdl.runs.weights import require_fit
 from fdl.tasks import Config, Sampling, Task, Trained
+from fdl.tasks.config import full_line
 from fdl.train import Epoch, evaluate, predict
+from fdl.untrusted import reason
 from fdl.weights import declared_arrays
 
 
@@ -80,19 +85,29 @@ class Run(Trained):
     ) -> data.Dataset:
         """Return a data set as the run reads it.
 
+        Another one than its own is brought to the form of that: the size of pictures,
+        the classes and columns, which are matched by name, and the vocabulary. Nothing
+        is held out of it, and without a test part it is one as a whole.
+
         Args:
             name: Which; None for the one that the run was trained on.
             data_dir: Folder to look in; None for that of the training, if any.
 
         Raises:
-            DataError: If it cannot be had, or its test images are among those that
-                the run's weights were trained on, by itself or by a run before.
+            DataError: If it cannot be had, or has other classes, or its test images
+                are among those that the run's weights were trained on, by itself or by
+                a run before.
         """
         where = self.data_dir if data_dir is None else Path(data_dir)
-        dataset = tasks.load(self.task, self.config, name, where)
+        other = name is not None and full_line(name) != self.config.dataset
+        like = self.info if other else None
+        dataset = tasks.load(self.task, self.config, name, where, like=like)
         require_alike(dataset.info, self.info)
-        seen = (*self.trained_on, self.config.dataset)
-        require_unseen(dataset.info, seen, self.path)
+        names = (*self.trained_on, self.config.dataset)
+        require_unseen(dataset.info, names, self.path)
+        if other:
+            seen = load_seen(self.path)
+            require_new(dataset, seen, self.path, training=False)
         return dataset
 
     def predict(self, inputs: PyTree, *, batch_size: int = 500) -> PyTree:
@@ -124,8 +139,8 @@ class Run(Trained):
         return self.task.generate(self, as_key(key), sampling)
 
     @property
-    def predicts(self) -> Literal["classes", "images", "nothing"]:
-        """What it answers to images, see `fdl.tasks.Task`."""
+    def predicts(self) -> Predicts:
+        """What it answers to each input, see `fdl.tasks.Task`."""
         return self.task.predicts
 
     def export(
@@ -346,6 +361,20 @@ def provenance(said: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(said[name]) for name in ("trained_on", "drawn_anew")}
 
 
+class _Recorded(NamedTuple):
+    """What `config.json` says besides the settings."""
+
+    data: data.DatasetInfo
+    data_dir: str | None
+    trained_on: tuple[str, ...]
+    drawn_anew: tuple[str, ...]
+    metric: str
+    mode: Literal["max", "min"]
+    versions: dict[str, str]
+    init_from: str | None = None
+    early_stopping: int | None = None
+
+
 def read(
     folder: RunFolder, *, model: Any = None, task: str | Task | None = None
 ) -> tuple[Task, Trained, Path | None]:
@@ -354,23 +383,32 @@ def read(
     Raises:
         RunError: If `config.json` is damaged, or of an older version.
     """
-    said = folder.config()
+    said, file = folder.config(), folder.path / "config.json"
     _require_settings(folder, said)
-    named = tasks.find(str(said["task"]), task)
-    recorded = str(said["options"].get("model", ""))
-    found = tasks.with_model(named, model, recorded=recorded)
     try:
-        names = [field.name for field in dataclasses.fields(Config)]
-        values = _tuples({name: said[name] for name in names})
-        values["options"] = type(found.options)(**_tuples(said["options"]))
-        info = data.DatasetInfo(**_tuples(said["data"]))
-        trained = tasks.outline(found, Config(**values), info)
-        data_dir = said["data_dir"]
-        return found, trained, None if data_dir is None else Path(data_dir)
-    except (KeyError, TypeError, ValueError) as error:
+        values = fields_of(Config, said)
+        recorded = _Recorded(**fields_of(_Recorded, said))
+        data.require_sensible(recorded.data, "data.")
+    except ValueError as error:
+        raise RunError(f"{file} is damaged: {error}.") from error
+    named = tasks.find(values["task"], task)
+    own = said["options"] if isinstance(said["options"], dict) else {}
+    found = tasks.with_model(named, model, recorded=str(own.get("model", "")))
+    try:
+        kind = type(found.options)
+        options = kind(**fields_of(kind, said["options"], "options."))
+        config = Config(**values | {"options": options})
+    except ValueError as error:
+        raise RunError(f"{file} is damaged: {str(error).rstrip('.')}.") from error
+    try:
+        trained = tasks.outline(found, config, recorded.data)
+    except Exception as error:  # a model may raise anything
         raise RunError(
-            f"{folder.path / 'config.json'} is damaged: {error!r}"
+            f"{file} is damaged: there is no such model of task {found.name!r}: "
+            f"{reason(error)}"
         ) from error
+    where = recorded.data_dir
+    return found, trained, None if where is None else Path(where)
 
 
 def _require_settings(folder: RunFolder, said: dict[str, Any]) -> None:
@@ -378,8 +416,6 @@ def _require_settings(folder: RunFolder, said: dict[str, Any]) -> None:
     fields = [field.name for field in dataclasses.fields(Config)]
     own = ("data", "data_dir", *fields, "trained_on", "drawn_anew")
     missing = [name for name in own if name not in said]
-    if not isinstance(said.get("options", {}), dict):
-        missing.append("options")
     if isinstance(said.get("data"), dict):
         optional = data.DatasetInfo._field_defaults
         missing += [
@@ -392,11 +428,3 @@ def _require_settings(folder: RunFolder, said: dict[str, Any]) -> None:
             f"{folder.path / 'config.json'} lacks {', '.join(missing)}: the run is of "
             "an older version of fdl; train it again."
         )
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values with tuples for lists, which is all that JSON has."""
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in values.items()
-    }

@@ -1,7 +1,7 @@
 """What a run starts from, and which data its weights have seen."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
@@ -10,6 +10,7 @@ from fdl.arrays import PyTree
 from fdl.keras import load_weights
 from fdl.learner import State
 from fdl.runs.run import Run, open_run
+from fdl.runs.seen import NOTHING, Seen, load_seen
 from fdl.runs.weights import fill, named_variables, with_variables
 from fdl.tasks import Task, Trained
 from fdl.weights import require_finite, require_same_arrays
@@ -25,18 +26,20 @@ class Start(NamedTuple):
         state: The state before the first update; None for one drawn at random.
         trained_on: The data sets that its weights were trained on, in order.
         drawn_anew: Names of the arrays that are not those of the weights, but random.
+        seen: Which inputs the weights have seen.
     """
 
     state: State | None = None
     trained_on: tuple[str, ...] = ()
     drawn_anew: tuple[str, ...] = ()
+    seen: Seen = NOTHING
 
 
 def start_from(task: Task, fresh: Trained, place: Path) -> Start:
     """Return the start with the weights of another run, or of Keras.
 
-    Where the other run had another number of classes (or, for texts, other
-    characters), the arrays whose shapes depend on it are drawn anew.
+    Where the other run had another number of classes (or, for texts, other characters
+    or words, or another length), the arrays whose shapes depend on it are drawn anew.
 
     Args:
         task: What is to be trained.
@@ -70,17 +73,13 @@ def _of_keras(task: Task, fresh: Trained, file: Path) -> Start:
 
 def _of_run(task: Task, fresh: Trained, source: Run) -> Start:
     info, before = fresh.info, source.info
-    as_before = info._replace(num_classes=before.num_classes)
-    shapes = _shapes(task, fresh, as_before)
+    then, more = _differences(info, before)
+    shapes = _shapes(task, fresh, info._replace(**then))
     found = source.variables
     require_same_arrays(named_variables(found), named_variables(shapes), source.path)
-    other = info.num_classes != before.num_classes
-    if info.kind == "text":
-        other = info.class_names != before.class_names
     head = set()
-    if other:
-        more = info._replace(num_classes=before.num_classes + 1)
-        wider = named_variables(_shapes(task, fresh, more))
+    if more:
+        wider = named_variables(_shapes(task, fresh, info._replace(**then | more)))
         same = named_variables(shapes)
         head = {name for name, x in same.items() if x.shape != wider[name].shape}
     state = tasks.draw_state(fresh)
@@ -89,7 +88,26 @@ def _of_run(task: Task, fresh: Trained, source: Run) -> Start:
     state = with_variables(state, fill(state.variables, kept))
     if not head and task.name == source.task.name and "average" in state.extra:
         state = state._replace(extra=source.state.extra)  # of a GAN's generator
-    return Start(state, source.trained_on, tuple(sorted(head)))
+    seen = load_seen(source.path)
+    return Start(state, source.trained_on, tuple(sorted(head)), seen)
+
+
+def _differences(
+    info: data.DatasetInfo, before: data.DatasetInfo
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what models depend on as it was before; of what differs, one more."""
+    then: dict[str, Any] = {"num_classes": before.num_classes}
+    more: dict[str, Any] = {}
+    names = info.kind == "text" and info.class_names != before.class_names
+    if info.num_classes != before.num_classes or names:
+        more["num_classes"] = before.num_classes + 1
+    if info.kind == before.kind == "document":
+        then |= {"vocabulary": before.vocabulary, "input_shape": before.input_shape}
+        if info.vocabulary != before.vocabulary:
+            more["vocabulary"] = (*before.vocabulary, "")
+        if info.input_shape != before.input_shape:
+            more["input_shape"] = (before.input_shape[0] + 1,)
+    return then, more
 
 
 def _shapes(task: Task, fresh: Trained, info: data.DatasetInfo) -> PyTree:

@@ -13,6 +13,7 @@ import jax
 from fdl.learner import State
 from fdl.runs.errors import RunError
 from fdl.runs.signals import put_off
+from fdl.untrusted import parse_json, read_text
 
 _DIGESTS = "sha256.json"
 
@@ -101,7 +102,7 @@ def is_ours(path: Path) -> bool:
 def _first_damaged(path: Path) -> str | None:
     """Return the name of a file that is not as it was written; None if all are."""
     try:
-        digests = json.loads((path / _DIGESTS).read_text("utf-8"))
+        digests = parse_json(read_text(path / _DIGESTS))
         for name, digest in digests.items():
             if _sha256(path / name) != digest:
                 return name

@@ -23,6 +23,7 @@ from fdl.runs.outcomes import Outcome, Sweep
 from fdl.runs.parts import Row
 from fdl.runs.rounds import Round, halving_rounds, train_members
 from fdl.runs.run import record
+from fdl.runs.seen import keep_seen, seen_of
 from fdl.runs.selection import require_held_out
 from fdl.runs.settings import configured
 from fdl.runs.space import Range, combine, configurations
@@ -189,6 +190,7 @@ def _keep_best(
     config = members.configs[k]
     about = record(members.task, config, members.dataset.info, data_dir)
     folder = RunFolder.create(members.folder / "best", about, overwrite=True)
+    keep_seen(folder.path, seen_of(members.dataset))
     state = members.states([k])[k]
     # Of the hyperparameters, a run of its own has the learning rate alone in its state.
     rate = state.hparams["learning_rate"]

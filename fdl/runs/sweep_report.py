@@ -97,12 +97,12 @@ def _pictures(sweep: Sweep, title: str) -> dict[str, Path]:
     lines = [_line(sweep, outcome, title) for outcome in good]
     files: dict[str, Path] = {}
     if lines:
-        files["Learning curves"] = sweep.path / "learning.png"
+        files["Learning curves"] = report.picture_file(sweep.path / "learning")
         report.draw_learning(files["Learning curves"], lines, sweep.metric)
     if len(lines) > 1:
-        files["Each setting"] = sweep.path / "settings.png"
+        files["Each setting"] = report.picture_file(sweep.path / "settings")
         report.draw_settings(files["Each setting"], lines, sweep.metric)
-        files["All settings together"] = sweep.path / "parallel.png"
+        files["All settings together"] = report.picture_file(sweep.path / "parallel")
         report.draw_parallel(
             files["All settings together"],
             lines,
@@ -113,7 +113,7 @@ def _pictures(sweep: Sweep, title: str) -> dict[str, Path]:
     if len(best) > 1:
         several = len(sweep.outcomes) > 1
         name = "Seeds of the best configuration" if several else "Seeds"
-        files[name] = sweep.path / "distribution.png"
+        files[name] = report.picture_file(sweep.path / "distribution")
         values = {title: np.array(best)}
         report.draw_distribution(files[name], values, sweep.metric)
     return files

@@ -15,6 +15,7 @@ from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, stopping_of
 from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
 from fdl.runs.run import Run, record, require_unseen
+from fdl.runs.seen import keep_seen, require_new, seen_of
 from fdl.runs.selection import require_held_out
 from fdl.runs.settings import configured
 from fdl.runs.start import Start, start_from
@@ -112,6 +113,7 @@ def train(
     if init_from is not None:
         start = start_from(found, trained, Path(init_from))
         require_unseen(dataset.info, start.trained_on, init_from)
+        require_new(dataset, start.seen, init_from, training=True)
     name = f"{config.task}-{data.short_name(config.dataset)}"
     about = record(
         found,
@@ -130,6 +132,7 @@ def train(
         overwrite=overwrite,
     )
     with held(folder.path):
+        keep_seen(folder.path, seen_of(dataset, start.seen))
         job = Job(found, trained, dataset, folder, where, stopping, *saving, callbacks)
         first = None if start.state is None else Checkpoint(start.state)
         return job.run(first, seconds=spent)

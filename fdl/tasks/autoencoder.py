@@ -42,7 +42,7 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
     if noise:
         test = dataset.test
         given = np.asarray(damage(test.image, content_keys(test.image), noise))
-        draw_pairs(trained, folder / "denoised.png", Batch(given, test.label))
+        draw_pairs(trained, folder / "denoised", Batch(given, test.label))
     return {}
 
 

@@ -30,10 +30,10 @@ def classify(
     """Return a learner that trains a model by cross entropy.
 
     `preprocess` makes the model's inputs of what the data are; by default, 8-bit pixels
-    become numbers in [0, 1], and vectors are standardized.
+    become numbers in [0, 1], vectors are standardized, and tokens stay as they are.
     """
     if preprocess is None:
-        preprocess = standardized(info) if info.kind == "vector" else unit_scale
+        preprocess = _inputs_of(info)
     optimizer = make_optimizer(config, info)
     return descend_on_settings(
         lambda loss: supervised(
@@ -45,6 +45,14 @@ def classify(
         ),
         config,
     )
+
+
+def _inputs_of(info: DatasetInfo) -> Callable[[Array], Array]:
+    if info.kind == "vector":
+        return standardized(info)
+    if info.kind == "document":
+        return lambda token: jnp.asarray(token, jnp.int32)
+    return unit_scale
 
 
 def standardized(info: DatasetInfo) -> Callable[[Array], Array]:
@@ -91,20 +99,23 @@ def descend_on_settings(make: Callable[[Loss], Learner], config: Config) -> Lear
     return learner._replace(step=make(loss).step)
 
 
+_CALLED = {"image": "images", "document": "texts"}
+
+
 def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
     """Write `confusion.png`, which shows what a classifier takes for what."""
     from fdl import report  # matplotlib takes half a second, wanted only here
 
     info = trained.info
     name = f"{trained.config.task}-{short_name(info.name)}"
-    output = predict(trained.learner, trained.state, dataset.test.image)
+    output = predict(trained.learner, trained.state, dataset.test[0])
     counts = metrics.confusion_matrix(
         np.asarray(dataset.test.label), output.argmax(axis=-1), info.num_classes
     )
     report.draw_confusion(
-        folder / "confusion.png",
+        folder / "confusion",
         counts,
         info.class_names,
-        title=f"{name}: {info.test_count:,} test images",
+        title=f"{name}: {info.test_count:,} test {_CALLED.get(info.kind, 'rows')}",
     )
     return {}

@@ -67,17 +67,17 @@ def draw_codes(
     from fdl import report  # matplotlib takes half a second, wanted only here
 
     decode, label = decoder_of(trained), np.asarray(dataset.test.label)
-    draw_pairs(trained, folder / "reconstructions.png", dataset.test)
+    draw_pairs(trained, folder / "reconstructions", dataset.test)
     if z.shape[-1] == 2:
         walk, columns = _plane(z), 2 * _STEPS
     else:
         first = _a_few_of_each(label, trained.info.num_classes, 1)[0]
         walk, columns = _lines(z[first]), _STEPS
-    report.draw_images(folder / "walk.png", decode(walk), columns)
+    report.draw_images(folder / "walk", decode(walk), columns)
 
     points, names = _flatten(z)
     report.draw_scatter(
-        folder / "latents.png",
+        folder / "latents",
         points,
         label,
         trained.info.class_names,

@@ -26,6 +26,21 @@ OF_SOME = (
 )
 """Settings that not all tasks take; see `Task.supports`."""
 
+_SIZES = (
+    "num_layers",
+    "num_heads",
+    "features",
+    "hidden_size",
+    "hidden_sizes",
+    "latent_size",
+    "width",
+    "patch_size",
+    "samples",
+    "discriminator_steps",
+)
+_MOST_LAYERS = 256
+_LARGEST = 100_000
+
 
 @dataclasses.dataclass(frozen=True)
 class NoOptions:
@@ -105,6 +120,7 @@ class Config:
         rate = self.learning_rate
         if is_concrete(rate) and not (math.isfinite(rate) and rate > 0):
             raise ValueError(f"learning_rate={rate} must be a number above 0.")
+        _require_sizes(self.options)
         require_name("optimizer", self.optimizer, OPTIMIZERS)
         require_name("schedule", self.schedule, SCHEDULES)
         _require("weight_decay", self.weight_decay)
@@ -142,6 +158,20 @@ def full_line(dataset: str) -> str:
     from fdl.data import find  # JAX; what has a name does without
 
     return find(dataset).name
+
+
+def _require_sizes(options: Any) -> None:
+    """Refuse widths and numbers of layers that no model has."""
+    for name in _SIZES:
+        value = getattr(options, name, 1)
+        most = _MOST_LAYERS if name == "num_layers" else _LARGEST
+        sizes = value if isinstance(value, tuple) else (value,)
+        if len(sizes) > _MOST_LAYERS:
+            raise ValueError(
+                f"{name} has {len(sizes):,} layers: at most {_MOST_LAYERS} can be."
+            )
+        if any(type(size) is int and not 1 <= size <= most for size in sizes):
+            raise ValueError(f"{name}={value} must be from 1 to {most:,}.")
 
 
 def _require(name: str, value: Any, *, below: float = math.inf) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from fdl.plain import SHARE, Kind, is_concrete
+from fdl.plain import SHARE, Kind, Predicts, is_concrete
 from fdl.tasks.choices import OPTIMIZERS, SCHEDULES, require_name
 from fdl.tasks.config import OF_SOME, Config, NoOptions, full_line
 from fdl.tasks.defaults import count_examples, default_batch_size, default_epochs
@@ -32,12 +32,13 @@ class Description:
             field, whose docstring explains them. Each becomes a flag of `fdl train`.
         supports: Which of the settings that not all tasks have are for this one, as
             fields of `Config`.
-        predicts: What the learner's `predict` answers to images: the probability of
-            each of the `"classes"`, or `"images"`; `"nothing"` where it reads no
-            images.
+        predicts: What the learner's `predict` answers to each input: the probability of
+            each of the `"classes"`, `"numbers"`, or `"images"`; `"nothing"` where it
+            is no answer to a whole input.
         generates: What `generate` makes: `"images"` or `"text"`; None for nothing.
         takes: Kinds of data that it can be trained on, as `DatasetInfo.kind` has them.
         dataset: Default data set; None where it is always one's own.
+        loss_unit: Unit of the loss, for pictures; None if it has none.
     """
 
     name: str
@@ -50,10 +51,11 @@ class Description:
     mode: Literal["max", "min"]
     options: Any = dataclasses.field(default_factory=NoOptions)
     supports: tuple[str, ...] = ("freeze", "ema", "precision")
-    predicts: Literal["classes", "images", "nothing"] = "nothing"
+    predicts: Predicts = "nothing"
     generates: Literal["images", "text"] | None = None
     takes: tuple[Kind, ...] = ("image",)
     dataset: str | None = "mnist"
+    loss_unit: Literal["nats"] | None = None
 
     def config(
         self,
@@ -101,7 +103,8 @@ class Description:
         if dataset is None:
             raise ValueError(
                 f"task {self.name!r} needs data of your own: give a dataset, such as "
-                "csv:FILE with --target COLUMN."
+                f"csv:FILE with {'--text and ' if 'document' in self.takes else ''}"
+                "--target COLUMN."
             )
         dataset = full_line(dataset)
         if epochs is None or batch_size is None:

@@ -97,7 +97,7 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
         report.draw_animation(folder / "samples.gif", pictures)
     test = np.asarray(dataset.test.image)
     images = _sample(trained, jax.random.key(1), len(test))
-    report.draw_images(folder / "samples.png", images[:_SHOWN])
+    report.draw_images(folder / "samples", images[:_SHOWN])
     return measure_generated(dataset, images)
 
 

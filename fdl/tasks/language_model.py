@@ -19,7 +19,7 @@ from fdl.tasks.classification import descend_on_settings
 from fdl.tasks.config import Config
 from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.options import LanguageModelOptions
-from fdl.tasks.task import ExportedModel, Sampling, Task, Trained, the_model
+from fdl.tasks.task import Sampling, Task, Trained
 
 
 def bits(logits: Array, target: Array) -> metrics.Mean:
@@ -75,12 +75,6 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
     return {}
 
 
-def _parts(trained: Trained) -> dict[str, ExportedModel]:
-    (part,) = the_model(trained).values()
-    token = np.zeros((1, *trained.info.input_shape), np.int32)
-    return {"model": part._replace(inputs=(token,))}
-
-
 def _generate(trained: Trained, key: Key, sampling: Sampling) -> list[str]:
     characters = trained.info.class_names
     number = {character: token for token, character in enumerate(characters)}
@@ -114,6 +108,5 @@ language_model = Task(
     make_model=_make_model,
     learn=_learn,
     finish=_finish,
-    parts=_parts,
     generate=_generate,
 )

@@ -10,10 +10,17 @@ from fdl import data
 from fdl.arrays import DataError
 from fdl.data import Dataset, DatasetInfo
 from fdl.models.sizes import sizes
+from fdl.plain import KINDS
+from fdl.tasks.catalog import known
 
 
 def load(
-    task: Any, config: Any, dataset: str | None = None, data_dir: Path | None = None
+    task: Any,
+    config: Any,
+    dataset: str | None = None,
+    data_dir: Path | None = None,
+    *,
+    like: DatasetInfo | None = None,
 ) -> Dataset:
     """Return a dataset as a task reads it.
 
@@ -22,27 +29,22 @@ def load(
         config: Its `Config`.
         dataset: Which; None for that of the configuration.
         data_dir: Folder to look in.
+        like: In the form of which other dataset; see `fdl.data.load`.
 
     Raises:
         DataError: If it cannot be had, or is none of those that the task takes.
     """
     name = config.dataset if dataset is None else dataset
-    loaded = data.load(name, data_dir=data_dir, validation=config.validation)
+    share = config.validation
+    loaded = data.load(name, data_dir=data_dir, validation=share, like=like)
     if loaded.info.kind not in task.takes:
-        wanted = " or ".join(_KINDS[kind] for kind in task.takes)
+        wanted = " or ".join(KINDS[kind] for kind in task.takes)
+        others = [one.name for one in known() if loaded.info.kind in one.takes]
         raise DataError(
             f"task {task.name!r} takes {wanted}, but {loaded.info.title} holds "
-            f"{_KINDS[loaded.info.kind]}"
+            f"{KINDS[loaded.info.kind]}: choose {' or '.join(others)}"
         )
     return task.prepare(loaded, config)
-
-
-_KINDS = {
-    "image": "images with classes",
-    "vector": "rows of numbers with classes",
-    "number": "rows with a number to be told",
-    "text": "text",
-}
 
 
 def require_sizes(task: str, model: Any, info: DatasetInfo) -> None:

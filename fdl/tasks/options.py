@@ -173,6 +173,27 @@ class LanguageModelOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class TextClassifierOptions:
+    """Settings of the classifier of texts.
+
+    Attributes:
+        features: Width of a word's vector.
+        num_layers: Number of blocks.
+        num_heads: Heads of attention; must divide the features.
+        dropout_rate: Fraction dropped of what each part of a block gives.
+        norm: Normalize before each part of a block (`pre`), or after it (`post`).
+        positions: Learned vectors, or sinusoids.
+    """
+
+    features: int = 64
+    num_layers: int = 1
+    num_heads: int = 4
+    dropout_rate: Number = 0.3
+    norm: Literal["pre", "post"] = "pre"
+    positions: Literal["learned", "sinusoidal"] = "learned"
+
+
+@dataclasses.dataclass(frozen=True)
 class OwnModel:
     """Settings of a task that trains a model of the user's.
 
@@ -185,10 +206,12 @@ class OwnModel:
 
 
 @dataclasses.dataclass(frozen=True)
-class RegressOptions:
+class RegressOptions(OwnModel):
     """Settings of regression.
 
     Attributes:
+        model: A model of yours, `MODULE:NAME`, instead of the perceptron: a Linen
+            module that gives one number, or what makes one, such as a function.
         hidden_sizes: Widths of the hidden layers; none of them for a linear model.
         dropout_rate: Fraction of the hidden values dropped in training, in [0, 1).
     """

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from fdl.data import DatasetInfo
+import jax
+
+from fdl.data import DatasetInfo, example
 from fdl.tasks.options import OwnModel
 from fdl.tasks.task import Task
 
@@ -78,7 +80,7 @@ def with_model(task: Task, model: Any, *, recorded: str = "") -> Task:
     Args:
         task: The task.
         model: A Linen module, or what makes one of `num_classes`; or `MODULE:NAME`,
-            which is imported; None for a task with a model of its own.
+            which is imported; None for the task's own model, if it has one.
         recorded: What a run says that it trained, which is compared and never imported.
 
     Raises:
@@ -91,7 +93,10 @@ def with_model(task: Task, model: Any, *, recorded: str = "") -> Task:
                 f"task {task.name!r} has a model of its own: leave out {model!r}."
             )
         return task
+    needed = type(task.options) is OwnModel or recorded
     if model is None or model == "":
+        if not needed:
+            return task
         known = f"the run's is {recorded!r}, and fdl imports nothing that a file names"
         raise ValueError(
             f"task {task.name!r} trains a model of yours"
@@ -103,11 +108,19 @@ def with_model(task: Task, model: Any, *, recorded: str = "") -> Task:
         raise ValueError(f"the run trained the model {recorded!r}, not {name!r}.")
     name = name or recorded or type(model).__name__
     thing = import_named(model) if isinstance(model, str) else model
-    return dataclasses.replace(
-        task,
-        options=dataclasses.replace(task.options, model=name),
-        make_model=lambda options, info: _build(name, thing, info),
-    )
+    own = dataclasses.replace(task.options, model=name)
+
+    def make_model(options: Any, info: DatasetInfo) -> Any:
+        for field in dataclasses.fields(own):
+            said = getattr(options, field.name)
+            if isinstance(said, jax.Array) or said != getattr(own, field.name):
+                raise ValueError(
+                    f"{field.name}={said!r} is for the model of task {task.name!r} "
+                    f"itself, and not for {name}: leave one of them out."
+                )
+        return _build(name, thing, info)
+
+    return dataclasses.replace(task, options=own, make_model=make_model)
 
 
 def _name_of(thing: Any) -> str:
@@ -128,13 +141,14 @@ def _local(name: str) -> str:
 
 def _build(name: str, thing: Any, info: DatasetInfo) -> Any:
     """Return the Linen module for a data set, after trying it on the shape of one."""
-    import jax
     import numpy as np
 
     from fdl.learners.modules import apply, draw_variables
 
-    model = _made(name, thing, info.num_classes)
-    like = np.zeros((1, *info.input_shape), np.float32)
+    model = _made(name, thing, info)
+    like = example(info)[0]
+    if info.kind != "document":  # pixels arrive in [0, 1]
+        like = like.astype(np.float32)
 
     def answer(inputs: Any) -> Any:
         params, kept = draw_variables(model, jax.random.key(0), inputs)
@@ -150,14 +164,17 @@ def _build(name: str, thing: Any, info: DatasetInfo) -> Any:
     shape = getattr(outputs, "shape", None)
     if shape != (1, info.num_classes):
         found = type(outputs).__name__ if shape is None else f"shape {list(shape)}"
+        has = "one number to be told"
+        if info.kind != "number":
+            has = f"{info.num_classes} classes"
         raise ValueError(
-            f"{name} gives {found} for a batch of one, but {info.name} has "
-            f"{info.num_classes} classes: give [1, {info.num_classes}]."
+            f"{name} gives {found} for a batch of one, but {info.name} has {has}: give "
+            f"[1, {info.num_classes}]."
         )
     return model
 
 
-def _made(name: str, thing: Any, num_classes: int) -> Any:
+def _made(name: str, thing: Any, info: DatasetInfo) -> Any:
     from flax import linen, nnx
 
     if isinstance(thing, linen.Module):
@@ -172,14 +189,22 @@ def _made(name: str, thing: Any, num_classes: int) -> Any:
             f"{name} is {_kind(thing)}: give a Linen module, or a function of "
             "num_classes that returns one."
         )
-    _require_num_classes(name, thing)
+    given = {"num_classes": info.num_classes}
+    if not _takes_num_classes(thing):
+        if info.kind != "number":
+            raise ValueError(
+                f"{name} takes no num_classes: give a Linen module, or a function of "
+                "num_classes that returns one."
+            )
+        given = {}
     if isinstance(thing, type) and issubclass(thing, nnx.Module):
-        return nnx.bridge.ToLinen(thing, kwargs={"num_classes": num_classes})
+        return nnx.bridge.ToLinen(thing, kwargs=given)
     try:
-        model = thing(num_classes=num_classes)
+        model = thing(**given)
     except Exception as error:  # a function may raise anything
+        said = ", ".join(f"{key}={value}" for key, value in given.items())
         raise ValueError(
-            f"{name}(num_classes={num_classes}) failed: {type(error).__name__}: {error}"
+            f"{name}({said}) failed: {type(error).__name__}: {error}"
         ) from error
     if not isinstance(model, linen.Module):
         raise ValueError(
@@ -193,17 +218,13 @@ def _made(name: str, thing: Any, num_classes: int) -> Any:
     return model
 
 
-def _require_num_classes(name: str, make: Callable[..., Any]) -> None:
+def _takes_num_classes(make: Callable[..., Any]) -> bool:
     try:
         names = inspect.signature(make).parameters
     except ValueError:  # of a function that is not written in Python
         names = {}
     anything = any(one.kind is one.VAR_KEYWORD for one in dict(names).values())
-    if "num_classes" not in names and not anything:
-        raise ValueError(
-            f"{name} takes no num_classes: give a Linen module, or a function of "
-            "num_classes that returns one."
-        )
+    return "num_classes" in names or anything
 
 
 def _kind(thing: Any) -> str:

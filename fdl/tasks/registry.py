@@ -15,6 +15,7 @@ from fdl.tasks.own import require_task
 from fdl.tasks.recurrent import gru, lstm, rnn
 from fdl.tasks.regress import regress
 from fdl.tasks.task import Task
+from fdl.tasks.text_classifier import text_classifier
 from fdl.tasks.transformer import transformer
 from fdl.tasks.vae import vae
 
@@ -31,6 +32,7 @@ _ALL = (
     gan,
     transformer,
     language_model,
+    text_classifier,
     classify,
 )
 

@@ -61,7 +61,7 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
     info, test = trained.info, dataset.test
     told = np.asarray(predict(trained.learner, trained.state, test.inputs))
     report.draw_scatter(
-        folder / "predicted.png",
+        folder / "predicted",
         np.concatenate([np.asarray(test.targets), told], axis=1),
         np.zeros(len(told), int),
         info.class_names,

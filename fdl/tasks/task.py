@@ -104,9 +104,10 @@ def _nothing_to_generate(trained: Trained, key: Key, sampling: Sampling) -> NoRe
 
 
 def the_model(trained: Trained) -> dict[str, ExportedModel]:
-    """Return the only model of a run, which reads floats shaped like its data."""
+    """Return the only model of a run, which reads inputs shaped like its data."""
     variables = trained.variables
-    example = np.zeros((1, *trained.info.input_shape), np.float32)
+    dtype = np.int32 if trained.info.kind in ("text", "document") else np.float32
+    example = np.zeros((1, *trained.info.input_shape), dtype)
     return {"model": ExportedModel(trained.model, variables, (example,))}
 
 

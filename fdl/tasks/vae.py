@@ -58,7 +58,7 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
         bounds.append(np.asarray(bound(state, part, jax.random.key(first))))
     draw_codes(trained, dataset, folder, np.concatenate(means))
     samples = _generate(trained, jax.random.key(0), Sampling(count=100))
-    report.draw_images(folder / "samples.png", samples, columns=10)
+    report.draw_images(folder / "samples", samples, columns=10)
     return {"importance_bound": float(np.concatenate(bounds).mean(dtype=np.float64))}
 
 

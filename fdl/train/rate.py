@@ -143,7 +143,10 @@ def _judge(rates: Any, losses: Any) -> RateTest:
             "or far larger right after it: give a smaller `low`."
         )
     falls = np.gradient(smoothed, np.log(rates[:count]))
-    best = falls[: max(1, int(np.argmin(smoothed)))].argmin()
+    # Before, an average is of a few batches, and falls as these differ.
+    settled = min(round(1 / (1 - _SMOOTHED)), count // 4)
+    lowest_at = int(np.argmin(smoothed))
+    best = settled + falls[settled : max(settled + 1, lowest_at)].argmin()
     return RateTest(
         rates[:count], losses[:count], np.array(smoothed), float(rates[best])
     )

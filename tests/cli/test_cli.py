@@ -42,6 +42,7 @@ def test_run_folder_keeps_its_contract(home) -> None:
         "metrics.jsonl",
         "novelty.safetensors",
         "result.json",
+        "seen.safetensors",
         "weights.safetensors",
     ]
     config = json.loads((run / "config.json").read_text())
@@ -228,7 +229,9 @@ def test_divergence_keeps_the_last_good_state(home) -> None:
     assert "not finite at step" in done.stderr.splitlines()[-1]
     assert (home / "runs/nan/weights.safetensors").is_file()
     assert not (home / "runs/nan/result.json").exists()
-    fdl("eval", "runs/nan", cwd=home)
+    done = fdl("eval", "runs/nan", cwd=home, code=1)
+    assert "test accuracy" in done.stdout
+    assert "loss of runs/nan is not finite" in done.stderr
 
 
 def test_patience_and_the_share_held_out_are_options(tmp_path, capsys) -> None:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import shutil
 import subprocess
 import threading
 
@@ -38,6 +40,9 @@ FILES = {
     "a.toml": 'task = "mlp"\nepochs = 3\n[model]\nhidden-sizes = [64, 32]\n',
     "b.toml": "seed = 7\n",
     "tied.toml": "tied = false\n",
+    "flags.toml": "bidirectional = true\nskip_bad = false\noverwrite = true\n",
+    "flag.json": '{"task": "lstm", "bidirectional": false}',
+    "one.toml": 'task = "lstm"\nbidirectional = 1\n',
     "typo.toml": "epoch = 3\n",
     "word.toml": 'epochs = "x"\n',
     "damaged.toml": "x = = 3\n",
@@ -60,7 +65,17 @@ def files(tmp_path):
         ("mlp --config b.toml", "mlp", {"seed": 7}),
         ("mlp --epochs 5 --config=a.toml", "mlp", {"epochs": 5}),
         ("language-model --config tied.toml", "language-model", {"tied": False}),
+        ("language-model --config tied.toml --tied", "language-model", {"tied": True}),
+        ("lstm --config flags.toml", "lstm", {"bidirectional": True}),
+        ("lstm --config flags.toml --no-bidirectional", "lstm", {}),
+        ("--config flag.json", "lstm", {}),
+        ("--config flag.json --bidirectional", "lstm", {"bidirectional": True}),
         ("--config config.json", "lstm", FROM_RECORD),
+        (
+            "--config config.json --no-bidirectional",
+            "lstm",
+            FROM_RECORD | {"bidirectional": False},
+        ),
     ],
 )
 def test_a_file_has_settings_and_words_count_more(
@@ -87,6 +102,7 @@ def test_a_file_has_settings_and_words_count_more(
         ("--config b.toml", "b.toml names no task"),
         ("mlp --config typo.toml", "no setting 'epoch'; did you mean 'epochs'?"),
         ("mlp --config word.toml", "--epochs: 'x' is not a whole number"),
+        ("--config one.toml", "one.toml: bidirectional = 1 must be true or false"),
         ("mlp --config damaged.toml", "damaged.toml cannot be read: Invalid value"),
         ("mlp --config list.json", "list.json holds no settings"),
         ("mlp --config absent.toml", "absent.toml cannot be read: No such file"),
@@ -258,3 +274,25 @@ def test_a_shell_completes_words(tmp_path) -> None:
             check=True,
         )
         assert found.stdout.split() == [completed]
+
+
+def test_fish_completes_words(tmp_path) -> None:
+    script = tmp_path / "completions" / "fdl.fish"
+    run_fdl("--tyro-write-completion", "fish", script, cwd=tmp_path)
+    # What it runs is read by Python, and is none of its words: it is too long.
+    assert '-c "$pycode"' not in script.read_text()
+    assert '(printf "%s" "$pycode" | $python_cmd - $words' in script.read_text()
+    for words in (["tcsh"], ["bash", "x"], []):
+        done = run_fdl("--tyro-print-completion", *words, cwd=tmp_path, code=2)
+        assert "needs one of bash, zsh, fish" in done.stderr
+    if shutil.which("fish") is None:
+        pytest.skip("fish is not installed: its script was looked at, and not run")
+    found = subprocess.run(
+        ["fish", "-c", f"source {script}; complete -C 'fdl train cnn --epo'"],
+        cwd=tmp_path,
+        env=os.environ | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.startswith("--epochs\t")

@@ -43,6 +43,8 @@ def make_model(num_classes):
 net = nn.Sequential([lambda x: x.reshape(len(x), -1), nn.Dense(10)])
 few = nn.Sequential([lambda x: x.reshape(len(x), -1), nn.Dense(7)])
 blind = nn.Sequential([nn.Conv(4, (3, 3)), nn.Dense(10)])
+line = nn.Dense(1)
+make_line = lambda: line
 number = 7
 plain = lambda classes: Net(classes)
 wrong = lambda num_classes: num_classes
@@ -135,6 +137,39 @@ def test_what_is_no_model_is_one_line(here, capsys, model, words) -> None:
     assert words in error
     assert error.count("\n") == 1
     assert not (here / "a").exists()
+
+
+def test_a_model_of_ones_own_tells_numbers(here, capsys) -> None:
+    rows = [f"{n},{n % 7},{3 * n}" for n in range(60)]
+    (here / "t.csv").write_text("\n".join(["a,b,c", *rows]))
+    line = ["--dataset", "csv:t.csv", "--target", "c", "--epochs", "40"]
+    line += ["--learning-rate", "0.1"]
+    main(["train", "regress", "--model", "mymodule:line", *line, "--run", "line"])
+    capsys.readouterr()
+    main(["eval", "line", "--model", "mymodule:line"])
+    assert "test r2_score" in capsys.readouterr().out
+    run = fdl.load("line", model="mymodule:line")
+    for name in ("mymodule:make_line", "mymodule:Net"):  # without num_classes, and with
+        task = tasks.with_model(tasks.find("regress"), name)
+        tasks.outline(task, task.config(dataset=run.config.dataset), run.info)
+    assert set(run.state.params) == {"kernel", "bias"}
+    assert run.metrics["r2_score"] > 0.9
+    for words, said in (
+        (["eval", "line"], "the run's is 'mymodule:line', and fdl imports nothing"),
+        (
+            ["train", "regress", "--model", "mymodule:few", *line, "--run", "x"],
+            "gives shape [1, 7] for a batch of one, but csv:",
+        ),
+        (
+            [
+                *("train", "regress", "--model", "mymodule:line", *line),
+                *("--hidden-sizes", "8", "--run", "x"),
+            ],
+            "hidden_sizes=(8,) is for the model of task 'regress' itself",
+        ),
+    ):
+        assert said in complaint(words, capsys)
+    assert not (here / "x").exists()
 
 
 def test_a_task_with_a_model_of_its_own_takes_no_other(here) -> None:

@@ -114,15 +114,18 @@ def test_what_is_read_like_a_data_set(tmp_path, digits) -> None:
     photo = photograph(digits[1].image[3, ..., 0], 3)
     Image.fromarray(photo).save(tmp_path / "a.png")
     file, info = tmp_path / "a.png", data.load("mnist-5k").info
-    like = lambda name, **settings: read_images_like(
-        file, info._replace(name=name), **settings
-    )
+    infos = {"mnist-5k": info, "mine": data.from_arrays(*digits[1]).info}
+    infos["fashion_mnist"] = info._replace(fit="pad")
+    like = lambda name, **settings: read_images_like(file, infos[name], **settings)
     plain = lambda **settings: read_images(file, SHAPE, **settings)
     equal = np.testing.assert_array_equal
-    equal(like("mnist"), plain(fit="digit"))
     equal(like("mnist-5k"), plain(fit="digit"))
+    image, label = digits[1]
+    np.savez(tmp_path / "d.npz", image=image[:40], label=label[:40] % 2)
+    framed = data.load(f"npz:{tmp_path}/d.npz?fit=digit").info
+    equal(read_images_like(file, framed), plain(fit="digit"))
     equal(like("mnist-5k", fit="pad"), plain())
     equal(like("mnist-5k", fit="crop"), plain(fit="crop"))
     equal(like("fashion_mnist"), plain())
-    equal(like("photos of mine"), plain(polarity="light-on-dark"))
+    equal(like("mine"), plain(polarity="light-on-dark"))
     equal(like("mine", polarity="dark-on-light"), plain(polarity="dark-on-light"))

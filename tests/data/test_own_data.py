@@ -391,7 +391,7 @@ def test_texts(tmp_path):
     assert len(said) > 3000
     lines = "".join(f'{{"body": "{line}"}}\n' for line in text.split("\n")[:-1])
     (tmp_path / "a.jsonl").write_text(lines, "utf-8")
-    same = data.load(f"jsonl:{tmp_path / 'a.jsonl'}", target="body")
+    same = data.load(f"jsonl:{tmp_path / 'a.jsonl'}", text="body")
     np.testing.assert_array_equal(same.train.token, found.train.token)
 
 
@@ -427,8 +427,9 @@ def test_leaks_and_duplicates_are_counted(tmp_path):
     data.draw_contact_sheet(found, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         pixels = np.asarray(sheet)
-    assert pixels.shape == (14, 49)
-    assert pixels[5, 0] == IMAGES[1, 0, 0]  # the first of the second class
+    scale = 84 // 4
+    assert pixels.shape == (14 * scale, 49 * scale)
+    assert pixels[5 * scale, 0] == IMAGES[1, 0, 0]  # the first of the second class
     vectors = data.from_arrays(np.eye(6), [0, 1] * 3)
     with pytest.raises(DataError, match="holds no images"):
         data.draw_contact_sheet(vectors, tmp_path / "none.png")

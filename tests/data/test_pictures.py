@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fdl.data import DataError
-from fdl.data.pictures import decode_picture, read_picture
+from fdl.data.pictures import decode_picture, of_few_pixels, read_picture
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -157,6 +157,15 @@ def test_too_many_pixels_are_refused_before_they_are_decoded() -> None:
         data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
         with pytest.raises(DataError, match="has more than 50,000,000 pixels"):
             decode_picture(bytes(data), 1, name="bomb.png")
+
+
+def test_other_libraries_do_not_decode_them_either() -> None:
+    data, usual = bytearray(content(Image.new("1", (8, 8)))), Image.MAX_IMAGE_PIXELS
+    data[16:24] = struct.pack(">II", 7_100, 7_100)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    with of_few_pixels(), pytest.raises(Image.DecompressionBombError):
+        Image.open(io.BytesIO(data))
+    assert usual == Image.MAX_IMAGE_PIXELS
 
 
 def test_what_cannot_be_opened(tmp_path) -> None:

@@ -11,53 +11,22 @@ import zipfile
 
 import numpy as np
 import pytest
+from make_tfds import png, write_tfds
 
-from fdl.data import DataError, find, load, prepared_source, status
+from fdl.data import (
+    DataError,
+    archived,
+    cache,
+    find,
+    load,
+    prepared_examples,
+    status,
+)
 from fdl.data.archives import ARCHIVES
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(256, size=(24, 32, 32, 3), dtype=np.uint8)
 LABELS = np.arange(24) % 3
-
-
-def write_tfds(root, features, splits, dataset="pets", version="1.2.0"):
-    """Write a directory with TFDS, as array_record; images are given as PNG bytes."""
-    import tensorflow_datasets as tf_datasets
-    from tensorflow_datasets.core import registered
-
-    with registered.skip_registration():
-
-        class Builder(tf_datasets.core.GeneratorBasedBuilder):
-            name = dataset
-            VERSION = tf_datasets.core.Version(version)
-
-            def _info(self):
-                return tf_datasets.core.DatasetInfo(
-                    builder=self,
-                    features=tf_datasets.features.FeaturesDict(features),
-                    supervised_keys=("image", "label"),
-                )
-
-            def _split_generators(self, dl_manager):
-                return {
-                    split: self._generate_examples(rows)
-                    for split, rows in splits.items()
-                }
-
-            def _generate_examples(self, rows):
-                yield from rows
-
-        builder = Builder(data_dir=root, file_format="array_record")
-        builder.download_and_prepare()
-    return root / dataset / version
-
-
-def png(pixels):
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "png")
-    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -205,18 +174,55 @@ BATCHES |= {"data_batch_5.bin": slice(16, 24), "test_batch.bin": slice(None)}
 WHOLE = {"train.bin": slice(None), "test.bin": slice(None)}
 MAKE = {
     "kmnist": kmnist,
-    "emnist-letters": emnist("letters"),
-    "emnist-digits": emnist("digits"),
+    **{
+        f"emnist-{which}": emnist(which)
+        for which in ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
+    },
     "cifar10": cifar("cifar-10", BATCHES, "batches.meta.txt", 1),
     "cifar100": cifar("cifar-100", WHOLE, "fine_label_names.txt", 2),
     "svhn": svhn,
 }
 
 
+COUNTS = {"byclass": 62, "bymerge": 47, "balanced": 47, "letters": 26, "cifar100": 100}
+
+
+def prepare(root, name, images, labels, few):
+    """Write what TFDS makes of a dataset, as it describes it."""
+    from tensorflow_datasets import features
+
+    dataset, _, config = ARCHIVES[name].prepared.partition("/")
+    described = {
+        "image": features.Image(shape=images.shape[1:]),
+        "label": features.ClassLabel(num_classes=few),
+    }
+    pixels, more = images, {}
+    if config:  # TFDS leaves them as the files have them, and counts letters from 1
+        pixels = images.swapaxes(1, 2)
+    if config == "letters":
+        described["label"], labels = features.ClassLabel(num_classes=37), labels + 1
+    if name == "cifar100":
+        described["coarse_label"] = features.ClassLabel(num_classes=20)
+        more = {"coarse_label": 7}
+    rows = [
+        (n, {"image": png(pixels[n].squeeze()), "label": int(labels[n]), **more})
+        for n in range(len(images))
+    ]
+    version = write_tfds(root / "made", described, dict(train=rows, test=rows), dataset)
+    there = root / dataset / config / version.name
+    there.parent.mkdir(parents=True, exist_ok=True)
+    version.rename(there)
+    return there
+
+
+def test_every_archive_is_tested():
+    assert MAKE.keys() == ARCHIVES.keys()
+
+
 @pytest.mark.parametrize("name", MAKE)
-def test_archives_give_their_images(name, tmp_path, monkeypatch):
+def test_archives_give_their_images_by_every_route(name, tmp_path, monkeypatch):
     archive = ARCHIVES[name]
-    few = {"letters": 26, "cifar100": 100}.get(name.rpartition("-")[2], 10)
+    few = COUNTS.get(name.rpartition("-")[2], 10)
     size = 28 if "mnist" in name else 32
     channels = 1 if "mnist" in name else 3
     count = 24 if few == 10 else few
@@ -231,37 +237,46 @@ def test_archives_give_their_images(name, tmp_path, monkeypatch):
         for file in archive.files
     )
     monkeypatch.setitem(ARCHIVES, name, archive._replace(files=table))
+
+    def found(source, *, in_order=True, **options):
+        data = load(name, validation=None, **options)
+        assert data.info.source == source
+        assert data.info.num_classes == few
+        for part in (data.train, data.test):
+            order = np.arange(count)
+            if not in_order:  # TFDS has one of its own
+                place = {image.tobytes(): n for n, image in enumerate(images)}
+                order = [place[image.tobytes()] for image in part.image]
+                assert sorted(order) == list(range(count))
+            np.testing.assert_array_equal(part.image, images[order])
+            np.testing.assert_array_equal(part.label, labels[order])
+        return data.info.class_names
+
+    # The download, whose files are kept.
+    asked = {file.folder + file.name: files[file.name] for file in archive.files}
+    monkeypatch.setattr(archived, "receive", lambda url, *, most: asked[url])
+    names = found("downloaded")
+    monkeypatch.setattr(archived, "receive", None)
+    assert found(f"original files in {cache.originals() / archive.folder}") == names
+
+    # Original files that the user has.
     folder = tmp_path / archive.folder
     folder.mkdir()
     for file, content in files.items():
         (folder / file).write_bytes(content)
-    data = load(name, data_dir=tmp_path, validation=None, download=False)
-    for part in (data.train, data.test):
-        np.testing.assert_array_equal(part.image, images)
-        np.testing.assert_array_equal(part.label, labels)
-    assert data.info.source == f"original files in {folder}"
-    assert data.info.num_classes == few
+    where = {"data_dir": tmp_path, "download": False}
+    assert found(f"original files in {folder}", **where) == names
     assert find(name).status(tmp_path).available
-    (folder / next(iter(files))).write_bytes(b"other")
-    with pytest.raises(DataError, match="not the published file: it has 5 bytes"):
-        load(name, data_dir=tmp_path, download=False)
+    damaged = folder / next(iter(files))
+    damaged.write_bytes(bytes(len(files[damaged.name])))
+    with pytest.raises(DataError, match=r"not the published file: it has .* sha256"):
+        load(name, **where)
 
-
-def test_an_archive_is_read_where_tfds_has_prepared_it(tmp_path):
-    from tensorflow_datasets import features
-
-    rows = [
-        (i, {"image": png(IMAGES[i, :28, :28, 0]), "label": i % 10}) for i in range(20)
-    ]
-    described = {
-        "image": features.Image(shape=(28, 28, 1)),
-        "label": features.ClassLabel(num_classes=10),
-    }
-    write_tfds(tmp_path, described, {"train": rows, "test": rows}, dataset="kmnist")
-    data = load("kmnist", data_dir=tmp_path, validation=None)
-    assert data.info.source == f"TFDS directory {tmp_path / 'kmnist' / '1.2.0'}"
-    found = {image.tobytes() for image in data.train.image}
-    assert found == {IMAGES[i, :28, :28, 0].tobytes() for i in range(20)}
+    # What TFDS has prepared.
+    version = prepare(tmp_path, name, images, labels, few)
+    said = found(f"TFDS directory {version}", in_order=False, **where)
+    if name.startswith("emnist"):
+        assert said == names
 
 
 @pytest.mark.parametrize(
@@ -274,7 +289,7 @@ def test_an_archive_is_read_where_tfds_has_prepared_it(tmp_path):
     ],
 )
 def test_opacity_and_sixteen_bits(tmp_path, kind, pixel, expected):
-    fitted = prepared_source._fitted(
+    fitted = prepared_examples._fitted(
         tmp_path, np.full((3, 4, len(pixel)), pixel, kind), (3, 4)
     )
     assert fitted.dtype == np.uint8
@@ -283,12 +298,10 @@ def test_opacity_and_sixteen_bits(tmp_path, kind, pixel, expected):
 
 def test_images_of_another_kind_are_refused(tmp_path):
     with pytest.raises(DataError, match="an image is float32"):
-        prepared_source._fitted(tmp_path, np.zeros((3, 4, 3), np.float32), (3, 4))
+        prepared_examples._fitted(tmp_path, np.zeros((3, 4, 3), np.float32), (3, 4))
 
 
-def test_an_archive_is_downloaded_once(tmp_path, monkeypatch):
-    from fdl.data import archived
-
+def test_what_is_downloaded_is_compared_first(monkeypatch):
     with pytest.raises(DataError, match=r"SVHN.* was not found(?s:.*)train_32x32\.mat"):
         load("svhn", download=False)
     asked = []
@@ -302,14 +315,4 @@ def test_an_archive_is_downloaded_once(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="not the published file: it has 6 bytes"):
         load("cifar10")
     assert asked == [("http://127.0.0.1:9/cifar-10-binary.tar.gz", 170_052_171)]
-    content = cifar("cifar-10", BATCHES, "batches.meta.txt", 1)(
-        IMAGES, np.arange(24) % 10
-    )["cifar-10-binary.tar.gz"]
-    (file,) = ARCHIVES["cifar10"].files
-    file = file._replace(size=len(content), sha256=hashlib.sha256(content).hexdigest())
-    whole = ARCHIVES["cifar10"]._replace(files=(file,))
-    monkeypatch.setitem(ARCHIVES, "cifar10", whole)
-    monkeypatch.setattr(archived, "receive", lambda url, *, most: content)
-    assert load("cifar10", validation=None).info.source == "downloaded"
-    monkeypatch.setattr(archived, "receive", None)
-    assert "original files in" in load("cifar10", validation=None).info.source
+    assert not cache.originals().exists()

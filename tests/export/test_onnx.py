@@ -12,7 +12,7 @@ import pytest
 import fdl
 from fdl.export import ExportError, onnx_graph, write_onnx
 from fdl.runs.exporting import export
-from models import untrained
+from models import NUMBERS, ROWS, untrained
 from zoo.case import draw_variables
 
 
@@ -44,6 +44,18 @@ def test_onnxruntime_answers_what_the_run_predicts(tmp_path, name, options) -> N
     assert np.abs(found - found[::-1]).max() > 1e-3
     (said,) = onnx.load(tmp_path / "x.onnx").metadata_props
     assert json.loads(said.value)["info"]["class_names"] == list("0123456789")
+
+
+@pytest.mark.parametrize(("name", "info"), [("mlp", ROWS), ("regress", NUMBERS)])
+def test_rows_of_a_table_go_in_as_they_are(tmp_path, name, info) -> None:
+    trained, task = untrained(name, info)
+    export(trained, task, tmp_path / "x.onnx")
+    x = np.random.default_rng(1).normal(size=(5, 3)) * info.deviations[:3]
+    x = (x + info.means[:3]).astype("f4")
+    found = answers(tmp_path / "x.onnx", x)
+    expected = trained.learner.predict(trained.state, x)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert np.ptp(found, axis=0).max() > (100 if name == "regress" else 1e-3)
 
 
 IMAGE, LATENT = np.zeros((1, 28, 28, 1), "f4"), np.zeros((1, 5), "f4")

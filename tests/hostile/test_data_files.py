@@ -6,14 +6,16 @@ import struct
 import zipfile
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from bombs import gzipped, header, npy, png, zipped
-from bounds import refused
 from PIL import Image
 
+from bounds import refused
 from fdl import data
 from fdl.arrays import DataError
-from fdl.data import idx, pictures
+from fdl.data import idx, parquet_columns, parquet_rows, pictures
 from fdl.data.catalog import CATALOG
 
 
@@ -143,3 +145,53 @@ def test_tables_and_texts(tmp_path, name) -> None:
     line = f"{name.split(':')[0]}:{file}"
     with refused(DataError, words, mib=256):
         data.load(f"{line}?target=a" if "csv" in line else line)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        ([b""] * 200_001, "declares 200,001 rows in"),
+        ([bytes(1 << 24)], r"16,77\d,\d+ bytes once unpacked, more than 1,048,576"),
+        ([bytes(1 << 15)] * 99, "its rows repeat one value too often"),
+    ],
+)
+def test_parquet_files(tmp_path, images, words, monkeypatch) -> None:
+    monkeypatch.setattr(parquet_rows, "_SMALL", 1 << 20)
+    table = pyarrow.table({"image": images, "label": [0] * len(images)})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet", compression="zstd")
+    with refused(DataError, words):
+        data.load(f"hf:{tmp_path / 'a.parquet'}")
+
+
+def test_parquet_files_that_declare_less_than_they_hold(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(parquet_rows, "_SMALL", 1 << 20)
+    file = tmp_path / "a.parquet"
+    table = pyarrow.table({"image": [bytes(1 << 24)], "label": [0]})
+    options = {"use_dictionary": False, "write_statistics": False}
+    pyarrow.parquet.write_table(table, file, compression="zstd", **options)
+    metadata = pyarrow.parquet.read_metadata(file)
+    declared = metadata.row_group(0).column(0).total_uncompressed_size
+    content = file.read_bytes()
+    assert content.count(varint(declared)) == 1
+    less = varint(100, len(varint(declared)))
+    file.write_bytes(content.replace(varint(declared), less))
+    with refused(DataError, r"16,77\d,\d+ bytes once unpacked, more than 1,048,576"):
+        data.load(f"hf:{file}")
+
+
+def varint(number: int, size: int = 0) -> bytes:
+    """Return a whole number in so many bytes or more, as Thrift writes it."""
+    coded = bytearray()
+    rest = 2 * number
+    while rest > 127 or len(coded) + 1 < size:
+        coded.append(rest & 127 | 128)
+        rest >>= 7
+    return bytes([*coded, rest])
+
+
+def test_parquet_files_of_many_columns(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(parquet_columns, "_MOST_COLUMNS", 1000)
+    table = pyarrow.table({f"c{k}": [0] for k in range(1001)})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    with refused(DataError, "cannot be read as Parquet"):
+        data.load(f"hf:{tmp_path / 'a.parquet'}")

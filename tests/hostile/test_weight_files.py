@@ -1,6 +1,11 @@
 """Hostile files of weights: each is refused in a sentence, before memory is taken."""
 
 import json
+import os
+import signal
+import struct
+import threading
+import time
 import zipfile
 
 import flax.linen as nn
@@ -9,8 +14,8 @@ import jax
 import numpy as np
 import pytest
 from bombs import zipped
-from bounds import refused
 
+from bounds import refused
 from fdl import models
 from fdl.keras import WeightsError, hdf5, load_weights, save_weights
 from fdl.learner import State
@@ -39,11 +44,12 @@ def end_the_heap_early(path) -> None:
     path.write_bytes(content)
 
 
-def declare_a_huge_heap(path) -> None:
-    content = bytearray(path.read_bytes())
-    place = content.index(b"GCOL") + 8
-    content[place : place + 8] = (2 << 30).to_bytes(8, "little")
-    path.write_bytes(content + bytes(4096))
+def declare_a_huge_name(path) -> None:
+    content = path.read_bytes()
+    heap = content.index(b"GCOL")
+    size, text = (struct.pack("<IQI", n, heap, 2) for n in (4, 2_000_000_000))
+    assert size in content
+    path.write_bytes(content.replace(size, text))
 
 
 def link_in_circles(path) -> None:
@@ -66,7 +72,7 @@ def call_at_length(path) -> None:
     ("spoil", "words"),
     [
         (end_the_heap_early, "took more than 1 s of processor time"),
-        (declare_a_huge_heap, "cannot be read as HDF5"),
+        (declare_a_huge_name, "cannot be read as HDF5: .*memory"),
         (link_in_circles, "has '/layers/again0' at another place, too"),
         (name_at_length, "has a name of 240,000 characters"),
         (call_at_length, "has a name of 240,000 characters for '/layers/dense'"),
@@ -77,6 +83,16 @@ def test_hdf5(h5, spoil, words, monkeypatch) -> None:
     spoil(h5)
     with refused(WeightsError, words):
         load_weights(h5, MODEL, INPUT)
+
+
+def test_hdf5_can_be_interrupted(h5) -> None:
+    end_the_heap_early(h5)
+    interrupt = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+    started = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        load_weights(h5, MODEL, INPUT)
+    assert time.perf_counter() - started < 4
 
 
 def test_keras_archives_do_not_set_their_own_limits(tmp_path) -> None:

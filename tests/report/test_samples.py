@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fdl.pixels import enlargement
 from fdl.report import draw_animation, draw_images
 
 
@@ -16,23 +17,26 @@ def read(path):
 def test_images_stand_in_rows_in_the_order_given(tmp_path, channels) -> None:
     images = np.random.default_rng(0).random((5, 4, 6, channels))
     draw_images(tmp_path / "a.png", images, columns=3)
-    drawn = read(tmp_path / "a.png").reshape(2 * 10 + 2, 3 * 14 + 2, channels)
+    scale = enlargement(4, 6)
+    height, width = 4 * scale + 2, 6 * scale + 2
+    drawn = read(tmp_path / "a.png").reshape(2 * height + 2, 3 * width + 2, channels)
     for index, image in enumerate(images):
         row, column = divmod(index, 3)
-        top, left = 2 + 10 * row, 2 + 14 * column
-        found = drawn[top : top + 8 : 2, left : left + 12 : 2]
+        top, left = 2 + height * row, 2 + width * column
+        found = drawn[top : top + 4 * scale : scale, left : left + 6 * scale : scale]
         np.testing.assert_array_equal(found, np.round(255 * image))
-    assert (drawn[-10:, -14:] == 128).all(), "no image, no pixels"
+    assert (drawn[-height:, -width:] == 128).all(), "no image, no pixels"
 
 
 def test_bytes_are_drawn_as_they_are_and_numbers_are_clipped(tmp_path) -> None:
     raw = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)
     draw_images(tmp_path / "a.png", raw)
-    np.testing.assert_array_equal(
-        read(tmp_path / "a.png")[2:-2:2, 2:-2:2], raw[0, ..., 0]
-    )
+    scale = enlargement(4, 4)
+    found = read(tmp_path / "a.png")[2:-2:scale, 2:-2:scale]
+    np.testing.assert_array_equal(found, raw[0, ..., 0])
     draw_images(tmp_path / "b.png", np.array([-1.0, 2.0]).reshape(1, 1, 2, 1))
-    assert read(tmp_path / "b.png")[2, 2:6].tolist() == [0, 0, 255, 255]
+    found = read(tmp_path / "b.png")[2, 2 : -2 : enlargement(1, 2)]
+    assert found.tolist() == [0, 255]
 
 
 def test_an_animation_shows_every_frame(tmp_path) -> None:

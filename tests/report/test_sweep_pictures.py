@@ -41,10 +41,12 @@ def drawn(monkeypatch, tmp_path):
 def test_curves_have_units_and_whole_epochs(drawn) -> None:
     for count in (1, 2, 3, 30):
         curves = {"accuracy": [0.5] * count, "loss": [1.0] * count}
-        figure = drawn(report.draw_curves, curves, curves, title="a run")
+        figure = drawn(
+            report.draw_curves, curves, curves, title="a run", loss_unit="nats"
+        )
         accuracy, loss = figure.axes
-        assert accuracy.get_ylabel() == "accuracy (%)"
-        assert loss.get_ylabel() == "loss"
+        assert accuracy.get_ylabel() == "Accuracy (%)"
+        assert loss.get_ylabel() == "Loss (nats)"
         assert accuracy.yaxis.get_major_formatter()(0.5, 0).startswith("50")
         ticks = accuracy.get_xticks()
         assert len(ticks)
@@ -84,7 +86,7 @@ def test_the_best_line_of_parallel_coordinates_is_bold(drawn) -> None:
         assert len(wide) == 1
         assert wide[0].get_ydata()[0] == (1 if place == -1 else 0)
         labels = [text.get_text() for text in figure.axes[0].get_xticklabels()]
-        assert labels == ["learning rate", "accuracy (%)"]
+        assert labels == ["Learning rate", "Accuracy (%)"]
 
 
 def test_an_axis_of_parallel_coordinates() -> None:

@@ -3,11 +3,16 @@
 import json
 import sys
 
+import jax
+import numpy as np
 import pytest
+from PIL import Image
 from small import few
 
 from fdl import data
+from fdl.learner import State
 from fdl.runs import WeightsAndBiases, train
+from fdl.train import Epoch
 
 SMALL = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 20}
 
@@ -145,3 +150,32 @@ def test_a_logger_that_is_not_there_is_named(tmp_path, monkeypatch) -> None:
         with pytest.raises(ValueError, match=message):
             train("mlp", **SMALL, path=tmp_path / "a", loggers=[name])
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.filterwarnings("ignore")  # those of other people's packages
+def test_weights_and_biases_itself_keeps_an_offline_run(tmp_path, monkeypatch) -> None:
+    wandb = pytest.importorskip("wandb", reason="the extra wandb is not installed")
+    for name, value in {"MODE": "offline", "SILENT": "true"}.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    params = {"head": {"kernel": np.ones((3, 2), np.float32)}}
+    state = State(np.int32(0), params, jax.random.key(0))
+    picture = tmp_path / "curves.png"
+    Image.new("L", (8, 8)).save(picture)
+    logger = WeightsAndBiases(project="mine")
+    logger.start(tmp_path, {"task": "mlp", "options": {"hidden_sizes": [8]}})
+    for epoch in (1, 2):
+        line = Epoch(epoch, 5 * epoch, True, {"loss": 1 / epoch}, {"loss": 0.5}, 0.1)
+        logger.epoch(line, state, {"curves": picture} if epoch == 2 else {})
+    logger.end({"metrics": {"accuracy": 0.75}}, {})
+    assert wandb.run is None, "it is finished"
+
+    (folder,) = tmp_path.glob("wandb/offline-run-*")
+    (file,) = folder.glob("run-*.wandb")
+    content = file.read_bytes()  # of records, whose texts stand as they are
+    for name in ("mine", "train/loss", "validation/loss", "params/head/kernel"):
+        assert name.encode() in content
+    assert content.count(b"train/loss") >= 2
+    assert b"test/accuracy" in content
+    assert b"0.75" in content
+    (kept,) = folder.glob("files/media/images/curves*.png")
+    assert kept.read_bytes() == picture.read_bytes()

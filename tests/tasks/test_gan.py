@@ -101,7 +101,7 @@ def test_pictures_show_the_same_latents_after_each_epoch(
     with Image.open(tmp_path / "samples.gif") as moving:
         assert moving.is_animated
     with Image.open(tmp_path / "samples.png") as picture:
-        assert picture.size == (466, 466)
+        assert picture.size == (690, 690)
 
 
 def test_generated_images_are_drawn_from_the_key(trained) -> None:

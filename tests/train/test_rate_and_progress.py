@@ -107,3 +107,13 @@ def test_fit_shows_its_progress(capsys) -> None:
     assert lines[1].startswith("epoch 2/3  train loss ")
     fdl.fit(LEARNER, DATA, epochs=1, **OPTIONS)
     assert capsys.readouterr().err == ""
+
+
+def test_noise_of_the_first_batches_is_no_fall() -> None:
+    """The first loss is larger by chance; the loss itself falls around 0.01."""
+    from fdl.train.rate import _judge
+
+    rates = np.geomspace(1e-6, 1.0, 200)
+    losses = 1 - 0.5 / (1 + (0.01 / rates) ** 2)
+    losses[0] = 3.0
+    assert 1e-3 < _judge(rates, losses).suggestion < 0.1

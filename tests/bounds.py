@@ -13,20 +13,25 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 @contextlib.contextmanager
 def refused(error: type[Exception], words: str, mib: int = 128) -> Iterator[None]:
     """Assert that something is refused in one line, in 10 s and so much memory."""
-    before, started = _memory("VmRSS"), time.perf_counter()
-    if _RESET.exists():
-        _RESET.write_text("5")  # forgets the peak so far
+    before, started = memory("VmRSS"), time.perf_counter()
+    reset_peak()
     with pytest.raises(error, match=words) as caught:
         yield
     assert time.perf_counter() - started < 10
-    assert _memory("VmHWM") - before < mib * 1024
+    assert memory("VmHWM") - before < mib * 1024
     line = str(caught.value)
     assert "\n" not in line
     assert len(line) < 1000
 
 
-def _memory(name: str) -> int:
-    """Return a figure of this process's memory in KiB; 0 where there is none."""
+def reset_peak() -> None:
+    """Forget how much memory this process has taken at most, where that can be."""
+    if _RESET.exists():
+        _RESET.write_text("5")
+
+
+def memory(name: str) -> int:
+    """Return what is taken now (`VmRSS`) or at most (`VmHWM`) in KiB, or 0."""
     if not _STATUS.exists():
         return 0
     lines = _STATUS.read_text().splitlines()

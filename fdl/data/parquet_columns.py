@@ -1,0 +1,113 @@
+"""Which columns of a Parquet file are the images or texts, and which the classes."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fdl.arrays import DataError
+from fdl.untrusted import MOST_JSON, parse_json, reason
+
+_MOST_COLUMNS = 100_000
+
+
+class Columns(NamedTuple):
+    """The columns to be read.
+
+    Attributes:
+        inputs: Column of images or texts.
+        target: Column of classes.
+        names: What whole numbers for classes are called; None if nothing says so.
+        are_texts: Whether the inputs are texts.
+    """
+
+    inputs: str
+    target: str
+    names: tuple[str, ...] | None
+    are_texts: bool
+
+
+def open_parquet(file: Path) -> Any:
+    """Return a Parquet file.
+
+    Raises:
+        DataError: If it is none, or damaged.
+    """
+    # Imported here: half a second, wanted only for such files.
+    import pyarrow.parquet
+
+    try:
+        return pyarrow.parquet.ParquetFile(
+            file,
+            thrift_container_size_limit=_MOST_COLUMNS,
+            thrift_string_size_limit=MOST_JSON,
+        )
+    except Exception as error:
+        # A damaged file fails in many ways, all of which mean the same.
+        raise DataError(f"{file} cannot be read as Parquet: {reason(error)}") from error
+
+
+def find_columns(file: Path, target: str | None, text: str | None) -> Columns:
+    """Return which columns are the inputs and the classes.
+
+    Args:
+        file: The file.
+        target: Column of classes; None for the one called `label`, or the only one.
+        text: Column of texts; None for that of images, or if there is none, for the
+            only one of texts, or the one called `text`.
+
+    Raises:
+        DataError: If that is none, or not clear.
+    """
+    import pyarrow.types as kinds
+
+    schema = open_parquet(file).schema_arrow
+    images, strings, numbers = [], [], []
+    for field in schema:
+        kind = field.type
+        if kinds.is_struct(kind):
+            inside = kind.get_field_index("bytes")
+            kind = kind.field(inside).type if inside >= 0 else kind
+        if kinds.is_binary(kind) or kinds.is_large_binary(kind):
+            images.append(field.name)
+        elif kinds.is_string(kind) or kinds.is_large_string(kind):
+            strings.append(field.name)
+        elif kinds.is_integer(kind) or kinds.is_boolean(kind):
+            numbers.append(field.name)
+    listed = f"columns: {', '.join(f'{field.name} ({field.type})' for field in schema)}"
+    are_texts = text is not None or (not images and bool(strings))
+    inputs = images
+    if are_texts:
+        inputs = [name for name in strings if name != target]
+        if text is not None or len(inputs) > 1:
+            inputs = [name for name in inputs if name == (text or "text")]
+    if len(inputs) != 1:
+        raise DataError(
+            f"{file}: which column is the text? Name one as text (--text); {listed}"
+            if are_texts
+            else f"{file}: has {len(images) or 'no'} columns of images, and one is "
+            f"needed; {listed}"
+        )
+    labels = [name for name in schema.names if name in (*strings, *numbers)]
+    labels = [name for name in labels if name not in inputs]
+    if target is None and len(labels) > 1:
+        labels = [name for name in ("label", "labels", "class") if name in labels][:1]
+    chosen = labels if target is None else [name for name in labels if name == target]
+    if len(chosen) != 1:
+        wanted = "the class" if target is None else f"target={target!r}"
+        raise DataError(
+            f"{file}: which column is {wanted}? Name one with whole numbers or names "
+            f"as target (--target); {listed}"
+        )
+    names = _class_names(schema.metadata, chosen[0])
+    return Columns(inputs[0], chosen[0], names, are_texts)
+
+
+def _class_names(
+    metadata: dict[bytes, bytes] | None, label: str
+) -> tuple[str, ...] | None:
+    """Return what the Hub's description calls the classes, if it is there."""
+    try:
+        described = parse_json((metadata or {})[b"huggingface"])
+        names = described["info"]["features"][label]["names"]
+        return tuple(map(str, names))
+    except (KeyError, ValueError, TypeError, RecursionError):
+        return None

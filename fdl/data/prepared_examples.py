@@ -1,0 +1,226 @@
+"""The examples of a directory of TensorFlow Datasets: images or texts with classes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fdl.arrays import DataError
+from fdl.data import prepared
+from fdl.data.decoding import common_size
+from fdl.data.images import fit_picture
+from fdl.data.kept import Contents, decoded_once
+from fdl.data.own import Part
+from fdl.untrusted import parse_json, read_text
+
+PART_NAMES = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+"""What splits are called, and the parts that they are."""
+
+
+def counts(version: Path) -> dict[str, int]:
+    """Return the number of examples of each part, and of each split that is none.
+
+    Raises:
+        DataError: If the description is damaged.
+    """
+    try:
+        info = parse_json(read_text(version / "dataset_info.json"))
+        counts = {
+            str(split["name"]): sum(map(int, split["shardLengths"]))
+            for split in info["splits"]
+        }
+        return {PART_NAMES.get(name, name): n for name, n in counts.items()}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{version}: dataset_info.json is damaged ({type(error).__name__}). "
+            "Remove the directory and prepare it again"
+        ) from error
+
+
+class Examples(NamedTuple):
+    """What a directory holds.
+
+    Attributes:
+        parts: Its parts by name.
+        names: What its classes are called.
+        passed_over: Splits that are no part.
+        text: Feature that is the text; None of images.
+    """
+
+    parts: dict[str, Part]
+    names: tuple[str, ...]
+    passed_over: list[str]
+    text: str | None
+
+
+def read_examples(
+    version: Path,
+    *,
+    size: tuple[int, int] | None = None,
+    target: str | None = None,
+    text: str | None = None,
+    turn: Callable[[np.ndarray], np.ndarray] = lambda images: images,
+) -> Examples:
+    """Return what a directory holds: images or texts, with classes.
+
+    Args:
+        version: The directory.
+        size: Height and width of the images to give; None for their own, or the rule of
+            `folder:` where they have several.
+        target: Feature that is the class; None for the only one.
+        text: Feature that is the text; None for the image, or if there is none, for
+            the only text.
+        turn: What is done to the images of a part.
+
+    Raises:
+        DataError: If the directory is damaged, or has no images or texts with classes.
+    """
+    counts(version)  # says what is wrong with the description
+
+    def decode() -> Contents:
+        nonlocal text
+        parts, names, passed_over, text = _decode(version, size, target, text)
+        return *drop_unused(parts, names), passed_over
+
+    parts, names, passed_over = decoded_once(
+        "-".join(version.parts[-2:]),
+        (size, target, text),
+        sorted(file for file in version.iterdir() if file.is_file()),
+        decode,
+    )
+    if text is None:
+        parts = {
+            part: pair._replace(inputs=turn(pair.inputs))
+            for part, pair in parts.items()
+        }
+    return Examples(parts, names or (), passed_over, text)
+
+
+def _decode(
+    version: Path, size: tuple[int, int] | None, target: str | None, text: str | None
+) -> Examples:
+    builder = prepared.open_builder(version)
+    inputs, text, label, names = _features(version, builder.info, target, text)
+    parts, passed_over = {}, []
+    if "train" not in builder.info.splits:
+        known = ", ".join(builder.info.splits)
+        raise DataError(f"{version}: has no split named train, but {known}")
+    splits = {PART_NAMES.get(name, name): name for name in builder.info.splits}
+    splits = {"train": "train"} | splits  # which says the size, if images have many
+    for part, split in splits.items():
+        if part not in PART_NAMES.values():
+            passed_over.append(split)
+            continue
+        if size is None and text is None:
+            size = _size(builder, split, inputs)
+        found, labels = [], []
+        for example in prepared.examples(builder, split):
+            labels.append(int(example[label]))
+            found.append(_converted(version, example[inputs], size))
+        if labels and max(labels) < 0:
+            passed_over.append(f"{split} (without classes)")
+        elif labels:
+            array = np.array(found, object) if text else np.stack(found)
+            parts[part] = Part(array, np.array(labels, np.int32))
+    return Examples(parts, names, passed_over, text)
+
+
+def drop_unused(
+    parts: dict[str, Part], names: tuple[str, ...]
+) -> tuple[dict[str, Part], tuple[str, ...]]:
+    """Return parts and classes without the classes that no example has.
+
+    Raises:
+        DataError: If a label is not among the classes.
+    """
+    used = np.unique(np.concatenate([part.targets for part in parts.values()]))
+    if used[0] < 0 or used[-1] >= len(names):
+        bad = used[0] if used[0] < 0 else used[-1]
+        raise DataError(f"a label is {bad}, but there are {len(names)} classes from 0")
+    if len(used) == len(names):
+        return parts, names
+    return {
+        name: Part(part.inputs, np.searchsorted(used, part.targets))
+        for name, part in parts.items()
+    }, tuple(names[label] for label in used)
+
+
+def _features(
+    version: Path, info: Any, target: str | None, text: str | None
+) -> tuple[str, str | None, str, tuple[str, ...]]:
+    """Return the names of the input, of the text, of the class, and of the classes."""
+    kinds = {name: type(feature).__name__ for name, feature in info.features.items()}
+    usual = info.supervised_keys or ()
+    are_texts = text is not None or (
+        "Text" in kinds.values() and "Image" not in kinds.values()
+    )
+    inputs = _the_one(version, kinds, "Text" if are_texts else "Image", usual, text)
+    label = _the_one(version, kinds, "ClassLabel", usual, target)
+    names = tuple(info.features[label].names)
+    return inputs, inputs if are_texts else None, label, names
+
+
+def _the_one(
+    version: Path,
+    kinds: dict[str, str],
+    kind: str,
+    usual: tuple[Any, ...],
+    named: str | None,
+) -> str:
+    option = {"ClassLabel": "target", "Text": "text"}.get(kind)
+    candidates = [name for name, each in kinds.items() if each == kind]
+    listed = ", ".join(f"{name} ({each})" for name, each in kinds.items())
+    if named is not None:
+        if named not in candidates:
+            raise DataError(
+                f"{version}: {option}={named!r} is no {kind}; features: {listed}"
+            )
+        return named
+    chosen = [name for name in usual if name in candidates] or candidates
+    if len(chosen) != 1:
+        raise DataError(
+            f"{version}: has {len(chosen) or 'no'} features {kind}, and one is needed; "
+            f"features: {listed}"
+            + (f". Name one as {option} (--{option})" if option else "")
+        )
+    return chosen[0]
+
+
+def _size(builder: Any, split: str, image: str) -> tuple[int, int]:
+    """Return the size of all images, or what `folder:` makes of their sizes."""
+    height, width, _ = builder.info.features[image].shape
+    if height is not None and width is not None:
+        return height, width
+    found = prepared.examples(builder, split)
+    return common_size([example[image].shape[:2] for example in found])
+
+
+def _converted(version: Path, found: Any, size: tuple[int, int] | None) -> Any:
+    """Return a text; or an image of a size."""
+    if isinstance(found, bytes):
+        return found.decode(errors="replace")
+    assert size is not None
+    return _fitted(version, found, size)
+
+
+def _fitted(version: Path, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if image.dtype == np.uint16:
+        image = np.rint(image / 257).astype(np.uint8)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3, 4):
+        raise DataError(
+            f"{version}: an image is {image.dtype}{list(image.shape)}: expected uint8 "
+            "or uint16 (height, width, channels), with 1, 3 or 4 channels"
+        )
+    if image.shape[2] == 4:  # as it looks on white
+        opacity = image[..., 3:] / 255
+        seen = opacity * image[..., :3] + (1 - opacity) * 255
+        image = np.rint(seen).astype(np.uint8)
+    return image if image.shape[:2] == size else fit_picture(image, size)

@@ -1,0 +1,64 @@
+"""Texts that users bring, without classes: read as those of a data set are."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int32
+
+from fdl.arrays import DataError
+from fdl.data.dataset import DatasetInfo
+from fdl.data.jsonl import read_members, read_text
+from fdl.data.table import read_cells
+from fdl.data.words import encode
+
+
+def read_texts(path: Path | str, info: DatasetInfo) -> list[str]:
+    """Return the texts in a file.
+
+    Of a `.csv` or `.jsonl` file, those of the column or member that the texts of the
+    data set come from; any other file, in UTF-8, is one text.
+
+    Args:
+        path: The file.
+        info: The data set, such as that of a run.
+
+    Raises:
+        DataError: If the file cannot be read, or has no such column.
+    """
+    path = Path(path)
+    (column,) = info.columns or ("text",)
+    if path.suffix == ".jsonl":
+        return read_members(path, column)[0]
+    if path.suffix == ".csv":
+        cells = read_cells(path)
+        if column not in cells:
+            raise DataError(
+                f"{path} has no column {column!r}; columns: {', '.join(cells)}"
+            )
+        return cells[column]
+    return [read_text(path)]
+
+
+def as_tokens(
+    texts: Sequence[str], info: DatasetInfo
+) -> Int32[np.ndarray, "texts time"]:
+    """Return texts as those of a data set are, for a run to read.
+
+    Args:
+        texts: The texts.
+        info: The data set, such as that of a run.
+
+    Raises:
+        DataError: If the data set has no texts with classes, or a text has no words.
+
+    Example:
+        >>> import fdl.data
+        >>> texts = ["a good film", "a bad film"] * 6
+        >>> info = fdl.data.from_arrays(texts, ["good", "bad"] * 6).info
+        >>> as_tokens(["a fine film"], info)
+        array([[2, 1, 3]], dtype=int32)
+    """
+    if info.kind != "document":
+        raise DataError(f"{info.title} holds no texts with classes, but {info.kind}s")
+    return encode(texts, info.vocabulary, info.input_shape[0])

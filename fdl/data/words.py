@@ -1,0 +1,82 @@
+"""Texts as numbers: what a word is, and the vocabulary of a dataset."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Int32
+
+from fdl.arrays import DataError
+
+PAD, UNKNOWN = 0, 1
+"""Tokens of padding, and of words that are not in the vocabulary."""
+
+_SPECIAL = ("[PAD]", "[UNK]")
+_MOST_WORDS = 20_000  # in a vocabulary
+_LONGEST = 256  # words that are read of a text
+
+# Chinese and Japanese write no spaces: each of their characters is a word.
+_UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_LETTERS = rf"[^\W{_UNSPACED}]+"
+_WORD = re.compile(rf"[{_UNSPACED}]|{_LETTERS}(?:['\u2019]{_LETTERS})*|[^\w\s]")
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text, in lower case; a punctuation mark is a word.
+
+    Example:
+        >>> words("It's good, isn't it? 很好")
+        ["it's", 'good', ',', "isn't", 'it', '?', '很', '好']
+    """
+    return _WORD.findall(text.lower())
+
+
+def make_vocabulary(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the word that each token stands for: the most frequent ones first.
+
+    The first two stand for padding and for words that are not known. A word that occurs
+    only once in the texts is not: so something is learned of unknown words.
+
+    Example:
+        >>> make_vocabulary(["a good film", "a bad film"])
+        ('[PAD]', '[UNK]', 'a', 'film')
+    """
+    counts = Counter(word for text in texts for word in words(text))
+    known = sorted((-count, word) for word, count in counts.items() if count > 1)
+    return (*_SPECIAL, *(word for _, word in known))[:_MOST_WORDS]
+
+
+def fitting_length(texts: Iterable[str]) -> int:
+    """Return how many words hold the longest text, but at most 256."""
+    return min(_LONGEST, max(len(words(text)) for text in texts))
+
+
+def encode(
+    texts: Sequence[str], vocabulary: Sequence[str], length: int, title: str = "texts"
+) -> Int32[np.ndarray, "texts time"]:
+    """Return the tokens of texts: what is longer is cut, what is shorter padded.
+
+    Args:
+        texts: The texts.
+        vocabulary: The word that each token stands for.
+        length: Number of tokens of each.
+        title: What messages call the texts.
+
+    Raises:
+        DataError: If a text has no words.
+
+    Example:
+        >>> encode(["a bad film"], ("[PAD]", "[UNK]", "a", "film"), 4)
+        array([[2, 1, 3, 0]], dtype=int32)
+    """
+    number = {word: token for token, word in enumerate(vocabulary)}
+    token = np.full((len(texts), length), PAD, np.int32)
+    for row, text in enumerate(texts):
+        found = [number.get(word, UNKNOWN) for word in words(text)[:length]]
+        if not found:
+            raise DataError(
+                f"{title}: text {row + 1} of {len(texts)} has no words: {text!r}"
+            )
+        token[row, : len(found)] = found
+    return token

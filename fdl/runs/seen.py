@@ -1,0 +1,145 @@
+"""Which examples a run's weights have seen, by their content, and what that rules out.
+
+A name tells that a data set was seen; it does not tell of the same images in another
+folder, or of what one run trained on and the next holds out. So each run keeps a hash
+of each input, and hands on those of the run that it began with.
+"""
+
+import functools
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import UInt64
+from safetensors.numpy import save
+
+from fdl.arrays import PyTree
+from fdl.data import DataError, Dataset
+from fdl.files import write_whole
+from fdl.runs.errors import RunError
+from fdl.weights import Declared, WeightsError, read_safetensors
+
+_log = logging.getLogger(__name__)
+
+_TOLERATED = 0.01  # share of a part that may have been seen: the odd blank image
+
+_MOST = 1 << 27  # hashes: a gigabyte
+
+Hashes = UInt64[np.ndarray, " inputs"]
+
+
+class Seen(NamedTuple):
+    """Hashes of inputs, each once, in order.
+
+    Attributes:
+        trained: Inputs that weights were trained on.
+        selected: Inputs that runs were selected by.
+    """
+
+    trained: Hashes
+    selected: Hashes
+
+
+NOTHING = Seen(np.zeros(0, np.uint64), np.zeros(0, np.uint64))
+
+
+def seen_of(dataset: Dataset, before: Seen = NOTHING) -> Seen:
+    """Return what is seen in a training that begins with weights that saw others.
+
+    Example:
+        >>> from fdl.data import from_arrays
+        >>> data = from_arrays(np.eye(12).reshape(12, 3, 4), [0, 1] * 6)
+        >>> [len(hashes) for hashes in seen_of(data, seen_of(data))]
+        [10, 0]
+    """
+    return Seen(
+        np.union1d(before.trained, _hashes(dataset.train)),
+        np.union1d(before.selected, _hashes(dataset.validation)),
+    )
+
+
+def keep_seen(folder: Path, seen: Seen) -> None:
+    """Write `seen.safetensors`."""
+    write_whole(folder / "seen.safetensors", save(seen._asdict()))
+
+
+def load_seen(folder: Path) -> Seen:
+    """Return what a run's weights have seen; nothing if that is not recorded.
+
+    Raises:
+        RunError: If its file is damaged.
+    """
+    file = folder / "seen.safetensors"
+    if not file.is_file():
+        return NOTHING
+    try:
+        found = read_safetensors(file, functools.partial(_require_hashes, file))
+    except WeightsError as error:
+        raise RunError(str(error)) from error
+    return Seen(**found)
+
+
+def _require_hashes(file: Path, arrays: Mapping[str, Declared]) -> None:
+    """Raise WeightsError unless arrays are such hashes."""
+    right = arrays.keys() == set(Seen._fields) and all(
+        len(each.shape) == 1 and each.shape[0] <= _MOST and each.dtype == "uint64"
+        for each in arrays.values()
+    )
+    if not right:
+        raise WeightsError(f"{file} is damaged: it has other arrays than hashes.")
+
+
+def require_new(
+    dataset: Dataset, seen: Seen, what: Path | str, *, training: bool
+) -> None:
+    """Refuse to measure on inputs that weights have seen.
+
+    Args:
+        dataset: What is to be measured on.
+        seen: What the weights have seen.
+        what: What has these weights.
+        training: Whether its training part is to be trained on. What is in that part as
+            well does not count then: it would be seen anyhow, as `fdl data check` says.
+
+    Raises:
+        DataError: If more than 1 % of the test part were trained on or selected by, or
+            of the validation part trained on. Fewer are a warning.
+    """
+    either = np.union1d(seen.trained, seen.selected)
+    own = _hashes(dataset.train if training else None)
+    for part, examples, known in (
+        ("validation", dataset.validation, seen.trained),
+        ("test", dataset.test, either),
+    ):
+        hashes = _hashes(examples, each=True)
+        count = int((np.isin(hashes, known) & ~np.isin(hashes, own)).sum())
+        if not count:
+            continue
+        remedy = (
+            "use another data set"
+            if part == "test"
+            else "hold out nothing (--validation none), or what that run held out"
+        )
+        said = (
+            f"{count:,} of the {len(hashes):,} {part} inputs of {dataset.info.title} "
+            f"are among those that {what} has seen in training"
+        )
+        if count > _TOLERATED * len(hashes):
+            raise DataError(f"{said}: the result would mean nothing; {remedy}.")
+        _log.warning("%s", said)
+
+
+def _hashes(part: PyTree, *, each: bool = False) -> Hashes:
+    """Return a hash of the first array of each example; each only once, in order."""
+    if part is None:
+        return np.zeros(0, np.uint64)
+    rows = np.ascontiguousarray(jax.tree.leaves(part)[0])
+    digests = b"".join(
+        hashlib.blake2b(row.data, digest_size=8).digest() for row in rows
+    )
+    hashes = np.frombuffer(digests, np.uint64)
+    return hashes if each else np.unique(hashes)

@@ -1,0 +1,81 @@
+"""`--format`: every picture of a command is what was asked for."""
+
+import json
+
+import numpy as np
+import pytest
+from shell import complaint
+
+from fdl import report
+from fdl.cli import main
+
+STARTS = {"png": b"\x89PNG", "svg": (b"<?xml", b"<svg"), "pdf": b"%PDF"}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with vectors, images, and the folder of a finished sweep."""
+    monkeypatch.chdir(tmp_path)
+    rng, label = np.random.default_rng(0), np.arange(60) % 3
+    np.savez("rows.npz", x=rng.normal(size=(60, 4)), y=label)
+    np.savez("images.npz", x=rng.integers(256, size=(60, 8, 8)).astype("u1"), y=label)
+    one = {"seeds": [0, 1, 2], "test_values": [0.1, 0.2, 0.3], "diverged": 0}
+    result = {"metric": "loss", "mode": "min", "configurations": [one]}
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "result.json").write_text(json.dumps(result))
+    return tmp_path
+
+
+def pictures(folder):
+    """Return the names of the pictures in a folder, each of which is what it says."""
+    found = [file for file in folder.iterdir() if file.suffix[1:] in STARTS]
+    for file in found:
+        assert file.read_bytes().startswith(STARTS[file.suffix[1:]]), file
+    return sorted(file.name for file in found)
+
+
+def test_pictures_of_training(here, capsys) -> None:
+    data = ("--dataset", "npz:rows.npz", "--epochs", "1", "--format", "svg")
+    main(["train", "mlp", *data, "--run", "a"])
+    assert pictures(here / "a") == ["confusion.svg", "curves.svg"]
+    assert "curves.svg" in capsys.readouterr().out
+    assert "Loss (nats)" in (here / "a/curves.svg").read_text()
+    grid = ("--grid", "learning-rate=0.1,0.01", "--seeds", "2", "--run", "b")
+    main(["sweep", "mlp", *data, *grid])
+    names = ("distribution", "learning", "parallel", "settings")
+    assert pictures(here / "b") == [f"{name}.svg" for name in names]
+    page = (here / "b/report.html").read_text()
+    assert page.count("data:image/svg+xml") == 4
+
+
+def test_a_page_shows_pictures_of_every_format(here) -> None:
+    report.draw_curves("a.pdf", {"loss": [1.0]}, {}, title="a")
+    report.write_page("a.html", "a", {}, {}, {"Curves": "a.pdf"})
+    assert '<embed type="application/pdf"' in (here / "a.html").read_text()
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_pictures_with_a_name(here, kind, capsys) -> None:
+    rate = ["find-rate", "mlp", "--dataset", "npz:rows.npz", "--steps", "10"]
+    main([*rate, "--format", kind])
+    main(["compare", "s", "s", "--format", kind])
+    main(["data", "show", "npz:images.npz", "--to", "sheet", "--format", kind])
+    main(["data", "show", "npz:images.npz", "--to", f"other.{kind}"])
+    names = ("comparison", "find-rate", "other", "sheet")
+    assert pictures(here) == [f"{name}.{kind}" for name in names]
+    capsys.readouterr()
+    for words, said in (
+        ([*rate, "--to", "a.jpg"], "a.jpg must end with one of .png, .svg, .pdf"),
+        ([*rate, "--to", "a.png", "--format", "pdf"], "a.png ends with .png, and"),
+        ([*rate, "--format", kind], f"find-rate.{kind} is there already"),
+    ):
+        assert said in complaint(words, capsys)
+
+
+def test_grids_of_images_are_as_large_as_people_need(here) -> None:
+    from PIL import Image
+
+    for side, least in ((8, 80), (28, 80), (200, 200)):
+        report.draw_images("grid.png", np.zeros((4, side, side, 1)))
+        with Image.open("grid.png") as grid:
+            assert 2 * least < grid.size[0] < 2 * least + 40

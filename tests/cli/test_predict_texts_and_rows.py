@@ -1,0 +1,157 @@
+"""Texts and tables, from a file to answers."""
+
+import csv
+import json
+
+import flax.linen as nn
+import numpy as np
+import pytest
+from shell import complaint
+
+import fdl
+from fdl.cli import main
+
+TEXTS = ["a fine film", "a dull film", "very fine, really", "so dull!"] * 15
+SMALL = ("--features", "8", "--num-heads", "1", "--learning-rate", "0.01")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with a table of texts, which is where the commands are called."""
+    monkeypatch.chdir(tmp_path)
+    rows = [f'"{text}",{("good", "bad")[n % 2]}' for n, text in enumerate(TEXTS)]
+    (tmp_path / "films.csv").write_text("\n".join(["review,mood", *rows]), "utf-8")
+    return tmp_path
+
+
+class Bag(nn.Module):
+    """A model of the user's own: the mean of the vectors of words."""
+
+    num_classes: int
+
+    @nn.compact
+    def __call__(self, token):
+        return nn.Dense(self.num_classes)(nn.Embed(50, 8)(token).mean(axis=1))
+
+
+def test_texts_from_a_table_to_answers(here, capsys) -> None:
+    data = ("--dataset", "csv:films.csv", "--text", "review", "--target", "mood")
+    main(["train", "text-classifier", *data, *SMALL, "--epochs", "8", "--run", "a"])
+    said = json.loads((here / "a/config.json").read_text())
+    assert said["dataset"] == f"csv:{here}/films.csv?target=mood&text=review"
+    assert "dull" in said["data"]["vocabulary"]
+    capsys.readouterr()
+    main(["eval", "a"])
+    assert "test accuracy 100.00%" in capsys.readouterr().out
+
+    (here / "new.csv").write_text("n,review\n1,very fine\n2,dull dull\n", "utf-8")
+    main(["predict", "a", "new.csv", "--text", "A dull one?", "--json"])
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["name"] for line in lines] == ["good", "bad", "bad"]
+    assert [line["file"] for line in lines] == [
+        "new.csv[0]",
+        "new.csv[1]",
+        "A dull one?",
+    ]
+    main(["predict", "a", "new.csv"])
+    assert "good" in capsys.readouterr().out
+
+    main(["export", "a", "--to", "a.stablehlo"])
+    main(["predict", "a.stablehlo", "new.csv", "--to", "told.csv"])
+    with open("told.csv", newline="") as file:
+        told = list(csv.DictReader(file))
+    assert [row["class"] for row in told] == ["good", "bad"]
+    for row, line in zip(told, lines, strict=False):
+        assert float(row["p(good)"]) == pytest.approx(line["probabilities"][1], 1e-3)
+    capsys.readouterr()
+    line = complaint(["predict", "a", "new.csv", "--to", "told.csv"], capsys)
+    assert "told.csv is there already" in line
+    assert "text 1 of 1 has no words" in complaint(
+        ["predict", "a", "--text", ""], capsys
+    )
+
+    own = fdl.runs.train("classify", model=Bag, dataset=said["dataset"], epochs=1)
+    assert own.predict(fdl.data.as_tokens(["a film"], own.info)).shape == (1, 2)
+    for task, words in (("transformer", "takes images"), ("text-classifier", "texts")):
+        with pytest.raises(fdl.data.DataError, match=words):
+            fdl.runs.train(task, dataset="csv:films.csv?target=mood")
+
+
+def test_rows_of_a_table_to_answers(here, capsys) -> None:
+    rows = [f"{n},{('x', 'y')[n % 2]},{('no', 'yes')[n // 30]}" for n in range(60)]
+    (here / "t.csv").write_text("\n".join(["a,b,c", *rows]), "utf-8")
+    (here / "new.csv").write_text("b,a,c\ny,33,?\nx,2,?\n", "utf-8")
+    quick = {"epochs": 30, "learning_rate": 0.02}
+    told = {}
+    for task, target in (("mlp", "c"), ("regress", "a")):
+        dataset, path = f"csv:t.csv?target={target}", f"runs/{task}"
+        fdl.runs.train(task, dataset=dataset, path=path, **quick)
+        if target == "a":
+            (here / "new.csv").write_text("c,b\nyes,x\nno,y\n", "utf-8")
+        main(["predict", path, "new.csv", "--json", "--to", f"{task}.csv"])
+        lines = capsys.readouterr().out.splitlines()
+        told[task] = [json.loads(line) for line in lines]
+    assert [line["name"] for line in told["mlp"]] == ["yes", "no"]
+    assert [line["file"] for line in told["mlp"]] == ["new.csv[0]", "new.csv[1]"]
+    first, second = told["regress"]
+    assert first["name"] == "a"
+    assert first["number"] - second["number"] == pytest.approx(30, abs=6)
+    written = (here / "regress.csv").read_text().splitlines()
+    assert written[0] == "file,a"
+    assert float(written[1].split(",")[1]) == pytest.approx(first["number"], 1e-4)
+    main(["predict", "runs/regress", "new.csv"])
+    assert f"{first['number']:.6g}" in capsys.readouterr().out
+    for words, said in (
+        (["new.csv", "--text", "a"], "reads no texts"),
+        (["films.csv"], "has no column for 'b=x'; columns: review"),
+    ):
+        assert said in complaint(["predict", "runs/regress", *words], capsys)
+
+
+def test_rows_without_names(here, capsys) -> None:
+    x = np.arange(120, dtype=np.float32).reshape(60, 2)
+    np.savez("v.npz", x=x, y=np.arange(60) // 30)
+    fdl.runs.train("mlp", dataset="npz:v.npz", epochs=1, path="v")
+    np.save("new.npy", x[:3])
+    main(["predict", "v", "new.npy", "--json"])
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    np.save("other.npy", x[:, :1])
+    for file, said in (
+        ("other.npy", "holds float32[60, 1]: expected rows of 2 numbers, as v has"),
+        ("films.csv", "have no names of columns by which a table could be read"),
+    ):
+        assert said in complaint(["predict", "v", file], capsys)
+
+
+def test_another_folder_is_measured_in_the_form_of_the_runs_own(here, capsys) -> None:
+    from PIL import Image
+
+    def paint(root, size, counts):
+        for name, count in counts.items():
+            (here / root / name).mkdir(parents=True)
+            for number in range(count):
+                level = {"day": 240, "night": 10}.get(name, 99) + number
+                picture = Image.new("RGB", size, (level, level, level))
+                picture.putpixel((1, 1), (255 - level,) * 3)
+                picture.save(here / root / name / f"{number}.png")
+
+    paint("own", (9, 9), {"day": 6, "night": 6})
+    paint("other", (20, 20), {"night": 3})
+    paint("new", (9, 9), {"dusk": 3, "night": 3})
+    quick = ("--epochs", "20", "--learning-rate", "0.01", "--run", "a")
+    main(["train", "mlp", "--dataset", "folder:own", *quick])
+    capsys.readouterr()
+    main(["eval", "a", "--dataset", "folder:other"])
+    said = capsys.readouterr().out
+    assert "test accuracy 100.00%" in said
+    assert "on other (3 examples)" in said
+    assert fdl.load("a").dataset("folder:other").test.label.tolist() == [1, 1, 1]
+    assert "'dusk', which own has not" in complaint(
+        ["eval", "a", "--dataset", "folder:new"], capsys
+    )
+    main(["predict", "a", "other", "own/day/0.png", "--json"])
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["name"] for line in lines] == [*["night"] * 3, "day"]
+    assert lines[0]["file"] == "other/night/0.png"
+    (here / "empty").mkdir()
+    assert "empty holds no pictures" in complaint(["predict", "a", "empty"], capsys)

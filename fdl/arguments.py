@@ -7,7 +7,7 @@ once and never a table of every output against every target.
 import jax.numpy as jnp
 from jaxtyping import Shaped
 
-from fdl.arrays import Array, Number, is_concrete
+from fdl.arrays import Array
 
 Values = Shaped[Array, "..."]
 
@@ -75,29 +75,3 @@ outputs (8, 10): use label[..., 0].
         f"{name} {other} must have the shape {one[:-1]}, one class for each of the "
         f"outputs {one}: {remedy}."
     )
-
-
-def require_fraction(**settings: Number) -> None:
-    """Refuse concrete settings outside [0, 1].
-
-    Example:
-        >>> require_fraction(label_smoothing=1.5)
-        Traceback (most recent call last):
-        ValueError: label_smoothing=1.5 must be in [0, 1].
-    """
-    for name, value in settings.items():
-        if is_concrete(value) and not 0 <= value <= 1:
-            raise ValueError(f"{name}={value} must be in [0, 1].")
-
-
-def require_not_negative(**settings: Number) -> None:
-    """Refuse concrete settings below 0.
-
-    Example:
-        >>> require_not_negative(gamma=-1.0)
-        Traceback (most recent call last):
-        ValueError: gamma=-1.0 must be at least 0.
-    """
-    for name, value in settings.items():
-        if is_concrete(value) and not value >= 0:
-            raise ValueError(f"{name}={value} must be at least 0.")

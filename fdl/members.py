@@ -13,6 +13,7 @@ from jaxtyping import Int
 from fdl.arrays import PyTree, Seed, Seeds, as_keys
 from fdl.learner import Learner, State
 from fdl.plain import Strategy
+from fdl.ranges import require_whole
 
 MakeLearner = Callable[[Any], Learner]
 """From the hyperparameters of one training to its learner."""
@@ -115,8 +116,7 @@ def many(
         >>> measured["loss"].total.shape, state.params["head"]["bias"].shape
         ((3,), (3, 10))
     """
-    if n < 1:
-        raise ValueError(f"n={n} must be at least 1.")
+    require_whole("[1, inf)", n=n)
     if strategy not in get_args(Strategy):
         names = ", ".join(get_args(Strategy))
         raise ValueError(f"strategy={strategy!r} must be one of {names}.")

@@ -76,7 +76,7 @@ SHARE = 1 / 6
 """Share of the published training examples that `fdl.data.load` holds out."""
 
 
-def is_concrete(x: Number) -> bool:
+def is_concrete(x: Any) -> bool:
     """Return whether a hyperparameter's value can be read while tracing.
 
     Example:

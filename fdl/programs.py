@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-_KEPT = 128
+_KEPT = 64
 
 
 class Same:
@@ -55,7 +55,7 @@ def program(
 ) -> Any:
     """Return `jax.jit` of a function whose first arguments are given.
 
-    The same function and arguments always get the same program. The last 128 programs
+    The same function and arguments always get the same program. The last 64 programs
     are kept, so that making many learners in a loop does not fill the memory.
 
     Args:

@@ -53,6 +53,21 @@ def test_weights_go_to_keras_and_back(tmp_path, monkeypatch) -> None:
         jax.tree.map(np.testing.assert_array_equal, tree, variables)
 
 
+def test_every_promise_names_a_test() -> None:
+    section = README.partition("## What fdl promises")[2].partition("\n## ")[0]
+    rows = [row for row in section.splitlines() if row.startswith("| ")][2:]
+    assert rows
+    for row in rows:
+        parts = re.split(r"\]\((tests/[\w/.]+)\)", row)
+        assert len(parts) > 1, row
+        for file, names in zip(parts[1::2], parts[2::2], strict=True):
+            code = (ROOT / file).read_text(encoding="utf-8")
+            found = re.findall(r"`(test_\w+)`", names)
+            assert found, row
+            for name in found:
+                assert f"def {name}(" in code, f"{file} has no {name}"
+
+
 def test_links_and_pictures_are_there() -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
     assert targets

@@ -2,13 +2,12 @@
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.table import Table
+from rich.table import Column, Table
 
-from fdl.files import write_whole
+from fdl.files import json_text, write_whole
 
 
 class Answers(NamedTuple):
@@ -32,11 +31,12 @@ class Answers(NamedTuple):
     def table(self) -> Table:
         """Return a table with the two likeliest classes, or the number, of each."""
         if not self.classes:
-            table = Table("file", *self.names)
+            table = Table(Column("file", overflow="fold"), *self.names)
             for name, (number,) in zip(self.of, self.output, strict=True):
                 table.add_row(name, f"{number:.6g}")
             return table
-        table = Table("file", "class", "probability", "second", "probability")
+        file = Column("file", overflow="fold")
+        table = Table(file, "class", "probability", "second", "probability")
         for name, probabilities in zip(self.of, self.output, strict=True):
             cells = [name]
             for best in probabilities.argsort()[:-3:-1]:
@@ -59,7 +59,7 @@ class Answers(NamedTuple):
             else:
                 line |= {"name": self.names[0], "number": float(output[0])}
             line |= {what: values[row] for what, values in self.notes.items()}
-            found.append(json.dumps(line))
+            found.append(json_text(line))
         return found
 
     def write(self, path: Path) -> None:

@@ -2,28 +2,16 @@
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import tyro
-from rich.console import Console
-from rich.segment import Segment
 
+from fdl.console import SteadyConsole
 from fdl.plain import Number, PictureFormat
-from fdl.untrusted import visible
 
-
-class _Screen(Console):
-    """A console that texts cannot control, whoever wrote them."""
-
-    def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
-        for text, style, control in super().render(renderable, options):
-            yield Segment(text if control else visible(text), style, control)
-
-
-out = _Screen(highlight=False, markup=False, emoji=False)
-err = _Screen(highlight=False, markup=False, emoji=False, stderr=True)
+out = SteadyConsole(highlight=False, markup=False, emoji=False)
+err = SteadyConsole(highlight=False, markup=False, emoji=False, stderr=True)
 
 
 def unset(meaning: str) -> Any:

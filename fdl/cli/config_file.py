@@ -90,12 +90,16 @@ def _parse_toml(text: str) -> Any:
     return content
 
 
+_RECORDS = ("data", "versions", "environment", "sweep")
+"""Tables of a run's `config.json` that hold no settings."""
+
+
 def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings by name, those in tables, such as `options`, among them."""
     found: dict[str, Any] = {}
     for name, value in content.items():
         name = name.replace("-", "_")
-        table = isinstance(value, dict) and name not in ("data", "versions", "sweep")
+        table = isinstance(value, dict) and name not in _RECORDS
         found |= _flat(value) if table else {name: value}
     return found
 

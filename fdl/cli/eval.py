@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -47,6 +47,8 @@ class Eval(OfRun):
         width = max(map(len, measured)) + 1
         for metric, value in sorted(measured.items()):
             out.print(f"test {metric:<{width}}{shown(metric, value)}")
+        for line in _how_far(run):
+            out.print(line, soft_wrap=True)
         out.print(f"on {dataset.info.title} ({dataset.info.test_count:,} examples)")
         strange = [name for name, value in measured.items() if not math.isfinite(value)]
         if strange:
@@ -54,3 +56,15 @@ class Eval(OfRun):
                 f"the {' and '.join(strange)} of {self.run} is not finite: what it has "
                 "learned is no use; train it again."
             )
+
+
+def _how_far(run: Any) -> list[str]:
+    """Return which epoch is measured, unless it is that of the run's result."""
+    known = run.epoch is not None
+    at = f"after epoch {run.epoch}" if known else "within an epoch"
+    if run.result is None:
+        how = f"where its training was cut off; to go on: fdl train --resume {run.path}"
+        return [f"{at} of {run.config.epochs}, {how}"]
+    if known and run.epoch != run.result["epochs"]:
+        return [f"{at} of {run.config.epochs}, since a later checkpoint is damaged"]
+    return []

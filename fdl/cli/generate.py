@@ -51,7 +51,7 @@ class Generate(OfRun):
 
     def __call__(self) -> None:
         """Generate."""
-        import jax
+        from fdl.arrays import as_key
 
         run = fdl.runs.open_run(self.run, model=self.model, task=self.task)
         images = run.task.generates == "images"
@@ -68,7 +68,7 @@ class Generate(OfRun):
             top_k=self.top_k,
             top_p=self.top_p,
         )
-        made = run.generate(jax.random.key(self.seed), sampling)
+        made = run.generate(as_key(self.seed, "seed"), sampling)
         if not images:
             out.print(*made, sep="\n\n", soft_wrap=True)
             return

@@ -1,5 +1,6 @@
 """What is to be swept over, as words of a command line."""
 
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -52,8 +53,8 @@ def read_ranges(config: Config, words: Iterable[str]) -> dict[str, Range]:
             ranges[name] = Range(float(low), float(high), log)
         except (KeyError, ValueError) as error:
             raise ValueError(
-                f"{word!r} is not a range: write {name}=log:LOW:HIGH, with LOW above "
-                f"0, or {name}=lin:LOW:HIGH, and HIGH above LOW."
+                f"{reprlib.repr(word)} is not a range: write {name}=log:LOW:HIGH, with "
+                f"LOW above 0, or {name}=lin:LOW:HIGH, and HIGH above LOW."
             ) from error
     return ranges
 
@@ -63,7 +64,7 @@ def _halves(config: Config, word: str, before: Mapping[str, Any]) -> tuple[str, 
     name = name.strip().lstrip("-").replace("-", "_")
     known = settings(config)
     if not sign or not text:
-        raise ValueError(f"{word!r} must read NAME=VALUES.")
+        raise ValueError(f"{reprlib.repr(word)} must read NAME=VALUES.")
     if name not in known:
         names = [one.replace("_", "-") for one in known]
         complaint = unknown("setting", name.replace("_", "-"), names)
@@ -84,4 +85,6 @@ def _read(name: str, default: Any, text: str) -> Any:
         return type(default)(text)
     except (KeyError, ValueError) as error:
         kind = type(default).__name__
-        raise ValueError(f"{name}={text!r} is not of type {kind}.") from error
+        raise ValueError(
+            f"{name}={reprlib.repr(text)} is not of type {kind}."
+        ) from error

@@ -1,5 +1,7 @@
 """The board of a sweep: its leaders so far, and how long the rest will take."""
 
+from collections.abc import Iterable
+
 from rich.console import Group
 from rich.live import Live
 from rich.progress import (
@@ -23,17 +25,17 @@ _LEADERS = 10
 
 
 class Board:
-    """The leaders so far, and how long the rest will take, on standard error."""
+    """The leaders so far, and how long the rest will take, on standard error.
 
-    def __init__(self, halving: bool, *, quiet: bool = False) -> None:
+    Where there is no terminal, a line for each epoch of some members is in its place.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
         """Make the board; it appears when training begins.
 
         Args:
-            halving: Whether members are stopped early, so that the number of epochs is
-                not known beforehand.
             quiet: Whether to show nothing.
         """
-        self._halving = halving
         self._members: Members | None = None
         self._rows: dict[tuple[int, int], Row] = {}
         self._progress = Progress(
@@ -54,51 +56,73 @@ class Board:
     def __exit__(self, *_: object) -> None:
         """Leave it as it is."""
         self._voice.stop()
-        self._live.stop()
+        if self._live.is_started:
+            self._live.stop()
 
     def on_start(self, members: Members) -> None:
         """Show the board, with what is known already."""
         self._members, self._rows = members, dict(members.rows)
-        every = sum(config.epochs for config in members.configs)
         self._bar = self._progress.add_task(
-            "", total=None if self._halving else every, completed=len(self._rows)
+            "", total=members.epochs, completed=len(self._rows)
         )
         config, folder = members.configs[0], members.folder
         self._voice.say(
             f"{folder}: {config.task} on {members.dataset.info.name}, "
             f"{len(members.configs):,} members"
+            + (f", {self._so_far()}" if self._rows else "")
         )
         self._voice.start()
-        if not self._voice.quiet:
+        if err.is_terminal and not self._voice.quiet:
             self._live.start()
 
     def on_rows(self, rows: list[Row]) -> None:
         """Take note of an epoch of some members."""
         self._rows |= {(row["member"], row["epoch"]): row for row in rows}
         self._progress.update(self._bar, completed=len(self._rows))
+        if not self._live.is_started:
+            self._voice.say(self._line(rows))
 
     def how_to_go_on(self) -> str:
         """Return what to do after an interruption."""
         if self._members is None:
             return "interrupted before training began; nothing is kept."
-        folder = self._members.folder
-        return f"interrupted; to go on, repeat the command with --run {folder}"
+        return f"interrupted; to go on: fdl sweep --run {self._members.folder}"
 
     def _so_far(self) -> str:
-        return f"{len(self._rows):,} epochs of members"
+        every = self._members.epochs if self._members else None
+        of_all = "" if every is None else f" of {every:,}"
+        return f"{len(self._rows):,}{of_all} epochs of members"
+
+    def _line(self, rows: list[Row]) -> str:
+        """Return in words what an epoch of some members gave."""
+        first, last = rows[0]["member"], rows[-1]["member"]
+        who = f"member {first}" if len(rows) == 1 else f"members {first} to {last}"
+        line = f"epoch {rows[0]['epoch']} of {who}  {self._so_far()}"
+        for row in self._leaders(rows)[:1]:
+            assert self._members is not None
+            metric = self._members.task.metric
+            value = shown(metric, row[column(metric)])
+            line += f"  best validation {metric} {value}"
+        return line
+
+    def _leaders(self, rows: Iterable[Row]) -> list[Row]:
+        """Return those that stayed finite and were measured, the best first."""
+        assert self._members is not None
+        task = self._members.task
+        name = column(task.metric)
+        # The row of a member that has diverged has no measures.
+        good = [row for row in rows if row["diverged"] < 0 and name in row]
+        return sorted(good, key=lambda row: order(row[name], task.mode))
 
     def _show(self) -> Group:
         if self._members is None:
             return Group(self._progress)
         task, varied = self._members.task, self._members.varied
-        name = column(task.metric)
         last: dict[int, Row] = {}
         for (member, epoch), row in list(self._rows.items()):
             if epoch > last.get(member, {"epoch": 0})["epoch"]:
                 last[member] = row
-        # The row of a member that has diverged has no measures.
-        good = [row for row in last.values() if row["diverged"] < 0 and name in row]
-        leaders = sorted(good, key=lambda row: order(row[name], task.mode))[:_LEADERS]
+        leaders = self._leaders(last.values())[:_LEADERS]
         heads = [name.replace("_", " ") for name in varied]
         table = Table("member", "seed", *heads, "epoch", f"validation {task.metric}")
         for row in leaders:
@@ -107,6 +131,6 @@ class Board:
                 str(row["seed"]),
                 *(brief(row[name]) for name in varied),
                 str(row["epoch"]),
-                shown(task.metric, row[name]),
+                shown(task.metric, row[column(task.metric)]),
             )
         return Group(table, self._progress) if leaders else Group(self._progress)

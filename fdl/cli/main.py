@@ -1,17 +1,19 @@
 """The entry point: parse, run, and turn errors into one line and an exit code."""
 
+import contextlib
 import importlib
-import os
 import sys
+import warnings
 from collections.abc import Sequence
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import fdl
 from fdl.cli.command import AnswerIsNoError, Command, err, out
 from fdl.cli.completion import complete
 from fdl.cli.config_file import OPTION, with_file
 from fdl.cli.parse import COMPLETION, Choice, UsageError, choices, read, union
-from fdl.cli.signals import exit_on_signals
+from fdl.cli.signals import end_on_signals, exit_on_signals
+from fdl.console import flush, silence, steady_streams
 from fdl.untrusted import shortened
 
 
@@ -101,32 +103,41 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: Words after the program's name; None for those of the process.
     """
-    with exit_on_signals():
-        _main(sys.argv[1:] if args is None else list(args))
+    steady_streams()
+    try:
+        with exit_on_signals():
+            _main(sys.argv[1:] if args is None else list(args))
+    finally:
+        if args is None:  # what the process has to do is done
+            end_on_signals()
 
 
 def _main(words: list[str]) -> None:
-    if words == ["--version"]:
-        out.print(f"fdl {fdl.__version__}")
-        return
     command = None
     try:
+        if words == ["--version"]:
+            out.print(f"fdl {fdl.__version__}")
+            return
         if words and words[0].startswith(COMPLETION):  # a shell's, which knows them all
             complete(words, union({name: _find(name) for name in _COMMANDS}))
             return
         command = _command(words)
         command.check()
-        if not command.light:
-            from fdl.runs.environment import keep_compiled
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            if not command.light:
+                from fdl.runs.compiled import keep_compiled
 
-            keep_compiled()
-        command()
-    except BrokenPipeError:  # the reader of a pipe, such as `head`, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError, AnswerIsNoError) as error:
-        if command is not None and command.debug:
+                keep_compiled()
+            command()
+        flush()
+    except BrokenPipeError:  # the reader of what is printed, such as `head`, has gone
+        silence(sys.stdout)
+    except Exception as error:
+        told = _told(error)
+        if told is None or (command is not None and command.debug):
             raise
-        _fail(str(error), 1 if isinstance(error, AnswerIsNoError) else 2)
+        _fail(*told)
 
 
 def _command(words: list[str]) -> Command:
@@ -136,6 +147,11 @@ def _command(words: list[str]) -> Command:
         from fdl.cli.train import Resume
 
         return read("fdl train", words[1:], Resume)
+    if first == "sweep" and any(_is("--run", word) for word in words):
+        from fdl.cli.sweep import ResumeSweep, goes_on
+
+        if goes_on(words[1:]):
+            return read("fdl sweep", words[1:], ResumeSweep)
     if first in _COMMANDS:
         own, rest = _own_task(words[1:]) if first in _OF_TASKS else (None, words[1:])
         choice = _find(first, own)
@@ -176,6 +192,32 @@ def _find(name: str, own: str | None = None) -> Choice:
     return Choice(place.about, found(own) if name in _OF_TASKS else found())
 
 
+def _told(error: Exception) -> tuple[str, int] | None:
+    """Return the line and the exit code for an error; None for a mistake of fdl's."""
+    if isinstance(error, AnswerIsNoError):
+        return str(error), 1
+    if isinstance(error, OSError) and error.strerror is not None:
+        name = "" if error.filename is None else f"{error.filename}: "
+        return f"{name}{error.strerror}.", 2
+    if isinstance(error, (ValueError, OSError)):
+        return str(error), 2
+    reason = str(error).partition("\n")[0]
+    if isinstance(error, MemoryError) or any(word in reason for word in _SHORTAGES):
+        return f"there is not enough memory for this. {reason}".rstrip(), 1
+    return None
+
+
+_SHORTAGES = ("RESOURCE_EXHAUSTED", "bad_alloc", "can't start new thread")
+"""What errors of JAX and of Python say when the memory is full."""
+
+
+def _warn(message: Warning | str, *about: Any, **more: Any) -> None:
+    """Print a warning in one line, instead of where in which file it was raised."""
+    err.print(f"fdl: {message}", soft_wrap=True)
+
+
 def _fail(message: str, code: int) -> NoReturn:
+    with contextlib.suppress(OSError):  # which is not what is to be told
+        flush()
     err.print(f"fdl: {shortened(message, _LONGEST)}", soft_wrap=True)
     sys.exit(code)

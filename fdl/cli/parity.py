@@ -3,7 +3,6 @@
 import dataclasses
 import importlib
 import importlib.util
-import json
 import logging
 import math
 import os
@@ -17,7 +16,7 @@ from rich.table import Table
 
 import fdl
 from fdl.cli.command import AnswerIsNoError, Command, err, out
-from fdl.files import write_whole
+from fdl.files import json_text, write_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Parity(Command):
             },
             "rungs": [_as_json(rung) for rung in rungs],
         }
-        text = json.dumps(record, indent=1) + "\n"
+        text = json_text(record, indent=1) + "\n"
         write_whole(self.out / "parity.json", text.encode())
         write_whole(self.out / "parity.md", tables.markdown(rungs).encode())
         out.print(f"written to {self.out / 'parity.json'} and parity.md")

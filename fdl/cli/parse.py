@@ -169,7 +169,7 @@ def _plain(prog: str, box: str) -> str:
         (r"Missing value for argument '(.*)'\.", "{} needs a value."),
         (r"Missing from .*?: (\S+)", "{} is missing."),
         (r"Unrecognized options: (.*?) For full", "there is no use for {!r} here."),
-        (r"Error parsing (.*?)\.? (?:Argument helptext|For full)", "{}."),
+        (r"Error parsing (?:model: )?(.*?)\.? (?:Argument helptext|For full)", "{}."),
     ):
         if found := re.search(pattern, text):
             return f"{reply.format(found[1])} {see}"

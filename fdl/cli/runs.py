@@ -1,7 +1,6 @@
 """`fdl runs`."""
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -10,6 +9,7 @@ import tyro
 from rich.table import Table
 
 from fdl.cli.command import Command, OptionalName, out, unset
+from fdl.files import json_text
 from fdl.runs.listing import Listed, find_runs
 from fdl.runs.words import shown
 
@@ -53,7 +53,7 @@ class Runs(Command):
                 one._asdict() | {"path": str(one.path), "when": one.when.isoformat()}
                 for one in found
             ]
-            print(json.dumps(rows, indent=1))
+            print(json_text(rows, indent=1))
             return
         table = Table("task", "data", box=None, padding=(0, 2, 0, 0))
         for name in ("measure", "epochs", "status", "began"):

@@ -33,6 +33,13 @@ def exit_on_signals() -> Iterator[None]:
             sys.exit(_code(told))
 
 
+def end_on_signals() -> None:
+    """Let signals end the process at once from here on: it has nothing left to lose."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: os._exit(128 + number))
+
+
 @contextlib.contextmanager
 def _watched(told: Told) -> Iterator[None]:
     """Answer signals while the main thread is in compiled code and cannot handle them.

@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -9,13 +12,17 @@ from rich.table import Table
 
 import fdl
 from fdl.cli.command import (
+    OfRun,
     OptionalInt,
     OptionalPath,
     Reporting,
+    err,
     out,
     unset,
 )
+from fdl.cli.parse import options
 from fdl.cli.task_command import ToTrain, for_each_task
+from fdl.files import json_text
 from fdl.plain import Strategy
 from fdl.runs.signals import Interrupted
 
@@ -30,7 +37,7 @@ Words = Annotated[
 class SweepCommand(Reporting, ToTrain):
     """Train a task over seeds and settings at once; keep a table and pictures of it.
 
-    An interrupted sweep goes on when the same command names its folder with `--run`.
+    A sweep that was cut off goes on by `fdl sweep --run RUN`.
 
     Attributes:
         seeds: Number of seeds of each configuration, counting up from `--seed`.
@@ -44,6 +51,8 @@ class SweepCommand(Reporting, ToTrain):
         strategy: How members become a program: side by side, or one after the other.
         members_per_chunk: Members trained at a time.
         run: Folder of the sweep.
+        allow_changes: Go on with a sweep under other versions of Python and packages,
+            too; then the result may differ.
     """
 
     seeds: int = 1
@@ -54,6 +63,7 @@ class SweepCommand(Reporting, ToTrain):
     strategy: Annotated[Strategy | None, unset("chosen if not given")] = None
     members_per_chunk: Annotated[OptionalInt, unset("chosen if not given")] = None
     run: Annotated[OptionalPath, unset("a new one below runs if not given")] = None
+    allow_changes: bool = False
 
     def check(self) -> None:
         """Refuse settings that make no sweep."""
@@ -72,37 +82,106 @@ class SweepCommand(Reporting, ToTrain):
     def __call__(self) -> None:
         """Sweep."""
         from fdl.cli.grids import read_grid, read_ranges
-        from fdl.cli.leaders import Board
 
         config = self.configuration()
-        from fdl.pixels import picture_format
+        _sweep(
+            self,
+            lambda **watch: fdl.runs.sweep(
+                **self.trained(),
+                grid=read_grid(config, self.grid),
+                ranges=read_ranges(config, self.random),
+                samples=self.samples,
+                seeds=self.seeds,
+                halving=self.halving,
+                strategy=self.strategy,
+                members_per_chunk=self.members_per_chunk,
+                path=self.run,
+                data_dir=self.data.data_dir,
+                allow_changes=self.allow_changes,
+                **watch,
+            ),
+        )
 
-        with (
-            Board(self.halving, quiet=self.quiet) as board,
-            picture_format(self.format),
-        ):
-            try:
-                found = fdl.runs.sweep(
-                    **self.trained(),
-                    grid=read_grid(config, self.grid),
-                    ranges=read_ranges(config, self.random),
-                    samples=self.samples,
-                    seeds=self.seeds,
-                    halving=self.halving,
-                    strategy=self.strategy,
-                    members_per_chunk=self.members_per_chunk,
-                    path=self.run,
-                    data_dir=self.data.data_dir,
-                    on_start=board.on_start,
-                    on_rows=board.on_rows,
-                )
-            except KeyboardInterrupt:
-                raise Interrupted(board.how_to_go_on()) from None
-        if self.json:
-            result = json.loads((found.path / "result.json").read_text("utf-8"))
-            print(json.dumps({"path": str(found.path)} | result))
-            return
-        _print(found)
+
+@dataclasses.dataclass(frozen=True)
+class ResumeSweep(Reporting, OfRun):
+    """Go on with a sweep that was cut off, from the last finished epoch of its members.
+
+    It ends as if it had never been cut off.
+
+    Attributes:
+        run: Folder of the sweep.
+        data_dir: Folder to look for the data in.
+        allow_changes: Go on under other versions of Python and packages, too; then the
+            result may differ.
+    """
+
+    run: Annotated[Path, tyro.conf.arg(metavar="PATH")]
+    data_dir: Annotated[OptionalPath, unset("that of the sweep if not given")] = None
+    allow_changes: bool = False
+
+    def __call__(self) -> None:
+        """Go on."""
+        _sweep(
+            self,
+            lambda **watch: fdl.runs.resume_sweep(
+                self.run,
+                model=self.model,
+                task=self.task,
+                data_dir=self.data_dir,
+                allow_changes=self.allow_changes,
+                **watch,
+            ),
+        )
+
+
+def goes_on(words: Sequence[str]) -> bool:
+    """Return whether words name the folder of a sweep, and nothing that begins one.
+
+    A task of the user's may be named again, where there is a sweep to go on with.
+    """
+    given = {
+        word.partition("=")[0]: word.partition("=")[2] or after
+        for word, after in zip(words, [*words[1:], ""], strict=True)
+        if word.startswith("-")
+    }
+    if not words or not words[0].startswith("-") or "--run" not in given:
+        return False
+    begun = Path(given["--run"], "config.json").is_file()
+    return given.keys() <= options(ResumeSweep).keys() and (
+        begun or "--task" not in given
+    )
+
+
+def _sweep(command: Reporting, sweep: Callable[..., Any]) -> None:
+    """Sweep, watch, and say what came of it.
+
+    Args:
+        command: Says how much to say.
+        sweep: Takes what `fdl.runs.sweep` calls, by name, and returns what it found.
+    """
+    from fdl.cli.leaders import Board
+    from fdl.pixels import picture_format
+
+    with (
+        Board(quiet=command.quiet) as board,
+        picture_format(command.format),
+        warnings.catch_warnings(),
+    ):
+        warnings.showwarning = _say_in_a_line
+        try:
+            found = sweep(on_start=board.on_start, on_rows=board.on_rows)
+        except KeyboardInterrupt:
+            raise Interrupted(board.how_to_go_on()) from None
+    if command.json:
+        result = json.loads((found.path / "result.json").read_text("utf-8"))
+        print(json_text({"path": str(found.path)} | result))
+        return
+    _print(found)
+
+
+def _say_in_a_line(message: Warning | str, *_: Any, **__: Any) -> None:
+    err.print(f"fdl: {message}", soft_wrap=True)
 
 
 def _print(found: Any) -> None:

@@ -1,7 +1,6 @@
 """`fdl train`."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from fdl.cli.command import (
 )
 from fdl.cli.progress import TrainingProgress
 from fdl.cli.task_command import ToTrain, for_each_task
+from fdl.files import json_text
 from fdl.plain import CHECKPOINT_MINUTES, PICTURE_FORMATS
 from fdl.runs.signals import Interrupted
 from fdl.runs.words import shown
@@ -38,7 +38,8 @@ class Train(Reporting, ToTrain):
             .weights.h5 file; the model must be the task's. Of a run with another number
             of classes, what depends on it is drawn anew.
         run: Folder of the run.
-        overwrite: Replace the run that is in the folder.
+        overwrite: Replace the run that is in the folder, once the new one has finished
+            an epoch; other files in it stay.
         early_stopping: Stop after so many epochs without a better value on the
             validation part, and keep the best epoch.
         log: Who is told how it goes, besides the folder: tensorboard or wandb.
@@ -84,8 +85,8 @@ class Resume(Reporting, OfRun):
     Attributes:
         resume: Folder of the run.
         data_dir: Folder to look for the data in.
-        allow_changes: Go on under other versions of Python and packages, too; then the
-            result may differ.
+        allow_changes: Go on under other versions of Python and packages, on another
+            kind of device, or with other flags, too; then the result may differ.
         checkpoint_minutes: Save the state after so many minutes within an epoch, and
             not only after each.
     """
@@ -108,15 +109,19 @@ class Resume(Reporting, OfRun):
                 checkpoint_minutes=self.checkpoint_minutes,
                 **watch,
             ),
+            begun=self.resume,
         )
 
 
-def _train(command: Reporting, train: Callable[..., Any]) -> None:
+def _train(
+    command: Reporting, train: Callable[..., Any], begun: Path | None = None
+) -> None:
     """Train, watch, and say what came of it.
 
     Args:
         command: Says how much to say.
         train: Takes what `fdl.runs.train` calls, by name, and returns a run.
+        begun: Folder of the run, if there is one already.
     """
     from fdl.pixels import picture_format
 
@@ -130,22 +135,23 @@ def _train(command: Reporting, train: Callable[..., Any]) -> None:
                 seconds={"import": time.perf_counter() - STARTED},
             )
         except KeyboardInterrupt as interrupted:
-            raise _how_to_go_on(interrupted, progress.plan) from None
+            path = begun if progress.plan is None else progress.plan.path
+            raise _how_to_go_on(interrupted, path) from None
         except fdl.DivergenceError as error:
             raise AnswerIsNoError(str(error)) from error
     if command.json:
-        print(json.dumps({"path": str(run.path)} | run.result))
+        print(json_text({"path": str(run.path)} | run.result))
     else:
         out.print(*_summary(run), sep="\n", soft_wrap=True)
 
 
-def _how_to_go_on(interrupted: KeyboardInterrupt, plan: Any) -> Interrupted:
+def _how_to_go_on(interrupted: KeyboardInterrupt, path: Path | None) -> Interrupted:
     """Return what says what is kept of a training, and how to go on."""
-    if plan is None:
+    if path is None:
         return Interrupted("interrupted before training began; nothing is kept.")
     if isinstance(interrupted, Interrupted) and str(interrupted):
         return interrupted  # it says more
-    return Interrupted(f"interrupted; to go on: fdl train --resume {plan.path}")
+    return Interrupted(f"interrupted; to go on: fdl train --resume {path}")
 
 
 def _summary(run: Any) -> list[str]:

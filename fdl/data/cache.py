@@ -14,7 +14,7 @@ import numpy as np
 
 from fdl.arrays import Batch, DataError
 from fdl.data.catalog import Entry, Splits, checksum, verify
-from fdl.files import write_whole
+from fdl.files import keep_newest, write_whole
 
 
 def folder() -> Path:
@@ -125,13 +125,7 @@ def keep_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> None:
     np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
     keep(_decoded() / f"{key}.npz", buffer.getbuffer())
     with contextlib.suppress(OSError):
-        kept = [(file.stat(), file) for file in _decoded().glob("*.npz")]
-        kept.sort(key=lambda each: each[0].st_mtime_ns, reverse=True)
-        total = 0
-        for about, file in kept:
-            total += about.st_size
-            if total > _limit():
-                file.unlink(missing_ok=True)
+        keep_newest(_decoded(), _limit())
 
 
 def _decoded() -> Path:

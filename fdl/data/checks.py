@@ -36,6 +36,12 @@ def check(data: PyTree, *, batch_size: int | None = None) -> None:
         ...
         fdl.arrays.DataError: label has the value -1 in row 0, but ...
     """
+    if isinstance(data, Batch):
+        for name, value in data._asdict().items():
+            if not isinstance(value, Array):
+                raise DataError(
+                    f"{name} is {_kind(value)}, not an array: use numpy.asarray"
+                )
     leaves = {
         _name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(data)
     }
@@ -52,6 +58,7 @@ def check(data: PyTree, *, batch_size: int | None = None) -> None:
         check_label(data.label)
     for name, leaf in leaves.items():
         _check_finite(name, leaf)
+        _check_size(name, leaf)
     if isinstance(data, Batch):
         _check_brightness(data.image)
 
@@ -65,9 +72,7 @@ def _name(path: tuple[Any, ...]) -> str:
 
 def _check_array(name: str, leaf: Any) -> None:
     if not isinstance(leaf, Array):
-        raise DataError(
-            f"{name} is a {type(leaf).__name__}, not an array: use numpy.asarray"
-        )
+        raise DataError(f"{name} is {_kind(leaf)}, not an array: use numpy.asarray")
     if not (jnp.issubdtype(leaf.dtype, np.number) or leaf.dtype == bool):
         raise DataError(
             f"{name} has dtype {leaf.dtype}, which holds no numbers: make it an array "
@@ -83,6 +88,15 @@ def _check_array(name: str, leaf: Any) -> None:
             f"{name} is the single number {leaf}: its first axis must count examples; "
             "use numpy.full to repeat it"
         )
+    if 0 in leaf.shape[1:]:
+        raise DataError(
+            f"{name} has shape {leaf.shape}, no numbers in an example: leave it out, "
+            "or look where its values were lost"
+        )
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def _check_lengths(lengths: dict[str, int]) -> int:
@@ -185,4 +199,21 @@ def _check_finite(name: str, leaf: Array) -> None:
         raise DataError(
             f"{name} has {bad.sum()} values that are NaN or infinite, the first in row "
             f"{row}: remove those rows, or replace the values with numpy.nan_to_num"
+        )
+
+
+def _check_size(name: str, leaf: Array) -> None:
+    """Refuse numbers of 64 bits that are others in the 32 bits of a device."""
+    kept = jax.dtypes.canonicalize_dtype(leaf.dtype)
+    if kept.itemsize >= leaf.dtype.itemsize or leaf.dtype.kind not in "iuf":
+        return
+    limits = jnp.iinfo(kept) if leaf.dtype.kind in "iu" else jnp.finfo(kept)
+    values = np.asarray(leaf)
+    bad = (values < limits.min) | (values > limits.max)
+    if bad.any():
+        place = np.unravel_index(bad.argmax(), bad.shape)
+        raise DataError(
+            f"{name} has the value {values[place]} in row {place[0]}, which is beyond "
+            f"{kept} ({bad.sum()} such values): renumber or scale them, or use JAX's "
+            "64 bits (jax_enable_x64)"
         )

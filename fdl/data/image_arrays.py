@@ -94,7 +94,9 @@ def _bytes(found: str, array: np.ndarray) -> UInt8[np.ndarray, "..."]:
             "pixels must lie in [0, 1]; divide them by their largest possible value, "
             "such as 255."
         )
-    return np.rint(array.astype(np.float32) * 255).astype(np.uint8)
+    scaled = array.astype(np.float32)
+    scaled *= 255
+    return np.rint(scaled, out=scaled).astype(np.uint8)
 
 
 def _recolored(image: Picture, channels: int) -> Picture:

@@ -15,8 +15,7 @@ from fdl.untrusted import opened_zip, reason, shortened, unpack
 STARTS = (b"\x93NUMPY", b"PK")
 """What .npy and .npz files begin with."""
 
-_EXPANSION = 100  # an .npz file may unpack to so many times its size,
-_SMALL = 1 << 28  # or to so many bytes
+_MIB = 1 << 20
 _KINDS = "buifcUS"  # numbers and texts
 _READERS = {
     (1, 0): npy.read_array_header_1_0,
@@ -31,7 +30,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
     Raises:
         DataError: If the file cannot be read, is damaged, holds anything but arrays of
-            numbers and texts, or unpacks to more than 100 times its size and 256 MiB.
+            numbers and texts, or unpacks to more than is allowed: 256 MiB, or 100 times
+            its size up to 768 MiB, or 10 times its size.
 
     Example:
         >>> import tempfile
@@ -50,7 +50,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _unpacked(path: Path) -> dict[str, np.ndarray]:
-    left = max(_SMALL, _EXPANSION * path.stat().st_size)
+    size = path.stat().st_size
+    left = max(256 * _MIB, min(100 * size, 768 * _MIB), 10 * size)
     arrays = {}
     with opened_zip(path) as archive:
         for member in archive.infolist():

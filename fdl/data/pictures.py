@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 
 from fdl.arrays import DataError
 from fdl.data.png import require_whole
+from fdl.data.room import Room
 from fdl.untrusted import read_bytes, reason
 
 FORMATS = ("PNG", "JPEG", "WebP", "BMP", "GIF")
@@ -42,6 +43,7 @@ _TURNS: dict[Any, Callable[[np.ndarray], np.ndarray]] = {
 """What each orientation asks for."""
 
 _T = TypeVar("_T")
+_room = Room(MOST_PIXELS)
 
 Picture = UInt8[np.ndarray, "_ _ _"]
 """Height, width and channels, of which there are 1 or 3."""
@@ -172,9 +174,11 @@ def decode(content: bytes, channels: int, name: str) -> Picture:
             scans = content.count(_SCAN)
             if scans * picture.width * picture.height > _MOST_SCANS:
                 raise ValueError(f"it has {scans:,} scans, more than its size allows")
-        picture.load()
-        turn = _TURNS.get(_turn(picture), lambda pixels: pixels)
-        return np.ascontiguousarray(turn(_pixels(picture, channels)))
+        share = 1 if picture.format == "WEBP" else 2  # others take half as much
+        with _room.taken(picture.width * picture.height // share):
+            picture.load()
+            turn = _TURNS.get(_turn(picture), lambda pixels: pixels)
+            return np.ascontiguousarray(turn(_pixels(picture, channels)))
 
     return _opened(content, pixels, name)
 

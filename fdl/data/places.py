@@ -66,7 +66,7 @@ def file_places(entry: Entry, folder: Path | None) -> list[Place]:
 def roots(folder: Path | None) -> list[tuple[Path, bool]]:
     """Return the folders of datasets, and of each whether the user named it."""
     own = os.environ.get("FDL_DATA_DIR")
-    named = [folder, Path(own).expanduser() if own else None]
+    named = [folder, cache.expanded(own) if own else None]
     return [
         *((root, True) for root in named if root is not None),
         (_SYSTEM, False),

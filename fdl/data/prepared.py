@@ -9,7 +9,7 @@ from fdl.arrays import DataError
 from fdl.data.pictures import of_few_pixels
 from fdl.untrusted import parse_json, read_text
 
-_AT_ONCE = 100  # examples
+_AT_ONCE = 8  # examples, each of which may have a large picture
 _FEATURES = "tensorflow_datasets.core.features."
 KNOWN = {
     _FEATURES + name

@@ -22,11 +22,12 @@ def watched(items: Iterable[_T], total: int, title: str) -> Iterator[_T]:
     if not sys.stderr.isatty():
         yield from items
         return
-    from rich.console import Console
     from rich.progress import Progress
 
+    from fdl.console import SteadyConsole
+
     started = time.perf_counter()
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with Progress(console=SteadyConsole(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total, visible=False)
         for item in items:
             yield item

@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from fdl.arrays import DataError
+from fdl.data.cache import expanded
 from fdl.data.catalog import HoldOut
 from fdl.data.dataset import Dataset, DatasetInfo
 
@@ -64,7 +65,7 @@ class Source:
         Raises:
             DataError: If it can be none.
         """
-        return Path(text).expanduser().absolute()
+        return expanded(text).absolute()
 
     @abstractmethod
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:

@@ -16,6 +16,7 @@ from fdl.arrays import DataError
 from fdl.data import splits
 from fdl.data.archived import Archived
 from fdl.data.archives import ARCHIVES
+from fdl.data.cache import expanded
 from fdl.data.catalog import CATALOG
 from fdl.data.dataset import Dataset, DatasetInfo
 from fdl.data.folder import ImageFolder
@@ -226,7 +227,7 @@ def prepare(
         ...
         fdl.arrays.DataError: mnist-5k is not published as original files: ...
     """
-    root = None if data_dir is None else Path(data_dir).expanduser()
+    root = None if data_dir is None else expanded(str(data_dir))
     return find(name).prepare(existing(source), root)
 
 
@@ -234,9 +235,11 @@ def existing(folder: str | Path | None) -> Path | None:
     """Return the folder that the user named, or raise if there is none."""
     if folder is None:
         return None
-    path = Path(folder).expanduser()
+    path = expanded(str(folder))
     if not path.is_dir():
-        raise DataError(f"{path}: there is no such folder. Create it, or name another")
+        raise DataError(
+            f"{folder}: there is no such folder. Create it, or name another"
+        )
     return path
 
 

@@ -167,7 +167,7 @@ def write_stablehlo(
     }
     buffer = io.BytesIO(content)
     with zipfile.ZipFile(buffer, "a") as archive:
-        archive.writestr(_TEXT, json.dumps(text, indent=2))
+        archive.writestr(zipfile.ZipInfo(_TEXT), json.dumps(text, indent=2))
     if named is not None:
         write_safetensors(beside(path), named, facts)
     write_whole(path, buffer.getvalue())

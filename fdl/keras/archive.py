@@ -80,9 +80,11 @@ def make(weights: bytes, config: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         metadata = {"keras_version": KERAS_VERSION, "date_saved": now}
-        archive.writestr(METADATA, json.dumps(metadata))
-        archive.writestr(CONFIG, json.dumps(config))
-        archive.writestr(WEIGHTS, weights)
+        # Members without a date: zip files have none before 1980 or after 2107, and a
+        # clock may say anything.
+        archive.writestr(zipfile.ZipInfo(METADATA), json.dumps(metadata))
+        archive.writestr(zipfile.ZipInfo(CONFIG), json.dumps(config))
+        archive.writestr(zipfile.ZipInfo(WEIGHTS), weights)
     return buffer.getvalue()
 
 

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from fdl.arguments import require_fraction, require_not_negative
 from fdl.arrays import Array, Number, PyTree, is_concrete
+from fdl.ranges import require_number
 
 EPSILON = 1e-7
 """What Keras adds to a norm before it divides."""
@@ -37,7 +37,7 @@ def max_norm(max_value: Number = 2.0, *, axis: Axis = 0) -> Constraint:
         Array([[0.6, 0.3],
                [0.8, 0.4]], dtype=float32)
     """
-    require_not_negative(max_value=max_value)
+    require_number("[0, inf)", max_value=max_value)
 
     def constraint(w: Weights) -> Weights:
         norms = _norms(w, axis)
@@ -69,12 +69,12 @@ def min_max_norm(
         Array([[0.6],
                [0.8]], dtype=float32)
     """
-    require_not_negative(min_value=min_value)
+    require_number("[0, inf)", min_value=min_value)
     if is_concrete(min_value) and is_concrete(max_value) and max_value < min_value:
         raise ValueError(
             f"max_value={max_value} must be at least min_value={min_value}."
         )
-    require_fraction(rate=rate)
+    require_number("[0, 1]", rate=rate)
 
     def constraint(w: Weights) -> Weights:
         norms = _norms(w, axis)

@@ -6,12 +6,13 @@ Keras' names and defaults. All optimizers accept
 
     learning_rate: a number above 0, or a schedule (see `fdl.keras.schedules`);
     weight_decay: decoupled: each step first subtracts `learning_rate * weight_decay`
-        times the parameter; None for no decay;
-    clipnorm: maximum norm of the gradient of each parameter; None for no limit;
-    global_clipnorm: maximum norm of all gradients together; None for no limit;
-    clipvalue: maximum absolute value of a gradient's elements; None for no limit.
+        times the parameter, at least 0; None for no decay;
+    clipnorm: maximum norm of the gradient of each parameter; None or 0 for no limit;
+    global_clipnorm: maximum norm of all gradients together; None or 0 for no limit;
+    clipvalue: maximum absolute value of a gradient's elements; None or 0 for no limit.
 
 Only the first kind of clipping that is given, in this order, is applied, as in Keras.
+Numbers that are out of range, or no numbers, are a ValueError.
 """
 
 from typing import Any, Unpack
@@ -19,8 +20,9 @@ from typing import Any, Unpack
 import jax.numpy as jnp
 import optax
 
-from fdl.arrays import Array, Number, is_concrete, is_on
+from fdl.arrays import Array, Number, is_on
 from fdl.keras.rules import Common, LearningRate, ScalarSlot, follow
+from fdl.ranges import require_number
 
 
 def sgd(
@@ -46,7 +48,7 @@ def sgd(
         >>> updates
         Array([-0.1, -0.1], dtype=float32)
     """
-    _require_fraction(momentum=momentum)
+    require_number("[0, 1]", momentum=momentum)
     has_momentum = is_on(momentum)
 
     def rule(g: Array, slots: dict[str, Array], rate: Array, step: Array) -> Any:
@@ -76,7 +78,7 @@ def rmsprop(
         learning_rate: See the module.
         rho: Decay of the mean square, in [0, 1].
         momentum: Fraction of a step carried over to the next, in [0, 1].
-        epsilon: Added to the mean square.
+        epsilon: Added to the mean square, at least 0.
         centered: Whether to divide by the standard deviation instead of the root mean
             square.
         **common: See the module.
@@ -87,7 +89,8 @@ def rmsprop(
         >>> round(float(updates[0]), 4)
         -0.3162
     """
-    _require_fraction(rho=rho, momentum=momentum)
+    require_number("[0, 1]", rho=rho, momentum=momentum)
+    require_number("[0, inf)", epsilon=epsilon)
 
     def rule(g: Array, slots: dict[str, Array], rate: Array, step: Array) -> Any:
         new = {"velocity": rho * slots["velocity"] + (1 - rho) * g**2}
@@ -122,9 +125,9 @@ def adam(
 
     Args:
         learning_rate: See the module.
-        beta_1: Decay of the mean gradient, in [0, 1].
-        beta_2: Decay of the mean square, in [0, 1].
-        epsilon: Added to the root of the mean square.
+        beta_1: Decay of the mean gradient, in [0, 1).
+        beta_2: Decay of the mean square, in [0, 1).
+        epsilon: Added to the root of the mean square, at least 0.
         amsgrad: Whether to divide by the largest mean square so far (Reddi et al.,
             2018).
         **common: See the module.
@@ -135,7 +138,8 @@ def adam(
         >>> round(float(updates[0]), 5)
         -0.1
     """
-    _require_fraction(beta_1=beta_1, beta_2=beta_2)
+    require_number("[0, 1)", beta_1=beta_1, beta_2=beta_2)
+    require_number("[0, inf)", epsilon=epsilon)
 
     def rule(g: Array, slots: dict[str, Array], rate: Array, step: Array) -> Any:
         m, v = slots["momentum"], slots["velocity"]
@@ -197,7 +201,7 @@ def adagrad(
     Args:
         learning_rate: See the module.
         initial_accumulator_value: Initial sum of squares, at least 0.
-        epsilon: Added to the sum of squares, inside the root.
+        epsilon: Added to the sum of squares, inside the root, at least 0.
         **common: See the module.
 
     Example:
@@ -206,6 +210,11 @@ def adagrad(
         >>> round(float(updates[0]), 4)
         -0.05
     """
+    require_number(
+        "[0, inf)",
+        initial_accumulator_value=initial_accumulator_value,
+        epsilon=epsilon,
+    )
 
     def rule(g: Array, slots: dict[str, Array], rate: Array, step: Array) -> Any:
         total = slots["accumulator"] + g**2
@@ -228,9 +237,9 @@ def nadam(
 
     Args:
         learning_rate: See the module.
-        beta_1: Final decay of the mean gradient, in [0, 1].
-        beta_2: Decay of the mean square, in [0, 1].
-        epsilon: Added to the root of the mean square.
+        beta_1: Final decay of the mean gradient, in [0, 1).
+        beta_2: Decay of the mean square, in [0, 1).
+        epsilon: Added to the root of the mean square, at least 0.
         **common: See the module.
 
     Example:
@@ -239,7 +248,8 @@ def nadam(
         >>> updates.shape
         (1,)
     """
-    _require_fraction(beta_1=beta_1, beta_2=beta_2)
+    require_number("[0, 1)", beta_1=beta_1, beta_2=beta_2)
+    require_number("[0, inf)", epsilon=epsilon)
 
     def rule(g: Array, slots: dict[str, Array], rate: Array, step: Array) -> Any:
         # Unlike in Adam, Keras rounds the betas to the precision of the gradient here:
@@ -259,9 +269,3 @@ def nadam(
     # Keras has one running product for the whole model; all of ours are equal to it.
     names = {"momentum": 0.0, "velocity": 0.0, "u_product": ScalarSlot(1.0)}
     return follow(rule, names, learning_rate, **common)
-
-
-def _require_fraction(**fractions: Number) -> None:
-    for name, fraction in fractions.items():
-        if is_concrete(fraction) and not 0 <= fraction <= 1:
-            raise ValueError(f"{name}={fraction} must be in [0, 1].")

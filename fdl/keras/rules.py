@@ -9,6 +9,7 @@ import optax
 from jaxtyping import Float, Int
 
 from fdl.arrays import Array, Number, PyTree, is_concrete, is_on
+from fdl.ranges import require_number
 
 LearningRate = Number | optax.Schedule
 
@@ -75,6 +76,15 @@ def follow(
         clipvalue: See `fdl.keras.optimizers`.
     """
     schedule = _schedule(learning_rate)
+    if not callable(learning_rate):
+        require_number("(0, inf)", learning_rate=learning_rate)
+    require_number(
+        "[0, inf) or None",
+        weight_decay=weight_decay,
+        clipnorm=clipnorm,
+        global_clipnorm=global_clipnorm,
+        clipvalue=clipvalue,
+    )
 
     def init(params: PyTree) -> OptimizerState:
         def filled(slot: Number | ScalarSlot) -> PyTree:

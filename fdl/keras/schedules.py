@@ -13,6 +13,7 @@ import optax
 from jaxtyping import Float
 
 from fdl.arrays import Array
+from fdl.ranges import require_number, require_whole
 
 Step = Any
 """Number of updates so far, on the host or on a device."""
@@ -38,14 +39,15 @@ def exponential_decay(
         staircase: Whether the rate changes only every `decay_steps` steps.
 
     Raises:
-        ValueError: If `decay_steps` is below 1.
+        ValueError: If a number is out of range.
 
     Example:
         >>> float(exponential_decay(1.0, 10, 0.5)(20))
         0.25
     """
-    _require_steps(decay_steps=decay_steps)
-
+    require_whole("[1, inf)", decay_steps=decay_steps)
+    rates = {"initial_learning_rate": initial_learning_rate, "decay_rate": decay_rate}
+    require_number("(0, inf)", **rates)
     return optax.exponential_decay(
         initial_learning_rate, decay_steps, decay_rate, staircase=staircase
     )
@@ -64,17 +66,19 @@ def inverse_time_decay(
         initial_learning_rate: Rate at step 0, above 0.
         decay_steps: Steps after which the divisor has grown by `decay_rate`, at least
             1.
-        decay_rate: Growth of the divisor.
+        decay_rate: Growth of the divisor, at least 0.
         staircase: Whether the rate changes only every `decay_steps` steps.
 
     Raises:
-        ValueError: If `decay_steps` is below 1.
+        ValueError: If a number is out of range.
 
     Example:
         >>> float(inverse_time_decay(1.0, 10, 0.5)(20))
         0.5
     """
-    _require_steps(decay_steps=decay_steps)
+    require_whole("[1, inf)", decay_steps=decay_steps)
+    require_number("(0, inf)", initial_learning_rate=initial_learning_rate)
+    require_number("[0, inf)", decay_rate=decay_rate)
 
     def schedule(step: Step) -> Rate:
         periods = _real(step) / decay_steps
@@ -95,21 +99,27 @@ def polynomial_decay(
     """Decay from one rate to another, as a power of the remaining fraction of steps.
 
     Args:
-        initial_learning_rate: Rate at step 0.
+        initial_learning_rate: Rate at step 0, at least 0.
         decay_steps: Length of the decay, at least 1.
-        end_learning_rate: Rate at the end of the decay and after it.
-        power: Exponent; 1 for a linear decay.
+        end_learning_rate: Rate at the end of the decay and after it, at least 0.
+        power: Exponent, above 0; 1 for a linear decay.
         cycle: Whether to extend the decay by another `decay_steps` each time its end is
             reached, instead of keeping the final rate.
 
     Raises:
-        ValueError: If `decay_steps` is below 1.
+        ValueError: If a number is out of range.
 
     Example:
         >>> float(polynomial_decay(1.0, 10, 0.5)(5))
         0.75
     """
-    _require_steps(decay_steps=decay_steps)
+    require_whole("[1, inf)", decay_steps=decay_steps)
+    rates = {
+        "initial_learning_rate": initial_learning_rate,
+        "end_learning_rate": end_learning_rate,
+    }
+    require_number("[0, inf)", **rates)
+    require_number("(0, inf)", power=power)
 
     def schedule(step: Step) -> Rate:
         now, length = _real(step), float(decay_steps)
@@ -129,10 +139,11 @@ def piecewise_constant_decay(
 
     Args:
         boundaries: Steps, in increasing order.
-        values: Rates, one more than boundaries.
+        values: Rates, at least 0, one more than boundaries.
 
     Raises:
-        ValueError: If there is not one more value than boundaries.
+        ValueError: If there is not one more value than boundaries, boundaries do not
+            increase, or a number is out of range.
 
     Example:
         >>> [float(piecewise_constant_decay([10], [1.0, 0.5])(t)) for t in (10, 11)]
@@ -144,6 +155,12 @@ def piecewise_constant_decay(
             f"not {len(values)}."
         )
 
+    for place, boundary in enumerate(boundaries):
+        require_whole("[0, inf)", **{f"boundaries[{place}]": boundary})
+    for place, value in enumerate(values):
+        require_number("[0, inf)", **{f"values[{place}]": value})
+    if list(boundaries) != sorted(set(boundaries)):
+        raise ValueError(f"boundaries={list(boundaries)} must increase.")
     constants = [optax.constant_schedule(value) for value in values]
     return optax.join_schedules(constants, [step + 1 for step in boundaries])
 
@@ -159,20 +176,23 @@ def cosine_decay(
     """Decay along half a cosine (Loshchilov & Hutter, 2017, arXiv:1608.03983).
 
     Args:
-        initial_learning_rate: Rate at step 0.
+        initial_learning_rate: Rate at step 0, at least 0.
         decay_steps: Length of the decay, at least 1.
-        alpha: Final rate, as a fraction of the highest rate.
+        alpha: Final rate, as a fraction of the highest rate, at least 0.
         warmup_target: Rate at the end of a linear warm-up; None for no warm-up.
         warmup_steps: Length of the warm-up, which comes before `decay_steps`.
 
     Raises:
-        ValueError: If `decay_steps` is below 1.
+        ValueError: If a number is out of range.
 
     Example:
         >>> round(float(cosine_decay(1.0, 10)(5)), 4)
         0.5
     """
-    _require_steps(decay_steps=decay_steps)
+    require_whole("[1, inf)", decay_steps=decay_steps)
+    require_whole("[0, inf)", warmup_steps=warmup_steps)
+    require_number("[0, inf)", initial_learning_rate=initial_learning_rate, alpha=alpha)
+    require_number("(0, inf) or None", warmup_target=warmup_target)
     if warmup_target is None:
         return optax.cosine_decay_schedule(initial_learning_rate, decay_steps, alpha)
     rise = optax.linear_schedule(initial_learning_rate, warmup_target, warmup_steps)
@@ -190,21 +210,25 @@ def cosine_decay_restarts(
     """Decay along repeated half cosines (SGDR; Loshchilov & Hutter, 2017).
 
     Args:
-        initial_learning_rate: Rate at step 0.
+        initial_learning_rate: Rate at step 0, at least 0.
         first_decay_steps: Length of the first period, at least 1.
         t_mul: Ratio of the length of each period to the previous one, at least 1.
-        m_mul: Ratio of the highest rate of each period to the previous one.
-        alpha: Rate at the end of a period, as a fraction of the initial rate.
+        m_mul: Ratio of the highest rate of each period to the previous one, above 0.
+        alpha: Rate at the end of a period, as a fraction of the initial rate, at least
+            0.
 
     Raises:
-        ValueError: If `first_decay_steps` is below 1.
+        ValueError: If a number is out of range.
 
     Example:
         >>> schedule = cosine_decay_restarts(1.0, 10)
         >>> [round(float(schedule(step)), 4) for step in (5, 10, 20)]
         [0.5, 1.0, 0.5]
     """
-    _require_steps(first_decay_steps=first_decay_steps)
+    require_whole("[1, inf)", first_decay_steps=first_decay_steps)
+    require_number("(0, inf)", initial_learning_rate=initial_learning_rate, m_mul=m_mul)
+    require_number("[1, inf)", t_mul=t_mul)
+    require_number("[0, inf)", alpha=alpha)
 
     def schedule(step: Step) -> Rate:
         done = _real(step) / first_decay_steps
@@ -223,9 +247,3 @@ def cosine_decay_restarts(
 
 def _real(step: Step) -> Float[Array, ""]:
     return jnp.asarray(step, float)
-
-
-def _require_steps(**lengths: int) -> None:
-    for name, length in lengths.items():
-        if length < 1:
-            raise ValueError(f"{name}={length} must be at least 1.")

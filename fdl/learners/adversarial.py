@@ -16,7 +16,6 @@ from fdl.arrays import (
     PyTree,
     Seed,
     as_key,
-    is_concrete,
     is_on,
     unit_scale,
 )
@@ -28,6 +27,7 @@ from fdl.learners.targets import inputs_of
 from fdl.losses import AdversarialLoss, gradient_penalty
 from fdl.metrics import Metrics, mean
 from fdl.programs import program
+from fdl.ranges import require_number, require_whole
 
 
 class Draws(NamedTuple):
@@ -131,11 +131,8 @@ def adversarial(
         (3, 28, 28, 1)
     """
     counts = {"latent_size": latent_size, "discriminator_steps": discriminator_steps}
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"{name}={count} must be at least 1.")
-    if is_concrete(ema_decay) and not 0 <= ema_decay < 1:
-        raise ValueError(f"ema_decay={ema_decay} must be in [0, 1).")
+    require_whole("[1, inf)", **counts)
+    require_number("[0, 1)", ema_decay=ema_decay)
     game = _Game(
         generator,
         discriminator,

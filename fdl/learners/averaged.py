@@ -3,9 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from fdl.arrays import Number, PyTree, Seed, is_concrete
+from fdl.arrays import Number, PyTree, Seed
 from fdl.learner import Learner, State
 from fdl.metrics import Metrics
+from fdl.ranges import require_number
 
 
 def averaged(learner: Learner, decay: Number) -> Learner:
@@ -36,8 +37,7 @@ def averaged(learner: Learner, decay: Number) -> Learner:
         >>> sorted(state.extra["ema"])
         ['dense1', 'head']
     """
-    if is_concrete(decay) and not 0 < decay < 1:
-        raise ValueError(f"decay={decay} must be above 0 and below 1.")
+    require_number("(0, 1)", decay=decay)
     draw, update, measure, answer = learner[:4]
 
     def init(key: Seed, batch: PyTree) -> State:

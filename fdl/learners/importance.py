@@ -12,6 +12,7 @@ from jaxtyping import Float
 from fdl.arrays import Array, Key, Seed, as_key, unit_scale
 from fdl.learner import State
 from fdl.losses import bernoulli_nll
+from fdl.ranges import require_whole
 
 
 def importance_weighted_bound(
@@ -54,8 +55,7 @@ def importance_weighted_bound(
         ... ).shape
         (8,)
     """
-    if samples < 1:
-        raise ValueError(f"samples={samples} must be at least 1.")
+    require_whole("[1, inf)", samples=samples)
     image, key = preprocess(image), as_key(key)
     variables = {"params": state.params}
     mean, logvar = model.apply(variables, image, method="encode")

@@ -6,13 +6,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fdl.arrays import Array, Number, PyTree, Seed, is_concrete, is_on, unit_scale
+from fdl.arrays import Array, Number, PyTree, Seed, is_on, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_keys
 from fdl.learners.descent import Optimizer, descend, start, update_of
 from fdl.learners.targets import inputs_of
 from fdl.losses import bernoulli_nll
 from fdl.metrics import Metrics, mean
+from fdl.ranges import require_number
 
 
 def reconstructive(
@@ -56,8 +57,7 @@ def reconstructive(
         >>> int(state.step), sorted(measured)
         (1, ['loss', 'squared_error'])
     """
-    if is_concrete(noise) and not 0 <= noise < 1:
-        raise ValueError(f"noise={noise} must be in [0, 1).")
+    require_number("[0, 1)", noise=noise)
     update = update_of(optimizer)
 
     def measure(logits: Array, losses: Array, image: Array) -> Metrics:

@@ -46,6 +46,14 @@ def examples(batch: PyTree) -> Examples:
         >>> examples((1, 2)), examples({"inputs": 1, "targets": 2}).targets
         (Examples(inputs=1, targets=2, weights=None), 2)
     """
+    found = _split(batch)
+    for name in ("inputs", "targets"):
+        if getattr(found, name) is None:
+            raise DataError(f"the data have None for {name}: give arrays.")
+    return found
+
+
+def _split(batch: PyTree) -> Examples:
     names = getattr(batch, "_fields", ())
     if "inputs" in names and "targets" in names:
         batch = batch._asdict()
@@ -80,6 +88,11 @@ def inputs_of(batch: PyTree) -> Any:
     if hasattr(batch, "inputs"):
         return batch.inputs
     if isinstance(batch, Mapping):
+        if "inputs" not in batch:
+            raise DataError(
+                f"the data are a dictionary of {', '.join(map(repr, batch))}: what is "
+                "learned from must be called 'inputs'."
+            )
         return batch["inputs"]
     return batch[0] if isinstance(batch, tuple) else batch
 

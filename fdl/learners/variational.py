@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from fdl.arrays import Array, Number, PyTree, Seed, is_concrete, unit_scale
+from fdl.arrays import Array, Number, PyTree, Seed, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.content import content_normal
 from fdl.learners.descent import Optimizer, descend, start, update_of
 from fdl.learners.targets import inputs_of
 from fdl.losses import bernoulli_nll, standard_normal_kl
 from fdl.metrics import Mean, Metrics, mean
+from fdl.ranges import require_number
 
 
 def variational(
@@ -69,9 +70,7 @@ def variational(
         >>> int(state.step), sorted(measured)
         (1, ['elbo', 'kl', 'loss', 'reconstruction'])
     """
-    for name, number in (("beta", beta), ("free_bits", free_bits)):
-        if is_concrete(number) and not number >= 0:
-            raise ValueError(f"{name}={number} must be at least 0.")
+    require_number("[0, inf)", beta=beta, free_bits=free_bits)
     update = update_of(optimizer)
 
     def bound(

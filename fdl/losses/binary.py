@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Shaped
 
-from fdl.arguments import require_fraction, require_same_shape
+from fdl.arguments import require_same_shape
 from fdl.arrays import Array, Number, is_on
 from fdl.losses.common import EPSILON, clip, mean_over_values
+from fdl.ranges import require_number
 
 Outputs = Float[Array, "*outputs"]
 Targets = Shaped[Array, "*targets"]
@@ -55,7 +56,7 @@ def smooth(targets: Outputs, label_smoothing: Number) -> Outputs:
         >>> smooth(jnp.array([0.0, 1.0]), 0.5)
         Array([0.25, 0.75], dtype=float32)
     """
-    require_fraction(label_smoothing=label_smoothing)
+    require_number("[0, 1]", label_smoothing=label_smoothing)
     if not is_on(label_smoothing):
         return targets
     return targets * (1 - label_smoothing) + 0.5 * label_smoothing

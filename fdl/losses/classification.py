@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Shaped
 
-from fdl.arguments import require_classes, require_fraction, require_same_shape
+from fdl.arguments import require_classes, require_same_shape
 from fdl.arrays import Array, Number, is_on
 from fdl.losses.common import EPSILON, clip
+from fdl.ranges import require_number
 
 Outputs = Float[Array, "*batch classes"]
 Targets = Shaped[Array, "*targets"]
@@ -43,7 +44,7 @@ def cross_entropy(
         >>> cross_entropy(jnp.zeros((1, 2)), jnp.array([[0.25, 0.75]]))
         Array([0.6931472], dtype=float32)
     """
-    require_fraction(label_smoothing=label_smoothing)
+    require_number("[0, 1]", label_smoothing=label_smoothing)
     logits = jnp.asarray(logits)
     if jnp.issubdtype(label.dtype, jnp.integer) or label.ndim != logits.ndim:
         require_classes(logits, label, "label")
@@ -117,7 +118,7 @@ def categorical_crossentropy(
         >>> categorical_crossentropy(jnp.zeros((1, 10)), jax.nn.one_hot([3], 10))
         Array([2.3025851], dtype=float32)
     """
-    require_fraction(label_smoothing=label_smoothing)
+    require_number("[0, 1]", label_smoothing=label_smoothing)
     outputs = jnp.asarray(outputs)
     require_same_shape(outputs, targets)
     targets = jnp.asarray(targets, outputs.dtype)

@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Shaped
 
-from fdl.arguments import require_fraction, require_not_negative, require_same_shape
+from fdl.arguments import require_same_shape
 from fdl.arrays import Array, Number, is_on
 from fdl.losses.binary import of_each_answer, smooth
 from fdl.losses.classification import clipped_probabilities
 from fdl.losses.common import mean_over_values
+from fdl.ranges import require_number
 
 Losses = Float[Array, "*batch"]
 
@@ -48,8 +49,8 @@ def binary_focal_crossentropy(
         Array([0.1732868], dtype=float32)
     """
     require_same_shape(outputs, targets)
-    require_fraction(alpha=alpha)
-    require_not_negative(gamma=gamma)
+    require_number("[0, 1]", alpha=alpha)
+    require_number("[0, inf)", gamma=gamma)
     outputs = jnp.asarray(outputs)
     y = smooth(jnp.asarray(targets, outputs.dtype), label_smoothing)
     p = jax.nn.sigmoid(outputs) if from_logits else outputs
@@ -98,8 +99,8 @@ def categorical_focal_crossentropy(
         Array([0.0433217], dtype=float32)
     """
     require_same_shape(outputs, targets)
-    require_fraction(label_smoothing=label_smoothing)
-    require_not_negative(gamma=gamma)
+    require_number("[0, 1]", label_smoothing=label_smoothing)
+    require_number("[0, inf)", gamma=gamma)
     outputs = jnp.asarray(outputs)
     classes = outputs.shape[-1]
     weight = jnp.asarray(alpha, outputs.dtype)

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Shaped
 
-from fdl.arguments import require_not_negative
 from fdl.arrays import Array, Number
 from fdl.losses.common import EPSILON, absolute, matched, mean_over_values
+from fdl.ranges import require_number
 
 Outputs = Float[Array, "*outputs"]
 Targets = Shaped[Array, "*targets"]
@@ -103,7 +103,7 @@ def huber(outputs: Outputs, targets: Targets, *, delta: Number = 1.0) -> Losses:
         >>> huber(jnp.array([0.5, 3.0]), jnp.zeros(2))
         Array([0.125, 2.5  ], dtype=float32)
     """
-    require_not_negative(delta=delta)
+    require_number("[0, inf)", delta=delta)
     outputs, targets = matched(outputs, targets)
     size = jnp.abs(outputs - targets)
     line = delta * size - 0.5 * delta**2

@@ -13,9 +13,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Shaped
 
-from fdl.arguments import require_fraction, require_same_shape
+from fdl.arguments import require_same_shape
 from fdl.arrays import Array, Number
 from fdl.metrics.sums import Mean, double, mean, ratio, spread, weighted_sum
+from fdl.ranges import require_number
 
 Outputs = Float[Array, "*outputs"]
 Targets = Shaped[Array, "*targets"]
@@ -178,7 +179,7 @@ def f1_score(
 def _answers(
     outputs: Outputs, targets: Targets, threshold: Number, from_logits: bool
 ) -> tuple[Bool[Array, "*outputs"], Bool[Array, "*outputs"]]:
-    require_fraction(threshold=threshold)
+    require_number("[0, 1]", threshold=threshold)
     require_same_shape(outputs, targets)
     p = jax.nn.sigmoid(jnp.asarray(outputs)) if from_logits else jnp.asarray(outputs)
     return p > threshold, jnp.asarray(targets) > 0.5

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Integer
 
 from fdl import nn
 from fdl.arrays import Array, Number
-from fdl.nn.options import check_sizes
+from fdl.ranges import require_whole
 
 RecurrentState = tuple[Any, ...]
 """The state of each layer, to continue a sequence from: an array `(*batch, features)`,
@@ -100,7 +100,7 @@ class RecurrentClassifier(linen.Module):
     def _read(
         self, x: Array, state: RecurrentState | None, mask: Array | None, train: bool
     ) -> Streamed:
-        check_sizes(num_layers=self.num_layers)
+        require_whole("[1, inf)", num_layers=self.num_layers)
         real = None if mask is None else jnp.asarray(mask, bool)
         before = (None,) * self.num_layers if state is None else state
         after = []

@@ -10,6 +10,7 @@ from jax.core import Tracer
 from jaxtyping import Float, Int, Integer
 
 from fdl.arrays import Array, Key, PyTree, Seed, as_key
+from fdl.ranges import require_number, require_whole
 
 ALL = 2**31 - 1
 """Value of `top_k` that keeps all tokens."""
@@ -170,10 +171,7 @@ def _check(
         raise ValueError(
             f"max_length={model.max_length} of the model must be at least 2."
         )
-    for name, number in (("length", length), ("top_k", top_k)):
-        if number is not None and number < 1:
-            raise ValueError(f"{name}={number} must be at least 1.")
-    if not 0 <= temperature < float("inf"):
-        raise ValueError(f"temperature={temperature} must be finite and at least 0.")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"top_p={top_p} must be in (0, 1].")
+    require_whole("[1, inf)", length=length)
+    require_whole("[1, inf) or None", top_k=top_k)
+    require_number("[0, inf)", temperature=temperature)
+    require_number("(0, 1] or None", top_p=top_p)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from fdl.arrays import Array, Number
 from fdl.nn.dropout import Dropout
 from fdl.nn.masks import allowed_pairs
-from fdl.nn.options import check_rate
+from fdl.ranges import require_number
 
 
 class AdditiveAttention(nn.Module):
@@ -72,7 +72,7 @@ class AdditiveAttention(nn.Module):
             gets the mean of all values in single precision, and the average weighted by
             its scores in double precision.
         """
-        check_rate(self.dropout_rate)
+        require_number("[0, 1]", dropout_rate=self.dropout_rate)
         scale = self.param("scale", _glorot_uniform, (query.shape[-1],))
         value = key if value is None else value
         query, key, value, scale = promote_dtype(query, key, value, scale)

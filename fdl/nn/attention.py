@@ -17,7 +17,7 @@ from fdl.nn.cache import KeyValueCache, append, cache_mask, empty_cache
 from fdl.nn.dense import dot_general
 from fdl.nn.dropout import Dropout
 from fdl.nn.masks import allowed_pairs, spread
-from fdl.nn.options import check_rate, check_sizes
+from fdl.ranges import require_number, require_whole
 
 
 class MultiHeadAttention(nn.Module):
@@ -142,9 +142,10 @@ class MultiHeadAttention(nn.Module):
         train: bool,
         cache: KeyValueCache | None,
     ) -> tuple[Array, PyTree]:
-        check_rate(self.dropout_rate)
-        check_sizes(
-            num_heads=self.num_heads,
+        require_number("[0, 1]", dropout_rate=self.dropout_rate)
+        require_whole("[1, inf)", num_heads=self.num_heads)
+        require_whole(
+            "[1, inf) or None",
             key_size=self.key_size,
             value_size=self.value_size,
             out_features=self.out_features,

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from fdl import ops
 from fdl.arrays import Array
+from fdl.ranges import require_whole
 
 
 class Conv2D(nn.Module):
@@ -53,6 +54,7 @@ class Conv2D(nn.Module):
         self, x: Float[Array, "*batch height width channels"]
     ) -> Float[Array, "*batch out_height out_width {self.features}"]:
         """Convolve images."""
+        require_whole("[1, inf)", features=self.features, kernel_size=self.kernel_size)
         group_channels = x.shape[-1] // max(1, self.groups)
         shape = (*self.kernel_size, group_channels, self.features)
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
@@ -109,6 +111,7 @@ class Conv1D(nn.Module):
         self, x: Float[Array, "*batch time channels"]
     ) -> Float[Array, "*batch out_time {self.features}"]:
         """Convolve sequences."""
+        require_whole("[1, inf)", features=self.features, kernel_size=self.kernel_size)
         group_channels = x.shape[-1] // max(1, self.groups)
         shape = (self.kernel_size, group_channels, self.features)
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
@@ -171,6 +174,7 @@ class Conv2DTranspose(nn.Module):
         self, x: Float[Array, "*batch height width channels"]
     ) -> Float[Array, "*batch out_height out_width {self.features}"]:
         """Convolve images."""
+        require_whole("[1, inf)", features=self.features, kernel_size=self.kernel_size)
         shape = (*self.kernel_size, self.features, x.shape[-1])
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
         x, kernel = promote_dtype(x, kernel)

@@ -1,6 +1,5 @@
 """The fully connected layer."""
 
-import functools
 import math
 from typing import Any
 
@@ -8,6 +7,9 @@ import flax.linen as nn
 
 from fdl import ops
 from fdl.arrays import Array
+from fdl.ranges import require_whole
+
+_DRAWN = nn.initializers.glorot_uniform()
 
 
 def dot_general(x: Array, kernel: Array, numbers: Any, precision: Any = None) -> Array:
@@ -18,9 +20,22 @@ def dot_general(x: Array, kernel: Array, numbers: Any, precision: Any = None) ->
     return y.reshape(*rows, *kernel.shape[len(axes) :])
 
 
-Dense = functools.partial(
-    nn.Dense,
-    kernel_init=nn.initializers.glorot_uniform(),
-    dot_general=dot_general,
-)
-"""`y = x kernel + bias`: Linen's `Dense` with Keras' initial distribution."""
+def Dense(features: int, **options: Any) -> nn.Dense:
+    """`y = x kernel + bias`: Linen's `Dense` with Keras' initial distribution.
+
+    Args:
+        features: Width of the output, at least 1.
+        **options: Other attributes of Linen's, such as `use_bias` and `name`.
+
+    Raises:
+        ValueError: If `features` is below 1.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> layer, x = Dense(3), jnp.ones((8, 5))
+        >>> layer.apply(layer.init(jax.random.key(0), x), x).shape
+        (8, 3)
+    """
+    require_whole("[1, inf)", features=features)
+    given = {"kernel_init": _DRAWN, "dot_general": dot_general}
+    return nn.Dense(features, **(given | options))

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from fdl import ops
 from fdl.arrays import Array
 from fdl.nn.conv import add_bias
+from fdl.ranges import require_whole
 
 
 class DepthwiseConv2D(nn.Module):
@@ -49,6 +50,7 @@ class DepthwiseConv2D(nn.Module):
         self, x: Float[Array, "*batch height width channels"]
     ) -> Float[Array, "*batch out_height out_width features"]:
         """Convolve images."""
+        _require_sizes(self)
         shape = (*self.kernel_size, x.shape[-1], self.depth_multiplier)
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
         y = _depthwise(self, x, kernel)
@@ -97,6 +99,8 @@ class SeparableConv2D(nn.Module):
         self, x: Float[Array, "*batch height width channels"]
     ) -> Float[Array, "*batch out_height out_width {self.features}"]:
         """Convolve images."""
+        _require_sizes(self)
+        require_whole("[1, inf)", features=self.features)
         start, channels = nn.initializers.glorot_uniform(), x.shape[-1]
         shape = (*self.kernel_size, channels, self.depth_multiplier)
         depthwise = self.param("depthwise_kernel", start, shape)
@@ -106,6 +110,13 @@ class SeparableConv2D(nn.Module):
         y, pointwise = promote_dtype(y, pointwise)
         y = ops.conv(y, pointwise, implementation=self.implementation)
         return add_bias(self, y) if self.use_bias else y
+
+
+def _require_sizes(layer: DepthwiseConv2D | SeparableConv2D) -> None:
+    multiplier = layer.depth_multiplier
+    require_whole(
+        "[1, inf)", kernel_size=layer.kernel_size, depth_multiplier=multiplier
+    )
 
 
 def _depthwise(

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from fdl.arrays import Array, Number, is_concrete, is_on
+from fdl.ranges import require_number
 
 
 class Dropout(nn.Module):
@@ -16,6 +17,9 @@ class Dropout(nn.Module):
 
     Attributes:
         rate: Probability of dropping a value, in [0, 1].
+
+    Raises:
+        ValueError: If the rate is none.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -32,6 +36,7 @@ class Dropout(nn.Module):
         self, x: Float[Array, "*shape"], *, train: bool = False
     ) -> Float[Array, "*shape"]:
         """Drop values if `train`, otherwise return `x`."""
+        require_number("[0, 1]", rate=self.rate)
         if not train or not is_on(self.rate):
             return x
         if is_concrete(self.rate) and self.rate == 1:

@@ -7,7 +7,7 @@ from flax.linen.dtypes import promote_dtype
 from jaxtyping import Float, Integer
 
 from fdl.arrays import Array
-from fdl.nn.options import check_sizes
+from fdl.ranges import require_whole
 
 
 class Embedding(nn.Module):
@@ -39,7 +39,9 @@ class Embedding(nn.Module):
 
     def setup(self) -> None:
         """Create the table."""
-        check_sizes(num_embeddings=self.num_embeddings, features=self.features)
+        require_whole(
+            "[1, inf)", num_embeddings=self.num_embeddings, features=self.features
+        )
         shape = (self.num_embeddings, self.features)
         self.embedding = self.param("embedding", _uniform, shape)
 

@@ -7,6 +7,7 @@ from flax.typing import Axes
 from jaxtyping import Float
 
 from fdl.arrays import Array
+from fdl.ranges import require_number, require_whole
 
 
 class BatchNormalization(nn.BatchNorm):
@@ -18,7 +19,7 @@ class BatchNormalization(nn.BatchNorm):
 
     Attributes:
         momentum: Fraction of the running statistics kept in each step, in [0, 1].
-        epsilon: Added to the variance; 1e-5 in Linen.
+        epsilon: Added to the variance, at least 0; 1e-5 in Linen.
 
     Example:
         >>> import jax
@@ -33,6 +34,12 @@ class BatchNormalization(nn.BatchNorm):
     momentum: float = 0.99
     epsilon: float = 1e-3
     use_fast_variance: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        require_number("[0, 1]", momentum=self.momentum)
+        require_number("[0, inf)", epsilon=self.epsilon)
+        super().__post_init__()
 
     # `train` is the only training flag, as everywhere in fdl.
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -49,7 +56,7 @@ class LayerNormalization(nn.LayerNorm):
     learned scale and bias for each channel.
 
     Attributes:
-        epsilon: Added to the variance; 1e-6 in Linen.
+        epsilon: Added to the variance, at least 0; 1e-6 in Linen.
 
     Example:
         >>> import jax
@@ -63,6 +70,11 @@ class LayerNormalization(nn.LayerNorm):
     epsilon: float = 1e-3
     use_fast_variance: bool = False
 
+    def __post_init__(self) -> None:
+        """Check the number."""
+        require_number("[0, inf)", epsilon=self.epsilon)
+        super().__post_init__()
+
 
 class GroupNormalization(nn.GroupNorm):
     """Group normalization of images (Wu & He, 2018, arXiv:1803.08494), as in Keras.
@@ -73,7 +85,7 @@ class GroupNormalization(nn.GroupNorm):
 
     Attributes:
         num_groups: Number of groups; must divide the number of channels.
-        epsilon: Added to the variance; 1e-6 in Linen.
+        epsilon: Added to the variance, at least 0; 1e-6 in Linen.
 
     Raises:
         ValueError: If the groups do not divide the channels.
@@ -91,6 +103,12 @@ class GroupNormalization(nn.GroupNorm):
     epsilon: float = 1e-3
     reduction_axes: Axes | None = (-3, -2, -1)
     use_fast_variance: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        require_whole("[1, inf) or None", num_groups=self.num_groups)
+        require_number("[0, inf)", epsilon=self.epsilon)
+        super().__post_init__()
 
 
 InstanceNormalization = functools.partial(

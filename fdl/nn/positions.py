@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from fdl.arrays import Array
 from fdl.nn.embedding import Embedding
-from fdl.nn.options import check_sizes
+from fdl.ranges import require_whole
 
 
 def sinusoids(
@@ -68,7 +68,7 @@ class Positions(nn.Module):
         start: Int[Array, ""] | int = 0,
     ) -> Float[Array, "*batch time features"]:
         """Add the positions `start`, `start + 1`, ... to `x`."""
-        check_sizes(max_length=self.max_length)
+        require_whole("[1, inf)", max_length=self.max_length)
         time, features = x.shape[-2:]
         position = jnp.int32(start) + jnp.arange(time, dtype=jnp.int32)
         if self.kind == "sinusoidal":

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 
 from fdl import ops
 from fdl.arrays import Array
-from fdl.nn.options import check_sizes
+from fdl.ranges import require_whole
 
 
 class _Recurrent(nn.Module):
@@ -27,7 +27,7 @@ class _Recurrent(nn.Module):
         bias_init: Callable[..., Array] = nn.initializers.zeros,
     ) -> tuple[Array, Array, Array]:
         """Create kernel, recurrent kernel and bias, with gates side by side in each."""
-        check_sizes(features=self.features)
+        require_whole("[1, inf)", features=self.features)
         width = gates * self.features
         return (
             self.param(

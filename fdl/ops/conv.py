@@ -12,6 +12,7 @@ from jaxtyping import Float
 from fdl.arrays import Array
 from fdl.ops.dense import dense
 from fdl.ops.windows import Implementation, Padding, Pads, border, resolve, taps
+from fdl.ranges import require_whole
 
 
 def conv(
@@ -118,6 +119,7 @@ def conv_transpose(
             f"images have {channels} channels, but the kernel expects "
             f"{kernel_channels}: shapes {x.shape} and {kernel.shape}."
         )
+    require_whole("[1, inf)", strides=strides)
     reach = window if padding == "valid" else (0, 0)
     size = (
         (height - 1) * strides[0] + max(reach[0], strides[0]),

@@ -7,6 +7,7 @@ from jax import lax
 from jaxtyping import Shaped
 
 from fdl.arrays import Array
+from fdl.ranges import require_whole
 
 Implementation = Literal["xla", "tuned"]
 """How an operation is computed: by XLA's own operation and its derivative, or by
@@ -73,11 +74,7 @@ def border(
         >>> border((5, 5), (3, 3), (2, 2), "same")
         ((1, 1), (1, 1))
     """
-    if min(*window, *strides, *dilation) < 1:
-        raise ValueError(
-            f"window {window}, strides {strides} and dilation {dilation} must be at "
-            "least 1 in each direction."
-        )
+    require_whole("[1, inf)", window=window, strides=strides, dilation=dilation)
     if padding not in ("valid", "same"):
         raise ValueError(f"padding={padding!r} must be 'valid' or 'same'.")
     span = (

@@ -1,5 +1,6 @@
 """Grids of images and animations."""
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from jaxtyping import Shaped, UInt8
 from PIL import Image
 
 from fdl.arrays import Array
+from fdl.files import write_whole
 from fdl.pixels import enlarged, enlargement, write_pixels
 
 _GAP = 2  # pixels between images
@@ -70,9 +72,16 @@ def draw_animation(
         with Image.open(picture) as opened:
             frames.append(opened.copy())
     milliseconds = [round(1000 * seconds)] * (len(frames) - 1) + [2000]
+    content = io.BytesIO()
     frames[0].save(
-        path, save_all=True, append_images=frames[1:], duration=milliseconds, loop=0
+        content,
+        "gif",
+        save_all=True,
+        append_images=frames[1:],
+        duration=milliseconds,
+        loop=0,
     )
+    write_whole(path, content.getbuffer())
 
 
 def _grid(

@@ -1,6 +1,6 @@
 from .compare import Comparison as Comparison
 from .compare import compare as compare
-from .environment import keep_compiled as keep_compiled
+from .compiled import keep_compiled as keep_compiled
 from .errors import RunError as RunError
 from .folder import RunFolder as RunFolder
 from .folder import fresh_path as fresh_path
@@ -22,6 +22,7 @@ from .signals import Interrupted as Interrupted
 from .signals import stop_on_signals as stop_on_signals
 from .space import Range as Range
 from .start import UNKNOWN as UNKNOWN
+from .sweep import resume_sweep as resume_sweep
 from .sweep import sweep as sweep
 from .train import train as train
 from .weights import load_weights as load_weights

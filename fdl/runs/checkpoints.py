@@ -2,8 +2,9 @@
 
 import shutil
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from safetensors.numpy import load, save
@@ -12,9 +13,17 @@ from fdl.learner import State
 from fdl.metrics import Metrics
 from fdl.runs.errors import RunError
 from fdl.runs.history import HISTORY, as_lines, read_history
-from fdl.runs.states import is_ours, require_intact, restore_state, save_state
+from fdl.runs.states import (
+    UNFINISHED,
+    is_ours,
+    require_intact,
+    restore_state,
+    save_state,
+)
 from fdl.runs.weights import fill, named_variables
 from fdl.train import EarlyStopping, Epoch
+
+Found = TypeVar("Found")
 
 _KEPT = 3
 _SUMS = "sums.safetensors"
@@ -50,7 +59,7 @@ class Checkpoints(NamedTuple):
     folder: Path
 
     def save(self, moment: Checkpoint, *, best: int | None = None) -> None:
-        """Keep a moment, the two before it, and that of the step `best`.
+        """Keep a moment, the two before it, that of the last epoch and the step `best`.
 
         What is older is deleted, once this one is known to be on the disk as it should.
 
@@ -61,6 +70,8 @@ class Checkpoints(NamedTuple):
         place = self._at(moment.step)
         if not _is_intact(place):
             _remove(place)
+            if place.exists():
+                raise RunError(f"{place} is in the way, and not fdl's: move it.")
             beside = {HISTORY: as_lines(moment.history)}
             if moment.sums is not None:
                 sums = named_variables(moment.sums)
@@ -68,31 +79,35 @@ class Checkpoints(NamedTuple):
             save_state(place, moment.state, beside)
             require_intact(place)
         found = self.found()
+        kept = {best, *(line.step for line in moment.history[-1:])}
         for path in found[: found.index(place) + 1][:-_KEPT]:
-            if path.name != str(best):
+            if int(path.name) not in kept:
                 _remove(path)
+        for path in self.folder.glob(UNFINISHED):
+            shutil.rmtree(path, ignore_errors=True)
 
     def restore(self, step: int | None, like: State) -> State:
-        """Return the state after a number of updates.
+        """Return the state after a number of updates, or the newest intact before it.
 
         Args:
             step: How many; None for the last there is.
             like: A state of the same learner, for its shapes.
 
         Raises:
-            RunError: If it is not there, or damaged.
+            RunError: If there is none that is intact.
         """
         found = self.found()
         if not found:
             raise RunError(f"{self.folder} has no checkpoint: train the run again.")
-        return restore_state(found[-1] if step is None else self._at(step), like)
+        if step is not None:
+            found = [path for path in found if int(path.name) < step]
+            found.append(self._at(step))
+        return _first_intact(found, lambda place: restore_state(place, like))
 
     def newest(
         self, like: State, sums: Metrics, stopping: EarlyStopping | None
-    ) -> tuple[Checkpoint, State | None] | None:
+    ) -> tuple[Checkpoint | None, State | None]:
         """Return the newest intact moment, and the best state before it.
-
-        Warns of those that are damaged.
 
         Args:
             like: A state of the same learner, for its shapes.
@@ -100,35 +115,49 @@ class Checkpoints(NamedTuple):
             stopping: What tells which state is the best.
 
         Returns:
-            None if there never was a moment. The best is None where it is the newest.
+            The moment, None if there never was one; and the best state, None where it
+            is that of the moment, or none is asked for.
 
         Raises:
             RunError: If none is intact.
         """
+
+        def read(place: Path) -> tuple[Checkpoint, State | None]:
+            state = restore_state(place, like)
+            moment = Checkpoint(state, read_history(place), _read(place, sums))
+            best = None if stopping is None else stopping.best(moment.history)
+            if best is None or best.step == moment.step:
+                return moment, None
+            return moment, restore_state(self._at(best.step), like)
+
         found = self.found()
-        for place in reversed(found):
-            try:
-                state = restore_state(place, like)
-                moment = Checkpoint(state, read_history(place), _read(place, sums))
-                best = None if stopping is None else stopping.best(moment.history)
-                if best is None or best.step == moment.step:
-                    return moment, None
-                return moment, self.restore(best.step, like)
-            except RunError as error:
-                warnings.warn(f"{error} Going on from an earlier one.", stacklevel=4)
-        if found:
-            raise RunError(
-                f"{self.folder}: no checkpoint is intact; train the run again."
-            )
-        return None
+        return _first_intact(found, read) if found else (None, None)
 
     def found(self) -> list[Path]:
         """Return their folders, in order."""
         found = [path for path in self.folder.glob("*") if path.name.isdecimal()]
-        return sorted(found, key=lambda path: int(path.name))
+        return sorted(filter(Path.is_dir, found), key=lambda path: int(path.name))
 
     def _at(self, step: int) -> Path:
         return self.folder / str(step)
+
+
+def _first_intact(places: Sequence[Path], read: Callable[[Path], Found]) -> Found:
+    """Return what is read from the last intact place; warn of those after it."""
+    errors = []
+    for place in reversed(places):
+        try:
+            found = read(place)
+        except RunError as error:
+            errors.append(str(error))
+            continue
+        for error in errors:
+            warnings.warn(f"{error} {place} is taken instead.", stacklevel=5)
+        return found
+    raise RunError(
+        f"{errors[0]} No checkpoint before it is intact: train the run again, with "
+        "--overwrite (from Python, overwrite=True)."
+    )
 
 
 def _read(place: Path, like: Metrics) -> Metrics | None:

@@ -1,7 +1,7 @@
 """Compare two configurations over the same seeds."""
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -9,6 +9,10 @@ from jaxtyping import Float
 from fdl.metrics import Difference, Summary, paired_difference, seeds_needed, summarize
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
+
+Mode = Literal["max", "min"]
+
+_LARGEST = 1e100  # whose square is a number
 
 
 class Comparison(NamedTuple):
@@ -43,7 +47,7 @@ class _Measured(NamedTuple):
     """A sweep of one configuration, as its folder has it."""
 
     metric: str
-    mode: Literal["max", "min"]
+    mode: Mode
     values: dict[int, float]
     diverged: int
 
@@ -102,16 +106,36 @@ def _better(
 
 
 def _read(path: Path) -> _Measured:
+    again = f"`fdl sweep --run {path}` writes it again."
     try:
         result: dict[str, Any] = RunFolder(path).result() or {}
+    except RunError as error:
+        raise RunError(f"{error} {again}") from error
+    try:
         configurations = result["configurations"]
         (one,) = configurations[:1]
-        values = dict(zip(one["seeds"], one["test_values"], strict=True))
-        found = _Measured(result["metric"], result["mode"], values, one["diverged"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        seeds, values, diverged = one["seeds"], one["test_values"], one["diverged"]
+        found = _Measured(
+            result["metric"],
+            result["mode"],
+            dict(zip(seeds, values, strict=True)),
+            diverged,
+        )
+        good = (
+            all(type(number) is int for number in (*seeds, diverged))
+            and all(type(value) in (int, float) for value in values)
+            and type(found.metric) is str
+            and found.mode in get_args(Mode)
+        )
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError) as error:
         raise RunError(
             f"{path} is not a finished sweep: compare folders of `fdl sweep`."
         ) from error
+    if not (good and all(abs(x) < _LARGEST for x in found.values.values())):
+        raise RunError(
+            f"{path / 'result.json'} is damaged: its seeds or test values are no "
+            f"numbers. {again}"
+        )
     if len(configurations) > 1:
         raise RunError(
             f"{path} has {len(configurations)} configurations: compare sweeps of one "

@@ -10,31 +10,6 @@ from typing import Any
 import jax
 
 import fdl
-from fdl.data.cache import folder as cache_folder
-
-_COMPILED_BYTES = 2**30
-
-
-def keep_compiled() -> None:
-    """Keep compiled programs for the processes to come, unless JAX was told otherwise.
-
-    None are kept where the folder cannot be made, such as by a user without a home.
-    They lie in `compiled` in fdl's cache folder, a gigabyte of those used last.
-    `JAX_COMPILATION_CACHE_DIR` names another folder, and
-    `JAX_ENABLE_COMPILATION_CACHE=false` keeps none. Commands call it; a script or a
-    notebook that calls it before it trains starts sooner the next time.
-    """
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return
-    folder = cache_folder() / "compiled"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_compilation_cache_max_size", _COMPILED_BYTES)
-    # Commands compile many small programs; together they are worth keeping.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def versions(*others: str) -> dict[str, str]:
@@ -42,6 +17,51 @@ def versions(*others: str) -> dict[str, str]:
     packages = ("fdl", "jax", "jaxlib", "flax", "optax", "numpy", *others)
     found = {name: importlib.metadata.version(name) for name in packages}
     return {"python": platform.python_version(), **found}
+
+
+_FLAGS = (
+    "jax_default_matmul_precision",
+    "jax_default_prng_impl",
+    "jax_disable_most_optimizations",
+    "jax_enable_x64",
+    "jax_exec_time_optimization_effort",
+    "jax_high_dynamic_range_gumbel",
+    "jax_numpy_dtype_promotion",
+    "jax_optimization_level",
+    "jax_random_seed_offset",
+    "jax_softmax_custom_jvp",
+    "jax_threefry_partitionable",
+)
+_VARIABLES = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE")
+
+
+def environment() -> dict[str, Any]:
+    """Return what decides a result besides settings, data and versions.
+
+    That is the kind of device and how many there are, on CPU the number of cores, among
+    which sums are divided, and the flags of JAX and XLA. Where all of these are the
+    same, so are the random numbers and, on CPU, every bit of the result.
+
+    Example:
+        >>> found = environment()
+        >>> found["platform"], found["jax_default_prng_impl"]
+        ('cpu', 'threefry2x32')
+    """
+    devices = jax.devices()
+    on_cpu = devices[0].platform == "cpu"
+    # Within a context, such as that of `jax.enable_x64`, an attribute has its value.
+    flags = {
+        name: getattr(jax.config, name, jax.config.values.get(name)) for name in _FLAGS
+    }
+    return {
+        "platform": devices[0].platform,
+        "machine": platform.machine(),
+        "device": devices[0].device_kind,
+        "devices": len(devices),
+        "cores": len(os.sched_getaffinity(0)) if on_cpu else None,
+        **{name: getattr(value, "value", value) for name, value in flags.items()},
+        **{name: os.environ.get(name, "") for name in _VARIABLES},
+    }
 
 
 def made_with() -> dict[str, Any]:

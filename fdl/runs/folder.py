@@ -1,17 +1,17 @@
 """The folder that a run leaves behind: what it was, how it went, what came of it."""
 
 import dataclasses
-import json
-import shutil
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from fdl.files import write_whole
+from fdl.files import json_text, write_whole
 from fdl.learner import State
+from fdl.runs import own_files
 from fdl.runs.checkpoints import Checkpoint, Checkpoints
 from fdl.runs.errors import RunError
 from fdl.runs.history import HISTORY, as_lines, read_history
@@ -41,9 +41,12 @@ class RunFolder:
 
     Attributes:
         path: The folder.
+        replaces: Whether another run is in the folder, which it replaces once it has an
+            epoch to show. Until then its own files are in `.new`.
     """
 
     path: Path
+    replaces: bool = False
 
     @classmethod
     def create(
@@ -54,26 +57,40 @@ class RunFolder:
         Args:
             path: Where; parents are made as needed.
             config: Settings of the run, as JSON.
-            overwrite: Whether to delete a run that is there already. Only a run is ever
-                deleted: any other folder that is not empty is an error.
+            overwrite: Whether to replace a run that is there already. It stays what it
+                is until `settle` is called. Only what fdl wrote is ever removed, and
+                a folder that is not empty and no run of fdl's is an error.
 
         Raises:
             RunError: If something is in the way.
         """
         path = Path(path)
-        if path.exists():
-            _check_free(path, overwrite)
-            # The folder itself stays: it may be a mount, a link, or where we are.
-            # What makes it a run goes last, in case the deletion is cut off.
-            for child in sorted(path.iterdir(), key=lambda x: x.name == "config.json"):
-                if child.is_dir() and not child.is_symlink():
-                    shutil.rmtree(child)
-                else:
-                    child.unlink()
-        path.mkdir(parents=True, exist_ok=True)
-        folder = cls(path)
+        own_files.finish_replacing(path)
+        folder = cls(path, replaces=_holds_run(path, overwrite))
+        own_files.discard_new(path)
+        folder.home.mkdir(parents=True, exist_ok=True)
+        own_files.mark(folder.home, "sweep" if "sweep" in config else "run")
         folder.write_json("config.json", config)
         return folder
+
+    def settle(self) -> "RunFolder":
+        """Take the place of the run that it replaces, and return the folder then.
+
+        What else is in the folder stays, and is named in a warning.
+        """
+        if not self.replaces:
+            return self
+        for name in own_files.foreign(self.path):
+            warnings.warn(
+                f"{self.path / name} stays: fdl did not write it.", stacklevel=2
+            )
+        own_files.replace(self.path)
+        return RunFolder(self.path)
+
+    def abandon(self) -> None:
+        """Delete a run that was to replace another, unless it can be gone on with."""
+        if self.replaces and not self.checkpoints.found():
+            own_files.discard_new(self.path)
 
     @classmethod
     def open(cls, path: Path | str) -> "RunFolder":
@@ -83,6 +100,8 @@ class RunFolder:
             RunError: If there is none, or `config.json` is damaged.
         """
         path = Path(path)
+        if not is_held(path):
+            own_files.finish_replacing(path)
         if path.is_file():
             raise RunError(
                 f"{path} is a file, not the folder of a run; of .stablehlo files, `fdl "
@@ -97,10 +116,26 @@ class RunFolder:
             raise RunError(f"{path} is a sweep and not a run; {chosen}.")
         return folder
 
+    @classmethod
+    def begun(cls, path: Path | str) -> "RunFolder":
+        """Return the run in a folder to go on with: the new one, where one is replaced.
+
+        Raises:
+            RunError: If there is none, or `config.json` is damaged.
+        """
+        folder = cls.open(path)
+        new = cls(folder.path, replaces=True)
+        return new if new.checkpoints.found() else folder
+
+    @property
+    def home(self) -> Path:
+        """Where its files are."""
+        return self.path / own_files.NEW if self.replaces else self.path
+
     @property
     def weights(self) -> Path:
         """The file of the variables."""
-        return self.path / "weights.safetensors"
+        return self.home / "weights.safetensors"
 
     def config(self) -> dict[str, Any]:
         """Return the settings of the run.
@@ -108,7 +143,7 @@ class RunFolder:
         Raises:
             RunError: If `config.json` is damaged.
         """
-        return read_json(self.path / "config.json")
+        return read_json(self.home / "config.json")
 
     def keep(self, moment: Checkpoint, *, best: int | None = None) -> None:
         """Keep a moment of the training; between epochs, also lines and weights.
@@ -127,9 +162,9 @@ class RunFolder:
     def write_history(self, history: Sequence[Epoch]) -> None:
         """Write `metrics.jsonl`; without epochs, there is none."""
         if history:
-            write_whole(self.path / HISTORY, as_lines(history))
+            write_whole(self.home / HISTORY, as_lines(history))
         else:
-            (self.path / HISTORY).unlink(missing_ok=True)
+            (self.home / HISTORY).unlink(missing_ok=True)
 
     def history(self) -> tuple[Epoch, ...]:
         """Return the epochs in `metrics.jsonl`; none before the first has ended.
@@ -137,7 +172,7 @@ class RunFolder:
         Raises:
             RunError: If a line is damaged.
         """
-        return read_history(self.path)
+        return read_history(self.home)
 
     def result(self) -> dict[str, Any] | None:
         """Return `result.json`; None for a run that did not reach its end.
@@ -145,19 +180,20 @@ class RunFolder:
         Raises:
             RunError: If it is damaged.
         """
-        file = self.path / "result.json"
+        file = self.home / "result.json"
         return read_json(file) if file.is_file() else None
 
     @property
     def checkpoints(self) -> Checkpoints:
         """The states that are kept."""
-        return Checkpoints(self.path / "checkpoints")
+        return Checkpoints(self.home / "checkpoints")
 
-    def load(self, state: State) -> State:
-        """Return a state with the run's weights.
+    def load(self, state: State) -> tuple[State, int | None]:
+        """Return a state with the run's weights, and how many epochs these have seen.
 
         Where the learner keeps more than these, such as a moving average, it is the
-        state of their checkpoint, so that all parts of it are of the same step.
+        state of their checkpoint, so that all parts of it are of the same step; or of
+        the newest intact one before it.
 
         Raises:
             RunError: If no epoch was finished; or if the learner keeps more, and the
@@ -167,16 +203,18 @@ class RunFolder:
         if not self.weights.is_file():
             raise RunError(
                 f"{self.path} has no weights.safetensors: its training did not finish "
-                "an epoch; train it again."
+                f"an epoch. Go on with it by fdl train --resume {self.path}."
             )
-        loaded = load_weights(self.weights, state)
-        if not jax.tree.leaves(state.extra):
-            return loaded
-        return self.checkpoints.restore(sealed_step(self.weights), state)
+        loaded, step = load_weights(self.weights, state), sealed_step(self.weights)
+        if jax.tree.leaves(state.extra):
+            loaded = self.checkpoints.restore(step, state)
+            step = int(loaded.step)
+        epochs = [line.epoch for line in self.history() if line.step == step]
+        return loaded, epochs[0] if epochs else None
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file, whole or not at all."""
-        write_whole(self.path / name, (json.dumps(content, indent=2) + "\n").encode())
+        write_whole(self.home / name, f"{json_text(content, indent=2)}\n".encode())
 
 
 def fresh_path(parent: Path | str, name: str) -> Path:
@@ -200,19 +238,35 @@ def fresh_path(parent: Path | str, name: str) -> Path:
             path = stem.with_name(f"{stem.name}-{number}")
 
 
-def _check_free(path: Path, overwrite: bool) -> None:
-    """Raise RunError if a run must not be put where something is."""
-    if not path.is_dir():
+def require_free(path: Path, overwrite: bool) -> None:
+    """Raise RunError if a run must not be put where something is.
+
+    Args:
+        path: The folder.
+        overwrite: Whether a run may be replaced.
+    """
+    if is_held(path):
+        raise in_use(path)
+    own_files.finish_replacing(path)
+    _holds_run(path, overwrite)
+
+
+def _holds_run(path: Path, overwrite: bool) -> bool:
+    """Return whether a folder holds a run that may be replaced; refuse all else."""
+    if path.exists() and not path.is_dir():
         raise RunError(f"{path} is a file; give the run another folder.")
-    if (path / "config.json").is_file():
-        if is_held(path):
-            raise in_use(path)
-        if not overwrite:
-            raise RunError(
-                f"{path} holds a run already; give another folder, or replace it with "
-                "--overwrite (from Python, overwrite=True)."
-            )
-    elif any(path.iterdir()):
+    if not path.exists() or own_files.is_empty(path):
+        return False
+    made = own_files.made(path)
+    if made is None:
+        written = (path / "config.json").is_file()
+        what = "was not written by this version of fdl" if written else "is not a run"
+        raise RunError(f"{path} is not empty and {what}; give the run another folder.")
+    if made == "sweep":
+        raise RunError(f"{path} holds a sweep; give the run another folder.")
+    if not overwrite:
         raise RunError(
-            f"{path} is not empty and not a run; give the run another folder."
+            f"{path} holds a run already; give another folder, or replace it with "
+            "--overwrite (from Python, overwrite=True)."
         )
+    return True

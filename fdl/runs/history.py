@@ -1,9 +1,10 @@
 """A run's history as lines of JSON, which anything can read and follow."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from fdl.files import json_text
 from fdl.runs.errors import RunError
 from fdl.runs.listing import read_log
 from fdl.train import Epoch
@@ -18,7 +19,7 @@ def as_lines(history: Sequence[Epoch]) -> bytes:
         >>> as_lines([Epoch(1, 7, True, {"loss": 1.0}, {}, 0.5)])
         b'{"epoch": 1, "step": 7, "running": true, "train": {"loss": 1.0}, ...
     """
-    return "".join(json.dumps(line._asdict()) + "\n" for line in history).encode()
+    return "".join(json_text(line._asdict()) + "\n" for line in history).encode()
 
 
 def read_history(folder: Path) -> tuple[Epoch, ...]:
@@ -31,6 +32,15 @@ def read_history(folder: Path) -> tuple[Epoch, ...]:
         RunError: If another line is damaged.
     """
     try:
-        return tuple(Epoch(**line) for line in read_log(folder))
-    except TypeError as error:
+        return tuple(Epoch(**_with_nan(line)) for line in read_log(folder))
+    except (TypeError, KeyError, AttributeError) as error:
         raise RunError(f"{folder / HISTORY} is damaged: {error}") from error
+
+
+def _with_nan(line: dict[str, Any]) -> dict[str, Any]:
+    """Return a line with NaN for null, which is how JSON tells it."""
+    known = lambda measured: {
+        name: float("nan") if value is None else value
+        for name, value in measured.items()
+    }
+    return line | {name: known(line[name]) for name in ("train", "validation")}

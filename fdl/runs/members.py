@@ -2,7 +2,9 @@
 
 import csv
 import dataclasses
+import hashlib
 import io
+import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -11,8 +13,10 @@ import numpy as np
 from fdl.data import Dataset
 from fdl.files import write_whole
 from fdl.learner import State
-from fdl.runs.outcomes import Outcome, Part, column, order, outcome, ranked
-from fdl.runs.parts import Row, SweepParts
+from fdl.members import member
+from fdl.runs.errors import RunError
+from fdl.runs.outcomes import Outcome, Split, column, order, outcome, ranked
+from fdl.runs.parts import Part, Row, SweepParts
 from fdl.runs.settings import change, settings
 from fdl.runs.space import configurations, tuned, varied
 from fdl.tasks import Config, Task, Trained, outline
@@ -27,13 +31,22 @@ class Members:
         configs: The settings of each member.
         dataset: The data, prepared.
         folder: Where all is kept.
+        epochs: Passes over the data that are made by all together; None where halving
+            decides.
         numbers: The configuration of each member, as a number from 0.
         varied: Names of the settings that are not the same for all.
+        parts: What is kept of each chunk, by its round and first member.
         rows: What was measured, by member and epoch.
     """
 
     def __init__(
-        self, task: Task, configs: Sequence[Config], dataset: Dataset, folder: Path
+        self,
+        task: Task,
+        configs: Sequence[Config],
+        dataset: Dataset,
+        folder: Path,
+        *,
+        halving: bool = False,
     ) -> None:
         """Describe the members, and take up what is in the folder.
 
@@ -42,13 +55,28 @@ class Members:
             configs: The settings of each member.
             dataset: The data, prepared.
             folder: Where all is kept; it is made when something is to be.
+            halving: Whether not all members are trained to the end.
+
+        Raises:
+            RunError: If it is of members with other settings.
         """
         self.task, self.dataset, self.folder = task, dataset, folder
         self.configs = list(configs)
+        every = sum(config.epochs for config in self.configs)
+        self.epochs = None if halving else every
         self.numbers = configurations(self.configs)
         self.varied = varied(self.configs)
-        self._parts = SweepParts(folder / "parts")
-        self.rows = {(row["member"], row["epoch"]): row for row in self._parts.rows()}
+        self._files = SweepParts(folder / "parts")
+        self.parts: dict[tuple[int, int], Part] = {}
+        self.rows: dict[tuple[int, int], Row] = {}
+        for part in self._files.read(len(self.configs)):
+            if part.settings != self.digest(part.members):
+                raise RunError(
+                    f"{self._files.file(part)} is of members with other settings than "
+                    f"{folder / 'config.json'} says: put that back as it was, or "
+                    "delete the part, and its members are trained anew."
+                )
+            self._note(part)
 
     def outline(self, k: int) -> Trained:
         """Return a member before training; of its state, only shapes and types."""
@@ -95,27 +123,49 @@ class Members:
                 return k
         return None
 
+    def digest(self, some: Sequence[int]) -> str:
+        """Return one sha256 of the settings of members, wherever their data are."""
+        said = [{**dataclasses.asdict(self.configs[k]), "dataset": ""} for k in some]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+    @property
+    def seconds(self) -> float:
+        """What it took to train what is kept."""
+        return sum(part.seconds for part in self.parts.values())
+
     def states(
         self, wanted: Collection[int] | None = None, *, round: int | None = None
     ) -> dict[int, State]:
-        """Return the states of members that were trained, as far as they were.
+        """Return the states of members for whom a round is over.
 
         Args:
             wanted: Which members; None for all.
             round: That of halving to look at; None for all, of which the last counts.
         """
         wanted = range(len(self.configs)) if wanted is None else wanted
-        return self._parts.states(wanted, lambda k: self.outline(k).state, round)
+        states: dict[int, State] = {}
+        for part in self.parts.values():
+            if part.over and round in (None, part.round):
+                inside = [i for i, k in enumerate(part.members) if k in wanted]
+                state = self.state(part) if inside else None
+                states |= {part.members[i]: member(state, i) for i in inside}
+        return states
 
-    def keep(
-        self, round: int, members: Sequence[int], state: State, rows: Sequence[Row]
-    ) -> None:
-        """Keep members that were trained, and write `members.csv` with them."""
-        self._parts.write(round, members, state, rows)
-        self.rows |= {(row["member"], row["epoch"]): row for row in rows}
-        self._write_table()
+    def state(self, part: Part) -> State:
+        """Return the state of the members of a part."""
+        return self._files.state(part, self.outline(part.members[0]).state)
 
-    def _write_table(self) -> None:
+    def keep(self, part: Part, state: State) -> None:
+        """Keep members as far as they are trained."""
+        self._files.write(part, state)
+        self._note(part)
+
+    def _note(self, part: Part) -> None:
+        self.parts[part.round, part.members[0]] = part
+        self.rows |= {(row["member"], row["epoch"]): row for row in part.rows}
+
+    def write_table(self) -> None:
+        """Write `members.csv`, a line for each member and epoch."""
         table = self.table()
         names = list(dict.fromkeys(name for row in table for name in row))
         text = io.StringIO()
@@ -124,7 +174,7 @@ class Members:
         writer.writerows(table)
         write_whole(self.folder / "members.csv", text.getvalue().encode())
 
-    def finish(self, k: int, state: State, part: Part) -> Row:
+    def finish(self, k: int, state: State, part: Split) -> Row:
         """Return what the task itself measures of a trained member, on a part."""
         folder = self.folder / "members" / str(k)
         folder.mkdir(parents=True, exist_ok=True)
@@ -153,8 +203,7 @@ class Members:
             measured = evaluate(learner, state, self.dataset.test)
             last[k] |= {column(name, "test"): x for name, x in measured.items()}
             last[k] |= self.finish(k, state, "test")
-        if todo:
-            self._write_table()
+        self.write_table()
 
     def _outcome(self, number: int, last: Mapping[int, Row]) -> Outcome:
         inside = [k for k, own in enumerate(self.numbers) if own == number]

@@ -20,10 +20,11 @@ import numpy as np
 from fdl.metrics import Summary, summarize
 from fdl.runs.parts import Row
 
-Part = Literal["validation", "test"]
+Split = Literal["validation", "test"]
+"""A part of the data that sweeps measure on."""
 
 
-def column(metric: str, part: Part = "validation") -> str:
+def column(metric: str, part: Split = "validation") -> str:
     """Return the name of a metric in rows: of the part of the data that it is of.
 
     Example:

@@ -12,16 +12,21 @@ from fdl.learner import State
 from fdl.metrics import Metrics
 from fdl.plain import CHECKPOINT_MINUTES
 from fdl.runs.checkpoints import Checkpoint
-from fdl.runs.environment import versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
 from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, stopping_of
 from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
-from fdl.runs.run import Run, read
-from fdl.runs.start import start_from
+from fdl.runs.run import Run, read, record
+from fdl.runs.seen import keep_seen, seen_of
+from fdl.runs.start import Start, start_from
+from fdl.runs.weights import load_weights
 from fdl.tasks import Task, Trained
 from fdl.train import Epoch
+from fdl.weights import WeightsError
+
+CONDITIONS = ("versions", "environment")
+"""What decides a result besides settings and data, as `config.json` has it."""
 
 
 def resume(
@@ -42,16 +47,16 @@ def resume(
     """Go on with a training that was cut off, from its last intact checkpoint.
 
     It ends as if it had never been cut off: with the same weights, bit for bit, and the
-    same history. Of one that was cut off after its last epoch, the test set is measured
-    and the pictures are drawn.
+    same history. Of one that has ended, what is missing or damaged is made again:
+    weights, results, pictures.
 
     Args:
         path: Folder of the run.
         model: As for `fdl.load`.
         task: As for `fdl.load`.
         data_dir: Folder to look for the data in; None for that of the run.
-        allow_changes: Go on under other versions of Python and packages, too; then the
-            result may differ.
+        allow_changes: Go on under other versions of Python and packages, on another
+            kind of device, or with other flags, too; then the result may differ.
         checkpoint_minutes: As for `fdl.runs.train`.
         loggers: As for `fdl.runs.train`.
         on_start: As for `fdl.runs.train`.
@@ -68,7 +73,8 @@ def resume(
         DivergenceError: As for `fdl.runs.train`.
         Interrupted: As for `fdl.runs.train`.
         RunError: If the folder holds no run, one that has ended, or one that is
-            damaged; or if the data or versions are not those that it began with.
+            damaged; or if the data, versions, kind of device or flags are not those
+            that it began with.
 
     Example:
         >>> import fdl.runs, tempfile
@@ -83,26 +89,30 @@ def resume(
         >>> [line.epoch for line in run.history]
         [1, 2]
     """
-    folder = RunFolder.open(Path(path))
-    with held(folder.path):
-        if folder.result() is not None:
-            raise RunError(f"{path} has ended: there is nothing to go on with.")
+    path = RunFolder.open(path).path
+    with held(path):
+        folder = RunFolder.begun(path)
         found, trained, where = read(folder, model=model, task=task)
+        if _is_complete(folder, trained):
+            raise RunError(f"{path} has ended: there is nothing to go on with.")
         said = folder.config()
         if not allow_changes:
-            _require_same("versions", path, said["versions"], versions())
+            now = record(found, trained.config, trained.info, where)
+            for name in CONDITIONS:
+                _require_same(name, path, said.get(name), now.get(name))
         where = where if data_dir is None else Path(data_dir)
         dataset = tasks.load(found, trained.config, data_dir=where)
         before, now = (_contents(info) for info in (trained.info, dataset.info))
         _require_same("data", path, before, now)
-        patience = said["early_stopping"]
+        patience = said.get("early_stopping")
         stopping = None if patience is None else stopping_of(found, trained, patience)
-        start, best = folder.checkpoints.newest(
-            trained.state, _sums(trained), stopping
-        ) or (None, None)
-        if start is None and said["init_from"] is not None:
-            state = start_from(found, trained, Path(said["init_from"])).state
-            start = None if state is None else Checkpoint(state)
+        start, best = folder.checkpoints.newest(trained.state, _sums(trained), stopping)
+        if start is None:  # it was killed before it had seen anything
+            given, begin = said.get("init_from"), Start()
+            if given is not None:
+                begin = start_from(found, trained, Path(given))
+            keep_seen(folder.home, seen_of(dataset, begin.seen))
+            start = None if begin.state is None else Checkpoint(begin.state)
         folder.write_history(() if start is None else start.history)
         job = Job(
             found,
@@ -118,6 +128,19 @@ def resume(
         return job.run(start, best=best, seconds=seconds)
 
 
+def _is_complete(folder: RunFolder, trained: Trained) -> bool:
+    """Return whether nothing is missing of a run, and its weights are intact."""
+    if folder.result() is None:
+        return False
+    if not folder.history():  # the best of a sweep
+        return True
+    try:
+        load_weights(folder.weights, trained.state)
+    except WeightsError:
+        return False
+    return any(folder.path.glob("curves.*"))
+
+
 def _sums(trained: Trained) -> Metrics:
     """Return the metrics of a step, of which only shapes and types are used."""
     one = data.example(trained.info)
@@ -129,15 +152,15 @@ def _contents(info: data.DatasetInfo) -> dict[str, Any]:
     return info._replace(source="")._asdict()
 
 
-def _require_same(
-    what: str, path: Path | str, before: dict[str, Any], now: dict[str, Any]
-) -> None:
+def _require_same(what: str, path: Path | str, before: Any, now: Any) -> None:
+    """Raise RunError, with the first thing that differs, unless nothing does."""
+    before, now = (one if isinstance(one, dict) else {} for one in (before, now))
     for name in before | now:
         if before.get(name) != now.get(name):
             remedy = (
-                "allow it with --allow-changes (from Python, allow_changes=True)"
-                if what == "versions"
-                else "give the data that it was trained on"
+                "give the data that it was trained on"
+                if what == "data"
+                else "allow it with --allow-changes (from Python, allow_changes=True)"
             )
             raise RunError(
                 f"{path} began with other {what}: {name} was {before.get(name)} and is "

@@ -1,44 +1,22 @@
 """Train the members of a sweep: all at once, or in rounds that leave out the worst."""
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Int
 
 from fdl.data import DatasetInfo
 from fdl.learner import State
-from fdl.members import Strategy, member
+from fdl.members import Strategy
+from fdl.runs.chunks import Chunks, Round
 from fdl.runs.members import Members
-from fdl.runs.outcomes import column
 from fdl.runs.parts import Row
 from fdl.runs.selection import require_held_out, require_measure
-from fdl.runs.settings import change, settings
-from fdl.runs.space import Group, configurations, groups
-from fdl.tasks import Config, Task, make_learner, outline
-from fdl.train import Epoch, FitResult, fit_many
-
-Chunk = Int[np.ndarray, " chunk"]
+from fdl.runs.space import configurations, groups
+from fdl.tasks import Config, Task, outline
 
 _ETA = 3  # of successive halving: one in so many goes on
-
-
-class Round(NamedTuple):
-    """What the members that are left are trained to.
-
-    Attributes:
-        number: Its number, from 0.
-        epochs: Passes over the data, in total; None for what their settings say.
-        final: Whether none comes after it.
-    """
-
-    number: int = 0
-    epochs: int | None = None
-    final: bool = True
 
 
 def halving_rounds(
@@ -84,36 +62,33 @@ def train_members(
 ) -> None:
     """Train what is not trained yet, round by round; the folder keeps it.
 
+    What was begun goes on from its last epoch, and ends with the same bits.
+
     Args:
         members: What to train.
         rounds: How far, and which go on: a single `Round()` trains all to the end.
-        strategy: As in `fit_many`.
-        members_per_chunk: As in `fit_many`.
+        strategy: As in `fit_many`; None for that of what was begun.
+        members_per_chunk: As in `fit_many`; None for that of what was begun.
         on_rows: Called with what an epoch of some members gave.
     """
     alive = list(range(len(members.configs)))
     before: dict[int, State] = {}
-    for round in rounds:
-        states = members.states(alive, round=round.number)
-        todo = [k for k in alive if k not in states]
-        for group in groups(members.configs, todo):
-            stopped = [before[int(k)] for k in group.members] if before else []
-            states |= _train_group(
-                members,
-                group,
-                round,
-                start=_stack(stopped) if stopped else None,
-                strategy=strategy,
-                members_per_chunk=members_per_chunk,
-                on_rows=on_rows,
-            )
-        if not round.final:
-            alive = _survivors(members, alive)
-        before = states
-
-
-def _stack(states: list[State]) -> State:
-    return jax.tree.map(lambda *each: jnp.stack(each), *states)
+    try:
+        for round in rounds:
+            states = members.states(alive, round=round.number)
+            for group in groups(members.configs, alive):
+                states |= _train_group(
+                    Chunks(members, group, round, on_rows),
+                    before,
+                    left=[k for k in group.members.tolist() if k not in states],
+                    strategy=strategy,
+                    members_per_chunk=members_per_chunk,
+                )
+            if not round.final:
+                alive = _survivors(members, alive)
+            before = states
+    finally:
+        members.write_table()
 
 
 def _survivors(members: Members, alive: list[int]) -> list[int]:
@@ -125,70 +100,38 @@ def _survivors(members: Members, alive: list[int]) -> list[int]:
 
 
 def _train_group(
-    members: Members,
-    group: Group,
-    round: Round,
+    chunks: Chunks,
+    before: dict[int, State],
     *,
-    start: State | None,
+    left: list[int],
     strategy: Strategy | None,
     members_per_chunk: int | None,
-    on_rows: Callable[[list[Row]], None],
 ) -> dict[int, State]:
-    """Train members that share a program; return their states."""
-    inside = group.members.tolist()
-    held_out = members.dataset.validation
-    rows: dict[int, list[Row]] = defaultdict(list)
+    """Train those members of a group that are left; return their states.
 
-    def on_epoch(some: Chunk, line: Epoch) -> None:
-        new = [_row(members, inside[i], line, place) for place, i in enumerate(some)]
-        for row in new:
-            rows[row["member"]].append(row)
-        on_rows(new)
-
-    def on_end(some: Chunk, end: FitResult) -> None:
-        ended = [inside[i] for i in some]
-        for place, k in enumerate(ended):
-            at = int(np.asarray(end.diverged)[place])
-            for row in rows[k]:
-                row["diverged"] = at
-            last = rows[k][-1]
-            missing = column(members.task.metric) not in last
-            if round.final and at < 0 and missing and held_out is not None:
-                last |= members.finish(k, member(end.state, place), "validation")
-        members.keep(
-            round.number, ended, end.state, [row for k in ended for row in rows.pop(k)]
+    Args:
+        chunks: What trains and keeps them.
+        before: The states of the round before.
+        left: Which members.
+        strategy: As in `train_members`.
+        members_per_chunk: As in `train_members`.
+    """
+    states: dict[int, State] = {}
+    known = chunks.known()
+    for part in known:
+        if not part.over:
+            states |= chunks.go_on(part)
+    left = [k for k in left if k not in states]
+    if known:
+        strategy = known[0].strategy if strategy is None else strategy
+        size = known[0].size if members_per_chunk is None else members_per_chunk
+        members_per_chunk = size
+    if left:
+        start = [before[k] for k in left] if before else None
+        states |= chunks.train(
+            left,
+            None if start is None else jax.tree.map(lambda *x: jnp.stack(x), *start),
+            strategy=strategy,
+            members_per_chunk=members_per_chunk,
         )
-
-    run = fit_many(
-        make_learner(members.task, group.config, members.dataset.info, change),
-        group.hparams,
-        members.dataset.train,
-        epochs=round.epochs or group.config.epochs,
-        batch_size=group.config.batch_size,
-        keys=jnp.stack([jax.random.key(members.configs[k].seed) for k in inside]),
-        validation_data=held_out,
-        state=start,
-        strategy=strategy,
-        members_per_chunk=members_per_chunk,
-        on_epoch=on_epoch,
-        on_end=on_end,
-    )
-    return {k: member(run.state, place) for place, k in enumerate(inside)}
-
-
-def _row(members: Members, k: int, line: Epoch, place: int) -> Row:
-    """Return what an epoch gave for a member."""
-    config = members.configs[k]
-    row: Row = {
-        "member": k,
-        "configuration": members.numbers[k],
-        "seed": config.seed,
-        **{name: settings(config)[name] for name in members.varied},
-        "epoch": line.epoch,
-        "diverged": -1,
-    }
-    if not np.asarray(line.running)[place]:
-        return row
-    for part, measured in (("train", line.train), ("validation", line.validation)):
-        row |= {f"{part}_{name}": float(x[place]) for name, x in measured.items()}
-    return row
+    return states

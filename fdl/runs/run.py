@@ -15,7 +15,7 @@ from fdl.export import ExportedFunction, read_stablehlo
 from fdl.plain import Predicts
 from fdl.recorded import fields_of
 from fdl.runs import exporting
-from fdl.runs.environment import versions
+from fdl.runs.environment import environment, versions
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
 from fdl.runs.novelty import load_detector
@@ -43,6 +43,8 @@ class Run(Trained):
         data_dir: Folder that its data were in, if one was given.
         history: An `Epoch` for each pass over the data.
         result: What `result.json` says; None for a run that did not reach its end.
+        epoch: Number of passes over the data that its weights have seen; None where
+            that is not known.
         trained_on: The data sets that its weights have seen, in order: those of the
             weights that it began with, `"unknown"` among them if nothing was recorded,
             and its own.
@@ -54,6 +56,7 @@ class Run(Trained):
     data_dir: Path | None
     history: tuple[Epoch, ...]
     result: dict[str, Any] | None
+    epoch: int | None = None
     trained_on: tuple[str, ...] = ()
     drawn_anew: tuple[str, ...] = ()
 
@@ -280,6 +283,7 @@ def record(
         "data_dir": None if data_dir is None else str(data_dir),
         "data": info._asdict(),
         "versions": versions(),
+        "environment": environment(),
     }
 
 
@@ -341,17 +345,19 @@ def open_run(
     found, trained, data_dir = read(folder, model=model, task=task)
     if folder.weights.is_file():  # before memory is taken for a model of any size
         require_fit(declared_arrays(folder.weights), trained.state, folder.weights)
+    state, epoch = folder.load(tasks.draw_state(trained))
     return Run(
         trained.config,
         trained.info,
         trained.model,
         trained.learner,
-        folder.load(tasks.draw_state(trained)),
+        state,
         task=found,
         path=folder.path,
         data_dir=data_dir,
         history=folder.history(),
         result=folder.result(),
+        epoch=epoch,
         **provenance(folder.config()),
     )
 

@@ -33,12 +33,17 @@ class Range:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        if not -math.inf < self.low < self.high < math.inf:
+        finite = math.isfinite(self.high - self.low)
+        if not (finite and -math.inf < self.low < self.high < math.inf):
             raise ValueError(
                 f"{self} must go from a finite number to a larger finite number."
             )
         if self.log and self.low <= 0:
             raise ValueError(f"{self} must begin above 0: its logarithm is drawn.")
+
+
+_MOST_MEMBERS = 100_000
+_MOST_EPOCHS = 10_000_000  # in all; a row of each is kept in memory
 
 
 class Group(NamedTuple):
@@ -70,8 +75,8 @@ def combine(
 
     Raises:
         ValueError: If a number is below 1, samples and ranges do not fit, a setting
-            is unknown, is in both, has no values or one twice, or cannot be drawn, or a
-            value is out of range.
+            is unknown, is in both, has no values or one twice, or cannot be drawn, a
+            value is out of range, or there are too many members or epochs.
 
     Example:
         >>> import fdl.tasks
@@ -91,6 +96,13 @@ def combine(
             f"{', '.join(sorted(both))}: give a grid or a range, not both."
         )
     _check(config, grid, ranges)
+    count = math.prod(map(len, grid.values())) * samples * seeds
+    if count > _MOST_MEMBERS:
+        raise ValueError(
+            f"seeds={_short(seeds)}, samples={_short(samples)} and the values of the "
+            f"grid make more than the {_MOST_MEMBERS:,} members that a sweep may have: "
+            "give fewer."
+        )
     rng = np.random.default_rng(config.seed)
     drawn = [
         {name: _draw(rng, config, name, one) for name, one in ranges.items()}
@@ -100,12 +112,19 @@ def combine(
         dict(zip(grid, values, strict=True))
         for values in itertools.product(*grid.values())
     ]
-    return [
+    members = [
         dataclasses.replace(change(config, point | sample), seed=config.seed + seed)
         for point in points
         for sample in drawn
         for seed in range(seeds)
     ]
+    if sum(one.epochs for one in members) > _MOST_EPOCHS:
+        most = max(one.epochs for one in members)
+        raise ValueError(
+            f"epochs={_short(most)} of {len(members):,} members are more than the "
+            f"{_MOST_EPOCHS:,} in all of which a sweep keeps a row each: give fewer."
+        )
+    return members
 
 
 def varied(configs: Sequence[Config]) -> list[str]:
@@ -210,6 +229,11 @@ def _check(
             raise ValueError(
                 f"{name} is not a number and cannot be drawn from a range: use a grid."
             )
+
+
+def _short(number: int) -> str:
+    """Return a number that may have thousands of digits."""
+    return f"{number:,}" if number < 10**15 else "..."
 
 
 def _draw(rng: np.random.Generator, config: Config, name: str, range: Range) -> Any:

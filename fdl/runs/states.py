@@ -1,10 +1,13 @@
 """States as files of Orbax: all that training needs to go on, kept whole."""
 
+import contextlib
 import hashlib
 import json
+import logging
 import os
 import shutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,6 +17,9 @@ from fdl.learner import State
 from fdl.runs.errors import RunError
 from fdl.runs.signals import put_off
 from fdl.untrusted import parse_json, read_text
+
+UNFINISHED = ".[0-9]*"
+"""What a process leaves that is killed as it writes or deletes a state."""
 
 _DIGESTS = "sha256.json"
 
@@ -30,6 +36,9 @@ def save_state(
         state: The state.
         beside: Contents of other files that are kept with it, by name.
 
+    Raises:
+        RunError: If it cannot be written, such as to a disk that is full.
+
     Example:
         >>> import tempfile
         >>> state = State(jax.numpy.int32(3), {}, jax.random.key(0))
@@ -41,16 +50,14 @@ def save_state(
     import orbax.checkpoint as ocp  # a second of imports that only this needs
 
     unfinished = path.absolute().with_name(f".{path.name}")
-    with put_off():
+    with put_off(), _one_error(f"the state cannot be written to {path}"):
         shutil.rmtree(unfinished, ignore_errors=True)
         with ocp.StandardCheckpointer() as checkpointer:
             checkpointer.save(unfinished, state._asdict())
         for name, content in beside.items():
             (unfinished / name).write_bytes(content)
-        files = sorted(file for file in unfinished.rglob("*") if file.is_file())
-        digests = {
-            file.relative_to(unfinished).as_posix(): _sha256(file) for file in files
-        }
+        files = _files(unfinished)
+        digests = {name: _sha256(file) for name, file in files.items()}
         (unfinished / _DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
         for written in (*unfinished.rglob("*"), unfinished):
             sync(written)
@@ -73,12 +80,32 @@ def restore_state(path: Path, like: State) -> State:
 
     require_intact(path)
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), like)
+    with (
+        put_off(),
+        _one_error(f"the state in {path} cannot be restored"),
+        ocp.StandardCheckpointer() as checkpointer,
+    ):
+        return State(**checkpointer.restore(path.absolute(), shapes._asdict()))
+
+
+@contextlib.contextmanager
+def _one_error(what: str) -> Iterator[None]:
+    """Raise a RunError of one line for whatever goes wrong.
+
+    Orbax tells of it several times, in hundreds of lines, from threads of its own.
+    """
+    log, hook = logging.getLogger("absl"), sys.unraisablehook
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    sys.unraisablehook = lambda unraisable: None
     try:
-        with put_off(), ocp.StandardCheckpointer() as checkpointer:
-            return State(**checkpointer.restore(path.absolute(), shapes._asdict()))
-    except (ValueError, OSError, KeyError, TypeError) as error:
+        yield
+    except Exception as error:
         reason = str(error).partition("\n")[0]
-        raise RunError(f"the state in {path} cannot be restored: {reason}") from error
+        raise RunError(f"{what}: {reason}") from error
+    finally:
+        log.setLevel(level)
+        sys.unraisablehook = hook
 
 
 def require_intact(path: Path) -> None:
@@ -101,16 +128,24 @@ def is_ours(path: Path) -> bool:
 
 def _first_damaged(path: Path) -> str | None:
     """Return the name of a file that is not as it was written; None if all are."""
+    there = _files(path)
     try:
         digests = parse_json(read_text(path / _DIGESTS))
         for name, digest in digests.items():
-            if _sha256(path / name) != digest:
+            if name not in there or _sha256(there[name]) != digest:
                 return name
-    except OSError as error:
-        return Path(error.filename).relative_to(path).as_posix()
-    except (ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError):
         return _DIGESTS
     return None
+
+
+def _files(path: Path) -> dict[str, Path]:
+    """Return the files in a folder by their names there; what a link names is none."""
+    return {
+        file.relative_to(path).as_posix(): file
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and not file.is_symlink()
+    }
 
 
 def _sha256(file: Path) -> str:
@@ -123,5 +158,7 @@ def sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:  # which does not know the name
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)

@@ -1,9 +1,7 @@
 """Train a task over seeds and settings into a folder."""
 
 import dataclasses
-import json
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -11,24 +9,27 @@ from typing import Any
 
 from fdl import data, tasks
 from fdl.members import Strategy
-from fdl.runs.checkpoints import Checkpoint
+from fdl.runs.best import keep_best
+from fdl.runs.chunks import Round
 from fdl.runs.commands import sweep_command
 from fdl.runs.environment import made_with
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder, fresh_path
 from fdl.runs.lock import held
 from fdl.runs.members import Members
-from fdl.runs.novelty import keep_detector
 from fdl.runs.outcomes import Outcome, Sweep
 from fdl.runs.parts import Row
-from fdl.runs.rounds import Round, halving_rounds, train_members
-from fdl.runs.run import record
-from fdl.runs.seen import keep_seen, seen_of
+from fdl.runs.rounds import halving_rounds, train_members
+from fdl.runs.run import read, record
+from fdl.runs.same import require_same_sweep
+from fdl.runs.search import Search
 from fdl.runs.selection import require_held_out
 from fdl.runs.settings import configured
-from fdl.runs.space import Range, combine, configurations
+from fdl.runs.space import Range, configurations
 from fdl.runs.sweep_report import draw
 from fdl.tasks import Config, Task
+
+_REMEDY = "Put it back as it was, or give the sweep another folder."
 
 
 def sweep(
@@ -44,6 +45,7 @@ def sweep(
     members_per_chunk: int | None = None,
     path: Path | str | None = None,
     data_dir: Path | str | None = None,
+    allow_changes: bool = False,
     on_start: Callable[[Members], None] | None = None,
     on_rows: Callable[[list[Row]], None] = lambda rows: None,
     **settings: Any,
@@ -54,7 +56,8 @@ def sweep(
     validation part; for these, the test set is measured at the end. A sweep over seeds
     alone chooses no configuration, and needs no validation part.
 
-    The same call with the folder of an interrupted sweep goes on with it.
+    The same call with the folder of an interrupted sweep goes on with it, as
+    `resume_sweep` does.
 
     Args:
         task: Name of a task, or a task of your own, or all settings of a run.
@@ -70,13 +73,16 @@ def sweep(
         members_per_chunk: Members trained at a time; None to choose.
         path: Folder of the sweep; None for a new one below `runs`.
         data_dir: Folder to look for the data in, before the usual places.
+        allow_changes: Go on with a sweep under other versions of Python and packages,
+            too; then the result may differ.
         on_start: Called with the members before the first is trained.
         on_rows: Called with what an epoch of some members gave.
         settings: Settings by name where `task` is a name; see `fdl.runs.configure`.
 
     Raises:
         DataError: If the data cannot be had, or are smaller than a batch.
-        RunError: If something else is in the folder.
+        RunError: If something else is in the folder, or a sweep that began with other
+            settings, versions, data or another kind of device.
         ValueError: If a setting is unknown or out of range, halving is impossible, or
             there is something to choose and no validation part to choose by.
 
@@ -94,136 +100,187 @@ def sweep(
         {'learning_rate': 0.01}
     """
     found, config = configured(task, model, settings, data_dir)
-    configs = combine(config, grid=grid, ranges=ranges, samples=samples, seeds=seeds)
+    search = Search(grid, ranges, samples, seeds, halving, strategy, members_per_chunk)
+    return _sweep(
+        found,
+        config,
+        search,
+        None if path is None else Path(path),
+        None if data_dir is None else Path(data_dir),
+        allow_changes=allow_changes,
+        on_start=on_start,
+        on_rows=on_rows,
+    )
+
+
+def resume_sweep(
+    path: Path | str,
+    *,
+    model: Any = None,
+    task: str | Task | None = None,
+    data_dir: Path | str | None = None,
+    allow_changes: bool = False,
+    on_start: Callable[[Members], None] | None = None,
+    on_rows: Callable[[list[Row]], None] = lambda rows: None,
+) -> Sweep:
+    """Go on with a sweep that was cut off, as its folder says.
+
+    What was begun goes on from its last epoch. The sweep ends as if it had never been
+    cut off, with the same bits. Of a sweep that has ended, tables and pictures are
+    written again.
+
+    Args:
+        path: Folder of the sweep.
+        model: As for `fdl.load`.
+        task: As for `fdl.load`.
+        data_dir: Folder to look for the data in; None for that of the sweep.
+        allow_changes: As for `sweep`.
+        on_start: As for `sweep`.
+        on_rows: As for `sweep`.
+
+    Raises:
+        DataError: If the data cannot be had.
+        RunError: If the folder holds no sweep or one that is damaged; or if versions,
+            data or the kind of device are not those that it began with.
+
+    Example:
+        >>> import fdl.runs, tempfile
+        >>> settings = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 500}
+        >>> def cut_off(rows):
+        ...     raise KeyboardInterrupt
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     try:
+        ...         fdl.runs.sweep(
+        ...             "mlp", seeds=2, path=folder, on_rows=cut_off, **settings
+        ...         )
+        ...     except KeyboardInterrupt:
+        ...         found = fdl.runs.resume_sweep(folder)
+        >>> [(row["member"], row["epoch"]) for row in found.rows]
+        [(0, 1), (0, 2), (1, 1), (1, 2)]
+    """
+    path = Path(path)
+    folder = _existing(path)
+    if folder is None:
+        raise RunError(
+            f"{path} is not a sweep: it has no config.json. To begin one, name a task."
+        )
+    found, trained, where = read(folder, model=model, task=task)
+    try:
+        search = Search.from_json(folder.config()["sweep"])
+        search.members(trained.config)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+        raise RunError(f"{path / 'config.json'} is damaged: {e!r}. {_REMEDY}") from e
+    return _sweep(
+        found,
+        trained.config,
+        search,
+        path,
+        where if data_dir is None else Path(data_dir),
+        allow_changes=allow_changes,
+        on_start=on_start,
+        on_rows=on_rows,
+    )
+
+
+def _sweep(
+    task: Task,
+    config: Config,
+    search: Search,
+    path: Path | None,
+    data_dir: Path | None,
+    *,
+    allow_changes: bool,
+    on_start: Callable[[Members], None] | None,
+    on_rows: Callable[[list[Row]], None],
+) -> Sweep:
+    """Begin a sweep, or go on with it; `sweep` describes the arguments."""
+    size = search.members_per_chunk
+    if size is not None and size < 1:
+        raise ValueError(f"members_per_chunk={size} must be at least 1.")
+    configs = search.members(config)
     if len(set(configurations(configs))) > 1:
         require_held_out(config, "the best settings", "sweep over seeds alone")
-    where = None if data_dir is None else Path(data_dir)
-    dataset = tasks.load(found, config, data_dir=where)
+    dataset = tasks.load(task, config, data_dir=data_dir)
     config = tasks.with_class_weights(config, dataset)
     weights = config.class_weights
     configs = [dataclasses.replace(one, class_weights=weights) for one in configs]
     for size in {one.batch_size for one in configs}:
         data.check(dataset.train, batch_size=size)
-    about = record(found, config, dataset.info, where) | {
-        "sweep": {
-            "grid": {name: list(values) for name, values in grid.items()},
-            "ranges": {name: str(one) for name, one in ranges.items()},
-            "samples": samples,
-            "seeds": seeds,
-            "halving": halving,
-        }
-    }
+    about = record(task, config, dataset.info, data_dir) | {"sweep": search.to_json()}
     name = f"sweep-{config.task}-{data.short_name(config.dataset)}"
     rounds = [Round()]
-    if halving:
-        rounds = halving_rounds(found, configs, dataset.info)
-    folder = _open(
-        fresh_path(Path("runs"), name) if path is None else Path(path), about
-    )
+    if search.halving:
+        rounds = halving_rounds(task, configs, dataset.info)
+    path = fresh_path(Path("runs"), name) if path is None else path
+    folder = _existing(path)
+    if folder is None:
+        folder = RunFolder.create(path, about)
+    else:
+        require_same_sweep(folder, about, allow_changes=allow_changes)
     with held(folder.path):
-        members = Members(found, configs, dataset, folder.path)
+        members = Members(task, configs, dataset, folder.path, halving=search.halving)
         if on_start is not None:
             on_start(members)
-        started, already = time.perf_counter(), len(members.rows)
         train_members(
             members,
             rounds,
-            strategy=strategy,
-            members_per_chunk=members_per_chunk,
+            strategy=search.strategy,
+            members_per_chunk=search.members_per_chunk,
             on_rows=on_rows,
         )
-        seconds = time.perf_counter() - started
         members.test()
         outcomes = members.outcomes()
-        best, reached = _keep_best(members, where)
+        best, reached = keep_best(members, data_dir)
         result = {
             "task": config.task,
             "dataset": dataset.info.name,
-            "metric": found.metric,
-            "mode": found.mode,
+            "metric": task.metric,
+            "mode": task.mode,
             "members": len(configs),
             "varied": members.varied,
             "configurations": [_as_json(outcome) for outcome in outcomes],
             "best": reached,
-            "seconds": seconds,
-            "epochs_trained": len(members.rows) - already,
+            "seconds": members.seconds,
+            "epochs_trained": len(members.rows),
             **made_with(),
         }
         folder.write_json("result.json", result)
     done = Sweep(
         folder.path,
-        found.metric,
-        found.mode,
+        task.metric,
+        task.mode,
         outcomes,
         best,
         reached["test"] if reached else {},
         members.table(),
     )
     command = sweep_command(
-        config, grid=grid, ranges=ranges, samples=samples, seeds=seeds, halving=halving
+        config,
+        grid=search.grid,
+        ranges=search.ranges,
+        samples=search.samples,
+        seeds=search.seeds,
+        halving=search.halving,
     )
     draw(done, config, len(configs), name, command)
     return done
 
 
-def _open(path: Path, about: dict[str, Any]) -> RunFolder:
-    """Make the sweep's folder, or go on in it if it is of the same sweep."""
+def _existing(path: Path) -> RunFolder | None:
+    """Return the folder of a sweep that was begun; None if there is nothing."""
     if not (path / "config.json").is_file():
-        return RunFolder.create(path, about)
+        return None
     folder = RunFolder(path)
-    same = lambda config: {k: v for k, v in config.items() if k != "versions"}
-    if same(folder.config()) != same(json.loads(json.dumps(about))):
+    try:
+        said = folder.config()
+    except RunError as error:
+        raise RunError(f"{error} {_REMEDY}") from error
+    if "sweep" not in said:
         raise RunError(
-            f"{path} holds another run or sweep: repeat its command to go on with it, "
-            "or give this one another folder."
+            f"{path} holds a run and no sweep: go on with it by `fdl train --resume "
+            f"{path}`, or give another folder."
         )
     return folder
-
-
-def _keep_best(
-    members: Members, data_dir: Path | None
-) -> tuple[Path | None, dict[str, Any] | None]:
-    """Write the best member as a run; return its folder, and what it reached."""
-    k = members.best()
-    if k is None:
-        return None, None
-    config = members.configs[k]
-    about = record(members.task, config, members.dataset.info, data_dir)
-    folder = RunFolder.create(members.folder / "best", about, overwrite=True)
-    keep_seen(folder.path, seen_of(members.dataset))
-    state = members.states([k])[k]
-    # Of the hyperparameters, a run of its own has the learning rate alone in its state.
-    rate = state.hparams["learning_rate"]
-    state = state._replace(hparams={"learning_rate": rate})
-    if config.ema == 0:  # it keeps an average only because another member has one
-        extra = {name: x for name, x in state.extra.items() if name != "ema"}
-        state = state._replace(extra=extra)
-    folder.keep(Checkpoint(state))
-    last = members.last_rows()[k]
-    of = lambda part: {
-        name.removeprefix(f"{part}_"): value
-        for name, value in last.items()
-        if name.startswith(f"{part}_")
-    }
-    validation, test = of("validation"), of("test")
-    result = {
-        "task": config.task,
-        "dataset": config.dataset,
-        "epochs": last["epoch"],
-        "seed": config.seed,
-        "metrics": test,
-        "validation": validation,
-        **keep_detector(folder.path, members.task, members.dataset),
-        **made_with(),
-    }
-    folder.write_json("result.json", result)
-    return folder.path, {
-        "member": k,
-        "configuration": members.numbers[k],
-        "seed": config.seed,
-        "validation": validation,
-        "test": test,
-    }
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from fdl import data, tasks
 from fdl.learner import State
 from fdl.plain import CHECKPOINT_MINUTES
 from fdl.runs.checkpoints import Checkpoint
-from fdl.runs.folder import RunFolder, fresh_path
+from fdl.runs.folder import RunFolder, fresh_path, require_free
 from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, stopping_of
 from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
@@ -55,7 +55,8 @@ def train(
             a .keras or .weights.h5 file. The model that they are from must be the
             task's; of a run with another number of classes, what depends on it is drawn
             anew (`Run.drawn_anew`).
-        overwrite: Replace the run that is in the folder.
+        overwrite: Replace the run that is in the folder, once the new one has finished
+            an epoch. Only what fdl wrote is removed.
         early_stopping: Epochs without a better value of the task's metric on the
             validation part after which training stops, at least 1; the run is then that
             of the best epoch. None to train to the end and keep the last.
@@ -95,8 +96,10 @@ def train(
         105
     """
     found, config = configured(task, model, settings, data_dir)
-    callbacks = Callbacks(on_start, on_chunk, on_epoch, on_finish)
-    saving = make_loggers(loggers), minutes_of(checkpoint_minutes)
+    listening, minutes = make_loggers(loggers), minutes_of(checkpoint_minutes)
+    name = f"{config.task}-{data.short_name(config.dataset)}"
+    if path is not None:
+        require_free(Path(path), overwrite)
     if early_stopping is not None:
         require_held_out(config, "the best epoch", "train to the end")
     where = None if data_dir is None else Path(data_dir)
@@ -114,7 +117,6 @@ def train(
         start = start_from(found, trained, Path(init_from))
         require_unseen(dataset.info, start.trained_on, init_from)
         require_new(dataset, start.seen, init_from, training=True)
-    name = f"{config.task}-{data.short_name(config.dataset)}"
     about = record(
         found,
         config,
@@ -126,13 +128,25 @@ def train(
         "init_from": None if init_from is None else str(init_from),
         "early_stopping": early_stopping,
     }
-    folder = RunFolder.create(
-        fresh_path(Path("runs"), name) if path is None else Path(path),
-        about,
-        overwrite=overwrite,
-    )
-    with held(folder.path):
-        keep_seen(folder.path, seen_of(dataset, start.seen))
-        job = Job(found, trained, dataset, folder, where, stopping, *saving, callbacks)
+    place = fresh_path(Path("runs"), name) if path is None else Path(path)
+    place.mkdir(parents=True, exist_ok=True)
+    with held(place):
+        folder = RunFolder.create(place, about, overwrite=overwrite)
+        keep_seen(folder.home, seen_of(dataset, start.seen))
+        job = Job(
+            found,
+            trained,
+            dataset,
+            folder,
+            where,
+            stopping,
+            listening,
+            minutes,
+            Callbacks(on_start, on_chunk, on_epoch, on_finish),
+        )
         first = None if start.state is None else Checkpoint(start.state)
-        return job.run(first, seconds=spent)
+        try:
+            return job.run(first, seconds=spent)
+        except BaseException:
+            folder.abandon()
+            raise

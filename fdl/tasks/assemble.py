@@ -18,6 +18,8 @@ from fdl.tasks.config import Config
 from fdl.tasks.description import require_taken
 from fdl.tasks.loading import require_sizes
 from fdl.tasks.task import Task, Trained
+from fdl.train.chunk import total_bytes
+from fdl.train.start import require_countable
 
 
 def _within_range(key: Key, image: Array) -> Array:
@@ -92,6 +94,19 @@ def _with_rate(config: Config, hparams: Mapping[str, Any]) -> Config:
     return dataclasses.replace(config, learning_rate=hparams["learning_rate"])
 
 
+def _require_memory(state: State) -> None:
+    """Refuse a model of which one state is more than the device can hold."""
+    needed = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
+    there = total_bytes()
+    if needed > there:
+        count = sum(x.size for x in jax.tree.leaves(state.params))
+        raise ValueError(
+            f"the model has {count:,} parameters, which need {needed / 2**30:,.0f} GiB "
+            f"to be trained, and the device has {there / 2**30:,.0f} GiB: make it "
+            "smaller."
+        )
+
+
 def draw_state(trained: Trained) -> State:
     """Return a state with random parameters, to be filled with trained ones."""
     key = jax.random.key(trained.config.seed)
@@ -119,4 +134,6 @@ def outline(
     )
     key = jax.random.key(config.seed)
     state = jax.eval_shape(learner.init, key, example(info))
+    _require_memory(state)
+    require_countable(config.epochs, -(-info.train_count // config.batch_size))
     return Trained(config, info, model, learner, state)

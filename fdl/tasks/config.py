@@ -1,11 +1,10 @@
 """The settings of a run."""
 
 import dataclasses
-import math
-import numbers
 from typing import Any
 
-from fdl.plain import DATASETS, SHARE, Number, is_concrete, unknown
+from fdl.plain import DATASETS, SHARE, Number, unknown
+from fdl.ranges import require_number, require_whole
 from fdl.tasks.choices import (
     OPTIMIZERS,
     PRECISIONS,
@@ -25,6 +24,7 @@ OF_SOME = (
     "freeze",
 )
 """Settings that not all tasks take; see `Task.supports`."""
+
 
 _SIZES = (
     "num_layers",
@@ -114,34 +114,25 @@ class Config:
         """Check the numbers and names."""
         # What is kept means the same in every folder.
         object.__setattr__(self, "dataset", full_line(self.dataset))
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
-        rate = self.learning_rate
-        if is_concrete(rate) and not (math.isfinite(rate) and rate > 0):
-            raise ValueError(f"learning_rate={rate} must be a number above 0.")
-        _require_sizes(self.options)
+        require_whole("[1, inf)", epochs=self.epochs, batch_size=self.batch_size)
+        require_number("(0, inf)", learning_rate=self.learning_rate)
         require_name("optimizer", self.optimizer, OPTIMIZERS)
         require_name("schedule", self.schedule, SCHEDULES)
-        _require("weight_decay", self.weight_decay)
-        _require("momentum", self.momentum, below=1.0)
-        _require("clip_norm", self.clip_norm)
-        _require("warmup", self.warmup)
+        require_number("[0, inf) or None", weight_decay=self.weight_decay)
+        require_number("[0, 1) or None", momentum=self.momentum)
+        require_number("[0, inf)", clip_norm=self.clip_norm)
+        require_number("[0, inf) or None", warmup=self.warmup)
         require_name("augment", self.augment, RECIPES)
         require_name("precision", self.precision, PRECISIONS)
-        _require("ema", self.ema, below=1.0)
-        if self.label_smoothing != 1:
-            _require("label_smoothing", self.label_smoothing, below=1.0)
+        require_number("[0, 1)", ema=self.ema)
+        require_number("[0, 1]", label_smoothing=self.label_smoothing)
         if self.momentum is not None:
             require_momentum(self.optimizer)
         if self.warmup is not None:
             require_warmup(self.schedule)
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed={self.seed} must be from 0 to 2**32 - 1.")
-        if self.validation is not None and not 0 < self.validation < 1:
-            raise ValueError(
-                f"validation={self.validation} must be above 0 and below 1, or None."
-            )
+        require_whole(f"[0, {2**32 - 1}]", seed=self.seed)
+        require_number("(0, 1) or None", validation=self.validation)
+        _require_sizes(self.options)
 
 
 def full_line(dataset: str) -> str:
@@ -165,19 +156,11 @@ def _require_sizes(options: Any) -> None:
     for name in _SIZES:
         value = getattr(options, name, 1)
         most = _MOST_LAYERS if name == "num_layers" else _LARGEST
-        sizes = value if isinstance(value, tuple) else (value,)
+        every = value if isinstance(value, tuple) else (value,)
+        sizes = [size for size in every if type(size) is int]
         if len(sizes) > _MOST_LAYERS:
             raise ValueError(
                 f"{name} has {len(sizes):,} layers: at most {_MOST_LAYERS} can be."
             )
-        if any(type(size) is int and not 1 <= size <= most for size in sizes):
+        if any(not 1 <= size <= most for size in sizes):
             raise ValueError(f"{name}={value} must be from 1 to {most:,}.")
-
-
-def _require(name: str, value: Any, *, below: float = math.inf) -> None:
-    """Refuse what is no number from 0 to below a limit."""
-    if value is None or not is_concrete(value):
-        return
-    if not (isinstance(value, numbers.Real) and 0 <= float(value) < below):
-        limit = "a number" if below == math.inf else f"below {below}"
-        raise ValueError(f"{name}={value!r} must be {limit}, and at least 0.")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fdl.plain import SHARE, Kind, Predicts, is_concrete
+from fdl.ranges import require_number
 from fdl.tasks.choices import OPTIMIZERS, SCHEDULES, require_name
 from fdl.tasks.config import OF_SOME, Config, NoOptions, full_line
 from fdl.tasks.defaults import count_examples, default_batch_size, default_epochs
@@ -107,6 +108,7 @@ class Description:
                 "--target COLUMN."
             )
         dataset = full_line(dataset)
+        require_number("(0, 1) or None", validation=validation)
         if epochs is None or batch_size is None:
             count = count_examples(dataset, data_dir)
             if epochs is None:

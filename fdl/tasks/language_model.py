@@ -11,6 +11,7 @@ import numpy as np
 from fdl import losses, metrics, nn
 from fdl.arrays import Array, Key
 from fdl.data import Dataset, DatasetInfo
+from fdl.files import write_whole
 from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.models import LanguageModel, generate
@@ -71,7 +72,7 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
     prompt = "The " if known else ""
     sampling = Sampling(prompt=prompt, length=1000, temperature=0.8)
     (text,) = _generate(trained, jax.random.key(trained.config.seed), sampling)
-    (folder / "sample.txt").write_text(text + "\n", encoding="utf-8")
+    write_whole(folder / "sample.txt", f"{text}\n".encode())
     return {}
 
 

@@ -64,10 +64,9 @@ def make_optimizer(
             global_clipnorm=config.clip_norm if is_on(config.clip_norm) else None,
             **own,
         )
-    made = _of_optax(name, rate, decay, momentum)
-    if not is_on(config.clip_norm):
-        return made
-    return optax.chain(optax.clip_by_global_norm(config.clip_norm), made)
+    clips = is_on(config.clip_norm)
+    clip = optax.clip_by_global_norm(config.clip_norm) if clips else optax.identity()
+    return optax.chain(clip, _of_optax(name, rate, decay, momentum))
 
 
 def _of_optax(

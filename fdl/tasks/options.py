@@ -4,6 +4,10 @@ import dataclasses
 from typing import Literal
 
 from fdl.plain import Number
+from fdl.ranges import require_number, require_whole
+
+_MOST_LAYERS = 256  # of one model; more take minutes to compile
+_WIDEST = 100_000
 
 Architecture = Literal["dense", "conv"]
 """Layers of an autoencoder."""
@@ -21,6 +25,10 @@ class CNNOptions:
     features: tuple[int, int, int] = (32, 64, 64)
     hidden_size: int = 64
 
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(features=self.features, hidden_size=self.hidden_size)
+
 
 @dataclasses.dataclass(frozen=True)
 class MLPOptions:
@@ -33,6 +41,11 @@ class MLPOptions:
 
     hidden_sizes: tuple[int, ...] = (128,)
     dropout_rate: Number = 0.2
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(hidden_sizes=self.hidden_sizes)
+        require_number("[0, 1)", dropout_rate=self.dropout_rate)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +66,12 @@ class RecurrentOptions:
     bidirectional: bool = False
     dropout_rate: Number = 0.0
 
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(hidden_size=self.hidden_size)
+        _require_layers(num_layers=self.num_layers)
+        require_number("[0, 1)", dropout_rate=self.dropout_rate)
+
 
 @dataclasses.dataclass(frozen=True)
 class AutoencoderOptions:
@@ -71,6 +90,11 @@ class AutoencoderOptions:
     hidden_sizes: tuple[int, ...] = (400, 400)
     latent_size: int = 20
     noise: Number = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(hidden_sizes=self.hidden_sizes, latent_size=self.latent_size)
+        require_number("[0, 1)", noise=self.noise)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +119,12 @@ class VAEOptions:
     free_bits: Number = 0.0
     samples: int = 500
 
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(hidden_sizes=self.hidden_sizes, latent_size=self.latent_size)
+        require_number("[0, inf)", beta=self.beta, free_bits=self.free_bits)
+        require_whole("[1, inf)", samples=self.samples)
+
 
 @dataclasses.dataclass(frozen=True)
 class GANOptions:
@@ -107,7 +137,8 @@ class GANOptions:
         latent_size: Numbers that an image is made of.
         width: Channels of DCGAN's layers at half of the images' size; twice as many at
             a quarter of it.
-        dropout_rate: Fraction of the values dropped in DCGAN's discriminator.
+        dropout_rate: Fraction of the values dropped in DCGAN's discriminator, in
+            [0, 1).
         discriminator_steps: Updates of the discriminator for one of the generator.
         ema_decay: Decay per step of the moving average of the generator's parameters;
             0 for the generator as it is trained.
@@ -123,6 +154,13 @@ class GANOptions:
     discriminator_steps: int = 1
     ema_decay: Number = 0.999
 
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(latent_size=self.latent_size, width=self.width)
+        require_number("[0, 1)", dropout_rate=self.dropout_rate)
+        require_number("[0, 1)", ema_decay=self.ema_decay)
+        _require_layers(discriminator_steps=self.discriminator_steps)
+
 
 @dataclasses.dataclass(frozen=True)
 class TransformerOptions:
@@ -134,7 +172,7 @@ class TransformerOptions:
         num_layers: Number of blocks.
         num_heads: Heads of attention; must divide the features.
         hidden_size: Width between the two dense layers of a block.
-        dropout_rate: Fraction dropped of what each part of a block gives.
+        dropout_rate: Fraction dropped of what each part of a block gives, in [0, 1).
         norm: Normalize before each part of a block (`pre`), or after it (`post`).
         pooling: Classify the mean of all patches, or a learned token.
     """
@@ -148,6 +186,17 @@ class TransformerOptions:
     norm: Literal["pre", "post"] = "pre"
     pooling: Literal["mean", "token"] = "mean"
 
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(
+            patch_size=self.patch_size,
+            features=self.features,
+            hidden_size=self.hidden_size,
+        )
+        _require_layers(num_layers=self.num_layers)
+        _require_heads(self.num_heads, self.features)
+        require_number("[0, 1)", dropout_rate=self.dropout_rate)
+
 
 @dataclasses.dataclass(frozen=True)
 class LanguageModelOptions:
@@ -157,7 +206,7 @@ class LanguageModelOptions:
         features: Width of a character's vector.
         num_layers: Number of blocks.
         num_heads: Heads of attention; must divide the features.
-        dropout_rate: Fraction dropped of what each part of a block gives.
+        dropout_rate: Fraction dropped of what each part of a block gives, in [0, 1).
         norm: Normalize before each part of a block (`pre`), or after it (`post`).
         positions: Learned vectors, or sinusoids.
         tied: Whether the output shares the table of vectors with the input.
@@ -170,6 +219,13 @@ class LanguageModelOptions:
     norm: Literal["pre", "post"] = "pre"
     positions: Literal["learned", "sinusoidal"] = "learned"
     tied: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(features=self.features)
+        _require_layers(num_layers=self.num_layers)
+        _require_heads(self.num_heads, self.features)
+        require_number("[0, 1)", dropout_rate=self.dropout_rate)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,3 +274,27 @@ class RegressOptions(OwnModel):
 
     hidden_sizes: tuple[int, ...] = (64, 64)
     dropout_rate: Number = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(hidden_sizes=self.hidden_sizes)
+        require_number("[0, 1)", dropout_rate=self.dropout_rate)
+
+
+def _require_widths(**widths: int | tuple[int, ...]) -> None:
+    require_whole(f"[1, {_WIDEST}]", **widths)
+    for name, given in widths.items():
+        if isinstance(given, tuple) and len(given) > _MOST_LAYERS:
+            raise ValueError(
+                f"{name} has {len(given)} sizes: give at most {_MOST_LAYERS}."
+            )
+
+
+def _require_layers(**counts: int) -> None:
+    require_whole(f"[1, {_MOST_LAYERS}]", **counts)
+
+
+def _require_heads(num_heads: int, features: int) -> None:
+    require_whole("[1, inf)", num_heads=num_heads)
+    if features % num_heads:
+        raise ValueError(f"num_heads={num_heads} must divide features={features}.")

@@ -65,7 +65,7 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
         np.concatenate([np.asarray(test.targets), told], axis=1),
         np.zeros(len(told), int),
         info.class_names,
-        axes_names=(f"{info.class_names[0]}", "as predicted"),
+        axes_names=(info.class_names[0], "As predicted"),
         title=f"{trained.config.task}-{short_name(info.name)}: {len(told):,} test rows",
     )
     return {}

@@ -1,5 +1,6 @@
 """How members become a program, and how many of them at a time."""
 
+import math
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -57,6 +58,14 @@ def free_bytes() -> int:
     stats = jax.devices()[0].memory_stats() or {}
     free = stats.get("bytes_limit", 2**33) - stats.get("bytes_in_use", 0)
     return int(0.8 * free)
+
+
+def total_bytes() -> float:
+    """Return the memory of the device; infinite if it does not tell."""
+    if jax.default_backend() == "cpu":
+        return float(psutil.virtual_memory().total)
+    stats = jax.devices()[0].memory_stats() or {}
+    return float(stats.get("bytes_limit", math.inf))
 
 
 def bytes_needed(loop: Loop, learner: Learner, keys: Keys) -> int:

@@ -13,6 +13,7 @@ from fdl.learner import Learner, State
 from fdl.members import many, member
 from fdl.metrics import add, compute
 from fdl.programs import program
+from fdl.ranges import require_whole
 from fdl.train.placement import on_auto_mesh
 
 Measured = dict[str, Any]
@@ -51,7 +52,7 @@ def evaluate(
         >>> evaluate(learner, state, data, batch_size=4)["accuracy"]
         0.14285714285714285
     """
-    _check_batch_size(batch_size)
+    require_whole("[1, inf)", batch_size=batch_size)
     check_data(learner, state, data)
     return measure(learner, state, data, batch_size=batch_size)
 
@@ -109,7 +110,7 @@ def predict(
         >>> predict(learner, state, images, batch_size=4).shape
         (7, 10)
     """
-    _check_batch_size(batch_size)
+    require_whole("[1, inf)", batch_size=batch_size)
     check(inputs)
     answer, axis = program(learner.predict), state.step.ndim
     _check_answers(answer, state, inputs, axis)
@@ -213,11 +214,6 @@ def in_batches(
     """
     each = [jax.device_get(function(part)) for part in split(inputs, batch_size)]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=axis), *each)
-
-
-def _check_batch_size(batch_size: int) -> None:
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size} must be at least 1.")
 
 
 def check_data(learner: Learner, state: State, data: PyTree) -> None:

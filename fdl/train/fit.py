@@ -7,6 +7,7 @@ from typing import Any
 from fdl.arrays import PyTree, Seed, Seeds, as_key, as_keys
 from fdl.learner import Learner, State
 from fdl.metrics import Metrics
+from fdl.ranges import require_whole
 from fdl.train.evaluate import Measured
 from fdl.train.loop import Loop
 from fdl.train.placement import on_auto_mesh
@@ -73,8 +74,9 @@ def fit(
             and its `history`, the run goes on as if it had never stopped. Its
             hyperparameters hold, not those of the learner.
         history: The epochs that `state` has made, as `FitResult.history` or `on_epoch`
-            gave them. The result's history begins with them, and early stopping goes on
-            where it was; without them it begins anew.
+            gave them. The result's history begins with them, members that had stopped
+            or diverged stay where they were, and early stopping goes on where it was;
+            without them it begins anew.
         best: The state after the best of these epochs, for early stopping to restore;
             None if that is `state`.
         sums: What `on_part` gave with a `state` that has made a part of an epoch: the
@@ -85,9 +87,10 @@ def fit(
         on_chunk: Called after each chunk with the number of updates made so far, the
             epoch's training metrics so far, and the state, which is only valid during
             the call.
-        on_part: Called after each chunk that does not end an epoch, with the state and
-            the sums of the epoch's training metrics, which are only valid during the
-            call: what `state` and `sums` take to go on from there.
+        on_part: Called after each chunk that does not end an epoch, and in long chunks
+            every few seconds, with the state and the sums of the epoch's training
+            metrics, which are only valid during the call: what `state` and `sums` take
+            to go on from there.
         on_epoch: Called after each epoch with its line and the state, likewise. What
             returns True ends the training. See docs/callbacks.md.
         progress: Whether to show how far it is on standard error: a bar in a terminal
@@ -113,9 +116,8 @@ def fit(
         >>> int(run.state.step), run.history[-1].train["accuracy"]
         (150, 1.0)
     """
-    for name, number in (("epochs", epochs), ("steps_per_chunk", steps_per_chunk)):
-        if number is not None and number < 1:
-            raise ValueError(f"{name}={number} must be at least 1.")
+    require_whole("[1, inf)", epochs=epochs)
+    require_whole("[1, inf) or None", steps_per_chunk=steps_per_chunk)
     key = as_keys(key, "key")
     loop = Loop.prepare(
         learner,

@@ -13,6 +13,7 @@ from fdl.data import check
 from fdl.learner import Learner, State
 from fdl.metrics import Metrics, compute
 from fdl.programs import program
+from fdl.ranges import require_whole
 from fdl.train import stopping
 from fdl.train.evaluate import (
     Measured,
@@ -23,6 +24,12 @@ from fdl.train.evaluate import (
     warm_up,
 )
 from fdl.train.results import DivergenceError, Epoch, FitResult
+from fdl.train.start import (
+    require_countable,
+    require_history,
+    require_state_of,
+    steps_done,
+)
 from fdl.train.steps import (
     Run,
     choose,
@@ -30,11 +37,15 @@ from fdl.train.steps import (
     copy,
     draw_order,
     key_words,
+    paced,
     run_steps,
     schedule,
     zero_metrics,
 )
 from fdl.train.stopping import Best, EarlyStopping
+
+# Seconds after which a training can be stopped: clusters kill it after half a minute.
+_PAUSE = 2.0
 
 
 class Loop(NamedTuple):
@@ -74,14 +85,13 @@ class Loop(NamedTuple):
             DataError: If they are broken, or nothing that the learner can learn from.
             ValueError: If the options make no sense.
         """
+        require_whole("[1, inf)", batch_size=batch_size)
         for part in parts(data):
             check(part, batch_size=batch_size if len(parts(data)) == 1 else None)
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size} must be at least 1.")
-        data = jax.device_put(data)
         shapes = program(learner.init).eval_shape(key, _first(parts(data)[0]))
         for part in parts(data):
             learner.check(shapes, part)
+        data = jax.device_put(data)
         measured = None
         if validation_data is not None:
             check_data(learner, shapes, validation_data)
@@ -115,32 +125,38 @@ class Loop(NamedTuple):
         on_epoch: Callable[[Epoch, State], Any] | None = None,
     ) -> FitResult:
         """Train; `fit` describes the arguments."""
+        require_countable(epochs, self.steps_per_epoch)
         started = time.perf_counter()
         now, words = self._start(learner, key, state)
         now = self._compile(learner, now, words)
         seconds = {"compile": time.perf_counter() - started}
         seconds |= {"train": 0.0, "validation": 0.0}
 
-        one_run = not self.members
-        step = _steps_done(now)
-        done = step // self.steps_per_epoch
+        one_run, lines = not self.members, list(history)
         running, diverged = np.full(self.members, True), np.full(self.members, -1)
-        stands_at = np.full(self.members, done)
-        lines = list(history)
-        if lines and lines[-1].epoch != done:
-            raise ValueError(
-                f"history ends with epoch {lines[-1].epoch}, but state made {done}: "
-                "give the epochs that it made."
-            )
-        if sums is not None and step == done * self.steps_per_epoch:
-            raise ValueError("sums are of a part of an epoch, but state made none.")
+        first = (
+            lines[0].epoch - 1
+            if lines
+            else steps_done(now, running) // self.steps_per_epoch
+        )
+        stands_at = np.full(self.members, first)
         stop, found = self.early_stopping, None
+        start = now
         if stop is not None:
             start = copy(now if best is None else best)
-            found = stopping.nothing_yet(start, done - len(lines))
-            for line in lines:
-                running = np.asarray(running & line.running)
+            found = stopping.nothing_yet(start, first)
+        for line in lines:
+            running = np.asarray(running & line.running)
+            diverged = np.maximum(diverged, line.diverged)
+            stands_at = np.where(line.running, line.epoch, stands_at)
+            if found is not None:
                 found, running = self._note(found, line, start, running)
+        # Those that stopped or fell stay behind.
+        step = steps_done(now, running) if running.any() else lines[-1].step
+        done = step // self.steps_per_epoch
+        require_history(lines, done, epochs, self.steps_per_epoch)
+        if sums is not None and step == done * self.steps_per_epoch:
+            raise ValueError("sums are of a part of an epoch, but state made none.")
         for epoch in range(done, epochs):
             if not running.any():
                 break
@@ -151,18 +167,19 @@ class Loop(NamedTuple):
             ends = (epoch + 1) * self.steps_per_epoch
             if sums is not None and epoch == done:
                 totals = copy(sums)
-            for run in chunks(
+            left = chunks(
                 schedule(self._counts, self.batch_size, epoch),
                 step - epoch * self.steps_per_epoch,
                 steps_per_chunk or self.steps_per_epoch,
-            ):
+            )
+            for run, reports in paced(left, None if on_part is None else _PAUSE):
                 now, totals, worst = self._steps(learner, orders, run, now, totals)
                 bad = np.where(bad < 0, worst, bad)
                 if one_run and bad >= 0:
                     good = self._before(learner, before, orders, epoch, int(bad))
                     raise DivergenceError(int(bad), good, tuple(lines))
                 step += run.steps
-                if on_chunk is not None:
+                if reports and on_chunk is not None:
                     on_chunk(step, compute(totals), now)
                 if on_part is not None and step < ends:
                     on_part(now, totals)
@@ -186,6 +203,7 @@ class Loop(NamedTuple):
                 _where(running, train),
                 _where(running, validation),
                 ended - started,
+                -1 if one_run else diverged,
             )
             lines.append(line)
             if found is not None:
@@ -248,10 +266,11 @@ class Loop(NamedTuple):
         init_keys, order_keys = _two_keys(keys)
         shuffle = order_keys if self.shuffle_key is None else self.shuffle_key
         words = key_words(shuffle)
+        one = _first(self.data[0])
         if state is not None:
+            require_state_of(learner, keys, one, state)
             # Programs take over its memory.
             return copy(state), words
-        one = _first(self.data[0])
         if learner.tune is not None:  # hyperparameters are arguments of the program
             draw = program(_tune_and_init, learner.tune)
             return draw(learner.hparams, init_keys, one), words
@@ -331,17 +350,6 @@ def _tune_and_init(
 
 def _first(part: PyTree) -> PyTree:
     return jax.tree.map(lambda x: x[:1], part)
-
-
-def _steps_done(state: State) -> int:
-    """Return the number of updates made, the same for all members."""
-    made = np.unique(np.asarray(state.step))
-    if len(made) > 1:
-        raise ValueError(
-            f"state has members after {made.tolist()} steps: they must all have made "
-            "equally many."
-        )
-    return int(made[0])
 
 
 def _where(running: Bool[np.ndarray, "*members"], measured: Measured) -> Measured:

@@ -1,6 +1,6 @@
 """Train many members in chunks that fit into memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, get_args
 
 import jax
@@ -18,6 +18,7 @@ from fdl.members import (
     member,
     tunable,
 )
+from fdl.ranges import require_whole
 from fdl.train.chunk import bytes_needed, chunk_size, even, fastest, free_bytes
 from fdl.train.loop import Loop
 from fdl.train.placement import on_auto_mesh
@@ -75,9 +76,12 @@ def fit_many(
     validation_data: PyTree | None = None,
     early_stopping: EarlyStopping | None = None,
     state: State | None = None,
+    history: Sequence[Epoch] = (),
     strategy: Strategy | None = None,
     members_per_chunk: int | None = None,
-    on_epoch: Callable[[Members, Epoch], None] | None = None,
+    steps_per_chunk: int | None = None,
+    on_start: Callable[[Strategy, int], None] | None = None,
+    on_epoch: Callable[[Members, Epoch, State], None] | None = None,
     on_end: Callable[[Members, FitResult], None] | None = None,
 ) -> FitManyResult:
     """Train many members of a kind: seeds, hyperparameters, or both.
@@ -105,12 +109,18 @@ def fit_many(
         early_stopping: When a member stops before the last epoch; None for never.
         state: Where to go on from, a state with all members, which have made equally
             many epochs; None to start.
+        history: The epochs that `state` has made, with all members in each line, as for
+            `fit`.
         strategy: See `fdl.members.Strategy`; None for what was fastest for steps of
             that size on the platform.
         members_per_chunk: Number of members in a chunk, at least 1; None for as many as
             are fast and fit into memory.
-        on_epoch: Called after each epoch of each chunk, with the members and their line
-            of the history.
+        steps_per_chunk: As for `fit`: after so many steps, signals are heard.
+        on_start: Called before the first update with the strategy and the number of
+            members in a chunk. With both, and the same members in a chunk, training
+            that goes on ends with the same bits.
+        on_epoch: Called after each epoch of each chunk, with the members, their line of
+            the history and their state, which is only valid during the call.
         on_end: Called when a chunk is trained, with the members and what `fit` returns
             for them, so that it can be saved whatever happens to the others.
 
@@ -146,7 +156,7 @@ def fit_many(
             f"keys has the shape {keys.shape}: give a key or a seed for each member, "
             "such as jax.random.split(key, 8) or range(8)."
         )
-    _check(len(keys), epochs, members_per_chunk, strategy)
+    _check(len(keys), epochs, members_per_chunk, steps_per_chunk, strategy)
     count = len(keys)
     hparams = jax.tree.map(np.asarray, hparams)
     one = _one(make_learner, hparams, count)
@@ -180,6 +190,8 @@ def fit_many(
         needed = bytes_needed(loop._replace(members=(size,)), learner, keys[filled])
         size = even(count, max(1, min(size, size * free_bytes() // needed)))
     loop = loop._replace(members=(size,))
+    if on_start is not None:
+        on_start(strategy, size)
 
     tables: tuple[Table, Table] = {}, {}
     ends: list[FitResult] = []
@@ -188,17 +200,23 @@ def fit_many(
         learner, filled = chunk(members)
 
         def note(line: Epoch, state: State, members: Members = members) -> None:
-            line = _cut_line(line, len(members))
-            for table, found in zip(tables, (line.train, line.validation), strict=True):
-                for name, values in found.items():
-                    empty = np.full((count, epochs, *values.shape[1:]), np.nan)
-                    rows = table.setdefault(name, empty)
-                    rows[members, line.epoch - 1] = values
+            some = slice(len(members))
+            line = _of_some(line, some)
+            _fill(tables, members, line, (count, epochs))
             if on_epoch is not None:
-                on_epoch(members, line)
+                on_epoch(members, line, member(state, some))
 
-        start = None if state is None else member(state, filled)
-        end = loop.run(learner, keys[filled], start, epochs=epochs, on_epoch=note)
+        for line in history:
+            _fill(tables, members, _of_some(line, members), (count, epochs))
+        end = loop.run(
+            learner,
+            keys[filled],
+            None if state is None else member(state, filled),
+            epochs=epochs,
+            history=[_of_some(line, filled) for line in history],
+            steps_per_chunk=steps_per_chunk,
+            on_epoch=note,
+        )
         ends.append(_cut(end, len(members)))
         if on_end is not None:
             on_end(members, ends[-1])
@@ -228,27 +246,45 @@ def _cut(end: FitResult, count: int) -> FitResult:
         state=member(end.state, some),
         epoch=np.asarray(end.epoch)[some],
         diverged=np.asarray(end.diverged)[some],
-        history=tuple(_cut_line(line, count) for line in end.history),
+        history=tuple(_of_some(line, some) for line in end.history),
     )
 
 
-def _cut_line(line: Epoch, count: int) -> Epoch:
-    cut = lambda measured: {name: x[:count] for name, x in measured.items()}
+def _of_some(line: Epoch, some: slice | Members) -> Epoch:
+    pick = lambda measured: {name: np.asarray(x)[some] for name, x in measured.items()}
     return line._replace(
-        running=np.asarray(line.running)[:count],
-        train=cut(line.train),
-        validation=cut(line.validation),
+        running=np.asarray(line.running)[some],
+        train=pick(line.train),
+        validation=pick(line.validation),
+        diverged=np.asarray(line.diverged)[some],
     )
+
+
+def _fill(
+    tables: tuple[Table, Table], members: Members, line: Epoch, shape: tuple[int, int]
+) -> None:
+    """Write an epoch of some members into the tables of all."""
+    for table, found in zip(tables, (line.train, line.validation), strict=True):
+        for name, values in found.items():
+            empty = np.full((*shape, *values.shape[1:]), np.nan)
+            table.setdefault(name, empty)[members, line.epoch - 1] = values
 
 
 def _check(
-    count: int, epochs: int, members_per_chunk: int | None, strategy: str | None
+    count: int,
+    epochs: int,
+    members_per_chunk: int | None,
+    steps_per_chunk: int | None,
+    strategy: str | None,
 ) -> None:
     if count < 1:
         raise ValueError("keys is empty: give a key for each member.")
-    for name, number in (("epochs", epochs), ("members_per_chunk", members_per_chunk)):
-        if number is not None and number < 1:
-            raise ValueError(f"{name}={number} must be at least 1.")
+    require_whole("[1, inf)", epochs=epochs)
+    require_whole(
+        "[1, inf) or None",
+        members_per_chunk=members_per_chunk,
+        steps_per_chunk=steps_per_chunk,
+    )
     if strategy is not None and strategy not in get_args(Strategy):
         names = ", ".join(get_args(Strategy))
         raise ValueError(f"strategy={strategy!r} must be one of {names}.")

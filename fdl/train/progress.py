@@ -3,7 +3,6 @@
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -12,6 +11,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from fdl.console import SteadyConsole
 from fdl.learner import State
 from fdl.train.evaluate import Measured
 from fdl.train.results import Epoch
@@ -27,7 +27,7 @@ class Shown:
             epochs: Number of epochs.
             steps: Number of updates in all of them.
         """
-        console = Console(stderr=True, highlight=False)
+        console = SteadyConsole(stderr=True, highlight=False)
         self._epochs = epochs
         self._progress = Progress(
             TextColumn("{task.description}"),

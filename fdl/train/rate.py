@@ -13,6 +13,7 @@ from fdl.arrays import PyTree, Seed, as_key
 from fdl.data import check
 from fdl.learner import Learner, State
 from fdl.programs import program
+from fdl.ranges import require_number, require_whole
 from fdl.train.evaluate import num_examples
 from fdl.train.steps import Step, draw_order, key_words
 
@@ -79,10 +80,10 @@ def find_rate(
         >>> 1e-5 < found.suggestion < 1e-1
         True
     """
-    if not 0 < low < high < math.inf:
+    require_number("(0, inf)", low=low, high=high)
+    if not low < high:
         raise ValueError(f"low={low} and high={high}: give 0 < low < high.")
-    if steps < 10:
-        raise ValueError(f"steps={steps} must be at least 10.")
+    require_whole("[10, inf)", steps=steps)
     if not isinstance(learner.hparams, dict) or "learning_rate" not in learner.hparams:
         raise ValueError(
             "the learner has no hyperparameter 'learning_rate' in its state: make it "

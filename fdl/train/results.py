@@ -23,6 +23,8 @@ class Epoch(NamedTuple):
         validation: Metrics on the validation data after the epoch; empty if there are
             none.
         seconds: Wall-clock time of the epoch, validation included, compilation not.
+        diverged: The update at which a member met a number that is not finite, in this
+            epoch or before, or -1.
     """
 
     epoch: int
@@ -31,6 +33,7 @@ class Epoch(NamedTuple):
     train: Measured
     validation: Measured
     seconds: float
+    diverged: int | Int[np.ndarray, " members"] = -1
 
 
 class FitResult(NamedTuple):

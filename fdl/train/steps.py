@@ -1,7 +1,8 @@
 """The steps of training inside one program, and the order of the examples."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -143,6 +144,31 @@ def chunks(runs: Sequence[Run], done: int, longest: int) -> Iterator[Run]:
             steps = min(longest, run.steps - start)
             yield run._replace(first=run.first + start * run.size, steps=steps)
         done = max(0, done - run.steps)
+
+
+def paced(runs: Iterable[Run], seconds: float | None) -> Iterator[tuple[Run, bool]]:
+    """Yield batches in pieces that take about so long, and whether one is the last.
+
+    What a piece takes is the time until the next is asked for. The first is short,
+    since nothing is known. None leaves all as they are.
+
+    Example:
+        >>> [(run.steps, last) for run, last in paced([Run(0, 4, 0, 12)], 1e9)]
+        [(10, False), (2, True)]
+    """
+    longest = 10
+    for run in runs:
+        done = 0
+        while done < run.steps:
+            steps = run.steps - done if seconds is None else longest
+            steps = min(steps, run.steps - done)
+            started = time.perf_counter()
+            place = run.first + done * run.size
+            done += steps
+            yield run._replace(first=place, steps=steps), done == run.steps
+            if seconds is not None:
+                each = (time.perf_counter() - started) / steps
+                longest = max(1, int(seconds / each))
 
 
 def key_words(key: Shaped[jax.Array, "*members"]) -> UInt[np.ndarray, "*members words"]:

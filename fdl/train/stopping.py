@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from fdl.learner import State
+from fdl.ranges import require_whole
 from fdl.train.results import Epoch
 from fdl.train.steps import choose
 
@@ -41,8 +42,7 @@ class EarlyStopping(NamedTuple):
             )
         if self.mode not in ("max", "min"):
             raise ValueError(f"mode={self.mode!r} must be 'max' or 'min'.")
-        if self.patience is not None and self.patience < 1:
-            raise ValueError(f"patience={self.patience} must be at least 1.")
+        require_whole("[1, inf) or None", patience=self.patience)
         if self.monitor not in names:
             raise ValueError(
                 f"monitor={self.monitor!r} is not measured; there are "

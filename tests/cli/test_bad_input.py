@@ -1,6 +1,7 @@
 """What the command line replies to bad input, in one line."""
 
 import json
+import re
 
 import pytest
 from shell import complaint, process
@@ -51,7 +52,7 @@ from fdl.cli import main
         ("train cnn --learning-rate nan", "learning_rate=nan"),
         ("train cnn --seed -1", "seed=-1"),
         ("train mlp --dataset mnist-5k --batch-size 3334", "batch_size=3334"),
-        ("train mlp --validation 1", "validation=1.0 must be above 0 and below 1"),
+        ("train mlp --validation 1", "validation=1.0 must be in (0, 1), or None"),
         ("train mlp --validation some", "--validation"),
         (
             "train mlp --validation none --early-stopping 2",
@@ -75,6 +76,62 @@ from fdl.cli import main
 def test_bad_input_gets_one_line(words, message, capsys, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert message in complaint(words.split(), capsys)
+    assert not list(tmp_path.iterdir()), "nothing is written"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("train transformer --num-heads 0", "num_heads=0"),
+        ("train transformer --num-heads 3", "num_heads=3 must divide features=64"),
+        ("train transformer --features 0", "features=0"),
+        ("train transformer --patch-size 0", "patch_size=0"),
+        ("train language-model --features -1", "features=-1"),
+        ("train language-model --dropout-rate nan", "dropout_rate=nan"),
+        ("train vae --latent-size 0", "latent_size=0"),
+        ("train vae --latent-size -1", "latent_size=-1"),
+        ("train vae --hidden-sizes 0", "hidden_sizes=(0,)"),
+        ("train vae --beta inf", "beta=inf"),
+        ("train vae --free-bits -1", "free_bits=-1"),
+        ("train vae --samples 0", "samples=0"),
+        ("train autoencoder --noise 1", "noise=1.0"),
+        ("train mlp --hidden-sizes 64 -5", "hidden_sizes=(64, -5)"),
+        ("train mlp --dropout-rate 1.5", "dropout_rate=1.5"),
+        ("train mlp --dropout-rate -1", "dropout_rate=-1.0"),
+        ("train regress --dropout-rate 1", "dropout_rate=1.0"),
+        ("train cnn --features 32 0 64", "features=(32, 0, 64)"),
+        ("train cnn --hidden-size 0", "hidden_size=0"),
+        ("train gan --width -1", "width=-1"),
+        ("train gan --ema-decay 1", "ema_decay=1.0"),
+        ("train gan --discriminator-steps 0", "discriminator_steps=0"),
+        ("train lstm --num-layers 100000", "num_layers=100000"),
+        ("train lstm --hidden-size 100000", "GiB"),
+        ("train lstm --hidden-size 10000000", "hidden_size=10000000"),
+        ("train lstm --hidden-size 10000000000000000000000", "hidden_size=1"),
+        (
+            "train mlp --epochs 1000000000000",
+            "updates, and 2,147,483,647 can be counted",
+        ),
+        ("train mlp --learning-rate inf", "learning_rate=inf"),
+        ("train mlp --weight-decay nan", "weight_decay=nan"),
+        ("train mlp --clip-norm -1", "clip_norm=-1.0"),
+        ("train mlp --label-smoothing 1.5", "label_smoothing=1.5"),
+        ("train mlp --ema 1", "ema=1.0"),
+        ("train mlp --validation nan", "validation=nan"),
+        (f"train mlp --seed {2**70}", "seed=1180591620717411303424"),
+        ("find-rate mlp --low nan", "low=nan"),
+        ("find-rate mlp --steps 1", "steps=1"),
+        ("sweep mlp --grid dropout-rate=0,1.5", "dropout_rate=1.5"),
+        ("sweep mlp --grid hidden-sizes=0", "hidden_sizes=(0,)"),
+        ("watch runs/a --every nan", "every=nan"),
+    ],
+)
+def test_options_are_refused_in_one_line(
+    words, message, capsys, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = re.sub(" (mlp|lstm)", r" \1 --dataset mnist-5k", words).split()
+    assert message in complaint(words, capsys)
     assert not list(tmp_path.iterdir()), "nothing is written"
 
 

@@ -1,35 +1,67 @@
 """What a sweep shows while it trains."""
 
 import dataclasses
+import io
+
+import pytest
+from rich.console import Console
 
 from fdl import data, tasks
+from fdl.cli import leaders, progress
 from fdl.cli.leaders import Board
 from fdl.runs.members import Members
 
 
-def test_a_member_that_diverged_does_not_lead(tmp_path, capsys) -> None:
+@pytest.fixture
+def members(tmp_path):
     task = tasks.find("mlp")
     config = task.config(dataset="mnist-5k", epochs=2)
     configs = [dataclasses.replace(config, seed=seed) for seed in range(3)]
-    members = Members(task, configs, data.load("mnist-5k"), tmp_path)
-    row = {"configuration": 0, "diverged": -1, "epoch": 1}
-    value = "validation_accuracy"
-    first = [
-        row | {"member": k, "seed": k, value: accuracy}
-        for k, accuracy in enumerate((0.9, 0.5, 0.7))
+    return Members(task, configs, data.load("mnist-5k"), tmp_path)
+
+
+VALUE = "validation_accuracy"
+
+
+def rows(epoch, *values, diverged=-1):
+    """Return the rows of members after an epoch."""
+    of_all = {"configuration": 0, "diverged": diverged, "epoch": epoch}
+    return [
+        of_all | {"member": k, "seed": k} | ({} if x is None else {VALUE: x})
+        for k, x in enumerate(values)
     ]
-    last = [
-        {**first[0], "epoch": 2, "diverged": 99},
-        {**first[1], "epoch": 2, value: 0.6},
-    ]
-    del last[0][value]
-    first[2]["diverged"] = 7  # which is known when it is over
-    with Board(halving=False) as board:
+
+
+def test_a_member_that_diverged_does_not_lead(members, monkeypatch) -> None:
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
+    for module in (leaders, progress):
+        monkeypatch.setattr(module, "err", terminal)
+    first = rows(1, 0.9, 0.5, 0.7)
+    first[2]["diverged"] = 7
+    with Board() as board:
         board.on_start(members)
         board.on_rows(first)
-        board.on_rows(last)
-    shown = capsys.readouterr().err
-    assert "validation accuracy" in shown
-    assert "60.00%" in shown
-    assert "90.00%" not in shown
-    assert "70.00%" not in shown
+        board.on_rows([*rows(2, None, diverged=99), *rows(2, 0.9, 0.6)[1:]])
+    board_at_the_end = terminal.file.getvalue().rpartition("seed")[2]
+    assert "validation accuracy" in board_at_the_end
+    assert "60.00%" in board_at_the_end
+    assert "90.00%" not in board_at_the_end
+    assert "70.00%" not in board_at_the_end
+    assert "5/6" in board_at_the_end
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_without_a_terminal_there_is_a_line_an_epoch(members, capsys, quiet) -> None:
+    with Board(quiet=quiet) as board:
+        board.on_start(members)
+        board.on_rows(rows(1, 0.9, 0.5, 0.7))
+        board.on_rows(rows(2, None, diverged=99))
+    said = [
+        f"{members.folder}: mlp on mnist-5k, 3 members",
+        "epoch 1 of members 0 to 2  3 of 6 epochs of members  "
+        "best validation accuracy 90.00%",
+        "epoch 2 of member 0  4 of 6 epochs of members",
+    ]
+    assert capsys.readouterr().err.splitlines() == ([] if quiet else said)
+    board.on_start(members)
+    assert board.how_to_go_on().endswith(f"fdl sweep --run {members.folder}")

@@ -35,6 +35,7 @@ def test_train_says_what_it_reached_and_where(home) -> None:
 def test_run_folder_keeps_its_contract(home) -> None:
     run = home / "runs/a"
     assert sorted(p.name for p in run.iterdir()) == [
+        ".fdl.json",
         "checkpoints",
         "config.json",
         "confusion.png",

@@ -92,8 +92,11 @@ def test_the_same_command_goes_on(home, capsys) -> None:
     assert err == ""
     after = json.loads((home / "fast" / "result.json").read_text())
     assert after["configurations"] == before["configurations"]
-    assert after["epochs_trained"] == 0
+    assert after["epochs_trained"] == before["epochs_trained"] == 4
+    assert after["seconds"] == before["seconds"]
     assert json.loads(said) == {"path": str(home / "fast")} | after
+    run("sweep", f"--run={home / 'fast'}", "--json", "--quiet")
+    assert json.loads(capsys.readouterr().out) == json.loads(said)
 
 
 def test_halving_from_the_command_line(tmp_path) -> None:
@@ -139,6 +142,12 @@ def test_what_cannot_be_compared_gets_one_line(home, capsys) -> None:
         (("--random", "learning-rate=1:2"), "is not a range"),
         (("--samples", 3), "nothing to draw"),
         (("--seeds", 0), "seeds=0"),
+        (("--seeds", 10**9), "more than the 100,000 members that a sweep may have"),
+        (
+            ("--random", "learning-rate=log:1e-4:1e-2", "--samples", 10**9),
+            "seeds=1, samples=1,000,000,000 and",
+        ),
+        (("--grid", f"epochs={10**12}"), "epochs=1,000,000,000,000 of 1 members"),
         (("--grid", "batch-size=5000"), "5000"),
         (("--members-per-chunk", 0), "members_per_chunk=0"),
         (("--grid", "epochs=1,2", "--halving"), "do not sweep over them"),
@@ -151,6 +160,29 @@ def test_bad_input_gets_one_line(words, message, capsys, tmp_path) -> None:
     assert message in complaint(capsys, "sweep", "mlp", *options, *words)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--run", "nothing"), "nothing is not a sweep: it has no config.json"),
+        (
+            ("--run", "nothing", "--seeds", 2),
+            "give a task before options such as --run",
+        ),
+        (("--task", "nothing:task", "--run", "nothing"), "nothing"),
+        (("--run",), "--run needs a value"),
+    ],
+)
+def test_there_must_be_a_sweep_to_go_on_with(words, message, capsys) -> None:
+    assert message in complaint(capsys, "sweep", *words)
+
+
+def test_eval_of_a_sweep_names_its_best_member(home, capsys) -> None:
+    said = complaint(capsys, "eval", home / "grid")
+    assert f"is a sweep and not a run; its best member is {home / 'grid/best'}" in said
+
+
 def test_another_sweep_in_the_folder_is_left_alone(home, capsys) -> None:
     options = ("--seeds", 5, "--run", home / "fast")
-    assert "another run or sweep" in complaint(capsys, "sweep", "mlp", *SMALL, *options)
+    said = complaint(capsys, "sweep", "mlp", *SMALL, *options)
+    assert "holds another sweep: learning_rate was 0.01 and is 0.001" in said
+    assert f"`fdl sweep --run {home / 'fast'}`" in said

@@ -1,7 +1,9 @@
 """Picture files of every kind, whole and damaged."""
 
+import concurrent.futures
 import io
 import struct
+import time
 import zlib
 
 import numpy as np
@@ -10,6 +12,7 @@ from PIL import Image
 
 from fdl.data import DataError
 from fdl.data.pictures import decode_picture, of_few_pixels, read_picture
+from fdl.data.room import Room
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -157,6 +160,22 @@ def test_too_many_pixels_are_refused_before_they_are_decoded() -> None:
         data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
         with pytest.raises(DataError, match="has more than 50,000,000 pixels"):
             decode_picture(bytes(data), 1, name="bomb.png")
+
+
+def test_threads_decode_as_many_pixels_at_once_as_one_picture_may_have() -> None:
+    room, together, most = Room(100), [0], []
+
+    def decode(pixels: int) -> None:
+        with room.taken(pixels):
+            together[0] += pixels
+            most.append(together[0])
+            time.sleep(0.001)
+            together[0] -= pixels
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(decode, [60, 60, 30, 100, 30, 30, 1, 99] * 5))
+    assert 60 < max(most) <= 100
+    assert room.left == 100
 
 
 def test_other_libraries_do_not_decode_them_either() -> None:

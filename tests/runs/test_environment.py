@@ -1,37 +1,54 @@
-"""What a command sets up around itself."""
+"""What a run says of where it ran."""
 
-import os
-import subprocess
-import sys
+import json
 
+import jax
+import numpy as np
 import pytest
 
-SCRIPT = """
-import jax
-from fdl.runs.environment import keep_compiled
-keep_compiled()
-print(jax.config.jax_compilation_cache_dir)
-jax.jit(lambda key: jax.random.permutation(key, 1000))(jax.random.key(0))
-"""
+from fdl.runs.environment import environment
+from fdl.train.steps import draw_order, key_words
 
 
-@pytest.mark.parametrize("named", [False, True])
-def test_compiled_programs_are_kept(tmp_path, named) -> None:
-    environment = {**os.environ, "FDL_CACHE_DIR": str(tmp_path / "fdl")}
-    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
-    if named:
-        environment["JAX_COMPILATION_CACHE_DIR"] = str(tmp_path / "mine")
-        environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment,
-    )
-    folder = tmp_path / ("mine" if named else "fdl/compiled")
-    assert done.stdout.strip() == str(folder)
-    assert any(
-        "permutation" in file.name or "lambda" in file.name for file in folder.iterdir()
-    )
-    assert (tmp_path / "fdl").exists() != named
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("jax_default_prng_impl", "rbg"),
+        ("jax_threefry_partitionable", False),
+        ("jax_default_matmul_precision", "bfloat16"),
+        ("jax_enable_x64", True),
+        ("jax_disable_most_optimizations", None),
+        ("jax_numpy_dtype_promotion", "strict"),
+    ],
+)
+def test_flags_that_decide_a_result_are_recorded(flag, value) -> None:
+    before = environment()
+    if value is None:
+        value = not before[flag]
+    jax.config.update(flag, value)
+    try:
+        now = environment()
+    finally:
+        jax.config.update(flag, before[flag])
+    assert now == {**before, flag: value}
+    assert json.loads(json.dumps(now)) == now
+    assert environment() == before
+
+
+def test_a_seed_draws_the_same_for_ever() -> None:
+    """Numbers that were drawn once, by another process at another time."""
+    words = key_words(jax.random.key(7))
+    assert draw_order(words, 0, 8, 0).tolist() == [2, 5, 4, 0, 7, 3, 6, 1]
+    assert draw_order(words, 1, 8, 0).tolist() == [1, 7, 0, 6, 5, 3, 2, 4]
+    drawn = jax.random.bits(jax.random.key(7), (2,), "uint32")
+    assert drawn.tolist() == [2895194379, 4185947648]
+    keys = jax.random.key_data(jax.random.split(jax.random.key(7)))
+    assert np.asarray(keys)[1].tolist() == [195045567, 4062205631]
+
+
+def test_so_are_cores_and_the_flags_of_xla(monkeypatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2})
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    found = environment()
+    assert found["cores"] == 3
+    assert found["XLA_FLAGS"] == "--xla_cpu_enable_fast_math=true"

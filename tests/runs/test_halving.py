@@ -60,11 +60,11 @@ def fall(members, which):
     """Note that members fell in their first epoch, whatever they measured."""
     keep = members.keep
 
-    def note(round, inside, state, rows):
-        for row in rows:
+    def note(part, state):
+        for row in part.rows:
             if row["member"] in which:
                 row["diverged"] = 0
-        keep(round, inside, state, rows)
+        keep(part, state)
 
     members.keep = note
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from fdl.runs import RunError, RunFolder, lock, resume, sweep, train
+from fdl.runs import RunError, lock, resume, sweep, train
 from fdl.runs.lock import HOLDER, Holder, held, is_held
 
 SETTINGS = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 500}
@@ -35,7 +35,7 @@ def test_a_held_folder_is_refused_and_nothing_in_it_changes(tmp_path) -> None:
     before = sorted(tmp_path.rglob("*"))
     with held(run), held(sweeping):
         with pytest.raises(RunError, match=r"in use: process .* is training"):
-            RunFolder.create(run, {}, overwrite=True)
+            train("mlp", path=run, overwrite=True, **SETTINGS)
         with pytest.raises(RunError, match="in use"):
             resume(run)
         with pytest.raises(RunError, match="in use"):

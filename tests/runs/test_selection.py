@@ -86,7 +86,7 @@ def test_the_test_set_cannot_influence_the_best_epoch(tmp_path, on) -> None:
 def test_the_test_set_is_measured_once_at_the_end(tmp_path, on, monkeypatch) -> None:
     dataset, measured = few(), []
     on(dataset)
-    for name in ("fdl.runs.job", "fdl.runs.members"):
+    for name in ("fdl.runs.finish", "fdl.runs.members"):
         module = importlib.import_module(name)
         plain = module.evaluate
 

@@ -88,7 +88,7 @@ def test_a_training_stops_within_an_epoch_and_goes_on_there(tmp_path) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
     whole = train("mlp", path=tmp_path / "whole", **SETTINGS)
-    path, said = tmp_path / "cut", "after step 49 of 68, which is saved; to go on: fdl"
+    path, said = tmp_path / "cut", "after step 49, which is saved; to go on: fdl"
     with pytest.raises(Interrupted, match=said), stop_on_signals():
         train("mlp", path=path, on_chunk=stop, **SETTINGS)
     assert len((path / "metrics.jsonl").read_text().splitlines()) == 1

@@ -67,7 +67,7 @@ def test_a_sweep_goes_on_only_with_itself(swept, home) -> None:
     )
     assert heard == []
     assert again.outcomes == swept[1].outcomes
-    with pytest.raises(RunError, match="another run or sweep"):
+    with pytest.raises(RunError, match=r"another sweep: learning_rate was 0\.01 and"):
         sweep("mlp", **SMALL, seeds=2, path=home / "fast")
 
 

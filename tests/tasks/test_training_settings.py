@@ -78,7 +78,7 @@ def test_nothing_is_a_setting_of_its_own() -> None:
     for wrong, message in (
         ({"augment": "all"}, "no augment 'all'; .*augments: none, shift, digits"),
         ({"precision": "half"}, "no precision 'half'; .*precisions: float32, bfloat16"),
-        ({"ema": 1.0}, "ema=1.0 must be below 1"),
+        ({"ema": 1.0}, "ema=1.0 must be in"),
         ({"label_smoothing": 1.5}, "label_smoothing=1.5 must be"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -11,6 +11,7 @@ import pytest
 import fdl
 from fdl import metrics
 from fdl.programs import _program
+from fdl.train import loop
 from fdl.train.steps import draw_order, key_words
 
 
@@ -224,6 +225,31 @@ def test_goes_on_from_the_middle_of_an_epoch(learner) -> None:
         rest.state.params,
         fit(learner, data, key=key).state.params,
     )
+
+
+def test_an_epoch_goes_on_with_the_sums_of_its_metrics(learner, monkeypatch) -> None:
+    monkeypatch.setattr(loop, "_PAUSE", 0.0)  # the shortest pieces there can be
+    data = make_data(200)  # 25 batches an epoch
+    whole = fit(learner, data)
+    kept, lines = [], []
+    fit(
+        learner,
+        data,
+        on_part=lambda state, sums: kept.append(jax.device_get((plain(state), sums))),
+        on_epoch=lambda line, state: lines.append(line),
+    )
+    steps = [int(state.step) for state, _ in kept]
+    assert steps == [*range(10, 25), *range(35, 50)], "a long chunk comes in pieces"
+    for k in (0, 14, 20):
+        state, sums = kept[k]
+        state = state._replace(key=jax.random.wrap_key_data(state.key))
+        history = [line for line in lines if line.step <= state.step]
+        rest = fit(learner, data, state=state, sums=sums, history=history)
+        same(rest.state, whole.state)
+        timeless = lambda run: [line._replace(seconds=0) for line in run.history]
+        assert timeless(rest) == timeless(whole)
+    with pytest.raises(ValueError, match="sums are of a part of an epoch"):
+        fit(learner, data, state=whole.state, sums=sums, epochs=3)
 
 
 @pytest.mark.parametrize("killed_after", [1, 2, 4, 6])

@@ -387,7 +387,7 @@ def test_a_diverging_member_is_frozen_and_harms_no_other() -> None:
         strategy="vmap",
         epochs=3,
         validation_data=make_data(20),
-        on_epoch=lambda members, line: lines.append((members, line)),
+        on_epoch=lambda members, line, state: lines.append((members, line)),
     )
     assert run.diverged[0] == run.diverged[2] == -1
     assert 0 <= run.diverged[1] < 7
@@ -456,6 +456,50 @@ def test_goes_on_where_it_stopped() -> None:
     np.testing.assert_allclose(rest.train["loss"][:, 1:], whole.train["loss"][:, 1:])
 
 
+@pytest.mark.parametrize("strategy", ["vmap", "map"])
+@pytest.mark.parametrize("stopping", [None, EarlyStopping("loss", "max", patience=1)])
+def test_a_chunk_goes_on_bit_by_bit_where_it_stopped(strategy, stopping) -> None:
+    hparams = {**MLP, "learning_rate": np.array([1e-3, 1e38, 1e-1])}  # one falls
+    plan, lines, states = [], [], []
+
+    def keep(members, line, state):
+        lines.append(line)
+        states.append(jax.tree.map(jnp.copy, state))
+
+    options = {
+        "hparams": hparams,
+        "validation_data": make_data(20, seed=1),
+        "early_stopping": stopping and stopping._replace(restore_best=False),
+        "epochs": 4,
+    }
+    whole = fit_many(
+        **options,
+        strategy=strategy,
+        members_per_chunk=3,
+        on_epoch=keep,
+        on_start=lambda *how: plan.extend(how),
+    )
+    assert plan == [strategy, 3]
+    assert whole.diverged[1] >= 0
+    assert whole.epoch.tolist() == [4, 0, 4 if stopping is None else 3]
+    for made in range(1, len(lines) + 1):
+        rest = fit_many(
+            **options,
+            strategy=plan[0],
+            members_per_chunk=plan[1],
+            state=states[made - 1],
+            history=lines[:made],
+        )
+        close(rest.state, whole.state, 0)
+        for name in ("epoch", "diverged"):
+            np.testing.assert_array_equal(getattr(rest, name), getattr(whole, name))
+        for ours, theirs in (
+            (rest.train, whole.train),
+            (rest.validation, whole.validation),
+        ):
+            jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
 def test_a_chunk_fits_into_memory(monkeypatch) -> None:
     whole = fit_many(strategy="vmap")
     monkeypatch.setattr(many, "free_bytes", lambda: 1)
@@ -478,7 +522,7 @@ def test_what_goes_wrong_in_a_callback_is_raised() -> None:
     class Enough(Exception):
         pass
 
-    def stop(members, line):
+    def stop(members, line, state):
         raise Enough
 
     with pytest.raises(Enough):
@@ -541,7 +585,7 @@ def test_bad_arguments_are_refused(options, message) -> None:
 
 def test_an_unknown_strategy_is_refused() -> None:
     with pytest.raises(ValueError, match="strategy='pmap'"):
-        many._check(1, 1, None, "pmap")
+        many._check(1, 1, None, None, "pmap")
 
 
 def test_bad_data_are_refused() -> None:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import gc
+import weakref
 
 import flax.linen as nn
 import jax
@@ -11,6 +13,7 @@ import pytest
 from jaxtyping import jaxtyped
 
 import fdl
+from fdl import programs
 from fdl.programs import Same, _program, program
 
 
@@ -230,3 +233,22 @@ def test_functions_that_read_each_other_are_compared() -> None:
     assert one == Same(notebook["f"])
     notebook["k"] = 2
     assert one != Same(notebook["f"])
+
+
+def test_a_loop_of_fits_does_not_grow(monkeypatch) -> None:
+    """Learners whose numbers are constants of their programs, a new one each time."""
+    few = functools.lru_cache(maxsize=5)(programs._program.__wrapped__)
+    monkeypatch.setattr(programs, "_program", few)
+    images = np.random.default_rng(0).random((8, 2, 2, 1), np.float32)
+    data, model = fdl.Batch(images, np.arange(8) % 3), fdl.models.MLP(3, (4,))
+    counts, made = [], []
+    for k in range(6):
+        adam = optax.adam(1e-3 * (k + 1))
+        learner = fdl.learners.supervised(model, fdl.losses.cross_entropy, adam)
+        made.append(weakref.ref(learner.step))
+        fdl.fit(learner, data, epochs=1, batch_size=4, key=0)
+        del learner, adam
+        gc.collect()
+        counts.append(len(jax.devices()[0].client.live_executables()))
+    assert counts[-1] == counts[-2] == counts[-3]
+    assert sum(step() is not None for step in made) <= 2

@@ -71,7 +71,7 @@ def test_the_suggestion_is_where_the_loss_falls_fastest(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"low": 0.0}, "low=0.0 and high=1.0: give 0 < low < high"),
+        ({"low": 0.0}, "low=0.0 must be above 0"),
         ({"low": 1.0}, "give 0 < low < high"),
         ({"steps": 9}, "steps=9 must be at least 10"),
         ({"batch_size": 41}, "batch_size=41"),

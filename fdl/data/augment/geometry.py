@@ -10,6 +10,7 @@ from jax.scipy.ndimage import map_coordinates
 
 from fdl.arrays import Seed, as_key
 from fdl.data.augment.change import Change, Image, Pixels, pixels
+from fdl.ranges import require_number, require_whole
 
 
 def shift(distance: int, *, fill: float = 0.0) -> Change:
@@ -28,6 +29,7 @@ def shift(distance: int, *, fill: float = 0.0) -> Change:
                [0., 0., 1.],
                [0., 0., 0.]], dtype=float32)
     """
+    require_whole("[0, inf)", distance=distance)
     return _padded_window(distance, mode="constant", constant_values=fill)
 
 
@@ -52,6 +54,7 @@ def crop(
                [2., 1., 2.],
                [2., 1., 2.]], dtype=float32)
     """
+    require_whole("[0, inf)", padding=padding)
     return _padded_window(padding, mode=mode)
 
 
@@ -68,8 +71,7 @@ def flip(probability: float = 0.5) -> Change:
         >>> flip(1.0)(jax.random.key(0), np.float32([[[1], [2]]]))[..., 0]
         Array([[2., 1.]], dtype=float32)
     """
-    if not 0 <= probability <= 1:
-        raise ValueError(f"probability={probability} must be in [0, 1].")
+    require_number("[0, 1]", probability=probability)
 
     def change(key: Seed, image: Image) -> Pixels:
         key, image = as_key(key), pixels(image)
@@ -97,6 +99,8 @@ def rotate(degrees: float | tuple[float, float], *, fill: float = 0.0) -> Change
                [1, 3]], dtype=int32)
     """
     low, high = degrees if isinstance(degrees, tuple) else (-degrees, degrees)
+    for end in (low, high):
+        require_number("[-360, 360]", degrees=end)
     if not low <= high:
         raise ValueError(
             f"degrees={degrees} must be a number of at least 0, or (smallest, largest)."
@@ -137,8 +141,7 @@ def cutout(size: int, *, fill: float = 0.0) -> Change:
         >>> float(cutout(8)(jax.random.key(0), np.ones((28, 28, 1), np.float32)).sum())
         720.0
     """
-    if size < 0:
-        raise ValueError(f"size={size} must be at least 0.")
+    require_whole("[0, inf)", size=size)
 
     def change(key: Seed, image: Image) -> Pixels:
         key, image = as_key(key), pixels(image)
@@ -158,9 +161,6 @@ def cutout(size: int, *, fill: float = 0.0) -> Change:
 
 
 def _padded_window(border: int, **how: Any) -> Change:
-    if border < 0:
-        raise ValueError(f"{border} pixels: give a number of at least 0.")
-
     def change(key: Seed, image: Image) -> Pixels:
         key, image = as_key(key), pixels(image)
         padded = jnp.pad(image, ((border, border), (border, border), (0, 0)), **how)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Num, Shaped
 
 from fdl.arrays import Array, DataError, Key, PyTree, Seed, as_key, unit_scale
+from fdl.ranges import require_number
 
 
 def mixup(
@@ -43,8 +44,7 @@ def mixup(
         >>> bool((inputs == targets).all())
         True
     """
-    if not alpha > 0:
-        raise ValueError(f"alpha={alpha} must be above 0.")
+    require_number("(0, inf)", alpha=alpha)
 
     def numbers(inputs: Num[Array, "..."]) -> Float[Array, "..."]:
         inputs = unit_scale(inputs)

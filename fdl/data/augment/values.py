@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from fdl.arrays import Seed, as_key
 from fdl.data.augment.change import Change, Image, Pixels, pixels
+from fdl.ranges import require_number
 
 
 def noise(stddev: float) -> Change:
@@ -21,8 +22,7 @@ def noise(stddev: float) -> Change:
         >>> round(float(image.std()), 2)
         0.1
     """
-    if not stddev >= 0:
-        raise ValueError(f"stddev={stddev} must be at least 0.")
+    require_number("[0, inf)", stddev=stddev)
 
     def change(key: Seed, image: Image) -> Pixels:
         key, image = as_key(key), pixels(image)
@@ -42,8 +42,7 @@ def brightness(delta: float) -> Change:
         >>> bool((image == image[0, 0, 0]).all()), bool(abs(image[0, 0, 0] - 1) <= 0.2)
         (True, True)
     """
-    if not delta >= 0:
-        raise ValueError(f"delta={delta} must be at least 0.")
+    require_number("[0, inf)", delta=delta)
 
     def change(key: Seed, image: Image) -> Pixels:
         key, image = as_key(key), pixels(image)
@@ -66,8 +65,7 @@ def contrast(factor: float) -> Change:
         >>> contrast(0.5)(jax.random.key(0), image).mean().round(3)
         Array(0.25, dtype=float32)
     """
-    if not 0 <= factor <= 1:
-        raise ValueError(f"factor={factor} must be in [0, 1].")
+    require_number("[0, 1]", factor=factor)
 
     def change(key: Seed, image: Image) -> Pixels:
         key, image = as_key(key), pixels(image)

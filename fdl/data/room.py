@@ -1,0 +1,39 @@
+"""How much threads may do at once, where each takes a share of the memory."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+
+class Room:
+    """Lets threads go on at once as long as there is room for all of them.
+
+    Attributes:
+        left: How much is left for another.
+
+    Example:
+        >>> room = Room(100)
+        >>> with room.taken(60):
+        ...     room.left
+        40
+        >>> room.left
+        100
+    """
+
+    def __init__(self, size: int) -> None:
+        """Begin with all of it free."""
+        self.left = size
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, share: int) -> Iterator[None]:
+        """Wait until there is room for a share, which is at most all, and take it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.left >= share)
+            self.left -= share
+        try:
+            yield
+        finally:
+            with self._changed:
+                self.left += share
+                self._changed.notify_all()

@@ -1,0 +1,90 @@
+"""Checks of numbers that a user gives: each complaint names the value and the range.
+
+Hyperparameters that are arrays of JAX are not looked at, since their values may change
+within a compiled program.
+"""
+
+import math
+from typing import Any
+
+from fdl.plain import is_concrete
+
+_LARGEST = float.fromhex("0x1.fffffep+127")  # of single precision
+
+
+def require_number(interval: str, **named: Any) -> None:
+    """Refuse what is no number in an interval, such as NaN; infinity is in none.
+
+    Args:
+        interval: Such as `"[0, 1)"`, from 0 to below 1; an end may be `inf`. With
+            `" or None"` behind it, None is accepted.
+        **named: The values, by the names that the user knows.
+
+    Raises:
+        ValueError: Names the first that is refused.
+
+    Example:
+        >>> require_number("[0, 1)", dropout_rate=0.5)
+        >>> require_number("[0, 1) or None", momentum=None)
+        >>> require_number("[0, 1)", dropout_rate=1.5)
+        Traceback (most recent call last):
+        ValueError: dropout_rate=1.5 must be in [0, 1).
+        >>> require_number("(0, inf)", learning_rate=float("nan"))
+        Traceback (most recent call last):
+        ValueError: learning_rate=nan must be a number, above 0.
+    """
+    for name, value in named.items():
+        if complaint := _complaint(value, interval, (int, float), "a number"):
+            raise ValueError(f"{name}={_shown(value)} must be {complaint}.")
+
+
+def require_whole(interval: str, **named: Any) -> None:
+    """Refuse what is no whole number in an interval.
+
+    Args:
+        interval: Such as `"[1, inf)"`, or `"[1, inf) or None"`.
+        **named: The values, or tuples of several, by the names that the user knows.
+
+    Raises:
+        ValueError: Names the first that is refused.
+
+    Example:
+        >>> require_whole("[1, inf)", epochs=5, kernel_size=(3, 3))
+        >>> require_whole("[1, inf)", epochs=1.5)
+        Traceback (most recent call last):
+        ValueError: epochs=1.5 must be a whole number, at least 1.
+    """
+    for name, given in named.items():
+        for value in given if isinstance(given, tuple) else (given,):
+            if complaint := _complaint(value, interval, (int,), "a whole number"):
+                raise ValueError(f"{name}={_shown(given)} must be {complaint}.")
+
+
+def _complaint(
+    value: Any, interval: str, kinds: tuple[type, ...], kind: str
+) -> str | None:
+    """Return what a value must be and is not; None if it is."""
+    bounds, _, optional = interval.partition(" or ")
+    if not is_concrete(value) or (value is None and optional):
+        return None
+    low, high = (float(end) for end in bounds[1:-1].split(", "))
+    words = f"in {bounds}"
+    if high == math.inf:
+        words = f"above {low:g}" if bounds[0] == "(" else f"at least {low:g}"
+    words += ", or None" if optional else ""
+    # Numbers of NumPy and arrays without axes stand for a number of Python.
+    item = getattr(value, "item", None)
+    number: Any = item() if item and getattr(value, "shape", None) == () else value
+    wanted = isinstance(number, kinds) and not isinstance(number, bool)
+    if not wanted or number != number:  # as only NaN is
+        return f"{kind}, {words}"
+    if not -_LARGEST <= number <= _LARGEST:
+        return f"finite, and {words}"
+    above = number > low or (number == low and bounds[0] == "[")
+    below = number < high or (number == high and bounds[-1] == "]")
+    return None if above and below else words
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value) if isinstance(value, str) else str(value)
+    return shown if len(shown) <= 40 else f"{shown[:36]}..."

@@ -1,0 +1,91 @@
+"""The best member of a sweep, as a run of its own."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from fdl import tasks
+from fdl.learner import State
+from fdl.runs.checkpoints import Checkpoint
+from fdl.runs.environment import made_with
+from fdl.runs.folder import RunFolder
+from fdl.runs.members import Members
+from fdl.runs.novelty import keep_detector
+from fdl.runs.run import record
+from fdl.runs.seen import keep_seen, seen_of
+from fdl.runs.weights import fill, named_variables
+
+
+def keep_best(
+    members: Members, data_dir: Path | None
+) -> tuple[Path | None, dict[str, Any] | None]:
+    """Write the best member as a run; return its folder, and what it reached.
+
+    Both are None if there is none. A run that is there already is replaced when the new
+    one is whole; whatever else is in its folder stays.
+    """
+    k = members.best()
+    if k is None:
+        return None, None
+    config, info = members.configs[k], members.dataset.info
+    unfinished = members.folder / ".best"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    folder = RunFolder.create(unfinished, record(members.task, config, info, data_dir))
+    keep_seen(folder.path, seen_of(members.dataset))
+    own = tasks.outline(members.task, config, info).state
+    folder.keep(Checkpoint(_reduced(members.states([k])[k], own)))
+    last = members.last_rows()[k]
+    of = lambda part: {
+        name.removeprefix(f"{part}_"): value
+        for name, value in last.items()
+        if name.startswith(f"{part}_")
+    }
+    validation, test = of("validation"), of("test")
+    result = {
+        "task": config.task,
+        "dataset": config.dataset,
+        "epochs": last["epoch"],
+        "seed": config.seed,
+        "metrics": test,
+        "validation": validation,
+        **keep_detector(folder.path, members.task, members.dataset),
+        **made_with(),
+    }
+    folder.write_json("result.json", result)
+    place = members.folder / "best"
+    _move(folder.path, place)
+    return place, {
+        "member": k,
+        "configuration": members.numbers[k],
+        "seed": config.seed,
+        "validation": validation,
+        "test": test,
+    }
+
+
+def _reduced(state: State, own: State) -> State:
+    """Return a member's state with what a run of its own has.
+
+    A member also keeps what others need: their hyperparameters, momentum where its own
+    is 0, an average of the parameters.
+    """
+    return fill(own, named_variables(state))
+
+
+def _move(new: Path, old: Path) -> None:
+    """Put a run in the place of another, of which nothing else is touched."""
+    if not old.exists():
+        new.rename(old)
+        return
+    states = old / "checkpoints"
+    states.mkdir(exist_ok=True)
+    for state in states.iterdir():
+        if state.name.isdecimal():
+            shutil.rmtree(state)
+    for state in (new / "checkpoints").iterdir():
+        state.rename(states / state.name)
+    (new / "checkpoints").rmdir()
+    for file in new.iterdir():
+        os.replace(file, old / file.name)
+    new.rmdir()

@@ -1,0 +1,242 @@
+"""Members of a sweep that share a program: trained in chunks, kept after each epoch."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Int
+
+from fdl.learner import State
+from fdl.members import Strategy, member
+from fdl.runs.members import Members
+from fdl.runs.outcomes import column
+from fdl.runs.parts import Part, Row
+from fdl.runs.settings import change, settings
+from fdl.runs.space import Group
+from fdl.tasks import make_learner
+from fdl.train import Epoch, FitResult, fit_many
+
+Chunk = Int[np.ndarray, " chunk"]
+
+_CHUNKS = 10  # in an epoch; between them, signals are heard
+_LONG = 1.0  # seconds; what takes longer to write is written less often
+_SHARE = 0.1  # of the time, at most, goes into that
+
+
+class Round(NamedTuple):
+    """What the members that are left are trained to.
+
+    Attributes:
+        number: Its number, from 0.
+        epochs: Passes over the data, in total; None for what their settings say.
+        final: Whether none comes after it.
+    """
+
+    number: int = 0
+    epochs: int | None = None
+    final: bool = True
+
+
+class Chunks:
+    """Trains members of a group, and keeps each chunk after each of its epochs."""
+
+    def __init__(
+        self,
+        members: Members,
+        group: Group,
+        round: Round,
+        on_rows: Callable[[list[Row]], None],
+    ) -> None:
+        """Train nothing yet.
+
+        Args:
+            members: All members of the sweep.
+            group: Those that share a program.
+            round: How far they are trained.
+            on_rows: Called with what an epoch of some members gave.
+        """
+        self._members, self._group, self._round = members, group, round
+        self._on_rows = on_rows
+        self._place = {k: place for place, k in enumerate(group.members.tolist())}
+
+    def known(self) -> list[Part]:
+        """Return what is kept of the group in this round."""
+        return [
+            part
+            for part in self._members.parts.values()
+            if part.round == self._round.number
+            and self._place.keys() >= set(part.members)
+        ]
+
+    def train(
+        self,
+        some: list[int],
+        state: State | None,
+        *,
+        strategy: Strategy | None,
+        members_per_chunk: int | None,
+        begun: Part | None = None,
+    ) -> dict[int, State]:
+        """Train members to the end of the round; return their states.
+
+        Args:
+            some: Which members.
+            state: Where they start; None for random parameters.
+            strategy: As in `fit_many`.
+            members_per_chunk: As in `fit_many`.
+            begun: What they are in the middle of, if anything.
+        """
+        members, group = self._members, self._group
+        config, dataset = group.config, members.dataset
+        keeper = _Keeper(members, self._round, some, self._on_rows, begun)
+        places = [self._place[k] for k in some]
+        steps = -(-dataset.info.train_count // config.batch_size)
+        run = fit_many(
+            make_learner(members.task, config, dataset.info, change),
+            {name: values[places] for name, values in group.hparams.items()},
+            dataset.train,
+            epochs=self._round.epochs or config.epochs,
+            batch_size=config.batch_size,
+            keys=jnp.stack([jax.random.key(members.configs[k].seed) for k in some]),
+            validation_data=dataset.validation,
+            state=state,
+            history=() if begun is None else _history(begun),
+            strategy=strategy,
+            members_per_chunk=members_per_chunk,
+            steps_per_chunk=max(1, steps // _CHUNKS),
+            on_start=keeper.on_start,
+            on_epoch=keeper.on_epoch,
+            on_end=keeper.on_end,
+        )
+        return {k: member(run.state, place) for place, k in enumerate(some)}
+
+    def go_on(self, part: Part) -> dict[int, State]:
+        """Train members that were cut off; return their states."""
+        return self.train(
+            part.members,
+            self._members.state(part),
+            strategy=part.strategy,
+            members_per_chunk=part.size,
+            begun=part,
+        )
+
+
+class _Keeper:
+    """Keeps what `fit_many` tells of its chunks."""
+
+    def __init__(
+        self,
+        members: Members,
+        round: Round,
+        some: list[int],
+        on_rows: Callable[[list[Row]], None],
+        begun: Part | None,
+    ) -> None:
+        self._members, self._round, self._some = members, round, some
+        self._on_rows = on_rows
+        self._rows: dict[int, list[Row]] = defaultdict(list)
+        for row in [] if begun is None else begun.rows:
+            self._rows[row["member"]].append(row)
+        self._since = time.perf_counter() - (0.0 if begun is None else begun.seconds)
+        self._due = 0.0
+
+    def on_start(self, strategy: Strategy, size: int) -> None:
+        self._strategy: Strategy = strategy
+        self._size = size
+
+    def on_epoch(self, chunk: Chunk, line: Epoch, state: State) -> None:
+        inside = [self._some[i] for i in chunk]
+        new = [_row(self._members, k, line, i) for i, k in enumerate(inside)]
+        for row in new:
+            rows = self._rows[row["member"]]
+            rows.append(row)
+            if row["diverged"] >= 0:  # a member that fell says so in all its rows
+                for one in rows:
+                    one["diverged"] = row["diverged"]
+        if time.perf_counter() >= self._due:
+            self._keep(inside, line, state, over=False)
+        self._on_rows(new)
+
+    def on_end(self, chunk: Chunk, end: FitResult) -> None:
+        members = self._members
+        inside = [self._some[i] for i in chunk]
+        for i, k in enumerate(inside):
+            last = self._rows[k][-1]
+            missing = column(members.task.metric) not in last
+            held_out = members.dataset.validation is not None
+            if self._round.final and last["diverged"] < 0 and missing and held_out:
+                last |= members.finish(k, member(end.state, i), "validation")
+        self._keep(inside, end.history[-1], end.state, over=True)
+        self._rows.clear()
+        self._since, self._due = time.perf_counter(), 0.0
+
+    def _keep(
+        self, inside: list[int], line: Epoch, state: State, *, over: bool
+    ) -> None:
+        started = time.perf_counter()
+        part = Part(
+            self._round.number,
+            inside,
+            self._members.digest(inside),
+            line.epoch,
+            line.step,
+            over,
+            self._strategy,
+            self._size,
+            started - self._since,
+            [row for k in inside for row in self._rows[k]],
+        )
+        self._members.keep(part, state)
+        took = time.perf_counter() - started
+        self._due = started + took / _SHARE if took > _LONG else 0.0
+
+
+def _history(part: Part) -> list[Epoch]:
+    """Return as much of the epochs that were made as training needs to go on."""
+    lines: dict[int, list[Row]] = defaultdict(list)
+    for row in part.rows:
+        lines[row["epoch"]].append(row)
+    return [
+        Epoch(
+            epoch,
+            part.step * epoch // part.epoch,
+            np.array([_was_trained(row) for row in rows]),
+            {},
+            {},
+            0.0,
+            np.array([row["diverged"] for row in rows]),
+        )
+        for epoch, rows in sorted(lines.items())
+    ]
+
+
+def _row(members: Members, k: int, line: Epoch, place: int) -> Row:
+    """Return what an epoch gave for a member."""
+    config = members.configs[k]
+    own = settings(config)
+    row: Row = {
+        "member": k,
+        "configuration": members.numbers[k],
+        "seed": config.seed,
+        **{name: _plain(own[name]) for name in members.varied},
+        "epoch": line.epoch,
+        "diverged": int(np.asarray(line.diverged)[place]),
+    }
+    if not np.asarray(line.running)[place]:
+        return row
+    for part, measured in (("train", line.train), ("validation", line.validation)):
+        row |= {f"{part}_{name}": float(x[place]) for name, x in measured.items()}
+    return row
+
+
+def _was_trained(row: Row) -> bool:
+    return any(name.startswith("train_") for name in row)
+
+
+def _plain(value: Any) -> Any:
+    """Return a setting as it is when it is read back."""
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,89 @@
+"""Whether a sweep that goes on is the one that was begun."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fdl.runs.errors import RunError
+from fdl.runs.folder import RunFolder
+from fdl.runs.search import Search
+from fdl.tasks import Config
+
+_PLACES = ("dataset", "name", "title", "source")
+"""What may change where data move, and their checksum does not."""
+
+_CONDITIONS = ("versions", "environment")
+"""What else decides the result."""
+
+
+def require_same_sweep(
+    folder: RunFolder, about: Mapping[str, Any], *, allow_changes: bool
+) -> None:
+    """Raise RunError, with what differs, unless a folder holds a certain sweep.
+
+    Args:
+        folder: The folder.
+        about: What its `config.json` would say if it were begun now.
+        allow_changes: Whether versions and the like, and how members become a program,
+            may differ.
+    """
+    path, before, now = folder.path, folder.config(), json.loads(json.dumps(about))
+    how = ("strategy", "members_per_chunk")
+    for name in ("data", "sweep"):
+        if not isinstance(before.get(name), dict):
+            raise RunError(
+                f"{path / 'config.json'} is damaged: it lacks {name}. Put it back as "
+                "it was, or give the sweep another folder."
+            )
+    if found := _difference(before["data"], now["data"], but=_PLACES):
+        raise RunError(
+            f"{path} began with other data: {found}. Give the data that it began with."
+        )
+    settings = [field.name for field in dataclasses.fields(Config)]
+    settings = [name for name in settings if name not in _PLACES]
+    wanted = [name for name in Search._fields if name not in how]
+    for one, other, names in (
+        (before, now, settings),
+        (before["sweep"], now["sweep"], wanted),
+    ):
+        if found := _difference(one, other, names):
+            raise RunError(
+                f"{path} holds another sweep: {found}. Go on with it by `fdl sweep "
+                f"--run {path}`, or give this one another folder."
+            )
+    if allow_changes:
+        return
+    for what, one, other, names in (
+        *((name, before.get(name), now.get(name), None) for name in _CONDITIONS),
+        ("flags", before["sweep"], now["sweep"], how),
+    ):
+        if found := _difference(one, other, names):
+            raise RunError(
+                f"{path} began with other {what}: {found}. To go on, allow it with "
+                "--allow-changes (from Python, allow_changes=True)."
+            )
+
+
+def _difference(
+    before: Any,
+    now: Any,
+    names: Iterable[str] | None = None,
+    *,
+    but: tuple[str, ...] = (),
+) -> str | None:
+    """Return in words the first thing that differs; None if nothing does."""
+    before, now = (one if isinstance(one, dict) else {} for one in (before, now))
+    for name in {**before, **now} if names is None else names:
+        one, other = before.get(name), now.get(name)
+        if name in but or one == other:
+            continue
+        if isinstance(one, dict) and isinstance(other, dict):
+            return _difference(one, other)
+        return f"{name} was {_brief(one)} and is {_brief(other)}"
+    return None
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,157 @@
+"""What goes wrong around a command: one line, a documented end, and nothing lost."""
+
+import errno
+import io
+import json
+import os
+import re
+import shutil
+import sys
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from shell import complaint
+
+from fdl.cli import main
+from fdl.cli.eval import Eval
+from fdl.cli.progress import TrainingProgress
+
+TRAIN = ["train", "mlp", "--dataset", "mnist-5k", "--epochs", "2"]
+TRAIN += ["--hidden-sizes", "4", "--batch-size", "1000", "--run", "run"]
+
+
+def nobody_reads():
+    """A file that is a pipe whose reader has gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    return os.fdopen(writer, "w")
+
+
+@pytest.mark.parametrize("stream", [nobody_reads, lambda: open("/dev/full", "w")])
+def test_who_stops_listening_does_not_end_a_training(
+    stream, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with stream() as err:
+        monkeypatch.setattr(sys, "stderr", err)
+        main(TRAIN)
+    lines = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+    assert len(lines) == 2
+    assert json.loads((tmp_path / "run/result.json").read_text())["epochs"] == 2
+
+
+def test_who_stops_reading_results_is_no_error_and_a_full_disk_is(
+    monkeypatch, capsys
+) -> None:
+    with nobody_reads() as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        main(["tasks"])
+    with open("/dev/full", "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        with pytest.raises(SystemExit, match="2"):
+            main(["tasks"])
+    monkeypatch.undo()
+    main(["--version"])
+    said = capsys.readouterr()
+    assert said.err == "fdl: No space left on device.\n"
+    assert said.out.startswith("fdl "), "what could not be printed is forgotten"
+
+
+def test_a_stream_that_was_closed_is_nowhere(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    main(["tasks"])
+    with pytest.raises(SystemExit, match="2"):
+        main(["eval", "absent"])
+    for stream in (sys.stdout, sys.stderr):
+        assert stream.name == os.devnull
+        stream.close()
+
+
+def test_letters_that_the_output_lacks_are_no_error(monkeypatch) -> None:
+    content = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(content, encoding="ascii"))
+    main(["tasks"])
+    assert b"| cnn " in content.getvalue()
+
+
+def test_a_narrow_terminal_and_strange_names_hide_nothing(
+    home, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("COLUMNS", "20")
+    names = [b"caf\xe9.png", b"\x1b[31m.png"]
+    for name in names:
+        with open(name, "wb") as file:
+            Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(file, "png")
+    main(["predict", "runs/a", *map(os.fsdecode, names)])
+    said = capsys.readouterr().out
+    assert r"caf\udce9.png" in said
+    assert r"\x1b[31m.png" in said
+    assert said.count("%") == 4
+    assert r"a\x1b[0m is not a run" in complaint(["eval", "a\x1b[0m"], capsys)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory\nand more"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_a_full_memory_is_told_in_one_line(error, monkeypatch, capsys) -> None:
+    def fail(self):
+        raise error
+
+    monkeypatch.setattr(Eval, "__call__", fail)
+    said = complaint(["eval", "run"], capsys, code=1)
+    assert said.startswith("fdl: there is not enough memory")
+
+
+def test_a_full_disk_is_told_in_one_line_and_the_last_epoch_stays(
+    tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    after = TrainingProgress.on_epoch
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def then_fill(self, line, state):
+        after(self, line, state)
+        monkeypatch.setattr(os, "fsync", full)
+
+    monkeypatch.setattr(TrainingProgress, "on_epoch", then_fill)
+    with pytest.raises(SystemExit, match="2"):
+        main(TRAIN)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r"fdl: .*run/.*: No space left on device\.", last)
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    main(["train", "--resume", "run", "--quiet"])
+    assert json.loads((tmp_path / "run/result.json").read_text())["epochs"] == 2
+
+
+def test_a_folder_that_goes_is_told_in_one_line(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = TrainingProgress.on_start
+
+    def remove(self, plan):
+        before(self, plan)
+        shutil.rmtree(plan.path)
+
+    monkeypatch.setattr(TrainingProgress, "on_start", remove)
+    said = complaint([*TRAIN, "--quiet"], capsys)
+    assert said.startswith("fdl: run/")
+    assert "No such file or directory" in said
+
+
+def test_a_file_where_a_folder_is_wanted(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    line = [*TRAIN[:-1], "file/run", "--quiet"]
+    assert "file/run: Not a directory" in complaint(line, capsys)
+    assert "file is a file" in complaint([*TRAIN[:-1], "file", "--quiet"], capsys)

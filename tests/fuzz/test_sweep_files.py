@@ -1,0 +1,136 @@
+"""Files of a sweep that somebody changed: named in a line, and never taken for true."""
+
+import json
+import random
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from fdl.learner import State
+from fdl.runs import Comparison, RunError, compare, parts
+from fdl.runs.parts import Part, SweepParts
+
+ODD = [None, True, -1, 0, 1.5, 2**70, 10**400, 1e308, float("nan"), "x", [], {}, [[]]]
+
+
+def spoilt(content, rng):
+    """Return JSON of which a value somewhere is another, or gone."""
+    if isinstance(content, dict | list) and content and rng.random() < 0.85:
+        copy = content.copy()
+        place = rng.choice([*copy] if isinstance(copy, dict) else range(len(copy)))
+        if rng.random() < 0.15:
+            del copy[place]
+        else:
+            copy[place] = spoilt(copy[place], rng)
+        return copy
+    return rng.choice(ODD)
+
+
+def cut_or_flipped(content, rng):
+    if rng.random() < 0.2:
+        return content[: rng.randrange(len(content))]
+    changed = bytearray(content)
+    for _ in range(rng.choice([1, 1, 1, 8])):
+        changed[rng.randrange(len(changed))] = rng.randrange(256)
+    return bytes(changed)
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A part of two members after two epochs, with its state."""
+    rows = [
+        {
+            "member": k,
+            "configuration": 0,
+            "seed": k,
+            "epoch": epoch,
+            "diverged": -1,
+            "train_loss": 0.5,
+        }
+        for k in (0, 1)
+        for epoch in (1, 2)
+    ]
+    part = Part(0, [0, 1], "of these", 2, 6, True, "vmap", 2, 1.5, rows)
+    keys = jax.random.split(jax.random.key(0))
+    state = State(jnp.int32([6, 6]), {"kernel": jnp.ones((2, 3))}, keys)
+    SweepParts(tmp_path).write(part, state)
+    return part, state
+
+
+def read(folder):
+    """Return the part that is in a folder, if it is intact, and its state."""
+    kept = SweepParts(folder)
+    one = State(
+        jax.ShapeDtypeStruct((), jnp.int32),
+        {"kernel": jax.ShapeDtypeStruct((3,), jnp.float32)},
+        jax.eval_shape(jax.random.key, 0),
+    )
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = kept.read(2)
+    assert len(found) + len(said) == 1
+    for warning in said:
+        text = str(warning.message)
+        assert str(folder) in text
+        assert "is damaged" in text
+        assert "\n" not in text
+    return [(part, kept.state(part, one)) for part in found]
+
+
+def test_parts_of_other_bytes(kept, tmp_path) -> None:
+    (file,) = tmp_path.iterdir()
+    content, rng = file.read_bytes(), random.Random(0)
+    ((part, state),) = read(tmp_path)
+    assert part == kept[0]
+    assert (state.key == kept[1].key).all()
+    damaged = 0
+    for _ in range(400):
+        file.write_bytes(cut_or_flipped(content, rng))
+        found = read(tmp_path)
+        damaged += not found
+        for part, state in found:  # a byte was another without any meaning
+            assert part == kept[0]
+            np.testing.assert_array_equal(state.params["kernel"], np.ones((2, 3)))
+    assert damaged > 350
+
+
+def test_parts_of_another_meaning(kept, tmp_path) -> None:
+    (file,) = tmp_path.iterdir()
+    arrays, rng = load_file(file), random.Random(0)
+    good = json.loads(arrays["part"].tobytes())
+    for _ in range(400):
+        facts = json.dumps(spoilt(good, rng)).encode()
+        forged = arrays | {"part": np.frombuffer(facts, np.uint8)}
+        save_file(forged, file, {"sha256": parts.digest(forged)})
+        for part, _ in read(tmp_path):
+            assert {type(row["seed"]) for row in part.rows} == {int}
+            assert set(part.members) <= {0, 1}
+
+
+def test_results_that_are_compared(tmp_path) -> None:
+    one = {"seeds": [0, 1, 2], "test_values": [0.1, 0.2, 0.4], "diverged": 0}
+    good = {"metric": "loss", "mode": "max", "configurations": [one]}
+    rng, compared, said = random.Random(0), 0, []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text(json.dumps(good))
+    file = tmp_path / "a" / "result.json"
+    for i in range(600):
+        text = json.dumps(spoilt(good, rng))
+        file.write_bytes(text.encode() if i % 2 else cut_or_flipped(text.encode(), rng))
+        try:
+            found = compare(tmp_path / "a", tmp_path / "b")
+        except RunError as error:
+            said.append(str(error))
+        else:
+            compared += 1
+            assert isinstance(found, Comparison)
+    assert 0 < compared < 300
+    assert all(str(tmp_path) in line and "\n" not in line for line in said)
+    file.write_text("[" * 100_000)
+    with pytest.raises(RunError, match=r"is not a finished sweep|is damaged"):
+        compare(tmp_path / "a", tmp_path / "b")

@@ -1,0 +1,137 @@
+"""Compiled programs that are kept are those that were written, by this user."""
+
+import os
+import stat
+import subprocess
+import sys
+
+import jax
+import pytest
+
+from fdl.runs import compiled
+from fdl.runs.compiled import CompiledPrograms, keep_compiled
+
+SCRIPT = """
+import jax
+from fdl.runs import keep_compiled
+keep_compiled()
+print(jax.config.jax_compilation_cache_dir)
+print(jax.jit(lambda key: jax.random.permutation(key, 1000))(jax.random.key(0))[0])
+"""
+
+
+def ran(folder, **variables):
+    """Compile in a new process that keeps its programs in a folder."""
+    environment = {**os.environ, "FDL_CACHE_DIR": str(folder), **variables}
+    if not variables:
+        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+
+
+def test_programs_are_kept_and_damaged_ones_replaced(tmp_path) -> None:
+    first, folder = ran(tmp_path), tmp_path / "compiled"
+    assert first.stdout.startswith(f"{folder}\n")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    damaged = {}
+    for file in folder.iterdir():  # one bit, in the middle of the program
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        damaged[file] = bytes(content)
+        file.write_bytes(content)
+    assert damaged
+    second = ran(tmp_path)
+    assert second.stdout == first.stdout
+    assert second.stderr.count("is damaged: the program is compiled anew") == 1
+    assert all(file.read_bytes() != content for file, content in damaged.items())
+    third = ran(tmp_path)
+    assert (third.stdout, third.stderr) == (first.stdout, "")
+
+
+def test_a_folder_that_jax_was_given_is_its_own(tmp_path) -> None:
+    given = str(tmp_path / "mine")
+    least = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    done = ran(tmp_path / "fdl", JAX_COMPILATION_CACHE_DIR=given, **least)
+    assert done.stdout.startswith(f"{given}\n")
+    assert os.listdir(given)
+    assert not (tmp_path / "fdl").exists()
+
+
+def test_what_was_changed_or_moved_is_no_program(tmp_path) -> None:
+    programs = CompiledPrograms(tmp_path)
+    assert programs.get("a") is None
+    programs.put("a", b"program")
+    assert programs.get("a") == b"program"
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    other = CompiledPrograms(tmp_path)
+    file.rename(other._file("b"))
+    for content, key in ((whole, "b"), (whole[:-1], "a"), (b"", "a"), (b"x" * 99, "a")):
+        if key == "a":
+            file.write_bytes(content)
+        with pytest.warns(UserWarning, match="is damaged") as said:
+            assert CompiledPrograms(tmp_path).get(key) is None
+        assert len(said) == 1
+    programs.put("a", b"program")
+    assert programs.get("a") == b"program"
+
+
+def test_a_folder_that_cannot_be_used_is_said_once(tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    programs = CompiledPrograms(tmp_path / "file")
+    with pytest.warns(UserWarning, match="compiled program cannot be kept"):
+        programs.put("a", b"program")
+    for key in "abc":  # warnings are errors
+        programs.put(key, b"program")
+        assert programs.get(key) is None
+
+
+def test_the_oldest_programs_go_first(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(compiled, "_MOST_BYTES", 300.0)
+    programs = CompiledPrograms(tmp_path)
+    for time, key in enumerate("abc"):
+        programs.put(key, bytes(100))
+        os.utime(programs._file(key), (time, time))
+    assert programs.get("b")  # used lately
+    programs.put("d", bytes(10))
+    assert [programs.get(key) is not None for key in "abcd"] == [
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+@pytest.fixture
+def unset(monkeypatch, tmp_path):
+    """JAX as if no folder had been named, and a cache folder that is empty."""
+    monkeypatch.setenv("FDL_CACHE_DIR", str(tmp_path))
+    before = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", None)
+    yield tmp_path / "compiled"
+    assert jax.config.jax_compilation_cache_dir is None, "nothing was set up"
+    jax.config.update("jax_compilation_cache_dir", before)
+
+
+def test_a_folder_that_others_may_change_is_not_used(unset, monkeypatch) -> None:
+    unset.mkdir()
+    unset.chmod(0o770)
+    with pytest.warns(UserWarning, match="can be written to by others. Delete it"):
+        keep_compiled()
+    unset.chmod(0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.warns(UserWarning, match="belongs to another user. Delete it"):
+        keep_compiled()
+
+
+def test_without_the_hook_nothing_is_kept(unset, monkeypatch) -> None:
+    from jax._src import compilation_cache
+
+    monkeypatch.delattr(compilation_cache, "get_file_cache")
+    with pytest.warns(UserWarning, match="does not know how to check them in JAX"):
+        keep_compiled()

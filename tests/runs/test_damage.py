@@ -1,0 +1,188 @@
+"""Damage to a run's files is found and named, and what is intact is used."""
+
+import resource
+import shutil
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fdl.learner import State
+from fdl.metrics import Mean
+from fdl.runs import RunError, RunFolder, load_weights, save_weights
+from fdl.runs.checkpoints import Checkpoint
+from fdl.train import EarlyStopping, Epoch
+from fdl.weights import WeightsError
+
+STOPPING = EarlyStopping("loss", "min")
+
+
+def moment(step: int) -> Checkpoint:
+    """A moment within the second epoch."""
+    params = {"x": jnp.arange(300.0) + step, "y": jnp.ones((2, 2)) * step}
+    state = State(jnp.int32(step), params, jax.random.key(step))
+    history = (Epoch(1, 2, True, {"loss": 1.0}, {"loss": 1.0}, 0.5),)
+    sums = {"loss": Mean(jnp.float32(step), jnp.float32(7))}
+    return Checkpoint(state, history, sums)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = RunFolder.create(tmp_path_factory.mktemp("made"), {})
+    folder.keep(Checkpoint(moment(2).state, moment(2).history))
+    for step in (3, 4):
+        folder.keep(moment(step))
+    return folder
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    shutil.copytree(made.path, tmp_path / "run")
+    return RunFolder(tmp_path / "run")
+
+
+def newest(folder: RunFolder):
+    like = jax.eval_shape(lambda: moment(0).state)
+    return folder.checkpoints.newest(like, moment(0).sums, STOPPING)
+
+
+def require_is(found: Checkpoint | None, step: int) -> None:
+    assert found is not None
+    plain = lambda each: each._replace(
+        state=each.state._replace(key=jax.random.key_data(each.state.key))
+    )
+    jax.tree.map(np.testing.assert_array_equal, plain(found), plain(moment(step)))
+
+
+def flip(file: Path, place: float) -> None:
+    content = bytearray(file.read_bytes())
+    content[int(place * (len(content) - 1))] ^= 4
+    file.write_bytes(content)
+
+
+def test_the_newest_is_taken_with_the_best(folder) -> None:
+    found, best = newest(folder)
+    require_is(found, 4)
+    assert best is not None
+    np.testing.assert_array_equal(best.params["x"], moment(2).state.params["x"])
+
+
+def test_any_flipped_bit_or_cut_or_missing_file_is_found(folder) -> None:
+    """Every file of a checkpoint; Orbax restores other numbers without a word."""
+    last = folder.checkpoints.found()[-1]
+    files = sorted(file for file in last.rglob("*") if file.is_file())
+    assert len(files) > 5
+    for file in files:
+        before = file.read_bytes()
+        spoils = [lambda file=file, at=at: flip(file, at) for at in (0, 0.5, 1)]
+        spoils += [lambda file=file: file.write_bytes(file.read_bytes()[:-1])]
+        spoils += [file.unlink]
+        for spoil in spoils if before else [file.unlink]:
+            spoil()
+            named = f"state in {last} cannot be restored: .*{last.name[:-1]}.* is taken"
+            with pytest.warns(UserWarning, match=named):
+                found, _ = newest(folder)
+            require_is(found, 3)
+            file.write_bytes(before)
+    require_is(newest(folder)[0], 4)
+
+
+def test_what_is_no_checkpoint_hides_none_and_is_not_deleted(folder) -> None:
+    place = folder.checkpoints.folder
+    (place / "7").mkdir()
+    (place / "99999").mkdir()
+    (place / "99999" / "thesis.txt").write_text("dear")
+    (place / "8").write_text("a file")
+    with pytest.warns(UserWarning, match="is missing or damaged") as warned:
+        require_is(newest(folder)[0], 4)
+    assert len(warned) == 2
+    folder.keep(moment(7))
+    assert (place / "99999" / "thesis.txt").read_text() == "dear"
+    assert sorted(path.name for path in place.iterdir()) == [
+        "3",
+        "4",
+        "7",
+        "8",
+        "99999",
+    ]
+    with pytest.raises(RunError, match=f"{place}/99999 is in the way, and not fdl's"):
+        folder.keep(moment(99999))
+
+
+def test_a_damaged_one_is_written_again_and_nothing_intact_goes_before(
+    folder, monkeypatch
+) -> None:
+    flip(folder.checkpoints.found()[-1] / "_METADATA", 0.5)
+    folder.keep(moment(4))
+    require_is(newest(folder)[0], 4)
+    kept = folder.checkpoints.found()
+    monkeypatch.setattr("fdl.runs.checkpoints.save_state", lambda *_: None)  # it says
+    with pytest.raises(
+        RunError, match=r"5 cannot be restored: sha256\.json is missing"
+    ):
+        folder.keep(moment(5))
+    assert folder.checkpoints.found() == kept
+
+
+def test_the_last_epoch_stays_however_many_come_within_the_next(folder) -> None:
+    """Its weights are what a run is measured with until then."""
+    for step in (5, 6, 7):
+        folder.keep(moment(step))
+    assert [path.name for path in folder.checkpoints.found()] == ["2", "5", "6", "7"]
+
+
+def test_where_none_is_intact_the_remedy_is_said(folder) -> None:
+    for place in folder.checkpoints.found():
+        (place / "_METADATA").unlink()
+    with pytest.raises(
+        RunError, match=r"4 cannot be .*train the run again, with --over"
+    ):
+        newest(folder)
+    assert newest(RunFolder(folder.path / "checkpoints")) == (None, None)
+
+
+def test_a_damaged_best_is_as_bad_as_a_damaged_last(folder) -> None:
+    flip(folder.checkpoints.found()[0] / "manifest.ocdbt", 0.5)
+    with pytest.raises(RunError, match="No checkpoint before it is intact"):
+        newest(folder)
+
+
+def test_weights_carry_a_checksum(folder) -> None:
+    file, state = folder.weights, moment(2).state
+    load_weights(file, state)
+    size = file.stat().st_size
+    for place in np.linspace(0, 1, 40):
+        before = file.read_bytes()
+        flip(file, place)
+        with pytest.raises(
+            WeightsError, match=f"{file} (is damaged|cannot be read|lac)"
+        ):
+            load_weights(file, state)
+        file.write_bytes(before)
+    assert size == file.stat().st_size
+    again = file.with_name("again")
+    save_weights(again, state)
+    assert again.read_bytes() == file.read_bytes(), "the same state, the same bytes"
+
+
+def test_a_full_disk_is_said_in_one_line_and_costs_nothing(folder, capfd) -> None:
+    """The limit of the size of a file stands for that of the disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    large = moment(5)
+    noise = jax.random.normal(jax.random.key(0), (300, 300))
+    large.state.params["y"] = noise  # which cannot be compressed
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(
+            RunError, match=r"checkpoints/5: .*File too large"
+        ) as raised:
+            folder.keep(large)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(raised.value)
+    assert capfd.readouterr().err == ""
+    require_is(newest(folder)[0], 4)
+    folder.keep(moment(6))
+    assert not list(folder.checkpoints.folder.glob(".*")), "what was left is gone"

@@ -1,0 +1,267 @@
+"""A sweep that was cut off ends as if it had not been; what is damaged is named."""
+
+import dataclasses
+import json
+import shutil
+import sys
+
+import jax
+import pytest
+from small import few
+
+import fdl
+from fdl import tasks
+from fdl.runs import RunError, RunFolder, resume_sweep, sweep
+from fdl.runs.members import Members
+from fdl.runs.parts import SweepParts
+from fdl.runs.weights import named_variables
+from fdl.tasks.choices import OPTIMIZERS
+from fdl.train import many
+
+SMALL = {
+    "dataset": "mnist-5k",
+    "epochs": 3,
+    "batch_size": 20,
+    "hidden_sizes": (4,),
+    "grid": {"learning_rate": [1e-3, 1e-2, 1e36]},  # the last one diverges
+}
+
+
+class Killed(BaseException):
+    """What ends a process."""
+
+
+def kill(*_):
+    raise Killed
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_digits_and_no_pictures():
+    dataset = few()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tasks, "load", lambda *args, **options: dataset)
+        patch.setattr(sys.modules["fdl.runs.sweep"], "draw", lambda *args: None)
+        yield
+
+
+def content(folder):
+    """Return all that a sweep leaves, but for times and pictures."""
+    found = {
+        name: (folder / name).read_bytes()
+        for name in ("members.csv", "best/weights.safetensors", "best/config.json")
+    }
+    result = json.loads((folder / "result.json").read_text())
+    del result["seconds"]
+    run = fdl.load(folder / "best")
+    kept = RunFolder(run.path).checkpoints
+    (place,) = kept.found()
+    state = kept.restore(int(place.name), run.state)
+    named = jax.tree_util.tree_leaves_with_path(state._replace(key=()))
+    return found | {
+        "result.json": result,
+        "best/result.json": run.result,
+        "best": {jax.tree_util.keystr(path): x.tolist() for path, x in named},
+    }
+
+
+def cut_off(path, epochs, **options):
+    """Sweep until so many epochs of chunks have been made; return their rows."""
+    seen, made = [], []
+
+    def on_rows(rows):
+        seen.extend(rows)
+        made.append(rows)
+        if len(made) == epochs:
+            raise Killed
+
+    with pytest.raises(Killed):
+        sweep("mlp", path=path, on_rows=on_rows, **SMALL, **options)
+    return seen
+
+
+@pytest.mark.parametrize("halving", [False, True])
+@pytest.mark.parametrize("strategy", ["vmap", "map"])
+def test_a_chunk_goes_on_from_its_last_epoch(tmp_path, strategy, halving) -> None:
+    options = {"strategy": strategy, "members_per_chunk": 3, "halving": halving}
+    whole = sweep("mlp", path=tmp_path / "whole", **SMALL, **options)
+    assert whole.outcomes[-1].diverged == 1
+    for epochs in (1, 2):
+        path = tmp_path / str(epochs)
+        before, after = cut_off(path, epochs, **options), []
+        if epochs == 1:
+            again = sweep("mlp", path=path, on_rows=after.extend, **SMALL, **options)
+        else:
+            again = resume_sweep(path, on_rows=after.extend)
+        assert len(before) + len(after) == len(whole.rows), "nothing is made twice"
+        assert after
+        assert again.rows == whole.rows
+        assert content(path) == content(tmp_path / "whole")
+
+
+def test_chunks_stay_as_large_as_they_were(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(many, "chunk_size", lambda *_: 2)
+    whole = sweep("mlp", path=tmp_path / "whole", strategy="vmap", **SMALL)
+    cut_off(tmp_path / "cut", 2, strategy="vmap")
+    monkeypatch.setattr(many, "chunk_size", lambda *_: 1)  # as with less memory
+    again = resume_sweep(tmp_path / "cut")
+    parts = SweepParts(again.path / "parts").read(3)
+    assert [(part.members, part.size) for part in parts] == [([0, 1], 2), ([2], 2)]
+    assert content(again.path) == content(whole.path)
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """A sweep of two chunks that has ended."""
+    path = tmp_path_factory.mktemp("ended") / "sweep"
+    sweep("mlp", path=path, members_per_chunk=2, **SMALL)
+    return path
+
+
+@pytest.fixture
+def left(ended, tmp_path):
+    shutil.copytree(ended, tmp_path / "left")
+    return tmp_path / "left"
+
+
+def flipped(content, place):
+    changed = bytearray(content)
+    changed[int(place * len(changed))] ^= 1
+    return bytes(changed)
+
+
+DAMAGE = {
+    "empty": lambda content: b"",
+    "cut": lambda content: content[: len(content) // 2],
+    "a bit of the numbers": lambda content: flipped(content, 0.9),
+    "a bit of the names": lambda content: flipped(content, 0.01),
+}
+
+
+@pytest.mark.parametrize("kind", [*DAMAGE, "missing"])
+def test_a_damaged_part_is_named_and_trained_anew(left, ended, kind) -> None:
+    *_, part = sorted((left / "parts").iterdir())
+    heard = []
+    if kind == "missing":
+        part.unlink()
+        resume_sweep(left, on_rows=heard.extend)
+    else:
+        part.write_bytes(DAMAGE[kind](part.read_bytes()))
+        with pytest.warns(UserWarning, match=f"{part} is damaged.* are trained anew"):
+            resume_sweep(left, on_rows=heard.extend)
+    assert {row["member"] for row in heard} == {2}
+    assert content(left) == content(ended)
+
+
+def test_where_the_last_epoch_is_damaged_the_one_before_counts(tmp_path) -> None:
+    whole = sweep("mlp", path=tmp_path / "whole", seeds=2, **SMALL)
+    cut_off(tmp_path / "cut", 2, seeds=2)
+    _, last = sorted((tmp_path / "cut" / "parts").iterdir())
+    last.write_bytes(DAMAGE["a bit of the numbers"](last.read_bytes()))
+    heard = []
+    with pytest.warns(UserWarning, match=f"{last} is damaged.* trained from epoch 1"):
+        resume_sweep(tmp_path / "cut", on_rows=heard.extend)
+    assert {row["epoch"] for row in heard} == {2, 3}
+    assert content(tmp_path / "cut") == content(whole.path)
+
+
+@pytest.mark.parametrize("gone", ["config.json", "checkpoints", "*"])
+def test_what_is_made_of_the_parts_is_made_again(left, ended, gone) -> None:
+    table = (left / "members.csv").read_text().splitlines()
+    (left / "members.csv").write_text("\n".join(table[:4]))
+    (left / "result.json").write_text('{"seconds"')
+    for place in sorted((left / "best").glob(gone)):
+        shutil.rmtree(place) if place.is_dir() else place.unlink()
+    (left / "best" / "notes.txt").write_text("mine")
+    (left / ".best").mkdir()  # of a start that was cut off
+    resume_sweep(left, on_rows=kill)
+    assert content(left) == content(ended)
+    assert (left / "best" / "notes.txt").read_text() == "mine"
+    assert not (left / ".best").exists()
+
+
+def test_a_sweep_that_ended_keeps_its_seconds_and_counts(left) -> None:
+    before = json.loads((left / "result.json").read_text())
+    assert before["epochs_trained"] == 3 + 3 + 1
+    assert before["seconds"] > 0
+    resume_sweep(left)
+    assert json.loads((left / "result.json").read_text()) == before
+
+
+def edit(path, change):
+    config = json.loads((path / "config.json").read_text())
+    change(config)
+    (path / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda config: config["versions"].update(jax="0.1"),
+            r'other versions: jax was "0\.1" and is .*--allow-changes',
+        ),
+        (
+            lambda config: config["data"].update(checksum="0"),
+            'other data: checksum was "0" and is .*Give the data',
+        ),
+        (lambda config: config.update(epochs=4), "is of members with other settings"),
+        (lambda config: config.pop("data"), r"config\.json lacks data"),
+        (lambda config: config["sweep"].update(grid=3), r"config\.json is damaged"),
+        (lambda config: config.pop("sweep"), "holds a run and no sweep"),
+    ],
+)
+def test_what_would_change_the_result_is_refused(left, change, message) -> None:
+    edit(left, change)
+    before = sorted(left.rglob("*"))
+    with pytest.raises(RunError, match=message):
+        resume_sweep(left)
+    assert sorted(left.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seeds": 2}, "another sweep: seeds was 1 and is 2.*fdl sweep --run"),
+        ({"learning_rate": 0.1}, r"learning_rate was 0\.001 and is 0\.1"),
+        ({"members_per_chunk": 3}, "other flags: members_per_chunk was 2 and is 3"),
+        ({"batch_size": 10}, "batch_size was 20 and is 10"),
+    ],
+)
+def test_another_sweep_says_what_differs(left, change, message) -> None:
+    with pytest.raises(RunError, match=message):
+        sweep("mlp", path=left, **{**SMALL, "members_per_chunk": 2, **change})
+
+
+def test_what_has_moved_and_what_is_allowed_are_no_difference(left) -> None:
+    edit(left, lambda config: config["data"].update(source="files in /elsewhere"))
+    edit(left, lambda config: config.update(data_dir="/elsewhere"))
+    edit(left, lambda config: config["versions"].update(jax="0.1"))
+    with pytest.raises(Killed):
+        resume_sweep(left, allow_changes=True, on_start=kill)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_best_member_keeps_what_a_run_of_its_own_has(tmp_path, optimizer) -> None:
+    settings = {"clip_norm": (0.0, 1.0), "ema": (0.0, 0.9), "weight_decay": (0.0, 0.1)}
+    if OPTIMIZERS[optimizer].momentum is not None:
+        settings["momentum"] = (0.0, 0.9)
+    task = tasks.find("mlp")
+    config = task.config(dataset="mnist-5k", optimizer=optimizer)
+    plain, other = (
+        dataclasses.replace(config, **{name: x[i] for name, x in settings.items()})
+        for i in (0, 1)
+    )
+    members = Members(task, [plain, other], few(), tmp_path)
+    of_all = named_variables(members.outline(0).state)
+    own = named_variables(tasks.outline(task, plain, members.dataset.info).state)
+    assert len(own) < len(of_all)
+    assert {name: of_all[name] for name in own} == own
+
+
+def test_a_best_member_without_momentum_is_restored_as_a_run(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(Members, "best", lambda members: 0)
+    options = {**SMALL, "grid": {"momentum": [0.0, 0.9]}, "epochs": 1}
+    found = sweep("mlp", path=tmp_path, optimizer="sgd", **options)
+    content(found.path)

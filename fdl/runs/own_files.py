@@ -29,6 +29,7 @@ _ALWAYS = (
     "seen.safetensors",
     "tensorboard/events.out.tfevents.*",
     "wandb",
+    f".{'[0-9a-f]' * 16}.part",  # what a process left that was killed as it wrote
     NEW,
     LOCK,
     HOLDER,

@@ -165,7 +165,7 @@ def test_weights_carry_a_checksum(folder) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_full_disk_is_said_in_one_line_and_costs_nothing(
-    folder, capfd, monkeypatch
+    folder, capfd, caplog, monkeypatch
 ) -> None:
     """The limit of the size of a file stands for that of the disk."""
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
@@ -183,6 +183,7 @@ def test_a_full_disk_is_said_in_one_line_and_costs_nothing(
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "\n" not in str(raised.value)
     assert capfd.readouterr().err == ""
+    assert not [record for record in caplog.records if record.name == "absl"]
     require_is(newest(folder)[0], 4)
     folder.keep(moment(6))
     assert not list(folder.checkpoints.folder.glob(".*")), "what was left is gone"

@@ -31,7 +31,7 @@ def made(config, grid=(), ranges=(), samples=1, seeds=1):
 
 def test_no_words_end_in_a_traceback_or_take_long() -> None:
     rng, good, said = random.Random(0), 0, []
-    started = time.monotonic()
+    started = time.process_time()
     for _ in range(5000):
         config = rng.choice(CONFIGS)
         names = [*settings(config), "nothing", "", "epochs "]
@@ -48,7 +48,7 @@ def test_no_words_end_in_a_traceback_or_take_long() -> None:
             said.append(str(error))
     assert 50 < good < 1000
     assert not any("\n" in line for line in said)
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
 
 
 @pytest.mark.parametrize(

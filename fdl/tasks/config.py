@@ -26,22 +26,6 @@ OF_SOME = (
 """Settings that not all tasks take; see `Task.supports`."""
 
 
-_SIZES = (
-    "num_layers",
-    "num_heads",
-    "features",
-    "hidden_size",
-    "hidden_sizes",
-    "latent_size",
-    "width",
-    "patch_size",
-    "samples",
-    "discriminator_steps",
-)
-_MOST_LAYERS = 256
-_LARGEST = 100_000
-
-
 @dataclasses.dataclass(frozen=True)
 class NoOptions:
     """A task has no settings besides those that all have."""
@@ -132,7 +116,6 @@ class Config:
             require_warmup(self.schedule)
         require_whole(f"[0, {2**32 - 1}]", seed=self.seed)
         require_number("(0, 1) or None", validation=self.validation)
-        _require_sizes(self.options)
 
 
 def full_line(dataset: str) -> str:
@@ -149,18 +132,3 @@ def full_line(dataset: str) -> str:
     from fdl.data import find  # JAX; what has a name does without
 
     return find(dataset).name
-
-
-def _require_sizes(options: Any) -> None:
-    """Refuse widths and numbers of layers that no model has."""
-    for name in _SIZES:
-        value = getattr(options, name, 1)
-        most = _MOST_LAYERS if name == "num_layers" else _LARGEST
-        every = value if isinstance(value, tuple) else (value,)
-        sizes = [size for size in every if type(size) is int]
-        if len(sizes) > _MOST_LAYERS:
-            raise ValueError(
-                f"{name} has {len(sizes):,} layers: at most {_MOST_LAYERS} can be."
-            )
-        if any(not 1 <= size <= most for size in sizes):
-            raise ValueError(f"{name}={value} must be from 1 to {most:,}.")

@@ -123,7 +123,7 @@ class VAEOptions:
         """Check the numbers."""
         _require_widths(hidden_sizes=self.hidden_sizes, latent_size=self.latent_size)
         require_number("[0, inf)", beta=self.beta, free_bits=self.free_bits)
-        require_whole("[1, inf)", samples=self.samples)
+        require_whole(f"[1, {_WIDEST}]", samples=self.samples)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,6 +247,13 @@ class TextClassifierOptions:
     dropout_rate: Number = 0.3
     norm: Literal["pre", "post"] = "pre"
     positions: Literal["learned", "sinusoidal"] = "learned"
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(features=self.features)
+        _require_layers(num_layers=self.num_layers)
+        _require_heads(self.num_heads, self.features)
+        require_number("[0, 1)", dropout_rate=self.dropout_rate)
 
 
 @dataclasses.dataclass(frozen=True)

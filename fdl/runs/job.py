@@ -147,6 +147,12 @@ class Job:
             **provenance(folder.config()),
         )
 
+    def _draw(self, state: State, epoch: int) -> None:
+        """Draw what the task shows after an epoch."""
+        now, path = dataclasses.replace(self.trained, state=state), self.folder.path
+        with noted(path):
+            self.task.draw(now, self.dataset, path, epoch)
+
     def _plan(self, start: Checkpoint | None) -> Plan:
         return Plan(
             self.folder.path,
@@ -169,7 +175,11 @@ class Job:
         listeners: Listeners,
     ) -> FitResult:
         """Train to the end, or to where a signal stops it."""
-        config, path = self.trained.config, self.folder.path
+        config = self.trained.config
+        if start is not None and start.history[-1:] and start.sums is None:
+            self._draw(
+                start.state, start.history[-1].epoch
+            )  # a kill may have come first
         waiting = contextlib.ExitStack()
         # Not before there is something to lose: compiling may take a minute.
         wait = functools.cache(lambda: waiting.enter_context(put_off()))
@@ -182,9 +192,7 @@ class Job:
             wait()
             saving.after_epoch(line, state)
             enough = self.callbacks.on_epoch(line, state)
-            now = dataclasses.replace(self.trained, state=state)
-            with noted(path):
-                self.task.draw(now, self.dataset, path, line.epoch)
+            self._draw(state, line.epoch)
             listeners.epoch(line, state)
             saving.stop_if_told(state)
             return enough

@@ -1,6 +1,8 @@
 """A training that is set up, new or begun: go through it, keep what comes of it."""
 
+import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +11,7 @@ import jax
 
 from fdl import data
 from fdl.learner import State
+from fdl.metrics import Metrics
 from fdl.runs.checkpoints import Checkpoint
 from fdl.runs.finish import finish, num_parameters
 from fdl.runs.folder import RunFolder
@@ -109,8 +112,7 @@ class Job:
         with listeners.listening(self.folder.config()):
             self.callbacks.on_start(self._plan(start))
             try:
-                with put_off():
-                    fitted = self._fit(start, best, saving, listeners)
+                fitted = self._fit(start, best, saving, listeners)
             except DivergenceError as error:
                 if not saving.folder.replaces:
                     saving.keep(error.state)
@@ -145,6 +147,12 @@ class Job:
             **provenance(folder.config()),
         )
 
+    def _draw(self, state: State, epoch: int) -> None:
+        """Draw what the task shows after an epoch."""
+        now, path = dataclasses.replace(self.trained, state=state), self.folder.path
+        with noted(path):
+            self.task.draw(now, self.dataset, path, epoch)
+
     def _plan(self, start: Checkpoint | None) -> Plan:
         return Plan(
             self.folder.path,
@@ -167,35 +175,46 @@ class Job:
         listeners: Listeners,
     ) -> FitResult:
         """Train to the end, or to where a signal stops it."""
-        config, path = self.trained.config, self.folder.path
+        config = self.trained.config
+        if start is not None and start.history[-1:] and start.sums is None:
+            self._draw(
+                start.state, start.history[-1].epoch
+            )  # a kill may have come first
+        waiting = contextlib.ExitStack()
+        # Not before there is something to lose: compiling may take a minute.
+        wait = functools.cache(lambda: waiting.enter_context(put_off()))
+
+        def after_part(state: State, sums: Metrics) -> None:
+            wait()
+            saving.after_part(state, sums)
 
         def after_epoch(line: Epoch, state: State) -> Any:
+            wait()
             saving.after_epoch(line, state)
             enough = self.callbacks.on_epoch(line, state)
-            now = dataclasses.replace(self.trained, state=state)
-            with noted(path):
-                self.task.draw(now, self.dataset, path, line.epoch)
+            self._draw(state, line.epoch)
             listeners.epoch(line, state)
             saving.stop_if_told(state)
             return enough
 
-        return fit(
-            self.trained.learner,
-            self.dataset.train,
-            epochs=config.epochs,
-            batch_size=config.batch_size,
-            key=jax.random.key(config.seed),
-            validation_data=self.dataset.validation,
-            early_stopping=self.stopping,
-            state=None if start is None else start.state,
-            history=() if start is None else start.history,
-            best=best,
-            sums=None if start is None else start.sums,
-            steps_per_chunk=max(1, self._steps // _CHUNKS),
-            on_chunk=self.callbacks.on_chunk,
-            on_part=saving.after_part,
-            on_epoch=after_epoch,
-        )
+        with waiting:
+            return fit(
+                self.trained.learner,
+                self.dataset.train,
+                epochs=config.epochs,
+                batch_size=config.batch_size,
+                key=jax.random.key(config.seed),
+                validation_data=self.dataset.validation,
+                early_stopping=self.stopping,
+                state=None if start is None else start.state,
+                history=() if start is None else start.history,
+                best=best,
+                sums=None if start is None else start.sums,
+                steps_per_chunk=max(1, self._steps // _CHUNKS),
+                on_chunk=self.callbacks.on_chunk,
+                on_part=after_part,
+                on_epoch=after_epoch,
+            )
 
 
 def stopping_of(task: Task, trained: Trained, patience: int) -> EarlyStopping:

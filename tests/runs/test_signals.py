@@ -101,6 +101,20 @@ def test_a_training_stops_within_an_epoch_and_goes_on_there(tmp_path) -> None:
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
+def test_while_nothing_is_to_lose_a_training_stops_at_once(
+    tmp_path, monkeypatch
+) -> None:
+    """Compiling may take longer than clusters wait before they kill."""
+
+    def compile(*_: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        pytest.fail("it went on")
+
+    monkeypatch.setattr("fdl.train.loop.Loop._compile", compile)
+    with pytest.raises(Interrupted), stop_on_signals():
+        train("mlp", path=tmp_path, **SETTINGS)
+
+
 def test_without_handlers_a_training_hears_nothing(tmp_path) -> None:
     heard = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))

@@ -1,3 +1,5 @@
+import contextlib
+import ctypes
 import gc
 import os
 import sys
@@ -51,27 +53,24 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name not in _FIRST)
 
 
-_GROWTH = 2**29  # bytes of memory, after which compiled programs are freed
-_held = 0
+_MUCH = 5 * 2**28  # bytes of memory, from which on compiled programs are freed
 
 
-def pytest_collection_finish(session):
-    global _held
+def pytest_collection_finish():
     # What is imported by now stays, and need not be looked through for garbage.
     gc.collect()
     gc.freeze()
-    _held = psutil.Process().memory_info().rss
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _forget_programs():
     """Free what was compiled once it fills the memory; this takes a second."""
-    global _held
     yield
-    if psutil.Process().memory_info().rss < _held + _GROWTH:
+    if psutil.Process().memory_info().rss < _MUCH:
         return
     if sys.modules.get("keras"):
         sys.modules["keras"].backend.clear_session(free_memory=False)
     jax.clear_caches()
     gc.collect()
-    _held = psutil.Process().memory_info().rss
+    with contextlib.suppress(AttributeError):  # C libraries but GNU's
+        ctypes.CDLL(None).malloc_trim(0)

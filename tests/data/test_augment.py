@@ -170,8 +170,8 @@ def test_changes_that_follow_each_other_draw_apart() -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: augment.shift(-1), "-1 pixels"),
-        (lambda: augment.crop(-2), "-2 pixels"),
+        (lambda: augment.shift(-1), "distance=-1"),
+        (lambda: augment.crop(-2), "padding=-2"),
         (lambda: augment.flip(1.5), r"probability=1\.5"),
         (lambda: augment.rotate(-3.0), r"degrees=-3\.0"),
         (lambda: augment.rotate((3.0, 2.0)), r"degrees=\(3\.0, 2\.0\)"),

@@ -55,7 +55,7 @@ def test_no_words_end_in_a_traceback_or_take_long() -> None:
     ("words", "message"),
     [
         ({"ranges": ["learning-rate=lin:-1e308:1e308"]}, "is not a range"),
-        ({"ranges": ["epochs=lin:1e300:1e308"]}, r"epochs=\.\.\. of 1 members"),
+        ({"ranges": ["epochs=lin:1e300:1e308"]}, r"epochs=\d+\.\.\. must be finite"),
         ({"grid": [f"epochs={10**12}"]}, "epochs=1,000,000,000,000 of 1 members"),
         (
             {"grid": ["epochs=9000000,9000001"]},

@@ -112,11 +112,11 @@ def test_transpose_is_the_adjoint() -> None:
         ),
         (
             lambda: ops.conv(draw(4, 4, 1), draw(2, 2, 1, 1), dilation=(0, 1)),
-            r"dilation \(0, 1\)",
+            r"dilation=\(0, 1\)",
         ),
         (
             lambda: ops.conv_transpose(draw(4, 4, 3), draw(2, 2, 1, 3), strides=(0, 1)),
-            r"strides \(0, 1\)",
+            r"strides=\(0, 1\)",
         ),
         (lambda: ops.zero_pad(draw(4, 4, 1), -1), "pads="),
         (lambda: ops.upsample(draw(4, 4, 1), (0, 2)), r"factor=\(0, 2\)"),

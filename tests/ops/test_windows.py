@@ -146,7 +146,7 @@ def test_conv_is_the_same_in_a_scan_and_over_kernels(implementation) -> None:
 
 
 def test_refuses_a_window_that_does_not_move() -> None:
-    with pytest.raises(ValueError, match=r"strides \(0, 1\)"):
+    with pytest.raises(ValueError, match=r"strides=\(0, 1\)"):
         ops.conv(jnp.ones((5, 5, 1)), jnp.ones((3, 3, 1, 1)), strides=(0, 1))
 
 

@@ -166,7 +166,7 @@ def test_what_does_not_fit_is_refused_by_name() -> None:
         ({"schedule": "up"}, "no schedule 'up'; schedules: constant, one-cycle"),
         ({"momentum": 0.9}, "'adam' takes no momentum: .* sgd, rmsprop, muon"),
         ({"momentum": 1.0, "optimizer": "sgd"}, "momentum=1.0 must be in"),
-        ({"weight_decay": -0.1}, "weight_decay=-0.1 must be a number, and at least 0"),
+        ({"weight_decay": -0.1}, "weight_decay=-0.1 must be at least 0, or None"),
         ({"clip_norm": float("nan")}, "clip_norm=nan must be"),
         ({"warmup": 0.1, "schedule": "one-cycle"}, "'one-cycle' takes no warmup"),
     ):

@@ -1,6 +1,6 @@
 """Files with changes at random: read, or refused in a line that names them.
 
-`FDL_FUZZ_CASES=5000 pytest tests/fuzz/test_files.py -k png` tries more of them.
+`FDL_FUZZ_CASES=5000 pytest tests/fuzz -k png` tries more of them.
 """
 
 import gzip

@@ -1,5 +1,6 @@
 """Files of weights, written and read without Keras."""
 
+import errno
 import io
 import json
 import subprocess
@@ -119,7 +120,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, name, monkeypatch) -> None:
     (tmp_path / name).write_text("old")
 
     def fail(*args):
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(OSError, match="disk full"):

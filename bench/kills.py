@@ -40,13 +40,16 @@ _PROGRAM = (
 
 # Within an epoch, a checkpoint as often as can be: there is much to be caught at.
 _OFTEN = ("--checkpoint-minutes", "0.002")
-_IMAGES = ("--dataset", "npz:images.npz", "--batch-size", "20", "--epochs", "4")
-_TEXT = ("--dataset", "text:text.txt", "--batch-size", "4", "--epochs", "4")
+_IMAGES = ("--dataset", "npz:images.npz", "--batch-size", "20", "--epochs", "3")
+_TEXT = ("--dataset", "text:text.txt", "--batch-size", "4", "--epochs", "3")
 KINDS = {
-    "mlp": ("mlp", *_IMAGES, "--early-stopping", "3"),
+    "mlp": ("mlp", *_IMAGES, "--early-stopping", "2"),
     "gan": ("gan", *_IMAGES, "--architecture", "dense"),
-    "vae": ("vae", *_IMAGES),
-    "language-model": ("language-model", *_TEXT, "--features", "16"),
+    "vae": ("vae", *_IMAGES, "--samples", "5"),
+    "language-model": (
+        *("language-model", *_TEXT),
+        *("--features", "16", "--num-layers", "1", "--num-heads", "2"),
+    ),
 }
 """What is trained: words after `fdl train`."""
 
@@ -81,7 +84,7 @@ def train_whole(kind: str, folder: Path) -> tuple[dict[str, Any], float]:
         **{"x_train": images[:240], "y_train": labels[:240]},
         **{"x_test": images[240:], "y_test": labels[240:]},
     )
-    (folder / "text.txt").write_text("The quick brown fox jumps over the dog. " * 200)
+    (folder / "text.txt").write_text("The quick brown fox jumps over the dog. " * 100)
     process = _start(folder, *KINDS[kind], "--run", "whole", *_OFTEN)
     _wait_for(folder / "whole" / "config.json", process)
     begun = time.monotonic()

@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name not in _FIRST)
 
 
-_MUCH = 5 * 2**28  # bytes of memory, from which on compiled programs are freed
+_MUCH = 2**31  # bytes of memory, from which on compiled programs are freed
 
 
 def pytest_collection_finish():

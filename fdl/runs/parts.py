@@ -1,6 +1,5 @@
 """What a sweep keeps of its members: a file for each chunk, whole and with a digest."""
 
-import hashlib
 import json
 import re
 import warnings
@@ -18,6 +17,7 @@ from fdl.files import write_whole
 from fdl.learner import State
 from fdl.plain import Strategy
 from fdl.runs.errors import RunError
+from fdl.runs.seal import digest
 from fdl.runs.signals import put_off
 from fdl.runs.weights import fill, named_variables
 from fdl.untrusted import parse_json
@@ -175,16 +175,6 @@ def _is_key(x: Any) -> bool:
 def _plain(state: PyTree) -> PyTree:
     """Return a state with numbers for its random keys."""
     return jax.tree.map(lambda x: jax.random.key_data(x) if _is_key(x) else x, state)
-
-
-def digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """Return one sha256 of arrays with their names, types and shapes."""
-    found = hashlib.sha256()
-    for name in sorted(arrays):
-        x = arrays[name]
-        found.update(f"{name} {x.dtype} {x.shape}\n".encode())
-        found.update(np.ascontiguousarray(x).tobytes())
-    return found.hexdigest()
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:

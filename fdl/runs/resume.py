@@ -18,15 +18,13 @@ from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, stopping_of
 from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
 from fdl.runs.run import Run, read, record
+from fdl.runs.same import CONDITIONS
 from fdl.runs.seen import keep_seen, seen_of
 from fdl.runs.start import Start, start_from
 from fdl.runs.weights import load_weights
 from fdl.tasks import Task, Trained
 from fdl.train import Epoch
 from fdl.weights import WeightsError
-
-CONDITIONS = ("versions", "environment")
-"""What decides a result besides settings and data, as `config.json` has it."""
 
 
 def resume(

@@ -13,8 +13,8 @@ from fdl.tasks import Config
 _PLACES = ("dataset", "name", "title", "source")
 """What may change where data move, and their checksum does not."""
 
-_CONDITIONS = ("versions", "environment")
-"""What else decides the result."""
+CONDITIONS = ("versions", "environment")
+"""What decides a result besides settings and data, as `config.json` has it."""
 
 
 def require_same_sweep(
@@ -55,7 +55,7 @@ def require_same_sweep(
     if allow_changes:
         return
     for what, one, other, names in (
-        *((name, before.get(name), now.get(name), None) for name in _CONDITIONS),
+        *((name, before.get(name), now.get(name), None) for name in CONDITIONS),
         ("flags", before["sweep"], now["sweep"], how),
     ):
         if found := _difference(one, other, names):

@@ -24,7 +24,7 @@ def seal(arrays: Mapping[str, Any], step: int) -> dict[str, str]:
         >>> seal({"bias": np.zeros(3)}, step=7)
         {'fdl': 'step 7, sha256 3977e19b12e7...'}
     """
-    return {"fdl": f"step {step}, sha256 {_digest(arrays, step)}"}
+    return {"fdl": f"step {step}, sha256 {digest(arrays, str(step))}"}
 
 
 def require_sealed(path: Path | str, arrays: Mapping[str, Any]) -> None:
@@ -61,8 +61,14 @@ def _step(metadata: Mapping[str, str]) -> int | None:
     return None if found is None else int(found[1])
 
 
-def _digest(arrays: Mapping[str, Any], step: int) -> str:
-    found = hashlib.sha256(str(step).encode())
+def digest(arrays: Mapping[str, Any], about: str = "") -> str:
+    """Return one sha256 of arrays with their names, types and shapes.
+
+    Args:
+        arrays: The arrays, by name.
+        about: What else is to stay as it was written.
+    """
+    found = hashlib.sha256(about.encode())
     for name, array in sorted(arrays.items()):
         found.update(f"{name} {describe(array)}".encode())
         found.update(np.ascontiguousarray(array).tobytes())

@@ -188,14 +188,8 @@ class TransformerOptions:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _require_widths(
-            patch_size=self.patch_size,
-            features=self.features,
-            hidden_size=self.hidden_size,
-        )
-        _require_layers(num_layers=self.num_layers)
-        _require_heads(self.num_heads, self.features)
-        require_number("[0, 1)", dropout_rate=self.dropout_rate)
+        _require_widths(patch_size=self.patch_size, hidden_size=self.hidden_size)
+        _require_blocks(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,10 +216,7 @@ class LanguageModelOptions:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _require_widths(features=self.features)
-        _require_layers(num_layers=self.num_layers)
-        _require_heads(self.num_heads, self.features)
-        require_number("[0, 1)", dropout_rate=self.dropout_rate)
+        _require_blocks(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,10 +241,7 @@ class TextClassifierOptions:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _require_widths(features=self.features)
-        _require_layers(num_layers=self.num_layers)
-        _require_heads(self.num_heads, self.features)
-        require_number("[0, 1)", dropout_rate=self.dropout_rate)
+        _require_blocks(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -301,7 +289,15 @@ def _require_layers(**counts: int) -> None:
     require_whole(f"[1, {_MOST_LAYERS}]", **counts)
 
 
-def _require_heads(num_heads: int, features: int) -> None:
-    require_whole("[1, inf)", num_heads=num_heads)
-    if features % num_heads:
-        raise ValueError(f"num_heads={num_heads} must divide features={features}.")
+def _require_blocks(
+    options: TransformerOptions | LanguageModelOptions | TextClassifierOptions,
+) -> None:
+    """Check what all Transformers are told about their blocks."""
+    _require_widths(features=options.features)
+    _require_layers(num_layers=options.num_layers)
+    require_whole("[1, inf)", num_heads=options.num_heads)
+    if options.features % options.num_heads:
+        raise ValueError(
+            f"num_heads={options.num_heads} must divide features={options.features}."
+        )
+    require_number("[0, 1)", dropout_rate=options.dropout_rate)

@@ -1,6 +1,7 @@
 """Sweeps over a few digits, for the tests of several files."""
 
 import dataclasses
+import json
 
 import jax
 import numpy as np
@@ -51,3 +52,10 @@ def run(members, halving=False, **options):
 
 def flat(state):
     return np.concatenate([np.ravel(x) for x in jax.tree.leaves(state.params)])
+
+
+def edit(path, change):
+    """Change the `config.json` of a run or a sweep."""
+    config = json.loads((path / "config.json").read_text())
+    change(config)
+    (path / "config.json").write_text(json.dumps(config))

@@ -1,12 +1,12 @@
 """A run that was cut off goes on as if nothing had happened."""
 
 import dataclasses
-import json
 import shutil
 
 import jax
 import numpy as np
 import pytest
+from small import edit
 
 import fdl
 from fdl.runs import RunError, resume, train
@@ -119,12 +119,6 @@ def test_what_is_missing_of_an_ended_run_is_made_again(whole, tmp_path, change) 
     shutil.copytree(whole.path, tmp_path / "x")
     change(tmp_path / "x")
     require_same(resume(tmp_path / "x"), whole)
-
-
-def edit(path, change):
-    config = json.loads((path / "config.json").read_text())
-    change(config)
-    (path / "config.json").write_text(json.dumps(config))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sys
 
 import jax
 import pytest
-from small import few
+from small import edit, few
 
 import fdl
 from fdl import tasks
@@ -186,12 +186,6 @@ def test_a_sweep_that_ended_keeps_its_seconds_and_counts(left) -> None:
     assert before["seconds"] > 0
     resume_sweep(left)
     assert json.loads((left / "result.json").read_text()) == before
-
-
-def edit(path, change):
-    config = json.loads((path / "config.json").read_text())
-    change(config)
-    (path / "config.json").write_text(json.dumps(config))
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ import psutil
 import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Commands that tests call leave a folder alone that a program gave to JAX.
+_FOLDER = os.path.join(os.environ["JAX_COMPILATION_CACHE_DIR"], "tests")
+jax.config.update("jax_compilation_cache_dir", _FOLDER)
 
 
 @pytest.fixture(scope="session")

@@ -126,15 +126,15 @@ def test_what_is_missing_of_an_ended_run_is_made_again(whole, tmp_path, change) 
     [
         (
             lambda config: config["versions"].update(jax="0.1"),
-            "other versions: jax was 0.1 and is .*--allow-changes",
+            'other versions: jax was "0.1" and is .*--allow-changes',
         ),
         (
             lambda config: config.update(environment={"platform": "gpu"}),
-            "other environment: platform was gpu and is .*--allow-changes",
+            'other environment: platform was "gpu" and is .*--allow-changes',
         ),
         (
             lambda config: config["data"].update(checksum="0"),
-            "other data: checksum was 0 and is .*give the data",
+            'other data: checksum was "0" and is .*Give the data',
         ),
     ],
 )

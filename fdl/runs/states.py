@@ -120,7 +120,13 @@ def _require_plain(path: Path, like: State) -> None:
         raise ValueError("it is in another format than fdl's")
     base = {"driver": "ocdbt", "base": f"file://{path.absolute()}/"}
     store = tensorstore.KvStore.open(base).result()
-    for name, x in _named(like).items():
+    named, suffix = _named(like), b"/.zarray"
+    stored = {key for key in store.list().result() if key.endswith(suffix)}
+    wanted = {name.encode() + suffix for name in named}
+    for key in sorted(stored ^ wanted)[:1]:
+        name = key.removesuffix(suffix).decode(errors="replace")
+        raise ValueError(f"it {'has' if key in stored else 'lacks'} {name}")
+    for name, x in named.items():
         about = parse_json(store[f"{name}/.zarray"])
         if about["chunks"] != [*x.shape] or about["compressor"] is not None:
             raise ValueError(f"{name} is not stored as fdl stores it")

@@ -126,6 +126,8 @@ def take_all_descriptors(monkeypatch) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
 
 
+# Orbax forgets what it cannot begin.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [

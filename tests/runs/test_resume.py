@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import threading
 
 import jax
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from small import edit
 
 import fdl
-from fdl.runs import RunError, resume, train
+from fdl.runs import RunError, RunFolder, resume, train
 
 SETTINGS = {
     "dataset": "mnist-5k",
@@ -100,6 +101,31 @@ def test_a_damaged_checkpoint_costs_an_epoch_and_a_torn_line_nothing(
     with pytest.warns(UserWarning, match=f"{last.name} cannot .* is taken instead"):
         run = resume(left)
     require_same(run, whole)
+
+
+def test_training_goes_on_while_a_state_is_written(tmp_path, monkeypatch) -> None:
+    """And what is written is what it was then, though training takes over memory."""
+    keep, goes_on, after = RunFolder.keep, threading.Event(), []
+
+    def wait(folder, moment, **options):
+        assert goes_on.wait(30)
+        keep(folder, moment, **options)
+
+    def listen(step, metrics, state):
+        if step == 13:  # of 12 in an epoch
+            goes_on.set()
+
+    monkeypatch.setattr(RunFolder, "keep", wait)
+    run = train(
+        "mlp",
+        path=tmp_path,
+        on_chunk=listen,
+        on_epoch=lambda line, state: after.append(jax.tree.map(np.array, state.params)),
+        **SETTINGS | {"epochs": 2},
+    )
+    for step, params in zip((12, 24), after, strict=True):
+        kept = RunFolder(tmp_path).checkpoints.restore(step, run.state)
+        jax.tree.map(np.testing.assert_array_equal, kept.params, params)
 
 
 def forget(path):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from fdl.cli import main
 from fdl.metrics import paired_difference
+from fdl.runs.listing import read_json
 
 SMALL = ("--dataset", "mnist-5k", "--epochs", "1", "--batch-size", "500")
 
@@ -90,7 +91,7 @@ def test_the_same_command_goes_on(home, capsys) -> None:
     run("sweep", "mlp", *SMALL, *options, "--json", "--quiet")
     said, err = capsys.readouterr()
     assert err == ""
-    after = json.loads((home / "fast" / "result.json").read_text())
+    after = read_json(home / "fast" / "result.json")
     assert after["configurations"] == before["configurations"]
     assert after["epochs_trained"] == before["epochs_trained"] == 4
     assert after["seconds"] == before["seconds"]

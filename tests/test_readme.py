@@ -6,9 +6,12 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 
 import fdl
 from bench.tables import MEASURED, filled, measured
+
+pytestmark = pytest.mark.drawn
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -182,17 +182,17 @@ def bring_all(
     if images.ndim not in (3, 4) or not len(images):
         return images
     height, width, depth = (*images.shape, 1)[1:4]
-    size = size or (height, width)
-    channels = channels or depth
-    if (*size, channels) == (height, width, depth):
+    wanted = size or (height, width)
+    colors = channels or depth
+    if (*wanted, colors) == (height, width, depth):
         return images
     if depth not in COLORS:
         raise DataError(
             f"{found}: its images have {depth} channels, and only 1, 3 or 4 can become "
-            f"{channels}"
+            f"{colors}"
         )
     pixels = as_bytes(found, images).reshape(len(images), height, width, depth)
-    return np.stack([bring(image, size, channels) for image in pixels])
+    return np.stack([bring(image, wanted, colors) for image in pixels])
 
 
 def fit_picture(image: Picture, size: tuple[int, int]) -> Picture:

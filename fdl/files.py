@@ -76,6 +76,17 @@ def _finite(content: Any) -> Any:
     return content
 
 
+def expanded(path: str) -> Path:
+    """Return a path with the user's home for `~`.
+
+    Users of containers may have no home; then it is a path at which nothing can be.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(os.devnull, path)
+
+
 def sync_folder(path: Path) -> None:
     """Put on the disk which files a folder has, so that a rename outlasts a power cut.
 

@@ -23,6 +23,9 @@ import pytest
 from matplotlib.figure import Figure
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Commands that tests call leave a folder alone that a program gave to JAX.
+_FOLDER = os.path.join(os.environ["JAX_COMPILATION_CACHE_DIR"], "tests")
+jax.config.update("jax_compilation_cache_dir", _FOLDER)
 _savefig = Figure.savefig
 
 

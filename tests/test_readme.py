@@ -10,6 +10,7 @@ import pytest
 
 import fdl
 from bench.tables import MEASURED, filled, measured
+from runs.small import few
 
 pytestmark = pytest.mark.drawn
 
@@ -30,16 +31,18 @@ def test_first_screen_has_the_two_commands() -> None:
     assert second.startswith("pip install -e '.[test]' && pytest")
 
 
-def test_the_fifteen_lines_and_many_at_once_run(capsys) -> None:
+def test_the_fifteen_lines_and_many_at_once_run(capsys, monkeypatch) -> None:
+    digits = few(400)
+    monkeypatch.setattr(fdl.data, "load", lambda *args: digits)
     first, many, *_ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(first.splitlines()) <= 15
     scope = {}
     exec(first.replace("epochs=20", "epochs=1"), scope)
-    assert scope["probabilities"].shape == (1000, 10)
+    assert scope["probabilities"].shape == (400, 10)
     assert "accuracy" in capsys.readouterr().out
     exec(many.replace("64", "4").replace("epochs=5", "epochs=1"), scope)
     assert scope["run"].validation["accuracy"].shape == (4, 1)
-    assert int(scope["best"].step) == 834
+    assert int(scope["best"].step) == 100
 
 
 def test_weights_go_to_keras_and_back(tmp_path, monkeypatch) -> None:

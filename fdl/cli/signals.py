@@ -6,10 +6,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from fdl.runs.signals import AT_ONCE, SIGNALS, Interrupted, Told, stop_on_signals
+from fdl.runs.signals import (
+    AT_ONCE,
+    SIGNALS,
+    Interrupted,
+    Told,
+    stop_on_signals,
+    told_to_stop,
+)
 
 
 @contextlib.contextmanager
@@ -25,12 +32,35 @@ def exit_on_signals() -> Iterator[None]:
         except SystemExit:
             raise
         except BaseException as error:
-            # What breaks off an import in C comes out as an error of another kind.
+            # As above: of the imports before a command begins.
             if told.number is None and not isinstance(error, KeyboardInterrupt):
                 raise
             said = isinstance(error, KeyboardInterrupt) and str(error)
             _say(said or "interrupted")
             sys.exit(_code(told))
+
+
+@contextlib.contextmanager
+def saying_how_to_go_on(
+    command: Callable[[], str | None], again: str
+) -> Iterator[None]:
+    """Within it, what is interrupted says how to go on.
+
+    Args:
+        command: Returns the command that goes on; None while there is nothing kept.
+        again: Words that this command needs, too.
+    """
+    try:
+        yield
+    except BaseException as error:
+        # What breaks off an import in C comes out as an error of another kind.
+        if not isinstance(error, KeyboardInterrupt) and not told_to_stop():
+            raise
+        said, words = str(error) if isinstance(error, Interrupted) else "", command()
+        if words is None:
+            said, again = "interrupted before training began; nothing is kept.", ""
+        said = said or f"interrupted; to go on: {words}"  # or it ends like this
+        raise Interrupted(f"{said}{again}") from None
 
 
 def end_on_signals() -> None:

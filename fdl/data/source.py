@@ -6,9 +6,9 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from fdl.arrays import DataError
-from fdl.data.cache import expanded
 from fdl.data.catalog import HoldOut
 from fdl.data.dataset import Dataset, DatasetInfo
+from fdl.files import expanded
 
 
 class Status(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from fdl.recorded import fields_of
 from fdl.runs.errors import RunError
 from fdl.runs.lock import is_held
+from fdl.runs.part import part_files, read_part
 from fdl.untrusted import parse_json, read_text
 
 
@@ -108,7 +109,7 @@ def look_at(path: Path) -> Listed | None:
         done_as = "sweep" if "sweep" in config else "done"
         found = listed._replace(
             status=done_as if done else "training" if training else "cut off",
-            epochs=result.get("epochs_trained", len(read_log(path))),
+            epochs=result.get("epochs_trained", _epochs_made(path)),
             value=_measured(path, result, about.metric),
         )
     except (ValueError, LookupError, TypeError, AttributeError):
@@ -160,6 +161,13 @@ def _folders(folder: Path) -> Iterator[Path]:
             yield Path(path)
             folders.clear()
         folders[:] = [name for name in folders if not name.startswith(".")]
+
+
+def _epochs_made(path: Path) -> int:
+    """Return how many epochs were made so far; of a sweep, by all members."""
+    chunks = part_files(path / "parts").values()
+    parts = (read_part(files[0]) for files in chunks)
+    return len(read_log(path)) + sum(len(part.rows) for part in parts)
 
 
 def _measured(path: Path, result: dict[str, Any], metric: str) -> float | None:

@@ -6,6 +6,7 @@ is there as a whole.
 """
 
 import contextlib
+import fnmatch
 import json
 import os
 import shutil
@@ -49,13 +50,28 @@ def made(path: Path) -> str | None:
 @contextlib.contextmanager
 def noted(path: Path) -> Iterator[None]:
     """Take note of the files that are written into a run's folder in the block."""
-    before = _files(path)
+    before = changed(path)
     yield
     said = _read_mark(path)
-    new = {name for name, time in _files(path).items() if before.get(name) != time}
+    new = {name for name, time in changed(path).items() if before.get(name) != time}
     known = set(said.get("files", ()))
     if said and not new <= known:
         _write_mark(path, said | {"files": sorted(known | new)})
+
+
+def changed(path: Path) -> dict[str, int]:
+    """Return when the pictures and the like in a run's folder were changed, by name.
+
+    What every run has does not count: a thread may be writing it.
+    """
+    found: dict[str, int] = {}
+    for folder, folders, names in os.walk(path):
+        if folder == str(path):
+            folders[:] = [name for name in folders if not _is_always_ours(name)]
+            names = [name for name in names if not _is_always_ours(name)]
+        for file in (Path(folder, name) for name in names):
+            found[file.relative_to(path).as_posix()] = file.stat().st_mtime_ns
+    return found
 
 
 def foreign(path: Path) -> list[str]:
@@ -150,13 +166,8 @@ def _move(source: Path, target: Path) -> None:
         os.replace(source, target)
 
 
-def _files(path: Path) -> dict[str, int]:
-    """Return when the files in a run's folder were changed, by name."""
-    return {
-        file.relative_to(path).as_posix(): file.stat().st_mtime_ns
-        for file in path.rglob("*")
-        if file.is_file() and "checkpoints" not in file.parts[len(path.parts) :]
-    }
+def _is_always_ours(name: str) -> bool:
+    return any(fnmatch.fnmatch(name, one) for one in (*_ALWAYS, "checkpoints"))
 
 
 def _read_mark(path: Path) -> dict[str, Any]:

@@ -27,20 +27,14 @@ def seal(arrays: Mapping[str, Any], step: int) -> dict[str, str]:
     return {"fdl": f"step {step}, sha256 {digest(arrays, str(step))}"}
 
 
-def require_sealed(path: Path | str, arrays: Mapping[str, Any]) -> None:
-    """Raise WeightsError unless arrays read from a file are as they were written.
+def is_as_written(path: Path | str, arrays: Mapping[str, Any]) -> bool:
+    """Return whether arrays read from a file are those that were written.
 
     Files that other programs wrote have no seal, and are taken as they are.
     """
     found = _metadata(path)
-    if not found:
-        return
     step = _step(found)
-    if step is None or found != seal(arrays, step):
-        raise WeightsError(
-            f"{path} is damaged: it is not as it was written. Go on with the training "
-            "from a checkpoint, with `fdl train --resume`, or train the run again."
-        )
+    return not found or (step is not None and found == seal(arrays, step))
 
 
 def sealed_step(path: Path | str) -> int | None:

@@ -11,8 +11,13 @@ from safetensors.numpy import save
 from fdl.arrays import Array, PyTree
 from fdl.files import write_whole
 from fdl.learner import State
-from fdl.runs.seal import require_sealed, seal
-from fdl.weights import read_safetensors, require_finite, require_same_arrays
+from fdl.runs.seal import is_as_written, seal
+from fdl.weights import (
+    WeightsError,
+    read_safetensors,
+    require_finite,
+    require_same_arrays,
+)
 
 
 def save_weights(path: Path | str, state: State) -> None:
@@ -37,7 +42,11 @@ def load_weights(path: Path | str, state: State) -> State:
             file and array.
     """
     found = read_safetensors(path, lambda arrays: require_fit(arrays, state, path))
-    require_sealed(path, found)
+    if not is_as_written(path, found):
+        raise WeightsError(
+            f"{path} is damaged: it is not as it was written. Go on with the training "
+            "from a checkpoint, with `fdl train --resume`, or train the run again."
+        )
     require_finite(found, path)
     return with_variables(state, fill(state.variables, found))
 

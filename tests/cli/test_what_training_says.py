@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import time
 
 import pytest
@@ -53,6 +54,21 @@ def test_what_was_interrupted_goes_on(tmp_path, monkeypatch) -> None:
     assert said["epochs"] == 2
     done = fdl("train", "--resume=a", cwd=tmp_path, code=2)
     assert "has ended" in done.stderr
+
+
+def test_what_a_signal_breaks_off_says_how_to_go_on(tmp_path, monkeypatch) -> None:
+    """Such as an import in C; with the model that fdl imports from no file."""
+
+    def break_off(self, line, state):
+        signal.raise_signal(signal.SIGTERM)
+        raise ImportError("initialization failed")
+
+    monkeypatch.setattr(TrainingProgress, "on_epoch", break_off)
+    model = ("--model", "fdl.models:MLP")
+    line = ("train", "classify", *model, *SMALL, "--run", "a")
+    done = fdl(*line, cwd=tmp_path, code=143)
+    last = done.stderr.splitlines()[-1]
+    assert last == f"fdl: interrupted; to go on: fdl train --resume a {' '.join(model)}"
 
 
 def test_silence_is_broken_where_there_is_no_terminal(capsys, monkeypatch) -> None:

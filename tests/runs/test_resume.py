@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import threading
 
 import jax
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from small import edit
 
 import fdl
-from fdl.runs import RunError, resume, train
+from fdl.runs import RunError, RunFolder, resume, train
 
 SETTINGS = {
     "dataset": "mnist-5k",
@@ -102,6 +103,31 @@ def test_a_damaged_checkpoint_costs_an_epoch_and_a_torn_line_nothing(
     require_same(run, whole)
 
 
+def test_training_goes_on_while_a_state_is_written(tmp_path, monkeypatch) -> None:
+    """And what is written is what it was then, though training takes over memory."""
+    keep, goes_on, after = RunFolder.keep, threading.Event(), []
+
+    def wait(folder, moment, **options):
+        assert goes_on.wait(30)
+        keep(folder, moment, **options)
+
+    def listen(step, metrics, state):
+        if step == 13:  # of 12 in an epoch
+            goes_on.set()
+
+    monkeypatch.setattr(RunFolder, "keep", wait)
+    run = train(
+        "mlp",
+        path=tmp_path,
+        on_chunk=listen,
+        on_epoch=lambda line, state: after.append(jax.tree.map(np.array, state.params)),
+        **SETTINGS | {"epochs": 2},
+    )
+    for step, params in zip((12, 24), after, strict=True):
+        kept = RunFolder(tmp_path).checkpoints.restore(step, run.state)
+        jax.tree.map(np.testing.assert_array_equal, kept.params, params)
+
+
 def forget(path):
     (path / "result.json").unlink()
     (path / "curves.png").unlink()
@@ -126,15 +152,15 @@ def test_what_is_missing_of_an_ended_run_is_made_again(whole, tmp_path, change) 
     [
         (
             lambda config: config["versions"].update(jax="0.1"),
-            "other versions: jax was 0.1 and is .*--allow-changes",
+            'other versions: jax was "0.1" and is .*--allow-changes',
         ),
         (
             lambda config: config.update(environment={"platform": "gpu"}),
-            "other environment: platform was gpu and is .*--allow-changes",
+            'other environment: platform was "gpu" and is .*--allow-changes',
         ),
         (
             lambda config: config["data"].update(checksum="0"),
-            "other data: checksum was 0 and is .*give the data",
+            'other data: checksum was "0" and is .*Give the data',
         ),
     ],
 )

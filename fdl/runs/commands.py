@@ -34,9 +34,13 @@ def sweep_command(
     if isinstance(config.options, tasks.OwnModel) and config.options.model:
         words += ["--model", config.options.model]
     # Both decide what is usual for other settings.
-    chosen = {"optimizer": config.optimizer, "schedule": config.schedule}
-    usual = settings(task.config(dataset=config.dataset, data_dir=data_dir, **chosen))
-    usual |= {
+    common = task.config(
+        dataset=config.dataset,
+        data_dir=data_dir,
+        optimizer=config.optimizer,
+        schedule=config.schedule,
+    )
+    usual = settings(common) | {
         "optimizer": Config.optimizer,
         "schedule": next(iter(task.learning_rates)),
     }

@@ -259,14 +259,7 @@ def _sweep(
         reached["test"] if reached else {},
         members.table(),
     )
-    command = sweep_command(
-        config,
-        grid=search.grid,
-        ranges=search.ranges,
-        samples=search.samples,
-        seeds=search.seeds,
-        halving=search.halving,
-    )
+    command = sweep_command(task, config, search, dataset.info, data_dir)
     draw(done, config, len(configs), name, command)
     return done
 

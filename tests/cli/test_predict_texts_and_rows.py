@@ -146,7 +146,7 @@ def test_another_folder_is_measured_in_the_form_of_the_runs_own(here, capsys) ->
     assert "test accuracy 100.00%" in said
     assert "on other (3 examples)" in said
     assert fdl.load("a").dataset("folder:other").test.label.tolist() == [1, 1, 1]
-    assert "'dusk', which own has not" in complaint(
+    assert "'dusk', which own lacks" in complaint(
         ["eval", "a", "--dataset", "folder:new"], capsys
     )
     main(["predict", "a", "other", "own/day/0.png", "--json"])

@@ -62,7 +62,7 @@ class Predict(OfRun):
         run = fdl.runs.load(self.run, model=self.model, task=self.task)
         if run.predicts not in ("classes", "numbers"):
             raise ValueError(
-                f"{self.run} predicts no classes or numbers; `fdl eval` measures a run, "
+                f"{self.run} predicts no classes or numbers; `fdl eval` measures it, "
                 "and `fdl generate` shows what it makes."
             )
         found = self._inputs(run.info)

@@ -65,8 +65,9 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
         np.concatenate([np.asarray(test.targets), predicted], axis=1),
         np.zeros(len(predicted), int),
         info.class_names,
-        axes_names=(info.class_names[0], "As predicted"),
-        title=f"{trained.config.task}-{short_name(info.name)}: {len(predicted):,} test rows",
+        axes_names=(info.class_names[0], "Predicted"),
+        title=f"{trained.config.task}-{short_name(info.name)}: "
+        f"{len(predicted):,} test rows",
     )
     return {}
 

@@ -36,7 +36,7 @@ from fdl.runs.run import read
 
 _RESULTS = Path(__file__).parent / "results" / "kills.json"
 _QUICKLY = "JAX_DISABLE_MOST_OPTIMIZATIONS"
-_TIMES = ("seconds", "steps_per_second")
+_TIMES = ("seconds", "steps_per_second", "history_sha256", "sha256")
 
 # A shell's jobs in the background begin with SIGINT ignored.
 _PROGRAM = (

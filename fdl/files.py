@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import math
 import os
@@ -64,6 +65,16 @@ def json_text(content: Any, *, indent: int | None = None) -> str:
         '{"loss": null, "accuracy": [0.5, null]}'
     """
     return json.dumps(_finite(content), indent=indent, allow_nan=False)
+
+
+def sha256_of(content: Any) -> str:
+    """Return the sha256 of the JSON of an object, however it is laid out in a file.
+
+    Example:
+        >>> sha256_of({"loss": 0.5})
+        'd1b6a8a8b52f...'
+    """
+    return hashlib.sha256(json_text(content).encode()).hexdigest()
 
 
 def _finite(content: Any) -> Any:

@@ -1,7 +1,6 @@
 """`fdl sweep`."""
 
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -172,7 +171,7 @@ def _sweep(command: SweepCommand | ResumeSweep, sweep: Callable[..., Any]) -> No
     with board, picture_format(command.format), going_on:
         found = sweep(on_start=board.on_start, on_rows=board.on_rows)
     if command.json:
-        result = json.loads((found.path / "result.json").read_text("utf-8"))
+        result = read_json(found.path / "result.json")
         print(json_text({"path": str(found.path)} | result))
         return
     _print(found)

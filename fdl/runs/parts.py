@@ -8,17 +8,15 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from safetensors.numpy import save
 
-from fdl.files import write_whole
 from fdl.learner import State
 from fdl.runs.errors import RunError
 from fdl.runs.part import FACTS, Part, part_files, read_part
-from fdl.runs.seal import is_as_written, seal
+from fdl.runs.seal import read_sealed, write_sealed
 from fdl.runs.signals import put_off
 from fdl.runs.states import is_key, without_keys
 from fdl.runs.weights import fill, named_variables
-from fdl.weights import Declared, WeightsError, read_safetensors, require_same_arrays
+from fdl.weights import Declared, WeightsError, require_same_arrays
 
 
 class SweepParts(NamedTuple):
@@ -43,12 +41,10 @@ class SweepParts(NamedTuple):
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         facts = np.frombuffer(json.dumps(part._asdict()).encode(), np.uint8)
-        named = named_variables(without_keys(state))
-        arrays = {name: np.array(x, order="C") for name, x in named.items()}
-        arrays[FACTS] = facts
+        arrays = named_variables(without_keys(state)) | {FACTS: facts}
         file = self.file(part)
         with put_off():
-            write_whole(file, save(arrays, seal(arrays, part.step)))
+            write_sealed(file, arrays, part.step)
             self._arrays(part, state)
             others = part_files(self.folder)[part.round, part.members[0]]
             before = [one for one in others if one < file]
@@ -138,11 +134,9 @@ class SweepParts(NamedTuple):
             require_same_arrays(states, wanted, file)
 
         try:
-            arrays = read_safetensors(file, require)
+            arrays = read_sealed(file, require)
         except WeightsError as error:
             raise RunError(f"{file} is damaged: {error}") from error
-        if not is_as_written(file, arrays):
-            raise RunError(f"{file} is damaged: it is not what was written.")
         del arrays[FACTS]
         return arrays
 

@@ -126,13 +126,13 @@ def resume(
 
 def _is_complete(folder: RunFolder, trained: Trained) -> bool:
     """Return whether nothing is missing of a run, and its weights are intact."""
-    if folder.result() is None:
-        return False
-    if not folder.history():  # the best of a sweep
-        return True
     try:
+        if folder.result() is None:
+            return False
+        if not folder.history():  # the best of a sweep
+            return True
         load_weights(folder.weights, trained.state)
-    except WeightsError:
+    except (RunError, WeightsError):  # what is damaged is made again
         return False
     return any(folder.path.glob("curves.*"))
 

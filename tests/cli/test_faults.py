@@ -8,6 +8,7 @@ import re
 import resource
 import shutil
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -174,9 +175,16 @@ def test_a_folder_that_goes_is_told_in_one_line(tmp_path, monkeypatch, capsys) -
     assert "No such file or directory" in said
 
 
-def test_a_file_where_a_folder_is_wanted(tmp_path, monkeypatch, capsys) -> None:
+def test_a_place_where_no_folder_can_be(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
     line = [*TRAIN[:-1], "file/run", "--quiet"]
     assert "file/run: Not a directory" in complaint(line, capsys)
     assert "file is a file" in complaint([*TRAIN[:-1], "file", "--quiet"], capsys)
+
+    def read_only(self, *args, **options):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self))
+
+    monkeypatch.setattr(Path, "mkdir", read_only)
+    said = complaint([*TRAIN[:-1], "new", "--quiet"], capsys)
+    assert said == "fdl: new: Read-only file system.\n"

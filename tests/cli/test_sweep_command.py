@@ -18,6 +18,7 @@ from fdl.cli.grids import read_grid, read_ranges
 from fdl.cli.main import _command as read_command
 from fdl.metrics import paired_difference
 from fdl.runs.commands import sweep_command
+from fdl.runs.listing import read_json
 from fdl.runs.search import Search
 from fdl.runs.settings import settings
 from fdl.runs.space import Range
@@ -147,7 +148,7 @@ def test_the_same_command_goes_on(home, capsys) -> None:
     run("sweep", "mlp", *SMALL, *options, "--json", "--quiet")
     said, err = capsys.readouterr()
     assert err == ""
-    after = json.loads((home / "fast" / "result.json").read_text())
+    after = read_json(home / "fast" / "result.json")
     assert after["configurations"] == before["configurations"]
     assert after["epochs_trained"] == before["epochs_trained"] == 2
     assert after["seconds"] == before["seconds"]

@@ -124,6 +124,11 @@ def test_a_damaged_one_is_written_again_and_nothing_intact_goes_before(
     ):
         folder.keep(moment(5))
     assert folder.checkpoints.found() == kept
+    before = folder.history(), folder.weights.read_bytes()
+    later = moment(6)._replace(history=moment(6).history * 2, sums=None)
+    with pytest.raises(RunError, match="6 cannot be restored"):
+        folder.keep(later)
+    assert (folder.history(), folder.weights.read_bytes()) == before, "it comes first"
 
 
 def test_the_last_epoch_stays_however_many_come_within_the_next(folder) -> None:

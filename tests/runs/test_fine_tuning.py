@@ -98,7 +98,8 @@ def test_freezing_nothing_or_all_is_refused(tmp_path, freeze, message) -> None:
 
 def overlapping(config_file, name):
     said = json.loads(config_file.read_text())
-    config_file.write_text(json.dumps(said | {"trained_on": [name, "mnist-5k"]}))
+    changes = {"trained_on": [name, "mnist-5k"], "sha256": None}
+    config_file.write_text(json.dumps(said | changes))
 
 
 def test_weights_that_have_seen_the_test_images_are_not_tested_on_them(

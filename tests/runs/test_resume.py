@@ -11,6 +11,8 @@ from small import edit
 
 import fdl
 from fdl.runs import RunError, RunFolder, resume, train
+from fdl.runs.novelty import load_detector
+from fdl.runs.seen import load_seen
 
 SETTINGS = {
     "dataset": "mnist-5k",
@@ -139,7 +141,13 @@ def spoil(path):
     (path / "weights.safetensors").write_bytes(content)
 
 
-@pytest.mark.parametrize("change", [forget, spoil])
+def change_a_digit(path, name="result.json"):
+    content = bytearray((path / name).read_bytes())
+    content[content.index(b"0.") + 2] ^= 1
+    (path / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("change", [forget, spoil, change_a_digit])
 def test_what_is_missing_of_an_ended_run_is_made_again(whole, tmp_path, change) -> None:
     """As after a kill between two of its last files."""
     shutil.copytree(whole.path, tmp_path / "x")
@@ -170,6 +178,23 @@ def test_what_would_change_the_result_is_refused(left, change, message) -> None:
     with pytest.raises(RunError, match=message):
         resume(left)
     assert sorted(path.name for path in left.iterdir()) == before
+
+
+def test_a_number_that_is_another_is_found_in_any_file(whole, tmp_path) -> None:
+    path = shutil.copytree(whole.path, tmp_path / "x")
+    for name in ("config.json", "result.json", "metrics.jsonl"):
+        before = (path / name).read_bytes()
+        change_a_digit(path, name)
+        with pytest.raises(RunError, match=f"{name} is damaged: it is not as it was"):
+            fdl.load(path)
+        (path / name).write_bytes(before)
+    for name in ("weights.safetensors", "seen.safetensors", "novelty.safetensors"):
+        content = bytearray((path / name).read_bytes())
+        content[-1] ^= 1
+        (path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{name} is damaged: it is not as it was"):
+            load_seen(path), load_detector(path), fdl.load(path)
+        (path / name).unlink()
 
 
 def test_other_versions_go_on_where_that_is_allowed(left, whole) -> None:

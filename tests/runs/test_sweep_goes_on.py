@@ -12,7 +12,7 @@ from small import edit, few
 import fdl
 from fdl import tasks
 from fdl.runs import RunError, RunFolder, resume_sweep, sweep
-from fdl.runs.listing import look_at
+from fdl.runs.listing import look_at, read_json
 from fdl.runs.members import Members
 from fdl.runs.part import part_files, read_part
 from fdl.runs.weights import named_variables
@@ -51,7 +51,7 @@ def content(folder):
         name: (folder / name).read_bytes()
         for name in ("members.csv", "best/weights.safetensors", "best/config.json")
     }
-    result = json.loads((folder / "result.json").read_text())
+    result = read_json(folder / "result.json")
     del result["seconds"]
     run = fdl.load(folder / "best")
     kept = RunFolder(run.path).checkpoints

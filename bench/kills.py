@@ -31,6 +31,7 @@ import tyro
 from fdl.cli import main as main_of_fdl
 from fdl.runs import RunFolder
 from fdl.runs.environment import made_with
+from fdl.runs.lock import HOLDER, LOCK
 from fdl.runs.part import part_files, read_part
 from fdl.runs.run import read
 
@@ -196,7 +197,7 @@ def _lasting(path: Path) -> dict[str, Any]:
     names = (
         file.relative_to(path).as_posix()
         for file in path.rglob("*")
-        if "checkpoints" not in file.parts
+        if "checkpoints" not in file.parts and file.name not in (LOCK, HOLDER)
     )
     return {
         "result": {k: v for k, v in result.items() if k not in _TIMES},
@@ -266,6 +267,7 @@ def main(
         table[kind] = {
             "moments": moments,
             "same": sum(one.same for one in killed),
+            "others": [one._asdict() for one in killed if not one.same],
             "signals": Counter(one.signal for one in killed),
             "exit codes": Counter(str(one.code) for one in killed),
             "made when killed": [one.made for one in killed],

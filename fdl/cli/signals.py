@@ -18,6 +18,8 @@ from fdl.runs.signals import (
     told_to_stop,
 )
 
+_how: Callable[[], str] = lambda: "interrupted"  # what is said of the command
+
 
 @contextlib.contextmanager
 def exit_on_signals() -> Iterator[None]:
@@ -50,17 +52,25 @@ def saying_how_to_go_on(
         command: Returns the command that goes on; None while there is nothing kept.
         again: Words that this command needs, too.
     """
+    global _how
+
+    def how() -> str:
+        words = command()
+        if words is None:
+            return "interrupted before training began; nothing is kept."
+        return f"interrupted; to go on: {words}{again}"
+
+    before, _how = _how, how
     try:
         yield
     except BaseException as error:
         # What breaks off an import in C comes out as an error of another kind.
         if not isinstance(error, KeyboardInterrupt) and not told_to_stop():
             raise
-        said, words = str(error) if isinstance(error, Interrupted) else "", command()
-        if words is None:
-            said, again = "interrupted before training began; nothing is kept.", ""
-        said = said or f"interrupted; to go on: {words}"  # or it ends like this
-        raise Interrupted(f"{said}{again}") from None
+        said = str(error) if isinstance(error, Interrupted) else ""  # ends like `how`
+        raise Interrupted(f"{said}{again}" if said else how()) from None
+    finally:
+        _how = before
 
 
 def end_on_signals() -> None:
@@ -114,7 +124,7 @@ def _never_ignored(told: Told) -> Iterator[None]:
     def hook(unraisable: Any) -> None:
         if not isinstance(unraisable.exc_value, Interrupted):
             return before(unraisable)
-        _say("interrupted")
+        _say(_how())
         os._exit(_code(told))
 
     before, sys.unraisablehook = sys.unraisablehook, hook

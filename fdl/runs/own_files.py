@@ -21,6 +21,7 @@ from fdl.untrusted import parse_json, read_text
 
 NEW = ".new"
 _MARK, _READY = ".fdl.json", ".ready"
+_PART = f".{'[0-9a-f]' * 16}.part"  # what a process leaves that is killed as it writes
 _ALWAYS = (
     "config.json",
     "metrics.jsonl",
@@ -30,7 +31,7 @@ _ALWAYS = (
     "seen.safetensors",
     "tensorboard/events.out.tfevents.*",
     "wandb",
-    f".{'[0-9a-f]' * 16}.part",  # what a process left that was killed as it wrote
+    _PART,
     NEW,
     LOCK,
     HOLDER,
@@ -93,6 +94,13 @@ def foreign(path: Path) -> list[str]:
 def is_empty(path: Path) -> bool:
     """Return whether a folder holds nothing but a lock, or what hardly began."""
     return {file.name for file in path.iterdir()} <= {LOCK, HOLDER, _MARK}
+
+
+def discard_parts(path: Path) -> None:
+    """Delete what a killed process has not written to the end, while none writes."""
+    for folder in (path, path / NEW, path / "parts", path / "best"):
+        for file in folder.glob(_PART):
+            file.unlink()
 
 
 def discard_new(path: Path) -> None:

@@ -17,6 +17,7 @@ from fdl.runs.folder import RunFolder
 from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, stopping_of
 from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
+from fdl.runs.own_files import discard_parts
 from fdl.runs.run import Run, read, record
 from fdl.runs.same import require_same_conditions, require_same_data
 from fdl.runs.seen import keep_seen, seen_of
@@ -89,6 +90,7 @@ def resume(
     """
     path = RunFolder.open(path).path
     with held(path):
+        discard_parts(path)
         folder = RunFolder.begun(path)
         found, trained, where = read(folder, model=model, task=task)
         if _is_complete(folder, trained):

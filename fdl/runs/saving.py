@@ -94,9 +94,8 @@ class Saving:
             written.result()
 
     def stop_if_told(self, state: State) -> None:
-        """Raise Interrupted if a signal waits; the state must have been saved."""
+        """Raise Interrupted if a signal waits; the state must have been kept."""
         if told_to_stop():
-            self.wait()
             raise Interrupted(
                 f"interrupted after step {int(state.step):,}, which is saved; to go "
                 f"on: fdl train --resume {self.folder.path}"

@@ -18,6 +18,7 @@ from fdl.runs.folder import RunFolder, fresh_path, require_free
 from fdl.runs.lock import held
 from fdl.runs.members import Members
 from fdl.runs.outcomes import Outcome, Sweep
+from fdl.runs.own_files import discard_parts
 from fdl.runs.part import Row
 from fdl.runs.rounds import halving_rounds, train_members
 from fdl.runs.run import read, record
@@ -216,6 +217,7 @@ def _sweep(
         require_free(path, overwrite=False)
     path.mkdir(parents=True, exist_ok=True)
     with held(path):
+        discard_parts(path)
         folder = _existing(path)
         if folder is None:
             folder = RunFolder.create(path, about)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import resource
 import shutil
 import sys
@@ -177,10 +178,36 @@ def test_a_state_of_a_stranger_is_refused_before_memory_is_taken(tmp_path) -> No
         restore_state(place, state)
     save_state(tmp_path / "3", state)
     restore_state(tmp_path / "3", state)
+    about = tmp_path / "3" / "_METADATA"
+    about.rename(tmp_path / "elsewhere")
+    about.symlink_to(tmp_path / "elsewhere")
+    with refused(RunError, "_METADATA is missing or damaged"):
+        restore_state(tmp_path / "3", state)
     with (tmp_path / "3" / "more").open("wb") as file:
         file.truncate(1 << 40)
     with refused(RunError, "has 1,099,.* bytes, and such a state 1,2"):
         restore_state(tmp_path / "3", state)
+
+
+def test_a_state_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch) -> None:
+    done, fsync, rename = [], os.fsync, Path.rename
+
+    def note(descriptor):
+        done.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    def name(path, target):
+        done.append(None)
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(Path, "rename", name)
+    save_state(tmp_path / "3", moment(3).state)
+    *synced, named, folder = done
+    assert (named, folder) == (None, tmp_path)
+    names = {path.relative_to(tmp_path / ".3") for path in filter(None, synced)}
+    place = tmp_path / "3"
+    assert names == {path.relative_to(place) for path in (place, *place.rglob("*"))}
 
 
 def test_weights_carry_a_checksum(folder) -> None:

@@ -11,6 +11,7 @@ from small import edit
 
 import fdl
 from fdl.runs import RunError, RunFolder, resume, train
+from fdl.runs.job import Job
 from fdl.runs.novelty import load_detector
 from fdl.runs.seen import load_seen
 
@@ -75,10 +76,13 @@ def require_same(run, whole):
     assert (run.path / "curves.png").is_file()
 
 
-def test_it_ends_like_one_that_was_never_cut_off(left, whole) -> None:
-    heard = []
+def test_it_ends_like_one_that_was_never_cut_off(left, whole, monkeypatch) -> None:
+    heard, drawn = [], []
+    monkeypatch.setattr(Job, "_draw", lambda job, state, epoch: drawn.append(epoch))
     run = resume(left, on_epoch=lambda line, state: heard.append(line))
     require_same(run, whole)
+    again = heard[0].epoch - 1
+    assert drawn == [again, *(line.epoch for line in heard)], "a kill may come first"
     assert heard == list(run.history[whole.result["epochs"] + 1 :])
     with pytest.raises(RunError, match="has ended: there is nothing to go on with"):
         resume(left)
@@ -100,9 +104,13 @@ def test_a_damaged_checkpoint_costs_an_epoch_and_a_torn_line_nothing(
         file.write('{"epoch": 9, "st')
     last = max((left / "checkpoints").iterdir(), key=lambda path: int(path.name))
     (last / "_METADATA").write_text("{}")
+    (left / f".{'0a' * 8}.part").write_text("not all of")
+    log, logged = left / "metrics.jsonl", []
     with pytest.warns(UserWarning, match=f"{last.name} cannot .* is taken instead"):
-        run = resume(left)
+        run = resume(left, on_start=lambda _: logged.append(log.read_text()))
     require_same(run, whole)
+    assert not list(left.glob(".*.part"))
+    assert len(logged[0].splitlines()) == whole.result["epochs"], "as the checkpoint"
 
 
 def test_training_goes_on_while_a_state_is_written(tmp_path, monkeypatch) -> None:
@@ -147,7 +155,11 @@ def change_a_digit(path, name="result.json"):
     (path / name).write_bytes(content)
 
 
-@pytest.mark.parametrize("change", [forget, spoil, change_a_digit])
+def lose_a_picture(path):
+    (path / "curves.png").unlink()
+
+
+@pytest.mark.parametrize("change", [forget, spoil, change_a_digit, lose_a_picture])
 def test_what_is_missing_of_an_ended_run_is_made_again(whole, tmp_path, change) -> None:
     """As after a kill between two of its last files."""
     shutil.copytree(whole.path, tmp_path / "x")
@@ -227,6 +239,9 @@ def test_weights_to_start_from_are_used_again(tmp_path, whole) -> None:
 
     with pytest.raises(Killed):
         train("mlp", path=tmp_path / "cut", on_start=kill, **start, **options)
+    (tmp_path / "cut" / "seen.safetensors").unlink()  # the kill came before it
     run = resume(tmp_path / "cut")
     require_same(run, straight)
+    seen = [(one.path / "seen.safetensors").read_bytes() for one in (run, straight)]
+    assert seen[0] == seen[1]
     assert run.config == dataclasses.replace(straight.config)

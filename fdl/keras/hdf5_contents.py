@@ -108,7 +108,7 @@ def _name_of(group: Any) -> str | None:
     if "vars" not in group:
         return None
     own = _member(group, "vars")
-    return _text(own, "name", group.name)  # there is none before Keras 3.6
+    return _text(own, "name", str(group.name))  # there is none before Keras 3.6
 
 
 def _text(found: Any, attribute: str, of: str) -> str | None:
@@ -152,7 +152,7 @@ def _arrays(group: Any) -> Iterator[list[Any]]:
                 f"has only a part of {found.name!r}, {found.dtype}{list(found.shape)}."
             )
         kind = found.dtype.str
-        if kind == "|V2" and _text(found, "dtype", found.name) == "bfloat16":
+        if kind == "|V2" and _text(found, "dtype", str(found.name)) == "bfloat16":
             kind = "bfloat16"  # which HDF5 lacks
         yield [found.shape, kind, found.id.get_offset() or 0]
 

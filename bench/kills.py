@@ -1,14 +1,17 @@
-"""Trainings that are killed at random moments end as if nothing had happened.
+"""Trainings and sweeps that are killed at random moments end like any other.
 
     python -m bench.kills [--moments 20] [--kinds mlp gan ...]
 
-Each kind is trained once to the end; then again and again, each time killed by SIGKILL,
-SIGTERM or SIGINT at a moment drawn at random, and resumed. The folders that are left
-have to be the same, bit for bit: weights, optimizer and everything else in the state,
-history, and result, but for times. The result is bench/results/kills.json.
+Each kind is trained once to the end; then again and again, each time by a process that
+is killed by SIGKILL, SIGTERM or SIGINT at a moment drawn at random, and resumed by this
+one. The folders that are left have to be the same, bit for bit: weights, optimizer and
+everything else in the state, history, and result, but for times; of a sweep, the table
+of all members, the best one and the result. Results are bench/results/kills.json.
 """
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import random
@@ -25,12 +28,16 @@ import jax
 import numpy as np
 import tyro
 
+from fdl.cli import main as main_of_fdl
 from fdl.runs import RunFolder
 from fdl.runs.environment import made_with
+from fdl.runs.lock import HOLDER, LOCK
+from fdl.runs.part import part_files, read_part
 from fdl.runs.run import read
 
 _RESULTS = Path(__file__).parent / "results" / "kills.json"
-_TIMES = ("seconds", "steps_per_second")
+_QUICKLY = "JAX_DISABLE_MOST_OPTIMIZATIONS"
+_TIMES = ("seconds", "steps_per_second", "history_sha256", "sha256")
 
 # A shell's jobs in the background begin with SIGINT ignored.
 _PROGRAM = (
@@ -43,26 +50,32 @@ _OFTEN = ("--checkpoint-minutes", "0.002")
 _IMAGES = ("--dataset", "npz:images.npz", "--batch-size", "20", "--epochs", "3")
 _TEXT = ("--dataset", "text:text.txt", "--batch-size", "4", "--epochs", "3")
 KINDS = {
-    "mlp": ("mlp", *_IMAGES, "--early-stopping", "2"),
-    "gan": ("gan", *_IMAGES, "--architecture", "dense"),
-    "vae": ("vae", *_IMAGES, "--samples", "5"),
+    "mlp": ("train", "mlp", *_IMAGES, "--early-stopping", "2", *_OFTEN),
+    "gan": ("train", "gan", *_IMAGES, "--architecture", "dense", *_OFTEN),
+    "vae": ("train", "vae", *_IMAGES, "--samples", "5", *_OFTEN),
     "language-model": (
-        *("language-model", *_TEXT),
+        *("train", "language-model", *_TEXT, *_OFTEN),
         *("--features", "16", "--num-layers", "1", "--num-heads", "2"),
     ),
+    "sweep": (
+        *("sweep", "mlp", *_IMAGES, "--hidden-sizes", "16", "--seeds", "2"),
+        *("--random", "learning-rate=log:1e-3:1e-1", "--samples", "2"),
+        *("--members-per-chunk", "2"),
+    ),
 }
-"""What is trained: words after `fdl train`."""
+"""What is trained: words after `fdl`."""
 
 
 class Killed(NamedTuple):
-    """A training that was killed, and resumed.
+    """A training or a sweep that was killed, and resumed.
 
     Attributes:
         signal: What killed it.
         code: What it exited with.
         said: Its last line.
         ended: Whether it had a result by then: the signal came too late.
-        step: Updates in its newest checkpoint then; None if it had none.
+        made: Updates in its newest checkpoint by then, 0 if it had none; of a sweep,
+            epochs of its members.
         same: Whether it ended like one that was never killed.
     """
 
@@ -70,11 +83,13 @@ class Killed(NamedTuple):
     code: int
     said: str
     ended: bool
-    step: int | None
+    made: int
     same: bool
 
 
-def train_whole(kind: str, folder: Path) -> tuple[dict[str, Any], float]:
+def train_whole(
+    kind: str, folder: Path, name: str = "whole"
+) -> tuple[dict[str, Any], float]:
     """Train to the end; return what is left, and how long that took after the start."""
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (340, 28, 28), np.uint8)
@@ -85,12 +100,12 @@ def train_whole(kind: str, folder: Path) -> tuple[dict[str, Any], float]:
         **{"x_test": images[240:], "y_test": labels[240:]},
     )
     (folder / "text.txt").write_text("The quick brown fox jumps over the dog. " * 100)
-    process = _start(folder, *KINDS[kind], "--run", "whole", *_OFTEN)
-    _wait_for(folder / "whole" / "config.json", process)
+    process = _start(folder, *KINDS[kind], "--run", name)
+    _wait_for(folder / name / "config.json", process)
     begun = time.monotonic()
     if process.wait() != 0:
         sys.exit(f"{kind} failed: {_last_line(folder)}")
-    return fingerprint(folder / "whole"), time.monotonic() - begun
+    return fingerprint(folder / name), time.monotonic() - begun
 
 
 def kill_and_resume(
@@ -113,56 +128,100 @@ def kill_and_resume(
         name: Of the run's folder.
     """
     path = folder / name
-    process = _start(folder, *KINDS[kind], "--run", name, *_OFTEN)
+    process = _start(folder, *KINDS[kind], "--run", name)
     _wait_for(path / "config.json", process)
     time.sleep(after)
     process.send_signal(number)
     code, said = process.wait(), _last_line(folder)
-    found = RunFolder(path).checkpoints.found()
-    step = int(found[-1].name) if found else None
+    made = _made(path)
     ended = (path / "result.json").is_file()
     same = True
-    if not ended:
-        resumed = _start(folder, "--resume", name, *_OFTEN)
-        same = resumed.wait() == 0
-        said = said if same else _last_line(folder)
+    if not ended or kind == "sweep":  # which draws pictures after its result
+        resumed, last = _resume(kind, folder, name)
+        same, said = resumed == 0, said if resumed == 0 else last
     same = same and fingerprint(path) == whole
-    return Killed(signal.Signals(number).name, code, said, ended, step, same)
+    return Killed(signal.Signals(number).name, code, said, ended, made, same)
+
+
+def _made(path: Path) -> int:
+    parts = part_files(path / "parts").values()
+    found = RunFolder(path).checkpoints.found()
+    if parts:
+        return sum(len(read_part(files[0]).rows) for files in parts)
+    return int(found[-1].name) if found else 0
+
+
+def _resume(kind: str, folder: Path, name: str) -> tuple[int, str]:
+    """Go on in this process; return what a process would exit with, and say at last."""
+    words = ["sweep", "--run"] if kind == "sweep" else ["train", "--resume"]
+    said = io.StringIO()
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+    ):
+        try:
+            main_of_fdl([*words, name])
+        except SystemExit as exit:
+            lines = said.getvalue().splitlines()
+            return int(exit.code or 0), lines[-1] if lines else ""
+    return 0, ""
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Return what a run left, without times."""
+    """Return what a run or a sweep left, without times."""
+    if (path / "members.csv").is_file():
+        best = fingerprint(path / "best")
+        table = (path / "members.csv").read_text()
+        return {"best": best, "table": table, **_lasting(path)}
     folder = RunFolder.open(path)
     _, trained, _ = read(folder)
     state = folder.checkpoints.restore(None, trained.state)
     digest = hashlib.sha256()
     for leaf in jax.tree.leaves(state._replace(key=jax.random.key_data(state.key))):
         digest.update(np.asarray(leaf).tobytes())
-    result = folder.result() or {}
     return {
         "weights": hashlib.sha256(folder.weights.read_bytes()).hexdigest(),
         "state": digest.hexdigest(),
         "history": [
             json.loads(line) | {"seconds": None}
-            for line in (path / "metrics.jsonl").read_text().splitlines()
+            for line in _text(path / "metrics.jsonl").splitlines()
         ],
-        "result": {k: v for k, v in result.items() if k not in _TIMES},
-        "files": sorted(
-            file.relative_to(path).as_posix()
-            for file in path.rglob("*")
-            if "checkpoints" not in file.parts
-        ),
+        **_lasting(path),
     }
+
+
+def _lasting(path: Path) -> dict[str, Any]:
+    """Return what a result says, but for times, and what files are beside it."""
+    result = json.loads(_text(path / "result.json") or "{}")
+    names = (
+        file.relative_to(path).as_posix()
+        for file in path.rglob("*")
+        if "checkpoints" not in file.parts and file.name not in (LOCK, HOLDER)
+    )
+    return {
+        "result": {k: v for k, v in result.items() if k not in _TIMES},
+        "files": sorted(names),
+    }
+
+
+def _text(file: Path) -> str:
+    return file.read_text() if file.is_file() else ""
 
 
 def _start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
     with (folder / "said.txt").open("wb") as said:
         process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, "train", *words],
+            [sys.executable, "-c", _PROGRAM, *words],
             cwd=folder,
             stdout=said,
             stderr=said,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(Path(__file__).parents[1]),
+                # As this process compiles, which resumes it.
+                _QUICKLY: str(int(jax.config.values["jax_disable_most_optimizations"])),
+            },
         )
     return process
 
@@ -192,7 +251,8 @@ def main(
     draw, table = random.Random(seed), {}
     for kind in kinds:
         with tempfile.TemporaryDirectory() as place:
-            whole, seconds = train_whole(kind, Path(place))
+            whole, _ = train_whole(kind, Path(place))
+            _, seconds = train_whole(kind, Path(place), "again")  # it compiles less
             killed = [
                 kill_and_resume(
                     kind,
@@ -207,9 +267,10 @@ def main(
         table[kind] = {
             "moments": moments,
             "same": sum(one.same for one in killed),
+            "others": [one._asdict() for one in killed if not one.same],
             "signals": Counter(one.signal for one in killed),
             "exit codes": Counter(str(one.code) for one in killed),
-            "steps when killed": [one.step for one in killed],
+            "made when killed": [one.made for one in killed],
         }
         print(kind, json.dumps(table[kind]), flush=True)
     _RESULTS.write_text(

@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 
 import tyro
 
+from fdl.runs.listing import read_json
+
 RESULTS = Path(__file__).parent / "results" / "recipes"
 
 
@@ -124,7 +126,7 @@ def train(recipe: str, seed: int, data_dir: Path | None) -> dict[str, Any]:
             stdout=subprocess.DEVNULL,
             env={**os.environ, "PATH": path},
         )
-        return json.loads((run / "result.json").read_text())
+        return read_json(run / "result.json")
 
 
 def summarize(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import tyro
 
+from fdl.runs.listing import read_json
 from fdl.tasks import find
 
 RESULTS = Path(__file__).parent / "results" / "seeds"
@@ -49,7 +50,7 @@ def main(
             ]
             where = [] if data_dir is None else ["--data-dir", str(data_dir)]
             subprocess.run([*command, *where, "--run", f"{folder}/run"], check=True)
-            result = json.loads(Path(folder, "run", "result.json").read_text())
+            result = read_json(Path(folder, "run", "result.json"))
             result["command"] = " ".join(command)
             file = RESULTS / f"{name}.json"
             file.write_text(json.dumps(result, indent=1) + "\n")

@@ -33,7 +33,7 @@ def once(seed: int, data_dir: str | None = None) -> dict[str, float]:
     import psutil
 
     import fdl
-    from fdl.runs.environment import keep_compiled
+    from fdl.runs.compiled import keep_compiled
     from fdl.tasks import find
 
     since_process_start = lambda: time.time() - psutil.Process().create_time()

@@ -107,6 +107,20 @@ def number(metric: str, value: float) -> str:
     return f"{scale * value:.{digits}f}"
 
 
+def kills() -> str:
+    """Return the table of what was killed and resumed."""
+    found = json.loads((RESULTS / "kills.json").read_text())["kinds"]
+    signals = ("SIGINT", "SIGTERM", "SIGKILL")
+    rows = [
+        f"| killed | {' | '.join(signals)} | resumed, the same as never killed |",
+        "| --- " * (len(signals) + 2) + "|",
+    ]
+    for kind, one in found.items():
+        times = " | ".join(str(one["signals"].get(name, 0)) for name in signals)
+        rows.append(f"| {kind} | {times} | {one['same']} of {one['moments']} |")
+    return "\n".join(rows)
+
+
 def costs() -> str:
     """Return the table of fdl's overhead."""
     found = json.loads((RESULTS / "costs.json").read_text())
@@ -317,6 +331,7 @@ TABLES = {
     "precisions": precisions,
     "many-gpu": functools.partial(many, "many-gpu.json"),
     "costs": costs,
+    "kills": kills,
     "models": models,
     "curve": curve,
 }

@@ -38,7 +38,14 @@ class Config:
 
 
 MNIST = Config(dataset="mnist", epochs=12)
-SMOKE = Config(epochs=12, learning_rate=2e-3, width=8, examples=600, picture=None)
+SMOKE = Config(
+    epochs=12,
+    learning_rate=2e-3,
+    batch_size=32,
+    width=8,
+    examples=300,
+    picture=None,
+)
 
 
 def main(config: Config) -> dict[str, float]:

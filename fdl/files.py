@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import math
 import os
@@ -66,6 +67,16 @@ def json_text(content: Any, *, indent: int | None = None) -> str:
     return json.dumps(_finite(content), indent=indent, allow_nan=False)
 
 
+def sha256_of(content: Any) -> str:
+    """Return the sha256 of the JSON of an object, however it is laid out in a file.
+
+    Example:
+        >>> sha256_of({"loss": 0.5})
+        'd1b6a8a8b52f...'
+    """
+    return hashlib.sha256(json_text(content).encode()).hexdigest()
+
+
 def _finite(content: Any) -> Any:
     if isinstance(content, float):
         return content if math.isfinite(content) else None
@@ -74,6 +85,17 @@ def _finite(content: Any) -> Any:
     if isinstance(content, list | tuple):
         return [_finite(value) for value in content]
     return content
+
+
+def expanded(path: str) -> Path:
+    """Return a path with the user's home for `~`.
+
+    Users of containers may have no home; then it is a path at which nothing can be.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(os.devnull, path)
 
 
 def sync_folder(path: Path) -> None:

@@ -69,7 +69,9 @@ def declared_arrays(path: Path | str) -> dict[str, Declared]:
 
 
 def read_safetensors(
-    path: Path | str, require: Callable[[Mapping[str, Declared]], None]
+    path: Path | str,
+    require: Callable[[Mapping[str, Declared]], None],
+    only: str | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the arrays of a safetensors file.
 
@@ -77,15 +79,17 @@ def read_safetensors(
         path: The file.
         require: Raises an error unless the arrays are those that are wanted. It is
             called before any is read, since a file may declare any size.
+        only: Name of the array that is wanted alone; None for all.
 
     Raises:
         WeightsError: If the file cannot be read.
     """
-    from safetensors.numpy import load_file
+    from safetensors import safe_open
 
     require(declared_arrays(path))
-    with _faults(path):
-        return load_file(path)
+    with _faults(path), safe_open(path, framework="numpy") as arrays:
+        names = list(arrays.keys()) if only is None else [only]
+        return {name: arrays.get_tensor(name) for name in names}
 
 
 def _declared(array: Any) -> Declared:

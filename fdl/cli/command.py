@@ -1,6 +1,7 @@
 """What all commands share, without JAX: help has to come at once."""
 
 import dataclasses
+import shlex
 from abc import abstractmethod
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -45,6 +46,36 @@ def picture(to: Path, format: PictureFormat | None) -> Path:
             f"{to} ends with {to.suffix}, and --format is {format}: leave one out."
         )
     return to if to.suffix else to.with_name(f"{to.name}.{format or 'png'}")
+
+
+def named_again(model: str | None, task: str | None) -> str:
+    """Return the words by which another command is told of the user's model or task.
+
+    Example:
+        >>> named_again("my_module:make_model", None)
+        ' --model my_module:make_model'
+    """
+    return "".join(
+        f" --{option} {shlex.quote(name)}"
+        for option, name in (("model", model), ("task", task))
+        if name
+    )
+
+
+def say_what_is_read(
+    run: Path, dataset: Any, place: Any, *, is_named: bool = True
+) -> None:
+    """Say what a run's folder makes fdl read: one from elsewhere may name any place.
+
+    Args:
+        run: The folder.
+        dataset: The data set.
+        place: The folder of data that is named there, if any.
+        is_named: Whether the data set is, too, and was not given by the user.
+    """
+    if place is not None or (is_named and ":" in str(dataset)):
+        where = "" if place is None else f" in {place}"
+        err.print(f"{run} says to read {dataset}{where}", soft_wrap=True)
 
 
 class AnswerIsNoError(Exception):
@@ -98,6 +129,11 @@ class OfRun(Command):
 
     model: OptionalName = None
     task: OptionalName = None
+
+    @property
+    def named_again(self) -> str:
+        """The words that name both to another command."""
+        return named_again(self.model, self.task)
 
 
 registry = tyro.constructors.ConstructorRegistry()

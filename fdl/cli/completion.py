@@ -3,11 +3,10 @@
 import contextlib
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from fdl.cli.parse import COMPLETION, UsageError, read
-from fdl.files import write_whole
+from fdl.files import expanded, write_whole
 
 _PRINT, _WRITE = f"{COMPLETION}print-completion", f"{COMPLETION}write-completion"
 _SHELLS = ("bash", "zsh", "fish")
@@ -42,6 +41,6 @@ def complete(words: Sequence[str], kind: Any) -> None:
     if wanted == 1:
         print(script, end="")
         return
-    file = Path(rest[1]).expanduser()
+    file = expanded(rest[1])
     file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, script.encode())

@@ -69,7 +69,7 @@ class OfDataset(Command):
             `folder:PATH` or `csv:FILE`.
         target: Column of a CSV file, or member of JSON lines, that is to be told.
         text: Column or member that is the text, where texts are to be classified.
-        size: Height and width of the images of a folder, such as `64` or `48x64`.
+        size: Height and width to bring images of your own to, such as `64` or `48x64`.
         skip_bad: Leave out pictures of a folder that cannot be read.
         data_dir: Folder to look in, before the usual places.
     """

@@ -13,8 +13,8 @@ from fdl.cli.command import (
     OfRun,
     OptionalName,
     OptionalPath,
-    err,
     out,
+    say_what_is_read,
 )
 from fdl.runs.words import shown
 
@@ -36,18 +36,18 @@ class Eval(OfRun):
     def __call__(self) -> None:
         """Measure."""
         run = fdl.runs.open_run(self.run, model=self.model, task=self.task)
-        place = run.data_dir if self.data_dir is None else None
-        own = self.dataset is None and ":" in run.config.dataset
-        if place is not None or own:  # of a run from elsewhere, it may be any place
-            name = self.dataset or run.config.dataset
-            where = "" if place is None else f" in {place}"
-            err.print(f"{self.run} says to read {name}{where}", soft_wrap=True)
+        say_what_is_read(
+            self.run,
+            self.dataset or run.config.dataset,
+            run.data_dir if self.data_dir is None else None,
+            is_named=self.dataset is None,
+        )
         dataset = run.dataset(self.dataset, data_dir=self.data_dir)
         measured = run.evaluate(dataset.test)
         width = max(map(len, measured)) + 1
         for metric, value in sorted(measured.items()):
             out.print(f"test {metric:<{width}}{shown(metric, value)}")
-        for line in _how_far(run):
+        for line in _how_far(run, self.named_again):
             out.print(line, soft_wrap=True)
         out.print(f"on {dataset.info.title} ({dataset.info.test_count:,} examples)")
         strange = [name for name, value in measured.items() if not math.isfinite(value)]
@@ -58,13 +58,13 @@ class Eval(OfRun):
             )
 
 
-def _how_far(run: Any) -> list[str]:
+def _how_far(run: Any, again: str) -> list[str]:
     """Return which epoch is measured, unless it is that of the run's result."""
     known = run.epoch is not None
     at = f"after epoch {run.epoch}" if known else "within an epoch"
     if run.result is None:
-        how = f"where its training was cut off; to go on: fdl train --resume {run.path}"
-        return [f"{at} of {run.config.epochs}, {how}"]
+        how = f"to go on: fdl train --resume {run.path}{again}"
+        return [f"{at} of {run.config.epochs}, where its training was cut off; {how}"]
     if known and run.epoch != run.result["epochs"]:
         return [f"{at} of {run.config.epochs}, since a later checkpoint is damaged"]
     return []

@@ -18,7 +18,7 @@ from fdl.cli.command import err
 from fdl.cli.progress import Voice
 from fdl.runs.members import Members
 from fdl.runs.outcomes import column, order
-from fdl.runs.parts import Row
+from fdl.runs.part import Row
 from fdl.runs.words import brief, shown
 
 _LEADERS = 10
@@ -82,11 +82,10 @@ class Board:
         if not self._live.is_started:
             self._voice.say(self._line(rows))
 
-    def how_to_go_on(self) -> str:
-        """Return what to do after an interruption."""
-        if self._members is None:
-            return "interrupted before training began; nothing is kept."
-        return f"interrupted; to go on: fdl sweep --run {self._members.folder}"
+    def going_on(self) -> str | None:
+        """Return the command that goes on; None while nothing is kept."""
+        members = self._members
+        return None if members is None else f"fdl sweep --run {members.folder}"
 
     def _so_far(self) -> str:
         every = self._members.epochs if self._members else None

@@ -6,10 +6,19 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from fdl.runs.signals import AT_ONCE, SIGNALS, Interrupted, Told, stop_on_signals
+from fdl.runs.signals import (
+    AT_ONCE,
+    SIGNALS,
+    Interrupted,
+    Told,
+    stop_on_signals,
+    told_to_stop,
+)
+
+_how: Callable[[], str] = lambda: "interrupted"  # what is said of the command
 
 
 @contextlib.contextmanager
@@ -25,12 +34,43 @@ def exit_on_signals() -> Iterator[None]:
         except SystemExit:
             raise
         except BaseException as error:
-            # What breaks off an import in C comes out as an error of another kind.
+            # As above: of the imports before a command begins.
             if told.number is None and not isinstance(error, KeyboardInterrupt):
                 raise
             said = isinstance(error, KeyboardInterrupt) and str(error)
             _say(said or "interrupted")
             sys.exit(_code(told))
+
+
+@contextlib.contextmanager
+def saying_how_to_go_on(
+    command: Callable[[], str | None], again: str
+) -> Iterator[None]:
+    """Within it, what is interrupted says how to go on.
+
+    Args:
+        command: Returns the command that goes on; None while there is nothing kept.
+        again: Words that this command needs, too.
+    """
+    global _how
+
+    def how() -> str:
+        words = command()
+        if words is None:
+            return "interrupted before training began; nothing is kept."
+        return f"interrupted; to go on: {words}{again}"
+
+    before, _how = _how, how
+    try:
+        yield
+    except BaseException as error:
+        # What breaks off an import in C comes out as an error of another kind.
+        if not isinstance(error, KeyboardInterrupt) and not told_to_stop():
+            raise
+        said = str(error) if isinstance(error, Interrupted) else ""  # ends like `how`
+        raise Interrupted(f"{said}{again}" if said else how()) from None
+    finally:
+        _how = before
 
 
 def end_on_signals() -> None:
@@ -84,7 +124,7 @@ def _never_ignored(told: Told) -> Iterator[None]:
     def hook(unraisable: Any) -> None:
         if not isinstance(unraisable.exc_value, Interrupted):
             return before(unraisable)
-        _say("interrupted")
+        _say(_how())
         os._exit(_code(told))
 
     before, sys.unraisablehook = sys.unraisablehook, hook

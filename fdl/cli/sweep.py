@@ -1,7 +1,6 @@
 """`fdl sweep`."""
 
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,13 +15,15 @@ from fdl.cli.command import (
     OptionalPath,
     Reporting,
     out,
+    say_what_is_read,
     unset,
 )
 from fdl.cli.parse import options
+from fdl.cli.signals import saying_how_to_go_on
 from fdl.cli.task_command import ToTrain, for_each_task
 from fdl.files import json_text
 from fdl.plain import Strategy
-from fdl.runs.signals import Interrupted
+from fdl.runs.listing import read_json
 
 _SHOWN = 10
 
@@ -120,6 +121,10 @@ class ResumeSweep(Reporting, OfRun):
 
     def __call__(self) -> None:
         """Go on."""
+        if (self.run / "config.json").is_file():
+            said = read_json(self.run / "config.json")
+            place = said.get("data_dir") if self.data_dir is None else None
+            say_what_is_read(self.run, said.get("dataset"), place)
         _sweep(
             self,
             lambda **watch: fdl.runs.resume_sweep(
@@ -151,7 +156,7 @@ def goes_on(words: Sequence[str]) -> bool:
     )
 
 
-def _sweep(command: Reporting, sweep: Callable[..., Any]) -> None:
+def _sweep(command: SweepCommand | ResumeSweep, sweep: Callable[..., Any]) -> None:
     """Sweep, watch, and say what came of it.
 
     Args:
@@ -161,13 +166,12 @@ def _sweep(command: Reporting, sweep: Callable[..., Any]) -> None:
     from fdl.cli.leaders import Board
     from fdl.pixels import picture_format
 
-    with Board(quiet=command.quiet) as board, picture_format(command.format):
-        try:
-            found = sweep(on_start=board.on_start, on_rows=board.on_rows)
-        except KeyboardInterrupt:
-            raise Interrupted(board.how_to_go_on()) from None
+    board = Board(quiet=command.quiet)
+    going_on = saying_how_to_go_on(board.going_on, command.named_again)
+    with board, picture_format(command.format), going_on:
+        found = sweep(on_start=board.on_start, on_rows=board.on_rows)
     if command.json:
-        result = json.loads((found.path / "result.json").read_text("utf-8"))
+        result = read_json(found.path / "result.json")
         print(json_text({"path": str(found.path)} | result))
         return
     _print(found)

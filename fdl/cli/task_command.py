@@ -14,6 +14,7 @@ from fdl.cli.command import (
     OptionalInt,
     OptionalName,
     OptionalPath,
+    named_again,
     unset,
 )
 from fdl.plain import SHARE
@@ -24,6 +25,9 @@ class OfTask(Command):
     """A command about one task; `for_each_task` says which, with its options."""
 
     task: ClassVar[tasks.Description]
+    own: ClassVar[str | None]
+    """`MODULE:NAME` of the task, where it is one of the user's."""
+
     model: tyro.conf.Suppress[Any] = None
 
 
@@ -37,7 +41,7 @@ class Data:
             `tfds:NAME` or `hf:PATH`.
         target: Column of a CSV file, or member of JSON lines, that is to be told.
         text: Column or member that is the text, where texts are to be classified.
-        size: Height and width of the images of a folder, such as `64` or `48x64`.
+        size: Height and width to bring images of your own to, such as `64` or `48x64`.
         skip_bad: Leave out pictures of a folder that cannot be read.
         data_dir: Folder to look for the data in first.
         validation: Share of the training examples to hold out and select by, such as
@@ -151,11 +155,19 @@ class ToTrain(OfTask):
     def trained(self) -> dict[str, Any]:
         """Return what is trained: the task, its settings, and a model of the user's."""
         name = self.task.name
-        own = isinstance(self.model, tasks.OwnModel)
         return self.settings() | {
             "task": name if name in tasks.DESCRIPTIONS else self.task,
-            "model": self.model.model if own else None,
+            "model": self._own_model,
         }
+
+    @property
+    def named_again(self) -> str:
+        """The words that name what is the user's to a command that goes on."""
+        return named_again(self._own_model, self.own)
+
+    @property
+    def _own_model(self) -> str | None:
+        return self.model.model if isinstance(self.model, tasks.OwnModel) else None
 
 
 def for_each_task(command: type[OfTask], about: str, own: str | None) -> Any:
@@ -179,7 +191,7 @@ def for_each_task(command: type[OfTask], about: str, own: str | None) -> Any:
             command.__name__,
             fields,
             bases=(command,),
-            namespace={"task": task},
+            namespace={"task": task, "own": own},
             frozen=True,
         )
         one.__doc__ = command.__doc__

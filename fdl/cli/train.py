@@ -17,13 +17,14 @@ from fdl.cli.command import (
     OptionalPath,
     Reporting,
     out,
+    say_what_is_read,
     unset,
 )
 from fdl.cli.progress import TrainingProgress
+from fdl.cli.signals import saying_how_to_go_on
 from fdl.cli.task_command import ToTrain, for_each_task
 from fdl.files import json_text
 from fdl.plain import CHECKPOINT_MINUTES, PICTURE_FORMATS
-from fdl.runs.signals import Interrupted
 from fdl.runs.words import shown
 
 
@@ -98,6 +99,9 @@ class Resume(Reporting, OfRun):
 
     def __call__(self) -> None:
         """Go on."""
+        said = fdl.runs.RunFolder.begun(self.resume).config()
+        place = said.get("data_dir") if self.data_dir is None else None
+        say_what_is_read(self.resume, said.get("dataset"), place)
         _train(
             self,
             lambda **watch: fdl.runs.resume(
@@ -114,7 +118,7 @@ class Resume(Reporting, OfRun):
 
 
 def _train(
-    command: Reporting, train: Callable[..., Any], begun: Path | None = None
+    command: "Train | Resume", train: Callable[..., Any], begun: Path | None = None
 ) -> None:
     """Train, watch, and say what came of it.
 
@@ -125,33 +129,28 @@ def _train(
     """
     from fdl.pixels import picture_format
 
-    with TrainingProgress(command.quiet) as progress, picture_format(command.format):
+    progress = TrainingProgress(command.quiet)
+
+    def going_on() -> str | None:
+        path = begun if progress.plan is None else progress.plan.path
+        return None if path is None else f"fdl train --resume {path}"
+
+    with progress, picture_format(command.format):
         try:
-            run = train(
-                on_start=progress.on_start,
-                on_chunk=progress.on_chunk,
-                on_epoch=progress.on_epoch,
-                on_finish=progress.on_finish,
-                seconds={"import": time.perf_counter() - STARTED},
-            )
-        except KeyboardInterrupt as interrupted:
-            path = begun if progress.plan is None else progress.plan.path
-            raise _how_to_go_on(interrupted, path) from None
+            with saying_how_to_go_on(going_on, command.named_again):
+                run = train(
+                    on_start=progress.on_start,
+                    on_chunk=progress.on_chunk,
+                    on_epoch=progress.on_epoch,
+                    on_finish=progress.on_finish,
+                    seconds={"import": time.perf_counter() - STARTED},
+                )
         except fdl.DivergenceError as error:
             raise AnswerIsNoError(str(error)) from error
     if command.json:
         print(json_text({"path": str(run.path)} | run.result))
     else:
         out.print(*_summary(run), sep="\n", soft_wrap=True)
-
-
-def _how_to_go_on(interrupted: KeyboardInterrupt, path: Path | None) -> Interrupted:
-    """Return what says what is kept of a training, and how to go on."""
-    if path is None:
-        return Interrupted("interrupted before training began; nothing is kept.")
-    if isinstance(interrupted, Interrupted) and str(interrupted):
-        return interrupted  # it says more
-    return Interrupted(f"interrupted; to go on: fdl train --resume {path}")
 
 
 def _summary(run: Any) -> list[str]:

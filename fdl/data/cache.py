@@ -14,7 +14,7 @@ import numpy as np
 
 from fdl.arrays import Batch, DataError
 from fdl.data.catalog import Entry, Splits, checksum, verify
-from fdl.files import keep_newest, write_whole
+from fdl.files import expanded, keep_newest, write_whole
 
 
 def folder() -> Path:
@@ -23,17 +23,6 @@ def folder() -> Path:
     if own:
         return expanded(own)
     return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "fdl"
-
-
-def expanded(path: str) -> Path:
-    """Return a path with the user's home for `~`.
-
-    Users of containers may have no home; then it is a path at which nothing can be.
-    """
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        return Path(os.devnull, path)
 
 
 def originals() -> Path:

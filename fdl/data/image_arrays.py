@@ -11,7 +11,8 @@ from fdl.data.pictures import Picture
 from fdl.untrusted import shortened
 
 _MOST_IMAGES = 100_000  # in a file, each of which is looked at by itself
-_COLORS = (1, 3, 4)  # lengths of an axis of channels
+COLORS = (1, 3, 4)
+"""Lengths of an axis of channels, the fourth of which is opacity."""
 
 
 def read_image_array(path: Path, channels: int) -> list[Picture]:
@@ -41,27 +42,25 @@ def read_image_array(path: Path, channels: int) -> list[Picture]:
     """
     array = read_array(path)
     found = f"{path} holds {array.dtype}{list(array.shape)}"
-    array = _bytes(found, array)
+    array = as_bytes(found, array)
     if array.ndim == 2:
         array = array[None, ..., None]
-    elif array.ndim == 3 and array.shape[2] in _COLORS:
+    elif array.ndim == 3 and array.shape[2] in COLORS:
         array = array[None]
-    elif array.ndim == 3 and channels == 3 and array.shape[0] in _COLORS:
+    elif array.ndim == 3 and channels == 3 and array.shape[0] in COLORS:
         array = np.moveaxis(array, 0, -1)[None]
     elif array.ndim == 3:
         array = array[..., None]
-    elif array.ndim == 4 and array.shape[3] not in _COLORS:
+    elif array.ndim == 4 and array.shape[3] not in COLORS:
         array = np.moveaxis(array, 1, -1)
-    if array.ndim != 4 or 0 in array.shape or array.shape[3] not in _COLORS:
+    if array.ndim != 4 or 0 in array.shape or array.shape[3] not in COLORS:
         raise DataError(
             f"{found}: expected one image, (height, width) or (height, width, "
             "channels), or several with one more axis in front, and 1, 3 or 4 channels."
         )
     if len(array) > _MOST_IMAGES:
         raise DataError(f"{found}: save at most {_MOST_IMAGES:,} images in a file.")
-    if array.shape[3] == channels:
-        return list(array)
-    return [_recolored(image, channels) for image in array]
+    return [recolored(image, channels) for image in array]
 
 
 def read_array(path: Path) -> np.ndarray:
@@ -76,8 +75,8 @@ def read_array(path: Path) -> np.ndarray:
     return array
 
 
-def _bytes(found: str, array: np.ndarray) -> UInt8[np.ndarray, "..."]:
-    """Return pixels of another type as uint8."""
+def as_bytes(found: str, array: np.ndarray) -> UInt8[np.ndarray, "..."]:
+    """Return pixels of another type as uint8; `found` begins what errors say."""
     if array.dtype == np.uint8:
         return array
     if array.dtype == bool:
@@ -99,10 +98,12 @@ def _bytes(found: str, array: np.ndarray) -> UInt8[np.ndarray, "..."]:
     return np.rint(scaled, out=scaled).astype(np.uint8)
 
 
-def _recolored(image: Picture, channels: int) -> Picture:
-    """Return an image with so many channels, as it looks on white."""
+def recolored(image: UInt8[np.ndarray, "_ _ _"], channels: int) -> Picture:
+    """Return an image of 1, 3 or 4 channels in gray or color, as it looks on white."""
     from PIL import Image
 
+    if image.shape[2] == channels:
+        return image
     if image.shape[2] == 1:
         return image.repeat(channels, axis=2)
     picture = Image.fromarray(image)

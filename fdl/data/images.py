@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 
 from fdl.arrays import DataError
 from fdl.data.dataset import DatasetInfo
-from fdl.data.image_arrays import read_image_array
+from fdl.data.image_arrays import COLORS, as_bytes, read_image_array, recolored
 from fdl.data.numpy_files import STARTS
 from fdl.data.pictures import Picture, read_picture
 from fdl.plain import Fit as Fit
@@ -148,6 +148,51 @@ def _digit(
             "--fit pad to read the image as it is."
         )
     return framed[..., None]
+
+
+def bring(
+    image: UInt8[np.ndarray, "_ _ _"], size: tuple[int, int], channels: int
+) -> Picture:
+    """Return an image of 1, 3 or 4 channels in a size, and in gray or color."""
+    image = recolored(image, channels)
+    return image if image.shape[:2] == size else fit_picture(image, size)
+
+
+def bring_all(
+    found: str, images: np.ndarray, size: tuple[int, int] | None, channels: int | None
+) -> np.ndarray:
+    """Return images of an array in a size, and in gray or color.
+
+    Images that have both stay as they are; others become uint8.
+
+    Args:
+        found: What errors begin with.
+        images: The images, `(batch, height, width[, channels])`; anything else is
+            returned as it is.
+        size: Height and width; None for their own.
+        channels: 1 for gray, 3 for color; None for their own.
+
+    Raises:
+        DataError: If they are no images that can be brought to another form.
+
+    Example:
+        >>> bring_all("pets", np.zeros((5, 9, 9), np.uint8), (8, 8), 3).shape
+        (5, 8, 8, 3)
+    """
+    if images.ndim not in (3, 4) or not len(images):
+        return images
+    height, width, depth = (*images.shape, 1)[1:4]
+    wanted = size or (height, width)
+    colors = channels or depth
+    if (*wanted, colors) == (height, width, depth):
+        return images
+    if depth not in COLORS:
+        raise DataError(
+            f"{found}: its images have {depth} channels, and only 1, 3 or 4 can become "
+            f"{colors}"
+        )
+    pixels = as_bytes(found, images).reshape(len(images), height, width, depth)
+    return np.stack([bring(image, wanted, colors) for image in pixels])
 
 
 def fit_picture(image: Picture, size: tuple[int, int]) -> Picture:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fdl.arrays import DataError
 from fdl.data.dataset import Dataset
+from fdl.data.images import bring_all
 from fdl.data.numpy_files import read_arrays
 from fdl.data.own import PARTS, Part, assemble
 from fdl.data.source import Source, Status
@@ -30,21 +31,28 @@ class ArrayFile(Source):
     Attributes:
         name: The line that names it.
         path: The file.
+        size: Height and width of the images; None for their own.
+        channels: 1 for gray, 3 for color; None for their own.
         fit: How `fdl predict` brings photographs to the form of the images: `pad`,
             `crop`, or `digit` if they are framed as those of MNIST.
     """
 
     path: Path
+    size: tuple[int, int] | None = None
+    channels: int | None = None
     fit: Fit = "pad"
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
         """Read the arrays; nothing in the file is executed."""
         arrays = read_arrays(self.path)
+        title = self.path.stem
+        form = self.like_image(self.size, self.channels)
         parts = {
-            part: Part(arrays[inputs], arrays[targets])
+            part: Part(
+                bring_all(f"{title}: {inputs}", arrays[inputs], *form), arrays[targets]
+            )
             for part, (inputs, targets) in _names(self.path, arrays).items()
         }
-        title = self.path.stem
         return assemble(
             parts,
             name=self.name,

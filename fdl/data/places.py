@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from fdl.data import cache, idx, tfds
 from fdl.data.catalog import Entry, Splits
+from fdl.files import expanded
 
 # Where Debian's packages put data, for example dataset-fashion-mnist.
 _SYSTEM = Path("/usr/share/datasets")
@@ -66,7 +67,7 @@ def file_places(entry: Entry, folder: Path | None) -> list[Place]:
 def roots(folder: Path | None) -> list[tuple[Path, bool]]:
     """Return the folders of datasets, and of each whether the user named it."""
     own = os.environ.get("FDL_DATA_DIR")
-    named = [folder, cache.expanded(own) if own else None]
+    named = [folder, expanded(own) if own else None]
     return [
         *((root, True) for root in named if root is not None),
         (_SYSTEM, False),

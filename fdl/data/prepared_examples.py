@@ -9,7 +9,8 @@ import numpy as np
 from fdl.arrays import DataError
 from fdl.data import prepared
 from fdl.data.decoding import common_size
-from fdl.data.images import fit_picture
+from fdl.data.image_arrays import COLORS
+from fdl.data.images import bring
 from fdl.data.kept import Contents, decoded_once
 from fdl.data.own import Part
 from fdl.untrusted import parse_json, read_text
@@ -65,6 +66,7 @@ def read_examples(
     version: Path,
     *,
     size: tuple[int, int] | None = None,
+    channels: int | None = None,
     target: str | None = None,
     text: str | None = None,
     turn: Callable[[np.ndarray], np.ndarray] = lambda images: images,
@@ -75,6 +77,7 @@ def read_examples(
         version: The directory.
         size: Height and width of the images to give; None for their own, or the rule of
             `folder:` where they have several.
+        channels: 1 for gray, 3 for color; None for what the directory declares.
         target: Feature that is the class; None for the only one.
         text: Feature that is the text; None for the image, or if there is none, for
             the only text.
@@ -87,12 +90,12 @@ def read_examples(
 
     def decode() -> Contents:
         nonlocal text
-        parts, names, passed_over, text = _decode(version, size, target, text)
+        parts, names, passed_over, text = _decode(version, size, channels, target, text)
         return *drop_unused(parts, names), passed_over
 
     parts, names, passed_over = decoded_once(
         "-".join(version.parts[-2:]),
-        (size, target, text),
+        (size, channels, target, text),
         sorted(file for file in version.iterdir() if file.is_file()),
         decode,
     )
@@ -105,7 +108,11 @@ def read_examples(
 
 
 def _decode(
-    version: Path, size: tuple[int, int] | None, target: str | None, text: str | None
+    version: Path,
+    size: tuple[int, int] | None,
+    channels: int | None,
+    target: str | None,
+    text: str | None,
 ) -> Examples:
     builder = prepared.open_builder(version)
     inputs, text, label, names = _features(version, builder.info, target, text)
@@ -119,12 +126,13 @@ def _decode(
         if part not in PART_NAMES.values():
             passed_over.append(split)
             continue
-        if size is None and text is None:
-            size = _size(builder, split, inputs)
+        if text is None:
+            size = size or _size(builder, split, inputs)
+            channels = channels or (1 if _declared(builder, inputs)[2] == 1 else 3)
         found, labels = [], []
         for example in prepared.examples(builder, split):
             labels.append(int(example[label]))
-            found.append(_converted(version, example[inputs], size))
+            found.append(_converted(version, example[inputs], size, channels))
         if labels and max(labels) < 0:
             passed_over.append(f"{split} (without classes)")
         elif labels:
@@ -196,31 +204,36 @@ def _the_one(
 
 def _size(builder: Any, split: str, image: str) -> tuple[int, int]:
     """Return the size of all images, or what `folder:` makes of their sizes."""
-    height, width, _ = builder.info.features[image].shape
+    height, width, _ = _declared(builder, image)
     if height is not None and width is not None:
         return height, width
     found = prepared.examples(builder, split)
     return common_size([example[image].shape[:2] for example in found])
 
 
-def _converted(version: Path, found: Any, size: tuple[int, int] | None) -> Any:
-    """Return a text; or an image of a size."""
+def _declared(builder: Any, image: str) -> tuple[int | None, int | None, int | None]:
+    """Return height, width and channels of the images, where they are declared."""
+    return builder.info.features[image].shape
+
+
+def _converted(
+    version: Path, found: Any, size: tuple[int, int] | None, channels: int | None
+) -> Any:
+    """Return a text; or an image of a size, in gray or color."""
     if isinstance(found, bytes):
         return found.decode(errors="replace")
     assert size is not None
-    return _fitted(version, found, size)
+    assert channels is not None
+    return bring(_pixels(version, found), size, channels)
 
 
-def _fitted(version: Path, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _pixels(version: Path, image: np.ndarray) -> np.ndarray:
+    """Return an image as uint8, with 1, 3 or 4 channels."""
     if image.dtype == np.uint16:
         image = np.rint(image / 257).astype(np.uint8)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3, 4):
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in COLORS:
         raise DataError(
             f"{version}: an image is {image.dtype}{list(image.shape)}: expected uint8 "
             "or uint16 (height, width, channels), with 1, 3 or 4 channels"
         )
-    if image.shape[2] == 4:  # as it looks on white
-        opacity = image[..., 3:] / 255
-        seen = opacity * image[..., :3] + (1 - opacity) * 255
-        image = np.rint(seen).astype(np.uint8)
-    return image if image.shape[:2] == size else fit_picture(image, size)
+    return image

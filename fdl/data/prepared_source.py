@@ -30,6 +30,7 @@ class Prepared(Source):
             none is named.
         size: Height and width of the images; None for their own, or the rule of
             `folder:`.
+        channels: 1 for gray, 3 for color; None for what the directory declares.
         target: Feature that is the class; None for the only one.
         text: Feature that is the text; None for the image, or if there is none, for
             the only text.
@@ -39,6 +40,7 @@ class Prepared(Source):
 
     path: PurePath
     size: tuple[int, int] | None = None
+    channels: int | None = None
     target: str | None = None
     text: str | None = None
     fit: Fit = "pad"
@@ -56,9 +58,11 @@ class Prepared(Source):
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
         """Decode all examples."""
         version = find_version(str(self.path), data_dir or tfds.default_root())
+        size, channels = self.like_image(self.size, self.channels)
         found = read_examples(
             version,
-            size=self.like_image(self.size)[0],
+            size=size,
+            channels=channels,
             target=self.target,
             text=self.text,
         )

@@ -6,9 +6,9 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from fdl.arrays import DataError
-from fdl.data.cache import expanded
 from fdl.data.catalog import HoldOut
 from fdl.data.dataset import Dataset, DatasetInfo
+from fdl.files import expanded
 
 
 class Status(NamedTuple):
@@ -45,7 +45,7 @@ class Source:
     like: DatasetInfo | None = dataclasses.field(default=None, kw_only=True)
 
     def like_image(
-        self, size: tuple[int, int] | None, channels: int | None = None
+        self, size: tuple[int, int] | None, channels: int | None
     ) -> tuple[tuple[int, int] | None, int | None]:
         """Return a size and channels of images: those of the other dataset for None."""
         if self.like is None or self.like.kind != "image":

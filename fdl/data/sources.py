@@ -16,7 +16,6 @@ from fdl.arrays import DataError
 from fdl.data import splits
 from fdl.data.archived import Archived
 from fdl.data.archives import ARCHIVES
-from fdl.data.cache import expanded
 from fdl.data.catalog import CATALOG
 from fdl.data.dataset import Dataset, DatasetInfo
 from fdl.data.folder import ImageFolder
@@ -30,6 +29,7 @@ from fdl.data.source import Source, Status
 from fdl.data.table import Table
 from fdl.data.text import NAME as TEXT
 from fdl.data.text import PythonDocs, TextFile, TextLines
+from fdl.files import expanded
 from fdl.plain import FITS
 
 SCHEMES: dict[str, type[Source]] = {

@@ -26,7 +26,8 @@ _DELIMITERS = (",", ";", "\t")
 _MOST_BYTES = 1 << 27  # of a file; those of Fashion-MNIST fit
 _MOST_CELLS = 50_000_000
 _MOST_COLUMNS = 100_000
-_MOST_KNOWN = 1_000_000  # different cells
+_MOST_KNOWN = 1_000_000  # different cells of which each is kept once
+_MOST_OTHERS = 8_000_000  # other cells, which take half a gigabyte
 _LONGEST_LINE = 1 << 24  # characters
 
 
@@ -170,9 +171,18 @@ def _columns_of(rows: Iterator[list[str]]) -> dict[str, list[str]]:
 class _Known(dict[str, str]):
     """Makes equal cells one object, since a text takes 50 bytes."""
 
+    others = 0
+
     def __missing__(self, cell: str) -> str:
         if len(self) < _MOST_KNOWN:
             self[cell] = cell
+        else:
+            self.others += 1
+            if self.others > _MOST_OTHERS:
+                most = _MOST_KNOWN + _MOST_OTHERS
+                raise ValueError(
+                    f"it has more than {most:,} different cells: make it .npz"
+                )
         return cell
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from fdl.arrays import Batch, DataError
 from fdl.data import cache, prepared
 from fdl.data.catalog import IMAGE_SHAPE, TFDS_VERSION, Entry, Splits, verify
+from fdl.files import expanded
 from fdl.untrusted import parse_json, read_text
 
 _UNREADABLE = (
@@ -28,7 +29,7 @@ _UNREADABLE = (
 def default_root() -> Path:
     """Return `TFDS_DATA_DIR`, or the folder that TFDS uses without it."""
     folder = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return cache.expanded(folder)
+    return expanded(folder)
 
 
 def directory(entry: Entry, root: Path) -> Path:

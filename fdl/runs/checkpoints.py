@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from fdl.learner import State
 from fdl.metrics import Metrics
@@ -22,6 +22,7 @@ from fdl.runs.states import (
 )
 from fdl.runs.weights import fill, named_variables
 from fdl.train import EarlyStopping, Epoch
+from fdl.weights import WeightsError, read_safetensors, require_same_arrays
 
 Found = TypeVar("Found")
 
@@ -161,8 +162,16 @@ def _first_intact(places: Sequence[Path], read: Callable[[Path], Found]) -> Foun
 
 
 def _read(place: Path, like: Metrics) -> Metrics | None:
-    file = place / _SUMS
-    return fill(like, load(file.read_bytes())) if file.is_file() else None
+    file, wanted = place / _SUMS, named_variables(like)
+    if not file.is_file():
+        return None
+    try:
+        sums = read_safetensors(
+            file, lambda found: require_same_arrays(found, wanted, file)
+        )
+    except WeightsError as error:
+        raise RunError(f"{error}") from error
+    return fill(like, sums)
 
 
 def _is_intact(place: Path) -> bool:

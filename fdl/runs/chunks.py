@@ -14,7 +14,7 @@ from fdl.learner import State
 from fdl.members import Strategy, member
 from fdl.runs.members import Members
 from fdl.runs.outcomes import column
-from fdl.runs.parts import Part, Row
+from fdl.runs.part import Part, Row
 from fdl.runs.settings import change, settings
 from fdl.runs.space import Group
 from fdl.tasks import make_learner

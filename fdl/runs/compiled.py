@@ -15,53 +15,65 @@ from fdl.files import keep_newest, write_whole
 _MOST_BYTES = 1e9
 _DIGEST = hashlib.sha256
 _SIZE = _DIGEST().digest_size
+_GIVEN, _NAMED = "jax_compilation_cache_dir", "JAX_COMPILATION_CACHE_DIR"
 
 
 def keep_compiled() -> None:
-    """Keep compiled programs for the processes to come, unless JAX was told otherwise.
+    """Keep compiled programs for the processes to come.
 
-    They lie in `compiled` in fdl's cache folder, a gigabyte of those used last. A
-    program runs as it is, so this folder is the user's alone (mode 0700): one that
-    belongs to another, or that others may write to, is not used, with a warning. Each
-    program has a checksum: a damaged one is compiled anew and replaced, with a warning.
-    None are kept where there is no folder, such as by a user without a home.
+    They lie in `compiled` in fdl's cache folder, or in `fdl` in the folder that the
+    environment variable `JAX_COMPILATION_CACHE_DIR` names; a gigabyte of those used
+    last. A program runs as it is, so this folder is the user's alone (mode 0700): one
+    that belongs to another, or that others may write to, is not used, with a warning.
+    Each program has a checksum: a damaged one is compiled anew and replaced, with a
+    warning. None are kept where there is no folder, such as by a user without a home,
+    or with `JAX_ENABLE_COMPILATION_CACHE=false`.
 
-    `JAX_COMPILATION_CACHE_DIR` names a folder that JAX looks after itself, without
-    checksums, and `JAX_ENABLE_COMPILATION_CACHE=false` keeps none. Commands call it; a
-    script or a notebook that calls it before it trains starts sooner the next time.
+    Commands call it; a script or a notebook that calls it before it trains starts
+    sooner the next time. A folder that a program has given to `jax.config` itself stays
+    in use as it is, without checksums.
     """
-    if jax.config.values["jax_compilation_cache_dir"] is not None:
+    given, named = jax.config.values[_GIVEN], os.environ.get(_NAMED)
+    if given and given != named:
         return
-    folder = cache_folder() / "compiled"
+    jax.config.update(_GIVEN, None)
+    folder = Path(named, "fdl") if named else cache_folder() / "compiled"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        about = folder.stat()
+        problem = _problem(folder)
     except OSError:
         return
-    if about.st_uid != os.geteuid() or about.st_mode & 0o022:
-        reason = "belongs to another user"
-        if about.st_uid == os.geteuid():
-            reason = "can be written to by others"
-        warnings.warn(
-            f"compiled programs are not kept: {folder} {reason}. Delete it, or set "
-            "FDL_CACHE_DIR to a folder of your own.",
-            stacklevel=2,
-        )
+    if problem is None and not _install(CompiledPrograms(folder)):
+        problem = f"fdl does not know how to check them in JAX {jax.__version__}"
+    if problem is not None:
+        warnings.warn(f"compiled programs are not kept: {problem}.", stacklevel=2)
         return
-    with contextlib.suppress(OSError):  # a file system that can only be read
-        folder.chmod(0o700)
-    if not _install(CompiledPrograms(folder)):
-        warnings.warn(
-            f"compiled programs are not kept: fdl does not know how to check them in "
-            f"JAX {jax.__version__}.",
-            stacklevel=2,
-        )
-        return
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update(_GIVEN, str(folder))
     # Commands compile many small programs; together they are worth keeping.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     # XLA's own caches have no checksums.
     jax.config.update("jax_persistent_cache_enable_xla_caches", "")
+
+
+def _problem(folder: Path) -> str | None:
+    """Make a folder for programs; return why it cannot be trusted, if so.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    if "://" in os.environ.get(_NAMED, ""):
+        return f"{_NAMED} names no folder of this computer"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    about, reason = folder.stat(), None
+    if about.st_uid != os.geteuid():
+        reason = "belongs to another user"
+    elif about.st_mode & 0o022:
+        reason = "can be written to by others"
+    if reason is not None:
+        name = _NAMED if _NAMED in os.environ else "FDL_CACHE_DIR"
+        return f"{folder} {reason}. Delete it, or set {name} to a folder of your own"
+    with contextlib.suppress(OSError):  # a file system that can only be read
+        folder.chmod(0o700)
+    return None
 
 
 def _install(programs: "CompiledPrograms") -> bool:
@@ -77,6 +89,7 @@ def _install(programs: "CompiledPrograms") -> bool:
     except (ImportError, AttributeError):
         return False
     setattr(compilation_cache, "get_file_cache", lambda path: (programs, path))  # noqa: B010
+    compilation_cache.reset_cache()  # what was compiled before may have begun another
     return True
 
 

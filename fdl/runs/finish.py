@@ -13,6 +13,7 @@ from fdl import data
 from fdl.learner import State
 from fdl.runs.environment import made_with
 from fdl.runs.folder import RunFolder
+from fdl.runs.history import history_sha256
 from fdl.runs.novelty import keep_detector
 from fdl.runs.own_files import noted
 from fdl.tasks import Config, Task, Trained
@@ -85,6 +86,7 @@ def _result(
         "seed": config.seed,
         "metrics": measured,
         "validation": best.validation,
+        "history_sha256": history_sha256(fitted.history),
         "seconds": seconds,
         "steps_per_second": steps / seconds["train"] if steps else None,
         **made_with(),

@@ -9,13 +9,13 @@ from typing import Any
 
 import jax
 
-from fdl.files import json_text, write_whole
+from fdl.files import json_text, sha256_of, write_whole
 from fdl.learner import State
 from fdl.runs import own_files
 from fdl.runs.checkpoints import Checkpoint, Checkpoints
 from fdl.runs.errors import RunError
-from fdl.runs.history import HISTORY, as_lines, read_history
-from fdl.runs.listing import read_json
+from fdl.runs.history import HISTORY, as_lines, history_sha256, read_history
+from fdl.runs.listing import SHA256, read_json
 from fdl.runs.lock import in_use, is_held
 from fdl.runs.seal import sealed_step
 from fdl.runs.weights import load_weights, save_weights
@@ -170,9 +170,16 @@ class RunFolder:
         """Return the epochs in `metrics.jsonl`; none before the first has ended.
 
         Raises:
-            RunError: If a line is damaged.
+            RunError: If a line is damaged, or they are not those of the result.
         """
-        return read_history(self.home)
+        history, result = read_history(self.home), self.result() or {}
+        said = result.get("history_sha256")
+        if said is not None and said != history_sha256(history):
+            raise RunError(
+                f"{self.home / HISTORY} is damaged: it is not as it was written. `fdl "
+                f"train --resume {self.path}` writes it again."
+            )
+        return history
 
     def result(self) -> dict[str, Any] | None:
         """Return `result.json`; None for a run that did not reach its end.
@@ -213,8 +220,9 @@ class RunFolder:
         return loaded, epochs[0] if epochs else None
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        """Write a JSON file, whole or not at all."""
-        write_whole(self.home / name, f"{json_text(content, indent=2)}\n".encode())
+        """Write a JSON file with a checksum, whole or not at all."""
+        signed = content | {SHA256: sha256_of(content)}
+        write_whole(self.home / name, f"{json_text(signed, indent=2)}\n".encode())
 
 
 def fresh_path(parent: Path | str, name: str) -> Path:

@@ -1,5 +1,6 @@
 """A run's history as lines of JSON, which anything can read and follow."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ def as_lines(history: Sequence[Epoch]) -> bytes:
         b'{"epoch": 1, "step": 7, "running": true, "train": {"loss": 1.0}, ...
     """
     return "".join(json_text(line._asdict()) + "\n" for line in history).encode()
+
+
+def history_sha256(history: Sequence[Epoch]) -> str:
+    """Return the sha256 of these lines, for `result.json`, which is written last."""
+    return hashlib.sha256(as_lines(history)).hexdigest()
 
 
 def read_history(folder: Path) -> tuple[Epoch, ...]:

@@ -111,12 +111,13 @@ class Job:
         saving = Saving(self.folder, history, minutes=self.minutes, best=best_by)
         with listeners.listening(self.folder.config()):
             self.callbacks.on_start(self._plan(start))
-            try:
-                fitted = self._fit(start, best, saving, listeners)
-            except DivergenceError as error:
-                if not saving.folder.replaces:
-                    saving.keep(error.state)
-                raise
+            with saving:
+                try:
+                    fitted = self._fit(start, best, saving, listeners)
+                except DivergenceError as error:
+                    if not saving.folder.replaces:
+                        saving.keep(error.state)
+                    raise
             folder = saving.folder.settle()
             # Of the best epoch; or a kill came before they were written.
             save_weights(folder.weights, fitted.state)

@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from fdl.files import sha256_of
 from fdl.recorded import fields_of
 from fdl.runs.errors import RunError
 from fdl.runs.lock import is_held
+from fdl.runs.part import part_files, read_part
 from fdl.untrusted import parse_json, read_text
+
+SHA256 = "sha256"
+"""The member of JSON files that is the checksum of all others."""
 
 
 class Listed(NamedTuple):
@@ -108,7 +113,7 @@ def look_at(path: Path) -> Listed | None:
         done_as = "sweep" if "sweep" in config else "done"
         found = listed._replace(
             status=done_as if done else "training" if training else "cut off",
-            epochs=result.get("epochs_trained", len(read_log(path))),
+            epochs=result.get("epochs_trained", _epochs_made(path)),
             value=_measured(path, result, about.metric),
         )
     except (ValueError, LookupError, TypeError, AttributeError):
@@ -140,7 +145,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Return the object in a JSON file.
+    """Return the object in a JSON file of a run's folder, without its checksum.
 
     Raises:
         RunError: If it is damaged.
@@ -151,6 +156,12 @@ def read_json(file: Path) -> dict[str, Any]:
         raise RunError(f"{file} is damaged: {error}") from error
     if not isinstance(content, dict):
         raise RunError(f"{file} is damaged: it holds no JSON object.")
+    said = content.pop(SHA256, None)
+    if said is not None and said != sha256_of(content):
+        raise RunError(
+            f"{file} is damaged: it is not as it was written. If you changed it, take "
+            f"{SHA256} out of it."
+        )
     return content
 
 
@@ -160,6 +171,13 @@ def _folders(folder: Path) -> Iterator[Path]:
             yield Path(path)
             folders.clear()
         folders[:] = [name for name in folders if not name.startswith(".")]
+
+
+def _epochs_made(path: Path) -> int:
+    """Return how many epochs were made so far; of a sweep, by all members."""
+    chunks = part_files(path / "parts").values()
+    parts = (read_part(files[0]) for files in chunks)
+    return len(read_log(path)) + sum(len(part.rows) for part in parts)
 
 
 def _measured(path: Path, result: dict[str, Any], metric: str) -> float | None:

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from fdl.learner import State
+from fdl.runs.own_files import changed
 from fdl.runs.weights import named_variables
 from fdl.train import Epoch
 
@@ -164,7 +165,7 @@ class Listeners:
     def __init__(self, loggers: Sequence[Logger], path: Path) -> None:
         """Take note of the pictures that are there."""
         self._loggers, self._path = loggers, path
-        self._seen: dict[Path, int] = {}
+        self._seen: dict[str, int] = {}
         self._result: Mapping[str, Any] | None = None
         self._new_pictures()
 
@@ -191,14 +192,12 @@ class Listeners:
         self._result = result
 
     def _new_pictures(self) -> dict[str, Path]:
-        times = {file: file.stat().st_mtime_ns for file in self._path.rglob("*.png")}
-        new = [file for file in sorted(times) if self._seen.get(file) != times[file]]
+        files = changed(self._path).items()
+        times = {name: time for name, time in files if name.endswith(".png")}
+        new = [name for name in sorted(times) if self._seen.get(name) != times[name]]
         self._seen = times
-        named = {file: file.relative_to(self._path).with_suffix("") for file in new}
         return {  # those of all epochs have the same name
-            re.sub(r"/epoch-\d+$", "", name.as_posix()): file
-            for file, name in named.items()
-            if name.parts[0] != "wandb"  # which keeps copies
+            re.sub(r"(/epoch-\d+)?\.png$", "", name): self._path / name for name in new
         }
 
 

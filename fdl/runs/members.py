@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import hashlib
 import io
 import json
@@ -14,11 +15,11 @@ from fdl.data import Dataset
 from fdl.files import write_whole
 from fdl.learner import State
 from fdl.members import member
-from fdl.runs.errors import RunError
 from fdl.runs.outcomes import Outcome, Split, column, order, outcome, ranked
-from fdl.runs.parts import Part, Row, SweepParts
+from fdl.runs.part import Part, Row
+from fdl.runs.parts import SweepParts
 from fdl.runs.settings import change, settings
-from fdl.runs.space import configurations, tuned, varied
+from fdl.runs.space import configurations, groups, tuned, varied
 from fdl.tasks import Config, Task, Trained, outline
 from fdl.train import evaluate
 
@@ -67,15 +68,10 @@ class Members:
         self.numbers = configurations(self.configs)
         self.varied = varied(self.configs)
         self._files = SweepParts(folder / "parts")
+        self._outlines: dict[int, State] = {}
         self.parts: dict[tuple[int, int], Part] = {}
         self.rows: dict[tuple[int, int], Row] = {}
-        for part in self._files.read(len(self.configs)):
-            if part.settings != self.digest(part.members):
-                raise RunError(
-                    f"{self._files.file(part)} is of members with other settings than "
-                    f"{folder / 'config.json'} says: put that back as it was, or "
-                    "delete the part, and its members are trained anew."
-                )
+        for part in self._files.read(len(configs), self.digest, self._shapes):
             self._note(part)
 
     def outline(self, k: int) -> Trained:
@@ -89,6 +85,19 @@ class Members:
             hparams={name: own[name] for name in tuned(self.configs)},
             change=change,
         )
+
+    def _shapes(self, k: int) -> State:
+        """Return the shapes and types of a member's state, which those alike share."""
+        first = self._alike[k]
+        if first not in self._outlines:
+            self._outlines[first] = self.outline(first).state
+        return self._outlines[first]
+
+    @functools.cached_property
+    def _alike(self) -> dict[int, int]:
+        """The first of the members that share a program with each."""
+        found = [group.members.tolist() for group in groups(self.configs)]
+        return {k: inside[0] for inside in found for k in inside}
 
     def table(self) -> list[Row]:
         """Return all rows, by member and epoch."""
@@ -153,7 +162,7 @@ class Members:
 
     def state(self, part: Part) -> State:
         """Return the state of the members of a part."""
-        return self._files.state(part, self.outline(part.members[0]).state)
+        return self._files.state(part, self._shapes(part.members[0]))
 
     def keep(self, part: Part, state: State) -> None:
         """Keep members as far as they are trained."""

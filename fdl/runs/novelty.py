@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save
 
 from fdl.arrays import Batch
 from fdl.data import Dataset, NoveltyDetector, novelty_detector
-from fdl.files import write_whole
 from fdl.runs.errors import RunError
+from fdl.runs.seal import read_sealed, write_sealed
 from fdl.tasks import Task
-from fdl.weights import Declared, WeightsError, read_safetensors, require_finite
+from fdl.weights import Declared, WeightsError, require_finite
 
 RATE = 0.01
 """Share of the images held out that are called unlike the training images."""
@@ -39,9 +38,7 @@ def keep_detector(folder: Path, task: Task, dataset: Dataset) -> dict[str, Any]:
         return {}
     images = (np.asarray(part.image) for part in (train, held_out))
     detector = novelty_detector(*images, false_alarm_rate=RATE)
-    # In order, since safetensors writes memory as it lies.
-    arrays = {k: np.array(x, order="C") for k, x in detector._asdict().items()}
-    write_whole(folder / "novelty.safetensors", save(arrays))
+    write_sealed(folder / "novelty.safetensors", detector._asdict())
     return {
         "novelty": {
             "score": "Mahalanobis distance by probabilistic principal components",
@@ -63,7 +60,7 @@ def load_detector(folder: Path) -> NoveltyDetector | None:
     if not file.is_file():
         return None
     try:
-        arrays = read_safetensors(file, functools.partial(_require_detector, file))
+        arrays = read_sealed(file, functools.partial(_require_detector, file))
         require_finite(arrays, file)
     except WeightsError as error:
         raise RunError(f"{error} Delete it to predict without warnings.") from error

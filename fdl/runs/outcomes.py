@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from fdl.metrics import Summary, summarize
-from fdl.runs.parts import Row
+from fdl.runs.part import Row
 
 Split = Literal["validation", "test"]
 """A part of the data that sweeps measure on."""

@@ -6,6 +6,7 @@ is there as a whole.
 """
 
 import contextlib
+import fnmatch
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from fdl.untrusted import parse_json, read_text
 
 NEW = ".new"
 _MARK, _READY = ".fdl.json", ".ready"
+_PART = f".{'[0-9a-f]' * 16}.part"  # what a process leaves that is killed as it writes
 _ALWAYS = (
     "config.json",
     "metrics.jsonl",
@@ -29,7 +31,7 @@ _ALWAYS = (
     "seen.safetensors",
     "tensorboard/events.out.tfevents.*",
     "wandb",
-    f".{'[0-9a-f]' * 16}.part",  # what a process left that was killed as it wrote
+    _PART,
     NEW,
     LOCK,
     HOLDER,
@@ -49,13 +51,28 @@ def made(path: Path) -> str | None:
 @contextlib.contextmanager
 def noted(path: Path) -> Iterator[None]:
     """Take note of the files that are written into a run's folder in the block."""
-    before = _files(path)
+    before = changed(path)
     yield
     said = _read_mark(path)
-    new = {name for name, time in _files(path).items() if before.get(name) != time}
+    new = {name for name, time in changed(path).items() if before.get(name) != time}
     known = set(said.get("files", ()))
     if said and not new <= known:
         _write_mark(path, said | {"files": sorted(known | new)})
+
+
+def changed(path: Path) -> dict[str, int]:
+    """Return when the pictures and the like in a run's folder were changed, by name.
+
+    What every run has does not count: a thread may be writing it.
+    """
+    found: dict[str, int] = {}
+    for folder, folders, names in os.walk(path):
+        if folder == str(path):
+            folders[:] = [name for name in folders if not _is_always_ours(name)]
+            names = [name for name in names if not _is_always_ours(name)]
+        for file in (Path(folder, name) for name in names):
+            found[file.relative_to(path).as_posix()] = file.stat().st_mtime_ns
+    return found
 
 
 def foreign(path: Path) -> list[str]:
@@ -77,6 +94,13 @@ def foreign(path: Path) -> list[str]:
 def is_empty(path: Path) -> bool:
     """Return whether a folder holds nothing but a lock, or what hardly began."""
     return {file.name for file in path.iterdir()} <= {LOCK, HOLDER, _MARK}
+
+
+def discard_parts(path: Path) -> None:
+    """Delete what a killed process has not written to the end, while none writes."""
+    for folder in (path, path / NEW, path / "parts", path / "best"):
+        for file in folder.glob(_PART):
+            file.unlink()
 
 
 def discard_new(path: Path) -> None:
@@ -150,13 +174,8 @@ def _move(source: Path, target: Path) -> None:
         os.replace(source, target)
 
 
-def _files(path: Path) -> dict[str, int]:
-    """Return when the files in a run's folder were changed, by name."""
-    return {
-        file.relative_to(path).as_posix(): file.stat().st_mtime_ns
-        for file in path.rglob("*")
-        if file.is_file() and "checkpoints" not in file.parts[len(path.parts) :]
-    }
+def _is_always_ours(name: str) -> bool:
+    return any(fnmatch.fnmatch(name, one) for one in (*_ALWAYS, "checkpoints"))
 
 
 def _read_mark(path: Path) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from fdl.runs.folder import RunFolder
 from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, stopping_of
 from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
+from fdl.runs.own_files import discard_parts
 from fdl.runs.run import Run, read, record
-from fdl.runs.same import CONDITIONS
+from fdl.runs.same import require_same_conditions, require_same_data
 from fdl.runs.seen import keep_seen, seen_of
 from fdl.runs.start import Start, start_from
 from fdl.runs.weights import load_weights
@@ -89,6 +90,7 @@ def resume(
     """
     path = RunFolder.open(path).path
     with held(path):
+        discard_parts(path)
         folder = RunFolder.begun(path)
         found, trained, where = read(folder, model=model, task=task)
         if _is_complete(folder, trained):
@@ -96,12 +98,10 @@ def resume(
         said = folder.config()
         if not allow_changes:
             now = record(found, trained.config, trained.info, where)
-            for name in CONDITIONS:
-                _require_same(name, path, said.get(name), now.get(name))
+            require_same_conditions(path, said, now)
         where = where if data_dir is None else Path(data_dir)
         dataset = tasks.load(found, trained.config, data_dir=where)
-        before, now = (_contents(info) for info in (trained.info, dataset.info))
-        _require_same("data", path, before, now)
+        require_same_data(path, trained.info._asdict(), dataset.info._asdict())
         patience = said.get("early_stopping")
         stopping = None if patience is None else stopping_of(found, trained, patience)
         start, best = folder.checkpoints.newest(trained.state, _sums(trained), stopping)
@@ -128,13 +128,13 @@ def resume(
 
 def _is_complete(folder: RunFolder, trained: Trained) -> bool:
     """Return whether nothing is missing of a run, and its weights are intact."""
-    if folder.result() is None:
-        return False
-    if not folder.history():  # the best of a sweep
-        return True
     try:
+        if folder.result() is None:
+            return False
+        if not folder.history():  # the best of a sweep
+            return True
         load_weights(folder.weights, trained.state)
-    except WeightsError:
+    except (RunError, WeightsError):  # what is damaged is made again
         return False
     return any(folder.path.glob("curves.*"))
 
@@ -143,24 +143,3 @@ def _sums(trained: Trained) -> Metrics:
     """Return the metrics of a step, of which only shapes and types are used."""
     one = data.example(trained.info)
     return jax.eval_shape(trained.learner.step, trained.state, one)[1]
-
-
-def _contents(info: data.DatasetInfo) -> dict[str, Any]:
-    """Return what data are, wherever they come from."""
-    return info._replace(source="")._asdict()
-
-
-def _require_same(what: str, path: Path | str, before: Any, now: Any) -> None:
-    """Raise RunError, with the first thing that differs, unless nothing does."""
-    before, now = (one if isinstance(one, dict) else {} for one in (before, now))
-    for name in before | now:
-        if before.get(name) != now.get(name):
-            remedy = (
-                "give the data that it was trained on"
-                if what == "data"
-                else "allow it with --allow-changes (from Python, allow_changes=True)"
-            )
-            raise RunError(
-                f"{path} began with other {what}: {name} was {before.get(name)} and is "
-                f"{now.get(name)}. To go on, {remedy}."
-            )

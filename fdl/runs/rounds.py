@@ -11,7 +11,7 @@ from fdl.learner import State
 from fdl.members import Strategy
 from fdl.runs.chunks import Chunks, Round
 from fdl.runs.members import Members
-from fdl.runs.parts import Row
+from fdl.runs.part import Row
 from fdl.runs.selection import require_held_out, require_measure
 from fdl.runs.space import configurations, groups
 from fdl.tasks import Config, Task, outline

@@ -1,8 +1,9 @@
-"""Whether a sweep that goes on is the one that was begun."""
+"""Whether what goes on is what was begun."""
 
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from fdl.runs.errors import RunError
@@ -13,7 +14,7 @@ from fdl.tasks import Config
 _PLACES = ("dataset", "name", "title", "source")
 """What may change where data move, and their checksum does not."""
 
-CONDITIONS = ("versions", "environment")
+_CONDITIONS = ("versions", "environment")
 """What decides a result besides settings and data, as `config.json` has it."""
 
 
@@ -36,10 +37,7 @@ def require_same_sweep(
                 f"{path / 'config.json'} is damaged: it lacks {name}. Put it back as "
                 "it was, or give the sweep another folder."
             )
-    if found := _difference(before["data"], now["data"], but=_PLACES):
-        raise RunError(
-            f"{path} began with other data: {found}. Give the data that it began with."
-        )
+    require_same_data(path, before["data"], now["data"])
     settings = [field.name for field in dataclasses.fields(Config)]
     settings = [name for name in settings if name not in _PLACES]
     wanted = [name for name in Search._fields if name not in how]
@@ -54,15 +52,44 @@ def require_same_sweep(
             )
     if allow_changes:
         return
-    for what, one, other, names in (
-        *((name, before.get(name), now.get(name), None) for name in CONDITIONS),
-        ("flags", before["sweep"], now["sweep"], how),
-    ):
-        if found := _difference(one, other, names):
-            raise RunError(
-                f"{path} began with other {what}: {found}. To go on, allow it with "
-                "--allow-changes (from Python, allow_changes=True)."
-            )
+    require_same_conditions(path, before, now)
+    _require_allowed(path, "flags", _difference(before["sweep"], now["sweep"], how))
+
+
+def require_same_data(path: Path, before: Any, now: Any) -> None:
+    """Raise RunError, with what differs, unless data are the same, wherever they are.
+
+    Args:
+        path: Folder of the run or sweep.
+        before: What they were, as `config.json` has it.
+        now: What they are.
+    """
+    if found := _difference(before, now, but=_PLACES):
+        raise RunError(
+            f"{path} began with other data: {found}. Give the data that it began with."
+        )
+
+
+def require_same_conditions(
+    path: Path, before: Mapping[str, Any], now: Mapping[str, Any]
+) -> None:
+    """Raise RunError, with what differs, unless versions, device and flags are equal.
+
+    Args:
+        path: Folder of the run or sweep.
+        before: What its `config.json` says.
+        now: What it would say.
+    """
+    for name in _CONDITIONS:
+        _require_allowed(path, name, _difference(before.get(name), now.get(name)))
+
+
+def _require_allowed(path: Path, what: str, found: str | None) -> None:
+    if found:
+        raise RunError(
+            f"{path} began with other {what}: {found}. To go on, allow it with "
+            "--allow-changes (from Python, allow_changes=True)."
+        )
 
 
 def _difference(

@@ -2,17 +2,27 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
+import jax
+import numpy as np
+
+from fdl.arrays import PyTree
 from fdl.learner import State
 from fdl.metrics import Metrics
 from fdl.runs.checkpoints import Checkpoint
 from fdl.runs.folder import RunFolder
 from fdl.runs.signals import Interrupted, told_to_stop
+from fdl.runs.states import is_key
 from fdl.train import EarlyStopping, Epoch
 
 
 class Saving:
-    """Keeps how far a training is, in its folder.
+    """Keeps how far a training is, in its folder, while it goes on.
+
+    A state is copied, and a thread writes it. The end of a `with` block waits for that;
+    what goes wrong is raised there, or as the next state is saved.
 
     Attributes:
         folder: The folder.
@@ -38,6 +48,17 @@ class Saving:
         self.folder, self.lines = folder, list(history)
         self._minutes, self._best = minutes, best
         self._saved = time.monotonic()
+        self._writer = ThreadPoolExecutor(max_workers=1)
+        self._written: Future[Any] | None = None
+
+    def __enter__(self) -> "Saving":
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait for what is being written."""
+        with self._writer:
+            self.wait()
 
     def after_part(self, state: State, sums: Metrics) -> None:
         """Save a state within an epoch, if it is time or the training is to stop."""
@@ -50,16 +71,30 @@ class Saving:
         """Save a state after an epoch; the first replaces the run there was before."""
         self.lines.append(line)
         self.keep(state)
-        self.folder = self.folder.settle()
+        if self.folder.replaces:
+            self.wait()
+            self.folder = self.folder.settle()
 
     def keep(self, state: State, sums: Metrics | None = None) -> None:
-        """Save a state."""
-        moment = Checkpoint(state, tuple(self.lines), sums)
-        self.folder.keep(moment, best=self._best_step())
+        """Save a state, once the one before it is written."""
+        self.wait()
+        moment = Checkpoint(_copy(state), tuple(self.lines), _copy(sums))
+        best = self._best_step()
+        self._written = self._writer.submit(self.folder.keep, moment, best=best)
         self._saved = time.monotonic()
 
+    def wait(self) -> None:
+        """Wait until all is written.
+
+        Raises:
+            RunError: If it cannot be.
+        """
+        written, self._written = self._written, None
+        if written is not None:
+            written.result()
+
     def stop_if_told(self, state: State) -> None:
-        """Raise Interrupted if a signal waits; the state must have been saved."""
+        """Raise Interrupted if a signal waits; the state must have been kept."""
         if told_to_stop():
             raise Interrupted(
                 f"interrupted after step {int(state.step):,}, which is saved; to go "
@@ -72,3 +107,15 @@ class Saving:
             return None
         line = self._best.best(self.lines)
         return None if line is None else line.step
+
+
+def _copy(tree: PyTree) -> PyTree:
+    """Return numbers in memory of their own: training takes over that of a state."""
+
+    def copy(x: Any) -> Any:
+        if not is_key(x):
+            return np.array(x)
+        words = jax.numpy.array(jax.random.key_data(x))
+        return jax.random.wrap_key_data(words, impl=jax.random.key_impl(x))
+
+    return jax.tree.map(copy, tree)

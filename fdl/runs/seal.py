@@ -1,18 +1,62 @@
-"""What a file of weights says of itself: the update that they are of, and a checksum.
+"""Files of arrays that say what they are: of which update, and their checksum.
 
 Both are in the file, since two files cannot be replaced at once.
 """
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
-from fdl.weights import WeightsError, describe
+from fdl.files import write_whole
+from fdl.weights import Declared, WeightsError, describe, read_safetensors
+
+
+def write_sealed(path: Path | str, arrays: Mapping[str, Any], step: int = 0) -> None:
+    """Write arrays as a safetensors file, with a checksum, whole or not at all.
+
+    Args:
+        path: The file.
+        arrays: The arrays, by name.
+        step: The update that they are of.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "a.safetensors")
+        ...     write_sealed(file, {"bias": np.zeros(3)}, step=7)
+        ...     read_sealed(file, lambda arrays: None)["bias"], sealed_step(file)
+        (array([0., 0., 0.]), 7)
+    """
+    # In order, since safetensors writes memory as it lies.
+    ordered = {name: np.array(array, order="C") for name, array in arrays.items()}
+    write_whole(path, save(ordered, seal(ordered, step)))
+
+
+def read_sealed(
+    path: Path | str, require: Callable[[Mapping[str, Declared]], None]
+) -> dict[str, np.ndarray]:
+    """Return the arrays of a file, if they are those that were written.
+
+    Files that other programs wrote have no seal, and are taken as they are.
+
+    Args:
+        path: The file.
+        require: As for `read_safetensors`.
+
+    Raises:
+        WeightsError: If they are not, or the file cannot be read.
+    """
+    arrays, found = read_safetensors(path, require), _metadata(path)
+    step = _step(found)
+    if found and (step is None or found != seal(arrays, step)):
+        raise WeightsError(f"{path} is damaged: it is not as it was written.")
+    return arrays
 
 
 def seal(arrays: Mapping[str, Any], step: int) -> dict[str, str]:
@@ -24,23 +68,7 @@ def seal(arrays: Mapping[str, Any], step: int) -> dict[str, str]:
         >>> seal({"bias": np.zeros(3)}, step=7)
         {'fdl': 'step 7, sha256 3977e19b12e7...'}
     """
-    return {"fdl": f"step {step}, sha256 {digest(arrays, str(step))}"}
-
-
-def require_sealed(path: Path | str, arrays: Mapping[str, Any]) -> None:
-    """Raise WeightsError unless arrays read from a file are as they were written.
-
-    Files that other programs wrote have no seal, and are taken as they are.
-    """
-    found = _metadata(path)
-    if not found:
-        return
-    step = _step(found)
-    if step is None or found != seal(arrays, step):
-        raise WeightsError(
-            f"{path} is damaged: it is not as it was written. Go on with the training "
-            "from a checkpoint, with `fdl train --resume`, or train the run again."
-        )
+    return {"fdl": f"step {step}, sha256 {_digest(arrays, str(step))}"}
 
 
 def sealed_step(path: Path | str) -> int | None:
@@ -61,7 +89,7 @@ def _step(metadata: Mapping[str, str]) -> int | None:
     return None if found is None else int(found[1])
 
 
-def digest(arrays: Mapping[str, Any], about: str = "") -> str:
+def _digest(arrays: Mapping[str, Any], about: str) -> str:
     """Return one sha256 of arrays with their names, types and shapes.
 
     Args:

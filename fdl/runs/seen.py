@@ -15,13 +15,12 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from jaxtyping import UInt64
-from safetensors.numpy import save
 
 from fdl.arrays import PyTree
 from fdl.data import DataError, Dataset
-from fdl.files import write_whole
 from fdl.runs.errors import RunError
-from fdl.weights import Declared, WeightsError, read_safetensors
+from fdl.runs.seal import read_sealed, write_sealed
+from fdl.weights import Declared, WeightsError
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ def seen_of(dataset: Dataset, before: Seen = NOTHING) -> Seen:
 
 def keep_seen(folder: Path, seen: Seen) -> None:
     """Write `seen.safetensors`."""
-    write_whole(folder / "seen.safetensors", save(seen._asdict()))
+    write_sealed(folder / "seen.safetensors", seen._asdict())
 
 
 def load_seen(folder: Path) -> Seen:
@@ -77,7 +76,7 @@ def load_seen(folder: Path) -> Seen:
     if not file.is_file():
         return NOTHING
     try:
-        found = read_safetensors(file, functools.partial(_require_hashes, file))
+        found = read_sealed(file, functools.partial(_require_hashes, file))
     except WeightsError as error:
         raise RunError(str(error)) from error
     return Seen(**found)

@@ -108,8 +108,12 @@ def stop_on_signals() -> Iterator[Told]:
 
 @contextlib.contextmanager
 def put_off() -> Iterator[None]:
-    """Let signals wait to the end of the block; inside it, ask `told_to_stop`."""
-    with contextlib.nullcontext() if _told is None else _told.waiting():
+    """Let signals wait to the end of the block; inside it, ask `told_to_stop`.
+
+    Outside the main thread, which signals alone interrupt, it does nothing.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    with _told.waiting() if _told is not None and main else contextlib.nullcontext():
         yield
 
 

@@ -13,7 +13,7 @@ from fdl.runs.run import Run, open_run
 from fdl.runs.seen import NOTHING, Seen, load_seen
 from fdl.runs.weights import fill, named_variables, with_variables
 from fdl.tasks import Task, Trained
-from fdl.weights import require_finite, require_same_arrays
+from fdl.weights import WeightsError, require_finite, require_same_arrays
 
 UNKNOWN = "unknown"
 """The data set of weights of which nothing is recorded."""
@@ -76,7 +76,12 @@ def _of_run(task: Task, fresh: Trained, source: Run) -> Start:
     then, more = _differences(info, before)
     shapes = _shapes(task, fresh, info._replace(**then))
     found = source.variables
-    require_same_arrays(named_variables(found), named_variables(shapes), source.path)
+    try:
+        require_same_arrays(
+            named_variables(found), named_variables(shapes), source.path
+        )
+    except WeightsError as error:
+        raise WeightsError(f"{error}{_remedy(info, before)}") from error
     head = set()
     if more:
         wider = named_variables(_shapes(task, fresh, info._replace(**then | more)))
@@ -108,6 +113,23 @@ def _differences(
         if info.input_shape != before.input_shape:
             more["input_shape"] = (before.input_shape[0] + 1,)
     return then, more
+
+
+def _remedy(info: data.DatasetInfo, before: data.DatasetInfo) -> str:
+    """Return what to do if weights do not fit since inputs have another shape."""
+    if info.input_shape == before.input_shape:
+        return ""
+    said = (
+        f" It was trained on inputs of shape {list(before.input_shape)}, but those of "
+        f"{info.title} have {list(info.input_shape)}"
+    )
+    if not info.kind == before.kind == "image":
+        return f"{said}."
+    height, width, channels = before.input_shape
+    return (
+        f"{said}: bring the images to its form, with --size {height}x{width} and "
+        f"channels={channels} (DATASET?size={height}x{width}&channels={channels})."
+    )
 
 
 def _shapes(task: Task, fresh: Trained, info: data.DatasetInfo) -> PyTree:

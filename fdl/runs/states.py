@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 
+from fdl.arrays import PyTree
 from fdl.learner import State
 from fdl.runs.errors import RunError
 from fdl.runs.signals import put_off
@@ -24,6 +25,7 @@ UNFINISHED = ".[0-9]*"
 """What a process leaves that is killed as it writes or deletes a state."""
 
 _DIGESTS = "sha256.json"
+_MOST_BESIDE = 1 << 26  # bytes of a state's files that are not its numbers
 
 
 def save_state(
@@ -54,8 +56,10 @@ def save_state(
     unfinished = path.absolute().with_name(f".{path.name}")
     with put_off(), _one_error(f"the state cannot be written to {path}"):
         shutil.rmtree(unfinished, ignore_errors=True)
-        with ocp.StandardCheckpointer() as checkpointer:
-            checkpointer.save(unfinished, state._asdict())
+        # Uncompressed, so that a file never unpacks to more than it is.
+        handler = ocp.PyTreeCheckpointHandler(use_compression=False)
+        with ocp.Checkpointer(handler) as checkpointer:
+            checkpointer.save(unfinished, ocp.args.PyTreeSave(state._asdict()))
         for name, content in beside.items():
             (unfinished / name).write_bytes(content)
         files = _files(unfinished)
@@ -80,14 +84,72 @@ def restore_state(path: Path, like: State) -> State:
     """
     import orbax.checkpoint as ocp
 
-    require_intact(path)
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), like)
+    _require_bounded(path, shapes)
+    require_intact(path)
     with (
         put_off(),
         _one_error(f"the state in {path} cannot be restored"),
         ocp.StandardCheckpointer() as checkpointer,
     ):
+        _require_plain(path, shapes)
         return State(**checkpointer.restore(path.absolute(), shapes._asdict()))
+
+
+def _require_bounded(path: Path, like: State) -> None:
+    """Raise RunError if files are larger than those of such a state are."""
+    wanted = sum(x.size * x.dtype.itemsize for x in _named(like).values())
+    found = sum(file.stat().st_size for file in _files(path).values())
+    if found > 2 * wanted + _MOST_BESIDE:
+        raise RunError(
+            f"the state in {path} cannot be restored: it has {found:,} bytes, and "
+            f"such a state {wanted:,}."
+        )
+
+
+def _require_plain(path: Path, like: State) -> None:
+    """Raise an error unless arrays are stored as `save_state` stores them.
+
+    Orbax also reads arrays that are compressed, or in pieces, each as a whole, whatever
+    their size.
+    """
+    import tensorstore
+
+    said = parse_json(read_text(path / "_METADATA"))
+    if said["use_ocdbt"] is not True or said["use_zarr3"] is not False:
+        raise ValueError("it is in another format than fdl's")
+    base = {"driver": "ocdbt", "base": f"file://{path.absolute()}/"}
+    store = tensorstore.KvStore.open(base).result()
+    named, suffix = _named(like), b"/.zarray"
+    stored = {key for key in store.list().result() if key.endswith(suffix)}
+    wanted = {name.encode() + suffix for name in named}
+    for key in sorted(stored ^ wanted)[:1]:
+        name = key.removesuffix(suffix).decode(errors="replace")
+        raise ValueError(f"it {'has' if key in stored else 'lacks'} {name}")
+    for name, x in named.items():
+        about = parse_json(store[f"{name}/.zarray"])
+        pieces = zip(about["chunks"], x.shape, strict=True)
+        if about["compressor"] is not None or any(n > most for n, most in pieces):
+            raise ValueError(f"{name} is not stored as fdl stores it")
+
+
+def _named(like: State) -> dict[str, Any]:
+    """Return the shapes of a state's arrays by the names that Orbax gives them."""
+    shapes = jax.eval_shape(without_keys, like)._asdict()
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): x
+        for path, x in jax.tree_util.tree_leaves_with_path(shapes)
+    }
+
+
+def is_key(x: Any) -> bool:
+    """Return whether an array, or its outline, is of random keys."""
+    return jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key)
+
+
+def without_keys(state: PyTree) -> PyTree:
+    """Return a state with numbers for its random keys."""
+    return jax.tree.map(lambda x: jax.random.key_data(x) if is_key(x) else x, state)
 
 
 @contextlib.contextmanager
@@ -112,7 +174,9 @@ def _one_error(what: str) -> Iterator[None]:
 
 
 def _but_of_orbax(hook: Callable[[Any], Any], unraisable: Any) -> None:
-    if str(unraisable.exc_value) != "Event loop is closed":
+    code = getattr(unraisable.object, "cr_code", None)
+    of_orbax = code is not None and "orbax" in code.co_filename
+    if not of_orbax and str(unraisable.exc_value) != "Event loop is closed":
         hook(unraisable)
 
 

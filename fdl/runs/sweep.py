@@ -14,11 +14,12 @@ from fdl.runs.chunks import Round
 from fdl.runs.commands import sweep_command
 from fdl.runs.environment import made_with
 from fdl.runs.errors import RunError
-from fdl.runs.folder import RunFolder, fresh_path
+from fdl.runs.folder import RunFolder, fresh_path, require_free
 from fdl.runs.lock import held
 from fdl.runs.members import Members
 from fdl.runs.outcomes import Outcome, Sweep
-from fdl.runs.parts import Row
+from fdl.runs.own_files import discard_parts
+from fdl.runs.part import Row
 from fdl.runs.rounds import halving_rounds, train_members
 from fdl.runs.run import read, record
 from fdl.runs.same import require_same_sweep
@@ -212,12 +213,16 @@ def _sweep(
     if search.halving:
         rounds = halving_rounds(task, configs, dataset.info)
     path = fresh_path(Path("runs"), name) if path is None else path
-    folder = _existing(path)
-    if folder is None:
-        folder = RunFolder.create(path, about)
-    else:
-        require_same_sweep(folder, about, allow_changes=allow_changes)
-    with held(folder.path):
+    if _existing(path) is None:
+        require_free(path, overwrite=False)
+    path.mkdir(parents=True, exist_ok=True)
+    with held(path):
+        discard_parts(path)
+        folder = _existing(path)
+        if folder is None:
+            folder = RunFolder.create(path, about)
+        else:
+            require_same_sweep(folder, about, allow_changes=allow_changes)
         members = Members(task, configs, dataset, folder.path, halving=search.halving)
         if on_start is not None:
             on_start(members)
@@ -254,14 +259,7 @@ def _sweep(
         reached["test"] if reached else {},
         members.table(),
     )
-    command = sweep_command(
-        config,
-        grid=search.grid,
-        ranges=search.ranges,
-        samples=search.samples,
-        seeds=search.seeds,
-        halving=search.halving,
-    )
+    command = sweep_command(task, config, search, dataset.info, data_dir)
     draw(done, config, len(configs), name, command)
     return done
 

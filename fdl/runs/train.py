@@ -68,8 +68,8 @@ def train(
         on_chunk: Called ten times an epoch with the number of updates made so far, the
             epoch's training metrics so far, and the state, which is only valid during
             the call.
-        on_epoch: Called after each epoch with its line and the state, likewise. What
-            returns True ends the training.
+        on_epoch: Called after each epoch with its line and the state, likewise, which
+            are then on their way to the folder. What returns True ends the training.
         on_finish: Called after the last, before the test set is measured and pictures
             are drawn.
         seconds: What time went into before, for `result.json`.

@@ -5,14 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
-from safetensors.numpy import save
 
 from fdl.arrays import Array, PyTree
-from fdl.files import write_whole
 from fdl.learner import State
-from fdl.runs.seal import require_sealed, seal
-from fdl.weights import read_safetensors, require_finite, require_same_arrays
+from fdl.runs.seal import read_sealed, write_sealed
+from fdl.weights import require_finite, require_same_arrays
 
 
 def save_weights(path: Path | str, state: State) -> None:
@@ -22,10 +19,7 @@ def save_weights(path: Path | str, state: State) -> None:
     to the state, such as a moving average, is in checkpoints alone. The file says how
     many updates the state has made, and has a checksum.
     """
-    named = named_variables(state.variables)
-    # In order, since safetensors writes memory as it lies.
-    arrays = {name: np.array(leaf, order="C") for name, leaf in named.items()}
-    write_whole(path, save(arrays, seal(arrays, int(state.step))))
+    write_sealed(path, named_variables(state.variables), int(state.step))
 
 
 def load_weights(path: Path | str, state: State) -> State:
@@ -36,8 +30,7 @@ def load_weights(path: Path | str, state: State) -> State:
             one of another shape or type, or one that is not finite; the message names
             file and array.
     """
-    found = read_safetensors(path, lambda arrays: require_fit(arrays, state, path))
-    require_sealed(path, found)
+    found = read_sealed(path, lambda arrays: require_fit(arrays, state, path))
     require_finite(found, path)
     return with_variables(state, fill(state.variables, found))
 

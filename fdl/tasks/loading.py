@@ -68,6 +68,6 @@ def require_sizes(task: str, model: Any, info: DatasetInfo) -> None:
         if not (limits.allow(height) and limits.allow(width)):
             raise DataError(
                 f"task {task!r} takes images {limits}, but those of {info.title} are "
-                f"{height}x{width}: choose another task, or another size (of a folder, "
-                "with --size or folder:PATH?size=64)"
+                f"{height}x{width}: choose another task, or another size (of images "
+                "of your own, with --size or DATASET?size=64)"
             )

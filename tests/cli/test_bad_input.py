@@ -185,7 +185,8 @@ def test_refuses_to_test_on_training_images(
     for name in ("config.json", "weights.safetensors"):
         (tmp_path / name).write_bytes((home / "runs/a" / name).read_bytes())
     config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "dataset": "mnist"}))
+    config |= {"dataset": "mnist", "sha256": None}
+    (tmp_path / "config.json").write_text(json.dumps(config))
     line = complaint(["eval", tmp_path, "--dataset", "mnist-5k"], capsys)
     assert "training images of mnist" in line
     main(["eval", str(tmp_path), "--data-dir", str(full_data_dir)])

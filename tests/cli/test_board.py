@@ -64,4 +64,4 @@ def test_without_a_terminal_there_is_a_line_an_epoch(members, capsys, quiet) -> 
     ]
     assert capsys.readouterr().err.splitlines() == ([] if quiet else said)
     board.on_start(members)
-    assert board.how_to_go_on().endswith(f"fdl sweep --run {members.folder}")
+    assert board.going_on() == f"fdl sweep --run {members.folder}"

@@ -4,8 +4,11 @@ import errno
 import io
 import json
 import os
+import re
+import resource
 import shutil
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -110,26 +113,48 @@ def test_a_full_memory_is_told_in_one_line(error, monkeypatch, capsys) -> None:
     assert said.startswith("fdl: there is not enough memory")
 
 
-def test_a_full_disk_is_told_in_one_line_and_the_last_epoch_stays(
-    tmp_path, monkeypatch, capsys
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    after = TrainingProgress.on_epoch
-
+def fill_the_disk(monkeypatch) -> None:
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    def then_fill(self, line, state):
-        after(self, line, state)
-        monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
 
-    monkeypatch.setattr(TrainingProgress, "on_epoch", then_fill)
-    with pytest.raises(SystemExit, match="2"):
-        main(TRAIN)
+
+def take_all_descriptors(monkeypatch) -> None:
+    free = os.dup(0)  # the lowest; none below it is to be had either
+    os.close(free)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+
+
+# Orbax forgets what it cannot begin.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (fill_the_disk, "No space left on device"),
+        (take_all_descriptors, "[Tt]oo many open files"),
+    ],
+)
+def test_what_runs_out_is_told_in_one_line_and_the_last_epoch_stays(
+    spoil, words, tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    after = TrainingProgress.on_epoch
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def then_spoil(self, line, state):
+        after(self, line, state)
+        spoil(monkeypatch)
+
+    monkeypatch.setattr(TrainingProgress, "on_epoch", then_spoil)
+    try:
+        with pytest.raises(SystemExit, match="2"):
+            main(TRAIN)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("fdl: ")
-    assert "run/" in last
-    assert "No space left on device" in last
+    assert re.match(f"fdl: .*run.*{words}", last)
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     main(["train", "--resume", "run", "--quiet"])
@@ -150,9 +175,16 @@ def test_a_folder_that_goes_is_told_in_one_line(tmp_path, monkeypatch, capsys) -
     assert "No such file or directory" in said
 
 
-def test_a_file_where_a_folder_is_wanted(tmp_path, monkeypatch, capsys) -> None:
+def test_a_place_where_no_folder_can_be(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
     line = [*TRAIN[:-1], "file/run", "--quiet"]
     assert "file/run: Not a directory" in complaint(line, capsys)
     assert "file is a file" in complaint([*TRAIN[:-1], "file", "--quiet"], capsys)
+
+    def read_only(self, *args, **options):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self))
+
+    monkeypatch.setattr(Path, "mkdir", read_only)
+    said = complaint([*TRAIN[:-1], "new", "--quiet"], capsys)
+    assert said == "fdl: new: Read-only file system.\n"

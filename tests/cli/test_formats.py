@@ -9,6 +9,8 @@ from shell import complaint
 from fdl import report
 from fdl.cli import main
 
+pytestmark = pytest.mark.drawn
+
 STARTS = {"png": b"\x89PNG", "svg": (b"<?xml", b"<svg"), "pdf": b"%PDF"}
 
 

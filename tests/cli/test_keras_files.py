@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from shell import fdl
 
-from fdl import data
+from fdl import data, tasks
 from fdl.runs import load
+from runs.small import few
 
 pytestmark = pytest.mark.parity
 
@@ -72,10 +73,14 @@ def test_an_exported_file_is_not_replaced_unasked(folder) -> None:
 
 # Of Keras, as it saves a model.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_training_starts_from_what_the_tutorials_script_saved(folder, images) -> None:
+def test_training_starts_from_what_the_tutorials_script_saved(
+    folder, images, monkeypatch
+) -> None:
+    digits = few()
+    monkeypatch.setattr(tasks, "load", lambda *args, **options: digits)
     save(folder / "seed.keras")
     options = ("--dataset", "mnist-5k", "--epochs", 1, "--learning-rate", 1e-12)
-    options += ("--batch-size", 1000)
+    options += ("--batch-size", 60)
     start = ("--init-from", "seed.keras")
     fdl("train", "cnn", *options, *start, "--run", "cnn", cwd=folder)
     fdl("export", "cnn", "--to", "cnn.keras", cwd=folder)

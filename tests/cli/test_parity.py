@@ -11,9 +11,18 @@ import pytest
 
 import fdl
 from fdl.cli import main
+from parity import ladder, subjects
 from parity.pick import DRAWS
 
 parity = pytest.mark.parity
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """One optimizer and three steps of an epoch, of five and twenty."""
+    adam = {"Adam": ladder.OPTIMIZERS["Adam"]}
+    monkeypatch.setattr(ladder, "OPTIMIZERS", adam)
+    monkeypatch.setattr(ladder, "STEPS", 3)
 
 
 def run(*words: str, code: int | None = None) -> None:
@@ -26,7 +35,7 @@ def run(*words: str, code: int | None = None) -> None:
 
 
 @parity
-def test_prints_a_table_and_writes_files(capsys, tmp_path) -> None:
+def test_prints_a_table_and_writes_files(capsys, tmp_path, short) -> None:
     run("mlp", "AveragePooling2D", "--out", str(tmp_path))
     out = capsys.readouterr().out
     assert "level 4" in out
@@ -62,7 +71,9 @@ def test_a_wrong_epsilon_in_a_layer_fails(capsys, tmp_path, monkeypatch) -> None
 
 
 @parity
-def test_a_wrong_epsilon_in_an_optimizer_fails(capsys, tmp_path, monkeypatch) -> None:
+def test_a_wrong_epsilon_in_an_optimizer_fails(
+    capsys, tmp_path, monkeypatch, short
+) -> None:
     adam = fdl.keras.adam
     wrong = lambda *args, epsilon, **options: adam(*args, **options, epsilon=1e-8)
     monkeypatch.setattr(fdl.keras, "adam", wrong)
@@ -74,7 +85,9 @@ def test_a_wrong_epsilon_in_an_optimizer_fails(capsys, tmp_path, monkeypatch) ->
 
 
 @parity
-def test_a_wrong_order_of_gates_fails(capsys, tmp_path, monkeypatch) -> None:
+def test_a_wrong_order_of_gates_fails(capsys, tmp_path, monkeypatch, short) -> None:
+    draws = subjects.LAYERS["LSTM"]()[:2]
+    monkeypatch.setitem(subjects.LAYERS, "LSTM", lambda: draws)
     lstm = fdl.ops.lstm
 
     def swap(array):

@@ -1,15 +1,27 @@
 """`fdl sweep` and `fdl compare`, end to end, and their replies to bad input."""
 
 import csv
+import dataclasses
 import json
 import re
+import shlex
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import fdl
 from fdl.cli import main
+from fdl.cli.grids import read_grid, read_ranges
+from fdl.cli.main import _command as read_command
 from fdl.metrics import paired_difference
+from fdl.runs.commands import sweep_command
+from fdl.runs.listing import read_json
+from fdl.runs.search import Search
+from fdl.runs.settings import settings
+from fdl.runs.space import Range
 
 SMALL = ("--dataset", "mnist-5k", "--epochs", "1", "--batch-size", "500")
 
@@ -30,10 +42,10 @@ def complaint(capsys, *words) -> str:
 def home(tmp_path_factory):
     """Three sweeps: a grid, and two of a configuration each over the same seeds."""
     folder = tmp_path_factory.mktemp("sweeps")
-    grid = ("--grid", "learning-rate=1e-3,1e-2", "batch-size=250,500")
+    grid = ("--grid", "learning-rate=1e-3,1e-2", "dropout-rate=0,0.5")
     run("sweep", "mlp", *SMALL, *grid, "--seeds", 2, "--run", folder / "grid")
     for name, rate in (("slow", 1e-3), ("fast", 1e-2)):
-        options = ("--learning-rate", rate, "--seeds", 4, "--run", folder / name)
+        options = ("--learning-rate", rate, "--seeds", 2, "--run", folder / name)
         run("sweep", "mlp", *SMALL, *options)
     return folder
 
@@ -42,7 +54,7 @@ def test_a_sweep_leaves_what_it_promises(home) -> None:
     folder = home / "grid"
     result = json.loads((folder / "result.json").read_text())
     assert result["members"] == 8
-    assert result["varied"] == ["batch_size", "learning_rate"]
+    assert result["varied"] == ["learning_rate", "dropout_rate"]
     assert len(result["configurations"]) == 4
     means = [one["summary"]["mean"] for one in result["configurations"]]
     assert means == sorted(means, reverse=True)
@@ -65,13 +77,59 @@ def test_a_sweep_leaves_what_it_promises(home) -> None:
 
 def test_the_report_holds_all_that_it_shows(home) -> None:
     page = (home / "grid" / "report.html").read_text()
-    assert "<td>fdl sweep mlp --dataset mnist-5k --epochs 1 --grid" in page
+    assert "<td>fdl sweep mlp --dataset mnist-5k --epochs 1 --batch-size 500" in page
     assert re.search(r"<td>python [\d.]+, fdl [\d.]+, jax [\d.]+", page)
     assert page.count('src="data:image/png;base64,') == page.count("<img") == 4
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     best = json.loads((home / "grid" / "result.json").read_text())["configurations"][0]
     for part in ("summary", "test"):
         assert f"{best[part]['mean']:.2%}" in page
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "mlp --hidden-sizes 64 32 --grid dropout-rate=0.1,0.5 --seeds 2",
+        "mlp --grid hidden-sizes=64x32,8 --validation none --optimizer rmsprop",
+        "mlp --freeze dense1 */bias --seed 3",
+        "cnn --validation 0.2 --class-weights 3=2.0,7=0.5 --schedule cosine --halving",
+        "lstm --bidirectional --random learning-rate=log:1.25e-05:0.01 --samples 4",
+        "mlp --data-dir . --optimizer adamw --weight-decay 0 --augment shift",
+        "language-model --no-tied",
+        "classify --model my_module:make",
+        "--task my_module:task --epochs 3",
+    ],
+)
+def test_the_command_in_the_report_repeats_the_sweep(words, monkeypatch) -> None:
+    mine = dataclasses.replace(fdl.tasks.find("mlp"), name="mine")
+    monkeypatch.setitem(sys.modules, "my_module", SimpleNamespace(task=mine))
+    digits, counted_in = fdl.data.load("mnist-5k"), set()
+    count = lambda dataset, folder: counted_in.add(folder) or 4000
+    monkeypatch.setattr(fdl.tasks.description, "count_examples", count)
+
+    def said(words):
+        command = read_command(["sweep", *words])
+        config, where = command.configuration(), command.data.data_dir
+        search = Search(
+            grid=read_grid(config, command.grid),
+            ranges=read_ranges(config, command.random),
+            samples=command.samples,
+            seeds=command.seeds,
+            halving=command.halving,
+            strategy=None,
+            members_per_chunk=None,
+        )
+        return fdl.tasks.with_class_weights(config, digits), search, where
+
+    config, search, where = said([*words.split(), "--dataset", "mnist-5k"])
+    task = mine if config.task == "mine" else fdl.tasks.find(config.task)
+    command = sweep_command(task, config, search, digits.info, where)
+    words = shlex.split(command.replace("MODULE:NAME", "my_module:task"))
+    again, *rest = said(words[2:])
+    assert counted_in == {where}
+    assert (rest, settings(again)) == ([search, where], settings(config))
+    for name in ("dataset", "class_weights", "freeze", "seed", "validation", "options"):
+        assert getattr(again, name) == getattr(config, name)
 
 
 def test_the_best_member_is_a_run(home, capsys) -> None:
@@ -85,25 +143,46 @@ def test_the_best_member_is_a_run(home, capsys) -> None:
 
 
 def test_the_same_command_goes_on(home, capsys) -> None:
-    options = ("--learning-rate", 1e-2, "--seeds", 4, "--run", home / "fast")
+    options = ("--learning-rate", 1e-2, "--seeds", 2, "--run", home / "fast")
     before = json.loads((home / "fast" / "result.json").read_text())
     run("sweep", "mlp", *SMALL, *options, "--json", "--quiet")
     said, err = capsys.readouterr()
     assert err == ""
-    after = json.loads((home / "fast" / "result.json").read_text())
+    after = read_json(home / "fast" / "result.json")
     assert after["configurations"] == before["configurations"]
-    assert after["epochs_trained"] == before["epochs_trained"] == 4
+    assert after["epochs_trained"] == before["epochs_trained"] == 2
     assert after["seconds"] == before["seconds"]
     assert json.loads(said) == {"path": str(home / "fast")} | after
     run("sweep", f"--run={home / 'fast'}", "--json", "--quiet")
     assert json.loads(capsys.readouterr().out) == json.loads(said)
 
 
-def test_halving_from_the_command_line(tmp_path) -> None:
-    options = ("--random", "learning-rate=log:1e-5:1e-2", "--samples", 4, "--halving")
-    run("sweep", "mlp", *SMALL, "--epochs", 3, *options, "--run", tmp_path / "a")
-    result = json.loads((tmp_path / "a" / "result.json").read_text())
-    assert [one["epochs"] for one in result["configurations"]] == [3, 3, 1, 1]
+def test_what_is_said_of_a_sweep_arrives(monkeypatch, capsys, tmp_path) -> None:
+    heard = {}
+
+    def sweep(**given):
+        heard.update(given)
+        raise ValueError("heard")
+
+    monkeypatch.setattr(fdl.runs, "sweep", sweep)
+    what = ("--random", "learning-rate=log:1e-5:1e-2", "--samples", 4, "--halving")
+    how = ("--strategy", "map", "--members-per-chunk", 3, "--data-dir", tmp_path)
+    options = (*SMALL, *what, *how, "--seeds", 5, "--run", tmp_path / "a")
+    assert complaint(capsys, "sweep", "mlp", *options, "--allow-changes")
+    expected = {
+        "epochs": 1,
+        "ranges": {"learning_rate": Range(1e-5, 1e-2, log=True)},
+        "grid": {},
+        "samples": 4,
+        "seeds": 5,
+        "halving": True,
+        "strategy": "map",
+        "members_per_chunk": 3,
+        "path": tmp_path / "a",
+        "data_dir": tmp_path,
+        "allow_changes": True,
+    }
+    assert {name: heard[name] for name in expected} == expected
 
 
 def test_compare_says_who_is_better(home, capsys) -> None:
@@ -120,7 +199,7 @@ def test_compare_says_who_is_better(home, capsys) -> None:
     )
     found = paired_difference(slow, fast)
     assert f"fast minus slow: {found.mean:.2%}" in text
-    assert f"(95 %: {found.low:.2%} to {found.high:.2%}) over 4 seeds" in text
+    assert f"(95 %: {found.low:.2%} to {found.high:.2%}) over 2 seeds" in text
     assert "fast is better: the interval does not contain 0" in text
     with Image.open(picture) as drawn:
         assert min(drawn.size) > 300

@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from fdl.cli import progress
 from fdl.cli.progress import TrainingProgress, Voice
 from fdl.data import load
 from fdl.runs import Plan, configure
+from fdl.runs.listing import read_json
 from fdl.train import Epoch
 
 SMALL = ("--dataset", "mnist-5k", "--epochs", 2, "--batch-size", 500)
@@ -49,20 +51,39 @@ def test_what_was_interrupted_goes_on(tmp_path, monkeypatch) -> None:
     done = fdl("train", "--resume", "a", "--quiet", "--json", cwd=tmp_path)
     assert done.stderr == ""
     said, kept = json.loads(done.stdout), tmp_path / "a/result.json"
-    assert said == {"path": "a"} | json.loads(kept.read_text())
+    assert said == {"path": "a"} | read_json(kept)
     assert said["epochs"] == 2
     done = fdl("train", "--resume=a", cwd=tmp_path, code=2)
     assert "has ended" in done.stderr
+
+
+def test_what_a_signal_breaks_off_says_how_to_go_on(tmp_path, monkeypatch) -> None:
+    """Such as an import in C; with the model that fdl imports from no file."""
+
+    def break_off(self, line, state):
+        signal.raise_signal(signal.SIGTERM)
+        raise ImportError("initialization failed")
+
+    monkeypatch.setattr(TrainingProgress, "on_epoch", break_off)
+    model = ("--model", "fdl.models:MLP")
+    line = ("train", "classify", *model, *SMALL, "--run", "a")
+    done = fdl(*line, cwd=tmp_path, code=143)
+    last = done.stderr.splitlines()[-1]
+    assert last == f"fdl: interrupted; to go on: fdl train --resume a {' '.join(model)}"
 
 
 def test_silence_is_broken_where_there_is_no_terminal(capsys, monkeypatch) -> None:
     monkeypatch.setattr(progress, "HEARTBEAT", 0.05)
     for quiet in (False, True):
         voice = Voice(lambda: "step 3 of 9", quiet=quiet)
+        found: list[str] = []
         voice.start()
-        time.sleep(0.2)
+        for _ in range(4 if quiet else 1000):
+            time.sleep(0.05)
+            found += capsys.readouterr().err.splitlines()
+            if len(found) >= 2:
+                break
         voice.stop()
-        found = capsys.readouterr().err.splitlines()
         assert len(found) >= 2 or quiet
         assert set(found) == (set() if quiet else {"step 3 of 9  after 0 s"})
 

@@ -43,6 +43,22 @@ def test_pictures_have_its_size_and_its_classes(own, tmp_path, caplog):
         load(paint(tmp_path / "new", {"a": 3, "d": 3}, (20, 30)), like=own)
 
 
+def test_arrays_are_brought_to_its_form(own, tmp_path):
+    levels = np.repeat(np.uint8([0, 40, 80]), 2)[:, None, None, None]
+    images = levels * np.ones((1, 60, 90, 3), np.uint8)
+    for found in (images, images / 255, images[..., 0], images[:, ::3, ::3, :1]):
+        np.savez(tmp_path / "b.npz", x=found, y=[*"aabbcc"])
+        image = load(f"npz:{tmp_path}/b.npz", like=own).test.image
+        assert image.shape == (6, 20, 30, 1)
+        assert image.dtype == np.uint8
+        assert image[:, 10, 15, 0].tolist() == [0, 0, 40, 40, 80, 80]
+    wide = load(f"npz:{tmp_path}/b.npz", size=(8, 12), channels=3, validation=None)
+    assert wide.info.input_shape == (8, 12, 3)
+    np.savez(tmp_path / "b.npz", x=images[..., :2], y=[*"aabbcc"])
+    with pytest.raises(DataError, match="b: x: its images have 2 channels, and only"):
+        load(f"npz:{tmp_path}/b.npz", like=own)
+
+
 def test_a_part_of_its_own_stays_what_is_measured(own, tmp_path):
     root = tmp_path / "parts"
     paint(root / "train", {"b": 2, "c": 2}, (9, 9))

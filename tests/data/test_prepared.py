@@ -62,8 +62,11 @@ def test_a_prepared_directory_is_a_dataset(pets, monkeypatch):
     assert "passed over: test (without classes), extra" in info.source
     assert "a sixth was drawn" in info.source
     monkeypatch.setenv("TFDS_DATA_DIR", str(pets))
-    again = load("tfds:pets:1.2.0", size=16)
-    assert again.info.input_shape == (16, 16, 3)
+    again = load("tfds:pets:1.2.0", size=16, channels=1)
+    assert again.info.input_shape == (16, 16, 1)
+    found = load("tfds:pets", like=again.info)
+    assert found.info.input_shape == (16, 16, 1)
+    assert found.info.test_count == 18  # all of it is measured
     (said,) = status("tfds:pets")
     assert said.available
     assert said.train_count == 24
@@ -289,16 +292,17 @@ def test_archives_give_their_images_by_every_route(name, tmp_path, monkeypatch):
     ],
 )
 def test_opacity_and_sixteen_bits(tmp_path, kind, pixel, expected):
-    fitted = prepared_examples._fitted(
-        tmp_path, np.full((3, 4, len(pixel)), pixel, kind), (3, 4)
-    )
+    image = np.full((3, 4, len(pixel)), pixel, kind)
+    fitted = prepared_examples._converted(tmp_path, image, (3, 4), len(expected))
     assert fitted.dtype == np.uint8
     assert fitted[0, 0].tolist() == expected
 
 
 def test_images_of_another_kind_are_refused(tmp_path):
     with pytest.raises(DataError, match="an image is float32"):
-        prepared_examples._fitted(tmp_path, np.zeros((3, 4, 3), np.float32), (3, 4))
+        prepared_examples._converted(
+            tmp_path, np.zeros((3, 4, 3), np.float32), (3, 4), 3
+        )
 
 
 def test_what_is_downloaded_is_compared_first(monkeypatch):

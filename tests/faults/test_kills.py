@@ -1,4 +1,4 @@
-"""Trainings that are killed, whenever that is, lose nothing; see `bench.kills`."""
+"""What is killed, whenever that is, loses nothing; see `bench.kills`."""
 
 import random
 import signal
@@ -8,10 +8,9 @@ import pytest
 from bench.kills import KINDS, kill_and_resume, train_whole
 
 
+@pytest.mark.filterwarnings("ignore:.* is gone; going on")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_training_that_is_killed_and_resumed_ends_like_any_other(
-    kind, tmp_path
-) -> None:
+def test_what_is_killed_and_resumed_ends_like_any_other(kind, tmp_path) -> None:
     whole, seconds = train_whole(kind, tmp_path)
     draw = random.Random(kind)
     stop = draw.choice((signal.SIGTERM, signal.SIGINT))

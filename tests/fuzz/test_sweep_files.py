@@ -3,6 +3,7 @@
 import json
 import random
 import warnings
+from unittest.mock import ANY
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +11,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from bounds import memory, reset_peak
 from fdl.learner import State
-from fdl.runs import Comparison, RunError, compare, parts
-from fdl.runs.parts import Part, SweepParts
+from fdl.runs import Comparison, RunError, compare
+from fdl.runs.part import Part
+from fdl.runs.parts import SweepParts
+from fdl.runs.seal import seal
 
 ODD = [None, True, -1, 0, 1.5, 2**70, 10**400, 1e308, float("nan"), "x", [], {}, [[]]]
 
@@ -71,7 +75,7 @@ def read(folder):
     )
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        found = kept.read(2)
+        found = kept.read(2, lambda members: ANY, lambda k: one)
     assert len(found) + len(said) == 1
     for warning in said:
         text = str(warning.message)
@@ -105,10 +109,31 @@ def test_parts_of_another_meaning(kept, tmp_path) -> None:
     for _ in range(400):
         facts = json.dumps(spoilt(good, rng)).encode()
         forged = arrays | {"part": np.frombuffer(facts, np.uint8)}
-        save_file(forged, file, {"sha256": parts.digest(forged)})
+        save_file(forged, file, seal(forged, 6))
         for part, _ in read(tmp_path):
             assert {type(row["seed"]) for row in part.rows} == {int}
             assert set(part.members) <= {0, 1}
+
+
+def test_parts_that_declare_more_than_their_members_hold(kept, tmp_path) -> None:
+    """Files that take no room on the disk."""
+    (file,) = tmp_path.iterdir()
+    facts, size = load_file(file)["part"].tobytes(), 1 << 33
+    said = {"dtype": "U8", "shape": [len(facts)], "data_offsets": [0, len(facts)]}
+    large = {"dtype": "U8", "shape": [size]}
+    start = len(facts)
+    for head, data in (
+        ({"part": large | {"data_offsets": [0, size]}}, b""),
+        ({"part": said, "key": large | {"data_offsets": [start, start + size]}}, facts),
+    ):
+        text = json.dumps(head).encode()
+        with file.open("wb") as opened:
+            opened.write(len(text).to_bytes(8, "little") + text + data)
+            opened.truncate(8 + len(text) + len(data) + size)
+        before = memory("VmRSS")
+        reset_peak()
+        assert read(tmp_path) == []
+        assert memory("VmHWM") - before < 1 << 17  # KiB
 
 
 def test_results_that_are_compared(tmp_path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from bounds import refused
 from fdl import data
 from fdl.arrays import DataError
-from fdl.data import idx, parquet_columns, parquet_rows, pictures
+from fdl.data import idx, parquet_columns, parquet_rows, pictures, table
 from fdl.data.catalog import CATALOG
 
 
@@ -127,6 +127,7 @@ TEXTS = {
     "csv:line": (LONG, "a line has more than 16,777,216 characters"),
     "csv:columns": (",".join(map(str, range(100_001))), "100,001 columns"),
     "csv:cell": ("a,b\n1," + "2" * 200_000, "field larger than field limit"),
+    "csv:different": ("a\n1\n2\n3\n4\n5\n", "more than 4 different cells"),
     "csv:ragged": ("a,b\n1\n", "row 1 has 1 cells, the line of names 2"),
     "text:size": (of_size(1 << 30), "more than 134,217,728 bytes"),
     "jsonl:size": (of_size(1 << 30), "more than 134,217,728 bytes"),
@@ -138,7 +139,9 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_tables_and_texts(tmp_path, name) -> None:
+def test_tables_and_texts(tmp_path, name, monkeypatch) -> None:
+    monkeypatch.setattr(table, "_MOST_KNOWN", 3)
+    monkeypatch.setattr(table, "_MOST_OTHERS", 1)
     content, words = TEXTS[name]
     file = tmp_path / "a"
     content(file) if callable(content) else file.write_text(content)

@@ -45,6 +45,7 @@ def spoil(run, name="config.json", **changes) -> None:
     """Change members of a JSON file: `data__means` is one of an object in it."""
     file = run / name
     said = json.loads(file.read_text())
+    said.pop("sha256", None)
     for key, value in changes.items():
         *above, last = key.split("__")
         place = said
@@ -196,12 +197,17 @@ def test_a_complaint_has_an_end(capsys) -> None:
     assert len(complaint(["eval", "a" * 100_000], capsys)) < 5000
 
 
-def test_evaluation_says_which_data_the_run_names(run, tmp_path) -> None:
+def test_commands_say_which_data_the_run_names(run, tmp_path) -> None:
     spoil(run, data_dir=str(tmp_path))
     done = fdl("eval", run, cwd=run)
     assert f"{run} says to read mnist-5k in {tmp_path}" in done.stderr
     done = fdl("eval", run, "--data-dir", tmp_path, cwd=run)
     assert "says to read" not in done.stderr
+    done = fdl("train", "--resume", run, cwd=run, code=2)
+    assert f"{run} says to read mnist-5k in {tmp_path}" in done.stderr
+    spoil(run, sweep={}, dataset="npz:a")
+    done = fdl("sweep", "--run", run, "--data-dir", tmp_path, cwd=run, code=2)
+    assert f"{run} says to read npz:a\n" in done.stderr
 
 
 def test_settings_that_are_nested_too_deeply(tmp_path, capsys) -> None:

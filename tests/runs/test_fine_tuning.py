@@ -59,6 +59,11 @@ def test_weights_of_another_model_are_refused(source, tmp_path) -> None:
     with pytest.raises(fdl.keras.WeightsError, match="params/conv1/bias"):
         train("cnn", **SMALL, init_from=source.path, path=tmp_path / "a")
     assert not (tmp_path / "a").exists()
+    info = source.info._replace(input_shape=(32, 30, 3))
+    fresh = tasks.outline(source.task, configure("mlp", **SMALL), info)
+    remedy = r"shape \[28, 28, 1\], but .* have \[32, 30, 3\]: .*size=28x28&channels=1"
+    with pytest.raises(fdl.keras.WeightsError, match=remedy):
+        start_from(source.task, fresh, source.path)
 
 
 def test_frozen_parameters_keep_bit_for_bit(source, tmp_path) -> None:
@@ -93,7 +98,8 @@ def test_freezing_nothing_or_all_is_refused(tmp_path, freeze, message) -> None:
 
 def overlapping(config_file, name):
     said = json.loads(config_file.read_text())
-    config_file.write_text(json.dumps(said | {"trained_on": [name, "mnist-5k"]}))
+    changes = {"trained_on": [name, "mnist-5k"], "sha256": None}
+    config_file.write_text(json.dumps(said | changes))
 
 
 def test_weights_that_have_seen_the_test_images_are_not_tested_on_them(

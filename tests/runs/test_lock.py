@@ -10,15 +10,23 @@ import time
 
 import pytest
 
-from fdl.runs import RunError, lock, resume, sweep, train
+from fdl.runs import RunError, lock, own_files, resume, sweep, train
 from fdl.runs.lock import HOLDER, Holder, held, is_held
 
 SETTINGS = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 500}
 
 
-def test_a_held_folder_is_refused_and_nothing_in_it_changes(tmp_path) -> None:
+def test_a_held_folder_is_refused_and_nothing_in_it_changes(
+    tmp_path, monkeypatch
+) -> None:
     run, sweeping = tmp_path / "run", tmp_path / "sweep"
-    seen = []
+    seen, mark = [], own_files.mark
+
+    def make(path, kind):
+        seen.append(is_held(path))
+        mark(path, kind)
+
+    monkeypatch.setattr(own_files, "mark", make)
 
     def look(*_: object) -> None:
         seen.append(is_held(run) or is_held(sweeping))
@@ -30,7 +38,7 @@ def test_a_held_folder_is_refused_and_nothing_in_it_changes(tmp_path) -> None:
         resume(run, on_start=look)
     with contextlib.suppress(KeyboardInterrupt):
         sweep("mlp", seeds=2, path=sweeping, on_start=look, **SETTINGS)
-    assert seen == [True, True, True]
+    assert seen == [True] * 5, "it is held before anything is made"
     assert not is_held(run), "what is interrupted lets go"
     before = sorted(tmp_path.rglob("*"))
     with held(run), held(sweeping):

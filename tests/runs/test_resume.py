@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import threading
 
 import jax
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 from small import edit
 
 import fdl
-from fdl.runs import RunError, resume, train
+from fdl.runs import RunError, RunFolder, resume, train
+from fdl.runs.job import Job
+from fdl.runs.novelty import load_detector
+from fdl.runs.seen import load_seen
 
 SETTINGS = {
     "dataset": "mnist-5k",
@@ -72,10 +76,13 @@ def require_same(run, whole):
     assert (run.path / "curves.png").is_file()
 
 
-def test_it_ends_like_one_that_was_never_cut_off(left, whole) -> None:
-    heard = []
+def test_it_ends_like_one_that_was_never_cut_off(left, whole, monkeypatch) -> None:
+    heard, drawn = [], []
+    monkeypatch.setattr(Job, "_draw", lambda job, state, epoch: drawn.append(epoch))
     run = resume(left, on_epoch=lambda line, state: heard.append(line))
     require_same(run, whole)
+    again = heard[0].epoch - 1
+    assert drawn == [again, *(line.epoch for line in heard)], "a kill may come first"
     assert heard == list(run.history[whole.result["epochs"] + 1 :])
     with pytest.raises(RunError, match="has ended: there is nothing to go on with"):
         resume(left)
@@ -97,9 +104,38 @@ def test_a_damaged_checkpoint_costs_an_epoch_and_a_torn_line_nothing(
         file.write('{"epoch": 9, "st')
     last = max((left / "checkpoints").iterdir(), key=lambda path: int(path.name))
     (last / "_METADATA").write_text("{}")
+    (left / f".{'0a' * 8}.part").write_text("not all of")
+    log, logged = left / "metrics.jsonl", []
     with pytest.warns(UserWarning, match=f"{last.name} cannot .* is taken instead"):
-        run = resume(left)
+        run = resume(left, on_start=lambda _: logged.append(log.read_text()))
     require_same(run, whole)
+    assert not list(left.glob(".*.part"))
+    assert len(logged[0].splitlines()) == whole.result["epochs"], "as the checkpoint"
+
+
+def test_training_goes_on_while_a_state_is_written(tmp_path, monkeypatch) -> None:
+    """And what is written is what it was then, though training takes over memory."""
+    keep, goes_on, after = RunFolder.keep, threading.Event(), []
+
+    def wait(folder, moment, **options):
+        assert goes_on.wait(30)
+        keep(folder, moment, **options)
+
+    def listen(step, metrics, state):
+        if step == 13:  # of 12 in an epoch
+            goes_on.set()
+
+    monkeypatch.setattr(RunFolder, "keep", wait)
+    run = train(
+        "mlp",
+        path=tmp_path,
+        on_chunk=listen,
+        on_epoch=lambda line, state: after.append(jax.tree.map(np.array, state.params)),
+        **SETTINGS | {"epochs": 2},
+    )
+    for step, params in zip((12, 24), after, strict=True):
+        kept = RunFolder(tmp_path).checkpoints.restore(step, run.state)
+        jax.tree.map(np.testing.assert_array_equal, kept.params, params)
 
 
 def forget(path):
@@ -113,7 +149,17 @@ def spoil(path):
     (path / "weights.safetensors").write_bytes(content)
 
 
-@pytest.mark.parametrize("change", [forget, spoil])
+def change_a_digit(path, name="result.json"):
+    content = bytearray((path / name).read_bytes())
+    content[content.index(b"0.") + 2] ^= 1
+    (path / name).write_bytes(content)
+
+
+def lose_a_picture(path):
+    (path / "curves.png").unlink()
+
+
+@pytest.mark.parametrize("change", [forget, spoil, change_a_digit, lose_a_picture])
 def test_what_is_missing_of_an_ended_run_is_made_again(whole, tmp_path, change) -> None:
     """As after a kill between two of its last files."""
     shutil.copytree(whole.path, tmp_path / "x")
@@ -126,15 +172,15 @@ def test_what_is_missing_of_an_ended_run_is_made_again(whole, tmp_path, change) 
     [
         (
             lambda config: config["versions"].update(jax="0.1"),
-            "other versions: jax was 0.1 and is .*--allow-changes",
+            'other versions: jax was "0.1" and is .*--allow-changes',
         ),
         (
             lambda config: config.update(environment={"platform": "gpu"}),
-            "other environment: platform was gpu and is .*--allow-changes",
+            'other environment: platform was "gpu" and is .*--allow-changes',
         ),
         (
             lambda config: config["data"].update(checksum="0"),
-            "other data: checksum was 0 and is .*give the data",
+            'other data: checksum was "0" and is .*Give the data',
         ),
     ],
 )
@@ -144,6 +190,23 @@ def test_what_would_change_the_result_is_refused(left, change, message) -> None:
     with pytest.raises(RunError, match=message):
         resume(left)
     assert sorted(path.name for path in left.iterdir()) == before
+
+
+def test_a_number_that_is_another_is_found_in_any_file(whole, tmp_path) -> None:
+    path = shutil.copytree(whole.path, tmp_path / "x")
+    for name in ("config.json", "result.json", "metrics.jsonl"):
+        before = (path / name).read_bytes()
+        change_a_digit(path, name)
+        with pytest.raises(RunError, match=f"{name} is damaged: it is not as it was"):
+            fdl.load(path)
+        (path / name).write_bytes(before)
+    for name in ("weights.safetensors", "seen.safetensors", "novelty.safetensors"):
+        content = bytearray((path / name).read_bytes())
+        content[-1] ^= 1
+        (path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{name} is damaged: it is not as it was"):
+            load_seen(path), load_detector(path), fdl.load(path)
+        (path / name).unlink()
 
 
 def test_other_versions_go_on_where_that_is_allowed(left, whole) -> None:
@@ -176,6 +239,9 @@ def test_weights_to_start_from_are_used_again(tmp_path, whole) -> None:
 
     with pytest.raises(Killed):
         train("mlp", path=tmp_path / "cut", on_start=kill, **start, **options)
+    (tmp_path / "cut" / "seen.safetensors").unlink()  # the kill came before it
     run = resume(tmp_path / "cut")
     require_same(run, straight)
+    seen = [(one.path / "seen.safetensors").read_bytes() for one in (run, straight)]
+    assert seen[0] == seen[1]
     assert run.config == dataclasses.replace(straight.config)

@@ -187,7 +187,7 @@ def test_seeds_alone_may_train_on_everything(tmp_path) -> None:
     ("task", "settings", "grid"),
     [
         ("mlp", {"schedule": "one-cycle"}, {"learning_rate": [1e-3, 1e-2]}),
-        ("rnn", {"hidden_size": 8}, {"dropout_rate": [0.2, 0.4]}),
+        ("rnn", {"hidden_size": 4}, {"dropout_rate": [0.2, 0.4]}),
     ],
 )
 def test_a_member_is_what_training_it_alone_gives(

@@ -2,12 +2,16 @@
 
 import os
 import signal
+import sys
 import threading
+import time
 
 import pytest
 
 from fdl.cli import main
-from fdl.runs import Interrupted, resume, signals, stop_on_signals, train
+from fdl.cli import signals as cli_signals
+from fdl.cli.signals import exit_on_signals, saying_how_to_go_on
+from fdl.runs import Interrupted, RunFolder, resume, signals, stop_on_signals, train
 from fdl.runs.signals import put_off, told_to_stop
 
 SETTINGS = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 100}
@@ -60,6 +64,28 @@ def test_the_second_waits_for_nothing(monkeypatch) -> None:
     assert done == [1, 2]
 
 
+def test_another_thread_puts_nothing_off() -> None:
+    inside, over = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with put_off():
+            inside.set()
+            over.wait(10)
+
+    def stop() -> None:
+        with stop_on_signals():
+            thread.start()
+            inside.wait(10)
+            signal.raise_signal(signal.SIGTERM)
+            pytest.fail("it waited")
+
+    thread = threading.Thread(target=write)
+    with pytest.raises(Interrupted):
+        stop()
+    over.set()
+    thread.join()
+
+
 def test_what_is_ignored_stays_so_and_other_threads_handle_nothing() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as `nohup` does
     try:
@@ -87,7 +113,16 @@ def test_a_training_stops_within_an_epoch_and_goes_on_there(tmp_path) -> None:
         if step == 49:  # of 34 in an epoch
             os.kill(os.getpid(), signal.SIGTERM)
 
-    whole = train("mlp", path=tmp_path / "whole", **SETTINGS)
+    kept: set[int] = set()
+    states = RunFolder(tmp_path / "whole").checkpoints
+    whole = train(
+        "mlp",
+        path=tmp_path / "whole",
+        checkpoint_minutes=1e-3,
+        on_chunk=lambda *_: kept.update(int(one.name) for one in states.found()),
+        **SETTINGS,
+    )
+    assert kept - {34, 68}, "after so much time, within an epoch"
     path, said = tmp_path / "cut", "after step 49, which is saved; to go on: fdl"
     with pytest.raises(Interrupted, match=said), stop_on_signals():
         train("mlp", path=path, on_chunk=stop, **SETTINGS)
@@ -143,3 +178,54 @@ def test_a_command_that_does_not_train_ends_with_a_line(
         main(["tasks"])
     assert done.value.code == code
     assert capsys.readouterr().err == "fdl: interrupted\n"
+
+
+@pytest.fixture
+def left(monkeypatch):
+    """The codes that the process was left with, if it could be."""
+    codes: list[int] = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    return codes
+
+
+def test_a_second_signal_leaves_whatever_the_main_thread_does(
+    left, capsys, monkeypatch
+) -> None:
+    for module in (signals, cli_signals):
+        monkeypatch.setattr(module, "AT_ONCE", 0)
+
+    def stop_twice() -> None:
+        with exit_on_signals(), put_off():
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(0.01)
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(SystemExit, match="143"):
+        stop_twice()
+    assert left == [143]
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].endswith(
+        "stopping where nothing is lost; a second signal leaves at once"
+    )
+    assert "fdl: left at once" in said
+
+
+def test_a_signal_that_python_would_ignore_leaves_at_once(left, capsys) -> None:
+    class Dying:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    with exit_on_signals(), saying_how_to_go_on(lambda: "fdl train --resume a", ""):
+        Dying()
+    assert left == [143]
+    said = capsys.readouterr().err
+    assert said == "fdl: interrupted; to go on: fdl train --resume a\n"
+
+
+def test_a_command_that_is_done_has_nothing_to_lose(left, monkeypatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(sys, "argv", ["fdl", "--version"])
+    main()
+    signal.raise_signal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, before)
+    assert left == [143]

@@ -4,11 +4,21 @@ import json
 
 import numpy as np
 import pytest
+from small import few
 
 import fdl
+from fdl import data
 from fdl.runs import Range, RunError, compare, sweep
 
-SMALL = {"dataset": "mnist-5k", "epochs": 1, "batch_size": 500}
+SMALL = {"dataset": "mnist-5k", "epochs": 1, "batch_size": 100}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_digits():
+    digits = few(200)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "load", lambda *args, **options: digits)
+        yield
 
 
 @pytest.fixture(scope="module")

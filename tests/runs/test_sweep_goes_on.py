@@ -12,8 +12,9 @@ from small import edit, few
 import fdl
 from fdl import tasks
 from fdl.runs import RunError, RunFolder, resume_sweep, sweep
+from fdl.runs.listing import look_at, read_json
 from fdl.runs.members import Members
-from fdl.runs.parts import SweepParts
+from fdl.runs.part import part_files, read_part
 from fdl.runs.weights import named_variables
 from fdl.tasks.choices import OPTIMIZERS
 from fdl.train import many
@@ -50,7 +51,7 @@ def content(folder):
         name: (folder / name).read_bytes()
         for name in ("members.csv", "best/weights.safetensors", "best/config.json")
     }
-    result = json.loads((folder / "result.json").read_text())
+    result = read_json(folder / "result.json")
     del result["seconds"]
     run = fdl.load(folder / "best")
     kept = RunFolder(run.path).checkpoints
@@ -91,6 +92,7 @@ def test_a_chunk_goes_on_from_its_last_epoch(
     assert whole.outcomes[-1].diverged == 1
     path, after = tmp_path / "cut", []
     before = cut_off(path, epochs, **options)
+    assert look_at(path).epochs == len(before)
     if epochs == 1:
         again = sweep("mlp", path=path, on_rows=after.extend, **SMALL, **options)
     else:
@@ -106,8 +108,11 @@ def test_chunks_stay_as_large_as_they_were(tmp_path, monkeypatch) -> None:
     cut_off(tmp_path, 2, strategy="vmap")
     monkeypatch.setattr(many, "chunk_size", lambda *_: 1)  # as with less memory
     resume_sweep(tmp_path)
-    parts = SweepParts(tmp_path / "parts").read(3)
-    assert [(part.members, part.size) for part in parts] == [([0, 1], 2), ([2], 2)]
+    parts = [read_part(files[0]) for files in part_files(tmp_path / "parts").values()]
+    assert sorted((part.members, part.size) for part in parts) == [
+        ([0, 1], 2),
+        ([2], 2),
+    ]
 
 
 @pytest.fixture(scope="module")

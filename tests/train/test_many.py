@@ -350,8 +350,9 @@ def test_learners_that_differ_in_the_rate_share_a_program(compiled, optimizer) -
     assert len({first, *others}) == 3
 
 
-def test_a_member_that_diverges_in_its_last_batch_is_noticed() -> None:
-    """Of four batches, only the last, smaller one has an infinite loss."""
+@pytest.mark.parametrize(("place", "step"), [(0, 0), (24, 3)])
+def test_the_step_at_which_a_member_diverges_is_found(place, step) -> None:
+    """Of four batches, one has an infinite loss: the first, or the last and smaller."""
 
     def make(hp):
         def loss(outputs, targets):
@@ -365,7 +366,7 @@ def test_a_member_that_diverges_in_its_last_batch_is_noticed() -> None:
     order_key = jax.random.split(KEYS[0])[1]
     order = draw_order(key_words(order_key), 0, 25, 0)
     label = np.zeros(25, np.int32)
-    label[order[24]] = 9
+    label[order[place]] = 9
     run = fdl.fit_many(
         make,
         {"bad": np.array([0.0, 1.0])},
@@ -375,7 +376,7 @@ def test_a_member_that_diverges_in_its_last_batch_is_noticed() -> None:
         keys=jnp.stack([KEYS[0], KEYS[0]]),
         strategy="vmap",
     )
-    np.testing.assert_array_equal(run.diverged, [-1, 3])
+    np.testing.assert_array_equal(run.diverged, [-1, step])
     np.testing.assert_array_equal(run.epoch, [1, 0])
 
 

@@ -237,6 +237,7 @@ def test_functions_that_read_each_other_are_compared() -> None:
 
 def test_a_loop_of_fits_does_not_grow(monkeypatch) -> None:
     """Learners whose numbers are constants of their programs, a new one each time."""
+    assert programs._program.cache_parameters()["maxsize"], "it forgets some time"
     few = functools.lru_cache(maxsize=5)(programs._program.__wrapped__)
     monkeypatch.setattr(programs, "_program", few)
     images = np.random.default_rng(0).random((8, 2, 2, 1), np.float32)

@@ -46,12 +46,15 @@ def test_every_option_of_keras_is_known():
         if made is None or not inspect.isclass(made):
             continue
         given = set(inspect.signature(made.__init__).parameters)
-        general = {"self", "kwargs", "args", "activity_regularizer", "input_shape"}
+        general = set(
+            "self kwargs args activity_regularizer name dtype trainable".split()
+        )
         missing = given - set(entry.options) - general - _OTHER_WORDS.get(name, set())
         assert not missing, f"{name}: {missing}"
 
 
 _OTHER_WORDS = {
+    "Bidirectional": {"weights"},
     "Embedding": {"weights", "lora_rank", "lora_alpha"},
     "Dense": {"lora_alpha"},
     "EinsumDense": {"lora_rank", "lora_alpha", "gptq_unpacked_column_size"},

@@ -26,7 +26,7 @@ ROUNDED = set(
 )
 
 
-@pytest.fixture(params=["float32", "float64"])
+@pytest.fixture
 def precision(request):
     keras.config.set_floatx(request.param)
     keras.config.set_dtype_policy(request.param)
@@ -102,10 +102,15 @@ def named(tree):
     ]
 
 
-@pytest.mark.parametrize("name", MODELS)
+# No wrong formula can hide behind rounding in double precision, in which TensorFlow has
+# no pooling of volumes.
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [(name, "float64") for name in MODELS if name != "volumes"]
+    + [(name, "float32") for name in ("volumes", "images", "masked_attention")],
+    indirect=["precision"],
+)
 def test_outputs(name, precision, tmp_path):
-    if (name, precision) == ("volumes", "float64"):
-        pytest.skip("TensorFlow has no pooling of volumes in double precision")
     theirs, path, inputs = built(name, tmp_path)
     with jax.enable_x64(precision == "float64"):
         ours, variables = import_model(path)
@@ -157,8 +162,7 @@ def test_training(name, tmp_path):
         found = [g for key, g in mine.items() if _same(key, path_, ends)]
         far = [np.abs(g - slope.numpy()).max() for g in found if g.shape == slope.shape]
         assert min(far) < 1e-5 * largest, path_
-    theirs.save(path)  # with the statistics after the step
-    _, after = import_model(path)
+    _, after = import_model(theirs)  # from memory, with the statistics of the step
     for key, value in flatten_dict(after.get("batch_stats", {})).items():
         new = flatten_dict(changed["batch_stats"])[key]
         np.testing.assert_allclose(new, value, rtol=2e-5, atol=2e-6)

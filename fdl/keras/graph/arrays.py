@@ -11,7 +11,7 @@ from flax.traverse_util import flatten_dict
 from jax import ShapeDtypeStruct
 
 from fdl.keras.graph.description import Graph, leaves, map_leaves
-from fdl.keras.graph.model import KerasModel
+from fdl.keras.graph.model import KerasModel, keys_in_file, module_name
 from fdl.untrusted import reason
 from fdl.weights import WeightsError, describe
 
@@ -177,8 +177,6 @@ def _custom(model: KerasModel, variables: Any, made: dict[Path, Slot]) -> dict:
 
 
 def _places(graph: Graph, path: Path, place: str) -> Iterator[tuple[Path, str]]:
-    from fdl.keras.graph.model import keys_in_file, module_name
-
     for layer, key in zip(graph.layers, keys_in_file(graph), strict=True):
         own = (*path, module_name(layer.name))
         yield own, f"{place}/{key}"

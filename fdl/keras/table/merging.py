@@ -60,8 +60,8 @@ def _extreme(function: Binary) -> Callable[..., Array]:
                 x = jnp.where(mask[..., None], x, output)
             if seen is not None:
                 output = jnp.where(seen[..., None], output, x)
-            both = mask is not None and seen is not None
-            seen = jnp.logical_or(mask, seen) if both else None
+            known = [each for each in (mask, seen) if each is not None]
+            seen = jnp.logical_or(*known) if len(known) == 2 else None
             output = function(*jnp.broadcast_arrays(jnp.asarray(output), x))
         return output
 

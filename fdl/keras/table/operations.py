@@ -35,7 +35,7 @@ def _unary(function: Callable[..., Any]) -> Entry:
     return Entry(lambda run, x: function(jnp.asarray(x)))
 
 
-def _aligned(*xs: Any) -> list[Array]:
+def _aligned(*xs: Any) -> list[Any]:
     """Give arrays as many axes as the one with most, as NumPy does by itself."""
     arrays = [jnp.asarray(x) if hasattr(x, "ndim") else x for x in xs]
     most = max((x.ndim for x in arrays if hasattr(x, "ndim")), default=0)

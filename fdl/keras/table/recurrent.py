@@ -310,9 +310,9 @@ def _bidirectional(run: Run, x: Array, initial_state: Any = None) -> Any:
             merged = (a, b)
     out_mask: Any = mask if whole_sequence else None
     masks: list[Any] = [out_mask] * len(merged) + [None] * len(states)
-    outputs = (*merged, *states)
+    outputs: list[Any] = [*merged, *states]
     run.out_mask = tuple(masks) if len(outputs) > 1 else out_mask
-    return outputs if len(outputs) > 1 else outputs[0]
+    return tuple(outputs) if len(outputs) > 1 else outputs[0]
 
 
 def _time_distributed(run: Run, x: Array) -> Array:

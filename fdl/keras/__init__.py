@@ -4,6 +4,8 @@ from fdl.keras import constraints as constraints
 from fdl.keras import schedules as schedules
 from fdl.keras.files import load_weights as load_weights
 from fdl.keras.files import save_weights as save_weights
+from fdl.keras.graph.model import KerasModel as KerasModel
+from fdl.keras.importing import import_model as import_model
 from fdl.keras.live import from_keras as from_keras
 from fdl.keras.live import to_keras as to_keras
 from fdl.keras.optimizers import adagrad as adagrad

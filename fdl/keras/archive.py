@@ -49,6 +49,18 @@ def read_weights(path: Path, count: int) -> bytes:
         return _member(archive, path, WEIGHTS, MOST_BYTES * count + SLACK)
 
 
+def read_config(path: Path) -> Any:
+    """Return the description of the model in a `.keras` file, which is JSON."""
+    with _opened(path) as archive:
+        content = _member(archive, path, CONFIG, MAX_CONFIG)
+    try:
+        return parse_json(content)
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(
+            f"{path} has a {CONFIG} that is damaged: {reason(error)}."
+        ) from error
+
+
 def read_inputs(path: Path) -> list[jax.ShapeDtypeStruct]:
     """Return shapes and types of the inputs, in order, with 1 for unknown sizes."""
     with _opened(path) as archive:

@@ -94,6 +94,22 @@ def layers_in(file: BinaryIO, where: str) -> list[Layer]:
     ]
 
 
+def groups_in(file: BinaryIO, where: str) -> dict[str, list[Stored]]:
+    """Return the arrays of an HDF5 file by group, without reading them.
+
+    Args:
+        file: The file, which has a descriptor of the system.
+        where: What to call it in messages.
+
+    Raises:
+        WeightsError: As for `layers_in`.
+    """
+    return {
+        "/".join(group["path"]): [_stored(*array) for array in group["arrays"]]
+        for group in _contents(file, where)
+    }
+
+
 def read(file: BinaryIO, stored: Stored, where: str) -> np.ndarray:
     """Read an array of a file, in native byte order."""
     size = math.prod(stored.shape) * stored.dtype.itemsize

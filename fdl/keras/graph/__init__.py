@@ -1,0 +1,1 @@
+"""Graphs of Keras layers: read from a file or a model, and run as one Linen module."""

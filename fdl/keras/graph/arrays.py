@@ -1,0 +1,192 @@
+"""The arrays of a Keras model: where a module has them, and where a file does."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax.traverse_util import flatten_dict
+from jax import ShapeDtypeStruct
+
+from fdl.keras.graph.description import Graph, leaves, map_leaves
+from fdl.keras.graph.model import KerasModel, keys_in_file, module_name
+from fdl.untrusted import reason
+from fdl.weights import WeightsError, describe
+
+Path = tuple[str, ...]
+
+_UNKNOWN = (1, 8, 32, 128, 299)
+"""Sizes to try for an axis of the inputs of unknown size."""
+
+
+class Slot(NamedTuple):
+    """An array of a model.
+
+    Attributes:
+        path: Collection, modules and name: `("params", "conv1", "kernel")`.
+        shape: Its shape.
+        place: The group of a file that it is in, such as `layers/dense`.
+        number: Which of the group's arrays it is.
+        constraint: How it is limited after each update, as plain data; None if it is
+            not.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    place: str
+    number: int
+    constraint: Any
+
+    @property
+    def name(self) -> str:
+        """Its name in messages."""
+        return "/".join(self.path[1:])
+
+
+def slots_of(model: KerasModel) -> list[Slot]:
+    """Return the arrays of a model, in the order in which layers run.
+
+    Raises:
+        WeightsError: If the layers do not fit together.
+    """
+    problem: Exception | None = None
+    for size in _UNKNOWN if _has_unknown(model.graph) else (1,):
+        try:
+            return _traced(model, size)
+        except WeightsError:
+            raise
+        except Exception as error:  # layers of the user's may raise anything
+            problem = error
+    raise WeightsError(
+        f"the layers do not fit together: {reason(problem or ValueError())}"
+    ) from problem
+
+
+def examples(graph: Graph, size: int = 1) -> list[ShapeDtypeStruct]:
+    """Return shapes and types of the inputs, with `size` for unknown sizes."""
+    found = []
+    for ref in leaves(graph.inputs):
+        layer = graph.layers[graph.calls[ref.call].layer]
+        shape = layer.options["batch_shape"]
+        if shape is None:
+            raise WeightsError(
+                f"the model does not say what shape its input {layer.name} has: begin "
+                "it with a keras.Input, and save it again."
+            )
+        sizes = [1, *(size if each is None else each for each in shape[1:])]
+        dtype = jax.dtypes.canonicalize_dtype(layer.options["dtype"])
+        found.append(ShapeDtypeStruct(sizes, dtype))
+    return found
+
+
+def paired(
+    slots: Sequence[Slot], stored: Mapping[str, Sequence[Any]], where: str
+) -> Iterator[tuple[Slot, Any]]:
+    """Pair the arrays of a model with those of a file, by place and number.
+
+    Args:
+        slots: Those of the model.
+        stored: Those of the file, by group.
+        where: What to call the file in messages.
+
+    Raises:
+        WeightsError: If one is missing, unexpected, or has another shape.
+    """
+    wanted = {(slot.place, slot.number) for slot in slots}
+    for slot in slots:
+        found = stored.get(slot.place, ())
+        if slot.number >= len(found):
+            raise WeightsError(f"{where} lacks the weight {slot.name}.")
+        array = found[slot.number]
+        if tuple(array.shape) != slot.shape:
+            raise WeightsError(
+                f"{where} has {slot.name} as {describe(array)}, but the model needs "
+                f"the shape {list(slot.shape)}."
+            )
+        dtype = jnp.dtype(array.dtype)
+        if not jnp.issubdtype(dtype, jnp.floating) or dtype.itemsize > 8:
+            raise WeightsError(f"{where} has {slot.name} as {dtype}, not as a float.")
+        yield slot, array
+    for place, arrays in stored.items():
+        for number, array in enumerate(arrays):
+            # Counters, and states of random numbers.
+            counts = jnp.issubdtype(jnp.dtype(array.dtype), jnp.integer)
+            if (place, number) not in wanted and not counts:
+                raise WeightsError(
+                    f"{where} has {describe(array)} at {place}, which no layer of the "
+                    "model has."
+                )
+
+
+def _traced(model: KerasModel, size: int) -> list[Slot]:
+    """Return what the module asks for as it is initialized, without computing it."""
+    asked: dict[Path, tuple[str, Any]] = {}
+    counts: dict[str, int] = {}
+    made: dict[Path, Slot] = {}
+
+    def note(method: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        module = context.module
+        if context.method_name == "weight":
+            name, options = args[0], args[2] if len(args) > 2 else kwargs.get("options")
+            at = kwargs.get("at", "")
+            place = f"{module.place}/{at}" if at else module.place
+            trained = kwargs.get("trained", True)
+            path = ("params" if trained else "batch_stats", *module.path, name)
+            if path not in asked:
+                settings = module.layer.options
+                constraint = settings.get(f"{options or name}_constraint")
+                number = counts[place] = counts.get(place, -1) + 1
+                asked[path] = (place, constraint)
+                shape = tuple(args[1])
+                made[path] = Slot(path, shape, place, number, constraint)
+        return method(*args, **kwargs)
+
+    inputs = examples(model.graph, size)
+    order = itertools.count()
+    nested = map_leaves(lambda _: inputs[next(order)], model.graph.inputs)
+
+    def trace(nested: Any) -> None:
+        with nn.intercept_methods(note):
+            variables = model.init(jax.random.key(0), nested)
+        # Inside the trace, since dictionaries come out of it sorted.
+        made.update(_custom(model, variables, made))
+
+    jax.eval_shape(trace, nested)
+    return list(made.values())
+
+
+def _custom(model: KerasModel, variables: Any, made: dict[Path, Slot]) -> dict:
+    """Return the arrays of modules that the user gave, in the order of creation."""
+    if not model.custom_layers:
+        return {}
+    found: dict[Path, Slot] = {}
+    places = dict(_places(model.graph, (), "layers"))
+    counts: dict[str, int] = {}
+    for collection in ("params", "batch_stats"):
+        flat: dict[Path, Any] = flatten_dict(variables.get(collection, {}))
+        for path, leaf in flat.items():
+            full = (collection, *path)
+            if full in made or "custom" not in path:
+                continue
+            place = places[path[: path.index("custom")]]
+            number = counts[place] = counts.get(place, -1) + 1
+            found[full] = Slot(full, tuple(leaf.shape), place, number, None)
+    return found
+
+
+def _places(graph: Graph, path: Path, place: str) -> Iterator[tuple[Path, str]]:
+    for layer, key in zip(graph.layers, keys_in_file(graph), strict=True):
+        own = (*path, module_name(layer.name))
+        yield own, f"{place}/{key}"
+        if layer.graph:
+            yield from _places(layer.graph, own, f"{place}/{key}/layers")
+
+
+def _has_unknown(graph: Graph) -> bool:
+    shapes = [
+        graph.layers[graph.calls[ref.call].layer].options["batch_shape"]
+        for ref in leaves(graph.inputs)
+    ]
+    return any(None in (shape or ())[1:] for shape in shapes)

@@ -1,0 +1,50 @@
+"""The table of Keras' classes: options, function, weights and masks of each.
+
+What is in `LAYERS` can be imported; `OUT_OF_SCOPE` says of others why they cannot.
+"""
+
+from fdl.keras.table import (
+    attention,
+    convolution,
+    core,
+    merging,
+    noise,
+    normalization,
+    operations,
+    pooling,
+    recurrent,
+    shapes,
+)
+from fdl.keras.table.entry import Entry as Entry
+
+LAYERS: dict[str, Entry] = {
+    **core.LAYERS,
+    **convolution.LAYERS,
+    **pooling.LAYERS,
+    **shapes.LAYERS,
+    **merging.LAYERS,
+    **normalization.LAYERS,
+    **noise.LAYERS,
+    **recurrent.LAYERS,
+    **attention.LAYERS,
+    **operations.LAYERS,
+}
+
+_RUNS_CODE = (
+    "it runs Python code of the file's, which fdl never does; write the function with "
+    "keras.ops or as a layer of your own, and pass custom_layers="
+)
+_READS_TEXT = "it reads text, and a pure function takes numbers: look tokens up before"
+_OTHER = "it holds a model of another framework"
+
+OUT_OF_SCOPE = {
+    "Lambda": _RUNS_CODE,
+    "JaxLayer": _RUNS_CODE,
+    "FlaxLayer": _OTHER,
+    "TFSMLayer": _OTHER,
+    "TorchModuleWrapper": _OTHER,
+    "StringLookup": _READS_TEXT,
+    "TextVectorization": _READS_TEXT,
+    "Hashing": _READS_TEXT,
+    "HashedCrossing": _READS_TEXT,
+}

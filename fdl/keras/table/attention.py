@@ -1,0 +1,314 @@
+"""Attention."""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from fdl import nn
+from fdl.arrays import Array
+from fdl.keras.table.entry import Entry, Run
+from fdl.keras.table.noise import drop
+from fdl.keras.table.options import (
+    BIAS,
+    KERNEL,
+    SEED,
+    Option,
+    anything,
+    choice,
+    flag,
+    number,
+    optional,
+    several,
+    whole,
+)
+
+
+class _Sizes(NamedTuple):
+    heads: int
+    groups: int  # heads of keys and values
+    key: int
+    value: int
+    out: int
+
+
+def _multi_head(
+    run: Run,
+    query: Array,
+    value: Array,
+    key: Array | None = None,
+    attention_mask: Array | None = None,
+    return_attention_scores: bool = False,
+    use_causal_mask: bool = False,
+) -> Any:
+    o = run.options
+    heads, size = o["num_heads"], o["key_dim"]
+    (out,) = o["output_shape"] or (query.shape[-1],)
+    sizes = _Sizes(heads, heads, size, o["value_dim"] or size, out)
+    given: Any = o["attention_axes"] or range(1, query.ndim - 1)
+    axes = sorted(axis % query.ndim for axis in given)
+    if len(axes) > 1 and return_attention_scores:
+        raise ValueError("scores over several axes are not supported")
+    allowed = _allowed(run, attention_mask, use_causal_mask, len(axes))
+    key = value if key is None else key
+    q, k, v = _join(query, axes), _join(key, axes), _join(value, axes)
+    allowed = _beside(allowed, query.ndim - len(axes) - 2)
+    y, scores = _attend(
+        run, q, k, v, sizes, allowed, use_causal_mask, return_attention_scores
+    )
+    y = _apart(y, axes, (*query.shape[:-1], out))
+    run.out_mask = run.masks.get(0)
+    return (y, scores) if return_attention_scores else y
+
+
+def _grouped(
+    run: Run,
+    query: Array,
+    value: Array,
+    key: Array | None = None,
+    attention_mask: Array | None = None,
+    return_attention_scores: bool = False,
+    use_causal_mask: bool = False,
+) -> Any:
+    o = run.options
+    size = o["head_dim"]
+    sizes = _Sizes(
+        o["num_query_heads"],
+        o["num_key_value_heads"],
+        size,
+        size,
+        query.shape[-1],
+    )
+    if sizes.heads % sizes.groups:
+        raise ValueError(f"{sizes.heads} heads cannot share {sizes.groups}")
+    allowed = _allowed(run, attention_mask, use_causal_mask, 1)
+    y, scores = _attend(
+        run,
+        query,
+        value if key is None else key,
+        value,
+        sizes,
+        _beside(allowed, 0),
+        use_causal_mask,
+        return_attention_scores,
+    )
+    run.out_mask = run.masks.get(0)
+    return (y, scores) if return_attention_scores else y
+
+
+def _attend(
+    run: Run,
+    query: Array,
+    key: Array,
+    value: Array,
+    sizes: _Sizes,
+    mask: Array | None,
+    causal: bool,
+    wants_scores: bool,
+) -> tuple[Array, Any]:
+    o = run.options
+    params: dict[str, dict[str, Array]] = {}
+    for name, x, heads, size in (
+        ("query", query, sizes.heads, sizes.key),
+        ("key", key, sizes.groups, sizes.key),
+        ("value", value, sizes.groups, sizes.value),
+    ):
+        params[name] = _projection(run, name, (x.shape[-1],), (heads, size))
+        # Heads of queries that share a key have the same.
+        shared = sizes.heads // heads
+        if shared > 1:
+            params[name] = {
+                part: jnp.repeat(w, shared, axis=-2) for part, w in params[name].items()
+            }
+    params["out"] = _projection(run, "out", (sizes.heads, sizes.value), (sizes.out,))
+    window = o["sliding_window"]
+    if window is not None:
+        rows, columns = jnp.arange(query.shape[-2]), jnp.arange(key.shape[-2])
+        near = abs(rows[:, None] - columns[None]) < window
+        near = jnp.broadcast_to(near, (*query.shape[:-2], *near.shape))
+        mask = near if mask is None else jnp.logical_and(mask, near)
+    layer = nn.MultiHeadAttention(
+        num_heads=sizes.heads,
+        key_size=sizes.key,
+        value_size=sizes.value,
+        out_features=sizes.out,
+        dropout_rate=o["dropout"],
+        use_bias=o["use_bias"],
+    )
+    given = query, key, value
+    options: dict[str, Any] = {"mask": mask, "causal": causal, "train": run.train}
+    if run.train and o["dropout"]:
+        options["rngs"] = {"dropout": run.key()}
+    variables = {"params": params}
+    if not wants_scores:
+        return layer.apply(variables, *given, **options), None  # pyright: ignore
+    y, sown = layer.apply(variables, *given, mutable=["intermediates"], **options)
+    return y, sown["intermediates"]["weights"][0]  # pyright: ignore
+
+
+def _projection(
+    run: Run, name: str, shape_in: tuple[int, ...], shape_out: tuple[int, ...]
+) -> dict[str, Array]:
+    at = "output_dense" if name == "out" else f"{name}_dense"
+    at = f"_{at}" if "head_dim" in run.options else at  # as Keras names them
+    fans = math.prod(shape_in), math.prod(shape_out)
+    kernel = run.weight(
+        f"{name}_kernel", (*shape_in, *shape_out), "kernel", at=at, fans=fans
+    )
+    if not run.options["use_bias"]:
+        return {"kernel": kernel}
+    return {
+        "kernel": kernel,
+        "bias": run.weight(f"{name}_bias", shape_out, "bias", at=at),
+    }
+
+
+def _allowed(run: Run, given: Array | None, causal: bool, axes: int) -> Array | None:
+    """Combine masks of steps with a mask of pairs: `(batch, query, key)`."""
+    mask = None if given is None else given.astype(bool)
+    pairs = [(0, -1), (1, -2), (2, -2), ("value", -2), ("key", -2)]
+    for argument, axis in pairs:
+        steps = run.masks.get(argument)
+        if steps is None:
+            continue
+        if axes > 1:
+            raise ValueError("masks of several axes are not supported")
+        steps = jnp.expand_dims(steps.astype(bool), axis)
+        mask = steps if mask is None else jnp.logical_and(mask, steps)
+    return mask
+
+
+def _beside(mask: Array | None, free: int) -> Array | None:
+    """Put axes that are not attended over between the batch and the pairs."""
+    if mask is None:
+        return None
+    if mask.ndim > 3:  # one for each head
+        return mask
+    return mask.reshape(mask.shape[0], *(1,) * free, *mask.shape[1:])
+
+
+def _join(x: Array, axes: list[int]) -> Array:
+    """Make one axis, the last but one, of those that are attended over."""
+    free = [axis for axis in range(x.ndim - 1) if axis not in axes]
+    x = jnp.transpose(x, (*free, *axes, x.ndim - 1))
+    length = math.prod(x.shape[len(free) : -1])
+    return x.reshape(*x.shape[: len(free)], length, x.shape[-1])
+
+
+def _apart(y: Array, axes: list[int], shape: tuple[int, ...]) -> Array:
+    """Undo `_join`."""
+    free = [axis for axis in range(len(shape) - 1) if axis not in axes]
+    order = (*free, *axes, len(shape) - 1)
+    y = y.reshape([shape[axis] for axis in order])
+    return jnp.transpose(y, [order.index(axis) for axis in range(len(shape))])
+
+
+def _dot(run: Run, q: Array, k: Array) -> Array:
+    scores = jnp.einsum("...tc,...sc->...ts", q, k)
+    if run.options["use_scale"]:
+        scores = scores * run.weight("scale", (), start="Ones")
+    return scores
+
+
+def _concat(run: Run, q: Array, k: Array) -> Array:
+    scale = run.weight("scale", (), start="Ones") if run.options["use_scale"] else None
+    score = run.weight("concat_score_weight", (), start="Ones")
+    pairs = q[..., :, None, :] + k[..., None, :, :]
+    pairs = pairs if scale is None else pairs * scale
+    return score * jnp.sum(jnp.tanh(pairs), axis=-1)
+
+
+def _additive(run: Run, q: Array, k: Array) -> Array:
+    scores = jnp.tanh(q[..., :, None, :] + k[..., None, :, :])
+    if run.options["use_scale"]:
+        scale = run.weight("scale", (q.shape[-1],), start="GlorotUniform")
+        scores = scores * jnp.broadcast_to(scale, scores.shape)
+    return jnp.sum(scores, axis=-1)
+
+
+def _attention(
+    run: Run,
+    inputs: tuple[Array, ...],
+    mask: Any = None,
+    return_attention_scores: bool = False,
+    use_causal_mask: bool = False,
+) -> Any:
+    query, value = inputs[:2]
+    key = inputs[2] if len(inputs) > 2 else value
+    mode = run.options.get("score_mode", "additive")
+    score = {"dot": _dot, "concat": _concat, "additive": _additive}[mode]
+    scores = score(run, query, key)
+    masks = run.masks.get(0) if mask is None else mask
+    q_mask, v_mask = (masks[0], masks[1]) if isinstance(masks, tuple) else (None, None)
+    allowed = None if v_mask is None else v_mask[:, None]
+    if use_causal_mask:
+        below = jnp.tril(jnp.ones(scores.shape[-2:], bool))[None]
+        allowed = below if allowed is None else jnp.logical_and(allowed, below)
+    if allowed is not None:
+        far = 65504.0 if scores.dtype == jnp.float16 else 1e9
+        allowed = jnp.broadcast_to(allowed, scores.shape)
+        scores = jnp.where(allowed, scores, scores - far)
+    weights = jax.nn.softmax(scores, axis=-1)
+    weights = drop(run, weights, run.options["dropout"])
+    y = jnp.einsum("...ts,...sf->...tf", weights, value)
+    if q_mask is not None:
+        y = jnp.where(jnp.broadcast_to(q_mask[..., None], y.shape), y, 0)
+    if return_attention_scores:
+        run.out_mask = (q_mask, None)
+        return y, weights
+    run.out_mask = q_mask
+    return y
+
+
+_CALL = ("key", "attention_mask", "return_attention_scores", "use_causal_mask", "value")
+_COMMON = {
+    "use_bias": BIAS["use_bias"],
+    "dropout": Option(number(0, 1), 0.0),
+    "use_gate": Option(choice(False), False),
+    "sliding_window": Option(optional(whole()), None),
+    **KERNEL,
+    **{key: each for key, each in BIAS.items() if key != "use_bias"},
+    "seed": SEED,
+    "flash_attention": Option(anything, None),
+}
+_SIMPLE = {"dropout": Option(number(0, 1), 0.0), "seed": SEED}
+_SIMPLE_CALL = ("return_attention_scores", "use_causal_mask", "mask")
+
+LAYERS = {
+    "MultiHeadAttention": Entry(
+        _multi_head,
+        {
+            "num_heads": Option(whole()),
+            "key_dim": Option(whole()),
+            "value_dim": Option(optional(whole()), None),
+            "output_shape": Option(optional(several(whole(), 1)), None),
+            "attention_axes": Option(optional(several(whole(-8))), None),
+            **_COMMON,
+        },
+        kwargs=_CALL,
+        takes_masks=True,
+    ),
+    "GroupedQueryAttention": Entry(
+        _grouped,
+        {
+            "head_dim": Option(whole()),
+            "num_query_heads": Option(whole()),
+            "num_key_value_heads": Option(whole()),
+            **_COMMON,
+        },
+        kwargs=_CALL,
+    ),
+    "Attention": Entry(
+        _attention,
+        {
+            "use_scale": Option(flag, False),
+            "score_mode": Option(choice("dot", "concat"), "dot"),
+            **_SIMPLE,
+        },
+        kwargs=_SIMPLE_CALL,
+    ),
+    "AdditiveAttention": Entry(
+        _attention, {"use_scale": Option(flag, True), **_SIMPLE}, kwargs=_SIMPLE_CALL
+    ),
+}

@@ -1,0 +1,96 @@
+"""What the table says of a class of layers, and what a layer may ask for as it runs."""
+
+import abc
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from fdl.arrays import Array
+from fdl.keras.graph.description import Layer, Options
+from fdl.keras.table.initializers import Draw
+from fdl.keras.table.options import Option
+
+
+class Run(abc.ABC):
+    """A layer that runs.
+
+    Attributes:
+        options: All options of the layer.
+        train: Whether the model is trained.
+        learns: Whether this layer is trained, too.
+        mask: Masks of the first argument, nested as this is; True where a step is real.
+        masks: Masks of all arguments by position and by name.
+        out_mask: Masks of the outputs, where an entry sets them itself.
+    """
+
+    options: Options
+    train: bool
+    learns: bool
+    mask: Any
+    masks: dict[int | str, Any]
+    out_mask: Any
+
+    @abc.abstractmethod
+    def weight(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        options: str | None = None,
+        *,
+        at: str = "",
+        fans: tuple[int, int] | None = None,
+        start: str | None = None,
+        drawn: Draw | None = None,
+        trained: bool = True,
+    ) -> Array:
+        """Return a weight.
+
+        Weights at the same place must be asked for in the order in which Keras makes
+        them, which is their order in files.
+
+        Args:
+            name: Its name in the variables.
+            shape: Its shape.
+            options: What the names of its options begin with, if not with its name.
+            at: Where files have it, below the place of the layer.
+            fans: Numbers of inputs and outputs, if the shape does not tell them.
+            start: The initializer of a weight that has no options.
+            drawn: How it is drawn, if not as its options say.
+            trained: Whether it is a parameter, or else a statistic.
+        """
+
+    @abc.abstractmethod
+    def update(self, name: str, value: Array) -> None:
+        """Set a weight that is a statistic."""
+
+    @abc.abstractmethod
+    def key(self) -> Array:
+        """Return a random key for dropout."""
+
+    @abc.abstractmethod
+    def part(self, name: str, layer: Layer, at: str) -> Callable[..., Any]:
+        """Return a layer that belongs to this one: `(*args, mask=, **kwargs)`."""
+
+    @abc.abstractmethod
+    def activation(self, x: Array, option: str = "activation") -> Array:
+        """Apply an activation that is an option."""
+
+
+class Entry(NamedTuple):
+    """A class of layers.
+
+    Attributes:
+        run: What a layer does: `(run, *args, **kwargs) -> outputs`.
+        options: Its options.
+        keeps_mask: Whether the outputs have the mask of the first argument, which is
+            lost otherwise.
+        kwargs: Arguments by name that calls may have.
+        takes_masks: Whether its inputs lose their masks, for all that is called later.
+        level: What is different from Keras, if anything.
+    """
+
+    run: Callable[..., Any]
+    options: Mapping[str, Option] = {}
+    keeps_mask: bool = False
+    kwargs: tuple[str, ...] = ()
+    takes_masks: bool = False
+    level: str = ""

@@ -1,0 +1,308 @@
+"""Functions of `keras.ops`, as a graph has them between layers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from fdl import nn
+from fdl.arrays import Array
+from fdl.keras.table.entry import Entry, Run
+from fdl.keras.table.options import (
+    Option,
+    choice,
+    either,
+    flag,
+    number,
+    optional,
+    several,
+    text,
+    whole,
+)
+
+_INT = whole(-(1 << 31))
+_AXES = either(choice(None), _INT, several(_INT))
+_ONE_AXIS = either(choice(None), _INT)
+
+
+def _dtype(value: Any) -> str:
+    known = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16")
+    return choice(*known, "bfloat16", "float32", "float64")(value)
+
+
+def _unary(function: Callable[..., Any]) -> Entry:
+    return Entry(lambda run, x: function(jnp.asarray(x)))
+
+
+def _aligned(*xs: Any) -> list[Any]:
+    """Give arrays as many axes as the one with most, as NumPy does by itself."""
+    arrays = [jnp.asarray(x) if hasattr(x, "ndim") else x for x in xs]
+    most = max((x.ndim for x in arrays if hasattr(x, "ndim")), default=0)
+    return [
+        x.reshape((1,) * (most - x.ndim) + x.shape)
+        if hasattr(x, "ndim") and x.ndim
+        else x
+        for x in arrays
+    ]
+
+
+def _binary(function: Callable[..., Any]) -> Entry:
+    return Entry(lambda run, x1, x2: function(*_aligned(x1, x2)), kwargs=("x1", "x2"))
+
+
+def _by_options(function: Callable[..., Any], **options: Option) -> Entry:
+    """Pass options by name; those that are None or False are as if not given."""
+
+    def run_operation(run: Run, *args: Any, **kwargs: Any) -> Any:
+        options = run.options.items()
+        given = {k: v for k, v in options if v is not None and v is not False}
+        return function(*args, **given, **kwargs)
+
+    names = ("x", "x1", "x2", "xs", "indices", "weights", "constant_values", "key")
+    return Entry(run_operation, options, kwargs=names)
+
+
+def _reduce(function: Callable[..., Any], **more: Option) -> Entry:
+    keep = Option(flag, False)
+    return _by_options(function, axis=Option(_AXES, None), keepdims=keep, **more)
+
+
+def _reshape(x: Array, newshape: Any) -> Array:
+    return x.reshape(newshape)
+
+
+def _where(run: Run, condition: Any, x1: Any = None, x2: Any = None) -> Array:
+    return jnp.where(*_aligned(condition, x1, x2))
+
+
+def _get_item(run: Run, x: Array, key: Any) -> Array:
+    return x[tuple(key) if isinstance(key, tuple | list) else key]
+
+
+def _einsum(run: Run, *operands: Array) -> Array:
+    return jnp.einsum(run.options["subscripts"], *operands)
+
+
+def _clip(x: Array, x_min: float, x_max: float) -> Array:
+    return jnp.clip(x, x_min, x_max)
+
+
+def _split(x: Array, indices_or_sections: Any, axis: int = 0) -> tuple[Array, ...]:
+    return tuple(jnp.split(x, indices_or_sections, axis))
+
+
+def _unstack(x: Array, axis: int = 0, num: int | None = None) -> tuple[Array, ...]:
+    return tuple(jnp.moveaxis(x, axis, 0))
+
+
+def _normalize(
+    x: Array, axis: int = -1, order: int = 2, epsilon: float | None = None
+) -> Array:
+    least = 1e-7 if epsilon is None else epsilon
+    size = jnp.linalg.norm(x, ord=order, axis=axis, keepdims=True)
+    if order == 2:
+        square = jnp.sum(jnp.square(x), axis=axis, keepdims=True)
+        size = jnp.sqrt(jnp.maximum(square, least))
+    else:
+        size = jnp.maximum(size, least)
+    return x / jnp.broadcast_to(size, x.shape)
+
+
+def _one_hot(x: Array, num_classes: int, axis: int = -1, dtype: Any = None) -> Array:
+    return jax.nn.one_hot(x, num_classes, axis=axis, dtype=dtype or jnp.float32)
+
+
+def _pad(x: Array, pad_width: Any, mode: str = "constant", **more: Any) -> Array:
+    return jnp.pad(x, pad_width, mode=mode, **more)
+
+
+def _divide_no_nan(a: Any, b: Any) -> Array:
+    zero = jnp.asarray(b) == 0
+    return jnp.where(zero, 0, jnp.asarray(a) / jnp.where(zero, 1, b))
+
+
+def _top_k(x: Array, k: int, sorted: bool = True) -> tuple[Array, Array]:
+    values, indices = jax.lax.top_k(x, k)
+    return values, indices
+
+
+def _take(x: Array, indices: Any, axis: int | None = None) -> Array:
+    return jnp.take(x, jnp.asarray(indices), axis=axis)
+
+
+def _shape_of_ints(value: Any) -> Any:
+    return either(_INT, several(_INT))(value)
+
+
+def _pad_width(value: Any) -> Any:
+    count = whole(0)
+    return either(count, several(count), several(several(count, 2)))(value)
+
+
+_ELEMENTWISE = {
+    "Absolute": jnp.abs,
+    "Arctan": jnp.arctan,
+    "Ceil": jnp.ceil,
+    "Copy": jnp.asarray,
+    "Cos": jnp.cos,
+    "Cosh": jnp.cosh,
+    "Erf": jax.scipy.special.erf,
+    "Exp": jnp.exp,
+    "Expm1": jnp.expm1,
+    "Floor": jnp.floor,
+    "HardSigmoid": nn.hard_sigmoid,
+    "HardSilu": nn.hard_silu,
+    "HardTanh": nn.hard_tanh,
+    "Isfinite": jnp.isfinite,
+    "Isnan": jnp.isnan,
+    "Log": jnp.log,
+    "Log10": jnp.log10,
+    "Log1p": jnp.log1p,
+    "Log2": jnp.log2,
+    "LogSigmoid": nn.log_sigmoid,
+    "LogicalNot": jnp.logical_not,
+    "Negative": jnp.negative,
+    "Reciprocal": jnp.reciprocal,
+    "Relu": nn.relu,
+    "Relu6": nn.relu6,
+    "Rsqrt": jax.lax.rsqrt,
+    "Selu": nn.selu,
+    "Sigmoid": nn.sigmoid,
+    "Sign": jnp.sign,
+    "Silu": nn.silu,
+    "Sin": jnp.sin,
+    "Sinh": jnp.sinh,
+    "Softplus": nn.softplus,
+    "Softsign": nn.softsign,
+    "SparsePlus": nn.sparse_plus,
+    "SparseSigmoid": nn.sparse_sigmoid,
+    "Sqrt": jnp.sqrt,
+    "Square": jnp.square,
+    "StopGradient": jax.lax.stop_gradient,
+    "Tan": jnp.tan,
+    "Tanh": jnp.tanh,
+    "TanhShrink": nn.tanh_shrink,
+    "Ravel": jnp.ravel,
+}
+_PAIRS = {
+    "Add": jnp.add,
+    "Arctan2": jnp.arctan2,
+    "Divide": jnp.divide,
+    "DivideNoNan": _divide_no_nan,
+    "Equal": jnp.equal,
+    "FloorDivide": jnp.floor_divide,
+    "Greater": jnp.greater,
+    "GreaterEqual": jnp.greater_equal,
+    "Less": jnp.less,
+    "LessEqual": jnp.less_equal,
+    "LogicalAnd": jnp.logical_and,
+    "LogicalOr": jnp.logical_or,
+    "LogicalXor": jnp.logical_xor,
+    "Maximum": jnp.maximum,
+    "Minimum": jnp.minimum,
+    "Mod": jnp.mod,
+    "Multiply": jnp.multiply,
+    "NotEqual": jnp.not_equal,
+    "Power": jnp.power,
+    "Subtract": jnp.subtract,
+    "TrueDivide": jnp.true_divide,
+}
+_LAST = Option(_INT, -1)
+_FIRST = Option(_INT, 0)
+_MAYBE = Option(_AXES, None)
+_DTYPE = Option(optional(_dtype), None)
+
+OPERATIONS: dict[str, Entry] = {
+    **{name: _unary(function) for name, function in _ELEMENTWISE.items()},
+    **{name: _binary(function) for name, function in _PAIRS.items()},
+    "All": _reduce(jnp.all),
+    "Any": _reduce(jnp.any),
+    "Amax": _reduce(jnp.max),
+    "Amin": _reduce(jnp.min),
+    "Argmax": _by_options(
+        jnp.argmax, axis=Option(_ONE_AXIS, None), keepdims=Option(flag, False)
+    ),
+    "Argmin": _by_options(
+        jnp.argmin, axis=Option(_ONE_AXIS, None), keepdims=Option(flag, False)
+    ),
+    "Max": _reduce(jnp.max, initial=Option(choice(None), None)),
+    "Mean": _reduce(jnp.mean),
+    "Min": _reduce(jnp.min, initial=Option(choice(None), None)),
+    "Prod": _reduce(jnp.prod, dtype=_DTYPE),
+    "Std": _reduce(jnp.std),
+    "Sum": _reduce(jnp.sum),
+    "Var": _reduce(jnp.var),
+    "Logsumexp": _reduce(jax.nn.logsumexp),
+    "BroadcastTo": _by_options(jnp.broadcast_to, shape=Option(_shape_of_ints)),
+    "Cast": _by_options(lambda x, dtype: jnp.asarray(x, dtype), dtype=Option(_dtype)),
+    "Celu": _by_options(nn.celu, alpha=Option(number(), 1.0)),
+    "Clip": _by_options(_clip, x_min=Option(number()), x_max=Option(number())),
+    "Concatenate": _by_options(jnp.concatenate, axis=_FIRST),
+    "Cumprod": _by_options(jnp.cumprod, axis=Option(_ONE_AXIS, None), dtype=_DTYPE),
+    "Cumsum": _by_options(jnp.cumsum, axis=Option(_ONE_AXIS, None), dtype=_DTYPE),
+    "Dot": Entry(lambda run, x1, x2: jnp.dot(x1, x2)),
+    "Einsum": Entry(_einsum, {"subscripts": Option(text)}),
+    "Elu": _by_options(nn.elu, alpha=Option(number(), 1.0)),
+    "ExpandDims": _by_options(jnp.expand_dims, axis=Option(_AXES)),
+    "Flip": _by_options(jnp.flip, axis=_MAYBE),
+    "Gelu": _by_options(nn.gelu, approximate=Option(flag, True)),
+    "GetItem": Entry(_get_item, kwargs=("key",)),
+    "Glu": _by_options(nn.glu, axis=_LAST),
+    "HardShrink": _by_options(nn.hard_shrink, threshold=Option(number(), 0.5)),
+    "LeakyRelu": _by_options(nn.leaky_relu, negative_slope=Option(number(), 0.2)),
+    "LogSoftmax": _by_options(nn.log_softmax, axis=Option(_AXES, -1)),
+    "Matmul": Entry(lambda run, x1, x2: jnp.matmul(x1, x2)),
+    "Moveaxis": _by_options(
+        jnp.moveaxis, source=Option(_AXES), destination=Option(_AXES)
+    ),
+    "Norm": _reduce(
+        jnp.linalg.norm, ord=Option(either(choice(None), number(), text), None)
+    ),
+    "Normalize": _by_options(
+        _normalize,
+        axis=_LAST,
+        order=Option(whole(), 2),
+        epsilon=Option(optional(number(0)), None),
+    ),
+    "OneHot": _by_options(
+        _one_hot,
+        num_classes=Option(whole()),
+        axis=_LAST,
+        dtype=_DTYPE,
+        sparse=Option(choice(False), False),
+    ),
+    "OnesLike": _by_options(jnp.ones_like, dtype=_DTYPE),
+    "Pad": _by_options(
+        _pad,
+        pad_width=Option(_pad_width),
+        mode=Option(choice("constant", "reflect", "symmetric"), "constant"),
+    ),
+    "Repeat": _by_options(jnp.repeat, repeats=Option(whole(0)), axis=_MAYBE),
+    "Reshape": _by_options(_reshape, newshape=Option(_shape_of_ints)),
+    "Roll": _by_options(jnp.roll, shift=Option(_shape_of_ints), axis=_MAYBE),
+    "Round": _by_options(jnp.round, decimals=_FIRST),
+    "SoftShrink": _by_options(nn.soft_shrink, threshold=Option(number(), 0.5)),
+    "Softmax": _by_options(nn.softmax, axis=Option(_AXES, -1)),
+    "Split": _by_options(
+        _split, indices_or_sections=Option(_shape_of_ints), axis=_FIRST
+    ),
+    "Squeeze": _by_options(jnp.squeeze, axis=_MAYBE),
+    "Stack": _by_options(jnp.stack, axis=_FIRST),
+    "Swapaxes": _by_options(jnp.swapaxes, axis1=Option(_INT), axis2=Option(_INT)),
+    "Take": _by_options(_take, axis=Option(_ONE_AXIS, None)),
+    "Threshold": _by_options(
+        nn.threshold, threshold=Option(number()), default_value=Option(number())
+    ),
+    "Tile": _by_options(
+        lambda x, repeats: jnp.tile(x, repeats), repeats=Option(_shape_of_ints)
+    ),
+    "TopK": _by_options(_top_k, k=Option(whole()), sorted=Option(choice(True), True)),
+    "Transpose": _by_options(jnp.transpose, axes=_MAYBE),
+    "Tril": _by_options(jnp.tril, k=_FIRST),
+    "Triu": _by_options(jnp.triu, k=_FIRST),
+    "Unstack": _by_options(_unstack, axis=_FIRST, num=Option(optional(whole(0)), None)),
+    "Where": Entry(_where, kwargs=("x1", "x2", "condition")),
+    "ZerosLike": _by_options(jnp.zeros_like, dtype=_DTYPE),
+}
+LAYERS = {f"ops.{name}": entry for name, entry in OPERATIONS.items()}

@@ -1,0 +1,195 @@
+"""Checks of the options of layers, as files have them.
+
+A check returns the value in one form, or raises ValueError with what it must be, such
+as `"must be True or False"`.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from fdl.keras.graph.description import Layer, Options, freeze
+from fdl.keras.table import activations, initializers, regularizers
+
+Check = Callable[[Any], Any]
+REQUIRED = object()
+_MOST = 1 << 31
+
+
+class Option(NamedTuple):
+    """An option of a layer.
+
+    Attributes:
+        check: Returns its value in one form, or raises ValueError.
+        default: What a file means that does not have it.
+    """
+
+    check: Check
+    default: Any = REQUIRED
+
+
+class NeedsLayer(NamedTuple):
+    """The value of an option that is a layer, before it has been read."""
+
+    config: Any
+
+
+def whole(low: int = 1) -> Check:
+    """Accept a whole number, at least `low`."""
+
+    def check(value: Any) -> int:
+        if type(value) is not int or not low <= value < _MOST:
+            raise ValueError(f"must be a whole number, at least {low}")
+        return value
+
+    return check
+
+
+def number(low: int | float = -math.inf, high: int | float = math.inf) -> Check:
+    """Accept a finite number in a range."""
+
+    def check(value: Any) -> float:
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise ValueError("must be a finite number")
+        if not low <= value <= high:
+            raise ValueError(f"must be in [{low:g}, {high:g}]")
+        return float(value)
+
+    return check
+
+
+def flag(value: Any) -> bool:
+    """Accept True or False."""
+    if type(value) is not bool:
+        raise ValueError("must be True or False")
+    return value
+
+
+def choice(*values: Any) -> Check:
+    """Accept some values only."""
+
+    def check(value: Any) -> Any:
+        value = freeze(value)
+        if not any(value == each and type(value) is type(each) for each in values):
+            raise ValueError(f"must be {' or '.join(map(repr, values))} here")
+        return value
+
+    return check
+
+
+def anything(value: Any) -> None:
+    """Accept any value of an option that changes nothing, and forget it."""
+
+
+def optional(check: Check) -> Check:
+    """Accept None besides."""
+    return lambda value: None if value is None else check(value)
+
+
+def several(check: Any, count: int | None = None) -> Check:
+    """Accept a list of values, or one value for all of `count`."""
+
+    def check_all(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list | tuple):
+            return (check(value),) * (1 if count is None else count)
+        if count is not None and len(value) != count:
+            raise ValueError(f"must have {count} values")
+        return tuple(check(each) for each in value)
+
+    return check_all
+
+
+def either(*checks: Check) -> Check:
+    """Accept what one of the checks accepts."""
+
+    def check(value: Any) -> Any:
+        for each in checks[:-1]:
+            try:
+                return each(value)
+            except ValueError:
+                continue
+        return checks[-1](value)
+
+    return check
+
+
+def text(value: Any) -> str:
+    """Accept a text."""
+    if not isinstance(value, str) or len(value) > 200:
+        raise ValueError("must be a text of at most 200 characters")
+    return value
+
+
+def pads(axes: int) -> Check:
+    """Accept numbers of rows before and after, for each of some axes."""
+    count = whole(0)
+
+    def check(value: Any) -> tuple[tuple[int, int], ...]:
+        if type(value) is int:
+            return ((count(value),) * 2,) * axes
+        if axes == 1 and isinstance(value, list | tuple) and len(value) == 2:
+            return (tuple(several(count, 2)(value)),)
+        if not isinstance(value, list | tuple) or len(value) != axes:
+            raise ValueError(f"must have {axes} values")
+        return tuple(several(count, 2)(each) for each in value)
+
+    return check
+
+
+def layer(value: Any) -> NeedsLayer | Layer:
+    """Accept a layer, which is read by whoever reads the file."""
+    if not isinstance(value, dict | Layer):
+        raise ValueError("must be a layer")
+    return value if isinstance(value, Layer) else NeedsLayer(value)
+
+
+def activation(value: Any) -> Any:
+    """Accept the name of an activation, or a layer that is one."""
+    if isinstance(value, dict) and value.get("module") in ("keras.layers",):
+        return layer(value)
+    return activations.check(value)
+
+
+DATA_FORMAT = Option(choice("channels_last"), "channels_last")
+SEED = Option(anything, None)
+ACTIVATION = Option(activation, "linear")
+
+
+def weight(name: str, initializer: Any) -> dict[str, Option]:
+    """Return the options of a weight."""
+    regularizer = Option(optional(regularizers.check), None)
+    return {
+        f"{name}_initializer": Option(initializers.check, initializer),
+        f"{name}_regularizer": regularizer,
+        f"{name}_constraint": Option(optional(regularizers.check_constraint), None),
+    }
+
+
+KERNEL = weight("kernel", "GlorotUniform")
+BIAS = {"use_bias": Option(flag, True), **weight("bias", "Zeros")}
+ACTIVITY = Option(optional(regularizers.check), None)
+
+
+def checked(known: dict[str, Option], given: dict[str, Any]) -> Options:
+    """Return all options of a layer.
+
+    Args:
+        known: Those that its class has.
+        given: Those that a file has.
+
+    Raises:
+        ValueError: If one is unknown, missing or has a value that is not supported.
+    """
+    for name, value in given.items():
+        if name not in known:
+            raise ValueError(f"has an unknown option {name}={value!r}")
+    found = {}
+    for name, (check, default) in known.items():
+        if name not in given and default is REQUIRED:
+            raise ValueError(f"lacks the option {name}")
+        value = given.get(name, default)
+        try:
+            found[name] = check(value)
+        except ValueError as error:
+            raise ValueError(f"has {name}={value!r}, which {error}") from None
+    return freeze(found)

@@ -1,0 +1,174 @@
+"""Imported models against Keras: outputs, gradients, statistics and penalties."""
+
+import jax
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from flax.traverse_util import flatten_dict
+
+from fdl.keras import import_model
+from graphs.keras_models import MODELS
+
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:You passed `rms_scaling=True`:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Layer .*does not support masking:UserWarning"),
+]
+
+BATCH = 3
+TOLERANCE = {"float32": 2e-6, "float64": 1e-10}
+# Where Keras on TensorFlow computes with numbers that it rounds to single precision.
+ROUNDED = set(
+    """dense act_gelu layer_inside act_leaky_relu leaky up_bilinear relu elu gelu
+    act_hard_shrink act_soft_shrink""".split()
+)
+
+
+@pytest.fixture
+def precision(request):
+    keras.config.set_floatx(request.param)
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+
+
+def drawn(model, rng):
+    """Give a model weights that are all different, and variances above zero."""
+    for variable in model.weights:
+        if "seed" in variable.path or "int" in variable.dtype:
+            continue
+        values = rng.normal(size=variable.shape) * 0.4
+        if "variance" in variable.path or "gamma" in variable.path:
+            values = np.abs(values) + 0.5
+        variable.assign(values)
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
+
+
+def inputs_for(model, rng):
+    def one(tensor):
+        shape = [BATCH if size is None else size for size in tensor.shape]
+        if tensor.dtype == "bool":
+            return rng.random(shape) < 0.7
+        if "int" in tensor.dtype:
+            return rng.integers(0, 5, shape).astype(tensor.dtype)
+        values = rng.normal(size=shape).astype(tensor.dtype)
+        if tensor.name == "other":  # has steps to mask
+            values[rng.random(shape[:2]) < 0.4] = 0
+        return values
+
+    return keras.tree.map_structure(one, model._inputs_struct)
+
+
+def error(ours, theirs):
+    """Return how far apart two arrays are, relative to the largest value."""
+    ours, theirs = np.asarray(ours), theirs.numpy()
+    if ours.shape != theirs.shape:
+        return np.inf
+    scale = max(1e-3, float(np.abs(theirs.astype(np.float64)).max(initial=0)))
+    return np.abs(ours.astype(np.float64) - theirs).max(initial=0) / scale
+
+
+def require_close(ours, theirs, tolerance):
+    ours, theirs = named(ours), named(theirs)
+    assert [key for key, _ in ours] == [key for key, _ in theirs]
+    errors = {key: error(a, b) for (key, a), (_, b) in zip(ours, theirs, strict=True)}
+    least = {
+        key: max(tolerance, 2e-7) if key in ROUNDED else tolerance for key in errors
+    }
+    far = {key: f"{e:.0e}" for key, e in errors.items() if not e <= least[key]}
+    assert not far
+
+
+def built(name, tmp_path, seed=0):
+    rng = np.random.default_rng(seed)
+    keras.utils.set_random_seed(0)
+    model = keras.Model(*MODELS[name]())
+    drawn(model, rng)
+    path = tmp_path / "model.keras"
+    model.save(path)
+    return model, path, inputs_for(model, rng)
+
+
+def named(tree):
+    """Return outputs of Keras or fdl by name, in one order."""
+    return [
+        ("/".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path), leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    ]
+
+
+# No wrong formula can hide behind rounding in double precision, in which TensorFlow has
+# no pooling of volumes.
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [(name, "float64") for name in MODELS if name != "volumes"]
+    + [(name, "float32") for name in ("volumes", "images", "masked_attention")],
+    indirect=["precision"],
+)
+def test_outputs(name, precision, tmp_path):
+    theirs, path, inputs = built(name, tmp_path)
+    with jax.enable_x64(precision == "float64"):
+        ours, variables = import_model(path)
+        y = jax.jit(ours.apply)(variables, inputs)
+        require_close(y, theirs(inputs, training=False), TOLERANCE[precision])
+
+
+def step(model, inputs):
+    """Return losses, gradients and statistics of a Keras model in training."""
+    with tf.GradientTape() as tape:
+        outputs = keras.tree.flatten(model(inputs, training=True))
+        loss = sum(keras.ops.mean(keras.ops.square(y)) for y in outputs)
+        total = loss + sum(model.losses)
+    gradients = tape.gradient(total, model.trainable_variables)
+    gradients = [tf.convert_to_tensor(g) for g in gradients]
+    paths = [v.path for v in model.trainable_variables]
+    return total, dict(zip(paths, gradients, strict=True))
+
+
+@pytest.mark.parametrize("name", ["penalties", "graphs", "masked_attention"])
+def test_training(name, tmp_path):
+    """A step: the loss with penalties, gradients, statistics, and what is frozen."""
+    theirs, path, inputs = built(name, tmp_path)
+    for layer in theirs._flatten_layers():
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+    theirs.save(path)
+    ours, variables = import_model(path)
+
+    def total(params):
+        y, changed = ours.apply(
+            {**variables, "params": params},
+            inputs,
+            train=True,
+            mutable=["batch_stats", "losses"],
+        )
+        loss = sum(jax.numpy.mean(leaf**2) for leaf in jax.tree.leaves(y))
+        penalties = jax.tree.leaves(changed.get("losses", {}))
+        return loss + sum(penalties), changed
+
+    gradient = jax.jit(jax.value_and_grad(total, has_aux=True))
+    (loss, changed), gradients = gradient(variables["params"])
+    wanted, slopes = step(theirs, inputs)
+    assert error(loss, wanted) < 2e-6
+    ends = {"gamma": "scale", "beta": "bias", "embeddings": "embedding"}
+    mine = {"/".join(k): v for k, v in flatten_dict(gradients).items()}
+    largest = max(np.abs(g.numpy()).max() for g in slopes.values())
+    for path_, slope in slopes.items():
+        found = [g for key, g in mine.items() if _same(key, path_, ends)]
+        far = [np.abs(g - slope.numpy()).max() for g in found if g.shape == slope.shape]
+        assert min(far) < 1e-5 * largest, path_
+    _, after = import_model(theirs)  # from memory, with the statistics of the step
+    for key, value in flatten_dict(after.get("batch_stats", {})).items():
+        new = flatten_dict(changed["batch_stats"])[key]
+        np.testing.assert_allclose(new, value, rtol=2e-5, atol=2e-6)
+
+
+def _same(ours, theirs, ends):
+    *_, weight = theirs.split("/")
+    end = ours.rpartition("/")[2]
+    return end == ends.get(weight, weight) or end.endswith(f"_{weight}")

@@ -19,6 +19,7 @@ from fdl.learner import State
 from fdl.metrics import Mean
 from fdl.runs import RunError, RunFolder, load_weights, save_weights
 from fdl.runs.checkpoints import Checkpoint
+from fdl.runs.seal import seal
 from fdl.runs.states import restore_state, save_state
 from fdl.train import EarlyStopping, Epoch
 from fdl.weights import WeightsError
@@ -226,6 +227,9 @@ def test_weights_carry_a_checksum(folder) -> None:
     again = file.with_name("again")
     save_weights(again, state)
     assert again.read_bytes() == file.read_bytes(), "the same state, the same bytes"
+    x = np.zeros(4, np.float32)
+    arrays = ({"a": x}, {"b": x}, {"a": x.reshape(2, 2)}, {"a": x.view(np.int32)})
+    assert len({seal(one, 1)["fdl"] for one in arrays}) == 4
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

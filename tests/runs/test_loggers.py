@@ -12,6 +12,7 @@ from small import few
 from fdl import data
 from fdl.learner import State
 from fdl.runs import WeightsAndBiases, train
+from fdl.runs.loggers import Listeners
 from fdl.train import Epoch
 
 SMALL = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 20}
@@ -55,6 +56,17 @@ def test_a_logger_hears_the_beginning_the_epochs_and_the_end(tmp_path) -> None:
     assert other.calls == one.calls
     lines = (run.path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+
+
+def test_a_picture_is_heard_of_when_it_is_new(tmp_path) -> None:
+    heard = Heard()
+    listeners = Listeners([heard], tmp_path)
+    line = Epoch(1, 1, True, {}, {}, 0.1)
+    state = State(np.int32(1), {}, jax.random.key(0))
+    (tmp_path / "a.png").write_text("")
+    listeners.epoch(line, state)
+    listeners.epoch(line, state)
+    assert heard.calls == [("epoch", 1, ["a"]), ("epoch", 1, [])]
 
 
 def test_a_logger_hears_of_a_run_that_was_cut_off(tmp_path) -> None:

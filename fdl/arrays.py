@@ -85,7 +85,7 @@ class Batch(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Examples with a number that is to be told; the first axis of both counts them.
+    """Examples with a number to predict; the first axis of both counts them.
 
     Attributes:
         inputs: What goes into the model, `(batch, features)`.

@@ -34,7 +34,7 @@ Kind = Literal["image", "vector", "number", "text", "document"]
 KINDS: dict[Kind, str] = {
     "image": "images with classes",
     "vector": "rows of numbers with classes",
-    "number": "rows with a number to be told",
+    "number": "rows with a number to predict",
     "text": "text",
     "document": "texts with classes",
 }

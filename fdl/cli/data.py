@@ -67,7 +67,7 @@ class OfDataset(Command):
     Attributes:
         name: A name that `fdl data list` lists, or data of your own, such as
             `folder:PATH` or `csv:FILE`.
-        target: Column of a CSV file, or member of JSON lines, that is to be told.
+        target: Column of a CSV file, or member of JSON lines, to predict.
         text: Column or member that is the text, where texts are to be classified.
         size: Height and width to bring images of your own to, such as `64` or `48x64`.
         skip_bad: Leave out pictures of a folder that cannot be read.

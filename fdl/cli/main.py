@@ -60,7 +60,7 @@ _COMMANDS = {
     "predict": _Place(
         "fdl.cli.predict",
         "Predict",
-        "Tell what a trained run answers to images, rows of a table, or texts.",
+        "Predict with a trained run, from images, rows of a table, or texts.",
     ),
     "generate": _Place(
         "fdl.cli.generate", "Generate", "Make images or texts with a trained run."

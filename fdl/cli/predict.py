@@ -15,7 +15,7 @@ _MOST_WARNINGS = 5
 
 @dataclasses.dataclass(frozen=True)
 class Predict(OfRun):
-    """Tell what a trained run answers: classes of images, rows or texts, or numbers.
+    """Predict with a trained run: classes of images, rows or texts, or numbers.
 
     Attributes:
         run: Folder of the run, or a .stablehlo file that `fdl export` wrote.
@@ -62,7 +62,7 @@ class Predict(OfRun):
         run = fdl.runs.load(self.run, model=self.model, task=self.task)
         if run.predicts not in ("classes", "numbers"):
             raise ValueError(
-                f"{self.run} tells no classes or numbers; `fdl eval` measures a run, "
+                f"{self.run} predicts no classes or numbers; `fdl eval` measures it, "
                 "and `fdl generate` shows what it makes."
             )
         found = self._inputs(run.info)

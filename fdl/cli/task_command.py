@@ -39,7 +39,7 @@ class Data:
         dataset: Data set: a name that `fdl data list` lists, or data of your own, such
             as `folder:PATH`, `npz:FILE`, `csv:FILE`, `text:FILE`, `jsonl:FILE`,
             `tfds:NAME` or `hf:PATH`.
-        target: Column of a CSV file, or member of JSON lines, that is to be told.
+        target: Column of a CSV file, or member of JSON lines, to predict.
         text: Column or member that is the text, where texts are to be classified.
         size: Height and width to bring images of your own to, such as `64` or `48x64`.
         skip_bad: Leave out pictures of a folder that cannot be read.

@@ -34,8 +34,8 @@ class DatasetInfo(NamedTuple):
         overlaps: Names of datasets whose training images include this dataset's
             test images: a model trained on one of them must not be tested here.
         kind: What the examples are: an `"image"` or a `"vector"` of numbers with its
-            class, a `Batch`; a `"number"` to be told of a vector, `Rows`; a piece of a
-            `"text"` to go on with, `Tokens`; or a `"document"`, a text with its class,
+            class, a `Batch`; a `"number"` to predict from a vector, `Rows`; a piece of
+            `"text"` to continue, `Tokens`; or a `"document"`, a text with its class,
             `Documents`.
         columns: What each number of a vector is called, if it has a name; of documents,
             what their text is called.

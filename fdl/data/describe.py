@@ -49,7 +49,7 @@ class Description(NamedTuple):
         )
         yield f"inputs: {info.kind} of shape {info.input_shape}"
         if info.kind == "number":
-            yield f"to be told: {info.class_names[0]}"
+            yield f"to predict: {info.class_names[0]}"
         elif info.kind == "text":
             yield f"{info.num_classes} different characters"
         else:

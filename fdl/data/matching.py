@@ -69,7 +69,7 @@ def _places(info: DatasetInfo, like: DatasetInfo, what: str) -> np.ndarray:
     new = [name for name in info.class_names if name not in own]
     if new:
         raise DataError(
-            f"{info.title} has the {what} {_listed(new)}, which {like.title} has not; "
+            f"{info.title} has the {what} {_listed(new)}, which {like.title} lacks; "
             f"it has {_listed(like.class_names)}"
         )
     missing = [name for name in own if name not in info.class_names]
@@ -95,7 +95,7 @@ def _columns(info: DatasetInfo, like: DatasetInfo) -> Callable[[Any], np.ndarray
     for name in info.columns:
         if name not in like.columns and "=" in name and of(name) in known:
             raise DataError(
-                f"{info.title} has the category {name!r}, which {like.title} has not: "
+                f"{info.title} has the category {name!r}, which {like.title} lacks: "
                 f"{', '.join(each for each in like.columns if of(each) == of(name))}"
             )
     there = {of(name) for name in info.columns if "=" in name}

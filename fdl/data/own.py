@@ -25,7 +25,7 @@ class Part(NamedTuple):
     Attributes:
         inputs: Images `(batch, height, width[, channels])`, or vectors `(batch,
             features)`, or a sequence of texts.
-        targets: Class of each: any integers, or names; or numbers to be told, which
+        targets: Class of each: any integers, or names; or numbers to predict, which
             are floating point.
     """
 
@@ -55,7 +55,7 @@ def from_arrays(
         targets: Class of each: whole numbers, or names. Numbers are taken as they are
             if they count from 0 without a gap; otherwise the classes are the values
             that occur, in order. Of vectors also floating point numbers, which are not
-            classes, but to be told themselves.
+            classes, but to be predicted themselves.
         validation: Inputs and targets to select by; None to hold out some by
             `fdl.data.split`, or none.
         test: Inputs and targets to measure on; None to take some of the others.
@@ -119,7 +119,7 @@ def assemble(
         source: Where they come from.
         class_names: As for `from_arrays`.
         columns: What each number of a vector is called.
-        target: What numbers are called that are to be told.
+        target: What the numbers to predict are called.
         seed: As for `from_arrays`.
         like: As for `fdl.data.load`; then parts may lack classes.
         fit: As in `DatasetInfo`; signs that are framed like digits are light on dark.
@@ -187,7 +187,7 @@ def assemble(
 
 
 def _numbers(title: str, part: str, targets: Array) -> np.ndarray:
-    """Return numbers that are to be told, one for each example."""
+    """Return the numbers to predict, one for each example."""
     column = np.asarray(targets, np.float32)
     if column.ndim == 1:
         column = column[:, None]

@@ -152,7 +152,7 @@ def load(
         Training, validation and test examples and `info`; the arrays are read-only.
 
     Raises:
-        DataError: If there is no such dataset, or it has a class that `like` has not;
+        DataError: If there is no such dataset, or it has a class that `like` lacks;
             if `validation` is not such a share, or leaves no example in one part; if
             `data_dir` does not exist or holds damaged files; or if the dataset cannot
             be found or downloaded: then the message lists each place that was tried and
@@ -249,8 +249,9 @@ def _named(name: str, options: Mapping[str, Any]) -> Source:
             f"there is no dataset named {name!r}: choose one of {', '.join(names())}"
             f"{_nearest(name, names())}; or name data of your own, such as folder:PATH"
         )
-    if any(value is not None for value in options.values()):
-        raise DataError(f"{name} has no options, but was given {', '.join(options)}")
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        raise DataError(f"{name} takes no options, but was given {', '.join(given)}")
     if name == TEXT:
         return PythonDocs(name)
     if name in ARCHIVES:

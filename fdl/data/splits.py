@@ -184,8 +184,9 @@ def _rows(train: PyTree, share: float, how: str, seed: int) -> Rows:
     number = round(share * count)
     if not 1 <= number < count:
         raise DataError(
-            f"validation share {share!r} of {count} examples holds out {number} and "
-            f"leaves {count - number} to train on: both parts need at least one"
+            f"validation share {share:.4g} of {count} examples holds out {number} and "
+            f"leaves {count - number} to train on, and both parts need at least one: "
+            "give another share, more examples, or hold out nothing (--validation none)"
         )
     if how == "last":
         return np.arange(count - number, count)

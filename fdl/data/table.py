@@ -1,4 +1,4 @@
-"""`csv:FILE`: rows of numbers and categories, or of texts; one column is to be told."""
+"""`csv:FILE`: rows of numbers and categories, or of texts; one column is predicted."""
 
 import csv
 import dataclasses
@@ -21,7 +21,7 @@ from fdl.data.splits import SHARE
 from fdl.untrusted import reason, shortened
 
 _MOST_CATEGORIES = 100  # of a column; more are names of rows
-_MOST_CLASSES = 20  # of whole numbers; more are numbers to be told
+_MOST_CLASSES = 20  # of whole numbers; more are numbers to predict
 _DELIMITERS = (",", ";", "\t")
 _MOST_BYTES = 1 << 27  # of a file; those of Fashion-MNIST fit
 _MOST_CELLS = 50_000_000
@@ -45,7 +45,7 @@ class Table(Source):
     Attributes:
         name: The line that names it.
         path: The file; its cells are separated by commas, semicolons or tabs.
-        target: The column that is to be told.
+        target: The column to predict.
         text: The column of texts; None for a table of numbers and categories.
     """
 
@@ -198,7 +198,7 @@ def read_rows(path: Path | str, info: DatasetInfo) -> Float32[np.ndarray, "rows 
 
     Raises:
         DataError: If a column is missing, or a cell is no number, or a category that
-            the table has not.
+            the table lacks.
 
     Example:
         >>> import tempfile, fdl.data
@@ -238,7 +238,7 @@ def read_rows(path: Path | str, info: DatasetInfo) -> Float32[np.ndarray, "rows 
             if cell not in categories:
                 raise DataError(
                     f"{path}: row {row} of column {name!r} is {cell!r}, which "
-                    f"{info.title} has not: {', '.join(categories)}"
+                    f"{info.title} lacks: {', '.join(categories)}"
                 )
     return np.stack(rows, axis=1)
 

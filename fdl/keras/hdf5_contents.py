@@ -21,6 +21,9 @@ MAX_DEPTH = 32
 MAX_NODES = 20_000  # a ResNet-152 has 5,000
 MAX_NAME = 255  # characters
 
+_OF_TRAINING = ("optimizer", "metrics")
+"""Groups beside those of the layers; Keras of TensorFlow 2.13 to 2.15 has metrics."""
+
 
 class ContentsError(Exception):
     """The file has what Keras does not write: what a sentence says after its name."""
@@ -68,7 +71,7 @@ def _walk(file: Any) -> Iterator[dict[str, Any]]:
                 raise ContentsError("has more groups or levels than any model.")
             if len(key) > MAX_NAME:
                 raise ContentsError(f"has a name of {len(key):,} characters.")
-            if not path and key == "optimizer":
+            if not path and key in _OF_TRAINING:
                 continue
             child = _member(group, key)
             if not isinstance(child, h5py.Group):
@@ -102,22 +105,27 @@ def _member(group: Any, key: str) -> Any:
 
 def _name_of(group: Any) -> str | None:
     """Return the name of the layer of a group, or None if it has no name."""
-    import h5py
-
     if "vars" not in group:
         return None
     own = _member(group, "vars")
-    if "name" not in own.attrs:
-        return None  # written before Keras 3.6
-    attribute = own.attrs.get_id("name")
-    if attribute.shape != () or h5py.check_string_dtype(attribute.dtype) is None:
-        raise ContentsError(f"has a name for {group.name!r} that is not text.")
-    name = str(own.attrs["name"])
-    if len(name) > MAX_NAME:
+    return _text(own, "name", str(group.name))  # there is none before Keras 3.6
+
+
+def _text(found: Any, attribute: str, of: str) -> str | None:
+    """Return an attribute that is a text, or None if it is not there."""
+    import h5py
+
+    if attribute not in found.attrs:
+        return None
+    about = found.attrs.get_id(attribute)
+    if about.shape != () or h5py.check_string_dtype(about.dtype) is None:
+        raise ContentsError(f"has a {attribute} for {of!r} that is not text.")
+    text = str(found.attrs[attribute])
+    if len(text) > MAX_NAME:
         raise ContentsError(
-            f"has a name of {len(name):,} characters for {group.name!r}."
+            f"has a {attribute} of {len(text):,} characters for {of!r}."
         )
-    return name
+    return text
 
 
 def _arrays(group: Any) -> Iterator[list[Any]]:
@@ -143,7 +151,10 @@ def _arrays(group: Any) -> Iterator[list[Any]]:
             raise ContentsError(
                 f"has only a part of {found.name!r}, {found.dtype}{list(found.shape)}."
             )
-        yield [found.shape, found.dtype.str, found.id.get_offset() or 0]
+        kind = found.dtype.str
+        if kind == "|V2" and _text(found, "dtype", str(found.name)) == "bfloat16":
+            kind = "bfloat16"  # which HDF5 lacks
+        yield [found.shape, kind, found.id.get_offset() or 0]
 
 
 def _limit(seconds: int) -> None:

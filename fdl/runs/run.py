@@ -62,7 +62,8 @@ class Run(Trained):
 
     def __repr__(self) -> str:
         """Return what it is of, how far it is, and what it reached."""
-        config, epochs = self.config, len(self.history)
+        config = self.config
+        epochs = (self.result or {}).get("epochs", len(self.history))
         reached = ", ".join(
             f"test {name} {value:.4g}" for name, value in self.metrics.items()
         )

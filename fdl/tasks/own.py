@@ -164,7 +164,7 @@ def _build(name: str, thing: Any, info: DatasetInfo) -> Any:
     shape = getattr(outputs, "shape", None)
     if shape != (1, info.num_classes):
         found = type(outputs).__name__ if shape is None else f"shape {list(shape)}"
-        has = "one number to be told"
+        has = "one number to predict"
         if info.kind != "number":
             has = f"{info.num_classes} classes"
         raise ValueError(

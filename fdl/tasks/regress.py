@@ -1,4 +1,4 @@
-"""Numbers told of rows of numbers: one hidden layer, and squared error."""
+"""Numbers predicted from rows of numbers: one hidden layer, and squared error."""
 
 from pathlib import Path
 from typing import Any
@@ -55,18 +55,19 @@ def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
 
 
 def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
-    """Write `predicted.png`, what is told against what is right."""
+    """Write `predicted.png`, predictions against what is right."""
     from fdl import report  # matplotlib takes half a second, wanted only here
 
     info, test = trained.info, dataset.test
-    told = np.asarray(predict(trained.learner, trained.state, test.inputs))
+    predicted = np.asarray(predict(trained.learner, trained.state, test.inputs))
     report.draw_scatter(
         folder / "predicted",
-        np.concatenate([np.asarray(test.targets), told], axis=1),
-        np.zeros(len(told), int),
+        np.concatenate([np.asarray(test.targets), predicted], axis=1),
+        np.zeros(len(predicted), int),
         info.class_names,
-        axes_names=(info.class_names[0], "As predicted"),
-        title=f"{trained.config.task}-{short_name(info.name)}: {len(told):,} test rows",
+        axes_names=(info.class_names[0], "Predicted"),
+        title=f"{trained.config.task}-{short_name(info.name)}: "
+        f"{len(predicted):,} test rows",
     )
     return {}
 

@@ -35,6 +35,10 @@ from fdl.cli import main
         ("tasks tarnsformer", "did you mean 'transformer'?"),
         ("train transformer --norm pro", "no choice 'pro'; did you mean 'pre'?"),
         ("train cnn --dataset cifar", "no dataset 'cifar'"),
+        (
+            "train cnn --dataset mnist-5k --size 64",
+            "no options, but was given size",
+        ),
         ("train cnn --dataset fashion-MNIST", "did you mean 'fashion_mnist'?"),
         ("sweep mlp --grid drop-rate=0,1", "did you mean 'dropout-rate'?"),
         ("train --resume absent", "absent is not a run"),

@@ -142,8 +142,8 @@ def test_what_is_no_model_is_one_line(here, capsys, model, words) -> None:
 def test_a_model_of_ones_own_tells_numbers(here, capsys) -> None:
     rows = [f"{n},{n % 7},{3 * n}" for n in range(60)]
     (here / "t.csv").write_text("\n".join(["a,b,c", *rows]))
-    line = ["--dataset", "csv:t.csv", "--target", "c", "--epochs", "40"]
-    line += ["--learning-rate", "0.1"]
+    line = ["--dataset", "csv:t.csv", "--target", "c", "--epochs", "8"]
+    line += ["--learning-rate", "0.3"]
     main(["train", "regress", "--model", "mymodule:line", *line, "--run", "line"])
     capsys.readouterr()
     main(["eval", "line", "--model", "mymodule:line"])

@@ -12,7 +12,7 @@ import fdl
 from fdl.cli import main
 
 TEXTS = ["a fine film", "a dull film", "very fine, really", "so dull!"] * 15
-SMALL = ("--features", "8", "--num-heads", "1", "--learning-rate", "0.01")
+SMALL = ("--features", "8", "--num-heads", "1", "--learning-rate", "0.03")
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ class Bag(nn.Module):
 
 def test_texts_from_a_table_to_answers(here, capsys) -> None:
     data = ("--dataset", "csv:films.csv", "--text", "review", "--target", "mood")
-    main(["train", "text-classifier", *data, *SMALL, "--epochs", "8", "--run", "a"])
+    main(["train", "text-classifier", *data, *SMALL, "--epochs", "4", "--run", "a"])
     said = json.loads((here / "a/config.json").read_text())
     assert said["dataset"] == f"csv:{here}/films.csv?target=mood&text=review"
     assert "dull" in said["data"]["vocabulary"]
@@ -81,7 +81,7 @@ def test_rows_of_a_table_to_answers(here, capsys) -> None:
     rows = [f"{n},{('x', 'y')[n % 2]},{('no', 'yes')[n // 30]}" for n in range(60)]
     (here / "t.csv").write_text("\n".join(["a,b,c", *rows]), "utf-8")
     (here / "new.csv").write_text("b,a,c\ny,33,?\nx,2,?\n", "utf-8")
-    quick = {"epochs": 30, "learning_rate": 0.02}
+    quick = {"epochs": 8, "learning_rate": 0.1, "hidden_sizes": ()}
     told = {}
     for task, target in (("mlp", "c"), ("regress", "a")):
         dataset, path = f"csv:t.csv?target={target}", f"runs/{task}"
@@ -108,7 +108,7 @@ def test_rows_of_a_table_to_answers(here, capsys) -> None:
         assert said in complaint(["predict", "runs/regress", *words], capsys)
 
 
-def test_rows_without_names(here, capsys) -> None:
+def test_rows_without_names(here, capsys, monkeypatch) -> None:
     x = np.arange(120, dtype=np.float32).reshape(60, 2)
     np.savez("v.npz", x=x, y=np.arange(60) // 30)
     fdl.runs.train("mlp", dataset="npz:v.npz", epochs=1, path="v")
@@ -121,6 +121,10 @@ def test_rows_without_names(here, capsys) -> None:
         ("films.csv", "have no names of columns by which a table could be read"),
     ):
         assert said in complaint(["predict", "v", file], capsys)
+    nothing = lambda run, inputs: np.float32([[0.5, 0.5], [np.nan, 1], [0.5, 0.5]])
+    monkeypatch.setattr(fdl.runs.Run, "predict", nothing)
+    said = complaint(["predict", "v", "new.npy"], capsys)
+    assert "v answers new.npy[1] with NaN" in said
 
 
 def test_another_folder_is_measured_in_the_form_of_the_runs_own(here, capsys) -> None:
@@ -146,7 +150,7 @@ def test_another_folder_is_measured_in_the_form_of_the_runs_own(here, capsys) ->
     assert "test accuracy 100.00%" in said
     assert "on other (3 examples)" in said
     assert fdl.load("a").dataset("folder:other").test.label.tolist() == [1, 1, 1]
-    assert "'dusk', which own has not" in complaint(
+    assert "'dusk', which own lacks" in complaint(
         ["eval", "a", "--dataset", "folder:new"], capsys
     )
     main(["predict", "a", "other", "own/day/0.png", "--json"])

@@ -39,7 +39,7 @@ def test_pictures_have_its_size_and_its_classes(own, tmp_path, caplog):
     assert "more lacks the class 'a': nothing is measured of it" in caplog.text
     one = load(paint(tmp_path / "one", {"c": 1}, (20, 30)), like=own)
     assert one.test.label.tolist() == [2]
-    with pytest.raises(DataError, match="has the class 'd', which own has not"):
+    with pytest.raises(DataError, match="has the class 'd', which own lacks"):
         load(paint(tmp_path / "new", {"a": 3, "d": 3}, (20, 30)), like=own)
 
 
@@ -82,9 +82,9 @@ def test_columns_are_matched_by_name(tmp_path):
     assert found.test.image.tolist() == [[50, 0, 0, 1], [60, 1, 0, 0]]
     assert found.test.label.tolist() == [1, 1]
     for text, said in (
-        ("tall,city,age\nyes,Lima,50\n", "category 'city=Lima', which own has not: ci"),
+        ("tall,city,age\nyes,Lima,50\n", "category 'city=Lima', which own lacks: ci"),
         ("tall,city\nyes,Rome\n", "lacks the column 'age' of own"),
-        ("tall,city,age\nmaybe,Rome,2\n", "class 'maybe', which own has not"),
+        ("tall,city,age\nmaybe,Rome,2\n", "class 'maybe', which own lacks"),
     ):
         (tmp_path / "b.csv").write_text(text)
         with pytest.raises(DataError, match=said):
@@ -112,5 +112,5 @@ def test_texts_have_its_words_and_its_length(tmp_path):
     found = load(f"text:{tmp_path}/b.txt", like=own)
     assert found.test.token[0, :3].tolist() in ([3, 2, 1], [2, 1, 3], [1, 3, 2])
     (tmp_path / "b.txt").write_text("dxb" * 1000)
-    with pytest.raises(DataError, match="has the character 'x', which own has not"):
+    with pytest.raises(DataError, match="has the character 'x', which own lacks"):
         load(f"text:{tmp_path}/b.txt", like=own)

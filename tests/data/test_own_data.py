@@ -1,5 +1,7 @@
 """Folders of pictures, files of arrays, and arrays that a user brings."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -45,6 +47,9 @@ def test_a_folder_of_classes(photos, caplog):
     assert "a sixth was drawn with seed 0" in loaded.info.source
     again = data.load(f"folder:{root}")
     assert again.info == loaded.info
+    assert not loaded.info.light_on_dark
+    framed = data.load(f"folder:{root}?fit=digit").info  # like the digits of MNIST
+    assert (framed.fit, framed.light_on_dark) == ("digit", True)
     np.testing.assert_array_equal(again.test.image, loaded.test.image)
 
 
@@ -153,6 +158,7 @@ IMAGES = (
         (np.array(["b", "a", "c"] * 8), ("a", "b", "c"), False),
         ((np.arange(24) % 3)[:, None], ("0", "1", "2"), True),
         (np.arange(24) % 2 == 1, ("False", "True"), False),
+        (np.arange(24) % 6, tuple("012345"), False),  # at least one of each is tested
     ],
 )
 def test_arrays_with_classes_of_any_kind(targets, class_names, kept):
@@ -160,6 +166,7 @@ def test_arrays_with_classes_of_any_kind(targets, class_names, kept):
     assert found.info.class_names == class_names
     assert found.info.input_shape == (4, 4, 1)
     assert found.info.kind == "image"
+    assert {*found.test.label} == {*range(len(class_names))}
     if kept:  # rows are told by their first pixel
         row = found.test.image[:, 0, 0, 0] // 10
         np.testing.assert_array_equal(found.test.label, row % 3)
@@ -183,6 +190,12 @@ def test_arrays_with_classes_of_any_kind(targets, class_names, kept):
         (
             IMAGES,
             np.arange(24) % 2,
+            {"test": (IMAGES[:2] / 255, np.arange(2))},
+            r"test part is float32\[4, 4, 1\], one of the train part uint8",
+        ),
+        (
+            IMAGES,
+            np.arange(24) % 2,
             {"test": (IMAGES, np.arange(24) % 3)},
             "train part leaves out the class '2'",
         ),
@@ -192,6 +205,11 @@ def test_arrays_with_classes_of_any_kind(targets, class_names, kept):
 def test_arrays_that_do_not_fit(inputs, targets, more, words):
     with pytest.raises(DataError, match=words):
         data.from_arrays(inputs, targets, **more)
+
+
+def test_pixels_that_are_true_are_white():
+    found = data.from_arrays(IMAGES > 99, np.arange(24) % 2)
+    assert np.unique(found.train.image).tolist() == [0, 255]
 
 
 def test_vectors_of_numbers():
@@ -244,6 +262,8 @@ def test_lines_mean_the_same_in_every_folder(tmp_path, monkeypatch):
     assert data.find("folder:photos", skip_bad=True, size=(32, 48)).name == line
     assert data.find(line).name == line
     assert data.short_name(line) == "photos"
+    named = data.find("csv:a.csv", target="price & size?=1")
+    assert data.find(named.name) == named
     odd = data.find("folder:what?/a&b").name
     assert odd == data.find(odd).name == f"folder:{tmp_path}/what?/a&b"
 
@@ -290,10 +310,12 @@ def test_the_cache_of_decoded_pictures_is_bounded(photos, monkeypatch, isolated)
         data.load(line, channels=channels)  # the gray ones take a third
     (kept, other) = sorted((isolated / "cache" / "decoded").iterdir())
     assert kept.stat().st_size + other.stat().st_size < 2.15 * size
+    (gray,) = (one for one in (kept, other) if one.stat().st_size < size)
     data.load(line, size=(20, 29))
     left = list((isolated / "cache" / "decoded").iterdir())
     assert sum(file.stat().st_size for file in left) < 2.15 * size
-    assert len(left) == 2  # that which was unused the longest is gone
+    assert len(left) == 2
+    assert gray in left  # that which was unused the longest is gone
 
 
 @pytest.fixture
@@ -312,7 +334,7 @@ def people(tmp_path):
     return make
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("delimiter", [",", " ; ", "\t"])
 def test_a_table(people, delimiter):
     line = people(delimiter=delimiter)
     found = data.load(line, target="tall", validation=None)
@@ -342,6 +364,14 @@ def test_a_table_whose_target_is_a_number(people):
     assert len(info.means) == 7
     assert data.load(people(), target="age").info.kind == "number"  # 60 whole numbers
     assert data.load(people(), target="city").info.kind == "vector"
+    for count, kind in ((20, "vector"), (21, "number")):
+        few = people(lambda text, n=count: re.sub("[0-9]+,(?=[A-Z])", _below(n), text))
+        assert data.load(few, target="age", validation=None).info.kind == kind
+
+
+def _below(count):
+    """Return what makes whole numbers below another of those in a text."""
+    return lambda found: f"{int(found[0][:-1]) % count},"
 
 
 @pytest.mark.parametrize(
@@ -430,6 +460,11 @@ def test_leaks_and_duplicates_are_counted(tmp_path):
     scale = 84 // 4
     assert pixels.shape == (14 * scale, 49 * scale)
     assert pixels[5 * scale, 0] == IMAGES[1, 0, 0]  # the first of the second class
+    bright = data.from_arrays(IMAGES / 255, label)  # floating point is drawn alike
+    data.draw_contact_sheet(bright, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        drawn = np.unique(np.asarray(sheet))
+    assert {*drawn} == {255, *np.unique(bright.train.image * 255).round()}
     vectors = data.from_arrays(np.eye(6), [0, 1] * 3)
     with pytest.raises(DataError, match="holds no images"):
         data.draw_contact_sheet(vectors, tmp_path / "none.png")

@@ -64,6 +64,7 @@ def test_a_prepared_directory_is_a_dataset(pets, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(pets))
     again = load("tfds:pets:1.2.0", size=16, channels=1)
     assert again.info.input_shape == (16, 16, 1)
+    assert load("tfds:pets", size=16).info.input_shape == (16, 16, 3)
     found = load("tfds:pets", like=again.info)
     assert found.info.input_shape == (16, 16, 1)
     assert found.info.test_count == 18  # all of it is measured
@@ -289,6 +290,7 @@ def test_archives_give_their_images_by_every_route(name, tmp_path, monkeypatch):
         (np.uint8, [10, 20, 30, 255], [10, 20, 30]),
         (np.uint8, [0, 100, 200, 128], [127, 177, 227]),
         (np.uint16, [257 * 7], [7]),
+        (np.uint16, [2**16 - 1], [255]),
     ],
 )
 def test_opacity_and_sixteen_bits(tmp_path, kind, pixel, expected):

@@ -113,6 +113,10 @@ def test_parts_of_another_meaning(kept, tmp_path) -> None:
         for part, _ in read(tmp_path):
             assert {type(row["seed"]) for row in part.rows} == {int}
             assert set(part.members) <= {0, 1}
+    save_file(arrays, file, seal(arrays, 6))
+    assert read(tmp_path)
+    file.rename(tmp_path / "00-000001-000002.safetensors")
+    assert read(tmp_path) == [], "of members 0 and 1"
 
 
 def test_parts_that_declare_more_than_their_members_hold(kept, tmp_path) -> None:

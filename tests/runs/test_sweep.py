@@ -4,14 +4,18 @@ import csv
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from small import configs, few, flat, make, run
 
 import fdl
 from fdl import tasks
+from fdl.learner import State
+from fdl.runs.chunks import Round, _Keeper
 from fdl.runs.members import Members
 from fdl.runs.outcomes import column
+from fdl.train import Epoch
 
 GRID = {"learning_rate": [1e-3, 1e-2], "hidden_size": [4, 8]}
 
@@ -42,6 +46,20 @@ def test_members_are_what_single_runs_are(tmp_path) -> None:
         assert row["learning_rate"] == config.learning_rate
         measured = one.history[1].validation["loss"]
         assert row[column("loss")] == pytest.approx(measured, rel=1e-4)
+
+
+def test_a_member_that_falls_later_says_so_in_all_its_rows(tmp_path) -> None:
+    members = make(tmp_path, seeds=2)
+    keeper = _Keeper(members, Round(), [0, 1], lambda rows: None, None)
+    keeper.on_start("vmap", 2)
+    state = State(jnp.int32([3, 3]), {}, jax.random.split(jax.random.key(0)))
+    for epoch, fell in ((1, -1), (2, 4)):
+        running, losses = np.array([True, fell < 0]), {"loss": np.ones(2)}
+        diverged = np.array([-1, fell])
+        line = Epoch(epoch, 3 * epoch, running, losses, {}, 0.1, diverged)
+        keeper.on_epoch(np.arange(2), line, state)
+    found = [(row["member"], row["diverged"]) for row in members.table()]
+    assert found == [(0, -1), (0, -1), (1, 4), (1, 4)]
 
 
 def test_the_table_is_a_csv_file(tmp_path) -> None:

@@ -44,6 +44,7 @@ def test_a_sweep_gives_back_what_it_found(swept, home) -> None:
     best = fdl.load(fast.best)
     chosen = int(np.argmax(outcome.values))
     assert best.config.seed == outcome.seeds[chosen]
+    assert "epoch 1 of 1, test accuracy" in repr(best)
     validation = best.evaluate(best.dataset().validation)
     assert validation["accuracy"] == pytest.approx(outcome.values[chosen])
     # Seeds alone choose nothing: the test set is measured for all of them.

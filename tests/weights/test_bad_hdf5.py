@@ -1,6 +1,7 @@
 """HDF5 files that are damaged, or made to do harm, end in a WeightsError."""
 
 import h5py
+import ml_dtypes
 import numpy as np
 import pytest
 from draws import SMALL, SMALL_INPUT, SMALL_VARIABLES, draw, refuse, same
@@ -177,3 +178,17 @@ def test_reads_the_other_byte_order_in_this_one(h5) -> None:
         del file[f"{HEAD}/1"]
         file[f"{HEAD}/1"] = bias.astype(">f4")
     same(load_weights(h5, SMALL, SMALL_INPUT), SMALL_VARIABLES)
+
+
+def test_reads_bfloat16_and_passes_over_metrics(h5) -> None:
+    with h5py.File(h5, "r+") as file:
+        bias = file[f"{HEAD}/1"][()].astype(ml_dtypes.bfloat16)
+        del file[f"{HEAD}/1"]
+        file.create_dataset(f"{HEAD}/1", data=bias.view("V2"))
+        file["metrics/mean/vars/0"] = np.float32(0)  # Keras of TensorFlow 2.13 to 2.15
+    with pytest.raises(WeightsError, match=r"not \|V2"):
+        load_weights(h5, SMALL, SMALL_INPUT)
+    with h5py.File(h5, "r+") as file:
+        file[f"{HEAD}/1"].attrs["dtype"] = "bfloat16"
+    head = load_weights(h5, SMALL, SMALL_INPUT)["params"]["head"]
+    np.testing.assert_array_equal(head["bias"], bias)

@@ -61,7 +61,8 @@ def import_model(
           inputs = Input([28, 28, 1])
           flatten = Flatten(inputs)
           dense1 = Dense(flatten)
-          head = Dense(dense1)
+          dropout = Dropout(dense1)
+          head = Dense(dropout)
           return head
         >>> model.apply(variables, np.zeros((5, 28, 28, 1))).shape
         (5, 10)

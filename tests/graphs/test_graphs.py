@@ -103,6 +103,14 @@ def test_refusals_name_the_layer(path, value, words):
     assert words in str(caught.value)
 
 
+def test_layers_without_names_are_numbered():
+    layers = [layer("InputLayer", "x", batch_shape=[None, 4])]
+    layers += [{"class_name": "Dropout", "config": {"rate": 0.5}}] * 2
+    config = {"class_name": "Sequential", "config": {"name": "net", "layers": layers}}
+    names = [each.name for each in read_model(config).layers]
+    assert names == ["x", "dropout", "dropout_1"]
+
+
 def test_models_of_other_classes_are_refused():
     with pytest.raises(WeightsError, match="'MyModel', a class of its own"):
         read_model({"class_name": "MyModel", "config": {}})

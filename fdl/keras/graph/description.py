@@ -120,7 +120,7 @@ class Graph:
             layer = self.layers[call.layer]
             if layer.kind == "InputLayer":
                 shape = layer.options["batch_shape"]
-                yield f"{indent}{layer.name} = Input({_shown(shape[1:], label)})"
+                yield f"{indent}{layer.name} = Input({_shown((shape or ())[1:], label)})"
                 continue
             told = [_shown(each, label) for each in call.args]
             told += [

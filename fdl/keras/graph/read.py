@@ -4,6 +4,7 @@ What is read here may come from anyone: classes are looked up in the table, neve
 imported, and whatever the table does not know is refused, with the layer's name.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from fdl.keras.graph.description import (
     refuse,
     with_options,
 )
+from fdl.keras.layers import snake_case
 from fdl.keras.table import LAYERS, OUT_OF_SCOPE
 from fdl.keras.table.options import ACTIVITY, NeedsLayer, checked
 from fdl.untrusted import require_shallow, shortened
@@ -90,6 +92,7 @@ class _Reader:
 
     def __init__(self, custom: frozenset[str], where: str, depth: int) -> None:
         self.custom, self.where, self.depth = custom, where, depth
+        self.nameless: Counter[str] = Counter()
 
     def sequential(self, name: str, configs: list[Any], built: Any) -> Graph:
         """Read a model whose layers follow one another."""
@@ -172,7 +175,7 @@ class _Reader:
         given = config["config"]
         if not isinstance(kind, str) or not isinstance(given, dict):
             raise ValueError(f"a layer {_quoted(kind)}")
-        name = config.get("name") or given.get("name") or kind.lower()
+        name = config.get("name") or given.get("name") or self._numbered(kind)
         if not isinstance(name, str) or not name or "/" in name or len(name) > 255:
             raise ValueError(f"a layer named {_quoted(name)}")
         label = f"{self.where}{shortened(name)!r} ({shortened(kind)})"
@@ -201,6 +204,12 @@ class _Reader:
             )
         kind = _ALIASES.get(kind, kind)
         return self._known(name, kind, given, trainable, label)
+
+    def _numbered(self, kind: str) -> str:
+        """Return a name for a layer that has none, as Keras would."""
+        number = self.nameless[kind]
+        self.nameless[kind] += 1
+        return f"{snake_case(kind)}_{number}" if number else snake_case(kind)
 
     def _known(
         self, name: str, kind: str, given: dict, trainable: bool, label: str

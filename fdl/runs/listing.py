@@ -111,9 +111,10 @@ def look_at(path: Path) -> Listed | None:
         done = (path / "result.json").is_file()
         result = read_json(path / "result.json") if done else {}
         done_as = "sweep" if "sweep" in config else "done"
+        made = len(read_log(path)) + (0 if done else _rows_of_parts(path))
         found = listed._replace(
             status=done_as if done else "training" if training else "cut off",
-            epochs=result.get("epochs_trained", _epochs_made(path)),
+            epochs=result.get("epochs_trained", made),
             value=_measured(path, result, about.metric),
         )
     except (ValueError, LookupError, TypeError, AttributeError):
@@ -173,11 +174,10 @@ def _folders(folder: Path) -> Iterator[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
 
 
-def _epochs_made(path: Path) -> int:
-    """Return how many epochs were made so far; of a sweep, by all members."""
+def _rows_of_parts(path: Path) -> int:
+    """Return how many epochs all members of a sweep have made so far."""
     chunks = part_files(path / "parts").values()
-    parts = (read_part(files[0]) for files in chunks)
-    return len(read_log(path)) + sum(len(part.rows) for part in parts)
+    return sum(len(read_part(files[0]).rows) for files in chunks)
 
 
 def _measured(path: Path, result: dict[str, Any], metric: str) -> float | None:

@@ -32,6 +32,7 @@ class KerasModel(nn.Module):
         custom_layers: What makes modules for classes of the user's own, by class.
 
     Example:
+        >>> import jax
         >>> from fdl.keras.graph.read import read_model
         >>> dense = {"class_name": "Dense", "config": {"name": "head", "units": 2}}
         >>> entry = {"class_name": "InputLayer", "config": {"batch_shape": [None, 3]}}

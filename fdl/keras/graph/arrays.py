@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 from jax import ShapeDtypeStruct
 
-from fdl.keras.graph.description import Graph, leaves, map_leaves
+from fdl.keras.graph.description import Graph, Layer, leaves, map_leaves
 from fdl.keras.graph.model import KerasModel
 from fdl.keras.graph.names import keys_in_file, module_name
 from fdl.keras.table.entry import Weight
@@ -122,6 +122,17 @@ def paired(
                 )
 
 
+def layers_in(
+    graph: Graph, path: Path = (), place: str = "layers"
+) -> Iterator[tuple[Path, str, Layer]]:
+    """Yield each layer, with the path of its module and its group in files."""
+    for layer, key in zip(graph.layers, keys_in_file(graph), strict=True):
+        own = (*path, module_name(layer.name))
+        yield own, f"{place}/{key}", layer
+        if layer.graph:
+            yield from layers_in(layer.graph, own, f"{place}/{key}/layers")
+
+
 def _traced(model: KerasModel, size: int) -> list[Slot]:
     """Return what the module asks for as it is initialized, without computing it."""
     counts: dict[str, int] = {}
@@ -159,7 +170,7 @@ def _custom(model: KerasModel, variables: Any, made: dict[Path, Slot]) -> dict:
     if not model.custom_layers:
         return {}
     found: dict[Path, Slot] = {}
-    places = dict(_places(model.graph, (), "layers"))
+    places = {path: place for path, place, _ in layers_in(model.graph)}
     counts: dict[str, int] = {}
     for collection in ("params", "batch_stats"):
         flat: dict[Path, Any] = flatten_dict(variables.get(collection, {}))
@@ -171,14 +182,6 @@ def _custom(model: KerasModel, variables: Any, made: dict[Path, Slot]) -> dict:
             number = counts[place] = counts.get(place, -1) + 1
             found[full] = Slot(full, tuple(leaf.shape), place, number, None)
     return found
-
-
-def _places(graph: Graph, path: Path, place: str) -> Iterator[tuple[Path, str]]:
-    for layer, key in zip(graph.layers, keys_in_file(graph), strict=True):
-        own = (*path, module_name(layer.name))
-        yield own, f"{place}/{key}"
-        if layer.graph:
-            yield from _places(layer.graph, own, f"{place}/{key}/layers")
 
 
 def _has_unknown(graph: Graph) -> bool:

@@ -108,6 +108,7 @@ class Entry(NamedTuple):
         kwargs: Arguments by name that calls may have.
         takes_masks: Whether its inputs lose their masks, for all that is called later.
         level: What is different from Keras, if anything.
+        counters: How many whole numbers Keras keeps after the weights.
     """
 
     run: Callable[..., Any]
@@ -116,3 +117,4 @@ class Entry(NamedTuple):
     kwargs: tuple[str, ...] = ()
     takes_masks: bool = False
     level: str = ""
+    counters: int = 0

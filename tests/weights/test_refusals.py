@@ -80,7 +80,7 @@ def test_refuses_bfloat16_which_hdf5_has_not(tmp_path) -> None:
 
 def test_refuses_keras_files_of_models_that_it_cannot_describe(tmp_path) -> None:
     model, x = MODELS["words"]
-    with pytest.raises(WeightsError, match=r"words.*no layer of Keras uses it"):
+    with pytest.raises(WeightsError, match="an output does not depend"):
         save_weights(tmp_path / "a.keras", model, draw(model, x), x)
     model, x = MODELS["cnn"]
     variables = draw(model, x)

@@ -23,13 +23,13 @@ from fdl.keras.graph.description import (
     refuse,
     with_options,
 )
+from fdl.keras.graph.keras2 import MODELS, rewritten
 from fdl.keras.layers import snake_case
 from fdl.keras.table import LAYERS, OUT_OF_SCOPE
 from fdl.keras.table.options import ACTIVITY, NeedsLayer, checked
 from fdl.untrusted import require_shallow, shortened
 from fdl.weights import WeightsError
 
-MODELS = ("Functional", "Sequential", "Model")
 _MOST_LAYERS = 20_000
 _MOST_DEPTH = 20  # models within models
 _MOST_AXES = 8
@@ -40,12 +40,15 @@ _ALIASES = {"GroupQueryAttention": "GroupedQueryAttention"}
 _GENERAL = ("name", "trainable", "dtype", "batch_input_shape", "autocast")
 
 
-def read_model(config: Any, custom: Collection[str] = ()) -> Graph:
+def read_model(
+    config: Any, custom: Collection[str] = (), *, keras2: bool = False
+) -> Graph:
     """Return the graph of a model.
 
     Args:
         config: What `config.json` of a `.keras` file holds, or `model.to_json()`.
         custom: Classes that are not Keras' and for which there are modules.
+        keras2: Whether Keras 2 wrote it.
 
     Raises:
         WeightsError: Names the layer that cannot be read, and why.
@@ -53,6 +56,8 @@ def read_model(config: Any, custom: Collection[str] = ()) -> Graph:
     try:
         require_shallow(config)
         _require_few(config)
+        if keras2:
+            config = rewritten(config, custom)
         return _model(config, frozenset(custom), "", 0)
     except WeightsError:
         raise
@@ -72,8 +77,6 @@ def _model(config: Any, custom: frozenset[str], where: str, depth: int) -> Graph
         )
     if depth > _MOST_DEPTH:
         raise WeightsError("has more models within models than any.")
-    if isinstance(inner, list):  # Sequential of Keras 2.1
-        inner = {"layers": inner}
     name = inner.get("name", kind.lower())
     if not isinstance(name, str):
         raise ValueError(f"a model named {name!r}")
@@ -175,11 +178,16 @@ class _Reader:
         given = config["config"]
         if not isinstance(kind, str) or not isinstance(given, dict):
             raise ValueError(f"a layer {_quoted(kind)}")
+        package, _, kind = kind.rpartition(">")
+        if package:  # in .h5 files
+            config = {"registered_name": f"{package}>{kind}", **config}
         name = config.get("name") or given.get("name") or self._numbered(kind)
         if not isinstance(name, str) or not name or "/" in name or len(name) > 255:
             raise ValueError(f"a layer named {_quoted(name)}")
         label = f"{self.where}{shortened(name)!r} ({shortened(kind)})"
-        module = str(config.get("module", "keras.layers"))
+        # The .h5 files of Keras 3 do not tell functions from layers in another way.
+        is_layer = f"ops.{kind}" not in LAYERS or "trainable" in given
+        module = str(config.get("module", "keras.layers" if is_layer else "keras.ops"))
         trainable = bool(given.get("trainable", True))
         if kind in self.custom:
             options = {k: v for k, v in given.items() if k not in _GENERAL}
@@ -255,20 +263,15 @@ class _Reader:
         """Read a call of a layer."""
         if node is None:
             return (), FrozenDict()
-        if isinstance(node, list):  # Keras 2: [[name, node, output, kwargs], ...]
-            named = tuple(_Named(*_history(each[:3])) for each in node)
-            kwargs = node[0][3] if len(node[0]) > 3 else {}
-            args = (named[0] if len(named) == 1 else named,)
-        else:
-            args = tuple(_argument(each) for each in node["args"])
-            kwargs = node["kwargs"]
+        args = tuple(_argument(each) for each in node["args"])
+        kwargs = node["kwargs"]
         entry = LAYERS.get(layer.kind)
         known = ("mask", *(entry.kwargs if entry else ()))
         found = {}
         for key, value in kwargs.items():
             if key == "training":  # what Keras overrides in training and prediction
                 continue
-            found[key] = _argument(value, old=isinstance(node, list))
+            found[key] = _argument(value)
             if key not in known and found[key] is not None:
                 raise refuse(
                     self._at(layer), f"is called with {key}=, which is not supported."
@@ -321,12 +324,10 @@ def _history(value: Any) -> tuple[str, int, int]:
     return name, node, output
 
 
-def _argument(value: Any, old: bool = False) -> Any:
+def _argument(value: Any) -> Any:
     """Read an argument of a call."""
     if isinstance(value, list):
-        if old and len(value) == 3 and isinstance(value[0], str):
-            return _Named(*_history(value))
-        return tuple(_argument(each, old) for each in value)
+        return tuple(_argument(each) for each in value)
     if not isinstance(value, dict):
         return value
     kind = value.get("class_name")
@@ -335,7 +336,7 @@ def _argument(value: Any, old: bool = False) -> Any:
         case "__keras_tensor__":
             return _Named(*_history(config["keras_history"]))
         case "__tuple__":
-            return tuple(_argument(each, old) for each in config["value"])
+            return tuple(_argument(each) for each in config["value"])
         case "__slice__":
             return Slice(config["start"], config["stop"], config["step"])
         case "__ellipsis__":
@@ -345,7 +346,7 @@ def _argument(value: Any, old: bool = False) -> Any:
             return Constant(freeze(array.tolist()), array.dtype.name)
     if "class_name" in value:
         raise ValueError(f"an argument of the class {_quoted(kind)}")
-    return FrozenDict({key: _argument(each, old) for key, each in value.items()})
+    return FrozenDict({key: _argument(each) for key, each in value.items()})
 
 
 def _resolve(function: Any, tree: Any) -> Any:

@@ -11,7 +11,9 @@ from flax.traverse_util import flatten_dict
 from jax import ShapeDtypeStruct
 
 from fdl.keras.graph.description import Graph, Layer, leaves, map_leaves
-from fdl.keras.graph.model import KerasModel, keys_in_file, module_name
+from fdl.keras.graph.model import KerasModel
+from fdl.keras.graph.names import keys_in_file, module_name
+from fdl.keras.table.entry import Weight
 from fdl.untrusted import reason
 from fdl.weights import WeightsError, describe
 
@@ -191,25 +193,20 @@ def paired(
 
 def _traced(model: KerasModel, size: int) -> list[Slot]:
     """Return what the module asks for as it is initialized, without computing it."""
-    asked: dict[Path, tuple[str, Any]] = {}
     counts: dict[str, int] = {}
     made: dict[Path, Slot] = {}
 
     def note(method: Any, args: Any, kwargs: Any, context: Any) -> Any:
         module = context.module
         if context.method_name == "weight":
-            name, options = args[0], args[2] if len(args) > 2 else kwargs.get("options")
-            at = kwargs.get("at", "")
-            place = f"{module.place}/{at}" if at else module.place
-            trained = kwargs.get("trained", True)
-            path = ("params" if trained else "batch_stats", *module.path, name)
-            if path not in asked:
-                settings = module.layer.options
-                constraint = settings.get(f"{options or name}_constraint")
+            asked: Weight = args[0]
+            place = f"{module.place}/{asked.at}" if asked.at else module.place
+            collection = "params" if asked.trained else "batch_stats"
+            path = (collection, *module.path, asked.name)
+            if path not in made:
+                constraint = module.layer.options.get(f"{asked.prefix}_constraint")
                 number = counts[place] = counts.get(place, -1) + 1
-                asked[path] = (place, constraint)
-                shape = tuple(args[1])
-                made[path] = Slot(path, shape, place, number, constraint)
+                made[path] = Slot(path, tuple(asked.shape), place, number, constraint)
         return method(*args, **kwargs)
 
     inputs = examples(model.graph, size)

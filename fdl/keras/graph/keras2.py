@@ -10,9 +10,9 @@ from typing import Any
 
 from fdl.keras.graph.description import refuse
 from fdl.keras.graph.keras2_operations import OPERATIONS, Operation
+from fdl.keras.graph.read_layer import MODELS
 from fdl.untrusted import shortened
 
-MODELS = ("Functional", "Sequential", "Model")
 _CONSTANT = "_CONSTANT_VALUE"
 _KINDS = {
     "BatchNormalizationV1": "BatchNormalization",

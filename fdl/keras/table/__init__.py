@@ -5,6 +5,7 @@ What is in `LAYERS` can be imported; `OUT_OF_SCOPE` says of others why they cann
 
 from fdl.keras.table import (
     attention,
+    cells,
     convolution,
     core,
     merging,
@@ -14,6 +15,8 @@ from fdl.keras.table import (
     pooling,
     recurrent,
     shapes,
+    simple_attention,
+    wrappers,
 )
 from fdl.keras.table.entry import Entry as Entry
 
@@ -25,8 +28,11 @@ LAYERS: dict[str, Entry] = {
     **merging.LAYERS,
     **normalization.LAYERS,
     **noise.LAYERS,
+    **cells.LAYERS,
     **recurrent.LAYERS,
+    **wrappers.LAYERS,
     **attention.LAYERS,
+    **simple_attention.LAYERS,
     **operations.LAYERS,
 }
 

@@ -1,15 +1,13 @@
-"""Attention."""
+"""Attention with several heads (Vaswani et al., 2017)."""
 
 import math
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from fdl import nn
 from fdl.arrays import Array
 from fdl.keras.table.entry import Entry, Run
-from fdl.keras.table.noise import drop
 from fdl.keras.table.options import (
     BIAS,
     KERNEL,
@@ -17,7 +15,6 @@ from fdl.keras.table.options import (
     Option,
     anything,
     choice,
-    flag,
     number,
     optional,
     several,
@@ -204,63 +201,6 @@ def _apart(y: Array, axes: list[int], shape: tuple[int, ...]) -> Array:
     return jnp.transpose(y, [order.index(axis) for axis in range(len(shape))])
 
 
-def _dot(run: Run, q: Array, k: Array) -> Array:
-    scores = jnp.einsum("...tc,...sc->...ts", q, k)
-    if run.options["use_scale"]:
-        scores = scores * run.weight("scale", (), start="Ones")
-    return scores
-
-
-def _concat(run: Run, q: Array, k: Array) -> Array:
-    scale = run.weight("scale", (), start="Ones") if run.options["use_scale"] else None
-    score = run.weight("concat_score_weight", (), start="Ones")
-    pairs = q[..., :, None, :] + k[..., None, :, :]
-    pairs = pairs if scale is None else pairs * scale
-    return score * jnp.sum(jnp.tanh(pairs), axis=-1)
-
-
-def _additive(run: Run, q: Array, k: Array) -> Array:
-    scores = jnp.tanh(q[..., :, None, :] + k[..., None, :, :])
-    if run.options["use_scale"]:
-        scale = run.weight("scale", (q.shape[-1],), start="GlorotUniform")
-        scores = scores * jnp.broadcast_to(scale, scores.shape)
-    return jnp.sum(scores, axis=-1)
-
-
-def _attention(
-    run: Run,
-    inputs: tuple[Array, ...],
-    mask: Any = None,
-    return_attention_scores: bool = False,
-    use_causal_mask: bool = False,
-) -> Any:
-    query, value = inputs[:2]
-    key = inputs[2] if len(inputs) > 2 else value
-    mode = run.options.get("score_mode", "additive")
-    score = {"dot": _dot, "concat": _concat, "additive": _additive}[mode]
-    scores = score(run, query, key)
-    masks = run.masks.get(0) if mask is None else mask
-    q_mask, v_mask = (masks[0], masks[1]) if isinstance(masks, tuple) else (None, None)
-    allowed = None if v_mask is None else v_mask[:, None]
-    if use_causal_mask:
-        below = jnp.tril(jnp.ones(scores.shape[-2:], bool))[None]
-        allowed = below if allowed is None else jnp.logical_and(allowed, below)
-    if allowed is not None:
-        far = 65504.0 if scores.dtype == jnp.float16 else 1e9
-        allowed = jnp.broadcast_to(allowed, scores.shape)
-        scores = jnp.where(allowed, scores, scores - far)
-    weights = jax.nn.softmax(scores, axis=-1)
-    weights = drop(run, weights, run.options["dropout"])
-    y = jnp.einsum("...ts,...sf->...tf", weights, value)
-    if q_mask is not None:
-        y = jnp.where(jnp.broadcast_to(q_mask[..., None], y.shape), y, 0)
-    if return_attention_scores:
-        run.out_mask = (q_mask, None)
-        return y, weights
-    run.out_mask = q_mask
-    return y
-
-
 _CALL = ("key", "attention_mask", "return_attention_scores", "use_causal_mask", "value")
 _COMMON = {
     "use_bias": BIAS["use_bias"],
@@ -272,8 +212,6 @@ _COMMON = {
     "seed": SEED,
     "flash_attention": Option(anything, None),
 }
-_SIMPLE = {"dropout": Option(number(0, 1), 0.0), "seed": SEED}
-_SIMPLE_CALL = ("return_attention_scores", "use_causal_mask", "mask")
 
 LAYERS = {
     "MultiHeadAttention": Entry(
@@ -298,17 +236,5 @@ LAYERS = {
             **_COMMON,
         },
         kwargs=_CALL,
-    ),
-    "Attention": Entry(
-        _attention,
-        {
-            "use_scale": Option(flag, False),
-            "score_mode": Option(choice("dot", "concat"), "dot"),
-            **_SIMPLE,
-        },
-        kwargs=_SIMPLE_CALL,
-    ),
-    "AdditiveAttention": Entry(
-        _attention, {"use_scale": Option(flag, True), **_SIMPLE}, kwargs=_SIMPLE_CALL
     ),
 }

@@ -10,6 +10,24 @@ from fdl.keras.table.initializers import Draw
 from fdl.keras.table.options import Option
 
 
+class Weight(NamedTuple):
+    """A weight that a layer asks for, see `Run.weight`."""
+
+    name: str
+    shape: tuple[int, ...]
+    options: str | None = None
+    at: str = ""
+    fans: tuple[int, int] | None = None
+    start: str = "Zeros"
+    drawn: Draw | None = None
+    trained: bool = True
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its options begin with."""
+        return self.name if self.options is None else self.options
+
+
 class Run(abc.ABC):
     """A layer that runs.
 
@@ -30,6 +48,9 @@ class Run(abc.ABC):
     out_mask: Any
 
     @abc.abstractmethod
+    def ask(self, weight: Weight) -> Array:
+        """Return a weight."""
+
     def weight(
         self,
         name: str,
@@ -38,7 +59,7 @@ class Run(abc.ABC):
         *,
         at: str = "",
         fans: tuple[int, int] | None = None,
-        start: str | None = None,
+        start: str = "Zeros",
         drawn: Draw | None = None,
         trained: bool = True,
     ) -> Array:
@@ -57,6 +78,7 @@ class Run(abc.ABC):
             drawn: How it is drawn, if not as its options say.
             trained: Whether it is a parameter, or else a statistic.
         """
+        return self.ask(Weight(name, shape, options, at, fans, start, drawn, trained))
 
     @abc.abstractmethod
     def update(self, name: str, value: Array) -> None:

@@ -1,6 +1,5 @@
-"""Recurrent layers, their cells, and what wraps them."""
+"""Recurrent layers."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,110 +9,20 @@ from jax import lax
 
 from fdl import ops
 from fdl.arrays import Array
-from fdl.keras.graph.description import Layer, Options, with_options
-from fdl.keras.table.activations import activate
-from fdl.keras.table.entry import Entry, Run
-from fdl.keras.table.initializers import draw
-from fdl.keras.table.options import (
-    BIAS,
-    KERNEL,
-    SEED,
-    Option,
-    activation,
-    anything,
-    choice,
-    either,
-    flag,
-    layer,
-    number,
-    optional,
-    several,
-    weight,
-    whole,
+from fdl.keras.graph.description import Options
+from fdl.keras.table.cells import (
+    CELL,
+    GATES,
+    GRU,
+    LSTM,
+    Step,
+    Weights,
+    cell_weights,
+    dropped,
+    step_of,
 )
-
-Weights = tuple[Any, ...]  # arrays
-Step = Callable[[Array, Weights], tuple[Array, Weights]]
-
-_GATES = {"SimpleRNN": 1, "LSTM": 4, "GRU": 3}
-
-
-def _cell_weights(run: Run, kind: str, width: int, at: str) -> Weights:
-    """Return kernel, recurrent kernel and bias, zero if there is none."""
-    o = run.options
-    units, gates = o["units"], _GATES[kind]
-    kernel = run.weight("kernel", (width, gates * units), at=at)
-    recurrent = run.weight(
-        "recurrent_kernel", (units, gates * units), "recurrent", at=at
-    )
-    shape = (2, gates * units) if o.get("reset_after") else (gates * units,)
-    if not o["use_bias"]:
-        return kernel, recurrent, jnp.zeros(shape, kernel.dtype)
-
-    def forget_less(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
-        other = draw(o["bias_initializer"], None)(key, (3 * units,), dtype)
-        one = jnp.ones((units,), dtype)
-        return jnp.concatenate([other[:units], one, other[units:]])
-
-    drawn = forget_less if o.get("unit_forget_bias") else None
-    return kernel, recurrent, run.weight("bias", shape, at=at, drawn=drawn)
-
-
-def _step(kind: str, o: Options, weights: Weights) -> Step:
-    """Return a step of a cell: from input and states to output and states."""
-    kernel, recurrent, bias = weights
-    inner = lambda x: activate(o["activation"], x)
-    gate = lambda x: activate(o["recurrent_activation"], x)
-
-    def add(x: Array, b: Array) -> Array:
-        return x + jnp.broadcast_to(b, x.shape)
-
-    def simple(x: Array, states: Weights, h: Array) -> tuple[Array, Weights]:
-        y = inner(add(x @ kernel, bias) + h @ recurrent)
-        return y, (y,)
-
-    def lstm(x: Array, states: Weights, h: Array) -> tuple[Array, Weights]:
-        z = add(x @ kernel + h @ recurrent, bias)
-        i, f, c, out = jnp.split(z, 4, axis=-1)
-        c = gate(f) * states[1] + gate(i) * inner(c)
-        h = gate(out) * inner(c)
-        return h, (h, c)
-
-    def gru(x: Array, states: Weights, h: Array) -> tuple[Array, Weights]:
-        after = o["reset_after"]
-        x_z, x_r, x_h = jnp.split(add(x @ kernel, bias[0] if after else bias), 3, -1)
-        u_z, u_r, u_h = jnp.split(recurrent, 3, axis=-1)
-        b_z, b_r, b_h = jnp.split(bias[1] if after else jnp.zeros_like(bias), 3)
-        z, r = gate(x_z + add(h @ u_z, b_z)), gate(x_r + add(h @ u_r, b_r))
-        middle = r * add(h @ u_h, b_h) if after else (r * h) @ u_h
-        h = z * states[0] + (1 - z) * inner(x_h + middle)
-        return h, (h,)
-
-    advance = {"SimpleRNN": simple, "LSTM": lstm, "GRU": gru}[kind]
-    drops = o.get("_drops", (None, None))
-
-    def step(x: Array, states: Weights) -> tuple[Array, Weights]:
-        x = x if drops[0] is None else x * drops[0]
-        h = states[0] if drops[1] is None else states[0] * drops[1]
-        return advance(x, states, h)
-
-    return step
-
-
-def _dropped(run: Run, o: Options, x: Array) -> Options:
-    """Add what dropout multiplies inputs and states with, one draw a sequence."""
-    drops = []
-    shapes = (x.shape[:-1], x.shape[-1]), (x.shape[:-1], o["units"])
-    for name, (rows, width) in zip(
-        ("dropout", "recurrent_dropout"), shapes, strict=True
-    ):
-        rate = o[name]
-        if not run.train or rate == 0:
-            drops.append(None)
-            continue
-        kept = jax.random.bernoulli(run.key(), 1 - rate, (*rows, width))
-        drops.append(kept.astype(x.dtype) / (1 - rate))
-    return with_options(o, _drops=tuple(drops))
+from fdl.keras.table.entry import Entry, Run
+from fdl.keras.table.options import Option, anything, choice, flag, layer
 
 
 def _loop(
@@ -168,15 +77,15 @@ def _fast(
 def _recurrent(kind: str) -> Callable[..., Any]:
     def run_layer(run: Run, x: Array, initial_state: Any = None) -> Any:
         o, count = run.options, 2 if kind == "LSTM" else 1
-        weights = _cell_weights(run, kind, x.shape[-1], "cell")
+        weights = cell_weights(run, kind, x.shape[-1], "cell")
         dtype = jnp.result_type(x, weights[0])
         x, weights = x.astype(dtype), tuple(w.astype(dtype) for w in weights)
         states = _start(x, [o["units"]] * count, initial_state)
-        o = _dropped(run, o, x[:, 0])
+        o = dropped(run, o, x[:, 0])
         x, mask = _turned(o, x, run.mask)
         found = _fast(kind, o, weights, x, states, mask)
         if found is None:
-            step = _step(kind, o, weights)
+            step = step_of(kind, o, weights)
             found = _loop(step, x, states, mask, o["zero_output_for_mask"])
         return _result(run, *found)
 
@@ -217,15 +126,6 @@ def _result(run: Run, outputs: Array, states: Any) -> Any:
     return (y, *states)
 
 
-def _cell(kind: str) -> Callable[..., Weights]:
-    """A cell on its own only has weights; `RNN` runs it."""
-
-    def run_cell(run: Run, x: Array) -> Weights:
-        return _cell_weights(run, kind, x.shape[-1], "")
-
-    return run_cell
-
-
 def _rnn(run: Run, x: Array, initial_state: Any = None) -> Any:
     o, cell = run.options, run.options["cell"]
     stacked = cell.kind == "StackedRNNCells"
@@ -233,7 +133,7 @@ def _rnn(run: Run, x: Array, initial_state: Any = None) -> Any:
     steps, sizes, width, counts = [], [], x.shape[-1], {}
     for one in cells:
         kind = one.kind.removesuffix("Cell")
-        if kind not in _GATES:
+        if kind not in GATES:
             raise ValueError(f"a cell {one} is not supported")
         at = "cell"
         if stacked:
@@ -243,7 +143,7 @@ def _rnn(run: Run, x: Array, initial_state: Any = None) -> Any:
             at = f"cell/cells/{key}_cell" + (f"_{number}" if number else "")
         rows = jnp.zeros((x.shape[0], width), x.dtype)
         weights = run.part(one.name if stacked else "cell", one, at)(rows)
-        steps.append(_step(kind, _dropped(run, one.options, rows), weights))
+        steps.append(step_of(kind, dropped(run, one.options, rows), weights))
         width = one.options["units"]
         sizes.append([width] * (2 if kind == "LSTM" else 1))
 
@@ -265,94 +165,6 @@ def _rnn(run: Run, x: Array, initial_state: Any = None) -> Any:
     return _result(run, outputs, states)
 
 
-def _bidirectional(run: Run, x: Array, initial_state: Any = None) -> Any:
-    o = run.options
-    ahead, back = o["layer"], o["backward_layer"]
-    if back is None:
-        turned = not ahead.options["go_backwards"]
-        options = with_options(ahead.options, go_backwards=turned)
-        name = f"backward_{ahead.name}"
-        back = dataclasses.replace(ahead, name=name, options=options)
-    # As Keras does in both directions.
-    zero = {"zero_output_for_mask": ahead.options["return_sequences"]}
-    ahead, back = (
-        dataclasses.replace(each, options=with_options(each.options, **zero))
-        for each in (ahead, back)
-    )
-    mask, half = run.mask, None
-    given: list[dict[str, Any]] = [{}, {}]
-    if initial_state is not None:
-        half = len(initial_state) // 2
-        parts = initial_state[:half], initial_state[half:]
-        given = [{"initial_state": part} for part in parts]
-    ys = [
-        run.part(name, one, f"{name}_layer")(x, mask=mask, **states)
-        for name, one, states in zip(
-            ("forward", "backward"), (ahead, back), given, strict=True
-        )
-    ]
-    states: tuple[Any, ...] = ()
-    if ahead.options["return_state"]:
-        states = (*ys[0][1:], *ys[1][1:])
-        ys = [y[0] for y in ys]
-    whole_sequence = ahead.options["return_sequences"]
-    a, b = ys[0], jnp.flip(ys[1], 1) if whole_sequence else ys[1]
-    match o["merge_mode"]:
-        case "concat":
-            merged = (jnp.concatenate([a, b], axis=-1),)
-        case "sum":
-            merged = (a + b,)
-        case "mul":
-            merged = (a * b,)
-        case "ave":
-            merged = ((a + b) / 2,)
-        case _:
-            merged = (a, b)
-    out_mask: Any = mask if whole_sequence else None
-    masks: list[Any] = [out_mask] * len(merged) + [None] * len(states)
-    outputs: list[Any] = [*merged, *states]
-    run.out_mask = tuple(masks) if len(outputs) > 1 else out_mask
-    return tuple(outputs) if len(outputs) > 1 else outputs[0]
-
-
-def _time_distributed(run: Run, x: Array) -> Array:
-    batch, time = x.shape[:2]
-    inner, mask = run.options["layer"], run.mask
-    part = run.part("layer", inner, "layer")
-    if run.train and _takes_statistics(inner):
-        # Keras goes step by step, and each step updates the statistics.
-        masks = [None if mask is None else mask[:, i] for i in range(time)]
-        steps = [part(x[:, i], mask=masks[i], counts=False) for i in range(time)]
-        return jnp.stack(steps, axis=1)
-    if mask is not None and mask.ndim > 2:
-        mask = mask.reshape(batch * time, *mask.shape[2:])
-    else:
-        mask = None
-    y = part(x.reshape(batch * time, *x.shape[2:]), mask=mask, counts=False)
-    return y.reshape(batch, time, *y.shape[1:])
-
-
-def _takes_statistics(one: Layer) -> bool:
-    """Whether what a layer makes of an example depends on the others of its batch."""
-    parts = one.graph.layers if one.graph else ()
-    return one.kind == "BatchNormalization" or any(map(_takes_statistics, parts))
-
-
-_RECURRENT_WEIGHT = weight("recurrent", "Orthogonal")
-_CELL = {
-    "units": Option(whole()),
-    "activation": Option(activation, "tanh"),
-    **KERNEL,
-    **_RECURRENT_WEIGHT,
-    **BIAS,
-    "dropout": Option(number(0, 1 - 1e-7), 0.0),
-    "recurrent_dropout": Option(number(0, 1 - 1e-7), 0.0),
-    "seed": SEED,
-    "implementation": Option(anything, 2),
-}
-_GATE = {"recurrent_activation": Option(activation, "sigmoid")}
-_LSTM = {**_CELL, **_GATE, "unit_forget_bias": Option(flag, True)}
-_GRU = {**_CELL, **_GATE, "reset_after": Option(flag, True)}
 _LAYER = {
     "return_sequences": Option(flag, False),
     "return_state": Option(flag, False),
@@ -370,26 +182,8 @@ def _entry(kind: str, options: dict[str, Option]) -> Entry:
 
 
 LAYERS = {
-    "SimpleRNN": _entry("SimpleRNN", _CELL),
-    "LSTM": _entry("LSTM", _LSTM),
-    "GRU": _entry("GRU", _GRU),
-    "SimpleRNNCell": Entry(_cell("SimpleRNN"), _CELL),
-    "LSTMCell": Entry(_cell("LSTM"), _LSTM),
-    "GRUCell": Entry(_cell("GRU"), _GRU),
-    "StackedRNNCells": Entry(_cell(""), {"cells": Option(several(layer))}),
+    "SimpleRNN": _entry("SimpleRNN", CELL),
+    "LSTM": _entry("LSTM", LSTM),
+    "GRU": _entry("GRU", GRU),
     "RNN": Entry(_rnn, {**_LAYER, "cell": Option(layer)}, kwargs=("initial_state",)),
-    "Bidirectional": Entry(
-        _bidirectional,
-        {
-            "layer": Option(layer),
-            "backward_layer": Option(optional(layer), None),
-            "merge_mode": Option(
-                either(choice(None), choice("concat", "sum", "mul", "ave")), "concat"
-            ),
-        },
-        kwargs=("initial_state",),
-    ),
-    "TimeDistributed": Entry(
-        _time_distributed, {"layer": Option(layer)}, keeps_mask=True
-    ),
 }

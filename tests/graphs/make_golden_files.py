@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-FOLDER = Path(__file__).parents[1] / "data" / "keras"
+from golden import FOLDER
 
 
 def images(keras):

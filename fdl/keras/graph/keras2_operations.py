@@ -172,6 +172,7 @@ _BINARY = {
     "math.truediv": "TrueDivide",
     "math.divide_no_nan": "DivideNoNan",
     "math.floordiv": "FloorDivide",
+    "compat.v1.floor_div": "FloorDivide",
     "math.floormod": "Mod",
     "math.pow": "Power",
     "math.maximum": "Maximum",

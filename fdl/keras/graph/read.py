@@ -4,6 +4,7 @@ What is read here may come from anyone: classes are looked up in the table, neve
 imported, and whatever the table does not know is refused, with the layer's name.
 """
 
+import dataclasses
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -39,7 +40,8 @@ def read_model(
         _require_few(config)
         if keras2:
             config = rewritten(config, custom)
-        return _model(config, frozenset(custom), "", 0)
+        graph = _model(config, frozenset(custom), "", 0)
+        return dataclasses.replace(graph, keras2=keras2)
     except WeightsError:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as why:

@@ -56,6 +56,24 @@ class Stored(NamedTuple):
     start: int
 
 
+class WholeModel(NamedTuple):
+    """A file with a whole model, as `keras_model.save("x.h5")` writes it.
+
+    Attributes:
+        config: The description of the model, which is JSON.
+        training: How it is compiled, which is JSON; None if it is not.
+        version: The version of Keras that wrote it.
+        arrays: The arrays of each layer of the model, by its name.
+        names: Their names, in the same order.
+    """
+
+    config: str
+    training: str | None
+    version: str
+    arrays: dict[str, list[Stored]]
+    names: dict[str, list[str]]
+
+
 def layers_in(file: BinaryIO, where: str) -> list[Layer]:
     """Return the layers of an HDF5 file that have arrays, without reading the arrays.
 
@@ -108,6 +126,33 @@ def groups_in(file: BinaryIO, where: str) -> dict[str, list[Stored]]:
         "/".join(group["path"]): [_stored(*array) for array in group["arrays"]]
         for group in _contents(file, where)
     }
+
+
+def whole_model(file: BinaryIO, where: str) -> WholeModel:
+    """Return the description and the arrays of a whole model, without reading these.
+
+    Args:
+        file: The file, which has a descriptor of the system.
+        where: What to call it in messages.
+
+    Raises:
+        WeightsError: If the file has no model, or as for `layers_in`.
+    """
+    told = _told(file, where)
+    if "model" not in told:
+        raise WeightsError(
+            f"{where} has weights without their model: save the whole model, by "
+            "keras_model.save, or load them into a module by fdl.keras.load_weights."
+        )
+    found = told["model"]
+    texts, groups = found["texts"], found["groups"]
+    return WholeModel(
+        texts["model_config"],
+        texts["training_config"],
+        texts["keras_version"] or "",
+        {group["path"][0]: [_stored(*a) for a in group["arrays"]] for group in groups},
+        {group["path"][0]: group["names"] for group in groups},
+    )
 
 
 def read(file: BinaryIO, stored: Stored, where: str) -> np.ndarray:
@@ -187,11 +232,20 @@ def write(file: Any, groups: Iterable[Group]) -> None:
 
 
 def _contents(file: BinaryIO, where: str) -> list[dict[str, Any]]:
+    told = _told(file, where)
+    if "model" in told:
+        raise WeightsError(
+            f"{where} is a whole model: import it by fdl.keras.import_model."
+        )
+    return told["groups"]
+
+
+def _told(file: BinaryIO, where: str) -> dict[str, Any]:
     file.seek(0)
     told = _ask(file, where)
     if "error" in told:
         raise WeightsError(f"{where} {told['error']}")
-    return told["groups"]
+    return told
 
 
 def _ask(file: BinaryIO, where: str) -> dict[str, Any]:

@@ -83,6 +83,75 @@ def examples(graph: Graph, size: int = 1) -> list[ShapeDtypeStruct]:
     return found
 
 
+def in_whole_model(
+    model: KerasModel, slots: Sequence[Slot], *, keras2: bool
+) -> list[Slot]:
+    """Return the arrays of a model with their places in a whole-model `.h5` file.
+
+    There, each layer of the model has one list of arrays: those that are trained, and
+    then the others. Of a nested model, they are in the order of its layers.
+
+    Args:
+        model: The model.
+        slots: Its arrays.
+        keras2: Whether Keras 2 wrote the file. In a nested model that is not trained
+            as a whole, it writes those first that its layers would train.
+    """
+    layers = {path: layer for path, _, layer in layers_in(model.graph)}
+    own: dict[Path, list[Slot]] = {path: [] for path in layers}
+    for slot in slots:
+        path = slot.path[1:]
+        ends = (path[:end] for end in range(1, len(path)))
+        own[next(each for each in ends if layers[each].graph is None)].append(slot)
+    trained_first = lambda found: sorted(found, key=lambda each: not each[1])
+
+    def gather(layer: Layer, path: Path) -> list[tuple[Slot, bool]]:
+        if layer.graph is None:
+            learns = lambda slot: layer.trainable and slot.path[0] == "params"
+            return [(slot, learns(slot)) for slot in own[path]]
+        found = [
+            each
+            for part in layer.graph.layers
+            for each in gather(part, (*path, module_name(part.name)))
+        ]
+        if keras2 and not layer.trainable:
+            return [(slot, False) for slot, _ in trained_first(found)]
+        return found
+
+    placed = []
+    for layer in model.graph.layers:
+        found = gather(layer, (module_name(layer.name),))
+        found = trained_first(found) if layer.trainable else found
+        placed += [
+            slot._replace(place=layer.name, number=number)
+            for number, (slot, _) in enumerate(found)
+        ]
+    return placed
+
+
+def require_order(
+    slots: Sequence[Slot], names: Mapping[str, Sequence[str]], where: str
+) -> None:
+    """Check by their names that vectors of one length are in the order of the model.
+
+    Args:
+        slots: Those of the model, as they are in the file.
+        names: Those of the file, by layer.
+        where: What to call the file in messages.
+    """
+    ours = {"gamma": "scale", "beta": "bias"}
+    ours |= {"moving_mean": "mean", "moving_variance": "var"}
+    for slot in slots:
+        found = names.get(slot.place, ())[slot.number : slot.number + 1]
+        for name in found:
+            end = name.rpartition("/")[2].partition(":")[0]
+            if ours.get(end, slot.path[-1]) != slot.path[-1]:
+                raise WeightsError(
+                    f"{where} has {name} where {slot.name} belongs, for weights of "
+                    f"{slot.place} are not in the order in which Keras writes them."
+                )
+
+
 def paired(
     slots: Sequence[Slot], stored: Mapping[str, Sequence[Any]], where: str
 ) -> Iterator[tuple[Slot, Any]]:

@@ -15,6 +15,7 @@ from flax.traverse_util import unflatten_dict
 from fdl.arrays import PyTree
 from fdl.keras import archive, hdf5
 from fdl.keras.graph.arrays import paired, slots_of
+from fdl.keras.graph.assets import with_vocabularies
 from fdl.keras.graph.description import NO_OPTIONS
 from fdl.keras.graph.model import KerasModel
 from fdl.keras.graph.read import read_model
@@ -79,6 +80,8 @@ def import_model(
         )
     try:
         graph = read_model(archive.read_config(path), custom_layers)
+        read = lambda name: archive.read_asset(path, name)
+        graph = with_vocabularies(graph, read)
         model = KerasModel(graph, FrozenDict(custom_layers))
         slots = slots_of(model)
     except WeightsError as error:

@@ -29,6 +29,7 @@ ACTIVATIONS = {
     "swish": nn.silu,
     "hard_swish": nn.hard_silu,
     "sparsemax": _sparsemax,
+    "keras2>hard_sigmoid": lambda x: jnp.clip(0.2 * x + 0.5, 0, 1),
 }
 
 

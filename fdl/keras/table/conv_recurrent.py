@@ -62,7 +62,7 @@ def _conv_lstm(run: Run, x: Array, initial_state: Any = None) -> Any:
         h = gate(out) * inner(c)
         return h, (h, c)
 
-    x, mask = turned(o, x, run.mask)
+    x, mask = turned(o, x, run.passed)
     ys, states = loop(step, x, states, mask, o["zero_output_for_mask"])
     if first:
         ys = jnp.moveaxis(ys, -1, 2)

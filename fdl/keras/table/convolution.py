@@ -14,6 +14,7 @@ from fdl.keras.table.options import (
     BIAS,
     KERNEL,
     Option,
+    anything,
     choice,
     optional,
     several,
@@ -185,7 +186,7 @@ def _transposed_entry(axes: int) -> Entry:
 
 def _depthwise_entry(axes: int) -> Entry:
     # Files of Keras 2 have the options of `Conv2D`, which mean nothing here.
-    old = {"groups": _GROUPS, "filters": Option(optional(whole()), None)}
+    old = {"groups": Option(anything, None), "filters": Option(anything, None)}
     options = {**_DEPTHWISE, **old, **_options(axes)}
     return either_layout(Entry(_depthwise, options), activates=True)
 

@@ -239,6 +239,7 @@ LAYERS = {
             "invert": Option(flag, False),
         },
         keeps_mask=True,
+        counters=1,
     ),
     "Rescaling": Entry(
         _rescaling,

@@ -78,11 +78,12 @@ LAYERS = {
         )
         for axes in (1, 2, 3)
     },
+    "Cropping1D": Entry(_crop, {"cropping": Option(pads(1), 0)}),
     **{
         f"Cropping{axes}D": either_layout(
             Entry(_crop, {"cropping": Option(pads(axes), 0)})
         )
-        for axes in (1, 2, 3)
+        for axes in (2, 3)
     },
     "UpSampling1D": Entry(_upsample, {"size": Option(several(whole(), 1), 2)}),
     "UpSampling2D": either_layout(

@@ -67,6 +67,14 @@ class KerasModel(nn.Module):
         return map_leaves(lambda value: _unflattened(value.array, batch), outputs)
 
     @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names by which the inputs can be given."""
+        wanted = self.graph.inputs
+        if isinstance(wanted, dict | FrozenDict):
+            return tuple(wanted)
+        return tuple(self.graph.label(ref) for ref in leaves(wanted))
+
+    @property
     def frozen(self) -> tuple[str, ...]:
         """Paths of the layers that are not trained, for `fdl.learners.frozen`."""
         return tuple(_frozen(self.graph, ""))

@@ -41,6 +41,11 @@ _NAMES = {"GroupedQueryAttention": "GroupQueryAttention"}
 _MIXED = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
 
 
+def recorded(graph: Graph) -> dict[str, Any]:
+    """Return what a `config.json` of fdl says of a model, for `read_recorded`."""
+    return {"keras_model": config_of(graph), "keras_version": 2 if graph.keras2 else 3}
+
+
 def config_of(graph: Graph) -> dict[str, Any]:
     """Return what `config.json` of a `.keras` file holds.
 

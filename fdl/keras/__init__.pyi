@@ -1,0 +1,15 @@
+from . import constraints as constraints
+from . import schedules as schedules
+from .files import WeightsError as WeightsError
+from .files import load_weights as load_weights
+from .files import save_weights as save_weights
+from .graph.model import KerasModel as KerasModel
+from .importing import import_model as import_model
+from .live import from_keras as from_keras
+from .live import to_keras as to_keras
+from .optimizers import adagrad as adagrad
+from .optimizers import adam as adam
+from .optimizers import adamw as adamw
+from .optimizers import nadam as nadam
+from .optimizers import rmsprop as rmsprop
+from .optimizers import sgd as sgd

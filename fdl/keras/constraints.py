@@ -115,8 +115,8 @@ def spectral_norm() -> Constraint:
     brings a kernel to; a kernel of zeros stays.
 
     Example:
-        >>> spectral_norm()(jnp.array([[3.0, 0.0], [0.0, 4.0]])).round(3)
-        Array([[0.75, 0.  ],
+        >>> spectral_norm()(jnp.array([[1.0, 0.0], [0.0, 4.0]])).round(2)
+        Array([[0.25, 0.  ],
                [0.  , 1.  ]], dtype=float32)
     """
 

@@ -35,7 +35,7 @@ def _groups_of_graph(model: KerasModel, variables: PyTree) -> list[Group]:
     found = {path: np.asarray(leaf) for path, leaf in flatten_dict(variables).items()}
     arrays: dict[str, list[np.ndarray]] = {}
     for slot in slots:
-        array = found.pop(slot.path, None)
+        array = found.get(slot.path)
         if array is None:
             raise WeightsError(f"variables lack {slot.name} of shape {slot.shape}.")
         if array.shape != slot.shape:
@@ -44,8 +44,9 @@ def _groups_of_graph(model: KerasModel, variables: PyTree) -> list[Group]:
                 f"the shape {list(slot.shape)}."
             )
         arrays.setdefault(slot.place, []).append(array)
-    if found:
-        name = "/".join(min(found))
+    unknown = found.keys() - {slot.path for slot in slots}
+    if unknown:
+        name = "/".join(min(unknown))
         raise WeightsError(f"variables contain {name}, which the model does not have.")
     named = {
         place: layer

@@ -8,9 +8,17 @@ from fdl.keras.graph.model import KerasModel as KerasModel
 from fdl.keras.importing import import_model as import_model
 from fdl.keras.live import from_keras as from_keras
 from fdl.keras.live import to_keras as to_keras
+from fdl.keras.optimizers import adadelta as adadelta
+from fdl.keras.optimizers import adafactor as adafactor
 from fdl.keras.optimizers import adagrad as adagrad
 from fdl.keras.optimizers import adam as adam
+from fdl.keras.optimizers import adamax as adamax
 from fdl.keras.optimizers import adamw as adamw
+from fdl.keras.optimizers import ftrl as ftrl
+from fdl.keras.optimizers import lamb as lamb
+from fdl.keras.optimizers import lion as lion
+from fdl.keras.optimizers import loss_scaled as loss_scaled
+from fdl.keras.optimizers import muon as muon
 from fdl.keras.optimizers import nadam as nadam
 from fdl.keras.optimizers import rmsprop as rmsprop
 from fdl.keras.optimizers import sgd as sgd

@@ -162,7 +162,9 @@ def follow(
         grads = [g for _, g in named]
         if not isinstance(state.loss_scale, tuple):
             grads = [g / state.loss_scale.astype(g.dtype) for g in grads]
-        before = [None] * len(grads) if params is None else jax.tree.leaves(params)
+        before: list[Any] = (
+            [None] * len(grads) if params is None else jax.tree.leaves(params)
+        )
         kept = {name: jax.tree.leaves(tree) for name, tree in state.slots.items()}
         rate = state.learning_rate if schedule is None else schedule(state.iterations)
         applies = (state.iterations + 1) % several == 0
@@ -182,7 +184,7 @@ def follow(
                 p,
                 paths[place],
             )
-            decay = weight_decay
+            decay: Any = weight_decay
             if callable(decay):
                 decay = decay(now.path, p)
             if decay is not None:

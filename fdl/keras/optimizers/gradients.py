@@ -190,7 +190,7 @@ def ftrl(
         **common: See the module.
 
     Example:
-        >>> tx = ftrl(0.1, l1_regularization_strength=5.0)
+        >>> tx = ftrl(0.1, l1_regularization_strength=10.0)
         >>> w = jnp.ones(1)
         >>> updates, _ = tx.update(w, tx.init(w), w)
         >>> (w + updates).tolist()

@@ -27,10 +27,13 @@ class Parity(Command):
     Level 0 is about parameters, 1 about outputs, 2 about gradients and batch
     statistics, 3 about 5 steps of 5 optimizers, 4 about the first 20 steps of an epoch.
     Layers are measured in several shapes and options, of which the worst counts.
+    Models of keras.applications are imported and compared with themselves.
 
     Attributes:
-        names: Models (cnn) and layers (Conv2D); all of them if none is given.
-        large: At level 4, train for a whole epoch in double precision.
+        names: Models (cnn), layers (Conv2D) and models of keras.applications
+            (ResNet50); all models and layers if none is given.
+        large: At level 4, train for a whole epoch in double precision; and if no name
+            is given, measure all of keras.applications, too.
         out: Folder for parity.json and parity.md.
     """
 
@@ -45,7 +48,8 @@ class Parity(Command):
         from fdl.runs.environment import commit, device, versions
 
         ladder, tables, subjects = _ladder()
-        known = {**subjects.MODELS, **subjects.LAYERS}
+        usual = {**subjects.MODELS, **subjects.LAYERS}
+        known = {**usual, **subjects.APPLICATIONS}
         for name in self.names:
             if name not in known:
                 raise ValueError(
@@ -53,7 +57,10 @@ class Parity(Command):
                 )
         rungs: list[Any] = []
         for name in track(
-            self.names or tuple(known), "Climbing", console=err, transient=True
+            self.names or tuple(known if self.large else usual),
+            "Climbing",
+            console=err,
+            transient=True,
         ):
             rungs += ladder.climb_all(known[name](), large=self.large)
         out.print(_table(tables.summary(rungs)))

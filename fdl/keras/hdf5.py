@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -166,28 +166,69 @@ def read(file: BinaryIO, stored: Stored, where: str) -> np.ndarray:
     return found.astype(stored.dtype.newbyteorder("="))
 
 
-def write(
-    file: Any, layers: Sequence[Layer], arrays: Mapping[Path, np.ndarray]
-) -> None:
-    """Write layers into an open, empty file, like Keras for a flat model."""
-    file.create_group("vars")  # of the model itself; early releases require it
-    homes: dict[Path, str] = {}
+class Group(NamedTuple):
+    """A layer, or a part of one, as a file has it.
+
+    Attributes:
+        place: Where it is: `layers/dense_1`.
+        name: The name of the layer; None for parts.
+        arrays: Its arrays, in order.
+    """
+
+    place: str
+    name: str | None
+    arrays: Sequence[np.ndarray]
+
+
+def groups_of(
+    layers: Sequence[Layer],
+    arrays: Mapping[Path, np.ndarray],
+    homes: Mapping[Path, str] | None = None,
+) -> list[Group]:
+    """Return layers as Keras has them in files of flat models.
+
+    Args:
+        layers: The layers.
+        arrays: Their arrays.
+        homes: Where each layer is, by the path of its module; None to number layers of
+            each class in order.
+
+    Raises:
+        WeightsError: If Keras has no such layer.
+    """
+    found: list[Group] = []
+    known: dict[Path, str] = dict(homes or {})
     numbers: Counter[str] = Counter()
+    named: set[Path] = set()
     for layer in layers:
         kind = layer.kind
-        if kind is None:
+        if kind is None and homes is None:
             raise WeightsError(f"Keras has no layer class for {layer}.")
-        if layer.names not in homes:
+        if layer.names not in known and kind is not None:
             number = f"_{numbers[kind]}" if numbers[kind] else ""
             numbers[kind] += 1
-            homes[layer.names] = f"layers/{kind}{number}"
-            own = file.create_group(f"{homes[layer.names]}/vars")
-            own.attrs["name"] = layer._replace(role="").name or kind
-        steps = [homes[layer.names], GROUPS.get(layer.role)]
+            known[layer.names] = f"layers/{kind}{number}"
+        home = known[layer.names]
+        if layer.names not in named:
+            named.add(layer.names)
+            name = layer._replace(role="").name or kind
+            found.append(Group(home, name, ()))
+        steps = [home, GROUPS.get(layer.role)]
         steps += ["cell"] if kind in HAVE_CELLS else []
-        group = file.require_group("/".join([*filter(None, steps), "vars"]))
-        for number, slot in enumerate(layer.arrays):
-            group[str(number)] = arrays[slot.path]
+        place = "/".join(filter(None, steps))
+        found.append(Group(place, None, [arrays[slot.path] for slot in layer.arrays]))
+    return found
+
+
+def write(file: Any, groups: Iterable[Group]) -> None:
+    """Write layers into an open, empty file."""
+    file.create_group("vars")  # of the model itself; early releases require it
+    for group in groups:
+        own = file.require_group(f"{group.place}/vars")
+        if group.name is not None:
+            own.attrs["name"] = group.name
+        for number, array in enumerate(group.arrays):
+            own[str(number)] = array
 
 
 def _contents(file: BinaryIO, where: str) -> list[dict[str, Any]]:

@@ -119,6 +119,26 @@ def test_says_what_is_missing(capsys, tmp_path, monkeypatch) -> None:
 
 
 @parity
+@pytest.mark.parametrize("large", [False, True])
+def test_only_large_measures_all_of_keras_applications(
+    large, tmp_path, monkeypatch
+) -> None:
+    climbed = []
+    monkeypatch.setattr(subjects, "MODELS", {"mlp": subjects.MODELS["mlp"]})
+    monkeypatch.setattr(subjects, "LAYERS", {})
+    some = {name: lambda name=name: [name] for name in ("ResNet50", "VGG16")}
+    monkeypatch.setattr(subjects, "APPLICATIONS", some)
+    monkeypatch.setattr(
+        ladder, "climb_all", lambda draws, large: climbed.extend(draws) or []
+    )
+    run(*(["--large"] if large else []), "--out", str(tmp_path))
+    assert climbed[1:] == (["ResNet50", "VGG16"] if large else [])
+    climbed.clear()
+    run("VGG16", "--out", str(tmp_path))
+    assert climbed == ["VGG16"]
+
+
+@parity
 def test_refuses_an_unknown_name(capsys) -> None:
     run("lstmm", code=2)
     err = capsys.readouterr().err

@@ -48,6 +48,8 @@ OPTIMIZERS: dict[str, tuple[str, str, dict[str, float]]] = {
 
 def levels(subject: Subject) -> list[int]:
     """Return the levels of a subject; what has no weights has none to compare."""
+    if subject.levels is not None:
+        return list(subject.levels)
     if not size(subject):
         return [1, 2]
     return [0, 1, 2, 3] if subject.epoch is None else [0, 1, 2, 3, 4]
@@ -87,7 +89,7 @@ def climb(
     except fk.WeightsError as error:  # the weights of one do not fit the other
         return [Rung(subject.name, precision, n, float("inf"), str(error)) for n in at]
     return [
-        Rung(subject.name, precision, level, *_worst(errors))
+        Rung(subject.name, precision, level, *_worst(errors), deep=subject.deep)
         for level, errors in zip(at, found, strict=True)
     ]
 
@@ -135,7 +137,7 @@ def _parameters(
 ) -> dict[str, float]:
     count = sum(x.size for x in jax.tree.leaves(variables))
     # They have been there and back: not a bit may have changed.
-    arrays = _compare(fk.from_keras(subject.model, theirs.twin), variables, "")
+    arrays = _compare(theirs.read(), variables, "")
     return {**arrays, "number of weights": float(count != theirs.twin.count_params())}
 
 

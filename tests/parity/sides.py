@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -24,6 +24,7 @@ class Subject(NamedTuple):
     Attributes:
         name: What it is called in reports.
         model: A Linen module, called as `model(*inputs)`, with `train` if it takes it.
+            None for what `import_model` makes of the twin, with the twin's weights.
         twin: Builds the Keras model, in the precision that Keras is set to.
         inputs: A batch for each argument.
         label: Classes of the batch, for a loss of cross entropy; None for the squared
@@ -32,6 +33,8 @@ class Subject(NamedTuple):
             target is labels or an array for each output; None if there is no such
             level.
         precisions: Those that Keras on TensorFlow computes in.
+        levels: Those that are climbed; None for all that there are.
+        deep: Whether it has a hundred layers or more, through which rounding grows.
     """
 
     name: str
@@ -41,6 +44,8 @@ class Subject(NamedTuple):
     label: np.ndarray | None = None
     epoch: Callable[[], Epoch] | None = None
     precisions: tuple[str, ...] = ("float32", "float64")
+    levels: Sequence[int] | None = None
+    deep: bool = False
 
 
 class Gradients(NamedTuple):
@@ -56,8 +61,8 @@ class Gradients(NamedTuple):
 class Ours:
     """The side of fdl: nothing is kept, weights and state go in and out."""
 
-    def __init__(self, subject: Subject) -> None:
-        self.model = subject.model
+    def __init__(self, model: Any) -> None:
+        self.model = model
         self.takes_train = "train" in inspect.signature(self.model.__call__).parameters
         self.outputs = jax.jit(self._outputs)
         self.gradients = jax.jit(self._gradients)
@@ -136,11 +141,22 @@ class Theirs:
         return step
 
     def set_weights(self, variables: Any) -> None:
-        fk.to_keras(variables, self.twin, model=self.subject.model)
+        if self.subject.model is not None:
+            fk.to_keras(variables, self.twin, model=self.subject.model)
+            return
+        weights = {weight.path: weight for weight in self.twin.weights}
+        assign = lambda path, value: weights[path].assign(value)
+        jax.tree.map(assign, self._paths, variables)
 
     def variables(self) -> Any:
         """Return the weights as fdl's variables."""
         return self._arrange({w.path: w.numpy() for w in self.twin.weights})
+
+    def read(self) -> Any:
+        """Return the weights as fdl reads them from Keras."""
+        if self.subject.model is None:
+            return fk.import_model(self.twin)[1]
+        return fk.from_keras(self.subject.model, self.twin)
 
     def arranged(self, values: list[Any]) -> Any:
         """Return values, one for each trainable weight, as fdl's parameters."""
@@ -162,9 +178,21 @@ class Theirs:
             _Weight(weight.path, weight.shape, weight.dtype, np.full(weight.shape, i))
             for i, weight in enumerate(self.twin.weights)
         ]
-        stand_in = _StandIn(weights, self.twin.inputs)
-        numbers = fk.from_keras(self.subject.model, stand_in)
+        if self.subject.model is None:
+            numbers = self._numbers([weight.value for weight in weights])
+        else:
+            stand_in = _StandIn(weights, self.twin.inputs)
+            numbers = fk.from_keras(self.subject.model, stand_in)
         return jax.tree.map(lambda x: weights[int(x.flat[0])].path, numbers)
+
+    def _numbers(self, values: list[np.ndarray]) -> Any:
+        """Return what is imported while the weights have other values."""
+        kept = self.twin.get_weights()
+        self.twin.set_weights(values)
+        try:
+            return fk.import_model(self.twin)[1]
+        finally:
+            self.twin.set_weights(kept)
 
 
 class _Weight(NamedTuple):
@@ -191,11 +219,15 @@ def both(subject: Subject, precision: str) -> Iterator[tuple[Ours, Theirs, Any, 
     _set_precision(precision)
     try:
         with jax.enable_x64(precision == "float64"):
-            variables = draw_variables(subject.model, *subject.inputs)
             theirs = Theirs(subject)
+            model = subject.model
+            if model is None:
+                model, variables = fk.import_model(theirs.twin)
+            else:
+                variables = draw_variables(model, *subject.inputs)
             variables = cast(variables, precision)
             theirs.set_weights(variables)
-            yield Ours(subject), theirs, variables, cast(subject.inputs, precision)
+            yield Ours(model), theirs, variables, cast(subject.inputs, precision)
     finally:
         _set_precision("float32")
 

@@ -97,7 +97,7 @@ def in_whole_model(
         keras2: Whether Keras 2 wrote the file. In a nested model that is not trained
             as a whole, it writes those first that its layers would train.
     """
-    layers = {path: layer for path, layer in _layers(model.graph, ())}
+    layers = {path: layer for path, _, layer in layers_in(model.graph)}
     own: dict[Path, list[Slot]] = {path: [] for path in layers}
     for slot in slots:
         path = slot.path[1:]
@@ -191,6 +191,17 @@ def paired(
                 )
 
 
+def layers_in(
+    graph: Graph, path: Path = (), place: str = "layers"
+) -> Iterator[tuple[Path, str, Layer]]:
+    """Yield each layer, with the path of its module and its group in files."""
+    for layer, key in zip(graph.layers, keys_in_file(graph), strict=True):
+        own = (*path, module_name(layer.name))
+        yield own, f"{place}/{key}", layer
+        if layer.graph:
+            yield from layers_in(layer.graph, own, f"{place}/{key}/layers")
+
+
 def _traced(model: KerasModel, size: int) -> list[Slot]:
     """Return what the module asks for as it is initialized, without computing it."""
     counts: dict[str, int] = {}
@@ -228,7 +239,7 @@ def _custom(model: KerasModel, variables: Any, made: dict[Path, Slot]) -> dict:
     if not model.custom_layers:
         return {}
     found: dict[Path, Slot] = {}
-    places = dict(_places(model.graph, (), "layers"))
+    places = {path: place for path, place, _ in layers_in(model.graph)}
     counts: dict[str, int] = {}
     for collection in ("params", "batch_stats"):
         flat: dict[Path, Any] = flatten_dict(variables.get(collection, {}))
@@ -240,22 +251,6 @@ def _custom(model: KerasModel, variables: Any, made: dict[Path, Slot]) -> dict:
             number = counts[place] = counts.get(place, -1) + 1
             found[full] = Slot(full, tuple(leaf.shape), place, number, None)
     return found
-
-
-def _layers(graph: Graph, path: Path) -> Iterator[tuple[Path, Layer]]:
-    for layer in graph.layers:
-        own = (*path, module_name(layer.name))
-        yield own, layer
-        if layer.graph:
-            yield from _layers(layer.graph, own)
-
-
-def _places(graph: Graph, path: Path, place: str) -> Iterator[tuple[Path, str]]:
-    for layer, key in zip(graph.layers, keys_in_file(graph), strict=True):
-        own = (*path, module_name(layer.name))
-        yield own, f"{place}/{key}"
-        if layer.graph:
-            yield from _places(layer.graph, own, f"{place}/{key}/layers")
 
 
 def _has_unknown(graph: Graph) -> bool:

@@ -111,6 +111,7 @@ class Entry(NamedTuple):
         takes_masks: Whether its inputs lose their masks, for all that is called later;
             not in Keras 2.
         level: What is different from Keras, if anything.
+        counters: How many whole numbers Keras keeps after the weights.
     """
 
     run: Callable[..., Any]
@@ -119,3 +120,4 @@ class Entry(NamedTuple):
     kwargs: tuple[str, ...] = ()
     takes_masks: bool = False
     level: str = ""
+    counters: int = 0

@@ -1,0 +1,89 @@
+"""Every model of `keras.applications`, imported, against itself in Keras.
+
+Weights are random, as no file of them is at hand. For the comparison to show anything,
+outputs must come from the inputs, and not from biases or amplified rounding: so images
+differ from each other in more than noise, and batch statistics are those of the images.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from parity.sides import Subject
+
+BATCH, CLASSES = 8, 5
+_SIZES = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
+_SMALL = {  # those that are trained, too
+    "DenseNet121",
+    "EfficientNetB0",
+    "EfficientNetV2B0",
+    "MobileNet",
+    "MobileNetV2",
+    "MobileNetV3Large",
+    "MobileNetV3Small",
+    "NASNetMobile",
+}
+
+
+def application(name: str, levels: Sequence[int], **options: Any) -> Subject:
+    """Return a model of `keras.applications` as a subject, for the smallest images."""
+    size = _SIZES.get(name, 32)
+    image = _images(size)
+
+    def twin() -> Any:
+        model = getattr(keras.applications, name)(
+            weights=None,
+            input_shape=(size, size, 3),
+            classes=CLASSES,
+            classifier_activation=None,
+            **options,
+        )
+        _draw(model, image.astype(keras.config.floatx()))
+        return model
+
+    return Subject(name, None, twin, (image,), levels=levels, deep=True)
+
+
+def _images(size: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    blocks = rng.uniform(0, 255, (BATCH, 5, 5, 3)) * rng.uniform(0, 1, (BATCH, 1, 1, 1))
+    blocks = blocks.repeat(-(-size // 5), 1).repeat(-(-size // 5), 2)[:, :size, :size]
+    return (blocks * rng.uniform(0.7, 1, blocks.shape)).astype(np.float32)
+
+
+def _draw(model: Any, image: np.ndarray) -> None:
+    """Draw weights that are all distinct, and take statistics from the images."""
+    rng = np.random.default_rng(1)
+    for weight in model.weights:
+        value, ending = weight.numpy(), weight.path.rpartition("/")[2]
+        if ending in ("gamma", "beta", "bias"):
+            weight.assign(value + rng.normal(scale=0.2, size=value.shape))
+        elif "kernel" in ending:  # as large as Keras draws them
+            weight.assign(rng.normal(scale=value.std(), size=value.shape))
+    layers = list(model._flatten_layers())
+    for layer in layers:  # random on both sides: test_dropout.py
+        for rate in {"rate", "drop_path_rate"} & set(vars(layer)):
+            setattr(layer, rate, 0.0)
+        if isinstance(layer, keras.layers.Rescaling):
+            # A number as Keras on TensorFlow rounds it.
+            layer.scale = float(np.float32(layer.scale))
+    norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    model(image, training=True)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        variance = norm.moving_variance.numpy()
+        norm.moving_variance.assign(variance + 0.1 * variance.mean())
+    y = model(image, training=False).numpy()
+    assert (y.std(axis=0) > 0.05 * np.abs(y).mean()).all(), "inputs must matter"
+
+
+APPLICATIONS = {
+    name: lambda name=name: [application(name, range(4 if name in _SMALL else 2))]
+    for name in dir(keras.applications)
+    if name[0].isupper()
+}

@@ -8,6 +8,7 @@ import optax
 from jaxtyping import Float, Int
 
 from fdl.arrays import Array, Number, PyTree
+from fdl.keras.rules import OptimizerState
 from fdl.ranges import require_number, require_whole
 
 
@@ -56,7 +57,7 @@ def loss_scaled(
 
     def init(params: PyTree) -> LossScaleState:
         inner = inner_optimizer.init(params)
-        if not isinstance(getattr(inner, "loss_scale", ()), tuple):
+        if isinstance(inner, OptimizerState):
             inner = inner._replace(loss_scale=())  # or the loss would be scaled twice
         return LossScaleState(jnp.int32(0), jnp.float32(initial_scale), inner)
 

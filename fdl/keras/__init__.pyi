@@ -7,9 +7,17 @@ from .graph.model import KerasModel as KerasModel
 from .importing import import_model as import_model
 from .live import from_keras as from_keras
 from .live import to_keras as to_keras
+from .optimizers import adadelta as adadelta
+from .optimizers import adafactor as adafactor
 from .optimizers import adagrad as adagrad
 from .optimizers import adam as adam
+from .optimizers import adamax as adamax
 from .optimizers import adamw as adamw
+from .optimizers import ftrl as ftrl
+from .optimizers import lamb as lamb
+from .optimizers import lion as lion
+from .optimizers import loss_scaled as loss_scaled
+from .optimizers import muon as muon
 from .optimizers import nadam as nadam
 from .optimizers import rmsprop as rmsprop
 from .optimizers import sgd as sgd

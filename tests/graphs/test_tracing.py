@@ -135,7 +135,7 @@ MODELS = {
         IMAGE,
     ),
     "texts": (models.TextClassifier(2, 9, ENCODER, 8), TOKEN),
-    "language": (models.LanguageModel(9, DECODER, 8, 16, tied=False), TOKEN),
+    "language": (models.LanguageModel(9, DECODER, 8, 16), TOKEN),
 }
 
 

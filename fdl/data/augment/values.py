@@ -1,10 +1,10 @@
 """Changes of the values of an image's pixels."""
 
 import jax
-import jax.numpy as jnp
 
 from fdl.arrays import Seed, as_key
 from fdl.data.augment.change import Change, Image, Pixels, pixels
+from fdl.imaging import color
 from fdl.ranges import require_number
 
 
@@ -69,8 +69,7 @@ def contrast(factor: float) -> Change:
 
     def change(key: Seed, image: Image) -> Pixels:
         key, image = as_key(key), pixels(image)
-        mean = jnp.mean(image, axis=(0, 1), keepdims=True)
         scale = jax.random.uniform(key, (), image.dtype, 1 - factor, 1 + factor)
-        return mean + scale * (image - mean)
+        return color.contrast(image, scale)
 
     return change

@@ -1,0 +1,1 @@
+"""Functions of images that changes of training data share with layers of Keras'."""

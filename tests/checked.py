@@ -1,5 +1,7 @@
-"""The type checker of the tests: beartype, asked once for each signature."""
+"""The type checker of the tests: beartype, asked once for each signature in use."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from beartype import beartype
@@ -21,7 +23,13 @@ def checked(function: Any) -> Any:
     try:
         hash(key)
     except TypeError:  # a type that is a list, such as that of a callable
-        return beartype(function)
+        return _when_called(function)
     if key not in _CHECKED:
-        _CHECKED[key] = beartype(function)
+        _CHECKED[key] = _when_called(function)
     return _CHECKED[key]
+
+
+def _when_called(function: Any) -> Callable[..., Any]:
+    """Ask beartype at the first call: each process imports more than it calls."""
+    asked = functools.cache(lambda: beartype(function))
+    return functools.wraps(function)(lambda *args, **kwargs: asked()(*args, **kwargs))

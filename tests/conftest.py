@@ -9,8 +9,11 @@ from pathlib import Path
 os.environ["JAX_PLATFORMS"] = "cpu"  # before the first import of jax
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-# Programs of tests run briefly, and XLA compiles them a third faster so.
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+# Programs of tests are small and run briefly: XLA compiles them a third faster so.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
+)
 # What one test compiles, those of other processes need not compile again.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     _COMPILED = tempfile.TemporaryDirectory(prefix="fdl-compiled-")

@@ -1,6 +1,6 @@
 """ONNX: the models that fdl describes layer by layer, for other runtimes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +9,11 @@ import numpy as np
 from fdl.export.errors import ExportError
 from fdl.export.facts import Facts, Spread
 from fdl.files import write_whole
-from fdl.keras import architectures, layers
+from fdl.keras.graph.description import Call, Layer, Ref
+from fdl.keras.graph.description import Graph as Described
+from fdl.keras.graph.names import keys_in_file
+from fdl.keras.graph.save import described as describe
+from fdl.keras.hdf5 import Group
 from fdl.weights import WeightsError
 
 _TOLERANCE = 1e-5
@@ -34,7 +38,7 @@ def write_onnx(
 
     Args:
         path: The file.
-        model: A Linen module that `fdl.keras.architectures` describes.
+        model: A Linen module that is a chain of layers that Keras has.
         variables: Its variables.
         inputs: An example of what it reads, of which only the shape is used.
         given: An example of what the file is to read: 8-bit numbers are divided by 255,
@@ -68,21 +72,15 @@ def write_onnx(
             "'fdl[onnx]'."
         ) from error
     try:
-        described = architectures.layers_of(model)
+        described, groups = describe(model, variables, (inputs,))
     except WeightsError as error:
         raise ExportError(
-            f"{path} cannot hold a {type(model).__name__}, which fdl does not describe "
-            "layer by layer: write a .stablehlo, which holds any model."
+            f"{path} cannot hold a {type(model).__name__}: {error}. Write a "
+            ".stablehlo, which holds any model."
         ) from error
     given = inputs if given is None else given
     graph = Graph(given, inputs.shape[1:], spread[0])
-    ours = layers.of_module(model, (inputs,))
-    found = layers.arrays_of(variables, ours)
-    arrays = {
-        layer.name: [np.asarray(found[slot.path], np.float32) for slot in layer.arrays]
-        for layer in ours
-    }
-    for layer in described:
+    for layer, arrays in _in_turn(path, described, groups):
         graph.add(layer, arrays)
     content = graph.finish(last, facts, spread[1])
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -93,6 +91,35 @@ def write_onnx(
         expected or (lambda x: model.apply(variables, x)),
     )
     write_whole(path, content)
+
+
+def _in_turn(
+    path: Path, described: Described, groups: list[Group]
+) -> Iterator[tuple[Layer, list[np.ndarray]]]:
+    """Yield the layers of a chain, each with its arrays."""
+    from fdl.export.onnx_graph import LAYERS
+
+    keys = keys_in_file(described)
+    for number, call in enumerate(described.calls):
+        layer = described.layers[call.layer]
+        if layer.kind == "InputLayer" and number == 0:
+            continue
+        is_next = call == Call(call.layer, (Ref(number - 1, 0),))
+        if not is_next or layer.kind not in LAYERS:
+            raise ExportError(
+                f"{path} cannot hold the layer {layer}: only some layers, one after "
+                "another, can be written. Write a .stablehlo, which holds any model."
+            )
+        home = f"layers/{keys[call.layer]}"
+        yield (
+            layer,
+            [
+                np.asarray(array, np.float32)
+                for group in groups
+                if group.place == home or group.place.startswith(f"{home}/")
+                for array in group.arrays
+            ],
+        )
 
 
 def _random(like: np.ndarray, spread: Spread | None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""An ONNX graph from the layers that `fdl.keras.architectures` describes.
+"""An ONNX graph from a chain of Keras layers.
 
 In ONNX, images have their channels before their height, so they are transposed around
 convolutions and pooling; runtimes take the superfluous transpositions out again.
@@ -11,8 +11,9 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from fdl.export.errors import ExportError
 from fdl.export.facts import Facts, Spread
-from fdl.keras.architectures import Config
+from fdl.keras.graph.description import Layer, Options
 from fdl.ops.windows import Pads, border
 
 _OPSET, _IR = 17, 8  # of 2022: what runtimes of the last years read
@@ -78,19 +79,22 @@ class Graph:
             self.node("Transpose", perm=[0, 3, 1, 2])
             self.channels_first = True
 
-    def add(self, layer: Config, arrays: Mapping[str, Arrays]) -> None:
-        """Apply a layer of Keras."""
-        config = layer["config"]
-        name = config.get("name", "")
-        if layer["class_name"] == "Bidirectional":
-            both = [*arrays[f"{name}:forward"], *arrays[f"{name}:backward"]]
-            inner = config["layer"]
-            _recurrent(self, inner["class_name"], inner["config"], both)
-        else:
-            _LAYERS[layer["class_name"]](self, config, arrays.get(name, ()))
-        activation = config.get("activation", "linear")
-        if activation != "linear":
-            self.node({"relu": "Relu", "tanh": "Tanh"}[activation])
+    def add(self, layer: Layer, arrays: Arrays) -> None:
+        """Apply a layer of Keras to the value.
+
+        Raises:
+            ExportError: If it has an option with which it cannot be written.
+        """
+        for name, value in _FIXED.get(layer.kind, {}).items():
+            if layer.options[name] != value:
+                raise _refused(layer, name)
+        LAYERS[layer.kind](self, layer.options, arrays)
+        activation = layer.options.get("activation", "linear")
+        if layer.kind in RECURRENT or activation == "linear":
+            return
+        if activation not in _ACTIVATIONS:
+            raise _refused(layer, "activation")
+        self.node(_ACTIVATIONS[activation])
 
     def finish(
         self, last: str | None, facts: Facts | None, outputs: Spread | None = None
@@ -134,41 +138,76 @@ class Graph:
         return name
 
 
-Options = Mapping[str, Any]
+_ACTIVATIONS = {
+    "relu": "Relu",
+    "tanh": "Tanh",
+    "sigmoid": "Sigmoid",
+    "softplus": "Softplus",
+    "softsign": "Softsign",
+}
+RECURRENT = ("SimpleRNN", "LSTM", "GRU")
+_CELL = {"activation": "tanh", "use_bias": True, "go_backwards": False}
+_GATED = _CELL | {"recurrent_activation": "sigmoid"}
+_CHANNELS_LAST = {"data_format": "channels_last"}
+_FIXED: Mapping[str, Mapping[str, Any]] = {
+    "BatchNormalization": {"axis": -1},
+    "Bidirectional": {"merge_mode": "concat", "backward_layer": None},
+    "Conv2D": _CHANNELS_LAST,
+    "Conv2DTranspose": _CHANNELS_LAST
+    | {"dilation_rate": (1, 1), "output_padding": None},
+    "Flatten": _CHANNELS_LAST,
+    "GRU": _GATED | {"reset_after": True, "return_state": False},
+    "LSTM": _GATED | {"return_state": False},
+    "MaxPooling2D": _CHANNELS_LAST,
+    "ReLU": {"negative_slope": 0.0, "max_value": None, "threshold": 0.0},
+    "SimpleRNN": _CELL | {"return_state": False},
+}
+"""Options that can have these values only."""
 
 
-def _flatten(graph: Graph, config: Options, arrays: Arrays) -> None:
+def _refused(layer: Layer, option: str) -> ExportError:
+    return ExportError(
+        f"an .onnx cannot hold the layer {layer} with {option}="
+        f"{layer.options[option]!r}: write a .stablehlo, which holds any model."
+    )
+
+
+def _flatten(graph: Graph, options: Options, arrays: Arrays) -> None:
     graph.reshape([int(np.prod(graph.shape))])
 
 
-def _reshape(graph: Graph, config: Options, arrays: Arrays) -> None:
-    graph.reshape(config["target_shape"])
+def _reshape(graph: Graph, options: Options, arrays: Arrays) -> None:
+    graph.reshape(options["target_shape"])
 
 
-def _nothing(graph: Graph, config: Options, arrays: Arrays) -> None:
+def _nothing(graph: Graph, options: Options, arrays: Arrays) -> None:
     """Do what dropout does after training."""
 
 
-def _relu(graph: Graph, config: Options, arrays: Arrays) -> None:
+def _relu(graph: Graph, options: Options, arrays: Arrays) -> None:
     graph.node("Relu")
 
 
-def _leaky_relu(graph: Graph, config: Options, arrays: Arrays) -> None:
-    graph.node("LeakyRelu", alpha=config["negative_slope"])
+def _leaky_relu(graph: Graph, options: Options, arrays: Arrays) -> None:
+    graph.node("LeakyRelu", alpha=options["negative_slope"])
 
 
-def _dense(graph: Graph, config: Options, arrays: Arrays) -> None:
+def _dense(graph: Graph, options: Options, arrays: Arrays) -> None:
     graph.channels_last()
     graph.node("MatMul", arrays[0])
     if len(arrays) > 1:
         graph.node("Add", arrays[1])
-    graph.shape = (*graph.shape[:-1], config["units"])
+    graph.shape = (*graph.shape[:-1], options["units"])
 
 
-def _conv(graph: Graph, config: Options, arrays: Arrays) -> None:
+def _conv(graph: Graph, options: Options, arrays: Arrays) -> None:
     kernel, *bias = arrays
-    window, strides = config["kernel_size"], config.get("strides", [1, 1])
-    pads = _border(graph.shape, window, strides, config.get("padding", "valid"))
+    window, strides = options["kernel_size"], options["strides"]
+    dilation = options["dilation_rate"]
+    spread = [
+        (size - 1) * step + 1 for size, step in zip(window, dilation, strict=True)
+    ]
+    pads = _border(graph.shape, spread, strides, options["padding"])
     graph.for_images()
     # Keras: height, width, channels, features. ONNX: features first, then channels.
     graph.node(
@@ -176,17 +215,19 @@ def _conv(graph: Graph, config: Options, arrays: Arrays) -> None:
         kernel.transpose(3, 2, 0, 1),
         *bias,
         strides=strides,
+        dilations=dilation,
+        group=options["groups"],
         pads=_pads(pads),
     )
-    sizes = _windows(graph.shape[:2], pads, window, strides)
-    graph.shape = (*sizes, config["filters"])
+    sizes = _windows(graph.shape[:2], pads, spread, strides)
+    graph.shape = (*sizes, options["filters"])
 
 
-def _conv_transpose(graph: Graph, config: Options, arrays: Arrays) -> None:
+def _conv_transpose(graph: Graph, options: Options, arrays: Arrays) -> None:
     kernel, *bias = arrays
-    window, strides = config["kernel_size"], config["strides"]
+    window, strides = options["kernel_size"], options["strides"]
     sizes = tuple(n * s for n, s in zip(graph.shape[:2], strides, strict=True))
-    pads = _border(sizes, window, strides, config["padding"])
+    pads = _border(sizes, window, strides, options["padding"])
     # What windows at the last places do not reach, if they are narrower than a stride.
     missing = [
         size + sum(pad) - ((n - 1) * s + w)
@@ -204,28 +245,42 @@ def _conv_transpose(graph: Graph, config: Options, arrays: Arrays) -> None:
         pads=_pads(pads),
         output_padding=missing,
     )
-    graph.shape = (*sizes, config["filters"])
+    graph.shape = (*sizes, options["filters"])
 
 
-def _max_pool(graph: Graph, config: Options, arrays: Arrays) -> None:
-    window = config["pool_size"]
+def _max_pool(graph: Graph, options: Options, arrays: Arrays) -> None:
+    window = options["pool_size"]
+    strides = options["strides"] or window
+    pads = _border(graph.shape, window, strides, options["padding"])
     graph.for_images()
-    graph.node("MaxPool", kernel_shape=window, strides=window)
-    none = ((0, 0), (0, 0))
-    sizes = _windows(graph.shape[:2], none, window, window)
+    graph.node("MaxPool", kernel_shape=window, strides=strides, pads=_pads(pads))
+    sizes = _windows(graph.shape[:2], pads, window, strides)
     graph.shape = (*sizes, graph.shape[-1])
 
 
-def _batch_norm(graph: Graph, config: Options, arrays: Arrays) -> None:
-    graph.for_images()
-    graph.node("BatchNormalization", *arrays, epsilon=1e-3)  # Keras' default
+def _batch_norm(graph: Graph, options: Options, arrays: Arrays) -> None:
+    *given, mean, variance = arrays
+    scale = given.pop(0) if options["scale"] else np.ones_like(mean)
+    bias = given.pop(0) if options["center"] else np.zeros_like(mean)
+    if len(graph.shape) == 3:
+        graph.for_images()
+    norm = (scale, bias, mean, variance)
+    graph.node("BatchNormalization", *norm, epsilon=options["epsilon"])
 
 
-def _recurrent(graph: Graph, kind: str, config: Options, arrays: Arrays) -> None:
+def _bidirectional(graph: Graph, options: Options, arrays: Arrays) -> None:
+    layer = options["layer"]
+    for name, value in _FIXED[layer.kind].items():
+        if layer.options[name] != value:
+            raise _refused(layer, name)
+    LAYERS[layer.kind](graph, layer.options, arrays)
+
+
+def _recurrent(graph: Graph, kind: str, options: Options, arrays: Arrays) -> None:
     """Apply a layer in one direction, or with twice as many arrays in both."""
     each = [_weights(kind, *arrays[i : i + 3]) for i in range(0, len(arrays), 3)]
-    directions, units = len(each), config["units"]
-    options: dict[str, Any] = {"linear_before_reset": 1} if kind == "GRU" else {}
+    directions, units = len(each), options["units"]
+    more: dict[str, Any] = {"linear_before_reset": 1} if kind == "GRU" else {}
     graph.node("Transpose", perm=[1, 0, 2])  # time comes first
     state = graph.node(
         "RNN" if kind == "SimpleRNN" else kind,
@@ -233,9 +288,9 @@ def _recurrent(graph: Graph, kind: str, config: Options, arrays: Arrays) -> None
         outputs=2,
         hidden_size=units,
         direction="forward" if directions == 1 else "bidirectional",
-        **options,
+        **more,
     )
-    if config["return_sequences"]:
+    if options["return_sequences"]:
         graph.node("Transpose", perm=[2, 0, 1, 3])
         graph.reshape([graph.shape[0], directions * units])
     else:
@@ -258,12 +313,18 @@ def _weights(kind: str, kernel: Any, recurrent: Any, bias: Any) -> Arrays:
     return ordered(kernel).T, ordered(recurrent).T, biases
 
 
-_LAYERS: Mapping[str, Callable[[Graph, Options, Arrays], None]] = {
+LAYERS: Mapping[str, Callable[[Graph, Options, Arrays], None]] = {
     "BatchNormalization": _batch_norm,
+    "Bidirectional": _bidirectional,
     "Conv2D": _conv,
     "Conv2DTranspose": _conv_transpose,
     "Dense": _dense,
-    "Dropout": _nothing,
+    **dict.fromkeys(
+        """ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise
+        Identity SpatialDropout1D SpatialDropout2D""".split(),
+        _nothing,
+    ),
+    "Activation": _nothing,  # but its activation
     "Flatten": _flatten,
     "GRU": lambda *layer: _recurrent(layer[0], "GRU", *layer[1:]),
     "LSTM": lambda *layer: _recurrent(layer[0], "LSTM", *layer[1:]),

@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import flax.linen as nn
+import jax
 import numpy as np
 
 from fdl.arrays import PyTree
 from fdl.files import write_whole
-from fdl.keras import architectures, archive, hdf5, layers
+from fdl.keras import archive, hdf5, layers
+from fdl.keras.graph.description import Graph
+from fdl.keras.graph.model import KerasModel
+from fdl.keras.graph.save import described
+from fdl.keras.graph.write import config_of
 from fdl.keras.layers import Layer
 from fdl.keras.matching import match
 from fdl.weights import WeightsError
@@ -89,10 +94,12 @@ def save_weights(
             which includes the model, for `keras.models.load_model`. Keras matches the
             layers of a `.weights.h5` by their order within each class, not by name, so
             it must define them in the same order as `model`.
-        model: The module; for `.keras`, one of the models in `fdl.models` that Keras
-            can represent.
+        model: The module. For `.keras`, any that is made of layers that Keras has, with
+            operations between them that `keras.ops` has; before the file is written,
+            what it describes is compared with the module on random inputs.
         variables: Variables of the module, in float16, float32 or float64.
-        *inputs: Example inputs, of which only shapes and types are used.
+        *inputs: Example inputs, batch first, of which only shapes and types are used.
+            Not needed for a model that `import_model` made.
 
     Raises:
         WeightsError: If the variables do not fit the model, or Keras does not have its
@@ -111,30 +118,26 @@ def save_weights(
 
     path = Path(path)
     suffix = _suffix(path)
-    if not inputs:
-        raise WeightsError("layers depend on the inputs: pass an example input.")
-    ours = layers.of_module(model, inputs)
-    arrays = layers.arrays_of(variables, ours)
-    types = sorted({array.dtype.name for array in arrays.values()})
+    types = sorted({np.asarray(leaf).dtype.name for leaf in jax.tree.leaves(variables)})
     unknown = set(types) - {"float16", "float32", "float64"}
     if unknown:
         raise WeightsError(
             f"Keras' files do not support {unknown.pop()}: convert it first."
         )
+    graph: Graph | None = None
+    if suffix == KERAS or isinstance(model, KerasModel):
+        graph, groups = described(model, variables, inputs)
+    elif not inputs:
+        raise WeightsError("layers depend on the inputs: pass an example input.")
+    else:
+        ours = layers.of_module(model, inputs)
+        groups = hdf5.groups_of(ours, layers.arrays_of(variables, ours))
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
-        hdf5.write(file, ours, arrays)
+        hdf5.write(file, groups)
     content = buffer.getvalue()
-    if suffix == KERAS:
-        if len(types) != 1 or len(inputs) != 1:
-            raise WeightsError(
-                "a .keras file needs one input and one type, not "
-                f"{len(inputs)} and {', '.join(types)}: write a .weights.h5."
-            )
-        shape = np.shape(inputs[0])[1:]
-        content = archive.make(
-            content, architectures.sequential(model, shape, types[0])
-        )
+    if suffix == KERAS and graph is not None:
+        content = archive.make(content, config_of(graph))
     write_whole(path, content)
 
 

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -54,6 +54,24 @@ class Stored(NamedTuple):
     shape: tuple[int, ...]
     dtype: np.dtype
     start: int
+
+
+class WholeModel(NamedTuple):
+    """A file with a whole model, as `keras_model.save("x.h5")` writes it.
+
+    Attributes:
+        config: The description of the model, which is JSON.
+        training: How it is compiled, which is JSON; None if it is not.
+        version: The version of Keras that wrote it.
+        arrays: The arrays of each layer of the model, by its name.
+        names: Their names, in the same order.
+    """
+
+    config: str
+    training: str | None
+    version: str
+    arrays: dict[str, list[Stored]]
+    names: dict[str, list[str]]
 
 
 def layers_in(file: BinaryIO, where: str) -> list[Layer]:
@@ -110,6 +128,33 @@ def groups_in(file: BinaryIO, where: str) -> dict[str, list[Stored]]:
     }
 
 
+def whole_model(file: BinaryIO, where: str) -> WholeModel:
+    """Return the description and the arrays of a whole model, without reading these.
+
+    Args:
+        file: The file, which has a descriptor of the system.
+        where: What to call it in messages.
+
+    Raises:
+        WeightsError: If the file has no model, or as for `layers_in`.
+    """
+    told = _told(file, where)
+    if "model" not in told:
+        raise WeightsError(
+            f"{where} has weights without their model: save the whole model, by "
+            "keras_model.save, or load them into a module by fdl.keras.load_weights."
+        )
+    found = told["model"]
+    texts, groups = found["texts"], found["groups"]
+    return WholeModel(
+        texts["model_config"],
+        texts["training_config"],
+        texts["keras_version"] or "",
+        {group["path"][0]: [_stored(*a) for a in group["arrays"]] for group in groups},
+        {group["path"][0]: group["names"] for group in groups},
+    )
+
+
 def read(file: BinaryIO, stored: Stored, where: str) -> np.ndarray:
     """Read an array of a file, in native byte order."""
     size = math.prod(stored.shape) * stored.dtype.itemsize
@@ -121,36 +166,86 @@ def read(file: BinaryIO, stored: Stored, where: str) -> np.ndarray:
     return found.astype(stored.dtype.newbyteorder("="))
 
 
-def write(
-    file: Any, layers: Sequence[Layer], arrays: Mapping[Path, np.ndarray]
-) -> None:
-    """Write layers into an open, empty file, like Keras for a flat model."""
-    file.create_group("vars")  # of the model itself; early releases require it
-    homes: dict[Path, str] = {}
+class Group(NamedTuple):
+    """A layer, or a part of one, as a file has it.
+
+    Attributes:
+        place: Where it is: `layers/dense_1`.
+        name: The name of the layer; None for parts.
+        arrays: Its arrays, in order.
+    """
+
+    place: str
+    name: str | None
+    arrays: Sequence[np.ndarray]
+
+
+def groups_of(
+    layers: Sequence[Layer],
+    arrays: Mapping[Path, np.ndarray],
+    homes: Mapping[Path, str] | None = None,
+) -> list[Group]:
+    """Return layers as Keras has them in files of flat models.
+
+    Args:
+        layers: The layers.
+        arrays: Their arrays.
+        homes: Where each layer is, by the path of its module; None to number layers of
+            each class in order.
+
+    Raises:
+        WeightsError: If Keras has no such layer.
+    """
+    found: list[Group] = []
+    known: dict[Path, str] = dict(homes or {})
     numbers: Counter[str] = Counter()
+    named: set[Path] = set()
     for layer in layers:
         kind = layer.kind
-        if kind is None:
+        if kind is None and homes is None:
             raise WeightsError(f"Keras has no layer class for {layer}.")
-        if layer.names not in homes:
+        if layer.names not in known and kind is not None:
             number = f"_{numbers[kind]}" if numbers[kind] else ""
             numbers[kind] += 1
-            homes[layer.names] = f"layers/{kind}{number}"
-            own = file.create_group(f"{homes[layer.names]}/vars")
-            own.attrs["name"] = layer._replace(role="").name or kind
-        steps = [homes[layer.names], GROUPS.get(layer.role)]
+            known[layer.names] = f"layers/{kind}{number}"
+        home = known[layer.names]
+        if layer.names not in named:
+            named.add(layer.names)
+            name = layer._replace(role="").name or kind
+            found.append(Group(home, name, ()))
+        steps = [home, GROUPS.get(layer.role)]
         steps += ["cell"] if kind in HAVE_CELLS else []
-        group = file.require_group("/".join([*filter(None, steps), "vars"]))
-        for number, slot in enumerate(layer.arrays):
-            group[str(number)] = arrays[slot.path]
+        place = "/".join(filter(None, steps))
+        found.append(Group(place, None, [arrays[slot.path] for slot in layer.arrays]))
+    return found
+
+
+def write(file: Any, groups: Iterable[Group]) -> None:
+    """Write layers into an open, empty file."""
+    file.create_group("vars")  # of the model itself; early releases require it
+    for group in groups:
+        own = file.require_group(f"{group.place}/vars")
+        if group.name is not None:
+            own.attrs["name"] = group.name
+        for number, array in enumerate(group.arrays):
+            own[str(number)] = array
 
 
 def _contents(file: BinaryIO, where: str) -> list[dict[str, Any]]:
+    told = _told(file, where)
+    if "model" in told:
+        raise WeightsError(
+            f"{where} is a whole model: import it by fdl.keras.import_model."
+        )
+    return told["groups"]
+
+
+def _told(file: BinaryIO, where: str) -> dict[str, Any]:
     file.seek(0)
     told = _ask(file, where)
     if "error" in told:
         raise WeightsError(f"{where} {told['error']}")
-    return told["groups"]
+    return told
 
 
 def _ask(file: BinaryIO, where: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ the file these are; the arrays themselves are read without the library. It impor
 nothing of fdl, to start fast.
 """
 
+import itertools
 import json
 import sys
 from collections import deque
@@ -20,6 +21,9 @@ MOST_BYTES = 1 << 29
 MAX_DEPTH = 32
 MAX_NODES = 20_000  # a ResNet-152 has 5,000
 MAX_NAME = 255  # characters
+MAX_TEXT = 1 << 24  # characters of the description of a model
+
+_CONFIG = "model_config"
 
 _OF_TRAINING = ("optimizer", "metrics")
 """Groups beside those of the layers; Keras of TensorFlow 2.13 to 2.15 has metrics."""
@@ -34,12 +38,15 @@ def tell(file: Any) -> dict[str, Any]:
 
     Of each of the `groups` that have arrays, it is the `path` of keys from the root,
     the `names` of the layers along it, where they have one, and of each of the `arrays`
-    its shape, type and first byte; or else there is an `error`.
+    its shape, type and first byte. A whole `model` has `texts` besides, and `groups` of
+    its layers. Or else there is an `error`.
     """
     import h5py
 
     try:
         with h5py.File(file, "r") as opened:
+            if _CONFIG in opened.attrs:
+                return {"model": _model(opened)}
             return {"groups": _groups(opened)}
     except ContentsError as error:
         return {"error": str(error)}
@@ -51,11 +58,65 @@ def tell(file: Any) -> dict[str, Any]:
 def _groups(file: Any) -> list[dict[str, Any]]:
     if "model_weights" in file or "layer_names" in file.attrs:
         raise ContentsError(
-            "is in the format of Keras 2: load it in Keras and save it as .keras."
+            "has weights in the format of Keras 2, without their model: save the whole "
+            "model, by model.save('x.h5'), for fdl.keras.import_model."
         )
     if file.userblock_size:
         raise ContentsError("begins with what is not HDF5.")
     return list(_walk(file))
+
+
+def _model(file: Any) -> dict[str, Any]:
+    """Return the texts and the groups of a file that has a whole model."""
+    names = (_CONFIG, "training_config", "keras_version")
+    texts = {name: _text(file, name, "/", MAX_TEXT) for name in names}
+    groups, nodes = [], 0
+    weights = _at(file, "model_weights")
+    for name in [*_names(weights, "layer_names"), "top_level_model_weights"]:
+        if name not in weights:
+            continue
+        group = _at(weights, name)
+        kept = _names(group, "weight_names")
+        nodes += 1 + len(kept)
+        if nodes > MAX_NODES:
+            raise ContentsError("has more layers or weights than any model.")
+        arrays = [_array(_at(group, each)) for each in kept]
+        groups.append({"path": [name], "names": kept, "arrays": arrays})
+    return {"texts": texts, "groups": groups}
+
+
+def _at(group: Any, name: str) -> Any:
+    """Return what is at a path below a group, where no step is a link."""
+    for key in filter(None, name.split("/")):
+        if key not in group:
+            raise ContentsError(f"has no {name!r} in {group.name!r}.")
+        group = _member(group, key)
+    return group
+
+
+def _names(group: Any, attribute: str) -> list[str]:
+    """Return an attribute that is a list of names, perhaps in numbered parts."""
+    import h5py
+
+    found: list[str] = []
+    parts = itertools.count()
+    part = attribute if attribute in group.attrs else f"{attribute}{next(parts)}"
+    while part in group.attrs:
+        about = group.attrs.get_id(part)
+        if len(about.shape) != 1 or about.shape[0] > MAX_NODES:
+            raise ContentsError(f"has {part} of {group.name!r} that are no names.")
+        # NumPy takes an empty list for one of numbers.
+        if about.shape[0] and h5py.check_string_dtype(about.dtype) is None:
+            raise ContentsError(f"has {part} of {group.name!r} that are no names.")
+        for name in group.attrs[part] if about.shape[0] else ():
+            name = name.decode() if isinstance(name, bytes) else str(name)
+            if len(name) > MAX_NAME:
+                raise ContentsError(f"has a name of {len(name):,} characters.")
+            found.append(name)
+        if part == attribute or len(found) > MAX_NODES:
+            break
+        part = f"{attribute}{next(parts)}"
+    return found
 
 
 def _walk(file: Any) -> Iterator[dict[str, Any]]:
@@ -111,7 +172,7 @@ def _name_of(group: Any) -> str | None:
     return _text(own, "name", str(group.name))  # there is none before Keras 3.6
 
 
-def _text(found: Any, attribute: str, of: str) -> str | None:
+def _text(found: Any, attribute: str, of: str, most: int = MAX_NAME) -> str | None:
     """Return an attribute that is a text, or None if it is not there."""
     import h5py
 
@@ -120,8 +181,9 @@ def _text(found: Any, attribute: str, of: str) -> str | None:
     about = found.attrs.get_id(attribute)
     if about.shape != () or h5py.check_string_dtype(about.dtype) is None:
         raise ContentsError(f"has a {attribute} for {of!r} that is not text.")
-    text = str(found.attrs[attribute])
-    if len(text) > MAX_NAME:
+    text = found.attrs[attribute]
+    text = text.decode() if isinstance(text, bytes) else str(text)
+    if len(text) > most:
         raise ContentsError(
             f"has a {attribute} of {len(text):,} characters for {of!r}."
         )
@@ -130,31 +192,35 @@ def _text(found: Any, attribute: str, of: str) -> str | None:
 
 def _arrays(group: Any) -> Iterator[list[Any]]:
     """Yield the numbered arrays of a group, checking that all are in this file."""
-    import h5py
-
     wanted = [str(number) for number in range(len(group))]
     if sorted(group) != sorted(wanted):
         raise ContentsError(f"has arrays in {group.name!r} that are not numbered.")
     for key in wanted:
-        found = _member(group, key)
-        if not isinstance(found, h5py.Dataset) or found.shape is None:
-            raise ContentsError(f"has no array at {found.name!r}.")
-        # Chunks may be compressed, and may declare a size that contradicts the shape.
-        if found.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS or (
-            found.external
-        ):
-            raise ContentsError(
-                f"has {found.name!r} compressed, in chunks or in another file, which "
-                "Keras never writes."
-            )
-        if found.id.get_storage_size() != found.size * found.dtype.itemsize:
-            raise ContentsError(
-                f"has only a part of {found.name!r}, {found.dtype}{list(found.shape)}."
-            )
-        kind = found.dtype.str
-        if kind == "|V2" and _text(found, "dtype", str(found.name)) == "bfloat16":
-            kind = "bfloat16"  # which HDF5 lacks
-        yield [found.shape, kind, found.id.get_offset() or 0]
+        yield _array(_member(group, key))
+
+
+def _array(found: Any) -> list[Any]:
+    """Return shape, type and first byte of an array that is whole and in the file."""
+    import h5py
+
+    if not isinstance(found, h5py.Dataset) or found.shape is None:
+        raise ContentsError(f"has no array at {found.name!r}.")
+    # Chunks may be compressed, and may declare a size that contradicts the shape.
+    if found.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS or (
+        found.external
+    ):
+        raise ContentsError(
+            f"has {found.name!r} compressed, in chunks or in another file, which "
+            "Keras never writes."
+        )
+    if found.id.get_storage_size() != found.size * found.dtype.itemsize:
+        raise ContentsError(
+            f"has only a part of {found.name!r}, {found.dtype}{list(found.shape)}."
+        )
+    kind = found.dtype.str
+    if kind == "|V2" and _text(found, "dtype", str(found.name)) == "bfloat16":
+        kind = "bfloat16"  # which HDF5 lacks
+    return [found.shape, kind, found.id.get_offset() or 0]
 
 
 def _limit(seconds: int) -> None:

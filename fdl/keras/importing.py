@@ -14,10 +14,12 @@ from flax.traverse_util import unflatten_dict
 
 from fdl.arrays import PyTree
 from fdl.keras import archive, hdf5
-from fdl.keras.graph.arrays import paired, slots_of
+from fdl.keras.graph.arrays import Slot, in_whole_model, paired, require_order, slots_of
 from fdl.keras.graph.description import NO_OPTIONS
+from fdl.keras.graph.keras2 import keras3_name
 from fdl.keras.graph.model import KerasModel
 from fdl.keras.graph.read import read_model
+from fdl.untrusted import parse_json, reason
 from fdl.weights import WeightsError
 
 CustomLayers = Mapping[str, Callable[..., nn.Module]]
@@ -34,8 +36,9 @@ def import_model(
     name of the layer. What is supported stands in `docs/keras-import.md`.
 
     Args:
-        source: A `.keras` file from `keras_model.save`, or a Keras model in memory, of
-            the kind Sequential or Functional.
+        source: A `.keras` file, or a `.h5` file with a whole model, from
+            `keras_model.save` of Keras 3 or Keras 2 (`.h5` only); or a Keras 3 model
+            in memory. Of the kind Sequential or Functional.
         custom_layers: For classes of your own, a function from the options in the
             file to a Linen module. Its arrays must be in the order of the layer's.
 
@@ -73,25 +76,61 @@ def import_model(
     path = Path(source)
     if not path.is_file():
         raise WeightsError(f"{path} does not exist or is not a file.")
-    if path.suffix != ".keras":
-        raise WeightsError(
-            f"{path} is not a .keras file: save the model with model.save('x.keras')."
-        )
-    try:
-        graph = read_model(archive.read_config(path), custom_layers)
-        model = KerasModel(graph, FrozenDict(custom_layers))
-        slots = slots_of(model)
-    except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from error
+    if path.suffix in (".h5", ".hdf5"):
+        return _from_h5(path, custom_layers)
+    if path.suffix == ".keras":
+        return _from_keras(path, custom_layers)
+    raise WeightsError(
+        f"{path} is neither a .keras nor a .h5 file: save the model with "
+        "model.save('x.keras')."
+    )
+
+
+def _from_keras(path: Path, custom: CustomLayers) -> tuple[KerasModel, PyTree]:
+    model, slots = _model(path, archive.read_config(path), custom)
     count = min(sum(int(np.prod(slot.shape)) for slot in slots), _MOST_WEIGHTS)
     with tempfile.TemporaryFile() as file:
         file.write(archive.read_weights(path, count=count))
         stored = hdf5.groups_in(file, str(path))
-        arrays = {
-            slot.path: hdf5.read(file, array, str(path))
-            for slot, array in paired(slots, stored, str(path))
-        }
-    return model, {"params": {}} | unflatten_dict(arrays)
+        return model, _variables(path, file, slots, stored)
+
+
+def _from_h5(path: Path, custom: CustomLayers) -> tuple[KerasModel, PyTree]:
+    with path.open("rb") as file:
+        found = hdf5.whole_model(file, str(path))
+        keras2 = not found.version.startswith("3")
+        try:
+            config = parse_json(found.config)
+        except (ValueError, RecursionError) as error:
+            raise WeightsError(
+                f"{path} has a description of its model that is damaged: "
+                f"{reason(error)}."
+            ) from error
+        model, slots = _model(path, config, custom, keras2=keras2)
+        slots = in_whole_model(model, slots, keras2=keras2)
+        arrays = {keras3_name(name): each for name, each in found.arrays.items()}
+        names = {keras3_name(name): each for name, each in found.names.items()}
+        require_order(slots, names, str(path))
+        return model, _variables(path, file, slots, arrays)
+
+
+def _model(
+    path: Path, config: Any, custom: CustomLayers, *, keras2: bool = False
+) -> tuple[KerasModel, list[Slot]]:
+    try:
+        graph = read_model(config, custom, keras2=keras2)
+        model = KerasModel(graph, FrozenDict(custom))
+        return model, slots_of(model)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+
+
+def _variables(path: Path, file: Any, slots: list[Slot], stored: Any) -> PyTree:
+    arrays = {
+        slot.path: hdf5.read(file, array, str(path))
+        for slot, array in paired(slots, stored, str(path))
+    }
+    return {"params": {}} | unflatten_dict(arrays)
 
 
 @contextlib.contextmanager

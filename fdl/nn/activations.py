@@ -37,6 +37,7 @@ from jax.numpy import tanh as tanh
 from jaxtyping import Float
 
 from fdl.arrays import Array
+from fdl.ops.layers import keras_layer
 
 __all__ = [
     "celu",
@@ -71,6 +72,7 @@ __all__ = [
 ]
 
 
+@keras_layer
 def gelu(
     x: Float[Array, "*shape"], approximate: bool = False
 ) -> Float[Array, "*shape"]:
@@ -82,6 +84,7 @@ def gelu(
     return jax.nn.gelu(x, approximate=approximate)
 
 
+@keras_layer
 def leaky_relu(
     x: Float[Array, "*shape"], negative_slope: float = 0.2
 ) -> Float[Array, "*shape"]:
@@ -89,6 +92,7 @@ def leaky_relu(
     return jnp.where(x > 0, x, negative_slope * x)
 
 
+@keras_layer
 def selu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Self-normalizing unit (Klambauer et al., 2017, arXiv:1706.02515).
 
@@ -100,6 +104,7 @@ def selu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return scale * jnp.where(x < 0, below, x)
 
 
+@keras_layer
 def sparse_sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Linear sigmoid, 0 below -1 and 1 above 1 (Martins & Astudillo, 2016)."""
     middle = (x > -1) & (x < 1)
@@ -111,11 +116,13 @@ def linear(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return x
 
 
+@keras_layer
 def tanh_shrink(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Return `x - tanh(x)`."""
     return x - jnp.tanh(x)
 
 
+@keras_layer
 def soft_shrink(
     x: Float[Array, "*shape"], threshold: float = 0.5
 ) -> Float[Array, "*shape"]:
@@ -128,6 +135,7 @@ def soft_shrink(
     )
 
 
+@keras_layer
 def hard_shrink(
     x: Float[Array, "*shape"], threshold: float = 0.5
 ) -> Float[Array, "*shape"]:

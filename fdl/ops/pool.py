@@ -9,9 +9,11 @@ from jax import lax
 from jaxtyping import Float
 
 from fdl.arrays import Array
+from fdl.ops.layers import keras_layer
 from fdl.ops.windows import Implementation, Padding, border, resolve, taps
 
 
+@keras_layer
 def max_pool(
     x: Float[Array, "*batch height width channels"],
     window: tuple[int, int] = (2, 2),
@@ -58,6 +60,7 @@ def max_pool(
     return functools.reduce(_first_maximum, taps(x, window, strides))
 
 
+@keras_layer
 def avg_pool(
     x: Float[Array, "*batch height width channels"],
     window: tuple[int, int] = (2, 2),
@@ -100,6 +103,7 @@ def avg_pool(
     return y / jnp.broadcast_to(counts, y.shape)
 
 
+@keras_layer
 def global_max_pool(
     x: Float[Array, "*batch height width channels"],
 ) -> Float[Array, "*batch channels"]:
@@ -114,6 +118,7 @@ def global_max_pool(
     return jnp.max(x, axis=(-3, -2))
 
 
+@keras_layer
 def global_avg_pool(
     x: Float[Array, "*batch height width channels"],
 ) -> Float[Array, "*batch channels"]:

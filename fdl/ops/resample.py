@@ -7,12 +7,14 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from fdl.arrays import Array
+from fdl.ops.layers import keras_layer
 from fdl.ops.windows import Pads
 
 Method = Literal["nearest", "bilinear"]
 """How new pixels are computed: repeated, or interpolated from the four around."""
 
 
+@keras_layer
 def zero_pad(
     x: Float[Array, "*batch height width channels"], pads: Pads | int = 1
 ) -> Float[Array, "*batch out_height out_width channels"]:
@@ -37,6 +39,7 @@ def zero_pad(
     return jnp.pad(x, [(0, 0)] * (x.ndim - 3) + [*pads, (0, 0)])
 
 
+@keras_layer
 def upsample(
     x: Float[Array, "*batch height width channels"],
     factor: tuple[int, int] = (2, 2),

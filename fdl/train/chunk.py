@@ -10,7 +10,8 @@ import psutil
 from fdl.arrays import Key, Keys, PyTree
 from fdl.learner import Learner, State
 from fdl.members import Strategy
-from fdl.programs import Same
+from fdl.programs import Same, program
+from fdl.train.evaluate import num_examples
 from fdl.train.loop import Loop
 
 # On CPU, steps of fewer operations spend their time on getting started, which members
@@ -27,7 +28,9 @@ def fastest(loop: Loop, learner: Learner, key: Key) -> Strategy:
     """
     if jax.default_backend() != "cpu":
         return "vmap"
-    batch = jax.tree.map(lambda x: x[: loop.batch_size], loop.data[0])
+    size = min(loop.batch_size, num_examples(loop.data[0]))
+    shaped = lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype)
+    batch = jax.tree.map(shaped, loop.data[0])
     state = jax.eval_shape(learner.init, key, batch)
     measure = lambda: _flops(learner, state, batch)
     flops = _once(("flops", Same(learner.step), *_shapes(state, batch)), measure)
@@ -70,8 +73,7 @@ def total_bytes() -> float:
 
 def bytes_needed(loop: Loop, learner: Learner, keys: Keys) -> int:
     """Return the memory that training takes, besides the data."""
-    one = jax.tree.map(lambda x: x[:1], loop.data[0])
-    state = jax.eval_shape(learner.init, keys, one)
+    state = jax.eval_shape(learner.init, keys, loop.one)
     measure = lambda: _used(loop, learner, keys)
     used = _once(("bytes", Same(learner.step), *_shapes(state, loop.data[0])), measure)
     # Besides the state that is trained, there are those of its last good epoch and of
@@ -88,7 +90,7 @@ def _used(loop: Loop, learner: Learner, keys: Keys) -> int:
 
 
 def _flops(learner: Learner, state: State, batch: PyTree) -> float:
-    cost = jax.jit(learner.step).lower(state, batch).cost_analysis() or {}
+    cost = program(learner.step).lower(state, batch).cost_analysis() or {}
     return cost.get("flops", 0.0)
 
 

@@ -57,6 +57,7 @@ class Loop(NamedTuple):
         validation_data: Examples to evaluate on, or None.
         early_stopping: When to stop, or None.
         members: Shape of the learner's members: () or (n,).
+        one: The first training example, as a batch.
     """
 
     data: tuple[PyTree, ...]
@@ -65,6 +66,7 @@ class Loop(NamedTuple):
     validation_data: PyTree | None
     early_stopping: EarlyStopping | None
     members: tuple[int, ...]
+    one: PyTree
 
     @classmethod
     def prepare(
@@ -87,18 +89,20 @@ class Loop(NamedTuple):
         require_whole("[1, inf)", batch_size=batch_size)
         for part in parts(data):
             check(part, batch_size=batch_size if len(parts(data)) == 1 else None)
-        shapes = program(learner.init).eval_shape(key, _first(parts(data)[0]))
+        one = _first(parts(data)[0])  # on the host, where nothing is compiled for it
+        shapes = program(learner.init).eval_shape(key, one)
         for part in parts(data):
             learner.check(shapes, part)
         data = jax.device_put(data)
-        measured = None
         if validation_data is not None:
             check_data(learner, shapes, validation_data)
-            validation_data = jax.device_put(validation_data)
-            one = _first(parts(validation_data)[0])
-            measured = program(learner.evaluate).eval_shape(shapes, one)
         if early_stopping is not None:
+            measured = None
+            if validation_data is not None:
+                first = _first(parts(validation_data)[0])
+                measured = program(learner.evaluate).eval_shape(shapes, first)
             early_stopping.check(measured)
+        validation_data = jax.device_put(validation_data)
         return cls(
             parts(data),
             batch_size,
@@ -106,6 +110,7 @@ class Loop(NamedTuple):
             validation_data,
             early_stopping,
             shapes.step.shape,
+            one,
         )
 
     def run(
@@ -166,7 +171,7 @@ class Loop(NamedTuple):
             started = time.perf_counter()
             before = copy(now)  # what a member that diverges goes back to
             orders = self._orders(words, epoch)
-            totals, bad = self._zeros(programs, now), np.full(self.members, -1)
+            totals, bad = self._zeros(programs, orders, now), np.full(self.members, -1)
             ends = (epoch + 1) * self.steps_per_epoch
             if sums is not None and epoch == done:
                 totals = copy(sums)
@@ -236,10 +241,10 @@ class Loop(NamedTuple):
         """Return the compiled program of the training steps."""
         state, words = self._start(learner, key, None)
         order, data = self._orders(words, 0)[0], self.data[0]
-        size = min(self.batch_size, num_examples(data))
         programs = Programs(learner.step)
-        zeros = self._zeros(programs, state)
-        return programs.steps(size).lower(data, order, 0, 0, state, zeros).compile()
+        zeros = self._zeros(programs, [order], state)
+        steps = programs.steps(self._largest_batch)
+        return steps.lower(data, order, 0, 0, state, zeros).compile()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -269,7 +274,7 @@ class Loop(NamedTuple):
         init_keys, order_keys = _two_keys(keys)
         shuffle = order_keys if self.shuffle_key is None else self.shuffle_key
         words = key_words(shuffle)
-        one = _first(self.data[0])
+        one = self.one
         if state is not None:
             require_state_of(learner, keys, one, state)
             # Programs take over its memory.
@@ -288,7 +293,7 @@ class Loop(NamedTuple):
         orders = self._orders(words, 0)
         runs = schedule(self._counts, self.batch_size, 0)
         for run in {(run.part, run.size): run for run in runs}.values():
-            zeros = self._zeros(programs, state)
+            zeros = self._zeros(programs, orders, state)
             state, *_ = self._steps(
                 programs, orders, run._replace(steps=0), state, zeros
             )
@@ -307,10 +312,12 @@ class Loop(NamedTuple):
             data, order, run.first, run.steps, state, totals
         )
 
-    def _zeros(self, programs: Programs, state: State) -> Metrics:
-        size = min(self.batch_size, num_examples(self.data[0]))
-        batch = jax.tree.map(lambda x: x[:size], self.data[0])
-        return programs.zeros(state, batch)
+    @property
+    def _largest_batch(self) -> int:
+        return min(self.batch_size, self._counts[0])
+
+    def _zeros(self, programs: Programs, orders: list[Any], state: State) -> Metrics:
+        return programs.zeros(self._largest_batch, self.data[0], orders[0], state)
 
     def _orders(self, words: Any, epoch: int) -> list[Any]:
         return [
@@ -336,7 +343,7 @@ class Loop(NamedTuple):
                 if left <= 0:
                     break
                 run = run._replace(steps=min(run.steps, left))
-                zeros = self._zeros(programs, state)
+                zeros = self._zeros(programs, orders, state)
                 state, _, found = self._steps(programs, orders, run, state, zeros)
                 good, left = good and int(found) < 0, left - run.steps
             if good:

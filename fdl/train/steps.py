@@ -52,14 +52,13 @@ def run_steps(
         The state, the metrics, and the first step of each member that was not finite,
         or -1: one number to read back, whatever the number of steps.
     """
+    step = program(step)  # as in `zeros`, so that it is traced once
 
     def body(i: Array, carry: tuple) -> tuple:
         state, totals, bad = carry
-        place = first + i * batch_size
-        rows = lax.dynamic_slice_in_dim(order, place, batch_size, axis=-1)
-        batch = jax.tree.map(lambda x: x.at[rows].get(mode="promise_in_bounds"), data)
+        batch = _gather(batch_size, data, order, first + i * batch_size)
         number = state.step
-        state, metrics = step(state, Each(batch) if rows.ndim > 1 else batch)
+        state, metrics = step(state, batch)
         finite = all_finite(metrics, number.ndim)
         bad = jnp.where((bad < 0) & ~finite, number, bad)
         return state, add(totals, metrics), bad
@@ -83,10 +82,12 @@ def all_finite(tree: PyTree, axes: int = 0) -> Bool[Array, "*members"]:
     return functools.reduce(jnp.logical_and, each, jnp.bool_(True))
 
 
-def zero_metrics(step: Step, state: State, batch: PyTree) -> Metrics:
-    """Return what the metrics of no steps add up to."""
-    shapes = jax.eval_shape(lambda s, b: step(s, b)[1], state, batch)
-    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+def _gather(
+    batch_size: int, data: PyTree, order: Order, place: Int[Array, ""] | int
+) -> PyTree:
+    rows = lax.dynamic_slice_in_dim(order, place, batch_size, axis=-1)
+    batch = jax.tree.map(lambda x: x.at[rows].get(mode="promise_in_bounds"), data)
+    return Each(batch) if rows.ndim > 1 else batch
 
 
 class Programs:
@@ -99,10 +100,19 @@ class Programs:
     """
 
     def __init__(self, step: Step) -> None:
-        """Look up what no batch size belongs to."""
-        self._step, self._steps = step, {}
-        self.zeros = program(zero_metrics, step)
-        """`zero_metrics` of a state and a batch."""
+        """Look up nothing yet."""
+        self._step, self._steps, self._zeros = step, {}, None
+
+    def zeros(
+        self, batch_size: int, data: PyTree, order: Order, state: State
+    ) -> Metrics:
+        """Return what the metrics of no steps add up to; nothing is computed."""
+        if self._zeros is None:
+            gather = functools.partial(_gather, batch_size)
+            batch = jax.eval_shape(gather, data, order, 0)
+            _, metrics = program(self._step).eval_shape(state, batch)
+            self._zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), metrics)
+        return self._zeros
 
     def steps(self, batch_size: int) -> Any:
         """Return `run_steps` in batches of a size; it takes over state and totals."""

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import h5py
 import jax
 import numpy as np
 import pyarrow
@@ -33,12 +34,20 @@ from fdl.data import idx, pictures, prepared
 from fdl.data.catalog import CATALOG, Split
 from fdl.export.errors import ExportError
 from fdl.export.stablehlo import read_stablehlo, write_stablehlo
-from fdl.keras import WeightsError, hdf5, hdf5_contents, load_weights, save_weights
+from fdl.keras import (
+    WeightsError,
+    hdf5,
+    hdf5_contents,
+    import_model,
+    load_weights,
+    save_weights,
+)
 from fdl.learner import State
 from fdl.runs import RunError, RunFolder
 from fdl.runs import load_weights as load_run_weights
 from fdl.runs.listing import look_at, read_log
 from fdl.runs.run import read, record
+from graphs.golden import read as read_pair
 
 MODEL = models.MLP(3, hidden_sizes=(4,))
 INPUT = np.zeros((1, 3, 3, 1), np.float32)
@@ -96,6 +105,32 @@ def arrays(file: Path) -> None:
 def keras_weights(file: Path) -> None:
     variables = MODEL.init(jax.random.key(0), INPUT)
     save_weights(file, MODEL, variables, INPUT)
+
+
+def whole_model(file: Path) -> None:
+    read_pair("keras2-nested.h5", file.parent)[0].rename(file)
+
+
+def described_h5(content: bytes, draw: random.Random) -> bytes:
+    """Change the description of a model of Keras 2."""
+    buffer = io.BytesIO(content)
+    with h5py.File(buffer, "r+") as file:
+        said = file.attrs["model_config"]
+        file.attrs["model_config"] = np.bytes_(json_of(said.encode(), draw))
+    return buffer.getvalue()
+
+
+def described_keras(content: bytes, draw: random.Random) -> bytes:
+    """Change the description of a model in an archive, and its checksum with it."""
+    buffer = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as old,
+        zipfile.ZipFile(buffer, "w") as new,
+    ):
+        for name in old.namelist():
+            said = old.read(name)
+            new.writestr(name, json_of(said, draw) if name == "config.json" else said)
+    return buffer.getvalue()
 
 
 def labels(file: Path) -> None:
@@ -185,6 +220,17 @@ TARGETS = {
     "a.keras": Target(
         keras_weights, lambda file: load_weights(file, MODEL), (WeightsError,)
     ),
+    "whole.h5": Target(whole_model, import_model, (WeightsError,), 8),
+    "described.h5": Target(
+        whole_model, import_model, (WeightsError,), 60, described_h5
+    ),
+    "described.keras": Target(
+        lambda file: read_pair("keras3-nested.keras", file.parent)[0].rename(file),
+        import_model,
+        (WeightsError,),
+        60,
+        described_keras,
+    ),
     "weights.safetensors": Target(
         lambda file: file.write_bytes(save({"params/bias": np.zeros(3, "f4")})),
         lambda file: load_run_weights(file, STATE),
@@ -253,7 +299,8 @@ TARGETS = {
 @pytest.mark.parametrize("name", TARGETS)
 def test_what_is_changed_is_read_or_refused(tmp_path, name, monkeypatch) -> None:
     target, draw = TARGETS[name], random.Random(name)
-    if name == "a.keras":  # has checksums, so the library reads what was written
+    # Has checksums, or is written by the library, so it reads what was written.
+    if name in ("a.keras", "described.h5", "described.keras"):
         tell = lambda file, where: hdf5_contents.tell(file)
         monkeypatch.setattr(hdf5, "_ask", tell)
     file = tmp_path / name

@@ -7,13 +7,14 @@ import pytest
 import tensorflow as tf
 from flax.traverse_util import flatten_dict
 
-from fdl.keras import import_model
+from fdl.keras import import_model, save_weights
 from graphs.keras_models import MODELS
 
 pytestmark = [
     pytest.mark.parity,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:You passed `rms_scaling=True`:UserWarning"),
+    pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file"),
     pytest.mark.filterwarnings("ignore:Layer .*does not support masking:UserWarning"),
 ]
 
@@ -115,7 +116,43 @@ def test_outputs(name, precision, tmp_path):
     with jax.enable_x64(precision == "float64"):
         ours, variables = import_model(path)
         y = jax.jit(ours.apply)(variables, inputs)
-        require_close(y, theirs(inputs, training=False), TOLERANCE[precision])
+        wanted = theirs(inputs, training=False)
+        require_close(y, wanted, TOLERANCE[precision])
+        # The way back: Keras opens what is saved, and predicts the same bits.
+        save_weights(tmp_path / "ours.keras", ours, variables)
+        assert import_model(tmp_path / "ours.keras")[0] == ours
+    again = keras.models.load_model(tmp_path / "ours.keras")(inputs, training=False)
+    flat = keras.tree.flatten
+    for y, z in zip(flat(again), flat(wanted), strict=True):
+        np.testing.assert_array_equal(y, z)
+
+
+def partly_frozen():
+    """Models of which only some layers learn, whose weights a .h5 has in two lists."""
+    x = keras.Input((4,))
+    parts = lambda: [keras.layers.Dense(4), keras.layers.BatchNormalization()]
+    whole = keras.Sequential([*parts(), *parts()])
+    first = keras.Sequential([*parts(), *parts()])
+    inner = keras.Sequential([keras.Sequential([*parts(), *parts()]), *parts()])
+    y = inner(first(whole(x)))
+    whole.trainable = inner.layers[0].trainable = first.layers[0].trainable = False
+    whole.layers[2].trainable = inner.layers[0].layers[2].trainable = True
+    return x, y
+
+
+@pytest.mark.parametrize("make", [MODELS["graphs"], partly_frozen])
+def test_whole_models_in_h5(make, tmp_path):
+    model = keras.Model(*make())
+    drawn(model, np.random.default_rng(0))
+    found = []
+    for suffix in (".keras", ".h5"):
+        model.save(tmp_path / f"model{suffix}")
+        found.append(import_model(tmp_path / f"model{suffix}"))
+    (one, ours), (two, others) = found
+    assert repr(one) == repr(two)
+    ours, others = flatten_dict(ours), flatten_dict(others)
+    assert ours.keys() == others.keys()
+    assert all((ours[key] == others[key]).all() for key in ours)
 
 
 def step(model, inputs):

@@ -80,13 +80,13 @@ def test_refuses_bfloat16_which_hdf5_has_not(tmp_path) -> None:
 
 def test_refuses_keras_files_of_models_that_it_cannot_describe(tmp_path) -> None:
     model, x = MODELS["words"]
-    with pytest.raises(WeightsError, match=r"Words cannot be written .* \.weights\.h5"):
+    with pytest.raises(WeightsError, match="an output does not depend"):
         save_weights(tmp_path / "a.keras", model, draw(model, x), x)
     model, x = MODELS["cnn"]
     variables = draw(model, x)
     head = variables["params"]["head"]
     head["bias"] = head["bias"].astype(np.float64)
-    with pytest.raises(WeightsError, match="one type, not 1 and float32, float64"):
+    with pytest.raises(WeightsError, match="several types, float32, float64"):
         save_weights(tmp_path / "a.keras", model, variables, x)
     assert not list(tmp_path.iterdir())
 

@@ -180,11 +180,11 @@ def test_sharded_weights_are_refused(tmp_path) -> None:
         load_weights(tmp_path / "x.weights.json", models.CNN(10), CNN_INPUT)
 
 
-def test_the_format_of_keras_2_is_refused(tmp_path) -> None:
+def test_a_whole_model_is_not_read_as_weights(tmp_path) -> None:
     twin = keras_cnn()
     twin.save(tmp_path / "x.h5")
     (tmp_path / "x.h5").rename(tmp_path / "x.weights.h5")
-    with pytest.raises(WeightsError, match="format of Keras 2"):
+    with pytest.raises(WeightsError, match="is a whole model: import it"):
         load_weights(tmp_path / "x.weights.h5", models.CNN(10), CNN_INPUT)
 
 

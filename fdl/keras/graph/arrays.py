@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 from jax import ShapeDtypeStruct
 
-from fdl.keras.graph.description import Graph, leaves, map_leaves
+from fdl.keras.graph.description import Graph, Layer, leaves, map_leaves
 from fdl.keras.graph.model import KerasModel
 from fdl.keras.graph.names import keys_in_file, module_name
 from fdl.keras.table.entry import Weight
@@ -83,6 +83,75 @@ def examples(graph: Graph, size: int = 1) -> list[ShapeDtypeStruct]:
     return found
 
 
+def in_whole_model(
+    model: KerasModel, slots: Sequence[Slot], *, keras2: bool
+) -> list[Slot]:
+    """Return the arrays of a model with their places in a whole-model `.h5` file.
+
+    There, each layer of the model has one list of arrays: those that are trained, and
+    then the others. Of a nested model, they are in the order of its layers.
+
+    Args:
+        model: The model.
+        slots: Its arrays.
+        keras2: Whether Keras 2 wrote the file. In a nested model that is not trained
+            as a whole, it writes those first that its layers would train.
+    """
+    layers = {path: layer for path, _, layer in layers_in(model.graph)}
+    own: dict[Path, list[Slot]] = {path: [] for path in layers}
+    for slot in slots:
+        path = slot.path[1:]
+        ends = (path[:end] for end in range(1, len(path)))
+        own[next(each for each in ends if layers[each].graph is None)].append(slot)
+    trained_first = lambda found: sorted(found, key=lambda each: not each[1])
+
+    def gather(layer: Layer, path: Path) -> list[tuple[Slot, bool]]:
+        if layer.graph is None:
+            learns = lambda slot: layer.trainable and slot.path[0] == "params"
+            return [(slot, learns(slot)) for slot in own[path]]
+        found = [
+            each
+            for part in layer.graph.layers
+            for each in gather(part, (*path, module_name(part.name)))
+        ]
+        if keras2 and not layer.trainable:
+            return [(slot, False) for slot, _ in trained_first(found)]
+        return found
+
+    placed = []
+    for layer in model.graph.layers:
+        found = gather(layer, (module_name(layer.name),))
+        found = trained_first(found) if layer.trainable else found
+        placed += [
+            slot._replace(place=layer.name, number=number)
+            for number, (slot, _) in enumerate(found)
+        ]
+    return placed
+
+
+def require_order(
+    slots: Sequence[Slot], names: Mapping[str, Sequence[str]], where: str
+) -> None:
+    """Check by their names that vectors of one length are in the order of the model.
+
+    Args:
+        slots: Those of the model, as they are in the file.
+        names: Those of the file, by layer.
+        where: What to call the file in messages.
+    """
+    ours = {"gamma": "scale", "beta": "bias"}
+    ours |= {"moving_mean": "mean", "moving_variance": "var"}
+    for slot in slots:
+        found = names.get(slot.place, ())[slot.number : slot.number + 1]
+        for name in found:
+            end = name.rpartition("/")[2].partition(":")[0]
+            if ours.get(end, slot.path[-1]) != slot.path[-1]:
+                raise WeightsError(
+                    f"{where} has {name} where {slot.name} belongs, for weights of "
+                    f"{slot.place} are not in the order in which Keras writes them."
+                )
+
+
 def paired(
     slots: Sequence[Slot], stored: Mapping[str, Sequence[Any]], where: str
 ) -> Iterator[tuple[Slot, Any]]:
@@ -122,6 +191,17 @@ def paired(
                 )
 
 
+def layers_in(
+    graph: Graph, path: Path = (), place: str = "layers"
+) -> Iterator[tuple[Path, str, Layer]]:
+    """Yield each layer, with the path of its module and its group in files."""
+    for layer, key in zip(graph.layers, keys_in_file(graph), strict=True):
+        own = (*path, module_name(layer.name))
+        yield own, f"{place}/{key}", layer
+        if layer.graph:
+            yield from layers_in(layer.graph, own, f"{place}/{key}/layers")
+
+
 def _traced(model: KerasModel, size: int) -> list[Slot]:
     """Return what the module asks for as it is initialized, without computing it."""
     counts: dict[str, int] = {}
@@ -159,7 +239,7 @@ def _custom(model: KerasModel, variables: Any, made: dict[Path, Slot]) -> dict:
     if not model.custom_layers:
         return {}
     found: dict[Path, Slot] = {}
-    places = dict(_places(model.graph, (), "layers"))
+    places = {path: place for path, place, _ in layers_in(model.graph)}
     counts: dict[str, int] = {}
     for collection in ("params", "batch_stats"):
         flat: dict[Path, Any] = flatten_dict(variables.get(collection, {}))
@@ -171,14 +251,6 @@ def _custom(model: KerasModel, variables: Any, made: dict[Path, Slot]) -> dict:
             number = counts[place] = counts.get(place, -1) + 1
             found[full] = Slot(full, tuple(leaf.shape), place, number, None)
     return found
-
-
-def _places(graph: Graph, path: Path, place: str) -> Iterator[tuple[Path, str]]:
-    for layer, key in zip(graph.layers, keys_in_file(graph), strict=True):
-        own = (*path, module_name(layer.name))
-        yield own, f"{place}/{key}"
-        if layer.graph:
-            yield from _places(layer.graph, own, f"{place}/{key}/layers")
 
 
 def _has_unknown(graph: Graph) -> bool:

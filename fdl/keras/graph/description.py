@@ -101,6 +101,7 @@ class Graph:
         calls: Uses of the layers.
         inputs: The inputs: a `Ref`, or nested tuples and dictionaries of them.
         outputs: The outputs, likewise.
+        keras2: Whether Keras 2 made it, where masks go another way.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Graph:
     calls: tuple[Call, ...]
     inputs: Any
     outputs: Any
+    keras2: bool = False
 
     def __repr__(self) -> str:
         """List the calls, each with what goes into it."""

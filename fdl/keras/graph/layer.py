@@ -50,11 +50,13 @@ class Mode(NamedTuple):
         casts: Whether layers compute in types of their own; otherwise all compute in
             the types of inputs and weights, as Linen's do.
         custom: What makes modules for classes of the user's own, by class.
+        keras2: Whether masks go from layer to layer as in Keras 2.
     """
 
     train: bool
     casts: bool
     custom: Mapping[str, Callable[..., nn.Module]]
+    keras2: bool = False
 
 
 class KerasLayer(nn.Module):
@@ -90,6 +92,10 @@ class KerasLayer(nn.Module):
         run.masks = dict(enumerate(map_leaves(_mask, args)))
         run.masks |= map_leaves(_mask, kwargs)
         run.mask = mask.array if isinstance(mask, Value) else run.masks.get(0)
+        # Keras 3 passes a mask on by itself to a layer that takes one tensor only.
+        others = [x for x in leaves((args[1:], kwargs)) if isinstance(x, Value)]
+        is_passed = mode.keras2 or mask is not None or not others
+        run.passed = run.mask if is_passed else None
         args = map_leaves(self._array, args)
         kwargs = map_leaves(self._array, kwargs)
         outputs = map_leaves(self._rounded, entry.run(run, *args, **kwargs))
@@ -159,6 +165,7 @@ class _Run(Run):
         self.options: Options = module.layer.options
         self.train, self.learns = mode.train, module.learns
         self.mask: Any = None
+        self.passed: Any = None
         self.masks: dict[int | str, Any] = {}
         self.out_mask: Any = None
 
@@ -186,6 +193,8 @@ class _Run(Run):
             values = tuple(map_leaves(Value, each) for each in args)
             if mask is not None:
                 values = (_values(args[0], mask), *values[1:])
+                if kw:
+                    kw = {**kw, "mask": mask}
             made = part(values, {k: _values(v, None) for k, v in kw.items()}, counts)
             return map_leaves(lambda value: value.array, made)
 
@@ -239,7 +248,7 @@ def run_graph(
                 map_leaves(argument, call.args), map_leaves(argument, call.kwargs)
             )
             kind = graph.layers[call.layer].kind
-            if kind in LAYERS and LAYERS[kind].takes_masks:
+            if kind in LAYERS and LAYERS[kind].takes_masks and not mode.keras2:
                 for ref in leaves((call.args, call.kwargs)):
                     if isinstance(ref, Ref) and isinstance(made[ref.call], Value):
                         made[ref.call] = made[ref.call]._replace(mask=None)

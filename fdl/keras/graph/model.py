@@ -61,7 +61,8 @@ class KerasModel(nn.Module):
     def __call__(self, *inputs: Any, train: bool = False, **named: Any) -> PyTree:
         """Apply the model."""
         given, batch = _with_one_batch_axis(self.graph, _inputs(self, inputs, named))
-        mode = Mode(train, not _is_uniform(self.graph), FrozenDict(self.custom_layers))
+        graph, custom = self.graph, FrozenDict(self.custom_layers)
+        mode = Mode(train, not _is_uniform(graph), custom, graph.keras2)
         outputs = run_graph(self, self.graph, given, "layers", True, mode)
         return map_leaves(lambda value: _unflattened(value.array, batch), outputs)
 

@@ -4,12 +4,14 @@ What is read here may come from anyone: classes are looked up in the table, neve
 imported, and whatever the table does not know is refused, with the layer's name.
 """
 
+import dataclasses
 from collections.abc import Collection, Iterator
 from typing import Any
 
 from flax.core import FrozenDict
 
 from fdl.keras.graph.description import Call, Graph, Layer, Ref, leaves, refuse
+from fdl.keras.graph.keras2 import rewritten
 from fdl.keras.graph.read_arguments import Named, argument, history, quoted, resolve
 from fdl.keras.graph.read_layer import MODELS, LayerReader, input_layer
 from fdl.keras.table import LAYERS
@@ -20,12 +22,15 @@ _MOST_DEPTH = 20  # models within models
 _MOST_VALUES = 1 << 20  # of all constants in a graph
 
 
-def read_model(config: Any, custom: Collection[str] = ()) -> Graph:
+def read_model(
+    config: Any, custom: Collection[str] = (), *, keras2: bool = False
+) -> Graph:
     """Return the graph of a model.
 
     Args:
         config: What `config.json` of a `.keras` file holds, or `model.to_json()`.
         custom: Classes that are not Keras' and for which there are modules.
+        keras2: Whether Keras 2 wrote it.
 
     Raises:
         WeightsError: Names the layer that cannot be read, and why.
@@ -33,7 +38,10 @@ def read_model(config: Any, custom: Collection[str] = ()) -> Graph:
     try:
         require_shallow(config)
         _require_few(config)
-        return _model(config, frozenset(custom), "", 0)
+        if keras2:
+            config = rewritten(config, custom)
+        graph = _model(config, frozenset(custom), "", 0)
+        return dataclasses.replace(graph, keras2=keras2)
     except WeightsError:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as why:
@@ -52,8 +60,6 @@ def _model(config: Any, custom: frozenset[str], where: str, depth: int) -> Graph
         )
     if depth > _MOST_DEPTH:
         raise WeightsError("has more models within models than any.")
-    if isinstance(inner, list):  # Sequential of Keras 2.1
-        inner = {"layers": inner}
     name = inner.get("name", kind.lower())
     if not isinstance(name, str):
         raise ValueError(f"a model named {name!r}")
@@ -152,20 +158,15 @@ class _Reader:
         """Read a call of a layer."""
         if node is None:
             return (), FrozenDict()
-        if isinstance(node, list):  # Keras 2: [[name, node, output, kwargs], ...]
-            named = tuple(Named(*history(each[:3])) for each in node)
-            kwargs = node[0][3] if len(node[0]) > 3 else {}
-            args = (named[0] if len(named) == 1 else named,)
-        else:
-            args = tuple(argument(each) for each in node["args"])
-            kwargs = node["kwargs"]
+        args = tuple(argument(each) for each in node["args"])
+        kwargs = node["kwargs"]
         entry = LAYERS.get(layer.kind)
         known = ("mask", *(entry.kwargs if entry else ()))
         found = {}
         for key, value in kwargs.items():
             if key == "training":  # what Keras overrides in training and prediction
                 continue
-            found[key] = argument(value, old=isinstance(node, list))
+            found[key] = argument(value)
             if key not in known and found[key] is not None:
                 raise refuse(
                     self._at(layer), f"is called with {key}=, which is not supported."

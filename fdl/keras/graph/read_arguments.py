@@ -29,12 +29,10 @@ def history(value: Any) -> tuple[str, int, int]:
     return name, node, output
 
 
-def argument(value: Any, old: bool = False) -> Any:
+def argument(value: Any) -> Any:
     """Read an argument of a call."""
     if isinstance(value, list):
-        if old and len(value) == 3 and isinstance(value[0], str):
-            return Named(*history(value))
-        return tuple(argument(each, old) for each in value)
+        return tuple(argument(each) for each in value)
     if not isinstance(value, dict):
         return value
     kind = value.get("class_name")
@@ -43,7 +41,7 @@ def argument(value: Any, old: bool = False) -> Any:
         case "__keras_tensor__":
             return Named(*history(config["keras_history"]))
         case "__tuple__":
-            return tuple(argument(each, old) for each in config["value"])
+            return tuple(argument(each) for each in config["value"])
         case "__slice__":
             return Slice(config["start"], config["stop"], config["step"])
         case "__ellipsis__":
@@ -53,7 +51,7 @@ def argument(value: Any, old: bool = False) -> Any:
             return Constant(freeze(array.tolist()), array.dtype.name)
     if "class_name" in value:
         raise ValueError(f"an argument of the class {quoted(kind)}")
-    return FrozenDict({key: argument(each, old) for key, each in value.items()})
+    return FrozenDict({key: argument(each) for key, each in value.items()})
 
 
 def resolve(function: Any, tree: Any) -> Any:

@@ -38,11 +38,16 @@ class LayerReader:
         given = config["config"]
         if not isinstance(kind, str) or not isinstance(given, dict):
             raise ValueError(f"a layer {quoted(kind)}")
+        package, _, kind = kind.rpartition(">")
+        if package:  # in .h5 files
+            config = {"registered_name": f"{package}>{kind}", **config}
         name = config.get("name") or given.get("name") or self._numbered(kind)
         if not isinstance(name, str) or not name or "/" in name or len(name) > 255:
             raise ValueError(f"a layer named {quoted(name)}")
         label = f"{self.where}{shortened(name)!r} ({shortened(kind)})"
-        module = str(config.get("module", "keras.layers"))
+        # The .h5 files of Keras 3 do not tell functions from layers in another way.
+        is_layer = f"ops.{kind}" not in LAYERS or "trainable" in given
+        module = str(config.get("module", "keras.layers" if is_layer else "keras.ops"))
         trainable = bool(given.get("trainable", True))
         if kind in self.custom:
             options = {k: v for k, v in given.items() if k not in _GENERAL}

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import jax.numpy as jnp
+
 from fdl import nn
 from fdl.arrays import Array
 from fdl.nn import activations
@@ -10,7 +12,11 @@ ACTIVATIONS = {
     name: getattr(activations, name)
     for name in activations.__all__
     if name != "threshold"  # needs arguments, which a name does not have
-} | {"swish": nn.silu, "hard_swish": nn.hard_silu}
+} | {
+    "swish": nn.silu,
+    "hard_swish": nn.hard_silu,
+    "keras2>hard_sigmoid": lambda x: jnp.clip(0.2 * x + 0.5, 0, 1),
+}
 
 
 def check(value: Any) -> str:

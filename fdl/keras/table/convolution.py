@@ -15,6 +15,7 @@ from fdl.keras.table.options import (
     DATA_FORMAT,
     KERNEL,
     Option,
+    anything,
     choice,
     optional,
     several,
@@ -191,7 +192,7 @@ def _transposed_entry(axes: int) -> Entry:
 
 def _depthwise_entry(axes: int) -> Entry:
     # Files of Keras 2 have the options of `Conv2D`, which mean nothing here.
-    old = {"groups": _GROUPS, "filters": Option(optional(whole()), None)}
+    old = {"groups": Option(anything, None), "filters": Option(anything, None)}
     return Entry(_depthwise, {**_DEPTHWISE, **old, **_options(axes)})
 
 

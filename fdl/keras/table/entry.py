@@ -36,6 +36,7 @@ class Run(abc.ABC):
         train: Whether the model is trained.
         learns: Whether this layer is trained, too.
         mask: Masks of the first argument, nested as this is; True where a step is real.
+        passed: The mask that Keras passes to the layer's `call`: the same, or None.
         masks: Masks of all arguments by position and by name.
         out_mask: Masks of the outputs, where an entry sets them itself.
     """
@@ -44,6 +45,7 @@ class Run(abc.ABC):
     train: bool
     learns: bool
     mask: Any
+    passed: Any
     masks: dict[int | str, Any]
     out_mask: Any
 
@@ -106,8 +108,10 @@ class Entry(NamedTuple):
         keeps_mask: Whether the outputs have the mask of the first argument, which is
             lost otherwise.
         kwargs: Arguments by name that calls may have.
-        takes_masks: Whether its inputs lose their masks, for all that is called later.
+        takes_masks: Whether its inputs lose their masks, for all that is called later;
+            not in Keras 2.
         level: What is different from Keras, if anything.
+        counters: How many whole numbers Keras keeps after the weights.
     """
 
     run: Callable[..., Any]
@@ -116,3 +120,4 @@ class Entry(NamedTuple):
     kwargs: tuple[str, ...] = ()
     takes_masks: bool = False
     level: str = ""
+    counters: int = 0

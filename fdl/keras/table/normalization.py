@@ -240,6 +240,7 @@ LAYERS = {
             "invert": Option(flag, False),
         },
         keeps_mask=True,
+        counters=1,
     ),
     "Rescaling": Entry(
         _rescaling,

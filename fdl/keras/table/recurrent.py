@@ -82,7 +82,7 @@ def _recurrent(kind: str) -> Callable[..., Any]:
         x, weights = x.astype(dtype), tuple(w.astype(dtype) for w in weights)
         states = _start(x, [o["units"]] * count, initial_state)
         o = dropped(run, o, x[:, 0])
-        x, mask = _turned(o, x, run.mask)
+        x, mask = _turned(o, x, run.passed)
         found = _fast(kind, o, weights, x, states, mask)
         if found is None:
             step = step_of(kind, o, weights)
@@ -155,7 +155,7 @@ def _rnn(run: Run, x: Array, initial_state: Any = None) -> Any:
         return x, tuple(new)
 
     states = _start(x, [size for own in sizes for size in own], initial_state)
-    x, mask = _turned(o, x, run.mask)
+    x, mask = _turned(o, x, run.passed)
     outputs, states = _loop(step, x, states, mask, o["zero_output_for_mask"])
     if stacked and len(cells) > 1:  # Keras returns the states of each cell together
         rest = list(states)

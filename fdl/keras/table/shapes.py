@@ -76,11 +76,12 @@ LAYERS = {
         )
         for axes in (1, 2, 3)
     },
+    "Cropping1D": Entry(_crop, {"cropping": Option(pads(1), 0)}),
     **{
         f"Cropping{axes}D": Entry(
             _crop, {"cropping": Option(pads(axes), 0), "data_format": DATA_FORMAT}
         )
-        for axes in (1, 2, 3)
+        for axes in (2, 3)
     },
     "UpSampling1D": Entry(_upsample, {"size": Option(several(whole(), 1), 2)}),
     "UpSampling2D": Entry(

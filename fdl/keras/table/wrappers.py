@@ -32,7 +32,7 @@ def _bidirectional(run: Run, x: Array, initial_state: Any = None) -> Any:
         parts = initial_state[:half], initial_state[half:]
         given = [{"initial_state": part} for part in parts]
     ys = [
-        run.part(name, one, f"{name}_layer")(x, mask=mask, **states)
+        run.part(name, one, f"{name}_layer")(x, mask=run.passed, **states)
         for name, one, states in zip(
             ("forward", "backward"), (ahead, back), given, strict=True
         )

@@ -1,0 +1,152 @@
+"""Whole models as files have them: a graph, and the arrays of its layers."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from fdl.arrays import PyTree
+from fdl.keras import layers
+from fdl.keras.graph.arrays import layers_in, paired, slots_of
+from fdl.keras.graph.description import Graph
+from fdl.keras.graph.model import KerasModel
+from fdl.keras.graph.names import keys_in_file
+from fdl.keras.hdf5 import Group, groups_of
+from fdl.keras.table import LAYERS
+from fdl.keras.tracing.finish import Traced, plain
+from fdl.keras.tracing.trace import trace
+from fdl.untrusted import reason
+from fdl.weights import WeightsError, describe
+
+_CLOSE = {"float16": 2e-2, "float32": 1e-4, "float64": 1e-4}
+
+
+def _groups_of_graph(model: KerasModel, variables: PyTree) -> list[Group]:
+    """Return the arrays of an imported model as files have them.
+
+    Raises:
+        WeightsError: If the variables do not fit the model.
+    """
+    slots = slots_of(model)
+    found = {path: np.asarray(leaf) for path, leaf in flatten_dict(variables).items()}
+    arrays: dict[str, list[np.ndarray]] = {}
+    for slot in slots:
+        array = found.pop(slot.path, None)
+        if array is None:
+            raise WeightsError(f"variables lack {slot.name} of shape {slot.shape}.")
+        if array.shape != slot.shape:
+            raise WeightsError(
+                f"variables have {slot.name} as {describe(array)}, but the model needs "
+                f"the shape {list(slot.shape)}."
+            )
+        arrays.setdefault(slot.place, []).append(array)
+    if found:
+        name = "/".join(min(found))
+        raise WeightsError(f"variables contain {name}, which the model does not have.")
+    named = {
+        place: layer
+        for _, place, layer in layers_in(model.graph)
+        if layer.kind != "InputLayer" and not layer.kind.startswith("ops.")
+    }
+    for place, layer in named.items():
+        entry = LAYERS.get(layer.kind)
+        if entry is not None and place in arrays:
+            arrays[place] += [np.zeros((), np.int32)] * entry.counters
+    names = {place: layer.name for place, layer in named.items()}
+    return [
+        Group(place, names.get(place), arrays.get(place, []))
+        for place in dict.fromkeys([*names, *arrays])
+    ]
+
+
+def described(
+    model: nn.Module, variables: PyTree, inputs: tuple
+) -> tuple[Graph, list[Group]]:
+    """Describe a module in layers of Keras, and prove it on random inputs.
+
+    Args:
+        model: The module.
+        variables: Its variables.
+        inputs: Example inputs, which a `KerasModel` does not need.
+
+    Raises:
+        WeightsError: If Keras has no such model.
+    """
+    if isinstance(model, KerasModel):
+        return model.graph, _groups_of_graph(model, variables)
+    if not inputs:
+        raise WeightsError("layers depend on the inputs: pass an example input.")
+    ours = layers.of_module(model, inputs)
+    arrays = layers.arrays_of(variables, ours)
+    types = sorted({array.dtype.name for array in arrays.values()})
+    if len(types) > 1:
+        raise _unlike(model, f"its weights are of several types, {', '.join(types)}")
+    dtype = types[0] if types else "float32"
+    graph, paths = _traced(model, inputs, dtype)
+    homes = {
+        paths[layer.name]: f"layers/{key}"
+        for layer, key in zip(graph.layers, keys_in_file(graph), strict=True)
+        if layer.name in paths
+    }
+    unused = [layer for layer in ours if layer.names not in homes]
+    if unused:
+        raise _unlike(model, f"the outputs do not depend on {unused[0]}")
+    groups = groups_of(ours, arrays, homes)
+    stored = {group.place: group.arrays for group in groups if group.arrays}
+    twin = KerasModel(graph)
+    pairs = paired(slots_of(twin), stored, type(model).__name__)
+    theirs = layers.variables_of({slot.path: array for slot, array in pairs})
+    _require_same(model, variables, twin, theirs, inputs, dtype)
+    return graph, groups
+
+
+def _traced(model: nn.Module, inputs: tuple, dtype: str) -> Traced:
+    try:
+        return trace(model, *inputs, dtype=dtype)
+    except WeightsError as error:
+        raise _unlike(model, str(error)) from error
+    except Exception as error:  # a model may raise anything
+        why = f"it does not take a batch of any size ({reason(error)})"
+        raise _unlike(model, why) from error
+
+
+def _require_same(
+    model: nn.Module,
+    ours: PyTree,
+    twin: KerasModel,
+    theirs: PyTree,
+    inputs: Any,
+    dtype: str,
+) -> None:
+    """Compare what two models make of random inputs."""
+    rng = np.random.default_rng(0)
+
+    def drawn(x: Any) -> np.ndarray:
+        shape = (3, *x.shape[1:])
+        if jnp.issubdtype(x.dtype, jnp.floating):
+            return rng.normal(size=shape).astype(dtype)
+        return rng.integers(0, 2, shape).astype(x.dtype)
+
+    given = jax.tree.map(drawn, inputs)
+    wanted, found = jax.jit(
+        lambda ours, theirs, given: (
+            model.apply(ours, *given),
+            twin.apply(theirs, *given),
+        )
+    )(ours, theirs, given)
+    wanted, found = jax.tree.leaves(plain(wanted)), jax.tree.leaves(found)
+    for a, b in zip(wanted, found, strict=True):
+        a, b = np.asarray(a, float), np.asarray(b, float)
+        scale = np.abs(a[np.isfinite(a)]).max(initial=1e-3)
+        close = _CLOSE[dtype] * scale
+        if a.shape != b.shape or not np.allclose(a, b, 0, close, equal_nan=True):
+            raise _unlike(model, "the same layers of Keras compute something else")
+
+
+def _unlike(model: nn.Module, why: str) -> WeightsError:
+    return WeightsError(
+        f"{type(model).__name__} cannot be described in layers of Keras: {why}."
+    )

@@ -1,0 +1,1 @@
+"""Linen modules as graphs of Keras layers, by tracing them."""

@@ -1,0 +1,63 @@
+"""Models that Keras saved elsewhere, where no other framework can be imported."""
+
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+import fdl
+from fdl.keras import import_model
+from graphs.golden import PAIRS, read
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch):
+    for name in ("keras", "tf_keras", "tensorflow", "torch"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+def named(outputs):
+    """Return outputs by the names that the pairs have."""
+    if isinstance(outputs, dict):
+        return outputs
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    return {f"{number:02}": y for number, y in enumerate(outputs)}
+
+
+def test_there_are_pairs_of_both_releases():
+    names = {pair.name.partition("-")[0] for pair in PAIRS}
+    kinds = {Path(pair.stem).suffix for pair in PAIRS}
+    assert (names, kinds) == ({"keras2", "keras3"}, {".keras", ".h5"})
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.stem)
+def test_predictions(pair, tmp_path):
+    path, inputs, wanted = read(pair.stem, tmp_path)
+    model, variables = import_model(path)
+    found = named(jax.jit(model.apply)(variables, inputs))
+    assert found.keys() == wanted.keys()
+    for name, y in wanted.items():
+        atol = 1e-5 * np.abs(y).max()
+        np.testing.assert_allclose(found[name], y, rtol=0, atol=atol, err_msg=name)
+
+
+def test_training(tmp_path):
+    path, inputs, outputs = read("keras3-images.keras", tmp_path)
+    model, variables = import_model(path)
+    learner = fdl.learners.supervised(
+        model, fdl.losses.mean_squared_error, optax.sgd(0.1)
+    )
+    data = fdl.arrays.Rows(inputs["image"], np.roll(outputs["00"], 1))
+    start = learner.init(0, data)
+    start = start._replace(
+        params=variables["params"],
+        model_state={"batch_stats": variables["batch_stats"]},
+    )
+    run = fdl.fit(learner, data, epochs=3, batch_size=4, key=0, state=start)
+    losses = [epoch.train["loss"] for epoch in run.history]
+    assert losses[2] < losses[0]
+    mean = run.state.model_state["batch_stats"]["norm"]["mean"]
+    assert (mean != variables["batch_stats"]["norm"]["mean"]).all()

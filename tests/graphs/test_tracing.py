@@ -1,0 +1,225 @@
+"""Linen modules that Keras opens: described by tracing them, and saved as `.keras`."""
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+
+from fdl import models, nn
+from fdl.keras import WeightsError, import_model, save_weights
+from fdl.keras.tracing.trace import trace
+from graphs.test_against_keras import error, named
+
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+
+IMAGE = np.zeros((1, 12, 12, 3), np.float32)
+SEQUENCE = np.zeros((1, 6, 4), np.float32)
+TOKEN = np.zeros((1, 7), np.int32)
+ENCODER = nn.TransformerEncoder(num_layers=1, num_heads=2, activation=nn.gelu)
+DECODER = nn.TransformerDecoder(num_layers=1, num_heads=2, norm="pre")
+DECODER_OF_IMAGES = models.DenseDecoder((5,), IMAGE.shape[1:])
+
+
+@pytest.fixture(autouse=True)
+def as_people_write():
+    with jax.numpy_rank_promotion("allow"):
+        yield
+
+
+class Images(linen.Module):
+    """What people write between layers, and layers of Linen's own."""
+
+    @linen.compact
+    def __call__(self, x):
+        x = linen.Conv(6, (3, 3), feature_group_count=3, padding="SAME")(x)
+        x = linen.BatchNorm(use_running_average=True, use_bias=False)(x)
+        x = linen.max_pool(x, (3, 3), strides=(2, 2), padding="SAME")
+        left, right = jnp.split(x, 2, axis=-1)
+        gate = jax.nn.sigmoid(left) * jnp.tanh(right) + jnp.maximum(left, 0.1)
+        x = jnp.concatenate([x, gate, jnp.square(left) ** 3], axis=-1)
+        x = nn.SeparableConv2D(4, (3, 2), dilation=(2, 1), use_bias=False)(x)
+        x = nn.GroupNormalization(num_groups=2)(x)
+        x = linen.avg_pool(x, (1, 2), strides=(1, 2)) + nn.avg_pool(x, (1, 2))
+        pooled = [nn.global_max_pool(x), nn.global_avg_pool(x), jnp.mean(x, (1, 2))]
+        x = jnp.stack(pooled, axis=1)
+        x = jnp.where(x > 0, x, jnp.array([0.1, 0.2, 0.3, 0.4]) * x)
+        x = jnp.pad(x, ((0, 0), (1, 0), (0, 0)), constant_values=0.5)[:, ::-1]
+        y = jnp.einsum("bij,bkj->bik", x, x) / 2 + jnp.arange(4.0)
+        y = y + x[:, jnp.array([2, 0, 0, 3])] + x[:, :, 1:2]
+        return {"all": y, "first": x[:, 0], "sum": jnp.cumsum(x, axis=1).max(axis=-1)}
+
+
+class Convolutions(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        skip = nn.DepthwiseConv2D((3, 3), padding="same", depth_multiplier=2)(x)
+        x = nn.leaky_relu(nn.zero_pad(skip, ((1, 0), (2, 1))))
+        x = nn.Conv2DTranspose(3, (3, 3), strides=(2, 2))(x)
+        x = nn.upsample(nn.max_pool(x, (3, 2), strides=(1, 2)), method="bilinear")
+        x = nn.LayerNormalization(use_bias=False)(x).transpose(0, 2, 3, 1)
+        x = x.reshape(x.shape[0], x.shape[1], -1)
+        x = nn.relu(nn.Conv1D(5, 3, padding="causal", dilation=2)(x))
+        return nn.elu(nn.Dense(3)(x)), nn.softmax(nn.Dense(2, use_bias=False)(x))
+
+
+class Sequences(linen.Module):
+    """Recurrent layers in all the ways in which their outputs are used."""
+
+    @linen.compact
+    def __call__(self, x, real):
+        steps, state = nn.LSTM(4)(x, mask=real)
+        both = nn.Bidirectional(nn.GRU(3), merge_mode="sum")(steps, mask=real).outputs
+        h = nn.SimpleRNN(4)(both, nn.GRU(4)(steps).state).state
+        ends = nn.Bidirectional(nn.LSTM(2))(x).state
+        ends = jnp.concatenate([ends.forward.h, ends.backward.h], axis=-1)
+        seen = nn.MultiHeadAttention(2, 3, value_size=2)(
+            both, steps, mask=real[:, None, :], causal=True
+        )
+        seen = nn.AdditiveAttention()(seen, nn.Dense(3)(x), causal=True)
+        return nn.selu(h + state.c), ends, seen
+
+
+class Shared(linen.Module):
+    """A module that is called twice, and modules within modules."""
+
+    @linen.compact
+    def __call__(self, pair):
+        embed = linen.Sequential([nn.Dense(4), nn.relu, nn.Dense(3)], name="embed")
+        left, right = embed(pair["left"]), embed(pair["right"])
+        return jnp.sum(jnp.abs(left - right), axis=-1, keepdims=True)
+
+
+def batch_of(inputs):
+    rng = np.random.default_rng(1)
+
+    def drawn(x):
+        shape = (4, *x.shape[1:])
+        if x.dtype == bool:
+            return np.arange(6) < rng.integers(1, 6, (4, 1))
+        if x.dtype == np.int32:
+            return rng.integers(0, 5, shape).astype(np.int32)
+        return rng.normal(size=shape).astype(np.float32)
+
+    return jax.tree.map(drawn, inputs)
+
+
+def variables_of(model, inputs):
+    rng = np.random.default_rng(0)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), *inputs)
+    # Above zero, so that variances are.
+    return jax.tree.map(
+        lambda s: (np.abs(rng.normal(size=s.shape)) * 0.3 + 0.01).astype("f4"), shapes
+    )
+
+
+VECTOR = np.zeros((1, 5), np.float32)
+MODELS = {
+    "images": (Images(), IMAGE),
+    "convolutions": (Convolutions(), IMAGE),
+    "sequences": (Sequences(), SEQUENCE, np.ones((1, 6), bool)),
+    "shared": (Shared(), {"left": VECTOR, "right": VECTOR}),
+    "vae": (
+        models.VAE(
+            3, models.DenseEncoder((5,)), models.DenseDecoder((5,), (12, 12, 3))
+        ),
+        IMAGE,
+        np.zeros((1, 3), np.float32),
+    ),
+    "transformer": (
+        models.VisionTransformer(3, ENCODER, 8, patch_size=6, pooling="token"),
+        IMAGE,
+    ),
+    "texts": (models.TextClassifier(2, 9, ENCODER, 8), TOKEN),
+    "language": (models.LanguageModel(9, DECODER, 8, 16, tied=False), TOKEN),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_keras_predicts_the_same(name, tmp_path) -> None:
+    model, *inputs = MODELS[name]
+    variables = variables_of(model, inputs)
+    save_weights(tmp_path / "x.keras", model, variables, *inputs)
+    given = batch_of(inputs)
+    ours = jax.jit(model.apply)(variables, *given)
+    theirs = keras.models.load_model(tmp_path / "x.keras")
+    found = theirs(given[0] if len(given) == 1 else given, training=False)
+    ours = ours._asdict() if hasattr(ours, "_asdict") else ours
+    assert [key for key, _ in named(ours)] == [key for key, _ in named(found)]
+    for (key, y), (_, z) in zip(named(ours), named(found), strict=True):
+        assert error(y, z) < 5e-6, key  # ten layers in single precision
+    again, weights = import_model(tmp_path / "x.keras")
+    twice = jax.jit(again.apply)(weights, *given)
+    for (key, y), (_, z) in zip(named(twice), named(found), strict=True):
+        assert error(y, z) < 5e-6, key
+
+
+def test_a_chain_is_a_sequential_model_as_people_write_it() -> None:
+    model = models.LSTMClassifier(3, 8, num_layers=2, bidirectional=True)
+    assert repr(trace(model, SEQUENCE).graph).splitlines() == [
+        "Sequential 'lstmclassifier'",
+        "  sequence = Input([6, 4])",
+        "  layer1 = Bidirectional(sequence)",
+        "  dropout = Dropout(layer1)",
+        "  layer2 = Bidirectional(dropout)",
+        "  dropout_1 = Dropout(layer2)",
+        "  head = Dense(dropout_1)",
+        "  return head",
+    ]
+    graph = trace(models.CNN(10), np.zeros((1, 28, 28, 1))).graph
+    kinds = [layer.kind for layer in graph.layers]
+    assert kinds[1:] == ["Conv2D", "MaxPooling2D"] * 2 + (
+        ["Conv2D", "Flatten", "Dense", "Dense"]
+    )
+    options = [layer.options.get("activation") for layer in graph.layers]
+    assert options == [None, *["relu", None] * 3, "relu", "linear"]
+
+
+class Scaled(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        return x * self.param("scale", linen.initializers.ones, (x.shape[-1],))
+
+
+class Other(linen.Module):
+    make: object
+
+    @linen.compact
+    def __call__(self, x):
+        return self.make(x)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda x: Scaled(name="mine")(x), r"weight scale of mine \(Scaled\)"),
+        (lambda x: nn.Dense(2)(jnp.sort(x)), "the operation sort"),
+        (lambda x: linen.Dense(2, dtype="float16", name="a")(x), "layer a .*float16"),
+        (lambda x: nn.GRU(2, reverse=True, name="b")(x)[0], "layer b .*reverse=True"),
+        (lambda x: jnp.zeros(3), "an output does not depend on the inputs"),
+        (lambda x: x + x.mean(axis=0), "does not take a batch|size of the batch"),
+        (lambda x: x[: int(x.shape[0])], "does not take a batch of any size"),
+        (lambda x: linen.Conv(2, (3,), padding=1, name="c")(x), "layer c .*padding=1"),
+    ],
+)
+def test_what_keras_does_not_have_is_named(make, message, tmp_path) -> None:
+    model = Other(make)
+    variables = model.init(jax.random.key(0), SEQUENCE)
+    with pytest.raises(WeightsError, match=f"^Other cannot be described.*{message}"):
+        save_weights(tmp_path / "x.keras", model, variables, SEQUENCE)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_description_is_found(tmp_path, monkeypatch) -> None:
+    """What is written is compared with the module before it is written."""
+    from fdl.keras.tracing import modules
+
+    wrong = lambda m, x: modules.Described("Dropout", {"rate": 0.5}, (x,))
+    monkeypatch.setitem(modules.MODULES, nn.LayerNormalization, wrong)
+    model = Other(lambda x: nn.LayerNormalization(use_bias=False, use_scale=False)(x))
+    with pytest.raises(WeightsError, match=r"the same layers .* something else"):
+        save_weights(tmp_path / "x.keras", model, {}, SEQUENCE)

@@ -1,0 +1,143 @@
+"""Whole models in `.h5` files, and what Keras 2 says of them, without Keras."""
+
+import flax.linen as nn
+import h5py
+import numpy as np
+import pytest
+
+from bounds import refused
+from fdl.keras import WeightsError, hdf5, hdf5_contents, import_model, load_weights
+from fdl.keras.graph.read import read_model
+from graphs.golden import read
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch):
+    """Read HDF5 files in this process, which is faster."""
+    tell = lambda file, where: hdf5_contents.tell(file)
+    monkeypatch.setattr(hdf5, "_ask", tell)
+
+
+@pytest.fixture
+def h5(tmp_path):
+    """A whole model of Keras 2."""
+    return read("keras2-nested.h5", tmp_path)[0]
+
+
+def lose_a_layer(file):
+    del file["model_weights/shared"]
+
+
+def lose_a_weight(file):
+    del file["model_weights/shared/shared/bias:0"]
+
+
+def link(file):
+    lose_a_layer(file)
+    file["model_weights/shared"] = h5py.SoftLink("/model_weights/fork")
+
+
+def link_outside(file):
+    lose_a_weight(file)
+    file["model_weights/shared/shared/bias:0"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def swap(file):
+    names = file["model_weights/tower"].attrs["weight_names"]
+    file["model_weights/tower"].attrs["weight_names"] = names[[1, 0, *range(2, 8)]]
+
+
+def grow(file):
+    lose_a_weight(file)
+    file["model_weights/shared/shared/bias:0"] = np.zeros(5, "f4")
+
+
+def number(file):
+    file["model_weights"].attrs["layer_names"] = np.arange(3)
+
+
+def name_at_length(file):
+    file["model_weights"].attrs["layer_names"] = [b"a" * 300]
+
+
+def spread(file):
+    lose_a_weight(file)
+    group = file["model_weights/shared/shared"]
+    group.create_dataset("bias:0", (4,), "f4", chunks=(2,), compression="gzip")
+
+
+def describe_a_number(file):
+    file.attrs["model_config"] = 3
+
+
+def describe_badly(file):
+    file.attrs["model_config"] = '{"class_name": '
+
+
+def own(file):
+    group = file["model_weights/top_level_model_weights"]
+    group.attrs["weight_names"] = [b"scale:0"]
+    group["scale:0"] = np.ones(3, "f4")
+
+
+def forget_the_model(file):
+    del file.attrs["model_config"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lose_a_layer, r"lacks the weight shared/kernel"),
+        (lose_a_weight, "has no 'shared/bias:0' in '/model_weights/shared/shared'"),
+        (link, "has a link at /model_weights/shared, which is not followed"),
+        (link_outside, r"has a link at .*bias:0, which is not followed"),
+        (swap, "has .*beta.* where tower/norm/scale belongs"),
+        (grow, r"has shared/bias as float32\[5\], but the model needs"),
+        (number, "has layer_names of '/model_weights' that are no names"),
+        (name_at_length, "has a name of 300 characters"),
+        (spread, "compressed, in chunks or in another file"),
+        (describe_a_number, "has a model_config for '/' that is not text"),
+        (describe_badly, "has a description of its model that is damaged"),
+        (own, r"has float32\[3\] at top_level_model_weights"),
+        (forget_the_model, "has weights in the format of Keras 2, without their model"),
+    ],
+)
+def test_damaged_files(h5, spoil, words):
+    with h5py.File(h5, "r+") as file:
+        spoil(file)
+    with refused(WeightsError, words):
+        import_model(h5)
+
+
+def test_files_of_another_kind(h5, tmp_path):
+    with pytest.raises(WeightsError, match=r"a whole model: import it by .*import_m"):
+        load_weights(h5.rename(tmp_path / "a.weights.h5"), nn.Dense(1), np.ones(1))
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["layers/dense/vars/0"] = np.ones(3)
+    with pytest.raises(WeightsError, match="has weights without their model"):
+        import_model(tmp_path / "b.h5")
+
+
+def call(function, **kwargs):
+    config = {"name": "f", "function": function}
+    nodes = [[["x", 0, 0, kwargs]]]
+    of = {"class_name": "TFOpLambda", "name": "f", "config": config}
+    x = {"name": "x", "batch_input_shape": [None, 4], "dtype": "float32"}
+    x = {"class_name": "InputLayer", "name": "x", "config": x, "inbound_nodes": []}
+    config = {"name": "net", "layers": [x, of | {"inbound_nodes": nodes}]}
+    config |= {"input_layers": [["x", 0, 0]], "output_layers": [["f", 0, 0]]}
+    return {"class_name": "Functional", "config": config}
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (call("io.read_file"), r"layer 'f' \(tf.io.read_file\) calls a function of"),
+        (call("reshape", shape=[2], order="F"), r"f' .* supported: with order='F'"),
+        (call("math.add"), "supported: 'y'"),
+        (call("__operators__.getitem", slice_spec={"x": []}), "index that is an array"),
+    ],
+)
+def test_functions_of_tensorflow_that_are_refused(config, words):
+    with pytest.raises(WeightsError, match=words):
+        read_model(config, keras2=True)

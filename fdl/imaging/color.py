@@ -1,5 +1,6 @@
 """Colors of images."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
@@ -10,7 +11,7 @@ _GRAY = (0.2989, 0.5870, 0.1140)  # how bright red, green and blue look
 
 def contrast(
     images: Float[Array, "*batch height width channels"], scale: Float[Array, "..."]
-) -> Float[Array, "*batch height width channels"]:
+) -> Float[jax.Array, "*batch height width channels"]:
     """Scale each channel of an image about its mean.
 
     Args:
@@ -25,7 +26,7 @@ def contrast(
     return mean + scale * (images - mean)
 
 
-def grayscale(images: Float[Array, "*batch channels"]) -> Float[Array, "*batch 1"]:
+def grayscale(images: Float[Array, "*batch channels"]) -> Float[jax.Array, "*batch 1"]:
     """Return the brightness of red, green and blue; what has one channel stays.
 
     Raises:
@@ -35,13 +36,14 @@ def grayscale(images: Float[Array, "*batch channels"]) -> Float[Array, "*batch 1
         >>> grayscale(jnp.array([0.0, 1.0, 0.0]))
         Array([0.587], dtype=float32)
     """
+    images = jnp.asarray(images)
     if images.shape[-1] == 1:
         return images
     require_colors(images)
     return jnp.matmul(images, jnp.asarray(_GRAY, images.dtype))[..., None]
 
 
-def rgb_to_hsv(images: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
+def rgb_to_hsv(images: Float[Array, "*batch 3"]) -> Float[jax.Array, "*batch 3"]:
     """Return hue, saturation and value of red, green and blue.
 
     Hue and saturation are in [0, 1]; value is the largest of the three colors.
@@ -66,7 +68,7 @@ def rgb_to_hsv(images: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
     return jnp.stack([hue, saturation, value], axis=-1)
 
 
-def hsv_to_rgb(images: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
+def hsv_to_rgb(images: Float[Array, "*batch 3"]) -> Float[jax.Array, "*batch 3"]:
     """Return red, green and blue of hue, saturation and value.
 
     Example:
@@ -85,7 +87,7 @@ def hsv_to_rgb(images: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
     )
 
 
-def require_colors(images: Float[Array, "*batch channels"]) -> Array:
+def require_colors(images: Float[Array, "*batch channels"]) -> jax.Array:
     """Return images that have red, green and blue.
 
     Raises:
@@ -100,4 +102,4 @@ def require_colors(images: Float[Array, "*batch channels"]) -> Array:
             f"colors are red, green and blue, but there are {images.shape[-1]} "
             "channels."
         )
-    return images
+    return jnp.asarray(images)

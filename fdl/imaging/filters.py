@@ -1,5 +1,6 @@
 """Blurring and other small filters of images."""
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float, Int
@@ -10,7 +11,7 @@ from fdl.arrays import Array
 def correlate(
     images: Float[Array, "*batch height width channels"],
     kernel: Float[Array, "rows columns"],
-) -> Float[Array, "*batch height width channels"]:
+) -> Float[jax.Array, "*batch height width channels"]:
     """Weigh the pixels around each pixel, channel by channel; beyond images is zero.
 
     Args:
@@ -24,13 +25,14 @@ def correlate(
     """
     planes = jnp.moveaxis(images, -1, -3)
     flat = planes.reshape(-1, 1, *planes.shape[-2:])
-    y = lax.conv_general_dilated(flat, kernel[None, None], (1, 1), "SAME")
+    window = jnp.asarray(kernel)[None, None]
+    y = lax.conv_general_dilated(flat, window, (1, 1), "SAME")
     return jnp.moveaxis(y.reshape(planes.shape), -3, -1)
 
 
 def gaussian(
     size: int, sigma: Float[Array, ""], cut: Int[Array, ""] | int | None = None
-) -> Float[Array, " size"]:
+) -> Float[jax.Array, " size"]:
     """Return the weights of a Gaussian blur along an axis, whose sum is 1.
 
     Args:
@@ -39,8 +41,8 @@ def gaussian(
         cut: How many of them are above 0, odd; None for all.
 
     Example:
-        >>> gaussian(5, jnp.array(1.0), 3).round(3)
-        Array([0.   , 0.274, 0.452, 0.274, 0.   ], dtype=float32)
+        >>> (100 * gaussian(5, jnp.array(1.0), 3)).round()
+        Array([ 0., 27., 45., 27.,  0.], dtype=float32)
     """
     far = jnp.abs(jnp.arange(size, dtype=sigma.dtype) - size // 2)
     weights = jnp.exp(-((far / sigma) ** 2) / 2)

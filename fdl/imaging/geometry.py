@@ -25,7 +25,7 @@ def sample(
     interpolation: Interpolation = "bilinear",
     fill_mode: FillMode = "constant",
     fill: float = 0.0,
-) -> Float[Array, "*batch out_height out_width channels"]:
+) -> Float[jax.Array, "*batch out_height out_width channels"]:
     """Read images at any places.
 
     Args:
@@ -43,13 +43,13 @@ def sample(
     """
     order = 1 if interpolation == "bilinear" else 0
 
-    def channel(pixels: Array, y: Array, x: Array) -> Array:
+    def channel(pixels: Array, y: Array, x: Array) -> jax.Array:
         return map_coordinates(pixels, [y, x], order, fill_mode, fill)
 
-    flat = [x.reshape(-1, *x.shape[-n:]) for x, n in ((images, 3), (rows, 2))]
-    flat.append(columns.reshape(flat[1].shape))
+    places = [jnp.reshape(x, (-1, *x.shape[-2:])) for x in (rows, columns)]
+    flat = jnp.reshape(images, (-1, *images.shape[-3:]))
     one = jax.vmap(channel, (-1, None, None), -1)
-    return jax.vmap(one)(*flat).reshape(*rows.shape, images.shape[-1])
+    return jax.vmap(one)(flat, *places).reshape(*rows.shape, images.shape[-1])
 
 
 def project(
@@ -59,7 +59,7 @@ def project(
     interpolation: Interpolation = "bilinear",
     fill_mode: FillMode = "constant",
     fill: float = 0.0,
-) -> Float[Array, "*batch height width channels"]:
+) -> Float[jax.Array, "*batch height width channels"]:
     """Turn, move, scale, shear images, or put them in perspective.
 
     Args:
@@ -96,7 +96,7 @@ def project(
 
 def rotation(
     angle: Float[Array, "*batch"], height: int, width: int
-) -> Float[Array, "*batch 8"]:
+) -> Float[jax.Array, "*batch 8"]:
     """Return the transform of `project` that turns images about their center.
 
     Args:
@@ -106,7 +106,8 @@ def rotation(
 
     Example:
         >>> image = jnp.array([[1.0, 2], [3, 4]])[..., None]
-        >>> project(image, rotation(jnp.pi / 2, 2, 2))[..., 0].round().astype(int)
+        >>> transform = rotation(jnp.array(jnp.pi / 2), 2, 2)
+        >>> project(image, transform)[..., 0].round().astype(int)
         Array([[2, 4],
                [1, 3]], dtype=int32)
     """

@@ -383,7 +383,7 @@ def augmentation():
         L.RandomTranslation((2 / 11,) * 2, (3 / 13,) * 2, "wrap", name="wrap"),
         L.RandomZoom((0.3, 0.3), name="zoom"),
         L.RandomZoom((0.3, 0.3), (-0.2, -0.2), fill_mode="constant", name="zoom_two"),
-        L.RandomShear((0.2, 0.3), name="shear"),
+        L.RandomShear(0.3, (0.1, 0.2), name="shear"),
         L.RandomPerspective(name="perspective"),
         L.RandomCrop(6, 7, name="crop"),
         L.RandomCrop(20, 9, name="crop_small"),

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from fdl import imaging
 from fdl.arrays import Seed, as_key
 from fdl.data.augment.change import Change, Image, Pixels, pixels
-from fdl.imaging.geometry import project, rotation
 from fdl.ranges import require_number, require_whole
 
 
@@ -110,7 +110,7 @@ def rotate(degrees: float | tuple[float, float], *, fill: float = 0.0) -> Change
         key, image = as_key(key), pixels(image)
         angle = jnp.deg2rad(jax.random.uniform(key, minval=low, maxval=high))
         height, width, _ = image.shape
-        return project(image, rotation(angle, height, width), fill=fill)
+        return imaging.project(image, imaging.rotation(angle, height, width), fill=fill)
 
     return change
 

@@ -64,7 +64,10 @@ def in_training(
 
     def run(run: Run, images: Any) -> Array:
         images = as_images(images)
-        return change(run.key(), images, run.options) if run.train else images
+        if not run.train:
+            return images
+        key: Any = run.key()
+        return change(key, images, run.options)
 
     return Entry(run, {**options, **GENERAL}, level=level)
 

@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from fdl import imaging
 from fdl.arrays import Array, Key
-from fdl.imaging import color, filters
 from fdl.keras.table.augmentation import (
     BOXES,
     VALUES,
@@ -43,15 +43,15 @@ def change_contrast(key: Key, images: Array, o: Options) -> Array:
     """Scale values about the mean of their channel."""
     lower, upper = o["factor"]
     scale = uniform(key, images, (1 - lower, 1 + upper))
-    return jnp.clip(color.contrast(images, scale), *o["value_range"])
+    return jnp.clip(imaging.contrast(images, scale), *o["value_range"])
 
 
 def saturate(key: Key, images: Array, o: Options) -> Array:
     """Scale saturations."""
     part = uniform(key, images, o["factor"])
-    hue, saturation, value = _split(color.rgb_to_hsv(images))
+    hue, saturation, value = _split(imaging.rgb_to_hsv(images))
     scaled = jnp.clip(saturation * part / (1 - part + 1e-7), *o["value_range"])
-    return color.hsv_to_rgb(jnp.concatenate([hue, scaled, value], axis=-1))
+    return imaging.hsv_to_rgb(jnp.concatenate([hue, scaled, value], axis=-1))
 
 
 def turn_hue(key: Key, images: Array, o: Options) -> Array:
@@ -59,27 +59,27 @@ def turn_hue(key: Key, images: Array, o: Options) -> Array:
     turned, rest = jax.random.split(key)
     sign = jnp.where(uniform(turned, images, (0, 1)) > 0.5, -1, 1)
     unit = rescaled(images, o["value_range"], (0, 1))
-    hue, saturation, value = _split(color.rgb_to_hsv(unit))
+    hue, saturation, value = _split(imaging.rgb_to_hsv(unit))
     hue = hue + sign * uniform(rest, images, o["factor"]) / 2
     hsv = jnp.concatenate([hue, saturation, value], axis=-1)
-    unit = jnp.clip(color.hsv_to_rgb(hsv), 0, 1)
+    unit = jnp.clip(imaging.hsv_to_rgb(hsv), 0, 1)
     return rescaled(unit, (0, 1), o["value_range"])
 
 
-def _split(images: Array) -> list[Array]:
+def _split(images: Array) -> list[Any]:
     return jnp.split(images, images.shape[-1], axis=-1)
 
 
 def fade(key: Key, images: Array, o: Options) -> Array:
     """Mix images with their gray."""
     part = uniform(key, images, o["factor"])
-    faded = images + part * (color.grayscale(images) - images)
+    faded = images + part * (imaging.grayscale(images) - images)
     return jnp.clip(faded, *o["value_range"])
 
 
 def _gray(key: Key, images: Array, o: Options) -> Array:
     gray = uniform(key, images, (0, 1)) < o["factor"]
-    return jnp.where(gray, color.grayscale(images), images)
+    return jnp.where(gray, imaging.grayscale(images), images)
 
 
 def _invert(key: Key, images: Array, o: Options) -> Array:
@@ -89,7 +89,7 @@ def _invert(key: Key, images: Array, o: Options) -> Array:
 
 def posterize(key: Key, images: Array, o: Options) -> Array:
     """Keep some of the eight bits of values."""
-    low, high = map(int, o["factor"])
+    low, high = o["factor"]
     shape = (images.shape[0], 1, 1, 1)
     bits = jax.random.randint(key, shape, low, max(high, low + 1))
     step = 2.0 ** (8 - bits.astype(images.dtype))
@@ -101,7 +101,7 @@ def sharpen(key: Key, images: Array, o: Options) -> Array:
     """Go away from a smoothed image, or towards it."""
     kernel = jnp.ones((3, 3), images.dtype).at[1, 1].set(5) / 13
     part = 1 - 2 * uniform(key, images, o["factor"])
-    changed = images + part * (filters.correlate(images, kernel) - images)
+    changed = images + part * (imaging.correlate(images, kernel) - images)
     return jnp.clip(changed, *o["value_range"])
 
 
@@ -109,8 +109,8 @@ def _blur(key: Key, images: Array, o: Options) -> Array:
     which, how = jax.random.split(key)
     sigma = jax.random.uniform(how, (2,), images.dtype, *o["sigma"]) + 1e-6
     (size, _) = o["kernel_size"]
-    x, y = (filters.gaussian(size, one) for one in sigma)
-    blurred = filters.correlate(images, jnp.outer(y, x))
+    x, y = (imaging.gaussian(size, one) for one in sigma)
+    blurred = imaging.correlate(images, y[:, None] * x[None])
     images = jnp.where(chosen(which, images, o["factor"]), blurred, images)
     return jnp.clip(images, *o["value_range"])
 
@@ -167,6 +167,11 @@ def _odd(value: Any) -> tuple[int, int]:
     return sizes
 
 
+def _bits(value: Any) -> tuple[int, int]:
+    low, high = factor(1, 8)(value)
+    return int(low), int(high)
+
+
 _PART, _RATE = factor(-1, 1), factor(0, 1)
 _JITTERS = {
     "brightness_factor": (_PART, brighten),
@@ -199,9 +204,7 @@ LAYERS = {
     "RandomColorDegeneration": in_training(fade, {"factor": Option(_PART), **VALUES}),
     "RandomGrayscale": in_training(_gray, {"factor": Option(number(0, 1), 0.5)}),
     "RandomInvert": in_training(_invert, {"factor": Option(_RATE, 1.0), **VALUES}),
-    "RandomPosterization": in_training(
-        posterize, {"factor": Option(factor(1, 8)), **VALUES}
-    ),
+    "RandomPosterization": in_training(posterize, {"factor": Option(_bits), **VALUES}),
     "RandomSharpness": in_training(sharpen, {"factor": Option(_RATE), **VALUES}),
     "RandomGaussianBlur": in_training(
         _blur,

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from fdl import imaging
 from fdl.arrays import Array, Key
-from fdl.imaging import filters, geometry
 from fdl.keras.table.augmentation import (
     VALUES,
     Ends,
@@ -38,7 +38,7 @@ def _flip(key: Key, images: Array, o: Options) -> Array:
 
 
 def _project(images: Array, transform: Array, o: Options) -> Array:
-    return geometry.project(
+    return imaging.project(
         images,
         transform,
         interpolation=o["interpolation"],
@@ -57,7 +57,7 @@ def _affine(images: Array, o: Options, a: Any, b: Any, c: Any, d: Any, e: Any, f
 def rotate(key: Key, images: Array, o: Options) -> Array:
     """Turn images; the factor is a part of a full turn."""
     angle = 2 * math.pi * uniform(key, images, o["factor"])[:, 0, 0, 0]
-    return _project(images, geometry.rotation(angle, *images.shape[1:3]), o)
+    return _project(images, imaging.rotation(angle, *images.shape[1:3]), o)
 
 
 def translate(key: Key, images: Array, o: Options) -> Array:
@@ -77,9 +77,11 @@ def _zoom(key: Key, images: Array, o: Options) -> Array:
 
 def shear(key: Key, images: Array, o: Options) -> Array:
     """Shear images in both directions, or in both the other way."""
+    factors = o["x_factor"], o["y_factor"]
     turned, rest = jax.random.split(key)
     sign = jnp.where(uniform(turned, images, (0, 1))[:, 0, 0, 0] > 0.5, -1, 1)
-    x, y = _two(rest, images, o["x_factor"], o["y_factor"])
+    both = [each if isinstance(each, tuple) else (-each, each) for each in factors]
+    x, y = _two(rest, images, *both)
     return _affine(images, o, 1.0, sign * x, 0.0, sign * y, 1.0, 0.0)
 
 
@@ -140,11 +142,11 @@ def _bend(key: Key, images: Array, o: Options) -> Array:
     sigma, distance = 0.05 * scale * short, 0.1 * scale * max(height, width)
     noise = sigma * jax.random.normal(where, (*images.shape[:-1], 1), dtype)
     longest = int(6 * 0.05 * o["scale"][1] * short) | 1
-    weights = filters.gaussian(longest, sigma, (6 * sigma).astype(int) | 1)
-    smooth = filters.correlate(noise, jnp.outer(weights, weights))
+    weights = imaging.gaussian(longest, sigma, (6 * sigma).astype(int) | 1)
+    smooth = imaging.correlate(noise, weights[:, None] * weights[None])
     move = distance * smooth[..., 0]  # the same in both directions, as in Keras
     rows, columns = jnp.indices((1, height, width), dtype)[1:]
-    bent = geometry.sample(
+    bent = imaging.sample(
         images,
         rows + move,
         columns + move,
@@ -202,6 +204,12 @@ def _mix_up(key: Key, images: Array, o: Options) -> Array:
     return share * images + (1 - share) * jax.random.permutation(order, images)
 
 
+def _shears(value: Any) -> float | Ends:
+    """Accept a range, but keep one about zero as the number that Keras wants."""
+    low, high = _PART(value)
+    return high if low == -high else (low, high)
+
+
 SEEN = {
     "interpolation": Option(choice("nearest", "bilinear"), "bilinear"),
     "fill_value": Option(number(), 0.0),
@@ -243,8 +251,8 @@ LAYERS = {
     "RandomShear": in_training(
         shear,
         {
-            "x_factor": Option(_PART, 0.0),
-            "y_factor": Option(_PART, 0.0),
+            "x_factor": Option(_shears, 0.0),
+            "y_factor": Option(_shears, 0.0),
             **SEEN,
             **BEYOND,
         },

@@ -46,7 +46,7 @@ class Predict(OfRun):
     to: OptionalPath = None
     overwrite: bool = False
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Refuse to predict nothing, and to replace what is there."""
         if not self.files and self.text is None:
             raise ValueError("there are no files to predict: give at least one.")

@@ -15,6 +15,7 @@ from flax.traverse_util import unflatten_dict
 from fdl.arrays import PyTree
 from fdl.keras import archive, hdf5
 from fdl.keras.graph.arrays import Slot, in_whole_model, paired, require_order, slots_of
+from fdl.keras.graph.assets import with_vocabularies
 from fdl.keras.graph.description import NO_OPTIONS
 from fdl.keras.graph.keras2 import keras3_name
 from fdl.keras.graph.model import KerasModel
@@ -87,7 +88,8 @@ def import_model(
 
 
 def _from_keras(path: Path, custom: CustomLayers) -> tuple[KerasModel, PyTree]:
-    model, slots = _model(path, archive.read_config(path), custom)
+    asset = lambda name: archive.read_asset(path, name)
+    model, slots = _model(path, archive.read_config(path), custom, asset=asset)
     count = min(sum(int(np.prod(slot.shape)) for slot in slots), _MOST_WEIGHTS)
     with tempfile.TemporaryFile() as file:
         file.write(archive.read_weights(path, count=count))
@@ -115,10 +117,16 @@ def _from_h5(path: Path, custom: CustomLayers) -> tuple[KerasModel, PyTree]:
 
 
 def _model(
-    path: Path, config: Any, custom: CustomLayers, *, keras2: bool = False
+    path: Path,
+    config: Any,
+    custom: CustomLayers,
+    *,
+    keras2: bool = False,
+    asset: Callable[[str], bytes | None] = lambda name: None,
 ) -> tuple[KerasModel, list[Slot]]:
     try:
         graph = read_model(config, custom, keras2=keras2)
+        graph = with_vocabularies(graph, asset)
         model = KerasModel(graph, FrozenDict(custom))
         return model, slots_of(model)
     except WeightsError as error:

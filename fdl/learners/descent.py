@@ -97,7 +97,8 @@ def descend(
         opt_state: The optimizer's state.
         loss: `params -> (loss, what else is found)`.
         update: From `update_of`: of any optimizer, those included that ask for the
-            loss's value, gradient or function, such as `optax.lbfgs`.
+            loss's value, gradient or function, such as `optax.lbfgs`; or, by a
+            `loss_scale` in their state, for gradients of the loss times a number.
 
     Example:
         >>> optimizer, x = optax.sgd(0.5), jnp.float32(3)
@@ -106,7 +107,13 @@ def descend(
         >>> float(made.params), float(made.loss)
         (0.0, 9.0)
     """
-    (value, found), grads = jax.value_and_grad(loss, has_aux=True)(params)
+    scale = _loss_scale(opt_state)
+
+    def scaled(params: PyTree) -> Any:
+        value, found = loss(params)
+        return value if scale is None else value * scale, (value, found)
+
+    (_, (value, found)), grads = jax.value_and_grad(scaled, has_aux=True)(params)
     updates, opt_state = update(
         grads,
         opt_state,
@@ -117,3 +124,15 @@ def descend(
         grad_fn=lambda params, *_: jax.grad(loss, has_aux=True)(params)[0],
     )
     return Descent(optax.apply_updates(params, updates), opt_state, value, found)
+
+
+def _loss_scale(opt_state: PyTree) -> Array | None:
+    """Return what an optimizer wants the loss to be multiplied by; None for nothing."""
+    found = [
+        scale
+        for _, scale in optax.tree.get_all_with_path(opt_state, "loss_scale")
+        if not isinstance(scale, tuple)
+    ]
+    if len(found) > 1:
+        raise ValueError("several parts of the optimizer scale the loss: keep one.")
+    return found[0] if found else None

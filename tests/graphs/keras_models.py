@@ -411,6 +411,7 @@ def augmentation():
             [L.RandomBrightness((0.1, 0.1)), L.Equalization(bins=64), L.Rescaling(2.0)],
             name="pipeline",
         ),
+        L.RandomZoom((0.3, 0.3), data_format="channels_first", name="zoom_first"),
         L.RandAugment(name="rand_augment"),
         L.AugMix(name="aug_mix"),
         L.MaxNumBoundingBoxes(5, name="boxes"),

@@ -114,3 +114,20 @@ def test_a_metric_of_plain_numbers_is_refused_with_the_remedy(metric) -> None:
 def test_a_metric_does_not_take_the_place_of_the_loss() -> None:
     with pytest.raises(ValueError, match="'loss', which is measured anyway"):
         make(fdl.models.MLP(3), metrics={"loss": fdl.metrics.accuracy})
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        fdl.keras.sgd(0.1, loss_scale_factor=1024.0),
+        optax.chain(fdl.keras.loss_scaled(optax.sgd(0.1))),
+    ],
+)
+def test_an_optimizer_gets_the_gradients_of_the_loss_that_it_scales(optimizer) -> None:
+    model = fdl.models.MLP(3, hidden_sizes=(5,))
+    steps = []
+    for each in (optax.sgd(0.1), optimizer):
+        learner, state = make(model, each)
+        after, measured = jax.jit(learner.step)(state, BATCH)
+        steps.append((after.params, measured["loss"].total))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), *steps)

@@ -1,5 +1,7 @@
 """Optimizers and schedules against Keras': parameters and slots after every step."""
 
+import re
+
 import jax
 import keras
 import numpy as np
@@ -19,6 +21,15 @@ pytestmark = pytest.mark.parity
 # precision would measure that rounding. The defaults are compared in float32.
 RATE = 2**-5
 EXACT = {"beta_1": 1 - 2**-3, "beta_2": 1 - 2**-8, "epsilon": 2**-23}
+LEADER = {"initial_accumulator_value": 0.125, "learning_rate_power": -0.75}
+LEADER |= {"l1_regularization_strength": 2**-4, "l2_regularization_strength": 0.5}
+LEADER |= {"l2_shrinkage_regularization_strength": 0.25, "beta": 0.5}
+FACTORS = {"beta_2_decay": -0.75, "epsilon_1": 2**-60, "epsilon_2": 2**-10}
+MATRICES = {"adam_beta_1": 1 - 2**-3, "adam_beta_2": 1 - 2**-8, "epsilon": 2**-23}
+MATRICES |= {"adam_weight_decay": 2**-4, "momentum": 0.875, "adam_lr_ratio": 0.5}
+MATRICES |= {"muon_a": 3.5, "muon_b": -4.75, "muon_c": 2.0, "rms_rate": 0.25}
+AVERAGE = {"use_ema": True, "ema_momentum": 0.75, "ema_overwrite_frequency": 2}
+SEVERAL = {"gradient_accumulation_steps": 3}
 
 OPTIMIZERS = [
     ("sgd", "SGD", {}),
@@ -37,6 +48,22 @@ OPTIMIZERS = [
     ("adamw", "AdamW", {**EXACT, "weight_decay": 0.25, "global_clipnorm": 128.0}),
     ("adagrad", "Adagrad", {"initial_accumulator_value": 0.125, "epsilon": 2**-23}),
     ("adagrad", "Adagrad", {"initial_accumulator_value": 0.0, "epsilon": 2**-10}),
+    ("adamax", "Adamax", EXACT),
+    ("adadelta", "Adadelta", {"rho": 0.875, "epsilon": 2**-23}),
+    ("lamb", "Lamb", {**EXACT, "weight_decay": 2**-6}),
+    ("lion", "Lion", {"beta_1": 0.875, "beta_2": 0.75, "weight_decay": 2**-6}),
+    ("ftrl", "Ftrl", {"initial_accumulator_value": 0.125}),
+    ("ftrl", "Ftrl", {**LEADER, "weight_decay": 2**-3}),
+    ("adafactor", "Adafactor", {**FACTORS, "weight_decay": 2**-3}),
+    ("adafactor", "Adafactor", {**FACTORS, "clip_threshold": 2**-2}),
+    ("muon", "Muon", {**MATRICES, "weight_decay": 2**-3}),
+    ("muon", "Muon", {**MATRICES, "nesterov": False, "rms_rate": None}),
+    ("muon", "Muon", {**MATRICES, "exclude_layers": ["e"]}),
+    ("adam", "Adam", {**EXACT, **AVERAGE, "weight_decay": 2**-6}),
+    ("adam", "Adam", {**EXACT, "use_ema": True, "loss_scale_factor": 4.0}),
+    ("sgd", "SGD", {**SEVERAL, "momentum": 0.5, "weight_decay": 2**-6}),
+    ("ftrl", "Ftrl", {**LEADER, **SEVERAL, "clipnorm": 2**-12}),
+    ("lamb", "Lamb", {**EXACT, **SEVERAL, **AVERAGE, "clipvalue": 2**-12}),
 ]
 ONLY_SINGLE = [
     ("sgd", "SGD", {"momentum": 0.9}),
@@ -47,6 +74,8 @@ ONLY_SINGLE = [
     # Nadam has 0.96 in its formula, which no option replaces.
     ("nadam", "Nadam", {}),
     ("nadam", "Nadam", {"beta_1": 0.7, "weight_decay": 0.01}),
+    *((name.lower(), name, {}) for name in ("Adamax", "Adadelta", "Lamb", "Lion")),
+    *((name.lower(), name, {}) for name in ("Adafactor", "Muon")),
 ]
 
 STAIRS = ([4, 9], [1.0, 0.5, 0.1])
@@ -81,6 +110,11 @@ def name_of(case) -> str:
     return f"{case[0]} {case[-1]}" if isinstance(case, tuple) else str(case)
 
 
+def slot_of(variable) -> str:
+    """Return what a variable of an optimizer is called, without its parameter."""
+    return re.sub(r".*variable(_\d+)?_", "", variable.path)
+
+
 def trajectory(ours, theirs, precision: str) -> float:
     """Run both optimizers on the same gradients and return the largest error."""
     rng = np.random.default_rng(0)
@@ -101,10 +135,10 @@ def trajectory(ours, theirs, precision: str) -> float:
             params = optax.apply_updates(params, updates)
             pairs = list(zip(params.values(), variables, strict=True))
             for name, slot in getattr(state, "slots", {}).items():
-                kept = [v for v in theirs.variables if v.path.endswith(f"_{name}")]
-                if name != "u_product":  # Keras has one for all
-                    assert len(kept) == len(variables), name
-                    pairs += zip(slot.values(), kept, strict=True)
+                if name in ("u_product", "r", "c"):  # Keras has one, or no name
+                    continue
+                kept = [v for v in theirs.variables if slot_of(v) == name]
+                pairs += zip([x for x in slot.values() if x.ndim], kept, strict=True)
             worst = max(worst, *(error(a, b.numpy()) for a, b in pairs))
     return worst
 
@@ -112,7 +146,8 @@ def trajectory(ours, theirs, precision: str) -> float:
 @pytest.mark.parametrize(
     ("case", "precision"),
     [(case, "float64") for case in OPTIMIZERS]
-    + [(case, "float32") for case in OPTIMIZERS + ONLY_SINGLE],
+    # Ftrl takes the difference of two powers that are near, which is rounding then.
+    + [(case, "float32") for case in OPTIMIZERS + ONLY_SINGLE if case[0] != "ftrl"],
     ids=name_of,
 )
 def test_optimizer(case, precision) -> None:
@@ -138,6 +173,38 @@ def test_schedule(case) -> None:
     wanted = [float(rate(step)) for step in range(30)]
     found = [float(schedule(step)) for step in range(30)]
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
+
+
+def test_the_loss_is_scaled() -> None:
+    """Over steps that double the scale, and one whose gradients are infinite."""
+    inner = keras.optimizers.Adam(RATE)
+    theirs = keras.optimizers.LossScaleOptimizer(inner, 8.0, 2)
+    ours = fk.loss_scaled(fk.adam(RATE, loss_scale_factor=3.0), 8.0, 2)
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=3).astype("float32")
+    variable = keras.Variable(w)
+    theirs.build([variable])
+    state = ours.init(w)
+    for step in range(7):
+        assert float(state.loss_scale) == float(theirs.dynamic_scale)
+        g = rng.normal(size=3).astype("float32") * float(state.loss_scale)
+        g[0] *= np.inf if step == 3 else 1
+        theirs.apply([keras.ops.convert_to_tensor(g)])
+        updates, state = ours.update(g, state, w)
+        w = w + updates
+        assert error(w, variable.numpy()) < 1e-6
+        assert int(state.step_counter) == int(theirs.step_counter)
+        assert int(state.inner_state.iterations) == int(inner.iterations)
+
+
+def test_a_schedule_counts_gradients() -> None:
+    rate = keras.optimizers.schedules.ExponentialDecay(0.125, 5, 0.5)
+    found = trajectory(
+        fk.sgd(fk.schedules.exponential_decay(0.125, 5, 0.5), **SEVERAL),
+        keras.optimizers.SGD(rate, **SEVERAL),
+        "float32",
+    )
+    assert found < TOLERANCE["float32"]
 
 
 def test_a_schedule_drives_an_optimizer() -> None:
@@ -176,6 +243,13 @@ def test_weight_decay_asks_for_parameters() -> None:
     [
         (lambda: fk.adam(beta_1=1.5), "beta_1=1.5"),
         (lambda: fk.sgd(momentum=-0.1), "momentum=-0.1"),
+        (lambda: fk.adam(clipnorm=0.0, clipvalue=1.0), "clipnorm and clipvalue"),
+        (lambda: fk.adam(gradient_accumulation_steps=1), "accumulation_steps=1"),
+        (lambda: fk.adam(ema_overwrite_frequency=0), "ema_overwrite_frequency=0"),
+        (lambda: fk.adam(ema_momentum=1.5), "ema_momentum=1.5"),
+        (lambda: fk.adam(loss_scale_factor=0.0), "loss_scale_factor=0.0"),
+        (lambda: fk.ftrl(learning_rate_power=0.5), "learning_rate_power=0.5"),
+        (lambda: fk.loss_scaled(fk.adam(), 0.0), "initial_scale=0.0"),
         (lambda: fk.schedules.cosine_decay(0.1, 0), "decay_steps=0"),
         (lambda: fk.schedules.piecewise_constant_decay([1], [1.0]), "need 2 values"),
     ],

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 
 from fdl.arrays import Array, Key
 from fdl.keras.table.entry import Entry, Run
+from fdl.keras.table.layout import either_layout
 from fdl.keras.table.options import (
-    DATA_FORMAT,
     SEED,
     Check,
     Option,
@@ -53,7 +53,6 @@ def value_range(value: Any) -> Ends:
 
 
 BOXES = {"bounding_box_format": Option(anything, None)}
-GENERAL = {"seed": SEED, "data_format": DATA_FORMAT, **BOXES}
 VALUES = {"value_range": Option(value_range, (0, 255))}
 
 
@@ -69,7 +68,7 @@ def in_training(
         key: Any = run.key()
         return change(key, images, run.options)
 
-    return Entry(run, {**options, **GENERAL}, level=level)
+    return either_layout(Entry(run, {**options, "seed": SEED, **BOXES}, level=level))
 
 
 def as_images(images: Any) -> Array:

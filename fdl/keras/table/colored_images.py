@@ -19,8 +19,8 @@ from fdl.keras.table.augmentation import (
     uniform,
 )
 from fdl.keras.table.entry import Entry, Run
+from fdl.keras.table.layout import DATA_FORMAT
 from fdl.keras.table.options import (
-    DATA_FORMAT,
     Option,
     number,
     optional,
@@ -223,6 +223,6 @@ LAYERS = {
             **VALUES,
         },
     ),
-    "AutoContrast": Entry(_stretch, {**VALUES, "data_format": DATA_FORMAT, **BOXES}),
+    "AutoContrast": Entry(_stretch, {**VALUES, **DATA_FORMAT, **BOXES}),
     "Equalization": in_training(equalize, {"bins": Option(whole(2), 256), **VALUES}),
 }

@@ -27,6 +27,7 @@ from fdl.keras.table.options import (
     several,
     whole,
 )
+from fdl.keras.table.resizing import resize
 
 Options = Mapping[str, Any]
 
@@ -127,8 +128,7 @@ def _crop(key: Key, images: Array, o: Options) -> Array:
     part = lax.dynamic_slice(images, (0, top, left, 0), window)
     if size == (height, width):
         return part
-    whole = (window[0], height, width, window[-1])
-    return jax.image.resize(part, whole, "linear", antialias=False)
+    return resize(part, height, width, "bilinear")
 
 
 def _bend(key: Key, images: Array, o: Options) -> Array:

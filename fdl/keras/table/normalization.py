@@ -8,6 +8,7 @@ import numpy as np
 from jax import lax
 
 from fdl.arrays import Array
+from fdl.keras.table.core import unit_length
 from fdl.keras.table.entry import Entry, Run
 from fdl.keras.table.options import (
     Option,
@@ -131,9 +132,7 @@ def _group(run: Run, x: Array) -> Array:
 
 
 def _unit(run: Run, x: Array) -> Array:
-    axes = _axes(x, run.options["axis"])
-    square = jnp.sum(jnp.square(x), axis=axes, keepdims=True)
-    return x / jnp.broadcast_to(jnp.sqrt(jnp.maximum(square, 1e-12)), x.shape)
+    return unit_length(x, _axes(x, run.options["axis"]), 1e-12)
 
 
 def _adapted(run: Run, x: Array) -> Array:

@@ -61,3 +61,14 @@ def test_training(tmp_path):
     assert losses[2] < losses[0]
     mean = run.state.model_state["batch_stats"]["norm"]["mean"]
     assert (mean != variables["batch_stats"]["norm"]["mean"]).all()
+    fdl.keras.save_weights(tmp_path / "again.keras", model, run.state.variables)
+    again, weights = import_model(tmp_path / "again.keras")
+    assert again == model
+    jax.tree.map(np.testing.assert_array_equal, weights, run.state.variables)
+
+
+def test_masks_of_keras2_are_not_written_for_keras3(tmp_path):
+    path, _, _ = read("keras2-sequences.h5", tmp_path)
+    model, variables = import_model(path)
+    with pytest.raises(fdl.keras.WeightsError, match="masks of Keras 2"):
+        fdl.keras.save_weights(tmp_path / "x.keras", model, variables)

@@ -113,7 +113,13 @@ def _require_same_in_keras3(model: KerasModel, variables: PyTree) -> None:
     twin = dataclasses.replace(model, graph=graph)
     dtype = max((x.dtype.name for x in jax.tree.leaves(variables)), default="float32")
     inputs = tuple(examples(model.graph, 32))
-    _require_same(model, variables, twin, variables, inputs, dtype)
+    try:
+        _require_same(model, variables, twin, variables, inputs, dtype)
+    except WeightsError as error:
+        raise WeightsError(
+            "masks of Keras 2 go another way than those of Keras 3, which would predict "
+            "something else: write a folder by `fdl import --to`, or a .stablehlo."
+        ) from error
 
 
 def _traced(model: nn.Module, inputs: tuple, dtype: str) -> Traced:

@@ -95,7 +95,7 @@ class Command:
     light: ClassVar[bool] = False
     """Whether it does without JAX."""
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Raise ValueError for what can be seen to be wrong before JAX is imported."""
 
     @abstractmethod

@@ -20,7 +20,7 @@ class Export(OfRun):
     which takes pixels in [0, 1] and gives logits, and NAME.weights.h5 its weights.
 
     Attributes:
-        run: Folder of the run.
+        run: Folder of the run, or of `fdl import`.
         to: The file.
         part: Which model, of a run that has several.
         parameters: Where those of a .stablehlo go: inside the file, or beside it, as
@@ -44,6 +44,11 @@ class Export(OfRun):
                 raise ValueError(
                     f"{file} is there already: give another name, or --overwrite."
                 )
-        run = fdl.runs.open_run(self.run, model=self.model, task=self.task)
-        run.export(self.to, part=self.part, parameters=self.parameters)
+        run = fdl.load(self.run, model=self.model, task=self.task)
+        if isinstance(run, fdl.runs.Run):
+            run.export(self.to, part=self.part, parameters=self.parameters)
+        elif isinstance(run, fdl.runs.ImportedModel):
+            run.export(self.to)
+        else:
+            raise ValueError(f"{self.run} is an exported file already.")
         out.print(f"written to {', '.join(map(str, files))}", soft_wrap=True)

@@ -68,6 +68,11 @@ _COMMANDS = {
     "export": _Place(
         "fdl.cli.export", "Export", "Write a trained run as a file for other programs."
     ),
+    "import": _Place(
+        "fdl.cli.importing",
+        "Import",
+        "Import a model of Keras: show its layers, write it as a folder.",
+    ),
     "parity": _Place(
         "fdl.cli.parity",
         "Parity",
@@ -122,7 +127,7 @@ def _main(words: list[str]) -> None:
             complete(words, union({name: _find(name) for name in _COMMANDS}))
             return
         command = _command(words)
-        command.check()
+        command.validate()
         with warnings.catch_warnings():
             warnings.showwarning = _warn
             if not command.light:

@@ -46,7 +46,7 @@ class Predict(OfRun):
     to: OptionalPath = None
     overwrite: bool = False
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Refuse to predict nothing, and to replace what is there."""
         if not self.files and self.text is None:
             raise ValueError("there are no files to predict: give at least one.")
@@ -60,6 +60,11 @@ class Predict(OfRun):
         import numpy as np
 
         run = fdl.runs.load(self.run, model=self.model, task=self.task)
+        if isinstance(run, fdl.runs.ImportedModel):
+            raise ValueError(
+                f"{self.run} has a model of Keras, of whose data nothing is known: "
+                f"predict from Python, with fdl.load({str(self.run)!r}).predict(x)."
+            )
         if run.predicts not in ("classes", "numbers"):
             raise ValueError(
                 f"{self.run} predicts no classes or numbers; `fdl eval` measures it, "

@@ -64,7 +64,7 @@ class SweepCommand(Reporting, ToTrain):
     run: Annotated[OptionalPath, unset("a new one below runs if not given")] = None
     allow_changes: bool = False
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Refuse settings that make no sweep."""
         from fdl.cli.grids import read_grid, read_ranges
         from fdl.runs.space import combine

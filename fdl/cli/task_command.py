@@ -135,7 +135,7 @@ class ToTrain(OfTask):
     data: Data = Data()
     training: Training = Training()
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Refuse settings that the task does not take."""
         self.configuration()
 

@@ -32,7 +32,7 @@ class Tasks(Command):
 
     light: ClassVar[bool] = True
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Refuse a task that there is not."""
         if self.name is not None:
             describe(self.name)

@@ -34,7 +34,7 @@ class Watch(Command):
 
     light: ClassVar[bool] = True
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Refuse what is no run."""
         if not self.every > 0:
             raise ValueError(f"every={self.every} must be above 0.")

@@ -61,6 +61,14 @@ def read_config(path: Path) -> Any:
         ) from error
 
 
+def read_asset(path: Path, name: str) -> bytes | None:
+    """Return what a layer keeps beside the description; None if there is nothing."""
+    with _opened(path) as archive:
+        if name not in archive.namelist():
+            return None
+        return _member(archive, path, name, MAX_CONFIG)
+
+
 def read_inputs(path: Path) -> list[jax.ShapeDtypeStruct]:
     """Return shapes and types of the inputs, in order, with 1 for unknown sizes."""
     with _opened(path) as archive:

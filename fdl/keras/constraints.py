@@ -108,6 +108,25 @@ def unit_norm(*, axis: Axis = 0) -> Constraint:
     return lambda w: w / (EPSILON + _norms(w, axis))
 
 
+def spectral_norm() -> Constraint:
+    """Divide by the largest singular value (Miyato et al., 2018).
+
+    All axes but the last count as one. This is what Keras' `SpectralNormalization`
+    brings a kernel to; a kernel of zeros stays.
+
+    Example:
+        >>> spectral_norm()(jnp.array([[1.0, 0.0], [0.0, 4.0]])).round(2)
+        Array([[0.25, 0.  ],
+               [0.  , 1.  ]], dtype=float32)
+    """
+
+    def constraint(w: Weights) -> Weights:
+        norm = jnp.linalg.norm(w.reshape(-1, w.shape[-1]), ord=2)
+        return w / jnp.where(norm == 0, 1, norm)
+
+    return constraint
+
+
 def constrain(constraints: Mapping[str, Constraint]) -> Callable[[PyTree], PyTree]:
     """Return a function that applies constraints to parameters by name.
 

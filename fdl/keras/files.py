@@ -16,13 +16,14 @@ import numpy as np
 from fdl.arrays import PyTree
 from fdl.files import write_whole
 from fdl.keras import archive, hdf5, layers
+from fdl.keras.graph.arrays import paired, slots_of
 from fdl.keras.graph.description import Graph
 from fdl.keras.graph.model import KerasModel
 from fdl.keras.graph.save import described
 from fdl.keras.graph.write import config_of
 from fdl.keras.layers import Layer
 from fdl.keras.matching import match
-from fdl.weights import WeightsError
+from fdl.weights import WeightsError as WeightsError
 
 H5, KERAS = ".weights.h5", ".keras"
 
@@ -42,7 +43,8 @@ def load_weights(
             `keras_model.save_weights`.
         model: The module.
         *inputs: Example inputs, of which only shapes and types are used. Not needed for
-            a `.keras` file, which describes its inputs.
+            a `.keras` file, which describes its inputs, nor for a model that
+            `import_model` made.
 
     Returns:
         `{"params": ...}`, and `"batch_stats"` if the module has any, as NumPy arrays.
@@ -65,6 +67,8 @@ def load_weights(
     suffix = _suffix(path)
     if not path.is_file():
         raise WeightsError(f"{path} does not exist or is not a file.")
+    if isinstance(model, KerasModel):
+        return _load_imported(path, suffix, model)
     if suffix == H5 and not inputs:
         raise WeightsError(
             f"{path} does not say what the inputs of its model are: pass an example "
@@ -141,24 +145,43 @@ def save_weights(
     write_whole(path, content)
 
 
+def _load_imported(path: Path, suffix: str, model: KerasModel) -> PyTree:
+    slots = slots_of(model)
+    count = sum(math.prod(slot.shape) for slot in slots)
+    with _file(path, suffix, count) as file:
+        stored = hdf5.groups_in(file, str(path))
+        return layers.variables_of(
+            {
+                slot.path: hdf5.read(file, array, str(path))
+                for slot, array in paired(slots, stored, str(path))
+            }
+        )
+
+
 @contextlib.contextmanager
 def _opened(
     path: Path, suffix: str, model: nn.Module, inputs: Sequence[Any]
 ) -> Iterator[tuple[list[Layer], BinaryIO]]:
     """Yield the layers of the model and the HDF5 file."""
-    if suffix == H5:
-        ours = layers.of_module(model, inputs)
-        with path.open("rb") as file:
-            yield ours, file
-        return
-    if inputs:
+    if suffix == H5 or inputs:
         ours = layers.of_module(model, inputs)
     else:
         ours = layers.of_module_for(model, archive.read_inputs(path), str(path))
-    sizes = [math.prod(slot.shape) for our in ours for slot in our.arrays]
-    with tempfile.TemporaryFile() as file:
-        file.write(archive.read_weights(path, count=sum(sizes)))
+    count = sum(math.prod(slot.shape) for our in ours for slot in our.arrays)
+    with _file(path, suffix, count) as file:
         yield ours, file
+
+
+@contextlib.contextmanager
+def _file(path: Path, suffix: str, count: int) -> Iterator[BinaryIO]:
+    """Yield the HDF5 file of a model that has `count` weights."""
+    if suffix == H5:
+        with path.open("rb") as file:
+            yield file
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(archive.read_weights(path, count=count))
+        yield file
 
 
 def _suffix(path: Path) -> str:

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 import flax.linen as nn
+import jax
 import numpy as np
 from flax.core import FrozenDict
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import unflatten_dict
 
 from fdl.arrays import PyTree
 from fdl.keras import archive, hdf5
 from fdl.keras.compiled import Compiled, read_compiled
 from fdl.keras.compiled_optimizer import read_state
 from fdl.keras.graph.arrays import Slot, in_whole_model, paired, require_order, slots_of
+from fdl.keras.graph.assets import with_vocabularies
 from fdl.keras.graph.description import NO_OPTIONS
 from fdl.keras.graph.keras2 import keras3_name
 from fdl.keras.graph.model import KerasModel
@@ -125,7 +127,8 @@ def _from_keras(
     path: Path, custom: CustomLayers, compiled: bool
 ) -> tuple[KerasModel, PyTree, Any]:
     config = archive.read_config(path)
-    model, slots = _model(path, config, custom)
+    asset = lambda name: archive.read_asset(path, name)
+    model, slots = _model(path, config, custom, asset=asset)
     count = min(sum(int(np.prod(slot.shape)) for slot in slots), _MOST_WEIGHTS)
     with tempfile.TemporaryFile() as file:
         file.write(archive.read_weights(path, count=count))
@@ -192,8 +195,7 @@ def _compiled(
 
 def _most(variables: PyTree) -> int:
     """Return how many numbers an optimizer may keep: ten for each weight."""
-    weights = flatten_dict(variables["params"]).values()
-    return 10 * sum(weight.size for weight in weights) + 100
+    return 10 * sum(np.size(w) for w in jax.tree.leaves(variables["params"])) + 100
 
 
 def _parsed(path: Path, text: str, what: str) -> Any:
@@ -206,10 +208,16 @@ def _parsed(path: Path, text: str, what: str) -> Any:
 
 
 def _model(
-    path: Path, config: Any, custom: CustomLayers, *, keras2: bool = False
+    path: Path,
+    config: Any,
+    custom: CustomLayers,
+    *,
+    keras2: bool = False,
+    asset: Callable[[str], bytes | None] = lambda name: None,
 ) -> tuple[KerasModel, list[Slot]]:
     try:
         graph = read_model(config, custom, keras2=keras2)
+        graph = with_vocabularies(graph, asset)
         model = KerasModel(graph, FrozenDict(custom))
         return model, slots_of(model)
     except WeightsError as error:

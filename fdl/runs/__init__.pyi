@@ -4,6 +4,8 @@ from .compiled import keep_compiled as keep_compiled
 from .errors import RunError as RunError
 from .folder import RunFolder as RunFolder
 from .folder import fresh_path as fresh_path
+from .imported import ImportedModel as ImportedModel
+from .imported import write_imported as write_imported
 from .job import Plan as Plan
 from .listing import Listed as Listed
 from .listing import find_runs as find_runs

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import jax
 from flax.linen.summary import tabulate
@@ -24,8 +24,11 @@ from fdl.runs.weights import require_fit
 from fdl.tasks import Config, Sampling, Task, Trained
 from fdl.tasks.config import full_line
 from fdl.train import Epoch, evaluate, predict
-from fdl.untrusted import reason
-from fdl.weights import declared_arrays
+from fdl.untrusted import parse_json, reason
+from fdl.weights import WeightsError, declared_arrays
+
+if TYPE_CHECKING:
+    from fdl.runs.imported import ImportedModel
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -285,15 +288,28 @@ def record(
         "data": info._asdict(),
         "versions": versions(),
         "environment": environment(),
+        **_described(task, config, info),
     }
+
+
+def _described(task: Task, config: Config, info: data.DatasetInfo) -> dict[str, Any]:
+    """Return the layers of a model of Keras, so that nobody has to name it again."""
+    if not isinstance(config.options, tasks.OwnModel):
+        return {}
+    from fdl.keras.graph.model import KerasModel
+    from fdl.keras.graph.write import recorded
+
+    model = task.make_model(config.options, info)
+    return recorded(model.graph) if isinstance(model, KerasModel) else {}
 
 
 def load(
     path: Path | str, *, model: Any = None, task: str | Task | None = None
-) -> Run | ExportedFunction:
+) -> "Run | ExportedFunction | ImportedModel":
     """Return the run that is in a folder, or the function in a `.stablehlo` file.
 
-    See `open_run` for a run, and `fdl.export.ExportedFunction`.
+    See `open_run` for a run, and `fdl.export.ExportedFunction`. A folder of `fdl
+    import` gives a `fdl.runs.ImportedModel`.
 
     Args:
         path: The folder or the file.
@@ -309,7 +325,28 @@ def load(
     path = Path(path)
     if path.suffix == ".stablehlo":
         return read_stablehlo(path)
+    if (said := _said_of_imported(path)) is not None:
+        from fdl.runs.imported import open_imported
+
+        return open_imported(path, said)
     return open_run(path, model=model, task=task)
+
+
+def _said_of_imported(path: Path) -> dict[str, Any] | None:
+    """Return what `config.json` says in a folder of `fdl import`; None in others."""
+    file = path / "config.json"
+    try:
+        if file.stat().st_size > _LONGEST:
+            return None
+        said = parse_json(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    is_imported = isinstance(said, dict) and set(said) == _OF_IMPORTED
+    return said if is_imported else None
+
+
+_OF_IMPORTED = {"keras_model", "keras_version"}
+_LONGEST = 1 << 24  # bytes of a description
 
 
 def open_run(
@@ -400,6 +437,8 @@ def read(
         raise RunError(f"{file} is damaged: {error}.") from error
     named = tasks.find(values["task"], task)
     own = said["options"] if isinstance(said["options"], dict) else {}
+    if model is None and "keras_model" in said:
+        model = _model_of(said, file)
     found = tasks.with_model(named, model, recorded=str(own.get("model", "")))
     try:
         kind = type(found.options)
@@ -416,6 +455,16 @@ def read(
         ) from error
     where = recorded.data_dir
     return found, trained, None if where is None else Path(where)
+
+
+def _model_of(said: dict[str, Any], file: Path) -> Any:
+    from fdl.keras.graph.model import KerasModel
+    from fdl.keras.graph.read import read_recorded
+
+    try:
+        return KerasModel(read_recorded(said))
+    except WeightsError as error:
+        raise RunError(f"{file} is damaged: {error}") from error
 
 
 def _require_settings(folder: RunFolder, said: dict[str, Any]) -> None:

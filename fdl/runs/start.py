@@ -7,7 +7,7 @@ import jax
 
 from fdl import data, tasks
 from fdl.arrays import PyTree
-from fdl.keras import load_weights
+from fdl.keras import import_model, load_weights
 from fdl.learner import State
 from fdl.runs.run import Run, open_run
 from fdl.runs.seen import NOTHING, Seen, load_seen
@@ -65,10 +65,16 @@ def _of_keras(task: Task, fresh: Trained, file: Path) -> Start:
             f"several: {', '.join(parts)}."
         )
     (part,) = parts.values()
-    variables = load_weights(file, part.model, *part.inputs)
+    variables = _variables(file, part.model, part.inputs)
     require_finite(named_variables(variables), file)
     like = jax.tree.map(lambda x, y: x.astype(y.dtype), variables, part.variables)
     return Start(with_variables(tasks.draw_state(fresh), like), (UNKNOWN,))
+
+
+def _variables(file: Path, model: Any, inputs: tuple) -> PyTree:
+    if file.suffix == ".h5" and not file.name.endswith(".weights.h5"):
+        return import_model(file)[1]
+    return load_weights(file, model, *inputs)
 
 
 def _of_run(task: Task, fresh: Trained, source: Run) -> Start:

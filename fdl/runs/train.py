@@ -48,13 +48,15 @@ def train(
     Args:
         task: Name of a task, or a task of your own, or all settings of a run.
         model: Of a task that trains a model of yours: a Linen module, or what makes one
-            of `num_classes`, or `MODULE:NAME` of such, which is imported.
+            of `num_classes`, or `MODULE:NAME` of such, which is imported; or a .keras
+            or .h5 file of a whole model, without the softmax at its end.
         path: Folder of the run; None for a new one below `runs`.
         data_dir: Folder to look for the data in, before the usual places.
         init_from: Weights to start from instead of random ones: the folder of a run, or
             a .keras or .weights.h5 file. The model that they are from must be the
             task's; of a run with another number of classes, what depends on it is drawn
-            anew (`Run.drawn_anew`).
+            anew (`Run.drawn_anew`). None for random ones, or for those in the file of
+            Keras that `model` is, of which `"none"` makes no use.
         overwrite: Replace the run that is in the folder, once the new one has finished
             an epoch. Only what fdl wrote is removed.
         early_stopping: Epochs without a better value of the task's metric on the
@@ -113,6 +115,10 @@ def train(
         None if early_stopping is None else stopping_of(found, trained, early_stopping)
     )
     start = Start()
+    if init_from is None:  # a model of Keras comes with its weights
+        init_from = tasks.file_of_model(config)
+    elif str(init_from) == "none":
+        init_from = None
     if init_from is not None:
         start = start_from(found, trained, Path(init_from))
         require_unseen(dataset.info, start.trained_on, init_from)

@@ -12,6 +12,7 @@ from .description import Description as Description
 from .loading import load as load
 from .measured import measured as measured
 from .options import OwnModel as OwnModel
+from .own import file_of_model as file_of_model
 from .own import import_named as import_named
 from .own import own_task as own_task
 from .own import with_model as with_model

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fdl import metrics
-from fdl.arrays import Array, is_on, unit_scale
+from fdl.arrays import Array, PyTree, is_on, unit_scale
 from fdl.data import Dataset, DatasetInfo, short_name
 from fdl.learner import Learner
 from fdl.learners import supervised
@@ -42,9 +42,23 @@ def classify(
             optimizer,
             metrics={"accuracy": metrics.accuracy},
             preprocess=preprocess,
+            project=projection_of(model),
         ),
         config,
     )
+
+
+def projection_of(model: Any) -> Callable[[PyTree], PyTree] | None:
+    """Return what keeps the parameters within the limits that a model has, if any.
+
+    Models of Keras have `constraints`, by the path of a parameter.
+    """
+    constraints = getattr(model, "constraints", None)
+    if not constraints or not isinstance(constraints, dict):
+        return None
+    from fdl.keras.constraints import constrain
+
+    return constrain(constraints)
 
 
 def _inputs_of(info: DatasetInfo) -> Callable[[Array], Array]:

@@ -250,7 +250,8 @@ class OwnModel:
 
     Attributes:
         model: The model, `MODULE:NAME`: a Linen module, or what makes one of
-            `num_classes`, such as a function, or a class of NNX.
+            `num_classes`, such as a function, or a class of NNX. Or a .keras or .h5
+            file of Keras, from whose weights training starts.
     """
 
     model: str = ""
@@ -262,7 +263,8 @@ class RegressOptions(OwnModel):
 
     Attributes:
         model: A model of yours, `MODULE:NAME`, instead of the perceptron: a Linen
-            module that gives one number, or what makes one, such as a function.
+            module that gives one number, or what makes one, such as a function; or a
+            .keras or .h5 file of Keras, from whose weights training starts.
         hidden_sizes: Widths of the hidden layers; none of them for a linear model.
         dropout_rate: Fraction of the hidden values dropped in training, in [0, 1).
     """

@@ -11,8 +11,13 @@ from typing import Any
 import jax
 
 from fdl.data import DatasetInfo, example
+from fdl.tasks.config import Config
 from fdl.tasks.options import OwnModel
 from fdl.tasks.task import Task
+from fdl.weights import WeightsError
+
+KERAS_FILES = (".keras", ".h5")
+"""How the names of files of Keras end."""
 
 
 def import_named(reference: str) -> Any:
@@ -80,7 +85,8 @@ def with_model(task: Task, model: Any, *, recorded: str = "") -> Task:
     Args:
         task: The task.
         model: A Linen module, or what makes one of `num_classes`; or `MODULE:NAME`,
-            which is imported; None for the task's own model, if it has one.
+            which is imported, or a file of Keras; None for the task's own model, if it
+            has one.
         recorded: What a run says that it trained, which is compared and never imported.
 
     Raises:
@@ -103,11 +109,14 @@ def with_model(task: Task, model: Any, *, recorded: str = "") -> Task:
             f"{f'; {known}' if recorded else ''}: name it with --model "
             f"{recorded or 'my_module:make_model'} (from Python, model=...)."
         )
+    if isinstance(model, os.PathLike):
+        model = os.fspath(model)
     name = model if isinstance(model, str) else _name_of(model)
-    if recorded and name and _local(name) != _local(recorded):
+    is_file = name.endswith(KERAS_FILES) and recorded.endswith(KERAS_FILES)
+    if recorded and name and not is_file and _local(name) != _local(recorded):
         raise ValueError(f"the run trained the model {recorded!r}, not {name!r}.")
     name = name or recorded or type(model).__name__
-    thing = import_named(model) if isinstance(model, str) else model
+    thing = _named(model) if isinstance(model, str) else model
     own = dataclasses.replace(task.options, model=name)
 
     def make_model(options: Any, info: DatasetInfo) -> Any:
@@ -121,6 +130,26 @@ def with_model(task: Task, model: Any, *, recorded: str = "") -> Task:
         return _build(name, thing, info)
 
     return dataclasses.replace(task, options=own, make_model=make_model)
+
+
+def file_of_model(config: Config) -> str | None:
+    """Return the file of Keras that a run's model is from, if it is from one."""
+    options = config.options
+    named = options.model if isinstance(options, OwnModel) else ""
+    return named if named.endswith(KERAS_FILES) else None
+
+
+def _named(reference: str) -> Any:
+    """Return what `MODULE:NAME` names, or the model in a file of Keras."""
+    if not reference.endswith(KERAS_FILES):
+        return import_named(reference)
+    from fdl.keras import import_model
+    from fdl.keras.graph.logits import logits
+
+    try:
+        return logits(import_model(reference)[0])
+    except WeightsError as error:
+        raise ValueError(str(error)) from error
 
 
 def _name_of(thing: Any) -> str:

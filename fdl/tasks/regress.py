@@ -13,7 +13,7 @@ from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.models import MLP
 from fdl.tasks.catalog import describe
-from fdl.tasks.classification import standardized
+from fdl.tasks.classification import projection_of, standardized
 from fdl.tasks.config import Config
 from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.options import RegressOptions
@@ -51,6 +51,7 @@ def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
         },
         answer=answer,
         preprocess=standardized(info),
+        project=projection_of(model),
     )
 
 

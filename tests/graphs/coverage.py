@@ -8,6 +8,11 @@ PAGE = Path(__file__).parents[2] / "docs" / "keras-import.md"
 
 MARK = "### Layers"  # what is before it is written by hand
 PLANNED = "planned"
+APPLICATIONS = ("CustomScaleLayer", "LayerScale", "StochasticDepth")
+THRESHOLD = "a name cannot have its arguments; `keras.ops.threshold` is supported"
+ACTS = {
+    "sparsemax": "as in Keras 3.15, whose values do not sum to one",
+}
 
 
 def classes(module):
@@ -32,7 +37,7 @@ def page():
         notes = notes or {}
         yield from ["", "| class | |", "| --- | --- |"]
         for name in names:
-            reason = OUT_OF_SCOPE.get(name)
+            reason = {**OUT_OF_SCOPE, "threshold": THRESHOLD}.get(name)
             state = "supported" if name in known else reason or PLANNED
             if notes.get(name):
                 state += f"; {notes[name]}"
@@ -54,8 +59,8 @@ def page():
         if callable(value) and name not in ("get", "serialize", "deserialize")
     ]
     lines = [PAGE.read_text().partition(MARK)[0].rstrip(), "", MARK]
-    lines += told(layers, {*LAYERS, "InputLayer"}, notes)
-    lines += ["", "### Activations", *told(sorted(functions), ACTIVATIONS)]
+    lines += told(sorted([*layers, *APPLICATIONS]), {*LAYERS, "InputLayer"}, notes)
+    lines += ["", "### Activations", *told(sorted(functions), ACTIVATIONS, ACTS)]
     for title, module, known in (
         ("Initializers", keras.initializers, INITIALIZERS),
         ("Regularizers", keras.regularizers, REGULARIZERS),

@@ -6,7 +6,7 @@ import pytest
 from fdl.keras.graph.read import read_model
 from fdl.keras.table import LAYERS
 from graphs import coverage
-from graphs.keras_models import MODELS
+from graphs.keras_data_models import MODELS
 
 pytestmark = pytest.mark.parity
 

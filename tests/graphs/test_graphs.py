@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import fdl
 from fdl.keras import KerasModel, WeightsError, import_model
 from fdl.keras.graph.arrays import slots_of
+from fdl.keras.graph.assets import with_vocabularies
 from fdl.keras.graph.read import read_model
 
 
@@ -80,10 +81,10 @@ def changed(path, value):
         (["layers", 1, "config", "units"], -3, "units=-3"),
         (["layers", 1, "config", "units"], True, "units=True"),
         (["layers", 1, "config", "speed"], 3, "unknown option speed=3"),
-        (["layers", 1, "config", "activation"], "sparsemax", "activation='sparsemax'"),
+        (["layers", 1, "config", "activation"], "threshold", "activation='threshold'"),
         (["layers", 1, "config", "activation"], {"class_name": "os"}, "activation="),
         (["layers", 1, "config", "dtype"], "float8", "computes in 'float8'"),
-        (["layers", 3, "config", "renorm"], True, "renorm=True"),
+        (["layers", 3, "config", "renorm_clipping"], {"r": 1}, "must not have 'r'"),
         (["layers", 1, "name"], "head", "two layers 'head'"),
         (["layers", 2, "inbound_nodes", 0, "args", 0], tensor("y"), "'y'"),
         (["layers", 1, "inbound_nodes", 0, "args", 0], tensor("head"), "nothing in"),
@@ -216,6 +217,30 @@ def test_the_penalty_of_weights_is_sown(key):
     kernel = variables["params"]["hidden"]["kernel"]
     (penalty,) = jax.tree.leaves(sown)
     np.testing.assert_allclose(penalty, 0.5 * (kernel**2).sum(), rtol=1e-6)
+
+
+def test_the_constraint_of_spectral_normalization(key):
+    dense = layer("Dense", "dense", units=3)
+    around = layer("SpectralNormalization", "norm", tensor("x"), layer=dense)
+    layers = [layer("InputLayer", "x", batch_shape=[None, 4]), around]
+    model = KerasModel(read_model(functional(layers, ["x", 0, 0], ["norm", 0, 0])))
+    params = model.init(key, jnp.ones((1, 4)))["params"]
+    project = fdl.keras.constraints.constrain(model.constraints)
+    norms = jnp.linalg.svd(project(params)["norm"]["layer"]["kernel"])[1]
+    np.testing.assert_allclose(norms[0], 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("content", [b"", b"1\n2.5", b"1\n" + b"9" * 5000, b"\xff"])
+def test_damaged_vocabularies(content):
+    layers = [
+        layer("InputLayer", "x", batch_shape=[None, 4], dtype="int32"),
+        layer("IntegerLookup", "look", tensor("x")),
+    ]
+    graph = read_model(functional(layers, ["x", 0, 0], ["look", 0, 0]))
+    with pytest.raises(WeightsError, match="'look' \\(IntegerLookup\\) has"):
+        with_vocabularies(graph, lambda name: content)
+    with pytest.raises(WeightsError, match="it has no vocabulary"):
+        slots_of(KerasModel(graph))
 
 
 def test_layers_of_the_users_own(key):

@@ -99,7 +99,7 @@ def in_whole_model(
     """
     layers = {path: layer for path, _, layer in layers_in(model.graph)}
     own: dict[Path, list[Slot]] = {path: [] for path in layers}
-    for slot in slots:
+    for slot in {slot.path: slot for slot in slots}.values():  # here, each is once
         path = slot.path[1:]
         ends = (path[:end] for end in range(1, len(path)))
         own[next(each for each in ends if layers[each].graph is None)].append(slot)
@@ -205,7 +205,7 @@ def layers_in(
 def _traced(model: KerasModel, size: int) -> list[Slot]:
     """Return what the module asks for as it is initialized, without computing it."""
     counts: dict[str, int] = {}
-    made: dict[Path, Slot] = {}
+    made: dict[tuple[Path, str], Slot] = {}  # a file may have an array twice
 
     def note(method: Any, args: Any, kwargs: Any, context: Any) -> Any:
         module = context.module
@@ -213,11 +213,11 @@ def _traced(model: KerasModel, size: int) -> list[Slot]:
             asked: Weight = args[0]
             place = f"{module.place}/{asked.at}" if asked.at else module.place
             collection = "params" if asked.trained else "batch_stats"
-            path = (collection, *module.path, asked.name)
-            if path not in made:
+            path = (collection, *module.path, *asked.name.split("/"))
+            if (path, place) not in made:
                 constraint = module.layer.options.get(f"{asked.prefix}_constraint")
                 number = counts[place] = counts.get(place, -1) + 1
-                made[path] = Slot(path, tuple(asked.shape), place, number, constraint)
+                made[path, place] = Slot(path, asked.shape, place, number, constraint)
         return method(*args, **kwargs)
 
     inputs = examples(model.graph, size)
@@ -234,22 +234,24 @@ def _traced(model: KerasModel, size: int) -> list[Slot]:
     return list(made.values())
 
 
-def _custom(model: KerasModel, variables: Any, made: dict[Path, Slot]) -> dict:
+def _custom(model: KerasModel, variables: Any, made: dict) -> dict:
     """Return the arrays of modules that the user gave, in the order of creation."""
     if not model.custom_layers:
         return {}
-    found: dict[Path, Slot] = {}
+    found: dict[tuple[Path, str], Slot] = {}
     places = {path: place for path, place, _ in layers_in(model.graph)}
     counts: dict[str, int] = {}
     for collection in ("params", "batch_stats"):
         flat: dict[Path, Any] = flatten_dict(variables.get(collection, {}))
         for path, leaf in flat.items():
             full = (collection, *path)
-            if full in made or "custom" not in path:
+            if "custom" not in path:
                 continue
             place = places[path[: path.index("custom")]]
+            if (full, place) in made:
+                continue
             number = counts[place] = counts.get(place, -1) + 1
-            found[full] = Slot(full, tuple(leaf.shape), place, number, None)
+            found[full, place] = Slot(full, tuple(leaf.shape), place, number, None)
     return found
 
 

@@ -23,7 +23,7 @@ from fdl.keras.graph.description import (
 from fdl.keras.graph.names import keys_in_file, module_name
 from fdl.keras.table import LAYERS, Entry
 from fdl.keras.table.activations import activate
-from fdl.keras.table.entry import Run, Weight
+from fdl.keras.table.entry import Change, Run, Weight
 from fdl.keras.table.initializers import check, draw
 from fdl.keras.table.regularizers import penalty
 
@@ -66,6 +66,7 @@ class KerasLayer(nn.Module):
     place: str
     learns: bool
     mode: Mode
+    change: Change | None = None
 
     @nn.compact
     def __call__(
@@ -114,6 +115,8 @@ class KerasLayer(nn.Module):
     def weight(self, asked: Weight) -> Array:
         """Return a weight that the table asks for."""
         settings, shape = self.layer.options, asked.shape
+        if asked.again:
+            return jnp.zeros(shape)
         initializer = settings.get(f"{asked.prefix}_initializer") or check(asked.start)
         dtype = jax.dtypes.canonicalize_dtype(self.layer.variable_dtype)
         drawn = asked.drawn or draw(initializer, asked.fans)
@@ -133,6 +136,8 @@ class KerasLayer(nn.Module):
                 init_fn=lambda: 0.0,
                 reduce_fn=lambda _, new: new,  # pyright: ignore[reportArgumentType]
             )
+        if self.change is not None:
+            w = self.change(asked.name, w)
         return self._rounded(w)
 
     def _custom(self, make: Callable[..., nn.Module], args: tuple, mode: Mode) -> Any:
@@ -182,12 +187,16 @@ class _Run(Run):
         """Return a random key."""
         return self.module.make_rng("dropout")
 
-    def part(self, name: str, layer: Layer, at: str) -> Callable[..., Any]:
+    def part(
+        self, name: str, layer: Layer, at: str, change: Change | None = None
+    ) -> Callable[..., Any]:
         """Return a layer that belongs to this one."""
         outer = self.module
         learns = outer.learns and layer.trainable
         place = f"{outer.place}/{at}"
-        part = KerasLayer(layer, place, learns, self.mode, parent=outer, name=name)
+        part = KerasLayer(
+            layer, place, learns, self.mode, change, parent=outer, name=name
+        )
 
         def call(*args: Any, mask: Any = None, counts: bool = True, **kw: Any) -> Any:
             values = tuple(map_leaves(Value, each) for each in args)

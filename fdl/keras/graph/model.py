@@ -67,6 +67,14 @@ class KerasModel(nn.Module):
         return map_leaves(lambda value: _unflattened(value.array, batch), outputs)
 
     @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names by which the inputs can be given."""
+        wanted = self.graph.inputs
+        if isinstance(wanted, dict | FrozenDict):
+            return tuple(wanted)
+        return tuple(self.graph.label(ref) for ref in leaves(wanted))
+
+    @property
     def frozen(self) -> tuple[str, ...]:
         """Paths of the layers that are not trained, for `fdl.learners.frozen`."""
         return tuple(_frozen(self.graph, ""))
@@ -136,9 +144,9 @@ def _inputs(model: KerasModel, inputs: tuple, named: dict[str, Any]) -> Any:
     return map_leaves(lambda _: jnp.asarray(next(order)), wanted)
 
 
-def _with_one_batch_axis(graph: Graph, given: Any) -> tuple[Any, tuple[int, ...]]:
+def _with_one_batch_axis(graph: Graph, given: Any) -> tuple[Any, tuple[Any, ...]]:
     """Return inputs with a single axis before those of an example, and the axes."""
-    batch: tuple[int, ...] | None = None
+    batch: tuple[Any, ...] | None = None
     flat = []
     for ref, x in zip(leaves(graph.inputs), leaves(given), strict=True):
         layer = graph.layers[graph.calls[ref.call].layer]
@@ -164,7 +172,7 @@ def _with_one_batch_axis(graph: Graph, given: Any) -> tuple[Any, tuple[int, ...]
     return map_leaves(lambda _: next(order), graph.inputs), batch or ()
 
 
-def _unflattened(y: Array, batch: tuple[int, ...]) -> Array:
+def _unflattened(y: Array, batch: tuple[Any, ...]) -> Array:
     if len(batch) == 1 or y.ndim == 0 or y.shape[0] != math.prod(batch):
         return y
     return y.reshape(*batch, *y.shape[1:])

@@ -6,8 +6,8 @@ from fdl.keras.graph.description import Graph
 from fdl.keras.layers import snake_case
 
 # What the modules that hold layers have of their own, besides Linen's words.
-_TAKEN = """graph custom_layers frozen constraints layer place learns mode weight
-custom""".split()
+_TAKEN = """graph custom_layers frozen constraints layer place learns mode change
+weight custom""".split()
 
 
 def module_name(name: str) -> str:

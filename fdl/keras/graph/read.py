@@ -5,7 +5,7 @@ imported, and whatever the table does not know is refused, with the layer's name
 """
 
 import dataclasses
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from flax.core import FrozenDict
@@ -48,6 +48,16 @@ def read_model(
         raise WeightsError(
             f"the model is described in a way that Keras never writes: {reason(why)}"
         ) from why
+
+
+def read_recorded(said: Mapping[str, Any]) -> Graph:
+    """Return the graph that a `config.json` of fdl tells of.
+
+    Raises:
+        WeightsError: If it is damaged.
+    """
+    graph = read_model(said.get("keras_model"))
+    return dataclasses.replace(graph, keras2=said.get("keras_version") == 2)
 
 
 def _model(config: Any, custom: frozenset[str], where: str, depth: int) -> Graph:

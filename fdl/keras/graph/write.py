@@ -32,8 +32,18 @@ _MODULES = {
 }
 """Where Keras defines functions of `keras.ops`; the others are in `numpy`."""
 _HOMES = {name: home for home, names in _MODULES.items() for name in names.split()}
+_OWN_HOMES = {
+    "CustomScaleLayer": "keras.src.applications.inception_resnet_v2",
+    "LayerScale": "keras.src.applications.convnext",
+    "StochasticDepth": "keras.src.applications.convnext",
+}
 _NAMES = {"GroupedQueryAttention": "GroupQueryAttention"}
 _MIXED = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
+
+
+def recorded(graph: Graph) -> dict[str, Any]:
+    """Return what a `config.json` of fdl says of a model, for `read_recorded`."""
+    return {"keras_model": config_of(graph), "keras_version": 2 if graph.keras2 else 3}
 
 
 def config_of(graph: Graph) -> dict[str, Any]:
@@ -144,11 +154,14 @@ def _layer(layer: Layer) -> dict[str, Any]:
         kind = layer.kind.removeprefix("ops.")
         module = f"keras.src.ops.{_HOMES.get(kind, 'numpy')}"
         return _object(module, kind, config) | {"registered_name": kind}
+    if layer.kind == "Pipeline":  # which Keras gives no type
+        return _object("keras.layers", layer.kind, config)
     frozen = {} if layer.trainable else {"trainable": False}
     same = layer.dtype == layer.variable_dtype
     policy = layer.dtype if same else _MIXED[layer.dtype]
     config = {"name": layer.name, **frozen, "dtype": policy, **config}
-    return _object("keras.layers", _NAMES.get(layer.kind, layer.kind), config)
+    home = _OWN_HOMES.get(layer.kind, "keras.layers")
+    return _object(home, _NAMES.get(layer.kind, layer.kind), config)
 
 
 def _options(entry: Entry, layer: Layer) -> dict[str, Any]:

@@ -4,35 +4,53 @@ What is in `LAYERS` can be imported; `OUT_OF_SCOPE` says of others why they cann
 """
 
 from fdl.keras.table import (
+    applications,
     attention,
     cells,
+    colored_images,
+    conv_recurrent,
     convolution,
     core,
+    embeddings,
+    encoding,
     merging,
+    mixed_changes,
+    moved_images,
     noise,
     normalization,
     operations,
     pooling,
     recurrent,
+    resizing,
     shapes,
     simple_attention,
+    spectrograms,
     wrappers,
 )
 from fdl.keras.table.entry import Entry as Entry
 
 LAYERS: dict[str, Entry] = {
     **core.LAYERS,
+    **embeddings.LAYERS,
+    **encoding.LAYERS,
     **convolution.LAYERS,
     **pooling.LAYERS,
     **shapes.LAYERS,
     **merging.LAYERS,
     **normalization.LAYERS,
     **noise.LAYERS,
+    **moved_images.LAYERS,
+    **colored_images.LAYERS,
+    **mixed_changes.LAYERS,
     **cells.LAYERS,
     **recurrent.LAYERS,
+    **conv_recurrent.LAYERS,
     **wrappers.LAYERS,
     **attention.LAYERS,
     **simple_attention.LAYERS,
+    **resizing.LAYERS,
+    **spectrograms.LAYERS,
+    **applications.LAYERS,
     **operations.LAYERS,
 }
 

@@ -8,6 +8,19 @@ from fdl import nn
 from fdl.arrays import Array
 from fdl.nn import activations
 
+
+def _sparsemax(x: Array) -> Array:
+    """Return what Keras 3.15 computes, whose values do not sum to one."""
+    ordered = jnp.flip(jnp.sort(x, axis=-1), axis=-1)
+    sums = jnp.cumsum(ordered, axis=-1)
+    rank = jnp.broadcast_to(jnp.arange(1, x.shape[-1] + 1, dtype=x.dtype), x.shape)
+    support = ordered - (sums - 1) / rank > 0
+    count = jnp.sum(support, axis=-1, keepdims=True)
+    # Martins and Astudillo (2016) have the last of these sums, not all of them.
+    total = jnp.sum(jnp.where(support, sums, 0), axis=-1, keepdims=True)
+    return jnp.maximum(x - jnp.broadcast_to((total - 1) / count, x.shape), 0)
+
+
 ACTIVATIONS = {
     name: getattr(activations, name)
     for name in activations.__all__
@@ -15,6 +28,7 @@ ACTIVATIONS = {
 } | {
     "swish": nn.silu,
     "hard_swish": nn.hard_silu,
+    "sparsemax": _sparsemax,
     "keras2>hard_sigmoid": lambda x: jnp.clip(0.2 * x + 0.5, 0, 1),
 }
 

@@ -10,7 +10,7 @@ from fdl.arrays import Array
 from fdl.keras.graph.description import Options, with_options
 from fdl.keras.table.activations import activate
 from fdl.keras.table.entry import Entry, Run
-from fdl.keras.table.initializers import draw
+from fdl.keras.table.initializers import Draw, draw
 from fdl.keras.table.options import (
     BIAS,
     KERNEL,
@@ -44,13 +44,20 @@ def cell_weights(run: Run, kind: str, width: int, at: str) -> Weights:
     if not o["use_bias"]:
         return kernel, recurrent, jnp.zeros(shape, kernel.dtype)
 
-    def forget_less(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
-        other = draw(o["bias_initializer"], None)(key, (3 * units,), dtype)
+    drawn = forget_less(o) if o.get("unit_forget_bias") else None
+    return kernel, recurrent, run.weight("bias", shape, at=at, drawn=drawn)
+
+
+def forget_less(options: Options) -> Draw:
+    """Return what draws the bias of an LSTM, with ones for the forget gates."""
+
+    def drawn(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+        units = shape[0] // 4
+        other = draw(options["bias_initializer"], None)(key, (3 * units,), dtype)
         one = jnp.ones((units,), dtype)
         return jnp.concatenate([other[:units], one, other[units:]])
 
-    drawn = forget_less if o.get("unit_forget_bias") else None
-    return kernel, recurrent, run.weight("bias", shape, at=at, drawn=drawn)
+    return drawn
 
 
 def step_of(kind: str, o: Options, weights: Weights) -> Step:

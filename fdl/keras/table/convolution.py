@@ -9,10 +9,9 @@ from fdl import ops
 from fdl.arrays import Array
 from fdl.keras.table.core import add_bias
 from fdl.keras.table.entry import Entry, Run
+from fdl.keras.table.layout import either_layout
 from fdl.keras.table.options import (
-    ACTIVATION,
     BIAS,
-    DATA_FORMAT,
     KERNEL,
     Option,
     anything,
@@ -67,7 +66,7 @@ def _conv(run: Run, x: Array) -> Array:
     shape = (*o["kernel_size"], x.shape[-1] // groups, o["filters"])
     kernel = run.weight("kernel", shape)
     y = convolve(x, kernel, o["strides"], o["padding"], o["dilation_rate"], groups)
-    return run.activation(add_bias(run, y))
+    return add_bias(run, y)
 
 
 def _depthwise_kernel(run: Run, x: Array) -> Array:
@@ -84,7 +83,7 @@ def _depthwise(run: Run, x: Array) -> Array:
     kernel = run.weight("kernel", shape, "depthwise")
     kernel = kernel.reshape(*o["kernel_size"], 1, -1)
     y = convolve(x, kernel, o["strides"], o["padding"], o["dilation_rate"], x.shape[-1])
-    return run.activation(add_bias(run, y))
+    return add_bias(run, y)
 
 
 def _separable(run: Run, x: Array) -> Array:
@@ -97,28 +96,23 @@ def _separable(run: Run, x: Array) -> Array:
     x = convolve(x, depthwise, o["strides"], o["padding"], o["dilation_rate"], channels)
     one = (1,) * axes
     y = convolve(x, pointwise, one, "valid", one, 1)
-    return run.activation(add_bias(run, y))
+    return add_bias(run, y)
 
 
 def _transposed(run: Run, x: Array) -> Array:
     o = run.options
     kernel = run.weight("kernel", (*o["kernel_size"], o["filters"], x.shape[-1]))
-    y = _transpose(
-        x,
-        kernel,
-        o["strides"],
-        o["padding"],
-        o["output_padding"],
-    )
-    return run.activation(add_bias(run, y))
+    dilation, extra = o["dilation_rate"], o["output_padding"]
+    y = _transpose(x, kernel, o["strides"], o["padding"], extra, dilation)
+    return add_bias(run, y)
 
 
 def _transpose(
-    x: Array, kernel: Array, strides: tuple, padding: str, extra: Any
+    x: Array, kernel: Array, strides: tuple, padding: str, extra: Any, dilation: tuple
 ) -> Array:
     dtype = jnp.promote_types(x.dtype, kernel.dtype)
     x, kernel = jnp.asarray(x, dtype), jnp.asarray(kernel, dtype)
-    if extra is None and len(strides) == 2:
+    if extra is None and len(strides) == 2 and max(dilation) == 1:
         return ops.conv_transpose(
             x,
             kernel,
@@ -131,11 +125,12 @@ def _transpose(
         3: ("NDHWC", "DHWIO"),
     }[len(strides)]
     pads = [
-        _pads(window, step, padding, more)
-        for window, step, more in zip(
+        _pads((window - 1) * spread + 1, step, padding, more)
+        for window, step, more, spread in zip(
             kernel.shape[:-2],
             strides,
             extra or (None,) * len(strides),
+            dilation,
             strict=True,
         )
     ]
@@ -144,6 +139,7 @@ def _transpose(
         kernel,
         strides,
         padding=pads,
+        rhs_dilation=dilation,
         dimension_numbers=(images, kernels, images),
         transpose_kernel=True,
     )
@@ -164,9 +160,7 @@ def _options(axes: int, *padding: str) -> dict[str, Option]:
         "kernel_size": Option(several(whole(), axes)),
         "strides": Option(several(whole(), axes), 1),
         "padding": Option(choice("valid", "same", *padding), "valid"),
-        "data_format": DATA_FORMAT,
         "dilation_rate": Option(several(whole(), axes), 1),
-        "activation": ACTIVATION,
         **BIAS,
     }
 
@@ -180,24 +174,26 @@ _POINTWISE = weight("pointwise", "GlorotUniform")
 
 def _conv_entry(axes: int) -> Entry:
     own = _options(axes, *(["causal"] if axes == 1 else []))
-    return Entry(_conv, {**FILTERS, **KERNEL, "groups": _GROUPS, **own})
+    options = {**FILTERS, **KERNEL, "groups": _GROUPS, **own}
+    return either_layout(Entry(_conv, options), activates=True)
 
 
 def _transposed_entry(axes: int) -> Entry:
     extra = Option(optional(several(whole(0), axes)), None)
     options = {**FILTERS, **KERNEL, "output_padding": extra, **_options(axes)}
-    one = Option(several(choice(1), axes), 1)  # what TensorFlow can compute on CPU
-    return Entry(_transposed, {**options, "dilation_rate": one})
+    return either_layout(Entry(_transposed, options), activates=True)
 
 
 def _depthwise_entry(axes: int) -> Entry:
     # Files of Keras 2 have the options of `Conv2D`, which mean nothing here.
     old = {"groups": Option(anything, None), "filters": Option(anything, None)}
-    return Entry(_depthwise, {**_DEPTHWISE, **old, **_options(axes)})
+    options = {**_DEPTHWISE, **old, **_options(axes)}
+    return either_layout(Entry(_depthwise, options), activates=True)
 
 
 def _separable_entry(axes: int) -> Entry:
-    return Entry(_separable, {**FILTERS, **_DEPTHWISE, **_POINTWISE, **_options(axes)})
+    options = {**FILTERS, **_DEPTHWISE, **_POINTWISE, **_options(axes)}
+    return either_layout(Entry(_separable, options), activates=True)
 
 
 LAYERS = {

@@ -13,10 +13,8 @@ from fdl.keras.table.options import (
     BIAS,
     KERNEL,
     Option,
-    anything,
     choice,
     either,
-    flag,
     number,
     optional,
     several,
@@ -32,6 +30,12 @@ def add_bias(run: Run, y: Array, options: str = "bias") -> Array:
         return y
     bias = run.weight("bias", (y.shape[-1],), options)
     return y + jnp.broadcast_to(bias, y.shape)
+
+
+def unit_length(x: Array, axis: Any, least: float = 1e-7) -> Array:
+    """Divide by the length over axes, or by `least` if that is more."""
+    square = jnp.sum(jnp.square(x), axis=axis, keepdims=True)
+    return x / jnp.broadcast_to(jnp.sqrt(jnp.maximum(square, least**2)), x.shape)
 
 
 def _dense(run: Run, x: Array) -> Array:
@@ -87,17 +91,6 @@ def _einsum_shapes(
         for letter in plain_out[first:]
     )
     return kernel_shape, sizes_out
-
-
-def _embedding(run: Run, token: Array) -> Array:
-    o = run.options
-    shape = (o["input_dim"], o["output_dim"])
-    table = run.weight("embedding", shape, "embeddings")
-    if not jnp.issubdtype(token.dtype, jnp.integer):
-        token = token.astype(jnp.int32)
-    if o["mask_zero"]:
-        run.out_mask = token != 0
-    return jnp.take(table, token, axis=0, mode="fill")
 
 
 def _masking(run: Run, x: Array) -> Array:
@@ -183,18 +176,6 @@ LAYERS = {
             **weight("bias", "Zeros"),
             **QUANTIZED,
         },
-    ),
-    "Embedding": Entry(
-        _embedding,
-        {
-            "input_dim": Option(whole()),
-            "output_dim": Option(whole()),
-            "mask_zero": Option(flag, False),
-            "input_length": Option(anything, None),
-            **weight("embeddings", "RandomUniform"),
-            **QUANTIZED,
-        },
-        level="tokens beyond the table give NaN",
     ),
     "Masking": Entry(_masking, {"mask_value": Option(number(), 0.0)}),
     "Activation": Entry(_activation, {"activation": ACTIVATION}, keeps_mask=True),

@@ -9,6 +9,8 @@ from fdl.keras.graph.description import Layer, Options
 from fdl.keras.table.initializers import Draw
 from fdl.keras.table.options import Option
 
+Change = Callable[[str, Array], Array]
+
 
 class Weight(NamedTuple):
     """A weight that a layer asks for, see `Run.weight`."""
@@ -21,6 +23,7 @@ class Weight(NamedTuple):
     start: str = "Zeros"
     drawn: Draw | None = None
     trained: bool = True
+    again: bool = False
 
     @property
     def prefix(self) -> str:
@@ -82,6 +85,10 @@ class Run(abc.ABC):
         """
         return self.ask(Weight(name, shape, options, at, fans, start, drawn, trained))
 
+    def stored_again(self, name: str, shape: tuple[int, ...]) -> None:
+        """Say that files have a weight of a part here, too: `layer/kernel`."""
+        self.ask(Weight(name, shape, again=True))
+
     @abc.abstractmethod
     def update(self, name: str, value: Array) -> None:
         """Set a weight that is a statistic."""
@@ -91,8 +98,17 @@ class Run(abc.ABC):
         """Return a random key for dropout."""
 
     @abc.abstractmethod
-    def part(self, name: str, layer: Layer, at: str) -> Callable[..., Any]:
-        """Return a layer that belongs to this one: `(*args, mask=, **kwargs)`."""
+    def part(
+        self, name: str, layer: Layer, at: str, change: Change | None = None
+    ) -> Callable[..., Any]:
+        """Return a layer that belongs to this one: `(*args, mask=, **kwargs)`.
+
+        Args:
+            name: Its name in the variables.
+            layer: The layer.
+            at: Where files have it, below the place of this one.
+            change: Returns the weight that is used, by name and weight.
+        """
 
     @abc.abstractmethod
     def activation(self, x: Array, option: str = "activation") -> Array:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax.core import FrozenDict
 
 from fdl.arrays import Array
+from fdl.keras.table import fourier
 
 Draw = Callable[[Array, tuple[int, ...], Any], Array]
 
@@ -35,9 +36,14 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "mode": "fan_in",
         "distribution": "truncated_normal",
     },
+    "STFT": {name: default for name, (_, default) in fourier.OPTIONS.items()},
 }
 INITIALIZERS = tuple(_OPTIONS)
-_ALIASES = {"OrthogonalInitializer": "Orthogonal", "IdentityInitializer": "Identity"}
+_ALIASES = {
+    "OrthogonalInitializer": "Orthogonal",
+    "IdentityInitializer": "Identity",
+    "STFTInitializer": "STFT",
+}
 _NO_MATTER = ("seed", "dtype")
 _FANS = ("input_axes", "output_axes")
 
@@ -52,6 +58,8 @@ def check(value: Any) -> Mapping[str, Any]:
     )
     if name not in _OPTIONS:
         raise ValueError(f"must be one of {', '.join(_OPTIONS)}")
+    if name == "STFT":
+        return FrozenDict({"class_name": name, **_fourier(given)})
     options = dict(_OPTIONS[name])
     for option, one in given.items():
         if option in _NO_MATTER or (option in _FANS and one is None):
@@ -101,6 +109,8 @@ def draw(initializer: Mapping[str, Any], fans: tuple[int, int] | None) -> Draw:
                 return o["mean"] + o["stddev"] * unit
             case "RandomUniform":
                 return jax.random.uniform(key, shape, dtype, o["minval"], o["maxval"])
+            case "STFT":
+                return jnp.asarray(fourier.kernel(o, shape), dtype)
             case "VarianceScaling":
                 form = (o["scale"], o["mode"], o["distribution"])
             case _:
@@ -147,6 +157,16 @@ def _scaled(
     # The standard deviation of a unit normal variable that is cut off at 2.
     stddev = math.sqrt(variance) / 0.87962566103423978
     return stddev * jax.random.truncated_normal(key, -2, 2, shape, dtype)
+
+
+def _fourier(given: dict[str, Any]) -> dict[str, Any]:
+    unknown = set(given) - set(fourier.OPTIONS) - set(_NO_MATTER)
+    if unknown:
+        raise ValueError(f"must not have {min(unknown)}=")
+    return {
+        name: check(given.get(name, default))
+        for name, (check, default) in fourier.OPTIONS.items()
+    }
 
 
 def _parts(value: Any) -> tuple[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from fdl.arrays import Array
+from fdl.keras.table.core import unit_length
 from fdl.keras.table.entry import Entry, Run
 from fdl.keras.table.options import Option, either, flag, several, whole
 
@@ -105,18 +106,13 @@ def _dot(run: Run, inputs: tuple[Array, Array]) -> Array:
     a, b = (given, given) if isinstance(given, int) else given
     a, b = a % x.ndim, b % y.ndim
     if run.options["normalize"]:
-        x, y = _normalized(x, a), _normalized(y, b)
+        x, y = unit_length(x, a), unit_length(y, b)
     left, right = "bcdefgh"[: x.ndim - 1], "ijklmno"[: y.ndim - 1]
     left = left[: a - 1] + "z" + left[a:]
     right = right[: b - 1] + "z" + right[b:]
     result = (left + right).replace("z", "")
     out = jnp.einsum(f"a{left},a{right}->a{result}", x, y)
     return out if out.ndim > 1 else out[:, None]
-
-
-def _normalized(x: Array, axis: int) -> Array:
-    square = jnp.sum(jnp.square(x), axis=axis, keepdims=True)
-    return x / jnp.broadcast_to(jnp.sqrt(jnp.maximum(square, 1e-12)), x.shape)
 
 
 _AXIS = {"axis": Option(whole(-8), -1)}

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from fdl.arrays import Array
 from fdl.keras.table.entry import Entry, Run
+from fdl.keras.table.layout import either_layout
 from fdl.keras.table.options import (
-    DATA_FORMAT,
     SEED,
     Option,
     number,
@@ -77,12 +77,8 @@ _SHAPE = {"noise_shape": Option(optional(several(optional(whole()))), None)}
 LAYERS = {
     "Dropout": Entry(_dropout, {**RATE, **_SHAPE}, keeps_mask=True),
     "SpatialDropout1D": Entry(_spatial, RATE, keeps_mask=True),
-    "SpatialDropout2D": Entry(
-        _spatial, {**RATE, "data_format": DATA_FORMAT}, keeps_mask=True
-    ),
-    "SpatialDropout3D": Entry(
-        _spatial, {**RATE, "data_format": DATA_FORMAT}, keeps_mask=True
-    ),
+    "SpatialDropout2D": either_layout(Entry(_spatial, RATE, keeps_mask=True)),
+    "SpatialDropout3D": either_layout(Entry(_spatial, RATE, keeps_mask=True)),
     "AlphaDropout": Entry(_alpha, {**_BELOW_ONE, **_SHAPE}, keeps_mask=True),
     "GaussianDropout": Entry(_gaussian_dropout, _BELOW_ONE, keeps_mask=True),
     "GaussianNoise": Entry(

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from fdl import nn
 from fdl.arrays import Array
+from fdl.keras.table.core import unit_length
 from fdl.keras.table.entry import Entry, Run
 from fdl.keras.table.options import (
     Option,
@@ -100,13 +101,10 @@ def _normalize(
     x: Array, axis: int = -1, order: int = 2, epsilon: float | None = None
 ) -> Array:
     least = 1e-7 if epsilon is None else epsilon
-    size = jnp.linalg.norm(x, ord=order, axis=axis, keepdims=True)
     if order == 2:
-        square = jnp.sum(jnp.square(x), axis=axis, keepdims=True)
-        size = jnp.sqrt(jnp.maximum(square, least))
-    else:
-        size = jnp.maximum(size, least)
-    return x / jnp.broadcast_to(size, x.shape)
+        return unit_length(x, axis, least)
+    size = jnp.linalg.norm(x, ord=order, axis=axis, keepdims=True)
+    return x / jnp.broadcast_to(jnp.maximum(size, least), x.shape)
 
 
 def _one_hot(x: Array, num_classes: int, axis: int = -1, dtype: Any = None) -> Array:

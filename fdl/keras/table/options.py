@@ -150,7 +150,6 @@ def activation(value: Any) -> Any:
     return activations.check(value)
 
 
-DATA_FORMAT = Option(choice("channels_last"), "channels_last")
 SEED = Option(anything, None)
 ACTIVATION = Option(activation, "linear")
 

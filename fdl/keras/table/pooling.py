@@ -8,8 +8,8 @@ from jax import lax
 from fdl import ops
 from fdl.arrays import Array
 from fdl.keras.table.entry import Entry, Run
+from fdl.keras.table.layout import either_layout
 from fdl.keras.table.options import (
-    DATA_FORMAT,
     Option,
     choice,
     flag,
@@ -94,22 +94,20 @@ def _options(axes: int) -> dict[str, Option]:
         "pool_size": Option(several(whole(), axes), 2),
         "strides": Option(optional(several(whole(), axes)), None),
         "padding": Option(choice("valid", "same"), "valid"),
-        "data_format": DATA_FORMAT,
     }
 
 
-_GLOBAL = {"data_format": DATA_FORMAT, "keepdims": Option(flag, False)}
+_GLOBAL = {"keepdims": Option(flag, False)}
 
 
 def _sizes(axes: int) -> dict[str, Option]:
     return {
         "output_size": Option(several(whole(), axes)),
-        "data_format": DATA_FORMAT,
     }
 
 
 LAYERS = {
-    name: entry
+    name: either_layout(entry)
     for axes in (1, 2, 3)
     for name, entry in {
         f"MaxPooling{axes}D": Entry(_max_pool, _options(axes)),

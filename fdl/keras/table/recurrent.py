@@ -25,7 +25,7 @@ from fdl.keras.table.entry import Entry, Run
 from fdl.keras.table.options import Option, anything, choice, flag, layer
 
 
-def _loop(
+def loop(
     step: Step, x: Array, states: Weights, mask: Array | None, zero_output: bool
 ) -> tuple[Array, Weights]:
     """Run a step over a sequence; masked steps keep the state and the last output."""
@@ -37,7 +37,7 @@ def _loop(
         y, new = step(x, states)
         if real is not None:
             keep = lambda a, b: jnp.where(
-                jnp.broadcast_to(real[:, None], a.shape), a, b
+                real.reshape(-1, *(1,) * (a.ndim - 1)) & jnp.full(a.shape, True), a, b
             )
             new = tuple(keep(a, b) for a, b in zip(new, states, strict=True))
             y = keep(y, jnp.zeros_like(y) if zero_output else last)
@@ -82,17 +82,18 @@ def _recurrent(kind: str) -> Callable[..., Any]:
         x, weights = x.astype(dtype), tuple(w.astype(dtype) for w in weights)
         states = _start(x, [o["units"]] * count, initial_state)
         o = dropped(run, o, x[:, 0])
-        x, mask = _turned(o, x, run.passed)
+        x, mask = turned(o, x, run.passed)
         found = _fast(kind, o, weights, x, states, mask)
         if found is None:
             step = step_of(kind, o, weights)
-            found = _loop(step, x, states, mask, o["zero_output_for_mask"])
-        return _result(run, *found)
+            found = loop(step, x, states, mask, o["zero_output_for_mask"])
+        return result_of(run, *found)
 
     return run_layer
 
 
-def _turned(o: Options, x: Array, mask: Any) -> tuple[Array, Any]:
+def turned(o: Options, x: Array, mask: Any) -> tuple[Array, Any]:
+    """Turn a sequence and its mask around, if the layer goes backwards."""
     mask = mask[0] if isinstance(mask, tuple) else mask
     if not o["go_backwards"]:
         return x, mask
@@ -103,17 +104,19 @@ def _start(x: Array, sizes: Sequence[int], given: Any) -> Weights:
     if given is None:
         return tuple(jnp.zeros((x.shape[0], size), x.dtype) for size in sizes)
     given = given if isinstance(given, tuple | list) else (given,)
-    return tuple(each.astype(x.dtype) for each in _flat(given))
+    return tuple(each.astype(x.dtype) for each in flat(given))
 
 
-def _flat(states: Any) -> list[Array]:
+def flat(states: Any) -> list[Array]:
+    """Return the states that lists of them hold."""
     found: list[Array] = []
     for each in states:
-        found.extend(_flat(each) if isinstance(each, tuple | list) else [each])
+        found.extend(flat(each) if isinstance(each, tuple | list) else [each])
     return found
 
 
-def _result(run: Run, outputs: Array, states: Any) -> Any:
+def result_of(run: Run, outputs: Array, states: Any) -> Any:
+    """Return what the options ask for, and set its masks."""
     o = run.options
     y = outputs if o["return_sequences"] else outputs[:, -1]
     mask: Any = run.mask
@@ -155,21 +158,30 @@ def _rnn(run: Run, x: Array, initial_state: Any = None) -> Any:
         return x, tuple(new)
 
     states = _start(x, [size for own in sizes for size in own], initial_state)
-    x, mask = _turned(o, x, run.passed)
-    outputs, states = _loop(step, x, states, mask, o["zero_output_for_mask"])
+    x, mask = turned(o, x, run.passed)
+    outputs, states = loop(step, x, states, mask, o["zero_output_for_mask"])
     if stacked and len(cells) > 1:  # Keras returns the states of each cell together
         rest = list(states)
         groups = [[rest.pop(0) for _ in own] for own in sizes]
         nested = [tuple(each) if len(each) > 1 else each[0] for each in groups]
-        return _result(run, outputs, tuple(nested))
-    return _result(run, outputs, states)
+        return result_of(run, outputs, tuple(nested))
+    return result_of(run, outputs, states)
 
 
-_LAYER = {
+def _stateless(value: Any) -> bool:
+    if value is not False:
+        raise ValueError(
+            "keeps states from call to call, which a pure function does not: build the "
+            "model with initial_state= and return_state=True"
+        )
+    return False
+
+
+LAYER = {
     "return_sequences": Option(flag, False),
     "return_state": Option(flag, False),
     "go_backwards": Option(flag, False),
-    "stateful": Option(choice(False), False),
+    "stateful": Option(_stateless, False),
     "unroll": Option(anything, False),
     "zero_output_for_mask": Option(flag, False),
     "time_major": Option(choice(False), False),
@@ -178,12 +190,12 @@ _LAYER = {
 
 
 def _entry(kind: str, options: dict[str, Option]) -> Entry:
-    return Entry(_recurrent(kind), {**_LAYER, **options}, kwargs=("initial_state",))
+    return Entry(_recurrent(kind), {**LAYER, **options}, kwargs=("initial_state",))
 
 
 LAYERS = {
     "SimpleRNN": _entry("SimpleRNN", CELL),
     "LSTM": _entry("LSTM", LSTM),
     "GRU": _entry("GRU", GRU),
-    "RNN": Entry(_rnn, {**_LAYER, "cell": Option(layer)}, kwargs=("initial_state",)),
+    "RNN": Entry(_rnn, {**LAYER, "cell": Option(layer)}, kwargs=("initial_state",)),
 }

@@ -27,7 +27,10 @@ _CONSTRAINTS = {
     "MinMaxNorm": constraints.min_max_norm,
     "NonNeg": constraints.non_neg,
     "UnitNorm": constraints.unit_norm,
+    "SpectralNorm": constraints.spectral_norm,
 }
+SPECTRAL = FrozenDict({"class_name": "SpectralNorm"})
+"""What `SpectralNormalization` makes of a kernel; no class of Keras'."""
 _SHORT = {
     "l1": "L1",
     "l2": "L2",
@@ -55,7 +58,7 @@ def penalty(regularizer: Mapping[str, Any], w: Array) -> Array:
     r = regularizer
     if r["class_name"] == "OrthogonalRegularizer":
         w = w if r["mode"] == "rows" else w.T
-        unit = w / jnp.sqrt(jnp.maximum(jnp.sum(w**2, axis=1, keepdims=True), 1e-12))
+        unit = w / jnp.sqrt(jnp.maximum(jnp.sum(w**2, axis=1, keepdims=True), 1e-14))
         count = len(unit)
         products = jnp.abs(unit @ unit.T) * (1 - jnp.eye(count, dtype=w.dtype))
         return r["factor"] * 0.5 * products.sum() / max(1, count * (count - 1) / 2)

@@ -7,14 +7,15 @@ import jax.numpy as jnp
 from fdl import ops
 from fdl.arrays import Array
 from fdl.keras.table.entry import Entry, Run
+from fdl.keras.table.layout import either_layout
 from fdl.keras.table.options import (
-    DATA_FORMAT,
     Option,
     choice,
     pads,
     several,
     whole,
 )
+from fdl.keras.table.resizing import METHODS, resize
 
 
 def _flatten(run: Run, x: Array) -> Array:
@@ -57,6 +58,8 @@ def _upsample(run: Run, x: Array) -> Array:
     method = run.options.get("interpolation", "nearest")
     if method == "bilinear":
         return ops.upsample(x, factors, method="bilinear")
+    if method != "nearest":
+        return resize(x, x.shape[1] * factors[0], x.shape[2] * factors[1], method)
     for axis, factor in enumerate(factors, start=1):
         x = jnp.repeat(x, factor, axis=axis)
     return x
@@ -65,35 +68,35 @@ def _upsample(run: Run, x: Array) -> Array:
 _TARGET = Option(several(whole(-1)))
 
 LAYERS = {
-    "Flatten": Entry(_flatten, {"data_format": DATA_FORMAT}),
+    "Flatten": either_layout(Entry(_flatten)),
     "Reshape": Entry(_reshape, {"target_shape": _TARGET}),
     "Permute": Entry(_permute, {"dims": Option(several(whole()))}),
     "RepeatVector": Entry(_repeat_vector, {"n": Option(whole())}),
     **{
-        f"ZeroPadding{axes}D": Entry(
-            _zero_pad,
-            {"padding": Option(pads(axes), 1), "data_format": DATA_FORMAT},
+        f"ZeroPadding{axes}D": either_layout(
+            Entry(_zero_pad, {"padding": Option(pads(axes), 1)})
         )
         for axes in (1, 2, 3)
     },
     "Cropping1D": Entry(_crop, {"cropping": Option(pads(1), 0)}),
     **{
-        f"Cropping{axes}D": Entry(
-            _crop, {"cropping": Option(pads(axes), 0), "data_format": DATA_FORMAT}
+        f"Cropping{axes}D": either_layout(
+            Entry(_crop, {"cropping": Option(pads(axes), 0)})
         )
         for axes in (2, 3)
     },
     "UpSampling1D": Entry(_upsample, {"size": Option(several(whole(), 1), 2)}),
-    "UpSampling2D": Entry(
-        _upsample,
-        {
-            "size": Option(several(whole(), 2), 2),
-            "data_format": DATA_FORMAT,
-            "interpolation": Option(choice("nearest", "bilinear"), "nearest"),
-        },
+    "UpSampling2D": either_layout(
+        Entry(
+            _upsample,
+            {
+                "size": Option(several(whole(), 2), 2),
+                "interpolation": Option(choice(*METHODS), "nearest"),
+            },
+            level="bicubic as Keras has it on JAX",
+        )
     ),
-    "UpSampling3D": Entry(
-        _upsample,
-        {"size": Option(several(whole(), 3), 2), "data_format": DATA_FORMAT},
+    "UpSampling3D": either_layout(
+        Entry(_upsample, {"size": Option(several(whole(), 3), 2)})
     ),
 }

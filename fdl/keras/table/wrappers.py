@@ -3,12 +3,16 @@
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+from jax import lax
 
 from fdl.arrays import Array
 from fdl.keras.graph.description import Layer, with_options
+from fdl.keras.table.core import unit_length
 from fdl.keras.table.entry import Entry, Run
-from fdl.keras.table.options import Option, choice, either, layer, optional
+from fdl.keras.table.options import Option, choice, either, layer, optional, whole
+from fdl.keras.table.regularizers import SPECTRAL
 
 
 def _bidirectional(run: Run, x: Array, initial_state: Any = None) -> Any:
@@ -78,6 +82,45 @@ def _time_distributed(run: Run, x: Array) -> Array:
     return y.reshape(batch, time, *y.shape[1:])
 
 
+def _spectral(run: Run, x: Array) -> Array:
+    """Divide a kernel by its spectral norm in training (Miyato et al., 2018)."""
+    inner, rounds = run.options["layer"], run.options["power_iterations"]
+    names = {"kernel": "kernel", "embedding": "embeddings"}
+    limits = {f"{each}_constraint": SPECTRAL for each in names.values()}
+    limits = {key: each for key, each in limits.items() if key in inner.options}
+    if not limits:
+        raise ValueError(f"{inner} has no kernel to normalize")
+    if any(inner.options[key] for key in limits):
+        raise ValueError(f"{inner} has a constraint, and is normalized besides")
+    inner = dataclasses.replace(inner, options=with_options(inner.options, **limits))
+
+    def normalized(name: str, w: Array) -> Array:
+        if name not in names:
+            return w
+        run.stored_again(f"layer/{name}", w.shape)
+        shape = (1, w.shape[-1])
+        u = old = run.weight("vector_u", shape, drawn=_small, trained=False)
+        if not run.train:
+            return w
+        flat = w.reshape(-1, w.shape[-1])
+        v = jnp.zeros((1, len(flat)), w.dtype)
+        for _ in range(rounds):
+            v = unit_length(u @ flat.T, None)
+            u = unit_length(v @ flat, None)
+        norm = v @ flat @ u.T
+        u, norm = (jnp.where(jnp.any(w != 0), *each) for each in ((u, old), (norm, 1)))
+        run.update("vector_u", lax.stop_gradient(u))
+        # Keras writes the kernel back before it computes, so that its gradient is that
+        # of the normalized kernel.
+        return w + lax.stop_gradient(w / jnp.broadcast_to(norm, w.shape) - w)
+
+    return run.part("layer", inner, "layer", normalized)(x, counts=False)
+
+
+def _small(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+    return 0.02 * jax.random.truncated_normal(key, -2, 2, shape, dtype)
+
+
 def _takes_statistics(one: Layer) -> bool:
     """Whether what a layer makes of an example depends on the others of its batch."""
     parts = one.graph.layers if one.graph else ()
@@ -98,5 +141,11 @@ LAYERS = {
     ),
     "TimeDistributed": Entry(
         _time_distributed, {"layer": Option(layer)}, keeps_mask=True
+    ),
+    "SpectralNormalization": Entry(
+        _spectral,
+        {"layer": Option(layer), "power_iterations": Option(whole(), 1)},
+        level="Keras writes normalized kernels back as it computes; here "
+        "`model.constraints` normalizes them after each update",
     ),
 }

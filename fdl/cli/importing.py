@@ -1,0 +1,128 @@
+"""`fdl import`."""
+
+import dataclasses
+import importlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import numpy as np
+import tyro
+from rich.table import Table
+
+import fdl
+from fdl.cli.command import AnswerIsNoError, Command, OptionalPath, out, unset
+from fdl.files import json_text
+
+_CLOSE = 1e-5
+
+
+@dataclasses.dataclass(frozen=True)
+class Import(Command):
+    """Import a Keras model, and show what it consists of.
+
+    Reads `.keras` and whole-model `.h5` files without Keras, and runs nothing in them.
+    With --to, it becomes a folder that `fdl.load` opens; `fdl train classify --model
+    FILE` trains it.
+
+    Attributes:
+        file: The file.
+        check: Compare with what Keras predicts, which has to be installed.
+        to: Folder to write, with config.json and weights.safetensors.
+        json: Print one JSON object instead of a table.
+    """
+
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+    check: bool = False
+    to: Annotated[OptionalPath, unset("none is written if not given")] = None
+    json: bool = False
+
+    def __call__(self) -> None:
+        """Import, show, compare, write."""
+        from fdl.keras.graph.summary import rows_of
+
+        if self.to is not None and self.to.exists():
+            raise ValueError(f"{self.to} is there already: give another name.")
+        model, variables = fdl.keras.import_model(self.file)
+        rows = rows_of(model, variables)
+        far = _difference(self.file, model, variables) if self.check else None
+        if self.to is not None:
+            fdl.runs.write_imported(self.to, model, variables)
+        if self.json:
+            said: dict[str, Any] = {
+                "name": model.graph.name,
+                "kind": model.graph.kind,
+                "layers": [row._asdict() for row in rows],
+            }
+            print(json_text(said if far is None else said | {"difference": far}))
+        else:
+            _show(model.graph, rows)
+            if far is not None:
+                out.print(f"differs from Keras by {far:.1e} of the largest output")
+            if self.to is not None:
+                out.print(f"written to {self.to}", soft_wrap=True)
+        if far is not None and not far <= _CLOSE:
+            raise AnswerIsNoError(
+                f"{self.file} predicts something else in fdl than in Keras, by "
+                f"{far:.1e} of the largest output."
+            )
+
+
+def _show(graph: Any, rows: list[Any]) -> None:
+    table = Table("layer", "class", box=None, padding=(0, 2, 0, 0))
+    table.add_column("output", overflow="fold")
+    table.add_column("parameters", justify="right")
+    table.add_column("trained", justify="right")
+    for row in rows:
+        shapes = ", ".join("x".join(map(str, shape)) or "1" for shape in row.shapes)
+        trained = f"{row.trained:,}" if row.parameters else ""
+        count = f"{row.parameters:,}" if row.parameters else ""
+        table.add_row(row.name, row.kind, shapes, count, trained)
+    out.print(table)
+    total, trained = (
+        sum(each) for each in zip(*(row[-2:] for row in rows), strict=True)
+    )
+    out.print(
+        f"{graph.kind} {graph.name}: {total:,} parameters, of which {trained:,} are "
+        "trained",
+        soft_wrap=True,
+    )
+
+
+def _difference(file: Path, model: Any, variables: Any) -> float:
+    """Return how far Keras' predictions are from fdl's, for random inputs."""
+    from fdl.keras.graph.arrays import examples
+
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    try:
+        keras: Any = importlib.import_module("keras")
+    except ImportError as error:
+        raise ValueError(
+            f"--check needs {error.name}, which is not installed: pip install keras."
+        ) from error
+    try:
+        twin = keras.models.load_model(file, compile=False)
+    except Exception as error:  # Keras may raise anything
+        raise ValueError(f"Keras cannot open {file}: {error}") from error
+    rng = np.random.default_rng(0)
+
+    def drawn(x: Any) -> np.ndarray:
+        shape = (4, *x.shape[1:])
+        if np.issubdtype(x.dtype, np.floating):
+            return rng.normal(size=shape).astype(x.dtype)
+        return rng.integers(0, 2, shape).astype(x.dtype)
+
+    names = model.input_names
+    arrays = map(drawn, examples(model.graph, 32))
+    given: Any = dict(zip(names, arrays, strict=True))
+    if len(names) == 1 and not isinstance(model.graph.inputs, Mapping):
+        (given,) = given.values()
+    ours = jax.tree.leaves(model.apply(variables, given))
+    theirs = keras.tree.flatten(twin(given))
+    return max(
+        float(np.abs(np.asarray(a, float) - np.asarray(b, float)).max(initial=0))
+        / max(1e-3, float(np.abs(np.asarray(b, float)).max(initial=0)))
+        for a, b in zip(ours, theirs, strict=True)
+    )

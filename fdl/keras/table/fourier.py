@@ -1,0 +1,93 @@
+"""Kernels that compute Fourier transforms of windows, as convolutions."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+MOST = 1 << 16
+"""Values of a frame, and frequencies."""
+
+
+def check_window(value: Any) -> Any:
+    """Accept the name of a window of SciPy's, its values, or None for no window."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return _known_window(value)
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= MOST:
+        raise ValueError("must be the name of a window, or its values")
+    if any(type(x) not in (int, float) or not math.isfinite(x) for x in value):
+        raise ValueError("must be finite numbers")
+    return tuple(float(x) for x in value)
+
+
+def _known_window(name: str) -> str:
+    import scipy.signal
+
+    try:
+        scipy.signal.get_window(name, 1)
+    except (ValueError, TypeError):
+        raise ValueError("is no window of SciPy's without parameters") from None
+    return name
+
+
+def check_scaling(value: Any) -> str | None:
+    """Accept what windows are divided by: `density`, `spectrum` or None."""
+    if value not in (None, "density", "spectrum"):
+        raise ValueError("must be 'density', 'spectrum' or None")
+    return value
+
+
+def check_periodic(value: Any) -> bool:
+    """Accept True or False."""
+    if type(value) is not bool:
+        raise ValueError("must be True or False")
+    return value
+
+
+def check_side(value: Any) -> str:
+    """Accept `real` or `imag`."""
+    if value not in ("real", "imag"):
+        raise ValueError("must be 'real' or 'imag'")
+    return value
+
+
+OPTIONS = {  # of the initializer STFT: check and default
+    "side": (check_side, "real"),
+    "window": (check_window, "hann"),
+    "scaling": (check_scaling, "density"),
+    "periodic": (check_periodic, False),
+}
+
+
+def kernel(options: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+    """Return a kernel of a window's length, one channel, and half the frequencies.
+
+    Example:
+        >>> o = {"side": "real", "window": None, "scaling": None, "periodic": False}
+        >>> kernel(o, (4, 1, 3))[:, 0].round(1).T.tolist()
+        [[1.0, 1.0, 1.0, 1.0], [1.0, 0.0, -1.0, -0.0], [1.0, -1.0, 1.0, -1.0]]
+    """
+    length, channels, count = shape
+    if channels != 1 or max(length, count) > MOST:
+        raise ValueError(f"a Fourier transform has no kernel of shape {shape}")
+    angle = -2 * np.pi * np.arange(length)[:, None] * np.arange(count) / (count - 1) / 2
+    waves = np.cos(angle) if options["side"] == "real" else np.sin(angle)
+    window = options["window"]
+    if window is None:
+        return waves[:, None]
+    if isinstance(window, str):
+        import scipy.signal
+
+        window = scipy.signal.get_window(window, length, options["periodic"])
+    window = np.asarray(window)
+    if window.shape != (length,):
+        raise ValueError(f"the window has {len(window)} values, the kernel {length}")
+    size = {
+        None: 1.0,
+        "density": np.sqrt(np.sum(window**2)),
+        "spectrum": np.sum(np.abs(window)),
+    }[options["scaling"]]
+    return (waves * window[:, None] / size)[:, None]

@@ -1,0 +1,79 @@
+"""Keras' computations on JAX, in place of those on TensorFlow that are less exact.
+
+TensorFlow rounds options to single precision in some activations, resizes in single
+precision, looks bicubic weights up in a table, computes the triangles of mel bands in
+single precision, and has no pooling of volumes in double precision, and no convolutions
+with channels first on CPU.
+"""
+
+import contextlib
+import inspect
+from functools import partial
+from unittest import mock
+
+import jax
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.backend import tensorflow as on_tensorflow
+from keras.src.backend.jax import image as jax_image
+from keras.src.backend.jax import nn as jax_nn
+
+ROUNDED = "gelu leaky_relu relu elu celu hard_shrink soft_shrink".split()
+WINDOWS = """conv depthwise_conv separable_conv conv_transpose max_pool
+average_pool adaptive_max_pool adaptive_average_pool""".split()
+
+
+def _on_jax(function):
+    def call(*args, **kwargs):
+        plain = lambda x: (
+            np.asarray(x) if isinstance(x, tf.Tensor | keras.Variable) else x
+        )
+        args, kwargs = keras.tree.map_structure(plain, (args, kwargs))
+        return tf.convert_to_tensor(np.asarray(function(*args, **kwargs)))
+
+    return call
+
+
+def _where_needed(theirs, on_jax):
+    signature = inspect.signature(theirs)
+
+    def call(*args, **kwargs):
+        given = signature.bind(*args, **kwargs).arguments
+        spread = "output_padding" in given and np.max(given.get("dilation_rate", 1)) > 1
+        first = given.get("data_format") == "channels_first"
+        pools = given.keys() & {"pool_size", "output_size"}
+        volumes = pools and len(args[0].shape) == 5
+        return (on_jax if first or spread or volumes else theirs)(*args, **kwargs)
+
+    return call
+
+
+def _mel(layer, inputs, call=keras.layers.MelSpectrogram.call):
+    layer.backend.set_backend("jax")
+    triangles = partial(type(layer).linear_to_mel_weight_matrix, layer, dtype="float64")
+    try:
+        with mock.patch.object(layer, "linear_to_mel_weight_matrix", triangles):
+            y = call(layer, np.asarray(inputs))
+    finally:
+        layer.backend.reset()
+    return tf.convert_to_tensor(np.asarray(y))
+
+
+@contextlib.contextmanager
+def exact():
+    """Compute in double precision where Keras on TensorFlow does not."""
+    nn, image = on_tensorflow.nn, on_tensorflow.image
+    with contextlib.ExitStack() as stack:
+        patch = lambda where, name, value: stack.enter_context(
+            mock.patch.object(where, name, value)
+        )
+        for name in ROUNDED:
+            patch(nn, name, _on_jax(getattr(jax_nn, name)))
+        for name in WINDOWS:
+            made = _where_needed(getattr(nn, name), _on_jax(getattr(jax_nn, name)))
+            patch(nn, name, made)
+        patch(image, "resize", _on_jax(jax_image.resize))
+        patch(keras.layers.MelSpectrogram, "call", _mel)
+        with jax.enable_x64(True):
+            yield

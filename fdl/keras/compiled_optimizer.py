@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -94,8 +95,8 @@ def read_state(
             return None
         _, _, count, scale, *rest = rest
         inner = read_state(state.inner_state, params, trained, rest, where)
-        count = np.int32(_fitting(count, np.zeros(()), "step_counter", where))
-        scale = np.float32(_fitting(scale, np.zeros(()), "dynamic_scale", where))
+        count = jnp.int32(_fitting(count, np.zeros(()), "step_counter", where))
+        scale = jnp.float32(_fitting(scale, np.zeros(()), "dynamic_scale", where))
         inner = state.inner_state if inner is None else inner
         return LossScaleState(count, scale, inner)
     has_rate = not isinstance(state.learning_rate, tuple)
@@ -180,6 +181,7 @@ def _checked(name: str, value: Any) -> Any:
         if not all(isinstance(w, str) and re.fullmatch(r"[\w/]+", w) for w in words):
             raise ValueError(f"{name}={value!r} must be words")
     if name.endswith(("_steps", "_frequency")):
-        whole = isinstance(value, float) and value.is_integer()
-        return int(value) if whole else value
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        return value
     return float(value) if type(value) is int else value

@@ -173,7 +173,7 @@ def test_which_cross_entropy(loss, targets, wanted):
     inputs, targets = np.random.default_rng(0).normal(size=(2, 2)), np.array(targets)
     measured = learner.evaluate(state, (inputs, targets))
     flat = targets.reshape(2) if "sparse" in wanted else targets
-    outputs = ONE.apply(variables, inputs)
+    (outputs,) = ONE.apply(variables, inputs)
     losses = getattr(fdl.losses, wanted)(outputs, flat, from_logits=False)
     np.testing.assert_allclose(measured["loss"].compute(), losses.mean(), rtol=1e-6)
     accuracy = fdl.metrics.accuracy(outputs, flat).compute()

@@ -366,6 +366,59 @@ REDUCTIONS = "max mean min prod std sum var argmax argmin".split()
 
 
 @model
+def augmentation():
+    """Ranges of one point, where there are ranges."""
+    x = L.Input((11, 13, 3), name="x")
+    return x, all_on(
+        x,
+        L.RandomFlip(name="flip"),
+        L.RandomRotation((0.1, 0.1), name="rotate"),
+        L.RandomRotation(
+            (0.2, 0.2), fill_mode="constant", fill_value=9.0, name="rotate_into_fill"
+        ),
+        L.RandomRotation(
+            (0.2, 0.2), "nearest", interpolation="nearest", name="rotate_to_nearest"
+        ),
+        L.RandomTranslation((0.25, 0.25), (-0.4, -0.4), name="translate"),
+        L.RandomTranslation((2 / 11,) * 2, (3 / 13,) * 2, "wrap", name="wrap"),
+        L.RandomZoom((0.3, 0.3), name="zoom"),
+        L.RandomZoom((0.3, 0.3), (-0.2, -0.2), fill_mode="constant", name="zoom_two"),
+        L.RandomShear(0.3, (0.1, 0.2), name="shear"),
+        L.RandomPerspective(name="perspective"),
+        L.RandomCrop(6, 7, name="crop"),
+        L.RandomCrop(20, 9, name="crop_small"),
+        L.RandomElasticTransform(scale=(1.0, 1.0), name="elastic"),
+        L.RandomErasing(0.7, name="erase"),
+        L.CutMix(name="cut_mix"),
+        L.MixUp(name="mix_up"),
+        L.RandomBrightness((0.2, 0.2), name="brightness"),
+        L.RandomContrast((0.25, 0.75), name="contrast"),
+        L.RandomSaturation((0.7, 0.7), name="saturation"),
+        L.RandomSaturation((0.3, 0.3), name="saturation_less"),
+        L.RandomHue((0.5, 0.5), name="hue"),
+        L.RandomColorJitter(
+            brightness_factor=(0.1, 0.1), saturation_factor=(0.3, 0.3), name="jitter"
+        ),
+        L.RandomColorDegeneration((0.4, 0.4), name="degeneration"),
+        L.RandomGrayscale(1.0, name="grayscale"),
+        L.RandomInvert((1.0, 1.0), name="invert"),
+        L.RandomPosterization((3, 3), name="posterization"),
+        L.RandomSharpness((0.8, 0.8), name="sharpness"),
+        L.RandomGaussianBlur((1.0, 1.0), 5, (0.8, 0.8), name="blur"),
+        L.Solarization(name="solarization"),
+        L.AutoContrast(name="auto_contrast"),
+        L.Pipeline(
+            [L.RandomBrightness((0.1, 0.1)), L.Equalization(bins=64), L.Rescaling(2.0)],
+            name="pipeline",
+        ),
+        L.RandomZoom((0.3, 0.3), data_format="channels_first", name="zoom_first"),
+        L.RandAugment(name="rand_augment"),
+        L.AugMix(name="aug_mix"),
+        L.MaxNumBoundingBoxes(5, name="boxes"),
+    )
+
+
+@model
 def graphs():
     """Two uses of a layer, models in models, lists and names of every kind."""
     a, b = L.Input((8,), name="a"), L.Input((8,), name="b")

@@ -66,9 +66,10 @@ def _draw(model: Any, image: np.ndarray) -> None:
     for layer in layers:  # random on both sides: test_dropout.py
         for rate in {"rate", "drop_path_rate"} & set(vars(layer)):
             setattr(layer, rate, 0.0)
-        if isinstance(layer, keras.layers.Rescaling):
-            # A number as Keras on TensorFlow rounds it.
-            layer.scale = float(np.float32(layer.scale))
+        for name in {"scale", "input_mean", "input_variance"} & set(vars(layer)):
+            if isinstance(getattr(layer, name), float | list):
+                # Numbers as Keras on TensorFlow rounds them.
+                setattr(layer, name, np.float32(getattr(layer, name)).tolist())
     norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

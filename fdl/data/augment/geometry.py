@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.scipy.ndimage import map_coordinates
 
+from fdl import imaging
 from fdl.arrays import Seed, as_key
 from fdl.data.augment.change import Change, Image, Pixels, pixels
 from fdl.ranges import require_number, require_whole
@@ -109,18 +109,8 @@ def rotate(degrees: float | tuple[float, float], *, fill: float = 0.0) -> Change
     def change(key: Seed, image: Image) -> Pixels:
         key, image = as_key(key), pixels(image)
         angle = jnp.deg2rad(jax.random.uniform(key, minval=low, maxval=high))
-        cos, sin = jnp.cos(angle), jnp.sin(angle)
-        middle = (np.array(image.shape[:2], np.float32) - 1) / 2
-        y, x = (
-            grid - center
-            for grid, center in zip(np.indices(image.shape[:2]), middle, strict=True)
-        )
-        # Where each pixel of the rotated image comes from: the inverse rotation.
-        source = [cos * y + sin * x + middle[0], cos * x - sin * y + middle[1]]
-        interpolate = lambda channel: map_coordinates(
-            channel, source, order=1, mode="constant", cval=fill
-        )
-        return jax.vmap(interpolate, -1, -1)(image)
+        height, width, _ = image.shape
+        return imaging.project(image, imaging.rotation(angle, height, width), fill=fill)
 
     return change
 

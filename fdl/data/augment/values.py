@@ -1,8 +1,8 @@
 """Changes of the values of an image's pixels."""
 
 import jax
-import jax.numpy as jnp
 
+from fdl import imaging
 from fdl.arrays import Seed, as_key
 from fdl.data.augment.change import Change, Image, Pixels, pixels
 from fdl.ranges import require_number
@@ -18,6 +18,7 @@ def noise(stddev: float) -> Change:
         ValueError: If `stddev` is negative.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> image = noise(0.1)(jax.random.key(0), jnp.zeros((28, 28, 1)))
         >>> round(float(image.std()), 2)
         0.1
@@ -38,6 +39,7 @@ def brightness(delta: float) -> Change:
         ValueError: If `delta` is negative.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> image = brightness(0.2)(jax.random.key(0), jnp.ones((2, 2, 1)))
         >>> bool((image == image[0, 0, 0]).all()), bool(abs(image[0, 0, 0] - 1) <= 0.2)
         (True, True)
@@ -61,6 +63,7 @@ def contrast(factor: float) -> Change:
         ValueError: If `factor` is outside [0, 1].
 
     Example:
+        >>> import jax.numpy as jnp
         >>> image = jnp.eye(4)[..., None]
         >>> contrast(0.5)(jax.random.key(0), image).mean().round(3)
         Array(0.25, dtype=float32)
@@ -69,8 +72,7 @@ def contrast(factor: float) -> Change:
 
     def change(key: Seed, image: Image) -> Pixels:
         key, image = as_key(key), pixels(image)
-        mean = jnp.mean(image, axis=(0, 1), keepdims=True)
         scale = jax.random.uniform(key, (), image.dtype, 1 - factor, 1 + factor)
-        return mean + scale * (image - mean)
+        return imaging.contrast(image, scale)
 
     return change

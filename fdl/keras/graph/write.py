@@ -154,6 +154,8 @@ def _layer(layer: Layer) -> dict[str, Any]:
         kind = layer.kind.removeprefix("ops.")
         module = f"keras.src.ops.{_HOMES.get(kind, 'numpy')}"
         return _object(module, kind, config) | {"registered_name": kind}
+    if layer.kind == "Pipeline":  # which Keras gives no type
+        return _object("keras.layers", layer.kind, config)
     frozen = {} if layer.trainable else {"trainable": False}
     same = layer.dtype == layer.variable_dtype
     policy = layer.dtype if same else _MIXED[layer.dtype]

@@ -1,0 +1,207 @@
+"""Layers that change images in training: those of Keras, by key.
+
+Where their ranges are single points, they are one function; elsewhere what many draws
+make of images has the same mean and the same spread.
+"""
+
+import jax
+import keras
+import numpy as np
+import pytest
+
+from fdl.keras import WeightsError, import_model
+from graphs.keras_models import MODELS
+
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+
+L = keras.layers
+RANDOM = set(
+    """flip shear perspective crop elastic erase cut_mix mix_up contrast hue
+    rand_augment aug_mix""".split()
+)
+COUNT = 1000
+
+
+def trained(model, variables, x, seed=0):
+    key = {"dropout": jax.random.key(seed)}
+    apply = jax.jit(lambda x: model.apply(variables, x, train=True, rngs=key))
+    return apply(x)
+
+
+def test_ranges_of_one_point():
+    image, outputs = MODELS["augmentation"]()
+    outputs = {name: y for name, y in outputs.items() if name not in RANDOM}
+    model = keras.Model(image, outputs)
+    x = np.random.default_rng(0).integers(0, 256, (3, 11, 13, 3)).astype(np.float32)
+    wanted = model(x, training=True)
+    found = trained(*import_model(model), x)
+    for name in outputs:
+        np.testing.assert_allclose(found[name], wanted[name], atol=2e-3, err_msg=name)
+
+
+DRAWN = {
+    "flip": L.RandomFlip("horizontal", seed=1),
+    "flip_both": L.RandomFlip(seed=1),
+    "rotate": L.RandomRotation((0.05, 0.3), seed=1),
+    "translate": L.RandomTranslation((-0.3, 0.1), 0.2, fill_mode="constant", seed=1),
+    "zoom": L.RandomZoom((-0.4, 0.1), seed=1),
+    "shear": L.RandomShear((0.1, 0.4), (0.0, 0.2), seed=1),
+    "perspective": L.RandomPerspective(0.8, 0.6, seed=1),
+    "erase": L.RandomErasing((0.5, 0.9), (0.1, 0.6), seed=1),
+    "erase_with_color": L.RandomErasing(fill_value=(9.0, 99.0, 199.0), seed=1),
+    "cut_mix": L.CutMix((0.7, 0.7), seed=1),
+    "mix_up": L.MixUp(0.4, seed=1),
+    "brightness": L.RandomBrightness(0.4, seed=1),
+    "contrast": L.RandomContrast((0.3, 0.9), seed=1),
+    "saturation": L.RandomSaturation(0.6, seed=1),
+    "hue": L.RandomHue(0.7, seed=1),
+    "degeneration": L.RandomColorDegeneration((0.1, 0.8), seed=1),
+    "grayscale": L.RandomGrayscale(0.3, seed=1),
+    "invert": L.RandomInvert(0.6, seed=1),
+    "posterization": L.RandomPosterization((2, 6), seed=1),
+    "sharpness": L.RandomSharpness(0.9, seed=1),
+    "blur": L.RandomGaussianBlur((0.2, 0.7), 3, (0.9, 0.9), seed=1),
+    "solarization": L.Solarization((0.1, 0.3), (0.2, 0.7), seed=1),
+    "jitter": L.RandomColorJitter((0, 255), 0.2, 0.4, 0.3, 0.2, seed=1),
+}
+
+
+def images(count, size, channels):
+    """Draw a square, and images that are alike but for how bright they are."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 255, (1, size, size, channels)) * np.ones((count, 1, 1, 1))
+    return (x * np.linspace(0.5, 1, count)[:, None, None, None]).astype(np.float32)
+
+
+def both(layers, x):
+    """Return what fdl and Keras make of images in training."""
+    image = L.Input(x.shape[1:])
+    model = keras.Model(image, {name: layer(image) for name, layer in layers.items()})
+    return trained(*import_model(model), x), model(x, training=True)
+
+
+def require_alike(x, found, wanted):
+    found, wanted = (np.asarray(side, np.float64) for side in (found, wanted))
+    assert np.abs(found - x).max() > 1
+    for power in (1, 2):
+        ours, theirs = ((side / 255) ** power for side in (found, wanted))
+        spread = np.sqrt((ours.var(axis=0) + theirs.var(axis=0)) / len(x))
+        far = np.abs(ours.mean(axis=0) - theirs.mean(axis=0))
+        assert (far <= 5 * spread + 1e-6).all(), (far / (spread + 1e-9)).max()
+
+
+@pytest.fixture(scope="module")
+def draws():
+    x = images(COUNT, 6, 3)
+    return x, *both(DRAWN, x)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_draws_have_the_same_mean_and_spread(name, draws):
+    x, found, wanted = draws
+    require_alike(x, found[name], wanted[name])
+
+
+def test_elastic_transforms_have_the_same_mean_and_spread():
+    x = images(150, 20, 1)  # Keras goes through them one by one
+    layer = L.RandomElasticTransform(
+        (1.0, 1.0), (1.0, 1.0), fill_mode="nearest", seed=1
+    )
+    found, wanted = both({"elastic": layer}, x)
+    require_alike(x, found["elastic"], wanted["elastic"])
+    mean = lambda side: np.abs(np.asarray(side["elastic"]) - x).mean()
+    np.testing.assert_allclose(mean(found), mean(wanted), rtol=0.1)
+
+
+def one_of(layer, x, calls):
+    """Return what calls with many keys make of images."""
+    image = L.Input(x.shape[1:])
+    model, variables = import_model(keras.Model(image, layer(image)))
+    apply = lambda key: model.apply(variables, x, train=True, rngs={"dropout": key})
+    return np.asarray(
+        jax.jit(jax.vmap(apply))(jax.random.split(jax.random.key(0), calls))
+    )
+
+
+def test_crops_are_windows_that_are_equally_likely():
+    x = np.arange(2 * 7 * 8 * 1, dtype=np.float32).reshape(2, 7, 8, 1)
+    found = one_of(L.RandomCrop(5, 6), x, 600)
+    starts = found[:, 0, 0, 0, 0].astype(int)
+    windows = {top * 8 + left for top in range(3) for left in range(3)}
+    assert set(starts) == windows
+    assert np.bincount(starts)[sorted(windows)].min() > 40
+    for start, crop in zip(starts, found, strict=True):
+        top, left = divmod(start, 8)
+        np.testing.assert_array_equal(crop, x[:, top : top + 5, left : left + 6])
+
+
+def test_the_sigma_of_a_batch_is_drawn_once():
+    x = np.zeros((3, 9, 9, 1), np.float32)
+    x[:, 4, 4] = 100
+    found = one_of(L.RandomGaussianBlur((1.0, 1.0), 5, (0.2, 1.0)), x, 200)
+    assert (np.ptp(found, axis=1) == 0).all(), "all images of a batch are blurred alike"
+    assert np.ptp(found[:, 0, 4, 4]) > 50
+    bent = one_of(L.RandomElasticTransform(scale=(0.2, 1.0)), x + 1, 50)
+    assert np.isfinite(bent).all()
+    assert bent.std(axis=0).max() > 1
+
+
+# Where changes have no strength, some do nothing, and some have but one strength.
+CHANGES = [
+    lambda x: x,
+    L.RandomSharpness(0.0),
+    L.RandomPosterization(1),
+    L.Solarization(),
+    L.AutoContrast(),
+    L.Equalization(),
+]
+
+
+@pytest.mark.parametrize(
+    ("layer", "nothing", "count"),
+    [
+        (L.RandAugment(num_ops=1, factor=0.0), 6, 11),
+        (L.AugMix(num_chains=1, chain_depth=1, factor=0.0), 7, 12),
+        (L.AugMix(num_chains=1, chain_depth=1, factor=0.0, all_ops=False), 4, 8),
+    ],
+)
+def test_one_of_several_changes(layer, nothing, count):
+    x = np.random.default_rng(0).integers(20, 200, (2, 6, 5, 3)).astype(np.float32)
+    wanted = np.stack([np.asarray(change(x)) for change in CHANGES]) - x
+    found = one_of(layer, x, 400) - x
+    share = (found * wanted[:, None]).sum((2, 3, 4, 5)) / np.maximum(
+        (wanted**2).sum((1, 2, 3, 4)), 1
+    )[:, None]  # of each change, with which images are mixed
+    far = np.abs(found - share[..., None, None, None, None] * wanted[:, None])
+    same = far.max((2, 3, 4, 5)) < 0.02
+    assert same.any(0).all()
+    which = same.argmax(0)
+    counts = np.bincount(which, minlength=len(CHANGES))
+    rates = np.array([nothing, count - nothing - 4, 1, 1, 1, 1]) / count
+    assert (np.abs(counts - 400 * rates) <= 5 * np.sqrt(400 * rates)).all()
+
+
+def test_chains_of_changes_are_mixed():
+    x = np.random.default_rng(0).integers(0, 256, (2, 6, 5, 3)).astype(np.float32)
+    found = one_of(L.AugMix((0, 255), 2, 2, factor=0.5, all_ops=False), x, 50)
+    assert len({each.tobytes() for each in found}) == 50
+    assert found.min() >= 0
+    assert found.max() <= 255
+
+
+def test_what_is_no_image_is_refused():
+    x = L.Input((8, 8))
+    with pytest.raises(WeightsError, match=r"take \(height, width, channels\)"):
+        import_model(keras.Model(x, L.RandomBrightness(0.2)(x)))
+
+
+def test_ranges_are_checked():
+    x = L.Input((8, 8, 3))
+    layer = L.RandomRotation(0.2)
+    model = keras.Model(x, layer(x))
+    layer.factor = (0.2, "x")
+    with pytest.raises(WeightsError, match=r"factor=.*must be a finite number"):
+        import_model(model)

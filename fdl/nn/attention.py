@@ -39,8 +39,8 @@ class MultiHeadAttention(nn.Module):
         implementation: The implementation of `jax.nn.dot_product_attention`: `"xla"`,
             `"cudnn"` (flash attention; half precision on NVIDIA GPUs only), or None for
             JAX's choice. Ignored where that function does not apply: with dropout, in
-            double precision, in float16 on CPU, with a `value_size` other than `key_size`, and if the
-            weights are requested as intermediates.
+            double precision, in float16 on CPU, with a `value_size` other than
+            `key_size`, and if the weights are requested as intermediates.
 
     Raises:
         ValueError: If a size is below 1, `dropout_rate` is outside [0, 1], or the mask

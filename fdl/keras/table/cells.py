@@ -150,7 +150,7 @@ CELL = {
     "dropout": Option(number(0, 1 - 1e-7), 0.0),
     "recurrent_dropout": Option(number(0, 1 - 1e-7), 0.0),
     "seed": SEED,
-    "implementation": Option(lambda value: 1 if value == 1 else 2, 2),
+    "implementation": Option(lambda value: 1 if value == 1 else None, 2),
 }
 _GATE = {"recurrent_activation": Option(activation, "sigmoid")}
 LSTM = {**CELL, **_GATE, "unit_forget_bias": Option(flag, True)}

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.parity
 )
 def test_functions(name: str, precision: str) -> None:
     draws = LAYERS[name]()
-    for draw, subject in enumerate(draws if precision == "float64" else draws[:2]):
+    # Attention has another form in single precision.
+    every = precision == "float64" or name == "MultiHeadAttention"
+    for draw, subject in enumerate(draws if every else draws[:2]):
         for rung in ladder.climb(subject, precision, (0, 1, 2)):
             assert rung.passed, f"draw {draw}: {rung}"
 

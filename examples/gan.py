@@ -43,7 +43,7 @@ SMOKE = Config(
     learning_rate=2e-3,
     batch_size=32,
     width=8,
-    examples=300,
+    examples=320,
     picture=None,
 )
 

@@ -36,7 +36,7 @@ class Config:
 
 MNIST = Config(dataset="mnist", epochs=5)
 SMOKE = Config(
-    epochs=3, batch_size=16, learning_rate=3e-3, hidden_size=32, examples=500
+    epochs=3, batch_size=16, learning_rate=3e-3, hidden_size=32, examples=512
 )
 
 

@@ -33,7 +33,7 @@ class Config:
 
 
 MNIST = Config(dataset="mnist", epochs=5)
-SMOKE = Config(epochs=3, examples=200)
+SMOKE = Config(epochs=3, examples=192)
 
 
 def main(config: Config) -> dict[str, float]:

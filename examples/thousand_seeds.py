@@ -39,7 +39,7 @@ class Config:
 
 
 MNIST = Config(dataset="mnist", epochs=1)
-SMOKE = Config(members=20, epochs=2, examples=500, picture=None)
+SMOKE = Config(members=20, epochs=2, examples=512, picture=None)
 
 
 def main(config: Config) -> dict[str, float]:

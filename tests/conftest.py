@@ -14,6 +14,8 @@ os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
 )
+# Processes of tests run side by side: threads of theirs would wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # What one test compiles, those of other processes need not compile again.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     _COMPILED = tempfile.TemporaryDirectory(prefix="fdl-compiled-")

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.drawn
-
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 

@@ -14,6 +14,7 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 LEARNT = {
     "gan": ("frechet_distance", 0.0, 520.0),
     "language_model": ("loss", 0.0, 3.7),
+    "keras_to_jax": ("accuracy", 0.2, 1.0),
     "lstm_rows": ("accuracy", 0.2, 1.0),
     "mnist_cnn": ("accuracy", 0.2, 1.0),
     "mnist_vae": ("elbo", -500.0, 0.0),
@@ -21,6 +22,8 @@ LEARNT = {
 }
 
 
+# Of Keras, as it saves a model.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example(path, monkeypatch) -> None:
     spec = importlib.util.spec_from_file_location(path.stem, path)

@@ -60,6 +60,11 @@ class Predict(OfRun):
         import numpy as np
 
         run = fdl.runs.load(self.run, model=self.model, task=self.task)
+        if isinstance(run, fdl.runs.ImportedModel):
+            raise ValueError(
+                f"{self.run} has a model of Keras, of whose data nothing is known: "
+                f"predict from Python, with fdl.load({str(self.run)!r}).predict(x)."
+            )
         if run.predicts not in ("classes", "numbers"):
             raise ValueError(
                 f"{self.run} predicts no classes or numbers; `fdl eval` measures it, "

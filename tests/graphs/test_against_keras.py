@@ -167,7 +167,8 @@ def step(model, inputs):
 
 @pytest.mark.parametrize(
     "name",
-    ["penalties", "graphs", "masked_attention", "statistics_of_steps", "spectral"],
+    """penalties graphs masked_attention statistics_of_steps spectral
+    renormalized""".split(),
 )
 def test_training(name, tmp_path):
     """A step: the loss with penalties, gradients, statistics, and what is frozen."""

@@ -1,5 +1,6 @@
 """Models that Keras saved elsewhere, where no other framework can be imported."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 import fdl
 from fdl.keras import import_model
+from fdl.keras.graph.description import with_options
+from fdl.keras.graph.read import read_model
 from graphs.golden import PAIRS, read
 
 
@@ -61,3 +64,45 @@ def test_training(tmp_path):
     assert losses[2] < losses[0]
     mean = run.state.model_state["batch_stats"]["norm"]["mean"]
     assert (mean != variables["batch_stats"]["norm"]["mean"]).all()
+    fdl.keras.save_weights(tmp_path / "again.keras", model, run.state.variables)
+    again, weights = import_model(tmp_path / "again.keras")
+    assert again == model
+    jax.tree.map(np.testing.assert_array_equal, weights, run.state.variables)
+
+
+GATE = {"recurrent_activation": "sigmoid"}
+
+
+def test_masks_of_keras2_are_not_written_for_keras3(tmp_path):
+    path, _, _ = read("keras2-sequences.h5", tmp_path)
+    model, variables = import_model(path)
+    layers = tuple(
+        dataclasses.replace(layer, options=with_options(layer.options, **GATE))
+        if "recurrent_activation" in layer.options
+        else layer
+        for layer in model.graph.layers
+    )
+    graph = dataclasses.replace(model.graph, layers=layers)
+    model = dataclasses.replace(model, graph=graph)
+    with pytest.raises(fdl.keras.WeightsError, match="masks of Keras 2"):
+        fdl.keras.save_weights(tmp_path / "x.keras", model, variables)
+
+
+def test_functions_of_keras2_are_not_written_for_keras3(tmp_path):
+    cell = {"units": 2, "recurrent_activation": "hard_sigmoid"}
+    layer = {"class_name": "LSTM", "config": {"name": "cell", **cell}}
+    both = {"name": "both", "layer": layer}
+    config = {
+        "name": "net",
+        "layers": [{"class_name": "Bidirectional", "config": both}],
+        "build_input_shape": [None, 3, 2],
+    }
+    whole = {"class_name": "Sequential", "config": config}
+    model = fdl.keras.KerasModel(read_model(whole, keras2=True))
+    x = np.zeros((1, 3, 2), np.float32)
+    variables = model.init(jax.random.key(0), x)
+    words = r"'cell' .* hard_sigmoid of Keras 2"
+    with pytest.raises(fdl.keras.WeightsError, match=words):
+        fdl.keras.save_weights(tmp_path / "x.keras", model, variables)
+    fdl.runs.write_imported(tmp_path / "x", model, variables)
+    assert fdl.load(tmp_path / "x").model == model

@@ -84,7 +84,7 @@ def changed(path, value):
         (["layers", 1, "config", "activation"], "threshold", "activation='threshold'"),
         (["layers", 1, "config", "activation"], {"class_name": "os"}, "activation="),
         (["layers", 1, "config", "dtype"], "float8", "computes in 'float8'"),
-        (["layers", 3, "config", "renorm"], True, "renorm=True"),
+        (["layers", 3, "config", "renorm_clipping"], {"r": 1}, "must not have 'r'"),
         (["layers", 1, "name"], "head", "two layers 'head'"),
         (["layers", 2, "inbound_nodes", 0, "args", 0], tensor("y"), "'y'"),
         (["layers", 1, "inbound_nodes", 0, "args", 0], tensor("head"), "nothing in"),

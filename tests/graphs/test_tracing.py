@@ -84,6 +84,20 @@ class Sequences(linen.Module):
         return nn.selu(h + state.c), ends, seen
 
 
+class Linens(linen.Module):
+    """A Transformer's block as Linen has it."""
+
+    @linen.compact
+    def __call__(self, x, train=False):
+        y = linen.LayerNorm()(linen.DenseGeneral((2, 4))(x).reshape(*x.shape[:-1], 8))
+        mask = linen.make_causal_mask(x[..., 0])
+        y = y + linen.MultiHeadDotProductAttention(2, qkv_features=6)(y, x, mask=mask)
+        split = y.reshape(*y.shape[:-1], 2, 4)
+        y = linen.DenseGeneral(3, axis=(-2, -1), use_bias=False)(split)
+        y = linen.Dropout(0.1, deterministic=not train)(linen.gelu(linen.Dense(5)(y)))
+        return linen.softmax(linen.Sequential([linen.Dense(4), linen.swish])(y))
+
+
 class Shared(linen.Module):
     """A module that is called twice, and modules within modules."""
 
@@ -122,6 +136,7 @@ MODELS = {
     "images": (Images(), IMAGE),
     "convolutions": (Convolutions(), IMAGE),
     "sequences": (Sequences(), SEQUENCE, np.ones((1, 6), bool)),
+    "linens": (Linens(), SEQUENCE),
     "shared": (Shared(), {"left": VECTOR, "right": VECTOR}),
     "vae": (
         models.VAE(
@@ -135,7 +150,7 @@ MODELS = {
         IMAGE,
     ),
     "texts": (models.TextClassifier(2, 9, ENCODER, 8), TOKEN),
-    "language": (models.LanguageModel(9, DECODER, 8, 16, tied=False), TOKEN),
+    "language": (models.LanguageModel(9, DECODER, 8, 16), TOKEN),
 }
 
 

@@ -256,11 +256,13 @@ def LayerNormalization(pick: Pick) -> Any:
 
 @row
 def GroupNormalization(pick: Pick) -> Any:
-    groups, each = number(pick, 1, 3), number(pick, 1, 3)
+    groups, each, axes = (number(pick, 1, 3) for _ in range(3))
+    sizes = [number(pick, 2, 6) for _ in range(axes)]
+    own = {} if axes == 2 else {"reduction_axes": tuple(range(-axes - 1, 0))}
     return (
-        nn.GroupNormalization(groups),
+        nn.GroupNormalization(groups, **own),
         lambda: keras.layers.GroupNormalization(groups),
-        images(pick, (2, 2), groups * each),
+        (normal(number(pick, 1, 3), *sizes, groups * each),),
     )
 
 

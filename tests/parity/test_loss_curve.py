@@ -6,20 +6,16 @@ import pytest
 from bench import loss_curve
 from fdl import data
 
-pytestmark = [
-    pytest.mark.parity,
-    pytest.mark.full_mnist,
-    pytest.mark.optimized,
-]
+pytestmark = [pytest.mark.parity, pytest.mark.full_mnist]
 
 
-def test_an_epoch_of_two_thousand_digits(full_data_dir) -> None:
+def test_an_epoch_of_a_thousand_digits(full_data_dir) -> None:
     mnist = data.load("mnist", data_dir=full_data_dir, validation=None)
-    epoch = list(loss_curve.batches(2_000, mnist.train, "float64"))
+    epoch = list(loss_curve.batches(1_024, mnist.train, "float64"))
     options, ours, plain = loss_curve.OPTIMIZERS["Adam"]
     start, keras = loss_curve.keras_losses(epoch, "Adam", options, compiled=False)
-    assert len(keras) == 32
-    assert keras[-1] < 1.2, "it must have learnt something"
+    assert len(keras) == 16
+    assert keras[-1] < 1.9, "it must have learnt something"
     fdl = loss_curve.fdl_losses(epoch, ours(**options), start)
     difference = loss_curve.difference({"Keras": keras, "fdl": fdl}, "fdl")
     assert difference.max() < 1e-6  # losses are kept in float32

@@ -1,6 +1,7 @@
 """Whole models as files have them: a graph, and the arrays of its layers."""
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -12,7 +13,7 @@ from flax.traverse_util import flatten_dict
 from fdl.arrays import PyTree
 from fdl.keras import layers
 from fdl.keras.graph.arrays import examples, layers_in, paired, slots_of
-from fdl.keras.graph.description import Graph
+from fdl.keras.graph.description import Graph, Layer, leaves, refuse
 from fdl.keras.graph.model import KerasModel
 from fdl.keras.graph.names import keys_in_file
 from fdl.keras.hdf5 import Group, groups_of
@@ -107,13 +108,33 @@ def described(
     return graph, groups
 
 
+def _parts(layers: Iterable[Any]) -> Iterator[Layer]:
+    """Yield layers, and those within them."""
+    for layer in layers:
+        if isinstance(layer, Layer):
+            yield layer
+            yield from _parts(layer.graph.layers if layer.graph else ())
+            yield from _parts(leaves(layer.options))
+
+
 def _require_same_in_keras3(model: KerasModel, variables: PyTree) -> None:
     """Raise WeightsError if masks that go another way matter to a model of Keras 2."""
+    for layer in _parts(model.graph.layers):
+        own = [x for x in leaves(layer.options) if str(x).startswith("keras2>")]
+        if own:
+            raise refuse(str(layer), f"has the {own[0][7:]} of Keras 2, not Keras 3's.")
     graph = dataclasses.replace(model.graph, keras2=False)
     twin = dataclasses.replace(model, graph=graph)
     dtype = max((x.dtype.name for x in jax.tree.leaves(variables)), default="float32")
     inputs = tuple(examples(model.graph, 32))
-    _require_same(model, variables, twin, variables, inputs, dtype)
+    try:
+        _require_same(model, variables, twin, variables, inputs, dtype)
+    except WeightsError as error:
+        raise WeightsError(
+            "masks of Keras 2 go another way than those of Keras 3, which would "
+            "predict something else: write a folder by `fdl import --to`, or a "
+            ".stablehlo."
+        ) from error
 
 
 def _traced(model: nn.Module, inputs: tuple, dtype: str) -> Traced:

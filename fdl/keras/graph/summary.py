@@ -1,11 +1,11 @@
 """What a Keras model consists of, as a table."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
-import numpy as np
 from flax.traverse_util import flatten_dict
 
 from fdl.arrays import PyTree
@@ -80,8 +80,9 @@ def rows_of(model: KerasModel, variables: PyTree) -> list[Row]:
 def _counts(variables: PyTree, frozen: tuple[str, ...]) -> Mapping[str, tuple]:
     """Return for each layer the number of its weights, and of those trained."""
     counts: dict[str, tuple[int, int]] = {}
-    for (collection, *path), x in flatten_dict(variables).items():
-        count = int(np.size(x))
+    arrays: Any = flatten_dict(variables)
+    for (collection, *path), x in arrays.items():
+        count = math.prod(x.shape)
         name = "/".join(path)
         is_frozen = any(f"{name}/".startswith(f"{each}/") for each in frozen)
         trained = 0 if collection != "params" or is_frozen else count

@@ -3,6 +3,7 @@
 import math
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from fdl import nn
@@ -14,7 +15,7 @@ from fdl.keras.table.options import (
     SEED,
     Option,
     anything,
-    choice,
+    flag,
     number,
     optional,
     several,
@@ -27,7 +28,7 @@ class _Sizes(NamedTuple):
     groups: int  # heads of keys and values
     key: int
     value: int
-    out: int
+    out: tuple[int, ...]
 
 
 def _multi_head(
@@ -41,22 +42,28 @@ def _multi_head(
 ) -> Any:
     o = run.options
     heads, size = o["num_heads"], o["key_dim"]
-    (out,) = o["output_shape"] or (query.shape[-1],)
+    out = o["output_shape"] or query.shape[-1:]
     sizes = _Sizes(heads, heads, size, o["value_dim"] or size, out)
     given: Any = o["attention_axes"] or range(1, query.ndim - 1)
     axes = sorted(axis % query.ndim for axis in given)
-    if len(axes) > 1 and return_attention_scores:
-        raise ValueError("scores over several axes are not supported")
-    allowed = _allowed(run, attention_mask, use_causal_mask, len(axes))
     key = value if key is None else key
+    lengths = [tuple(x.shape[axis] for axis in axes) for x in (query, key)]
+    if attention_mask is not None and len(axes) > 1:
+        pairs = (math.prod(each) for each in lengths)
+        before = attention_mask.shape[: -2 * len(axes)]
+        attention_mask = attention_mask.reshape(*before, *pairs)
+    allowed = _allowed(run, attention_mask, use_causal_mask, len(axes))
     q, k, v = _join(query, axes), _join(key, axes), _join(value, axes)
     allowed = _beside(allowed, query.ndim - len(axes) - 2)
     y, scores = _attend(
         run, q, k, v, sizes, allowed, use_causal_mask, return_attention_scores
     )
-    y = _apart(y, axes, (*query.shape[:-1], out))
+    y = _apart(y, axes, (*query.shape[:-1], math.prod(out)))
+    y = y.reshape(*y.shape[:-1], *out)
     run.out_mask = run.masks.get(0)
-    return (y, scores) if return_attention_scores else y
+    if not return_attention_scores:
+        return y
+    return y, scores.reshape(*scores.shape[:-2], *lengths[0], *lengths[1])
 
 
 def _grouped(
@@ -75,7 +82,7 @@ def _grouped(
         o["num_key_value_heads"],
         size,
         size,
-        query.shape[-1],
+        query.shape[-1:],
     )
     if sizes.heads % sizes.groups:
         raise ValueError(f"{sizes.heads} heads cannot share {sizes.groups}")
@@ -118,7 +125,19 @@ def _attend(
             params[name] = {
                 part: jnp.repeat(w, shared, axis=-2) for part, w in params[name].items()
             }
-    params["out"] = _projection(run, "out", (sizes.heads, sizes.value), (sizes.out,))
+    heads = (sizes.heads, sizes.value)
+    out = _projection(run, "out", heads, sizes.out)
+    width = math.prod(sizes.out)
+    flat = lambda w: w.reshape(*w.shape[: -len(sizes.out)], width)
+    out = {part: flat(w) for part, w in out.items()}
+    params["out"], gate = out, None
+    if o["use_gate"]:  # the heads come out as they are, and are projected later
+        gate = jax.nn.sigmoid(_gate(run, query, heads))
+        width = math.prod(heads)
+        same = jnp.eye(width, dtype=gate.dtype).reshape(*heads, width)
+        params["out"] = {"kernel": same}
+        if o["use_bias"]:
+            params["out"]["bias"] = jnp.zeros((width,), gate.dtype)
     window = o["sliding_window"]
     if window is not None:
         rows, columns = jnp.arange(query.shape[-2]), jnp.arange(key.shape[-2])
@@ -129,7 +148,7 @@ def _attend(
         num_heads=sizes.heads,
         key_size=sizes.key,
         value_size=sizes.value,
-        out_features=sizes.out,
+        out_features=width,
         dropout_rate=o["dropout"],
         use_bias=o["use_bias"],
     )
@@ -138,17 +157,26 @@ def _attend(
     if run.train and o["dropout"]:
         options["rngs"] = {"dropout": run.key()}
     variables = {"params": params}
-    if not wants_scores:
-        return layer.apply(variables, *given, **options), None  # pyright: ignore
-    y, sown = layer.apply(variables, *given, mutable=["intermediates"], **options)
-    return y, sown["intermediates"]["weights"][0]  # pyright: ignore
+    kept: Any = ["intermediates"] if wants_scores else []
+    y, sown = layer.apply(variables, *given, mutable=kept, **options)
+    if gate is not None:
+        y = jnp.einsum("...hv,hvo->...o", y.reshape(gate.shape) * gate, out["kernel"])
+        y = y + jnp.broadcast_to(out.get("bias", jnp.zeros(y.shape[-1])), y.shape)
+    return y, sown["intermediates"]["weights"][0] if wants_scores else None
+
+
+def _gate(run: Run, query: Array, heads: tuple[int, int]) -> Array:
+    gate = _projection(run, "gate", (query.shape[-1],), heads)
+    y = jnp.einsum("...d,dhv->...hv", query, gate["kernel"])
+    return y + jnp.broadcast_to(gate["bias"], y.shape) if "bias" in gate else y
 
 
 def _projection(
     run: Run, name: str, shape_in: tuple[int, ...], shape_out: tuple[int, ...]
 ) -> dict[str, Array]:
     at = "output_dense" if name == "out" else f"{name}_dense"
-    at = f"_{at}" if "head_dim" in run.options else at  # as Keras names them
+    if "head_dim" in run.options or name == "gate":
+        at = f"_{at}"  # as Keras names them
     fans = math.prod(shape_in), math.prod(shape_out)
     kernel = run.weight(
         f"{name}_kernel", (*shape_in, *shape_out), "kernel", at=at, fans=fans
@@ -205,7 +233,7 @@ _CALL = ("key", "attention_mask", "return_attention_scores", "use_causal_mask", 
 _COMMON = {
     "use_bias": BIAS["use_bias"],
     "dropout": Option(number(0, 1), 0.0),
-    "use_gate": Option(choice(False), False),
+    "use_gate": Option(flag, False),
     "sliding_window": Option(optional(whole()), None),
     **KERNEL,
     **{key: each for key, each in BIAS.items() if key != "use_bias"},
@@ -220,7 +248,7 @@ LAYERS = {
             "num_heads": Option(whole()),
             "key_dim": Option(whole()),
             "value_dim": Option(optional(whole()), None),
-            "output_shape": Option(optional(several(whole(), 1)), None),
+            "output_shape": Option(optional(several(whole())), None),
             "attention_axes": Option(optional(several(whole(-8))), None),
             **_COMMON,
         },

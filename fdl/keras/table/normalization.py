@@ -5,11 +5,13 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from flax.core import FrozenDict
 from jax import lax
 
 from fdl.arrays import Array
 from fdl.keras.table.core import unit_length
 from fdl.keras.table.entry import Entry, Run
+from fdl.keras.table.initializers import draw
 from fdl.keras.table.options import (
     Option,
     anything,
@@ -63,22 +65,66 @@ def _batch(run: Run, x: Array, mask: Array | None = None) -> Array:
         name: run.weight(name, shape, f"moving_{long}", trained=False)
         for name, long in (("mean", "mean"), ("var", "variance"))
     }
+    if o["renorm"]:
+        kept |= _renorm_statistics(run, shape)
     mean, var = kept["mean"], kept["var"]
+    ratio, distance = jnp.ones((), x.dtype), jnp.zeros((), x.dtype)
     if run.train and run.learns:
         mask = run.masks.get(0) if mask is None else mask
         mean, var = _moments(x, rest, mask)
-        keep = o["momentum"]
-        for name, new in (("mean", mean), ("var", var)):
-            old = kept[name]
-            run.update(name, (old * keep + new * (1 - keep)).astype(old.dtype))
-    factor = lax.rsqrt(var.astype(x.dtype) + o["epsilon"])
+        if o["renorm"]:
+            ratio, distance = _renorm(run, kept, mean, var)
+        else:
+            for name, new in (("mean", mean), ("var", var)):
+                _average(run, name, kept[name], new, o["momentum"])
+    factor = lax.rsqrt(var.astype(x.dtype) + o["epsilon"]) * ratio
+    shift = distance - mean.astype(x.dtype) * factor
     if scale is not None:
-        factor = factor * scale.astype(x.dtype)
-    shift = -mean.astype(x.dtype) * factor
+        factor, shift = (each * scale.astype(x.dtype) for each in (factor, shift))
     if bias is not None:
         shift = shift + bias.astype(x.dtype)
     y = x * _spread(factor, x, (axis,)) + _spread(shift, x, (axis,))
     return y.astype(dtype)
+
+
+def _average(run: Run, name: str, old: Array, new: Array, keep: float) -> Array:
+    """Move a statistic towards what the batch has, and return it."""
+    value = (old * keep + new * (1 - keep)).astype(old.dtype)
+    run.update(name, value)
+    return value
+
+
+def _renorm_statistics(run: Run, shape: tuple[int, ...]) -> dict[str, Array]:
+    """Return the averages of batch renormalization (Ioffe, 2017), in order."""
+    first = draw(run.options["moving_mean_initializer"], None)
+    variance = draw(run.options["moving_variance_initializer"], None)
+    deviation = lambda *args: jnp.sqrt(variance(*args))
+    starts = {"stddev": deviation, "renorm_mean": first, "renorm_stddev": deviation}
+    return {
+        name: run.weight(name, shape, drawn=drawn, trained=False)
+        for name, drawn in starts.items()
+    }
+
+
+def _renorm(
+    run: Run, kept: dict[str, Array], mean: Array, var: Array
+) -> tuple[Array, Array]:
+    """Update all averages, and return how those of the batch differ from them."""
+    o = run.options
+    limits = o["renorm_clipping"] or {}
+    deviation = jnp.sqrt(var + o["epsilon"])
+    usual = jnp.maximum(kept["renorm_stddev"], o["epsilon"] ** 0.5)
+    ratio = deviation / usual
+    distance = (mean - kept["renorm_mean"]) / usual
+    ratio = jnp.clip(ratio, limits.get("rmin"), limits.get("rmax"))
+    if limits.get("dmax") is not None:
+        distance = jnp.clip(distance, -limits["dmax"], limits["dmax"])
+    for name, new in (("renorm_mean", mean), ("renorm_stddev", deviation)):
+        _average(run, name, kept[name], new, o["renorm_momentum"])
+    _average(run, "mean", kept["mean"], mean, o["momentum"])
+    moved = _average(run, "stddev", kept["stddev"], deviation, o["momentum"])
+    run.update("var", jnp.maximum(moved**2 - o["epsilon"], 0).astype(moved.dtype))
+    return lax.stop_gradient((ratio, distance))
 
 
 def _moments(x: Array, axes: Axes, mask: Array | None) -> tuple[Array, Array]:
@@ -184,6 +230,16 @@ def _array(value: Any) -> Any:
     return _numbers(value)
 
 
+def _clipping(value: Any) -> dict[str, float]:
+    if not isinstance(value, dict | FrozenDict):
+        raise ValueError("must be a dictionary of rmin, rmax and dmax")
+    unknown = set(value) - {"rmin", "rmax", "dmax"}
+    if unknown:
+        raise ValueError(f"must not have {min(unknown)!r}")
+    given = {name: each for name, each in value.items() if each is not None}
+    return {name: number(0)(each) for name, each in given.items()}
+
+
 AXIS = {"axis": Option(either(whole(-8), several(whole(-8))), -1)}
 _SHIFT = {
     "center": Option(flag, True),
@@ -209,9 +265,9 @@ LAYERS = {
             },
             # On one device, all statistics are synchronized.
             "synchronized": Option(anything, False),
-            "renorm": Option(choice(False), False),
-            "renorm_clipping": Option(anything, None),
-            "renorm_momentum": Option(anything, None),
+            "renorm": Option(flag, False),
+            "renorm_clipping": Option(optional(_clipping), None),
+            "renorm_momentum": Option(number(0, 1), 0.99),
             "fused": Option(anything, None),
             "virtual_batch_size": Option(choice(None), None),
         },

@@ -168,11 +168,20 @@ def _rnn(run: Run, x: Array, initial_state: Any = None) -> Any:
     return result_of(run, outputs, states)
 
 
+def _stateless(value: Any) -> bool:
+    if value is not False:
+        raise ValueError(
+            "keeps states from call to call, which a pure function does not: build the "
+            "model with initial_state= and return_state=True"
+        )
+    return False
+
+
 LAYER = {
     "return_sequences": Option(flag, False),
     "return_state": Option(flag, False),
     "go_backwards": Option(flag, False),
-    "stateful": Option(choice(False), False),
+    "stateful": Option(_stateless, False),
     "unroll": Option(anything, False),
     "zero_output_for_mask": Option(flag, False),
     "time_major": Option(choice(False), False),

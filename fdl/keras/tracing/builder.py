@@ -81,6 +81,7 @@ class Builder:
             zeros = self.zeros(1 + x.ndim, x.dtype)
             sizes = (None, *x.shape)
             args = (self.op("Add", (zeros, x), sizes, x.dtype),)
+        args, kwargs = map_leaves(_literal, args), map_leaves(_literal, kwargs)
         key = path or len(self.nodes)
         node = Node(key, made.kind, dict(made.options), args, kwargs, path)
         first = self.add(node, shapes[0], self.dtype)

@@ -1,6 +1,7 @@
 """Linen modules, and functions of `fdl.nn`, as layers of Keras."""
 
 import inspect
+import string
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -214,6 +215,48 @@ def _additive(
     return Described("AdditiveAttention", options, ((query, value, key),), kwargs)
 
 
+def _linen_attention(
+    m: linen.MultiHeadDotProductAttention,
+    inputs_q: Any,
+    inputs_k: Any = None,
+    inputs_v: Any = None,
+    *,
+    mask: Any = None,
+) -> Described:
+    if m.normalize_qk or m.decode:
+        raise _different(m, "normalize_qk=True or decode=True")
+    key = inputs_q if inputs_k is None else inputs_k
+    value = key if inputs_v is None else inputs_v
+    features = m.qkv_features or inputs_q.shape[-1]
+    options = {
+        "num_heads": m.num_heads,
+        "key_dim": features // m.num_heads,
+        "dropout": float(m.dropout_rate),
+        "use_bias": m.use_bias,
+        "output_shape": m.out_features,
+    }
+    args = (inputs_q, value, key)
+    return Described("MultiHeadAttention", options, args, {"attention_mask": mask})
+
+
+def _dense_general(m: linen.DenseGeneral, x: Any) -> Described:
+    axes = (m.axis,) if isinstance(m.axis, int) else tuple(m.axis)
+    features = (m.features,) if isinstance(m.features, int) else tuple(m.features)
+    count = len(axes)
+    if m.batch_dims or tuple(a % x.ndim for a in axes) != tuple(
+        range(x.ndim - count, x.ndim)
+    ):
+        raise _different(m, f"axis={m.axis} and batch_dims={m.batch_dims}")
+    kept, gone = string.ascii_lowercase[: x.ndim - count], "uvwxyz"[:count]
+    made = string.ascii_uppercase[: len(features)]
+    options = {
+        "equation": f"{kept}{gone},{gone}{made}->{kept}{made}",
+        "output_shape": (*x.shape[1 : x.ndim - count], *features),
+        "bias_axes": made if m.use_bias else None,
+    }
+    return Described("EinsumDense", options, (x,))
+
+
 def _different(m: Any, what: str) -> WeightsError:
     name = "/".join(m.path)
     return WeightsError(
@@ -223,6 +266,9 @@ def _different(m: Any, what: str) -> WeightsError:
 
 MODULES: Mapping[type, Callable[..., Described]] = {
     linen.Dense: _dense,
+    linen.DenseGeneral: _dense_general,
+    linen.MultiHeadDotProductAttention: _linen_attention,
+    linen.SelfAttention: _linen_attention,
     linen.Conv: _linen_conv,
     linen.Embed: _embedding,
     linen.Dropout: _dropout,

@@ -46,7 +46,7 @@ def rows_of(model: KerasModel, variables: PyTree) -> list[Row]:
         >>> model = KerasModel(
         ...     read_model({"class_name": "Sequential", "config": config})
         ... )
-        >>> variables = model.init(jax.random.key(0), np.ones((1, 3)))
+        >>> variables = model.init(jax.random.key(0), jax.numpy.ones((1, 3)))
         >>> rows_of(model, variables)[1]
         Row(name='head', kind='Dense', shapes=((2,),), parameters=8, trained=8)
     """

@@ -68,6 +68,7 @@ def starting():
         L.Conv1D(5, 8, kernel_initializer=I.STFT("imag", "hamming", "spectrum", True))(
             L.Reshape((30, 1))(x)
         ),
+        L.STFTSpectrogram("stft", 5)(rows),
         L.Embedding(50, 20)(token),
         L.ReversibleEmbedding(50, 20, tie_weights=False)(token),
     ]

@@ -165,7 +165,6 @@ CHANGES = [
     [
         (L.RandAugment(num_ops=1, factor=0.0), 6, 11),
         (L.AugMix(num_chains=1, chain_depth=1, factor=0.0), 7, 12),
-        (L.AugMix(num_chains=1, chain_depth=1, factor=0.0, all_ops=False), 4, 8),
     ],
 )
 def test_one_of_several_changes(layer, nothing, count):

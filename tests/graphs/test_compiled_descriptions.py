@@ -12,6 +12,7 @@ import pytest
 import fdl
 from fdl.keras import KerasModel, WeightsError
 from fdl.keras.compiled import Described, read_compiled
+from fdl.keras.compiled_optimizer import read_state
 from fdl.keras.graph.read import read_model
 from fuzz.mutations import json_of
 
@@ -193,3 +194,35 @@ def test_changed_descriptions_give_only_our_error():
             refused.append(str(error))
     assert len(refused) > 100
     assert max(map(len, refused)) < 1000
+
+
+def stored(count, **changes):
+    """The arrays that Keras keeps of Adam for one model, or some that are wrong."""
+    shapes = [(), (), *[(2, 2)] * 2, *[(2,)] * 2][:count]
+    arrays = [np.full(shape, 0.5, np.float32) for shape in shapes]
+    for place, array in changes.items():
+        arrays[int(place[1:])] = array
+    return arrays
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        (stored(5), "lacks velocity of y/bias"),
+        ([*stored(6), np.ones(3)], "has 1 arrays of its optimizer that belong nowhere"),
+        (
+            stored(6, _2=np.ones(3)),
+            r"has momentum of kernel .* as float64\[3\], not as",
+        ),
+        (stored(6, _0=np.ones(2)), "has iteration of its optimizer as"),
+    ],
+)
+def test_states_that_do_not_fit(arrays, words):
+    params = ONE.init(jax.random.key(0), np.zeros((1, 2)))["params"]
+    state = fdl.keras.adam().init(params)
+    trained = [("y", "kernel"), ("y", "bias")]
+    with pytest.raises(WeightsError, match=f"x.keras {words}"):
+        read_state(state, params, trained, arrays, "x.keras")
+    found = read_state(state, params, trained, stored(6), "x.keras")
+    assert found.slots["velocity"]["y"]["bias"].tolist() == [0.5, 0.5]
+    assert read_state(state, params, trained, stored(2), "x.keras") is None

@@ -156,13 +156,25 @@ def test_dropout_drops_in_training_only(layer) -> None:
     assert (np.abs(dropped.mean(axis=0) - calm[0]) < 5 * error).all()
 
 
-def test_dropout_keeps_a_share_of_the_weights_and_scales_them() -> None:
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.AdditiveAttention(dropout_rate=0.25),
+        nn.MultiHeadAttention(1, 3, 100, 100, dropout_rate=0.25, use_bias=False),
+    ],
+)
+def test_dropout_keeps_a_share_of_the_weights_and_scales_them(layer) -> None:
     # All weights are 1 / 100 before dropout, and each value is its own channel.
-    layer = nn.AdditiveAttention(dropout_rate=0.25)
     query, key, value = np.zeros((50, 3)), np.zeros((100, 3)), np.eye(100)
     query, key, value = (a.astype(np.float32) for a in (query, key, value))
+    variables = variables_of(layer, query, key, value)
+    if isinstance(layer, nn.MultiHeadAttention):
+        params = {**variables["params"]}
+        params["value"] = {"kernel": np.eye(100, dtype=np.float32)[:, None]}
+        params["out"] = {"kernel": np.eye(100, dtype=np.float32)[None]}
+        variables = {"params": params}
     weights = layer.apply(
-        variables_of(layer, query, key, value),
+        variables,
         *(query, key, value),
         train=True,
         rngs={"dropout": jax.random.key(0)},

@@ -56,13 +56,16 @@ def _images(size: int) -> np.ndarray:
 def _draw(model: Any, image: np.ndarray) -> None:
     """Draw weights that are all distinct, and take statistics from the images."""
     rng = np.random.default_rng(1)
+    layers = list(model._flatten_layers())
+    norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
+    # What nothing normalizes would fade away in a hundred layers.
+    gain = 1.0 if norms else 2**0.5
     for weight in model.weights:
         value, ending = weight.numpy(), weight.path.rpartition("/")[2]
         if ending in ("gamma", "beta", "bias"):
             weight.assign(value + rng.normal(scale=0.2, size=value.shape))
         elif "kernel" in ending:  # as large as Keras draws them
-            weight.assign(rng.normal(scale=value.std(), size=value.shape))
-    layers = list(model._flatten_layers())
+            weight.assign(rng.normal(scale=gain * value.std(), size=value.shape))
     for layer in layers:  # random on both sides: test_dropout.py
         for rate in {"rate", "drop_path_rate"} & set(vars(layer)):
             setattr(layer, rate, 0.0)
@@ -70,7 +73,6 @@ def _draw(model: Any, image: np.ndarray) -> None:
             if isinstance(getattr(layer, name), float | list):
                 # Numbers as Keras on TensorFlow rounds them.
                 setattr(layer, name, np.float32(getattr(layer, name)).tolist())
-    norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0

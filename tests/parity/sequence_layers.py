@@ -143,21 +143,25 @@ def MultiHeadAttention(pick: Pick) -> Any:
     # Powers of 4: on TensorFlow, Keras rounds 1 / sqrt(size) to float32.
     heads, size = number(pick, 1, 3), pick.one([1, 4, 16])
     value_size, features = pick.one([None, 3]), pick.one([None, 5])
-    use_bias, causal = pick.one([True, False]), pick.one([True, False])
+    use_bias = pick.one([True, False])
     # The second never drops anything, but changes what a query without keys gets.
     dropout_rate = pick.one([0.0, 1e-12])
     batch, query_time, key_time = (number(pick, 1, 5) for _ in range(3))
-    # On TensorFlow, Keras adds a bias of (heads, 1) along time where time is as long.
-    use_bias = use_bias and not (size == 1 and heads in (query_time, key_time))
     some = np.random.default_rng(0).random
-    mask = pick.one(
+    causal, mask = pick.one(
         [
-            np.ones((batch, query_time, key_time), bool),
-            some((batch, query_time, key_time)) < 0.5,
-            some((batch, 1, key_time)) < 0.5,
-            some((batch, heads, query_time, key_time)) < 0.5,
+            (True, np.ones((batch, query_time, key_time), bool)),
+            (False, some((batch, query_time, key_time)) < 0.5),
+            (False, some((batch, 1, key_time)) < 0.5),
+            (True, some((batch, heads, query_time, key_time)) < 0.5),
         ]
     )
+    if mask.ndim == 4:  # of more than one head, and with a future that is hidden
+        heads, key_time = max(heads, 2), query_time + 2
+        mask = some((batch, heads, query_time, key_time)) < 0.5
+        value_size, dropout_rate = None, 0.0  # as JAX's own function wants it
+    # On TensorFlow, Keras adds a bias of (heads, 1) along time where time is as long.
+    use_bias = use_bias and not (size == 1 and heads in (query_time, key_time))
     inputs = (normal(batch, query_time, 4), normal(batch, key_time, 3), mask)
 
     def our_call(layer: Any, query: Any, key: Any, mask: Any) -> Any:

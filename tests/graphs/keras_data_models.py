@@ -45,6 +45,7 @@ def encodings():
     adapted.adapt([[3, 1, 1]])
     return {"x": x, "token": token, "one": one, "weights": weights}, {
         "bins": L.Discretization(bins)(x),
+        "at_the_bounds": L.Discretization([1.0, 2.0, 4.0])(token),
         "bins_one_hot": L.Discretization(bins, output_mode="one_hot")(x),
         "bins_count": L.Discretization(bins, output_mode="count")(weights),
         "multi_hot": L.CategoryEncoding(6)(token),
@@ -55,7 +56,7 @@ def encodings():
         ),
         "adapted": adapted(token),
         "lookup": L.IntegerLookup(vocabulary=known)(token),
-        "many_unknown": L.IntegerLookup(vocabulary=known, num_oov_indices=2)(token),
+        "many_unknown": L.IntegerLookup(vocabulary=[4, 0], num_oov_indices=2)(token),
         "masked": L.IntegerLookup(vocabulary=masked, mask_token=0)(token),
         "inverse": L.IntegerLookup(vocabulary=known, invert=True)(token),
         "masked_inverse": L.IntegerLookup(vocabulary=[4, 1], mask_token=0, invert=True)(

@@ -68,6 +68,7 @@ def starting():
         L.Conv1D(5, 8, kernel_initializer=I.STFT("imag", "hamming", "spectrum", True))(
             L.Reshape((30, 1))(x)
         ),
+        L.STFTSpectrogram("stft", 5)(rows),
         L.Embedding(50, 20)(token),
         L.ReversibleEmbedding(50, 20, tie_weights=False)(token),
     ]
@@ -85,8 +86,8 @@ def test_weights_start_as_in_keras():
     for path, theirs in wanted.items():
         ours, theirs = np.asarray(found[path], float), np.asarray(theirs, float)
         deviation = theirs.std()
-        if len(np.unique(theirs)) < 3 or "Constant" in str(path):
-            np.testing.assert_array_equal(ours, theirs, err_msg=str(path))
+        if len(np.unique(theirs)) < 3 or path[-1] in ("real_kernel", "imag_kernel"):
+            np.testing.assert_allclose(ours, theirs, 0, 1e-6, err_msg=str(path))
             continue
         error = 7 / np.sqrt(theirs.size)  # five deviations of what draws differ by
         assert abs(ours.mean() - theirs.mean()) < error * deviation, path

@@ -54,6 +54,7 @@ predict --help
 predict run
 generate --help
 export --help
+import --help
 tasks
 tasks vae
 tasks bogus

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import jax
-import numpy as np
 import tyro
 from rich.table import Table
 
@@ -93,6 +91,9 @@ def _show(graph: Any, rows: list[Any]) -> None:
 
 def _difference(file: Path, model: Any, variables: Any) -> float:
     """Return how far Keras' predictions are from fdl's, for random inputs."""
+    import jax  # and with it half a second, which help and completion do without
+    import numpy as np
+
     from fdl.keras.graph.arrays import examples
 
     os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -108,7 +109,7 @@ def _difference(file: Path, model: Any, variables: Any) -> float:
         raise ValueError(f"Keras cannot open {file}: {error}") from error
     rng = np.random.default_rng(0)
 
-    def drawn(x: Any) -> np.ndarray:
+    def drawn(x: Any) -> Any:
         shape = (4, *x.shape[1:])
         if np.issubdtype(x.dtype, np.floating):
             return rng.normal(size=shape).astype(x.dtype)

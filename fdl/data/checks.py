@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fdl.arrays import Array, Batch, DataError, Documents, PyTree
+from fdl.arrays import Array, Batch, Documents, PyTree
+from fdl.arrays import DataError as DataError
 
 _BRIGHTEST = 2.0  # of pixels that ought to be in [0, 1]; interpolation may overshoot
 

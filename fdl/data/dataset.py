@@ -138,7 +138,7 @@ class Dataset(NamedTuple):
 
     def describe(self) -> Any:
         """Return what is in it; see `fdl.data.describe`."""
-        from fdl.data.describe import describe  # which describes this class
+        from fdl.data.description import describe  # which describes this class
 
         return describe(self)
 

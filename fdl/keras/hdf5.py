@@ -155,6 +155,22 @@ def whole_model(file: BinaryIO, where: str) -> WholeModel:
     )
 
 
+def optimizer_in(file: BinaryIO, where: str) -> list[Stored]:
+    """Return the arrays of the optimizer in a file, without reading them.
+
+    Args:
+        file: The file, which has a descriptor of the system.
+        where: What to call it in messages.
+
+    Raises:
+        WeightsError: As for `layers_in`.
+    """
+    found = _told(file, where)["optimizer"]
+    if isinstance(found, str):
+        raise WeightsError(f"{where} has a damaged optimizer: it {found}")
+    return [_stored(*array) for array in found]
+
+
 def read(file: BinaryIO, stored: Stored, where: str) -> np.ndarray:
     """Read an array of a file, in native byte order."""
     size = math.prod(stored.shape) * stored.dtype.itemsize

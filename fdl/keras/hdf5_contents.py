@@ -39,15 +39,16 @@ def tell(file: Any) -> dict[str, Any]:
     Of each of the `groups` that have arrays, it is the `path` of keys from the root,
     the `names` of the layers along it, where they have one, and of each of the `arrays`
     its shape, type and first byte. A whole `model` has `texts` besides, and `groups` of
-    its layers. Or else there is an `error`.
+    its layers. Of an `optimizer`, there are the arrays, or a text of what is wrong with
+    them. Or else there is an `error`.
     """
     import h5py
 
     try:
         with h5py.File(file, "r") as opened:
             if _CONFIG in opened.attrs:
-                return {"model": _model(opened)}
-            return {"groups": _groups(opened)}
+                return {"model": _model(opened), "optimizer": _optimizer(opened)}
+            return {"groups": _groups(opened), "optimizer": _optimizer(opened)}
     except ContentsError as error:
         return {"error": str(error)}
     except Exception as error:  # h5py raises many on damaged files
@@ -83,6 +84,19 @@ def _model(file: Any) -> dict[str, Any]:
         arrays = [_array(_at(group, each)) for each in kept]
         groups.append({"path": [name], "names": kept, "arrays": arrays})
     return {"texts": texts, "groups": groups}
+
+
+def _optimizer(file: Any) -> list[list[Any]] | str:
+    """Return the arrays of the optimizer, which only some want, or what is wrong."""
+    try:
+        if "optimizer_weights" in file:
+            group = _at(file, "optimizer_weights")
+            return [_array(_at(group, n)) for n in _names(group, "weight_names")]
+        if "optimizer" in file and "vars" in _at(file, "optimizer"):
+            return list(_arrays(_at(file, "optimizer/vars")))
+    except Exception as error:  # h5py raises many on damaged files
+        return str(error)
+    return []
 
 
 def _at(group: Any, name: str) -> Any:

@@ -1,19 +1,23 @@
 """Keras models, from files or from memory, as Linen modules with their weights."""
 
 import contextlib
+import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import flax.linen as nn
+import jax
 import numpy as np
 from flax.core import FrozenDict
 from flax.traverse_util import unflatten_dict
 
 from fdl.arrays import PyTree
 from fdl.keras import archive, hdf5
+from fdl.keras.compiled import Compiled, read_compiled
+from fdl.keras.compiled_optimizer import read_state
 from fdl.keras.graph.arrays import Slot, in_whole_model, paired, require_order, slots_of
 from fdl.keras.graph.assets import with_vocabularies
 from fdl.keras.graph.description import NO_OPTIONS
@@ -27,9 +31,30 @@ CustomLayers = Mapping[str, Callable[..., nn.Module]]
 _MOST_WEIGHTS = 1 << 31
 
 
+@overload
 def import_model(
-    source: str | os.PathLike[str] | Any, *, custom_layers: CustomLayers = NO_OPTIONS
-) -> tuple[KerasModel, PyTree]:
+    source: str | os.PathLike[str] | Any,
+    *,
+    custom_layers: CustomLayers = NO_OPTIONS,
+    compiled: Literal[False] = False,
+) -> tuple[KerasModel, PyTree]: ...
+
+
+@overload
+def import_model(
+    source: str | os.PathLike[str] | Any,
+    *,
+    custom_layers: CustomLayers = NO_OPTIONS,
+    compiled: Literal[True],
+) -> tuple[KerasModel, PyTree, Compiled]: ...
+
+
+def import_model(
+    source: str | os.PathLike[str] | Any,
+    *,
+    custom_layers: CustomLayers = NO_OPTIONS,
+    compiled: bool = False,
+) -> tuple[KerasModel, PyTree] | tuple[KerasModel, PyTree, Compiled]:
     """Import a Keras model: its layers as one Linen module, and its weights.
 
     Needs neither Keras nor TensorFlow, and runs nothing in the file. Every option of
@@ -43,9 +68,13 @@ def import_model(
         custom_layers: For classes of your own, a function from the options in the
             file to a Linen module. Its arrays must be in the order of the layer's.
 
+        compiled: Whether to return also what `keras_model.compile` was told, of which
+            `fdl.learners.from_keras` makes a learner.
+
     Returns:
         The module, and its variables as NumPy arrays: `params`, and `batch_stats` with
-        the statistics of normalizations, if there are any.
+        the statistics of normalizations, if there are any. If it is asked for, the
+        optimizer with its state, the losses and the metrics besides.
 
     Raises:
         WeightsError: If the file is missing or damaged, or has a layer or an option
@@ -73,47 +102,109 @@ def import_model(
     """
     if not isinstance(source, str | os.PathLike):
         with _saved(source) as path:
-            return import_model(path, custom_layers=custom_layers)
-    path = Path(source)
+            found = _read(path, custom_layers, compiled)
+    else:
+        found = _read(Path(source), custom_layers, compiled)
+    return found if compiled else found[:2]
+
+
+def _read(
+    path: Path, custom: CustomLayers, compiled: bool
+) -> tuple[KerasModel, PyTree, Any]:
     if not path.is_file():
         raise WeightsError(f"{path} does not exist or is not a file.")
     if path.suffix in (".h5", ".hdf5"):
-        return _from_h5(path, custom_layers)
+        return _from_h5(path, custom, compiled)
     if path.suffix == ".keras":
-        return _from_keras(path, custom_layers)
+        return _from_keras(path, custom, compiled)
     raise WeightsError(
         f"{path} is neither a .keras nor a .h5 file: save the model with "
         "model.save('x.keras')."
     )
 
 
-def _from_keras(path: Path, custom: CustomLayers) -> tuple[KerasModel, PyTree]:
+def _from_keras(
+    path: Path, custom: CustomLayers, compiled: bool
+) -> tuple[KerasModel, PyTree, Any]:
+    config = archive.read_config(path)
     asset = lambda name: archive.read_asset(path, name)
-    model, slots = _model(path, archive.read_config(path), custom, asset=asset)
+    model, slots = _model(path, config, custom, asset=asset)
     count = min(sum(int(np.prod(slot.shape)) for slot in slots), _MOST_WEIGHTS)
     with tempfile.TemporaryFile() as file:
         file.write(archive.read_weights(path, count=count))
-        stored = hdf5.groups_in(file, str(path))
-        return model, _variables(path, file, slots, stored)
+        variables = _variables(path, file, slots, hdf5.groups_in(file, str(path)))
+        if not compiled:
+            return model, variables, None
+        found = _compiled(path, file, config.get("compile_config"), model, variables)
+        return model, variables, found
 
 
-def _from_h5(path: Path, custom: CustomLayers) -> tuple[KerasModel, PyTree]:
+def _from_h5(
+    path: Path, custom: CustomLayers, compiled: bool
+) -> tuple[KerasModel, PyTree, Any]:
     with path.open("rb") as file:
-        found = hdf5.whole_model(file, str(path))
-        keras2 = not found.version.startswith("3")
-        try:
-            config = parse_json(found.config)
-        except (ValueError, RecursionError) as error:
-            raise WeightsError(
-                f"{path} has a description of its model that is damaged: "
-                f"{reason(error)}."
-            ) from error
+        whole = hdf5.whole_model(file, str(path))
+        keras2 = not whole.version.startswith("3")
+        config = _parsed(path, whole.config, "its model")
         model, slots = _model(path, config, custom, keras2=keras2)
         slots = in_whole_model(model, slots, keras2=keras2)
-        arrays = {keras3_name(name): each for name, each in found.arrays.items()}
-        names = {keras3_name(name): each for name, each in found.names.items()}
+        names = {keras3_name(name): each for name, each in whole.names.items()}
         require_order(slots, names, str(path))
-        return model, _variables(path, file, slots, arrays)
+        arrays = {keras3_name(name): each for name, each in whole.arrays.items()}
+        variables = _variables(path, file, slots, arrays)
+        if not compiled:
+            return model, variables, None
+        training = whole.training and _parsed(path, whole.training, "its training")
+        return model, variables, _compiled(path, file, training, model, variables)
+
+
+def _compiled(
+    path: Path, file: Any, config: Any, model: KerasModel, variables: PyTree
+) -> Compiled:
+    """Return what a file says of training, with the state of the optimizer."""
+    if not config:
+        raise WeightsError(
+            f"{path} has a model that is not compiled: leave compiled=True out."
+        )
+    try:
+        found = read_compiled(config, model)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    if model.graph.keras2:
+        return found
+    slots = in_whole_model(model, slots_of(model), keras2=False)
+    frozen = [tuple(each.split("/")) for each in model.frozen]
+    trained = [
+        slot.path[1:]
+        for slot in slots
+        if slot.path[0] == "params"
+        and not any(slot.path[1 : len(each) + 1] == each for each in frozen)
+    ]
+    stored = hdf5.optimizer_in(file, str(path))
+    if sum(math.prod(array.shape) for array in stored) > _most(variables):
+        raise WeightsError(f"{path} has more of an optimizer than its model needs.")
+    state = read_state(
+        found.optimizer.init(variables["params"]),
+        variables["params"],
+        trained,
+        [hdf5.read(file, array, str(path)) for array in stored],
+        str(path),
+    )
+    return found._replace(opt_state=state)
+
+
+def _most(variables: PyTree) -> int:
+    """Return how many numbers an optimizer may keep: ten for each weight."""
+    return 10 * sum(np.size(w) for w in jax.tree.leaves(variables["params"])) + 100
+
+
+def _parsed(path: Path, text: str, what: str) -> Any:
+    try:
+        return parse_json(text)
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(
+            f"{path} has a description of {what} that is damaged: {reason(error)}."
+        ) from error
 
 
 def _model(

@@ -88,12 +88,15 @@ COLLECTIONS = ("params", "batch_stats")
 COMPOSITES = ({"query", "key", "value", "out"}, {"forward", "backward"})
 
 
-def of_module(model: nn.Module, inputs: Sequence[Any]) -> list[Layer]:
+def of_module(
+    model: nn.Module, inputs: Sequence[Any], without: Sequence[Path] = ()
+) -> list[Layer]:
     """Return the layers of a module in order of definition, without computing anything.
 
     Args:
         model: Any Linen module.
         inputs: Arguments of `model.init` after the key; only shapes and types are used.
+        without: Paths of modules that are left out, with all that they contain.
 
     Raises:
         WeightsError: If the module has arrays that no Keras layer has.
@@ -109,13 +112,24 @@ def of_module(model: nn.Module, inputs: Sequence[Any]) -> list[Layer]:
         with nn.intercept_methods(note_class):
             variables = model.init(jax.random.key(0), *inputs)
         # Inside the trace, since dictionaries come out of it sorted.
-        layers.extend(_layers(variables, kinds))
+        layers.extend(_layers(outside(variables, without), kinds))
 
     jax.eval_shape(trace, *inputs)
     return [
         layer._replace(place=(f"layer_{number}",))
         for number, layer in enumerate(layers)
     ]
+
+
+def outside(variables: PyTree, paths: Sequence[Path]) -> PyTree:
+    """Return variables without those of some modules."""
+    flat: dict[Path, Any] = flatten_dict(variables)
+    kept = {
+        path: x
+        for path, x in flat.items()
+        if not any(path[1 : 1 + len(each)] == each for each in paths)
+    }
+    return unflatten_dict(kept)
 
 
 def of_module_for(

@@ -3,6 +3,7 @@
 from fdl.learners.adversarial import adversarial as adversarial
 from fdl.learners.augmented import augmented as augmented
 from fdl.learners.averaged import averaged as averaged
+from fdl.learners.from_keras import from_keras as from_keras
 from fdl.learners.frozen import frozen as frozen
 from fdl.learners.importance import (
     importance_weighted_bound as importance_weighted_bound,

@@ -39,8 +39,8 @@ class MultiHeadAttention(nn.Module):
         implementation: The implementation of `jax.nn.dot_product_attention`: `"xla"`,
             `"cudnn"` (flash attention; half precision on NVIDIA GPUs only), or None for
             JAX's choice. Ignored where that function does not apply: with dropout, in
-            double precision, with a `value_size` other than `key_size`, and if the
-            weights are requested as intermediates.
+            double precision, in float16 on CPU, with a `value_size` other than
+            `key_size`, and if the weights are requested as intermediates.
 
     Raises:
         ValueError: If a size is below 1, `dropout_rate` is outside [0, 1], or the mask
@@ -195,6 +195,7 @@ class MultiHeadAttention(nn.Module):
         if (
             not drops
             and q.dtype != jnp.float64  # JAX computes softmax in single precision
+            and not (q.dtype == jnp.float16 and jax.default_backend() == "cpu")
             and k.shape == v.shape
             and not self.is_mutable_collection("intermediates")
         ):

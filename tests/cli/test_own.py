@@ -57,7 +57,7 @@ task = dataclasses.replace(
 )
 another = find("mlp")
 """
-SETTINGS = ("--dataset", "mnist-5k", "--epochs", "1", "--batch-size", "500")
+SETTINGS = ("--dataset", "mnist-5k", "--epochs", "1", "--batch-size", "303")
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def test_a_wrong_epsilon_in_an_optimizer_fails(
 
 @parity
 def test_a_wrong_order_of_gates_fails(capsys, tmp_path, monkeypatch, short) -> None:
-    draws = subjects.LAYERS["LSTM"]()[:2]
+    draws = subjects.LAYERS["LSTM"]()[:1]
     monkeypatch.setitem(subjects.LAYERS, "LSTM", lambda: draws)
     lstm = fdl.ops.lstm
 

@@ -23,7 +23,7 @@ from fdl.runs.search import Search
 from fdl.runs.settings import settings
 from fdl.runs.space import Range
 
-SMALL = ("--dataset", "mnist-5k", "--epochs", "1", "--batch-size", "500")
+SMALL = ("--dataset", "mnist-5k", "--epochs", "1", "--batch-size", "303")
 
 
 def run(*words) -> None:
@@ -77,7 +77,7 @@ def test_a_sweep_leaves_what_it_promises(home) -> None:
 
 def test_the_report_holds_all_that_it_shows(home) -> None:
     page = (home / "grid" / "report.html").read_text()
-    assert "<td>fdl sweep mlp --dataset mnist-5k --epochs 1 --batch-size 500" in page
+    assert "<td>fdl sweep mlp --dataset mnist-5k --epochs 1 --batch-size 303" in page
     assert re.search(r"<td>python [\d.]+, fdl [\d.]+, jax [\d.]+", page)
     assert page.count('src="data:image/png;base64,') == page.count("<img") == 4
     assert not re.search(r"(src|href)=\"(?!data:)", page)

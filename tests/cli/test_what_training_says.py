@@ -16,7 +16,7 @@ from fdl.runs import Plan, configure
 from fdl.runs.listing import read_json
 from fdl.train import Epoch
 
-SMALL = ("--dataset", "mnist-5k", "--epochs", 2, "--batch-size", 500)
+SMALL = ("--dataset", "mnist-5k", "--epochs", 2, "--batch-size", 303)
 
 
 def test_the_folder_comes_first_then_a_line_for_each_epoch(home) -> None:

@@ -5,6 +5,7 @@ import json
 import sys
 
 import flax.linen as linen
+import jax
 import numpy as np
 import onnx
 import onnxruntime
@@ -39,7 +40,7 @@ def test_onnxruntime_answers_what_the_run_predicts(tmp_path, name, options) -> N
     trained, task = untrained(name, **options)
     export(trained, task, tmp_path / "x.onnx")
     x = np.random.default_rng(1).integers(0, 256, (5, 28, 28, 1)).astype(np.uint8)
-    expected = trained.learner.predict(trained.state, x)
+    expected = jax.jit(trained.learner.predict)(trained.state, x)
     found = answers(tmp_path / "x.onnx", x)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.abs(found - found[::-1]).max() > 1e-3
@@ -54,7 +55,7 @@ def test_rows_of_a_table_go_in_as_they_are(tmp_path, name, info) -> None:
     x = np.random.default_rng(1).normal(size=(5, 3)) * info.deviations[:3]
     x = (x + info.means[:3]).astype("f4")
     found = answers(tmp_path / "x.onnx", x)
-    expected = trained.learner.predict(trained.state, x)
+    expected = jax.jit(trained.learner.predict)(trained.state, x)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert np.ptp(found, axis=0).max() > (100 if name == "regress" else 1e-3)
 
@@ -85,7 +86,7 @@ def test_parts_answer_what_their_models_do(tmp_path, model, inputs) -> None:
     write_onnx(tmp_path / "x.onnx", model, variables, inputs)
     x = np.random.default_rng(1).normal(size=(4, *inputs.shape[1:])).astype("f4")
     found = answers(tmp_path / "x.onnx", x)
-    expected = model.apply(variables, x)
+    expected = jax.jit(model.apply)(variables, x)
     np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
     assert np.abs(found - found[::-1]).max() > 1e-3
 

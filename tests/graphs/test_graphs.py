@@ -104,6 +104,21 @@ def test_refusals_name_the_layer(path, value, words):
     assert words in str(caught.value)
 
 
+def test_refusals_say_where_in_the_graph_the_layer_is():
+    config = changed(["layers", 3, "class_name"], "Lambda")
+    with pytest.raises(WeightsError, match=r"number 4 of 5 layers, after 'dropout'\."):
+        read_model(config)
+    nested = functional(
+        [layer("InputLayer", "x", batch_shape=[None, 4]), config | {"name": "inner"}],
+        ["x", 0, 0],
+        ["x", 0, 0],
+    )
+    with pytest.raises(WeightsError) as caught:
+        read_model(nested)
+    assert str(caught.value).startswith("layer net/'norm' (Lambda) cannot be imported")
+    assert str(caught.value).count("It is number") == 1
+
+
 def test_layers_without_names_are_numbered():
     layers = [layer("InputLayer", "x", batch_shape=[None, 4])]
     layers += [{"class_name": "Dropout", "config": {"rate": 0.5}}] * 2

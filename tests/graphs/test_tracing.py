@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fdl import models, nn
-from fdl.keras import WeightsError, import_model, save_weights
+from fdl.keras import KerasModel, WeightsError, import_model, save_weights
 from fdl.keras.tracing.trace import trace
 from graphs.test_against_keras import error, named
 
@@ -108,6 +108,19 @@ class Shared(linen.Module):
         return jnp.sum(jnp.abs(left - right), axis=-1, keepdims=True)
 
 
+class Tuned(linen.Module):
+    """Imported models within a module, one of which has two inputs."""
+
+    body: KerasModel
+    pair: KerasModel
+
+    @linen.compact
+    def __call__(self, x):
+        y = self.body(x)
+        z = self.pair({"left": y, "right": nn.Dense(5)(y)})
+        return nn.Dense(2, name="head")(jnp.concatenate([y, z, self.body(2 * x)], -1))
+
+
 def batch_of(inputs):
     rng = np.random.default_rng(1)
 
@@ -138,6 +151,13 @@ MODELS = {
     "sequences": (Sequences(), SEQUENCE, np.ones((1, 6), bool)),
     "linens": (Linens(), SEQUENCE),
     "shared": (Shared(), {"left": VECTOR, "right": VECTOR}),
+    "tuned": (
+        Tuned(
+            KerasModel(trace(models.DenseEncoder((6, 5)), IMAGE).graph),
+            KerasModel(trace(Shared(), {"left": VECTOR, "right": VECTOR}).graph),
+        ),
+        IMAGE,
+    ),
     "vae": (
         models.VAE(
             3, models.DenseEncoder((5,)), models.DenseDecoder((5,), (12, 12, 3))

@@ -1,5 +1,7 @@
 """Whole models in `.h5` files, and what Keras 2 says of them, without Keras."""
 
+import json
+
 import flax.linen as nn
 import h5py
 import numpy as np
@@ -141,3 +143,21 @@ def call(function, **kwargs):
 def test_functions_of_tensorflow_that_are_refused(config, words):
     with pytest.raises(WeightsError, match=words):
         read_model(config, keras2=True)
+
+
+def test_what_is_not_compiled_or_has_a_damaged_optimizer(h5):
+    with pytest.raises(WeightsError, match="is not compiled: leave compiled=True out"):
+        import_model(h5, compiled=True)
+    with h5py.File(h5, "r+") as file:
+        adam = {"class_name": "Adam", "config": {"learning_rate": 0.5}}
+        training = {"optimizer_config": adam, "loss": "mse"}
+        file.attrs["training_config"] = json.dumps(training)
+        file.attrs["keras_version"] = "2.15.0"
+    *_, compiled = import_model(h5, compiled=True)
+    assert compiled.opt_state is None  # of Keras 2
+    assert set(compiled.losses) == {"y", "small", "other"}
+    with h5py.File(h5, "r+") as file:
+        file["optimizer_weights"] = h5py.SoftLink("/model_weights")
+    import_model(h5)  # does not look at it
+    with h5.open("rb") as file, pytest.raises(WeightsError, match="damaged optimizer"):
+        hdf5.optimizer_in(file, "x.h5")

@@ -13,7 +13,7 @@ import pytest
 from fdl.runs import RunError, lock, own_files, resume, sweep, train
 from fdl.runs.lock import HOLDER, Holder, held, is_held
 
-SETTINGS = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 500}
+SETTINGS = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 303}
 
 
 def test_a_held_folder_is_refused_and_nothing_in_it_changes(

@@ -16,7 +16,7 @@ from fdl.runs.lock import held
 from fdl.runs.own_files import foreign, noted
 from fdl.train import DivergenceError, Epoch
 
-SMALL = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 500}
+SMALL = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 303}
 
 
 def moment(step: int) -> Checkpoint:

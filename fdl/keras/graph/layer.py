@@ -151,7 +151,9 @@ class KerasLayer(nn.Module):
         if not isinstance(value, Value):
             return value
         x = value.array
-        if not self.mode.casts or not jnp.issubdtype(x.dtype, jnp.floating):
+        is_function = self.layer.kind.startswith("ops.")  # of any type, as in Keras
+        is_float = jnp.issubdtype(x.dtype, jnp.floating)
+        if is_function or not self.mode.casts or not is_float:
             return x
         dtype = self.layer.dtype
         return x.astype(dtype if dtype in HALF else jnp.promote_types(x.dtype, dtype))

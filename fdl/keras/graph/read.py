@@ -93,7 +93,7 @@ class _Reader:
 
     def sequential(self, name: str, configs: list[Any], built: Any) -> Graph:
         """Read a model whose layers follow one another."""
-        layers = [self.layer(config) for config in configs]
+        layers = [self._layer(configs, number) for number in range(len(configs))]
         if not layers or layers[0].kind != "InputLayer":
             shape = _first_shape(configs) or built
             layers.insert(0, input_layer(_free("input_layer", layers), shape))
@@ -109,7 +109,7 @@ class _Reader:
         layers = []
         waiting: list[tuple[int, int, Any]] = []  # layer, its node, what it needs
         for number, config in enumerate(configs):
-            layer = self.layer(config)
+            layer = self._layer(configs, number)
             layers.append(layer)
             nodes = config.get("inbound_nodes") or [None]
             if layer.kind == "InputLayer":
@@ -164,6 +164,21 @@ class _Reader:
             resolve(ref, named[1]),
         )
 
+    def _layer(self, configs: Any, number: int) -> Layer:
+        """Read a layer; if it is refused, say also where in the graph it is."""
+        try:
+            return self.layer(configs[number])
+        except WeightsError as error:
+            if " It is number " in str(error):  # in a model within
+                raise
+            before = _sources(configs[number].get("inbound_nodes"))
+            if not before and number:
+                before = [str(configs[number - 1]["config"].get("name"))]
+            after = f", after {', '.join(map(quoted, before[:3]))}" if before else ""
+            raise WeightsError(
+                f"{error} It is number {number + 1} of {len(configs)} layers{after}."
+            ) from error
+
     def _node(self, layer: Layer, node: Any) -> tuple[tuple, FrozenDict]:
         """Read a call of a layer."""
         if node is None:
@@ -211,6 +226,16 @@ class _Reader:
 
     def _at(self, layer: Layer) -> str:
         return f"{self.where}{layer}"
+
+
+def _sources(nodes: Any) -> list[str]:
+    """Return the names of the layers whose outputs go into calls."""
+    found = [
+        each["keras_history"][0]
+        for each in _all(nodes)
+        if isinstance(each, dict) and each.get("keras_history")
+    ]
+    return list(dict.fromkeys(map(str, found)))
 
 
 def _first_shape(configs: list[Any]) -> Any:

@@ -84,22 +84,26 @@ def described(
         return model.graph, _groups_of_graph(model, variables)
     if not inputs:
         raise WeightsError("layers depend on the inputs: pass an example input.")
-    ours = layers.of_module(model, inputs)
-    arrays = layers.arrays_of(variables, ours)
-    types = sorted({array.dtype.name for array in arrays.values()})
+    types = sorted({np.asarray(leaf).dtype.name for leaf in jax.tree.leaves(variables)})
     if len(types) > 1:
         raise _unlike(model, f"its weights are of several types, {', '.join(types)}")
     dtype = types[0] if types else "float32"
     graph, paths = _traced(model, inputs, dtype)
-    homes = {
-        paths[layer.name]: f"layers/{key}"
-        for layer, key in zip(graph.layers, keys_in_file(graph), strict=True)
-        if layer.name in paths
-    }
+    _require_none_of_keras2(graph)
+    homes, inner = {}, {}
+    for layer, key in zip(graph.layers, keys_in_file(graph), strict=True):
+        if layer.name in paths:
+            homes[paths[layer.name]] = f"layers/{key}"
+            if layer.graph is not None:
+                inner[paths[layer.name]] = layer
+    ours = layers.of_module(model, inputs, without=list(inner))
+    arrays = layers.arrays_of(layers.outside(variables, list(inner)), ours)
     unused = [layer for layer in ours if layer.names not in homes]
     if unused:
         raise _unlike(model, f"the outputs do not depend on {unused[0]}")
     groups = groups_of(ours, arrays, homes)
+    for path, layer in inner.items():
+        groups += _groups_of_part(layer, homes[path], _within(variables, path))
     stored = {group.place: group.arrays for group in groups if group.arrays}
     twin = KerasModel(graph)
     pairs = paired(slots_of(twin), stored, type(model).__name__)
@@ -117,12 +121,37 @@ def _parts(layers: Iterable[Any]) -> Iterator[Layer]:
             yield from _parts(leaves(layer.options))
 
 
-def _require_same_in_keras3(model: KerasModel, variables: PyTree) -> None:
-    """Raise WeightsError if masks that go another way matter to a model of Keras 2."""
-    for layer in _parts(model.graph.layers):
+def _groups_of_part(layer: Layer, home: str, variables: PyTree) -> list[Group]:
+    """Return the arrays of a model within a module."""
+    assert layer.graph is not None
+    groups = _groups_of_graph(KerasModel(layer.graph), variables)
+    return [
+        Group(home, layer.name, ()),
+        *(group._replace(place=f"{home}/{group.place}") for group in groups),
+    ]
+
+
+def _within(variables: PyTree, path: tuple[str, ...]) -> PyTree:
+    """Return the variables of a module."""
+    found = {}
+    for collection, tree in variables.items():
+        for name in path:
+            tree = tree.get(name, {})
+        if tree:
+            found[collection] = tree
+    return found
+
+
+def _require_none_of_keras2(graph: Graph) -> None:
+    for layer in _parts(graph.layers):
         own = [x for x in leaves(layer.options) if str(x).startswith("keras2>")]
         if own:
             raise refuse(str(layer), f"has the {own[0][7:]} of Keras 2, not Keras 3's.")
+
+
+def _require_same_in_keras3(model: KerasModel, variables: PyTree) -> None:
+    """Raise WeightsError if masks that go another way matter to a model of Keras 2."""
+    _require_none_of_keras2(model.graph)
     graph = dataclasses.replace(model.graph, keras2=False)
     twin = dataclasses.replace(model, graph=graph)
     dtype = max((x.dtype.name for x in jax.tree.leaves(variables)), default="float32")

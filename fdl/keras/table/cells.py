@@ -17,7 +17,6 @@ from fdl.keras.table.options import (
     SEED,
     Option,
     activation,
-    anything,
     flag,
     layer,
     number,
@@ -69,51 +68,66 @@ def step_of(kind: str, o: Options, weights: Weights) -> Step:
     def add(x: Array, b: Array) -> Array:
         return x + jnp.broadcast_to(b, x.shape)
 
-    def simple(x: Array, states: Weights, h: Array) -> tuple[Array, Weights]:
-        y = inner(add(x @ kernel, bias) + h @ recurrent)
+    def product(x: Array, w: Array, drops: Any) -> Array:
+        if drops is None:
+            return x @ w
+        if len(drops) == 1:
+            return (x * drops[0]) @ w
+        parts = jnp.split(w, len(drops), axis=-1)
+        each = [(x * drop) @ part for drop, part in zip(drops, parts, strict=True)]
+        return jnp.concatenate(each, axis=-1)
+
+    drops, more_drops = o.get("_drops", (None, None))
+
+    def simple(x: Array, states: Weights) -> tuple[Array, Weights]:
+        y = add(product(x, kernel, drops), bias)
+        y = inner(y + product(states[0], recurrent, more_drops))
         return y, (y,)
 
-    def lstm(x: Array, states: Weights, h: Array) -> tuple[Array, Weights]:
-        z = add(x @ kernel + h @ recurrent, bias)
-        i, f, c, out = jnp.split(z, 4, axis=-1)
+    def lstm(x: Array, states: Weights) -> tuple[Array, Weights]:
+        z = product(x, kernel, drops) + product(states[0], recurrent, more_drops)
+        i, f, c, out = jnp.split(add(z, bias), 4, axis=-1)
         c = gate(f) * states[1] + gate(i) * inner(c)
         h = gate(out) * inner(c)
         return h, (h, c)
 
-    def gru(x: Array, states: Weights, h: Array) -> tuple[Array, Weights]:
-        after = o["reset_after"]
-        x_z, x_r, x_h = jnp.split(add(x @ kernel, bias[0] if after else bias), 3, -1)
-        u_z, u_r, u_h = jnp.split(recurrent, 3, axis=-1)
-        b_z, b_r, b_h = jnp.split(bias[1] if after else jnp.zeros_like(bias), 3)
-        z, r = gate(x_z + add(h @ u_z, b_z)), gate(x_r + add(h @ u_r, b_r))
-        middle = r * add(h @ u_h, b_h) if after else (r * h) @ u_h
-        h = z * states[0] + (1 - z) * inner(x_h + middle)
+    def gru(x: Array, states: Weights) -> tuple[Array, Weights]:
+        after, h = o["reset_after"], states[0]
+        y = add(product(x, kernel, drops), bias[0] if after else bias)
+        x_z, x_r, x_h = jnp.split(y, 3, axis=-1)
+        if after:
+            y = add(product(h, recurrent, more_drops), bias[1])
+            h_z, h_r, middle = jnp.split(y, 3, axis=-1)
+            r = gate(x_r + h_r)
+            middle = r * middle
+        else:
+            u_z, u_r, u_h = jnp.split(recurrent, 3, axis=-1)
+            h_z, h_r, h_h = (h * drop for drop in more_drops or (1.0,) * 3)
+            h_z, r = h_z @ u_z, gate(x_r + h_r @ u_r)
+            middle = (r * h_h) @ u_h
+        z = gate(x_z + h_z)
+        h = z * h + (1 - z) * inner(x_h + middle)
         return h, (h,)
 
-    advance = {"SimpleRNN": simple, "LSTM": lstm, "GRU": gru}[kind]
-    drops = o.get("_drops", (None, None))
-
-    def step(x: Array, states: Weights) -> tuple[Array, Weights]:
-        x = x if drops[0] is None else x * drops[0]
-        h = states[0] if drops[1] is None else states[0] * drops[1]
-        return advance(x, states, h)
-
-    return step
+    return {"SimpleRNN": simple, "LSTM": lstm, "GRU": gru}[kind]
 
 
-def dropped(run: Run, o: Options, x: Array) -> Options:
-    """Add what dropout multiplies inputs and states with, one draw a sequence."""
+def dropped(run: Run, kind: str, o: Options, x: Array) -> Options:
+    """Add what dropout multiplies inputs and states with, one draw a sequence.
+
+    Keras draws once for all gates, but for each of them if states are dropped, too.
+    """
+    gates = o["recurrent_dropout"] > 0 or o["implementation"] == 1
+    count = GATES[kind] if gates else 1
     drops = []
-    shapes = (x.shape[:-1], x.shape[-1]), (x.shape[:-1], o["units"])
-    for name, (rows, width) in zip(
-        ("dropout", "recurrent_dropout"), shapes, strict=True
-    ):
+    for name, width in (("dropout", x.shape[-1]), ("recurrent_dropout", o["units"])):
         rate = o[name]
         if not run.train or rate == 0:
             drops.append(None)
             continue
-        kept = jax.random.bernoulli(run.key(), 1 - rate, (*rows, width))
-        drops.append(kept.astype(x.dtype) / (1 - rate))
+        shape = (count, *x.shape[:-1], width)
+        kept = jax.random.bernoulli(run.key(), 1 - rate, shape)
+        drops.append(tuple(kept.astype(x.dtype) / (1 - rate)))
     return with_options(o, _drops=tuple(drops))
 
 
@@ -136,7 +150,7 @@ CELL = {
     "dropout": Option(number(0, 1 - 1e-7), 0.0),
     "recurrent_dropout": Option(number(0, 1 - 1e-7), 0.0),
     "seed": SEED,
-    "implementation": Option(anything, 2),
+    "implementation": Option(lambda value: 1 if value == 1 else None, 2),
 }
 _GATE = {"recurrent_activation": Option(activation, "sigmoid")}
 LSTM = {**CELL, **_GATE, "unit_forget_bias": Option(flag, True)}

@@ -78,7 +78,8 @@ def _drops(run: Run, rate: float, like: Array) -> Any:
 
 
 def _options(axes: int) -> dict[str, Option]:
-    cell = {key: each for key, each in LSTM.items() if key != "units"}
+    other = ("units", "implementation")
+    cell = {key: each for key, each in LSTM.items() if key not in other}
     return {
         "filters": Option(whole()),
         "kernel_size": Option(several(whole(), axes)),

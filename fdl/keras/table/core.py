@@ -1,5 +1,6 @@
 """Dense layers, embeddings and activations."""
 
+import math
 from typing import Any
 
 import jax
@@ -50,9 +51,14 @@ def _einsum_dense(run: Run, x: Array) -> Array:
     kernel_shape, bias_shape = _einsum_shapes(
         o["equation"], x.shape, o["output_shape"], o["bias_axes"]
     )
-    kernel = run.weight("kernel", kernel_shape)
-    left, _, right = o["equation"].partition("->")
+    left, _, right = o["equation"].replace(" ", "").partition("->")
     a, _, b = left.partition(",")
+    sizes = dict(zip(b, kernel_shape, strict=True))
+    fans = [
+        math.prod(size for name, size in sizes.items() if (name in right) is out)
+        for out in (False, True)
+    ]
+    kernel = run.weight("kernel", kernel_shape, fans=(fans[0], fans[1]))
     y = jnp.einsum(f"{a},{b}->{right}", x, kernel)
     if bias_shape is not None:
         bias = run.weight("bias", bias_shape)

@@ -64,6 +64,9 @@ def check(value: Any) -> Mapping[str, Any]:
     for option, one in given.items():
         if option in _NO_MATTER or (option in _FANS and one is None):
             continue
+        if option in _FANS and name in (*_SCALED, "VarianceScaling"):
+            options[option] = _axes(option, one)
+            continue
         if option not in options or type(one) not in (int, float, str):
             raise ValueError(f"must not have {option}={one!r}")
         options[option] = one
@@ -115,6 +118,10 @@ def draw(initializer: Mapping[str, Any], fans: tuple[int, int] | None) -> Draw:
                 form = (o["scale"], o["mode"], o["distribution"])
             case _:
                 form = _SCALED[name]
+        ins, outs = (o.get(axes) for axes in _FANS)
+        if ins is not None and outs is not None:
+            count = lambda axes: math.prod(shape[axis] for axis in axes)
+            return _scaled(key, shape, dtype, *form, (count(ins), count(outs)))
         return _scaled(key, shape, dtype, *form, fans or fans_of(shape))
 
     return drawn
@@ -157,6 +164,13 @@ def _scaled(
     # The standard deviation of a unit normal variable that is cut off at 2.
     stddev = math.sqrt(variance) / 0.87962566103423978
     return stddev * jax.random.truncated_normal(key, -2, 2, shape, dtype)
+
+
+def _axes(option: str, value: Any) -> tuple[int, ...]:
+    if isinstance(value, list | tuple) and len(value) <= 8:
+        if all(type(axis) is int and -8 <= axis < 8 for axis in value):
+            return tuple(value)
+    raise ValueError(f"must not have {option}={value!r}")
 
 
 def _fourier(given: dict[str, Any]) -> dict[str, Any]:

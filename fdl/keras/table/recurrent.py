@@ -81,7 +81,7 @@ def _recurrent(kind: str) -> Callable[..., Any]:
         dtype = jnp.result_type(x, weights[0])
         x, weights = x.astype(dtype), tuple(w.astype(dtype) for w in weights)
         states = _start(x, [o["units"]] * count, initial_state)
-        o = dropped(run, o, x[:, 0])
+        o = dropped(run, kind, o, x[:, 0])
         x, mask = turned(o, x, run.passed)
         found = _fast(kind, o, weights, x, states, mask)
         if found is None:
@@ -146,7 +146,7 @@ def _rnn(run: Run, x: Array, initial_state: Any = None) -> Any:
             at = f"cell/cells/{key}_cell" + (f"_{number}" if number else "")
         rows = jnp.zeros((x.shape[0], width), x.dtype)
         weights = run.part(one.name if stacked else "cell", one, at)(rows)
-        steps.append(step_of(kind, dropped(run, one.options, rows), weights))
+        steps.append(step_of(kind, dropped(run, kind, one.options, rows), weights))
         width = one.options["units"]
         sizes.append([width] * (2 if kind == "LSTM" else 1))
 

@@ -83,7 +83,7 @@ class Builder:
             args = (self.op("Add", (zeros, x), sizes, x.dtype),)
         args, kwargs = map_leaves(_literal, args), map_leaves(_literal, kwargs)
         key = path or len(self.nodes)
-        node = Node(key, made.kind, dict(made.options), args, kwargs, path)
+        node = Node(key, made.kind, dict(made.options), args, dict(kwargs), path)
         first = self.add(node, shapes[0], self.dtype)
         outs = [
             first._replace(output=number, shape=shape, dtype=np.dtype(dtype))

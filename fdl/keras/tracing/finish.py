@@ -98,6 +98,8 @@ def made_layer(name: str, kind: str, options: dict[str, Any], dtype: str) -> Lay
     """Return a layer with all of its options."""
     if kind == "InputLayer":
         return Layer(name, kind, freeze(options))
+    if "graph" in options:
+        return Layer(name, kind, graph=options["graph"])
     if kind not in LAYERS:
         raise WeightsError(f"the layer {name} is a {kind}, which fdl does not have")
     known = dict(LAYERS[kind].options)

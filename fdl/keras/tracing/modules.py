@@ -9,6 +9,7 @@ import flax.linen as linen
 from flax.core import FrozenDict
 
 from fdl import nn
+from fdl.keras.graph.model import KerasModel
 from fdl.nn import activations
 from fdl.weights import WeightsError
 
@@ -301,6 +302,8 @@ def of_module(
     module: linen.Module, method: str, args: tuple, kwargs: Options
 ) -> Described | None:
     """Return how Keras would write a call of a module; None if it has no such layer."""
+    if isinstance(module, KerasModel) and method == "__call__":
+        return _model(module, args, kwargs)
     describe = MODULES.get(type(module))
     if describe is _embedding and method == "attend":
         options = {"input_dim": module.num_embeddings, "output_dim": module.features}
@@ -314,6 +317,15 @@ def of_module(
     return describe(
         module, *args, **{k: v for k, v in kwargs.items() if k not in flags}
     )
+
+
+def _model(module: KerasModel, args: tuple, kwargs: Options) -> Described | None:
+    """Return a model within the model."""
+    if module.custom_layers or isinstance(module.graph.outputs, dict | FrozenDict):
+        return None
+    named = {name: x for name, x in kwargs.items() if name != "train"}
+    given = named or (args[0] if len(args) == 1 else args)
+    return Described(module.graph.kind, {"graph": module.graph}, (given,))
 
 
 def _pooled(kind: str) -> Callable[..., Described]:

@@ -127,7 +127,8 @@ def _merge_activations(
             continue
         before = node.args[0].node
         layer = nodes[before]
-        has_own = "activation" in LAYERS[layer.kind].options if layer.path else False
+        entry = LAYERS.get(layer.kind) if layer.path else None
+        has_own = entry is not None and "activation" in entry.options
         if not has_own or users[before] > 1 or before in ends:
             continue
         if layer.kind in modules.RECURRENT or "activation" in layer.options:

@@ -34,8 +34,11 @@ def built():
     norm = lambda: L.BatchNormalization(momentum=0.75, epsilon=2**-10)
     fixed = keras.Sequential([L.Dense(4), norm()], name="fixed")
     fixed.trainable = False
+    # Without a bias: before a normalization its gradient is noise, of which Lion takes
+    # the sign.
     half = keras.regularizers.L2(0.5)
-    h = L.Dense(4, kernel_regularizer=half, kernel_constraint="unit_norm")(fixed(x))
+    options = {"kernel_regularizer": half, "kernel_constraint": "unit_norm"}
+    h = L.Dense(4, use_bias=False, **options)(fixed(x))
     h = norm()(h)
     a, b = L.Dense(3, activation="softmax", name="a")(h), L.Dense(1, name="b")(h)
     return keras.Model(x, [a, b])

@@ -6,6 +6,7 @@ written in full where a line is kept, so that it means the same in every folder.
 
 import dataclasses
 import difflib
+import importlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,34 +15,23 @@ from urllib.parse import quote, unquote
 
 from fdl.arrays import DataError
 from fdl.data import splits
-from fdl.data.archived import Archived
-from fdl.data.archives import ARCHIVES
 from fdl.data.catalog import CATALOG
 from fdl.data.dataset import Dataset, DatasetInfo
-from fdl.data.folder import ImageFolder
-from fdl.data.matching import match
-from fdl.data.npz import ArrayFile
-from fdl.data.parquet import ParquetFolder
-from fdl.data.prepared_source import Prepared
-from fdl.data.published import Published
-from fdl.data.sample import Sample
 from fdl.data.source import Source, Status
-from fdl.data.table import Table
-from fdl.data.text import NAME as TEXT
-from fdl.data.text import PythonDocs, TextFile, TextLines
 from fdl.files import expanded
 from fdl.plain import FITS
 
-SCHEMES: dict[str, type[Source]] = {
-    "folder": ImageFolder,
-    "npz": ArrayFile,
-    "csv": Table,
-    "tfds": Prepared,
-    "hf": ParquetFolder,
-    "text": TextFile,
-    "jsonl": TextLines,
+SCHEMES = {
+    "folder": "folder:ImageFolder",
+    "npz": "npz:ArrayFile",
+    "csv": "table:Table",
+    "tfds": "prepared_source:Prepared",
+    "hf": "parquet:ParquetFolder",
+    "text": "text:TextFile",
+    "jsonl": "text:TextLines",
 }
-"""What can stand before the colon, and the source that reads it."""
+"""What can stand before the colon; module and class of the source that reads it, which
+is imported when it is wanted."""
 
 
 def names() -> tuple[str, ...]:
@@ -51,7 +41,10 @@ def names() -> tuple[str, ...]:
         >>> names()
         ('mnist', 'fashion_mnist', 'mnist-5k', 'python-docs', 'kmnist', ...)
     """
-    return (*CATALOG, TEXT, *ARCHIVES)
+    from fdl.data.archives import ARCHIVES
+    from fdl.data.text import NAME
+
+    return (*CATALOG, NAME, *ARCHIVES)
 
 
 def find(line: str, **options: Any) -> Source:
@@ -83,7 +76,8 @@ def find(line: str, **options: Any) -> Source:
     place, query = _parted(rest)
     if not place:
         raise DataError(f"{line!r} names no place: write {scheme}:PATH")
-    kind = SCHEMES[scheme]
+    module, _, kind_name = SCHEMES[scheme].partition(":")
+    kind = getattr(importlib.import_module(f"fdl.data.{module}"), kind_name)
     known = {f.name for f in dataclasses.fields(kind)} - {"name", "path", "like"}
     given = {name: value for name, value in options.items() if value is not None}
     for name in (wanted := query | given):
@@ -96,7 +90,7 @@ def find(line: str, **options: Any) -> Source:
     path = kind.place(place)
     words = [f"{name}={quote(_word(value))}" for name, value in values.items()]
     name = f"{scheme}:{path}" + ("?" + "&".join(words) if words else "")
-    return kind(name, path, **values)  # pyright: ignore[reportCallIssue]
+    return kind(name, path, **values)
 
 
 def short_name(line: str) -> str:
@@ -172,6 +166,8 @@ def load(
     source = dataclasses.replace(find(name, **options), like=like)
     dataset = source.load(existing(data_dir), download=download)
     if like is not None:
+        from fdl.data.matching import match
+
         dataset, validation = match(dataset, like), None
     if dataset.validation is not None:
         return dataset if validation is not None else splits.join(dataset)
@@ -252,12 +248,17 @@ def _named(name: str, options: Mapping[str, Any]) -> Source:
     given = [option for option, value in options.items() if value is not None]
     if given:
         raise DataError(f"{name} takes no options, but was given {', '.join(given)}")
-    if name == TEXT:
-        return PythonDocs(name)
-    if name in ARCHIVES:
-        return Archived(name, ARCHIVES[name])
-    entry = CATALOG[name]
-    return Published(name, entry) if entry.addresses else Sample(name, entry)
+    if name in CATALOG:
+        from fdl.data.published import Published
+        from fdl.data.sample import Sample
+
+        entry = CATALOG[name]
+        return Published(name, entry) if entry.addresses else Sample(name, entry)
+    from fdl.data.archived import Archived
+    from fdl.data.archives import ARCHIVES
+    from fdl.data.text import PythonDocs
+
+    return Archived(name, ARCHIVES[name]) if name in ARCHIVES else PythonDocs(name)
 
 
 def _parted(rest: str) -> tuple[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from fdl.cli import main
     [
         (
             "",
-            "sweep, find-rate, compare, eval, predict, generate, export, import, parity",
+            "sweep, find-rate, compare, eval, predict, generate, export, import",
         ),
         ("bogus", "there is no command 'bogus'; commands: train, sweep"),
         ("trian cnn", "no command 'trian'; did you mean 'train'?"),

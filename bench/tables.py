@@ -13,6 +13,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from bench import imports
 from bench.recipes import RECIPES
 from bench.speed import report
 from bench.speed.cases import CASES
@@ -320,7 +321,13 @@ def ensembles() -> str:
     return "\n".join(rows)
 
 
+def imported() -> str:
+    """Return the table of imported models."""
+    return imports.table(json.loads(imports.RESULT.read_text())["models"])
+
+
 TABLES = {
+    "imports": imported,
     "results": results,
     "many": many,
     "seeds": seeds,

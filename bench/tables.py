@@ -129,7 +129,7 @@ def costs() -> str:
     for key, what, unit in (
         ("cnn", "CNN step inside `fit` / the same step called from Python", ""),
         ("mlp", "MLP step inside `fit` / the same step called from Python", ""),
-        ("import", "`import fdl` on top of `import jax`", " s"),
+        ("import", "`import fdl` and what training uses, beyond `import jax`", " s"),
     ):
         low, median, high = found[key]["extra" if unit else "ratio"]
         rows.append(f"| {what} | {median:.2f}{unit} | {low:.2f} - {high:.2f}{unit} |")

@@ -15,7 +15,7 @@ from fdl.ops.recurrent import lstm as lstm
 from fdl.ops.recurrent import simple_rnn as simple_rnn
 from fdl.ops.resample import upsample as upsample
 from fdl.ops.resample import zero_pad as zero_pad
-from fdl.ops.windows import Implementation as Implementation
+from fdl.ops.rules import Implementation as Implementation
 from fdl.ops.windows import Padding as Padding
 
 __dir__ = _public(__name__)

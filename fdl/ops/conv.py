@@ -1,17 +1,16 @@
 """Convolution of images and its transpose (LeCun et al., 1989)."""
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+import math
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Float
 
 from fdl.arrays import Array
-from fdl.ops.dense import dense
-from fdl.ops.windows import Implementation, Padding, Pads, border, resolve, taps
+from fdl.ops import rules
+from fdl.ops.convolution import Form, by_xla, tuned
+from fdl.ops.rules import Implementation, resolve
+from fdl.ops.windows import Padding, border
 from fdl.ranges import require_whole
 
 
@@ -39,11 +38,10 @@ def conv(
             arXiv:1511.07122), at least 1.
         groups: Number of groups that channels and features are split into; each group
             of features sees one group of channels (Krizhevsky et al., 2012).
-        implementation: `"xla"` for XLA's convolution; `"tuned"` for a matrix product
-            over the pixels of each window, whose derivative stays fast on CPU inside
-            loops and under `vmap` over kernels; None to choose by platform: when a
-            derivative is taken, `"tuned"` on CPU and, for small windows, on GPU;
-            otherwise `"xla"`.
+        implementation: `"xla"` for XLA's convolution and its derivatives; `"tuned"`
+            for forms of each that stay fast on CPU, inside loops and under `vmap` over
+            kernels, chosen by shape; None for `"tuned"` on CPU and, for small windows,
+            on GPU, otherwise `"xla"`.
 
     Raises:
         ValueError: If the channels of `x` and `kernel` do not match, no window fits,
@@ -70,11 +68,14 @@ def conv(
             f"{group_channels * groups}: shapes {x.shape} and {kernel.shape}."
         )
     pads = border((height, width), window, strides, padding, dilation)
-    form = _Form(window, strides, pads, dilation, groups)
-    lower = _lower(implementation, form, group_channels)
-    if implementation is None and lower is _gemm and groups == 1:
-        lower = _gemm_if_differentiated
-    return lower(x, kernel, form)
+    form = Form((height, width), window, strides, pads, dilation, groups)
+    if _is_tuned(implementation, form, group_channels):
+        if group_channels == 1 and features > groups > 1:  # depthwise, several each
+            x = jnp.repeat(x, features // groups, axis=-1)
+            form = form._replace(groups=features)
+        y = tuned.output(x.reshape(-1, *x.shape[-3:]), kernel, form)
+        return y.reshape(*x.shape[:-3], *y.shape[1:])
+    return by_xla(x, kernel, form)
 
 
 def conv_transpose(
@@ -126,124 +127,19 @@ def conv_transpose(
         (width - 1) * strides[1] + max(reach[1], strides[1]),
     )
     pads = border(size, window, strides, padding)
-    form = _Form(window, strides, pads, dilation=(1, 1), groups=1)
-    lower = _lower(implementation, form, features)
+    form = Form(size, window, strides, pads)
+    if _is_tuned(implementation, form, features):
+        y = tuned.images(x.reshape(-1, height, width, channels), kernel, form)
+        return y.reshape(*batch, *y.shape[1:])
     image = jax.ShapeDtypeStruct((*batch, *size, features), x.dtype)
-    (y,) = jax.linear_transpose(lambda image: lower(image, kernel, form), image)(x)
+    (y,) = jax.linear_transpose(lambda image: by_xla(image, kernel, form), image)(x)
     return y
 
 
-class _Form(NamedTuple):
-    """The static options of a convolution."""
-
-    window: tuple[int, int]
-    strides: tuple[int, int]
-    pads: Pads
-    dilation: tuple[int, int]
-    groups: int
-
-
-Images = Float[Array, "*batch height width channels"]
-Kernel = Float[Array, "kernel_height kernel_width group_channels features"]
-Features = Float[Array, "*batch out_height out_width features"]
-
-
-# Values under one window, as measured. On a GPU, longer rows do more arithmetic for
-# each byte they move, and there the vendor's convolutions win.
-_LONGEST_ROW = 576
-
-
-def _lower(
-    implementation: Implementation | None, form: _Form, channels: int
-) -> Callable[[Images, Kernel, _Form], Features]:
-    """Return the requested lowering, or the one with the faster derivative."""
-    row = form.window[0] * form.window[1] * channels
-    small = row <= _LONGEST_ROW and form.groups == 1  # groups: measured on CPU only
-    way = resolve(implementation, tuned_on=("cpu", "gpu") if small else ("cpu",))
-    return _xla if way == "xla" else _gemm
-
-
-def _xla(x: Images, kernel: Kernel, form: _Form) -> Features:
-    y = lax.conv_general_dilated(
-        jnp.reshape(x, (-1, *x.shape[-3:])),
-        jnp.asarray(kernel),
-        window_strides=form.strides,
-        padding=form.pads,
-        rhs_dilation=form.dilation,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=form.groups,
-    )
-    return y.reshape(*x.shape[:-3], *y.shape[1:])
-
-
-def _gemm(x: Images, kernel: Kernel, form: _Form) -> Features:
-    # Lay the pixels under each window side by side, then take one product. The
-    # derivative is again slices, additions and two products, none of XLA's slow
-    # convolutions.
-    x = jnp.pad(x, [(0, 0)] * (x.ndim - 3) + [*form.pads, (0, 0)])
-    if form.strides != (1, 1) and form.dilation == (1, 1) and form.groups == 1:
-        (height, width), (down, across) = form.window, form.strides
-        if height % down == 0 and width % across == 0:
-            x, kernel, form = _blocks(x, kernel, form)
-    seen = taps(x, form.window, form.strides, form.dilation)
-    *_, group_channels, features = kernel.shape
-    if form.groups == 1:
-        return dense(jnp.concatenate(seen, axis=-1), kernel.reshape(-1, features))
-    if group_channels == 1:
-        return _depthwise(seen, kernel.reshape(len(seen), form.groups, -1))
-    split = [tap.reshape(*tap.shape[:-1], form.groups, group_channels) for tap in seen]
-    patches = jnp.concatenate(split, axis=-1)
-    kernel = kernel.reshape(len(seen) * group_channels, form.groups, -1)
-    y = jnp.einsum("...gk,kgf->...gf", patches, kernel)
-    return y.reshape(*y.shape[:-2], features)
-
-
-def _blocks(
-    x: Images, kernel: Kernel, form: _Form
-) -> tuple[
-    Float[Array, "*batch rows columns block"],
-    Float[Array, "window_rows window_columns block features"],
-    _Form,
-]:
-    # If windows are a whole number of strides wide, they cover whole blocks of pixels.
-    # With the pixels of a block as channels, the stride becomes 1, and the slices are
-    # fewer and longer.
-    (down, across), (height, width) = form.strides, form.window
-    rows = (x.shape[-3] - height) // down + height // down
-    columns = (x.shape[-2] - width) // across + width // across
-    *batch, _, _, channels = x.shape
-    x = x[..., : rows * down, : columns * across, :]
-    x = x.reshape(*batch, rows, down, columns, across, channels)
-    x = jnp.swapaxes(x, -4, -3).reshape(*batch, rows, columns, -1)
-    window = (height // down, width // across)
-    kernel = kernel.reshape(window[0], down, window[1], across, channels, -1)
-    kernel = jnp.swapaxes(kernel, 1, 2)
-    kernel = kernel.reshape(*window, down * across * channels, -1)
-    return x, kernel, form._replace(strides=(1, 1), window=window)
-
-
-def _depthwise(
-    seen: Sequence[Images], kernel: Float[Array, "taps channels multiplier"]
-) -> Features:
-    # Channels do not mix, so no product is needed: one addition for each tap.
-    def weigh(tap: Images, weight: Array) -> Features:
-        shape = (*tap.shape, weight.shape[-1])
-        y = tap[..., None] * jnp.broadcast_to(weight, shape)
-        return y.reshape(*tap.shape[:-1], -1)
-
-    weighed = [weigh(tap, weight) for tap, weight in zip(seen, kernel, strict=True)]
-    return functools.reduce(jnp.add, weighed)
-
-
-# Without groups and without a derivative, XLA's convolution is up to four times faster
-# on CPU than the product, especially for large batches. Only its derivative is slow.
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
-def _gemm_if_differentiated(x: Images, kernel: Kernel, form: _Form) -> Features:
-    return _xla(x, kernel, form)
-
-
-@_gemm_if_differentiated.defjvp
-def _gemm_jvp(
-    form: _Form, primals: tuple[Images, Kernel], tangents: tuple[Images, Kernel]
-) -> tuple[Features, Features]:
-    return jax.jvp(lambda x, k: _gemm(x, k, form), primals, tangents)
+def _is_tuned(
+    implementation: Implementation | None, form: Form, group_channels: int
+) -> bool:
+    short = math.prod(form.window) * group_channels <= rules.LONGEST_ROW
+    on_gpu = short and form.groups == 1  # groups were measured on CPU only
+    tuned_on = ("cpu", "gpu") if on_gpu else ("cpu",)
+    return resolve(implementation, tuned_on) == "tuned"

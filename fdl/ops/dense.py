@@ -9,7 +9,7 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float
 
 from fdl.arrays import Array
-from fdl.ops.windows import Implementation, resolve
+from fdl.ops.rules import Implementation, resolve
 
 
 def dense(

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Float
 
 from fdl.arrays import Array
 from fdl.ops.layers import keras_layer
-from fdl.ops.windows import Implementation, Padding, border, resolve, taps
+from fdl.ops.rules import Implementation, resolve
+from fdl.ops.windows import Padding, Pads, border
 
 
 @keras_layer
@@ -47,17 +49,13 @@ def max_pool(
     """
     strides = window if strides is None else strides
     x = jnp.asarray(x)
-    *batch, height, width, _ = x.shape
-    pads = border((height, width), window, strides, padding)
-    pads = [(0, 0)] * len(batch) + [*pads, (0, 0)]
-    padded = any(before + after for before, after in pads)
+    pads = border(x.shape[-3:-1], window, strides, padding)
     if resolve(implementation) == "xla":
         return _reduce_windows(x, window, strides, pads)
-    if strides == window and not padded:
-        return _max_of_blocks(x, window)
-    if padded:
-        x = jnp.pad(x, pads, constant_values=-jnp.inf)
-    return functools.reduce(_first_maximum, taps(x, window, strides))
+    # The largest in each row of a window, then the largest of these rows: the first of
+    # those that are equally large, row by row, is the first in both.
+    x = _maximum_along(x, -2, window[1], strides[1], pads[1])
+    return _maximum_along(x, -3, window[0], strides[0], pads[0])
 
 
 @keras_layer
@@ -90,17 +88,16 @@ def avg_pool(
     """
     strides = window if strides is None else strides
     x = jnp.asarray(x)
-    *batch, height, width, _ = x.shape
-    pads = border((height, width), window, strides, padding)
-    image_pads = [(0, 0)] * len(batch) + [*pads, (0, 0)]
-
-    def sums(x: Float[Array, "*shape"]) -> Float[Array, "*out_shape"]:
-        seen = taps(jnp.pad(x, image_pads[-x.ndim :]), window, strides)
-        return functools.reduce(jnp.add, seen)
-
-    y = sums(x)
-    counts = sums(jnp.ones((height, width, 1), x.dtype))
-    return y / jnp.broadcast_to(counts, y.shape)
+    pads = border(x.shape[-3:-1], window, strides, padding)
+    rows = _counts(x.shape[-3], window[0], strides[0], pads[0])
+    columns = _counts(x.shape[-2], window[1], strides[1], pads[1])
+    counts = np.multiply.outer(rows, columns).reshape(
+        *(1,) * (x.ndim - 3), len(rows), -1, 1
+    )
+    for axis, how in ((-3, 0), (-2, 1)):
+        seen = _shifts(x, axis, window[how], strides[how], pads[how], fill=0.0)
+        x = functools.reduce(jnp.add, seen)
+    return x / jnp.asarray(counts, x.dtype)
 
 
 @keras_layer
@@ -135,55 +132,75 @@ def _reduce_windows(
     x: Float[Array, "*batch height width channels"],
     window: tuple[int, int],
     strides: tuple[int, int],
-    pads: Sequence[tuple[int, int]],
+    pads: Pads,
 ) -> Float[Array, "*batch out_height out_width channels"]:
-    ones = (1,) * (x.ndim - 3)
+    lead = x.ndim - 3
     return lax.reduce_window(
-        x, -jnp.inf, lax.max, (*ones, *window, 1), (*ones, *strides, 1), pads
+        x,
+        -jnp.inf,
+        lax.max,
+        (*(1,) * lead, *window, 1),
+        (*(1,) * lead, *strides, 1),
+        [(0, 0)] * lead + [*pads, (0, 0)],
     )
 
 
-def _first_maximum(
-    a: Float[Array, "*shape"], b: Float[Array, "*shape"]
-) -> Float[Array, "*shape"]:
-    # jnp.maximum would split the gradient between equal values, and after a ReLU most
-    # windows hold several zeros. NaN wins, as in lax.max.
-    return jnp.where((b > a) | jnp.isnan(b), b, a)
+def _shifts(
+    x: Float[Array, "*shape"],
+    axis: int,
+    window: int,
+    stride: int,
+    pads: tuple[int, int],
+    fill: float,
+) -> list[Float[Array, "*out_shape"]]:
+    """Return, for each place in a window along an axis, what all windows have there."""
+    axis %= x.ndim
+    around = [(*pads, 0) if i == axis else (0, 0, 0) for i in range(x.ndim)]
+    x = lax.pad(x, jnp.asarray(fill, x.dtype), around)
+    last = (x.shape[axis] - window) // stride * stride
+    return [
+        lax.slice_in_dim(x, place, place + last + 1, stride, axis)
+        for place in range(window)
+    ]
 
 
-# The usual case, windows side by side: XLA's reduction is fast, and the derivative
-# selects within each block, which needs no scattering.
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _max_of_blocks(
-    x: Float[Array, "*batch height width channels"], window: tuple[int, int]
-) -> Float[Array, "*batch out_height out_width channels"]:
-    return _reduce_windows(x, window, window, [(0, 0)] * x.ndim)
+def _counts(size: int, window: int, stride: int, pads: tuple[int, int]) -> np.ndarray:
+    """Return how many pixels of a row each window along it covers."""
+    start = np.arange(0, size + sum(pads) - window + 1, stride) - pads[0]
+    return np.minimum(start + window, size) - np.maximum(start, 0)
 
 
-@_max_of_blocks.defjvp
-def _max_of_blocks_jvp(
-    window: tuple[int, int],
-    primals: tuple[Float[Array, "*batch height width channels"]],
-    tangents: tuple[Float[Array, "*batch height width channels"]],
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3, 4))
+def _maximum_along(
+    x: Float[Array, "*shape"],
+    axis: int,
+    window: int,
+    stride: int,
+    pads: tuple[int, int],
+) -> Float[Array, "*out_shape"]:
+    seen = _shifts(x, axis, window, stride, pads, fill=-jnp.inf)
+    return functools.reduce(jnp.maximum, seen)
+
+
+@_maximum_along.defjvp
+def _maximum_along_jvp(
+    axis: int,
+    window: int,
+    stride: int,
+    pads: tuple[int, int],
+    primals: tuple[Float[Array, "*shape"]],
+    tangents: tuple[Float[Array, "*shape"]],
 ) -> tuple[Array, Array]:
+    # jnp.maximum would split the gradient between equal values, and after a ReLU most
+    # windows hold several zeros. NaN is largest, as in lax.max.
     (x,), (dx,) = primals, tangents
-    y = _max_of_blocks(x, window)
-    blocks = _blocks(x, window)
-    count = window[0] * window[1]
-    place = jnp.arange(count, dtype=jnp.int32).reshape(window[0], 1, window[1], 1)
-    place = jnp.broadcast_to(place, blocks.shape)
-    # Use a reduction: XLA on CPU would recompute anything else for each pixel.
-    largest = ~(blocks < y[..., :, None, :, None, :])
-    first = jnp.min(jnp.where(largest, place, count), axis=(-4, -2))
-    chosen = first[..., :, None, :, None, :] == place
-    return y, jnp.sum(jnp.where(chosen, _blocks(dx, window), 0), axis=(-4, -2))
-
-
-def _blocks(
-    x: Float[Array, "*batch height width channels"], window: tuple[int, int]
-) -> Float[Array, "*batch rows {window[0]} columns {window[1]} channels"]:
-    """Cut images into windows, dropping pixels at the end that do not fill one."""
-    *batch, height, width, channels = x.shape
-    rows, columns = height // window[0], width // window[1]
-    x = x[..., : rows * window[0], : columns * window[1], :]
-    return x.reshape(*batch, rows, window[0], columns, window[1], channels)
+    y = _maximum_along(x, axis, window, stride, pads)
+    dy = jnp.zeros_like(y)
+    found = jnp.zeros(y.shape, bool)
+    values = _shifts(x, axis, window, stride, pads, fill=-jnp.inf)
+    moves = _shifts(dx, axis, window, stride, pads, fill=0.0)
+    for value, move in zip(values, moves, strict=True):
+        largest = ~(value < y)
+        dy = dy + jnp.where(largest & ~found, move, 0)
+        found = found | largest
+    return y, dy

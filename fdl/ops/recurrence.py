@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 
 from fdl.arrays import Array, PyTree
 from fdl.ops.dense import dense_fast_transpose
-from fdl.ops.windows import Implementation, resolve
+from fdl.ops.rules import Implementation, resolve
 
 
 class RNNOutput(NamedTuple):

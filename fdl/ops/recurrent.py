@@ -23,7 +23,7 @@ from fdl.ops.recurrence import (
     unroll,
     where_real,
 )
-from fdl.ops.windows import Implementation, resolve
+from fdl.ops.rules import Implementation, resolve
 
 
 class LSTMState(NamedTuple):

@@ -2,52 +2,17 @@
 
 from typing import Literal
 
-import jax
 from jax import lax
 from jaxtyping import Shaped
 
 from fdl.arrays import Array
 from fdl.ranges import require_whole
 
-Implementation = Literal["xla", "tuned"]
-"""How an operation is computed: by XLA's own operation and its derivative, or by
-slices and matrix products with a derivative made of the same."""
-
 Padding = Literal["valid", "same"]
 """Keras' padding modes: none, or enough for `ceil(size / stride)` outputs."""
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 """Rows above and below an image, and columns to its left and right."""
-
-
-def resolve(
-    implementation: Implementation | None, tuned_on: tuple[str, ...] = ("cpu", "gpu")
-) -> Implementation:
-    """Return `implementation`, or the faster one on this platform if it is None.
-
-    On CPU, XLA has no fast path for the gradients of convolution and pooling, least of
-    all inside a loop (jax-ml/jax#12868), but it has one for slices and products. On GPU
-    these are one kernel each, while the gradient of a small convolution is many.
-
-    Args:
-        implementation: The implementation that was requested, or None.
-        tuned_on: Platforms on which `"tuned"` was measured to be faster.
-
-    Raises:
-        ValueError: If `implementation` is unknown.
-
-    Example:
-        >>> resolve("tuned")
-        'tuned'
-    """
-    if implementation is None:
-        return "tuned" if jax.default_backend() in tuned_on else "xla"
-    if implementation not in ("xla", "tuned"):
-        raise ValueError(
-            f"implementation={implementation!r} must be 'xla', 'tuned', or None to "
-            "choose by platform."
-        )
-    return implementation
 
 
 def border(
@@ -104,7 +69,8 @@ def taps(
     Windows that would reach over the edge are left out, so pad first.
 
     Example:
-        >>> x = jax.numpy.arange(16).reshape(4, 4, 1)
+        >>> import jax.numpy as jnp
+        >>> x = jnp.arange(16).reshape(4, 4, 1)
         >>> [int(tap[0, 0, 0]) for tap in taps(x, (2, 2), (2, 2))]
         [0, 1, 4, 5]
     """

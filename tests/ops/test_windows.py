@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fdl import ops
-from fdl.ops.windows import border, resolve
+from fdl.ops.rules import resolve
+from fdl.ops.windows import border
 
 IMPLEMENTATIONS = ("xla", "tuned", None)
 

@@ -1,0 +1,393 @@
+"""How convolutions are computed: three maps, each in the form that is fast for it."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Float
+
+from fdl.arrays import Array
+from fdl.ops import rules
+from fdl.ops.dense import dense
+from fdl.ops.trilinear import Compute, Map, trilinear
+from fdl.ops.windows import Pads, taps
+
+Images = Float[Array, "*batch height width channels"]
+Kernel = Float[Array, "kernel_height kernel_width group_channels features"]
+Features = Float[Array, "*batch out_height out_width features"]
+
+
+Padded = Float[Array, "*batch padded_height padded_width channels"]
+Channels = Callable[[Array, Array, "Form"], int]
+
+
+class Form(NamedTuple):
+    """What a convolution is, apart from its arrays.
+
+    Attributes:
+        size: Height and width of an image.
+        window: Height and width of a kernel.
+        strides: Step of the window down and across.
+        pads: Rows and columns added around an image.
+        dilation: Distance between the pixels of a window.
+        groups: Number of groups of channels.
+    """
+
+    size: tuple[int, int]
+    window: tuple[int, int]
+    strides: tuple[int, int] = (1, 1)
+    pads: Pads = ((0, 0), (0, 0))
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Height and width of the pixels that a window covers."""
+        (height, width), (down, across) = self.window, self.dilation
+        return (height - 1) * down + 1, (width - 1) * across + 1
+
+    @property
+    def out_size(self) -> tuple[int, int]:
+        """Height and width of the output."""
+        rows, columns = (
+            (size + sum(pads) - span) // stride + 1
+            for size, pads, span, stride in zip(
+                self.size, self.pads, self.span, self.strides, strict=True
+            )
+        )
+        return rows, columns
+
+    def transposed(self) -> "Form":
+        """Return the form whose output, for stretched gradients, are images."""
+        stretched = [
+            (size - 1) * stride + 1
+            for size, stride in zip(self.out_size, self.strides, strict=True)
+        ]
+        before = [
+            span - 1 - pads[0] for span, pads in zip(self.span, self.pads, strict=True)
+        ]
+        after = [
+            size - from_ + pads[0]
+            for size, from_, pads in zip(self.size, stretched, self.pads, strict=True)
+        ]
+        pads = ((before[0], after[0]), (before[1], after[1]))
+        size = (stretched[0], stretched[1])
+        return self._replace(size=size, strides=(1, 1), pads=pads)
+
+
+# By XLA's own convolution.
+
+
+def by_xla(x: Images, kernel: Kernel, form: Form) -> Features:
+    """Call XLA's convolution."""
+    return _correlate(x, kernel, form)
+
+
+def _correlate(
+    x: Images, kernel: Kernel, form: Form, stretch: tuple[int, int] = (1, 1)
+) -> Features:
+    y = lax.conv_general_dilated(
+        x.reshape(-1, *x.shape[-3:]),
+        kernel,
+        window_strides=form.strides,
+        padding=form.pads,
+        lhs_dilation=stretch,
+        rhs_dilation=form.dilation,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=form.groups,
+    )
+    return y.reshape(*x.shape[:-3], *y.shape[1:])
+
+
+def _images_by_xla(g: Features, kernel: Kernel, form: Form) -> Images:
+    turned = jnp.swapaxes(jnp.flip(kernel, (0, 1)), 2, 3)
+    return _correlate(g, turned, form.transposed(), stretch=form.strides)
+
+
+# By products of patches, which stay fast under `vmap` over kernels.
+
+
+def by_products(x: Images, kernel: Kernel, form: Form) -> Features:
+    """Lay the pixels under each window side by side, and take one product."""
+    x = _pad(x, form)
+    if form.strides != (1, 1) and form.dilation == (1, 1) and form.groups == 1:
+        (height, width), (down, across) = form.window, form.strides
+        if height % down == 0 and width % across == 0:
+            x, kernel, form = _blocks(x, kernel, form)
+    seen = taps(x, form.window, form.strides, form.dilation)
+    *_, group_channels, features = kernel.shape
+    if form.groups == 1:
+        return dense(jnp.concatenate(seen, axis=-1), kernel.reshape(-1, features))
+    split = [tap.reshape(*tap.shape[:-1], form.groups, group_channels) for tap in seen]
+    patches = jnp.concatenate(split, axis=-1)
+    kernel = kernel.reshape(len(seen) * group_channels, form.groups, -1)
+    y = jnp.einsum("...gk,kgf->...gf", patches, kernel)
+    return y.reshape(*y.shape[:-2], features)
+
+
+def _images_by_products(g: Features, kernel: Kernel, form: Form) -> Images:
+    channels = kernel.shape[2] * form.groups
+    zeros = jnp.zeros((*g.shape[:-3], *form.size, channels), g.dtype)
+    return jax.vjp(lambda x: by_products(x, kernel, form), zeros)[1](g)[0]
+
+
+def _kernel_by_products(x: Images, g: Features, form: Form) -> Kernel:
+    shape = (*form.window, x.shape[-1] // form.groups, g.shape[-1])
+    zeros = jnp.zeros(shape, x.dtype)
+    return jax.vjp(lambda kernel: by_products(x, kernel, form), zeros)[1](g)[0]
+
+
+def _blocks(
+    x: Images, kernel: Kernel, form: Form
+) -> tuple[
+    Float[Array, "*batch rows columns block"],
+    Float[Array, "window_rows window_columns block features"],
+    Form,
+]:
+    # If windows are a whole number of strides wide, they cover whole blocks of pixels.
+    # With the pixels of a block as channels, the stride becomes 1, and the slices are
+    # fewer and longer.
+    (down, across), (height, width) = form.strides, form.window
+    rows = (x.shape[-3] - height) // down + height // down
+    columns = (x.shape[-2] - width) // across + width // across
+    *batch, _, _, channels = x.shape
+    x = x[..., : rows * down, : columns * across, :]
+    x = x.reshape(*batch, rows, down, columns, across, channels)
+    x = jnp.swapaxes(x, -4, -3).reshape(*batch, rows, columns, -1)
+    window = (height // down, width // across)
+    kernel = kernel.reshape(window[0], down, window[1], across, channels, -1)
+    kernel = jnp.swapaxes(kernel, 1, 2)
+    kernel = kernel.reshape(*window, down * across * channels, -1)
+    return x, kernel, form._replace(strides=(1, 1), window=window)
+
+
+# The gradient of a kernel on CPU: patches of a few images at a time.
+
+
+def _kernel_by_parts(x: Images, g: Features, form: Form) -> Kernel:
+    channels, features = x.shape[-1], g.shape[-1]
+    rows, columns = form.out_size
+    count = math.prod(form.window)
+    if channels <= rules.FEW_CHANNELS:
+        of_part, values = _kernel_by_planes, rows * columns * count * channels
+    elif (
+        form.strides == form.dilation == (1, 1)
+        and form.window[0] > 1
+        and rows >= rules.FEW_ROWS
+    ):
+        of_part = _kernel_by_rows
+        values = channels * form.window[1] + features * form.window[0]
+        values *= (rows + form.window[0] - 1) * columns
+    else:
+        of_part, values = _kernel_by_windows, rows * columns * count * channels
+    most = max(1, rules.PART_BYTES // (values * x.dtype.itemsize))
+    return _sum_over_parts(lambda x, g: of_part(x, g, form), most, x, g)
+
+
+def _sum_over_parts(
+    of_part: Callable[[Images, Features], Array], most: int, x: Images, g: Features
+) -> Array:
+    """Add up what `of_part` makes of `most` images at a time."""
+    if len(x) <= most:
+        return of_part(x, g)
+    parts = -(-len(x) // most)
+    each = len(x) // parts
+    whole, rest = parts * each, len(x) - parts * each
+
+    def split(a: Array) -> Array:
+        return a[:whole].reshape(parts, each, *a.shape[1:])
+
+    # What is added up keeps its precision.
+    zero = jax.eval_shape(of_part, x[:each], g[:each])
+    wide = jnp.promote_types(zero.dtype, jnp.float32)
+    start = of_part(x[whole:], g[whole:]) if rest else jnp.zeros(zero.shape, wide)
+    total, _ = lax.scan(
+        lambda total, part: (total + of_part(*part), None),
+        jnp.asarray(start, wide),
+        (split(x), split(g)),
+    )
+    return jnp.asarray(total, zero.dtype)
+
+
+def _kernel_by_windows(x: Images, g: Features, form: Form) -> Kernel:
+    seen = taps(_pad(x, form), form.window, form.strides, form.dilation)
+    patches = seen[0] if len(seen) == 1 else jnp.concatenate(seen, axis=-1)
+    kernel = _over_pixels(patches, g)
+    return kernel.reshape(*form.window, x.shape[-1], g.shape[-1])
+
+
+def _kernel_by_rows(x: Images, g: Features, form: Form) -> Kernel:
+    # Patches of a row of the window each, with the gradients of all the rows that see
+    # them: a third of the copying for a window of three rows.
+    (height, width), columns = form.window, form.out_size[1]
+    x = _pad(x, form)
+    seen = jnp.concatenate([x[:, :, j : j + columns] for j in range(width)], axis=-1)
+    shifts = [
+        jnp.pad(g, [(0, 0), (i, height - 1 - i), (0, 0), (0, 0)]) for i in range(height)
+    ]
+    used = form.out_size[0] + height - 1
+    kernel = _over_pixels(seen[:, :used], jnp.concatenate(shifts, axis=-1))
+    kernel = kernel.reshape(width, x.shape[-1], height, g.shape[-1])
+    return jnp.moveaxis(kernel, 2, 0)
+
+
+def _kernel_by_planes(x: Images, g: Features, form: Form) -> Kernel:
+    # With few channels, patches along the last axis would be short pieces.
+    planes = lax.optimization_barrier(jnp.moveaxis(_pad(x, form), -1, 0))
+    seen = taps(planes[..., None], form.window, form.strides, form.dilation)
+    patches = jnp.concatenate([tap[..., 0] for tap in seen], axis=0)
+    kernel = patches.reshape(len(patches), -1) @ g.reshape(-1, g.shape[-1])
+    return kernel.reshape(*form.window, x.shape[-1], g.shape[-1])
+
+
+def _over_pixels(a: Images, b: Features) -> Float[Array, "channels features"]:
+    axes = tuple(range(a.ndim - 1))
+    return lax.dot_general(a, b, ((axes, axes), ((), ())))
+
+
+# Depthwise: no channel mixes with another, so products would be of single columns.
+
+
+def _depthwise(x: Images, kernel: Kernel, form: Form) -> Features:
+    # Padding first, and apart, lets XLA vectorize the sum.
+    seen = _taps_of_padded(x, form)
+    weights = kernel.reshape(len(seen), *(1 for _ in x.shape[:-1]), -1)
+    return functools.reduce(
+        jnp.add, [tap * weight for tap, weight in zip(seen, weights, strict=True)]
+    )
+
+
+def _depthwise_images(g: Features, kernel: Kernel, form: Form) -> Images:
+    apart = [(0, 0, stride - 1) for stride in form.strides]
+    lead = [(0, 0, 0)] * (g.ndim - 3)
+    g = lax.pad(g, jnp.zeros((), g.dtype), [*lead, *apart, (0, 0, 0)])
+    return _depthwise(g, jnp.flip(kernel, (0, 1)), form.transposed())
+
+
+def _depthwise_kernel(x: Images, g: Features, form: Form) -> Kernel:
+    # A sum over all but the last axis is slow in XLA. Some rows are added up by
+    # vectorized additions, and products with ones add up the rest.
+    fold = min(rules.FOLD, g.shape[-3])
+    more = -g.shape[-3] % fold
+    g = lax.optimization_barrier(_pad_rows(g, more))
+    x = _pad_rows(_pad(x, form), more * form.strides[0])
+    x = lax.optimization_barrier(x)
+    step = fold * form.strides[0]
+    sums = []
+    for i in range(form.window[0]):
+        rows = [i * form.dilation[0] + k * form.strides[0] for k in range(fold)]
+        last = (g.shape[-3] // fold - 1) * step + 1
+        for j in range(form.window[1]):
+            column = j * form.dilation[1]
+            reach = column + (form.out_size[1] - 1) * form.strides[1] + 1
+            parts = [
+                x[:, row : row + last : step, column : reach : form.strides[1]]
+                * g[:, k::fold]
+                for k, row in enumerate(rows)
+            ]
+            sums.append(functools.reduce(jnp.add, parts))
+    seen = jnp.stack(lax.optimization_barrier(sums))
+    seen = seen.reshape(len(sums), -1, x.shape[-1])
+    total = jnp.einsum("m,tmc->tc", jnp.ones(seen.shape[1], x.dtype), seen)
+    return total.reshape(*form.window, 1, -1)
+
+
+def _taps_of_padded(x: Images, form: Form) -> list[Features]:
+    x = lax.optimization_barrier(_pad(x, form))
+    return taps(x, form.window, form.strides, form.dilation)
+
+
+def _pad(x: Images, form: Form) -> Padded:
+    return jnp.pad(x, [(0, 0)] * (x.ndim - 3) + [*form.pads, (0, 0)])
+
+
+def _pad_rows(x: Images, more: int) -> Padded:
+    return jnp.pad(x, [(0, 0)] * (x.ndim - 3) + [(0, more), (0, 0), (0, 0)])
+
+
+# Which form each map takes.
+
+Way = Literal["depthwise", "by group", "products", "windows"]
+
+
+def _way(form: Form, group_channels: int, features: int, members: int) -> Way:
+    if form.groups > 1 and group_channels == 1 and features == form.groups:
+        return "depthwise"
+    if members or jax.default_backend() != "cpu":
+        return "products"
+    if form.groups > 1:
+        return "by group" if form.groups <= rules.FEW_GROUPS else "products"
+    apart = all(
+        window <= step for window, step in zip(form.window, form.strides, strict=True)
+    )
+    few = math.prod(form.out_size) <= rules.FEW_PIXELS
+    return "products" if apart or few else "windows"
+
+
+_OUTPUT: dict[Way, Compute] = {
+    "depthwise": _depthwise,
+    "products": by_products,
+    "windows": by_xla,
+}
+_IMAGES: dict[Way, Compute] = {
+    "depthwise": _depthwise_images,
+    "products": _images_by_products,
+    "windows": _images_by_xla,
+}
+_KERNEL: dict[Way, Compute] = {
+    "depthwise": _depthwise_kernel,
+    "products": _kernel_by_products,
+    "windows": _kernel_by_parts,
+}
+
+
+def _in_the_best_way(ways: dict[Way, Compute], group_channels: Channels) -> Compute:
+    """Return the map that takes the form that the rules name."""
+
+    def compute(a: Array, b: Array, form: Form) -> Array:
+        members = a.ndim - 4
+        way = _way(form, group_channels(a, b, form), b.shape[-1], members)
+        if way == "by group":
+            one = form._replace(groups=1)
+            pairs = zip(
+                *(jnp.split(x, form.groups, axis=-1) for x in (a, b)), strict=True
+            )
+            return jnp.concatenate([compute(*pair, one) for pair in pairs], axis=-1)
+        of_one = functools.partial(ways[way], form=form)
+        return functools.reduce(lambda f, _: jax.vmap(f), range(members), of_one)(a, b)
+
+    return compute
+
+
+def _of_kernel(a: Array, kernel: Array, form: Form) -> int:
+    return kernel.shape[-2]
+
+
+def _of_images(x: Array, g: Array, form: Form) -> int:
+    return x.shape[-1] // form.groups
+
+
+tuned = trilinear(
+    "conv",
+    output=Map(
+        _in_the_best_way(_OUTPUT, _of_kernel),
+        lambda x, kernel, form: (x[0], *form.out_size, kernel[-1]),
+        ndim=4,
+    ),
+    images=Map(
+        _in_the_best_way(_IMAGES, _of_kernel),
+        lambda g, kernel, form: (g[0], *form.size, kernel[-2] * form.groups),
+        ndim=4,
+    ),
+    kernel=Map(
+        _in_the_best_way(_KERNEL, _of_images),
+        lambda x, g, form: (*form.window, x[-1] // form.groups, g[-1]),
+        ndim=4,
+    ),
+)
+"""The three maps of a convolution, in the forms that the rules name. Images have one
+axis of examples."""

@@ -1,0 +1,63 @@
+"""Which form of an operation is the fastest, as measured by `python -m bench ops`.
+
+On CPU, a form is fast if it stays in the caches, is one that XLA spreads over the cores
+or vectorizes, and does not collapse inside a loop, where XLA's gradients of convolution
+and pooling do (jax-ml/jax#12868). On a GPU, an operation should be few kernels.
+"""
+
+from typing import Literal
+
+import jax
+
+Implementation = Literal["xla", "tuned"]
+"""How an operation is computed: by XLA's own operation and its derivative, or by
+slices and matrix products with a derivative made of the same."""
+
+PART_BYTES = 2**22
+"""Bytes of patches that are made at once: more would leave the caches."""
+
+FEW_CHANNELS = 4
+"""Up to so many channels, patches are laid out with pixels along the last axis."""
+
+FEW_PIXELS = 4
+"""Up to so many pixels of output, XLA's convolution leaves its fast path."""
+
+FEW_ROWS = 8
+"""From so many rows on, patches of whole rows cost less than patches of windows."""
+
+FEW_GROUPS = 8
+"""Up to so many groups of channels, each is a convolution of its own."""
+
+FOLD = 8
+"""Rows that a sum over images adds up at once, before products add up the rest."""
+
+LONGEST_ROW = 576
+"""Values under one window, up to which a convolution on a GPU is a product of patches:
+longer rows do more arithmetic for each byte they move, and the vendor's convolutions
+win."""
+
+
+def resolve(
+    implementation: Implementation | None, tuned_on: tuple[str, ...] = ("cpu", "gpu")
+) -> Implementation:
+    """Return `implementation`, or the faster one on this platform if it is None.
+
+    Args:
+        implementation: The implementation that was requested, or None.
+        tuned_on: Platforms on which `"tuned"` was measured to be faster.
+
+    Raises:
+        ValueError: If `implementation` is unknown.
+
+    Example:
+        >>> resolve("tuned")
+        'tuned'
+    """
+    if implementation is None:
+        return "tuned" if jax.default_backend() in tuned_on else "xla"
+    if implementation not in ("xla", "tuned"):
+        raise ValueError(
+            f"implementation={implementation!r} must be 'xla', 'tuned', or None to "
+            "choose by platform."
+        )
+    return implementation

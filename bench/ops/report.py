@@ -30,9 +30,9 @@ def write(folder: Path) -> Path:
         "# Operations",
         "",
         f"{first['machine']['device']}, {first['machine']['memory_gib']} GiB. Written "
-        "from the JSON files of this folder; `python -m bench ops` measured them. "
-        "All sides first computed the same outputs and gradients. They take turns; a ratio "
-        "is of fdl's time over that of the fastest other side, within a turn, as median "
+        "from the JSON files of this folder; `python -m bench ops` measured them. All "
+        "sides first computed the same outputs and gradients. They take turns; a ratio "
+        "is of fdl's time over that of the fastest other side in the same turn, median "
         "(10th - 90th percentile). Memory is the temporary memory of a program; it and "
         "compilation are of fdl / of XLA's own form.",
         "",

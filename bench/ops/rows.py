@@ -18,21 +18,28 @@ class Row(NamedTuple):
         operation: Name of the operation.
         sizes: Its sizes; see the operation in `bench.ops.draws`.
         batches: Numbers of examples. Loops are measured at the middle one.
+        without: Sides that cannot compute it.
     """
 
     name: str
     operation: str
     sizes: dict[str, Any]
     batches: tuple[int, ...] = IMAGES
+    without: tuple[str, ...] = ()
 
 
 def _row(
-    name: str, operation: str, batches: tuple[int, ...] = IMAGES, **sizes: Any
+    name: str,
+    operation: str,
+    batches: tuple[int, ...] = IMAGES,
+    without: tuple[str, ...] = (),
+    **sizes: Any,
 ) -> Row:
-    return Row(name, operation, sizes, batches)
+    return Row(name, operation, sizes, batches, without)
 
 
 _ALL = (
+    # TensorFlow on CPU has no gradient of convolutions in groups.
     # Convolutions of LeNet, DCGAN, ResNet, VGG, AlexNet, Inception and ResNeXt.
     _row("conv-3x3-28x28x1", "conv", SMALL, size=28, channels=1, features=32, window=3),
     _row("conv-3x3-13x13x32", "conv", SMALL, size=13, channels=32, features=64, window=3),
@@ -56,8 +63,8 @@ _ALL = (
     _row("conv-5x5-32x32x16", "conv", size=32, channels=16, features=32, window=5, padding="same"),
     _row("conv-11x11-s4-227x227x3", "conv", (1, 16), size=227, channels=3, features=96, window=11, strides=4),
     _row("conv-1x7-17x17x192", "conv", size=17, channels=192, features=192, window=(1, 7), padding="same"),
-    _row("conv-3x3-groups2-14x14x256", "conv", size=14, channels=256, features=256, window=3, padding="same", groups=2),
-    _row("conv-3x3-groups32-14x14x256", "conv", (1, 16), size=14, channels=256, features=256, window=3, padding="same", groups=32),
+    _row("conv-3x3-groups2-14x14x256", "conv", size=14, channels=256, features=256, window=3, padding="same", groups=2, without=("tf",)),
+    _row("conv-3x3-groups32-14x14x256", "conv", (1, 16), size=14, channels=256, features=256, window=3, padding="same", groups=32, without=("tf",)),
     _row("conv-3x3-dilated-14x14x256", "conv", (1, 16), size=14, channels=256, features=256, window=3, padding="same", dilation=2),
     # Depthwise ones, of MobileNet and EfficientNet.
     _row("depthwise-3x3-32x32x64", "depthwise", size=32, channels=64, window=3, padding="same"),

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from bench.speed.twin import Precision
+
 
 class Side(NamedTuple):
     """One way of computing operations.
@@ -18,6 +20,7 @@ class Side(NamedTuple):
         package: Required package.
         options: Further arguments of its `program`.
         gpu: Whether it is for GPUs only.
+        lacks: Precisions that it does not support.
     """
 
     title: str
@@ -25,6 +28,7 @@ class Side(NamedTuple):
     package: str
     options: Mapping[str, Any] = MappingProxyType({})
     gpu: bool = False
+    lacks: tuple[Precision, ...] = ()
 
 
 SIDES = {
@@ -32,5 +36,5 @@ SIDES = {
     "xla": Side("XLA", "xla_", "jax"),
     "torch": Side("PyTorch", "torch_", "torch"),
     "torch-graph": Side("PyTorch, graph", "torch_", "torch", {"graph": True}, True),
-    "tf": Side("TensorFlow", "tf_", "tensorflow"),
+    "tf": Side("TensorFlow", "tf_", "tensorflow", lacks=("bfloat16",)),
 }

@@ -15,8 +15,6 @@ def program(
     draw: Draw, operation: str, use: Use, precision: Precision | None
 ) -> Program:
     """Trace an operation."""
-    if precision == "bfloat16":
-        raise NotImplementedError("bfloat16")
     tf.config.experimental.enable_tensor_float_32_execution(precision != "float32")
     make = _OPERATIONS[operation]
     arrays = {name: tf.Variable(x) for name, x in draw.arrays.items()}
@@ -68,12 +66,11 @@ def program(
     return Program(first, run)
 
 
-def _conv(arrays: Any, _: Any, **options: Any) -> Any:
-    if options.pop("groups") > 1:
-        raise NotImplementedError("TensorFlow has no gradient of groups on CPU")
-    dilation, padding = options["dilation"], options["padding"].upper()
+def _conv(
+    arrays: Any, _: Any, strides: Any, padding: str, dilation: Any, groups: int
+) -> Any:
     return lambda train: tf.nn.conv2d(
-        arrays["x"], arrays["kernel"], options["strides"], padding, dilations=dilation
+        arrays["x"], arrays["kernel"], strides, padding.upper(), dilations=dilation
     )
 
 

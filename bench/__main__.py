@@ -1,12 +1,15 @@
-"""The comparison with other frameworks: `python -m bench run`, `race`, `report`."""
+"""The comparison with others: `python -m bench run`, `ops`, `race`, `report`."""
 
 import sys
 from pathlib import Path
+from typing import Any, get_args
 
 import tyro
 
+from bench.ops.programs import USES
 from bench.speed.cases import CASES
 from bench.speed.rows import ROWS
+from bench.speed.twin import Precision
 
 _RESULTS = Path(__file__).parent / "results"
 
@@ -75,6 +78,53 @@ def race(
     report(out)
 
 
+def ops(
+    rows: tyro.conf.Positional[tuple[str, ...]] = (),
+    *,
+    uses: str = ",".join(USES),
+    batches: str = "",
+    precisions: str = "tf32,bfloat16",
+    out: Path | None = None,
+    quick: bool = False,
+) -> None:
+    """Measure single operations side by side, and write a report.
+
+    Args:
+        rows: Names of rows, with wildcards, or of operations; all by default.
+        uses: Forward alone, training (with gradients), or training steps in a loop.
+        batches: Batch sizes, of those that the rows have; all by default.
+        precisions: Precisions of products on GPUs: tf32, float32, bfloat16.
+        out: Folder for the results; bench/results/ops, or ops-quick, by default.
+        quick: Whether to take fewer turns.
+    """
+    from bench.ops import report as of_ops
+    from bench.ops.run import FULL, QUICK, chosen
+    from bench.ops.run import run as measure
+
+    out = out or _RESULTS / ("ops-quick" if quick else "ops")
+    try:
+        well = measure(
+            chosen(rows),
+            _among(uses, USES),
+            [int(batch) for batch in batches.split(",") if batch],
+            _among(precisions, get_args(Precision)),
+            out,
+            QUICK if quick else FULL,
+        )
+        print(of_ops.write(out))
+    except ValueError as error:
+        sys.exit(str(error))
+    if not well:
+        sys.exit("some sides failed: see the report.")
+
+
+def _among(words: str, known: tuple[Any, ...]) -> list[Any]:
+    for word in words.split(","):
+        if word not in known:
+            raise ValueError(f"{word!r} is unknown; choose from {', '.join(known)}.")
+    return words.split(",")
+
+
 def report(folder: tyro.conf.Positional[Path] = _RESULTS / "speed") -> None:
     """Write report.md and charts from the results in a folder.
 
@@ -90,4 +140,6 @@ def report(folder: tyro.conf.Positional[Path] = _RESULTS / "speed") -> None:
 
 
 if __name__ == "__main__":
-    tyro.extras.subcommand_cli_from_dict({"run": run, "race": race, "report": report})
+    tyro.extras.subcommand_cli_from_dict(
+        {"run": run, "ops": ops, "race": race, "report": report}
+    )

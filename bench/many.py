@@ -24,18 +24,19 @@ import numpy as np
 import tyro
 
 import fdl
+from bench.processes import Process
 from bench.speed.cases import CASES, examples
 from bench.speed.rivals.fdl_ import make
 from bench.speed.rows import ROWS
 from bench.speed.run import (
     ON_GPU,
-    Process,
     Trial,
     console,
     faster,
     machine,
     package_versions,
     settings,
+    start_worker,
 )
 from fdl.learner import Learner
 from fdl.runs.environment import commit
@@ -133,7 +134,7 @@ def _fastest(row: str, case: str, steps: int) -> Process:
     """Start a rival with its fastest setting, to train one member at a time."""
     best: Trial | None = None
     for setting in settings(row):
-        process = Process(row, case, setting)
+        process = start_worker(row, case, setting)
         process.ask("started")
         process.ask("train", CASES[case].batch_size, steps)
         trial = min(process.ask("once")["seconds"] for _ in range(2))

@@ -3,8 +3,6 @@
 import importlib.util
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +15,7 @@ import numpy as np
 import psutil
 from rich.console import Console
 
+from bench.processes import Failed, Process
 from bench.speed.cases import CASES, INFERENCE, Case
 from bench.speed.rows import ROWS
 from bench.speed.twin import Precision
@@ -25,56 +24,15 @@ from fdl.runs.environment import commit, device, versions
 _PACKAGES = ("keras", "tensorflow-cpu", "torch")
 _FLAGS = ("XLA_FLAGS", "OMP_NUM_THREADS", "TF_XLA_FLAGS", "JAX_PLATFORMS")
 
-# The processes of all rows share a GPU, and JAX would reserve most of its memory.
-os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-
 ON_GPU = jax.default_backend() == "gpu"
 _PRECISIONS: tuple[Precision, ...] = ("tf32", "float32", "bfloat16")
 
 console = Console(highlight=False)
 
 
-class Failed(RuntimeError):
-    """A row could not be measured, or computes something else."""
-
-
-class Process:
-    """A worker process that waits for commands; see `bench.speed.worker`."""
-
-    def __init__(self, row: str, case: str, setting: dict[str, Any]) -> None:
-        """Start the process."""
-        self.log = tempfile.TemporaryFile("w+")
-        command = [sys.executable, "-m", "bench.speed.worker", row, case]
-        self.process = subprocess.Popen(
-            [*command, json.dumps(setting)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-
-    def ask(self, name: str, *arguments: Any) -> dict[str, Any]:
-        """Send a command and wait for the answer."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        try:
-            print(json.dumps([name, *arguments]), file=self.process.stdin, flush=True)
-            answer = self.process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
-        if not answer:
-            self.process.wait()
-            self.log.seek(0)
-            lines = self.log.read().strip().splitlines() or ["no message"]
-            raise Failed(lines[-1])
-        return json.loads(answer)
-
-    def close(self) -> None:
-        """End the process."""
-        self.process.kill()
-        self.process.communicate()
-        self.log.close()
+def start_worker(row: str, case: str, setting: dict[str, Any]) -> Process:
+    """Start the process of a row; see `bench.speed.worker`."""
+    return Process("bench.speed.worker", row, case, json.dumps(setting))
 
 
 class Extent(NamedTuple):
@@ -181,7 +139,7 @@ def _start(
     steps = _steps(CASES[case], extent)
     tried = settings(row)
     for setting in tried:
-        process = Process(row, case, setting)
+        process = start_worker(row, case, setting)
         try:
             found: dict[str, Any] = {"setting": setting, **process.ask("started")}
             if ON_GPU:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from bench.processes import serve
 from bench.speed.cases import CASES, examples
 from bench.speed.rows import ROWS
 from bench.speed.twin import Precision
@@ -121,16 +122,6 @@ def _read(file: str) -> dict[str, dict[str, np.ndarray]]:
     return groups
 
 
-def main() -> None:
-    """Answer on the original stdout; anything frameworks print goes to stderr."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    row, case, setting = sys.argv[1:]
-    worker = Worker(row, case, json.loads(setting))
-    for line in sys.stdin:
-        name, *arguments = json.loads(line)
-        print(json.dumps(getattr(worker, name)(*arguments)), file=answers, flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    row, case, setting = sys.argv[1:]
+    serve(lambda: Worker(row, case, json.loads(setting)))

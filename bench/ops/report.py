@@ -1,0 +1,174 @@
+"""The table of operations, in Markdown, from the results in a folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.ops.rows import ROWS
+from bench.ops.sides import SIDES
+
+Cell = dict[str, Any]
+
+CLIFF, GOAL = 1.5, 1.0
+"""No cell should take more than the first times the best rival, and the median no more
+than the second."""
+
+
+def write(folder: Path) -> Path:
+    """Write report.md.
+
+    Raises:
+        ValueError: If there are no results, or they are from different machines.
+    """
+    results = read(folder)
+    first = next(iter(results.values()))
+    cells = [(row, cell) for row, result in results.items() for cell in result["cells"]]
+    kinds = sorted({_kind(cell) for _, cell in cells}, key=_order)
+    lines = [
+        "# Operations",
+        "",
+        f"{first['machine']['device']}, {first['machine']['memory_gib']} GiB. Written "
+        "from the JSON files of this folder; `python -m bench ops` measured them. All "
+        "sides first computed the same outputs and gradients. They take turns; a ratio "
+        "is of fdl's time over that of the fastest other side in the same turn, median "
+        "(10th - 90th percentile). Memory is the temporary memory of a program; it and "
+        "compilation are of fdl / of XLA's own form.",
+        "",
+        *summary(cells),
+        "",
+    ]
+    for kind in kinds:
+        these = [(row, cell) for row, cell in cells if _kind(cell) == kind]
+        lines += [f"## {kind}", "", *_table(these), ""]
+    failed = [
+        f"- {row} {cell['batch']} {_kind(cell)}: {SIDES[side].title}: {one['failed']}"
+        for row, cell in cells
+        for side, one in cell["sides"].items()
+        if "failed" in one
+    ]
+    if failed:
+        lines += ["## Not measured", "", *failed, ""]
+    report = folder / "report.md"
+    report.write_text("\n".join(lines), encoding="utf-8")
+    return report
+
+
+def read(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the results in a folder, in the order of the table of rows.
+
+    Raises:
+        ValueError: If there are none, or they are from different machines.
+    """
+    results = {
+        name: json.loads((folder / f"{name}.json").read_text())
+        for name in ROWS
+        if (folder / f"{name}.json").exists()
+    }
+    if not results:
+        raise ValueError(f"{folder} has no results: python -m bench ops --out {folder}")
+    first = next(iter(results.values()))["machine"]
+    for name, result in results.items():
+        if result["machine"] != first:
+            raise ValueError(
+                f"the results in {folder} are from different machines: {first} and "
+                f"{result['machine']}. Measure {name} again, or in another folder."
+            )
+    return results
+
+
+def best_rival(cell: Cell) -> str | None:
+    """Return the side with the least median time, except fdl."""
+    sides = cell["sides"]
+    rivals = [side for side in sides if side != "fdl" and sides[side].get("wall")]
+    return min(rivals, key=lambda side: np.median(sides[side]["wall"]), default=None)
+
+
+def ratio(cell: Cell, clock: str = "wall") -> tuple[float, float, float]:
+    """Return 10th percentile, median and 90th percentile of fdl over the best rival.
+
+    NaN if fdl or every rival failed.
+    """
+    rival, ours = best_rival(cell), cell["sides"]["fdl"]
+    if rival is None or "failed" in ours:
+        return (float("nan"),) * 3
+    turns = zip(ours[clock], cell["sides"][rival][clock], strict=True)
+    ratios = [a / b for a, b in turns]
+    low, median, high = np.percentile(ratios, (10, 50, 90))
+    return float(low), float(median), float(high)
+
+
+def summary(cells: list[tuple[str, Cell]]) -> list[str]:
+    """Return a table of the median and the worst ratio of each use."""
+    heads = ["use", "cells", "median", "worst", f"over {CLIFF}", f"over {GOAL}"]
+    lines = [f"| {' | '.join(heads)} |", "| --- " + "| --: " * 5 + "|"]
+    for kind in sorted({_kind(cell) for _, cell in cells}, key=_order):
+        ratios = {
+            f"{row} {cell['batch']}": ratio(cell)[1]
+            for row, cell in cells
+            if _kind(cell) == kind
+        }
+        known = {name: r for name, r in ratios.items() if not np.isnan(r)}
+        if not known:
+            continue
+        values, worst = (
+            np.array(list(known.values())),
+            max(known, key=known.__getitem__),
+        )
+        words = [
+            kind,
+            str(len(values)),
+            f"{np.median(values):.2f}",
+            f"{known[worst]:.2f}, {worst}",
+            str(int(np.sum(values > CLIFF))),
+            str(int(np.sum(values > GOAL))),
+        ]
+        lines.append(f"| {' | '.join(words)} |")
+    return lines
+
+
+def _kind(cell: Cell) -> str:
+    precision = cell.get("precision")
+    return cell["use"] + (f", {precision}" if precision else "")
+
+
+def _order(kind: str) -> tuple[str, int]:
+    use, _, precision = kind.partition(", ")
+    return precision, ("forward", "training", "loop").index(use)
+
+
+def _table(cells: list[tuple[str, Cell]]) -> list[str]:
+    names = [n for n in SIDES if any(n in cell["sides"] for _, cell in cells)]
+    heads = ["row", "batch", *(f"{SIDES[name].title}, ms" for name in names)]
+    heads += ["fdl / best", "in processor time", "memory, MiB", "compiled in, s"]
+    lines = [f"| {' | '.join(heads)} |", "| --- " + "| --: " * (len(heads) - 1) + "|"]
+    for row, cell in cells:
+        sides, best = cell["sides"], best_rival(cell)
+        low, median, high = ratio(cell)
+        mark = "**" if median > CLIFF else ""
+        words = [
+            row,
+            str(cell["batch"]),
+            *(_time(sides.get(name), name == best) for name in names),
+            f"{mark}{median:.2f}{mark} ({low:.2f} - {high:.2f})",
+            f"{ratio(cell, 'cpu')[1]:.2f}",
+            _pair(sides, "temporary", 2**20),
+            _pair(sides, "compile", 1),
+        ]
+        lines.append(f"| {' | '.join(words)} |")
+    return lines
+
+
+def _time(one: dict[str, Any] | None, best: bool) -> str:
+    if one is None or "failed" in one:
+        return "-"
+    mark = "_" if best else ""
+    return f"{mark}{np.median(one['wall']) * 1e3:.3g}{mark}"
+
+
+def _pair(sides: dict[str, Any], fact: str, unit: float) -> str:
+    return " / ".join(
+        f"{sides[side][fact] / unit:.3g}" if fact in sides.get(side, {}) else "-"
+        for side in ("fdl", "xla")
+    )

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from fdl.arrays import Array
 from fdl.ops import rules
-from fdl.ops.convolution import Form, by_xla, tuned
+from fdl.ops.convolution import Form, by_xla, join_groups, tuned
 from fdl.ops.rules import Implementation, resolve
 from fdl.ops.windows import Padding, border
 from fdl.ranges import require_whole
@@ -73,6 +73,9 @@ def conv(
         if group_channels == 1 and features > groups > 1:  # depthwise, several each
             x = jnp.repeat(x, features // groups, axis=-1)
             form = form._replace(groups=features)
+        elif groups > 1 and group_channels > 1:
+            kernel, groups = join_groups(kernel, groups)
+            form = form._replace(groups=groups)
         y = tuned.output(x.reshape(-1, *x.shape[-3:]), kernel, form)
         return y.reshape(*x.shape[:-3], *y.shape[1:])
     return by_xla(x, kernel, form)

@@ -18,6 +18,7 @@ from fdl.ops.windows import Pads, taps
 
 Images = Float[Array, "*batch height width channels"]
 Kernel = Float[Array, "kernel_height kernel_width group_channels features"]
+Joined = Float[Array, "kernel_height kernel_width joined_channels features"]
 Features = Float[Array, "*batch out_height out_width features"]
 
 
@@ -77,6 +78,17 @@ class Form(NamedTuple):
         pads = ((before[0], after[0]), (before[1], after[1]))
         size = (stretched[0], stretched[1])
         return self._replace(size=size, strides=(1, 1), pads=pads)
+
+
+def join_groups(kernel: Kernel, groups: int) -> tuple[Joined, int]:
+    """Join small groups of channels: a kernel with zeros between, and fewer groups."""
+    height, width, channels, features = kernel.shape
+    enough = min(-(-rules.GROUP_CHANNELS // channels), groups)
+    each = next(n for n in range(enough, groups + 1) if groups % n == 0)
+    kernel = kernel.reshape(height, width, 1, channels, groups // each, each, -1)
+    own = jnp.eye(each, dtype=kernel.dtype).reshape(1, 1, each, 1, 1, each, 1)
+    kernel = (kernel * own).reshape(height, width, each * channels, features)
+    return kernel, groups // each
 
 
 # By XLA's own convolution.
@@ -191,26 +203,21 @@ def _kernel_by_parts(x: Images, g: Features, form: Form) -> Kernel:
 def _sum_over_parts(
     of_part: Callable[[Images, Features], Array], most: int, x: Images, g: Features
 ) -> Array:
-    """Add up what `of_part` makes of `most` images at a time."""
-    if len(x) <= most:
+    """Add up what `of_part` makes of at most `most` images at a time."""
+    parts = _parts(len(x), most)
+    if parts == 1:
         return of_part(x, g)
-    parts = -(-len(x) // most)
-    each = len(x) // parts
-    whole, rest = parts * each, len(x) - parts * each
-
-    def split(a: Array) -> Array:
-        return a[:whole].reshape(parts, each, *a.shape[1:])
-
-    # What is added up keeps its precision.
-    zero = jax.eval_shape(of_part, x[:each], g[:each])
-    wide = jnp.promote_types(zero.dtype, jnp.float32)
-    start = of_part(x[whole:], g[whole:]) if rest else jnp.zeros(zero.shape, wide)
-    total, _ = lax.scan(
-        lambda total, part: (total + of_part(*part), None),
-        jnp.asarray(start, wide),
-        (split(x), split(g)),
-    )
+    xs, gs = (a.reshape(parts, -1, *a.shape[1:]) for a in (x, g))
+    zero = jax.eval_shape(of_part, xs[0], gs[0])
+    wide = jnp.promote_types(zero.dtype, jnp.float32)  # so that no small part is lost
+    add = lambda total, part: (total + of_part(*part), None)
+    total, _ = lax.scan(add, jnp.zeros(zero.shape, wide), (xs, gs))
     return jnp.asarray(total, zero.dtype)
+
+
+def _parts(count: int, most: int) -> int:
+    """Return into how many equal parts to cut, so that none is longer than `most`."""
+    return next(n for n in range(-(-count // most), count + 1) if count % n == 0)
 
 
 def _kernel_by_windows(x: Images, g: Features, form: Form) -> Kernel:
@@ -254,11 +261,11 @@ def _over_pixels(a: Images, b: Features) -> Float[Array, "channels features"]:
 
 def _depthwise(x: Images, kernel: Kernel, form: Form) -> Features:
     # Padding first, and apart, lets XLA vectorize the sum.
-    seen = _taps_of_padded(x, form)
+    x = lax.optimization_barrier(_pad(x, form))
+    seen = taps(x, form.window, form.strides, form.dilation)
     weights = kernel.reshape(len(seen), *(1 for _ in x.shape[:-1]), -1)
-    return functools.reduce(
-        jnp.add, [tap * weight for tap, weight in zip(seen, weights, strict=True)]
-    )
+    weighed = [tap * weight for tap, weight in zip(seen, weights, strict=True)]
+    return functools.reduce(jnp.add, weighed)
 
 
 def _depthwise_images(g: Features, kernel: Kernel, form: Form) -> Images:
@@ -269,6 +276,12 @@ def _depthwise_images(g: Features, kernel: Kernel, form: Form) -> Images:
 
 
 def _depthwise_kernel(x: Images, g: Features, form: Form) -> Kernel:
+    of_part = functools.partial(_depthwise_part, form=form)
+    most = max(1, rules.PART_BYTES // (math.prod(x.shape[1:]) * x.dtype.itemsize))
+    return _sum_over_parts(of_part, most, x, g)
+
+
+def _depthwise_part(x: Images, g: Features, form: Form) -> Kernel:
     # A sum over all but the last axis is slow in XLA. Some rows are added up by
     # vectorized additions, and products with ones add up the rest.
     fold = min(rules.FOLD, g.shape[-3])
@@ -296,11 +309,6 @@ def _depthwise_kernel(x: Images, g: Features, form: Form) -> Kernel:
     return total.reshape(*form.window, 1, -1)
 
 
-def _taps_of_padded(x: Images, form: Form) -> list[Features]:
-    x = lax.optimization_barrier(_pad(x, form))
-    return taps(x, form.window, form.strides, form.dilation)
-
-
 def _pad(x: Images, form: Form) -> Padded:
     return jnp.pad(x, [(0, 0)] * (x.ndim - 3) + [*form.pads, (0, 0)])
 
@@ -320,7 +328,7 @@ def _way(form: Form, group_channels: int, features: int, members: int) -> Way:
     if members or jax.default_backend() != "cpu":
         return "products"
     if form.groups > 1:
-        return "by group" if form.groups <= rules.FEW_GROUPS else "products"
+        return "by group"
     apart = all(
         window <= step for window, step in zip(form.window, form.strides, strict=True)
     )
@@ -345,6 +353,13 @@ _KERNEL: dict[Way, Compute] = {
 }
 
 
+def _by_group(compute: Compute, a: Array, b: Array, form: Form) -> Array:
+    """Apply a map without groups to each group, and put the results side by side."""
+    one = form._replace(groups=1)
+    pairs = zip(*(jnp.split(x, form.groups, axis=-1) for x in (a, b)), strict=True)
+    return jnp.concatenate([compute(*pair, one) for pair in pairs], axis=-1)
+
+
 def _in_the_best_way(ways: dict[Way, Compute], group_channels: Channels) -> Compute:
     """Return the map that takes the form that the rules name."""
 
@@ -352,11 +367,7 @@ def _in_the_best_way(ways: dict[Way, Compute], group_channels: Channels) -> Comp
         members = a.ndim - 4
         way = _way(form, group_channels(a, b, form), b.shape[-1], members)
         if way == "by group":
-            one = form._replace(groups=1)
-            pairs = zip(
-                *(jnp.split(x, form.groups, axis=-1) for x in (a, b)), strict=True
-            )
-            return jnp.concatenate([compute(*pair, one) for pair in pairs], axis=-1)
+            return _by_group(compute, a, b, form)
         of_one = functools.partial(ways[way], form=form)
         return functools.reduce(lambda f, _: jax.vmap(f), range(members), of_one)(a, b)
 

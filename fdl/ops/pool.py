@@ -1,7 +1,6 @@
 """Pooling of images."""
 
 import functools
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp

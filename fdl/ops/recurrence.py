@@ -1,21 +1,25 @@
 """The loop of recurrent networks, and its derivative.
 
-Whatever does not depend on the previous state is computed outside the loop. The
-derivative is a second loop, with linear steps; outside it are the slopes of all steps
-at once, and the gradient of the recurrent kernel as one product over all steps.
+Inputs are multiplied by their kernel within the loop: the products of all steps at once
+would not stay in the caches. The derivative is a second loop, with linear steps. What
+does not depend on the step before is computed for all steps at once where that stays in
+the caches, and otherwise, again, within the loop.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Bool, Float
 
 from fdl.arrays import Array, PyTree
-from fdl.ops.dense import dense_fast_transpose
+from fdl.ops import rules
+from fdl.ops.dense import dense, dense_fast_transpose
 from fdl.ops.rules import Implementation, resolve
 
 
@@ -54,11 +58,22 @@ class Cell(NamedTuple):
     follow: Callable[[PyTree, Array, Array, PyTree], PyTree]
 
 
+class Weights(NamedTuple):
+    """The parameters of a recurrent layer, with gates side by side in each.
+
+    Without a kernel and a bias, inputs are multiplied already.
+    """
+
+    kernel: Float[Array, "channels gates"] | None
+    bias: Float[Array, " gates"] | None
+    recurrent_kernel: Float[Array, "features gates"]
+    recurrent_bias: Float[Array, " gates"] | None = None
+
+
 def unroll(
     cell: Cell,
-    z: Float[Array, "time *batch gates"],
-    recurrent_kernel: Float[Array, "features gates"],
-    bias: Float[Array, " gates"] | None,
+    x: Float[Array, "*batch time channels"],
+    weights: Weights,
     state: PyTree,
     mask: Bool[Array, "*batch time"] | None,
     reverse: bool,
@@ -69,69 +84,99 @@ def unroll(
     `implementation` is `"tuned"` for the derivative in this file, or `"xla"` for JAX's
     derivative of the loop; None means `"tuned"`, which is faster on every platform.
     """
-    real = None if mask is None else jnp.moveaxis(mask, -1, 0)[..., None]
-    inputs = (cell, reverse, z, recurrent_kernel, bias, state, real)
+    x = jnp.moveaxis(x, -2, 0)
+    if jax.default_backend() != "cpu":  # one large product rather than many small ones
+        x = multiplied(x, weights)
+        weights = weights._replace(kernel=None, bias=None)
+    inputs = (cell, reverse, x, weights, state, time_first(mask))
     if resolve(implementation, tuned_on=("cpu", "gpu", "tpu")) == "xla":
-        states, _ = _recur_and_keep(*inputs)
-    else:
-        states = _recur(*inputs)
-    return finish(states, state, mask, reverse)
+        return finish(*_recur_plainly(*inputs), mask, reverse)
+    return finish(*_recur(*inputs), mask, reverse)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _recur(
+def _recur_plainly(
     cell: Cell,
     reverse: bool,
-    z: Float[Array, "time *batch gates"],
-    kernel: Float[Array, "features gates"],
-    bias: Float[Array, " gates"] | None,
+    x: Float[Array, "time *batch channels"],
+    weights: Weights,
     state: PyTree,
     real: Bool[Array, "time *batch 1"] | None,
-) -> PyTree:
-    """Return the state after each step."""
-    states, _ = _recur_and_keep(cell, reverse, z, kernel, bias, state, real)
-    return states
+) -> tuple[PyTree, Float[Array, "time *batch features"]]:
+    """Return the state after the last step, and the output of each."""
 
-
-def _recur_and_keep(
-    cell: Cell,
-    reverse: bool,
-    z: Array,
-    kernel: Array,
-    bias: Array | None,
-    state: PyTree,
-    real: Array | None,
-) -> tuple[PyTree, PyTree]:
-    def advance(state: PyTree, now: tuple[Array, Array | None]) -> tuple[PyTree, Any]:
-        z, real = now
-        u = add_bias(_output(state) @ kernel, bias)
-        new, kept = cell.step(state, z, u)
+    def advance(state: PyTree, now: tuple[Array, Array | None]) -> tuple[PyTree, Array]:
+        x, real = now
+        new, _ = _step(cell, weights, state, x)
         new = where_real(real, new, state)
-        return new, (new, kept)
+        return new, _output(new)
 
-    return loop(advance, state, (z, real), reverse)[1]
+    return loop(advance, state, (x, real), reverse)
 
 
-@_recur.defjvp
+_recur = jax.custom_jvp(_recur_plainly, nondiff_argnums=(0, 1))
+
+
+@functools.partial(_recur.defjvp, symbolic_zeros=True)
 def _recur_jvp(
     cell: Cell, reverse: bool, primals: tuple, tangents: tuple
 ) -> tuple[PyTree, PyTree]:
-    z, kernel, bias, state, real = primals
-    dz, dkernel, dbias, dstate, _ = tangents
-    after, kept = _recur_and_keep(cell, reverse, z, kernel, bias, state, real)
+    x, weights, state, real = primals
+    dx, dweights, dstate, _ = tangents
+    dx = None if isinstance(dx, SymbolicZero) else dx  # as that of data is
+    dweights, dstate = jax.tree.map(
+        lambda dy: (
+            jnp.zeros(dy.shape, dy.dtype) if isinstance(dy, SymbolicZero) else dy
+        ),
+        (dweights, dstate),
+    )
+
+    def keep(state: PyTree, now: tuple[Array, Array | None]) -> tuple[PyTree, Any]:
+        x, real = now
+        new, kept = _step(cell, weights, state, x)
+        new = where_real(real, new, state)
+        return new, (new, kept)
+
+    last, (after, kept) = loop(keep, state, (x, real), reverse)
     before = jax.tree.map(lambda first, all: _shift(first, all, reverse), state, after)
-    slopes = cell.slopes(before, after, kept)
-    # The transpose of this product is the gradient of the kernel, over all steps.
-    du = add_bias(dense_fast_transpose(_output(before), dkernel), dbias)
 
-    def advance(dstate: PyTree, now: tuple) -> tuple[PyTree, PyTree]:
-        dz, du, slopes, real = now
-        new = cell.follow(dstate, dz, du + _output(dstate) @ kernel, slopes)
-        new = where_real(real, new, dstate)
-        return new, new
+    def prepare(
+        x: Array, dx: Array | None, before: PyTree, after: PyTree, kept: PyTree
+    ):
+        """Return what a linear step needs, but for the state: of one step or of all."""
+        # The transposes of these products are the gradients of the kernels.
+        dz = jnp.zeros_like(x) if dx is None else dx
+        if weights.kernel is not None:
+            dz = add_bias(dense_fast_transpose(x, dweights.kernel), dweights.bias)
+            dz = dz if dx is None else dz + dense(dx, weights.kernel)
+        du = dense_fast_transpose(_output(before), dweights.recurrent_kernel)
+        du = add_bias(du, dweights.recurrent_bias)
+        return dz, du, cell.slopes(before, after, kept)
 
-    _, dafter = loop(advance, dstate, (dz, du, slopes, real), reverse)
-    return after, dafter
+    def follow(dstate: PyTree, now: tuple) -> tuple[PyTree, PyTree]:
+        prepared, real = now
+        dz, du, slopes = prepare(*prepared) if inside else prepared
+        du = du + _output(dstate) @ weights.recurrent_kernel
+        new = where_real(real, cell.follow(dstate, dz, du, slopes), dstate)
+        return new, _output(new)
+
+    needed = (x, dx, before, after, kept)
+    steps = math.prod(_output(after).shape[:-1])
+    gates = steps * weights.recurrent_kernel.shape[-1] * x.dtype.itemsize
+    inside = jax.default_backend() == "cpu" and gates > rules.PART_BYTES
+    if inside:  # and anew in the transposed loop, rather than stored for it
+        follow = jax.checkpoint(follow, prevent_cse=False)
+    else:
+        needed = prepare(*needed)
+    dlast, doutputs = loop(follow, dstate, (needed, real), reverse)
+    return (last, _output(after)), (dlast, doutputs)
+
+
+def _step(
+    cell: Cell, weights: Weights, state: PyTree, x: Array
+) -> tuple[PyTree, PyTree]:
+    z = multiplied(x, weights)
+    u = add_bias(_output(state) @ weights.recurrent_kernel, weights.recurrent_bias)
+    return cell.step(state, z, u)
 
 
 def loop(
@@ -146,6 +191,18 @@ def loop(
     # but take ten times as long to compile.
     unroll = 4 if jax.default_backend() == "gpu" else 1
     return lax.scan(step, start, inputs, reverse=reverse, unroll=unroll)
+
+
+def multiplied(x: Array, weights: Weights) -> Array:
+    """Return what inputs add to the gates."""
+    if weights.kernel is None:
+        return x
+    return add_bias(dense(x, weights.kernel), weights.bias)
+
+
+def time_first(mask: Bool[Array, "*batch time"] | None) -> Array | None:
+    """Return a mask as the loop reads it."""
+    return None if mask is None else jnp.moveaxis(mask, -1, 0)[..., None]
 
 
 def add_bias(y: Array, bias: Array | None) -> Array:
@@ -173,13 +230,13 @@ def _shift(first: Array, after: Array, reverse: bool) -> Array:
 
 
 def finish(
-    states: PyTree, start: PyTree, mask: Array | None, reverse: bool
+    state: PyTree,
+    outputs: Float[Array, "time *batch features"],
+    mask: Array | None,
+    reverse: bool,
 ) -> RNNOutput:
     """Return the outputs, time axis second to last, and the last state."""
-    state = start
-    if len(_output(states)):
-        state = jax.tree.map(lambda x: x[0 if reverse else -1], states)
-    outputs = jnp.moveaxis(_output(states), 0, -2)
+    outputs = jnp.moveaxis(outputs, 0, -2)
     if mask is not None:
         # As in Keras, the output is zero at leading padding, even if the initial state
         # is not.

@@ -1,9 +1,8 @@
 """Recurrent networks as functions of arrays.
 
-The part of each step that depends only on the input, `z = x kernel + bias`, is one
-matrix product before the loop. With `implementation="tuned"`, the default, the gradient
-of the recurrent kernel is one product over all steps; with `"xla"` it is JAX's
-derivative of the loop. A GRU with `reset_after=False` supports only `"xla"`.
+With `implementation="tuned"`, the default, the loop has a derivative of its own; with
+`"xla"` it is JAX's derivative of the loop. A GRU with `reset_after=False` supports only
+`"xla"`.
 """
 
 from typing import NamedTuple
@@ -13,13 +12,14 @@ import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
 from fdl.arrays import Array, PyTree
-from fdl.ops.dense import dense
 from fdl.ops.recurrence import (
     Cell,
     RNNOutput,
-    add_bias,
+    Weights,
     finish,
     loop,
+    multiplied,
+    time_first,
     unroll,
     where_real,
 )
@@ -56,10 +56,8 @@ def simple_rnn(
         >>> simple_rnn(x, one, one, jnp.zeros(1), jnp.zeros(1)).outputs[:, 0]
         Array([0.7615942 , 0.9426808 , 0.95974606], dtype=float32)
     """
-    z = _affine(_time_first(x), kernel, bias)
-    return unroll(
-        _SIMPLE_RNN, z, recurrent_kernel, None, h, mask, reverse, implementation
-    )
+    weights = Weights(kernel, bias, recurrent_kernel)
+    return unroll(_SIMPLE_RNN, x, weights, h, mask, reverse, implementation)
 
 
 def lstm(
@@ -83,10 +81,8 @@ def lstm(
         >>> lstm(x, four, four, jnp.zeros(4), start).state.c
         Array([1.7394876], dtype=float32)
     """
-    z = _affine(_time_first(x), kernel, bias)
-    return unroll(
-        _LSTM, z, recurrent_kernel, None, state, mask, reverse, implementation
-    )
+    weights = Weights(kernel, bias, recurrent_kernel)
+    return unroll(_LSTM, x, weights, state, mask, reverse, implementation)
 
 
 def gru(
@@ -120,19 +116,10 @@ def gru(
                 "implementation='tuned' does not support reset_after=False: use 'xla' "
                 "or None."
             )
-        z = _affine(_time_first(x), kernel, bias)
-        return _unroll_reset_before(z, recurrent_kernel, h, mask, reverse)
-    z = _affine(_time_first(x), kernel, bias[0])
-    return unroll(_GRU, z, recurrent_kernel, bias[1], h, mask, reverse, implementation)
-
-
-def _time_first(x: Array) -> Array:
-    # Transpose the inputs rather than their products, which are larger.
-    return jnp.moveaxis(x, -2, 0)
-
-
-def _affine(x: Array, kernel: Array, bias: Array) -> Array:
-    return add_bias(dense(x, kernel), bias)
+        weights = Weights(kernel, bias, recurrent_kernel)
+        return _unroll_reset_before(x, weights, h, mask, reverse)
+    weights = Weights(kernel, bias[0], recurrent_kernel, bias[1])
+    return unroll(_GRU, x, weights, h, mask, reverse, implementation)
 
 
 def _simple_rnn_step(h: Array, z: Array, u: Array) -> tuple[Array, None]:
@@ -204,19 +191,18 @@ _GRU = Cell(_gru_step, _gru_slopes, _gru_follow)
 
 
 def _unroll_reset_before(
-    z: Array, kernel: Array, h: Array, mask: Array | None, reverse: bool
+    x: Array, weights: Weights, h: Array, mask: Array | None, reverse: bool
 ) -> RNNOutput:
     """Run the GRU whose reset gate acts before the product with the state."""
-    u_z, u_r, u_h = jnp.split(kernel, 3, axis=-1)
+    u_z, u_r, u_h = jnp.split(weights.recurrent_kernel, 3, axis=-1)
 
     def advance(h: Array, now: tuple[Array, Array | None]) -> tuple[Array, Array]:
         x, real = now
-        x_z, x_r, x_h = jnp.split(x, 3, axis=-1)
+        x_z, x_r, x_h = jnp.split(multiplied(x, weights), 3, axis=-1)
         z, r = jax.nn.sigmoid(x_z + h @ u_z), jax.nn.sigmoid(x_r + h @ u_r)
         new = z * h + (1 - z) * jnp.tanh(x_h + (r * h) @ u_h)
         new = where_real(real, new, h)
         return new, new
 
-    real = None if mask is None else jnp.moveaxis(mask, -1, 0)[..., None]
-    _, states = loop(advance, h, (z, real), reverse)
-    return finish(states, h, mask, reverse)
+    inputs = (jnp.moveaxis(x, -2, 0), time_first(mask))
+    return finish(*loop(advance, h, inputs, reverse), mask, reverse)

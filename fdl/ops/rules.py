@@ -25,8 +25,8 @@ FEW_PIXELS = 4
 FEW_ROWS = 8
 """From so many rows on, patches of whole rows cost less than patches of windows."""
 
-FEW_GROUPS = 8
-"""Up to so many groups of channels, each is a convolution of its own."""
+GROUP_CHANNELS = 32
+"""Groups of fewer channels are joined: their products would be too narrow."""
 
 FOLD = 8
 """Rows that a sum over images adds up at once, before products add up the rest."""

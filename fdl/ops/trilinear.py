@@ -1,8 +1,8 @@
 """Products whose derivatives are products of the same kind.
 
-A convolution is linear in its images and in its kernel, so `sum(gradient * conv(images,
-kernel))` is one number, linear in each of three arrays. Fix two of them, and the third is
-multiplied by an array of its own shape:
+A convolution is linear in its images and in its kernel, so the sum of
+`gradient * conv(images, kernel)` is one number, linear in each of three arrays. Fix two
+of them, and the third is multiplied by an array of its own shape:
 
     output   of images and kernel:    the convolution itself
     images   of gradient and kernel:  the gradient of the images

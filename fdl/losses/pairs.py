@@ -71,6 +71,6 @@ def _total(
     has_both: Bool[Array, " batch"],
 ) -> Float[Array, " batch"]:
     """Return the logarithm of the sum of exponentials of what is counted."""
-    # Where nothing is counted, the result is not used, but its gradient must not be NaN.
+    # The result for what has nothing to count is not used, but nor may it give NaN.
     counted = counted | ~has_both[:, None]
     return jax.nn.logsumexp(scores, axis=1, where=counted)

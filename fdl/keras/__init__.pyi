@@ -20,4 +20,5 @@ from .optimizers import loss_scaled as loss_scaled
 from .optimizers import muon as muon
 from .optimizers import nadam as nadam
 from .optimizers import rmsprop as rmsprop
+from .optimizers import schedulefreeadamw as schedulefreeadamw
 from .optimizers import sgd as sgd

@@ -27,6 +27,8 @@ _SHORT = {
     "ce": "crossentropy",
     "acc": "accuracy",
 }
+_CLASSES = {"Accuracy": "exact_accuracy", "LogCoshError": "log_cosh"}
+"""Classes that are not what the string of their name is."""
 _IDLE = ("name", "dtype", "fn")
 
 
@@ -150,11 +152,14 @@ def _described(value: Any, option: str) -> Described:
             name, options = options, {}
         elif name in ("MeanMetricWrapper", "LossFunctionWrapper"):
             name = options["fn"]
+            name = name["config"] if isinstance(name, dict) else name
         elif not module.startswith("keras") or ">" in str(name):
             raise ValueError(
                 f"{option} has {shortened(str(name))!r}, a class of your own: give "
                 "the learner another"
             )
+        else:
+            name = _CLASSES.get(name, name)
     else:
         name = value
     if not isinstance(name, str) or not isinstance(options, dict):

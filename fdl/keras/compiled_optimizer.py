@@ -19,7 +19,7 @@ from fdl.weights import WeightsError, describe
 _OPTIMIZERS = {
     name: getattr(optimizers, name.lower())
     for name in """SGD RMSprop Adam AdamW Adagrad Adadelta Adamax Nadam Ftrl Lion Lamb
-    Adafactor Muon""".split()
+    Adafactor Muon ScheduleFreeAdamW""".split()
 }
 _SCHEDULES = {
     "ExponentialDecay": schedules.exponential_decay,
@@ -52,6 +52,12 @@ def make_optimizer(config: Any) -> optax.GradientTransformation:
                 raise ValueError(f"{name} has {option}={value!r}")
         return optimizers.loss_scaled(
             inner, **{key: _checked(key, given[key]) for key in known if key in given}
+        )
+    if name == "MultiOptimizer":
+        raise ValueError(
+            f"{name} has optimizers for patterns of names, which fdl does not read: "
+            "leave compiled=True out, and make fdl.learners.supervised with "
+            "optax.partition of fdl.keras' optimizers"
         )
     if name not in _OPTIMIZERS:
         raise ValueError(

@@ -1,40 +1,19 @@
 """A learner of what `model.compile` was told in Keras."""
 
-import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from fdl import losses, metrics
 from fdl.arrays import Array, PyTree, Seed, as_key
 from fdl.learner import Learner, State
 from fdl.learners.frozen import frozen
+from fdl.learners.keras_functions import Metric, loss_of, metric_of
 from fdl.learners.supervised import supervised
-
-_LOSSES = """mean_squared_error mean_absolute_error mean_absolute_percentage_error
-mean_squared_logarithmic_error huber log_cosh poisson kl_divergence cosine_similarity
-hinge squared_hinge categorical_hinge binary_crossentropy categorical_crossentropy
-sparse_categorical_crossentropy binary_focal_crossentropy
-categorical_focal_crossentropy""".split()
-_METRICS = {
-    "binary_accuracy": metrics.binary_accuracy,
-    "categorical_accuracy": metrics.accuracy,
-    "sparse_categorical_accuracy": metrics.accuracy,
-    "top_k_categorical_accuracy": metrics.top_k_accuracy,
-    "sparse_top_k_categorical_accuracy": metrics.top_k_accuracy,
-    "root_mean_squared_error": metrics.root_mean_squared_error,
-    "r2_score": metrics.r2_score,
-}
-_SAME = {"axis": (-1,), "reduction": ("sum_over_batch_size", "auto")}
-"""Values of options of Keras' that change nothing here."""
-
-
-class _Described(NamedTuple):
-    name: str
-    options: Mapping[str, Any]
+from fdl.learners.targets import takes_weights
+from fdl.metrics.sums import spread
 
 
 def from_keras(
@@ -49,8 +28,9 @@ def from_keras(
     """Make a learner that goes on with the training of a Keras model.
 
     Targets are those of Keras: an array, or one for each output, in a tuple or in a
-    dictionary by the names of the outputs. Inputs are passed on as they are. A mean
-    loss with weights is divided by their sum; by their number in Keras.
+    dictionary by the names of the outputs. Inputs are passed on as they are. As in
+    Keras, steps that an output's mask leaves out do not count. A mean loss with weights
+    is divided by their sum; by their number in Keras.
 
     Args:
         model: From `fdl.keras.import_model`.
@@ -89,11 +69,11 @@ def from_keras(
         1
     """
     learner = supervised(
-        model,
-        _loss(compiled) if loss is None else loss,
+        model.clone(returns_masks=True),
+        _loss(compiled, loss),
         compiled.optimizer,
-        metrics=_metrics(compiled) if metrics is None else metrics,
-        answer="values",
+        metrics=_metrics(compiled, metrics),
+        answer=_outputs,
         preprocess=_as_is,
         project=compiled.project,
     )
@@ -118,123 +98,99 @@ def _as_is(inputs: PyTree) -> PyTree:
     return inputs
 
 
-def _loss(compiled: Any) -> Callable[[Any, Any], Any]:
+def _loss(compiled: Any, given: Any) -> Callable[[Any, Any], Any]:
+    """Return the loss of outputs and their masks."""
+    if given is not None:
+
+        def of_all(found: Any, targets: Any) -> Array:
+            outputs, masks = found
+            losses = given(outputs, targets)
+            one = _only(masks)
+            return losses if one is None else _masked(losses, one)
+
+        return of_all
     if not compiled.losses:
         raise ValueError("the model is compiled without a loss: pass loss=.")
-    found = {
-        name: _function("loss", described)
-        for name, described in compiled.losses.items()
-    }
-    weights = {name: compiled.loss_weights.get(name, 1.0) for name in found}
+    each = {name: loss_of(described) for name, described in compiled.losses.items()}
+    weights = {name: compiled.loss_weights.get(name, 1.0) for name in each}
 
-    def loss(outputs: Any, targets: Any) -> Array:
-        outputs, targets = (
-            _by_name(each, compiled.outputs) for each in (outputs, targets)
+    def loss(found: Any, targets: Any) -> Array:
+        outputs, masks, targets = (
+            _by_name(part, compiled.outputs) for part in (*found, targets)
         )
         total: Any = 0.0
-        for name, one in found.items():
+        for name, one in each.items():
             if name not in targets:
                 raise ValueError(f"there is no target for the output {name}.")
-            each = one(outputs[name], targets[name])
+            losses = one(outputs[name], targets[name])
+            if masks[name] is not None:
+                losses = _masked(losses, masks[name])
             if len(compiled.outputs) > 1:  # as many losses as examples of each
-                each = each.mean(tuple(range(1, each.ndim)))
-            total = total + weights[name] * each
+                losses = losses.mean(tuple(range(1, losses.ndim)))
+            total = total + weights[name] * losses
         return total
 
     return loss
 
 
-def _metrics(compiled: Any) -> dict[str, Any]:
+def _masked(losses: Array, mask: Array) -> Array:
+    """Return losses whose mean is that of the steps that are real."""
+    real = _like(losses, mask)
+    scale = real.size / jnp.maximum(jnp.sum(real), 1)
+    return jnp.where(real, losses, 0) * scale
+
+
+def _like(losses: Array, mask: Array) -> Array:
+    if mask.ndim == losses.ndim + 1 and mask.shape[-1] == 1:
+        mask = mask[..., 0]
+    if mask.shape != losses.shape:
+        raise ValueError(
+            f"an output has a mask {mask.shape} and losses {losses.shape}, which must "
+            "have one shape, as in Keras."
+        )
+    return mask
+
+
+def _metrics(compiled: Any, given: Any) -> dict[str, Any]:
+    if given is not None:
+        return {name: _of_outputs(metric) for name, metric in given.items()}
     found: dict[str, Any] = {}
     several = len(compiled.outputs) > 1
     for output, measures in compiled.metrics.items():
         for described in measures:
             name = f"{output}_{described.name}" if several else described.name
-            found[name] = _metric(described, output, compiled.outputs)
+            found[name] = _metric(metric_of(described), output, compiled.outputs)
     return found
 
 
-def _metric(described: Any, output: str, names: tuple[str, ...]) -> Callable[..., Any]:
-    name = described.name
-    if name == "accuracy" or name in _METRICS:
-        one = _function("metric", described)
-    else:
-        loss = _function("metric", described)
-        one = lambda y, t, weights: metrics.mean(loss(y, t), weights)
-
-    def metric(outputs: Any, targets: Any, weights: Any = None) -> Any:
-        outputs, targets = (_by_name(each, names) for each in (outputs, targets))
-        return one(outputs[output], targets[output], weights)
-
-    return metric
-
-
-def _function(kind: str, described: Any) -> Callable[..., Any]:
-    """Return a function of outputs and targets, or raise ValueError."""
-    name, options = described.name, dict(described.options)
-    for option, values in _SAME.items():
-        if options.get(option, values[0]) not in values:
-            raise ValueError(_complaint(kind, name, option, options[option]))
-        options.pop(option, None)
-    if name == "crossentropy":
-        return lambda y, t: _function(kind, _Described(_kind_of(y, t), options))(y, t)
-    if name == "accuracy":
-        accuracies = {
-            "binary": lambda y, t, w: metrics.binary_accuracy(
-                y, t, w, from_logits=False
-            ),
-            "other": metrics.accuracy,
-        }
-
-        def accuracy(y: Array, t: Array, weights: Any) -> Any:
-            which = "binary" if y.shape[-1] == 1 else "other"
-            return accuracies[which](y, _of_rank(y, t, which != "binary"), weights)
-
-        return accuracy
-    known = _METRICS if kind == "metric" else {}
-    function = known.get(name) or (getattr(losses, name) if name in _LOSSES else None)
-    if function is None:
-        raise ValueError(
-            f"fdl does not have the {kind} {name!r} of the compiled model: pass "
-            f"{'loss' if kind == 'loss' else 'metrics'}=."
+def _of_outputs(metric: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a metric of the user's, without masks."""
+    if takes_weights(metric):
+        return lambda found, targets, weights: metric(
+            found[0], targets, weights=weights
         )
-    parameters = inspect.signature(function).parameters
-    if "from_logits" in parameters:
-        options.setdefault("from_logits", False)
-    for option, value in options.items():
-        if option not in parameters:
-            raise ValueError(_complaint(kind, name, option, value))
-    is_sparse = "sparse" in name
-    if name in _METRICS:
-        return lambda y, t, w: function(y, _of_rank(y, t, is_sparse), w, **options)
-    return lambda y, t: function(y, _of_rank(y, t, is_sparse), **options)
+    return lambda found, targets: metric(found[0], targets)
 
 
-def _complaint(kind: str, name: str, option: str, value: Any) -> str:
-    return (
-        f"fdl does not have {option}={value!r} of the {kind} {name!r}: pass "
-        f"{'loss' if kind == 'loss' else 'metrics'}=."
-    )
+def _metric(metric: Metric, output: str, names: tuple[str, ...]) -> Callable[..., Any]:
+    def measured(found: Any, targets: Any, weights: Any = None) -> Any:
+        outputs, masks, targets = (_by_name(part, names) for part in (*found, targets))
+        mask = masks[output]
+        if metric.sees_masks and mask is not None:
+            weights = mask if weights is None else mask * spread(weights, mask.shape)
+        return metric.function(outputs[output], targets[output], weights)
+
+    return measured
 
 
-def _kind_of(outputs: Array, targets: Array) -> str:
-    """Return which cross entropy Keras chooses for outputs and targets."""
-    if outputs.shape[-1] == 1:
-        return "binary_crossentropy"
-    is_sparse = targets.ndim < outputs.ndim or targets.shape[-1] == 1
-    return (
-        "sparse_categorical_crossentropy" if is_sparse else "categorical_crossentropy"
-    )
+def _only(masks: Any) -> Array | None:
+    """Return the mask of a single output, if it has one."""
+    found = jax.tree.leaves(masks)
+    return found[0] if len(found) == 1 else None
 
 
-def _of_rank(outputs: Array, targets: Array, is_sparse: bool) -> Array:
-    """Add or drop a last axis of targets, as Keras does."""
-    targets = jnp.asarray(targets)
-    if is_sparse and targets.ndim == outputs.ndim and targets.shape[-1] == 1:
-        return targets[..., 0]
-    if not is_sparse and targets.ndim == outputs.ndim - 1 and outputs.shape[-1] == 1:
-        return targets[..., None]
-    return targets
+def _outputs(found: Any) -> Any:
+    return found[0]
 
 
 def _by_name(tree: Any, names: tuple[str, ...]) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from fdl.losses.binary import binary_crossentropy as binary_crossentropy
 from fdl.losses.classification import (
     categorical_crossentropy as categorical_crossentropy,
 )
+from fdl.losses.classification import (
+    categorical_generalized_cross_entropy as categorical_generalized_cross_entropy,
+)
 from fdl.losses.classification import cross_entropy as cross_entropy
 from fdl.losses.classification import (
     sparse_categorical_crossentropy as sparse_categorical_crossentropy,
@@ -31,6 +34,9 @@ from fdl.losses.hinge import categorical_hinge as categorical_hinge
 from fdl.losses.hinge import hinge as hinge
 from fdl.losses.hinge import squared_hinge as squared_hinge
 from fdl.losses.likelihood import bernoulli_nll as bernoulli_nll
+from fdl.losses.overlap import dice as dice
+from fdl.losses.overlap import tversky as tversky
+from fdl.losses.pairs import circle as circle
 from fdl.losses.regression import cosine_similarity as cosine_similarity
 from fdl.losses.regression import huber as huber
 from fdl.losses.regression import log_cosh as log_cosh

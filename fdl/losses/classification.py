@@ -125,6 +125,40 @@ def categorical_crossentropy(
     return _smoothed(_log_probabilities(outputs, from_logits), targets, label_smoothing)
 
 
+def categorical_generalized_cross_entropy(
+    outputs: Outputs, targets: Targets, *, q: Number = 0.5
+) -> Losses:
+    """Return `(1 - p^q) / q`, where `p` is the probability of each example's class.
+
+    A loss that some wrong labels harm less than cross entropy (Zhang & Sabuncu, 2018,
+    arXiv:1805.07836), Keras' function of this name. A target that names no class gives
+    NaN.
+
+    Args:
+        outputs: Probabilities of the classes, not logits.
+        targets: The class of each example, an integer.
+        q: In (0, 1]: near 0 it is cross entropy, at 1 the mean absolute error.
+
+    Raises:
+        ValueError: If targets are not one integer for each vector of outputs, or `q` is
+            out of range.
+
+    Example:
+        >>> p = jnp.array([[0.25, 0.75], [1.0, 0.0]])
+        >>> categorical_generalized_cross_entropy(p, jnp.array([0, 0]))
+        Array([1., 0.], dtype=float32)
+    """
+    require_number("(0, 1]", q=q)
+    outputs = jnp.asarray(outputs)
+    require_classes(outputs, targets)
+    classes = outputs.shape[-1]
+    own = jax.nn.one_hot(targets, classes, dtype=bool)
+    # At a probability of 0, the slope is infinite.
+    p = jnp.maximum(jnp.sum(outputs, -1, where=own), jnp.finfo(outputs.dtype).tiny)
+    is_class = (targets >= 0) & (targets < classes)
+    return jnp.where(is_class, (1 - p**q) / q, jnp.nan)
+
+
 def _log_probabilities(outputs: Outputs, from_logits: bool) -> Outputs:
     if from_logits:
         return jax.nn.log_softmax(outputs)

@@ -39,6 +39,8 @@ def made(*outputs):
 
 ONE, TWO = made("y"), made("a", "b")
 CLASS = {"module": "keras.losses", "registered_name": None}
+METRIC = CLASS | {"module": "keras.metrics"}
+PR = {"name": "auc", "curve": "PR", "num_thresholds": 200}
 MSE = Described("mean_squared_error")
 CONFIG = {
     "optimizer": {"class_name": "Adam", "config": {"learning_rate": 0.5}},
@@ -104,6 +106,7 @@ def test_metrics_and_weights():
     ("changes", "words"),
     [
         (optimizer("Mine"), "optimizer is 'Mine'"),
+        (optimizer("MultiOptimizer", optimizer_map={}), "patterns of names.*partition"),
         (optimizer("Adam", speed=1), "argument 'speed'"),
         (optimizer("SGD", nesterov=1), "nesterov=1 must be True or False"),
         (optimizer("SGD", learning_rate=-1), "learning_rate=-1"),
@@ -141,8 +144,12 @@ def test_schedules():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"loss": "dice"}, "does not have the loss 'dice' .* pass loss="),
-        ({"metrics": {"a": ["auc"]}}, "does not have the metric 'auc'"),
+        ({"loss": "mine"}, "does not have the loss 'mine' .* pass loss="),
+        ({"metrics": {"a": ["mine"]}}, "does not have the metric 'mine'"),
+        (
+            {"metrics": {"a": [METRIC | {"class_name": "AUC", "config": PR}]}},
+            "does not have curve='PR' of the metric 'auc'",
+        ),
         (
             {"loss": CLASS | {"class_name": "MSE", "config": {"reduction": "sum"}}},
             "does not have reduction='sum' of the loss",

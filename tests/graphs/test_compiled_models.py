@@ -103,3 +103,89 @@ def test_a_step_from_the_state_that_is_stored(make, suffix, tmp_path):
     for path, value in flatten_dict(after).items():
         np.testing.assert_allclose(found[path], value, rtol=1e-9, atol=1e-10)
     assert sorted(measured) == ["a_accuracy", "b_mean_squared_error", "loss"]
+
+
+def tagger():
+    """A model whose output has a mask."""
+    L = keras.layers
+    x = keras.Input((4,), dtype="int32")
+    h = L.Embedding(5, 3, mask_zero=True)(x)
+    h = L.LSTM(3, return_sequences=True)(h)
+    return keras.Model(x, L.Dense(3, activation="softmax")(h))
+
+
+def perceptron(outputs, activation):
+    def make():
+        x = keras.Input((4,))
+        return keras.Model(x, keras.layers.Dense(outputs, activation)(x))
+
+    return make
+
+
+def unit():
+    """Embeddings of length 1."""
+    x = keras.Input((4,))
+    return keras.Model(x, keras.layers.UnitNormalization()(keras.layers.Dense(2)(x)))
+
+
+K, ANSWERS = keras.metrics, (RNG.random((6, 3)) > 0.5) * 1.0
+TOKENS = np.array([[1, 2, 0, 0], [3, 1, 2, 0], [4, 4, 4, 4]])
+CLASSES = np.arange(6) % 3
+OF_ANSWERS = [K.AUC(num_thresholds=20), K.Precision(thresholds=0.25), K.Recall()]
+OF_ANSWERS += [K.F1Score("micro", 0.5), "cosine_similarity", K.LogCoshError(), "mse"]
+OF_ANSWERS += [K.MeanMetricWrapper(keras.losses.poisson, "poisson")]
+OF_CLASSES = ["accuracy", K.OneHotMeanIoU(3), "poisson", K.Accuracy("exact")]
+SAME = {
+    "masks": (tagger, TOKENS, np.arange(12).reshape(3, 4) % 3, lambda: "ce", ["acc"]),
+    "dice": (perceptron(3, "sigmoid"), X, ANSWERS, lambda: "dice", OF_ANSWERS),
+    "tversky": (
+        perceptron(3, "sigmoid"),
+        X,
+        ANSWERS,
+        lambda: keras.losses.Tversky(alpha=0.25, axis=(1,)),
+        [],
+    ),
+    # One embedding is alone in its class.
+    "circle": (
+        unit,
+        X,
+        np.array([0, 1, 0, 1, 1, 2]),
+        lambda: keras.losses.Circle(2.0, 0.375),
+        [],
+    ),
+    "generalized": (
+        perceptron(3, "softmax"),
+        X,
+        CLASSES,
+        lambda: keras.losses.CategoricalGeneralizedCrossEntropy(0.25),
+        [],
+    ),
+    "hot": (
+        perceptron(3, "softmax"),
+        X,
+        np.eye(3)[CLASSES],
+        lambda: "categorical_crossentropy",
+        OF_CLASSES,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_losses_and_metrics_are_measured_as_in_keras(name, tmp_path):
+    make, inputs, targets, loss, measures = SAME[name]
+    theirs = make()
+    theirs.compile(O.SGD(0.5), loss(), metrics=measures, run_eagerly=True)
+    theirs.save(tmp_path / "model.keras")
+    model, variables, compiled = import_model(tmp_path / "model.keras", compiled=True)
+    learner, state = fdl.learners.from_keras(model, variables, compiled)
+    found = fdl.evaluate(learner, state, (inputs, targets))
+    wanted = theirs.evaluate(inputs, targets, verbose=0, return_dict=True)
+    values = sorted(np.atleast_1d(each).tolist() for each in found.values())
+    expected = sorted(np.atleast_1d(each).tolist() for each in wanted.values())
+    np.testing.assert_allclose(values, expected, rtol=2e-6)
+    state, _ = learner.step(state, (inputs, targets))
+    theirs.train_on_batch(inputs, targets)
+    weights = [np.asarray(w) for w in theirs.trainable_variables]
+    moved = jax.tree.leaves(state.params)
+    for one in weights:
+        assert min(np.abs(one - w).max() for w in moved if w.shape == one.shape) < 1e-8

@@ -109,6 +109,20 @@ def test_one_hot_vectors_are_not_integer_labels() -> None:
             lambda x: losses.categorical_focal_crossentropy(x, x, alpha=jnp.ones(2)),
             r"alpha.*\(2,\).*3 classes",
         ),
+        (lambda x: losses.dice(x, x[:2]), r"\(4, 3\).*\(2, 3\)"),
+        (lambda x: losses.tversky(x, x, alpha=-1.0), "alpha=-1.0"),
+        (lambda x: losses.circle(x, x), "integers"),
+        (lambda x: losses.circle(x, jnp.zeros(4, int), gamma=0.0), "gamma=0.0"),
+        (
+            lambda x: losses.circle(x, jnp.zeros(4, int), ref_embeddings=x),
+            "given together",
+        ),
+        (
+            lambda x: losses.categorical_generalized_cross_entropy(
+                x, jnp.zeros(4, int), q=0.0
+            ),
+            "q=0.0",
+        ),
         (lambda x: losses.ctc(x[None], jnp.zeros((2, 4), int)), r"\(1, 4, 3\)"),
         (lambda x: losses.ctc(x[None], jnp.zeros((1, 4))), "integers"),
         (
@@ -144,6 +158,32 @@ def test_options_may_be_traced(name, option, value) -> None:
     wanted = loss(x, y, **{option: value})
     np.testing.assert_allclose(traced(jnp.float32(value)), wanted, rtol=1e-6)
     assert not np.allclose(wanted, loss(x, y))
+
+
+def test_what_has_nothing_to_compare_with_has_no_slope() -> None:
+    x, label = jnp.eye(3), jnp.array([0, 0, 1])
+    found, slope = jax.jacrev(lambda x: (losses.circle(x, label),) * 2, has_aux=True)(x)
+    assert slope[2] == 0
+    assert jnp.isfinite(found).all()
+    assert not found[2].any()
+    assert found[0].any()
+
+
+def test_references_are_what_embeddings_are_compared_with() -> None:
+    x, label = uniform(0, 4, 3), jnp.array([0, 1, 0, 1])
+    of_itself = losses.circle(x, label)
+    given = losses.circle(x, label, ref_labels=label[:3], ref_embeddings=x[:3])
+    assert not np.allclose(of_itself, given)
+    given = losses.circle(x, label, ref_labels=label, ref_embeddings=x)
+    np.testing.assert_array_equal(of_itself, given)
+
+
+def test_a_class_without_probability_has_no_infinite_slope() -> None:
+    loss = losses.categorical_generalized_cross_entropy
+    p, label = jnp.array([[0.0, 1.0], [0.5, 0.5]]), jnp.array([0, 7])
+    found, pull = jax.vjp(lambda p: loss(p, label), p)
+    np.testing.assert_array_equal(found, [2.0, np.nan])
+    assert jnp.isfinite(pull(jnp.array([1.0, 0.0]))[0]).all()
 
 
 def test_probabilities_and_integers_are_one_loss() -> None:

@@ -107,6 +107,16 @@ def padded(rng, shape):
     return x, np.where(rng.random(label.shape) < 0.4, 2, label)
 
 
+def regions(rng, shape):
+    return rng.random(shape), rng.integers(2, size=shape)
+
+
+def embeddings(rng, shape):
+    """Draw vectors of length 1, of two classes, each of which occurs."""
+    x = rng.normal(size=(np.prod(shape[:-1]), shape[-1]))
+    return x / np.linalg.norm(x, axis=1, keepdims=True), np.arange(len(x)) % 2
+
+
 def vectors(rng, shape):
     return rng.normal(size=(2, *shape))
 
@@ -171,6 +181,14 @@ CASES = [
     ("categorical_focal_crossentropy", one_hot, {"alpha": [0.5, 1.0, 2.0, 0.25, 4.0]}),
     ("categorical_focal_crossentropy", distributions, {"gamma": 3.0, **PROBABILITIES}),
     ("categorical_focal_crossentropy", unscaled, PROBABILITIES),
+    ("dice", regions, {}),
+    ("dice", regions, {"axis": -1}),
+    ("tversky", regions, {"alpha": 0.25, "beta": 0.75}),
+    ("tversky", regions, {"alpha": 2.0, "axis": [0, -1]}),
+    ("circle", embeddings, {}),
+    ("circle", embeddings, {"gamma": 2.0, "margin": 0.25, "remove_diagonal": False}),
+    ("categorical_generalized_cross_entropy", class_chances, {"q": 0.5}),
+    ("categorical_generalized_cross_entropy", class_chances, {"q": 0.125}),
 ]
 WITH_LOGITS = [name for name in dir(losses) if name.endswith("_crossentropy")]
 
@@ -186,12 +204,14 @@ def theirs(name, outputs, targets, cotangent, options):
     return found.numpy(), slope.numpy()
 
 
-def ours(name, outputs, targets, cotangent, options):
+def ours(name, outputs, targets, rng, options):
+    """Return losses, what they are multiplied by, and gradients."""
     if isinstance(options.get("alpha"), list):
         options = {**options, "alpha": np.asarray(options["alpha"], outputs.dtype)}
     loss = functools.partial(getattr(losses, name), **options)
     found, pull = jax.vjp(jax.jit(loss), outputs, targets)
-    return found, pull(jnp.asarray(cotangent, found.dtype))[0]
+    cotangent = rng.normal(size=found.shape).astype(found.dtype)
+    return found, cotangent, pull(jnp.asarray(cotangent))[0]
 
 
 @pytest.fixture(params=["float32", "float64"])
@@ -210,10 +230,9 @@ def compare(name, draw, options, shape, precision) -> None:
         targets = targets.astype(precision)
     else:
         targets = targets.astype(np.int32)
-    cotangent = rng.normal(size=shape[:-1]).astype(precision)
+    found, cotangent, slope = ours(name, outputs, targets, rng, options)
     wanted = theirs(name, outputs, targets, cotangent, options)
-    found = ours(name, outputs, targets, cotangent, options)
-    for our, their in zip(found, wanted, strict=True):
+    for our, their in zip((found, slope), wanted, strict=True):
         assert our.dtype == precision
         assert our.shape == their.shape
         assert np.isfinite(our).all()

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import optax
 import pytest
+import tensorflow as tf
 
 from fdl import keras as fk
 from parity.ladder import error
@@ -59,6 +60,8 @@ OPTIMIZERS = [
     ("muon", "Muon", {**MATRICES, "weight_decay": 2**-3}),
     ("muon", "Muon", {**MATRICES, "nesterov": False, "rms_rate": None}),
     ("muon", "Muon", {**MATRICES, "exclude_layers": ["e"]}),
+    ("schedulefreeadamw", "ScheduleFreeAdamW", {**EXACT, "weight_decay": 2**-6}),
+    ("schedulefreeadamw", "ScheduleFreeAdamW", {**EXACT, **SEVERAL, "warmup_steps": 4}),
     ("adam", "Adam", {**EXACT, **AVERAGE, "weight_decay": 2**-6}),
     ("adam", "Adam", {**EXACT, "use_ema": True, "loss_scale_factor": 4.0}),
     ("sgd", "SGD", {**SEVERAL, "momentum": 0.5, "weight_decay": 2**-6}),
@@ -75,7 +78,7 @@ ONLY_SINGLE = [
     ("nadam", "Nadam", {}),
     ("nadam", "Nadam", {"beta_1": 0.7, "weight_decay": 0.01}),
     *((name.lower(), name, {}) for name in ("Adamax", "Adadelta", "Lamb", "Lion")),
-    *((name.lower(), name, {}) for name in ("Adafactor", "Muon")),
+    *((name.lower(), name, {}) for name in ("Adafactor", "Muon", "ScheduleFreeAdamW")),
 ]
 
 STAIRS = ([4, 9], [1.0, 0.5, 0.1])
@@ -115,6 +118,23 @@ def slot_of(variable) -> str:
     return re.sub(r".*variable(_\d+)?_", "", variable.path)
 
 
+class Slot:
+    """A slot that Keras on TensorFlow reads as on JAX, not as it becomes later."""
+
+    def __init__(self, variable):
+        self.variable = variable
+
+    def __getattr__(self, name):
+        return getattr(self.variable, name)
+
+    def __tf_tensor__(self, dtype=None, name=None):
+        return self.value
+
+    @property
+    def value(self):
+        return tf.identity(self.variable.value)
+
+
 def trajectory(ours, theirs, precision: str) -> float:
     """Run both optimizers on the same gradients and return the largest error."""
     rng = np.random.default_rng(0)
@@ -122,6 +142,8 @@ def trajectory(ours, theirs, precision: str) -> float:
     params = {"bias": draw(4), "kernel": draw(3, 4)}
     variables = [keras.Variable(params[name], dtype=precision) for name in params]
     theirs.build(variables)
+    if isinstance(theirs, keras.optimizers.ScheduleFreeAdamW):
+        theirs._momentums = [Slot(each) for each in theirs._momentums]
     worst = 0.0
     with jax.enable_x64(precision == "float64"):
         state = ours.init(params)

@@ -30,6 +30,8 @@ class KerasModel(nn.Module):
     Attributes:
         graph: The layers, and which outputs go into which.
         custom_layers: What makes modules for classes of the user's own, by class.
+        returns_masks: Whether the outputs come with their masks, nested alike: True
+            where a step of a sequence is real, None if all are.
 
     Example:
         >>> import jax
@@ -52,6 +54,7 @@ class KerasModel(nn.Module):
 
     graph: Graph
     custom_layers: Mapping[str, Callable[..., nn.Module]] = FrozenDict()
+    returns_masks: bool = False
 
     def __repr__(self) -> str:
         """List the layers, each with what goes into it."""
@@ -63,8 +66,11 @@ class KerasModel(nn.Module):
         given, batch = _with_one_batch_axis(self.graph, _inputs(self, inputs, named))
         graph, custom = self.graph, FrozenDict(self.custom_layers)
         mode = Mode(train, not _is_uniform(graph), custom, graph.keras2)
-        outputs = run_graph(self, self.graph, given, "layers", True, mode)
-        return map_leaves(lambda value: _unflattened(value.array, batch), outputs)
+        found = run_graph(self, self.graph, given, "layers", True, mode)
+        outputs = map_leaves(lambda value: _unflattened(value.array, batch), found)
+        if not self.returns_masks:
+            return outputs
+        return outputs, map_leaves(lambda value: _unflattened(value.mask, batch), found)
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -172,7 +178,7 @@ def _with_one_batch_axis(graph: Graph, given: Any) -> tuple[Any, tuple[Any, ...]
     return map_leaves(lambda _: next(order), graph.inputs), batch or ()
 
 
-def _unflattened(y: Array, batch: tuple[Any, ...]) -> Array:
-    if len(batch) == 1 or y.ndim == 0 or y.shape[0] != math.prod(batch):
+def _unflattened(y: Array | None, batch: tuple[Any, ...]) -> Array | None:
+    if y is None or len(batch) == 1 or y.ndim == 0 or y.shape[0] != math.prod(batch):
         return y
     return y.reshape(*batch, *y.shape[1:])

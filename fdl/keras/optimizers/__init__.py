@@ -37,3 +37,4 @@ from fdl.keras.optimizers.moments import adamax as adamax
 from fdl.keras.optimizers.moments import adamw as adamw
 from fdl.keras.optimizers.moments import lamb as lamb
 from fdl.keras.optimizers.moments import nadam as nadam
+from fdl.keras.optimizers.moments import schedulefreeadamw as schedulefreeadamw

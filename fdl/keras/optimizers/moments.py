@@ -7,7 +7,7 @@ import optax
 
 from fdl.arrays import Array, Number
 from fdl.keras.rules import Common, LearningRate, Now, Shared, follow, scalar
-from fdl.ranges import require_number
+from fdl.ranges import require_number, require_whole
 
 
 def adam(
@@ -210,4 +210,54 @@ def lamb(
         return -ratio * now.rate * change, {"momentum": m, "velocity": v}
 
     names = {"momentum": 0.0, "velocity": 0.0}
+    return follow(rule, names, learning_rate, needs_params=True, **common)
+
+
+def schedulefreeadamw(
+    learning_rate: LearningRate = 0.0025,
+    beta_1: Number = 0.9,
+    beta_2: Number = 0.999,
+    epsilon: Number = 1e-8,
+    warmup_steps: int = 0,
+    **common: Unpack[Common],
+) -> optax.GradientTransformation:
+    """Schedule-free AdamW (Defazio et al., 2024, arXiv:2405.15682).
+
+    Like Keras' `ScheduleFreeAdamW` on JAX: steps go from the slot `momentum`, and the
+    parameters are between that and the mean of all of it so far. On TensorFlow and
+    PyTorch, Keras 3.15 mixes the slot before a step up with the one after it.
+
+    Args:
+        learning_rate: See the module.
+        beta_1: How near to the mean the parameters are, in (0, 1].
+        beta_2: Decay of the mean square, in [0, 1).
+        epsilon: Added to the root of the mean square, at least 0.
+        warmup_steps: Number of steps over which the rate grows to the learning rate,
+            at least 0.
+        **common: See the module.
+
+    Example:
+        >>> tx, w = schedulefreeadamw(0.1), jnp.zeros(1)
+        >>> updates, _ = tx.update(jnp.ones(1), tx.init(w), w)
+        >>> round(float(updates[0]), 5)
+        -0.1
+    """
+    require_number("(0, 1]", beta_1=beta_1)
+    require_number("[0, 1)", beta_2=beta_2)
+    require_number("[0, inf)", epsilon=epsilon)
+    require_whole("[0, inf)", warmup_steps=warmup_steps)
+
+    def rule(g: Array, slots: dict[str, Array], now: Now) -> Any:
+        rate, last = now.rate, slots["momentum"]
+        b1, b2 = jnp.asarray(beta_1, g.dtype), jnp.asarray(beta_2, g.dtype)
+        if warmup_steps:
+            rate = rate * jnp.minimum(now.step / warmup_steps, 1)
+        v = slots["velocity"] + (g**2 - slots["velocity"]) * (1 - b2)
+        m = last - rate * g / (jnp.sqrt(v / (1 - b2**now.step)) + epsilon)
+        mean = (now.param - (1 - b1) * last) / b1
+        mean = (1 - 1 / now.step) * mean + m / now.step
+        new = (1 - b1) * m + b1 * mean
+        return new - now.param, {"momentum": m, "velocity": v}
+
+    names = {"momentum": lambda path, p: jnp.asarray(p), "velocity": 0.0}
     return follow(rule, names, learning_rate, needs_params=True, **common)

@@ -115,7 +115,12 @@ def _correlate(
     return y.reshape(*x.shape[:-3], *y.shape[1:])
 
 
-def _images_by_xla(g: Features, kernel: Kernel, form: Form) -> Images:
+def _images_of_windows(g: Features, kernel: Kernel, form: Form) -> Images:
+    # Where windows are a whole number of strides wide, products need no zeros between
+    # the pixels of the gradient.
+    steps = zip(form.window, form.strides, strict=True)
+    if form.strides != (1, 1) and all(window % step == 0 for window, step in steps):
+        return _images_by_products(g, kernel, form)
     turned = jnp.swapaxes(jnp.flip(kernel, (0, 1)), 2, 3)
     return _correlate(g, turned, form.transposed(), stretch=form.strides)
 
@@ -344,7 +349,7 @@ _OUTPUT: dict[Way, Compute] = {
 _IMAGES: dict[Way, Compute] = {
     "depthwise": _depthwise_images,
     "products": _images_by_products,
-    "windows": _images_by_xla,
+    "windows": _images_of_windows,
 }
 _KERNEL: dict[Way, Compute] = {
     "depthwise": _depthwise_kernel,

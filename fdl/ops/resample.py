@@ -1,9 +1,10 @@
 """Padding and upsampling of images."""
 
+import functools
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Float
 
 from fdl.arrays import Array
@@ -69,6 +70,27 @@ def upsample(
         raise ValueError(f"method={method!r} must be 'nearest' or 'bilinear'.")
     if method == "nearest":
         return jnp.repeat(jnp.repeat(x, factor[0], axis=-3), factor[1], axis=-2)
-    *batch, height, width, channels = x.shape
-    shape = (*batch, height * factor[0], width * factor[1], channels)
-    return jax.image.resize(x, shape, "bilinear")
+    return _interpolate_along(_interpolate_along(x, -3, factor[0]), -2, factor[1])
+
+
+def _interpolate_along(
+    x: Float[Array, "*shape"], axis: int, factor: int
+) -> Float[Array, "*out_shape"]:
+    # Each new pixel lies between an old one and one of its neighbors: sums of shifted
+    # images, where XLA would multiply by a matrix of mostly zeros. Without barriers, it
+    # would compute one axis anew for each pixel of the other, above all in gradients.
+    if factor == 1:
+        return x
+    axis %= x.ndim
+    part = functools.partial(lax.slice_in_dim, x, axis=axis)
+    size = x.shape[axis]
+    before = jnp.concatenate([part(0, 1), part(0, size - 1)], axis)
+    after = jnp.concatenate([part(1, size), part(size - 1, size)], axis)
+    before, after = lax.optimization_barrier((before, after))
+    pixels = []
+    for place in range(factor):
+        distance = (place + 0.5) / factor - 0.5  # to the right of the old pixel
+        neighbor = before if distance < 0 else after
+        pixels.append(x * (1 - abs(distance)) + neighbor * abs(distance))
+    y = jnp.stack(lax.optimization_barrier(pixels), axis + 1)
+    return y.reshape(*x.shape[:axis], factor * size, *x.shape[axis + 1 :])

@@ -119,7 +119,9 @@ def _images_of_windows(g: Features, kernel: Kernel, form: Form) -> Images:
     # Where windows are a whole number of strides wide, products need no zeros between
     # the pixels of the gradient.
     steps = zip(form.window, form.strides, strict=True)
-    if form.strides != (1, 1) and all(window % step == 0 for window, step in steps):
+    whole = all(window % step == 0 for window, step in steps)
+    few = kernel.shape[2] <= rules.FEW_CHANNELS
+    if few if form.strides == (1, 1) else whole:
         return _images_by_products(g, kernel, form)
     turned = jnp.swapaxes(jnp.flip(kernel, (0, 1)), 2, 3)
     return _correlate(g, turned, form.transposed(), stretch=form.strides)

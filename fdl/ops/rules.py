@@ -16,8 +16,9 @@ slices and matrix products with a derivative made of the same."""
 PART_BYTES = 2**22
 """Bytes of patches that are made at once: more would leave the caches."""
 
-FEW_CHANNELS = 4
-"""Up to so many channels, patches are laid out with pixels along the last axis."""
+FEW_CHANNELS = 8
+"""Up to so many channels, gradients of images are products of patches, and patches for
+the gradient of a kernel have their pixels along the last axis."""
 
 FEW_PIXELS = 4
 """Up to so many pixels of output, XLA's convolution leaves its fast path."""

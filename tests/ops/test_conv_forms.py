@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fdl import ops
+from fdl.ops import rules
 
 CASES = {
     "dilated": {"dilation": (2, 3)},
@@ -66,6 +67,76 @@ def test_windows_of_whole_strides(strides, padding: str) -> None:
     agree(functools.partial(ops.conv, **options), draw(2, 11, 7, 3), kernel)
     kernel = draw(4, 2, 5, 3, seed=1)
     agree(functools.partial(ops.conv_transpose, **options), draw(2, 3, 4, 3), kernel)
+
+
+# Each rule with which a small convolution takes another form.
+RULES = {
+    "patches of rows": {"FEW_CHANNELS": 0},
+    "patches of windows": {"FEW_CHANNELS": 0, "FEW_ROWS": 99},
+    "planes": {"FEW_CHANNELS": 99},
+    "an image at a time": {"PART_BYTES": 1},
+    "images, a few at a time": {"PART_BYTES": 20_000, "FEW_CHANNELS": 0},
+    "products alone": {"FEW_PIXELS": 999},
+    "groups as they are": {"GROUP_CHANNELS": 1},
+    "groups in pairs": {"GROUP_CHANNELS": 6},
+    "two rows at once": {"FOLD": 2},
+}
+
+
+@pytest.mark.parametrize("groups", [1, 4, 12], ids=["one", "four", "depthwise"])
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_gives_the_same_function(
+    rule: str, groups: int, monkeypatch
+) -> None:
+    for name, value in RULES[rule].items():
+        monkeypatch.setattr(rules, name, value)
+    options = {"groups": groups, "padding": "same"}
+    kernel = draw(3, 2, 12 // groups, 12, seed=1)
+    agree(functools.partial(ops.conv, **options), draw(6, 9, 8, 12), kernel)
+
+
+IMAGES, KERNEL = (2, 7, 6, 3), (3, 2, 3, 4)
+
+
+@pytest.mark.parametrize("axes", [(0, None), (None, 2), (3, 0), (1, 4)])
+def test_derivatives_of_vmap(axes) -> None:
+    def stacked(shape: tuple[int, ...], axis: int | None) -> np.ndarray:
+        return draw(*(shape if axis is None else (*shape[:axis], 5, *shape[axis:])))
+
+    x, kernel = (stacked(*each) for each in zip((IMAGES, KERNEL), axes, strict=True))
+
+    def all_of(implementation):
+        one = functools.partial(ops.conv, implementation=implementation)
+        total = lambda x, k: jnp.sum(jnp.sin(jax.vmap(one, in_axes=axes)(x, k)))
+        first = jax.grad(total, (0, 1))
+        return *first(x, kernel), *jax.jvp(first, (x, kernel), (x, kernel))[1]
+
+    with jax.enable_x64(True):
+        for a, b in zip(*map(all_of, ("tuned", "xla")), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
+def test_the_size_of_a_batch_may_be_known_later() -> None:
+    (count,) = jax.export.symbolic_shape("count")
+    for groups in (1, 2, 4):
+        conv = jax.jit(functools.partial(ops.conv, groups=groups))
+        kernel = jnp.ones((3, 3, 4 // groups, 4))
+        x = jax.ShapeDtypeStruct((count, 8, 8, 4), jnp.float32)
+        exported = jax.export.export(conv)(x, kernel)
+        found = exported.call(jnp.ones((5, 8, 8, 4)), kernel)
+        np.testing.assert_allclose(found, conv(jnp.ones((5, 8, 8, 4)), kernel))
+
+
+def test_half_precision_adds_up_in_single(monkeypatch) -> None:
+    monkeypatch.setattr(rules, "PART_BYTES", 1)
+    x, g = (
+        jnp.ones((512, 4, 4, 1), jnp.bfloat16),
+        jnp.ones((512, 3, 3, 1), jnp.bfloat16),
+    )
+    _, pull_back = jax.vjp(
+        lambda k: ops.conv(x, k), jnp.zeros((2, 2, 1, 1), jnp.bfloat16)
+    )
+    assert float(pull_back(g)[0][0, 0, 0, 0]) == 512 * 9
 
 
 def test_a_dilated_kernel_is_one_with_zeros_between() -> None:

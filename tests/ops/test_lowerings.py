@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fdl import nn, ops
+from fdl.ops import rules
 
 ROWS, TIME, CHANNELS, FEATURES = 5, 6, 3, 4
 RNG = np.random.default_rng(0)
@@ -67,6 +68,13 @@ def test_lowerings_agree(name: str, form: str) -> None:
         found, wanted = (gradients(name, way, form) for way in ("tuned", "xla"))
         close = functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-9)
         jax.tree.map(close, found, wanted)
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if "dense" not in name])
+@pytest.mark.parametrize("form", ["vmap", "reversed and masked"])
+def test_gradients_added_up_within_the_loop(name: str, form: str, monkeypatch) -> None:
+    monkeypatch.setattr(rules, "PART_BYTES", 0)
+    test_lowerings_agree(name, form)
 
 
 @pytest.mark.parametrize("layer", [nn.SimpleRNN, nn.LSTM, nn.GRU])

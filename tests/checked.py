@@ -69,7 +69,7 @@ def _checks_of(function: FunctionType) -> _Checks | None:
             _KNOWN[key] = _make_checks(function)
         return _KNOWN[key]
     except TypeError:  # a type that is a list, such as that of a callable
-        return _make_checks(function)
+        return None
 
 
 def _make_checks(function: FunctionType) -> _Checks | None:

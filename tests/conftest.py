@@ -122,33 +122,38 @@ def pytest_collection_modifyitems(items):
     )
 
 
-# Bytes of memory, from which on compiled programs are freed, so that two processes stay
-# below 3 GB with what they start; TensorFlow and Keras alone take 0.6.
-_MUCH = 1.0 * 2**30
-_KERAS = 0.6 * 2**30
+# Bytes that a process may grow by until compiled programs are freed, which takes half a
+# second: two processes and what they start stay below 3 GB.
+_GROWTH = 0.2 * 2**30
+_least = 0  # bytes of this process when it was last freed
 
 
 def pytest_collection_finish():
     # What is imported by now stays, and need not be looked through for garbage.
     gc.collect()
     gc.freeze()
-    _trim()
+    _give_back()
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _forget_programs():
-    """Free what was compiled once it fills the memory; this takes half a second."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item, nextitem):
     yield
-    keras = sys.modules.get("keras")
-    if psutil.Process().memory_info().rss < _MUCH + (_KERAS if keras else 0):
+    if _size() < _least + _GROWTH:
         return
-    if keras:
+    keras = sys.modules.get("keras")
+    if keras and (nextitem is None or nextitem.path != item.path):
         keras.backend.clear_session(free_memory=False)
     sys.modules["jax"].clear_caches()
     gc.collect()
-    _trim()
+    _give_back()
 
 
-def _trim():
+def _give_back():
+    global _least
     with contextlib.suppress(AttributeError):  # C libraries but GNU's
         ctypes.CDLL(None).malloc_trim(0)
+    _least = _size()
+
+
+def _size():
+    return psutil.Process().memory_info().rss

@@ -138,14 +138,13 @@ def pytest_collection_finish():
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item, nextitem):
     yield
-    if _size() < _least + _GROWTH:
-        return
     keras = sys.modules.get("keras")
-    if keras and (nextitem is None or nextitem.path != item.path):
-        keras.backend.clear_session(free_memory=False)
-    sys.modules["jax"].clear_caches()
-    gc.collect()
-    _give_back()
+    if keras and nextitem and nextitem.path != item.path:
+        keras.backend.clear_session(free_memory=False)  # and number layers from one
+    if _size() > _least + _GROWTH:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+        _give_back()
 
 
 def _give_back():

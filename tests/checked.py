@@ -17,6 +17,7 @@ import jaxtyping
 from beartype import beartype
 from beartype.roar import BeartypeCallHintViolation
 
+__name__ = "jaxtyping.checked"  # fdl.programs looks through what jaxtyping wraps
 _theirs = jaxtyping.jaxtyped
 _SHAPES = _theirs("context")  # in which a name of an axis has one size
 
@@ -54,7 +55,9 @@ jaxtyping.jaxtyped = jaxtyped
 
 def checked(function: Any) -> Any:
     """Return a function or class with its types checked, as beartype does it."""
-    return beartype(function)
+    if isinstance(function, type):
+        return beartype(function)
+    return functools.wraps(function)(_when_called(lambda: function))
 
 
 _Checks = tuple[Callable[..., None], Callable[[Any], Any]]

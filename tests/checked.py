@@ -19,7 +19,8 @@ from beartype.roar import BeartypeCallHintViolation
 
 __name__ = "jaxtyping.checked"  # fdl.programs looks through what jaxtyping wraps
 _theirs = jaxtyping.jaxtyped
-_SHAPES = _theirs("context")  # in which a name of an axis has one size
+# In which a name of an axis has one size; made when it is needed, which imports JAX.
+_shapes = functools.cache(lambda: _theirs("context"))
 
 
 def jaxtyped(function: Any = None, *, typechecker: Any = None) -> Any:
@@ -36,7 +37,7 @@ def jaxtyped(function: Any = None, *, typechecker: Any = None) -> Any:
         __tracebackhide__ = True
         if jaxtyping.config.jaxtyping_disable:
             return function(*args, **kwargs)
-        with _SHAPES:
+        with _shapes():
             try:
                 takes(*args, **kwargs)
             except BeartypeCallHintViolation as error:

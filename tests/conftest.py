@@ -89,24 +89,27 @@ def _compares_with_keras(file):
 class _KerasTogether(LoadFileScheduling):
     """Hands out files; those that compare with Keras to one process, which imports it.
 
-    They come first, since they take a third of the time.
+    That process begins with the comparison of frameworks, which starts large ones.
     """
 
     def _split_scope(self, nodeid):
         file = super()._split_scope(nodeid)
-        return "Keras" if _compares_with_keras(file) else file
+        together = file.endswith("test_speed.py") or _compares_with_keras(file)
+        return "Keras" if together else file
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    return _KerasTogether(config, log)
+    return _KerasTogether(config, log) if config.option.dist == "loadfile" else None
 
 
-# The longest of the others, which begin next, so that all processes end at once.
+# These start processes of their own, so they begin while that of the tests is small.
+_FIRST = ("test_speed.py", "test_kills.py", "test_cli.py")
+
+# The longest of the others, after those with Keras, so that all processes end at once.
 _LONG = (
     "test_docs.py",
     "test_laws.py",
-    "test_kills.py",
     "test_many.py",
     "test_selection.py",
     "test_sweep_goes_on.py",
@@ -116,6 +119,7 @@ _LONG = (
 def pytest_collection_modifyitems(items):
     items.sort(
         key=lambda item: (
+            item.path.name not in _FIRST,
             not _compares_with_keras(item.path.relative_to(_HERE.parent)),
             item.path.name not in _LONG,
         )

@@ -1,5 +1,6 @@
 import contextlib
 import ctypes
+import functools
 import gc
 import os
 import sys
@@ -22,23 +23,30 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.02"
 
-import jax
 import psutil
 import pytest
-from matplotlib.figure import Figure
+from xdist.scheduler import LoadFileScheduling
 
-jax.config.update("jax_numpy_rank_promotion", "raise")
-# Commands that tests call leave a folder alone that a program gave to JAX.
-_FOLDER = os.path.join(os.environ["JAX_COMPILATION_CACHE_DIR"], "tests")
-jax.config.update("jax_compilation_cache_dir", _FOLDER)
-_savefig = Figure.savefig
+import checked  # noqa: F401  (before fdl is imported, whose functions it checks)
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection():
+    """Import JAX, in processes that collect tests: one that hands them out does not."""
+    import jax
+
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+    # Commands that tests call leave a folder alone that a program gave to JAX.
+    folder = os.path.join(os.environ["JAX_COMPILATION_CACHE_DIR"], "tests")
+    jax.config.update("jax_compilation_cache_dir", folder)
 
 
 @pytest.fixture(scope="session")
 def full_data_dir():
     """The folder with the real original files of mnist/ and fashion_mnist/."""
     named = os.environ.get("FDL_TEST_DATA_DIR")
-    checkout = Path(__file__).resolve().parents[1]
+    checkout = _HERE.parent
     folder = Path(named) if named else checkout.parent / "shared" / "data"
     if not (folder / "mnist" / "train-images-idx3-ubyte.gz").is_file():
         pytest.skip(f"no full datasets in {folder}: set FDL_TEST_DATA_DIR")
@@ -52,55 +60,103 @@ def pytest_runtest_setup(item):
     Most tests compile a lot and run it once; what is on a picture takes a fifth of a
     second to draw. Before fixtures are set up, whose numbers tests compare with theirs.
     """
+    import jax
+    from matplotlib.figure import Figure
+
     quick = item.get_closest_marker("optimized") is None
     jax.config.update("jax_disable_most_optimizations", quick)
     whole = item.get_closest_marker("drawn") is not None
-    Figure.savefig = _savefig if whole else _save_empty
+    drawn = _savefig()
+    Figure.savefig = drawn if whole else functools.partialmethod(_save_empty, drawn)
 
 
-def _save_empty(figure, *args, **kwargs):
-    _savefig(Figure(figsize=figure.get_size_inches()), *args, **kwargs)
+@functools.cache
+def _savefig():
+    from matplotlib.figure import Figure
+
+    return Figure.savefig
 
 
-# The longest files, which begin first, so that all processes end at once.
-_FIRST = (
+def _save_empty(figure, savefig, *args, **kwargs):
+    savefig(type(figure)(figsize=figure.get_size_inches()), *args, **kwargs)
+
+
+@functools.cache
+def _compares_with_keras(file):
+    return "mark.parity" in (_HERE.parent / file).read_text("utf-8")
+
+
+class _KerasTogether(LoadFileScheduling):
+    """Hands out files; those that compare with Keras to one process, which imports it.
+
+    That process begins with the comparison of frameworks, which starts large ones.
+    """
+
+    def _split_scope(self, nodeid):
+        file = super()._split_scope(nodeid)
+        together = file.endswith("test_speed.py") or _compares_with_keras(file)
+        return "Keras" if together else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return _KerasTogether(config, log) if config.option.dist == "loadfile" else None
+
+
+# These start processes of their own, so they begin while that of the tests is small.
+_FIRST = ("test_speed.py", "test_kills.py", "test_cli.py")
+
+# The longest of the others, after those with Keras, so that all processes end at once.
+_LONG = (
     "test_docs.py",
-    "test_examples.py",
     "test_laws.py",
-    "test_models.py",
-    "test_layers.py",
-    "test_kills.py",
     "test_many.py",
     "test_selection.py",
     "test_sweep_goes_on.py",
-    "test_against_keras.py",
 )
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.name not in _FIRST)
+    items.sort(
+        key=lambda item: (
+            item.path.name not in _FIRST,
+            not _compares_with_keras(item.path.relative_to(_HERE.parent)),
+            item.path.name not in _LONG,
+        )
+    )
 
 
-# Bytes of memory, from which on compiled programs are freed: TensorFlow alone takes 0.8
-# GB, and two processes, with what they start, stay below 3.
-_MUCH = 1.2 * 2**30
+# Bytes that a process may grow by until compiled programs are freed, which takes half a
+# second: two processes and what they start stay below 3 GB.
+_GROWTH = 0.2 * 2**30
+_least = 0  # bytes of this process when it was last freed
 
 
 def pytest_collection_finish():
     # What is imported by now stays, and need not be looked through for garbage.
     gc.collect()
     gc.freeze()
+    _give_back()
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _forget_programs():
-    """Free what was compiled once it fills the memory; this takes half a second."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item, nextitem):
     yield
-    if psutil.Process().memory_info().rss < _MUCH:
-        return
-    if sys.modules.get("keras"):
-        sys.modules["keras"].backend.clear_session(free_memory=False)
-    jax.clear_caches()
-    gc.collect()
+    keras = sys.modules.get("keras")
+    if keras and nextitem and nextitem.path != item.path:
+        keras.backend.clear_session(free_memory=False)  # and number layers from one
+    if _size() > _least + _GROWTH:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+        _give_back()
+
+
+def _give_back():
+    global _least
     with contextlib.suppress(AttributeError):  # C libraries but GNU's
         ctypes.CDLL(None).malloc_trim(0)
+    _least = _size()
+
+
+def _size():
+    return psutil.Process().memory_info().rss

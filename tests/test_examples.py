@@ -22,6 +22,7 @@ LEARNT = {
 }
 
 
+@pytest.mark.parity  # one of them
 # Of Keras, as it saves a model.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -1,5 +1,6 @@
 """What `import fdl` brings along, and who may import whom."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -173,3 +174,13 @@ def test_types_are_published() -> None:
     import fdl
 
     assert (Path(fdl.__file__).parent / "py.typed").is_file()
+
+
+def test_files_that_compare_with_keras_are_marked() -> None:
+    """Only marked ones are all given to the one process of tests that imports it."""
+    tests = Path(__file__).parent
+    uses = re.compile(r"^(from lazily|(import|from) (keras|tensorflow)\b)", re.M)
+    texts = {file.name: file.read_text("utf-8") for file in tests.rglob("test_*.py")}
+    found = {name for name, text in texts.items() if uses.search(text)}
+    assert len(found) > 20
+    assert {name for name in found if "mark.parity" not in texts[name]} == set()

@@ -49,7 +49,7 @@ class Parity(Command):
 
         ladder, tables, subjects = _ladder()
         usual = {**subjects.MODELS, **subjects.LAYERS}
-        known = {**usual, **subjects.APPLICATIONS}
+        known = {**usual, **subjects.applications()}
         for name in self.names:
             if name not in known:
                 raise ValueError(

@@ -33,6 +33,7 @@ class Voice:
         self._now, self.quiet = now, quiet
         self._begun = self._said = time.monotonic()
         self._over = threading.Event()
+        self._beating: threading.Thread | None = None
 
     def say(self, line: str) -> None:
         """Print a line, above the bar if there is one."""
@@ -43,11 +44,14 @@ class Voice:
     def start(self) -> None:
         """Begin to break the silence."""
         if not self.quiet and not err.is_terminal:
-            threading.Thread(target=self._beat, daemon=True).start()
+            self._beating = threading.Thread(target=self._beat, daemon=True)
+            self._beating.start()
 
     def stop(self) -> None:
-        """Say no more."""
+        """Say no more, from when this returns."""
         self._over.set()
+        if self._beating is not None:
+            self._beating.join()
 
     def _beat(self) -> None:
         while not self._over.wait(self._said + HEARTBEAT - time.monotonic()):

@@ -1,10 +1,10 @@
 """The sides of `bench.imports`, on a model that is small."""
 
-import keras
 import numpy as np
 import pytest
 
 from bench import imports
+from lazily import keras
 
 pytestmark = [
     pytest.mark.parity,

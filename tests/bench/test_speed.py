@@ -2,8 +2,8 @@
 
 import importlib
 import json
+import runpy
 import shutil
-import subprocess
 import sys
 
 import jax
@@ -57,13 +57,10 @@ def test_twins_are_the_same_in_double_precision(name, rival):
 def quick(tmp_path_factory):
     """A quick run of one case."""
     out = tmp_path_factory.mktemp("speed")
-    words = "-m bench run mlp --quick --rounds 2 --against flax --out"
-    done = subprocess.run(
-        [sys.executable, *words.split(), str(out)],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    words = "bench run mlp --quick --rounds 2 --against flax --out".split()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [*words, str(out)])
+        runpy.run_module("bench", run_name="__main__")
     return out
 
 

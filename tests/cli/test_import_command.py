@@ -3,7 +3,6 @@
 import json
 
 import jax
-import keras
 import numpy as np
 import pytest
 from shell import fdl as command
@@ -14,13 +13,14 @@ from fdl.keras import KerasModel
 from fdl.keras.graph.logits import logits
 from fdl.runs.errors import RunError
 from fdl.weights import WeightsError
+from lazily import Lazily, keras
 from runs.small import edit, few
 
 pytestmark = [
     pytest.mark.parity,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
-L = keras.layers
+L = Lazily("keras.layers")
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from shell import fdl
 
 from fdl import data, tasks
 from fdl.runs import load
+from lazily import keras
 from runs.small import few
 
 pytestmark = pytest.mark.parity

@@ -127,7 +127,7 @@ def test_only_large_measures_all_of_keras_applications(
     monkeypatch.setattr(subjects, "MODELS", {"mlp": subjects.MODELS["mlp"]})
     monkeypatch.setattr(subjects, "LAYERS", {})
     some = {name: lambda name=name: [name] for name in ("ResNet50", "VGG16")}
-    monkeypatch.setattr(subjects, "APPLICATIONS", some)
+    monkeypatch.setattr(subjects, "applications", lambda: some)
     monkeypatch.setattr(
         ladder, "climb_all", lambda draws, large: climbed.extend(draws) or []
     )

@@ -1,11 +1,11 @@
 """More Keras models, like those of `keras_models`: data, channels first, wrappers."""
 
-import keras
-from keras.src.applications.convnext import LayerScale, StochasticDepth
-from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
-
 from graphs.keras_models import MODELS as MODELS
 from graphs.keras_models import L, all_on, model
+from lazily import Lazily, keras
+
+convnext = Lazily("keras.src.applications.convnext")
+inception_resnet = Lazily("keras.src.applications.inception_resnet_v2")
 
 
 @model
@@ -146,12 +146,12 @@ def extras():
     token = L.Input((4,), dtype="int32", name="token")
     outputs = all_on(
         x,
-        LayerScale(0.5, 6, name="layer_scale"),
-        StochasticDepth(0.3, name="stochastic_depth"),
+        convnext.LayerScale(0.5, 6, name="layer_scale"),
+        convnext.StochasticDepth(0.3, name="stochastic_depth"),
         L.Activation("sparsemax", name="sparsemax"),
         L.UnitNormalization(name="unit"),
     )
-    outputs["scaled_sum"] = CustomScaleLayer(0.25)([x, x])
+    outputs["scaled_sum"] = inception_resnet.CustomScaleLayer(0.25)([x, x])
     outputs["tiny"] = L.UnitNormalization()(L.Rescaling(2.0**-30)(x))
     outputs["tiny_dot"] = L.Dot(2, normalize=True)([L.Rescaling(2.0**-20)(x), x])
     tied = L.ReversibleEmbedding(9, 6, mask_zero=True, logit_soft_cap=0.5)

@@ -3,9 +3,9 @@
 Each function returns inputs and a dictionary of outputs, named by what they check.
 """
 
-import keras
+from lazily import Lazily, keras
 
-L, K = keras.layers, keras.ops
+L, K = Lazily("keras.layers"), Lazily("keras.ops")
 MODELS = {}
 
 

@@ -8,16 +8,17 @@ with channels first on CPU.
 
 import contextlib
 import inspect
-from functools import partial
+from functools import partial, partialmethod
 from unittest import mock
 
 import jax
-import keras
 import numpy as np
-import tensorflow as tf
-from keras.src.backend import tensorflow as on_tensorflow
-from keras.src.backend.jax import image as jax_image
-from keras.src.backend.jax import nn as jax_nn
+
+from lazily import Lazily, keras, tf
+
+on_tensorflow = Lazily("keras.src.backend.tensorflow")
+jax_image = Lazily("keras.src.backend.jax.image")
+jax_nn = Lazily("keras.src.backend.jax.nn")
 
 ROUNDED = "gelu leaky_relu relu elu celu hard_shrink soft_shrink".split()
 WINDOWS = """conv depthwise_conv separable_conv conv_transpose max_pool
@@ -49,7 +50,7 @@ def _where_needed(theirs, on_jax):
     return call
 
 
-def _mel(layer, inputs, call=keras.layers.MelSpectrogram.call):
+def _mel(call, layer, inputs):
     layer.backend.set_backend("jax")
     triangles = partial(type(layer).linear_to_mel_weight_matrix, layer, dtype="float64")
     try:
@@ -74,6 +75,7 @@ def exact():
             made = _where_needed(getattr(nn, name), _on_jax(getattr(jax_nn, name)))
             patch(nn, name, made)
         patch(image, "resize", _on_jax(jax_image.resize))
-        patch(keras.layers.MelSpectrogram, "call", _mel)
+        mel = keras.layers.MelSpectrogram
+        patch(mel, "call", partialmethod(partial(_mel, mel.call)))
         with jax.enable_x64(True):
             yield

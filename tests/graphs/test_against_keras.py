@@ -3,15 +3,14 @@
 import contextlib
 
 import jax
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from flax.traverse_util import flatten_dict
 
 from fdl.keras import import_model, save_weights
 from graphs.keras_data_models import MODELS
 from graphs.keras_on_jax import exact
+from lazily import keras, tf
 
 pytestmark = [
     pytest.mark.parity,

@@ -1,15 +1,15 @@
 """Compiled models: training goes on in fdl as it would in Keras."""
 
 import jax
-import keras
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
 import fdl
 from fdl.keras import import_model
+from lazily import Lazily, keras
 
-O = keras.optimizers
+O = Lazily("keras.optimizers")
 pytestmark = [
     pytest.mark.parity,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),

@@ -1,20 +1,20 @@
 """What imported models draw: weights at the start, and noise in training."""
 
 import jax
-import keras
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
-from keras.src.applications.convnext import LayerScale, StochasticDepth
 
 from fdl.keras import import_model
+from lazily import Lazily, keras
 
 pytestmark = [
     pytest.mark.parity,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 
-L, I = keras.layers, keras.initializers
+L, I = Lazily("keras.layers"), Lazily("keras.initializers")
+convnext = Lazily("keras.src.applications.convnext")
 
 
 def starting():
@@ -57,7 +57,7 @@ def starting():
         L.EinsumDense("abc,bcd->ad", (20,), kernel_initializer="he_uniform"),
         L.SpectralNormalization(L.Dense(300)),
         L.Bidirectional(L.GRU(15)),
-        LayerScale(0.5, 30),
+        convnext.LayerScale(0.5, 30),
     ]
     outputs = [layer(image) for layer in images] + [layer(rows) for layer in sequences]
     outputs += [
@@ -117,7 +117,7 @@ def noisy():
         L.AlphaDropout(0.3, noise_shape=(None, 4, 1))(x),
         L.GaussianDropout(0.3)(x),
         L.GaussianNoise(0.7)(x),
-        StochasticDepth(0.3)(x),
+        convnext.StochasticDepth(0.3)(x),
         L.SimpleRNN(3, dropout=0.3, recurrent_dropout=0.4, return_sequences=True)(x),
         L.LSTM(3, dropout=0.3, recurrent_dropout=0.4, return_sequences=True)(x),
         L.GRU(3, dropout=0.3, recurrent_dropout=0.4, return_sequences=True)(x),

@@ -1,20 +1,20 @@
 """Layers that take inputs of any rank, along any axis, against Keras."""
 
 import jax
-import keras
 import numpy as np
 import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from fdl.keras import import_model
+from lazily import Lazily, keras
 
 pytestmark = [
     pytest.mark.parity,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 
-L = keras.layers
+L = Lazily("keras.layers")
 ALONG_AN_AXIS = {
     "batch": lambda axis: L.BatchNormalization(axis=axis, momentum=0.5, epsilon=0.25),
     "layer": lambda axis: L.LayerNormalization(axis=axis, epsilon=0.25),

@@ -3,7 +3,6 @@
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
-import keras
 import numpy as np
 import pytest
 
@@ -11,6 +10,7 @@ from fdl import models, nn
 from fdl.keras import KerasModel, WeightsError, import_model, save_weights
 from fdl.keras.tracing.trace import trace
 from graphs.test_against_keras import error, named
+from lazily import keras
 
 pytestmark = [
     pytest.mark.parity,

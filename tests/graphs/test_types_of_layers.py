@@ -1,11 +1,11 @@
 """Models whose layers compute in half precision predict as in Keras."""
 
 import jax
-import keras
 import numpy as np
 import pytest
 
 from fdl.keras import import_model
+from lazily import Lazily, keras
 
 pytestmark = [
     pytest.mark.parity,
@@ -13,7 +13,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Layer .*does not support masking:UserWarning"),
 ]
 
-L, K = keras.layers, keras.ops
+L, K = Lazily("keras.layers"), Lazily("keras.ops")
 EPSILON = {"mixed_float16": 2**-10, "mixed_bfloat16": 2**-7}
 
 

@@ -5,12 +5,12 @@ outputs must come from the inputs, and not from biases or amplified rounding: so
 differ from each other in more than noise, and batch statistics are those of the images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
+from lazily import keras
 from parity.sides import Subject
 
 BATCH, CLASSES = 8, 5
@@ -85,8 +85,10 @@ def _draw(model: Any, image: np.ndarray) -> None:
     assert (y.std(axis=0) > 0.05 * np.abs(y).mean()).all(), "inputs must matter"
 
 
-APPLICATIONS = {
-    name: lambda name=name: [application(name, range(4 if name in _SMALL else 2))]
-    for name in dir(keras.applications)
-    if name[0].isupper()
-}
+def applications() -> dict[str, Callable[[], list[Subject]]]:
+    """Return all of `keras.applications`, by name."""
+    return {
+        name: lambda name=name: [application(name, range(4 if name in _SMALL else 2))]
+        for name in dir(keras.applications)
+        if name[0].isupper()
+    }

@@ -23,10 +23,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import keras
 import numpy as np
 
 from fdl import keras as fk
+from lazily import keras
 from parity.rungs import Rung
 from parity.sides import Ours, Subject, Theirs, both, cast
 

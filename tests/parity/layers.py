@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import flax.linen as linen
-import keras
 import numpy as np
 
 from fdl import nn
+from lazily import keras
 from parity.pick import Pick, normal, number, pair, steps
 from parity.sides import Subject
 

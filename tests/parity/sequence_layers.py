@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
-import keras
 import numpy as np
 
 from fdl import nn
+from lazily import keras
 from parity.layers import row
 from parity.pick import Pick, normal, number
 from zoo.layers import Call

@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import keras
 import numpy as np
 import optax
-import tensorflow as tf
 
 from fdl import keras as fk
 from fdl.losses import cross_entropy
+from lazily import keras, tf
 from zoo import Epoch, draw_variables
 
 

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from parity import layers, sequence_layers  # noqa: F401  (it adds rows)
-from parity.applications import APPLICATIONS as APPLICATIONS
+from parity.applications import applications as applications
 from parity.pick import DRAWS, Spread
 from parity.sides import Subject
 from zoo import ZOO, Case

@@ -3,12 +3,11 @@
 import math
 
 import jax
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from fdl.nn import activations
+from lazily import keras, tf
 from parity.ladder import error
 
 pytestmark = pytest.mark.parity

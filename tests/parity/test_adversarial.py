@@ -9,15 +9,14 @@ from typing import Any
 
 import flax.linen as linen
 import jax
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from fdl import keras as fk
 from fdl import losses, models, nn
 from fdl.learners import adversarial
 from fdl.learners.adversarial import draw
+from lazily import keras, tf
 from parity.ladder import error
 from parity.sides import Subject, both, cast
 from zoo import adversarial as twins

@@ -2,11 +2,11 @@
 
 import jax
 import jax.numpy as jnp
-import keras
 import numpy as np
 import pytest
 
 from fdl import keras as fk
+from lazily import keras
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 CASES = [

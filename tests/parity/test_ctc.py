@@ -4,12 +4,11 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from fdl import losses
+from lazily import keras, tf
 
 CLASSES = 5
 

@@ -1,12 +1,12 @@
 """Dropout: random on both sides, so that what is the same is the distribution."""
 
 import jax
-import keras
 import numpy as np
 import pytest
 
 from fdl import nn
 from fdl.keras import import_model
+from lazily import keras
 
 pytestmark = pytest.mark.parity
 

@@ -5,64 +5,65 @@ from typing import Any
 
 import flax.linen as linen
 import jax
-import keras
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
 from fdl import nn
 from fdl.keras import from_keras
+from lazily import Lazily, keras
 from zoo import ZOO
 
 pytestmark = pytest.mark.parity
 
+layers = Lazily("keras.layers")
 IMAGE, SEQUENCE = (8, 8, 32), (4, 96)
 # Sizes large enough to tell distributions from samples.
 LAYERS = {
-    "Dense": (nn.Dense(64), keras.layers.Dense(64), SEQUENCE),
-    "Conv1D": (nn.Conv1D(64, 3), keras.layers.Conv1D(64, 3), SEQUENCE),
-    "Conv2D": (nn.Conv2D(48, (3, 3)), keras.layers.Conv2D(48, 3), IMAGE),
+    "Dense": (nn.Dense(64), lambda: layers.Dense(64), SEQUENCE),
+    "Conv1D": (nn.Conv1D(64, 3), lambda: layers.Conv1D(64, 3), SEQUENCE),
+    "Conv2D": (nn.Conv2D(48, (3, 3)), lambda: layers.Conv2D(48, 3), IMAGE),
     "Conv2D in groups": (
         nn.Conv2D(64, (3, 3), groups=2),
-        keras.layers.Conv2D(64, 3, groups=2),
+        lambda: layers.Conv2D(64, 3, groups=2),
         IMAGE,
     ),
     "DepthwiseConv2D": (
         nn.DepthwiseConv2D((3, 3), depth_multiplier=4),
-        keras.layers.DepthwiseConv2D(3, depth_multiplier=4),
+        lambda: layers.DepthwiseConv2D(3, depth_multiplier=4),
         IMAGE,
     ),
     "SeparableConv2D": (
         nn.SeparableConv2D(48, (3, 3), depth_multiplier=4),
-        keras.layers.SeparableConv2D(48, 3, depth_multiplier=4),
+        lambda: layers.SeparableConv2D(48, 3, depth_multiplier=4),
         IMAGE,
     ),
     "Conv2DTranspose": (
         nn.Conv2DTranspose(16, (5, 5)),
-        keras.layers.Conv2DTranspose(16, 5),
+        lambda: layers.Conv2DTranspose(16, 5),
         IMAGE,
     ),
     "BatchNormalization": (
         nn.BatchNormalization(),
-        keras.layers.BatchNormalization(),
+        lambda: layers.BatchNormalization(),
         IMAGE,
     ),
     "LayerNormalization": (
         nn.LayerNormalization(),
-        keras.layers.LayerNormalization(),
+        lambda: layers.LayerNormalization(),
         IMAGE,
     ),
     "GroupNormalization": (
         nn.GroupNormalization(),
-        keras.layers.GroupNormalization(),
+        lambda: layers.GroupNormalization(),
         IMAGE,
     ),
-    "SimpleRNN": (nn.SimpleRNN(64), keras.layers.SimpleRNN(64), SEQUENCE),
-    "LSTM": (nn.LSTM(64), keras.layers.LSTM(64), SEQUENCE),
-    "GRU": (nn.GRU(64), keras.layers.GRU(64), SEQUENCE),
+    "SimpleRNN": (nn.SimpleRNN(64), lambda: layers.SimpleRNN(64), SEQUENCE),
+    "LSTM": (nn.LSTM(64), lambda: layers.LSTM(64), SEQUENCE),
+    "GRU": (nn.GRU(64), lambda: layers.GRU(64), SEQUENCE),
     "Bidirectional": (
         nn.Bidirectional(nn.LSTM(64)),
-        keras.layers.Bidirectional(keras.layers.LSTM(64)),
+        lambda: layers.Bidirectional(layers.LSTM(64)),
         SEQUENCE,
     ),
 }
@@ -100,7 +101,7 @@ def compare(model: linen.Module, twin: Any, *inputs: Any) -> None:
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer(name: str) -> None:
     layer, theirs, shape = LAYERS[name]
-    compare(layer, twin_of(theirs, shape), np.ones((1, *shape), np.float32))
+    compare(layer, twin_of(theirs(), shape), np.ones((1, *shape), np.float32))
 
 
 def test_embedding() -> None:

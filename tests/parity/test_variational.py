@@ -1,14 +1,13 @@
 """Learning a variational autoencoder against a training loop written with Keras."""
 
 import jax
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from fdl import keras as fk
 from fdl import metrics, models
 from fdl.learners import variational
+from lazily import keras, tf
 from parity.ladder import error
 from zoo import draw_variables
 

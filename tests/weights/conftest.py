@@ -4,6 +4,7 @@ import pytest
 from draws import SMALL, SMALL_INPUT, SMALL_VARIABLES
 
 from fdl.keras import hdf5, hdf5_contents, save_weights
+from lazily import keras
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +37,6 @@ def zipped(tmp_path):
 @pytest.fixture
 def precision(request):
     """The precision in which Keras makes weights, float32 otherwise."""
-    import keras  # not for the tests that run without it
 
     def choose(precision: str) -> None:
         keras.config.set_floatx(precision)

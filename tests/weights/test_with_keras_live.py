@@ -1,7 +1,6 @@
 """Weights to and from Keras models in memory, bit for bit."""
 
 import jax
-import keras
 import numpy as np
 import pytest
 from draws import CNN_INPUT, MODELS, draw, same
@@ -9,8 +8,9 @@ from twins import TWINS, keras_cnn, randomize, weights_of
 
 from fdl import models
 from fdl.keras import WeightsError, from_keras, load_weights, to_keras
+from lazily import Lazily, keras
 
-layers = keras.layers
+layers = Lazily("keras.layers")
 pytestmark = [
     pytest.mark.parity,
     # Keras' own, when it saves weights that TensorFlow holds.

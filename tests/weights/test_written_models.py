@@ -1,11 +1,11 @@
 """Models as `.keras` files, which Keras opens."""
 
-import keras
 import numpy as np
 import pytest
 
 from fdl import models
 from fdl.keras import load_weights, save_weights
+from lazily import keras
 from zoo import draw_variables
 
 pytestmark = pytest.mark.parity

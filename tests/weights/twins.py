@@ -1,9 +1,10 @@
 """What Keras' own code would be for the models in `draws`."""
 
-import keras
 import numpy as np
 
-layers = keras.layers
+from lazily import Lazily, keras
+
+layers = Lazily("keras.layers")
 
 
 def keras_cnn(names=("conv1", "conv2", "conv3", "dense", "head")):

@@ -55,6 +55,15 @@ def write(folder: Path) -> Path:
             *beside,
             "",
         ]
+    lines += [
+        "## Compilation",
+        "",
+        "Seconds until fdl has drawn the parameters, and by which the first block of "
+        f"training steps takes longer than a later one: no more than {LONG} each.",
+        "",
+        *compilation(results),
+        "",
+    ]
     race = _race(folder, first["machine"])
     if race is not None:
         lines += [
@@ -187,6 +196,32 @@ def beside_flax(results: dict[str, Result]) -> list[str]:
         return []
     heads = "| case | cell | time | peak memory | so far |"
     return [heads, "| --- | --- | --- | --- | --- |", *lines]
+
+
+LONG = 30.0
+"""Seconds that nothing should take to compile."""
+
+
+def compilation(results: dict[str, Result]) -> list[str]:
+    """Return the table of seconds of compilation."""
+    lines = [
+        "| case | parameters | step | step in plain Flax | so far |",
+        "| --- | --: | --: | --: | --- |",
+    ]
+    for name, result in results.items():
+        rows, training = result["rows"], _training(result)
+        found = [rows["fdl"].get("init", np.nan)]
+        for row in ("fdl", "flax"):
+            cell = rows.get(row, {}).get("cells", {}).get(training)
+            if cell is None:
+                found.append(np.nan)
+                continue
+            steps = cell.get("times", np.nan)
+            found.append(cell["first"] - steps * float(np.median(cell["seconds"])))
+        words = ["" if np.isnan(x) else f"{x:.1f} s" for x in found]
+        said = "too long" if any(x > LONG for x in found[:2]) else ""
+        lines.append(f"| {CASES[name].title} | {' | '.join(words)} | {said} |")
+    return lines
 
 
 def _training(result: Result) -> str:

@@ -16,7 +16,7 @@ import psutil
 from rich.console import Console
 
 from bench.processes import Failed, Process
-from bench.speed.cases import CASES, INFERENCE, Case
+from bench.speed.cases import CASES, Case
 from bench.speed.rows import ROWS
 from bench.speed.twin import Precision
 from fdl.runs.environment import commit, device, versions
@@ -227,7 +227,7 @@ def _cells(case: Case, extent: Extent) -> list[Cell]:
     precisions = _PRECISIONS if ON_GPU else (None,)
     cells = [Cell("train", case.batch_size, steps, each) for each in precisions]
     if extent.predict:
-        for size, times in zip(INFERENCE, (100, 20, 3), strict=True):
+        for size, times in zip(case.inference, (100, 20, 3), strict=True):
             cells.append(Cell("predict", size, times, precisions[0]))
     if extent.large:
         times = max(2, steps * case.batch_size // case.large)
@@ -253,7 +253,8 @@ def _take_turns(
             result["rows"][row] = {"failed": f"{cell.name}: {error}"}
         else:
             taking[row] = process
-            result["rows"][row]["cells"][cell.name] = {**found, "seconds": []}
+            begun = {**found, "times": cell.times, "seconds": []}
+            result["rows"][row]["cells"][cell.name] = begun
     for _ in range(rounds):
         result["matmul"].append(_matmul_rate())
         for row, process in taking.items():

@@ -54,9 +54,11 @@ class Worker:
     def draw(self, file: str) -> dict[str, Any]:
         """Write the common start of all rows: parameters, a batch, and its draws."""
         batch = examples(self.case, self.case.batch_size)
+        began = time.perf_counter()
         params, drawn = self.twin.draw(batch)
+        seconds = time.perf_counter() - began
         _write(file, params=params, batch={**batch, **drawn})
-        return {"flops": self.twin.flops(batch)}
+        return {"flops": self.twin.flops(batch), "init": seconds}
 
     def first_step(self, start: str, file: str) -> dict[str, Any]:
         """Write the effect of the first training step."""

@@ -100,6 +100,17 @@ def test_fdl_stands_beside_flax(quick):
     assert line.endswith("| train 32 | 1.20 (1.20 - 1.20) | 1.20 | slower and larger |")
 
 
+def test_compilation_is_what_the_first_block_takes_longer(quick):
+    result = json.loads((quick / "mlp.json").read_text())
+    assert 0 < result["rows"]["fdl"]["init"] < 60
+    result["rows"]["fdl"]["init"] = 2.0
+    for row, first in (("fdl", 33.5), ("flax", 4.0)):
+        cell = result["rows"][row]["cells"]["train 32"]
+        cell |= {"first": first, "times": 5, "seconds": [0.1, 0.2, 0.6]}
+    *_, line = report.compilation({"mlp": result})
+    assert line == "| MLP 784-32-10 | 2.0 s | 32.5 s | 3.0 s | too long |"
+
+
 @pytest.mark.parametrize(
     ("time", "memory", "said"),
     [

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from bench.speed.rivals.torch_images import MobileNetV2, ResNet50, UNet
 from bench.speed.twin import (
     BETA_1,
     BETA_2,
@@ -166,8 +167,12 @@ _MODELS: dict[str, Callable[[], nn.Module]] = {
     "transformer": Transformer,
     "vae": VAE,
     "dcgan": GAN,
+    "resnet50": ResNet50,
+    "mobilenet": MobileNetV2,
+    "unet": UNet,
 }
-_IMAGES = ("cnn", "dcgan")  # whose inputs are images with channels second
+# Those whose inputs are images with channels second.
+_IMAGES = ("cnn", "dcgan", "resnet50", "mobilenet", "unet")
 
 
 class Twin:
@@ -376,6 +381,8 @@ def _to_torch(case: str, name: str, params: Arrays) -> np.ndarray:
     if f"{layer}_scale" in params:
         return params[f"{layer}_scale"]
     kernel = params[f"{layer}_kernel"]
+    if layer.endswith("_depthwise"):
+        return kernel.transpose(2, 3, 0, 1)
     if kernel.ndim == 4:
         return kernel.transpose(3, 2, 0, 1)
     return kernel.reshape(-1, kernel.shape[-1]).T
@@ -411,6 +418,8 @@ def _from_torch(case: str, tensors: dict[str, torch.Tensor]) -> Arrays:
             flat[f"{layer}_bias"] = value
         elif value.ndim == 1:
             flat[f"{layer}_scale"] = value
+        elif layer.endswith("_depthwise"):
+            flat[f"{layer}_kernel"] = value.transpose(2, 3, 0, 1)
         elif value.ndim == 4:
             flat[f"{layer}_kernel"] = value.transpose(2, 3, 1, 0)
         elif layer.endswith("attention_out"):

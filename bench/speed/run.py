@@ -57,7 +57,11 @@ QUICK = Extent(rounds=3, share=0.5, predict=False, large=False)
 def measure(name: str, rows: list[str], extent: Extent) -> dict[str, Any]:
     """Measure rows on a case, always including fdl; return the results."""
     case = CASES[name]
-    rows = [row for row in ROWS if row in {"fdl", *rows}]
+    rows = [
+        row
+        for row, about in ROWS.items()
+        if row in {"fdl", *rows} and (ON_GPU or not about.gpu)
+    ]
     result: dict[str, Any] = {
         "case": name,
         "batch_size": case.batch_size,

@@ -14,7 +14,7 @@ class ResNet50(nn.Module):
     @nn.compact
     def __call__(self, x: Any, train: bool = False) -> Any:
         def normalized(x: Any, name: str) -> Any:
-            norm = nn.BatchNorm(not train, 0.99, 1.001e-5, name=f"{name}_bn")
+            norm = nn.BatchNorm(not train, epsilon=1.001e-5, name=f"{name}_bn")
             return norm(x)
 
         def conv(x: Any, features: int, size: int, stride: int, name: str) -> Any:
@@ -47,7 +47,8 @@ class MobileNetV2(nn.Module):
             return nn.Conv(features, use_bias=False, name=name, **options)(x)
 
         def norm(x: Any, name: str) -> Any:
-            return nn.BatchNorm(not train, 0.999, 1e-3, name=name)(x)
+            norm = nn.BatchNorm(not train, momentum=0.999, epsilon=1e-3, name=name)
+            return norm(x)
 
         x = conv(x, 32, "Conv1", kernel_size=(3, 3), strides=2)
         x = nn.relu6(norm(x, "bn_Conv1"))

@@ -179,10 +179,15 @@ class Twin:
     """A case in PyTorch."""
 
     def __init__(
-        self, case: str, *, channels_last: bool = False, compile: bool = False
+        self,
+        case: str,
+        *,
+        channels_last: bool = False,
+        compile: bool = False,
+        graph: bool = False,
     ) -> None:
         """Create the model and its optimizer."""
-        self.case, self.channels_last = case, channels_last
+        self.case, self.channels_last, self.graph = case, channels_last, graph
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.half = False
         self.model = _MODELS[case]().to(self.device)
@@ -199,7 +204,8 @@ class Twin:
                 LEARNING_RATE,
                 (BETA_1, BETA_2),
                 LONG_EPSILON,
-                fused=channels_last,  # in both tuned rows
+                fused=channels_last,  # in all tuned rows
+                capturable=graph,
             )
             for part in parts
         ]
@@ -246,13 +252,16 @@ class Twin:
     def trainer(self, data: Arrays, batch_size: int) -> Callable[[], Any]:
         """Return the usual loop over slices of arrays in memory."""
         tensors = self._tensors(data)
+        batches = [
+            {name: x[start : start + batch_size] for name, x in tensors.items()}
+            for start in range(0, len(data["input"]), batch_size)
+        ]
+        step = self._captured(self._step, batches[0]) if self.graph else self._step
 
         def run() -> Any:
             loss = None
-            for start in range(0, len(data["input"]), batch_size):
-                loss = self._step(
-                    {name: x[start : start + batch_size] for name, x in tensors.items()}
-                )
+            for batch in batches:
+                loss = step(batch)
             return float(loss[0])
 
         return run
@@ -267,14 +276,40 @@ class Twin:
     def predictor(self, batch: Arrays, times: int) -> Callable[[], Any]:
         """Return a function that predicts a batch repeatedly."""
         tensors = self._tensors(batch)
+        outputs = self._outputs
+        if self.graph:
+            outputs = self._captured(self._outputs, tensors)
 
         def run() -> Any:
             for _ in range(times):
-                self._outputs(tensors)
+                outputs(tensors)
             if self.device == "cuda":
                 torch.cuda.synchronize()
 
         return run
+
+    def _captured(
+        self, call: Callable[[Any], Any], batch: dict[str, torch.Tensor]
+    ) -> Callable[[Any], Any]:
+        """Return a call as a CUDA graph, which saves the launches of its kernels."""
+        own = {name: x.clone() for name, x in batch.items()}
+        beside = torch.cuda.Stream()
+        beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(beside):
+            for _ in range(3):
+                call(own)
+        torch.cuda.current_stream().wait_stream(beside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            found = call(own)
+
+        def replay(batch: dict[str, torch.Tensor]) -> Any:
+            for name, x in batch.items():
+                own[name].copy_(x)
+            graph.replay()
+            return found
+
+        return replay
 
     def _tensors(self, batch: Arrays) -> dict[str, torch.Tensor]:
         tensors = {
@@ -347,7 +382,8 @@ class Twin:
     def _autocast(self) -> Any:
         if not self.half:
             return contextlib.nullcontext()
-        return torch.autocast(self.device, torch.bfloat16)
+        # Copies of parameters in half precision are made anew in each replay.
+        return torch.autocast(self.device, torch.bfloat16, cache_enabled=not self.graph)
 
 
 def _bound(logits: Any, mean: Any, logvar: Any, image: Any) -> Any:

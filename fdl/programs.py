@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 _KEPT = 64
 
@@ -103,7 +104,7 @@ def _quickly() -> dict[str, Any] | None:
 
 def _in_program() -> bool:
     """Return whether a program is being traced, whose options count for all of it."""
-    return isinstance(jax.device_put(0), jax.core.Tracer)
+    return isinstance(jax.device_put(0), Tracer)
 
 
 class _Same:

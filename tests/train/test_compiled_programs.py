@@ -1,5 +1,7 @@
 """Programs that a later process finds again, and those that are compiled quickly."""
 
+import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -8,7 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen
 
+from fdl.keras.graph.model import KerasModel
+from fdl.keras.graph.read import read_model
 from fdl.programs import program
 
 SCRIPT = """
@@ -68,3 +73,35 @@ def test_what_runs_once_can_be_a_part_of_a_program():
     key = jax.random.key(1)
     for a, b in zip(jax.jit(whole)(key), whole(key), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_an_imported_model_is_drawn_in_one_program():
+    entry = {"class_name": "InputLayer", "config": {"batch_shape": [None, 3]}}
+    dense = {"class_name": "Dense", "config": {"name": "head", "units": 2}}
+    norm = {"class_name": "BatchNormalization", "config": {"name": "norm"}}
+    config = {"name": "net", "layers": [entry, dense, norm]}
+    model = KerasModel(read_model({"class_name": "Sequential", "config": config}))
+    key, x = jax.random.key(0), jnp.ones((5, 3))
+    compiled = []
+    with jax.log_compiles(), _logged(compiled):
+        found = model.init(key, x, train=False)
+    assert len([line for line in compiled if "XLA compilation" in line]) == 1
+    expected = linen.Module.init(model, key, x)
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for a, b in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    shapes = jax.eval_shape(model.init, key, x)
+    assert shapes["params"]["head"]["kernel"].shape == (3, 2)
+
+
+@contextlib.contextmanager
+def _logged(lines):
+    """Collect what JAX logs."""
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger = logging.getLogger("jax")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

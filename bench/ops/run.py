@@ -148,7 +148,7 @@ def _take_turns(found: dict[str, Any], sides: dict[str, Asks], extent: Extent) -
         (agreed[side]["trial"] for side in agreed if side != "fdl"), default=0
     )
     order = [side for side in agreed]
-    began = time.perf_counter()
+    began, rest = time.perf_counter(), 0.0
     shuffle = random.Random(0).shuffle
     for turn in range(extent.turns):
         if turn >= 3 and time.perf_counter() - began > extent.most:
@@ -158,17 +158,14 @@ def _take_turns(found: dict[str, Any], sides: dict[str, Asks], extent: Extent) -
             one = agreed[side]
             if turn and side != "fdl" and one["trial"] > 4 * fastest:
                 continue
-            time.sleep(_PAUSE)
+            time.sleep(rest)
+            rest = SIDES[side].rest
             if one["trial"] < extent.block:
                 # While waiting, it may have been evicted from caches.
                 sides[side].ask("once", max(1, one["times"] // 4))
             took = sides[side].ask("once", one["times"])
             one["wall"].append(took["wall"])
             one["cpu"].append(took["cpu"])
-
-
-_PAUSE = 0.005
-"""Seconds after which threads of the previous side no longer spin."""
 
 
 def cells(

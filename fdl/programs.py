@@ -74,7 +74,7 @@ def program(
     # asked for now: what the same function of an earlier call is made of may have been
     # changed since, such as a list.
     kept.traced[:] = [functools.partial(function, *first)]
-    return kept.compiled_quickly if once and not _in_program() else kept.compiled
+    return kept.compiled_quickly if once and not in_program() else kept.compiled
 
 
 class _Kept(NamedTuple):
@@ -102,7 +102,7 @@ def _quickly() -> dict[str, Any] | None:
     return {"xla_backend_optimization_level": 1}
 
 
-def _in_program() -> bool:
+def in_program() -> bool:
     """Return whether a program is being traced, whose options count for all of it."""
     return isinstance(jax.device_put(0), Tracer)
 

@@ -14,7 +14,7 @@ from fdl.keras.graph.description import Graph, leaves, map_leaves
 from fdl.keras.graph.layer import HALF, Mode, Value, run_graph
 from fdl.keras.graph.names import module_name
 from fdl.keras.table.regularizers import constraint
-from fdl.programs import program
+from fdl.programs import in_program, program
 
 
 class KerasModel(nn.Module):
@@ -61,6 +61,8 @@ class KerasModel(nn.Module):
     @nn.nowrap
     def init(self, rngs: Any, *args: Any, **kwargs: Any) -> PyTree:
         """Draw the variables, in one program: many small ones take long to compile."""
+        if in_program():
+            return super().init(rngs, *args, **kwargs)
         named = {name: x for name, x in kwargs.items() if hasattr(x, "shape")}
         fixed = {name: x for name, x in kwargs.items() if name not in named}
         return program(_draw, self, fixed, once=True)(rngs, args, named)

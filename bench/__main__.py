@@ -1,4 +1,4 @@
-"""The comparison with others: `python -m bench run`, `ops`, `race`, `report`."""
+"""The comparison with others: `python -m bench run`, `ops`, `race`, `gpu`."""
 
 import sys
 from pathlib import Path
@@ -54,6 +54,21 @@ def run(
     report(out)
     if not well:
         sys.exit("some rows failed: see the report.")
+
+
+def gpu(*, minutes: float = 13.0, results: Path = _RESULTS) -> None:
+    """Measure cases, members and operations on a GPU, within a time.
+
+    Args:
+        minutes: When to begin nothing more.
+        results: Folder for the folders of the results.
+    """
+    from bench.gpu import measure
+
+    try:
+        measure(minutes, results)
+    except RuntimeError as error:
+        sys.exit(str(error))
 
 
 def race(
@@ -141,5 +156,5 @@ def report(folder: tyro.conf.Positional[Path] = _RESULTS / "speed") -> None:
 
 if __name__ == "__main__":
     tyro.extras.subcommand_cli_from_dict(
-        {"run": run, "ops": ops, "race": race, "report": report}
+        {"run": run, "ops": ops, "race": race, "gpu": gpu, "report": report}
     )

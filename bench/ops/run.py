@@ -148,7 +148,7 @@ def _take_turns(found: dict[str, Any], sides: dict[str, Asks], extent: Extent) -
         (agreed[side]["trial"] for side in agreed if side != "fdl"), default=0
     )
     order = [side for side in agreed]
-    began = time.perf_counter()
+    began, rest = time.perf_counter(), 0.0
     shuffle = random.Random(0).shuffle
     for turn in range(extent.turns):
         if turn >= 3 and time.perf_counter() - began > extent.most:
@@ -158,17 +158,14 @@ def _take_turns(found: dict[str, Any], sides: dict[str, Asks], extent: Extent) -
             one = agreed[side]
             if turn and side != "fdl" and one["trial"] > 4 * fastest:
                 continue
-            time.sleep(_PAUSE)
+            time.sleep(rest)
+            rest = SIDES[side].rest
             if one["trial"] < extent.block:
                 # While waiting, it may have been evicted from caches.
                 sides[side].ask("once", max(1, one["times"] // 4))
             took = sides[side].ask("once", one["times"])
             one["wall"].append(took["wall"])
             one["cpu"].append(took["cpu"])
-
-
-_PAUSE = 0.005
-"""Seconds after which threads of the previous side no longer spin."""
 
 
 def cells(
@@ -192,8 +189,12 @@ def run(
     precisions: Iterable[Precision],
     out: Path,
     extent: Extent,
+    until: float = float("inf"),
 ) -> bool:
-    """Measure rows into one file each; return whether all sides agreed."""
+    """Measure rows into one file each; return whether all sides agreed.
+
+    No row begins after the time `until`, as `time.monotonic` counts.
+    """
     out.mkdir(parents=True, exist_ok=True)
     well = True
     sides: dict[str, Any] = {
@@ -210,6 +211,9 @@ def run(
     began = time.perf_counter()
     try:
         for row in rows:
+            if time.monotonic() > until:
+                console.print(f"no time for {row.name} and what follows", style="red")
+                break
             found = []
             for batch, use in cells(row, uses, batches):
                 for precision in precisions if ON_GPU else (None,):

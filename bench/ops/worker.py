@@ -3,6 +3,7 @@
 python -m bench.ops.worker SIDE
 """
 
+import gc
 import importlib
 import os
 import sys
@@ -39,7 +40,8 @@ class Worker:
         file: str,
     ) -> dict[str, float]:
         """Compile an operation, and write what it computes first."""
-        self.program = None  # its memory
+        self.program = None
+        gc.collect()  # graphs of TensorFlow refer to themselves
         drawn, operation = draw(Row(*row), batch), Row(*row).operation
         options = self.side.options
         self.program = self.module.program(drawn, operation, use, precision, **options)

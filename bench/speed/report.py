@@ -43,6 +43,27 @@ def write(folder: Path) -> Path:
         *goals(results),
         "",
     ]
+    beside = beside_flax(results)
+    if beside:
+        lines += [
+            "## Beside plain Flax",
+            "",
+            f"fdl over Linen in a jitted step: at most {SLOWER} in time and in "
+            f"peak memory, or, where Linen takes {FASTER} times as long, {LARGER} in "
+            "memory, which is that of the process while it prepares and runs a cell.",
+            "",
+            *beside,
+            "",
+        ]
+    lines += [
+        "## Compilation",
+        "",
+        "Seconds until fdl has drawn the parameters, and by which the first block of "
+        f"training steps takes longer than a later one: no more than {LONG} each.",
+        "",
+        *compilation(results),
+        "",
+    ]
     race = _race(folder, first["machine"])
     if race is not None:
         lines += [
@@ -143,6 +164,66 @@ def goals(results: dict[str, Result]) -> list[str]:
     return lines
 
 
+SLOWER, FASTER, LARGER = 1.05, 1.5, 1.25
+"""Limits of fdl over plain Flax, in time and in memory: the first; in memory the last
+where fdl is faster by the second."""
+
+
+def broken(time: float, memory: float) -> str:
+    """Return which of the limits are broken by ratios of time and of memory."""
+    limit = LARGER if time <= 1 / FASTER else SLOWER
+    slow, large = "slower" * (time > SLOWER), "larger" * (memory > limit)
+    return " and ".join(filter(None, (slow, large)))
+
+
+def beside_flax(results: dict[str, Result]) -> list[str]:
+    """Return the table of fdl over plain Flax in each cell, or nothing without Flax."""
+    lines = []
+    for name, result in results.items():
+        cells = {row: result["rows"][row].get("cells", {}) for row in _measured(result)}
+        for cell, ours in cells["fdl"].items():
+            theirs = cells.get("flax", {}).get(cell)
+            if theirs is None:
+                continue
+            low, median, high = _ratio(result, "fdl", cell, "flax")
+            # On GPUs, predictions were once measured without.
+            memory = ours.get("memory", np.nan) / theirs.get("memory", np.nan)
+            lines.append(
+                f"| {CASES[name].title} | {cell} | {median:.2f} ({low:.2f} - "
+                f"{high:.2f}) | {memory:.2f} | {broken(median, memory)} |"
+            )
+    if not lines:
+        return []
+    heads = "| case | cell | time | peak memory | so far |"
+    return [heads, "| --- | --- | --- | --- | --- |", *lines]
+
+
+LONG = 30.0
+"""Seconds that nothing should take to compile."""
+
+
+def compilation(results: dict[str, Result]) -> list[str]:
+    """Return the table of seconds of compilation."""
+    lines = [
+        "| case | parameters | step | step in plain Flax | so far |",
+        "| --- | --: | --: | --: | --- |",
+    ]
+    for name, result in results.items():
+        rows, training = result["rows"], _training(result)
+        found = [rows["fdl"].get("init", np.nan)]
+        for row in ("fdl", "flax"):
+            cell = rows.get(row, {}).get("cells", {}).get(training)
+            if cell is None:
+                found.append(np.nan)
+                continue
+            steps = cell.get("times", np.nan)
+            found.append(cell["first"] - steps * float(np.median(cell["seconds"])))
+        words = ["" if np.isnan(x) else f"{x:.1f} s" for x in found]
+        said = "too long" if any(x > LONG for x in found[:2]) else ""
+        lines.append(f"| {CASES[name].title} | {' | '.join(words)} | {said} |")
+    return lines
+
+
 def _training(result: Result) -> str:
     return f"train {result['batch_size']}"
 
@@ -181,7 +262,8 @@ def _table(result: Result, cell: str) -> list[str]:
     trains = cell.startswith("train")
     size = int(cell.split()[1])
     heads = ["row", "ms", "10th - 90th", "turns", "over fdl's", "examples/s", "first"]
-    heads += ["import", "most memory", "of the product's rate"] if trains else []
+    heads += ["most memory"]
+    heads += ["import", "of the product's rate"] if trains else []
     lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
     scale = size / result["batch_size"]
     for row in _measured(result):
@@ -201,11 +283,11 @@ def _table(result: Result, cell: str) -> list[str]:
             f"{ratio:.2f} ({under:.2f} - {over:.2f})",
             f"{size / median:,.0f}",
             f"{here['first']:.1f} s",
+            f"{here.get('memory', np.nan):.0f} MiB",
         ]
         if trains:
             share = result["flops"] * scale / median / np.median(result["matmul"])
-            words += [f"{found['import']:.1f} s", f"{here['memory']:.0f} MiB"]
-            words += [f"{share:.0%}"]
+            words += [f"{found['import']:.1f} s", f"{share:.0%}"]
         lines.append(f"| {' | '.join(words)} |")
     return lines
 

@@ -19,6 +19,7 @@ class Row(NamedTuple):
         settings: Settings to try.
         tuned: Whether it counts as a rival to beat.
         lacks: Precisions that it does not support.
+        gpu: Whether it is for GPUs only.
     """
 
     title: str
@@ -27,6 +28,7 @@ class Row(NamedTuple):
     settings: tuple[dict[str, Any], ...] = ({},)
     tuned: bool = False
     lacks: tuple[Precision, ...] = ()
+    gpu: bool = False
 
 
 _COMPILED = tuple(
@@ -77,5 +79,13 @@ ROWS: dict[str, Row] = {
         "torch",
         ({"channels_last": True, "compile": True},),
         tuned=True,
+    ),
+    "torch-graph": Row(
+        "PyTorch, a CUDA graph",
+        "torch_",
+        "torch",
+        ({"channels_last": True, "graph": True},),
+        tuned=True,
+        gpu=True,
     ),
 }

@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,9 +54,11 @@ class Worker:
     def draw(self, file: str) -> dict[str, Any]:
         """Write the common start of all rows: parameters, a batch, and its draws."""
         batch = examples(self.case, self.case.batch_size)
+        began = time.perf_counter()
         params, drawn = self.twin.draw(batch)
+        seconds = time.perf_counter() - began
         _write(file, params=params, batch={**batch, **drawn})
-        return {"flops": self.twin.flops(batch)}
+        return {"flops": self.twin.flops(batch), "init": seconds}
 
     def first_step(self, start: str, file: str) -> dict[str, Any]:
         """Write the effect of the first training step."""
@@ -69,6 +72,7 @@ class Worker:
     def train(self, batch_size: int, steps: int) -> dict[str, Any]:
         """Prepare blocks of training steps; return the seconds of the first."""
         data = examples(self.case, batch_size * steps, seed=1)
+        _forget_peak()
         started = time.perf_counter()
         self.block = self.twin.trainer(data, batch_size)
         self.block()
@@ -77,12 +81,13 @@ class Worker:
     def predict(self, batch_size: int, times: int) -> dict[str, Any]:
         """Prepare blocks of predictions; return the seconds of the first."""
         data = examples(self.case, batch_size, seed=1)
+        _forget_peak()
         started = time.perf_counter()
         self.twin.predictor(data, 1)()
         first = time.perf_counter() - started
         self.block = self.twin.predictor(data, times)
         self.block()
-        return {"first": first}
+        return {"first": first, "memory": _memory()}
 
     def once(self) -> dict[str, Any]:
         """Return the seconds of a block, after one for warming up."""
@@ -90,6 +95,14 @@ class Worker:
         started = time.perf_counter()
         self.block()
         return {"seconds": time.perf_counter() - started}
+
+
+def _forget_peak() -> None:
+    """Let the peak of memory begin anew, so that each cell has its own."""
+    if sys.platform == "linux":
+        Path("/proc/self/clear_refs").write_text("5")
+    if "torch" in sys.modules and sys.modules["torch"].cuda.is_available():
+        sys.modules["torch"].cuda.reset_peak_memory_stats()
 
 
 def _memory() -> float:
@@ -100,9 +113,13 @@ def _memory() -> float:
     if "jax" in sys.modules and sys.modules["jax"].default_backend() == "gpu":
         device = sys.modules["jax"].devices()[0]
         if used := device.memory_stats()["peak_bytes_in_use"]:
-            return used / 2**20
+            return used / 2**20  # of all cells so far
     if "torch" in sys.modules and sys.modules["torch"].cuda.is_available():
         return sys.modules["torch"].cuda.max_memory_allocated() / 2**20
+    if sys.platform == "linux":
+        status = Path("/proc/self/status").read_text().splitlines()
+        (peak,) = (line.split()[1] for line in status if line.startswith("VmHWM"))
+        return int(peak) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -179,9 +179,9 @@ class _Game:
         generator_key, discriminator_key, run_key = jax.random.split(key, 3)
         images = self._signed(inputs_of(batch)[:1])
         latent = jnp.zeros((1, self.latent_size), images.dtype)
-        draw_generator = program(draw_variables, self.generator)
+        draw_generator = program(draw_variables, self.generator, once=True)
         made, made_state = draw_generator(generator_key, latent)
-        draw_discriminator = program(draw_variables, self.discriminator)
+        draw_discriminator = program(draw_variables, self.discriminator, once=True)
         judge, judge_state = draw_discriminator(discriminator_key, images)
         average = {"params": made, "model_state": made_state}
         return State(

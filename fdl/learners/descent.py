@@ -34,7 +34,7 @@ def start(model: Any, optimizer: Optimizer, key: Seed, inputs: PyTree) -> State:
         (0, ['dense1', 'head'])
     """
     model_key, run_key = jax.random.split(as_key(key))
-    params, model_state = program(draw_variables, model)(model_key, inputs)
+    params, model_state = program(draw_variables, model, once=True)(model_key, inputs)
     return State(
         step=jnp.int32(0),
         params=params,

@@ -14,6 +14,7 @@ from fdl.learner import Learner, State
 from fdl.learners import augmented, averaged, frozen
 from fdl.members import tunable
 from fdl.nn import Frozen, MixedPrecision
+from fdl.programs import program
 from fdl.tasks.config import Config
 from fdl.tasks.description import require_taken
 from fdl.tasks.loading import require_sizes
@@ -110,7 +111,7 @@ def _require_memory(state: State) -> None:
 def draw_state(trained: Trained) -> State:
     """Return a state with random parameters, to be filled with trained ones."""
     key = jax.random.key(trained.config.seed)
-    return jax.jit(trained.learner.init)(key, example(trained.info))
+    return program(trained.learner.init, once=True)(key, example(trained.info))
 
 
 def outline(

@@ -280,10 +280,12 @@ class Loop(NamedTuple):
             # Programs take over its memory.
             return copy(state), words
         if learner.tune is not None:  # hyperparameters are arguments of the program
-            draw = program(_tune_and_init, learner.tune)
+            draw = program(_tune_and_init, learner.tune, once=True)
             return draw(learner.hparams, init_keys, one), words
         # Numbers of an optimizer's state would be constants of a program of one run.
-        init = program(learner.init) if self.members else learner.init
+        init = learner.init
+        if self.members:
+            init = program(learner.init, once=True)
         # Some optimizers keep the parameters that they are given, which a program that
         # takes over the memory of both would not allow.
         return copy(init(init_keys, one)), words

@@ -87,6 +87,41 @@ def test_quick_run(quick):
     assert (quick / "training.png").stat().st_size > 1000
 
 
+def test_fdl_stands_beside_flax(quick):
+    result = json.loads((quick / "mlp.json").read_text())
+    for row, seconds, memory in (("fdl", 1.2, 600.0), ("flax", 1.0, 500.0)):
+        cell = result["rows"][row]["cells"]["train 32"]
+        assert 50 < cell["memory"] < 5000
+        cell |= {"seconds": [seconds], "memory": memory}
+    *_, line = report.beside_flax({"mlp": result})
+    assert line.endswith("| train 32 | 1.20 (1.20 - 1.20) | 1.20 | slower and larger |")
+
+
+def test_compilation_is_what_the_first_block_takes_longer(quick):
+    result = json.loads((quick / "mlp.json").read_text())
+    assert 0 < result["rows"]["fdl"]["init"] < 60
+    result["rows"]["fdl"]["init"] = 2.0
+    for row, first in (("fdl", 33.5), ("flax", 4.0)):
+        cell = result["rows"][row]["cells"]["train 32"]
+        cell |= {"first": first, "times": 5, "seconds": [0.1, 0.2, 0.6]}
+    *_, line = report.compilation({"mlp": result})
+    assert line == "| MLP 784-32-10 | 2.0 s | 32.5 s | 3.0 s | too long |"
+
+
+@pytest.mark.parametrize(
+    ("time", "memory", "said"),
+    [
+        (1.04, 1.04, ""),
+        (1.06, 1.04, "slower"),
+        (0.8, 1.2, "larger"),
+        (0.6, 1.2, ""),
+        (0.6, 1.3, "larger"),
+    ],
+)
+def test_a_faster_case_may_be_larger(time, memory, said):
+    assert report.broken(time, memory) == said
+
+
 def test_report_refuses_other_machines(quick, tmp_path):
     shutil.copy(quick / "mlp.json", tmp_path / "mlp.json")
     other = json.loads((quick / "mlp.json").read_text())

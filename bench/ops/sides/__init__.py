@@ -21,6 +21,7 @@ class Side(NamedTuple):
         options: Further arguments of its `program`.
         gpu: Whether it is for GPUs only.
         lacks: Precisions that it does not support.
+        rest: Seconds after which its threads no longer look out for more to do.
     """
 
     title: str
@@ -29,12 +30,13 @@ class Side(NamedTuple):
     options: Mapping[str, Any] = MappingProxyType({})
     gpu: bool = False
     lacks: tuple[Precision, ...] = ()
+    rest: float = 0.002
 
 
 SIDES = {
     "fdl": Side("fdl", "fdl_", "fdl"),
     "xla": Side("XLA", "xla_", "jax"),
-    "torch": Side("PyTorch", "torch_", "torch"),
+    "torch": Side("PyTorch", "torch_", "torch", rest=0.03),
     "torch-graph": Side("PyTorch, graph", "torch_", "torch", {"graph": True}, True),
     "tf": Side("TensorFlow", "tf_", "tensorflow", lacks=("bfloat16",)),
 }

@@ -37,6 +37,7 @@ def program(
     operation: Operation, draw: Draw, use: Use, precision: Precision | None
 ) -> Program:
     """Compile an operation."""
+    jax.clear_caches()  # JAX would keep all programs, with what they close over
     if precision is not None:
         jax_multiplies_in(precision)
     narrow = lambda x: (
@@ -45,10 +46,11 @@ def program(
         else x
     )
     put = lambda tree: jax.tree.map(lambda x: narrow(jnp.asarray(x)), tree)
+    options = dict(draw.options)
     arrays, constants = put(operation.enter(draw.arrays)), put(dict(draw.constants))
 
     def apply(arrays: Any, constants: Any, train: bool) -> tuple[Any, Any]:
-        y = operation.apply(arrays, constants, train, **draw.options)
+        y = operation.apply(arrays, constants, train, **options)
         return y if isinstance(y, tuple) else (y, ())
 
     def forward(arrays: Any, constants: Any) -> Any:

@@ -15,6 +15,7 @@ def program(
     draw: Draw, operation: str, use: Use, precision: Precision | None
 ) -> Program:
     """Trace an operation."""
+    keras.utils.clear_session()
     tf.config.experimental.enable_tensor_float_32_execution(precision != "float32")
     make = _OPERATIONS[operation]
     arrays = {name: tf.Variable(x) for name, x in draw.arrays.items()}

@@ -1,14 +1,19 @@
 """fdl itself: learners, trained as in `fit`."""
 
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen
 
 import fdl
 from bench.speed.cases import LATENTS
+from bench.speed.networks import UNET_FEATURES
 from bench.speed.rivals.applied import Applied, jax_multiplies_in
 from bench.speed.twin import (
     BETA_1,
@@ -19,7 +24,7 @@ from bench.speed.twin import (
     Precision,
     Step,
 )
-from fdl import learners, losses, models, nn
+from fdl import learners, losses, models, nn, ops
 from fdl.learner import Learner, State
 from fdl.learners.adversarial import draw
 from fdl.train import program, run_steps
@@ -67,6 +72,19 @@ def _dcgan(wrap: Wrap) -> tuple[Any, Learner]:
     return model, learner
 
 
+def _application(name: str) -> Callable[[Wrap], tuple[Any, Learner]]:
+    """Return a maker of a model of Keras, which another process writes."""
+
+    def make(wrap: Wrap) -> tuple[Any, Learner]:
+        with tempfile.TemporaryDirectory() as folder:
+            words = ["-m", "bench.speed.applications", name, f"{folder}/model.keras"]
+            subprocess.run([sys.executable, *words], check=True, capture_output=True)
+            model, _ = fdl.keras.import_model(f"{folder}/model.keras")
+        return _supervised(model, wrap)
+
+    return make
+
+
 _MAKE: dict[str, Callable[[Wrap], tuple[Any, Learner]]] = {
     "mlp": lambda wrap: _supervised(models.MLP(10, hidden_sizes=(32,)), wrap),
     "cnn": lambda wrap: _supervised(models.CNN(10), wrap),
@@ -75,12 +93,40 @@ _MAKE: dict[str, Callable[[Wrap], tuple[Any, Learner]]] = {
     "transformer": _transformer,
     "vae": _vae,
     "dcgan": _dcgan,
+    "resnet50": _application("ResNet50"),
+    "mobilenet": _application("MobileNetV2"),
+    "unet": lambda wrap: _supervised(UNet(), wrap),
 }
 
 
 def make(case: str, wrap: Wrap = _as_it_is) -> tuple[Any, Learner]:
     """Return the model of a case, and its learner in the precision of `wrap`."""
     return _MAKE[case](wrap)
+
+
+class UNet(linen.Module):
+    """A small U-Net (Ronneberger et al., 2015, arXiv:1505.04597)."""
+
+    @linen.compact
+    def __call__(self, x: Any) -> Any:
+        def conv(x: Any, features: int, name: str) -> Any:
+            return linen.relu(nn.Conv2D(features, (3, 3), padding="same", name=name)(x))
+
+        def two(x: Any, features: int, name: str) -> Any:
+            return conv(conv(x, features, f"{name}_conv1"), features, f"{name}_conv2")
+
+        kept = []
+        for level, features in enumerate(UNET_FEATURES):
+            x = two(x, features, f"down{level}")
+            kept.append(x)
+            x = ops.max_pool(x)
+        x = two(x, 2 * UNET_FEATURES[-1], "middle")
+        for level, features in reversed(list(enumerate(UNET_FEATURES))):
+            name = f"up{level}"
+            up = nn.Conv2DTranspose(features, (2, 2), (2, 2), name=f"{name}_conv0")
+            x = jnp.concatenate([kept.pop(), linen.relu(up(x))], -1)
+            x = two(x, features, name)
+        return nn.Conv2D(10, (1, 1), name="head")(x)
 
 
 class Twin(Applied):
@@ -101,7 +147,7 @@ class Twin(Applied):
 
     def draw(self, batch: Arrays) -> tuple[Arrays, Arrays]:
         """Return initial parameters and the random draws of the first step."""
-        self.state = jax.jit(self.learner.init)(jax.random.key(0), _examples(batch))
+        self.state = self.learner.init(jax.random.key(0), _examples(batch))
         count, dtype = len(batch["input"]), batch["input"].dtype
         key = jax.random.fold_in(self.state.key, 0)
         drawn: dict[str, Any] = {}
@@ -163,7 +209,7 @@ class Twin(Applied):
         return _flops(jax.make_jaxpr(self.learner.step)(self.state, _examples(batch)))
 
     def _outputs(self, state: State, batch: Arrays) -> Any:
-        variables = {"params": state.params}
+        variables = {"params": state.params, **state.model_state}
         if self.case == "vae":
             return self.model.apply(
                 variables, batch["input"], batch["draw_noise"]

@@ -10,6 +10,7 @@ import optax
 from flax import linen as nn
 
 from bench.speed.rivals.applied import Applied, jax_multiplies_in
+from bench.speed.rivals.flax_images import MobileNetV2, ResNet50, UNet
 from bench.speed.twin import (
     BETA_1,
     BETA_2,
@@ -116,7 +117,11 @@ _MODELS: dict[str, Callable[[], Any]] = {
     "gru": lambda: Recurrent(nn.GRUCell),
     "transformer": Transformer,
     "vae": VAE,
+    "resnet50": ResNet50,
+    "mobilenet": MobileNetV2,
+    "unet": UNet,
 }
+_NORMALIZED = ("resnet50", "mobilenet")  # by statistics of the batch
 # Linen's names of the dense layers of the gates, in fdl's order.
 _GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("z", "r", "n")}
 
@@ -148,6 +153,14 @@ class Twin(Applied):
             dtype = params["generator"]["dense"]["kernel"].dtype
             stats = jax.tree.map(lambda x: x.astype(dtype), stats["batch_stats"])
             opt_state = {name: _adam.init(params[name]) for name in params}
+        elif self.case in _NORMALIZED:
+            image = jnp.zeros((1, 64, 64, 3))
+            shapes = jax.eval_shape(self.model.init, jax.random.key(0), image)
+            start = {"mean": jnp.zeros, "var": jnp.ones}
+            stats = jax.tree_util.tree_map_with_path(
+                lambda path, x: start[path[-1].key](x.shape), shapes["batch_stats"]
+            )
+            opt_state = _adam.init(params)
         else:
             opt_state = _adam.init(params)
         self.state = (params, opt_state, stats)
@@ -192,7 +205,8 @@ class Twin(Applied):
         if self.case == "dcgan":
             variables = {"params": params["generator"], "batch_stats": stats}
             return Generator().apply(variables, batch["draw_discriminator"], False)
-        return self.model.apply({"params": params}, batch["input"])
+        variables = {"params": params} | ({"batch_stats": stats} if stats else {})
+        return self.model.apply(variables, batch["input"])
 
     def _step(self, state: Any, batch: Arrays) -> Any:
         if self.case == "dcgan":
@@ -203,14 +217,21 @@ class Twin(Applied):
             variables = {"params": params}
             if self.case == "vae":
                 y = self.model.apply(variables, batch["input"], batch["draw_noise"])
-                return _bound(*y, batch["input"])
-            logits = self.model.apply(variables, batch["input"])
+                return _bound(*y, batch["input"]), stats
+            updated = {"batch_stats": stats}
+            if stats:
+                variables = {"params": params, **updated}
+                logits, updated = self.model.apply(
+                    variables, batch["input"], train=True, mutable="batch_stats"
+                )
+            else:
+                logits = self.model.apply(variables, batch["input"])
             losses = optax.softmax_cross_entropy_with_integer_labels(
                 logits, batch["label"]
             )
-            return losses.mean()
+            return losses.mean(), updated["batch_stats"]
 
-        loss, grads = jax.value_and_grad(mean_loss)(params)
+        (loss, stats), grads = jax.value_and_grad(mean_loss, has_aux=True)(params)
         updates, opt_state = _adam.update(grads, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state, stats), loss
 
@@ -293,6 +314,8 @@ def _tree(case: str, flat: Arrays) -> Any:
                 here = tree.setdefault(layer, {})
                 layer = part
                 break
+        # Linen has depthwise kernels as those of as many groups.
+        x = x.swapaxes(-1, -2) if layer.endswith("_depthwise") else x
         here.setdefault(layer, {})[kind] = x
     return tree
 
@@ -317,4 +340,7 @@ def _flat(case: str, tree: Any) -> Arrays:
     flat = {"_".join(part.key for part in path): x for path, x in paths}
     if "position_embedding" in flat:
         flat["position_embedding"] = flat["position_embedding"][0]
+    for name in flat:
+        if name.endswith("_depthwise_kernel"):
+            flat[name] = flat[name].swapaxes(-1, -2)
     return flat

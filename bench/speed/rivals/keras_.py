@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from bench.speed.applications import application
+from bench.speed.networks import UNET_FEATURES
 from bench.speed.twin import (
     BETA_1,
     BETA_2,
@@ -232,6 +234,28 @@ class _DCGAN(keras.Model):
         return logs, ([*making, *judging], kept, [*d_slots, *g_slots], metrics)
 
 
+def _unet() -> Any:
+    convolve = lambda x, features, name: layers.Conv2D(
+        features, 3, padding="same", activation="relu", name=name
+    )(x)
+    two = lambda x, features, name: convolve(
+        convolve(x, features, f"{name}_conv1"), features, f"{name}_conv2"
+    )
+    x = image = layers.Input((64, 64, 3))
+    kept = []
+    for level, features in enumerate(UNET_FEATURES):
+        x = two(x, features, f"down{level}")
+        kept.append(x)
+        x = layers.MaxPooling2D()(x)
+    x = two(x, 2 * UNET_FEATURES[-1], "middle")
+    for level, features in reversed(list(enumerate(UNET_FEATURES))):
+        up = layers.Conv2DTranspose(
+            features, 2, strides=2, activation="relu", name=f"up{level}_conv0"
+        )
+        x = two(layers.Concatenate()([kept.pop(), up(x)]), features, f"up{level}")
+    return keras.Model(image, layers.Conv2D(10, 1, name="head")(x))
+
+
 class _Two:
     """Two optimizers with the interface that Keras' `fit` needs on JAX."""
 
@@ -249,6 +273,9 @@ _MODELS: dict[str, Callable[[], Any]] = {
     "transformer": _transformer,
     "vae": _vae,
     "dcgan": _DCGAN,
+    "resnet50": lambda: application("ResNet50"),
+    "mobilenet": lambda: application("MobileNetV2"),
+    "unet": _unet,
 }
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from bench.speed.rivals.torch_images import MobileNetV2, ResNet50, UNet
 from bench.speed.twin import (
     BETA_1,
     BETA_2,
@@ -166,18 +167,27 @@ _MODELS: dict[str, Callable[[], nn.Module]] = {
     "transformer": Transformer,
     "vae": VAE,
     "dcgan": GAN,
+    "resnet50": ResNet50,
+    "mobilenet": MobileNetV2,
+    "unet": UNet,
 }
-_IMAGES = ("cnn", "dcgan")  # whose inputs are images with channels second
+# Those whose inputs are images with channels second.
+_IMAGES = ("cnn", "dcgan", "resnet50", "mobilenet", "unet")
 
 
 class Twin:
     """A case in PyTorch."""
 
     def __init__(
-        self, case: str, *, channels_last: bool = False, compile: bool = False
+        self,
+        case: str,
+        *,
+        channels_last: bool = False,
+        compile: bool = False,
+        graph: bool = False,
     ) -> None:
         """Create the model and its optimizer."""
-        self.case, self.channels_last = case, channels_last
+        self.case, self.channels_last, self.graph = case, channels_last, graph
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.half = False
         self.model = _MODELS[case]().to(self.device)
@@ -194,7 +204,8 @@ class Twin:
                 LEARNING_RATE,
                 (BETA_1, BETA_2),
                 LONG_EPSILON,
-                fused=channels_last,  # in both tuned rows
+                fused=channels_last,  # in all tuned rows
+                capturable=graph,
             )
             for part in parts
         ]
@@ -241,13 +252,16 @@ class Twin:
     def trainer(self, data: Arrays, batch_size: int) -> Callable[[], Any]:
         """Return the usual loop over slices of arrays in memory."""
         tensors = self._tensors(data)
+        batches = [
+            {name: x[start : start + batch_size] for name, x in tensors.items()}
+            for start in range(0, len(data["input"]), batch_size)
+        ]
+        step = self._captured(self._step, batches[0]) if self.graph else self._step
 
         def run() -> Any:
             loss = None
-            for start in range(0, len(data["input"]), batch_size):
-                loss = self._step(
-                    {name: x[start : start + batch_size] for name, x in tensors.items()}
-                )
+            for batch in batches:
+                loss = step(batch)
             return float(loss[0])
 
         return run
@@ -262,14 +276,40 @@ class Twin:
     def predictor(self, batch: Arrays, times: int) -> Callable[[], Any]:
         """Return a function that predicts a batch repeatedly."""
         tensors = self._tensors(batch)
+        outputs = self._outputs
+        if self.graph:
+            outputs = self._captured(self._outputs, tensors)
 
         def run() -> Any:
             for _ in range(times):
-                self._outputs(tensors)
+                outputs(tensors)
             if self.device == "cuda":
                 torch.cuda.synchronize()
 
         return run
+
+    def _captured(
+        self, call: Callable[[Any], Any], batch: dict[str, torch.Tensor]
+    ) -> Callable[[Any], Any]:
+        """Return a call as a CUDA graph, which saves the launches of its kernels."""
+        own = {name: x.clone() for name, x in batch.items()}
+        beside = torch.cuda.Stream()
+        beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(beside):
+            for _ in range(3):
+                call(own)
+        torch.cuda.current_stream().wait_stream(beside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            found = call(own)
+
+        def replay(batch: dict[str, torch.Tensor]) -> Any:
+            for name, x in batch.items():
+                own[name].copy_(x)
+            graph.replay()
+            return found
+
+        return replay
 
     def _tensors(self, batch: Arrays) -> dict[str, torch.Tensor]:
         tensors = {
@@ -342,7 +382,8 @@ class Twin:
     def _autocast(self) -> Any:
         if not self.half:
             return contextlib.nullcontext()
-        return torch.autocast(self.device, torch.bfloat16)
+        # Copies of parameters in half precision are made anew in each replay.
+        return torch.autocast(self.device, torch.bfloat16, cache_enabled=not self.graph)
 
 
 def _bound(logits: Any, mean: Any, logvar: Any, image: Any) -> Any:
@@ -376,6 +417,8 @@ def _to_torch(case: str, name: str, params: Arrays) -> np.ndarray:
     if f"{layer}_scale" in params:
         return params[f"{layer}_scale"]
     kernel = params[f"{layer}_kernel"]
+    if layer.endswith("_depthwise"):
+        return kernel.transpose(2, 3, 0, 1)
     if kernel.ndim == 4:
         return kernel.transpose(3, 2, 0, 1)
     return kernel.reshape(-1, kernel.shape[-1]).T
@@ -411,6 +454,8 @@ def _from_torch(case: str, tensors: dict[str, torch.Tensor]) -> Arrays:
             flat[f"{layer}_bias"] = value
         elif value.ndim == 1:
             flat[f"{layer}_scale"] = value
+        elif layer.endswith("_depthwise"):
+            flat[f"{layer}_kernel"] = value.transpose(2, 3, 0, 1)
         elif value.ndim == 4:
             flat[f"{layer}_kernel"] = value.transpose(2, 3, 1, 0)
         elif layer.endswith("attention_out"):

@@ -14,6 +14,7 @@ from fdl.keras.graph.description import Graph, leaves, map_leaves
 from fdl.keras.graph.layer import HALF, Mode, Value, run_graph
 from fdl.keras.graph.names import module_name
 from fdl.keras.table.regularizers import constraint
+from fdl.programs import in_program, program
 
 
 class KerasModel(nn.Module):
@@ -59,6 +60,15 @@ class KerasModel(nn.Module):
     def __repr__(self) -> str:
         """List the layers, each with what goes into it."""
         return repr(self.graph)
+
+    @nn.nowrap
+    def init(self, rngs: Any, *args: Any, **kwargs: Any) -> PyTree:
+        """Draw the variables, in one program: many small ones take long to compile."""
+        if in_program():
+            return super().init(rngs, *args, **kwargs)
+        named = {name: x for name, x in kwargs.items() if hasattr(x, "shape")}
+        fixed = {name: x for name, x in kwargs.items() if name not in named}
+        return program(_draw, self, fixed, once=True)(rngs, args, named)
 
     @nn.compact
     def __call__(self, *inputs: Any, train: bool = False, **named: Any) -> PyTree:
@@ -148,6 +158,12 @@ def _inputs(model: KerasModel, inputs: tuple, named: dict[str, Any]) -> Any:
         )
     order = iter(found)
     return map_leaves(lambda _: jnp.asarray(next(order)), wanted)
+
+
+def _draw(
+    model: KerasModel, fixed: dict[str, Any], rngs: Any, args: Any, named: Any
+) -> PyTree:
+    return nn.Module.init(model, rngs, *args, **named, **fixed)
 
 
 def _with_one_batch_axis(graph: Graph, given: Any) -> tuple[Any, tuple[Any, ...]]:

@@ -1,0 +1,27 @@
+"""Write a model of `keras.applications`, with random weights, for fdl to import.
+
+python -m bench.speed.applications NAME FILE
+"""
+
+import os
+import sys
+from typing import Any
+
+SIZE, CLASSES = 64, 10
+
+
+def application(name: str) -> Any:
+    """Return a new model of photographs."""
+    import keras
+
+    return keras.applications.__dict__[name](
+        weights=None,
+        input_shape=(SIZE, SIZE, 3),
+        classes=CLASSES,
+        classifier_activation=None,
+    )
+
+
+if __name__ == "__main__":
+    os.environ["KERAS_BACKEND"] = "jax"
+    application(sys.argv[1]).save(sys.argv[2])

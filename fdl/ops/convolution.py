@@ -20,8 +20,6 @@ Images = Float[Array, "*batch height width channels"]
 Kernel = Float[Array, "kernel_height kernel_width group_channels features"]
 Joined = Float[Array, "kernel_height kernel_width joined_channels features"]
 Features = Float[Array, "*batch out_height out_width features"]
-
-
 Padded = Float[Array, "*batch padded_height padded_width channels"]
 Channels = Callable[[Array, Array, "Form"], int]
 
@@ -211,9 +209,9 @@ def _sum_over_parts(
     of_part: Callable[[Images, Features], Array], most: int, x: Images, g: Features
 ) -> Array:
     """Add up what `of_part` makes of at most `most` images at a time."""
-    parts = _parts(len(x), most)
-    if parts == 1:
+    if rules.at_most(x.shape[0], most):
         return of_part(x, g)
+    parts = _parts(len(x), most)
     xs, gs = (a.reshape(parts, -1, *a.shape[1:]) for a in (x, g))
     zero = jax.eval_shape(of_part, xs[0], gs[0])
     wide = jnp.promote_types(zero.dtype, jnp.float32)  # so that no small part is lost
@@ -407,5 +405,5 @@ tuned = trilinear(
         ndim=4,
     ),
 )
-"""The three maps of a convolution, in the forms that the rules name. Images have one
-axis of examples."""
+"""The three maps of a convolution, each in the form that the rules name, of images with
+a single batch axis."""

@@ -9,6 +9,7 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float
 
 from fdl.arrays import Array
+from fdl.ops import rules
 from fdl.ops.rules import Implementation, resolve
 
 
@@ -81,7 +82,7 @@ def dense_fast_transpose(
     rows = x.reshape(-1, x.shape[-1])
     features, out = kernel.shape
     way = resolve(implementation, tuned_on=("cpu",))
-    if way == "xla" or len(rows) < min(features, out):
+    if way == "xla" or rules.at_most(rows.shape[0], min(features, out) - 1):
         return x @ kernel
     if features <= out:
         across = lax.optimization_barrier(rows.T)

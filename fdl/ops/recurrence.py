@@ -141,7 +141,7 @@ def _recur_jvp(
 
     def prepare(
         x: Array, dx: Array | None, before: PyTree, after: PyTree, kept: PyTree
-    ):
+    ) -> tuple[Array, Array, PyTree]:
         """Return what a linear step needs, but for the state: of one step or of all."""
         # The transposes of these products are the gradients of the kernels.
         dz = jnp.zeros_like(x) if dx is None else dx
@@ -162,7 +162,8 @@ def _recur_jvp(
     needed = (x, dx, before, after, kept)
     steps = math.prod(_output(after).shape[:-1])
     gates = steps * weights.recurrent_kernel.shape[-1] * x.dtype.itemsize
-    inside = jax.default_backend() == "cpu" and gates > rules.PART_BYTES
+    small = rules.at_most(gates, rules.PART_BYTES)
+    inside = jax.default_backend() == "cpu" and not small
     if inside:  # and anew in the transposed loop, rather than stored for it
         follow = jax.checkpoint(follow, prevent_cse=False)
     else:

@@ -38,6 +38,19 @@ longer rows do more arithmetic for each byte they move, and the vendor's convolu
 win."""
 
 
+def at_most(size: int, most: int) -> bool:
+    """Return whether a size is at most another.
+
+    In a program that is exported for any batch, sizes are symbols: these count as
+    small, so that such a program has the plainest form.
+
+    Example:
+        >>> at_most(3, 2)
+        False
+    """
+    return not isinstance(size, int) or size <= most
+
+
 def resolve(
     implementation: Implementation | None, tuned_on: tuple[str, ...] = ("cpu", "gpu")
 ) -> Implementation:

@@ -58,7 +58,6 @@ def trilinear(name: str, output: Map, images: Map, kernel: Map) -> Trilinear:
     makes more examples, any other one makes members.
 
     Example:
-        >>> shape = lambda a, b, form: a[:-1] + b[-1:]
         >>> matmul = trilinear(
         ...     "matmul",
         ...     Map(lambda x, k, _: x @ k, lambda x, k, _: x[:-1] + k[-1:], 2),
@@ -115,9 +114,8 @@ def _define(primitive: Primitive, of: Map, by_example: bool) -> None:
             count = a.shape[place + 1]
             joined = a.reshape(*a.shape[:place], size * count, *a.shape[place + 2 :])
             y = primitive.bind(joined, b, form=form)
-            return y.reshape(
-                *y.shape[:place], size, count, *y.shape[place + 1 :]
-            ), place
+            shape = (*y.shape[:place], size, count, *y.shape[place + 1 :])
+            return y.reshape(shape), place
         a, b = (
             jnp.broadcast_to(x, (size, *x.shape))
             if axis is None

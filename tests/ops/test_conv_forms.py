@@ -123,8 +123,29 @@ def test_the_size_of_a_batch_may_be_known_later() -> None:
         kernel = jnp.ones((3, 3, 4 // groups, 4))
         x = jax.ShapeDtypeStruct((count, 8, 8, 4), jnp.float32)
         exported = jax.export.export(conv)(x, kernel)
-        found = exported.call(jnp.ones((5, 8, 8, 4)), kernel)
-        np.testing.assert_allclose(found, conv(jnp.ones((5, 8, 8, 4)), kernel))
+        ones = jnp.ones((5, 8, 8, 4))
+        np.testing.assert_allclose(exported.call(ones, kernel), conv(ones, kernel))
+
+
+def test_so_may_it_in_gradients() -> None:
+    (count,) = jax.export.symbolic_shape("count")
+    kernels = {"conv": jnp.ones((3, 3, 4, 4)), "depthwise": jnp.ones((3, 3, 1, 4))}
+    weights = (jnp.ones((4, 8)), jnp.ones((2, 8)), jnp.ones(8))
+
+    @jax.jit
+    @jax.grad
+    def grad(parameters, x):
+        kernels, weights = parameters
+        y = ops.conv(x, kernels["conv"]).sum()
+        y += ops.conv(x, kernels["depthwise"], groups=4).sum()
+        start = ops.LSTMState(*(jnp.zeros((x.shape[0], 2)),) * 2)
+        return y + ops.lstm(x[:, 0], *weights, start).outputs.sum()
+
+    x = jax.ShapeDtypeStruct((count, 8, 8, 4), jnp.float32)
+    exported = jax.export.export(grad)((kernels, weights), x)
+    ones = jnp.ones((5, 8, 8, 4))
+    given = (kernels, weights), ones
+    jax.tree.map(np.testing.assert_allclose, exported.call(*given), grad(*given))
 
 
 def test_half_precision_adds_up_in_single(monkeypatch) -> None:

@@ -5,7 +5,7 @@ or vectorizes, and does not collapse inside a loop, where XLA's gradients of con
 and pooling do (jax-ml/jax#12868). On a GPU, an operation should be few kernels.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 
@@ -38,7 +38,7 @@ longer rows do more arithmetic for each byte they move, and the vendor's convolu
 win."""
 
 
-def at_most(size: int, most: int) -> bool:
+def at_most(size: Any, most: int) -> bool:
     """Return whether a size is at most another.
 
     In a program that is exported for any batch, sizes are symbols: these count as

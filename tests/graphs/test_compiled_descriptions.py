@@ -234,8 +234,8 @@ def test_states_that_do_not_fit(arrays, words):
     of_keras2 = [stored(6)[0], *stored(6)[2:]]  # without the learning rate
     found = read_state(state, params, trained, of_keras2, "x.keras", keras2=True)
     assert found.slots["velocity"]["y"]["bias"].tolist() == [0.5, 0.5]
+    nadam = fdl.keras.nadam().init(params)
     with pytest.raises(WeightsError, match="a Nadam of Keras 2"):
-        nadam = fdl.keras.nadam().init(params)
         read_state(nadam, params, trained, of_keras2, "x.keras", keras2=True)
     found = read_state(state, params, trained, stored(6), "x.keras")
     assert found.slots["velocity"]["y"]["bias"].tolist() == [0.5, 0.5]

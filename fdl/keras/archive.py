@@ -61,6 +61,16 @@ def read_config(path: Path) -> Any:
         ) from error
 
 
+def is_of_keras2(path: Path) -> bool:
+    """Whether a `.keras` file says that Keras 2 wrote it."""
+    try:
+        said = parse_json(read_asset(path, METADATA) or b"{}")
+    except (ValueError, RecursionError):
+        return False
+    version = said.get("keras_version") if isinstance(said, dict) else None
+    return isinstance(version, str) and version.startswith("2.")
+
+
 def read_asset(path: Path, name: str) -> bytes | None:
     """Return what a layer keeps beside the description; None if there is nothing."""
     with _opened(path) as archive:

@@ -49,7 +49,7 @@ class Compiled(NamedTuple):
 
     Attributes:
         optimizer: The optimizer.
-        opt_state: Its state; None if the model was never trained, or by Keras 2.
+        opt_state: Its state; None if the model was never trained.
         outputs: Names of the outputs, in the order of the model.
         losses: The loss of each output that has one.
         loss_weights: Factors of these losses, where they are not 1.

@@ -53,6 +53,12 @@ def make_optimizer(config: Any) -> optax.GradientTransformation:
         return optimizers.loss_scaled(
             inner, **{key: _checked(key, given[key]) for key in known if key in given}
         )
+    if "decay" in given or given.get("is_legacy_optimizer"):
+        raise ValueError(
+            f"{name} is an optimizer of Keras before 2.11, whose steps are others: "
+            "leave compiled=True out, and give fdl.learners.supervised an optimizer of "
+            "fdl.keras"
+        )
     if name == "MultiOptimizer":
         raise ValueError(
             f"{name} has optimizers for patterns of names, which fdl does not read: "
@@ -82,6 +88,8 @@ def read_state(
     trained: Sequence[tuple[str, ...]],
     arrays: Sequence[np.ndarray],
     where: str,
+    *,
+    keras2: bool = False,
 ) -> PyTree | None:
     """Return the state of an optimizer, from the arrays that Keras keeps of it.
 
@@ -91,6 +99,7 @@ def read_state(
         trained: Paths of those that are trained, in the order of Keras.
         arrays: The arrays, in the order of Keras.
         where: What to call the file in messages.
+        keras2: Whether Keras 2 wrote them, which does not keep the learning rate.
 
     Raises:
         WeightsError: If they do not fit the optimizer.
@@ -100,12 +109,14 @@ def read_state(
         if len(rest) < 4:
             return None
         _, _, count, scale, *rest = rest
-        inner = read_state(state.inner_state, params, trained, rest, where)
+        inner = read_state(
+            state.inner_state, params, trained, rest, where, keras2=keras2
+        )
         count = jnp.int32(_fitting(count, np.zeros(()), "step_counter", where))
         scale = jnp.float32(_fitting(scale, np.zeros(()), "dynamic_scale", where))
         inner = state.inner_state if inner is None else inner
         return LossScaleState(count, scale, inner)
-    has_rate = not isinstance(state.learning_rate, tuple)
+    has_rate = not keras2 and not isinstance(state.learning_rate, tuple)
     if len(rest) <= 1 + has_rate:  # never trained
         return None
     iterations = _fitting(rest.pop(0), np.zeros(()), "iteration", where)
@@ -117,6 +128,11 @@ def read_state(
         name: {_path(path): leaf for path, leaf in _leaves(tree)}
         for name, tree in state.slots.items()
     }
+    if keras2 and "u_product" in flat:
+        raise WeightsError(
+            f"{where} has a Nadam of Keras 2, which does not keep all that its next "
+            "step needs: leave compiled=True out."
+        )
     shapes = {_path(path): np.shape(leaf) for path, leaf in _leaves(params)}
     for name, path in _order(list(flat), trained):
         old = flat[name][path]

@@ -63,8 +63,8 @@ def import_model(
 
     Args:
         source: A `.keras` file, or a `.h5` file with a whole model, from
-            `keras_model.save` of Keras 3 or Keras 2 (`.h5` only); or a Keras 3 model
-            in memory. Of the kind Sequential or Functional.
+            `keras_model.save` of Keras 3 or Keras 2; or a Keras 3 model in memory. Of
+            the kind Sequential or Functional.
         custom_layers: For classes of your own, a function from the options in the
             file to a Linen module. Its arrays must be in the order of the layer's.
 
@@ -128,11 +128,15 @@ def _from_keras(
 ) -> tuple[KerasModel, PyTree, Any]:
     config = archive.read_config(path)
     asset = lambda name: archive.read_asset(path, name)
-    model, slots = _model(path, config, custom, asset=asset)
+    keras2 = archive.is_of_keras2(path)
+    model, slots = _model(path, config, custom, keras2=keras2, asset=asset)
     count = min(sum(int(np.prod(slot.shape)) for slot in slots), _MOST_WEIGHTS)
     with tempfile.TemporaryFile() as file:
         file.write(archive.read_weights(path, count=count))
-        variables = _variables(path, file, slots, hdf5.groups_in(file, str(path)))
+        stored = hdf5.groups_in(file, str(path))
+        if keras2:  # where parts of attention have names that are private
+            stored = {place.replace("/_", "/"): each for place, each in stored.items()}
+        variables = _variables(path, file, slots, stored)
         if not compiled:
             return model, variables, None
         found = _compiled(path, file, config.get("compile_config"), model, variables)
@@ -170,8 +174,6 @@ def _compiled(
         found = read_compiled(config, model)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    if model.graph.keras2:
-        return found
     slots = in_whole_model(model, slots_of(model), keras2=False)
     frozen = [tuple(each.split("/")) for each in model.frozen]
     trained = [
@@ -189,6 +191,7 @@ def _compiled(
         trained,
         [hdf5.read(file, array, str(path)) for array in stored],
         str(path),
+        keras2=model.graph.keras2,
     )
     return found._replace(opt_state=state)
 

@@ -331,3 +331,15 @@ def renormalized():
         renorm=True, renorm_clipping=clip, renorm_momentum=0.5, scale=False
     )(y)
     return x, {"y": y, "plain": L.BatchNormalization(epsilon=0.5)(y)}
+
+
+@model
+def tiles_of_histograms():
+    """Of sizes that single precision, in which Keras computes, holds exactly."""
+    x = L.Input((7, 8, 2), name="x")
+    equalized = L.ContrastLimitedAdaptiveHistogramEqualization
+    y = L.Rescaling(64.0, offset=128.0)(x)
+    return x, {
+        "limited": equalized(tile_grid_size=(4, 2), clip_limit=16.0)(y),
+        "free": equalized(tile_grid_size=(1, 4), clip_limit=0.0)(y) + x,
+    }

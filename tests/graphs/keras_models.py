@@ -77,6 +77,8 @@ def images():
         L.SeparableConv2D(5, 3, 2, "same", activation="silu", name="separable2"),
         L.Conv2DTranspose(5, 3, name="transposed"),
         L.Conv2DTranspose(5, 3, 2, "same", name="transposed_same"),
+        L.Conv2DTranspose(5, (2, 1), (3, 4), name="transposed_wide"),
+        L.Conv2DTranspose(5, 2, 3, "same", name="transposed_wide_same"),
         L.Conv2DTranspose(5, 4, 2, "same", output_padding=1, name="output_padding"),
         L.Conv2DTranspose(5, 3, (3, 2), output_padding=(2, 1), name="out_valid"),
         L.MaxPooling2D(name="max"),
@@ -124,6 +126,8 @@ def sequences():
         L.DepthwiseConv1D(3, 2, "same", depth_multiplier=2, name="depthwise"),
         L.SeparableConv1D(5, 3, padding="same", name="separable"),
         L.Conv1DTranspose(5, 3, 2, "same", name="transposed"),
+        L.Conv1DTranspose(5, 2, 3, name="transposed_wide"),
+        L.Conv1DTranspose(5, 2, 3, "same", name="transposed_wide_same"),
         L.Conv1DTranspose(5, 3, 2, output_padding=1, name="output_padding"),
         L.MaxPooling1D(3, 2, "same", name="max"),
         L.AveragePooling1D(2, name="avg"),
@@ -220,6 +224,9 @@ def recurrent():
         L.RNN(L.SimpleRNNCell(3), return_sequences=True, name="rnn_simple"),
     )
     outputs["state"] = list(L.LSTM(5, return_state=True)(x, initial_state=[h, h]))
+    for kind, states in ((L.LSTM, [h, h]), (L.GRU, h), (L.SimpleRNN, h)):
+        layer = kind(5, go_backwards=True, name=f"back_{kind.__name__.lower()}")
+        outputs[layer.name] = layer(x, initial_state=states)
     outputs["gru_state"] = list(L.GRU(5, return_state=True)(x, initial_state=h))
     outputs["two"] = list(L.Bidirectional(L.GRU(3), merge_mode=None)(x))
     two = L.Bidirectional(L.LSTM(3, return_state=True, return_sequences=True))

@@ -97,11 +97,15 @@ def named(tree):
     ]
 
 
-# No wrong formula can hide behind rounding in double precision.
+IN_SINGLE = ("images", "masked_attention", "image_sizes", "tiles_of_histograms")
+
+
+# No wrong formula can hide behind rounding in double precision, in which Keras computes
+# all but one.
 @pytest.mark.parametrize(
     ("name", "precision"),
-    [(name, "float64") for name in MODELS]
-    + [(name, "float32") for name in ("images", "masked_attention", "image_sizes")],
+    [(name, "float64") for name in MODELS if name != "tiles_of_histograms"]
+    + [(name, "float32") for name in IN_SINGLE],
     indirect=["precision"],
 )
 def test_outputs(name, precision, tmp_path):

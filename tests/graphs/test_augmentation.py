@@ -186,6 +186,17 @@ def test_one_of_several_changes(layer, options, nothing, count):
     assert (np.abs(counts - 400 * rates) <= 5 * np.sqrt(400 * rates)).all()
 
 
+def test_histograms_of_another_range_and_layout():
+    x = np.random.default_rng(0).integers(0, 256, (2, 9, 6, 3)).astype(np.float32)
+    options = {"tile_grid_size": (2, 3), "clip_limit": 3.0}
+    of_bytes, of_shares = (
+        L.ContrastLimitedAdaptiveHistogramEqualization(ends, **options)
+        for ends in ((0, 255), (-1, 1))
+    )
+    found = one_of(of_shares, x / 127.5 - 1 + 1e-3, 1)[0]
+    np.testing.assert_allclose((found + 1) * 127.5, of_bytes(x), atol=1e-3)
+
+
 def test_chains_of_changes_are_mixed():
     x = np.random.default_rng(0).integers(0, 256, (2, 6, 5, 3)).astype(np.float32)
     found = one_of(L.AugMix((0, 255), 2, 2, factor=0.5, all_ops=False), x, 50)

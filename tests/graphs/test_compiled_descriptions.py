@@ -106,6 +106,7 @@ def test_metrics_and_weights():
     ("changes", "words"),
     [
         (optimizer("Mine"), "optimizer is 'Mine'"),
+        (optimizer("Adam", decay=0.0), "an optimizer of Keras before 2.11"),
         (optimizer("MultiOptimizer", optimizer_map={}), "patterns of names.*partition"),
         (optimizer("Adam", speed=1), "argument 'speed'"),
         (optimizer("SGD", nesterov=1), "nesterov=1 must be True or False"),
@@ -230,6 +231,12 @@ def test_states_that_do_not_fit(arrays, words):
     trained = [("y", "kernel"), ("y", "bias")]
     with pytest.raises(WeightsError, match=f"x.keras {words}"):
         read_state(state, params, trained, arrays, "x.keras")
+    of_keras2 = [stored(6)[0], *stored(6)[2:]]  # without the learning rate
+    found = read_state(state, params, trained, of_keras2, "x.keras", keras2=True)
+    assert found.slots["velocity"]["y"]["bias"].tolist() == [0.5, 0.5]
+    nadam = fdl.keras.nadam().init(params)
+    with pytest.raises(WeightsError, match="a Nadam of Keras 2"):
+        read_state(nadam, params, trained, of_keras2, "x.keras", keras2=True)
     found = read_state(state, params, trained, stored(6), "x.keras")
     assert found.slots["velocity"]["y"]["bias"].tolist() == [0.5, 0.5]
     assert read_state(state, params, trained, stored(2), "x.keras") is None

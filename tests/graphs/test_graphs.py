@@ -132,6 +132,12 @@ def test_models_of_other_classes_are_refused():
         read_model({"class_name": "MyModel", "config": {}})
 
 
+def test_an_input_that_is_a_layer_is_refused():
+    config = changed(["input_layers"], ["hidden", 0, 0])
+    with pytest.raises(WeightsError, match="the input 'hidden' is no InputLayer"):
+        read_model(config)
+
+
 def test_layers_that_do_not_fit_together_are_refused():
     config = changed(["layers", 0, "config", "batch_shape"], [None, 4, 5])
     config["config"]["layers"][1]["config"]["units"] = 3

@@ -155,6 +155,9 @@ class _Reader:
                 raise WeightsError(
                     f"the model has no output {leaf.node} of {quoted(leaf.layer)}."
                 )
+        for leaf in leaves(named[0]):
+            if layers[numbers[leaf.layer]].kind != "InputLayer":
+                raise WeightsError(f"the input {quoted(leaf.layer)} is no InputLayer.")
         return Graph(
             name,
             "Functional",

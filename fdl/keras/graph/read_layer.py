@@ -52,7 +52,7 @@ class LayerReader:
         if kind in self.custom:
             options = {k: v for k, v in given.items() if k not in _GENERAL}
             return Layer(name, kind, freeze(options), trainable, *_types(given, label))
-        if kind in MODELS and module.startswith(("keras", "tensorflow")):
+        if kind in MODELS and module.startswith(("keras", "tensorflow", "tf_keras")):
             graph = self.nested(config)
             return Layer(name, kind, trainable=trainable, graph=graph)
         if module.startswith(("keras.src.ops", "keras.ops")):

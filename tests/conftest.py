@@ -17,6 +17,8 @@ os.environ.setdefault(
 )
 # Processes of tests run side by side: threads of theirs would wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Memory that one thread frees, another can use, and the system gets back what is left.
+os.environ.setdefault("MALLOC_ARENA_MAX", "2")
 # What one test compiles, those of other processes need not compile again.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     _COMPILED = tempfile.TemporaryDirectory(prefix="fdl-compiled-")

@@ -46,8 +46,8 @@ class Case(NamedTuple):
 def _images(title: str, steps: int, **options: Any) -> Case:
     """Return a case of photographs, of which there are fewer at a time.
 
-    Millions of values pass a ReLU: see the tolerance of DCGAN. In double precision
-    gradients of MobileNetV2 and the U-Net agree to 1e-12.
+    Millions of values pass a ReLU: see the tolerance of DCGAN. In double precision the
+    gradients are those of Linen to 1e-12.
     """
     sizes = {"shape": (64, 64, 3), "large": 64, "inference": (1, 16, 64)}
     return Case(title, 16, steps, 1.0, 0.9, **sizes, tolerance=5e-2, **options)

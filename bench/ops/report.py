@@ -1,5 +1,6 @@
 """The table of operations, in Markdown, from the results in a folder."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -78,11 +79,11 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
     return results
 
 
-def best_rival(cell: Cell) -> str | None:
+def best_rival(cell: Cell, clock: str = "wall") -> str | None:
     """Return the side with the least median time, except fdl."""
     sides = cell["sides"]
-    rivals = [side for side in sides if side != "fdl" and sides[side].get("wall")]
-    return min(rivals, key=lambda side: np.median(sides[side]["wall"]), default=None)
+    rivals = [side for side in sides if side != "fdl" and sides[side].get(clock)]
+    return min(rivals, key=lambda side: np.median(sides[side][clock]), default=None)
 
 
 def ratio(cell: Cell, clock: str = "wall") -> tuple[float, float, float]:
@@ -90,7 +91,7 @@ def ratio(cell: Cell, clock: str = "wall") -> tuple[float, float, float]:
 
     NaN if fdl or every rival failed.
     """
-    rival, ours = best_rival(cell), cell["sides"]["fdl"]
+    rival, ours = best_rival(cell, clock), cell["sides"]["fdl"]
     if rival is None or "failed" in ours:
         return (float("nan"),) * 3
     # A rival that seemed slow in its first turns was not asked in the later ones.
@@ -101,24 +102,25 @@ def ratio(cell: Cell, clock: str = "wall") -> tuple[float, float, float]:
 
 
 def summary(cells: list[tuple[str, Cell]]) -> list[str]:
-    """Return a table of the median and the worst ratio of each use."""
-    heads = ["use", "cells", "median", "worst", f"over {CLIFF}", f"over {GOAL}"]
-    lines = [f"| {' | '.join(heads)} |", "| --- " + "| --: " * 5 + "|"]
-    for kind in sorted({_kind(cell) for _, cell in cells}, key=_order):
+    """Return a table of the median and the worst ratio of each use, by both clocks."""
+    heads = ["use", "clock", "cells", "median", "worst"]
+    heads += [f"over {CLIFF}", f"over {GOAL}"]
+    lines = [f"| {' | '.join(heads)} |", "| --- | --- " + "| --: " * 5 + "|"]
+    kinds = sorted({_kind(cell) for _, cell in cells}, key=_order)
+    for kind, clock in itertools.product(kinds, ("wall", "cpu")):
         ratios = {
-            f"{row} {cell['batch']}": ratio(cell)[1]
+            f"{row} {cell['batch']}": ratio(cell, clock)[1]
             for row, cell in cells
             if _kind(cell) == kind
         }
         known = {name: r for name, r in ratios.items() if not np.isnan(r)}
         if not known:
             continue
-        values, worst = (
-            np.array(list(known.values())),
-            max(known, key=known.__getitem__),
-        )
+        values = np.array(list(known.values()))
+        worst = max(known, key=known.__getitem__)
         words = [
             kind,
+            {"wall": "wall", "cpu": "processor"}[clock],
             str(len(values)),
             f"{np.median(values):.2f}",
             f"{known[worst]:.2f}, {worst}",

@@ -94,7 +94,7 @@ def ratio(cell: Cell, clock: str = "wall") -> tuple[float, float, float]:
     rival, ours = best_rival(cell, clock), cell["sides"]["fdl"]
     if rival is None or "failed" in ours:
         return (float("nan"),) * 3
-    # A rival that seemed slow in its first turns was not asked in the later ones.
+    # A rival that was slow in its trial took no turns.
     turns = zip(ours[clock], cell["sides"][rival][clock], strict=False)
     ratios = [a / b for a, b in turns]
     low, median, high = np.percentile(ratios, (10, 50, 90))

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import io
 import os
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def read_arrays(key: str) -> dict[str, np.ndarray] | None:
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
-        os.utime(file)  # used lately
+        _mark_used(file)
     except Exception:
         # A damaged zip file fails in many ways; all mean: decode the data again.
         return None
@@ -112,9 +113,17 @@ def keep_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> None:
         return
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
-    keep(_decoded() / f"{key}.npz", buffer.getbuffer())
+    file = _decoded() / f"{key}.npz"
+    keep(file, buffer.getbuffer())
     with contextlib.suppress(OSError):
+        _mark_used(file)
         keep_newest(_decoded(), _limit())
+
+
+def _mark_used(file: Path) -> None:
+    """Set the time of a file, by which it is known when it was used last."""
+    now = time.time_ns()  # the system's own times come in ticks of some milliseconds
+    os.utime(file, ns=(now, now))
 
 
 def _decoded() -> Path:

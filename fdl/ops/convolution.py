@@ -101,8 +101,8 @@ def _correlate(
     x: Images, kernel: Kernel, form: Form, stretch: tuple[int, int] = (1, 1)
 ) -> Features:
     y = lax.conv_general_dilated(
-        x.reshape(-1, *x.shape[-3:]),
-        kernel,
+        jnp.reshape(x, (-1, *x.shape[-3:])),
+        jnp.asarray(kernel),
         window_strides=form.strides,
         padding=form.pads,
         lhs_dilation=stretch,
@@ -362,7 +362,7 @@ def _by_group(compute: Compute, a: Array, b: Array, form: Form) -> Array:
     """Apply a map without groups to each group, and put the results side by side."""
     one = form._replace(groups=1)
     pairs = zip(*(jnp.split(x, form.groups, axis=-1) for x in (a, b)), strict=True)
-    return jnp.concatenate([compute(*pair, one) for pair in pairs], axis=-1)
+    return jnp.concatenate([compute(a, b, one) for a, b in pairs], axis=-1)
 
 
 def _in_the_best_way(ways: dict[Way, Compute], group_channels: Channels) -> Compute:
@@ -373,7 +373,7 @@ def _in_the_best_way(ways: dict[Way, Compute], group_channels: Channels) -> Comp
         way = _way(form, group_channels(a, b, form), b.shape[-1], members)
         if way == "by group":
             return _by_group(compute, a, b, form)
-        of_one = functools.partial(ways[way], form=form)
+        of_one = lambda a, b: ways[way](a, b, form)
         return functools.reduce(lambda f, _: jax.vmap(f), range(members), of_one)(a, b)
 
     return compute

@@ -48,7 +48,7 @@ def max_pool(
     """
     strides = window if strides is None else strides
     x = jnp.asarray(x)
-    pads = border(x.shape[-3:-1], window, strides, padding)
+    pads = border((x.shape[-3], x.shape[-2]), window, strides, padding)
     if resolve(implementation) == "xla":
         return _reduce_windows(x, window, strides, pads)
     # The largest in each row of a window, then the largest of these rows: the first of
@@ -87,7 +87,7 @@ def avg_pool(
     """
     strides = window if strides is None else strides
     x = jnp.asarray(x)
-    pads = border(x.shape[-3:-1], window, strides, padding)
+    pads = border((x.shape[-3], x.shape[-2]), window, strides, padding)
     rows = _counts(x.shape[-3], window[0], strides[0], pads[0])
     columns = _counts(x.shape[-2], window[1], strides[1], pads[1])
     counts = np.multiply.outer(rows, columns).reshape(

@@ -124,10 +124,9 @@ def _recur_jvp(
     dx, dweights, dstate, _ = tangents
     dx = None if isinstance(dx, SymbolicZero) else dx  # as that of data is
     dweights, dstate = jax.tree.map(
-        lambda dy: (
-            jnp.zeros(dy.shape, dy.dtype) if isinstance(dy, SymbolicZero) else dy
-        ),
+        lambda dy, y: jnp.zeros_like(y) if isinstance(dy, SymbolicZero) else dy,
         (dweights, dstate),
+        (weights, state),
     )
 
     def keep(state: PyTree, now: tuple[Array, Array | None]) -> tuple[PyTree, Any]:

@@ -108,7 +108,7 @@ def _define(primitive: Primitive, of: Map, by_example: bool) -> None:
     def batch(arrays: tuple, axes: tuple, *, form: Any) -> tuple[Array, int]:
         (a, b), (of_a, of_b) = arrays, axes
         size = a.shape[of_a] if of_a is not None else b.shape[of_b]
-        if by_example and of_b is None:
+        if by_example and of_a is not None and of_b is None:
             place = a.ndim - 1 - of.ndim  # where examples are counted
             a = jnp.moveaxis(a, of_a, place)
             count = a.shape[place + 1]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import imports
+from bench.ops import report as operations_report
 from bench.recipes import RECIPES
 from bench.speed import report
 from bench.speed.cases import CASES
@@ -326,8 +327,16 @@ def imported() -> str:
     return imports.table(json.loads(imports.RESULT.read_text())["models"])
 
 
+def operations() -> str:
+    """Return the summary of the table of operations."""
+    found = operations_report.read(RESULTS / "ops")
+    cells = [(row, cell) for row, result in found.items() for cell in result["cells"]]
+    return "\n".join(operations_report.summary(cells))
+
+
 TABLES = {
     "imports": imported,
+    "operations": operations,
     "results": results,
     "many": many,
     "seeds": seeds,

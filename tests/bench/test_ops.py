@@ -45,12 +45,15 @@ def test_a_row_is_measured_and_reported(sides, tmp_path, monkeypatch):
     # Times of our own, so that the table is known: fdl takes 2 and 3 times as long.
     for cell in cells:
         cell["sides"]["fdl"]["wall"] = [4.0, 3.0]
+        cell["sides"]["fdl"]["cpu"] = [3.0, 3.0]
         cell["sides"]["xla"]["wall"] = [2.0, 1.0]
+        cell["sides"]["xla"]["cpu"] = [2.0, 2.0]
     machine = {"device": "cpu", "threads": 2, "memory_gib": 1}
     text = json.dumps({"machine": machine, "cells": cells})
     (tmp_path / "tiny.json").write_text(text)
     written = report.write(tmp_path).read_text()
-    assert "| training | 1 | 2.50 | 2.50, tiny 4 | 1 | 1 |" in written
+    assert "| training | wall | 1 | 2.50 | 2.50, tiny 4 | 1 | 1 |" in written
+    assert "| training | processor | 1 | 1.50 | 1.50, tiny 4 | 0 | 1 |" in written
     assert "**2.50** (2.10 - 2.90)" in written
 
 

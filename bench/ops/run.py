@@ -239,7 +239,7 @@ _FLAGS = ("XLA_FLAGS", "OMP_NUM_THREADS", "TF_XLA_FLAGS", "JAX_PLATFORMS")
 
 
 def _say(row: Row, cell: dict[str, Any]) -> None:
-    from bench.ops.report import ratio
+    from bench.ops.report import CLIFF, ratio
 
     low, median, high = ratio(cell)
     times = [
@@ -251,5 +251,5 @@ def _say(row: Row, cell: dict[str, Any]) -> None:
     console.print(
         f"{row.name} {cell['batch']} {cell['use']}: {median:.2f} ({low:.2f} - "
         f"{high:.2f}); {', '.join(times)} ms",
-        style="red" if median > 1.5 else None,
+        style="red" if median > CLIFF else None,
     )

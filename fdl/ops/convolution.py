@@ -92,14 +92,10 @@ def join_groups(kernel: Kernel, groups: int) -> tuple[Joined, int]:
 # By XLA's own convolution.
 
 
-def by_xla(x: Images, kernel: Kernel, form: Form) -> Features:
-    """Call XLA's convolution."""
-    return _correlate(x, kernel, form)
-
-
-def _correlate(
+def by_xla(
     x: Images, kernel: Kernel, form: Form, stretch: tuple[int, int] = (1, 1)
 ) -> Features:
+    """Call XLA's convolution, of images with zeros between their pixels."""
     y = lax.conv_general_dilated(
         jnp.reshape(x, (-1, *x.shape[-3:])),
         jnp.asarray(kernel),
@@ -122,7 +118,7 @@ def _images_of_windows(g: Features, kernel: Kernel, form: Form) -> Images:
     if few if form.strides == (1, 1) else whole:
         return _images_by_products(g, kernel, form)
     turned = jnp.swapaxes(jnp.flip(kernel, (0, 1)), 2, 3)
-    return _correlate(g, turned, form.transposed(), stretch=form.strides)
+    return by_xla(g, turned, form.transposed(), stretch=form.strides)
 
 
 # By products of patches, which stay fast under `vmap` over kernels.

@@ -9,7 +9,7 @@ the caches, and otherwise, again, within the loop.
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -103,14 +103,8 @@ def _recur_plainly(
     real: Bool[Array, "time *batch 1"] | None,
 ) -> tuple[PyTree, Float[Array, "time *batch features"]]:
     """Return the state after the last step, and the output of each."""
-
-    def advance(state: PyTree, now: tuple[Array, Array | None]) -> tuple[PyTree, Array]:
-        x, real = now
-        new, _ = _step(cell, weights, state, x)
-        new = where_real(real, new, state)
-        return new, _output(new)
-
-    return loop(advance, state, (x, real), reverse)
+    inputs = (cell, reverse, x, weights, state, real)
+    return _run(*inputs, keep=lambda state, _: _output(state))
 
 
 _recur = jax.custom_jvp(_recur_plainly, nondiff_argnums=(0, 1))
@@ -129,13 +123,8 @@ def _recur_jvp(
         (weights, state),
     )
 
-    def keep(state: PyTree, now: tuple[Array, Array | None]) -> tuple[PyTree, Any]:
-        x, real = now
-        new, kept = _step(cell, weights, state, x)
-        new = where_real(real, new, state)
-        return new, (new, kept)
-
-    last, (after, kept) = loop(keep, state, (x, real), reverse)
+    inputs = (cell, reverse, x, weights, state, real)
+    last, (after, kept) = _run(*inputs, keep=lambda state, kept: (state, kept))
     before = jax.tree.map(lambda first, all: _shift(first, all, reverse), state, after)
 
     def prepare(
@@ -171,12 +160,28 @@ def _recur_jvp(
     return (last, _output(after)), (dlast, doutputs)
 
 
-def _step(
-    cell: Cell, weights: Weights, state: PyTree, x: Array
+def _run(
+    cell: Cell,
+    reverse: bool,
+    x: Array,
+    weights: Weights,
+    state: PyTree,
+    real: Array | None,
+    keep: Callable[[PyTree, PyTree], PyTree],
 ) -> tuple[PyTree, PyTree]:
-    z = multiplied(x, weights)
-    u = add_bias(_output(state) @ weights.recurrent_kernel, weights.recurrent_bias)
-    return cell.step(state, z, u)
+    """Return the last state, and what `keep(state, kept)` makes of each step."""
+
+    def advance(
+        state: PyTree, now: tuple[Array, Array | None]
+    ) -> tuple[PyTree, PyTree]:
+        x, real = now
+        z = multiplied(x, weights)
+        u = add_bias(_output(state) @ weights.recurrent_kernel, weights.recurrent_bias)
+        new, kept = cell.step(state, z, u)
+        new = where_real(real, new, state)
+        return new, keep(new, kept)
+
+    return loop(advance, state, (x, real), reverse)
 
 
 def loop(

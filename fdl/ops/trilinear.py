@@ -71,17 +71,16 @@ def trilinear(name: str, output: Map, images: Map, kernel: Map) -> Trilinear:
     primitives = [Primitive(f"{name}_{part}") for part in Trilinear._fields]
     of_output, of_images, of_kernel = primitives
 
-    def transposes(of_first: Primitive, of_second: Primitive, swap: bool) -> tuple:
-        def first(g: Array, a: Any, b: Array, *, form: Any) -> Array:
-            return of_first.bind(g, b, form=form)
-
-        def second(g: Array, a: Array, b: Any, *, form: Any) -> Array:
-            return of_second.bind(*((g, a) if swap else (a, g)), form=form)
-
-        return first, second
-
-    ad.defbilinear(of_output, *transposes(of_images, of_kernel, swap=False))
-    ad.defbilinear(of_images, *transposes(of_output, of_kernel, swap=True))
+    ad.defbilinear(
+        of_output,
+        lambda g, x, k, *, form: of_images.bind(g, k, form=form),
+        lambda g, x, k, *, form: of_kernel.bind(x, g, form=form),
+    )
+    ad.defbilinear(
+        of_images,
+        lambda x, g, k, *, form: of_output.bind(x, k, form=form),
+        lambda x, g, k, *, form: of_kernel.bind(x, g, form=form),
+    )
     ad.defbilinear(
         of_kernel,
         lambda k, x, g, *, form: of_images.bind(g, k, form=form),

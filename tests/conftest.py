@@ -135,6 +135,7 @@ _least = 0  # bytes of this process when it was last freed
 
 
 def pytest_collection_finish():
+    assert "keras" not in sys.modules, "a module of tests imports Keras: see lazily.py"
     # What is imported by now stays, and need not be looked through for garbage.
     gc.collect()
     gc.freeze()

@@ -128,22 +128,38 @@ def unit():
     return keras.Model(x, keras.layers.UnitNormalization()(keras.layers.Dense(2)(x)))
 
 
-K, ANSWERS = keras.metrics, (RNG.random((6, 3)) > 0.5) * 1.0
+ANSWERS = (RNG.random((6, 3)) > 0.5) * 1.0
 TOKENS = np.array([[1, 2, 0, 0], [3, 1, 2, 0], [4, 4, 4, 4]])
 CLASSES = np.arange(6) % 3
-OF_ANSWERS = [K.AUC(num_thresholds=20), K.Precision(thresholds=0.25), K.Recall()]
-OF_ANSWERS += [K.F1Score("micro", 0.5), "cosine_similarity", K.LogCoshError(), "mse"]
-OF_ANSWERS += [K.MeanMetricWrapper(keras.losses.poisson, "poisson")]
-OF_CLASSES = ["accuracy", K.OneHotMeanIoU(3), "poisson", K.Accuracy("exact")]
+
+
+def of_answers():
+    k = keras.metrics
+    measures = [k.AUC(num_thresholds=20), k.Precision(thresholds=0.25), k.Recall()]
+    measures += [k.F1Score("micro", 0.5), "cosine_similarity", k.LogCoshError(), "mse"]
+    return [*measures, k.MeanMetricWrapper(keras.losses.poisson, "poisson")]
+
+
+def of_classes():
+    k = keras.metrics
+    return ["accuracy", k.OneHotMeanIoU(3), "poisson", k.Accuracy("exact")]
+
+
 SAME = {
-    "masks": (tagger, TOKENS, np.arange(12).reshape(3, 4) % 3, lambda: "ce", ["acc"]),
-    "dice": (perceptron(3, "sigmoid"), X, ANSWERS, lambda: "dice", OF_ANSWERS),
+    "masks": (
+        tagger,
+        TOKENS,
+        np.arange(12).reshape(3, 4) % 3,
+        lambda: "ce",
+        lambda: ["acc"],
+    ),
+    "dice": (perceptron(3, "sigmoid"), X, ANSWERS, lambda: "dice", of_answers),
     "tversky": (
         perceptron(3, "sigmoid"),
         X,
         ANSWERS,
         lambda: keras.losses.Tversky(alpha=0.25, axis=(1,)),
-        [],
+        list,
     ),
     # One embedding is alone in its class.
     "circle": (
@@ -151,21 +167,21 @@ SAME = {
         X,
         np.array([0, 1, 0, 1, 1, 2]),
         lambda: keras.losses.Circle(2.0, 0.375),
-        [],
+        list,
     ),
     "generalized": (
         perceptron(3, "softmax"),
         X,
         CLASSES,
         lambda: keras.losses.CategoricalGeneralizedCrossEntropy(0.25),
-        [],
+        list,
     ),
     "hot": (
         perceptron(3, "softmax"),
         X,
         np.eye(3)[CLASSES],
         lambda: "categorical_crossentropy",
-        OF_CLASSES,
+        of_classes,
     ),
 }
 
@@ -174,7 +190,7 @@ SAME = {
 def test_losses_and_metrics_are_measured_as_in_keras(name, tmp_path):
     make, inputs, targets, loss, measures = SAME[name]
     theirs = make()
-    theirs.compile(O.SGD(0.5), loss(), metrics=measures, run_eagerly=True)
+    theirs.compile(O.SGD(0.5), loss(), metrics=measures(), run_eagerly=True)
     theirs.save(tmp_path / "model.keras")
     model, variables, compiled = import_model(tmp_path / "model.keras", compiled=True)
     learner, state = fdl.learners.from_keras(model, variables, compiled)

@@ -6,10 +6,9 @@ import jax
 import numpy as np
 import optax
 import pytest
-import tensorflow as tf
 
 from fdl import keras as fk
-from lazily import keras
+from lazily import keras, tf
 from parity.ladder import error
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}

@@ -29,8 +29,6 @@ import psutil
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-import checked  # noqa: F401  (before fdl is imported, whose functions it checks)
-
 _HERE = Path(__file__).parent
 
 

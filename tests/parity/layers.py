@@ -157,10 +157,15 @@ def SeparableConv2D(pick: Pick) -> Any:
 
 @row
 def Conv2DTranspose(pick: Pick) -> Any:
+    # Steps wider than the kernel leave pixels that no kernel reaches.
+    ends = [(padding, wide) for padding in ("valid", "same") for wide in (False, True)]
+    padding, wide = pick.one(ends)
+    height, width = pair(pick, 1, 5)
+    rows, columns = pair(pick, 1, 3)
     how = {
-        "kernel_size": pair(pick, 1, 5),
-        "strides": pair(pick, 1, 4),
-        "padding": pick.one(["valid", "same"]),
+        "kernel_size": (height, width),
+        "strides": (height + rows, width + columns) if wide else (rows, columns),
+        "padding": padding,
     }
     features = number(pick, 1, 3)
     return (

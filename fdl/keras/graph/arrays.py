@@ -1,6 +1,7 @@
 """The arrays of a Keras model: where a module has them, and where a file does."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +11,8 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 from jax import ShapeDtypeStruct
 
-from fdl.keras.graph.description import Graph, Layer, leaves, map_leaves
+from fdl.keras.graph.description import Graph, Layer, leaves, map_leaves, refuse
+from fdl.keras.graph.layer import KerasLayer, Value
 from fdl.keras.graph.model import KerasModel
 from fdl.keras.graph.names import keys_in_file, module_name
 from fdl.keras.table.entry import Weight
@@ -21,6 +23,9 @@ Path = tuple[str, ...]
 
 _UNKNOWN = (1, 8, 32, 128, 299)
 """Sizes to try for an axis of the inputs of unknown size."""
+
+
+_MOST_OF_AXIS, _MOST_VALUES = 1 << 24, 1 << 31
 
 
 class Slot(NamedTuple):
@@ -78,6 +83,7 @@ def examples(graph: Graph, size: int = 1) -> list[ShapeDtypeStruct]:
                 "it with a keras.Input, and save it again."
             )
         sizes = [1, *(size if each is None else each for each in shape[1:])]
+        _require_possible(sizes, layer)
         dtype = jax.dtypes.canonicalize_dtype(layer.options["dtype"])
         found.append(ShapeDtypeStruct(sizes, dtype))
     return found
@@ -218,7 +224,12 @@ def _traced(model: KerasModel, size: int) -> list[Slot]:
                 constraint = module.layer.options.get(f"{asked.prefix}_constraint")
                 number = counts[place] = counts.get(place, -1) + 1
                 made[path, place] = Slot(path, asked.shape, place, number, constraint)
-        return method(*args, **kwargs)
+        made_of_it = method(*args, **kwargs)
+        if isinstance(module, KerasLayer) and context.method_name == "__call__":
+            for each in leaves(made_of_it):
+                if isinstance(each, Value):
+                    _require_possible(each.array.shape, module.layer)
+        return made_of_it
 
     inputs = examples(model.graph, size)
     order = itertools.count()
@@ -232,6 +243,14 @@ def _traced(model: KerasModel, size: int) -> list[Slot]:
 
     jax.eval_shape(trace, nested)
     return list(made.values())
+
+
+def _require_possible(shape: Sequence[int], layer: Layer) -> None:
+    """Check the size of an array, since many operations make tables as long."""
+    if max(shape, default=0) > _MOST_OF_AXIS or math.prod(shape) > _MOST_VALUES:
+        raise refuse(
+            str(layer), f"makes an array of shape {list(shape)}, of one example."
+        )
 
 
 def _custom(model: KerasModel, variables: Any, made: dict) -> dict:

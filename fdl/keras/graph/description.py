@@ -5,6 +5,8 @@ Everything here is immutable and can be compared and hashed, so that a model tha
 """
 
 import dataclasses
+import functools
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -138,17 +140,24 @@ class Graph:
 
     def label(self, ref: Ref) -> str:
         """Return the name of the layer that an output is of, and which, if several."""
-        name = self.layers[self.calls[ref.call].layer].name
-        calls = [i for i, c in enumerate(self.calls) if self._name(c) == name]
-        place = calls.index(ref.call)
-        return (
-            name
-            + (f"#{place + 1}" if len(calls) > 1 else "")
-            + (f"[{ref.output}]" if ref.output else "")
-        )
+        return self._labels[ref.call] + (f"[{ref.output}]" if ref.output else "")
 
-    def _name(self, call: Call) -> str:
-        return self.layers[call.layer].name
+    @functools.cached_property
+    def _labels(self) -> list[str]:
+        """The name of each call's layer, and which of its calls it is, if several."""
+        names = [self.layers[call.layer].name for call in self.calls]
+        counts, seen = Counter(names), Counter[str]()
+        labels = []
+        for name in names:
+            seen[name] += 1
+            labels.append(f"{name}#{seen[name]}" if counts[name] > 1 else name)
+        return labels
+
+    @property
+    def runs(self) -> int:
+        """How many layers run, where a model within runs as often as it is called."""
+        inner = [layer.graph.runs if layer.graph else 1 for layer in self.layers]
+        return sum(inner[call.layer] for call in self.calls)
 
 
 def freeze(value: Any) -> Any:

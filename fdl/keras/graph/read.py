@@ -5,6 +5,7 @@ imported, and whatever the table does not know is refused, with the layer's name
 """
 
 import dataclasses
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -18,7 +19,11 @@ from fdl.keras.table import LAYERS
 from fdl.untrusted import reason, require_shallow, shortened
 from fdl.weights import WeightsError
 
+Node = tuple[int, int]
+"""A call: which layer's, and which of its calls."""
+
 _MOST_DEPTH = 20  # models within models
+_MOST_RUNS = 10_000  # of layers; a NASNetLarge has 1,041
 _MOST_VALUES = 1 << 20  # of all constants in a graph
 
 
@@ -41,6 +46,10 @@ def read_model(
         if keras2:
             config = rewritten(config, custom)
         graph = _model(config, frozenset(custom), "", 0)
+        if graph.runs > _MOST_RUNS:
+            raise WeightsError(
+                f"the model runs {graph.runs:,} layers, more than {_MOST_RUNS:,}."
+            )
         return dataclasses.replace(graph, keras2=keras2)
     except WeightsError:
         raise
@@ -107,7 +116,7 @@ class _Reader:
     def functional(self, name: str, configs: Any, inputs: Any, outputs: Any) -> Graph:
         """Read a model whose layers make a graph."""
         layers = []
-        waiting: list[tuple[int, int, Any]] = []  # layer, its node, what it needs
+        given: dict[Node, tuple[tuple, FrozenDict]] = {}
         for number, config in enumerate(configs):
             layer = self._layer(configs, number)
             layers.append(layer)
@@ -115,13 +124,13 @@ class _Reader:
             if layer.kind == "InputLayer":
                 nodes = [None]
             for node, each in enumerate(nodes):
-                waiting.append((number, node, self._node(layer, each)))
+                given[number, node] = self._node(layer, each)
         self._require_names(layers)
         numbers = {layer.name: number for number, layer in enumerate(layers)}
-        places: dict[tuple[int, int], int] = {}  # of a node among the calls
+        places: dict[Node, int] = {}  # of a node among the calls
         calls: list[Call] = []
 
-        def key_of(leaf: Named) -> tuple[int, int]:
+        def key_of(leaf: Named) -> Node:
             if leaf.layer not in numbers:
                 raise WeightsError(
                     f"the model uses a layer {quoted(leaf.layer)}, which it does not "
@@ -134,21 +143,21 @@ class _Reader:
                 return leaf
             return Ref(places[key_of(leaf)], leaf.output)
 
-        while waiting:
-            later = []
-            for number, node, (args, kwargs) in waiting:
-                needs = [x for x in leaves((args, kwargs)) if isinstance(x, Named)]
-                if all(key_of(need) in places for need in needs):
-                    places[number, node] = len(calls)
-                    calls.append(Call(number, resolve(ref, args), resolve(ref, kwargs)))
-                else:
-                    later.append((number, node, (args, kwargs)))
-            if len(later) == len(waiting):
-                layer = layers[later[0][0]]
-                raise refuse(
-                    self._at(layer), "needs an output that nothing in the model makes."
-                )
-            waiting = later
+        needs = {
+            node: {key_of(leaf) for leaf in leaves(each) if isinstance(leaf, Named)}
+            for node, each in given.items()
+        }
+        order = _in_order(needs)
+        if len(order) < len(needs):
+            number = min(needs.keys() - order)[0]
+            raise refuse(
+                self._at(layers[number]),
+                "needs an output that nothing in the model makes.",
+            )
+        for node in order:
+            args, kwargs = given[node]
+            places[node] = len(calls)
+            calls.append(Call(node[0], resolve(ref, args), resolve(ref, kwargs)))
         named = [self._ends(each, layers, numbers) for each in (inputs, outputs)]
         for leaf in leaves(named):
             if key_of(leaf) not in places:
@@ -229,6 +238,33 @@ class _Reader:
 
     def _at(self, layer: Layer) -> str:
         return f"{self.where}{layer}"
+
+
+def _in_order(needs: Mapping[Node, set[Node]]) -> list[Node]:
+    """Return nodes after all that they need, and else as they are given.
+
+    Nodes that cannot be made, since they need what there is not, are left out.
+    """
+    place = {node: number for number, node in enumerate(needs)}
+    rest = {node: len(each) for node, each in needs.items()}
+    users: dict[Node, list[Node]] = {}
+    for node, each in needs.items():
+        for need in each:
+            users.setdefault(need, []).append(node)
+    # How many times one must go through all of them to come to each.
+    rounds = {node: 0 for node, count in rest.items() if not count}
+    ready = deque(rounds)
+    made = []
+    while ready:
+        need = ready.popleft()
+        made.append(need)
+        for node in users.get(need, ()):
+            again = place[need] > place[node]
+            rounds[node] = max(rounds.get(node, 0), rounds[need] + again)
+            rest[node] -= 1
+            if not rest[node]:
+                ready.append(node)
+    return sorted(made, key=lambda node: (rounds[node], place[node]))
 
 
 def _sources(nodes: Any) -> list[str]:

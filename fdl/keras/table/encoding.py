@@ -148,7 +148,7 @@ LAYERS = {
         _lookup,
         {
             "max_tokens": Option(optional(whole()), None),
-            "num_oov_indices": Option(whole(0), 1),
+            "num_oov_indices": Option(whole(0, 1 << 20), 1),
             "mask_token": Option(optional(_INT), None),
             "oov_token": Option(_INT, -1),
             "vocabulary": Option(optional(_tokens), None),

@@ -4,7 +4,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
+
+from fdl.arrays import Array
 
 MOST = 1 << 16
 """Values of a frame, and frequencies."""
@@ -62,7 +65,7 @@ OPTIONS = {  # of the initializer STFT: check and default
 }
 
 
-def kernel(options: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+def kernel(options: Mapping[str, Any], shape: tuple[int, ...]) -> Array:
     """Return a kernel of a window's length, one channel, and half the frequencies.
 
     Example:
@@ -71,10 +74,15 @@ def kernel(options: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
         [[1.0, 1.0, 1.0, 1.0], [1.0, 0.0, -1.0, -0.0], [1.0, -1.0, 1.0, -1.0]]
     """
     length, channels, count = shape
-    if channels != 1 or max(length, count) > MOST:
+    if channels != 1 or count < 2 or max(length, count) > MOST:
         raise ValueError(f"a Fourier transform has no kernel of shape {shape}")
-    angle = -2 * np.pi * np.arange(length)[:, None] * np.arange(count) / (count - 1) / 2
-    waves = np.cos(angle) if options["side"] == "real" else np.sin(angle)
+    # One period as numbers, and the large array by JAX, that only shapes are asked of
+    # it where a file is read.
+    period = 2 * (count - 1)
+    angles = -2 * np.pi * np.arange(period) / period
+    wave = np.cos(angles) if options["side"] == "real" else np.sin(angles)
+    at, times = (jnp.arange(size, dtype=jnp.uint32) for size in (length, count))
+    waves = jnp.asarray(wave)[jnp.outer(at, times) % period]
     window = options["window"]
     if window is None:
         return waves[:, None]
@@ -90,4 +98,4 @@ def kernel(options: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
         "density": np.sqrt(np.sum(window**2)),
         "spectrum": np.sum(np.abs(window)),
     }[options["scaling"]]
-    return (waves * window[:, None] / size)[:, None]
+    return (waves * jnp.asarray(window / size)[:, None])[:, None]

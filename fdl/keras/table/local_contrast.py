@@ -6,7 +6,13 @@ from fdl.arrays import Array
 from fdl.keras.table.augmentation import BOXES, VALUES, as_images, rescaled
 from fdl.keras.table.entry import Entry, Run
 from fdl.keras.table.layout import either_layout
-from fdl.keras.table.options import Option, number, several, whole
+from fdl.keras.table.options import (
+    MOST_REPEATED,
+    Option,
+    number,
+    several,
+    whole,
+)
 
 _BYTE = (0.0, 255.0)
 _CLASS = "ContrastLimitedAdaptiveHistogramEqualization"
@@ -67,7 +73,7 @@ LAYERS = {
             _equalize_tiles,
             {
                 "clip_limit": Option(number(), 4.0),
-                "tile_grid_size": Option(several(whole(), 2), (8, 8)),
+                "tile_grid_size": Option(several(whole(high=MOST_REPEATED), 2), (8, 8)),
                 **VALUES,
                 **BOXES,
             },

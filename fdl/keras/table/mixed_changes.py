@@ -100,6 +100,7 @@ def _pipeline(run: Run, x: Any) -> Any:
     return x
 
 
+_COUNT = whole(high=64)
 _MIXED = {
     "factor": Option(factor(0, 1), 0.5),
     "interpolation": moved.SEEN["interpolation"],
@@ -107,16 +108,14 @@ _MIXED = {
 }
 
 LAYERS = {
-    "RandAugment": in_training(
-        _rand_augment, {"num_ops": Option(whole(), 2), **_MIXED}
-    ),
+    "RandAugment": in_training(_rand_augment, {"num_ops": Option(_COUNT, 2), **_MIXED}),
     "AugMix": in_training(
         _aug_mix,
         {
             **_MIXED,
             "factor": Option(factor(0, 1), 0.3),
-            "num_chains": Option(whole(), 3),
-            "chain_depth": Option(whole(), 3),
+            "num_chains": Option(_COUNT, 3),
+            "chain_depth": Option(_COUNT, 3),
             "alpha": Option(number(1e-6), 1.0),
             "all_ops": Option(flag, True),
         },

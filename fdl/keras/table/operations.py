@@ -11,6 +11,7 @@ from fdl.arrays import Array
 from fdl.keras.table.core import unit_length
 from fdl.keras.table.entry import Entry, Run
 from fdl.keras.table.options import (
+    MOST_REPEATED,
     Option,
     choice,
     either,
@@ -90,11 +91,19 @@ def _clip(x: Array, x_min: float, x_max: float) -> Array:
 
 
 def _split(x: Array, indices_or_sections: Any, axis: int = 0) -> tuple[Array, ...]:
+    if isinstance(indices_or_sections, int):
+        _require_few(indices_or_sections)
     return tuple(jnp.split(x, indices_or_sections, axis))
 
 
 def _unstack(x: Array, axis: int = 0, num: int | None = None) -> tuple[Array, ...]:
+    _require_few(x.shape[axis])
     return tuple(jnp.moveaxis(x, axis, 0))
+
+
+def _require_few(parts: int) -> None:
+    if parts > MOST_REPEATED:
+        raise ValueError(f"an array is split into {parts:,} parts")
 
 
 def _normalize(
@@ -112,6 +121,9 @@ def _one_hot(x: Array, num_classes: int, axis: int = -1, dtype: Any = None) -> A
 
 
 def _pad(x: Array, pad_width: Any, mode: str = "constant", **more: Any) -> Array:
+    ends = jax.tree.leaves(pad_width)
+    if mode != "constant" and max(ends, default=0) > max(x.shape, default=0):
+        raise ValueError(f"an array of shape {x.shape} is padded by {pad_width}")
     return jnp.pad(x, pad_width, mode=mode, **more)
 
 

@@ -14,6 +14,8 @@ from fdl.keras.table import activations, initializers, regularizers
 Check = Callable[[Any], Any]
 REQUIRED = object()
 _MOST = 1 << 31
+MOST_REPEATED = 4096
+"""Of an option that says how many operations a layer is made of."""
 
 
 class Option(NamedTuple):
@@ -34,12 +36,13 @@ class NeedsLayer(NamedTuple):
     config: Any
 
 
-def whole(low: int = 1) -> Check:
-    """Accept a whole number, at least `low`."""
+def whole(low: int = 1, high: int = _MOST - 1) -> Check:
+    """Accept a whole number in a range."""
+    limit = "" if high == _MOST - 1 else f" and at most {high:,}"
 
     def check(value: Any) -> int:
-        if type(value) is not int or not low <= value < _MOST:
-            raise ValueError(f"must be a whole number, at least {low}")
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError(f"must be a whole number, at least {low}{limit}")
         return value
 
     return check

@@ -10,6 +10,7 @@ from fdl.arrays import Array
 from fdl.keras.table.entry import Entry, Run
 from fdl.keras.table.layout import either_layout
 from fdl.keras.table.options import (
+    MOST_REPEATED,
     Option,
     choice,
     flag,
@@ -91,7 +92,7 @@ def _adaptive_avg(run: Run, x: Array) -> Array:
 
 def _options(axes: int) -> dict[str, Option]:
     return {
-        "pool_size": Option(several(whole(), axes), 2),
+        "pool_size": Option(several(whole(high=MOST_REPEATED), axes), 2),
         "strides": Option(optional(several(whole(), axes)), None),
         "padding": Option(choice("valid", "same"), "valid"),
     }
@@ -102,7 +103,7 @@ _GLOBAL = {"keepdims": Option(flag, False)}
 
 def _sizes(axes: int) -> dict[str, Option]:
     return {
-        "output_size": Option(several(whole(), axes)),
+        "output_size": Option(several(whole(high=MOST_REPEATED), axes)),
     }
 
 

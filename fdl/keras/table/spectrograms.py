@@ -73,7 +73,7 @@ def _mel(run: Run, x: Array) -> Array:
         pads = (before, size - length - before)
         window = np.pad(_window(o["window"], length), pads)
     count = 1 + (x.shape[-1] - size) // step
-    frames = np.arange(count)[:, None] * step + np.arange(size)
+    frames = jnp.arange(count)[:, None] * step + jnp.arange(size)[None]
     x = x[..., frames]
     waves = jnp.fft.rfft(x * jnp.broadcast_to(jnp.asarray(window, x.dtype), x.shape))
     y = jnp.abs(waves) ** o["mag_exp"]

@@ -11,7 +11,15 @@ from fdl.arrays import Array
 from fdl.keras.graph.description import Layer, with_options
 from fdl.keras.table.core import unit_length
 from fdl.keras.table.entry import Entry, Run
-from fdl.keras.table.options import Option, choice, either, layer, optional, whole
+from fdl.keras.table.options import (
+    MOST_REPEATED,
+    Option,
+    choice,
+    either,
+    layer,
+    optional,
+    whole,
+)
 from fdl.keras.table.regularizers import SPECTRAL
 
 
@@ -144,7 +152,10 @@ LAYERS = {
     ),
     "SpectralNormalization": Entry(
         _spectral,
-        {"layer": Option(layer), "power_iterations": Option(whole(), 1)},
+        {
+            "layer": Option(layer),
+            "power_iterations": Option(whole(high=MOST_REPEATED), 1),
+        },
         level="Keras writes normalized kernels back as it computes; here "
         "`model.constraints` normalizes them after each update",
     ),

@@ -166,6 +166,11 @@ def _recurrent(gates: int) -> Any:
     return make
 
 
+def _local_response_norm(batch: int, size: int, channels: int, window: int) -> Draw:
+    options = {"size": window, "k": 2.0, "alpha": 1e-2, "beta": 0.75}
+    return Draw({"x": _normal(2, batch, size, size, channels)}, options)
+
+
 def _attention(batch: int, time: int, channels: int, heads: int) -> Draw:
     size = channels // heads
     arrays = {"x": _normal(2, batch, time, channels)}
@@ -194,6 +199,7 @@ _DRAWS: dict[str, Any] = {
     "batch_norm": _batch_norm,
     "group_norm": _group_norm,
     "layer_norm": _layer_norm,
+    "local_response_norm": _local_response_norm,
     "lstm": _recurrent(4),
     "gru": _recurrent(3),
     "simple_rnn": _recurrent(1),

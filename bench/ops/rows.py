@@ -102,6 +102,7 @@ _ALL = (
     _row("group_norm-16x16x128", "group_norm", size=16, channels=128, groups=32),
     _row("layer_norm-16x64", "layer_norm", SMALL, time=16, channels=64),
     _row("layer_norm-128x512", "layer_norm", time=128, channels=512),
+    _row("lrn-27x27x96", "local_response_norm", size=27, channels=96, window=5),
     # Sequences: rows of a digit, words of a sentence.
     _row("lstm-28x28-128", "lstm", SMALL, time=28, channels=28, features=128),
     _row("lstm-64x128-256", "lstm", (1, 64), time=64, channels=128, features=256),

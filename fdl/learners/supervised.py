@@ -1,13 +1,14 @@
 """Learning from examples with targets: classification, regression, tokens, and more."""
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from fdl.arrays import Array, PyTree, Seed, unit_scale
+from fdl.arrays import Array, Number, PyTree, Seed, unit_scale
 from fdl.learner import Learner, State
 from fdl.learners.checks import check_examples, check_inputs
 from fdl.learners.descent import Optimizer, descend, start, update_of
@@ -16,6 +17,7 @@ from fdl.learners.parts import require_parts, require_scaled
 from fdl.learners.targets import Answer, answers, examples, meaning, takes_weights
 from fdl.metrics import Mean, Metrics, mean
 from fdl.metrics import Metric as IsMetric
+from fdl.ranges import require_number
 
 Loss = Callable[[Any, Any], Float[Array, "*batch"]]
 Metric = Callable[..., Any]
@@ -34,6 +36,7 @@ def supervised(
     answer: Answer | None = None,
     preprocess: Callable[[PyTree], PyTree] = _unit_scale,
     project: Callable[[PyTree], PyTree] | None = None,
+    loss_weights: Sequence[Number] | None = None,
 ) -> Learner:
     """Make a learner that descends on the mean loss of a batch (Robbins & Monro, 1951).
 
@@ -68,13 +71,18 @@ def supervised(
             become numbers in [0, 1].
         project: `params -> params`, applied after each update: norm limits, or
             `fdl.keras.constraints.constrain`.
+        loss_weights: For a model that in training returns a tuple of outputs for the
+            same targets, such as those of auxiliary heads after the main one: what the
+            loss of each counts, at least 0. Metrics are of the first, and so is the
+            loss that is measured. None for a model with one output.
 
     Returns:
         A learner whose metrics are `loss` and those asked for.
 
     Raises:
         ValueError: If there is no answer of that name, or a metric is called `loss`, or
-            the model is no Linen module, the loss no function, the optimizer none.
+            the model is no Linen module, the loss no function, the optimizer none, or
+            there are not as many outputs as weights.
 
     Example:
         >>> import fdl, optax
@@ -88,6 +96,8 @@ def supervised(
         (1, ['accuracy', 'loss'])
     """
     require_parts(model, loss, optimizer)
+    for weight in loss_weights or ():
+        require_number("[0, inf)", loss_weights=weight)
     implied = meaning(loss)
     measures = dict(implied.metrics if metrics is None else metrics)
     if "loss" in measures:
@@ -135,9 +145,17 @@ def supervised(
             applied = apply_in_training(
                 model, params, state.model_state, preprocess(inputs), key
             )
-            losses = loss(applied.outputs, targets)
-            total = _weighted_mean(losses, weights) + applied.penalty
-            return total, (applied, losses)
+            outputs = applied.outputs
+            if loss_weights is None:
+                losses = loss(outputs, targets)
+                total = _weighted_mean(losses, weights)
+            else:
+                _require_outputs(outputs, loss_weights)
+                each = [loss(output, targets) for output in outputs]
+                means = [_weighted_mean(one, weights) for one in each]
+                total = sum(map(operator.mul, loss_weights, means))
+                applied, losses = applied._replace(outputs=outputs[0]), each[0]
+            return total + applied.penalty, (applied, losses)
 
         params, opt_state, _, (applied, losses) = descend(
             state.params, state.opt_state, mean_loss, update
@@ -169,6 +187,15 @@ def supervised(
         check_examples(model, loss, preprocess, outputs_of, state, examples(data))
 
     return Learner(init, step, evaluate, predict, check)
+
+
+def _require_outputs(outputs: Any, weights: Sequence[Number]) -> None:
+    if not isinstance(outputs, tuple) or len(outputs) != len(weights):
+        what = len(outputs) if isinstance(outputs, tuple) else "one, which is no tuple"
+        raise ValueError(
+            f"loss_weights={tuple(weights)} are {len(weights)}, but the outputs of the "
+            f"model in training are {what}: give a weight for each."
+        )
 
 
 def _weighted_mean(losses: Array, weights: Any) -> Array:

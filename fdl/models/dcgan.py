@@ -4,6 +4,7 @@ DCGANGenerator() from 64 latents    234,177 parameters
 DCGANDiscriminator() on 28x28x1     36,513 parameters
 """
 
+import functools
 from typing import ClassVar
 
 import flax.linen as linen
@@ -28,6 +29,7 @@ class DCGANGenerator(linen.Module):
         image_shape: Height, width and channels of an image; height and width must be
             multiples of 4.
         features: Number of channels at a quarter and at half of the image size.
+        momentum: Of the running statistics, see `nn.BatchNormalization`.
 
     Raises:
         ValueError: If height or width is not a multiple of 4.
@@ -43,6 +45,7 @@ class DCGANGenerator(linen.Module):
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
     features: tuple[int, int] = (64, 32)
+    momentum: float = 0.99
 
     sizes: ClassVar = Sizes(4, multiple=4)
 
@@ -57,16 +60,17 @@ class DCGANGenerator(linen.Module):
                 f"image_shape={self.image_shape} must have a height and width that are "
                 "multiples of 4: pad the images."
             )
+        norm = functools.partial(nn.BatchNormalization, momentum=self.momentum)
         first, second = self.features
         x = nn.Dense(height // 4 * (width // 4) * first, use_bias=False, name="dense")(
             latent
         )
         x = x.reshape(*x.shape[:-1], height // 4, width // 4, first)
-        x = nn.relu(nn.BatchNormalization(name="norm1")(x, train=train))
+        x = nn.relu(norm(name="norm1")(x, train=train))
         x = nn.Conv2DTranspose(
             second, (4, 4), (2, 2), "same", use_bias=False, name="conv1"
         )(x)
-        x = nn.relu(nn.BatchNormalization(name="norm2")(x, train=train))
+        x = nn.relu(norm(name="norm2")(x, train=train))
         x = nn.Conv2DTranspose(channels, (4, 4), (2, 2), "same", name="conv2")(x)
         return nn.tanh(x)
 

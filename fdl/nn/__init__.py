@@ -4,6 +4,7 @@ Their parameters have the layout of Keras' weights.
 """
 
 from fdl.listing import public as _public
+from fdl.nn import initializers as initializers
 from fdl.nn.activations import *  # noqa: F403  (its __all__ is Keras' list)
 from fdl.nn.additive_attention import AdditiveAttention as AdditiveAttention
 from fdl.nn.attention import MultiHeadAttention as MultiHeadAttention
@@ -40,8 +41,10 @@ from fdl.ops import RNNOutput as RNNOutput
 from fdl.ops import avg_pool as avg_pool
 from fdl.ops import global_avg_pool as global_avg_pool
 from fdl.ops import global_max_pool as global_max_pool
+from fdl.ops import local_response_norm as local_response_norm
 from fdl.ops import max_pool as max_pool
+from fdl.ops import reflection_pad as reflection_pad
 from fdl.ops import upsample as upsample
 from fdl.ops import zero_pad as zero_pad
 
-__dir__ = _public(__name__)
+__dir__ = _public(__name__, modules=("initializers",))

@@ -1,7 +1,5 @@
 """Additive attention with Keras' parameters and treatment of masks."""
 
-import math
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -9,7 +7,9 @@ from flax.linen.dtypes import promote_dtype
 from jaxtyping import Bool, Float
 
 from fdl.arrays import Array, Number
+from fdl.nn import initializers
 from fdl.nn.dropout import Dropout
+from fdl.nn.initializers import Initializer
 from fdl.nn.masks import allowed_pairs
 from fdl.ranges import require_number
 
@@ -20,11 +20,12 @@ class AdditiveAttention(nn.Module):
     Returns for each query the average of the values, weighted by the softmax over keys
     of `sum(scale tanh(query + key))`. Differs from the paper as Keras does: its only
     parameter is the vector `scale`, the paper's v. Add a `Dense` layer before the
-    queries and one before the keys for the paper's W and U. `scale` is drawn from
-    Glorot's uniform distribution, with its length as both fans.
+    queries and one before the keys for the paper's W and U. The length of `scale` is
+    both its fans.
 
     Attributes:
         dropout_rate: Fraction of the weights dropped in training, in [0, 1].
+        scale_init: How `scale` is drawn, see `fdl.nn.initializers`.
 
     Raises:
         ValueError: If `dropout_rate` is outside [0, 1] or the mask does not broadcast
@@ -39,6 +40,7 @@ class AdditiveAttention(nn.Module):
     """
 
     dropout_rate: Number = 0.0
+    scale_init: Initializer = "glorot_uniform"
 
     @nn.compact
     def __call__(
@@ -73,7 +75,9 @@ class AdditiveAttention(nn.Module):
             its scores in double precision.
         """
         require_number("[0, 1]", dropout_rate=self.dropout_rate)
-        scale = self.param("scale", _glorot_uniform, (query.shape[-1],))
+        scale = self.param(
+            "scale", initializers.get(self.scale_init), (query.shape[-1],)
+        )
         value = key if value is None else value
         query, key, value, scale = promote_dtype(query, key, value, scale)
         pairs = jnp.tanh(query[..., :, None, :] + key[..., None, :, :])
@@ -88,8 +92,3 @@ class AdditiveAttention(nn.Module):
         self.sow("intermediates", "weights", weights)
         weights = Dropout(self.dropout_rate)(weights, train=train)
         return jnp.einsum("...ts,...sf->...tf", weights, value)
-
-
-def _glorot_uniform(key: Array, shape: tuple[int, ...]) -> Array:
-    limit = math.sqrt(3 / shape[0])  # Linen's initializer does not accept a vector
-    return jax.random.uniform(key, shape, minval=-limit, maxval=limit)

@@ -13,9 +13,11 @@ from jaxtyping import Bool, Float
 
 from fdl import ops
 from fdl.arrays import Array, Number, PyTree, is_on
+from fdl.nn import initializers
 from fdl.nn.cache import KeyValueCache, append, cache_mask, empty_cache
 from fdl.nn.dense import dot_general
 from fdl.nn.dropout import Dropout
+from fdl.nn.initializers import Initializer
 from fdl.nn.masks import allowed_pairs, spread
 from fdl.ranges import require_number, require_whole
 
@@ -25,9 +27,7 @@ class MultiHeadAttention(nn.Module):
 
     Each head projects queries, keys and values, and returns for each query the average
     of the values, weighted by `softmax(query key^T / sqrt(key_size))`; `out` mixes the
-    heads. Differs from the paper in the biases of the four projections. Kernels are
-    drawn from Glorot's uniform distribution over all heads together; biases start at
-    zero.
+    heads. Differs from the paper in the biases of the four projections.
 
     Attributes:
         num_heads: Number of heads, at least 1.
@@ -36,6 +36,9 @@ class MultiHeadAttention(nn.Module):
         out_features: Width of the output; None for the width of the query.
         dropout_rate: Fraction of the weights dropped in training, in [0, 1].
         use_bias: Whether the projections have biases.
+        kernel_init: How the four kernels are drawn, see `fdl.nn.initializers`; those of
+            all heads as one matrix.
+        bias_init: How the biases are drawn.
         implementation: The implementation of `jax.nn.dot_product_attention`: `"xla"`,
             `"cudnn"` (flash attention; half precision on NVIDIA GPUs only), or None for
             JAX's choice. Ignored where that function does not apply: with dropout, in
@@ -60,6 +63,8 @@ class MultiHeadAttention(nn.Module):
     out_features: int | None = None
     dropout_rate: Number = 0.0
     use_bias: bool = True
+    kernel_init: Initializer = "glorot_uniform"
+    bias_init: Initializer = "zeros"
     implementation: Literal["xla", "cudnn"] | None = None
 
     def __call__(
@@ -155,8 +160,9 @@ class MultiHeadAttention(nn.Module):
         value = key if value is None else value
         inputs = {"query": query, "key": key, "value": value}
         sizes = (self.key_size, self.key_size, self.value_size or self.key_size)
+        how = (self.num_heads, self.use_bias, self.kernel_init, self.bias_init)
         heads = {
-            name: _Heads(self.num_heads, size, self.use_bias, name=name)(x.shape[-1])
+            name: _Heads(*how, size, name=name)(x.shape[-1])
             for (name, x), size in zip(inputs.items(), sizes, strict=True)
         }
         q, k, v = promote_dtype(*_project(inputs, heads))
@@ -172,7 +178,8 @@ class MultiHeadAttention(nn.Module):
             self.out_features or query.shape[-1],
             axis=(-2, -1),
             use_bias=self.use_bias,
-            kernel_init=nn.initializers.glorot_uniform(),
+            kernel_init=initializers.get(self.kernel_init),
+            bias_init=initializers.get(self.bias_init),
             dot_general=dot_general,
             name="out",
         )(y)
@@ -229,20 +236,22 @@ class _Heads(nn.Module):
     """Kernel and bias of a projection to all heads."""
 
     num_heads: int
-    size: int
     use_bias: bool
+    kernel_init: Initializer
+    bias_init: Initializer
+    size: int
 
     @nn.compact
     def __call__(self, channels: int) -> tuple[Array, Array | None]:
         shape = (self.num_heads, self.size)
-        # Glorot's fan-out counts the features of all heads.
+        # A fan-out counts the features of all heads.
         flat = (channels, math.prod(shape))
-        draw = nn.initializers.glorot_uniform()
+        draw = initializers.get(self.kernel_init)
         start = lambda key, shape: draw(key, flat).reshape(shape)
         kernel = self.param("kernel", start, (channels, *shape))
         if not self.use_bias:
             return kernel, None
-        return kernel, self.param("bias", nn.initializers.zeros, shape)
+        return kernel, self.param("bias", initializers.get(self.bias_init), shape)
 
 
 def _project(

@@ -1,6 +1,6 @@
 """Convolutional layers."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -9,14 +9,16 @@ from jaxtyping import Float
 
 from fdl import ops
 from fdl.arrays import Array
+from fdl.nn import initializers
+from fdl.nn.initializers import Initializer
 from fdl.ranges import require_whole
 
 
 class Conv2D(nn.Module):
     """Convolution of images (LeCun et al., 1989), like Keras' `Conv2D`.
 
-    As in Keras and unlike Linen, kernels are drawn from Glorot's uniform distribution,
-    biases start at zero, and the default padding is `"valid"`.
+    As in Keras and unlike Linen, kernels are by default drawn from Glorot's uniform
+    distribution, and the padding is `"valid"`.
 
     Attributes:
         features: Number of kernels, at least 1.
@@ -26,6 +28,8 @@ class Conv2D(nn.Module):
         dilation: Distance between the pixels under a kernel; 1 for neighbors.
         groups: Number of groups that channels and features are split into.
         use_bias: Whether to add a bias to each feature.
+        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
+        bias_init: How the bias is drawn.
         implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:
@@ -47,6 +51,8 @@ class Conv2D(nn.Module):
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
     use_bias: bool = True
+    kernel_init: Initializer = "glorot_uniform"
+    bias_init: Initializer = "zeros"
     implementation: ops.Implementation | None = None
 
     @nn.compact
@@ -57,7 +63,7 @@ class Conv2D(nn.Module):
         require_whole("[1, inf)", features=self.features, kernel_size=self.kernel_size)
         group_channels = x.shape[-1] // max(1, self.groups)
         shape = (*self.kernel_size, group_channels, self.features)
-        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
+        kernel = self.param("kernel", initializers.get(self.kernel_init), shape)
         x, kernel = promote_dtype(x, kernel)
         y = ops.conv(
             x,
@@ -83,6 +89,8 @@ class Conv1D(nn.Module):
         dilation: Distance between the steps under a kernel.
         groups: Number of groups that channels and features are split into.
         use_bias: Whether to add a bias to each feature.
+        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
+        bias_init: How the bias is drawn.
         implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:
@@ -104,6 +112,8 @@ class Conv1D(nn.Module):
     dilation: int = 1
     groups: int = 1
     use_bias: bool = True
+    kernel_init: Initializer = "glorot_uniform"
+    bias_init: Initializer = "zeros"
     implementation: ops.Implementation | None = None
 
     @nn.compact
@@ -114,7 +124,7 @@ class Conv1D(nn.Module):
         require_whole("[1, inf)", features=self.features, kernel_size=self.kernel_size)
         group_channels = x.shape[-1] // max(1, self.groups)
         shape = (self.kernel_size, group_channels, self.features)
-        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
+        kernel = self.param("kernel", initializers.get(self.kernel_init), shape)
         x, kernel = promote_dtype(x, kernel)
         padding = self.padding
         if padding == "causal":
@@ -146,6 +156,8 @@ class Conv2DTranspose(nn.Module):
         strides: Factors for the number of rows and columns.
         padding: `"valid"` or `"same"`, see `fdl.ops.conv_transpose`.
         use_bias: Whether to add a bias to each feature.
+        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
+        bias_init: How the bias is drawn.
         implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:
@@ -167,6 +179,8 @@ class Conv2DTranspose(nn.Module):
     strides: tuple[int, int] = (1, 1)
     padding: ops.Padding = "valid"
     use_bias: bool = True
+    kernel_init: Initializer = "glorot_uniform"
+    bias_init: Initializer = "zeros"
     implementation: ops.Implementation | None = None
 
     @nn.compact
@@ -176,7 +190,7 @@ class Conv2DTranspose(nn.Module):
         """Convolve images."""
         require_whole("[1, inf)", features=self.features, kernel_size=self.kernel_size)
         shape = (*self.kernel_size, self.features, x.shape[-1])
-        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
+        kernel = self.param("kernel", initializers.get(self.kernel_init), shape)
         x, kernel = promote_dtype(x, kernel)
         y = ops.conv_transpose(
             x,
@@ -189,10 +203,10 @@ class Conv2DTranspose(nn.Module):
 
 
 def add_bias(
-    layer: nn.Module, y: Float[Array, "*shape features"]
+    layer: Any, y: Float[Array, "*shape features"]
 ) -> Float[Array, "*shape features"]:
-    """Add a parameter `bias` to a layer, initialized to zero."""
-    bias = layer.param("bias", nn.initializers.zeros, (y.shape[-1],))
+    """Add a parameter `bias` of a layer, drawn by its `bias_init`."""
+    bias = layer.param("bias", initializers.get(layer.bias_init), (y.shape[-1],))
     y, bias = promote_dtype(y, bias)
     # Explicit, since implicit rank promotion is an error in the tests.
     return y + jnp.broadcast_to(bias, y.shape)

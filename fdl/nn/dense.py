@@ -7,9 +7,9 @@ import flax.linen as nn
 
 from fdl import ops
 from fdl.arrays import Array
+from fdl.nn import initializers
+from fdl.nn.initializers import Initializer
 from fdl.ranges import require_whole
-
-_DRAWN = nn.initializers.glorot_uniform()
 
 
 def dot_general(x: Array, kernel: Array, numbers: Any, precision: Any = None) -> Array:
@@ -20,15 +20,23 @@ def dot_general(x: Array, kernel: Array, numbers: Any, precision: Any = None) ->
     return y.reshape(*rows, *kernel.shape[len(axes) :])
 
 
-def Dense(features: int, **options: Any) -> nn.Dense:
+def Dense(
+    features: int,
+    *,
+    kernel_init: Initializer = "glorot_uniform",
+    bias_init: Initializer = "zeros",
+    **options: Any,
+) -> nn.Dense:
     """`y = x kernel + bias`: Linen's `Dense` with Keras' initial distribution.
 
     Args:
         features: Width of the output, at least 1.
+        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
+        bias_init: How the bias is drawn.
         **options: Other attributes of Linen's, such as `use_bias` and `name`.
 
     Raises:
-        ValueError: If `features` is below 1.
+        ValueError: If `features` is below 1, or there is no such initializer.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -37,5 +45,10 @@ def Dense(features: int, **options: Any) -> nn.Dense:
         (8, 3)
     """
     require_whole("[1, inf)", features=features)
-    given = {"kernel_init": _DRAWN, "dot_general": dot_general}
-    return nn.Dense(features, **(given | options))
+    given: dict[str, Any] = {"dot_general": dot_general} | options
+    return nn.Dense(
+        features,
+        kernel_init=initializers.get(kernel_init),
+        bias_init=initializers.get(bias_init),
+        **given,
+    )

@@ -6,7 +6,9 @@ from jaxtyping import Float
 
 from fdl import ops
 from fdl.arrays import Array
+from fdl.nn import initializers
 from fdl.nn.conv import add_bias
+from fdl.nn.initializers import Initializer
 from fdl.ranges import require_whole
 
 
@@ -23,6 +25,8 @@ class DepthwiseConv2D(nn.Module):
         depth_multiplier: Number of kernels for each channel, at least 1.
         dilation: Distance between the pixels under a kernel.
         use_bias: Whether to add a bias to each feature.
+        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
+        bias_init: How the bias is drawn.
         implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:
@@ -43,6 +47,8 @@ class DepthwiseConv2D(nn.Module):
     depth_multiplier: int = 1
     dilation: tuple[int, int] = (1, 1)
     use_bias: bool = True
+    kernel_init: Initializer = "glorot_uniform"
+    bias_init: Initializer = "zeros"
     implementation: ops.Implementation | None = None
 
     @nn.compact
@@ -52,7 +58,7 @@ class DepthwiseConv2D(nn.Module):
         """Convolve images."""
         _require_sizes(self)
         shape = (*self.kernel_size, x.shape[-1], self.depth_multiplier)
-        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
+        kernel = self.param("kernel", initializers.get(self.kernel_init), shape)
         y = _depthwise(self, x, kernel)
         return add_bias(self, y) if self.use_bias else y
 
@@ -71,6 +77,9 @@ class SeparableConv2D(nn.Module):
         depth_multiplier: Number of depthwise kernels for each channel, at least 1.
         dilation: Distance between the pixels under a depthwise kernel.
         use_bias: Whether to add a bias to each feature.
+        depthwise_init: How the depthwise kernel is drawn, see `fdl.nn.initializers`.
+        pointwise_init: How the pointwise kernel is drawn.
+        bias_init: How the bias is drawn.
         implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:
@@ -92,6 +101,9 @@ class SeparableConv2D(nn.Module):
     depth_multiplier: int = 1
     dilation: tuple[int, int] = (1, 1)
     use_bias: bool = True
+    depthwise_init: Initializer = "glorot_uniform"
+    pointwise_init: Initializer = "glorot_uniform"
+    bias_init: Initializer = "zeros"
     implementation: ops.Implementation | None = None
 
     @nn.compact
@@ -101,10 +113,12 @@ class SeparableConv2D(nn.Module):
         """Convolve images."""
         _require_sizes(self)
         require_whole("[1, inf)", features=self.features)
-        start, channels = nn.initializers.glorot_uniform(), x.shape[-1]
+        channels = x.shape[-1]
         shape = (*self.kernel_size, channels, self.depth_multiplier)
+        start = initializers.get(self.depthwise_init)
         depthwise = self.param("depthwise_kernel", start, shape)
         shape = (1, 1, channels * self.depth_multiplier, self.features)
+        start = initializers.get(self.pointwise_init)
         pointwise = self.param("pointwise_kernel", start, shape)
         y = _depthwise(self, x, depthwise)
         y, pointwise = promote_dtype(y, pointwise)

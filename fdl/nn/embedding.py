@@ -1,29 +1,31 @@
 """The embedding layer."""
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 from jaxtyping import Float, Integer
 
 from fdl.arrays import Array
+from fdl.nn import initializers
+from fdl.nn.initializers import Initializer
 from fdl.ranges import require_whole
 
 
 class Embedding(nn.Module):
     """Table of learned vectors (Bengio et al., 2003, JMLR 3), like Keras' `Embedding`.
 
-    The vectors are drawn uniformly from [-0.05, 0.05). In place of Keras' `mask_zero`,
-    pass `token != 0` to the layers that take a mask.
+    In place of Keras' `mask_zero`, pass `token != 0` to the layers that take a mask.
 
     Attributes:
         num_embeddings: Size of the vocabulary, at least 1.
         features: Width of a vector, at least 1.
+        embedding_init: How the table is drawn, see `fdl.nn.initializers`.
 
     Raises:
         ValueError: If `num_embeddings` or `features` is below 1.
 
     Example:
+        >>> import jax
         >>> layer = Embedding(num_embeddings=1000, features=32)
         >>> token = jnp.zeros((2, 7), int)
         >>> variables = layer.init(jax.random.key(0), token)
@@ -36,6 +38,7 @@ class Embedding(nn.Module):
 
     num_embeddings: int
     features: int
+    embedding_init: Initializer = "random_uniform"
 
     def setup(self) -> None:
         """Create the table."""
@@ -43,7 +46,8 @@ class Embedding(nn.Module):
             "[1, inf)", num_embeddings=self.num_embeddings, features=self.features
         )
         shape = (self.num_embeddings, self.features)
-        self.embedding = self.param("embedding", _uniform, shape)
+        start = initializers.get(self.embedding_init)
+        self.embedding = self.param("embedding", start, shape)
 
     def __call__(
         self, token: Integer[Array, "*batch"]
@@ -64,7 +68,3 @@ class Embedding(nn.Module):
         """
         x, embedding = promote_dtype(x, self.embedding)
         return x @ embedding.T
-
-
-def _uniform(key: Array, shape: tuple[int, ...]) -> Array:
-    return jax.random.uniform(key, shape, minval=-0.05, maxval=0.05)

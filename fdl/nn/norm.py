@@ -7,6 +7,8 @@ from flax.typing import Axes
 from jaxtyping import Float
 
 from fdl.arrays import Array
+from fdl.nn import initializers
+from fdl.nn.initializers import Initializer
 from fdl.ranges import require_number, require_whole
 
 
@@ -20,6 +22,8 @@ class BatchNormalization(nn.BatchNorm):
     Attributes:
         momentum: Fraction of the running statistics kept in each step, in [0, 1].
         epsilon: Added to the variance, at least 0; 1e-5 in Linen.
+        scale_init: How the scale is drawn, see `fdl.nn.initializers`.
+        bias_init: How the bias is drawn.
 
     Example:
         >>> import jax
@@ -34,11 +38,15 @@ class BatchNormalization(nn.BatchNorm):
     momentum: float = 0.99
     epsilon: float = 1e-3
     use_fast_variance: bool = False
+    scale_init: Initializer = "ones"
+    bias_init: Initializer = "zeros"
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         require_number("[0, 1]", momentum=self.momentum)
         require_number("[0, inf)", epsilon=self.epsilon)
+        self.scale_init = initializers.get(self.scale_init)
+        self.bias_init = initializers.get(self.bias_init)
         super().__post_init__()
 
     # `train` is the only training flag, as everywhere in fdl.
@@ -57,6 +65,8 @@ class LayerNormalization(nn.LayerNorm):
 
     Attributes:
         epsilon: Added to the variance, at least 0; 1e-6 in Linen.
+        scale_init: How the scale is drawn, see `fdl.nn.initializers`.
+        bias_init: How the bias is drawn.
 
     Example:
         >>> import jax
@@ -69,10 +79,14 @@ class LayerNormalization(nn.LayerNorm):
 
     epsilon: float = 1e-3
     use_fast_variance: bool = False
+    scale_init: Initializer = "ones"
+    bias_init: Initializer = "zeros"
 
     def __post_init__(self) -> None:
         """Check the number."""
         require_number("[0, inf)", epsilon=self.epsilon)
+        self.scale_init = initializers.get(self.scale_init)
+        self.bias_init = initializers.get(self.bias_init)
         super().__post_init__()
 
 
@@ -89,6 +103,8 @@ class GroupNormalization(nn.GroupNorm):
         reduction_axes: The axes of one example: three for images, as it is by default;
             `(-2, -1)` for sequences, `(-4, -3, -2, -1)` for volumes. Keras takes all
             but the first.
+        scale_init: How the scale is drawn, see `fdl.nn.initializers`.
+        bias_init: How the bias is drawn.
 
     Raises:
         ValueError: If the groups do not divide the channels.
@@ -106,11 +122,15 @@ class GroupNormalization(nn.GroupNorm):
     epsilon: float = 1e-3
     reduction_axes: Axes | None = (-3, -2, -1)
     use_fast_variance: bool = False
+    scale_init: Initializer = "ones"
+    bias_init: Initializer = "zeros"
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         require_whole("[1, inf) or None", num_groups=self.num_groups)
         require_number("[0, inf)", epsilon=self.epsilon)
+        self.scale_init = initializers.get(self.scale_init)
+        self.bias_init = initializers.get(self.bias_init)
         super().__post_init__()
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from fdl.arrays import Array
 from fdl.nn.embedding import Embedding
+from fdl.nn.initializers import Initializer
 from fdl.ranges import require_whole
 
 
@@ -41,10 +42,11 @@ class Positions(nn.Module):
     """Adds position embeddings to tokens (Vaswani et al., 2017).
 
     Attributes:
-        kind: `"sinusoidal"` adds `sinusoids`; `"learned"` adds learned vectors, drawn
-            uniformly from [-0.05, 0.05) like Keras' embeddings.
+        kind: `"sinusoidal"` adds `sinusoids`; `"learned"` adds learned vectors,
+            like an `Embedding`.
         max_length: Number of learned positions, at least 1; positions beyond it give
             NaN. Sinusoids have no limit.
+        embedding_init: How learned positions are drawn, see `fdl.nn.initializers`.
 
     Raises:
         ValueError: If `kind` is unknown, or `max_length` is below 1.
@@ -60,6 +62,7 @@ class Positions(nn.Module):
 
     kind: Literal["sinusoidal", "learned"]
     max_length: int
+    embedding_init: Initializer = "random_uniform"
 
     @nn.compact
     def __call__(
@@ -74,7 +77,7 @@ class Positions(nn.Module):
         if self.kind == "sinusoidal":
             vectors = sinusoids(position, features, x.dtype)
         elif self.kind == "learned":
-            table = Embedding(self.max_length, features)
+            table = Embedding(self.max_length, features, self.embedding_init)
             nn.share_scope(self, table)  # store the table as our own parameter
             vectors = table(position)
         else:

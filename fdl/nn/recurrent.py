@@ -1,7 +1,5 @@
 """Recurrent layers with Keras' parameters and treatment of masks."""
 
-from collections.abc import Callable
-
 import flax.linen as nn
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
@@ -9,6 +7,8 @@ from jaxtyping import Bool, Float
 
 from fdl import ops
 from fdl.arrays import Array
+from fdl.nn import initializers
+from fdl.nn.initializers import Draw, Initializer, forget_less
 from fdl.ranges import require_whole
 
 
@@ -17,6 +17,9 @@ class _Recurrent(nn.Module):
 
     features: int
     reverse: bool = False
+    kernel_init: Initializer = "glorot_uniform"
+    recurrent_init: Initializer = "orthogonal"
+    bias_init: Initializer = "zeros"
     implementation: ops.Implementation | None = None
 
     def _weights(
@@ -24,21 +27,25 @@ class _Recurrent(nn.Module):
         x: Array,
         gates: int = 1,
         bias_shape: tuple[int, ...] = (),
-        bias_init: Callable[..., Array] = nn.initializers.zeros,
+        bias_init: Draw | None = None,
     ) -> tuple[Array, Array, Array]:
         """Create kernel, recurrent kernel and bias, with gates side by side in each."""
         require_whole("[1, inf)", features=self.features)
         width = gates * self.features
         return (
             self.param(
-                "kernel", nn.initializers.glorot_uniform(), (x.shape[-1], width)
+                "kernel", initializers.get(self.kernel_init), (x.shape[-1], width)
             ),
             self.param(
                 "recurrent_kernel",
-                nn.initializers.orthogonal(),
+                initializers.get(self.recurrent_init),
                 (self.features, width),
             ),
-            self.param("bias", bias_init, (*bias_shape, width)),
+            self.param(
+                "bias",
+                bias_init or initializers.get(self.bias_init),
+                (*bias_shape, width),
+            ),
         )
 
     def _start(self, x: Array, initial: Array | None) -> Array:
@@ -58,14 +65,15 @@ class SimpleRNN(_Recurrent):
     """Simple recurrent network (Elman, 1990, Cognitive Science 14), as in Keras.
 
     `h[t] = tanh(x[t] kernel + h[t-1] recurrent_kernel + bias)`, and the output is `h`.
-    The kernel is drawn from Glorot's uniform distribution, the recurrent kernel is
-    orthogonal, and the bias starts at zero.
 
     Attributes:
         features: Width of state and output, at least 1.
         reverse: Whether to run from the last step to the first, like Keras'
             `go_backwards`, but with outputs in the order of the inputs, where Keras
             returns them reversed.
+        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
+        recurrent_init: How the recurrent kernel is drawn.
+        bias_init: How the bias is drawn.
         implementation: How to differentiate, see `fdl.ops.recurrent`.
 
     Raises:
@@ -114,16 +122,21 @@ class LSTM(_Recurrent):
         c[t] = f c[t-1] + i tanh(x[t] W_c + h[t-1] U_c + b_c)
         h[t] = o tanh(c[t])
 
-    The forget gate f was added by Gers et al. (2000). Its bias starts at 1, all others
-    at zero; the kernel is drawn from Glorot's uniform distribution, and the recurrent
-    kernel is orthogonal. Each parameter holds its gates in the order i, f, c, o.
+    The forget gate f was added by Gers et al. (2000). Each parameter holds its gates in
+    the order i, f, c, o.
 
     Attributes:
         features: Width of state and output, at least 1.
         reverse: Whether to run from the last step to the first, like Keras'
             `go_backwards`, but with outputs in the order of the inputs, where Keras
             returns them reversed.
+        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
+        recurrent_init: How the recurrent kernel is drawn.
+        bias_init: How the bias is drawn.
         implementation: How to differentiate, see `fdl.ops.recurrent`.
+        unit_forget_bias: Whether the bias of the forget gate starts at 1, whatever
+            `bias_init` draws for the others, so that a cell keeps its memory at first
+            (Jozefowicz et al., 2015, ICML).
 
     Raises:
         ValueError: If `features` is below 1 or the initial state has the wrong shape.
@@ -137,6 +150,8 @@ class LSTM(_Recurrent):
         >>> outputs.shape, h.shape, c.shape
         ((2, 7, 32), (2, 32), (2, 32))
     """
+
+    unit_forget_bias: bool = True
 
     @nn.compact
     def __call__(
@@ -158,15 +173,15 @@ class LSTM(_Recurrent):
         Returns:
             The outputs of all steps, and the state after the last real one.
         """
-
-        def open_forget_gate(key: Array, shape: tuple[int, ...]) -> Array:
-            gates = jnp.array([0.0, 1.0, 0.0, 0.0])
-            return jnp.repeat(gates, self.features, total_repeat_length=shape[0])
-
+        others = initializers.get(self.bias_init)
         h, c = (None, None) if initial_state is None else initial_state
         x, kernel, recurrent_kernel, bias, h, c = promote_dtype(
             x,
-            *self._weights(x, gates=4, bias_init=open_forget_gate),
+            *self._weights(
+                x,
+                gates=4,
+                bias_init=forget_less(others) if self.unit_forget_bias else others,
+            ),
             self._start(x, h),
             self._start(x, c),
         )
@@ -192,15 +207,16 @@ class GRU(_Recurrent):
         h[t] = z h[t-1] + (1 - z) tanh(x[t] W_h + r (h[t-1] U_h) + b_h)
 
     This is the form of cuDNN and of the first version of the paper, with a separate
-    bias inside the reset gate. The kernel is drawn from Glorot's uniform distribution,
-    the recurrent kernel is orthogonal, and biases start at zero. Each parameter holds
-    its gates in the order z, r, h.
+    bias inside the reset gate. Each parameter holds its gates in the order z, r, h.
 
     Attributes:
         features: Width of state and output, at least 1.
         reverse: Whether to run from the last step to the first, like Keras'
             `go_backwards`, but with outputs in the order of the inputs, where Keras
             returns them reversed.
+        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
+        recurrent_init: How the recurrent kernel is drawn.
+        bias_init: How the bias is drawn.
         implementation: How to differentiate, see `fdl.ops.recurrent`.
         reset_after: True for the form above, whose `bias` has two rows, one for the
             input and one for the state; False for `(r h[t-1]) U_h` and a single bias,

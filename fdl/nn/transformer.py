@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from fdl.arrays import Array, Number, PyTree
 from fdl.nn.activations import relu
 from fdl.nn.cache import empty_cache
+from fdl.nn.initializers import Initializer
 from fdl.nn.norm import LayerNormalization
 from fdl.nn.transformer_block import BlockCache, Norm, TransformerBlock
 
@@ -34,6 +35,8 @@ class TransformerStack(nn.Module):
         activation: Activation of the feed-forward layers.
         causal: Whether each token attends only to itself and earlier ones.
         implementation: See `MultiHeadAttention`.
+        kernel_init: How all kernels are drawn, see `fdl.nn.initializers`.
+        bias_init: How the biases of attention and of the dense layers are drawn.
 
     Example:
         >>> import jax
@@ -56,6 +59,8 @@ class TransformerStack(nn.Module):
     activation: Callable[[Array], Array] = relu
     causal: bool = False
     implementation: Literal["xla", "cudnn"] | None = None
+    kernel_init: Initializer = "glorot_uniform"
+    bias_init: Initializer = "zeros"
 
     def __call__(
         self,
@@ -135,6 +140,8 @@ class TransformerStack(nn.Module):
                 self.activation,
                 self.causal,
                 self.implementation,
+                self.kernel_init,
+                self.bias_init,
                 name=f"block{layer + 1}",
             )
             own = None if cache is None else cache[layer]

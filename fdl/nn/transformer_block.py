@@ -12,6 +12,7 @@ from fdl.nn.attention import MultiHeadAttention
 from fdl.nn.cache import KeyValueCache
 from fdl.nn.dense import Dense
 from fdl.nn.dropout import Dropout
+from fdl.nn.initializers import Initializer
 from fdl.nn.norm import LayerNormalization
 
 Norm = Literal["post", "pre"]
@@ -45,6 +46,8 @@ class TransformerBlock(nn.Module):
         activation: Activation of the feed-forward layers.
         causal: Whether each token attends only to itself and earlier ones.
         implementation: See `MultiHeadAttention`.
+        kernel_init: How all kernels are drawn, see `fdl.nn.initializers`.
+        bias_init: How the biases of attention and of the dense layers are drawn.
 
     Raises:
         ValueError: If the heads do not divide the features.
@@ -65,6 +68,8 @@ class TransformerBlock(nn.Module):
     activation: Callable[[Array], Array] = relu
     causal: bool = False
     implementation: Literal["xla", "cudnn"] | None = None
+    kernel_init: Initializer = "glorot_uniform"
+    bias_init: Initializer = "zeros"
 
     @nn.compact
     def __call__(
@@ -95,6 +100,7 @@ class TransformerBlock(nn.Module):
             )
         if self.norm not in ("post", "pre"):
             raise ValueError(f"norm={self.norm!r} must be 'post' or 'pre'.")
+        starts = {"kernel_init": self.kernel_init, "bias_init": self.bias_init}
         tokens, seen = (None, None) if cache is None else cache
 
         def add(x: Array, name: str, part: Callable[[Array], PyTree]) -> PyTree:
@@ -119,8 +125,10 @@ class TransformerBlock(nn.Module):
             return layer.decode(x, seen, new, mask=pairs, causal=False)
 
         def feed_forward(x: Array) -> PyTree:
-            hidden = Dense(self.hidden_size or 4 * features, name="dense1")(x)
-            return Dense(features, name="dense2")(self.activation(hidden)), None
+            hidden_size = self.hidden_size or 4 * features
+            hidden = Dense(hidden_size, **starts, name="dense1")(x)
+            y = Dense(features, **starts, name="dense2")(self.activation(hidden))
+            return y, None
 
         x, tokens = add(x, "attention", attend)
         if memory is not None or seen is not None:
@@ -132,6 +140,8 @@ class TransformerBlock(nn.Module):
         return MultiHeadAttention(
             self.num_heads,
             features // self.num_heads,
+            kernel_init=self.kernel_init,
+            bias_init=self.bias_init,
             implementation=self.implementation,
             name=name,
         )

@@ -28,6 +28,10 @@ def max_pool(
     The function of Keras' `MaxPooling2D`, including its gradient: if several pixels of
     a window are equally large, the first one, row by row, receives all of it.
 
+    Caffe and PyTorch can round the number of windows up (`ceil_mode`). For windows of 3
+    and strides of 2 this is `"same"` where the image has an even number of pixels, and
+    `"valid"` where it has an odd one.
+
     Args:
         x: Images, channels last; any number of leading batch axes.
         window: Height and width of the window, in pixels, at least 1.

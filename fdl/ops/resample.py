@@ -33,11 +33,47 @@ def zero_pad(
         >>> zero_pad(jnp.ones((1, 2, 2, 3)), ((0, 1), (2, 0))).shape
         (1, 3, 4, 3)
     """
+    pads = _sides(pads)
+    return jnp.pad(x, [(0, 0)] * (x.ndim - 3) + [*pads, (0, 0)])
+
+
+def reflection_pad(
+    x: Float[Array, "*batch height width channels"], pads: Pads | int = 1
+) -> Float[Array, "*batch out_height out_width channels"]:
+    """Surround images with their own mirror image, like `keras.ops.pad`'s `reflect`.
+
+    The pixels at the edge are not repeated: `c b | a b c`. Where zeros would put a
+    frame around what a network draws, this does not (Johnson et al., 2016,
+    arXiv:1603.08155).
+
+    Args:
+        x: Images, channels last; any number of leading batch axes.
+        pads: As in `zero_pad`, and less than the height or width of the image.
+
+    Raises:
+        ValueError: If a number is below 0, or the image too small to be mirrored.
+
+    Example:
+        >>> reflection_pad(jnp.arange(3.0).reshape(1, 3, 1), ((0, 0), (2, 1)))[0, :, 0]
+        Array([2., 1., 0., 1., 2., 1.], dtype=float32)
+    """
+    pads = _sides(pads)
+    for pixels, sides, what in zip(x.shape[-3:-1], pads, ("high", "wide"), strict=True):
+        if max(sides) >= pixels:
+            raise ValueError(
+                f"pads={pads} must be less than the image, which is {pixels} pixels "
+                f"{what}."
+            )
+    around = [(0, 0)] * (x.ndim - 3) + [*pads, (0, 0)]
+    return jnp.pad(x, around, mode="reflect")
+
+
+def _sides(pads: Pads | int) -> Pads:
     if isinstance(pads, int):
         pads = ((pads, pads), (pads, pads))
     if min(*pads[0], *pads[1]) < 0:
         raise ValueError(f"pads={pads} must be at least 0 on each side.")
-    return jnp.pad(x, [(0, 0)] * (x.ndim - 3) + [*pads, (0, 0)])
+    return pads
 
 
 @keras_layer

@@ -62,6 +62,45 @@ def test_step_is_gradient_descent_on_the_mean_loss() -> None:
     assert int(after.step) == 1
 
 
+class WithAuxiliaryHead(linen.Module):
+    """A classifier that in training returns the logits of two heads."""
+
+    @linen.compact
+    def __call__(self, image, *, train=False):
+        x = image.reshape(*image.shape[:-3], -1)
+        logits, auxiliary = linen.Dense(3)(x), linen.Dense(3)(x)
+        return (logits, auxiliary) if train else logits
+
+
+def test_losses_of_several_outputs_are_weighted() -> None:
+    model = WithAuxiliaryHead()
+    learner, state = make(model, loss_weights=(1.0, 0.25))
+
+    def loss(params):
+        image = BATCH.image / np.float32(255)
+        heads = model.apply({"params": params}, image, train=True)
+        main, other = (fdl.losses.cross_entropy(y, BATCH.label).mean() for y in heads)
+        return main + 0.25 * other, main
+
+    (_, main), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+    after, measured = jax.jit(learner.step)(state, BATCH)
+    wanted = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, grads)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-6), after.params, wanted
+    )
+    # What is measured in training is what evaluation measures.
+    evaluated = jax.jit(learner.evaluate)(state, BATCH)
+    for measure in (measured, evaluated):
+        assert float(measure["loss"].compute()) == pytest.approx(float(main), rel=1e-5)
+    assert measured["accuracy"].compute() == evaluated["accuracy"].compute()
+
+
+def test_as_many_weights_as_outputs() -> None:
+    learner, state = make(WithAuxiliaryHead(), loss_weights=(1.0, 0.3, 0.3))
+    with pytest.raises(ValueError, match=r"\(1.0, 0.3, 0.3\) are 3, .* training are 2:"):
+        learner.step(state, BATCH)
+
+
 def test_running_statistics_follow_the_batches() -> None:
     learner, state = make(Normalized())
     x = BATCH.image.reshape(12, -1).astype(np.float32) / 255

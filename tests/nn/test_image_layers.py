@@ -42,8 +42,26 @@ def test_variance_of_large_numbers() -> None:
         (nn.Conv2D(3, (1, 1), groups=2), (4, 4, 4), "groups=2"),
         (nn.Conv1D(3, 5), (4, 1), "does not fit"),
         (nn.GroupNormalization(3), (4, 4, 4), "3"),
+        (nn.Conv2D(3, (1, 1), kernel_init="he"), (4, 4, 4), "there is no initializer 'he'; init"),
     ],
 )
 def test_refuses_bad_options(layer, shape, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         layer.init(jax.random.key(0), inputs(2, *shape))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: nn.reflection_pad(x, ((0, 4), (0, 0))), "is 4 pixels high"),
+        (lambda x: nn.reflection_pad(x, 5), "4 pixels high"),
+        (lambda x: nn.reflection_pad(x, ((0, 0), (5, 0))), "is 5 pixels wide"),
+        (lambda x: nn.reflection_pad(x, -1), "at least 0"),
+        (lambda x: nn.local_response_norm(x, size=4), "size=4 must be odd"),
+        (lambda x: nn.local_response_norm(x, k=0.0), "k=0.0 must be"),
+        (lambda x: nn.local_response_norm(x, beta=-1.0), "beta=-1.0 must be"),
+    ],
+)
+def test_functions_refuse_bad_options(function, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        function(inputs(4, 5, 1))

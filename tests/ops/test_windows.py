@@ -116,6 +116,18 @@ def test_max_pool_lowerings_agree(case, ties) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("pixels", range(4, 12))
+def test_rounding_the_number_of_windows_up_is_same_or_valid(pixels) -> None:
+    """As `max_pool` says of windows of 3 that move by 2."""
+    x = np.random.default_rng(0).normal(size=(pixels, pixels, 1)).astype(np.float32)
+    starts = range(0, pixels - 1 - pixels % 2, 2)  # ceil((pixels - 3) / 2) + 1 of them
+    assert len(starts) == -(-(pixels - 3) // 2) + 1
+    wanted = [[x[i : i + 3, j : j + 3].max() for j in starts] for i in starts]
+    padding = "valid" if pixels % 2 else "same"
+    y = ops.max_pool(x, (3, 3), strides=(2, 2), padding=padding)
+    np.testing.assert_array_equal(y[..., 0], wanted)
+
+
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_pool_gives_the_gradient_to_the_first_of_equals(implementation) -> None:
     x = jnp.array([[0.0, 2.0], [2.0, 1.0]]).reshape(2, 2, 1)

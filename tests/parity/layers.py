@@ -10,7 +10,7 @@ import flax.linen as linen
 import numpy as np
 
 from fdl import nn
-from lazily import keras
+from lazily import keras, tf
 from parity.pick import Pick, normal, number, pair, steps
 from parity.sides import Subject
 
@@ -217,6 +217,48 @@ def ZeroPadding2D(pick: Pick) -> Any:
         Function(lambda x: nn.zero_pad(x, pads)),
         lambda: keras.layers.ZeroPadding2D(pads),
         images(pick),
+    )
+
+
+@row
+def ReflectionPadding2D(pick: Pick) -> Any:
+    pads = pick.one([1, (pair(pick, 0, 3), pair(pick, 0, 3))])
+    sides = ((pads, pads), (pads, pads)) if isinstance(pads, int) else pads
+    return (
+        Function(lambda x: nn.reflection_pad(x, pads)),
+        lambda: lambda x: keras.ops.pad(x, ((0, 0), *sides, (0, 0)), "reflect"),
+        images(pick, (4, 4)),
+    )
+
+
+@row
+def LocalResponseNormalization(pick: Pick) -> Any:
+    size, beta = pick.one([1, 3, 5, 7]), pick.one([0.75, 0.75, 0.5, 1.25])
+    k, alpha = pick.one([1.0, 2.0]), pick.one([0.25, 1.0])  # to be seen in gradients
+
+    def theirs(x: Any) -> Any:
+        class Lrn(keras.layers.Layer):
+            def call(self, x: Any) -> Any:
+                if x.dtype == tf.float32:
+                    return tf.nn.lrn(x, size // 2, k, alpha, beta)
+                # It has no other precision: the paper's sum, one term after another.
+                channels, total = x.shape[-1], 0.0
+                for step in range(-(size // 2), size // 2 + 1):
+                    here = tf.range(channels) + step
+                    inside = tf.clip_by_value(here, 0, channels - 1)
+                    there = tf.gather(x, inside, axis=-1)
+                    is_one = tf.cast((here >= 0) & (here < channels), x.dtype)
+                    total += is_one * there**2
+                return x / (k + alpha * total) ** beta
+
+        return Lrn()(x)
+
+    return (
+        Function(
+            lambda x: nn.local_response_norm(x, size=size, k=k, alpha=alpha, beta=beta)
+        ),
+        lambda: theirs,
+        images(pick, channels=number(pick, 1, 9)),
     )
 
 

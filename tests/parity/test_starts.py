@@ -69,6 +69,97 @@ LAYERS = {
 }
 
 
+# Layers that are told how to draw each of their weights.
+I, KI = nn.initializers, Lazily("keras.initializers")
+CONSTANT, NORMAL = I.Constant(0.25), I.TruncatedNormal(0.0, 0.3)
+TOLD = {
+    "Dense": (
+        nn.Dense(64, kernel_init="he_normal", bias_init=CONSTANT),
+        lambda: layers.Dense(
+            64, kernel_initializer="he_normal", bias_initializer=KI.Constant(0.25)
+        ),
+        SEQUENCE,
+    ),
+    **{
+        f"{name}": (
+            getattr(nn, name)(*sizes, kernel_init="HeUniform", bias_init=CONSTANT),
+            lambda name=name, sizes=sizes: getattr(layers, name)(
+                *sizes,
+                kernel_initializer="he_uniform",
+                bias_initializer=KI.Constant(0.25),
+            ),
+            shape,
+        )
+        for name, sizes, shape in (
+            ("Conv1D", (64, 3), SEQUENCE),
+            ("Conv2D", (48, (3, 3)), IMAGE),
+            ("Conv2DTranspose", (48, (3, 3)), IMAGE),
+        )
+    },
+    "DepthwiseConv2D": (
+        nn.DepthwiseConv2D((5, 5), kernel_init=NORMAL, bias_init=CONSTANT),
+        lambda: layers.DepthwiseConv2D(
+            5,
+            depthwise_initializer=KI.TruncatedNormal(0.0, 0.3),
+            bias_initializer=KI.Constant(0.25),
+        ),
+        IMAGE,
+    ),
+    "SeparableConv2D": (
+        nn.SeparableConv2D(
+            48,
+            (5, 5),
+            depthwise_init=NORMAL,
+            pointwise_init="lecun_uniform",
+            bias_init=CONSTANT,
+        ),
+        lambda: layers.SeparableConv2D(
+            48,
+            5,
+            depthwise_initializer=KI.TruncatedNormal(0.0, 0.3),
+            pointwise_initializer="lecun_uniform",
+            bias_initializer=KI.Constant(0.25),
+        ),
+        IMAGE,
+    ),
+    **{
+        name: (
+            getattr(nn, name)(scale_init=I.Constant(3.0), bias_init=CONSTANT),
+            lambda name=name: getattr(layers, name)(
+                gamma_initializer=KI.Constant(3.0), beta_initializer=KI.Constant(0.25)
+            ),
+            IMAGE,
+        )
+        for name in ("BatchNormalization", "LayerNormalization", "GroupNormalization")
+    },
+    **{
+        name: (
+            getattr(nn, name)(
+                64,
+                kernel_init="he_normal",
+                recurrent_init=I.Orthogonal(2.0),
+                bias_init=CONSTANT,
+            ),
+            lambda name=name: getattr(layers, name)(
+                64,
+                kernel_initializer="he_normal",
+                recurrent_initializer=KI.Orthogonal(2.0),
+                bias_initializer=KI.Constant(0.25),
+            ),
+            SEQUENCE,
+        )
+        for name in ("SimpleRNN", "LSTM", "GRU")
+    },
+    "LSTM that may forget": (
+        nn.LSTM(64, bias_init=CONSTANT, unit_forget_bias=False),
+        lambda: layers.LSTM(
+            64, bias_initializer=KI.Constant(0.25), unit_forget_bias=False
+        ),
+        SEQUENCE,
+    ),
+}
+
+
 def twin_of(layer: Any, *shapes: tuple[int, ...], dtype: str = "float32") -> Any:
     inputs = [keras.Input(shape, dtype=dtype) for shape in shapes]
     return keras.Model(inputs, layer(*inputs))
@@ -82,16 +173,19 @@ def compare(model: linen.Module, twin: Any, *inputs: Any) -> None:
     for path in pairs[0]:
         a, b = (np.asarray(tree[path]) for tree in pairs)
         assert (a.shape, a.dtype) == (b.shape, b.dtype), path
-        if path.endswith("recurrent_kernel"):  # orthogonal rows of length 1
-            for kernel in (a, b):
-                np.testing.assert_allclose(kernel @ kernel.T, np.eye(len(a)), atol=1e-5)
+        if path.endswith("recurrent_kernel"):  # orthogonal rows of one length
+            products = [kernel @ kernel.T for kernel in (a, b)]
+            np.testing.assert_allclose(*products, atol=1e-5)
+            np.testing.assert_allclose(
+                products[0], products[0][0, 0] * np.eye(len(a)), atol=1e-5
+            )
         elif path.endswith("bias") or not a.any():
             # Zeros, and ones for an LSTM's forgetting; also from running means.
             np.testing.assert_array_equal(a, b, err_msg=path)
         elif path.endswith(("scale", "var")) and not path.endswith("attention/scale"):
             np.testing.assert_array_equal(a, b, err_msg=path)
         else:
-            # Both uniform: the same range, and the same spread within sampling error.
+            # None has tails: the same range, and the same spread within sampling error.
             few = 6 / math.sqrt(a.size)
             assert np.abs(a).max() == pytest.approx(np.abs(b).max(), rel=few), path
             assert a.std() == pytest.approx(b.std(), rel=few), path
@@ -104,16 +198,33 @@ def test_layer(name: str) -> None:
     compare(layer, twin_of(theirs(), shape), np.ones((1, *shape), np.float32))
 
 
-def test_embedding() -> None:
-    twin = twin_of(keras.layers.Embedding(50, 64), (3,), dtype="int32")
-    compare(nn.Embedding(50, 64), twin, np.ones((1, 3), np.int32))
+@pytest.mark.parametrize("name", TOLD)
+def test_layer_that_is_told(name: str) -> None:
+    layer, theirs, shape = TOLD[name]
+    compare(layer, twin_of(theirs(), shape), np.ones((1, *shape), np.float32))
 
 
-def test_multi_head_attention() -> None:
-    layer = keras.layers.MultiHeadAttention(8, 16, 4, output_shape=32)
+@pytest.mark.parametrize("start", ["random_uniform", "glorot_normal"])
+def test_embedding(start: str) -> None:
+    layer = keras.layers.Embedding(50, 64, start)
+    twin = twin_of(layer, (3,), dtype="int32")
+    compare(nn.Embedding(50, 64, start), twin, np.ones((1, 3), np.int32))
+
+
+@pytest.mark.parametrize("start", ["glorot_uniform", "he_normal"])
+def test_multi_head_attention(start: str) -> None:
+    layer = keras.layers.MultiHeadAttention(
+        8,
+        16,
+        4,
+        output_shape=32,
+        kernel_initializer=start,
+        bias_initializer=KI.Constant(0.25),
+    )
     twin = twin_of(layer, SEQUENCE, SEQUENCE)
     x = np.ones((1, *SEQUENCE), np.float32)
-    compare(nn.MultiHeadAttention(8, 16, 4, 32), twin, x, x)
+    model = nn.MultiHeadAttention(8, 16, 4, 32, kernel_init=start, bias_init=CONSTANT)
+    compare(model, twin, x, x)
 
 
 def test_additive_attention() -> None:

@@ -50,12 +50,12 @@ def dcgan_generator(first: int, second: int, latents: int = LATENTS) -> Any:
             layers.Input((latents,)),
             layers.Dense(49 * first, use_bias=False, name="dense"),
             layers.Reshape((7, 7, first)),
-            layers.BatchNormalization(name="norm1"),
+            layers.BatchNormalization(momentum=0.9, name="norm1"),
             layers.ReLU(),
             layers.Conv2DTranspose(
                 second, 4, 2, padding="same", use_bias=False, name="conv1"
             ),
-            layers.BatchNormalization(name="norm2"),
+            layers.BatchNormalization(momentum=0.9, name="norm2"),
             layers.ReLU(),
             layers.Conv2DTranspose(
                 1, 4, 2, padding="same", activation="tanh", name="conv2"
@@ -122,7 +122,7 @@ CASES = [
     ),
     Case(
         "dcgan-generator",
-        lambda: models.DCGANGenerator(features=(16, 8)),
+        lambda: models.DCGANGenerator(features=(16, 8), momentum=0.9),
         lambda: dcgan_generator(16, 8),
         (Input((LATENTS,)),),
         52_401,

@@ -72,6 +72,10 @@ def layer_norm(arrays: Any, _: Any, train: bool) -> Any:
     return nn.LayerNormalization().apply({"params": _without_x(arrays)}, arrays["x"])
 
 
+def local_response_norm(arrays: Any, _: Any, train: bool, **options: Any) -> Any:
+    return ops.local_response_norm(arrays["x"], **options)
+
+
 def lstm(arrays: Any, _: Any, train: bool) -> Any:
     zeros = _zeros(arrays)
     return ops.lstm(**arrays, state=ops.LSTMState(zeros, zeros)).outputs
@@ -114,6 +118,6 @@ _OPERATIONS = {
     for f in (
         *(conv, depthwise, conv_transpose, max_pool, avg_pool, global_avg_pool),
         *(upsample, dense, batch_norm, group_norm, layer_norm, lstm, gru, simple_rnn),
-        *(attention, embedding),
+        *(local_response_norm, attention, embedding),
     )
 }

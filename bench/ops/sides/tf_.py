@@ -110,6 +110,12 @@ def _dense(arrays: Any, _: Any) -> Any:
     return lambda train: tf.linalg.matmul(arrays["x"], arrays["kernel"])
 
 
+def _local_response_norm(
+    arrays: Any, _: Any, size: int, k: float, alpha: float, beta: float
+) -> Any:
+    return lambda train: tf.nn.lrn(arrays["x"], size // 2, k, alpha, beta)
+
+
 def _layer(make: Any, names: dict[str, str]) -> Any:
     """Return a maker of Keras' layers; `names` are theirs of fdl's arrays."""
 
@@ -174,6 +180,7 @@ _OPERATIONS: dict[str, Any] = {
     "group_norm": _layer(
         lambda arrays, groups: keras.layers.GroupNormalization(groups), _AFFINE
     ),
+    "local_response_norm": _local_response_norm,
     "layer_norm": _layer(lambda arrays: keras.layers.LayerNormalization(), _AFFINE),
     "lstm": _recurrent(keras.layers.LSTM),
     "gru": _recurrent(keras.layers.GRU),

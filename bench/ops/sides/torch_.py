@@ -180,6 +180,12 @@ def layer_norm(x: Any, scale: Any, bias: Any, train: bool) -> Any:
     return F.layer_norm(x, x.shape[-1:], scale, bias, 1e-3)
 
 
+def local_response_norm(
+    x: Any, size: int, k: float, alpha: float, beta: float, train: bool
+) -> Any:
+    return F.local_response_norm(x, size, size * alpha, beta, k)
+
+
 def _recurrent(run: Any) -> Any:
     def apply(
         x: Any, kernel: Any, recurrent_kernel: Any, bias: Any, train: bool
@@ -290,6 +296,7 @@ _OPERATIONS = {
     "batch_norm": _images(batch_norm),
     "group_norm": _images(group_norm),
     "layer_norm": Operation(layer_norm),
+    "local_response_norm": _images(local_response_norm),
     "lstm": _gated(torch.lstm, (0, 1, 2, 3)),
     "gru": _gated(torch.gru, (1, 0, 2)),
     "simple_rnn": _gated(torch.rnn_tanh, (0,)),

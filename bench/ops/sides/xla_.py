@@ -106,6 +106,14 @@ def layer_norm(arrays: Any, _: Any, train: bool) -> Any:
     return nn.LayerNorm(epsilon=1e-3).apply({"params": params}, x)
 
 
+def local_response_norm(
+    arrays: Any, _: Any, train: bool, size: int, k: float, alpha: float, beta: float
+) -> Any:
+    x, one = arrays["x"], (1, 1, 1)
+    window = lax.reduce_window(x * x, 0.0, lax.add, (*one, size), (*one, 1), "SAME")
+    return x / (k + alpha * window) ** beta
+
+
 def attention(arrays: Any, _: Any, train: bool, heads: int) -> Any:
     params = {
         part: {kind: arrays[f"{part}_{kind}"] for kind in ("kernel", "bias")}
@@ -173,7 +181,8 @@ _OPERATIONS = {
     f.__name__: Operation(f)
     for f in (
         *(conv, depthwise, conv_transpose, max_pool, avg_pool, global_avg_pool),
-        *(upsample, dense, batch_norm, group_norm, layer_norm, attention, embedding),
+        *(upsample, dense, batch_norm, group_norm, layer_norm, local_response_norm),
+        *(attention, embedding),
     )
 } | {
     "lstm": _recurrent(nn.OptimizedLSTMCell, ("i", "f", "g", "o"), ("i", "h")),

@@ -10,7 +10,7 @@ from fdl.arrays import Array
 from fdl.keras.graph.description import Options, with_options
 from fdl.keras.table.activations import activate
 from fdl.keras.table.entry import Entry, Run
-from fdl.keras.table.initializers import Draw, draw
+from fdl.keras.table.initializers import draw
 from fdl.keras.table.options import (
     BIAS,
     KERNEL,
@@ -24,6 +24,7 @@ from fdl.keras.table.options import (
     weight,
     whole,
 )
+from fdl.nn.initializers import forget_less
 
 Weights = tuple[Any, ...]  # arrays
 Step = Callable[[Array, Weights], tuple[Array, Weights]]
@@ -43,20 +44,9 @@ def cell_weights(run: Run, kind: str, width: int, at: str) -> Weights:
     if not o["use_bias"]:
         return kernel, recurrent, jnp.zeros(shape, kernel.dtype)
 
-    drawn = forget_less(o) if o.get("unit_forget_bias") else None
+    others = draw(o["bias_initializer"], None)
+    drawn = forget_less(others) if o.get("unit_forget_bias") else None
     return kernel, recurrent, run.weight("bias", shape, at=at, drawn=drawn)
-
-
-def forget_less(options: Options) -> Draw:
-    """Return what draws the bias of an LSTM, with ones for the forget gates."""
-
-    def drawn(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
-        units = shape[0] // 4
-        other = draw(options["bias_initializer"], None)(key, (3 * units,), dtype)
-        one = jnp.ones((units,), dtype)
-        return jnp.concatenate([other[:units], one, other[units:]])
-
-    return drawn
 
 
 def step_of(kind: str, o: Options, weights: Weights) -> Step:

@@ -7,12 +7,14 @@ import jax.numpy as jnp
 
 from fdl.arrays import Array
 from fdl.keras.table.activations import activate
-from fdl.keras.table.cells import LSTM, Weights, forget_less
+from fdl.keras.table.cells import LSTM, Weights
 from fdl.keras.table.convolution import convolve
 from fdl.keras.table.entry import Entry, Run
+from fdl.keras.table.initializers import draw
 from fdl.keras.table.layout import DATA_FORMAT, is_first
 from fdl.keras.table.options import Option, choice, several, whole
 from fdl.keras.table.recurrent import LAYER, flat, loop, result_of, turned
+from fdl.nn.initializers import forget_less
 
 
 def _conv_lstm(run: Run, x: Array, initial_state: Any = None) -> Any:
@@ -25,7 +27,8 @@ def _conv_lstm(run: Run, x: Array, initial_state: Any = None) -> Any:
     recurrent = run.weight("recurrent_kernel", shape, "recurrent", at="cell")
     bias = jnp.zeros(4 * filters, kernel.dtype)
     if o["use_bias"]:
-        drawn = forget_less(o) if o["unit_forget_bias"] else None
+        others = draw(o["bias_initializer"], None)
+        drawn = forget_less(others) if o["unit_forget_bias"] else None
         bias = run.weight("bias", bias.shape, at="cell", drawn=drawn)
     inner = lambda y: activate(o["activation"], y)
     gate = lambda y: activate(o["recurrent_activation"], y)

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from fdl.arrays import Array
 from fdl.keras.graph.description import Layer, Options
-from fdl.keras.table.initializers import Draw
 from fdl.keras.table.options import Option
+from fdl.nn.initializers import Draw
 
 Change = Callable[[str, Array], Array]
 

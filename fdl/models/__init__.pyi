@@ -15,6 +15,17 @@ from .mlp import MLP as MLP
 from .recurrent import GRUClassifier as GRUClassifier
 from .recurrent import LSTMClassifier as LSTMClassifier
 from .recurrent import SimpleRNNClassifier as SimpleRNNClassifier
+from .resnet import ResNet as ResNet
+from .resnet import ResNet18 as ResNet18
+from .resnet import ResNet34 as ResNet34
+from .resnet import ResNet50 as ResNet50
+from .resnet import ResNet50V2 as ResNet50V2
+from .resnet import ResNet101 as ResNet101
+from .resnet import ResNet152 as ResNet152
+from .resnet import ResNetV2 as ResNetV2
+from .resnet import SEResNet50 as SEResNet50
+from .resnet import SqueezeExcitation as SqueezeExcitation
+from .resnet_cifar import CIFARResNet as CIFARResNet
 from .sampling import choice_logits as choice_logits
 from .sampling import generate as generate
 from .text_classifier import TextClassifier as TextClassifier

@@ -1,5 +1,6 @@
 from .autoencoder import Autoencoder as Autoencoder
 from .autoencoder import ConvAutoencoder as ConvAutoencoder
+from .backbone import preprocess as preprocess
 from .cnn import CNN as CNN
 from .coders import ConvDecoder as ConvDecoder
 from .coders import ConvEncoder as ConvEncoder
@@ -9,7 +10,13 @@ from .dcgan import DCGANDiscriminator as DCGANDiscriminator
 from .dcgan import DCGANGenerator as DCGANGenerator
 from .dense_gan import DenseDiscriminator as DenseDiscriminator
 from .dense_gan import DenseGenerator as DenseGenerator
+from .densenet import CIFARDenseNet as CIFARDenseNet
+from .densenet import DenseNet as DenseNet
+from .densenet import DenseNet121 as DenseNet121
+from .densenet import DenseNet169 as DenseNet169
+from .densenet import DenseNet201 as DenseNet201
 from .fast_cnn import FastCNN as FastCNN
+from .inception_v3 import InceptionV3 as InceptionV3
 from .language_model import LanguageModel as LanguageModel
 from .mlp import MLP as MLP
 from .recurrent import GRUClassifier as GRUClassifier
@@ -35,4 +42,9 @@ from .vae import VAE as VAE
 from .vae import ConvVAE as ConvVAE
 from .vae import Posterior as Posterior
 from .vae import VAEOutput as VAEOutput
+from .vgg import VGG as VGG
+from .vgg import VGG11 as VGG11
+from .vgg import VGG13 as VGG13
+from .vgg import VGG16 as VGG16
+from .vgg import VGG19 as VGG19
 from .vit import VisionTransformer as VisionTransformer

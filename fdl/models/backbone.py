@@ -1,9 +1,10 @@
 """What convolutional classifiers share: feature maps by stride, and how they end."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import flax.linen as linen
-from jaxtyping import Float
+import jax.numpy as jnp
+from jaxtyping import Float, Shaped
 
 from fdl import nn
 from fdl.arrays import Array
@@ -12,6 +13,9 @@ from fdl.models.sizes import sizes
 Pooling = Literal["avg", "max"] | None
 """What a model without a head returns for each channel of the last feature map: the
 mean, the largest pixel, or all pixels."""
+
+Preprocessing = Literal["caffe", "tf", "torch"]
+"""What becomes of pixels from 0 to 255, by the program whose users began with it."""
 
 Stages = dict[int, Float[Array, "*batch _ _ _"]]
 """The last feature map of each stride, in pixels of the image, ascending."""
@@ -28,12 +32,16 @@ class Backbone(linen.Module):
         pooling: What it returns of them, see `Pooling`.
         momentum: Of batch normalization. Keras' 0.99 takes some 500 steps to forget the
             start; 0.9 suits short trainings.
+        preprocessing: What the weights that Keras publishes for the model want of
+            photographs, see `preprocess`; None if there are none.
     """
 
     num_classes: int
     include_top: bool = True
     pooling: Pooling = None
     momentum: float = 0.99
+
+    preprocessing: ClassVar[Preprocessing | None] = None
 
     def setup(self) -> None:
         """Define the last layer."""
@@ -95,6 +103,40 @@ def pooled(
     if pooling == "max":
         return nn.global_max_pool(x)
     raise ValueError(f"pooling={pooling!r} must be 'avg', 'max' or None.")
+
+
+def preprocess(
+    image: Shaped[Array, "*batch height width 3"], mode: Preprocessing
+) -> Float[Array, "*batch height width 3"]:
+    """Return photographs as the published weights of a model want them.
+
+    The function `preprocess_input` of Keras.
+
+    Args:
+        image: Red, green and blue, from 0 to 255.
+        mode: `"tf"` for numbers in [-1, 1]; `"torch"` for numbers in [0, 1] minus the
+            mean of ImageNet, divided by its deviation, channel by channel; `"caffe"`
+            for blue, green and red minus their means. A model's is
+            `model.preprocessing`.
+
+    Raises:
+        ValueError: If `mode` is unknown.
+
+    Example:
+        >>> preprocess(jnp.full((1, 1, 3), 255), "tf")
+        Array([[[1., 1., 1.]]], dtype=float32)
+    """
+    x = jnp.asarray(image)
+    x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
+    channel = lambda values: jnp.broadcast_to(jnp.asarray(values, x.dtype), x.shape)
+    if mode == "tf":
+        return x / 127.5 - 1
+    if mode == "torch":
+        x = x / 255 - channel((0.485, 0.456, 0.406))
+        return x / channel((0.229, 0.224, 0.225))
+    if mode == "caffe":
+        return x[..., ::-1] - channel((103.939, 116.779, 123.68))
+    raise ValueError(f"mode={mode!r} must be 'caffe', 'tf' or 'torch'.")
 
 
 def require_size(

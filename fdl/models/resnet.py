@@ -24,7 +24,7 @@ from jaxtyping import Float
 
 from fdl import nn
 from fdl.arrays import Array
-from fdl.models.backbone import Backbone, Stages
+from fdl.models.backbone import Backbone, Preprocessing, Stages
 from fdl.models.sizes import Sizes
 from fdl.ranges import require_whole
 
@@ -209,6 +209,7 @@ class ResNet(Backbone):
     width: int = 64
 
     sizes: ClassVar = Sizes(32)
+    preprocessing: ClassVar[Preprocessing] = "caffe"
 
     def setup(self) -> None:
         """Check the options."""
@@ -271,6 +272,7 @@ class ResNetV2(Backbone):
     width: int = 64
 
     sizes: ClassVar = Sizes(32)
+    preprocessing: ClassVar[Preprocessing] = "tf"
 
     def setup(self) -> None:
         """Check the options."""

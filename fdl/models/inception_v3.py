@@ -6,12 +6,12 @@ As Keras has it: normalization without a scale, no dropout and no auxiliary head
 the paper has; averages leave out the border.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import ClassVar
 
 import flax.linen as linen
 import jax.numpy as jnp
-from jaxtyping import Float
 
 from fdl import nn
 from fdl.arrays import Array
@@ -23,8 +23,8 @@ from fdl.ranges import require_number
 class InceptionV3(Backbone):
     """Inception v3 (Szegedy et al., 2016, arXiv:1512.00567), as in Keras.
 
-    Eleven modules, named as in Keras, whose branches see windows of unlike sizes; large
-    windows are split into a row and a column.
+    Eleven modules, whose branches see windows of unlike sizes; large windows are split
+    into a row and a column. Layers have the numbers that Keras gives them.
 
     Attributes:
         num_classes: Number of classes, at least 2.
@@ -58,127 +58,109 @@ class InceptionV3(Backbone):
     @linen.compact
     def stages(self, image: Array, *, train: bool) -> Stages:
         """Compute the feature maps."""
+        numbers = itertools.count()
 
         def conv(
-            x: Array, features: int, rows: int, columns: int, name: str, stride: int = 0
+            x: Array, features: int, rows: int, columns: int, stride: int | None = None
         ) -> Array:
-            """Convolve, with `same` padding unless a stride is given; normalize."""
-            layer = Convolution(
+            """Convolve, with a border unless a stride is given; normalize; ReLU."""
+            number = next(numbers)
+            place = f"_{number}" if number else ""  # as Keras numbers them
+            x = nn.Conv2D(
                 max(1, int(features * self.width)),
                 (rows, columns),
                 (stride or 1, stride or 1),
                 "valid" if stride else "same",
-                self.momentum,
-                name=name,
+                use_bias=False,
+                name=f"conv2d{place}",
+            )(x)
+            norm = nn.BatchNormalization(
+                momentum=self.momentum,
+                use_scale=False,
+                name=f"batch_normalization{place}",
             )
-            return layer(x, train=train)
+            return nn.relu(norm(x, train=train))
 
-        x = conv(image, 32, 3, 3, "stem1", stride=2)
-        x = conv(x, 32, 3, 3, "stem2", stride=1)
-        x = conv(x, 64, 3, 3, "stem3")
+        x = conv(image, 32, 3, 3, stride=2)
+        x = conv(x, 32, 3, 3, stride=1)
+        x = conv(x, 64, 3, 3)
         stages = {2: x}
         x = nn.max_pool(x, (3, 3), strides=(2, 2))
-        x = conv(x, 80, 1, 1, "stem4", stride=1)
-        x = conv(x, 192, 3, 3, "stem5", stride=1)
+        x = conv(x, 80, 1, 1, stride=1)
+        x = conv(x, 192, 3, 3, stride=1)
         stages[4] = x
         x = nn.max_pool(x, (3, 3), strides=(2, 2))
-        for number, pool in enumerate((32, 64, 64)):
-            x = _fives(conv, x, f"mixed{number}", pool)
+        for pool in (32, 64, 64):
+            x = _fives(conv, x, pool)
         stages[8] = x
-        x = _threes_halved(conv, x, "mixed3")
-        for number, inner in enumerate((128, 160, 160, 192), 4):
-            x = _sevens(conv, x, f"mixed{number}", inner)
+        x = _threes_halved(conv, x)
+        for inner in (128, 160, 160, 192):
+            x = _sevens(conv, x, inner)
         stages[16] = x
-        x = _sevens_halved(conv, x, "mixed8")
-        for number in (9, 10):
-            x = _forks(conv, x, f"mixed{number}")
+        x = _sevens_halved(conv, x)
+        for _ in range(2):
+            x = _forks(conv, x)
         stages[32] = x
         return stages
 
 
-class Convolution(linen.Module):
-    """A convolution without bias, batch normalization without scale, and ReLU."""
-
-    features: int
-    kernel_size: tuple[int, int]
-    strides: tuple[int, int]
-    padding: str
-    momentum: float
-
-    @linen.compact
-    def __call__(
-        self, x: Float[Array, "*batch height width channels"], *, train: bool = False
-    ) -> Float[Array, "*batch out_height out_width {self.features}"]:
-        """Return the features."""
-        x = nn.Conv2D(
-            self.features,
-            self.kernel_size,
-            self.strides,
-            self.padding,
-            use_bias=False,
-            name="conv",
-        )(x)
-        norm = nn.BatchNormalization(momentum=self.momentum, use_scale=False, name="bn")
-        return nn.relu(norm(x, train=train))
-
-
 # The modules of figures 5 to 7, and between them those that halve the map. Layers come
-# in the order in which Keras defines them, by which its numbered names are understood.
+# in the order of Keras', whose names are their numbers.
 
 Conv = Callable[..., Array]
 
 
-def _fives(conv: Conv, x: Array, name: str, pool: int) -> Array:
-    one = conv(x, 64, 1, 1, f"{name}_1x1")
-    five = conv(x, 48, 1, 1, f"{name}_5x5_1")
-    five = conv(five, 64, 5, 5, f"{name}_5x5_2")
-    double = conv(x, 64, 1, 1, f"{name}_double_1")
-    double = conv(double, 96, 3, 3, f"{name}_double_2")
-    double = conv(double, 96, 3, 3, f"{name}_double_3")
-    return _joined(one, five, double, conv(_mean(x), pool, 1, 1, f"{name}_pool"))
+def _fives(conv: Conv, x: Array, pool: int) -> Array:
+    one = conv(x, 64, 1, 1)
+    five = conv(x, 48, 1, 1)
+    five = conv(five, 64, 5, 5)
+    double = conv(x, 64, 1, 1)
+    double = conv(double, 96, 3, 3)
+    double = conv(double, 96, 3, 3)
+    return _joined(one, five, double, conv(_mean(x), pool, 1, 1))
 
 
-def _threes_halved(conv: Conv, x: Array, name: str) -> Array:
-    three = conv(x, 384, 3, 3, f"{name}_3x3", stride=2)
-    double = conv(x, 64, 1, 1, f"{name}_double_1")
-    double = conv(double, 96, 3, 3, f"{name}_double_2")
-    double = conv(double, 96, 3, 3, f"{name}_double_3", stride=2)
+def _threes_halved(conv: Conv, x: Array) -> Array:
+    three = conv(x, 384, 3, 3, stride=2)
+    double = conv(x, 64, 1, 1)
+    double = conv(double, 96, 3, 3)
+    double = conv(double, 96, 3, 3, stride=2)
     return _joined(three, double, nn.max_pool(x, (3, 3), strides=(2, 2)))
 
 
-def _sevens(conv: Conv, x: Array, name: str, inner: int) -> Array:
-    one = conv(x, 192, 1, 1, f"{name}_1x1")
-    seven = conv(x, inner, 1, 1, f"{name}_7x7_1")
-    seven = conv(seven, inner, 1, 7, f"{name}_7x7_2")
-    seven = conv(seven, 192, 7, 1, f"{name}_7x7_3")
-    double = conv(x, inner, 1, 1, f"{name}_double_1")
-    double = conv(double, inner, 7, 1, f"{name}_double_2")
-    double = conv(double, inner, 1, 7, f"{name}_double_3")
-    double = conv(double, inner, 7, 1, f"{name}_double_4")
-    double = conv(double, 192, 1, 7, f"{name}_double_5")
-    return _joined(one, seven, double, conv(_mean(x), 192, 1, 1, f"{name}_pool"))
+def _sevens(conv: Conv, x: Array, inner: int) -> Array:
+    one = conv(x, 192, 1, 1)
+    seven = conv(x, inner, 1, 1)
+    seven = conv(seven, inner, 1, 7)
+    seven = conv(seven, 192, 7, 1)
+    double = conv(x, inner, 1, 1)
+    double = conv(double, inner, 7, 1)
+    double = conv(double, inner, 1, 7)
+    double = conv(double, inner, 7, 1)
+    double = conv(double, 192, 1, 7)
+    return _joined(one, seven, double, conv(_mean(x), 192, 1, 1))
 
 
-def _sevens_halved(conv: Conv, x: Array, name: str) -> Array:
-    three = conv(x, 192, 1, 1, f"{name}_3x3_1")
-    three = conv(three, 320, 3, 3, f"{name}_3x3_2", stride=2)
-    seven = conv(x, 192, 1, 1, f"{name}_7x7_1")
-    seven = conv(seven, 192, 1, 7, f"{name}_7x7_2")
-    seven = conv(seven, 192, 7, 1, f"{name}_7x7_3")
-    seven = conv(seven, 192, 3, 3, f"{name}_7x7_4", stride=2)
+def _sevens_halved(conv: Conv, x: Array) -> Array:
+    three = conv(x, 192, 1, 1)
+    three = conv(three, 320, 3, 3, stride=2)
+    seven = conv(x, 192, 1, 1)
+    seven = conv(seven, 192, 1, 7)
+    seven = conv(seven, 192, 7, 1)
+    seven = conv(seven, 192, 3, 3, stride=2)
     return _joined(three, seven, nn.max_pool(x, (3, 3), strides=(2, 2)))
 
 
-def _forks(conv: Conv, x: Array, name: str) -> Array:
-    one = conv(x, 320, 1, 1, f"{name}_1x1")
-    three = conv(x, 384, 1, 1, f"{name}_3x3")
-    row = conv(three, 384, 1, 3, f"{name}_3x3_row")
-    column = conv(three, 384, 3, 1, f"{name}_3x3_column")
-    double = conv(x, 448, 1, 1, f"{name}_double_1")
-    double = conv(double, 384, 3, 3, f"{name}_double_2")
-    rows = conv(double, 384, 1, 3, f"{name}_double_row")
-    columns = conv(double, 384, 3, 1, f"{name}_double_column")
-    pool = conv(_mean(x), 192, 1, 1, f"{name}_pool")
+def _forks(conv: Conv, x: Array) -> Array:
+    one = conv(x, 320, 1, 1)
+    three = conv(x, 384, 1, 1)
+    row = conv(three, 384, 1, 3)
+    column = conv(three, 384, 3, 1)
+    double = conv(x, 448, 1, 1)
+    double = conv(double, 384, 3, 3)
+    rows = conv(double, 384, 1, 3)
+    columns = conv(double, 384, 3, 1)
+    pool = conv(_mean(x), 192, 1, 1)
     return _joined(one, row, column, rows, columns, pool)
 
 

@@ -7,6 +7,7 @@ at level 4. The laws run over `LAYERS` too.
 from zoo import (
     adversarial,
     autoencoders,
+    backbones,
     classifiers,
     layers,
     recurrent,
@@ -21,6 +22,7 @@ from zoo.case import draw_variables as draw_variables
 ZOO = [
     *classifiers.CASES,
     *residual.CASES,
+    *backbones.CASES,
     *recurrent.CASES,
     *autoencoders.CASES,
     *adversarial.CASES,

@@ -137,8 +137,8 @@ def _keras_preactivation() -> Any:
     import keras
 
     image = keras.Input((8, 8, 3))
-    x = _conv(image, 4, 3, 1, "conv1_conv", False)
-    for stage, features in enumerate((4, 8, 16)):
+    x = _conv(image, 8, 3, 1, "conv1_conv", False)
+    for stage, features in enumerate((8, 16, 32)):
         name, stride, shortcut = f"conv{stage + 2}_block1", 2 if stage else 1, x
         x = _relu(_norm(x, f"{name}_1_bn"))
         if stage:
@@ -148,7 +148,7 @@ def _keras_preactivation() -> Any:
         x = _conv(x, features, 3, stride, f"{name}_1_conv", False)
         x = _relu(_norm(x, f"{name}_2_bn"))
         x = _conv(x, features, 3, 1, f"{name}_2_conv", False)
-        x = shortcut + _gate(x, 4, name)
+        x = shortcut + _gate(x, 2, name)
     return _head(image, _relu(_norm(x, "post_bn")))
 
 
@@ -165,11 +165,11 @@ CASES = [
     Case(
         "resnet-preactivation",
         lambda: models.CIFARResNet(
-            10, depth=8, width=4, shortcut="A", preactivation=True, se_ratio=4
+            10, depth=8, width=8, shortcut="A", preactivation=True, se_ratio=2
         ),
         _keras_preactivation,
         (Input((8, 8, 3)),),
-        5_209,
+        20_646,
         classes=10,
     ),
     Case(

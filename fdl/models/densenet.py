@@ -10,7 +10,7 @@ As Keras' and the paper's, but for Keras' initial distributions.
 """
 
 import functools
-from typing import Any, ClassVar
+from typing import Any
 
 import flax.linen as linen
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from fdl import nn
 from fdl.arrays import Array
-from fdl.models.backbone import Backbone, Preprocessing, Stages
+from fdl.models.backbone import Backbone, Stages
 from fdl.models.resnet import conv2d, normalized
 from fdl.models.sizes import Sizes
 from fdl.ranges import require_number, require_whole
@@ -92,7 +92,7 @@ class DenseNet(Backbone):
     width: int = 64
     small: bool = False
 
-    preprocessing: ClassVar[Preprocessing] = "torch"
+    preprocessing = "torch"
 
     @property
     def sizes(self) -> Sizes:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from fdl import nn
 from fdl.arrays import Array
-from fdl.models.backbone import Backbone, Preprocessing, Stages
+from fdl.models.backbone import Backbone, Stages
 from fdl.models.sizes import Sizes
 from fdl.ranges import require_number
 
@@ -48,7 +48,7 @@ class InceptionV3(Backbone):
     width: float = 1.0
 
     sizes: ClassVar = Sizes(75)
-    preprocessing: ClassVar[Preprocessing] = "tf"
+    preprocessing = "tf"
 
     def setup(self) -> None:
         """Check the width."""
@@ -84,7 +84,7 @@ class InceptionV3(Backbone):
         x = conv(image, 32, 3, 3, stride=2)
         x = conv(x, 32, 3, 3, stride=1)
         x = conv(x, 64, 3, 3)
-        stages = {2: x}
+        stages: Stages = {2: x}
         x = nn.max_pool(x, (3, 3), strides=(2, 2))
         x = conv(x, 80, 1, 1, stride=1)
         x = conv(x, 192, 3, 3, stride=1)

@@ -24,7 +24,7 @@ from jaxtyping import Float
 
 from fdl import nn
 from fdl.arrays import Array
-from fdl.models.backbone import Backbone, Preprocessing, Stages
+from fdl.models.backbone import Backbone, Stages
 from fdl.models.sizes import Sizes
 from fdl.ranges import require_whole
 
@@ -209,7 +209,7 @@ class ResNet(Backbone):
     width: int = 64
 
     sizes: ClassVar = Sizes(32)
-    preprocessing: ClassVar[Preprocessing] = "caffe"
+    preprocessing = "caffe"
 
     def setup(self) -> None:
         """Check the options."""
@@ -223,7 +223,7 @@ class ResNet(Backbone):
         """Compute the feature maps."""
         x = conv2d(image, self.width, 7, 2, self.use_bias, name="conv1_conv")
         x = nn.relu(normalized(self, x, train, name="conv1_bn"))
-        stages = {2: x}
+        stages: Stages = {2: x}
         x = nn.max_pool(nn.zero_pad(x), (3, 3), strides=(2, 2))
         for stage, blocks in enumerate(self.stage_sizes):
             for block in range(blocks):
@@ -272,7 +272,7 @@ class ResNetV2(Backbone):
     width: int = 64
 
     sizes: ClassVar = Sizes(32)
-    preprocessing: ClassVar[Preprocessing] = "tf"
+    preprocessing = "tf"
 
     def setup(self) -> None:
         """Check the options."""
@@ -284,7 +284,8 @@ class ResNetV2(Backbone):
     def stages(self, image: Array, *, train: bool) -> Stages:
         """Compute the feature maps; all but the first and the last are sums."""
         x = conv2d(image, self.width, 7, 2, name="conv1_conv")
-        stages, stride = {2: x}, 4
+        stride = 4
+        stages: Stages = {2: x}
         x = nn.max_pool(nn.zero_pad(x), (3, 3), strides=(2, 2))
         last = len(self.stage_sizes) - 1
         for stage, blocks in enumerate(self.stage_sizes):

@@ -13,13 +13,13 @@ training from scratch possible beyond VGG-13.
 """
 
 import functools
-from typing import Any, ClassVar
+from typing import Any
 
 import flax.linen as linen
 
 from fdl import nn
 from fdl.arrays import Array, Number
-from fdl.models.backbone import Backbone, Preprocessing, Stages
+from fdl.models.backbone import Backbone, Stages
 from fdl.models.sizes import Sizes
 from fdl.ranges import require_number, require_whole
 
@@ -61,7 +61,7 @@ class VGG(Backbone):
     batch_norm: bool = False
     dropout_rate: Number = 0.0
 
-    preprocessing: ClassVar[Preprocessing] = "caffe"
+    preprocessing = "caffe"
 
     @property
     def sizes(self) -> Sizes:

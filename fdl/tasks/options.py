@@ -381,7 +381,7 @@ def _require_depth(depth: int, each: int, others: int) -> None:
         )
 
 
-def _require_layers(**counts: int) -> None:
+def _require_layers(**counts: int | tuple[int, ...]) -> None:
     require_whole(f"[1, {_MOST_LAYERS}]", **counts)
 
 

@@ -63,7 +63,7 @@ def _keras_densenet() -> Any:
     for block, size in ((2, 1), (3, 2)):
         if block == 3:
             x = _conv(_norm(x, "pool2_bn"), x.shape[-1] // 2, 1, "pool2_conv")
-            x = layers.AveragePooling2D()(x)
+            x = layers.AveragePooling2D(2)(x)
         for layer in range(1, size + 1):
             name = f"conv{block}_block{layer}"
             new = _conv(_norm(x, f"{name}_0_bn"), 12, 1, f"{name}_1_conv")
@@ -83,7 +83,7 @@ def _keras_small_densenet() -> Any:
         if block > 2:
             name = f"pool{block - 1}"
             x = _conv(_norm(x, f"{name}_bn"), x.shape[-1], 1, f"{name}_conv")
-            x = layers.AveragePooling2D()(x)
+            x = layers.AveragePooling2D(2)(x)
         name = f"conv{block}_block1"
         new = _conv(_norm(x, f"{name}_0_bn"), 3, 3, f"{name}_1_conv")
         x = layers.Concatenate()([x, new])

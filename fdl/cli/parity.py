@@ -27,11 +27,13 @@ class Parity(Command):
     Level 0 is about parameters, 1 about outputs, 2 about gradients and batch
     statistics, 3 about 5 steps of 5 optimizers, 4 about the first 20 steps of an epoch.
     Layers are measured in several shapes and options, of which the worst counts.
-    Models of keras.applications are imported and compared with themselves.
+    Models of keras.applications are imported and compared with themselves; those that
+    fdl.models has too, such as models.ResNet50, with these.
 
     Attributes:
         names: Models (cnn), layers (Conv2D) and models of keras.applications
-            (ResNet50); all models and layers if none is given.
+            (ResNet50, or models.ResNet50 for the one of fdl); all models and layers if
+            none is given.
         large: At level 4, train for a whole epoch in double precision; and if no name
             is given, measure all of keras.applications, too.
         out: Folder for parity.json and parity.md.

@@ -23,6 +23,7 @@ from fdl.keras.graph.save import described
 from fdl.keras.graph.write import config_of
 from fdl.keras.layers import Layer
 from fdl.keras.matching import match
+from fdl.keras.published import Summed, adapted, variant
 from fdl.weights import WeightsError as WeightsError
 
 H5, KERAS = ".weights.h5", ".keras"
@@ -38,9 +39,13 @@ def load_weights(
     for `stage1/conv`), and otherwise by class, shapes and order. Keras writes names
     since release 3.6.
 
+    If the module takes gray images and the file is of one for colored images, the three
+    channels of the first kernel are summed to one, with a warning.
+
     Args:
-        path: A `.keras` file from `keras_model.save`, or a `.weights.h5` file from
-            `keras_model.save_weights`.
+        path: A `.keras` file from `keras_model.save`, a `.weights.h5` file from
+            `keras_model.save_weights`, or a `.h5` file with weights alone, as Keras
+            publishes them for the models of `keras.applications`.
         model: The module.
         *inputs: Example inputs, of which only shapes and types are used. Not needed for
             a `.keras` file, which describes its inputs, nor for a model that
@@ -64,7 +69,8 @@ def load_weights(
         (128, 10)
     """
     path = Path(path)
-    suffix = _suffix(path)
+    # Files that Keras publishes end with .h5 alone.
+    suffix = H5 if path.suffix == ".h5" else _suffix(path)
     if not path.is_file():
         raise WeightsError(f"{path} does not exist or is not a file.")
     if isinstance(model, KerasModel):
@@ -75,12 +81,15 @@ def load_weights(
             "input."
         )
     with _opened(path, suffix, model, inputs) as (ours, file):
+        theirs = adapted(ours, hdf5.layers_in(file, str(path)), str(path))
+        try:
+            pairs = match(ours, theirs, str(path))
+        except WeightsError as error:
+            raise WeightsError(f"{error} {variant(theirs)}".rstrip()) from error
         return layers.variables_of(
             {
-                slot.path: hdf5.read(file, stored, str(path))
-                for our, their in match(
-                    ours, hdf5.layers_in(file, str(path)), str(path)
-                )
+                slot.path: _read(file, stored, str(path))
+                for our, their in pairs
                 for slot, stored in zip(our.arrays, their.arrays, strict=True)
             }
         )
@@ -182,6 +191,12 @@ def _file(path: Path, suffix: str, count: int) -> Iterator[BinaryIO]:
     with tempfile.TemporaryFile() as file:
         file.write(archive.read_weights(path, count=count))
         yield file
+
+
+def _read(file: BinaryIO, stored: Any, where: str) -> np.ndarray:
+    if isinstance(stored, Summed):
+        return hdf5.read(file, stored.of, where).sum(axis=2, keepdims=True)
+    return hdf5.read(file, stored, where)
 
 
 def _suffix(path: Path) -> str:

@@ -85,13 +85,16 @@ def layers_in(file: BinaryIO, where: str) -> list[Layer]:
         WeightsError: If the file contains anything that Keras 3 does not write, or
             reading it takes more than a little memory and time.
     """
+    told = _contents(file, where)
+    if "layers" in told:
+        return _of_keras2(told["layers"])
     groups = [
         (
             tuple(group["path"]),
             tuple(group["names"]),
             tuple(_stored(*array) for array in group["arrays"]),
         )
-        for group in _contents(file, where)
+        for group in told["groups"]
     ]
     in_cell = [path[-1:] == ("cell",) for path, _, _ in groups]
     paths = [
@@ -122,9 +125,15 @@ def groups_in(file: BinaryIO, where: str) -> dict[str, list[Stored]]:
     Raises:
         WeightsError: As for `layers_in`.
     """
+    told = _contents(file, where)
+    if "layers" in told:
+        raise WeightsError(
+            f"{where} has weights in the format of Keras 2, without their model: save "
+            "the whole model, by model.save('x.h5'), for fdl.keras.import_model."
+        )
     return {
         "/".join(group["path"]): [_stored(*array) for array in group["arrays"]]
-        for group in _contents(file, where)
+        for group in told["groups"]
     }
 
 
@@ -247,13 +256,31 @@ def write(file: Any, groups: Iterable[Group]) -> None:
             own[str(number)] = array
 
 
-def _contents(file: BinaryIO, where: str) -> list[dict[str, Any]]:
+def _of_keras2(groups: Sequence[dict[str, Any]]) -> list[Layer]:
+    """Return layers with their names, whose numbers tell the order of definition.
+
+    The order of the file is another one, which follows the way from input to output.
+    """
+    return [
+        Layer(
+            names=tuple(group["path"][0].split("/")),
+            role="",
+            kind=None,
+            place=(),
+            arrays=tuple(_stored(*array) for array in group["arrays"]),
+        )
+        for group in groups
+        if group["arrays"]
+    ]
+
+
+def _contents(file: BinaryIO, where: str) -> dict[str, Any]:
     told = _told(file, where)
     if "model" in told:
         raise WeightsError(
             f"{where} is a whole model: import it by fdl.keras.import_model."
         )
-    return told["groups"]
+    return told
 
 
 def _told(file: BinaryIO, where: str) -> dict[str, Any]:

@@ -39,7 +39,8 @@ def tell(file: Any) -> dict[str, Any]:
     Of each of the `groups` that have arrays, it is the `path` of keys from the root,
     the `names` of the layers along it, where they have one, and of each of the `arrays`
     its shape, type and first byte. A whole `model` has `texts` besides, and `groups` of
-    its layers. Of an `optimizer`, there are the arrays, or a text of what is wrong with
+    its layers; weights in the format of Keras 2 are such groups alone, the `layers`. Of
+    an `optimizer`, there are the arrays, or a text of what is wrong with
     them. Or else there is an `error`.
     """
     import h5py
@@ -48,6 +49,8 @@ def tell(file: Any) -> dict[str, Any]:
         with h5py.File(file, "r") as opened:
             if _CONFIG in opened.attrs:
                 return {"model": _model(opened), "optimizer": _optimizer(opened)}
+            if {"layer_names", "layer_names0"} & set(opened.attrs):
+                return {"layers": _layers(opened)}
             return {"groups": _groups(opened), "optimizer": _optimizer(opened)}
     except ContentsError as error:
         return {"error": str(error)}
@@ -57,7 +60,7 @@ def tell(file: Any) -> dict[str, Any]:
 
 
 def _groups(file: Any) -> list[dict[str, Any]]:
-    if "model_weights" in file or "layer_names" in file.attrs:
+    if "model_weights" in file:
         raise ContentsError(
             "has weights in the format of Keras 2, without their model: save the whole "
             "model, by model.save('x.h5'), for fdl.keras.import_model."
@@ -71,8 +74,12 @@ def _model(file: Any) -> dict[str, Any]:
     """Return the texts and the groups of a file that has a whole model."""
     names = (_CONFIG, "training_config", "keras_version")
     texts = {name: _text(file, name, "/", MAX_TEXT) for name in names}
+    return {"texts": texts, "groups": _layers(_at(file, "model_weights"))}
+
+
+def _layers(weights: Any) -> list[dict[str, Any]]:
+    """Return the groups of the layers of a model, in the order of their names."""
     groups, nodes = [], 0
-    weights = _at(file, "model_weights")
     for name in [*_names(weights, "layer_names"), "top_level_model_weights"]:
         if name not in weights:
             continue
@@ -83,7 +90,7 @@ def _model(file: Any) -> dict[str, Any]:
             raise ContentsError("has more layers or weights than any model.")
         arrays = [_array(_at(group, each)) for each in kept]
         groups.append({"path": [name], "names": kept, "arrays": arrays})
-    return {"texts": texts, "groups": groups}
+    return groups
 
 
 def _optimizer(file: Any) -> list[list[Any]] | str:

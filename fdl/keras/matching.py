@@ -17,8 +17,10 @@ Form = tuple[str | None, str, tuple[tuple[int, ...], ...]]
 def match(ours: Sequence[Layer], theirs: Sequence[Layer], where: str) -> list[Pair]:
     """Pair every layer of a module with a layer of a Keras model, one to one.
 
-    Layers are paired by name if every name of ours is one of theirs. Otherwise they are
-    paired by form (kind, role and shapes) and, within a form, by order.
+    Layers are paired by name if every name of ours is one of theirs, perhaps after
+    those that Keras has numbered (`conv2d_94`) are numbered anew from the first one.
+    Otherwise they are paired by form (kind, role and shapes) and, within a form, by
+    order.
 
     Args:
         ours: Layers of a Linen module.
@@ -33,6 +35,8 @@ def match(ours: Sequence[Layer], theirs: Sequence[Layer], where: str) -> list[Pa
             or are alike with no order to tell them apart.
     """
     pairs = _by_name(ours, theirs)
+    if pairs is None:
+        pairs = _by_number(ours, theirs)
     if pairs is None:
         pairs = _by_form(ours, theirs, where)
     paired = {id(their) for _, their in pairs}
@@ -62,6 +66,32 @@ def _by_name(ours: Sequence[Layer], theirs: Sequence[Layer]) -> list[Pair] | Non
         found[id(our)] = named[0]
         free = [their for their in free if their is not named[0]]
     return [(our, found[id(our)]) for our in ours]
+
+
+def _by_number(ours: Sequence[Layer], theirs: Sequence[Layer]) -> list[Pair] | None:
+    """Pair by name, with numbers from 0; or return None if names or shapes differ.
+
+    Keras numbers the layers of a class that have no name of their own as they are made,
+    in all models of a program: those of the second begin where the first has ended.
+    """
+    first: dict[Path, int] = {}
+    for their in theirs:
+        *models, name = their.names or ("",)
+        stem, number = _numbered(name)
+        place = (*models, stem)
+        first[place] = min(number, first.get(place, number))
+    renamed = []
+    for their in theirs:
+        *models, name = their.names or ("",)
+        stem, number = _numbered(name)
+        number -= first[*models, stem]
+        name = f"{stem}_{number}" if number else stem
+        renamed.append(their._replace(names=(*models, name)))
+    pairs = _by_name(ours, renamed)
+    if not pairs or any(_unlike(our, their) for our, their in pairs):
+        return None
+    known = {id(new): their for new, their in zip(renamed, theirs, strict=True)}
+    return [(our, known[id(their)]) for our, their in pairs]
 
 
 def _names(layer: Layer) -> Iterator[str]:
@@ -174,9 +204,7 @@ def _numbered(piece: str) -> tuple[str, int]:
 
 def _check(our: Layer, their: Layer, where: str) -> None:
     """Check that a pair agrees in kind and shapes and is in floating point."""
-    unlike = None not in (our.kind, their.kind) and our.kind != their.kind
-    shapes = [[tuple(array.shape) for array in layer.arrays] for layer in (our, their)]
-    if unlike or shapes[0] != shapes[1]:
+    if _unlike(our, their):
         raise WeightsError(f"{where} has {their}, but the model needs {our}.")
     for array in their.arrays:
         dtype = jnp.dtype(array.dtype)
@@ -185,3 +213,12 @@ def _check(our: Layer, their: Layer, where: str) -> None:
                 f"{where} has {their}, but weights must be floating point of at most "
                 f"64 bits, not {dtype}."
             )
+
+
+def _unlike(our: Layer, their: Layer) -> bool:
+    """Return whether a pair differs in kind or shapes."""
+    kinds = None not in (our.kind, their.kind) and our.kind != their.kind
+    ours, theirs = (
+        [tuple(array.shape) for array in layer.arrays] for layer in (our, their)
+    )
+    return kinds or ours != theirs

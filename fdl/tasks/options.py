@@ -31,6 +31,89 @@ class CNNOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class ResNetOptions:
+    """Settings of the residual network.
+
+    Attributes:
+        depth: Number of layers, 6n + 2 for n blocks a stage: 8, 14, 20, ...
+        width: Channels of the first stage; twice as many in each other.
+        shortcut: What brings the input of a block into the shape of its output: zeros
+            for new channels (`A`), a 1x1 convolution (`B`); `none` for a plain network,
+            without shortcuts.
+        preactivation: Normalize before convolutions (He et al., 2016), not after them.
+        se: Gates on channels, squeeze-and-excitation with a ratio of 16.
+    """
+
+    depth: int = 8
+    width: int = 16
+    shortcut: Literal["A", "B", "none"] = "B"
+    preactivation: bool = False
+    se: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_depth(self.depth, 6, 2)
+        _require_widths(width=self.width)
+        if self.se and self.width < 16:
+            raise ValueError(
+                f"width={self.width} must be at least 16 for se, whose gates have a "
+                "hidden unit for 16 channels."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class VGGOptions:
+    """Settings of VGG.
+
+    Attributes:
+        block_sizes: Number of convolutions of each block.
+        widths: Number of channels of each block.
+        hidden_sizes: Widths of the dense layers before the last.
+        batch_norm: Normalize convolutions, which the paper does not.
+        dropout_rate: Fraction dropped before each dense layer but the first in
+            training, in [0, 1).
+    """
+
+    block_sizes: tuple[int, ...] = (1, 1, 2, 2)
+    widths: tuple[int, ...] = (16, 32, 64, 128)
+    hidden_sizes: tuple[int, ...] = (128,)
+    batch_norm: bool = True
+    dropout_rate: Number = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(widths=self.widths, hidden_sizes=self.hidden_sizes)
+        _require_layers(block_sizes=self.block_sizes)
+        if len(self.block_sizes) != len(self.widths):
+            raise ValueError(
+                f"widths={self.widths} must be as many as the blocks, "
+                f"block_sizes={self.block_sizes}."
+            )
+        require_number("[0, 1)", dropout_rate=self.dropout_rate)
+
+
+@dataclasses.dataclass(frozen=True)
+class DenseNetOptions:
+    """Settings of the densely connected network.
+
+    Attributes:
+        depth: Number of layers, 6n + 4 for n layers a block: 10, 16, 22, ...; 3n + 4
+            with `--no-bc`.
+        growth_rate: Number of channels that a layer adds.
+        bc: Whether there are bottlenecks, and fewer channels after each block.
+    """
+
+    depth: int = 22
+    growth_rate: int = 12
+    bc: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_depth(self.depth, 6 if self.bc else 3, 4)
+        _require_widths(growth_rate=self.growth_rate)
+
+
+@dataclasses.dataclass(frozen=True)
 class MLPOptions:
     """Settings of the multilayer perceptron.
 
@@ -287,7 +370,18 @@ def _require_widths(**widths: int | tuple[int, ...]) -> None:
             )
 
 
-def _require_layers(**counts: int) -> None:
+def _require_depth(depth: int, each: int, others: int) -> None:
+    """Check that there is a network of this depth, in steps of a layer a stage."""
+    require_whole(f"[{each + others}, {_MOST_LAYERS}]", depth=depth)
+    rest = (depth - others) % each
+    if rest:
+        raise ValueError(
+            f"depth={depth} must be {each}n + {others}: {depth - rest} or "
+            f"{depth - rest + each}."
+        )
+
+
+def _require_layers(**counts: int | tuple[int, ...]) -> None:
     require_whole(f"[1, {_MOST_LAYERS}]", **counts)
 
 

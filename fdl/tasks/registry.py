@@ -6,6 +6,7 @@ from fdl.tasks.autoencoder import autoencoder
 from fdl.tasks.catalog import require_known
 from fdl.tasks.classify import classify
 from fdl.tasks.cnn import cnn
+from fdl.tasks.densenet import densenet
 from fdl.tasks.gan import gan
 from fdl.tasks.installed import GROUP, installed
 from fdl.tasks.language_model import language_model
@@ -14,16 +15,21 @@ from fdl.tasks.mnist_fast import mnist_fast
 from fdl.tasks.own import require_task
 from fdl.tasks.recurrent import gru, lstm, rnn
 from fdl.tasks.regress import regress
+from fdl.tasks.resnet import resnet
 from fdl.tasks.task import Task
 from fdl.tasks.text_classifier import text_classifier
 from fdl.tasks.transformer import transformer
 from fdl.tasks.vae import vae
+from fdl.tasks.vgg import vgg
 
 _ALL = (
     cnn,
     mlp,
     regress,
     mnist_fast,
+    vgg,
+    resnet,
+    densenet,
     rnn,
     lstm,
     gru,

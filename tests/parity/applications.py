@@ -1,4 +1,4 @@
-"""Every model of `keras.applications`, imported, against itself in Keras.
+"""Every model of `keras.applications`, imported and, if fdl has it, written by hand.
 
 Weights are random, as no file of them is at hand. For the comparison to show anything,
 outputs must come from the inputs, and not from biases or amplified rounding: so images
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fdl import models
 from lazily import keras
 from parity.sides import Subject
 
@@ -27,8 +28,27 @@ _SMALL = {  # those that are trained, too
 }
 
 
-def application(name: str, levels: Sequence[int], **options: Any) -> Subject:
-    """Return a model of `keras.applications` as a subject, for the smallest images."""
+WRITTEN = (  # those that fdl.models has under the same name
+    "DenseNet121",
+    "DenseNet169",
+    "DenseNet201",
+    "InceptionV3",
+    "ResNet50",
+    "ResNet50V2",
+    "ResNet101",
+    "ResNet152",
+    "VGG16",
+    "VGG19",
+)
+
+
+def application(
+    name: str, levels: Sequence[int], *, written: bool = False, **options: Any
+) -> Subject:
+    """Return a model of `keras.applications` as a subject, for the smallest images.
+
+    If it is `written`, the other side is the one of `fdl.models`.
+    """
     size = _SIZES.get(name, 32)
     image = _images(size)
 
@@ -43,7 +63,9 @@ def application(name: str, levels: Sequence[int], **options: Any) -> Subject:
         _draw(model, image.astype(keras.config.floatx()))
         return model
 
-    return Subject(name, None, twin, (image,), levels=levels, deep=True)
+    model = getattr(models, name)(CLASSES) if written else None
+    called = f"models.{name}" if written else name
+    return Subject(called, model, twin, (image,), levels=levels, deep=True)
 
 
 def _images(size: int) -> np.ndarray:
@@ -87,8 +109,13 @@ def _draw(model: Any, image: np.ndarray) -> None:
 
 def applications() -> dict[str, Callable[[], list[Subject]]]:
     """Return all of `keras.applications`, by name."""
-    return {
+    imported = {
         name: lambda name=name: [application(name, range(4 if name in _SMALL else 2))]
         for name in dir(keras.applications)
         if name[0].isupper()
     }
+    written = {
+        f"models.{name}": lambda name=name: [application(name, range(3), written=True)]
+        for name in WRITTEN
+    }
+    return {**imported, **written}

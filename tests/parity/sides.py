@@ -222,6 +222,8 @@ def both(subject: Subject, precision: str) -> Iterator[tuple[Ours, Theirs, Any, 
             model = subject.model
             if model is None:
                 model, variables = fk.import_model(theirs.twin)
+            elif subject.deep:  # the twin's are drawn for as many layers
+                variables = theirs.read()
             else:
                 variables = draw_variables(model, *subject.inputs)
             variables = cast(variables, precision)

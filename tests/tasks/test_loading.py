@@ -30,10 +30,12 @@ def lines(tmp_path):
     return {name: f"npz:{tmp_path / name}.npz" for name in arrays}
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["cnn", "mlp", "mnist-fast", "lstm", "transformer", "autoencoder", "vae", "gan"],
-)
+IMAGE_TASKS = """
+    cnn mlp mnist-fast vgg resnet densenet lstm transformer autoencoder vae gan
+""".split()
+
+
+@pytest.mark.parametrize("name", IMAGE_TASKS)
 def test_tasks_of_images_take_their_shape_and_classes_from_the_data(name, lines):
     options = {"patch_size": 4} if name == "transformer" else {}
     config = fdl.runs.configure(name, dataset=lines["image"], **options)
@@ -64,6 +66,7 @@ def test_a_task_refuses_data_of_another_kind(lines):
     [
         ("cnn", {}, "from 18x18 pixels to any size"),
         ("mnist-fast", {}, "from 10x10 pixels"),
+        ("vgg", {}, "from 16x16 pixels to any size"),
         ("transformer", {}, "from 7x7 pixels to any size, in multiples of 7"),
     ],
 )

@@ -121,7 +121,7 @@ BAD_HDF5 = [
     (add_layer, "contains 'normal' .* which the model does not have"),
     (call(3), "that is not text"),
     (call(["head", "head"]), "that is not text"),
-    (lambda f: f.attrs.update({"layer_names": ["dense"]}), "format of Keras 2"),
+    (lambda f: f.attrs.update({"layer_names": ["dense"]}), "lacks a layer like"),
     (lambda f: f.create_group("model_weights"), "format of Keras 2"),
 ]  # fmt: skip
 

@@ -4,7 +4,16 @@ A family a file: its models, their twins in plain Keras layers, and what they le
 at level 4. The laws run over `LAYERS` too.
 """
 
-from zoo import adversarial, autoencoders, classifiers, layers, recurrent, transformers
+from zoo import (
+    adversarial,
+    autoencoders,
+    backbones,
+    classifiers,
+    layers,
+    recurrent,
+    residual,
+    transformers,
+)
 from zoo.case import Case as Case
 from zoo.case import Epoch as Epoch
 from zoo.case import Input as Input
@@ -12,6 +21,8 @@ from zoo.case import draw_variables as draw_variables
 
 ZOO = [
     *classifiers.CASES,
+    *residual.CASES,
+    *backbones.CASES,
     *recurrent.CASES,
     *autoencoders.CASES,
     *adversarial.CASES,

@@ -1,0 +1,87 @@
+"""Files of weights that Keras publishes: which model one is of, and gray images."""
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from fdl.keras.layers import Layer
+
+WEIGHTS = {
+    "DenseNet121": 7_037_504,
+    "DenseNet169": 12_642_880,
+    "DenseNet201": 18_321_984,
+    "InceptionV3": 21_802_784,
+    "ResNet50": 23_587_712,
+    "ResNet101": 42_658_176,
+    "ResNet152": 58_370_944,
+    "ResNet50V2": 23_564_800,
+    "VGG16": 14_714_688,
+    "VGG19": 20_024_384,
+}
+"""Numbers of weights without those of the head, by which a file is recognized."""
+
+_OLD_HEADS = {"probs", "fc1000"}  # of ResNet and DenseNet, until 2019
+_HEAD = {"fc1", "fc2", "predictions"}
+
+
+class Summed(NamedTuple):
+    """A kernel whose channels are summed, which takes gray images for colored ones.
+
+    Attributes:
+        shape: Its shape, with one channel.
+        dtype: Its type.
+        of: The kernel in the file.
+    """
+
+    shape: tuple[int, ...]
+    dtype: Any
+    of: Any
+
+
+def adapted(ours: Sequence[Layer], theirs: Sequence[Layer], where: str) -> list[Layer]:
+    """Return layers of a file such that they fit a module, where little is missing.
+
+    A head that was once called otherwise gets its name of today. And if the module's
+    first kernel has one channel, and the file's has three but is equal otherwise, these
+    are summed, with a warning: of a gray image, that makes what the file's kernel makes
+    of three equal channels.
+    """
+    found = list(theirs)
+    for number, their in enumerate(found):
+        if their.names[-1:] and their.names[-1] in _OLD_HEADS:
+            found[number] = their._replace(names=("predictions",))
+    first = next((each for each in ours if len(each.arrays[0].shape) == 4), None)
+    if first is None or first.arrays[0].shape[2] != 1:
+        return found
+    rows, columns, _, features = first.arrays[0].shape
+    fits = [
+        number
+        for number, their in enumerate(found)
+        if tuple(their.arrays[0].shape) == (rows, columns, 3, features)
+    ]
+    if len(fits) == 1:
+        (number,) = fits
+        kernel, *rest = found[number].arrays
+        summed = Summed((rows, columns, 1, features), kernel.dtype, kernel)
+        warnings.warn(
+            f"{where}: the three channels of {found[number].name!r} are summed to one, "
+            "as the model takes gray images.",
+            stacklevel=3,
+        )
+        found[number] = found[number]._replace(arrays=(summed, *rest))
+    return found
+
+
+def variant(layers: Sequence[Layer]) -> str:
+    """Return what the layers of a file look like, a sentence; empty if like nothing."""
+    sizes = [sum(math.prod(x.shape) for x in layer.arrays) for layer in layers]
+    named = list(zip((layer.name for layer in layers), sizes, strict=True))
+    body = sum(size for name, size in named if name not in _HEAD)
+    heads = [layer.arrays[-1] for layer in layers if layer.name == "predictions"]
+    for name, size in WEIGHTS.items():
+        if size == body:
+            (classes,) = heads[0].shape if heads else (None,)
+            top = f"for {classes} classes" if classes else "with include_top=False"
+            return f"It looks like {name} {top}."
+    return ""

@@ -1,0 +1,190 @@
+"""Densely connected networks (Huang et al., 2017).
+
+1000 classes, on 3 channels             ten classes, on 32x32x3
+
+DenseNet121     7,978,856               CIFARDenseNet, depth 100       769,162
+DenseNet169    14,149,480               depth 40, not BC             1,019,722
+DenseNet201    20,013,928               depth 22                        71,686
+
+As Keras' and the paper's, but for Keras' initial distributions.
+"""
+
+import functools
+from typing import Any
+
+import flax.linen as linen
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from fdl import nn
+from fdl.arrays import Array
+from fdl.models.backbone import Backbone, Stages
+from fdl.models.resnet import conv2d, normalized
+from fdl.models.sizes import Sizes
+from fdl.ranges import require_number, require_whole
+
+
+class DenseLayer(linen.Module):
+    """Adds channels to those there are (Huang et al., 2017, arXiv:1608.06993).
+
+    Attributes:
+        growth_rate: Number of new channels.
+        bottleneck: Whether a 1x1 convolution to four times as many comes first.
+        momentum: Of batch normalization.
+    """
+
+    growth_rate: int
+    bottleneck: bool = True
+    momentum: float = 0.99
+
+    @linen.compact
+    def __call__(
+        self, x: Float[Array, "*batch height width channels"], *, train: bool = False
+    ) -> Float[Array, "*batch height width more_channels"]:
+        """Return the old channels, and the new ones behind them."""
+        new = nn.relu(normalized(self, x, train, name="0_bn"))
+        if self.bottleneck:
+            new = conv2d(new, 4 * self.growth_rate, 1, 1, False, name="1_conv")
+            new = nn.relu(normalized(self, new, train, name="1_bn"))
+        name = "2_conv" if self.bottleneck else "1_conv"
+        new = conv2d(new, self.growth_rate, 3, 1, False, name=name)
+        return jnp.concatenate([x, new], axis=-1)
+
+
+class DenseNet(Backbone):
+    """Densely connected network (Huang et al., 2017, arXiv:1608.06993), as in Keras.
+
+    In a block, each layer sees the features of all before it. Between blocks, a 1x1
+    convolution keeps a part of the channels, and 2x2 average pooling halves the map.
+    `DenseNet121` and its like are partials of it; for small images, there is
+    `CIFARDenseNet`.
+
+    Attributes:
+        num_classes: Number of classes, at least 2.
+        include_top: Whether to classify; if not, the model returns features.
+        pooling: `"avg"` or `"max"` for one feature of each channel.
+        momentum: Of batch normalization; 0.9 for trainings of a few hundred steps.
+        block_sizes: Number of layers of each block.
+        growth_rate: Number of channels that a layer adds, at least 1.
+        bottleneck: Whether layers have a 1x1 convolution before the 3x3 (B).
+        compression: Part of the channels that is kept between blocks, in (0, 1] (C).
+        width: Channels of the first convolution, at least 1.
+        small: Whether the first convolution is 3x3, and not 7x7 with a stride of 2 and
+            pooling behind it.
+
+    Raises:
+        ValueError: If images are smaller than 32 pixels, or than 8 for a small one, or
+            an option is out of range.
+
+    Example:
+        >>> import jax
+        >>> model = DenseNet121(num_classes=10)
+        >>> images = jax.numpy.ones((2, 32, 32, 3))
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), images)
+        >>> jax.eval_shape(model.apply, variables, images).shape
+        (2, 10)
+    """
+
+    block_sizes: tuple[int, ...] = (6, 12, 24, 16)
+    growth_rate: int = 32
+    bottleneck: bool = True
+    compression: float = 0.5
+    width: int = 64
+    small: bool = False
+
+    preprocessing = "torch"
+
+    @property
+    def sizes(self) -> Sizes:
+        """Sizes of images of which poolings leave a pixel."""
+        return Sizes(8 if self.small else 32)
+
+    def setup(self) -> None:
+        """Check the options."""
+        counts: Any = dict(growth_rate=self.growth_rate, width=self.width)
+        require_whole("[1, inf)", block_sizes=self.block_sizes, **counts)
+        require_number("(0, 1]", compression=self.compression)
+        super().setup()
+
+    @linen.compact
+    def stages(self, image: Array, *, train: bool) -> Stages:
+        """Compute the feature maps: the blocks' outputs, the last one with ReLU."""
+        stages: Stages = {}
+        if self.small:
+            x, stride = conv2d(image, self.width, 3, 1, False, name="conv1_conv"), 1
+        else:
+            x, stride = conv2d(image, self.width, 7, 2, False, name="conv1_conv"), 4
+            x = nn.relu(normalized(self, x, train, name="conv1_bn"))
+            stages[2] = x
+            x = nn.max_pool(nn.zero_pad(x), (3, 3), strides=(2, 2))
+        for block, size in enumerate(self.block_sizes, 2):
+            if block > 2:
+                name, channels = f"pool{block - 1}", x.shape[-1]
+                x = nn.relu(normalized(self, x, train, name=f"{name}_bn"))
+                kept = max(1, int(channels * self.compression))
+                x = conv2d(x, kept, 1, 1, False, name=f"{name}_conv")
+                x, stride = nn.avg_pool(x, (2, 2)), 2 * stride
+            for layer in range(1, size + 1):
+                x = DenseLayer(
+                    self.growth_rate,
+                    self.bottleneck,
+                    self.momentum,
+                    name=f"conv{block}_block{layer}",
+                )(x, train=train)
+            stages[stride] = x
+        stages[stride] = nn.relu(normalized(self, x, train, name="bn"))
+        return stages
+
+
+DenseNet121 = functools.partial(DenseNet, block_sizes=(6, 12, 24, 16))
+DenseNet169 = functools.partial(DenseNet, block_sizes=(6, 12, 32, 32))
+DenseNet201 = functools.partial(DenseNet, block_sizes=(6, 12, 48, 32))
+
+
+def CIFARDenseNet(
+    num_classes: int,
+    depth: int = 22,
+    growth_rate: int = 12,
+    *,
+    bc: bool = True,
+    **options: Any,
+) -> DenseNet:
+    """Return a densely connected network of three blocks for small images.
+
+    Args:
+        num_classes: Number of classes, at least 2.
+        depth: Number of layers, 6n + 4 for n layers a block, of two convolutions each;
+            3n + 4 if not `bc`.
+        growth_rate: Number of channels that a layer adds.
+        bc: Whether there are bottlenecks and compression.
+        **options: Other attributes of `DenseNet`, such as `momentum`.
+
+    Raises:
+        ValueError: If there is no network of this depth.
+
+    Example:
+        >>> CIFARDenseNet(10, depth=40, bc=False).block_sizes
+        (12, 12, 12)
+        >>> CIFARDenseNet(10, depth=20)
+        Traceback (most recent call last):
+        ValueError: depth=20 minus 4 must be a multiple of 6, ...: 16 or 22.
+    """
+    each = 6 if bc else 3
+    require_whole(f"[{each + 4}, inf)", depth=depth)
+    size, rest = divmod(depth - 4, each)
+    if rest:
+        raise ValueError(
+            f"depth={depth} minus 4 must be a multiple of {each}, as three blocks have "
+            f"layers of {each // 3} convolutions: {depth - rest} or "
+            f"{depth - rest + each}."
+        )
+    return DenseNet(
+        num_classes,
+        block_sizes=(size,) * 3,
+        growth_rate=growth_rate,
+        bottleneck=bc,
+        compression=0.5 if bc else 1.0,
+        width=2 * growth_rate if bc else 16,
+        small=True,
+        **options,
+    )

@@ -1,0 +1,213 @@
+"""What convolutional classifiers for photographs and small images keep to."""
+
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import pytest
+
+from fdl import models
+from fdl.keras.published import WEIGHTS
+from zoo import draw_variables
+
+SMALL = {
+    "resnet": models.ResNet50(5, stage_sizes=(1, 1), width=4),
+    "resnet-v2": models.ResNet50V2(5, stage_sizes=(2, 2), width=4),
+    "resnet-cifar": models.CIFARResNet(5, depth=8, width=4),
+    "vgg": models.VGG(5, block_sizes=(1, 1), widths=(4, 8), hidden_sizes=(8,)),
+    "densenet": models.DenseNet121(5, block_sizes=(1, 1), growth_rate=4, width=4),
+    "densenet-cifar": models.CIFARDenseNet(5, depth=10, growth_rate=4),
+    "inception-v3": models.InceptionV3(5, width=1 / 16),
+}
+SMALLEST = {
+    "resnet": 32,
+    "resnet-v2": 32,
+    "resnet-cifar": 8,
+    "vgg": 4,
+    "densenet": 32,
+    "densenet-cifar": 8,
+    "inception-v3": 75,
+}
+STRIDES = {
+    "resnet": [2, 4, 8],
+    "resnet-v2": [2, 4, 8],
+    "resnet-cifar": [1, 2, 4],
+    "vgg": [1, 2, 4],
+    "densenet": [2, 4, 8],
+    "densenet-cifar": [1, 2, 4],
+    "inception-v3": [2, 4, 8, 16, 32],
+}
+REFUSED = (ValueError, jaxtyping.TypeCheckError)  # the second in tests alone
+each = pytest.mark.parametrize("name", SMALL)
+CIFAR, PHOTO = (32, 32, 3), (64, 64, 3)
+
+
+def variables_of(model, *shape):
+    """Return the shapes of the variables."""
+    image = jax.ShapeDtypeStruct((2, *shape), np.float32)
+    return jax.eval_shape(lambda x: model.init(jax.random.key(0), x), image)
+
+
+def shapes(model, *shape, method=None):
+    """Return the shapes of what the model gives."""
+    image = jax.ShapeDtypeStruct((2, *shape), np.float32)
+    start = lambda x: model.init_with_output(jax.random.key(0), x, method=method)[0]
+    return jax.tree.map(jnp.shape, jax.eval_shape(start, image))
+
+
+def total(tree) -> int:
+    return sum(x.size for x in jax.tree.leaves(tree))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "shape", "params", "statistics"),
+    [  # parameters and running statistics: counted in Keras, torchvision and the papers
+        ("ResNet50", {}, PHOTO, 25_583_592, 53_120),
+        ("ResNet50", {"include_top": False}, PHOTO, 23_534_592, 53_120),
+        ("ResNet50", {"stride_in": "3x3", "use_bias": False}, PHOTO, 25_557_032, None),
+        ("ResNet18", {"use_bias": False}, PHOTO, 11_689_512, None),
+        ("ResNet34", {"use_bias": False}, PHOTO, 21_797_672, None),
+        ("ResNet101", {}, PHOTO, 44_601_832, 105_344),
+        ("ResNet152", {}, PHOTO, 60_268_520, 151_424),
+        ("ResNet50V2", {}, PHOTO, 25_568_360, 45_440),
+        ("SEResNet50", {}, PHOTO, 28_088_024, None),
+        ("VGG11", {}, (224, 224, 3), 132_863_336, 0),
+        ("VGG13", {}, (224, 224, 3), 133_047_848, 0),
+        ("VGG16", {}, (224, 224, 3), 138_357_544, 0),
+        ("VGG19", {}, (224, 224, 3), 143_667_240, 0),
+        ("VGG16", {"include_top": False}, PHOTO, 14_714_688, 0),
+        ("DenseNet121", {}, PHOTO, 7_978_856, 83_648),
+        ("DenseNet169", {}, PHOTO, 14_149_480, 158_400),
+        ("DenseNet201", {}, PHOTO, 20_013_928, 229_056),
+        ("InceptionV3", {}, (75, 75, 3), 23_817_352, 34_432),
+        ("InceptionV3", {"include_top": False}, (75, 75, 3), 21_768_352, 34_432),
+    ],
+)
+def test_number_of_parameters(name, options, shape, params, statistics) -> None:
+    variables = variables_of(getattr(models, name)(1000, **options), *shape)
+    assert total(variables["params"]) == params
+    if statistics is not None:
+        assert total(variables.get("batch_stats", {})) == statistics
+    if not options and name in WEIGHTS:
+        tops = [variables["params"].get(x) for x in ("fc1", "fc2", "predictions")]
+        assert total(variables) - total(tops) == WEIGHTS[name]
+
+
+@pytest.mark.parametrize(
+    ("depth", "padded", "projected"),
+    [
+        (20, 269_722, 272_474),
+        (32, 464_154, 466_906),
+        (44, 658_586, 661_338),
+        (56, 853_018, 855_770),
+        (110, 1_727_962, 1_730_714),
+    ],
+)
+def test_number_of_parameters_for_small_images(depth, padded, projected) -> None:
+    for shortcut, params in (("A", padded), ("B", projected), (None, padded)):
+        model = models.CIFARResNet(10, depth=depth, shortcut=shortcut)
+        assert total(variables_of(model, *CIFAR)["params"]) == params
+
+
+@pytest.mark.parametrize(
+    ("depth", "bc", "params"),
+    [(100, True, 769_162), (22, True, 71_686), (40, False, 1_019_722)],
+)
+def test_number_of_parameters_of_dense_networks(depth, bc, params) -> None:
+    model = models.CIFARDenseNet(10, depth=depth, bc=bc)
+    assert total(variables_of(model, *CIFAR)["params"]) == params
+
+
+@each
+def test_features_come_by_stride(name) -> None:
+    smallest = SMALLEST[name]
+    for height, width, channels in ((smallest, smallest, 1), (101, 96, 5)):
+        stages = shapes(SMALL[name], height, width, channels, method="features")
+        assert list(stages) == STRIDES[name]
+        for stride, (_, *size, _) in stages.items():
+            assert min(size) > 0
+            if name != "inception-v3":  # whose maps lose their borders
+                near = np.array([height, width]) / stride
+                assert (np.abs(size - near) < 1).all()
+
+
+@each
+def test_without_a_top_come_the_last_features(name) -> None:
+    size = SMALLEST[name]
+    assert shapes(SMALL[name], size, size, 3) == (2, 5)
+    *_, last = shapes(SMALL[name], size, size, 3, method="features").values()
+    for pooling, shape in (
+        (None, last),
+        ("avg", (2, last[-1])),
+        ("max", (2, last[-1])),
+    ):
+        model = SMALL[name].clone(include_top=False, pooling=pooling)
+        assert shapes(model, size, size, 3) == shape
+
+
+def test_without_a_top_there_are_no_parameters_of_one() -> None:
+    for name, top in (("vgg", {"fc1", "predictions"}), ("resnet", {"predictions"})):
+        with_top, without = (
+            set(variables_of(SMALL[name].clone(include_top=given), 32, 32, 3)["params"])
+            for given in (True, False)
+        )
+        assert with_top - without == top
+
+
+def test_what_is_pooled_is_the_last_feature_map() -> None:
+    model = SMALL["vgg"].clone(include_top=False)
+    image = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
+    variables = draw_variables(model, image)
+    last = np.asarray(model.apply(variables, image))
+    for pooling, of in (("avg", np.mean), ("max", np.max)):
+        found = model.clone(pooling=pooling).apply(variables, image)
+        np.testing.assert_allclose(found, of(last, axis=(1, 2)), rtol=1e-6)
+
+
+@each
+def test_images_that_are_too_small_are_refused(name) -> None:
+    least = SMALLEST[name]
+    wanted = f"from {least}x{least} pixels.* not {least}x{least - 1}: resize or pad"
+    with pytest.raises(ValueError, match=wanted):
+        shapes(SMALL[name], least, least - 1, 3)
+
+
+def test_a_plain_network_is_a_residual_one_without_the_sum() -> None:
+    model = models.CIFARResNet(5, depth=8, width=4, shortcut=None)
+    image = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
+    variables = draw_variables(model, image)
+    kernel = variables["params"]["conv2_block1"]["2_bn"]
+    kernel["scale"] *= 0  # and nothing of the image passes
+    kernel["bias"] *= 0
+    plain = model.apply(variables, image)
+    residual = model.clone(shortcut="A").apply(variables, image)
+    np.testing.assert_allclose(plain[0], plain[1], rtol=1e-5)
+    assert np.abs(residual[0] - residual[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: models.CIFARResNet(5, depth=21), "depth=21 must be 6n .* 20 or 26"),
+        (lambda: models.CIFARResNet(5, depth=2), "depth=2 must be at least 8"),
+        (lambda: models.CIFARResNet(5, width=0), "width=0 must be at least 1"),
+        (lambda: models.CIFARResNet(5, shortcut="C"), "C"),
+        (
+            lambda: models.CIFARResNet(5, depth=8, se_ratio=32),
+            "ratio=32 must be from 1 to the number of channels, 16",
+        ),
+        (lambda: models.ResNet50(5, stride_in="2x2"), "2x2"),
+        (lambda: models.VGG16(5, include_top=False, pooling="mean"), "mean"),
+        (lambda: models.ResNet50(5, stage_sizes=(1, 0)), r"stage_sizes=\(1, 0\) must"),
+        (lambda: models.ResNet50V2(5, stage_sizes=(1,)), "at least 2"),
+        (lambda: models.VGG16(5, widths=(8, 8)), r"widths=\(8, 8\) must be as many"),
+        (lambda: models.VGG16(5, dropout_rate=1.0), r"dropout_rate=1.0 must be in"),
+        (lambda: models.DenseNet121(5, compression=0.0), "compression=0.0 must be in"),
+        (lambda: models.DenseNet121(5, growth_rate=0), "growth_rate=0 must be"),
+        (lambda: models.InceptionV3(5, width=0.0), "width=0.0 must be"),
+        (lambda: models.CIFARDenseNet(5, depth=23), "depth=23 minus 4 .* 22 or 28"),
+    ],
+)
+def test_options_out_of_range_are_refused(make, said) -> None:
+    with pytest.raises(REFUSED, match=said):
+        shapes(make(), 96, 96, 3)

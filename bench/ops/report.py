@@ -1,12 +1,12 @@
 """The table of operations, in Markdown, from the results in a folder."""
 
 import itertools
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.measured import measured
 from bench.ops.rows import ROWS
 from bench.ops.sides import SIDES
 
@@ -57,26 +57,8 @@ def write(folder: Path) -> Path:
 
 
 def read(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return the results in a folder, in the order of the table of rows.
-
-    Raises:
-        ValueError: If there are none, or they are from different machines.
-    """
-    results = {
-        name: json.loads((folder / f"{name}.json").read_text())
-        for name in ROWS
-        if (folder / f"{name}.json").exists()
-    }
-    if not results:
-        raise ValueError(f"{folder} has no results: python -m bench ops --out {folder}")
-    first = next(iter(results.values()))["machine"]
-    for name, result in results.items():
-        if result["machine"] != first:
-            raise ValueError(
-                f"the results in {folder} are from different machines: {first} and "
-                f"{result['machine']}. Measure {name} again, or in another folder."
-            )
-    return results
+    """Return the results in a folder: see `bench.measured`."""
+    return measured(folder, ROWS, "ops")
 
 
 def best_rival(cell: Cell, clock: str = "wall") -> str | None:

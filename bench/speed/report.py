@@ -1,12 +1,14 @@
 """The report: Markdown and charts of the results in a folder."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 
+from bench.measured import measured
 from bench.speed.cases import CASES
 from bench.speed.race import table
 from bench.speed.rows import ROWS
@@ -91,26 +93,8 @@ def write(folder: Path) -> Path:
 
 
 def read(folder: Path) -> dict[str, Result]:
-    """Return the results in a folder, in the order of the table of cases.
-
-    Raises:
-        ValueError: If there are none, or they are from different machines.
-    """
-    results = {
-        name: json.loads((folder / f"{name}.json").read_text())
-        for name in CASES
-        if (folder / f"{name}.json").exists()
-    }
-    if not results:
-        raise ValueError(f"{folder} has no results: python -m bench run --out {folder}")
-    machines = {name: result["machine"] for name, result in results.items()}
-    for name, machine in machines.items():
-        if machine != next(iter(machines.values())):
-            raise ValueError(
-                f"the results in {folder} are from different machines: {machines}. "
-                f"Measure {name} again, or in another folder."
-            )
-    return results
+    """Return the results in a folder: see `bench.measured`."""
+    return measured(folder, CASES, "run")
 
 
 def _race(folder: Path, machine: dict[str, Any]) -> dict[str, Any] | None:
@@ -292,15 +276,22 @@ def _table(result: Result, cell: str) -> list[str]:
     return lines
 
 
+_PANELS = 5  # side by side
+
+
 def _draw(
     training: dict[str, dict[str, tuple[float, float, float]]], file: Path
 ) -> None:
     """Draw training steps relative to fdl, with a panel for each case."""
-    figure, axes = plt.subplots(
-        1, len(training), figsize=(2.6 * len(training) + 1.6, 3.6), squeeze=False
-    )
     rows = [row for row in ROWS if any(row in found for found in training.values())]
-    for axis, (name, found) in zip(axes[0], training.items(), strict=True):
+    columns = min(len(training), _PANELS)
+    lines = math.ceil(len(training) / columns)
+    size = (2.6 * columns + 1.6, 3.4 * lines + 0.2)
+    figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False)
+    for axis in axes.flat[len(training) :]:
+        axis.set_axis_off()
+    for number, (name, found) in enumerate(training.items()):
+        axis = axes.flat[number]
         for place, row in enumerate(reversed(rows)):
             if row not in found:
                 continue
@@ -313,10 +304,8 @@ def _draw(
         axis.axvline(1, color="gray", linewidth=0.8, linestyle=":")
         axis.set_title(name)
         axis.set_xlim(0, 1.25 * max(high for _, _, high in found.values()))
-        axis.set_yticks(
-            range(len(rows)),
-            [ROWS[row].title for row in reversed(rows)] if axis is axes[0][0] else [],
-        )
+        titles = [ROWS[row].title for row in reversed(rows)]
+        axis.set_yticks(range(len(rows)), titles if number % columns == 0 else [])
         axis.set_ylim(-0.6, len(rows) - 0.4)
         axis.spines[["top", "right"]].set_visible(False)
     figure.supxlabel("time of a training step over fdl's (shorter is faster)", size=9)

@@ -1,6 +1,5 @@
 """Multi-head attention with Keras' parameters and treatment of masks."""
 
-import itertools
 import math
 from typing import Literal
 
@@ -158,14 +157,11 @@ class MultiHeadAttention(nn.Module):
         )
         key = query if key is None else key
         value = key if value is None else value
-        inputs = {"query": query, "key": key, "value": value}
-        sizes = (self.key_size, self.key_size, self.value_size or self.key_size)
         how = (self.num_heads, self.use_bias, self.kernel_init, self.bias_init)
-        heads = {
-            name: _Heads(*how, size, name=name)(x.shape[-1])
-            for (name, x), size in zip(inputs.items(), sizes, strict=True)
-        }
-        q, k, v = promote_dtype(*_project(inputs, heads))
+        q = _Heads(*how, self.key_size, name="query")(query)
+        k = _Heads(*how, self.key_size, name="key")(key)
+        v = _Heads(*how, self.value_size or self.key_size, name="value")(value)
+        q, k, v = promote_dtype(q, k, v)
         if mask is not None and mask.ndim <= query.ndim:
             mask = jnp.expand_dims(mask, -3)
         if cache is not None:
@@ -233,7 +229,7 @@ class MultiHeadAttention(nn.Module):
 
 
 class _Heads(nn.Module):
-    """Kernel and bias of a projection to all heads."""
+    """Projection to all heads."""
 
     num_heads: int
     use_bias: bool
@@ -242,36 +238,19 @@ class _Heads(nn.Module):
     size: int
 
     @nn.compact
-    def __call__(self, channels: int) -> tuple[Array, Array | None]:
+    def __call__(
+        self, x: Float[Array, "*batch time channels"]
+    ) -> Float[Array, "*batch time {self.num_heads} {self.size}"]:
         shape = (self.num_heads, self.size)
         # A fan-out counts the features of all heads.
-        flat = (channels, math.prod(shape))
+        flat = (x.shape[-1], math.prod(shape))
         draw = initializers.get(self.kernel_init)
         start = lambda key, shape: draw(key, flat).reshape(shape)
-        kernel = self.param("kernel", start, (channels, *shape))
+        kernel = self.param("kernel", start, (x.shape[-1], *shape))
+        x, kernel = promote_dtype(x, kernel)
+        y = ops.dense(x, kernel.reshape(flat)).reshape(*x.shape[:-1], *shape)
         if not self.use_bias:
-            return kernel, None
-        return kernel, self.param("bias", initializers.get(self.bias_init), shape)
-
-
-def _project(
-    inputs: dict[str, Array], heads: dict[str, tuple[Array, Array | None]]
-) -> list[Array]:
-    """Project the inputs, with one product for all projections of the same input."""
-    projected = {}
-    for x in {id(x): x for x in inputs.values()}.values():
-        same = [name for name, other in inputs.items() if other is x]
-        kernels, biases = zip(*(heads[name] for name in same), strict=True)
-        flat = [kernel.reshape(x.shape[-1], -1) for kernel in kernels]
-        x, kernel = promote_dtype(x, jnp.concatenate(flat, axis=-1))
-        y = ops.dense(x, kernel)
-        if biases[0] is not None:
-            bias = jnp.concatenate([bias.ravel() for bias in biases])
-            y, bias = promote_dtype(y, bias)
-            y += jnp.broadcast_to(bias, y.shape)
-        ends = list(itertools.accumulate(each.shape[-1] for each in flat))
-        for name, part, kernel in zip(
-            same, jnp.split(y, ends[:-1], axis=-1), kernels, strict=True
-        ):
-            projected[name] = part.reshape(*x.shape[:-1], *kernel.shape[1:])
-    return [projected[name] for name in inputs]
+            return y
+        bias = self.param("bias", initializers.get(self.bias_init), shape)
+        y, bias = promote_dtype(y, bias)
+        return y + jnp.broadcast_to(bias, y.shape)

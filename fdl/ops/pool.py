@@ -1,6 +1,7 @@
 """Pooling of images."""
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -54,11 +55,8 @@ def max_pool(
     x = jnp.asarray(x)
     pads = border((x.shape[-3], x.shape[-2]), window, strides, padding)
     if resolve(implementation) == "xla":
-        return _reduce_windows(x, window, strides, pads)
-    # The largest in each row of a window, then the largest of these rows: the first of
-    # those that are equally large, row by row, is the first in both.
-    x = _maximum_along(x, -2, window[1], strides[1], pads[1])
-    return _maximum_along(x, -3, window[0], strides[0], pads[0])
+        return _reduce_windows(x, lax.max, -jnp.inf, window, strides, pads)
+    return _maximum(x, window, strides, pads)
 
 
 @keras_layer
@@ -97,10 +95,7 @@ def avg_pool(
     counts = np.multiply.outer(rows, columns).reshape(
         *(1,) * (x.ndim - 3), len(rows), -1, 1
     )
-    for axis, how in ((-3, 0), (-2, 1)):
-        seen = _shifts(x, axis, window[how], strides[how], pads[how], fill=0.0)
-        x = functools.reduce(jnp.add, seen)
-    return x / jnp.asarray(counts, x.dtype)
+    return _sum(x, window, strides, pads) / jnp.asarray(counts, x.dtype)
 
 
 @keras_layer
@@ -133,6 +128,8 @@ def global_avg_pool(
 
 def _reduce_windows(
     x: Float[Array, "*batch height width channels"],
+    combine: Callable[[Array, Array], Array],
+    fill: float,
     window: tuple[int, int],
     strides: tuple[int, int],
     pads: Pads,
@@ -140,12 +137,94 @@ def _reduce_windows(
     lead = x.ndim - 3
     return lax.reduce_window(
         x,
-        -jnp.inf,
-        lax.max,
+        np.array(fill, x.dtype),  # not JAX's, which would hide what is combined
+        combine,
         (*(1,) * lead, *window, 1),
         (*(1,) * lead, *strides, 1),
         [(0, 0)] * lead + [*pads, (0, 0)],
     )
+
+
+def _apart(window: tuple[int, int], strides: tuple[int, int]) -> bool:
+    """Return whether XLA's own reduction of windows that do not overlap is fast.
+
+    On CPU, where no derivative is taken, it becomes a part of the convolution before
+    it, whose output is not written: a quarter of the time for a batch of 1,024.
+    """
+    within = all(size <= step for size, step in zip(window, strides, strict=True))
+    return within and jax.default_backend() == "cpu"
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
+def _maximum(
+    x: Float[Array, "*batch height width channels"],
+    window: tuple[int, int],
+    strides: tuple[int, int],
+    pads: Pads,
+) -> Float[Array, "*batch out_height out_width channels"]:
+    if _apart(window, strides):
+        return _reduce_windows(x, lax.max, -jnp.inf, window, strides, pads)
+    return _maximum_by_axes(x, window, strides, pads)
+
+
+@_maximum.defjvp
+def _maximum_jvp(
+    window: tuple[int, int],
+    strides: tuple[int, int],
+    pads: Pads,
+    primals: tuple[Array],
+    tangents: tuple[Array],
+) -> tuple[Array, Array]:
+    return jax.jvp(
+        lambda x: _maximum_by_axes(x, window, strides, pads), primals, tangents
+    )
+
+
+def _maximum_by_axes(
+    x: Float[Array, "*batch height width channels"],
+    window: tuple[int, int],
+    strides: tuple[int, int],
+    pads: Pads,
+) -> Float[Array, "*batch out_height out_width channels"]:
+    # The largest in each row of a window, then the largest of these rows: the first of
+    # those that are equally large, row by row, is the first in both.
+    x = _maximum_along(x, -2, window[1], strides[1], pads[1])
+    return _maximum_along(x, -3, window[0], strides[0], pads[0])
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
+def _sum(
+    x: Float[Array, "*batch height width channels"],
+    window: tuple[int, int],
+    strides: tuple[int, int],
+    pads: Pads,
+) -> Float[Array, "*batch out_height out_width channels"]:
+    if _apart(window, strides):
+        return _reduce_windows(x, lax.add, 0.0, window, strides, pads)
+    return _sum_by_axes(x, window, strides, pads)
+
+
+@_sum.defjvp
+def _sum_jvp(
+    window: tuple[int, int],
+    strides: tuple[int, int],
+    pads: Pads,
+    primals: tuple[Array],
+    tangents: tuple[Array],
+) -> tuple[Array, Array]:
+    return jax.jvp(lambda x: _sum_by_axes(x, window, strides, pads), primals, tangents)
+
+
+def _sum_by_axes(
+    x: Float[Array, "*batch height width channels"],
+    window: tuple[int, int],
+    strides: tuple[int, int],
+    pads: Pads,
+) -> Float[Array, "*batch out_height out_width channels"]:
+    for axis, how in ((-3, 0), (-2, 1)):
+        seen = _shifts(x, axis, window[how], strides[how], pads[how], fill=0.0)
+        x = functools.reduce(jnp.add, seen)
+    return x
 
 
 def _shifts(

@@ -1,3 +1,5 @@
+from .alexnet import AlexNet as AlexNet
+from .alexnet import AlexNetOneColumn as AlexNetOneColumn
 from .autoencoder import Autoencoder as Autoencoder
 from .autoencoder import ConvAutoencoder as ConvAutoencoder
 from .cnn import CNN as CNN
@@ -10,7 +12,9 @@ from .dcgan import DCGANGenerator as DCGANGenerator
 from .dense_gan import DenseDiscriminator as DenseDiscriminator
 from .dense_gan import DenseGenerator as DenseGenerator
 from .fast_cnn import FastCNN as FastCNN
+from .googlenet import GoogLeNet as GoogLeNet
 from .language_model import LanguageModel as LanguageModel
+from .lenet import LeNet5 as LeNet5
 from .mlp import MLP as MLP
 from .recurrent import GRUClassifier as GRUClassifier
 from .recurrent import LSTMClassifier as LSTMClassifier

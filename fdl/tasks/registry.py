@@ -2,13 +2,16 @@
 
 from importlib.metadata import EntryPoint
 
+from fdl.tasks.alexnet import alexnet
 from fdl.tasks.autoencoder import autoencoder
 from fdl.tasks.catalog import require_known
 from fdl.tasks.classify import classify
 from fdl.tasks.cnn import cnn
 from fdl.tasks.gan import gan
+from fdl.tasks.googlenet import googlenet
 from fdl.tasks.installed import GROUP, installed
 from fdl.tasks.language_model import language_model
+from fdl.tasks.lenet5 import lenet5
 from fdl.tasks.mlp import mlp
 from fdl.tasks.mnist_fast import mnist_fast
 from fdl.tasks.own import require_task
@@ -21,6 +24,9 @@ from fdl.tasks.vae import vae
 
 _ALL = (
     cnn,
+    lenet5,
+    alexnet,
+    googlenet,
     mlp,
     regress,
     mnist_fast,

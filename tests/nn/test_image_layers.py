@@ -42,7 +42,11 @@ def test_variance_of_large_numbers() -> None:
         (nn.Conv2D(3, (1, 1), groups=2), (4, 4, 4), "groups=2"),
         (nn.Conv1D(3, 5), (4, 1), "does not fit"),
         (nn.GroupNormalization(3), (4, 4, 4), "3"),
-        (nn.Conv2D(3, (1, 1), kernel_init="he"), (4, 4, 4), "there is no initializer 'he'; init"),
+        (
+            nn.Conv2D(3, (1, 1), kernel_init="he"),
+            (4, 4, 4),
+            "no initializer 'he';",
+        ),
     ],
 )
 def test_refuses_bad_options(layer, shape, message: str) -> None:

@@ -30,10 +30,10 @@ def lines(tmp_path):
     return {name: f"npz:{tmp_path / name}.npz" for name in arrays}
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["cnn", "mlp", "mnist-fast", "lstm", "transformer", "autoencoder", "vae", "gan"],
-)
+IMAGES = "cnn lenet5 alexnet googlenet mlp mnist-fast lstm transformer autoencoder vae"
+
+
+@pytest.mark.parametrize("name", [*IMAGES.split(), "gan"])
 def test_tasks_of_images_take_their_shape_and_classes_from_the_data(name, lines):
     options = {"patch_size": 4} if name == "transformer" else {}
     config = fdl.runs.configure(name, dataset=lines["image"], **options)

@@ -4,7 +4,15 @@ A family a file: its models, their twins in plain Keras layers, and what they le
 at level 4. The laws run over `LAYERS` too.
 """
 
-from zoo import adversarial, autoencoders, classifiers, layers, recurrent, transformers
+from zoo import (
+    adversarial,
+    autoencoders,
+    classics,
+    classifiers,
+    layers,
+    recurrent,
+    transformers,
+)
 from zoo.case import Case as Case
 from zoo.case import Epoch as Epoch
 from zoo.case import Input as Input
@@ -12,6 +20,7 @@ from zoo.case import draw_variables as draw_variables
 
 ZOO = [
     *classifiers.CASES,
+    *classics.CASES,
     *recurrent.CASES,
     *autoencoders.CASES,
     *adversarial.CASES,

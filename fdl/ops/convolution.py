@@ -88,8 +88,8 @@ def join_groups(kernel: Kernel, groups: int) -> tuple[Joined, int]:
     # Not `kernel * own`: a product that XLA fuses with the derivative of that, on CPU
     # in jaxlib 0.10.2, is wrong or crashes.
     joined = (height, width, each, channels, groups // each, each, kernel.shape[-1])
-    kernel = jnp.where(*(jnp.broadcast_to(a, joined) for a in (own, kernel)), 0)
-    kernel = kernel.reshape(height, width, each * channels, features)
+    own, kernel = jnp.broadcast_to(own, joined), jnp.broadcast_to(kernel, joined)
+    kernel = jnp.where(own, kernel, 0).reshape(height, width, each * channels, features)
     return kernel, groups // each
 
 

@@ -33,7 +33,8 @@ def _keras_lenet5() -> Any:
         [
             layers.Input((28, 28, 1)),
             layers.ZeroPadding2D(2),
-            layers.Rescaling(1.275, -0.1),
+            # Not `Rescaling`, which rounds its numbers to float32.
+            layers.Lambda(lambda x: 1.275 * x - 0.1),
             layers.Conv2D(6, 5, activation=squash, name="c1"),
             *subsampling("s2"),
             TableConv2D(16, 5, activation=squash, name="c3"),

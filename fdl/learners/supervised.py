@@ -1,6 +1,5 @@
 """Learning from examples with targets: classification, regression, tokens, and more."""
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -152,8 +151,8 @@ def supervised(
             else:
                 _require_outputs(outputs, loss_weights)
                 each = [loss(output, targets) for output in outputs]
-                means = [_weighted_mean(one, weights) for one in each]
-                total = sum(map(operator.mul, loss_weights, means))
+                means = jnp.stack([_weighted_mean(one, weights) for one in each])
+                total = jnp.dot(jnp.asarray(loss_weights, means.dtype), means)
                 applied, losses = applied._replace(outputs=outputs[0]), each[0]
             return total + applied.penalty, (applied, losses)
 

@@ -1,3 +1,5 @@
+from .alexnet import AlexNet as AlexNet
+from .alexnet import AlexNetOneColumn as AlexNetOneColumn
 from .autoencoder import Autoencoder as Autoencoder
 from .autoencoder import ConvAutoencoder as ConvAutoencoder
 from .backbone import preprocess as preprocess
@@ -16,8 +18,10 @@ from .densenet import DenseNet121 as DenseNet121
 from .densenet import DenseNet169 as DenseNet169
 from .densenet import DenseNet201 as DenseNet201
 from .fast_cnn import FastCNN as FastCNN
+from .googlenet import GoogLeNet as GoogLeNet
 from .inception_v3 import InceptionV3 as InceptionV3
 from .language_model import LanguageModel as LanguageModel
+from .lenet import LeNet5 as LeNet5
 from .mlp import MLP as MLP
 from .recurrent import GRUClassifier as GRUClassifier
 from .recurrent import LSTMClassifier as LSTMClassifier

@@ -84,8 +84,12 @@ def join_groups(kernel: Kernel, groups: int) -> tuple[Joined, int]:
     enough = min(-(-rules.GROUP_CHANNELS // channels), groups)
     each = next(n for n in range(enough, groups + 1) if groups % n == 0)
     kernel = kernel.reshape(height, width, 1, channels, groups // each, each, -1)
-    own = jnp.eye(each, dtype=kernel.dtype).reshape(1, 1, each, 1, 1, each, 1)
-    kernel = (kernel * own).reshape(height, width, each * channels, features)
+    own = jnp.eye(each, dtype=bool).reshape(1, 1, each, 1, 1, each, 1)
+    # Not `kernel * own`: a product that XLA fuses with the derivative of that, on CPU
+    # in jaxlib 0.10.2, is wrong or crashes.
+    joined = (height, width, each, channels, groups // each, each, kernel.shape[-1])
+    own, kernel = jnp.broadcast_to(own, joined), jnp.broadcast_to(kernel, joined)
+    kernel = jnp.where(own, kernel, 0).reshape(height, width, each * channels, features)
     return kernel, groups // each
 
 

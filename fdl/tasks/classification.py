@@ -1,6 +1,6 @@
 """What all classification tasks share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fdl import metrics
-from fdl.arrays import Array, PyTree, is_on, unit_scale
+from fdl.arrays import Array, Number, PyTree, is_on, unit_scale
 from fdl.data import Dataset, DatasetInfo, short_name
 from fdl.learner import Learner
 from fdl.learners import supervised
@@ -26,11 +26,13 @@ def classify(
     info: DatasetInfo,
     *,
     preprocess: Callable[[Array], Array] | None = None,
+    loss_weights: Sequence[Number] | None = None,
 ) -> Learner:
     """Return a learner that trains a model by cross entropy.
 
     `preprocess` makes the model's inputs of what the data are; by default, 8-bit pixels
     become numbers in [0, 1], vectors are standardized, and tokens stay as they are.
+    `loss_weights` are for a model with several outputs in training.
     """
     if preprocess is None:
         preprocess = _inputs_of(info)
@@ -43,6 +45,7 @@ def classify(
             metrics={"accuracy": metrics.accuracy},
             preprocess=preprocess,
             project=projection_of(model),
+            loss_weights=loss_weights,
         ),
         config,
     )

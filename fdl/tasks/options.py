@@ -31,6 +31,40 @@ class CNNOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class LeNet5Options:
+    """Settings of LeNet-5.
+
+    Attributes:
+        modern: The form of textbooks, with ReLU, plain average pooling, and no
+            connection table.
+    """
+
+    modern: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class AlexNetOptions:
+    """Settings of AlexNet for small images.
+
+    Attributes:
+        widths: Kernels of each of the five convolutions.
+        hidden_size: Width of the two dense layers before the last.
+        response_norm: Whether there is local response normalization.
+        dropout_rate: Fraction of the dense layers dropped in training, in [0, 1).
+    """
+
+    widths: tuple[int, int, int, int, int] = (32, 64, 96, 96, 64)
+    hidden_size: int = 256
+    response_norm: bool = True
+    dropout_rate: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(widths=self.widths, hidden_size=self.hidden_size)
+        require_number("[0, 1)", dropout_rate=self.dropout_rate)
+
+
+@dataclasses.dataclass(frozen=True)
 class ResNetOptions:
     """Settings of the residual network.
 
@@ -111,6 +145,23 @@ class DenseNetOptions:
         """Check the numbers."""
         _require_depth(self.depth, 6 if self.bc else 3, 4)
         _require_widths(growth_rate=self.growth_rate)
+
+
+@dataclasses.dataclass(frozen=True)
+class GoogLeNetOptions:
+    """Settings of GoogLeNet for small images.
+
+    Attributes:
+        auxiliary: Whether there are auxiliary heads.
+        dropout_rate: Fraction of the last features dropped in training, in [0, 1).
+    """
+
+    auxiliary: bool = True
+    dropout_rate: float = 0.4
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        require_number("[0, 1)", dropout_rate=self.dropout_rate)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,14 +2,17 @@
 
 from importlib.metadata import EntryPoint
 
+from fdl.tasks.alexnet import alexnet
 from fdl.tasks.autoencoder import autoencoder
 from fdl.tasks.catalog import require_known
 from fdl.tasks.classify import classify
 from fdl.tasks.cnn import cnn
 from fdl.tasks.densenet import densenet
 from fdl.tasks.gan import gan
+from fdl.tasks.googlenet import googlenet
 from fdl.tasks.installed import GROUP, installed
 from fdl.tasks.language_model import language_model
+from fdl.tasks.lenet5 import lenet5
 from fdl.tasks.mlp import mlp
 from fdl.tasks.mnist_fast import mnist_fast
 from fdl.tasks.own import require_task
@@ -24,12 +27,15 @@ from fdl.tasks.vgg import vgg
 
 _ALL = (
     cnn,
+    lenet5,
+    alexnet,
+    vgg,
+    googlenet,
+    resnet,
+    densenet,
     mlp,
     regress,
     mnist_fast,
-    vgg,
-    resnet,
-    densenet,
     rnn,
     lstm,
     gru,

@@ -97,9 +97,7 @@ def test_losses_of_several_outputs_are_weighted() -> None:
 
 def test_as_many_weights_as_outputs() -> None:
     learner, state = make(WithAuxiliaryHead(), loss_weights=(1.0, 0.3, 0.3))
-    with pytest.raises(
-        ValueError, match=r"\(1.0, 0.3, 0.3\) are 3, .* training are 2:"
-    ):
+    with pytest.raises(ValueError, match=r"0.3\) are 3, .* training are 2:"):
         learner.step(state, BATCH)
 
 

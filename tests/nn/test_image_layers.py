@@ -45,7 +45,7 @@ def test_variance_of_large_numbers() -> None:
         (
             nn.Conv2D(3, (1, 1), kernel_init="he"),
             (4, 4, 4),
-            "there is no initializer 'he'; init",
+            "no initializer 'he';",
         ),
     ],
 )

@@ -116,6 +116,22 @@ def test_max_pool_lowerings_agree(case, ties) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize(("pixels", "channels"), [(6, 24), (14, 32)])
+def test_gradient_of_kernels_of_joined_groups(pixels, channels) -> None:
+    """Large enough for XLA to fuse the product with the derivative of joining."""
+    rng = np.random.default_rng(0)
+    x, g = rng.normal(size=(2, 8, pixels, pixels, channels)).astype(np.float32)
+    kernel = jnp.zeros((3, 3, channels // 2, channels))
+
+    def slope(implementation):
+        conv = functools.partial(
+            ops.conv, x, padding="same", groups=2, implementation=implementation
+        )
+        return jax.jit(lambda g: jax.vjp(conv, kernel)[1](g)[0])(g)
+
+    np.testing.assert_allclose(slope("tuned"), slope("xla"), rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("pixels", range(4, 12))
 def test_rounding_the_number_of_windows_up_is_same_or_valid(pixels) -> None:
     """As `max_pool` says of windows of 3 that move by 2."""

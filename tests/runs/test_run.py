@@ -145,7 +145,10 @@ def test_tasks_say_what_they_answer() -> None:
         can = type(task).generate is not task.generate
         assert can == (task.generates is not None), task.name
     classes = [task.name for task in tasks.TASKS.values() if task.predicts == "classes"]
-    names = "cnn mlp mnist-fast vgg resnet densenet rnn lstm gru transformer"
+    names = (
+        "cnn lenet5 alexnet vgg googlenet resnet densenet mlp mnist-fast rnn lstm gru "
+    )
+    names += "transformer"
     assert classes == [*names.split(), "text-classifier", "classify"]
     assert tasks.find("autoencoder").predicts == tasks.find("vae").predicts == "images"
 

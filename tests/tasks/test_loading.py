@@ -31,7 +31,8 @@ def lines(tmp_path):
 
 
 IMAGE_TASKS = """
-    cnn mlp mnist-fast vgg resnet densenet lstm transformer autoencoder vae gan
+    cnn lenet5 alexnet vgg googlenet resnet densenet mlp mnist-fast lstm transformer
+    autoencoder vae gan
 """.split()
 
 

@@ -8,6 +8,7 @@ from zoo import (
     adversarial,
     autoencoders,
     backbones,
+    classics,
     classifiers,
     layers,
     recurrent,
@@ -21,6 +22,7 @@ from zoo.case import draw_variables as draw_variables
 
 ZOO = [
     *classifiers.CASES,
+    *classics.CASES,
     *residual.CASES,
     *backbones.CASES,
     *recurrent.CASES,

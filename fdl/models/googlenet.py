@@ -1,0 +1,248 @@
+"""GoogLeNet, the first Inception network (Szegedy et al., 2015).
+
+1000 classes, on 224x224x3:
+
+GoogLeNet                     13,378,280 parameters
+GoogLeNet, auxiliary=()        6,998,552, without the two auxiliary heads
+
+As in the paper: 5x5 kernels in the third branch, where PyTorch's and others derived
+from it have 3x3; biases, local response normalization and no batch normalization.
+Differs from the paper in initial distributions, which are Keras', in max pooling of
+maps of odd sizes, which has a border (`"same"`): at 224 pixels there are none. The
+constants of local response normalization, which the paper does not give, are AlexNet's.
+"""
+
+from typing import Any, NamedTuple
+
+import flax.linen as linen
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from fdl import nn
+from fdl.arrays import Array, Number, PyTree
+from fdl.models.backbone import Backbone, Stages, pooled, require_size
+from fdl.models.sizes import Sizes
+from fdl.ranges import require_number, require_whole
+
+
+class Widths(NamedTuple):
+    """An Inception module: its name, and the kernels of each of its convolutions.
+
+    Attributes:
+        name: Such as `4a`. Where its first character changes, max pooling comes before.
+        one: The 1x1 branch.
+        reduce3: The 1x1 convolution before the 3x3 one.
+        three: The 3x3 branch.
+        reduce5: The 1x1 convolution before the 5x5 one.
+        five: The 5x5 branch.
+        projection: The 1x1 convolution after max pooling.
+    """
+
+    name: str
+    one: int
+    reduce3: int
+    three: int
+    reduce5: int
+    five: int
+    projection: int
+
+
+MODULES = (
+    Widths("3a", 64, 96, 128, 16, 32, 32),
+    Widths("3b", 128, 128, 192, 32, 96, 64),
+    Widths("4a", 192, 96, 208, 16, 48, 64),
+    Widths("4b", 160, 112, 224, 24, 64, 64),
+    Widths("4c", 128, 128, 256, 24, 64, 64),
+    Widths("4d", 112, 144, 288, 32, 64, 64),
+    Widths("4e", 256, 160, 320, 32, 128, 128),
+    Widths("5a", 256, 160, 320, 32, 128, 128),
+    Widths("5b", 384, 192, 384, 48, 128, 128),
+)
+"""Table 1 of the paper."""
+
+
+class Inception(linen.Module):
+    """Four branches over the same maps, side by side (Szegedy et al., 2015, figure 2b).
+
+    Attributes:
+        widths: Number of kernels of each convolution.
+    """
+
+    widths: Widths
+
+    @linen.compact
+    def __call__(
+        self, x: Float[Array, "*batch height width channels"]
+    ) -> Float[Array, "*batch height width features"]:
+        """Return the maps of all branches: 1x1, 3x3, 5x5, pooling."""
+        w = self.widths
+        three = conv(w.three, 3, "3x3", conv(w.reduce3, 1, "3x3_reduce", x))
+        five = conv(w.five, 5, "5x5", conv(w.reduce5, 1, "5x5_reduce", x))
+        around = nn.max_pool(x, (3, 3), strides=(1, 1), padding="same")
+        projection = conv(w.projection, 1, "projection", around)
+        branches = [conv(w.one, 1, "1x1", x), three, five, projection]
+        return jnp.concatenate(branches, axis=-1)
+
+
+class AuxiliaryHead(linen.Module):
+    """A classifier of maps halfway, whose gradient reaches the first layers.
+
+    Attributes:
+        num_classes: Number of classes.
+        features: Number of kernels of its convolution.
+        hidden_size: Width of its dense layer.
+        dropout_rate: Fraction of it dropped in training.
+    """
+
+    num_classes: int
+    features: int
+    hidden_size: int
+    dropout_rate: Number
+
+    @linen.compact
+    def __call__(
+        self, x: Float[Array, "*batch height width channels"], *, train: bool
+    ) -> Float[Array, "*batch classes"]:
+        """Return the logits."""
+        x = nn.avg_pool(x, (5, 5), strides=(3, 3))
+        x = conv(self.features, 1, "conv", x)
+        x = nn.relu(nn.Dense(self.hidden_size, name="dense")(_flat(x)))
+        x = nn.Dropout(self.dropout_rate)(x, train=train)
+        return nn.Dense(self.num_classes, name="predictions")(x)
+
+
+class GoogLeNet(Backbone):
+    """Inception modules with auxiliary heads (Szegedy et al., 2015, arXiv:1409.4842).
+
+    In training it returns a tuple: its logits, and those of the auxiliary heads, for
+    `fdl.learners.supervised(..., loss_weights=(1.0, 0.3, 0.3))`. Otherwise these heads
+    are not computed.
+
+    Attributes:
+        num_classes: Number of classes, at least 2.
+        include_top: Whether to classify; if not, the model returns features, and has no
+            heads.
+        pooling: `"avg"` or `"max"` for one feature of each channel.
+        modules: The modules.
+        auxiliary: Names of the modules after which there is an auxiliary head.
+        stem: Number of kernels of the three convolutions before the modules.
+        stem_stride: Step of the first, 7x7 one; 1 for small images.
+        auxiliary_size: Number of kernels and width of an auxiliary head.
+        dropout_rate: Fraction of the last features dropped in training, in [0, 1);
+            needs the random key `dropout` if above 0.
+        auxiliary_dropout_rate: The same in the auxiliary heads.
+
+    Raises:
+        ValueError: If images leave an auxiliary head less than 5x5 pixels, which takes
+            65 in the paper's network, or an option is out of range.
+
+    Example:
+        >>> import jax
+        >>> model = GoogLeNet(num_classes=10)
+        >>> images = jax.numpy.ones((2, 96, 96, 3))
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), images)
+        >>> jax.eval_shape(model.apply, variables, images).shape
+        (2, 10)
+    """
+
+    modules: tuple[Widths, ...] = MODULES
+    auxiliary: tuple[str, ...] = ("4a", "4d")
+    stem: tuple[int, int, int] = (64, 64, 192)
+    stem_stride: int = 2
+    auxiliary_size: tuple[int, int] = (128, 1024)
+    dropout_rate: Number = 0.4
+    auxiliary_dropout_rate: Number = 0.7
+
+    @property
+    def sizes(self) -> Sizes:
+        """Sizes of images that leave auxiliary heads the pixels that they average."""
+        if not (self.include_top and self.auxiliary):
+            return Sizes()
+        stages = [*dict.fromkeys(widths.name[0] for widths in self.modules)]
+        halvings = [2 + stages.index(name[0]) for name in self.auxiliary]
+        return Sizes((4 * self.stem_stride << max(halvings)) + 1)
+
+    def setup(self) -> None:
+        """Check the options, and define the heads."""
+        names = [widths.name for widths in self.modules]
+        for name in self.auxiliary:
+            if name not in names:
+                raise ValueError(
+                    f"auxiliary={self.auxiliary} has {name!r}, which is not among the "
+                    f"modules: {', '.join(names)}."
+                )
+        require_whole("[1, inf)", stem=self.stem, stem_stride=self.stem_stride)
+        require_whole("[1, inf)", auxiliary_size=self.auxiliary_size)
+        require_number("[0, 1)", dropout_rate=self.dropout_rate)
+        require_number("[0, 1)", auxiliary_dropout_rate=self.auxiliary_dropout_rate)
+        super().setup()
+        self.dropout = nn.Dropout(self.dropout_rate)
+        rate = self.auxiliary_dropout_rate
+        self.heads: Any = [
+            AuxiliaryHead(
+                self.num_classes, *self.auxiliary_size, rate, name=f"auxiliary{i}"
+            )
+            for i, _ in enumerate(self.auxiliary, 1)
+        ]
+
+    def __call__(
+        self,
+        image: Float[Array, "*batch height width channels"],
+        *,
+        train: bool = False,
+    ) -> PyTree:
+        """Return the logits; with `train`, in a tuple with those of auxiliary heads."""
+        require_size(self, image)
+        stages, seen = self._maps(image)
+        *_, last = stages.values()
+        if not self.include_top:
+            return pooled(last, self.pooling)
+        logits = self.head(last, train=train)
+        if not self.heads or not (train or self.is_initializing()):
+            return logits
+        pairs = zip(self.heads, seen, strict=True)
+        return (logits, *(head(x, train=train) for head, x in pairs))
+
+    def stages(self, image: Array, *, train: bool) -> Stages:
+        """Compute the feature maps."""
+        return self._maps(image)[0]
+
+    def head(self, x: Array, *, train: bool) -> Array:
+        """Return the logits of the last feature map."""
+        return self.predictions(self.dropout(nn.global_avg_pool(x), train=train))
+
+    @linen.compact
+    def _maps(self, image: Array) -> tuple[Stages, list[Array]]:
+        """Return the feature maps by stride, and those that auxiliary heads see."""
+        first, second, third = self.stem
+        step = self.stem_stride
+        x = conv(first, 7, "conv1", image, stride=step)
+        stages, seen = {step: x}, {}
+        x = nn.local_response_norm(_halved(x))
+        x = conv(third, 3, "conv2", conv(second, 1, "conv2_reduce", x))
+        stages[2 * step] = x
+        x = _halved(nn.local_response_norm(x))
+        step, stage = 4 * step, self.modules[0].name[0]
+        for widths in self.modules:
+            if widths.name[0] != stage:
+                x, step, stage = _halved(x), 2 * step, widths.name[0]
+            x = Inception(widths, name=f"inception{widths.name}")(x)
+            stages[step] = seen[widths.name] = x
+        return stages, [seen[name] for name in self.auxiliary]
+
+
+def conv(features: int, size: int, name: str, x: Array, stride: int = 1) -> Array:
+    """Convolve with a border of zeros, and apply ReLU."""
+    padding = "same"
+    if stride > 1:  # on both sides alike, where "same" has more after than before
+        x, padding = nn.zero_pad(x, size // 2), "valid"
+    layer = nn.Conv2D(features, (size, size), (stride, stride), padding, name=name)
+    return nn.relu(layer(x))
+
+
+def _halved(x: Array) -> Array:
+    return nn.max_pool(x, (3, 3), strides=(2, 2), padding="same")
+
+
+def _flat(x: Array) -> Array:
+    return x.reshape(*x.shape[:-3], -1)

@@ -1,0 +1,24 @@
+"""LeNet-5 on digits, which get a border where they have less than 32 pixels."""
+
+from typing import Any
+
+from fdl.data import DatasetInfo
+from fdl.models import LeNet5
+from fdl.tasks.catalog import describe
+from fdl.tasks.classification import classify, draw_mistakes
+from fdl.tasks.options import LeNet5Options
+from fdl.tasks.task import Task
+
+
+def _make_model(options: LeNet5Options, info: DatasetInfo) -> Any:
+    height, width, _ = info.input_shape
+    border = max(0, 33 - min(height, width)) // 2
+    return LeNet5(info.num_classes, modern=options.modern, border=border)
+
+
+lenet5 = Task(
+    **vars(describe("lenet5")),
+    make_model=_make_model,
+    learn=classify,
+    finish=draw_mistakes,
+)

@@ -53,19 +53,8 @@ def declared_arrays(path: Path | str) -> dict[str, Declared]:
     Raises:
         WeightsError: If the file cannot be read.
     """
-    from safetensors import safe_open
-
-    with _faults(path):
-        with open(path, "rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-        if length > _MOST_HEADER:
-            raise ValueError(
-                f"its list of arrays has {length:,} bytes, more than {_MOST_HEADER:,}"
-            )
-        with safe_open(path, framework="numpy") as arrays:
-            return {
-                name: _declared(arrays.get_slice(name)) for name in list(arrays.keys())
-            }
+    with opened_safetensors(path) as file:
+        return _all_declared(file)
 
 
 def read_safetensors(
@@ -84,12 +73,23 @@ def read_safetensors(
     Raises:
         WeightsError: If the file cannot be read.
     """
-    from safetensors import safe_open
+    with opened_safetensors(path) as file:
+        return read_opened(file, require, only)
 
-    require(declared_arrays(path))
-    with _faults(path), safe_open(path, framework="numpy") as arrays:
-        names = list(arrays.keys()) if only is None else [only]
-        return {name: arrays.get_tensor(name) for name in names}
+
+def read_opened(
+    file: Any,
+    require: Callable[[Mapping[str, Declared]], None],
+    only: str | None = None,
+) -> dict[str, np.ndarray]:
+    """Return the arrays of a safetensors file that is open, see `read_safetensors`."""
+    require(_all_declared(file))
+    names = list(file.keys()) if only is None else [only]
+    return {name: file.get_tensor(name) for name in names}
+
+
+def _all_declared(file: Any) -> dict[str, Declared]:
+    return {name: _declared(file.get_slice(name)) for name in list(file.keys())}
 
 
 def _declared(array: Any) -> Declared:
@@ -98,11 +98,25 @@ def _declared(array: Any) -> Declared:
 
 
 @contextlib.contextmanager
-def _faults(path: Path | str) -> Iterator[None]:
-    from safetensors import SafetensorError
+def opened_safetensors(path: Path | str) -> Iterator[Any]:
+    """Open a safetensors file whose list of arrays is not too long to be read.
+
+    Raises:
+        WeightsError: If the file cannot be read, here or within the context.
+    """
+    from safetensors import SafetensorError, safe_open
 
     try:
-        yield
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+        if length > _MOST_HEADER:
+            raise ValueError(
+                f"its list of arrays has {length:,} bytes, more than {_MOST_HEADER:,}"
+            )
+        with safe_open(path, framework="numpy") as arrays:
+            yield arrays
+    except WeightsError:
+        raise
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(
             f"{path} cannot be read as safetensors: {reason(error)}"

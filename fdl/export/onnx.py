@@ -99,6 +99,11 @@ def _in_turn(
     """Yield the layers of a chain, each with its arrays."""
     from fdl.export.onnx_graph import LAYERS
 
+    if described.outputs != Ref(len(described.calls) - 1, 0):
+        raise ExportError(
+            f"{path} cannot hold a model with several outputs, or with layers after "
+            "its output. Write a .stablehlo, which holds any model."
+        )
     keys = keys_in_file(described)
     for number, call in enumerate(described.calls):
         layer = described.layers[call.layer]
@@ -106,9 +111,15 @@ def _in_turn(
             continue
         is_next = call == Call(call.layer, (Ref(number - 1, 0),))
         if not is_next or layer.kind not in LAYERS:
+            why = (
+                "layers of its class are not written"
+                if is_next
+                else "layers are written one after another, and this one takes another "
+                "output than that of the layer before it, or several"
+            )
             raise ExportError(
-                f"{path} cannot hold the layer {layer}: only some layers, one after "
-                "another, can be written. Write a .stablehlo, which holds any model."
+                f"{path} cannot hold the layer {layer}: {why}. Write a .stablehlo, "
+                "which holds any model."
             )
         home = f"layers/{keys[call.layer]}"
         yield (

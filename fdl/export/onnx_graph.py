@@ -85,9 +85,7 @@ class Graph:
         Raises:
             ExportError: If it has an option with which it cannot be written.
         """
-        for name, value in _FIXED.get(layer.kind, {}).items():
-            if layer.options[name] != value:
-                raise _refused(layer, name)
+        _require_known_options(layer)
         LAYERS[layer.kind](self, layer.options, arrays)
         activation = layer.options.get("activation", "linear")
         if layer.kind in RECURRENT or activation == "linear":
@@ -163,6 +161,12 @@ _FIXED: Mapping[str, Mapping[str, Any]] = {
     "SimpleRNN": _CELL | {"return_state": False},
 }
 """Options that can have these values only."""
+
+
+def _require_known_options(layer: Layer) -> None:
+    for name, value in _FIXED.get(layer.kind, {}).items():
+        if layer.options[name] != value:
+            raise _refused(layer, name)
 
 
 def _refused(layer: Layer, option: str) -> ExportError:
@@ -270,9 +274,7 @@ def _batch_norm(graph: Graph, options: Options, arrays: Arrays) -> None:
 
 def _bidirectional(graph: Graph, options: Options, arrays: Arrays) -> None:
     layer = options["layer"]
-    for name, value in _FIXED[layer.kind].items():
-        if layer.options[name] != value:
-            raise _refused(layer, name)
+    _require_known_options(layer)
     LAYERS[layer.kind](graph, layer.options, arrays)
 
 

@@ -51,8 +51,7 @@ def read_weights(path: Path, count: int) -> bytes:
 
 def read_config(path: Path) -> Any:
     """Return the description of the model in a `.keras` file, which is JSON."""
-    with _opened(path) as archive:
-        content = _member(archive, path, CONFIG, MAX_CONFIG)
+    content = _description(path)
     try:
         return parse_json(content)
     except (ValueError, RecursionError) as error:
@@ -81,8 +80,7 @@ def read_asset(path: Path, name: str) -> bytes | None:
 
 def read_inputs(path: Path) -> list[jax.ShapeDtypeStruct]:
     """Return shapes and types of the inputs, in order, with 1 for unknown sizes."""
-    with _opened(path) as archive:
-        content = _member(archive, path, CONFIG, MAX_CONFIG)
+    content = _description(path)
     try:
         config = parse_json(content)["config"]
         given = {
@@ -102,6 +100,11 @@ def read_inputs(path: Path) -> list[jax.ShapeDtypeStruct]:
             "input."
         )
     return shapes
+
+
+def _description(path: Path) -> bytes:
+    with _opened(path) as archive:
+        return _member(archive, path, CONFIG, MAX_CONFIG)
 
 
 def make(weights: bytes, config: dict[str, Any]) -> bytes:

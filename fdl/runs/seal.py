@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from fdl.files import write_whole
-from fdl.weights import Declared, WeightsError, describe, read_safetensors
+from fdl.weights import (
+    Declared,
+    WeightsError,
+    describe,
+    opened_safetensors,
+    read_opened,
+)
 
 
 def write_sealed(path: Path | str, arrays: Mapping[str, Any], step: int = 0) -> None:
@@ -52,7 +57,8 @@ def read_sealed(
     Raises:
         WeightsError: If they are not, or the file cannot be read.
     """
-    arrays, found = read_safetensors(path, require), _metadata(path)
+    with opened_safetensors(path) as file:
+        arrays, found = read_opened(file, require), file.metadata() or {}
     step = _step(found)
     if found and (step is None or found != seal(arrays, step)):
         raise WeightsError(f"{path} is damaged: it is not as it was written.")
@@ -73,15 +79,8 @@ def seal(arrays: Mapping[str, Any], step: int) -> dict[str, str]:
 
 def sealed_step(path: Path | str) -> int | None:
     """Return the update that the weights of a file are of; None if it does not say."""
-    return _step(_metadata(path))
-
-
-def _metadata(path: Path | str) -> dict[str, str]:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} cannot be read as safetensors: {error}") from error
+    with opened_safetensors(path) as file:
+        return _step(file.metadata() or {})
 
 
 def _step(metadata: Mapping[str, str]) -> int | None:

@@ -150,6 +150,7 @@ def test_options_of_layers(tmp_path) -> None:
         (lambda x: fdl.nn.GRU(2, reset_after=False)(x).outputs, "reset_after=False"),
         (lambda x: fdl.nn.elu(fdl.nn.Dense(2, name="a")(x)), "activation='elu'"),
         (lambda x: x + fdl.nn.Dense(3)(x), "one after another"),
+        (lambda x: (x, fdl.nn.Dense(3)(x)), "several outputs"),
         (lambda x: fdl.nn.LayerNormalization(name="norm")(x), "'norm'"),
     ],
 )

@@ -276,9 +276,10 @@ def masked_attention():
     x = L.Embedding(9, 6, mask_zero=True, name="one")(token)
     y = L.Embedding(9, 6, mask_zero=True, name="two")(token)
     attended = L.MultiHeadAttention(2, 4)(x, x)
-    crossed = L.MultiHeadAttention(2, 4)(y, L.Masking()(other), use_causal_mask=True)
+    given = {"query": y, "value": L.Masking()(inputs=other)}  # by name
+    crossed = L.MultiHeadAttention(2, 4)(**given, use_causal_mask=True)
     outputs = {
-        "after": L.GRU(3)(attended),
+        "after": L.GRU(3)(sequences=attended),
         "residual": L.GRU(3)(L.LayerNormalization()(L.Add()([x, attended]))),
         "cross": crossed,
     }

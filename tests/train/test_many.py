@@ -10,6 +10,7 @@ import pytest
 
 import fdl
 from fdl import learners, losses, models
+from fdl.keras.graph.read import read_model
 from fdl.train import EarlyStopping, chunk, many
 from fdl.train.loop import Loop
 from fdl.train.steps import draw_order, key_words
@@ -75,6 +76,31 @@ def lstm(rate):
     )
 
 
+def layer(kind, **options):
+    return {"class_name": kind, "config": {"name": kind.lower(), **options}}
+
+
+IMPORTED = [
+    layer("InputLayer", batch_shape=[None, 6, 5, 1]),
+    layer("Flatten"),
+    layer("BatchNormalization", momentum=0.5),
+    layer("Dropout", rate=0.5),
+    layer("Dense", units=10, kernel_regularizer={"class_name": "L2", "config": {}}),
+]
+
+
+def imported(rate):
+    config = {"name": "net", "layers": IMPORTED}
+    graph = read_model({"class_name": "Sequential", "config": config})
+    model = fdl.keras.KerasModel(graph)
+    return learners.supervised(
+        model,
+        losses.cross_entropy,
+        optax.adam(rate),
+        preprocess=lambda x: jnp.float32(x) / 255,
+    )
+
+
 MLP = {
     "learning_rate": np.array([1e-3, 3e-3, 1e-2]),
     "weight_decay": np.array([0.0, 0.1, 0.01]),
@@ -101,6 +127,7 @@ KINDS = {
     "augmented": (seeds_only(augmented), RATES, make_data(24)),
     "convolutional": (seeds_only(cnn), RATES, make_data(24, size=(28, 28))),
     "recurrent": (seeds_only(lstm), RATES, make_data(24)),
+    "imported": (seeds_only(imported), RATES, make_data(24)),
     "variational": (seeds_only(vae), RATES, make_data(24, size=(28, 28))),
     "adversarial": (seeds_only(gan), RATES, make_data(24, size=(28, 28))),
     "reconstructive": (seeds_only(autoencoder), RATES, make_data(24, size=(28, 28))),

@@ -15,6 +15,7 @@ from fdl.keras.graph.description import Graph, Layer, leaves, map_leaves, refuse
 from fdl.keras.graph.layer import KerasLayer, Value
 from fdl.keras.graph.model import KerasModel
 from fdl.keras.graph.names import keys_in_file, module_name
+from fdl.keras.table import LAYERS
 from fdl.keras.table.entry import Weight
 from fdl.untrusted import reason
 from fdl.weights import WeightsError, describe
@@ -111,10 +112,12 @@ def in_whole_model(
         own[next(each for each in ends if layers[each].graph is None)].append(slot)
     trained_first = lambda found: sorted(found, key=lambda each: not each[1])
 
-    def gather(layer: Layer, path: Path) -> list[tuple[Slot, bool]]:
+    def gather(layer: Layer, path: Path) -> list[tuple[Slot | None, bool]]:
         if layer.graph is None:
             learns = lambda slot: layer.trainable and slot.path[0] == "params"
-            return [(slot, learns(slot)) for slot in own[path]]
+            entry = LAYERS.get(layer.kind)
+            counters = [(None, False)] * (entry.counters if entry else 0)
+            return [*((slot, learns(slot)) for slot in own[path]), *counters]
         found = [
             each
             for part in layer.graph.layers
@@ -131,6 +134,7 @@ def in_whole_model(
         placed += [
             slot._replace(place=layer.name, number=number)
             for number, (slot, _) in enumerate(found)
+            if slot is not None
         ]
     return placed
 

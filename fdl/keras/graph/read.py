@@ -22,6 +22,9 @@ from fdl.weights import WeightsError
 Node = tuple[int, int]
 """A call: which layer's, and which of its calls."""
 
+_FIRST = ("inputs", "data", "query", "sequences", "x")
+"""What Keras' layers call their first argument."""
+
 _MOST_DEPTH = 20  # models within models
 _MOST_RUNS = 10_000  # of layers; a NASNetLarge has 1,041
 _MOST_VALUES = 1 << 20  # of all constants in a graph
@@ -196,7 +199,10 @@ class _Reader:
         if node is None:
             return (), FrozenDict()
         args = tuple(argument(each) for each in node["args"])
-        kwargs = node["kwargs"]
+        kwargs = dict(node["kwargs"])
+        first = next((name for name in _FIRST if name in kwargs), None)
+        if first is not None and not args:
+            args = (argument(kwargs.pop(first)),)
         entry = LAYERS.get(layer.kind)
         known = ("mask", *(entry.kwargs if entry else ()))
         found = {}

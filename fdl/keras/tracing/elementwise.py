@@ -158,7 +158,6 @@ ELEMENTWISE: Mapping[str, Callable[..., Any]] = {
     "clamp": _clamp,
     "convert_element_type": _cast,
     "copy": _same,
-    "copy_p": _same,
     "integer_pow": _integer_power,
     "logistic": _activation("sigmoid"),
     "select_n": _where,

@@ -1,6 +1,5 @@
-"""Linen modules, and functions of `fdl.nn`, as layers of Keras."""
+"""Linen modules as layers of Keras."""
 
-import inspect
 import string
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -10,7 +9,6 @@ from flax.core import FrozenDict
 
 from fdl import nn
 from fdl.keras.graph.model import KerasModel
-from fdl.nn import activations
 from fdl.weights import WeightsError
 
 Options = dict[str, Any]
@@ -326,88 +324,3 @@ def _model(module: KerasModel, args: tuple, kwargs: Options) -> Described | None
     named = {name: x for name, x in kwargs.items() if name != "train"}
     given = named or (args[0] if len(args) == 1 else args)
     return Described(module.graph.kind, {"graph": module.graph}, (given,))
-
-
-def _pooled(kind: str) -> Callable[..., Described]:
-    def describe(
-        x: Any, window: Any, strides: Any, padding: str, **_: Any
-    ) -> Described:
-        options = {"pool_size": window, "strides": strides, "padding": padding}
-        return Described(kind, options, (x,))
-
-    return describe
-
-
-def _padded(x: Any, pads: Any) -> Described:
-    return Described("ZeroPadding2D", {"padding": pads}, (x,))
-
-
-def _upsampled(x: Any, factor: Any, method: str) -> Described:
-    return Described("UpSampling2D", {"size": factor, "interpolation": method}, (x,))
-
-
-def _leaky_relu(x: Any, negative_slope: float) -> Described:
-    return Described("LeakyReLU", {"negative_slope": negative_slope}, (x,))
-
-
-def _gelu(x: Any, approximate: bool) -> Described:
-    if approximate:
-        return Described("ops.Gelu", {"approximate": True}, (x,))
-    return activation("gelu", x)
-
-
-def _shrunk(kind: str) -> Callable[..., Described]:
-    return lambda x, threshold: Described(kind, {"threshold": threshold}, (x,))
-
-
-def activation(name: str, x: Any) -> Described:
-    """Return the layer that applies an activation."""
-    if name == "relu":
-        return Described("ReLU", {}, (x,))
-    return Described("Activation", {"activation": name}, (x,))
-
-
-FUNCTIONS: Mapping[str, Callable[..., Described]] = {
-    "max_pool": _pooled("MaxPooling2D"),
-    "avg_pool": _pooled("AveragePooling2D"),
-    "global_max_pool": lambda x: Described("GlobalMaxPooling2D", {}, (x,)),
-    "global_avg_pool": lambda x: Described("GlobalAveragePooling2D", {}, (x,)),
-    "zero_pad": _padded,
-    "upsample": _upsampled,
-    "leaky_relu": _leaky_relu,
-    "gelu": _gelu,
-    "soft_shrink": _shrunk("ops.SoftShrink"),
-    "hard_shrink": _shrunk("ops.HardShrink"),
-}
-
-
-def of_function(function: Callable, args: tuple, kwargs: Options) -> Described | None:
-    """Return how Keras would write a call of a function marked as a layer."""
-    bound = inspect.signature(function).bind(*args, **kwargs)
-    bound.apply_defaults()
-    x = bound.arguments["x"]
-    name = function.__name__
-    describe = FUNCTIONS.get(name)
-    if describe is None:
-        assert name in activations.__all__
-        return activation(name, x)
-    is_image = name in ("leaky_relu", "gelu") or name.endswith("shrink") or x.ndim == 4
-    return describe(**bound.arguments) if is_image else None
-
-
-# What JAX calls its functions in a program.
-ACTIVATIONS = {
-    "celu": "celu",
-    "elu": "elu",
-    "relu": "relu",
-    "relu6": "relu6",
-    "silu": "silu",
-    "softplus": "softplus",
-    "soft_sign": "softsign",
-    "log_sigmoid": "log_sigmoid",
-    "hard_sigmoid": "hard_sigmoid",
-    "hard_silu": "hard_silu",
-    "hard_tanh": "hard_tanh",
-    "mish": "mish",
-    "sparse_plus": "sparse_plus",
-}

@@ -15,7 +15,7 @@ import numpy as np
 from jax import export
 from jax.extend import core
 
-from fdl.keras.tracing import modules
+from fdl.keras.tracing import functions, modules
 from fdl.keras.tracing.builder import Builder
 from fdl.keras.tracing.equations import operation
 from fdl.keras.tracing.finish import Traced, finished
@@ -80,7 +80,7 @@ def trace(model: linen.Module, *inputs: Any, dtype: str = "float32") -> Traced:
         return mark(made, outputs, module.path, (made.args, made.kwargs))
 
     def function_called(function: Any, args: Any, kwargs: Any) -> Any:
-        made = modules.of_function(function, args, kwargs)
+        made = functions.of_function(function, args, kwargs)
         outputs = function(*args, **kwargs)
         if made is None:
             return outputs
@@ -156,11 +156,11 @@ class _Reader:
         inner = next((params[k] for k in _INNER if k in params), None)
         if inner is None:
             return operation(self.builder, equation, given)
-        activation = modules.ACTIVATIONS.get(str(params.get("name")))
+        activation = functions.ACTIVATIONS.get(str(params.get("name")))
         # Besides the array, there may be a slope, which is 1 by default.
         is_plain = all(np.all(x == 1) for x in given[1:] if not isinstance(x, Out))
         if activation and isinstance(given[0], Out) and is_plain:
-            made = modules.activation(activation, None)
+            made = functions.activation(activation, None)
             return [self.builder.layer(made.kind, made.options, (given[0],))]
         closed = isinstance(inner, core.ClosedJaxpr)
         program, consts = (inner.jaxpr, inner.consts) if closed else (inner, ())

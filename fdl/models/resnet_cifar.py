@@ -99,7 +99,7 @@ class CIFARResNet(Backbone):
         (2, 10)
         >>> CIFARResNet(num_classes=10, depth=18).init(jax.random.key(0), images)
         Traceback (most recent call last):
-        ValueError: depth=18 must be 6n + 2 for n blocks a stage: 14 or 20.
+        ValueError: depth=18 must be 6n + 2 for n blocks a stage: 14 or ...
     """
 
     depth: int = 20

@@ -43,9 +43,13 @@ CIFAR, PHOTO = (32, 32, 3), (64, 64, 3)
 
 
 def variables_of(model, *shape):
-    """Return the shapes of the variables."""
+    """Return the shapes of the variables; types, others look at."""
     image = jax.ShapeDtypeStruct((2, *shape), np.float32)
-    return jax.eval_shape(lambda x: model.init(jax.random.key(0), x), image)
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        return jax.eval_shape(lambda x: model.init(jax.random.key(0), x), image)
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def shapes(model, *shape, method=None):

@@ -57,6 +57,20 @@ def test_kind_tells_layers_of_the_same_shapes_apart() -> None:
     assert pairing(mine, theirs) == [("a", "y"), ("b", "x")]
 
 
+def test_numbers_begin_where_another_model_has_ended() -> None:
+    mine = ours(layer("conv2d"), layer("conv2d_1"), layer("conv2d_2"))
+    # The way from input to output is another order than that of definition.
+    theirs = ours(layer("conv2d_9"), layer("conv2d_11"), layer("conv2d_10"))
+    assert pairing(mine, theirs) == [
+        ("conv2d", "conv2d_9"),
+        ("conv2d_1", "conv2d_10"),
+        ("conv2d_2", "conv2d_11"),
+    ]
+    mine = ours(layer("dense", shape=(2, 3)), layer("dense_1", shape=(3, 2)))
+    theirs = [layer("dense_4", shape=(3, 2)), layer("dense_5", shape=(2, 3))]
+    assert pairing(mine, theirs) == [("dense", "dense_5"), ("dense_1", "dense_4")]
+
+
 def test_numbers_count_as_numbers() -> None:
     keys = ["dense", *(f"dense_{n}" for n in range(1, 12))]
     mine = ours(*(layer(f"l{n}") for n in range(12)))

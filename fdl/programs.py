@@ -93,8 +93,8 @@ def _program(function: Same, first: Same, donate: tuple[int, ...]) -> _Kept:
     traced = [functools.partial(function.value, *first.value)]
     whole = lambda *args: traced[0](*args)
     jit = functools.partial(jax.jit, whole, donate_argnums=donate)
-    alone = [jit(compiler_options=_options(once=once)) for once in (False, True)]
-    return _Kept(*alone, jit(), traced)
+    usual, quick = (jit(compiler_options=_options(once=once)) for once in (False, True))
+    return _Kept(usual, quick, jit(), traced)
 
 
 def _options(*, once: bool) -> dict[str, Any] | None:

@@ -6,6 +6,9 @@
 those of the framework.
 """
 
+import contextlib
+import ctypes
+import gc
 import importlib
 import json
 import os
@@ -72,7 +75,7 @@ class Worker:
     def train(self, batch_size: int, steps: int) -> dict[str, Any]:
         """Prepare blocks of training steps; return the seconds of the first."""
         data = examples(self.case, batch_size * steps, seed=1)
-        _forget_peak()
+        self._begin()
         started = time.perf_counter()
         self.block = self.twin.trainer(data, batch_size)
         self.block()
@@ -81,7 +84,7 @@ class Worker:
     def predict(self, batch_size: int, times: int) -> dict[str, Any]:
         """Prepare blocks of predictions; return the seconds of the first."""
         data = examples(self.case, batch_size, seed=1)
-        _forget_peak()
+        self._begin()
         started = time.perf_counter()
         self.twin.predictor(data, 1)()
         first = time.perf_counter() - started
@@ -96,10 +99,20 @@ class Worker:
         self.block()
         return {"seconds": time.perf_counter() - started}
 
+    def _begin(self) -> None:
+        """Give back what an earlier cell needed, so that each has a peak of its own."""
+        self.block = lambda: None
+        if "jax" in sys.modules:
+            sys.modules["jax"].clear_caches()
+        gc.collect()
+        _forget_peak()
+
 
 def _forget_peak() -> None:
-    """Let the peak of memory begin anew, so that each cell has its own."""
+    """Let the peak of memory begin anew."""
     if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # C libraries but GNU's
+            ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")
     if "torch" in sys.modules and sys.modules["torch"].cuda.is_available():
         sys.modules["torch"].cuda.reset_peak_memory_stats()

@@ -16,12 +16,13 @@ def _keras_lenet5() -> Any:
     import keras
 
     layers = keras.layers
-    squash = lambda x: 1.7159 * keras.ops.tanh(2 / 3 * x)
+    tanh: Any = keras.ops.tanh
+    squash = lambda x: 1.7159 * tanh(2 / 3 * x)
 
     class TableConv2D(layers.Conv2D):
         def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-            table = np.broadcast_to(CONNECTIONS, self.kernel.shape)
-            return super().convolution_op(inputs, kernel * table.astype(kernel.dtype))
+            table = keras.ops.cast(CONNECTIONS, kernel.dtype)
+            return super().convolution_op(inputs, kernel * table)
 
     def subsampling(name: str) -> list[Any]:
         scaled = layers.DepthwiseConv2D(
@@ -71,7 +72,7 @@ def _response_norm(x: Any) -> Any:
     import keras
 
     channels, pad = x.shape[-1], ((0, 0), (0, 0), (0, 0), (2, 2))
-    squares = keras.ops.pad(x * x, pad)
+    squares: Any = keras.ops.pad(x * x, pad)
     total = sum(squares[..., i : i + channels] for i in range(5))
     return x / (2 + 1e-4 * total) ** 0.75
 

@@ -43,12 +43,10 @@ class Tasks(Command):
             _tell(describe(self.name))
             return
         known = measured()
-        table = Table("task", "what it is", "first data set", "measured there")
+        table = Table("task", "what it is", "measured")
         for task in known_tasks():
             results = [line["result"] for line in known.get(task.name, [])]
-            table.add_row(
-                task.name, task.title, task.dataset or "of your own", *results[:1]
-            )
+            table.add_row(task.name, task.title, *results[:1])
         out.print(table)
         out.print("More of one: fdl tasks NAME, fdl train NAME --help.")
 

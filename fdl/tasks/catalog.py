@@ -59,7 +59,7 @@ _ALL = (
     ),
     Description(
         name="alexnet",
-        title="AlexNet for small images",
+        title="AlexNet, small",
         paper="Krizhevsky et al., 2012, ImageNet classification with deep "
         "convolutional neural networks",
         epochs=(5, 20),
@@ -74,7 +74,7 @@ _ALL = (
     ),
     Description(
         name="vgg",
-        title="blocks of 3x3 convolutions",
+        title="VGG, small",
         paper="Simonyan & Zisserman, 2015, Very deep convolutional networks for "
         "large-scale image recognition",
         epochs=(5, 15),
@@ -89,7 +89,7 @@ _ALL = (
     ),
     Description(
         name="googlenet",
-        title="GoogLeNet for small images, a quarter as wide",
+        title="GoogLeNet, small",
         paper="Szegedy et al., 2015, Going deeper with convolutions",
         epochs=(10, 30),
         batch_size=64,
@@ -103,7 +103,7 @@ _ALL = (
     ),
     Description(
         name="resnet",
-        title="residual network for small images",
+        title="residual network, small",
         paper="He et al., 2016, Deep residual learning for image recognition",
         epochs=(3, 12),
         batch_size=64,
@@ -117,7 +117,7 @@ _ALL = (
     ),
     Description(
         name="densenet",
-        title="densely connected network for small images",
+        title="DenseNet, small",
         paper="Huang et al., 2017, Densely connected convolutional networks",
         epochs=(3, 12),
         batch_size=64,

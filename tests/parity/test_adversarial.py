@@ -125,7 +125,7 @@ DISCRIMINATORS = {
 
 @pytest.mark.parametrize("name", DISCRIMINATORS)
 def test_steps_equal_a_loop_written_in_keras(name: str) -> None:
-    generator = models.DCGANGenerator(features=(4, 2))
+    generator = models.DCGANGenerator(features=(4, 2), momentum=0.9)
     twin = partial(twins.dcgan_generator, 4, 2, latents=LATENTS)
     latent, image = np.zeros((1, LATENTS)), np.zeros((1, 28, 28, 1))
     discriminator, its_twin = DISCRIMINATORS[name]

@@ -143,7 +143,8 @@ def test_says_what_is_wrong_with_a_path(tmp_path) -> None:
     model, x = MODELS["cnn"]
     (tmp_path / "folder.keras").mkdir()
     for name, message in [
-        ("a.h5", r"a\.h5 is neither a \.weights\.h5 nor a \.keras file"),
+        ("a.npz", r"a\.npz is neither a \.weights\.h5 nor a \.keras file"),
+        ("a.h5", r"a\.h5 does not exist"),
         ("a.keras", r"a\.keras does not exist"),
         ("folder.keras", "is not a file"),
     ]:

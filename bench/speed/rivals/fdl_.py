@@ -93,7 +93,7 @@ _MAKE: dict[str, Callable[[Wrap], tuple[Any, Learner]]] = {
     "transformer": _transformer,
     "vae": _vae,
     "dcgan": _dcgan,
-    "resnet50": _application("ResNet50"),
+    "resnet50": lambda wrap: _supervised(models.ResNet50(10), wrap),
     "mobilenet": _application("MobileNetV2"),
     "unet": lambda wrap: _supervised(UNet(), wrap),
 }

@@ -6,7 +6,7 @@ import pytest
 from bench import loss_curve
 from fdl import data
 
-pytestmark = [pytest.mark.parity, pytest.mark.full_mnist]
+pytestmark = [pytest.mark.parity, pytest.mark.full_mnist, pytest.mark.optimized]
 
 
 def test_an_epoch_of_a_thousand_digits(full_data_dir) -> None:

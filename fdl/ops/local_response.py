@@ -37,9 +37,9 @@ def local_response_norm(
         ValueError: If `size` is even, or a number out of its range.
 
     Example:
-        >>> x = jnp.array([0.0, 3, 0, 0, 4])
-        >>> local_response_norm(x, size=3, k=1.0, alpha=1.0, beta=0.5).round(2)
-        Array([0.  , 0.95, 0.  , 0.  , 0.97], dtype=float32)
+        >>> x = jnp.array([0.0, 1, 0, 0, 1])
+        >>> local_response_norm(x, size=3, k=3.0, alpha=1.0, beta=0.5)
+        Array([0. , 0.5, 0. , 0. , 0.5], dtype=float32)
     """
     require_whole("[1, inf)", size=size)
     require_number("(0, inf)", k=k)

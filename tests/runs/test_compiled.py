@@ -15,6 +15,7 @@ SCRIPT = """
 import jax
 from fdl.runs import keep_compiled
 keep_compiled()
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)  # on any machine
 print(jax.config.jax_compilation_cache_dir)
 print(jax.jit(lambda key: jax.random.permutation(key, 1000))(jax.random.key(0))[0])
 """
@@ -22,11 +23,7 @@ print(jax.jit(lambda key: jax.random.permutation(key, 1000))(jax.random.key(0))[
 
 def ran(folder):
     """Compile in a new process that keeps its programs in a folder for those of JAX."""
-    environment = {
-        **os.environ,
-        "JAX_COMPILATION_CACHE_DIR": str(folder),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",  # however fast it compiles
-    }
+    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(folder)}
     return subprocess.run(
         [sys.executable, "-c", SCRIPT],
         capture_output=True,

@@ -60,6 +60,32 @@ def require_whole(interval: str, **named: Any) -> None:
                 raise ValueError(f"{name}={_shown(given)} must be {complaint}.")
 
 
+def require_depth(depth: int, each: int, others: int, n: str) -> None:
+    """Refuse a depth that does not give all parts of a network as many layers.
+
+    Args:
+        depth: Number of layers.
+        each: Layers that are added when all parts get one more.
+        others: Layers outside of these parts.
+        n: What the parts have as many of.
+
+    Raises:
+        ValueError: Names the nearest depths that there are.
+
+    Example:
+        >>> require_depth(20, 6, 2, "blocks a stage")
+        >>> require_depth(18, 6, 2, "blocks a stage")
+        Traceback (most recent call last):
+        ValueError: depth=18 must be 6n + 2 for n blocks a stage: 14 or 20.
+    """
+    rest = (depth - others) % each
+    if rest:
+        raise ValueError(
+            f"depth={depth} must be {each}n + {others} for n {n}: "
+            f"{depth - rest} or {depth - rest + each}."
+        )
+
+
 def _complaint(
     value: Any, interval: str, kinds: tuple[type, ...], kind: str
 ) -> str | None:

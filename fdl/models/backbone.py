@@ -30,8 +30,6 @@ class Backbone(linen.Module):
         num_classes: Number of classes, at least 2.
         include_top: Whether to classify; if not, the model returns features.
         pooling: What it returns of them, see `Pooling`.
-        momentum: Of batch normalization. Keras' 0.99 takes some 500 steps to forget the
-            start; 0.9 suits short trainings.
         preprocessing: What the weights that Keras publishes for the model want of
             photographs, see `preprocess`; None if there are none.
     """
@@ -39,7 +37,6 @@ class Backbone(linen.Module):
     num_classes: int
     include_top: bool = True
     pooling: Pooling = None
-    momentum: float = 0.99
 
     preprocessing: ClassVar[Preprocessing | None] = None
 
@@ -80,6 +77,20 @@ class Backbone(linen.Module):
     def head(self, x: Array, *, train: bool) -> Array:
         """Return the logits of the last feature map."""
         return self.predictions(nn.global_avg_pool(x))
+
+
+def conv2d(
+    x: Array, features: int, size: int, stride: int, use_bias: bool = True, *, name: str
+) -> Array:
+    """Convolve with as much of a border on all sides, whatever the stride."""
+    if stride > 1 and size > 1:  # else `same` has more of it below and on the right
+        x = nn.zero_pad(x, size // 2)
+    padding = "same" if stride == 1 else "valid"
+    strides = stride, stride
+    conv = nn.Conv2D(
+        features, (size, size), strides, padding, use_bias=use_bias, name=name
+    )
+    return conv(x)
 
 
 def pooled(

@@ -18,8 +18,8 @@ from jaxtyping import Float
 
 from fdl import nn
 from fdl.arrays import Array
-from fdl.models.backbone import Backbone, Stages
-from fdl.models.resnet import conv2d, normalized
+from fdl.models.backbone import Backbone, Stages, conv2d
+from fdl.models.resnet import normalized
 from fdl.models.sizes import Sizes
 from fdl.ranges import require_number, require_whole
 
@@ -63,7 +63,6 @@ class DenseNet(Backbone):
         num_classes: Number of classes, at least 2.
         include_top: Whether to classify; if not, the model returns features.
         pooling: `"avg"` or `"max"` for one feature of each channel.
-        momentum: Of batch normalization; 0.9 for trainings of a few hundred steps.
         block_sizes: Number of layers of each block.
         growth_rate: Number of channels that a layer adds, at least 1.
         bottleneck: Whether layers have a 1x1 convolution before the 3x3 (B).
@@ -71,6 +70,7 @@ class DenseNet(Backbone):
         width: Channels of the first convolution, at least 1.
         small: Whether the first convolution is 3x3, and not 7x7 with a stride of 2 and
             pooling behind it.
+        momentum: Of batch normalization; 0.9 for trainings of a few hundred steps.
 
     Raises:
         ValueError: If images are smaller than 32 pixels, or than 8 for a small one, or
@@ -91,6 +91,7 @@ class DenseNet(Backbone):
     compression: float = 0.5
     width: int = 64
     small: bool = False
+    momentum: float = 0.99
 
     preprocessing = "torch"
 

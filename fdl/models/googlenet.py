@@ -20,7 +20,7 @@ from jaxtyping import Float
 
 from fdl import nn
 from fdl.arrays import Array, Number, PyTree
-from fdl.models.backbone import Backbone, Stages, pooled, require_size
+from fdl.models.backbone import Backbone, Stages, conv2d, pooled, require_size
 from fdl.models.sizes import Sizes
 from fdl.ranges import require_number, require_whole
 
@@ -233,11 +233,7 @@ class GoogLeNet(Backbone):
 
 def conv(features: int, size: int, name: str, x: Array, stride: int = 1) -> Array:
     """Convolve with a border of zeros, and apply ReLU."""
-    padding = "same"
-    if stride > 1:  # on both sides alike, where "same" has more after than before
-        x, padding = nn.zero_pad(x, size // 2), "valid"
-    layer = nn.Conv2D(features, (size, size), (stride, stride), padding, name=name)
-    return nn.relu(layer(x))
+    return nn.relu(conv2d(x, features, size, stride, name=name))
 
 
 def _halved(x: Array) -> Array:

@@ -30,8 +30,8 @@ class InceptionV3(Backbone):
         num_classes: Number of classes, at least 2.
         include_top: Whether to classify; if not, the model returns features.
         pooling: `"avg"` or `"max"` for one feature of each channel.
-        momentum: Of batch normalization; 0.9 for trainings of a few hundred steps.
         width: Factor of all numbers of channels, above 0.
+        momentum: Of batch normalization; 0.9 for trainings of a few hundred steps.
 
     Raises:
         ValueError: If images are smaller than 75 pixels, or `width` is not above 0.
@@ -46,6 +46,7 @@ class InceptionV3(Backbone):
     """
 
     width: float = 1.0
+    momentum: float = 0.99
 
     sizes: ClassVar = Sizes(75)
     preprocessing = "tf"

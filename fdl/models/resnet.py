@@ -24,7 +24,7 @@ from jaxtyping import Float
 
 from fdl import nn
 from fdl.arrays import Array
-from fdl.models.backbone import Backbone, Stages
+from fdl.models.backbone import Backbone, Stages, conv2d
 from fdl.models.sizes import Sizes
 from fdl.ranges import require_whole
 
@@ -207,6 +207,7 @@ class ResNet(Backbone):
     use_bias: bool = True
     se_ratio: int | None = None
     width: int = 64
+    momentum: float = 0.99
 
     sizes: ClassVar = Sizes(32)
     preprocessing = "caffe"
@@ -270,6 +271,7 @@ class ResNetV2(Backbone):
 
     stage_sizes: tuple[int, ...] = (3, 4, 6, 3)
     width: int = 64
+    momentum: float = 0.99
 
     sizes: ClassVar = Sizes(32)
     preprocessing = "tf"
@@ -302,20 +304,6 @@ class ResNetV2(Backbone):
                 stages[stride] = x
         stages[stride] = nn.relu(normalized(self, x, train, name="post_bn"))
         return stages
-
-
-def conv2d(
-    x: Array, features: int, size: int, stride: int, use_bias: bool = True, *, name: str
-) -> Array:
-    """Convolve with as much of a border on all sides, whatever the stride."""
-    if stride > 1 and size > 1:  # else `same` has more of it below and on the right
-        x = nn.zero_pad(x, size // 2)
-    padding = "same" if stride == 1 else "valid"
-    strides = stride, stride
-    conv = nn.Conv2D(
-        features, (size, size), strides, padding, use_bias=use_bias, name=name
-    )
-    return conv(x)
 
 
 def zero_extended(x: Array, features: int, stride: int) -> Array:

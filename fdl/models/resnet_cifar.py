@@ -17,17 +17,16 @@ from jaxtyping import Float
 
 from fdl import nn
 from fdl.arrays import Array
-from fdl.models.backbone import Backbone, Stages
+from fdl.models.backbone import Backbone, Stages, conv2d
 from fdl.models.resnet import (
     ResidualBlock,
     Shortcut,
     SqueezeExcitation,
-    conv2d,
     normalized,
     zero_extended,
 )
 from fdl.models.sizes import Sizes
-from fdl.ranges import require_whole
+from fdl.ranges import require_depth, require_whole
 
 
 class PreactivationPair(linen.Module):
@@ -79,13 +78,13 @@ class CIFARResNet(Backbone):
         num_classes: Number of classes, at least 2.
         include_top: Whether to classify; if not, the model returns features.
         pooling: `"avg"` or `"max"` for one feature of each channel.
-        momentum: Of batch normalization; 0.9 for trainings of a few hundred steps.
         depth: Number of layers, 6n + 2 for n blocks a stage: 8, 14, 20, ...
         width: Channels of the first stage, at least 1; twice as many in each other.
         shortcut: `"A"` or `"B"`; None for the plain network that the paper compares
             with. See `fdl.models.resnet.Shortcut`.
         preactivation: Normalize before convolutions (He et al., 2016), not after them.
         se_ratio: Ratio of squeeze-and-excitation in each block; None for none.
+        momentum: Of batch normalization; 0.9 for trainings of a few hundred steps.
 
     Raises:
         ValueError: If images are smaller than 8 pixels, or an option is out of range.
@@ -107,12 +106,14 @@ class CIFARResNet(Backbone):
     shortcut: Shortcut = "B"
     preactivation: bool = False
     se_ratio: int | None = None
+    momentum: float = 0.99
 
     sizes: ClassVar = Sizes(8)
 
     def setup(self) -> None:
         """Check the options."""
-        require_depth(self.depth)
+        require_whole("[8, inf)", depth=self.depth)
+        require_depth(self.depth, 6, 2, "blocks a stage")
         require_whole("[1, inf)", width=self.width)
         if self.shortcut not in ("A", "B", None):
             raise ValueError(f"shortcut={self.shortcut!r} must be 'A', 'B' or None.")
@@ -155,13 +156,3 @@ class CIFARResNet(Backbone):
         if self.preactivation:
             stages[4] = nn.relu(normalized(self, x, train, name="post_bn"))
         return stages
-
-
-def require_depth(depth: int) -> None:
-    """Raise ValueError unless there is a network for small images of this depth."""
-    require_whole("[8, inf)", depth=depth)
-    if depth % 6 != 2:
-        low = (depth - 2) // 6 * 6 + 2
-        raise ValueError(
-            f"depth={depth} must be 6n + 2 for n blocks a stage: {low} or {low + 6}."
-        )

@@ -34,13 +34,13 @@ class VGG(Backbone):
         num_classes: Number of classes, at least 2.
         include_top: Whether to classify; if not, the model returns features.
         pooling: `"avg"` or `"max"` for one feature of each channel.
-        momentum: Of batch normalization; 0.9 for trainings of a few hundred steps.
         block_sizes: Number of convolutions of each block.
         widths: Number of channels of each block.
         hidden_sizes: Widths of the dense layers before the last.
         batch_norm: Whether convolutions are normalized.
         dropout_rate: Fraction dropped before each dense layer but the first in
             training, in [0, 1); 0.5 in the paper. Needs the random key `dropout`.
+        momentum: Of batch normalization; 0.9 for trainings of a few hundred steps.
 
     Raises:
         ValueError: If images are too small for as many poolings, 32 pixels for five, or
@@ -60,6 +60,7 @@ class VGG(Backbone):
     hidden_sizes: tuple[int, ...] = (4096, 4096)
     batch_norm: bool = False
     dropout_rate: Number = 0.0
+    momentum: float = 0.99
 
     preprocessing = "caffe"
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from fdl.arrays import Array
 from fdl.ops.layers import keras_layer
-from fdl.ops.rules import Implementation, resolve
+from fdl.ops.rules import Implementation, joins_convolution, resolve
 from fdl.ops.windows import Padding, Pads, border
 
 
@@ -145,41 +145,6 @@ def _reduce_windows(
     )
 
 
-def _apart(window: tuple[int, int], strides: tuple[int, int]) -> bool:
-    """Return whether XLA's own reduction of windows that do not overlap is fast.
-
-    On CPU, where no derivative is taken, it becomes a part of the convolution before
-    it, whose output is not written: a quarter of the time for a batch of 1,024.
-    """
-    within = all(size <= step for size, step in zip(window, strides, strict=True))
-    return within and jax.default_backend() == "cpu"
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
-def _maximum(
-    x: Float[Array, "*batch height width channels"],
-    window: tuple[int, int],
-    strides: tuple[int, int],
-    pads: Pads,
-) -> Float[Array, "*batch out_height out_width channels"]:
-    if _apart(window, strides):
-        return _reduce_windows(x, lax.max, -jnp.inf, window, strides, pads)
-    return _maximum_by_axes(x, window, strides, pads)
-
-
-@_maximum.defjvp
-def _maximum_jvp(
-    window: tuple[int, int],
-    strides: tuple[int, int],
-    pads: Pads,
-    primals: tuple[Array],
-    tangents: tuple[Array],
-) -> tuple[Array, Array]:
-    return jax.jvp(
-        lambda x: _maximum_by_axes(x, window, strides, pads), primals, tangents
-    )
-
-
 def _maximum_by_axes(
     x: Float[Array, "*batch height width channels"],
     window: tuple[int, int],
@@ -192,29 +157,6 @@ def _maximum_by_axes(
     return _maximum_along(x, -3, window[0], strides[0], pads[0])
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
-def _sum(
-    x: Float[Array, "*batch height width channels"],
-    window: tuple[int, int],
-    strides: tuple[int, int],
-    pads: Pads,
-) -> Float[Array, "*batch out_height out_width channels"]:
-    if _apart(window, strides):
-        return _reduce_windows(x, lax.add, 0.0, window, strides, pads)
-    return _sum_by_axes(x, window, strides, pads)
-
-
-@_sum.defjvp
-def _sum_jvp(
-    window: tuple[int, int],
-    strides: tuple[int, int],
-    pads: Pads,
-    primals: tuple[Array],
-    tangents: tuple[Array],
-) -> tuple[Array, Array]:
-    return jax.jvp(lambda x: _sum_by_axes(x, window, strides, pads), primals, tangents)
-
-
 def _sum_by_axes(
     x: Float[Array, "*batch height width channels"],
     window: tuple[int, int],
@@ -225,6 +167,38 @@ def _sum_by_axes(
         seen = _shifts(x, axis, window[how], strides[how], pads[how], fill=0.0)
         x = functools.reduce(jnp.add, seen)
     return x
+
+
+def _pooling(
+    by_axes: Callable[..., Array],
+    combine: Callable[[Array, Array], Array],
+    fill: float,
+) -> Callable[..., Array]:
+    """Return a pooling by axes; without a derivative, by XLA where that is faster."""
+
+    @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
+    def pool(
+        x: Array, window: tuple[int, int], strides: tuple[int, int], pads: Pads
+    ) -> Array:
+        if joins_convolution(window, strides):
+            return _reduce_windows(x, combine, fill, window, strides, pads)
+        return by_axes(x, window, strides, pads)
+
+    @pool.defjvp
+    def jvp(
+        window: tuple[int, int],
+        strides: tuple[int, int],
+        pads: Pads,
+        primals: tuple[Array],
+        tangents: tuple[Array],
+    ) -> tuple[Array, Array]:
+        return jax.jvp(lambda x: by_axes(x, window, strides, pads), primals, tangents)
+
+    return pool
+
+
+_maximum = _pooling(_maximum_by_axes, lax.max, -jnp.inf)
+_sum = _pooling(_sum_by_axes, lax.add, 0.0)
 
 
 def _shifts(

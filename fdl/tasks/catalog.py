@@ -1,5 +1,6 @@
 """What can be trained by name: the description of each task, without JAX."""
 
+import functools
 import warnings
 
 from fdl.plain import unknown
@@ -26,8 +27,18 @@ from fdl.tasks.options import (
     VGGOptions,
 )
 
+# What is alike where classes are predicted.
+_classifier = functools.partial(
+    Description,
+    supports=OF_SOME,
+    metric="accuracy",
+    mode="max",
+    loss_unit="nats",
+    predicts="classes",
+)
+
 _ALL = (
-    Description(
+    _classifier(
         name="cnn",
         title="small convolutional network",
         paper="LeCun et al., 1998, Gradient-based learning applied to document "
@@ -35,14 +46,9 @@ _ALL = (
         epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
-        supports=OF_SOME,
-        metric="accuracy",
-        mode="max",
-        loss_unit="nats",
         options=CNNOptions(),
-        predicts="classes",
     ),
-    Description(
+    _classifier(
         name="lenet5",
         title="LeNet-5",
         paper="LeCun et al., 1998, Gradient-based learning applied to document "
@@ -50,14 +56,9 @@ _ALL = (
         epochs=(20, 60),
         batch_size=64,
         learning_rates={"one-cycle": 3e-3, "constant": 1e-3},
-        supports=OF_SOME,
-        metric="accuracy",
-        mode="max",
-        loss_unit="nats",
         options=LeNet5Options(),
-        predicts="classes",
     ),
-    Description(
+    _classifier(
         name="alexnet",
         title="AlexNet, small",
         paper="Krizhevsky et al., 2012, ImageNet classification with deep "
@@ -65,14 +66,9 @@ _ALL = (
         epochs=(5, 20),
         batch_size=64,
         learning_rates={"one-cycle": 2e-3, "constant": 5e-4},
-        supports=OF_SOME,
-        metric="accuracy",
-        mode="max",
-        loss_unit="nats",
         options=AlexNetOptions(),
-        predicts="classes",
     ),
-    Description(
+    _classifier(
         name="vgg",
         title="VGG, small",
         paper="Simonyan & Zisserman, 2015, Very deep convolutional networks for "
@@ -80,56 +76,36 @@ _ALL = (
         epochs=(5, 15),
         batch_size=64,
         learning_rates={"one-cycle": 3e-3, "constant": 1e-3},
-        supports=OF_SOME,
-        metric="accuracy",
-        mode="max",
-        loss_unit="nats",
         options=VGGOptions(),
-        predicts="classes",
     ),
-    Description(
+    _classifier(
         name="googlenet",
         title="GoogLeNet, small",
         paper="Szegedy et al., 2015, Going deeper with convolutions",
         epochs=(10, 30),
         batch_size=64,
         learning_rates={"one-cycle": 3e-3, "constant": 1e-3},
-        supports=OF_SOME,
-        metric="accuracy",
-        mode="max",
-        loss_unit="nats",
         options=GoogLeNetOptions(),
-        predicts="classes",
     ),
-    Description(
+    _classifier(
         name="resnet",
         title="residual network, small",
         paper="He et al., 2016, Deep residual learning for image recognition",
         epochs=(3, 12),
         batch_size=64,
         learning_rates={"one-cycle": 5e-3, "constant": 1e-3},
-        supports=OF_SOME,
-        metric="accuracy",
-        mode="max",
-        loss_unit="nats",
         options=ResNetOptions(),
-        predicts="classes",
     ),
-    Description(
+    _classifier(
         name="densenet",
         title="DenseNet, small",
         paper="Huang et al., 2017, Densely connected convolutional networks",
         epochs=(3, 12),
         batch_size=64,
         learning_rates={"one-cycle": 5e-3, "constant": 1e-3},
-        supports=OF_SOME,
-        metric="accuracy",
-        mode="max",
-        loss_unit="nats",
         options=DenseNetOptions(),
-        predicts="classes",
     ),
-    Description(
+    _classifier(
         name="mlp",
         title="multilayer perceptron",
         paper="Rumelhart et al., 1986, Learning representations by "
@@ -137,13 +113,8 @@ _ALL = (
         epochs=(5, 20),
         batch_size=32,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
-        supports=OF_SOME,
-        metric="accuracy",
-        mode="max",
-        loss_unit="nats",
         options=MLPOptions(),
         takes=("image", "vector"),
-        predicts="classes",
     ),
     Description(
         name="regress",
@@ -160,7 +131,7 @@ _ALL = (
         predicts="numbers",
         dataset=None,
     ),
-    Description(
+    _classifier(
         name="mnist-fast",
         title="small convolutional network, two passes",
         paper="LeCun et al., 1998, Gradient-based learning applied to document "
@@ -168,41 +139,26 @@ _ALL = (
         epochs=(2, 10),
         batch_size=64,
         learning_rates={"one-cycle": 7e-3, "constant": 1e-3},
-        supports=OF_SOME,
-        metric="accuracy",
-        mode="max",
-        loss_unit="nats",
-        predicts="classes",
     ),
-    Description(
+    _classifier(
         name="rnn",
         title="simple recurrent network",
         paper="Elman, 1990, Finding structure in time",
         epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
-        supports=OF_SOME,
-        metric="accuracy",
-        mode="max",
-        loss_unit="nats",
         options=RecurrentOptions(),
-        predicts="classes",
     ),
-    Description(
+    _classifier(
         name="lstm",
         title="long short-term memory",
         paper="Hochreiter & Schmidhuber, 1997, Long short-term memory",
         epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
-        supports=OF_SOME,
-        metric="accuracy",
-        mode="max",
-        loss_unit="nats",
         options=RecurrentOptions(),
-        predicts="classes",
     ),
-    Description(
+    _classifier(
         name="gru",
         title="gated recurrent units",
         paper="Cho et al., 2014, Learning phrase representations using RNN "
@@ -210,12 +166,7 @@ _ALL = (
         epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
-        supports=OF_SOME,
-        metric="accuracy",
-        mode="max",
-        loss_unit="nats",
         options=RecurrentOptions(),
-        predicts="classes",
     ),
     Description(
         name="autoencoder",
@@ -259,19 +210,14 @@ _ALL = (
         options=GANOptions(),
         generates="images",
     ),
-    Description(
+    _classifier(
         name="transformer",
         title="vision Transformer on 7x7 patches",
         paper="Dosovitskiy et al., 2021, An image is worth 16x16 words",
         epochs=(8, 40),
         batch_size=64,
         learning_rates={"one-cycle": 2e-3, "constant": 1e-3},
-        supports=OF_SOME,
-        metric="accuracy",
-        mode="max",
-        loss_unit="nats",
         options=TransformerOptions(),
-        predicts="classes",
     ),
     Description(
         name="language-model",
@@ -306,20 +252,15 @@ _ALL = (
         predicts="classes",
         dataset=None,
     ),
-    Description(
+    _classifier(
         name="classify",
         title="classifier of your own (--model)",
         paper="any Linen module, see docs/your-model.md",
         epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
-        supports=OF_SOME,
-        metric="accuracy",
-        mode="max",
-        loss_unit="nats",
         options=OwnModel(),
         takes=("image", "vector", "document"),
-        predicts="classes",
     ),
 )
 

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Literal
 
 from fdl.plain import Number
-from fdl.ranges import require_number, require_whole
+from fdl.ranges import require_depth, require_number, require_whole
 
 _MOST_LAYERS = 256  # of one model; more take minutes to compile
 _WIDEST = 100_000
@@ -86,7 +86,8 @@ class ResNetOptions:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _require_depth(self.depth, 6, 2)
+        require_whole(f"[8, {_MOST_LAYERS}]", depth=self.depth)
+        require_depth(self.depth, 6, 2, "blocks a stage")
         _require_widths(width=self.width)
         if self.se and self.width < 16:
             raise ValueError(
@@ -143,7 +144,9 @@ class DenseNetOptions:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _require_depth(self.depth, 6 if self.bc else 3, 4)
+        each = 6 if self.bc else 3
+        require_whole(f"[{each + 4}, {_MOST_LAYERS}]", depth=self.depth)
+        require_depth(self.depth, each, 4, "layers a block")
         _require_widths(growth_rate=self.growth_rate)
 
 
@@ -419,17 +422,6 @@ def _require_widths(**widths: int | tuple[int, ...]) -> None:
             raise ValueError(
                 f"{name} has {len(given)} sizes: give at most {_MOST_LAYERS}."
             )
-
-
-def _require_depth(depth: int, each: int, others: int) -> None:
-    """Check that there is a network of this depth, in steps of a layer a stage."""
-    require_whole(f"[{each + others}, {_MOST_LAYERS}]", depth=depth)
-    rest = (depth - others) % each
-    if rest:
-        raise ValueError(
-            f"depth={depth} must be {each}n + {others}: {depth - rest} or "
-            f"{depth - rest + each}."
-        )
 
 
 def _require_layers(**counts: int | tuple[int, ...]) -> None:

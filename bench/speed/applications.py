@@ -7,16 +7,16 @@ import os
 import sys
 from typing import Any
 
-SIZE, CLASSES = 64, 10
+CLASSES = 10
 
 
-def application(name: str) -> Any:
-    """Return a new model of photographs."""
+def application(name: str, side: int = 64) -> Any:
+    """Return a new model of photographs of so many pixels a side."""
     import keras
 
     return keras.applications.__dict__[name](
         weights=None,
-        input_shape=(SIZE, SIZE, 3),
+        input_shape=(side, side, 3),
         classes=CLASSES,
         classifier_activation=None,
     )

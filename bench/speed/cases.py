@@ -43,13 +43,13 @@ class Case(NamedTuple):
     pixels: bool = False
 
 
-def _images(title: str, steps: int, **options: Any) -> Case:
+def _images(title: str, steps: int, side: int = 64, **options: Any) -> Case:
     """Return a case of photographs, of which there are fewer at a time.
 
     Millions of values pass a ReLU: see the tolerance of DCGAN. In double precision the
     gradients are those of Linen to 1e-12.
     """
-    sizes = {"shape": (64, 64, 3), "large": 64, "inference": (1, 16, 64)}
+    sizes = {"shape": (side, side, 3), "large": 64, "inference": (1, 16, 64)}
     return Case(title, 16, steps, 1.0, 0.9, **sizes, tolerance=5e-2, **options)
 
 
@@ -83,6 +83,18 @@ CASES: dict[str, Case] = {
         tolerance=5e-2,
     ),
     "resnet50": _images("ResNet-50, 64x64 pixels", steps=3),
+    "inceptionv3": _images("Inception v3, 75x75 pixels", steps=3, side=75),
+    "densenet121": _images("DenseNet-121, 64x64 pixels", steps=3),
+    "resnet20": Case(
+        "ResNet-20, 32x32 pixels",
+        64,
+        8,
+        1.0,
+        0.9,
+        (32, 32, 3),
+        large=256,
+        tolerance=5e-2,  # as with photographs
+    ),
     "mobilenet": _images("MobileNetV2, 64x64 pixels", steps=6),
     "unet": _images("U-Net, 64x64 pixels", steps=3, pixels=True),
 }

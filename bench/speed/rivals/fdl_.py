@@ -94,6 +94,9 @@ _MAKE: dict[str, Callable[[Wrap], tuple[Any, Learner]]] = {
     "vae": _vae,
     "dcgan": _dcgan,
     "resnet50": lambda wrap: _supervised(models.ResNet50(10), wrap),
+    "inceptionv3": lambda wrap: _supervised(models.InceptionV3(10), wrap),
+    "densenet121": lambda wrap: _supervised(models.DenseNet121(10), wrap),
+    "resnet20": lambda wrap: _supervised(models.CIFARResNet(10, depth=20), wrap),
     "mobilenet": _application("MobileNetV2"),
     "unet": lambda wrap: _supervised(UNet(), wrap),
 }

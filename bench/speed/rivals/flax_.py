@@ -9,8 +9,9 @@ import numpy as np
 import optax
 from flax import linen as nn
 
+from bench.speed.cases import CASES
+from bench.speed.rivals import flax_images as images
 from bench.speed.rivals.applied import Applied, jax_multiplies_in
-from bench.speed.rivals.flax_images import MobileNetV2, ResNet50, UNet
 from bench.speed.twin import (
     BETA_1,
     BETA_2,
@@ -117,11 +118,15 @@ _MODELS: dict[str, Callable[[], Any]] = {
     "gru": lambda: Recurrent(nn.GRUCell),
     "transformer": Transformer,
     "vae": VAE,
-    "resnet50": ResNet50,
-    "mobilenet": MobileNetV2,
-    "unet": UNet,
+    "resnet50": images.ResNet50,
+    "inceptionv3": images.InceptionV3,
+    "densenet121": images.DenseNet121,
+    "resnet20": images.ResNet20,
+    "mobilenet": images.MobileNetV2,
+    "unet": images.UNet,
 }
-_NORMALIZED = ("resnet50", "mobilenet")  # by statistics of the batch
+# By statistics of the batch.
+_NORMALIZED = ("resnet50", "inceptionv3", "densenet121", "resnet20", "mobilenet")
 # Linen's names of the dense layers of the gates, in fdl's order.
 _GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("z", "r", "n")}
 
@@ -154,7 +159,7 @@ class Twin(Applied):
             stats = jax.tree.map(lambda x: x.astype(dtype), stats["batch_stats"])
             opt_state = {name: _adam.init(params[name]) for name in params}
         elif self.case in _NORMALIZED:
-            image = jnp.zeros((1, 64, 64, 3))
+            image = jnp.zeros((1, *CASES[self.case].shape))
             shapes = jax.eval_shape(self.model.init, jax.random.key(0), image)
             start = {"mean": jnp.zeros, "var": jnp.ones}
             stats = jax.tree_util.tree_map_with_path(

@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers, ops
 
 from bench.speed.applications import application
-from bench.speed.networks import UNET_FEATURES
+from bench.speed.networks import SMALL_RESNET_STAGES, UNET_FEATURES
 from bench.speed.twin import (
     BETA_1,
     BETA_2,
@@ -256,6 +256,29 @@ def _unet() -> Any:
     return keras.Model(image, layers.Conv2D(10, 1, name="head")(x))
 
 
+def _resnet20() -> Any:
+    def convolve(x: Any, features: int, size: int, stride: int, name: str) -> Any:
+        x = layers.ZeroPadding2D(size // 2)(x)
+        x = layers.Conv2D(features, size, stride, use_bias=False, name=f"{name}_conv")(
+            x
+        )
+        return layers.BatchNormalization(epsilon=1.001e-5, name=f"{name}_bn")(x)
+
+    image = layers.Input((32, 32, 3))
+    x = layers.ReLU()(convolve(image, 16, 3, 1, "conv1"))
+    for stage, (features, blocks) in enumerate(SMALL_RESNET_STAGES, start=2):
+        for block in range(1, blocks + 1):
+            name = f"conv{stage}_block{block}"
+            stride, short = 1, x
+            if block == 1 and stage > 2:
+                stride, short = 2, convolve(x, features, 1, 2, f"{name}_0")
+            x = layers.ReLU()(convolve(x, features, 3, stride, f"{name}_1"))
+            x = convolve(x, features, 3, 1, f"{name}_2")
+            x = layers.ReLU()(layers.Add()([short, x]))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, layers.Dense(10, name="predictions")(x))
+
+
 class _Two:
     """Two optimizers with the interface that Keras' `fit` needs on JAX."""
 
@@ -274,6 +297,9 @@ _MODELS: dict[str, Callable[[], Any]] = {
     "vae": _vae,
     "dcgan": _DCGAN,
     "resnet50": lambda: application("ResNet50"),
+    "inceptionv3": lambda: application("InceptionV3", side=75),
+    "densenet121": lambda: application("DenseNet121"),
+    "resnet20": _resnet20,
     "mobilenet": lambda: application("MobileNetV2"),
     "unet": _unet,
 }

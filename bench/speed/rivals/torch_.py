@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.speed.rivals.torch_images import MobileNetV2, ResNet50, UNet
+from bench.speed.rivals import torch_images as images
 from bench.speed.twin import (
     BETA_1,
     BETA_2,
@@ -167,12 +167,18 @@ _MODELS: dict[str, Callable[[], nn.Module]] = {
     "transformer": Transformer,
     "vae": VAE,
     "dcgan": GAN,
-    "resnet50": ResNet50,
-    "mobilenet": MobileNetV2,
-    "unet": UNet,
+    "resnet50": images.ResNet50,
+    "inceptionv3": images.InceptionV3,
+    "densenet121": images.DenseNet121,
+    "resnet20": images.ResNet20,
+    "mobilenet": images.MobileNetV2,
+    "unet": images.UNet,
 }
 # Those whose inputs are images with channels second.
-_IMAGES = ("cnn", "dcgan", "resnet50", "mobilenet", "unet")
+_IMAGES = (
+    *("cnn", "dcgan", "resnet50", "inceptionv3", "densenet121", "resnet20"),
+    *("mobilenet", "unet"),
+)
 
 
 class Twin:

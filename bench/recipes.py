@@ -63,6 +63,55 @@ RECIPES: dict[str, Recipe] = {
         "fast CNN, two passes", "fdl train mnist-fast --validation none"
     ),
     "cnn-5k": Recipe("CNN, 5,000-digit sample", "fdl train cnn --dataset mnist-5k"),
+    "lenet5": Recipe("LeNet-5, as in the paper", "fdl train lenet5 --validation none"),
+    "lenet5-digits": Recipe(
+        "LeNet-5, shifts and rotations",
+        "fdl train lenet5 --augment digits --validation none",
+    ),
+    "resnet": Recipe("ResNet-8, 3 epochs", "fdl train resnet --validation none"),
+    **{
+        f"{name}-fashion": Recipe(
+            f"{title}, Fashion-MNIST, 10 epochs",
+            f"fdl train {command} --dataset fashion_mnist --epochs 10 "
+            "--augment photos --validation none",
+        )
+        for name, title, command in (
+            ("resnet", "ResNet-8", "resnet"),
+            ("resnet-14", "ResNet-14", "resnet --depth 14"),
+            ("resnet-14-se", "ResNet-14 with gates", "resnet --depth 14 --se"),
+            ("densenet", "DenseNet-22", "densenet"),
+            ("vgg", "VGG", "vgg"),
+            ("googlenet", "GoogLeNet", "googlenet"),
+            (
+                "googlenet-one-head",
+                "GoogLeNet without auxiliary heads",
+                "googlenet --no-auxiliary",
+            ),
+        )
+    },
+    **{
+        f"{name}-cifar": Recipe(
+            f"{title}, CIFAR-10 as JPEG, {epochs} epochs",
+            f"fdl train {command} --dataset folder:cifar10-jpeg --epochs {epochs} "
+            "--augment photos --validation none",
+        )
+        for name, title, command, epochs in (
+            ("alexnet", "AlexNet", "alexnet", 10),
+            (
+                "alexnet-no-response-norm",
+                "AlexNet without response normalization",
+                "alexnet --no-response-norm",
+                10,
+            ),
+            ("resnet-20", "ResNet-20", "resnet --depth 20", 12),
+            (
+                "plain-20",
+                "the same without shortcuts",
+                "resnet --depth 20 --shortcut none",
+                12,
+            ),
+        )
+    },
     "mlp": Recipe("MLP, one hidden layer", "fdl train mlp --validation none"),
     "rnn": Recipe("simple RNN, rows", "fdl train rnn --validation none"),
     "rnn-keras": Recipe(
@@ -116,6 +165,7 @@ def train(recipe: str, seed: int, data_dir: Path | None) -> dict[str, Any]:
         run = Path(folder) / "run"
         words = RECIPES[recipe].command.split()
         words = [sys.executable if word == "python" else word for word in words]
+        words = [word.replace("folder:", f"folder:{data_dir}/") for word in words]
         words += ["--seed", str(seed), "--run", str(run)]
         if data_dir is not None:
             words += ["--data-dir", str(data_dir)]
@@ -168,7 +218,7 @@ def main(
     Args:
         recipes: Names of recipes; all by default.
         seeds: Number of seeds, from 0.
-        data_dir: Folder of the original data files.
+        data_dir: Folder of the original data files, and of the folders of images.
     """
     RESULTS.mkdir(parents=True, exist_ok=True)
     for recipe in recipes or tuple(RECIPES):

@@ -190,8 +190,8 @@ def _search(
         ends = (token == tokens.end) & (score > -jnp.inf)
         grown = _rows(live, parent)
         if weights is not None:
-            weights = _rows(weights.reshape(count, beams, time), parent)
-            weights = grown.weights.at[:, :, at].set(weights)
+            new = _rows(weights.reshape(count, beams, time), parent)
+            weights = jnp.asarray(grown.weights).at[:, :, at].set(new)
         grown = Hypotheses(
             token=grown.token.at[:, :, at].set(token),
             score=score,

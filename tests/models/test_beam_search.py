@@ -146,6 +146,12 @@ def test_the_search_goes_on_while_something_longer_may_be_better() -> None:
     assert search(after, 12, beams=2, alpha=0.0).length.tolist() == [1, 2]
 
 
+def test_what_ends_takes_no_place_from_what_goes_on() -> None:
+    after = {START: {END: 0.5, A: 0.3, B: 0.2}, B: {B: 0.95, END: 0.05}}
+    found = search(after, 12, beams=2, alpha=3.0)
+    assert found.token[0].tolist() == [B] * 11 + [END]
+
+
 def test_unfinished_targets_stand_behind_finished_ones() -> None:
     after = {token: {A: 0.999, END: 0.001} for token in (START, A)}
     found = search(after, 3, beams=4)
@@ -195,6 +201,7 @@ def test_an_ensemble_averages_probabilities_at_each_step() -> None:
     tokens = zip(found.token[0], found.length[0], strict=True)
     assert [tuple(token[:length]) for token, length in tokens][:7] == ranked
     closeness.close(found.score[0, :7], np.array([score(x) for x in ranked]), 1e-5)
+    assert found.weights is not None
     closeness.close(found.weights[0, 0, 0].sum(), np.float32(1), 1e-5)
 
 

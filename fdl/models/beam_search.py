@@ -220,7 +220,7 @@ def _search(
         weights=jnp.zeros((count, beams, length, time)) if alignments else None,
     )
     # One beam begins: equal ones would choose the same.
-    live = nothing._replace(score=nothing.score.at[:, 0].set(0))
+    live = nothing._replace(score=jnp.where(jnp.arange(beams) == 0, 0, nothing.score))
     cache = keep(start(variables), jnp.repeat(jnp.arange(count), beams))
     loop = _Loop(jnp.int32(0), live, nothing, cache)
     loop = lax.while_loop(goes_on, advance, loop)

@@ -3,6 +3,8 @@ from .alexnet import AlexNetOneColumn as AlexNetOneColumn
 from .autoencoder import Autoencoder as Autoencoder
 from .autoencoder import ConvAutoencoder as ConvAutoencoder
 from .backbone import preprocess as preprocess
+from .beam_search import Hypotheses as Hypotheses
+from .beam_search import beam_search as beam_search
 from .cnn import CNN as CNN
 from .coders import ConvDecoder as ConvDecoder
 from .coders import ConvEncoder as ConvEncoder

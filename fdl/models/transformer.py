@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Bool, Float, Integer
 
 from fdl import nn
-from fdl.arrays import Array
+from fdl.arrays import Array, PyTree
 
 
 class TransformerCache(NamedTuple):
@@ -119,6 +119,20 @@ class Transformer(linen.Module):
         x = self._vectors(target, cache.blocks[0].tokens.position, False)
         x, blocks = self.decoder.decode(x, cache.blocks, memory_mask=cache.source_mask)
         return self.embed.attend(x), cache._replace(blocks=blocks)
+
+    def alignment(
+        self, intermediates: PyTree
+    ) -> Float[Array, "*batch time source_time"]:
+        """Return how much each target token attended to each source token.
+
+        The mean over the heads of the last block.
+
+        Args:
+            intermediates: What a call or `decode` has put into the collection
+                `intermediates`.
+        """
+        block = intermediates["decoder"][f"block{self.decoder.num_layers}"]
+        return jnp.mean(block["memory_attention"]["weights"][0], axis=-3)
 
     def _mask(self, source: Array) -> Array | None:
         return None if self.pad_token is None else source != self.pad_token

@@ -1,0 +1,274 @@
+"""Beam search: the likeliest targets of a source that a translator finds."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.core import Tracer
+from jaxtyping import Bool, Float, Int, Integer
+
+from fdl.arrays import Array, PyTree
+from fdl.ranges import require_number, require_whole
+
+
+class Hypotheses(NamedTuple):
+    """Targets found for each source, the best one first.
+
+    Attributes:
+        token: The tokens, up to and including the end token; padding after it.
+        score: Logarithm of the probability, divided by the length penalty; -inf where
+            there are fewer hypotheses than beams.
+        length: Number of tokens, the end token included.
+        finished: Whether there is an end token. Hypotheses without one have reached the
+            limit, and stand behind all others.
+        weights: How much each token attended to each token of the source; None if not
+            asked for.
+    """
+
+    token: Int[Array, "*batch beams length"]
+    score: Float[Array, "*batch beams"]
+    length: Int[Array, "*batch beams"]
+    finished: Bool[Array, "*batch beams"]
+    weights: Float[Array, "*batch beams length source_time"] | None
+
+
+def beam_search(
+    model: Any,
+    variables: PyTree,
+    source: Integer[Array, "*batch source_time"],
+    length: int,
+    *,
+    beams: int = 5,
+    alpha: float = 0.6,
+    ensemble: bool = False,
+    alignments: bool = False,
+    start_token: int = 1,
+    end_token: int = 2,
+    pad_token: int = 0,
+) -> Hypotheses:
+    """Search for the likeliest targets (Graves, 2012, arXiv:1211.3711, section 2.5).
+
+    At each step, the best unfinished hypotheses are continued by all tokens. Finished
+    ones are ranked by their log-probability over `((5 + n) / 6) ** alpha` for `n`
+    tokens (Wu et al., 2016, arXiv:1609.08144), and the search ends when no unfinished
+    one can become better than the worst that is kept. With one beam it is greedy.
+
+    Args:
+        model: A model with `start` and `decode`, such as `Transformer`.
+        variables: Its variables, or those of all members of an ensemble on a new first
+            axis.
+        source: The sources, padded to one length, which is not 0.
+        length: Largest number of tokens of a target, its end token included, at least
+            1. Programs are compiled for a length, as for a shape of sources.
+        beams: Number of hypotheses to keep, at least 1. More are not always better.
+        alpha: Exponent of the length penalty, at least 0. At 0, hypotheses are ranked
+            by their probability, which favors short ones.
+        ensemble: Whether there are several members, whose probabilities are averaged
+            before each choice.
+        alignments: Whether to return what each token attended to.
+        start_token: What comes before a target, and is not part of it.
+        end_token: The last token of a target.
+        pad_token: What pads sources and targets.
+
+    Raises:
+        ValueError: If a number is out of range, or a source has no tokens.
+
+    Example:
+        >>> from fdl import models, nn
+        >>> encoder = nn.TransformerEncoder(num_layers=1, num_heads=2)
+        >>> decoder = nn.TransformerDecoder(num_layers=1, num_heads=2)
+        >>> model = models.Transformer(9, encoder, decoder, features=8, pad_token=0)
+        >>> source = jnp.array([[3, 5, 4, 2], [6, 7, 2, 0]])
+        >>> variables = model.init(jax.random.key(0), source, source)
+        >>> found = beam_search(model, variables, source, 6, beams=3, alignments=True)
+        >>> found.token.shape, found.weights.shape
+        ((2, 3, 6), (2, 3, 6, 4))
+        >>> bool(jnp.all(found.score[:, 0] >= found.score[:, 1]))
+        True
+    """
+    require_whole("[1, inf)", length=length, beams=beams)
+    require_number("[0, inf)", alpha=alpha)
+    tokens = _Tokens(start_token, end_token, pad_token)
+    _check(model, source, tokens)
+    return _search(
+        model,
+        variables,
+        jnp.asarray(source, jnp.int32),
+        jnp.float32(alpha),
+        length=length,
+        beams=beams,
+        ensemble=ensemble,
+        alignments=alignments,
+        tokens=tokens,
+    )
+
+
+class _Tokens(NamedTuple):
+    """The tokens that are not words."""
+
+    start: int
+    end: int
+    pad: int
+
+
+class _Loop(NamedTuple):
+    """The state between two steps: `step` tokens are chosen.
+
+    The score of unfinished hypotheses is their log-probability, without the penalty.
+    """
+
+    step: Array
+    live: Hypotheses
+    ended: Hypotheses
+    cache: PyTree
+
+
+@functools.partial(
+    jax.jit,
+    static_argnames=("model", "length", "beams", "ensemble", "alignments", "tokens"),
+)
+def _search(
+    model: Any,
+    variables: PyTree,
+    source: Array,
+    alpha: Array,
+    *,
+    length: int,
+    beams: int,
+    ensemble: bool,
+    alignments: bool,
+    tokens: _Tokens,
+) -> Hypotheses:
+    *batch, time = source.shape
+    source = source.reshape(-1, time)
+    count = len(source)
+    over = lambda call, *axes: jax.vmap(call, in_axes=axes) if ensemble else call
+
+    def start(variables: PyTree) -> PyTree:
+        return model.apply(variables, source, length, method="start")
+
+    def decode(variables: PyTree, cache: PyTree, token: Array) -> PyTree:
+        """Return log-probabilities of the next token, weights, and the new cache."""
+        apply = functools.partial(model.apply, variables, token[:, None], cache)
+        if not alignments:
+            logits, cache = apply(method="decode")
+            return jax.nn.log_softmax(logits[:, -1]), None, cache
+        (logits, cache), seen = apply(method="decode", mutable="intermediates")
+        weights = model.alignment(seen["intermediates"])[:, -1]
+        return jax.nn.log_softmax(logits[:, -1]), weights, cache
+
+    def keep(cache: PyTree, rows: Array) -> PyTree:
+        """Return the cache of other hypotheses."""
+        # What is one number for all, such as the position, stays as it is.
+        return jax.tree.map(lambda x: x[rows] if x.ndim else x, cache)
+
+    start, decode, keep = over(start, 0), over(decode, 0, 0, None), over(keep, 0, None)
+
+    def penalty(n: Array | int) -> Array:
+        return ((5 + n) / 6) ** alpha
+
+    def advance(loop: _Loop) -> _Loop:
+        at, live = loop.step, loop.live
+        before = lax.dynamic_index_in_dim(live.token, at - 1, axis=2, keepdims=False)
+        token = jnp.where(at == 0, tokens.start, before).ravel()
+        logs, weights, cache = decode(variables, loop.cache, token)
+        if ensemble:
+            logs = jax.nn.logsumexp(logs, axis=0) - jnp.log(len(logs))
+            weights = None if weights is None else weights.mean(axis=0)
+        vocab = logs.shape[-1]
+        word = jnp.arange(vocab)
+        never = (word == tokens.pad) | (word == tokens.start)
+        logs = jnp.where(never, -jnp.inf, logs).reshape(count, beams, vocab)
+
+        # Of twice the beams, no more than the beams can end. A single beam ends where
+        # its likeliest token does.
+        total = (live.score[..., None] + logs).reshape(count, beams * vocab)
+        score, place = lax.top_k(total, 2 * beams if beams > 1 else 1)
+        parent, token = place // vocab, place % vocab
+        ends = (token == tokens.end) & (score > -jnp.inf)
+        grown = _rows(live, parent)
+        if weights is not None:
+            new = _rows(weights.reshape(count, beams, time), parent)
+            weights = jnp.asarray(grown.weights).at[:, :, at].set(new)
+        grown = Hypotheses(
+            token=grown.token.at[:, :, at].set(token),
+            score=score,
+            length=jnp.full_like(grown.length, at + 1),
+            finished=ends,
+            weights=weights,
+        )
+        final = jnp.where(ends, score / penalty(at + 1), -jnp.inf)
+        ended = _best(_joined(loop.ended, grown._replace(score=final)), beams)
+        going = jnp.where(ends, -jnp.inf, score)
+        order = jnp.argsort(-going, axis=1, stable=True)[:, :beams]
+        live = _rows(grown._replace(score=going, finished=jnp.zeros_like(ends)), order)
+        rows = jnp.arange(count)[:, None] * beams + _rows(parent, order)
+        return _Loop(at + 1, live, ended, keep(cache, rows.ravel()))
+
+    def goes_on(loop: _Loop) -> Array:
+        # Logarithms are not above 0, so the longest target has the kindest penalty.
+        hope = jnp.max(loop.live.score, axis=1) / penalty(length)
+        return (loop.step < length) & jnp.any(hope > jnp.min(loop.ended.score, axis=1))
+
+    nothing = Hypotheses(
+        token=jnp.full((count, beams, length), tokens.pad, jnp.int32),
+        score=jnp.full((count, beams), -jnp.inf),
+        length=jnp.zeros((count, beams), jnp.int32),
+        finished=jnp.zeros((count, beams), bool),
+        weights=jnp.zeros((count, beams, length, time)) if alignments else None,
+    )
+    # One beam begins: equal ones would choose the same.
+    live = nothing._replace(score=jnp.where(jnp.arange(beams) == 0, 0, nothing.score))
+    cache = keep(start(variables), jnp.repeat(jnp.arange(count), beams))
+    loop = _Loop(jnp.int32(0), live, nothing, cache)
+    loop = lax.while_loop(goes_on, advance, loop)
+    live = loop.live._replace(score=loop.live.score / penalty(loop.live.length))
+    found = _best(_joined(loop.ended, live), beams)
+    there = found.score > -jnp.inf
+    found = jax.tree.map(
+        lambda x, none: jnp.where(
+            jnp.expand_dims(there, tuple(range(2, x.ndim))), x, none
+        ),
+        found,
+        nothing,
+    )
+    return jax.tree.map(lambda x: x.reshape(*batch, *x.shape[1:]), found)
+
+
+def _rows(tree: PyTree, index: Array) -> PyTree:
+    """Take hypotheses of each source by their numbers."""
+    return jax.tree.map(lambda x: jax.vmap(lambda x, i: x[i])(x, index), tree)
+
+
+def _joined(a: Hypotheses, b: Hypotheses) -> Hypotheses:
+    return jax.tree.map(lambda x, y: jnp.concatenate([x, y], axis=1), a, b)
+
+
+def _best(found: Hypotheses, count: int) -> Hypotheses:
+    """Return the best hypotheses, finished ones first."""
+    order = jnp.lexsort((-found.score, ~found.finished), axis=1)
+    return _rows(found, order[:, :count])
+
+
+def _check(model: Any, source: Array, tokens: _Tokens) -> None:
+    if 0 in source.shape:
+        raise ValueError(
+            f"source has the shape {source.shape}: pass at least one source, of at "
+            "least one token."
+        )
+    for name, token in tokens._asdict().items():
+        if not 0 <= token < model.vocab_size:
+            raise ValueError(
+                f"{name}_token={token} must be from 0 to {model.vocab_size - 1}, as "
+                f"the model's vocab_size is {model.vocab_size}."
+            )
+    if len(set(tokens)) < 3:
+        raise ValueError(
+            f"start_token={tokens.start}, end_token={tokens.end} and "
+            f"pad_token={tokens.pad} must be three tokens."
+        )
+    if not isinstance(source, Tracer):
+        if not bool(jnp.all(jnp.any(source != tokens.pad, axis=-1))):
+            raise ValueError("a source is empty: it has only padding.")

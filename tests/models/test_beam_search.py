@@ -1,0 +1,225 @@
+"""Beam search finds what trying everything would, and says what it found."""
+
+import functools
+import itertools
+from typing import Any
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import closeness
+from fdl import models, nn
+from fdl.models import beam_search
+from zoo import draw_variables
+
+PAD, START, END, A, B = range(5)
+SOURCE = np.array([[3, 4, 4, END], [4, END, PAD, PAD]], np.int32)
+MODEL = models.Transformer(
+    5,
+    nn.TransformerEncoder(1, 2),
+    nn.TransformerDecoder(2, 2),
+    features=8,
+    pad_token=PAD,
+)
+VARIABLES = draw_variables(MODEL, SOURCE, SOURCE, seed=1)
+
+
+APPLY = jax.jit(MODEL.apply)
+SEE = jax.jit(functools.partial(MODEL.apply, mutable="intermediates"))
+
+
+def log_probabilities(variables: Any, source: np.ndarray, target: Any) -> np.ndarray:
+    """Of what follows the start and each token of one target, without a cache."""
+    read = np.full((1, 9), PAD, np.int32)  # no token sees those behind it
+    read[0, : len(target) + 1] = START, *target
+    logits = APPLY(variables, source[None], read)[0, : len(target) + 1]
+    return np.array(jax.nn.log_softmax(logits))
+
+
+def total(variables: Any, source: np.ndarray, target: Any) -> float:
+    logs = log_probabilities(variables, source, target)
+    return sum(float(logs[at, token]) for at, token in enumerate(target))
+
+
+def penalty(length: int, alpha: float) -> float:
+    return ((5 + length) / 6) ** alpha
+
+
+def everything(length: int) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    """All finished targets of up to so many tokens, and all unfinished ones."""
+    words = lambda count: itertools.product((A, B), repeat=count)
+    finished = [(*x, END) for count in range(length) for x in words(count)]
+    return finished, list(words(length))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.6, 2.0])
+def test_enough_beams_try_everything(alpha: float) -> None:
+    finished, unfinished = everything(3)
+    beams = len(finished) + len(unfinished)
+    found = beam_search(MODEL, VARIABLES, SOURCE, 3, beams=beams, alpha=alpha)
+    for row in range(2):
+        score = lambda x, row=row: (
+            total(VARIABLES, SOURCE[row], x) / penalty(len(x), alpha)
+        )
+        ranked = [
+            *sorted(finished, key=score, reverse=True),
+            *sorted(unfinished, key=score, reverse=True),
+        ]
+        assert [
+            tuple(token[:length])
+            for token, length in zip(found.token[row], found.length[row], strict=True)
+        ] == ranked
+        closeness.close(found.score[row], np.array([score(x) for x in ranked]), 1e-5)
+        assert found.finished[row].tolist() == [True] * 7 + [False] * 8
+
+
+def test_one_beam_is_greedy() -> None:
+    source = np.random.default_rng(0).integers(3, 5, (6, 4)).astype(np.int32)
+    for alpha in (0.0, 0.6, 3.0):
+        found = beam_search(MODEL, VARIABLES, source, 8, beams=1, alpha=alpha)
+        for row in range(6):
+            target: list[int] = []
+            while len(target) < 8 and END not in target:
+                logs = log_probabilities(VARIABLES, source[row], target)[-1]
+                logs[[PAD, START]] = -np.inf
+                target.append(int(np.argmax(logs)))
+            assert found.token[row, 0].tolist() == target + [PAD] * (8 - len(target))
+
+
+def test_scores_and_alignments_are_those_of_the_whole_target() -> None:
+    # They are not if a cache is left with another hypothesis.
+    found = beam_search(MODEL, VARIABLES, SOURCE, 6, beams=6, alignments=True)
+    assert found.weights is not None
+    for row, beam in itertools.product(range(2), range(6)):
+        length = int(found.length[row, beam])
+        target = found.token[row, beam, :length].tolist()
+        score = total(VARIABLES, SOURCE[row], target) / penalty(length, 0.6)
+        closeness.close(found.score[row, beam], np.float32(score), 1e-5)
+        read = np.array([[START, *found.token[row, beam, :-1]]])
+        _, seen = SEE(VARIABLES, SOURCE[row : row + 1], read)
+        weights = MODEL.alignment(seen["intermediates"])[0, :length]
+        closeness.close(found.weights[row, beam, :length], weights, 1e-5)
+        closeness.close(weights.sum(-1), np.ones(length), 1e-5)
+        assert not np.any(found.weights[row, beam, length:])
+
+
+def test_a_row_does_not_depend_on_the_rest_of_the_batch() -> None:
+    both = beam_search(MODEL, VARIABLES, SOURCE[None], 5, beams=3)
+    assert both.token.shape == (1, 2, 3, 5)
+    for row in range(2):
+        alone = beam_search(MODEL, VARIABLES, SOURCE[row], 5, beams=3)
+        assert alone.token.tolist() == both.token[0, row].tolist()
+        closeness.close(alone.score, both.score[0, row], 1e-5)
+
+
+class Chain(linen.Module):
+    """A translator whose next token depends on the last one alone."""
+
+    chances: tuple[tuple[float, ...], ...]
+    vocab_size: int = 5
+
+    def start(self, source: Any, length: int) -> Any:
+        return jnp.zeros(source.shape[:-1])
+
+    def decode(self, token: Any, cache: Any) -> Any:
+        return jnp.log(jnp.array(self.chances))[token], cache
+
+
+def search(after: dict[int, dict[int, float]], length: int, **options: Any) -> Any:
+    """Search in a chain, by the chances of what comes after each token."""
+    chances = tuple(
+        tuple(after.get(token, {END: 1.0}).get(other, 0.0) for other in range(5))
+        for token in range(5)
+    )
+    return beam_search(Chain(chances), {}, SOURCE[0], length, **options)
+
+
+def test_the_search_goes_on_while_something_longer_may_be_better() -> None:
+    # The two best of the first steps are finished long before the best of all.
+    after = {START: {END: 0.3, A: 0.4, B: 0.3}, B: {END: 1.0}, A: {A: 0.95, END: 0.05}}
+    found = search(after, 12, beams=2, alpha=3.0)
+    assert found.length[0] == 12
+    assert found.token[0].tolist() == [A] * 11 + [END]
+    assert search(after, 12, beams=2, alpha=0.0).length.tolist() == [1, 2]
+
+
+def test_what_ends_takes_no_place_from_what_goes_on() -> None:
+    after = {START: {END: 0.5, A: 0.3, B: 0.2}, B: {B: 0.95, END: 0.05}}
+    found = search(after, 12, beams=2, alpha=3.0)
+    assert found.token[0].tolist() == [B] * 11 + [END]
+
+
+def test_unfinished_targets_stand_behind_finished_ones() -> None:
+    after = {token: {A: 0.999, END: 0.001} for token in (START, A)}
+    found = search(after, 3, beams=4)
+    assert found.finished.tolist() == [True, True, True, False]
+    assert found.token[3].tolist() == [A, A, A]
+    assert found.score[3] > found.score[0]
+
+
+def test_padding_and_the_start_are_never_chosen() -> None:
+    after = {START: {PAD: 0.5, START: 0.4, A: 0.1}, A: {START: 0.9, END: 0.1}}
+    found = search(after, 4, beams=2)
+    assert found.token[0].tolist() == [A, END, PAD, PAD]
+
+
+def test_there_may_be_fewer_targets_than_beams() -> None:
+    found = search({START: {A: 0.6, END: 0.4}}, 1, beams=9)
+    assert found.length.tolist() == [1, 1, *[0] * 7]
+    assert found.token[:, 0].tolist() == [END, A, *[PAD] * 7]
+    assert found.finished.tolist() == [True, *[False] * 8]
+    assert np.isneginf(found.score[2:]).all()
+
+
+ONES = [draw_variables(MODEL, SOURCE, SOURCE, seed=seed) for seed in range(3)]
+MEMBERS = jax.tree.map(lambda *each: jnp.stack(each), *ONES)
+
+
+def test_members_by_vmap() -> None:
+    each = jax.vmap(lambda v: beam_search(MODEL, v, SOURCE, 4, beams=2))(MEMBERS)
+    for member in range(3):
+        alone = beam_search(MODEL, ONES[member], SOURCE, 4, beams=2)
+        assert each.token[member].tolist() == alone.token.tolist()
+
+
+def test_an_ensemble_averages_probabilities_at_each_step() -> None:
+    finished, _ = everything(3)
+    found = beam_search(
+        MODEL, MEMBERS, SOURCE, 3, beams=15, ensemble=True, alignments=True
+    )
+
+    def score(target: tuple[int, ...]) -> float:
+        logs = [log_probabilities(one, SOURCE[0], target) for one in ONES]
+        chances = np.exp(logs).mean(0)
+        steps = [chances[at, token] for at, token in enumerate(target)]
+        return float(np.log(steps).sum()) / penalty(len(target), 0.6)
+
+    ranked = sorted(finished, key=score, reverse=True)
+    tokens = zip(found.token[0], found.length[0], strict=True)
+    assert [tuple(token[:length]) for token, length in tokens][:7] == ranked
+    closeness.close(found.score[0, :7], np.array([score(x) for x in ranked]), 1e-5)
+    assert found.weights is not None
+    closeness.close(found.weights[0, 0, 0].sum(), np.float32(1), 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        (SOURCE, {"beams": 0}, "beams=0 must be"),
+        (SOURCE, {"length": 0}, "length=0 must be"),
+        (SOURCE, {"alpha": -1.0}, "alpha=-1.0 must be"),
+        (SOURCE[:, :0], {}, "pass at least one source, of at least one token"),
+        (SOURCE * 0, {}, "a source is empty"),
+        (SOURCE, {"end_token": 5}, "end_token=5 must be from 0 to 4"),
+        (SOURCE, {"end_token": 1}, "must be three tokens"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    source: np.ndarray, options: dict[str, Any], message: str
+) -> None:
+    options = {"length": 3, **options}
+    with pytest.raises(ValueError, match=message):
+        beam_search(MODEL, VARIABLES, source, **options)

@@ -63,7 +63,10 @@ RECIPES: dict[str, Recipe] = {
         "fast CNN, two passes", "fdl train mnist-fast --validation none"
     ),
     "cnn-5k": Recipe("CNN, 5,000-digit sample", "fdl train cnn --dataset mnist-5k"),
-    "lenet5": Recipe("LeNet-5, as in the paper", "fdl train lenet5 --validation none"),
+    "lenet5": Recipe(
+        "LeNet-5, as in the paper",
+        "fdl train lenet5 --optimizer adamw --weight-decay 0.1 --validation none",
+    ),
     "lenet5-digits": Recipe(
         "LeNet-5, shifts and rotations",
         "fdl train lenet5 --augment digits --validation none",

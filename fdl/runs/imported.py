@@ -23,6 +23,7 @@ from fdl.keras.graph.read import read_recorded
 from fdl.keras.graph.write import recorded
 from fdl.runs.errors import RunError
 from fdl.runs.seal import read_sealed, write_sealed
+from fdl.runs.summary import Summaries, layers_of_imported
 from fdl.runs.weights import named_variables
 from fdl.train.evaluate import in_batches
 from fdl.weights import Declared, WeightsError, describe
@@ -58,6 +59,15 @@ class ImportedModel:
         """Return what the model gives for inputs, nested as the model takes them."""
         answer = lambda batch: self._apply(self.variables, batch)
         return in_batches(answer, inputs, batch_size)
+
+    def summary(self, *, levels: int | None = None) -> Summaries:
+        """Return the layers of the model, as `fdl.runs.Run` does; print it for a table.
+
+        Args:
+            levels: How many levels of layers within layers to tell apart; None for all.
+        """
+        found = layers_of_imported(self.model, self.variables, levels)
+        return Summaries(model=found)
 
     def export(self, path: Path | str) -> None:
         """Write the model as a file for other programs; the ending tells the format.

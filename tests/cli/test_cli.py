@@ -90,6 +90,11 @@ def test_eval_agrees_with_training(home) -> None:
     assert f"test loss     {result['metrics']['loss']:.4f}" in done.stdout
 
 
+def test_a_run_is_summed_up(home) -> None:
+    lines = fdl("summary", "runs/a", cwd=home).stdout.splitlines()
+    assert lines[1].split() == ["dense1", "Dense", "128", *["100,480"] * 2, "200,704"]
+
+
 def test_predict_agrees_with_eval(home, sample) -> None:
     files = []
     for i, image in enumerate(sample.image[:60]):

@@ -39,10 +39,12 @@ class Import(Command):
 
     def __call__(self) -> None:
         """Import, show, compare, write."""
+        from fdl.keras.graph.summary import layers_of
+
         if self.to is not None and self.to.exists():
             raise ValueError(f"{self.to} is there already: give another name.")
         model, variables = fdl.keras.import_model(self.file)
-        found = fdl.runs.layers_of_imported(model, variables)
+        found = layers_of(model, variables)
         far = _difference(self.file, model, variables) if self.check else None
         if self.to is not None:
             fdl.runs.write_imported(self.to, model, variables)

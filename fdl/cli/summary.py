@@ -17,7 +17,7 @@ Levels = Annotated[OptionalInt, unset("all")]
 
 
 def say(found: Any, json: bool) -> None:
-    """Print the tables of a `fdl.runs.Summaries`, or one JSON object."""
+    """Print the tables of a `fdl.tasks.Summaries`, or one JSON object."""
     if json:
         print(json_text({name: as_json(one) for name, one in found.items()}))
     else:

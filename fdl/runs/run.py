@@ -17,7 +17,6 @@ from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
 from fdl.runs.novelty import load_detector
 from fdl.runs.seen import load_seen, require_new
-from fdl.runs.summary import Summaries, summaries
 from fdl.runs.weights import require_fit
 from fdl.tasks import Config, Sampling, Task, Trained
 from fdl.tasks.config import full_line
@@ -182,13 +181,13 @@ class Run(Trained):
         """
         exporting.export(self, self.task, Path(path), part=part, parameters=parameters)
 
-    def summary(self, *, levels: int | None = None) -> Summaries:
+    def summary(self, *, levels: int | None = None) -> tasks.Summaries:
         """Return the layers of its models; see `fdl.summary`. Print it for a table.
 
         Args:
             levels: How many levels of layers within layers to tell apart; None for all.
         """
-        return summaries(self.task, self, levels)
+        return tasks.summaries(self.task, self, levels)
 
 
 def require_unseen(

@@ -41,6 +41,7 @@ def test_run_folder_keeps_its_contract(home) -> None:
         "confusion.png",
         "curves.png",
         "metrics.jsonl",
+        "mistakes.png",
         "novelty.safetensors",
         "result.json",
         "seen.safetensors",

@@ -21,7 +21,7 @@ def test_a_task_is_shown_with_its_options(tmp_path) -> None:
 def test_what_there_is_no_table_of_is_told(tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     for words, complaint in (
-        (("resnett",), "did you mean resnet"),
+        (("resnett",), "did you mean 'resnet'"),
         (("runs/a",), "runs/a"),
         (("empty",), "empty"),
         (("mlp", "--dataset", "mnist-5k", "--levels", 0), "levels=0 must be"),

@@ -15,6 +15,7 @@ from .arrays import Batch as Batch
 from .arrays import Buckets as Buckets
 from .arrays import DataError as DataError
 from .arrays import Tokens as Tokens
+from .layers import summary as summary
 from .learner import Learner as Learner
 from .learner import State as State
 from .members import many as many

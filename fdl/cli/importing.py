@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from rich.table import Table
 
 import fdl
 from fdl.cli.command import AnswerIsNoError, Command, OptionalPath, out, unset
+from fdl.cli.summary import as_json
 from fdl.files import json_text
 
 _CLOSE = 1e-5
@@ -39,24 +39,20 @@ class Import(Command):
 
     def __call__(self) -> None:
         """Import, show, compare, write."""
-        from fdl.keras.graph.summary import rows_of
+        from fdl.keras.graph.summary import layers_of
 
         if self.to is not None and self.to.exists():
             raise ValueError(f"{self.to} is there already: give another name.")
         model, variables = fdl.keras.import_model(self.file)
-        rows = rows_of(model, variables)
+        found = layers_of(model, variables)
         far = _difference(self.file, model, variables) if self.check else None
         if self.to is not None:
             fdl.runs.write_imported(self.to, model, variables)
         if self.json:
-            said: dict[str, Any] = {
-                "name": model.graph.name,
-                "kind": model.graph.kind,
-                "layers": [row._asdict() for row in rows],
-            }
+            said = as_json(found)
             print(json_text(said if far is None else said | {"difference": far}))
         else:
-            _show(model.graph, rows)
+            out.print(str(found), soft_wrap=True)
             if far is not None:
                 out.print(f"differs from Keras by {far:.1e} of the largest output")
             if self.to is not None:
@@ -66,27 +62,6 @@ class Import(Command):
                 f"{self.file} predicts something else in fdl than in Keras, by "
                 f"{far:.1e} of the largest output."
             )
-
-
-def _show(graph: Any, rows: list[Any]) -> None:
-    table = Table("layer", "class", box=None, padding=(0, 2, 0, 0))
-    table.add_column("output", overflow="fold")
-    table.add_column("parameters", justify="right")
-    table.add_column("trained", justify="right")
-    for row in rows:
-        shapes = ", ".join("x".join(map(str, shape)) or "1" for shape in row.shapes)
-        trained = f"{row.trained:,}" if row.parameters else ""
-        count = f"{row.parameters:,}" if row.parameters else ""
-        table.add_row(row.name, row.kind, shapes, count, trained)
-    out.print(table)
-    total, trained = (
-        sum(each) for each in zip(*(row[-2:] for row in rows), strict=True)
-    )
-    out.print(
-        f"{graph.kind} {graph.name}: {total:,} parameters, of which {trained:,} are "
-        "trained",
-        soft_wrap=True,
-    )
 
 
 def _difference(file: Path, model: Any, variables: Any) -> float:

@@ -73,6 +73,11 @@ _COMMANDS = {
         "Import",
         "Import a model of Keras: show its layers, write it as a folder.",
     ),
+    "summary": _Place(
+        "fdl.cli.summary",
+        "commands",
+        "Show the layers of a task's model or of a run: outputs, parameters, FLOPs.",
+    ),
     "parity": _Place(
         "fdl.cli.parity",
         "Parity",
@@ -89,7 +94,7 @@ _COMMANDS = {
 }
 
 
-_OF_TASKS = ("train", "sweep", "find-rate")
+_OF_TASKS = ("train", "sweep", "find-rate", "summary")
 """Commands that take a task, or `--task MODULE:NAME` of one of the user's."""
 
 _LONGEST = 4000  # characters of a complaint; a list of what was tried has 1,000
@@ -157,6 +162,11 @@ def _command(words: list[str]) -> Command:
 
         if goes_on(words[1:]):
             return read("fdl sweep", words[1:], ResumeSweep)
+    if first == "summary":
+        from fdl.cli.summary import SummaryOfRun, is_of_run
+
+        if is_of_run(words[1:]):
+            return read("fdl summary", words[1:], SummaryOfRun)
     if first in _COMMANDS:
         own, rest = _own_task(words[1:]) if first in _OF_TASKS else (None, words[1:])
         choice = _find(first, own)

@@ -5,6 +5,7 @@ from .autoencoder import ConvAutoencoder as ConvAutoencoder
 from .backbone import preprocess as preprocess
 from .beam_search import Hypotheses as Hypotheses
 from .beam_search import beam_search as beam_search
+from .class_activation import class_activation_map as class_activation_map
 from .cnn import CNN as CNN
 from .coders import ConvDecoder as ConvDecoder
 from .coders import ConvEncoder as ConvEncoder

@@ -5,6 +5,9 @@ or vectorizes, and does not collapse inside a loop, where XLA's gradients of con
 and pooling do (jax-ml/jax#12868). On a GPU, an operation should be few kernels.
 """
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any, Literal
 
 import jax
@@ -61,6 +64,25 @@ def joins_convolution(window: tuple[int, int], strides: tuple[int, int]) -> bool
     return apart and jax.default_backend() == "cpu"
 
 
+_plain: ContextVar[bool] = ContextVar("plain_forms", default=False)
+
+
+@contextlib.contextmanager
+def plain_forms() -> Iterator[None]:
+    """Let what is traced meanwhile be XLA's own operations, which can be counted.
+
+    Example:
+        >>> with plain_forms():
+        ...     resolve("tuned")
+        'xla'
+    """
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
+
+
 def resolve(
     implementation: Implementation | None, tuned_on: tuple[str, ...] = ("cpu", "gpu")
 ) -> Implementation:
@@ -77,6 +99,8 @@ def resolve(
         >>> resolve("tuned")
         'tuned'
     """
+    if _plain.get():
+        return "xla"
     if implementation is None:
         return "tuned" if jax.default_backend() in tuned_on else "xla"
     if implementation not in ("xla", "tuned"):

@@ -24,6 +24,7 @@ from .signals import Interrupted as Interrupted
 from .signals import stop_on_signals as stop_on_signals
 from .space import Range as Range
 from .start import UNKNOWN as UNKNOWN
+from .summary import summarize as summarize
 from .sweep import resume_sweep as resume_sweep
 from .sweep import sweep as sweep
 from .train import train as train

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from flax.traverse_util import unflatten_dict
 
+from fdl import tasks
 from fdl.arrays import PyTree
 from fdl.export import ExportError
 from fdl.export.onnx import write_onnx
@@ -20,6 +21,7 @@ from fdl.keras.files import save_weights
 from fdl.keras.graph.arrays import examples, slots_of
 from fdl.keras.graph.model import KerasModel
 from fdl.keras.graph.read import read_recorded
+from fdl.keras.graph.summary import layers_of
 from fdl.keras.graph.write import recorded
 from fdl.runs.errors import RunError
 from fdl.runs.seal import read_sealed, write_sealed
@@ -58,6 +60,15 @@ class ImportedModel:
         """Return what the model gives for inputs, nested as the model takes them."""
         answer = lambda batch: self._apply(self.variables, batch)
         return in_batches(answer, inputs, batch_size)
+
+    def summary(self, *, levels: int | None = None) -> tasks.Summaries:
+        """Return the layers of the model, as `fdl.runs.Run` does; print it for a table.
+
+        Args:
+            levels: How many levels of layers within layers to tell apart; None for all.
+        """
+        found = layers_of(self.model, self.variables, levels)
+        return tasks.Summaries(model=found)
 
     def export(self, path: Path | str) -> None:
         """Write the model as a file for other programs; the ending tells the format.

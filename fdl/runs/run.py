@@ -6,9 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import jax
-from flax.linen.summary import tabulate
-
 from fdl import data, tasks
 from fdl.arrays import PyTree, Seed, as_key
 from fdl.export import ExportedFunction, read_stablehlo
@@ -184,29 +181,13 @@ class Run(Trained):
         """
         exporting.export(self, self.task, Path(path), part=part, parameters=parameters)
 
-    def summary(self, *, depth: int | None = None, width: int = 120) -> str:
-        """Return a table of layers, output shapes, parameters and FLOPs per model.
-
-        As `keras.Model.summary()`, of a batch of one. FLOPs are those that XLA counts
-        in a forward pass; of a loop, such as that of a recurrent layer over time, it
-        counts one round.
+    def summary(self, *, levels: int | None = None) -> tasks.Summaries:
+        """Return the layers of its models; see `fdl.summary`. Print it for a table.
 
         Args:
-            depth: How deep to go into layers of layers; None for all.
-            width: Characters in a line.
+            levels: How many levels of layers within layers to tell apart; None for all.
         """
-        plain = {"width": width, "force_terminal": False, "no_color": True}
-        tables = [
-            tabulate(
-                model,
-                jax.random.key(0),
-                depth=depth,
-                compute_flops=True,
-                console_kwargs=plain,
-            )(*inputs)
-            for model, _, inputs in self.task.parts(self).values()
-        ]
-        return "\n".join(table.strip("\n") for table in tables)
+        return tasks.summaries(self.task, self, levels)
 
 
 def require_unseen(

@@ -18,6 +18,8 @@ from .own import own_task as own_task
 from .own import with_model as with_model
 from .registry import TASKS as TASKS
 from .registry import find as find
+from .summary import Summaries as Summaries
+from .summary import summaries as summaries
 from .task import ExportedModel as ExportedModel
 from .task import Sampling as Sampling
 from .task import Task as Task

@@ -2,8 +2,9 @@
 
 from fdl.models import AlexNet
 from fdl.tasks.catalog import describe
-from fdl.tasks.classification import classify, draw_mistakes
+from fdl.tasks.classification import classify
 from fdl.tasks.task import Task
+from fdl.tasks.vision import draw_what_it_sees
 
 alexnet = Task(
     **vars(describe("alexnet")),
@@ -18,5 +19,5 @@ alexnet = Task(
         dropout_rate=options.dropout_rate,
     ),
     learn=classify,
-    finish=draw_mistakes,
+    finish=draw_what_it_sees,
 )

@@ -120,19 +120,32 @@ _CALLED = {"image": "images", "document": "texts"}
 
 
 def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
-    """Write `confusion.png`, which shows what a classifier takes for what."""
+    """Write `confusion.png`, what a classifier takes for what; of images, also which.
+
+    These are in `mistakes.png`, which is not written if there are none.
+    """
     from fdl import report  # matplotlib takes half a second, wanted only here
 
-    info = trained.info
-    name = f"{trained.config.task}-{short_name(info.name)}"
+    info, name = trained.info, title_of(trained)
+    label = np.asarray(dataset.test.label)
     output = predict(trained.learner, trained.state, dataset.test[0])
-    counts = metrics.confusion_matrix(
-        np.asarray(dataset.test.label), output.argmax(axis=-1), info.num_classes
-    )
+    counts = metrics.confusion_matrix(label, output.argmax(axis=-1), info.num_classes)
+    called = f"{info.test_count:,} test {_CALLED.get(info.kind, 'rows')}"
     report.draw_confusion(
-        folder / "confusion",
-        counts,
-        info.class_names,
-        title=f"{name}: {info.test_count:,} test {_CALLED.get(info.kind, 'rows')}",
+        folder / "confusion", counts, info.class_names, title=f"{name}: {called}"
     )
+    if info.kind == "image":
+        report.draw_mistakes(
+            folder / "mistakes",
+            dataset.test.image,
+            label,
+            output,
+            info.class_names,
+            title=f"{name}, test images",
+        )
     return {}
+
+
+def title_of(trained: Trained) -> str:
+    """Return what pictures call a run: its task and its data."""
+    return f"{trained.config.task}-{short_name(trained.info.name)}"

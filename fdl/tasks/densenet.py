@@ -5,9 +5,10 @@ import dataclasses
 from fdl.data import DatasetInfo
 from fdl.models import CIFARDenseNet, DenseNet
 from fdl.tasks.catalog import describe
-from fdl.tasks.classification import classify, draw_mistakes
+from fdl.tasks.classification import classify
 from fdl.tasks.options import DenseNetOptions
 from fdl.tasks.task import Task
+from fdl.tasks.vision import draw_what_it_sees
 
 
 def _make_model(options: DenseNetOptions, info: DatasetInfo) -> DenseNet:
@@ -19,5 +20,5 @@ densenet = Task(
     **vars(describe("densenet")),
     make_model=_make_model,
     learn=classify,
-    finish=draw_mistakes,
+    finish=draw_what_it_sees,
 )

@@ -7,10 +7,11 @@ from fdl.learner import Learner
 from fdl.models import GoogLeNet
 from fdl.models.googlenet import Widths
 from fdl.tasks.catalog import describe
-from fdl.tasks.classification import classify, draw_mistakes
+from fdl.tasks.classification import classify
 from fdl.tasks.config import Config
 from fdl.tasks.options import GoogLeNetOptions
 from fdl.tasks.task import Task
+from fdl.tasks.vision import draw_what_it_sees
 
 _MODULES = (
     Widths("3a", 16, 24, 32, 4, 8, 8),
@@ -42,5 +43,5 @@ googlenet = Task(
     **vars(describe("googlenet")),
     make_model=_make_model,
     learn=_learn,
-    finish=draw_mistakes,
+    finish=draw_what_it_sees,
 )

@@ -3,9 +3,10 @@
 from fdl.data import DatasetInfo
 from fdl.models import CIFARResNet
 from fdl.tasks.catalog import describe
-from fdl.tasks.classification import classify, draw_mistakes
+from fdl.tasks.classification import classify
 from fdl.tasks.options import ResNetOptions
 from fdl.tasks.task import Task
+from fdl.tasks.vision import draw_what_it_sees
 
 
 def _make_model(options: ResNetOptions, info: DatasetInfo) -> CIFARResNet:
@@ -24,5 +25,5 @@ resnet = Task(
     **vars(describe("resnet")),
     make_model=_make_model,
     learn=classify,
-    finish=draw_mistakes,
+    finish=draw_what_it_sees,
 )

@@ -41,6 +41,7 @@ def test_run_folder_keeps_its_contract(home) -> None:
         "confusion.png",
         "curves.png",
         "metrics.jsonl",
+        "mistakes.png",
         "novelty.safetensors",
         "result.json",
         "seen.safetensors",
@@ -88,6 +89,11 @@ def test_eval_agrees_with_training(home) -> None:
     result = json.loads((home / "runs/a/result.json").read_text())
     assert f"test accuracy {result['metrics']['accuracy']:.2%}" in done.stdout
     assert f"test loss     {result['metrics']['loss']:.4f}" in done.stdout
+
+
+def test_a_run_is_summed_up(home) -> None:
+    lines = fdl("summary", "runs/a", cwd=home).stdout.splitlines()
+    assert lines[1].split() == ["dense1", "Dense", "128", *["100,480"] * 2, "200,704"]
 
 
 def test_predict_agrees_with_eval(home, sample) -> None:

@@ -43,16 +43,18 @@ def here(tmp_path_factory):
 def test_a_file_is_shown(here) -> None:
     shown = command("import", "digits.keras", cwd=here).stdout
     (norm,) = (line for line in shown.splitlines() if line.startswith("norm"))
-    assert norm.split() == ["norm", "BatchNormalization", "6x6x2", "8", "4"]
-    assert "Functional digits: 402 parameters, of which 398 are trained" in shown
+    assert norm.split() == ["norm", "BatchNormalization", "6x6x2", "8", "4", "0"]
+    total = "Functional digits on 28x28x1: 402 parameters, of which 398 are trained; "
+    assert total in shown
     said = json.loads(command("import", "line.h5", "--json", cwd=here).stdout)
-    assert said["kind"] == "Sequential"
-    assert said["layers"][1] == {
+    assert said["name"] == "Sequential line"
+    assert said["layers"][0] == {
         "name": "dense",
         "kind": "Dense",
         "shapes": [[1]],
         "parameters": 4,
         "trained": 0,
+        "flops": 6,
     }
 
 
@@ -71,6 +73,8 @@ def test_a_folder_is_a_model_without_keras_or_the_file(here, tmp_path) -> None:
     found = fdl.load(tmp_path / "model")
     assert isinstance(found, fdl.runs.ImportedModel)
     assert repr(found).endswith("model': Functional 'digits')")
+    of_file = command("import", here / "digits.keras", cwd=tmp_path).stdout
+    assert command("summary", "model", cwd=tmp_path).stdout == of_file
     x = np.random.default_rng(0).normal(size=(7, 28, 28, 1)).astype("f4")
     model, variables = fdl.keras.import_model(here / "digits.keras")
     expected = model.apply(variables, x)

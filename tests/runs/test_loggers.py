@@ -51,7 +51,7 @@ def test_a_logger_hears_the_beginning_the_epochs_and_the_end(tmp_path) -> None:
         ("start", run.path, "mlp"),
         ("epoch", 1, []),
         ("epoch", 2, []),
-        ("end", 2, ["confusion", "curves"]),
+        ("end", 2, ["confusion", "curves", "mistakes"]),
     ]
     assert other.calls == one.calls
     lines = (run.path / "metrics.jsonl").read_text().splitlines()
@@ -148,7 +148,7 @@ def test_weights_and_biases_gets_scalars_pictures_and_histograms(
     assert step == 2
     assert values["train/loss"] == run.history[1].train["loss"]
     assert values["params/head/kernel"] == ("histogram", (128, 10))
-    assert sorted(fake.logged[2][1]) == ["confusion", "curves"]
+    assert sorted(fake.logged[2][1]) == ["confusion", "curves", "mistakes"]
     assert fake.summary["test/accuracy"] == run.metrics["accuracy"]
     assert fake.exit_code == 0
 

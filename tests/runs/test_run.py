@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import shutil
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -88,27 +87,11 @@ def test_the_state_of_the_last_epoch_is_kept_whole(run) -> None:
     jax.tree.map(np.testing.assert_array_equal, kept.opt_state, run.state.opt_state)
 
 
-def test_a_summary_has_layers_shapes_parameters_and_flops(run) -> None:
-    text = run.summary()
-    lines = text.splitlines()
-    (head,) = (line for line in lines if " dense1 " in line)
-    for cell in ("Dense", "float32[1,784]", "float32[1,128]", "200832"):
-        assert cell in head
-    assert "100,480 (401.9 KB)" in text
-    assert "Total Parameters: 101,770" in text
-    assert max(map(len, run.summary(width=90).splitlines())) <= 90
-
-
-def test_a_summary_of_several_models_has_a_table_for_each() -> None:
-    info = fdl.data.load("mnist-5k").info
-    task = tasks.find("gan")
-    trained = tasks.outline(task, configure("gan", dataset="mnist-5k"), info)
-    values = vars(trained) | {"task": task, "path": Path("x"), "data_dir": None}
-    run = fdl.runs.Run(**values, history=(), result=None)
-    text = run.summary(depth=1)
-    assert "DCGANGenerator Summary" in text
-    assert "DCGANDiscriminator Summary" in text
-    assert "batch_stats" in text
+def test_a_run_is_summed_up(run, home) -> None:
+    lines = str(run.summary()).splitlines()
+    assert lines[1].split() == ["dense1", "Dense", "128", *["100,480"] * 2, "200,704"]
+    assert lines[-1].startswith("MLP on 28x28x1: 101,770 parameters, all trained; ")
+    assert fdl.load(home / "mlp").summary() == run.summary()
 
 
 def test_a_run_that_did_not_end_has_no_result(home, run) -> None:

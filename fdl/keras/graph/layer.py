@@ -112,6 +112,11 @@ class KerasLayer(nn.Module):
                 )
         return _values(outputs, _out_mask(entry, run, outputs))
 
+    @property
+    def kind_of_layer(self) -> str:
+        """Its class in Keras, for `fdl.layers`."""
+        return self.layer.graph.kind if self.layer.graph else self.layer.kind
+
     def weight(self, asked: Weight) -> Array:
         """Return a weight that the table asks for."""
         settings, shape = self.layer.options, asked.shape

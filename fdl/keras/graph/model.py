@@ -83,6 +83,11 @@ class KerasModel(nn.Module):
         return outputs, map_leaves(lambda value: _unflattened(value.mask, batch), found)
 
     @property
+    def kind_of_layer(self) -> str:
+        """Its class and its name in Keras, for `fdl.layers`."""
+        return f"{self.graph.kind} {self.graph.name}"
+
+    @property
     def input_names(self) -> tuple[str, ...]:
         """Names by which the inputs can be given."""
         wanted = self.graph.inputs

@@ -1,0 +1,88 @@
+"""`fdl summary`."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+import fdl
+from fdl import tasks
+from fdl.cli.command import OfRun, OptionalInt, out, unset
+from fdl.cli.task_command import ToTrain, for_each_task
+from fdl.files import json_text
+
+Levels = Annotated[OptionalInt, unset("all")]
+
+
+def say(found: Any, json: bool) -> None:
+    """Print the tables of a `fdl.tasks.Summaries`, or one JSON object."""
+    if json:
+        print(json_text({name: as_json(one) for name, one in found.items()}))
+    else:
+        out.print(str(found), soft_wrap=True)
+
+
+def as_json(one: Any) -> dict[str, Any]:
+    """Return a `fdl.layers.Summary` as plain data."""
+    return one._asdict() | {"layers": [layer._asdict() for layer in one.layers]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary(ToTrain):
+    """Show the layers of what a task trains: outputs, parameters, FLOPs of an example.
+
+    An addition and a multiplication are two FLOPs. Of the options, those of the model,
+    the data and --freeze matter. `fdl summary RUN` shows a run, or a folder of `fdl
+    import`.
+
+    Attributes:
+        levels: How many levels of layers within layers to tell apart.
+        json: Print one JSON object instead of a table.
+    """
+
+    levels: Levels = None
+    json: bool = False
+
+    def __call__(self) -> None:
+        """Show it."""
+        found = fdl.runs.summarize(
+            **self.trained(), levels=self.levels, data_dir=self.data.data_dir
+        )
+        say(found, self.json)
+
+
+@dataclasses.dataclass(frozen=True)
+class SummaryOfRun(OfRun):
+    """Show the layers of a run: their outputs, parameters, and FLOPs of an example.
+
+    Attributes:
+        run: Folder of the run, or of `fdl import`.
+        levels: How many levels of layers within layers to tell apart.
+        json: Print one JSON object instead of a table.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    levels: Levels = None
+    json: bool = False
+
+    def __call__(self) -> None:
+        """Show it."""
+        run = fdl.load(self.run, model=self.model, task=self.task)
+        if not isinstance(run, fdl.runs.Run | fdl.runs.ImportedModel):
+            raise ValueError(f"{self.run} is an exported file, which has no layers.")
+        say(run.summary(levels=self.levels), self.json)
+
+
+def is_of_run(words: Sequence[str]) -> bool:
+    """Return whether words begin with a place, and not with a task or an option."""
+    first = words[0] if words else ""
+    if first.startswith("-") or first in tasks.names():
+        return False
+    return "/" in first or (bool(first) and Path(first).exists())
+
+
+def commands(own: str | None = None) -> Any:
+    """Return `fdl summary TASK` for each task, or a command for one of the user's."""
+    return for_each_task(Summary, "Show the layers of the {}.", own)

@@ -1,0 +1,40 @@
+"""Of what layers the models that a task would train consist."""
+
+from pathlib import Path
+from typing import Any
+
+from fdl import tasks
+from fdl.runs.settings import configured
+from fdl.tasks import Config, Task
+
+
+def summarize(
+    task: str | Task | Config,
+    *,
+    model: Any = None,
+    levels: int | None = None,
+    data_dir: Path | str | None = None,
+    **settings: Any,
+) -> tasks.Summaries:
+    """Return the layers of the models that a task would train; see `fdl.summary`.
+
+    Args:
+        task: Name of a task, or a task of your own, or all settings of a run.
+        model: Of a task that trains a model of yours, as for `fdl.runs.train`.
+        levels: How many levels of layers within layers to tell apart; None for all.
+        data_dir: Folder to look for the data in, before the usual places.
+        settings: Settings by name where `task` is a name; see `fdl.runs.configure`.
+
+    Raises:
+        DataError: If the data cannot be had.
+        ValueError: If a setting is wrong.
+
+    Example:
+        >>> found = summarize("resnet", dataset="mnist-5k", depth=14, levels=1)
+        >>> found["model"].trained, found["model"].layers[2].name
+        (174970, 'conv2_block1')
+    """
+    found, config = configured(task, model, settings, data_dir)
+    where = None if data_dir is None else Path(data_dir)
+    info = tasks.load(found, config, data_dir=where).info
+    return tasks.summaries(found, tasks.outline(found, config, info), levels)

@@ -1,0 +1,31 @@
+"""Of what layers the models of a run consist."""
+
+from fdl.keras.graph.model import KerasModel
+from fdl.layers import Summary, summary
+from fdl.learners.modules import mode
+from fdl.tasks.task import Task, Trained
+
+
+class Summaries(dict[str, Summary]):
+    """The models of a run by name; as text, a table for each."""
+
+    def __str__(self) -> str:
+        """Return the tables."""
+        return "\n\n".join(map(str, self.values()))
+
+
+def summaries(task: Task, trained: Trained, levels: int | None = None) -> Summaries:
+    """Return the layers of the models of a run; see `fdl.summary`.
+
+    Args:
+        task: What is trained.
+        trained: The run; of its state, shapes are enough.
+        levels: How many levels of layers within layers to tell apart; None for all.
+    """
+    found = Summaries()
+    for name, (model, variables, inputs) in task.parts(trained).items():
+        fixed = model.frozen if isinstance(model, KerasModel) else ()
+        frozen = (*trained.config.freeze, *fixed)
+        how = {"levels": levels, "frozen": frozen} | mode(model, train=False)
+        found[name] = summary(model, variables, *inputs, **how)
+    return found

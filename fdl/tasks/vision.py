@@ -1,0 +1,101 @@
+"""What convolutional classifiers show of themselves, besides their mistakes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from fdl.arrays import Array, PyTree, unit_scale
+from fdl.data import Dataset
+from fdl.models import class_activation_map
+from fdl.programs import program
+from fdl.tasks.classification import draw_mistakes, title_of
+from fdl.tasks.task import Trained
+
+_MOST = 10  # images with maps
+_LEAST = 4  # pixels of a map that tells where a class is
+
+
+def draw_what_it_sees(
+    trained: Trained, dataset: Dataset, folder: Path, *, looks: bool = True
+) -> dict[str, float]:
+    """Write pictures of what a model with feature maps has learned.
+
+    - `confusion` and `mistakes`: see `draw_mistakes`.
+    - `kernels`: those of its first convolution.
+    - `features`: the feature maps of the first test image.
+    - `activation`: where it sees what it takes a test image for, one of each class, if
+      it `looks`.
+    """
+    from fdl import report  # matplotlib takes half a second, wanted only here
+
+    measures = draw_mistakes(trained, dataset, folder)
+    name, names = title_of(trained), trained.info.class_names
+    kernel = first_kernel(trained.variables["params"], trained.info.input_shape[-1])
+    if kernel is not None:
+        report.draw_kernels(folder / "kernels", kernel, title=name)
+    label = np.asarray(dataset.test.label)
+    _, first = np.unique(label, return_index=True)
+    chosen = np.concatenate([[0], first[:_MOST]])
+    images = np.asarray(dataset.test.image)[chosen]
+    looked: Any = program(_look, trained.model, once=True)(
+        trained.variables, unit_scale(images)
+    )
+    stages, guess, maps = looked
+    report.draw_features(
+        folder / "features",
+        images[0],
+        {stride: x[0] for stride, x in stages.items()},
+        title=name,
+    )
+    if not looks:
+        return measures
+    pairs = zip(label[chosen[1:]], np.asarray(guess[1:]), strict=True)
+    says = [
+        names[is_] if is_ == taken else f"{names[is_]}\n→ {names[taken]}"
+        for is_, taken in pairs
+    ]
+    report.draw_activation_maps(
+        folder / "activation",
+        images[1:],
+        maps[1:],
+        says,
+        title=f"{name}: where it sees what it takes a test image for",
+    )
+    return measures
+
+
+def first_kernel(params: PyTree, channels: int) -> Array | None:
+    """Return the kernels that see an image itself; None if no convolution does.
+
+    Example:
+        >>> params = {"conv": {"kernel": np.ones((3, 3, 1, 8))}, "head": {}}
+        >>> first_kernel(params, 1).shape
+        (3, 3, 1, 8)
+    """
+    arrays: Any = flatten_dict(params)
+    if channels not in (1, 3):
+        return None
+    return next(
+        (
+            x
+            for (*_, name), x in arrays.items()
+            if name == "kernel" and x.ndim == 4 and x.shape[2] == channels
+        ),
+        None,
+    )
+
+
+def _look(model: Any, variables: PyTree, image: Array) -> tuple[Any, Array, Array]:
+    """Return feature maps, what is most probable, and the maps of that class."""
+    stages = model.apply(variables, image, method="features")
+    logits = model.apply(variables, image)
+    large = [s for s, x in stages.items() if min(x.shape[1:3]) >= _LEAST]
+    stride = large[-1] if large else next(iter(stages))
+    guess = logits.argmax(axis=-1)
+    return (
+        stages,
+        guess,
+        class_activation_map(model, variables, image, guess, stride=stride),
+    )

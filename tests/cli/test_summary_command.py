@@ -1,0 +1,31 @@
+"""`fdl summary` of a task; of runs and imported folders, beside what makes these."""
+
+import json
+
+from shell import fdl as command
+
+
+def test_a_task_is_shown_with_its_options(tmp_path) -> None:
+    options = ("--dataset", "mnist-5k", "--depth", 14, "--levels", 1)
+    lines = command("summary", "resnet", *options, cwd=tmp_path).stdout.splitlines()
+    assert lines[3].split()[:3] == ["conv2_block1", "ResidualBlock", "28x28x16"]
+    total = "CIFARResNet on 28x28x1: 176,090 parameters, of which 174,970 are trained; "
+    assert lines[-1].startswith(total)
+    options = ("--dataset", "mnist-5k", "--freeze", "dense1", "--json")
+    said = json.loads(command("summary", "mlp", *options, cwd=tmp_path).stdout)
+    assert list(said) == ["model"]
+    assert said["model"]["layers"][0]["name"] == "dense1"
+    assert [layer["trained"] for layer in said["model"]["layers"]] == [0, 0, 1290]
+
+
+def test_what_there_is_no_table_of_is_told(tmp_path) -> None:
+    (tmp_path / "empty").mkdir()
+    for words, complaint in (
+        (("resnett",), "did you mean 'resnet'"),
+        (("runs/a",), "runs/a"),
+        (("empty",), "empty"),
+        (("mlp", "--dataset", "mnist-5k", "--levels", 0), "levels=0 must be"),
+    ):
+        said = command("summary", *words, cwd=tmp_path, code=2).stderr
+        assert complaint in said
+        assert said.count("\n") == 1

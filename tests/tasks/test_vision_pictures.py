@@ -1,0 +1,46 @@
+"""What tasks with feature maps draw at the end of a run."""
+
+import numpy as np
+
+import fdl
+from fdl import report, tasks
+from fdl.tasks.vision import first_kernel
+from runs.small import few
+
+DATA = few(30)
+
+
+def pictures_of(name, folder, monkeypatch, **options):
+    """Let a task with random weights draw; return the maps that it has drawn."""
+    maps = []
+    keep = lambda path, images, found, says, title: maps.append(
+        (np.asarray(found), says)
+    )
+    monkeypatch.setattr(report, "draw_activation_maps", keep)
+    task, config = tasks.find(name), fdl.runs.configure(name, batch_size=10, **options)
+    trained = tasks.outline(task, config, DATA.info)
+    state = tasks.draw_state(trained)
+    values = {field: getattr(trained, field) for field in ("model", "learner")}
+    trained = tasks.Trained(config, DATA.info, **values, state=state)
+    assert task.finish(trained, DATA, folder) == {}
+    return maps
+
+
+def test_a_residual_network_shows_what_it_sees_and_where(tmp_path, monkeypatch) -> None:
+    ((maps, says),) = pictures_of("resnet", tmp_path, monkeypatch, width=4)
+    kinds = np.unique(DATA.test.label)
+    assert maps.shape == (len(kinds), 7, 7)
+    assert [one.split("\n")[0] for one in says] == [str(kind) for kind in kinds]
+    names = ["confusion", "features", "kernels", "mistakes"]
+    assert sorted(file.stem for file in tmp_path.iterdir()) == names
+
+
+def test_the_first_kernel_is_that_which_sees_the_image() -> None:
+    params = {
+        "a": {"kernel": np.ones((3, 3, 2, 8))},
+        "b": {"kernel": np.ones((5, 5, 1, 8))},
+        "c": {"kernel": np.ones((7, 7, 1, 8))},
+    }
+    assert first_kernel(params, 1).shape == (5, 5, 1, 8)
+    assert first_kernel(params, 2) is None
+    assert first_kernel({"dense": {"kernel": np.ones((9, 9))}}, 1) is None

@@ -123,7 +123,7 @@ def summary(
 
     Example:
         >>> import fdl
-        >>> model, image = fdl.models.MLP(10), jnp.ones((1, 28, 28, 1))
+        >>> model, image = fdl.models.MLP(10), np.ones((1, 28, 28, 1))
         >>> variables = model.init(jax.random.key(0), image)
         >>> print(fdl.summary(model, variables, image))
         layer      class    output  parameters  trained    FLOPs

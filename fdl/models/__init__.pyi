@@ -43,6 +43,7 @@ from .resnet_cifar import CIFARResNet as CIFARResNet
 from .sampling import choice_logits as choice_logits
 from .sampling import generate as generate
 from .text_classifier import TextClassifier as TextClassifier
+from .textcnn import TextCNN as TextCNN
 from .transformer import Transformer as Transformer
 from .transformer import TransformerCache as TransformerCache
 from .vae import VAE as VAE

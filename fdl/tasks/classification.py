@@ -27,12 +27,14 @@ def classify(
     *,
     preprocess: Callable[[Array], Array] | None = None,
     loss_weights: Sequence[Number] | None = None,
+    project: Callable[[PyTree], PyTree] | None = None,
 ) -> Learner:
     """Return a learner that trains a model by cross entropy.
 
     `preprocess` makes the model's inputs of what the data are; by default, 8-bit pixels
     become numbers in [0, 1], vectors are standardized, and tokens stay as they are.
-    `loss_weights` are for a model with several outputs in training.
+    `loss_weights` are for a model with several outputs in training. `project` keeps the
+    parameters within limits; by default within those that the model has.
     """
     if preprocess is None:
         preprocess = _inputs_of(info)
@@ -44,7 +46,7 @@ def classify(
             optimizer,
             metrics={"accuracy": metrics.accuracy},
             preprocess=preprocess,
-            project=projection_of(model),
+            project=project or projection_of(model),
             loss_weights=loss_weights,
         ),
         config,

@@ -357,6 +357,31 @@ class LanguageModelOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class TextCNNOptions:
+    """Settings of the convolutional network for sentences.
+
+    Attributes:
+        features: Width of a word's vector.
+        widths: Number of words in the windows of each convolution.
+        maps: Number of features of each convolution.
+        dropout_rate: Fraction of the features dropped in training, in [0, 1).
+        max_norm: Largest norm of the weights of a class, above 0.
+    """
+
+    features: int = 128
+    widths: tuple[int, ...] = (3, 4, 5)
+    maps: int = 64
+    dropout_rate: Number = 0.5
+    max_norm: Number = 3.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(features=self.features, widths=self.widths, maps=self.maps)
+        require_number("[0, 1)", dropout_rate=self.dropout_rate)
+        require_number("(0, inf)", max_norm=self.max_norm)
+
+
+@dataclasses.dataclass(frozen=True)
 class TextClassifierOptions:
     """Settings of the classifier of texts.
 

@@ -21,6 +21,7 @@ from fdl.tasks.regress import regress
 from fdl.tasks.resnet import resnet
 from fdl.tasks.task import Task
 from fdl.tasks.text_classifier import text_classifier
+from fdl.tasks.textcnn import textcnn
 from fdl.tasks.transformer import transformer
 from fdl.tasks.vae import vae
 from fdl.tasks.vgg import vgg
@@ -44,6 +45,7 @@ _ALL = (
     gan,
     transformer,
     language_model,
+    textcnn,
     text_classifier,
     classify,
 )

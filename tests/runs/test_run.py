@@ -132,7 +132,7 @@ def test_tasks_say_what_they_answer() -> None:
         "cnn lenet5 alexnet vgg googlenet resnet densenet mlp mnist-fast rnn lstm gru "
     )
     names += "transformer"
-    assert classes == [*names.split(), "text-classifier", "classify"]
+    assert classes == [*names.split(), "textcnn", "text-classifier", "classify"]
     assert tasks.find("autoencoder").predicts == tasks.find("vae").predicts == "images"
 
 

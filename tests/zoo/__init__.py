@@ -13,6 +13,7 @@ from zoo import (
     layers,
     recurrent,
     residual,
+    sentences,
     transformers,
 )
 from zoo.case import Case as Case
@@ -29,6 +30,7 @@ ZOO = [
     *autoencoders.CASES,
     *adversarial.CASES,
     *transformers.CASES,
+    *sentences.CASES,
 ]
 
 LAYERS = layers.CASES

@@ -1,0 +1,63 @@
+"""TextCNN: padding changes nothing, and weights keep within their limit."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import closeness
+import fdl
+from fdl import models
+from fdl.tasks.options import TextCNNOptions
+from zoo import draw_variables
+
+MODEL = models.TextCNN(3, 9, features=4, widths=(2, 5), maps=3, dropout_rate=0.0)
+TOKEN = np.array([[3, 5, 8, 2], [7, 1, 0, 0], [4, 0, 0, 0]], np.int32)
+LABEL = np.array([0, 1, 2], np.int32)
+
+
+def test_padding_changes_no_output_loss_or_gradient() -> None:
+    variables = draw_variables(MODEL, TOKEN)
+
+    def loss(params, token):
+        logits = MODEL.apply({"params": params}, token)
+        return fdl.losses.cross_entropy(logits, LABEL).mean(), logits
+
+    look = jax.value_and_grad(loss, has_aux=True)
+    short = look(variables["params"], TOKEN)
+    closeness.close(look(variables["params"], np.pad(TOKEN, ((0, 0), (0, 7)))), short)
+    assert not np.any(short[1]["embed"]["embedding"][0])
+
+
+def test_a_sentence_of_padding_is_what_the_head_says_of_nothing() -> None:
+    variables = draw_variables(MODEL, TOKEN)
+    logits = MODEL.apply(variables, np.zeros((1, 6), np.int32))
+    closeness.close(logits[0], variables["params"]["head"]["bias"])
+
+
+def test_every_width_of_window_is_a_convolution() -> None:
+    shapes = jax.eval_shape(MODEL.init, jax.random.key(0), TOKEN)["params"]
+    assert shapes["conv1"]["kernel"].shape == (2, 4, 3)
+    assert shapes["conv2"]["kernel"].shape == (5, 4, 3)
+    for widths, message in (((), "at least one"), ((3, 0), "widths")):
+        with pytest.raises(ValueError, match=message):
+            MODEL.clone(widths=widths).init(jax.random.key(0), TOKEN)
+
+
+def test_the_task_limits_the_norms_of_classes(tmp_path) -> None:
+    rows = [f"{word} thing,up" for word in ("good", "nice", "fine")]
+    rows += [f"{word} thing,down" for word in ("bad", "poor", "sad")]
+    (tmp_path / "said.csv").write_text("\n".join(["text,mood", *rows * 8]))
+    run = fdl.runs.train(
+        "textcnn",
+        path=tmp_path / "run",
+        dataset=f"csv:{tmp_path}/said.csv?target=mood&text=text",
+        learning_rate=0.3,
+        schedule="constant",
+        epochs=4,
+        options=TextCNNOptions(max_norm=0.5),
+    )
+    assert run.metrics["accuracy"] == 1
+    kernel = run.state.params["head"]["kernel"]
+    norms = jnp.linalg.norm(kernel, axis=0)
+    closeness.close(jnp.max(norms), np.float32(0.5), 1e-3)

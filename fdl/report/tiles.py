@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -86,27 +86,29 @@ def write_tiles(path: Path | str, tiles: Tiles, columns: int, words: Words) -> N
         top, left = tops[place // columns], place % columns * across
         seen = np.where(np.isnan(tile), 1, tile)
         canvas[top : top + height, left : left + width] = seen
-    beside = 9 * max(map(len, words.rows), default=0)
-    longest = 8 * max(len(words.title), len(words.note))
-    sides = (
-        max(canvas.shape[1] + beside, longest) + 16,
-        canvas.shape[0] + (80 if words.note else 50),
-    )
-    figure = Figure((sides[0] / _DPI, sides[1] / _DPI), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(canvas, interpolation="nearest")
+    # All is placed by pixels, so that those of the tiles stay as they are.
+    inner_height, inner_width, _ = canvas.shape
+    longest = 9 * max(len(words.title), len(words.note))
+    beside = 12 + 8 * max(map(len, words.rows), default=0)
+    whole = max(beside + inner_width + 12, longest), 32 + inner_height + 36
+    left, bottom = max(beside, (whole[0] - inner_width) // 2), 36
+    figure = Figure((whole[0] / _DPI, whole[1] / _DPI))
+    share = lambda x, y: (x / whole[0], y / whole[1])
+    axes = figure.add_axes((*share(left, bottom), *share(inner_width, inner_height)))
+    axes.imshow(canvas, interpolation="nearest", aspect="auto")
     for place, text in enumerate(below):
         middle = place % columns * across + width / 2
         for line, said in enumerate(text.splitlines(), 1):
             y = tops[place // columns] + height + _LINE * line - 4
-            axes.text(middle, y, said, ha="center", va="baseline", fontsize=5.5)
+            axes.text(middle, y, said, ha="center", fontsize=5.5)
     axes.set_xticks([])
     axes.set_yticks(tops[: len(words.rows)] + height / 2, words.rows, fontsize=6)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title(words.title, fontsize=8)
-    if words.note:
-        figure.supxlabel(words.note, fontsize=6, color="0.35")
+    how: dict[str, Any] = {"ha": "center", "va": "center"}
+    middle = whole[0] / 2
+    figure.text(*share(middle, whole[1] - 16), words.title, fontsize=8, **how)
+    figure.text(*share(middle, 16), words.note, fontsize=6, color="0.35", **how)
     write_figure(path, figure)
 
 

@@ -1,8 +1,9 @@
 """`fdl compare`."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.table import Table
@@ -11,32 +12,67 @@ import fdl
 from fdl.cli.command import Command, OptionalFormat, out, picture
 from fdl.runs.words import shown
 
-Folder = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+Folders = Annotated[
+    tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN")
+]
 
 
 @dataclasses.dataclass(frozen=True)
 class Compare(Command):
-    """Compare two configurations over the same seeds: who is better, and by how much.
+    """Compare runs: their curves; or two sweeps over the same seeds: who is better.
 
-    Each is a folder of `fdl sweep TASK --seeds N` with one configuration. Differences
-    are taken seed by seed, which leaves out what the seeds have in common.
+    Of two folders of `fdl sweep TASK --seeds N` with one configuration, differences are
+    taken seed by seed, which leaves out what the seeds have in common. Runs, or more
+    than two, are drawn in one picture: training and validation, epoch by epoch.
 
     Attributes:
-        run_a: The one.
-        run_b: The other; differences are its measure minus that of the one.
-        picture: Picture of the differences; its ending tells the format.
+        runs: Folders, two or more; differences are those of the second minus the first.
+        curves: Draw curves of two sweeps, too, instead of differences.
+        picture: Picture of the differences or curves; its ending tells the format.
         format: Of the picture.
     """
 
-    run_a: Folder
-    run_b: Folder
+    runs: Folders
+    curves: bool = False
     picture: Path = Path("comparison")
     format: OptionalFormat = None
+
+    def validate(self) -> None:
+        """Refuse a single run."""
+        if len(self.runs) < 2:
+            raise ValueError(
+                "a comparison takes two or more folders: name another RUN."
+            )
 
     def __call__(self) -> None:
         """Compare."""
         to = picture(self.picture, self.format)
-        found = fdl.runs.compare(self.run_a, self.run_b)
+        is_run = lambda path: (path / "metrics.jsonl").is_file()
+        if self.curves or len(self.runs) > 2 or any(map(is_run, self.runs)):
+            self._draw_curves(to)
+        else:
+            self._tell_difference(to)
+
+    def _draw_curves(self, to: Path) -> None:
+        found = fdl.runs.learning(self.runs)
+        names = _told_apart([one.name for one in found], self.runs)
+        metric = found[0].metric
+        table = Table("", "epochs", "seeds", *(f"{x} {metric}" for x in _PARTS))
+        for name, one in zip(names, found, strict=True):
+            last = [_last(one.train), _last(one.validation), one.test]
+            words = ["" if x is None else shown(metric, x) for x in last]
+            table.add_row(name, *map(str, reversed(one.train.shape)), *words)
+        out.print(table)
+        fdl.report.draw_comparison(
+            to,
+            {name: one.train for name, one in zip(names, found, strict=True)},
+            {name: one.validation for name, one in zip(names, found, strict=True)},
+            measure=metric,
+        )
+        out.print(f"picture  {to}", soft_wrap=True)
+
+    def _tell_difference(self, to: Path) -> None:
+        found = fdl.runs.compare(*self.runs)
         first, second = found.names
         word = lambda value: shown(found.metric, value)
         table = Table("", "seeds", found.metric, "sd", "95 % of the mean", "range")
@@ -71,6 +107,19 @@ class Compare(Command):
             measure=found.metric,
         )
         out.print(f"picture  {to}", soft_wrap=True)
+
+
+_PARTS = ("train", "validation", "test")
+
+
+def _told_apart(names: list[str], paths: Sequence[Path]) -> list[str]:
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+
+
+def _last(curves: Any) -> float | None:
+    """Return the mean over seeds of the last value of each; None if there is none."""
+    values = [row[row == row][-1] for row in curves if (row == row).any()]
+    return sum(values) / len(values) if values else None
 
 
 def _verdict(found: "fdl.runs.Comparison") -> str:

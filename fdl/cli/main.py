@@ -52,7 +52,8 @@ _COMMANDS = {
     "compare": _Place(
         "fdl.cli.compare",
         "Compare",
-        "Compare two sweeps over the same seeds: which is better, and by how much.",
+        "Compare two sweeps over the same seeds: which is better, and by how much. Or "
+        "draw the curves of several runs in one picture.",
     ),
     "eval": _Place(
         "fdl.cli.eval", "Eval", "Measure a trained run on the test set of a data set."

@@ -9,6 +9,7 @@ from fdl.report.backend import write_figure as write_figure
 from fdl.report.calibration import draw_reliability as draw_reliability
 from fdl.report.class_maps import draw_activation_maps as draw_activation_maps
 from fdl.report.confusion import draw_confusion as draw_confusion
+from fdl.report.curves import draw_comparison as draw_comparison
 from fdl.report.curves import draw_curves as draw_curves
 from fdl.report.distribution import draw_distribution as draw_distribution
 from fdl.report.mistakes import draw_mistakes as draw_mistakes

@@ -1,14 +1,21 @@
-"""Learning curves."""
+"""Learning curves, of a run and of several."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from fdl.report.axes import epoch_axis, measure_axis
+from fdl.report.axes import caption, epoch_axis, measure_axis
 from fdl.report.backend import write_figure
 
 Curve = Sequence[float]
+Curves = Float[np.ndarray, "seeds epochs"]
+
+# Told apart by the color-blind, too (Okabe & Ito, 2008).
+_COLORS = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"
 
 
 def draw_curves(
@@ -55,3 +62,70 @@ def draw_curves(
     panels[0].legend()
     figure.suptitle(title)
     write_figure(path, figure)
+
+
+def draw_comparison(
+    path: Path | str,
+    train: Mapping[str, Curves],
+    validation: Mapping[str, Curves],
+    *,
+    measure: str,
+) -> None:
+    """Write a picture of how several models learn, as He et al. (2015), figure 6.
+
+    Thin and dashed on the training data, during the epoch; bold on the validation part,
+    after it. Of several seeds, the mean, with a band from the least to the most.
+    Accuracies are drawn as errors.
+
+    Args:
+        path: The file to write.
+        train: Values on the training data by name, a row for each seed; NaN where there
+            is none.
+        validation: The same on the validation part.
+        measure: Name of the measure.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "comparison.png"
+        ...     runs = {"plain": np.array([[0.8, 0.9]]), "residual": np.ones((3, 2))}
+        ...     draw_comparison(file, runs, runs, measure="accuracy")
+        ...     file.read_bytes()[1:4]
+        b'PNG'
+    """
+    is_error = measure.endswith("accuracy")
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    of = lambda curves: 1 - curves if is_error else curves
+    for place, name in enumerate(train):
+        color = _COLORS[place % len(_COLORS)]
+        dashed: dict[str, Any] = {"linestyle": "--", "linewidth": 1}
+        bold: dict[str, Any] = {"linewidth": 2.2}
+        _draw_seeds(axes, of(train[name]), color, dashed)
+        _draw_seeds(axes, of(validation[name]), color, bold)
+        axes.plot([], [], color=color, label=name, **bold)
+    epoch_axis(axes)
+    measure_axis(axes.yaxis, measure)
+    if is_error:
+        axes.set_ylabel("Error (%)")
+    several = any(len(curves) > 1 for curves in (*train.values(), *validation.values()))
+    lines = "Dashed: training, during the epoch; bold: validation, after it"
+    bands = "; mean over seeds, band from the least to the most." if several else "."
+    caption(figure, lines + bands)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=9)
+    write_figure(path, figure)
+
+
+def _draw_seeds(
+    axes: Any, curves: Curves, color: str, style: Mapping[str, Any]
+) -> None:
+    kept = ~np.isnan(curves).all(axis=0)
+    epochs, values = np.flatnonzero(kept) + 1, curves[:, kept]
+    if not len(epochs):
+        return
+    marker = "o" if len(epochs) == 1 else None
+    axes.plot(epochs, np.nanmean(values, axis=0), color=color, marker=marker, **style)
+    if len(values) > 1:
+        low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+        axes.fill_between(epochs, low, high, color=color, alpha=0.15, linewidth=0)

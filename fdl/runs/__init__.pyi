@@ -7,6 +7,8 @@ from .folder import fresh_path as fresh_path
 from .imported import ImportedModel as ImportedModel
 from .imported import write_imported as write_imported
 from .job import Plan as Plan
+from .learning import Learning as Learning
+from .learning import learning as learning
 from .listing import Listed as Listed
 from .listing import find_runs as find_runs
 from .loggers import Logger as Logger

@@ -39,30 +39,23 @@ def draw_what_it_sees(
     _, first = np.unique(label, return_index=True)
     chosen = np.concatenate([[0], first[:_MOST]])
     images = np.asarray(dataset.test.image)[chosen]
-    looked: Any = program(_look, trained.model, once=True)(
-        trained.variables, unit_scale(images)
-    )
-    stages, guess, maps = looked
-    report.draw_features(
-        folder / "features",
-        images[0],
-        {stride: x[0] for stride, x in stages.items()},
-        title=name,
-    )
-    if not looks:
-        return measures
-    pairs = zip(label[chosen[1:]], np.asarray(guess[1:]), strict=True)
-    says = [
-        names[is_] if is_ == taken else f"{names[is_]}\n→ {names[taken]}"
-        for is_, taken in pairs
-    ]
-    report.draw_activation_maps(
-        folder / "activation",
-        images[1:],
-        maps[1:],
-        says,
-        title=f"{name}: where it sees what it takes a test image for",
-    )
+    look: Any = program(_look, trained.model, looks, once=True)
+    stages, guess, maps = look(trained.variables, unit_scale(images))
+    of_one = {stride: x[0] for stride, x in stages.items()}
+    report.draw_features(folder / "features", images[0], of_one, title=name)
+    if looks:
+        pairs = zip(label[chosen], np.asarray(guess), strict=True)
+        says = [
+            names[true] if true == taken else f"{names[true]}\n→ {names[taken]}"
+            for true, taken in pairs
+        ]
+        report.draw_activation_maps(
+            folder / "activation",
+            images[1:],
+            maps[1:],
+            says[1:],
+            title=f"{name}: where it sees what it takes a test image for",
+        )
     return measures
 
 
@@ -87,15 +80,13 @@ def first_kernel(params: PyTree, channels: int) -> Array | None:
     )
 
 
-def _look(model: Any, variables: PyTree, image: Array) -> tuple[Any, Array, Array]:
-    """Return feature maps, what is most probable, and the maps of that class."""
+def _look(model: Any, looks: bool, variables: PyTree, image: Array) -> tuple[Any, ...]:
+    """Return feature maps, what is most probable, and, if asked for, its maps."""
     stages = model.apply(variables, image, method="features")
-    logits = model.apply(variables, image)
-    large = [s for s, x in stages.items() if min(x.shape[1:3]) >= _LEAST]
+    guess = model.apply(variables, image).argmax(axis=-1)
+    if not looks:
+        return stages, guess, None
+    large = [stride for stride, x in stages.items() if min(x.shape[1:3]) >= _LEAST]
     stride = large[-1] if large else next(iter(stages))
-    guess = logits.argmax(axis=-1)
-    return (
-        stages,
-        guess,
-        class_activation_map(model, variables, image, guess, stride=stride),
-    )
+    maps = class_activation_map(model, variables, image, guess, stride=stride)
+    return stages, guess, maps

@@ -31,3 +31,22 @@ def test_the_better_one_is_named(tmp_path, capsys, mode, better, order) -> None:
     main(["compare", *folders, "--picture", str(tmp_path / "picture.png")])
     text = " ".join(capsys.readouterr().out.split())
     assert f"{better} is better: the interval does not contain 0" in text
+
+
+def test_runs_are_drawn_in_one_picture(tmp_path, capsys) -> None:
+    about = {"task": "mlp", "dataset": "a", "metric": "accuracy", "mode": "max"}
+    line = {"epoch": 1, "step": 1, "train": {"accuracy": 0.5}, "seconds": 1.0}
+    for name, accuracy in (("plain", 0.25), ("residual", 0.75)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(about))
+        said = json.dumps(line | {"validation": {"accuracy": accuracy}})
+        (tmp_path / name / "metrics.jsonl").write_text(said + "\n")
+    folders = [str(tmp_path / name) for name in ("plain", "residual")]
+    main(["compare", *folders, "--picture", str(tmp_path / "curves.svg")])
+    text = capsys.readouterr().out
+    assert "50.00%" in text
+    assert "75.00%" in text
+    assert (tmp_path / "curves.svg").is_file()
+    with pytest.raises(SystemExit):
+        main(["compare", folders[0]])
+    assert "takes two or more folders" in capsys.readouterr().err

@@ -1,0 +1,119 @@
+"""How runs and sweeps have learned, for pictures of several."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from fdl.runs.errors import RunError
+from fdl.runs.listing import look_at, read_log
+from fdl.untrusted import read_text
+
+Curves = Float[np.ndarray, "seeds epochs"]
+
+
+class Learning(NamedTuple):
+    """How a run has learned, or a sweep over seeds.
+
+    Attributes:
+        name: The name of its folder.
+        metric: What was measured.
+        train: The metric on the training data, during each epoch, of each seed; NaN
+            where a seed was not trained.
+        validation: The same on the validation part, after each epoch; NaN where nothing
+            was held out.
+        test: The metric on the test set, or its mean over seeds; None before the end.
+    """
+
+    name: str
+    metric: str
+    train: Curves
+    validation: Curves
+    test: float | None
+
+
+def learning(paths: Sequence[Path | str]) -> list[Learning]:
+    """Return how runs, and sweeps of one configuration, have learned.
+
+    Args:
+        paths: Their folders; they may be in training.
+
+    Raises:
+        RunError: If a folder holds neither, a file is damaged, or metrics differ.
+
+    Example:
+        >>> import fdl.runs, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     place = Path(folder) / "a"
+        ...     how = {"dataset": "mnist-5k", "epochs": 1}
+        ...     _ = fdl.runs.train("mlp", **how, path=place)
+        ...     (found,) = learning([place])
+        >>> found.name, found.metric, found.train.shape
+        ('a', 'accuracy', (1, 1))
+    """
+    found = [_learning(Path(path)) for path in paths]
+    for one in found[1:]:
+        if one.metric != found[0].metric:
+            raise RunError(
+                f"{found[0].name} measured {found[0].metric} and {one.name} "
+                f"{one.metric}: they cannot be compared."
+            )
+    return found
+
+
+def _learning(path: Path) -> Learning:
+    listed = look_at(path) if (path / "config.json").is_file() else None
+    if listed is None or listed.status == "damaged":
+        what = "a damaged file" if listed else "neither a run nor a sweep"
+        raise RunError(f"{path} holds {what}.")
+    rows = _rows_of_sweep(path) or _rows_of_run(path)
+    if not rows:
+        raise RunError(f"{path} has no epoch yet: wait for its first.")
+    try:
+        seeds = list(dict.fromkeys(row["seed"] for row in rows))
+        shape = len(seeds), max(int(row["epoch"]) for row in rows)
+        curves = {part: np.full(shape, np.nan) for part in ("train", "validation")}
+        for row in rows:
+            place = seeds.index(row["seed"]), int(row["epoch"]) - 1
+            for part, values in curves.items():
+                values[place] = float(row.get(f"{part}_{listed.metric}") or "nan")
+    except (KeyError, ValueError, IndexError) as error:
+        raise RunError(f"{path} holds a damaged file: {error!r}.") from error
+    done = listed.status in ("done", "sweep")
+    test = listed.value if done else None
+    name = path.resolve().name
+    return Learning(name, listed.metric, **curves, test=test)
+
+
+def _rows_of_run(path: Path) -> list[dict[str, Any]]:
+    return [
+        {"seed": 0, "epoch": line["epoch"]}
+        | {
+            f"{part}_{name}": value
+            for part in ("train", "validation")
+            for name, value in line[part].items()
+        }
+        for line in read_log(path)
+    ]
+
+
+def _rows_of_sweep(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a sweep's table; none if there is no such file.
+
+    Raises:
+        RunError: If it is of several configurations.
+    """
+    file = path / "members.csv"
+    if not file.is_file():
+        return []
+    rows = list(csv.DictReader(io.StringIO(read_text(file))))
+    count = len({row.get("configuration") for row in rows})
+    if count > 1:
+        raise RunError(
+            f"{path} has {count} configurations: compare sweeps of one each."
+        )
+    return rows

@@ -48,11 +48,19 @@ def tiles_of(pictures: Pictures) -> Tiles:
         pictures: Gray (one channel) or color (three channels); uint8, or floating
             point, which is clipped to [0, 1].
 
+    Raises:
+        ValueError: If there is another number of channels.
+
     Example:
         >>> tiles_of(np.zeros((5, 28, 14, 1), np.uint8)).shape
         (5, 84, 42, 3)
     """
     pixels = np.asarray(pictures)
+    if pixels.shape[-1] not in (1, 3):
+        raise ValueError(
+            f"pictures of shape {pixels.shape} cannot be drawn: give 1 channel (gray) "
+            "or 3 (color)."
+        )
     if pixels.dtype != np.uint8:
         pixels = np.round(255 * np.clip(pixels, 0, 1)).astype(np.uint8)
     pixels = np.broadcast_to(pixels, (*pixels.shape[:-1], 3))
@@ -136,12 +144,7 @@ def draw_kernels(
         ...     file.read_bytes()[1:4]
         b'PNG'
     """
-    height, width, channels, features = kernel.shape
-    if channels not in (1, 3):
-        raise ValueError(
-            f"kernels of shape {kernel.shape} are no images: pass those of a first "
-            "convolution, of 1 or 3 channels, as (height, width, channels, features)."
-        )
+    height, width, _, features = kernel.shape
     each = np.moveaxis(np.asarray(kernel, np.float32), -1, 0)
     largest = np.abs(each).max(axis=(1, 2, 3), keepdims=True)
     words = Words(

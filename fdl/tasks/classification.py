@@ -136,7 +136,7 @@ def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str,
     report.draw_confusion(
         folder / "confusion", counts, info.class_names, title=f"{name}: {called}"
     )
-    if info.kind == "image":
+    if is_seen(info):
         report.draw_mistakes(
             folder / "mistakes",
             dataset.test.image,
@@ -146,6 +146,11 @@ def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str,
             title=f"{name}, test images",
         )
     return {}
+
+
+def is_seen(info: DatasetInfo) -> bool:
+    """Return whether examples are images that people can see: gray, or in color."""
+    return info.kind == "image" and info.input_shape[-1] in (1, 3)
 
 
 def title_of(trained: Trained) -> str:

@@ -10,7 +10,7 @@ from fdl.arrays import Array, PyTree, unit_scale
 from fdl.data import Dataset
 from fdl.models import class_activation_map
 from fdl.programs import program
-from fdl.tasks.classification import draw_mistakes, title_of
+from fdl.tasks.classification import draw_mistakes, is_seen, title_of
 from fdl.tasks.task import Trained
 
 _MOST = 10  # images with maps
@@ -31,6 +31,8 @@ def draw_what_it_sees(
     from fdl import report  # matplotlib takes half a second, wanted only here
 
     measures = draw_mistakes(trained, dataset, folder)
+    if not is_seen(trained.info):
+        return measures
     name, names = title_of(trained), trained.info.class_names
     kernel = first_kernel(trained.variables["params"], trained.info.input_shape[-1])
     if kernel is not None:
@@ -68,8 +70,6 @@ def first_kernel(params: PyTree, channels: int) -> Array | None:
         (3, 3, 1, 8)
     """
     arrays: Any = flatten_dict(params)
-    if channels not in (1, 3):
-        return None
     return next(
         (
             x

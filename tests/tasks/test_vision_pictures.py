@@ -42,5 +42,16 @@ def test_the_first_kernel_is_that_which_sees_the_image() -> None:
         "c": {"kernel": np.ones((7, 7, 1, 8))},
     }
     assert first_kernel(params, 1).shape == (5, 5, 1, 8)
-    assert first_kernel(params, 2) is None
+    assert first_kernel(params, 3) is None
     assert first_kernel({"dense": {"kernel": np.ones((9, 9))}}, 1) is None
+
+
+def test_images_that_nobody_can_see_are_not_drawn(tmp_path, monkeypatch) -> None:
+    two = np.zeros((4, 8, 8, 2), np.uint8)
+    data = fdl.data.from_arrays(two, [0, 1, 0, 1], test=(two, [0, 1, 0, 1]))
+    config = fdl.runs.configure("resnet", batch_size=2)
+    trained = tasks.Trained(config, data.info, *[None] * 3)
+    guess = np.eye(2)[[1, 1, 1, 1]]
+    monkeypatch.setattr("fdl.tasks.classification.predict", lambda *given: guess)
+    assert tasks.find("resnet").finish(trained, data, tmp_path) == {}
+    assert [file.name for file in tmp_path.iterdir()] == ["confusion.png"]

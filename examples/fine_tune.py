@@ -54,7 +54,7 @@ def main(config: Config) -> dict[str, float]:
         folder = config.folder or draw_strokes(Path(strokes))
         data = fdl.data.load(f"folder:{folder}?{config.form}")
     (before, *epochs), rates = config.epochs, config.learning_rates
-    settings: dict[str, Any] = {"batch_size": 32, "key": jax.random.key(config.seed)}
+    settings: dict[str, Any] = {"batch_size": 20, "key": jax.random.key(config.seed)}
 
     # What a model computes its features by is its backbone; the rest is the head.
     options: dict[str, Any] = {}
@@ -75,9 +75,8 @@ def main(config: Config) -> dict[str, float]:
             momentum=0.9,
         )
         backbone = fdl.models.backbone_layers(model, data.train.image)
-        digits = fdl.Batch(
-            *(x[: config.digits] for x in fdl.data.load("mnist-5k").train)
-        )
+        digits = fdl.data.load("mnist-5k").train
+        digits = fdl.Batch(*(x[: config.digits] for x in digits))
         learner = make_learner(model.clone(num_classes=10), 3e-3)
         run = fdl.fit(learner, digits, epochs=before, **settings)
         print(f"digits: training accuracy {run.history[-1].train['accuracy']:.2%}")
@@ -89,16 +88,15 @@ def main(config: Config) -> dict[str, float]:
     def fit(learner: fdl.Learner, variables: Any, epochs: int, what: str) -> fdl.State:
         start = learner.init(config.seed, data.train).with_variables(variables)
         run = fdl.fit(learner, data.train, epochs=epochs, state=start, **settings)
-        measured = fdl.evaluate(learner, run.state, data.validation)
+        measured = fdl.evaluate(whole, run.state, data.validation)
         print(f"{what}: validation accuracy {measured['accuracy']:.2%}")
         return run.state
 
+    whole = make_learner(model, rates[1], **options)
     # A frozen normalization works by its running statistics, as in Keras. The learner
     # keeps the backbone, whatever the optimizer does: weight decay has no gradient.
     head = make_learner(fdl.nn.Frozen(model, backbone), rates[0], **options)
     state = fit(fdl.learners.frozen(head, backbone), loaded, epochs[0], "head")
-
-    whole = make_learner(model, rates[1], **options)
     state = fit(whole, state.variables, epochs[1], "all")
     return fdl.evaluate(whole, state, data.test)
 
@@ -115,7 +113,7 @@ def draw_strokes(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     for name, (x, y) in {"flat": (9, 0), "steep": (0, 9), "slanted": (7, 7)}.items():
         (folder / name).mkdir()
-        for number in range(40):
+        for number in range(48):
             image = Image.new("L", (28, 28))
             i, j = rng.integers(11, 17, 2)
             line = [int(z) for z in (i - x, j - y, i + x, j + y)]

@@ -18,7 +18,12 @@ from fdl.runs.weights import named_variables
 from fdl.weights import WeightsError
 from zoo import draw_variables
 
-SMALL = {"block_sizes": (1, 1), "widths": (2, 3), "hidden_sizes": (4,)}
+SMALL = {
+    "block_sizes": (1, 1),
+    "widths": (2, 3),
+    "hidden_sizes": (4,),
+    "dropout_rate": 0.0,
+}
 VGG = fdl.models.VGG(10, **SMALL, batch_norm=True, momentum=0.9)
 IMAGE = np.zeros((1, 28, 28, 1), np.float32)
 
@@ -64,9 +69,12 @@ def test_not_a_bit_of_a_frozen_backbone_moves(tmp_path, variables) -> None:
     begin = start(file, trained)
     assert (begin.drawn_anew, begin.trained_on) == ((), (UNKNOWN,))
     state, images = begin.state, few().train
+    measured = jax.jit(trained.learner.evaluate)(state, images)["loss"]
     step = jax.jit(trained.learner.step)
-    for _ in range(2):
-        state, _ = step(state, images)
+    state, sums = step(state, images)
+    # Its normalizations work in training as they do afterwards.
+    np.testing.assert_allclose(sums["loss"].total, measured.total, rtol=1e-5)
+    state, _ = step(state, images)
     found, before = named_variables(state.variables), named_variables(variables)
     assert found.keys() == before.keys()
     for name, x in found.items():

@@ -148,6 +148,6 @@ def _beginning(plan: Any) -> Iterator[str]:
     if plan.init_from is not None and not plan.made:
         anew = ", ".join(plan.drawn_anew) or "nothing"
         yield f"weights from {plan.init_from}; drawn anew: {anew}"
-    if plan.frozen:
-        trained = plan.parameters - plan.frozen
-        yield f"{plan.frozen:,} parameters are frozen, {trained:,} are trained"
+    if plan.kept:
+        trained = plan.parameters - plan.kept
+        yield f"{plan.kept:,} parameters are frozen, {trained:,} are trained"

@@ -38,7 +38,7 @@ class Plan(NamedTuple):
         parameters: Number of its parameters.
         steps: Updates in an epoch.
         made: Updates that were made already, of a training that goes on.
-        frozen: Number of the parameters that stay as they are.
+        kept: Number of the parameters that stay as they are.
         init_from: What it began with: a run or a file; None for random parameters.
         drawn_anew: Names of the arrays that are not from there, but random.
     """
@@ -49,7 +49,7 @@ class Plan(NamedTuple):
     parameters: int
     steps: int
     made: int
-    frozen: int = 0
+    kept: int = 0
     init_from: str | None = None
     drawn_anew: tuple[str, ...] = ()
 

@@ -97,7 +97,7 @@ def plan(tmp_path):
 
 
 def test_what_a_training_begins_with_is_said(plan, capsys) -> None:
-    plan = plan._replace(init_from="a.keras", drawn_anew=("head/bias",), frozen=770)
+    plan = plan._replace(init_from="a.keras", drawn_anew=("head/bias",), kept=770)
     with TrainingProgress() as watch:
         watch.on_start(plan)
     _, *said = capsys.readouterr().err.splitlines()

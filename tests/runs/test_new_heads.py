@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import numpy as np
@@ -102,6 +103,7 @@ def test_what_of_a_head_does_not_fit_is_drawn_anew(
     model = VGG.clone(include_top=False) if missing else VGG
     file = write(tmp_path / kind, model, without(variables, *missing))
     found = start(file, fresh(**options))
+    assert found.state is not None
     assert found.drawn_anew == anew
     given = named_variables(variables)
     for name, x in named_variables(found.state.variables).items():
@@ -125,14 +127,12 @@ def test_another_variant_is_refused_with_what_it_looks_like(
 
 
 def test_gates_inside_of_a_backbone_are_no_head(tmp_path) -> None:
-    options = {"depth": 8, "width": 16}
+    options: dict = {"depth": 8, "width": 16}
     gated = fdl.models.CIFARResNet(10, **options, se_ratio=16)
     variables = draw_variables(gated, IMAGE)
     for name in ("x.safetensors", "x.weights.h5"):
         file = write(tmp_path / name, gated, variables)
-        with pytest.raises(
-            WeightsError, match=r"_se_|/se/"
-        ):
+        with pytest.raises(WeightsError, match=r"_se_|/se/"):
             start(file, fresh(3, task="resnet", **options))
 
 
@@ -156,7 +156,7 @@ def test_photographs_reach_a_network_as_its_weights_want_them() -> None:
     trained = tasks.outline(task, config, fresh(channels=3).info)
     state = tasks.draw_state(trained)
     image = np.random.default_rng(0).integers(0, 256, (2, 28, 28, 3)).astype(np.uint8)
-    logits = VGG.apply(state.variables, fdl.models.preprocess(image, "caffe"))
+    logits: Any = VGG.apply(state.variables, fdl.models.preprocess(image, "caffe"))
     found = trained.learner.predict(state, image)
     np.testing.assert_allclose(found, jax.nn.softmax(logits), rtol=1e-4, atol=1e-6)
     gray = np.repeat(image[..., :1], 3, axis=-1)

@@ -82,6 +82,8 @@ def load_weights(
     if not path.is_file():
         raise WeightsError(f"{path} does not exist or is not a file.")
     if isinstance(model, KerasModel):
+        if only is not None:
+            raise WeightsError(f"only={list(only)} is not for what import_model made.")
         return _load_imported(path, suffix, model)
     if suffix == H5 and not inputs:
         raise WeightsError(

@@ -1,10 +1,12 @@
 """The contract of a learner: a few pure functions, and the state they pass on."""
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Int
@@ -57,6 +59,45 @@ class State(NamedTuple):
     def variables(self) -> dict[str, PyTree]:
         """The variables by collection: of one model, as `apply` takes them."""
         return {"params": self.params, **self.model_state}
+
+    def with_variables(self, variables: Mapping[str, PyTree]) -> "State":
+        """Return a state with other variables, which it also answers with.
+
+        Args:
+            variables: Variables by collection, such as those of a file. A module that
+                is not among them keeps its own: a new head beside a loaded backbone.
+
+        Raises:
+            ValueError: If the model does not have one of them, or in another shape.
+
+        Example:
+            >>> import jax, jax.numpy as jnp
+            >>> params = {"body": {"bias": jnp.ones(2)}, "head": {"bias": jnp.ones(3)}}
+            >>> state = State(jnp.int32(0), params, jax.random.key(0))
+            >>> loaded = {"params": {"body": {"bias": jnp.zeros(2)}}}
+            >>> state.with_variables(loaded).params["body"]["bias"]
+            Array([0., 0.], dtype=float32)
+        """
+        name = functools.partial(jax.tree_util.keystr, simple=True, separator="/")
+        leaves = jax.tree_util.tree_leaves_with_path(variables)
+        found = {name(path): leaf for path, leaf in leaves}
+
+        def pick(path: Any, own: Any) -> Any:
+            new = found.pop(name(path), own)
+            if new.shape != own.shape:
+                raise ValueError(
+                    f"{name(path)} has the shape {list(new.shape)}, but the model "
+                    f"needs {list(own.shape)}."
+                )
+            return new if new.dtype == own.dtype else jnp.asarray(new, own.dtype)
+
+        kept = jax.tree_util.tree_map_with_path(pick, self.variables)
+        if found:
+            raise ValueError(f"{next(iter(found))} is none of the model's variables.")
+        params = kept.pop("params")
+        average = {"ema": params} if "ema" in self.extra else {}
+        extra = {**self.extra, **average}
+        return self._replace(params=params, model_state=kept, extra=extra)
 
 
 def accept(state: Any, data: PyTree) -> None:

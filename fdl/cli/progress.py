@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.progress import (
@@ -100,6 +100,8 @@ class TrainingProgress:
             f"to train on, {held_out if info.validation_count else ''}"
             f"{info.test_count:,} to test, {plan.parameters:,} parameters"
         )
+        for line in _beginning(plan):
+            self._voice.say(line)
         self._every = plan.steps * config.epochs
         self._voice.start()
         if err.is_terminal and not self._voice.quiet:
@@ -139,3 +141,13 @@ class TrainingProgress:
     def _move(self, **fields: Any) -> None:
         if self._progress.live.is_started:
             self._progress.update(self._bar, **fields)
+
+
+def _beginning(plan: Any) -> Iterator[str]:
+    """Yield what of a model is not from random numbers, and what is not trained."""
+    if plan.init_from is not None and not plan.made:
+        anew = ", ".join(plan.drawn_anew) or "nothing"
+        yield f"weights from {plan.init_from}; drawn anew: {anew}"
+    if plan.kept:
+        trained = plan.parameters - plan.kept
+        yield f"{plan.kept:,} parameters are frozen, {trained:,} are trained"

@@ -89,7 +89,8 @@ class Training:
         ema: Decay of a moving average of the parameters that answers in their place,
             such as 0.999; 0 for none.
         precision: Type in which the model computes: float32 or bfloat16.
-        freeze: Parameters that stay as they are, such as conv1, conv* or */bias.
+        freeze: Parameters that stay as they are, such as conv1, conv* or */bias; of
+            networks for images also backbone, which is all but the head.
         seed: Source of all randomness; the first of several seeds.
     """
 

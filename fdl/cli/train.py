@@ -35,9 +35,9 @@ class Train(Reporting, ToTrain):
     A training that was cut off goes on by `fdl train --resume RUN`.
 
     Attributes:
-        init_from: Weights to start from: the folder of a run, or a .keras or
-            .weights.h5 file; the model must be the task's. Of a run with another number
-            of classes, what depends on it is drawn anew.
+        init_from: Weights to start from: the folder of a run, or a .keras, .h5 or
+            .safetensors file. The model must be the task's, but for its head: what is
+            for other classes, or missing in a file, is drawn anew.
         run: Folder of the run.
         overwrite: Replace the run that is in the folder, once the new one has finished
             an epoch; other files in it stay.
@@ -166,7 +166,7 @@ def _summary(run: Any) -> list[str]:
             "the validation part"
         )
     if run.drawn_anew:
-        lines.append(f"drawn anew, for other classes: {', '.join(run.drawn_anew)}")
+        lines.append(f"drawn anew, for a new head: {', '.join(run.drawn_anew)}")
     if "unknown" in run.trained_on:
         lines.append(
             "the weights to start from do not say what they were trained on; if the "

@@ -5,6 +5,7 @@ import io
 import math
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,7 +14,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from fdl.arrays import PyTree
+from fdl.arrays import PyTree, is_matched
 from fdl.files import write_whole
 from fdl.keras import archive, hdf5, layers
 from fdl.keras.graph.arrays import paired, slots_of
@@ -30,7 +31,10 @@ H5, KERAS = ".weights.h5", ".keras"
 
 
 def load_weights(
-    path: str | os.PathLike[str], model: nn.Module, *inputs: Any
+    path: str | os.PathLike[str],
+    model: nn.Module,
+    *inputs: Any,
+    only: Sequence[str] | None = None,
 ) -> PyTree:
     """Load the variables of a Linen module from a file that Keras saved, bit for bit.
 
@@ -50,6 +54,10 @@ def load_weights(
         *inputs: Example inputs, of which only shapes and types are used. Not needed for
             a `.keras` file, which describes its inputs, nor for a model that
             `import_model` made.
+        only: Names of modules, or patterns of them as for `fdl.learners.frozen`, that
+            are loaded alone, such as `fdl.models.backbone_layers(model, image)`: the
+            file may lack what is left out, which is the head of the model, or have
+            another one. None for all.
 
     Returns:
         `{"params": ...}`, and `"batch_stats"` if the module has any, as NumPy arrays.
@@ -74,6 +82,8 @@ def load_weights(
     if not path.is_file():
         raise WeightsError(f"{path} does not exist or is not a file.")
     if isinstance(model, KerasModel):
+        if only is not None:
+            raise WeightsError(f"only={list(only)} is not for what import_model made.")
         return _load_imported(path, suffix, model)
     if suffix == H5 and not inputs:
         raise WeightsError(
@@ -81,11 +91,21 @@ def load_weights(
             "input."
         )
     with _opened(path, suffix, model, inputs) as (ours, file):
-        theirs = adapted(ours, hdf5.layers_in(file, str(path)), str(path))
+        head = None
+        if only is not None:
+            ours, head = _divided(ours, only, path)
+        theirs = adapted(ours, hdf5.layers_in(file, str(path)))
         try:
-            pairs = match(ours, theirs, str(path))
+            pairs = match(ours, theirs, str(path), head)
         except WeightsError as error:
-            raise WeightsError(f"{error} {variant(theirs)}".rstrip()) from error
+            raise WeightsError(f"{error} {variant(ours, theirs)}".rstrip()) from error
+        for _, their in pairs:
+            if isinstance(their.arrays[0], Summed):
+                warnings.warn(
+                    f"{path}: the three channels of {their.name!r} are summed to one, "
+                    "as the model takes gray images.",
+                    stacklevel=2,
+                )
         return layers.variables_of(
             {
                 slot.path: _read(file, stored, str(path))
@@ -191,6 +211,22 @@ def _file(path: Path, suffix: str, count: int) -> Iterator[BinaryIO]:
     with tempfile.TemporaryFile() as file:
         file.write(archive.read_weights(path, count=count))
         yield file
+
+
+def _divided(
+    layers: Sequence[Layer], only: Sequence[str], path: Path
+) -> tuple[list[Layer], list[Layer]]:
+    """Return the layers that patterns name, and the others."""
+    named: list[Layer] = []
+    others: list[Layer] = []
+    for layer in layers:
+        (named if is_matched("/".join(layer.names), only) else others).append(layer)
+    if not named:
+        raise WeightsError(
+            f"{path}: only={list(only)} names no layer of the model, which has "
+            f"{', '.join(dict.fromkeys('/'.join(x.names[:1]) for x in layers))}."
+        )
+    return named, others
 
 
 def _read(file: BinaryIO, stored: Any, where: str) -> np.ndarray:

@@ -137,6 +137,19 @@ def groups_in(file: BinaryIO, where: str) -> dict[str, list[Stored]]:
     }
 
 
+def is_whole_model(file: BinaryIO, where: str) -> bool:
+    """Return whether a file has a description of its model, and not weights alone.
+
+    Args:
+        file: The file, which has a descriptor of the system.
+        where: What to call it in messages.
+
+    Raises:
+        WeightsError: As for `layers_in`.
+    """
+    return "model" in _told(file, where)
+
+
 def whole_model(file: BinaryIO, where: str) -> WholeModel:
     """Return the description and the arrays of a whole model, without reading these.
 

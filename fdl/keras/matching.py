@@ -14,7 +14,12 @@ Pair = tuple[Layer, Layer]
 Form = tuple[str | None, str, tuple[tuple[int, ...], ...]]
 
 
-def match(ours: Sequence[Layer], theirs: Sequence[Layer], where: str) -> list[Pair]:
+def match(
+    ours: Sequence[Layer],
+    theirs: Sequence[Layer],
+    where: str,
+    head: Sequence[Layer] | None = None,
+) -> list[Pair]:
     """Pair every layer of a module with a layer of a Keras model, one to one.
 
     Layers are paired by name if every name of ours is one of theirs, perhaps after
@@ -26,6 +31,8 @@ def match(ours: Sequence[Layer], theirs: Sequence[Layer], where: str) -> list[Pa
         ours: Layers of a Linen module.
         theirs: Layers of a Keras model.
         where: The file or model of `theirs`, for messages.
+        head: Layers of the module that are not to be paired: `theirs` may have them, or
+            dense layers in their place. None if it may have nothing more than `ours`.
 
     Returns:
         The pairs, in the order of `ours`.
@@ -41,13 +48,29 @@ def match(ours: Sequence[Layer], theirs: Sequence[Layer], where: str) -> list[Pa
         pairs = _by_form(ours, theirs, where)
     paired = {id(their) for _, their in pairs}
     for their in theirs:
-        if id(their) not in paired:
+        if id(their) not in paired and not _is_of_head(their, ours, head):
             raise WeightsError(
                 f"{where} contains {their}, which the model does not have."
             )
     for our, their in pairs:
         _check(our, their, where)
     return pairs
+
+
+def _is_of_head(
+    their: Layer, ours: Sequence[Layer], head: Sequence[Layer] | None
+) -> bool:
+    """Return whether a layer may stand in the place of those that are not paired.
+
+    A dense layer may if it is not within a module of ours, as gates of channels are.
+    """
+    if head is None:
+        return False
+    if any(our.name in _names(their) for our in head):
+        return True
+    modules = {our.names[0] for our in ours if our.names}
+    is_within = any(their.name.startswith(f"{name}_") for name in modules)
+    return len(their.arrays[0].shape) == 2 and not is_within
 
 
 def _by_name(ours: Sequence[Layer], theirs: Sequence[Layer]) -> list[Pair] | None:

@@ -1,8 +1,8 @@
 """Files of weights that Keras publishes: which model one is of, and gray images."""
 
 import math
-import warnings
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from fdl.keras.layers import Layer
@@ -39,13 +39,13 @@ class Summed(NamedTuple):
     of: Any
 
 
-def adapted(ours: Sequence[Layer], theirs: Sequence[Layer], where: str) -> list[Layer]:
+def adapted(ours: Sequence[Layer], theirs: Sequence[Layer]) -> list[Layer]:
     """Return layers of a file such that they fit a module, where little is missing.
 
     A head that was once called otherwise gets its name of today. And if the module's
     first kernel has one channel, and the file's has three but is equal otherwise, these
-    are summed, with a warning: of a gray image, that makes what the file's kernel makes
-    of three equal channels.
+    are summed: of a gray image, that makes what the file's kernel makes of three equal
+    channels.
     """
     found = list(theirs)
     for number, their in enumerate(found):
@@ -64,17 +64,71 @@ def adapted(ours: Sequence[Layer], theirs: Sequence[Layer], where: str) -> list[
         (number,) = fits
         kernel, *rest = found[number].arrays
         summed = Summed((rows, columns, 1, features), kernel.dtype, kernel)
-        warnings.warn(
-            f"{where}: the three channels of {found[number].name!r} are summed to one, "
-            "as the model takes gray images.",
-            stacklevel=3,
-        )
         found[number] = found[number]._replace(arrays=(summed, *rest))
     return found
 
 
-def variant(layers: Sequence[Layer]) -> str:
-    """Return what the layers of a file look like, a sentence; empty if like nothing."""
+def variant(ours: Sequence[Layer], theirs: Sequence[Layer]) -> str:
+    """Return what the layers of a file that does not fit look like, as sentences."""
+    return " ".join(
+        filter(
+            None,
+            (
+                _published(theirs),
+                other_depths(_names(ours), _names(theirs)),
+                _other_channels(ours, theirs),
+            ),
+        )
+    )
+
+
+def other_depths(ours: Iterable[str], theirs: Iterable[str]) -> str:
+    """Return how deep stages are, a sentence; empty if they are as deep in both.
+
+    Args:
+        ours: Names of layers of a model, such as `conv2_block1` or `block1_conv2`.
+        theirs: Those in a file.
+
+    Example:
+        >>> other_depths(["conv2_block1", "conv3_block1"], ["conv2_block2_1_conv"])
+        "Its stages have 2 blocks, and the model's 1, 1."
+    """
+    own, found = _depths(ours), _depths(theirs)
+    if not found or own == found:
+        return ""
+    shown = lambda depths: ", ".join(map(str, depths)) or "none"
+    return f"Its stages have {shown(found)} blocks, and the model's {shown(own)}."
+
+
+def _depths(names: Iterable[str]) -> list[int]:
+    depths: dict[str, int] = {}
+    for name in names:
+        found = re.match(r"(conv\d+_block|block\d+_conv)(\d+)", name)
+        if found:
+            depths[found[1]] = max(int(found[2]), depths.get(found[1], 0))
+    return [depth for _, depth in sorted(depths.items())]
+
+
+def _other_channels(ours: Sequence[Layer], theirs: Sequence[Layer]) -> str:
+    own, found = (
+        {x.name: x.arrays[0].shape for x in each if len(x.arrays[0].shape) == 4}
+        for each in (ours, theirs)
+    )
+    first = next(iter(own), "")
+    if first not in found or own[first][2] == found[first][2]:
+        return ""
+    channels = found[first][2]
+    return (
+        f"Its images have {channels} channels, and these {own[first][2]}: bring them "
+        f"to its form (DATASET?channels={channels})."
+    )
+
+
+def _names(layers: Sequence[Layer]) -> list[str]:
+    return [layer.name for layer in layers]
+
+
+def _published(layers: Sequence[Layer]) -> str:
     sizes = [sum(math.prod(x.shape) for x in layer.arrays) for layer in layers]
     named = list(zip((layer.name for layer in layers), sizes, strict=True))
     body = sum(size for name, size in named if name not in _HEAD)

@@ -2,6 +2,7 @@ from .alexnet import AlexNet as AlexNet
 from .alexnet import AlexNetOneColumn as AlexNetOneColumn
 from .autoencoder import Autoencoder as Autoencoder
 from .autoencoder import ConvAutoencoder as ConvAutoencoder
+from .backbone import backbone_layers as backbone_layers
 from .backbone import preprocess as preprocess
 from .beam_search import Hypotheses as Hypotheses
 from .beam_search import beam_search as beam_search

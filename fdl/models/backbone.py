@@ -1,8 +1,9 @@
 """What convolutional classifiers share: feature maps by stride, and how they end."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import flax.linen as linen
+import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Shaped
 
@@ -79,6 +80,28 @@ class Backbone(linen.Module):
         return self.predictions(nn.global_avg_pool(x))
 
 
+def backbone_layers(model: Backbone, image: Any) -> tuple[str, ...]:
+    """Return the names of a model's layers before its head: those of `features`.
+
+    They are what to load where a head is to be new, and what to freeze:
+    `fdl.keras.load_weights(..., only=)`, `fdl.nn.Frozen` and `fdl.learners.frozen` take
+    them.
+
+    Args:
+        model: The model.
+        image: An example of its inputs, of which only the shape is used.
+
+    Example:
+        >>> from fdl.models import VGG
+        >>> model = VGG(10, block_sizes=(1, 1), widths=(4, 8), hidden_sizes=(16,))
+        >>> backbone_layers(model, jnp.ones((1, 28, 28, 1)))
+        ('block1_conv1', 'block2_conv1')
+    """
+    like = jax.ShapeDtypeStruct(image.shape, jnp.float32)
+    features = lambda x: model.init(jax.random.key(0), x, method="features")
+    return tuple(jax.eval_shape(features, like)["params"])
+
+
 def conv2d(
     x: Array, features: int, size: int, stride: int, use_bias: bool = True, *, name: str
 ) -> Array:
@@ -117,21 +140,22 @@ def pooled(
 
 
 def preprocess(
-    image: Shaped[Array, "*batch height width 3"], mode: Preprocessing
-) -> Float[Array, "*batch height width 3"]:
+    image: Shaped[Array, "*batch height width channels"], mode: Preprocessing
+) -> Float[Array, "*batch height width channels"]:
     """Return photographs as the published weights of a model want them.
 
     The function `preprocess_input` of Keras.
 
     Args:
-        image: Red, green and blue, from 0 to 255.
+        image: Red, green and blue, from 0 to 255; or gray alone, which becomes the mean
+            of what it would as three colors.
         mode: `"tf"` for numbers in [-1, 1]; `"torch"` for numbers in [0, 1] minus the
             mean of ImageNet, divided by its deviation, channel by channel; `"caffe"`
             for blue, green and red minus their means. A model's is
             `model.preprocessing`.
 
     Raises:
-        ValueError: If `mode` is unknown.
+        ValueError: If `mode` is unknown, or there are neither 1 nor 3 channels.
 
     Example:
         >>> preprocess(jnp.full((1, 1, 3), 255), "tf")
@@ -139,6 +163,15 @@ def preprocess(
     """
     x = jnp.asarray(image)
     x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
+    channels = x.shape[-1]
+    if channels == 1:
+        colored = preprocess(jnp.repeat(x, 3, axis=-1), mode)
+        return colored.mean(axis=-1, keepdims=True)
+    if channels != 3:
+        raise ValueError(
+            f"image has {channels} channels, but photographs have 3, or 1 if gray: "
+            "bring them to that form (DATASET?channels=3)."
+        )
     channel = lambda values: jnp.broadcast_to(jnp.asarray(values, x.dtype), x.shape)
     if mode == "tf":
         return x / 127.5 - 1

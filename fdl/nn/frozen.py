@@ -1,14 +1,14 @@
 """A model of which some parts are not trained."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 from jax import lax
 
-from fdl.arrays import PyTree
+from fdl.arrays import PyTree, is_matched
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Frozen:
 
     Attributes:
         model: The model.
-        is_frozen: From the path of a parameter or a module, such as `conv1/kernel` or
-            `conv1`, to whether it is frozen.
+        patterns: What is frozen, as for `fdl.learners.frozen`: paths of parameters or
+            modules, or shell patterns of them.
 
     Example:
         >>> import fdl, jax.numpy as jnp
-        >>> model = Frozen(fdl.models.MLP(10), lambda path: path.startswith("dense1"))
+        >>> model = Frozen(fdl.models.MLP(10), ["dense1"])
         >>> images = jnp.ones((2, 28, 28, 1))
         >>> variables = model.init(jax.random.key(0), images)
         >>> total = lambda variables: model.apply(variables, images).sum()
@@ -42,7 +42,7 @@ class Frozen:
     """
 
     model: Any
-    is_frozen: Callable[[str], bool]
+    patterns: Sequence[str]
 
     def init(self, *args: Any, **kwargs: Any) -> PyTree:
         """Initialize the variables of the model."""
@@ -53,7 +53,7 @@ class Frozen:
 
         def constant(path: Any, x: Any) -> Any:
             name = jax.tree_util.keystr(path, simple=True, separator="/")
-            return lax.stop_gradient(x) if self.is_frozen(name) else x
+            return lax.stop_gradient(x) if is_matched(name, self.patterns) else x
 
         params = jax.tree_util.tree_map_with_path(constant, variables["params"])
         with nn.intercept_methods(self._keep_statistics):
@@ -65,7 +65,7 @@ class Frozen:
         module = context.module
         if not isinstance(module, nn.BatchNorm) or context.method_name != "__call__":
             return call(*args, **kwargs)
-        if not self.is_frozen("/".join(module.path)):
+        if not is_matched("/".join(module.path), self.patterns):
             return call(*args, **kwargs)
         if "train" in kwargs:
             return call(*args, **{**kwargs, "train": False})

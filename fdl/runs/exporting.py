@@ -12,7 +12,7 @@ from fdl.export.facts import Spread
 from fdl.export.stablehlo import beside
 from fdl.keras import save_weights
 from fdl.runs.environment import versions
-from fdl.runs.weights import fill, named_variables, with_variables
+from fdl.runs.weights import fill, named_variables
 from fdl.tasks import ExportedModel, Task, Trained
 
 Parameters = Literal["inside", "beside"]
@@ -114,7 +114,7 @@ def _stablehlo(order: _Order) -> None:
             (data.example(order.trained.info)[0],),
         )
         answer = lambda variables, inputs: learner.predict(
-            with_variables(state, variables), inputs
+            state.with_variables(variables), inputs
         )
     else:
         model, variables, inputs = order.model

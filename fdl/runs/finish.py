@@ -10,13 +10,15 @@ from typing import Any
 import jax
 
 from fdl import data
+from fdl.arrays import is_matched
 from fdl.learner import State
 from fdl.runs.environment import made_with
 from fdl.runs.folder import RunFolder
 from fdl.runs.history import history_sha256
 from fdl.runs.novelty import keep_detector
 from fdl.runs.own_files import noted
-from fdl.tasks import Config, Task, Trained
+from fdl.runs.weights import named_variables
+from fdl.tasks import Config, Task, Trained, frozen_layers
 from fdl.train import FitResult, evaluate
 
 
@@ -58,6 +60,13 @@ def finish(
 def num_parameters(state: State) -> int:
     """Return how many numbers are trained."""
     return sum(x.size for x in jax.tree.leaves(state.params))
+
+
+def num_frozen(trained: Trained) -> int:
+    """Return how many of them stay as they are."""
+    patterns = frozen_layers(trained.config, trained.model, trained.info)
+    named = named_variables(trained.state.params)
+    return sum(x.size for name, x in named.items() if is_matched(name, patterns))
 
 
 def _result(

@@ -13,7 +13,7 @@ from fdl import data
 from fdl.learner import State
 from fdl.metrics import Metrics
 from fdl.runs.checkpoints import Checkpoint
-from fdl.runs.finish import finish, num_parameters
+from fdl.runs.finish import finish, num_frozen, num_parameters
 from fdl.runs.folder import RunFolder
 from fdl.runs.loggers import Listeners, Logger
 from fdl.runs.own_files import noted
@@ -38,6 +38,9 @@ class Plan(NamedTuple):
         parameters: Number of its parameters.
         steps: Updates in an epoch.
         made: Updates that were made already, of a training that goes on.
+        kept: Number of the parameters that stay as they are.
+        init_from: What it began with: a run or a file; None for random parameters.
+        drawn_anew: Names of the arrays that are not from there, but random.
     """
 
     path: Path
@@ -46,6 +49,9 @@ class Plan(NamedTuple):
     parameters: int
     steps: int
     made: int
+    kept: int = 0
+    init_from: str | None = None
+    drawn_anew: tuple[str, ...] = ()
 
 
 def ignore(*_: Any) -> None:
@@ -155,6 +161,7 @@ class Job:
             self.task.draw(now, self.dataset, path, epoch)
 
     def _plan(self, start: Checkpoint | None) -> Plan:
+        said = self.folder.config()
         return Plan(
             self.folder.path,
             self.trained.config,
@@ -162,6 +169,9 @@ class Job:
             num_parameters(self.trained.state),
             self._steps,
             0 if start is None else start.step,
+            num_frozen(self.trained),
+            said.get("init_from"),
+            provenance(said)["drawn_anew"],
         )
 
     @property

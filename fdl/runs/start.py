@@ -1,20 +1,34 @@
 """What a run starts from, and which data its weights have seen."""
 
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
+from flax.traverse_util import unflatten_dict
 
 from fdl import data, tasks
-from fdl.arrays import PyTree
+from fdl.arrays import PyTree, is_matched
 from fdl.keras import import_model, load_weights
+from fdl.keras.hdf5 import is_whole_model
+from fdl.keras.published import other_depths
 from fdl.learner import State
+from fdl.models.backbone import Backbone, backbone_layers
 from fdl.runs.run import Run, open_run
 from fdl.runs.seen import NOTHING, Seen, load_seen
-from fdl.runs.weights import fill, named_variables, with_variables
-from fdl.tasks import Task, Trained
-from fdl.weights import WeightsError, require_finite, require_same_arrays
+from fdl.runs.weights import fill, named_variables
+from fdl.tasks import ExportedModel, Task, Trained
+from fdl.weights import (
+    Declared,
+    WeightsError,
+    read_safetensors,
+    require_finite,
+    require_same_arrays,
+)
 
+_WEIGHTS = "weights.safetensors"  # of a run's folder
 UNKNOWN = "unknown"
 """The data set of weights of which nothing is recorded."""
 
@@ -36,28 +50,32 @@ class Start(NamedTuple):
 
 
 def start_from(task: Task, fresh: Trained, place: Path) -> Start:
-    """Return the start with the weights of another run, or of Keras.
+    """Return the start with the weights of another run, or of a file.
 
-    Where the other run had another number of classes (or, for texts, other characters
-    or words, or another length), the arrays whose shapes depend on it are drawn anew.
+    Where they are for another number of classes (or, for texts, other characters or
+    words, or another length), the arrays whose shapes depend on it are drawn anew. So
+    is the head of a model that has a backbone, where a file has none or another one.
 
     Args:
         task: What is to be trained.
         fresh: The run, before training.
-        place: The folder of a run, or a file of Keras.
+        place: The folder of a run, or its `weights.safetensors`; or a file of Keras or
+            of `fdl export`.
 
     Raises:
         RunError: If the folder holds no run.
         ValueError: If the weights are not those of the task's model.
     """
+    if (place.parent / "config.json").is_file() and place.name == _WEIGHTS:
+        place = place.parent
     return (
         _of_run(task, fresh, open_run(place))
         if place.is_dir()
-        else _of_keras(task, fresh, place)
+        else _of_file(task, fresh, place)
     )
 
 
-def _of_keras(task: Task, fresh: Trained, file: Path) -> Start:
+def _of_file(task: Task, fresh: Trained, file: Path) -> Start:
     parts = task.parts(fresh)
     if len(parts) > 1:
         raise ValueError(
@@ -65,16 +83,87 @@ def _of_keras(task: Task, fresh: Trained, file: Path) -> Start:
             f"several: {', '.join(parts)}."
         )
     (part,) = parts.values()
-    variables = _variables(file, part.model, part.inputs)
-    require_finite(named_variables(variables), file)
-    like = jax.tree.map(lambda x, y: x.astype(y.dtype), variables, part.variables)
-    return Start(with_variables(tasks.draw_state(fresh), like), (UNKNOWN,))
+    refused: WeightsError | None = None
+    for only in itertools.chain([None], _without_heads(task, fresh)):
+        try:
+            variables = _read(file, part, only)
+            break
+        except WeightsError as error:
+            refused = error
+    else:
+        assert refused is not None
+        raise refused
+    loaded = named_variables(variables)
+    require_finite(loaded, file)
+    state = tasks.draw_state(fresh)
+    drawn = sorted(named_variables(state.variables).keys() - loaded.keys())
+    return Start(state.with_variables(variables), (UNKNOWN,), tuple(drawn))
 
 
-def _variables(file: Path, model: Any, inputs: tuple) -> PyTree:
+def _without_heads(task: Task, fresh: Trained) -> Iterator[tuple[str, ...]]:
+    """Yield the modules of a model without those whose weights may be drawn anew."""
+    info, model = fresh.info, fresh.model
+    more = info._replace(num_classes=info.num_classes + 1)
+    # A model that is there already has as many outputs as it has.
+    with contextlib.suppress(ValueError):
+        wider = named_variables(_shapes(task, fresh, more))
+        own = named_variables(fresh.state.variables)
+        new = {_module(name) for name, x in own.items() if x.shape != wider[name].shape}
+        yield tuple({*map(_module, own)} - new)
+    if isinstance(model, Backbone):
+        yield backbone_layers(model, data.example(info)[0])
+
+
+def _read(file: Path, part: ExportedModel, only: Sequence[str] | None) -> PyTree:
+    """Return the variables in a file, or those of some modules.
+
+    Raises:
+        WeightsError: If it lacks them, or has others besides.
+    """
+    model, variables, inputs = part
+    if file.suffix == ".safetensors":
+        return _named(file, variables, only)
     if file.suffix == ".h5" and not file.name.endswith(".weights.h5"):
-        return import_model(file)[1]
-    return load_weights(file, model, *inputs)
+        with file.open("rb") as opened:
+            if is_whole_model(opened, str(file)):
+                return import_model(file)[1]
+    return load_weights(file, model, *inputs, only=only)
+
+
+def _named(
+    file: Path, variables: PyTree, only: Sequence[str] | None
+) -> dict[str, PyTree]:
+    """Return variables from arrays by name; what else there is may be a head only."""
+    own = named_variables(variables)
+    wanted = own
+    if only is not None:
+        wanted = {name: own[name] for name in own if is_matched(_inner(name), only)}
+    modules = {_inner(name).partition("/")[0] for name in wanted}
+
+    def is_of_head(name: str, array: Declared) -> bool:
+        module = _inner(name).partition("/")[0]
+        is_new = name in own or (len(array.shape) < 3 and module not in modules)
+        return only is not None and name not in wanted and is_new
+
+    def require(arrays: Mapping[str, Declared]) -> None:
+        kept = {n: x for n, x in arrays.items() if not is_of_head(n, x)}
+        try:
+            require_same_arrays(kept, wanted, file)
+        except WeightsError as error:
+            why = other_depths(map(_inner, wanted), map(_inner, arrays))
+            raise WeightsError(f"{error} {why}".rstrip()) from error
+
+    found = read_safetensors(file, require)
+    return unflatten_dict({tuple(name.split("/")): found[name] for name in wanted})
+
+
+def _inner(name: str) -> str:
+    """Return the path of an array in its collection."""
+    return name.partition("/")[2]
+
+
+def _module(name: str) -> str:
+    return _inner(name).rpartition("/")[0]
 
 
 def _of_run(task: Task, fresh: Trained, source: Run) -> Start:
@@ -87,7 +176,8 @@ def _of_run(task: Task, fresh: Trained, source: Run) -> Start:
             named_variables(found), named_variables(shapes), source.path
         )
     except WeightsError as error:
-        raise WeightsError(f"{error}{_remedy(info, before)}") from error
+        why = f"{_other_model(fresh, source)}{_remedy(info, before)}"
+        raise WeightsError(f"{error}{why}") from error
     head = set()
     if more:
         wider = named_variables(_shapes(task, fresh, info._replace(**then | more)))
@@ -96,7 +186,7 @@ def _of_run(task: Task, fresh: Trained, source: Run) -> Start:
     state = tasks.draw_state(fresh)
     drawn, given = (named_variables(each) for each in (state.variables, found))
     kept = {name: x if name in head else given[name] for name, x in drawn.items()}
-    state = with_variables(state, fill(state.variables, kept))
+    state = state.with_variables(fill(state.variables, kept))
     if not head and task.name == source.task.name and "average" in state.extra:
         state = state._replace(extra=source.state.extra)  # of a GAN's generator
     seen = load_seen(source.path)
@@ -119,6 +209,16 @@ def _differences(
         if info.input_shape != before.input_shape:
             more["input_shape"] = (before.input_shape[0] + 1,)
     return then, more
+
+
+def _other_model(fresh: Trained, source: Run) -> str:
+    """Return how a run's model differs from the one that is to start from it."""
+    now, before = fresh.config, source.config
+    if now.task != before.task:
+        return f" It is a run of {before.task}."
+    ours, theirs = (dataclasses.asdict(one.options) for one in (now, before))
+    other = [f"{name}={theirs[name]}" for name in ours if ours[name] != theirs[name]]
+    return f" It was trained with {', '.join(other)}." if other else ""
 
 
 def _remedy(info: data.DatasetInfo, before: data.DatasetInfo) -> str:

@@ -53,10 +53,10 @@ def train(
         path: Folder of the run; None for a new one below `runs`.
         data_dir: Folder to look for the data in, before the usual places.
         init_from: Weights to start from instead of random ones: the folder of a run, or
-            a .keras or .weights.h5 file. The model that they are from must be the
-            task's; of a run with another number of classes, what depends on it is drawn
-            anew (`Run.drawn_anew`). None for random ones, or for those in the file of
-            Keras that `model` is, of which `"none"` makes no use.
+            a .keras, .h5 or .safetensors file. The model that they are from must be the
+            task's, but for its head: what is for other classes, or missing in a file,
+            is drawn anew (`Run.drawn_anew`). None for random ones, or for those in the
+            file of Keras that `model` is, of which `"none"` makes no use.
         overwrite: Replace the run that is in the folder, once the new one has finished
             an epoch. Only what fdl wrote is removed.
         early_stopping: Epochs without a better value of the task's metric on the
@@ -150,7 +150,10 @@ def train(
             minutes,
             Callbacks(on_start, on_chunk, on_epoch, on_finish),
         )
-        first = None if start.state is None else Checkpoint(start.state)
+        first = None
+        if start.state is not None:
+            first = Checkpoint(start.state)
+            folder.checkpoints.save(first)  # to go on from, without the other run
         try:
             return job.run(first, seconds=spent)
         except BaseException:

@@ -32,7 +32,7 @@ def load_weights(path: Path | str, state: State) -> State:
     """
     found = read_sealed(path, lambda arrays: require_fit(arrays, state, path))
     require_finite(found, path)
-    return with_variables(state, fill(state.variables, found))
+    return state.with_variables(fill(state.variables, found))
 
 
 def require_fit(arrays: Mapping[str, Any], state: State, path: Path | str) -> None:
@@ -44,14 +44,6 @@ def require_fit(arrays: Mapping[str, Any], state: State, path: Path | str) -> No
         path: Where the arrays were found.
     """
     require_same_arrays(arrays, named_variables(state.variables), path)
-
-
-def with_variables(state: State, variables: dict[str, PyTree]) -> State:
-    """Return a state with other variables; they are also what it answers with."""
-    params, kept = variables["params"], {**variables}
-    del kept["params"]
-    extra = {**state.extra, "ema": params} if "ema" in state.extra else state.extra
-    return state._replace(params=params, model_state=kept, extra=extra)
 
 
 def named_variables(variables: PyTree) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 from .assemble import draw_state as draw_state
+from .assemble import frozen_layers as frozen_layers
 from .assemble import make_learner as make_learner
 from .assemble import outline as outline
 from .catalog import DESCRIPTIONS as DESCRIPTIONS

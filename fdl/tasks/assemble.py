@@ -1,18 +1,18 @@
 """From a task and the settings of a run to a learner: what all tasks can be told."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from fdl.arrays import Array, Key, is_matched, is_on
+from fdl.arrays import Array, Key, is_on
 from fdl.data import DatasetInfo, augment, example
 from fdl.learner import Learner, State
 from fdl.learners import augmented, averaged, frozen
 from fdl.members import tunable
+from fdl.models.backbone import Backbone, backbone_layers
 from fdl.nn import Frozen, MixedPrecision
 from fdl.programs import program
 from fdl.tasks.config import Config
@@ -26,6 +26,9 @@ from fdl.train.start import require_countable
 def _within_range(key: Key, image: Array) -> Array:
     return jnp.clip(image, 0, 1)
 
+
+BACKBONE = "backbone"
+"""What stands for all layers before a model's head in `Config.freeze`."""
 
 _CROP_AND_FLIP = augment.crop(4), augment.flip()
 
@@ -52,10 +55,11 @@ def assemble(task: Task, config: Config, info: DatasetInfo) -> Learner:
     """
     require_taken(task, config)
     model = task.make_model(config.options, info)
+    freeze = frozen_layers(config, model, info)
     if config.precision == "bfloat16":
         model = MixedPrecision(model)
-    if config.freeze:
-        model = Frozen(model, functools.partial(is_matched, patterns=config.freeze))
+    if freeze:
+        model = Frozen(model, freeze)
     learner = task.learn(model, config, info)
     if config.augment != "none":
         if info.kind != "image":
@@ -63,11 +67,24 @@ def assemble(task: Task, config: Config, info: DatasetInfo) -> Learner:
                 f"augment={config.augment!r} changes images, and {info.title} has none."
             )
         learner = augmented(learner, _RECIPES[config.augment])
-    if config.freeze:
-        learner = frozen(learner, config.freeze)
+    if freeze:
+        learner = frozen(learner, freeze)
     if is_on(config.ema):
         learner = averaged(learner, config.ema)
     return learner
+
+
+def frozen_layers(config: Config, model: Any, info: DatasetInfo) -> tuple[str, ...]:
+    """Return the patterns of what stays as it is, with layers in place of `backbone`.
+
+    Models that do not tell which layers are their backbone may have a module of this
+    name.
+    """
+    patterns = config.freeze
+    if BACKBONE in patterns and isinstance(model, Backbone):
+        layers = backbone_layers(model, example(info)[0])
+        patterns = (*(name for name in patterns if name != BACKBONE), *layers)
+    return patterns
 
 
 def make_learner(

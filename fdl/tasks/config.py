@@ -62,7 +62,8 @@ class Config:
         precision: Type in which the model computes, `"float32"` or `"bfloat16"`; its
             parameters are float32.
         freeze: Parameters that stay as they are, by paths or patterns; see
-            `fdl.learners.frozen`.
+            `fdl.learners.frozen`. `"backbone"` is all before the head of a model that
+            has `fdl.models.backbone_layers`.
         seed: Source of all randomness, from 0 to 2**32 - 1.
         validation: Share of the training examples that are held out to select by, above
             0 and below 1; None to train on all of them and select nothing.

@@ -96,6 +96,17 @@ def plan(tmp_path):
     return Plan(tmp_path, config, load("mnist-5k").info, 101_770, 105, 0)
 
 
+def test_what_a_training_begins_with_is_said(plan, capsys) -> None:
+    plan = plan._replace(init_from="a.keras", drawn_anew=("head/bias",), kept=770)
+    with TrainingProgress() as watch:
+        watch.on_start(plan)
+    _, *said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "weights from a.keras; drawn anew: head/bias",
+        "770 parameters are frozen, 101,000 are trained",
+    ]
+
+
 def test_a_terminal_shows_a_bar_to_the_end(plan, monkeypatch) -> None:
     terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
     monkeypatch.setattr(progress, "err", terminal)

@@ -53,6 +53,8 @@ def test_other_classes_draw_the_head_anew(source) -> None:
     assert start.state.params["head"]["kernel"].shape == (128, 3)
     kept, given = start.state.params["dense1"], source.variables["params"]["dense1"]
     jax.tree.map(np.testing.assert_array_equal, kept, given)
+    from_its_file = start_from(source.task, fresh, source.path / "weights.safetensors")
+    assert from_its_file.trained_on == start.trained_on == ("mnist-5k",)
 
 
 def test_weights_of_another_model_are_refused(source, tmp_path) -> None:

@@ -239,9 +239,13 @@ def test_weights_to_start_from_are_used_again(tmp_path, whole) -> None:
 
     with pytest.raises(Killed):
         train("mlp", path=tmp_path / "cut", on_start=kill, **start, **options)
-    (tmp_path / "cut" / "seen.safetensors").unlink()  # the kill came before it
-    run = resume(tmp_path / "cut")
+    shutil.copytree(tmp_path / "cut", tmp_path / "early")
+    shutil.rmtree(tmp_path / "early" / "checkpoints")  # the kill came before these
+    (tmp_path / "early" / "seen.safetensors").unlink()
+    run = resume(tmp_path / "early")
     require_same(run, straight)
+    start["init_from"].unlink()  # from then on, it can go on without
+    require_same(resume(tmp_path / "cut"), straight)
     seen = [(one.path / "seen.safetensors").read_bytes() for one in (run, straight)]
     assert seen[0] == seen[1]
     assert run.config == dataclasses.replace(straight.config)

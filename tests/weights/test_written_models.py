@@ -1,14 +1,25 @@
 """Models as `.keras` files, which Keras opens."""
 
+import flax.linen as linen
 import numpy as np
 import pytest
 
-from fdl import models
-from fdl.keras import load_weights, save_weights
+from fdl import models, nn
+from fdl.keras import WeightsError, load_weights, save_weights
+from fdl.models.googlenet import MODULES
 from lazily import keras
 from zoo import draw_variables
 
 pytestmark = pytest.mark.parity
+
+
+class Normed(linen.Module):
+    """Channels that are divided by what those around them do."""
+
+    @linen.compact
+    def __call__(self, x):
+        return nn.local_response_norm(nn.Conv2D(4, (3, 3))(x), size=3, alpha=0.5)
+
 
 LATENT, IMAGE = np.zeros((1, 6), np.float32), np.zeros((1, 28, 28, 1), np.float32)
 MODELS = {
@@ -17,6 +28,11 @@ MODELS = {
     "dense discriminator": (models.DenseDiscriminator(), IMAGE),
     "dcgan generator": (models.DCGANGenerator(features=(4, 2)), LATENT),
     "dcgan discriminator": (models.DCGANDiscriminator((2, 4), 0.3), IMAGE),
+    "local response": (Normed(), IMAGE),
+    "residual, gated": (
+        models.CIFARResNet(5, depth=8, width=2, shortcut="A", se_ratio=2),
+        IMAGE,
+    ),
 }
 
 
@@ -32,3 +48,21 @@ def test_keras_computes_the_same_from_the_file(tmp_path, name) -> None:
     np.testing.assert_allclose(ours, twin(x), rtol=1e-4, atol=1e-5)
     back = load_weights(tmp_path / "x.keras", model)
     assert set(back) == set(variables)
+
+
+@pytest.mark.parametrize(
+    ("model", "layer"),
+    [
+        (models.LeNet5(10, border=2), r"weight kernel of c3 \(TableConv2D\)"),
+        (
+            models.GoogLeNet(3, modules=MODULES[:1], auxiliary=("3a",), stem_stride=1),
+            "do not depend on 'auxiliary1_conv'",
+        ),
+    ],
+    ids=["lenet5", "googlenet"],
+)
+def test_what_keras_does_not_have_is_named(tmp_path, model, layer) -> None:
+    variables = draw_variables(model, IMAGE)
+    with pytest.raises(WeightsError, match=layer):
+        save_weights(tmp_path / "x.keras", model, variables, IMAGE)
+    assert not list(tmp_path.iterdir())

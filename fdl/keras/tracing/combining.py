@@ -1,5 +1,6 @@
 """Operations that combine the numbers of arrays."""
 
+import functools
 import string
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from fdl.keras.graph.description import Slice
 from fdl.keras.tracing.builder import Builder
 from fdl.keras.tracing.moving import ints
 from fdl.keras.tracing.nodes import Out
@@ -78,11 +80,35 @@ def _window_maximum(b: Builder, equation: Any, x: Out) -> Out | None:
 
 
 def _window_sum(b: Builder, equation: Any, x: Out) -> Out | None:
+    if equation.params["window_dimensions"][-1] > 1:
+        return _sum_of_neighbors(b, equation, x)
     made = _pooling(b, equation, x, "Average")
     if made is None or any(map(sum, equation.params["padding"])):
         return None
     count = float(np.prod(equation.params["window_dimensions"]))
     return b.op("Multiply", (made, count), made.shape, made.dtype)
+
+
+def _sum_of_neighbors(b: Builder, equation: Any, x: Out) -> Out | None:
+    """Return sums over channels side by side: those of the array, shifted."""
+    params = equation.params
+    *others, size = ints(params["window_dimensions"])
+    steps = (*params["window_strides"], *params["base_dilation"])
+    *around, (low, high) = (ints(pair) for pair in params["padding"])
+    if {*others, *steps, *params["window_dilation"]} != {1} or any(map(any, around)):
+        return None
+    x = b.whole(x, equation.invars[0].aval)
+    shape = b.shape(equation.outvars[0].aval)
+    rest, channels = shape[:-1], int(equation.outvars[0].aval.shape[-1])
+    pads, wide = (*around, (low, high)), (*rest, channels + size - 1)
+    padded = b.op("Pad", (x,), wide, x.dtype, pad_width=pads)
+    every = (Slice(None, None, None),) * len(rest)
+    shifted = [
+        b.op("GetItem", (padded, (*every, Slice(i, i + channels, 1))), shape, x.dtype)
+        for i in range(size)
+    ]
+    add = lambda one, other: b.op("Add", (one, other), shape, x.dtype)
+    return functools.reduce(add, shifted)
 
 
 def _pooling(b: Builder, equation: Any, x: Out, kind: str) -> Out | None:

@@ -166,7 +166,7 @@ def models() -> str:
 
 def applications() -> str:
     """Return the table of models that are compared with those of keras.applications."""
-    levels = [("float32", 1), ("float32", 2), ("float64", 1), ("float64", 2)]
+    levels = [("float32", 1), ("float64", 1), ("float64", 2)]
     head = ("model", "parameters", *(f"level {n}, {name}" for name, n in levels))
     rows = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
     for name, row in _climbed().items():

@@ -136,7 +136,15 @@ def _measure(name: str, large: bool) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     """Return what was written of models and layers before."""
-    return json.loads(path.read_text())["rows"] if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text())["rows"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(
+            f"{path} is not what this fdl parity writes: remove it, or give another "
+            "folder by --out."
+        ) from None
 
 
 def _rungs(tables: Any, row: dict[str, Any]) -> list[Any]:

@@ -30,7 +30,7 @@ def short(monkeypatch):
 
 def run(*words: str, code: int | None = None) -> None:
     # What is broken on purpose is broken in this process only.
-    words = ("parity", *words, "--processes", "1")
+    words = ("parity", "--processes", "1", *words)
     if code is None:
         main(words)
         return
@@ -198,6 +198,15 @@ def test_several_processes_measure(measured, tmp_path, monkeypatch) -> None:
     found = written(tmp_path)
     assert list(found) == ["mlp", "Dense", "ResNet50", "VGG16"]
     assert str(os.getpid()) not in {line.split()[-1] for line in found.values()}
+
+
+def test_refuses_to_write_over_something_else(measured, tmp_path, capsys) -> None:
+    (tmp_path / "parity.json").write_text('{"rungs": []}')
+    run("--out", str(tmp_path), code=2)
+    assert "is not what this fdl parity writes" in capsys.readouterr().err
+    assert not measured
+    run("--processes", "0", code=2)
+    assert "--processes must be at least 1, not 0" in capsys.readouterr().err
 
 
 @parity

@@ -143,13 +143,14 @@ def costs() -> str:
 
 def models() -> str:
     """Return the table of models and their level of parity with Keras."""
-    found = json.loads((RESULTS / "parity" / "parity.json").read_text())
     rows = [
         "| model | parameters | level | largest error, float32 | float64 |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for name, about in found["models"].items():
-        rungs = [rung for rung in found["rungs"] if rung["subject"] == name]
+    for name, row in _climbed().items():
+        rungs, top = row["rungs"], max(rung["level"] for rung in row["rungs"])
+        if top < 4:  # layers, and models of keras.applications
+            continue
         failed = [rung["level"] for rung in rungs if not rung["passed"]]
         reached = min(failed, default=5) - 1
         errors = [
@@ -157,10 +158,28 @@ def models() -> str:
             for precision in ("float32", "float64")
         ]
         rows.append(
-            f"| {name} | {about['parameters']:,} "
+            f"| {name} | {row['parameters']:,} "
             f"| {reached} of 4 | {errors[0]:.0e} | {errors[1]:.0e} |"
         )
     return "\n".join(rows)
+
+
+def applications() -> str:
+    """Return the table of models that are compared with those of keras.applications."""
+    levels = [("float32", 1), ("float64", 1), ("float64", 2)]
+    head = ("model", "parameters", *(f"level {n}, {name}" for name, n in levels))
+    rows = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+    for name, row in _climbed().items():
+        if not name.startswith("models."):
+            continue
+        found = {(rung["precision"], rung["level"]): rung for rung in row["rungs"]}
+        errors = [f"{found[n]['error']:.0e}" if n in found else "-" for n in levels]
+        rows.append(f"| {name} | {row['parameters']:,} | {' | '.join(errors)} |")
+    return "\n".join(rows)
+
+
+def _climbed() -> dict[str, dict[str, Any]]:
+    return json.loads((RESULTS / "parity" / "parity.json").read_text())["rows"]
 
 
 def curve() -> str:
@@ -349,6 +368,7 @@ TABLES = {
     "costs": costs,
     "kills": kills,
     "models": models,
+    "applications": applications,
     "curve": curve,
 }
 

@@ -1,12 +1,17 @@
 """`fdl parity`."""
 
+import concurrent.futures
 import dataclasses
 import importlib
 import importlib.util
+import json
 import logging
 import math
+import multiprocessing
 import os
 import sys
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +20,7 @@ from rich.progress import track
 from rich.table import Table
 
 import fdl
-from fdl.cli.command import AnswerIsNoError, Command, err, out
+from fdl.cli.command import AnswerIsNoError, Command, err, out, unset
 from fdl.files import json_text, write_whole
 
 
@@ -36,58 +41,119 @@ class Parity(Command):
             none is given.
         large: At level 4, train for a whole epoch in double precision; and if no name
             is given, measure all of keras.applications, too.
-        out: Folder for parity.json and parity.md.
+        resume: If no name is given, leave out what parity.json in `out` has already.
+        processes: Number of processes that measure side by side; each takes up to 2 GB,
+            and up to 6 GB for the largest models of keras.applications.
+        out: Folder for parity.json and parity.md, written anew after each model or
+            layer. What they say of others stays.
     """
 
     names: Annotated[
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")
     ] = ()
     large: bool = False
+    resume: bool = False
+    processes: Annotated[int | None, unset("optional")] = None
     out: Path = Path("runs/parity")
 
     def __call__(self) -> None:
         """Climb, print, write."""
-        from fdl.runs.environment import commit, device, versions
-
-        ladder, tables, subjects = _ladder()
-        usual = {**subjects.MODELS, **subjects.LAYERS}
-        known = {**usual, **subjects.applications()}
+        _, tables, subjects = _ladder()
+        if self.processes is not None and self.processes < 1:
+            raise ValueError(f"--processes must be at least 1, not {self.processes}.")
+        order = [*subjects.MODELS, *subjects.LAYERS]
+        if self.large or not set(self.names) <= set(order):
+            order += subjects.applications()
         for name in self.names:
-            if name not in known:
+            if name not in order:
                 raise ValueError(
-                    f"there is no {name!r} to compare; known are {', '.join(known)}."
+                    f"there is no {name!r} to compare; known are {', '.join(order)}."
                 )
-        rungs: list[Any] = []
-        for name in track(
-            self.names or tuple(known if self.large else usual),
-            "Climbing",
-            console=err,
-            transient=True,
-        ):
-            rungs += ladder.climb_all(known[name](), large=self.large)
-        out.print(_table(tables.summary(rungs)))
+        rows = _read(self.out / "parity.json")
+        done = rows if self.resume else {}
+        names = self.names or [name for name in order if name not in done]
         self.out.mkdir(parents=True, exist_ok=True)
-        record = {
-            "command": " ".join(
-                ("fdl parity", *self.names, *(["--large"] if self.large else []))
-            ),
-            "device": device(),
-            "versions": versions("keras", "tensorflow-cpu"),
-            "commit": commit(),
-            "models": {
-                name: {"parameters": ladder.size(known[name]()[0])}
-                for name in self.names or subjects.MODELS
-                if name in subjects.MODELS
-            },
-            "rungs": [_as_json(rung) for rung in rungs],
-        }
-        text = json_text(record, indent=1) + "\n"
-        write_whole(self.out / "parity.json", text.encode())
-        write_whole(self.out / "parity.md", tables.markdown(rungs).encode())
+        for name, row in track(
+            self._climb(names), "Climbing", len(names), console=err, transient=True
+        ):
+            rows = {**rows, name: row}
+            rows = {name: rows[name] for name in [*order, *rows] if name in rows}
+            text = json_text({"rows": rows}, indent=1) + "\n"
+            write_whole(self.out / "parity.json", text.encode())
+            rungs = [rung for row in rows.values() for rung in _rungs(tables, row)]
+            write_whole(self.out / "parity.md", tables.markdown(rungs).encode())
+        rungs = [rung for name in names for rung in _rungs(tables, rows[name])]
+        out.print(_table(tables.summary(rungs)))
         out.print(f"written to {self.out / 'parity.json'} and parity.md")
         broken = [rung for rung in rungs if not rung.passed]
         if broken:
             raise AnswerIsNoError("; ".join(str(rung) for rung in broken))
+
+    def _climb(self, names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        processes = self.processes or len(os.sched_getaffinity(0))
+        if min(processes, len(names)) <= 1:
+            for name in names:
+                yield name, _measure(name, self.large)
+            return
+        spawn = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(
+            processes, spawn, _take_one_thread
+        ) as pool:
+            found = {pool.submit(_measure, name, self.large): name for name in names}
+            try:
+                for future in concurrent.futures.as_completed(found):
+                    yield found[future], future.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _take_one_thread() -> None:
+    """Leave the other cores to the other processes."""
+    flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
+    for threads in ("INTRAOP", "INTEROP"):
+        os.environ[f"TF_NUM_{threads}_THREADS"] = "1"
+
+
+def _measure(name: str, large: bool) -> dict[str, Any]:
+    """Measure a model or layer, and return what is written of it."""
+    from fdl.runs.environment import made_with, versions
+
+    ladder, _, subjects = _ladder()
+    known = {**subjects.MODELS, **subjects.LAYERS}
+    start = time.perf_counter()
+    draws = (known if name in known else subjects.applications())[name]()
+    rungs = ladder.climb_all(draws, large=large)
+    return {
+        "command": f"fdl parity {name}" + " --large" * large,
+        **made_with(),
+        "versions": versions("keras", "tensorflow-cpu"),
+        "seconds": round(time.perf_counter() - start, 1),
+        "parameters": None if draws[0].model is None else ladder.size(draws[0]),
+        "rungs": [_as_json(rung) for rung in rungs],
+    }
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    """Return what was written of models and layers before."""
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text())["rows"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(
+            f"{path} is not what this fdl parity writes: remove it, or give another "
+            "folder by --out."
+        ) from None
+
+
+def _rungs(tables: Any, row: dict[str, Any]) -> list[Any]:
+    found = []
+    for rung in row["rungs"]:
+        kept = {name: rung[name] for name in tables.Rung._fields}
+        error = math.inf if rung["error"] is None else rung["error"]
+        found.append(tables.Rung(**kept | {"error": error}))
+    return found
 
 
 def _ladder() -> tuple[Any, Any, Any]:

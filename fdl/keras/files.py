@@ -130,7 +130,7 @@ def save_weights(
         model: The module. For `.keras`, any that is made of layers that Keras has, with
             operations between them that `keras.ops` has; before the file is written,
             what it describes is compared with the module on random inputs.
-        variables: Variables of the module, in float16, float32 or float64.
+        variables: Variables of the module, in bfloat16, float16, float32 or float64.
         *inputs: Example inputs, batch first, of which only shapes and types are used.
             Not needed for a model that `import_model` made.
 
@@ -152,7 +152,7 @@ def save_weights(
     path = Path(path)
     suffix = _suffix(path)
     types = sorted({np.asarray(leaf).dtype.name for leaf in jax.tree.leaves(variables)})
-    unknown = set(types) - {"float16", "float32", "float64"}
+    unknown = set(types) - {"bfloat16", "float16", "float32", "float64"}
     if unknown:
         raise WeightsError(
             f"Keras' files do not support {unknown.pop()}: convert it first."

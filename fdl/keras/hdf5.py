@@ -267,6 +267,8 @@ def write(file: Any, groups: Iterable[Group]) -> None:
             own.attrs["name"] = group.name
         for number, array in enumerate(group.arrays):
             own[str(number)] = array
+            if np.asarray(array).dtype.name == "bfloat16":  # which HDF5 lacks
+                own[str(number)].attrs["dtype"] = "bfloat16"
 
 
 def _of_keras2(groups: Sequence[dict[str, Any]]) -> list[Layer]:

@@ -102,7 +102,11 @@ def import_model(
     """
     if not isinstance(source, str | os.PathLike):
         with _saved(source) as path:
-            found = _read(path, custom_layers, compiled)
+            try:
+                found = _read(path, custom_layers, compiled)
+            except WeightsError as error:  # names a file that the user has not seen
+                name = f"the Keras model {getattr(source, 'name', '')!r}"
+                raise WeightsError(str(error).replace(str(path), name)) from None
     else:
         found = _read(Path(source), custom_layers, compiled)
     return found if compiled else found[:2]

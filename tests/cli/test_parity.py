@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import json
+import os
 import re
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import pytest
 
 import fdl
 from fdl.cli import main
+from fdl.cli import parity as command
 from parity import ladder, subjects
 from parity.pick import DRAWS
+from parity.rungs import Rung
 
 parity = pytest.mark.parity
 
@@ -26,11 +29,13 @@ def short(monkeypatch):
 
 
 def run(*words: str, code: int | None = None) -> None:
+    # What is broken on purpose is broken in this process only.
+    words = ("parity", "--processes", "1", *words)
     if code is None:
-        main(["parity", *words])
+        main(words)
         return
     with pytest.raises(SystemExit) as stopped:
-        main(["parity", *words])
+        main(words)
     assert stopped.value.code == code
 
 
@@ -40,20 +45,25 @@ def test_prints_a_table_and_writes_files(capsys, tmp_path, short) -> None:
     out = capsys.readouterr().out
     assert "level 4" in out
     assert "float64" in out
-    record = json.loads((tmp_path / "parity.json").read_text())
-    assert record["command"] == "fdl parity mlp AveragePooling2D"
-    assert record["versions"]["keras"]
-    climbed = [(r["subject"], r["precision"], r["level"]) for r in record["rungs"]]
+    rows = json.loads((tmp_path / "parity.json").read_text())["rows"]
+    assert [row["command"] for row in rows.values()] == [
+        "fdl parity mlp",
+        "fdl parity AveragePooling2D",
+    ]
+    assert [row["parameters"] for row in rows.values()] == [101_770, 0]
+    assert all(row["versions"]["keras"] for row in rows.values())
+    rungs = [rung for row in rows.values() for rung in row["rungs"]]
+    climbed = [(r["subject"], r["precision"], r["level"]) for r in rungs]
     assert climbed == [
         *(("mlp", "float32", level) for level in range(5)),
         *(("mlp", "float64", level) for level in range(5)),
         *(("AveragePooling2D", "float32", level) for level in (1, 2)),
         *(("AveragePooling2D", "float64", level) for level in (1, 2)),
     ]
-    assert all(rung["passed"] for rung in record["rungs"])
-    draws = [rung["draws"] for rung in record["rungs"]]
+    assert all(rung["passed"] for rung in rungs)
+    draws = [rung["draws"] for rung in rungs]
     assert draws == [1] * 10 + [DRAWS] * 4, "layers are met in all their options"
-    assert all(0 <= rung["error"] <= rung["tolerance"] for rung in record["rungs"])
+    assert all(0 <= rung["error"] <= rung["tolerance"] for rung in rungs)
     lines = (tmp_path / "parity.md").read_text().splitlines()
     assert lines[2].startswith("| mlp | float32 | 0e+00 |")
     assert len(lines) == 6
@@ -118,24 +128,85 @@ def test_says_what_is_missing(capsys, tmp_path, monkeypatch) -> None:
     assert "clone fdl" in capsys.readouterr().err
 
 
-@parity
-@pytest.mark.parametrize("large", [False, True])
-def test_only_large_measures_all_of_keras_applications(
-    large, tmp_path, monkeypatch
-) -> None:
-    climbed = []
-    monkeypatch.setattr(subjects, "MODELS", {"mlp": subjects.MODELS["mlp"]})
-    monkeypatch.setattr(subjects, "LAYERS", {})
-    some = {name: lambda name=name: [name] for name in ("ResNet50", "VGG16")}
+@pytest.fixture
+def measured(monkeypatch) -> list[str]:
+    """The names that were measured, of one model, one layer and two applications."""
+    names: list[str] = []
+
+    def measure(name: str, large: bool) -> dict:
+        names.append(name)
+        return row(name, large)
+
+    for table, known in {"MODELS": ["mlp"], "LAYERS": ["Dense"]}.items():
+        monkeypatch.setattr(subjects, table, dict.fromkeys(known))
+    some = dict.fromkeys(["ResNet50", "VGG16"])
     monkeypatch.setattr(subjects, "applications", lambda: some)
-    monkeypatch.setattr(
-        ladder, "climb_all", lambda draws, large: climbed.extend(draws) or []
-    )
-    run(*(["--large"] if large else []), "--out", str(tmp_path))
-    assert climbed[1:] == (["ResNet50", "VGG16"] if large else [])
-    climbed.clear()
+    monkeypatch.setattr(command, "_measure", measure)
+    return names
+
+
+def row(name: str, large: bool) -> dict:
+    rung = Rung(name, "float64", 1, 0.0, "output")
+    return {"command": f"{name} {large} {os.getpid()}", "rungs": [rung._asdict()]}
+
+
+def written(folder: Path) -> dict[str, str]:
+    rows = json.loads((folder / "parity.json").read_text())["rows"]
+    return {name: row["command"] for name, row in rows.items()}
+
+
+def test_only_large_measures_all_of_keras_applications(measured, tmp_path) -> None:
+    run("--out", str(tmp_path))
+    assert measured == ["mlp", "Dense"]
+    measured.clear()
+    run("--large", "--out", str(tmp_path))
+    assert measured == ["mlp", "Dense", "ResNet50", "VGG16"]
+    measured.clear()
     run("VGG16", "--out", str(tmp_path))
-    assert climbed == ["VGG16"]
+    assert measured == ["VGG16"]
+
+
+def test_keeps_what_was_measured_before(measured, tmp_path) -> None:
+    run("VGG16", "--large", "--out", str(tmp_path))
+    run("mlp", "--out", str(tmp_path))
+    run("--large", "--resume", "--out", str(tmp_path))
+    assert measured == ["VGG16", "mlp", "Dense", "ResNet50"], "resumed"
+    run("mlp", "--resume", "--large", "--out", str(tmp_path))
+    assert measured[4:] == ["mlp"], "asked for by name"
+    pid = os.getpid()
+    assert written(tmp_path) == {
+        name: f"{name} True {pid}" for name in ("mlp", "Dense", "ResNet50", "VGG16")
+    }
+    lines = (tmp_path / "parity.md").read_text().splitlines()
+    assert [line.split()[1] for line in lines[2:]] == list(written(tmp_path))
+
+
+def test_writes_each_row_as_it_ends(measured, tmp_path, monkeypatch) -> None:
+    def measure(name: str, large: bool) -> dict:
+        if name == "Dense":
+            raise KeyboardInterrupt
+        return row(name, large)
+
+    monkeypatch.setattr(command, "_measure", measure)
+    run("--out", str(tmp_path), code=130)
+    assert list(written(tmp_path)) == ["mlp"]
+
+
+def test_several_processes_measure(measured, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(command, "_measure", row)
+    main(["parity", "--large", "--processes", "2", "--out", str(tmp_path)])
+    found = written(tmp_path)
+    assert list(found) == ["mlp", "Dense", "ResNet50", "VGG16"]
+    assert str(os.getpid()) not in {line.split()[-1] for line in found.values()}
+
+
+def test_refuses_to_write_over_something_else(measured, tmp_path, capsys) -> None:
+    (tmp_path / "parity.json").write_text('{"rungs": []}')
+    run("--out", str(tmp_path), code=2)
+    assert "is not what this fdl parity writes" in capsys.readouterr().err
+    assert not measured
+    run("--processes", "0", code=2)
+    assert "--processes must be at least 1, not 0" in capsys.readouterr().err
 
 
 @parity

@@ -64,8 +64,15 @@ def application(
         return model
 
     model = getattr(models, name)(CLASSES) if written else None
-    called = f"models.{name}" if written else name
-    return Subject(called, model, twin, (image,), levels=levels, deep=True)
+    return Subject(
+        name=f"models.{name}" if written else name,
+        model=model,
+        twin=twin,
+        inputs=(image,),
+        levels=levels,
+        single=1,  # which of two nearly equal pixels is larger decides about gradients
+        deep=True,
+    )
 
 
 def _images(size: int) -> np.ndarray:

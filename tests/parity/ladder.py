@@ -7,12 +7,12 @@ Both sides get the same random, distinct weights. Then are compared
     2  outputs in training mode, batch statistics, gradients of inputs and parameters
     3  parameters, batch statistics and optimizer state after each of 5 steps of SGD,
        momentum, RMSprop, Adam and AdamW
-    4  the loss at each of the first 20 steps of an epoch of real data with Adam, from
-       weights as they are drawn for training; in double precision, of the whole epoch
-       if asked to. In single precision no more can be compared: a difference of
-       rounding decides between pixels that are equal but for it, and training amplifies
-       what comes of that, so that Keras differs from Keras compiled by XLA as much: see
-       bench/loss_curve.py
+    4  the loss at each of the first 20 steps of an epoch of real data with Adam, with
+       16 examples of each batch, from weights as they are drawn for training; in double
+       precision, of the whole epoch if asked to. In single precision no more can be
+       compared: a difference of rounding decides between pixels that are equal but for
+       it, and training amplifies what comes of that, so that Keras differs from Keras
+       compiled by XLA as much: see bench/loss_curve.py
 
 by `||ours - theirs|| / ||theirs||` for each array, and every array counts. Keras runs
 on TensorFlow. In double precision no wrong formula can hide behind rounding.
@@ -36,7 +36,7 @@ _RATE, _EPSILON = 2**-10, 2**-23
 _ADAM = {"beta_1": 1 - 2**-3, "beta_2": 1 - 2**-8, "epsilon": _EPSILON}
 _DEFAULTS = {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
 _DEFAULTS = {name: float(np.float32(value)) for name, value in _DEFAULTS.items()}
-STEPS = 20  # of an epoch
+STEPS, EXAMPLES = 20, 16  # of an epoch, and of each of its batches
 OPTIMIZERS: dict[str, tuple[str, str, dict[str, float]]] = {
     "SGD": ("sgd", "SGD", {}),
     "momentum": ("sgd", "SGD", {"momentum": 0.875}),
@@ -74,9 +74,8 @@ def climb(
     Both sides are built once. If `large`, level 4 is a whole epoch in double precision.
     """
     at = levels(subject) if at is None else [n for n in at if n in levels(subject)]
-    if subject.deep and precision == "float32":
-        # Which of two nearly equal pixels is larger decides about gradients.
-        at = [n for n in at if n < 2]
+    if precision == "float32":
+        at = [n for n in at if n <= subject.single]
     found: list[dict[str, float]] = []
     try:
         with both(subject, precision) as (ours, theirs, variables, inputs):
@@ -88,7 +87,7 @@ def climb(
                     found.append(measure(*arguments))
                 else:
                     whole = large and precision == "float64"
-                    found.append(_curve(*arguments, None if whole else STEPS))
+                    found.append(_curve(*arguments, whole))
     except fk.WeightsError as error:  # the weights of one do not fit the other
         return [Rung(subject.name, precision, n, float("inf"), str(error)) for n in at]
     return [
@@ -199,7 +198,7 @@ def _curve(
     theirs: Theirs,
     variables: Any,
     inputs: Any,
-    steps: int | None,
+    whole: bool,
 ) -> dict[str, float]:
     assert subject.epoch is not None
     (precision,) = {x.dtype.name for x in jax.tree.leaves(variables)}
@@ -209,7 +208,10 @@ def _curve(
     they_step = theirs.trainer(keras.optimizers.Adam(**_DEFAULTS))
     we_step = ours.trainer(fk.adam(**_DEFAULTS))
     errors, state = {}, None
-    epoch = itertools.islice(subject.epoch(), steps)
+    epoch = subject.epoch()
+    if not whole:
+        some = lambda batch: jax.tree.map(lambda x: x[:EXAMPLES], batch)
+        epoch = map(some, itertools.islice(epoch, STEPS))
     for step, batch in enumerate(epoch):
         x, target = cast(batch, precision)
         variables, state, loss = we_step(variables, state, x, target)

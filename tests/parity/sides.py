@@ -33,6 +33,7 @@ class Subject(NamedTuple):
             level.
         precisions: Those that Keras on TensorFlow computes in.
         levels: Those that are climbed; None for all that there are.
+        single: The highest of them in single precision.
         deep: Whether it has a hundred layers or more, through which rounding grows.
     """
 
@@ -44,6 +45,7 @@ class Subject(NamedTuple):
     epoch: Callable[[], Epoch] | None = None
     precisions: tuple[str, ...] = ("float32", "float64")
     levels: Sequence[int] | None = None
+    single: int = 4
     deep: bool = False
 
 
@@ -87,14 +89,18 @@ class Ours:
 
     def trainer(self, optimizer: optax.GradientTransformation) -> Callable[..., Any]:
         """Return `(variables, state, inputs, target) -> (variables, state, loss)`."""
-        update = jax.jit(optimizer.update)
+
+        @jax.jit
+        def update(grads: Any, state: Any, params: Any) -> Any:
+            updates, state = optimizer.update(grads, state, params)
+            return optax.apply_updates(params, updates), state
 
         def step(variables: Any, state: Any, inputs: Any, target: Any) -> Any:
             params = variables["params"]
             state = optimizer.init(params) if state is None else state
             found = self.gradients(variables, inputs, target)
-            updates, state = update(found.params, state, params)
-            new = {"params": optax.apply_updates(params, updates)}
+            params, state = update(found.params, state, params)
+            new = {"params": params}
             if "batch_stats" in variables:
                 new["batch_stats"] = found.batch_stats
             return new, state, found.loss
@@ -109,7 +115,7 @@ class Theirs:
         self.subject = subject
         self.twin = subject.twin()
         # Tracing takes longer than a call, so it is for what is called many times.
-        self._traced = tf.function(self.gradients)
+        self._traced = tf.function(self.gradients, autograph=False)
 
     def outputs(self, inputs: Any, *, train: bool = False) -> list[Any]:
         one = inputs[0] if len(inputs) == 1 else list(inputs)
@@ -131,21 +137,20 @@ class Theirs:
     def trainer(self, optimizer: Any) -> Callable[[Any, Any], Any]:
         """Return `(inputs, target) -> loss`, which makes a step."""
         optimizer.build(self.twin.trainable_weights)
+        apply = tf.function(optimizer.apply, autograph=False)
 
         def step(inputs: Any, target: Any) -> Any:
             found = self._traced(inputs, target)
-            optimizer.apply(found.params)
+            apply(found.params)
             return found.loss
 
         return step
 
     def set_weights(self, variables: Any) -> None:
-        if self.subject.model is not None:
-            fk.to_keras(variables, self.twin, model=self.subject.model)
-            return
         weights = {weight.path: weight for weight in self.twin.weights}
-        assign = lambda path, value: weights[path].assign(value)
-        jax.tree.map(assign, self._paths, variables)
+        paths, values = jax.tree.leaves(self._paths), jax.tree.leaves(variables)
+        for path, value in zip(paths, values, strict=True):
+            weights[path].assign(value)
 
     def variables(self) -> Any:
         """Return the weights as fdl's variables."""
@@ -227,7 +232,8 @@ def both(subject: Subject, precision: str) -> Iterator[tuple[Ours, Theirs, Any, 
             else:
                 variables = draw_variables(model, *subject.inputs)
             variables = cast(variables, precision)
-            theirs.set_weights(variables)
+            if subject.model is not None:
+                fk.to_keras(variables, theirs.twin, model=model)
             yield Ours(model), theirs, variables, cast(subject.inputs, precision)
     finally:
         _set_precision("float32")

@@ -32,6 +32,7 @@ def model_subject(case: Case) -> Subject:
         inputs=inputs,
         label=label,
         epoch=epoch,
+        single=case.single,
     )
 
 

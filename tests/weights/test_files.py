@@ -17,7 +17,9 @@ from fdl import nn
 from fdl.keras import WeightsError, load_weights, save_weights
 
 each_model = pytest.mark.parametrize("name", MODELS)
-each_type = pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+each_type = pytest.mark.parametrize(
+    "dtype", ["bfloat16", "float16", "float32", "float64"]
+)
 
 
 @each_model

@@ -8,7 +8,7 @@ from draws import CNN_INPUT, MODELS, draw
 from look_alikes import Words
 
 from fdl import models
-from fdl.keras import WeightsError, load_weights, save_weights
+from fdl.keras import WeightsError, import_model, load_weights, save_weights
 
 
 class Unknown(linen.Module):
@@ -71,11 +71,15 @@ def test_refuses_variables_of_another_model(tmp_path) -> None:
         assert not list(tmp_path.iterdir())
 
 
-def test_refuses_bfloat16_which_hdf5_has_not(tmp_path) -> None:
-    model, x = MODELS["cnn"]
-    variables = draw(model, x, dtype=jax.numpy.bfloat16)
-    with pytest.raises(WeightsError, match="do not support bfloat16"):
-        save_weights(tmp_path / "a.weights.h5", model, variables, x)
+def test_names_a_model_in_memory() -> None:
+    class Net:
+        name, layers = "net", ()
+
+        def save(self, path) -> None:
+            path.write_bytes(b"no archive")
+
+    with pytest.raises(WeightsError, match=r"^the Keras model 'net' "):
+        import_model(Net())
 
 
 def test_refuses_keras_files_of_models_that_it_cannot_describe(tmp_path) -> None:

@@ -104,6 +104,7 @@ CASES = [
         (Input((16, 16, 1)),),
         1_309,
         classes=10,
+        single=2,
     ),
     Case(
         "densenet",
@@ -112,6 +113,7 @@ CASES = [
         (Input((32, 32, 3)),),
         1_975,
         classes=10,
+        single=2,
     ),
     Case(
         "densenet-small",
@@ -120,5 +122,6 @@ CASES = [
         (Input((8, 8, 1)),),
         3_034,
         classes=10,
+        single=2,
     ),
 ]

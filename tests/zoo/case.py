@@ -47,6 +47,7 @@ class Case(NamedTuple):
     num_params: int
     classes: int | None = None
     epoch: Callable[[], Epoch] | None = None
+    single: int = 4
 
     kinks = True  # of ReLU and pooling, at which no slope can be measured
     without_gradient = ()

@@ -161,6 +161,7 @@ CASES = [
         _SMALL,
         77_754,
         classes=10,
+        single=2,
     ),
     Case(
         "resnet-preactivation",
@@ -171,6 +172,7 @@ CASES = [
         (Input((8, 8, 3)),),
         20_646,
         classes=10,
+        single=2,
     ),
     Case(
         "resnet-basic",
@@ -179,6 +181,7 @@ CASES = [
         _PHOTO,
         1_970,
         classes=10,
+        single=2,
     ),
     Case(
         "resnet-bottleneck",
@@ -187,6 +190,7 @@ CASES = [
         _PHOTO,
         3_050,
         classes=10,
+        single=2,
     ),
     Case(
         "se-resnet",
@@ -197,6 +201,7 @@ CASES = [
         _PHOTO,
         3_626,
         classes=10,
+        single=2,
     ),
     Case(
         "resnet-v2",
@@ -205,5 +210,6 @@ CASES = [
         _PHOTO,
         4_482,
         classes=10,
+        single=2,
     ),
 ]

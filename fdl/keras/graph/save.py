@@ -23,7 +23,7 @@ from fdl.keras.tracing.trace import trace
 from fdl.untrusted import reason
 from fdl.weights import WeightsError, describe
 
-_CLOSE = {"float16": 2e-2, "float32": 1e-4, "float64": 1e-4}
+_CLOSE = {"bfloat16": 1e-1, "float16": 2e-2, "float32": 1e-4, "float64": 1e-4}
 
 
 def _groups_of_graph(model: KerasModel, variables: PyTree) -> list[Group]:

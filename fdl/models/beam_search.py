@@ -73,7 +73,8 @@ def beam_search(
         pad_token: What pads sources and targets.
 
     Raises:
-        ValueError: If a number is out of range, or a source has no tokens.
+        ValueError: If a number is out of range, or a source has no tokens, or one that
+            the model does not have.
 
     Example:
         >>> from fdl import models, nn
@@ -272,3 +273,11 @@ def _check(model: Any, source: Array, tokens: _Tokens) -> None:
     if not isinstance(source, Tracer):
         if not bool(jnp.all(jnp.any(source != tokens.pad, axis=-1))):
             raise ValueError("a source is empty: it has only padding.")
+        # A token without an embedding has NaN instead, and nothing is found then.
+        low, high = int(source.min()), int(source.max())
+        if low < 0 or high >= model.vocab_size:
+            raise ValueError(
+                f"source has the token {low if low < 0 else high}: this model has "
+                f"tokens from 0 to {model.vocab_size - 1} (its vocab_size is "
+                f"{model.vocab_size})."
+            )

@@ -9,6 +9,7 @@ from jaxtyping import Float, Shaped
 from PIL import Image
 
 from fdl.arrays import Array
+from fdl.report.names import cut
 from fdl.report.tiles import Words, tiles_of, write_tiles
 
 _COLORS = "inferno"  # darkest to brightest, also in gray and to the color-blind
@@ -55,7 +56,7 @@ def draw_activation_maps(
     over = (1 - _SHARE) * tiles.mean(axis=-1, keepdims=True) + _SHARE * colored
     words = Words(
         title,
-        below=[""] * len(tiles) + list(says),
+        below=[""] * len(tiles) + ["\n".join(map(cut, x.splitlines())) for x in says],
         note="Bright: what speaks for the class below, in shares of the most.",
     )
     both = np.concatenate([tiles, over.astype(np.float32)])

@@ -8,8 +8,10 @@ from jaxtyping import Int
 from matplotlib.figure import Figure
 
 from fdl.report.backend import write_figure
+from fdl.report.names import cut
 
 _COUNTED = 30  # classes whose counts fit into a picture
+_LONGEST = 24  # characters of a name, for which there is room
 
 
 def draw_confusion(
@@ -41,7 +43,10 @@ def draw_confusion(
     classes = len(class_names)
     diagonal = np.eye(classes, dtype=bool)
     mistakes = np.where(diagonal, 0, counts)
-    side = 2.0 + 0.42 * min(classes, _COUNTED)
+    names = [cut(name, _LONGEST) for name in class_names]
+    longest = max(map(len, names))
+    # Names need room beside the matrix, which would otherwise vanish.
+    side = 2.0 + 0.42 * min(classes, _COUNTED) + 0.08 * max(0, longest - 10)
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
     axes.imshow(mistakes, cmap="Reds", vmin=0, vmax=max(1, mistakes.max()))
@@ -58,10 +63,10 @@ def draw_confusion(
                 color="white" if dark[true, predicted] else "black",
                 weight="bold" if true == predicted else "normal",
             )
-    rotation = 0 if max(map(len, class_names)) <= 2 else 60
+    rotation = 0 if longest <= 2 else 60
     size = 10 * min(1, _COUNTED / classes)
-    axes.set_xticks(range(classes), class_names, rotation=rotation, fontsize=size)
-    axes.set_yticks(range(classes), class_names, fontsize=size)
+    axes.set_xticks(range(classes), names, rotation=rotation, fontsize=size)
+    axes.set_yticks(range(classes), names, fontsize=size)
     axes.set_xlabel("Predicted class")
     axes.set_ylabel("True class")
     axes.set_title(title, fontsize=9)

@@ -73,9 +73,9 @@ def draw_comparison(
 ) -> None:
     """Write a picture of how several models learn, as He et al. (2015), figure 6.
 
-    Thin and dashed on the training data, during the epoch; bold on the validation part,
-    after it. Of several seeds, the mean, with a band from the least to the most.
-    Accuracies are drawn as errors.
+    Thin and dashed (a hollow point where there is one epoch) on the training data,
+    during the epoch; bold on the validation part, after it. Of several seeds, the mean,
+    with a band from the least to the most. Accuracies are drawn as errors.
 
     Args:
         path: The file to write.
@@ -99,7 +99,11 @@ def draw_comparison(
     of = lambda curves: 1 - curves if is_error else curves
     for place, name in enumerate(train):
         color = _COLORS[place % len(_COLORS)]
-        dashed: dict[str, Any] = {"linestyle": "--", "linewidth": 1}
+        dashed: dict[str, Any] = {
+            "linestyle": "--",
+            "linewidth": 1,
+            "fillstyle": "none",
+        }
         bold: dict[str, Any] = {"linewidth": 2.2}
         _draw_seeds(axes, of(train[name]), color, dashed)
         _draw_seeds(axes, of(validation[name]), color, bold)
@@ -109,7 +113,7 @@ def draw_comparison(
     if is_error:
         axes.set_ylabel("Error (%)")
     several = any(len(curves) > 1 for curves in (*train.values(), *validation.values()))
-    lines = "Dashed: training, during the epoch; bold: validation, after it"
+    lines = "Dashed or hollow: training, during the epoch; bold: validation, after it"
     bands = "; mean over seeds, band from the least to the most." if several else "."
     caption(figure, lines + bands)
     axes.grid(alpha=0.3)

@@ -7,10 +7,11 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from fdl.arrays import Array
+from fdl.report.names import cut
 from fdl.report.tiles import Words, tiles_of, write_tiles
 
 _MOST, _COLUMNS = 150, 15
-_SHORT, _LONGEST = 2, 12  # characters of names that fit into a line, and of any
+_SHORT = 2  # characters of names of which two fit into a line
 
 
 def draw_mistakes(
@@ -83,8 +84,4 @@ def _chosen(
 def _said(true: str, guess: str) -> str:
     if max(len(true), len(guess)) <= _SHORT:
         return f"{true} → {guess}"
-    return f"{_cut(true)}\n→ {_cut(guess)}"
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+    return f"{cut(true)}\n→ {cut(guess)}"

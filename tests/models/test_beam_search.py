@@ -213,6 +213,8 @@ def test_an_ensemble_averages_probabilities_at_each_step() -> None:
         (SOURCE, {"alpha": -1.0}, "alpha=-1.0 must be"),
         (SOURCE[:, :0], {}, "pass at least one source, of at least one token"),
         (SOURCE * 0, {}, "a source is empty"),
+        (SOURCE + 1, {}, "source has the token 5: .* from 0 to 4"),
+        (SOURCE - 1, {}, "source has the token -1: .* from 0 to 4"),
         (SOURCE, {"end_token": 5}, "end_token=5 must be from 0 to 4"),
         (SOURCE, {"end_token": 1}, "must be three tokens"),
     ],

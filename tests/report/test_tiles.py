@@ -89,6 +89,9 @@ def test_what_speaks_for_a_class_is_bright_and_the_rest_dark(written) -> None:
     assert (columns, words.below) == (1, ["", "7"])
     assert not image.any()
     assert over[0, 0].sum() > 0.5 > 0.1 > over[0, -1].sum()
+    says = [f"{NAMES[3]}\n→ 7"]
+    report.draw_activation_maps("a", np.zeros((1, 28, 28, 1)), maps, says, title="x")
+    assert written[-1][2].below[1] == "a name too …\n→ 7"
 
 
 @pytest.mark.drawn

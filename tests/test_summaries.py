@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 import fdl
-from fdl import models, nn
+from fdl import models, nn, runs
 from fdl.layers import Layer, Summary
 
 
@@ -86,3 +86,9 @@ def test_what_is_frozen_is_not_trained() -> None:
     found = summed_up(net, 28, 28, 1, frozen=("conv*", "predictions/bias"))
     assert found.trained == 640
     assert found.parameters == 77_754 + 2 * (16 * 3 + 32 * 3 + 64 * 3)
+
+
+def test_a_frozen_backbone_is_not_trained() -> None:
+    how = {"dataset": "mnist-5k", "freeze": ["backbone"]}
+    found = runs.summarize("lenet5", **how)["model"]
+    assert found.trained == 84 * (120 + 1) + 10 * (84 + 1)

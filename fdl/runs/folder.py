@@ -102,6 +102,11 @@ class RunFolder:
         path = Path(path)
         if not is_held(path):
             own_files.finish_replacing(path)
+        if path.suffix in (".keras", ".h5") and path.is_file():
+            raise RunError(
+                f"{path} is a file, not the folder of a run: `fdl import {path}` shows "
+                "its layers, and makes a folder of it with --to."
+            )
         if path.is_file():
             raise RunError(
                 f"{path} is a file, not the folder of a run; of .stablehlo files, `fdl "

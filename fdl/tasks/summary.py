@@ -3,6 +3,7 @@
 from fdl.keras.graph.model import KerasModel
 from fdl.layers import Summary, summary
 from fdl.learners.modules import mode
+from fdl.tasks.assemble import frozen_layers
 from fdl.tasks.task import Task, Trained
 
 
@@ -23,9 +24,10 @@ def summaries(task: Task, trained: Trained, levels: int | None = None) -> Summar
         levels: How many levels of layers within layers to tell apart; None for all.
     """
     found = Summaries()
+    freeze = frozen_layers(trained.config, trained.model, trained.info)
     for name, (model, variables, inputs) in task.parts(trained).items():
         fixed = model.frozen if isinstance(model, KerasModel) else ()
-        frozen = (*trained.config.freeze, *fixed)
+        frozen = (*freeze, *fixed)
         how = {"levels": levels, "frozen": frozen} | mode(model, train=False)
         found[name] = summary(model, variables, *inputs, **how)
     return found

@@ -39,3 +39,7 @@ def test_what_cannot_be_done_is_one_line(home, tmp_path, capsys) -> None:
     assert "x.stablehlo is damaged, or fdl did not write it" in line
     line = complaint(["eval", file], capsys)
     assert "x.stablehlo is a file, not the folder of a run" in line
+    (tmp_path / "x.keras").write_text("of Keras")
+    line = complaint(["summary", tmp_path / "x.keras"], capsys)
+    assert "x.keras is a file" in line
+    assert "fdl import" in line

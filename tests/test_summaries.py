@@ -92,3 +92,15 @@ def test_a_frozen_backbone_is_not_trained() -> None:
     how = {"dataset": "mnist-5k", "freeze": ["backbone"]}
     found = runs.summarize("lenet5", **how)["model"]
     assert found.trained == 84 * (120 + 1) + 10 * (84 + 1)
+
+
+def test_the_data_of_a_known_name_need_not_be_there(monkeypatch) -> None:
+    def miss(*arguments, **options):
+        raise fdl.data.DataError("not here")
+
+    monkeypatch.setattr(fdl.tasks, "load", miss)
+    found = fdl.runs.summarize("mlp", dataset="fashion_mnist", validation=None)
+    assert found["model"].trained == 101_770
+    for task, dataset in (("text-classifier", "mnist"), ("mlp", "kmnist")):
+        with pytest.raises(fdl.data.DataError, match="not here"):
+            fdl.runs.summarize(task, dataset=dataset)

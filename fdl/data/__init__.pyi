@@ -1,5 +1,6 @@
 from . import augment as augment
 from .binarized import binarize as binarize
+from .catalog import published_info as published_info
 from .checks import DataError as DataError
 from .checks import check as check
 from .checks import check_label as check_label

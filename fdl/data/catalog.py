@@ -183,9 +183,18 @@ def verify(entry: Entry, splits: Splits, where: str) -> None:
             )
 
 
-def dataset(entry: Entry, published: Splits, source: str) -> Dataset:
-    """Return what is published as a dataset, with nothing held out."""
-    info = DatasetInfo(
+def published_info(name: str) -> DatasetInfo | None:
+    """Return what a dataset of the table is, without its data; None for others.
+
+    Example:
+        >>> published_info("mnist").input_shape
+        (28, 28, 1)
+    """
+    return _info(CATALOG[name], "") if name in CATALOG else None
+
+
+def _info(entry: Entry, source: str) -> DatasetInfo:
+    return DatasetInfo(
         name=entry.name,
         title=entry.title,
         source=source,
@@ -200,8 +209,12 @@ def dataset(entry: Entry, published: Splits, source: str) -> Dataset:
         fit=entry.fit,
         light_on_dark=True,  # all of them
     )
+
+
+def dataset(entry: Entry, published: Splits, source: str) -> Dataset:
+    """Return what is published as a dataset, with nothing held out."""
     train, test = (Batch(*map(_read_only, batch)) for batch in published)
-    return Dataset(train, None, test, info)
+    return Dataset(train, None, test, _info(entry, source))
 
 
 def _read_only(array: Array) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +27,8 @@ class Learning(NamedTuple):
             where a seed was not trained.
         validation: The same on the validation part, after each epoch; NaN where nothing
             was held out.
-        test: The metric on the test set, or its mean over seeds; None before the end.
+        test: The metric on the test set, or its mean over the seeds that did not
+            diverge; None before the end.
     """
 
     name: str
@@ -81,10 +83,17 @@ def _learning(path: Path) -> Learning:
             place = seeds.index(row["seed"]), int(row["epoch"]) - 1
             for part, values in curves.items():
                 values[place] = float(row.get(f"{part}_{listed.metric}") or "nan")
+        tests = [
+            float(value)
+            for row in rows
+            if (value := row.get(f"test_{listed.metric}"))
+            and int(row.get("diverged", -1)) < 0
+        ]
     except (KeyError, ValueError, IndexError) as error:
         raise RunError(f"{path} holds a damaged file: {error!r}.") from error
-    done = listed.status in ("done", "sweep")
-    test = listed.value if done else None
+    test = listed.value if listed.status == "done" else None
+    if listed.status == "sweep" and tests:
+        test = statistics.fmean(tests)  # that of the sweep is of its best seed
     name = path.resolve().name
     return Learning(name, listed.metric, **curves, test=test)
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from fdl import tasks
+from fdl import data, tasks
+from fdl.arrays import DataError
 from fdl.runs.settings import configured
 from fdl.tasks import Config, Task
 
@@ -26,7 +27,7 @@ def summarize(
         settings: Settings by name where `task` is a name; see `fdl.runs.configure`.
 
     Raises:
-        DataError: If the data cannot be had.
+        DataError: If the data cannot be had, which MNIST and its like need not be.
         ValueError: If a setting is wrong.
 
     Example:
@@ -36,5 +37,10 @@ def summarize(
     """
     found, config = configured(task, model, settings, data_dir)
     where = None if data_dir is None else Path(data_dir)
-    info = tasks.load(found, config, data_dir=where).info
+    try:
+        info = tasks.load(found, config, data_dir=where).info
+    except DataError:
+        info = data.published_info(config.dataset)
+        if info is None or info.kind not in found.takes:
+            raise
     return tasks.summaries(found, tasks.outline(found, config, info), levels)

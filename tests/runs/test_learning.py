@@ -49,6 +49,22 @@ def test_runs_and_sweeps_are_read_alike(tmp_path) -> None:
     np.testing.assert_array_equal(b.validation, [[0.3, np.nan], [0.5, np.nan]])
 
 
+def test_a_sweep_has_the_mean_of_its_seeds_on_the_test_set(tmp_path) -> None:
+    lines = [
+        "0,0,7,1,0.2,0.3,0.5,-1",
+        "1,0,8,1,0.4,0.5,0.7,-1",
+        "2,0,9,1,0.1,0.1,0.1,1",
+    ]
+    folder = sweep(tmp_path / "many", "")
+    head = HEAD.replace("\n", ",test_accuracy,diverged\n")
+    (folder / "members.csv").write_text(head + "\n".join(lines))
+    (folder / "result.json").write_text(
+        json_text({"metrics": {"accuracy": 0.7}, "epochs_trained": 1})
+    )
+    (found,) = learning([folder])
+    assert found.test == pytest.approx(0.6)
+
+
 def test_what_has_no_curves_is_told(tmp_path) -> None:
     good = run(tmp_path / "good", [0.5])
     grid = sweep(tmp_path / "grid", "0,0,0,1,0.2,0.3\n1,1,0,1,0.2,0.3\n")

@@ -117,6 +117,9 @@ class Predict(OfRun):
             "document": lambda file: data.as_tokens(data.read_texts(file, info), info),
         }.get(info.kind, lambda file: data.read_rows(file, info))
         files = [one for file in self.files for one in _expanded(file)]
+        for file in files:
+            if info.kind == "document" and not file.exists():
+                raise ValueError(f"there is no file {file}: give a text as --text.")
         found = [(str(file), read(file)) for file in files]
         if self.text is not None:
             found.append((self.text, data.as_tokens([self.text], info)))

@@ -70,6 +70,10 @@ def test_texts_from_a_table_to_answers(here, capsys) -> None:
         ["predict", "a", "--text", ""], capsys
     )
 
+    assert "there is no file a dull one: give a text as --text" in complaint(
+        ["predict", "a", "a dull one"], capsys
+    )
+
     own = fdl.runs.train("classify", model=Bag, dataset=said["dataset"], epochs=1)
     assert own.predict(fdl.data.as_tokens(["a film"], own.info)).shape == (1, 2)
     for task, words in (("transformer", "takes images"), ("text-classifier", "texts")):

@@ -10,6 +10,7 @@ from jax.core import Tracer
 from jaxtyping import Bool, Float, Int, Integer
 
 from fdl.arrays import Array, PyTree
+from fdl.models.sampling import require_tokens
 from fdl.ranges import require_number, require_whole
 
 
@@ -273,11 +274,4 @@ def _check(model: Any, source: Array, tokens: _Tokens) -> None:
     if not isinstance(source, Tracer):
         if not bool(jnp.all(jnp.any(source != tokens.pad, axis=-1))):
             raise ValueError("a source is empty: it has only padding.")
-        # A token without an embedding has NaN instead, and nothing is found then.
-        low, high = int(source.min()), int(source.max())
-        if low < 0 or high >= model.vocab_size:
-            raise ValueError(
-                f"source has the token {low if low < 0 else high}: this model has "
-                f"tokens from 0 to {model.vocab_size - 1} (its vocab_size is "
-                f"{model.vocab_size})."
-            )
+    require_tokens(model, "source", source)

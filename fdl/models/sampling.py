@@ -158,15 +158,7 @@ def _check(
 ) -> None:
     if 0 in prompt.shape:
         raise ValueError("the prompt is empty: pass at least one token.")
-    if not isinstance(prompt, Tracer):
-        # A token without an embedding has NaN instead, and NaN then chooses token 0.
-        low, high = int(prompt.min()), int(prompt.max())
-        if low < 0 or high >= model.vocab_size:
-            raise ValueError(
-                f"prompt has the token {low if low < 0 else high}: this model has "
-                f"tokens from 0 to {model.vocab_size - 1} (its vocab_size is "
-                f"{model.vocab_size})."
-            )
+    require_tokens(model, "prompt", prompt)
     if model.max_length < 2:
         raise ValueError(
             f"max_length={model.max_length} of the model must be at least 2."
@@ -175,3 +167,22 @@ def _check(
     require_whole("[1, inf) or None", top_k=top_k)
     require_number("[0, inf)", temperature=temperature)
     require_number("(0, 1] or None", top_p=top_p)
+
+
+def require_tokens(model: Any, name: str, token: Integer[Array, "*tokens"]) -> None:
+    """Raise ValueError if a model does not have a token; traced ones are not seen.
+
+    Args:
+        model: A model with `vocab_size`.
+        name: What messages call the tokens.
+        token: The tokens, at least one.
+    """
+    if isinstance(token, Tracer):
+        return
+    # A token without an embedding has NaN instead, by which nothing can be chosen.
+    low, high = int(token.min()), int(token.max())
+    if low < 0 or high >= model.vocab_size:
+        raise ValueError(
+            f"{name} has the token {low if low < 0 else high}: this model has tokens "
+            f"from 0 to {model.vocab_size - 1} (its vocab_size is {model.vocab_size})."
+        )

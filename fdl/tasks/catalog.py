@@ -37,6 +37,12 @@ _classifier = functools.partial(
     loss_unit="nats",
     predicts="classes",
 )
+_text_classifier = functools.partial(
+    _classifier,
+    supports=tuple(name for name in OF_SOME if name != "augment"),
+    takes=("document",),
+    dataset=None,
+)
 
 _ALL = (
     _classifier(
@@ -237,37 +243,23 @@ _ALL = (
         options=LanguageModelOptions(),
         generates="text",
     ),
-    Description(
+    _text_classifier(
         name="textcnn",
         title="convolutional network for sentences",
         paper="Kim, 2014, Convolutional neural networks for sentence classification",
         epochs=(3, 10),
         batch_size=50,
         learning_rates={"one-cycle": 2e-3, "constant": 1e-3},
-        supports=tuple(name for name in OF_SOME if name != "augment"),
-        metric="accuracy",
-        mode="max",
-        loss_unit="nats",
         options=TextCNNOptions(),
-        takes=("document",),
-        predicts="classes",
-        dataset=None,
     ),
-    Description(
+    _text_classifier(
         name="text-classifier",
         title="Transformer that classifies texts",
         paper="Vaswani et al., 2017, Attention is all you need",
         epochs=(3, 10),
         batch_size=32,
         learning_rates={"one-cycle": 1e-3, "constant": 5e-4},
-        supports=tuple(name for name in OF_SOME if name != "augment"),
-        metric="accuracy",
-        mode="max",
-        loss_unit="nats",
         options=TextClassifierOptions(),
-        takes=("document",),
-        predicts="classes",
-        dataset=None,
     ),
     _classifier(
         name="classify",

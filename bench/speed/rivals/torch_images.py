@@ -17,7 +17,12 @@ from bench.speed.networks import (
 )
 
 
-class ResNet50(nn.Module):
+class _Residual(nn.Module):
+    def _conv(self, x: Any, name: str) -> Any:
+        return self.get_submodule(f"{name}_bn")(self.get_submodule(f"{name}_conv")(x))
+
+
+class ResNet50(_Residual):
     """ResNet-50 (He et al., 2015, arXiv:1512.03385)."""
 
     def __init__(self) -> None:
@@ -54,11 +59,8 @@ class ResNet50(nn.Module):
             x = F.relu(short + self._conv(x, f"{name}_3"))
         return self.predictions(x.mean((2, 3)))
 
-    def _conv(self, x: Any, name: str) -> Any:
-        return self.get_submodule(f"{name}_bn")(self.get_submodule(f"{name}_conv")(x))
 
-
-class ResNet20(nn.Module):
+class ResNet20(_Residual):
     """ResNet-20 for small images (He et al., 2015, arXiv:1512.03385)."""
 
     def __init__(self) -> None:
@@ -93,9 +95,6 @@ class ResNet20(nn.Module):
             x = F.relu(self._conv(x, f"{name}_1"))
             x = F.relu(short + self._conv(x, f"{name}_2"))
         return self.predictions(x.mean((2, 3)))
-
-    def _conv(self, x: Any, name: str) -> Any:
-        return self.get_submodule(f"{name}_bn")(self.get_submodule(f"{name}_conv")(x))
 
 
 class DenseNet121(nn.Module):

@@ -1,4 +1,9 @@
-"""Recurrent layers with Keras' parameters and treatment of masks."""
+"""Recurrent layers with Keras' parameters and treatment of masks.
+
+Called on whole sequences, or with `step` on one step, in a loop of your own.
+"""
+
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -22,20 +27,18 @@ class _Recurrent(nn.Module):
     bias_init: Initializer = "zeros"
     implementation: ops.Implementation | None = None
 
-    def _weights(
+    def _create(
         self,
-        x: Array,
+        channels: int,
         gates: int = 1,
-        bias_shape: tuple[int, ...] = (),
+        bias_rows: tuple[int, ...] = (),
         bias_init: Draw | None = None,
     ) -> tuple[Array, Array, Array]:
         """Create kernel, recurrent kernel and bias, with gates side by side in each."""
         require_whole("[1, inf)", features=self.features)
         width = gates * self.features
         return (
-            self.param(
-                "kernel", initializers.get(self.kernel_init), (x.shape[-1], width)
-            ),
+            self.param("kernel", initializers.get(self.kernel_init), (channels, width)),
             self.param(
                 "recurrent_kernel",
                 initializers.get(self.recurrent_init),
@@ -44,13 +47,13 @@ class _Recurrent(nn.Module):
             self.param(
                 "bias",
                 bias_init or initializers.get(self.bias_init),
-                (*bias_shape, width),
+                (*bias_rows, width),
             ),
         )
 
-    def _start(self, x: Array, initial: Array | None) -> Array:
+    def _start(self, x: Array, batch: tuple[int, ...], initial: Array | None) -> Array:
         """Return the given initial state, or zeros."""
-        shape = (*x.shape[:-2], self.features)
+        shape = (*batch, self.features)
         if initial is None:
             return jnp.zeros(shape, x.dtype)
         if initial.shape != shape:
@@ -89,7 +92,6 @@ class SimpleRNN(_Recurrent):
         ((2, 7, 32), (2, 32))
     """
 
-    @nn.compact
     def __call__(
         self,
         x: Float[Array, "*batch time channels"],
@@ -98,19 +100,26 @@ class SimpleRNN(_Recurrent):
         mask: Bool[Array, "*batch time"] | None = None,
     ) -> ops.RNNOutput:
         """Run over a sequence; see `LSTM` for `mask` and the result."""
-        x, kernel, recurrent_kernel, bias, h = promote_dtype(
-            x, *self._weights(x), self._start(x, initial_state)
-        )
         return ops.simple_rnn(
-            x,
-            kernel,
-            recurrent_kernel,
-            bias,
-            h,
+            *self._given(x, x.shape[:-2], initial_state),
             mask=mask,
             reverse=self.reverse,
             implementation=self.implementation,
         )
+
+    def step(
+        self,
+        x: Float[Array, "*batch channels"],
+        state: Float[Array, "..."] | None = None,
+    ) -> Float[Array, "*batch {self.features}"]:
+        """Return the state after one more step; see `LSTM`."""
+        return ops.simple_rnn_step(*self._given(x, x.shape[:-1], state))
+
+    @nn.compact
+    def _given(self, x: Array, batch: tuple[int, ...], state: Array | None) -> Any:
+        """Return input, weights and state in one type."""
+        weights = self._create(x.shape[-1])
+        return promote_dtype(x, *weights, self._start(x, batch, state))
 
 
 class LSTM(_Recurrent):
@@ -153,7 +162,6 @@ class LSTM(_Recurrent):
 
     unit_forget_bias: bool = True
 
-    @nn.compact
     def __call__(
         self,
         x: Float[Array, "*batch time channels"],
@@ -173,28 +181,41 @@ class LSTM(_Recurrent):
         Returns:
             The outputs of all steps, and the state after the last real one.
         """
-        others = initializers.get(self.bias_init)
-        h, c = (None, None) if initial_state is None else initial_state
-        x, kernel, recurrent_kernel, bias, h, c = promote_dtype(
-            x,
-            *self._weights(
-                x,
-                gates=4,
-                bias_init=forget_less(others) if self.unit_forget_bias else others,
-            ),
-            self._start(x, h),
-            self._start(x, c),
-        )
         return ops.lstm(
-            x,
-            kernel,
-            recurrent_kernel,
-            bias,
-            ops.LSTMState(h, c),
+            *self._given(x, x.shape[:-2], initial_state),
             mask=mask,
             reverse=self.reverse,
             implementation=self.implementation,
         )
+
+    def step(
+        self,
+        x: Float[Array, "*batch channels"],
+        state: ops.LSTMState | None = None,
+    ) -> ops.LSTMState:
+        """Return the state after one more step, with the parameters of whole sequences.
+
+        Call it in a loop that has more in it than the layer, such as attention.
+
+        Args:
+            x: The input of the step.
+            state: The state before it; None for zeros.
+        """
+        return ops.lstm_step(*self._given(x, x.shape[:-1], state))
+
+    @nn.compact
+    def _given(
+        self, x: Array, batch: tuple[int, ...], state: ops.LSTMState | None
+    ) -> Any:
+        """Return input, weights and state in one type."""
+        others = initializers.get(self.bias_init)
+        start = forget_less(others) if self.unit_forget_bias else others
+        weights = self._create(x.shape[-1], gates=4, bias_init=start)
+        h, c = (None, None) if state is None else state
+        *arrays, h, c = promote_dtype(
+            x, *weights, self._start(x, batch, h), self._start(x, batch, c)
+        )
+        return *arrays, ops.LSTMState(h, c)
 
 
 class GRU(_Recurrent):
@@ -238,7 +259,6 @@ class GRU(_Recurrent):
 
     reset_after: bool = True
 
-    @nn.compact
     def __call__(
         self,
         x: Float[Array, "*batch time channels"],
@@ -247,20 +267,27 @@ class GRU(_Recurrent):
         mask: Bool[Array, "*batch time"] | None = None,
     ) -> ops.RNNOutput:
         """Run over a sequence; see `LSTM` for `mask` and the result."""
-        rows = (2,) if self.reset_after else ()
-        x, kernel, recurrent_kernel, bias, h = promote_dtype(
-            x,
-            *self._weights(x, gates=3, bias_shape=rows),
-            self._start(x, initial_state),
-        )
         return ops.gru(
-            x,
-            kernel,
-            recurrent_kernel,
-            bias,
-            h,
+            *self._given(x, x.shape[:-2], initial_state),
             reset_after=self.reset_after,
             mask=mask,
             reverse=self.reverse,
             implementation=self.implementation,
         )
+
+    def step(
+        self,
+        x: Float[Array, "*batch channels"],
+        state: Float[Array, "..."] | None = None,
+    ) -> Float[Array, "*batch {self.features}"]:
+        """Return the state after one more step; see `LSTM`."""
+        return ops.gru_step(
+            *self._given(x, x.shape[:-1], state), reset_after=self.reset_after
+        )
+
+    @nn.compact
+    def _given(self, x: Array, batch: tuple[int, ...], state: Array | None) -> Any:
+        """Return input, weights and state in one type."""
+        rows = (2,) if self.reset_after else ()
+        weights = self._create(x.shape[-1], gates=3, bias_rows=rows)
+        return promote_dtype(x, *weights, self._start(x, batch, state))

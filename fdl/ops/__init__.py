@@ -12,8 +12,11 @@ from fdl.ops.pool import max_pool as max_pool
 from fdl.ops.recurrence import RNNOutput as RNNOutput
 from fdl.ops.recurrent import LSTMState as LSTMState
 from fdl.ops.recurrent import gru as gru
+from fdl.ops.recurrent import gru_step as gru_step
 from fdl.ops.recurrent import lstm as lstm
+from fdl.ops.recurrent import lstm_step as lstm_step
 from fdl.ops.recurrent import simple_rnn as simple_rnn
+from fdl.ops.recurrent import simple_rnn_step as simple_rnn_step
 from fdl.ops.resample import reflection_pad as reflection_pad
 from fdl.ops.resample import upsample as upsample
 from fdl.ops.resample import zero_pad as zero_pad

@@ -61,7 +61,7 @@ class Cell(NamedTuple):
 class Weights(NamedTuple):
     """The parameters of a recurrent layer, with gates side by side in each.
 
-    Without a kernel and a bias, inputs are multiplied already.
+    Without a kernel, inputs are multiplied already.
     """
 
     kernel: Float[Array, "channels gates"] | None
@@ -175,13 +175,20 @@ def _run(
         state: PyTree, now: tuple[Array, Array | None]
     ) -> tuple[PyTree, PyTree]:
         x, real = now
-        z = multiplied(x, weights)
-        u = add_bias(_output(state) @ weights.recurrent_kernel, weights.recurrent_bias)
-        new, kept = cell.step(state, z, u)
+        new, kept = take_step(cell, x, weights, state)
         new = where_real(real, new, state)
         return new, keep(new, kept)
 
     return loop(advance, state, (x, real), reverse)
+
+
+def take_step(
+    cell: Cell, x: Float[Array, "*batch channels"], weights: Weights, state: PyTree
+) -> tuple[PyTree, PyTree]:
+    """Return the state after a step, and what is kept for the derivative."""
+    z = multiplied(x, weights)
+    u = add_bias(_output(state) @ weights.recurrent_kernel, weights.recurrent_bias)
+    return cell.step(state, z, u)
 
 
 def loop(
@@ -200,9 +207,8 @@ def loop(
 
 def multiplied(x: Array, weights: Weights) -> Array:
     """Return what inputs add to the gates."""
-    if weights.kernel is None:
-        return x
-    return add_bias(dense(x, weights.kernel), weights.bias)
+    y = x if weights.kernel is None else dense(x, weights.kernel)
+    return add_bias(y, weights.bias)
 
 
 def time_first(mask: Bool[Array, "*batch time"] | None) -> Array | None:

@@ -1,6 +1,7 @@
-"""Recurrent networks as functions of arrays.
+"""Recurrent networks as functions of arrays: whole sequences, and single steps.
 
-With `implementation="tuned"`, the default, the loop has a derivative of its own; with
+A step is for loops with something of their own in them, such as attention. With
+`implementation="tuned"`, the default, the loop has a derivative of its own; with
 `"xla"` it is JAX's derivative of the loop. A GRU with `reset_after=False` supports only
 `"xla"`.
 """
@@ -19,6 +20,7 @@ from fdl.ops.recurrence import (
     finish,
     loop,
     multiplied,
+    take_step,
     time_first,
     unroll,
     where_real,
@@ -60,6 +62,27 @@ def simple_rnn(
     return unroll(_SIMPLE_RNN, x, weights, h, mask, reverse, implementation)
 
 
+def simple_rnn_step(
+    x: Float[Array, "*batch channels"],
+    kernel: Float[Array, "channels features"] | None,
+    recurrent_kernel: Float[Array, "features features"],
+    bias: Float[Array, " features"],
+    h: Float[Array, "*batch features"],
+) -> Float[Array, "*batch features"]:
+    """Return the state of a simple recurrent network after one more step.
+
+    Without a kernel, `x` is multiplied by it already, as all steps at once can be where
+    they are known before the loop.
+
+    Example:
+        >>> one = jnp.ones((1, 1))
+        >>> simple_rnn_step(jnp.ones(1), one, one, jnp.zeros(1), jnp.zeros(1))
+        Array([0.7615942], dtype=float32)
+    """
+    weights = Weights(kernel, bias, recurrent_kernel)
+    return take_step(_SIMPLE_RNN, x, weights, h)[0]
+
+
 def lstm(
     x: Float[Array, "*batch time channels"],
     kernel: Float[Array, "channels gates"],
@@ -83,6 +106,26 @@ def lstm(
     """
     weights = Weights(kernel, bias, recurrent_kernel)
     return unroll(_LSTM, x, weights, state, mask, reverse, implementation)
+
+
+def lstm_step(
+    x: Float[Array, "*batch channels"],
+    kernel: Float[Array, "channels gates"] | None,
+    recurrent_kernel: Float[Array, "features gates"],
+    bias: Float[Array, " gates"],
+    state: LSTMState,
+) -> LSTMState:
+    """Return the state of an LSTM after one more step; see `simple_rnn_step`.
+
+    Example:
+        >>> four = jnp.ones((1, 4))
+        >>> start = LSTMState(jnp.zeros(1), jnp.zeros(1))
+        >>> h, c = lstm_step(jnp.ones(1), four, four, jnp.zeros(4), start)
+        >>> round(float(c[0]), 5)
+        0.55677
+    """
+    weights = Weights(kernel, bias, recurrent_kernel)
+    return take_step(_LSTM, x, weights, state)[0]
 
 
 def gru(
@@ -120,6 +163,32 @@ def gru(
         return _unroll_reset_before(x, weights, h, mask, reverse)
     weights = Weights(kernel, bias[0], recurrent_kernel, bias[1])
     return unroll(_GRU, x, weights, h, mask, reverse, implementation)
+
+
+def gru_step(
+    x: Float[Array, "*batch channels"],
+    kernel: Float[Array, "channels gates"] | None,
+    recurrent_kernel: Float[Array, "features gates"],
+    bias: Float[Array, "*rows gates"],
+    h: Float[Array, "*batch features"],
+    *,
+    reset_after: bool = True,
+) -> Float[Array, "*batch features"]:
+    """Return the state of gated recurrent units after one more step.
+
+    See `gru` for the gates and `bias`, and `simple_rnn_step` for `kernel`.
+
+    Example:
+        >>> three = jnp.ones((1, 3))
+        >>> gru_step(jnp.ones(1), three, three, jnp.zeros((2, 3)), jnp.zeros(1))
+        Array([0.20482421], dtype=float32)
+    """
+    if not reset_after:
+        weights = Weights(kernel, bias, recurrent_kernel)
+        parts = jnp.split(recurrent_kernel, 3, axis=-1)
+        return _reset_before_step(h, multiplied(x, weights), parts)
+    weights = Weights(kernel, bias[0], recurrent_kernel, bias[1])
+    return take_step(_GRU, x, weights, h)[0]
 
 
 def _simple_rnn_step(h: Array, z: Array, u: Array) -> tuple[Array, None]:
@@ -194,15 +263,20 @@ def _unroll_reset_before(
     x: Array, weights: Weights, h: Array, mask: Array | None, reverse: bool
 ) -> RNNOutput:
     """Run the GRU whose reset gate acts before the product with the state."""
-    u_z, u_r, u_h = jnp.split(weights.recurrent_kernel, 3, axis=-1)
+    parts = jnp.split(weights.recurrent_kernel, 3, axis=-1)
 
     def advance(h: Array, now: tuple[Array, Array | None]) -> tuple[Array, Array]:
         x, real = now
-        x_z, x_r, x_h = jnp.split(multiplied(x, weights), 3, axis=-1)
-        z, r = jax.nn.sigmoid(x_z + h @ u_z), jax.nn.sigmoid(x_r + h @ u_r)
-        new = z * h + (1 - z) * jnp.tanh(x_h + (r * h) @ u_h)
+        new = _reset_before_step(h, multiplied(x, weights), parts)
         new = where_real(real, new, h)
         return new, new
 
     inputs = (jnp.moveaxis(x, -2, 0), time_first(mask))
     return finish(*loop(advance, h, inputs, reverse), mask, reverse)
+
+
+def _reset_before_step(h: Array, x: Array, recurrent_kernels: list[Array]) -> Array:
+    u_z, u_r, u_h = recurrent_kernels
+    x_z, x_r, x_h = jnp.split(x, 3, axis=-1)
+    z, r = jax.nn.sigmoid(x_z + h @ u_z), jax.nn.sigmoid(x_r + h @ u_r)
+    return z * h + (1 - z) * jnp.tanh(x_h + (r * h) @ u_h)

@@ -1,5 +1,9 @@
 from .alexnet import AlexNet as AlexNet
 from .alexnet import AlexNetOneColumn as AlexNetOneColumn
+from .attention_encoder_decoder import AttentionCache as AttentionCache
+from .attention_encoder_decoder import (
+    AttentionEncoderDecoder as AttentionEncoderDecoder,
+)
 from .autoencoder import Autoencoder as Autoencoder
 from .autoencoder import ConvAutoencoder as ConvAutoencoder
 from .backbone import backbone_layers as backbone_layers
@@ -21,6 +25,8 @@ from .densenet import DenseNet as DenseNet
 from .densenet import DenseNet121 as DenseNet121
 from .densenet import DenseNet169 as DenseNet169
 from .densenet import DenseNet201 as DenseNet201
+from .encoder_decoder import EncoderDecoder as EncoderDecoder
+from .encoder_decoder import EncoderDecoderCache as EncoderDecoderCache
 from .fast_cnn import FastCNN as FastCNN
 from .googlenet import GoogLeNet as GoogLeNet
 from .inception_v3 import InceptionV3 as InceptionV3

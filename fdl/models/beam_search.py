@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.core import Tracer
 from jaxtyping import Bool, Float, Int, Integer
@@ -57,7 +58,8 @@ def beam_search(
     one can become better than the worst that is kept. With one beam it is greedy.
 
     Args:
-        model: A model with `start` and `decode`, such as `Transformer`.
+        model: A model with `start` and `decode`: a `Transformer`, `EncoderDecoder` or
+            `AttentionEncoderDecoder`.
         variables: Its variables, or those of all members of an ensemble on a new first
             axis.
         source: The sources, padded to one length, which is not 0.
@@ -74,8 +76,8 @@ def beam_search(
         pad_token: What pads sources and targets.
 
     Raises:
-        ValueError: If a number is out of range, or a source has no tokens, or one that
-            the model does not have.
+        ValueError: If a number is out of range, a source has no tokens or one that the
+            model does not have, or `variables` are not those of an ensemble.
 
     Example:
         >>> from fdl import models, nn
@@ -87,13 +89,15 @@ def beam_search(
         >>> found = beam_search(model, variables, source, 6, beams=3, alignments=True)
         >>> found.token.shape, found.weights.shape
         ((2, 3, 6), (2, 3, 6, 4))
-        >>> bool(jnp.all(found.score[:, 0] >= found.score[:, 1]))
+        >>> bool(jnp.all(found.finished[:, 0] >= found.finished[:, 1]))
         True
     """
     require_whole("[1, inf)", length=length, beams=beams)
     require_number("[0, inf)", alpha=alpha)
     tokens = _Tokens(start_token, end_token, pad_token)
     _check(model, source, tokens)
+    if ensemble:
+        _require_members(variables)
     return _search(
         model,
         variables,
@@ -274,4 +278,18 @@ def _check(model: Any, source: Array, tokens: _Tokens) -> None:
     if not isinstance(source, Tracer):
         if not bool(jnp.all(jnp.any(source != tokens.pad, axis=-1))):
             raise ValueError("a source is empty: it has only padding.")
-    require_tokens(model, "source", source)
+    size = getattr(model, "source_vocab_size", None)
+    if size is None:
+        require_tokens(source, "source", model.vocab_size)
+    else:
+        require_tokens(source, "source", size, "source_vocab_size")
+
+
+def _require_members(variables: PyTree) -> None:
+    first = {np.shape(x)[:1] for x in jax.tree.leaves(variables)}
+    if len(first) == 1 and first != {()}:
+        return
+    raise ValueError(
+        "ensemble=True needs the variables of several members, stacked on a new first "
+        "axis as fit_many returns them; these are of a single one: pass ensemble=False."
+    )

@@ -158,7 +158,7 @@ def _check(
 ) -> None:
     if 0 in prompt.shape:
         raise ValueError("the prompt is empty: pass at least one token.")
-    require_tokens(model, "prompt", prompt)
+    require_tokens(prompt, "prompt", model.vocab_size)
     if model.max_length < 2:
         raise ValueError(
             f"max_length={model.max_length} of the model must be at least 2."
@@ -169,20 +169,26 @@ def _check(
     require_number("(0, 1] or None", top_p=top_p)
 
 
-def require_tokens(model: Any, name: str, token: Integer[Array, "*tokens"]) -> None:
+def require_tokens(
+    token: Integer[Array, "*tokens"],
+    name: str,
+    size: int,
+    size_name: str = "vocab_size",
+) -> None:
     """Raise ValueError if a model does not have a token; traced ones are not seen.
 
     Args:
-        model: A model with `vocab_size`.
-        name: What messages call the tokens.
         token: The tokens, at least one.
+        name: What messages call them.
+        size: Number of tokens that the model has.
+        size_name: Which of its attributes that is.
     """
     if isinstance(token, Tracer):
         return
     # A token without an embedding has NaN instead, by which nothing can be chosen.
     low, high = int(token.min()), int(token.max())
-    if low < 0 or high >= model.vocab_size:
+    if low < 0 or high >= size:
         raise ValueError(
             f"{name} has the token {low if low < 0 else high}: this model has tokens "
-            f"from 0 to {model.vocab_size - 1} (its vocab_size is {model.vocab_size})."
+            f"from 0 to {size - 1} (its {size_name} is {size})."
         )

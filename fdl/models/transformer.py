@@ -32,12 +32,14 @@ class Transformer(linen.Module):
 
     The encoder reads the source; the decoder reads the target so far, attends to the
     output of the encoder, and predicts the next token. One embedding, multiplied by the
-    square root of its width, is shared by both inputs and the output. Differs from the
-    paper in the biases of attention, in Keras' epsilon of 1e-3 in normalization, and in
-    Keras' initial distributions.
+    square root of its width, is shared by both inputs and the output, or by target and
+    output if sources have a vocabulary of their own. It is drawn so that what it is
+    multiplied to, and the logits, have a variance of 1. Differs from the paper in the
+    biases of attention, in Keras' epsilon of 1e-3 in normalization, and in Keras'
+    initial distributions of all other weights.
 
     Attributes:
-        vocab_size: Size of the vocabulary shared by source and target, at least 2.
+        vocab_size: Size of the vocabulary of targets, at least 2.
         encoder: Blocks that read the source; the paper's base model has 6 with 8 heads.
         decoder: Blocks that read the target; must be causal.
         features: Width of the embedding; the numbers of heads must divide it.
@@ -46,6 +48,8 @@ class Transformer(linen.Module):
         pad_token: Token used to pad sources, which is not attended to; None if there is
             none. Targets that are padded at the end need no mask, since no earlier
             token attends to the padding.
+        source_vocab_size: Size of the vocabulary of sources; None if it is that of
+            targets, and one table serves both.
 
     Raises:
         ValueError: If the decoder is not causal.
@@ -72,12 +76,21 @@ class Transformer(linen.Module):
     positions: Literal["sinusoidal", "learned"] = "sinusoidal"
     max_length: int = 512
     pad_token: int | None = None
+    source_vocab_size: int | None = None
 
     def setup(self) -> None:
         """Create the layers."""
         if not self.decoder.causal:
             raise ValueError("the decoder must be causal: use nn.TransformerDecoder.")
-        self.embed = nn.Embedding(self.vocab_size, self.features)
+        # Of variance 1 / features, for it is multiplied by the root of features, and
+        # makes the logits out of as many normalized numbers.
+        start = nn.initializers.VarianceScaling(mode="fan_out")
+        self.embed = nn.Embedding(self.vocab_size, self.features, start)
+        if self.source_vocab_size is None:
+            self.source_embed = self.embed
+        else:
+            size = self.source_vocab_size
+            self.source_embed = nn.Embedding(size, self.features, start)
         self.position = nn.Positions(self.positions, self.max_length)
         self.dropout = nn.Dropout(self.decoder.dropout_rate)
 
@@ -90,8 +103,9 @@ class Transformer(linen.Module):
     ) -> Float[Array, "*batch time {self.vocab_size}"]:
         """Return the logits of the token that follows each token of the target."""
         mask = self._mask(source)
-        memory = self.encoder(self._vectors(source, 0, train), mask=mask, train=train)
-        x = self._vectors(target, 0, train)
+        x = self._vectors(self.source_embed, source, 0, train)
+        memory = self.encoder(x, mask=mask, train=train)
+        x = self._vectors(self.embed, target, 0, train)
         return self.embed.attend(self.decoder(x, memory, memory_mask=mask, train=train))
 
     def start(
@@ -100,7 +114,8 @@ class Transformer(linen.Module):
         """Encode a source; return a cache with room for `length` target tokens."""
         *batch, time = source.shape
         mask = self._mask(source)
-        memory = self.encoder(self._vectors(source, 0, False), mask=mask)
+        x = self._vectors(self.source_embed, source, 0, False)
+        memory = self.encoder(x, mask=mask)
         blocks = self.decoder.empty_cache(
             tuple(batch), length, self.features, memory_length=time, dtype=memory.dtype
         )
@@ -116,7 +131,8 @@ class Transformer(linen.Module):
         Decoding a target piece by piece gives the same logits as one `__call__` on the
         whole target. Tokens beyond the length of the cache give NaN.
         """
-        x = self._vectors(target, cache.blocks[0].tokens.position, False)
+        position = cache.blocks[0].tokens.position
+        x = self._vectors(self.embed, target, position, False)
         x, blocks = self.decoder.decode(x, cache.blocks, memory_mask=cache.source_mask)
         return self.embed.attend(x), cache._replace(blocks=blocks)
 
@@ -137,7 +153,9 @@ class Transformer(linen.Module):
     def _mask(self, source: Array) -> Array | None:
         return None if self.pad_token is None else source != self.pad_token
 
-    def _vectors(self, token: Array, start: Array | int, train: bool) -> Array:
-        x = self.embed(token)
+    def _vectors(
+        self, embed: nn.Embedding, token: Array, start: Array | int, train: bool
+    ) -> Array:
+        x = embed(token)
         x = self.position(x * jnp.asarray(self.features**0.5, x.dtype), start)
         return self.dropout(x, train=train)

@@ -6,6 +6,7 @@ A step is for loops with something of their own in them, such as attention. With
 `"xla"`.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -275,7 +276,7 @@ def _unroll_reset_before(
     return finish(*loop(advance, h, inputs, reverse), mask, reverse)
 
 
-def _reset_before_step(h: Array, x: Array, recurrent_kernels: list[Array]) -> Array:
+def _reset_before_step(h: Array, x: Array, recurrent_kernels: Sequence[Array]) -> Array:
     u_z, u_r, u_h = recurrent_kernels
     x_z, x_r, x_h = jnp.split(x, 3, axis=-1)
     z, r = jax.nn.sigmoid(x_z + h @ u_z), jax.nn.sigmoid(x_r + h @ u_r)

@@ -60,15 +60,23 @@ def keras_transformer() -> Any:
 
     source = keras.layers.Input((SOURCE_TIME,), dtype="int32")
     target = keras.layers.Input((TIME,), dtype="int32")
-    embed = keras.layers.ReversibleEmbedding(
-        VOCAB, FEATURES, tie_weights=True, name="embed"
-    )
+    embed = _tied(VOCAB)
     mask = keras.ops.not_equal(source, 0)
     memory = embed(source) * FEATURES**0.5 + _sinusoids(SOURCE_TIME)
     memory = _stack(memory, "encoder", mask=mask)
     x = embed(target) * FEATURES**0.5 + _sinusoids(TIME)
     x = _stack(x, "decoder", causal=True, memory=memory, memory_mask=mask)
     return keras.Model([source, target], embed(x, reverse=True))
+
+
+def _tied(size: int) -> Any:
+    """Return the table of Transformers, of variance 1 / FEATURES."""
+    import keras
+
+    start = keras.initializers.VarianceScaling(mode="fan_out")
+    return keras.layers.ReversibleEmbedding(
+        size, FEATURES, tie_weights=True, embeddings_initializer=start, name="embed"
+    )
 
 
 def _stack(

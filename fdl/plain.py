@@ -40,7 +40,7 @@ KINDS: dict[Kind, str] = {
 }
 """What people call them."""
 
-Predicts = Literal["classes", "numbers", "images", "nothing"]
+Predicts = Literal["classes", "numbers", "images", "sequences", "nothing"]
 """What a trained task answers to an input."""
 
 Fit = Literal["pad", "crop", "digit"]

@@ -63,6 +63,11 @@ _COMMANDS = {
         "Predict",
         "Predict with a trained run, from images, rows of a table, or texts.",
     ),
+    "translate": _Place(
+        "fdl.cli.translate",
+        "Translate",
+        "Turn sequences into others with a trained run: sentences, words, dates.",
+    ),
     "generate": _Place(
         "fdl.cli.generate", "Generate", "Make images or texts with a trained run."
     ),

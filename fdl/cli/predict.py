@@ -65,6 +65,8 @@ class Predict(OfRun):
                 f"{self.run} has a model of Keras, of whose data nothing is known: "
                 f"predict from Python, with fdl.load({str(self.run)!r}).predict(x)."
             )
+        if run.predicts == "sequences":
+            raise ValueError(f"{self.run} translates: use `fdl translate`.")
         if run.predicts not in ("classes", "numbers"):
             raise ValueError(
                 f"{self.run} predicts no classes or numbers; `fdl eval` measures it, "

@@ -75,12 +75,17 @@ class SummaryOfRun(OfRun):
         say(run.summary(levels=self.levels), self.json)
 
 
+_TAKES_A_WORD = ("--levels", "--model")
+
+
 def is_of_run(words: Sequence[str]) -> bool:
-    """Return whether words begin with a place, and not with a task or an option."""
-    first = words[0] if words else ""
-    if first.startswith("-") or first in tasks.names():
-        return False
-    return "/" in first or (bool(first) and Path(first).exists())
+    """Return whether words name a place, and not a task, before or after options."""
+    before = ["", *words[:-1]]
+    for last, word in zip(before, words, strict=True):
+        if not word.startswith("-") and last not in _TAKES_A_WORD:
+            is_place = "/" in word or (word != "" and Path(word).exists())
+            return is_place and word not in tasks.names()
+    return False
 
 
 def commands(own: str | None = None) -> Any:

@@ -20,7 +20,11 @@ Losses = Float[Array, "*batch"]
 
 
 def cross_entropy(
-    logits: Outputs, label: Targets, *, label_smoothing: Number = 0.0
+    logits: Outputs,
+    label: Targets,
+    *,
+    label_smoothing: Number = 0.0,
+    except_class: int | None = None,
 ) -> Losses:
     """Return `-log softmax(logits)[label]`, in nats, for each example.
 
@@ -34,9 +38,12 @@ def cross_entropy(
             `*batch classes`, the probability of each class, as mixup makes them.
         label_smoothing: Share, in [0, 1], of the probability that is spread over all
             classes instead (Szegedy et al., 2016, arXiv:1512.00567), as in Keras.
+        except_class: A class that gets nothing of this share, such as padding, which is
+            never to be predicted; None for Keras' way.
 
     Raises:
-        ValueError: If the shapes do not agree, or `label_smoothing` is out of range.
+        ValueError: If the shapes do not agree, `label_smoothing` is out of range, or
+            there is no class `except_class`.
 
     Example:
         >>> cross_entropy(jnp.zeros((1, 10)), jnp.array([3]))
@@ -50,7 +57,14 @@ def cross_entropy(
         require_classes(logits, label, "label")
     else:
         require_same_shape(logits, label)
-    return _smoothed(jax.nn.log_softmax(logits), label, label_smoothing)
+    classes = logits.shape[-1]
+    if except_class is not None and not 0 <= except_class < classes:
+        raise ValueError(
+            f"except_class={except_class} must be one of the {classes} classes, counted "
+            f"from 0 to {classes - 1}."
+        )
+    scores = jax.nn.log_softmax(logits)
+    return _smoothed(scores, label, label_smoothing, except_class)
 
 
 def sparse_categorical_crossentropy(
@@ -176,7 +190,12 @@ def clipped_probabilities(outputs: Outputs) -> Outputs:
     return clip(probabilities, EPSILON, 1 - EPSILON)
 
 
-def _smoothed(scores: Outputs, targets: Targets, label_smoothing: Number) -> Losses:
+def _smoothed(
+    scores: Outputs,
+    targets: Targets,
+    label_smoothing: Number,
+    except_class: int | None = None,
+) -> Losses:
     """Return the cross entropy with log probabilities `scores`."""
     classes = scores.shape[-1]
     by_class = jnp.issubdtype(targets.dtype, jnp.integer)
@@ -190,7 +209,8 @@ def _smoothed(scores: Outputs, targets: Targets, label_smoothing: Number) -> Los
         impossible = jnp.isneginf(scores) & (targets == 0)
         losses = -jnp.sum(targets * jnp.where(impossible, 0, scores), axis=-1)
     if is_on(label_smoothing):
-        spread = -jnp.mean(scores, axis=-1)
+        given = None if except_class is None else jnp.arange(classes) != except_class
+        spread = -jnp.mean(scores, axis=-1, where=given)
         losses = losses + label_smoothing * (spread - losses)
     if by_class:
         losses = jnp.where((targets >= 0) & (targets < classes), losses, jnp.nan)

@@ -34,6 +34,11 @@ from .regression import r2_score as r2_score
 from .regression import root_mean_squared_error as root_mean_squared_error
 from .roc import RocCurve as RocCurve
 from .roc import auc as auc
+from .sequences import Edits as Edits
+from .sequences import alignment as alignment
+from .sequences import edit_distance as edit_distance
+from .sequences import edits as edits
+from .sequences import exact_match as exact_match
 from .statistics import Difference as Difference
 from .statistics import Summary as Summary
 from .statistics import paired_difference as paired_difference

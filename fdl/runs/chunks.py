@@ -12,6 +12,7 @@ from jaxtyping import Int
 
 from fdl.learner import State
 from fdl.members import Strategy, member
+from fdl.runs.job import bucketed
 from fdl.runs.members import Members
 from fdl.runs.outcomes import column
 from fdl.runs.part import Part, Row
@@ -95,14 +96,15 @@ class Chunks:
         keeper = _Keeper(members, self._round, some, self._on_rows, begun)
         places = [self._place[k] for k in some]
         steps = -(-dataset.info.train_count // config.batch_size)
+        train, validation = bucketed(members.task, dataset, config)
         run = fit_many(
             make_learner(members.task, config, dataset.info, change),
             {name: values[places] for name, values in group.hparams.items()},
-            dataset.train,
+            train,
             epochs=self._round.epochs or config.epochs,
             batch_size=config.batch_size,
             keys=jnp.stack([jax.random.key(members.configs[k].seed) for k in some]),
-            validation_data=dataset.validation,
+            validation_data=validation,
             state=state,
             history=() if begun is None else _history(begun),
             strategy=strategy,

@@ -208,14 +208,15 @@ class Job:
             saving.stop_if_told(state)
             return enough
 
+        train, validation = bucketed(self.task, self.dataset, config)
         with waiting:
             return fit(
                 self.trained.learner,
-                self.dataset.train,
+                train,
                 epochs=config.epochs,
                 batch_size=config.batch_size,
                 key=jax.random.key(config.seed),
-                validation_data=self.dataset.validation,
+                validation_data=validation,
                 early_stopping=self.stopping,
                 state=None if start is None else start.state,
                 history=() if start is None else start.history,
@@ -226,6 +227,14 @@ class Job:
                 on_part=after_part,
                 on_epoch=after_epoch,
             )
+
+
+def bucketed(task: Task, dataset: data.Dataset, config: Config) -> tuple[Any, Any]:
+    """Return training and validation examples as the task is trained on them."""
+    train = task.bucket(dataset.train, config)
+    if dataset.validation is None:
+        return train, None
+    return train, task.bucket(dataset.validation, config)
 
 
 def stopping_of(task: Task, trained: Trained, patience: int) -> EarlyStopping:

@@ -102,6 +102,8 @@ def train(
     name = f"{config.task}-{data.short_name(config.dataset)}"
     if path is not None:
         require_free(Path(path), overwrite)
+    if init_from is not None and str(init_from) != "none":
+        Path(init_from).stat()  # or it is not there, which no data have to be read for
     if early_stopping is not None:
         require_held_out(config, "the best epoch", "train to the end")
     where = None if data_dir is None else Path(data_dir)

@@ -9,6 +9,7 @@ from fdl.tasks.description import Description
 from fdl.tasks.installed import installed
 from fdl.tasks.options import (
     AlexNetOptions,
+    AttentionOptions,
     AutoencoderOptions,
     CNNOptions,
     DenseNetOptions,
@@ -21,9 +22,11 @@ from fdl.tasks.options import (
     RecurrentOptions,
     RegressOptions,
     ResNetOptions,
+    Seq2SeqOptions,
     TextClassifierOptions,
     TextCNNOptions,
     TransformerOptions,
+    TranslatorOptions,
     VAEOptions,
     VGGOptions,
 )
@@ -42,6 +45,19 @@ _text_classifier = functools.partial(
     supports=tuple(name for name in OF_SOME if name != "augment"),
     takes=("document",),
     dataset=None,
+)
+
+# What is alike where a sequence becomes another.
+_translator = functools.partial(
+    Description,
+    batch_size=128,
+    supports=("label_smoothing", "ema", "precision", "freeze"),
+    metric="exact_match",
+    mode="max",
+    loss_unit="nats",
+    takes=("pair",),
+    dataset="dates",
+    predicts="sequences",
 )
 
 _ALL = (
@@ -260,6 +276,32 @@ _ALL = (
         batch_size=32,
         learning_rates={"one-cycle": 1e-3, "constant": 5e-4},
         options=TextClassifierOptions(),
+    ),
+    _translator(
+        name="seq2seq",
+        title="encoder-decoder of recurrent layers",
+        paper="Sutskever et al., 2014, Sequence to sequence learning with neural "
+        "networks",
+        epochs=(10, 40),
+        learning_rates={"one-cycle": 5e-3, "constant": 1e-3},
+        options=Seq2SeqOptions(),
+    ),
+    _translator(
+        name="attention",
+        title="encoder-decoder with attention",
+        paper="Bahdanau et al., 2015, Neural machine translation by jointly learning "
+        "to align and translate",
+        epochs=(10, 40),
+        learning_rates={"one-cycle": 5e-3, "constant": 1e-3},
+        options=AttentionOptions(),
+    ),
+    _translator(
+        name="translator",
+        title="encoder-decoder Transformer",
+        paper="Vaswani et al., 2017, Attention is all you need",
+        epochs=(10, 40),
+        learning_rates={"one-cycle": 2e-3, "inverse-sqrt": 2e-3, "constant": 5e-4},
+        options=TranslatorOptions(),
     ),
     _classifier(
         name="classify",

@@ -34,8 +34,8 @@ class Description:
         supports: Which of the settings that not all tasks have are for this one, as
             fields of `Config`.
         predicts: What the learner's `predict` answers to each input: the probability of
-            each of the `"classes"`, `"numbers"`, or `"images"`; `"nothing"` where it
-            is no answer to a whole input.
+            each of the `"classes"`, `"numbers"`, `"images"`, or `"sequences"`, the
+            tokens of each; `"nothing"` where it is no answer to a whole input.
         generates: What `generate` makes: `"images"` or `"text"`; None for nothing.
         takes: Kinds of data that it can be trained on, as `DatasetInfo.kind` has them.
         dataset: Default data set; None where it is always one's own.

@@ -440,6 +440,90 @@ class RegressOptions(OwnModel):
         require_number("[0, 1)", dropout_rate=self.dropout_rate)
 
 
+@dataclasses.dataclass(frozen=True)
+class Seq2SeqOptions:
+    """Settings of the encoder-decoder.
+
+    Attributes:
+        cell: Recurrent layers of both halves.
+        num_layers: Number of recurrent layers in each half.
+        hidden_size: Width of the recurrent layers.
+        features: Width of a token's vector.
+        reverse: Whether the source is read from its end.
+        context: When the decoder is given the summary of the source: `first`, as its
+            state before the first step (Sutskever et al., 2014), or at `every` step
+            (Cho et al., 2014).
+        dropout_rate: Fraction of what goes into each layer dropped in training, in
+            [0, 1).
+    """
+
+    cell: Literal["lstm", "gru"] = "lstm"
+    num_layers: int = 1
+    hidden_size: int = 256
+    features: int = 64
+    reverse: bool = True
+    context: Literal["first", "every"] = "first"
+    dropout_rate: Number = 0.2
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(hidden_size=self.hidden_size, features=self.features)
+        _require_layers(num_layers=self.num_layers)
+        require_number("[0, 1)", dropout_rate=self.dropout_rate)
+
+
+@dataclasses.dataclass(frozen=True)
+class AttentionOptions:
+    """Settings of the encoder-decoder with attention.
+
+    Attributes:
+        hidden_size: Width of the recurrent layers; the encoder has one for each
+            direction.
+        features: Width of a token's vector.
+        attention_size: Width of the layer that compares a state with the source.
+        dropout_rate: Fraction of what goes into each layer dropped in training, in
+            [0, 1).
+    """
+
+    hidden_size: int = 128
+    features: int = 64
+    attention_size: int = 128
+    dropout_rate: Number = 0.2
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(
+            hidden_size=self.hidden_size,
+            features=self.features,
+            attention_size=self.attention_size,
+        )
+        require_number("[0, 1)", dropout_rate=self.dropout_rate)
+
+
+@dataclasses.dataclass(frozen=True)
+class TranslatorOptions:
+    """Settings of the encoder-decoder Transformer.
+
+    Attributes:
+        num_layers: Number of blocks in each half.
+        features: Width of a token's vector.
+        num_heads: Heads of attention; must divide the features.
+        dropout_rate: Fraction dropped of what each part of a block gives, in [0, 1).
+        norm: Normalize before each part of a block (`pre`), or after it (`post`), as in
+            the paper, which takes a warm-up.
+    """
+
+    num_layers: int = 3
+    features: int = 128
+    num_heads: int = 4
+    dropout_rate: Number = 0.1
+    norm: Literal["pre", "post"] = "pre"
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_blocks(self)
+
+
 def _require_widths(**widths: int | tuple[int, ...]) -> None:
     require_whole(f"[1, {_WIDEST}]", **widths)
     for name, given in widths.items():
@@ -454,7 +538,10 @@ def _require_layers(**counts: int | tuple[int, ...]) -> None:
 
 
 def _require_blocks(
-    options: TransformerOptions | LanguageModelOptions | TextClassifierOptions,
+    options: TransformerOptions
+    | LanguageModelOptions
+    | TextClassifierOptions
+    | TranslatorOptions,
 ) -> None:
     """Check what all Transformers are told about their blocks."""
     _require_widths(features=options.features)

@@ -23,6 +23,7 @@ from fdl.tasks.task import Task
 from fdl.tasks.text_classifier import text_classifier
 from fdl.tasks.textcnn import textcnn
 from fdl.tasks.transformer import transformer
+from fdl.tasks.translation import attention, seq2seq, translator
 from fdl.tasks.vae import vae
 from fdl.tasks.vgg import vgg
 
@@ -47,6 +48,9 @@ _ALL = (
     language_model,
     textcnn,
     text_classifier,
+    seq2seq,
+    attention,
+    translator,
     classify,
 )
 

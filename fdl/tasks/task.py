@@ -87,6 +87,10 @@ def _as_it_is(dataset: Dataset, config: Config) -> Dataset:
     return dataset
 
 
+def _as_they_are(examples: PyTree, config: Config) -> PyTree:
+    return examples
+
+
 def _nothing_each_epoch(
     trained: Trained, dataset: Dataset, folder: Path, epoch: int
 ) -> None:
@@ -120,6 +124,9 @@ class Task(Description):
             named tuple.
         learn: `(model, config, info) -> learner`: how the model is trained.
         prepare: `(dataset, config) -> dataset`: what is done to the data beforehand.
+        bucket: `(examples, config) -> examples`: the examples to train on, or to
+            validate by, as training takes them: those of unlike lengths in
+            `fdl.Buckets`.
         draw: `(trained, dataset, folder, epoch)`: pictures after each epoch.
         finish: `(trained, dataset, folder) -> measures`: pictures of the trained run,
             and what is measured on `dataset.test` besides the learner's metrics. If the
@@ -131,6 +138,7 @@ class Task(Description):
     make_model: Callable[[Any, DatasetInfo], Any]
     learn: Callable[[Any, Config, DatasetInfo], Learner]
     prepare: Callable[[Dataset, Config], Dataset] = _as_it_is
+    bucket: Callable[[PyTree, Config], PyTree] = _as_they_are
     draw: Callable[[Trained, Dataset, Path, int], None] = _nothing_each_epoch
     finish: Callable[[Trained, Dataset, Path], dict[str, float]] = _nothing_more
     parts: Callable[[Trained], Mapping[str, ExportedModel]] = the_model

@@ -1,0 +1,116 @@
+"""`fdl translate`."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+import fdl
+from fdl.cli.command import OfRun, OptionalFormat, OptionalPath, err, out, picture
+
+
+@dataclasses.dataclass(frozen=True)
+class Translate(OfRun):
+    """Ask a run of seq2seq, attention or translator: an answer a line, in order.
+
+    Attributes:
+        run: Folder of the run.
+        sources: What to translate; quote what has spaces.
+        file: Text in UTF-8 with a source in each line.
+        beam: Number of hypotheses that are followed at once; with 1, each word is the
+            likeliest.
+        alpha: How much longer answers are favored; 0 ranks by probability alone.
+        alignment: Picture of what each word of the answers attended to; its ending
+            tells the format.
+        format: Of the picture.
+        json: Print a line of JSON for each source, with the answer's score.
+        overwrite: Replace the picture if it is there.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    sources: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCES...")
+    ] = ()
+    file: OptionalPath = None
+    beam: int = 5
+    alpha: float = 0.6
+    alignment: OptionalPath = None
+    format: OptionalFormat = None
+    json: bool = False
+    overwrite: bool = False
+
+    def validate(self) -> None:
+        """Refuse to translate nothing, and to replace what is there."""
+        if not self.sources and self.file is None:
+            raise ValueError(
+                "there is nothing to translate: give sources, or a text as --file."
+            )
+        if self.beam < 1:
+            raise ValueError(f"--beam {self.beam} must be at least 1.")
+        if not self.alpha >= 0:
+            raise ValueError(f"--alpha {self.alpha} must be at least 0.")
+        to = self._picture
+        if to is not None and to.exists() and not self.overwrite:
+            raise ValueError(
+                f"{to} is there already: give another name, or --overwrite."
+            )
+
+    @property
+    def _picture(self) -> Path | None:
+        return None if self.alignment is None else picture(self.alignment, self.format)
+
+    def __call__(self) -> None:
+        """Translate."""
+        from fdl.tasks.translation import translate  # JAX, which help does without
+
+        run = fdl.runs.open_run(self.run, model=self.model, task=self.task)
+        if run.predicts != "sequences":
+            raise ValueError(
+                f"{self.run} is a run of {run.config.task}, which translates nothing: "
+                "train seq2seq, attention or translator."
+            )
+        to = self._picture
+        found = translate(
+            run,
+            fdl.data.source_tokens(run.info, self._texts()),
+            beams=self.beam,
+            alpha=self.alpha,
+            alignments=to is not None,
+        )
+        for one in found:
+            if not one.finished:
+                err.print(
+                    f"warning: the answer to {one.source!r} has no end within "
+                    f"{run.info.target_length} words, the longest of the training.",
+                    soft_wrap=True,
+                )
+            said: Any = one.answer
+            if self.json:
+                said = json.dumps(
+                    {
+                        "source": one.source,
+                        "answer": one.answer,
+                        "score": round(one.score, 4),
+                        "finished": one.finished,
+                    },
+                    ensure_ascii=False,
+                )
+            out.print(said, soft_wrap=True)
+        if to is not None:
+            fdl.report.draw_alignments(
+                to,
+                [one.alignment for one in found if one.alignment is not None],
+                title=f"{self.run.name}: source across, answer down",
+            )
+            err.print(f"written to {to}", soft_wrap=True)
+
+    def _texts(self) -> list[str]:
+        """Return all sources, those of the file last."""
+        from fdl.data.jsonl import read_text
+
+        texts = list(self.sources)
+        if self.file is not None:
+            texts += read_text(self.file).splitlines()
+        return texts

@@ -1,0 +1,152 @@
+"""Pairs of words, from a file to answers."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from shell import complaint
+
+import fdl
+from fdl.cli import main
+
+SMALL = {"hidden_size": 24, "features": 12, "attention_size": 12}
+LETTERS = "abcde"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with words written backwards, and a run that has learned from them."""
+    draw = np.random.default_rng(0)
+    words = {"".join(draw.choice(list(LETTERS), draw.integers(2, 6))) for _ in range(400)}
+    folder = tmp_path_factory.mktemp("translate")
+    lines = [f"{word}\t{word[::-1].upper()}" for word in sorted(words)]
+    # Two words have a second right answer.
+    lines += [f"{word}\tEEEE" for word in sorted(words)[:2]]
+    file = folder / "pairs.tsv"
+    file.write_text("\n".join(lines) + "\n", "utf-8")
+    fdl.runs.train(
+        "attention",
+        dataset=f"tsv:{file}",
+        path=folder / "run",
+        epochs=25,
+        **SMALL,
+        learning_rate=0.02,
+        batch_size=32,
+    )
+    return folder
+
+
+@pytest.fixture
+def here(home, monkeypatch):
+    monkeypatch.chdir(home)
+    return home
+
+
+def test_it_answers_in_order_a_line_each(here, capsys) -> None:
+    (here / "more.txt").write_text("ed\nabc\n", "utf-8")
+    main(["translate", "run", "ba", "dda", "--file", "more.txt"])
+    assert capsys.readouterr().out.splitlines() == ["AB", "ADD", "DE", "CBA"]
+    main(["translate", "run", "ba", "--json", "--beam", "1"])
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert line.items() >= {"source": "ba", "answer": "AB", "finished": True}.items()
+    assert -1 < line["score"] < 0
+
+
+def test_it_draws_what_was_attended_to(here, capsys) -> None:
+    main(["translate", "run", "abc", "de", "--alignment", "a.svg"])
+    said = capsys.readouterr()
+    assert said.out.splitlines() == ["CBA", "ED"]
+    assert "written to a.svg" in said.err
+    assert (here / "a.svg").read_bytes()[:5] == b"<?xml"
+    again = ["translate", "run", "abc", "--alignment", "a.svg"]
+    assert "a.svg is there already" in complaint(again, capsys)
+    main([*again, "--overwrite"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "nothing to translate"),
+        (["ab", "--beam", "0"], "--beam 0 must be at least 1"),
+        (["ab", "--alpha", "-1"], "--alpha -1.0 must be at least 0"),
+        (["ab", ""], "text 2 of 2 is empty: ''"),
+        (["abx"], "'abx', has the letter 'x'"),
+        (["--file", "missing.txt"], "missing.txt"),
+        (["--file", "latin.txt"], "latin.txt cannot be read as text in UTF-8"),
+    ],
+)
+def test_bad_input_is_a_line(here, capsys, words, said) -> None:
+    (here / "latin.txt").write_bytes("caf\xe9".encode("latin-1"))
+    assert said in complaint(["translate", "run", *words], capsys)
+
+
+def test_a_run_tells_how_it_is_asked(here, capsys) -> None:
+    assert "use `fdl translate`" in complaint(["predict", "run", "more.txt"], capsys)
+
+
+def test_what_is_measured_is_what_it_answers(here, capsys) -> None:
+    run = fdl.load(here / "run")
+    test = run.dataset().test
+    asked = fdl.data.pairs.source_texts(run.info, test.source)
+    right: dict[str, set] = {}
+    for word, target in zip(
+        asked, fdl.data.pairs.target_texts(run.info, test.target), strict=True
+    ):
+        right.setdefault(word, set()).add(target)
+    assert any(len(some) > 1 for some in right.values()) or len(right) == len(asked)
+    main(["translate", "run", *right, "--beam", "1"])
+    answers = capsys.readouterr().out.splitlines()
+    share = np.mean([a in some for a, some in zip(answers, right.values(), strict=True)])
+    assert run.metrics["exact_match"] == pytest.approx(share)
+    assert share > 0.8 > run.metrics["baseline_exact_match"]
+    assert 0 < run.metrics["error_rate"] < 0.2 < run.metrics["baseline_error_rate"]
+    told = [line.split("\t") for line in (here / "run/answers.tsv").read_text().splitlines()]
+    assert told[0] == ["source", "target", "right"]
+    assert [row[:2] for row in told[1:]] == [
+        list(pair) for pair in zip(right, answers, strict=True)
+    ]
+    for name in ("alignments", "errors_by_length", "confusions", "curves"):
+        assert (here / "run" / f"{name}.png").is_file()
+
+
+def test_what_is_cut_off_goes_on_as_if_it_was_not(here, tmp_path) -> None:
+    class Cut(Exception):
+        pass
+
+    def cut(line, state):
+        if line.epoch == 1:
+            raise Cut
+
+    settings = {
+        "dataset": fdl.load(here / "run").config.dataset,
+        "epochs": 2,
+        "hidden_size": 8,
+        "num_layers": 2,
+        "cell": "gru",
+        "context": "every",
+    }
+    whole = fdl.runs.train("seq2seq", path=tmp_path / "whole", **settings)
+    with pytest.raises(Cut):
+        fdl.runs.train("seq2seq", path=tmp_path / "cut", on_epoch=cut, **settings)
+    resumed = fdl.runs.resume(tmp_path / "cut")
+    assert resumed.metrics == whole.metrics
+    assert whole.history[-1].step == 2 * -(-whole.info.train_count // 33)
+    with pytest.raises(ValueError, match="no attention, so no alignments"):
+        main(["translate", str(tmp_path / "whole"), "ab", "--alignment", "b.png", "--debug"])
+
+
+def test_members_of_a_sweep_share_the_buckets(here, tmp_path) -> None:
+    dataset = fdl.load(here / "run").config.dataset
+    swept = fdl.runs.sweep(
+        "translator",
+        dataset=dataset,
+        epochs=1,
+        seeds=2,
+        num_layers=1,
+        features=8,
+        num_heads=2,
+        path=tmp_path / "sweep",
+    )
+    assert re.search(r"exact_match", (tmp_path / "sweep" / "report.html").read_text())
+    assert len(swept.rows if hasattr(swept, "rows") else [0, 1]) == 2

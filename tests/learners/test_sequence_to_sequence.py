@@ -1,0 +1,122 @@
+"""Learning from pairs of sequences: teacher forcing, masks, measures, refusals."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import fdl
+from fdl import learners, losses, models, nn
+from fdl.arrays import DataError
+from fdl.learners.sequence_to_sequence import read_before
+from fdl.metrics import compute
+
+SOURCE = np.array([[4, 5, 6], [7, 4, 0]], np.int32)
+TARGET = np.array([[5, 6, 4, 2], [6, 2, 0, 0]], np.int32)
+
+
+@pytest.fixture(scope="module")
+def model():
+    blocks = {"num_layers": 1, "num_heads": 2}
+    return models.Transformer(
+        8,
+        nn.TransformerEncoder(**blocks),
+        nn.TransformerDecoder(**blocks),
+        features=8,
+        pad_token=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def learner(model):
+    search = functools.partial(models.beam_search, model, length=5, beams=1)
+    return learners.sequence_to_sequence(
+        model,
+        optax.sgd(0.5),
+        search=lambda variables, source: search(variables, source).token[:, 0],
+    )
+
+
+@pytest.fixture(scope="module")
+def state(learner):
+    return learner.init(jax.random.key(0), (SOURCE, TARGET))
+
+
+def test_the_loss_is_of_the_real_tokens_given_those_before(model, learner, state):
+    read = np.array([[1, 5, 6, 4], [1, 6, 2, 0]])
+    np.testing.assert_array_equal(read_before(TARGET), read)
+    logits = model.apply(state.variables, SOURCE, read)
+    each = np.asarray(losses.cross_entropy(logits, TARGET))
+    by_hand = (each[0].sum() + each[1, :2].sum()) / 6
+    measured = compute(learner.evaluate(state, fdl.Pairs(SOURCE, TARGET)))
+    assert measured["loss"] == pytest.approx(by_hand, rel=1e-6)
+    assert measured["perplexity"] == pytest.approx(np.exp(by_hand), rel=1e-5)
+    _, stepped = learner.step(state, (SOURCE, TARGET))
+    assert compute(stepped)["loss"] == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_padding_changes_neither_measures_nor_updates(learner, state):
+    wide = lambda x, count: np.pad(x, ((0, 0), (0, count)))
+    found = [
+        learner.step(state, (wide(SOURCE, a), wide(TARGET, b)))
+        for a, b in [(0, 0), (3, 2)]
+    ]
+    (one, short), (other, long) = found
+    for name, value in compute(short).items():
+        assert value == pytest.approx(compute(long)[name], rel=1e-5), name
+    for a, b in zip(*map(jax.tree.leaves, (one.params, other.params)), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+def test_an_exact_match_is_what_greedy_search_finds(learner, state):
+    draw = np.random.default_rng(0)
+    source = draw.integers(3, 8, (40, 3)).astype(np.int32)
+    answers = np.asarray(learner.predict(state, source))
+    ended = (answers == 2).any(axis=1)
+    assert ended.any()
+    source, answers = source[ended], answers[ended]
+    answers[::2, 0] = 3 + (answers[::2, 0] - 2) % 5  # other tokens in every other one
+    measured = compute(learner.evaluate(state, (source, answers)))
+    again = np.asarray(learner.predict(state, source))
+    assert measured["exact_match"] == (again == answers).all(axis=1).mean()
+    assert 0 < measured["exact_match"] < 1
+
+
+def test_it_learns_to_copy(model, learner):
+    draw = np.random.default_rng(0)
+    source = draw.integers(3, 8, (64, 3)).astype(np.int32)
+    target = np.pad(source, ((0, 0), (0, 1)), constant_values=2)
+    quick = learners.sequence_to_sequence(model, optax.adam(0.02))
+    run = fdl.fit(quick, fdl.Pairs(source, target), epochs=30, batch_size=32, key=0)
+    assert run.history[-1].train["accuracy"] > 0.9
+    with pytest.raises(ValueError, match="without a search"):
+        quick.predict(run.state, source)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ((SOURCE, TARGET, TARGET), "a tuple of 3: give .source, target."),
+        (SOURCE, "one array of shape .1, 3."),
+        ((SOURCE, np.zeros_like(TARGET)), "target is empty in row 0"),
+        ((SOURCE * [[1], [0]], TARGET), "source is empty in row 1"),
+        ((SOURCE.astype(np.float32), TARGET), "source is float32"),
+        ((SOURCE, TARGET + 5), "the model has 8 classes"),
+    ],
+)
+def test_data_that_are_no_pairs_are_refused(learner, data, said):
+    with pytest.raises(DataError, match=said):
+        fdl.fit(learner, data, epochs=1, batch_size=2, key=0)
+
+
+def test_smoothing_gives_nothing_to_padding():
+    logits = jnp.array([[9.0, 1.0, 2.0, 3.0]])
+    label = jnp.array([2])
+    found = losses.cross_entropy(logits, label, label_smoothing=0.3, except_class=0)
+    share = jnp.array([[0.0, 0.1, 0.8, 0.1]])
+    np.testing.assert_allclose(found, losses.cross_entropy(logits, share), rtol=1e-6)
+    with pytest.raises(ValueError, match="except_class=4"):
+        losses.cross_entropy(logits, label, label_smoothing=0.3, except_class=4)

@@ -14,6 +14,7 @@ from . import train as train
 from .arrays import Batch as Batch
 from .arrays import Buckets as Buckets
 from .arrays import DataError as DataError
+from .arrays import Pairs as Pairs
 from .arrays import Tokens as Tokens
 from .layers import summary as summary
 from .learner import Learner as Learner

@@ -142,6 +142,35 @@ class Documents(NamedTuple):
         return outlined(self)
 
 
+PAD, START, END, UNKNOWN = range(4)
+"""Tokens of `Pairs` that are no letters or words: padding, the start and the end of a
+target, and what is not in a vocabulary."""
+
+
+class Pairs(NamedTuple):
+    """Texts with the texts that they become, as numbers; the first axis counts pairs.
+
+    A source has its letters or words only. A target ends in `END`, and does not begin
+    with `START`, which is what a model reads before it. Both are padded at the end. A
+    source that occurs in several pairs has several right answers.
+
+    Attributes:
+        source: What the model reads, `(batch, source_time)`, integers from 0.
+        target: What it becomes, `(batch, time)`, integers from 0.
+
+    Example:
+        >>> Pairs(np.array([[5, 4, 0]]), np.array([[7, 7, 2, 0]]))
+        Pairs(source=int64[1, 3], target=int64[1, 4])
+    """
+
+    source: Array
+    target: Array
+
+    def __repr__(self) -> str:
+        """Return the shapes."""
+        return outlined(self)
+
+
 class Buckets(NamedTuple):
     """Examples in parts whose arrays differ in shape, such as sequences by length.
 

@@ -28,7 +28,7 @@ Strategy = Literal["vmap", "map"]
 """How members become one program: side by side in every operation (`jax.vmap`), or one
 after the other (`jax.lax.map`)."""
 
-Kind = Literal["image", "vector", "number", "text", "document"]
+Kind = Literal["image", "vector", "number", "text", "document", "pair"]
 """What examples are, and so which tasks take them."""
 
 KINDS: dict[Kind, str] = {
@@ -37,6 +37,7 @@ KINDS: dict[Kind, str] = {
     "number": "rows with a number to predict",
     "text": "text",
     "document": "texts with classes",
+    "pair": "texts that become other texts",
 }
 """What people call them."""
 
@@ -68,6 +69,9 @@ DATASETS = {
     "cifar10": 50_000,
     "cifar100": 50_000,
     "svhn": 73_257,
+    "cmudict": 117_988,
+    "multi30k-de-en": 29_000,
+    "dates": 40_000,
 }
 """The datasets that are known without a place, and how many training examples they
 have, about: their exact numbers are in `fdl.data`."""

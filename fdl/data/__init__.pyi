@@ -1,5 +1,8 @@
 from . import augment as augment
+from . import pairs as pairs
 from .binarized import binarize as binarize
+from .buckets import bucket_bounds as bucket_bounds
+from .buckets import bucketed as bucketed
 from .catalog import published_info as published_info
 from .checks import DataError as DataError
 from .checks import check as check
@@ -18,6 +21,7 @@ from .images import read_images_like as read_images_like
 from .novelty import NoveltyDetector as NoveltyDetector
 from .novelty import novelty_detector as novelty_detector
 from .own import from_arrays as from_arrays
+from .pairing import from_pairs as from_pairs
 from .pictures import read_picture as read_picture
 from .source import Source as Source
 from .source import Status as Status

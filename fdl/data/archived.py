@@ -1,5 +1,6 @@
 """Datasets that are published as archives: prepared by TFDS, at hand, or downloaded."""
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -31,18 +32,18 @@ class Archived(Source):
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
         """Load it by the first route that there is."""
         tried = []
-        root = data_dir or tfds.default_root()
-        try:
-            version = find_version(self.archive.prepared, root)
-        except DataError:
-            tried.append(
-                f"TFDS directory {root / self.archive.prepared}: nothing there"
-            )
-        else:
-            found = read_examples(version, turn=self.archive.upright)
-            known = len(self.archive.names) == len(found.names)
-            contents = found.parts, self.archive.names if known else found.names
-            return self._dataset(contents, f"TFDS directory {version}")
+        if self.archive.prepared:
+            root = data_dir or tfds.default_root()
+            try:
+                version = find_version(self.archive.prepared, root)
+            except DataError:
+                where = root / self.archive.prepared
+                tried.append(f"TFDS directory {where}: nothing there")
+            else:
+                found = read_examples(version, turn=self.archive.upright)
+                known = len(self.archive.names) == len(found.names)
+                contents = found.parts, self.archive.names if known else found.names
+                return self._dataset(contents, f"TFDS directory {version}")
         for folder, named in self._folders(data_dir):
             if not any((folder / file.name).is_file() for file in self.archive.files):
                 tried.append(f"original files in {folder}: nothing there")
@@ -73,11 +74,11 @@ class Archived(Source):
             if all((folder / file.name).is_file() for file in archive.files):
                 where, there = f"original files in {folder}", True
                 break
-        try:
-            version = find_version(archive.prepared, data_dir or tfds.default_root())
-            where, there = f"TFDS directory {version}", True
-        except DataError:
-            pass
+        if archive.prepared:
+            root = data_dir or tfds.default_root()
+            with contextlib.suppress(DataError):
+                version = find_version(archive.prepared, root)
+                where, there = f"TFDS directory {version}", True
         return Status(self.name, archive.title, *archive.counts, there, where)
 
     def prepare(self, source: Path | None, data_dir: Path | None) -> Path:
@@ -104,8 +105,8 @@ class Archived(Source):
     def _folders(self, data_dir: Path | None) -> Iterator[tuple[Path, bool]]:
         """Yield where files may lie, and whether the user named the place."""
         for root, named in places.roots(data_dir):
-            for folder in (root / self.archive.folder, root):
-                yield folder, named
+            for folder in (self.archive.folder, f"text/{self.archive.folder}", ""):
+                yield root / folder, named
 
     def _nowhere(self, tried: list[str]) -> str:
         archive = self.archive

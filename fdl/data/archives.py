@@ -45,7 +45,8 @@ class Archive(NamedTuple):
 
     Attributes:
         title: Name for people.
-        prepared: What TFDS calls it, `NAME` or `NAME/CONFIG`.
+        prepared: What TFDS calls it, `NAME` or `NAME/CONFIG`; empty if TFDS does not
+            know it in this form.
         folder: What folder its files are looked for in, below one of datasets.
         files: The files that it is published as.
         read: Turns the contents of the files into images and labels.

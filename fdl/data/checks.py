@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fdl.arrays import Array, Batch, Documents, PyTree
+from fdl.arrays import END, PAD, START, Array, Batch, Documents, Pairs, PyTree
 from fdl.arrays import DataError as DataError
 
 _BRIGHTEST = 2.0  # of pixels that ought to be in [0, 1]; interpolation may overshoot
@@ -20,7 +20,8 @@ def check(data: PyTree, *, batch_size: int | None = None) -> None:
     are uint8; and floating point images are not pixels of 0 to 255. An array counts as
     such pixels if it has at least two axes besides the first, no negative value, and
     one above 2: standardized images have negative values, and features, which have any
-    range, one axis. Labels of `Documents` are checked likewise.
+    range, one axis. Labels of `Documents` are checked likewise, and of `Pairs`, that
+    no text is empty, that padding comes last, and that each target has one end.
 
     Args:
         data: A `Batch`, or any nesting of tuples, lists and dictionaries of arrays.
@@ -57,6 +58,9 @@ def check(data: PyTree, *, batch_size: int | None = None) -> None:
         _check_image(data.image)
     if isinstance(data, (Batch, Documents)):
         check_label(data.label)
+    if isinstance(data, Pairs):
+        for name, tokens in data._asdict().items():
+            _check_tokens(name, np.asarray(tokens))
     for name, leaf in leaves.items():
         _check_finite(name, leaf)
         _check_size(name, leaf)
@@ -172,6 +176,37 @@ def check_label(label: Array, num_classes: int | None = None) -> None:
             f"from 0{upper} ({bad.sum()} such labels). Renumber the classes, or give "
             "the right num_classes"
         )
+
+
+def _check_tokens(name: str, tokens: np.ndarray) -> None:
+    """Raise a `DataError` if tokens of `Pairs` are no texts."""
+    if tokens.ndim != 2 or tokens.dtype.kind not in "iu":
+        raise DataError(
+            f"{name} is {tokens.dtype}{list(tokens.shape)}: expected integers, (batch, "
+            "time), as fdl.data.from_pairs makes them of texts"
+        )
+    length = (tokens != PAD).sum(axis=1)
+    place = np.arange(tokens.shape[1])
+    is_target = name == "target"
+    last = place == length[:, None] - 1
+    faults = {
+        "a negative token": tokens < 0,
+        "no token but padding": (length == 0)[:, None],
+        "padding before a token: it comes at the end": (tokens == PAD)
+        & (place < length[:, None]),
+        "the token of a start, 1: what learns puts it there itself": tokens == START,
+        "the token of an end, 2, which only targets have, as their last": (
+            tokens == END
+        )
+        & ~(last & is_target),
+        "no end: its last token has to be 2": is_target & last & (tokens != END),
+    }
+    for fault, bad in faults.items():
+        rows = np.flatnonzero(bad.any(axis=1))
+        if len(rows):
+            raise DataError(
+                f"{name} has in row {rows[0]} {fault} ({len(rows)} such rows)"
+            )
 
 
 def _check_brightness(image: Array) -> None:

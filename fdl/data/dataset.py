@@ -6,8 +6,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from fdl.arrays import Batch, Documents, PyTree, Rows, Tokens, outlined
+from fdl.arrays import Batch, Documents, Pairs, PyTree, Rows, Tokens, outlined
 from fdl.plain import Fit, Kind
+
+SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
+"""What the first tokens of pairs are called: `PAD`, `START`, `END`, `UNKNOWN`."""
+
+UNITS = ("letters", "words")
+"""What texts of pairs can be made of."""
 
 _MOST_NUMBERS = 50_000_000  # of an input
 _LONGEST_TEXT = 100_000  # characters of an input
@@ -20,12 +26,13 @@ class DatasetInfo(NamedTuple):
         name: Name that `load` takes.
         title: Name for people.
         source: Which route gave the arrays, and the place.
-        num_classes: Number of classes, or of characters; labels are below it. Of a
-            `"number"`, 1.
-        class_names: Name of each class, in the order of the labels; the characters; or
-            the name of the number.
+        num_classes: Number of classes, of characters, or of what a target of a pair is
+            made of; labels are below it. Of a `"number"`, 1.
+        class_names: Name of each class, in the order of the labels; the characters; the
+            letters or words of targets; or the name of the number.
         input_shape: Shape of one input: `(height, width, channels)` of an image,
-            `(time,)` of a text or document, `(features,)` of a vector.
+            `(time,)` of a text, a document or the source of a pair, `(features,)` of a
+            vector.
         train_count: Number of training examples, those held out not among them.
         validation_count: Number of examples held out for validation; 0 if none are.
         test_count: Number of test examples.
@@ -35,10 +42,10 @@ class DatasetInfo(NamedTuple):
             test images: a model trained on one of them must not be tested here.
         kind: What the examples are: an `"image"` or a `"vector"` of numbers with its
             class, a `Batch`; a `"number"` to predict from a vector, `Rows`; a piece of
-            `"text"` to continue, `Tokens`; or a `"document"`, a text with its class,
-            `Documents`.
+            `"text"` to continue, `Tokens`; a `"document"`, a text with its class,
+            `Documents`; or a `"pair"` of a text and what it becomes, `Pairs`.
         columns: What each number of a vector is called, if it has a name; of documents,
-            what their text is called.
+            what their text is called; of pairs, what source and target are called.
         means: Mean of each number of a vector over the published training examples; of
             a `"number"`, the target's comes last.
         deviations: Standard deviation of each, as `means`; 1 where it would be 0.
@@ -46,8 +53,12 @@ class DatasetInfo(NamedTuple):
             otherwise: `"digit"` where each is one sign, framed as MNIST frames digits.
         light_on_dark: Whether all images are light on dark, so that others can be
             turned into such.
-        vocabulary: The word that each token of a document stands for; see
-            `fdl.data.words`.
+        vocabulary: The word that each token of a document stands for, see
+            `fdl.data.words`; of pairs, the letter or word of a source, see
+            `fdl.data.pairs`.
+        target_length: Number of tokens of a pair's target, its end included; 0 of all
+            others.
+        units: What source and target of a pair are made of, `"letters"` or `"words"`.
     """
 
     name: str
@@ -68,6 +79,8 @@ class DatasetInfo(NamedTuple):
     fit: Fit = "pad"
     light_on_dark: bool = False
     vocabulary: tuple[str, ...] = ()
+    target_length: int = 0
+    units: tuple[str, ...] = ()
 
 
 def require_sensible(info: DatasetInfo, where: str = "") -> None:
@@ -90,7 +103,7 @@ def require_sensible(info: DatasetInfo, where: str = "") -> None:
             f"{where}num_classes={info.num_classes}"
         )
     shape, axes = info.input_shape, 3 if info.kind == "image" else 1
-    is_text = info.kind in ("text", "document")
+    is_text = info.kind in ("text", "document", "pair")
     most = _LONGEST_TEXT if is_text else _MOST_NUMBERS
     if len(shape) != axes or min(shape) < 1 or math.prod(shape) > most:
         raise ValueError(
@@ -99,6 +112,8 @@ def require_sensible(info: DatasetInfo, where: str = "") -> None:
         )
     if info.kind == "document" and len(info.vocabulary) < 2:
         raise ValueError(f"{where}vocabulary has {len(info.vocabulary)} words")
+    if info.kind == "pair":
+        _require_pair(info, where)
     for name in ("train_count", "validation_count", "test_count"):
         if getattr(info, name) < 0:
             raise ValueError(f"{where}{name}={getattr(info, name)} must be at least 0")
@@ -109,12 +124,33 @@ def require_sensible(info: DatasetInfo, where: str = "") -> None:
         )
 
 
+def _require_pair(info: DatasetInfo, where: str) -> None:
+    """Raise ValueError if what a file says of pairs cannot be."""
+    if not 1 <= info.target_length <= _LONGEST_TEXT:
+        raise ValueError(
+            f"{where}target_length={info.target_length} must be from 1 to "
+            f"{_LONGEST_TEXT:,}"
+        )
+    if len(info.units) != 2 or not {*info.units} <= {*UNITS}:
+        raise ValueError(
+            f"{where}units={list(info.units)} must be two of {', '.join(UNITS)}"
+        )
+    if len(info.columns) != 2:
+        raise ValueError(f"{where}columns={list(info.columns)} must be two names")
+    for name, known in (
+        ("vocabulary", info.vocabulary),
+        ("class_names", info.class_names),
+    ):
+        if known[: len(SPECIAL)] != SPECIAL:
+            raise ValueError(f"{where}{name} must begin with {', '.join(SPECIAL)}")
+
+
 class Dataset(NamedTuple):
     """Training, validation and test examples, and what they are.
 
     The arrays are read-only NumPy arrays in the published order: of images a `Batch`,
     `image` uint8 `(batch, height, width, channels)`, `label` int32 `(batch,)`; of texts
-    `Tokens` or `Documents`, int32 `(batch, time)`.
+    `Tokens`, `Documents` or `Pairs`, int32 `(batch, time)`.
 
     Attributes:
         train: Examples to train on.
@@ -143,7 +179,7 @@ class Dataset(NamedTuple):
         return describe(self)
 
 
-def example(info: DatasetInfo) -> Batch | Rows | Tokens | Documents:
+def example(info: DatasetInfo) -> Batch | Rows | Tokens | Documents | Pairs:
     """Return one example of a dataset's form, all zeros.
 
     Example:
@@ -158,6 +194,9 @@ def example(info: DatasetInfo) -> Batch | Rows | Tokens | Documents:
         return Tokens(np.zeros(shape, np.int32), np.zeros(shape, np.int32))
     if info.kind == "document":
         return Documents(np.zeros(shape, np.int32), np.zeros(1, np.int32))
+    if info.kind == "pair":
+        target = np.zeros((1, info.target_length), np.int32)
+        return Pairs(np.zeros(shape, np.int32), target)
     if info.kind == "number":
         return Rows(np.zeros(shape, np.float32), np.zeros((1, 1), np.float32))
     dtype = np.uint8 if info.kind == "image" else np.float32

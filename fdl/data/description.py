@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from fdl.arrays import Batch, DataError, Documents, PyTree
-from fdl.data.dataset import Dataset, DatasetInfo
+from fdl.data.dataset import SPECIAL, Dataset, DatasetInfo
 from fdl.pixels import enlarged, enlargement, write_pixels
 
 _COLUMNS = 10  # of a contact sheet: examples of a class
@@ -47,12 +47,15 @@ class Description(NamedTuple):
         yield (
             ", ".join(f"{n:,} {part}" for part, n in self.counts.items()) + " examples"
         )
-        yield f"inputs: {info.kind} of shape {info.input_shape}"
+        if info.kind == "pair":
+            yield from self._pair_lines()
+        else:
+            yield f"inputs: {info.kind} of shape {info.input_shape}"
         if info.kind == "number":
             yield f"to predict: {info.class_names[0]}"
         elif info.kind == "text":
             yield f"{info.num_classes} different characters"
-        else:
+        elif info.kind != "pair":
             yield f"{info.num_classes} classes"
         if info.kind == "document":
             yield f"{len(info.vocabulary):,} words"
@@ -68,6 +71,16 @@ class Description(NamedTuple):
         yield from self.leak_lines()
         if not self.leaks:
             yield "no input of a part is in another one"
+
+    def _pair_lines(self) -> Iterator[str]:
+        info = self.info
+        vocabularies = (info.vocabulary, info.class_names)
+        lengths = (info.input_shape[0], info.target_length - 1)
+        for name, unit, length, known in zip(
+            info.columns, info.units, lengths, vocabularies, strict=True
+        ):
+            different = len(known) - len(SPECIAL)
+            yield f"{name}: at most {length} {unit}, {different:,} different ones"
 
     def leak_lines(self) -> list[str]:
         """Return a line for each pair of parts that share inputs."""

@@ -1,6 +1,5 @@
 """Texts in UTF-8, and lines of JSON, an object in each, within limits."""
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,32 @@ def read_text(path: Path) -> str:
         DataError: If the file cannot be read, is too large, or is no text in UTF-8.
     """
     try:
-        content = io.BytesIO(read_bytes(path, _MOST_BYTES))
-        return io.TextIOWrapper(content, "utf-8-sig").read()
+        content = read_bytes(path, _MOST_BYTES)
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path} cannot be read as text in UTF-8: line {line} has the byte "
+            f"{error.object[error.start]:#04x}, {error.reason}: save it in UTF-8"
+        ) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as text in UTF-8: {error}") from error
 
 
-def read_members(path: Path, *names: str) -> list[list[Any]]:
+def read_members(path: Path, *names: str, texts: int = 1) -> list[list[Any]]:
     """Return the members of all objects in a file, a list for each name.
 
-    Lines with nothing in them are passed over. The first name is that of a text.
+    Lines with nothing in them are passed over.
+
+    Args:
+        path: The file.
+        names: The members.
+        texts: How many of them, from the first on, have to be texts; if several, none
+            may be empty.
 
     Raises:
         DataError: If the file cannot be read; or if a line is no object, lacks a
-            member, or the first one is no text: says which line.
+            member, or has something else than a text: says which line.
     """
     found: list[list[Any]] = [[] for _ in names]
     for number, line in enumerate(read_text(path).split("\n"), start=1):
@@ -43,8 +54,11 @@ def read_members(path: Path, *names: str) -> list[list[Any]]:
             said = parse_json(line)
             for name, members in zip(names, found, strict=True):
                 members.append(said[name])
-            if not isinstance(said[names[0]], str):
-                raise TypeError(f"{names[0]!r} is no text")
+            for name in names[:texts]:
+                if not isinstance(said[name], str):
+                    raise TypeError(f"{name!r} is no text")
+                if texts > 1 and not said[name].strip():
+                    raise ValueError(f"{name!r} is empty")
         except (ValueError, TypeError, KeyError) as error:
             raise DataError(
                 f"{path}: line {number} is no JSON object with a text {names[0]!r}"

@@ -20,7 +20,8 @@ def match(dataset: Dataset, like: DatasetInfo) -> Dataset:
 
     Args:
         dataset: The dataset.
-        like: What the other is. A dataset of another kind is returned as it is.
+        like: What the other is. A dataset of another kind, and pairs, which sources
+            read like others themselves, are returned as they are.
 
     Raises:
         DataError: If it has a class, a category or a character that the other lacks,
@@ -35,8 +36,8 @@ def match(dataset: Dataset, like: DatasetInfo) -> Dataset:
         [0, 2]
     """
     info = dataset.info
-    if info.kind != like.kind:
-        return dataset
+    if info.kind != like.kind or info.kind == "pair":
+        return dataset  # pairs were read with the vocabularies of the other
     changes: list[Callable[[PyTree], PyTree]] = []
     if info.kind == "text":
         new = _places(info, like, "character")

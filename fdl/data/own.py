@@ -26,11 +26,11 @@ class Part(NamedTuple):
         inputs: Images `(batch, height, width[, channels])`, or vectors `(batch,
             features)`, or a sequence of texts.
         targets: Class of each: any integers, or names; or numbers to predict, which
-            are floating point.
+            are floating point; or the text that each becomes.
     """
 
     inputs: Any
-    targets: Array
+    targets: Any
 
 
 def from_arrays(
@@ -313,7 +313,7 @@ def _test_part(
             )
         share, how = max(share, len(names) / count), "stratified by class and "
     train, test = splits.hold_out(whole, share, seed=seed)
-    _say(
+    say(
         f"{title} has no test part: {len(test[0]):,} of its {count:,} examples became "
         f"one, {how}drawn with seed {seed}"
     )
@@ -321,7 +321,8 @@ def _test_part(
 
 
 @functools.cache  # once: a command may load the same data several times
-def _say(message: str) -> None:
+def say(message: str) -> None:
+    """Log a warning, but not twice."""
     _log.warning(message)
 
 

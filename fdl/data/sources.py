@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 from fdl.arrays import DataError
 from fdl.data import splits
 from fdl.data.catalog import CATALOG
-from fdl.data.dataset import Dataset, DatasetInfo
+from fdl.data.dataset import UNITS, Dataset, DatasetInfo
 from fdl.data.source import Source, Status
 from fdl.files import expanded
 from fdl.plain import FITS
@@ -27,6 +27,7 @@ SCHEMES = {
     "csv": "table:Table",
     "tfds": "prepared_source:Prepared",
     "hf": "parquet:ParquetFolder",
+    "tsv": "pair_files:PairTable",
     "text": "text:TextFile",
     "jsonl": "text:TextLines",
 }
@@ -41,10 +42,11 @@ def names() -> tuple[str, ...]:
         >>> names()
         ('mnist', 'fashion_mnist', 'mnist-5k', 'python-docs', 'kmnist', ...)
     """
+    from fdl.data import dates, published_pairs
     from fdl.data.archives import ARCHIVES
     from fdl.data.text import NAME
 
-    return (*CATALOG, NAME, *ARCHIVES)
+    return (*CATALOG, NAME, *ARCHIVES, *published_pairs.PAIRS, dates.NAME)
 
 
 def find(line: str, **options: Any) -> Source:
@@ -254,10 +256,15 @@ def _named(name: str, options: Mapping[str, Any]) -> Source:
 
         entry = CATALOG[name]
         return Published(name, entry) if entry.addresses else Sample(name, entry)
+    from fdl.data import dates, published_pairs
     from fdl.data.archived import Archived
     from fdl.data.archives import ARCHIVES
     from fdl.data.text import PythonDocs
 
+    if name in published_pairs.PAIRS:
+        return published_pairs.PAIRS[name]
+    if name == dates.NAME:
+        return dates.Dates(name)
     return Archived(name, ARCHIVES[name]) if name in ARCHIVES else PythonDocs(name)
 
 
@@ -317,11 +324,24 @@ def _fit(name: str, value: Any) -> str:
     return value
 
 
+def _units(name: str, value: Any) -> tuple[str, ...]:
+    words = tuple(value) if isinstance(value, tuple | list) else value.split("-")
+    if len(words) not in (1, 2) or not {*words} <= {*UNITS}:
+        one, other = UNITS
+        raise DataError(
+            f"{name}={value!r} must be {one}, {other}, or one of sources and one of "
+            f"targets, such as {one}-{other}"
+        )
+    return words[0], words[-1]
+
+
 _READ: dict[str, Callable[[str, Any], Any]] = {
     "size": _size,
     "channels": _channels,
     "skip_bad": _flag,
     "fit": _fit,
+    "units": _units,
+    "source": lambda name, value: str(value),
     "target": lambda name, value: str(value),
     "text": lambda name, value: str(value),
 }
@@ -329,5 +349,6 @@ _READ: dict[str, Callable[[str, Any], Any]] = {
 
 def _word(value: Any) -> str:
     if isinstance(value, tuple):
-        return str(value[0]) if value[0] == value[1] else "x".join(map(str, value))
+        between = "-" if isinstance(value[0], str) else "x"
+        return str(value[0]) if value[0] == value[1] else between.join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -4,6 +4,8 @@
   default the last 10,000 of 60,000, as is usual for them.
 - Windows of one text: the last share of the windows, which are contiguous. Windows
   drawn here and there would have their neighbors in the training set.
+- Pairs of texts: as everything else, but sources are drawn, each with all its targets:
+  equal sources are never in two parts.
 - Everything else: drawn with a fixed seed and stratified by class. Each class gives its
   share, rounded so that the total is right (largest remainders), but at least one of
   two or more.
@@ -16,7 +18,7 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from fdl.arrays import Array, Batch, DataError, Documents, PyTree
+from fdl.arrays import Array, Batch, DataError, Documents, Pairs, PyTree
 from fdl.data.catalog import HoldOut
 from fdl.data.checks import check
 from fdl.data.dataset import Dataset, DatasetInfo
@@ -37,7 +39,8 @@ def hold_out(
             whose first axis counts examples.
         share: Share of the examples to hold out, between 0 and 1.
         how: `"stratified"` draws the examples: of each class of a `Batch` or of
-            `Documents` its share, of anything else any. `"last"` takes the last ones,
+            `Documents` its share, of `Pairs` a share of the sources, each with all its
+            targets, of anything else any. `"last"` takes the last ones,
             as is right for pieces of one text or of one recording, whose neighbors are
             alike.
         seed: Seed of the draw; another seed holds out other examples.
@@ -179,14 +182,46 @@ def _one_of_each(
     return counts
 
 
-def _rows(train: PyTree, share: float, how: str, seed: int) -> Rows:
+def rows_of_groups(
+    groups: Int[np.ndarray, " rows"],
+    share: float,
+    how: str = "stratified",
+    seed: int = 0,
+) -> Rows:
+    """Return the rows to hold out so that no group is in both parts.
+
+    Args:
+        groups: The group of each row, any numbers.
+        share: Share of the groups.
+        how: As for `hold_out`, of groups in the order in which they first occur.
+        seed: As for `hold_out`.
+
+    Example:
+        >>> rows_of_groups(np.array([7, 3, 7, 3, 5, 3]), 1 / 3, "last")
+        array([4])
+    """
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    place = np.empty(len(first), int)
+    place[first.argsort()] = np.arange(len(first))
+    chosen = _rows(place, share, how, seed, what="different sources")
+    return np.flatnonzero(np.isin(place[group], chosen))
+
+
+def _rows(
+    train: PyTree, share: float, how: str, seed: int, *, what: str = "examples"
+) -> Rows:
+    if isinstance(train, Pairs):
+        source = np.asarray(train.source)
+        return rows_of_groups(
+            np.unique(source, axis=0, return_inverse=True)[1], share, how, seed
+        )
     count = len(jax.tree.leaves(train)[0])
     number = round(share * count)
     if not 1 <= number < count:
         raise DataError(
-            f"validation share {share:.4g} of {count} examples holds out {number} and "
+            f"validation share {share:.4g} of {count} {what} holds out {number} and "
             f"leaves {count - number} to train on, and both parts need at least one: "
-            "give another share, more examples, or hold out nothing (--validation none)"
+            f"give another share, more {what}, or hold out nothing (--validation none)"
         )
     if how == "last":
         return np.arange(count - number, count)

@@ -20,6 +20,7 @@ from fdl.data.dataset import Dataset, DatasetInfo
 from fdl.data.documents import assemble_documents, classes_of
 from fdl.data.jsonl import read_members, read_text
 from fdl.data.own import Part
+from fdl.data.pairing import assemble_pairs
 from fdl.data.source import Source, Status
 
 NAME = "python-docs"
@@ -95,25 +96,33 @@ class TextFile(Source):
 class TextLines(TextFile):
     """`jsonl:FILE`: texts, each in a JSON object in a line of its own.
 
-    Without a target they are one text to go on with; with one, each text has a class.
+    Without a target they are one text to go on with; with one, each text has a class;
+    with a source, each object is a pair of that and its target.
 
     Attributes:
         name: The line that names it.
         path: The file.
         text: Which member of the objects is the text.
-        target: Which member is its class, a whole number or a name.
+        target: Which member is its class, a whole number or a name; or what the source
+            becomes.
+        source: Which member is a text that becomes another one.
+        units: As for `fdl.data.from_pairs`.
     """
 
     text: str = "text"
     target: str | None = None
+    source: str | None = None
+    units: tuple[str, ...] | None = None
 
     @property
     def hold_out(self) -> HoldOut:
-        """The last windows of one text; of texts with classes, some of each class."""
-        return "last" if self.target is None else "stratified"
+        """The last windows of one text; of all others, as everywhere."""
+        return "last" if self.target is self.source is None else "stratified"
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
         """Read it."""
+        if self.source is not None:
+            return self._pairs(self.source, self.target or "target")
         if self.target is None:
             return super().load(data_dir, download=download)
         texts, targets = read_members(self.path, self.text, self.target)
@@ -123,6 +132,17 @@ class TextLines(TextFile):
             title=self.path.stem,
             source=f"file {self.path}",
             column=self.text,
+            like=self.like,
+        )
+
+    def _pairs(self, source: str, target: str) -> Dataset:
+        return assemble_pairs(
+            {"train": Part(*read_members(self.path, source, target, texts=2))},
+            name=self.name,
+            title=self.path.stem,
+            source=f"file {self.path}",
+            columns=(source, target),
+            units=self.units,
             like=self.like,
         )
 

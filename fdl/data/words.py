@@ -22,6 +22,23 @@ _LETTERS = rf"[^\W{_UNSPACED}]+"
 _WORD = re.compile(rf"[{_UNSPACED}]|{_LETTERS}(?:['\u2019]{_LETTERS})*|[^\w\s]")
 
 
+# Marks that stand before or after words; within one, they are part of it.
+_MARKS = re.escape(
+    ".,;:!?\"'()[]\u2026\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u00bf\u00a1\u3001\u3002"
+)
+_SPACED = re.compile(rf"[{_MARKS}]|[^\s{_MARKS}]+(?:[{_MARKS}]+[^\s{_MARKS}]+)*")
+
+
+def split_words(text: str) -> list[str]:
+    """Return the words of a text as they stand: between white space, without marks.
+
+    Example:
+        >>> split_words("It's 3.50 (or well-known)!")
+        ["It's", '3.50', '(', 'or', 'well-known', ')', '!']
+    """
+    return _SPACED.findall(text)
+
+
 def words(text: str) -> list[str]:
     """Return the words of a text, in lower case; a punctuation mark is a word.
 

@@ -18,7 +18,16 @@ from fdl.data import (
 from fdl.data.archives import ARCHIVES
 from fdl.plain import DATASETS
 
-NAMES = ("mnist", "fashion_mnist", "mnist-5k", "python-docs", *ARCHIVES)
+NAMES = (
+    "mnist",
+    "fashion_mnist",
+    "mnist-5k",
+    "python-docs",
+    *ARCHIVES,
+    "cmudict",
+    "multi30k-de-en",
+    "dates",
+)
 
 
 def test_the_names():

@@ -1,0 +1,98 @@
+"""`tsv:FILE`: pairs of texts, one a line, in columns that tabs separate."""
+
+import dataclasses
+from pathlib import Path
+
+from fdl.arrays import DataError
+from fdl.data.dataset import Dataset
+from fdl.data.jsonl import read_text
+from fdl.data.own import Part
+from fdl.data.pairing import assemble_pairs
+from fdl.data.source import Source, Status
+from fdl.data.splits import SHARE
+from fdl.untrusted import shortened
+
+
+@dataclasses.dataclass(frozen=True)
+class PairTable(Source):
+    """A file with a pair of texts in each line; further columns are passed over.
+
+    Cells are taken as they stand, quotation marks too.
+
+    Attributes:
+        name: The line that names it.
+        path: The file, in UTF-8.
+        source: The column of sources: its number, counted from 1, or its name, if the
+            first line has names.
+        target: The column of targets, likewise.
+        units: As for `fdl.data.from_pairs`.
+    """
+
+    path: Path
+    source: str = "1"
+    target: str = "2"
+    units: tuple[str, ...] | None = None
+
+    def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
+        """Read the pairs."""
+        columns, pairs = self._read()
+        return assemble_pairs(
+            {"train": pairs},
+            name=self.name,
+            title=self.path.stem,
+            source=f"file {self.path}",
+            columns=columns,
+            units=self.units,
+            like=self.like,
+        )
+
+    def status(self, data_dir: Path | None) -> Status:
+        """Count the pairs."""
+        try:
+            count = len(self._read()[1].inputs)
+        except DataError as error:
+            return Status(self.name, self.path.stem, 0, 0, False, str(error))
+        test = round(count * SHARE)
+        where = str(self.path)
+        return Status(self.name, self.path.stem, count - test, test, True, where)
+
+    def _read(self) -> tuple[tuple[str, ...], Part]:
+        """Return what the columns are called, and their cells."""
+        wanted = {"source": self.source, "target": self.target}
+        lines = [
+            (number, line.split("\t"))
+            for number, line in enumerate(read_text(self.path).split("\n"), start=1)
+            if line.strip()
+        ]
+        names: list[str] = []
+        if not all(name.isdecimal() for name in wanted.values()) and lines:
+            names = [name.strip() for name in lines.pop(0)[1]]
+        if not lines:
+            raise DataError(f"{self.path} holds no pairs of texts")
+        places = [self._place(side, name, names) for side, name in wanted.items()]
+        found: tuple[list[str], list[str]] = ([], [])
+        for number, cells in lines:
+            for (side, name), place, texts in zip(
+                wanted.items(), places, found, strict=True
+            ):
+                if place >= len(cells) or not cells[place].strip():
+                    what = "is empty" if place < len(cells) else "is missing"
+                    raise DataError(
+                        f"{self.path}: line {number}: the {side}, column {name!r}, "
+                        f"{what}"
+                    )
+                texts.append(cells[place])
+        called = [names[place] for place in places] if names else wanted
+        return tuple(called), Part(*found)
+
+    def _place(self, side: str, name: str, names: list[str]) -> int:
+        """Return the place of a column in a line."""
+        if name in names:
+            return names.index(name)
+        if name.isdecimal() and int(name) and (not names or int(name) <= len(names)):
+            return int(name) - 1
+        known = f"; it has {shortened(', '.join(names))}" if names else ""
+        raise DataError(
+            f"{self.path}: line 1 has no column {name!r}{known}: give as {side} the "
+            "name of a column that the first line has, or a number from 1"
+        )

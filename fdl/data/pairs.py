@@ -1,0 +1,234 @@
+"""Texts of pairs as numbers, and numbers as texts: letters, words and vocabularies."""
+
+import itertools
+import logging
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Int32
+
+from fdl.arrays import END, PAD, UNKNOWN, Array, DataError
+from fdl.data.dataset import SPECIAL, DatasetInfo
+from fdl.data.words import split_words
+
+_log = logging.getLogger(__name__)
+
+_MOST_WORDS = 20_000  # in a vocabulary
+_SHOWN = 60  # letters in a message
+
+
+def split_text(text: str, unit: str) -> list[str]:
+    """Return the letters or the words of a text.
+
+    Any white space counts as one space, and at the ends it does not count. A word ends
+    at white space; punctuation marks around it are words of their own.
+
+    Example:
+        >>> split_text(" It's 5  o'clock, isn't it?", "words")
+        ["It's", '5', "o'clock", ',', "isn't", 'it', '?']
+        >>> split_text("3  May", "letters")
+        ['3', ' ', 'M', 'a', 'y']
+    """
+    text = unicodedata.normalize("NFC", text)
+    return split_words(text) if unit == "words" else list(" ".join(text.split()))
+
+
+def make_vocabulary(texts: Iterable[Sequence[str]], unit: str) -> tuple[str, ...]:
+    """Return what each token stands for: all letters, or the most frequent words.
+
+    The first four are `SPECIAL`. A word that occurs only once in the texts is not
+    known: so something is learned of unknown words.
+
+    Args:
+        texts: Texts, split.
+        unit: What they are split into.
+
+    Example:
+        >>> make_vocabulary([["a", "dog"], ["a", "cat"]], "words")
+        ('<pad>', '<s>', '</s>', '<unk>', 'a')
+    """
+    counts = Counter(itertools.chain.from_iterable(texts))
+    if unit == "letters":
+        return (*SPECIAL, *sorted(counts))
+    known = sorted((-count, word) for word, count in counts.items() if count > 1)
+    return (*SPECIAL, *(word for _, word in known))[:_MOST_WORDS]
+
+
+def numbers_of(vocabulary: Sequence[str]) -> dict[str, int]:
+    """Return the token of each letter or word; none is that of a special one."""
+    first = len(SPECIAL)
+    return {one: token for token, one in enumerate(vocabulary[first:], start=first)}
+
+
+def lowered(text: Iterable[str], known: dict[str, int]) -> list[str]:
+    """Return a split text with what is not known in lower case.
+
+    Example:
+        >>> lowered("ABBA", {"A": 4, "b": 5})
+        ['A', 'b', 'b', 'A']
+    """
+    # A letter may become two, such as the capital of Turkish, but words stay whole.
+    return [
+        small
+        for one in text
+        for small in (
+            (one,) if one in known else one.lower() if len(one) == 1 else (one.lower(),)
+        )
+    ]
+
+
+def as_rows(
+    texts: Sequence[Sequence[str]],
+    known: dict[str, int],
+    length: int,
+    *,
+    ends: bool = False,
+) -> Int32[np.ndarray, "texts time"]:
+    """Return the tokens of split texts: what is longer is cut, what is shorter padded.
+
+    Args:
+        texts: Texts, split, of at least one letter or word each.
+        known: The token of each letter or word.
+        length: Number of tokens of each.
+        ends: Whether each ends in `END`, as targets do.
+
+    Example:
+        >>> as_rows(["ab", "axa"], {"a": 4, "b": 5}, 3, ends=True)
+        array([[4, 5, 2],
+               [4, 3, 2]], dtype=int32)
+    """
+    room = length - ends
+    tokens = [known.get(one, UNKNOWN) for text in texts for one in text[:room]]
+    filled = np.array([min(len(text), room) for text in texts])
+    rows = np.full((len(texts), length), PAD, np.int32)
+    rows[np.arange(length) < filled[:, None]] = tokens
+    if ends:
+        rows[np.arange(len(texts)), filled] = END
+    return rows
+
+
+def source_tokens(
+    info: DatasetInfo, texts: Sequence[str]
+) -> Int32[np.ndarray, "texts time"]:
+    """Return texts as the sources of a data set, for a run to read.
+
+    What is not in the vocabulary is looked for in lower case; a word that is not found
+    then is the unknown word, and a letter is refused. A text that is longer than the
+    longest of the training part is cut, which a warning says.
+
+    Args:
+        info: The data set, such as that of a run.
+        texts: The texts.
+
+    Raises:
+        DataError: If the data set has no pairs, a text is empty, or a letter is not in
+            the vocabulary.
+
+    Example:
+        >>> import fdl.data
+        >>> words = ["cat", "act", "dog"]
+        >>> info = fdl.data.from_pairs(words, ["cats", "acts", "dogs"]).info
+        >>> source_texts(info, source_tokens(info, ["Tact", "at"]))
+        ['tac', 'at']
+    """
+    _require_pairs(info)
+    known, unit, length = (
+        numbers_of(info.vocabulary),
+        info.units[0],
+        info.input_shape[0],
+    )
+    split = [lowered(split_text(text, unit), known) for text in texts]
+    for row, (text, found) in enumerate(zip(texts, split, strict=True), start=1):
+        if not found:
+            raise DataError(f"text {row} of {len(texts)} is empty: {text!r}")
+        for letter in found if unit == "letters" else ():
+            if letter not in known:
+                raise DataError(
+                    f"text {row} of {len(texts)}, {text!r}, has the letter {letter!r}, "
+                    f"which {info.title} lacks: it has {_listed(known)}"
+                )
+    warn_of_cut(info.title, "texts", split, length, unit)
+    return as_rows(split, known, length)
+
+
+def source_texts(info: DatasetInfo, tokens: Array) -> list[str]:
+    """Return the texts that rows of sources stand for; what is not known is `<unk>`.
+
+    Args:
+        info: The data set, such as that of a run.
+        tokens: Rows of sources, such as `Pairs.source`.
+
+    Raises:
+        DataError: If the data set has no pairs.
+    """
+    _require_pairs(info)
+    between = _BETWEEN[info.units[0]]
+    return [
+        between.join(info.vocabulary[token] for token in row if token != PAD)
+        for row in np.asarray(tokens).tolist()
+    ]
+
+
+def target_texts(info: DatasetInfo, tokens: Array) -> list[str]:
+    """Return the texts that rows of targets stand for, each up to its end.
+
+    Letters are put together, words with a space between them; special tokens, such as
+    unknown words, are left out.
+
+    Args:
+        info: The data set, such as that of a run.
+        tokens: Rows of targets, such as `Pairs.target` or what beam search returns.
+
+    Raises:
+        DataError: If the data set has no pairs.
+
+    Example:
+        >>> import fdl.data
+        >>> info = fdl.data.from_pairs([*"abc"], ["A B A B"] * 3).info
+        >>> info.class_names
+        ('<pad>', '<s>', '</s>', '<unk>', 'A', 'B')
+        >>> target_texts(info, np.array([[4, 5, 5, 2, 4], [1, 5, 4, 3, 0]]))
+        ['A B B', 'B A']
+    """
+    _require_pairs(info)
+    between = _BETWEEN[info.units[1]]
+    return [
+        between.join(
+            info.class_names[token]
+            for token in itertools.takewhile(lambda token: token != END, row)
+            if token >= len(SPECIAL)
+        )
+        for row in np.asarray(tokens).tolist()
+    ]
+
+
+def warn_of_cut(
+    title: str, what: str, texts: Sequence[Sequence[str]], length: int, unit: str
+) -> None:
+    """Log how many texts are longer than what is read of them, if any."""
+    cut = sum(len(text) > length for text in texts)
+    if cut:
+        _log.warning(
+            "%s: %s %s had more than %d %s and were cut",
+            title,
+            f"{cut:,}",
+            what,
+            length,
+            unit,
+        )
+
+
+_BETWEEN = {"letters": "", "words": " "}
+
+
+def _require_pairs(info: DatasetInfo) -> None:
+    if info.kind != "pair":
+        raise DataError(f"{info.title} holds no pairs of texts, but {info.kind}s")
+
+
+def _listed(known: Iterable[str]) -> str:
+    letters = sorted(known)
+    more = f" and {len(letters) - _SHOWN} more" if len(letters) > _SHOWN else ""
+    return " ".join(letters[:_SHOWN]).strip() + more

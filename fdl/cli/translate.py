@@ -74,7 +74,7 @@ class Translate(OfRun):
         to = self._picture
         found = translate(
             run,
-            fdl.data.source_tokens(run.info, self._texts()),
+            fdl.data.pairs.source_tokens(run.info, self._texts()),
             beams=self.beam,
             alpha=self.alpha,
             alignments=to is not None,

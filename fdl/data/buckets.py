@@ -13,7 +13,9 @@ Bounds = tuple[tuple[int, int], ...]
 """Lengths of source and target of each bucket, from short to long."""
 
 
-def bucketed(pairs: Pairs, bounds: int | Sequence[tuple[int, int]] = 5) -> Buckets:
+def bucketed(
+    pairs: Pairs, bounds: int | Sequence[tuple[int, int]] = 5, *, batch_size: int = 1
+) -> Buckets:
     """Return pairs in buckets of like lengths, each cut to the longest that is in it.
 
     A pair is in the first bucket that is long enough for both of its texts; buckets
@@ -23,6 +25,9 @@ def bucketed(pairs: Pairs, bounds: int | Sequence[tuple[int, int]] = 5) -> Bucke
         pairs: The pairs.
         bounds: Length of the sources and of the targets of each bucket, from short to
             long; or how many, for those of `bucket_bounds`.
+        batch_size: Examples in an update: the last pairs of a bucket that fill no batch
+            are in the next one, so that only the last bucket has a smaller batch, and
+            there are no more updates than without buckets.
 
     Raises:
         DataError: If there are no bounds, they do not rise, or a pair is longer than
@@ -50,6 +55,9 @@ def bucketed(pairs: Pairs, bounds: int | Sequence[tuple[int, int]] = 5) -> Bucke
             f"{tuple(lengths[row].tolist())}, beyond the last bucket: give longer ones"
         )
     bucket = fits.argmax(axis=1)
+    for number in range(len(sides) - 1):
+        rows = np.flatnonzero(bucket == number)
+        bucket[rows[len(rows) - len(rows) % batch_size :]] += 1
     parts = []
     for number, cut in enumerate(sides.tolist()):
         rows = np.flatnonzero(bucket == number)

@@ -10,9 +10,9 @@ import jax
 import numpy as np
 
 from fdl import losses, metrics, models, nn
-from fdl.arrays import Pairs, is_on
-from fdl.data import Dataset, DatasetInfo, bucketed, source_texts, target_texts
-from fdl.data.pairs import END, PAD, UNKNOWN
+from fdl.arrays import END, PAD, UNKNOWN, Pairs, is_on
+from fdl.data import Dataset, DatasetInfo, bucketed
+from fdl.data.pairs import source_texts, target_texts
 from fdl.files import write_whole
 from fdl.learner import Learner
 from fdl.learners import sequence_to_sequence
@@ -26,6 +26,7 @@ from fdl.tasks.options import AttentionOptions, Seq2SeqOptions, TranslatorOption
 from fdl.tasks.task import ExportedModel, Task, Trained
 from fdl.train import in_batches, predict
 
+_BUCKETS, _BATCHES = 5, 8  # at most, and at least in one of several
 _SHOWN = 9  # alignments
 _COMPARED = 1000  # sources that the nearest neighbors are asked for
 _AT_A_TIME = 500  # sources
@@ -77,7 +78,10 @@ def _transformer(options: TranslatorOptions, info: DatasetInfo) -> models.Transf
 
 
 def _bucket(pairs: Pairs, config: Config) -> Any:
-    return bucketed(pairs, batch_size=config.batch_size)
+    # Each takes a program of its own, which has to be worth its compilation.
+    worth = len(pairs.source) // (_BATCHES * config.batch_size)
+    count = max(1, min(_BUCKETS, worth))
+    return bucketed(pairs, count, batch_size=config.batch_size)
 
 
 def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
@@ -130,7 +134,8 @@ def translate(
 
     Args:
         trained: A run of one of these tasks.
-        source: The tokens of each source, as `fdl.data.source_tokens` makes them.
+        source: The tokens of each source, as `fdl.data.pairs.source_tokens` makes
+            them.
         beams: As for `fdl.models.beam_search`.
         alpha: As for `fdl.models.beam_search`.
         alignments: Whether to tell what each word attended to.
@@ -145,6 +150,8 @@ def translate(
             f"task {trained.config.task!r} has no attention, so no alignments: train "
             "attention or translator."
         )
+    from fdl.report import Alignment  # matplotlib takes half a second
+
     search = functools.partial(
         beam_search,
         trained.model,
@@ -154,7 +161,7 @@ def translate(
         alpha=alpha,
         alignments=alignments,
     )
-    found = in_batches(lambda tokens: search(tokens), source, _AT_A_TIME)
+    found = in_batches(search, source, _AT_A_TIME)
     best = jax.tree.map(lambda x: x[:, 0], found)
     sources, answers = source_texts(info, source), target_texts(info, best.token)
     made = []

@@ -29,7 +29,7 @@ def home(tmp_path_factory):
         "attention",
         dataset=f"tsv:{file}",
         path=folder / "run",
-        epochs=25,
+        epochs=20,
         **SMALL,
         learning_rate=0.02,
         batch_size=32,
@@ -100,7 +100,7 @@ def test_what_is_measured_is_what_it_answers(here, capsys) -> None:
     share = np.mean([a in some for a, some in zip(answers, right.values(), strict=True)])
     assert run.metrics["exact_match"] == pytest.approx(share)
     assert share > 0.8 > run.metrics["baseline_exact_match"]
-    assert 0 < run.metrics["error_rate"] < 0.2 < run.metrics["baseline_error_rate"]
+    assert 0 <= run.metrics["error_rate"] < 0.2 < run.metrics["baseline_error_rate"]
     told = [line.split("\t") for line in (here / "run/answers.tsv").read_text().splitlines()]
     assert told[0] == ["source", "target", "right"]
     assert [row[:2] for row in told[1:]] == [
@@ -121,6 +121,7 @@ def test_what_is_cut_off_goes_on_as_if_it_was_not(here, tmp_path) -> None:
     settings = {
         "dataset": fdl.load(here / "run").config.dataset,
         "epochs": 2,
+        "batch_size": 12,
         "hidden_size": 8,
         "num_layers": 2,
         "cell": "gru",
@@ -131,7 +132,7 @@ def test_what_is_cut_off_goes_on_as_if_it_was_not(here, tmp_path) -> None:
         fdl.runs.train("seq2seq", path=tmp_path / "cut", on_epoch=cut, **settings)
     resumed = fdl.runs.resume(tmp_path / "cut")
     assert resumed.metrics == whole.metrics
-    assert whole.history[-1].step == 2 * -(-whole.info.train_count // 33)
+    assert whole.history[-1].step == 2 * -(-whole.info.train_count // 12)
     with pytest.raises(ValueError, match="no attention, so no alignments"):
         main(["translate", str(tmp_path / "whole"), "ab", "--alignment", "b.png", "--debug"])
 
@@ -142,6 +143,7 @@ def test_members_of_a_sweep_share_the_buckets(here, tmp_path) -> None:
         "translator",
         dataset=dataset,
         epochs=1,
+        batch_size=12,
         seeds=2,
         num_layers=1,
         features=8,

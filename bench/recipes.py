@@ -34,7 +34,8 @@ class Recipe(NamedTuple):
     Attributes:
         title: Short description.
         command: Command that accepts `--seed`, `--run` and `--data-dir`; `python` is
-            the current interpreter.
+            the current interpreter, and `FOLD` the seed and 1, at most 10: each of ten
+            seeds has its own test part.
         metrics: Metrics to show, by their names in result.json, most important first.
     """
 
@@ -159,6 +160,18 @@ RECIPES: dict[str, Recipe] = {
         "fdl train language-model --validation none",
         ("bits_per_character", "accuracy"),
     ),
+    **{
+        f"textcnn-{name}": Recipe(
+            f"TextCNN, {title}",
+            f"fdl train textcnn --dataset {line} --validation none",
+            ("accuracy", "baseline_accuracy"),
+        )
+        for name, title, line in (
+            ("trec", "TREC questions", "trec"),
+            ("mr", "MR in ten folds", "mr?fold=FOLD"),
+            ("subj", "Subj in ten folds", "subj?fold=FOLD"),
+        )
+    },
 }
 
 
@@ -169,6 +182,7 @@ def train(recipe: str, seed: int, data_dir: Path | None) -> dict[str, Any]:
         words = RECIPES[recipe].command.split()
         words = [sys.executable if word == "python" else word for word in words]
         words = [word.replace("folder:", f"folder:{data_dir}/") for word in words]
+        words = [word.replace("FOLD", str(1 + seed % 10)) for word in words]
         words += ["--seed", str(seed), "--run", str(run)]
         if data_dir is not None:
             words += ["--data-dir", str(data_dir)]

@@ -27,6 +27,7 @@ RESULTS = HERE / "results"
 # Name, unit, digits and scale of each measure.
 MEASURES: dict[str, tuple[str, str, int, float]] = {
     "accuracy": ("test accuracy", " %", 2, 100.0),
+    "baseline_accuracy": ("naive Bayes' accuracy", " %", 2, 100.0),
     "frechet_distance": ("Fréchet distance", "", 1, 1.0),
     "precision": ("precision", "", 2, 1.0),
     "recall": ("recall", "", 2, 1.0),

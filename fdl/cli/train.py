@@ -160,6 +160,8 @@ def _summary(run: Any) -> list[str]:
         f"test {metric} {shown(metric, run.metrics[metric])} on {run.info.title} "
         f"({run.info.test_count:,} examples)"
     ]
+    if (simple := run.metrics.get(f"baseline_{metric}")) is not None:
+        lines.append(f"{run.task.baseline} reaches {shown(metric, simple)}")
     if result["epochs"] < result["epochs_trained"]:
         lines.append(
             f"kept epoch {result['epochs']} of {result['epochs_trained']}, the best on "
@@ -175,7 +177,7 @@ def _summary(run: Any) -> list[str]:
     written = {"run folder": run.path} | {
         file.name: file
         for file in sorted(run.path.iterdir())
-        if file.suffix in (".gif", *(f".{name}" for name in PICTURE_FORMATS))
+        if file.suffix in (".gif", ".html", *(f".{name}" for name in PICTURE_FORMATS))
     }
     width = max(map(len, written)) + 2
     return lines + [f"{what:<{width}}{path}" for what, path in written.items()]

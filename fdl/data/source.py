@@ -3,7 +3,7 @@
 import dataclasses
 from abc import abstractmethod
 from pathlib import Path, PurePath
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from fdl.arrays import DataError
 from fdl.data.catalog import HoldOut
@@ -40,6 +40,9 @@ class Source:
         like: What another dataset is, in whose form this one is to be read; None for
             its own form.
     """
+
+    OPTIONS: ClassVar[tuple[str, ...]] = ()
+    """What can be said after a name of `fdl.data.names`, as fields of the source."""
 
     name: str
     like: DatasetInfo | None = dataclasses.field(default=None, kw_only=True)

@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 import importlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -42,19 +42,27 @@ def names() -> tuple[str, ...]:
         >>> names()
         ('mnist', 'fashion_mnist', 'mnist-5k', 'python-docs', 'kmnist', ...)
     """
-    from fdl.data import dates, published_pairs
+    from fdl.data import dates, kim, published_pairs
     from fdl.data.archives import ARCHIVES
     from fdl.data.text import NAME
 
-    return (*CATALOG, NAME, *ARCHIVES, *published_pairs.PAIRS, dates.NAME)
+    return (
+        *CATALOG,
+        NAME,
+        *ARCHIVES,
+        *kim.SENTENCES,
+        *published_pairs.PAIRS,
+        dates.NAME,
+    )
 
 
 def find(line: str, **options: Any) -> Source:
     """Return the source that a line names.
 
     Args:
-        line: A name of `names()`; or a scheme and a place, such as `folder:photos`,
-            with options after a question mark: `folder:photos?size=64&channels=1`.
+        line: A name of `names()`; or a scheme and a place, such as `folder:photos`;
+            with options after a question mark: `folder:photos?size=64&channels=1`,
+            `mr?fold=3`.
         options: Options that are not in the line.
 
     Raises:
@@ -67,9 +75,11 @@ def find(line: str, **options: Any) -> Source:
         >>> find("folder:/data/photos", size=64).name
         'folder:/data/photos?size=64'
     """
+    given = {name: value for name, value in options.items() if value is not None}
     scheme, colon, rest = line.partition(":")
     if not colon:
-        return _named(line, options)
+        name, query = _parted(line)
+        return _named(name, query | given)
     if scheme not in SCHEMES:
         raise DataError(
             f"{line!r}: there is no kind of source {scheme!r}: choose one of "
@@ -80,32 +90,23 @@ def find(line: str, **options: Any) -> Source:
         raise DataError(f"{line!r} names no place: write {scheme}:PATH")
     module, _, kind_name = SCHEMES[scheme].partition(":")
     kind = getattr(importlib.import_module(f"fdl.data.{module}"), kind_name)
-    known = {f.name for f in dataclasses.fields(kind)} - {"name", "path", "like"}
-    given = {name: value for name, value in options.items() if value is not None}
-    for name in (wanted := query | given):
-        if name not in known:
-            raise DataError(
-                f"{scheme}: has no option {name!r}: choose one of "
-                f"{', '.join(sorted(known))}{_nearest(name, known)}"
-            )
-    values = {name: _READ[name](name, wanted[name]) for name in sorted(wanted)}
+    known = {field.name for field in dataclasses.fields(kind)}
+    known -= {"name", "path", "like"}
+    values = _values(f"{scheme}:", known, query | given)
     path = kind.place(place)
-    words = [f"{name}={quote(_word(value))}" for name, value in values.items()]
-    name = f"{scheme}:{path}" + ("?" + "&".join(words) if words else "")
-    return kind(name, path, **values)
+    return kind(_line(f"{scheme}:{path}", values), path, **values)
 
 
 def short_name(line: str) -> str:
     """Return what titles and folders call a dataset.
 
     Example:
-        >>> short_name("folder:/data/photos?size=64"), short_name("mnist")
-        ('photos', 'mnist')
+        >>> short_name("folder:/data/photos?size=64"), short_name("mr?fold=3")
+        ('photos', 'mr-fold-3')
     """
     scheme, colon, rest = line.partition(":")
-    if not colon:
-        return line
-    words = re.sub(r"[^\w.-]+", "-", Path(_parted(rest)[0]).stem).strip("-.")
+    words = Path(_parted(rest)[0]).stem if colon else line
+    words = re.sub(r"[^\w.-]+", "-", words).strip("-.")
     return words or scheme
 
 
@@ -247,25 +248,50 @@ def _named(name: str, options: Mapping[str, Any]) -> Source:
             f"there is no dataset named {name!r}: choose one of {', '.join(names())}"
             f"{_nearest(name, names())}; or name data of your own, such as folder:PATH"
         )
-    given = [option for option, value in options.items() if value is not None]
-    if given:
-        raise DataError(f"{name} takes no options, but was given {', '.join(given)}")
+    source = _source(name)
+    values = _values(name, source.OPTIONS, options)
+    return dataclasses.replace(source, name=_line(name, values), **values)
+
+
+def _source(name: str) -> Source:
+    """Return the source of a name, without options."""
     if name in CATALOG:
         from fdl.data.published import Published
         from fdl.data.sample import Sample
 
         entry = CATALOG[name]
         return Published(name, entry) if entry.addresses else Sample(name, entry)
-    from fdl.data import dates, published_pairs
+    from fdl.data import dates, kim, published_pairs
     from fdl.data.archived import Archived
     from fdl.data.archives import ARCHIVES
     from fdl.data.text import PythonDocs
 
-    if name in published_pairs.PAIRS:
-        return published_pairs.PAIRS[name]
+    for table in (kim.SENTENCES, published_pairs.PAIRS):
+        if name in table:
+            return table[name]
     if name == dates.NAME:
         return dates.Dates(name)
     return Archived(name, ARCHIVES[name]) if name in ARCHIVES else PythonDocs(name)
+
+
+def _values(
+    what: str, known: Collection[str], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return options as a source takes them, by name."""
+    for name in given:
+        if not known:
+            raise DataError(f"{what} takes no options, but was given {name}")
+        if name not in known:
+            raise DataError(
+                f"{what} has no option {name!r}: choose one of "
+                f"{', '.join(sorted(known))}{_nearest(name, known)}"
+            )
+    return {name: _READ[name](name, given[name]) for name in sorted(given)}
+
+
+def _line(name: str, values: Mapping[str, Any]) -> str:
+    words = [f"{option}={quote(_word(value))}" for option, value in values.items()]
+    return f"{name}?{'&'.join(words)}" if words else name
 
 
 def _parted(rest: str) -> tuple[str, dict[str, Any]]:
@@ -342,6 +368,7 @@ _READ: dict[str, Callable[[str, Any], Any]] = {
     "fit": _fit,
     "units": _units,
     "source": lambda name, value: str(value),
+    "fold": _whole,
     "target": lambda name, value: str(value),
     "text": lambda name, value: str(value),
 }

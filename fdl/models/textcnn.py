@@ -81,20 +81,20 @@ class TextCNN(linen.Module):
                 name=f"conv{place}",
             )
             y = nn.relu(conv(x))
-            y = jnp.where(_any_in_window(real, width)[..., None], y, 0)
+            y = jnp.where(any_in_window(real, width)[..., None], y, 0)
             found.append(jnp.max(y, axis=-2))
         x = jnp.concatenate(found, axis=-1)
         x = nn.Dropout(self.dropout_rate)(x, train=train)
         return nn.Dense(self.num_classes, kernel_init="zeros", name="head")(x)
 
 
-def _any_in_window(
+def any_in_window(
     real: Bool[Array, "*batch time"], width: int
 ) -> Bool[Array, "*batch windows"]:
     """Return which windows have a word.
 
     Example:
-        >>> _any_in_window(jnp.array([False, False, True, False]), 2)
+        >>> any_in_window(jnp.array([False, False, True, False]), 2)
         Array([False,  True,  True], dtype=bool)
     """
     count = real.shape[-1] - width + 1

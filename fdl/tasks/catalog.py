@@ -45,6 +45,7 @@ _text_classifier = functools.partial(
     supports=tuple(name for name in OF_SOME if name != "augment"),
     takes=("document",),
     dataset=None,
+    baseline="naive Bayes",
 )
 
 # What is alike where a sequence becomes another.
@@ -267,6 +268,7 @@ _ALL = (
         batch_size=50,
         learning_rates={"one-cycle": 2e-3, "constant": 1e-3},
         options=TextCNNOptions(),
+        dataset="trec",
     ),
     _text_classifier(
         name="text-classifier",
@@ -312,6 +314,7 @@ _ALL = (
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},
         options=OwnModel(),
         takes=("image", "vector", "document"),
+        baseline="naive Bayes",
     ),
 )
 

@@ -15,6 +15,7 @@ from fdl.learners import supervised
 from fdl.learners.supervised import Loss
 from fdl.losses import cross_entropy
 from fdl.tasks.config import Config
+from fdl.tasks.naive_bayes import naive_bayes
 from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.task import Trained
 from fdl.train import predict
@@ -124,7 +125,8 @@ _CALLED = {"image": "images", "document": "texts"}
 def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
     """Write `confusion.png`, what a classifier takes for what; of images, also which.
 
-    These are in `mistakes.png`, which is not written if there are none.
+    These are in `mistakes.png`, which is not written if there are none. Of texts,
+    returns the accuracy of naive Bayes.
     """
     from fdl import report  # matplotlib takes half a second, wanted only here
 
@@ -145,6 +147,9 @@ def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str,
             info.class_names,
             title=f"{name}, test images",
         )
+    if info.kind == "document":
+        known = naive_bayes(dataset.train, dataset.test, info.num_classes)
+        return {"baseline_accuracy": known}
     return {}
 
 

@@ -128,7 +128,7 @@ def full_line(dataset: str) -> str:
     """
     if dataset in DATASETS:
         return dataset
-    if ":" not in dataset:
+    if ":" not in dataset and dataset.partition("?")[0] not in DATASETS:
         raise ValueError(unknown("dataset", dataset, DATASETS))
     from fdl.data import find  # JAX; what has a name does without
 

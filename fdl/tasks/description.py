@@ -40,6 +40,8 @@ class Description:
         takes: Kinds of data that it can be trained on, as `DatasetInfo.kind` has them.
         dataset: Default data set; None where it is always one's own.
         loss_unit: Unit of the loss, for pictures; None if it has none.
+        baseline: What simple method the measure `baseline_METRIC` is of, which `finish`
+            may add for comparison; empty if it adds none.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Description:
     takes: tuple[Kind, ...] = ("image",)
     dataset: str | None = "mnist"
     loss_unit: Literal["nats"] | None = None
+    baseline: str = ""
 
     def config(
         self,

@@ -1,8 +1,9 @@
 """The convolutional network for sentences."""
 
+from pathlib import Path
 from typing import Any
 
-from fdl.data import DatasetInfo
+from fdl.data import Dataset, DatasetInfo
 from fdl.keras.constraints import constrain, max_norm
 from fdl.learner import Learner
 from fdl.models import TextCNN
@@ -10,7 +11,8 @@ from fdl.tasks.catalog import describe
 from fdl.tasks.classification import classify, draw_mistakes
 from fdl.tasks.config import Config
 from fdl.tasks.options import TextCNNOptions
-from fdl.tasks.task import Task
+from fdl.tasks.phrases import write_phrases
+from fdl.tasks.task import Task, Trained
 
 
 def _make_model(options: TextCNNOptions, info: DatasetInfo) -> TextCNN:
@@ -29,9 +31,14 @@ def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
     return classify(model, config, info, project=limit)
 
 
+def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
+    write_phrases(trained, dataset, folder)
+    return draw_mistakes(trained, dataset, folder)
+
+
 textcnn = Task(
     **vars(describe("textcnn")),
     make_model=_make_model,
     learn=_learn,
-    finish=draw_mistakes,
+    finish=_finish,
 )

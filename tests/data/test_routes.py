@@ -16,6 +16,7 @@ from fdl.data import (
     tfds,
 )
 from fdl.data.archives import ARCHIVES
+from fdl.data.kim import SENTENCES
 from fdl.plain import DATASETS
 
 NAMES = (
@@ -24,6 +25,7 @@ NAMES = (
     "mnist-5k",
     "python-docs",
     *ARCHIVES,
+    *SENTENCES,
     "cmudict",
     "multi30k-de-en",
     "dates",
@@ -35,6 +37,8 @@ def test_the_names():
     assert tuple(DATASETS) == NAMES  # what is known without JAX
     for name, archive in ARCHIVES.items():
         assert DATASETS[name] == archive.counts[0]
+    for name, source in SENTENCES.items():
+        assert DATASETS[name] == source.archive.counts[0]
     assert [s.name for s in status()] == [*NAMES]
 
 

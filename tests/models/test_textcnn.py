@@ -1,5 +1,7 @@
 """TextCNN: padding changes nothing, and weights keep within their limit."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ import closeness
 import fdl
 from fdl import models
 from fdl.tasks.options import TextCNNOptions
+from fdl.tasks.phrases import excited
 from zoo import draw_variables
 
 MODEL = models.TextCNN(3, 9, features=4, widths=(2, 5), maps=3, dropout_rate=0.0)
@@ -35,6 +38,29 @@ def test_a_sentence_of_padding_is_what_the_head_says_of_nothing() -> None:
     closeness.close(logits[0], variables["params"]["head"]["bias"])
 
 
+def test_a_filter_is_excited_where_its_window_is() -> None:
+    variables = draw_variables(MODEL, TOKEN)
+    found = excited(MODEL, variables, TOKEN)
+    params = variables["params"]
+    for filters, name, width in ((slice(3), "conv1", 2), (slice(3, 6), "conv2", 5)):
+        for text, token in enumerate(TOKEN):
+            words = int((token > 0).sum())
+            places, windows = range(1 - width, words), []
+            for first in places:
+                x = params[name]["bias"]
+                for n in range(max(0, first), min(words, first + width)):
+                    vector = params["embed"]["embedding"][token[n]]
+                    x = x + vector @ params[name]["kernel"][n - first]
+                windows.append(x)
+            best = np.argmax(windows, axis=0)
+            closeness.close(
+                found.value[text, filters], np.maximum(np.max(windows, axis=0), 0)
+            )
+            np.testing.assert_array_equal(
+                found.place[text, filters], np.array(places)[best]
+            )
+
+
 def test_every_width_of_window_is_a_convolution() -> None:
     shapes = jax.eval_shape(MODEL.init, jax.random.key(0), TOKEN)["params"]
     assert shapes["conv1"]["kernel"].shape == (2, 4, 3)
@@ -57,7 +83,12 @@ def test_the_task_limits_the_norms_of_classes(tmp_path) -> None:
         epochs=4,
         options=TextCNNOptions(max_norm=0.5),
     )
-    assert run.metrics["accuracy"] == 1
+    assert run.metrics["accuracy"] == run.metrics["baseline_accuracy"] == 1
+    page = (tmp_path / "run/phrases.html").read_text()
+    up, down = page.split("<h2>down</h2>")[1].split("<h2>up</h2>")[::-1]
+    assert re.search("<td>(good|nice|fine)( thing)?</td>", up)
+    assert re.search("<td>(bad|poor|sad)( thing)?</td>", down)
+    assert "[PAD]" not in page
     kernel = run.state.params["head"]["kernel"]
     norms = jnp.linalg.norm(kernel, axis=0)
     closeness.close(jnp.max(norms), np.float32(0.5), 1e-3)

@@ -1,7 +1,6 @@
 """Pairs of words, from a file to answers."""
 
 import json
-import re
 
 import numpy as np
 import pytest
@@ -108,47 +107,3 @@ def test_what_is_measured_is_what_it_answers(here, capsys) -> None:
     ]
     for name in ("alignments", "errors_by_length", "confusions", "curves"):
         assert (here / "run" / f"{name}.png").is_file()
-
-
-def test_what_is_cut_off_goes_on_as_if_it_was_not(here, tmp_path) -> None:
-    class Cut(Exception):
-        pass
-
-    def cut(line, state):
-        if line.epoch == 1:
-            raise Cut
-
-    settings = {
-        "dataset": fdl.load(here / "run").config.dataset,
-        "epochs": 2,
-        "batch_size": 12,
-        "hidden_size": 8,
-        "num_layers": 2,
-        "cell": "gru",
-        "context": "every",
-    }
-    whole = fdl.runs.train("seq2seq", path=tmp_path / "whole", **settings)
-    with pytest.raises(Cut):
-        fdl.runs.train("seq2seq", path=tmp_path / "cut", on_epoch=cut, **settings)
-    resumed = fdl.runs.resume(tmp_path / "cut")
-    assert resumed.metrics == whole.metrics
-    assert whole.history[-1].step == 2 * -(-whole.info.train_count // 12)
-    with pytest.raises(ValueError, match="no attention, so no alignments"):
-        main(["translate", str(tmp_path / "whole"), "ab", "--alignment", "b.png", "--debug"])
-
-
-def test_members_of_a_sweep_share_the_buckets(here, tmp_path) -> None:
-    dataset = fdl.load(here / "run").config.dataset
-    swept = fdl.runs.sweep(
-        "translator",
-        dataset=dataset,
-        epochs=1,
-        batch_size=12,
-        seeds=2,
-        num_layers=1,
-        features=8,
-        num_heads=2,
-        path=tmp_path / "sweep",
-    )
-    assert re.search(r"exact_match", (tmp_path / "sweep" / "report.html").read_text())
-    assert len(swept.rows if hasattr(swept, "rows") else [0, 1]) == 2

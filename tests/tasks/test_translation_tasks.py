@@ -1,0 +1,80 @@
+"""The three tasks that turn a sequence into another: their models, buckets, refusals."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+import fdl
+from fdl import tasks
+from fdl.arrays import Buckets, Pairs
+from fdl.runs import configure
+from fdl.runs.job import bucketed
+from fdl.tasks.translation import translate
+
+WORDS = ["ab", "abc", "cab", "bca", "b", "accab"] * 40
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    file = tmp_path_factory.mktemp("pairs") / "pairs.tsv"
+    file.write_text("".join(f"{w}{i}\t{w[::-1]}\n" for i, w in enumerate(WORDS)), "utf-8")
+    return f"tsv:{file}?units=letters"
+
+
+def outlined(data, name, **settings):
+    config = configure(name, dataset=data, batch_size=12, **settings)
+    dataset = tasks.load(tasks.find(name), config)
+    return tasks.outline(tasks.find(name), config, dataset.info), dataset
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "layers"),
+    [
+        ("seq2seq", {"num_layers": 2}, {"decoder_1"}),
+        ("seq2seq", {"cell": "gru", "context": "every"}, set()),
+        ("attention", {"attention_size": 8}, {"query", "keys"}),
+        ("translator", {"norm": "post", "num_layers": 1}, {"encoder", "decoder"}),
+    ],
+)
+def test_each_can_be_trained_and_searched(data, name, settings, layers) -> None:
+    trained, dataset = outlined(data, name, label_smoothing=0.1, **settings)
+    batch = jax.tree.map(lambda x: x[:4], dataset.train)
+    state, measured = jax.eval_shape(trained.learner.step, trained.state, batch)
+    assert set(measured) == {"loss", "accuracy", "exact_match", "perplexity"}
+    assert layers <= set(state.params)
+    answers = jax.eval_shape(trained.learner.predict, trained.state, batch.source)
+    assert answers.shape == (4, dataset.info.target_length)
+
+
+def test_buckets_are_worth_their_programs_and_add_no_updates(data) -> None:
+    trained, dataset = outlined(data, "seq2seq")
+    train, validation = bucketed(tasks.find("seq2seq"), dataset, trained.config)
+    assert isinstance(train, Buckets)
+    assert isinstance(validation, Buckets)
+    sizes = [len(part.source) for part in train.parts]
+    assert len(sizes) == 1 or all(size % 12 == 0 for size in sizes[:-1])
+    assert sum(sizes) == dataset.info.train_count
+    updates = sum(-(-size // 12) for size in sizes)
+    assert updates == -(-dataset.info.train_count // 12)
+    large = dataclasses.replace(trained.config, batch_size=100)
+    one, _ = bucketed(tasks.find("seq2seq"), dataset, large)
+    assert len(one.parts) == 1
+
+
+def test_whole_batches_move_to_longer_buckets() -> None:
+    source = np.tril(np.full((25, 25), 5))[[*range(25)] * 4]
+    pairs = Pairs(source, np.full((100, 1), 2))
+    found = fdl.data.bucketed(pairs, 4, batch_size=8)
+    sizes = [len(part.source) for part in found.parts]
+    assert sum(sizes) == 100
+    assert all(size % 8 == 0 for size in sizes[:-1])
+    kept = np.concatenate([(part.source > 0).sum(axis=1) for part in found.parts])
+    assert sorted(kept) == sorted((source > 0).sum(axis=1))
+
+
+def test_alignments_take_attention(data) -> None:
+    trained, _ = outlined(data, "seq2seq")
+    with pytest.raises(ValueError, match="no attention, so no alignments"):
+        translate(trained, np.array([[4, 5]]), alignments=True)

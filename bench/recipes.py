@@ -44,6 +44,12 @@ class Recipe(NamedTuple):
     metrics: tuple[str, ...] = ("accuracy",)
 
 
+_TRANSLATED = (
+    "exact_match",
+    "error_rate",
+    "baseline_exact_match",
+    "baseline_error_rate",
+)
 _GENERATED = (
     "frechet_distance",
     "precision",
@@ -114,6 +120,31 @@ RECIPES: dict[str, Recipe] = {
                 "resnet --depth 20 --shortcut none",
                 12,
             ),
+        )
+    },
+    **{
+        f"{name}-dates": Recipe(
+            f"{title}, dates of 43 languages",
+            f"fdl train {name} --dataset dates",
+            _TRANSLATED,
+        )
+        for name, title in (
+            ("seq2seq", "encoder-decoder"),
+            ("attention", "attention"),
+            ("translator", "Transformer"),
+        )
+    },
+    **{
+        f"{name}-cmudict": Recipe(
+            f"{title}, words to phones, 10 epochs",
+            f"fdl train {command} --dataset cmudict --epochs 10",
+            _TRANSLATED,
+        )
+        for name, title, command in (
+            ("seq2seq", "encoder-decoder", "seq2seq"),
+            ("seq2seq-forward", "the same read forwards", "seq2seq --no-reverse"),
+            ("attention", "attention", "attention"),
+            ("translator", "Transformer", "translator"),
         )
     },
     "mlp": Recipe("MLP, one hidden layer", "fdl train mlp --validation none"),

@@ -103,7 +103,7 @@ class Training:
         OptionalFloat, unset("default: 0.004 with adamw, else 0")
     ] = None
     momentum: Annotated[OptionalFloat, unset("default: 0.95 with muon, else 0")] = None
-    clip_norm: float = 0.0
+    clip_norm: OptionalFloat = None
     warmup: Annotated[
         OptionalFloat, unset("default: 0.1 with inverse-sqrt, else 0")
     ] = None
@@ -218,6 +218,7 @@ def _defaults(task: tasks.Description) -> Mapping[str, str]:
         "batch_size": str(task.batch_size),
         "learning_rate": rates,
         "schedule": next(iter(task.learning_rates)),
+        "clip_norm": f"{task.clip_norm:g}",
     }
 
 

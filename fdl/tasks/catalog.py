@@ -52,6 +52,7 @@ _text_classifier = functools.partial(
 _translator = functools.partial(
     Description,
     batch_size=128,
+    clip_norm=1.0,
     supports=("label_smoothing", "ema", "precision", "freeze"),
     metric="exact_match",
     mode="max",
@@ -59,6 +60,7 @@ _translator = functools.partial(
     takes=("pair",),
     dataset="dates",
     predicts="sequences",
+    baseline="the answer to the most similar source",
 )
 
 _ALL = (
@@ -284,7 +286,7 @@ _ALL = (
         title="encoder-decoder of recurrent layers",
         paper="Sutskever et al., 2014, Sequence to sequence learning with neural "
         "networks",
-        epochs=(10, 40),
+        epochs=(8, 32),
         learning_rates={"one-cycle": 5e-3, "constant": 1e-3},
         options=Seq2SeqOptions(),
     ),
@@ -293,7 +295,7 @@ _ALL = (
         title="encoder-decoder with attention",
         paper="Bahdanau et al., 2015, Neural machine translation by jointly learning "
         "to align and translate",
-        epochs=(10, 40),
+        epochs=(8, 32),
         learning_rates={"one-cycle": 5e-3, "constant": 1e-3},
         options=AttentionOptions(),
     ),
@@ -301,7 +303,7 @@ _ALL = (
         name="translator",
         title="encoder-decoder Transformer",
         paper="Vaswani et al., 2017, Attention is all you need",
-        epochs=(10, 40),
+        epochs=(8, 32),
         learning_rates={"one-cycle": 2e-3, "inverse-sqrt": 2e-3, "constant": 5e-4},
         options=TranslatorOptions(),
     ),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from fdl.plain import SHARE, Kind, Predicts, is_concrete
+from fdl.plain import SHARE, Kind, Number, Predicts, is_concrete
 from fdl.ranges import require_number
 from fdl.tasks.choices import OPTIMIZERS, SCHEDULES, require_name
 from fdl.tasks.config import OF_SOME, Config, NoOptions, full_line
@@ -26,6 +26,7 @@ class Description:
         learning_rates: Default highest learning rate of Adam for some schedules; the
             first is the default schedule, and the rate of `"constant"` serves all that
             are not among them.
+        clip_norm: Default largest norm of all gradients together; 0 for no limit.
         metric: The measure that tells how good a run is: one of the learner's, or one
             that `finish` adds.
         mode: Whether the largest is the best (`"max"`) or the smallest (`"min"`).
@@ -60,6 +61,7 @@ class Description:
     dataset: str | None = "mnist"
     loss_unit: Literal["nats"] | None = None
     baseline: str = ""
+    clip_norm: float = 0.0
 
     def config(
         self,
@@ -70,6 +72,7 @@ class Description:
         learning_rate: float | None = None,
         schedule: str | None = None,
         optimizer: str = "adam",
+        clip_norm: Number | None = None,
         seed: int = 0,
         validation: float | None = SHARE,
         options: Any | None = None,
@@ -89,6 +92,8 @@ class Description:
                 optimizer takes of Adam's.
             schedule: How the learning rate changes; None for the task's default.
             optimizer: What makes updates of gradients.
+            clip_norm: Largest norm of all gradients together, 0 for no limit; None for
+                the task's default.
             seed: Source of all randomness.
             validation: Share of the training examples that are held out.
             options: Settings of this task alone; None for its defaults.
@@ -134,6 +139,7 @@ class Description:
             learning_rate=learning_rate,
             schedule=schedule,
             optimizer=optimizer,
+            clip_norm=self.clip_norm if clip_norm is None else clip_norm,
             seed=seed,
             validation=validation,
             options=self.options if options is None else options,

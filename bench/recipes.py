@@ -124,7 +124,7 @@ RECIPES: dict[str, Recipe] = {
     },
     **{
         f"{name}-dates": Recipe(
-            f"{title}, dates of 43 languages",
+            f"{title}, dates of 41 languages",
             f"fdl train {name} --dataset dates",
             _TRANSLATED,
         )

@@ -67,7 +67,9 @@ class OfDataset(Command):
     Attributes:
         name: A name that `fdl data list` lists, or data of your own, such as
             `folder:PATH` or `csv:FILE`.
-        target: Column of a CSV file, or member of JSON lines, to predict.
+        target: Column of a CSV or TSV file, or member of JSON lines, to predict.
+        source: Column of a TSV file, or member of JSON lines, whose texts become the
+            target.
         text: Column or member that is the text, where texts are to be classified.
         size: Height and width to bring images of your own to, such as `64` or `48x64`.
         skip_bad: Leave out pictures of a folder that cannot be read.
@@ -76,6 +78,7 @@ class OfDataset(Command):
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     target: OptionalName = None
+    source: OptionalName = None
     text: OptionalName = None
     size: OptionalName = None
     skip_bad: bool = False
@@ -86,6 +89,7 @@ class OfDataset(Command):
         source = fdl.data.find(
             self.name,
             target=self.target,
+            source=self.source,
             text=self.text,
             size=self.size,
             skip_bad=self.skip_bad or None,

@@ -4,7 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 
 from fdl.arrays import Batch, Documents, Pairs, PyTree, Rows, Tokens, outlined
 from fdl.plain import Fit, Kind
@@ -160,6 +160,8 @@ class Dataset(NamedTuple):
         info: Name, counts, classes, source and checksum.
         held_out: Row in the published training set of each validation example, in
             order; None if they are its last rows, or there are none.
+        references: Of pairs, the target of each test example as a text: a word that is
+            not in the vocabulary is in it, too. None of all other data.
     """
 
     train: PyTree
@@ -167,6 +169,7 @@ class Dataset(NamedTuple):
     test: PyTree
     info: DatasetInfo
     held_out: Int[np.ndarray, " validation"] | None = None
+    references: Shaped[np.ndarray, " test"] | None = None
 
     def __repr__(self) -> str:
         """Return the shapes."""

@@ -10,6 +10,7 @@ from fdl.arrays import DataError, Pairs
 from fdl.data.dataset import UNITS, Dataset, DatasetInfo
 from fdl.data.own import PARTS, Part, checksum, say
 from fdl.data.pairs import (
+    BETWEEN,
     as_rows,
     lowered,
     make_vocabulary,
@@ -17,7 +18,7 @@ from fdl.data.pairs import (
     split_text,
     warn_of_cut,
 )
-from fdl.data.splits import SHARE, rows_of_groups
+from fdl.data.splits import SHARE, rows_of_sources
 
 _LONGEST = 256  # letters or words that are read of a text
 
@@ -161,7 +162,8 @@ def assemble_pairs(
         target_length=lengths[1],
         units=units,
     )
-    return Dataset(train, validation, test, info)
+    written = [BETWEEN[units[1]].join(text) for text in texts["test"].target]
+    return Dataset(train, validation, test, info, references=np.array(written))
 
 
 def _units(train: Part) -> tuple[str, ...]:
@@ -201,20 +203,19 @@ def _split(where: str, pair: Part, units: tuple[str, ...]) -> _Texts:
 
 def _test_part(title: str, whole: _Texts, seed: int) -> dict[str, _Texts]:
     """Return two parts of one: a sixth of the sources, each with all its targets."""
-    number: dict[tuple[str, ...], int] = {}
-    groups = [number.setdefault(tuple(text), len(number)) for text in whole.source]
-    if len(number) < 2:
+    sources = list(map(tuple, whole.source))
+    different = len(set(sources))
+    if different < 2:
         raise DataError(
             f"{title} has one source only, and no test part: give at least two "
             "different sources, or a test part"
         )
-    share = max(SHARE, 1 / len(number))
-    chosen = rows_of_groups(np.array(groups), share, seed=seed)
+    chosen = rows_of_sources(sources, max(SHARE, 1 / different), seed=seed)
     say(
-        f"{title} has no test part: {len(chosen):,} of its {len(groups):,} pairs "
+        f"{title} has no test part: {len(chosen):,} of its {len(sources):,} pairs "
         f"became one, drawn with seed {seed}"
     )
-    is_test = np.zeros(len(groups), bool)
+    is_test = np.zeros(len(sources), bool)
     is_test[chosen] = True
     return {
         part: _Texts(*(list(itertools.compress(texts, rows)) for texts in whole))

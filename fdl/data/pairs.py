@@ -18,6 +18,9 @@ _log = logging.getLogger(__name__)
 _MOST_WORDS = 20_000  # in a vocabulary
 _SHOWN = 60  # letters in a message
 
+BETWEEN = {"letters": "", "words": " "}
+"""What stands between the units of a text."""
+
 
 def split_text(text: str, unit: str) -> list[str]:
     """Return the letters or the words of a text.
@@ -31,7 +34,8 @@ def split_text(text: str, unit: str) -> list[str]:
         >>> split_text("3  May", "letters")
         ['3', ' ', 'M', 'a', 'y']
     """
-    text = unicodedata.normalize("NFC", text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
     return split_words(text) if unit == "words" else list(" ".join(text.split()))
 
 
@@ -62,13 +66,15 @@ def numbers_of(vocabulary: Sequence[str]) -> dict[str, int]:
     return {one: token for token, one in enumerate(vocabulary[first:], start=first)}
 
 
-def lowered(text: Iterable[str], known: dict[str, int]) -> list[str]:
+def lowered(text: Sequence[str], known: dict[str, int]) -> Sequence[str]:
     """Return a split text with what is not known in lower case.
 
     Example:
         >>> lowered("ABBA", {"A": 4, "b": 5})
         ['A', 'b', 'b', 'A']
     """
+    if all(map(known.__contains__, text)):
+        return text
     # A letter may become two, such as the capital of Turkish, but words stay whole.
     return [
         small
@@ -164,7 +170,7 @@ def source_texts(info: DatasetInfo, tokens: Array) -> list[str]:
         DataError: If the data set has no pairs.
     """
     _require_pairs(info)
-    between = _BETWEEN[info.units[0]]
+    between = BETWEEN[info.units[0]]
     return [
         between.join(info.vocabulary[token] for token in row if token != PAD)
         for row in np.asarray(tokens).tolist()
@@ -193,7 +199,7 @@ def target_texts(info: DatasetInfo, tokens: Array) -> list[str]:
         ['A B B', 'B A']
     """
     _require_pairs(info)
-    between = _BETWEEN[info.units[1]]
+    between = BETWEEN[info.units[1]]
     return [
         between.join(
             info.class_names[token]
@@ -220,9 +226,6 @@ def warn_of_cut(
         )
 
 
-_BETWEEN = {"letters": "", "words": " "}
-
-
 def _require_pairs(info: DatasetInfo) -> None:
     if info.kind != "pair":
         raise DataError(f"{info.title} holds no pairs of texts, but {info.kind}s")
@@ -231,4 +234,4 @@ def _require_pairs(info: DatasetInfo) -> None:
 def _listed(known: Iterable[str]) -> str:
     letters = sorted(known)
     more = f" and {len(letters) - _SHOWN} more" if len(letters) > _SHOWN else ""
-    return " ".join(letters[:_SHOWN]).strip() + more
+    return repr("".join(letters[:_SHOWN])) + more

@@ -21,13 +21,14 @@ from fdl.data.archives import Archive, Contents, File
 from fdl.data.dataset import Dataset
 from fdl.data.own import Part
 from fdl.data.pairing import assemble_pairs
+from fdl.data.source import Status
 from fdl.untrusted import gunzip
 
 _TEST_WORDS, _VALIDATION_WORDS = 12_000, 2_670  # as in published work
 _MOST_LETTERS, _MOST_PHONES = 20, 19
 _MOST_BYTES = 1 << 23  # of a text of Multi30k, once unpacked
-_LINE = re.compile(r"^([a-z']+)(?:\(\d+\))? ([^#\n]+)", re.MULTILINE)
-_STRESS = str.maketrans("", "", "012")
+_LINE = re.compile(r"^([a-z']+)(?:\(\))? ([A-Z ]+)", re.MULTILINE)
+_FIGURES = str.maketrans("", "", "0123456789")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,17 @@ class PublishedPairs(Archived):
             like=self.like,
         )
 
+    def status(self, data_dir: Path | None) -> Status:
+        """Look for names of files."""
+        found = super().status(data_dir)
+        if found.available or self.package is None:
+            return found
+        return found._replace(where=f"{found.where}, or pip install {self.package}")
+
+    def _nowhere(self, tried: list[str]) -> str:
+        said = super()._nowhere(tried)
+        return f"{said}\n  - pip install {self.package}" if self.package else said
+
     def _folders(self, data_dir: Path | None) -> Iterator[tuple[Path, bool]]:
         yield from super()._folders(data_dir)
         try:
@@ -71,8 +83,9 @@ def _cmudict(files: Mapping[str, bytes]) -> Contents:
     (data,) = files.values()
     pronounced: dict[str, dict[str, None]] = {}
     left_out = 0
-    for word, phones in _LINE.findall(data.decode()):
-        phones = phones.translate(_STRESS).strip()
+    # Figures are of stress, and of second pronunciations: "AH0", "read(2)".
+    for word, phones in _LINE.findall(data.decode().translate(_FIGURES)):
+        phones = phones.rstrip()  # before a comment
         if len(word) > _MOST_LETTERS or phones.count(" ") >= _MOST_PHONES:
             left_out += 1
         else:

@@ -14,6 +14,8 @@ Both parts keep the published order, and the same share of the same examples alw
 holds out the same ones, by whatever route they came.
 """
 
+from collections.abc import Hashable, Iterable
+
 import jax
 import numpy as np
 from jaxtyping import Int
@@ -182,39 +184,34 @@ def _one_of_each(
     return counts
 
 
-def rows_of_groups(
-    groups: Int[np.ndarray, " rows"],
-    share: float,
-    how: str = "stratified",
-    seed: int = 0,
+def rows_of_sources(
+    sources: Iterable[Hashable], share: float, how: str = "stratified", seed: int = 0
 ) -> Rows:
-    """Return the rows to hold out so that no group is in both parts.
+    """Return the rows to hold out so that equal sources are all in one part.
 
     Args:
-        groups: The group of each row, any numbers.
-        share: Share of the groups.
-        how: As for `hold_out`, of groups in the order in which they first occur.
+        sources: The source of each row.
+        share: Share of the different sources.
+        how: As for `hold_out`, of sources in the order in which they first occur.
         seed: As for `hold_out`.
 
     Example:
-        >>> rows_of_groups(np.array([7, 3, 7, 3, 5, 3]), 1 / 3, "last")
+        >>> rows_of_sources(["read", "two", "read", "two", "one", "two"], 1 / 3, "last")
         array([4])
     """
-    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
-    place = np.empty(len(first), int)
-    place[first.argsort()] = np.arange(len(first))
-    chosen = _rows(place, share, how, seed, what="different sources")
-    return np.flatnonzero(np.isin(place[group], chosen))
+    number: dict[Hashable, int] = {}
+    place = [number.setdefault(source, len(number)) for source in sources]
+    whole = np.arange(len(number))
+    chosen = _rows(whole, share, how, seed, what="different sources")
+    return np.flatnonzero(np.isin(place, chosen))
 
 
 def _rows(
     train: PyTree, share: float, how: str, seed: int, *, what: str = "examples"
 ) -> Rows:
     if isinstance(train, Pairs):
-        source = np.asarray(train.source)
-        return rows_of_groups(
-            np.unique(source, axis=0, return_inverse=True)[1], share, how, seed
-        )
+        source = np.ascontiguousarray(train.source)
+        return rows_of_sources((row.tobytes() for row in source), share, how, seed)
     count = len(jax.tree.leaves(train)[0])
     number = round(share * count)
     if not 1 <= number < count:

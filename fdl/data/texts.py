@@ -17,7 +17,8 @@ def read_texts(path: Path | str, info: DatasetInfo) -> list[str]:
     """Return the texts in a file.
 
     Of a `.csv` or `.jsonl` file, those of the column or member that the texts of the
-    data set come from; any other file, in UTF-8, is one text.
+    data set, or the sources of its pairs, come from. Any other file, in UTF-8, is one
+    text; for pairs, each of its lines is one.
 
     Args:
         path: The file.
@@ -27,7 +28,7 @@ def read_texts(path: Path | str, info: DatasetInfo) -> list[str]:
         DataError: If the file cannot be read, or has no such column.
     """
     path = Path(path)
-    (column,) = info.columns or ("text",)
+    column = info.columns[0] if info.columns else "text"
     if path.suffix == ".jsonl":
         return read_members(path, column)[0]
     if path.suffix == ".csv":
@@ -37,6 +38,8 @@ def read_texts(path: Path | str, info: DatasetInfo) -> list[str]:
                 f"{path} has no column {column!r}; columns: {', '.join(cells)}"
             )
         return cells[column]
+    if info.kind == "pair":
+        return [line for line in read_text(path).split("\n") if line.strip()]
     return [read_text(path)]
 
 

@@ -26,6 +26,7 @@ _WORD = re.compile(rf"[{_UNSPACED}]|{_LETTERS}(?:['\u2019]{_LETTERS})*|[^\w\s]")
 _MARKS = re.escape(
     ".,;:!?\"'()[]\u2026\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u00bf\u00a1\u3001\u3002"
 )
+_MARK = re.compile(f"[{_MARKS}]")
 _SPACED = re.compile(rf"[{_MARKS}]|[^\s{_MARKS}]+(?:[{_MARKS}]+[^\s{_MARKS}]+)*")
 
 
@@ -36,7 +37,7 @@ def split_words(text: str) -> list[str]:
         >>> split_words("It's 3.50 (or well-known)!")
         ["It's", '3.50', '(', 'or', 'well-known', ')', '!']
     """
-    return _SPACED.findall(text)
+    return _SPACED.findall(text) if _MARK.search(text) else text.split()
 
 
 def words(text: str) -> list[str]:

@@ -189,6 +189,8 @@ class Members:
         folder.mkdir(parents=True, exist_ok=True)
         trained = dataclasses.replace(self.outline(k), state=state)
         measured_on = self.dataset._replace(test=getattr(self.dataset, part))
+        if part != "test":
+            measured_on = measured_on._replace(references=None)
         measured = self.task.finish(trained, measured_on, folder)
         return {column(name, part): value for name, value in measured.items()}
 

@@ -1,6 +1,7 @@
 """Sequences that become sequences: encoder-decoder, attention, Transformer."""
 
 import functools
+import importlib.util
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,10 +11,10 @@ import jax
 import numpy as np
 
 from fdl import losses, metrics, models, nn
-from fdl.arrays import END, PAD, UNKNOWN, Pairs, is_on
+from fdl.arrays import PAD, Pairs, is_on
 from fdl.data import Dataset, DatasetInfo, bucketed
-from fdl.data.pairs import source_texts, target_texts
-from fdl.files import write_whole
+from fdl.data.pairs import source_texts, split_text, target_texts
+from fdl.files import json_text, write_whole
 from fdl.learner import Learner
 from fdl.learners import sequence_to_sequence
 from fdl.models import beam_search
@@ -30,7 +31,6 @@ _BUCKETS, _BATCHES = 5, 8  # at most, and at least in one of several
 _SHOWN = 9  # alignments
 _COMPARED = 1000  # sources that the nearest neighbors are asked for
 _AT_A_TIME = 500  # sources
-_NEVER = -1  # in place of a word that is not in the vocabulary
 
 MakeModel = Callable[[Any, DatasetInfo], Any]
 
@@ -191,42 +191,40 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
     """Measure the answers of greedy search, and draw where they are wrong.
 
     Writes `answers.tsv`, `errors_by_length.png`, `confusions.png` and, of models with
-    attention, `alignments.png`. A source with several right answers counts once, by
+    attention, `alignments.png`; of words also `bleu.json`, where sacreBLEU is installed.
+    A source with several right answers counts once, by
     the nearest of them. Beside it stands the baseline, on the first 1,000 sources: the
     answer to the most similar source of the training.
     """
     from fdl import report  # matplotlib takes half a second, wanted only here
 
     info, name = trained.info, title_of(trained)
-    source, right = _by_source(dataset.test)
-    tokens = predict(trained.learner, trained.state, source)
-    answers = [_words(row) for row in tokens]
-    found = metrics.edits(answers, right)
-    rows = nearest_rows(np.asarray(dataset.train.source), source[:_COMPARED])
-    nearest = [_words(row) for row in np.asarray(dataset.train.target)[rows]]
-    baseline = metrics.edits(nearest, right[:_COMPARED])
+    source, right = _by_source(dataset)
+    answers = target_texts(info, predict(trained.learner, trained.state, source))
+    split = functools.partial(split_text, unit=info.units[1])
+    said = [split(answer) for answer in answers]
+    wanted = [[split(text) for text in some] for some in right]
+    found = metrics.edits(said, wanted)
+    train = dataset.train
+    rows = nearest_rows(np.asarray(train.source), source[:_COMPARED])
+    nearest = target_texts(info, np.asarray(train.target)[rows])
+    baseline = metrics.edits(list(map(split, nearest)), wanted[:_COMPARED])
 
-    texts = source_texts(info, source), target_texts(info, tokens)
-    said = [" | ".join(target_texts(info, _padded(some))) for some in right]
-    lines = ["\t".join(row) for row in zip(*texts, said, strict=True)]
     header = "\t".join((*info.columns, "right"))
-    write_whole(folder / "answers.tsv", "\n".join([header, *lines, ""]).encode())
-
+    told = zip(source_texts(info, source), answers, map(" | ".join, right), strict=True)
+    lines = [header, *map("\t".join, told), ""]
+    write_whole(folder / "answers.tsv", "\n".join(lines).encode())
     wrong = np.array([a not in some for a, some in zip(answers, right, strict=True)])
-    title = f"{name}: {len(source):,} test sources"
     report.draw_errors_by_length(
         folder / "errors_by_length",
         wrong.astype(float),
         np.sum(source != PAD, axis=-1),
-        title=f"{title}, {wrong.mean():.1%} answered wrongly",
+        title=f"{name}: {wrong.mean():.1%} of {len(source):,} test sources wrong",
     )
-    confused = _confused(answers, right)
-    words = info.class_names
-    named = lambda token: None if token is None else words[token] if token >= 0 else "?"
     report.draw_commonest(
         folder / "confusions",
-        {(named(a), named(b)): count for (a, b), count in confused.items()},
-        f"{name}: commonest edits of {found.edits:,}",
+        _confused(said, wanted),
+        f"{name}: commonest of {found.edits:,} edits",
     )
     if hasattr(trained.model, "alignment"):
         shown = translate(trained, source[:_SHOWN], alignments=True)
@@ -235,63 +233,66 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
             [one.alignment for one in shown],
             title=f"{name}: source across, answer down",
         )
-    return {
+    measured = {
         "exact_match": found.exact_match,
         "error_rate": found.error_rate,
         "baseline_exact_match": baseline.exact_match,
         "baseline_error_rate": baseline.error_rate,
     }
+    if info.units[1] == "words" and importlib.util.find_spec("sacrebleu"):
+        measured |= _bleu(answers, right, folder)
+    return measured
 
 
-Words = tuple[int, ...]
+def _by_source(dataset: Dataset) -> tuple[np.ndarray, list[list[str]]]:
+    """Return each test source once, in order, and all that is right for it."""
+    source, texts = np.asarray(dataset.test.source), dataset.references
+    if texts is None:  # of the validation part
+        texts = target_texts(dataset.info, dataset.test.target)
+    right: dict[bytes, list[str]] = {}
+    first: list[int] = []
+    for row, text in enumerate(texts):
+        key = source[row].tobytes()
+        if key not in right:
+            first.append(row)
+        right.setdefault(key, []).append(str(text))
+    return source[first], list(right.values())
 
 
-def _words(row: np.ndarray) -> Words:
-    """Return the tokens of a target before its end.
-
-    Example:
-        >>> _words(np.array([5, 7, 2, 0]))
-        (5, 7)
-    """
-    ends = np.flatnonzero((row == END) | (row == PAD))
-    return tuple(row[: ends[0]].tolist() if len(ends) else row.tolist())
-
-
-def _by_source(pairs: Pairs) -> tuple[np.ndarray, list[list[Words]]]:
-    """Return each source once, in order, and all of its targets."""
-    source, target = np.asarray(pairs.source), np.asarray(pairs.target)
-    rows: dict[bytes, list[int]] = {}
-    for row, tokens in enumerate(source):
-        rows.setdefault(tokens.tobytes(), []).append(row)
-    # A word that is not in the vocabulary cannot be answered.
-    known = np.where(target == UNKNOWN, _NEVER, target)
-    right = [[_words(known[row]) for row in some] for some in rows.values()]
-    return source[[some[0] for some in rows.values()]], right
-
-
-def _padded(targets: list[Words]) -> np.ndarray:
-    """Return targets as tokens again."""
-    longest = max(map(len, targets))
-    rows = [(*words, *(PAD,) * (longest - len(words))) for words in targets]
-    tokens = np.array(rows, np.int32).reshape(len(targets), longest)
-    return np.where(tokens == _NEVER, UNKNOWN, tokens)
-
-
-def _confused(answers: list[Words], right: list[list[Words]]) -> Counter:
+def _confused(answers: list[list[str]], right: list[list[list[str]]]) -> Counter:
     """Count the edits that make answers right, by what was answered and what is right.
 
     Example:
-        >>> _confused([(4, 5)], [[(4, 6, 7)]])
-        Counter({(5, 6): 1, (None, 7): 1})
+        >>> _confused([["K", "AE"]], [[["K", "AH", "T"]]])
+        Counter({('AE', 'AH'): 1, (None, 'T'): 1})
     """
     counts: Counter = Counter()
     for answer, some in zip(answers, right, strict=True):
-        if answer in some:
-            continue
         nearest = min(some, key=lambda one: metrics.edit_distance(answer, one))
         pairs = metrics.alignment(answer, nearest)
         counts.update((a, b) for a, b in pairs if a != b)
     return counts
+
+
+def _bleu(
+    answers: list[str], right: list[list[str]], folder: Path
+) -> dict[str, float]:
+    """Return the BLEU (Papineni et al., 2002) of answers; write `bleu.json`.
+
+    By sacreBLEU (Post, 2018, arXiv:1804.08771), whose signature says how it counted.
+    """
+    from sacrebleu.metrics import BLEU
+
+    most = max(map(len, right))
+    # As many references to each as the one with most has: missing ones are None.
+    columns = [
+        [some[n] if n < len(some) else None for some in right] for n in range(most)
+    ]
+    bleu = BLEU()
+    score = float(bleu.corpus_score(answers, columns).score)
+    said = {"bleu": score, "signature": str(bleu.get_signature())}
+    write_whole(folder / "bleu.json", json_text(said).encode())
+    return {"bleu": score}
 
 
 def _parts(trained: Trained) -> dict[str, ExportedModel]:

@@ -9,7 +9,8 @@ from fdl import data, models, nn
 from zoo.case import Case, Epoch, Input
 
 FEATURES, HEADS, LAYERS = 16, 4, 2
-VOCAB, TIME, SOURCE_TIME = 23, 12, 10
+VOCAB, TIME = 23, 12
+SOURCE_VOCAB, SOURCE_TIME = 19, 10
 
 
 def keras_vision_transformer() -> Any:
@@ -56,26 +57,40 @@ def keras_language_model() -> Any:
 
 def keras_transformer() -> Any:
     """The paper's: post-norm, sinusoids, one table at three places."""
+    embed = _tied()
+    return _keras_transformer(embed, embed, "post")
+
+
+def keras_translator() -> Any:
+    """Pre-norm, a table of sources, and one of targets and their logits."""
+    import keras
+
+    start = keras.initializers.VarianceScaling(mode="fan_out")
+    table = keras.layers.Embedding(SOURCE_VOCAB, FEATURES, start, name="source_embed")
+    return _keras_transformer(table, _tied(), "pre")
+
+
+def _keras_transformer(source_embed: Any, embed: Any, norm: str) -> Any:
     import keras
 
     source = keras.layers.Input((SOURCE_TIME,), dtype="int32")
     target = keras.layers.Input((TIME,), dtype="int32")
-    embed = _tied(VOCAB)
     mask = keras.ops.not_equal(source, 0)
-    memory = embed(source) * FEATURES**0.5 + _sinusoids(SOURCE_TIME)
-    memory = _stack(memory, "encoder", mask=mask)
+    how = {"norm": norm, "activation": _gelu if norm == "pre" else "relu"}
+    memory = source_embed(source) * FEATURES**0.5 + _sinusoids(SOURCE_TIME)
+    memory = _stack(memory, "encoder", mask=mask, **how)
     x = embed(target) * FEATURES**0.5 + _sinusoids(TIME)
-    x = _stack(x, "decoder", causal=True, memory=memory, memory_mask=mask)
+    x = _stack(x, "decoder", causal=True, memory=memory, memory_mask=mask, **how)
     return keras.Model([source, target], embed(x, reverse=True))
 
 
-def _tied(size: int) -> Any:
-    """Return the table of Transformers, of variance 1 / FEATURES."""
+def _tied() -> Any:
+    """Return a table of variance 1 / FEATURES, and its transpose."""
     import keras
 
     start = keras.initializers.VarianceScaling(mode="fan_out")
     return keras.layers.ReversibleEmbedding(
-        size, FEATURES, tie_weights=True, embeddings_initializer=start, name="embed"
+        VOCAB, FEATURES, tie_weights=True, embeddings_initializer=start, name="embed"
     )
 
 
@@ -181,6 +196,13 @@ def texts_to_repeat() -> Epoch:
         yield (source, text[:, :-1]), text[:, 1:]
 
 
+def texts_to_translate() -> Epoch:
+    """Yield the same, written in fewer tokens to read."""
+    for (source, target), following in texts_to_repeat():
+        source = np.where(source > 0, source % (SOURCE_VOCAB - 1) + 1, 0)
+        yield (source, target), following
+
+
 def _texts(time: int, batch: int = 16, steps: int = 40) -> Iterator[np.ndarray]:
     tokens = data.load("python-docs").train.token.ravel() % VOCAB
     rows = tokens[: steps * batch * time].reshape(steps, batch, time)
@@ -243,5 +265,24 @@ CASES = [
         15_728,
         classes=VOCAB,
         epoch=texts_to_repeat,
+    ),
+    Case(
+        "translator",
+        lambda: models.Transformer(
+            VOCAB,
+            _blocks("pre"),
+            _blocks("pre", causal=True),
+            FEATURES,
+            pad_token=0,
+            source_vocab_size=SOURCE_VOCAB,
+        ),
+        keras_translator,
+        (
+            Input((SOURCE_TIME,), below=SOURCE_VOCAB),
+            Input((TIME,), below=VOCAB),
+        ),
+        16_096,
+        classes=VOCAB,
+        epoch=texts_to_translate,
     ),
 ]

@@ -67,16 +67,19 @@ def keras_translator() -> Any:
 
     start = keras.initializers.VarianceScaling(mode="fan_out")
     table = keras.layers.Embedding(SOURCE_VOCAB, FEATURES, start, name="source_embed")
-    return _keras_transformer(table, _tied(), "pre")
+    return _keras_transformer(table, _tied(), "pre", num_layers=1)
 
 
-def _keras_transformer(source_embed: Any, embed: Any, norm: str) -> Any:
+def _keras_transformer(
+    source_embed: Any, embed: Any, norm: str, num_layers: int = LAYERS
+) -> Any:
     import keras
 
     source = keras.layers.Input((SOURCE_TIME,), dtype="int32")
     target = keras.layers.Input((TIME,), dtype="int32")
     mask = keras.ops.not_equal(source, 0)
-    how = {"norm": norm, "activation": _gelu if norm == "pre" else "relu"}
+    activation = _gelu if norm == "pre" else "relu"
+    how: Any = {"norm": norm, "activation": activation, "num_layers": num_layers}
     memory = source_embed(source) * FEATURES**0.5 + _sinusoids(SOURCE_TIME)
     memory = _stack(memory, "encoder", mask=mask, **how)
     x = embed(target) * FEATURES**0.5 + _sinusoids(TIME)
@@ -104,6 +107,7 @@ def _stack(
     causal: bool = False,
     norm: str = "post",
     activation: Any = "relu",
+    num_layers: int = LAYERS,
 ) -> Any:
     import keras
 
@@ -131,7 +135,7 @@ def _stack(
         )
         return keras.layers.Dense(FEATURES, name=f"{block}_dense2")(hidden(x))
 
-    for layer in range(1, LAYERS + 1):
+    for layer in range(1, num_layers + 1):
         block = f"{name}_block{layer}"
         part = f"{block}_attention"
         x = add(x, part, lambda x, part=part: attend(x, part))
@@ -209,9 +213,11 @@ def _texts(time: int, batch: int = 16, steps: int = 40) -> Iterator[np.ndarray]:
     yield from rows
 
 
-def _blocks(norm: Any, *, causal: bool = False) -> nn.TransformerStack:
+def _blocks(
+    norm: Any, num_layers: int = LAYERS, *, causal: bool = False
+) -> nn.TransformerStack:
     return nn.TransformerStack(
-        LAYERS,
+        num_layers,
         HEADS,
         norm=norm,
         activation=nn.gelu if norm == "pre" else nn.relu,
@@ -270,8 +276,8 @@ CASES = [
         "translator",
         lambda: models.Transformer(
             VOCAB,
-            _blocks("pre"),
-            _blocks("pre", causal=True),
+            _blocks("pre", 1),
+            _blocks("pre", 1, causal=True),
             FEATURES,
             pad_token=0,
             source_vocab_size=SOURCE_VOCAB,
@@ -281,7 +287,7 @@ CASES = [
             Input((SOURCE_TIME,), below=SOURCE_VOCAB),
             Input((TIME,), below=VOCAB),
         ),
-        16_096,
+        8_416,
         classes=VOCAB,
         epoch=texts_to_translate,
     ),

@@ -1,4 +1,4 @@
-"""TextCNN: nothing comes of padding, and weights keep within their limit."""
+"""TextCNN: padding changes nothing, and weights keep within their limit."""
 
 import jax
 import jax.numpy as jnp

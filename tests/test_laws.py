@@ -15,7 +15,7 @@ from flax.errors import ScopeParamShapeError
 
 from closeness import close
 from fdl.losses import cross_entropy
-from zoo import LAYERS, ZOO, Case, transformers
+from zoo import LAYERS, ZOO, Case, recurrent, transformers
 from zoo.layers import LayerCase
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -29,6 +29,14 @@ law_of_models = pytest.mark.parametrize(
 law_of_layers = pytest.mark.parametrize(
     "case", LAYERS, ids=lambda case: case.name, scope="module"
 )
+SEQUENCES = [
+    case
+    for case in ZOO
+    if case in recurrent.CASES or any(one.below for one in case.inputs)
+]
+law_of_sequences = pytest.mark.parametrize(
+    "case", SEQUENCES, ids=lambda case: case.name, scope="module"
+)
 BATCH = 6
 # Flax takes their means and variances in single precision, by promotion.
 NORMALIZED = {
@@ -40,16 +48,23 @@ NORMALIZED = {
 
 
 class Program:
-    """The compiled function of a case, and the shapes that it was compiled for."""
+    """The compiled functions of a case, and the shapes that its model has seen."""
 
     def __init__(self, case: Case | LayerCase) -> None:
+        self.case = case
         self.model, self.variables = case.make(), case.variables()
         self.traces: list[Any] = []
         self.apply = jax.jit(self._apply)
+        # A function of params, inputs, target, weight.
+        self.gradients = jax.jit(jax.value_and_grad(self._loss, has_aux=True))
 
     def _apply(self, variables: Any, *inputs: Any) -> Any:
         self.traces.append(jax.tree.map(jnp.shape, inputs))
         return self.model.apply(variables, *inputs)
+
+    def _loss(self, params: Any, inputs: Any, *answer: Any) -> tuple[jax.Array, Any]:
+        outputs = self.model.apply({**self.variables, "params": params}, *inputs)
+        return loss_of(self.case, outputs, *answer), outputs
 
 
 @functools.lru_cache(maxsize=1)
@@ -79,10 +94,12 @@ def targets(case: Case | LayerCase, outputs: object, seed: int = 3) -> object:
     return jax.tree.map(draw, outputs)
 
 
-def loss_of(case: Case | LayerCase, outputs: object, target: object) -> jax.Array:
-    """Return a loss that depends on every output."""
+def loss_of(
+    case: Case | LayerCase, outputs: Any, target: Any, weight: np.ndarray | None
+) -> jax.Array:
+    """Return a loss that depends on every output, or on those with a weight."""
     if case.classes is not None:
-        return cross_entropy(outputs, target).mean()
+        return jnp.average(cross_entropy(outputs, target), weights=weight)
     distances = jax.tree.map(lambda y, t: jnp.mean((y - t) ** 2), outputs, target)
     return sum(jax.tree.leaves(distances))
 
@@ -179,18 +196,38 @@ def test_every_parameter_gets_a_gradient(case: Case | LayerCase) -> None:
     program, inputs = program_of(case.name), case.arrays(BATCH)
     model, variables = program.model, program.variables
     target = targets(case, jax.eval_shape(model.apply, variables, *inputs))
-
-    def loss(params: object) -> jax.Array:
-        outputs = model.apply({**variables, "params": params}, *inputs)
-        return loss_of(case, outputs, target)
-
-    for path, grad in jax.tree_util.tree_leaves_with_path(
-        jax.jit(jax.grad(loss))(variables["params"])
-    ):
+    weight = None if case.classes is None else np.ones(target.shape, np.float32)
+    _, grads = program.gradients(variables["params"], inputs, target, weight)
+    for path, grad in jax.tree_util.tree_leaves_with_path(grads):
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         assert np.isfinite(grad).all(), name
         if name not in case.without_gradient:
             assert np.abs(grad).max() > (0 if case.kinks else 1e-4), name
+
+
+@law_of_sequences
+def test_padding_at_the_end_changes_nothing(case: Case) -> None:
+    # No output, loss or gradient; where outputs are of each token, padding has no
+    # weight among them.
+    program, time, more = program_of(case.name), case.inputs[-1].shape[0], 3
+    inputs = case.arrays(BATCH)
+    if not any(one.below for one in case.inputs):
+        inputs = (*inputs, np.ones((BATCH, time), np.int32))  # a mask
+    fill = lambda x: np.full_like(x, 7 if is_float(x) else 0)
+    short = tuple(x[:, :-more] for x in inputs)
+    long = tuple(
+        np.concatenate([a, fill(x[:, -more:])], 1)
+        for a, x in zip(short, inputs, strict=True)
+    )
+    params = program.variables["params"]
+    target = targets(case, jax.eval_shape(program.apply, program.variables, *inputs))
+    weight = np.ones(target.shape, np.float32)
+    cut = lambda x: x[:, : time - more] if target.ndim == 2 else x
+    if target.ndim == 2:
+        weight[:, time - more :] = 0
+    expected = program.gradients(params, short, cut(target), cut(weight))
+    (loss, outputs), grads = program.gradients(params, long, target, weight)
+    close(((loss, cut(outputs)), grads), expected)
 
 
 @law_of_layers  # which alone have derivatives of their own

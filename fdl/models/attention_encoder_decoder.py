@@ -166,5 +166,5 @@ class AttentionEncoderDecoder(linen.Module):
         )
         state, seen = run(self, cache.state, jnp.moveaxis(vectors, -2, 0))
         states, contexts = (jnp.moveaxis(x, 0, -2) for x in seen)
-        x = jnp.concatenate([states, contexts, vectors], axis=-1)
+        x = jnp.concatenate([states, vectors, contexts], axis=-1)
         return self.output(x, train=train), cache._replace(state=state)

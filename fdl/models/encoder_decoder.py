@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 
 from fdl import nn
 from fdl.arrays import Array, Number
@@ -27,6 +27,53 @@ class EncoderDecoderCache(NamedTuple):
 
     states: tuple[Any, ...]
     summary: Array | None
+
+
+class RecurrentStack(linen.Module):
+    """Recurrent layers, one on top of the other, with dropout after each.
+
+    Attributes:
+        layer: The layer to copy, `num_layers` times.
+        num_layers: Number of layers, at least 1.
+        dropout_rate: Fraction of the outputs of each layer dropped in training.
+
+    Example:
+        >>> stack, x = RecurrentStack(nn.GRU(8), num_layers=2), jnp.ones((3, 7, 5))
+        >>> variables = stack.init(jax.random.key(0), x)
+        >>> outputs, states = stack.apply(variables, x)
+        >>> outputs.shape, len(states)
+        ((3, 7, 8), 2)
+    """
+
+    layer: nn.LSTM | nn.GRU
+    num_layers: int
+    dropout_rate: Number = 0.0
+
+    @linen.compact
+    def __call__(
+        self,
+        x: Float[Array, "*batch time channels"],
+        states: tuple[Any, ...] | None = None,
+        *,
+        mask: Bool[Array, "*batch time"] | None = None,
+        train: bool = False,
+    ) -> tuple[Float[Array, "*batch time features"], tuple[Any, ...]]:
+        """Return the outputs of the last layer, and the state of each.
+
+        Args:
+            x: The sequence.
+            states: State of each layer before the first step; None for zeros.
+            mask: See `fdl.nn.LSTM`.
+            train: Whether to apply dropout.
+        """
+        require_whole("[1, inf)", num_layers=self.num_layers)
+        ends = []
+        for number, start in enumerate(states or (None,) * self.num_layers, start=1):
+            layer = self.layer.clone(parent=self, name=f"layer{number}")
+            x, end = layer(x, start, mask=mask)
+            x = nn.Dropout(self.dropout_rate)(x, train=train)
+            ends.append(end)
+        return x, tuple(ends)
 
 
 class EncoderDecoder(linen.Module):
@@ -87,15 +134,12 @@ class EncoderDecoder(linen.Module):
 
     def setup(self) -> None:
         """Create the layers."""
-        require_whole("[1, inf)", num_layers=self.num_layers)
-        if self.cell not in ("lstm", "gru"):
-            raise ValueError(f"cell={self.cell!r} must be 'lstm' or 'gru'.")
         if self.context not in ("first", "every"):
             raise ValueError(f"context={self.context!r} must be 'first' or 'every'.")
         self.source_embed = nn.Embedding(self.source_vocab_size, self.features)
         self.embed = nn.Embedding(self.vocab_size, self.features)
-        self.encoder = [self._layer(self.reverse) for _ in range(self.num_layers)]
-        self.decoder = [self._layer(False) for _ in range(self.num_layers)]
+        self.encoder = self._stack(self.reverse)
+        self.decoder = self._stack(reverse=False)
         self.dropout = nn.Dropout(self.dropout_rate)
         if self.context == "first":
             self.output = nn.Dense(self.vocab_size)
@@ -131,24 +175,27 @@ class EncoderDecoder(linen.Module):
         """
         return self._decode(target, cache, False)
 
-    def _layer(self, reverse: bool) -> nn.LSTM | nn.GRU:
-        if self.cell == "lstm":
-            return nn.LSTM(self.hidden_size, reverse)
-        return nn.GRU(self.hidden_size, reverse, reset_after=False)
+    def _stack(self, reverse: bool) -> RecurrentStack:
+        match self.cell:
+            case "lstm":
+                layer = nn.LSTM(self.hidden_size, reverse, parent=None)
+            case "gru":
+                layer = nn.GRU(
+                    self.hidden_size, reverse, reset_after=False, parent=None
+                )
+            case _:
+                raise ValueError(f"cell={self.cell!r} must be 'lstm' or 'gru'.")
+        return RecurrentStack(layer, self.num_layers, self.dropout_rate)
 
     def _encode(self, source: Array, train: bool) -> EncoderDecoderCache:
-        real = None if self.pad_token is None else source != self.pad_token
+        mask = None if self.pad_token is None else source != self.pad_token
         x = self.dropout(self.source_embed(source), train=train)
-        states = []
-        for layer in self.encoder:
-            x, state = layer(x, mask=real)
-            x = self.dropout(x, train=train)
-            states.append(state)
+        _, states = self.encoder(x, mask=mask, train=train)
         if self.context == "first":
-            return EncoderDecoderCache(tuple(states), None)
+            return EncoderDecoderCache(states, None)
         last = jax.tree.leaves(states[-1])[0]  # the output comes first in every state
         summary = jnp.tanh(self.summary(last))
-        structure = jax.tree.structure(tuple(states))
+        structure = jax.tree.structure(states)
         first = jnp.tanh(self.bridge(summary))
         first = jnp.split(first, structure.num_leaves, axis=-1)
         return EncoderDecoderCache(jax.tree.unflatten(structure, first), summary)
@@ -157,15 +204,13 @@ class EncoderDecoder(linen.Module):
         self, target: Array, cache: EncoderDecoderCache, train: bool
     ) -> tuple[Array, EncoderDecoderCache]:
         vectors = self.dropout(self.embed(target), train=train)
-        seen = [vectors]
-        if cache.summary is not None:
-            width = (*target.shape, self.hidden_size)
-            seen.append(jnp.broadcast_to(cache.summary[..., None, :], width))
-        x, states = jnp.concatenate(seen, axis=-1), []
-        for layer, before in zip(self.decoder, cache.states, strict=True):
-            x, state = layer(x, before)
-            x = self.dropout(x, train=train)
-            states.append(state)
-        if cache.summary is not None:
-            x = jnp.concatenate([x, *seen], axis=-1)
-        return self.output(x), cache._replace(states=tuple(states))
+        if cache.summary is None:
+            x, states = self.decoder(vectors, cache.states, train=train)
+            return self.output(x), EncoderDecoderCache(states, None)
+        summary = jnp.broadcast_to(
+            cache.summary[..., None, :], (*target.shape, self.hidden_size)
+        )
+        seen = jnp.concatenate([vectors, summary], axis=-1)
+        x, states = self.decoder(seen, cache.states, train=train)
+        x = self.output(jnp.concatenate([x, seen], axis=-1))
+        return x, EncoderDecoderCache(states, cache.summary)

@@ -61,7 +61,7 @@ class Cell(NamedTuple):
 class Weights(NamedTuple):
     """The parameters of a recurrent layer, with gates side by side in each.
 
-    Without a kernel, inputs are multiplied already.
+    Without a kernel and a bias, inputs are multiplied already.
     """
 
     kernel: Float[Array, "channels gates"] | None
@@ -207,8 +207,9 @@ def loop(
 
 def multiplied(x: Array, weights: Weights) -> Array:
     """Return what inputs add to the gates."""
-    y = x if weights.kernel is None else dense(x, weights.kernel)
-    return add_bias(y, weights.bias)
+    if weights.kernel is None:
+        return x
+    return add_bias(dense(x, weights.kernel), weights.bias)
 
 
 def time_first(mask: Bool[Array, "*batch time"] | None) -> Array | None:

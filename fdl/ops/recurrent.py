@@ -65,15 +65,12 @@ def simple_rnn(
 
 def simple_rnn_step(
     x: Float[Array, "*batch channels"],
-    kernel: Float[Array, "channels features"] | None,
+    kernel: Float[Array, "channels features"],
     recurrent_kernel: Float[Array, "features features"],
     bias: Float[Array, " features"],
     h: Float[Array, "*batch features"],
 ) -> Float[Array, "*batch features"]:
     """Return the state of a simple recurrent network after one more step.
-
-    Without a kernel, `x` is multiplied by it already, as all steps at once can be where
-    they are known before the loop.
 
     Example:
         >>> one = jnp.ones((1, 1))
@@ -111,12 +108,12 @@ def lstm(
 
 def lstm_step(
     x: Float[Array, "*batch channels"],
-    kernel: Float[Array, "channels gates"] | None,
+    kernel: Float[Array, "channels gates"],
     recurrent_kernel: Float[Array, "features gates"],
     bias: Float[Array, " gates"],
     state: LSTMState,
 ) -> LSTMState:
-    """Return the state of an LSTM after one more step; see `simple_rnn_step`.
+    """Return the state of an LSTM after one more step; see `lstm`.
 
     Example:
         >>> four = jnp.ones((1, 4))
@@ -168,16 +165,14 @@ def gru(
 
 def gru_step(
     x: Float[Array, "*batch channels"],
-    kernel: Float[Array, "channels gates"] | None,
+    kernel: Float[Array, "channels gates"],
     recurrent_kernel: Float[Array, "features gates"],
     bias: Float[Array, "*rows gates"],
     h: Float[Array, "*batch features"],
     *,
     reset_after: bool = True,
 ) -> Float[Array, "*batch features"]:
-    """Return the state of gated recurrent units after one more step.
-
-    See `gru` for the gates and `bias`, and `simple_rnn_step` for `kernel`.
+    """Return the state of gated recurrent units after one more step; see `gru`.
 
     Example:
         >>> three = jnp.ones((1, 3))

@@ -205,6 +205,66 @@ def test_an_ensemble_averages_probabilities_at_each_step() -> None:
     closeness.close(found.weights[0, 0, 0].sum(), np.float32(1), 1e-5)
 
 
+WORDS = np.array([[3, 8, 6], [7, 4, PAD], [5, PAD, PAD]], np.int32)
+SIZES = {"hidden_size": 4, "features": 3}
+
+
+def check(logs: Any, found: models.Hypotheses) -> None:
+    """Check scores against the log-probabilities of each token of what was found."""
+    chosen = np.take_along_axis(np.array(logs), found.token[..., None], -1)
+    real = np.arange(found.token.shape[-1]) < found.length[..., None]
+    scores = np.where(real, chosen[..., 0], 0).sum(-1) / penalty(found.length, 0.6)
+    assert found.length.min() > 0
+    assert len(np.unique(found.length)) > 1
+    closeness.close(found.score, np.float32(scores), 1e-5)
+
+
+def read(found: models.Hypotheses) -> tuple[np.ndarray, np.ndarray]:
+    """Return sources and what the decoder reads, for each target that was found."""
+    source = np.broadcast_to(WORDS[:, None], (*found.token.shape[:2], WORDS.shape[1]))
+    start = np.full_like(found.token[..., :1], START)
+    return source, np.concatenate([start, found.token[..., :-1]], axis=-1)
+
+
+def test_recurrent_states_follow_their_hypotheses() -> None:
+    model = models.EncoderDecoder(5, 9, num_layers=2, **SIZES)
+    ones = [draw_variables(model, WORDS, WORDS, seed=seed) for seed in range(2)]
+    members = jax.tree.map(lambda *each: jnp.stack(each), *ones)
+    each = jax.vmap(lambda v: beam_search(model, v, WORDS, 5, beams=4))(members)
+    for member, variables in enumerate(ones):
+        found = jax.tree.map(lambda x, member=member: np.array(x[member]), each)
+        logits = jax.jit(model.apply)(variables, *read(found))
+        check(jax.nn.log_softmax(logits), found)
+
+
+def test_an_ensemble_attends_on_the_average() -> None:
+    model = models.AttentionEncoderDecoder(5, 9, attention_size=5, **SIZES)
+    ones = [draw_variables(model, WORDS, WORDS, seed=seed) for seed in range(2)]
+    members = jax.tree.map(lambda *each: jnp.stack(each), *ones)
+    found = beam_search(
+        model, members, WORDS, 5, beams=4, ensemble=True, alignments=True
+    )
+    found = jax.tree.map(np.array, found)
+    look = functools.partial(model.apply, mutable="intermediates")
+    logits, seen = jax.jit(jax.vmap(look, (0, None, None)))(members, *read(found))
+    check(np.log(jax.nn.softmax(logits).mean(0)), found)
+    weights = jax.vmap(model.alignment)(seen["intermediates"]).mean(0)
+    real = np.arange(5) < found.length[..., None]
+    closeness.close(found.weights, np.where(real[..., None], weights, 0), 1e-5)
+    assert np.all(np.where(WORDS == PAD, found.weights[:, 0, 0], 0) == 0)
+
+
+def test_sources_have_a_vocabulary_of_their_own() -> None:
+    model = models.EncoderDecoder(5, 9, **SIZES)
+    with pytest.raises(ValueError, match=r"token 9: .* source_vocab_size is 9"):
+        beam_search(model, {}, WORDS + 1, 5)
+
+
+def test_a_single_member_is_no_ensemble() -> None:
+    with pytest.raises(ValueError, match="stacked on a new first axis"):
+        beam_search(MODEL, VARIABLES, SOURCE, 3, ensemble=True)
+
+
 @pytest.mark.parametrize(
     ("source", "options", "message"),
     [

@@ -33,6 +33,15 @@ MODELS = [
         (TOKEN, TOKEN),
         2 + 5 * LAYERS,
     ),
+    (
+        models.EncoderDecoder(
+            9, 9, num_layers=LAYERS, hidden_size=4, dropout_rate=RATE
+        ),
+        (TOKEN, TOKEN),
+        2 + 2 * LAYERS,
+    ),
+    # Of vectors, and of the layer before the logits.
+    (models.AttentionEncoderDecoder(9, 9, 4, dropout_rate=RATE), (TOKEN, TOKEN), 3),
 ]
 
 

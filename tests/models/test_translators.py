@@ -1,19 +1,19 @@
-"""Models that make sequences of sequences: all that Keras has no word for."""
+"""Recurrent models that make sequences of sequences: what the laws do not see."""
 
 import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
 from closeness import close
-from fdl import models, nn
+from fdl import models
 from zoo import draw_variables
 
 SIZES: dict[str, Any] = {"hidden_size": 4, "features": 3}
-STACKS = nn.TransformerEncoder(1, 2), nn.TransformerDecoder(2, 2, norm="pre")
 MODELS = {
     "seq2seq": models.EncoderDecoder(7, 9, num_layers=2, **SIZES),
     "seq2seq of Cho": models.EncoderDecoder(
@@ -25,9 +25,6 @@ MODELS = {
     "attention": models.AttentionEncoderDecoder(7, 9, attention_size=5, **SIZES),
     "attention of the paper": models.AttentionEncoderDecoder(
         7, 9, attention_size=5, maxout=True, reset_after=False, **SIZES
-    ),
-    "translator": models.Transformer(
-        7, *STACKS, features=4, pad_token=0, source_vocab_size=9
     ),
 }
 SOURCE = np.array([[3, 8, 4, 5], [6, 3, 0, 0], [4, 0, 0, 0]], np.int32)
@@ -56,3 +53,49 @@ def test_a_target_in_pieces_equals_the_whole(model: Any) -> None:
         return jnp.concatenate(pieces, axis=1)
 
     close(in_pieces(variables), whole)
+
+
+def test_a_source_that_is_read_backwards_keeps_its_padding_at_the_end() -> None:
+    model = MODELS["seq2seq"]
+    turned = SOURCE.copy()
+    for row, length in enumerate((4, 2, 1)):
+        turned[row, :length] = SOURCE[row, :length][::-1]
+    ahead = jax.jit(model.clone(reverse=False).apply)
+    back = jax.jit(model.apply)(variables_of(model), SOURCE, TARGET)
+    close(ahead(variables_of(model), turned, TARGET), back)
+
+
+def test_attention_is_on_the_source_alone() -> None:
+    model = MODELS["attention"]
+    look = jax.jit(functools.partial(model.apply, mutable="intermediates"))
+    _, seen = look(variables_of(model), SOURCE, TARGET)
+    weights = np.array(model.alignment(seen["intermediates"]))
+    assert weights.shape == (3, 5, 4)
+    close(weights.sum(-1), np.ones((3, 5)))
+    assert np.all(weights[np.broadcast_to(SOURCE[:, None] == 0, weights.shape)] == 0)
+    assert len(np.unique(weights[0, :, 0])) == 5, "each step asks anew"
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        ("seq2seq", {"cell": "rnn"}, "cell='rnn' must be 'lstm' or 'gru'"),
+        ("seq2seq", {"context": "last"}, "context='last' must be 'first' or 'every'"),
+        ("seq2seq", {"num_layers": 0}, "num_layers=0 must be"),
+        ("seq2seq of Cho", {"hidden_size": 5}, "5 features make no pairs for maxout"),
+        ("attention", {"hidden_size": 0}, "features=0 must be"),
+    ],
+)
+def test_refuses_what_it_cannot_be(model: str, options: Any, message: str) -> None:
+    jaxtyping.config.update("jaxtyping_disable", True)  # as in a user's own program
+    try:
+        with pytest.raises(ValueError, match=message):
+            jax.eval_shape(
+                lambda: (
+                    MODELS[model]
+                    .clone(**options)
+                    .init(jax.random.key(0), SOURCE, TARGET)
+                )
+            )
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)

@@ -1,5 +1,6 @@
 """What recurrent layers keep to, whatever Keras does."""
 
+import functools
 from typing import Any
 
 import flax.linen as linen
@@ -63,6 +64,19 @@ def test_a_sequence_in_pieces_equals_the_whole(layer, cut: int) -> None:
         outputs.reverse()
     close(jnp.concatenate(outputs, axis=1), whole.outputs)
     close(state, whole.state)
+
+
+@one_way
+def test_single_steps_equal_the_whole(layer) -> None:
+    variables, x = variables_of(layer), inputs(2)
+    step = jax.jit(functools.partial(layer.apply, method="step"))
+    state, outputs = None, []
+    for time in reversed(range(TIME)) if layer.reverse else range(TIME):
+        state = step(variables, x[:, time], state)
+        outputs.append(jax.tree.leaves(state)[0])
+    if layer.reverse:
+        outputs.reverse()
+    close((jnp.stack(outputs, axis=1), state), tuple(layer.apply(variables, x)))
 
 
 @one_way

@@ -15,6 +15,7 @@ from zoo import (
     residual,
     sentences,
     transformers,
+    translators,
 )
 from zoo.case import Case as Case
 from zoo.case import Epoch as Epoch
@@ -31,6 +32,7 @@ ZOO = [
     *adversarial.CASES,
     *transformers.CASES,
     *sentences.CASES,
+    *translators.CASES,
 ]
 
 LAYERS = layers.CASES

@@ -9,7 +9,8 @@ from fdl import data, models, nn
 from zoo.case import Case, Epoch, Input
 
 FEATURES, HEADS, LAYERS = 16, 4, 2
-VOCAB, TIME, SOURCE_TIME = 23, 12, 10
+VOCAB, TIME = 23, 12
+SOURCE_VOCAB, SOURCE_TIME = 19, 10
 
 
 def keras_vision_transformer() -> Any:
@@ -56,26 +57,43 @@ def keras_language_model() -> Any:
 
 def keras_transformer() -> Any:
     """The paper's: post-norm, sinusoids, one table at three places."""
+    embed = _tied()
+    return _keras_transformer(embed, embed, "post")
+
+
+def keras_translator() -> Any:
+    """Pre-norm, a table of sources, and one of targets and their logits."""
+    import keras
+
+    start = keras.initializers.VarianceScaling(mode="fan_out")
+    table = keras.layers.Embedding(SOURCE_VOCAB, FEATURES, start, name="source_embed")
+    return _keras_transformer(table, _tied(), "pre", num_layers=1)
+
+
+def _keras_transformer(
+    source_embed: Any, embed: Any, norm: str, num_layers: int = LAYERS
+) -> Any:
     import keras
 
     source = keras.layers.Input((SOURCE_TIME,), dtype="int32")
     target = keras.layers.Input((TIME,), dtype="int32")
-    embed = _tied(VOCAB)
     mask = keras.ops.not_equal(source, 0)
-    memory = embed(source) * FEATURES**0.5 + _sinusoids(SOURCE_TIME)
-    memory = _stack(memory, "encoder", mask=mask)
+    activation = _gelu if norm == "pre" else "relu"
+    how: Any = {"norm": norm, "activation": activation, "num_layers": num_layers}
+    memory = source_embed(source) * FEATURES**0.5 + _sinusoids(SOURCE_TIME)
+    memory = _stack(memory, "encoder", mask=mask, **how)
     x = embed(target) * FEATURES**0.5 + _sinusoids(TIME)
-    x = _stack(x, "decoder", causal=True, memory=memory, memory_mask=mask)
+    x = _stack(x, "decoder", causal=True, memory=memory, memory_mask=mask, **how)
     return keras.Model([source, target], embed(x, reverse=True))
 
 
-def _tied(size: int) -> Any:
-    """Return the table of Transformers, of variance 1 / FEATURES."""
+def _tied() -> Any:
+    """Return a table of variance 1 / FEATURES, and its transpose."""
     import keras
 
     start = keras.initializers.VarianceScaling(mode="fan_out")
     return keras.layers.ReversibleEmbedding(
-        size, FEATURES, tie_weights=True, embeddings_initializer=start, name="embed"
+        VOCAB, FEATURES, tie_weights=True, embeddings_initializer=start, name="embed"
     )
 
 
@@ -89,6 +107,7 @@ def _stack(
     causal: bool = False,
     norm: str = "post",
     activation: Any = "relu",
+    num_layers: int = LAYERS,
 ) -> Any:
     import keras
 
@@ -116,7 +135,7 @@ def _stack(
         )
         return keras.layers.Dense(FEATURES, name=f"{block}_dense2")(hidden(x))
 
-    for layer in range(1, LAYERS + 1):
+    for layer in range(1, num_layers + 1):
         block = f"{name}_block{layer}"
         part = f"{block}_attention"
         x = add(x, part, lambda x, part=part: attend(x, part))
@@ -181,15 +200,24 @@ def texts_to_repeat() -> Epoch:
         yield (source, text[:, :-1]), text[:, 1:]
 
 
+def texts_to_translate() -> Epoch:
+    """Yield the same, written in fewer tokens to read."""
+    for (source, target), following in texts_to_repeat():
+        source = np.where(source > 0, source % (SOURCE_VOCAB - 1) + 1, 0)
+        yield (source, target), following
+
+
 def _texts(time: int, batch: int = 16, steps: int = 40) -> Iterator[np.ndarray]:
     tokens = data.load("python-docs").train.token.ravel() % VOCAB
     rows = tokens[: steps * batch * time].reshape(steps, batch, time)
     yield from rows
 
 
-def _blocks(norm: Any, *, causal: bool = False) -> nn.TransformerStack:
+def _blocks(
+    norm: Any, num_layers: int = LAYERS, *, causal: bool = False
+) -> nn.TransformerStack:
     return nn.TransformerStack(
-        LAYERS,
+        num_layers,
         HEADS,
         norm=norm,
         activation=nn.gelu if norm == "pre" else nn.relu,
@@ -243,5 +271,24 @@ CASES = [
         15_728,
         classes=VOCAB,
         epoch=texts_to_repeat,
+    ),
+    Case(
+        "translator",
+        lambda: models.Transformer(
+            VOCAB,
+            _blocks("pre", 1),
+            _blocks("pre", 1, causal=True),
+            FEATURES,
+            pad_token=0,
+            source_vocab_size=SOURCE_VOCAB,
+        ),
+        keras_translator,
+        (
+            Input((SOURCE_TIME,), below=SOURCE_VOCAB),
+            Input((TIME,), below=VOCAB),
+        ),
+        8_416,
+        classes=VOCAB,
+        epoch=texts_to_translate,
     ),
 ]

@@ -43,8 +43,9 @@ def sequence_to_sequence(
         model: A model of pairs, such as `fdl.models.Transformer`.
         optimizer: Any optax gradient transformation.
         loss: `(logits, targets) -> losses`, one for each token.
-        metrics: As for `supervised`; None for `accuracy`, of tokens, `exact_match` and
-            `perplexity`, all of them with the right tokens so far given.
+        metrics: As for `supervised`; None for `accuracy`, of tokens, and `perplexity`,
+            both of them given the right tokens so far, and `exact_match`, the share of
+            the targets that greedy search finds.
         search: `(variables, sources) -> answers`: what `predict` answers, such as the
             tokens that `fdl.models.beam_search` finds. None if it is not to answer.
         start_token: What the model reads before a target.
@@ -65,11 +66,12 @@ def sequence_to_sequence(
         >>> sorted(measured), float(measured["loss"].weight)
         (['accuracy', 'exact_match', 'loss', 'perplexity'], 3.0)
     """
+    never = np.array([pad_token, start_token])
     inner = supervised(
         model,
         loss,
         optimizer,
-        metrics=_MEASURES if metrics is None else metrics,
+        metrics=_measures(never) if metrics is None else metrics,
         preprocess=lambda tokens: tokens,
     )
 
@@ -106,11 +108,18 @@ def sequence_to_sequence(
     return Learner(init, step, evaluate, predict, check)
 
 
-_MEASURES: dict[str, Metric] = {
-    "accuracy": metrics.accuracy,
-    "exact_match": metrics.exact_match,
-    "perplexity": metrics.perplexity,
-}
+def _measures(never: np.ndarray) -> dict[str, Metric]:
+    """Return what is measured, where some tokens can never be answers."""
+
+    def exact_match(outputs: Array, targets: Array, weights: Any) -> metrics.Mean:
+        possible = jnp.asarray(outputs).at[..., never].set(-jnp.inf)
+        return metrics.exact_match(possible, targets, weights)
+
+    return {
+        "accuracy": metrics.accuracy,
+        "exact_match": exact_match,
+        "perplexity": metrics.perplexity,
+    }
 
 
 def read_before(
@@ -143,8 +152,8 @@ def _check_tokens(name: str, tokens: np.ndarray, pad_token: int) -> None:
     """Raise a DataError unless these are sequences, none of them empty."""
     if tokens.ndim != 2 or not np.issubdtype(tokens.dtype, np.integer):
         raise DataError(
-            f"{name} is {tokens.dtype}{list(tokens.shape)}: give whole numbers of shape "
-            "(batch, time), the tokens of each sequence."
+            f"{name} is {tokens.dtype}{list(tokens.shape)}: give whole numbers of "
+            "shape (batch, time), the tokens of each sequence."
         )
     empty = ~np.any(tokens != pad_token, axis=-1)
     if empty.any():

@@ -60,8 +60,8 @@ def cross_entropy(
     classes = logits.shape[-1]
     if except_class is not None and not 0 <= except_class < classes:
         raise ValueError(
-            f"except_class={except_class} must be one of the {classes} classes, counted "
-            f"from 0 to {classes - 1}."
+            f"except_class={except_class} must be one of the {classes} classes, "
+            f"counted from 0 to {classes - 1}."
         )
     scores = jax.nn.log_softmax(logits)
     return _smoothed(scores, label, label_smoothing, except_class)

@@ -105,7 +105,9 @@ def edits(answers: Sequence[Words], references: Sequence[Sequence[Words]]) -> Ed
     exact, total, length = 0, 0, 0
     for row, (answer, right) in enumerate(zip(answers, references, strict=True)):
         if not right or not all(len(one) for one in right):
-            raise ValueError(f"the right answers in row {row} are {right!r}: give some.")
+            raise ValueError(
+                f"the right answers in row {row} are {right!r}: give some."
+            )
         # The first of those that are equally near.
         distance, nearest = min(
             ((edit_distance(answer, one), one) for one in right), key=lambda x: x[0]

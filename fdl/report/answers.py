@@ -1,7 +1,7 @@
 """Where answers that are sequences go wrong: with their length, and with what."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np

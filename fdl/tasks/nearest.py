@@ -46,15 +46,15 @@ def _neighbors(tokens: np.ndarray) -> Int[np.ndarray, "rows pairs"]:
     return bordered[:, :-1] * 2**31 + bordered[:, 1:]
 
 
-def _counts(pairs: np.ndarray, features: np.ndarray) -> sparse.csr_matrix:
+def _counts(pairs: np.ndarray, features: np.ndarray) -> sparse.csr_array:
     """Return how often each feature occurs in each row; others are passed over."""
     column = np.minimum(np.searchsorted(features, pairs), len(features) - 1)
     row, place = np.nonzero(features[column] == pairs)
     found = (np.ones(len(row), np.float32), (row, column[row, place]))
-    return sparse.coo_matrix(found, shape=(len(pairs), len(features))).tocsr()
+    return sparse.coo_array(found, shape=(len(pairs), len(features))).tocsr()
 
 
-def _unit(counts: sparse.csr_matrix, weight: np.ndarray) -> sparse.csr_matrix:
+def _unit(counts: sparse.csr_array, weight: np.ndarray) -> sparse.csr_array:
     weighted = counts.multiply(weight).tocsr()
     norm = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
-    return sparse.diags(1 / np.maximum(norm, 1e-12)) @ weighted
+    return sparse.diags_array(1 / np.maximum(norm, 1e-12)) @ weighted

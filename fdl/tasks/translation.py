@@ -27,7 +27,7 @@ from fdl.tasks.options import AttentionOptions, Seq2SeqOptions, TranslatorOption
 from fdl.tasks.task import ExportedModel, Task, Trained
 from fdl.train import in_batches, predict
 
-_BUCKETS, _BATCHES = 5, 8  # at most, and at least in one of several
+_BUCKETS, _BATCHES = 5, 100  # at most, and at least in one of several
 _SHOWN = 9  # alignments
 _COMPARED = 1000  # sources that the nearest neighbors are asked for
 _AT_A_TIME = 500  # sources
@@ -184,17 +184,17 @@ def units_of(vocabulary: Sequence[str], tokens: np.ndarray) -> list[str]:
         >>> units_of(("<pad>", "<s>", "</s>", "<unk>", "a"), np.array([4, 2, 0]))
         ['a', '</s>']
     """
-    return [vocabulary[token] for token in tokens if token != PAD]
+    return [vocabulary[int(token)] for token in tokens if token != PAD]
 
 
 def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
     """Measure the answers of greedy search, and draw where they are wrong.
 
-    Writes `answers.tsv`, `errors_by_length.png`, `confusions.png` and, of models with
-    attention, `alignments.png`; of words also `bleu.json`, where sacreBLEU is installed.
-    A source with several right answers counts once, by
-    the nearest of them. Beside it stands the baseline, on the first 1,000 sources: the
-    answer to the most similar source of the training.
+    Writes `answers.tsv`, `errors_by_length.png` and `confusions.png`; of models with
+    attention `alignments.png`; of words `bleu.json`, where sacreBLEU is installed. A
+    source with several right answers counts once, by the nearest of them. Beside it
+    stands the baseline, on the first 1,000 sources: the answer to the most similar
+    source of the training.
     """
     from fdl import report  # matplotlib takes half a second, wanted only here
 
@@ -263,8 +263,8 @@ def _confused(answers: list[list[str]], right: list[list[list[str]]]) -> Counter
     """Count the edits that make answers right, by what was answered and what is right.
 
     Example:
-        >>> _confused([["K", "AE"]], [[["K", "AH", "T"]]])
-        Counter({('AE', 'AH'): 1, (None, 'T'): 1})
+        >>> _confused([["K", "AE", "T"]], [[["K", "AH", "T", "S"]]])
+        Counter({('AE', 'AH'): 1, (None, 'S'): 1})
     """
     counts: Counter = Counter()
     for answer, some in zip(answers, right, strict=True):
@@ -274,20 +274,16 @@ def _confused(answers: list[list[str]], right: list[list[list[str]]]) -> Counter
     return counts
 
 
-def _bleu(
-    answers: list[str], right: list[list[str]], folder: Path
-) -> dict[str, float]:
+def _bleu(answers: list[str], right: list[list[str]], folder: Path) -> dict[str, float]:
     """Return the BLEU (Papineni et al., 2002) of answers; write `bleu.json`.
 
     By sacreBLEU (Post, 2018, arXiv:1804.08771), whose signature says how it counted.
     """
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     most = max(map(len, right))
-    # As many references to each as the one with most has: missing ones are None.
-    columns = [
-        [some[n] if n < len(some) else None for some in right] for n in range(most)
-    ]
+    # As many references to each: a reference that is given again changes nothing.
+    columns = [[some[min(n, len(some) - 1)] for some in right] for n in range(most)]
     bleu = BLEU()
     score = float(bleu.corpus_score(answers, columns).score)
     said = {"bleu": score, "signature": str(bleu.get_signature())}

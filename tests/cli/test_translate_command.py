@@ -17,7 +17,9 @@ LETTERS = "abcde"
 def home(tmp_path_factory):
     """A folder with words written backwards, and a run that has learned from them."""
     draw = np.random.default_rng(0)
-    words = {"".join(draw.choice(list(LETTERS), draw.integers(2, 6))) for _ in range(400)}
+    words = {
+        "".join(draw.choice(list(LETTERS), draw.integers(2, 6))) for _ in range(400)
+    }
     folder = tmp_path_factory.mktemp("translate")
     lines = [f"{word}\t{word[::-1].upper()}" for word in sorted(words)]
     # Two words have a second right answer.
@@ -96,11 +98,15 @@ def test_what_is_measured_is_what_it_answers(here, capsys) -> None:
     assert any(len(some) > 1 for some in right.values()) or len(right) == len(asked)
     main(["translate", "run", *right, "--beam", "1"])
     answers = capsys.readouterr().out.splitlines()
-    share = np.mean([a in some for a, some in zip(answers, right.values(), strict=True)])
+    share = np.mean(
+        [a in some for a, some in zip(answers, right.values(), strict=True)]
+    )
     assert run.metrics["exact_match"] == pytest.approx(share)
     assert share > 0.8 > run.metrics["baseline_exact_match"]
     assert 0 <= run.metrics["error_rate"] < 0.2 < run.metrics["baseline_error_rate"]
-    told = [line.split("\t") for line in (here / "run/answers.tsv").read_text().splitlines()]
+    told = [
+        line.split("\t") for line in (here / "run/answers.tsv").read_text().splitlines()
+    ]
     assert told[0] == ["source", "target", "right"]
     assert [row[:2] for row in told[1:]] == [
         list(pair) for pair in zip(right, answers, strict=True)

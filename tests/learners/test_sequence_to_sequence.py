@@ -51,17 +51,17 @@ def test_the_loss_is_of_the_real_tokens_given_those_before(model, learner, state
     logits = model.apply(state.variables, SOURCE, read)
     each = np.asarray(losses.cross_entropy(logits, TARGET))
     by_hand = (each[0].sum() + each[1, :2].sum()) / 6
-    measured = compute(learner.evaluate(state, fdl.Pairs(SOURCE, TARGET)))
+    measured = compute(jax.jit(learner.evaluate)(state, fdl.Pairs(SOURCE, TARGET)))
     assert measured["loss"] == pytest.approx(by_hand, rel=1e-6)
     assert measured["perplexity"] == pytest.approx(np.exp(by_hand), rel=1e-5)
-    _, stepped = learner.step(state, (SOURCE, TARGET))
+    _, stepped = jax.jit(learner.step)(state, fdl.Pairs(SOURCE, TARGET))
     assert compute(stepped)["loss"] == pytest.approx(by_hand, rel=1e-6)
 
 
 def test_padding_changes_neither_measures_nor_updates(learner, state):
     wide = lambda x, count: np.pad(x, ((0, 0), (0, count)))
     found = [
-        learner.step(state, (wide(SOURCE, a), wide(TARGET, b)))
+        jax.jit(learner.step)(state, fdl.Pairs(wide(SOURCE, a), wide(TARGET, b)))
         for a, b in [(0, 0), (3, 2)]
     ]
     (one, short), (other, long) = found
@@ -79,7 +79,7 @@ def test_an_exact_match_is_what_greedy_search_finds(learner, state):
     assert ended.any()
     source, answers = source[ended], answers[ended]
     answers[::2, 0] = 3 + (answers[::2, 0] - 2) % 5  # other tokens in every other one
-    measured = compute(learner.evaluate(state, (source, answers)))
+    measured = compute(jax.jit(learner.evaluate)(state, (source, answers)))
     again = np.asarray(learner.predict(state, source))
     assert measured["exact_match"] == (again == answers).all(axis=1).mean()
     assert 0 < measured["exact_match"] < 1

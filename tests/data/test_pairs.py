@@ -63,6 +63,11 @@ def test_texts_become_tokens_of_the_training_part_and_texts_again() -> None:
     require_sensible(info)
     assert data.references.tolist() == ["A wug runs"]
     assert pairs.target_texts(info, data.test.target) == ["A"]
+    generated = [[START, 4, 5, UNKNOWN, END, 6, PAD], [6, 6, 6, 6, 6, 6, 6]]
+    assert pairs.target_texts(info, np.array(generated)) == [
+        "A dog",
+        " ".join(["house"] * 7),
+    ]
     assert pairs.source_texts(info, data.train.source[:1]) == [
         "Ein Hund <unk> <unk> Haus"
     ]
@@ -84,6 +89,9 @@ def test_letters_are_looked_for_in_lower_case_and_refused_if_there_are_none() ->
     assert pairs.source_tokens(info, ["GO  Cat", "i\u0308"]).tolist() == (
         pairs.source_tokens(info, ["go c", "ï"]).tolist()
     )
+    data = from_pairs(texts, texts, test=(["CAT"], ["CAT"]), units=info.units)
+    assert pairs.source_texts(data.info, data.test.source) == ["cat"]
+    assert data.test.target[0].tolist()[:4] == [UNKNOWN] * 3 + [END]  # not of answers
     with pytest.raises(DataError, match="text 2 of 2, 'dog', has the letter 'd', whi"):
         pairs.source_tokens(info, ["go", "dog"])
     with pytest.raises(DataError, match=r"it has ' acgotï'$"):
@@ -282,7 +290,7 @@ def test_long_texts_have_few_lengths_to_choose_from() -> None:
 
 
 def write_tsv(folder):
-    lines = ["id\tEnglish\tGerman", ""]
+    lines = ["id\tEnglish\tGerman", " \t"]
     lines += [
         f"{n}\t{e}\t{g}" for n, (e, g) in enumerate(zip(ENGLISH, GERMAN, strict=True))
     ]

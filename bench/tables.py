@@ -28,6 +28,11 @@ RESULTS = HERE / "results"
 MEASURES: dict[str, tuple[str, str, int, float]] = {
     "accuracy": ("test accuracy", " %", 2, 100.0),
     "baseline_accuracy": ("naive Bayes' accuracy", " %", 2, 100.0),
+    "exact_match": ("test sources answered rightly", " %", 2, 100.0),
+    "error_rate": ("edits to what is right", " %", 2, 100.0),
+    "baseline_exact_match": ("right by the most similar source", " %", 2, 100.0),
+    "baseline_error_rate": ("edits by the most similar source", " %", 2, 100.0),
+    "bleu": ("BLEU", "", 1, 1.0),
     "frechet_distance": ("Fréchet distance", "", 1, 1.0),
     "precision": ("precision", "", 2, 1.0),
     "recall": ("recall", "", 2, 1.0),

@@ -214,7 +214,9 @@ def _products(jaxpr: Jaxpr, mark: int) -> Iterator[tuple[int, int]]:
         here = int(marks[-1]) if marks else mark
         name, params = equation.primitive.name, equation.params
         avals: list[Any] = [x.aval for x in equation.invars]
-        out = math.prod(getattr(equation.outvars[0].aval, "shape", ()))
+        outs: list[Any] = [x.aval for x in equation.outvars]
+        # What is printed or checked has no outputs.
+        out = math.prod(getattr(outs[0], "shape", ())) if outs else 0
         if name == "dot_general":
             (across, _), _ = params["dimension_numbers"]
             yield here, 2 * out * math.prod(avals[0].shape[axis] for axis in across)

@@ -149,7 +149,7 @@ def _search(
 ) -> Hypotheses:
     *batch, time = source.shape
     source = source.reshape(-1, time)
-    count = len(source)
+    count = source.shape[0]  # which an exported program leaves open
     over = lambda call, *axes: jax.vmap(call, in_axes=axes) if ensemble else call
 
     def start(variables: PyTree) -> PyTree:

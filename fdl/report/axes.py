@@ -4,7 +4,15 @@ from typing import Any
 
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-_SHARES = ("accuracy", "precision", "recall", "f1_score", "calibration_error")
+_SHARES = (
+    "accuracy",
+    "precision",
+    "recall",
+    "f1_score",
+    "calibration_error",
+    "exact_match",
+    "error_rate",
+)
 _NAMES = {
     "elbo": "Evidence lower bound (nats)",
     "kl": "KL divergence (nats)",

@@ -7,7 +7,13 @@ from typing import Any, Literal, NamedTuple
 import jax
 
 from fdl import data
-from fdl.export import Facts, write_onnx, write_safetensors, write_stablehlo
+from fdl.export import (
+    ExportError,
+    Facts,
+    write_onnx,
+    write_safetensors,
+    write_stablehlo,
+)
 from fdl.export.facts import Spread
 from fdl.export.stablehlo import beside
 from fdl.keras import save_weights
@@ -131,6 +137,11 @@ def _stablehlo(order: _Order) -> None:
 
 
 def _onnx(order: _Order) -> None:
+    if order.task.predicts == "sequences":
+        raise ExportError(
+            f"{order.path} cannot hold a search for sequences: export it as "
+            "NAME.stablehlo, or the weights as NAME.safetensors."
+        )
     model, variables, (inputs, *_) = order.model
     options: dict[str, Any] = {"facts": order.facts}
     if order.is_whole:

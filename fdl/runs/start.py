@@ -199,10 +199,11 @@ def _differences(
     """Return what models depend on as it was before; of what differs, one more."""
     then: dict[str, Any] = {"num_classes": before.num_classes}
     more: dict[str, Any] = {}
-    names = info.kind == "text" and info.class_names != before.class_names
+    told = info.kind in ("text", "pair")
+    names = told and info.class_names != before.class_names
     if info.num_classes != before.num_classes or names:
         more["num_classes"] = before.num_classes + 1
-    if info.kind == before.kind == "document":
+    if info.kind == before.kind and info.kind in ("document", "pair"):
         then |= {"vocabulary": before.vocabulary, "input_shape": before.input_shape}
         if info.vocabulary != before.vocabulary:
             more["vocabulary"] = (*before.vocabulary, "")

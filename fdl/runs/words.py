@@ -2,6 +2,8 @@
 
 from typing import Any
 
+_SHARES = ("accuracy", "exact_match", "error_rate")
+
 
 def shown(metric: str, value: float) -> str:
     """Return a measure in words.
@@ -10,7 +12,7 @@ def shown(metric: str, value: float) -> str:
         >>> shown("accuracy", 0.98765), shown("loss", 0.0123456)
         ('98.77%', '0.0123')
     """
-    return f"{value:.2%}" if metric == "accuracy" else f"{value:.4f}"
+    return f"{value:.2%}" if metric.endswith(_SHARES) else f"{value:.4f}"
 
 
 def brief(value: Any) -> str:

@@ -102,8 +102,9 @@ def _nothing_more(trained: Trained, dataset: Dataset, folder: Path) -> dict[str,
 
 
 def _nothing_to_generate(trained: Trained, key: Key, sampling: Sampling) -> NoReturn:
+    command = "translate" if trained.info.kind == "pair" else "predict"
     raise ValueError(
-        f"task {trained.config.task!r} cannot generate; use `fdl predict`."
+        f"task {trained.config.task!r} cannot generate; use `fdl {command}`."
     )
 
 

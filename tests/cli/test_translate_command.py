@@ -113,3 +113,17 @@ def test_what_is_measured_is_what_it_answers(here, capsys) -> None:
     ]
     for name in ("alignments", "errors_by_length", "confusions", "curves"):
         assert (here / "run" / f"{name}.png").is_file()
+
+
+def test_its_answers_are_exported(here, capsys) -> None:
+    run = fdl.load(here / "run")
+    main(["export", "run", "--to", "a.stablehlo", "--overwrite"])
+    source = fdl.data.pairs.source_tokens(run.info, ["ab", "cad", "bbbb"])
+    answers = np.asarray(run.predict(source))
+    np.testing.assert_array_equal(fdl.load("a.stablehlo").predict(source), answers)
+    capsys.readouterr()
+    assert "use `fdl translate`" in complaint(["generate", "run"], capsys)
+    said = complaint(["export", "run", "--to", "a.onnx"], capsys)
+    assert "export NAME.stablehlo" in said
+    main(["summary", "run"])
+    assert "AdditiveAttention" in capsys.readouterr().out

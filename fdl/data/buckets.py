@@ -27,17 +27,19 @@ def bucketed(
             long; or how many, for those of `bucket_bounds`.
         batch_size: Examples in an update: the last pairs of a bucket that fill no batch
             are in the next one, so that only the last bucket has a smaller batch, and
-            there are no more updates than without buckets.
+            there are no more updates than without buckets. At least 1.
 
     Raises:
-        DataError: If there are no bounds, they do not rise, or a pair is longer than
-            the last.
+        DataError: If there are no bounds, they do not rise, a pair is longer than the
+            last, or `batch_size` is less than 1.
 
     Example:
         >>> pairs = Pairs(np.tril(np.full((4, 4), 5)), np.tri(4, 6, 1, int) * 2)
         >>> bucketed(pairs, [(2, 4), (4, 6)]).parts
         (Pairs(source=int64[2, 2], target=int64[2, 4]), Pairs(source=int64[2, 4], ...))
     """
+    if batch_size < 1:
+        raise DataError(f"batch_size={batch_size} must be at least 1")
     if isinstance(bounds, int):
         bounds = bucket_bounds(pairs, bounds)
     lengths = _lengths(pairs)

@@ -248,6 +248,19 @@ def test_buckets_hold_every_pair_once_cut_to_their_bounds() -> None:
     assert sorted(seen) == list(range(60))
 
 
+def test_only_the_last_bucket_has_a_smaller_batch() -> None:
+    lengths = np.repeat([1, 2, 3], [10, 9, 6])
+    tokens = np.where(np.arange(3) < lengths[:, None], 4 + np.arange(25)[:, None], 0)
+    whole = fdl.Pairs(tokens, tokens)
+    parts = bucketed(whole, 3, batch_size=4).parts
+    rows = [(part.source[:, 0] - 4).tolist() for part in parts]
+    assert rows == [[*range(8)], [*range(8, 16)], [*range(16, 25)]]
+    assert [part.target.shape[1] for part in parts] == [1, 2, 3]
+    np.testing.assert_array_equal(parts[2].source, tokens[16:])
+    with pytest.raises(DataError, match="batch_size=0 must be at least 1"):
+        bucketed(whole, 3, batch_size=0)
+
+
 def test_bounds_of_buckets_take_least_work() -> None:
     rng = np.random.default_rng(1)
     lengths = rng.integers(1, 5, (40, 2))

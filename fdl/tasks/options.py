@@ -211,6 +211,34 @@ class RecurrentOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class MusicOptions:
+    """Settings of the model of music.
+
+    Attributes:
+        cell: Kind of recurrent layer: gated units, long short-term memory, or the
+            simple network.
+        hidden_size: Width of each layer's state, at least 1.
+        num_layers: Number of layers, at least 1.
+        dropout_rate: Fraction of each layer's outputs dropped in training, in [0, 1).
+        length: Frames to predict in a row in training, at least 1; of a longer piece
+            the parts are learned from one by one. Pieces are measured as a whole.
+    """
+
+    cell: Literal["gru", "lstm", "rnn"] = "gru"
+    hidden_size: int = 150
+    num_layers: int = 1
+    dropout_rate: Number = 0.3
+    length: int = 64
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(hidden_size=self.hidden_size)
+        _require_layers(num_layers=self.num_layers)
+        require_number("[0, 1)", dropout_rate=self.dropout_rate)
+        require_whole("[1, inf)", length=self.length)
+
+
+@dataclasses.dataclass(frozen=True)
 class AutoencoderOptions:
     """Settings of the autoencoder.
 

@@ -38,7 +38,7 @@ class Music(Archived):
         pieces = {part: as_pieces(each, time, part) for part, each in rolls.items()}
         for part in pieces.values():
             for array in part:
-                array.flags.writeable = False
+                np.asarray(array).flags.writeable = False
         info = DatasetInfo(
             name=self.name,
             title=self.archive.title,

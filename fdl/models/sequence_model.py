@@ -161,7 +161,7 @@ def _continue(
     key: Key,
     temperature: Array,
 ) -> Array:
-    def step(frame: Array, state: Any) -> Streamed:
+    def step(frame: Array, state: Any) -> Any:
         return model.apply(variables, frame, state, method="step")
 
     def read(state: Any, frame: Array) -> tuple[Any, Array]:

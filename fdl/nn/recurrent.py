@@ -51,7 +51,7 @@ class _Recurrent(nn.Module):
             ),
         )
 
-    def _start(self, x: Array, batch: tuple[int, ...], initial: Array | None) -> Array:
+    def _start(self, x: Array, batch: tuple[Any, ...], initial: Array | None) -> Array:
         """Return the given initial state, or zeros."""
         shape = (*batch, self.features)
         if initial is None:
@@ -116,7 +116,7 @@ class SimpleRNN(_Recurrent):
         return ops.simple_rnn_step(*self._given(x, x.shape[:-1], state))
 
     @nn.compact
-    def _given(self, x: Array, batch: tuple[int, ...], state: Array | None) -> Any:
+    def _given(self, x: Array, batch: tuple[Any, ...], state: Array | None) -> Any:
         """Return input, weights and state in one type."""
         weights = self._create(x.shape[-1])
         return promote_dtype(x, *weights, self._start(x, batch, state))
@@ -205,7 +205,7 @@ class LSTM(_Recurrent):
 
     @nn.compact
     def _given(
-        self, x: Array, batch: tuple[int, ...], state: ops.LSTMState | None
+        self, x: Array, batch: tuple[Any, ...], state: ops.LSTMState | None
     ) -> Any:
         """Return input, weights and state in one type."""
         others = initializers.get(self.bias_init)
@@ -286,7 +286,7 @@ class GRU(_Recurrent):
         )
 
     @nn.compact
-    def _given(self, x: Array, batch: tuple[int, ...], state: Array | None) -> Any:
+    def _given(self, x: Array, batch: tuple[Any, ...], state: Array | None) -> Any:
         """Return input, weights and state in one type."""
         rows = (2,) if self.reset_after else ()
         weights = self._create(x.shape[-1], gates=3, bias_rows=rows)

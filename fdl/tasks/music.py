@@ -105,8 +105,9 @@ def baseline(train: Pieces, test: Pieces) -> float:
 
 def _pairs(pieces: Pieces, before: int, after: int) -> np.ndarray:
     """Return how often each key is as said in a frame and in the next."""
-    same = (pieces.inputs == before) & (pieces.targets == after)
-    return (same & np.asarray(pieces.weights)[..., None]).sum(axis=(0, 1))
+    inputs, targets, real = map(np.asarray, pieces)
+    same = (inputs == before) & (targets == after)
+    return (same & real[..., None]).sum(axis=(0, 1))
 
 
 def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:

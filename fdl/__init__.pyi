@@ -15,6 +15,7 @@ from .arrays import Batch as Batch
 from .arrays import Buckets as Buckets
 from .arrays import DataError as DataError
 from .arrays import Pairs as Pairs
+from .arrays import Pieces as Pieces
 from .arrays import Tokens as Tokens
 from .layers import summary as summary
 from .learner import Learner as Learner

@@ -171,6 +171,29 @@ class Pairs(NamedTuple):
         return outlined(self)
 
 
+class Pieces(NamedTuple):
+    """Pieces of music, frame by frame; the first axis of all counts pieces.
+
+    Attributes:
+        inputs: What is played, `(batch, time, keys)`: 1 for keys that sound, else 0.
+        targets: What comes next after each frame, in the same form.
+        weights: Whether there is a next frame, `(batch, time)`; False at padding.
+
+    Example:
+        >>> roll = np.zeros((8, 17, 88), np.uint8)
+        >>> Pieces(roll[:, :-1], roll[:, 1:], np.ones((8, 16), bool))
+        Pieces(inputs=uint8[8, 16, 88], targets=uint8[8, 16, 88], weights=bool[8, 16])
+    """
+
+    inputs: Array
+    targets: Array
+    weights: Array
+
+    def __repr__(self) -> str:
+        """Return the shapes."""
+        return outlined(self)
+
+
 class Buckets(NamedTuple):
     """Examples in parts whose arrays differ in shape, such as sequences by length.
 

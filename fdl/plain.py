@@ -28,7 +28,7 @@ Strategy = Literal["vmap", "map"]
 """How members become one program: side by side in every operation (`jax.vmap`), or one
 after the other (`jax.lax.map`)."""
 
-Kind = Literal["image", "vector", "number", "text", "document", "pair"]
+Kind = Literal["image", "vector", "number", "text", "document", "pair", "music"]
 """What examples are, and so which tasks take them."""
 
 KINDS: dict[Kind, str] = {
@@ -38,6 +38,7 @@ KINDS: dict[Kind, str] = {
     "text": "text",
     "document": "texts with classes",
     "pair": "texts that become other texts",
+    "music": "pieces of music",
 }
 """What people call them."""
 
@@ -75,6 +76,8 @@ DATASETS = {
     "cmudict": 117_988,
     "multi30k-de-en": 29_000,
     "dates": 40_000,
+    "jsb": 229,
+    "nottingham": 694,
 }
 """The datasets that are known without a place, and how many training examples they
 have, about: their exact numbers are in `fdl.data`."""

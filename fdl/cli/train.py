@@ -177,7 +177,8 @@ def _summary(run: Any) -> list[str]:
     written = {"run folder": run.path} | {
         file.name: file
         for file in sorted(run.path.iterdir())
-        if file.suffix in (".gif", ".html", *(f".{name}" for name in PICTURE_FORMATS))
+        if file.suffix
+        in (".gif", ".html", ".mid", *(f".{name}" for name in PICTURE_FORMATS))
     }
     width = max(map(len, written)) + 2
     return lines + [f"{what:<{width}}{path}" for what, path in written.items()]

@@ -18,6 +18,8 @@ from .images import Fit as Fit
 from .images import Polarity as Polarity
 from .images import read_images as read_images
 from .images import read_images_like as read_images_like
+from .midi import read_midi as read_midi
+from .midi import write_midi as write_midi
 from .novelty import NoveltyDetector as NoveltyDetector
 from .novelty import novelty_detector as novelty_detector
 from .own import from_arrays as from_arrays

@@ -6,7 +6,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from fdl.arrays import Batch, Documents, Pairs, PyTree, Rows, Tokens, outlined
+from fdl.arrays import (
+    Batch,
+    Documents,
+    Pairs,
+    Pieces,
+    PyTree,
+    Rows,
+    Tokens,
+    outlined,
+)
 from fdl.plain import Fit, Kind
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
@@ -26,13 +35,13 @@ class DatasetInfo(NamedTuple):
         name: Name that `load` takes.
         title: Name for people.
         source: Which route gave the arrays, and the place.
-        num_classes: Number of classes, of characters, or of what a target of a pair is
-            made of; labels are below it. Of a `"number"`, 1.
+        num_classes: Number of classes, of characters, of keys, or of what a target of a
+            pair is made of; labels are below it. Of a `"number"`, 1.
         class_names: Name of each class, in the order of the labels; the characters; the
-            letters or words of targets; or the name of the number.
+            keys; the letters or words of targets; or the name of the number.
         input_shape: Shape of one input: `(height, width, channels)` of an image,
             `(time,)` of a text, a document or the source of a pair, `(features,)` of a
-            vector.
+            vector, `(time, keys)` of music.
         train_count: Number of training examples, those held out not among them.
         validation_count: Number of examples held out for validation; 0 if none are.
         test_count: Number of test examples.
@@ -43,7 +52,8 @@ class DatasetInfo(NamedTuple):
         kind: What the examples are: an `"image"` or a `"vector"` of numbers with its
             class, a `Batch`; a `"number"` to predict from a vector, `Rows`; a piece of
             `"text"` to continue, `Tokens`; a `"document"`, a text with its class,
-            `Documents`; or a `"pair"` of a text and what it becomes, `Pairs`.
+            `Documents`; a `"pair"` of a text and what it becomes, `Pairs`; or
+            `"music"`, a piece of it, `Pieces`.
         columns: What each number of a vector is called, if it has a name; of documents,
             what their text is called; of pairs, what source and target are called.
         means: Mean of each number of a vector over the published training examples; of
@@ -102,7 +112,7 @@ def require_sensible(info: DatasetInfo, where: str = "") -> None:
             f"{where}class_names has {len(info.class_names)} names, but "
             f"{where}num_classes={info.num_classes}"
         )
-    shape, axes = info.input_shape, 3 if info.kind == "image" else 1
+    shape, axes = info.input_shape, {"image": 3, "music": 2}.get(info.kind, 1)
     is_text = info.kind in ("text", "document", "pair")
     most = _LONGEST_TEXT if is_text else _MOST_NUMBERS
     if len(shape) != axes or min(shape) < 1 or math.prod(shape) > most:
@@ -150,7 +160,7 @@ class Dataset(NamedTuple):
 
     The arrays are read-only NumPy arrays in the published order: of images a `Batch`,
     `image` uint8 `(batch, height, width, channels)`, `label` int32 `(batch,)`; of texts
-    `Tokens`, `Documents` or `Pairs`, int32 `(batch, time)`.
+    `Tokens`, `Documents` or `Pairs`, int32 `(batch, time)`; of music `Pieces`, uint8.
 
     Attributes:
         train: Examples to train on.
@@ -182,7 +192,7 @@ class Dataset(NamedTuple):
         return describe(self)
 
 
-def example(info: DatasetInfo) -> Batch | Rows | Tokens | Documents | Pairs:
+def example(info: DatasetInfo) -> Batch | Rows | Tokens | Documents | Pairs | Pieces:
     """Return one example of a dataset's form, all zeros.
 
     Example:
@@ -200,6 +210,9 @@ def example(info: DatasetInfo) -> Batch | Rows | Tokens | Documents | Pairs:
     if info.kind == "pair":
         target = np.zeros((1, info.target_length), np.int32)
         return Pairs(np.zeros(shape, np.int32), target)
+    if info.kind == "music":
+        frames = np.zeros(shape, np.uint8)
+        return Pieces(frames, frames, np.ones(shape[:2], bool))
     if info.kind == "number":
         return Rows(np.zeros(shape, np.float32), np.zeros((1, 1), np.float32))
     dtype = np.uint8 if info.kind == "image" else np.float32

@@ -55,6 +55,8 @@ class Description(NamedTuple):
             yield f"to predict: {info.class_names[0]}"
         elif info.kind == "text":
             yield f"{info.num_classes} different characters"
+        elif info.kind == "music":
+            yield f"{info.num_classes} keys"
         elif info.kind != "pair":
             yield f"{info.num_classes} classes"
         if info.kind == "document":

@@ -42,7 +42,7 @@ def match(dataset: Dataset, like: DatasetInfo) -> Dataset:
     if info.kind == "text":
         new = _places(info, like, "character")
         changes.append(lambda part: Tokens(new[part.token], new[part.target]))
-    elif info.kind != "number":
+    elif info.kind not in ("number", "music"):
         new = _places(info, like, "class")
         changes.append(lambda part: part._replace(label=new[part.label]))
     if like.columns and info.kind in ("vector", "number"):

@@ -42,7 +42,7 @@ def names() -> tuple[str, ...]:
         >>> names()
         ('mnist', 'fashion_mnist', 'mnist-5k', 'python-docs', 'kmnist', ...)
     """
-    from fdl.data import dates, kim, published_pairs
+    from fdl.data import dates, kim, music, published_pairs
     from fdl.data.archives import ARCHIVES
     from fdl.data.text import NAME
 
@@ -53,6 +53,7 @@ def names() -> tuple[str, ...]:
         *kim.SENTENCES,
         *published_pairs.PAIRS,
         dates.NAME,
+        *music.MUSIC,
     )
 
 
@@ -261,12 +262,12 @@ def _source(name: str) -> Source:
 
         entry = CATALOG[name]
         return Published(name, entry) if entry.addresses else Sample(name, entry)
-    from fdl.data import dates, kim, published_pairs
+    from fdl.data import dates, kim, music, published_pairs
     from fdl.data.archived import Archived
     from fdl.data.archives import ARCHIVES
     from fdl.data.text import PythonDocs
 
-    for table in (kim.SENTENCES, published_pairs.PAIRS):
+    for table in (kim.SENTENCES, published_pairs.PAIRS, music.MUSIC):
         if name in table:
             return table[name]
     if name == dates.NAME:

@@ -1,4 +1,4 @@
-"""Likelihoods of images as losses."""
+"""Likelihoods of images, and of other values that are 0 or 1, as losses."""
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +8,11 @@ from fdl.arrays import Array
 
 
 def bernoulli_nll(
-    logits: Float[Array, "*batch height width channels"],
-    image: Float[Array, "*batch height width channels"],
-) -> Float[Array, "*batch"]:
+    logits: Float[Array, "*shape"],
+    image: Float[Array, "*shape"],
+    *,
+    axes: int = 3,
+) -> Float[Array, "..."]:
     """Return `-log p(image)` in nats, summed over independent Bernoulli pixels.
 
     Keras' `BinaryCrossentropy(from_logits=True)` as a sum over pixels instead of a
@@ -19,11 +21,17 @@ def bernoulli_nll(
     smallest possible value is the entropy of the pixels, not 0.
 
     Args:
-        logits: Logits of the pixels' probabilities.
+        logits: Logits of the pixels' probabilities, `(*batch, height, width,
+            channels)`.
         image: Pixels in [0, 1].
+        axes: Number of axes, the last ones, that are summed over: 1 for vectors such as
+            the frames of music.
 
     Example:
         >>> bernoulli_nll(jnp.zeros((1, 2, 2, 1)), jnp.ones((1, 2, 2, 1)))
         Array([2.7725887], dtype=float32)
+        >>> bernoulli_nll(jnp.zeros((2, 3)), jnp.ones((2, 3)), axes=1)
+        Array([2.0794415, 2.0794415], dtype=float32)
     """
-    return jnp.sum(jax.nn.softplus(logits) - image * logits, axis=(-3, -2, -1))
+    losses = jax.nn.softplus(logits) - image * logits
+    return jnp.sum(losses, axis=tuple(range(-axes, 0)))

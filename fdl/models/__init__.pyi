@@ -49,6 +49,8 @@ from .resnet import SqueezeExcitation as SqueezeExcitation
 from .resnet_cifar import CIFARResNet as CIFARResNet
 from .sampling import choice_logits as choice_logits
 from .sampling import generate as generate
+from .sequence_model import SequenceModel as SequenceModel
+from .sequence_model import continue_frames as continue_frames
 from .text_classifier import TextClassifier as TextClassifier
 from .textcnn import TextCNN as TextCNN
 from .transformer import Transformer as Transformer

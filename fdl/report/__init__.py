@@ -19,6 +19,7 @@ from fdl.report.distribution import draw_distribution as draw_distribution
 from fdl.report.mistakes import draw_mistakes as draw_mistakes
 from fdl.report.page import write_page as write_page
 from fdl.report.parallel import draw_parallel as draw_parallel
+from fdl.report.piano_roll import draw_rolls as draw_rolls
 from fdl.report.rate import draw_rate_test as draw_rate_test
 from fdl.report.samples import draw_animation as draw_animation
 from fdl.report.samples import draw_images as draw_images

@@ -19,6 +19,7 @@ _NAMES = {
     "reconstruction": "Reconstruction error (nats)",
     "importance_bound": "Importance-weighted bound (nats)",
     "bits_per_character": "Cross entropy (bits per character)",
+    "nats_per_frame": "Negative log-likelihood (nats per frame)",
     "squared_error": "Squared error per image",
     "r2_score": "R²",
     "f1_score": "F1 score (%)",

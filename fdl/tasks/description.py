@@ -37,7 +37,8 @@ class Description:
         predicts: What the learner's `predict` answers to each input: the probability of
             each of the `"classes"`, `"numbers"`, `"images"`, or `"sequences"`, the
             tokens of each; `"nothing"` where it is no answer to a whole input.
-        generates: What `generate` makes: `"images"` or `"text"`; None for nothing.
+        generates: What `generate` makes: `"images"`, `"text"` or `"music"`; None for
+            nothing.
         takes: Kinds of data that it can be trained on, as `DatasetInfo.kind` has them.
         dataset: Default data set; None where it is always one's own.
         loss_unit: Unit of the loss, for pictures; None if it has none.
@@ -56,7 +57,7 @@ class Description:
     options: Any = dataclasses.field(default_factory=NoOptions)
     supports: tuple[str, ...] = ("freeze", "ema", "precision")
     predicts: Predicts = "nothing"
-    generates: Literal["images", "text"] | None = None
+    generates: Literal["images", "text", "music"] | None = None
     takes: tuple[Kind, ...] = ("image",)
     dataset: str | None = "mnist"
     loss_unit: Literal["nats"] | None = None

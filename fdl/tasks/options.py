@@ -191,6 +191,9 @@ class RecurrentOptions:
 
     Attributes:
         steps: What is read at each step: a row of the image, or a pixel.
+        permute: Read pixels in an order drawn at random, the same of all images: far
+            from each other is what was near (Le et al., 2015, "permuted MNIST").
+        permutation: Seed of that order, the same for every `seed`.
         hidden_size: Width of each layer's state, at least 1.
         num_layers: Number of layers, at least 1.
         bidirectional: Read from the end to the beginning too, by layers as many again.
@@ -198,6 +201,8 @@ class RecurrentOptions:
     """
 
     steps: Literal["rows", "pixels"] = "rows"
+    permute: bool = False
+    permutation: int = 0
     hidden_size: int = 128
     num_layers: int = 1
     bidirectional: bool = False
@@ -205,9 +210,43 @@ class RecurrentOptions:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
+        if self.permute and self.steps != "pixels":
+            raise ValueError(
+                f"permute=True is of pixels, but steps={self.steps!r}: give "
+                "steps='pixels' (--steps pixels)."
+            )
+        require_whole(f"[0, {2**32 - 1}]", permutation=self.permutation)
         _require_widths(hidden_size=self.hidden_size)
         _require_layers(num_layers=self.num_layers)
         require_number("[0, 1)", dropout_rate=self.dropout_rate)
+
+
+@dataclasses.dataclass(frozen=True)
+class MusicOptions:
+    """Settings of the model of music.
+
+    Attributes:
+        cell: Kind of recurrent layer: gated units, long short-term memory, or the
+            simple network.
+        hidden_size: Width of each layer's state, at least 1.
+        num_layers: Number of layers, at least 1.
+        dropout_rate: Fraction of each layer's outputs dropped in training, in [0, 1).
+        length: Frames to predict in a row in training, at least 1; of a longer piece
+            the parts are learned from one by one. Pieces are measured as a whole.
+    """
+
+    cell: Literal["gru", "lstm", "rnn"] = "gru"
+    hidden_size: int = 150
+    num_layers: int = 1
+    dropout_rate: Number = 0.3
+    length: int = 64
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_widths(hidden_size=self.hidden_size)
+        _require_layers(num_layers=self.num_layers)
+        require_number("[0, 1)", dropout_rate=self.dropout_rate)
+        require_whole("[1, inf)", length=self.length)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -83,7 +83,7 @@ def excited(
         ((1, 3), True)
     """
     convolutions = {f"conv{n}": width for n, width in enumerate(model.widths, 1)}
-    _, kept = model.apply(
+    applied: Any = model.apply(
         variables,
         token,
         capture_intermediates=lambda module, _: module.name in convolutions,
@@ -92,7 +92,7 @@ def excited(
     real = jnp.pad(token != model.pad_token, [(0, 0), (border, border)])
     found = []
     for name, width in convolutions.items():
-        (maps,) = kept["intermediates"][name]["__call__"]
+        (maps,) = applied[1]["intermediates"][name]["__call__"]
         maps = jnp.where(any_in_window(real, width)[..., None], maps, -jnp.inf)
         found.append(Excited(jnp.max(maps, axis=1), jnp.argmax(maps, axis=1) - border))
     values, places = zip(*found, strict=True)

@@ -1,6 +1,7 @@
 """Images read as sequences by the simple recurrent network, LSTM and GRU."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -44,16 +45,34 @@ def pixels(
     return x.reshape(*x.shape[:-3], -1, x.shape[-1])
 
 
-_READ = {"rows": rows, "pixels": pixels}
+def permuted(
+    image: Shaped[Array, "*batch height width channels"], *, seed: int
+) -> Float[Array, "*batch time channels"]:
+    """Return images as sequences of pixels in an order that the seed alone decides.
+
+    Example:
+        >>> image = np.arange(4, dtype=np.float32).reshape(1, 2, 2, 1)
+        >>> permuted(image, seed=0).ravel()
+        array([2., 3., 1., 0.], dtype=float32)
+    """
+    x = pixels(image)
+    drawn = np.random.default_rng(seed).random(x.shape[-2])
+    return x[..., np.argsort(drawn, kind="stable"), :]
+
+
+def _reading(options: RecurrentOptions) -> Callable[[Array], Array]:
+    """Return how images become sequences."""
+    if options.permute:
+        return functools.partial(permuted, seed=options.permutation)
+    return {"rows": rows, "pixels": pixels}[options.steps]
 
 
 def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
-    read = _READ[config.options.steps]
-    return classify(model, config, info, preprocess=read)
+    return classify(model, config, info, preprocess=_reading(config.options))
 
 
 def _parts(trained: Trained) -> dict[str, ExportedModel]:
-    read = _READ[trained.config.options.steps]
+    read = _reading(trained.config.options)
     (whole,) = the_model(trained).values()
     example = tuple(np.asarray(read(image)) for image in whole.inputs)
     return {"model": whole._replace(inputs=example)}
@@ -62,7 +81,8 @@ def _parts(trained: Trained) -> dict[str, ExportedModel]:
 def _task(name: str, kind: Callable[..., Any]) -> Task:
     def make_model(options: RecurrentOptions, info: DatasetInfo) -> Any:
         settings = dataclasses.asdict(options)
-        del settings["steps"]
+        for name in ("steps", "permute", "permutation"):
+            del settings[name]
         return kind(info.num_classes, **settings)
 
     return Task(

@@ -15,6 +15,7 @@ from fdl.tasks.language_model import language_model
 from fdl.tasks.lenet5 import lenet5
 from fdl.tasks.mlp import mlp
 from fdl.tasks.mnist_fast import mnist_fast
+from fdl.tasks.music import music
 from fdl.tasks.own import require_task
 from fdl.tasks.recurrent import gru, lstm, rnn
 from fdl.tasks.regress import regress
@@ -46,6 +47,7 @@ _ALL = (
     gan,
     transformer,
     language_model,
+    music,
     textcnn,
     text_classifier,
     seq2seq,

@@ -61,9 +61,9 @@ class Sampling:
     """What is to be generated; images heed only the count.
 
     Attributes:
-        count: Number of images or texts, at least 1.
-        prompt: What a text begins with.
-        length: Number of characters after the prompt, at least 1.
+        count: Number of images, texts or pieces of music, at least 1.
+        prompt: What a text begins with; the MIDI file that music goes on from.
+        length: Number of characters or frames after the prompt, at least 1.
         temperature: What scores are divided by, at least 0; 0 always takes the best.
         top_k: Choose among the best so many only; None for all.
         top_p: Choose among the best that together have this probability, in (0, 1];
@@ -133,7 +133,8 @@ class Task(Description):
             and what is measured on `dataset.test` besides the learner's metrics. If the
             metric is among it, sweeps choose with the validation part in that place.
         parts: `trained -> models`: the models of a run by name.
-        generate: `(trained, key, sampling) -> images in [0, 1], or texts`.
+        generate: `(trained, key, sampling) -> images in [0, 1], texts, or pieces of
+            music, as `fdl.data.write_midi` takes them.
     """
 
     make_model: Callable[[Any, DatasetInfo], Any]

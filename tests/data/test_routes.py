@@ -17,6 +17,7 @@ from fdl.data import (
 )
 from fdl.data.archives import ARCHIVES
 from fdl.data.kim import SENTENCES
+from fdl.data.music import MUSIC
 from fdl.plain import DATASETS
 
 NAMES = (
@@ -29,6 +30,7 @@ NAMES = (
     "cmudict",
     "multi30k-de-en",
     "dates",
+    *MUSIC,
 )
 
 
@@ -37,7 +39,7 @@ def test_the_names():
     assert tuple(DATASETS) == NAMES  # what is known without JAX
     for name, archive in ARCHIVES.items():
         assert DATASETS[name] == archive.counts[0]
-    for name, source in SENTENCES.items():
+    for name, source in (SENTENCES | MUSIC).items():
         assert DATASETS[name] == source.archive.counts[0]
     assert [s.name for s in status()] == [*NAMES]
 

@@ -6,7 +6,7 @@ import pytest
 
 import fdl
 from fdl.tasks import Trained, find
-from fdl.tasks.recurrent import RecurrentOptions, pixels, rows
+from fdl.tasks.recurrent import RecurrentOptions, permuted, pixels, rows
 
 INFO = fdl.data.load("mnist-5k").info
 
@@ -19,6 +19,36 @@ def test_rows_and_pixels_are_in_reading_order() -> None:
     )
     assert by_pixel.shape == (2, 12, 2)
     np.testing.assert_array_equal(by_pixel[1, 5], image[1, 1, 1] / np.float32(255))
+
+
+def test_one_order_of_pixels_is_that_of_all_images() -> None:
+    image = np.arange(3 * 6 * 5 * 2, dtype=np.uint8).reshape(3, 6, 5, 2)
+    plain, found = (np.asarray(x) for x in (pixels(image), permuted(image, seed=1)))
+    order = [int(np.flatnonzero((plain[0] == x).all(axis=-1))[0]) for x in found[0]]
+    assert sorted(order) == list(range(30))
+    assert order != list(range(30))
+    np.testing.assert_array_equal(found, plain[:, order])
+    assert (permuted(image, seed=2) != found).any()
+    with pytest.raises(ValueError, match="permute=True is of pixels, but steps='rows'"):
+        RecurrentOptions(permute=True)
+
+
+def test_a_permuted_run_is_opened_and_exported(tmp_path, monkeypatch) -> None:
+    image = np.random.default_rng(0).integers(256, size=(30, 4, 5), dtype=np.uint8)
+    small = fdl.data.split(fdl.data.from_arrays(image, np.arange(30) % 2))
+    monkeypatch.setattr(fdl.data, "load", lambda *args, **options: small)
+    options = {"steps": "pixels", "permute": True, "permutation": 7, "hidden_size": 3}
+    how = {"dataset": "mnist-5k", "batch_size": 12, "epochs": 1, **options}
+    fdl.runs.train("rnn", path=tmp_path / "run", **how)
+    opened = fdl.load(tmp_path / "run")
+    assert opened.config.options.permutation == 7
+    sequence = permuted(small.test.image[:2], seed=7)
+    logits = opened.model.apply(opened.variables, sequence)
+    answer = opened.predict(small.test.image[:2])
+    np.testing.assert_allclose(answer, jax.nn.softmax(logits), rtol=1e-4)
+    opened.export(tmp_path / "a.stablehlo")
+    exported = fdl.load(tmp_path / "a.stablehlo").predict(small.test.image[:2])
+    np.testing.assert_allclose(exported, answer, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])

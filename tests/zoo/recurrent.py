@@ -52,6 +52,24 @@ def _rows(*, masked: bool = False, steps: int = 20) -> Epoch:
 _ROWS = (Input((28, 28)),)
 _MASKED_ROWS = (Input((28, 28)), Input((28,), below=2))
 
+
+def _keras_music() -> Any:
+    import keras
+
+    layers = keras.layers
+    frames = layers.Input((None, 28))
+    x = layers.GRU(16, return_sequences=True, name="layer1")(frames)
+    x = layers.GRU(16, return_sequences=True, name="layer2")(x)
+    return keras.Model(frames, layers.Dense(28, name="head")(x))
+
+
+def _next_rows() -> Epoch:
+    """Yield digits as 27 rows of 28, each with the row that comes next."""
+    for (image,), _ in itertools.islice(digits((28, 28, 1), 10), 20):
+        rows = (image[..., 0] > 0.5).astype(np.float32)
+        yield (rows[:, :-1],), [rows[:, 1:]]
+
+
 CASES = [
     Case(
         "rnn",
@@ -88,5 +106,13 @@ CASES = [
         12_362,
         classes=10,
         epoch=partial(_rows, masked=True),
+    ),
+    Case(
+        "music",
+        lambda: models.SequenceModel(28, "gru", 16, num_layers=2),
+        _keras_music,
+        (Input((27, 28)),),
+        4_316,
+        epoch=_next_rows,
     ),
 ]

@@ -1,0 +1,115 @@
+"""The task that plays: what it measures, and what it makes of a short training."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+import fdl
+from fdl import tasks
+from fdl.cli.main import main
+from fdl.data.music import KEYS, MUSIC, as_pieces
+from fdl.data.own import Part
+from fdl.tasks.music import baseline, nats
+from fdl.tasks.options import MusicOptions
+
+RNG = np.random.default_rng(0)
+CHORDS = np.zeros((2, KEYS), np.uint8)
+CHORDS[0, [30, 34, 37]] = CHORDS[1, [32, 35, 39]] = 1
+
+
+def trills(count):
+    """Two chords by turns, 9 to 20 in a piece, which begins with either."""
+    repeated = np.concatenate([CHORDS] * 12)
+    starts, lengths = RNG.integers(2, size=count), RNG.integers(9, 21, size=count)
+    return [repeated[a : a + n] for a, n in zip(starts, lengths, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("music")
+    parts = {
+        name: Part(trills(count), np.zeros(count, np.int32))
+        for name, count in (("train", 48), ("validation", 4), ("test", 6))
+    }
+    source = MUSIC["jsb"]
+    archive = source.archive._replace(files=(), read=lambda files: (parts, NAMES))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MUSIC, "jsb", dataclasses.replace(source, archive=archive))
+        patch.setattr("fdl.data.archived.fetch", lambda archive: {})
+        yield fdl.runs.train(
+            "music",
+            path=folder / "run",
+            epochs=8,
+            batch_size=8,
+            learning_rate=0.05,
+            options=MusicOptions(hidden_size=24, length=12, dropout_rate=0.0),
+        )
+
+
+NAMES = tuple(map(str, range(KEYS)))
+
+
+def test_a_run_learns_and_is_compared_with_keys_by_themselves(run) -> None:
+    assert run.metrics["nats_per_frame"] < 1
+    assert 0 < run.metrics["baseline_nats_per_frame"] < 1
+    written = {file.name for file in run.path.iterdir()}
+    assert {"piano-roll.png", "piece.mid", "continued.mid"} <= written
+    assert run.evaluate()["loss"] == pytest.approx(run.metrics["nats_per_frame"])
+
+
+def test_it_plays_on_from_a_file(run, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    fdl.data.write_midi("given.mid", CHORDS)
+    sampling = ["--length", "9", "--temperature", "0", "--prompt", "given.mid"]
+    main(["generate", str(run.path), "--count", "2", "--to", "a.png", *sampling])
+    assert "written to a.png and a-1.mid, ... (2)" in capsys.readouterr().out
+    for name in ("a-1.mid", "a-2.mid"):
+        played = fdl.data.read_midi(tmp_path / name)
+        np.testing.assert_array_equal(played, np.concatenate([CHORDS] * 6)[:11])
+    with pytest.raises(SystemExit):
+        main(["generate", str(run.path), "--to", "a.png"])
+    assert "a.png is there already" in capsys.readouterr().err
+    (piece,) = run.generate(3, tasks.Sampling(length=5))
+    assert piece.shape == (5, KEYS)
+
+
+def test_padding_counts_neither_in_the_loss_nor_in_gradients() -> None:
+    task = tasks.find("music")
+    config = task.config(epochs=1, options=MusicOptions(hidden_size=4))
+    rolls = trills(3)
+    short, long = (as_pieces(rolls, time) for time in (20, 31))
+    model = task.make_model(config.options, fdl.data.DatasetInfo(*INFO))
+    learner = task.learn(model, config, fdl.data.DatasetInfo(*INFO))
+    model = dataclasses.replace(model, dropout_rate=0.0)
+    state = learner.init(jax.random.key(0), short)
+    measured = [
+        fdl.metrics.compute(learner.evaluate(state, part)) for part in (short, long)
+    ]
+    assert measured[0] == pytest.approx(measured[1], rel=1e-6)
+    # The mean over all frames, and not of pieces.
+    logits = model.apply({"params": state.params}, short.inputs.astype(np.float32))
+    loss = np.logaddexp(0, logits) - short.targets * np.asarray(logits)
+    frames = loss.sum(axis=-1)[short.weights]
+    assert measured[0]["nats_per_frame"] == pytest.approx(frames.mean(), rel=1e-5)
+    _, count = nats(logits, short.targets, short.weights)
+    assert int(count) == sum(map(len, rolls)) - 3
+
+
+INFO = ("", "", "", KEYS, NAMES, (19, KEYS), 3, 1, 1, "", (), "music")
+
+
+def test_the_baseline_counts_each_key_by_itself() -> None:
+    train, test = as_pieces(trills(5), 25), as_pieces(trills(3), 22)
+    seen = np.ones((2, 2, KEYS))
+    for before, after, real in zip(*train, strict=True):
+        for a, b in zip(before[real], after[real], strict=True):
+            seen[a, b, np.arange(KEYS)] += 1
+    chance = seen / seen.sum(axis=1, keepdims=True)
+    lost = [
+        -np.log(chance[a, b, np.arange(KEYS)]).sum()
+        for before, after, real in zip(*test, strict=True)
+        for a, b in zip(before[real], after[real], strict=True)
+    ]
+    assert baseline(train, test) == pytest.approx(np.mean(lost))

@@ -43,7 +43,7 @@ class Tasks(Command):
             _tell(describe(self.name))
             return
         known = measured()
-        table = Table("task", "what it is", "measured")
+        table = Table("task", "what it is", "measured", box=None)
         for task in known_tasks():
             results = [line["result"] for line in known.get(task.name, [])]
             table.add_row(task.name, task.title, *results[:1])

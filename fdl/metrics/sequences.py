@@ -57,18 +57,18 @@ class Edits(NamedTuple):
         edits: Insertions, deletions and substitutions that the others take to become
             the nearest right one, together.
         length: Length of these right ones, together.
-        count: Number of answers.
+        answers: Number of answers.
     """
 
     exact: int
     edits: int
     length: int
-    count: int
+    answers: int
 
     @property
     def exact_match(self) -> float:
         """Share of the answers that are right as a whole."""
-        return self.exact / self.count if self.count else float("nan")
+        return self.exact / self.answers if self.answers else float("nan")
 
     @property
     def error_rate(self) -> float:
@@ -93,7 +93,7 @@ def edits(answers: Sequence[Words], references: Sequence[Sequence[Words]]) -> Ed
     Example:
         >>> found = edits(["kitten", "dog"], [["sitting", "mitten"], ["dog"]])
         >>> found
-        Edits(exact=1, edits=1, length=9, count=2)
+        Edits(exact=1, edits=1, length=9, answers=2)
         >>> round(found.error_rate, 3)
         0.111
     """

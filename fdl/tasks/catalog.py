@@ -282,7 +282,7 @@ _ALL = (
     ),
     _text_classifier(
         name="textcnn",
-        title="convolutional network for sentences",
+        title="convolutions over sentences",
         paper="Kim, 2014, Convolutional neural networks for sentence classification",
         epochs=(3, 10),
         batch_size=50,
@@ -292,7 +292,7 @@ _ALL = (
     ),
     _text_classifier(
         name="text-classifier",
-        title="Transformer that classifies texts",
+        title="Transformer over texts",
         paper="Vaswani et al., 2017, Attention is all you need",
         epochs=(3, 10),
         batch_size=32,
@@ -301,7 +301,7 @@ _ALL = (
     ),
     _translator(
         name="seq2seq",
-        title="encoder-decoder of recurrent layers",
+        title="recurrent encoder-decoder",
         paper="Sutskever et al., 2014, Sequence to sequence learning with neural "
         "networks",
         epochs=(8, 32),

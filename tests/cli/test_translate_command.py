@@ -124,6 +124,6 @@ def test_its_answers_are_exported(here, capsys) -> None:
     capsys.readouterr()
     assert "use `fdl translate`" in complaint(["generate", "run"], capsys)
     said = complaint(["export", "run", "--to", "a.onnx"], capsys)
-    assert "export NAME.stablehlo" in said
+    assert "export it as NAME.stablehlo" in said
     main(["summary", "run"])
     assert "AdditiveAttention" in capsys.readouterr().out

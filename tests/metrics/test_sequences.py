@@ -48,7 +48,7 @@ def test_alignments_have_as_many_edits_as_the_distance():
 
 def test_rates_are_of_sums_and_of_the_nearest_reference():
     found = metrics.edits(["ab", "abcdefgh"], [["xy"], ["zzzz", "abcdefgx"]])
-    assert found == metrics.Edits(exact=0, edits=3, length=10, count=2)
+    assert found == metrics.Edits(exact=0, edits=3, length=10, answers=2)
     assert found.error_rate == 0.3  # the mean of the ratios would be 0.5625
     assert found.exact_match == 0.0
 

@@ -46,6 +46,8 @@ MEASURES: dict[str, tuple[str, str, int, float]] = {
     "elbo": ("test evidence lower bound", " nats", 2, 1.0),
     "importance_bound": ("test bound of 500 samples", " nats", 2, 1.0),
     "squared_error": ("squared error of a test image", "", 2, 1.0),
+    "nats_per_frame": ("nats for a test frame", "", 2, 1.0),
+    "baseline_nats_per_frame": ("the same, each key by itself", "", 2, 1.0),
     "bits_per_character": ("bits for a test character", "", 3, 1.0),
 }
 

@@ -265,7 +265,7 @@ _ALL = (
     ),
     Description(
         name="music",
-        title="recurrent network that plays the next frame of music",
+        title="recurrent model of music",
         paper="Chung et al., 2014, Empirical evaluation of gated recurrent neural "
         "networks on sequence modeling",
         epochs=(2, 9),

@@ -238,7 +238,7 @@ class MusicOptions:
     cell: Literal["gru", "lstm", "rnn"] = "gru"
     hidden_size: int = 150
     num_layers: int = 1
-    dropout_rate: Number = 0.3
+    dropout_rate: Number = 0.5
     length: int = 64
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from fdl.report.backend import write_figure
-from fdl.report.names import cut
+from fdl.report.names import seen
 
 _COLUMNS = 3
 _WORD = 0.24  # inches
@@ -61,7 +61,7 @@ def draw_alignments(
         axes.set_axis_off()
     for axes, one in zip(every, alignments, strict=False):
         axes.imshow(one.weights, cmap="Greys", vmin=0, vmax=1)
-        source, answer = ([cut(word) for word in words] for words in one[:2])
+        source, answer = ([seen(word) for word in words] for words in one[:2])
         turned = max(map(len, source)) > _LETTERS
         axes.set_xticks(range(len(source)), source, fontsize=8, rotation=90 * turned)
         axes.set_yticks(range(len(answer)), answer, fontsize=8)

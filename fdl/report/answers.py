@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from scipy.stats import binomtest
 
 from fdl.report.backend import write_figure
-from fdl.report.names import cut
+from fdl.report.names import seen
 
 _MOST = 20  # confusions
 _NONE = "∅"
@@ -99,4 +99,4 @@ def draw_commonest(
 
 
 def _told(word: str | None) -> str:
-    return _NONE if word is None else cut(word)
+    return _NONE if word is None else seen(word)

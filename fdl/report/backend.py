@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -55,5 +56,8 @@ def write_figure(path: Path | str, figure: Any) -> None:
     """
     content = io.BytesIO()
     path = picture_file(path)
-    figure.savefig(content, format=path.suffix[1:], dpi=150)
+    with warnings.catch_warnings():
+        # Of letters that no font here has; they become boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(content, format=path.suffix[1:], dpi=150)
     write_whole(path, content.getbuffer())

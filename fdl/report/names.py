@@ -9,3 +9,13 @@ def cut(name: str, longest: int = 12) -> str:
         ('boot', 'a very long…')
     """
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
+
+
+def seen(word: str) -> str:
+    """Return a word, or a letter, as short, and as it can be seen.
+
+    Example:
+        >>> seen("a"), seen(" ")
+        ('a', '␣')
+    """
+    return cut(word) if word.strip() else "␣"

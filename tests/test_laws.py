@@ -207,18 +207,22 @@ def test_every_parameter_gets_a_gradient(case: Case | LayerCase) -> None:
 
 @law_of_sequences
 def test_padding_at_the_end_changes_nothing(case: Case) -> None:
-    # No output, loss or gradient; where outputs are of each token, padding has no
-    # weight among them.
+    # No output, loss or gradient. Sequences of a batch differ in length; where outputs
+    # are of each token, those of what is added have no weight.
     program, time, more = program_of(case.name), case.inputs[-1].shape[0], 3
     inputs = case.arrays(BATCH)
     if not any(one.below for one in case.inputs):
         inputs = (*inputs, np.ones((BATCH, time), np.int32))  # a mask
-    fill = lambda x: np.full_like(x, 7 if is_float(x) else 0)
-    short = tuple(x[:, :-more] for x in inputs)
-    long = tuple(
-        np.concatenate([a, fill(x[:, -more:])], 1)
-        for a, x in zip(short, inputs, strict=True)
-    )
+
+    def padded(x: np.ndarray) -> np.ndarray:
+        if is_float(x):
+            return x
+        place, room = np.arange(x.shape[1]), x.shape[1] - more
+        lengths = np.linspace(1, room, BATCH).astype(int)[:, None]
+        return np.where(place < lengths, np.maximum(x, place == 0), 0).astype(x.dtype)
+
+    long = tuple(map(padded, inputs))
+    short = tuple(x[:, :-more] for x in long)
     params = program.variables["params"]
     target = targets(case, jax.eval_shape(program.apply, program.variables, *inputs))
     weight = np.ones(target.shape, np.float32)

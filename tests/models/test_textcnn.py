@@ -25,6 +25,15 @@ def test_the_vector_of_padding_never_changes() -> None:
     np.testing.assert_array_equal(moves, np.isin(np.arange(9), TOKEN[TOKEN > 0]))
 
 
+def test_windows_without_a_word_do_not_count() -> None:
+    # They would be worth 1, and all others are worth less than nothing.
+    variables = jax.tree.map(np.ones_like, draw_variables(MODEL, TOKEN))
+    for name in ("conv1", "conv2"):
+        variables["params"][name]["kernel"] *= -1
+    logits = MODEL.apply(variables, TOKEN)
+    closeness.close(logits, np.ones((3, 3), np.float32))  # the bias of the head
+
+
 def test_a_sentence_of_padding_is_what_the_head_says_of_nothing() -> None:
     variables = draw_variables(MODEL, TOKEN)
     logits = MODEL.apply(variables, np.zeros((1, 6), np.int32))

@@ -8,7 +8,15 @@ from typing import Annotated, Any
 import tyro
 
 import fdl
-from fdl.cli.command import OfRun, OptionalFormat, OptionalPath, err, out, picture
+from fdl.cli.command import (
+    OfRun,
+    OptionalFormat,
+    OptionalInt,
+    OptionalPath,
+    err,
+    out,
+    picture,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +30,8 @@ class Translate(OfRun):
         beam: Number of hypotheses that are followed at once; with 1, each word is the
             likeliest.
         alpha: How much longer answers are favored; 0 ranks by probability alone.
+        length: Most letters or words of an answer; those of the longest of the training
+            if not given.
         alignment: Picture of what each word of the answers attended to; its ending
             tells the format.
         format: Of the picture.
@@ -36,6 +46,7 @@ class Translate(OfRun):
     file: OptionalPath = None
     beam: int = 5
     alpha: float = 0.6
+    length: OptionalInt = None
     alignment: OptionalPath = None
     format: OptionalFormat = None
     json: bool = False
@@ -51,6 +62,8 @@ class Translate(OfRun):
             raise ValueError(f"--beam {self.beam} must be at least 1.")
         if not self.alpha >= 0:
             raise ValueError(f"--alpha {self.alpha} must be at least 0.")
+        if self.length is not None and self.length < 1:
+            raise ValueError(f"--length {self.length} must be at least 1.")
         to = self._picture
         if to is not None and to.exists() and not self.overwrite:
             raise ValueError(
@@ -77,13 +90,14 @@ class Translate(OfRun):
             fdl.data.pairs.source_tokens(run.info, self._texts()),
             beams=self.beam,
             alpha=self.alpha,
+            length=self.length,
             alignments=to is not None,
         )
         for one in found:
             if not one.finished:
                 err.print(
-                    f"warning: the answer to {one.source!r} has no end within "
-                    f"{run.info.target_length} words, the longest of the training.",
+                    f"warning: the answer to {one.source!r} is cut off: allow for "
+                    "more with --length.",
                     soft_wrap=True,
                 )
             said: Any = one.answer

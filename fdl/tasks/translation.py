@@ -110,7 +110,7 @@ class Translation(NamedTuple):
         source: The source, as text.
         answer: The best answer, as text.
         score: Its log-probability, divided by the length penalty.
-        finished: Whether it came to its end within the longest target of the training.
+        finished: Whether it came to its end, and is not cut off.
         alignment: What each of its words attended to, its end included; None if that
             was not asked for.
     """
@@ -128,6 +128,7 @@ def translate(
     *,
     beams: int = 1,
     alpha: float = 0.6,
+    length: int | None = None,
     alignments: bool = False,
 ) -> list[Translation]:
     """Return a run's answers to sources.
@@ -138,6 +139,8 @@ def translate(
             them.
         beams: As for `fdl.models.beam_search`.
         alpha: As for `fdl.models.beam_search`.
+        length: Most letters or words of an answer; None for those of the longest target
+            of the training.
         alignments: Whether to tell what each word attended to.
 
     Raises:
@@ -156,13 +159,14 @@ def translate(
         beam_search,
         trained.model,
         trained.variables,
-        length=info.target_length,
+        length=info.target_length if length is None else length + 1,  # and its end
         beams=beams,
         alpha=alpha,
         alignments=alignments,
     )
     found = in_batches(search, source, _AT_A_TIME)
     best = jax.tree.map(lambda x: x[:, 0], found)
+    best.token[~best.finished, -1] = PAD  # there is no more room than for an end
     sources, answers = source_texts(info, source), target_texts(info, best.token)
     made = []
     for row, (text, answer) in enumerate(zip(sources, answers, strict=True)):

@@ -54,6 +54,16 @@ def test_it_answers_in_order_a_line_each(here, capsys) -> None:
     assert -1 < line["score"] < 0
 
 
+def test_answers_are_as_long_as_they_may_be(here, capsys) -> None:
+    main(["translate", "run", "abcd", "a", "--length", "2", "--beam", "1"])
+    said = capsys.readouterr()
+    assert said.out.splitlines() == ["DC", "A"]
+    assert "warning: the answer to 'abcd' is cut off" in said.err
+    assert "--length 0 must be at least 1" in complaint(
+        ["translate", "run", "ab", "--length", "0"], capsys
+    )
+
+
 def test_it_draws_what_was_attended_to(here, capsys) -> None:
     main(["translate", "run", "abc", "de", "--alignment", "a.svg"])
     said = capsys.readouterr()

@@ -9,27 +9,29 @@ from fdl.tasks.description import Description
 from fdl.tasks.installed import installed
 from fdl.tasks.options import (
     AlexNetOptions,
-    AttentionOptions,
     AutoencoderOptions,
     CNNOptions,
     DenseNetOptions,
     GANOptions,
     GoogLeNetOptions,
-    LanguageModelOptions,
     LeNet5Options,
     MLPOptions,
-    MusicOptions,
     OwnModel,
     RecurrentOptions,
     RegressOptions,
     ResNetOptions,
+    TransformerOptions,
+    VAEOptions,
+    VGGOptions,
+)
+from fdl.tasks.sequence_options import (
+    AttentionOptions,
+    LanguageModelOptions,
+    MusicOptions,
     Seq2SeqOptions,
     TextClassifierOptions,
     TextCNNOptions,
-    TransformerOptions,
     TranslatorOptions,
-    VAEOptions,
-    VGGOptions,
 )
 
 # What is alike where classes are predicted.

@@ -19,7 +19,7 @@ from fdl.tasks.catalog import describe
 from fdl.tasks.classification import descend_on_settings
 from fdl.tasks.config import Config
 from fdl.tasks.optimizers import make_optimizer
-from fdl.tasks.options import LanguageModelOptions
+from fdl.tasks.sequence_options import LanguageModelOptions
 from fdl.tasks.task import Sampling, Task, Trained
 
 

@@ -19,7 +19,7 @@ from fdl.tasks.catalog import describe
 from fdl.tasks.classification import title_of
 from fdl.tasks.config import Config
 from fdl.tasks.optimizers import make_optimizer
-from fdl.tasks.options import MusicOptions
+from fdl.tasks.sequence_options import MusicOptions
 from fdl.tasks.task import Sampling, Task, Trained
 
 _GIVEN, _DRAWN = 32, 96  # frames of a test piece that are given, and that are played

@@ -1,7 +1,7 @@
-"""Settings of one task alone: each becomes a flag of `fdl train`."""
+"""Settings of one task alone, on images and numbers: each is a flag of `fdl train`."""
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 from fdl.plain import Number
 from fdl.ranges import require_depth, require_number, require_whole
@@ -27,7 +27,7 @@ class CNNOptions:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _require_widths(features=self.features, hidden_size=self.hidden_size)
+        require_widths(features=self.features, hidden_size=self.hidden_size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ class AlexNetOptions:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _require_widths(widths=self.widths, hidden_size=self.hidden_size)
+        require_widths(widths=self.widths, hidden_size=self.hidden_size)
         require_number("[0, 1)", dropout_rate=self.dropout_rate)
 
 
@@ -88,7 +88,7 @@ class ResNetOptions:
         """Check the numbers."""
         require_whole(f"[8, {_MOST_LAYERS}]", depth=self.depth)
         require_depth(self.depth, 6, 2, "blocks a stage")
-        _require_widths(width=self.width)
+        require_widths(width=self.width)
         if self.se and self.width < 16:
             raise ValueError(
                 f"width={self.width} must be at least 16 for se, whose gates have a "
@@ -117,8 +117,8 @@ class VGGOptions:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _require_widths(widths=self.widths, hidden_sizes=self.hidden_sizes)
-        _require_layers(block_sizes=self.block_sizes)
+        require_widths(widths=self.widths, hidden_sizes=self.hidden_sizes)
+        require_layers(block_sizes=self.block_sizes)
         if len(self.block_sizes) != len(self.widths):
             raise ValueError(
                 f"widths={self.widths} must be as many as the blocks, "
@@ -147,7 +147,7 @@ class DenseNetOptions:
         each = 6 if self.bc else 3
         require_whole(f"[{each + 4}, {_MOST_LAYERS}]", depth=self.depth)
         require_depth(self.depth, each, 4, "layers a block")
-        _require_widths(growth_rate=self.growth_rate)
+        require_widths(growth_rate=self.growth_rate)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +181,7 @@ class MLPOptions:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _require_widths(hidden_sizes=self.hidden_sizes)
+        require_widths(hidden_sizes=self.hidden_sizes)
         require_number("[0, 1)", dropout_rate=self.dropout_rate)
 
 
@@ -216,37 +216,9 @@ class RecurrentOptions:
                 "steps='pixels' (--steps pixels)."
             )
         require_whole(f"[0, {2**32 - 1}]", permutation=self.permutation)
-        _require_widths(hidden_size=self.hidden_size)
-        _require_layers(num_layers=self.num_layers)
+        require_widths(hidden_size=self.hidden_size)
+        require_layers(num_layers=self.num_layers)
         require_number("[0, 1)", dropout_rate=self.dropout_rate)
-
-
-@dataclasses.dataclass(frozen=True)
-class MusicOptions:
-    """Settings of the model of music.
-
-    Attributes:
-        cell: Kind of recurrent layer: gated units, long short-term memory, or the
-            simple network.
-        hidden_size: Width of each layer's state, at least 1.
-        num_layers: Number of layers, at least 1.
-        dropout_rate: Fraction of each layer's outputs dropped in training, in [0, 1).
-        length: Frames to predict in a row in training, at least 1; of a longer piece
-            the parts are learned from one by one. Pieces are measured as a whole.
-    """
-
-    cell: Literal["gru", "lstm", "rnn"] = "gru"
-    hidden_size: int = 150
-    num_layers: int = 1
-    dropout_rate: Number = 0.5
-    length: int = 64
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        _require_widths(hidden_size=self.hidden_size)
-        _require_layers(num_layers=self.num_layers)
-        require_number("[0, 1)", dropout_rate=self.dropout_rate)
-        require_whole("[1, inf)", length=self.length)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -269,7 +241,7 @@ class AutoencoderOptions:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _require_widths(hidden_sizes=self.hidden_sizes, latent_size=self.latent_size)
+        require_widths(hidden_sizes=self.hidden_sizes, latent_size=self.latent_size)
         require_number("[0, 1)", noise=self.noise)
 
 
@@ -297,7 +269,7 @@ class VAEOptions:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _require_widths(hidden_sizes=self.hidden_sizes, latent_size=self.latent_size)
+        require_widths(hidden_sizes=self.hidden_sizes, latent_size=self.latent_size)
         require_number("[0, inf)", beta=self.beta, free_bits=self.free_bits)
         require_whole(f"[1, {_WIDEST}]", samples=self.samples)
 
@@ -332,10 +304,10 @@ class GANOptions:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _require_widths(latent_size=self.latent_size, width=self.width)
+        require_widths(latent_size=self.latent_size, width=self.width)
         require_number("[0, 1)", dropout_rate=self.dropout_rate)
         require_number("[0, 1)", ema_decay=self.ema_decay)
-        _require_layers(discriminator_steps=self.discriminator_steps)
+        require_layers(discriminator_steps=self.discriminator_steps)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -364,85 +336,8 @@ class TransformerOptions:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _require_widths(patch_size=self.patch_size, hidden_size=self.hidden_size)
-        _require_blocks(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class LanguageModelOptions:
-    """Settings of the language model.
-
-    Attributes:
-        features: Width of a character's vector.
-        num_layers: Number of blocks.
-        num_heads: Heads of attention; must divide the features.
-        dropout_rate: Fraction dropped of what each part of a block gives, in [0, 1).
-        norm: Normalize before each part of a block (`pre`), or after it (`post`).
-        positions: Learned vectors, or sinusoids.
-        tied: Whether the output shares the table of vectors with the input.
-    """
-
-    features: int = 96
-    num_layers: int = 3
-    num_heads: int = 4
-    dropout_rate: Number = 0.0
-    norm: Literal["pre", "post"] = "pre"
-    positions: Literal["learned", "sinusoidal"] = "learned"
-    tied: bool = True
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        _require_blocks(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class TextCNNOptions:
-    """Settings of the convolutional network for sentences.
-
-    Attributes:
-        features: Width of a word's vector.
-        widths: Number of words in the windows of each convolution.
-        maps: Number of features of each convolution.
-        dropout_rate: Fraction of the features dropped in training, in [0, 1).
-        max_norm: Largest norm of the weights of a class, above 0.
-    """
-
-    features: int = 128
-    widths: tuple[int, ...] = (3, 4, 5)
-    maps: int = 64
-    dropout_rate: Number = 0.5
-    max_norm: Number = 3.0
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        _require_widths(features=self.features, widths=self.widths, maps=self.maps)
-        require_number("[0, 1)", dropout_rate=self.dropout_rate)
-        require_number("(0, inf)", max_norm=self.max_norm)
-
-
-@dataclasses.dataclass(frozen=True)
-class TextClassifierOptions:
-    """Settings of the classifier of texts.
-
-    Attributes:
-        features: Width of a word's vector.
-        num_layers: Number of blocks.
-        num_heads: Heads of attention; must divide the features.
-        dropout_rate: Fraction dropped of what each part of a block gives.
-        norm: Normalize before each part of a block (`pre`), or after it (`post`).
-        positions: Learned vectors, or sinusoids.
-    """
-
-    features: int = 64
-    num_layers: int = 1
-    num_heads: int = 4
-    dropout_rate: Number = 0.3
-    norm: Literal["pre", "post"] = "pre"
-    positions: Literal["learned", "sinusoidal"] = "learned"
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        _require_blocks(self)
+        require_widths(patch_size=self.patch_size, hidden_size=self.hidden_size)
+        require_blocks(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -475,95 +370,18 @@ class RegressOptions(OwnModel):
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _require_widths(hidden_sizes=self.hidden_sizes)
+        require_widths(hidden_sizes=self.hidden_sizes)
         require_number("[0, 1)", dropout_rate=self.dropout_rate)
 
 
-@dataclasses.dataclass(frozen=True)
-class Seq2SeqOptions:
-    """Settings of the encoder-decoder.
+def require_widths(**widths: int | tuple[int, ...]) -> None:
+    """Raise ValueError unless these can be widths of layers.
 
-    Attributes:
-        cell: Recurrent layers of both halves.
-        num_layers: Number of recurrent layers in each half.
-        hidden_size: Width of the recurrent layers.
-        features: Width of a token's vector.
-        reverse: Whether the source is read from its end.
-        context: When the decoder is given the summary of the source: `first`, as its
-            state before the first step (Sutskever et al., 2014), or at `every` step
-            (Cho et al., 2014).
-        dropout_rate: Fraction of what goes into each layer dropped in training, in
-            [0, 1).
+    Example:
+        >>> require_widths(hidden_size=0)
+        Traceback (most recent call last):
+        ValueError: hidden_size=0 must be in [1, 100000].
     """
-
-    cell: Literal["lstm", "gru"] = "lstm"
-    num_layers: int = 1
-    hidden_size: int = 256
-    features: int = 64
-    reverse: bool = True
-    context: Literal["first", "every"] = "first"
-    dropout_rate: Number = 0.2
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        _require_widths(hidden_size=self.hidden_size, features=self.features)
-        _require_layers(num_layers=self.num_layers)
-        require_number("[0, 1)", dropout_rate=self.dropout_rate)
-
-
-@dataclasses.dataclass(frozen=True)
-class AttentionOptions:
-    """Settings of the encoder-decoder with attention.
-
-    Attributes:
-        hidden_size: Width of the recurrent layers; the encoder has one for each
-            direction.
-        features: Width of a token's vector.
-        attention_size: Width of the layer that compares a state with the source.
-        dropout_rate: Fraction of what goes into each layer dropped in training, in
-            [0, 1).
-    """
-
-    hidden_size: int = 128
-    features: int = 64
-    attention_size: int = 128
-    dropout_rate: Number = 0.2
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        _require_widths(
-            hidden_size=self.hidden_size,
-            features=self.features,
-            attention_size=self.attention_size,
-        )
-        require_number("[0, 1)", dropout_rate=self.dropout_rate)
-
-
-@dataclasses.dataclass(frozen=True)
-class TranslatorOptions:
-    """Settings of the encoder-decoder Transformer.
-
-    Attributes:
-        num_layers: Number of blocks in each half.
-        features: Width of a token's vector.
-        num_heads: Heads of attention; must divide the features.
-        dropout_rate: Fraction dropped of what each part of a block gives, in [0, 1).
-        norm: Normalize before each part of a block (`pre`), or after it (`post`), as in
-            the paper, which takes a warm-up.
-    """
-
-    num_layers: int = 3
-    features: int = 128
-    num_heads: int = 4
-    dropout_rate: Number = 0.1
-    norm: Literal["pre", "post"] = "pre"
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        _require_blocks(self)
-
-
-def _require_widths(**widths: int | tuple[int, ...]) -> None:
     require_whole(f"[1, {_WIDEST}]", **widths)
     for name, given in widths.items():
         if isinstance(given, tuple) and len(given) > _MOST_LAYERS:
@@ -572,19 +390,28 @@ def _require_widths(**widths: int | tuple[int, ...]) -> None:
             )
 
 
-def _require_layers(**counts: int | tuple[int, ...]) -> None:
+def require_layers(**counts: int | tuple[int, ...]) -> None:
+    """Raise ValueError unless these can be numbers of layers.
+
+    Example:
+        >>> require_layers(num_layers=0)
+        Traceback (most recent call last):
+        ValueError: num_layers=0 must be in [1, 256].
+    """
     require_whole(f"[1, {_MOST_LAYERS}]", **counts)
 
 
-def _require_blocks(
-    options: TransformerOptions
-    | LanguageModelOptions
-    | TextClassifierOptions
-    | TranslatorOptions,
-) -> None:
-    """Check what all Transformers are told about their blocks."""
-    _require_widths(features=options.features)
-    _require_layers(num_layers=options.num_layers)
+def require_blocks(options: Any) -> None:
+    """Raise ValueError unless a Transformer can have blocks of these settings.
+
+    Args:
+        options: Settings with `features`, `num_layers`, `num_heads`, `dropout_rate`.
+
+    Example:
+        >>> require_blocks(TransformerOptions())
+    """
+    require_widths(features=options.features)
+    require_layers(num_layers=options.num_layers)
     require_whole("[1, inf)", num_heads=options.num_heads)
     if options.features % options.num_heads:
         raise ValueError(

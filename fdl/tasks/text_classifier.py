@@ -5,7 +5,7 @@ from fdl.data import DatasetInfo
 from fdl.models import TextClassifier
 from fdl.tasks.catalog import describe
 from fdl.tasks.classification import classify, draw_mistakes
-from fdl.tasks.options import TextClassifierOptions
+from fdl.tasks.sequence_options import TextClassifierOptions
 from fdl.tasks.task import Task
 
 

@@ -10,8 +10,8 @@ from fdl.models import TextCNN
 from fdl.tasks.catalog import describe
 from fdl.tasks.classification import classify, draw_mistakes
 from fdl.tasks.config import Config
-from fdl.tasks.options import TextCNNOptions
 from fdl.tasks.phrases import write_phrases
+from fdl.tasks.sequence_options import TextCNNOptions
 from fdl.tasks.task import Task, Trained
 
 

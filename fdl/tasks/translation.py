@@ -23,7 +23,11 @@ from fdl.tasks.classification import title_of
 from fdl.tasks.config import Config
 from fdl.tasks.nearest import nearest_rows
 from fdl.tasks.optimizers import make_optimizer
-from fdl.tasks.options import AttentionOptions, Seq2SeqOptions, TranslatorOptions
+from fdl.tasks.sequence_options import (
+    AttentionOptions,
+    Seq2SeqOptions,
+    TranslatorOptions,
+)
 from fdl.tasks.task import ExportedModel, Task, Trained
 from fdl.train import in_batches, predict
 

@@ -10,8 +10,8 @@ import pytest
 import closeness
 import fdl
 from fdl import models
-from fdl.tasks.options import TextCNNOptions
 from fdl.tasks.phrases import excited
+from fdl.tasks.sequence_options import TextCNNOptions
 from zoo import draw_variables
 
 MODEL = models.TextCNN(3, 9, features=4, widths=(2, 5), maps=3, dropout_rate=0.0)

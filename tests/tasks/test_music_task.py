@@ -12,7 +12,7 @@ from fdl.cli.main import main
 from fdl.data.music import KEYS, MUSIC, as_pieces
 from fdl.data.own import Part
 from fdl.tasks.music import baseline, nats
-from fdl.tasks.options import MusicOptions
+from fdl.tasks.sequence_options import MusicOptions
 
 RNG = np.random.default_rng(0)
 CHORDS = np.zeros((2, KEYS), np.uint8)

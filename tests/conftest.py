@@ -137,6 +137,7 @@ def pytest_collection_finish():
     # What is imported by now stays, and need not be looked through for garbage.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)  # tracing makes many objects, and little garbage
     _give_back()
 
 

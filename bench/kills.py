@@ -90,7 +90,11 @@ class Killed(NamedTuple):
 def train_whole(
     kind: str, folder: Path, name: str = "whole"
 ) -> tuple[dict[str, Any], float]:
-    """Train to the end; return what is left, and how long that took after the start."""
+    """Train to the end; return what is left, and how long that took after the start.
+
+    It is trained by this process, which need not start: to those that are killed it is
+    another one.
+    """
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (340, 28, 28), np.uint8)
     labels = np.arange(340) % 10
@@ -100,12 +104,11 @@ def train_whole(
         **{"x_test": images[240:], "y_test": labels[240:]},
     )
     (folder / "text.txt").write_text("The quick brown fox jumps over the dog. " * 100)
-    process = _start(folder, *KINDS[kind], "--run", name)
-    _wait_for(folder / name / "config.json", process)
-    begun = time.monotonic()
-    if process.wait() != 0:
-        sys.exit(f"{kind} failed: {_last_line(folder)}")
-    return fingerprint(folder / name), time.monotonic() - begun
+    code, said = _run(folder, *KINDS[kind], "--run", name)
+    seconds = time.time() - (folder / name / "config.json").stat().st_mtime
+    if code != 0:
+        sys.exit(f"{kind} failed: {said}")
+    return fingerprint(folder / name), seconds
 
 
 def kill_and_resume(
@@ -137,7 +140,8 @@ def kill_and_resume(
     ended = (path / "result.json").is_file()
     same = True
     if not ended or kind == "sweep":  # which draws pictures after its result
-        resumed, last = _resume(kind, folder, name)
+        words = ["sweep", "--run"] if kind == "sweep" else ["train", "--resume"]
+        resumed, last = _run(folder, *words, name)
         same, said = resumed == 0, said if resumed == 0 else last
     same = same and fingerprint(path) == whole
     return Killed(signal.Signals(number).name, code, said, ended, made, same)
@@ -151,9 +155,8 @@ def _made(path: Path) -> int:
     return int(found[-1].name) if found else 0
 
 
-def _resume(kind: str, folder: Path, name: str) -> tuple[int, str]:
-    """Go on in this process; return what a process would exit with, and say at last."""
-    words = ["sweep", "--run"] if kind == "sweep" else ["train", "--resume"]
+def _run(folder: Path, *words: str) -> tuple[int, str]:
+    """Run in this process; return what a process would exit with, and say at last."""
     said = io.StringIO()
     with (
         contextlib.chdir(folder),
@@ -161,7 +164,7 @@ def _resume(kind: str, folder: Path, name: str) -> tuple[int, str]:
         contextlib.redirect_stderr(said),
     ):
         try:
-            main_of_fdl([*words, name])
+            main_of_fdl(list(words))
         except SystemExit as exit:
             lines = said.getvalue().splitlines()
             return int(exit.code or 0), lines[-1] if lines else ""

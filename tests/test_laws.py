@@ -109,16 +109,17 @@ def test_is_pure_and_compiles_once(case: Case | LayerCase) -> None:
     program, inputs = program_of(case.name), case.arrays(BATCH)
     kept = jax.tree.map(np.copy, program.variables)
 
-    def trace() -> str:
-        traced = jax.make_jaxpr(program.model.apply)(program.variables, *inputs)
+    def text(trace: Any) -> str:
+        traced = trace(program.variables, *inputs).jaxpr
         return re.sub("0x[0-9a-f]+", "", str(traced))  # where a function lies
 
-    first = trace()
     # Traced with other inputs; that none of them stay, the next law shows.
     for seed in (1, 0):
         program.apply(program.variables, *case.arrays(BATCH, seed=seed))
     assert program.traces.count(jax.tree.map(np.shape, inputs)) == 1
-    assert trace() == first
+    # Traced anew, it is the same function: nothing has been kept from the first time.
+    again = jax.jit(lambda *arguments: program.model.apply(*arguments))
+    assert text(again.trace) == text(program.apply.trace)
     jax.tree.map(np.testing.assert_array_equal, program.variables, kept)
 
 
@@ -148,7 +149,8 @@ def test_leading_axes_are_batch_axes(case: Case | LayerCase) -> None:
 
 @law_of_models
 def test_shapes_are_checked_by_the_signature(case: Case) -> None:
-    model, variables = case.make(), case.variables()
+    program = program_of(case.name)
+    model, variables = program.model, program.variables
     first, *others = case.arrays()
     # To an MLP, images without channels look like one image with many.
     wrong = jaxtyping.TypeCheckError if case.name != "mlp" else ScopeParamShapeError
@@ -160,21 +162,22 @@ def test_shapes_are_checked_by_the_signature(case: Case) -> None:
 @law
 def test_no_silent_promotion(case: Case | LayerCase, dtype: str) -> None:
     assert jax.config.jax_numpy_rank_promotion == "raise"
-    arrays = as_floats((case.variables(), case.arrays(2)), jnp.dtype(dtype))
+    program = program_of(case.name)
+    arrays = as_floats((program.variables, case.arrays(2)), jnp.dtype(dtype))
     promotes = case.name in NORMALIZED and dtype != "float32"
     with jax.numpy_dtype_promotion("standard" if promotes else "strict"):
         outputs = jax.eval_shape(
-            lambda arrays: case.make().apply(arrays[0], *arrays[1]), arrays
+            lambda arrays: program.model.apply(arrays[0], *arrays[1]), arrays
         )
     assert {y.dtype for y in jax.tree.leaves(outputs)} == {jnp.dtype(dtype)}
 
 
 @law_of_models
 def test_names_are_frozen(case: Case) -> None:
-    shapes = jax.eval_shape(case.make().init, jax.random.key(0), *case.arrays(1))
+    variables = program_of(case.name).variables  # which have the shapes of `init`
     found = {
         jax.tree_util.keystr(path, simple=True, separator="/"): list(leaf.shape)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(shapes)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(variables)
     }
     file = GOLDEN / f"{case.name}.json"
     wanted = json.loads(file.read_text()) if file.exists() else None
@@ -186,16 +189,16 @@ def test_names_are_frozen(case: Case) -> None:
 
 @law_of_models
 def test_number_of_parameters(case: Case) -> None:
-    shapes = jax.eval_shape(case.make().init, jax.random.key(0), *case.arrays(1))
-    assert sum(x.size for x in jax.tree.leaves(shapes["params"])) == case.num_params
+    params = program_of(case.name).variables["params"]
+    assert sum(x.size for x in jax.tree.leaves(params)) == case.num_params
 
 
 @law
 def test_every_parameter_gets_a_gradient(case: Case | LayerCase) -> None:
     # Where Keras starts, so do all models and layers: parity/test_starts.py.
     program, inputs = program_of(case.name), case.arrays(BATCH)
-    model, variables = program.model, program.variables
-    target = targets(case, jax.eval_shape(model.apply, variables, *inputs))
+    variables = program.variables
+    target = targets(case, program.apply(variables, *inputs))
     weight = None if case.classes is None else np.ones(target.shape, np.float32)
     _, grads = program.gradients(variables["params"], inputs, target, weight)
     for path, grad in jax.tree_util.tree_leaves_with_path(grads):
@@ -237,7 +240,8 @@ def test_padding_at_the_end_changes_nothing(case: Case) -> None:
 @law_of_layers  # which alone have derivatives of their own
 def test_forward_mode_derivatives_work(case: LayerCase) -> None:
     with jax.enable_x64(True):
-        others, inputs = as_floats((case.variables(), case.arrays(2)), np.float64)
+        variables = program_of(case.name).variables
+        others, inputs = as_floats((variables, case.arrays(2)), np.float64)
         leaves, structure = jax.tree.flatten(inputs)
         floats = [x for x in leaves if is_float(x)]
         at = {"params": others.pop("params"), "floats": floats}

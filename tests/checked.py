@@ -18,7 +18,8 @@ def checked(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     code = function.__code__
     signature = (
-        *(function.__module__, function.__qualname__, *function.__annotations__.items()),
+        *(function.__module__, function.__qualname__),
+        *function.__annotations__.items(),
         *(code.co_varnames, code.co_posonlyargcount, code.co_argcount),
         *(code.co_kwonlyargcount, code.co_flags),
         *(len(function.__defaults__ or ()), *(function.__kwdefaults__ or ())),

@@ -127,8 +127,8 @@ def pytest_collection_modifyitems(items):
 
 
 # Bytes that a process may grow by until compiled programs are freed, which takes half a
-# second: two processes and what they start stay below 3 GB.
-_GROWTH = 0.2 * 2**30
+# second: two processes and what they start stay below 3.5 GB.
+_GROWTH = 0.4 * 2**30
 _least = 0  # bytes of this process when it was last freed
 
 

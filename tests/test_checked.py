@@ -9,7 +9,7 @@ from checked import checked
 
 def make(shape: str, *, answer: type = object):
     @jaxtyped(typechecker=checked)
-    def inner(x: Float[Array, shape], y: Float[Array, "b"] | None = None) -> answer:
+    def inner(x: Float[Array, shape], y: Float[Array, " b"] | None = None) -> answer:
         return x
 
     return inner

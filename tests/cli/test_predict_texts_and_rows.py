@@ -12,7 +12,7 @@ import fdl
 from fdl.cli import main
 
 TEXTS = ["a fine film", "a dull film", "very fine, really", "so dull!"] * 15
-SMALL = ("--features", "8", "--num-heads", "1", "--learning-rate", "0.03")
+SMALL = "--features 8 --num-heads 1 --num-layers 1 --learning-rate 0.03".split()
 
 
 @pytest.fixture

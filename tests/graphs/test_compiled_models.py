@@ -199,7 +199,7 @@ def test_losses_and_metrics_are_measured_as_in_keras(name, tmp_path):
     values = sorted(np.atleast_1d(each).tolist() for each in found.values())
     expected = sorted(np.atleast_1d(each).tolist() for each in wanted.values())
     np.testing.assert_allclose(values, expected, rtol=2e-6)
-    state, _ = learner.step(state, (inputs, targets))
+    state, _ = jax.jit(learner.step)(state, (inputs, targets))
     theirs.train_on_batch(inputs, targets)
     weights = [np.asarray(w) for w in theirs.trainable_variables]
     moved = jax.tree.leaves(state.params)

@@ -73,7 +73,8 @@ def climb(
 
     Both sides are built once. If `large`, level 4 is a whole epoch in double precision.
     """
-    at = levels(subject) if at is None else [n for n in at if n in levels(subject)]
+    there = levels(subject)
+    at = there if at is None else [n for n in at if n in there]
     if precision == "float32":
         at = [n for n in at if n <= subject.single]
     found: list[dict[str, float]] = []

@@ -40,13 +40,18 @@ def seeds_only(make):
     return lambda hp: make(hp["learning_rate"])
 
 
+def coders():
+    """Return a small encoder and decoder of the images of `make_data`."""
+    return models.DenseEncoder((8,)), models.DenseDecoder((8,), (6, 5, 1))
+
+
 def vae(rate):
-    return learners.variational(models.VAE(latent_size=3), optax.adam(rate))
+    return learners.variational(models.VAE(3, *coders()), optax.adam(rate))
 
 
 def gan(rate):
     return learners.adversarial(
-        models.DenseGenerator(),
+        models.DenseGenerator((6, 5, 1)),
         models.DenseDiscriminator(),
         losses.non_saturating,
         optax.adam(rate),
@@ -58,7 +63,7 @@ def gan(rate):
 
 def autoencoder(rate):
     return learners.reconstructive(
-        models.Autoencoder(latent_size=3), optax.sgd(rate), noise=0.2
+        models.Autoencoder(3, *coders()), optax.sgd(rate), noise=0.2
     )
 
 
@@ -125,12 +130,12 @@ def augmented(rate):
 KINDS = {
     "supervised": (mlp, MLP, make_data()),
     "augmented": (seeds_only(augmented), RATES, make_data(24)),
-    "convolutional": (seeds_only(cnn), RATES, make_data(24, size=(28, 28))),
+    "convolutional": (seeds_only(cnn), RATES, make_data(24, size=(18, 18))),
     "recurrent": (seeds_only(lstm), RATES, make_data(24)),
     "imported": (seeds_only(imported), RATES, make_data(24)),
-    "variational": (seeds_only(vae), RATES, make_data(24, size=(28, 28))),
-    "adversarial": (seeds_only(gan), RATES, make_data(24, size=(28, 28))),
-    "reconstructive": (seeds_only(autoencoder), RATES, make_data(24, size=(28, 28))),
+    "variational": (seeds_only(vae), RATES, make_data(24)),
+    "adversarial": (seeds_only(gan), RATES, make_data(24)),
+    "reconstructive": (seeds_only(autoencoder), RATES, make_data(24)),
 }
 
 

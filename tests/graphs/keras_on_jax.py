@@ -30,21 +30,8 @@ def _on_jax(function):
         plain = lambda x: (
             np.asarray(x) if isinstance(x, tf.Tensor | keras.Variable) else x
         )
-        leaves, tree = jax.tree.flatten(keras.tree.map_structure(plain, (args, kwargs)))
-        is_array = [isinstance(leaf, np.ndarray) for leaf in leaves]
-
-        @jax.jit  # one program instead of one for each operation
-        def compute(*arrays):
-            rest = iter(arrays)
-            filled = [
-                next(rest) if array else leaf
-                for leaf, array in zip(leaves, is_array, strict=True)
-            ]
-            args, kwargs = jax.tree.unflatten(tree, filled)
-            return function(*args, **kwargs)
-
-        arrays = [x for x, array in zip(leaves, is_array, strict=True) if array]
-        return tf.convert_to_tensor(np.asarray(compute(*arrays)))
+        args, kwargs = keras.tree.map_structure(plain, (args, kwargs))
+        return tf.convert_to_tensor(np.asarray(function(*args, **kwargs)))
 
     return call
 

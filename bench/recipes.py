@@ -213,7 +213,7 @@ RECIPES: dict[str, Recipe] = {
         for cell, title, more in (
             ("gru", "GRU", ""),
             ("lstm", "LSTM", ""),
-            ("rnn", "simple RNN", " --learning-rate 3e-3"),
+            ("rnn", "simple RNN", " --learning-rate 1e-2"),
         )
     },
 }

@@ -10,7 +10,7 @@ import closeness
 import fdl
 from fdl import tasks
 from fdl.cli.main import main
-from fdl.data.music import KEYS, MUSIC, as_pieces
+from fdl.data.music import KEY_NAMES, KEYS, MUSIC, as_pieces
 from fdl.data.own import Part
 from fdl.tasks.music import baseline, nats
 from fdl.tasks.sequence_options import MusicOptions
@@ -35,7 +35,7 @@ def run(tmp_path_factory):
         for name, count in (("train", 48), ("validation", 4), ("test", 6))
     }
     source = MUSIC["jsb"]
-    archive = source.archive._replace(files=(), read=lambda files: (parts, NAMES))
+    archive = source.archive._replace(files=(), read=lambda files: (parts, KEY_NAMES))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(MUSIC, "jsb", dataclasses.replace(source, archive=archive))
         patch.setattr("fdl.data.archived.fetch", lambda archive: {})
@@ -49,15 +49,25 @@ def run(tmp_path_factory):
         )
 
 
-NAMES = tuple(map(str, range(KEYS)))
-
-
 def test_a_run_learns_and_is_compared_with_keys_by_themselves(run) -> None:
     assert run.metrics["nats_per_frame"] < 1
     assert 0 < run.metrics["baseline_nats_per_frame"] < 1
     written = {file.name for file in run.path.iterdir()}
     assert {"piano-roll.png", "piece.mid", "continued.mid"} <= written
     assert run.evaluate()["loss"] == pytest.approx(run.metrics["nats_per_frame"])
+
+
+def test_pieces_of_another_length_can_be_measured(run, monkeypatch) -> None:
+    rolls = {"train": trills(2), "validation": trills(2), "test": [CHORDS[[0, 1] * 40]]}
+    parts = {name: Part(each, np.zeros(len(each))) for name, each in rolls.items()}
+    other = MUSIC["nottingham"]
+    archive = other.archive._replace(files=(), read=lambda files: (parts, KEY_NAMES))
+    monkeypatch.setitem(
+        MUSIC, "nottingham", dataclasses.replace(other, archive=archive)
+    )
+    found = run.dataset("nottingham")
+    assert found.test.inputs.shape == (1, 79, KEYS)
+    assert run.evaluate(found.test)["nats_per_frame"] < 1
 
 
 def test_it_plays_on_from_a_file(run, tmp_path, monkeypatch, capsys) -> None:
@@ -99,7 +109,7 @@ def test_padding_counts_neither_in_the_loss_nor_in_an_update() -> None:
     assert int(count) == sum(map(len, rolls)) - 3
 
 
-INFO = ("", "", "", KEYS, NAMES, (19, KEYS), 3, 1, 1, "", (), "music")
+INFO = ("", "", "", KEYS, KEY_NAMES, (19, KEYS), 3, 1, 1, "", (), "music")
 
 
 def test_the_baseline_counts_each_key_by_itself() -> None:

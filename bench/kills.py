@@ -119,6 +119,7 @@ def kill_and_resume(
     after: float,
     whole: dict[str, Any],
     name: str = "killed",
+    once: str = "config.json",
 ) -> Killed:
     """Train, kill, resume, compare.
 
@@ -126,13 +127,14 @@ def kill_and_resume(
         kind: What is trained.
         folder: Where.
         number: The signal that kills it.
-        after: Seconds after its folder is there.
+        after: Seconds after `once` is there.
         whole: What a training that is not killed leaves.
         name: Of the run's folder.
+        once: A pattern of files in it.
     """
     path = folder / name
     process = _start(folder, *KINDS[kind], "--run", name)
-    _wait_for(path / "config.json", process)
+    _wait_for(path, once, process)
     time.sleep(after)
     process.send_signal(number)
     code, said = process.wait(), _last_line(folder)
@@ -234,10 +236,10 @@ def _last_line(folder: Path) -> str:
     return lines[-1] if lines else ""
 
 
-def _wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
-    while not file.is_file():
+def _wait_for(path: Path, pattern: str, process: subprocess.Popen[bytes]) -> None:
+    while not any(path.glob(pattern)):
         if process.poll() is not None:
-            sys.exit(f"it did not begin: {_last_line(file.parents[1])}")
+            sys.exit(f"it did not begin: {_last_line(path.parent)}")
         time.sleep(0.01)
 
 

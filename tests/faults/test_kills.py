@@ -10,24 +10,26 @@ import pytest
 
 from bench.kills import kill_and_resume, train_whole
 
-# Parts with states of their own, what early stopping remembers, and parts of a sweep.
+# Parts with states of their own, what early stopping remembers, and parts of a sweep:
+# killed soon after the first of them is kept.
+CHECKPOINT = "checkpoints/[0-9]*"
 KINDS = {
-    "mlp": [signal.SIGKILL, signal.SIGTERM],
-    "gan": [signal.SIGKILL],
-    "sweep": [signal.SIGINT],
+    "mlp": (CHECKPOINT, [signal.SIGKILL, signal.SIGTERM]),
+    "gan": (CHECKPOINT, [signal.SIGKILL]),
+    "sweep": ("parts/*", [signal.SIGINT]),
 }
 
 
 @pytest.mark.filterwarnings("ignore:.* is gone; going on")
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_killed_and_resumed_ends_like_any_other(kind, tmp_path) -> None:
-    whole, seconds = train_whole(kind, tmp_path)
+    whole, _ = train_whole(kind, tmp_path)
     draw = random.Random(kind)
-    for number in KINDS[kind]:
-        after = draw.uniform(0, seconds)
-        killed = kill_and_resume(
-            kind, tmp_path, number, after=after, whole=whole, name=number.name
-        )
+    once, numbers = KINDS[kind]
+    for number in numbers:
+        after = draw.uniform(0, 0.1)
+        options = {"after": after, "whole": whole, "name": number.name}
+        killed = kill_and_resume(kind, tmp_path, number, once=once, **options)
         assert killed.same, (kind, killed, after)
         code = -number if number == signal.SIGKILL else 128 + number
         assert killed.ended or killed.code == code, killed

@@ -35,17 +35,21 @@ def picture(to: Path, format: PictureFormat | None) -> Path:
     """Return the file of a picture, by its name's ending or else by the format.
 
     Raises:
-        ValueError: If they contradict each other.
+        ValueError: If they contradict each other, or the ending is of no picture.
 
     Example:
         >>> picture(Path("a"), "svg").name, picture(Path("a"), None).name
         ('a.svg', 'a.png')
     """
+    from fdl.pixels import picture_file  # numpy, which help does without
+
     if to.suffix and format not in (None, to.suffix[1:]):
         raise ValueError(
             f"{to} ends with {to.suffix}, and --format is {format}: leave one out."
         )
-    return to if to.suffix else to.with_name(f"{to.name}.{format or 'png'}")
+    if not to.suffix:
+        return to.with_name(f"{to.name}.{format or 'png'}")
+    return picture_file(to)
 
 
 def named_again(model: str | None, task: str | None) -> str:

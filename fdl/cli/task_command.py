@@ -37,8 +37,8 @@ class Data:
 
     Attributes:
         dataset: Data set: a name that `fdl data list` lists, or data of your own, such
-            as `folder:PATH`, `npz:FILE`, `csv:FILE`, `text:FILE`, `jsonl:FILE`,
-            `tfds:NAME` or `hf:PATH`.
+            as `folder:PATH`, `npz:FILE`, `csv:FILE`, `tsv:FILE`, `text:FILE`,
+            `jsonl:FILE`, `tfds:NAME` or `hf:PATH`.
         target: Column of a CSV file, or member of JSON lines, to predict.
         text: Column or member that is the text, where texts are to be classified.
         size: Height and width to bring images of your own to, such as `64` or `48x64`.

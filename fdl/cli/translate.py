@@ -26,7 +26,8 @@ class Translate(OfRun):
     Attributes:
         run: Folder of the run.
         sources: What to translate; quote what has spaces.
-        file: Text in UTF-8 with a source in each line.
+        file: Text in UTF-8 with a source in each line, or .jsonl or .csv with the run's
+            column of sources.
         beam: Number of hypotheses that are followed at once; with 1, each word is the
             likeliest.
         alpha: How much longer answers are favored; 0 ranks by probability alone.
@@ -84,10 +85,12 @@ class Translate(OfRun):
                 f"{self.run} is a run of {run.config.task}, which translates nothing: "
                 "train seq2seq, attention or translator."
             )
-        to = self._picture
+        to, texts = self._picture, list(self.sources)
+        if self.file is not None:
+            texts += fdl.data.read_texts(self.file, run.info)
         found = translate(
             run,
-            fdl.data.pairs.source_tokens(run.info, self._texts()),
+            fdl.data.pairs.source_tokens(run.info, texts),
             beams=self.beam,
             alpha=self.alpha,
             length=self.length,
@@ -119,12 +122,3 @@ class Translate(OfRun):
                 title=f"{self.run.name}: source across, answer down",
             )
             err.print(f"written to {to}", soft_wrap=True)
-
-    def _texts(self) -> list[str]:
-        """Return all sources, those of the file last."""
-        from fdl.data.jsonl import read_text
-
-        texts = list(self.sources)
-        if self.file is not None:
-            texts += read_text(self.file).splitlines()
-        return texts

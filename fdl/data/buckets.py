@@ -43,7 +43,8 @@ def bucketed(
     if isinstance(bounds, int):
         bounds = bucket_bounds(pairs, bounds)
     lengths = _lengths(pairs)
-    sides = np.array(bounds).reshape(-1, 2)
+    paired = all(np.shape(sides) == (2,) for sides in bounds)
+    sides = np.array(bounds if paired else []).reshape(-1, 2)
     if not len(sides) or (np.diff(sides, axis=0) < 0).any():
         raise DataError(
             f"bounds={bounds!r}: give the length of sources and targets of at least "

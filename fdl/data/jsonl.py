@@ -53,13 +53,15 @@ def read_members(path: Path, *names: str, texts: int = 1) -> list[list[Any]]:
                 raise ValueError(f"it has more than {_LONGEST_LINE:,} characters")
             said = parse_json(line)
             for name, members in zip(names, found, strict=True):
+                if not isinstance(said, dict) or name not in said:
+                    raise ValueError(f"it has no {name!r}")
                 members.append(said[name])
             for name in names[:texts]:
                 if not isinstance(said[name], str):
                     raise TypeError(f"{name!r} is no text")
                 if texts > 1 and not said[name].strip():
                     raise ValueError(f"{name!r} is empty")
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError) as error:
             raise DataError(
                 f"{path}: line {number} is no JSON object with a text {names[0]!r}"
                 f"{''.join(f' and a member {name!r}' for name in names[1:])}: {error}"

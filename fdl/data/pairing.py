@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fdl.arrays import DataError, Pairs
-from fdl.data.dataset import UNITS, Dataset, DatasetInfo
+from fdl.data.dataset import SPECIAL, UNITS, Dataset, DatasetInfo
 from fdl.data.own import PARTS, Part, checksum, say
 from fdl.data.pairs import (
     BETWEEN,
@@ -105,6 +105,8 @@ def assemble_pairs(
     """
     if like is not None and like.kind != "pair":
         like = None
+    for part, pair in parts.items():
+        _require_texts(f"{title}: the {part} part", pair)
     units = like.units if like else units or _units(parts["train"])
     if len(units) != 2 or not {*units} <= {*UNITS}:
         raise DataError(
@@ -127,6 +129,12 @@ def assemble_pairs(
     else:
         train = texts["train"]
         vocabularies = tuple(map(make_vocabulary, train, units))
+        for column, vocabulary in zip(columns, vocabularies, strict=True):
+            if len(vocabulary) == len(SPECIAL):
+                raise DataError(
+                    f"{title}: no word of {column!r} occurs twice in the train part, "
+                    "so none would be known: give more pairs, or letters as its units"
+                )
         longest = [min(_LONGEST, max(map(len, column))) for column in train]
         lengths = longest[0], longest[1] + 1
     known = tuple(map(numbers_of, vocabularies))
@@ -181,13 +189,24 @@ class _Texts(NamedTuple):
     target: list[list[str]]
 
 
-def _split(where: str, pair: Part, units: tuple[str, ...]) -> _Texts:
-    """Return the texts of a part, split."""
+def _require_texts(where: str, pair: Part) -> None:
+    """Raise a DataError unless these are texts, as many sources as targets."""
     count, others = len(pair.inputs), len(pair.targets)
     if count != others or not count:
         raise DataError(
             f"{where} has {count} sources and {others} targets: give each source one"
         )
+    for what, texts in zip(_Texts._fields, pair, strict=True):
+        for row, text in enumerate(texts, start=1):
+            if not isinstance(text, str):
+                raise DataError(
+                    f"{where} has {text!r} as {what}, number {row} of {count}: give "
+                    "texts"
+                )
+
+
+def _split(where: str, pair: Part, units: tuple[str, ...]) -> _Texts:
+    """Return the texts of a part, split."""
     found = _Texts(
         *(
             [split_text(text, unit) for text in texts]
@@ -197,7 +216,10 @@ def _split(where: str, pair: Part, units: tuple[str, ...]) -> _Texts:
     for what, texts in found._asdict().items():
         if not all(texts):
             row = next(row for row, text in enumerate(texts, start=1) if not text)
-            raise DataError(f"{where} has an empty {what}, number {row} of {count}")
+            raise DataError(
+                f"{where} has an empty {what}, number {row} of "
+                f"{len(texts)}: leave it out"
+            )
     return found
 
 

@@ -148,7 +148,9 @@ def source_tokens(
     split = [lowered(split_text(text, unit), known) for text in texts]
     for row, (text, found) in enumerate(zip(texts, split, strict=True), start=1):
         if not found:
-            raise DataError(f"text {row} of {len(texts)} is empty: {text!r}")
+            raise DataError(
+                f"text {row} of {len(texts)} is empty: {text!r}: leave it out"
+            )
         for letter in found if unit == "letters" else ():
             if letter not in known:
                 raise DataError(
@@ -177,15 +179,18 @@ def source_texts(info: DatasetInfo, tokens: Array) -> list[str]:
     ]
 
 
-def target_texts(info: DatasetInfo, tokens: Array) -> list[str]:
+def target_texts(
+    info: DatasetInfo, tokens: Array, *, unknown: str | None = None
+) -> list[str]:
     """Return the texts that rows of targets stand for, each up to its end.
 
-    Letters are put together, words with a space between them; special tokens, such as
-    unknown words, are left out.
+    Letters are put together, words with a space between them; special tokens are left
+    out.
 
     Args:
         info: The data set, such as that of a run.
         tokens: Rows of targets, such as `Pairs.target` or what beam search returns.
+        unknown: What stands for an unknown word; None to leave it out, too.
 
     Raises:
         DataError: If the data set has no pairs.
@@ -202,9 +207,9 @@ def target_texts(info: DatasetInfo, tokens: Array) -> list[str]:
     between = BETWEEN[info.units[1]]
     return [
         between.join(
-            info.class_names[token]
+            info.class_names[token] if token >= len(SPECIAL) else str(unknown)
             for token in itertools.takewhile(lambda token: token != END, row)
-            if token >= len(SPECIAL)
+            if token >= len(SPECIAL) or (token == UNKNOWN and unknown is not None)
         )
         for row in np.asarray(tokens).tolist()
     ]

@@ -39,7 +39,7 @@ def read_texts(path: Path | str, info: DatasetInfo) -> list[str]:
             )
         return cells[column]
     if info.kind == "pair":
-        return [line for line in read_text(path).split("\n") if line.strip()]
+        return read_text(path).removesuffix("\n").split("\n")
     return [read_text(path)]
 
 

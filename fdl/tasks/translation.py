@@ -255,8 +255,8 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
 def _by_source(dataset: Dataset) -> tuple[np.ndarray, list[list[str]]]:
     """Return each test source once, in order, and all that is right for it."""
     source, texts = np.asarray(dataset.test.source), dataset.references
-    if texts is None:  # of the validation part
-        texts = target_texts(dataset.info, dataset.test.target)
+    if texts is None:  # of the validation part, where an unknown word stays wrong
+        texts = target_texts(dataset.info, dataset.test.target, unknown="\ufffd")
     right: dict[bytes, list[str]] = {}
     first: list[int] = []
     for row, text in enumerate(texts):

@@ -83,12 +83,17 @@ def test_it_draws_what_was_attended_to(here, capsys) -> None:
         (["ab", "--alpha", "-1"], "--alpha -1.0 must be at least 0"),
         (["ab", ""], "text 2 of 2 is empty: ''"),
         (["abx"], "'abx', has the letter 'x'"),
+        (["ab", "--alignment", "b.jpg"], "b.jpg must end with one of .png"),
         (["--file", "missing.txt"], "missing.txt"),
+        (["--file", "empty.txt"], "text 1 of 1 is empty: ''"),
+        (["--file", "gap.txt"], "text 2 of 3 is empty: '': leave it out"),
         (["--file", "latin.txt"], "latin.txt cannot be read as text in UTF-8"),
     ],
 )
 def test_bad_input_is_a_line(here, capsys, words, said) -> None:
     (here / "latin.txt").write_bytes("caf\xe9".encode("latin-1"))
+    (here / "empty.txt").write_text("", "utf-8")
+    (here / "gap.txt").write_text("ab\n\nba\n", "utf-8")
     assert said in complaint(["translate", "run", *words], capsys)
 
 

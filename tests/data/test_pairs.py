@@ -21,6 +21,8 @@ from fdl.data import (
     require_sensible,
 )
 from fdl.data.dataset import SPECIAL
+from fdl.data.own import Part
+from fdl.data.pairing import assemble_pairs
 from fdl.recorded import fields_of
 
 GERMAN = ["Ein Hund, ein Haus", "Ein Hund läuft", "Das Haus", "Ein Hund läuft"]
@@ -63,6 +65,7 @@ def test_texts_become_tokens_of_the_training_part_and_texts_again() -> None:
     require_sensible(info)
     assert data.references.tolist() == ["A wug runs"]
     assert pairs.target_texts(info, data.test.target) == ["A"]
+    assert pairs.target_texts(info, data.test.target, unknown="?") == ["A ? ?"]
     generated = [[START, 4, 5, UNKNOWN, END, 6, PAD], [6, 6, 6, 6, 6, 6, 6]]
     assert pairs.target_texts(info, np.array(generated)) == [
         "A dog",
@@ -96,7 +99,7 @@ def test_letters_are_looked_for_in_lower_case_and_refused_if_there_are_none() ->
         pairs.source_tokens(info, ["go", "dog"])
     with pytest.raises(DataError, match=r"it has ' acgotï'$"):
         pairs.source_tokens(info, ["dog"])
-    with pytest.raises(DataError, match="text 1 of 1 is empty: '  '"):
+    with pytest.raises(DataError, match="text 1 of 1 is empty: '  ': leave it out"):
         pairs.source_tokens(info, ["  "])
 
 
@@ -134,11 +137,25 @@ def test_units_are_words_where_a_text_has_several() -> None:
         (["a", " \t"], ["c", "d"], "train part has an empty source, number 2 of 2"),
         (["a", "b"], ["", "d"], "train part has an empty target, number 1 of 2"),
         (["a", "a"], ["c", "d"], "pairs has one source only, and no test part"),
+        (["a b", "c d"], ["c", "d"], "no word of 'source' occurs twice"),
     ],
 )
 def test_texts_that_make_no_pairs_are_refused(source, target, words) -> None:
     with pytest.raises(DataError, match=words):
         from_pairs(source, target)
+
+
+@pytest.mark.parametrize("text", [None, 3, float("nan")])
+def test_what_is_no_text_is_refused(text) -> None:
+    words = f"train part has {text} as target, number 2 of 2: give texts"
+    with pytest.raises(DataError, match=words):
+        assemble_pairs(
+            {"train": Part(["a", "b"], ["c", text])},
+            name="pairs",
+            title="pairs",
+            source="texts",
+            columns=("source", "target"),
+        )
 
 
 def test_equal_sources_are_never_in_two_parts(tmp_path) -> None:
@@ -287,8 +304,9 @@ def test_bounds_that_hold_not_all_pairs_are_refused() -> None:
         bucketed(GOOD, [(1, 1), (3, 2)])
     with pytest.raises(DataError, match="from short to long"):
         bucketed(GOOD, [(3, 3), (2, 4)])
-    with pytest.raises(DataError, match="at least one bucket"):
-        bucketed(GOOD, [])
+    for bounds in ([], [3], [(3, 3, 3)], [(3, 3), (4,)]):
+        with pytest.raises(DataError, match="at least one bucket"):
+            bucketed(GOOD, bounds)
     with pytest.raises(DataError, match="count=0 must be at least 1"):
         bucketed(GOOD, 0)
 
@@ -340,10 +358,13 @@ def test_columns_without_names_are_counted(tmp_path) -> None:
     (tmp_path / "a.tsv").write_text("A\t1\tx\nB\t2\n\nC\t3\n")
     data = load(f"tsv:{tmp_path}/a.tsv?source=2&target=1", validation=None)
     assert data.info.columns == ("source", "target")
-    assert (
-        sorted(pairs.source_texts(data.info, data.train.source)) == ["1", "2"] or True
-    )
-    assert data.info.train_count + data.info.test_count == 3
+    read = [data.train.source, data.test.source]
+    assert [len(part) for part in read] == [2, 1]
+    assert {text for part in read for text in pairs.source_texts(data.info, part)} <= {
+        *"123",
+        "<unk>",
+    }
+    assert {*pairs.target_texts(data.info, data.train.target)} < {*"ABC"}
 
 
 @pytest.mark.parametrize(
@@ -370,7 +391,7 @@ def test_bad_files_of_pairs_are_refused_by_line(tmp_path, content, options, word
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ('{"de": "a"}', "line 2 is no JSON object with a text 'de' and a member 'en'"),
+        ('{"de": "a"}', "line 2 is no JSON object with .*: it has no 'en'"),
         ('{"de": "a", "en": " "}', "line 2 .*: 'en' is empty"),
         ('{"de": "a", "en": 3}', "line 2 .*: 'en' is no text"),
     ],
@@ -383,8 +404,13 @@ def test_bad_objects_are_refused_by_line(tmp_path, line, words) -> None:
 
 def test_texts_for_a_run_are_lines_or_the_sources_of_a_file(tmp_path) -> None:
     info = make(columns=("German", "English")).info
-    (tmp_path / "a.txt").write_text("Ein Hund\n\nDas Haus\n")
-    assert fdl.data.read_texts(tmp_path / "a.txt", info) == ["Ein Hund", "Das Haus"]
+    # As many as there are lines, which a form feed ends for Python's `splitlines` only.
+    (tmp_path / "a.txt").write_text("Ein Hund\n\nDas\fHaus\n")
+    assert fdl.data.read_texts(tmp_path / "a.txt", info) == [
+        "Ein Hund",
+        "",
+        "Das\fHaus",
+    ]
     write_jsonl(tmp_path)
     assert fdl.data.read_texts(tmp_path / "a.jsonl", info) == GERMAN
 

@@ -74,6 +74,20 @@ def test_whole_batches_move_to_longer_buckets() -> None:
     assert sorted(kept) == sorted((source > 0).sum(axis=1))
 
 
+def test_an_unknown_word_is_never_right(tmp_path, monkeypatch) -> None:
+    lines = [f"w{i % 7} v{i}\tz{i} x{i}\nw{i % 7} u{i}\tyes yes" for i in range(40)]
+    (tmp_path / "a.tsv").write_text("\n".join(lines), "utf-8")
+    trained, dataset = outlined(f"tsv:{tmp_path / 'a.tsv'}", "seq2seq")
+    targets = np.array([[3, 3, 2]] * 8)
+    validation = dataset._replace(
+        test=Pairs(dataset.train.source[:8], targets), references=None
+    )
+    answered = lambda learner, state, source: targets[: len(source)]
+    monkeypatch.setattr("fdl.tasks.translation.predict", answered)
+    measured = tasks.find("seq2seq").finish(trained, validation, tmp_path)
+    assert (measured["exact_match"], measured["error_rate"]) == (0, 1)
+
+
 def test_alignments_take_attention(data) -> None:
     trained, _ = outlined(data, "seq2seq")
     with pytest.raises(ValueError, match="no attention, so no alignments"):

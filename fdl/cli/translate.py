@@ -18,6 +18,8 @@ from fdl.cli.command import (
     picture,
 )
 
+_DRAWN = 30  # alignments: more would fill no screen, and take minutes
+
 
 @dataclasses.dataclass(frozen=True)
 class Translate(OfRun):
@@ -33,8 +35,8 @@ class Translate(OfRun):
         alpha: How much longer answers are favored; 0 ranks by probability alone.
         length: Most letters or words of an answer; those of the longest of the training
             if not given.
-        alignment: Picture of what each word of the answers attended to; its ending
-            tells the format.
+        alignment: Picture of what each word of the first 30 answers attended to; its
+            ending tells the format.
         format: Of the picture.
         json: Print a line of JSON for each source, with the answer's score.
         overwrite: Replace the picture if it is there.
@@ -116,9 +118,11 @@ class Translate(OfRun):
                 )
             out.print(said, soft_wrap=True)
         if to is not None:
+            drawn = found[:_DRAWN]
             fdl.report.draw_alignments(
                 to,
-                [one.alignment for one in found if one.alignment is not None],
+                [one.alignment for one in drawn],
                 title=f"{self.run.name}: source across, answer down",
             )
-            err.print(f"written to {to}", soft_wrap=True)
+            of = f": the first {_DRAWN} of {len(found):,} answers"
+            err.print(f"written to {to}{of * (len(found) > _DRAWN)}", soft_wrap=True)

@@ -46,6 +46,11 @@ def test_alignments_have_as_many_edits_as_the_distance():
         assert "".join(y for _, y in pairs if y) == b
 
 
+def test_the_nearest_reference_takes_the_fewest_edits():
+    # Per length, the longer one would be nearer.
+    assert metrics.edits(["ab"], [["abcdef", "a"]]) == metrics.Edits(0, 1, 1, 1)
+
+
 def test_rates_are_of_sums_and_of_the_nearest_reference():
     found = metrics.edits(["ab", "abcdefgh"], [["xy"], ["zzzz", "abcdefgx"]])
     assert found == metrics.Edits(exact=0, edits=3, length=10, answers=2)

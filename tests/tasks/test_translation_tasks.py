@@ -11,6 +11,7 @@ from fdl import tasks
 from fdl.arrays import Buckets, Pairs
 from fdl.runs import configure
 from fdl.runs.job import bucketed
+from fdl.tasks.nearest import nearest_rows
 from fdl.tasks.translation import translate
 
 WORDS = ["ab", "abc", "cab", "bca", "b", "accab"] * 60
@@ -72,6 +73,12 @@ def test_whole_batches_move_to_longer_buckets() -> None:
     assert all(size % 8 == 0 for size in sizes[:-1])
     kept = np.concatenate([(part.source > 0).sum(axis=1) for part in found.parts])
     assert sorted(kept) == sorted((source > 0).sum(axis=1))
+
+
+def test_the_nearest_source_shares_what_is_rare() -> None:
+    # A 4 at the end is in two of them, one at the start in one.
+    known = np.array([[6, 4, 4], [6, 4, 5], [4, 4, 5], [5, 5, 4]])
+    assert nearest_rows(known, np.array([[4, 4, 4]])).tolist() == [2]
 
 
 def test_an_unknown_word_is_never_right(tmp_path, monkeypatch) -> None:

@@ -68,6 +68,8 @@ class Translate(OfRun):
         if self.length is not None and self.length < 1:
             raise ValueError(f"--length {self.length} must be at least 1.")
         to = self._picture
+        if to is not None and not to.parent.is_dir():
+            raise ValueError(f"{to.parent} is not a folder: make it first.")
         if to is not None and to.exists() and not self.overwrite:
             raise ValueError(
                 f"{to} is there already: give another name, or --overwrite."

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from fdl import losses, metrics, models, nn
-from fdl.arrays import PAD, Pairs, is_on
+from fdl.arrays import PAD, UNKNOWN, Pairs, is_on
 from fdl.data import Dataset, DatasetInfo, bucketed
 from fdl.data.pairs import source_texts, split_text, target_texts
 from fdl.files import json_text, write_whole
@@ -34,7 +34,7 @@ from fdl.train import in_batches, predict
 _BUCKETS, _BATCHES = 5, 100  # at most, and at least in one of several
 _SHOWN = 9  # alignments
 _COMPARED = 1000  # sources that the nearest neighbors are asked for
-_AT_A_TIME = 500  # sources
+_AT_A_TIME = 500  # hypotheses
 
 MakeModel = Callable[[Any, DatasetInfo], Any]
 
@@ -168,7 +168,7 @@ def translate(
         alpha=alpha,
         alignments=alignments,
     )
-    found = in_batches(search, source, _AT_A_TIME)
+    found = in_batches(search, source, max(1, _AT_A_TIME // beams))
     best = jax.tree.map(lambda x: x[:, 0], found)
     best.token[~best.finished, -1] = PAD  # there is no more room than for an end
     sources, answers = source_texts(info, source), target_texts(info, best.token)
@@ -257,10 +257,11 @@ def _by_source(dataset: Dataset) -> tuple[np.ndarray, list[list[str]]]:
     source, texts = np.asarray(dataset.test.source), dataset.references
     if texts is None:  # of the validation part, where an unknown word stays wrong
         texts = target_texts(dataset.info, dataset.test.target, unknown="\ufffd")
-    right: dict[bytes, list[str]] = {}
+    right: dict[bytes | int, list[str]] = {}
     first: list[int] = []
     for row, text in enumerate(texts):
-        key = source[row].tobytes()
+        # Two sources are not the same because the same words of them are not known.
+        key = row if UNKNOWN in source[row] else source[row].tobytes()
         if key not in right:
             first.append(row)
         right.setdefault(key, []).append(str(text))

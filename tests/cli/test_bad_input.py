@@ -15,7 +15,7 @@ from fdl.cli import main
     [
         (
             "",
-            "sweep, find-rate, compare, eval, predict, generate, export, import",
+            "sweep, find-rate, compare, eval, predict, translate, generate, export",
         ),
         ("bogus", "there is no command 'bogus'; commands: train, sweep"),
         ("trian cnn", "no command 'trian'; did you mean 'train'?"),

@@ -261,8 +261,8 @@ def test_a_shell_completes_words(tmp_path) -> None:
         'COMP_WORDS=({}); COMP_CWORD={}; $f fdl "{}"; echo "${{COMPREPLY[@]}}"'
     )
     for words, completed in (
-        ("fdl tr", "train"),
-        ("fdl train tran", "transformer"),
+        ("fdl trai", "train"),
+        ("fdl train transf", "transformer"),
         ("fdl train cnn --epo", "--epochs"),
     ):
         last = words.split()[-1]

@@ -157,8 +157,6 @@ def translate(
             f"task {trained.config.task!r} has no attention, so no alignments: train "
             "attention or translator."
         )
-    from fdl.report import Alignment  # matplotlib takes half a second
-
     search = functools.partial(
         beam_search,
         trained.model,
@@ -176,6 +174,8 @@ def translate(
     for row, (text, answer) in enumerate(zip(sources, answers, strict=True)):
         seen = None
         if alignments:
+            from fdl.report import Alignment  # matplotlib takes half a second
+
             read = units_of(info.vocabulary, source[row])
             said = units_of(info.class_names, best.token[row])
             weights = best.weights[row, : len(said), : len(read)]

@@ -53,7 +53,7 @@ def permuted(
     Example:
         >>> image = np.arange(4, dtype=np.float32).reshape(1, 2, 2, 1)
         >>> permuted(image, seed=0).ravel()
-        array([2., 3., 1., 0.], dtype=float32)
+        array([3., 2., 1., 0.], dtype=float32)
     """
     x = pixels(image)
     drawn = np.random.default_rng(seed).random(x.shape[-2])

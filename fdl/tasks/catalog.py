@@ -306,7 +306,7 @@ _ALL = (
         title="recurrent encoder-decoder",
         paper="Sutskever et al., 2014, Sequence to sequence learning with neural "
         "networks",
-        epochs=(6, 24),
+        epochs=(5, 20),
         learning_rates={"one-cycle": 5e-3, "constant": 1e-3},
         options=Seq2SeqOptions(),
     ),
@@ -315,7 +315,7 @@ _ALL = (
         title="encoder-decoder with attention",
         paper="Bahdanau et al., 2015, Neural machine translation by jointly learning "
         "to align and translate",
-        epochs=(6, 24),
+        epochs=(5, 20),
         learning_rates={"one-cycle": 5e-3, "constant": 1e-3},
         options=AttentionOptions(),
     ),
@@ -323,7 +323,7 @@ _ALL = (
         name="translator",
         title="encoder-decoder Transformer",
         paper="Vaswani et al., 2017, Attention is all you need",
-        epochs=(6, 24),
+        epochs=(5, 20),
         learning_rates={"one-cycle": 2e-3, "inverse-sqrt": 2e-3, "constant": 5e-4},
         options=TranslatorOptions(),
     ),

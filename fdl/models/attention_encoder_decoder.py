@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import flax.linen as linen
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float
 
 from fdl import nn
 from fdl.arrays import Array, Number, PyTree
 from fdl.models.deep_output import DeepOutput
+from fdl.models.recurrent_translator import RecurrentTranslator
 
 
 class AttentionCache(NamedTuple):
@@ -32,7 +33,7 @@ class AttentionCache(NamedTuple):
     source_mask: Bool[Array, "*batch source_time"] | None
 
 
-class AttentionEncoderDecoder(linen.Module):
+class AttentionEncoderDecoder(RecurrentTranslator):
     """Translates, attending to the source (Bahdanau et al., 2015, arXiv:1409.0473).
 
     GRUs read the source in both directions. Before each step of the decoder, another
@@ -71,7 +72,6 @@ class AttentionEncoderDecoder(linen.Module):
         (3, 7, 40)
     """
 
-    vocab_size: int
     source_vocab_size: int
     hidden_size: int = 128
     features: int = 64
@@ -96,32 +96,6 @@ class AttentionEncoderDecoder(linen.Module):
             self.vocab_size, self.hidden_size, self.maxout, self.dropout_rate
         )
         self.dropout = nn.Dropout(self.dropout_rate)
-
-    def __call__(
-        self,
-        source: Integer[Array, "*batch source_time"],
-        target: Integer[Array, "*batch time"],
-        *,
-        train: bool = False,
-    ) -> Float[Array, "*batch time {self.vocab_size}"]:
-        """Return the logits of the token that follows each token of the target."""
-        return self._decode(target, self._encode(source, train), train)[0]
-
-    def start(
-        self, source: Integer[Array, "*batch source_time"], length: int | None = None
-    ) -> AttentionCache:
-        """Encode a source; the cache has room for targets of any length."""
-        return self._encode(source, False)
-
-    def decode(
-        self, target: Integer[Array, "*batch time"], cache: AttentionCache
-    ) -> tuple[Float[Array, "*batch time {self.vocab_size}"], AttentionCache]:
-        """Return the logits for new tokens, and the new cache.
-
-        Decoding a target piece by piece gives the same logits as one `__call__` on the
-        whole target.
-        """
-        return self._decode(target, cache, False)
 
     def alignment(
         self, intermediates: PyTree

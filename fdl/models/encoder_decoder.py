@@ -9,11 +9,12 @@ from typing import Any, Literal, NamedTuple
 import flax.linen as linen
 import jax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float
 
 from fdl import nn
 from fdl.arrays import Array, Number
 from fdl.models.deep_output import DeepOutput
+from fdl.models.recurrent_translator import RecurrentTranslator
 from fdl.ranges import require_whole
 
 
@@ -76,7 +77,7 @@ class RecurrentStack(linen.Module):
         return x, tuple(ends)
 
 
-class EncoderDecoder(linen.Module):
+class EncoderDecoder(RecurrentTranslator):
     """Maps a sequence of tokens to another through a vector (Sutskever et al., 2014).
 
     Recurrent layers read the source; others begin with what these remember, read the
@@ -121,7 +122,6 @@ class EncoderDecoder(linen.Module):
         (3, 7, 40)
     """
 
-    vocab_size: int
     source_vocab_size: int
     cell: Literal["lstm", "gru"] = "lstm"
     num_layers: int = 1
@@ -148,32 +148,6 @@ class EncoderDecoder(linen.Module):
         self.summary = nn.Dense(self.hidden_size)
         self.bridge = nn.Dense(parts * self.hidden_size)
         self.output = DeepOutput(self.vocab_size, self.hidden_size, maxout=True)
-
-    def __call__(
-        self,
-        source: Integer[Array, "*batch source_time"],
-        target: Integer[Array, "*batch time"],
-        *,
-        train: bool = False,
-    ) -> Float[Array, "*batch time {self.vocab_size}"]:
-        """Return the logits of the token that follows each token of the target."""
-        return self._decode(target, self._encode(source, train), train)[0]
-
-    def start(
-        self, source: Integer[Array, "*batch source_time"], length: int | None = None
-    ) -> EncoderDecoderCache:
-        """Encode a source; the cache has room for targets of any length."""
-        return self._encode(source, False)
-
-    def decode(
-        self, target: Integer[Array, "*batch time"], cache: EncoderDecoderCache
-    ) -> tuple[Float[Array, "*batch time {self.vocab_size}"], EncoderDecoderCache]:
-        """Return the logits for new tokens, and the new cache.
-
-        Decoding a target piece by piece gives the same logits as one `__call__` on the
-        whole target.
-        """
-        return self._decode(target, cache, False)
 
     def _stack(self, reverse: bool) -> RecurrentStack:
         match self.cell:

@@ -277,6 +277,8 @@ def _confused(answers: list[list[str]], right: list[list[list[str]]]) -> Counter
     """
     counts: Counter = Counter()
     for answer, some in zip(answers, right, strict=True):
+        if answer in some:
+            continue
         nearest = min(some, key=lambda one: metrics.edit_distance(answer, one))
         pairs = metrics.alignment(answer, nearest)
         counts.update((a, b) for a, b in pairs if a != b)

@@ -61,9 +61,11 @@ def read_midi(path: Path) -> Roll:
     """
     try:
         size = path.stat().st_size
-        data = path.read_bytes() if size <= _MOST_BYTES else b""
+        data = path.read_bytes() if size <= _MOST_BYTES else None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    if data is None:
+        raise DataError(f"{path}: {size:,} bytes, and at most {_MOST_BYTES:,} are read")
     try:
         notes, ticks = _notes(data)
     except (IndexError, struct.error) as error:

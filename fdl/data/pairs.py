@@ -11,11 +11,10 @@ from jaxtyping import Int32
 
 from fdl.arrays import END, PAD, UNKNOWN, Array, DataError
 from fdl.data.dataset import SPECIAL, DatasetInfo
-from fdl.data.words import split_words
+from fdl.data.words import split_words, with_known_words
 
 _log = logging.getLogger(__name__)
 
-_MOST_WORDS = 20_000  # in a vocabulary
 _SHOWN = 60  # letters in a message
 
 BETWEEN = {"letters": "", "words": " "}
@@ -56,8 +55,7 @@ def make_vocabulary(texts: Iterable[Sequence[str]], unit: str) -> tuple[str, ...
     counts = Counter(itertools.chain.from_iterable(texts))
     if unit == "letters":
         return (*SPECIAL, *sorted(counts))
-    known = sorted((-count, word) for word, count in counts.items() if count > 1)
-    return (*SPECIAL, *(word for _, word in known))[:_MOST_WORDS]
+    return with_known_words(SPECIAL, counts)
 
 
 def numbers_of(vocabulary: Sequence[str]) -> dict[str, int]:
@@ -222,12 +220,11 @@ def warn_of_cut(
     cut = sum(len(text) > length for text in texts)
     if cut:
         _log.warning(
-            "%s: %s %s had more than %d %s and were cut",
+            "%s: cut to %d %s, since they had more: %s",
             title,
-            f"{cut:,}",
-            what,
             length,
             unit,
+            f"{cut:,} of {len(texts):,} {what}",
         )
 
 

@@ -61,8 +61,18 @@ def make_vocabulary(texts: Iterable[str]) -> tuple[str, ...]:
         ('[PAD]', '[UNK]', 'a', 'film')
     """
     counts = Counter(word for text in texts for word in words(text))
+    return with_known_words(_SPECIAL, counts)
+
+
+def with_known_words(special: Sequence[str], counts: Counter) -> tuple[str, ...]:
+    """Return a vocabulary: special tokens, then words, the most frequent ones first.
+
+    Example:
+        >>> with_known_words(["?"], Counter("banana"))
+        ('?', 'a', 'n')
+    """
     known = sorted((-count, word) for word, count in counts.items() if count > 1)
-    return (*_SPECIAL, *(word for _, word in known))[:_MOST_WORDS]
+    return (*special, *(word for _, word in known))[:_MOST_WORDS]
 
 
 def fitting_length(texts: Iterable[str]) -> int:

@@ -20,6 +20,7 @@ from fdl.keras import save_weights
 from fdl.runs.environment import versions
 from fdl.runs.weights import fill, named_variables
 from fdl.tasks import ExportedModel, Task, Trained
+from fdl.weights import WeightsError
 
 Parameters = Literal["inside", "beside"]
 
@@ -104,7 +105,14 @@ def written(path: Path, parameters: Parameters) -> list[Path]:
 
 def _keras(order: _Order) -> None:
     model, variables, inputs = order.model
-    save_weights(order.path, model, variables, *inputs)
+    try:
+        save_weights(order.path, model, variables, *inputs)
+    except WeightsError as error:
+        raise ExportError(
+            f"{order.path} cannot be written for Keras: "
+            f"{str(error).rstrip('.')}. Export it as NAME.stablehlo, or the weights as "
+            "NAME.safetensors."
+        ) from error
 
 
 def _safetensors(order: _Order) -> None:

@@ -138,8 +138,10 @@ class Run(Trained):
             sampling: What is to be generated.
 
         Raises:
-            ValueError: If its task cannot generate, or a number is out of range.
+            ValueError: If its task cannot generate, something is asked for that does
+                nothing, or a number is out of range.
         """
+        sampling.require_takes(self.task.generates)
         return self.task.generate(self, as_key(key), sampling)
 
     @property

@@ -58,7 +58,10 @@ class ExportedModel(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """What is to be generated; images heed only the count.
+    """What is to be generated.
+
+    Images take only the count, and music all but `top_k` and `top_p`, since each of its
+    keys is drawn by itself.
 
     Attributes:
         count: Number of images, texts or pieces of music, at least 1.
@@ -81,6 +84,30 @@ class Sampling:
         """Check the count; what texts take is checked where they are made."""
         if self.count < 1:
             raise ValueError(f"count={self.count} must be at least 1.")
+
+    def require_takes(self, generates: str | None) -> None:
+        """Raise ValueError if something is asked for that does nothing.
+
+        Args:
+            generates: What is generated, as `Task.generates` says.
+
+        Example:
+            >>> Sampling(top_k=5).require_takes("music")
+            Traceback (most recent call last):
+            ...
+            ValueError: top_k=5 does nothing for music: leave it out.
+        """
+        takes = {
+            "images": ("count",),
+            "music": ("count", "prompt", "length", "temperature"),
+        }.get(str(generates))
+        for field in dataclasses.fields(self) if takes else ():
+            value = getattr(self, field.name)
+            if value != field.default and field.name not in takes:
+                raise ValueError(
+                    f"{field.name}={value!r} does nothing for {generates}: leave it "
+                    "out."
+                )
 
 
 def _as_it_is(dataset: Dataset, config: Config) -> Dataset:

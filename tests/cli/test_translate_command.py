@@ -146,3 +146,9 @@ def test_its_answers_are_exported(here, capsys) -> None:
     assert "export it as NAME.stablehlo" in said
     main(["summary", "run"])
     assert "AdditiveAttention" in capsys.readouterr().out
+
+
+def test_a_model_that_keras_cannot_hold_has_other_formats(here, capsys) -> None:
+    said = complaint(["export", "run", "--to", "a.keras"], capsys)
+    assert "a.keras cannot be written for Keras" in said
+    assert "Export it as NAME.stablehlo, or the weights as NAME.safetensors." in said

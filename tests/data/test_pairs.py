@@ -109,11 +109,11 @@ def test_what_is_longer_than_the_training_part_is_cut_and_counted(caplog) -> Non
     )
     assert data.test.source.tolist() == [[4, 5], [5, 5], [4, 0]]
     assert data.test.target.tolist() == [[4, 5, END], [4, END, PAD], [5, END, PAD]]
-    assert "pairs: 2 sources of the test part had more than 2 letters" in caplog.text
-    assert "pairs: 1 targets of the test part had more than 2 words" in caplog.text
+    assert "had more: 2 of 3 sources of the test part" in caplog.text
+    assert "had more: 1 of 3 targets of the test part" in caplog.text
     caplog.clear()
     assert pairs.source_tokens(data.info, ["abab", "a"]).shape == (2, 2)
-    assert "1 texts had more than 2 letters and were cut" in caplog.text
+    assert "cut to 2 letters, since they had more: 1 of 1 texts" in caplog.text
 
 
 def test_units_are_words_where_a_text_has_several() -> None:

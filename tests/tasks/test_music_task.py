@@ -84,6 +84,8 @@ def test_it_plays_on_from_a_file(run, tmp_path, monkeypatch, capsys) -> None:
     assert "a.png is there already" in capsys.readouterr().err
     (piece,) = run.generate(3, tasks.Sampling(length=5))
     assert piece.shape == (5, KEYS)
+    with pytest.raises(ValueError, match=r"top_p=0\.5 does nothing for music: leave"):
+        run.generate(3, tasks.Sampling(top_p=0.5))
 
 
 def test_padding_counts_neither_in_the_loss_nor_in_an_update() -> None:

@@ -113,7 +113,7 @@ def test_what_is_longer_than_the_training_part_is_cut_and_counted(caplog) -> Non
     assert "had more: 1 of 3 targets of the test part" in caplog.text
     caplog.clear()
     assert pairs.source_tokens(data.info, ["abab", "a"]).shape == (2, 2)
-    assert "cut to 2 letters, since they had more: 1 of 1 texts" in caplog.text
+    assert "cut to 2 letters, since they had more: 1 of 2 texts" in caplog.text
 
 
 def test_units_are_words_where_a_text_has_several() -> None:

@@ -11,7 +11,7 @@ from flax.traverse_util import unflatten_dict
 
 from fdl import data, tasks
 from fdl.arrays import PyTree, is_matched
-from fdl.keras import import_model, load_weights
+from fdl.keras import KerasModel, import_model, load_weights
 from fdl.keras.hdf5 import is_whole_model
 from fdl.keras.published import other_depths
 from fdl.learner import State
@@ -123,11 +123,28 @@ def _read(file: Path, part: ExportedModel, only: Sequence[str] | None) -> PyTree
     model, variables, inputs = part
     if file.suffix == ".safetensors":
         return _named(file, variables, only)
+    whole = file.suffix == ".keras"
     if file.suffix == ".h5" and not file.name.endswith(".weights.h5"):
         with file.open("rb") as opened:
-            if is_whole_model(opened, str(file)):
-                return import_model(file)[1]
+            whole = is_whole_model(opened, str(file))
+    if isinstance(model, KerasModel):
+        # Weights alone go by their order: none of them can be left out.
+        return _imported(file, variables, only) if whole else load_weights(file, model)
+    if file.suffix == ".h5" and whole:
+        return import_model(file)[1]
     return load_weights(file, model, *inputs, only=only)
+
+
+def _imported(file: Path, variables: PyTree, only: Sequence[str] | None) -> PyTree:
+    """Return the variables of a model of Keras, or those of some of its layers."""
+
+    def of_those(variables: PyTree) -> dict[str, Any]:
+        named = named_variables(variables).items()
+        return {n: x for n, x in named if only is None or is_matched(_inner(n), only)}
+
+    found = of_those(import_model(file)[1])
+    require_same_arrays(found, of_those(variables), file)
+    return unflatten_dict({tuple(name.split("/")): x for name, x in found.items()})
 
 
 def _named(

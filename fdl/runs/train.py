@@ -49,7 +49,8 @@ def train(
         task: Name of a task, or a task of your own, or all settings of a run.
         model: Of a task that trains a model of yours: a Linen module, or what makes one
             of `num_classes`, or `MODULE:NAME` of such, which is imported; or a .keras
-            or .h5 file of a whole model, without the softmax at its end.
+            or .h5 file of a whole model, without the softmax at its end, and with a
+            head for the classes of the data set if it has one for others.
         path: Folder of the run; None for a new one below `runs`.
         data_dir: Folder to look for the data in, before the usual places.
         init_from: Weights to start from instead of random ones: the folder of a run, or

@@ -140,16 +140,17 @@ def file_of_model(config: Config) -> str | None:
 
 
 def _named(reference: str) -> Any:
-    """Return what `MODULE:NAME` names, or the model in a file of Keras."""
+    """Return what `MODULE:NAME` names, or what makes a file's model for classes."""
     if not reference.endswith(KERAS_FILES):
         return import_named(reference)
     from fdl.keras import import_model
-    from fdl.keras.graph.logits import logits
+    from fdl.keras.graph.head import with_logits
 
     try:
-        return logits(import_model(reference)[0])
+        model = import_model(reference)[0]
     except WeightsError as error:
         raise ValueError(str(error)) from error
+    return lambda num_classes: with_logits(model, num_classes)
 
 
 def _name_of(thing: Any) -> str:

@@ -1,6 +1,7 @@
 """Models of Keras at the command line: shown, compared, kept as a folder, trained."""
 
 import json
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -10,8 +11,10 @@ from shell import fdl as command
 import fdl
 from fdl import tasks
 from fdl.keras import KerasModel
-from fdl.keras.graph.logits import logits
+from fdl.keras.graph.head import with_logits
 from fdl.runs.errors import RunError
+from fdl.runs.settings import configured
+from fdl.runs.start import start_from
 from fdl.weights import WeightsError
 from lazily import Lazily, keras
 from runs.small import edit, few
@@ -180,7 +183,29 @@ def test_a_file_that_is_no_model_is_refused(here, digits) -> None:
         assert words in done.stderr
 
 
-@pytest.mark.parametrize("end", ["Softmax", "Activation", "Dense", "nested", "none"])
+@pytest.mark.parametrize("name", ["digits.keras", "digits.h5"])
+def test_a_head_for_other_classes_is_drawn_anew(here, digits, name, monkeypatch):
+    monkeypatch.chdir(here)
+    model, variables = fdl.keras.import_model("digits.keras")
+    fdl.keras.save_weights("digits.weights.h5", model, variables)
+    keras.models.load_model("digits.keras").save("digits.h5")
+    task, config = configured("classify", name, {"dataset": "mnist-5k"}, None)
+    fresh = tasks.outline(task, config, few(40).info._replace(num_classes=3))
+    start = start_from(task, fresh, Path(name))
+    assert start.drawn_anew == ("params/head/bias", "params/head/kernel")
+    found, before = start.state.params, variables["params"]
+    assert found["head"]["kernel"].shape == (4, 3)
+    for layer in before.keys() - {"head"}:
+        jax.tree.map(np.testing.assert_array_equal, found[layer], before[layer])
+    outputs = fresh.model.apply(start.state.variables, np.ones((2, 28, 28, 1), "f4"))
+    assert outputs.shape == (2, 3)
+    with pytest.raises(WeightsError, match="head"):  # weights alone have no layers
+        start_from(task, fresh, Path("digits.weights.h5"))
+
+
+@pytest.mark.parametrize(
+    "end", ["Softmax", "Activation", "Dense", "nested", "Conv2D", "none"]
+)
 def test_the_last_softmax_is_left_out(end, tmp_path) -> None:
     x = L.Input((3,))
     first = L.Dense(4, activation="softmax")(x)  # stays
@@ -194,10 +219,16 @@ def test_the_last_softmax_is_left_out(end, tmp_path) -> None:
             y = L.Dense(2, activation="softmax", name="other")(y)
         case "nested":
             y = keras.Sequential([L.Dense(2), L.Softmax()])(y)
+        case "Conv2D":  # as in MobileNet
+            y = L.Conv2D(2, 1, trainable=False)(L.Reshape((1, 1, 2))(y))
+            y = L.Softmax()(L.Activation("linear")(L.Reshape((2,))(y)))
     keras.Model(x, y).save(tmp_path / "x.keras")
     model, variables = fdl.keras.import_model(tmp_path / "x.keras")
     x = np.random.default_rng(0).normal(size=(5, 3)).astype("f4")
-    whole, plain = model.apply(variables, x), logits(model).apply(variables, x)
+    whole, plain = model.apply(variables, x), with_logits(model).apply(variables, x)
     wanted = plain if end == "none" else jax.nn.softmax(plain)
     np.testing.assert_allclose(whole, wanted, atol=1e-6)
     assert end == "none" or np.ptp(np.sum(plain, axis=-1)) > 1e-3
+    wider = with_logits(model, 5)
+    assert wider.apply(wider.init(jax.random.key(0), x), x).shape == (5, 5)
+    assert not wider.frozen

@@ -97,11 +97,12 @@ class Sampling:
             ...
             ValueError: top_k=5 does nothing for music: leave it out.
         """
+        names = [field.name for field in dataclasses.fields(self)]
         takes = {
-            "images": ("count",),
-            "music": ("count", "prompt", "length", "temperature"),
-        }.get(str(generates))
-        for field in dataclasses.fields(self) if takes else ():
+            "images": ["count"],
+            "music": ["count", "prompt", "length", "temperature"],
+        }.get(str(generates), names)
+        for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if value != field.default and field.name not in takes:
                 raise ValueError(

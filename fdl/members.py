@@ -112,7 +112,7 @@ def many(
         >>> batch = fdl.Batch(jnp.ones((4, 28, 28, 1)), jnp.arange(4))
         >>> learner = many(one, 3)
         >>> state = learner.init(jax.random.key(0), batch)
-        >>> state, measured = learner.step(state, batch)
+        >>> state, measured = jax.jit(learner.step)(state, batch)
         >>> measured["loss"].total.shape, state.params["head"]["bias"].shape
         ((3,), (3, 10))
     """

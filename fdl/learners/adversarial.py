@@ -126,7 +126,7 @@ def adversarial(
         ... )
         >>> batch = (jnp.ones((4, 28, 28, 1)),)
         >>> state = learner.init(jax.random.key(0), batch)
-        >>> state, measured = learner.step(state, batch)
+        >>> state, measured = jax.jit(learner.step)(state, batch)
         >>> learner.predict(state, jnp.zeros((3, 8))).shape
         (3, 28, 28, 1)
     """

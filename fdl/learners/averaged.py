@@ -33,7 +33,7 @@ def averaged(learner: Learner, decay: Number) -> Learner:
         >>> learner = averaged(learner, 0.999)
         >>> batch = fdl.Batch(jnp.ones((8, 28, 28, 1)), jnp.arange(8))
         >>> state = learner.init(jax.random.key(0), batch)
-        >>> state, _ = learner.step(state, batch)
+        >>> state, _ = jax.jit(learner.step)(state, batch)
         >>> sorted(state.extra["ema"])
         ['dense1', 'head']
     """

@@ -64,7 +64,7 @@ def from_keras(
         ... )
         >>> variables = model.init(as_key(0), jnp.ones((4, 2)))
         >>> learner, state = from_keras(model, variables, compiled)
-        >>> state, _ = learner.step(state, (jnp.ones((4, 2)), jnp.ones(4)))
+        >>> state, _ = jax.jit(learner.step)(state, (jnp.ones((4, 2)), jnp.ones(4)))
         >>> int(state.step)
         1
     """

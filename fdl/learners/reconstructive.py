@@ -53,7 +53,7 @@ def reconstructive(
         >>> learner = reconstructive(fdl.models.Autoencoder(), optax.adam(1e-3))
         >>> batch = (jnp.ones((8, 28, 28, 1)),)
         >>> state = learner.init(jax.random.key(0), batch)
-        >>> state, measured = learner.step(state, batch)
+        >>> state, measured = jax.jit(learner.step)(state, batch)
         >>> int(state.step), sorted(measured)
         (1, ['loss', 'squared_error'])
     """

@@ -62,7 +62,7 @@ def sequence_to_sequence(
         >>> learner = sequence_to_sequence(model, optax.adam(1e-3))
         >>> batch = jnp.array([[3, 5, 4], [6, 7, 0]]), jnp.array([[5, 2], [2, 0]])
         >>> state = learner.init(jax.random.key(0), batch)
-        >>> state, measured = learner.step(state, batch)
+        >>> state, measured = jax.jit(learner.step)(state, batch)
         >>> sorted(measured), float(measured["loss"].weight)
         (['accuracy', 'exact_match', 'loss', 'perplexity'], 3.0)
     """

@@ -90,7 +90,7 @@ def supervised(
         ... )
         >>> batch = fdl.Batch(jnp.ones((8, 28, 28, 1)), jnp.arange(8))
         >>> state = learner.init(jax.random.key(0), batch)
-        >>> state, measured = learner.step(state, batch)
+        >>> state, measured = jax.jit(learner.step)(state, batch)
         >>> int(state.step), sorted(measured)
         (1, ['accuracy', 'loss'])
     """

@@ -34,7 +34,7 @@ class MixedPrecision:
         ... )
         >>> batch = fdl.Batch(jnp.ones((2, 28, 28, 1)), jnp.arange(2))
         >>> state = learner.init(jax.random.key(0), batch)
-        >>> state, _ = learner.step(state, batch)
+        >>> state, _ = jax.jit(learner.step)(state, batch)
         >>> state.params["head"]["kernel"].dtype
         dtype('float32')
     """

@@ -28,6 +28,9 @@ Strategy = Literal["vmap", "map"]
 """How members become one program: side by side in every operation (`jax.vmap`), or one
 after the other (`jax.lax.map`)."""
 
+Shard = Literal["batch", "batch+state"]
+"""What of a training is spread over several devices: each batch, or the state too."""
+
 Kind = Literal["image", "vector", "number", "text", "document", "pair", "music"]
 """What examples are, and so which tasks take them."""
 

@@ -12,6 +12,7 @@ from fdl.learners.reconstructive import reconstructive as reconstructive
 from fdl.learners.sequence_to_sequence import (
     sequence_to_sequence as sequence_to_sequence,
 )
+from fdl.learners.sharded import sharded as sharded
 from fdl.learners.supervised import supervised as supervised
 from fdl.learners.variational import variational as variational
 from fdl.listing import public as _public

@@ -16,13 +16,15 @@ from fdl.programs import program
 from fdl.ranges import require_whole
 from fdl.train.placement import on_auto_mesh
 
+EXAMPLES = 500  # that are evaluated at a time, unless the caller says how many
+
 Measured = dict[str, Any]
 """Metrics by name: numbers; of a learner of many, arrays with one for each member."""
 
 
 @on_auto_mesh
 def evaluate(
-    learner: Learner, state: State, data: PyTree, *, batch_size: int = 500
+    learner: Learner, state: State, data: PyTree, *, batch_size: int = EXAMPLES
 ) -> Measured:
     """Evaluate a trained state on a whole data set.
 
@@ -58,7 +60,7 @@ def evaluate(
 
 
 def measure(
-    learner: Learner, state: State, data: PyTree, *, batch_size: int = 500
+    learner: Learner, state: State, data: PyTree, *, batch_size: int = EXAMPLES
 ) -> Measured:
     """Evaluate on data that were checked before."""
     run = program(learner.evaluate)
@@ -69,7 +71,7 @@ def measure(
 
 
 def warm_up(
-    learner: Learner, state: State, data: PyTree, *, batch_size: int = 500
+    learner: Learner, state: State, data: PyTree, *, batch_size: int = EXAMPLES
 ) -> None:
     """Compile what `measure` will run, by running it on one batch of each size."""
     run = program(learner.evaluate)
@@ -82,7 +84,7 @@ def warm_up(
 
 @on_auto_mesh
 def predict(
-    learner: Learner, state: State, inputs: PyTree, *, batch_size: int = 500
+    learner: Learner, state: State, inputs: PyTree, *, batch_size: int = EXAMPLES
 ) -> PyTree:
     """Return what a trained state answers to each input, such as probabilities.
 
@@ -131,7 +133,7 @@ def _check_answers(answer: Any, state: State, inputs: PyTree, axis: int) -> None
 
 
 def predict_many(
-    learner: Learner, state: State, inputs: PyTree, *, batch_size: int = 500
+    learner: Learner, state: State, inputs: PyTree, *, batch_size: int = EXAMPLES
 ) -> PyTree:
     """Return what each of many members answers to each input.
 
@@ -170,7 +172,7 @@ def predict_many(
 
 
 def ensemble(
-    learner: Learner, state: State, inputs: PyTree, *, batch_size: int = 500
+    learner: Learner, state: State, inputs: PyTree, *, batch_size: int = EXAMPLES
 ) -> PyTree:
     """Return the mean of what many members answer (Lakshminarayanan et al., 2017).
 

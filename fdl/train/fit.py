@@ -4,13 +4,16 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from jax.sharding import Mesh
+
 from fdl.arrays import PyTree, Seed, Seeds, as_key, as_keys
 from fdl.learner import Learner, State
 from fdl.metrics import Metrics
 from fdl.ranges import require_whole
+from fdl.sharding import Shard, require_mesh, require_shard, spread
 from fdl.train.evaluate import Measured
 from fdl.train.loop import Loop
-from fdl.train.placement import on_auto_mesh
+from fdl.train.placement import Placement, on_auto_mesh
 from fdl.train.results import Epoch, FitResult
 from fdl.train.stopping import EarlyStopping
 
@@ -32,6 +35,8 @@ def fit(
     history: Sequence[Epoch] = (),
     best: State | None = None,
     sums: Metrics | None = None,
+    mesh: Mesh | None = None,
+    shard: Shard = "batch",
     steps_per_chunk: int | None = None,
     on_chunk: Callable[[int, Measured, State], Any] | None = None,
     on_part: Callable[[State, Metrics], Any] | None = None,
@@ -41,9 +46,9 @@ def fit(
     """Train a learner on a data set that fits into the device's memory.
 
     The data move to the device once; in a loop of calls, `jax.device_put` them before
-    it, and they stay there. Data that are spread over a mesh stay as they are. Each
-    epoch visits them in a new order, drawn from `key` and the number of the epoch, in
-    batches of `batch_size`; what is left over makes a last, smaller batch, as in Keras.
+    it, and they stay there. Each epoch visits them in a new order, drawn from `key` and
+    the number of the epoch, in batches of `batch_size`; what is left over makes a last,
+    smaller batch, as in Keras.
     The steps of an epoch run inside one compiled program, which serves every learner
     that differs in the numbers in its state alone. The same arguments give the same
     result.
@@ -81,6 +86,13 @@ def fit(
         sums: What `on_part` gave with a `state` that has made a part of an epoch: the
             line of this epoch is then of all of it. None for a state between epochs,
             or for a line of the rest.
+        mesh: Devices that share each batch, along an axis called `data`, such as
+            `jax.make_mesh((8,), ("data",))`; see `fdl.learners.sharded`. The result is
+            that of one device, to rounding. Each device has all of the data, and a last
+            batch that cannot be divided equally is computed by every device. None for
+            one device, or for those where data and state are.
+        shard: What they share: `"batch"`, or `"batch+state"`, where each keeps a part
+            of the state, too. `evaluate` and `predict` take such a state as it is.
         steps_per_chunk: Number of steps between reports, at least 1; None for a whole
             epoch. Does not change the result.
         on_chunk: Called after each chunk with the number of updates made so far, the
@@ -103,7 +115,8 @@ def fit(
             nothing that the learner can learn from.
         DivergenceError: If a loss or a parameter of a single run is no longer finite;
             it carries the step and the last good state.
-        ValueError: If a number is out of range.
+        ValueError: If a number is out of range, the mesh has no axis `data` or unlike
+            devices, or they cannot share a batch equally.
 
     Example:
         >>> import fdl, jax, numpy as np, optax
@@ -118,6 +131,11 @@ def fit(
     require_whole("[1, inf)", epochs=epochs)
     require_whole("[1, inf) or None", steps_per_chunk=steps_per_chunk)
     key = as_keys(key, "key")
+    placement = Placement()
+    require_shard(shard)
+    if mesh is not None:
+        placement = Placement(require_mesh(mesh), shard)
+        learner = spread(learner, mesh, shard)
     loop = Loop.prepare(
         learner,
         data,
@@ -126,6 +144,7 @@ def fit(
         shuffle_key=None if shuffle_key is None else as_key(shuffle_key, "shuffle_key"),
         validation_data=validation_data,
         early_stopping=early_stopping,
+        placement=placement,
     )
     with contextlib.ExitStack() as stack:
         if progress:

@@ -16,6 +16,7 @@ from fdl.programs import program
 from fdl.ranges import require_whole
 from fdl.train import stopping
 from fdl.train.evaluate import (
+    EXAMPLES,
     Measured,
     check_data,
     measure,
@@ -23,6 +24,7 @@ from fdl.train.evaluate import (
     parts,
     warm_up,
 )
+from fdl.train.placement import Placement
 from fdl.train.results import DivergenceError, Epoch, FitResult
 from fdl.train.start import (
     require_countable,
@@ -58,6 +60,7 @@ class Loop(NamedTuple):
         early_stopping: When to stop, or None.
         members: Shape of the learner's members: () or (n,).
         one: The first training example, as a batch.
+        placement: Where data and state are.
     """
 
     data: tuple[PyTree, ...]
@@ -67,6 +70,7 @@ class Loop(NamedTuple):
     early_stopping: EarlyStopping | None
     members: tuple[int, ...]
     one: PyTree
+    placement: Placement = Placement()
 
     @classmethod
     def prepare(
@@ -79,6 +83,7 @@ class Loop(NamedTuple):
         shuffle_key: Key | None,
         validation_data: PyTree | None,
         early_stopping: EarlyStopping | None,
+        placement: Placement = Placement(),  # noqa: B008 - a value
     ) -> "Loop":
         """Check the data and the options, and move the data.
 
@@ -87,13 +92,14 @@ class Loop(NamedTuple):
             ValueError: If the options make no sense.
         """
         require_whole("[1, inf)", batch_size=batch_size)
+        placement.require_divisible(batch_size)
         for part in parts(data):
             check(part, batch_size=batch_size if len(parts(data)) == 1 else None)
         one = _first(parts(data)[0])  # on the host, where nothing is compiled for it
         shapes = program(learner.init).eval_shape(key, one)
         for part in parts(data):
             learner.check(shapes, part)
-        data = jax.device_put(data)
+        data = placement.data(data)
         if validation_data is not None:
             check_data(learner, shapes, validation_data)
         if early_stopping is not None:
@@ -102,7 +108,7 @@ class Loop(NamedTuple):
                 first = _first(parts(validation_data)[0])
                 measured = program(learner.evaluate).eval_shape(shapes, first)
             early_stopping.check(measured)
-        validation_data = jax.device_put(validation_data)
+        validation_data = placement.data(validation_data)
         return cls(
             parts(data),
             batch_size,
@@ -111,6 +117,7 @@ class Loop(NamedTuple):
             early_stopping,
             shapes.step.shape,
             one,
+            placement,
         )
 
     def run(
@@ -131,11 +138,13 @@ class Loop(NamedTuple):
         """Train; `fit` describes the arguments."""
         require_countable(epochs, self.steps_per_epoch)
         started = time.perf_counter()
+        measured_by = self.placement.divisible(EXAMPLES)
         programs = Programs(learner.step)
         now, words = self._start(learner, key, state)
+        now = self.placement.state(now)
         now = self._compile(programs, now, words)
         if self.validation_data is not None:
-            warm_up(learner, now, self.validation_data)
+            warm_up(learner, now, self.validation_data, batch_size=measured_by)
         now = jax.block_until_ready(now)
         seconds = {"compile": time.perf_counter() - started}
         seconds |= {"train": 0.0, "validation": 0.0}
@@ -151,7 +160,7 @@ class Loop(NamedTuple):
         stop, found = self.early_stopping, None
         start = now
         if stop is not None:
-            start = copy(now if best is None else best)
+            start = self.placement.state(copy(now if best is None else best))
             found = stopping.nothing_yet(start, first)
         for line in lines:
             running = np.asarray(running & line.running)
@@ -174,7 +183,7 @@ class Loop(NamedTuple):
             totals, bad = self._zeros(programs, orders, now), np.full(self.members, -1)
             ends = (epoch + 1) * self.steps_per_epoch
             if sums is not None and epoch == done:
-                totals = copy(sums)
+                totals = self.placement.sums(copy(sums))
             left = chunks(
                 schedule(self._counts, self.batch_size, epoch),
                 step - epoch * self.steps_per_epoch,
@@ -200,7 +209,9 @@ class Loop(NamedTuple):
             trained = time.perf_counter()
             validation: Measured = {}
             if self.validation_data is not None:
-                validation = measure(learner, now, self.validation_data)
+                validation = measure(
+                    learner, now, self.validation_data, batch_size=measured_by
+                )
             ended = time.perf_counter()
             seconds["train"] += trained - started
             seconds["validation"] += ended - trained
@@ -240,6 +251,7 @@ class Loop(NamedTuple):
     def compiled(self, learner: Learner, key: Key | Keys) -> Any:
         """Return the compiled program of the training steps."""
         state, words = self._start(learner, key, None)
+        state = self.placement.state(state)
         order, data = self._orders(words, 0)[0], self.data[0]
         programs = Programs(learner.step)
         zeros = self._zeros(programs, [order], state)
@@ -319,7 +331,8 @@ class Loop(NamedTuple):
         return min(self.batch_size, self._counts[0])
 
     def _zeros(self, programs: Programs, orders: list[Any], state: State) -> Metrics:
-        return programs.zeros(self._largest_batch, self.data[0], orders[0], state)
+        zeros = programs.zeros(self._largest_batch, self.data[0], orders[0], state)
+        return self.placement.sums(zeros)
 
     def _orders(self, words: Any, epoch: int) -> list[Any]:
         return [

@@ -1,22 +1,79 @@
-"""Arrays that are spread over the devices of a mesh."""
+"""Where the arrays of a training are: on one device, or spread over a mesh."""
 
 import functools
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from fdl.arrays import PyTree
+from fdl.learner import State
+from fdl.sharding import DATA, Shard, automatic, state_sharding
 
 _Params = ParamSpec("_Params")
 _Result = TypeVar("_Result")
 
 
+class Placement(NamedTuple):
+    """Where the arrays of a training are.
+
+    Attributes:
+        mesh: The devices, with automatic axes; None for the default device, or those on
+            which the arrays are.
+        shard: What is spread over them.
+
+    Example:
+        >>> import numpy as np
+        >>> Placement().data({"image": np.zeros(3)})
+        {'image': Array([0., 0., 0.], dtype=float32)}
+    """
+
+    mesh: Mesh | None = None
+    shard: Shard = "batch"
+
+    def data(self, tree: PyTree) -> PyTree:
+        """Move examples: whole to each device, since a batch is drawn from all."""
+        return jax.device_put(tree, self._everywhere)
+
+    def state(self, state: State) -> State:
+        """Move a state; without a mesh, it stays where it is."""
+        if self.mesh is None:
+            return state
+        return jax.device_put(state, state_sharding(self.mesh, self.shard, state))
+
+    def sums(self, sums: PyTree) -> PyTree:
+        """Move sums of metrics; without a mesh, they stay where they are."""
+        return sums if self.mesh is None else jax.device_put(sums, self._everywhere)
+
+    def divisible(self, batch_size: int) -> int:
+        """Return the next larger size of a batch that the devices can share equally."""
+        return -(-batch_size // self._count) * self._count
+
+    def require_divisible(self, batch_size: int) -> None:
+        """Raise ValueError unless the devices can share a batch equally."""
+        if batch_size % self._count:
+            least = self.divisible(batch_size)
+            raise ValueError(
+                f"batch_size={batch_size} cannot be shared by {self._count} devices "
+                f"equally: give a multiple of {self._count}, such as {least}."
+            )
+
+    @property
+    def _count(self) -> int:
+        return 1 if self.mesh is None else self.mesh.shape.get(DATA, 1)
+
+    @property
+    def _everywhere(self) -> NamedSharding | None:
+        return None if self.mesh is None else NamedSharding(self.mesh, P())
+
+
 def on_auto_mesh(function: Callable[_Params, _Result]) -> Callable[_Params, _Result]:
     """Make a function take arrays on meshes with explicit axes, and run within one.
 
-    On a mesh with explicit axes, which `jax.make_mesh` makes, every operation of a
-    model would have to say how its result is spread. Here XLA decides: within the
-    function the axes are automatic, and the arrays stay where they are.
+    Within the function the axes are automatic (see `fdl.sharding.automatic`), and the
+    arrays stay where they are.
 
     Example:
         >>> import numpy as np
@@ -30,14 +87,10 @@ def on_auto_mesh(function: Callable[_Params, _Result]) -> Callable[_Params, _Res
         mesh = jax.sharding.get_mesh()
         if AxisType.Explicit not in mesh.axis_types:
             return function(*args, **kwargs)
-        with jax.set_mesh(_automatic(mesh)):
+        with jax.set_mesh(automatic(mesh)):
             return function(*args, **kwargs)
 
     return wrapped
-
-
-def _automatic(mesh: Mesh) -> Mesh:
-    return Mesh(mesh.devices, mesh.axis_names)
 
 
 def _moved(x: Any) -> Any:
@@ -46,4 +99,4 @@ def _moved(x: Any) -> Any:
         return x
     if AxisType.Explicit not in sharding.mesh.axis_types:
         return x
-    return jax.device_put(x, NamedSharding(_automatic(sharding.mesh), sharding.spec))
+    return jax.device_put(x, NamedSharding(automatic(sharding.mesh), sharding.spec))

@@ -1,0 +1,244 @@
+"""Checks that need eight devices, each a function; a process runs all of them.
+
+Devices of a CPU have to be asked for before JAX starts, so they cannot be had in the
+process of the other tests. Prints what each function raised, as JSON.
+"""
+
+import contextlib
+import functools
+import json
+import logging
+import re
+import sys
+import traceback
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import fdl
+
+COUNT = 8
+CHECKS = {}
+
+
+def check(function):
+    CHECKS[function.__name__] = function
+    return function
+
+
+@functools.cache
+def mesh(count=COUNT, explicit=True):
+    made = jax.make_mesh((count,), ("data",))
+    return made if explicit else jax.sharding.Mesh(made.devices, ("data",))
+
+
+def perceptron():
+    model = fdl.models.MLP(10, dropout_rate=0.2)
+    return fdl.learners.supervised(model, fdl.losses.cross_entropy, optax.adam(1e-3))
+
+
+@functools.cache
+def digits():
+    train, validation, *_ = fdl.data.load("mnist-5k")
+    return tuple(jax.tree.map(lambda x: x[:100], part) for part in (train, validation))
+
+
+def fit(**options):
+    """Train for batches of 32 and a last one of 4, which 8 devices cannot share."""
+    train, validation = digits()
+    given = {"epochs": 3, "batch_size": 32, "key": 0, "validation_data": validation}
+    return fdl.fit(perceptron(), train, **{**given, **options})
+
+
+@functools.cache
+def alone():
+    return fit()
+
+
+def assert_alike(one, other, bound=1e-5):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        if not jnp.issubdtype(a.dtype, jax.dtypes.prng_key):
+            np.testing.assert_allclose(a, b, rtol=bound, atol=bound)
+
+
+@functools.cache
+def spread(shard="batch"):
+    return fit(mesh=mesh(), shard=shard)
+
+
+@contextlib.contextmanager
+def compiled():
+    """Give the names of the programs that JAX compiles."""
+    names = []
+
+    class Names(logging.Handler):
+        def emit(self, record):
+            names.extend(re.findall("^Compiling (\\S+)", record.getMessage()))
+
+    logger, handler = logging.getLogger("jax"), Names()
+    logger.addHandler(handler)
+    try:
+        with jax.log_compiles():
+            yield names
+    finally:
+        logger.removeHandler(handler)
+
+
+def measures(history):
+    return [(line.train, line.validation) for line in history]
+
+
+@check
+def fit_on_a_mesh_is_fit_on_one_device():
+    for shard in ("batch", "batch+state"):
+        run = spread(shard)
+        assert_alike(run.state, alone().state)
+        for found, wanted in zip(run.history, alone().history, strict=True):
+            assert found.train == pytest.approx(wanted.train, rel=1e-5)
+            assert found.validation == pytest.approx(wanted.validation, rel=1e-5)
+        devices = run.state.params["dense1"]["kernel"].devices()
+        assert devices == set(jax.devices())
+
+
+@check
+def a_second_training_needs_no_new_program():
+    spread(), alone()
+    with compiled() as names:
+        run = fit(mesh=mesh(explicit=False))
+    assert names == []
+    assert measures(run.history) == measures(spread().history)
+
+
+@check
+def a_sharded_state_takes_an_eighth_of_the_memory():
+    state = spread("batch+state").state
+    for tree in (state.params, state.opt_state):
+        for x in jax.tree.leaves(tree):
+            shared = any(size % COUNT == 0 for size in x.shape)
+            (size,) = {part.data.size for part in x.addressable_shards}
+            assert size == (x.size // COUNT if shared else x.size)
+    kernel = state.params["dense1"]["kernel"]
+    assert kernel.shape == (784, 128)
+    assert kernel.sharding.spec == jax.P("data")
+
+
+@check
+def each_device_computes_its_part_of_a_batch():
+    learner = fdl.learners.sharded(perceptron(), mesh())
+    batch = jax.tree.map(lambda x: x[:32], digits()[0])
+    state = perceptron().init(0, batch)
+    text = jax.jit(learner.step).lower(state, batch).compile().as_text()
+    assert "f32[4,784]" in text
+    assert "f32[32,784]" not in text
+
+
+@check
+def states_of_a_mesh_are_evaluated_and_predict():
+    train, validation = digits()
+    for shard in ("batch", "batch+state"):
+        state = spread(shard).state
+        for learner in (
+            perceptron(),
+            fdl.learners.sharded(perceptron(), mesh(), shard),
+        ):
+            found = fdl.evaluate(learner, state, validation, batch_size=48)
+            assert found == pytest.approx(alone().history[-1].validation, rel=1e-5)
+            np.testing.assert_allclose(
+                fdl.predict(learner, state, train.image),
+                fdl.predict(perceptron(), alone().state, train.image),
+                atol=1e-5,
+            )
+
+
+@check
+def early_stopping_returns_to_the_best_epoch():
+    stopping = fdl.EarlyStopping("loss", "min", patience=1)
+    options = {"early_stopping": stopping, "epochs": 30}
+    learner = fdl.learners.supervised(
+        fdl.models.MLP(10), fdl.losses.cross_entropy, optax.adam(3e-2)
+    )
+    train, validation = digits()
+    options |= {"batch_size": 32, "key": 0, "validation_data": validation}
+    wanted = fdl.fit(learner, train, **options)
+    assert wanted.epoch < len(wanted.history) < 30
+    found = fdl.fit(learner, train, mesh=mesh(), shard="batch+state", **options)
+    assert found.epoch == wanted.epoch
+    assert len(found.history) == len(wanted.history)
+    assert_alike(found.state, wanted.state, 1e-4)
+
+
+@check
+def training_goes_on_on_other_devices():
+    on = {"shard": "batch+state"}
+    begun = fit(mesh=mesh(), epochs=2, **on)
+    for devices in (mesh(2), None):
+        run = fit(mesh=devices, state=begun.state, history=begun.history, **on)
+        assert_alike(run.state, alone().state)
+    begun = fit(epochs=2)
+    run = fit(mesh=mesh(), state=begun.state, history=begun.history, **on)
+    assert_alike(run.state, alone().state)
+
+
+@check
+def a_part_of_an_epoch_goes_on():
+    kept = {}
+
+    def keep(state, sums):
+        if int(state.step) == 6:
+            kept.update(jax.tree.map(jnp.copy, {"state": state, "sums": sums}))
+
+    options = {"mesh": mesh(), "shard": "batch+state"}
+    whole = fit(on_part=keep, steps_per_chunk=1, **options)
+    rest = fit(**kept, **options)
+    assert rest.history[-1].train == whole.history[-1].train
+    assert_alike(rest.state, whole.state, 0)
+
+
+@check
+def a_learner_of_many_is_trained_on_a_mesh():
+    train, _ = digits()
+    learner = fdl.many(perceptron(), 3)
+    options = {"epochs": 1, "batch_size": 32, "key": 0}
+    wanted = fdl.fit(learner, train, **options)
+    found = fdl.fit(learner, train, mesh=mesh(), shard="batch+state", **options)
+    assert_alike(found.state, wanted.state)
+
+
+@check
+def what_diverges_says_where():
+    rate = lambda count: jnp.where(count == 5, jnp.nan, 0.1)
+    model = fdl.models.MLP(10)
+    learner = fdl.learners.supervised(model, fdl.losses.cross_entropy, optax.sgd(rate))
+    found = []
+    for devices in (None, mesh()):
+        with pytest.raises(fdl.DivergenceError) as caught:
+            fdl.fit(learner, digits()[0], epochs=2, batch_size=32, key=0, mesh=devices)
+        found.append(caught.value)
+    assert found[0].step == found[1].step > 4
+    assert_alike(found[0].state.params, found[1].state.params)
+
+
+@check
+def a_batch_that_cannot_be_shared_is_refused():
+    with pytest.raises(ValueError, match=r"batch_size=30 .* 8 devices .* such as 32"):
+        fit(mesh=mesh(), batch_size=30)
+
+
+def main() -> None:
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+    jax.config.update("jax_disable_most_optimizations", True)
+    wanted, found = sys.argv[1:] or list(CHECKS), {}
+    for name in wanted:
+        found[name] = None
+        try:
+            CHECKS[name]()
+        except Exception:
+            found[name] = traceback.format_exc()
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""A training on eight devices is that on one: what eight_devices.py checks."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
+import pytest
+
+from fdl.sharding import require_alike, require_mesh, require_shard
+from scale.eight_devices import CHECKS, COUNT
+
+_SCRIPT = Path(__file__).parent / "eight_devices.py"
+
+
+@pytest.fixture(scope="module")
+def found():
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={COUNT}"
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", _SCRIPT],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "XLA_FLAGS": flags},
+    )
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_on_eight_devices(found, name):
+    assert found[name] is None, found[name]
+
+
+def test_meshes_that_will_not_do_are_refused():
+    def refused(mesh, words):
+        with pytest.raises(ValueError, match=words):
+            require_mesh(mesh)
+
+    refused(8, "mesh=8 is no jax.sharding.Mesh")
+    refused(jax.make_mesh((1,), ("x",)), r"has the axes \('x',\), but must have 'data'")
+    refused(jax.make_mesh((1, 1), ("data", "x")), "but must have 'data'")
+    kinds = [SimpleNamespace(device_kind=name) for name in ("cpu", "TPU v5")]
+    with pytest.raises(ValueError, match="unlike devices, cpu and TPU v5"):
+        require_alike(kinds)
+
+
+def test_what_is_not_known_to_be_spread_is_refused():
+    with pytest.raises(ValueError, match=r"shard='fsdp' must be 'batch' or 'batch\+st"):
+        require_shard("fsdp")

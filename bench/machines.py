@@ -23,7 +23,7 @@ import optax
 import fdl
 from fdl.ops.rules import plain_forms
 from fdl.runs.environment import commit, versions
-from fdl.sharding import batch_sharding, sharded, state_sharding
+from fdl.sharding import batch_sharding, spread, state_sharding
 
 RESULT = Path(__file__).parent / "results" / "machines.json"
 DEVICES = 8  # that the programs are compiled for
@@ -172,8 +172,8 @@ def _counted(model: Model) -> dict[str, Any]:
     mesh = jax.make_mesh((DEVICES,), ("data",))
     told: dict[str, Any] = {}
     for shard in ("batch", "batch+state"):
-        spread = sharded(learner, mesh, shard)
-        told[shard] = collectives(_compiled(spread, mesh, shard, state, batch))
+        shared = spread(learner, mesh, shard)
+        told[shard] = collectives(_compiled(shared, mesh, shard, state, batch))
     cost = jax.jit(learner.step).lower(shapes(state), batch).cost_analysis() or {}
     return {
         "title": model.title,

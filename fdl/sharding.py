@@ -36,7 +36,8 @@ def spread(learner: Learner, mesh: Mesh, shard: Shard = "batch") -> Learner:
         # Said outright, since XLA could divide a layer as the parameters are divided.
         params, model_state = whole((state.params, state.model_state))
         state = state._replace(params=params, model_state=model_state)
-        state, measured = update(state, parted(batch))
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):  # for operations
+            state, measured = update(state, parted(batch))
         kept = with_sharding_constraint(state, state_sharding(mesh, shard, state))
         return kept, whole(measured)
 

@@ -211,6 +211,19 @@ def _sum_over_parts(
     """Add up what `of_part` makes of at most `most` images at a time."""
     if rules.at_most(x.shape[0], most):
         return of_part(x, g)
+    devices = rules.devices()
+    if devices == 1 or len(x) % devices:
+        return _sum_one_by_one(of_part, most, x, g)
+    # Each device adds up the parts of its own images: of all, one after the other, every
+    # part would be on one device, and the others would ask for it.
+    xs, gs = (a.reshape(devices, -1, *a.shape[1:]) for a in (x, g))
+    own = lambda x, g: _sum_one_by_one(of_part, most, x, g)
+    return jnp.sum(jax.vmap(own)(xs, gs), axis=0)
+
+
+def _sum_one_by_one(
+    of_part: Callable[[Images, Features], Array], most: int, x: Images, g: Features
+) -> Array:
     parts = _parts(len(x), most)
     xs, gs = (a.reshape(parts, -1, *a.shape[1:]) for a in (x, g))
     zero = jax.eval_shape(of_part, xs[0], gs[0])

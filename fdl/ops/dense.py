@@ -72,7 +72,8 @@ def dense_fast_transpose(
     The gradient of the kernel is a product over all rows, `x^T dy`. With many rows, XLA
     on CPU runs it at half speed unless the rows already lie along the last axis of the
     left operand. So the narrower operand is transposed first, and a barrier keeps XLA
-    from undoing that.
+    from undoing that. Devices that share the rows of several axes keep them apart: of
+    one axis made of these, each would need all.
 
     Example:
         >>> import jax.numpy as jnp
@@ -82,6 +83,8 @@ def dense_fast_transpose(
     rows = x.reshape(-1, x.shape[-1])
     features, out = kernel.shape
     way = resolve(implementation, tuned_on=("cpu",))
+    if x.ndim > 2 and rules.devices() > 1:
+        way = "xla"
     if way == "xla" or rules.at_most(rows.shape[0], min(features, out) - 1):
         return x @ kernel
     if features <= out:

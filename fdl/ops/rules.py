@@ -64,6 +64,11 @@ def joins_convolution(window: tuple[int, int], strides: tuple[int, int]) -> bool
     return apart and jax.default_backend() == "cpu"
 
 
+def devices() -> int:
+    """Return how many devices share the batch of what is being traced."""
+    return jax.sharding.get_abstract_mesh().shape.get("data", 1)
+
+
 _plain: ContextVar[bool] = ContextVar("plain_forms", default=False)
 
 

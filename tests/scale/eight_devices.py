@@ -136,6 +136,24 @@ def each_device_computes_its_part_of_a_batch():
 
 
 @check
+def no_device_asks_for_the_examples_of_another():
+    """Gradients of kernels are sums over all examples, in parts or over two axes."""
+    image = np.zeros((64, 64, 64, 1), np.float32)
+    for model, inputs in (
+        (fdl.models.CNN(10), image),
+        (fdl.models.LSTMClassifier(10, hidden_size=16), image[:, :28, :28, 0]),
+    ):
+        loss = fdl.losses.cross_entropy
+        one = fdl.learners.supervised(model, loss, optax.sgd(0.1))
+        batch = fdl.Batch(inputs, np.arange(64) % 10)
+        step = jax.jit(fdl.learners.sharded(one, mesh()).step)
+        state = jax.eval_shape(one.init, jax.random.key(0), batch)
+        text = step.lower(state, batch).compile().as_text()
+        assert "all-reduce" in text
+        assert "all-gather" not in text, model
+
+
+@check
 def states_of_a_mesh_are_evaluated_and_predict():
     train, validation = digits()
     for shard in ("batch", "batch+state"):

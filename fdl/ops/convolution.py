@@ -214,8 +214,8 @@ def _sum_over_parts(
     devices = rules.devices()
     if devices == 1 or len(x) % devices:
         return _sum_one_by_one(of_part, most, x, g)
-    # Each device adds up the parts of its own images. Of all, one after the other, a part
-    # would be on one device, and the others would ask for it.
+    # Each device adds up the parts of its own images. Of all images, a part would be
+    # on one device, and the others would ask for it.
     xs, gs = (a.reshape(devices, -1, *a.shape[1:]) for a in (x, g))
     own = lambda x, g: _sum_one_by_one(of_part, most, x, g)
     return jnp.sum(jax.vmap(own)(xs, gs), axis=0)

@@ -276,10 +276,10 @@ def wrong_label(rows):
         (lambda rows: rows._replace(image=rows.image / 255), "mine gave image float64"),
         (
             lambda rows: jax.tree.map(lambda x: x[1:], rows),
-            r"label int32\[7\] for the 8",
+            r"label int32\[7\] for 8 rows from",
         ),
         (lambda rows: tuple(rows), r"mine gave 0 uint8\[8, 6, 5, 1\]"),
-        (wrong_label, "mine, in the 8 rows last read: label has the value 10 in row "),
+        (wrong_label, "mine, in what was last read: label has the value 10 in row "),
     ],
 )
 def test_rows_that_change_are_refused_by_name(learner, spoil, message) -> None:

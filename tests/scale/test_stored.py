@@ -212,6 +212,16 @@ def test_evaluation_and_prediction_are_those_in_memory(learner, in_memory) -> No
     )
 
 
+def test_a_rate_is_found_as_in_memory() -> None:
+    learner = fdl.tunable(make_learner, {"learning_rate": 1e-3})
+    options = {"batch_size": 8, "key": 0, "steps": 10}
+    source = Source()
+    found = fdl.find_rate(learner, source, **options)
+    np.testing.assert_array_equal(
+        found.losses, fdl.find_rate(learner, make_data(), **options).losses
+    )
+
+
 def test_memory_that_a_source_writes_over_does_no_harm(learner, in_memory) -> None:
     class Reusing(Source):
         def rows(self, index):

@@ -53,7 +53,7 @@ def check(data: PyTree, *, batch_size: int | None = None) -> None:
         _check_array(name, leaf)
     count = _check_lengths({name: leaf.shape[0] for name, leaf in leaves.items()})
     if batch_size is not None:
-        _check_batch_size(batch_size, count)
+        check_batch_size(batch_size, count)
     if isinstance(data, Batch):
         _check_image(data.image)
     if isinstance(data, (Batch, Documents)):
@@ -119,7 +119,8 @@ def _check_lengths(lengths: dict[str, int]) -> int:
     return count
 
 
-def _check_batch_size(batch_size: int, count: int) -> None:
+def check_batch_size(batch_size: int, count: int) -> None:
+    """Raise a `DataError` unless a batch is of one example to all of them."""
     if not 1 <= batch_size <= count:
         raise DataError(
             f"batch_size={batch_size} with {count} examples: give a batch_size from 1 "

@@ -1,7 +1,9 @@
 """A directory that TensorFlow Datasets has prepared, read without TensorFlow."""
 
+import contextlib
+import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,31 +93,72 @@ def examples(builder: Any, split: str) -> Iterator[dict[str, Any]]:
     Raises:
         DataError: If a file is damaged, or its format is unknown.
     """
-    version = Path(builder.data_path)
     form = builder.info.file_format.value
-    if form not in ("array_record", "tfrecord"):
-        raise DataError(
-            f"{version}: prepared as {form!r}, which cannot be read. "
-            "Prepare it again as array_record"
-        )
-    try:
-        if form == "array_record":
-            source = builder.as_data_source(split=split)
-            for first in range(0, len(source), _AT_ONCE):
-                rows = range(first, min(first + _AT_ONCE, len(source)))
+    if form != "tfrecord":
+        source = records(builder, split)
+        for first in range(0, len(source), _AT_ONCE):
+            yield from source.__getitems__(
+                range(first, min(first + _AT_ONCE, len(source)))
+            )
+        return
+    decode = builder.info.features.deserialize_example_np
+    with _faults(builder, split):
+        for file in builder.info.splits[split].filepaths:
+            for record in _tfrecords(Path(file).read_bytes()):
                 with of_few_pixels():
-                    found = source.__getitems__(rows)
-                yield from found
-        else:
-            decode = builder.info.features.deserialize_example_np
-            for file in builder.info.splits[split].filepaths:
-                for record in _tfrecords(Path(file).read_bytes()):
-                    with of_few_pixels():
-                        found = decode(record)
-                    yield found
+                    found = decode(record)
+                yield found
+
+
+class Records:
+    """The examples of a split, by number."""
+
+    def __init__(self, builder: Any, split: str) -> None:
+        """Open the files."""
+        self._builder, self._split = builder, split
+        with _faults(builder, split):
+            self._source = builder.as_data_source(split=split)
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self._source)
+
+    def __getitems__(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        """Return some examples as TFDS decodes them."""
+        with _faults(self._builder, self._split), of_few_pixels():
+            return self._source.__getitems__(numbers)
+
+
+def records(builder: Any, split: str) -> Records:
+    """Return the examples of a split by number.
+
+    Raises:
+        DataError: If the directory is not of array_record files, or has no such split.
+    """
+    version, form = Path(builder.data_path), builder.info.file_format.value
+    if form != "array_record":
+        raise DataError(
+            f"{version}: prepared as {form!r}, which cannot be read"
+            f"{' by number' * (form == 'tfrecord')}. Prepare it again as array_record"
+        )
+    named = re.split(r"[\[+]", split)[0]
+    if named not in builder.info.splits:
+        raise DataError(
+            f"{version}: has no split {named!r}: choose one of "
+            f"{', '.join(builder.info.splits)}"
+        )
+    return Records(builder, split)
+
+
+@contextlib.contextmanager
+def _faults(builder: Any, split: str) -> Iterator[None]:
+    version = Path(builder.data_path)
+    try:
+        yield
     except ImportError as error:
         raise _lacks(version, error) from error
     except Exception as error:
+        # Several libraries take part; each has errors of its own.
         raise _damaged(version, f"split {split}", error) from error
 
 

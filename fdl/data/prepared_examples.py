@@ -115,7 +115,7 @@ def _decode(
     text: str | None,
 ) -> Examples:
     builder = prepared.open_builder(version)
-    inputs, text, label, names = _features(version, builder.info, target, text)
+    inputs, text, label, names = features(version, builder.info, target, text)
     parts, passed_over = {}, []
     if "train" not in builder.info.splits:
         known = ", ".join(builder.info.splits)
@@ -128,11 +128,11 @@ def _decode(
             continue
         if text is None:
             size = size or _size(builder, split, inputs)
-            channels = channels or (1 if _declared(builder, inputs)[2] == 1 else 3)
+            channels = channels or (1 if declared_shape(builder, inputs)[2] == 1 else 3)
         found, labels = [], []
         for example in prepared.examples(builder, split):
             labels.append(int(example[label]))
-            found.append(_converted(version, example[inputs], size, channels))
+            found.append(converted(version, example[inputs], size, channels))
         if labels and max(labels) < 0:
             passed_over.append(f"{split} (without classes)")
         elif labels:
@@ -161,7 +161,7 @@ def drop_unused(
     }, tuple(names[label] for label in used)
 
 
-def _features(
+def features(
     version: Path, info: Any, target: str | None, text: str | None
 ) -> tuple[str, str | None, str, tuple[str, ...]]:
     """Return the names of the input, of the text, of the class, and of the classes."""
@@ -204,36 +204,38 @@ def _the_one(
 
 def _size(builder: Any, split: str, image: str) -> tuple[int, int]:
     """Return the size of all images, or what `folder:` makes of their sizes."""
-    height, width, _ = _declared(builder, image)
+    height, width, _ = declared_shape(builder, image)
     if height is not None and width is not None:
         return height, width
     found = prepared.examples(builder, split)
     return common_size([example[image].shape[:2] for example in found])
 
 
-def _declared(builder: Any, image: str) -> tuple[int | None, int | None, int | None]:
+def declared_shape(
+    builder: Any, image: str
+) -> tuple[int | None, int | None, int | None]:
     """Return height, width and channels of the images, where they are declared."""
     return builder.info.features[image].shape
 
 
-def _converted(
-    version: Path, found: Any, size: tuple[int, int] | None, channels: int | None
+def converted(
+    where: Path | str, found: Any, size: tuple[int, int] | None, channels: int | None
 ) -> Any:
     """Return a text; or an image of a size, in gray or color."""
     if isinstance(found, bytes):
         return found.decode(errors="replace")
     assert size is not None
     assert channels is not None
-    return bring(_pixels(version, found), size, channels)
+    return bring(_pixels(where, found), size, channels)
 
 
-def _pixels(version: Path, image: np.ndarray) -> np.ndarray:
+def _pixels(where: Path | str, image: np.ndarray) -> np.ndarray:
     """Return an image as uint8, with 1, 3 or 4 channels."""
     if image.dtype == np.uint16:
         image = np.rint(image / 257).astype(np.uint8)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in COLORS:
         raise DataError(
-            f"{version}: an image is {image.dtype}{list(image.shape)}: expected uint8 "
+            f"{where}: an image is {image.dtype}{list(image.shape)}: expected uint8 "
             "or uint16 (height, width, channels), with 1, 3 or 4 channels"
         )
     return image

@@ -11,7 +11,7 @@ from fdl.arrays import Key, Keys, PyTree
 from fdl.learner import Learner, State
 from fdl.members import Strategy
 from fdl.programs import Same, program
-from fdl.train.evaluate import num_examples
+from fdl.train.feed import num_examples
 from fdl.train.loop import Loop
 
 # On CPU, steps of fewer operations spend their time on getting started, which members
@@ -30,7 +30,7 @@ def fastest(loop: Loop, learner: Learner, key: Key) -> Strategy:
         return "vmap"
     size = min(loop.batch_size, num_examples(loop.data[0]))
     shaped = lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype)
-    batch = jax.tree.map(shaped, loop.data[0])
+    batch = jax.tree.map(shaped, loop.one)
     state = jax.eval_shape(learner.init, key, batch)
     measure = lambda: _flops(learner, state, batch)
     flops = _once(("flops", Same(learner.step), *_shapes(state, batch)), measure)
@@ -75,7 +75,8 @@ def bytes_needed(loop: Loop, learner: Learner, keys: Keys) -> int:
     """Return the memory that training takes, besides the data."""
     state = jax.eval_shape(learner.init, keys, loop.one)
     measure = lambda: _used(loop, learner, keys)
-    used = _once(("bytes", Same(learner.step), *_shapes(state, loop.data[0])), measure)
+    key = "bytes", Same(learner.step), *_shapes(state, loop.one)
+    used = _once((*key, *map(num_examples, loop.data)), measure)
     # Besides the state that is trained, there are those of its last good epoch and of
     # its best.
     states = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))

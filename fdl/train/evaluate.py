@@ -1,20 +1,30 @@
 """Evaluate a trained state, and predict with it."""
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import jax
 import numpy as np
 
-from fdl.arrays import Buckets, DataError, PyTree
-from fdl.data import check
+from fdl.arrays import DataError, PyTree
 from fdl.learner import Learner, State
 from fdl.members import many, member
 from fdl.metrics import add, compute
 from fdl.programs import program
 from fdl.ranges import require_whole
-from fdl.train.placement import on_auto_mesh
+from fdl.train.feed import (
+    Fetched,
+    ahead,
+    check_part,
+    fetched,
+    first_of,
+    look_at,
+    num_examples,
+    parts,
+)
+from fdl.train.placement import Placement, on_auto_mesh
 
 EXAMPLES = 500  # that are evaluated at a time, unless the caller says how many
 
@@ -55,7 +65,7 @@ def evaluate(
         0.14285714285714285
     """
     require_whole("[1, inf)", batch_size=batch_size)
-    check_data(learner, state, data)
+    data = checked(learner, state, data)
     return measure(learner, state, data, batch_size=batch_size)
 
 
@@ -63,10 +73,10 @@ def measure(
     learner: Learner, state: State, data: PyTree, *, batch_size: int = EXAMPLES
 ) -> Measured:
     """Evaluate on data that were checked before."""
-    run = program(learner.evaluate)
-    batches = [
-        run(state, batch) for part in parts(data) for batch in split(part, batch_size)
-    ]
+    run, batches = program(learner.evaluate), []
+    for part in parts(data):
+        with contextlib.closing(split(part, batch_size)) as each:
+            batches += [run(state, batch) for batch in each]
     return compute(functools.reduce(add, batches))
 
 
@@ -78,7 +88,7 @@ def warm_up(
     for part in parts(data):
         total = num_examples(part)
         for size in {min(batch_size, total), total % batch_size} - {0}:
-            batch = jax.tree.map(lambda x, n=size: x[:n], part)
+            batch = next(split(part, size))
             jax.block_until_ready(run(state, batch))
 
 
@@ -113,7 +123,8 @@ def predict(
         (7, 10)
     """
     require_whole("[1, inf)", batch_size=batch_size)
-    check(inputs)
+    inputs = fetched(inputs)
+    check_part(inputs)
     answer, axis = program(learner.predict), state.step.ndim
     _check_answers(answer, state, inputs, axis)
     return in_batches(functools.partial(answer, state), inputs, batch_size, axis=axis)
@@ -123,7 +134,7 @@ def _check_answers(answer: Any, state: State, inputs: PyTree, axis: int) -> None
     """Raise DataError unless there is one answer for each input."""
     expected = min(3, num_examples(inputs))
     shaped = lambda x: jax.ShapeDtypeStruct((expected, *x.shape[1:]), x.dtype)
-    batch = jax.tree.map(shaped, inputs)
+    batch = jax.tree.map(shaped, first_of(inputs))
     for leaf in jax.tree.leaves(answer.eval_shape(state, batch)):
         if leaf.shape[axis : axis + 1] != (expected,):
             raise DataError(
@@ -214,28 +225,38 @@ def in_batches(
         >>> in_batches(lambda x: x + 1, np.arange(5), batch_size=2)
         array([1, 2, 3, 4, 5])
     """
-    each = [jax.device_get(function(part)) for part in split(inputs, batch_size)]
+    with contextlib.closing(split(inputs, batch_size)) as parts:
+        each = [jax.device_get(function(part)) for part in parts]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=axis), *each)
 
 
-def check_data(learner: Learner, state: State, data: PyTree) -> None:
-    """Raise DataError if data are broken, or nothing that a learner can learn from."""
+def checked(learner: Learner, state: State, data: PyTree) -> PyTree:
+    """Return data to evaluate on, with what is stored elsewhere ready to be fetched.
+
+    Args:
+        learner: The learner.
+        state: A state, or its shapes.
+        data: The data.
+
+    Raises:
+        DataError: If data are broken, or nothing that a learner can learn from; what is
+            stored raises it when it is fetched.
+    """
+    data = fetched(data)
     for part in parts(data):
-        check(part)
-        learner.check(state, part)
+        check_part(part)
+        look_at(part, functools.partial(learner.check, state))
+    return data
 
 
-def parts(data: PyTree) -> tuple[PyTree, ...]:
-    """Return the parts of data whose arrays differ in shape; mostly, there is one."""
-    return data.parts if isinstance(data, Buckets) else (data,)
-
-
-def num_examples(part: PyTree) -> int:
-    """Return the length of the first axis."""
-    return len(jax.tree.leaves(part)[0])
-
-
-def split(data: PyTree, batch_size: int) -> Iterator[PyTree]:
+def split(data: PyTree, batch_size: int) -> Generator[PyTree]:
     """Yield a data set in batches, the last perhaps smaller."""
-    for first in range(0, num_examples(data), batch_size):
+    count = num_examples(data)
+    firsts = range(0, count, batch_size)
+    if isinstance(data, Fetched):
+        place = Placement().chunk
+        index = lambda first: np.arange(first, min(first + batch_size, count))
+        yield from ahead(lambda first: place(data.fetch(index(first))), firsts)
+        return
+    for first in firsts:
         yield jax.tree.map(lambda x, i=first: x[i : i + batch_size], data)

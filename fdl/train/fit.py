@@ -12,6 +12,7 @@ from fdl.metrics import Metrics
 from fdl.ranges import require_whole
 from fdl.sharding import Shard, require_mesh, require_shard, spread
 from fdl.train.evaluate import Measured
+from fdl.train.feed import STREAM_BYTES
 from fdl.train.loop import Loop
 from fdl.train.placement import Placement, on_auto_mesh
 from fdl.train.results import Epoch, FitResult
@@ -38,16 +39,19 @@ def fit(
     mesh: Mesh | None = None,
     shard: Shard = "batch",
     steps_per_chunk: int | None = None,
+    stream_bytes: int = STREAM_BYTES,
     on_chunk: Callable[[int, Measured, State], Any] | None = None,
     on_part: Callable[[State, Metrics], Any] | None = None,
     on_epoch: Callable[[Epoch, State], Any] | None = None,
     progress: bool = False,
 ) -> FitResult:
-    """Train a learner on a data set that fits into the device's memory.
+    """Train a learner on a data set.
 
     The data move to the device once; in a loop of calls, `jax.device_put` them before
-    it, and they stay there. Each epoch visits them in a new order, drawn from `key` and
-    the number of the epoch, in batches of `batch_size`; what is left over makes a last,
+    it, and they stay there. Data that do not fit into memory stay where they are stored
+    (`fdl.data.stored`), and chunks of them are fetched while the device works; the
+    result is the same. Each epoch visits them in a new order, drawn from `key` and the
+    number of the epoch, in batches of `batch_size`; what is left over makes a last,
     smaller batch, as in Keras.
     The steps of an epoch run inside one compiled program, which serves every learner
     that differs in the numbers in its state alone. The same arguments give the same
@@ -60,7 +64,8 @@ def fit(
     Args:
         learner: What to train; see `fdl.learners`.
         data: Training examples as a pytree of arrays with a common first axis, such as
-            `Batch`, or `Buckets` of several such whose arrays differ in shape.
+            `Batch`, or `Buckets` of several such whose arrays differ in shape; or
+            `fdl.data.stored` examples, which are looked at as they come.
         epochs: Number of passes over the data, at least 1, in total: a `state` that has
             made some of them makes the rest.
         batch_size: Examples in an update, from 1 to the number of examples.
@@ -95,6 +100,8 @@ def fit(
             of the state, too. `evaluate` and `predict` take such a state as it is.
         steps_per_chunk: Number of steps between reports, at least 1; None for a whole
             epoch. Does not change the result.
+        stream_bytes: Memory for examples that are fetched, at least 1: as many steps'
+            as fit are fetched at a time, or those of one. Does not change the result.
         on_chunk: Called after each chunk with the number of updates made so far, the
             epoch's training metrics so far, and the state, which is only valid during
             the call.
@@ -145,6 +152,7 @@ def fit(
         validation_data=validation_data,
         early_stopping=early_stopping,
         placement=placement,
+        stream_bytes=stream_bytes,
     )
     with contextlib.ExitStack() as stack:
         if progress:

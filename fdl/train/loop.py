@@ -1,5 +1,6 @@
 """The training loop: a learner's step, scanned over epochs inside compiled programs."""
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -9,20 +10,25 @@ import numpy as np
 from jaxtyping import Bool
 
 from fdl.arrays import Key, Keys, PyTree
-from fdl.data import check
 from fdl.learner import Learner, State
 from fdl.metrics import Metrics, compute
 from fdl.programs import program
 from fdl.ranges import require_whole
 from fdl.train import stopping
-from fdl.train.evaluate import (
-    EXAMPLES,
-    Measured,
-    check_data,
-    measure,
+from fdl.train.evaluate import EXAMPLES, Measured, checked, measure, warm_up
+from fdl.train.feed import (
+    STREAM_BYTES,
+    Fed,
+    Feed,
+    Fetched,
+    Followed,
+    check_part,
+    fetched,
+    first_of,
+    look_at,
+    moved,
     num_examples,
     parts,
-    warm_up,
 )
 from fdl.train.placement import Placement
 from fdl.train.results import DivergenceError, Epoch, FitResult
@@ -42,6 +48,7 @@ from fdl.train.steps import (
     key_words,
     paced,
     schedule,
+    upto,
 )
 from fdl.train.stopping import Best, EarlyStopping
 
@@ -50,7 +57,7 @@ _PAUSE = 2.0
 
 
 class Loop(NamedTuple):
-    """Training on data that were checked and are on the device.
+    """Training on data that were checked, on the device or to be fetched.
 
     Attributes:
         data: The parts of the training data.
@@ -61,6 +68,7 @@ class Loop(NamedTuple):
         members: Shape of the learner's members: () or (n,).
         one: The first training example, as a batch.
         placement: Where data and state are.
+        stream_bytes: Memory that examples which are fetched may take.
     """
 
     data: tuple[PyTree, ...]
@@ -71,6 +79,7 @@ class Loop(NamedTuple):
     members: tuple[int, ...]
     one: PyTree
     placement: Placement = Placement()
+    stream_bytes: int = STREAM_BYTES
 
     @classmethod
     def prepare(
@@ -84,6 +93,7 @@ class Loop(NamedTuple):
         validation_data: PyTree | None,
         early_stopping: EarlyStopping | None,
         placement: Placement = Placement(),  # noqa: B008 - a value
+        stream_bytes: int = STREAM_BYTES,
     ) -> "Loop":
         """Check the data and the options, and move the data.
 
@@ -91,24 +101,27 @@ class Loop(NamedTuple):
             DataError: If they are broken, or nothing that the learner can learn from.
             ValueError: If the options make no sense.
         """
-        require_whole("[1, inf)", batch_size=batch_size)
+        require_whole("[1, inf)", batch_size=batch_size, stream_bytes=stream_bytes)
         placement.require_divisible(batch_size)
+        data = fetched(data, batch_size)
+        size = batch_size if len(parts(data)) == 1 else None
         for part in parts(data):
-            check(part, batch_size=batch_size if len(parts(data)) == 1 else None)
-        one = _first(parts(data)[0])  # on the host, where nothing is compiled for it
+            check_part(part, batch_size=size)
+        one = first_of(parts(data)[0])  # on the host, where nothing is compiled for it
         shapes = program(learner.init).eval_shape(key, one)
         for part in parts(data):
-            learner.check(shapes, part)
-        data = placement.data(data)
+            look_at(part, functools.partial(learner.check, shapes))
+        data = moved(data, placement)
         if validation_data is not None:
-            check_data(learner, shapes, validation_data)
+            validation_data = checked(learner, shapes, validation_data)
         if early_stopping is not None:
             measured = None
             if validation_data is not None:
-                first = _first(parts(validation_data)[0])
+                first = first_of(parts(validation_data)[0])
                 measured = program(learner.evaluate).eval_shape(shapes, first)
             early_stopping.check(measured)
-        validation_data = placement.data(validation_data)
+        if validation_data is not None:
+            validation_data = moved(validation_data, placement)
         return cls(
             parts(data),
             batch_size,
@@ -118,6 +131,7 @@ class Loop(NamedTuple):
             shapes.step.shape,
             one,
             placement,
+            stream_bytes,
         )
 
     def run(
@@ -142,7 +156,8 @@ class Loop(NamedTuple):
         programs = Programs(learner.step)
         now, words = self._start(learner, key, state)
         now = self.placement.state(now)
-        now = self._compile(programs, now, words)
+        feed = self._feed(words, steps_per_chunk)
+        now = self._compile(programs, feed, now, words)
         if self.validation_data is not None:
             warm_up(learner, now, self.validation_data, batch_size=measured_by)
         now = jax.block_until_ready(now)
@@ -172,6 +187,9 @@ class Loop(NamedTuple):
         step = steps_done(now, running) if running.any() else lines[-1].step
         done = step // self.steps_per_epoch
         require_history(lines, done, epochs, self.steps_per_epoch)
+        for part in self.data:
+            if isinstance(part, Followed):
+                part.begin(step, anew=state is None)
         if sums is not None and step == done * self.steps_per_epoch:
             raise ValueError("sums are of a part of an epoch, but state made none.")
         for epoch in range(done, epochs):
@@ -184,22 +202,30 @@ class Loop(NamedTuple):
             ends = (epoch + 1) * self.steps_per_epoch
             if sums is not None and epoch == done:
                 totals = self.placement.sums(copy(sums))
-            left = chunks(
-                schedule(self._counts, self.batch_size, epoch),
-                step - epoch * self.steps_per_epoch,
-                steps_per_chunk or self.steps_per_epoch,
+            left = list(
+                chunks(
+                    schedule(self._counts, self.batch_size, epoch),
+                    step - epoch * self.steps_per_epoch,
+                    steps_per_chunk or self.steps_per_epoch,
+                )
             )
-            for run, reports in paced(left, None if on_part is None else _PAUSE):
-                now, totals, worst = self._steps(programs, orders, run, now, totals)
-                bad = np.where(bad < 0, worst, bad)
-                if one_run and bad >= 0:
-                    good = self._before(programs, before, orders, epoch, int(bad))
-                    raise DivergenceError(int(bad), good, tuple(lines))
-                step += run.steps
-                if reports and on_chunk is not None:
-                    on_chunk(step, compute(totals), now)
-                if on_part is not None and step < ends:
-                    on_part(now, totals)
+            pause = None if on_part is None else _PAUSE
+            with feed.opened(orders, left) as give:
+                for run, reports in paced(left, pause, feed.most):
+                    now, totals, worst = self._steps(
+                        programs, give(run), run, now, totals
+                    )
+                    bad = np.where(bad < 0, worst, bad)
+                    if one_run and bad >= 0:
+                        break
+                    step += run.steps
+                    if reports and on_chunk is not None:
+                        on_chunk(step, compute(totals), now)
+                    if on_part is not None and step < ends:
+                        on_part(now, totals)
+            if one_run and bad >= 0:
+                good = self._before(programs, feed, before, orders, epoch, int(bad))
+                raise DivergenceError(int(bad), good, tuple(lines))
             diverged = np.where(running & (bad >= 0), bad, diverged)
             running = np.asarray(running & (bad < 0))
             if not running.all():
@@ -252,11 +278,12 @@ class Loop(NamedTuple):
         """Return the compiled program of the training steps."""
         state, words = self._start(learner, key, None)
         state = self.placement.state(state)
-        order, data = self._orders(words, 0)[0], self.data[0]
+        orders = self._orders(words, 0)
         programs = Programs(learner.step)
-        zeros = self._zeros(programs, [order], state)
-        steps = programs.steps(self._largest_batch)
-        return steps.lower(data, order, 0, 0, state, zeros).compile()
+        zeros = self._zeros(programs, orders, state)
+        run = Run(0, self._largest_batch, 0, 0)
+        fed = self._feed(words, None).blank(run, orders)
+        return programs.steps(run.size).lower(*fed, 0, state, zeros).compile()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -302,65 +329,85 @@ class Loop(NamedTuple):
         # takes over the memory of both would not allow.
         return copy(init(init_keys, one)), words
 
-    def _compile(self, programs: Programs, state: State, words: Any) -> State:
+    def _feed(self, words: Any, steps_per_chunk: int | None) -> Feed:
+        """Return where examples come from, visited in orders drawn from words."""
+        return Feed.of(
+            self.data,
+            self.batch_size,
+            words=words,
+            steps=steps_per_chunk or self.steps_per_epoch,
+            stream_bytes=self.stream_bytes,
+            placement=self.placement,
+        )
+
+    def _compile(
+        self, programs: Programs, feed: Feed, state: State, words: Any
+    ) -> State:
         """Compile the programs of training by calling them for no steps."""
         orders = self._orders(words, 0)
         runs = schedule(self._counts, self.batch_size, 0)
         for run in {(run.part, run.size): run for run in runs}.values():
-            zeros = self._zeros(programs, orders, state)
-            state, *_ = self._steps(
-                programs, orders, run._replace(steps=0), state, zeros
-            )
+            fed, zeros = feed.blank(run, orders), self._zeros(programs, orders, state)
+            run = run._replace(steps=0)
+            state, *_ = self._steps(programs, fed, run, state, zeros)
         return state
 
     def _steps(
         self,
         programs: Programs,
-        orders: list[Any],
+        fed: Fed,
         run: Run,
         state: State,
         totals: Metrics,
     ) -> tuple[State, Metrics, Any]:
-        order, data = orders[run.part], self.data[run.part]
-        return programs.steps(run.size)(
-            data, order, run.first, run.steps, state, totals
-        )
+        return programs.steps(run.size)(*fed, run.steps, state, totals)
 
     @property
     def _largest_batch(self) -> int:
         return min(self.batch_size, self._counts[0])
 
     def _zeros(self, programs: Programs, orders: list[Any], state: State) -> Metrics:
-        zeros = programs.zeros(self._largest_batch, self.data[0], orders[0], state)
+        zeros = programs.zeros(self._largest_batch, self.one, orders[0], state)
         return self.placement.sums(zeros)
 
     def _orders(self, words: Any, epoch: int) -> list[Any]:
         return [
-            draw_order(words, epoch, count, part)
-            for part, count in enumerate(self._counts)
+            part.order(words, epoch, number)
+            if isinstance(part, Fetched)
+            else draw_order(words, epoch, num_examples(part), number)
+            for number, part in enumerate(self.data)
         ]
 
     def _before(
-        self, programs: Programs, start: State, orders: list[Any], epoch: int, bad: int
+        self,
+        programs: Programs,
+        feed: Feed,
+        start: State,
+        orders: list[Any],
+        epoch: int,
+        bad: int,
     ) -> State:
         """Return the state before the update that went wrong, by making steps again.
 
         A parameter that goes bad may show one step late, in the next loss: then the
         state that this loss came from is bad, and the one before it is good.
         """
+        if any(isinstance(part, Followed) for part in self.data):
+            return start  # its batches are gone
         first = int(start.step)
         runs = schedule(self._counts, self.batch_size, epoch)
         made = first - epoch * self.steps_per_epoch
         state = start
         for left in (bad - first, bad - first - 1):
             state, good = copy(start), True
-            for run in chunks(runs, made, max(1, left)):
-                if left <= 0:
-                    break
-                run = run._replace(steps=min(run.steps, left))
-                zeros = self._zeros(programs, orders, state)
-                state, _, found = self._steps(programs, orders, run, state, zeros)
-                good, left = good and int(found) < 0, left - run.steps
+            again = list(upto(chunks(runs, made, max(1, left)), left))
+            with feed.opened(orders, again) as give:
+                for run, _ in paced(again, None, feed.most):
+                    zeros = self._zeros(programs, orders, state)
+                    state, _, found = self._steps(
+                        programs, give(run), run, state, zeros
+                    )
+                    good = good and int(found) < 0
             if good:
                 break
         return state
@@ -370,10 +417,6 @@ def _tune_and_init(
     tune: Callable[[PyTree], Learner], hparams: PyTree, key: Key | Keys, one: PyTree
 ) -> State:
     return tune(hparams).init(key, one)
-
-
-def _first(part: PyTree) -> PyTree:
-    return jax.tree.map(lambda x: x[:1], part)
 
 
 def _where(running: Bool[np.ndarray, "*members"], measured: Measured) -> Measured:

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from fdl.arrays import PyTree, Seed, Seeds, as_key, as_keys, outlined
+from fdl.arrays import DataError, PyTree, Seed, Seeds, as_key, as_keys, outlined
+from fdl.data import Batches
 from fdl.learner import Learner, State
 from fdl.members import (
     MakeLearner,
@@ -20,6 +21,7 @@ from fdl.members import (
 )
 from fdl.ranges import require_whole
 from fdl.train.chunk import bytes_needed, chunk_size, even, fastest, free_bytes
+from fdl.train.feed import STREAM_BYTES
 from fdl.train.loop import Loop
 from fdl.train.placement import on_auto_mesh
 from fdl.train.results import Epoch, FitResult
@@ -80,6 +82,7 @@ def fit_many(
     strategy: Strategy | None = None,
     members_per_chunk: int | None = None,
     steps_per_chunk: int | None = None,
+    stream_bytes: int = STREAM_BYTES,
     on_start: Callable[[Strategy, int], None] | None = None,
     on_epoch: Callable[[Members, Epoch, State], None] | None = None,
     on_end: Callable[[Members, FitResult], None] | None = None,
@@ -116,6 +119,7 @@ def fit_many(
         members_per_chunk: Number of members in a chunk, at least 1; None for as many as
             are fast and fit into memory.
         steps_per_chunk: As for `fit`: after so many steps, signals are heard.
+        stream_bytes: As for `fit`. Members with orders of their own share it.
         on_start: Called before the first update with the strategy and the number of
             members in a chunk. With both, and the same members in a chunk, training
             that goes on ends with the same bits.
@@ -157,6 +161,11 @@ def fit_many(
             "such as jax.random.split(key, 8) or range(8)."
         )
     _check(len(keys), epochs, members_per_chunk, steps_per_chunk, strategy)
+    if isinstance(data, Batches):
+        raise DataError(
+            f"{data.name} gives each batch but once, and members are trained in chunks:"
+            " give fdl.data.stored examples, or train fdl.many by fdl.fit"
+        )
     count = len(keys)
     hparams = jax.tree.map(np.asarray, hparams)
     one = _one(make_learner, hparams, count)
@@ -167,6 +176,7 @@ def fit_many(
         else as_key(shuffle_key, "shuffle_key"),
         "validation_data": validation_data,
         "early_stopping": early_stopping,
+        "stream_bytes": stream_bytes,
     }
     if state is not None and np.shape(state.step) != (count,):
         raise ValueError(

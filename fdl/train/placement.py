@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -25,7 +26,6 @@ class Placement(NamedTuple):
         shard: What is spread over them.
 
     Example:
-        >>> import numpy as np
         >>> Placement().data({"image": np.zeros(3)})
         {'image': Array([0., 0., 0.], dtype=float32)}
     """
@@ -36,6 +36,14 @@ class Placement(NamedTuple):
     def data(self, tree: PyTree) -> PyTree:
         """Move examples: whole to each device, since a batch is drawn from all."""
         return jax.device_put(tree, self._everywhere)
+
+    def chunk(self, tree: PyTree) -> PyTree:
+        """Move examples that were fetched, and wait until they are there.
+
+        What they were made of may be written over then: on CPU, `jax.device_put` goes
+        on using the memory of an array, even with `may_alias=False`, if it is aligned.
+        """
+        return jax.block_until_ready(self.data(jax.tree.map(np.array, tree)))
 
     def state(self, state: State) -> State:
         """Move a state; without a mesh, it stays where it is."""
@@ -76,7 +84,6 @@ def on_auto_mesh(function: Callable[_Params, _Result]) -> Callable[_Params, _Res
     arrays stay where they are.
 
     Example:
-        >>> import numpy as np
         >>> on_auto_mesh(lambda x: x + 1)(np.ones(3))
         array([2., 2., 2.])
     """

@@ -1,5 +1,6 @@
 """The learning-rate range test."""
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -10,11 +11,17 @@ from jax import lax
 from jaxtyping import Float, Int
 
 from fdl.arrays import PyTree, Seed, as_key
-from fdl.data import check
 from fdl.learner import Learner, State
 from fdl.programs import program
 from fdl.ranges import require_number, require_whole
-from fdl.train.evaluate import num_examples
+from fdl.train.feed import (
+    Fetched,
+    check_part,
+    fetched,
+    first_of,
+    look_at,
+    num_examples,
+)
 from fdl.train.steps import Step, draw_order, key_words
 
 _SMOOTHED = 0.95  # of the average loss stays at each step
@@ -90,12 +97,15 @@ def find_rate(
             "with fdl.tunable(make_learner, {'learning_rate': ...})."
         )
     key = as_key(key)
-    check(data, batch_size=batch_size)
-    data = jax.device_put(data)
-    state = learner.init(key, jax.tree.map(lambda x: x[:1], data))
-    learner.check(state, data)
+    data = fetched(data)
+    check_part(data, batch_size=batch_size)
+    state = learner.init(key, first_of(data))
+    look_at(data, functools.partial(learner.check, state))
     rates = np.geomspace(low, high, steps)
     rows = _rows(key_words(key), num_examples(data), batch_size, steps)
+    if isinstance(data, Fetched):  # no others are needed
+        data, rows = data.rows_and_places(rows)
+    data = jax.device_put(data)
     batch = jax.tree.map(lambda x: x[:batch_size], data)
     if "loss" not in jax.eval_shape(learner.step, state, batch)[1]:
         raise ValueError("the learner measures no 'loss', which this test looks at.")

@@ -181,11 +181,28 @@ def chunks(runs: Sequence[Run], done: int, longest: int) -> Iterator[Run]:
         done = max(0, done - run.steps)
 
 
-def paced(runs: Iterable[Run], seconds: float | None) -> Iterator[tuple[Run, bool]]:
+def upto(runs: Iterable[Run], steps: int) -> Iterator[Run]:
+    """Yield the first so many batches.
+
+    Example:
+        >>> list(upto([Run(0, 4, 0, 5), Run(0, 2, 20, 1)], 3))
+        [Run(part=0, size=4, first=0, steps=3)]
+    """
+    for run in runs:
+        if steps <= 0:
+            return
+        yield run._replace(steps=min(run.steps, steps))
+        steps -= run.steps
+
+
+def paced(
+    runs: Iterable[Run], seconds: float | None, most: int | None = None
+) -> Iterator[tuple[Run, bool]]:
     """Yield batches in pieces that take about so long, and whether one is the last.
 
     What a piece takes is the time until the next is asked for. The first is short,
-    since nothing is known. None leaves all as they are.
+    since nothing is known. None leaves all as they are. No piece reaches over `most`
+    steps from the beginning of a run, or a multiple of these.
 
     Example:
         >>> [(run.steps, last) for run, last in paced([Run(0, 4, 0, 12)], 1e9)]
@@ -197,6 +214,8 @@ def paced(runs: Iterable[Run], seconds: float | None) -> Iterator[tuple[Run, boo
         while done < run.steps:
             steps = run.steps - done if seconds is None else longest
             steps = min(steps, run.steps - done)
+            if most is not None:
+                steps = min(steps, most - done % most)
             started = time.perf_counter()
             place = run.first + done * run.size
             done += steps

@@ -295,14 +295,14 @@ def test_archives_give_their_images_by_every_route(name, tmp_path, monkeypatch):
 )
 def test_opacity_and_sixteen_bits(tmp_path, kind, pixel, expected):
     image = np.full((3, 4, len(pixel)), pixel, kind)
-    fitted = prepared_examples._converted(tmp_path, image, (3, 4), len(expected))
+    fitted = prepared_examples.converted(tmp_path, image, (3, 4), len(expected))
     assert fitted.dtype == np.uint8
     assert fitted[0, 0].tolist() == expected
 
 
 def test_images_of_another_kind_are_refused(tmp_path):
     with pytest.raises(DataError, match="an image is float32"):
-        prepared_examples._converted(
+        prepared_examples.converted(
             tmp_path, np.zeros((3, 4, 3), np.float32), (3, 4), 3
         )
 

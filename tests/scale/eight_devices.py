@@ -216,6 +216,18 @@ def a_part_of_an_epoch_goes_on():
 
 
 @check
+def stored_examples_are_shared_as_those_in_memory():
+    train, validation = map(fdl.data.stored, digits())
+    bytes_of_a_step = 4 * 32 * (28 * 28 + 8)
+    options = {"validation_data": validation, "stream_bytes": bytes_of_a_step}
+    train = fdl.fit(
+        perceptron(), train, epochs=3, batch_size=32, key=0, mesh=mesh(), **options
+    )
+    assert_alike(train.state, spread().state, bound=0)
+    assert train.history[-1].validation == spread().history[-1].validation
+
+
+@check
 def a_learner_of_many_is_trained_on_a_mesh():
     train, _ = digits()
     learner = fdl.many(perceptron(), 3)

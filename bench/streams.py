@@ -1,0 +1,164 @@
+"""Data larger than memory: how fast they are trained on, and in how much memory.
+
+    python -m bench.streams
+
+Trains the CNN on images like those of MNIST, all in memory and stored in `.npy` files,
+in turns in one process. Then, in processes of their own, on stored sets that are 1, 5
+and 20 times as large as what they may take in memory, and says how much memory each
+process took at most. Writes bench/results/streams.json.
+"""
+
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULT = Path(__file__).parent / "results" / "streams.json"
+ROUNDS, EXAMPLES, BATCH = 7, 6400, 64
+BUDGET = 2**26  # bytes that stored examples may take
+TIMES = (1, 5, 20)
+
+
+def write(folder: Path, count: int) -> None:
+    """Write random images and classes, some at a time."""
+    rng = np.random.default_rng(0)
+    image = np.lib.format.open_memmap(
+        folder / "image.npy", "w+", np.uint8, (count, 28, 28, 1)
+    )
+    for first in range(0, count, 10_000):
+        part = image[first : first + 10_000]
+        part[:] = rng.integers(0, 256, part.shape, np.uint8)
+    image.flush()
+    np.save(folder / "label.npy", rng.integers(0, 10, count).astype(np.int32))
+
+
+def opened(folder: Path) -> Any:
+    """Return the files as a batch."""
+    import fdl
+
+    return fdl.Batch(
+        *(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("image", "label"))
+    )
+
+
+def learner(name: str) -> Any:
+    """Return the CNN, or a model so small that fetching is what takes time."""
+    import optax
+
+    import fdl
+
+    model = {"cnn": fdl.models.CNN(10), "linear": fdl.models.MLP(10, hidden_sizes=())}
+    return fdl.learners.supervised(
+        model[name], fdl.losses.cross_entropy, optax.adam(1e-3)
+    )
+
+
+def speed(folder: Path) -> dict[str, Any]:
+    """Return the seconds of an epoch in memory and of one from files, in turns."""
+    import jax
+
+    import fdl
+
+    data = opened(folder)
+    kinds = {
+        "in memory": jax.device_put(jax.tree.map(np.array, data)),
+        "stored": fdl.data.stored(data),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in kinds}
+    states = {}
+    for place in range(2 * (ROUNDS + 1)):
+        # The one that was first is second next time.
+        name = list(kinds)[(place + place // 2) % 2]
+        run = fdl.fit(
+            learner("cnn"),
+            kinds[name],
+            epochs=1,
+            batch_size=BATCH,
+            key=0,
+            stream_bytes=BUDGET // 16,
+        )
+        states[name] = jax.device_get(run.state.params)
+        if place >= 2:  # the first of each has just been compiled
+            seconds[name].append(round(run.seconds["train"], 4))
+    same = jax.tree.map(np.array_equal, *states.values())
+    ratios = [a / b for a, b in zip(*seconds.values(), strict=True)]
+    return {
+        "examples": EXAMPLES,
+        "chunks": "as if the memory were a sixteenth, so that there are several",
+        "seconds": seconds,
+        "speed of stored by that in memory": {
+            "median": round(statistics.median(ratios), 3),
+            "each": [round(ratio, 3) for ratio in ratios],
+        },
+        "same parameters": bool(jax.tree.all(same)),
+    }
+
+
+def peak(folder: str, name: str) -> None:
+    """Train for an epoch, in a process of its own, and print what memory it took."""
+    import fdl
+
+    data = opened(Path(folder))
+    options = {"epochs": 1, "batch_size": BATCH, "key": 0, "stream_bytes": BUDGET}
+    small = fdl.data.stored(fdl.Batch(data.image[:BATCH], data.label[:BATCH]))
+    fdl.fit(learner(name), small, **options)
+    before = most_mebibytes()
+    run = fdl.fit(learner(name), fdl.data.stored(data), **options)
+    said = {
+        "bytes": data.image.nbytes + data.label.nbytes,
+        "examples": len(data.label),
+        "peak MiB before": before,
+        "peak MiB": most_mebibytes(),
+        "seconds": round(run.seconds["train"], 1),
+    }
+    print(json.dumps(said))
+
+
+def most_mebibytes() -> int:
+    """Return the memory that this process had at most; Linux only.
+
+    `getrusage` would begin with that of the process that started this one.
+    """
+    (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(line) // 1024
+
+
+def main() -> None:
+    """Measure, print and write."""
+    from fdl.runs.environment import commit, device, versions
+
+    result: dict[str, Any] = {
+        "command": "python -m bench.streams",
+        "device": device(),
+        "versions": versions(),
+        "commit": commit(),
+        "budget": BUDGET,
+        "memory": [],
+    }
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write(folder, EXAMPLES)
+        result["speed"] = speed(folder)
+        print(json.dumps(result["speed"]["speed of stored by that in memory"]))
+    for times in TIMES:
+        with tempfile.TemporaryDirectory() as name:
+            write(Path(name), times * BUDGET // (28 * 28 + 4))
+            ran = subprocess.run(
+                [sys.executable, "-m", "bench.streams", name, "linear"],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            result["memory"].append({"times": times, **json.loads(ran.stdout)})
+            print(result["memory"][-1])
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    peak(*sys.argv[1:]) if len(sys.argv) > 1 else main()

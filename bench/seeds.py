@@ -3,7 +3,7 @@
     python -m bench.seeds [TASKS...] [--seeds 30] [--data-dir DIR]
 
 Each task is swept over its seeds by one command. Results are written to
-bench/results/seeds/TASK.json; `python -m bench.tables` copies them to the README. Each
+bench/results/seeds/TASK.json; `python -m bench.tables` copies them to the site. Each
 task's settings are its defaults and nothing is selected, so training uses all examples;
 the test set is measured once for each seed, at the end.
 """

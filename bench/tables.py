@@ -1,9 +1,9 @@
-"""Write the tables of the README and `fdl tasks` from result files.
+"""Write the tables of the README, the site and `fdl tasks` from result files.
 
     python -m bench.tables
 
-Replaces the text between `<!-- NAME -->` and `<!-- /NAME -->` in README.md, and the
-file fdl/tasks/measured.json.
+Replaces the text between `<!-- NAME -->` and `<!-- /NAME -->` in README.md and docs/,
+and the file fdl/tasks/measured.json.
 """
 
 import functools
@@ -20,8 +20,8 @@ from bench.speed import report
 from bench.speed.cases import CASES
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
-MEASURED = HERE.parent / "fdl" / "tasks" / "measured.json"
+ROOT = HERE.parent
+MEASURED = ROOT / "fdl" / "tasks" / "measured.json"
 RESULTS = HERE / "results"
 
 # Name, unit, digits and scale of each measure.
@@ -135,13 +135,13 @@ def costs() -> str:
     """Return the table of fdl's overhead."""
     found = json.loads((RESULTS / "costs.json").read_text())
     rows = ["| what | median | quartiles |", "| --- | --- | --- |"]
-    for key, what, unit in (
-        ("cnn", "CNN step inside `fit` / the same step called from Python", ""),
-        ("mlp", "MLP step inside `fit` / the same step called from Python", ""),
-        ("import", "`import fdl` and what training uses, beyond `import jax`", " s"),
-    ):
-        low, median, high = found[key]["extra" if unit else "ratio"]
-        rows.append(f"| {what} | {median:.2f}{unit} | {low:.2f} - {high:.2f}{unit} |")
+    for case in ("cnn", "mlp"):
+        high, median, low = (1 / ratio for ratio in found[case]["ratio"])
+        what = f"{case.upper()} step called from Python, over the same inside `fit`"
+        rows.append(f"| {what} | {median:.2f} | {low:.2f} - {high:.2f} |")
+    low, median, high = found["import"]["extra"]
+    what = "`import fdl` and what training uses, beyond `import jax`"
+    rows.append(f"| {what} | {median:.2f} s | {low:.2f} - {high:.2f} s |")
     answers = found["answers"]["quartiles"] if "answers" in found else {}
     for command, (low, median, high) in answers.items():
         what = f"`{command}`, processor time"
@@ -283,13 +283,20 @@ def precisions() -> str:
 
 
 def many(file: str = "many.json") -> str:
-    """Return the table of models trained per second, relative to single runs."""
+    """Return the table of many trainings: the time of each way over another's.
+
+    Larger is better for fdl throughout: Keras' time over that of `fit`, and that of
+    `fit` over that of `fit_many`.
+    """
     found = json.loads((RESULTS / file).read_text())["cases"]
     ways = list(
         dict.fromkeys(w for c in found.values() for w in c["members_per_second"])
     )
-    titles = {"single": "`fit`, one after the other, trainings a second"}
-    titles |= {"keras-jax": "Keras on JAX, a loop", "keras-tf": "Keras on TensorFlow"}
+    titles = {
+        "single": "`fit`, one after the other: trainings a second",
+        "keras-jax": "Keras on JAX, one after the other: its time over `fit`'s",
+        "keras-tf": "Keras on TensorFlow: its time over `fit`'s",
+    }
     heads = {"mlp": "MLP 784-32-10", "lstm": "LSTM of 128", "cnn": "CNN"}
     rows = [
         f"| | {' | '.join(heads[case] for case in found)} |",
@@ -305,8 +312,11 @@ def many(file: str = "many.json") -> str:
                 cells.append(f"{statistics.median(rates[way]):.2g}")
             else:
                 pairs = zip(rates[way], rates["single"], strict=True)
-                cells.append(f"{statistics.median(a / b for a, b in pairs):.2f}")
-        title = titles.get(way, way.replace("many", "`fit_many`,"))
+                faster = [a / b for a, b in pairs]
+                if way.startswith("keras"):
+                    faster = [1 / ratio for ratio in faster]
+                cells.append(f"{statistics.median(faster):.2f}")
+        title = titles.get(way, way.replace("many", "`fit`'s time over `fit_many`'s,"))
         rows.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
@@ -361,7 +371,38 @@ def operations() -> str:
     return "\n".join(operations_report.summary(cells))
 
 
+def headlines() -> str:
+    """Return the table of the README: three results, and where there are more."""
+    accuracy = json.loads((RESULTS / "seeds" / "cnn.json").read_text())
+    found = accuracy["configurations"][0]["test"]
+    mean, low, high = (f"{100 * found[key]:.2f}" for key in ("mean", "low", "high"))
+    rows = [
+        "| what | result | interval |",
+        "| --- | --- | --- |",
+        f"| [`fdl train cnn`](docs/results/seeds.md), MNIST test accuracy, "
+        f"{accuracy['members']} seeds | {mean} % "
+        f"| {low} - {high} %, 95 % of the mean |",
+    ]
+    _, *warm = json.loads((RESULTS / "speedrun.json").read_text())["runs"]
+    low, *_, high = statistics.quantiles([run["total"] for run in warm], n=10)
+    median = statistics.median(run["total"] for run in warm)
+    rows.append(
+        "| [99 % of MNIST](docs/results/speed.md), from the start of the process, two "
+        f"CPU cores | {median:.1f} s | {low:.1f} - {high:.1f} s, middle 80 % of "
+        f"{len(warm)} |"
+    )
+    ratios = report.rivals_over_fdl(report.read(RESULTS / "speed"))
+    won = sum(ratio > 1 for ratio in ratios)
+    rows.append(
+        "| [A training step](docs/results/speed.md), the fastest rival's time over "
+        f"fdl's, two CPU cores | {statistics.median(ratios):.2f}; faster in {won} of "
+        f"{len(ratios)} cases | {min(ratios):.2f} - {max(ratios):.2f}, all cases |"
+    )
+    return "\n".join(rows)
+
+
 TABLES = {
+    "headlines": headlines,
     "imports": imported,
     "operations": operations,
     "results": results,
@@ -381,18 +422,65 @@ TABLES = {
 }
 
 
+ORIGINS = {
+    "seeds": "seeds/cnn.json",
+    "ensembles": "ensembles.json",
+    "many": "many.json",
+    "many-gpu": "many-gpu.json",
+    "speed": "speed/cnn.json",
+    "gpu": "speed-gpu/cnn.json",
+    "precisions": "precisions.json",
+    "speedrun": "speedrun.json",
+    "operations": "ops/lstm-28x28-128.json",
+    "imports": "imports.json",
+    "costs": "costs.json",
+    "kills": "kills.json",
+    "curve": "loss_curve/loss_curve.json",
+}
+"""A file that says what the results of a table were measured on."""
+
+
+def origin(name: str) -> str:
+    """Return a line with the device, the versions and the commit of a table."""
+    found = json.loads((RESULTS / ORIGINS[name]).read_text())
+    device = found.get("device") or found["machine"]["device"]
+    shown = ("jax", "flax", "keras", "tensorflow-cpu", "torch")
+    versions = [f"{n} {v}" for n, v in found["versions"].items() if n in shown]
+    return f"*On {device}; {', '.join(versions)}; commit {found['commit'][:10]}.*"
+
+
+_MARKED = re.compile(r"<!-- ([\w-]+) -->.*?<!-- /\1 -->", re.DOTALL)
+
+
+def pages() -> list[Path]:
+    """Return the pages that may have tables."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def named(text: str) -> list[str]:
+    """Return the names of the tables in a text.
+
+    Example:
+        >>> named("<!-- seeds --> ... <!-- /seeds -->")
+        ['seeds']
+    """
+    return _MARKED.findall(text)
+
+
 def filled(text: str) -> str:
     """Return a text with its tables replaced."""
-    for name, table in TABLES.items():
-        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
-        replacement = f"{start}\n{table()}\n{end}"
-        text, count = pattern.subn(lambda _, r=replacement: r, text)
-        if count != 1:
-            raise ValueError(f"{name} must occur once in README.md, not {count} times.")
-    return text
+
+    def table(mark: re.Match[str]) -> str:
+        name = mark[1]
+        if name not in TABLES:
+            raise ValueError(f"{name} is not a table; there are {', '.join(TABLES)}.")
+        below = f"\n\n{origin(name)}" if name in ORIGINS else ""
+        return f"<!-- {name} -->\n{TABLES[name]()}{below}\n<!-- /{name} -->"
+
+    return _MARKED.sub(table, text)
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text()))
+    for page in pages():
+        page.write_text(filled(page.read_text("utf-8")), "utf-8")
     MEASURED.write_text(json.dumps(measured(), indent=1) + "\n")

@@ -59,7 +59,7 @@ def import_model(
 
     Needs neither Keras nor TensorFlow, and runs nothing in the file. Every option of
     every layer is checked: what fdl does not compute as Keras does is refused, with the
-    name of the layer. What is supported stands in `docs/keras-import.md`.
+    name of the layer. What is supported stands in `docs/migrating/keras.md`.
 
     Args:
         source: A `.keras` file, or a `.h5` file with a whole model, from

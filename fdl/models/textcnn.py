@@ -21,7 +21,7 @@ class TextCNN(linen.Module):
     over the sentence; dropout; and the dense layer `head`. Differs from the author's
     program in windows without a word, which do not count: padding at the end changes
     nothing. The limit of the norms of `head` is the learner's, see
-    `fdl.keras.max_norm`.
+    `fdl.keras.constraints.max_norm`.
 
     Attributes:
         num_classes: Number of classes, at least 2.

@@ -110,7 +110,7 @@ def fit(
             metrics, which are only valid during the call: what `state` and `sums` take
             to go on from there.
         on_epoch: Called after each epoch with its line and the state, likewise. What
-            returns True ends the training. See docs/callbacks.md.
+            returns True ends the training. See docs/how-to/callbacks.md.
         progress: Whether to show how far it is on standard error: a bar in a terminal
             or a notebook, and a line for each epoch.
 

@@ -52,9 +52,9 @@ def test_a_row_is_measured_and_reported(sides, tmp_path, monkeypatch):
     text = json.dumps({"machine": machine, "cells": cells})
     (tmp_path / "tiny.json").write_text(text)
     written = report.write(tmp_path).read_text()
-    assert "| training | wall | 1 | 2.50 | 2.50, tiny 4 | 1 | 1 |" in written
-    assert "| training | processor | 1 | 1.50 | 1.50, tiny 4 | 0 | 1 |" in written
-    assert "**2.50** (2.10 - 2.90)" in written
+    assert "| training | wall | 1 | 0.42 | 0.42, tiny 4 | 1 | 1 |" in written
+    assert "| training | processor | 1 | 0.67 | 0.67, tiny 4 | 0 | 1 |" in written
+    assert "**0.42** (0.35 - 0.48)" in written
 
 
 def test_what_disagrees_is_not_timed(sides, monkeypatch):

@@ -1,0 +1,85 @@
+"""The site: `sphinx-build -W --keep-going docs build/site`.
+
+Nothing is fetched, neither by the build nor by a reader: scripts, styles and the index
+of the search lie in the site, and fonts are those of the reader's system.
+"""
+
+import sys
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+import fdl
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import api_pages  # noqa: E402  (beside this file)
+import command_pages  # noqa: E402
+import signatures  # noqa: E402
+
+project = "fdl"
+author = "the authors of fdl"
+copyright = "the authors of fdl, Apache-2.0"
+release = fdl.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+]
+exclude_patterns = ["build"]
+
+# Pages are Markdown, links to headings included.
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+highlight_language = "text"
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
+
+# Docstrings name things in single backticks; those of fdl become links.
+default_role = "py:obj"
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_inherit_docstrings = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+napoleon_attr_annotations = False
+python_maximum_signature_line_length = 80
+add_module_names = False
+toc_object_entries_show_parents = "hide"
+
+# A reference to something of fdl that the site does not have is an error; types of JAX,
+# Flax and others are names without links.
+nitpicky = True
+nitpick_ignore_regex = [(r"py:.*", r"(?s)(?!fdl\.).*")]
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
+
+html_theme = "furo"
+html_title = "fdl"
+html_static_path = ["static"]
+html_css_files = ["fdl.css"]
+html_show_sphinx = False
+html_copy_source = False
+
+
+def setup(app: Sphinx) -> None:
+    """Write the generated pages, and shorten signatures."""
+    reference = HERE / "reference"
+    for folder, pages in (("api", api_pages.pages()), ("", command_pages.pages())):
+        (reference / folder).mkdir(exist_ok=True)
+        for name, text in pages:
+            _write(reference / folder / name, text.rstrip() + "\n")
+    app.connect("autodoc-process-signature", signatures.shorten)
+    app.connect("autodoc-skip-member", signatures.skip)
+    app.connect("missing-reference", api_pages.resolve)
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file unless it says so already: Sphinx reads again what is newer."""
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        file.write_text(text, encoding="utf-8")

@@ -1,0 +1,59 @@
+"""Signatures as people read them: arrays by their shapes, names without modules."""
+
+import re
+from collections import _tuplegetter
+from typing import Any
+
+_ARRAY = r"(?:jaxlib\._jax\.)?Array"
+
+_SHORTER = [
+    # Modules before the names of classes; fdl's stay, unseen, for links.
+    (r"(?<![\w.'])~?(?!fdl\.)(?:[a-z_]\w*\.)+(?=[A-Z_]\w*)", ""),
+    (r"(?<![\w.'~])(?=fdl\.(?:\w+\.)*[A-Z])", "~"),
+    # Float[Array, "n"] | Float[ndarray, "n"]: an array on the host or on a device.
+    (r"(\w+)\[Array, ('[^']*')\] \| \1\[ndarray, \2\]", r"\1[\2]"),
+    (r"(\w+)\[Array, ('[^']*')\]", r"\1[\2]"),
+    (r"\bArray \| ndarray\b", "Array"),
+    (r"int \| integer \| Shaped\['\.\.\.'\]", "Seed"),
+    (r"Seed \| Sequence\[Seed\]", "Seeds"),
+    (r"float \| Scalar\b", "Number"),
+    (r"Key\[''\]", "Key"),
+    # What every Linen module has.
+    (r"(?:, )?parent: Module \| Scope \| _Sentinel \| None = <[^>]*>", ""),
+    (r"(?:, )?name: str \| None = None(?=\)$)", ""),
+    # Modules as defaults.
+    (r"\(\s*# attributes\s*", "("),
+    (r"\s+\)", ")"),
+    (r"(?<=\)) {2,}(?=\w)", ", "),
+    (r"\s+", " "),
+    (r"0\.16666666666666666", "1/6"),
+    (r"<object object at 0x\w+>", "..."),
+    (r"<function (?:\w+\.)*(\w+) at 0x\w+>", r"\1"),
+]
+
+
+def shorten(
+    app: Any,
+    what: str,
+    name: str,
+    obj: Any,
+    options: Any,
+    signature: str | None,
+    returned: str | None,
+) -> tuple[str | None, str | None]:
+    """Return a signature and what is returned, shortened."""
+    return shortened(signature), shortened(returned)
+
+
+def skip(
+    app: Any, what: str, name: str, obj: Any, skipped: bool, options: Any
+) -> bool | None:
+    """Leave out the fields of named tuples, which their class describes."""
+    return True if isinstance(obj, _tuplegetter) else None
+
+
+def shortened(text: str | None) -> str | None:
+    """Return a signature, or a part of one, shortened."""
+    for pattern, shorter in _SHORTER if text else ():
+        text = re.sub(pattern, shorter, text)
+    return text

@@ -39,7 +39,7 @@ pygments_style = "friendly"
 pygments_dark_style = "github-dark"
 
 # Docstrings name things in single backticks; those of fdl become links.
-default_role = "py:obj"
+default_role = "name"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_inherit_docstrings = False
@@ -74,6 +74,7 @@ def setup(app: Sphinx) -> None:
         (reference / folder).mkdir(exist_ok=True)
         for name, text in pages:
             _write(reference / folder / name, text.rstrip() + "\n")
+    app.add_role("name", signatures.Name())
     app.connect("autodoc-process-signature", signatures.shorten)
     app.connect("autodoc-skip-member", signatures.skip)
     app.connect("missing-reference", api_pages.resolve)

@@ -4,6 +4,9 @@ import re
 from collections import _tuplegetter
 from typing import Any
 
+from docutils import nodes
+from sphinx.domains.python import PyXRefRole
+
 _ARRAY = r"(?:jaxlib\._jax\.)?Array"
 
 _SHORTER = [
@@ -48,8 +51,19 @@ def shorten(
 def skip(
     app: Any, what: str, name: str, obj: Any, skipped: bool, options: Any
 ) -> bool | None:
-    """Leave out the fields of named tuples, which their class describes."""
-    return True if isinstance(obj, _tuplegetter) else None
+    """Leave out fields of named tuples, which their class describes, and `setup`."""
+    return True if isinstance(obj, _tuplegetter) or name == "setup" else None
+
+
+class Name(PyXRefRole):
+    """What docstrings have in single backticks: code, and links to names of fdl."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return a link to `fdl.NAME`, and anything else as it is."""
+        if not re.fullmatch(r"fdl(\.\w+)+", self.text):
+            return [nodes.literal(self.rawtext, self.text)], []
+        self.name = "py:obj"
+        return super().run()
 
 
 def shortened(text: str | None) -> str | None:

@@ -1,18 +1,106 @@
-"""The code in docs/ runs as it is printed."""
+"""The documentation says what is so: its code runs, its tables and tests are there."""
 
+import json
+import pkgutil
 import re
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+import fdl
+from bench.tables import MEASURED, TABLES, filled, measured, named, pages
+from graphs.coverage import WRITTEN
+from runs.small import few
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+# What takes long on a page, and what takes its place here.
+SMALLER = {"many": [("64", "4"), ("epochs=5", "epochs=1")]}
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.stem)
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+
+
+def run(page: Path) -> dict:
+    """Run the code of a page, from top to bottom, and return what it defines."""
+    scope: dict = {}
+    for block in blocks(page):
+        for long, short in SMALLER.get(page.stem, ()):
+            block = block.replace(long, short)
+        exec(compile(block, str(page), "exec"), scope)
+    return scope
+
+
+def with_code() -> list:
+    """Return the pages that have code; those that import Keras are marked."""
+    found = [page for page in sorted(DOCS.rglob("*.md")) if blocks(page)]
+    keras = [any("import keras\n" in block for block in blocks(page)) for page in found]
+    return [
+        pytest.param(page, id=page.stem, marks=[pytest.mark.parity] * parity)
+        for page, parity in zip(found, keras, strict=True)
+        if page.stem not in ("many", "weights")
+    ]
+
+
+@pytest.mark.parametrize("page", with_code())
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
-    assert blocks
-    scope: dict = {}
-    for block in blocks:
-        exec(compile(block, str(page), "exec"), scope)
+    run(page)
+
+
+def test_many_at_once_run(monkeypatch) -> None:
+    digits = few(400)
+    monkeypatch.setattr(fdl.data, "load", lambda *args: digits)
+    scope = run(DOCS / "tutorials" / "many.md")
+    assert scope["run"].validation["accuracy"].shape == (4, 1)
+    assert int(scope["best"].step) == 100
+
+
+def test_weights_go_to_keras_and_back(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model, image = fdl.models.CNN(10), jax.numpy.zeros((1, 28, 28, 1))
+    variables = jax.tree.map(np.asarray, model.init(jax.random.key(0), image))
+    fdl.keras.save_weights("cnn.keras", model, variables, image)
+    scope = run(DOCS / "migrating" / "weights.md")
+    again = fdl.keras.load_weights("again.keras", model)
+    for tree in (scope["variables"], again):
+        jax.tree.map(np.testing.assert_array_equal, tree, variables)
+
+
+def test_tables_come_from_result_files() -> None:
+    for page in pages():
+        text = page.read_text("utf-8")
+        assert filled(text) == text, f"{page}: run python -m bench.tables"
+    assert json.loads(MEASURED.read_text()) == measured(), "run python -m bench.tables"
+
+
+def test_every_table_is_on_one_page() -> None:
+    found = [name for page in pages() for name in named(page.read_text("utf-8"))]
+    assert sorted(found) == sorted(TABLES)
+
+
+@pytest.mark.parametrize("name", ["promises", "porting"])
+def test_every_row_names_a_test(name) -> None:
+    page = DOCS / "understanding" / f"{name}.md"
+    before, *_ = re.split(r"\n<!-- |\n## See for yourself", page.read_text("utf-8"))
+    rows = re.findall(r"^\| (?!trap|promise|---).*", before, re.M)
+    assert len(rows) > 10
+    for row in rows:
+        parts = re.split(r"\]\(\.\./\.\./(tests/[\w/.]+)\)", row)
+        assert len(parts) > 1, row
+        for file, names in zip(parts[1::2], parts[2::2], strict=True):
+            code = (ROOT / file).read_text(encoding="utf-8")
+            found = re.findall(r"`(test_\w+)`", names)
+            assert found, row
+            for test in found:
+                assert f"def {test}(" in code, f"{file} has no {test}"
+
+
+def test_what_is_written_for_a_class_of_keras_is_there() -> None:
+    for name in re.findall(r"`(fdl\.[\w.]+)", " ".join(WRITTEN.values())):
+        package, _, last = name.rpartition(".")
+        assert hasattr(pkgutil.resolve_name(package), last), name

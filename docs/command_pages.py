@@ -36,10 +36,9 @@ def _commands() -> Iterator[str]:
         kind = _MAIN._find(command).kind
         within = choices(kind)
         if "cnn" in within:
-            yield f"`fdl {command} TASK`, with the options of [the task](tasks.md)"
-            yield "; those of `fdl train` that say what is trained, and:" * bool(
-                of_train
-            )
+            yield f"`fdl {command} TASK`, with the options of [the task](tasks.md),"
+            yield "those of `fdl train` that say what is trained," * bool(of_train)
+            yield "and:"
             yield ""
             options = _of_any_task(within)
             yield from _table([a for a in options if a.dest not in of_train])
@@ -99,9 +98,10 @@ def _table(actions: Actions) -> Iterator[str]:
         return
     yield from ("| option | what it says |", "| --- | --- |")
     for action in actions:
-        words = ", ".join(action.option_strings)
+        *others, last = action.option_strings or [""]
         value = "" if action.nargs == 0 else str(action.metavar)
         told = " ".join((action.help or "").split()).replace(" (optional)", "")
-        option = f"{words} {value}".strip().replace("|", r"\|")
-        yield f"| `{option}` | {told.replace('|', chr(92) + '|')} |"
+        named = [*others, f"{last} {value}".strip().replace("|", r"\|")]
+        option = ", ".join(f"`{one}`" for one in named)
+        yield f"| {option} | {told.replace('|', chr(92) + '|')} |"
     yield ""

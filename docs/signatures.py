@@ -13,6 +13,9 @@ _SHORTER = [
     # Modules before the names of classes; fdl's stay, unseen, for links.
     (r"(?<![\w.'])~?(?!fdl\.)(?:[a-z_]\w*\.)+(?=[A-Z_]\w*)", ""),
     (r"(?<![\w.'~])(?=fdl\.(?:\w+\.)*[A-Z])", "~"),
+    (r"~?\bnumpy\.(?=ndarray|integer|dtype)", ""),
+    (r"str \| type\[Any\] \| dtype \| SupportsDType(?: \| Any)?", "Dtype"),
+    (r"~?\bfdl\.plain\.Scalar\b", "Scalar"),
     # Float[Array, "n"] | Float[ndarray, "n"]: an array on the host or on a device.
     (r"(\w+)\[Array, ('[^']*')\] \| \1\[ndarray, \2\]", r"\1[\2]"),
     (r"(\w+)\[Array, ('[^']*')\]", r"\1[\2]"),
@@ -30,8 +33,10 @@ _SHORTER = [
     (r"(?<=\)) {2,}(?=\w)", ", "),
     (r"\s+", " "),
     (r"0\.16666666666666666", "1/6"),
-    (r"<object object at 0x\w+>", "..."),
-    (r"<function (?:\w+\.)*(\w+) at 0x\w+>", r"\1"),
+    (r"<class '(?:\w+\.)*(\w+)'>", r"\1"),
+    (r"mappingproxy\(\{\}\)", "{}"),
+    (r"<function (?:\w+\.)*(\w+)(?: at 0x\w+)?>", r"\1"),
+    (r"<[^<>]*>", "..."),  # what is left that has no name
 ]
 
 

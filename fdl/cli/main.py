@@ -97,6 +97,9 @@ _COMMANDS = {
         "fdl.cli.runs", "Runs", "List runs and sweeps, and how good they are."
     ),
     "watch": _Place("fdl.cli.watch", "Watch", "Show the curves of a run as it trains."),
+    "info": _Place(
+        "fdl.cli.info", "Info", "Show versions and devices, for a report of a bug."
+    ),
 }
 
 

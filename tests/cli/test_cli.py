@@ -147,6 +147,7 @@ def test_predict_prints_a_table(home, sample) -> None:
         "data",
         "runs",
         "watch",
+        "info",
     ],
 )
 def test_help_reads(command, capsys) -> None:

@@ -59,7 +59,7 @@ def test_convolution() -> None:
 def test_max_pooling() -> None:
     """`y[m, n] = max over p, q in [-k, k] of x[m + p, n + q]`.
 
-    The tutorial centres a window of odd size on every output. The library has Keras'
+    The tutorial centers a window of odd size on every output. The library has Keras'
     layer, which the tutorial's own code uses: windows that start at multiples of the
     stride, by default side by side (Keras, `MaxPooling2D`). With a window of 2k + 1 and
     stride 1 they are the same, away from the border.

@@ -36,9 +36,9 @@ def _commands() -> Iterator[str]:
         kind = _MAIN._find(command).kind
         within = choices(kind)
         if "cnn" in within:
+            shared = " those of `fdl train` that say what is trained," * bool(of_train)
             yield f"`fdl {command} TASK`, with the options of [the task](tasks.md),"
-            yield "those of `fdl train` that say what is trained," * bool(of_train)
-            yield "and:"
+            yield f"{shared} and:".strip()
             yield ""
             options = _of_any_task(within)
             yield from _table([a for a in options if a.dest not in of_train])

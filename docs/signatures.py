@@ -35,6 +35,7 @@ _SHORTER = [
     (r"0\.16666666666666666", "1/6"),
     (r"<class '(?:\w+\.)*(\w+)'>", r"\1"),
     (r"mappingproxy\(\{\}\)", "{}"),
+    (r"<lambda>", "lambda"),
     (r"<function (?:\w+\.)*(\w+)(?: at 0x\w+)?>", r"\1"),
     (r"<[^<>]*>", "..."),  # what is left that has no name
 ]

@@ -15,21 +15,22 @@ from fdl.cli.command import (
     OfRun,
     OptionalInt,
     OptionalPath,
-    Reporting,
     out,
     say_what_is_read,
     unset,
 )
+from fdl.cli.joining import Joining
 from fdl.cli.progress import TrainingProgress
 from fdl.cli.signals import saying_how_to_go_on
 from fdl.cli.task_command import ToTrain, for_each_task
 from fdl.files import json_text
 from fdl.plain import CHECKPOINT_MINUTES, PICTURE_FORMATS
+from fdl.processes import is_first
 from fdl.runs.words import shown
 
 
 @dataclasses.dataclass(frozen=True)
-class Train(Reporting, ToTrain):
+class Train(Joining, ToTrain):
     """Train a model on a data set; keep weights, metrics and pictures in a folder.
 
     A training that was cut off goes on by `fdl train --resume RUN`.
@@ -78,7 +79,7 @@ class Train(Reporting, ToTrain):
 
 
 @dataclasses.dataclass(frozen=True)
-class Resume(Reporting, OfRun):
+class Resume(Joining, OfRun):
     """Go on with a training that was cut off, from its last intact checkpoint.
 
     It ends as if it had never been cut off.
@@ -99,21 +100,21 @@ class Resume(Reporting, OfRun):
 
     def __call__(self) -> None:
         """Go on."""
-        said = fdl.runs.RunFolder.begun(self.resume).config()
-        place = said.get("data_dir") if self.data_dir is None else None
-        say_what_is_read(self.resume, said.get("dataset"), place)
-        _train(
-            self,
-            lambda **watch: fdl.runs.resume(
-                self.resume,
-                model=self.model,
-                task=self.task,
-                data_dir=self.data_dir,
-                allow_changes=self.allow_changes,
-                checkpoint_minutes=self.checkpoint_minutes,
-                **watch,
-            ),
-            begun=self.resume,
+        _train(self, self._go_on, begun=self.resume)
+
+    def _go_on(self, **watch: Any) -> Any:
+        if is_first():
+            said = fdl.runs.RunFolder.begun(self.resume).config()
+            place = said.get("data_dir") if self.data_dir is None else None
+            say_what_is_read(self.resume, said.get("dataset"), place)
+        return fdl.runs.resume(
+            self.resume,
+            model=self.model,
+            task=self.task,
+            data_dir=self.data_dir,
+            allow_changes=self.allow_changes,
+            checkpoint_minutes=self.checkpoint_minutes,
+            **watch,
         )
 
 
@@ -123,13 +124,25 @@ def _train(
     """Train, watch, and say what came of it.
 
     Args:
-        command: Says how much to say.
+        command: Says how much to say, and which process this is of several.
         train: Takes what `fdl.runs.train` calls, by name, and returns a run.
         begun: Folder of the run, if there is one already.
     """
+    with command.joined():
+        says, run = is_first(), _watched(command, train, begun)
+    if says and command.json:
+        print(json_text({"path": str(run.path)} | run.result))
+    elif says:
+        out.print(*_summary(run), sep="\n", soft_wrap=True)
+
+
+def _watched(
+    command: "Train | Resume", train: Callable[..., Any], begun: Path | None
+) -> Any:
+    """Train, watch, and return the run."""
     from fdl.pixels import picture_format
 
-    progress = TrainingProgress(command.quiet)
+    progress = TrainingProgress(command.quiet or not is_first())
 
     def going_on() -> str | None:
         path = begun if progress.plan is None else progress.plan.path
@@ -138,7 +151,7 @@ def _train(
     with progress, picture_format(command.format):
         try:
             with saying_how_to_go_on(going_on, command.named_again):
-                run = train(
+                return train(
                     on_start=progress.on_start,
                     on_chunk=progress.on_chunk,
                     on_epoch=progress.on_epoch,
@@ -147,10 +160,6 @@ def _train(
                 )
         except fdl.DivergenceError as error:
             raise AnswerIsNoError(str(error)) from error
-    if command.json:
-        print(json_text({"path": str(run.path)} | run.result))
-    else:
-        out.print(*_summary(run), sep="\n", soft_wrap=True)
 
 
 def _summary(run: Any) -> list[str]:

@@ -107,7 +107,8 @@ def variational(
             state.params, state.opt_state, loss, update
         )
         state = state._replace(step=state.step + 1, params=params, opt_state=opt_state)
-        whole = Mean(jnp.float32(value) * len(image), jnp.float32(len(image)))
+        count = jnp.float32(len(image))
+        whole = Mean(value * count, count)
         return state, {"loss": whole, **measure(*parts)}
 
     def evaluate(state: State, batch: PyTree) -> Metrics:

@@ -76,7 +76,8 @@ def mean(
         {'of one example': 1.5}
     """
     if weights is None:
-        return Mean(jnp.sum(values, dtype=jnp.float32), jnp.float32(values.size))
+        total = jnp.sum(values, dtype=_precision(values))
+        return Mean(total, jnp.float32(values.size))
     each = spread(weights, values.shape)
     return Mean(weighted_sum(values, each), jnp.sum(each))
 
@@ -127,8 +128,8 @@ def spread(
             f"{shape}, such as {shape[:1]} for a weight of each example."
         )
     missing = (1,) * (len(shape) - weights.ndim)
-    aligned = jnp.asarray(weights, jnp.float32).reshape(*weights.shape, *missing)
-    return jnp.broadcast_to(aligned, shape)
+    aligned = jnp.asarray(weights, _precision(weights))
+    return jnp.broadcast_to(aligned.reshape(*weights.shape, *missing), shape)
 
 
 def weighted_sum(
@@ -144,7 +145,12 @@ def weighted_sum(
     """
     axis = None if axis is None else tuple(axis)
     counted = jnp.where(weights == 0, 0, values)
-    return jnp.sum(counted * weights, axis=axis, dtype=jnp.float32)
+    return jnp.sum(counted * weights, axis=axis, dtype=_precision(values))
+
+
+def _precision(values: Shaped[Array, "*values"]) -> Any:
+    """Return the type in which values are summed: float32, or theirs if it is more."""
+    return jnp.result_type(values, jnp.float32)
 
 
 def ratio(a: ArrayLike, b: ArrayLike) -> Float[np.ndarray, "*values"]:

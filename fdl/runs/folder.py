@@ -43,10 +43,13 @@ class RunFolder:
         path: The folder.
         replaces: Whether another run is in the folder, which it replaces once it has an
             epoch to show. Until then its own files are in `.new`.
+        said: What `config.json` says, where another process writes the folder and this
+            one neither reads nor writes it; None elsewhere.
     """
 
     path: Path
     replaces: bool = False
+    said: dict[str, Any] | None = None
 
     @classmethod
     def create(
@@ -148,7 +151,7 @@ class RunFolder:
         Raises:
             RunError: If `config.json` is damaged.
         """
-        return read_json(self.home / "config.json")
+        return read_json(self.home / "config.json") if self.said is None else self.said
 
     def keep(self, moment: Checkpoint, *, best: int | None = None) -> None:
         """Keep a moment of the training; between epochs, also lines and weights.

@@ -3,13 +3,15 @@
 import contextlib
 import dataclasses
 import functools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+from jax.sharding import Mesh
 
-from fdl import data
+from fdl import data, processes
 from fdl.learner import State
 from fdl.metrics import Metrics
 from fdl.runs.checkpoints import Checkpoint
@@ -24,6 +26,7 @@ from fdl.runs.signals import put_off
 from fdl.runs.weights import save_weights
 from fdl.tasks import Config, Task, Trained
 from fdl.train import DivergenceError, EarlyStopping, Epoch, FitResult, fit
+from fdl.train.placement import whole_here
 
 _CHUNKS = 10  # reports in an epoch
 
@@ -111,7 +114,8 @@ class Job:
             DivergenceError: If a loss or a parameter is no longer finite.
             Interrupted: If a signal ended it; what was made is kept.
         """
-        listeners = Listeners(self.loggers, self.folder.path)
+        loggers = self.loggers if processes.is_first() else ()
+        listeners = Listeners(loggers, self.folder.path)
         history = () if start is None else start.history
         best_by = EarlyStopping(self.task.metric, self.task.mode)
         saving = Saving(self.folder, history, minutes=self.minutes, best=best_by)
@@ -121,23 +125,27 @@ class Job:
                 try:
                     fitted = self._fit(start, best, saving, listeners)
                 except DivergenceError as error:
+                    good = whole_here(error.state)
                     if not saving.folder.replaces:
-                        saving.keep(error.state)
+                        saving.keep(good)
                     raise
             folder = saving.folder.settle()
-            # Of the best epoch; or a kill came before they were written.
-            save_weights(folder.weights, fitted.state)
             self.callbacks.on_finish()
             before = 0 if start is None else start.step
-            result = finish(
-                self.task,
-                dataclasses.replace(self.trained, state=fitted.state),
-                self.dataset,
-                folder,
-                fitted,
-                seconds=seconds,
-                steps=fitted.history[-1].step - before,
-            )
+            result = None
+            if processes.is_first():
+                # Of the best epoch; or a kill came before they were written.
+                save_weights(folder.weights, fitted.state)
+                result = finish(
+                    self.task,
+                    dataclasses.replace(self.trained, state=fitted.state),
+                    self.dataset,
+                    folder,
+                    fitted,
+                    seconds=seconds,
+                    steps=fitted.history[-1].step - before,
+                )
+            result = json.loads(processes.first_says(json.dumps(result)))
             listeners.result(result)
         return Run(
             self.trained.config,
@@ -156,6 +164,8 @@ class Job:
 
     def _draw(self, state: State, epoch: int) -> None:
         """Draw what the task shows after an epoch."""
+        if not processes.is_first():
+            return
         now, path = dataclasses.replace(self.trained, state=state), self.folder.path
         with noted(path):
             self.task.draw(now, self.dataset, path, epoch)
@@ -201,6 +211,7 @@ class Job:
 
         def after_epoch(line: Epoch, state: State) -> Any:
             wait()
+            state = whole_here(state)
             saving.after_epoch(line, state)
             enough = self.callbacks.on_epoch(line, state)
             self._draw(state, line.epoch)
@@ -210,7 +221,7 @@ class Job:
 
         train, validation = bucketed(self.task, self.dataset, config)
         with waiting:
-            return fit(
+            fitted = fit(
                 self.trained.learner,
                 train,
                 epochs=config.epochs,
@@ -222,11 +233,20 @@ class Job:
                 history=() if start is None else start.history,
                 best=best,
                 sums=None if start is None else start.sums,
+                mesh=_mesh_of_all(),
                 steps_per_chunk=max(1, self._steps // _CHUNKS),
                 on_chunk=self.callbacks.on_chunk,
                 on_part=after_part,
                 on_epoch=after_epoch,
             )
+            return fitted._replace(state=whole_here(fitted.state))
+
+
+def _mesh_of_all() -> Mesh | None:
+    """Return the devices of all processes; None where there is one process."""
+    if processes.count() == 1:
+        return None
+    return jax.make_mesh((jax.device_count(),), ("data",))
 
 
 def bucketed(task: Task, dataset: data.Dataset, config: Config) -> tuple[Any, Any]:

@@ -1,5 +1,6 @@
 """Go on with a training that was cut off."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -7,7 +8,7 @@ from typing import Any
 
 import jax
 
-from fdl import data, tasks
+from fdl import data, processes, tasks
 from fdl.learner import State
 from fdl.metrics import Metrics
 from fdl.plain import CHECKPOINT_MINUTES
@@ -19,7 +20,11 @@ from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
 from fdl.runs.own_files import discard_parts
 from fdl.runs.run import Run, read, record
-from fdl.runs.same import require_same_conditions, require_same_data
+from fdl.runs.same import (
+    of_all_processes,
+    require_same_conditions,
+    require_same_data,
+)
 from fdl.runs.seen import keep_seen, seen_of
 from fdl.runs.start import Start, start_from
 from fdl.runs.weights import load_weights
@@ -48,6 +53,9 @@ def resume(
     It ends as if it had never been cut off: with the same weights, bit for bit, and the
     same history. Of one that has ended, what is missing or damaged is made again:
     weights, results, pictures.
+
+    Within `fdl.processes.joined` all processes read the folder, and process 0 writes
+    it. They may be more or fewer than before, with `allow_changes`.
 
     Args:
         path: Folder of the run.
@@ -88,16 +96,20 @@ def resume(
         >>> [line.epoch for line in run.history]
         [1, 2]
     """
-    path = RunFolder.open(path).path
-    with held(path):
-        discard_parts(path)
+    path = Path(path)
+    with contextlib.ExitStack() as stack:
+        if processes.is_first():
+            path = RunFolder.open(path).path
+            stack.enter_context(held(path))
+            discard_parts(path)
+        processes.first_says("others may read the folder")
         folder = RunFolder.begun(path)
         found, trained, where = read(folder, model=model, task=task)
         if _is_complete(folder, trained):
             raise RunError(f"{path} has ended: there is nothing to go on with.")
         said = folder.config()
+        now = record(found, trained.config, trained.info, where)
         if not allow_changes:
-            now = record(found, trained.config, trained.info, where)
             require_same_conditions(path, said, now)
         where = where if data_dir is None else Path(data_dir)
         dataset = tasks.load(found, trained.config, data_dir=where)
@@ -109,9 +121,15 @@ def resume(
             given, begin = said.get("init_from"), Start()
             if given is not None:
                 begin = start_from(found, trained, Path(given))
-            keep_seen(folder.home, seen_of(dataset, begin.seen))
+            if processes.is_first():
+                keep_seen(folder.home, seen_of(dataset, begin.seen))
             start = None if begin.state is None else Checkpoint(begin.state)
-        folder.write_history(() if start is None else start.history)
+        begun = None if start is None else start.state
+        processes.require_same(of_all_processes(now, begun))
+        if processes.is_first():
+            folder.write_history(() if start is None else start.history)
+        else:
+            folder = RunFolder(path, said=said)
         job = Job(
             found,
             trained,

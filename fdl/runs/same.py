@@ -6,13 +6,22 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from fdl.learner import State
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
+from fdl.runs.seal import seal
 from fdl.runs.search import Search
+from fdl.runs.weights import named_variables
 from fdl.tasks import Config
 
 _PLACES = ("dataset", "name", "title", "source")
 """What may change where data move, and their checksum does not."""
+
+_ANYWHERE = (*_PLACES, "data_dir", "init_from", "trained_on")
+"""What `config.json` says that may differ between processes of one run.
+
+Their data and weights may be in different places, and are compared as such.
+"""
 
 _CONDITIONS = ("versions", "environment")
 """What decides a result besides settings and data, as `config.json` has it."""
@@ -54,6 +63,21 @@ def require_same_sweep(
         return
     require_same_conditions(path, before, now)
     _require_allowed(path, "flags", _difference(before["sweep"], now["sweep"], how))
+
+
+def of_all_processes(about: Mapping[str, Any], start: State | None) -> dict[str, Any]:
+    """Return what has to be the same in all processes of a run.
+
+    Args:
+        about: What its `config.json` says.
+        start: The state that it starts from; None for one drawn at random.
+    """
+    here = {name: x for name, x in about.items() if name not in _ANYWHERE}
+    data = {name: x for name, x in about["data"].items() if name not in _PLACES}
+    weights = None
+    if start is not None:
+        weights = seal(named_variables(start.variables), int(start.step))["fdl"]
+    return here | {"data": data, "weights to start from": weights}
 
 
 def require_same_data(path: Path, before: Any, now: Any) -> None:

@@ -11,11 +11,13 @@ import numpy as np
 from fdl.arrays import PyTree
 from fdl.learner import State
 from fdl.metrics import Metrics
+from fdl.processes import any_says, is_first
 from fdl.runs.checkpoints import Checkpoint
 from fdl.runs.folder import RunFolder
 from fdl.runs.signals import Interrupted, told_to_stop
 from fdl.runs.states import is_key
 from fdl.train import EarlyStopping, Epoch
+from fdl.train.placement import whole_here
 
 
 class Saving:
@@ -63,9 +65,10 @@ class Saving:
     def after_part(self, state: State, sums: Metrics) -> None:
         """Save a state within an epoch, if it is time or the training is to stop."""
         minutes = (time.monotonic() - self._saved) / 60
-        if told_to_stop() or minutes >= self._minutes:
+        told = any_says(told_to_stop())
+        if told or any_says(minutes >= self._minutes):
             self.keep(state, sums)
-        self.stop_if_told(state)
+        self._stop(state, told)
 
     def after_epoch(self, line: Epoch, state: State) -> None:
         """Save a state after an epoch; the first replaces the run there was before."""
@@ -76,12 +79,15 @@ class Saving:
             self.folder = self.folder.settle()
 
     def keep(self, state: State, sums: Metrics | None = None) -> None:
-        """Save a state, once the one before it is written."""
+        """Save a state, once the one before it is written; in all processes."""
+        self._saved = time.monotonic()
         self.wait()
+        state, sums = whole_here((state, sums))
+        if not is_first():
+            return
         moment = Checkpoint(_copy(state), tuple(self.lines), _copy(sums))
         best = self._best_step()
         self._written = self._writer.submit(self.folder.keep, moment, best=best)
-        self._saved = time.monotonic()
 
     def wait(self) -> None:
         """Wait until all is written.
@@ -94,8 +100,14 @@ class Saving:
             written.result()
 
     def stop_if_told(self, state: State) -> None:
-        """Raise Interrupted if a signal waits; the state must have been kept."""
-        if told_to_stop():
+        """Raise Interrupted if a signal waits; the state must have been kept.
+
+        A signal to one process stops all of them.
+        """
+        self._stop(state, any_says(told_to_stop()))
+
+    def _stop(self, state: State, told: bool) -> None:
+        if told:
             raise Interrupted(
                 f"interrupted after step {int(state.step):,}, which is saved; to go "
                 f"on: fdl train --resume {self.folder.path}"

@@ -17,6 +17,7 @@ import jax
 
 from fdl.arrays import PyTree
 from fdl.learner import State
+from fdl.processes import count
 from fdl.runs.errors import RunError
 from fdl.runs.signals import put_off
 from fdl.untrusted import parse_json, read_text
@@ -54,7 +55,7 @@ def save_state(
     import orbax.checkpoint as ocp  # a second of imports that only this needs
 
     unfinished = path.absolute().with_name(f".{path.name}")
-    with put_off(), _one_error(f"the state cannot be written to {path}"):
+    with put_off(), _one_error(f"the state cannot be written to {path}"), _alone():
         shutil.rmtree(unfinished, ignore_errors=True)
         # Uncompressed, so that a file never unpacks to more than it is.
         handler = ocp.PyTreeCheckpointHandler(use_compression=False)
@@ -84,16 +85,43 @@ def restore_state(path: Path, like: State) -> State:
     """
     import orbax.checkpoint as ocp
 
-    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), like)
+    shapes = jax.tree.map(_outline, like)
     _require_bounded(path, shapes)
     require_intact(path)
     with (
         put_off(),
         _one_error(f"the state in {path} cannot be restored"),
+        _alone(),
         ocp.StandardCheckpointer() as checkpointer,
     ):
         _require_plain(path, shapes)
         return State(**checkpointer.restore(path.absolute(), shapes._asdict()))
+
+
+def _outline(x: Any) -> jax.ShapeDtypeStruct:
+    """Return an array's shape and type, and for a random key, where it goes.
+
+    Orbax would look for the device that it was on, which another process may have.
+    """
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here if is_key(x) else None)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Let Orbax know of no other process.
+
+    Among several it writes only what all have to write together. Here one process has a
+    state whole and writes it, so that the files are the same however many compute it;
+    and each reads it by itself.
+    """
+    if count() == 1:
+        yield
+        return
+    from unittest.mock import patch
+
+    with patch.multiple(jax, process_count=lambda: 1, process_index=lambda: 0):
+        yield
 
 
 def _require_bounded(path: Path, like: State) -> None:

@@ -1,12 +1,13 @@
 """Train a task into a folder."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from fdl import data, tasks
+from fdl import data, processes, tasks
 from fdl.learner import State
 from fdl.plain import CHECKPOINT_MINUTES
 from fdl.runs.checkpoints import Checkpoint
@@ -15,6 +16,7 @@ from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, stopping_of
 from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
 from fdl.runs.run import Run, record, require_unseen
+from fdl.runs.same import of_all_processes
 from fdl.runs.seen import keep_seen, require_new, seen_of
 from fdl.runs.selection import require_held_out
 from fdl.runs.settings import configured
@@ -43,7 +45,9 @@ def train(
 ) -> Run:
     """Train a task; keep weights, metrics and pictures in a folder.
 
-    The same settings with the same data and versions give the same weights.
+    The same settings with the same data and versions give the same weights. Within
+    `fdl.processes.joined` the devices of all processes share each batch; process 0
+    writes the folder, measures the test set and tells the loggers.
 
     Args:
         task: Name of a task, or a task of your own, or all settings of a run.
@@ -87,6 +91,7 @@ def train(
         DivergenceError: If a loss or a parameter is no longer finite. The folder keeps
             the last good state.
         Interrupted: If a signal ended it, within `fdl.runs.stop_on_signals`.
+        ProcessError: If processes differ in settings, data, versions or devices.
         RunError: If something else is in the folder.
         ValueError: If a setting is unknown or out of range, or there is nothing to
             choose the best epoch by.
@@ -101,7 +106,7 @@ def train(
     found, config = configured(task, model, settings, data_dir)
     listening, minutes = make_loggers(loggers), minutes_of(checkpoint_minutes)
     name = f"{config.task}-{data.short_name(config.dataset)}"
-    if path is not None:
+    if path is not None and processes.is_first():
         require_free(Path(path), overwrite)
     if init_from is not None and str(init_from) != "none":
         Path(init_from).stat()  # or it is not there, which no data have to be read for
@@ -137,11 +142,19 @@ def train(
         "init_from": None if init_from is None else str(init_from),
         "early_stopping": early_stopping,
     }
-    place = fresh_path(Path("runs"), name) if path is None else Path(path)
-    place.mkdir(parents=True, exist_ok=True)
-    with held(place):
-        folder = RunFolder.create(place, about, overwrite=overwrite)
-        keep_seen(folder.home, seen_of(dataset, start.seen))
+    processes.require_same(of_all_processes(about, start.state))
+    place = Path("runs") if path is None else Path(path)
+    if path is None and processes.is_first():
+        place = fresh_path(place, name)
+    place = Path(processes.first_says(str(place)))
+    with contextlib.ExitStack() as stack:
+        if processes.is_first():
+            place.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held(place))
+            folder = RunFolder.create(place, about, overwrite=overwrite)
+            keep_seen(folder.home, seen_of(dataset, start.seen))
+        else:
+            folder = RunFolder(place, said=about)
         job = Job(
             found,
             trained,
@@ -156,7 +169,8 @@ def train(
         first = None
         if start.state is not None:
             first = Checkpoint(start.state)
-            folder.checkpoints.save(first)  # to go on from, without the other run
+            if processes.is_first():
+                folder.checkpoints.save(first)  # to go on from, without the other run
         try:
             return job.run(first, seconds=spent)
         except BaseException:

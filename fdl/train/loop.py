@@ -211,7 +211,9 @@ class Loop(NamedTuple):
             )
             pause = None if on_part is None else _PAUSE
             with feed.opened(orders, left) as give:
-                for run, reports in paced(left, pause, feed.most):
+                for run, reports in paced(
+                    left, pause, feed.most, is_shared=self.placement.is_shared
+                ):
                     now, totals, worst = self._steps(
                         programs, give(run), run, now, totals
                     )

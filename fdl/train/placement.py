@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -35,7 +36,7 @@ class Placement(NamedTuple):
 
     def data(self, tree: PyTree) -> PyTree:
         """Move examples: whole to each device, since a batch is drawn from all."""
-        return jax.device_put(tree, self._everywhere)
+        return put(tree, self._everywhere)
 
     def chunk(self, tree: PyTree) -> PyTree:
         """Move examples that were fetched, and wait until they are there.
@@ -49,11 +50,16 @@ class Placement(NamedTuple):
         """Move a state; without a mesh, it stays where it is."""
         if self.mesh is None:
             return state
-        return jax.device_put(state, state_sharding(self.mesh, self.shard, state))
+        return put(state, state_sharding(self.mesh, self.shard, state))
 
     def sums(self, sums: PyTree) -> PyTree:
         """Move sums of metrics; without a mesh, they stay where they are."""
-        return sums if self.mesh is None else jax.device_put(sums, self._everywhere)
+        return sums if self.mesh is None else put(sums, self._everywhere)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether devices of other processes take part."""
+        return self.mesh is not None and self.mesh.is_multi_process
 
     def divisible(self, batch_size: int) -> int:
         """Return the next larger size of a batch that the devices can share equally."""
@@ -75,6 +81,56 @@ class Placement(NamedTuple):
     @property
     def _everywhere(self) -> NamedSharding | None:
         return None if self.mesh is None else NamedSharding(self.mesh, P())
+
+
+def put(tree: PyTree, where: Any) -> PyTree:
+    """Move arrays: `jax.device_put`, onto devices of other processes, too.
+
+    Args:
+        tree: The arrays; those that one process alone has are the same in all.
+        where: Where to, as for `jax.device_put`.
+    """
+    if all(each.is_fully_addressable for each in jax.tree.leaves(where)):
+        return jax.device_put(tree, where)
+    if isinstance(where, NamedSharding):
+        return jax.tree.map(lambda x: _put_among_all(x, where), tree)
+    return jax.tree.map(_put_among_all, tree, where)
+
+
+def _put_among_all(x: Any, where: NamedSharding) -> jax.Array:
+    if isinstance(x, jax.Array) and not x.is_fully_addressable:
+        return x if x.sharding == where else jax.jit(_same, out_shardings=where)(x)
+    if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+        words = _put_among_all(jax.random.key_data(x), where)
+        return jax.random.wrap_key_data(words, impl=jax.random.key_impl(x))
+    # As `device_put` would, but without sending all of it to the others to compare.
+    host = np.asarray(x, jax.dtypes.canonicalize_dtype(np.result_type(x)))
+    return jax.make_array_from_callback(host.shape, where, host.__getitem__)
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+def whole_here(tree: PyTree) -> PyTree:
+    """Return arrays that devices of several processes share, whole, on one of here.
+
+    All processes have to call it. What is here already stays where it is.
+
+    Example:
+        >>> whole_here({"bias": np.zeros(2)})
+        {'bias': array([0., 0.])}
+    """
+
+    def whole(x: Any) -> Any:
+        if not isinstance(x, jax.Array) or x.is_fully_addressable:
+            return x
+        if not x.is_fully_replicated:
+            assert isinstance(x.sharding, NamedSharding)
+            x = _put_among_all(x, NamedSharding(x.sharding.mesh, P()))
+        return x.addressable_data(0)
+
+    return jax.tree.map(whole, tree)
 
 
 def on_auto_mesh(function: Callable[_Params, _Result]) -> Callable[_Params, _Result]:

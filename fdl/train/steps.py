@@ -15,6 +15,7 @@ from fdl.arrays import Array, PyTree
 from fdl.learner import State
 from fdl.members import Each
 from fdl.metrics import Metrics, add
+from fdl.processes import first_says
 from fdl.programs import program
 
 Step = Callable[[State, PyTree], tuple[State, Metrics]]
@@ -196,13 +197,18 @@ def upto(runs: Iterable[Run], steps: int) -> Iterator[Run]:
 
 
 def paced(
-    runs: Iterable[Run], seconds: float | None, most: int | None = None
+    runs: Iterable[Run],
+    seconds: float | None,
+    most: int | None = None,
+    *,
+    is_shared: bool = False,
 ) -> Iterator[tuple[Run, bool]]:
     """Yield batches in pieces that take about so long, and whether one is the last.
 
     What a piece takes is the time until the next is asked for. The first is short,
     since nothing is known. None leaves all as they are. No piece reaches over `most`
-    steps from the beginning of a run, or a multiple of these.
+    steps from the beginning of a run, or a multiple of these. Where processes share
+    steps, the clock of the first counts, since all have to make equally many.
 
     Example:
         >>> [(run.steps, last) for run, last in paced([Run(0, 4, 0, 12)], 1e9)]
@@ -223,6 +229,8 @@ def paced(
             if seconds is not None:
                 each = (time.perf_counter() - started) / steps
                 longest = max(1, int(seconds / each))
+                if is_shared:
+                    longest = int(first_says(str(longest)))
 
 
 def key_words(key: Shaped[jax.Array, "*members"]) -> UInt[np.ndarray, "*members words"]:

@@ -1,0 +1,236 @@
+"""A training of several processes, and what becomes of it when one is lost."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+import fdl.runs
+from fdl import native_words, processes
+from fdl.cli import main
+from fdl.native_words import explain
+from scale.two_processes import CHECKS, COUNT
+
+_SCRIPT = Path(__file__).parent / "two_processes.py"
+
+
+def free_address():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+def start(*words, devices):
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    return subprocess.Popen(
+        [sys.executable, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {flags}"},
+    )
+
+
+def end(process):
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return tmp_path_factory.mktemp("processes") / "run"
+
+
+@pytest.fixture(scope="module")
+def found(run):
+    """What each process found, and said at its end.
+
+    They leave a run behind that a signal has stopped.
+    """
+    address = free_address()
+    both = [start(_SCRIPT, address, index, run, devices=4) for index in range(COUNT)]
+    try:
+        said = [each.communicate(timeout=300) for each in both]
+    finally:
+        for each in both:
+            end(each)
+    for each, (printed, complaints) in zip(both, said, strict=True):
+        assert each.returncode == 1, complaints
+        assert printed, complaints
+    return [(json.loads(printed), complaints) for printed, complaints in said]
+
+
+@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("index", range(COUNT))
+def test_in_two_processes(found, index, name):
+    raised = found[index][0][name]
+    assert raised is None, raised
+
+
+def test_the_others_end_when_one_fails_and_say_why(found):
+    ended, failed = (complaints.splitlines()[-1] for _, complaints in found)
+    assert failed == "ValueError: the disk is full"
+    assert ended == (
+        "fdl: process 1 has ended, and so does this one. It said: the disk is full"
+    )
+
+
+# A second process is lost by default when it was silent for half a minute.
+_COMMAND = """
+from fdl import cli, processes
+processes._SILENT_FOR = 5
+cli.main()
+"""
+
+
+def test_the_others_end_when_one_is_killed_and_one_goes_on_alone(found, run):
+    saved = fdl.runs.RunFolder(run).history()
+    assert [line.epoch for line in saved] == [1]
+    address = free_address()
+    first, second = (
+        start(
+            *("-c", _COMMAND, "train", "--resume", run, "--allow-changes"),
+            *("--coordinator", address, "--processes", 2, "--process", index),
+            devices=1,
+        )
+        for index in range(2)
+    )
+    lines = []
+    for line in first.stderr:
+        lines.append(line)
+        if "epoch 2/3" in line:
+            second.send_signal(signal.SIGKILL)
+            break
+    try:
+        printed, rest = first.communicate(timeout=60)
+    finally:
+        end(first)
+        end(second)
+    lines += rest.splitlines()
+    assert lines[-1].startswith("fdl: process 1 has died, or its machine"), lines
+    assert first.returncode not in (0, None)
+    assert printed == ""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* is gone; going on")  # if it was aborted
+        with pytest.raises(fdl.runs.RunError, match="devices was 8 and is 1"):
+            fdl.runs.resume(run)
+        whole = fdl.runs.resume(run, allow_changes=True)
+    assert [line.epoch for line in whole.history] == [1, 2, 3]
+    assert whole.history[0].train == saved[0].train
+    assert whole.metrics["accuracy"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("(stopped sending heartbeats):\n1\n2\nThe tasks", "process 1, 2 has died"),
+        ("DEADLINE_EXCEEDED\n\nRPC: /x/RegisterTask", "have joined at h:1 within 9 s"),
+        (
+            "Shutdown barrier has failed. The first task at the barrier: 1. Some",
+            "process 1 has ended before the others",
+        ),
+        (
+            "UNAVAILABLE: Failed to send RPC to",
+            "process 0, the coordinator at h:1, has",
+        ),
+        ("absl::Status: ODD: it is\nand", "died, as far as JAX knows (ODD: it is)"),
+    ],
+)
+def test_why_jax_aborts_a_process_is_said_in_a_line(words, line):
+    said = explain(words, "h:1", "9")
+    assert line in said
+    assert "\n" not in said
+
+
+def test_other_words_of_compiled_code_are_passed_on():
+    words = (
+        "[Gloo] Rank 3 is connected to 7 peer ranks. Expected number is : 7\n"
+        "of the user's own\n"
+        "E1129 22:02:56.464207   32495 coordination_service.cc:1549] unhealthy:\n1\n"
+        "W1129 22:02:57.464207   32495 slow.cc:15] compiling is slow\nvery slow\n"
+        "F1129 22:02:58.464207   32495 client.h:80] Terminating process because the "
+        "JAX distributed service detected fatal errors. absl::Status: ODD: it is\n"
+        "    @  0x7fd705040634  absl::lts_20260107::log_internal\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, native_words.__file__, "h:1", "9"],
+        input=words,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    own, slow, slower, last = ran.stdout.splitlines()
+    assert (own, slower) == ("of the user's own", "very slow")
+    assert slow.endswith("compiling is slow")
+    assert last.startswith("fdl: another process has died")
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (("h:1", 2, None), "go together"),
+        (("h", 2, 0), "coordinator='h' must be HOST:PORT"),
+        (("h:x", 2, 0), "coordinator='h:x' must be HOST:PORT"),
+        (("h:1", 0, 0), "processes=0 must be at least 1"),
+        (("h:1", 2, 2), "process=2 must be from 0 to 1, since there are 2"),
+        ((None, None, None), "no cluster that JAX knows of"),
+    ],
+)
+def test_what_cannot_be_joined_is_refused(given, complaint):
+    with pytest.raises(processes.ProcessError, match=complaint):
+        with processes.joined(*given):
+            raise AssertionError
+
+
+def test_a_coordinator_that_does_not_answer_is_named(monkeypatch):
+    monkeypatch.setattr(processes, "ANSWERS_IN", 0.5)
+    address = free_address()
+    with pytest.raises(processes.ProcessError, match=f"at {address} did not"):
+        with processes.joined(address, 2, 1):
+            raise AssertionError
+
+
+def test_a_port_that_is_taken_is_named():
+    with socket.create_server(("", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(processes.ProcessError, match=f"listen at {address}"):
+            with processes.joined(address, 2, 0):
+                raise AssertionError
+
+
+def test_a_cluster_says_where_its_processes_are(monkeypatch):
+    variables = {"JOB_ID": "7", "STEP_NODELIST": "node[03-04]", "LOCALID": "0"}
+    for name, value in {**variables, "NTASKS": "2", "PROCID": "1"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert processes._of_cluster()[:3] == ("node03:61447", 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("--processes 2", "go together: give all three"),
+        ("--coordinator h:1 --process 0", "go together: give all three"),
+        ("--processes auto --process 1", "asks the cluster for"),
+        ("--processes auto", "no cluster that JAX knows of"),
+        ("--processes two", "two"),
+        ("--coordinator h:0 --processes 2 --process 1", "must be HOST:PORT"),
+    ],
+)
+@pytest.mark.parametrize("begun", [False, True])
+def test_options_that_do_not_go_together_are_refused(
+    words, complaint, begun, capsys, tmp_path
+):
+    (tmp_path / "config.json").write_text("{}")
+    what = ["--resume", str(tmp_path)] if begun else ["mlp"]
+    with pytest.raises(SystemExit) as left:
+        main(["train", *what, *words.split()])
+    assert left.value.code == 2
+    said = capsys.readouterr().err.splitlines()
+    assert complaint in said[-1] or complaint in said[0]

@@ -1,0 +1,189 @@
+"""Checks that need two processes of four devices each, each a function.
+
+Each process runs all of them, in order, and prints what each raised, as JSON. It is
+told where the first listens, which one it is, and where a run goes.
+"""
+
+import functools
+import json
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from fdl import processes
+
+COUNT = 2
+CHECKS = {}
+BATCH = 16  # the last batch, of 5, cannot be divided by 8 devices
+
+
+def check(function):
+    CHECKS[function.__name__] = function
+    return function
+
+
+def settings(**changed):
+    return {"dataset": "mnist-5k", "epochs": 3, "batch_size": 400, **changed}
+
+
+def measured(kind, **options):
+    """Return the loss of each update of a training, and what it returned."""
+    import jax
+    import optax
+
+    import fdl
+
+    rng = np.random.default_rng(0)
+    images = rng.random((3 * BATCH + 5, 8, 8, 1))
+    data = fdl.Batch(images, rng.integers(0, 10, len(images)))
+    model = fdl.models.MLP(10, hidden_sizes=(32,), dropout_rate=0.2)
+    learner = fdl.learners.supervised(model, fdl.losses.cross_entropy, optax.adam(1e-2))
+    state = jax.tree.map(
+        lambda x: x.astype(kind) if x.dtype == np.float32 else x,
+        learner.init(jax.random.key(0), jax.tree.map(lambda x: x[:1], data)),
+    )
+    losses = []
+    on_chunk = lambda step, metrics, state: losses.append(metrics["loss"])
+    options |= {"epochs": 2, "batch_size": BATCH, "key": 0, "state": state}
+    options |= {"validation_data": data, "steps_per_chunk": 1, "on_chunk": on_chunk}
+    return losses, fdl.fit(learner, data, **options)
+
+
+@functools.cache
+def mesh():
+    import jax
+
+    return jax.make_mesh((jax.device_count(),), ("data",))
+
+
+@check
+def all_devices_are_seen():
+    import jax
+
+    assert (processes.count(), jax.device_count()) == (COUNT, 4 * COUNT)
+    assert processes.is_first() == (INDEX == 0)
+
+
+@check
+def processes_hear_each_other_in_order():
+    for _ in range(3):
+        assert processes.exchange(f"{INDEX}") == ["0", "1"]
+    assert processes.first_says(f"{INDEX}") == "0"
+    assert processes.any_says(INDEX == 1)
+    assert not processes.any_says(False)
+
+
+@check
+def what_differs_is_named_in_all():
+    about = {"epochs": 3, "data": {"checksum": "a", "name": "b"}}
+    processes.require_same(about)
+    about["data"]["checksum"] = "ac"[INDEX]
+    with pytest.raises(
+        processes.ProcessError, match=r'process 1 has data.checksum "c"'
+    ):
+        processes.require_same(about)
+
+
+@check
+def runs_of_other_settings_are_refused():
+    import fdl.runs
+
+    path = Path(RUN).with_name(f"refused-{INDEX}")
+    with pytest.raises(ValueError, match="process 1 has epochs 2, and process 0 has 1"):
+        fdl.runs.train("mlp", path=path, **settings(epochs=1 + INDEX))
+    assert not path.exists()
+
+
+@check
+def fit_is_that_on_one_device():
+    import jax
+
+    from fdl.train.placement import whole_here
+
+    for kind, bound, shards in (
+        (np.float32, 1e-5, ["batch"]),
+        (np.float64, 1e-12, ["batch", "batch+state"]),
+    ):
+        with jax.enable_x64(kind == np.float64):
+            wanted, alone = measured(kind)
+            for shard in shards:
+                found, run = measured(kind, mesh=mesh(), shard=shard)
+                np.testing.assert_allclose(found, wanted, rtol=bound)
+                assert run.history[-1].validation == pytest.approx(
+                    alone.history[-1].validation, rel=bound
+                )
+    spread = jax.tree.leaves(run.state.params)
+    assert not spread[0].is_fully_addressable
+    for one, other in zip(spread, jax.tree.leaves(alone.state.params), strict=True):
+        np.testing.assert_allclose(whole_here(one), other, atol=1e-10)
+
+
+@check
+def updates_are_as_many_in_all_whatever_the_clocks_say():
+    import optax
+
+    import fdl
+    from fdl.train import loop, steps
+
+    rng = np.random.default_rng(0)
+    data = fdl.Batch(rng.random((400, 4, 4, 1)), rng.integers(0, 10, 400))
+    model = fdl.models.MLP(10, hidden_sizes=())
+    learner = fdl.learners.supervised(model, fdl.losses.cross_entropy, optax.sgd(0.1))
+    options = {"epochs": 4, "batch_size": 8, "key": 0, "mesh": mesh()}
+    seen, clock = [], time.perf_counter
+    faster = SimpleNamespace(perf_counter=lambda: (1 + 4 * INDEX) * clock())
+    on_part = lambda state, sums: seen.append(int(state.step))
+    with patch.object(loop, "_PAUSE", 0.5), patch.object(steps, "time", faster):
+        fdl.fit(learner, data, on_part=on_part, **options)
+    assert len(seen) > 3
+    assert len(set(processes.exchange(json.dumps(seen)))) == 1
+
+
+@check
+def a_signal_to_one_stops_all():
+    import fdl.runs
+
+    def on_epoch(line, state):
+        assert all(x.is_fully_addressable for x in [state.step, state.key])
+        if INDEX == 1:
+            signal.raise_signal(signal.SIGTERM)
+
+    with fdl.runs.stop_on_signals() as told:
+        with pytest.raises(fdl.runs.Interrupted, match=f"resume {RUN}"):
+            fdl.runs.train("mlp", path=RUN, on_epoch=on_epoch, **settings())
+        assert told.number == (signal.SIGTERM if INDEX == 1 else None)
+        told.number = None
+    assert processes.exchange("") == ["", ""]
+
+
+def main() -> None:
+    found = {}
+    processes._ENDS_IN = 1
+    with processes.joined(ADDRESS, COUNT, INDEX):
+        import jax
+
+        jax.config.update("jax_numpy_rank_promotion", "raise")
+        jax.config.update("jax_disable_most_optimizations", True)
+        for name, function in CHECKS.items():
+            found[name] = None
+            try:
+                function()
+            except Exception:
+                found[name] = traceback.format_exc()
+                break  # the other process may be elsewhere by now
+        print(json.dumps(found))
+        if INDEX == 1:
+            raise ValueError("the disk is full")
+        time.sleep(60)  # as in compiled code
+
+
+if __name__ == "__main__":
+    ADDRESS, INDEX, RUN = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    main()

@@ -149,10 +149,9 @@ def _file(array: Any) -> str | None:
 
 
 def _rows(array: Any, index: Int[np.ndarray, " n"]) -> np.ndarray:
-    if isinstance(array, np.memmap) and _is_whole(array):
-        return _read(str(array.filename), array, index)
     if isinstance(array, np.ndarray):
-        return array[index]
+        place = _place(array)
+        return array[index] if place is None else _read(*place, array, index)
     # HDF5 and the like take a hundred times as long for scattered rows at once.
     found = np.empty((len(index), *array.shape[1:]), array.dtype)
     for place, first, count in _together(index):
@@ -160,13 +159,26 @@ def _rows(array: Any, index: Int[np.ndarray, " n"]) -> np.ndarray:
     return found
 
 
-def _is_whole(array: np.memmap) -> bool:
-    """Return whether an array begins where its file says, row after row."""
-    mapped = isinstance(array.base, mmap.mmap) and hasattr(os, "preadv")
-    return mapped and array.filename is not None and array.flags.c_contiguous
+def _place(array: np.ndarray) -> tuple[str, int] | None:
+    """Return the file that holds an array, row after row, and where it begins there."""
+    whole: Any = array
+    while isinstance(whole, np.ndarray) and not isinstance(whole.base, mmap.mmap):
+        whole = whole.base
+    path, begin, mode = (
+        getattr(whole, name, None) for name in ("filename", "offset", "mode")
+    )
+    # Mapped with mode "c", it may have been changed in memory alone.
+    if path is None or mode == "c" or not array.flags.c_contiguous:
+        return None
+    if not hasattr(os, "preadv"):
+        return None
+    address = lambda x: x.__array_interface__["data"][0]
+    return str(path), begin + address(array) - address(whole)
 
 
-def _read(path: str, array: np.memmap, index: Int[np.ndarray, " n"]) -> np.ndarray:
+def _read(
+    path: str, begin: int, array: np.ndarray, index: Int[np.ndarray, " n"]
+) -> np.ndarray:
     """Return rows of a file, read rather than mapped.
 
     What is mapped counts as memory of the process, with 64 KB around each row.
@@ -177,7 +189,7 @@ def _read(path: str, array: np.memmap, index: Int[np.ndarray, " n"]) -> np.ndarr
     with open(path, "rb", buffering=0) as file:
         for place, first, count in _together(index):
             part = content[place * size : (place + count) * size]
-            start = array.offset + first * size
+            start = begin + first * size
             while part:  # the system may give less than what is asked for
                 got = os.preadv(file.fileno(), [part], start)
                 if not got:

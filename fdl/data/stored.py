@@ -1,6 +1,5 @@
 """Examples that stay where they are stored, and are fetched by their numbers."""
 
-import mmap
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -162,7 +161,7 @@ def _rows(array: Any, index: Int[np.ndarray, " n"]) -> np.ndarray:
 def _place(array: np.ndarray) -> tuple[str, int] | None:
     """Return the file that holds an array, row after row, and where it begins there."""
     whole: Any = array
-    while isinstance(whole, np.ndarray) and not isinstance(whole.base, mmap.mmap):
+    while isinstance(whole.base, np.ndarray):
         whole = whole.base
     path, begin, mode = (
         getattr(whole, name, None) for name in ("filename", "offset", "mode")

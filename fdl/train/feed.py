@@ -1,11 +1,11 @@
 """Examples that are stored elsewhere: fetched on a thread while the device works."""
 
+import concurrent.futures  # which imports threads when they are asked for
 import contextlib
 import itertools
 import math
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -408,7 +408,7 @@ def ahead(
             return function(item)
 
     items = iter(items)
-    with ThreadPoolExecutor(1, "fdl-feed") as pool:
+    with concurrent.futures.ThreadPoolExecutor(1, "fdl-feed") as pool:
         start = lambda: [pool.submit(work, item) for item in itertools.islice(items, 1)]
         waiting = start()
         while waiting:

@@ -252,9 +252,11 @@ def described(tree: PyTree) -> str:
         >>> described({"inputs": np.zeros((2, 3)), "targets": np.arange(2)})
         'inputs float64[2, 3], targets int64[2]'
     """
-    each = [
-        f"{jax.tree_util.keystr(path, simple=True, separator='.')} {x.dtype}"
-        f"{list(x.shape)}".strip()
-        for path, x in jax.tree_util.tree_leaves_with_path(tree)
-    ]
-    return ", ".join(each) or "nothing"
+
+    def one(path: Any, x: Any) -> str:
+        name = jax.tree_util.keystr(path, simple=True, separator=".")
+        kind = f"{x.dtype}{list(x.shape)}" if _is_array(x) else f"a {type(x).__name__}"
+        return f"{name} {kind}".strip()
+
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return ", ".join(one(path, x) for path, x in leaves) or "nothing"

@@ -10,7 +10,7 @@ import pytest
 import fdl
 from data.make_tfds import png, write_tfds
 from fdl.data import stored, stored_tfds
-from fdl.train.feed import Fetched
+from fdl.train.parts import Fetched
 
 TFRECORD = Path(__file__).parents[1] / "data" / "tfrecord"
 RNG = np.random.default_rng(0)

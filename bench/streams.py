@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 RESULT = Path(__file__).parent / "results" / "streams.json"
-ROUNDS, EXAMPLES, BATCH = 7, 6400, 64
+ROUNDS, EXAMPLES, BATCH = 5, 25_600, 64
 BUDGET = 2**26  # bytes that stored examples may take
 TIMES = (1, 5, 20)
 
@@ -84,7 +84,7 @@ def speed(folder: Path) -> dict[str, Any]:
             epochs=1,
             batch_size=BATCH,
             key=0,
-            stream_bytes=BUDGET // 16,
+            stream_bytes=BUDGET // 4,
         )
         states[name] = jax.device_get(run.state.params)
         if place >= 2:  # the first of each has just been compiled
@@ -93,7 +93,7 @@ def speed(folder: Path) -> dict[str, Any]:
     same = jax.tree.map(np.array_equal, *states.values())
     return {
         "examples": EXAMPLES,
-        "chunks": "as if the memory were a sixteenth, so that there are several",
+        "chunks": "as if the memory were a quarter, so that there are several",
         "seconds": seconds,
         "processor seconds": of_processor,
         "speed of stored by that in memory": ratios(seconds),
@@ -138,6 +138,28 @@ def most_mebibytes() -> int:
     """
     (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(line) // 1024
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return what was measured as a table."""
+    rows = ["| what | median or most | lowest - highest |", "| --- | --- | --- |"]
+    for title, name in (
+        ("time", "speed of stored by that in memory"),
+        ("processor time", "by processor seconds"),
+    ):
+        each = found["speed"][name]["each"]
+        rows.append(
+            f"| {title} of an epoch of the CNN in memory, over that of the same stored "
+            f"| {found['speed'][name]['median']:.2f} "
+            f"| {min(each):.2f} - {max(each):.2f}, {len(each)} turns |"
+        )
+    for one in found["memory"]:
+        rows.append(
+            f"| memory of the process that trains on {one['bytes'] >> 20:,} MiB of "
+            f"{one['examples']:,} images, {one['times']} times `stream_bytes` "
+            f"| {one['peak MiB']} MiB | {one['peak MiB before']} MiB before |"
+        )
+    return "\n".join(rows)
 
 
 def main() -> None:

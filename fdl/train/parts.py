@@ -10,15 +10,9 @@ import numpy as np
 from jaxtyping import Int
 
 from fdl.arrays import Buckets, DataError, PyTree
-from fdl.data import (
-    Batches,
-    Stored,
-    check,
-    check_batch_size,
-    described,
-    is_stored,
-    name_of,
-)
+from fdl.data import Batches, Stored, check
+from fdl.data.checks import check_batch_size
+from fdl.data.stored import described, is_stored, name_of
 from fdl.train.placement import Placement
 from fdl.train.steps import draw_order
 

@@ -13,7 +13,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from bench import imports
+from bench import imports, streams
 from bench.ops import report as operations_report
 from bench.recipes import RECIPES
 from bench.speed import report
@@ -401,6 +401,11 @@ def headlines() -> str:
     return "\n".join(rows)
 
 
+def streamed() -> str:
+    """Return the table of data larger than memory."""
+    return streams.table(json.loads(streams.RESULT.read_text()))
+
+
 TABLES = {
     "headlines": headlines,
     "imports": imported,
@@ -416,6 +421,7 @@ TABLES = {
     "many-gpu": functools.partial(many, "many-gpu.json"),
     "costs": costs,
     "kills": kills,
+    "streams": streamed,
     "models": models,
     "applications": applications,
     "curve": curve,
@@ -435,6 +441,7 @@ ORIGINS = {
     "imports": "imports.json",
     "costs": "costs.json",
     "kills": "kills.json",
+    "streams": "streams.json",
     "curve": "loss_curve/loss_curve.json",
 }
 """A file that says what the results of a table were measured on."""

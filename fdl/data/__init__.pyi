@@ -7,7 +7,6 @@ from .buckets import bucketed as bucketed
 from .catalog import published_info as published_info
 from .checks import DataError as DataError
 from .checks import check as check
-from .checks import check_batch_size as check_batch_size
 from .checks import check_label as check_label
 from .dataset import Dataset as Dataset
 from .dataset import DatasetInfo as DatasetInfo
@@ -39,11 +38,7 @@ from .sources import status as status
 from .splits import hold_out as hold_out
 from .splits import split as split
 from .stored import Stored as Stored
-from .stored import described as described
-from .stored import is_stored as is_stored
-from .stored import name_of as name_of
 from .stored import stored as stored
-from .stored_tfds import StoredImages as StoredImages
 from .stored_tfds import stored_tfds as stored_tfds
 from .table import read_rows as read_rows
 from .texts import as_tokens as as_tokens

@@ -1,6 +1,5 @@
 """Examples that stay where they are stored, and are fetched by their numbers."""
 
-import mmap
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -149,10 +148,9 @@ def _file(array: Any) -> str | None:
 
 
 def _rows(array: Any, index: Int[np.ndarray, " n"]) -> np.ndarray:
-    if isinstance(array, np.memmap) and _is_whole(array):
-        return _read(str(array.filename), array, index)
     if isinstance(array, np.ndarray):
-        return array[index]
+        place = _place(array)
+        return array[index] if place is None else _read(*place, array, index)
     # HDF5 and the like take a hundred times as long for scattered rows at once.
     found = np.empty((len(index), *array.shape[1:]), array.dtype)
     for place, first, count in _together(index):
@@ -160,13 +158,26 @@ def _rows(array: Any, index: Int[np.ndarray, " n"]) -> np.ndarray:
     return found
 
 
-def _is_whole(array: np.memmap) -> bool:
-    """Return whether an array begins where its file says, row after row."""
-    mapped = isinstance(array.base, mmap.mmap) and hasattr(os, "preadv")
-    return mapped and array.filename is not None and array.flags.c_contiguous
+def _place(array: np.ndarray) -> tuple[str, int] | None:
+    """Return the file that holds an array, row after row, and where it begins there."""
+    whole: Any = array
+    while isinstance(whole.base, np.ndarray):
+        whole = whole.base
+    path, begin, mode = (
+        getattr(whole, name, None) for name in ("filename", "offset", "mode")
+    )
+    # Mapped with mode "c", it may have been changed in memory alone.
+    if path is None or mode == "c" or not array.flags.c_contiguous:
+        return None
+    if not hasattr(os, "preadv"):
+        return None
+    address = lambda x: x.__array_interface__["data"][0]
+    return str(path), begin + address(array) - address(whole)
 
 
-def _read(path: str, array: np.memmap, index: Int[np.ndarray, " n"]) -> np.ndarray:
+def _read(
+    path: str, begin: int, array: np.ndarray, index: Int[np.ndarray, " n"]
+) -> np.ndarray:
     """Return rows of a file, read rather than mapped.
 
     What is mapped counts as memory of the process, with 64 KB around each row.
@@ -177,7 +188,7 @@ def _read(path: str, array: np.memmap, index: Int[np.ndarray, " n"]) -> np.ndarr
     with open(path, "rb", buffering=0) as file:
         for place, first, count in _together(index):
             part = content[place * size : (place + count) * size]
-            start = array.offset + first * size
+            start = begin + first * size
             while part:  # the system may give less than what is asked for
                 got = os.preadv(file.fileno(), [part], start)
                 if not got:
@@ -241,9 +252,11 @@ def described(tree: PyTree) -> str:
         >>> described({"inputs": np.zeros((2, 3)), "targets": np.arange(2)})
         'inputs float64[2, 3], targets int64[2]'
     """
-    each = [
-        f"{jax.tree_util.keystr(path, simple=True, separator='.')} {x.dtype}"
-        f"{list(x.shape)}".strip()
-        for path, x in jax.tree_util.tree_leaves_with_path(tree)
-    ]
-    return ", ".join(each) or "nothing"
+
+    def one(path: Any, x: Any) -> str:
+        name = jax.tree_util.keystr(path, simple=True, separator=".")
+        kind = f"{x.dtype}{list(x.shape)}" if _is_array(x) else f"a {type(x).__name__}"
+        return f"{name} {kind}".strip()
+
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return ", ".join(one(path, x) for path, x in leaves) or "nothing"

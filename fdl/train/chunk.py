@@ -11,8 +11,8 @@ from fdl.arrays import Key, Keys, PyTree
 from fdl.learner import Learner, State
 from fdl.members import Strategy
 from fdl.programs import Same, program
-from fdl.train.feed import num_examples
 from fdl.train.loop import Loop
+from fdl.train.parts import num_examples
 
 # On CPU, steps of fewer operations spend their time on getting started, which members
 # can share; larger ones fill the caches, which members would share too.

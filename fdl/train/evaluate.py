@@ -14,9 +14,9 @@ from fdl.members import many, member
 from fdl.metrics import add, compute
 from fdl.programs import program
 from fdl.ranges import require_whole
-from fdl.train.feed import (
+from fdl.train.feed import ahead
+from fdl.train.parts import (
     Fetched,
-    ahead,
     check_part,
     fetched,
     first_of,

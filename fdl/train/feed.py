@@ -1,29 +1,19 @@
 """Examples that are stored elsewhere: fetched on a thread while the device works."""
 
+import concurrent.futures  # which imports threads when they are asked for
 import contextlib
 import itertools
 import math
-import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
-from jaxtyping import Int
 
-from fdl.arrays import Buckets, DataError, PyTree
-from fdl.data import (
-    Batches,
-    Stored,
-    check,
-    check_batch_size,
-    described,
-    is_stored,
-    name_of,
-)
+from fdl.arrays import PyTree
+from fdl.train.parts import Fetched, num_examples
 from fdl.train.placement import Placement
-from fdl.train.steps import Order, Run, chunks, draw_order
+from fdl.train.steps import Order, Run, chunks
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -35,237 +25,6 @@ STREAM_BYTES = 2**26
 """Memory that examples which are fetched may take."""
 
 _COPIES = 4  # of a chunk: one in use, and the next as fetched, as copied, as moved
-_MOST = 2**31 - 1  # examples: an order counts them in 32 bits
-
-
-class Fetched:
-    """Stored examples, which are looked at as they come.
-
-    Attributes:
-        name: What messages call them.
-        one: The first example, as a batch.
-    """
-
-    def __init__(self, stored: Stored) -> None:
-        """Fetch the first example.
-
-        Raises:
-            DataError: If there is none, or it consists of no arrays of numbers.
-        """
-        self._stored, self._count = stored, len(stored)
-        if not 1 <= self._count <= _MOST:
-            raise DataError(
-                f"{name_of(stored)} has {self._count:,} examples: give 1 to {_MOST:,}"
-            )
-        self._begin(name_of(stored), stored.rows(np.arange(1)))
-
-    def _begin(self, name: str, one: PyTree) -> None:
-        self.name = name
-        self._looks: list[Callable[[PyTree], None]] = [check]
-        self._look(check, one, self._numbered(np.arange(1)))
-        self.one = jax.tree.map(np.array, one)
-        self._require_like_first(one, 1, "row 0")
-
-    def __len__(self) -> int:
-        """Return the number of examples."""
-        return self._count
-
-    def must_pass(self, look: Callable[[PyTree], None]) -> None:
-        """Have a function look at all that comes from now on, and raise DataError."""
-        self._look(look, self.one, self._numbered(np.arange(1)))
-        self._looks.append(look)
-
-    def step_bytes(self, batch_size: int, words: Any) -> int:
-        """Return the memory that the examples of a step take."""
-        each = sum(x.nbytes for x in jax.tree.leaves(self.one))
-        return each * batch_size * math.prod(words.shape[:-1])
-
-    def order(self, words: Any, epoch: int, part: int) -> Any:
-        """Return the order of an epoch, one or one for each member."""
-        return draw_order(words, epoch, len(self), part)
-
-    def rows_and_places(self, index: Any) -> tuple[PyTree, Any]:
-        """Return examples, each once, and where in them those of an index are."""
-        wanted, places = np.unique(index, return_inverse=True)
-        return self.fetch(wanted.astype(np.int64)), places.reshape(index.shape)
-
-    def fetch(self, index: Int[np.ndarray, " n"]) -> PyTree:
-        """Return some examples, whose numbers increase.
-
-        Raises:
-            DataError: If they are not like the first, or nothing to be learned from.
-        """
-        rows = self._stored.rows(index)
-        if len(self._stored) != self._count:
-            raise DataError(
-                f"{self.name} had {self._count:,} examples, and has "
-                f"{len(self._stored):,} now: they must not change while they are read"
-            )
-        where = f"{len(index):,} rows from {index[0]} to {index[-1]}"
-        self._require_like_first(rows, len(index), where)
-        for look in self._looks:
-            self._look(look, rows, self._numbered(index))
-        return rows
-
-    def _numbered(self, index: Int[np.ndarray, " n"]) -> Callable[[int], str]:
-        """Return what messages call a row of those that came."""
-        return lambda place: f"row {index[place]}"
-
-    def _require_like_first(self, rows: PyTree, count: int, where: str) -> None:
-        sized = lambda x: jax.ShapeDtypeStruct((count, *x.shape[1:]), x.dtype)
-        wanted = jax.tree.map(sized, self.one)
-        if _form(rows) != _form(wanted):
-            raise DataError(
-                f"{self.name} gave {described(rows)} for {where}, and not "
-                f"{described(wanted)}: all must have the shape and dtype of the first"
-            )
-
-    def _look(
-        self, look: Callable[[PyTree], None], rows: PyTree, called: Callable[[int], str]
-    ) -> None:
-        try:
-            look(rows)
-        except DataError as error:
-            name = lambda found: called(int(found[1]))
-            said = re.sub(r"\brow (\d+)\b", name, str(error))
-            raise DataError(f"{self.name}, in what was last read: {said}") from error
-
-
-class Followed(Fetched):
-    """Batches that come one after the other, in the order in which they come."""
-
-    def __init__(self, batches: Batches, batch_size: int) -> None:
-        """Look at the first batch, and leave it to be taken.
-
-        Raises:
-            DataError: If there is none, or it is of another size.
-        """
-        self.batches, self._size = batches, batch_size
-        self._count = batches.steps_per_epoch * batch_size
-        first = batches.peek()
-        self._begin(batches.name, jax.tree.map(lambda x: x[:1], first))
-        self._require_batch(first, batches.step)
-
-    def begin(self, step: int, *, anew: bool) -> None:
-        """Make sure that the next batch is the one of a step.
-
-        Raises:
-            ValueError: If it is another.
-        """
-        if anew:
-            self.batches.begin(step)
-        elif self.batches.step != step:
-            how = (
-                f"call set_state with what get_state({step}) gave"
-                if self.batches.can_save
-                else "it has no get_state and set_state, and cannot return there, so "
-                "start anew without a state"
-            )
-            raise ValueError(
-                f"state has made {step} updates, but {self.name} stands after "
-                f"{self.batches.step} batches: {how}."
-            )
-
-    def step_bytes(self, batch_size: int, words: Any) -> int:
-        """Return the memory that a batch takes, which all members share."""
-        return super().step_bytes(
-            batch_size, words[..., 0, :] if words.ndim > 1 else words
-        )
-
-    def order(self, words: Any, epoch: int, part: int) -> Any:
-        """Return the examples as they come."""
-        return np.arange(len(self), dtype=np.int32)
-
-    def rows_and_places(self, index: Any) -> tuple[PyTree, Any]:
-        """Return the next batches, as many as an index is long."""
-        step = self.batches.step
-        taken = self.batches.take(len(index) // self._size)
-        for number, batch in enumerate(taken, step):
-            self._require_batch(batch, number)
-        rows = jax.tree.map(lambda *each: np.concatenate(each), *taken)
-        called = lambda row: (
-            f"row {row % self._size} of batch {step + row // self._size}"
-        )
-        for look in self._looks:
-            self._look(look, rows, called)
-        return rows, np.arange(len(index))
-
-    def _require_batch(self, batch: PyTree, number: int) -> None:
-        sizes = {len(x) if np.ndim(x) else 0 for x in jax.tree.leaves(batch)}
-        if sizes != {self._size}:
-            raise DataError(
-                f"{self.name} gave {described(batch)} as batch {number}, but "
-                f"batch_size={self._size}: let every batch have so many rows, and drop "
-                "the remainder"
-            )
-        self._require_like_first(batch, self._size, f"batch {number}")
-
-
-def _form(rows: PyTree) -> Any:
-    leaves, structure = jax.tree.flatten(rows)
-    return structure, [(np.shape(x), getattr(x, "dtype", None)) for x in leaves]
-
-
-def fetched(data: PyTree, batch_size: int | None = None) -> PyTree:
-    """Return data whose stored parts are fetched; arrays are returned as they are.
-
-    Args:
-        data: The data.
-        batch_size: Rows of a batch, if batches may be followed.
-
-    Raises:
-        DataError: If the first example is none, or batches cannot be followed.
-    """
-    if isinstance(data, Buckets):
-        return Buckets(tuple(fetched(part) for part in data.parts))
-    if isinstance(data, Batches):
-        if batch_size is None:
-            raise DataError(
-                f"{data.name} gives each batch but once: only fit's own data can be "
-                "such; give arrays, or fdl.data.stored examples"
-            )
-        return Followed(data, batch_size)
-    return Fetched(data) if is_stored(data) else data
-
-
-def parts(data: PyTree) -> tuple[PyTree, ...]:
-    """Return the parts of data whose arrays differ in shape; mostly, there is one."""
-    return data.parts if isinstance(data, Buckets) else (data,)
-
-
-def num_examples(part: PyTree) -> int:
-    """Return the length of the first axis."""
-    return len(jax.tree.leaves(part)[0])
-
-
-def check_part(part: PyTree, *, batch_size: int | None = None) -> None:
-    """Raise DataError if a part is broken; what is fetched is checked as it comes."""
-    if not isinstance(part, Fetched):
-        check(part, batch_size=batch_size)
-    elif batch_size is not None:
-        check_batch_size(batch_size, len(part))
-
-
-def look_at(part: PyTree, look: Callable[[PyTree], None]) -> None:
-    """Have a function look at a part now, or at all of it that is fetched."""
-    if isinstance(part, Fetched):
-        part.must_pass(look)
-    else:
-        look(part)
-
-
-def moved(data: PyTree, placement: Placement) -> PyTree:
-    """Return data whose arrays are on the device; what is fetched stays where it is."""
-    if isinstance(data, Buckets):
-        return Buckets(tuple(moved(part, placement) for part in data.parts))
-    return data if isinstance(data, Fetched) else placement.data(data)
-
-
-def first_of(part: PyTree) -> PyTree:
-    """Return the first example of a part, as a batch."""
-    if isinstance(part, Fetched):
-        return part.one
-    return jax.tree.map(lambda x: x[:1], part)
 
 
 class Feed(NamedTuple):
@@ -309,8 +68,8 @@ class Feed(NamedTuple):
             return cls(parts, batch_size, None, placement)
         needed = max(part.step_bytes(batch_size, words) for part in streams)
         fit = stream_bytes // (_COPIES * needed)
-        full = max(map(num_examples, parts)) // batch_size
-        most = max(1, min(fit, steps, full))
+        full = num_examples(parts[0]) // batch_size
+        most = 1 if len(parts) > 1 else max(1, min(fit, steps, full))
         return cls(parts, batch_size, most, placement)
 
     @contextlib.contextmanager
@@ -408,7 +167,7 @@ def ahead(
             return function(item)
 
     items = iter(items)
-    with ThreadPoolExecutor(1, "fdl-feed") as pool:
+    with concurrent.futures.ThreadPoolExecutor(1, "fdl-feed") as pool:
         start = lambda: [pool.submit(work, item) for item in itertools.islice(items, 1)]
         waiting = start()
         while waiting:

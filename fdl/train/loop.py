@@ -16,10 +16,8 @@ from fdl.programs import program
 from fdl.ranges import require_whole
 from fdl.train import stopping
 from fdl.train.evaluate import EXAMPLES, Measured, checked, measure, warm_up
-from fdl.train.feed import (
-    STREAM_BYTES,
-    Fed,
-    Feed,
+from fdl.train.feed import STREAM_BYTES, Fed, Feed
+from fdl.train.parts import (
     Fetched,
     Followed,
     check_part,

@@ -14,7 +14,7 @@ from fdl.arrays import PyTree, Seed, as_key
 from fdl.learner import Learner, State
 from fdl.programs import program
 from fdl.ranges import require_number, require_whole
-from fdl.train.feed import (
+from fdl.train.parts import (
     Fetched,
     check_part,
     fetched,

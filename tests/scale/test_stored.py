@@ -288,6 +288,7 @@ def wrong_label(rows):
             lambda rows: jax.tree.map(lambda x: x[1:], rows),
             r"label int32\[7\] for 8 rows from",
         ),
+        (lambda rows: rows.label.tolist(), "mine gave 0 a int, 1 a int"),
         (lambda rows: tuple(rows), r"mine gave 0 uint8\[8, 6, 5, 1\]"),
         (wrong_label, "mine, in what was last read: label has the value 10 in row "),
     ],

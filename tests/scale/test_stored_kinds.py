@@ -10,7 +10,7 @@ import pytest
 import fdl
 from data.make_tfds import png, write_tfds
 from fdl.data import stored, stored_tfds
-from fdl.train.feed import Fetched
+from fdl.train.parts import Fetched
 
 TFRECORD = Path(__file__).parents[1] / "data" / "tfrecord"
 RNG = np.random.default_rng(0)
@@ -35,20 +35,34 @@ def test_memmaps_are_read_not_mapped(tmp_path) -> None:
     source = stored(fdl.Batch(image, label))
     assert source.name == "x.npy, y.npy"
     same_rows(source)
-    same_rows(stored(fdl.Batch(image[:], label), name="any"))  # which is another array
+    same_rows(stored(fdl.Batch(np.asarray(image).view(), label), name="any"))
+    part = stored(image[3:, None])
+    np.testing.assert_array_equal(part.rows(INDEX[:5]), IMAGE[3:][INDEX[:5], None])
     with open(tmp_path / "x.npy", "r+b") as file:
         file.truncate(128 + 30 * 20)
     with pytest.raises(fdl.DataError, match=r"x.npy has become shorter"):
         source.rows(INDEX)
+    with pytest.raises(fdl.DataError, match=r"x.npy has become shorter"):
+        part.rows(INDEX[-2:] - 3)
 
 
-def test_parts_of_memmaps_keep_their_place(tmp_path) -> None:
+def test_arrays_that_are_not_in_a_file_row_after_row_are_sliced(tmp_path) -> None:
     np.save(tmp_path / "x.npy", IMAGE)
     np.save(tmp_path / "f.npy", np.asfortranarray(IMAGE))
     image = np.load(tmp_path / "x.npy", mmap_mode="r")
     columns = np.load(tmp_path / "f.npy", mmap_mode="r")
-    for part, whole in ((image[5:25], IMAGE[5:25]), (columns, IMAGE)):
-        rows = stored(part).rows(np.array([2, 3, 9]))
+    changed = np.load(tmp_path / "x.npy", mmap_mode="c")
+    changed[3] = 7
+    wanted = IMAGE.copy()
+    wanted[3] = 7
+    for kept, whole in (
+        (image[::2], IMAGE[::2]),
+        (image[:, 1:], IMAGE[:, 1:]),
+        (columns, IMAGE),
+        (changed, wanted),
+        (wanted, wanted),
+    ):
+        rows = stored(kept).rows(np.array([2, 3, 9]))
         np.testing.assert_array_equal(rows, whole[[2, 3, 9]])
 
 

@@ -106,7 +106,7 @@ class ClusterChunks:
         members = self._members
         last = {k: part.round for part in members.parts.values() for k in part.members}
         asked = {
-            k: self._submit(measure_member, k, dict([members.excerpt([k], last[k])]))
+            k: self._ask(measure_member, k, dict([members.excerpt([k], last[k])]))
             for k in some
         }
         for k, future in asked.items():
@@ -149,7 +149,7 @@ class ClusterChunks:
             strategy, size = strategy or known[0].strategy, size or known[0].size
         if strategy is not None and size is not None:
             return strategy, size
-        asked = self._submit(plan_chunks, group, strategy, size)
+        asked = self._ask(plan_chunks, group, strategy, size)
         return self._result(asked, group.members.tolist())
 
     def _work(
@@ -173,31 +173,36 @@ class ClusterChunks:
             while running:
                 # In this order: what has ended has sent everything by then.
                 ended = [future for future in running if future.done()]
-                sent = dict.fromkeys(told.get(batch=True))
+                sent = [k for k in dict.fromkeys(told.get(batch=True)) if k in parts]
                 for name in sent:
                     self._receive(parts[name].get(), on_rows)
                 for future in ended:
                     chunk = running.pop(future)
-                    if future.status == "finished":
-                        parts.pop(chunk.work.name).delete()
-                    elif self._goes_on(chunk, future):
-                        running[self._start(chunk, told.name)] = chunk
-                    else:
-                        yield chunk
+                    if future.status != "finished":
+                        if self._goes_on(chunk, future):
+                            running[self._start(chunk, told.name)] = chunk
+                        else:
+                            yield chunk
+                        continue
+                    future.release()  # or it is done again if its worker dies
+                    parts.pop(chunk.work.name).delete()
                 if not (ended or sent):
                     time.sleep(_PAUSE)
         finally:
-            client.cancel(list(running))
+            if running:
+                client.cancel(list(running))
             for part in parts.values():
                 part.delete()
             told.close()
 
     def _start(self, chunk: _Chunk, told: str) -> Future:
         """Let a worker train a chunk: any, or one on which it has not failed."""
-        untried = [x for x in able_workers(self._client) if x not in chunk.failures]
-        return self._submit(
-            train_chunk, chunk.work, told, workers=untried if chunk.failures else None
-        )
+        where: dict[str, Any] = {}
+        if chunk.failures:
+            able = able_workers(self._client)
+            untried = [name for name in able if name not in chunk.failures]
+            where = {"workers": untried, "allow_other_workers": True}
+        return self._submit(train_chunk, chunk.work, told, **where)
 
     def _goes_on(self, chunk: _Chunk, future: Future) -> bool:
         """Note why a chunk failed; return whether there is a worker left to try.
@@ -205,7 +210,9 @@ class ClusterChunks:
         Raises:
             OtherMachineError: If the worker is not like the others.
         """
-        error = future.exception()
+        error = RuntimeError(f"the scheduler says that it is {future.status}")
+        if future.status == "error":
+            error = future.exception()
         if isinstance(error, OtherMachineError):
             raise error
         if not isinstance(error, ChunkError):
@@ -257,9 +264,12 @@ class ClusterChunks:
                 resources={DEVICE: 1},
             )
 
-    def _submit(
-        self, task: Callable[..., Any], *args: Any, workers: list[str] | None = None
-    ) -> Future:
+    def _ask(self, task: Callable[..., Any], *args: Any) -> Future:
+        """Ask a worker for something that takes a moment; others if it fails."""
+        return self._submit(task, *args, retries=_TRIES - 1)
+
+    def _submit(self, task: Callable[..., Any], *args: Any, **how: Any) -> Future:
+        """Give a task to the scheduler, for a worker with a device to spare."""
         with _of_any_size():
             return self._client.submit(
                 task,
@@ -269,8 +279,7 @@ class ClusterChunks:
                 self._wanted,
                 key=unique(task.__name__),
                 resources={DEVICE: 1},
-                workers=workers,
-                allow_other_workers=workers is not None,
+                **how,
             )
 
     def _result(self, future: Future, some: Sequence[int]) -> Any:

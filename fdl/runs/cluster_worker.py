@@ -41,7 +41,7 @@ DEVICE = "device"
 """The resource of a worker that a chunk takes: it has one for each of its devices."""
 
 
-_PATIENCE = "60 s"  # for what is there, unless nobody waits for it any more
+_PATIENCE = "1 s"  # for what is there, unless nobody waits for it any more
 
 
 class Machine(NamedTuple):

@@ -11,9 +11,9 @@ import os
 import uuid
 import warnings
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import dask
+import dask.config
 import jax
 from distributed import Client, Nanny, Scheduler, Security, SpecCluster
 
@@ -73,7 +73,7 @@ def connected(
 def _client(cluster: Client | str, *, allow_unencrypted: bool) -> Iterator[Client]:
     if isinstance(cluster, Client):
         if not allow_unencrypted:
-            require_encrypted(cluster.scheduler.address)
+            require_encrypted(_address(cluster))
         yield cluster
         return
     count = require_cluster(cluster)
@@ -111,7 +111,7 @@ def _answering(address: str) -> Client:
 
 
 @contextlib.contextmanager
-def _local(count: int) -> Iterator[SpecCluster]:
+def _local(count: int) -> Iterator[Any]:
     """Start workers on this machine, each with its share of the cores."""
     if jax.default_backend() != "cpu":
         raise ValueError(
@@ -180,7 +180,7 @@ def _agreed(client: Client, *, allow_changes: bool) -> Wanted:
         OtherMachineError: If they differ, among each other or from this process.
         RunError: If none has a device.
     """
-    address = client.scheduler.address
+    address = _address(client)
     if not client.scheduler_info(n_workers=-1)["workers"]:
         warnings.warn(f"{address} has no workers yet: waiting for one.", stacklevel=2)
         # For something to do, since some clusters start workers only then.
@@ -191,7 +191,7 @@ def _agreed(client: Client, *, allow_changes: bool) -> Wanted:
             f"no worker of {address} has the resource {DEVICE!r}: start them with "
             f"--resources {DEVICE}=1, one for each device."
         )
-    found = client.run(machine, workers=able, on_error="return")
+    found: Any = client.run(machine, workers=able, on_error="return")
     wanted = None
     for name in able:
         one = found[name]
@@ -212,6 +212,11 @@ def able_workers(client: Client) -> list[str]:
     """Return the addresses of the workers that have a device."""
     workers = client.scheduler_info(n_workers=-1)["workers"]
     return sorted(k for k, one in workers.items() if one["resources"].get(DEVICE))
+
+
+def _address(client: Client) -> str:
+    scheduler: Any = client.scheduler
+    return scheduler.address
 
 
 def unique(what: str) -> str:

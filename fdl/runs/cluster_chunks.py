@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import cloudpickle
-import dask
+import dask.config
 import numpy as np
 from distributed import Future, KilledWorker, Queue, Variable
 
@@ -163,8 +163,10 @@ class ClusterChunks:
     def _train(self, chunks: list[_Chunk], on_rows: OnRows) -> Iterator[_Chunk]:
         """Train chunks, and keep what workers send; yield those that failed."""
         client = self._client
-        told = Queue(unique("told"), client)
-        parts = {one.work.name: Variable(one.work.name, client) for one in chunks}
+        told: Any = Queue(unique("told"), client)
+        parts: dict[str, Any] = {
+            one.work.name: Variable(one.work.name, client) for one in chunks
+        }
         running: dict[Future, _Chunk] = {}
         try:
             for chunk in chunks:
@@ -210,7 +212,7 @@ class ClusterChunks:
         Raises:
             OtherMachineError: If the worker is not like the others.
         """
-        error = RuntimeError(f"the scheduler says that it is {future.status}")
+        error: Any = RuntimeError(f"the scheduler says that it is {future.status}")
         if future.status == "error":
             error = future.exception()
         if isinstance(error, OtherMachineError):

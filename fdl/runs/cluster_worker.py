@@ -41,6 +41,7 @@ DEVICE = "device"
 """The resource of a worker that a chunk takes: it has one for each of its devices."""
 
 
+_MOST = 2_000_000_000  # bytes of a message; Dask has been seen to carry these
 _PATIENCE = "1 s"  # for what is there, unless nobody waits for it any more
 
 
@@ -221,19 +222,20 @@ def train_chunk(
         wanted: What this worker has to be like.
     """
     variable, queue = Variable(work.name), Queue(told)
-    begun = variable.get(timeout=_PATIENCE)
+    begun: Any = variable.get(timeout=_PATIENCE)
     files = work.before | ({begun["name"]: begun["part"]} if begun else {})
 
     def send(members: Members, part: Part) -> None:
         if _is_cancelled():
             raise RuntimeError("nobody waits for these members any more")
-        variable.set(
-            {
-                "name": part.name,
-                "part": members.content(part),
-                "pictures": _pictures(members),
-            }
-        )
+        content = members.content(part)
+        if len(content) > _MOST:
+            raise ValueError(
+                f"the state of these members has {len(content):,} bytes, and a "
+                f"scheduler carries {_MOST:,}: give fewer members_per_chunk."
+            )
+        pictures = _pictures(members)
+        variable.set({"name": part.name, "part": content, "pictures": pictures})
         queue.put(work.name)
 
     with _members(data, swept, files, wanted, send) as members:

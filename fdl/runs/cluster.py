@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import dask.config
 import jax
 from distributed import Client, Nanny, Scheduler, Security, SpecCluster
+from distributed.comm import CommClosedError
 
 from fdl.pixels import current_format
 from fdl.runs.cluster_address import require_cluster, require_encrypted
@@ -66,7 +67,11 @@ def connected(
         ValueError: If it is no cluster, or not encrypted.
     """
     with _client(cluster, allow_unencrypted=allow_unencrypted) as client:
-        yield Workers(client, _agreed(client, allow_changes=allow_changes))
+        address = _address(client)
+        try:
+            yield Workers(client, _agreed(client, allow_changes=allow_changes))
+        except CommClosedError as error:
+            raise RunError(f"the scheduler at {address} is gone: {error}.") from error
 
 
 @contextlib.contextmanager

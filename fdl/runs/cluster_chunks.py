@@ -217,11 +217,14 @@ class ClusterChunks:
             error = future.exception()
         if isinstance(error, OtherMachineError):
             raise error
-        if not isinstance(error, ChunkError):
+        if isinstance(error, ChunkError):
+            where = error.args[0]
+        elif isinstance(error, KilledWorker):
+            where = error.last_worker.address
+        else:  # no worker came so far as to try
             chunk.failures["the cluster"] = _why(error)
             return False
-        where, reason = error.args
-        chunk.failures[where] = reason
+        chunk.failures[where] = _why(error)
         left = set(able_workers(self._client)) - chunk.failures.keys()
         return len(chunk.failures) < _TRIES and bool(left)
 
@@ -288,7 +291,9 @@ class ClusterChunks:
         """Return what a worker answers about members."""
         try:
             return future.result()
-        except (ChunkError, KilledWorker) as error:
+        except OtherMachineError:
+            raise
+        except Exception as error:
             raise MembersError(f"{_named(some)} failed: {_why(error)}.") from error
 
 

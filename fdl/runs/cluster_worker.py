@@ -125,7 +125,8 @@ def bind(cores: Sequence[int], threads: int, flags: Mapping[str, Any]) -> None:
         flags: Of JAX, by name.
     """
     for thread in os.listdir("/proc/self/task"):
-        os.sched_setaffinity(int(thread), cores)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            os.sched_setaffinity(int(thread), cores)
     os.environ["NPROC"] = str(threads)
     for name, value in flags.items():
         jax.config.update(name, value)
@@ -221,12 +222,13 @@ def train_chunk(
         told: Name of the queue.
         wanted: What this worker has to be like.
     """
-    variable, queue = Variable(work.name), Queue(told)
+    variable = Variable(work.name)
     begun: Any = variable.get(timeout=_PATIENCE)
     files = work.before | ({begun["name"]: begun["part"]} if begun else {})
 
     def send(members: Members, part: Part) -> None:
         if _is_cancelled():
+            variable.delete()
             raise RuntimeError("nobody waits for these members any more")
         content = members.content(part)
         if len(content) > _MOST:
@@ -238,7 +240,10 @@ def train_chunk(
         variable.set({"name": part.name, "part": content, "pictures": pictures})
         queue.put(work.name)
 
-    with _members(data, swept, files, wanted, send) as members:
+    with (
+        contextlib.closing(Queue(told)) as queue,
+        _members(data, swept, files, wanted, send) as members,
+    ):
         number = work.round.number
         over = members.states(work.members, round=number)
         if over:  # whoever wrote that may have died before it told

@@ -3,6 +3,7 @@
 The scheduler and the workers are real, in processes of their own on this machine.
 """
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -25,11 +26,12 @@ from fdl.cli import main
 from fdl.runs import MembersError, RunError, cluster, resume_sweep, sweep
 from fdl.runs import cluster_worker as worker
 from fdl.runs.listing import read_json
+from fdl.runs.part import part_files
 from runs.small import content, few
 
 SMALL = {
     "dataset": "mnist-5k",
-    "epochs": 3,
+    "epochs": 9,
     "batch_size": 20,
     "hidden_sizes": (4,),
     "grid": {"learning_rate": [1e-3, 1e-2, 1e36]},  # the last one diverges
@@ -56,8 +58,10 @@ def client():
     """Two workers, each on a core of its own if there are two."""
     count = min(2, len(os.sched_getaffinity(0)))
     options = {"allow_unencrypted": False, "allow_changes": False}
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     with cluster.connected(f"local:{count}", **options) as workers:
         yield workers.client
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +70,13 @@ def whole(tmp_path_factory):
     path = tmp_path_factory.mktemp("whole")
     for halving in (False, True):
         sweep("mlp", path=path / str(halving), halving=halving, **SMALL)
-    return {halving: content(path / str(halving)) for halving in (False, True)}
+    return {halving: found_in(path / str(halving)) for halving in (False, True)}
+
+
+def found_in(path):
+    """Return all that a sweep leaves, with the names of its pictures."""
+    files = (file for file in path.glob("members/*/*"))
+    return content(path) | {"files": sorted(str(x.relative_to(path)) for x in files)}
 
 
 def workers():
@@ -88,6 +98,9 @@ class KillingOne:
             self._thread.start()
         self.rows += rows
 
+    def wait(self):
+        self._thread.join()
+
     def _kill(self, draw):
         draw.choice(workers()).kill()
 
@@ -98,26 +111,45 @@ def test_a_killed_worker_changes_no_bit(client, whole, tmp_path, halving) -> Non
     killing = KillingOne(f"halving {halving}")
     options = {"cluster": client, "halving": halving, **SMALL}
     found = sweep("mlp", path=tmp_path, on_rows=killing.on_rows, **options)
-    assert content(tmp_path) == whole[halving]
+    assert found_in(tmp_path) == whole[halving]
     key = lambda row: (row["member"], row["epoch"])
     assert sorted(map(key, killing.rows)) == list(map(key, found.rows))
-    killing._thread.join()
-    while len(now := {one.pid for one in workers()}) < len(before):
-        time.sleep(0.1)
-    assert now != before
+    killing.wait()
+    assert {one.pid for one in workers()} != before
+    client.wait_for_workers(len(before), timeout=60)
 
 
 def test_what_was_interrupted_stops_and_goes_on(client, whole, tmp_path) -> None:
     def cut_off(rows):
         raise Killed
 
+    client.run(note_what_is_kept)
     options = {"cluster": client, "halving": True, **SMALL}
     with pytest.raises(Killed):
         sweep("mlp", path=tmp_path, on_rows=cut_off, **options)
+    begun = [files[0].name for files in part_files(tmp_path / "parts").values()]
     resume_sweep(tmp_path, cluster=client)
-    assert content(tmp_path) == whole[True]
+    assert found_in(tmp_path) == whole[True]
+    kept = [name for names in client.run(what_is_kept).values() for name in names]
+    again = [name for name in begun if kept.count(name) != 1]
+    assert begun
+    assert not again, "what was sent is not trained again"
     time.sleep(0.2)
     assert not client.run_on_scheduler(left_behind)
+
+
+def note_what_is_kept():
+    keep, worker.noted = worker._Sent.keep, []
+
+    def noted(members, part, state):
+        worker.noted.append(part.name)
+        keep(members, part, state)
+
+    worker._Sent.keep = noted
+
+
+def what_is_kept():
+    return worker.noted
 
 
 def left_behind(dask_scheduler):
@@ -144,9 +176,8 @@ def on_worker():
 
 
 def test_what_fails_on_every_worker_is_named_and_the_others_stand(
-    client, tmp_path, monkeypatch
+    client, tmp_path
 ) -> None:
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     mlp = tasks.find("mlp")
     task = dataclasses.replace(mlp, name="mine", learn=failing_on_workers(mlp.learn))
     grid = {"hidden_sizes": [(4,), (5,), (6,)]}
@@ -168,7 +199,7 @@ def pretend(name, value):
     """Make a worker say that a package has another version, or undo that."""
     from fdl.runs import cluster_worker
 
-    own = cluster_worker.machine.__wrapped__()
+    own = cluster_worker.machine()
     other = own._replace(versions=own.versions | {name: value})
     cluster_worker.machine = lambda: other
 
@@ -189,10 +220,11 @@ def test_a_worker_with_another_version_is_refused(client, tmp_path, late) -> Non
 
 
 def cores_of_threads():
-    return {
-        tuple(os.sched_getaffinity(int(thread)))
-        for thread in os.listdir("/proc/self/task")
-    }
+    found = set()
+    for thread in os.listdir("/proc/self/task"):
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            found.add(tuple(os.sched_getaffinity(int(thread))))
+    return found
 
 
 def test_workers_have_a_share_of_the_cores_and_one_number_of_threads(client) -> None:

@@ -94,7 +94,9 @@ class ClusterChunks:
             OtherMachineError: If a worker came that is not like the others.
         """
         chunks = list(self._left(round, alive, how))
-        if failed := list(self._train(chunks, how.on_rows)):
+        failed = list(self._train(chunks, how.on_rows))
+        if failed:
+            failed.sort(key=lambda one: one.work.members)
             raise MembersError(
                 f"{'; '.join(map(str, failed))}. All others are kept; to go on: fdl "
                 f"sweep --run {members.folder}"

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import dask.config
 import jax
 from distributed import Client, Nanny, Scheduler, Security, SpecCluster
-from distributed.comm import CommClosedError
+from distributed.comm.core import CommClosedError
 
 from fdl.pixels import current_format
 from fdl.runs.cluster_address import require_cluster, require_encrypted

@@ -153,8 +153,10 @@ def _local(count: int) -> Iterator[Any]:
             "allowed_failures": _DEATHS,
         },
     }
-    # Nothing is served but the scheduler; and workers inherit this environment.
+    # Nothing is served but the scheduler; and workers inherit this environment. One that
+    # died may take long to import all it needs again, and is not given up meanwhile.
     config = {
+        "distributed.deploy.lost-worker-timeout": "1 hour",
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],
         "distributed.nanny.pre-spawn-environ": {},

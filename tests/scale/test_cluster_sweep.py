@@ -116,7 +116,7 @@ def test_a_killed_worker_changes_no_bit(client, whole, tmp_path, halving) -> Non
     assert sorted(map(key, killing.rows)) == list(map(key, found.rows))
     killing.wait()
     assert {one.pid for one in workers()} != before
-    client.wait_for_workers(len(before), timeout=60)
+    client.wait_for_workers(len(before), timeout=300)
 
 
 def test_what_was_interrupted_stops_and_goes_on(client, whole, tmp_path) -> None:

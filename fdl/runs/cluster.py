@@ -153,8 +153,8 @@ def _local(count: int) -> Iterator[Any]:
             "allowed_failures": _DEATHS,
         },
     }
-    # Nothing is served but the scheduler; and workers inherit this environment. One that
-    # died may take long to import all it needs again, and is not given up meanwhile.
+    # Nothing is served but the scheduler, and workers inherit this environment. A dead
+    # one may take a while to import what it needs again.
     config = {
         "distributed.deploy.lost-worker-timeout": "1 hour",
         "distributed.scheduler.http.routes": [],

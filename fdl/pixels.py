@@ -36,6 +36,11 @@ def picture_format(format: PictureFormat) -> Iterator[None]:
         _format.reset(token)
 
 
+def current_format() -> PictureFormat:
+    """Return the format of pictures that are drawn now."""
+    return _format.get()
+
+
 def picture_file(path: Path | str) -> Path:
     """Return the file of a picture: with an ending, if it has none.
 

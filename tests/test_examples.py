@@ -12,6 +12,7 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 # A measure that each returns, and within what it lies if it has learnt something.
 LEARNT = {
+    "cluster_sweep": ("accuracy", 0.2, 1.0),
     "fine_tune": ("accuracy", 0.5, 1.0),
     "gan": ("frechet_distance", 0.0, 520.0),
     "language_model": ("loss", 0.0, 3.7),

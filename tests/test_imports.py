@@ -16,6 +16,7 @@ HEAVY = (
     "matplotlib",
     "PIL",
     "tyro",
+    "distributed",
 )
 
 
@@ -48,6 +49,8 @@ sweep gan --help
 sweep mlp --grid bogus=1
 sweep mlp --grid learning-rate=-1
 sweep mlp --random learning-rate=1
+sweep mlp --cluster nonsense
+sweep mlp --cluster tcp://10.0.0.5:8786
 compare --help
 eval --help
 eval
@@ -73,7 +76,7 @@ for words in {COMMANDS!r}.splitlines():
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         with contextlib.suppress(SystemExit):
             main(words.split())
-    late = "jax flax optax scipy matplotlib tensorflow_datasets".split()
+    late = "jax flax optax scipy matplotlib tensorflow_datasets distributed".split()
     found = [name for name in late if name in sys.modules]
     assert len(said.getvalue()) > 5 and not found, f"fdl {{words}}: {{found}}"
 """

@@ -10,6 +10,7 @@ from rich.table import Table
 
 import fdl
 from fdl.cli.command import (
+    AnswerIsNoError,
     OfRun,
     OptionalInt,
     OptionalPath,
@@ -29,6 +30,11 @@ _SHOWN = 10
 
 Words = Annotated[
     tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUES"), unset("default: none")
+]
+
+
+Cluster = Annotated[
+    str | None, tyro.conf.arg(metavar="ADDRESS"), unset("this process if not given")
 ]
 
 
@@ -52,6 +58,10 @@ class SweepCommand(Reporting, ToTrain):
         run: Folder of the sweep.
         allow_changes: Go on with a sweep under other versions of Python and packages,
             too; then the result may differ.
+        cluster: Where members are trained: `local:N` for N workers on this machine, or
+            the address of a Dask scheduler, such as `tls://HOST:8786`.
+        allow_unencrypted: Talk to a scheduler beyond this machine without TLS, though
+            whoever reaches it can run code on its workers and here.
     """
 
     seeds: int = 1
@@ -63,6 +73,8 @@ class SweepCommand(Reporting, ToTrain):
     members_per_chunk: Annotated[OptionalInt, unset("chosen if not given")] = None
     run: Annotated[OptionalPath, unset("a new one below runs if not given")] = None
     allow_changes: bool = False
+    cluster: Cluster = None
+    allow_unencrypted: bool = False
 
     def validate(self) -> None:
         """Refuse settings that make no sweep."""
@@ -70,6 +82,7 @@ class SweepCommand(Reporting, ToTrain):
         from fdl.runs.space import combine
 
         config = self.configuration()
+        _require_cluster(self)
         combine(
             config,
             grid=read_grid(config, self.grid),
@@ -97,6 +110,8 @@ class SweepCommand(Reporting, ToTrain):
                 path=self.run,
                 data_dir=self.data.data_dir,
                 allow_changes=self.allow_changes,
+                cluster=self.cluster,
+                allow_unencrypted=self.allow_unencrypted,
                 **watch,
             ),
         )
@@ -113,11 +128,21 @@ class ResumeSweep(Reporting, OfRun):
         data_dir: Folder to look for the data in.
         allow_changes: Go on under other versions of Python and packages, too; then the
             result may differ.
+        cluster: Where members are trained, which need not be where the sweep began:
+            `local:N`, or the address of a Dask scheduler.
+        allow_unencrypted: Talk to a scheduler beyond this machine without TLS, though
+            whoever reaches it can run code on its workers and here.
     """
 
     run: Annotated[Path, tyro.conf.arg(metavar="PATH")]
     data_dir: Annotated[OptionalPath, unset("that of the sweep if not given")] = None
     allow_changes: bool = False
+    cluster: Cluster = None
+    allow_unencrypted: bool = False
+
+    def validate(self) -> None:
+        """Refuse what is no cluster."""
+        _require_cluster(self)
 
     def __call__(self) -> None:
         """Go on."""
@@ -133,6 +158,8 @@ class ResumeSweep(Reporting, OfRun):
                 task=self.task,
                 data_dir=self.data_dir,
                 allow_changes=self.allow_changes,
+                cluster=self.cluster,
+                allow_unencrypted=self.allow_unencrypted,
                 **watch,
             ),
         )
@@ -156,6 +183,16 @@ def goes_on(words: Sequence[str]) -> bool:
     )
 
 
+def _require_cluster(command: "SweepCommand | ResumeSweep") -> None:
+    """Refuse what is no cluster, or one that others can listen to."""
+    from fdl.runs.cluster_address import require_cluster, require_encrypted
+
+    if command.cluster is None:
+        return
+    if require_cluster(command.cluster) is None and not command.allow_unencrypted:
+        require_encrypted(command.cluster)
+
+
 def _sweep(command: SweepCommand | ResumeSweep, sweep: Callable[..., Any]) -> None:
     """Sweep, watch, and say what came of it.
 
@@ -165,16 +202,26 @@ def _sweep(command: SweepCommand | ResumeSweep, sweep: Callable[..., Any]) -> No
     """
     from fdl.cli.leaders import Board
     from fdl.pixels import picture_format
+    from fdl.runs.errors import MembersError
 
     board = Board(quiet=command.quiet)
-    going_on = saying_how_to_go_on(board.going_on, command.named_again)
+    again = command.named_again + _cluster_again(command)
+    going_on = saying_how_to_go_on(board.going_on, again)
     with board, picture_format(command.format), going_on:
-        found = sweep(on_start=board.on_start, on_rows=board.on_rows)
+        try:
+            found = sweep(on_start=board.on_start, on_rows=board.on_rows)
+        except MembersError as error:
+            raise AnswerIsNoError(f"{error}{again}") from error
     if command.json:
         result = read_json(found.path / "result.json")
         print(json_text({"path": str(found.path)} | result))
         return
     _print(found)
+
+
+def _cluster_again(command: SweepCommand | ResumeSweep) -> str:
+    words = "" if command.cluster is None else f" --cluster {command.cluster}"
+    return words + " --allow-unencrypted" * command.allow_unencrypted
 
 
 def _print(found: Any) -> None:

@@ -1,6 +1,7 @@
 from .compare import Comparison as Comparison
 from .compare import compare as compare
 from .compiled import keep_compiled as keep_compiled
+from .errors import MembersError as MembersError
 from .errors import RunError as RunError
 from .folder import RunFolder as RunFolder
 from .folder import fresh_path as fresh_path

@@ -19,7 +19,7 @@ from fdl.runs.part import Part, Row
 from fdl.runs.settings import change, settings
 from fdl.runs.space import Group
 from fdl.tasks import make_learner
-from fdl.train import Epoch, FitResult, fit_many
+from fdl.train import Epoch, FitManyResult, FitResult, fit_many
 
 Chunk = Int[np.ndarray, " chunk"]
 
@@ -91,13 +91,53 @@ class Chunks:
             members_per_chunk: As in `fit_many`.
             begun: What they are in the middle of, if anything.
         """
+        keeper = _Keeper(self._members, self._round, some, self._on_rows, begun)
+        run = self._fit_many(
+            some,
+            state=state,
+            history=() if begun is None else _history(begun),
+            strategy=strategy,
+            members_per_chunk=members_per_chunk,
+            on_start=keeper.on_start,
+            on_epoch=keeper.on_epoch,
+            on_end=keeper.on_end,
+        )
+        return {k: member(run.state, place) for place, k in enumerate(some)}
+
+    def plan(
+        self, some: list[int], strategy: Strategy | None, members_per_chunk: int | None
+    ) -> tuple[Strategy, int]:
+        """Return how `train` would train members, and how many at a time.
+
+        Args:
+            some: Which members.
+            strategy: As in `fit_many`.
+            members_per_chunk: As in `fit_many`.
+        """
+        if strategy is not None and members_per_chunk is not None:
+            return strategy, members_per_chunk
+
+        def leave(*found: Any) -> None:
+            raise _Planned(*found)
+
+        try:
+            self._fit_many(
+                some,
+                strategy=strategy,
+                members_per_chunk=members_per_chunk,
+                on_start=leave,
+            )
+        except _Planned as planned:
+            return planned.args
+        raise AssertionError("fit_many tells before it trains")
+
+    def _fit_many(self, some: list[int], **options: Any) -> FitManyResult:
         members, group = self._members, self._group
         config, dataset = group.config, members.dataset
-        keeper = _Keeper(members, self._round, some, self._on_rows, begun)
         places = [self._place[k] for k in some]
         steps = -(-dataset.info.train_count // config.batch_size)
         train, validation = bucketed(members.task, dataset, config)
-        run = fit_many(
+        return fit_many(
             make_learner(members.task, config, dataset.info, change),
             {name: values[places] for name, values in group.hparams.items()},
             train,
@@ -105,16 +145,9 @@ class Chunks:
             batch_size=config.batch_size,
             keys=jnp.stack([jax.random.key(members.configs[k].seed) for k in some]),
             validation_data=validation,
-            state=state,
-            history=() if begun is None else _history(begun),
-            strategy=strategy,
-            members_per_chunk=members_per_chunk,
             steps_per_chunk=max(1, steps // _CHUNKS),
-            on_start=keeper.on_start,
-            on_epoch=keeper.on_epoch,
-            on_end=keeper.on_end,
+            **options,
         )
-        return {k: member(run.state, place) for place, k in enumerate(some)}
 
     def go_on(self, part: Part) -> dict[int, State]:
         """Train members that were cut off; return their states."""
@@ -125,6 +158,10 @@ class Chunks:
             members_per_chunk=part.size,
             begun=part,
         )
+
+
+class _Planned(Exception):
+    """Left `fit_many`, with what it told of how it would train."""
 
 
 class _Keeper:

@@ -19,7 +19,7 @@ def versions(*others: str) -> dict[str, str]:
     return {"python": platform.python_version(), **found}
 
 
-_FLAGS = (
+FLAGS = (
     "jax_default_matmul_precision",
     "jax_default_prng_impl",
     "jax_disable_most_optimizations",
@@ -51,17 +51,26 @@ def environment() -> dict[str, Any]:
     on_cpu = devices[0].platform == "cpu"
     # Within a context, such as that of `jax.enable_x64`, an attribute has its value.
     flags = {
-        name: getattr(jax.config, name, jax.config.values.get(name)) for name in _FLAGS
+        name: getattr(jax.config, name, jax.config.values.get(name)) for name in FLAGS
     }
     return {
         "platform": devices[0].platform,
         "machine": platform.machine(),
         "device": devices[0].device_kind,
         "devices": len(devices),
-        "cores": len(os.sched_getaffinity(0)) if on_cpu else None,
+        "cores": cores() if on_cpu else None,
         **{name: getattr(value, "value", value) for name, value in flags.items()},
         **{name: os.environ.get(name, "") for name in _VARIABLES},
     }
+
+
+def cores() -> int:
+    """Return the number of cores that XLA divides work among.
+
+    It is that of the process, unless the environment variable `NPROC` says another.
+    """
+    said = os.environ.get("NPROC", "")
+    return int(said) if said.isdecimal() else len(os.sched_getaffinity(0))
 
 
 def made_with() -> dict[str, Any]:
@@ -74,7 +83,7 @@ def device() -> str:
     devices = jax.devices()
     first = devices[0]
     if first.platform == "cpu":
-        return f"cpu: {_cpu_model()}, {len(os.sched_getaffinity(0))} cores"
+        return f"cpu: {_cpu_model()}, {cores()} cores"
     return f"{first.platform}: {len(devices)} x {first.device_kind}"
 
 

@@ -1,5 +1,9 @@
-"""What is wrong with a run's folder."""
+"""What is wrong with a run's folder, and what became of members of a sweep."""
 
 
 class RunError(ValueError):
     """A run folder is in the way, missing, damaged, or of another version."""
+
+
+class MembersError(RuntimeError):
+    """Members of a sweep could not be trained; the others are kept."""

@@ -6,9 +6,11 @@ import functools
 import hashlib
 import io
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from fdl.data import Dataset
@@ -17,7 +19,7 @@ from fdl.learner import State
 from fdl.members import member
 from fdl.runs.outcomes import Outcome, Split, column, order, outcome, ranked
 from fdl.runs.part import Part, Row
-from fdl.runs.parts import SweepParts
+from fdl.runs.parts import SweepParts, content_of
 from fdl.runs.settings import change, settings
 from fdl.runs.space import configurations, groups, tuned, varied
 from fdl.tasks import Config, Task, Trained, outline
@@ -169,6 +171,46 @@ class Members:
         self._files.write(part, state)
         self._note(part)
 
+    def content(self, part: Part) -> bytes:
+        """Return the content of the file of a part."""
+        return self._files.file(part).read_bytes()
+
+    def receive(self, name: str, content: bytes) -> list[Row]:
+        """Keep members that another process trains; return the rows that are new.
+
+        Args:
+            name: Of the file of their part, as that process wrote it.
+            content: Of that file.
+
+        Raises:
+            RunError: If it is damaged.
+        """
+        part = self._files.receive(name, content, len(self.configs), self._shapes)
+        known = self.rows.keys()
+        new = [row for row in part.rows if (row["member"], row["epoch"]) not in known]
+        self._note(part)
+        return new
+
+    def excerpt(self, some: Sequence[int], round: int) -> tuple[str, bytes]:
+        """Return name and content of the file of a part that has these members alone.
+
+        Args:
+            some: Members for whom a round is over.
+            round: That round of halving.
+        """
+        wanted, states = set(some), self.states(some, round=round)
+        inside = [
+            part
+            for part in self.parts.values()
+            if part.over and part.round == round and wanted & {*part.members}
+        ]
+        rows = [row for part in inside for row in part.rows if row["member"] in wanted]
+        part = inside[0]._replace(
+            members=list(some), settings=self.digest(some), seconds=0.0, rows=rows
+        )
+        stacked = jax.tree.map(lambda *x: jnp.stack(x), *(states[k] for k in some))
+        return part.name, content_of(part, stacked)
+
     def _note(self, part: Part) -> None:
         self.parts[part.round, part.members[0]] = part
         self.rows |= {(row["member"], row["epoch"]): row for row in part.rows}
@@ -194,11 +236,17 @@ class Members:
         measured = self.task.finish(trained, measured_on, folder)
         return {column(name, part): value for name, value in measured.items()}
 
-    def test(self) -> None:
+    def test(
+        self, measure: Callable[[list[int]], Iterable[tuple[int, Row]]] | None = None
+    ) -> None:
         """Measure the test set for the best configuration, when all is trained.
 
         Where there is one configuration alone, these are all seeds. Those that diverged
         are left out.
+
+        Args:
+            measure: Returns what was measured of members, by member; None to do so
+                here.
         """
         chosen = self.outcomes()[0].number
         last = self.last_rows()
@@ -209,12 +257,17 @@ class Members:
             and last[k]["diverged"] < 0
             and column(self.task.metric, "test") not in last[k]
         ]
-        for k, state in self.states(todo).items():
+        for k, row in (self.tested if measure is None else measure)(todo):
+            last[k] |= row
+        self.write_table()
+
+    def tested(self, some: Collection[int]) -> Iterable[tuple[int, Row]]:
+        """Yield trained members, each with what it reaches on the test set."""
+        for k, state in self.states(some).items():
             learner = self.outline(k).learner
             measured = evaluate(learner, state, self.dataset.test)
-            last[k] |= {column(name, "test"): x for name, x in measured.items()}
-            last[k] |= self.finish(k, state, "test")
-        self.write_table()
+            row = {column(name, "test"): x for name, x in measured.items()}
+            yield k, row | self.finish(k, state, "test")
 
     def _outcome(self, number: int, last: Mapping[int, Row]) -> Outcome:
         inside = [k for k, own in enumerate(self.numbers) if own == number]

@@ -9,10 +9,11 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from fdl.files import write_whole
 from fdl.learner import State
 from fdl.runs.errors import RunError
 from fdl.runs.part import FACTS, Part, part_files, read_part
-from fdl.runs.seal import read_sealed, write_sealed
+from fdl.runs.seal import read_sealed, sealed
 from fdl.runs.signals import put_off
 from fdl.runs.states import is_key, without_keys
 from fdl.runs.weights import fill, named_variables
@@ -40,18 +41,42 @@ class SweepParts(NamedTuple):
             RunError: If what was written is not what is read.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        facts = np.frombuffer(json.dumps(part._asdict()).encode(), np.uint8)
-        arrays = named_variables(without_keys(state)) | {FACTS: facts}
-        file = self.file(part)
         with put_off():
-            write_sealed(file, arrays, part.step)
+            write_whole(self.file(part), content_of(part, state))
             self._arrays(part, state)
-            others = part_files(self.folder)[part.round, part.members[0]]
-            before = [one for one in others if one < file]
-            kept = {file} if part.over else {file, *before[:1]}
-            for other in others:
-                if other not in kept:
-                    other.unlink()
+            self._forget_older(part)
+
+    def receive(
+        self, name: str, content: bytes, count: int, outline: Callable[[int], State]
+    ) -> Part:
+        """Keep some members, as `write`, given the file that another process wrote.
+
+        Args:
+            name: Its name.
+            content: What is in it.
+            count: As for `read`.
+            outline: As for `read`.
+
+        Raises:
+            RunError: If it is damaged.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self.folder / Path(name).name
+        with put_off():
+            write_whole(file, content)
+            part = read_part(file, count)
+            self._arrays(part, of_all(part, outline(part.members[0])))
+            self._forget_older(part)
+        return part
+
+    def _forget_older(self, part: Part) -> None:
+        file = self.file(part)
+        others = part_files(self.folder)[part.round, part.members[0]]
+        before = [one for one in others if one < file]
+        kept = {file} if part.over else {file, *before[:1]}
+        for other in others:
+            if other not in kept:
+                other.unlink()
 
     def read(
         self,
@@ -80,7 +105,7 @@ class SweepParts(NamedTuple):
                     part = read_part(file, count)
                     right = part.settings == settings(part.members)
                     if right:
-                        self._arrays(part, _of_all(part, outline(part.members[0])))
+                        self._arrays(part, of_all(part, outline(part.members[0])))
                 except RunError as error:
                     damaged.append(error)
                     continue
@@ -107,7 +132,7 @@ class SweepParts(NamedTuple):
         Raises:
             RunError: If it is damaged, or the state of another learner.
         """
-        many = _of_all(part, one)
+        many = of_all(part, one)
         arrays = self._arrays(part, many)
         state = fill(many, {name: jax.numpy.asarray(x) for name, x in arrays.items()})
         return jax.tree.map(
@@ -141,7 +166,13 @@ class SweepParts(NamedTuple):
         return arrays
 
 
-def _of_all(part: Part, one: State) -> State:
+def content_of(part: Part, state: State) -> bytes:
+    """Return the content of the file of some members."""
+    facts = np.frombuffer(json.dumps(part._asdict()).encode(), np.uint8)
+    return sealed(named_variables(without_keys(state)) | {FACTS: facts}, part.step)
+
+
+def of_all(part: Part, one: State) -> State:
     """Return the state of a part's members, given that of one; shapes and types."""
     count = len(part.members)
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct((count, *x.shape), x.dtype), one)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,15 @@ from fdl.runs.part import Row
 from fdl.runs.selection import require_held_out, require_measure
 from fdl.runs.space import configurations, groups
 from fdl.tasks import Config, Task, outline
+
+
+class How(NamedTuple):
+    """How members are trained, and who is told; see `train_members`."""
+
+    strategy: Strategy | None = None
+    members_per_chunk: int | None = None
+    on_rows: Callable[[list[Row]], None] = lambda rows: None
+
 
 _ETA = 3  # of successive halving: one in so many goes on
 
@@ -52,6 +62,41 @@ def halving_rounds(
     return [Round(i, epochs, i == last) for i, epochs in enumerate(given)]
 
 
+def train_round(
+    members: Members,
+    round: Round,
+    alive: list[int],
+    before: dict[int, State],
+    how: How,
+) -> dict[int, State]:
+    """Train members to the end of a round; return their states.
+
+    Args:
+        members: All members of the sweep.
+        round: How far they are trained.
+        alive: Those that are.
+        before: Their states after the round before, if there was one.
+        how: How they are trained.
+    """
+    states = members.states(alive, round=round.number)
+    for group in groups(members.configs, alive):
+        states |= train_group(
+            Chunks(members, group, round, how.on_rows),
+            before,
+            left=[k for k in group.members.tolist() if k not in states],
+            strategy=how.strategy,
+            members_per_chunk=how.members_per_chunk,
+        )
+    return states
+
+
+TrainRound = Callable[
+    [Members, Round, list[int], dict[int, State], How], dict[int, State]
+]
+"""`train_round`, or what does the same elsewhere: that may keep the states there, and
+return none."""
+
+
 def train_members(
     members: Members,
     rounds: list[Round],
@@ -59,6 +104,7 @@ def train_members(
     strategy: Strategy | None = None,
     members_per_chunk: int | None = None,
     on_rows: Callable[[list[Row]], None] = lambda rows: None,
+    train_round: TrainRound = train_round,
 ) -> None:
     """Train what is not trained yet, round by round; the folder keeps it.
 
@@ -70,23 +116,16 @@ def train_members(
         strategy: As in `fit_many`; None for that of what was begun.
         members_per_chunk: As in `fit_many`; None for that of what was begun.
         on_rows: Called with what an epoch of some members gave.
+        train_round: What trains them.
     """
+    how = How(strategy, members_per_chunk, on_rows)
     alive = list(range(len(members.configs)))
     before: dict[int, State] = {}
     try:
         for round in rounds:
-            states = members.states(alive, round=round.number)
-            for group in groups(members.configs, alive):
-                states |= _train_group(
-                    Chunks(members, group, round, on_rows),
-                    before,
-                    left=[k for k in group.members.tolist() if k not in states],
-                    strategy=strategy,
-                    members_per_chunk=members_per_chunk,
-                )
+            before = train_round(members, round, alive, before, how)
             if not round.final:
                 alive = _survivors(members, alive)
-            before = states
     finally:
         members.write_table()
 
@@ -99,7 +138,7 @@ def _survivors(members: Members, alive: list[int]) -> list[int]:
     return [k for k in alive if members.numbers[k] in best and last[k]["diverged"] < 0]
 
 
-def _train_group(
+def train_group(
     chunks: Chunks,
     before: dict[int, State],
     *,

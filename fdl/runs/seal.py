@@ -38,9 +38,14 @@ def write_sealed(path: Path | str, arrays: Mapping[str, Any], step: int = 0) -> 
         ...     read_sealed(file, lambda arrays: None)["bias"], sealed_step(file)
         (array([0., 0., 0.]), 7)
     """
+    write_whole(path, sealed(arrays, step))
+
+
+def sealed(arrays: Mapping[str, Any], step: int = 0) -> bytes:
+    """Return the content of the file that `write_sealed` writes."""
     # In order, since safetensors writes memory as it lies.
     ordered = {name: np.array(array, order="C") for name, array in arrays.items()}
-    write_whole(path, save(ordered, seal(ordered, step)))
+    return save(ordered, seal(ordered, step))
 
 
 def read_sealed(

@@ -1,11 +1,12 @@
 """Train a task over seeds and settings into a folder."""
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fdl import data, tasks
 from fdl.members import Strategy
@@ -20,7 +21,7 @@ from fdl.runs.members import Members
 from fdl.runs.outcomes import Outcome, Sweep
 from fdl.runs.own_files import discard_parts
 from fdl.runs.part import Row
-from fdl.runs.rounds import halving_rounds, train_members
+from fdl.runs.rounds import halving_rounds, train_members, train_round
 from fdl.runs.run import read, record
 from fdl.runs.same import require_same_sweep
 from fdl.runs.search import Search
@@ -29,6 +30,11 @@ from fdl.runs.settings import configured
 from fdl.runs.space import Range, configurations
 from fdl.runs.sweep_report import draw
 from fdl.tasks import Config, Task
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from fdl.runs.cluster import Workers
 
 _REMEDY = "Put it back as it was, or give the sweep another folder."
 
@@ -47,6 +53,8 @@ def sweep(
     path: Path | str | None = None,
     data_dir: Path | str | None = None,
     allow_changes: bool = False,
+    cluster: "Client | str | None" = None,
+    allow_unencrypted: bool = False,
     on_start: Callable[[Members], None] | None = None,
     on_rows: Callable[[list[Row]], None] = lambda rows: None,
     **settings: Any,
@@ -76,14 +84,23 @@ def sweep(
         data_dir: Folder to look for the data in, before the usual places.
         allow_changes: Go on with a sweep under other versions of Python and packages,
             on another device, or in other chunks, too; then the result may differ.
+        cluster: Where members are trained, in chunks that Dask's scheduler hands out: a
+            `distributed.Client`; `"local:N"` for N workers on this machine; or the
+            address of a scheduler, such as `"tls://HOST:8786"`. None for this process,
+            which ends with the same bits. Takes the extra `cluster`.
+        allow_unencrypted: Talk to a scheduler beyond this machine without TLS, though
+            whoever reaches it can run code on its workers and here.
         on_start: Called with the members before the first is trained.
         on_rows: Called with what an epoch of some members gave.
         settings: Settings by name where `task` is a name; see `fdl.runs.configure`.
 
     Raises:
         DataError: If the data cannot be had, or are smaller than a batch.
+        MembersError: If members failed on the workers of a cluster; all others are
+            kept, and the sweep goes on with what is left.
         RunError: If something else is in the folder, or a sweep that began with other
-            settings, versions, data or another kind of device.
+            settings, versions, data or another kind of device; or if the scheduler of
+            a cluster does not answer, or its workers are unlike each other.
         ValueError: If a setting is unknown or out of range, halving is impossible, or
             there is something to choose and no validation part to choose by.
 
@@ -102,16 +119,18 @@ def sweep(
     """
     found, config = configured(task, model, settings, data_dir)
     search = Search(grid, ranges, samples, seeds, halving, strategy, members_per_chunk)
-    return _sweep(
-        found,
-        config,
-        search,
-        None if path is None else Path(path),
-        None if data_dir is None else Path(data_dir),
-        allow_changes=allow_changes,
-        on_start=on_start,
-        on_rows=on_rows,
-    )
+    with _workers(cluster, allow_unencrypted, allow_changes) as workers:
+        return _sweep(
+            found,
+            config,
+            search,
+            None if path is None else Path(path),
+            None if data_dir is None else Path(data_dir),
+            allow_changes=allow_changes,
+            workers=workers,
+            on_start=on_start,
+            on_rows=on_rows,
+        )
 
 
 def resume_sweep(
@@ -121,6 +140,8 @@ def resume_sweep(
     task: str | Task | None = None,
     data_dir: Path | str | None = None,
     allow_changes: bool = False,
+    cluster: "Client | str | None" = None,
+    allow_unencrypted: bool = False,
     on_start: Callable[[Members], None] | None = None,
     on_rows: Callable[[list[Row]], None] = lambda rows: None,
 ) -> Sweep:
@@ -136,6 +157,8 @@ def resume_sweep(
         task: As for `fdl.load`.
         data_dir: Folder to look for the data in; None for that of the sweep.
         allow_changes: As for `sweep`.
+        cluster: As for `sweep`; it need not be where the sweep began.
+        allow_unencrypted: As for `sweep`.
         on_start: As for `sweep`.
         on_rows: As for `sweep`.
 
@@ -171,15 +194,34 @@ def resume_sweep(
         search.members(trained.config)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
         raise RunError(f"{path / 'config.json'} is damaged: {e!r}. {_REMEDY}") from e
-    return _sweep(
-        found,
-        trained.config,
-        search,
-        path,
-        where if data_dir is None else Path(data_dir),
-        allow_changes=allow_changes,
-        on_start=on_start,
-        on_rows=on_rows,
+    with _workers(cluster, allow_unencrypted, allow_changes) as workers:
+        return _sweep(
+            found,
+            trained.config,
+            search,
+            path,
+            where if data_dir is None else Path(data_dir),
+            allow_changes=allow_changes,
+            workers=workers,
+            on_start=on_start,
+            on_rows=on_rows,
+        )
+
+
+def _workers(
+    cluster: "Client | str | None", allow_unencrypted: bool, allow_changes: bool
+) -> "contextlib.AbstractContextManager[Workers | None]":
+    """Return the workers of a cluster; None where this process is to train."""
+    if cluster is None:
+        return contextlib.nullcontext()
+    try:
+        from fdl.runs.cluster import connected
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"the package {error.name} is missing: pip install 'fdl[cluster]'."
+        ) from error
+    return connected(
+        cluster, allow_unencrypted=allow_unencrypted, allow_changes=allow_changes
     )
 
 
@@ -191,10 +233,14 @@ def _sweep(
     data_dir: Path | None,
     *,
     allow_changes: bool,
+    workers: "Workers | None",
     on_start: Callable[[Members], None] | None,
     on_rows: Callable[[list[Row]], None],
 ) -> Sweep:
-    """Begin a sweep, or go on with it; `sweep` describes the arguments."""
+    """Begin a sweep, or go on with it; `sweep` describes the arguments.
+
+    What trains is `workers`, or else this process.
+    """
     size = search.members_per_chunk
     if size is not None and size < 1:
         raise ValueError(f"members_per_chunk={size} must be at least 1.")
@@ -208,6 +254,10 @@ def _sweep(
     for size in {one.batch_size for one in configs}:
         data.check(dataset.train, batch_size=size)
     about = record(task, config, dataset.info, data_dir) | {"sweep": search.to_json()}
+    made = made_with()
+    if workers is not None:
+        about["environment"] = workers.wanted.machine.environment
+        made["device"] = workers.wanted.machine.device
     name = f"sweep-{config.task}-{data.short_name(config.dataset)}"
     rounds = [Round()]
     if search.halving:
@@ -226,14 +276,21 @@ def _sweep(
         members = Members(task, configs, dataset, folder.path, halving=search.halving)
         if on_start is not None:
             on_start(members)
+        train, measure = train_round, members.tested
+        if workers is not None:
+            from fdl.runs.cluster_chunks import ClusterChunks
+
+            chunks = ClusterChunks(workers, members)
+            train, measure = chunks.train_round, chunks.tested
         train_members(
             members,
             rounds,
             strategy=search.strategy,
             members_per_chunk=search.members_per_chunk,
             on_rows=on_rows,
+            train_round=train,
         )
-        members.test()
+        members.test(measure)
         outcomes = members.outcomes()
         best, reached = keep_best(members, data_dir)
         result = {
@@ -247,7 +304,7 @@ def _sweep(
             "best": reached,
             "seconds": members.seconds,
             "epochs_trained": len(members.rows),
-            **made_with(),
+            **made,
         }
         folder.write_json("result.json", result)
     done = Sweep(

@@ -6,9 +6,11 @@ import json
 import jax
 import numpy as np
 
+import fdl
 from fdl import tasks
 from fdl.data import load
-from fdl.runs import space
+from fdl.runs import RunFolder, space
+from fdl.runs.listing import read_json
 from fdl.runs.members import Members
 from fdl.runs.rounds import Round, halving_rounds, train_members
 
@@ -60,3 +62,23 @@ def edit(path, change):
     config.pop("sha256", None)
     change(config)
     (path / "config.json").write_text(json.dumps(config))
+
+
+def content(folder):
+    """Return all that a sweep leaves, but for times and pictures."""
+    found = {
+        name: (folder / name).read_bytes()
+        for name in ("members.csv", "best/weights.safetensors", "best/config.json")
+    }
+    result = read_json(folder / "result.json")
+    del result["seconds"]
+    run = fdl.load(folder / "best")
+    kept = RunFolder(run.path).checkpoints
+    (place,) = kept.found()
+    state = kept.restore(int(place.name), run.state)
+    named = jax.tree_util.tree_leaves_with_path(state._replace(key=()))
+    return found | {
+        "result.json": result,
+        "best/result.json": run.result,
+        "best": {jax.tree_util.keystr(path): x.tolist() for path, x in named},
+    }

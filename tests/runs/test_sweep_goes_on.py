@@ -5,14 +5,12 @@ import json
 import shutil
 import sys
 
-import jax
 import pytest
-from small import edit, few
+from small import content, edit, few
 
-import fdl
 from fdl import tasks
-from fdl.runs import RunError, RunFolder, resume_sweep, sweep
-from fdl.runs.listing import look_at, read_json
+from fdl.runs import RunError, resume_sweep, sweep
+from fdl.runs.listing import look_at
 from fdl.runs.members import Members
 from fdl.runs.part import part_files, read_part
 from fdl.runs.weights import named_variables
@@ -43,26 +41,6 @@ def _few_digits_and_no_pictures():
         patch.setattr(tasks, "load", lambda *args, **options: dataset)
         patch.setattr(sys.modules["fdl.runs.sweep"], "draw", lambda *args: None)
         yield
-
-
-def content(folder):
-    """Return all that a sweep leaves, but for times and pictures."""
-    found = {
-        name: (folder / name).read_bytes()
-        for name in ("members.csv", "best/weights.safetensors", "best/config.json")
-    }
-    result = read_json(folder / "result.json")
-    del result["seconds"]
-    run = fdl.load(folder / "best")
-    kept = RunFolder(run.path).checkpoints
-    (place,) = kept.found()
-    state = kept.restore(int(place.name), run.state)
-    named = jax.tree_util.tree_leaves_with_path(state._replace(key=()))
-    return found | {
-        "result.json": result,
-        "best/result.json": run.result,
-        "best": {jax.tree_util.keystr(path): x.tolist() for path, x in named},
-    }
 
 
 def cut_off(path, epochs, **options):

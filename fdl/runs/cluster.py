@@ -1,0 +1,236 @@
+"""The workers of a sweep on a cluster: Dask's scheduler hands out chunks of members.
+
+Dask's own wire protocol pickles what it carries, between parties that trust each other:
+whoever reaches a scheduler can run code on its workers. So what is started here listens
+on this machine alone, and other schedulers are talked to by TLS.
+"""
+
+import contextlib
+import logging
+import os
+import uuid
+import warnings
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import dask.config
+import jax
+from distributed import Client, Nanny, Scheduler, Security, SpecCluster
+from distributed.comm.core import CommClosedError
+
+from fdl.pixels import current_format
+from fdl.runs.cluster_address import require_cluster, require_encrypted
+from fdl.runs.cluster_worker import (
+    DEVICE,
+    Machine,
+    OtherMachineError,
+    Wanted,
+    bind,
+    machine,
+    require_like,
+)
+from fdl.runs.environment import FLAGS, cores, environment
+from fdl.runs.errors import RunError
+
+_PATIENCE = 30  # seconds, for a scheduler to answer
+_DEATHS = 10  # of workers, after which a chunk is given up
+
+
+class Workers(NamedTuple):
+    """The workers of a cluster.
+
+    Attributes:
+        client: What talks to their scheduler.
+        wanted: What they are like, and those that come later have to be like.
+    """
+
+    client: Client
+    wanted: Wanted
+
+
+@contextlib.contextmanager
+def connected(
+    cluster: Client | str, *, allow_unencrypted: bool, allow_changes: bool
+) -> Iterator[Workers]:
+    """Connect to a cluster whose workers agree; say what they are like.
+
+    Args:
+        cluster: A client; `local:N` to start N workers here; or the address of a
+            scheduler, `tls://HOST:PORT` or `tcp://HOST:PORT`.
+        allow_unencrypted: Whether others on the network may read and write what is
+            said.
+        allow_changes: Whether workers may differ in their devices and flags.
+
+    Raises:
+        RunError: If the scheduler does not answer, or a worker has another version of
+            Python or a package than this process, or another device than another one.
+        ValueError: If it is no cluster, or not encrypted.
+    """
+    with _client(cluster, allow_unencrypted=allow_unencrypted) as client:
+        address = _address(client)
+        try:
+            yield Workers(client, _agreed(client, allow_changes=allow_changes))
+        except CommClosedError as error:
+            raise RunError(f"the scheduler at {address} is gone: {error}.") from error
+
+
+@contextlib.contextmanager
+def _client(cluster: Client | str, *, allow_unencrypted: bool) -> Iterator[Client]:
+    if isinstance(cluster, Client):
+        if not allow_unencrypted:
+            require_encrypted(_address(cluster))
+        yield cluster
+        return
+    count = require_cluster(cluster)
+    if count is not None:
+        with _local(count) as started, Client(started, set_as_default=False) as client:
+            yield client
+        return
+    if not allow_unencrypted:
+        require_encrypted(cluster)
+    with _answering(cluster) as client:
+        yield client
+
+
+def _answering(address: str) -> Client:
+    """Return a client of the scheduler at an address."""
+    security = None
+    if address.startswith("tls:"):
+        security = Security(require_encryption=True)
+        if not (security.tls_ca_file and security.tls_client_cert):
+            raise RunError(
+                f"{address} needs certificates: name their files in the environment "
+                "variables DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
+                "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and "
+                "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY."
+            )
+    try:
+        return Client(
+            address, timeout=_PATIENCE, security=security, set_as_default=False
+        )
+    except OSError as error:
+        raise RunError(
+            f"no scheduler answered at {address} within {_PATIENCE} s. Start one there "
+            "with `dask scheduler`, or see whether a firewall is between."
+        ) from error
+
+
+@contextlib.contextmanager
+def _local(count: int) -> Iterator[Any]:
+    """Start workers on this machine, each with its share of the cores."""
+    if jax.default_backend() != "cpu":
+        raise ValueError(
+            f"local:{count} is for CPUs, and JAX computes on {jax.default_backend()}: "
+            "start a scheduler and one worker for each device, and give its address."
+        )
+    shares = [sorted(os.sched_getaffinity(0))[i::count] for i in range(count)]
+    flags = {k: x for k, x in environment().items() if k in FLAGS and x is not None}
+    here = {"host": "127.0.0.1", "protocol": "tcp://"}
+    workers = {
+        i: {
+            "cls": Nanny,
+            "options": {
+                **here,
+                "nthreads": 1,
+                "resources": {DEVICE: 1},
+                "memory_limit": 0,  # none, as without a cluster
+                "silence_logs": logging.CRITICAL,
+                # This text runs in the worker before anything is computed.
+                "preload": [
+                    f"from {bind.__module__} import bind\n"
+                    f"bind({share}, {cores()}, {flags})"
+                ],
+            },
+        }
+        for i, share in enumerate(shares)
+    }
+    scheduler = {
+        "cls": Scheduler,
+        "options": {
+            **here,
+            "dashboard": False,
+            "dashboard_address": "127.0.0.1:0",
+            "allowed_failures": _DEATHS,
+        },
+    }
+    # Nothing is served but the scheduler, and workers inherit this environment. A dead
+    # one may take a while to import what it needs again.
+    config = {
+        "distributed.deploy.lost-worker-timeout": "1 hour",
+        "distributed.scheduler.http.routes": [],
+        "distributed.worker.http.routes": [],
+        "distributed.nanny.pre-spawn-environ": {},
+    }
+    with (
+        dask.config.set(config),
+        _silent(logging.getLogger("distributed")),
+        SpecCluster(workers, scheduler) as cluster,
+    ):
+        yield cluster
+
+
+@contextlib.contextmanager
+def _silent(logger: logging.Logger) -> Iterator[None]:
+    """Log nothing: a worker that dies is started again, and that is all."""
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _agreed(client: Client, *, allow_changes: bool) -> Wanted:
+    """Return what all workers with a device are like, once there is one.
+
+    Raises:
+        OtherMachineError: If they differ, among each other or from this process.
+        RunError: If none has a device.
+    """
+    address = _address(client)
+    if not client.scheduler_info(n_workers=-1)["workers"]:
+        warnings.warn(f"{address} has no workers yet: waiting for one.", stacklevel=2)
+        # For something to do, since some clusters start workers only then.
+        client.submit(machine, pure=False, resources={DEVICE: 1}).result()
+    able = able_workers(client)
+    if not able:
+        raise RunError(
+            f"no worker of {address} has the resource {DEVICE!r}: start them with "
+            f"--resources {DEVICE}=1, one for each device."
+        )
+    found: Any = client.run(machine, workers=able, on_error="return")
+    wanted = None
+    for name in able:
+        one = found[name]
+        if not isinstance(one, Machine):
+            raise OtherMachineError(
+                f"worker {name} cannot tell what it is like: {one!r}. Install the same "
+                "there as here."
+            )
+        if wanted is None:
+            like = Machine(machine().versions, one.environment, one.device)
+            wanted = Wanted(like, allow_changes, current_format())
+        require_like(name, one, wanted)
+    assert wanted is not None
+    return wanted
+
+
+def able_workers(client: Client) -> list[str]:
+    """Return the addresses of the workers that have a device."""
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    return sorted(k for k, one in workers.items() if one["resources"].get(DEVICE))
+
+
+def _address(client: Client) -> str:
+    scheduler: Any = client.scheduler
+    return scheduler.address
+
+
+def unique(what: str) -> str:
+    """Return a name that no other sweep gives.
+
+    Example:
+        >>> unique("chunk")
+        'fdl-chunk-...'
+    """
+    return f"fdl-{what}-{uuid.uuid4().hex}"

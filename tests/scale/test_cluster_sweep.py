@@ -1,0 +1,334 @@
+"""A sweep on a cluster ends with the bits of one process, whatever happens to workers.
+
+The scheduler and the workers are real, in processes of their own on this machine.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import random
+import re
+import subprocess
+import sys
+import threading
+import time
+
+import cloudpickle
+import dask
+import psutil
+import pytest
+from distributed import Client, LocalCluster, Security, get_worker
+
+import fdl
+from fdl import tasks
+from fdl.cli import main
+from fdl.runs import MembersError, RunError, cluster, resume_sweep, sweep
+from fdl.runs import cluster_worker as worker
+from fdl.runs.listing import read_json
+from fdl.runs.part import part_files
+from runs.small import content, few
+
+SMALL = {
+    "dataset": "mnist-5k",
+    "epochs": 9,
+    "batch_size": 20,
+    "hidden_sizes": (4,),
+    "grid": {"learning_rate": [1e-3, 1e-2, 1e36]},  # the last one diverges
+    "seeds": 2,
+    "members_per_chunk": 2,
+}
+
+
+class Killed(BaseException):
+    """What ends a process."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_digits_and_no_pictures():
+    dataset = few()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tasks, "load", lambda *args, **options: dataset)
+        patch.setattr(sys.modules["fdl.runs.sweep"], "draw", lambda *args: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Two workers, each on a core of its own if there are two."""
+    count = min(2, len(os.sched_getaffinity(0)))
+    options = {"allow_unencrypted": False, "allow_changes": False}
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with cluster.connected(f"local:{count}", **options) as workers:
+        yield workers.client
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Sweeps in one process, without and with halving."""
+    path = tmp_path_factory.mktemp("whole")
+    for halving in (False, True):
+        sweep("mlp", path=path / str(halving), halving=halving, **SMALL)
+    return {halving: found_in(path / str(halving)) for halving in (False, True)}
+
+
+def found_in(path):
+    """Return all that a sweep leaves, with the names of its pictures."""
+    files = (file for file in path.glob("members/*/*"))
+    return content(path) | {"files": sorted(str(x.relative_to(path)) for x in files)}
+
+
+def workers():
+    """Return the processes of the workers that live."""
+    found = psutil.Process().children()
+    return [one for one in found if "spawn_main" in " ".join(one.cmdline())]
+
+
+class KillingOne:
+    """Kills a worker a moment after the first epoch."""
+
+    def __init__(self, name):
+        draw = random.Random(name)
+        self._thread = threading.Timer(draw.uniform(0, 0.3), self._kill, [draw])
+        self.rows = []
+
+    def on_rows(self, rows):
+        if not self.rows:
+            self._thread.start()
+        self.rows += rows
+
+    def wait(self):
+        self._thread.join()
+
+    def _kill(self, draw):
+        draw.choice(workers()).kill()
+
+
+@pytest.mark.parametrize("halving", [False, True])
+def test_a_killed_worker_changes_no_bit(client, whole, tmp_path, halving) -> None:
+    before = {one.pid for one in workers()}
+    killing = KillingOne(f"halving {halving}")
+    options = {"cluster": client, "halving": halving, **SMALL}
+    found = sweep("mlp", path=tmp_path, on_rows=killing.on_rows, **options)
+    assert found_in(tmp_path) == whole[halving]
+    key = lambda row: (row["member"], row["epoch"])
+    assert sorted(map(key, killing.rows)) == list(map(key, found.rows))
+    killing.wait()
+    assert {one.pid for one in workers()} != before
+    client.wait_for_workers(len(before), timeout=300)
+
+
+def test_what_was_interrupted_stops_and_goes_on(client, whole, tmp_path) -> None:
+    def cut_off(rows):
+        raise Killed
+
+    client.run(note_what_is_kept)
+    before = client.run_on_scheduler(left_behind)
+    options = {"cluster": client, "halving": True, **SMALL}
+    with pytest.raises(Killed):
+        sweep("mlp", path=tmp_path, on_rows=cut_off, **options)
+    begun = [files[0].name for files in part_files(tmp_path / "parts").values()]
+    resume_sweep(tmp_path, cluster=client)
+    assert found_in(tmp_path) == whole[True]
+    kept = [name for names in client.run(what_is_kept).values() for name in names]
+    again = [name for name in begun if kept.count(name) != 1]
+    assert begun
+    assert not again, "what was sent is not trained again"
+    time.sleep(0.2)
+    assert not {*client.run_on_scheduler(left_behind)} - {*before}
+
+
+def note_what_is_kept():
+    keep, worker.noted = worker._Sent.keep, []
+
+    def noted(members, part, state):
+        worker.noted.append(part.name)
+        keep(members, part, state)
+
+    worker._Sent.keep = noted
+
+
+def what_is_kept():
+    return worker.noted
+
+
+def left_behind(dask_scheduler):
+    """Return the names of what a sweep has left on a scheduler."""
+    extensions = dask_scheduler.extensions
+    kept = (extensions["variables"].variables, extensions["queues"].queues)
+    return [str(name) for all in (dask_scheduler.tasks, *kept) for name in all]
+
+
+def failing_on_workers(learn):
+    def learn_or_fail(model, config, info):
+        if config.options.hidden_sizes == (5,) and on_worker():
+            raise ValueError("broken")
+        return learn(model, config, info)
+
+    return learn_or_fail
+
+
+def on_worker():
+    try:
+        return get_worker() is not None
+    except ValueError:
+        return False
+
+
+def test_what_fails_on_every_worker_is_named_and_the_others_stand(
+    client, tmp_path
+) -> None:
+    mlp = tasks.find("mlp")
+    task = dataclasses.replace(mlp, name="mine", learn=failing_on_workers(mlp.learn))
+    grid = {"hidden_sizes": [(5,), (4,)]}
+    few_epochs = {"epochs": 1, "strategy": "vmap", "members_per_chunk": 1}
+    settings = {**SMALL, "grid": grid, **few_epochs}
+    with pytest.raises(MembersError) as error:
+        sweep(task, path=tmp_path, cluster=client, **settings)
+    said = str(error.value)
+    assert said.startswith("member 0 failed on tcp://127.0.0.1:")
+    assert "; member 1 failed on tcp://127.0.0.1:" in said
+    assert said.count("tcp://") == 2 * len(workers())
+    assert "ValueError: broken. All others are kept; to go on: fdl sweep --run" in said
+    assert not (tmp_path / "result.json").exists()
+    heard = []
+    resume_sweep(tmp_path, task=task, on_rows=heard.extend)  # in this process
+    assert [row["member"] for row in heard] == [0, 1]
+    assert read_json(tmp_path / "result.json")["members"] == 4
+
+
+def pretend(name, value):
+    """Make a worker say that a package has another version, or undo that."""
+    from fdl.runs import cluster_worker
+
+    own = cluster_worker.machine()
+    other = own._replace(versions=own.versions | {name: value})
+    cluster_worker.machine = lambda: other
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_worker_with_another_version_is_refused(client, tmp_path, late) -> None:
+    *_, other = cluster.able_workers(client)
+    there = lambda *args: client.run(pretend, "jax", "0.1", workers=[other])
+    message = f"worker {other} differs: its jax is 0.1, and not "
+    try:
+        if not late:
+            there()
+        with pytest.raises(RunError, match=message):
+            sweep("mlp", path=tmp_path, cluster=client, on_start=there, **SMALL)
+        assert (tmp_path / "config.json").exists() == late
+    finally:
+        client.run(pretend, "jax", worker.machine().versions["jax"], workers=[other])
+
+
+def cores_of_threads():
+    found = set()
+    for thread in os.listdir("/proc/self/task"):
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            found.add(tuple(os.sched_getaffinity(int(thread))))
+    return found
+
+
+def test_workers_have_a_share_of_the_cores_and_one_number_of_threads(client) -> None:
+    own = os.sched_getaffinity(0)
+    shares = list(client.run(cores_of_threads).values())
+    assert sorted(share for shares in shares for share in shares) == [
+        (core,) for core in sorted(own)[: len(shares)]
+    ]
+    machines = client.run(worker.machine).values()
+    assert {one.environment["cores"] for one in machines} == {len(own)}
+
+
+def test_what_is_started_listens_on_this_machine_alone(client) -> None:
+    listening = [
+        one.laddr.ip
+        for process in (psutil.Process(), *workers())
+        for one in process.net_connections()
+        if one.status == psutil.CONN_LISTEN
+    ]
+    assert listening
+    assert {*listening} == {"127.0.0.1"}
+
+
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch, tmp_path) -> None:
+    assert cluster._PATIENCE == 30
+    monkeypatch.setattr(cluster, "_PATIENCE", 0.3)
+    message = "no scheduler answered at tcp://127.0.0.1:9 within"
+    with pytest.raises(RunError, match=message):
+        sweep("mlp", path=tmp_path, cluster="tcp://127.0.0.1:9", **SMALL)
+
+
+def test_tls_takes_certificates_and_keeps_others_out(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = (
+        "req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -subj /CN=a"
+    )
+    subprocess.run(["openssl", *words.split()], check=True, capture_output=True)
+    config = {"distributed.comm.tls.ca-file": "cert.pem"} | {
+        f"distributed.comm.tls.{role}.{file}": f"{file}.pem"
+        for role in ("client", "scheduler", "worker")
+        for file in ("cert", "key")
+    }
+    allowed = {"allow_unencrypted": False, "allow_changes": False}
+    with dask.config.set(config):
+        started = one_worker(protocol="tls://", security=Security(), resources=DEVICE)
+        address = started.scheduler_address
+        with started, cluster.connected(address, **allowed) as found:
+            assert found.client.scheduler.address.startswith("tls://127.0.0.1:")
+            assert cluster.able_workers(found.client)
+    with pytest.raises(RunError, match="needs certificates: name their files in"):
+        sweep("mlp", path=tmp_path, cluster=address, **SMALL)
+
+
+DEVICE = {"device": 1}
+
+
+def one_worker(**options):
+    """Return a cluster of one worker in this process."""
+    quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+    return LocalCluster(n_workers=1, processes=False, **quiet, **options)
+
+
+def test_workers_without_a_device_are_refused(tmp_path) -> None:
+    with (
+        one_worker() as started,
+        Client(started, set_as_default=False) as client,
+        pytest.raises(RunError, match="start them with --resources device=1"),
+    ):
+        sweep("mlp", path=tmp_path, cluster=client, **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("local:0", "must ask for 1 to"),
+        ("local:1000", "must ask for 1 to"),
+        ("localhost:8786", "is no cluster: write local:N"),
+        ("tls://10.0.0.5", "is no cluster"),
+        ("ucx://10.0.0.5:8786", "is no cluster"),
+        ("tcp://10.0.0.5:8786", "is not encrypted.*--allow-unencrypted"),
+        ("tcp://cluster.example:8786", "is not encrypted"),
+        ("tcp://[fe80::1]:8786", "is not encrypted"),
+    ],
+)
+def test_what_is_no_cluster_or_not_safe_is_refused(address, message, capsys) -> None:
+    with pytest.raises(ValueError, match=message):
+        sweep("mlp", cluster=address)
+    with pytest.raises(SystemExit) as left:
+        main(["sweep", "mlp", "--cluster", address])
+    assert left.value.code == 2
+    assert re.search(message, capsys.readouterr().err.replace("\n", " "))
+
+
+def test_the_command_says_who_failed_and_exits_with_1(monkeypatch, capsys) -> None:
+    def fail(*args, cluster, allow_unencrypted, **options):
+        assert (cluster, allow_unencrypted) == ("tcp://10.0.0.5:8786", True)
+        raise MembersError("member 3 failed; to go on: fdl sweep --run a")
+
+    monkeypatch.setattr(fdl.runs, "sweep", fail)
+    words = ["--cluster", "tcp://10.0.0.5:8786", "--allow-unencrypted"]
+    with pytest.raises(SystemExit) as left:
+        main(["sweep", "mlp", *words])
+    assert left.value.code == 1
+    assert f"fdl sweep --run a {' '.join(words)}\n" in capsys.readouterr().err

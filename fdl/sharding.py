@@ -1,6 +1,6 @@
 """Learners on several devices: what of a training is spread over a mesh, and how."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import jax
@@ -15,63 +15,107 @@ from fdl.members import Each
 from fdl.metrics import Metrics
 from fdl.plain import Shard as Shard
 
-DATA = "data"
+DATA, MEMBERS = "data", "members"
+"""The axes of meshes: along one, devices share batches, along the other, members."""
 
 
 def spread(learner: Learner, mesh: Mesh, shard: Shard = "batch") -> Learner:
     """Return the learner whose steps the devices share: `fdl.learners.sharded`."""
     mesh = require_mesh(mesh)
     require_shard(shard)
+    tune = learner.tune
+    made = _shared(learner, mesh, shard)
+    if tune is None:
+        return made
+    return made._replace(tune=lambda hparams: spread(tune(hparams), mesh, shard))
+
+
+def spread_many(many: Learner, part: Learner, mesh: Mesh) -> Learner:
+    """Return a learner of many whose members are spread along the axis `members`.
+
+    Devices share the batch along the axis `data`. Either axis may be missing.
+
+    Args:
+        many: The learner of all members.
+        part: The learner of those on one device: of as many as all, divided by the
+            length of the axis.
+        mesh: The devices, with automatic axes.
+    """
+    if MEMBERS not in mesh.axis_names:
+        return _shared(many, mesh, "batch")
+
+    # The members of a device are trained there, whatever XLA would think of.
+    def over(function: Callable[..., Any]) -> Callable[..., Any]:
+        def shared(state: State, batch: PyTree) -> Any:
+            own = P(MEMBERS) if isinstance(batch, Each) else P()
+            specs = {"in_specs": (P(MEMBERS), own), "out_specs": P(MEMBERS)}
+            at = {"mesh": mesh, "axis_names": {MEMBERS}, "check_vma": False}
+            return jax.shard_map(function, **at, **specs)(state, batch)
+
+        return shared
+
+    _, update, measure, answer = part[:4]
+    functions = {"step": update, "evaluate": measure, "predict": answer}
+    each = {name: over(function) for name, function in functions.items()}
+    return _shared(many._replace(**each), mesh, "batch")
+
+
+def _shared(learner: Learner, mesh: Mesh, shard: Shard) -> Learner:
+    """Return a learner with its functions told where their arrays are."""
     update, measure, answer = learner[1:4]
 
-    # Of the mesh, which is known again where the learner is made again: a sharding is
-    # not, and would need a new program.
+    # Shardings are made anew in each call. One that a function held on to would make it
+    # another function than that of an equal learner, which needs a program of its own.
     def whole(tree: PyTree) -> PyTree:
         return with_sharding_constraint(tree, NamedSharding(mesh, P()))
+
+    def gathered(tree: PyTree) -> PyTree:
+        return with_sharding_constraint(tree, state_sharding(mesh, "batch", tree))
 
     def parted(batch: PyTree) -> PyTree:
         return with_sharding_constraint(batch, batch_sharding(mesh, batch))
 
     def step(state: State, batch: PyTree) -> tuple[State, Metrics]:
         # Said outright, since XLA could divide a layer as the parameters are divided.
-        params, model_state = whole((state.params, state.model_state))
+        params, model_state = gathered((state.params, state.model_state))
         state = state._replace(params=params, model_state=model_state)
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):  # for operations
             state, measured = update(state, parted(batch))
         kept = with_sharding_constraint(state, state_sharding(mesh, shard, state))
         return kept, whole(measured)
 
-    made = learner._replace(
+    return learner._replace(
         step=step,
-        evaluate=lambda state, batch: whole(measure(whole(state), parted(batch))),
-        predict=lambda state, inputs: whole(answer(whole(state), parted(inputs))),
+        evaluate=lambda state, batch: whole(measure(gathered(state), parted(batch))),
+        predict=lambda state, inputs: whole(answer(gathered(state), parted(inputs))),
     )
-    tune = learner.tune
-    if tune is None:
-        return made
-    return made._replace(tune=lambda hparams: spread(tune(hparams), mesh, shard))
 
 
 def batch_sharding(mesh: Mesh, batch: PyTree) -> PyTree:
-    """Return where the arrays of a batch are, each an equal part on each device."""
-    axis = 1 if isinstance(batch, Each) else 0
-    count = mesh.shape[DATA]
+    """Return where the arrays of a batch are: an equal part of it on each device."""
+    count, axis = mesh.shape.get(DATA, 1), int(isinstance(batch, Each))
     divides = all(x.shape[axis] % count == 0 for x in jax.tree.leaves(batch))
-    found = NamedSharding(mesh, P(*[None] * axis, DATA) if divides else P())
-    return jax.tree.map(lambda x: found, batch)
+    members = [MEMBERS if MEMBERS in mesh.axis_names else None] * axis
+    data = [DATA] if divides and DATA in mesh.axis_names else []
+    return jax.tree.map(lambda x: NamedSharding(mesh, P(*members, *data)), batch)
 
 
 def state_sharding(mesh: Mesh, shard: Shard, state: PyTree) -> PyTree:
     """Return where the arrays of a state are: whole on each device, or divided.
+
+    Those of many members are divided by members, on a mesh that has an axis for them.
 
     Example:
         >>> mesh = automatic(jax.make_mesh((1,), ("data",)))
         >>> tuple(state_sharding(mesh, "batch+state", np.zeros((3, 8))).spec)
         (None, 'data')
     """
+    if MEMBERS in mesh.axis_names:
+        return jax.tree.map(lambda x: NamedSharding(mesh, P(MEMBERS)), state)
+    count = mesh.shape[DATA]
 
     def found(x: Any) -> NamedSharding:
-        sizes = [n if n % mesh.shape[DATA] == 0 else 0 for n in np.shape(x)]
+        sizes = [size if size % count == 0 else 0 for size in np.shape(x)]
         if shard == "batch" or not any(sizes):
             return NamedSharding(mesh, P())
         axis = int(np.argmax(sizes))
@@ -94,17 +138,16 @@ def require_mesh(mesh: Any, axes: Sequence[str] = (DATA,)) -> Mesh:
 
     Args:
         mesh: What was given.
-        axes: The axes that it may have, at least one of them.
+        axes: The axes that it may have; it must have one of them.
     """
-    names = " and ".join(repr(name) for name in axes)
-    remedy = "give one such as jax.make_mesh((8,), ('data',))."
+    remedy = f"such as jax.make_mesh({(2, 4)[-len(axes) :]}, {tuple(axes)})."
     if not isinstance(mesh, Mesh):
-        raise ValueError(f"mesh={mesh!r} is no jax.sharding.Mesh: {remedy}")
+        raise ValueError(f"mesh={mesh!r} is no jax.sharding.Mesh: give one {remedy}")
     if not mesh.axis_names or not set(mesh.axis_names) <= set(axes):
+        known = " or ".join(repr(name) for name in axes)
         raise ValueError(
-            f"mesh has the axes {mesh.axis_names}, and {names} are known: {remedy}"
-            if len(axes) > 1
-            else f"mesh has the axes {mesh.axis_names}, but must have {names}: {remedy}"
+            f"mesh has the axes {mesh.axis_names}, but only {known} is known: give one "
+            + remedy
         )
     require_alike(mesh.devices.flat)
     return automatic(mesh)

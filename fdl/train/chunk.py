@@ -54,10 +54,10 @@ def even(count: int, size: int) -> int:
     return -(-count // -(-count // size))
 
 
-def free_bytes() -> int:
-    """Return the memory of the device that may be used."""
+def free_bytes(devices: int = 1) -> int:
+    """Return the memory of each device that may be used; those of a CPU share it."""
     if jax.default_backend() == "cpu":
-        return psutil.virtual_memory().available // 2
+        return psutil.virtual_memory().available // 2 // devices
     stats = jax.devices()[0].memory_stats() or {}
     free = stats.get("bytes_limit", 2**33) - stats.get("bytes_in_use", 0)
     return int(0.8 * free)
@@ -72,7 +72,7 @@ def total_bytes() -> float:
 
 
 def bytes_needed(loop: Loop, learner: Learner, keys: Keys) -> int:
-    """Return the memory that training takes, besides the data."""
+    """Return the memory of each device that training takes, besides the data."""
     state = jax.eval_shape(learner.init, keys, loop.one)
     measure = lambda: _used(loop, learner, keys)
     key = "bytes", Same(learner.step), *_shapes(state, loop.one)
@@ -80,7 +80,7 @@ def bytes_needed(loop: Loop, learner: Learner, keys: Keys) -> int:
     # Besides the state that is trained, there are those of its last good epoch and of
     # its best.
     states = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
-    return used + 3 * states
+    return used + 3 * states // loop.placement.members
 
 
 def _used(loop: Loop, learner: Learner, keys: Keys) -> int:

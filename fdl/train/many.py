@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Float, Int
 
 from fdl.arrays import DataError, PyTree, Seed, Seeds, as_key, as_keys, outlined
@@ -20,10 +21,11 @@ from fdl.members import (
     tunable,
 )
 from fdl.ranges import require_whole
+from fdl.sharding import DATA, MEMBERS, require_mesh, spread_many
 from fdl.train.chunk import bytes_needed, chunk_size, even, fastest, free_bytes
 from fdl.train.feed import STREAM_BYTES
 from fdl.train.loop import Loop
-from fdl.train.placement import on_auto_mesh
+from fdl.train.placement import Placement, on_auto_mesh
 from fdl.train.results import Epoch, FitResult
 from fdl.train.stopping import EarlyStopping
 
@@ -79,6 +81,7 @@ def fit_many(
     early_stopping: EarlyStopping | None = None,
     state: State | None = None,
     history: Sequence[Epoch] = (),
+    mesh: Mesh | None = None,
     strategy: Strategy | None = None,
     members_per_chunk: int | None = None,
     steps_per_chunk: int | None = None,
@@ -114,10 +117,15 @@ def fit_many(
             many epochs; None to start.
         history: The epochs that `state` has made, with all members in each line, as for
             `fit`.
+        mesh: Devices along the axis `members`, each of which trains its part of a
+            chunk's members, or `data`, along which devices share each batch, as for
+            `fit`, or both: `jax.make_mesh((4, 2), ("members", "data"))`. None for one
+            device.
         strategy: See `fdl.members.Strategy`; None for what was fastest for steps of
             that size on the platform.
-        members_per_chunk: Number of members in a chunk, at least 1; None for as many as
-            are fast and fit into memory.
+        members_per_chunk: Number of members in a chunk, at least 1, and a multiple of
+            the devices along `members`; None for as many as are fast and fit into
+            memory.
         steps_per_chunk: As for `fit`: after so many steps, signals are heard.
         stream_bytes: As for `fit`. Members with orders of their own share it.
         on_start: Called before the first update with the strategy and the number of
@@ -133,8 +141,8 @@ def fit_many(
 
     Raises:
         DataError: As `fit`.
-        ValueError: If an argument is out of range, or some member's hyperparameters
-            are refused by `make_learner`.
+        ValueError: If an argument is out of range, some member's hyperparameters are
+            refused by `make_learner`, or members or a batch cannot be shared equally.
 
     Example:
         >>> import fdl, optax
@@ -167,6 +175,15 @@ def fit_many(
             " give fdl.data.stored examples, or train fdl.many by fdl.fit"
         )
     count = len(keys)
+    placement = Placement()
+    if mesh is not None:
+        placement = Placement(require_mesh(mesh, (MEMBERS, DATA)))
+    parts = placement.members
+    if members_per_chunk is not None and members_per_chunk % parts:
+        raise ValueError(
+            f"members_per_chunk={members_per_chunk} cannot be shared by {parts} "
+            f"devices equally: give a multiple of {parts}."
+        )
     hparams = jax.tree.map(np.asarray, hparams)
     one = _one(make_learner, hparams, count)
     options: dict[str, Any] = {
@@ -177,6 +194,7 @@ def fit_many(
         "validation_data": validation_data,
         "early_stopping": early_stopping,
         "stream_bytes": stream_bytes,
+        "placement": placement,
     }
     if state is not None and np.shape(state.step) != (count,):
         raise ValueError(
@@ -186,19 +204,24 @@ def fit_many(
     loop = Loop.prepare(one, data, key=keys[0], **options)
     if strategy is None:
         strategy = fastest(loop, one, keys[0])
-    size = members_per_chunk or chunk_size(strategy, count)
+    largest = -(-count // parts)  # part of all members that a device could train
+    size = members_per_chunk or parts * chunk_size(strategy, largest)
 
     def chunk(members: Members) -> tuple[Learner, Int[np.ndarray, " size"]]:
         """Return the learner of some members, and these filled up to a chunk's size."""
         filled = members[np.minimum(np.arange(size), len(members) - 1)]
         rows = jax.tree.map(lambda x: x[filled], hparams)
         learner = many(one, size, hparams=rows, strategy=strategy)
+        if placement.mesh is not None:
+            part = many(one, size // parts, strategy=strategy)
+            learner = spread_many(learner, part, placement.mesh)
         return learner, filled
 
-    if members_per_chunk is None and size > 1:
-        learner, filled = chunk(np.arange(size))
+    if members_per_chunk is None and size > parts:
+        learner, filled = chunk(np.arange(min(size, count)))
         needed = bytes_needed(loop._replace(members=(size,)), learner, keys[filled])
-        size = even(count, max(1, min(size, size * free_bytes() // needed)))
+        fitting = size * free_bytes(parts) // needed // parts
+        size = parts * even(largest, max(1, min(size // parts, fitting)))
     loop = loop._replace(members=(size,))
     if on_start is not None:
         on_start(strategy, size)

@@ -12,7 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 from fdl.arrays import PyTree
 from fdl.learner import State
-from fdl.sharding import DATA, Shard, automatic, state_sharding
+from fdl.sharding import DATA, MEMBERS, Shard, automatic, state_sharding
 
 _Params = ParamSpec("_Params")
 _Result = TypeVar("_Result")
@@ -63,20 +63,26 @@ class Placement(NamedTuple):
 
     def divisible(self, batch_size: int) -> int:
         """Return the next larger size of a batch that the devices can share equally."""
-        return -(-batch_size // self._count) * self._count
+        return -(-batch_size // self.batches) * self.batches
 
     def require_divisible(self, batch_size: int) -> None:
         """Raise ValueError unless the devices can share a batch equally."""
-        if batch_size % self._count:
+        if batch_size % self.batches:
             least = self.divisible(batch_size)
             raise ValueError(
-                f"batch_size={batch_size} cannot be shared by {self._count} devices "
-                f"equally: give a multiple of {self._count}, such as {least}."
+                f"batch_size={batch_size} cannot be shared by {self.batches} devices "
+                f"equally: give a multiple of {self.batches}, such as {least}."
             )
 
     @property
-    def _count(self) -> int:
+    def batches(self) -> int:
+        """Number of parts that a batch is divided into."""
         return 1 if self.mesh is None else self.mesh.shape.get(DATA, 1)
+
+    @property
+    def members(self) -> int:
+        """Number of parts that many members are divided into."""
+        return 1 if self.mesh is None else self.mesh.shape.get(MEMBERS, 1)
 
     @property
     def _everywhere(self) -> NamedSharding | None:

@@ -19,6 +19,8 @@ import optax
 import pytest
 
 import fdl
+from fdl.sharding import spread_many
+from fdl.train.placement import Placement
 
 COUNT = 8
 CHECKS = {}
@@ -235,6 +237,61 @@ def a_learner_of_many_is_trained_on_a_mesh():
     wanted = fdl.fit(learner, train, **options)
     found = fdl.fit(learner, train, mesh=mesh(), shard="batch+state", **options)
     assert_alike(found.state, wanted.state)
+
+
+def many(**options):
+    """Train three members, which two devices cannot share equally."""
+
+    def make_learner(hparams):
+        model = fdl.models.MLP(10, hidden_sizes=(16,), dropout_rate=0.2)
+        adam = optax.adam(hparams["rate"])
+        return fdl.learners.supervised(model, fdl.losses.cross_entropy, adam)
+
+    rates = {"rate": np.array([1e-3, 1e-2, 3e-2])}
+    train, validation = digits()
+    given = {"epochs": 2, "batch_size": 32, "keys": range(3), "strategy": "vmap"}
+    given |= {"validation_data": validation, **options}
+    return fdl.fit_many(make_learner, rates, train, **given)
+
+
+@check
+def members_on_a_mesh_are_those_on_one_device():
+    alone = many()
+    both = jax.make_mesh((2, 4), ("members", "data"))
+    for devices in (both, mesh(4), jax.make_mesh((2,), ("members",))):
+        run = many(mesh=devices)
+        assert_alike(run.state, alone.state)
+        for table in ("train", "validation"):
+            assert_alike(getattr(run, table), getattr(alone, table))
+        assert run.members_per_chunk % devices.shape.get("members", 1) == 0
+
+
+@check
+def a_device_trains_its_members_with_the_bits_of_one_device():
+    options = {"strategy": "map", "shuffle_key": 1}
+    run = many(mesh=jax.make_mesh((2,), ("members",)), members_per_chunk=2, **options)
+    assert_alike(run.state, many(members_per_chunk=1, **options).state, 0)
+
+
+@check
+def devices_share_members_without_talking():
+    one = perceptron()
+    devices = jax.sharding.Mesh(jax.devices(), ("members",))
+    learner = spread_many(fdl.many(one, 16), fdl.many(one, 2), devices)
+    batch = jax.tree.map(lambda x: x[:32], digits()[0])
+    state = Placement(devices).state(fdl.many(one, 16).init(0, batch))
+    text = jax.jit(lambda *x: learner.step(*x)[0]).lower(state, batch).compile()
+    assert "f32[2,32,128]" in text.as_text()
+    assert "all-" not in text.as_text()
+
+
+@check
+def members_that_cannot_be_shared_are_refused():
+    devices = jax.make_mesh((2, 4), ("members", "data"))
+    with pytest.raises(ValueError, match=r"members_per_chunk=3 .* by 2 devices"):
+        many(mesh=devices, members_per_chunk=3)
+    with pytest.raises(ValueError, match=r"batch_size=30 .* 4 devices"):
+        many(mesh=devices, batch_size=30)
 
 
 @check

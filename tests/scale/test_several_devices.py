@@ -35,13 +35,18 @@ def test_on_eight_devices(found, name):
 
 
 def test_meshes_that_will_not_do_are_refused():
-    def refused(mesh, words):
+    def refused(mesh, words, **options):
         with pytest.raises(ValueError, match=words):
-            require_mesh(mesh)
+            require_mesh(mesh, **options)
 
     refused(8, "mesh=8 is no jax.sharding.Mesh")
-    refused(jax.make_mesh((1,), ("x",)), r"has the axes \('x',\), but must have 'data'")
-    refused(jax.make_mesh((1, 1), ("data", "x")), "but must have 'data'")
+    only = (
+        r"but only 'data' is known: give one such as jax.make_mesh\(\(2,\), \('data',"
+    )
+    refused(jax.make_mesh((1,), ("x",)), rf"has the axes \('x',\), {only}")
+    refused(jax.make_mesh((1, 1), ("data", "members")), only)
+    either = r"'members' or 'data' is known: .*\(\(2, 2\), \('members', 'data'\)\)"
+    refused(jax.make_mesh((1,), ("x",)), either, axes=("members", "data"))
     kinds = [SimpleNamespace(device_kind=name) for name in ("cpu", "TPU v5")]
     with pytest.raises(ValueError, match="unlike devices, cpu and TPU v5"):
         require_alike(kinds)

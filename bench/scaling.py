@@ -10,7 +10,7 @@ by 1e-5 in float32. Fails if one differs by more. Programs are compiled with few
 optimizations, since they run briefly. Writes bench/results/scaling.json.
 """
 
-import contextlib
+import dataclasses
 import json
 import os
 import subprocess
@@ -42,6 +42,7 @@ RESULT = Path(__file__).parent / "results" / "scaling.json"
 BOUNDS = {"float64": 1e-12, "float32": 1e-5}
 BATCH, LEFT = 16, 5  # a last batch of 5 can be shared by no number of devices
 STEPS = 8  # updates: two epochs, the last batch of each uneven
+TOGETHER = 6  # tasks that a process measures
 
 
 class Way(NamedTuple):
@@ -63,40 +64,66 @@ WAYS = {
 }
 """The first is what the others are compared with."""
 
-# What is special of each task, beside layers that treat each example by itself.
-WORDS = {
-    "lenet5": "convolutions",
-    "cnn": "convolutions",
-    "alexnet": "dropout",
-    "vgg": "batch norm, dropout",
-    "googlenet": "auxiliary losses, dropout",
-    "resnet": "batch norm",
-    "densenet": "batch norm",
-    "mlp": "dropout",
-    "regress": "regression",
-    "mnist-fast": "convolutions",
-    "rnn": "recurrent",
-    "lstm": "recurrent",
-    "gru": "recurrent",
-    "autoencoder": "reconstruction",
-    "vae": "latents drawn",
-    "gan": "two models, batch norm, latents drawn",
-    "transformer": "attention",
-    "language-model": "causal attention",
-    "music": "recurrent, padded, dropout",
-    "textcnn": "padded, dropout, norms limited",
-    "text-classifier": "padded, attention, dropout",
-    "seq2seq": "recurrent, padded, dropout",
-    "attention": "recurrent, padded, dropout",
-    "translator": "padded, attention, dropout",
+
+class Case(NamedTuple):
+    """A task in a small size: what is proven of a layer is proven of wide ones, too.
+
+    Attributes:
+        words: What is in it that might depend on how a batch is divided.
+        side: Height and width of its images, if it takes images.
+        options: What is not as it is by default.
+    """
+
+    words: str
+    side: int = 14
+    options: Any = {}  # noqa: RUF012 - never changed
+
+
+_RECURRENT = {"hidden_size": 16}
+_CODER = {"hidden_sizes": (32, 32), "latent_size": 4}
+_ATTENTION = {"num_layers": 1, "num_heads": 2}
+_TEXT = {"features": 16, **_ATTENTION}
+
+CASES = {
+    "mlp": Case("dropout"),
+    "cnn": Case("convolution", 18, {"features": (8, 8, 8), "hidden_size": 16}),
+    "lenet5": Case("convolution", 28),
+    "alexnet": Case(
+        "local response, dropout", 16, {"widths": (8,) * 5, "hidden_size": 16}
+    ),
+    "vgg": Case(
+        "batch norm, dropout",
+        16,
+        {"block_sizes": (1, 1), "widths": (8, 8), "hidden_sizes": (16,)},
+    ),
+    "googlenet": Case("auxiliary losses, dropout", 20),
+    "resnet": Case("batch norm", 8, {"width": 8}),
+    "densenet": Case("batch norm", 8, {"depth": 10, "growth_rate": 4}),
+    "mnist-fast": Case("convolution", 12),
+    "regress": Case("regression"),
+    "rnn": Case("recurrent", options=_RECURRENT),
+    "lstm": Case("recurrent", options=_RECURRENT),
+    "gru": Case("recurrent", options=_RECURRENT),
+    "transformer": Case("attention", options={"features": 16, **_ATTENTION}),
+    "autoencoder": Case("reconstruction", options=_CODER),
+    "vae": Case("latents drawn", options=_CODER),
+    "gan": Case("two models, batch norm, latents drawn", 8, {"width": 4}),
+    "language-model": Case("causal attention", options=_TEXT),
+    "music": Case("recurrent, padded, dropout", options=_RECURRENT),
+    "textcnn": Case("padded, dropout, norms limited", options={"maps": 8}),
+    "text-classifier": Case("padded, attention, dropout", options=_TEXT),
+    "seq2seq": Case("recurrent, padded, dropout", options=_RECURRENT),
+    "attention": Case("recurrent, padded, dropout", options=_RECURRENT),
+    "translator": Case("padded, attention, dropout", options=_TEXT),
 }
 
 
-def described(kind: Kind) -> DatasetInfo:
+def described(kind: Kind, side: int) -> DatasetInfo:
     """Return what random examples of a kind are."""
     names = tuple(f"{n}" for n in range(10))
     words = (*SPECIAL, *names)
-    info = DatasetInfo("random", kind, "", 10, names, (28, 28, 1), 53, 0, 0, "", ())
+    shape = (side, side, 1)
+    info = DatasetInfo("random", kind, "", 10, names, shape, 53, 0, 0, "", ())
     if kind in ("vector", "number"):
         made = info._replace(input_shape=(12,), means=(0.0,) * 12)
         made = made._replace(deviations=(1.0,) * 12)
@@ -154,10 +181,12 @@ def drawn(info: DatasetInfo) -> PyTree:
 
 
 def learner_of(name: str) -> tuple[Learner, PyTree]:
-    """Return the learner of a task, as it is by default, and random examples."""
-    task = tasks.find(name)
-    info = described(task.takes[0])
-    config = task.config(dataset=task.dataset or "mnist", batch_size=BATCH)
+    """Return the learner of a task, and random examples."""
+    task, case = tasks.find(name), CASES[name]
+    info = described(task.takes[0], case.side)
+    options = dataclasses.replace(task.options, **case.options)
+    given = {"dataset": task.dataset or "mnist", "batch_size": BATCH}
+    config = task.config(**given, options=options)
     return assemble(task, config, info), drawn(info)
 
 
@@ -168,7 +197,7 @@ def metrics_by_step(
 
     The program is that of `fit`, called for one update at a time.
     """
-    with in_precision(precision):
+    with jax.default_matmul_precision("highest"):
         to = lambda tree: jax.tree.map(lambda x: _in_precision(x, precision), tree)
         data = to(data)
         one = jax.tree.map(lambda x: x[:1], data)
@@ -204,16 +233,6 @@ def batches(count: int) -> Iterator[tuple[np.ndarray, int, int]]:
             made += 1
 
 
-@contextlib.contextmanager
-def in_precision(precision: str) -> Iterator[None]:
-    """Compute in a precision, to all of its digits."""
-    with (
-        jax.enable_x64(precision == "float64"),
-        jax.default_matmul_precision("highest"),
-    ):
-        yield
-
-
 def _in_precision(x: Any, precision: str) -> Any:
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return x
@@ -231,9 +250,10 @@ def differences(
     }
 
 
-def measure(way: str, names: Sequence[str]) -> None:
+def measure(way: str, precision: str, names: Sequence[str]) -> None:
     """Print the metrics of each task's updates as lines of JSON."""
     jax.config.update("jax_disable_most_optimizations", True)
+    jax.config.update("jax_enable_x64", precision == "float64")
     devices, shard = WAYS[way]
     placement = Placement()
     if shard is not None:
@@ -242,69 +262,79 @@ def measure(way: str, names: Sequence[str]) -> None:
     if len(jax.devices()) != devices:
         raise RuntimeError(f"there are {len(jax.devices())} devices, not {devices}")
     for name in names:
-        learner, data = learner_of(name)
-        for precision in BOUNDS:
-            found = metrics_by_step(learner, data, placement, precision)
-            line = {"task": name, "precision": precision, "metrics": found}
-            print(json.dumps(line), flush=True)
+        found = metrics_by_step(*learner_of(name), placement, precision)
+        print(json.dumps({"task": name, "metrics": found}), flush=True)
         jax.clear_caches()
 
 
-def ask(way: str, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the metrics by task and precision, measured in another process."""
+def ask(way: str, precision: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return the metrics by task, measured in another process."""
     flags = f"--xla_force_host_platform_device_count={WAYS[way].devices}"
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-m", "bench.scaling", *names, "--way", way]
-    found: dict[str, dict[str, Any]] = {}
+    options = ["--way", way, "--precision", precision]
+    command = [sys.executable, "-m", "bench.scaling", *names, *options]
+    found: dict[str, Any] = {}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
         for line in process.stdout or ():
             one = json.loads(line)
-            print(way, one["task"], one["precision"], file=sys.stderr)
-            found.setdefault(one["task"], {})[one["precision"]] = one["metrics"]
+            print(way, precision, one["task"], file=sys.stderr)
+            found[one["task"]] = one["metrics"]
     if process.returncode:
         raise RuntimeError(f"{way} failed: see above.")
     return found
 
 
+def compare(names: Sequence[str]) -> dict[str, Any]:
+    """Return the largest differences of tasks, by way and precision."""
+    first, *others = WAYS
+    rows: dict[str, Any] = {name: {other: {} for other in others} for name in names}
+    for precision in BOUNDS:
+        wanted = ask(first, precision, names)
+        for other in others:
+            found = ask(other, precision, names)
+            for name in names:
+                row = rows[name][other]
+                row[precision] = differences(found[name], wanted[name])
+                print(name, other, precision, row[precision], flush=True)
+    return rows
+
+
 def main(
-    names: tyro.conf.Positional[tuple[str, ...]] = (), *, way: str | None = None
+    names: tyro.conf.Positional[tuple[str, ...]] = (),
+    *,
+    way: str | None = None,
+    precision: str | None = None,
 ) -> None:
-    """Compare all ways, print the largest differences, and write the result.
+    """Compare all ways, print the largest differences, and write the results.
 
     Args:
         names: Names of tasks; all by default. What others had stays.
         way: Train in this way only, and print what it gives.
+        precision: The precision of that.
     """
-    if way is not None:
-        return measure(way, names)
-    names = names or tuple(WORDS)
+    if way is not None and precision is not None:
+        return measure(way, precision, names)
     rows = json.loads(RESULT.read_text())["tasks"] if RESULT.exists() else {}
-    first, *others = WAYS
-    wanted = ask(first, names)
-    compared = {other: ask(other, names) for other in others}
+    names = names or tuple(CASES)
     wrong = []
-    for name in names:
-        rows[name] = {}
-        for other, found in compared.items():
-            row = rows[name][other] = {
-                precision: differences(found[name][precision], metrics)
-                for precision, metrics in wanted[name].items()
-            }
-            largest = {each: max(row[each].values()) for each in BOUNDS}
-            print(name, other, largest)
-            wrong += [
-                f"{name}, {other}: {largest[each]} in {each}"
-                for each in BOUNDS
-                if not largest[each] <= BOUNDS[each]
-            ]
-    result = {
-        "steps": STEPS,
-        "batch_size": BATCH,
-        "last_batch": LEFT,
-        "tasks": {name: rows[name] for name in WORDS if name in rows},
-        **made_with(),
-    }
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    for first in range(0, len(names), TOGETHER):
+        group = names[first : first + TOGETHER]
+        rows |= (compared := compare(group))
+        wrong += [
+            f"{name}, {way}: {found} in {precision}"
+            for name, row in compared.items()
+            for way, cell in row.items()
+            for precision, found in cell.items()
+            if not max(found.values()) <= BOUNDS[precision]
+        ]
+        result = {
+            "steps": STEPS,
+            "batch_size": BATCH,
+            "last_batch": LEFT,
+            "tasks": {name: rows[name] for name in CASES if name in rows},
+            **made_with(),
+        }
+        RESULT.write_text(json.dumps(result, indent=1) + "\n")
     if wrong:
         sys.exit("\n".join(wrong))
 

@@ -1,5 +1,7 @@
 """Learners on several devices: what of a training is spread over a mesh, and how."""
 
+import contextlib
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
@@ -14,6 +16,7 @@ from fdl.learner import Learner, State
 from fdl.members import Each
 from fdl.metrics import Metrics
 from fdl.plain import Shard as Shard
+from fdl.ranges import require_whole
 
 DATA, MEMBERS = "data", "members"
 """The axes of meshes: along one, devices share batches, along the other, members."""
@@ -122,6 +125,38 @@ def state_sharding(mesh: Mesh, shard: Shard, state: PyTree) -> PyTree:
         return NamedSharding(mesh, P(*[None] * axis, DATA))
 
     return jax.tree.map(found, state)
+
+
+def mesh_of(devices: int) -> Mesh:
+    """Return a mesh of so many devices that share batches.
+
+    Raises:
+        ValueError: If there are not as many.
+
+    Example:
+        >>> mesh_of(1).axis_names
+        ('data',)
+    """
+    require_whole("[1, inf)", devices=devices)
+    there = jax.devices()
+    if devices > len(there):
+        kind, remedy = there[0].device_kind, "give at most as many."
+        if there[0].platform == "cpu":
+            flag = f"XLA_FLAGS=--xla_force_host_platform_device_count={devices}"
+            remedy = f"to make more of a CPU, start Python with {flag}."
+        raise ValueError(
+            f"devices={devices}, but there {'is' if len(there) == 1 else 'are'} "
+            f"{len(there)} ({kind}): {remedy}"
+        )
+    return Mesh(np.array(there[:devices]), (DATA,))
+
+
+def ask_for(devices: int) -> None:
+    """Make so many devices of a CPU, if JAX has not started yet and was not told."""
+    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    with contextlib.suppress(RuntimeError):  # it has started
+        jax.config.update("jax_num_cpu_devices", devices)
 
 
 def automatic(mesh: Mesh) -> Mesh:

@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -47,6 +47,8 @@ class Train(Joining, ToTrain):
         log: Who is told how it goes, besides the folder: tensorboard or wandb.
         checkpoint_minutes: Save the state after so many minutes within an epoch, and
             not only after each.
+        devices: Share each batch among so many devices; a CPU is divided into as many.
+        shard: What the devices share: batch, or batch+state, also called fsdp.
     """
 
     init_from: Annotated[OptionalPath, unset("random weights if not given")] = None
@@ -59,9 +61,12 @@ class Train(Joining, ToTrain):
         tuple[str, ...], tyro.conf.arg(metavar="NAME"), unset("default: none")
     ] = ()
     checkpoint_minutes: float = CHECKPOINT_MINUTES
+    devices: Annotated[OptionalInt, unset("one if not given")] = None
+    shard: Literal["batch", "batch+state", "fsdp"] = "batch"
 
     def __call__(self) -> None:
         """Train."""
+        _ask_for(self.devices)
         _train(
             self,
             lambda **watch: fdl.runs.train(
@@ -73,6 +78,8 @@ class Train(Joining, ToTrain):
                 early_stopping=self.early_stopping,
                 loggers=self.log,
                 checkpoint_minutes=self.checkpoint_minutes,
+                devices=self.devices,
+                shard="batch+state" if self.shard == "fsdp" else self.shard,
                 **watch,
             ),
         )
@@ -91,15 +98,19 @@ class Resume(Joining, OfRun):
             kind of device, or with other flags, too; then the result may differ.
         checkpoint_minutes: Save the state after so many minutes within an epoch, and
             not only after each.
+        devices: Number of devices; another than before needs --allow-changes.
     """
 
     resume: Annotated[Path, tyro.conf.arg(metavar="RUN")]
     data_dir: Annotated[OptionalPath, unset("that of the run if not given")] = None
     allow_changes: bool = False
     checkpoint_minutes: float = CHECKPOINT_MINUTES
+    devices: Annotated[OptionalInt, unset("those of the run if not given")] = None
 
     def __call__(self) -> None:
         """Go on."""
+        said = fdl.runs.RunFolder.begun(self.resume).config()
+        _ask_for(said.get("devices") if self.devices is None else self.devices)
         _train(self, self._go_on, begun=self.resume)
 
     def _go_on(self, **watch: Any) -> Any:
@@ -114,8 +125,17 @@ class Resume(Joining, OfRun):
             data_dir=self.data_dir,
             allow_changes=self.allow_changes,
             checkpoint_minutes=self.checkpoint_minutes,
+            devices=self.devices,
             **watch,
         )
+
+
+def _ask_for(devices: Any) -> None:
+    """Divide a CPU into so many devices, before JAX has counted them."""
+    if isinstance(devices, int) and devices > 1:
+        from fdl.sharding import ask_for
+
+        ask_for(devices)
 
 
 def _train(

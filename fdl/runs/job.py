@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-from jax.sharding import Mesh
 
 from fdl import data, processes
 from fdl.learner import State
@@ -24,9 +23,10 @@ from fdl.runs.saving import Saving
 from fdl.runs.selection import require_measure
 from fdl.runs.signals import put_off
 from fdl.runs.weights import save_weights
+from fdl.sharding import Shard, mesh_of, require_shard
 from fdl.tasks import Config, Task, Trained
 from fdl.train import DivergenceError, EarlyStopping, Epoch, FitResult, fit
-from fdl.train.placement import whole_here
+from fdl.train.placement import Placement, whole_here
 
 _CHUNKS = 10  # reports in an epoch
 
@@ -84,6 +84,7 @@ class Job:
         loggers: Who is told how it goes.
         minutes: Time between two checkpoints, at most, but for a few updates.
         callbacks: Who is called as it goes on.
+        placement: The devices that it is trained on.
     """
 
     task: Task
@@ -95,6 +96,7 @@ class Job:
     loggers: Sequence[Logger]
     minutes: float
     callbacks: Callbacks
+    placement: Placement
 
     def run(
         self,
@@ -233,20 +235,17 @@ class Job:
                 history=() if start is None else start.history,
                 best=best,
                 sums=None if start is None else start.sums,
-                mesh=_mesh_of_all(),
+                mesh=self.placement.mesh,
+                shard=self.placement.shard,
                 steps_per_chunk=max(1, self._steps // _CHUNKS),
                 on_chunk=self.callbacks.on_chunk,
                 on_part=after_part,
                 on_epoch=after_epoch,
             )
-            return fitted._replace(state=whole_here(fitted.state))
-
-
-def _mesh_of_all() -> Mesh | None:
-    """Return the devices of all processes; None where there is one process."""
-    if processes.count() == 1:
-        return None
-    return jax.make_mesh((jax.device_count(),), ("data",))
+            state = whole_here(fitted.state)
+            if self.placement.mesh is not None:  # what follows is for one device
+                state = jax.device_put(state, jax.local_devices()[0])
+            return fitted._replace(state=state)
 
 
 def bucketed(task: Task, dataset: data.Dataset, config: Config) -> tuple[Any, Any]:
@@ -255,6 +254,27 @@ def bucketed(task: Task, dataset: data.Dataset, config: Config) -> tuple[Any, An
     if dataset.validation is None:
         return train, None
     return train, task.bucket(dataset.validation, config)
+
+
+def placed(devices: int | None, shard: Shard, batch_size: int) -> Placement:
+    """Return the devices of a training, after checking that they can share a batch.
+
+    Several processes share all of theirs.
+    """
+    require_shard(shard)
+    if processes.count() > 1:
+        there = jax.device_count()
+        if devices not in (None, there):
+            raise ValueError(
+                f"devices={devices}, but the processes have {there} together, and all "
+                "take part: leave it out."
+            )
+        devices = there
+    if devices is None:
+        return Placement()
+    placement = Placement(mesh_of(devices), shard)
+    placement.require_divisible(batch_size)
+    return placement
 
 
 def stopping_of(task: Task, trained: Trained, patience: int) -> EarlyStopping:

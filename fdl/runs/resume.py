@@ -15,7 +15,7 @@ from fdl.plain import CHECKPOINT_MINUTES
 from fdl.runs.checkpoints import Checkpoint
 from fdl.runs.errors import RunError
 from fdl.runs.folder import RunFolder
-from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, stopping_of
+from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, placed, stopping_of
 from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
 from fdl.runs.own_files import discard_parts
@@ -41,6 +41,7 @@ def resume(
     data_dir: Path | str | None = None,
     allow_changes: bool = False,
     checkpoint_minutes: float = CHECKPOINT_MINUTES,
+    devices: int | None = None,
     loggers: Sequence[Logger | str] = (),
     on_start: Callable[[Plan], Any] = ignore,
     on_chunk: Callable[[int, dict[str, float], State], Any] = ignore,
@@ -65,6 +66,8 @@ def resume(
         allow_changes: Go on under other versions of Python and packages, on another
             kind of device, or with other flags, too; then the result may differ.
         checkpoint_minutes: As for `fdl.runs.train`.
+        devices: Number of devices; None for those of the run. Another number needs
+            `allow_changes`: the result is then the same to rounding, not in every bit.
         loggers: As for `fdl.runs.train`.
         on_start: As for `fdl.runs.train`.
         on_chunk: As for `fdl.runs.train`.
@@ -109,6 +112,10 @@ def resume(
             raise RunError(f"{path} has ended: there is nothing to go on with.")
         said = folder.config()
         now = record(found, trained.config, trained.info, where)
+        devices = _same_devices(path, said.get("devices"), devices, allow_changes)
+        placement = placed(
+            devices, said.get("shard", "batch"), trained.config.batch_size
+        )
         if not allow_changes:
             require_same_conditions(path, said, now)
         where = where if data_dir is None else Path(data_dir)
@@ -140,8 +147,26 @@ def resume(
             make_loggers(loggers),
             minutes_of(checkpoint_minutes),
             Callbacks(on_start, on_chunk, on_epoch, on_finish),
+            placement,
         )
         return job.run(start, best=best, seconds=seconds)
+
+
+def _same_devices(
+    path: Path, before: int | None, now: int | None, allow_changes: bool
+) -> int | None:
+    """Return how many devices to go on with.
+
+    Raises:
+        RunError: If they are others than before, and changes are not allowed.
+    """
+    if now is None or now == before or allow_changes:
+        return before if now is None else now
+    raise RunError(
+        f"{path} began with devices={before}, and would go on with devices={now}: then "
+        "the result is the same to rounding, not in every bit. To go on so, allow it "
+        "with --allow-changes (from Python, allow_changes=True)."
+    )
 
 
 def _is_complete(folder: RunFolder, trained: Trained) -> bool:

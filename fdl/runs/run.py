@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from fdl import data, tasks
 from fdl.arrays import PyTree, Seed, as_key
 from fdl.export import ExportedFunction, read_stablehlo
-from fdl.plain import Predicts
+from fdl.plain import Predicts, Shard
 from fdl.recorded import fields_of
 from fdl.runs import exporting
 from fdl.runs.environment import environment, versions
@@ -401,6 +401,8 @@ class _Recorded(NamedTuple):
     versions: dict[str, str]
     init_from: str | None = None
     early_stopping: int | None = None
+    devices: int | None = None
+    shard: Shard = "batch"
 
 
 def read(

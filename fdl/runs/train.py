@@ -9,10 +9,10 @@ from typing import Any
 
 from fdl import data, processes, tasks
 from fdl.learner import State
-from fdl.plain import CHECKPOINT_MINUTES
+from fdl.plain import CHECKPOINT_MINUTES, Shard
 from fdl.runs.checkpoints import Checkpoint
 from fdl.runs.folder import RunFolder, fresh_path, require_free
-from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, stopping_of
+from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, placed, stopping_of
 from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
 from fdl.runs.run import Run, record, require_unseen
@@ -35,6 +35,8 @@ def train(
     overwrite: bool = False,
     early_stopping: int | None = None,
     checkpoint_minutes: float = CHECKPOINT_MINUTES,
+    devices: int | None = None,
+    shard: Shard = "batch",
     loggers: Sequence[Logger | str] = (),
     on_start: Callable[[Plan], Any] = ignore,
     on_chunk: Callable[[int, dict[str, float], State], Any] = ignore,
@@ -69,6 +71,8 @@ def train(
             of the best epoch. None to train to the end and keep the last.
         checkpoint_minutes: Within an epoch, the state is saved after so many minutes,
             above 0; it is after each epoch, too. `fdl.runs.resume` goes on from there.
+        devices: Number of devices that share each batch, see `fdl.fit`; None for one.
+        shard: What they share, `"batch"` or `"batch+state"`.
         loggers: Who is told how it goes, besides the folder: `"tensorboard"`,
             `"wandb"`, or any `fdl.runs.Logger`.
         on_start: Called before the first update with what is to be trained.
@@ -93,8 +97,8 @@ def train(
         Interrupted: If a signal ended it, within `fdl.runs.stop_on_signals`.
         ProcessError: If processes differ in settings, data, versions or devices.
         RunError: If something else is in the folder.
-        ValueError: If a setting is unknown or out of range, or there is nothing to
-            choose the best epoch by.
+        ValueError: If a setting is unknown or out of range, there is nothing to choose
+            the best epoch by, or there are fewer devices or they cannot share a batch.
 
     Example:
         >>> import fdl.runs, tempfile
@@ -104,6 +108,7 @@ def train(
         105
     """
     found, config = configured(task, model, settings, data_dir)
+    placement = placed(devices, shard, config.batch_size)
     listening, minutes = make_loggers(loggers), minutes_of(checkpoint_minutes)
     name = f"{config.task}-{data.short_name(config.dataset)}"
     if path is not None and processes.is_first():
@@ -141,6 +146,8 @@ def train(
     ) | {
         "init_from": None if init_from is None else str(init_from),
         "early_stopping": early_stopping,
+        "devices": devices,
+        "shard": shard,
     }
     processes.require_same(of_all_processes(about, start.state))
     place = Path("runs") if path is None else Path(path)
@@ -165,6 +172,7 @@ def train(
             listening,
             minutes,
             Callbacks(on_start, on_chunk, on_epoch, on_finish),
+            placement,
         )
         first = None
         if start.state is not None:

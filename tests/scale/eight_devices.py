@@ -6,12 +6,16 @@ process of the other tests. Prints what each function raised, as JSON.
 
 import contextlib
 import functools
+import inspect
 import json
 import logging
 import re
 import sys
+import tempfile
 import traceback
+from pathlib import Path
 
+import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +23,7 @@ import optax
 import pytest
 
 import fdl
+from fdl.runs.states import restore_state, save_state
 from fdl.sharding import spread_many
 from fdl.train.placement import Placement
 
@@ -191,15 +196,104 @@ def early_stopping_returns_to_the_best_epoch():
 
 
 @check
-def training_goes_on_on_other_devices():
-    on = {"shard": "batch+state"}
-    begun = fit(mesh=mesh(), epochs=2, **on)
-    for devices in (mesh(2), None):
-        run = fit(mesh=devices, state=begun.state, history=begun.history, **on)
+def a_checkpoint_of_eight_devices_is_one_of_any_number(folder):
+    options = {"shard": "batch+state"}
+    begun = fit(mesh=mesh(), epochs=2, **options)
+    save_state(folder / "state", begun.state)
+    state = restore_state(folder / "state", begun.state)
+    assert_alike(state, begun.state, 0)
+    for devices in (mesh(), mesh(4), mesh(2), None):
+        run = fit(mesh=devices, state=state, history=begun.history, **options)
         assert_alike(run.state, alone().state)
-    begun = fit(epochs=2)
-    run = fit(mesh=mesh(), state=begun.state, history=begun.history, **on)
-    assert_alike(run.state, alone().state)
+        if devices == mesh():
+            assert_alike(run.state, spread("batch+state").state, 0)
+    run = fit(mesh=mesh(), state=run.state, history=run.history, epochs=4, **options)
+    assert run.epoch == 4
+
+
+@check
+def a_run_goes_on_on_other_devices_if_it_may(folder):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    settings = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 512}
+    settings |= {"devices": COUNT, "shard": "batch+state"}
+    with pytest.raises(KeyboardInterrupt):
+        fdl.runs.train("mlp", path=folder / "run", on_epoch=interrupt, **settings)
+    run = fdl.runs.RunFolder.begun(folder / "run")
+    assert {name: run.config()[name] for name in settings} == settings
+    with pytest.raises(fdl.runs.RunError, match=r"devices=8, .*=2: .* to rounding"):
+        fdl.runs.resume(run.path, devices=2)
+    with pytest.raises(KeyboardInterrupt):
+        fdl.runs.resume(run.path, devices=2, allow_changes=True, on_finish=interrupt)
+    assert len(run.history()) == 2
+
+
+class Normed(linen.Module):
+    @linen.compact
+    def __call__(self, x, *, train=False):
+        x = fdl.nn.Dense(8)(x.reshape(len(x), -1))
+        return fdl.nn.Dense(10)(
+            fdl.nn.relu(fdl.nn.BatchNormalization()(x, train=train))
+        )
+
+
+class Read(linen.Module):
+    @linen.compact
+    def __call__(self, x, *, train=False):
+        x = x.reshape(len(x), 4, -1)
+        return fdl.nn.Dense(10)(fdl.nn.LSTM(8)(x).outputs[:, -1])
+
+
+def losses(model, data, devices):
+    """Return the losses of three updates in float64, the last of an uneven batch."""
+    learner = fdl.learners.supervised(model, fdl.losses.cross_entropy, optax.adam(0.01))
+    state = learner.init(0, jax.tree.map(lambda x: x[:1], data))
+    state = jax.tree.map(
+        lambda x: x.astype(float) if jnp.issubdtype(x.dtype, jnp.floating) else x, state
+    )
+    if devices is not None:
+        learner = fdl.learners.sharded(learner, devices, "batch+state")
+    step, found = jax.jit(learner.step), []
+    for first, last in ((0, 16), (16, 32), (32, 37)):
+        batch = jax.tree.map(lambda x, part=slice(first, last): x[part], data)
+        state, measured = step(state, batch)
+        found.append(fdl.metrics.compute(measured)["loss"])
+    return found
+
+
+def computes_the_same(model, words=False):
+    rng = np.random.default_rng(0)
+    inputs = rng.random((37, 16))
+    if words:  # texts of unlike lengths, padded with 0
+        lengths = rng.integers(3, 17, (37, 1))
+        inputs = rng.integers(1, 9, (37, 16)) * (np.arange(16) < lengths)
+    with jax.enable_x64(True):
+        data = (inputs, rng.integers(0, 10, 37))
+        found = losses(model, data, mesh())
+        np.testing.assert_allclose(found, losses(model, data, None), rtol=1e-12)
+
+
+@check
+def dropout_drops_the_same():
+    computes_the_same(fdl.models.MLP(10, hidden_sizes=(16,), dropout_rate=0.5))
+
+
+@check
+def batch_statistics_are_of_the_whole_batch():
+    computes_the_same(Normed())
+
+
+@check
+def recurrent_networks_compute_the_same():
+    computes_the_same(Read())
+
+
+@check
+def padded_sequences_compute_the_same():
+    computes_the_same(
+        fdl.models.TextCNN(9, 10, features=8, maps=4, widths=(3,)), words=True
+    )
 
 
 @check
@@ -321,7 +415,9 @@ def main() -> None:
     for name in wanted:
         found[name] = None
         try:
-            CHECKS[name]()
+            with tempfile.TemporaryDirectory() as folder:
+                given = inspect.signature(CHECKS[name]).parameters
+                CHECKS[name](*[Path(folder)] * len(given))
         except Exception:
             found[name] = traceback.format_exc()
     print(json.dumps(found))

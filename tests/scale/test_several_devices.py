@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import jax
 import pytest
 
-from fdl.sharding import require_alike, require_mesh, require_shard
+from fdl.sharding import mesh_of, require_alike, require_mesh, require_shard
 from scale.eight_devices import CHECKS, COUNT
 
 _SCRIPT = Path(__file__).parent / "eight_devices.py"
@@ -48,6 +48,16 @@ def test_meshes_that_will_not_do_are_refused():
     kinds = [SimpleNamespace(device_kind=name) for name in ("cpu", "TPU v5")]
     with pytest.raises(ValueError, match="unlike devices, cpu and TPU v5"):
         require_alike(kinds)
+
+
+def test_more_devices_than_there_are_are_refused():
+    flag = "start Python with XLA_FLAGS=--xla_force_host_platform_device_count=2"
+    with pytest.raises(
+        ValueError, match=rf"devices=2, but there is 1 \(cpu\): .*{flag}"
+    ):
+        mesh_of(2)
+    with pytest.raises(ValueError, match="devices=0"):
+        mesh_of(0)
 
 
 def test_what_is_not_known_to_be_spread_is_refused():

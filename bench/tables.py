@@ -13,7 +13,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from bench import imports, streams
+from bench import imports, scaling, streams
 from bench.ops import report as operations_report
 from bench.recipes import RECIPES
 from bench.speed import report
@@ -406,7 +406,25 @@ def streamed() -> str:
     return streams.table(json.loads(streams.RESULT.read_text()))
 
 
+def devices() -> str:
+    """Return the table of trainings on several devices, compared with one."""
+    found = json.loads(scaling.RESULT.read_text())
+    ways = list(scaling.WAYS)[1:]
+    columns = [(way, each) for each in scaling.BOUNDS for way in ways]
+    heads = [f"{way}, {each}" for way, each in columns]
+    rows = [
+        f"| task | with | {' | '.join(heads)} |",
+        "| --- " * (2 + len(heads)) + "|",
+    ]
+    for name, row in found["tasks"].items():
+        cells = [row.get(way, {}).get(each) for way, each in columns]
+        told = [f"{max(cell.values()):.0e}" if cell else "" for cell in cells]
+        rows.append(f"| {name} | {scaling.CASES[name].words} | {' | '.join(told)} |")
+    return "\n".join(rows)
+
+
 TABLES = {
+    "devices": devices,
     "headlines": headlines,
     "imports": imported,
     "operations": operations,
@@ -441,6 +459,7 @@ ORIGINS = {
     "imports": "imports.json",
     "costs": "costs.json",
     "kills": "kills.json",
+    "devices": "scaling.json",
     "streams": "streams.json",
     "curve": "loss_curve/loss_curve.json",
 }

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import jax
 import pytest
 
+import fdl
+from bench.scaling import CASES
 from fdl.sharding import mesh_of, require_alike, require_mesh, require_shard
 from scale.eight_devices import CHECKS, COUNT
 
@@ -58,6 +60,10 @@ def test_more_devices_than_there_are_are_refused():
         mesh_of(2)
     with pytest.raises(ValueError, match="devices=0"):
         mesh_of(0)
+
+
+def test_every_task_but_those_of_own_models_is_compared():
+    assert set(CASES) == set(fdl.tasks.TASKS) - {"classify"}
 
 
 def test_what_is_not_known_to_be_spread_is_refused():

@@ -66,7 +66,8 @@ class Train(Joining, ToTrain):
 
     def __call__(self) -> None:
         """Train."""
-        _ask_for(self.devices)
+        if self.processes is None:  # several have what each of them has
+            _ask_for(self.devices)
         _train(
             self,
             lambda **watch: fdl.runs.train(
@@ -109,8 +110,9 @@ class Resume(Joining, OfRun):
 
     def __call__(self) -> None:
         """Go on."""
-        said = fdl.runs.RunFolder.begun(self.resume).config()
-        _ask_for(said.get("devices") if self.devices is None else self.devices)
+        if self.processes is None:
+            said = fdl.runs.RunFolder.begun(self.resume).config()
+            _ask_for(said.get("devices") if self.devices is None else self.devices)
         _train(self, self._go_on, begun=self.resume)
 
     def _go_on(self, **watch: Any) -> Any:

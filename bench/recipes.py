@@ -213,7 +213,7 @@ RECIPES: dict[str, Recipe] = {
         for cell, title, more in (
             ("gru", "GRU", ""),
             ("lstm", "LSTM", ""),
-            ("rnn", "simple RNN", " --learning-rate 1e-2"),
+            ("rnn", "simple RNN", " --hidden-size 100 --learning-rate 1.5e-2"),
         )
     },
 }

@@ -224,7 +224,7 @@ def table() -> str:
     """Return the table of what machines would do, from the result file."""
     found = json.loads(RESULT.read_text())
     rows = [
-        "| machines | model | operations of an example | told in a step | computing "
+        "| machines | model | operations of an example | told in an update | computing "
         f"{EACH} examples a device | telling | share of computing | examples a device "
         f"for {EFFICIENCY:.0%} |",
         "| --- " * 8 + "|",
@@ -239,12 +239,16 @@ def table() -> str:
             rows.append(
                 f"| {machines.title} | {model['title']} "
                 f"| {model['operations_per_example']:.2e} "
-                f"| {size / 1e6:,.1f} MB in {count} operations "
+                f"| {size / 1e6:,.1f} MB in {count} {'collectives' if count > 1 else 'collective'} "
                 f"| {computing * 1e3:,.3g} ms | {telling * 1e3:,.3g} ms "
                 f"| {computing / (computing + telling):.0%} "
                 f"| {enough(machines, model, EFFICIENCY):,} |"
             )
-    return "\n".join(rows)
+    sources = [
+        f"- {machines['title']}: {machines['source']}."
+        for machines in found["machines"].values()
+    ]
+    return "\n".join([*rows, "", *sources])
 
 
 def main() -> None:

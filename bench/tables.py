@@ -13,7 +13,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from bench import imports, scaling, streams
+from bench import imports, machines, scaling, streams
 from bench.ops import report as operations_report
 from bench.recipes import RECIPES
 from bench.speed import report
@@ -425,6 +425,7 @@ def devices() -> str:
 
 TABLES = {
     "devices": devices,
+    "machines": machines.table,
     "headlines": headlines,
     "imports": imported,
     "operations": operations,

@@ -239,7 +239,8 @@ def table() -> str:
             rows.append(
                 f"| {machines.title} | {model['title']} "
                 f"| {model['operations_per_example']:.2e} "
-                f"| {size / 1e6:,.1f} MB in {count} {'collectives' if count > 1 else 'collective'} "
+                f"| {size / 1e6:,.1f} MB in {count} "
+                f"{'collectives' if count > 1 else 'collective'} "
                 f"| {computing * 1e3:,.3g} ms | {telling * 1e3:,.3g} ms "
                 f"| {computing / (computing + telling):.0%} "
                 f"| {enough(machines, model, EFFICIENCY):,} |"

@@ -2,7 +2,7 @@
 
     python -m bench.scaling [TASKS...]
 
-Each way of training (`WAYS`) is a process of its own, with as many devices as it has.
+Each way of training (`WAYS`) has processes of its own, with as many devices as it says.
 It makes the first updates of every task on the same random examples, full batches and
 an uneven last one, and tells the loss of each. Compared with those of one device, they
 may differ by rounding: by 1e-12 in float64, which proves that the same is computed, and
@@ -10,9 +10,11 @@ by 1e-5 in float32. Fails if one differs by more. Programs are compiled with few
 optimizations, since they run briefly. Writes bench/results/scaling.json.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -31,6 +33,7 @@ from fdl.data.dataset import SPECIAL
 from fdl.learner import Learner
 from fdl.metrics import compute
 from fdl.plain import Kind
+from fdl.processes import joined
 from fdl.runs.environment import made_with
 from fdl.sharding import spread
 from fdl.tasks.assemble import assemble
@@ -51,16 +54,19 @@ class Way(NamedTuple):
     Attributes:
         devices: Number of devices of a process.
         shard: What they share; None to train without a mesh.
+        processes: Number of processes, which train as one.
     """
 
     devices: int
     shard: Any = None
+    processes: int = 1
 
 
 WAYS = {
     "1 device": Way(1),
     "8 devices, batch": Way(8, "batch"),
     "8 devices, batch and state": Way(8, "batch+state"),
+    "2 processes of 4, batch": Way(4, "batch", processes=2),
 }
 """The first is what the others are compared with."""
 
@@ -254,13 +260,13 @@ def measure(way: str, precision: str, names: Sequence[str]) -> None:
     """Print the metrics of each task's updates as lines of JSON."""
     jax.config.update("jax_disable_most_optimizations", True)
     jax.config.update("jax_enable_x64", precision == "float64")
-    devices, shard = WAYS[way]
+    devices, shard, processes = WAYS[way]
     placement = Placement()
     if shard is not None:
         mesh = jax.sharding.Mesh(jax.devices(), ("data",))
         placement = Placement(mesh, shard)
-    if len(jax.devices()) != devices:
-        raise RuntimeError(f"there are {len(jax.devices())} devices, not {devices}")
+    if len(jax.devices()) != devices * processes:
+        raise RuntimeError(f"there are {len(jax.devices())} devices")
     for name in names:
         found = metrics_by_step(*learner_of(name), placement, precision)
         print(json.dumps({"task": name, "metrics": found}), flush=True)
@@ -273,15 +279,33 @@ def ask(way: str, precision: str, names: Sequence[str]) -> dict[str, Any]:
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     options = ["--way", way, "--precision", precision]
     command = [sys.executable, "-m", "bench.scaling", *names, *options]
+    if WAYS[way].processes > 1:
+        command += ["--coordinator", f"127.0.0.1:{_free_port()}"]
     found: dict[str, Any] = {}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
-        for line in process.stdout or ():
+    with contextlib.ExitStack() as stack:
+        started = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [*command, "--process", f"{process}"],
+                    env=environment,
+                    stdout=subprocess.PIPE if process == 0 else subprocess.DEVNULL,
+                )
+            )
+            for process in range(WAYS[way].processes)
+        ]
+        for line in started[0].stdout or ():
             one = json.loads(line)
             print(way, precision, one["task"], file=sys.stderr)
             found[one["task"]] = one["metrics"]
-    if process.returncode:
+    if any(process.returncode for process in started):
         raise RuntimeError(f"{way} failed: see above.")
     return found
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
 
 
 def compare(names: Sequence[str]) -> dict[str, Any]:
@@ -304,6 +328,8 @@ def main(
     *,
     way: str | None = None,
     precision: str | None = None,
+    coordinator: str | None = None,
+    process: int = 0,
 ) -> None:
     """Compare all ways, print the largest differences, and write the results.
 
@@ -311,9 +337,15 @@ def main(
         names: Names of tasks; all by default. What others had stays.
         way: Train in this way only, and print what it gives.
         precision: The precision of that.
+        coordinator: Where the processes of that meet, if there are several.
+        process: Which of them this is.
     """
     if way is not None and precision is not None:
-        return measure(way, precision, names)
+        join = contextlib.nullcontext()
+        if coordinator is not None:
+            join = joined(coordinator, WAYS[way].processes, process, plainly=False)
+        with join:
+            return measure(way, precision, names)
     rows = json.loads(RESULT.read_text())["tasks"] if RESULT.exists() else {}
     names = names or tuple(CASES)
     wrong = []

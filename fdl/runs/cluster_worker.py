@@ -23,6 +23,7 @@ from distributed import Queue, Variable, get_worker
 
 import fdl
 from fdl.data import Dataset
+from fdl.files import write_whole
 from fdl.learner import State
 from fdl.members import Strategy
 from fdl.pixels import picture_format
@@ -318,7 +319,7 @@ def _members(
             parts = Path(folder, "parts")
             parts.mkdir()
             for name, content in files.items():
-                (parts / name).write_bytes(content)
+                write_whole(parts / name, content)
             yield _Sent(send, swept.task, swept.configs, data, Path(folder))
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"

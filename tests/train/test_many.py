@@ -540,7 +540,7 @@ def test_a_chunk_goes_on_bit_by_bit_where_it_stopped(strategy, stopping) -> None
 
 def test_a_chunk_fits_into_memory(monkeypatch) -> None:
     whole = fit_many(strategy="vmap")
-    monkeypatch.setattr(many, "free_bytes", lambda: 1)
+    monkeypatch.setattr(many, "free_bytes", lambda *_: 1)
     small = fit_many(strategy="vmap")
     assert small.members_per_chunk == 1
     close(small.state, whole.state, 2e-4)

@@ -343,7 +343,7 @@ def main(
     if way is not None and precision is not None:
         join = contextlib.nullcontext()
         if coordinator is not None:
-            join = joined(coordinator, WAYS[way].processes, process, plainly=False)
+            join = joined(coordinator, WAYS[way].processes, process)
         with join:
             return measure(way, precision, names)
     rows = json.loads(RESULT.read_text())["tasks"] if RESULT.exists() else {}

@@ -160,13 +160,11 @@ def table(found: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure, print and write."""
-    from fdl.runs.environment import commit, device, versions
+    from fdl.runs.environment import made_with
 
     result: dict[str, Any] = {
         "command": "python -m bench.streams",
-        "device": device(),
-        "versions": versions(),
-        "commit": commit(),
+        **made_with(),
         "budget": BUDGET,
         "memory": [],
     }

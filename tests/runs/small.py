@@ -1,10 +1,13 @@
 """Sweeps over a few digits, for the tests of several files."""
 
+import contextlib
 import dataclasses
 import json
+import sys
 
 import jax
 import numpy as np
+import pytest
 
 import fdl
 from fdl import tasks
@@ -13,6 +16,20 @@ from fdl.runs import RunFolder, space
 from fdl.runs.listing import read_json
 from fdl.runs.members import Members
 from fdl.runs.rounds import Round, halving_rounds, train_members
+
+
+class Killed(BaseException):
+    """What ends a process."""
+
+
+@contextlib.contextmanager
+def few_digits_and_no_pictures():
+    """Let sweeps train on a few digits, and draw nothing."""
+    dataset = few()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tasks, "load", lambda *args, **options: dataset)
+        patch.setattr(sys.modules["fdl.runs.sweep"], "draw", lambda *args: None)
+        yield
 
 
 def few(count=60, **options):

@@ -3,10 +3,9 @@
 import dataclasses
 import json
 import shutil
-import sys
 
 import pytest
-from small import content, edit, few
+from small import Killed, content, edit, few, few_digits_and_no_pictures
 
 from fdl import tasks
 from fdl.runs import RunError, resume_sweep, sweep
@@ -26,20 +25,13 @@ SMALL = {
 }
 
 
-class Killed(BaseException):
-    """What ends a process."""
-
-
 def kill(*_):
     raise Killed
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _few_digits_and_no_pictures():
-    dataset = few()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks, "load", lambda *args, **options: dataset)
-        patch.setattr(sys.modules["fdl.runs.sweep"], "draw", lambda *args: None)
+    with few_digits_and_no_pictures():
         yield
 
 

@@ -27,7 +27,7 @@ from fdl.runs import MembersError, RunError, cluster, resume_sweep, sweep
 from fdl.runs import cluster_worker as worker
 from fdl.runs.listing import read_json
 from fdl.runs.part import part_files
-from runs.small import content, few
+from runs.small import Killed, content, few_digits_and_no_pictures
 
 SMALL = {
     "dataset": "mnist-5k",
@@ -40,16 +40,9 @@ SMALL = {
 }
 
 
-class Killed(BaseException):
-    """What ends a process."""
-
-
 @pytest.fixture(autouse=True, scope="module")
 def _few_digits_and_no_pictures():
-    dataset = few()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks, "load", lambda *args, **options: dataset)
-        patch.setattr(sys.modules["fdl.runs.sweep"], "draw", lambda *args: None)
+    with few_digits_and_no_pictures():
         yield
 
 

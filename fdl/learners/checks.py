@@ -86,9 +86,11 @@ def check_inputs(
         state: A state, or its shapes.
         inputs: Inputs, or their shapes.
     """
-    draw = lambda inputs: draw_variables(model, jax.random.key(0), preprocess(inputs))
+    key = jax.eval_shape(jax.random.key, 0)
     try:
-        wanted, _ = program(draw).eval_shape(_shapes(1, inputs))
+        one = jax.eval_shape(preprocess, _shapes(1, inputs))
+        # As `start` draws them, so that for inputs of one shape it is traced once.
+        wanted, _ = program(draw_variables, model).eval_shape(key, one)
     except Exception as error:
         error.add_note(
             f"The model was being applied to inputs of shape {_described(inputs)}."

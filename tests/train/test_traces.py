@@ -1,0 +1,25 @@
+"""A training traces its model as often as it needs programs of it."""
+
+from collections import deque
+
+import numpy as np
+import optax
+
+import fdl
+
+
+def test_a_training_traces_its_model_once_for_each_program():
+    traces = deque()  # a list would be a part of the model by what it contains
+
+    class Traced(fdl.models.MLP):
+        def __call__(self, image, **how):
+            traces.append(image.shape)
+            return super().__call__(image, **how)
+
+    data = np.ones((8, 3), np.float32), np.arange(8)
+    model = Traced(8, hidden_sizes=(4,))
+    learner = fdl.learners.supervised(model, fdl.losses.cross_entropy, optax.sgd(0.1))
+    fdl.fit(learner, data, epochs=2, batch_size=8, key=0, validation_data=data)
+    drawn, checked, *trained_and_evaluated = traces
+    assert (drawn, checked) == ((1, 3), (2, 3))
+    assert trained_and_evaluated == [(8, 3)] * 2

@@ -252,9 +252,12 @@ def _clip(
         norm = lambda g: jnp.sqrt(jnp.sum(g**2))
         return lambda grads: [shrink(g, norm(g), clipnorm) for g in grads]
     if is_on(global_clipnorm):
-        return lambda grads: [
-            shrink(g, optax.tree.norm(grads), global_clipnorm) for g in grads
-        ]
+
+        def shrink_together(grads: list[Array]) -> list[Array]:
+            of_all = optax.tree.norm(grads)
+            return [shrink(g, of_all, global_clipnorm) for g in grads]
+
+        return shrink_together
     if clipvalue is not None and is_on(clipvalue):
         return lambda grads: [jnp.clip(g, -clipvalue, clipvalue) for g in grads]
     return lambda grads: grads

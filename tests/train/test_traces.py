@@ -2,6 +2,7 @@
 
 from collections import deque
 
+import jax
 import numpy as np
 import optax
 
@@ -23,3 +24,11 @@ def test_a_training_traces_its_model_once_for_each_program():
     drawn, checked, *trained_and_evaluated = traces
     assert (drawn, checked) == ((1, 3), (2, 3))
     assert trained_and_evaluated == [(8, 3)] * 2
+
+
+def test_the_norm_of_all_gradients_is_taken_once():
+    params = [np.ones(2, np.float32)] * 20
+    optimizer = fdl.keras.sgd(0.1, global_clipnorm=1.0)
+    update = jax.make_jaxpr(optimizer.update)
+    found = update(params, optimizer.init(params), params)
+    assert str(found).count("reduce_sum") == len(params)

@@ -15,6 +15,8 @@ os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
 )
+# Nobody reads from which line of Python an operation of these programs came.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 # Processes of tests run side by side: threads of theirs would wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Memory that one thread frees, another can use, and the system gets back what is left.

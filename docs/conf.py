@@ -16,6 +16,7 @@ sys.path.insert(0, str(HERE))
 
 import api_pages  # noqa: E402  (beside this file)
 import command_pages  # noqa: E402
+import notebooks  # noqa: E402
 import signatures  # noqa: E402
 
 project = "fdl"
@@ -75,6 +76,7 @@ def setup(app: Sphinx) -> None:
         for name, text in pages:
             _write(reference / folder / name, text.rstrip() + "\n")
     app.add_role("name", signatures.Name())
+    app.connect("source-read", notebooks.offer)
     app.connect("autodoc-process-signature", signatures.shorten)
     app.connect("autodoc-skip-member", signatures.skip)
     app.connect("missing-reference", api_pages.resolve)

@@ -16,6 +16,7 @@ sys.path.insert(0, str(HERE))
 
 import api_pages  # noqa: E402  (beside this file)
 import command_pages  # noqa: E402
+import example_pages  # noqa: E402
 import notebooks  # noqa: E402
 import signatures  # noqa: E402
 
@@ -70,6 +71,7 @@ html_copy_source = False
 
 def setup(app: Sphinx) -> None:
     """Write the generated pages, and shorten signatures."""
+    _write(HERE / "examples.md", example_pages.page())
     reference = HERE / "reference"
     for folder, pages in (("api", api_pages.pages()), ("", command_pages.pages())):
         (reference / folder).mkdir(exist_ok=True)

@@ -9,6 +9,7 @@ from sphinx.application import Sphinx
 
 _CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PICTURE = re.compile(r"^!\[.*?\]\(.*?\)\n", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^```\{.*?^```\n", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[([^]]*)\]\((?!https?:)[^)]*\)")
 
 
@@ -16,10 +17,12 @@ def notebook(text: str) -> NotebookNode:
     """Return a page of Markdown as a notebook.
 
     Its Python becomes cells of code; all else is text. Commands stay text, since they
-    go on from files that a reader has. Links and pictures of the site are left out: a
-    notebook is read by itself.
+    go on from files that a reader has. Links, pictures and other parts of the site are
+    left out: a notebook is read by itself.
     """
-    text = _LINK.sub(r"\1", _PICTURE.sub("", text))
+    for part in (_DIRECTIVE, _PICTURE):
+        text = part.sub("", text)
+    text = _LINK.sub(r"\1", text)
     cells = [
         (v4.new_code_cell if number % 2 else v4.new_markdown_cell)(
             part.strip("\n"), id=f"cell-{number}"

@@ -57,7 +57,7 @@ def write_onnx(
     Example:
         >>> import fdl, jax, tempfile
         >>> model, x = fdl.models.MLP(10), np.zeros((1, 28, 28, 1), np.float32)
-        >>> variables = model.init(jax.random.key(0), x)
+        >>> variables = jax.jit(model.init)(jax.random.key(0), x)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_onnx(f"{folder}/mlp.onnx", model, variables, x)
     """

@@ -27,14 +27,14 @@ def frozen(learner: Learner, patterns: Sequence[str]) -> Learner:
         ValueError: In `init`, if a pattern names nothing, or nothing is left to train.
 
     Example:
-        >>> import fdl, jax.numpy as jnp, optax
+        >>> import fdl, jax, jax.numpy as jnp, optax
         >>> learner = fdl.learners.supervised(
         ...     fdl.models.MLP(10), fdl.losses.cross_entropy, optax.adam(1e-3)
         ... )
         >>> learner = frozen(learner, ["dense1"])
         >>> batch = fdl.Batch(jnp.ones((8, 28, 28, 1)), jnp.arange(8))
         >>> start = learner.init(jax.random.key(0), batch)
-        >>> state, _ = learner.step(start, batch)
+        >>> state, _ = jax.jit(learner.step)(start, batch)
         >>> [bool((state.params[name]["kernel"] == start.params[name]["kernel"]).all())
         ...     for name in ("dense1", "head")]
         [True, False]

@@ -31,7 +31,8 @@ def ctc(
         ValueError: If targets are not integers, or leading axes differ.
 
     Example:
-        >>> loss = ctc(jnp.zeros((1, 3, 2)), jnp.array([[1, 0]]))
+        >>> import jax
+        >>> loss = jax.jit(ctc)(jnp.zeros((1, 3, 2)), jnp.array([[1, 0]]))
         >>> round(float(loss[0]), 4)  # 6 of the 8 ways to spell it
         0.2877
     """

@@ -62,10 +62,11 @@ class AlexNet(Backbone):
         >>> small = {"window": 5, "stride": 1, "border": 2, "hidden_size": 32}
         >>> model = AlexNet(10, widths=(8, 16, 24, 24, 16), **small)
         >>> images = jax.numpy.ones((2, 28, 28, 1))
-        >>> variables = model.init(jax.random.key(0), images)
-        >>> model.apply(variables, images).shape
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), images)
+        >>> jax.eval_shape(model.apply, variables, images).shape
         (2, 10)
-        >>> stages = model.apply(variables, images, method="features")
+        >>> apply = functools.partial(model.apply, method="features")
+        >>> stages = jax.eval_shape(apply, variables, images)
         >>> {stride: x.shape for stride, x in stages.items()}
         {1: (2, 28, 28, 8), 2: (2, 13, 13, 16), 4: (2, 6, 6, 16), 8: (2, 2, 2, 16)}
     """

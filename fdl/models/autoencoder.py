@@ -31,10 +31,11 @@ class Autoencoder(linen.Module):
     Example:
         >>> import jax
         >>> model, images = Autoencoder(), jax.numpy.ones((2, 28, 28, 1))
-        >>> variables = model.init(jax.random.key(0), images)
-        >>> model.apply(variables, images).shape
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), images)
+        >>> jax.eval_shape(model.apply, variables, images).shape
         (2, 28, 28, 1)
-        >>> model.apply(variables, images, method="encode").shape
+        >>> encode = functools.partial(model.apply, method="encode")
+        >>> jax.eval_shape(encode, variables, images).shape
         (2, 20)
     """
 

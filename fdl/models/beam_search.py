@@ -85,7 +85,7 @@ def beam_search(
         >>> decoder = nn.TransformerDecoder(num_layers=1, num_heads=2)
         >>> model = models.Transformer(9, encoder, decoder, features=8, pad_token=0)
         >>> source = jnp.array([[3, 5, 4, 2], [6, 7, 2, 0]])
-        >>> variables = model.init(jax.random.key(0), source, source)
+        >>> variables = jax.jit(model.init)(jax.random.key(0), source, source)
         >>> found = beam_search(model, variables, source, 6, beams=3, alignments=True)
         >>> found.token.shape, found.weights.shape
         ((2, 3, 6), (2, 3, 6, 4))

@@ -42,8 +42,9 @@ def class_activation_map(
         >>> import fdl
         >>> model = fdl.models.CIFARResNet(10, depth=8)
         >>> images = jnp.ones((2, 28, 28, 1))
-        >>> variables = model.init(jax.random.key(0), images)
-        >>> class_activation_map(model, variables, images).shape
+        >>> variables = jax.jit(model.init)(jax.random.key(0), images)
+        >>> cam = jax.jit(class_activation_map, static_argnums=0)
+        >>> cam(model, variables, images).shape
         (2, 7, 7)
     """
     if not model.include_top:

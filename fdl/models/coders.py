@@ -23,8 +23,8 @@ class DenseEncoder(linen.Module):
     Example:
         >>> import jax
         >>> encoder, images = DenseEncoder((64, 32)), jax.numpy.ones((2, 28, 28, 1))
-        >>> variables = encoder.init(jax.random.key(0), images)
-        >>> encoder.apply(variables, images).shape
+        >>> variables = jax.eval_shape(encoder.init, jax.random.key(0), images)
+        >>> jax.eval_shape(encoder.apply, variables, images).shape
         (2, 32)
     """
 
@@ -54,8 +54,8 @@ class DenseDecoder(linen.Module):
     Example:
         >>> import jax
         >>> decoder, latents = DenseDecoder((32, 64)), jax.numpy.ones((2, 20))
-        >>> variables = decoder.init(jax.random.key(0), latents)
-        >>> decoder.apply(variables, latents).shape
+        >>> variables = jax.eval_shape(decoder.init, jax.random.key(0), latents)
+        >>> jax.eval_shape(decoder.apply, variables, latents).shape
         (2, 28, 28, 1)
     """
 
@@ -88,8 +88,8 @@ class ConvEncoder(linen.Module):
     Example:
         >>> import jax
         >>> encoder, images = ConvEncoder((4, 8), 16), jax.numpy.ones((2, 28, 28, 1))
-        >>> variables = encoder.init(jax.random.key(0), images)
-        >>> encoder.apply(variables, images).shape
+        >>> variables = jax.eval_shape(encoder.init, jax.random.key(0), images)
+        >>> jax.eval_shape(encoder.apply, variables, images).shape
         (2, 16)
     """
 
@@ -131,8 +131,8 @@ class ConvDecoder(linen.Module):
     Example:
         >>> import jax
         >>> decoder, latents = ConvDecoder((8, 4), 16), jax.numpy.ones((2, 20))
-        >>> variables = decoder.init(jax.random.key(0), latents)
-        >>> decoder.apply(variables, latents).shape
+        >>> variables = jax.eval_shape(decoder.init, jax.random.key(0), latents)
+        >>> jax.eval_shape(decoder.apply, variables, latents).shape
         (2, 28, 28, 1)
     """
 

@@ -38,8 +38,8 @@ class DCGANGenerator(linen.Module):
         >>> import jax
         >>> model = DCGANGenerator()
         >>> latent = jax.random.normal(jax.random.key(0), (2, 64))
-        >>> variables = model.init(jax.random.key(1), latent)
-        >>> model.apply(variables, latent).shape
+        >>> variables = jax.eval_shape(model.init, jax.random.key(1), latent)
+        >>> jax.eval_shape(model.apply, variables, latent).shape
         (2, 28, 28, 1)
     """
 
@@ -94,8 +94,8 @@ class DCGANDiscriminator(linen.Module):
         >>> import jax
         >>> model = DCGANDiscriminator()
         >>> images = jax.numpy.ones((2, 28, 28, 1))
-        >>> variables = model.init(jax.random.key(0), images)
-        >>> model.apply(variables, images).shape
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), images)
+        >>> jax.eval_shape(model.apply, variables, images).shape
         (2, 1)
     """
 

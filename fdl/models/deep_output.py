@@ -27,10 +27,10 @@ class DeepOutput(linen.Module):
         >>> import jax
         >>> layer = DeepOutput(vocab_size=9, features=8, maxout=True)
         >>> x = jnp.ones((2, 6))
-        >>> variables = layer.init(jax.random.key(0), x)
+        >>> variables = jax.eval_shape(layer.init, jax.random.key(0), x)
         >>> variables["params"]["head"]["kernel"].shape
         (4, 9)
-        >>> layer.apply(variables, x).shape
+        >>> jax.eval_shape(layer.apply, variables, x).shape
         (2, 9)
     """
 

@@ -78,10 +78,11 @@ class DenseNet(Backbone):
 
     Example:
         >>> import jax
-        >>> model = DenseNet121(num_classes=10)
+        >>> model = DenseNet(num_classes=10, block_sizes=(2, 2, 2, 2))
         >>> images = jax.numpy.ones((2, 32, 32, 3))
-        >>> variables = jax.eval_shape(model.init, jax.random.key(0), images)
-        >>> jax.eval_shape(model.apply, variables, images).shape
+        >>> start = functools.partial(model.init_with_output, jax.random.key(0))
+        >>> logits, variables = jax.eval_shape(start, images)
+        >>> logits.shape
         (2, 10)
     """
 

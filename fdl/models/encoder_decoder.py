@@ -40,8 +40,8 @@ class RecurrentStack(linen.Module):
 
     Example:
         >>> stack, x = RecurrentStack(nn.GRU(8), num_layers=2), jnp.ones((3, 7, 5))
-        >>> variables = stack.init(jax.random.key(0), x)
-        >>> outputs, states = stack.apply(variables, x)
+        >>> variables = jax.eval_shape(stack.init, jax.random.key(0), x)
+        >>> outputs, states = jax.eval_shape(stack.apply, variables, x)
         >>> outputs.shape, len(states)
         ((3, 7, 8), 2)
     """
@@ -113,11 +113,13 @@ class EncoderDecoder(RecurrentTranslator):
     Example:
         >>> model = EncoderDecoder(vocab_size=40, source_vocab_size=30)
         >>> source, target = jnp.ones((3, 9), int), jnp.ones((3, 7), int)
-        >>> variables = model.init(jax.random.key(0), source, target)
-        >>> model.apply(variables, source, target).shape
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), source, target)
+        >>> jax.eval_shape(model.apply, variables, source, target).shape
         (3, 7, 40)
-        >>> cache = model.apply(variables, source, 20, method="start")
-        >>> logits, cache = model.apply(variables, target, cache, method="decode")
+        >>> def decode(variables):
+        ...     cache = model.apply(variables, source, 20, method="start")
+        ...     return model.apply(variables, target, cache, method="decode")
+        >>> logits, cache = jax.eval_shape(decode, variables)
         >>> logits.shape
         (3, 7, 40)
     """

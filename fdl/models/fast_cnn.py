@@ -33,8 +33,8 @@ class FastCNN(linen.Module):
         >>> import jax
         >>> model = FastCNN(num_classes=10)
         >>> images = jax.numpy.ones((2, 28, 28, 1))
-        >>> variables = model.init(jax.random.key(0), images)
-        >>> model.apply(variables, images).shape
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), images)
+        >>> jax.eval_shape(model.apply, variables, images).shape
         (2, 10)
     """
 

@@ -37,11 +37,12 @@ class InceptionV3(Backbone):
         ValueError: If images are smaller than 75 pixels, or `width` is not above 0.
 
     Example:
-        >>> import jax
+        >>> import functools, jax
         >>> model = InceptionV3(num_classes=10)
         >>> images = jax.numpy.ones((2, 75, 75, 3))
-        >>> variables = jax.eval_shape(model.init, jax.random.key(0), images)
-        >>> jax.eval_shape(model.apply, variables, images).shape
+        >>> start = functools.partial(model.init_with_output, jax.random.key(0))
+        >>> logits, variables = jax.eval_shape(start, images)
+        >>> logits.shape
         (2, 10)
     """
 

@@ -40,8 +40,8 @@ class LanguageModel(linen.Module):
         >>> decoder = nn.TransformerDecoder(num_layers=2, num_heads=4, norm="pre")
         >>> model = LanguageModel(vocab_size=100, decoder=decoder, features=32)
         >>> token = jnp.zeros((3, 7), int)
-        >>> variables = model.init(jax.random.key(0), token)
-        >>> model.apply(variables, token).shape
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), token)
+        >>> jax.eval_shape(model.apply, variables, token).shape
         (3, 7, 100)
     """
 

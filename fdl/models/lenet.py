@@ -89,13 +89,14 @@ class LeNet5(Backbone):
         ValueError: If images have less than 32 pixels, the border included.
 
     Example:
-        >>> import jax
+        >>> import functools, jax
         >>> model = LeNet5(num_classes=10, border=2)
         >>> images = jax.numpy.ones((2, 28, 28, 1))
-        >>> variables = model.init(jax.random.key(0), images)
-        >>> model.apply(variables, images).shape
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), images)
+        >>> jax.eval_shape(model.apply, variables, images).shape
         (2, 10)
-        >>> stages = model.apply(variables, images, method="features")
+        >>> apply = functools.partial(model.apply, method="features")
+        >>> stages = jax.eval_shape(apply, variables, images)
         >>> {stride: x.shape for stride, x in stages.items()}
         {1: (2, 28, 28, 6), 2: (2, 10, 10, 16), 4: (2, 1, 1, 120)}
     """

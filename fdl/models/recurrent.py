@@ -140,8 +140,8 @@ class SimpleRNNClassifier(RecurrentClassifier):
         >>> import jax
         >>> model = SimpleRNNClassifier(num_classes=10)
         >>> rows = jnp.ones((2, 28, 28))
-        >>> variables = model.init(jax.random.key(0), rows)
-        >>> model.apply(variables, rows).shape
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), rows)
+        >>> jax.eval_shape(model.apply, variables, rows).shape
         (2, 10)
     """
 
@@ -200,9 +200,9 @@ class GRUClassifier(RecurrentClassifier):
         >>> import jax
         >>> model = GRUClassifier(num_classes=10, bidirectional=True)
         >>> rows = jnp.ones((2, 28, 28))
-        >>> variables = model.init(jax.random.key(0), rows)
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), rows)
         >>> mask = nn.length_mask(jnp.array([28, 9]), time=28)
-        >>> model.apply(variables, rows, mask).shape
+        >>> jax.eval_shape(model.apply, variables, rows, mask).shape
         (2, 10)
     """
 

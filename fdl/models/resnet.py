@@ -192,8 +192,9 @@ class ResNet(Backbone):
         >>> import jax
         >>> model = ResNet50(num_classes=10)
         >>> images = jax.numpy.ones((2, 64, 64, 3))
-        >>> variables = jax.eval_shape(model.init, jax.random.key(0), images)
-        >>> jax.eval_shape(model.apply, variables, images).shape
+        >>> start = functools.partial(model.init_with_output, jax.random.key(0))
+        >>> logits, variables = jax.eval_shape(start, images)
+        >>> logits.shape
         (2, 10)
         >>> apply = functools.partial(model.apply, method="features")
         >>> stages = jax.eval_shape(apply, variables, images)

@@ -99,7 +99,7 @@ def generate(
         >>> decoder = nn.TransformerDecoder(num_layers=1, num_heads=2)
         >>> model = models.LanguageModel(50, decoder, features=16, max_length=32)
         >>> prompt = jnp.array([[1, 2, 3]])
-        >>> variables = model.init(jax.random.key(0), prompt)
+        >>> variables = jax.jit(model.init)(jax.random.key(0), prompt)
         >>> generate(model, variables, prompt, 40, jax.random.key(1)).shape
         (1, 40)
     """

@@ -47,8 +47,8 @@ class SequenceModel(linen.Module):
     Example:
         >>> model = SequenceModel(88, "lstm", hidden_size=16)
         >>> frames = jnp.zeros((2, 7, 88))
-        >>> variables = model.init(jax.random.key(0), frames)
-        >>> model.apply(variables, frames).shape
+        >>> variables = jax.jit(model.init)(jax.random.key(0), frames)
+        >>> jax.eval_shape(model.apply, variables, frames).shape
         (2, 7, 88)
 
         Step by step:
@@ -138,7 +138,7 @@ def continue_frames(
     Example:
         >>> model = SequenceModel(88, hidden_size=8)
         >>> silence = jnp.zeros((2, 1, 88))
-        >>> variables = model.init(jax.random.key(0), silence)
+        >>> variables = jax.jit(model.init)(jax.random.key(0), silence)
         >>> continue_frames(model, variables, silence, 5, jax.random.key(1)).shape
         (2, 5, 88)
     """

@@ -37,8 +37,8 @@ class TextClassifier(linen.Module):
         >>> encoder = nn.TransformerEncoder(num_layers=2, num_heads=2)
         >>> model = TextClassifier(2, vocab_size=100, encoder=encoder, features=32)
         >>> token = jnp.ones((3, 7), int)
-        >>> variables = model.init(jax.random.key(0), token)
-        >>> model.apply(variables, token).shape
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), token)
+        >>> jax.eval_shape(model.apply, variables, token).shape
         (3, 2)
     """
 

@@ -40,8 +40,8 @@ class TextCNN(linen.Module):
         >>> import jax
         >>> model = TextCNN(2, vocab_size=100)
         >>> token = jnp.array([[5, 17, 3, 8], [9, 4, 0, 0]])
-        >>> variables = model.init(jax.random.key(0), token)
-        >>> model.apply(variables, token).shape
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), token)
+        >>> jax.eval_shape(model.apply, variables, token).shape
         (2, 2)
     """
 

@@ -60,11 +60,13 @@ class Transformer(linen.Module):
         >>> decoder = nn.TransformerDecoder(num_layers=2, num_heads=4)
         >>> model = Transformer(100, encoder, decoder, features=32)
         >>> source, target = jnp.ones((3, 9), int), jnp.ones((3, 7), int)
-        >>> variables = model.init(jax.random.key(0), source, target)
-        >>> model.apply(variables, source, target).shape
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), source, target)
+        >>> jax.eval_shape(model.apply, variables, source, target).shape
         (3, 7, 100)
-        >>> cache = model.apply(variables, source, 20, method="start")
-        >>> logits, cache = model.apply(variables, target, cache, method="decode")
+        >>> def decode(variables):
+        ...     cache = model.apply(variables, source, 20, method="start")
+        ...     return model.apply(variables, target, cache, method="decode")
+        >>> logits, cache = jax.eval_shape(decode, variables)
         >>> logits.shape
         (3, 7, 100)
     """

@@ -60,10 +60,11 @@ class VAE(linen.Module):
         >>> import jax
         >>> model, images = VAE(), jnp.ones((2, 28, 28, 1))
         >>> noise = jax.random.normal(jax.random.key(1), (2, 20))
-        >>> variables = model.init(jax.random.key(0), images, noise)
-        >>> model.apply(variables, images, noise).logits.shape
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), images, noise)
+        >>> jax.eval_shape(model.apply, variables, images, noise).logits.shape
         (2, 28, 28, 1)
-        >>> model.apply(variables, noise, method="decode").shape
+        >>> decode = functools.partial(model.apply, method="decode")
+        >>> jax.eval_shape(decode, variables, noise).shape
         (2, 28, 28, 1)
     """
 

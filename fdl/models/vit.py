@@ -40,8 +40,8 @@ class VisionTransformer(linen.Module):
         >>> encoder = nn.TransformerEncoder(num_layers=2, num_heads=4, norm="pre")
         >>> model = VisionTransformer(10, encoder, features=32, patch_size=7)
         >>> images = jnp.ones((2, 28, 28, 1))
-        >>> variables = model.init(jax.random.key(0), images)
-        >>> model.apply(variables, images).shape
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), images)
+        >>> jax.eval_shape(model.apply, variables, images).shape
         (2, 10)
     """
 

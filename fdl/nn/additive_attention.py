@@ -34,8 +34,8 @@ class AdditiveAttention(nn.Module):
     Example:
         >>> layer = AdditiveAttention()
         >>> query, key = jnp.ones((3, 5, 16)), jnp.ones((3, 7, 16))
-        >>> variables = layer.init(jax.random.key(0), query, key)
-        >>> layer.apply(variables, query, key).shape
+        >>> variables = jax.eval_shape(layer.init, jax.random.key(0), query, key)
+        >>> jax.eval_shape(layer.apply, variables, query, key).shape
         (3, 5, 16)
     """
 

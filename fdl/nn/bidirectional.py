@@ -46,8 +46,8 @@ class Bidirectional(nn.Module):
         >>> import jax
         >>> layer = Bidirectional(LSTM(features=32))
         >>> x = jnp.ones((2, 7, 5))
-        >>> variables = layer.init(jax.random.key(0), x)
-        >>> outputs, state = layer.apply(variables, x)
+        >>> variables = jax.eval_shape(layer.init, jax.random.key(0), x)
+        >>> outputs, state = jax.eval_shape(layer.apply, variables, x)
         >>> outputs.shape, state.backward.h.shape
         ((2, 7, 64), (2, 32))
     """

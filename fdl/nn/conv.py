@@ -39,8 +39,8 @@ class Conv2D(nn.Module):
         >>> import jax
         >>> layer = Conv2D(features=32, kernel_size=(3, 3))
         >>> x = jnp.ones((2, 28, 28, 1))
-        >>> variables = layer.init(jax.random.key(0), x)
-        >>> layer.apply(variables, x).shape
+        >>> variables = jax.eval_shape(layer.init, jax.random.key(0), x)
+        >>> jax.eval_shape(layer.apply, variables, x).shape
         (2, 26, 26, 32)
     """
 
@@ -100,8 +100,8 @@ class Conv1D(nn.Module):
         >>> import jax
         >>> layer = Conv1D(features=16, kernel_size=3)
         >>> x = jnp.ones((2, 10, 4))
-        >>> variables = layer.init(jax.random.key(0), x)
-        >>> layer.apply(variables, x).shape
+        >>> variables = jax.eval_shape(layer.init, jax.random.key(0), x)
+        >>> jax.eval_shape(layer.apply, variables, x).shape
         (2, 8, 16)
     """
 
@@ -169,8 +169,8 @@ class Conv2DTranspose(nn.Module):
         ...     features=8, kernel_size=(4, 4), strides=(2, 2), padding="same"
         ... )
         >>> x = jnp.ones((2, 7, 7, 16))
-        >>> variables = layer.init(jax.random.key(0), x)
-        >>> layer.apply(variables, x).shape
+        >>> variables = jax.eval_shape(layer.init, jax.random.key(0), x)
+        >>> jax.eval_shape(layer.apply, variables, x).shape
         (2, 14, 14, 8)
     """
 

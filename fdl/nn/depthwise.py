@@ -36,8 +36,8 @@ class DepthwiseConv2D(nn.Module):
         >>> import jax, jax.numpy as jnp
         >>> layer = DepthwiseConv2D(kernel_size=(3, 3))
         >>> x = jnp.ones((2, 28, 28, 8))
-        >>> variables = layer.init(jax.random.key(0), x)
-        >>> layer.apply(variables, x).shape
+        >>> variables = jax.eval_shape(layer.init, jax.random.key(0), x)
+        >>> jax.eval_shape(layer.apply, variables, x).shape
         (2, 26, 26, 8)
     """
 
@@ -89,8 +89,8 @@ class SeparableConv2D(nn.Module):
         >>> import jax, jax.numpy as jnp
         >>> layer = SeparableConv2D(features=16, kernel_size=(3, 3))
         >>> x = jnp.ones((2, 28, 28, 8))
-        >>> variables = layer.init(jax.random.key(0), x)
-        >>> layer.apply(variables, x).shape
+        >>> variables = jax.eval_shape(layer.init, jax.random.key(0), x)
+        >>> jax.eval_shape(layer.apply, variables, x).shape
         (2, 26, 26, 16)
     """
 

@@ -28,7 +28,7 @@ class MixedPrecision:
 
     Example:
         >>> import fdl, optax
-        >>> model = MixedPrecision(fdl.models.CNN(10))
+        >>> model = MixedPrecision(fdl.models.MLP(10))
         >>> learner = fdl.learners.supervised(
         ...     model, fdl.losses.cross_entropy, optax.adam(1e-3)
         ... )

@@ -86,8 +86,8 @@ class SimpleRNN(_Recurrent):
         >>> import jax
         >>> layer = SimpleRNN(features=32)
         >>> x = jnp.ones((2, 7, 5))
-        >>> variables = layer.init(jax.random.key(0), x)
-        >>> outputs, state = layer.apply(variables, x)
+        >>> variables = jax.eval_shape(layer.init, jax.random.key(0), x)
+        >>> outputs, state = jax.eval_shape(layer.apply, variables, x)
         >>> outputs.shape, state.shape
         ((2, 7, 32), (2, 32))
     """
@@ -154,8 +154,8 @@ class LSTM(_Recurrent):
         >>> import jax
         >>> layer = LSTM(features=32)
         >>> x = jnp.ones((2, 7, 5))
-        >>> variables = layer.init(jax.random.key(0), x)
-        >>> outputs, (h, c) = layer.apply(variables, x)
+        >>> variables = jax.eval_shape(layer.init, jax.random.key(0), x)
+        >>> outputs, (h, c) = jax.eval_shape(layer.apply, variables, x)
         >>> outputs.shape, h.shape, c.shape
         ((2, 7, 32), (2, 32), (2, 32))
     """
@@ -250,10 +250,10 @@ class GRU(_Recurrent):
         >>> import jax
         >>> layer = GRU(features=32)
         >>> x = jnp.ones((2, 7, 5))
-        >>> variables = layer.init(jax.random.key(0), x)
+        >>> variables = jax.eval_shape(layer.init, jax.random.key(0), x)
         >>> variables["params"]["bias"].shape
         (2, 96)
-        >>> layer.apply(variables, x).outputs.shape
+        >>> jax.eval_shape(layer.apply, variables, x).outputs.shape
         (2, 7, 32)
     """
 

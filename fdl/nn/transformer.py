@@ -42,11 +42,12 @@ class TransformerStack(nn.Module):
         >>> import jax
         >>> decoder = TransformerDecoder(num_layers=2, num_heads=2)
         >>> x = jnp.ones((3, 7, 16))
-        >>> variables = decoder.init(jax.random.key(0), x)
-        >>> decoder.apply(variables, x).shape
+        >>> variables = jax.jit(decoder.init)(jax.random.key(0), x)
+        >>> jax.eval_shape(decoder.apply, variables, x).shape
         (3, 7, 16)
         >>> cache = decoder.empty_cache((3,), length=20, features=16)
-        >>> y, cache = decoder.apply(variables, x, cache, method="decode")
+        >>> decode = jax.jit(functools.partial(decoder.apply, method="decode"))
+        >>> y, cache = decode(variables, x, cache)
         >>> y.shape, int(cache[0].tokens.position)
         ((3, 7, 16), 7)
     """

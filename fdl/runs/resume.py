@@ -88,7 +88,7 @@ def resume(
 
     Example:
         >>> import fdl.runs, tempfile
-        >>> settings = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 500}
+        >>> settings = {"dataset": "mnist-5k", "epochs": 2}
         >>> def cut_off(line, state):
         ...     raise KeyboardInterrupt
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -169,14 +169,13 @@ def resume_sweep(
 
     Example:
         >>> import fdl.runs, tempfile
-        >>> settings = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 500}
+        >>> grid = {"learning_rate": [1e-5, 1e-2]}
+        >>> settings = {"dataset": "mnist-5k", "grid": grid, "epochs": 2}
         >>> def cut_off(rows):
         ...     raise KeyboardInterrupt
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     try:
-        ...         fdl.runs.sweep(
-        ...             "mlp", seeds=2, path=folder, on_rows=cut_off, **settings
-        ...         )
+        ...         fdl.runs.sweep("mlp", path=folder, on_rows=cut_off, **settings)
         ...     except KeyboardInterrupt:
         ...         found = fdl.runs.resume_sweep(folder)
         >>> [(row["member"], row["epoch"]) for row in found.rows]

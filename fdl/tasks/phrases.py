@@ -78,7 +78,7 @@ def excited(
     Example:
         >>> model = TextCNN(2, vocab_size=9, widths=(2,), maps=3)
         >>> token = jnp.array([[5, 3, 0, 0]])
-        >>> found = excited(model, model.init(jax.random.key(0), token), token)
+        >>> found = excited(model, jax.jit(model.init)(jax.random.key(0), token), token)
         >>> found.value.shape, bool((found.place >= -1).all() & (found.place < 2).all())
         ((1, 3), True)
     """

@@ -22,7 +22,7 @@ def compose(*changes: Change) -> Change:
 
     Example:
         >>> from fdl.data.augment import flip, noise, shift
-        >>> change = compose(shift(2), flip(), noise(0.1))
+        >>> change = jax.jit(compose(shift(2), flip(), noise(0.1)))
         >>> change(jax.random.key(0), jnp.zeros((28, 28, 1))).shape
         (28, 28, 1)
     """

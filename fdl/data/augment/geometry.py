@@ -94,7 +94,7 @@ def rotate(degrees: float | tuple[float, float], *, fill: float = 0.0) -> Change
 
     Example:
         >>> image = np.float32([[1, 2], [3, 4]])[..., None]
-        >>> rotate((90.0, 90.0))(jax.random.key(0), image)[..., 0].astype(int)
+        >>> jax.jit(rotate((90.0, 90.0)))(jax.random.key(0), image)[..., 0].astype(int)
         Array([[2, 4],
                [1, 3]], dtype=int32)
     """

@@ -38,7 +38,8 @@ def mixup(
 
     Example:
         >>> batch = (jnp.eye(4), jnp.arange(4))
-        >>> inputs, targets = mixup(1.0, num_classes=4)(jax.random.key(0), batch)
+        >>> change = jax.jit(mixup(1.0, num_classes=4))
+        >>> inputs, targets = change(jax.random.key(0), batch)
         >>> targets.sum(axis=-1)
         Array([1., 1., 1., 1.], dtype=float32)
         >>> bool((inputs == targets).all())

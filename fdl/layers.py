@@ -1,95 +1,24 @@
-"""What a model consists of: its layers, their outputs, parameters and FLOPs."""
+"""The layers of a model, found by tracing it: what they give, hold, cost and read."""
 
 import itertools
 import math
 import re
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.core import Tracer
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Var
 
+from fdl.architecture import Layer, Summary
 from fdl.arrays import PyTree, is_matched
 from fdl.ops import rules
 
 Path = tuple[str, ...]
-
-
-class Layer(NamedTuple):
-    """A layer, or several that are shown as one.
-
-    Attributes:
-        name: Where it is, such as `block1/conv`, as `--freeze` takes it; `.` for what
-            the model does by itself.
-        kind: Its class.
-        shapes: Shapes of its outputs, without the batch.
-        parameters: Number of its weights, statistics included.
-        trained: How many of these are trained.
-        flops: Additions and multiplications of its products, see `summary`.
-    """
-
-    name: str
-    kind: str
-    shapes: tuple[tuple[int, ...], ...]
-    parameters: int
-    trained: int
-    flops: int
-
-
-class Summary(NamedTuple):
-    """A model, layer by layer; as text, a table like that of Keras.
-
-    Attributes:
-        name: Its class, or the name that it has in Keras.
-        inputs: Shapes of its inputs, without the batch.
-        layers: Its layers, in the order in which they begin.
-    """
-
-    name: str
-    inputs: tuple[tuple[int, ...], ...]
-    layers: tuple[Layer, ...]
-
-    @property
-    def parameters(self) -> int:
-        """Number of all weights, statistics included."""
-        return sum(layer.parameters for layer in self.layers)
-
-    @property
-    def trained(self) -> int:
-        """Number of the weights that are trained."""
-        return sum(layer.trained for layer in self.layers)
-
-    @property
-    def flops(self) -> int:
-        """Additions and multiplications of all products."""
-        return sum(layer.flops for layer in self.layers)
-
-    def __str__(self) -> str:
-        """Return a line for each layer, and one with the totals."""
-        head = ("layer", "class", "output", "parameters", "trained", "FLOPs")
-        rows: list[tuple[str, ...]] = [head]
-        for layer in self.layers:
-            numbers = layer.parameters, layer.trained, layer.flops
-            counts = [f"{x:,}" if layer.parameters or x else "" for x in numbers]
-            rows.append((layer.name, layer.kind, _words(layer.shapes), *counts))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = []
-        for row in rows:
-            cells = [
-                cell.ljust(width) if place < 3 else cell.rjust(width)
-                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ]
-            lines.append("  ".join(cells).rstrip())
-        trained = f"of which {self.trained:,} are trained"
-        lines.append(
-            f"{self.name} on {_words(self.inputs)}: {self.parameters:,} parameters, "
-            f"{'all trained' if self.trained == self.parameters else trained}; "
-            f"{self.flops:,} FLOPs"
-        )
-        return "\n".join(lines)
 
 
 def summary(
@@ -143,6 +72,8 @@ def summary(
         places.append(module.path)
         with jax.named_scope(f"{_MARK}{len(places) - 1}"):
             made = call(*args, **kwargs)
+            # So that data flow through what does nothing, such as dropout, too.
+            made = jax.tree.map(lambda x: jnp.copy(x) if _is_traced(x) else x, made)
         if context.method_name == "__call__":
             seen[module.path] = _kind(module), _shapes(made)
         return made
@@ -169,14 +100,24 @@ def summary(
             place = path[:levels]
             sums = shown.get(place, [0, 0, 0])
             shown[place] = [a + b for a, b in zip(sums, counts, strict=True)]
-    return Summary(
-        _kind(model),
-        _shapes(inputs),
-        tuple(
-            Layer("/".join(path) or ".", *seen.get(path, _NOT_CALLED), *counts)
-            for path, counts in shown.items()
-        ),
-    )
+
+    def layer_at(mark: int) -> str | None:
+        place = places[mark][:levels]
+        return _name(place) if place in shown else None
+
+    reads: dict[str, Sources] = {_name(path): {} for path in shown}
+    given = [{name: None} for name, x in _inputs(inputs) for _ in jax.tree.leaves(x)]
+    weights: list[Sources] = [{}] * len(jax.tree.leaves(variables))
+    made = _flow(traced.jaxpr, [*weights, *given], 0, layer_at, reads)
+    order = [name for name, _ in _inputs(inputs)] + list(reads)
+    sort = lambda names: tuple(name for name in order if name in names)
+    layers = []
+    for path, (parameters, trained, flops) in shown.items():
+        name, (kind, shapes) = _name(path), seen.get(path, _NOT_CALLED)
+        read = sort(reads[name])
+        layers.append(Layer(name, kind, shapes, parameters, trained, flops, read))
+    returned = sort({name for one in made for name in one})
+    return Summary(_kind(model), _shapes(inputs), tuple(layers), returned)
 
 
 _NOT_CALLED = "not called", ()
@@ -184,6 +125,24 @@ _NOT_CALLED = "not called", ()
 
 _MARK = "layer:"
 """Before the number of a call, in the names of scopes that equations are traced in."""
+
+
+Sources = dict[str, None]
+"""Names of the layers that a value is computed from, each once, in order."""
+
+
+def _name(path: Path) -> str:
+    return "/".join(path) or "."
+
+
+def _inputs(inputs: tuple[Any, ...]) -> list[tuple[str, Any]]:
+    if len(inputs) == 1:
+        return [("input", inputs[0])]
+    return [(f"input {number}", x) for number, x in enumerate(inputs, 1)]
+
+
+def _is_traced(x: Any) -> bool:
+    return isinstance(x, Tracer)
 
 
 def _kind(module: Any) -> str:
@@ -196,22 +155,52 @@ def _shapes(made: PyTree) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(x.shape[1:]) for x in arrays if x.dtype != bool)
 
 
-def _words(shapes: tuple[tuple[int, ...], ...]) -> str:
-    words = ["x".join(map(str, shape)) or "1" for shape in shapes]
-    return ", ".join(words if len(words) < 4 else [*words[:3], "..."])
-
-
 def _layer_of(path: Path, called: Collection[Path], levels: int | None) -> Path:
     """Return the layer that has an array: the nearest that is called, or its own."""
     within = (path[:length] for length in range(len(path), 0, -1))
     return next((layer for layer in within if layer in called), path[:levels])
 
 
+def _mark(equation: JaxprEqn, outer: int) -> int:
+    """Return the number of the call that an equation is in."""
+    marks = re.findall(f"{_MARK}(\\d+)", str(equation.source_info.name_stack))
+    return int(marks[-1]) if marks else outer
+
+
+def _flow(
+    jaxpr: Jaxpr,
+    given: Sequence[Sources],
+    mark: int,
+    layer_at: Callable[[int], str | None],
+    reads: dict[str, Sources],
+) -> list[Sources]:
+    """Return which layers each output is computed from; note what each layer reads.
+
+    What is computed between layers, such as a sum, hands on what it is computed from.
+    """
+    known: dict[Var, Sources] = dict(zip(jaxpr.invars, given, strict=True))
+    of = lambda x: known.get(x, {}) if isinstance(x, Var) else {}
+    for equation in jaxpr.eqns:
+        here, sources = _mark(equation, mark), [of(x) for x in equation.invars]
+        layer, inner = layer_at(here), [*_inner(equation.params)]
+        made: list[Sources]
+        if layer is not None:
+            both = {name: None for one in sources for name in one if name != layer}
+            reads[layer] |= both
+            made = [{layer: None}] * len(equation.outvars)
+        elif len(inner) == 1 and len(inner[0].invars) == len(sources):
+            made = _flow(inner[0], sources, here, layer_at, reads)
+        else:
+            both = {name: None for one in sources for name in one}
+            made = [both] * len(equation.outvars)
+        known.update(zip(equation.outvars, made, strict=True))
+    return [of(x) for x in jaxpr.outvars]
+
+
 def _products(jaxpr: Jaxpr, mark: int) -> Iterator[tuple[int, int]]:
     """Return the FLOPs of each product, with the number of the call that it is in."""
     for equation in jaxpr.eqns:
-        marks = re.findall(f"{_MARK}(\\d+)", str(equation.source_info.name_stack))
-        here = int(marks[-1]) if marks else mark
+        here = _mark(equation, mark)
         name, params = equation.primitive.name, equation.params
         avals: list[Any] = [x.aval for x in equation.invars]
         outs: list[Any] = [x.aval for x in equation.outvars]

@@ -7,7 +7,7 @@ import pytest
 
 import fdl
 from fdl import models, nn, runs
-from fdl.layers import Layer, Summary
+from fdl.architecture import Layer, Summary
 
 
 def summed_up(model, *shape, **options) -> Summary:
@@ -76,7 +76,8 @@ def test_every_number_is_counted_once_whatever_is_folded() -> None:
     assert (own.flops, own.parameters) == (2 * 2 * 4, 0)
     assert net.kind == "CIFARResNet"
     assert net.shapes == ((2,),)
-    assert shared == Layer("shared", "Dense", ((2,),), 6, 6, 2 * 2 * 2 * 2)
+    products = 2 * 2 * 2 * 2
+    assert shared == Layer("shared", "Dense", ((2,),), 6, 6, products, ("net",))
     with pytest.raises(ValueError, match="levels=0 must be at least 1"):
         summed_up(Twice(), 8, 8, 1, levels=0)
 

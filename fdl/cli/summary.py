@@ -9,15 +9,19 @@ import tyro
 
 import fdl
 from fdl import tasks
-from fdl.cli.command import OfRun, OptionalInt, out, unset
+from fdl.cli.command import OfRun, OptionalInt, OptionalPath, out, unset
 from fdl.cli.task_command import ToTrain, for_each_task
 from fdl.files import json_text
 
 Levels = Annotated[OptionalInt, unset("all")]
 
 
-def say(found: Any, json: bool) -> None:
-    """Print the tables of a `fdl.tasks.Summaries`, or one JSON object."""
+def say(found: Any, json: bool, svg: Path | None) -> None:
+    """Print the tables of a `fdl.tasks.Summaries`, or one JSON object; draw them."""
+    if svg is not None:
+        if svg.suffix != ".svg":
+            raise ValueError(f"--svg={svg} must end with .svg.")
+        fdl.report.draw_architecture(svg, found)
     if json:
         print(json_text({name: as_json(one) for name, one in found.items()}))
     else:
@@ -25,7 +29,7 @@ def say(found: Any, json: bool) -> None:
 
 
 def as_json(one: Any) -> dict[str, Any]:
-    """Return a `fdl.layers.Summary` as plain data."""
+    """Return a `fdl.architecture.Summary` as plain data."""
     return one._asdict() | {"layers": [layer._asdict() for layer in one.layers]}
 
 
@@ -40,17 +44,19 @@ class Summary(ToTrain):
     Attributes:
         levels: How many levels of layers within layers to tell apart.
         json: Print one JSON object instead of a table.
+        svg: File for a drawing of the layers, and of which reads which.
     """
 
     levels: Levels = None
     json: bool = False
+    svg: Annotated[OptionalPath, unset("none is drawn if not given")] = None
 
     def __call__(self) -> None:
         """Show it."""
         found = fdl.runs.summarize(
             **self.trained(), levels=self.levels, data_dir=self.data.data_dir
         )
-        say(found, self.json)
+        say(found, self.json, self.svg)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,18 +67,20 @@ class SummaryOfRun(OfRun):
         run: Folder of the run, or of `fdl import`.
         levels: How many levels of layers within layers to tell apart.
         json: Print one JSON object instead of a table.
+        svg: File for a drawing of the layers, and of which reads which.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     levels: Levels = None
     json: bool = False
+    svg: Annotated[OptionalPath, unset("none is drawn if not given")] = None
 
     def __call__(self) -> None:
         """Show it."""
         run = fdl.load(self.run, model=self.model, task=self.task)
         if not isinstance(run, fdl.runs.Run | fdl.runs.ImportedModel):
             raise ValueError(f"{self.run} is an exported file, which has no layers.")
-        say(run.summary(levels=self.levels), self.json)
+        say(run.summary(levels=self.levels), self.json, self.svg)
 
 
 _TAKES_A_WORD = ("--levels", "--model")

@@ -1,5 +1,9 @@
 """Pictures and pages of runs."""
 
+# Before the others, since it imports matplotlib.
+from fdl.report.backend import write_figure as write_figure
+
+# isort: split
 from fdl.listing import public as _public
 from fdl.pixels import picture_file as picture_file
 from fdl.pixels import picture_format as picture_format
@@ -7,9 +11,7 @@ from fdl.report.alignments import Alignment as Alignment
 from fdl.report.alignments import draw_alignments as draw_alignments
 from fdl.report.answers import draw_commonest as draw_commonest
 from fdl.report.answers import draw_errors_by_length as draw_errors_by_length
-
-# Before the others, since it imports matplotlib.
-from fdl.report.backend import write_figure as write_figure
+from fdl.report.architecture import draw_architecture as draw_architecture
 from fdl.report.calibration import draw_reliability as draw_reliability
 from fdl.report.class_maps import draw_activation_maps as draw_activation_maps
 from fdl.report.confusion import draw_confusion as draw_confusion

@@ -1,7 +1,8 @@
 """Of what layers the models of a run consist."""
 
+from fdl.architecture import Summary
 from fdl.keras.graph.model import KerasModel
-from fdl.layers import Summary, summary
+from fdl.layers import summary
 from fdl.learners.modules import mode
 from fdl.tasks.assemble import frozen_layers
 from fdl.tasks.task import Task, Trained

@@ -12,10 +12,12 @@ def test_a_task_is_shown_with_its_options(tmp_path) -> None:
     total = "CIFARResNet on 28x28x1: 176,090 parameters, of which 174,970 are trained; "
     assert lines[-1].startswith(total)
     options = ("--dataset", "mnist-5k", "--freeze", "dense1", "--json")
+    options += ("--svg", "net.svg")
     said = json.loads(command("summary", "mlp", *options, cwd=tmp_path).stdout)
     assert list(said) == ["model"]
     assert said["model"]["layers"][0]["name"] == "dense1"
     assert [layer["trained"] for layer in said["model"]["layers"]] == [0, 0, 1290]
+    assert (tmp_path / "net.svg").read_text().startswith("<?xml")
 
 
 def test_what_there_is_no_table_of_is_told(tmp_path) -> None:
@@ -25,6 +27,7 @@ def test_what_there_is_no_table_of_is_told(tmp_path) -> None:
         (("runs/a",), "runs/a"),
         (("empty",), "empty"),
         (("mlp", "--dataset", "mnist-5k", "--levels", 0), "levels=0 must be"),
+        (("mlp", "--dataset", "mnist-5k", "--svg", "a.png"), "--svg=a.png must end"),
     ):
         said = command("summary", *words, cwd=tmp_path, code=2).stderr
         assert complaint in said

@@ -1,9 +1,10 @@
 """What a Keras model consists of."""
 
+from fdl.architecture import Summary
 from fdl.arrays import PyTree
 from fdl.keras.graph.arrays import examples
 from fdl.keras.graph.model import KerasModel
-from fdl.layers import Summary, summary
+from fdl.layers import summary
 
 
 def layers_of(

@@ -17,6 +17,7 @@ sys.path.insert(0, str(HERE))
 import api_pages  # noqa: E402  (beside this file)
 import command_pages  # noqa: E402
 import example_pages  # noqa: E402
+import model_pages  # noqa: E402
 import notebooks  # noqa: E402
 import signatures  # noqa: E402
 
@@ -72,11 +73,14 @@ html_copy_source = False
 def setup(app: Sphinx) -> None:
     """Write the generated pages, and shorten signatures."""
     _write(HERE / "examples.md", example_pages.page())
-    reference = HERE / "reference"
-    for folder, pages in (("api", api_pages.pages()), ("", command_pages.pages())):
-        (reference / folder).mkdir(exist_ok=True)
+    for folder, pages in (
+        ("reference/api", api_pages.pages()),
+        ("reference", command_pages.pages()),
+        ("models/tasks", model_pages.pages(HERE / "models" / "tasks")),
+    ):
+        (HERE / folder).mkdir(exist_ok=True)
         for name, text in pages:
-            _write(reference / folder / name, text.rstrip() + "\n")
+            _write(HERE / folder / name, text.rstrip() + "\n")
     app.add_role("name", signatures.Name())
     app.connect("source-read", notebooks.offer)
     app.connect("autodoc-process-signature", signatures.shorten)

@@ -1,0 +1,145 @@
+"""A page for each task: its paper, architecture, proof and results."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fdl import data, tasks
+from fdl.report import draw_architecture
+from fdl.runs import configure
+
+_RESULTS = Path(__file__).parents[1] / "bench" / "results"
+_MOST = 40  # layers of a drawing that tells all of them apart
+# Rows of `fdl parity` that are the models of a task under another name.
+_PROVEN = {
+    "lenet5": ("lenet5", "lenet5-modern"),
+    "densenet": ("densenet-small",),
+    "resnet": ("resnet", "resnet-preactivation", "se-resnet"),
+    "vae": ("vae", "conv-vae"),
+    "gan": tuple(
+        f"{kind}-{part}"
+        for kind in ("dcgan", "dense")
+        for part in ("generator", "discriminator")
+    ),
+    "seq2seq": ("seq2seq", "seq2seq-every"),
+}
+_PICTURES = {
+    "gan": {"gan.png": "Digits that it made"},
+    "vae": {
+        "vae-reconstructions.png": "Digits, and below them their reconstructions",
+        "vae-samples.png": "Digits that it made",
+    },
+    "resnet": {
+        "resnet-features.png": "Feature maps of a digit, layer by layer",
+        "resnet-activation.png": "Where it sees a digit",
+    },
+}
+
+
+def names() -> list[str]:
+    """Return the tasks that have a model of their own."""
+    return [task.name for task in tasks.known() if task.name != "classify"]
+
+
+def pages(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each page, and draw its models."""
+    measured = json.loads(Path(tasks.__file__).with_name("measured.json").read_text())
+    proven = json.loads((_RESULTS / "parity" / "parity.json").read_text())["rows"]
+    for name in names():
+        drawing = folder / f"{name}.svg"
+        if not drawing.exists():
+            _draw(name, drawing)
+        yield f"{name}.md", "\n".join(_page(name, measured.get(name, ()), proven))
+
+
+def _page(name: str, measured: Any, proven: Any) -> Iterator[str]:
+    task = tasks.find(name)
+    yield from (f"# {_sentence(task.title)}", "")
+    if task.paper:
+        yield f"{_sentence(task.paper)}.\n"
+    yield f"Train it with `fdl train {name}`"
+    yield f"([options and defaults](../../reference/tasks.md#{name})).\n"
+    yield f"![The layers of {name}, and which reads which]({name}.svg)\n"
+    yield f"*`fdl summary {name} --svg {name}.svg`*\n"
+    rows = [row for row in _PROVEN.get(name, (name,)) if row in proven]
+    if rows:
+        yield from ("## The same function as in Keras", "")
+        yield "The largest relative difference from the Keras model of each"
+        yield "[level](../../understanding/parity.md), in double precision:\n"
+        yield from _table(_level(proven[row]) for row in rows)
+    if measured:
+        yield from ("## What it reaches", "")
+        yield "Mean and standard deviation over seeds"
+        yield "([all results](../../results/accuracy.md)).\n"
+        yield from _table(
+            {
+                "command": f"`{one['command']}`",
+                "result": one["result"],
+                "seeds": str(one["seeds"]),
+                "parameters": f"{one['parameters']:,}",
+            }
+            for one in measured
+        )
+    for file, about in _PICTURES.get(name, {}).items():
+        yield f"![{about}](../../../bench/results/pictures/{file})\n\n*{about}.*\n"
+
+
+def _level(row: Any) -> dict[str, str]:
+    found = {"model": f"`{row['command']}`", "parameters": f"{row['parameters']:,}"}
+    for rung in row["rungs"]:
+        if rung["precision"] == "float64":
+            found[f"level {rung['level']}"] = (
+                f"{rung['error']:.0e}" if rung["error"] else "0"
+            )
+    return found
+
+
+def _table(rows: Iterator[dict[str, str]]) -> Iterator[str]:
+    told = list(rows)
+    head = list(dict.fromkeys(key for row in told for key in row))
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    for row in told:
+        yield f"| {' | '.join(row.get(key, '') for key in head)} |"
+    yield ""
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+def _draw(name: str, file: Path) -> None:
+    task = tasks.find(name)
+    with tempfile.TemporaryDirectory() as folder:
+        line, info = _data(task, Path(folder))
+        trained = tasks.outline(task, configure(name, dataset=line), info)
+    found = tasks.summaries(task, trained)
+    if max(len(one.layers) for one in found.values()) > _MOST:
+        found = tasks.summaries(task, trained, levels=1)
+    draw_architecture(file, found)
+
+
+def _data(task: Any, folder: Path) -> tuple[str, Any]:
+    """Return the name of data that a task is for, and what is known of ones like it."""
+    classes, kind = np.arange(200) % 10, task.takes[0]
+    if kind == "number":
+        rows = [f"{n},{n % 7},{n % 5},{n / 3}" for n in range(200)]
+        (folder / "rows.csv").write_text("\n".join(["a,b,c,y", *rows]))
+        line = f"csv:{folder / 'rows.csv'}?target=y"
+        return line, data.load(line).info
+    if kind == "text":
+        return "python-docs", data.load("python-docs").info
+    if kind == "document":
+        texts = ["some words", "others"] * 100
+        return "trec", data.from_arrays(texts, classes).info
+    if kind == "pair":
+        return "dates", data.from_pairs(["abc", "de"] * 100, ["CBA", "ED"] * 100).info
+    images = data.from_arrays(np.zeros((200, 28, 28, 1), np.uint8), classes).info
+    if kind == "music":
+        about = {"kind": kind, "input_shape": (64, 88), "num_classes": 88}
+        return "jsb", images._replace(**about)
+    return "mnist", images

@@ -1,5 +1,6 @@
 """The arrays of a Keras model: where a module has them, and where a file does."""
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,23 +54,16 @@ class Slot(NamedTuple):
         return "/".join(self.path[1:])
 
 
-def slots_of(model: KerasModel) -> list[Slot]:
+def slots_of(model: KerasModel) -> tuple[Slot, ...]:
     """Return the arrays of a model, in the order in which layers run.
+
+    A model of Keras' layers alone is traced but once: reading, writing and training it
+    all ask for its arrays.
 
     Raises:
         WeightsError: If the layers do not fit together.
     """
-    problem: Exception | None = None
-    for size in _UNKNOWN if _has_unknown(model.graph) else (1,):
-        try:
-            return _traced(model, size)
-        except WeightsError:
-            raise
-        except Exception as error:  # layers of the user's may raise anything
-            problem = error
-    raise WeightsError(
-        f"the layers do not fit together: {reason(problem or ValueError())}"
-    ) from problem
+    return _slots_of(model) if model.custom_layers else _slots_in(model.graph)
 
 
 def examples(graph: Graph, size: int = 1) -> list[ShapeDtypeStruct]:
@@ -212,7 +206,26 @@ def layers_in(
             yield from layers_in(layer.graph, own, f"{place}/{key}/layers")
 
 
-def _traced(model: KerasModel, size: int) -> list[Slot]:
+@functools.lru_cache(maxsize=8)
+def _slots_in(graph: Graph) -> tuple[Slot, ...]:
+    return _slots_of(KerasModel(graph))
+
+
+def _slots_of(model: KerasModel) -> tuple[Slot, ...]:
+    problem: Exception | None = None
+    for size in _UNKNOWN if _has_unknown(model.graph) else (1,):
+        try:
+            return _traced(model, size)
+        except WeightsError:
+            raise
+        except Exception as error:  # layers of the user's may raise anything
+            problem = error
+    raise WeightsError(
+        f"the layers do not fit together: {reason(problem or ValueError())}"
+    ) from problem
+
+
+def _traced(model: KerasModel, size: int) -> tuple[Slot, ...]:
     """Return what the module asks for as it is initialized, without computing it."""
     counts: dict[str, int] = {}
     made: dict[tuple[Path, str], Slot] = {}  # a file may have an array twice
@@ -246,7 +259,7 @@ def _traced(model: KerasModel, size: int) -> list[Slot]:
         made.update(_custom(model, variables, made))
 
     jax.eval_shape(trace, nested)
-    return list(made.values())
+    return tuple(made.values())
 
 
 def _require_possible(shape: Sequence[int], layer: Layer) -> None:

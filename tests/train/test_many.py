@@ -126,10 +126,9 @@ SHARED = jax.random.key(3)
 
 
 def augmented(rate):
+    model = models.MLP(10, hidden_sizes=(8,), dropout_rate=0.2)
     return learners.augmented(
-        learners.supervised(
-            models.MLP(10, hidden_sizes=(8,)), losses.cross_entropy, optax.adam(rate)
-        ),
+        learners.supervised(model, losses.cross_entropy, optax.adam(rate)),
         fdl.data.augment.shift(1),
     )
 

@@ -176,24 +176,24 @@ def reversals(n=64, length=5, vocab=8):
 def test_the_transformer_is_trained_with_weights_of_tokens() -> None:
     model = models.Transformer(
         8,
-        nn.TransformerEncoder(num_layers=1, num_heads=2, hidden_size=32),
-        nn.TransformerDecoder(num_layers=1, num_heads=2, hidden_size=32),
+        nn.TransformerEncoder(num_layers=1, num_heads=1, hidden_size=16),
+        nn.TransformerDecoder(num_layers=1, num_heads=1, hidden_size=16),
         features=16,
         pad_token=0,
     )
     inputs, targets, weights = reversals()
     learner = learners.supervised(
-        model, losses.cross_entropy, optax.adam(3e-3), preprocess=lambda x: x
+        model, losses.cross_entropy, optax.adam(1e-2), preprocess=lambda x: x
     )
-    run = train(learner, (inputs, targets, weights), epochs=60, batch_size=16)
+    run = train(learner, (inputs, targets, weights), epochs=30, batch_size=16)
     measured = fdl.evaluate(learner, run.state, (inputs, targets, weights))
     assert np.isfinite(measured["loss"])
     # By hand, over the tokens that count.
-    logits = jax.jit(model.apply)(run.state.variables, *inputs)
-    scores = jax.nn.log_softmax(logits)
-    picked = np.take_along_axis(np.asarray(scores), targets.clip(0)[..., None], -1)
+    logits = np.asarray(jax.jit(model.apply)(run.state.variables, *inputs))
+    scores = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+    picked = np.take_along_axis(scores, targets.clip(0)[..., None], -1)
     assert measured["loss"] == pytest.approx(-picked[weights].mean(), rel=1e-4)
-    right = np.asarray(logits).argmax(-1) == targets
+    right = logits.argmax(-1) == targets
     assert measured["accuracy"] == pytest.approx(right[weights].mean(), rel=1e-6)
     assert measured["accuracy"] > 0.5
     with pytest.raises(fdl.data.DataError, match="-100"):
@@ -206,31 +206,28 @@ def test_weights_multiply_losses_and_divide_by_their_sum() -> None:
     weights = rng.integers(0, 3, 12).astype(np.float32)
     model = Linear()
     learner = learners.supervised(model, losses.mean_squared_error, optax.sgd(0.1))
-    state = learner.init(KEY, (x, y, weights))
-    after, measured = learner.step(state, (x, y, weights))
+    state, step = learner.init(KEY, (x, y, weights)), jax.jit(learner.step)
+    after, measured = step(state, (x, y, weights))
 
     def loss(params):
         errors = jnp.square(model.apply({"params": params}, x) - y)[:, 0]
         return jnp.sum(errors * weights) / jnp.sum(weights)
 
-    wanted = jax.tree.map(
-        lambda p, g: p - 0.1 * g, state.params, jax.grad(loss)(state.params)
-    )
+    found, grads = jax.jit(jax.value_and_grad(loss))(state.params)
+    wanted = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, grads)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), after.params, wanted
     )
-    assert measured["loss"].compute() == pytest.approx(
-        float(loss(state.params)), rel=1e-5
-    )
+    assert measured["loss"].compute() == pytest.approx(float(found), rel=1e-5)
     # Repeating an example is giving it the weight 2.
     rows = np.repeat(np.arange(12), weights.astype(int))
-    repeated, _ = learner.step(state, (x[rows], y[rows]))
+    repeated, _ = step(state, (x[rows], y[rows]))
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
         after.params,
         repeated.params,
     )
-    nothing, _ = learner.step(state, (x, y, np.zeros(12, np.float32)))
+    nothing, _ = step(state, (x, y, np.zeros(12, np.float32)))
     jax.tree.map(np.testing.assert_array_equal, nothing.params, state.params)
     unknown = learners.supervised(
         model, losses.mean_squared_error, optax.sgd(0.1), metrics={"m": lambda y, t: 0}
@@ -298,6 +295,8 @@ def test_sequential_of_flax_is_a_model() -> None:
     assert train(learner, (x, y)).history[-1].train["loss"] < 0.1
 
 
+# One of each kind: what asks for the loss, or a function of it, or for parameters, and
+# what does not update them in each step.
 TRANSFORMATIONS = {
     "lbfgs": lambda: optax.lbfgs(),
     "sam": lambda: optax.contrib.sam(
@@ -314,22 +313,13 @@ TRANSFORMATIONS = {
         optax.sgd(1.0), optax.scale_by_backtracking_linesearch(max_backtracking_steps=9)
     ),
     "multi_steps": lambda: optax.MultiSteps(optax.adam(0.05), 2),
-    "apply_if_finite": lambda: optax.apply_if_finite(optax.adam(0.05), 3),
-    "masked": lambda: optax.masked(optax.adam(0.05), lambda p: jax.tree.map(bool, p)),
     "schedule_free": lambda: optax.contrib.schedule_free_adamw(0.05),
-    "prodigy": lambda: optax.contrib.prodigy(),
 }
 
 
 @pytest.mark.parametrize("name", TRANSFORMATIONS)
 def test_any_optax_transformation_learns(name) -> None:
-    optimizer = (
-        TRANSFORMATIONS[name]()
-        if name != "masked"
-        else optax.masked(
-            optax.adam(0.05), lambda params: jax.tree.map(lambda _: True, params)
-        )
-    )
+    optimizer = TRANSFORMATIONS[name]()
     learner = learners.supervised(Linear(), losses.mean_squared_error, optimizer)
     history = train(learner, line(), epochs=30).history
     assert history[-1].train["loss"] < 0.5 * history[0].train["loss"]
@@ -353,13 +343,14 @@ def test_what_a_model_sows_into_losses_is_added_to_the_loss() -> None:
         kernel = params["kernel"]
         return jnp.mean(jnp.square(x @ kernel - y)) + 0.1 * jnp.sum(kernel**2)
 
-    after, measured = learner.step(state, (x, y))
+    after, measured = jax.jit(learner.step)(state, (x, y))
+    found, slope = jax.jit(jax.value_and_grad(loss))(state.params)
     np.testing.assert_allclose(
         after.params["kernel"],
-        state.params["kernel"] - 0.1 * jax.grad(loss)(state.params)["kernel"],
+        state.params["kernel"] - 0.1 * slope["kernel"],
         rtol=1e-5,
     )
-    whole = pytest.approx(float(loss(state.params)), rel=1e-5)
+    whole = pytest.approx(float(found), rel=1e-5)
     assert measured["loss"].compute() == whole
     for batch_size in (64, 5):
         assert fdl.evaluate(learner, state, (x, y), batch_size=batch_size) == {
@@ -457,16 +448,16 @@ def test_trains_within_a_mesh_with_explicit_axes() -> None:
 def test_predict_refuses_inputs_of_another_shape_and_a_single_one() -> None:
     x, y = line()
     learner = learners.supervised(Linear(), losses.mean_squared_error, optax.sgd(0.1))
-    state = train(learner, (x, y), epochs=1).state
+    state = learner.init(KEY, (x, y))
     with pytest.raises(fdl.DataError, match=r"does not take inputs of shape \(3, 5\)"):
         fdl.predict(learner, state, np.zeros((4, 5), np.float32))
     deep = learners.supervised(fdl.models.MLP(3), losses.cross_entropy, optax.sgd(0.1))
     images = np.zeros((6, 5, 5, 1), np.float32)
-    state = train(deep, (images, np.arange(6) % 3), epochs=1, batch_size=3).state
+    state = deep.init(KEY, (images, np.arange(6) % 3))
     with pytest.raises(fdl.DataError, match=r"inputs of shape \(3, 5, 1\)"):
         fdl.predict(deep, state, images[0])
     total = learners.supervised(Total(), losses.mean_squared_error, optax.sgd(0.1))
-    state = total.init(jax.random.key(0), (x, y))
+    state = total.init(KEY, (x, y))
     with pytest.raises(fdl.DataError, match=r"answers of shape \(\).*inputs\[None\]"):
         fdl.predict(total, state, x)
 
@@ -482,14 +473,10 @@ class Total(linen.Module):
 def test_an_mlp_reads_vectors_as_it_reads_images() -> None:
     x = np.random.default_rng(0).random((8, 6), np.float32)
     model = fdl.models.MLP(3)
-    variables = model.init(jax.random.key(0), x)
-    images = x.reshape(8, 3, 2, 1)
-    np.testing.assert_array_equal(
-        model.apply(variables, x), model.apply(variables, images)
-    )
-    np.testing.assert_allclose(
-        model.apply(variables, x[0]), model.apply(variables, x)[0], rtol=1e-6
-    )
+    variables, apply = jax.jit(model.init)(KEY, x), jax.jit(model.apply)
+    answers = np.asarray(apply(variables, x))
+    np.testing.assert_array_equal(answers, apply(variables, x.reshape(8, 3, 2, 1)))
+    np.testing.assert_allclose(apply(variables, x[0]), answers[0], rtol=1e-6)
 
 
 def test_the_class_that_a_loss_ignores_may_name_no_class() -> None:

@@ -63,79 +63,131 @@ def total(tree) -> int:
     return sum(x.size for x in jax.tree.leaves(tree))
 
 
+def deep(model):
+    """Return the shapes of the variables of a ResNet, and how often each block counts.
+
+    Blocks after the second of a stage are like it, so they need not be traced.
+    """
+    stages = enumerate(model.stage_sizes, 2)
+    times = {f"conv{stage}_block2": blocks - 1 for stage, blocks in stages}
+    return variables_of(model.clone(stage_sizes=(2,) * len(times)), *PHOTO), times
+
+
 @pytest.mark.parametrize(
     ("name", "options", "shape", "params", "statistics"),
     [  # parameters and running statistics: counted in Keras, torchvision and the papers
-        ("ResNet50", {}, PHOTO, 25_583_592, 53_120),
-        ("ResNet50", {"include_top": False}, PHOTO, 23_534_592, 53_120),
-        ("ResNet50", {"stride_in": "3x3", "use_bias": False}, PHOTO, 25_557_032, None),
-        ("ResNet18", {"use_bias": False}, PHOTO, 11_689_512, None),
-        ("ResNet34", {"use_bias": False}, PHOTO, 21_797_672, None),
-        ("ResNet101", {}, PHOTO, 44_601_832, 105_344),
-        ("ResNet152", {}, PHOTO, 60_268_520, 151_424),
-        ("ResNet50V2", {}, PHOTO, 25_568_360, 45_440),
-        ("SEResNet50", {}, PHOTO, 28_088_024, None),
+        ("ResNet50", {}, None, 25_583_592, 53_120),
+        ("ResNet50", {"stride_in": "3x3", "use_bias": False}, None, 25_557_032, None),
+        ("ResNet18", {"use_bias": False}, None, 11_689_512, None),
+        ("ResNet34", {"use_bias": False}, None, 21_797_672, None),
+        ("ResNet101", {}, None, 44_601_832, 105_344),
+        ("ResNet152", {}, None, 60_268_520, 151_424),
+        ("ResNet50V2", {}, None, 25_568_360, 45_440),
+        ("SEResNet50", {}, None, 28_088_024, None),
         ("VGG11", {}, (224, 224, 3), 132_863_336, 0),
         ("VGG13", {}, (224, 224, 3), 133_047_848, 0),
         ("VGG16", {}, (224, 224, 3), 138_357_544, 0),
         ("VGG19", {}, (224, 224, 3), 143_667_240, 0),
-        ("VGG16", {"include_top": False}, PHOTO, 14_714_688, 0),
-        ("DenseNet121", {}, PHOTO, 7_978_856, 83_648),
-        ("DenseNet169", {}, PHOTO, 14_149_480, 158_400),
-        ("DenseNet201", {}, PHOTO, 20_013_928, 229_056),
         ("InceptionV3", {}, (75, 75, 3), 23_817_352, 34_432),
-        ("InceptionV3", {"include_top": False}, (75, 75, 3), 21_768_352, 34_432),
     ],
 )
 def test_number_of_parameters(name, options, shape, params, statistics) -> None:
-    variables = variables_of(getattr(models, name)(1000, **options), *shape)
-    assert total(variables["params"]) == params
+    model = getattr(models, name)(1000, **options)
+    variables, times = (variables_of(model, *shape), {}) if shape else deep(model)
+    count = lambda tree: sum(
+        total(part) * times.get(layer, 1) for layer, part in tree.items()
+    )
+    assert count(variables["params"]) == params
     if statistics is not None:
-        assert total(variables.get("batch_stats", {})) == statistics
-    if not options and name in WEIGHTS:
+        assert count(variables.get("batch_stats", {})) == statistics
+    if not options and name in WEIGHTS:  # without a top
         tops = [variables["params"].get(x) for x in ("fc1", "fc2", "predictions")]
-        assert total(variables) - total(tops) == WEIGHTS[name]
+        assert params + statistics - total(tops) == WEIGHTS[name]
 
 
 @pytest.mark.parametrize(
-    ("depth", "padded", "projected"),
+    ("shortcut", "params"),
     [
-        (20, 269_722, 272_474),
-        (32, 464_154, 466_906),
-        (44, 658_586, 661_338),
-        (56, 853_018, 855_770),
-        (110, 1_727_962, 1_730_714),
+        ("A", {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018, 110: 1_727_962}),
+        ("B", {20: 272_474, 32: 466_906, 44: 661_338, 56: 855_770, 110: 1_730_714}),
+        (None, {20: 269_722, 110: 1_727_962}),
     ],
 )
-def test_number_of_parameters_for_small_images(depth, padded, projected) -> None:
-    for shortcut, params in (("A", padded), ("B", projected), (None, padded)):
-        model = models.CIFARResNet(10, depth=depth, shortcut=shortcut)
-        assert total(variables_of(model, *CIFAR)["params"]) == params
+def test_number_of_parameters_for_small_images(shortcut, params) -> None:
+    model = models.CIFARResNet(10, shortcut=shortcut)
+    least, more = (
+        total(variables_of(model.clone(depth=depth), *CIFAR)["params"])
+        for depth in (14, 20)
+    )
+    for depth, wanted in params.items():  # each six layers add the same three blocks
+        assert least + (depth - 14) // 6 * (more - least) == wanted
+
+
+def dense(model, classes):
+    """Return what a densely connected network has by its paper's description.
+
+    Parameters for images of three channels, and running statistics, of which each
+    normalization has as many as parameters.
+    """
+    width, growth, inner = model.width, model.growth_rate, 4 * model.growth_rate
+    kernels = (9 if model.small else 49) * 3 * width
+    normed = 0 if model.small else width
+    for block, size in enumerate(model.block_sizes):
+        if block:
+            kept = int(width * model.compression)
+            kernels, normed, width = kernels + width * kept, normed + width, kept
+        for _ in range(size):
+            seen = inner if model.bottleneck else width
+            kernels += 9 * seen * growth + width * inner * model.bottleneck
+            normed += width + inner * model.bottleneck
+            width += growth
+    normed += width
+    return kernels + 2 * normed + (width + 1) * classes, 2 * normed
 
 
 @pytest.mark.parametrize(
-    ("depth", "bc", "params"),
-    [(100, True, 769_162), (22, True, 71_686), (40, False, 1_019_722)],
+    ("model", "params"),
+    [
+        (models.CIFARDenseNet(10, depth=100), 769_162),
+        (models.CIFARDenseNet(10, depth=22), 71_686),
+        (models.CIFARDenseNet(10, depth=40, bc=False), 1_019_722),
+        (models.DenseNet121(1000), 7_978_856),
+        (models.DenseNet169(1000), 14_149_480),
+        (models.DenseNet201(1000), 20_013_928),
+    ],
 )
-def test_number_of_parameters_of_dense_networks(depth, bc, params) -> None:
-    model = models.CIFARDenseNet(10, depth=depth, bc=bc)
-    assert total(variables_of(model, *CIFAR)["params"]) == params
+def test_number_of_parameters_of_dense_networks(model, params) -> None:
+    assert dense(model, model.num_classes)[0] == params
+    # As many in blocks of one, two and three layers, each after another number.
+    few = model.clone(block_sizes=(2, 3, 1, 2)[: len(model.block_sizes)])
+    variables = variables_of(few, *PHOTO)
+    counts = total(variables["params"]), total(variables["batch_stats"])
+    assert counts == dense(few, model.num_classes)
+
+
+@pytest.mark.parametrize(
+    ("name", "statistics"),
+    [("DenseNet121", 83_648), ("DenseNet169", 158_400), ("DenseNet201", 229_056)],
+)
+def test_files_of_dense_networks_are_recognized(name, statistics) -> None:
+    params, found = dense(getattr(models, name)(1000), 0)
+    assert found == statistics
+    assert params + statistics == WEIGHTS[name]
 
 
 @each
 def test_features_come_by_stride(name) -> None:
-    smallest = SMALLEST[name]
-    for height, width, channels in ((smallest, smallest, 1), (101, 96, 5)):
-        stages = shapes(SMALL[name], height, width, channels, method="features")
-        assert list(stages) == STRIDES[name]
-        for stride, (_, *size, _) in stages.items():
-            assert min(size) > 0
-            if name != "inception-v3":  # whose maps lose their borders
-                near = np.array([height, width]) / stride
-                assert (np.abs(size - near) < 1).all()
+    height, width = SMALLEST[name], 101
+    stages = shapes(SMALL[name], height, width, 2, method="features")
+    assert list(stages) == STRIDES[name]
+    for stride, (_, *size, _) in stages.items():
+        assert min(size) > 0
+        if name != "inception-v3":  # whose maps lose their borders
+            near = np.array([height, width]) / stride
+            assert (np.abs(size - near) < 1).all()
 
 
-@each
+@pytest.mark.parametrize("name", ["vgg", "resnet"])  # which has the end of all others
 def test_without_a_top_come_the_last_features(name) -> None:
     size = SMALLEST[name]
     assert shapes(SMALL[name], size, size, 3) == (2, 5)
@@ -183,8 +235,8 @@ def test_a_plain_network_is_a_residual_one_without_the_sum() -> None:
     kernel = variables["params"]["conv2_block1"]["2_bn"]
     kernel["scale"] *= 0  # and nothing of the image passes
     kernel["bias"] *= 0
-    plain = model.apply(variables, image)
-    residual = model.clone(shortcut="A").apply(variables, image)
+    plain = jax.jit(model.apply)(variables, image)
+    residual = jax.jit(model.clone(shortcut="A").apply)(variables, image)
     np.testing.assert_allclose(plain[0], plain[1], rtol=1e-5)
     assert np.abs(residual[0] - residual[1]).max() > 1e-3
 

@@ -173,11 +173,8 @@ def test_dropout_keeps_a_share_of_the_weights_and_scales_them(layer) -> None:
         params["value"] = {"kernel": np.eye(100, dtype=np.float32)[:, None]}
         params["out"] = {"kernel": np.eye(100, dtype=np.float32)[None]}
         variables = {"params": params}
-    weights = layer.apply(
-        variables,
-        *(query, key, value),
-        train=True,
-        rngs={"dropout": jax.random.key(0)},
+    weights = jax.jit(functools.partial(layer.apply, train=True))(
+        variables, query, key, value, rngs={"dropout": jax.random.key(0)}
     )
     np.testing.assert_allclose(np.unique(weights), [0, 0.01 / 0.75], rtol=1e-5)
     assert np.mean(weights == 0) == pytest.approx(0.25, abs=0.03)
@@ -187,7 +184,7 @@ def test_dropout_keeps_a_share_of_the_weights_and_scales_them(layer) -> None:
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_is_about_single(layer, dtype: str) -> None:
     arrays = (variables_of(layer, QUERY, KEY), QUERY, KEY)
-    cast = jax.tree.map(lambda a: jnp.asarray(a, dtype), arrays)
+    cast = jax.tree.map(lambda a: a.astype(jnp.dtype(dtype)), arrays)
     apply = jax.jit(functools.partial(layer.apply, mask=MASK, causal=True))
     close(jnp.asarray(apply(*cast), float), apply(*arrays), 0.1)
 
@@ -196,7 +193,7 @@ def test_half_precision_is_about_single(layer, dtype: str) -> None:
 def test_softmax_of_half_precision_is_taken_in_single(dtype: str) -> None:
     layer = LAYERS["MultiHeadAttention"]
     arrays = (variables_of(layer, QUERY, KEY), QUERY, KEY)
-    cast = jax.tree.map(lambda a: jnp.asarray(a, dtype), arrays)
+    cast = jax.tree.map(lambda a: a.astype(jnp.dtype(dtype)), arrays)
     assert weights_of(layer, *cast).dtype == jnp.float32
 
 
@@ -262,9 +259,8 @@ NOTHING = MASK & (np.arange(4)[:, None] != 2)  # the third query may attend to n
 def test_jax_own_attention_is_ours(mask: Any, causal: bool) -> None:
     variables = variables_of(SAME, QUERY, KEY)
     run = jax.jit(lambda q, k: SAME.apply(variables, q, k, mask=mask, causal=causal))
-    ours, _ = SAME.apply(
-        variables, QUERY, KEY, mask=mask, causal=causal, mutable=["intermediates"]
-    )
+    seen = functools.partial(SAME.apply, causal=causal, mutable=["intermediates"])
+    ours, _ = jax.jit(seen)(variables, QUERY, KEY, mask=mask)
     close(run(QUERY, KEY), ours)
 
 
@@ -278,16 +274,16 @@ def test_jax_own_attention_is_used_where_it_is_ours(monkeypatch) -> None:
     real = jax.nn.dot_product_attention
     monkeypatch.setattr(jax.nn, "dot_product_attention", attention)
     layer = nn.MultiHeadAttention(2, 5, implementation="xla")
-    layer.init(jax.random.key(0), QUERY, KEY)
+    jax.eval_shape(layer.init, jax.random.key(0), QUERY, KEY)
     assert calls == ["xla"]
     for other in (
         nn.MultiHeadAttention(2, 5, value_size=3),
         nn.MultiHeadAttention(2, 5, dropout_rate=0.1),
     ):
-        other.init(jax.random.key(0), QUERY, KEY)
+        jax.eval_shape(other.init, jax.random.key(0), QUERY, KEY)
     variables = variables_of(SAME, QUERY, KEY)
     calls.clear()
     weights_of(SAME, variables, QUERY, KEY)
     with jax.enable_x64(True):
-        SAME.apply(variables, QUERY.astype(float), KEY.astype(float))
+        jax.eval_shape(SAME.apply, variables, QUERY.astype(float), KEY.astype(float))
     assert calls == []

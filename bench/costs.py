@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import fdl
-from fdl.runs.environment import commit, device, versions
+from fdl.runs.environment import made_with
 from fdl.tasks import find
 from fdl.train import program, run_steps
 
@@ -119,7 +119,7 @@ def in_turns(runs: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
 
 def main() -> None:
     """Measure, print and write the results."""
-    result = {"device": device(), "versions": versions(), "commit": commit()}
+    result = made_with()
     for name in ("cnn", "mlp"):
         times = step_times(name)
         ratios = np.divide(times["inside"], times["alone"])

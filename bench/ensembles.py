@@ -19,7 +19,7 @@ import tyro
 import fdl
 from fdl.metrics import ensemble_quality, reliability
 from fdl.report import draw_reliability
-from fdl.runs.environment import commit, device, versions
+from fdl.runs.environment import made_with
 from fdl.tasks import find
 
 RESULTS = Path(__file__).parent / "results"
@@ -53,9 +53,7 @@ def main(members: int = 16, data_dir: Path | None = None) -> None:
         "accuracy": [float(np.mean(one.argmax(axis=-1) == label)) for one in each],
         "sizes": [size._asdict() for size in sizes],
         "seconds": run.seconds,
-        "device": device(),
-        "versions": versions(),
-        "commit": commit(),
+        **made_with(),
     }
     (RESULTS / "ensembles.json").write_text(json.dumps(result, indent=1) + "\n")
     for name, probabilities, title in (

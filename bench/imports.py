@@ -214,14 +214,12 @@ def main(
         rounds: How often each side is measured, in turns.
         out: File for the results.
     """
-    from fdl.runs.environment import commit, device, versions
+    from fdl.runs.environment import made_with
 
     found = {name: measure(name, batch_size, steps, rounds) for name in models}
     print(table(found))
     result = {
-        "device": device(),
-        "versions": versions("keras", "tensorflow-cpu"),
-        "commit": commit(),
+        **made_with("keras", "tensorflow-cpu"),
         "batch_size": batch_size,
         "size": SIZE,
         "models": found,

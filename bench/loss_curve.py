@@ -21,7 +21,7 @@ import optax
 import tyro
 
 import fdl
-from fdl.runs.environment import commit, device, versions
+from fdl.runs.environment import made_with
 
 FOLDER = Path(__file__).parent / "results" / "loss_curve"
 IMAGES, BATCH = 10_000, 64
@@ -209,9 +209,7 @@ def main(data_dir: Path | None = None) -> None:
             }
             for name, losses in found.items()
         },
-        "device": device(),
-        "versions": versions("keras", "tensorflow-cpu"),
-        "commit": commit(),
+        **made_with("keras", "tensorflow-cpu"),
         "losses": found,
     }
     (FOLDER / "loss_curve.json").write_text(json.dumps(content, indent=1) + "\n")

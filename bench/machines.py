@@ -22,7 +22,7 @@ import optax
 
 import fdl
 from fdl.ops.rules import plain_forms
-from fdl.runs.environment import commit, versions
+from fdl.runs.environment import made_from, versions
 from fdl.sharding import batch_sharding, spread, state_sharding
 
 RESULT = Path(__file__).parent / "results" / "machines.json"
@@ -262,7 +262,7 @@ def main() -> None:
         "machines": {name: each._asdict() for name, each in MACHINES.items()},
         "models": models,
         "versions": versions(),
-        "commit": commit(),
+        **made_from(),
     }
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
     print(f"written to {RESULT}")

@@ -39,7 +39,7 @@ from bench.speed.run import (
     start_worker,
 )
 from fdl.learner import Learner
-from fdl.runs.environment import commit
+from fdl.runs.environment import made_from
 
 RESULT = Path(__file__).parent / "results" / "many.json"
 
@@ -161,7 +161,7 @@ def main(
     result: dict[str, Any] = {
         "machine": machine(),
         "versions": package_versions(),
-        "commit": commit(),
+        **made_from(),
         "cases": {},
     }
     for case in cases:

@@ -19,7 +19,7 @@ import fdl
 from bench.speed.rivals.applied import jax_multiplies_in
 from bench.speed.twin import Precision
 from fdl import nn
-from fdl.runs.environment import commit, device, versions
+from fdl.runs.environment import made_with
 from fdl.tasks import find
 
 RESULT = Path(__file__).parent / "results" / "precisions.json"
@@ -57,9 +57,7 @@ def main(*, seeds: int = 5, data_dir: Path | None = None, out: Path = RESULT) ->
             runs[precision].append({**measured, "seconds": run.seconds})
             print(precision, runs[precision][-1], flush=True)
     result = {
-        "device": device(),
-        "versions": versions(),
-        "commit": commit(),
+        **made_with(),
         "command": "fdl train cnn --validation none",
         "epochs": config.epochs,
         "batch_size": config.batch_size,

@@ -137,7 +137,7 @@ def main(*, seeds: int = 20, data_dir: Path | None = None) -> None:
         seeds: Number of seeds, from 0.
         data_dir: Folder of the original data files.
     """
-    from fdl.runs.environment import commit, device, versions
+    from fdl.runs.environment import made_with
 
     runs = []
     folder = [] if data_dir is None else [str(data_dir.resolve())]
@@ -154,9 +154,7 @@ def main(*, seeds: int = 20, data_dir: Path | None = None) -> None:
             runs.append(json.loads(done.stdout))
             print(seed, runs[-1], flush=True)
     result = {
-        "device": device(),
-        "versions": versions(),
-        "commit": commit(),
+        **made_with(),
         "command": "fdl train mnist-fast --validation none",
         "accuracy": statistics.fmean(run["accuracy"] for run in runs),
         "runs": runs,

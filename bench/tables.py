@@ -473,7 +473,8 @@ def origin(name: str) -> str:
     device = found.get("device") or found["machine"]["device"]
     shown = ("jax", "flax", "keras", "tensorflow-cpu", "torch")
     versions = [f"{n} {v}" for n, v in found["versions"].items() if n in shown]
-    return f"*On {device}; {', '.join(versions)}; commit {found['commit'][:10]}.*"
+    code = f"commit {found['commit'][:10]}, {found['date']}"
+    return f"*On {device}; {', '.join(versions)}; {code}.*"
 
 
 _MARKED = re.compile(r"<!-- ([\w-]+) -->.*?<!-- /\1 -->", re.DOTALL)

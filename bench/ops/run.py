@@ -19,7 +19,7 @@ from bench.ops.sides import SIDES
 from bench.processes import Failed, Process
 from bench.speed.run import ON_GPU, console, machine, package_versions
 from bench.speed.twin import Precision
-from fdl.runs.environment import commit
+from fdl.runs.environment import made_from
 
 TOLERANCES: dict[Precision | None, float] = {
     None: 1e-4,
@@ -208,7 +208,7 @@ def run(
     about = {
         "machine": machine(),
         "versions": package_versions(),
-        "commit": commit(),
+        **made_from(),
         "flags": {flag: os.environ[flag] for flag in _FLAGS if flag in os.environ},
     }
     began = time.perf_counter()

@@ -66,7 +66,7 @@ def race(out: Path, rounds: int, data_dir: Path | None) -> dict[str, Any]:
     from bench.speed.run import console, machine, package_versions
     from fdl import data
     from fdl.arrays import unit_scale
-    from fdl.runs.environment import commit
+    from fdl.runs.environment import made_from
 
     if not (out / "cnn.json").is_file():
         raise FileNotFoundError(
@@ -118,7 +118,7 @@ def race(out: Path, rounds: int, data_dir: Path | None) -> dict[str, Any]:
     result = {
         "machine": machine(),
         "versions": package_versions(),
-        "commit": commit(),
+        **made_from(),
         "settings": settings,
         "runs": runs,
     }

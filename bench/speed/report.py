@@ -247,7 +247,7 @@ def _setup(result: Result) -> list[str]:
     return [
         f"{result['flops'] / 1e9:.3g} billion operations in a step's products; a large "
         f"product runs at {rate:.0f} billion a second here. {versions}; commit "
-        f"{(result['commit'] or 'unknown')[:10]}."
+        f"{(result['commit'] or 'unknown')[:10]}, {result['date']}."
     ]
 
 

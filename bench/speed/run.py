@@ -19,7 +19,7 @@ from bench.processes import Failed, Process
 from bench.speed.cases import CASES, Case
 from bench.speed.rows import ROWS
 from bench.speed.twin import Precision
-from fdl.runs.environment import commit, device, versions
+from fdl.runs.environment import device, made_from, versions
 
 _PACKAGES = ("keras", "tensorflow-cpu", "torch")
 _FLAGS = ("XLA_FLAGS", "OMP_NUM_THREADS", "TF_XLA_FLAGS", "JAX_PLATFORMS")
@@ -67,7 +67,7 @@ def measure(name: str, rows: list[str], extent: Extent) -> dict[str, Any]:
         "batch_size": case.batch_size,
         "machine": machine(),
         "versions": package_versions(),
-        "commit": commit(),
+        **made_from(),
         "flags": {flag: os.environ[flag] for flag in _FLAGS if flag in os.environ},
         "matmul": [],
         "rows": {},

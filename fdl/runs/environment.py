@@ -1,5 +1,6 @@
 """What a run ran on, for its record."""
 
+import datetime
 import importlib.metadata
 import os
 import platform
@@ -73,9 +74,18 @@ def cores() -> int:
     return int(said) if said.isdecimal() else len(os.sched_getaffinity(0))
 
 
-def made_with() -> dict[str, Any]:
-    """Return device, versions and commit, as results keep them."""
-    return {"device": device(), "versions": versions(), "commit": commit()}
+def made_with(*others: str) -> dict[str, Any]:
+    """Return device, versions, commit and day, as results keep them.
+
+    Args:
+        *others: Packages besides fdl's own whose versions matter.
+    """
+    return {"device": device(), "versions": versions(*others), **made_from()}
+
+
+def made_from() -> dict[str, str | None]:
+    """Return the commit of fdl, and the day."""
+    return {"commit": commit(), "date": datetime.date.today().isoformat()}
 
 
 def device() -> str:

@@ -1,5 +1,6 @@
 """The arrays of a Keras model: where a module has them, and where a file does."""
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,8 +54,11 @@ class Slot(NamedTuple):
         return "/".join(self.path[1:])
 
 
-def slots_of(model: KerasModel) -> list[Slot]:
+@functools.lru_cache(maxsize=8)
+def slots_of(model: KerasModel) -> tuple[Slot, ...]:
     """Return the arrays of a model, in the order in which layers run.
+
+    Tracing a model takes long, and one that is read is often written or trained next.
 
     Raises:
         WeightsError: If the layers do not fit together.
@@ -212,7 +216,7 @@ def layers_in(
             yield from layers_in(layer.graph, own, f"{place}/{key}/layers")
 
 
-def _traced(model: KerasModel, size: int) -> list[Slot]:
+def _traced(model: KerasModel, size: int) -> tuple[Slot, ...]:
     """Return what the module asks for as it is initialized, without computing it."""
     counts: dict[str, int] = {}
     made: dict[tuple[Path, str], Slot] = {}  # a file may have an array twice
@@ -246,7 +250,7 @@ def _traced(model: KerasModel, size: int) -> list[Slot]:
         made.update(_custom(model, variables, made))
 
     jax.eval_shape(trace, nested)
-    return list(made.values())
+    return tuple(made.values())
 
 
 def _require_possible(shape: Sequence[int], layer: Layer) -> None:

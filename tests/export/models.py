@@ -1,6 +1,11 @@
 """Tasks' models with random parameters, for the tests of several files."""
 
 import dataclasses
+import functools
+from typing import Any
+
+import jax
+import numpy as np
 
 from fdl import tasks
 from fdl.data import DatasetInfo
@@ -20,6 +25,7 @@ NUMBERS = ROWS._replace(
 )
 
 
+@functools.cache
 def untrained(
     name: str, info: DatasetInfo | None = None, **options
 ) -> tuple[tasks.Trained, tasks.Task]:
@@ -30,4 +36,17 @@ def untrained(
     if info is None:
         info = TEXT if name == "language-model" else IMAGES
     trained = tasks.outline(task, config, info)
-    return dataclasses.replace(trained, state=tasks.draw_state(trained)), task
+    rng = np.random.default_rng(0)
+    state = jax.tree.map(functools.partial(_draw, rng), trained.state)
+    return dataclasses.replace(trained, state=state), task
+
+
+def _draw(rng: np.random.Generator, leaf: jax.ShapeDtypeStruct) -> Any:
+    """Draw an array: a program for all of them would take long to compile."""
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jax.random.key(0)
+    fan_in = max(1, leaf.size // leaf.shape[-1]) if leaf.shape else 1
+    values = rng.normal(scale=fan_in**-0.5, size=leaf.shape)
+    if leaf.ndim < 2:  # variances and scales are above zero
+        values = 0.5 + 0.1 * np.abs(values)
+    return values.astype(leaf.dtype)

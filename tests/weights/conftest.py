@@ -1,23 +1,12 @@
-"""Files to spoil, HDF5 read without a process, and the precision of Keras."""
+"""Files to spoil, and the precision of Keras."""
 
 import pytest
 from draws import SMALL, SMALL_INPUT, SMALL_VARIABLES
 
-from fdl.keras import hdf5, hdf5_contents, save_weights
+from fdl.keras import save_weights
 from lazily import keras
-
-
-@pytest.fixture(autouse=True)
-def _read_here(monkeypatch, request):
-    """Read HDF5 files in this process: another for each would take a minute."""
-    if "in_a_process" not in request.fixturenames:
-        tell = lambda file, where: hdf5_contents.tell(file)
-        monkeypatch.setattr(hdf5, "_ask", tell)
-
-
-@pytest.fixture
-def in_a_process():
-    """Read HDF5 files as users do."""
+from read_here import in_a_process as in_a_process
+from read_here import read_here as read_here
 
 
 @pytest.fixture

@@ -81,7 +81,8 @@ def climb(
     try:
         with both(subject, precision) as (ours, theirs, variables, inputs):
             for level in at:
-                theirs.set_weights(variables)
+                if level:  # before, they are as they were written from one to the other
+                    theirs.set_weights(variables)
                 arguments = (subject, ours, theirs, variables, inputs)
                 if level < 4:
                     measure = (_parameters, _outputs, _gradients, _steps)[level]
@@ -140,7 +141,7 @@ def _parameters(
 ) -> dict[str, float]:
     count = sum(x.size for x in jax.tree.leaves(variables))
     # They have been there and back: not a bit may have changed.
-    arrays = _compare(theirs.read(), variables, "")
+    arrays = _compare(theirs.variables(), variables, "")
     return {**arrays, "number of weights": float(count != theirs.twin.count_params())}
 
 
@@ -223,9 +224,10 @@ def _curve(
 
 def _target(subject: Subject, theirs: Theirs, inputs: Any) -> Any:
     """Return labels, or random outputs to come near to."""
-    if subject.label is not None:
-        return subject.label
     rng = np.random.default_rng(1)
+    if subject.classes is not None:
+        shape = (len(inputs[0]), *theirs.twin.output_shape[1:-1])
+        return rng.integers(subject.classes, size=shape, dtype=np.int32)
     outputs = theirs.outputs(inputs)
     return [rng.normal(size=y.shape).astype(y.dtype.name) for y in outputs]
 

@@ -1,7 +1,6 @@
 """A function written twice, in fdl and in Keras, and both brought to one form."""
 
 import contextlib
-import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -26,8 +25,8 @@ class Subject(NamedTuple):
             None for what `import_model` makes of the twin, with the twin's weights.
         twin: Builds the Keras model, in the precision that Keras is set to.
         inputs: A batch for each argument.
-        label: Classes of the batch, for a loss of cross entropy; None for the squared
-            distance to random outputs.
+        classes: How many there are, for a loss of cross entropy with labels that are
+            drawn; None for the squared distance to random outputs.
         epoch: Yields batches `(inputs, target)` of an epoch for level 4, where the
             target is labels or an array for each output; None if there is no such
             level.
@@ -41,7 +40,7 @@ class Subject(NamedTuple):
     model: Any
     twin: Callable[[], Any]
     inputs: tuple[np.ndarray, ...]
-    label: np.ndarray | None = None
+    classes: int | None = None
     epoch: Callable[[], Epoch] | None = None
     precisions: tuple[str, ...] = ("float32", "float64")
     levels: Sequence[int] | None = None
@@ -112,8 +111,8 @@ class Theirs:
     """The side of Keras on TensorFlow: the model keeps its weights."""
 
     def __init__(self, subject: Subject) -> None:
-        self.subject = subject
         self.twin = subject.twin()
+        self.model, self._paths = _read(subject.model, self.twin)
         # Tracing takes longer than a call, so it is for what is called many times.
         self._traced = tf.function(self.gradients, autograph=False)
 
@@ -156,12 +155,6 @@ class Theirs:
         """Return the weights as fdl's variables."""
         return self._arrange({w.path: w.numpy() for w in self.twin.weights})
 
-    def read(self) -> Any:
-        """Return the weights as fdl reads them from Keras."""
-        if self.subject.model is None:
-            return fk.import_model(self.twin)[1]
-        return fk.from_keras(self.subject.model, self.twin)
-
     def arranged(self, values: list[Any]) -> Any:
         """Return values, one for each trainable weight, as fdl's parameters."""
         paths = [weight.path for weight in self.twin.trainable_weights]
@@ -172,31 +165,25 @@ class Theirs:
     def _arrange(self, values: dict[str, Any]) -> Any:
         return jax.tree.map(lambda path: values[path], self._paths)
 
-    @functools.cached_property
-    def _paths(self) -> Any:
-        """The paths of Keras' weights, arranged as fdl's variables.
 
-        Found by filling a stand-in for the model with the numbers of its weights.
-        """
+def _read(model: Any, twin: Any) -> tuple[Any, Any]:
+    """Return fdl's model, and the paths of Keras' weights arranged as its variables.
+
+    Found by filling the model, or a stand-in for it, with the numbers of its weights.
+    """
+    values = [np.full(weight.shape, i) for i, weight in enumerate(twin.weights)]
+    if model is None:
+        kept = twin.get_weights()
+        twin.set_weights(values)
+        model, numbers = fk.import_model(twin)
+        twin.set_weights(kept)
+    else:
         weights = [
-            _Weight(weight.path, weight.shape, weight.dtype, np.full(weight.shape, i))
-            for i, weight in enumerate(self.twin.weights)
+            _Weight(weight.path, weight.shape, weight.dtype, value)
+            for weight, value in zip(twin.weights, values, strict=True)
         ]
-        if self.subject.model is None:
-            numbers = self._numbers([weight.value for weight in weights])
-        else:
-            stand_in = _StandIn(weights, self.twin.inputs)
-            numbers = fk.from_keras(self.subject.model, stand_in)
-        return jax.tree.map(lambda x: weights[int(x.flat[0])].path, numbers)
-
-    def _numbers(self, values: list[np.ndarray]) -> Any:
-        """Return what is imported while the weights have other values."""
-        kept = self.twin.get_weights()
-        self.twin.set_weights(values)
-        try:
-            return fk.import_model(self.twin)[1]
-        finally:
-            self.twin.set_weights(kept)
+        numbers = fk.from_keras(model, _StandIn(weights, twin.inputs))
+    return model, jax.tree.map(lambda x: twin.weights[int(x.flat[0])].path, numbers)
 
 
 class _Weight(NamedTuple):
@@ -224,17 +211,15 @@ def both(subject: Subject, precision: str) -> Iterator[tuple[Ours, Theirs, Any, 
     try:
         with jax.enable_x64(precision == "float64"):
             theirs = Theirs(subject)
-            model = subject.model
-            if model is None:
-                model, variables = fk.import_model(theirs.twin)
-            elif subject.deep:  # the twin's are drawn for as many layers
-                variables = theirs.read()
+            # Where it is deep, the twin's are drawn for as many layers.
+            if subject.deep or subject.model is None:
+                variables = theirs.variables()
             else:
-                variables = draw_variables(model, *subject.inputs)
+                variables = draw_variables(theirs.model, *subject.inputs)
             variables = cast(variables, precision)
             if subject.model is not None:
-                fk.to_keras(variables, theirs.twin, model=model)
-            yield Ours(model), theirs, variables, cast(subject.inputs, precision)
+                fk.to_keras(variables, theirs.twin, model=subject.model)
+            yield Ours(theirs.model), theirs, variables, cast(subject.inputs, precision)
     finally:
         _set_precision("float32")
 

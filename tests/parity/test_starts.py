@@ -1,6 +1,8 @@
 """Training starts from Keras' distributions: layers and models."""
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import flax.linen as linen
@@ -9,10 +11,10 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-from fdl import nn
+import zoo
+from fdl import models, nn
 from fdl.keras import from_keras
 from lazily import Lazily, keras
-from zoo import ZOO
 
 pytestmark = pytest.mark.parity
 
@@ -240,6 +242,31 @@ def test_additive_attention() -> None:
     compare(Model(), twin, x, x)
 
 
-@pytest.mark.parametrize("case", ZOO, ids=lambda case: case.name)
-def test_model(case: Any) -> None:
+# Files of models that choose how weights are drawn, and of each a model to draw; all
+# other models leave it to their layers, which are compared above.
+CHOOSING = {
+    "lenet.py": "lenet5",
+    "textcnn.py": "textcnn",
+    "transformer.py": "translator",  # with blocks, which hand on what they are told
+}
+
+
+def files_with(pattern: str, folder: Path) -> set[str]:
+    return {
+        file.name
+        for file in folder.glob("*.py")
+        if re.search(pattern, file.read_text("utf-8"))
+    }
+
+
+def test_other_models_leave_it_to_their_layers() -> None:
+    choices = r"initializers|_init\b|\.param\(|linen\.(Dense|Conv|Embed|\w*Cell)"
+    assert files_with(choices, Path(models.__file__).parent) == set(CHOOSING)
+    twins = files_with("_initializer", Path(zoo.__file__).parent)
+    assert twins == {"classics.py", "sentences.py", "transformers.py"}
+
+
+@pytest.mark.parametrize("name", CHOOSING.values())
+def test_model(name: str) -> None:
+    (case,) = (case for case in zoo.ZOO if case.name == name)
     compare(case.make(), case.keras_twin(), *case.arrays(1))

@@ -31,7 +31,9 @@ def _on_jax(function):
             np.asarray(x) if isinstance(x, tf.Tensor | keras.Variable) else x
         )
         args, kwargs = keras.tree.map_structure(plain, (args, kwargs))
-        return tf.convert_to_tensor(np.asarray(function(*args, **kwargs)))
+        # As one program: many small ones take long to compile.
+        run = jax.jit(lambda x: function(x, *args[1:], **kwargs))
+        return tf.convert_to_tensor(np.asarray(run(args[0])))
 
     return call
 
@@ -55,7 +57,7 @@ def _mel(call, layer, inputs):
     triangles = partial(type(layer).linear_to_mel_weight_matrix, layer, dtype="float64")
     try:
         with mock.patch.object(layer, "linear_to_mel_weight_matrix", triangles):
-            y = call(layer, np.asarray(inputs))
+            y = jax.jit(partial(call, layer))(np.asarray(inputs))
     finally:
         layer.backend.reset()
     return tf.convert_to_tensor(np.asarray(y))

@@ -143,7 +143,7 @@ def partly_frozen():
 
 
 @pytest.mark.parametrize("make", [MODELS["graphs"], partly_frozen])
-def test_whole_models_in_h5(make, tmp_path):
+def test_whole_models_in_h5(make, tmp_path, in_a_process):
     model = keras.Model(*make())
     drawn(model, np.random.default_rng(0))
     found = []

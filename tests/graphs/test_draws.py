@@ -22,9 +22,9 @@ def starting():
     x, image = L.Input((30,)), L.Input((6, 6, 12))
     rows, token = L.Input((5, 30)), L.Input((4,), dtype="int32")
     scaled = [
-        I.VarianceScaling(3.0, mode, kind)
-        for mode in ("fan_in", "fan_out", "fan_avg")
-        for kind in ("uniform", "truncated_normal", "untruncated_normal")
+        I.VarianceScaling(3.0, "fan_in", "untruncated_normal"),
+        I.VarianceScaling(3.0, "fan_out", "uniform"),
+        I.VarianceScaling(3.0, "fan_avg", "truncated_normal"),
     ]
     plain = """glorot_uniform glorot_normal he_uniform he_normal lecun_uniform
     lecun_normal zeros ones orthogonal random_normal truncated_normal

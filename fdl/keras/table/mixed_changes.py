@@ -40,25 +40,32 @@ _VALUES: tuple[Change, ...] = (
 
 def _rand_augment(key: Key, images: Array, o: Options) -> Array:
     """Make some changes, each any of eleven (Cubuk et al., 2020, arXiv:1909.13719)."""
-    for one in jax.random.split(key, o["num_ops"]):
-        images = _any_of(one, images, (*_MOVES, *_COLORS, *_VALUES), o)
-    return images
+    return _chain(key, images, o["num_ops"], (*_MOVES, *_COLORS, *_VALUES), o)
 
 
 def _aug_mix(key: Key, images: Array, o: Options) -> Array:
     """Mix images with chains of changes (Hendrycks et al., 2020, arXiv:1912.02781)."""
-    changes = (*_MOVES, *_VALUES, *(_COLORS if o["all_ops"] else ()))
-    first, share, *chains = jax.random.split(key, 2 + o["num_chains"])
+    changes = (*_MOVES, *_VALUES, *(_COLORS if o["all_ops"] else ()), _nothing)
+    keys = jax.random.split(key, 2 + o["num_chains"])
+    first, share, chains = keys[0], keys[1], keys[2:]
     alphas = jnp.full(o["num_chains"], o["alpha"], images.dtype)
     weights = jax.random.dirichlet(first, alphas, dtype=images.dtype)
-    mixed = jnp.zeros_like(images)
-    for chain, weight in zip(chains, weights, strict=True):
-        changed = images
-        for one in jax.random.split(chain, o["chain_depth"]):
-            changed = _any_of(one, changed, (*changes, _nothing), o)
-        mixed = mixed + weight * changed
+
+    def add(mixed: Array, chain: tuple[Key, Array]) -> tuple[Array, None]:
+        key, weight = chain
+        return mixed + weight * _chain(key, images, o["chain_depth"], changes, o), None
+
+    mixed, _ = jax.lax.scan(add, jnp.zeros_like(images), (chains, weights))
     kept = jax.random.beta(share, o["alpha"], o["alpha"], dtype=images.dtype)
     return jnp.clip(kept * images + (1 - kept) * mixed, *o["value_range"])
+
+
+def _chain(
+    key: Key, images: Array, length: int, changes: tuple[Change, ...], o: Options
+) -> Array:
+    """Make some changes, each any of those given, which are compiled but once."""
+    change = lambda images, one: (_any_of(one, images, changes, o), None)
+    return jax.lax.scan(change, images, jax.random.split(key, length))[0]
 
 
 def _any_of(key: Key, images: Array, changes: tuple[Change, ...], o: Options) -> Array:

@@ -31,11 +31,14 @@ def _on_jax(function):
             np.asarray(x) if isinstance(x, tf.Tensor | keras.Variable) else x
         )
         args, kwargs = keras.tree.map_structure(plain, (args, kwargs))
-        # As one program: many small ones take long to compile.
-        run = jax.jit(lambda x: function(x, *args[1:], **kwargs))
-        return tf.convert_to_tensor(np.asarray(run(args[0])))
+        return tf.convert_to_tensor(np.asarray(function(*args, **kwargs)))
 
     return call
+
+
+def _in_one_program(function):
+    """Compile a function of an array and options: many operations take longer."""
+    return lambda x, *args, **kwargs: jax.jit(lambda x: function(x, *args, **kwargs))(x)
 
 
 def _where_needed(theirs, on_jax):
@@ -76,7 +79,7 @@ def exact():
         for name in WINDOWS:
             made = _where_needed(getattr(nn, name), _on_jax(getattr(jax_nn, name)))
             patch(nn, name, made)
-        patch(image, "resize", _on_jax(jax_image.resize))
+        patch(image, "resize", _on_jax(_in_one_program(jax_image.resize)))
         mel = keras.layers.MelSpectrogram
         patch(mel, "call", partialmethod(partial(_mel, mel.call)))
         with jax.enable_x64(True):

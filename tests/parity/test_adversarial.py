@@ -23,7 +23,7 @@ from zoo import adversarial as twins
 
 pytestmark = pytest.mark.parity
 
-LATENTS, UPDATES, STEPS, BATCH = 6, 2, 3, 5
+LATENTS, UPDATES, STEPS, BATCH = 6, 2, 2, 5
 # Numbers that float32 holds, to which Keras on TensorFlow rounds options.
 ADAM = {"beta_1": 0.5, "beta_2": 1 - 2**-8, "epsilon": 2**-23}
 RATES = {"generator": 2**-9, "discriminator": 2**-8}

@@ -7,7 +7,7 @@ import fdl
 from bench import loss_curve
 from fdl import data
 
-EXAMPLES = 40  # of each batch of 64: what is compared is steps
+EXAMPLES = 32  # of each batch of 64: what is compared is steps
 pytestmark = [pytest.mark.parity, pytest.mark.full_mnist, pytest.mark.optimized]
 
 

@@ -31,8 +31,8 @@ def answers(path, x) -> np.ndarray:
         ("mlp", {}),
         ("mnist-fast", {}),
         ("rnn", {"hidden_size": 8}),
-        ("lstm", {"hidden_size": 8, "num_layers": 2}),
-        ("gru", {"hidden_size": 8, "bidirectional": True, "steps": "pixels"}),
+        ("lstm", {"hidden_size": 8, "num_layers": 2, "bidirectional": True}),
+        ("gru", {"hidden_size": 8, "steps": "pixels"}),
         ("autoencoder", {"hidden_sizes": (8, 6)}),
     ],
 )

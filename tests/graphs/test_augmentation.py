@@ -192,6 +192,14 @@ def test_histograms_of_another_range_and_layout():
     np.testing.assert_allclose((found + 1) * 127.5, of_bytes(x), atol=1e-3)
 
 
+def test_chains_are_as_long_as_they_should_be():
+    x = np.random.default_rng(0).integers(20, 200, (2, 6, 5, 3)).astype(np.float32)
+    found = one_of(L.AugMix((0, 255), 2, 2, factor=0.0, all_ops=False), x, 800)
+    # Four of eight changes do nothing: if the four that are made do, so does their mix.
+    same = (np.abs(found - x) < 1e-3).all((1, 2, 3, 4))
+    assert abs(same.sum() - 800 / 16) <= 5 * np.sqrt(800 / 16)
+
+
 def test_chains_of_changes_are_mixed():
     x = np.random.default_rng(0).integers(0, 256, (2, 6, 5, 3)).astype(np.float32)
     found = one_of(L.AugMix((0, 255), 2, 2, factor=0.5, all_ops=False), x, 50)

@@ -54,26 +54,16 @@ class Slot(NamedTuple):
         return "/".join(self.path[1:])
 
 
-@functools.lru_cache(maxsize=8)
 def slots_of(model: KerasModel) -> tuple[Slot, ...]:
     """Return the arrays of a model, in the order in which layers run.
 
-    Tracing a model takes long, and one that is read is often written or trained next.
+    A model of Keras' layers alone is traced but once: reading, writing and training it
+    all ask for its arrays.
 
     Raises:
         WeightsError: If the layers do not fit together.
     """
-    problem: Exception | None = None
-    for size in _UNKNOWN if _has_unknown(model.graph) else (1,):
-        try:
-            return _traced(model, size)
-        except WeightsError:
-            raise
-        except Exception as error:  # layers of the user's may raise anything
-            problem = error
-    raise WeightsError(
-        f"the layers do not fit together: {reason(problem or ValueError())}"
-    ) from problem
+    return _slots_of(model) if model.custom_layers else _slots_in(model.graph)
 
 
 def examples(graph: Graph, size: int = 1) -> list[ShapeDtypeStruct]:
@@ -214,6 +204,25 @@ def layers_in(
         yield own, f"{place}/{key}", layer
         if layer.graph:
             yield from layers_in(layer.graph, own, f"{place}/{key}/layers")
+
+
+@functools.lru_cache(maxsize=8)
+def _slots_in(graph: Graph) -> tuple[Slot, ...]:
+    return _slots_of(KerasModel(graph))
+
+
+def _slots_of(model: KerasModel) -> tuple[Slot, ...]:
+    problem: Exception | None = None
+    for size in _UNKNOWN if _has_unknown(model.graph) else (1,):
+        try:
+            return _traced(model, size)
+        except WeightsError:
+            raise
+        except Exception as error:  # layers of the user's may raise anything
+            problem = error
+    raise WeightsError(
+        f"the layers do not fit together: {reason(problem or ValueError())}"
+    ) from problem
 
 
 def _traced(model: KerasModel, size: int) -> tuple[Slot, ...]:

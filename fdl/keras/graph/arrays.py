@@ -54,7 +54,7 @@ class Slot(NamedTuple):
         return "/".join(self.path[1:])
 
 
-def slots_of(model: KerasModel) -> tuple[Slot, ...]:
+def slots_of(model: KerasModel) -> list[Slot]:
     """Return the arrays of a model, in the order in which layers run.
 
     A model of Keras' layers alone is traced but once: reading, writing and training it
@@ -63,7 +63,8 @@ def slots_of(model: KerasModel) -> tuple[Slot, ...]:
     Raises:
         WeightsError: If the layers do not fit together.
     """
-    return _slots_of(model) if model.custom_layers else _slots_in(model.graph)
+    own = model.custom_layers  # which may not be hashable
+    return list(_slots_of(model) if own else _slots_in(model.graph))
 
 
 def examples(graph: Graph, size: int = 1) -> list[ShapeDtypeStruct]:

@@ -1,5 +1,7 @@
 """Networks that are famous have as many parameters as their papers say."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -40,15 +42,22 @@ COUNTS = {  # on images of which size, and of a part
 }
 
 
-def shapes_of(model, pixels, channels):
-    image = np.zeros((1, pixels, pixels, channels), np.float32)
-    return jax.eval_shape(model.init, jax.random.key(0), image)
+def traced(model, *shape, **how):
+    """Return the shapes of what a model gives for an image, and of its variables."""
+    keys = {"params": jax.random.key(0), "dropout": jax.random.key(1)}
+    start = functools.partial(model.init_with_output, keys, **how)
+    return jax.eval_shape(start, np.zeros((1, *shape), np.float32))
+
+
+def shapes_of(model, *shape):
+    return traced(model, *shape)[1]
 
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_number_of_parameters(name) -> None:
     model, image, counts = COUNTS[name]
-    params = shapes_of(model, *image)["params"]
+    pixels, channels = image
+    params = shapes_of(model, pixels, pixels, channels)["params"]
     count = lambda tree: sum(x.size for x in jax.tree.leaves(tree))
     assert {part: count(params.get(part, params)) for part in counts} == counts
 
@@ -75,10 +84,9 @@ SMALL = {"widths": (4, 4, 4, 4, 4), "hidden_size": 4}
 def test_sizes_of_images(model, smallest) -> None:
     assert sizes(model)[0].smallest == smallest
     channels = 2 * (1 + isinstance(model, models.GoogLeNet))
-    shapes_of(model, smallest, channels)
-    shapes_of(model, smallest + 5, channels)
-    with pytest.raises(ValueError, match=f"not {smallest - 1}x{smallest - 1}: resize"):
-        shapes_of(model, smallest - 1, channels)
+    shapes_of(model, smallest, smallest + 5, channels)
+    with pytest.raises(ValueError, match=f"not {smallest}x{smallest - 1}: resize"):
+        shapes_of(model, smallest, smallest - 1, channels)
 
 
 @pytest.mark.parametrize(
@@ -90,39 +98,23 @@ def test_sizes_of_images(model, smallest) -> None:
     ],
 )
 def test_features_by_stride(model, strides) -> None:
-    image = np.zeros((2, 96, 96, 1), np.float32)
-    key = jax.random.key(0)
-    variables = jax.eval_shape(model.init, key, image)
-    found = lambda model, **how: jax.eval_shape(
-        lambda variables: model.apply(variables, image, **how), variables
-    )
-    stages = found(model, method="features")
+    stages, variables = traced(model, 96, 96, 1, method="features")
     assert list(stages) == sorted(stages) == strides
     last = stages[strides[-1]].shape
-    bare = model.clone(include_top=False)
-    assert set(jax.eval_shape(bare.init, key, image)["params"]) < set(
-        variables["params"]
-    )
-    assert found(bare).shape == last
-    assert found(bare.clone(pooling="max")).shape == (2, last[-1])
+    # How the others end without a top is that of all: test_backbones.py.
+    bare = model.clone(include_top=False, pooling="max")
+    found, parts = traced(bare, 96, 96, 1)
+    assert found.shape == (1, last[-1])
+    assert parts["params"].keys() == variables["params"].keys()
 
 
 def test_heads_are_returned_in_training() -> None:
-    model = models.GoogLeNet(10)
-    image = np.zeros((2, 65, 65, 1), np.float32)
-    variables = shapes_of(model, 65, 1)
-    key = jax.random.key(0)
-    call = lambda variables: model.apply(
-        variables, image, train=True, rngs={"dropout": key}
-    )
-    assert [y.shape for y in jax.eval_shape(call, variables)] == [(2, 10)] * 3
-    alone = model.clone(auxiliary=())
-    call = lambda variables: alone.apply(
-        variables, image, train=True, rngs={"dropout": key}
-    )
-    assert jax.eval_shape(call, variables).shape == (2, 10)
+    for auxiliary, heads in ((("4a", "4d"), 3), ((), 1)):
+        model = models.GoogLeNet(10, auxiliary=auxiliary)
+        found, _ = traced(model, 65, 65, 1, train=True)
+        assert [y.shape for y in jax.tree.leaves(found)] == [(1, 10)] * heads
 
 
 def test_refuses_a_head_after_no_module() -> None:
     with pytest.raises(ValueError, match="'4f', which is not among the modules: 3a"):
-        shapes_of(models.GoogLeNet(10, auxiliary=("4a", "4f")), 65, 1)
+        shapes_of(models.GoogLeNet(10, auxiliary=("4a", "4f")), 65, 65, 1)

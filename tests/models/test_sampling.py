@@ -24,6 +24,13 @@ SECOND = np.eye(5)[1]
 close = functools.partial(closeness.close, tolerance=2e-6)
 
 
+def after(text: np.ndarray) -> np.ndarray:
+    """Return the logits of what follows; no token sees the padding behind it."""
+    count = text.shape[-1]
+    padded = np.pad(text, [(0, 0)] * (text.ndim - 1) + [(0, 8 - count)])
+    return np.asarray(APPLY(VARIABLES, padded))[..., count - 1, :]
+
+
 def chances(**settings: Any) -> np.ndarray:
     return np.asarray(jax.nn.softmax(choice_logits(LOGITS, **settings)))
 
@@ -58,14 +65,15 @@ def test_top_p_keeps_the_fewest_that_reach_it() -> None:
 def test_choices_of_a_batch_are_those_of_its_rows() -> None:
     rows = np.random.default_rng(0).normal(size=(2, 3, 9)).astype(np.float32)
     choose = lambda x: choice_logits(x, 0.7, 5, 0.8)
-    np.testing.assert_array_equal(choose(rows), jax.vmap(jax.vmap(choose))(rows))
-    assert np.isfinite(choose(rows)).sum() < 5 * 6
+    found = jax.jit(choose)(rows)
+    np.testing.assert_array_equal(found, jax.jit(jax.vmap(jax.vmap(choose)))(rows))
+    assert np.isfinite(found).sum() < 5 * 6
 
 
 def test_greedy_text_is_the_best_token_each_time() -> None:
     text = PROMPT
     for _ in range(5):
-        best = np.argmax(APPLY(VARIABLES, text)[:, -1], axis=-1)
+        best = np.argmax(after(text), axis=-1)
         text = np.concatenate([text, best[:, None].astype(np.int32)], axis=1)
     for settings in ({"temperature": 0.0}, {"top_k": 1}, {"top_p": 1e-6}):
         # Four tokens fill the half of the model's length; the fifth is after a cut.
@@ -81,13 +89,13 @@ def test_texts_have_the_chances_of_the_model() -> None:
         generate(MODEL, VARIABLES, prompt, 2, jax.random.key(1), **settings)
     )
     filtered = lambda text: np.asarray(
-        jax.nn.softmax(choice_logits(APPLY(VARIABLES, text)[..., -1, :], 0.8, 4, 0.9))
+        jax.nn.softmax(choice_logits(after(text), 0.8, 4, 0.9))
     )
     first = filtered(PROMPT[0])
     pairs = np.zeros((7, 7))
     for token in range(7):
-        after = filtered(np.append(PROMPT[0], np.int32(token)))
-        pairs[token] = first[token] * after
+        second = filtered(np.append(PROMPT[0], np.int32(token)))
+        pairs[token] = first[token] * second
     found = np.zeros((7, 7))
     np.add.at(found, (added[:, 0], added[:, 1]), 1 / count)
     assert (found[pairs == 0] == 0).all()
@@ -106,7 +114,7 @@ def test_longer_texts_than_the_model_reads_at_once() -> None:
     # What comes after the cut follows on what was before it.
     greedy = generate(MODEL, VARIABLES, PROMPT, 5, jax.random.key(0), temperature=0.0)
     again = np.concatenate([PROMPT, greedy], axis=1)[:, 3:7]
-    best = np.argmax(APPLY(VARIABLES, again)[:, -1], axis=-1)
+    best = np.argmax(after(again), axis=-1)
     np.testing.assert_array_equal(greedy[:, 4], best)
 
 

@@ -48,7 +48,7 @@ def naive_conv(x, kernel, strides, pads):
     return y.reshape(*batch, *y.shape[1:])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(windows())
 def test_conv_is_cross_correlation(case) -> None:
     rng = np.random.default_rng(0)
@@ -68,7 +68,7 @@ def test_conv_is_cross_correlation(case) -> None:
             np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(windows())
 def test_conv_gradients_agree(case) -> None:
     rng = np.random.default_rng(1)
@@ -91,7 +91,7 @@ def test_conv_gradients_agree(case) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(windows(), st.booleans())
 def test_max_pool_lowerings_agree(case, ties) -> None:
     rng = np.random.default_rng(2)
@@ -132,7 +132,7 @@ def test_gradient_of_kernels_of_joined_groups(pixels, channels) -> None:
     np.testing.assert_allclose(slope("tuned"), slope("xla"), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("pixels", range(4, 12))
+@pytest.mark.parametrize("pixels", [4, 5, 8, 9])
 def test_rounding_the_number_of_windows_up_is_same_or_valid(pixels) -> None:
     """As `max_pool` says of windows of 3 that move by 2."""
     x = np.random.default_rng(0).normal(size=(pixels, pixels, 1)).astype(np.float32)

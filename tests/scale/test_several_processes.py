@@ -15,7 +15,7 @@ import fdl.runs
 from fdl import native_words, processes
 from fdl.cli import main
 from fdl.native_words import explain
-from scale.two_processes import CHECKS, COUNT
+from scale.two_processes import CHECKS, COUNT, DEVICES
 
 _SCRIPT = Path(__file__).parent / "two_processes.py"
 
@@ -55,7 +55,9 @@ def found(run):
     They leave a run behind that a signal has stopped.
     """
     address = free_address()
-    both = [start(_SCRIPT, address, index, run, devices=4) for index in range(COUNT)]
+    both = [
+        start(_SCRIPT, address, index, run, devices=DEVICES) for index in range(COUNT)
+    ]
     try:
         said = [each.communicate(timeout=300) for each in both]
     finally:
@@ -119,7 +121,7 @@ def test_the_others_end_when_one_is_killed_and_one_goes_on_alone(found, run):
     assert printed == ""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* is gone; going on")  # if it was aborted
-        with pytest.raises(fdl.runs.RunError, match="devices was 8 and is 1"):
+        with pytest.raises(fdl.runs.RunError, match="devices was 4 and is 1"):
             fdl.runs.resume(run)
         whole = fdl.runs.resume(run, allow_changes=True)
     assert [line.epoch for line in whole.history] == [1, 2, 3]

@@ -174,8 +174,9 @@ def test_members_are_those_in_memory(shuffle_key, chosen) -> None:
     rates = {"learning_rate": np.array([1e-3, 3e-3, 1e-2])}
     options = {"epochs": 2, "batch_size": 8, "keys": range(3), **chosen}
     options["shuffle_key"] = shuffle_key
-    whole = fdl.fit_many(make_learner, rates, make_data(), **options)
-    source = Source()
+    data = make_data(48)  # the last and smaller batch is that of one member
+    whole = fdl.fit_many(make_learner, rates, data, **options)
+    source = Source(data)
     run = fdl.fit_many(make_learner, rates, source, stream_bytes=4 * STEP, **options)
     same(run.state, whole.state)
     same(run.train, whole.train)
@@ -195,7 +196,7 @@ def test_buckets_may_be_stored() -> None:
     learner = fdl.learners.supervised(
         Averaging(), fdl.losses.cross_entropy, optax.sgd(1e-2)
     )
-    short = make_data()
+    short = make_data(48)
     long = fdl.Batch(np.repeat(short.image, 2, axis=1)[:30], short.label[:30])
     whole = fdl.fit(learner, fdl.Buckets((short, long)), **OPTIONS)
     for parts in ((Source(short), Source(long)), (Source(short), long)):

@@ -252,9 +252,12 @@ def _clip(
         norm = lambda g: jnp.sqrt(jnp.sum(g**2))
         return lambda grads: [shrink(g, norm(g), clipnorm) for g in grads]
     if is_on(global_clipnorm):
-        return lambda grads: [
-            shrink(g, optax.tree.norm(grads), global_clipnorm) for g in grads
-        ]
+
+        def together(grads: list[Array]) -> list[Array]:
+            norm = optax.tree.norm(grads)  # once: as many squares as there are grads
+            return [shrink(g, norm, global_clipnorm) for g in grads]
+
+        return together
     if clipvalue is not None and is_on(clipvalue):
         return lambda grads: [jnp.clip(g, -clipvalue, clipvalue) for g in grads]
     return lambda grads: grads

@@ -253,11 +253,11 @@ def _clip(
         return lambda grads: [shrink(g, norm(g), clipnorm) for g in grads]
     if is_on(global_clipnorm):
 
-        def shrink_together(grads: list[Array]) -> list[Array]:
-            of_all = optax.tree.norm(grads)
-            return [shrink(g, of_all, global_clipnorm) for g in grads]
+        def together(grads: list[Array]) -> list[Array]:
+            norm = optax.tree.norm(grads)  # once: as many squares as there are grads
+            return [shrink(g, norm, global_clipnorm) for g in grads]
 
-        return shrink_together
+        return together
     if clipvalue is not None and is_on(clipvalue):
         return lambda grads: [jnp.clip(g, -clipvalue, clipvalue) for g in grads]
     return lambda grads: grads

@@ -1,5 +1,8 @@
 """Settings that some tasks take: each does what it says, and others refuse it."""
 
+import dataclasses
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,7 +44,10 @@ def info(task):
 
 
 def configured(name, **settings):
+    """Return settings, of one layer where a task may have any number of equal ones."""
     sizes = {"epochs": 1, "batch_size": 8}
+    options = {field.name for field in dataclasses.fields(tasks.find(name).options)}
+    sizes |= {"num_layers": 1} if "num_layers" in options else {}
     usual = tasks.find(name).dataset
     return configure(name, dataset=SMALL.get(usual, usual), **sizes, **settings)
 
@@ -56,9 +62,11 @@ def batch(count=8):
     return fdl.Batch(train.image[:count], train.label[:count])
 
 
-def stepped(learner, *, of=None):
-    state = learner.init(0, batch())
-    return jax.jit(learner.step)(state, batch() if of is None else of)
+@functools.cache
+def stepped(**settings):
+    learner = learner_of(**settings)
+    state = jax.jit(learner.init)(0, batch())
+    return jax.jit(learner.step)(state, batch())
 
 
 @pytest.mark.parametrize("name", tasks.TASKS)
@@ -96,7 +104,7 @@ def test_nothing_is_a_setting_of_its_own() -> None:
 @pytest.mark.parametrize("recipe", _RECIPES)
 def test_a_recipe_changes_what_is_trained_on_and_no_more(recipe) -> None:
     plain, changed = learner_of(), learner_of(augment=recipe)
-    (_, before), (state, after) = stepped(plain), stepped(changed)
+    (_, before), (state, after) = stepped(), stepped(augment=recipe)
     assert float(before["loss"].compute()) != float(after["loss"].compute())
     for one, other in zip(
         jax.tree.leaves(plain.evaluate(state, batch())),
@@ -108,8 +116,9 @@ def test_a_recipe_changes_what_is_trained_on_and_no_more(recipe) -> None:
 
 def test_label_smoothing_and_class_weights_change_the_loss_of_training() -> None:
     weights = tuple(np.arange(10.0))
-    learner = learner_of(label_smoothing=0.2, class_weights=weights)
-    state, measured = stepped(learner)
+    settings = {"label_smoothing": 0.2, "class_weights": weights}
+    learner = learner_of(**settings)
+    state, measured = stepped(**settings)
     start = learner.init(0, batch())
     image, label = batch()
     key = jax.random.fold_in(start.key, 0)
@@ -129,7 +138,7 @@ def test_label_smoothing_and_class_weights_change_the_loss_of_training() -> None
 
 def test_an_average_follows_the_parameters() -> None:
     learner = learner_of(ema=0.5)
-    state, _ = stepped(learner)
+    state, _ = stepped(ema=0.5)
     kernel = lambda tree: np.asarray(tree["head"]["kernel"])
     np.testing.assert_array_equal(kernel(state.extra["ema"]), kernel(state.params))
     new, _ = jax.jit(learner.step)(state, batch())
@@ -140,13 +149,13 @@ def test_an_average_follows_the_parameters() -> None:
 
 def test_a_model_in_bfloat16_keeps_its_parameters_in_float32() -> None:
     plain, half = learner_of(), learner_of(precision="bfloat16")
-    state, _ = stepped(plain)
+    state, _ = stepped()
     one, other = (x.predict(state, batch().image) for x in (plain, half))
     assert other.dtype == np.float32
     assert 0 < abs(one - other).max() < 0.02
-    assert {x.dtype for x in jax.tree.leaves(stepped(half)[0].params)} == {
-        np.dtype("float32")
-    }
+    assert {
+        x.dtype for x in jax.tree.leaves(stepped(precision="bfloat16")[0].params)
+    } == {np.dtype("float32")}
 
 
 class Normalized(linen.Module):

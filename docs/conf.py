@@ -7,6 +7,7 @@ of the search lie in the site, and fonts are those of the reader's system.
 import sys
 from pathlib import Path
 
+import nbformat
 from sphinx.application import Sphinx
 
 import fdl
@@ -82,10 +83,21 @@ def setup(app: Sphinx) -> None:
         for name, text in pages:
             _write(HERE / folder / name, text.rstrip() + "\n")
     app.add_role("name", signatures.Name())
-    app.connect("source-read", notebooks.offer)
+    app.connect("source-read", _offer_notebook)
     app.connect("autodoc-process-signature", signatures.shorten)
     app.connect("autodoc-skip-member", signatures.skip)
     app.connect("missing-reference", api_pages.resolve)
+
+
+def _offer_notebook(app: Sphinx, name: str, source: list[str]) -> None:
+    """Write a tutorial as a notebook beside its page, and link to it."""
+    if not name.startswith("tutorials/"):
+        return
+    file = HERE / f"{name}.ipynb"
+    _write(file, nbformat.writes(notebooks.notebook(source[0])) + "\n")
+    title, rest = source[0].split("\n", 1)
+    link = f"{{download}}`This page as a notebook <{file.name}>`"
+    source[0] = f"{title}\n\n{link}\n{rest}"
 
 
 def _write(file: Path, text: str) -> None:

@@ -1,11 +1,9 @@
 """The tutorials as notebooks: the same text, with its Python as cells that run."""
 
 import re
-from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode, v4
-from sphinx.application import Sphinx
 
 _CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PICTURE = re.compile(r"^!\[.*?\]\(.*?\)\n", re.MULTILINE)
@@ -20,13 +18,10 @@ def notebook(text: str) -> NotebookNode:
     go on from files that a reader has. Links, pictures and other parts of the site are
     left out: a notebook is read by itself.
     """
-    for part in (_DIRECTIVE, _PICTURE):
-        text = part.sub("", text)
-    text = _LINK.sub(r"\1", text)
     cells = [
-        (v4.new_code_cell if number % 2 else v4.new_markdown_cell)(
-            part.strip("\n"), id=f"cell-{number}"
-        )
+        v4.new_code_cell(part.rstrip(), id=f"cell-{number}")
+        if number % 2
+        else v4.new_markdown_cell(_alone(part), id=f"cell-{number}")
         for number, part in enumerate(_CODE.split(text))
         if part.strip()
     ]
@@ -36,12 +31,7 @@ def notebook(text: str) -> NotebookNode:
     return made
 
 
-def offer(app: Sphinx, name: str, source: list[str]) -> None:
-    """Write a tutorial as a notebook beside its page, and link to it."""
-    if not name.startswith("tutorials/"):
-        return
-    file = Path(app.srcdir, f"{name}.ipynb")
-    file.write_text(nbformat.writes(notebook(source[0])) + "\n", encoding="utf-8")
-    title, rest = source[0].split("\n", 1)
-    link = f"{{download}}`This page as a notebook <{file.name}>`"
-    source[0] = f"{title}\n\n{link}\n{rest}"
+def _alone(text: str) -> str:
+    for part in (_DIRECTIVE, _PICTURE):
+        text = part.sub("", text)
+    return _LINK.sub(r"\1", text).strip()

@@ -11,6 +11,7 @@ import pytest
 
 import fdl
 from bench.tables import MEASURED, TABLES, filled, measured, named, pages
+from docs.notebooks import notebook
 from graphs.coverage import WRITTEN
 from runs.small import few
 
@@ -21,7 +22,9 @@ SMALLER = {"many": [("64", "4"), ("epochs=5", "epochs=1")]}
 
 
 def blocks(page: Path) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+    """Return the code of a page: the cells of the notebook that is made of it."""
+    cells = notebook(page.read_text("utf-8")).cells
+    return [cell.source for cell in cells if cell.cell_type == "code"]
 
 
 def run(page: Path) -> dict:

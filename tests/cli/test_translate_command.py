@@ -18,7 +18,7 @@ def home(tmp_path_factory):
     """A folder with words written backwards, and a run that has learned from them."""
     draw = np.random.default_rng(0)
     words = {
-        "".join(draw.choice(list(LETTERS), draw.integers(2, 6))) for _ in range(400)
+        "".join(draw.choice(list(LETTERS), draw.integers(1, 5))) for _ in range(600)
     }
     folder = tmp_path_factory.mktemp("translate")
     lines = [f"{word}\t{word[::-1].upper()}" for word in sorted(words)]
@@ -32,8 +32,8 @@ def home(tmp_path_factory):
         path=folder / "run",
         epochs=20,
         **SMALL,
-        learning_rate=0.02,
-        batch_size=32,
+        learning_rate=0.03,
+        batch_size=60,  # divides the 180 examples: one program
     )
     return folder
 

@@ -82,7 +82,8 @@ def test_losses_of_several_outputs_are_weighted() -> None:
         main, other = (fdl.losses.cross_entropy(y, BATCH.label).mean() for y in heads)
         return main + 0.25 * other, main
 
-    (_, main), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+    slopes = jax.jit(jax.value_and_grad(loss, has_aux=True))
+    (_, main), grads = slopes(state.params)
     after, measured = jax.jit(learner.step)(state, BATCH)
     wanted = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, grads)
     jax.tree.map(
@@ -104,19 +105,21 @@ def test_as_many_weights_as_outputs() -> None:
 def test_running_statistics_follow_the_batches() -> None:
     learner, state = make(Normalized())
     x = BATCH.image.reshape(12, -1).astype(np.float32) / 255
-    after, _ = learner.step(state, BATCH)
+    after, _ = jax.jit(learner.step)(state, BATCH)
     found = after.model_state["batch_stats"]["BatchNorm_0"]
     np.testing.assert_allclose(found["mean"], 0.1 * x.mean(0), rtol=1e-5)
     np.testing.assert_allclose(found["var"], 0.9 + 0.1 * x.var(0), rtol=1e-5)
-    same = learner.evaluate(after, BATCH)
-    assert same["loss"].total == learner.evaluate(after, BATCH)["loss"].total
+    evaluate = jax.jit(learner.evaluate)
+    same = evaluate(after, BATCH)["loss"].total
+    assert same == evaluate(after, BATCH)["loss"].total
     frozen = after._replace(model_state=state.model_state)
-    assert learner.evaluate(frozen, BATCH)["loss"].total != same["loss"].total
+    assert evaluate(frozen, BATCH)["loss"].total != same
 
 
 def test_randomness_comes_from_key_and_step_alone() -> None:
     learner, state = make(Normalized(dropout_rate=0.5))
-    loss = lambda state: float(learner.step(state, BATCH)[1]["loss"].total)
+    step = jax.jit(learner.step)
+    loss = lambda state: float(step(state, BATCH)[1]["loss"].total)
     assert loss(state) == loss(state)
     assert loss(state) != loss(state._replace(step=jnp.int32(1)))
     assert loss(state) != loss(state._replace(key=jax.random.key(9)))

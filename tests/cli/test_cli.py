@@ -223,7 +223,8 @@ def test_lists(capsys) -> None:
 
 def test_overwrite_replaces_a_run(home) -> None:
     before = (home / "runs/a/config.json").read_bytes()
-    options = ("--dataset", "mnist-5k", "--epochs", 1, "--run", "runs/c")
+    small = ("--hidden-sizes", 4, "--batch-size", 1000, "--validation", "none")
+    options = ("--dataset", "mnist-5k", *small, "--epochs", 1, "--run", "runs/c")
     fdl("train", "mlp", *options, cwd=home)
     fdl("train", "mlp", *options, "--seed", 1, "--overwrite", cwd=home)
     assert json.loads((home / "runs/c/config.json").read_text())["seed"] == 1
@@ -243,7 +244,8 @@ def test_divergence_keeps_the_last_good_state(home) -> None:
 
 
 def test_patience_and_the_share_held_out_are_options(tmp_path, capsys) -> None:
-    options = ("--dataset", "mnist-5k", "--epochs", "9", "--learning-rate", "0.03")
+    options = ("--dataset", "mnist-5k", "--epochs", "9", "--learning-rate", "0.3")
+    options += ("--hidden-sizes", "4", "--batch-size", "400")
     more = (
         "--validation",
         "0.1",

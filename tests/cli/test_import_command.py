@@ -1,6 +1,7 @@
 """Models of Keras at the command line: shown, compared, kept as a folder, trained."""
 
 import json
+import sys
 from pathlib import Path
 
 import jax
@@ -151,6 +152,7 @@ def test_classify_trains_it_from_its_weights(here, digits) -> None:
 
 
 def test_sweeps_and_regress_train_it(here, digits, monkeypatch) -> None:
+    monkeypatch.setattr(sys.modules["fdl.runs.sweep"], "draw", lambda *args: None)
     sweep = ("sweep", "classify", *TRAIN, "--batch-size", 20, "--seeds", 1)
     command(*sweep, "--run", "sweep", cwd=here)
     assert isinstance(fdl.load(here / "sweep" / "best").model, KerasModel)

@@ -48,9 +48,11 @@ def images():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with a trained run, `mlp`."""
-    folder = tmp_path_factory.mktemp("runs")
-    options = ("--dataset", "mnist-5k", "--epochs", 1)
-    fdl("train", "mlp", *options, "--run", "mlp", cwd=folder)
+    folder, digits = tmp_path_factory.mktemp("runs"), few()
+    options = ("--dataset", "mnist-5k", "--epochs", 1, "--batch-size", 20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tasks, "load", lambda *args, **options: digits)
+        fdl("train", "mlp", *options, "--run", "mlp", cwd=folder)
     return folder
 
 

@@ -215,20 +215,20 @@ TARGETS = {
         keras_weights,
         lambda file: load_weights(file, MODEL, INPUT),
         (WeightsError,),
-        20,
+        10,
     ),
     "a.keras": Target(
-        keras_weights, lambda file: load_weights(file, MODEL), (WeightsError,)
+        keras_weights, lambda file: load_weights(file, MODEL), (WeightsError,), 150
     ),
-    "whole.h5": Target(whole_model, import_model, (WeightsError,), 8),
+    "whole.h5": Target(whole_model, import_model, (WeightsError,), 5),
     "described.h5": Target(
-        whole_model, import_model, (WeightsError,), 60, described_h5
+        whole_model, import_model, (WeightsError,), 40, described_h5
     ),
     "described.keras": Target(
         lambda file: read_pair("keras3-nested.keras", file.parent)[0].rename(file),
         import_model,
         (WeightsError,),
-        60,
+        40,
         described_keras,
     ),
     "weights.safetensors": Target(

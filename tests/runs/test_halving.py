@@ -12,6 +12,7 @@ from fdl.runs.outcomes import column
 def test_halving_trains_the_best_for_longer(tmp_path) -> None:
     rates = np.geomspace(1e-6, 1e-2, 9).tolist()
     options = {"grid": {"learning_rate": rates}, "seeds": 2, "epochs": 9}
+    options |= {"hidden_sizes": (4,)}
     sweep = make(tmp_path, **options)
     run(sweep, halving=True)
     epochs = {}

@@ -7,9 +7,10 @@ import threading
 import jax
 import numpy as np
 import pytest
-from small import edit
+from small import edit, few
 
 import fdl
+from fdl import data
 from fdl.runs import RunError, RunFolder, resume, train
 from fdl.runs.job import Job
 from fdl.runs.novelty import load_detector
@@ -18,13 +19,30 @@ from fdl.runs.seen import load_seen
 SETTINGS = {
     "dataset": "mnist-5k",
     "epochs": 12,
-    "batch_size": 303,  # divides the 3,333 examples: one program
+    "batch_size": 40,  # divides the 120 examples: one program
+    "hidden_sizes": (8,),
     "learning_rate": 0.02,
 }
 
 
 class Killed(BaseException):
     """What ends a process."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_small_digits():
+    """Train on few images of 7 x 7 pixels; as many as a detector of others needs."""
+    digits = few(120)
+    parts = {
+        name: part._replace(image=part.image[:, ::4, ::4])
+        for name in ("train", "validation", "test")
+        for part in [getattr(digits, name)]
+    }
+    info = digits.info._replace(input_shape=(7, 7, 1))
+    small = digits._replace(**parts, info=info)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "load", lambda *args, **options: small)
+        yield
 
 
 def cut_off(path, after, **options):
@@ -122,7 +140,7 @@ def test_training_goes_on_while_a_state_is_written(tmp_path, monkeypatch) -> Non
         keep(folder, moment, **options)
 
     def listen(step, metrics, state):
-        if step == 12:  # of 11 in an epoch
+        if step == 4:  # of 3 in an epoch
             goes_on.set()
 
     monkeypatch.setattr(RunFolder, "keep", wait)
@@ -133,7 +151,7 @@ def test_training_goes_on_while_a_state_is_written(tmp_path, monkeypatch) -> Non
         on_epoch=lambda line, state: after.append(jax.tree.map(np.array, state.params)),
         **SETTINGS | {"epochs": 2},
     )
-    for step, params in zip((11, 22), after, strict=True):
+    for step, params in zip((3, 6), after, strict=True):
         kept = RunFolder(tmp_path).checkpoints.restore(step, run.state)
         jax.tree.map(np.testing.assert_array_equal, kept.params, params)
 

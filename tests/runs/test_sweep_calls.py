@@ -10,7 +10,7 @@ import fdl
 from fdl import data
 from fdl.runs import Range, RunError, compare, sweep
 
-SMALL = {"dataset": "mnist-5k", "epochs": 1, "batch_size": 101}
+SMALL = {"dataset": "mnist-5k", "epochs": 1, "batch_size": 50}
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -51,10 +51,14 @@ def test_a_permuted_run_is_opened_and_exported(tmp_path, monkeypatch) -> None:
     np.testing.assert_allclose(exported, answer, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
+# What images are read as does not depend on the cell.
 @pytest.mark.parametrize(
-    ("steps", "read", "shape"),
-    [("rows", rows, (1, 28, 28)), ("pixels", pixels, (1, 784, 1))],
+    ("name", "steps", "read", "shape"),
+    [
+        ("rnn", "rows", rows, (1, 28, 28)),
+        ("lstm", "rows", rows, (1, 28, 28)),
+        ("gru", "pixels", pixels, (1, 784, 1)),
+    ],
 )
 def test_options_reach_model_learner_and_export(
     tmp_path, name: str, steps: str, read, shape: tuple[int, ...]

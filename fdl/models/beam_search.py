@@ -276,7 +276,8 @@ def _check(model: Any, source: Array, tokens: _Tokens) -> None:
             f"pad_token={tokens.pad} must be three tokens."
         )
     if not isinstance(source, Tracer):
-        if not bool(jnp.all(jnp.any(source != tokens.pad, axis=-1))):
+        # By NumPy, since JAX computes nothing while it traces a program.
+        if not np.any(np.asarray(source) != tokens.pad, axis=-1).all():
             raise ValueError("a source is empty: it has only padding.")
     size = getattr(model, "source_vocab_size", None)
     if size is None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.core import Tracer
 from jaxtyping import Float, Int, Integer
@@ -186,7 +187,8 @@ def require_tokens(
     if isinstance(token, Tracer):
         return
     # A token without an embedding has NaN instead, by which nothing can be chosen.
-    low, high = int(token.min()), int(token.max())
+    values = np.asarray(token)  # JAX computes nothing while it traces a program
+    low, high = int(values.min()), int(values.max())
     if low < 0 or high >= size:
         raise ValueError(
             f"{name} has the token {low if low < 0 else high}: this model has tokens "

@@ -89,6 +89,11 @@ def test_one_beam_is_greedy() -> None:
             assert found.token[row, 0].tolist() == target + [PAD] * (8 - len(target))
 
 
+def test_sources_may_be_constants_of_a_program() -> None:
+    search = lambda variables: beam_search(MODEL, variables, jnp.asarray(SOURCE), 3)
+    assert jax.eval_shape(search, VARIABLES).token.shape == (2, 5, 3)
+
+
 def test_scores_and_alignments_are_those_of_the_whole_target() -> None:
     # They are not if a cache is left with another hypothesis.
     found = beam_search(MODEL, VARIABLES, SOURCE[None], 6, beams=6, alignments=True)

@@ -1,7 +1,7 @@
 """Models of Keras at the command line: shown, compared, kept as a folder, trained."""
 
 import json
-import sys
+from importlib import import_module
 from pathlib import Path
 
 import jax
@@ -59,6 +59,7 @@ def test_a_file_is_shown(here) -> None:
         "parameters": 4,
         "trained": 0,
         "flops": 6,
+        "reads": ["input"],
     }
 
 
@@ -152,7 +153,7 @@ def test_classify_trains_it_from_its_weights(here, digits) -> None:
 
 
 def test_sweeps_and_regress_train_it(here, digits, monkeypatch) -> None:
-    monkeypatch.setattr(sys.modules["fdl.runs.sweep"], "draw", lambda *args: None)
+    monkeypatch.setattr(import_module("fdl.runs.sweep"), "draw", lambda *args: None)
     sweep = ("sweep", "classify", *TRAIN, "--batch-size", 20, "--seeds", 1)
     command(*sweep, "--run", "sweep", cwd=here)
     assert isinstance(fdl.load(here / "sweep" / "best").model, KerasModel)

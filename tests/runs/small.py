@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import json
-import sys
+from importlib import import_module
 
 import jax
 import numpy as np
@@ -28,7 +28,7 @@ def few_digits_and_no_pictures():
     dataset = few()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tasks, "load", lambda *args, **options: dataset)
-        patch.setattr(sys.modules["fdl.runs.sweep"], "draw", lambda *args: None)
+        patch.setattr(import_module("fdl.runs.sweep"), "draw", lambda *args: None)
         yield
 
 

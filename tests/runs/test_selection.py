@@ -1,9 +1,8 @@
 """Selection is on the validation part: the test set cannot influence it."""
 
 import dataclasses
-import importlib
 import json
-import sys
+from importlib import import_module
 
 import jax
 import numpy as np
@@ -28,7 +27,7 @@ def scrambled(dataset):
 @pytest.fixture
 def on(monkeypatch):
     """Make a data set be the one that is loaded; pictures of sweeps are left out."""
-    monkeypatch.setattr(sys.modules["fdl.runs.sweep"], "draw", lambda *args: None)
+    monkeypatch.setattr(import_module("fdl.runs.sweep"), "draw", lambda *args: None)
     return lambda dataset: monkeypatch.setattr(data, "load", lambda *_, **__: dataset)
 
 
@@ -89,7 +88,7 @@ def test_the_test_set_is_measured_once_at_the_end(tmp_path, on, monkeypatch) -> 
     dataset, measured = few(), []
     on(dataset)
     for name in ("fdl.runs.finish", "fdl.runs.members"):
-        module = importlib.import_module(name)
+        module = import_module(name)
         plain = module.evaluate
 
         def note(learner, state, examples, plain=plain):

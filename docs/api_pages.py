@@ -25,6 +25,7 @@ PACKAGES = {
     "fdl.data": "Data",
     "fdl.data.augment": "Augmentation",
     "fdl.data.pairs": "Pairs of texts",
+    "fdl.processes": "Several processes",
     "fdl.runs": "Runs",
     "fdl.tasks": "Tasks",
     "fdl.keras": "Keras",

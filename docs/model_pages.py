@@ -50,9 +50,7 @@ def pages(folder: Path) -> Iterator[tuple[str, str]]:
     measured = json.loads(Path(tasks.__file__).with_name("measured.json").read_text())
     proven = json.loads((_RESULTS / "parity" / "parity.json").read_text())["rows"]
     for name in names():
-        drawing = folder / f"{name}.svg"
-        if not drawing.exists():
-            _draw(name, drawing)
+        _draw(name, folder / f"{name}.svg")
         yield f"{name}.md", "\n".join(_page(name, measured.get(name, ()), proven))
 
 

@@ -73,7 +73,8 @@ def summary(
         with jax.named_scope(f"{_MARK}{len(places) - 1}"):
             made = call(*args, **kwargs)
             # So that data flow through what does nothing, such as dropout, too.
-            made = jax.tree.map(lambda x: jnp.copy(x) if _is_traced(x) else x, made)
+            passed = lambda x: jnp.copy(x) if isinstance(x, Tracer) else x
+            made = jax.tree.map(passed, made)
         if context.method_name == "__call__":
             seen[module.path] = _kind(module), _shapes(made)
         return made
@@ -139,10 +140,6 @@ def _inputs(inputs: tuple[Any, ...]) -> list[tuple[str, Any]]:
     if len(inputs) == 1:
         return [("input", inputs[0])]
     return [(f"input {number}", x) for number, x in enumerate(inputs, 1)]
-
-
-def _is_traced(x: Any) -> bool:
-    return isinstance(x, Tracer)
 
 
 def _kind(module: Any) -> str:

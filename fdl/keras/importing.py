@@ -4,7 +4,7 @@ import contextlib
 import math
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -221,7 +221,7 @@ def _model(
     *,
     keras2: bool = False,
     asset: Callable[[str], bytes | None] = lambda name: None,
-) -> tuple[KerasModel, Sequence[Slot]]:
+) -> tuple[KerasModel, list[Slot]]:
     try:
         graph = read_model(config, custom, keras2=keras2)
         graph = with_vocabularies(graph, asset)
@@ -231,7 +231,7 @@ def _model(
         raise WeightsError(f"{path}: {error}") from error
 
 
-def _variables(path: Path, file: Any, slots: Sequence[Slot], stored: Any) -> PyTree:
+def _variables(path: Path, file: Any, slots: list[Slot], stored: Any) -> PyTree:
     arrays = {
         slot.path: hdf5.read(file, array, str(path))
         for slot, array in paired(slots, stored, str(path))

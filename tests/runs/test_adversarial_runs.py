@@ -94,10 +94,15 @@ def test_where_a_needed_checkpoint_is_damaged_the_one_before_is_taken(
     assert message in line
 
 
-def test_commands_measure_and_generate(run, home, capsys) -> None:
-    main(["eval", str(run.path)])
+def test_commands_train_measure_and_generate(home, capsys) -> None:
+    sizes = ("--batch-size", "50", "--latent-size", "4", "--width", "2")  # as `run` has
+    words = ("--dataset", "mnist-5k", "--epochs", "1", *sizes)
+    path = str(home / "command")
+    main(["train", "gan", *words, "--run", path])
+    assert "test frechet_distance" in capsys.readouterr().out
+    main(["eval", path])
     assert "test generator_loss" in capsys.readouterr().out
-    main(["generate", str(run.path), "--count", "4", "--to", str(home / "made.png")])
+    main(["generate", path, "--count", "4", "--to", str(home / "made.png")])
     assert (home / "made.png").is_file()
 
 

@@ -13,9 +13,9 @@ from sphinx.application import Sphinx
 import fdl
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import api_pages  # noqa: E402  (beside this file)
+import api_pages  # noqa: E402  (beside this file, as others in the folder above)
 import command_pages  # noqa: E402
 import example_pages  # noqa: E402
 import model_pages  # noqa: E402
@@ -83,20 +83,20 @@ def setup(app: Sphinx) -> None:
         for name, text in pages:
             _write(HERE / folder / name, text.rstrip() + "\n")
     app.add_role("name", signatures.Name())
-    app.connect("source-read", _offer_notebook)
+    app.connect("source-read", _complete_tutorial)
     app.connect("autodoc-process-signature", signatures.shorten)
     app.connect("autodoc-skip-member", signatures.skip)
     app.connect("missing-reference", api_pages.resolve)
 
 
-def _offer_notebook(app: Sphinx, name: str, source: list[str]) -> None:
-    """Write a tutorial as a notebook beside its page, and link to it."""
+def _complete_tutorial(app: Sphinx, name: str, source: list[str]) -> None:
+    """Add outputs to a tutorial, and offer it as a notebook."""
     if not name.startswith("tutorials/"):
         return
-    file = HERE / f"{name}.ipynb"
-    _write(file, nbformat.writes(notebooks.notebook(source[0])) + "\n")
-    title, rest = source[0].split("\n", 1)
-    link = f"{{download}}`This page as a notebook <{file.name}>`"
+    page = HERE / f"{name}.md"
+    _write(page.with_suffix(".ipynb"), nbformat.writes(notebooks.notebook(page)) + "\n")
+    title, rest = notebooks.page_with_outputs(page).split("\n", 1)
+    link = f"{{download}}`This page as a notebook <{page.stem}.ipynb>`"
     source[0] = f"{title}\n\n{link}\n{rest}"
 
 

@@ -1,6 +1,9 @@
-"""A page for each task: its paper, architecture, proof and results."""
+"""A page for each task: its paper, architecture, proof, results and speed."""
 
+import inspect
 import json
+import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from bench.speed import report
 from fdl import data, tasks
 from fdl.report import draw_architecture
 from fdl.runs import configure
+from fdl.tasks import Task, Trained
 
 _RESULTS = Path(__file__).parents[1] / "bench" / "results"
 _MOST = 40  # layers of a drawing that tells all of them apart
@@ -26,6 +31,15 @@ _PROVEN = {
         for part in ("generator", "discriminator")
     ),
     "seq2seq": ("seq2seq", "seq2seq-every"),
+}
+# Cases of `python -m bench run` that train the default model of a task.
+_TIMED = {
+    "mlp": "mlp",
+    "cnn": "cnn",
+    "lstm": "lstm",
+    "gru": "gru",
+    "vae": "vae",
+    "gan": "dcgan",
 }
 _PICTURES = {
     "gan": {"gan.png": "Digits that it made"},
@@ -49,13 +63,20 @@ def pages(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each page, and draw its models."""
     measured = json.loads(Path(tasks.__file__).with_name("measured.json").read_text())
     proven = json.loads((_RESULTS / "parity" / "parity.json").read_text())["rows"]
+    timed = report.read(_RESULTS / "speed")
     for name in names():
-        _draw(name, folder / f"{name}.svg")
-        yield f"{name}.md", "\n".join(_page(name, measured.get(name, ()), proven))
+        task, trained = _untrained(name)
+        _draw(task, trained, folder / f"{name}.svg")
+        lines = [
+            *_page(task, measured.get(name, ()), proven),
+            *_speed({one: timed[one] for one in timed if one == _TIMED.get(name)}),
+            *_about(task, trained),
+        ]
+        yield f"{name}.md", "\n".join(lines)
 
 
-def _page(name: str, measured: Any, proven: Any) -> Iterator[str]:
-    task = tasks.find(name)
+def _page(task: Task, measured: Any, proven: Any) -> Iterator[str]:
+    name = task.name
     yield from (f"# {_sentence(task.title)}", "")
     if task.paper:
         yield f"{_sentence(task.paper)}.\n"
@@ -110,18 +131,46 @@ def _sentence(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _draw(name: str, file: Path) -> None:
+def _speed(timed: dict[str, Any]) -> Iterator[str]:
+    """Yield the row of a task in the comparison of training steps."""
+    for name, result in timed.items():
+        yield from ("## How fast it trains", "", *report.goals(timed), "")
+        yield f"*`python -m bench run {name}`, {result['date']},"
+        yield f"{result['machine']['device']}.* What was compared, and how:"
+        yield "[speed](../../results/speed.md).\n"
+
+
+def _about(task: Task, trained: Trained) -> Iterator[str]:
+    """Yield what the files of the models say of them, below their first lines."""
+    models = [model for model, *_ in task.parts(trained).values()]
+    for name in dict.fromkeys(type(model).__module__ for model in models):
+        first, _, rest = (inspect.getdoc(sys.modules[name]) or "").partition("\n\n")
+        if rest:
+            yield from (f"## {first.rstrip('.')}", "", *_paragraphs(rest))
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """Yield a docstring as Markdown, in which columns of numbers are code."""
+    for part in text.split("\n\n"):
+        columns = re.search(r"\S {2,}\S", part)
+        yield f"```text\n{part}\n```\n" if columns else f"{part}\n"
+
+
+def _untrained(name: str) -> tuple[Task, Trained]:
     task = tasks.find(name)
     with tempfile.TemporaryDirectory() as folder:
         line, info = _data(task, Path(folder))
-        trained = tasks.outline(task, configure(name, dataset=line), info)
+        return task, tasks.outline(task, configure(name, dataset=line), info)
+
+
+def _draw(task: Task, trained: Trained, file: Path) -> None:
     found = tasks.summaries(task, trained)
     if max(len(one.layers) for one in found.values()) > _MOST:
         found = tasks.summaries(task, trained, levels=1)
     draw_architecture(file, found)
 
 
-def _data(task: Any, folder: Path) -> tuple[str, Any]:
+def _data(task: Task, folder: Path) -> tuple[str, Any]:
     """Return the name of data that a task is for, and what is known of ones like it."""
     classes, kind = np.arange(200) % 10, task.takes[0]
     if kind == "number":

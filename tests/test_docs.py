@@ -11,26 +11,26 @@ import pytest
 
 import fdl
 from bench.tables import MEASURED, TABLES, filled, measured, named, pages
-from docs.notebooks import notebook
+from docs.notebooks import alternative, code, notebook, outputs, tutorials
 from graphs.coverage import WRITTEN
 from runs.small import few
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 # What takes long on a page, and what takes its place here.
-SMALLER = {"many": [("64", "4"), ("epochs=5", "epochs=1")]}
-
-
-def blocks(page: Path) -> list[str]:
-    """Return the code of a page: the cells of the notebook that is made of it."""
-    cells = notebook(page.read_text("utf-8")).cells
-    return [cell.source for cell in cells if cell.cell_type == "code"]
+SMALLER = {
+    "fine-tuning": [("epochs=5", "epochs=1"), ("epochs=10", "epochs=1")],
+    "from-keras": [("epochs=5", "epochs=1")],
+    "many": [("64", "4"), ("epochs=5", "epochs=1")],
+    "your-model": [('"epochs": 5', '"epochs": 1')],
+    "translation": [("1000", "100"), ("epochs=10", "epochs=2")],
+}
 
 
 def run(page: Path) -> dict:
     """Run the code of a page, from top to bottom, and return what it defines."""
     scope: dict = {}
-    for block in blocks(page):
+    for block in code(page):
         for long, short in SMALLER.get(page.stem, ()):
             block = block.replace(long, short)
         exec(compile(block, str(page), "exec"), scope)
@@ -39,8 +39,8 @@ def run(page: Path) -> dict:
 
 def with_code() -> list:
     """Return the pages that have code; those that import Keras are marked."""
-    found = [page for page in sorted(DOCS.rglob("*.md")) if blocks(page)]
-    keras = [any("import keras\n" in block for block in blocks(page)) for page in found]
+    found = [page for page in sorted(DOCS.rglob("*.md")) if code(page)]
+    keras = [any("import keras\n" in block for block in code(page)) for page in found]
     return [
         pytest.param(page, id=page.stem, marks=[pytest.mark.parity] * parity)
         for page, parity in zip(found, keras, strict=True)
@@ -72,6 +72,21 @@ def test_weights_go_to_keras_and_back(tmp_path, monkeypatch) -> None:
     again = fdl.keras.load_weights("again.keras", model)
     for tree in (scope["variables"], again):
         jax.tree.map(np.testing.assert_array_equal, tree, variables)
+
+
+@pytest.mark.parametrize("page", tutorials(), ids=lambda page: page.stem)
+def test_outputs_are_of_the_code_as_it_is(page) -> None:
+    cells = outputs(page)["cells"]
+    again = f"run python -m bench.tutorials {page.stem}"
+    assert [cell["code"] for cell in cells] == code(page), again
+    made = [cell for cell in notebook(page).cells if cell.cell_type == "code"]
+    for cell, shown in zip(cells, made, strict=True):
+        assert shown.source == cell["code"]
+        text, picture = bool(cell["text"]), bool(cell["picture"])
+        assert [*text * ["stream"], *picture * ["display_data"]] == [
+            output.output_type for output in shown.outputs
+        ]
+        assert not picture or alternative(cell["code"])
 
 
 def test_tables_come_from_result_files() -> None:

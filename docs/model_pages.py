@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+import fdl
 from bench.speed import report
 from fdl import data, tasks
 from fdl.report import draw_architecture
@@ -68,14 +69,17 @@ def pages(folder: Path) -> Iterator[tuple[str, str]]:
         task, trained = _untrained(name)
         _draw(task, trained, folder / f"{name}.svg")
         lines = [
-            *_page(task, measured.get(name, ()), proven),
-            *_speed({one: timed[one] for one in timed if one == _TIMED.get(name)}),
+            *_title(task),
             *_about(task, trained),
+            *_parity([proven[x] for x in _PROVEN.get(name, (name,)) if x in proven]),
+            *_results(measured.get(name, ())),
+            *_pictures(name),
+            *_speed({one: timed[one] for one in timed if one == _TIMED.get(name)}),
         ]
         yield f"{name}.md", "\n".join(lines)
 
 
-def _page(task: Task, measured: Any, proven: Any) -> Iterator[str]:
+def _title(task: Task) -> Iterator[str]:
     name = task.name
     yield from (f"# {_sentence(task.title)}", "")
     if task.paper:
@@ -84,12 +88,36 @@ def _page(task: Task, measured: Any, proven: Any) -> Iterator[str]:
     yield f"([options and defaults](../../reference/tasks.md#{name})).\n"
     yield f"![The layers of {name}, and which reads which]({name}.svg)\n"
     yield f"*`fdl summary {name} --svg {name}.svg`*\n"
-    rows = [row for row in _PROVEN.get(name, (name,)) if row in proven]
+
+
+def _about(task: Task, trained: Trained) -> Iterator[str]:
+    """Yield the classes of the models, and the notes at the top of their files."""
+    models = [type(model) for model, *_ in task.parts(trained).values()]
+    public = [model for model in models if hasattr(fdl.models, model.__name__)]
+    names = [f"{{name}}`fdl.models.{model.__name__}`" for model in public]
+    yield f"In Python: {', '.join(names)}.\n"
+    yield from ("## Sizes and differences from the paper", "")
+    for name in dict.fromkeys(model.__module__ for model in models):
+        first, _, rest = (inspect.getdoc(sys.modules[name]) or "").partition("\n\n")
+        yield from (first, "", *_paragraphs(rest))
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """Yield a docstring as Markdown, in which columns of numbers are code."""
+    for part in text.split("\n\n"):
+        columns = re.search(r"\S {2,}\S", part)
+        yield f"```text\n{part}\n```\n" if columns else f"{part}\n"
+
+
+def _parity(rows: list[Any]) -> Iterator[str]:
     if rows:
         yield from ("## The same function as in Keras", "")
         yield "The largest relative difference from the Keras model of each"
         yield "[level](../../understanding/parity.md), in double precision:\n"
-        yield from _table(_level(proven[row]) for row in rows)
+        yield from _table(map(_level, rows))
+
+
+def _results(measured: Any) -> Iterator[str]:
     if measured:
         yield from ("## What it reaches", "")
         yield "Mean and standard deviation over seeds"
@@ -103,8 +131,23 @@ def _page(task: Task, measured: Any, proven: Any) -> Iterator[str]:
             }
             for one in measured
         )
-    for file, about in _PICTURES.get(name, {}).items():
-        yield f"![{about}](../../../bench/results/pictures/{file})\n\n*{about}.*\n"
+
+
+def _pictures(name: str) -> Iterator[str]:
+    if name in _PICTURES:
+        yield from ("## Pictures", "")
+        for file, about in _PICTURES[name].items():
+            yield f"![{about}](../../../bench/results/pictures/{file})\n"
+            yield f"*{about}.*\n"
+
+
+def _speed(timed: dict[str, Any]) -> Iterator[str]:
+    """Yield the row of a task in the comparison of training steps."""
+    for name, result in timed.items():
+        yield from ("## How fast it trains", "", *report.goals(timed), "")
+        device, day = result["machine"]["device"], result["date"]
+        yield f"*`python -m bench run {name}`, {day}, {device}.*"
+        yield "How this is measured: [speed](../../results/speed.md).\n"
 
 
 def _level(row: Any) -> dict[str, str]:
@@ -129,31 +172,6 @@ def _table(rows: Iterator[dict[str, str]]) -> Iterator[str]:
 
 def _sentence(words: str) -> str:
     return words[0].upper() + words[1:]
-
-
-def _speed(timed: dict[str, Any]) -> Iterator[str]:
-    """Yield the row of a task in the comparison of training steps."""
-    for name, result in timed.items():
-        yield from ("## How fast it trains", "", *report.goals(timed), "")
-        yield f"*`python -m bench run {name}`, {result['date']},"
-        yield f"{result['machine']['device']}.* What was compared, and how:"
-        yield "[speed](../../results/speed.md).\n"
-
-
-def _about(task: Task, trained: Trained) -> Iterator[str]:
-    """Yield what the files of the models say of them, below their first lines."""
-    models = [model for model, *_ in task.parts(trained).values()]
-    for name in dict.fromkeys(type(model).__module__ for model in models):
-        first, _, rest = (inspect.getdoc(sys.modules[name]) or "").partition("\n\n")
-        if rest:
-            yield from (f"## {first.rstrip('.')}", "", *_paragraphs(rest))
-
-
-def _paragraphs(text: str) -> Iterator[str]:
-    """Yield a docstring as Markdown, in which columns of numbers are code."""
-    for part in text.split("\n\n"):
-        columns = re.search(r"\S {2,}\S", part)
-        yield f"```text\n{part}\n```\n" if columns else f"{part}\n"
 
 
 def _untrained(name: str) -> tuple[Task, Trained]:

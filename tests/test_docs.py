@@ -48,13 +48,21 @@ def with_code() -> list:
     ]
 
 
+# A notebook displays the picture that a cell opens last; here nobody closes it.
+shows_pictures = pytest.mark.filterwarnings(
+    "ignore:.*FileIO:pytest.PytestUnraisableExceptionWarning"
+)
+
+
 @pytest.mark.parametrize("page", with_code())
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@shows_pictures
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     run(page)
 
 
+@shows_pictures
 def test_many_at_once_run(monkeypatch) -> None:
     digits = few(400)
     monkeypatch.setattr(fdl.data, "load", lambda *args: digits)

@@ -98,7 +98,7 @@ def test_numbered_names_tell_what_places_do_not() -> None:
 )
 def test_never_guesses_an_order(one, two) -> None:
     with pytest.raises(
-        WeightsError, match=r"x\.keras does not tell the order of 'x'|'d"
+        WeightsError, match=r"x\.keras does not define the order of 'x'|'d"
     ):
         match(ours(layer("a"), layer("b")), [one, two], "x.keras")
 

@@ -76,8 +76,8 @@ def changed(path, value):
     [
         (["layers", 1, "class_name"], "Lambda", "'hidden' (Lambda) cannot be imported"),
         (["layers", 1, "class_name"], "Dance", "custom_layers={'Dance': ...}"),
-        (["layers", 1, "module"], "builtins", "class of your own"),
-        (["layers", 1, "registered_name"], "mine>Dense", "class of your own"),
+        (["layers", 1, "module"], "builtins", "custom class"),
+        (["layers", 1, "registered_name"], "mine>Dense", "custom class"),
         (["layers", 1, "config", "units"], -3, "units=-3"),
         (["layers", 1, "config", "units"], True, "units=True"),
         (["layers", 1, "config", "speed"], 3, "unknown option speed=3"),
@@ -94,7 +94,7 @@ def changed(path, value):
             "called with scale=",
         ),
         (["output_layers"], ["head", 3, 0], "no output 3 of 'head'"),
-        (["output_layers"], 7, "never writes"),
+        (["output_layers"], 7, "not one that Keras writes"),
         (["layers", 0, "config", "batch_shape"], [None, -4], "an input of shape"),
     ],
 )
@@ -128,13 +128,13 @@ def test_layers_without_names_are_numbered():
 
 
 def test_models_of_other_classes_are_refused():
-    with pytest.raises(WeightsError, match="'MyModel', a class of its own"):
+    with pytest.raises(WeightsError, match="'MyModel', a custom class"):
         read_model({"class_name": "MyModel", "config": {}})
 
 
 def test_an_input_that_is_a_layer_is_refused():
     config = changed(["input_layers"], ["hidden", 0, 0])
-    with pytest.raises(WeightsError, match="the input 'hidden' is no InputLayer"):
+    with pytest.raises(WeightsError, match="the input 'hidden' is not an InputLayer"):
         read_model(config)
 
 

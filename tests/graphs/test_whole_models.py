@@ -134,7 +134,10 @@ def call(function, **kwargs):
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        (call("io.read_file"), r"layer 'f' \(tf.io.read_file\) calls a function of"),
+        (
+            call("io.read_file"),
+            r"layer 'f' \(tf.io.read_file\) calls a TensorFlow function",
+        ),
         (call("reshape", shape=[2], order="F"), r"f' .* supported: with order='F'"),
         (call("math.add"), "supported: 'y'"),
         (call("__operators__.getitem", slice_spec={"x": []}), "index that is an array"),

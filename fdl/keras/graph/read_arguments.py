@@ -1,4 +1,4 @@
-"""Arguments of the calls of a Keras graph, as JSON has them."""
+"""Read the arguments of calls in the config of a Keras model."""
 
 from typing import Any
 
@@ -12,15 +12,15 @@ MOST_LAYERS = 20_000
 
 
 class Named:
-    """An output that a file calls by the name of its layer."""
+    """An output that a config refers to by the name of its layer."""
 
     def __init__(self, layer: str, node: int, output: int) -> None:
-        """Take the name of a layer, and which output of which of its calls."""
+        """Take the name of a layer, the index of its call, and that of the output."""
         self.layer, self.node, self.output = layer, node, output
 
 
 def history(value: Any) -> tuple[str, int, int]:
-    """Read the name of a layer, the number of its call, and that of an output."""
+    """Read the name of a layer, the index of its call, and that of the output."""
     name, node, output = value
     if not isinstance(name, str) or type(node) is not int or type(output) is not int:
         raise ValueError(f"an output {value!r}")
@@ -55,7 +55,7 @@ def argument(value: Any) -> Any:
 
 
 def resolve(function: Any, tree: Any) -> Any:
-    """Apply a function to what nested tuples and dictionaries hold; all stay frozen."""
+    """Apply a function to the leaves of nested tuples and frozen dictionaries."""
     if isinstance(tree, FrozenDict):
         return FrozenDict({key: resolve(function, each) for key, each in tree.items()})
     if isinstance(tree, tuple) and not hasattr(tree, "_fields"):
@@ -64,7 +64,7 @@ def resolve(function: Any, tree: Any) -> Any:
 
 
 def dtype(name: Any) -> str:
-    """Read a type of numbers."""
+    """Read a numeric type."""
     if name == "bfloat16":
         return name
     if not isinstance(name, str) or np.dtype(name).kind not in "fiub":
@@ -73,5 +73,5 @@ def dtype(name: Any) -> str:
 
 
 def quoted(value: Any) -> str:
-    """Return a value of a file for a message."""
+    """Return an untrusted value for a message, shortened if it is long."""
     return shortened(repr(value), 80)

@@ -75,7 +75,7 @@ def write_onnx(
         described, groups = describe(model, variables, (inputs,))
     except WeightsError as error:
         raise ExportError(
-            f"{path} cannot hold a {type(model).__name__}: {error}. Write a "
+            f"{path} cannot hold a {type(model).__name__}: {error} Write a "
             ".stablehlo, which holds any model."
         ) from error
     given = inputs if given is None else given

@@ -190,7 +190,8 @@ def read_stablehlo(path: Path | str) -> ExportedFunction:
         same = metadata["sha256"] == hashlib.sha256(content).hexdigest()
     except (*_DAMAGE, ValueError, LookupError, TypeError) as error:
         raise ExportError(
-            f"{path} is damaged, or fdl did not write it: {reason(error)}"
+            f"{path} is damaged, or was not written by fdl: "
+            f"{reason(error).rstrip('.')}."
         ) from error
     if not same:
         raise ExportError(
@@ -200,7 +201,8 @@ def read_stablehlo(path: Path | str) -> ExportedFunction:
         exported = export.deserialize(bytearray(content))
     except Exception as error:  # JAX does not document what it raises
         raise ExportError(
-            f"{path} cannot be read by JAX {jax.__version__}: {reason(error)}"
+            f"{path} cannot be read by JAX {jax.__version__}: "
+            f"{reason(error).rstrip('.')}."
         ) from error
     return ExportedFunction(
         path, facts, exported, None if inside else _read_parameters(path, exported)
@@ -220,7 +222,7 @@ def _split(path: Path) -> tuple[bytes, bytes]:
     with opened_zip(path) as archive:
         (entry,) = archive.infolist()
         if entry.filename != _TEXT:
-            raise ValueError(f"it ends with {shortened(entry.filename)!r}.")
+            raise ValueError(f"it ends with {shortened(entry.filename)!r}")
         text = unpack(archive, entry, _LONGEST)
     with path.open("rb") as file:
         return text, file.read(entry.header_offset)
@@ -239,7 +241,7 @@ def _read_parameters(path: Path, exported: export.Exported) -> dict[str, Array]:
         require_finite(found, file)
     except WeightsError as error:
         raise ExportError(
-            f"{path} takes its parameters from a file of the same export: {error}"
+            f"{path} needs the file of parameters from the same export: {error}"
         ) from error
     return jax.device_put(found)
 

@@ -103,7 +103,8 @@ def read_compiled(config: Any, model: KerasModel) -> Compiled:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as why:
         raise WeightsError(
-            f"the model is compiled in a way that is not supported: {reason(why)}"
+            "the model is compiled in a way that is not supported: "
+            f"{reason(why).rstrip('.')}."
         ) from why
 
 

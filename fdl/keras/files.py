@@ -54,10 +54,9 @@ def load_weights(
         *inputs: Example inputs, of which only shapes and types are used. Not needed for
             a `.keras` file, which describes its inputs, nor for a model from
             `import_model`.
-        only: Names or patterns, as for `fdl.learners.frozen`, of the only modules to
-            load, such as `fdl.models.backbone_layers(model, image)`. The file may lack
-            the other modules, such as the head, or have different ones. None to load
-            all modules.
+        only: Names or patterns of the modules to load, as for `fdl.learners.frozen`,
+            such as `fdl.models.backbone_layers(model, image)`. The file may lack the
+            other modules, which are the head, or have different ones. None to load all.
 
     Returns:
         `{"params": ...}`, with `"batch_stats"` if the module has any, as NumPy arrays.

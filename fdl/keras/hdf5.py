@@ -332,7 +332,8 @@ def _ask(file: BinaryIO, where: str) -> dict[str, Any]:
         raise _unreadable(where, f"took more than {_SECONDS} s of processor time")
     if process.returncode:
         line = errors.decode(errors="replace").strip().rpartition("\n")[2]
-        raise _unreadable(where, f"ended with {process.returncode}: {shortened(line)}")
+        why = f"ended with exit code {process.returncode}: {shortened(line)}"
+        raise _unreadable(where, why.rstrip("."))
     return json.loads(listed)
 
 

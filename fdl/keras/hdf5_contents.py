@@ -169,7 +169,7 @@ def _walk(file: Any) -> Iterator[dict[str, Any]]:
                     f"has an array at {child.name!r}, where Keras writes none."
                 )
             if _place(child) in seen:  # possibly a cycle
-                raise ContentsError(f"has {child.name!r} at another place, too.")
+                raise ContentsError(f"has {child.name!r} in more than one place.")
             seen.add(_place(child))
             if key != "vars":
                 rest.append((child, [*path, key], [*names, _name_of(child)]))

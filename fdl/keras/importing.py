@@ -63,9 +63,8 @@ def import_model(
     supported.
 
     Args:
-        source: A Sequential or Functional model: a `.keras` file, a `.h5` file with a
-            whole model, from `keras_model.save` of Keras 3 or Keras 2; or a Keras 3
-            model in memory.
+        source: A Sequential or Functional model: a `.keras` or whole-model `.h5` file
+            from `keras_model.save` of Keras 3 or Keras 2, or a Keras 3 model in memory.
         custom_layers: For each custom class, a function from the options in the file
             to a Linen module, whose arrays must be in the order of the Keras layer's.
         compiled: Whether to return the arguments of `keras_model.compile` too, which
@@ -212,7 +211,7 @@ def _parsed(path: Path, text: str, what: str) -> Any:
         return parse_json(text)
     except (ValueError, RecursionError) as error:
         raise WeightsError(
-            f"{path} has a damaged description of {what}: {reason(error)}."
+            f"{path} has a damaged description of {what}: {reason(error).rstrip('.')}."
         ) from error
 
 

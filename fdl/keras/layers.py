@@ -111,7 +111,7 @@ def of_module(
     def trace(*inputs: Any) -> None:
         with nn.intercept_methods(note_class):
             variables = model.init(jax.random.key(0), *inputs)
-        # Inside the trace, since dictionaries come out of it sorted.
+        # Inside the trace, since JAX sorts the dictionaries that it returns.
         layers.extend(_layers(outside(variables, without), kinds))
 
     jax.eval_shape(trace, *inputs)

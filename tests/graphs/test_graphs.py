@@ -95,7 +95,7 @@ def changed(path, value):
         ),
         (["output_layers"], ["head", 3, 0], "no output 3 of 'head'"),
         (["output_layers"], 7, "not one that Keras writes"),
-        (["layers", 0, "config", "batch_shape"], [None, -4], "an input of shape"),
+        (["layers", 0, "config", "batch_shape"], [None, -4], "an input has the shape"),
     ],
 )
 def test_refusals_name_the_layer(path, value, words):
@@ -106,7 +106,7 @@ def test_refusals_name_the_layer(path, value, words):
 
 def test_refusals_say_where_in_the_graph_the_layer_is():
     config = changed(["layers", 3, "class_name"], "Lambda")
-    with pytest.raises(WeightsError, match=r"number 4 of 5 layers, after 'dropout'\."):
+    with pytest.raises(WeightsError, match=r"layer 4 of 5, after 'dropout'\."):
         read_model(config)
     nested = functional(
         [layer("InputLayer", "x", batch_shape=[None, 4]), config | {"name": "inner"}],
@@ -116,7 +116,7 @@ def test_refusals_say_where_in_the_graph_the_layer_is():
     with pytest.raises(WeightsError) as caught:
         read_model(nested)
     assert str(caught.value).startswith("layer net/'norm' (Lambda) cannot be imported")
-    assert str(caught.value).count("It is number") == 1
+    assert str(caught.value).count("It is layer") == 1
 
 
 def test_layers_without_names_are_numbered():

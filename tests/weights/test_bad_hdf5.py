@@ -98,7 +98,7 @@ BAD_HDF5 = [
     (replace_bias(data=h5py.Empty("f4")), "has no array at"),
     (link_bias(np.dtype("f4")), "has no array at"),
     (nest, "has more groups or levels than any Keras model"),
-    (cycle, "has '/layers/again' at another place, too"),
+    (cycle, "has '/layers/again' in more than one place"),
     (many, "has more groups or levels than any Keras model"),
     (replace_bias(data=np.ones(3, np.int32)), "64 bits, not int32"),
     (replace_bias(data=np.ones(3, np.uint8)), "64 bits, not uint8"),

@@ -48,7 +48,7 @@ class Slot(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its name in messages."""
+        """Name of the array in messages."""
         return "/".join(self.path[1:])
 
 
@@ -226,7 +226,8 @@ def _slots_of(model: KerasModel) -> tuple[Slot, ...]:
         except Exception as error:  # custom layers may raise anything
             problem = error
     raise WeightsError(
-        f"the layers do not fit together: {reason(problem or ValueError())}"
+        "the layers do not fit together: "
+        f"{reason(problem or ValueError()).rstrip('.')}."
     ) from problem
 
 
@@ -260,7 +261,7 @@ def _traced(model: KerasModel, size: int) -> tuple[Slot, ...]:
     def trace(nested: Any) -> None:
         with nn.intercept_methods(note):
             variables = model.init(jax.random.key(0), nested)
-        # Inside the trace, since dictionaries come out of it sorted.
+        # Inside the trace, since JAX sorts the dictionaries that it returns.
         made.update(_custom(model, variables, made))
 
     jax.eval_shape(trace, nested)

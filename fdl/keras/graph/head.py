@@ -37,7 +37,7 @@ def with_logits(model: KerasModel, outputs: int | None = None) -> KerasModel:
 def _changed_at_end(
     graph: Graph, change: Callable[[Layer], Layer], passes: Callable[[Layer], bool]
 ) -> Graph:
-    """Change layers from the end backwards, as long as `passes` is true of them.
+    """Change layers from the end back to the first for which `passes` is false.
 
     A layer that is called several times, and all before it, stay as they are.
     """

@@ -104,7 +104,7 @@ def rewritten(config: Any, custom: Collection[str] = ()) -> Any:
 def _layer(layer: Any, custom: Collection[str]) -> dict[str, Any]:
     kind, given = layer["class_name"], layer["config"]
     if not isinstance(kind, str):
-        raise ValueError(f"a layer {kind!r}")
+        raise ValueError(f"a layer has the class {shortened(repr(kind), 80)}")
     if kind in MODELS:
         # In Keras 2.1, the name of a Sequential model is next to its config.
         layer = rewritten(layer, custom)

@@ -89,7 +89,7 @@ class KerasModel(nn.Module):
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """Names by which the inputs can be given."""
+        """Names by which the inputs can be passed."""
         wanted = self.graph.inputs
         if isinstance(wanted, dict | FrozenDict):
             return tuple(wanted)

@@ -25,9 +25,9 @@ Node = tuple[int, int]
 _FIRST = ("inputs", "data", "query", "sequences", "x")
 """Names of the first argument of Keras layers."""
 
-_MOST_DEPTH = 20  # models within models
-_MOST_RUNS = 10_000  # of layers; a NASNetLarge has 1,041
-_MOST_VALUES = 1 << 20  # of all constants in a graph
+_MOST_DEPTH = 20  # levels of nested models
+_MOST_RUNS = 10_000  # runs of layers; a NASNetLarge has 1,041
+_MOST_VALUES = 1 << 20  # values in a config, including the elements of constants
 
 
 def read_model(
@@ -59,7 +59,8 @@ def read_model(
         raise
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as why:
         raise WeightsError(
-            f"the model's config is not one that Keras writes: {reason(why)}"
+            "the model's config is not one that Keras writes: "
+            f"{reason(why).rstrip('.')}."
         ) from why
 
 
@@ -87,7 +88,7 @@ def _model(config: Any, custom: frozenset[str], where: str, depth: int) -> Graph
         )
     name = inner.get("name", kind.lower())
     if not isinstance(name, str):
-        raise ValueError(f"a model named {name!r}")
+        raise ValueError(f"a model is named {quoted(name)}")
     where = f"{where}{shortened(name)}/" if depth else ""
     reader = _Reader(custom, where, depth)
     layers = inner["layers"]
@@ -99,7 +100,7 @@ def _model(config: Any, custom: frozenset[str], where: str, depth: int) -> Graph
 
 
 class _Reader:
-    """Reads the layers and calls of one model."""
+    """Reader of the layers and calls of one model."""
 
     def __init__(self, custom: frozenset[str], where: str, depth: int) -> None:
         self.where = where
@@ -189,14 +190,14 @@ class _Reader:
         try:
             return self.layer(configs[number])
         except WeightsError as error:
-            if " It is number " in str(error):  # raised in a nested model
+            if " It is layer " in str(error):  # raised in a nested model
                 raise
             before = _sources(configs[number].get("inbound_nodes"))
             if not before and number:
                 before = [str(configs[number - 1]["config"].get("name"))]
             after = f", after {', '.join(map(quoted, before[:3]))}" if before else ""
             raise WeightsError(
-                f"{error} It is number {number + 1} of {len(configs)} layers{after}."
+                f"{error} It is layer {number + 1} of {len(configs)}{after}."
             ) from error
 
     def _node(self, layer: Layer, node: Any) -> tuple[tuple, FrozenDict]:
@@ -311,7 +312,7 @@ def _free(name: str, layers: list[Layer]) -> str:
 def _require_few(config: Any) -> None:
     count = sum(1 for _ in _all(config))
     if count > _MOST_VALUES:
-        raise ValueError(f"it has {count:,} parts")
+        raise ValueError(f"it has {count:,} values, more than {_MOST_VALUES:,}")
 
 
 def _all(tree: Any) -> Iterator[Any]:

@@ -23,9 +23,9 @@ def history(value: Any) -> tuple[str, int, int]:
     """Read the name of a layer, the index of its call, and that of the output."""
     name, node, output = value
     if not isinstance(name, str) or type(node) is not int or type(output) is not int:
-        raise ValueError(f"an output {value!r}")
+        raise ValueError(f"an output has the history {quoted(value)}")
     if not 0 <= node < MOST_LAYERS or not 0 <= output < MOST_LAYERS:
-        raise ValueError(f"an output {value!r}")
+        raise ValueError(f"an output has the history {quoted(value)}")
     return name, node, output
 
 
@@ -50,7 +50,7 @@ def argument(value: Any) -> Any:
             array = np.asarray(config["value"], dtype(config["dtype"]))
             return Constant(freeze(array.tolist()), array.dtype.name)
     if "class_name" in value:
-        raise ValueError(f"an argument of the class {quoted(kind)}")
+        raise ValueError(f"an argument has the class {quoted(kind)}")
     return FrozenDict({key: argument(each) for key, each in value.items()})
 
 
@@ -68,7 +68,7 @@ def dtype(name: Any) -> str:
     if name == "bfloat16":
         return name
     if not isinstance(name, str) or np.dtype(name).kind not in "fiub":
-        raise ValueError(f"the type {quoted(name)}")
+        raise ValueError(f"an array has the type {quoted(name)}")
     return np.dtype(name).name
 
 

@@ -37,13 +37,13 @@ class LayerReader:
         kind = config["class_name"]
         given = config["config"]
         if not isinstance(kind, str) or not isinstance(given, dict):
-            raise ValueError(f"a layer {quoted(kind)}")
+            raise ValueError(f"a layer has the class {quoted(kind)}")
         package, _, kind = kind.rpartition(">")
         if package:  # in .h5 files
             config = {"registered_name": f"{package}>{kind}", **config}
         name = config.get("name") or given.get("name") or self._numbered(kind)
         if not isinstance(name, str) or not name or "/" in name or len(name) > 255:
-            raise ValueError(f"a layer named {quoted(name)}")
+            raise ValueError(f"a layer is named {quoted(name)}")
         label = f"{self.where}{shortened(name)!r} ({shortened(kind)})"
         # In .h5 files of Keras 3, only this distinguishes functions from layers.
         is_layer = f"ops.{kind}" not in LAYERS or "trainable" in given
@@ -131,10 +131,10 @@ def input_layer(name: str, shape: Any, kind: Any = "float32") -> Layer:
     """Return an input layer of a shape that includes the batch axis."""
     if shape is not None:
         if not isinstance(shape, list | tuple) or not 1 <= len(shape) <= _MOST_AXES:
-            raise ValueError(f"an input of shape {shape!r}")
+            raise ValueError(f"an input has the shape {quoted(shape)}")
         for size in shape:
             if size is not None and (type(size) is not int or not 0 <= size < 1 << 31):
-                raise ValueError(f"an input of shape {shape!r}")
+                raise ValueError(f"an input has the shape {quoted(shape)}")
         shape = tuple(shape)
     kind = dtype(kind if isinstance(kind, str) else "float32")
     return Layer(name, "InputLayer", freeze({"batch_shape": shape, "dtype": kind}))

@@ -63,7 +63,7 @@ def _choose_outputs(nodes: list[Node], used: dict[int, set[int]]) -> None:
     """Set which of their outputs recurrent layers return."""
     for number in sorted(used):
         node, before = nodes[number], _last_outputs(nodes, used, number)
-        if before is not None:  # Keras' layer joins the last outputs itself
+        if before is not None:  # the Keras layer concatenates the last outputs itself
             node.__dict__.update(nodes[before].__dict__)
             used.pop(before)
             used[number] = {1}

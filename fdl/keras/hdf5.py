@@ -78,7 +78,7 @@ def layers_in(file: BinaryIO, where: str) -> list[Layer]:
     """Return the layers of an HDF5 file that have arrays, without reading the arrays.
 
     Args:
-        file: The file, which has a file descriptor.
+        file: The file; it must have a file descriptor.
         where: Name of the file in messages.
 
     Raises:
@@ -119,7 +119,7 @@ def groups_in(file: BinaryIO, where: str) -> dict[str, list[Stored]]:
     """Return the arrays of an HDF5 file by group, without reading them.
 
     Args:
-        file: The file, which has a file descriptor.
+        file: The file; it must have a file descriptor.
         where: Name of the file in messages.
 
     Raises:
@@ -141,7 +141,7 @@ def is_whole_model(file: BinaryIO, where: str) -> bool:
     """Return whether a file has the config of its model, and not weights alone.
 
     Args:
-        file: The file, which has a file descriptor.
+        file: The file; it must have a file descriptor.
         where: Name of the file in messages.
 
     Raises:
@@ -154,7 +154,7 @@ def whole_model(file: BinaryIO, where: str) -> WholeModel:
     """Return the configs and the arrays of a whole model, without reading the arrays.
 
     Args:
-        file: The file, which has a file descriptor.
+        file: The file; it must have a file descriptor.
         where: Name of the file in messages.
 
     Raises:
@@ -182,7 +182,7 @@ def optimizer_in(file: BinaryIO, where: str) -> list[Stored]:
     """Return the arrays of the optimizer in a file, without reading them.
 
     Args:
-        file: The file, which has a file descriptor.
+        file: The file; it must have a file descriptor.
         where: Name of the file in messages.
 
     Raises:

@@ -153,7 +153,7 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str, limit: int) -> byte
     if info.file_size > limit:
         raise WeightsError(
             f"{path} has a {name} of {info.file_size:,} bytes; the limit for this "
-            f"model is {limit:,} bytes."
+            f"model is {limit:,}."
         )
     data = unpack(archive, info, info.file_size)
     if len(data) != info.file_size:

@@ -164,7 +164,7 @@ def _refuse_lack(
         for layer in layers[len(our_forms.get(form, ())) :]
     ]
     shown = ", ".join(unused[:3]) + (", ..." if len(unused) > 3 else "")
-    rest = f"; its layers that are not in the model are {shown}" if unused else ""
+    rest = f"; the model lacks {shown}" if unused else ""
     raise WeightsError(f"{where} lacks a layer like the model's {our}{rest}.")
 
 

@@ -119,7 +119,7 @@ def test_variables_alone_have_no_order() -> None:
         ),
         (
             [layer("a"), layer("c", shape=(4,))],
-            r"lacks .* 'b' .*; not in the model are 'c' \(layer of float32\[4\]\)",
+            r"lacks .* 'b' .*; the model lacks 'c' \(layer of float32\[4\]\)",
         ),
         (
             [layer("a"), layer("b"), layer("n", kind="normalization")],

@@ -1,4 +1,4 @@
-"""Files of trained models for other programs."""
+"""Export trained models to files that other programs read."""
 
 from fdl.export.errors import ExportError as ExportError
 from fdl.export.facts import Facts as Facts

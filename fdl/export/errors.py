@@ -1,5 +1,5 @@
-"""The error of exported files."""
+"""The error raised when an export or an import of one fails."""
 
 
 class ExportError(ValueError):
-    """A model that a format cannot hold, or a file that is damaged or not fdl's."""
+    """A format cannot hold a model, or a file is damaged or was not written by fdl."""

@@ -1,4 +1,4 @@
-"""What an exported file says about its model, as JSON."""
+"""Metadata that an exported file carries about its model, as JSON."""
 
 import json
 from typing import NamedTuple
@@ -10,9 +10,9 @@ from fdl.untrusted import parse_json
 
 
 class Spread(NamedTuple):
-    """Mean and standard deviation of each of some numbers, such as columns of a table.
+    """Mean and standard deviation of each number, such as each column of a table.
 
-    A model reads, or gives, numbers with the mean 0 and the deviation 1 in their place.
+    The model itself works on the standardized numbers, with mean 0 and deviation 1.
     """
 
     mean: tuple[float, ...]
@@ -20,14 +20,14 @@ class Spread(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What a model is: plain values, which every format keeps as one text.
+    """Metadata of a model: plain values, which every format stores as one string.
 
     Attributes:
-        task: Name of the task that trained it.
-        part: Which model of the task; None for what the task predicts.
-        predicts: What it answers to each input; see `fdl.tasks.Task`.
-        info: The data that it was trained on: class names, shape of an input.
-        versions: Of Python and of the packages that wrote the file.
+        task: Name of the task that trained the model.
+        part: Which model of the task it is; None for the task's predictor.
+        predicts: What the model predicts for each input; see `fdl.tasks.Task`.
+        info: The data that the model was trained on: class names, shape of an input.
+        versions: Versions of Python and of the packages that wrote the file.
     """
 
     task: str
@@ -37,7 +37,7 @@ class Facts(NamedTuple):
     versions: dict[str, str]
 
     def to_json(self) -> str:
-        """Return the text; where the data lay is nobody else's business.
+        """Return the metadata as JSON, without the path of the data, which is private.
 
         Example:
             >>> info = DatasetInfo("", "", "", 2, ("a", "b"), (3,) * 3, 9, 0, 9, "", ())
@@ -53,15 +53,15 @@ class Facts(NamedTuple):
 
 
 def facts_of(text: str | bytes) -> Facts:
-    """Return the facts that a text says.
+    """Parse the JSON that `Facts.to_json` returned.
 
     Raises:
-        ValueError: If it is damaged.
+        ValueError: If the JSON is damaged.
     """
-    said = parse_json(text)
+    parsed = parse_json(text)
     try:
-        facts = Facts(**fields_of(Facts, said))
+        facts = Facts(**fields_of(Facts, parsed))
         require_sensible(facts.info, "info.")
     except ValueError as error:
-        raise ValueError(f"what it says about the model is damaged: {error}") from error
+        raise ValueError(f"its metadata is damaged: {error}") from error
     return facts

@@ -1,4 +1,4 @@
-"""ONNX: the models that fdl describes layer by layer, for other runtimes."""
+"""Write chains of Keras layers as ONNX, for other runtimes."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,28 +31,28 @@ def write_onnx(
     facts: Facts | None = None,
     spread: tuple[Spread | None, Spread | None] = (None, None),
 ) -> None:
-    """Write a model, for batches of any size, and prove that it is the same.
+    """Write a model as ONNX, for batches of any size, after checking its outputs.
 
-    Before the file is written, onnxruntime computes what it answers to random inputs,
-    which must be what JAX answers.
+    Before the file is written, onnxruntime runs it on random inputs; its outputs must
+    match those of JAX.
 
     Args:
         path: The file.
         model: A Linen module that is a chain of layers that Keras has.
-        variables: Its variables.
-        inputs: An example of what it reads, of which only the shape is used.
-        given: An example of what the file is to read: 8-bit numbers are divided by 255,
-            and all are brought into the shape of the model's inputs. None for the
-            model's own inputs.
-        last: What is done to the model's outputs.
-        expected: What the file must answer; None for what the model does.
-        facts: What to say about the model.
-        spread: Of the numbers that the file is to read, and of those that it is to
-            answer; None where they are what the model itself reads or gives.
+        variables: Variables of the module.
+        inputs: Example inputs of the model, of which only the shape is used.
+        given: Example inputs of the file, which divides 8-bit numbers by 255 and
+            reshapes its inputs to those of the model. None for the model's own inputs.
+        last: Activation applied to the model's outputs; None for none.
+        expected: Function of the file's inputs that returns the outputs to check
+            against; None to apply the model.
+        facts: Metadata to store in the file.
+        spread: Mean and deviation with which the file standardizes its inputs, and
+            those with which it rescales its outputs; None leaves them as they are.
 
     Raises:
-        ExportError: If onnx or onnxruntime is not installed, the model is not among
-            those that fdl describes, or the answers differ by more than 1e-5.
+        ExportError: If onnx or onnxruntime is not installed, the model is not a chain
+            of supported layers, or the outputs differ by more than 1e-5.
 
     Example:
         >>> import fdl, jax, tempfile
@@ -75,12 +75,12 @@ def write_onnx(
         described, groups = describe(model, variables, (inputs,))
     except WeightsError as error:
         raise ExportError(
-            f"{path} cannot hold a {type(model).__name__}: {error}. Write a "
+            f"{path} cannot hold a {type(model).__name__}: {error} Write a "
             ".stablehlo, which holds any model."
         ) from error
     given = inputs if given is None else given
     graph = Graph(given, inputs.shape[1:], spread[0])
-    for layer, arrays in _in_turn(path, described, groups):
+    for layer, arrays in _chain(path, described, groups):
         graph.add(layer, arrays)
     content = graph.finish(last, facts, spread[1])
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -93,7 +93,7 @@ def write_onnx(
     write_whole(path, content)
 
 
-def _in_turn(
+def _chain(
     path: Path, described: Described, groups: list[Group]
 ) -> Iterator[tuple[Layer, list[np.ndarray]]]:
     """Yield the layers of a chain, each with its arrays."""
@@ -112,10 +112,10 @@ def _in_turn(
         is_next = call == Call(call.layer, (Ref(number - 1, 0),))
         if not is_next or layer.kind not in LAYERS:
             why = (
-                "layers of its class are not written"
+                "its class is not supported"
                 if is_next
-                else "layers are written one after another, and this one takes another "
-                "output than that of the layer before it, or several"
+                else "layers are written one after another, but this one does not take "
+                "the output of the layer before it alone"
             )
             raise ExportError(
                 f"{path} cannot hold the layer {layer}: {why}. Write a .stablehlo, "
@@ -134,7 +134,7 @@ def _in_turn(
 
 
 def _random(like: np.ndarray, spread: Spread | None) -> np.ndarray:
-    """Return random inputs, such as the file is to read."""
+    """Return random inputs of the file's shape, type and spread."""
     rng, shape = np.random.default_rng(0), (3, *like.shape[1:])
     if spread is not None:
         x = spread.mean + np.array(spread.deviation) * rng.normal(size=shape)
@@ -148,13 +148,13 @@ def _random(like: np.ndarray, spread: Spread | None) -> np.ndarray:
 def _require_same(
     path: Path, session: Any, x: np.ndarray, expected: Callable[[np.ndarray], Any]
 ) -> None:
-    """Raise an ExportError unless onnxruntime and JAX answer the same."""
+    """Raise ExportError unless the outputs of onnxruntime and JAX agree."""
     ours = np.asarray(expected(x))
     (theirs,) = session.run(None, {session.get_inputs()[0].name: x})
     scale = max(1.0, float(np.abs(ours).max()))
     if ours.shape != theirs.shape or np.abs(ours - theirs).max() > _TOLERANCE * scale:
         raise ExportError(
-            f"{path} would answer otherwise than the run: its task prepares inputs, or "
-            "answers, in a way that fdl does not describe. Write a .stablehlo, which "
-            "holds any function, or a part (--part)."
+            f"{path} would not give the outputs of the run: its task processes inputs "
+            "or outputs in a way that ONNX export does not support. Write a "
+            ".stablehlo, which holds any function, or a part (--part)."
         )

@@ -1,7 +1,7 @@
-"""An ONNX graph from a chain of Keras layers.
+"""Build an ONNX graph from a chain of Keras layers.
 
-In ONNX, images have their channels before their height, so they are transposed around
-convolutions and pooling; runtimes take the superfluous transpositions out again.
+ONNX images are channels first, so they are transposed around convolutions and pooling;
+runtimes optimize the redundant transpositions away.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,26 +16,27 @@ from fdl.export.facts import Facts, Spread
 from fdl.keras.graph.description import Layer, Options
 from fdl.ops.windows import Pads, border
 
-_OPSET, _IR = 17, 8  # of 2022: what runtimes of the last years read
+_OPSET, _IR = 17, 8  # of 2022, which current runtimes and those of recent years read
 
 Arrays = Sequence[np.ndarray]
 
 
 class Graph:
-    """A graph that grows layer by layer; `value` is what the last one gives.
+    """A graph that is built layer by layer.
 
-    Shapes are those of one example, with channels last.
+    `value` names the output of the last node. `shape` is that of one example, with
+    channels last.
     """
 
     def __init__(
         self, given: np.ndarray, wanted: tuple[int, ...], inputs: Spread | None = None
     ) -> None:
-        """Begin with what the file reads, and end at what the model does.
+        """Convert the inputs of the file to those of the model.
 
         Args:
-            given: An example of what the file reads; bytes are divided by 255.
-            wanted: Shape of what the model reads.
-            inputs: Mean and deviation of each number, which become 0 and 1.
+            given: Example inputs of the file; 8-bit numbers are divided by 255.
+            wanted: Shape of an input of the model.
+            inputs: Mean and deviation with which the inputs are standardized.
         """
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
@@ -54,7 +55,11 @@ class Graph:
             self.reshape(wanted)
 
     def node(self, kind: str, *constants: Any, outputs: int = 1, **options: Any) -> str:
-        """Apply an operator to the value and constants; return its last output."""
+        """Apply an operator to the value and constants.
+
+        Returns:
+            The name of its last output; `value` becomes the first.
+        """
         names = [f"{kind.lower()}{len(self.nodes)}_{i}" for i in range(outputs)]
         inputs = [self.value, *map(self._constant, constants)]
         self.nodes.append(helper.make_node(kind, inputs, names, **options))
@@ -62,28 +67,28 @@ class Graph:
         return names[-1]
 
     def reshape(self, shape: Sequence[int]) -> None:
-        """Give another shape to each example."""
+        """Reshape each example."""
         self.channels_last()
         self.node("Reshape", np.array([-1, *shape], np.int64))
         self.shape = tuple(shape)
 
     def channels_last(self) -> None:
-        """Bring images into the order that other layers expect."""
+        """Transpose images to channels last, which other layers expect."""
         if self.channels_first:
             self.node("Transpose", perm=[0, 2, 3, 1])
             self.channels_first = False
 
     def for_images(self) -> None:
-        """Bring images into the order that ONNX expects."""
+        """Transpose images to channels first, which ONNX expects."""
         if not self.channels_first:
             self.node("Transpose", perm=[0, 3, 1, 2])
             self.channels_first = True
 
     def add(self, layer: Layer, arrays: Arrays) -> None:
-        """Apply a layer of Keras to the value.
+        """Apply a Keras layer to the value.
 
         Raises:
-            ExportError: If it has an option with which it cannot be written.
+            ExportError: If an option of the layer is not supported.
         """
         _require_known_options(layer)
         LAYERS[layer.kind](self, layer.options, arrays)
@@ -97,12 +102,12 @@ class Graph:
     def finish(
         self, last: str | None, facts: Facts | None, outputs: Spread | None = None
     ) -> bytes:
-        """Return the file.
+        """Return the content of the file.
 
         Args:
-            last: What is done to the outputs.
-            facts: What the file says about itself.
-            outputs: Mean and deviation that the outputs are to have for 0 and 1.
+            last: Activation applied to the outputs; None for none.
+            facts: Metadata to store in the file.
+            outputs: Mean and deviation to which the outputs are rescaled.
         """
         self.channels_last()
         if last == "softmax":
@@ -160,7 +165,7 @@ _FIXED: Mapping[str, Mapping[str, Any]] = {
     "ReLU": {"negative_slope": 0.0, "max_value": None, "threshold": 0.0},
     "SimpleRNN": _CELL | {"return_state": False},
 }
-"""Options that can have these values only."""
+"""The only supported values of these options."""
 
 
 def _require_known_options(layer: Layer) -> None:
@@ -185,7 +190,7 @@ def _reshape(graph: Graph, options: Options, arrays: Arrays) -> None:
 
 
 def _nothing(graph: Graph, options: Options, arrays: Arrays) -> None:
-    """Do what dropout does after training."""
+    """Do nothing, as dropout and noise do at inference."""
 
 
 def _relu(graph: Graph, options: Options, arrays: Arrays) -> None:
@@ -232,7 +237,7 @@ def _conv_transpose(graph: Graph, options: Options, arrays: Arrays) -> None:
     window, strides = options["kernel_size"], options["strides"]
     sizes = tuple(n * s for n, s in zip(graph.shape[:2], strides, strict=True))
     pads = _border(sizes, window, strides, options["padding"])
-    # What windows at the last places do not reach, if they are narrower than a stride.
+    # Pixels past the last window, if windows are narrower than the stride.
     missing = [
         size + sum(pad) - ((n - 1) * s + w)
         for size, pad, n, s, w in zip(
@@ -279,11 +284,11 @@ def _bidirectional(graph: Graph, options: Options, arrays: Arrays) -> None:
 
 
 def _recurrent(graph: Graph, kind: str, options: Options, arrays: Arrays) -> None:
-    """Apply a layer in one direction, or with twice as many arrays in both."""
+    """Apply a layer in one direction, or in both if there are twice as many arrays."""
     each = [_weights(kind, *arrays[i : i + 3]) for i in range(0, len(arrays), 3)]
     directions, units = len(each), options["units"]
     more: dict[str, Any] = {"linear_before_reset": 1} if kind == "GRU" else {}
-    graph.node("Transpose", perm=[1, 0, 2])  # time comes first
+    graph.node("Transpose", perm=[1, 0, 2])  # ONNX has time as the first axis
     state = graph.node(
         "RNN" if kind == "SimpleRNN" else kind,
         *map(np.stack, zip(*each, strict=True)),
@@ -302,8 +307,8 @@ def _recurrent(graph: Graph, kind: str, options: Options, arrays: Arrays) -> Non
 
 
 def _weights(kind: str, kernel: Any, recurrent: Any, bias: Any) -> Arrays:
-    """Return the three arrays of one direction, features first."""
-    # Keras' LSTM has its gates in the order i, f, c, o; that of ONNX is i, o, f, c.
+    """Return the three arrays of one direction, features first, as ONNX orders them."""
+    # The gates of an LSTM are i, f, c, o in Keras, and i, o, f, c in ONNX.
     gates = {"LSTM": [0, 3, 1, 2], "GRU": [0, 1, 2], "SimpleRNN": [0]}[kind]
 
     def ordered(array: np.ndarray) -> np.ndarray:
@@ -326,7 +331,7 @@ LAYERS: Mapping[str, Callable[[Graph, Options, Arrays], None]] = {
         Identity SpatialDropout1D SpatialDropout2D""".split(),
         _nothing,
     ),
-    "Activation": _nothing,  # but its activation
+    "Activation": _nothing,  # `Graph.add` applies the activation
     "Flatten": _flatten,
     "GRU": lambda *layer: _recurrent(layer[0], "GRU", *layer[1:]),
     "LSTM": lambda *layer: _recurrent(layer[0], "LSTM", *layer[1:]),

@@ -1,4 +1,4 @@
-"""Safetensors: arrays by name, and nothing that could run."""
+"""Write safetensors: named arrays, and no code."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ from fdl.files import write_whole
 def write_safetensors(
     path: Path | str, arrays: Mapping[str, Array], facts: Facts | None = None
 ) -> None:
-    """Write arrays by name, and under `fdl` in the file's metadata what they are of.
+    """Write arrays by name, with `facts` as `fdl` in the file's metadata.
 
     Example:
         >>> import tempfile
@@ -25,7 +25,7 @@ def write_safetensors(
         ...     load_file(path)["params/bias"].shape
         (3,)
     """
-    said = None if facts is None else {"fdl": facts.to_json()}
-    # In order, since safetensors writes memory as it lies.
+    metadata = None if facts is None else {"fdl": facts.to_json()}
+    # C order, since safetensors ignores strides.
     plain = {name: np.array(array, order="C") for name, array in arrays.items()}
-    write_whole(Path(path), save(plain, said))
+    write_whole(Path(path), save(plain, metadata))

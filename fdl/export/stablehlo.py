@@ -1,8 +1,8 @@
-"""StableHLO: a function and its parameters in a file that JAX calls without fdl.
+"""Write and read StableHLO: a function that JAX can call from a file, without fdl.
 
-The file is what `jax.export` serializes. A zip archive with one text, `fdl.json`,
-follows it: readers of zip archives begin at the end of a file, and JAX ignores what
-comes after the function. `unzip -p FILE fdl.json` prints the text.
+The file starts with the function as `jax.export` serializes it, followed by a zip
+archive with one member, `fdl.json`: zip readers start at the end of a file, and JAX
+ignores what follows the function. `unzip -p FILE fdl.json` prints the metadata.
 """
 
 import dataclasses
@@ -39,20 +39,19 @@ from fdl.weights import (
 PLATFORMS = ("cpu", "cuda", "tpu")
 
 _TEXT = "fdl.json"
-_LONGEST = 1 << 24  # bytes of the text
+_LONGEST = 1 << 24  # bytes of fdl.json
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ExportedFunction:
-    """A function from a `.stablehlo` file, as `fdl.load` gives it back.
+    """A function from a `.stablehlo` file, as `fdl.load` returns it.
 
     Attributes:
         path: The file.
-        facts: What the file says about its model; None if nothing was said.
-        exported: The function; `exported.call` takes the arrays of a whole batch, and
-            before them the parameters if they are beside the file.
-        parameters: Parameters by name, from the file beside it; None if they are
-            inside.
+        facts: Metadata of the model; None if the file has none.
+        exported: The function. `exported.call` takes the parameters, if they are in
+            their own file, and then the arrays of a batch.
+        parameters: Parameters by name, if they are in their own file; otherwise None.
     """
 
     path: Path
@@ -62,31 +61,31 @@ class ExportedFunction:
 
     @property
     def predicts(self) -> Predicts:
-        """What it answers to each input."""
+        """What the model predicts for each input; "nothing" if there are no facts."""
         return "nothing" if self.facts is None else self.facts.predicts
 
     @property
     def info(self) -> DatasetInfo:
-        """What the data were that its model was trained on.
+        """Description of the data that the model was trained on.
 
         Raises:
-            ExportError: If the file does not say.
+            ExportError: If the file has no facts.
         """
         if self.facts is None:
             raise ExportError(f"{self.path} does not say what it was trained on.")
         return self.facts.info
 
     def predict(self, inputs: PyTree, *, batch_size: int = 500) -> PyTree:
-        """Return what the function answers to each input, as `fdl.predict` does.
+        """Return the outputs of the function for each input, as `fdl.predict` does.
 
         Args:
             inputs: Inputs with a common first axis; a tuple if the function takes
                 several arguments.
-            batch_size: Number of inputs at a time.
+            batch_size: Number of inputs per call of the function.
 
         Raises:
-            DataError: If the inputs are empty, ragged or not finite, or of another
-                shape or type than the function takes.
+            DataError: If the inputs are empty, ragged or not finite, or do not have
+                the shapes and types of the function's arguments.
             ValueError: If `batch_size` is below 1.
         """
         if batch_size < 1:
@@ -98,7 +97,7 @@ class ExportedFunction:
 
     @functools.cached_property
     def _call(self) -> Callable[[PyTree], PyTree]:
-        """The function of the inputs of a batch, compiled once for each size."""
+        """The function of a batch of inputs, compiled once for each batch size."""
         first = () if self.parameters is None else (self.parameters,)
         compiled = jax.jit(self.exported.call)
         return lambda inputs: compiled(*first, *_arguments(inputs))
@@ -125,17 +124,17 @@ def write_stablehlo(
 
     Args:
         path: The file.
-        function: A pure function of arrays whose first axis counts inputs, such as
+        function: A pure function of arrays whose first axis is the batch axis, such as
             `lambda images: learner.predict(state, images)`. Arrays that it closes over
             are written into the file.
-        *inputs: Its arguments, of which only shapes and types are used.
-        parameters: Arrays by name to write beside the file, as `.safetensors`; the
-            function takes them as its first argument. None to keep all inside.
-        facts: What to say about the model.
+        *inputs: Example arguments, of which only shapes and types are used.
+        parameters: Arrays by name to write to a `.safetensors` file of the same name;
+            the function takes them as its first argument. None to write a single file.
+        facts: Metadata to store in the file.
 
     Raises:
-        ExportError: If the answer has no axis that counts inputs, or the function
-            cannot be written, for example because it calls back into Python.
+        ExportError: If the outputs have no common batch axis, or the function cannot
+            be exported, for example because it calls back into Python.
 
     Example:
         >>> import tempfile
@@ -156,8 +155,8 @@ def write_stablehlo(
         content = bytes(exported.serialize())
     except Exception as error:  # a model may raise anything
         raise ExportError(
-            f"{path} cannot be written, since the model cannot be compiled for a batch "
-            f"of any size on {', '.join(PLATFORMS)}: {_first_line(error)}"
+            f"{path} cannot be written: the model cannot be compiled for a batch of "
+            f"any size on {', '.join(PLATFORMS)}: {_first_line(error)}"
         ) from error
     _batch_axis(exported)
     text = {
@@ -177,29 +176,33 @@ def read_stablehlo(path: Path | str) -> ExportedFunction:
     """Return the function in a file that `write_stablehlo` wrote.
 
     Raises:
-        ExportError: If the file is missing, damaged, or was not written by fdl, or its
-            parameters are not beside it.
+        ExportError: If the file is missing, damaged or was not written by fdl, or the
+            file of its parameters is missing.
     """
     path = Path(path)
     if not path.is_file():
         raise ExportError(f"{path} does not exist or is not a file.")
     try:
         text, content = _split(path)
-        said = parse_json(text)
-        inside = {"inside": True, "beside": False}[said["parameters"]]
-        facts = None if said["facts"] is None else facts_of(said["facts"])
-        same = said["sha256"] == hashlib.sha256(content).hexdigest()
+        metadata = parse_json(text)
+        inside = {"inside": True, "beside": False}[metadata["parameters"]]
+        facts = None if metadata["facts"] is None else facts_of(metadata["facts"])
+        same = metadata["sha256"] == hashlib.sha256(content).hexdigest()
     except (*_DAMAGE, ValueError, LookupError, TypeError) as error:
         raise ExportError(
-            f"{path} is damaged, or fdl did not write it: {reason(error)}"
+            f"{path} is damaged, or was not written by fdl: "
+            f"{reason(error).rstrip('.')}."
         ) from error
     if not same:
-        raise ExportError(f"{path} is damaged: its checksum is another; export again.")
+        raise ExportError(
+            f"{path} is damaged: its checksum does not match. Export it again."
+        )
     try:
         exported = export.deserialize(bytearray(content))
-    except Exception as error:  # JAX promises nothing about what it raises
+    except Exception as error:  # JAX does not document what it raises
         raise ExportError(
-            f"{path} cannot be read by JAX {jax.__version__}: {reason(error)}"
+            f"{path} cannot be read by JAX {jax.__version__}: "
+            f"{reason(error).rstrip('.')}."
         ) from error
     return ExportedFunction(
         path, facts, exported, None if inside else _read_parameters(path, exported)
@@ -207,7 +210,7 @@ def read_stablehlo(path: Path | str) -> ExportedFunction:
 
 
 def beside(path: Path) -> Path:
-    """Return the file of the parameters that are not in a `.stablehlo` file."""
+    """Return the path of the parameters that belong to a `.stablehlo` file."""
     return path.with_suffix(".safetensors")
 
 
@@ -215,11 +218,11 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedErro
 
 
 def _split(path: Path) -> tuple[bytes, bytes]:
-    """Return the text of a file, and the function before it."""
+    """Return the metadata of a file, and the serialized function before it."""
     with opened_zip(path) as archive:
         (entry,) = archive.infolist()
         if entry.filename != _TEXT:
-            raise ValueError(f"it ends with {shortened(entry.filename)!r}.")
+            raise ValueError(f"it ends with {shortened(entry.filename)!r}")
         text = unpack(archive, entry, _LONGEST)
     with path.open("rb") as file:
         return text, file.read(entry.header_offset)
@@ -238,21 +241,21 @@ def _read_parameters(path: Path, exported: export.Exported) -> dict[str, Array]:
         require_finite(found, file)
     except WeightsError as error:
         raise ExportError(
-            f"{path} takes its parameters from a file of the same export: {error}"
+            f"{path} needs the file of parameters from the same export: {error}"
         ) from error
     return jax.device_put(found)
 
 
 def _batch_axis(exported: export.Exported) -> int:
-    """Return the axis of the answers that counts inputs."""
+    """Return the batch axis of the outputs."""
     axes = {
         next((i for i, n in enumerate(x.shape) if not isinstance(n, int)), None)
         for x in exported.out_avals
     }
     if len(axes) != 1 or None in axes:
         raise ExportError(
-            f"the function answers {_described(exported.out_avals)}: one axis, at the "
-            "same place of all arrays, must count the inputs."
+            f"the function returns {_described(exported.out_avals)}; all arrays must "
+            "have one batch axis, at the same position."
         )
     (axis,) = axes
     return axis  # type: ignore[return-value]
@@ -263,7 +266,7 @@ def _arguments(inputs: PyTree) -> tuple[PyTree, ...]:
 
 
 def _plain(answer: PyTree) -> PyTree:
-    """Return an answer with dictionaries for named tuples, which other code lacks."""
+    """Replace named tuples by dictionaries, since other programs lack their classes."""
     named = lambda x: hasattr(x, "_asdict")
     if named(answer):
         answer = answer._asdict()

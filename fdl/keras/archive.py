@@ -1,7 +1,7 @@
-"""The `.keras` file: a zip of a configuration, a version, and an HDF5 file of weights.
+"""Read and write `.keras` files: a zip of a config, metadata and an HDF5 weights file.
 
 Members are read by their exact names, into memory, up to a maximum size. Nothing is
-extracted or executed; only the shapes of the inputs are used from the configuration.
+extracted to disk or executed.
 """
 
 import contextlib
@@ -22,14 +22,14 @@ from fdl.untrusted import opened_zip, parse_json, reason, unpack
 from fdl.weights import WeightsError
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-MAX_CONFIG = 1 << 24  # bytes; a ResNet-152 has 500,000
-MAX_EXPANSION = 4  # Keras does not compress, and noise compresses to 90 %
-SLACK = 1 << 26  # bytes of overhead in a file of weights
-MOST_BYTES = 80  # of a weight: ten in double precision, as optimizers keep
+MAX_CONFIG = 1 << 24  # bytes; that of a ResNet-152 has 500,000
+MAX_EXPANSION = 4  # Keras does not compress, and random weights compress to 90 %
+SLACK = 1 << 26  # bytes of overhead in a weights file
+MOST_BYTES = 80  # per weight: ten doubles, for the slots of an optimizer
 MAX_AXES = 8
 MAX_SIZE = 1 << 31
 
-KERAS_VERSION = "3.3.3"  # the oldest release known to load our files
+KERAS_VERSION = "3.3.3"  # the oldest release that is known to load these files
 
 
 def read_weights(path: Path, count: int) -> bytes:
@@ -37,41 +37,41 @@ def read_weights(path: Path, count: int) -> bytes:
 
     Args:
         path: The file.
-        count: Number of weights of the model. Ten times as many are read, since an
-            optimizer may keep several values per weight.
+        count: Number of weights of the model. The limit is ten times as many, since an
+            optimizer may store several values per weight.
     """
     with _opened(path) as archive:
         if "model.weights.json" in archive.namelist():
             raise WeightsError(
-                f"{path} has its weights in several files, which is not supported: "
-                "save it again without max_shard_size."
+                f"{path} has its weights in several files, which is not supported. "
+                "Save it again without max_shard_size."
             )
         return _member(archive, path, WEIGHTS, MOST_BYTES * count + SLACK)
 
 
 def read_config(path: Path) -> Any:
-    """Return the description of the model in a `.keras` file, which is JSON."""
+    """Return the parsed `config.json` of a `.keras` file."""
     content = _description(path)
     try:
         return parse_json(content)
     except (ValueError, RecursionError) as error:
         raise WeightsError(
-            f"{path} has a {CONFIG} that is damaged: {reason(error)}."
+            f"{path} has a damaged {CONFIG}: {reason(error).rstrip('.')}."
         ) from error
 
 
 def is_of_keras2(path: Path) -> bool:
-    """Whether a `.keras` file says that Keras 2 wrote it."""
+    """Return whether Keras 2 wrote a `.keras` file, according to its metadata."""
     try:
-        said = parse_json(read_asset(path, METADATA) or b"{}")
+        metadata = parse_json(read_asset(path, METADATA) or b"{}")
     except (ValueError, RecursionError):
         return False
-    version = said.get("keras_version") if isinstance(said, dict) else None
+    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
     return isinstance(version, str) and version.startswith("2.")
 
 
 def read_asset(path: Path, name: str) -> bytes | None:
-    """Return what a layer keeps beside the description; None if there is nothing."""
+    """Return a member, such as the vocabulary of a layer; None if there is none."""
     with _opened(path) as archive:
         if name not in archive.namelist():
             return None
@@ -79,7 +79,7 @@ def read_asset(path: Path, name: str) -> bytes | None:
 
 
 def read_inputs(path: Path) -> list[jax.ShapeDtypeStruct]:
-    """Return shapes and types of the inputs, in order, with 1 for unknown sizes."""
+    """Return the shapes and types of the inputs, in order, with 1 for unknown sizes."""
     content = _description(path)
     try:
         config = parse_json(content)["config"]
@@ -96,8 +96,7 @@ def read_inputs(path: Path) -> list[jax.ShapeDtypeStruct]:
         shapes = []
     if not shapes:
         raise WeightsError(
-            f"{path} does not say what the inputs of its model are: pass an example "
-            "input."
+            f"{path} does not describe the inputs of its model: pass an example input."
         )
     return shapes
 
@@ -113,8 +112,8 @@ def make(weights: bytes, config: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         metadata = {"keras_version": KERAS_VERSION, "date_saved": now}
-        # Members without a date: zip files have none before 1980 or after 2107, and a
-        # clock may say anything.
+        # No dates: zip cannot store any before 1980 or after 2107, and a clock may be
+        # wrong.
         archive.writestr(zipfile.ZipInfo(METADATA), json.dumps(metadata))
         archive.writestr(zipfile.ZipInfo(CONFIG), json.dumps(config))
         archive.writestr(zipfile.ZipInfo(WEIGHTS), weights)
@@ -123,7 +122,7 @@ def make(weights: bytes, config: dict[str, Any]) -> bytes:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a zip file for reading, and raise a `WeightsError` if it is damaged."""
+    """Open a zip file for reading; raise WeightsError if it is damaged."""
     faults = (zipfile.BadZipFile, zlib.error, EOFError, OSError, struct.error)
     try:
         with opened_zip(path) as archive:
@@ -132,7 +131,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise
     except (*faults, NotImplementedError, ValueError) as error:
         raise WeightsError(
-            f"{path} cannot be read as .keras: {reason(error)}"
+            f"{path} cannot be read as .keras: {reason(error).rstrip('.')}."
         ) from error
 
 
@@ -144,10 +143,12 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str, limit: int) -> byte
     (info,) = found
     if info.flag_bits & 1:
         raise WeightsError(
-            f"{path} has an encrypted {name}: save it without a password."
+            f"{path} has an encrypted {name}: save the file without a password."
         )
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise WeightsError(f"{path} has {name} in a compression that Keras never uses.")
+        raise WeightsError(
+            f"{path} has {name} in a compression format that Keras never uses."
+        )
     limit = min(limit, MAX_EXPANSION * info.compress_size + SLACK)
     if info.file_size > limit:
         raise WeightsError(

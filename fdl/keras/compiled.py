@@ -1,4 +1,4 @@
-"""What `model.compile` meant, as plain data, with the optimizer and its state."""
+"""The arguments of `model.compile` as plain data, with the optimizer and its state."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ _SHORT = {
     "acc": "accuracy",
 }
 _CLASSES = {"Accuracy": "exact_accuracy", "LogCoshError": "log_cosh"}
-"""Classes that are not what the string of their name is."""
+"""Classes that differ from the function of the same name in snake case."""
 _IDLE = ("name", "dtype", "fn")
 
 
@@ -37,7 +37,7 @@ class Described(NamedTuple):
 
     Attributes:
         name: Its name in Keras, such as `mean_squared_error`.
-        options: The options that the file has.
+        options: Its options in the file.
     """
 
     name: str
@@ -45,17 +45,17 @@ class Described(NamedTuple):
 
 
 class Compiled(NamedTuple):
-    """What `model.compile` was told.
+    """The arguments of `model.compile`.
 
     Attributes:
         optimizer: The optimizer.
-        opt_state: Its state; None if the model was never trained.
+        opt_state: State of the optimizer; None if the model was never trained.
         outputs: Names of the outputs, in the order of the model.
         losses: The loss of each output that has one.
-        loss_weights: Factors of these losses, where they are not 1.
-        metrics: What is measured of each output.
-        project: `params -> params`, applied after each update, for constraints; None
-            if there are none.
+        loss_weights: Factors of these losses, where they were given.
+        metrics: The metrics of each output.
+        project: `params -> params` that applies the constraints, to be called after
+            each update; None if there are none.
     """
 
     optimizer: optax.GradientTransformation
@@ -68,14 +68,14 @@ class Compiled(NamedTuple):
 
 
 def read_compiled(config: Any, model: KerasModel) -> Compiled:
-    """Return what a file says of how a model is compiled, without a state.
+    """Read how a model is compiled, without the state of the optimizer.
 
     Args:
         config: `compile_config` of a `.keras` file, or `training_config` of a `.h5`.
         model: The model.
 
     Raises:
-        WeightsError: Names what is not supported.
+        WeightsError: If something is not supported; the message names it.
     """
     try:
         require_shallow(config)
@@ -103,12 +103,13 @@ def read_compiled(config: Any, model: KerasModel) -> Compiled:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as why:
         raise WeightsError(
-            f"the model is compiled in a way that is not supported: {reason(why)}"
+            "the model is compiled in a way that is not supported: "
+            f"{reason(why).rstrip('.')}."
         ) from why
 
 
 def output_names(graph: Graph) -> tuple[str, ...]:
-    """Return the names of the outputs: those of a dictionary, or of their layers."""
+    """Return the names of the outputs: the keys of a dictionary, or their layers."""
     if isinstance(graph.outputs, FrozenDict):
         return tuple(map(str, graph.outputs))
     refs = (graph.outputs,) if isinstance(graph.outputs, Ref) else graph.outputs
@@ -121,7 +122,7 @@ def output_names(graph: Graph) -> tuple[str, ...]:
 
 
 def _per_output(value: Any, names: tuple[str, ...], option: str) -> dict[str, Any]:
-    """Return what an option says of each output."""
+    """Return the value of an option for each output."""
     if value is None:
         return {}
     if isinstance(value, dict) and "class_name" not in value:
@@ -138,7 +139,10 @@ def _per_output(value: Any, names: tuple[str, ...], option: str) -> dict[str, An
         return {names[0]: value}
     if isinstance(value, list):
         if len(value) != len(names):
-            raise ValueError(f"{option} has {len(value)} values for {len(names)}")
+            raise ValueError(
+                f"{option} has {len(value)} values, but the model has {len(names)} "
+                "outputs"
+            )
         return dict(zip(names, value, strict=True))
     return dict.fromkeys(names, value)
 
@@ -155,8 +159,8 @@ def _described(value: Any, option: str) -> Described:
             name = name["config"] if isinstance(name, dict) else name
         elif not module.startswith("keras") or ">" in str(name):
             raise ValueError(
-                f"{option} has {shortened(str(name))!r}, a class of your own: give "
-                "the learner another"
+                f"{option} has {shortened(str(name))!r}, a custom class: leave "
+                "compiled=True out, and use fdl.learners.supervised"
             )
         else:
             name = _CLASSES.get(name, name)

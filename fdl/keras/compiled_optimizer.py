@@ -1,4 +1,4 @@
-"""Optimizers of files, made of their configurations and filled with their states."""
+"""Rebuild the optimizer of a file from its config, and restore its state."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -37,11 +37,15 @@ _TOGETHER = (
     *(("momentum", "velocity"), ("momentum", "norm"), ("accumulator", "linear")),
     *(("accumulated_grad", "accumulated_delta_var"), ("r", "c", "velocity")),
 )
-"""Slots that Keras makes for one parameter after the other."""
+"""Slots that Keras interleaves: all of them for one parameter, then for the next."""
 
 
 def make_optimizer(config: Any) -> optax.GradientTransformation:
-    """Return the optimizer that a file describes, or raise ValueError."""
+    """Return the optimizer that a file describes.
+
+    Raises:
+        ValueError: If it is not supported.
+    """
     name, given = config["class_name"], config["config"]
     name = str(name).rpartition(">")[2]
     if name == "LossScaleOptimizer":
@@ -49,25 +53,26 @@ def make_optimizer(config: Any) -> optax.GradientTransformation:
         known = ("initial_scale", "dynamic_growth_steps")
         for option, value in given.items():
             if option in _NOT_OF_SCALED and value not in (None, False, 0.0, 0.99):
-                raise ValueError(f"{name} has {option}={value!r}")
+                raise ValueError(f"{name} does not support {option}={value!r}")
         return optimizers.loss_scaled(
             inner, **{key: _checked(key, given[key]) for key in known if key in given}
         )
     if "decay" in given or given.get("is_legacy_optimizer"):
         raise ValueError(
-            f"{name} is an optimizer of Keras before 2.11, whose steps are others: "
-            "leave compiled=True out, and give fdl.learners.supervised an optimizer of "
-            "fdl.keras"
+            f"{name} is an optimizer of Keras before 2.11, whose updates differ: "
+            "leave compiled=True out, and pass fdl.learners.supervised an optimizer "
+            "of fdl.keras"
         )
     if name == "MultiOptimizer":
         raise ValueError(
-            f"{name} has optimizers for patterns of names, which fdl does not read: "
-            "leave compiled=True out, and make fdl.learners.supervised with "
-            "optax.partition of fdl.keras' optimizers"
+            f"{name} assigns optimizers to patterns of names, which fdl does not "
+            "import: leave compiled=True out, and pass fdl.learners.supervised an "
+            "optax.partition of optimizers of fdl.keras"
         )
     if name not in _OPTIMIZERS:
         raise ValueError(
-            f"the optimizer is {shortened(name)!r}; fdl knows {', '.join(_OPTIMIZERS)}"
+            f"the optimizer is {shortened(name)!r}; fdl supports "
+            f"{', '.join(_OPTIMIZERS)}"
         )
     options = {key: _checked(key, each) for key, each in given.items()}
     options = {key: each for key, each in options.items() if key not in _IDLE}
@@ -75,7 +80,10 @@ def make_optimizer(config: Any) -> optax.GradientTransformation:
     if isinstance(rate, dict):
         kind, rate = rate["class_name"], rate["config"]
         if kind not in _SCHEDULES:
-            raise ValueError(f"the learning rate is a {shortened(str(kind))!r}")
+            raise ValueError(
+                f"the learning rate is a {shortened(str(kind))!r}; fdl supports "
+                f"{', '.join(_SCHEDULES)}"
+            )
         rate = {key: _checked(key, each) for key, each in rate.items()}
         rate.pop("name", None)
         options["learning_rate"] = _SCHEDULES[kind](**rate)
@@ -91,18 +99,21 @@ def read_state(
     *,
     keras2: bool = False,
 ) -> PyTree | None:
-    """Return the state of an optimizer, from the arrays that Keras keeps of it.
+    """Return the state of an optimizer from the arrays that Keras stored.
 
     Args:
-        state: The first state of the optimizer.
+        state: The initial state of the optimizer.
         params: The parameters.
-        trained: Paths of those that are trained, in the order of Keras.
-        arrays: The arrays, in the order of Keras.
-        where: What to call the file in messages.
-        keras2: Whether Keras 2 wrote them, which does not keep the learning rate.
+        trained: Paths of the trainable parameters, in Keras' order.
+        arrays: The arrays, in Keras' order.
+        where: Name of the file in messages.
+        keras2: Whether Keras 2 wrote them, which does not store the learning rate.
+
+    Returns:
+        The state; None if the model was never trained.
 
     Raises:
-        WeightsError: If they do not fit the optimizer.
+        WeightsError: If the arrays do not fit the optimizer.
     """
     rest = list(arrays)
     if isinstance(state, LossScaleState):
@@ -130,16 +141,18 @@ def read_state(
     }
     if keras2 and "u_product" in flat:
         raise WeightsError(
-            f"{where} has a Nadam of Keras 2, which does not keep all that its next "
-            "step needs: leave compiled=True out."
+            f"{where} has a Nadam of Keras 2, which does not store everything that its "
+            "next step needs: leave compiled=True out."
         )
     shapes = {_path(path): np.shape(leaf) for path, leaf in _leaves(params)}
     for name, path in _order(list(flat), trained):
         old = flat[name][path]
         if name == "velocity" and np.shape(old) != shapes[path]:
-            continue  # of a matrix that Muon trains
+            continue  # a matrix that Muon trains has no velocity
         if not rest:
-            raise WeightsError(f"{where} lacks {name} of {'/'.join(path)}.")
+            raise WeightsError(
+                f"{where} lacks the optimizer's {name} of {'/'.join(path)}."
+            )
         flat[name][path] = _fitting(rest.pop(0), old, f"{name} of {path[-1]}", where)
     if "u_product" in flat and rest:
         product = _fitting(rest.pop(0), np.zeros(()), "u_product", where)
@@ -147,7 +160,7 @@ def read_state(
         flat["u_product"] = {p: product.astype(kept[p].dtype) for p in kept}
     if rest:
         raise WeightsError(
-            f"{where} has {len(rest)} arrays of its optimizer that belong nowhere."
+            f"{where} has {len(rest)} more arrays than its optimizer needs."
         )
     slots = {name: _filled(tree, flat[name]) for name, tree in state.slots.items()}
     return state._replace(iterations=np.int32(iterations), slots=slots)
@@ -156,7 +169,7 @@ def read_state(
 def _order(
     names: list[str], trained: Sequence[tuple[str, ...]]
 ) -> list[tuple[str, tuple[str, ...]]]:
-    """Return which slot of which parameter each of Keras' arrays is."""
+    """Return the slot and the parameter of each of Keras' arrays, in Keras' order."""
     common = [name for name in ("average", "gradient_accumulator") if name in names]
     own = [name for name in names if name not in (*common, "u_product")]
     groups: list[tuple[str, ...]] = [(name,) for name in common]
@@ -176,8 +189,8 @@ def _fitting(found: np.ndarray, wanted: Any, name: str, where: str) -> np.ndarra
     wanted = np.asarray(wanted)
     if found.shape != wanted.shape:
         raise WeightsError(
-            f"{where} has {name} of its optimizer as {describe(found)}, not as "
-            f"{list(wanted.shape)}."
+            f"{where} has the optimizer's {name} as {describe(found)}, but the model "
+            f"needs the shape {list(wanted.shape)}."
         )
     return found
 
@@ -195,13 +208,17 @@ def _path(path: Any) -> tuple[str, ...]:
 
 
 def _checked(name: str, value: Any) -> Any:
-    """Return the value of an option, if it is of the type that it must be."""
+    """Return the value of an option in the type that our optimizers take.
+
+    Raises:
+        ValueError: If it is of another type.
+    """
     if name in _FLAGS and type(value) is not bool:
         raise ValueError(f"{name}={value!r} must be True or False")
     if name == "exclude_layers":
         words = value if isinstance(value, list) else [None]
         if not all(isinstance(w, str) and re.fullmatch(r"[\w/]+", w) for w in words):
-            raise ValueError(f"{name}={value!r} must be words")
+            raise ValueError(f"{name}={value!r} must be a list of plain words")
     if name.endswith(("_steps", "_frequency")):
         if isinstance(value, float) and value.is_integer():
             return int(value)

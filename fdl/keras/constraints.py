@@ -1,8 +1,8 @@
-"""Keras' constraints: limits that parameters are brought back to after each update.
+"""Keras' constraints, which project parameters after each update.
 
-Each function makes one for a single array, with Keras' options: norms are taken over
-`axis`, which is 0 for the inputs of a dense kernel, and `(0, 1, 2)` for a filter of a
-convolution. `constrain` applies them to parameters by name.
+Each function returns a constraint for a single array, with Keras' options. Norms are
+taken over `axis`: 0 for each unit of a dense kernel, `(0, 1, 2)` for each filter of a
+2D convolution. `constrain` applies constraints to parameters by name.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from fdl.arrays import Array, Number, PyTree, is_concrete
 from fdl.ranges import require_number
 
 EPSILON = 1e-7
-"""What Keras adds to a norm before it divides."""
+"""The value that Keras adds to a norm before it divides by it."""
 
 Axis = int | tuple[int, ...]
 Weights = Float[Array, "*axes"]
@@ -27,7 +27,7 @@ def max_norm(max_value: Number = 2.0, *, axis: Axis = 0) -> Constraint:
 
     Args:
         max_value: The largest norm, at least 0.
-        axis: Axes that a norm is taken over.
+        axis: Axes over which a norm is taken.
 
     Raises:
         ValueError: If `max_value` is negative.
@@ -59,7 +59,7 @@ def min_max_norm(
         min_value: The smallest norm, at least 0.
         max_value: The largest norm, at least `min_value`.
         rate: Fraction of the way into the range that a norm moves, in [0, 1].
-        axis: Axes that a norm is taken over.
+        axis: Axes over which a norm is taken.
 
     Raises:
         ValueError: If an option is out of range.
@@ -98,7 +98,7 @@ def unit_norm(*, axis: Axis = 0) -> Constraint:
     """Scale norms to 1, as Keras' `UnitNorm`.
 
     Args:
-        axis: Axes that a norm is taken over.
+        axis: Axes over which a norm is taken.
 
     Example:
         >>> unit_norm()(jnp.array([[3.0], [4.0]])).round(3)
@@ -111,8 +111,8 @@ def unit_norm(*, axis: Axis = 0) -> Constraint:
 def spectral_norm() -> Constraint:
     """Divide by the largest singular value (Miyato et al., 2018).
 
-    All axes but the last count as one. This is what Keras' `SpectralNormalization`
-    brings a kernel to; a kernel of zeros stays.
+    All axes but the last are flattened to one. Keras' `SpectralNormalization`
+    approximates this by power iteration; a kernel of zeros is unchanged.
 
     Example:
         >>> spectral_norm()(jnp.array([[1.0, 0.0], [0.0, 4.0]])).round(2)
@@ -131,12 +131,11 @@ def constrain(constraints: Mapping[str, Constraint]) -> Callable[[PyTree], PyTre
     """Return a function that applies constraints to parameters by name.
 
     Args:
-        constraints: A constraint for each parameter to limit, under its path, with
-            `/` between names.
+        constraints: Constraints by the path of a parameter, with `/` between names.
 
     Returns:
-        A function from parameters to parameters. It raises ValueError if a path names
-        no parameter.
+        A function from parameters to parameters. It raises ValueError if a path does
+        not name a parameter.
 
     Example:
         >>> params = {"dense1": {"kernel": jnp.ones((4, 1)), "bias": -jnp.ones(1)}}
@@ -154,7 +153,7 @@ def constrain(constraints: Mapping[str, Constraint]) -> Callable[[PyTree], PyTre
         missing = [path for path in constraints if path not in paths]
         if missing:
             raise ValueError(
-                f"no parameter is called {missing[0]!r}. There are: {', '.join(paths)}."
+                f"there is no parameter {missing[0]!r}; parameters: {', '.join(paths)}."
             )
         changed = [
             constraints[path](w) if path in constraints else w

@@ -38,12 +38,12 @@ def load_weights(
 ) -> PyTree:
     """Load the variables of a Linen module from a file that Keras saved, bit for bit.
 
-    Needs neither Keras nor TensorFlow, and executes nothing in the file. Layers are
-    paired by name if every name in the module occurs in the file (with `stage1_conv`
-    for `stage1/conv`), and otherwise by class, shapes and order. Keras writes names
-    since release 3.6.
+    This needs neither Keras nor TensorFlow, and executes nothing in the file. Layers
+    are paired by name if the file contains every name in the module (`stage1_conv` for
+    `stage1/conv`), and otherwise by class, shapes and order. Keras writes names since
+    release 3.6.
 
-    If the module takes gray images and the file is of one for colored images, the three
+    If the module takes grayscale images and the file is for color images, the three
     channels of the first kernel are summed to one, with a warning.
 
     Args:
@@ -52,15 +52,14 @@ def load_weights(
             publishes them for the models of `keras.applications`.
         model: The module.
         *inputs: Example inputs, of which only shapes and types are used. Not needed for
-            a `.keras` file, which describes its inputs, nor for a model that
-            `import_model` made.
-        only: Names of modules, or patterns of them as for `fdl.learners.frozen`, that
-            are loaded alone, such as `fdl.models.backbone_layers(model, image)`: the
-            file may lack what is left out, which is the head of the model, or have
-            another one. None for all.
+            a `.keras` file, which describes its inputs, nor for a model from
+            `import_model`.
+        only: Names or patterns of the modules to load, as for `fdl.learners.frozen`,
+            such as `fdl.models.backbone_layers(model, image)`. The file may lack the
+            other modules, which are the head, or have different ones. None to load all.
 
     Returns:
-        `{"params": ...}`, and `"batch_stats"` if the module has any, as NumPy arrays.
+        `{"params": ...}`, with `"batch_stats"` if the module has any, as NumPy arrays.
 
     Raises:
         WeightsError: If the file is missing or damaged, or does not fit the model.
@@ -83,12 +82,13 @@ def load_weights(
         raise WeightsError(f"{path} does not exist or is not a file.")
     if isinstance(model, KerasModel):
         if only is not None:
-            raise WeightsError(f"only={list(only)} is not for what import_model made.")
+            raise WeightsError(
+                f"only={list(only)} cannot be used with a model from import_model."
+            )
         return _load_imported(path, suffix, model)
     if suffix == H5 and not inputs:
         raise WeightsError(
-            f"{path} does not say what the inputs of its model are: pass an example "
-            "input."
+            f"{path} does not describe the inputs of its model: pass an example input."
         )
     with _opened(path, suffix, model, inputs) as (ours, file):
         head = None
@@ -103,7 +103,7 @@ def load_weights(
             if isinstance(their.arrays[0], Summed):
                 warnings.warn(
                     f"{path}: the three channels of {their.name!r} are summed to one, "
-                    "as the model takes gray images.",
+                    "since the model takes grayscale images.",
                     stacklevel=2,
                 )
         return layers.variables_of(
@@ -123,16 +123,16 @@ def save_weights(
     The file is written atomically.
 
     Args:
-        path: `.weights.h5`, for `load_weights` of the same model in Keras; or `.keras`,
-            which includes the model, for `keras.models.load_model`. Keras matches the
-            layers of a `.weights.h5` by their order within each class, not by name, so
-            it must define them in the same order as `model`.
-        model: The module. For `.keras`, any that is made of layers that Keras has, with
-            operations between them that `keras.ops` has; before the file is written,
-            what it describes is compared with the module on random inputs.
+        path: A `.weights.h5` file, for `load_weights` of the same model in Keras; or a
+            `.keras` file, which includes the model, for `keras.models.load_model`.
+            Keras matches the layers of a `.weights.h5` by their order within each
+            class, not by name, so it must define them in the same order as `model`.
+        model: The module. For `.keras`, its layers must exist in Keras, and the
+            operations between them in `keras.ops`; before the file is written, the
+            Keras model is compared with the module on random inputs.
         variables: Variables of the module, in bfloat16, float16, float32 or float64.
         *inputs: Example inputs, batch first, of which only shapes and types are used.
-            Not needed for a model that `import_model` made.
+            Not needed for a model from `import_model`.
 
     Raises:
         WeightsError: If the variables do not fit the model, or Keras does not have its
@@ -155,13 +155,16 @@ def save_weights(
     unknown = set(types) - {"bfloat16", "float16", "float32", "float64"}
     if unknown:
         raise WeightsError(
-            f"Keras' files do not support {unknown.pop()}: convert it first."
+            f"Keras files do not support {unknown.pop()}: convert the variables to "
+            "float32 first."
         )
     graph: Graph | None = None
     if suffix == KERAS or isinstance(model, KerasModel):
         graph, groups = described(model, variables, inputs)
     elif not inputs:
-        raise WeightsError("layers depend on the inputs: pass an example input.")
+        raise WeightsError(
+            "the layers depend on the shapes of the inputs: pass an example input."
+        )
     else:
         ours = layers.of_module(model, inputs)
         groups = hdf5.groups_of(ours, layers.arrays_of(variables, ours))
@@ -203,7 +206,7 @@ def _opened(
 
 @contextlib.contextmanager
 def _file(path: Path, suffix: str, count: int) -> Iterator[BinaryIO]:
-    """Yield the HDF5 file of a model that has `count` weights."""
+    """Yield the HDF5 file of a model with `count` weights."""
     if suffix == H5:
         with path.open("rb") as file:
             yield file
@@ -216,14 +219,14 @@ def _file(path: Path, suffix: str, count: int) -> Iterator[BinaryIO]:
 def _divided(
     layers: Sequence[Layer], only: Sequence[str], path: Path
 ) -> tuple[list[Layer], list[Layer]]:
-    """Return the layers that patterns name, and the others."""
+    """Split layers into those that the patterns name, and the others."""
     named: list[Layer] = []
     others: list[Layer] = []
     for layer in layers:
         (named if is_matched("/".join(layer.names), only) else others).append(layer)
     if not named:
         raise WeightsError(
-            f"{path}: only={list(only)} names no layer of the model, which has "
+            f"{path}: only={list(only)} matches no layer of the model, which has "
             f"{', '.join(dict.fromkeys('/'.join(x.names[:1]) for x in layers))}."
         )
     return named, others

@@ -1,13 +1,13 @@
-"""HDF5 files of Keras weights, read as untrusted data.
+"""Read and write HDF5 files of Keras weights; those read are untrusted.
 
 A layer is a group that contains a group `vars` of arrays numbered from 0:
 `layers/conv2d_1/vars/0`. Groups are named by class and number; the name of the layer is
 an attribute of `vars`. Only the features that Keras uses are read: no links, no arrays
 outside the file, no compression, and no array before its shape has been checked.
 
-Damage can make the HDF5 library hang or take all memory, so it reads in a process of
-its own, see `fdl.keras.hdf5_contents`. HDF5 files have no checksums: numbers that were
-changed cannot be detected.
+A damaged file can make the HDF5 library hang or use up all memory, so the library runs
+in a subprocess, see `fdl.keras.hdf5_contents`. HDF5 files have no checksums: changed
+values cannot be detected.
 """
 
 import json
@@ -28,7 +28,7 @@ from fdl.untrusted import shortened
 from fdl.weights import WeightsError, describe
 
 _SECONDS = 5  # of processor time; a ResNet-152 takes 2
-_PATIENCE = 8  # seconds altogether, however busy the machine
+_PATIENCE = 8  # seconds of wall time, even on a busy machine
 
 ROLES = {
     "query_dense": "query",
@@ -48,7 +48,7 @@ class Stored(NamedTuple):
     Attributes:
         shape: Its shape.
         dtype: Its type.
-        start: Where its first byte is.
+        start: Offset of its first byte in the file.
     """
 
     shape: tuple[int, ...]
@@ -60,11 +60,11 @@ class WholeModel(NamedTuple):
     """A file with a whole model, as `keras_model.save("x.h5")` writes it.
 
     Attributes:
-        config: The description of the model, which is JSON.
-        training: How it is compiled, which is JSON; None if it is not.
-        version: The version of Keras that wrote it.
-        arrays: The arrays of each layer of the model, by its name.
-        names: Their names, in the same order.
+        config: The config of the model, as JSON.
+        training: The arguments of `compile`, as JSON; None if it is not compiled.
+        version: The version of Keras that wrote the file; empty if unknown.
+        arrays: The arrays of each layer, by the name of the layer.
+        names: The names of these arrays, in the same order.
     """
 
     config: str
@@ -78,23 +78,23 @@ def layers_in(file: BinaryIO, where: str) -> list[Layer]:
     """Return the layers of an HDF5 file that have arrays, without reading the arrays.
 
     Args:
-        file: The file, which has a descriptor of the system.
-        where: What to call it in messages.
+        file: The file; it must have a file descriptor.
+        where: Name of the file in messages.
 
     Raises:
-        WeightsError: If the file contains anything that Keras 3 does not write, or
-            reading it takes more than a little memory and time.
+        WeightsError: If the file contains anything that Keras does not write, or
+            listing it takes too much memory or time.
     """
-    told = _contents(file, where)
-    if "layers" in told:
-        return _of_keras2(told["layers"])
+    contents = _weights_in(file, where)
+    if "layers" in contents:
+        return _of_keras2(contents["layers"])
     groups = [
         (
             tuple(group["path"]),
             tuple(group["names"]),
             tuple(_stored(*array) for array in group["arrays"]),
         )
-        for group in told["groups"]
+        for group in contents["groups"]
     ]
     in_cell = [path[-1:] == ("cell",) for path, _, _ in groups]
     paths = [
@@ -106,7 +106,7 @@ def layers_in(file: BinaryIO, where: str) -> list[Layer]:
         Layer(
             names=tuple(name for name in names[: len(path)] if name is not None),
             role=role,
-            # In other groups, keys are attribute names and do not tell the class.
+            # In other groups, keys are attribute names rather than classes.
             kind=_kind(path[-1]) if path[-2:-1] == ("layers",) else None,
             place=path,
             arrays=arrays,
@@ -119,54 +119,55 @@ def groups_in(file: BinaryIO, where: str) -> dict[str, list[Stored]]:
     """Return the arrays of an HDF5 file by group, without reading them.
 
     Args:
-        file: The file, which has a descriptor of the system.
-        where: What to call it in messages.
+        file: The file; it must have a file descriptor.
+        where: Name of the file in messages.
 
     Raises:
         WeightsError: As for `layers_in`.
     """
-    told = _contents(file, where)
-    if "layers" in told:
+    contents = _weights_in(file, where)
+    if "layers" in contents:
         raise WeightsError(
             f"{where} has weights in the format of Keras 2, without their model: save "
-            "the whole model, by model.save('x.h5'), for fdl.keras.import_model."
+            "the whole model with model.save('x.h5') for fdl.keras.import_model."
         )
     return {
         "/".join(group["path"]): [_stored(*array) for array in group["arrays"]]
-        for group in told["groups"]
+        for group in contents["groups"]
     }
 
 
 def is_whole_model(file: BinaryIO, where: str) -> bool:
-    """Return whether a file has a description of its model, and not weights alone.
+    """Return whether a file has the config of its model, and not weights alone.
 
     Args:
-        file: The file, which has a descriptor of the system.
-        where: What to call it in messages.
+        file: The file; it must have a file descriptor.
+        where: Name of the file in messages.
 
     Raises:
         WeightsError: As for `layers_in`.
     """
-    return "model" in _told(file, where)
+    return "model" in _contents(file, where)
 
 
 def whole_model(file: BinaryIO, where: str) -> WholeModel:
-    """Return the description and the arrays of a whole model, without reading these.
+    """Return the configs and the arrays of a whole model, without reading the arrays.
 
     Args:
-        file: The file, which has a descriptor of the system.
-        where: What to call it in messages.
+        file: The file; it must have a file descriptor.
+        where: Name of the file in messages.
 
     Raises:
         WeightsError: If the file has no model, or as for `layers_in`.
     """
-    told = _told(file, where)
-    if "model" not in told:
+    contents = _contents(file, where)
+    if "model" not in contents:
         raise WeightsError(
-            f"{where} has weights without their model: save the whole model, by "
-            "keras_model.save, or load them into a module by fdl.keras.load_weights."
+            f"{where} has weights without their model: save the whole model with "
+            "keras_model.save, or load the weights into a module with "
+            "fdl.keras.load_weights."
         )
-    found = told["model"]
+    found = contents["model"]
     texts, groups = found["texts"], found["groups"]
     return WholeModel(
         texts["model_config"],
@@ -181,34 +182,34 @@ def optimizer_in(file: BinaryIO, where: str) -> list[Stored]:
     """Return the arrays of the optimizer in a file, without reading them.
 
     Args:
-        file: The file, which has a descriptor of the system.
-        where: What to call it in messages.
+        file: The file; it must have a file descriptor.
+        where: Name of the file in messages.
 
     Raises:
-        WeightsError: As for `layers_in`.
+        WeightsError: If the optimizer is damaged, or as for `layers_in`.
     """
-    found = _told(file, where)["optimizer"]
+    found = _contents(file, where)["optimizer"]
     if isinstance(found, str):
         raise WeightsError(f"{where} has a damaged optimizer: it {found}")
     return [_stored(*array) for array in found]
 
 
 def read(file: BinaryIO, stored: Stored, where: str) -> np.ndarray:
-    """Read an array of a file, in native byte order."""
+    """Read an array from a file, and return it in native byte order."""
     size = math.prod(stored.shape) * stored.dtype.itemsize
     file.seek(stored.start)
     content = file.read(size)
     if len(content) != size:
-        raise WeightsError(f"{where} has only a part of {describe(stored)}.")
+        raise WeightsError(f"{where} has only part of {describe(stored)}.")
     found = np.frombuffer(content, stored.dtype).reshape(stored.shape)
     return found.astype(stored.dtype.newbyteorder("="))
 
 
 class Group(NamedTuple):
-    """A layer, or a part of one, as a file has it.
+    """A layer, or a part of one, as a group of a file.
 
     Attributes:
-        place: Where it is: `layers/dense_1`.
+        place: Path of the group: `layers/dense_1`.
         name: The name of the layer; None for parts.
         arrays: Its arrays, in order.
     """
@@ -223,13 +224,13 @@ def groups_of(
     arrays: Mapping[Path, np.ndarray],
     homes: Mapping[Path, str] | None = None,
 ) -> list[Group]:
-    """Return layers as Keras has them in files of flat models.
+    """Return the groups of layers, as Keras writes them for a flat model.
 
     Args:
         layers: The layers.
         arrays: Their arrays.
-        homes: Where each layer is, by the path of its module; None to number layers of
-            each class in order.
+        homes: Path of each layer's group, by the path of its module; None to number
+            the layers of each class in order.
 
     Raises:
         WeightsError: If Keras has no such layer.
@@ -259,7 +260,7 @@ def groups_of(
 
 
 def write(file: Any, groups: Iterable[Group]) -> None:
-    """Write layers into an open, empty file."""
+    """Write groups to an open, empty file."""
     file.create_group("vars")  # of the model itself; early releases require it
     for group in groups:
         own = file.require_group(f"{group.place}/vars")
@@ -267,14 +268,14 @@ def write(file: Any, groups: Iterable[Group]) -> None:
             own.attrs["name"] = group.name
         for number, array in enumerate(group.arrays):
             own[str(number)] = array
-            if np.asarray(array).dtype.name == "bfloat16":  # which HDF5 lacks
+            if np.asarray(array).dtype.name == "bfloat16":  # HDF5 has no such type
                 own[str(number)].attrs["dtype"] = "bfloat16"
 
 
 def _of_keras2(groups: Sequence[dict[str, Any]]) -> list[Layer]:
-    """Return layers with their names, whose numbers tell the order of definition.
+    """Return layers with their names, whose numbers give the order of definition.
 
-    The order of the file is another one, which follows the way from input to output.
+    The file is in another order: from input to output.
     """
     return [
         Layer(
@@ -289,26 +290,26 @@ def _of_keras2(groups: Sequence[dict[str, Any]]) -> list[Layer]:
     ]
 
 
-def _contents(file: BinaryIO, where: str) -> dict[str, Any]:
-    told = _told(file, where)
-    if "model" in told:
+def _weights_in(file: BinaryIO, where: str) -> dict[str, Any]:
+    contents = _contents(file, where)
+    if "model" in contents:
         raise WeightsError(
-            f"{where} is a whole model: import it by fdl.keras.import_model."
+            f"{where} is a whole model: import it with fdl.keras.import_model."
         )
-    return told
+    return contents
 
 
-def _told(file: BinaryIO, where: str) -> dict[str, Any]:
+def _contents(file: BinaryIO, where: str) -> dict[str, Any]:
     file.seek(0)
-    told = _ask(file, where)
-    if "error" in told:
-        raise WeightsError(f"{where} {told['error']}")
-    return told
+    contents = _ask(file, where)
+    if "error" in contents:
+        raise WeightsError(f"{where} {contents['error']}")
+    return contents
 
 
 def _ask(file: BinaryIO, where: str) -> dict[str, Any]:
-    """Return what a process of its own tells of a file."""
-    # It has the modules of this process; without `site`, it starts faster.
+    """Return the contents of a file, as a subprocess lists them."""
+    # The subprocess gets our module path; without `site`, it starts faster.
     paths = os.pathsep.join(filter(None, sys.path))
     with subprocess.Popen(
         [sys.executable, "-S", "-P", hdf5_contents.__file__, str(_SECONDS)],
@@ -318,26 +319,27 @@ def _ask(file: BinaryIO, where: str) -> dict[str, Any]:
         env={**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"},
     ) as process:
         try:
-            told, said = process.communicate(timeout=_PATIENCE)
+            listed, errors = process.communicate(timeout=_PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             why = f"took more than {_PATIENCE} s (if this machine is busy, try again)"
             raise _unreadable(where, why) from None
-        except BaseException:  # interrupted, and so is the process
+        except BaseException:  # on an interrupt, end the subprocess too
             process.kill()
             process.wait()
             raise
     if process.returncode == -signal.SIGXCPU:
         raise _unreadable(where, f"took more than {_SECONDS} s of processor time")
     if process.returncode:
-        line = said.decode(errors="replace").strip().rpartition("\n")[2]
-        raise _unreadable(where, f"ended with {process.returncode}: {shortened(line)}")
-    return json.loads(told)
+        line = errors.decode(errors="replace").strip().rpartition("\n")[2]
+        why = f"ended with exit code {process.returncode}: {shortened(line)}"
+        raise _unreadable(where, why.rstrip("."))
+    return json.loads(listed)
 
 
 def _unreadable(where: str, why: str) -> WeightsError:
     return WeightsError(
-        f"{where} cannot be read as HDF5: it is damaged, for reading it {why}."
+        f"{where} cannot be read as HDF5, so it is probably damaged: reading it {why}."
     )
 
 

@@ -1,11 +1,11 @@
-"""What is in an HDF5 file of weights, told by a process of its own.
+"""A program that lists the contents of an HDF5 file of weights, within limits.
 
-The HDF5 library is not made for hostile files: one changed byte can make it loop for
-ever or take all memory. So this file is run as a program with limits of both; its
-argument is that of seconds. It reads the HDF5 file on its standard input, and writes on
-its standard output, as JSON, which groups have arrays, and of what shape and where in
-the file these are; the arrays themselves are read without the library. It imports
-nothing of fdl, to start fast.
+The HDF5 library is not safe against hostile files: one changed byte can make it loop
+forever or use up all memory. So this file runs as a subprocess that limits its memory
+and processor time; its argument is the limit in seconds. It reads the HDF5 file from
+standard input and prints, as JSON, which groups have arrays, and the shape, type and
+offset of each. The arrays themselves are read without the library. It imports nothing
+of fdl, to start fast.
 """
 
 import itertools
@@ -16,32 +16,34 @@ from collections.abc import Iterator
 from typing import Any
 
 MOST_BYTES = 1 << 29
-"""Memory that reading the contents may take, besides what h5py takes itself."""
+"""Memory that listing the contents may take, in addition to that of h5py itself."""
 
 MAX_DEPTH = 32
 MAX_NODES = 20_000  # a ResNet-152 has 5,000
 MAX_NAME = 255  # characters
-MAX_TEXT = 1 << 24  # characters of the description of a model
+MAX_TEXT = 1 << 24  # characters of the config of a model
 
 _CONFIG = "model_config"
 
 _OF_TRAINING = ("optimizer", "metrics")
-"""Groups beside those of the layers; Keras of TensorFlow 2.13 to 2.15 has metrics."""
+"""Groups without layers; the Keras of TensorFlow 2.13 to 2.15 writes `metrics`."""
 
 
 class ContentsError(Exception):
-    """The file has what Keras does not write: what a sentence says after its name."""
+    """The file has something that Keras does not write.
+
+    The message is a predicate, which follows the name of the file.
+    """
 
 
 def tell(file: Any) -> dict[str, Any]:
-    """Return what is in a file, without reading its arrays, or what is wrong with it.
+    """Return the contents of a file without reading its arrays, or an `error`.
 
-    Of each of the `groups` that have arrays, it is the `path` of keys from the root,
-    the `names` of the layers along it, where they have one, and of each of the `arrays`
-    its shape, type and first byte. A whole `model` has `texts` besides, and `groups` of
-    its layers; weights in the format of Keras 2 are such groups alone, the `layers`. Of
-    an `optimizer`, there are the arrays, or a text of what is wrong with
-    them. Or else there is an `error`.
+    The contents are `groups`, or `layers` for weights in the format of Keras 2, or a
+    whole `model` with `texts` and `groups`. Each group has the `path` of keys from the
+    root, the `names` of the layers along it (None for those without a name) and its
+    `arrays`: shape, type and offset. `optimizer` is a list of such arrays, or a string
+    that says what is wrong with them.
     """
     import h5py
 
@@ -54,7 +56,7 @@ def tell(file: Any) -> dict[str, Any]:
             return {"groups": _groups(opened), "optimizer": _optimizer(opened)}
     except ContentsError as error:
         return {"error": str(error)}
-    except Exception as error:  # h5py raises many on damaged files
+    except Exception as error:  # h5py raises many types for damaged files
         what = " ".join(str(error).split()) or type(error).__name__
         return {"error": f"cannot be read as HDF5: {what[:500]}"}
 
@@ -63,15 +65,15 @@ def _groups(file: Any) -> list[dict[str, Any]]:
     if "model_weights" in file:
         raise ContentsError(
             "has weights in the format of Keras 2, without their model: save the whole "
-            "model, by model.save('x.h5'), for fdl.keras.import_model."
+            "model with model.save('x.h5') for fdl.keras.import_model."
         )
     if file.userblock_size:
-        raise ContentsError("begins with what is not HDF5.")
+        raise ContentsError("begins with bytes that are not HDF5.")
     return list(_walk(file))
 
 
 def _model(file: Any) -> dict[str, Any]:
-    """Return the texts and the groups of a file that has a whole model."""
+    """Return the configs and the groups of a file with a whole model."""
     names = (_CONFIG, "training_config", "keras_version")
     texts = {name: _text(file, name, "/", MAX_TEXT) for name in names}
     return {"texts": texts, "groups": _layers(_at(file, "model_weights"))}
@@ -87,27 +89,30 @@ def _layers(weights: Any) -> list[dict[str, Any]]:
         kept = _names(group, "weight_names")
         nodes += 1 + len(kept)
         if nodes > MAX_NODES:
-            raise ContentsError("has more layers or weights than any model.")
+            raise ContentsError("has more layers or weights than any Keras model.")
         arrays = [_array(_at(group, each)) for each in kept]
         groups.append({"path": [name], "names": kept, "arrays": arrays})
     return groups
 
 
 def _optimizer(file: Any) -> list[list[Any]] | str:
-    """Return the arrays of the optimizer, which only some want, or what is wrong."""
+    """Return the arrays of the optimizer, or a string that says what is wrong.
+
+    An error here must not keep callers from reading the weights.
+    """
     try:
         if "optimizer_weights" in file:
             group = _at(file, "optimizer_weights")
             return [_array(_at(group, n)) for n in _names(group, "weight_names")]
         if "optimizer" in file and "vars" in _at(file, "optimizer"):
             return list(_arrays(_at(file, "optimizer/vars")))
-    except Exception as error:  # h5py raises many on damaged files
+    except Exception as error:  # h5py raises many types for damaged files
         return str(error)
     return []
 
 
 def _at(group: Any, name: str) -> Any:
-    """Return what is at a path below a group, where no step is a link."""
+    """Return the object at a path below a group; no step may be a link."""
     for key in filter(None, name.split("/")):
         if key not in group:
             raise ContentsError(f"has no {name!r} in {group.name!r}.")
@@ -116,7 +121,10 @@ def _at(group: Any, name: str) -> Any:
 
 
 def _names(group: Any, attribute: str) -> list[str]:
-    """Return an attribute that is a list of names, perhaps in numbered parts."""
+    """Return an attribute that is a list of names, possibly split into numbered parts.
+
+    Keras splits lists that are too long for one attribute.
+    """
     import h5py
 
     found: list[str] = []
@@ -125,10 +133,10 @@ def _names(group: Any, attribute: str) -> list[str]:
     while part in group.attrs:
         about = group.attrs.get_id(part)
         if len(about.shape) != 1 or about.shape[0] > MAX_NODES:
-            raise ContentsError(f"has {part} of {group.name!r} that are no names.")
-        # NumPy takes an empty list for one of numbers.
+            raise ContentsError(f"has {part} in {group.name!r} that are not names.")
+        # NumPy stores an empty list as numbers.
         if about.shape[0] and h5py.check_string_dtype(about.dtype) is None:
-            raise ContentsError(f"has {part} of {group.name!r} that are no names.")
+            raise ContentsError(f"has {part} in {group.name!r} that are not names.")
         for name in group.attrs[part] if about.shape[0] else ():
             name = name.decode() if isinstance(name, bytes) else str(name)
             if len(name) > MAX_NAME:
@@ -150,7 +158,7 @@ def _walk(file: Any) -> Iterator[dict[str, Any]]:
         for key in group:
             nodes += 1
             if len(path) > MAX_DEPTH or nodes > MAX_NODES:
-                raise ContentsError("has more groups or levels than any model.")
+                raise ContentsError("has more groups or levels than any Keras model.")
             if len(key) > MAX_NAME:
                 raise ContentsError(f"has a name of {len(key):,} characters.")
             if not path and key in _OF_TRAINING:
@@ -158,10 +166,10 @@ def _walk(file: Any) -> Iterator[dict[str, Any]]:
             child = _member(group, key)
             if not isinstance(child, h5py.Group):
                 raise ContentsError(
-                    f"has an array at {child.name!r}, where none belongs."
+                    f"has an array at {child.name!r}, where Keras writes none."
                 )
-            if _place(child) in seen:  # perhaps it is in itself
-                raise ContentsError(f"has {child.name!r} at another place, too.")
+            if _place(child) in seen:  # possibly a cycle
+                raise ContentsError(f"has {child.name!r} in more than one place.")
             seen.add(_place(child))
             if key != "vars":
                 rest.append((child, [*path, key], [*names, _name_of(child)]))
@@ -190,11 +198,11 @@ def _name_of(group: Any) -> str | None:
     if "vars" not in group:
         return None
     own = _member(group, "vars")
-    return _text(own, "name", str(group.name))  # there is none before Keras 3.6
+    return _text(own, "name", str(group.name))  # Keras writes names since 3.6
 
 
 def _text(found: Any, attribute: str, of: str, most: int = MAX_NAME) -> str | None:
-    """Return an attribute that is a text, or None if it is not there."""
+    """Return an attribute that is a string, or None if it is missing."""
     import h5py
 
     if attribute not in found.attrs:
@@ -212,7 +220,7 @@ def _text(found: Any, attribute: str, of: str, most: int = MAX_NAME) -> str | No
 
 
 def _arrays(group: Any) -> Iterator[list[Any]]:
-    """Yield the numbered arrays of a group, checking that all are in this file."""
+    """Yield the numbered arrays of a group after checking each."""
     wanted = [str(number) for number in range(len(group))]
     if sorted(group) != sorted(wanted):
         raise ContentsError(f"has arrays in {group.name!r} that are not numbered.")
@@ -221,7 +229,7 @@ def _arrays(group: Any) -> Iterator[list[Any]]:
 
 
 def _array(found: Any) -> list[Any]:
-    """Return shape, type and first byte of an array that is whole and in the file."""
+    """Return shape, type and offset of an array that is complete and in the file."""
     import h5py
 
     if not isinstance(found, h5py.Dataset) or found.shape is None:
@@ -236,16 +244,16 @@ def _array(found: Any) -> list[Any]:
         )
     if found.id.get_storage_size() != found.size * found.dtype.itemsize:
         raise ContentsError(
-            f"has only a part of {found.name!r}, {found.dtype}{list(found.shape)}."
+            f"has only part of {found.name!r}, {found.dtype}{list(found.shape)}."
         )
     kind = found.dtype.str
     if kind == "|V2" and _text(found, "dtype", str(found.name)) == "bfloat16":
-        kind = "bfloat16"  # which HDF5 lacks
+        kind = "bfloat16"  # HDF5 has no such type
     return [found.shape, kind, found.id.get_offset() or 0]
 
 
 def _limit(seconds: int) -> None:
-    """Bound memory and processor time of this process, where the system can."""
+    """Limit memory and processor time of this process, where the system can."""
     try:
         import resource
 
@@ -258,11 +266,11 @@ def _limit(seconds: int) -> None:
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.setrlimit(what, (most, most + 1))  # a signal, and then the end
+        resource.setrlimit(what, (most, most + 1))  # SIGXCPU first, then SIGKILL
 
 
 def main() -> None:
-    """Tell what is in the file on the standard input."""
+    """Print the contents of the file on standard input."""
     import h5py  # noqa: F401 - before memory is limited
 
     _limit(int(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Keras models, from files or from memory, as Linen modules with their weights."""
+"""Import Keras models, from files or from memory, as Linen modules with weights."""
 
 import contextlib
 import math
@@ -57,24 +57,23 @@ def import_model(
 ) -> tuple[KerasModel, PyTree] | tuple[KerasModel, PyTree, Compiled]:
     """Import a Keras model: its layers as one Linen module, and its weights.
 
-    Needs neither Keras nor TensorFlow, and runs nothing in the file. Every option of
-    every layer is checked: what fdl does not compute as Keras does is refused, with the
-    name of the layer. What is supported stands in `docs/migrating/keras.md`.
+    This needs neither Keras nor TensorFlow, and runs nothing in the file. Every option
+    of every layer is checked: if fdl would not compute the same as Keras, the model is
+    refused, and the message names the layer. `docs/migrating/keras.md` lists what is
+    supported.
 
     Args:
-        source: A `.keras` file, or a `.h5` file with a whole model, from
-            `keras_model.save` of Keras 3 or Keras 2; or a Keras 3 model in memory. Of
-            the kind Sequential or Functional.
-        custom_layers: For classes of your own, a function from the options in the
-            file to a Linen module. Its arrays must be in the order of the layer's.
-
-        compiled: Whether to return also what `keras_model.compile` was told, of which
-            `fdl.learners.from_keras` makes a learner.
+        source: A Sequential or Functional model: a `.keras` or whole-model `.h5` file
+            from `keras_model.save` of Keras 3 or Keras 2, or a Keras 3 model in memory.
+        custom_layers: For each custom class, a function from the options in the file
+            to a Linen module, whose arrays must be in the order of the Keras layer's.
+        compiled: Whether to return the arguments of `keras_model.compile` too, which
+            `fdl.learners.from_keras` turns into a learner.
 
     Returns:
         The module, and its variables as NumPy arrays: `params`, and `batch_stats` with
-        the statistics of normalizations, if there are any. If it is asked for, the
-        optimizer with its state, the losses and the metrics besides.
+        running statistics, if there are any. With `compiled=True`, also the optimizer
+        with its state, the losses and the metrics.
 
     Raises:
         WeightsError: If the file is missing or damaged, or has a layer or an option
@@ -104,7 +103,7 @@ def import_model(
         with _saved(source) as path:
             try:
                 found = _read(path, custom_layers, compiled)
-            except WeightsError as error:  # names a file that the user has not seen
+            except WeightsError as error:  # it names a temporary file
                 name = f"the Keras model {getattr(source, 'name', '')!r}"
                 raise WeightsError(str(error).replace(str(path), name)) from None
     else:
@@ -138,7 +137,7 @@ def _from_keras(
     with tempfile.TemporaryFile() as file:
         file.write(archive.read_weights(path, count=count))
         stored = hdf5.groups_in(file, str(path))
-        if keras2:  # where parts of attention have names that are private
+        if keras2:  # which gives parts of attention private names
             stored = {place.replace("/_", "/"): each for place, each in stored.items()}
         variables = _variables(path, file, slots, stored)
         if not compiled:
@@ -169,7 +168,7 @@ def _from_h5(
 def _compiled(
     path: Path, file: Any, config: Any, model: KerasModel, variables: PyTree
 ) -> Compiled:
-    """Return what a file says of training, with the state of the optimizer."""
+    """Return the arguments of `compile`, with the state of the optimizer."""
     if not config:
         raise WeightsError(
             f"{path} has a model that is not compiled: leave compiled=True out."
@@ -188,7 +187,9 @@ def _compiled(
     ]
     stored = hdf5.optimizer_in(file, str(path))
     if sum(math.prod(array.shape) for array in stored) > _most(variables):
-        raise WeightsError(f"{path} has more of an optimizer than its model needs.")
+        raise WeightsError(
+            f"{path} has a larger state of the optimizer than its model needs."
+        )
     state = read_state(
         found.optimizer.init(variables["params"]),
         variables["params"],
@@ -201,7 +202,7 @@ def _compiled(
 
 
 def _most(variables: PyTree) -> int:
-    """Return how many numbers an optimizer may keep: ten for each weight."""
+    """Return how many values an optimizer may store: ten for each weight."""
     return 10 * sum(np.size(w) for w in jax.tree.leaves(variables["params"])) + 100
 
 
@@ -210,7 +211,7 @@ def _parsed(path: Path, text: str, what: str) -> Any:
         return parse_json(text)
     except (ValueError, RecursionError) as error:
         raise WeightsError(
-            f"{path} has a description of {what} that is damaged: {reason(error)}."
+            f"{path} has a damaged description of {what}: {reason(error).rstrip('.')}."
         ) from error
 
 
@@ -241,7 +242,7 @@ def _variables(path: Path, file: Any, slots: list[Slot], stored: Any) -> PyTree:
 
 @contextlib.contextmanager
 def _saved(keras_model: Any) -> Any:
-    """Yield a file of a model in memory, which Keras writes."""
+    """Yield a temporary file to which Keras saved a model."""
     if not hasattr(keras_model, "save") or not hasattr(keras_model, "layers"):
         raise WeightsError(
             f"{type(keras_model).__name__} is neither a path nor a Keras model."

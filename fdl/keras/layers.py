@@ -28,8 +28,8 @@ class Layer(NamedTuple):
         role: Name of the part, such as `"query"` in attention; empty for a whole layer.
         kind: Class of the whole layer in Keras' spelling, such as `"conv2d"`; None if
             unknown.
-        place: Position among layers of its kind: `("dense_2",)` is after `("dense",)`;
-            empty if unknown.
+        place: Position among the layers of a class: `("dense_2",)` is after
+            `("dense",)`; empty if unknown.
         arrays: The arrays in Keras' order; any objects with a `shape` and a `dtype`.
     """
 
@@ -45,7 +45,7 @@ class Layer(NamedTuple):
         return ":".join(filter(None, ("_".join(self.names), self.role)))
 
     def __str__(self) -> str:
-        """Describe the layer in messages."""
+        """Describe the layer for messages."""
         arrays = ", ".join(map(describe, self.arrays))
         name = self.name or "/".join(self.place)
         return f"{name!r} ({self.kind or 'layer'} of {arrays})"
@@ -72,7 +72,7 @@ KINDS = frozenset(
 )
 """Keras classes whose arrays have the same layout in the Linen module."""
 
-# Every Keras layer creates those of these arrays that it has in this order.
+# Every Keras layer creates its arrays in this order.
 ORDER = (
     "embedding",
     "depthwise_kernel",
@@ -96,7 +96,7 @@ def of_module(
     Args:
         model: Any Linen module.
         inputs: Arguments of `model.init` after the key; only shapes and types are used.
-        without: Paths of modules that are left out, with all that they contain.
+        without: Paths of modules to leave out, with everything inside them.
 
     Raises:
         WeightsError: If the module has arrays that no Keras layer has.
@@ -111,7 +111,7 @@ def of_module(
     def trace(*inputs: Any) -> None:
         with nn.intercept_methods(note_class):
             variables = model.init(jax.random.key(0), *inputs)
-        # Inside the trace, since dictionaries come out of it sorted.
+        # Inside the trace, since JAX sorts the dictionaries that it returns.
         layers.extend(_layers(outside(variables, without), kinds))
 
     jax.eval_shape(trace, *inputs)
@@ -122,7 +122,7 @@ def of_module(
 
 
 def outside(variables: PyTree, paths: Sequence[Path]) -> PyTree:
-    """Return variables without those of some modules."""
+    """Return variables without those of the modules at some paths."""
     flat: dict[Path, Any] = flatten_dict(variables)
     kept = {
         path: x
@@ -135,7 +135,7 @@ def outside(variables: PyTree, paths: Sequence[Path]) -> PyTree:
 def of_module_for(
     model: nn.Module, inputs: Sequence[jax.ShapeDtypeStruct], where: str
 ) -> list[Layer]:
-    """Return the layers of a module for inputs that were read from `where`.
+    """Return the layers of a module for inputs that the file `where` describes.
 
     Raises:
         WeightsError: If the module has arrays that no Keras layer has, or does not
@@ -154,7 +154,7 @@ def of_module_for(
 
 
 def of_variables(variables: PyTree) -> list[Layer]:
-    """Return the layers of variables; their kinds and order are unknown."""
+    """Return the layers of variables, whose classes and order are unknown."""
     return _layers(variables, {})
 
 
@@ -197,7 +197,7 @@ def parts(
 
     Args:
         paths: Paths of all groups of arrays.
-        role_of: Function from the last piece of a path to its role, or empty.
+        role_of: Function from the last name of a path to its role, or `""`.
     """
     roles = [role_of(path[-1]) if path else "" for path in paths]
     beside: dict[Hashable, set[str]] = defaultdict(set)
@@ -210,7 +210,7 @@ def parts(
 
 
 def snake_case(name: str) -> str:
-    """Spell a class name as in Keras files.
+    """Convert a class name to the spelling in Keras files.
 
     Example:
         >>> [snake_case(name) for name in ("LSTM", "SimpleRNN", "Conv2DTranspose")]
@@ -231,7 +231,7 @@ def _layers(variables: PyTree, kinds: Mapping[Path, str]) -> list[Layer]:
             if path[-1] not in ORDER:
                 raise WeightsError(
                     f"{collection}/{'/'.join(path)} is an array that no Keras layer "
-                    f"has; supported are {', '.join(ORDER)}."
+                    f"has; supported names are {', '.join(ORDER)}."
                 )
             slot = Slot((collection, *path), leaf.shape, leaf.dtype)
             modules.setdefault(path[:-1], []).append(slot)

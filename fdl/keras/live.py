@@ -1,4 +1,4 @@
-"""Weights of Keras models in memory, through the public interface of Keras."""
+"""Copy weights from and to Keras models in memory, through Keras' public API."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from fdl.keras.layers import Layer, Path
 from fdl.keras.matching import match
 from fdl.weights import WeightsError, describe
 
-# Recurrent layers keep their arrays in a cell, which Keras always names like this.
+# Names that Keras gives to the cells of recurrent layers, which hold their arrays.
 CELLS = ("simple_rnn_cell", "lstm_cell", "gru_cell")
 ROLES = {"query": "query", "key": "key", "value": "value", "attention_output": "out"}
 
@@ -21,20 +21,20 @@ ROLES = {"query": "query", "key": "key", "value": "value", "attention_output": "
 def from_keras(model: nn.Module, keras_model: Any, *inputs: Any) -> PyTree:
     """Copy the weights of a Keras model to variables of a Linen module, bit for bit.
 
-    Layers are paired by name if every name in the module occurs in Keras (with
-    `stage1_conv` for `stage1/conv`), and otherwise by class, shapes and order.
+    Layers are paired by name if the Keras model has every name in the module
+    (`stage1_conv` for `stage1/conv`), and otherwise by class, shapes and order.
 
     Args:
         model: The module.
         keras_model: A built Keras model.
         *inputs: Example inputs of `model`, of which only shapes and types are used;
-            needed if the Keras model does not know its inputs.
+            needed if the Keras model does not define its inputs.
 
     Returns:
-        `{"params": ...}`, and `"batch_stats"` if the module has any, as NumPy arrays.
+        `{"params": ...}`, with `"batch_stats"` if the module has any, as NumPy arrays.
 
     Raises:
-        WeightsError: If the two do not have the same layers.
+        WeightsError: If the two models do not have the same layers.
 
     Example:
         >>> from types import SimpleNamespace as Stand  # in for Keras
@@ -70,12 +70,13 @@ def to_keras(
     Args:
         variables: Variables of a Linen module, of the same types as Keras' weights.
         keras_model: A built Keras model.
-        model: The module, which tells the classes and order of its layers. Without it,
-            layers must have the same names in Keras, or differ in shapes.
+        model: The module, which determines the classes and order of its layers.
+            Without it, layers must have the same names in Keras, or differ in shape.
         *inputs: As for `from_keras`.
 
     Raises:
-        WeightsError: If the two do not have the same layers, or cannot be paired.
+        WeightsError: If the two models do not have the same layers, or the layers
+            cannot be paired.
 
     Example:
         >>> from types import SimpleNamespace as Stand  # in for Keras
@@ -101,7 +102,7 @@ def to_keras(
         if np.dtype(variable.dtype) != array.dtype:
             raise WeightsError(
                 f"{where} has {variable.path} in {variable.dtype}, but the variables "
-                f"have it as {describe(array)}: convert them first."
+                f"have it as {describe(array)}: convert the variables first."
             )
     for variable, array in changes:
         variable.assign(array)
@@ -144,7 +145,7 @@ def _layers_of(
     where, known = _name(keras_model), getattr(keras_model, "inputs", None)
     if not known:
         raise WeightsError(
-            f"{where} does not say what its inputs are: pass an example input."
+            f"{where} does not define its inputs: pass an example input."
         )
     return layers.of_module_for(
         model,

@@ -1,4 +1,4 @@
-"""Pairing of Linen and Keras layers: by name, or else by form and order."""
+"""Pair Linen with Keras layers: by name, or else by class, shapes and order."""
 
 import re
 from collections import defaultdict
@@ -22,24 +22,23 @@ def match(
 ) -> list[Pair]:
     """Pair every layer of a module with a layer of a Keras model, one to one.
 
-    Layers are paired by name if every name of ours is one of theirs, perhaps after
-    those that Keras has numbered (`conv2d_94`) are numbered anew from the first one.
-    Otherwise they are paired by form (kind, role and shapes) and, within a form, by
-    order.
+    Layers are paired by name if every name of ours is one of theirs, possibly after the
+    automatic names of Keras (`conv2d_94`) are renumbered from 0. Otherwise they are
+    paired by form (class, role and shapes) and, within a form, by order.
 
     Args:
         ours: Layers of a Linen module.
         theirs: Layers of a Keras model.
         where: The file or model of `theirs`, for messages.
         head: Layers of the module that are not to be paired: `theirs` may have them, or
-            dense layers in their place. None if it may have nothing more than `ours`.
+            dense layers in their place. None if `theirs` must not have extra layers.
 
     Returns:
         The pairs, in the order of `ours`.
 
     Raises:
-        WeightsError: If layers are missing, unexpected, differ in kind, shape or type,
-            or are alike with no order to tell them apart.
+        WeightsError: If layers are missing or unexpected, differ in class, shape or
+            type, or have the same form and no known order.
     """
     pairs = _by_name(ours, theirs)
     if pairs is None:
@@ -60,9 +59,9 @@ def match(
 def _is_of_head(
     their: Layer, ours: Sequence[Layer], head: Sequence[Layer] | None
 ) -> bool:
-    """Return whether a layer may stand in the place of those that are not paired.
+    """Return whether a layer may take the place of the head.
 
-    A dense layer may if it is not within a module of ours, as gates of channels are.
+    A dense layer may unless it is inside one of our modules, such as a channel gate.
     """
     if head is None:
         return False
@@ -78,7 +77,7 @@ def _by_name(ours: Sequence[Layer], theirs: Sequence[Layer]) -> list[Pair] | Non
 
     In Keras, a layer may be inside named models, and its path may begin with the name
     of the outermost one, so `encoder_dense` is the `dense` in the model `encoder`.
-    Longer names are paired first, which leaves a plain `dense` for the other layer.
+    Longer names are paired first, which leaves a plain `dense` for a layer outside it.
     """
     free = list(theirs)
     found: dict[int, Layer] = {}
@@ -92,10 +91,10 @@ def _by_name(ours: Sequence[Layer], theirs: Sequence[Layer]) -> list[Pair] | Non
 
 
 def _by_number(ours: Sequence[Layer], theirs: Sequence[Layer]) -> list[Pair] | None:
-    """Pair by name, with numbers from 0; or return None if names or shapes differ.
+    """Pair by name, renumbered from 0, or return None if names or shapes differ.
 
-    Keras numbers the layers of a class that have no name of their own as they are made,
-    in all models of a program: those of the second begin where the first has ended.
+    Keras numbers unnamed layers of a class as they are created, across all models of a
+    program: those of a second model continue where the first has ended.
     """
     first: dict[Path, int] = {}
     for their in theirs:
@@ -124,7 +123,7 @@ def _names(layer: Layer) -> Iterator[str]:
 
 
 def _by_form(ours: Sequence[Layer], theirs: Sequence[Layer], where: str) -> list[Pair]:
-    """Pair by kind, role and shapes, and by order among layers of the same form."""
+    """Pair by class, role and shapes, and by order among layers of the same form."""
     know_kind = all(layer.kind for layer in (*ours, *theirs))
     our_forms = _by_key(ours, know_kind)
     their_forms = _by_key(theirs, know_kind)
@@ -165,7 +164,7 @@ def _refuse_lack(
         for layer in layers[len(our_forms.get(form, ())) :]
     ]
     shown = ", ".join(unused[:3]) + (", ..." if len(unused) > 3 else "")
-    rest = f"; not in the model are {shown}" if unused else ""
+    rest = f"; the model lacks {shown}" if unused else ""
     raise WeightsError(f"{where} lacks a layer like the model's {our}{rest}.")
 
 
@@ -173,17 +172,17 @@ def _ordered_ours(layers: Sequence[Layer]) -> list[Layer]:
     order = _order([layer.place for layer in layers])
     if order is None:
         raise WeightsError(
-            f"variables do not tell the order of {_both(layers)}, which are alike: "
-            "pass model=, or give the layers in Keras the same names."
+            f"variables do not define the order of {_both(layers)}, which have the "
+            "same shapes: pass model=, or give the layers the same names in Keras."
         )
     return [layers[index] for index in order]
 
 
 def _ordered_theirs(layers: Sequence[Layer], where: str) -> list[Layer]:
-    """Order by the numbers that Keras puts into names and into places in the model.
+    """Order layers by the numbers in their names and in their places in the file.
 
     Names are numbered as layers are created, places as they are used. If the two
-    disagree, ours could be in either order, so do not guess.
+    disagree, our layers could be in either order, so do not guess.
     """
     orders = (
         _order([layer.place for layer in layers]),
@@ -192,8 +191,8 @@ def _ordered_theirs(layers: Sequence[Layer], where: str) -> list[Layer]:
     known = [order for order in orders if order is not None]
     if not known or known[0] != known[-1]:
         raise WeightsError(
-            f"{where} does not tell the order of {_both(layers)}, which are alike: "
-            "give the layers in Keras the names of the model's layers."
+            f"{where} does not define the order of {_both(layers)}, which have the "
+            "same shapes: give the layers in Keras the names of the model's layers."
         )
     return [layers[index] for index in known[0]]
 
@@ -226,7 +225,7 @@ def _numbered(piece: str) -> tuple[str, int]:
 
 
 def _check(our: Layer, their: Layer, where: str) -> None:
-    """Check that a pair agrees in kind and shapes and is in floating point."""
+    """Check that a pair agrees in class and shapes and is in floating point."""
     if _unlike(our, their):
         raise WeightsError(f"{where} has {their}, but the model needs {our}.")
     for array in their.arrays:
@@ -239,7 +238,7 @@ def _check(our: Layer, their: Layer, where: str) -> None:
 
 
 def _unlike(our: Layer, their: Layer) -> bool:
-    """Return whether a pair differs in kind or shapes."""
+    """Return whether a pair differs in class or shapes."""
     kinds = None not in (our.kind, their.kind) and our.kind != their.kind
     ours, theirs = (
         [tuple(array.shape) for array in layer.arrays] for layer in (our, their)

@@ -1,4 +1,4 @@
-"""Files of weights that Keras publishes: which model one is of, and gray images."""
+"""Adapt weights that Keras publishes, and recognize the model that they are for."""
 
 import math
 import re
@@ -19,14 +19,14 @@ WEIGHTS = {
     "VGG16": 14_714_688,
     "VGG19": 20_024_384,
 }
-"""Numbers of weights without those of the head, by which a file is recognized."""
+"""Numbers of weights without the head, by which a file is recognized."""
 
 _OLD_HEADS = {"probs", "fc1000"}  # of ResNet and DenseNet, until 2019
 _HEAD = {"fc1", "fc2", "predictions"}
 
 
 class Summed(NamedTuple):
-    """A kernel whose channels are summed, which takes gray images for colored ones.
+    """A kernel for color images whose channels are summed, for grayscale images.
 
     Attributes:
         shape: Its shape, with one channel.
@@ -40,12 +40,12 @@ class Summed(NamedTuple):
 
 
 def adapted(ours: Sequence[Layer], theirs: Sequence[Layer]) -> list[Layer]:
-    """Return layers of a file such that they fit a module, where little is missing.
+    """Return the layers of a file, adapted to a module where they almost fit.
 
-    A head that was once called otherwise gets its name of today. And if the module's
-    first kernel has one channel, and the file's has three but is equal otherwise, these
-    are summed: of a gray image, that makes what the file's kernel makes of three equal
-    channels.
+    Old names of heads are replaced by the current one. And if the module's first kernel
+    has one channel, and the file's has three and the same shape otherwise, the channels
+    are summed: on a grayscale image, the result equals that of the file's kernel on
+    three equal channels.
     """
     found = list(theirs)
     for number, their in enumerate(found):
@@ -69,7 +69,7 @@ def adapted(ours: Sequence[Layer], theirs: Sequence[Layer]) -> list[Layer]:
 
 
 def variant(ours: Sequence[Layer], theirs: Sequence[Layer]) -> str:
-    """Return what the layers of a file that does not fit look like, as sentences."""
+    """Return sentences that say how a file that does not fit differs from a model."""
     return " ".join(
         filter(
             None,
@@ -83,21 +83,21 @@ def variant(ours: Sequence[Layer], theirs: Sequence[Layer]) -> str:
 
 
 def other_depths(ours: Iterable[str], theirs: Iterable[str]) -> str:
-    """Return how deep stages are, a sentence; empty if they are as deep in both.
+    """Return a sentence that compares the depths of stages; empty if they are equal.
 
     Args:
         ours: Names of layers of a model, such as `conv2_block1` or `block1_conv2`.
-        theirs: Those in a file.
+        theirs: Names of layers in a file.
 
     Example:
         >>> other_depths(["conv2_block1", "conv3_block1"], ["conv2_block2_1_conv"])
-        "Its stages have 2 blocks, and the model's 1, 1."
+        "Its stages have 2 blocks, but the model's have 1, 1."
     """
     own, found = _depths(ours), _depths(theirs)
     if not found or own == found:
         return ""
     shown = lambda depths: ", ".join(map(str, depths)) or "none"
-    return f"Its stages have {shown(found)} blocks, and the model's {shown(own)}."
+    return f"Its stages have {shown(found)} blocks, but the model's have {shown(own)}."
 
 
 def _depths(names: Iterable[str]) -> list[int]:
@@ -119,8 +119,8 @@ def _other_channels(ours: Sequence[Layer], theirs: Sequence[Layer]) -> str:
         return ""
     channels = found[first][2]
     return (
-        f"Its images have {channels} channels, and these {own[first][2]}: bring them "
-        f"to its form (DATASET?channels={channels})."
+        f"It takes images with {channels} channels, but the model takes "
+        f"{own[first][2]}: load the data with {channels} (DATASET?channels={channels})."
     )
 
 

@@ -1,4 +1,4 @@
-"""The common part of Keras' optimizers: clipping, weight decay, averages, state."""
+"""The common part of Keras' optimizers: clipping, weight decay, averaging, state."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypedDict
@@ -15,7 +15,7 @@ LearningRate = Number | optax.Schedule
 
 
 class Shared(TypedDict, total=False):
-    """Options of all optimizers but for weight decay, see `fdl.keras.optimizers`."""
+    """Options of all optimizers except weight decay, see `fdl.keras.optimizers`."""
 
     clipnorm: Number | None
     global_clipnorm: Number | None
@@ -38,11 +38,11 @@ class OptimizerState(NamedTuple):
 
     Attributes:
         iterations: Number of updates so far.
-        slots: Values that the optimizer keeps for each parameter, by Keras' names.
-        learning_rate: The learning rate, a variable as in Keras, so that another value
-            needs no other program; () where a schedule or a hyperparameter of the
-            learner determines it.
-        loss_scale: What the loss of the gradients was multiplied by; () if it was not.
+        slots: Values that the optimizer stores for each parameter, by Keras' names.
+        learning_rate: The learning rate, a variable as in Keras, so that changing it
+            does not recompile; () if a schedule or a hyperparameter of the learner
+            determines it.
+        loss_scale: Factor of the loss whose gradients are passed; () for none.
     """
 
     iterations: Int[Array, ""]
@@ -52,13 +52,13 @@ class OptimizerState(NamedTuple):
 
 
 class Now(NamedTuple):
-    """What a step knows besides the gradient and the slots.
+    """Arguments of a rule besides the gradient and the slots.
 
     Attributes:
         rate: The learning rate.
-        step: The number of the step, from 1.
-        param: The parameter, after weight decay; None if none was passed.
-        path: Its path, such as `dense/kernel`.
+        step: Number of the step, from 1.
+        param: The parameter, after weight decay; None if no parameters were passed.
+        path: Path of the parameter, such as `dense/kernel`.
     """
 
     rate: Array
@@ -68,16 +68,16 @@ class Now(NamedTuple):
 
 
 Rule = Callable[[Array, dict[str, Array], Now], tuple[Array, dict[str, Array]]]
-"""The step of one parameter: its update and its new slots."""
+"""The step of one parameter; returns its update and its new slots."""
 
 Slot = Number | Callable[[str, Array], Array]
-"""What a slot holds at first: a number, or what depends on the parameter."""
+"""Initial value of a slot: a number, or a function of the parameter and its path."""
 
 Decay = Number | None | Callable[[str, Array], Number | None]
 
 
 def scalar(value: float) -> Slot:
-    """Return a slot with one number for each parameter, not one for each element."""
+    """Return a slot with one number per parameter instead of one per element."""
     return lambda path, p: jnp.asarray(value, p.dtype)
 
 
@@ -97,14 +97,15 @@ def follow(
     gradient_accumulation_steps: int | None = None,
     needs_params: bool = False,
 ) -> optax.GradientTransformation:
-    """Return an optimizer that applies a rule, with what all optimizers share.
+    """Return an optimizer that applies a rule, with the options of all optimizers.
 
     Args:
         rule: The step of one parameter.
-        slots: What the slots hold at first that the rule keeps for each parameter.
+        slots: Initial values of the rule's slots, by name.
         learning_rate: A number, or a schedule.
-        weight_decay: See `fdl.keras.optimizers`; or a function of a parameter.
-        clipnorm: See `fdl.keras.optimizers`, as for all below but the last.
+        weight_decay: See `fdl.keras.optimizers`; or a function of a parameter and its
+            path.
+        clipnorm: See `fdl.keras.optimizers`, as for all options below but the last.
         global_clipnorm: ...
         clipvalue: ...
         use_ema: ...
@@ -154,8 +155,8 @@ def follow(
     ) -> tuple[PyTree, OptimizerState]:
         if needs_params and params is None:
             raise ValueError(
-                "this optimizer needs params, for weight decay or its own step: call "
-                "tx.update(grads, state, params)."
+                "this optimizer needs the parameters, for weight decay, averaging or "
+                "its own step: call tx.update(grads, state, params)."
             )
         named, structure = jax.tree_util.tree_flatten_with_path(updates)
         paths = [_name(path) for path, _ in named]
@@ -221,7 +222,7 @@ def _name(path: Any) -> str:
 
 
 def _schedule(learning_rate: LearningRate) -> optax.Schedule | None:
-    """Return a learning rate as a function of the step; None for a plain number."""
+    """Return a learning rate as a function of the step; None for a Python number."""
     if callable(learning_rate):
         return learning_rate
     return (
@@ -232,7 +233,7 @@ def _schedule(learning_rate: LearningRate) -> optax.Schedule | None:
 def _clip(
     clipnorm: Number | None, global_clipnorm: Number | None, clipvalue: Number | None
 ) -> Callable[[list[Array]], list[Array]]:
-    """Return what limits the gradients of all parameters."""
+    """Return a function that clips the gradients of all parameters."""
     given = {
         "clipnorm": clipnorm,
         "global_clipnorm": global_clipnorm,
@@ -242,7 +243,7 @@ def _clip(
     given = {name: limit for name, limit in given.items() if limit is not None}
     if len(given) > 1:
         raise ValueError(
-            f"{' and '.join(given)} cannot be given together: choose one of them."
+            f"{' and '.join(given)} cannot be combined: choose one of them."
         )
 
     def shrink(g: Array, norm: Float[Array, ""], limit: Any) -> Array:
@@ -254,7 +255,7 @@ def _clip(
     if is_on(global_clipnorm):
 
         def together(grads: list[Array]) -> list[Array]:
-            norm = optax.tree.norm(grads)  # once: as many squares as there are grads
+            norm = optax.tree.norm(grads)  # once, not for each gradient
             return [shrink(g, norm, global_clipnorm) for g in grads]
 
         return together

@@ -16,10 +16,10 @@ from fdl.arrays import Array
 from fdl.ranges import require_number, require_whole
 
 Step = Any
-"""Number of updates so far, on the host or on a device."""
+"""Number of updates so far: a Python number or an array."""
 
 Rate = Any
-"""A learning rate, on the host or on a device."""
+"""A learning rate: a Python number or an array."""
 
 
 def exponential_decay(
@@ -96,7 +96,7 @@ def polynomial_decay(
     *,
     cycle: bool = False,
 ) -> optax.Schedule:
-    """Decay from one rate to another, as a power of the remaining fraction of steps.
+    """Decay from one rate to another by a power of the fraction of steps that remain.
 
     Args:
         initial_learning_rate: Rate at step 0, at least 0.
@@ -104,7 +104,7 @@ def polynomial_decay(
         end_learning_rate: Rate at the end of the decay and after it, at least 0.
         power: Exponent, above 0; 1 for a linear decay.
         cycle: Whether to extend the decay by another `decay_steps` each time its end is
-            reached, instead of keeping the final rate.
+            reached, instead of staying at the final rate.
 
     Raises:
         ValueError: If a number is out of range.
@@ -135,15 +135,15 @@ def polynomial_decay(
 def piecewise_constant_decay(
     boundaries: Sequence[int], values: Sequence[float]
 ) -> optax.Schedule:
-    """Return `values[i]` up to and including step `boundaries[i]`, then the next.
+    """Return `values[i]` up to and including step `boundaries[i]`, then the next value.
 
     Args:
         boundaries: Steps, in increasing order.
-        values: Rates, at least 0, one more than boundaries.
+        values: Rates, at least 0, one more than there are boundaries.
 
     Raises:
-        ValueError: If there is not one more value than boundaries, boundaries do not
-            increase, or a number is out of range.
+        ValueError: If the number of values is not one more than that of boundaries, the
+            boundaries do not increase, or a number is out of range.
 
     Example:
         >>> [float(piecewise_constant_decay([10], [1.0, 0.5])(t)) for t in (10, 11)]
@@ -180,7 +180,7 @@ def cosine_decay(
         decay_steps: Length of the decay, at least 1.
         alpha: Final rate, as a fraction of the highest rate, at least 0.
         warmup_target: Rate at the end of a linear warm-up; None for no warm-up.
-        warmup_steps: Length of the warm-up, which comes before `decay_steps`.
+        warmup_steps: Length of the warm-up, which precedes the decay.
 
     Raises:
         ValueError: If a number is out of range.

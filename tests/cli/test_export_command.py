@@ -36,7 +36,7 @@ def test_what_cannot_be_done_is_one_line(home, tmp_path, capsys) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["x.safetensors"]
     file.write_text("no function")
     line = complaint(["predict", file, "one.png"], capsys)
-    assert "x.stablehlo is damaged, or fdl did not write it" in line
+    assert "x.stablehlo is damaged, or was not written by fdl" in line
     line = complaint(["eval", file], capsys)
     assert "x.stablehlo is a file, not the folder of a run" in line
     (tmp_path / "x.keras").write_text("of Keras")

@@ -210,7 +210,9 @@ def test_chains_of_changes_are_mixed():
 
 def test_what_is_no_image_is_refused():
     x = L.Input((8, 8))
-    with pytest.raises(WeightsError, match=r"take \(height, width, channels\)"):
+    with pytest.raises(
+        WeightsError, match=r"take images of shape \(batch, height, width"
+    ):
         import_model(keras.Model(x, L.RandomBrightness(0.2)(x)))
 
 

@@ -112,7 +112,7 @@ def test_metrics_and_weights():
         (optimizer("SGD", nesterov=1), "nesterov=1 must be True or False"),
         (optimizer("SGD", learning_rate=-1), "learning_rate=-1"),
         (optimizer("SGD", clipnorm=1, clipvalue=1), "clipnorm and clipvalue"),
-        (optimizer("Muon", exclude_layers=["(a+)+$"]), "must be words"),
+        (optimizer("Muon", exclude_layers=["(a+)+$"]), "must be a list of plain words"),
         (
             optimizer("SGD", learning_rate=COSINE | {"class_name": "Mine"}),
             "learning rate is a 'Mine'",
@@ -122,10 +122,10 @@ def test_metrics_and_weights():
             "'inner_optimizer'",
         ),
         ({"loss": {"c": "mse"}}, "given for 'c', but the outputs are a, b"),
-        ({"loss": ["mse"]}, "loss has 1 values for 2"),
+        ({"loss": ["mse"]}, "loss has 1 values, but the model has 2 outputs"),
         (
             {"loss": {"class_name": "Mine", "module": "mine", "config": {}}},
-            "'Mine', a class of your own",
+            "'Mine', a custom class",
         ),
         ({"loss_weights": {"a": "1"}}, "loss_weights has '1'"),
     ],
@@ -216,13 +216,13 @@ def stored(count, **changes):
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        (stored(5), "lacks velocity of y/bias"),
-        ([*stored(6), np.ones(3)], "has 1 arrays of its optimizer that belong nowhere"),
+        (stored(5), "lacks the optimizer's velocity of y/bias"),
+        ([*stored(6), np.ones(3)], "has 1 more arrays than its optimizer needs"),
         (
             stored(6, _2=np.ones(3)),
-            r"has momentum of kernel .* as float64\[3\], not as",
+            r"has the optimizer's momentum of kernel as float64\[3\], but",
         ),
-        (stored(6, _0=np.ones(2)), "has iteration of its optimizer as"),
+        (stored(6, _0=np.ones(2)), "has the optimizer's iteration as"),
     ],
 )
 def test_states_that_do_not_fit(arrays, words):

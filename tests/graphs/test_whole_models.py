@@ -95,11 +95,11 @@ def forget_the_model(file):
         (link_outside, r"has a link at .*bias:0, which is not followed"),
         (swap, "has .*beta.* where tower/norm/scale belongs"),
         (grow, r"has shared/bias as float32\[5\], but the model needs"),
-        (number, "has layer_names of '/model_weights' that are no names"),
+        (number, "has layer_names in '/model_weights' that are not names"),
         (name_at_length, "has a name of 300 characters"),
         (spread, "compressed, in chunks or in another file"),
         (describe_a_number, "has a model_config for '/' that is not text"),
-        (describe_badly, "has a description of its model that is damaged"),
+        (describe_badly, "has a damaged description of its model"),
         (own, r"has float32\[3\] at top_level_model_weights"),
         (forget_the_model, "has weights in the format of Keras 2, without their model"),
     ],
@@ -112,7 +112,7 @@ def test_damaged_files(h5, spoil, words):
 
 
 def test_files_of_another_kind(h5, tmp_path):
-    with pytest.raises(WeightsError, match=r"a whole model: import it by .*import_m"):
+    with pytest.raises(WeightsError, match=r"a whole model: import it with .*import_m"):
         load_weights(h5.rename(tmp_path / "a.weights.h5"), nn.Dense(1), np.ones(1))
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["layers/dense/vars/0"] = np.ones(3)
@@ -134,7 +134,10 @@ def call(function, **kwargs):
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        (call("io.read_file"), r"layer 'f' \(tf.io.read_file\) calls a function of"),
+        (
+            call("io.read_file"),
+            r"layer 'f' \(tf.io.read_file\) calls a TensorFlow function",
+        ),
         (call("reshape", shape=[2], order="F"), r"f' .* supported: with order='F'"),
         (call("math.add"), "supported: 'y'"),
         (call("__operators__.getitem", slice_spec={"x": []}), "index that is an array"),

@@ -119,7 +119,7 @@ def test_another_variant_is_refused_with_what_it_looks_like(
 ) -> None:
     file = write(tmp_path / kind, VGG, variables)
     deeper = fresh(block_sizes=(1, 2))
-    said = r"Its stages have 1, 1 blocks, and the model's 1, 2\.$"
+    said = r"Its stages have 1, 1 blocks, but the model's have 1, 2\.$"
     with pytest.raises(WeightsError, match=said):
         start(file, deeper)
     with pytest.raises(WeightsError, match="block1_conv1"):

@@ -35,7 +35,7 @@ def test_reads_a_compressed_zip(zipped) -> None:
     with zipfile.ZipFile(zipped, "w", zipfile.ZIP_BZIP2) as new:
         for name, data in content.items():
             new.writestr(name, data)
-    refuse(zipped, "in a compression that Keras never uses")
+    refuse(zipped, "in a compression format that Keras never uses")
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
@@ -169,7 +169,7 @@ def test_takes_inputs_in_their_order(zipped, order) -> None:
 )
 def test_refuses_a_description_without_inputs(zipped, config) -> None:
     rewrite(zipped, **{"config.json": config})
-    refuse(zipped, "does not say what the inputs of its model are: pass an example")
+    refuse(zipped, "does not describe the inputs of its model: pass an example")
     same(load_weights(zipped, SMALL, SMALL_INPUT), SMALL_VARIABLES)
 
 

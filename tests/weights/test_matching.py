@@ -98,7 +98,7 @@ def test_numbered_names_tell_what_places_do_not() -> None:
 )
 def test_never_guesses_an_order(one, two) -> None:
     with pytest.raises(
-        WeightsError, match=r"x\.keras does not tell the order of 'x'|'d"
+        WeightsError, match=r"x\.keras does not define the order of 'x'|'d"
     ):
         match(ours(layer("a"), layer("b")), [one, two], "x.keras")
 
@@ -119,7 +119,7 @@ def test_variables_alone_have_no_order() -> None:
         ),
         (
             [layer("a"), layer("c", shape=(4,))],
-            r"lacks .* 'b' .*; not in the model are 'c' \(layer of float32\[4\]\)",
+            r"lacks .* 'b' .*; the model lacks 'c' \(layer of float32\[4\]\)",
         ),
         (
             [layer("a"), layer("b"), layer("n", kind="normalization")],

@@ -154,7 +154,7 @@ def test_unnamed_models_in_models_that_tell_no_order(tmp_path) -> None:
         live["params"]["dense2"]["kernel"], inner.layers[0].get_weights()[0]
     )
     twin.save(tmp_path / "x.keras")
-    with pytest.raises(WeightsError, match="does not tell the order"):
+    with pytest.raises(WeightsError, match="does not define the order"):
         load_weights(tmp_path / "x.keras", model)
 
 

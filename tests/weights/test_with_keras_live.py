@@ -92,7 +92,7 @@ def test_branches_that_are_created_in_another_order_than_used() -> None:
     out = layers.Add()([short(x), long[1](long[0](x))])
     twin = keras.Model(x, layers.Dense(10)(out))
     inputs = np.zeros((1, 4, 4, 1), np.float32)
-    with pytest.raises(WeightsError, match="does not tell the order"):
+    with pytest.raises(WeightsError, match="does not define the order"):
         from_keras(models.MLP(10, hidden_sizes=(16, 16, 16)), twin, inputs)
 
 
@@ -130,7 +130,7 @@ def test_subclassed_models(tmp_path) -> None:
     with pytest.raises(WeightsError, match="lacks a layer"):
         from_keras(model, twin, x)  # not built yet
     twin(np.ones((1, 16)))
-    with pytest.raises(WeightsError, match="does not say what its inputs are"):
+    with pytest.raises(WeightsError, match="does not define its inputs"):
         from_keras(model, twin)
     variables = from_keras(model, twin, x)
     np.testing.assert_array_equal(
@@ -149,7 +149,7 @@ def test_without_model_names_or_forms_must_tell() -> None:
     for width in (16, 16, 16, 10):
         twin.add(layers.Dense(width))
     before = weights_of(twin)
-    with pytest.raises(WeightsError, match=r"do not tell the order .* pass model="):
+    with pytest.raises(WeightsError, match=r"do not define the order .* pass model="):
         to_keras(variables, twin)
     assert weights_of(twin) == before
     to_keras(variables, twin, model)

@@ -1,1 +1,1 @@
-"""Graphs of Keras layers: read from a file or a model, and run as one Linen module."""
+"""Graphs of Keras layers: read from files or models, and run as one Linen module."""

@@ -1,4 +1,4 @@
-"""The arrays of a Keras model: where a module has them, and where a file does."""
+"""The arrays of a Keras model: their paths in a module and their places in a file."""
 
 import functools
 import itertools
@@ -24,8 +24,7 @@ from fdl.weights import WeightsError, describe
 Path = tuple[str, ...]
 
 _UNKNOWN = (1, 8, 32, 128, 299)
-"""Sizes to try for an axis of the inputs of unknown size."""
-
+"""Sizes to try for axes of unknown size in the inputs."""
 
 _MOST_OF_AXIS, _MOST_VALUES = 1 << 24, 1 << 31
 
@@ -36,10 +35,9 @@ class Slot(NamedTuple):
     Attributes:
         path: Collection, modules and name: `("params", "conv1", "kernel")`.
         shape: Its shape.
-        place: The group of a file that it is in, such as `layers/dense`.
-        number: Which of the group's arrays it is.
-        constraint: How it is limited after each update, as plain data; None if it is
-            not.
+        place: Its group in a file, such as `layers/dense`.
+        number: Its index within the group.
+        constraint: Its constraint as plain data; None if it has none.
     """
 
     path: Path
@@ -50,32 +48,32 @@ class Slot(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its name in messages."""
+        """Name of the array in messages."""
         return "/".join(self.path[1:])
 
 
 def slots_of(model: KerasModel) -> list[Slot]:
-    """Return the arrays of a model, in the order in which layers run.
+    """Return the arrays of a model, in the order in which its layers run.
 
-    A model of Keras' layers alone is traced but once: reading, writing and training it
-    all ask for its arrays.
+    A model without custom layers is traced only once and cached, since reading, writing
+    and training it all need its arrays.
 
     Raises:
         WeightsError: If the layers do not fit together.
     """
-    own = model.custom_layers  # which may not be hashable
-    return list(_slots_of(model) if own else _slots_in(model.graph))
+    custom = model.custom_layers  # may not be hashable, so it is not a key of the cache
+    return list(_slots_of(model) if custom else _slots_in(model.graph))
 
 
 def examples(graph: Graph, size: int = 1) -> list[ShapeDtypeStruct]:
-    """Return shapes and types of the inputs, with `size` for unknown sizes."""
+    """Return the shapes and types of the inputs, with `size` for unknown sizes."""
     found = []
     for ref in leaves(graph.inputs):
         layer = graph.layers[graph.calls[ref.call].layer]
         shape = layer.options["batch_shape"]
         if shape is None:
             raise WeightsError(
-                f"the model does not say what shape its input {layer.name} has: begin "
+                f"the model does not define the shape of its input {layer.name}: start "
                 "it with a keras.Input, and save it again."
             )
         sizes = [1, *(size if each is None else each for each in shape[1:])]
@@ -90,18 +88,18 @@ def in_whole_model(
 ) -> list[Slot]:
     """Return the arrays of a model with their places in a whole-model `.h5` file.
 
-    There, each layer of the model has one list of arrays: those that are trained, and
-    then the others. Of a nested model, they are in the order of its layers.
+    There, each layer of the model has one list of arrays: trainable ones first. Those
+    of a nested model are in the order of its layers.
 
     Args:
         model: The model.
         slots: Its arrays.
-        keras2: Whether Keras 2 wrote the file. In a nested model that is not trained
-            as a whole, it writes those first that its layers would train.
+        keras2: Whether Keras 2 wrote the file. For a nested model that is frozen as a
+            whole, it writes the arrays first that would otherwise be trainable.
     """
     layers = {path: layer for path, _, layer in layers_in(model.graph)}
     own: dict[Path, list[Slot]] = {path: [] for path in layers}
-    for slot in {slot.path: slot for slot in slots}.values():  # here, each is once
+    for slot in {slot.path: slot for slot in slots}.values():  # without duplicates
         path = slot.path[1:]
         ends = (path[:end] for end in range(1, len(path)))
         own[next(each for each in ends if layers[each].graph is None)].append(slot)
@@ -137,12 +135,17 @@ def in_whole_model(
 def require_order(
     slots: Sequence[Slot], names: Mapping[str, Sequence[str]], where: str
 ) -> None:
-    """Check by their names that vectors of one length are in the order of the model.
+    """Check by name that the vectors of a normalization are in Keras' order.
+
+    They have the same shape, so `paired` could not notice if two were swapped.
 
     Args:
-        slots: Those of the model, as they are in the file.
-        names: Those of the file, by layer.
-        where: What to call the file in messages.
+        slots: The arrays of the model, with their places in the file.
+        names: The names of the arrays in the file, by layer.
+        where: Name of the file in messages.
+
+    Raises:
+        WeightsError: If they are in another order.
     """
     ours = {"gamma": "scale", "beta": "bias"}
     ours |= {"moving_mean": "mean", "moving_variance": "var"}
@@ -152,7 +155,7 @@ def require_order(
             end = name.rpartition("/")[2].partition(":")[0]
             if ours.get(end, slot.path[-1]) != slot.path[-1]:
                 raise WeightsError(
-                    f"{where} has {name} where {slot.name} belongs, for weights of "
+                    f"{where} has {name} where {slot.name} belongs: the weights of "
                     f"{slot.place} are not in the order in which Keras writes them."
                 )
 
@@ -163,12 +166,13 @@ def paired(
     """Pair the arrays of a model with those of a file, by place and number.
 
     Args:
-        slots: Those of the model.
-        stored: Those of the file, by group.
-        where: What to call the file in messages.
+        slots: The arrays of the model.
+        stored: The arrays of the file, by group.
+        where: Name of the file in messages.
 
     Raises:
-        WeightsError: If one is missing, unexpected, or has another shape.
+        WeightsError: If an array is missing or unexpected, or has the wrong shape or
+            type.
     """
     wanted = {(slot.place, slot.number) for slot in slots}
     for slot in slots:
@@ -187,12 +191,12 @@ def paired(
         yield slot, array
     for place, arrays in stored.items():
         for number, array in enumerate(arrays):
-            # Counters, and states of random numbers.
-            counts = jnp.issubdtype(jnp.dtype(array.dtype), jnp.integer)
-            if (place, number) not in wanted and not counts:
+            # Integers are counters, or the state of a random generator.
+            is_integer = jnp.issubdtype(jnp.dtype(array.dtype), jnp.integer)
+            if (place, number) not in wanted and not is_integer:
                 raise WeightsError(
-                    f"{where} has {describe(array)} at {place}, which no layer of the "
-                    "model has."
+                    f"{where} has {describe(array)} at {place}, which the model does "
+                    "not have."
                 )
 
 
@@ -219,15 +223,16 @@ def _slots_of(model: KerasModel) -> tuple[Slot, ...]:
             return _traced(model, size)
         except WeightsError:
             raise
-        except Exception as error:  # layers of the user's may raise anything
+        except Exception as error:  # custom layers may raise anything
             problem = error
     raise WeightsError(
-        f"the layers do not fit together: {reason(problem or ValueError())}"
+        "the layers do not fit together: "
+        f"{reason(problem or ValueError()).rstrip('.')}."
     ) from problem
 
 
 def _traced(model: KerasModel, size: int) -> tuple[Slot, ...]:
-    """Return what the module asks for as it is initialized, without computing it."""
+    """Return the arrays that the module creates, by tracing its initialization."""
     counts: dict[str, int] = {}
     made: dict[tuple[Path, str], Slot] = {}  # a file may have an array twice
 
@@ -242,12 +247,12 @@ def _traced(model: KerasModel, size: int) -> tuple[Slot, ...]:
                 constraint = module.layer.options.get(f"{asked.prefix}_constraint")
                 number = counts[place] = counts.get(place, -1) + 1
                 made[path, place] = Slot(path, asked.shape, place, number, constraint)
-        made_of_it = method(*args, **kwargs)
+        outputs = method(*args, **kwargs)
         if isinstance(module, KerasLayer) and context.method_name == "__call__":
-            for each in leaves(made_of_it):
+            for each in leaves(outputs):
                 if isinstance(each, Value):
                     _require_possible(each.array.shape, module.layer)
-        return made_of_it
+        return outputs
 
     inputs = examples(model.graph, size)
     order = itertools.count()
@@ -256,7 +261,7 @@ def _traced(model: KerasModel, size: int) -> tuple[Slot, ...]:
     def trace(nested: Any) -> None:
         with nn.intercept_methods(note):
             variables = model.init(jax.random.key(0), nested)
-        # Inside the trace, since dictionaries come out of it sorted.
+        # Inside the trace, since JAX sorts the dictionaries that it returns.
         made.update(_custom(model, variables, made))
 
     jax.eval_shape(trace, nested)
@@ -264,15 +269,17 @@ def _traced(model: KerasModel, size: int) -> tuple[Slot, ...]:
 
 
 def _require_possible(shape: Sequence[int], layer: Layer) -> None:
-    """Check the size of an array, since many operations make tables as long."""
+    """Check the size of an array: many operations build tables as long as an axis."""
     if max(shape, default=0) > _MOST_OF_AXIS or math.prod(shape) > _MOST_VALUES:
         raise refuse(
-            str(layer), f"makes an array of shape {list(shape)}, of one example."
+            str(layer),
+            f"makes an array of shape {list(shape)} for a single example, which is "
+            "too large.",
         )
 
 
 def _custom(model: KerasModel, variables: Any, made: dict) -> dict:
-    """Return the arrays of modules that the user gave, in the order of creation."""
+    """Return the arrays of custom layers, in the order of creation."""
     if not model.custom_layers:
         return {}
     found: dict[tuple[Path, str], Slot] = {}

@@ -1,4 +1,4 @@
-"""Vocabularies that a file keeps beside the description of its model."""
+"""Vocabularies that a `.keras` file stores as assets."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,12 +13,12 @@ _MOST_TOKENS = 1 << 20
 def with_vocabularies(
     graph: Graph, read: Callable[[str], bytes | None], place: str = "assets/layers"
 ) -> Graph:
-    """Return a graph whose layers have the vocabularies that stand in assets.
+    """Return a graph whose layers have the vocabularies of the file's assets.
 
     Args:
         graph: The graph.
-        read: Returns a member of the file, or None if there is none.
-        place: Where the members of the graph's layers are.
+        read: Function that returns a member of the file, or None if there is none.
+        place: Path of the layers' assets in the file.
 
     Raises:
         WeightsError: If a vocabulary is damaged.
@@ -49,6 +49,6 @@ def _read(layer: Layer, content: bytes) -> tuple[int, ...]:
             number = 1 << 31
         if not -(1 << 31) <= number < 1 << 31:
             shown = repr(shortened(line, 40))
-            raise refuse(str(layer), f"has the token {shown}, which is no 32-bit int.")
+            raise refuse(str(layer), f"has the token {shown}, not a 32-bit integer.")
         tokens.append(number)
     return tuple(tokens)

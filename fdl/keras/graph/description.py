@@ -1,7 +1,7 @@
-"""A Keras model as plain data: its layers, and which outputs go into which call.
+"""A Keras model as plain data: its layers, and the outputs that go into each call.
 
-Everything here is immutable and can be compared and hashed, so that a model that has a
-`Graph` for an attribute is static in compiled programs.
+Everything here is immutable, comparable and hashable, so that a module with a `Graph`
+as an attribute can be a static argument of compiled programs.
 """
 
 import dataclasses
@@ -22,8 +22,8 @@ class Ref(NamedTuple):
     """An output of a call.
 
     Attributes:
-        call: Which of the graph's calls.
-        output: Which of its outputs.
+        call: Index of the call in the graph.
+        output: Index of the output.
     """
 
     call: int
@@ -31,10 +31,10 @@ class Ref(NamedTuple):
 
 
 class Constant(NamedTuple):
-    """An array that stands in the graph.
+    """A constant array in the graph.
 
     Attributes:
-        value: Its numbers, as nested tuples.
+        value: Its elements, as nested tuples.
         dtype: Its type.
     """
 
@@ -56,12 +56,12 @@ class Layer:
 
     Attributes:
         name: Its name in Keras.
-        kind: Its class in Keras; functions of `keras.ops` begin with `ops.`.
-        options: Its options, all of them.
-        trainable: Whether it is trained, together with what is around it.
-        dtype: The type in which it computes.
+        kind: Its class in Keras; functions of `keras.ops` start with `ops.`.
+        options: All of its options.
+        trainable: Whether it is trained, provided that the models around it are.
+        dtype: Its compute type.
         variable_dtype: The type of its weights.
-        graph: What a nested model consists of; None for other layers.
+        graph: The graph of a nested model; None for other layers.
     """
 
     name: str
@@ -73,18 +73,18 @@ class Layer:
     graph: "Graph | None" = None
 
     def __str__(self) -> str:
-        """Name the layer in messages."""
+        """Name the layer for messages."""
         return f"{self.name!r} ({self.kind})"
 
 
 class Call(NamedTuple):
-    """A use of a layer; those of inputs have no arguments.
+    """A call of a layer; those of inputs have no arguments.
 
     Attributes:
-        layer: Which of the graph's layers.
-        args: Its arguments: nested tuples and dictionaries of `Ref`, `Constant`,
-            `Slice`, numbers, texts and None.
-        kwargs: Its arguments by name.
+        layer: Index of the layer in the graph.
+        args: Positional arguments: nested tuples and dictionaries of `Ref`, `Constant`,
+            `Slice`, numbers, strings and None.
+        kwargs: Keyword arguments.
     """
 
     layer: int
@@ -94,16 +94,16 @@ class Call(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """A model: layers, and calls of them in an order in which they can be made.
+    """A model: layers, and calls of them in topological order.
 
     Attributes:
         name: Its name in Keras.
         kind: `Functional` or `Sequential`.
         layers: Its layers, in the order of the file.
-        calls: Uses of the layers.
+        calls: Calls of the layers.
         inputs: The inputs: a `Ref`, or nested tuples and dictionaries of them.
         outputs: The outputs, likewise.
-        keras2: Whether Keras 2 made it, where masks go another way.
+        keras2: Whether it is a Keras 2 model, whose masks propagate differently.
     """
 
     name: str
@@ -115,7 +115,7 @@ class Graph:
     keras2: bool = False
 
     def __repr__(self) -> str:
-        """List the calls, each with what goes into it."""
+        """List the calls with their arguments."""
         return "\n".join([f"{self.kind} {self.name!r}", *self._lines("  ")])
 
     def _lines(self, indent: str) -> Iterator[str]:
@@ -126,25 +126,25 @@ class Graph:
                 shape = (layer.options["batch_shape"] or ())[1:]
                 yield f"{indent}{layer.name} = Input({_shown(shape, label)})"
                 continue
-            told = [_shown(each, label) for each in call.args]
-            told += [
+            args = [_shown(each, label) for each in call.args]
+            args += [
                 f"{name}={_shown(each, label)}"
                 for name, each in call.kwargs.items()
                 if each is not None
             ]
             frozen = "" if layer.trainable else "  # not trained"
-            yield f"{indent}{layer.name} = {layer.kind}({', '.join(told)}){frozen}"
+            yield f"{indent}{layer.name} = {layer.kind}({', '.join(args)}){frozen}"
             if layer.graph:
                 yield from layer.graph._lines(indent + "  ")
         yield f"{indent}return {_shown(self.outputs, label)}"
 
     def label(self, ref: Ref) -> str:
-        """Return the name of the layer that an output is of, and which, if several."""
+        """Return the name of the layer of an output, with `[1]` for its second."""
         return self._labels[ref.call] + (f"[{ref.output}]" if ref.output else "")
 
     @functools.cached_property
     def _labels(self) -> list[str]:
-        """The name of each call's layer, and which of its calls it is, if several."""
+        """The name of each call's layer, with `#1`, `#2` if it is called repeatedly."""
         names = [self.layers[call.layer].name for call in self.calls]
         counts, seen = Counter(names), Counter[str]()
         labels = []
@@ -155,13 +155,13 @@ class Graph:
 
     @property
     def runs(self) -> int:
-        """How many layers run, where a model within runs as often as it is called."""
+        """Number of layer runs, counting those of a nested model at each call."""
         inner = [layer.graph.runs if layer.graph else 1 for layer in self.layers]
         return sum(inner[call.layer] for call in self.calls)
 
 
 def freeze(value: Any) -> Any:
-    """Return what JSON says as immutable data.
+    """Convert parsed JSON to immutable data.
 
     Example:
         >>> freeze({"axes": [1, 2]})
@@ -187,7 +187,7 @@ def with_options(options: Options, **changes: Any) -> Options:
 
 
 def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
-    """Apply a function to what nested tuples and dictionaries hold.
+    """Apply a function to the leaves of nested tuples, lists and dictionaries.
 
     Example:
         >>> map_leaves(str, (1, {"a": 2}))
@@ -201,7 +201,7 @@ def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
 
 
 def leaves(tree: Any) -> list[Any]:
-    """Return what nested tuples and dictionaries hold, in order.
+    """Return the leaves of nested tuples, lists and dictionaries, in order.
 
     Example:
         >>> leaves((1, {"a": 2}))

@@ -1,4 +1,4 @@
-"""The end of a model of Keras: its last softmax, and the layer that tells classes."""
+"""Change the head of a Keras model: its final softmax and its number of outputs."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,13 +8,12 @@ from fdl.keras.graph.model import KerasModel
 
 
 def with_logits(model: KerasModel, outputs: int | None = None) -> KerasModel:
-    """Return a model without the softmax that its single output ends with, if it does.
+    """Return a model that outputs logits: without a final softmax, if it has one.
 
     Args:
-        model: The model.
-        outputs: How many numbers it gives for an example: a `Dense` or `Conv2D` layer
-            at its end that gives another number becomes one that gives so many, and is
-            trained. None to leave it as it is.
+        model: The model; one with several outputs is returned unchanged.
+        outputs: Number of outputs per example: a final `Dense` or `Conv2D` layer of
+            another size is resized, and becomes trainable. None to leave it as it is.
 
     Example:
         >>> from fdl.keras.graph.read import read_model
@@ -38,9 +37,9 @@ def with_logits(model: KerasModel, outputs: int | None = None) -> KerasModel:
 def _changed_at_end(
     graph: Graph, change: Callable[[Layer], Layer], passes: Callable[[Layer], bool]
 ) -> Graph:
-    """Change the layers at the end, back to the first that does not pass on its input.
+    """Change layers from the end back to the first for which `passes` is false.
 
-    A layer that is also used elsewhere, and what comes before it, stay as they are.
+    A layer that is called several times, and all before it, stay as they are.
     """
     layers, end = list(graph.layers), graph.outputs
     while isinstance(end, Ref):

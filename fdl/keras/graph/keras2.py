@@ -1,7 +1,7 @@
-"""Descriptions of models by Keras 2, rewritten as Keras 3 would write them.
+"""Rewrite the configs of Keras 2 models as Keras 3 would write them.
 
-Keras 2 counts calls, names options and serializes functions of TensorFlow in its own
-way; this is the only place that knows. What it does not know stays as it is, for
+Only this file knows how Keras 2 counts calls, names options and serializes TensorFlow
+functions. Anything that it does not recognize stays as it is, for
 `fdl.keras.graph.read` to check.
 """
 
@@ -34,7 +34,7 @@ _KERNEL = (
     *(f"kernel_{x}" for x in ("initializer", "regularizer", "constraint")),
 )
 _IDLE = {
-    # Convolutions inherit options that they do not use.
+    # Options that convolutions inherit but do not use.
     "DepthwiseConv1D": ("groups",),
     "DepthwiseConv2D": ("groups",),
     "SeparableConv1D": _KERNEL,
@@ -42,25 +42,26 @@ _IDLE = {
     "Conv1DTranspose": ("groups",),
     "Conv2DTranspose": ("groups",),
     "Conv3DTranspose": ("groups",),
-    # The shapes with which it was built.
+    # Shapes with which the layer was built.
     "MultiHeadAttention": ("query_shape", "key_shape", "value_shape"),
     **{f"SpatialDropout{axes}D": ("noise_shape",) for axes in (1, 2, 3)},
 }
 _OFF = ("sparse", "softmax_robust_masking", "causal")
-"""Options that Keras 3 does not have, and that change nothing where they are False."""
+"""Options that Keras 3 does not have, and that have no effect if they are False."""
 
-_FUNCTIONS = {"hard_sigmoid": "keras2>hard_sigmoid"}  # of another slope
+_FUNCTIONS = {"hard_sigmoid": "keras2>hard_sigmoid"}  # its slope differs in Keras 3
 
 
 def rewritten(config: Any, custom: Collection[str] = ()) -> Any:
-    """Return the description of a model in the form of Keras 3.
+    """Return the config of a model as Keras 3 would write it.
 
     Args:
-        config: The attribute `model_config` of a file of Keras 2.
-        custom: Classes that are not Keras', whose options stay as they are.
+        config: The config of a Keras 2 model.
+        custom: Names of custom classes, whose options stay as they are.
 
     Raises:
-        WeightsError: Names a function of TensorFlow that has no equal in `keras.ops`.
+        WeightsError: If the model calls a TensorFlow function that has no equivalent
+            in `keras.ops`; the message names it.
 
     Example:
         >>> options = {"name": "act", "alpha": 0.1}
@@ -73,7 +74,7 @@ def rewritten(config: Any, custom: Collection[str] = ()) -> Any:
     if isinstance(inner, list):  # Sequential of Keras 2.1
         inner = {"layers": inner}
     layers = [_layer(each, custom) for each in inner["layers"]]
-    # A model that begins with an input has made a call before it is called.
+    # A model that starts with an input counts its own construction as a call.
     called = {
         keras3_name(each["name"])
         for each in layers
@@ -90,7 +91,7 @@ def rewritten(config: Any, custom: Collection[str] = ()) -> Any:
         if layer["class_name"] in ("TFOpLambda", "SlicingOpLambda"):
             layer.update(_operation(layer))
     models = {each["name"]: each["class_name"] for each in layers}
-    # The reader of Keras 3 counts those of functional models itself.
+    # `fdl.keras.graph.read` corrects this for the ends of functional models itself.
     first = {name for name in called if models[name] == "Sequential"}
     ends = {
         key: _ends(inner[key], first)
@@ -103,9 +104,9 @@ def rewritten(config: Any, custom: Collection[str] = ()) -> Any:
 def _layer(layer: Any, custom: Collection[str]) -> dict[str, Any]:
     kind, given = layer["class_name"], layer["config"]
     if not isinstance(kind, str):
-        raise ValueError(f"a layer {kind!r}")
+        raise ValueError(f"a layer has the class {shortened(repr(kind), 80)}")
     if kind in MODELS:
-        # The name of a sequential model of Keras 2.1 stands beside its layers.
+        # In Keras 2.1, the name of a Sequential model is next to its config.
         layer = rewritten(layer, custom)
         given = layer["config"]
     elif kind not in custom:
@@ -149,8 +150,8 @@ def _activation(value: Any, custom: Collection[str]) -> Any:
 
 
 def _node(node: Any, called: set[str]) -> dict[str, Any]:
-    """Rewrite a call, whose arguments by name stand at each output that goes in."""
-    if isinstance(node, dict) and "args" in node:  # by Keras 3
+    """Rewrite a call, whose keyword arguments are attached to each of its inputs."""
+    if isinstance(node, dict) and "args" in node:  # written by Keras 3
         return node
     named: dict[str, Any] = {}
 
@@ -172,7 +173,7 @@ def _node(node: Any, called: set[str]) -> dict[str, Any]:
 
 
 def _name_states(node: dict[str, Any]) -> None:
-    """Pass initial states, which follow the sequence in a list, by name."""
+    """Pass initial states by name; Keras 2 lists them after the sequence."""
     (args,) = node["args"]
     if isinstance(args, list):
         node["args"], node["kwargs"]["initial_state"] = [args[0]], args[1:]
@@ -207,14 +208,14 @@ def _ends(tree: Any, called: set[str]) -> Any:
 
 
 def _operation(layer: dict[str, Any]) -> dict[str, Any]:
-    """Rewrite a call of a function of TensorFlow as one of `keras.ops`."""
+    """Rewrite a call of a TensorFlow function as one of `keras.ops`."""
     function = layer["config"].get("function")
     label = f"{shortened(str(layer['name']))!r} (tf.{shortened(str(function))})"
     if function not in OPERATIONS:
         raise refuse(
             label,
-            "calls a function of TensorFlow that fdl does not know: write it with "
-            "keras.ops in Keras 3, or as a layer of your own, and pass custom_layers=.",
+            "calls a TensorFlow function that fdl does not support: write it with "
+            "keras.ops in Keras 3, or as a custom layer, and pass custom_layers=.",
         )
     kind, translate = OPERATIONS[function]
     nodes, options = [], {}

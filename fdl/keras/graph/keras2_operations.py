@@ -1,7 +1,7 @@
-"""Functions of TensorFlow between the layers of Keras 2, as functions of `keras.ops`.
+"""Translate TensorFlow functions between Keras 2 layers to functions of `keras.ops`.
 
-Each is translated with its arguments; of what is not translated, the reader says the
-name.
+Each function is translated with its arguments. Arguments that are left over are an
+error that names them.
 """
 
 import dataclasses
@@ -12,12 +12,13 @@ from typing import Any
 
 @dataclasses.dataclass
 class Operation:
-    """A call that is translated.
+    """A call during its translation.
 
     Attributes:
-        args: The arguments of the function of `keras.ops`.
-        kwargs: Those of TensorFlow's, by name; what stays is refused.
-        options: The options of the function of `keras.ops`.
+        args: Positional arguments of the function of `keras.ops`.
+        kwargs: Keyword arguments of the TensorFlow function that are not translated
+            yet; those that remain are refused.
+        options: Options of the function of `keras.ops`.
     """
 
     args: list[Any]
@@ -25,7 +26,7 @@ class Operation:
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def take(self, name: str, default: Any = None) -> Any:
-        """Return an argument by name, and forget it."""
+        """Remove a keyword argument, and return it."""
         return self.kwargs.pop(name, default)
 
 
@@ -33,11 +34,11 @@ Translate = Callable[[Operation], None]
 
 
 def _keep(call: Operation) -> None:
-    """Translate a function of one array and nothing else."""
+    """Translate a function of a single array."""
 
 
 def _second(name: str) -> Translate:
-    """Translate a function of two arrays, of which one has a name."""
+    """Translate a function of two arrays, the second of which is passed by name."""
 
     def translate(call: Operation) -> None:
         call.args.append(call.kwargs.pop(name))
@@ -49,9 +50,9 @@ def _options(*drop: str, **names: Any) -> Translate:
     """Translate options by name.
 
     Args:
-        *drop: Arguments that change nothing.
-        **names: For an option of `keras.ops`, the name in TensorFlow, or the name and
-            the value where there is none.
+        *drop: Arguments that have no effect.
+        **names: For each option of `keras.ops`, its name in TensorFlow, or the name and
+            the default.
     """
 
     def translate(call: Operation) -> None:
@@ -68,7 +69,7 @@ def _options(*drop: str, **names: Any) -> Translate:
 
 def _split(call: Operation) -> None:
     parts = call.take("num_or_size_splits")
-    if isinstance(parts, list):  # sizes, where Keras has places
+    if isinstance(parts, list):  # sizes, but Keras takes the indices of the cuts
         parts = list(itertools.accumulate(parts[:-1]))
     call.options = {"indices_or_sections": parts, "axis": call.take("axis", 0)}
 

@@ -1,4 +1,4 @@
-"""A Keras layer as a Linen module, and the run of a graph of them."""
+"""Run a Keras layer as a Linen module, and a graph of layers within one."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -31,11 +31,12 @@ HALF = ("float16", "bfloat16")
 
 
 class Value(NamedTuple):
-    """An array between layers.
+    """An array that is passed between layers.
 
     Attributes:
         array: The array.
-        mask: True where a step of a sequence is real; None if all are.
+        mask: True for the steps of a sequence that are not padding; None if there is
+            no padding.
     """
 
     array: Any
@@ -43,14 +44,14 @@ class Value(NamedTuple):
 
 
 class Mode(NamedTuple):
-    """What holds for a whole model while it runs.
+    """Settings of a run that all layers of a model share.
 
     Attributes:
-        train: Whether it is trained.
-        casts: Whether layers compute in types of their own; otherwise all compute in
-            the types of inputs and weights, as Linen's do.
-        custom: What makes modules for classes of the user's own, by class.
-        keras2: Whether masks go from layer to layer as in Keras 2.
+        train: Whether the model is being trained.
+        casts: Whether each layer casts to its own compute type; otherwise all compute
+            in the types of inputs and weights, as Linen layers do.
+        custom: Functions that make modules for custom layers, by class.
+        keras2: Whether masks propagate as in Keras 2.
     """
 
     train: bool
@@ -60,7 +61,7 @@ class Mode(NamedTuple):
 
 
 class KerasLayer(nn.Module):
-    """A layer: asks the table what it does."""
+    """A layer; the table of layers defines what it computes."""
 
     layer: Layer
     place: str
@@ -72,11 +73,11 @@ class KerasLayer(nn.Module):
     def __call__(
         self, args: tuple, kwargs: dict[str, Any], counts: bool = True
     ) -> PyTree:
-        """Return `Value`s for arguments that hold `Value`s.
+        """Apply the layer to arguments that contain `Value`s, and return `Value`s.
 
         Args:
-            args: The arguments.
-            kwargs: Those by name.
+            args: Positional arguments.
+            kwargs: Keyword arguments.
             counts: Whether the activity of this layer is penalized.
         """
         mode, kwargs = self.mode, dict(kwargs)
@@ -93,7 +94,7 @@ class KerasLayer(nn.Module):
         run.masks = dict(enumerate(map_leaves(_mask, args)))
         run.masks |= map_leaves(_mask, kwargs)
         run.mask = mask.array if isinstance(mask, Value) else run.masks.get(0)
-        # Keras 3 passes a mask on by itself to a layer that takes one tensor only.
+        # Keras 3 propagates masks automatically only through layers of one tensor.
         others = [x for x in leaves((args[1:], kwargs)) if isinstance(x, Value)]
         is_passed = mode.keras2 or mask is not None or not others
         run.passed = run.mask if is_passed else None
@@ -114,11 +115,11 @@ class KerasLayer(nn.Module):
 
     @property
     def kind_of_layer(self) -> str:
-        """Its class in Keras, for `fdl.layers`."""
+        """The class in Keras, for `fdl.layers`."""
         return self.layer.graph.kind if self.layer.graph else self.layer.kind
 
     def weight(self, asked: Weight) -> Array:
-        """Return a weight that the table asks for."""
+        """Return a weight that the table declares."""
         settings, shape = self.layer.options, asked.shape
         if asked.again:
             return jnp.zeros(shape)
@@ -133,7 +134,7 @@ class KerasLayer(nn.Module):
         if not self.learns:
             w = lax.stop_gradient(w)
         elif regularizer and not self.is_initializing():
-            # Once, however often the layer is called.
+            # Counted once, even if the layer is called several times.
             self.sow(
                 "losses",
                 asked.name,
@@ -152,11 +153,11 @@ class KerasLayer(nn.Module):
         return _values(module(*map_leaves(self._array, args), **kwargs), None)
 
     def _array(self, value: Any) -> Any:
-        """Return an argument as the layer computes with it."""
+        """Return an argument in the layer's compute type."""
         if not isinstance(value, Value):
             return value
         x = value.array
-        is_function = self.layer.kind.startswith("ops.")  # of any type, as in Keras
+        is_function = self.layer.kind.startswith("ops.")  # not cast, as in Keras
         is_float = jnp.issubdtype(x.dtype, jnp.floating)
         if is_function or not self.mode.casts or not is_float:
             return x
@@ -170,7 +171,7 @@ class KerasLayer(nn.Module):
 
 
 class _Run(Run):
-    """A layer that runs, see `fdl.keras.table.entry.Run`."""
+    """One call of a layer, see `fdl.keras.table.entry.Run`."""
 
     def __init__(self, module: KerasLayer, mode: Mode) -> None:
         self.module, self.mode = module, mode
@@ -197,7 +198,7 @@ class _Run(Run):
     def part(
         self, name: str, layer: Layer, at: str, change: Change | None = None
     ) -> Callable[..., Any]:
-        """Return a layer that belongs to this one."""
+        """Return a function that calls a layer inside this one."""
         outer = self.module
         learns = outer.learns and layer.trainable
         place = f"{outer.place}/{at}"
@@ -217,7 +218,7 @@ class _Run(Run):
         return call
 
     def activation(self, x: Array, option: str = "activation") -> Array:
-        """Apply an activation that is an option."""
+        """Apply the activation that an option names."""
         named = self.options[option]
         if isinstance(named, Layer):
             return self.part(f"{option}_layer", named, option)(x)
@@ -276,7 +277,7 @@ def _mask(value: Any) -> Any:
 
 
 def _values(arrays: Any, mask: Any) -> Any:
-    """Pair arrays with a mask: one for all, or nested as the arrays are."""
+    """Pair arrays with their masks, which are nested like the arrays."""
     if isinstance(arrays, tuple | list) and not hasattr(arrays, "_fields"):
         masks = mask if isinstance(mask, tuple | list) else [None] * len(arrays)
         pairs = zip(arrays, masks, strict=True)

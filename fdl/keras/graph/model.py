@@ -1,4 +1,4 @@
-"""One Linen module that runs any graph of Keras layers."""
+"""A Linen module that runs any graph of Keras layers."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -18,21 +18,21 @@ from fdl.programs import in_program, program
 
 
 class KerasModel(nn.Module):
-    """A Keras model as a Linen module, made by `fdl.keras.import_model`.
+    """A Keras model as a Linen module, as `fdl.keras.import_model` returns it.
 
-    Its sub-modules have the names of Keras' layers. It is called with the inputs by
+    Its submodules have the names of the Keras layers. Call it with the inputs by
     position, by name, or nested as in Keras, with any leading axes before those of one
-    example, and returns the outputs nested as in Keras, with tuples for lists.
+    example. It returns the outputs nested as in Keras, with tuples for lists.
 
     With `train=True`, dropout needs the random key `dropout`, and batch normalization
     updates `batch_stats`. Penalties of weights and activities are sown into `losses`.
-    Layers that are not trained in Keras get no gradient.
+    Layers that are frozen in Keras get no gradient.
 
     Attributes:
-        graph: The layers, and which outputs go into which.
-        custom_layers: What makes modules for classes of the user's own, by class.
-        returns_masks: Whether the outputs come with their masks, nested alike: True
-            where a step of a sequence is real, None if all are.
+        graph: The layers and their connections.
+        custom_layers: Functions that make modules for custom layers, by class.
+        returns_masks: Whether to return `(outputs, masks)`, nested alike: a mask is
+            True for steps that are not padding, and None if there is no padding.
 
     Example:
         >>> import jax
@@ -58,12 +58,12 @@ class KerasModel(nn.Module):
     returns_masks: bool = False
 
     def __repr__(self) -> str:
-        """List the layers, each with what goes into it."""
+        """List the layers with their inputs."""
         return repr(self.graph)
 
     @nn.nowrap
     def init(self, rngs: Any, *args: Any, **kwargs: Any) -> PyTree:
-        """Draw the variables, in one program: many small ones take long to compile."""
+        """Draw the variables in one program: many small ones would compile slowly."""
         if in_program():
             return super().init(rngs, *args, **kwargs)
         named = {name: x for name, x in kwargs.items() if hasattr(x, "shape")}
@@ -72,7 +72,7 @@ class KerasModel(nn.Module):
 
     @nn.compact
     def __call__(self, *inputs: Any, train: bool = False, **named: Any) -> PyTree:
-        """Apply the model."""
+        """Apply the model to inputs by position, or by name."""
         given, batch = _with_one_batch_axis(self.graph, _inputs(self, inputs, named))
         graph, custom = self.graph, FrozenDict(self.custom_layers)
         mode = Mode(train, not _is_uniform(graph), custom, graph.keras2)
@@ -84,12 +84,12 @@ class KerasModel(nn.Module):
 
     @property
     def kind_of_layer(self) -> str:
-        """Its class and its name in Keras, for `fdl.layers`."""
+        """The class and the name in Keras, for `fdl.layers`."""
         return f"{self.graph.kind} {self.graph.name}"
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """Names by which the inputs can be given."""
+        """Names by which the inputs can be passed."""
         wanted = self.graph.inputs
         if isinstance(wanted, dict | FrozenDict):
             return tuple(wanted)
@@ -97,7 +97,7 @@ class KerasModel(nn.Module):
 
     @property
     def frozen(self) -> tuple[str, ...]:
-        """Paths of the layers that are not trained, for `fdl.learners.frozen`."""
+        """Paths of the layers that are frozen, for `fdl.learners.frozen`."""
         return tuple(_frozen(self.graph, ""))
 
     @property
@@ -113,7 +113,7 @@ class KerasModel(nn.Module):
 
 
 def _is_uniform(graph: Graph) -> bool:
-    """Whether all layers compute in one type, that of their weights."""
+    """Return whether all layers compute in one type, that of their weights."""
     types = set(_types(graph))
     return len(types) <= 1 and not types & set(HALF)
 
@@ -151,14 +151,14 @@ def _inputs(model: KerasModel, inputs: tuple, named: dict[str, Any]) -> Any:
         missing = [key for key in keys if key not in given]
         if missing or len(given) != len(keys):
             raise ValueError(
-                f"the inputs are named {', '.join(map(str, given))}, but the model's "
-                f"are {', '.join(map(str, keys))}."
+                f"the inputs are named {', '.join(map(str, given))}, but the model "
+                f"takes {', '.join(map(str, keys))}."
             )
         given = [given[key] for key in keys]
     found = leaves(given)
     if len(found) != len(refs):
         raise ValueError(
-            f"there are {len(found)} inputs, but the model has {len(refs)}: "
+            f"there are {len(found)} inputs, but the model takes {len(refs)}: "
             f"{', '.join(names)}."
         )
     order = iter(found)
@@ -172,7 +172,7 @@ def _draw(
 
 
 def _with_one_batch_axis(graph: Graph, given: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Return inputs with a single axis before those of an example, and the axes."""
+    """Flatten the leading axes of the inputs to one, and return these axes too."""
     batch: tuple[Any, ...] | None = None
     flat = []
     for ref, x in zip(leaves(graph.inputs), leaves(given), strict=True):
@@ -189,8 +189,8 @@ def _with_one_batch_axis(graph: Graph, given: Any) -> tuple[Any, tuple[Any, ...]
             )
         if batch is not None and own != batch:
             raise ValueError(
-                f"the input {name} has leading axes {own}, but those before have "
-                f"{batch}."
+                f"the input {name} has leading axes {own}, but the inputs before it "
+                f"have {batch}."
             )
         batch = own
         one = x if len(own) == 1 else x.reshape(math.prod(own), *x.shape[len(own) :])

@@ -1,17 +1,17 @@
-"""Names of layers: those of their modules, and of their groups in files."""
+"""Names of layers as submodules and as groups in files."""
 
 import flax.linen as nn
 
 from fdl.keras.graph.description import Graph
 from fdl.keras.layers import snake_case
 
-# What the modules that hold layers have of their own, besides Linen's words.
+# Attributes and methods of our modules, in addition to those of `nn.Module`.
 _TAKEN = """graph custom_layers frozen constraints layer place learns mode change
 weight custom""".split()
 
 
 def module_name(name: str) -> str:
-    """Return the name of a layer's sub-module: Linen's own words have a line behind."""
+    """Return the name of a layer's submodule; an underscore follows a taken name."""
     taken = hasattr(nn.Module, name) or name in _TAKEN
     return f"{name}_" if taken else name
 

@@ -1,7 +1,7 @@
-"""From the JSON of a Keras model to a `Graph`, with every word of it checked.
+"""Read the config of a Keras model into a `Graph`, checking every part of it.
 
-What is read here may come from anyone: classes are looked up in the table, never
-imported, and whatever the table does not know is refused, with the layer's name.
+Configs are untrusted: classes are looked up in the table of layers, never imported, and
+anything that is not in the table is an error that names the layer.
 """
 
 import dataclasses
@@ -20,14 +20,14 @@ from fdl.untrusted import reason, require_shallow, shortened
 from fdl.weights import WeightsError
 
 Node = tuple[int, int]
-"""A call: which layer's, and which of its calls."""
+"""A call: index of the layer, and index among the calls of the layer."""
 
 _FIRST = ("inputs", "data", "query", "sequences", "x")
-"""What Keras' layers call their first argument."""
+"""Names of the first argument of Keras layers."""
 
-_MOST_DEPTH = 20  # models within models
-_MOST_RUNS = 10_000  # of layers; a NASNetLarge has 1,041
-_MOST_VALUES = 1 << 20  # of all constants in a graph
+_MOST_DEPTH = 20  # levels of nested models
+_MOST_RUNS = 10_000  # runs of layers; a NASNetLarge has 1,041
+_MOST_VALUES = 1 << 20  # values in a config, including the elements of constants
 
 
 def read_model(
@@ -36,12 +36,13 @@ def read_model(
     """Return the graph of a model.
 
     Args:
-        config: What `config.json` of a `.keras` file holds, or `model.to_json()`.
-        custom: Classes that are not Keras' and for which there are modules.
-        keras2: Whether Keras 2 wrote it.
+        config: The parsed `config.json` of a `.keras` file, or `model.to_json()`.
+        custom: Names of custom classes for which there are modules.
+        keras2: Whether Keras 2 wrote the config.
 
     Raises:
-        WeightsError: Names the layer that cannot be read, and why.
+        WeightsError: If the config is damaged or a layer is not supported; the message
+            names the layer and the reason.
     """
     try:
         require_shallow(config)
@@ -58,33 +59,36 @@ def read_model(
         raise
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as why:
         raise WeightsError(
-            f"the model is described in a way that Keras never writes: {reason(why)}"
+            "the model's config is not one that Keras writes: "
+            f"{reason(why).rstrip('.')}."
         ) from why
 
 
-def read_recorded(said: Mapping[str, Any]) -> Graph:
-    """Return the graph that a `config.json` of fdl tells of.
+def read_recorded(config: Mapping[str, Any]) -> Graph:
+    """Return the graph that fdl recorded in the `config.json` of a run.
 
     Raises:
         WeightsError: If it is damaged.
     """
-    graph = read_model(said.get("keras_model"))
-    return dataclasses.replace(graph, keras2=said.get("keras_version") == 2)
+    graph = read_model(config.get("keras_model"))
+    return dataclasses.replace(graph, keras2=config.get("keras_version") == 2)
 
 
 def _model(config: Any, custom: frozenset[str], where: str, depth: int) -> Graph:
     kind, inner = config["class_name"], config["config"]
     if kind not in MODELS:
         raise WeightsError(
-            f"the model is a {quoted(kind)}, a class of its own: only Sequential and "
+            f"the model is a {quoted(kind)}, a custom class: only Sequential and "
             "Functional models have a graph. Build it from layers with keras.Model("
             "inputs, outputs)."
         )
     if depth > _MOST_DEPTH:
-        raise WeightsError("has more models within models than any.")
+        raise WeightsError(
+            f"the model nests models more than {_MOST_DEPTH} levels deep."
+        )
     name = inner.get("name", kind.lower())
     if not isinstance(name, str):
-        raise ValueError(f"a model named {name!r}")
+        raise ValueError(f"a model is named {quoted(name)}")
     where = f"{where}{shortened(name)}/" if depth else ""
     reader = _Reader(custom, where, depth)
     layers = inner["layers"]
@@ -96,7 +100,7 @@ def _model(config: Any, custom: frozenset[str], where: str, depth: int) -> Graph
 
 
 class _Reader:
-    """Reads the layers and calls of one model."""
+    """Reader of the layers and calls of one model."""
 
     def __init__(self, custom: frozenset[str], where: str, depth: int) -> None:
         self.where = where
@@ -117,7 +121,7 @@ class _Reader:
         return Graph(name, "Sequential", tuple(layers), tuple(calls), first, last)
 
     def functional(self, name: str, configs: Any, inputs: Any, outputs: Any) -> Graph:
-        """Read a model whose layers make a graph."""
+        """Read a model whose layers form a graph."""
         layers = []
         given: dict[Node, tuple[tuple, FrozenDict]] = {}
         for number, config in enumerate(configs):
@@ -130,13 +134,13 @@ class _Reader:
                 given[number, node] = self._node(layer, each)
         self._require_names(layers)
         numbers = {layer.name: number for number, layer in enumerate(layers)}
-        places: dict[Node, int] = {}  # of a node among the calls
+        places: dict[Node, int] = {}  # indices of nodes in `calls`
         calls: list[Call] = []
 
         def key_of(leaf: Named) -> Node:
             if leaf.layer not in numbers:
                 raise WeightsError(
-                    f"the model uses a layer {quoted(leaf.layer)}, which it does not "
+                    f"the model calls a layer {quoted(leaf.layer)}, which it does not "
                     "have."
                 )
             return numbers[leaf.layer], leaf.node
@@ -155,7 +159,7 @@ class _Reader:
             number = min(needs.keys() - order)[0]
             raise refuse(
                 self._at(layers[number]),
-                "needs an output that nothing in the model makes.",
+                "needs an output that nothing in the model computes.",
             )
         for node in order:
             args, kwargs = given[node]
@@ -169,7 +173,9 @@ class _Reader:
                 )
         for leaf in leaves(named[0]):
             if layers[numbers[leaf.layer]].kind != "InputLayer":
-                raise WeightsError(f"the input {quoted(leaf.layer)} is no InputLayer.")
+                raise WeightsError(
+                    f"the input {quoted(leaf.layer)} is not an InputLayer."
+                )
         return Graph(
             name,
             "Functional",
@@ -180,18 +186,18 @@ class _Reader:
         )
 
     def _layer(self, configs: Any, number: int) -> Layer:
-        """Read a layer; if it is refused, say also where in the graph it is."""
+        """Read a layer; if it is refused, say where in the model it is."""
         try:
             return self.layer(configs[number])
         except WeightsError as error:
-            if " It is number " in str(error):  # in a model within
+            if " It is layer " in str(error):  # raised in a nested model
                 raise
             before = _sources(configs[number].get("inbound_nodes"))
             if not before and number:
                 before = [str(configs[number - 1]["config"].get("name"))]
             after = f", after {', '.join(map(quoted, before[:3]))}" if before else ""
             raise WeightsError(
-                f"{error} It is number {number + 1} of {len(configs)} layers{after}."
+                f"{error} It is layer {number + 1} of {len(configs)}{after}."
             ) from error
 
     def _node(self, layer: Layer, node: Any) -> tuple[tuple, FrozenDict]:
@@ -207,7 +213,7 @@ class _Reader:
         known = ("mask", *(entry.kwargs if entry else ()))
         found = {}
         for key, value in kwargs.items():
-            if key == "training":  # what Keras overrides in training and prediction
+            if key == "training":  # Keras overrides it in training and prediction
                 continue
             found[key] = argument(value)
             if key not in known and found[key] is not None:
@@ -228,7 +234,7 @@ class _Reader:
                 "Functional",
                 "Model",
             ):
-                # Keras counts a call that such a model has within itself.
+                # Keras counts the model's own construction as a call.
                 node = max(node - 1, 0)
             return Named(name, node, output)
         ends = tuple(self._ends(each, layers, numbers) for each in tree)
@@ -247,9 +253,9 @@ class _Reader:
 
 
 def _in_order(needs: Mapping[Node, set[Node]]) -> list[Node]:
-    """Return nodes after all that they need, and else as they are given.
+    """Return nodes in topological order, otherwise in the order given.
 
-    Nodes that cannot be made, since they need what there is not, are left out.
+    Nodes that need missing nodes, or are in a cycle, are left out.
     """
     place = {node: number for number, node in enumerate(needs)}
     rest = {node: len(each) for node, each in needs.items()}
@@ -257,7 +263,7 @@ def _in_order(needs: Mapping[Node, set[Node]]) -> list[Node]:
     for node, each in needs.items():
         for need in each:
             users.setdefault(need, []).append(node)
-    # How many times one must go through all of them to come to each.
+    # The number of passes over the nodes, in the order given, before each is ready.
     rounds = {node: 0 for node, count in rest.items() if not count}
     ready = deque(rounds)
     made = []
@@ -306,7 +312,7 @@ def _free(name: str, layers: list[Layer]) -> str:
 def _require_few(config: Any) -> None:
     count = sum(1 for _ in _all(config))
     if count > _MOST_VALUES:
-        raise ValueError(f"it has {count:,} parts")
+        raise ValueError(f"it has {count:,} values, more than {_MOST_VALUES:,}")
 
 
 def _all(tree: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Arguments of the calls of a Keras graph, as JSON has them."""
+"""Read the arguments of calls in the config of a Keras model."""
 
 from typing import Any
 
@@ -12,20 +12,20 @@ MOST_LAYERS = 20_000
 
 
 class Named:
-    """An output that a file calls by the name of its layer."""
+    """An output that a config refers to by the name of its layer."""
 
     def __init__(self, layer: str, node: int, output: int) -> None:
-        """Take the name of a layer, and which output of which of its calls."""
+        """Take the name of a layer, the index of its call, and that of the output."""
         self.layer, self.node, self.output = layer, node, output
 
 
 def history(value: Any) -> tuple[str, int, int]:
-    """Read the name of a layer, the number of its call, and that of an output."""
+    """Read the name of a layer, the index of its call, and that of the output."""
     name, node, output = value
     if not isinstance(name, str) or type(node) is not int or type(output) is not int:
-        raise ValueError(f"an output {value!r}")
+        raise ValueError(f"an output has the history {quoted(value)}")
     if not 0 <= node < MOST_LAYERS or not 0 <= output < MOST_LAYERS:
-        raise ValueError(f"an output {value!r}")
+        raise ValueError(f"an output has the history {quoted(value)}")
     return name, node, output
 
 
@@ -50,12 +50,12 @@ def argument(value: Any) -> Any:
             array = np.asarray(config["value"], dtype(config["dtype"]))
             return Constant(freeze(array.tolist()), array.dtype.name)
     if "class_name" in value:
-        raise ValueError(f"an argument of the class {quoted(kind)}")
+        raise ValueError(f"an argument has the class {quoted(kind)}")
     return FrozenDict({key: argument(each) for key, each in value.items()})
 
 
 def resolve(function: Any, tree: Any) -> Any:
-    """Apply a function to what nested tuples and dictionaries hold; all stay frozen."""
+    """Apply a function to the leaves of nested tuples and frozen dictionaries."""
     if isinstance(tree, FrozenDict):
         return FrozenDict({key: resolve(function, each) for key, each in tree.items()})
     if isinstance(tree, tuple) and not hasattr(tree, "_fields"):
@@ -64,14 +64,14 @@ def resolve(function: Any, tree: Any) -> Any:
 
 
 def dtype(name: Any) -> str:
-    """Read a type of numbers."""
+    """Read a numeric type."""
     if name == "bfloat16":
         return name
     if not isinstance(name, str) or np.dtype(name).kind not in "fiub":
-        raise ValueError(f"the type {quoted(name)}")
+        raise ValueError(f"an array has the type {quoted(name)}")
     return np.dtype(name).name
 
 
 def quoted(value: Any) -> str:
-    """Return a value of a file for a message."""
+    """Return an untrusted value for a message, shortened if it is long."""
     return shortened(repr(value), 80)

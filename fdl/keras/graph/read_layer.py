@@ -1,4 +1,4 @@
-"""Layers of a Keras model, each checked against the table of classes."""
+"""Read the layers of a Keras model, checking each against the table of layers."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -23,12 +23,12 @@ _GENERAL = ("name", "trainable", "dtype", "batch_input_shape", "autocast")
 
 
 class LayerReader:
-    """Reads the layers of one model, and those within them."""
+    """Reader of the layers of one model, and of layers inside them."""
 
     def __init__(
         self, custom: frozenset[str], where: str, nested: Callable[[Any], Graph]
     ) -> None:
-        """Take classes of the user's, a name for messages, and what reads models."""
+        """Take custom classes, a prefix for messages, and a reader of nested models."""
         self.custom, self.where, self.nested = custom, where, nested
         self.nameless: Counter[str] = Counter()
 
@@ -37,15 +37,15 @@ class LayerReader:
         kind = config["class_name"]
         given = config["config"]
         if not isinstance(kind, str) or not isinstance(given, dict):
-            raise ValueError(f"a layer {quoted(kind)}")
+            raise ValueError(f"a layer has the class {quoted(kind)}")
         package, _, kind = kind.rpartition(">")
         if package:  # in .h5 files
             config = {"registered_name": f"{package}>{kind}", **config}
         name = config.get("name") or given.get("name") or self._numbered(kind)
         if not isinstance(name, str) or not name or "/" in name or len(name) > 255:
-            raise ValueError(f"a layer named {quoted(name)}")
+            raise ValueError(f"a layer is named {quoted(name)}")
         label = f"{self.where}{shortened(name)!r} ({shortened(kind)})"
-        # The .h5 files of Keras 3 do not tell functions from layers in another way.
+        # In .h5 files of Keras 3, only this distinguishes functions from layers.
         is_layer = f"ops.{kind}" not in LAYERS or "trainable" in given
         module = str(config.get("module", "keras.layers" if is_layer else "keras.ops"))
         trainable = bool(given.get("trainable", True))
@@ -66,7 +66,7 @@ class LayerReader:
         ):
             raise refuse(
                 label,
-                "is of a class of your own: pass custom_layers={"
+                "is of a custom class: pass custom_layers={"
                 f"{shortened(kind)!r}: ...}} with a function from its options to a "
                 "Linen module.",
             )
@@ -74,7 +74,7 @@ class LayerReader:
         return self._known(name, kind, given, trainable, label)
 
     def _numbered(self, kind: str) -> str:
-        """Return a name for a layer that has none, as Keras would."""
+        """Name a layer that has no name, as Keras would."""
         number = self.nameless[kind]
         self.nameless[kind] += 1
         return f"{snake_case(kind)}_{number}" if number else snake_case(kind)
@@ -89,7 +89,7 @@ class LayerReader:
                 label,
                 f"cannot be imported: {why}"
                 if why
-                else "is of a class that fdl does not have yet: pass custom_layers={"
+                else "is of a class that fdl does not support yet: pass custom_layers={"
                 f"{shortened(kind)!r}: ...}} with a function from its options to a "
                 "Linen module.",
             )
@@ -128,28 +128,28 @@ def _input(name: str, given: dict, label: str) -> Layer:
 
 
 def input_layer(name: str, shape: Any, kind: Any = "float32") -> Layer:
-    """Return an input of a shape, with a batch axis."""
+    """Return an input layer of a shape that includes the batch axis."""
     if shape is not None:
         if not isinstance(shape, list | tuple) or not 1 <= len(shape) <= _MOST_AXES:
-            raise ValueError(f"an input of shape {shape!r}")
+            raise ValueError(f"an input has the shape {quoted(shape)}")
         for size in shape:
             if size is not None and (type(size) is not int or not 0 <= size < 1 << 31):
-                raise ValueError(f"an input of shape {shape!r}")
+                raise ValueError(f"an input has the shape {quoted(shape)}")
         shape = tuple(shape)
     kind = dtype(kind if isinstance(kind, str) else "float32")
     return Layer(name, "InputLayer", freeze({"batch_shape": shape, "dtype": kind}))
 
 
 def _types(given: dict, label: str) -> tuple[str, str]:
-    """Return the types in which a layer computes, and has its weights."""
+    """Return a layer's compute type, and the type of its weights."""
     policy = given.get("dtype", "float32")
     if isinstance(policy, dict):
         kind, inner = policy.get("class_name"), policy.get("config")
         if kind not in ("DTypePolicy", "Policy") or not isinstance(inner, dict):
             raise refuse(
                 label,
-                f"computes by a {quoted(kind)}: quantized models cannot be imported; "
-                "save the model before it is quantized.",
+                f"has the dtype policy {quoted(kind)}: quantized models cannot be "
+                "imported; save the model before it is quantized.",
             )
         policy = inner.get("name")
     if policy is None:
@@ -159,7 +159,7 @@ def _types(given: dict, label: str) -> tuple[str, str]:
     if isinstance(policy, str) and policy not in _TYPES:
         kind = None if len(policy) > 20 else policy
         if kind in ("int32", "int64", "uint8", "int8", "bool", "string"):
-            return "float32", "float32"  # a layer that looks up or counts
+            return "float32", "float32"  # a lookup, or a similar layer of integers
     if policy not in _TYPES:
         raise refuse(label, f"computes in {quoted(policy)}, which is not supported.")
     return policy, policy

@@ -1,4 +1,4 @@
-"""Whole models as files have them: a graph, and the arrays of its layers."""
+"""Convert models to the content of a file: a graph, and the arrays of its layers."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ _CLOSE = {"bfloat16": 1e-1, "float16": 2e-2, "float32": 1e-4, "float64": 1e-4}
 
 
 def _groups_of_graph(model: KerasModel, variables: PyTree) -> list[Group]:
-    """Return the arrays of an imported model as files have them.
+    """Return the arrays of an imported model as the groups of a file.
 
     Raises:
         WeightsError: If the variables do not fit the model.
@@ -68,7 +68,7 @@ def _groups_of_graph(model: KerasModel, variables: PyTree) -> list[Group]:
 def described(
     model: nn.Module, variables: PyTree, inputs: tuple
 ) -> tuple[Graph, list[Group]]:
-    """Describe a module in layers of Keras, and prove it on random inputs.
+    """Express a module as a graph of Keras layers, and check it on random inputs.
 
     Args:
         model: The module.
@@ -76,17 +76,19 @@ def described(
         inputs: Example inputs, which a `KerasModel` does not need.
 
     Raises:
-        WeightsError: If Keras has no such model.
+        WeightsError: If the module cannot be expressed in Keras layers.
     """
     if isinstance(model, KerasModel):
         if model.graph.keras2:
             _require_same_in_keras3(model, variables)
         return model.graph, _groups_of_graph(model, variables)
     if not inputs:
-        raise WeightsError("layers depend on the inputs: pass an example input.")
+        raise WeightsError(
+            "the layers depend on the shapes of the inputs: pass an example input."
+        )
     types = sorted({np.asarray(leaf).dtype.name for leaf in jax.tree.leaves(variables)})
     if len(types) > 1:
-        raise _unlike(model, f"its weights are of several types, {', '.join(types)}")
+        raise _unlike(model, f"its weights have several types, {', '.join(types)}")
     dtype = types[0] if types else "float32"
     graph, paths = _traced(model, inputs, dtype)
     _require_none_of_keras2(graph)
@@ -113,7 +115,7 @@ def described(
 
 
 def _parts(layers: Iterable[Any]) -> Iterator[Layer]:
-    """Yield layers, and those within them."""
+    """Yield layers, and those inside them."""
     for layer in layers:
         if isinstance(layer, Layer):
             yield layer
@@ -122,7 +124,7 @@ def _parts(layers: Iterable[Any]) -> Iterator[Layer]:
 
 
 def _groups_of_part(layer: Layer, home: str, variables: PyTree) -> list[Group]:
-    """Return the arrays of a model within a module."""
+    """Return the groups of a model nested in a module."""
     assert layer.graph is not None
     groups = _groups_of_graph(KerasModel(layer.graph), variables)
     return [
@@ -132,7 +134,7 @@ def _groups_of_part(layer: Layer, home: str, variables: PyTree) -> list[Group]:
 
 
 def _within(variables: PyTree, path: tuple[str, ...]) -> PyTree:
-    """Return the variables of a module."""
+    """Return the variables of the submodule at a path."""
     found = {}
     for collection, tree in variables.items():
         for name in path:
@@ -146,11 +148,13 @@ def _require_none_of_keras2(graph: Graph) -> None:
     for layer in _parts(graph.layers):
         own = [x for x in leaves(layer.options) if str(x).startswith("keras2>")]
         if own:
-            raise refuse(str(layer), f"has the {own[0][7:]} of Keras 2, not Keras 3's.")
+            raise refuse(
+                str(layer), f"uses the {own[0][7:]} of Keras 2, which Keras 3 lacks."
+            )
 
 
 def _require_same_in_keras3(model: KerasModel, variables: PyTree) -> None:
-    """Raise WeightsError if masks that go another way matter to a model of Keras 2."""
+    """Raise WeightsError if a Keras 2 model predicts something else in Keras 3."""
     _require_none_of_keras2(model.graph)
     graph = dataclasses.replace(model.graph, keras2=False)
     twin = dataclasses.replace(model, graph=graph)
@@ -160,9 +164,9 @@ def _require_same_in_keras3(model: KerasModel, variables: PyTree) -> None:
         _require_same(model, variables, twin, variables, inputs, dtype)
     except WeightsError as error:
         raise WeightsError(
-            "masks of Keras 2 go another way than those of Keras 3, which would "
-            "predict something else: write a folder by `fdl import --to`, or a "
-            ".stablehlo."
+            "masks of Keras 2 propagate differently from those of Keras 3, with which "
+            "the model would predict something else: write a folder with "
+            "`fdl import --to`, or a .stablehlo."
         ) from error
 
 
@@ -172,7 +176,7 @@ def _traced(model: nn.Module, inputs: tuple, dtype: str) -> Traced:
     except WeightsError as error:
         raise _unlike(model, str(error)) from error
     except Exception as error:  # a model may raise anything
-        why = f"it does not take a batch of any size ({reason(error)})"
+        why = f"it does not support batches of any size ({reason(error)})"
         raise _unlike(model, why) from error
 
 
@@ -184,7 +188,7 @@ def _require_same(
     inputs: Any,
     dtype: str,
 ) -> None:
-    """Compare what two models make of random inputs."""
+    """Compare the outputs of two models on random inputs."""
     rng = np.random.default_rng(0)
 
     def drawn(x: Any) -> np.ndarray:
@@ -206,10 +210,10 @@ def _require_same(
         scale = np.abs(a[np.isfinite(a)]).max(initial=1e-3)
         close = _CLOSE[dtype] * scale
         if a.shape != b.shape or not np.allclose(a, b, 0, close, equal_nan=True):
-            raise _unlike(model, "the same layers of Keras compute something else")
+            raise _unlike(model, "the same layers in Keras compute something else")
 
 
 def _unlike(model: nn.Module, why: str) -> WeightsError:
     return WeightsError(
-        f"{type(model).__name__} cannot be described in layers of Keras: {why}."
+        f"{type(model).__name__} cannot be expressed in Keras layers: {why}."
     )

@@ -1,4 +1,4 @@
-"""What a Keras model consists of."""
+"""Summarize the layers of a Keras model."""
 
 from fdl.architecture import Summary
 from fdl.arrays import PyTree
@@ -10,7 +10,7 @@ from fdl.layers import summary
 def layers_of(
     model: KerasModel, variables: PyTree, levels: int | None = None
 ) -> Summary:
-    """Return the layers of a model, see `fdl.summary`; axes of any size are 32 long.
+    """Return the layers of a model, see `fdl.summary`; unknown sizes are taken as 32.
 
     Example:
         >>> import jax

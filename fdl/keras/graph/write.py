@@ -1,7 +1,7 @@
-"""From a `Graph` to the JSON that Keras reads, the reverse of `fdl.keras.graph.read`.
+"""Write a `Graph` as a config for Keras, the inverse of `fdl.keras.graph.read`.
 
-Options that are off, as they are by default, are left out, so that older releases of
-Keras, which do not know the newest of them, can read the file.
+Options that are off by default, and off, are left out, so that older releases of Keras
+that lack the newest options can read the file.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _MODULES = {
     "Softplus Softsign SparsePlus SparseSigmoid TanhShrink Celu Elu Gelu Glu "
     "HardShrink LeakyRelu LogSoftmax Normalize OneHot SoftShrink Softmax Threshold",
 }
-"""Where Keras defines functions of `keras.ops`; the others are in `numpy`."""
+"""Modules in which Keras defines functions of `keras.ops`; others are in `numpy`."""
 _HOMES = {name: home for home, names in _MODULES.items() for name in names.split()}
 _OWN_HOMES = {
     "CustomScaleLayer": "keras.src.applications.inception_resnet_v2",
@@ -42,12 +42,12 @@ _MIXED = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
 
 
 def recorded(graph: Graph) -> dict[str, Any]:
-    """Return what a `config.json` of fdl says of a model, for `read_recorded`."""
+    """Return a model as fdl records it in the `config.json` of a run."""
     return {"keras_model": config_of(graph), "keras_version": 2 if graph.keras2 else 3}
 
 
 def config_of(graph: Graph) -> dict[str, Any]:
-    """Return what `config.json` of a `.keras` file holds.
+    """Return the content of `config.json` in a `.keras` file.
 
     Raises:
         WeightsError: If a layer is of a class that Keras does not have.
@@ -88,7 +88,7 @@ def config_of(graph: Graph) -> dict[str, Any]:
 
 
 def _histories(graph: Graph) -> list[tuple[str, int]]:
-    """Return for each call the name of its layer, and which of its calls it is."""
+    """Return, for each call, the name of its layer and its index among those calls."""
     counts: dict[int, int] = {}
     found = []
     for call in graph.calls:
@@ -99,11 +99,11 @@ def _histories(graph: Graph) -> list[tuple[str, int]]:
 
 
 def _end(graph: Graph, ref: Ref, histories: list[tuple[str, int]]) -> list[Any]:
-    """Return how an input or output of a model is named."""
+    """Return the reference to an input or output of a model."""
     name, node = histories[ref.call]
     inner = graph.layers[graph.calls[ref.call].layer].graph
     if inner is not None and inner.kind != "Sequential":
-        node += 1  # Keras counts a call that such a model has within itself
+        node += 1  # Keras counts the model's own construction as a call
     return [name, node, ref.output]
 
 
@@ -147,14 +147,14 @@ def _layer(layer: Layer) -> dict[str, Any]:
     entry = LAYERS.get(layer.kind)
     if entry is None:
         raise refuse(
-            str(layer), "is of a class of your own, so it cannot be written for Keras."
+            str(layer), "is of a custom class, so it cannot be written for Keras."
         )
     config = {"name": layer.name} | _options(entry, layer)
     if layer.kind.startswith("ops."):
         kind = layer.kind.removeprefix("ops.")
         module = f"keras.src.ops.{_HOMES.get(kind, 'numpy')}"
         return _object(module, kind, config) | {"registered_name": kind}
-    if layer.kind == "Pipeline":  # which Keras gives no type
+    if layer.kind == "Pipeline":  # takes no dtype in Keras
         return _object("keras.layers", layer.kind, config)
     frozen = {} if layer.trainable else {"trainable": False}
     same = layer.dtype == layer.variable_dtype
@@ -165,7 +165,7 @@ def _layer(layer: Layer) -> dict[str, Any]:
 
 
 def _options(entry: Entry, layer: Layer) -> dict[str, Any]:
-    """Return the options, without those that are off, as they are by default."""
+    """Return the options, without those that are off by default and off."""
     found = {}
     for name, (check, default) in entry.options.items():
         value = layer.options[name]
@@ -203,7 +203,7 @@ def _object(module: str, kind: str, config: Options) -> dict[str, Any]:
 
 
 def _lists(tree: Any) -> Any:
-    """Return plain data as JSON has it."""
+    """Convert immutable data to lists and dictionaries for JSON."""
     if isinstance(tree, dict | FrozenDict):
         return {key: _lists(each) for key, each in tree.items()}
     if isinstance(tree, list | tuple):

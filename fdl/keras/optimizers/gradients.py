@@ -1,4 +1,4 @@
-"""Optimizers that follow the gradient, scaled by sums of its squares or its sign."""
+"""Optimizers that scale the gradient by sums of its squares, or follow its sign."""
 
 from typing import Any, Unpack
 
@@ -24,7 +24,7 @@ def sgd(
     Args:
         learning_rate: See the module.
         momentum: Fraction of a step carried over to the next, in [0, 1].
-        nesterov: Whether to look ahead along the momentum (Nesterov, 1983).
+        nesterov: Whether to use Nesterov momentum (1983).
         **common: See the module.
 
     Example:
@@ -136,7 +136,7 @@ def adadelta(
 ) -> optax.GradientTransformation:
     """Adadelta (Zeiler, 2012, arXiv:1212.5701), like Keras' `Adadelta`.
 
-    The paper has a learning rate of 1.
+    The paper's learning rate is 1.
 
     Args:
         learning_rate: See the module.
@@ -177,16 +177,19 @@ def ftrl(
 ) -> optax.GradientTransformation:
     """Follow the regularized leader (McMahan et al., 2013), like Keras' `Ftrl`.
 
-    Each step sets a parameter anew, so weight decay matters for the linear part only.
+    Each step computes a parameter anew, so weight decay affects its linear term only.
 
     Args:
         learning_rate: See the module.
-        learning_rate_power: How the rate falls with the sum of squares, at most 0.
+        learning_rate_power: Power of the sum of squares that scales the rate, at most
+            0.
         initial_accumulator_value: Initial sum of squares, at least 0.
-        l1_regularization_strength: Below it, parameters are 0; at least 0.
-        l2_regularization_strength: How much steps are shortened, at least 0.
-        l2_shrinkage_regularization_strength: Penalty of squares, at least 0.
-        beta: Added to the root of the sum of squares in the paper, at least 0.
+        l1_regularization_strength: L1 penalty, which sets small parameters to 0; at
+            least 0.
+        l2_regularization_strength: L2 penalty, which stabilizes steps; at least 0.
+        l2_shrinkage_regularization_strength: L2 penalty added to the gradient; at
+            least 0.
+        beta: The paper's beta, added to the root of the sum of squares; at least 0.
         **common: See the module.
 
     Example:
@@ -229,11 +232,11 @@ def lion(
 ) -> optax.GradientTransformation:
     """Lion (Chen et al., 2023, arXiv:2302.06675), like Keras' `Lion`.
 
-    Every step has the size of the learning rate, in the direction of a sign.
+    Each element changes by the learning rate, in the direction of a sign.
 
     Args:
         learning_rate: See the module.
-        beta_1: Part of the mean gradient in the direction, in (0, 1].
+        beta_1: Weight of the mean gradient in the direction, in (0, 1].
         beta_2: Decay of the mean gradient, in [0, 1].
         **common: See the module.
 

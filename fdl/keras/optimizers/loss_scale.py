@@ -1,4 +1,4 @@
-"""Loss scaling, by which small gradients survive in half precision."""
+"""Loss scaling, which keeps small gradients from underflow in half precision."""
 
 from typing import Any, NamedTuple
 
@@ -16,9 +16,9 @@ class LossScaleState(NamedTuple):
     """State of `loss_scaled`.
 
     Attributes:
-        step_counter: Number of steps since the scale was changed.
-        loss_scale: What the loss has to be multiplied by.
-        inner_state: The state of the optimizer that is wrapped.
+        step_counter: Number of steps since the scale changed.
+        loss_scale: Factor by which the loss must be multiplied.
+        inner_state: State of the wrapped optimizer.
     """
 
     step_counter: Int[Array, ""]
@@ -34,13 +34,13 @@ def loss_scaled(
     """Scale the loss (Micikevicius et al., 2018), like Keras' `LossScaleOptimizer`.
 
     It takes gradients of the loss times `state.loss_scale`, as fdl's learners compute
-    them. A step whose gradients are not finite is left out, and halves the scale.
+    them. A step whose gradients are not finite is skipped, and halves the scale.
 
     Args:
-        inner_optimizer: What makes the steps.
-        initial_scale: Scale at the start, above 0.
-        dynamic_growth_steps: Number of good steps after which the scale doubles, at
-            least 1.
+        inner_optimizer: The optimizer to wrap.
+        initial_scale: Initial scale, above 0.
+        dynamic_growth_steps: Number of consecutive finite steps after which the scale
+            doubles, at least 1.
 
     Example:
         >>> tx = loss_scaled(optax.sgd(0.5), initial_scale=4.0)

@@ -1,4 +1,4 @@
-"""Optimizers that know that parameters are matrices."""
+"""Optimizers that treat parameters as matrices: Adafactor and Muon."""
 
 import math
 import re
@@ -24,17 +24,17 @@ def adafactor(
 ) -> optax.GradientTransformation:
     """Adafactor (Shazeer & Stern, 2018, arXiv:1804.04235), like Keras' `Adafactor`.
 
-    Of a matrix, it keeps mean squares of rows and columns only.
+    For a matrix, it stores only the mean squares of rows and columns.
 
     Args:
-        learning_rate: See the module. Steps are relative to the parameter's size, and
-            at most `1 / sqrt(step)`.
-        beta_2_decay: Power of the step by which the decay of mean squares nears 1,
-            at most 0.
+        learning_rate: See the module. It is limited to `1 / sqrt(step)`, and relative
+            to the root mean square of the parameter.
+        beta_2_decay: Power of the step in the decay of mean squares, which is
+            `1 - step**beta_2_decay`; at most 0.
         epsilon_1: Added to squares of gradients, at least 0.
-        epsilon_2: Least size of a parameter, at least 0.
-        clip_threshold: Largest root mean square of a step before scaling, above 0.
-        relative_step: Changes nothing, as in Keras, which bounds every rate so.
+        epsilon_2: Lower limit of a parameter's root mean square, at least 0.
+        clip_threshold: Largest root mean square of an update before scaling, above 0.
+        relative_step: Ignored, as in Keras, which always limits the rate.
         **common: See the module.
 
     Example:
@@ -46,7 +46,7 @@ def adafactor(
     require_number("(-inf, 0]", beta_2_decay=beta_2_decay)
     require_number("[0, inf)", epsilon_1=epsilon_1, epsilon_2=epsilon_2)
     require_number("(0, inf)", clip_threshold=clip_threshold)
-    del relative_step  # changes nothing in Keras, where all rates are bounded so
+    del relative_step  # ignored in Keras, which always limits the rate
 
     def size(x: Array) -> Array:
         return jnp.sqrt(jnp.mean(x**2))
@@ -97,9 +97,9 @@ def muon(
     rms_rate: Number | None = 0.2,
     **shared: Unpack[Shared],
 ) -> optax.GradientTransformation:
-    """Muon (Jordan et al., 2024; Liu et al., 2025, arXiv:2502.16982), like Keras' own.
+    """Muon (Jordan et al., 2024; Liu et al., 2025, arXiv:2502.16982), like Keras'.
 
-    The momentum of a matrix is made orthogonal; all else is trained by AdamW.
+    It orthogonalizes the momentum of a matrix; other parameters are trained by AdamW.
 
     Args:
         learning_rate: See the module.
@@ -108,17 +108,19 @@ def muon(
         adam_weight_decay: Weight decay in AdamW, at least 0; None for none.
         epsilon: Added to the root of the mean square in AdamW, at least 0.
         weight_decay: Weight decay of matrices, at least 0; None for none.
-        exclude_layers: Regular expressions; a matrix with one in its path, such as
-            `head/kernel`, is trained by AdamW.
-        exclude_embeddings: Whether so is one with `embedding` in its path.
-        muon_a: Factor of the first power in an iteration.
-        muon_b: Factor of the third.
-        muon_c: Factor of the fifth.
+        exclude_layers: Regular expressions; a matrix whose path, such as
+            `head/kernel`, matches one is trained by AdamW.
+        exclude_embeddings: Whether matrices with `embedding` in their path are trained
+            by AdamW too.
+        muon_a: Coefficient of the first power in a Newton-Schulz iteration.
+        muon_b: Coefficient of the third power.
+        muon_c: Coefficient of the fifth power.
         adam_lr_ratio: Learning rate of AdamW over that of matrices, above 0.
-        momentum: Part of the momentum that is kept, in [0, 1].
-        ns_steps: Number of iterations, at least 0.
-        nesterov: Whether to look ahead along the momentum.
-        rms_rate: Root mean square of a step, above 0; None for the orthogonal matrix.
+        momentum: Decay of the momentum, in [0, 1].
+        ns_steps: Number of Newton-Schulz iterations, at least 0.
+        nesterov: Whether to use Nesterov momentum.
+        rms_rate: Root mean square of an update over the learning rate, above 0; None
+            to apply the orthogonal matrix itself.
         **shared: See the module.
 
     Example:

@@ -1,4 +1,4 @@
-"""Adam and its kin, which keep a mean gradient and a mean of its size."""
+"""Adam and its variants, which track a mean gradient and a mean of its magnitude."""
 
 from typing import Any, Unpack
 
@@ -21,8 +21,8 @@ def adam(
     """Adam (Kingma & Ba, 2015, arXiv:1412.6980), like Keras' `Adam`.
 
     Keras uses the efficient form of the paper, which adds epsilon ("epsilon hat") to
-    the root before bias correction. Early in training, epsilon weighs up to 30 times
-    more than in the form used by optax.
+    the root before bias correction. Early in training, epsilon has up to 30 times the
+    effect that it has in the form used by optax.
 
     Args:
         learning_rate: See the module.
@@ -94,9 +94,9 @@ def adamax(
     epsilon: Number = 1e-7,
     **common: Unpack[Common],
 ) -> optax.GradientTransformation:
-    """Adam by the largest gradient (Kingma & Ba, 2015), like Keras' `Adamax`.
+    """Adam with the infinity norm (Kingma & Ba, 2015), like Keras' `Adamax`.
 
-    In optax, epsilon is added to gradients, before the largest is taken.
+    Optax adds epsilon to the gradients, before taking the largest.
 
     Args:
         learning_rate: See the module.
@@ -166,7 +166,7 @@ def nadam(
         new = {"momentum": m, "velocity": v, "u_product": product}
         return -now.rate * m_hat / (jnp.sqrt(v_hat) + epsilon), new
 
-    # Keras has one running product for the whole model; all of ours are equal to it.
+    # Keras has one running product for the whole model; all of ours equal it.
     names = {"momentum": 0.0, "velocity": 0.0, "u_product": scalar(1.0)}
     return follow(rule, names, learning_rate, **common)
 
@@ -180,7 +180,8 @@ def lamb(
 ) -> optax.GradientTransformation:
     """Adam with a rate for each parameter (You et al., 2020, arXiv:1904.00962).
 
-    Like Keras' `Lamb`: a step is as long as the parameter, times the learning rate.
+    Like Keras' `Lamb`: the norm of an update is that of the parameter times the
+    learning rate.
 
     Args:
         learning_rate: See the module.
@@ -223,17 +224,18 @@ def schedulefreeadamw(
 ) -> optax.GradientTransformation:
     """Schedule-free AdamW (Defazio et al., 2024, arXiv:2405.15682).
 
-    Like Keras' `ScheduleFreeAdamW` on JAX: steps go from the slot `momentum`, and the
-    parameters are between that and the mean of all of it so far. On TensorFlow and
-    PyTorch, Keras 3.15 mixes the slot before a step up with the one after it.
+    Like Keras' `ScheduleFreeAdamW` on JAX: updates apply to the iterate in the slot
+    `momentum`, and the parameters interpolate between it and the mean of all iterates.
+    On TensorFlow and PyTorch, Keras 3.15 confuses the slot before a step with the slot
+    after it.
 
     Args:
         learning_rate: See the module.
-        beta_1: How near to the mean the parameters are, in (0, 1].
+        beta_1: Weight of the mean in the parameters, in (0, 1].
         beta_2: Decay of the mean square, in [0, 1).
         epsilon: Added to the root of the mean square, at least 0.
-        warmup_steps: Number of steps over which the rate grows to the learning rate,
-            at least 0.
+        warmup_steps: Number of steps of a linear warm-up to the learning rate, at least
+            0.
         **common: See the module.
 
     Example:

@@ -1,6 +1,6 @@
-"""The table of Keras' classes: options, function, weights and masks of each.
+"""The table of Keras layer classes: options, computation, weights and masks of each.
 
-What is in `LAYERS` can be imported; `OUT_OF_SCOPE` says of others why they cannot.
+Classes in `LAYERS` can be imported; `OUT_OF_SCOPE` gives the reason for others.
 """
 
 from fdl.keras.table import (
@@ -57,11 +57,13 @@ LAYERS: dict[str, Entry] = {
 }
 
 _RUNS_CODE = (
-    "it runs Python code of the file's, which fdl never does; write the function with "
-    "keras.ops or as a layer of your own, and pass custom_layers="
+    "it runs Python code from the file, which fdl never does; write the function with "
+    "keras.ops or as a custom layer, and pass custom_layers="
 )
-_READS_TEXT = "it reads text, and a pure function takes numbers: look tokens up before"
-_OTHER = "it holds a model of another framework"
+_READS_TEXT = (
+    "it takes text, but a pure function takes numbers; look tokens up before the model"
+)
+_OTHER = "it contains a model of another framework"
 
 OUT_OF_SCOPE = {
     "Lambda": _RUNS_CODE,

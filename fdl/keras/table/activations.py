@@ -1,4 +1,4 @@
-"""Keras' activations by the names that files have."""
+"""Keras' activations, by their names in files."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from fdl.nn import activations
 
 
 def _sparsemax(x: Array) -> Array:
-    """Return what Keras 3.15 computes, whose values do not sum to one."""
+    """Apply the sparsemax of Keras 3.15, whose outputs do not sum to one."""
     ordered = jnp.flip(jnp.sort(x, axis=-1), axis=-1)
     sums = jnp.cumsum(ordered, axis=-1)
     rank = jnp.broadcast_to(jnp.arange(1, x.shape[-1] + 1, dtype=x.dtype), x.shape)
     support = ordered - (sums - 1) / rank > 0
     count = jnp.sum(support, axis=-1, keepdims=True)
-    # Martins and Astudillo (2016) have the last of these sums, not all of them.
+    # Martins and Astudillo (2016) use the last of these sums, not their total.
     total = jnp.sum(jnp.where(support, sums, 0), axis=-1, keepdims=True)
     return jnp.maximum(x - jnp.broadcast_to((total - 1) / count, x.shape), 0)
 
@@ -24,7 +24,7 @@ def _sparsemax(x: Array) -> Array:
 ACTIVATIONS = {
     name: getattr(activations, name)
     for name in activations.__all__
-    if name != "threshold"  # needs arguments, which a name does not have
+    if name != "threshold"  # it needs arguments, and a name has none
 } | {
     "swish": nn.silu,
     "hard_swish": nn.hard_silu,
@@ -34,14 +34,14 @@ ACTIVATIONS = {
 
 
 def check(value: Any) -> str:
-    """Return the name of an activation, or raise ValueError."""
+    """Return the name of a supported activation, or raise ValueError."""
     if value is None:
         return "linear"
     if isinstance(value, dict) and value.get("class_name") == "function":
         value = value.get("config")
     if not isinstance(value, str) or value not in ACTIVATIONS:
         raise ValueError(
-            f"is no activation that fdl knows; those are {', '.join(ACTIVATIONS)}"
+            f"is not a supported activation; choose one of {', '.join(ACTIVATIONS)}"
         )
     return value
 

@@ -1,4 +1,4 @@
-"""Layers of their own that the models of `keras.applications` have."""
+"""Layers that `keras.applications` defines for its models."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Attention with several heads (Vaswani et al., 2017)."""
+"""Multi-head attention (Vaswani et al., 2017)."""
 
 import math
 from typing import Any, NamedTuple
@@ -85,7 +85,10 @@ def _grouped(
         query.shape[-1:],
     )
     if sizes.heads % sizes.groups:
-        raise ValueError(f"{sizes.heads} heads cannot share {sizes.groups}")
+        raise ValueError(
+            f"num_query_heads={sizes.heads} must be divisible by "
+            f"num_key_value_heads={sizes.groups}"
+        )
     allowed = _allowed(run, attention_mask, use_causal_mask, 1)
     y, scores = _attend(
         run,
@@ -119,7 +122,7 @@ def _attend(
         ("value", value, sizes.groups, sizes.value),
     ):
         params[name] = _projection(run, name, (x.shape[-1],), (heads, size))
-        # Heads of queries that share a key have the same.
+        # Query heads in a group share their keys and values.
         shared = sizes.heads // heads
         if shared > 1:
             params[name] = {
@@ -131,7 +134,7 @@ def _attend(
     flat = lambda w: w.reshape(*w.shape[: -len(sizes.out)], width)
     out = {part: flat(w) for part, w in out.items()}
     params["out"], gate = out, None
-    if o["use_gate"]:  # the heads come out as they are, and are projected later
+    if o["use_gate"]:  # return the heads unchanged, to gate them before projecting
         gate = jax.nn.sigmoid(_gate(run, query, heads))
         width = math.prod(heads)
         same = jnp.eye(width, dtype=gate.dtype).reshape(*heads, width)
@@ -176,7 +179,7 @@ def _projection(
 ) -> dict[str, Array]:
     at = "output_dense" if name == "out" else f"{name}_dense"
     if "head_dim" in run.options or name == "gate":
-        at = f"_{at}"  # as Keras names them
+        at = f"_{at}"  # Keras' names for these
     fans = math.prod(shape_in), math.prod(shape_out)
     kernel = run.weight(
         f"{name}_kernel", (*shape_in, *shape_out), "kernel", at=at, fans=fans
@@ -190,7 +193,7 @@ def _projection(
 
 
 def _allowed(run: Run, given: Array | None, causal: bool, axes: int) -> Array | None:
-    """Combine masks of steps with a mask of pairs: `(batch, query, key)`."""
+    """Combine masks of steps with the mask of pairs: `(batch, query, key)`."""
     mask = None if given is None else given.astype(bool)
     pairs = [(0, -1), (1, -2), (2, -2), ("value", -2), ("key", -2)]
     for argument, axis in pairs:
@@ -205,16 +208,16 @@ def _allowed(run: Run, given: Array | None, causal: bool, axes: int) -> Array | 
 
 
 def _beside(mask: Array | None, free: int) -> Array | None:
-    """Put axes that are not attended over between the batch and the pairs."""
+    """Insert axes for those that are not attended over, after the batch axis."""
     if mask is None:
         return None
-    if mask.ndim > 3:  # one for each head
+    if mask.ndim > 3:  # a mask for each head
         return mask
     return mask.reshape(mask.shape[0], *(1,) * free, *mask.shape[1:])
 
 
 def _join(x: Array, axes: list[int]) -> Array:
-    """Make one axis, the last but one, of those that are attended over."""
+    """Merge the axes that are attended over into one, the last but one."""
     free = [axis for axis in range(x.ndim - 1) if axis not in axes]
     x = jnp.transpose(x, (*free, *axes, x.ndim - 1))
     length = math.prod(x.shape[len(free) : -1])

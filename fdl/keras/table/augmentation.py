@@ -1,6 +1,6 @@
-"""Options and draws of the layers that change images at random while they are trained.
+"""Options and random draws that layers for image augmentation share.
 
-Keys are those of dropout. Like Keras, most layers draw for each image of a batch.
+They use the random key of dropout. As in Keras, most layers draw anew for each image.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ Ends = tuple[int | float, int | float]
 
 
 def factor(low: int, high: int) -> Check:
-    """Accept a number or a range, and return a range as Keras understands them."""
+    """Accept a number or a range, and return a range, by Keras' rules."""
     ends = several(number(), 2)
 
     def check(value: Any) -> Ends:
@@ -45,7 +45,7 @@ def factor(low: int, high: int) -> Check:
 
 
 def value_range(value: Any) -> Ends:
-    """Accept the smallest and the largest value of a pixel."""
+    """Accept a pair of the smallest and the largest value of a pixel."""
     low, high = sorted(several(number(), 2)(value))
     if low == high:
         raise ValueError("must be two different numbers")
@@ -59,7 +59,7 @@ VALUES = {"value_range": Option(value_range, (0, 255))}
 def in_training(
     change: Change, options: Mapping[str, Option], level: str = ""
 ) -> Entry:
-    """Return the entry of a layer that leaves images as they are in prediction."""
+    """Return the entry of a layer that changes images only in training."""
 
     def run(run: Run, images: Any) -> Array:
         images = as_images(images)
@@ -72,34 +72,34 @@ def in_training(
 
 
 def as_images(images: Any) -> Array:
-    """Return images in floating point.
+    """Convert images to floating point.
 
     Raises:
         ValueError: If they are not a batch of images.
     """
     if not hasattr(images, "ndim") or images.ndim != 4:
         raise ValueError(
-            "layers that change images take (height, width, channels), not "
+            "image layers take images of shape (batch, height, width, channels), not "
             f"{getattr(images, 'shape', 'labels and boxes')}"
         )
     return images.astype(jnp.promote_types(images.dtype, jnp.float32))
 
 
 def uniform(key: Key, images: Array, ends: Ends) -> Array:
-    """Draw a number for each image, of four axes."""
+    """Draw a number for each image, as an array of shape `(batch, 1, 1, 1)`."""
     low, high = ends
     shape = (images.shape[0], 1, 1, 1)
     return jax.random.uniform(key, shape, images.dtype, low, high)
 
 
 def chosen(key: Key, images: Array, rate: Ends) -> Array:
-    """Draw whether each image is changed: how often is drawn first, from a range."""
+    """Draw whether to change each image; its probability is drawn from `rate` first."""
     first, second = jax.random.split(key)
     return uniform(second, images, (0, 1)) < uniform(first, images, rate)
 
 
 def rescaled(images: Array, from_range: Ends, to_range: Ends) -> Array:
-    """Map a range of values to another."""
+    """Map values linearly from one range to another."""
     (low, high), (new_low, new_high) = from_range, to_range
     if from_range == to_range:
         return images

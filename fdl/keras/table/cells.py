@@ -1,4 +1,4 @@
-"""Cells of recurrent layers: their weights, and what they do in one step."""
+"""Cells of recurrent layers: their weights and their steps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +33,7 @@ GATES = {"SimpleRNN": 1, "LSTM": 4, "GRU": 3}
 
 
 def cell_weights(run: Run, kind: str, width: int, at: str) -> Weights:
-    """Return kernel, recurrent kernel and bias, zero if there is none."""
+    """Return kernel, recurrent kernel and bias, which is zeros if there is none."""
     o = run.options
     units, gates = o["units"], GATES[kind]
     kernel = run.weight("kernel", (width, gates * units), at=at)
@@ -50,7 +50,7 @@ def cell_weights(run: Run, kind: str, width: int, at: str) -> Weights:
 
 
 def step_of(kind: str, o: Options, weights: Weights) -> Step:
-    """Return a step of a cell: from input and states to output and states."""
+    """Return the step of a cell: `(input, states) -> (output, states)`."""
     kernel, recurrent, bias = weights
     inner = lambda x: activate(o["activation"], x)
     gate = lambda x: activate(o["recurrent_activation"], x)
@@ -103,9 +103,9 @@ def step_of(kind: str, o: Options, weights: Weights) -> Step:
 
 
 def dropped(run: Run, kind: str, o: Options, x: Array) -> Options:
-    """Add what dropout multiplies inputs and states with, one draw a sequence.
+    """Add the dropout factors of inputs and states, drawn once per sequence.
 
-    Keras draws once for all gates, but for each of them if states are dropped, too.
+    Keras draws once for all gates, but separately for each if it also drops states.
     """
     gates = o["recurrent_dropout"] > 0 or o["implementation"] == 1
     count = GATES[kind] if gates else 1
@@ -122,7 +122,7 @@ def dropped(run: Run, kind: str, o: Options, x: Array) -> Options:
 
 
 def _cell(kind: str) -> Callable[..., Weights]:
-    """A cell on its own only has weights; `RNN` runs it."""
+    """Return the computation of a bare cell: its weights, since `RNN` runs it."""
 
     def run_cell(run: Run, x: Array) -> Weights:
         return cell_weights(run, kind, x.shape[-1], "")

@@ -1,4 +1,4 @@
-"""Layers that change the colors of images, most of them at random."""
+"""Layers that change the colors of images, mostly at random."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,14 +33,14 @@ _BYTE = (0.0, 255.0)
 
 
 def brighten(key: Key, images: Array, o: Options) -> Array:
-    """Add a part of the range of values."""
+    """Add a fraction of the value range."""
     low, high = o["value_range"]
     change = uniform(key, images, o["factor"]) * (high - low)
     return jnp.clip(images + change, low, high)
 
 
 def change_contrast(key: Key, images: Array, o: Options) -> Array:
-    """Scale values about the mean of their channel."""
+    """Scale values around the mean of their channel."""
     lower, upper = o["factor"]
     scale = uniform(key, images, (1 - lower, 1 + upper))
     return jnp.clip(imaging.contrast(images, scale), *o["value_range"])
@@ -55,7 +55,7 @@ def saturate(key: Key, images: Array, o: Options) -> Array:
 
 
 def turn_hue(key: Key, images: Array, o: Options) -> Array:
-    """Move hues by at most half of the circle, in either direction."""
+    """Rotate hues by at most half a turn, in either direction."""
     turned, rest = jax.random.split(key)
     sign = jnp.where(uniform(turned, images, (0, 1)) > 0.5, -1, 1)
     unit = rescaled(images, o["value_range"], (0, 1))
@@ -71,7 +71,7 @@ def _split(images: Array) -> list[Any]:
 
 
 def fade(key: Key, images: Array, o: Options) -> Array:
-    """Mix images with their gray."""
+    """Blend images with their grayscale versions."""
     part = uniform(key, images, o["factor"])
     faded = images + part * (imaging.grayscale(images) - images)
     return jnp.clip(faded, *o["value_range"])
@@ -88,7 +88,7 @@ def _invert(key: Key, images: Array, o: Options) -> Array:
 
 
 def posterize(key: Key, images: Array, o: Options) -> Array:
-    """Keep some of the eight bits of values."""
+    """Keep only the highest of the eight bits of values."""
     low, high = o["factor"]
     shape = (images.shape[0], 1, 1, 1)
     bits = jax.random.randint(key, shape, low, max(high, low + 1))
@@ -98,7 +98,7 @@ def posterize(key: Key, images: Array, o: Options) -> Array:
 
 
 def sharpen(key: Key, images: Array, o: Options) -> Array:
-    """Go away from a smoothed image, or towards it."""
+    """Extrapolate away from a smoothed image, or interpolate towards it."""
     kernel = jnp.ones((3, 3), images.dtype).at[1, 1].set(5) / 13
     part = 1 - 2 * uniform(key, images, o["factor"])
     changed = images + part * (imaging.correlate(images, kernel) - images)
@@ -116,7 +116,7 @@ def _blur(key: Key, images: Array, o: Options) -> Array:
 
 
 def solarize(key: Key, images: Array, o: Options) -> Array:
-    """Add to values, and turn those from a threshold on around."""
+    """Add to values, and invert those at or above a threshold."""
     keys = jax.random.split(key)
     ranges = (
         (low, 255 * high) for low, high in (o["addition_factor"], o["threshold_factor"])
@@ -130,7 +130,7 @@ def solarize(key: Key, images: Array, o: Options) -> Array:
 
 
 def stretch(key: Key | None, images: Array, o: Options) -> Array:
-    """Scale each channel to the whole range of values."""
+    """Stretch each channel to the full value range."""
     values = rescaled(images, o["value_range"], _BYTE)
     low, high = (f(values, axis=(1, 2), keepdims=True) for f in (jnp.min, jnp.max))
     flat = high == low
@@ -140,7 +140,7 @@ def stretch(key: Key | None, images: Array, o: Options) -> Array:
 
 
 def equalize(key: Key, images: Array, o: Options) -> Array:
-    """Make all values of a channel equally frequent, over all images of a batch."""
+    """Equalize the histogram of each channel, over all images of a batch."""
     bins = o.get("bins", 256)
     values = rescaled(images, o["value_range"], _BYTE)
 
@@ -163,7 +163,7 @@ def _stretch(run: Run, images: Array) -> Array:
 def _odd(value: Any) -> tuple[int, int]:
     sizes = several(whole(), 2)(value)
     if sizes[0] % 2 == 0 or sizes[0] != sizes[1]:
-        raise ValueError("must be odd, and the same in both directions")
+        raise ValueError("must be odd, and equal in both directions")
     return sizes
 
 

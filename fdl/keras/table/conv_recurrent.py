@@ -1,4 +1,4 @@
-"""Recurrent layers of images: LSTMs whose products are convolutions (Shi, 2015)."""
+"""Convolutional LSTMs, for sequences of images (Shi et al., 2015)."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def _conv_lstm(run: Run, x: Array, initial_state: Any = None) -> Any:
         h, c = states
         if drops[0] is None:
             parts = jnp.split(input_part(x), 4, axis=-1)
-        else:  # another draw for each gate
+        else:  # a separate draw for each gate
             each = [input_part(x * drop) for drop in drops[0]]
             parts = [jnp.split(y, 4, axis=-1)[k] for k, y in enumerate(each)]
         hs = [h] * 4 if drops[1] is None else [h * drop for drop in drops[1]]

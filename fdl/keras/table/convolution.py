@@ -44,7 +44,9 @@ def convolve(
             feature_group_count=groups,
         )
         if 0 in y.shape:
-            raise ValueError(f"a window of {kernel.shape[:3]} does not fit {x.shape}")
+            raise ValueError(
+                f"a kernel of size {kernel.shape[:3]} does not fit into {x.shape}"
+            )
         return y
     if axes == 1:  # an image one pixel high
         strides, dilation = (1, *strides), (1, *dilation)
@@ -78,7 +80,7 @@ def _depthwise_kernel(run: Run, x: Array) -> Array:
 
 def _depthwise(run: Run, x: Array) -> Array:
     o = run.options
-    # Older files call it `kernel`, as `fdl.nn.DepthwiseConv2D` does.
+    # Named `kernel`, as in older files and in `fdl.nn.DepthwiseConv2D`.
     shape = (*o["kernel_size"], x.shape[-1], o["depth_multiplier"])
     kernel = run.weight("kernel", shape, "depthwise")
     kernel = kernel.reshape(*o["kernel_size"], 1, -1)
@@ -146,7 +148,7 @@ def _transpose(
 
 
 def _pads(window: int, step: int, padding: str, more: int | None) -> tuple[int, int]:
-    """Return the border of the spread-out image; `more` makes the output longer."""
+    """Return the padding of the dilated image; `more` is Keras' `output_padding`."""
     if padding == "valid":
         more = max(window, step) - window if more is None else more
         return window - 1, window - 1 + more
@@ -185,7 +187,7 @@ def _transposed_entry(axes: int) -> Entry:
 
 
 def _depthwise_entry(axes: int) -> Entry:
-    # Files of Keras 2 have the options of `Conv2D`, which mean nothing here.
+    # Files of Keras 2 have options of `Conv2D` that have no effect here.
     old = {"groups": Option(anything, None), "filters": Option(anything, None)}
     options = {**_DEPTHWISE, **old, **_options(axes)}
     return either_layout(Entry(_depthwise, options), activates=True)

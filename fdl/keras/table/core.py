@@ -1,4 +1,4 @@
-"""Dense layers, embeddings and activations."""
+"""Dense layers, masking and activations."""
 
 import math
 from typing import Any
@@ -26,7 +26,7 @@ from fdl.keras.table.options import (
 
 
 def add_bias(run: Run, y: Array, options: str = "bias") -> Array:
-    """Add a bias to the last axis, where the layer has one."""
+    """Add a bias to the last axis, if the layer has one."""
     if not run.options["use_bias"]:
         return y
     bias = run.weight("bias", (y.shape[-1],), options)
@@ -34,14 +34,14 @@ def add_bias(run: Run, y: Array, options: str = "bias") -> Array:
 
 
 def unit_length(x: Array, axis: Any, least: float = 1e-7) -> Array:
-    """Divide by the length over axes, or by `least` if that is more."""
+    """Divide by the L2 norm over axes, or by `least` if that is larger."""
     square = jnp.sum(jnp.square(x), axis=axis, keepdims=True)
     return x / jnp.broadcast_to(jnp.sqrt(jnp.maximum(square, least**2)), x.shape)
 
 
 def _dense(run: Run, x: Array) -> Array:
     kernel = run.weight("kernel", (x.shape[-1], run.options["units"]))
-    dtype = jnp.promote_types(x.dtype, kernel.dtype)  # inputs may be whole numbers
+    dtype = jnp.promote_types(x.dtype, kernel.dtype)  # inputs may be integers
     y = ops.dense(x.astype(dtype), kernel.astype(dtype))
     return run.activation(add_bias(run, y))
 
@@ -74,7 +74,7 @@ def _einsum_shapes(
     known: dict[str, int | None] = {}
     plain_in, plain_out = inputs.replace("...", ""), result.replace("...", "")
     from_end = inputs.startswith("...") or result.startswith("...")
-    # The output shape is without its batch axis.
+    # The option has the output shape without the batch axis.
     whole = (None, *out)
     if from_end:
         known |= dict(zip(reversed(plain_out), reversed(whole), strict=False))
@@ -86,7 +86,7 @@ def _einsum_shapes(
     missing = [letter for letter in kernel if not known.get(letter)]
     if missing:
         raise ValueError(
-            f"the equation {equation!r} does not tell the size of {missing[0]}"
+            f"the equation {equation!r} does not determine the size of {missing[0]}"
         )
     kernel_shape = tuple(int(known[letter] or 0) for letter in kernel)
     if bias_axes is None:
@@ -153,7 +153,7 @@ def _identity(run: Run, x: Any) -> Any:
 
 
 def _activity(run: Run, x: Array) -> Array:
-    return x  # what it adds to the loss, the options tell
+    return x  # `KerasLayer` adds the penalty to the loss
 
 
 QUANTIZED = {"quantization_config": Option(choice(None), None)}

@@ -1,4 +1,4 @@
-"""Embeddings of tokens, and the way back to them."""
+"""Embeddings of tokens, which may also map vectors back to logits."""
 
 import jax.numpy as jnp
 
@@ -61,7 +61,7 @@ _OPTIONS = {
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 LAYERS = {
-    "Embedding": Entry(_embedding, _OPTIONS, level="tokens beyond the table give NaN"),
+    "Embedding": Entry(_embedding, _OPTIONS, level="tokens out of range give NaN"),
     "ReversibleEmbedding": Entry(
         _reversible,
         {
@@ -71,6 +71,6 @@ LAYERS = {
             "logit_soft_cap": Option(optional(number(1e-30)), None),
         },
         kwargs=("reverse",),
-        level="tokens beyond the table give NaN",
+        level="tokens out of range give NaN",
     ),
 }

@@ -1,4 +1,4 @@
-"""Numbers as bins, tokens as numbers, numbers as vectors of zeros and ones."""
+"""Layers that bin numbers, look up tokens, and encode integers as vectors."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ _INT = whole(-(1 << 31))
 def _encoded(
     index: Array, mode: str, depth: int, weights: Array | None = None
 ) -> Array:
-    """Return numbers as vectors; those that are not in `range(depth)` add nothing."""
+    """Encode integers as vectors; those out of `range(depth)` contribute nothing."""
     if mode == "int":
         return index
     if mode == "one_hot":
@@ -34,8 +34,8 @@ def _encoded(
         return jax.nn.one_hot(index, depth)
     if index.ndim < 2:
         raise ValueError(
-            f"output_mode={mode!r} makes one vector of all examples that are single "
-            "numbers; give each an axis of its own"
+            f"output_mode={mode!r} would encode a batch of scalars as a single vector; "
+            "add an axis to each example"
         )
     each = jax.nn.one_hot(index, depth)
     if mode == "multi_hot":
@@ -48,7 +48,7 @@ def _encoded(
 def _category(run: Run, x: Array, count_weights: Array | None = None) -> Array:
     o = run.options
     if count_weights is not None and o["output_mode"] != "count":
-        raise ValueError("count_weights= needs output_mode='count'")
+        raise ValueError("count_weights= requires output_mode='count'")
     return _encoded(
         x.astype(jnp.int32), o["output_mode"], o["num_tokens"], count_weights
     )
@@ -57,7 +57,7 @@ def _category(run: Run, x: Array, count_weights: Array | None = None) -> Array:
 def _discretization(run: Run, x: Array) -> Array:
     o = run.options
     if o["bin_boundaries"] is None:
-        raise ValueError("it has no boundaries of bins: adapt it, and save it again")
+        raise ValueError("it has no bin boundaries: adapt it, and save it again")
     if not jnp.issubdtype(x.dtype, jnp.floating):
         x = x.astype(jnp.float32)
     bounds = jnp.asarray(o["bin_boundaries"], x.dtype)
@@ -66,7 +66,7 @@ def _discretization(run: Run, x: Array) -> Array:
 
 
 def _lookup(run: Run, x: Array) -> Array:
-    """Look tokens up among sorted ones; unknown ones come before the others."""
+    """Look up tokens in a sorted vocabulary; indices of unknown ones come first."""
     o, x = run.options, x.astype(jnp.int32)
     if o["vocabulary"] is None:
         raise ValueError("it has no vocabulary: adapt it, and save it again")
@@ -93,7 +93,7 @@ def _lookup(run: Run, x: Array) -> Array:
 
 
 def known_tokens(options: Any) -> list[int]:
-    """Return the tokens of a vocabulary without those that stand for others.
+    """Return the tokens of a vocabulary without the special tokens at its start.
 
     Example:
         >>> options = {"vocabulary": (-1, 7, 9), "num_oov_indices": 1, "oov_token": -1}
@@ -110,7 +110,7 @@ def known_tokens(options: Any) -> list[int]:
 def _tokens(value: Any) -> tuple[int, ...]:
     tokens = several(_INT)(value)
     if not tokens:
-        raise ValueError("must have tokens")
+        raise ValueError("must not be empty")
     return tokens
 
 
@@ -163,7 +163,7 @@ LAYERS = {
             "has_input_vocabulary": Option(anything, None),
             **_SPARSE,
         },
-        level="without unknown tokens (`num_oov_indices=0`), Keras raises an error at "
-        "one, and fdl gives -1",
+        level="with `num_oov_indices=0`, an unknown token is an error in Keras, and -1 "
+        "in fdl",
     ),
 }

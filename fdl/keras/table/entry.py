@@ -1,4 +1,4 @@
-"""What the table says of a class of layers, and what a layer may ask for as it runs."""
+"""Entries of the table of layers, and the interface that a running layer uses."""
 
 import abc
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ Change = Callable[[str, Array], Array]
 
 
 class Weight(NamedTuple):
-    """A weight that a layer asks for, see `Run.weight`."""
+    """A weight that a layer declares, see `Run.weight`."""
 
     name: str
     shape: tuple[int, ...]
@@ -27,21 +27,22 @@ class Weight(NamedTuple):
 
     @property
     def prefix(self) -> str:
-        """What the names of its options begin with."""
+        """Prefix of its options' names: `kernel` for `kernel_initializer`."""
         return self.name if self.options is None else self.options
 
 
 class Run(abc.ABC):
-    """A layer that runs.
+    """One call of a layer.
 
     Attributes:
         options: All options of the layer.
-        train: Whether the model is trained.
-        learns: Whether this layer is trained, too.
-        mask: Masks of the first argument, nested as this is; True where a step is real.
-        passed: The mask that Keras passes to the layer's `call`: the same, or None.
-        masks: Masks of all arguments by position and by name.
-        out_mask: Masks of the outputs, where an entry sets them itself.
+        train: Whether the model is being trained.
+        learns: Whether this layer is trainable.
+        mask: Masks of the first argument, nested like it; True for steps that are not
+            padding.
+        passed: The mask that Keras passes to the layer's `call`: `mask`, or None.
+        masks: Masks of all arguments, by position and by name.
+        out_mask: Masks of the outputs, if the entry sets them itself.
     """
 
     options: Options
@@ -68,25 +69,30 @@ class Run(abc.ABC):
         drawn: Draw | None = None,
         trained: bool = True,
     ) -> Array:
-        """Return a weight.
+        """Declare a weight, and return it.
 
-        Weights at the same place must be asked for in the order in which Keras makes
+        Weights at the same place must be declared in the order in which Keras creates
         them, which is their order in files.
 
         Args:
             name: Its name in the variables.
             shape: Its shape.
-            options: What the names of its options begin with, if not with its name.
-            at: Where files have it, below the place of the layer.
-            fans: Numbers of inputs and outputs, if the shape does not tell them.
-            start: The initializer of a weight that has no options.
-            drawn: How it is drawn, if not as its options say.
-            trained: Whether it is a parameter, or else a statistic.
+            options: Prefix of the names of its options; None for its name.
+            at: Its group in files, below that of the layer.
+            fans: Numbers of inputs and outputs, if they do not follow from the shape.
+            start: The initializer of a weight without options.
+            drawn: Function that draws it instead of the initializer.
+            trained: Whether it is a parameter; otherwise it is a statistic.
         """
         return self.ask(Weight(name, shape, options, at, fans, start, drawn, trained))
 
     def stored_again(self, name: str, shape: tuple[int, ...]) -> None:
-        """Say that files have a weight of a part here, too: `layer/kernel`."""
+        """Declare that files contain a weight of an inner layer here as well.
+
+        Args:
+            name: Its name, such as `layer/kernel`.
+            shape: Its shape.
+        """
         self.ask(Weight(name, shape, again=True))
 
     @abc.abstractmethod
@@ -101,33 +107,33 @@ class Run(abc.ABC):
     def part(
         self, name: str, layer: Layer, at: str, change: Change | None = None
     ) -> Callable[..., Any]:
-        """Return a layer that belongs to this one: `(*args, mask=, **kwargs)`.
+        """Return a function `(*args, mask=, **kwargs)` that calls a layer inside this.
 
         Args:
             name: Its name in the variables.
             layer: The layer.
-            at: Where files have it, below the place of this one.
-            change: Returns the weight that is used, by name and weight.
+            at: Its group in files, below that of this layer.
+            change: Function of the name and value of a weight that returns the value
+                to use.
         """
 
     @abc.abstractmethod
     def activation(self, x: Array, option: str = "activation") -> Array:
-        """Apply an activation that is an option."""
+        """Apply the activation that an option names."""
 
 
 class Entry(NamedTuple):
     """A class of layers.
 
     Attributes:
-        run: What a layer does: `(run, *args, **kwargs) -> outputs`.
-        options: Its options.
-        keeps_mask: Whether the outputs have the mask of the first argument, which is
-            lost otherwise.
-        kwargs: Arguments by name that calls may have.
-        takes_masks: Whether its inputs lose their masks, for all that is called later;
-            not in Keras 2.
-        level: What is different from Keras, if anything.
-        counters: How many whole numbers Keras keeps after the weights.
+        run: The computation: `(run, *args, **kwargs) -> outputs`.
+        options: The options of the class.
+        keeps_mask: Whether the outputs keep the mask of the first argument.
+        kwargs: Keyword arguments of its calls.
+        takes_masks: Whether its inputs lose their masks for all later calls, which they
+            do not in Keras 2.
+        level: Differences from Keras, if any, for the documentation.
+        counters: Number of integer variables that Keras stores after the weights.
     """
 
     run: Callable[..., Any]

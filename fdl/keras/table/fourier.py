@@ -1,4 +1,4 @@
-"""Kernels that compute Fourier transforms of windows, as convolutions."""
+"""Convolution kernels that compute windowed Fourier transforms."""
 
 import math
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ import numpy as np
 from fdl.arrays import Array
 
 MOST = 1 << 16
-"""Values of a frame, and frequencies."""
+"""Limit of the length of a frame, and of the number of frequencies."""
 
 
 def check_window(value: Any) -> Any:
-    """Accept the name of a window of SciPy's, its values, or None for no window."""
+    """Accept the name of a SciPy window, the values of a window, or None for none."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -32,12 +32,12 @@ def _known_window(name: str) -> str:
     try:
         scipy.signal.get_window(name, 1)
     except (ValueError, TypeError):
-        raise ValueError("is no window of SciPy's without parameters") from None
+        raise ValueError("is not a SciPy window without parameters") from None
     return name
 
 
 def check_scaling(value: Any) -> str | None:
-    """Accept what windows are divided by: `density`, `spectrum` or None."""
+    """Accept the normalization of windows: `density`, `spectrum` or None."""
     if value not in (None, "density", "spectrum"):
         raise ValueError("must be 'density', 'spectrum' or None")
     return value
@@ -57,7 +57,7 @@ def check_side(value: Any) -> str:
     return value
 
 
-OPTIONS = {  # of the initializer STFT: check and default
+OPTIONS = {  # check and default of each option of the initializer STFT
     "side": (check_side, "real"),
     "window": (check_window, "hann"),
     "scaling": (check_scaling, "density"),
@@ -66,7 +66,7 @@ OPTIONS = {  # of the initializer STFT: check and default
 
 
 def kernel(options: Mapping[str, Any], shape: tuple[int, ...]) -> Array:
-    """Return a kernel of a window's length, one channel, and half the frequencies.
+    """Return a kernel of shape `(window, 1, frequencies)`.
 
     Example:
         >>> o = {"side": "real", "window": None, "scaling": None, "periodic": False}
@@ -76,8 +76,8 @@ def kernel(options: Mapping[str, Any], shape: tuple[int, ...]) -> Array:
     length, channels, count = shape
     if channels != 1 or count < 2 or max(length, count) > MOST:
         raise ValueError(f"a Fourier transform has no kernel of shape {shape}")
-    # One period as numbers, and the large array by JAX, that only shapes are asked of
-    # it where a file is read.
+    # NumPy for one period, but JAX for the large array, so that tracing for shapes, as
+    # when a file is read, does not compute it.
     period = 2 * (count - 1)
     angles = -2 * np.pi * np.arange(period) / period
     wave = np.cos(angles) if options["side"] == "real" else np.sin(angles)
@@ -92,7 +92,9 @@ def kernel(options: Mapping[str, Any], shape: tuple[int, ...]) -> Array:
         window = scipy.signal.get_window(window, length, options["periodic"])
     window = np.asarray(window)
     if window.shape != (length,):
-        raise ValueError(f"the window has {len(window)} values, the kernel {length}")
+        raise ValueError(
+            f"the window has {len(window)} values, but the kernel has {length}"
+        )
     size = {
         None: 1.0,
         "density": np.sqrt(np.sum(window**2)),

@@ -1,4 +1,4 @@
-"""Keras' initializers as files describe them."""
+"""Keras' initializers, by their configs in files."""
 
 import dataclasses
 import functools
@@ -64,7 +64,7 @@ def check(value: Any) -> Mapping[str, Any]:
             raise ValueError(f"must not have {option}={one!r}")
         if not isinstance(one, str) and not math.isfinite(one):
             raise ValueError(f"must not have {option}={one!r}")
-    if options.get("distribution") == "normal":  # as Keras calls it, too
+    if options.get("distribution") == "normal":  # an alias in Keras
         options["distribution"] = "truncated_normal"
     try:
         CLASSES[name](**options)
@@ -77,8 +77,8 @@ def draw(initializer: Mapping[str, Any], fans: tuple[int, int] | None) -> Draw:
     """Return a function that draws a weight.
 
     Args:
-        initializer: As `check` returns it.
-        fans: Numbers of inputs and outputs; None to tell them by the shape.
+        initializer: An initializer, as `check` returns it.
+        fans: Numbers of inputs and outputs; None to infer them from the shape.
     """
     options = {key: x for key, x in initializer.items() if key != "class_name"}
     name = initializer["class_name"]

@@ -1,4 +1,4 @@
-"""Layers with channels behind or before the other axes."""
+"""Layers that support channels last and channels first."""
 
 from typing import Any
 
@@ -14,16 +14,17 @@ DATA_FORMAT = {
 
 
 def is_first(run: Run) -> bool:
-    """Whether channels come before the other axes of an example."""
+    """Return whether a layer has its channels first."""
     return run.options["data_format"] == "channels_first"
 
 
 def either_layout(entry: Entry, activates: bool = False) -> Entry:
-    """Let a layer that computes with channels last take them first, too.
+    """Let a layer that computes with channels last support channels first as well.
 
     Args:
-        entry: What the layer does with channels last.
-        activates: Whether it has an activation, which Keras applies in its layout.
+        entry: The layer with channels last.
+        activates: Whether it has an activation, which Keras applies in the original
+            layout.
     """
 
     def run_layout(run: Run, x: Array, *args: Any, **kwargs: Any) -> Array:

@@ -1,4 +1,4 @@
-"""Equalization of histograms within parts of an image."""
+"""Contrast-limited adaptive histogram equalization (CLAHE)."""
 
 import jax.numpy as jnp
 
@@ -19,9 +19,10 @@ _CLASS = "ContrastLimitedAdaptiveHistogramEqualization"
 
 
 def _equalize_tiles(run: Run, images: Array) -> Array:
-    """Equalize histograms of tiles (Zuiderveld, 1994), in prediction, too.
+    """Equalize the histograms of tiles (Zuiderveld, 1994), also at inference.
 
-    The value of a pixel goes by the tables of the four tiles whose centers are nearest.
+    Each pixel is interpolated between the tables of the four tiles whose centers are
+    nearest.
     """
     o = run.options
     values = rescaled(as_images(images), o["value_range"], _BYTE)
@@ -36,7 +37,7 @@ def _equalize_tiles(run: Run, images: Array) -> Array:
     tiles = tiles.transpose(0, 1, 3, 5, 2, 4).reshape(-1, tall * wide)
     tables = _tables(tiles, o["clip_limit"], images.dtype)
     tables = tables.reshape(batch, rows, columns, channels, 256)
-    # Beyond the centers at the border, there is no other tile.
+    # Repeat the outermost tables beyond the centers of the outermost tiles.
     tables = jnp.pad(tables, ((0, 0), (1, 1), (1, 1), (0, 0), (0, 0)), mode="edge")
 
     def between(size: int, count: int, axis: int) -> tuple[Array, Array]:
@@ -54,7 +55,7 @@ def _equalize_tiles(run: Run, images: Array) -> Array:
 
 
 def _tables(tiles: Array, limit: float, dtype: jnp.dtype) -> Array:
-    """Return what each of the 256 values becomes in each tile."""
+    """Return a table of the new value of each of the 256 values, for each tile."""
     count, size = tiles.shape
     counts = jnp.zeros((count, 256), dtype)
     counts = counts.at[jnp.arange(count)[:, None], tiles].add(1)
@@ -77,7 +78,7 @@ LAYERS = {
                 **VALUES,
                 **BOXES,
             },
-            level="compared in single precision, in which Keras computes it",
+            level="compared in single precision, since Keras always uses it here",
         )
     )
 }

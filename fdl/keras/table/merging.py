@@ -15,7 +15,7 @@ Binary = Callable[[Array, Array], Array]
 
 
 def _masks(run: Run, inputs: tuple[Array, ...]) -> tuple[Any, ...]:
-    """Return the mask of each input; the output is real where any of them is."""
+    """Return the mask of each input; the output's mask is their union."""
     masks: tuple[Any, ...] = (
         run.mask if isinstance(run.mask, tuple) else (None,) * len(inputs)
     )
@@ -25,7 +25,7 @@ def _masks(run: Run, inputs: tuple[Array, ...]) -> tuple[Any, ...]:
 
 
 def _sum_like(function: Binary) -> Callable[..., Array]:
-    """Masks do not matter to what is computed."""
+    """Return a reduction by a binary function that ignores masks."""
 
     def run_merge(run: Run, inputs: tuple[Array, ...]) -> Array:
         _masks(run, inputs)
@@ -36,7 +36,7 @@ def _sum_like(function: Binary) -> Callable[..., Array]:
 
 
 def _multiply(run: Run, inputs: tuple[Array, ...]) -> Array:
-    """What is masked in one input counts as 1, and what is in all as 0."""
+    """Multiply the inputs; masked steps count as 1, or as 0 if masked in all inputs."""
     masks = _masks(run, inputs)
     inputs = tuple(
         x if mask is None else jnp.where(mask[..., None], x, 1)
@@ -47,7 +47,7 @@ def _multiply(run: Run, inputs: tuple[Array, ...]) -> Array:
 
 
 def _extreme(function: Binary) -> Callable[..., Array]:
-    """What is masked in one input has the value of the others."""
+    """Return a maximum or minimum that skips masked steps."""
 
     def run_merge(run: Run, inputs: tuple[Array, ...]) -> Array:
         masks = _masks(run, inputs)
@@ -71,7 +71,7 @@ def _extreme(function: Binary) -> Callable[..., Array]:
 
 def _same_rank(inputs: tuple[Array, ...]) -> list[Array]:
     most = max(x.ndim for x in inputs)
-    # As in Keras: missing axes come after the batch axis.
+    # As in Keras, missing axes are inserted after the batch axis.
     return [
         x.reshape(x.shape[0], *(1,) * (most - x.ndim), *x.shape[1:]) for x in inputs
     ]

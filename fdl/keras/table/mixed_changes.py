@@ -1,4 +1,4 @@
-"""Layers that make several changes of images, chosen at random or one by one."""
+"""Layers that apply several changes to images, chosen at random or in sequence."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,7 +39,7 @@ _VALUES: tuple[Change, ...] = (
 
 
 def _rand_augment(key: Key, images: Array, o: Options) -> Array:
-    """Make some changes, each any of eleven (Cubuk et al., 2020, arXiv:1909.13719)."""
+    """Apply random changes of eleven kinds (Cubuk et al., 2020, arXiv:1909.13719)."""
     return _chain(key, images, o["num_ops"], (*_MOVES, *_COLORS, *_VALUES), o)
 
 
@@ -63,13 +63,13 @@ def _aug_mix(key: Key, images: Array, o: Options) -> Array:
 def _chain(
     key: Key, images: Array, length: int, changes: tuple[Change, ...], o: Options
 ) -> Array:
-    """Make some changes, each any of those given, which are compiled but once."""
+    """Apply random changes in a loop, so that each kind is compiled only once."""
     change = lambda images, one: (_any_of(one, images, changes, o), None)
     return jax.lax.scan(change, images, jax.random.split(key, length))[0]
 
 
 def _any_of(key: Key, images: Array, changes: tuple[Change, ...], o: Options) -> Array:
-    """Make one of some changes, the same for all images."""
+    """Apply one random change, the same kind for all images."""
     which, how = jax.random.split(key)
     part = o["factor"]
     names = "factor x_factor y_factor height_factor width_factor".split()

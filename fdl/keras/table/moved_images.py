@@ -1,4 +1,4 @@
-"""Layers that move, turn, bend, hide and mix images at random."""
+"""Layers that transform, crop, erase and mix images at random."""
 
 import math
 from collections.abc import Mapping
@@ -56,13 +56,13 @@ def _affine(images: Array, o: Options, a: Any, b: Any, c: Any, d: Any, e: Any, f
 
 
 def rotate(key: Key, images: Array, o: Options) -> Array:
-    """Turn images; the factor is a part of a full turn."""
+    """Rotate images; the factor is a fraction of a full turn."""
     angle = 2 * math.pi * uniform(key, images, o["factor"])[:, 0, 0, 0]
     return _project(images, imaging.rotation(angle, *images.shape[1:3]), o)
 
 
 def translate(key: Key, images: Array, o: Options) -> Array:
-    """Move images by parts of their height and width."""
+    """Translate images by fractions of their height and width."""
     down, right = _two(key, images, o["height_factor"], o["width_factor"])
     _, height, width, _ = images.shape
     return _affine(images, o, 1.0, 0.0, -right * width, 0.0, 1.0, -down * height)
@@ -77,7 +77,7 @@ def _zoom(key: Key, images: Array, o: Options) -> Array:
 
 
 def shear(key: Key, images: Array, o: Options) -> Array:
-    """Shear images in both directions, or in both the other way."""
+    """Shear images along both axes, with one random sign for both."""
     factors = o["x_factor"], o["y_factor"]
     turned, rest = jax.random.split(key)
     sign = jnp.where(uniform(turned, images, (0, 1))[:, 0, 0, 0] > 0.5, -1, 1)
@@ -113,7 +113,7 @@ def _perspective(key: Key, images: Array, o: Options) -> Array:
 
 
 def _crop(key: Key, images: Array, o: Options) -> Array:
-    """Crop a window at random, or where images are too small, one that fits."""
+    """Crop a random window; if images are too small, resize a central one."""
     (_, old_height, old_width, _), size = images.shape, (o["height"], o["width"])
     height, width = size
     if old_height > height and old_width > width:
@@ -132,7 +132,7 @@ def _crop(key: Key, images: Array, o: Options) -> Array:
 
 
 def _bend(key: Key, images: Array, o: Options) -> Array:
-    """Move pixels by noise that was blurred (elastic transform)."""
+    """Displace pixels by blurred noise (elastic transform)."""
     if o["scale"][1] == 0 or o["factor"][1] == 0:
         return images
     which, how_much, where = jax.random.split(key, 3)
@@ -159,7 +159,7 @@ def _bend(key: Key, images: Array, o: Options) -> Array:
 
 
 def _box(key: Key, images: Array, height: Array, width: Array) -> Array:
-    """Return where a box is that lies in an image at random; sizes are parts of it."""
+    """Return a mask of a random box in each image; sizes are fractions of the image."""
     rows, columns = jnp.indices((1, *images.shape[1:3], 1), images.dtype)[1:3]
     inside = jnp.ones_like(rows, bool)
     parts = zip(
@@ -205,7 +205,7 @@ def _mix_up(key: Key, images: Array, o: Options) -> Array:
 
 
 def _shears(value: Any) -> float | Ends:
-    """Accept a range, but keep one about zero as the number that Keras wants."""
+    """Accept a range; a symmetric one is stored as a number, which Keras needs."""
     low, high = _PART(value)
     return high if low == -high else (low, high)
 
@@ -219,7 +219,7 @@ BEYOND = {
 }
 _PART, _RATE = factor(-1, 1), factor(0, 1)
 _BOTH = "horizontal_and_vertical"
-_WRAP = "where images wrap, as in Keras on JAX"
+_WRAP = 'with `fill_mode="wrap"`, as in Keras on JAX'
 
 LAYERS = {
     "RandomFlip": in_training(

@@ -1,4 +1,4 @@
-"""Layers that are random in training and do nothing otherwise."""
+"""Dropout and noise, which do nothing at inference."""
 
 import math
 from typing import Any
@@ -20,7 +20,7 @@ from fdl.keras.table.options import (
 
 
 def drop(run: Run, x: Array, rate: float, shape: Any = None) -> Array:
-    """Drop values in training; a `shape` with ones drops whole axes."""
+    """Drop values in training; sizes of 1 in `shape` share a draw along their axes."""
     if not run.train or rate == 0:
         return x
     if rate == 1:

@@ -1,4 +1,4 @@
-"""Normalizations."""
+"""Normalization layers."""
 
 import math
 from typing import Any
@@ -29,7 +29,7 @@ Axes = tuple[int, ...]
 
 
 def _spread(w: Array, x: Array, axes: Axes) -> Array:
-    """Broadcast a weight that has some of the axes of `x`."""
+    """Broadcast a weight over `x`, some of whose axes it has."""
     shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
     return jnp.broadcast_to(w.reshape(shape), x.shape)
 
@@ -50,7 +50,7 @@ def _scale_and_shift(run: Run, y: Array, axes: Axes) -> Array:
 
 
 def _wide(x: Array) -> Array:
-    """Return half precision as single, in which Keras normalizes."""
+    """Convert half precision to single, in which Keras normalizes."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
@@ -58,7 +58,7 @@ def _batch(run: Run, x: Array, mask: Array | None = None) -> Array:
     o, dtype = run.options, x.dtype
     x, (axis,) = _wide(x), _axes(x, o["axis"])
     shape, rest = (x.shape[axis],), tuple(a for a in range(x.ndim) if a != axis)
-    # Weights are asked for in the order of files.
+    # Declare the weights in their order in files.
     scale = run.weight("scale", shape, "gamma") if o["scale"] else None
     bias = run.weight("bias", shape, "beta") if o["center"] else None
     kept = {
@@ -88,14 +88,14 @@ def _batch(run: Run, x: Array, mask: Array | None = None) -> Array:
 
 
 def _average(run: Run, name: str, old: Array, new: Array, keep: float) -> Array:
-    """Move a statistic towards what the batch has, and return it."""
+    """Update a running statistic with that of the batch, and return it."""
     value = (old * keep + new * (1 - keep)).astype(old.dtype)
     run.update(name, value)
     return value
 
 
 def _renorm_statistics(run: Run, shape: tuple[int, ...]) -> dict[str, Array]:
-    """Return the averages of batch renormalization (Ioffe, 2017), in order."""
+    """Return the running averages of batch renormalization (Ioffe, 2017), in order."""
     first = draw(run.options["moving_mean_initializer"], None)
     variance = draw(run.options["moving_variance_initializer"], None)
     deviation = lambda *args: jnp.sqrt(variance(*args))
@@ -109,7 +109,7 @@ def _renorm_statistics(run: Run, shape: tuple[int, ...]) -> dict[str, Array]:
 def _renorm(
     run: Run, kept: dict[str, Array], mean: Array, var: Array
 ) -> tuple[Array, Array]:
-    """Update all averages, and return how those of the batch differ from them."""
+    """Update the averages, and return the corrections `r` and `d` of the paper."""
     o = run.options
     limits = o["renorm_clipping"] or {}
     deviation = jnp.sqrt(var + o["epsilon"])
@@ -263,7 +263,7 @@ LAYERS = {
                 for key, value in weight(f"moving_{name}", start).items()
                 if key.endswith("initializer")
             },
-            # On one device, all statistics are synchronized.
+            # On one device, statistics are always synchronized.
             "synchronized": Option(anything, False),
             "renorm": Option(flag, False),
             "renorm_clipping": Option(optional(_clipping), None),

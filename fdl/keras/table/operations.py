@@ -1,4 +1,4 @@
-"""Functions of `keras.ops`, as a graph has them between layers."""
+"""Functions of `keras.ops` between the layers of a graph."""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +38,7 @@ def _unary(function: Callable[..., Any]) -> Entry:
 
 
 def _aligned(*xs: Any) -> list[Any]:
-    """Give arrays as many axes as the one with most, as NumPy does by itself."""
+    """Prepend axes so that all arrays have the same rank, as NumPy does implicitly."""
     arrays = [jnp.asarray(x) if hasattr(x, "ndim") else x for x in xs]
     most = max((x.ndim for x in arrays if hasattr(x, "ndim")), default=0)
     return [
@@ -54,7 +54,7 @@ def _binary(function: Callable[..., Any]) -> Entry:
 
 
 def _by_options(function: Callable[..., Any], **options: Option) -> Entry:
-    """Pass options by name; those that are None or False are as if not given."""
+    """Pass options by name, except those that are None or False."""
 
     def run_operation(run: Run, *args: Any, **kwargs: Any) -> Any:
         options = run.options.items()
@@ -103,7 +103,9 @@ def _unstack(x: Array, axis: int = 0, num: int | None = None) -> tuple[Array, ..
 
 def _require_few(parts: int) -> None:
     if parts > MOST_REPEATED:
-        raise ValueError(f"an array is split into {parts:,} parts")
+        raise ValueError(
+            f"an array is split into {parts:,} parts; the limit is {MOST_REPEATED:,}"
+        )
 
 
 def _normalize(
@@ -123,7 +125,9 @@ def _one_hot(x: Array, num_classes: int, axis: int = -1, dtype: Any = None) -> A
 def _pad(x: Array, pad_width: Any, mode: str = "constant", **more: Any) -> Array:
     ends = jax.tree.leaves(pad_width)
     if mode != "constant" and max(ends, default=0) > max(x.shape, default=0):
-        raise ValueError(f"an array of shape {x.shape} is padded by {pad_width}")
+        raise ValueError(
+            f"an array of shape {x.shape} is padded by {pad_width}, more than its size"
+        )
     return jnp.pad(x, pad_width, mode=mode, **more)
 
 

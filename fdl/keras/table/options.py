@@ -1,7 +1,7 @@
-"""Checks of the options of layers, as files have them.
+"""Checks of the options of layers in files.
 
-A check returns the value in one form, or raises ValueError with what it must be, such
-as `"must be True or False"`.
+A check returns the value in a canonical form, or raises ValueError with a predicate for
+it, such as `"must be True or False"`.
 """
 
 import math
@@ -15,15 +15,15 @@ Check = Callable[[Any], Any]
 REQUIRED = object()
 _MOST = 1 << 31
 MOST_REPEATED = 4096
-"""Of an option that says how many operations a layer is made of."""
+"""Limit of options that determine how many operations a layer consists of."""
 
 
 class Option(NamedTuple):
     """An option of a layer.
 
     Attributes:
-        check: Returns its value in one form, or raises ValueError.
-        default: What a file means that does not have it.
+        check: Returns its value in a canonical form, or raises ValueError.
+        default: Its value if a file does not have it.
     """
 
     check: Check
@@ -37,12 +37,12 @@ class NeedsLayer(NamedTuple):
 
 
 def whole(low: int = 1, high: int = _MOST - 1) -> Check:
-    """Accept a whole number in a range."""
+    """Accept an integer in a range."""
     limit = "" if high == _MOST - 1 else f" and at most {high:,}"
 
     def check(value: Any) -> int:
         if type(value) is not int or not low <= value <= high:
-            raise ValueError(f"must be a whole number, at least {low}{limit}")
+            raise ValueError(f"must be an integer, at least {low}{limit}")
         return value
 
     return check
@@ -69,23 +69,23 @@ def flag(value: Any) -> bool:
 
 
 def choice(*values: Any) -> Check:
-    """Accept some values only."""
+    """Accept only some values."""
 
     def check(value: Any) -> Any:
         value = freeze(value)
         if not any(value == each and type(value) is type(each) for each in values):
-            raise ValueError(f"must be {' or '.join(map(repr, values))} here")
+            raise ValueError(f"must be {' or '.join(map(repr, values))}")
         return value
 
     return check
 
 
 def anything(value: Any) -> None:
-    """Accept any value of an option that changes nothing, and forget it."""
+    """Accept and drop any value of an option that has no effect."""
 
 
 def optional(check: Check) -> Check:
-    """Accept None besides."""
+    """Accept None as well."""
     return lambda value: None if value is None else check(value)
 
 
@@ -103,7 +103,7 @@ def several(check: Any, count: int | None = None) -> Check:
 
 
 def either(*checks: Check) -> Check:
-    """Accept what one of the checks accepts."""
+    """Accept any value that one of the checks accepts."""
 
     def check(value: Any) -> Any:
         for each in checks[:-1]:
@@ -117,14 +117,14 @@ def either(*checks: Check) -> Check:
 
 
 def text(value: Any) -> str:
-    """Accept a text."""
+    """Accept a string."""
     if not isinstance(value, str) or len(value) > 200:
-        raise ValueError("must be a text of at most 200 characters")
+        raise ValueError("must be a string of at most 200 characters")
     return value
 
 
 def pads(axes: int) -> Check:
-    """Accept numbers of rows before and after, for each of some axes."""
+    """Accept the padding before and after each of some axes."""
     count = whole(0)
 
     def check(value: Any) -> tuple[tuple[int, int], ...]:
@@ -140,14 +140,14 @@ def pads(axes: int) -> Check:
 
 
 def layer(value: Any) -> NeedsLayer | Layer:
-    """Accept a layer, which is read by whoever reads the file."""
+    """Accept a layer; a config is left for `LayerReader` to read."""
     if not isinstance(value, dict | Layer):
         raise ValueError("must be a layer")
     return value if isinstance(value, Layer) else NeedsLayer(value)
 
 
 def activation(value: Any) -> Any:
-    """Accept the name of an activation, or a layer that is one."""
+    """Accept the name of an activation, or a layer that serves as one."""
     if isinstance(value, dict) and value.get("module") in ("keras.layers",):
         return layer(value)
     return activations.check(value)
@@ -173,14 +173,14 @@ ACTIVITY = Option(optional(regularizers.check), None)
 
 
 def checked(known: dict[str, Option], given: dict[str, Any]) -> Options:
-    """Return all options of a layer.
+    """Return all options of a layer, with defaults for those that are not given.
 
     Args:
-        known: Those that its class has.
-        given: Those that a file has.
+        known: The options of its class.
+        given: The options in a file.
 
     Raises:
-        ValueError: If one is unknown, missing or has a value that is not supported.
+        ValueError: If an option is unknown or missing, or its value is not supported.
     """
     for name, value in given.items():
         if name not in known:

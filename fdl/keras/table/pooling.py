@@ -69,7 +69,7 @@ def _global_avg(run: Run, x: Array, mask: Array | None = None) -> Array:
 
 
 def _adaptive(run: Run, x: Array, reduce: Any) -> Array:
-    # Windows from the floor of a step's start to the ceiling of its end.
+    # Window i spans floor(i size / count) to ceil((i + 1) size / count).
     for axis, count in enumerate(run.options["output_size"], start=1):
         size = x.shape[axis]
         bounds = [

@@ -1,4 +1,4 @@
-"""Recurrent layers."""
+"""Recurrent layers: SimpleRNN, LSTM, GRU, and RNN for other cells."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -52,7 +52,7 @@ def loop(
 def _fast(
     kind: str, o: Options, weights: Weights, x: Array, states: Weights, mask: Any
 ) -> tuple[Array, Weights] | None:
-    """Run a cell as `fdl.ops` does it, if that computes the same."""
+    """Run a cell with `fdl.ops`, or return None if that would not compute the same."""
     usual = o["activation"] == "tanh" and o.get("recurrent_activation") in (
         None,
         "sigmoid",
@@ -93,7 +93,7 @@ def _recurrent(kind: str) -> Callable[..., Any]:
 
 
 def turned(o: Options, x: Array, mask: Any) -> tuple[Array, Any]:
-    """Turn a sequence and its mask around, if the layer goes backwards."""
+    """Reverse a sequence and its mask, if the layer goes backwards."""
     mask = mask[0] if isinstance(mask, tuple) else mask
     if not o["go_backwards"]:
         return x, mask
@@ -108,7 +108,7 @@ def _start(x: Array, sizes: Sequence[int], given: Any) -> Weights:
 
 
 def flat(states: Any) -> list[Array]:
-    """Return the states that lists of them hold."""
+    """Flatten nested lists of states."""
     found: list[Array] = []
     for each in states:
         found.extend(flat(each) if isinstance(each, tuple | list) else [each])
@@ -116,7 +116,7 @@ def flat(states: Any) -> list[Array]:
 
 
 def result_of(run: Run, outputs: Array, states: Any) -> Any:
-    """Return what the options ask for, and set its masks."""
+    """Return the outputs and states that the options select, and set their masks."""
     o = run.options
     y = outputs if o["return_sequences"] else outputs[:, -1]
     mask: Any = run.mask
@@ -137,7 +137,7 @@ def _rnn(run: Run, x: Array, initial_state: Any = None) -> Any:
     for one in cells:
         kind = one.kind.removesuffix("Cell")
         if kind not in GATES:
-            raise ValueError(f"a cell {one} is not supported")
+            raise ValueError(f"the cell {one} is not supported")
         at = "cell"
         if stacked:
             key = {"SimpleRNN": "simple_rnn", "LSTM": "lstm", "GRU": "gru"}[kind]
@@ -171,8 +171,8 @@ def _rnn(run: Run, x: Array, initial_state: Any = None) -> Any:
 def _stateless(value: Any) -> bool:
     if value is not False:
         raise ValueError(
-            "keeps states from call to call, which a pure function does not: build the "
-            "model with initial_state= and return_state=True"
+            "keeps states between calls, which a pure function cannot: build the model "
+            "with initial_state= and return_state=True"
         )
     return False
 

@@ -1,4 +1,4 @@
-"""Keras' regularizers and constraints by the names that files have."""
+"""Keras' regularizers and constraints, by their names in files."""
 
 import math
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _CONSTRAINTS = {
     "SpectralNorm": constraints.spectral_norm,
 }
 SPECTRAL = FrozenDict({"class_name": "SpectralNorm"})
-"""What `SpectralNormalization` makes of a kernel; no class of Keras'."""
+"""The constraint that stands for `SpectralNormalization`; Keras has no such class."""
 _SHORT = {
     "l1": "L1",
     "l2": "L2",
@@ -54,7 +54,7 @@ def check_constraint(value: Any) -> Mapping[str, Any]:
 
 
 def penalty(regularizer: Mapping[str, Any], w: Array) -> Array:
-    """Return what a regularizer adds to the loss."""
+    """Return the penalty that a regularizer adds to the loss."""
     r = regularizer
     if r["class_name"] == "OrthogonalRegularizer":
         w = w if r["mode"] == "rows" else w.T
@@ -71,7 +71,7 @@ def penalty(regularizer: Mapping[str, Any], w: Array) -> Array:
 
 
 def constraint(described: Mapping[str, Any]) -> constraints.Constraint:
-    """Return the function of `fdl.keras.constraints` that is described."""
+    """Return a constraint of `fdl.keras.constraints` from its description."""
     options = {k: v for k, v in described.items() if k != "class_name"}
     return _CONSTRAINTS[described["class_name"]](**options)
 

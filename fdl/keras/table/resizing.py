@@ -1,4 +1,4 @@
-"""Images in other sizes."""
+"""Resizing and center crops of images."""
 
 import jax
 import jax.numpy as jnp
@@ -20,14 +20,15 @@ METHODS = {
 def resize(
     x: Array, height: int, width: int, method: str, antialias: bool = False
 ) -> Array:
-    """Return images in another size; whole numbers stay whole.
+    """Resize images; integers stay integers.
 
     Args:
         x: Images, with channels last.
-        height: Rows of the result.
-        width: Columns of the result.
+        height: Height of the result.
+        width: Width of the result.
         method: One of Keras' interpolations.
-        antialias: Whether smaller images are averages of what they stand for.
+        antialias: Whether to average over the pixels that each new pixel covers when
+            images get smaller.
     """
     shape = (x.shape[0], height, width, x.shape[-1])
     if jnp.issubdtype(x.dtype, jnp.floating) or method == "nearest":
@@ -38,7 +39,7 @@ def resize(
 
 
 def _cropped(x: Array, height: int, width: int) -> Array:
-    """Return the largest part in the middle that has the shape of the result."""
+    """Return the largest central crop with the aspect ratio of the result."""
     rows, columns = x.shape[1:3]
     high = max(min(rows, int(columns * height / width)), 1)
     wide = max(min(columns, int(rows * width / height)), 1)
@@ -47,7 +48,7 @@ def _cropped(x: Array, height: int, width: int) -> Array:
 
 
 def _padded(x: Array, height: int, width: int, value: float) -> Array:
-    """Return images with borders, alike on both sides."""
+    """Pad images equally on both sides to the aspect ratio of the result."""
     rows, columns = x.shape[1:3]
     high = (max(rows, int(columns * height / width)) - rows) // 2
     wide = (max(columns, int(rows * width / height)) - columns) // 2
@@ -59,7 +60,7 @@ def _resizing(run: Run, x: Array) -> Array:
     o = run.options
     size = (o["height"], o["width"])
     if o["crop_to_aspect_ratio"] and o["pad_to_aspect_ratio"]:
-        raise ValueError("an image cannot be both cropped and padded to a shape")
+        raise ValueError("crop_to_aspect_ratio excludes pad_to_aspect_ratio")
     if o["crop_to_aspect_ratio"]:
         x = _cropped(x, *size)
     if o["pad_to_aspect_ratio"]:
@@ -92,7 +93,7 @@ LAYERS = {
                 "fill_value": Option(number(), 0.0),
                 "antialias": Option(flag, False),
             },
-            level="bicubic as Keras has it on JAX",
+            level="bicubic as in Keras on JAX",
         )
     ),
     "CenterCrop": either_layout(Entry(_center_crop, _SIZE)),

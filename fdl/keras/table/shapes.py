@@ -1,4 +1,4 @@
-"""Layers that move values: reshaping, padding, cropping, repeating."""
+"""Layers that reshape, pad, crop and repeat arrays."""
 
 import math
 
@@ -93,7 +93,7 @@ LAYERS = {
                 "size": Option(several(whole(), 2), 2),
                 "interpolation": Option(choice(*METHODS), "nearest"),
             },
-            level="bicubic as Keras has it on JAX",
+            level="bicubic as in Keras on JAX",
         )
     ),
     "UpSampling3D": either_layout(

@@ -1,4 +1,4 @@
-"""Attention without projections: by products, and by sums (Bahdanau et al., 2015)."""
+"""Attention without projections: dot-product and additive (Bahdanau et al., 2015)."""
 
 from typing import Any
 

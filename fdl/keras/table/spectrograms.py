@@ -1,4 +1,4 @@
-"""Sound by frequency and time."""
+"""Spectrograms: audio as frequencies over time."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -53,7 +53,7 @@ def _form(options: Mapping[str, Any], side: str) -> Mapping[str, Any]:
 
 
 def _power(mode: str, power: Any) -> Array:
-    if mode == "psd":  # all frequencies but the first and the last stand for two
+    if mode == "psd":  # all but the first and last include a negative frequency
         return power.at[:, :, 1:-1].multiply(2)
     size = jnp.sqrt(jnp.maximum(power, _LEAST))
     return size if mode == "magnitude" else jnp.log(jnp.maximum(size, _LEAST))
@@ -93,7 +93,7 @@ def _window(name: str, length: int) -> np.ndarray:
 
 
 def _bands(o: Mapping[str, Any], bins: int) -> np.ndarray:
-    """Return triangles over frequencies, alike on the mel scale (HTK's)."""
+    """Return triangular filters over frequencies, equal on the mel scale (HTK's)."""
     mel = lambda hertz: 1127.0 * np.log(1 + np.asarray(hertz) / 700.0)
     rate, high = o["sampling_rate"], o["max_freq"] or o["sampling_rate"] // 2
     points = mel(np.linspace(0, rate / 2, bins)[1:])[:, None]
@@ -101,7 +101,7 @@ def _bands(o: Mapping[str, Any], bins: int) -> np.ndarray:
     low, center, top = edges[:-2], edges[1:-1], edges[2:]
     up, down = (points - low) / (center - low), (top - points) / (top - center)
     weights = np.maximum(0, np.minimum(up, down))
-    return np.pad(weights, ((1, 0), (0, 0)))  # the constant part is in none
+    return np.pad(weights, ((1, 0), (0, 0)))  # no filter covers frequency 0
 
 
 def _few(value: Any) -> int:
@@ -148,6 +148,6 @@ LAYERS = {
             "min_power": Option(number(0), 1e-10),
             "ref_power": Option(number(), 1.0),
         },
-        level="the triangles are exact, those of Keras single precision",
+        level="the mel filters are exact, those of Keras in single precision",
     ),
 }

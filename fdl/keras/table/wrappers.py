@@ -1,4 +1,4 @@
-"""Layers around other layers: in both directions, or at every step."""
+"""Layers that wrap other layers: Bidirectional, TimeDistributed and the like."""
 
 import dataclasses
 from typing import Any
@@ -31,7 +31,7 @@ def _bidirectional(run: Run, x: Array, initial_state: Any = None) -> Any:
         options = with_options(ahead.options, go_backwards=turned)
         name = f"backward_{ahead.name}"
         back = dataclasses.replace(ahead, name=name, options=options)
-    # As Keras does in both directions.
+    # As Keras sets it in both directions.
     zero = {"zero_output_for_mask": ahead.options["return_sequences"]}
     ahead, back = (
         dataclasses.replace(each, options=with_options(each.options, **zero))
@@ -78,7 +78,7 @@ def _time_distributed(run: Run, x: Array) -> Array:
     inner, mask = run.options["layer"], run.mask
     part = run.part("layer", inner, "layer")
     if run.train and _takes_statistics(inner):
-        # Keras goes step by step, and each step updates the statistics.
+        # Keras calls the layer on each step, which updates the statistics each time.
         masks = [None if mask is None else mask[:, i] for i in range(time)]
         steps = [part(x[:, i], mask=masks[i], counts=False) for i in range(time)]
         return jnp.stack(steps, axis=1)
@@ -99,7 +99,7 @@ def _spectral(run: Run, x: Array) -> Array:
     if not limits:
         raise ValueError(f"{inner} has no kernel to normalize")
     if any(inner.options[key] for key in limits):
-        raise ValueError(f"{inner} has a constraint, and is normalized besides")
+        raise ValueError(f"{inner} has a constraint in addition to the normalization")
     inner = dataclasses.replace(inner, options=with_options(inner.options, **limits))
 
     def normalized(name: str, w: Array) -> Array:
@@ -118,8 +118,8 @@ def _spectral(run: Run, x: Array) -> Array:
         norm = v @ flat @ u.T
         u, norm = (jnp.where(jnp.any(w != 0), *each) for each in ((u, old), (norm, 1)))
         run.update("vector_u", lax.stop_gradient(u))
-        # Keras writes the kernel back before it computes, so that its gradient is that
-        # of the normalized kernel.
+        # Keras assigns the normalized kernel before it calls the layer, so the gradient
+        # is that of the normalized kernel.
         return w + lax.stop_gradient(w / jnp.broadcast_to(norm, w.shape) - w)
 
     return run.part("layer", inner, "layer", normalized)(x, counts=False)
@@ -130,7 +130,7 @@ def _small(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
 
 
 def _takes_statistics(one: Layer) -> bool:
-    """Whether what a layer makes of an example depends on the others of its batch."""
+    """Return whether a layer computes statistics over the examples of a batch."""
     parts = one.graph.layers if one.graph else ()
     return one.kind == "BatchNormalization" or any(map(_takes_statistics, parts))
 
@@ -156,7 +156,7 @@ LAYERS = {
             "layer": Option(layer),
             "power_iterations": Option(whole(high=MOST_REPEATED), 1),
         },
-        level="Keras writes normalized kernels back as it computes; here "
-        "`model.constraints` normalizes them after each update",
+        level="Keras stores the normalized kernel at each call in training; in fdl, "
+        "`model.constraints` normalizes it after each update",
     ),
 }

@@ -1,1 +1,1 @@
-"""Linen modules as graphs of Keras layers, by tracing them."""
+"""Trace Linen modules, and express them as graphs of Keras layers."""

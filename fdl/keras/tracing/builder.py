@@ -1,4 +1,4 @@
-"""Calls of Keras layers, as they are found in a program."""
+"""Collect calls of Keras layers while a program is read."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,40 +15,40 @@ from fdl.weights import WeightsError
 
 
 class Builder:
-    """Calls of layers, in an order in which they can be made."""
+    """Calls of layers, in topological order."""
 
     def __init__(self, batch: Any, dtype: str) -> None:
-        """Begin with nothing.
+        """Start without calls.
 
         Args:
-            batch: The size of the batch in the program.
+            batch: The symbolic batch size in the program.
             dtype: The type of the weights.
         """
         self.batch, self.dtype = batch, dtype
         self.nodes: list[Node] = []
 
     def shape(self, aval: Any) -> Shape:
-        """Return a shape of the program as Keras has it."""
+        """Return a shape of the program, with None for symbolic sizes."""
         return tuple(None if export.is_symbolic_dim(n) else int(n) for n in aval.shape)
 
     def input(self, name: str, x: jax.ShapeDtypeStruct) -> Out:
         """Add an input."""
         shape, dtype = self.shape(x), x.dtype.name
         if jnp.issubdtype(x.dtype, jnp.floating) or dtype == "uint8":
-            dtype = self.dtype  # Keras would compute in the type of images otherwise
+            dtype = self.dtype  # otherwise, Keras would compute in the type of images
         options = {"batch_shape": shape, "dtype": dtype}
         self.nodes.append(Node(name, "InputLayer", options, (), name=name))
         return Out(len(self.nodes) - 1, 0, shape, x.dtype)
 
     def add(self, node: Node, shape: Shape, dtype: Any) -> Out:
-        """Add a node that gives one output."""
+        """Add a node with one output."""
         self.nodes.append(node)
         return Out(len(self.nodes) - 1, 0, shape, np.dtype(dtype))
 
     def layer(
         self, kind: str, options: dict[str, Any], args: tuple, shape: Any = None
     ) -> Out:
-        """Add a layer without weights; its outputs are like its first argument."""
+        """Add a layer without weights; its output has the type of its first input."""
         first = next(x for x in leaves(args) if isinstance(x, Out))
         shape = first.shape if shape is None else shape
         node = Node(len(self.nodes), kind, options, args)
@@ -71,12 +71,12 @@ class Builder:
         kwargs: Mapping[str, Any],
         shapes: list[Shape],
     ) -> list[Out]:
-        """Add a call of a module or function that Keras has as a layer."""
+        """Add a call of a module or function that is a layer in Keras."""
         kwargs = {k: v for k, v in kwargs.items() if v is not None}
         dtypes: Any = [self.dtype] * len(shapes)
         given = [x for x in leaves((args, kwargs)) if isinstance(x, Out)]
         constant = not given
-        if constant:  # Keras calls layers on what depends on the inputs only
+        if constant:  # Keras calls layers only on values that depend on the inputs
             (x,) = args
             zeros = self.zeros(1 + x.ndim, x.dtype)
             sizes = (None, *x.shape)
@@ -89,7 +89,7 @@ class Builder:
             first._replace(output=number, shape=shape, dtype=np.dtype(dtype))
             for number, (shape, dtype) in enumerate(zip(shapes, dtypes, strict=True))
         ]
-        if "mask" in kwargs:  # which Keras hands on, and the program does not
+        if "mask" in kwargs:  # Keras propagates masks, but the program does not
             outs[0] = self.op("Copy", (outs[0],), shapes[0], self.dtype)
         if constant:
             whole = first._replace(shape=(None, *shapes[0]))
@@ -112,9 +112,7 @@ class Builder:
     def as_argument(self, value: Any) -> Any:
         """Return a value as an argument of a layer."""
         if isinstance(value, Weight):
-            raise WeightsError(
-                f"{value} is used in a way in which no layer of Keras uses it"
-            )
+            raise WeightsError(f"{value} is used in a way that no Keras layer supports")
         return value
 
     def as_output(self, value: Any, aval: Any) -> Out:
@@ -124,7 +122,7 @@ class Builder:
         return self.whole(value, aval)
 
     def whole(self, x: Any, aval: Any) -> Any:
-        """Return a value in the shape that it has in the program."""
+        """Broadcast a value to its shape in the program."""
         shape = self.shape(aval)
         if not isinstance(x, Out) or x.shape == shape:
             return x
@@ -138,7 +136,7 @@ class Builder:
 
 
 def _literal(x: Any) -> Any:
-    """Return an argument as plain data."""
+    """Convert an argument to plain data."""
     if isinstance(x, Out | Slice | Constant) or not hasattr(x, "dtype"):
         return x
     array = np.asarray(x)

@@ -1,4 +1,4 @@
-"""Operations that combine the numbers of arrays."""
+"""Translate operations that combine elements: reductions, products, pooling."""
 
 import functools
 import string
@@ -90,7 +90,7 @@ def _window_sum(b: Builder, equation: Any, x: Out) -> Out | None:
 
 
 def _sum_of_neighbors(b: Builder, equation: Any, x: Out) -> Out | None:
-    """Return sums over channels side by side: those of the array, shifted."""
+    """Return sums over neighboring channels, as a sum of shifted arrays."""
     params = equation.params
     *others, size = ints(params["window_dimensions"])
     steps = (*params["window_strides"], *params["base_dilation"])

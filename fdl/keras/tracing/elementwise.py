@@ -1,4 +1,4 @@
-"""Operations on each number of arrays."""
+"""Translate elementwise operations."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -61,7 +61,7 @@ def _shape_of(x: Any) -> Shape:
 
 
 def _together(*shapes: Shape) -> Shape:
-    """Return the shape of arrays with one another."""
+    """Return the shape to which shapes broadcast."""
     most = max(map(len, shapes))
     padded = [(1,) * (most - len(shape)) + tuple(shape) for shape in shapes]
     return tuple(
@@ -96,7 +96,7 @@ def _pair(b: Builder, equation: Any, x: Any, y: Any) -> Out | None:
 
 
 def _mean(b: Builder, x: Any, y: Any) -> Out | None:
-    """Return a mean over axes, if that is what a division completes."""
+    """Return a mean over axes, if the division turns a sum into one."""
     if not isinstance(x, Out) or isinstance(y, Out) or np.size(y) != 1:
         return None
     node = b.nodes[x.node]

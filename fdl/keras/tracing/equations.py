@@ -1,4 +1,4 @@
-"""Operations of JAX's programs as layers and functions of Keras."""
+"""Translate the operations of a jaxpr to Keras layers and functions of `keras.ops`."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _OPERATIONS = {**ELEMENTWISE, **MOVING, **COMBINING}
 
 
 def operation(b: Builder, equation: Any, given: list[Any]) -> list[Any]:
-    """Return what an operation of the program gives."""
+    """Return the outputs of an operation of the program."""
     name = equation.primitive.name
     weight = next((x for x in given if isinstance(x, Weight)), None)
     if not any(isinstance(x, Out) for x in given):
@@ -24,18 +24,18 @@ def operation(b: Builder, equation: Any, given: list[Any]) -> list[Any]:
             return [weight] * len(equation.outvars)
         return _folded(b, equation, given)
     if weight is not None:
-        raise WeightsError(
-            f"{weight} is used in a way in which no layer of Keras uses it"
-        )
+        raise WeightsError(f"{weight} is used in a way that no Keras layer supports")
     read = _OPERATIONS.get(name)
     made = None if read is None else read(b, equation, *given)
     if made is None:
-        raise WeightsError(f"the operation {name}, as it is used, is not in keras.ops")
+        raise WeightsError(
+            f"the operation {name}, as it is used, does not exist in keras.ops"
+        )
     return made if isinstance(made, list) else [made]
 
 
 def _folded(b: Builder, equation: Any, given: list[Any]) -> list[Any]:
-    """Compute what does not depend on the inputs, but may on the batch size."""
+    """Compute an operation on constants, whose shape may depend on the batch size."""
     shapes = [b.shape(x.aval) for x in equation.outvars]
     name, params = equation.primitive.name, equation.params
     if all(None not in shape for shape in shapes):
@@ -55,4 +55,4 @@ def _folded(b: Builder, equation: Any, given: list[Any]) -> list[Any]:
             *map(jnp.asarray, np.broadcast_arrays(*given)), **params
         )
         return [np.asarray(made)]
-    raise WeightsError(f"the operation {name} depends on the size of the batch")
+    raise WeightsError(f"the operation {name} depends on the batch size")

@@ -1,4 +1,4 @@
-"""From what a builder holds to a graph."""
+"""Turn the nodes of a builder into a graph."""
 
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ class Traced(NamedTuple):
 
     Attributes:
         graph: The graph.
-        paths: The path of the module that each layer with weights is, by its name.
+        paths: Path of the module of each layer with weights, by the name of the layer.
     """
 
     graph: Graph
@@ -33,7 +33,7 @@ class Traced(NamedTuple):
 def finished(
     builder: Builder, name: str, inputs: Any, answer: Any, refs: list, outs: list
 ) -> Traced:
-    """Return the graph of what a builder holds."""
+    """Return the graph of a builder's nodes."""
     nodes = simplified(builder.nodes, outs)
     layers: list[Layer] = []
     numbers: dict[Any, int] = {}
@@ -75,7 +75,7 @@ def finished(
 
 
 def plain(tree: Any) -> PyTree:
-    """Return outputs nested as Keras nests them: named tuples as dictionaries."""
+    """Nest outputs as Keras does: named tuples become dictionaries."""
     if isinstance(tree, Ref):
         return tree
     names: Any = getattr(tree, "_asdict", None)
@@ -101,7 +101,7 @@ def made_layer(name: str, kind: str, options: dict[str, Any], dtype: str) -> Lay
     if "graph" in options:
         return Layer(name, kind, graph=options["graph"])
     if kind not in LAYERS:
-        raise WeightsError(f"the layer {name} is a {kind}, which fdl does not have")
+        raise WeightsError(f"the layer {name} is a {kind}, which fdl does not support")
     known = dict(LAYERS[kind].options)
     if kind.startswith("ops."):
         return Layer(name, kind, checked(known, options))

@@ -1,4 +1,4 @@
-"""Functions of `fdl.nn`, and of JAX, as layers of Keras."""
+"""Translate functions of `fdl.nn` and of JAX to Keras layers."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -62,7 +62,10 @@ FUNCTIONS: Mapping[str, Callable[..., Described]] = {
 
 
 def of_function(function: Callable, args: tuple, kwargs: Options) -> Described | None:
-    """Return how Keras would write a call of a function marked as a layer."""
+    """Return the Keras layer for a call of a function that is marked as a layer.
+
+    None if Keras has no such layer.
+    """
     bound = inspect.signature(function).bind(*args, **kwargs)
     bound.apply_defaults()
     x = bound.arguments["x"]
@@ -75,7 +78,7 @@ def of_function(function: Callable, args: tuple, kwargs: Options) -> Described |
     return describe(**bound.arguments) if is_image else None
 
 
-# What JAX calls its functions in a program.
+# Keras' activations, by the names of JAX's functions in a jaxpr.
 ACTIVATIONS = {
     "celu": "celu",
     "elu": "elu",

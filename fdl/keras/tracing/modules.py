@@ -1,4 +1,4 @@
-"""Linen modules as layers of Keras."""
+"""Translate Linen modules to Keras layers."""
 
 import string
 from collections.abc import Callable, Mapping
@@ -15,13 +15,13 @@ Options = dict[str, Any]
 
 
 class Described(NamedTuple):
-    """A call of a module or function, as Keras would write it.
+    """A call of a module or function, as a call of a Keras layer.
 
     Attributes:
-        kind: The class of the layer.
-        options: Its options; those that are left out have Keras' defaults.
-        args: Arrays, which may be nested.
-        kwargs: Arrays and other values by name; those that are None are left out.
+        kind: Class of the layer.
+        options: Options of the layer; missing ones have Keras' defaults.
+        args: Positional arguments: arrays, which may be nested.
+        kwargs: Keyword arguments; those that are None are left out.
     """
 
     kind: str
@@ -259,7 +259,8 @@ def _dense_general(m: linen.DenseGeneral, x: Any) -> Described:
 def _different(m: Any, what: str) -> WeightsError:
     name = "/".join(m.path)
     return WeightsError(
-        f"the layer {name} ({type(m).__name__}) has {what}, which Keras' does not"
+        f"the layer {name} ({type(m).__name__}) has {what}, which Keras' layer does "
+        "not support"
     )
 
 
@@ -293,13 +294,13 @@ MODULES: Mapping[type, Callable[..., Described]] = {
 }
 
 RECURRENT = ("SimpleRNN", "LSTM", "GRU", "Bidirectional")
-"""Those that give their outputs at each step first, and then their last states."""
+"""Layers that return their outputs at each step, and then their final states."""
 
 
 def of_module(
     module: linen.Module, method: str, args: tuple, kwargs: Options
 ) -> Described | None:
-    """Return how Keras would write a call of a module; None if it has no such layer."""
+    """Return the Keras layer for a call of a module; None if Keras has none."""
     if isinstance(module, KerasModel) and method == "__call__":
         return _model(module, args, kwargs)
     describe = MODULES.get(type(module))
@@ -310,7 +311,7 @@ def of_module(
         return None
     if getattr(module, "dtype", None) is not None:
         raise _different(module, f"dtype={module.dtype}")
-    # Flags that say whether the model is trained are Keras' own affair.
+    # Keras sets flags for training itself.
     flags = ("train", "deterministic", "use_running_average", "rng")
     return describe(
         module, *args, **{k: v for k, v in kwargs.items() if k not in flags}
@@ -318,7 +319,7 @@ def of_module(
 
 
 def _model(module: KerasModel, args: tuple, kwargs: Options) -> Described | None:
-    """Return a model within the model."""
+    """Return a nested Keras model, or None if it cannot be one in Keras."""
     if module.custom_layers or isinstance(module.graph.outputs, dict | FrozenDict):
         return None
     named = {name: x for name, x in kwargs.items() if name != "train"}

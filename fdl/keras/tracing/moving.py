@@ -1,4 +1,4 @@
-"""Operations that move the numbers of arrays."""
+"""Translate operations that move elements: reshaping, slicing, padding, gathering."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from fdl.keras.tracing.nodes import Out
 
 
 def _reshaped(b: Builder, x: Out, before: Any, after: Any) -> Out | None:
-    """Return what has the shape `before` in the shape `after`, of the program."""
+    """Reshape a value from the shape `before` to `after`, both of the program."""
     shape = b.shape(after)
     if x.shape == shape and before.shape == after.shape:
         return x
@@ -36,7 +36,7 @@ def _reshape(b: Builder, equation: Any, x: Out) -> Out | None:
 
 
 def _broadcast(b: Builder, equation: Any, x: Out) -> Out | None:
-    """Insert axes of size 1; what follows broadcasts by itself."""
+    """Insert axes of size 1; later operations broadcast them implicitly."""
     after = equation.outvars[0].aval
     sizes: list[Any] = [1] * len(after.shape)
     before = equation.invars[0].aval
@@ -49,7 +49,7 @@ def _broadcast(b: Builder, equation: Any, x: Out) -> Out | None:
 
 
 def _actual(x: Out, aval: Any) -> tuple[Any, ...]:
-    """Return the shape in Keras, with sizes of the program where they are unknown."""
+    """Return the shape in Keras, with unknown sizes taken from the program."""
     return tuple(
         own if size is None else size
         for size, own in zip(x.shape, aval.shape, strict=True)
@@ -101,7 +101,7 @@ def _slice(b: Builder, equation: Any, x: Out) -> Out:
 
 
 def _gather(b: Builder, equation: Any, x: Any, places: Any) -> Out | None:
-    """Return what is at fixed places: `x[..., 0, 2:4]`, `x[:, [2, 0]]`."""
+    """Return the elements at constant indices: `x[..., 0, 2:4]`, `x[:, [2, 0]]`."""
     if not isinstance(x, Out) or isinstance(places, Out):
         return None
     before, after = equation.invars[0].aval, equation.outvars[0].aval
@@ -165,7 +165,7 @@ def _reverse(b: Builder, equation: Any, x: Out) -> Out:
 
 
 def ints(values: Iterable[Any]) -> tuple[int, ...]:
-    """Return whole numbers as Python's own."""
+    """Convert integers to Python's `int`."""
     return tuple(int(value) for value in values)
 
 

@@ -1,4 +1,4 @@
-"""What a graph is built of while a module is read."""
+"""The parts of a graph while it is built."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 import jax
 
 Shape = tuple[int | None, ...]
-"""Sizes; None for those that depend on the size of the batch."""
+"""Sizes; None for those that depend on the batch size."""
 
 
 class Out(NamedTuple):
-    """What a node gives.
+    """An output of a node.
 
     Attributes:
-        node: Which node.
-        output: Which of its outputs.
-        shape: Its shape in Keras, which may have sizes of 1 where the program has
-            broadcast them already.
+        node: Index of the node.
+        output: Index among the outputs of the node.
+        shape: Shape in Keras, which may have sizes of 1 that the program has already
+            broadcast.
         dtype: Its type.
     """
 
@@ -28,18 +28,18 @@ class Out(NamedTuple):
 
 
 class Weight(NamedTuple):
-    """A weight that is used outside of a layer.
+    """A weight that is used outside a layer.
 
     Attributes:
-        path: Where it is in the variables.
-        classes: The classes of modules by their paths.
+        path: Path of the weight in the variables.
+        classes: Classes of modules by their paths.
     """
 
     path: Any
     classes: Mapping[tuple[str, ...], str]
 
     def __str__(self) -> str:
-        """Name the weight and its module."""
+        """Name the weight and its module for messages."""
         name = jax.tree_util.keystr(self.path, simple=True, separator="/")
         _, *names, last = name.split("/")
         kind = self.classes.get(tuple(names), "module")
@@ -51,13 +51,13 @@ class Node:
     """A call of a layer.
 
     Attributes:
-        key: What calls of the same layer have in common.
-        kind: The class of the layer.
-        options: Its options; others have Keras' defaults.
-        args: Its arguments: `Out`s, constants, numbers, nested.
-        kwargs: Its arguments by name.
-        path: The path of the module that it is; empty for others.
-        name: Its name, if it has one.
+        key: Key of the layer: equal for all calls of the same layer.
+        kind: Class of the layer.
+        options: Options of the layer; missing ones have Keras' defaults.
+        args: Positional arguments: nested `Out`s, constants and numbers.
+        kwargs: Keyword arguments.
+        path: Path of the module that the layer stands for; empty if there is none.
+        name: Name of the layer, if it has one.
     """
 
     key: Any

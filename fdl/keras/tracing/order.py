@@ -1,4 +1,4 @@
-"""The order in which Keras lists the layers of a graph, and numbers them in files."""
+"""Put the layers of a graph into the order in which Keras lists and numbers them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,10 +9,10 @@ from fdl.keras.graph.description import Call, Graph, Ref
 
 
 def in_order(graph: Graph) -> Graph:
-    """Return a graph with its layers in the order of Keras.
+    """Return a graph with its layers in Keras' order.
 
-    Layers that are further from the outputs come first; among those that are equally
-    far, those that are met first on the way back from the outputs.
+    Layers farther from the outputs come first; among layers at the same distance, those
+    that are reached first in a depth-first search from the outputs.
     """
     finished, met = _traversed(graph)
     depths: dict[int, int] = {}
@@ -37,7 +37,7 @@ def in_order(graph: Graph) -> Graph:
 
 
 def _traversed(graph: Graph) -> tuple[list[int], dict[int, int]]:
-    """Return calls, each after those that it needs, and when each layer was met."""
+    """Return calls in topological order, and the order in which layers are reached."""
     finished: dict[int, None] = {}
     met: dict[int, int] = {}
     started: set[int] = set()
@@ -59,7 +59,7 @@ def _refs(call: Call) -> Iterator[Ref]:
 
 
 def _flat(tree: Any) -> Iterator[Ref]:
-    """Yield references in Keras' order, in which keys of dictionaries are sorted."""
+    """Yield references in Keras' order, which sorts the keys of dictionaries."""
     if isinstance(tree, Ref):
         yield tree
     elif isinstance(tree, dict | FrozenDict):

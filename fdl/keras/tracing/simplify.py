@@ -1,4 +1,4 @@
-"""The nodes that a model needs, as a user of Keras would write them."""
+"""Reduce the nodes of a graph to those that a Keras user would write."""
 
 from typing import Any
 
@@ -9,10 +9,11 @@ from fdl.keras.tracing.nodes import Node, Out
 
 
 def simplified(nodes: list[Node], outs: list[Out]) -> list[tuple[int, Node]]:
-    """Return the nodes that the outputs need, with their numbers.
+    """Return the nodes on which the outputs depend, with their indices.
 
     Embeddings that are also used in reverse become one layer, recurrent layers return
-    only what is used, and layers apply the activations that follow them.
+    only the outputs that are used, and activations are merged into the layers before
+    them.
     """
     _hand_on_masks(nodes)
     used: dict[int, set[int]] = {}
@@ -36,7 +37,7 @@ def simplified(nodes: list[Node], outs: list[Out]) -> list[tuple[int, Node]]:
 
 
 def _hand_on_masks(nodes: list[Node]) -> None:
-    """Take copies, which end masks, out again before layers that have the same mask."""
+    """Remove copies, which stop masks, before layers that take the same mask."""
 
     def source(x: Any) -> Any:
         is_copy = isinstance(x, Out) and nodes[x.node].kind == "ops.Copy"
@@ -51,7 +52,7 @@ def _hand_on_masks(nodes: list[Node]) -> None:
 
 
 def _tie_embeddings(nodes: list[Node]) -> None:
-    """Let embeddings that are also used in reverse be the layer that can do both."""
+    """Turn embeddings that are also used in reverse into `ReversibleEmbedding`s."""
     reversible = {n.key: n for n in nodes if n.kind == "ReversibleEmbedding"}
     for node in nodes:
         if node.key in reversible:
@@ -59,10 +60,10 @@ def _tie_embeddings(nodes: list[Node]) -> None:
 
 
 def _choose_outputs(nodes: list[Node], used: dict[int, set[int]]) -> None:
-    """Tell recurrent layers which of their outputs to return."""
+    """Set which of their outputs recurrent layers return."""
     for number in sorted(used):
         node, before = nodes[number], _last_outputs(nodes, used, number)
-        if before is not None:  # Keras' layer joins the last outputs itself
+        if before is not None:  # the Keras layer concatenates the last outputs itself
             node.__dict__.update(nodes[before].__dict__)
             used.pop(before)
             used[number] = {1}
@@ -96,7 +97,7 @@ def _choose_outputs(nodes: list[Node], used: dict[int, set[int]]) -> None:
 def _last_outputs(
     nodes: list[Node], used: dict[int, set[int]], number: int
 ) -> int | None:
-    """Return the layer whose last outputs, of both directions, a node joins."""
+    """Return the Bidirectional layer whose last outputs a node concatenates, if any."""
     if nodes[number].kind != "Concatenate":
         return None
     given = nodes[number].args[0]
@@ -115,7 +116,7 @@ def _last_outputs(
 def _merge_activations(
     nodes: list[Node], used: dict[int, set[int]], users: dict[int, int], ends: set[int]
 ) -> None:
-    """Let layers apply the activations that follow them."""
+    """Merge activations into the layers before them."""
     gone = {}
     for number in sorted(used):
         node = nodes[number]
@@ -134,7 +135,7 @@ def _merge_activations(
         if layer.kind in modules.RECURRENT or "activation" in layer.options:
             continue
         layer.options["activation"] = name
-        # The layer takes the place of its activation.
+        # The layer replaces its activation.
         node.__dict__.update(layer.__dict__)
         gone[before] = number
     for number in gone:

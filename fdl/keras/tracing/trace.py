@@ -1,8 +1,8 @@
-"""From any Linen module to a `Graph`, by tracing it.
+"""Convert a Linen module to a `Graph` by tracing it.
 
-JAX traces the module for a batch of unknown size. Modules and functions that are layers
-in Keras leave a mark in the program, and what is computed within them is dead code; the
-few operations between them become functions of `keras.ops`.
+JAX traces the module for a batch of symbolic size. Modules and functions that are
+layers in Keras leave a marker in the jaxpr, which makes the equations inside them dead
+code; the few operations between layers become functions of `keras.ops`.
 """
 
 import inspect
@@ -29,17 +29,16 @@ _MARK.def_abstract_eval(lambda *given, outputs, **_: list(outputs))
 
 
 def trace(model: linen.Module, *inputs: Any, dtype: str = "float32") -> Traced:
-    """Describe a module in Keras' layers.
+    """Express a module in Keras layers.
 
     Args:
         model: The module.
-        *inputs: Example inputs, of which only shapes and types are used; all have the
-            batch first.
+        *inputs: Example inputs, batch first, of which only shapes and types are used.
         dtype: The type of the weights, in which Keras will also compute.
 
     Raises:
-        WeightsError: Names the module that has weights that no layer of Keras has, or
-            the operation that `keras.ops` does not have.
+        WeightsError: If a module has weights that no Keras layer has, or an operation
+            does not exist in `keras.ops`; the message names it.
 
     Example:
         >>> from fdl.models import MLP
@@ -73,7 +72,7 @@ def trace(model: linen.Module, *inputs: Any, dtype: str = "float32") -> Traced:
         outputs = call(*args, **kwargs)
         try:
             made = modules.of_module(module, context.method_name, args, kwargs)
-        except WeightsError as error:  # matters only if no layer is around it
+        except WeightsError as error:  # raised later, unless a layer encloses it
             return mark(error, outputs, module.path, (args, kwargs))
         if made is None:
             return outputs
@@ -114,14 +113,14 @@ def trace(model: linen.Module, *inputs: Any, dtype: str = "float32") -> Traced:
 
 
 class _Seen(NamedTuple):
-    """A call that left a mark.
+    """A call that left a marker.
 
     Attributes:
-        made: How Keras would write it, or why it cannot.
-        path: The path of the module; empty for functions.
-        tree: The structure of its arguments.
-        given: Those arguments, flat.
-        places: Which of them are arrays.
+        made: The call of a Keras layer, or the error that explains why there is none.
+        path: Path of the module; empty for functions.
+        tree: Tree structure of the arguments.
+        given: The arguments, flattened.
+        places: Indices of the arguments that are arrays.
     """
 
     made: modules.Described | WeightsError
@@ -132,7 +131,7 @@ class _Seen(NamedTuple):
 
 
 class _Reader:
-    """Reads a program, equation by equation, into a builder."""
+    """Reader of a jaxpr, equation by equation, into a builder."""
 
     def __init__(self, builder: Builder, seen: list[_Seen]) -> None:
         self.builder, self.seen = builder, seen
@@ -157,7 +156,7 @@ class _Reader:
         if inner is None:
             return operation(self.builder, equation, given)
         activation = functions.ACTIVATIONS.get(str(params.get("name")))
-        # Besides the array, there may be a slope, which is 1 by default.
+        # There may be a second argument: a slope, which is 1 by default.
         is_plain = all(np.all(x == 1) for x in given[1:] if not isinstance(x, Out))
         if activation and isinstance(given[0], Out) and is_plain:
             made = functions.activation(activation, None)
@@ -181,7 +180,7 @@ _INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 
 
 def _live(program: core.Jaxpr) -> Iterator[Any]:
-    """Yield the equations that the outputs need."""
+    """Yield the equations on which the outputs depend."""
     needed = {x for x in program.outvars if not isinstance(x, core.Literal)}
     kept = []
     for equation in reversed(program.eqns):
@@ -192,12 +191,12 @@ def _live(program: core.Jaxpr) -> Iterator[Any]:
 
 
 def _with_any_batch(inputs: tuple) -> tuple[tuple, Any]:
-    """Return shapes of inputs for a batch of any size, and that size."""
+    """Return the shapes of inputs for a symbolic batch size, and that size."""
     (batch,) = export.symbolic_shape("batch")
 
     def shaped(x: Any) -> jax.ShapeDtypeStruct:
         if np.ndim(x) == 0 and not getattr(x, "shape", ()):
-            raise WeightsError("an input is a single number, without a batch axis")
+            raise WeightsError("an input is a scalar, without a batch axis")
         dtype = jax.dtypes.canonicalize_dtype(x.dtype)
         return jax.ShapeDtypeStruct((batch, *x.shape[1:]), dtype)
 
@@ -205,7 +204,7 @@ def _with_any_batch(inputs: tuple) -> tuple[tuple, Any]:
 
 
 def _input_names(model: linen.Module, inputs: tuple) -> list[str]:
-    """Return names of all inputs: of arguments, or of keys of dictionaries."""
+    """Name all inputs after their arguments, or after keys of dictionaries."""
     names = [
         parameter.name
         for parameter in inspect.signature(model.__call__).parameters.values()

@@ -38,10 +38,10 @@ def conv(
             arXiv:1511.07122), at least 1.
         groups: Number of groups that channels and features are split into; each group
             of features sees one group of channels (Krizhevsky et al., 2012).
-        implementation: `"xla"` for XLA's convolution and its derivatives; `"tuned"`
-            for forms of each that stay fast on CPU, inside loops and under `vmap` over
-            kernels, chosen by shape; None for `"tuned"` on CPU and, for small windows,
-            on GPU, otherwise `"xla"`.
+        implementation: `"xla"` for XLA's convolution and its derivatives; `"tuned"` for
+            implementations chosen by shape that stay fast on CPU, inside loops and
+            under `vmap` over kernels; None for `"tuned"` on CPU and, with small
+            windows, on GPU, and `"xla"` otherwise.
 
     Raises:
         ValueError: If the channels of `x` and `kernel` do not match, no window fits,
@@ -70,7 +70,7 @@ def conv(
     pads = border((height, width), window, strides, padding, dilation)
     form = Form((height, width), window, strides, pads, dilation, groups)
     if _is_tuned(implementation, form, group_channels):
-        if group_channels == 1 and features > groups > 1:  # depthwise, several each
+        if group_channels == 1 and features > groups > 1:  # several per channel
             x = jnp.repeat(x, features // groups, axis=-1)
             form = form._replace(groups=features)
         elif groups > 1 and group_channels > 1:
@@ -99,9 +99,8 @@ def conv_transpose(
         x: Images, channels last; any number of leading batch axes, none included.
         kernel: One kernel for each input channel; features come before channels.
         strides: Distance in the output, in pixels, between neighbors in `x`.
-        padding: `"same"` for outputs of `size * stride` pixels; `"valid"` for
-            every pixel that the kernel reaches, `(size - 1) * stride + max(window,
-            stride)`.
+        padding: `"same"` for outputs of `size * stride` pixels; `"valid"` for all
+            pixels that the kernel reaches, `(size - 1) * stride + max(window, stride)`.
         implementation: As in `conv`.
 
     Raises:

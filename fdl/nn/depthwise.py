@@ -25,8 +25,8 @@ class DepthwiseConv2D(nn.Module):
         depth_multiplier: Number of kernels for each channel, at least 1.
         dilation: Distance between the pixels under a kernel.
         use_bias: Whether to add a bias to each feature.
-        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
-        bias_init: How the bias is drawn.
+        kernel_init: Initializer of the kernel; see `fdl.nn.initializers`.
+        bias_init: Initializer of the bias.
         implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:
@@ -77,9 +77,9 @@ class SeparableConv2D(nn.Module):
         depth_multiplier: Number of depthwise kernels for each channel, at least 1.
         dilation: Distance between the pixels under a depthwise kernel.
         use_bias: Whether to add a bias to each feature.
-        depthwise_init: How the depthwise kernel is drawn, see `fdl.nn.initializers`.
-        pointwise_init: How the pointwise kernel is drawn.
-        bias_init: How the bias is drawn.
+        depthwise_init: Initializer of the depthwise kernel; see `fdl.nn.initializers`.
+        pointwise_init: Initializer of the pointwise kernel.
+        bias_init: Initializer of the bias.
         implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:

@@ -30,7 +30,7 @@ def conv(
     function of Keras' `Conv2D` without its bias. Kernels are not flipped.
 
     Args:
-        x: Images, channels last; any number of leading batch axes, none included.
+        x: Images, channels last; any number of leading batch axes, including none.
         kernel: One kernel for each output feature.
         strides: Step `s` of the window down and across, in pixels, at least 1.
         padding: `"valid"`, or `"same"` for outputs of `ceil(size / stride)` pixels.
@@ -96,7 +96,7 @@ def conv_transpose(
     `Conv2DTranspose` without its bias.
 
     Args:
-        x: Images, channels last; any number of leading batch axes, none included.
+        x: Images, channels last; any number of leading batch axes, including none.
         kernel: One kernel for each input channel; features come before channels.
         strides: Distance in the output, in pixels, between neighbors in `x`.
         padding: `"same"` for outputs of `size * stride` pixels; `"valid"` for all

@@ -126,7 +126,7 @@ class LeNet5(Backbone):
         x = nn.zero_pad(image, self.border)
         act = nn.relu if self.modern else squash
         if not self.modern:
-            x = 1.275 * x - 0.1  # on average, mean 0 and standard deviation 1
+            x = 1.275 * x - 0.1  # background -0.1, ink 1.175: about mean 0, variance 1
         c1 = act(nn.Conv2D(6, (5, 5), name="c1")(x))
         third = nn.Conv2D(16, (5, 5)) if self.modern else TableConv2D()
         c3 = act(third.clone(name="c3", parent=self)(self._subsample(c1, "s2")))

@@ -21,8 +21,8 @@ from fdl.arrays import Array, Number
 class MLP(linen.Module):
     """Dense layers with ReLU (Rumelhart et al., 1986, Nature 323).
 
-    The input is images, which are flattened, if it has three or more axes, and vectors
-    of features otherwise.
+    Inputs with three or more axes are images, which are flattened; others are vectors
+    of features.
 
     Attributes:
         num_classes: Number of classes, at least 2.

@@ -4,7 +4,8 @@ Parameters:
 
 - `TextCNN(2, vocab_size=18765, features=300, maps=100)`: 5,990,402
 
-The learner limits the norms of `head`, see `fdl.keras.constraints.max_norm`.
+The limit on the norms of `head` belongs to the learner, see
+`fdl.keras.constraints.max_norm`.
 
 Differences from the paper:
 

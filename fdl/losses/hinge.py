@@ -37,7 +37,7 @@ def hinge(outputs: Outputs, targets: Targets) -> Losses:
 def squared_hinge(outputs: Outputs, targets: Targets) -> Losses:
     """Return the mean of `max(1 - outputs targets, 0)^2` over the last axis.
 
-    Arguments are those of `hinge`.
+    See `hinge` for the arguments.
 
     Raises:
         ValueError: If the shapes differ.

@@ -146,7 +146,7 @@ def recall(
 ) -> Recall:
     """Return the fraction of actual positives that are predicted; 0 if there are none.
 
-    Arguments are those of `precision`.
+    See `precision` for the arguments.
 
     Example:
         >>> float(recall(jnp.array([2.0, -1.0]), jnp.array([1, 1])).compute())
@@ -167,7 +167,7 @@ def f1_score(
 ) -> F1:
     """Return the harmonic mean of precision and recall (van Rijsbergen, 1979).
 
-    Arguments are those of `precision`.
+    See `precision` for the arguments.
 
     Example:
         >>> float(f1_score(jnp.array([2.0, 1.0]), jnp.array([1, 0])).compute())

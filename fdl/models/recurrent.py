@@ -145,7 +145,7 @@ def _last_output(state: Any) -> Array:
 class SimpleRNNClassifier(RecurrentClassifier):
     """Classifier of sequences by simple RNN (Elman, 1990, Cognitive Science 14).
 
-    Attributes, masks and streaming are those of `LSTMClassifier`.
+    See `LSTMClassifier` for attributes, masks and streaming.
 
     Example:
         >>> import jax
@@ -203,7 +203,7 @@ class LSTMClassifier(RecurrentClassifier):
 class GRUClassifier(RecurrentClassifier):
     """Classifier of sequences by GRU (Cho et al., 2014, arXiv:1406.1078).
 
-    Attributes, masks and streaming are those of `LSTMClassifier`. The layer has Keras'
+    See `LSTMClassifier` for attributes, masks and streaming. The layer has Keras'
     default form, with the reset gate after the product.
 
     Example:

@@ -337,10 +337,12 @@ def _pad_rows(x: Images, more: int) -> Padded:
 
 # Choice of the implementation of each map.
 
-Way = Literal["depthwise", "by group", "products", "windows"]
+Algorithm = Literal["depthwise", "by group", "products", "windows"]
 
 
-def _way(form: Form, group_channels: int, features: int, members: int) -> Way:
+def _algorithm(
+    form: Form, group_channels: int, features: int, members: int
+) -> Algorithm:
     if form.groups > 1 and group_channels == 1 and features == form.groups:
         return "depthwise"
     if members or jax.default_backend() != "cpu":
@@ -354,17 +356,17 @@ def _way(form: Form, group_channels: int, features: int, members: int) -> Way:
     return "products" if apart or few else "windows"
 
 
-_OUTPUT: dict[Way, Compute] = {
+_OUTPUT: dict[Algorithm, Compute] = {
     "depthwise": _depthwise,
     "products": by_products,
     "windows": by_xla,
 }
-_IMAGES: dict[Way, Compute] = {
+_IMAGES: dict[Algorithm, Compute] = {
     "depthwise": _depthwise_images,
     "products": _images_by_products,
     "windows": _images_of_windows,
 }
-_KERNEL: dict[Way, Compute] = {
+_KERNEL: dict[Algorithm, Compute] = {
     "depthwise": _depthwise_kernel,
     "products": _kernel_by_products,
     "windows": _kernel_by_parts,
@@ -378,15 +380,17 @@ def _by_group(compute: Compute, a: Array, b: Array, form: Form) -> Array:
     return jnp.concatenate([compute(a, b, one) for a, b in pairs], axis=-1)
 
 
-def _in_the_best_way(ways: dict[Way, Compute], group_channels: Channels) -> Compute:
+def _dispatched(
+    algorithms: dict[Algorithm, Compute], group_channels: Channels
+) -> Compute:
     """Return a map that dispatches to the implementation chosen by the rules."""
 
     def compute(a: Array, b: Array, form: Form) -> Array:
         members = a.ndim - 4
-        way = _way(form, group_channels(a, b, form), b.shape[-1], members)
-        if way == "by group":
+        algorithm = _algorithm(form, group_channels(a, b, form), b.shape[-1], members)
+        if algorithm == "by group":
             return _by_group(compute, a, b, form)
-        of_one = lambda a, b: ways[way](a, b, form)
+        of_one = lambda a, b: algorithms[algorithm](a, b, form)
         return functools.reduce(lambda f, _: jax.vmap(f), range(members), of_one)(a, b)
 
     return compute
@@ -403,17 +407,17 @@ def _of_images(x: Array, g: Array, form: Form) -> int:
 tuned = trilinear(
     "conv",
     output=Map(
-        _in_the_best_way(_OUTPUT, _of_kernel),
+        _dispatched(_OUTPUT, _of_kernel),
         lambda x, kernel, form: (x[0], *form.out_size, kernel[-1]),
         ndim=4,
     ),
     images=Map(
-        _in_the_best_way(_IMAGES, _of_kernel),
+        _dispatched(_IMAGES, _of_kernel),
         lambda g, kernel, form: (g[0], *form.size, kernel[-2] * form.groups),
         ndim=4,
     ),
     kernel=Map(
-        _in_the_best_way(_KERNEL, _of_images),
+        _dispatched(_KERNEL, _of_images),
         lambda x, g, form: (*form.window, x[-1] // form.groups, g[-1]),
         ndim=4,
     ),

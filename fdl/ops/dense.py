@@ -82,10 +82,10 @@ def dense_fast_transpose(
     """
     rows = x.reshape(-1, x.shape[-1])
     features, out = kernel.shape
-    way = resolve(implementation, tuned_on=("cpu",))
+    chosen = resolve(implementation, tuned_on=("cpu",))
     if x.ndim > 2 and rules.devices() > 1:
-        way = "xla"
-    if way == "xla" or rules.at_most(rows.shape[0], min(features, out) - 1):
+        chosen = "xla"
+    if chosen == "xla" or rules.at_most(rows.shape[0], min(features, out) - 1):
         return x @ kernel
     if features <= out:
         across = lax.optimization_barrier(rows.T)

@@ -99,7 +99,7 @@ def edits(answers: Sequence[Words], references: Sequence[Sequence[Words]]) -> Ed
     """
     if len(answers) != len(references):
         raise ValueError(
-            f"there are {len(answers)} answers, but references for {len(references)}: "
+            f"there are {len(answers)} answers and {len(references)} references: "
             "pass the right answers for each source."
         )
     exact, total, length = 0, 0, 0

@@ -264,7 +264,7 @@ def test_an_ensemble_attends_on_the_average() -> None:
 
 def test_sources_have_a_vocabulary_of_their_own() -> None:
     model = models.EncoderDecoder(5, 9, **SIZES)
-    with pytest.raises(ValueError, match=r"token 9: .* source_vocab_size is 9"):
+    with pytest.raises(ValueError, match=r"token 9, .* source_vocab_size is 9"):
         beam_search(model, {}, WORDS + 1, 5)
 
 

@@ -61,8 +61,8 @@ def _split(batch: PyTree) -> Examples:
         unknown = sorted(batch.keys() - set(Examples._fields))
         if unknown:
             raise DataError(
-                f"the data contain {unknown[0]!r} besides inputs and targets: the "
-                "model sees only inputs. Move it there, or leave it out."
+                f"the data contain {unknown[0]!r} besides inputs and targets, but the "
+                "model sees only inputs: move it into inputs, or leave it out."
             )
         return Examples(batch["inputs"], batch["targets"], batch.get("weights"))
     if isinstance(batch, tuple) and len(batch) in (2, 3):

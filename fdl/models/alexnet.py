@@ -51,7 +51,7 @@ class AlexNet(Backbone):
         hidden_size: Width of the two dense layers before the last.
         groups: Number of groups in the second, fourth and fifth convolution.
         window: Height and width of the first kernels.
-        stride: Step of the first convolution.
+        stride: Stride of the first convolution.
         border: Pixels of zeros around the image.
         response_norm: Whether to apply local response normalization.
         dropout_rate: Fraction of the two dense layers dropped in training, in [0, 1);

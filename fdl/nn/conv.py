@@ -23,7 +23,7 @@ class Conv2D(nn.Module):
     Attributes:
         features: Number of kernels, at least 1.
         kernel_size: Height and width of a kernel, in pixels.
-        strides: Step of the window down and across, in pixels.
+        strides: Strides of the window, down and across, in pixels.
         padding: `"valid"` or `"same"`.
         dilation: Distance between the pixels under a kernel; 1 for neighbors.
         groups: Number of groups that channels and features are split into.

@@ -20,7 +20,7 @@ class DepthwiseConv2D(nn.Module):
 
     Attributes:
         kernel_size: Height and width of a kernel, in pixels.
-        strides: Step of the window down and across, in pixels.
+        strides: Strides of the window, down and across, in pixels.
         padding: `"valid"` or `"same"`.
         depth_multiplier: Number of kernels for each channel, at least 1.
         dilation: Distance between the pixels under a kernel.
@@ -72,7 +72,7 @@ class SeparableConv2D(nn.Module):
     Attributes:
         features: Number of kernels of the pointwise convolution, at least 1.
         kernel_size: Height and width of a depthwise kernel, in pixels.
-        strides: Step of the window down and across, in pixels.
+        strides: Strides of the window, down and across, in pixels.
         padding: `"valid"` or `"same"`.
         depth_multiplier: Number of depthwise kernels for each channel, at least 1.
         dilation: Distance between the pixels under a depthwise kernel.

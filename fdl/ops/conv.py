@@ -32,7 +32,7 @@ def conv(
     Args:
         x: Images, channels last; any number of leading batch axes, including none.
         kernel: One kernel for each output feature.
-        strides: Step `s` of the window down and across, in pixels, at least 1.
+        strides: Strides `s` of the window, down and across, in pixels, at least 1.
         padding: `"valid"`, or `"same"` for outputs of `ceil(size / stride)` pixels.
         dilation: Distance `d` between the pixels of a window (Yu & Koltun, 2016,
             arXiv:1511.07122), at least 1.

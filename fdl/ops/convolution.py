@@ -30,7 +30,7 @@ class Form(NamedTuple):
     Attributes:
         size: Height and width of an image.
         window: Height and width of a kernel.
-        strides: Step of the window down and across.
+        strides: Strides of the window, down and across.
         pads: Rows and columns added around an image.
         dilation: Distance between the pixels of a window.
         groups: Number of groups of channels.

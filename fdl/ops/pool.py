@@ -36,7 +36,7 @@ def max_pool(
     Args:
         x: Images, channels last; any number of leading batch axes.
         window: Height and width of the window, in pixels, at least 1.
-        strides: Step of the window in each direction; None for the window's own size.
+        strides: Stride of the window in each direction; None for the window's own size.
         padding: `"valid"` drops pixels at the end that do not fill a window; `"same"`
             pads with minus infinity.
         implementation: `"xla"` for XLA's window reduction, whose gradient is slow on
@@ -75,7 +75,7 @@ def avg_pool(
     Args:
         x: Images, channels last; any number of leading batch axes.
         window: Height and width of the window, in pixels, at least 1.
-        strides: Step of the window in each direction; None for the window's own size.
+        strides: Stride of the window in each direction; None for the window's own size.
         padding: `"valid"` drops pixels at the end that do not fill a window; `"same"`
             gives outputs of `ceil(size / stride)` pixels.
 

@@ -27,7 +27,7 @@ def border(
     Args:
         size: Height and width of the image, in pixels.
         window: Height and width of the window, in pixels, without dilation.
-        strides: Step of the window in each direction, in pixels.
+        strides: Stride of the window in each direction, in pixels.
         padding: `"valid"` or `"same"`.
         dilation: Distance between the pixels of a window.
 

@@ -130,7 +130,7 @@ def seeds_needed(
         >>> seeds_needed(sd=0.002, effect=0.002)
         10
     """
-    from scipy import stats  # half a second, wanted only here
+    from scipy import stats  # takes half a second, needed only here
 
     if not (sd > 0 and math.isfinite(effect) and effect != 0):
         raise ValueError(f"sd={sd} must be above 0, and effect={effect} must not be 0.")
@@ -168,7 +168,7 @@ def _deviation(values: Values) -> float:
 
 
 def _interval(values: Values, level: float) -> tuple[float, float]:
-    from scipy import stats  # half a second, wanted only here
+    from scipy import stats  # takes half a second, needed only here
 
     if len(values) < 2:
         return math.nan, math.nan

@@ -1,4 +1,4 @@
-"""Ways of learning: a model, a loss and an optimizer become a `Learner`."""
+"""Learners: turn a model, a loss and an optimizer into a `Learner`."""
 
 from fdl.learners.adversarial import adversarial as adversarial
 from fdl.learners.augmented import augmented as augmented

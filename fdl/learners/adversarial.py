@@ -1,4 +1,4 @@
-"""Learning to make examples: a generator and a discriminator against each other."""
+"""Adversarial learning: a generator and a discriminator against each other."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -31,12 +31,12 @@ from fdl.ranges import require_number, require_whole
 
 
 class Draws(NamedTuple):
-    """What one update draws.
+    """Random numbers of one update.
 
     Attributes:
-        latent: From the normal distribution, one row for each example.
+        latent: Standard normal latents, one row for each example.
         mix: Uniform in [0, 1), for the gradient penalty.
-        dropout: Key of what the models draw themselves, such as dropout.
+        dropout: Random key for the models' own draws, such as dropout.
     """
 
     latent: Float[Array, "batch latent"]
@@ -45,7 +45,7 @@ class Draws(NamedTuple):
 
 
 def draw(key: Key, count: int, latent_size: int, dtype: Any = jnp.float32) -> Draws:
-    """Draw for one update of the discriminator, or of the generator.
+    """Draw the random numbers of one update of the discriminator or the generator.
 
     Example:
         >>> draw(jax.random.key(0), 8, 64).latent.shape
@@ -68,28 +68,29 @@ def adversarial(
     ema_decay: Number = 0.999,
     preprocess: Callable[[Array], Array] = unit_scale,
 ) -> Learner:
-    """Make a learner of two models (Goodfellow et al., 2014, arXiv:1406.2661).
+    """Return a learner of a GAN's two models (Goodfellow et al., 2014).
 
-    A step updates the discriminator `k` times on the batch against fresh examples of
-    the generator, then the generator once on as many fresh latents: the paper's
-    algorithm 1, except that the `k` updates see the same real examples. What it draws
-    comes from `split(fold_in(state.key, state.step), k + 1)`, see `draw`.
+    arXiv:1406.2661. A step updates the discriminator `k` times on the batch against new
+    examples of the generator, then the generator once on as many new latents: the
+    paper's algorithm 1, except that the `k` updates see the same real examples. The
+    random keys of a step are `split(fold_in(state.key, state.step), k + 1)`, see
+    `draw`.
 
-    Batch statistics: real and made examples pass the discriminator separately, each
-    normalized by its own statistics, as in DCGAN and in TensorFlow's tutorial; it
-    records those of the real ones, then of the made ones, in its own updates only. The
-    generator records in its own update only.
+    Batch statistics: real and generated examples pass through the discriminator
+    separately, each normalized by its own statistics, as in DCGAN and in TensorFlow's
+    tutorial. Running statistics are updated only in a model's own update; the
+    discriminator records those of the real examples, then of the generated ones.
 
-    The generator that is used after training is a moving average of the one that is
-    trained (Yaz et al., 2019, arXiv:1806.04498; Karras et al., 2018, arXiv:1710.10196),
-    in `state.extra["average"]`. It keeps running statistics of its own, found by
-    passing the step's latents through it, since those of the trained one do not fit.
+    `evaluate` and `predict` use a moving average of the generator (Yaz et al., 2019,
+    arXiv:1806.04498; Karras et al., 2018, arXiv:1710.10196), in
+    `state.extra["average"]`. It has its own running statistics, updated by passing the
+    step's latents through it, since those of the trained generator do not fit.
 
     Args:
-        generator: A Linen module, latents `(batch, latent_size)` to images in [-1, 1],
-            called with `train=...`. It may keep `batch_stats`.
-        discriminator: A Linen module, images to logits `(batch, 1)`, called with
-            `train=...`. It may keep `batch_stats` and draw from the key `dropout`.
+        generator: A Linen module from latents `(batch, latent_size)` to images in
+            [-1, 1], called with `train=...`. It may have `batch_stats`.
+        discriminator: A Linen module from images to logits `(batch, 1)`, called with
+            `train=...`. It may have `batch_stats` and draw from the key `dropout`.
         loss: One of `fdl.losses`: `minimax`, `non_saturating`, `least_squares`,
             `wasserstein_gp`.
         generator_optimizer: Any optax gradient transformation.
@@ -97,19 +98,19 @@ def adversarial(
         latent_size: Size of the latent vector, at least 1.
         discriminator_steps: The `k` of the paper, at least 1.
         ema_decay: Decay of the moving average per step, in [0, 1); 0 for the trained
-            generator itself. Step `t`, from 0, keeps no more than `t / (t + 10)`, so
-            that the initial parameters are soon forgotten.
-        preprocess: What is done to images, on the device; gives numbers in [0, 1]. The
-            models then work in [-1, 1].
+            generator itself. In step `t`, from 0, the decay is at most `t / (t + 10)`,
+            so that the initial parameters are soon forgotten.
+        preprocess: Function of images, applied on the device, that returns values in
+            [0, 1]; the models then work in [-1, 1].
 
     Returns:
-        A learner whose batches are images, or tuples with images first; whose
-        parameters, optimizer states and model states are dictionaries of `generator`
-        and `discriminator`; and whose predictions are images in [0, 1] from latents, by
-        the averaged generator. Its metrics are both losses, and the mean logits of real
-        and made examples. An evaluation takes the averaged generator, no penalty, and
-        for each real image a latent drawn from the bytes of that image, so that the
-        result does not depend on how images are batched.
+        A learner whose batches are images, or tuples with images first. Its parameters,
+        optimizer states and model states are dictionaries with the keys `generator` and
+        `discriminator`. `predict` maps latents to images in [0, 1], by the averaged
+        generator. Metrics are both losses, and the mean logits of real and generated
+        examples. `evaluate` leaves out the penalty and derives the latent of each image
+        from the image's bytes, so that the result does not depend on how images are
+        batched.
 
     Raises:
         ValueError: If a number is out of range.
@@ -163,7 +164,7 @@ def adversarial(
 
 @dataclasses.dataclass(frozen=True)
 class _Game:
-    """The learner's parts; `adversarial` describes them."""
+    """The arguments of `adversarial`, and the learner's functions as methods."""
 
     generator: Any
     discriminator: Any
@@ -175,7 +176,7 @@ class _Game:
     preprocess: Callable[[Array], Array]
 
     def draw(self, key: Key, batch: PyTree) -> State:
-        """Draw both models; optimizers start afterwards."""
+        """Initialize both models; the optimizers' states are added later."""
         generator_key, discriminator_key, run_key = jax.random.split(key, 3)
         images = self._signed(inputs_of(batch)[:1])
         latent = jnp.zeros((1, self.latent_size), images.dtype)
@@ -189,7 +190,7 @@ class _Game:
             params={"generator": made, "discriminator": judge},
             key=run_key,
             model_state={"generator": made_state, "discriminator": judge_state},
-            # Memory of its own: programs take over that of the state they are given.
+            # A copy, since programs may donate the buffers of the state.
             extra={"average": jax.tree.map(jnp.array, average)},
         )
 
@@ -198,7 +199,7 @@ class _Game:
         images = self._signed(inputs_of(batch))
         key = jax.random.fold_in(state.key, state.step)
         keys = jax.random.split(key, self.discriminator_steps + 1)
-        # A loop, so that k updates compile as fast as one.
+        # A scan, so that k updates compile as fast as one.
         state, each = lax.scan(
             lambda state, key: self._update_discriminator(state, images, key),
             state,
@@ -212,7 +213,7 @@ class _Game:
         return state, {**measured, **its}
 
     def evaluate(self, state: State, batch: PyTree) -> Metrics:
-        """Measure both losses with latents that depend on the images alone."""
+        """Measure both losses, with latents that depend only on the images."""
         given = inputs_of(batch)
         images = self._signed(given)
         latent = content_normal(given, self.latent_size, images.dtype)
@@ -230,7 +231,7 @@ class _Game:
         }
 
     def predict(self, state: State, latents: Array) -> Array:
-        """Make images in [0, 1] by the averaged generator."""
+        """Generate images in [0, 1] with the averaged generator."""
         return (self._sample(state, latents) + 1) / 2
 
     def _signed(self, images: Array) -> Array:
@@ -311,7 +312,7 @@ class _Game:
     def _descend(
         self, state: State, name: str, mean_loss: Callable[[PyTree], tuple[Array, Any]]
     ) -> tuple[State, Metrics]:
-        """Update one of the models; `mean_loss` returns its collections too."""
+        """Update one of the models; `mean_loss` also returns its collections."""
         params, opt_state, _, (measured, kept) = descend(
             state.params[name], state.opt_state[name], mean_loss, self.updates[name]
         )

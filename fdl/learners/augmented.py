@@ -1,4 +1,4 @@
-"""Training on randomly changed examples."""
+"""Training on randomly augmented examples."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from fdl.metrics import Metrics
 
 Change = Callable[[Key, PyTree], PyTree]
 
-# Keys of steps are made from smaller numbers, so draws here are not those of dropout.
+# Larger than any step number, so that these draws differ from those of dropout.
 _TAG = 0x61756765
 
 
@@ -23,19 +23,18 @@ def augmented(
     *,
     batch_change: Change | None = None,
 ) -> Learner:
-    """Make a learner whose steps change the examples of each batch at random first.
+    """Return a learner that augments each training batch at random.
 
-    Only training changes examples; measures and predictions are the learner's own.
-    Draws come from the run's key, the step and the example's place in the batch, inside
-    the compiled step, so that a run can be repeated and a step never repeats another.
+    Only `step` augments; `evaluate` and `predict` are unchanged. Random keys depend on
+    the run's key, the step and the example's place in the batch, inside the compiled
+    step, so that a run is reproducible and no two steps draw the same.
 
     Args:
-        learner: Any learner of one member; `fdl.many` makes many of the
-            result.
-        change: `(key, input) -> input`, applied to each example's inputs with a key of
-            its own; `fdl.data.augment` has some. Inputs are the key or field `inputs`
-            of a batch, else its first part, or the batch itself if it is an array.
-            What else a batch has, such as targets, is left as it is.
+        learner: Any learner of one member; apply `fdl.many` to the result for several.
+        change: `(key, input) -> input`, applied to the inputs of each example with its
+            own key, such as those in `fdl.data.augment`. Inputs are the key or field
+            `inputs` of a batch, else its first part, or the batch itself if it is an
+            array. Other parts of a batch, such as targets, are unchanged.
         batch_change: `(key, batch) -> batch`, applied to the whole batch afterwards,
             such as `fdl.data.augment.mixup`.
 
@@ -96,6 +95,6 @@ def _change_inputs(change: Callable[[PyTree], PyTree], batch: PyTree) -> PyTree:
     if isinstance(batch, jax.Array | np.ndarray):
         return change(batch)
     raise DataError(
-        f"the inputs of a {type(batch).__name__} are not known: give a tuple with the "
-        "inputs first, or name them `inputs`"
+        f"a batch of type {type(batch).__name__} has no known inputs: pass a tuple "
+        "with the inputs first, or name them `inputs`."
     )

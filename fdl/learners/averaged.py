@@ -1,4 +1,4 @@
-"""Answering by a moving average of the parameters."""
+"""Evaluation with a moving average of the parameters."""
 
 import jax
 import jax.numpy as jnp
@@ -10,17 +10,17 @@ from fdl.ranges import require_number
 
 
 def averaged(learner: Learner, decay: Number) -> Learner:
-    """Make a learner that answers by an average of its parameters (Polyak, 1992).
+    """Return a learner that predicts with an average of its parameters (Polyak, 1992).
 
     After update `t`, from 0, the average moves by `1 - min(decay, t / (t + 10))` of the
-    way to the parameters, so that where they began is soon forgotten. Training goes on
-    with the parameters; `evaluate` and `predict` use the average, which is in
-    `State.extra["ema"]`. What else the model keeps, such as running statistics, is not
-    averaged, as in Keras.
+    way to the parameters, so that their initial values are soon forgotten. Training
+    continues with the parameters; `evaluate` and `predict` use the average, which is in
+    `State.extra["ema"]`. Other collections of the model, such as running statistics,
+    are not averaged, as in Keras.
 
     Args:
         learner: Any learner of one member.
-        decay: Share of the average that stays in an update, in (0, 1), such as 0.999.
+        decay: Fraction of the average kept in an update, in (0, 1), such as 0.999.
 
     Raises:
         ValueError: If `decay` is out of range.

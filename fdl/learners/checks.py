@@ -26,7 +26,7 @@ def check_examples(
     Args:
         model: The module.
         loss: `(outputs, targets) -> losses`.
-        preprocess: What is done to inputs first.
+        preprocess: Function applied to inputs first.
         outputs_of: `(state, inputs) -> outputs`.
         state: A state, or its shapes.
         data: The examples.
@@ -37,11 +37,10 @@ def check_examples(
     trailing = two.shape[1:]
     if two.shape[:1] != (2,) or three.shape != (3, *trailing):
         raise DataError(
-            f"the loss gives numbers of shape {three.shape} for 3 examples and "
-            f"{two.shape} for 2, but must give one for each example or token. Outputs "
-            f"have shape {_described(outputs)}, targets "
-            f"{_described(data.targets)}: bring them into "
-            "the same shape."
+            f"the loss returns an array of shape {three.shape} for 3 examples and "
+            f"{two.shape} for 2, but must return one number for each example or token. "
+            f"Outputs have shape {_described(outputs)}, targets "
+            f"{_described(data.targets)}: give them the same shape."
         )
     if data.weights is not None:
         _check_weights(data.weights, trailing)
@@ -65,12 +64,12 @@ def _losses(count: int, loss: Callable, outputs: PyTree, targets: PyTree) -> Any
     try:
         losses = program(loss).eval_shape(*_shapes(count, (outputs, targets)))
     except ValueError as error:
-        # Its own losses say what is wrong with the shapes; rank promotion does too.
-        raise DataError(f"the loss does not take the targets: {error}") from error
+        # The errors of fdl.losses and of rank promotion describe the shapes.
+        raise DataError(f"the loss does not accept the targets: {error}") from error
     if not hasattr(losses, "shape"):
         raise DataError(
-            f"the loss gives {type(losses).__name__}, but must give an array with one "
-            "number for each example or token."
+            f"the loss returns {type(losses).__name__}, but must return an array with "
+            "one number for each example or token."
         )
     return losses
 
@@ -82,18 +81,18 @@ def check_inputs(
 
     Args:
         model: The module.
-        preprocess: What is done to inputs first.
+        preprocess: Function applied to inputs first.
         state: A state, or its shapes.
         inputs: Inputs, or their shapes.
     """
     key = jax.eval_shape(jax.random.key, 0)
     try:
         one = jax.eval_shape(preprocess, _shapes(1, inputs))
-        # As `start` draws them, so that for inputs of one shape it is traced once.
+        # Called as in `start`, so that it is traced once for inputs of one shape.
         wanted, _ = program(draw_variables, model).eval_shape(key, one)
     except Exception as error:
         error.add_note(
-            f"The model was being applied to inputs of shape {_described(inputs)}."
+            f"The model was applied to inputs of shape {_described(inputs)}."
         )
         raise
     shapes = lambda tree: {
@@ -105,7 +104,7 @@ def check_inputs(
         if found.get(name) != shape:
             raise DataError(
                 f"the model does not take inputs of shape {_described(inputs)}: its "
-                f"parameter {name} has shape {found.get(name)}, and they need {shape}."
+                f"parameter {name} has shape {found.get(name)}, but they need {shape}."
             )
 
 
@@ -113,7 +112,7 @@ def _check_weights(weights: Array, trailing: tuple[int, ...]) -> None:
     shape = np.shape(weights)
     if len(shape) > 1 + len(trailing) or shape[1:] != trailing[: len(shape) - 1]:
         raise DataError(
-            f"weights have shape {shape}: give one for each example, "
+            f"weights have shape {shape}: pass one for each example, "
             f"{shape[:1]}"
             + (f", or for each token, {(*shape[:1], *trailing)}." if trailing else ".")
         )
@@ -141,8 +140,8 @@ def _check_classes(data: Examples, classes: int, ignored: int | None) -> None:
         where = f"row {place[0]}" if len(place) == 1 else f"place {place}"
         raise DataError(
             f"label has the value {values[place]} in {where}, but the model has "
-            f"{classes} classes, counted from 0 to {classes - 1} ({bad.sum()} such "
-            "labels). Renumber the classes, or give what is not to count a weight of 0."
+            f"{classes} classes, from 0 to {classes - 1} ({bad.sum()} such labels). "
+            "Renumber the classes, or give such examples a weight of 0."
         )
 
 
@@ -153,8 +152,8 @@ def _check_shares(data: Examples) -> None:
         if bad.any():
             place = tuple(int(i) for i in np.unravel_index(bad.argmax(), bad.shape))
             raise DataError(
-                f"targets contain {values[place]} at {place}, but are probabilities "
-                "for this loss: they must be in [0, 1]."
+                f"targets contain {values[place]} at {place}, but this loss expects "
+                "probabilities: they must be in [0, 1]."
             )
 
 

@@ -1,7 +1,7 @@
-"""Noise without randomness: what is drawn for an example depends on the example alone.
+"""Deterministic noise: random draws for an example that depend only on the example.
 
-A measure that needs noise must give the same result again, in batches of any size and
-any order. So the key of an example is made from its bytes.
+An evaluation that needs noise must be reproducible, with batches of any size and in any
+order. So the random key of an example is derived from its bytes.
 """
 
 import jax
@@ -16,9 +16,9 @@ from fdl.arrays import Array
 def content_keys(
     inputs: Shaped[Array, "examples ..."],
 ) -> Shaped[jax.Array, " examples"]:
-    """Return a random key for each example, made from its bytes.
+    """Return a random key for each example, derived from its bytes.
 
-    Equal examples get equal keys; two different ones do with a probability of 2**-32.
+    Equal examples get equal keys; different ones collide with a probability of 2**-32.
 
     Example:
         >>> images = np.arange(12, dtype=np.uint8).reshape(3, 4)

@@ -1,4 +1,4 @@
-"""Gradient descent on one loss of one model: what most ways of learning share."""
+"""Gradient descent on one loss of one model, shared by most learners."""
 
 import inspect
 from collections.abc import Callable
@@ -23,8 +23,8 @@ MeanLoss = Callable[[PyTree], tuple[Float[Array, ""], Any]]
 def start(model: Any, optimizer: Optimizer, key: Seed, inputs: PyTree) -> State:
     """Return the state before the first update, for inputs shaped like these.
 
-    The model's variables are drawn by a compiled program. The optimizer's state is not
-    made in it: its numbers, such as a learning rate, would be constants of the program.
+    The model's variables are initialized in a compiled program. The optimizer's state
+    is not: its numbers, such as a learning rate, would become constants of the program.
 
     Example:
         >>> import fdl
@@ -45,13 +45,13 @@ def start(model: Any, optimizer: Optimizer, key: Seed, inputs: PyTree) -> State:
 
 
 class Descent(NamedTuple):
-    """An update of some parameters.
+    """Result of an update.
 
     Attributes:
         params: The new parameters.
         opt_state: The new state of the optimizer.
         loss: The loss before the update.
-        found: What else the loss function returned.
+        found: The auxiliary output of the loss function.
     """
 
     params: PyTree
@@ -61,23 +61,23 @@ class Descent(NamedTuple):
 
 
 Update = Callable[..., tuple[PyTree, PyTree]]
-"""An optimizer's `update`, which also takes `value`, `grad`, `value_fn` and `grad_fn`
-by name."""
+"""An optimizer's `update`, which also accepts `value`, `grad`, `value_fn` and `grad_fn`
+by keyword."""
 
 
 def update_of(optimizer: Optimizer) -> Update:
-    """Return an optimizer's `update`, such that it takes more than it may need.
+    """Return an optimizer's `update`, ignoring extra arguments that it does not accept.
 
     `optax.with_extra_args_support` does this for a whole optimizer. A learner's step
-    keeps the `update` alone, because numbers that an optimizer puts into its state are
-    in its `init`, and are no part of the program of a step.
+    holds only the `update`: numbers that an optimizer stores in its state belong to its
+    `init`, and must not identify the program of a step.
     """
     update = optimizer.update
     taken = inspect.signature(update).parameters.values()
-    # Not by its type: `optax.contrib.sam` claims to take all, but takes one.
+    # Not by its type: `optax.contrib.sam` claims to accept all, but accepts one.
     names = [parameter.name for parameter in taken]
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
-        # Line searches call `value_fn` with all that they do not know themselves.
+        # Line searches pass arguments that they do not know on to `value_fn`.
         names += ["value", "grad", "value_fn"]
 
     def update_with(grads: PyTree, state: PyTree, params: PyTree, **extra: Any) -> Any:
@@ -93,12 +93,12 @@ def descend(
     """Make one update.
 
     Args:
-        params: Where to start.
+        params: The current parameters.
         opt_state: The optimizer's state.
-        loss: `params -> (loss, what else is found)`.
-        update: From `update_of`: of any optimizer, those included that ask for the
-            loss's value, gradient or function, such as `optax.lbfgs`; or, by a
-            `loss_scale` in their state, for gradients of the loss times a number.
+        loss: `params -> (loss, auxiliary output)`.
+        update: From `update_of`, of any optimizer: also of those that need the loss's
+            value, gradient or function, such as `optax.lbfgs`, or that have a
+            `loss_scale` in their state, by which the loss is multiplied.
 
     Example:
         >>> optimizer, x = optax.sgd(0.5), jnp.float32(3)
@@ -127,12 +127,12 @@ def descend(
 
 
 def _loss_scale(opt_state: PyTree) -> Array | None:
-    """Return what an optimizer wants the loss to be multiplied by; None for nothing."""
+    """Return the factor by which an optimizer scales the loss; None if it does not."""
     found = [
         scale
         for _, scale in optax.tree.get_all_with_path(opt_state, "loss_scale")
         if not isinstance(scale, tuple)
     ]
     if len(found) > 1:
-        raise ValueError("several parts of the optimizer scale the loss: keep one.")
+        raise ValueError("several parts of the optimizer scale the loss: use only one.")
     return found[0] if found else None

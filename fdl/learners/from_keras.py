@@ -1,4 +1,4 @@
-"""A learner of what `model.compile` was told in Keras."""
+"""A learner from the arguments of Keras' `model.compile`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,26 +25,26 @@ def from_keras(
     loss: Callable[[Any, Any], Float[Array, "*batch"]] | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> tuple[Learner, State]:
-    """Make a learner that goes on with the training of a Keras model.
+    """Return a learner that resumes the training of a Keras model.
 
     Targets are those of Keras: an array, or one for each output, in a tuple or in a
-    dictionary by the names of the outputs. Inputs are passed on as they are. As in
-    Keras, steps that an output's mask leaves out do not count. A mean loss with weights
-    is divided by their sum; by their number in Keras.
+    dictionary by the names of the outputs. Inputs are passed on unchanged. As in Keras,
+    steps masked in an output do not count. With weights, a mean loss is divided by
+    their sum; Keras divides by their number.
 
     Args:
-        model: From `fdl.keras.import_model`.
+        model: Model from `fdl.keras.import_model`.
         variables: Likewise.
         compiled: Likewise, with `compiled=True`.
-        key: Random key of the training, for dropout.
-        loss: Another loss, for a loss of Keras' that fdl does not have.
-        metrics: Other metrics, by name.
+        key: Random key of the training, for dropout, or a seed.
+        loss: Loss to use instead, if fdl does not have Keras'.
+        metrics: Metrics to use instead, by name.
 
     Returns:
-        The learner, and the state from which to go on.
+        The learner, and the state from which to resume.
 
     Raises:
-        ValueError: Names a loss, a metric or an option that fdl does not have.
+        ValueError: If fdl does not have a loss, a metric or one of their options.
 
     Example:
         >>> from types import SimpleNamespace as Stand  # in for a file
@@ -110,7 +110,7 @@ def _loss(compiled: Any, given: Any) -> Callable[[Any, Any], Any]:
 
         return of_all
     if not compiled.losses:
-        raise ValueError("the model is compiled without a loss: pass loss=.")
+        raise ValueError("the model was compiled without a loss: pass loss=.")
     each = {name: loss_of(described) for name, described in compiled.losses.items()}
     weights = {name: compiled.loss_weights.get(name, 1.0) for name in each}
 
@@ -121,11 +121,11 @@ def _loss(compiled: Any, given: Any) -> Callable[[Any, Any], Any]:
         total: Any = 0.0
         for name, one in each.items():
             if name not in targets:
-                raise ValueError(f"there is no target for the output {name}.")
+                raise ValueError(f"the output {name} has no target: pass one.")
             losses = one(outputs[name], targets[name])
             if masks[name] is not None:
                 losses = _masked(losses, masks[name])
-            if len(compiled.outputs) > 1:  # as many losses as examples of each
+            if len(compiled.outputs) > 1:  # one loss per example for each output
                 losses = losses.mean(tuple(range(1, losses.ndim)))
             total = total + weights[name] * losses
         return total
@@ -134,7 +134,7 @@ def _loss(compiled: Any, given: Any) -> Callable[[Any, Any], Any]:
 
 
 def _masked(losses: Array, mask: Array) -> Array:
-    """Return losses whose mean is that of the steps that are real."""
+    """Return losses whose mean is the mean over real steps."""
     real = _like(losses, mask)
     scale = real.size / jnp.maximum(jnp.sum(real), 1)
     return jnp.where(real, losses, 0) * scale
@@ -145,8 +145,8 @@ def _like(losses: Array, mask: Array) -> Array:
         mask = mask[..., 0]
     if mask.shape != losses.shape:
         raise ValueError(
-            f"an output has a mask {mask.shape} and losses {losses.shape}, which must "
-            "have one shape, as in Keras."
+            f"the mask of an output has shape {mask.shape}, but its losses have "
+            f"{losses.shape}: they must have the same shape, as in Keras."
         )
     return mask
 
@@ -164,7 +164,7 @@ def _metrics(compiled: Any, given: Any) -> dict[str, Any]:
 
 
 def _of_outputs(metric: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a metric of the user's, without masks."""
+    """Adapt a user's metric, which does not see masks."""
     if takes_weights(metric):
         return lambda found, targets, weights: metric(
             found[0], targets, weights=weights
@@ -199,7 +199,7 @@ def _by_name(tree: Any, names: tuple[str, ...]) -> dict[str, Any]:
     parts = tree if isinstance(tree, tuple | list) else (tree,)
     if len(parts) != len(names):
         raise ValueError(
-            f"there are {len(parts)} outputs or targets, but the model has "
-            f"{', '.join(names)}."
+            f"there are {len(parts)} outputs or targets, but the model has the outputs "
+            f"{', '.join(names)}: pass one for each."
         )
     return dict(zip(names, parts, strict=True))

@@ -1,4 +1,4 @@
-"""Training of a part of the parameters."""
+"""Training of some of the parameters."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,20 +11,21 @@ from fdl.metrics import Metrics
 
 
 def frozen(learner: Learner, patterns: Sequence[str]) -> Learner:
-    """Make a learner that leaves some parameters as they are, bit for bit.
+    """Return a learner that leaves some parameters unchanged, bit for bit.
 
-    What the model keeps below the same paths, such as running statistics, stays too.
-    With `fdl.nn.Frozen` around the model, a frozen batch normalization also works by
-    these statistics, as in Keras.
+    Other collections of the model under the same paths, such as running statistics,
+    also stay unchanged. With `fdl.nn.Frozen` around the model, a frozen batch
+    normalization also normalizes by these statistics in training, as in Keras.
 
     Args:
         learner: Any learner of one member.
-        patterns: What is frozen: paths of parameters or modules, such as `conv1`, or
-            shell patterns of them, such as `conv*` or `*/bias`. A module freezes with
-            all that is in it.
+        patterns: What to freeze: paths of parameters or modules, such as `conv1`, or
+            shell patterns of them, such as `conv*` or `*/bias`. Freezing a module
+            freezes everything in it.
 
     Raises:
-        ValueError: In `init`, if a pattern names nothing, or nothing is left to train.
+        ValueError: In `init`, if a pattern matches nothing, or nothing is left to
+            train.
 
     Example:
         >>> import fdl, jax, jax.numpy as jnp, optax
@@ -76,7 +77,7 @@ def _check(patterns: tuple[str, ...], params: PyTree) -> None:
         if not any(is_matched(name, [pattern]) for name in names):
             parts = dict.fromkeys(name.partition("/")[0] for name in names)
             raise ValueError(
-                f"freeze={pattern!r} names no parameter of the model, which has "
+                f"freeze={pattern!r} matches no parameter of the model; its parts are "
                 f"{', '.join(parts)}."
             )
     if all(is_matched(name, patterns) for name in names):

@@ -1,4 +1,4 @@
-"""How probable images are to a variational autoencoder, by importance sampling."""
+"""Likelihood of images under a variational autoencoder, by importance sampling."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,19 +27,19 @@ def importance_weighted_bound(
     """Return a lower bound of `log p(image)` in nats (Burda et al., 2016, IWAE).
 
     `log (1/k) sum_i p(image, z_i) / q(z_i | image)` with k draws from the encoder's
-    distribution (arXiv:1509.00519, equation 8). In the mean it is the evidence lower
-    bound for one sample, rises with their number, and tends to `log p(image)`.
+    distribution (arXiv:1509.00519, equation 8). Its expectation is the evidence lower
+    bound for one sample, rises with the number of samples, and tends to `log p(image)`.
 
-    Samples are taken one after the other for the whole batch, so that memory does not
+    Samples are drawn one after the other for the whole batch, so that memory does not
     grow with their number.
 
     Args:
         model: A module like `fdl.models.VAE`.
         state: State of the learner `variational` that trained it.
         image: Images, as the learner takes them.
-        key: Random key of the draws, or a seed.
+        key: Random key, or a seed.
         samples: Number of draws for each image, at least 1.
-        preprocess: What is done to images, on the device, as in the learner.
+        preprocess: Function of images, applied on the device, as in the learner.
 
     Raises:
         ValueError: If `samples` is below 1.
@@ -64,7 +64,7 @@ def importance_weighted_bound(
         noise = jax.random.normal(key, mean.shape, mean.dtype)
         z = mean + jnp.exp(0.5 * logvar) * noise
         logits = model.apply(variables, z, method="decode")
-        # log p(z) - log q(z | image); the constants of both are the same.
+        # log p(z) - log q(z | image); their constants cancel.
         ratio = 0.5 * jnp.sum(noise**2 + logvar - z**2, axis=-1)
         return ratio - bernoulli_nll(logits, image)
 

@@ -1,4 +1,4 @@
-"""What losses and metrics of a compiled Keras model are here, by their names."""
+"""Losses and metrics of a compiled Keras model, looked up in fdl by name."""
 
 import functools
 import inspect
@@ -27,15 +27,15 @@ _SAME = {
     "ignore_class": (None,),
     "sparse_y_pred": (False,),
 }
-"""Values of options of Keras' that change nothing here, the default first."""
+"""Values of Keras' options that have no effect here, the default first."""
 
 
 class Metric(NamedTuple):
-    """A metric of Keras'.
+    """A metric of Keras.
 
     Attributes:
-        function: From outputs, targets and weights to sums.
-        sees_masks: Whether steps of sequences that are masked do not count.
+        function: Function of outputs, targets and weights that returns sums.
+        sees_masks: Whether masked steps of sequences are left out.
         is_sparse: Whether targets are integers.
     """
 
@@ -49,7 +49,7 @@ def _equal(outputs: Array, targets: Array, weights: Any = None) -> metrics.Mean:
 
 
 def _cosine(outputs: Array, targets: Array, weights: Any = None) -> metrics.Mean:
-    """Return the similarity; Keras' loss of this name is minus it."""
+    """Return the similarity; Keras' loss of this name is its negative."""
     return metrics.mean(-losses.cosine_similarity(outputs, targets), weights)
 
 
@@ -59,7 +59,10 @@ def _at_threshold(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         each = thresholds if isinstance(thresholds, tuple | list) else (thresholds,)
         if len(each) != 1:
-            raise ValueError(f"fdl has no metric of several thresholds, {each}.")
+            raise ValueError(
+                f"fdl does not support metrics with several thresholds, {each}: "
+                f"{_remedy('metric')}."
+            )
         at = 0.5 if each[0] is None else each[0]
         return function(outputs, targets, weights, threshold=at, from_logits=False)
 
@@ -76,7 +79,8 @@ def _f1(
 ) -> Any:
     if threshold is None or average not in (None, "micro"):
         raise ValueError(
-            f"fdl has no F1 score of threshold={threshold!r} and average={average!r}."
+            f"fdl does not support an F1 score with threshold={threshold!r} and "
+            f"average={average!r}: {_remedy('metric')}."
         )
     return metrics.f1_score(
         outputs,
@@ -97,7 +101,7 @@ def _iou(
 ) -> Any:
     if num_classes != outputs.shape[-1]:
         raise ValueError(
-            f"num_classes={num_classes!r} of a metric is not the number of outputs, "
+            f"num_classes={num_classes!r} of a metric must be the number of outputs, "
             f"{outputs.shape[-1]}."
         )
     return metrics.iou(outputs, targets, weights)
@@ -122,7 +126,10 @@ _METRICS = {
 
 
 def loss_of(described: Any) -> Callable[[Array, Array], Array]:
-    """Return a loss, one for each example or step, or raise ValueError.
+    """Return a loss function, with one loss per example or step.
+
+    Raises:
+        ValueError: If fdl does not have the loss or one of its options.
 
     Example:
         >>> from types import SimpleNamespace as Described
@@ -141,7 +148,7 @@ def loss_of(described: Any) -> Callable[[Array, Array], Array]:
 
     def loss(outputs: Array, targets: Array) -> Array:
         found = function(outputs, of_rank(outputs, targets, is_sparse), **options)
-        if name == "circle":  # Keras averages over those that are not 0
+        if name == "circle":  # Keras averages over the nonzero losses
             counted = jnp.sum(found > 0)
             return found * (found.size / jnp.maximum(counted, 1))
         if name in ("dice", "tversky") and _mixes(options.get("axis"), outputs.ndim):
@@ -152,7 +159,10 @@ def loss_of(described: Any) -> Callable[[Array, Array], Array]:
 
 
 def metric_of(described: Any) -> Metric:
-    """Return a metric, or raise ValueError.
+    """Return a metric.
+
+    Raises:
+        ValueError: If fdl does not have the metric or one of its options.
 
     Example:
         >>> from types import SimpleNamespace as Described
@@ -187,7 +197,7 @@ def _accuracy(outputs: Array, targets: Array, weights: Any) -> Any:
 
 
 def _options(kind: str, described: Any, function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the options that a function takes, or raise ValueError for others."""
+    """Return the options that a function accepts; raise ValueError for others."""
     parameters = inspect.signature(function).parameters
     options = dict(described.options)
     for option, value in described.options.items():
@@ -195,7 +205,7 @@ def _options(kind: str, described: Any, function: Callable[..., Any]) -> dict[st
             continue
         if value not in _SAME.get(option, ()):
             raise ValueError(
-                f"fdl does not have {option}={value!r} of the {kind} "
+                f"fdl does not support {option}={value!r} of the {kind} "
                 f"{described.name!r}: {_remedy(kind)}."
             )
         del options[option]
@@ -219,7 +229,7 @@ def _remedy(kind: str) -> str:
 
 
 def _mixes(axis: Any, ndim: int) -> bool:
-    """Whether a sum over axes is one over examples."""
+    """Return whether a sum over axes includes the axis of examples."""
     axes = range(ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
     return any(each % ndim == 0 for each in axes)
 

@@ -1,4 +1,4 @@
-"""Calling a Linen module, whatever its arguments and collections."""
+"""Calls of a Linen module, with its arguments and collections."""
 
 import functools
 import inspect
@@ -8,13 +8,13 @@ import jax
 
 from fdl.arrays import Array, Key, PyTree
 
-_PENALTIES = "losses"  # a collection that modules sow into, not one that they keep
+_PENALTIES = "losses"  # a collection that modules sow into; not part of the state
 
 
 def draw_variables(
     model: Any, key: Key, inputs: PyTree
 ) -> tuple[PyTree, dict[str, PyTree]]:
-    """Draw a model's variables; return its parameters and its other collections.
+    """Initialize a model; return its parameters and its other collections.
 
     Example:
         >>> import fdl, jax.numpy as jnp
@@ -25,7 +25,7 @@ def draw_variables(
     """
     args, kwargs = arguments(inputs)
     keys: Any = key
-    if _is_nnx(model):  # which takes keys of any other name from `default`
+    if _is_nnx(model):  # NNX uses the key `default` for all other names
         keys = {"params": key, "default": jax.random.fold_in(key, 1)}
     variables = model.init(keys, *args, **kwargs, **mode(model, train=False))
     kept = {
@@ -37,12 +37,12 @@ def draw_variables(
 
 
 class Applied(NamedTuple):
-    """What a model returns, and what else it says.
+    """Outputs of a model, and its side effects.
 
     Attributes:
-        outputs: Its outputs.
-        model_state: Its collections as it leaves them.
-        penalty: The sum of what it sowed into `losses`; 0.0 if nothing.
+        outputs: The outputs.
+        model_state: The updated collections.
+        penalty: Sum of the values sown into `losses`; 0.0 if there are none.
     """
 
     outputs: PyTree
@@ -53,14 +53,14 @@ class Applied(NamedTuple):
 def apply_in_training(
     model: Any, params: PyTree, model_state: dict[str, PyTree], inputs: PyTree, key: Key
 ) -> Applied:
-    """Apply a model in training mode; it may draw and change its collections."""
+    """Apply a model in training mode: with random keys and updates of collections."""
     args, kwargs = arguments(inputs)
     outputs, changed = model.apply(
         {"params": params, **model_state},
         *args,
         **kwargs,
         **mode(model, train=True),
-        # Flax draws from `params` where a module asks for a key of another name.
+        # Flax falls back to `params` if a module asks for a key of another name.
         rngs={"dropout": key, "params": jax.random.fold_in(key, 1)},
         mutable=[*model_state, _PENALTIES],
     )
@@ -69,7 +69,7 @@ def apply_in_training(
 
 
 def apply(model: Any, params: PyTree, model_state: dict, inputs: PyTree) -> Applied:
-    """Apply a model as it is used after training."""
+    """Apply a model in evaluation mode."""
     args, kwargs = arguments(inputs)
     outputs, changed = model.apply(
         {"params": params, **model_state},
@@ -86,7 +86,7 @@ def _sum(sown: PyTree) -> Array | float:
 
 
 def arguments(inputs: PyTree) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments that inputs stand for: a tuple by position, a dict by name.
+    """Return inputs as arguments: a tuple by position, a dictionary by name.
 
     Example:
         >>> arguments((1, 2)), arguments({"x": 1}), arguments(3)
@@ -100,10 +100,10 @@ def arguments(inputs: PyTree) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 
 def mode(model: Any, *, train: bool) -> dict[str, Any]:
-    """Return the argument that tells a module whether it is being trained, if any.
+    """Return the argument that switches a module to training or evaluation, if any.
 
-    A module of NNX inside `flax.nnx.bridge.ToLinen` is also told by its method `train`
-    or `eval`, as all that it consists of.
+    For an NNX module inside `flax.nnx.bridge.ToLinen`, its method `train` or `eval` is
+    also called, which sets the mode of all its submodules.
 
     Example:
         >>> import fdl
@@ -112,14 +112,14 @@ def mode(model: Any, *, train: bool) -> dict[str, Any]:
     """
     if _is_nnx(model):
         return {"nnx_method": functools.partial(_call_nnx, train=train)}
-    return _told(model, train)
+    return _flag(model, train)
 
 
 def _is_nnx(model: Any) -> bool:
     return hasattr(model, "nnx_class")  # flax.nnx.bridge.ToLinen
 
 
-def _told(model: Any, train: bool) -> dict[str, bool]:
+def _flag(model: Any, train: bool) -> dict[str, bool]:
     call = getattr(model, "__call__", None)  # noqa: B004 - for its signature
     names = inspect.signature(call).parameters if call else ()
     for name, value in (
@@ -136,4 +136,4 @@ def _told(model: Any, train: bool) -> dict[str, bool]:
 
 def _call_nnx(module: Any, *args: Any, train: bool, **kwargs: Any) -> Any:
     module.train() if train else module.eval()
-    return module(*args, **kwargs, **_told(module, train))
+    return module(*args, **kwargs, **_flag(module, train))

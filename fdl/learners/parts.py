@@ -1,4 +1,4 @@
-"""Checks of what a learner is made of, where something else was given."""
+"""Checks that a learner's arguments are a module, a loss and an optimizer."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 from fdl import losses
 from fdl.arrays import DataError, PyTree
 
-_LOOKED_AT = 1000  # images
+_CHECKED = 1000  # images
 
 
 def require_parts(model: Any, loss: Any, optimizer: Any) -> None:
@@ -18,40 +18,40 @@ def require_parts(model: Any, loss: Any, optimizer: Any) -> None:
         >>> require_parts(fdl.models.MLP, fdl.losses.cross_entropy, optax.sgd(0.1))
         Traceback (most recent call last):
         ...
-        ValueError: model=MLP is a class: make a module of it, as MLP(...) does.
+        ValueError: model=MLP is a class: pass an instance, such as MLP(...).
     """
     is_class = isinstance(model, type)
     kind = model if is_class else type(model)
     if any(parent.__module__ == "flax.nnx.module" for parent in kind.__mro__):
         raise ValueError(
-            f"model is of the NNX class {kind.__name__}: give "
-            f"flax.nnx.bridge.ToLinen({kind.__name__}, ...), a Linen module, instead."
+            f"model is of the NNX class {kind.__name__}: pass the Linen module "
+            f"flax.nnx.bridge.ToLinen({kind.__name__}, ...) instead."
         )
     if is_class:
         name = model.__name__
         raise ValueError(
-            f"model={name} is a class: make a module of it, as {name}(...) does."
+            f"model={name} is a class: pass an instance, such as {name}(...)."
         )
     if not (callable(getattr(model, "init", None)) and hasattr(model, "apply")):
         raise ValueError(
-            f"model is a {kind.__name__}, without init and apply: give a Linen module."
+            f"model is a {kind.__name__}, without init and apply: pass a Linen module."
         )
     if not callable(loss):
         known = isinstance(loss, str) and hasattr(losses, loss)
         remedy = f"fdl.losses.{loss}" if known else "one of fdl.losses, or your own"
-        raise ValueError(f"loss={loss!r} is no function: give {remedy}.")
+        raise ValueError(f"loss={loss!r} is not a function: pass {remedy}.")
     if not callable(getattr(optimizer, "update", None)):
         raise ValueError(
-            f"optimizer={optimizer!r} is no optimizer: give one of optax or fdl.keras, "
-            "such as optax.adam(1e-3)."
+            f"optimizer={optimizer!r} is not an optimizer: pass one from optax or "
+            "fdl.keras, such as optax.adam(1e-3)."
         )
 
 
 def require_scaled(inputs: PyTree) -> None:
-    """Raise DataError for images with bytes in floating point, which train badly.
+    """Raise DataError for floating-point images from 0 to 255, which train badly.
 
     Args:
-        inputs: Inputs of a learner that scales 8-bit pixels alone.
+        inputs: Inputs of a learner that scales only 8-bit pixels.
     """
     if (
         not hasattr(inputs, "ndim")
@@ -61,10 +61,10 @@ def require_scaled(inputs: PyTree) -> None:
         return
     if not np.issubdtype(inputs.dtype, np.floating):
         return
-    x = np.asarray(inputs[:_LOOKED_AT])
+    x = np.asarray(inputs[:_CHECKED])
     if x.size and x.min() >= 0 and 1 < x.max() <= 255 and not np.mod(x, 1).any():
         raise DataError(
             f"inputs are {x.dtype} images with whole numbers up to {x.max():g}, which "
-            "are not scaled to [0, 1]: divide them by 255, or give uint8; or with "
-            "preprocess=lambda x: x they are left to the model as they are."
+            "are not scaled to [0, 1]: divide them by 255, pass uint8, or use "
+            "preprocess=lambda x: x to pass them to the model unchanged."
         )

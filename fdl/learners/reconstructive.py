@@ -1,4 +1,4 @@
-"""Learning codes from which images can be made again."""
+"""Learning of codes from which images can be reconstructed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,30 +23,30 @@ def reconstructive(
     noise: Number = 0.0,
     preprocess: Callable[[Array], Array] = unit_scale,
 ) -> Learner:
-    """Make a learner of an autoencoder (Hinton & Salakhutdinov, 2006), or a denoiser.
+    """Return a learner of a (denoising) autoencoder (Hinton & Salakhutdinov, 2006).
 
     A step descends on the mean over the batch of `-log p(image)` in nats, with the
     model's reconstruction as the probabilities of the pixels. With `noise`, the model
-    is given damaged images and must reconstruct the whole ones (Vincent et al., 2008,
-    denoising autoencoders): each pixel is made 0 with that probability.
+    must reconstruct images from corrupted ones (Vincent et al., 2008, denoising
+    autoencoders), in which each pixel is set to 0 with that probability.
 
-    Batches are images, or tuples that begin with them. The metrics, both per image,
-    are `loss` and `squared_error`, the sum over pixels that the paper reports. In
-    `evaluate` the damage is fixed: that of an image depends on its pixels alone.
+    Batches are images, or tuples with images first. The metrics, both per image, are
+    `loss` and `squared_error`, the sum over pixels that the paper reports. In
+    `evaluate`, the corruption is fixed: that of an image depends only on its pixels.
 
     Args:
         model: A module that returns the logits of pixels, called as `model(image)`.
         optimizer: Any optax gradient transformation.
-        noise: Fraction of the pixels that are made 0, in [0, 1).
-        preprocess: What is done to images, on the device; by default, 8-bit pixels
-            become numbers in [0, 1].
+        noise: Fraction of the pixels that are set to 0, in [0, 1).
+        preprocess: Function of images, applied on the device; by default, it scales
+            8-bit pixels to [0, 1].
 
     Returns:
-        A learner whose predictions are reconstructions in [0, 1] of images as given,
-        which are not damaged first.
+        A learner whose predictions are reconstructions in [0, 1]; `predict` does not
+        corrupt images.
 
     Raises:
-        ValueError: If `noise` is no such fraction.
+        ValueError: If `noise` is out of range.
 
     Example:
         >>> import fdl, optax
@@ -100,7 +100,7 @@ def reconstructive(
 
 
 def damage(image: Array, keys: Array, noise: Number) -> Array:
-    """Make each pixel 0 with probability `noise`, with a key for each image.
+    """Set each pixel to 0 with probability `noise`, with a random key for each image.
 
     Example:
         >>> keys = jax.random.split(jax.random.key(0), 2)

@@ -1,4 +1,4 @@
-"""Learning to turn one sequence into another, from pairs of both."""
+"""Learning to map one sequence to another, from pairs."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -30,26 +30,28 @@ def sequence_to_sequence(
     start_token: int = 1,
     pad_token: int = 0,
 ) -> Learner:
-    """Make a learner that reads the right tokens so far and is asked for the next.
+    """Return a learner of a sequence-to-sequence model, by teacher forcing.
 
-    Teacher forcing (Williams & Zipser, 1989). A batch is `(source, target)`, such as
-    `fdl.Pairs`: tokens, padded at the end; a target ends in its end token and has no
-    start token. The model is called as `model(source, read)`, where `read` is the
-    target behind a start token and without its last place. It is `supervised` from
-    there on: the mean loss is over the real tokens of the batch, each with the same
-    weight, as in Keras where there is a mask, and padding counts nowhere.
+    The model predicts each token of a target from the true ones before it (Williams &
+    Zipser, 1989). A batch is `(source, target)`, such as `fdl.Pairs`: tokens, padded at
+    the end; a target ends with its end token and has no start token. The model is
+    called as `model(source, read)`, where `read` is the start token followed by the
+    target without its last position. The rest is `supervised`: the loss is the mean
+    over the real tokens of the batch, all with the same weight, as in Keras with a
+    mask; padding never counts.
 
     Args:
         model: A model of pairs, such as `fdl.models.Transformer`.
         optimizer: Any optax gradient transformation.
         loss: `(logits, targets) -> losses`, one for each token.
-        metrics: As for `supervised`; None for `accuracy`, of tokens, and `perplexity`,
-            both of them given the right tokens so far, and `exact_match`, the share of
-            the targets that greedy search finds.
-        search: `(variables, sources) -> answers`: what `predict` answers, such as the
-            tokens that `fdl.models.beam_search` finds. None if it is not to answer.
-        start_token: What the model reads before a target.
-        pad_token: What pads sources and targets.
+        metrics: As for `supervised`; None for `accuracy` and `perplexity` of tokens,
+            given the true tokens before them, and `exact_match`, the fraction of
+            targets that greedy search finds.
+        search: `(variables, sources) -> answers`, the function for `predict`, such as
+            the tokens that `fdl.models.beam_search` finds; None if `predict` is not
+            needed.
+        start_token: Token that the model reads before a target.
+        pad_token: Padding token of sources and targets.
 
     Raises:
         ValueError: As for `supervised`.
@@ -95,8 +97,8 @@ def sequence_to_sequence(
     def predict(state: State, inputs: PyTree) -> PyTree:
         if search is None:
             raise ValueError(
-                "this learner was made without a search, so it has no answers: give "
-                "search=, such as one by fdl.models.beam_search."
+                "this learner was created without a search, so it cannot predict: "
+                "pass search=, such as one that calls fdl.models.beam_search."
             )
         return search(state.variables, inputs)
 
@@ -109,7 +111,7 @@ def sequence_to_sequence(
 
 
 def _measures(never: np.ndarray) -> dict[str, Metric]:
-    """Return what is measured, where some tokens can never be answers."""
+    """Return the default metrics; the tokens `never` cannot be answers."""
 
     def exact_match(outputs: Array, targets: Array, weights: Any) -> metrics.Mean:
         possible = jnp.asarray(outputs).at[..., never].set(-jnp.inf)
@@ -125,7 +127,7 @@ def _measures(never: np.ndarray) -> dict[str, Metric]:
 def read_before(
     target: Integer[Array, "*batch time"], start_token: int = 1
 ) -> Integer[Array, "*batch time"]:
-    """Return what a model reads as it is asked for each token of a target.
+    """Return the token that a model reads before each token of a target.
 
     Example:
         >>> read_before(np.array([[5, 7, 2, 0]]))
@@ -145,19 +147,19 @@ def _pair(batch: PyTree) -> tuple[Any, Any]:
         what = f"a tuple of {len(batch)}"
     elif isinstance(batch, Array):
         what = f"one array of shape {batch.shape}"
-    raise DataError(f"the data are {what}: give (source, target), such as fdl.Pairs.")
+    raise DataError(f"the data are {what}: pass (source, target), such as fdl.Pairs.")
 
 
 def _check_tokens(name: str, tokens: np.ndarray, pad_token: int) -> None:
-    """Raise a DataError unless these are sequences, none of them empty."""
+    """Raise DataError unless these are nonempty sequences of tokens."""
     if tokens.ndim != 2 or not np.issubdtype(tokens.dtype, np.integer):
         raise DataError(
-            f"{name} is {tokens.dtype}{list(tokens.shape)}: give whole numbers of "
-            "shape (batch, time), the tokens of each sequence."
+            f"{name} is {tokens.dtype}{list(tokens.shape)}: pass integers of shape "
+            "(batch, time), the tokens of each sequence."
         )
     empty = ~np.any(tokens != pad_token, axis=-1)
     if empty.any():
         raise DataError(
             f"{name} is empty in row {int(empty.argmax())} ({empty.sum()} such rows): "
-            f"all of it is padding, the token {pad_token}. Leave the pair out."
+            f"it contains only padding, the token {pad_token}. Leave the pair out."
         )

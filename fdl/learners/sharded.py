@@ -1,4 +1,4 @@
-"""Learning on several devices at once."""
+"""Training on several devices."""
 
 from jax.sharding import Mesh
 
@@ -7,27 +7,27 @@ from fdl.sharding import Shard, spread
 
 
 def sharded(learner: Learner, mesh: Mesh, shard: Shard = "batch") -> Learner:
-    """Make a learner whose steps are shared by the devices of a mesh.
+    """Return a learner whose steps run on all devices of a mesh.
 
-    Each device takes an equal part of every batch. What is computed stays the same to
-    rounding, as if there were one device: means and batch statistics are of the whole
-    batch, and what is drawn has the same bits. A batch whose examples cannot be divided
-    equally is computed whole by every device.
+    Each batch is sharded equally over the devices. Results are those of a single
+    device, up to rounding: means and batch statistics are taken over the whole batch,
+    and random draws have the same bits. A batch that cannot be divided equally is
+    replicated.
 
-    With `"batch+state"`, each array of the state is divided, too, along the largest
-    axis that can be (ZeRO, Rajbhandari et al., 2020, arXiv:1910.02054; known as FSDP):
-    devices keep a part of the parameters and of the optimizer's state, and gather the
-    parameters in each step. That takes less memory and more communication.
+    With `"batch+state"`, each array of the state is also sharded, along its largest
+    axis that can be divided (ZeRO, Rajbhandari et al., 2020, arXiv:1910.02054; known as
+    FSDP): devices store a part of the parameters and of the optimizer's state, and
+    gather the parameters in each step. This needs less memory and more communication.
 
     Args:
         learner: Any learner.
-        mesh: Devices along an axis called `data`, as `jax.make_mesh((8,), ("data",))`
-            makes it. Explicit axes become automatic.
-        shard: What is spread: `"batch"`, or `"batch+state"`.
+        mesh: Devices along an axis named `data`, such as
+            `jax.make_mesh((8,), ("data",))`. Explicit axes become automatic.
+        shard: What to shard: `"batch"` or `"batch+state"`.
 
     Raises:
-        ValueError: If the mesh has no such axis, another one, or unlike devices, or
-            `shard` is unknown.
+        ValueError: If the mesh has no axis `data`, any other axis, or devices of
+            different kinds, or `shard` is unknown.
 
     Example:
         >>> import fdl, jax, jax.numpy as jnp, optax

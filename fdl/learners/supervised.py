@@ -1,4 +1,4 @@
-"""Learning from examples with targets: classification, regression, tokens, and more."""
+"""Supervised learning, from inputs and targets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -37,51 +37,51 @@ def supervised(
     project: Callable[[PyTree], PyTree] | None = None,
     loss_weights: Sequence[Number] | None = None,
 ) -> Learner:
-    """Make a learner that descends on the mean loss of a batch (Robbins & Monro, 1951).
+    """Return a learner that minimizes a mean loss (Robbins & Monro, 1951).
 
     A batch is `(inputs, targets)` or `(inputs, targets, weights)`, or a dictionary or
     named tuple with these names. An array of inputs is the model's only argument; a
     tuple of inputs is passed by position, a dictionary by name. Targets are any pytree
-    that the loss takes. Weights, at least 0, are one number for each example, or for
-    each token where the loss gives one loss for each token; a boolean mask will do.
-    The mean loss is `sum(weights * losses) / sum(weights)`, and what has the weight 0
-    has no influence on it, not even if its target is -100 or its loss NaN.
+    that the loss accepts. Weights, at least 0, are one number for each example, or for
+    each token if the loss returns one number per token; they may be a boolean mask. The
+    mean loss is `sum(weights * losses) / sum(weights)`. An example of weight 0 has no
+    influence on it, even if its target is -100 or its loss NaN.
 
-    What the model sows into the collection `losses`, such as penalties of its
-    parameters or losses of auxiliary heads, is added to the mean loss, and to the
-    metric `loss`, as in Keras.
+    Values that the model sows into the collection `losses`, such as weight penalties or
+    losses of auxiliary heads, are added to the mean loss, and to the metric `loss`, as
+    in Keras.
 
     Args:
         model: A Linen module. If its `__call__` has an argument `train`, `training`,
-            `is_training`, `deterministic` or `use_running_average`, that tells it
-            whether it is being trained. It may keep collections such as `batch_stats`,
-            and draw from the key `dropout`, or any other.
+            `is_training`, `deterministic` or `use_running_average`, it is set according
+            to the mode. The model may have collections such as `batch_stats`, and use
+            the random key `dropout`, or any other.
         loss: `(outputs, targets) -> losses`, one for each example or token, such as
             those in `fdl.losses`.
         optimizer: Any optax gradient transformation.
-        metrics: Measures besides the loss, by name: functions
-            `(outputs, targets, weights) -> sums`, such as those in `fdl.metrics`.
-            None for what the loss implies: `accuracy` for cross entropies.
+        metrics: Metrics besides the loss, by name: functions
+            `(outputs, targets, weights) -> sums`, such as those in `fdl.metrics`. None
+            for the default of the loss: `accuracy` for cross entropies.
         answer: What `predict` returns: `"probabilities"`, by softmax or, for binary
             cross entropies, the logistic function; `"logits"` or `"values"`, the
-            model's outputs as they are; or a function of them. None for what the loss
-            implies: probabilities for cross entropies, else the outputs.
-        preprocess: What is done to inputs, on the device; by default, 8-bit pixels
-            become numbers in [0, 1].
-        project: `params -> params`, applied after each update: norm limits, or
-            `fdl.keras.constraints.constrain`.
+            model's outputs as they are; or a function of them. None for the default of
+            the loss: probabilities for cross entropies, else the outputs.
+        preprocess: Function of inputs, applied on the device; by default, it scales
+            8-bit pixels to [0, 1].
+        project: `params -> params`, applied after each update, such as a limit on norms
+            or `fdl.keras.constraints.constrain`.
         loss_weights: For a model that in training returns a tuple of outputs for the
-            same targets, such as those of auxiliary heads after the main one: what the
-            loss of each counts, at least 0. Metrics are of the first, and so is the
-            loss that is measured. None for a model with one output.
+            same targets, the main one first, then those of auxiliary heads: the weight
+            of each output's loss, at least 0. Metrics and the measured loss are those
+            of the first output. None for a model with one output.
 
     Returns:
-        A learner whose metrics are `loss` and those asked for.
+        A learner with the metric `loss` and those given.
 
     Raises:
-        ValueError: If there is no answer of that name, or a metric is called `loss`, or
-            the model is no Linen module, the loss no function, the optimizer none, or
-            there are not as many outputs as weights.
+        ValueError: If `answer` is unknown, a metric is called `loss`, the model is not
+            a Linen module, the loss not a function, or the optimizer not an optimizer;
+            in a step, if there are not as many outputs as `loss_weights`.
 
     Example:
         >>> import fdl, optax
@@ -101,8 +101,7 @@ def supervised(
     measures = dict(implied.metrics if metrics is None else metrics)
     if "loss" in measures:
         raise ValueError(
-            "metrics contain 'loss', which is measured anyway: give the other one "
-            "another name."
+            "metrics contain 'loss', which is always measured: rename this metric."
         )
     answer_of = answers(answer, implied)
     update = update_of(optimizer)
@@ -117,7 +116,7 @@ def supervised(
                 return metric(outputs, targets)
             raise ValueError(
                 f"the data have weights, but the metric {metric} has no argument "
-                "`weights`: add one."
+                "`weights`: add it."
             )
 
         total, weight = mean(losses, weights)
@@ -125,8 +124,8 @@ def supervised(
         for name, value in others.items():
             if not isinstance(value, IsMetric):
                 raise ValueError(
-                    f"the metric {name!r} returns {type(value).__name__}, whose "
-                    "average over batches is not known: return "
+                    f"the metric {name!r} returns {type(value).__name__}, which cannot "
+                    "be averaged over batches: return "
                     "fdl.metrics.mean(values, weights), or another pytree of sums with "
                     "a method compute."
                 )
@@ -190,10 +189,11 @@ def supervised(
 
 def _require_outputs(outputs: Any, weights: Sequence[Number]) -> None:
     if not isinstance(outputs, tuple) or len(outputs) != len(weights):
-        what = len(outputs) if isinstance(outputs, tuple) else "one, which is no tuple"
+        is_tuple = isinstance(outputs, tuple)
+        found = f"a tuple of {len(outputs)}" if is_tuple else "one, not a tuple"
         raise ValueError(
-            f"loss_weights={tuple(weights)} are {len(weights)}, but the outputs of the "
-            f"model in training are {what}: give a weight for each."
+            f"loss_weights={tuple(weights)} must have a weight for each output, but in "
+            f"training the outputs of the model are {found}."
         )
 
 
@@ -201,5 +201,5 @@ def _weighted_mean(losses: Array, weights: Any) -> Array:
     if weights is None:
         return jnp.mean(losses)
     total, weight = mean(losses, weights)
-    # A batch of padding alone teaches nothing.
+    # A batch of only padding has the loss 0, and no gradient.
     return total / jnp.where(weight == 0, 1, weight)

@@ -1,4 +1,4 @@
-"""What a supervised learner is given and what it answers: batches, losses, answers."""
+"""Parts of a batch, and the kinds of targets and answers that a loss implies."""
 
 import functools
 import inspect
@@ -11,21 +11,21 @@ from fdl import losses, metrics
 from fdl.arrays import Array, DataError, PyTree
 
 Answer = str | Callable[[Any], Any]
-"""How outputs become answers: `"probabilities"`, the outputs as they are (`"logits"` or
-`"values"`), or any function of them."""
+"""How `predict` transforms outputs: to `"probabilities"`, not at all (`"logits"` or
+`"values"`), or by any function."""
 
 Kind = Literal["classes", "probabilities", "shares", "values"]
-"""What targets are: classes counted from 0, one for each row of logits; a distribution
-over the classes; numbers in [0, 1]; any numbers."""
+"""Kinds of targets: classes from 0, one for each row of logits; distributions over the
+classes; numbers in [0, 1]; any numbers."""
 
 
 class Examples(NamedTuple):
-    """A batch by its parts.
+    """The parts of a batch.
 
     Attributes:
-        inputs: What the model is called with.
-        targets: What the loss and the metrics compare its outputs with.
-        weights: What each example or token counts; None for all the same.
+        inputs: Arguments of the model.
+        targets: Targets of the loss and the metrics.
+        weights: Weight of each example or token; None for equal weights.
     """
 
     inputs: PyTree
@@ -49,7 +49,7 @@ def examples(batch: PyTree) -> Examples:
     found = _split(batch)
     for name in ("inputs", "targets"):
         if getattr(found, name) is None:
-            raise DataError(f"the data have None for {name}: give arrays.")
+            raise DataError(f"the data have None for {name}: pass arrays.")
     return found
 
 
@@ -61,8 +61,8 @@ def _split(batch: PyTree) -> Examples:
         unknown = sorted(batch.keys() - set(Examples._fields))
         if unknown:
             raise DataError(
-                f"the data contain {unknown[0]!r} besides inputs and targets: a model "
-                "is called with what is in inputs; move it there, or leave it out."
+                f"the data contain {unknown[0]!r} besides inputs and targets, but the "
+                "model sees only inputs: move it into inputs, or leave it out."
             )
         return Examples(batch["inputs"], batch["targets"], batch.get("weights"))
     if isinstance(batch, tuple) and len(batch) in (2, 3):
@@ -73,13 +73,13 @@ def _split(batch: PyTree) -> Examples:
     elif isinstance(batch, tuple):
         what = f"a tuple of {len(batch)}"
     raise DataError(
-        f"the data are {what}: give (inputs, targets), (inputs, targets, weights), or "
+        f"the data are {what}: pass (inputs, targets), (inputs, targets, weights), or "
         "a dictionary or named tuple with these names."
     )
 
 
 def inputs_of(batch: PyTree) -> Any:
-    """Return what an unsupervised learner learns from: the inputs, or the first array.
+    """Return the inputs of an unsupervised learner: `inputs`, or the first array.
 
     Example:
         >>> inputs_of(("images", "labels")), inputs_of("images")
@@ -90,22 +90,23 @@ def inputs_of(batch: PyTree) -> Any:
     if isinstance(batch, Mapping):
         if "inputs" not in batch:
             raise DataError(
-                f"the data are a dictionary of {', '.join(map(repr, batch))}: what is "
-                "learned from must be called 'inputs'."
+                f"the data are a dictionary of {', '.join(map(repr, batch))}: it must "
+                "have the key 'inputs'."
             )
         return batch["inputs"]
     return batch[0] if isinstance(batch, tuple) else batch
 
 
 class Meaning(NamedTuple):
-    """What a loss says about a model's outputs.
+    """What a loss implies about a model's outputs.
 
     Attributes:
-        kind: What targets are; None for a loss of somebody else's.
-        answer: From outputs to answers.
-        probabilities: From outputs to probabilities; None if they are no logits.
-        metrics: What is measured besides the loss unless something else is asked for.
-        ignored: The class that does not count, if there is one.
+        kind: Kind of targets; None for a loss that is not from fdl.
+        answer: Function from outputs to answers.
+        probabilities: Function from outputs to probabilities; None if the loss does not
+            imply one.
+        metrics: Default metrics besides the loss.
+        ignored: Class that does not count; None if there is none.
     """
 
     kind: Kind | None
@@ -129,7 +130,7 @@ _BINARY = (losses.binary_crossentropy, losses.binary_focal_crossentropy)
 
 
 def meaning(loss: Callable[..., Any]) -> Meaning:
-    """Return what a loss implies; of an unknown one, that outputs are answers.
+    """Return what a loss implies; for an unknown loss, outputs are answers.
 
     Example:
         >>> meaning(losses.cross_entropy).kind
@@ -155,10 +156,10 @@ def meaning(loss: Callable[..., Any]) -> Meaning:
 
 
 def answers(answer: Answer | None, implied: Meaning) -> Callable[[Any], Any]:
-    """Return the function from outputs to answers that a name stands for.
+    """Return the function from outputs to answers.
 
     Raises:
-        ValueError: If there is no answer of that name.
+        ValueError: If the name is unknown.
     """
     if answer is None:
         return implied.answer

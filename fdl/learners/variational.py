@@ -1,4 +1,4 @@
-"""Learning a distribution over latents by the evidence lower bound."""
+"""Variational learning of latents, by the evidence lower bound."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,22 +25,21 @@ def variational(
     free_bits: Number = 0.0,
     preprocess: Callable[[Array], Array] = unit_scale,
 ) -> Learner:
-    """Make a learner of a variational autoencoder (Kingma & Welling, 2014).
+    """Return a learner of a variational autoencoder (Kingma & Welling, 2014).
 
     A step descends, averaged over the batch, on
 
         reconstruction + beta * sum_j max(free_bits, kl_j)
 
-    with `reconstruction = -log p(image | z)` in nats for one draw of `z`, and with
-    `kl_j` the mean over the batch of latent j's divergence from the prior.
+    with `reconstruction = -log p(image | z)` in nats for one draw of `z`, and `kl_j`
+    the mean over the batch of latent j's divergence from the prior.
 
-    Batches are images, or tuples that begin with them. The metrics, in nats per image,
-    are `reconstruction`; `kl`, summed over latents; `elbo`, which is minus their sum
-    whatever `beta` and `free_bits` are; and `loss`, which is what a step descends on.
-    In `evaluate`, `loss` leaves `free_bits` out, since they are not of an image but of
-    a batch. The noise in `evaluate` is fixed: each image has its own, which depends on
-    its pixels alone. So the result neither depends on a key nor on how images are
-    batched.
+    Batches are images, or tuples with images first. The metrics, in nats per image, are
+    `reconstruction`; `kl`, summed over latents; `elbo`, minus their sum, regardless of
+    `beta` and `free_bits`; and `loss`, on which a step descends. In `evaluate`, `loss`
+    ignores `free_bits`, which apply to a batch, not to an image, and the noise of an
+    image depends only on its pixels. So the result depends neither on a random key nor
+    on how images are batched.
 
     Args:
         model: A module like `fdl.models.VAE`, called as `model(image, noise)`, with
@@ -48,11 +47,11 @@ def variational(
         optimizer: Any optax gradient transformation.
         beta: Weight of the divergence, at least 0; 1 for the bound itself (Higgins et
             al., 2017, beta-VAE).
-        free_bits: Nats of each latent, at least 0, that cost nothing more, so that
-            latents stay in use (Kingma et al., 2016, arXiv:1606.04934, equation 15,
-            with a group for each latent).
-        preprocess: What is done to images, on the device; by default, 8-bit pixels
-            become numbers in [0, 1].
+        free_bits: Nats per latent that are not penalized, at least 0, so that latents
+            stay in use (Kingma et al., 2016, arXiv:1606.04934, equation 15, with a
+            group for each latent).
+        preprocess: Function of images, applied on the device; by default, it scales
+            8-bit pixels to [0, 1].
 
     Returns:
         A learner whose predictions are reconstructions in [0, 1] from the means of the
@@ -76,7 +75,7 @@ def variational(
     def bound(
         params: PyTree, image: Array, noise: Array
     ) -> tuple[Float[Array, " batch"], Float[Array, "batch latent"]]:
-        """Return the two parts of the bound."""
+        """Return the two terms of the bound."""
         logits, *posterior = model.apply({"params": params}, image, noise)
         return bernoulli_nll(logits, image), standard_normal_kl(*posterior)
 

@@ -1,7 +1,7 @@
-"""Losses as pure functions of arrays: one number for each example.
+"""Losses as pure functions of arrays, with one number for each example.
 
-Those with a name of Keras compute what Keras' function of that name does, with the
-outputs before the targets.
+Losses with Keras' names compute the same as Keras' functions, but take the outputs
+before the targets.
 """
 
 from fdl.listing import public as _public

@@ -1,10 +1,10 @@
 """Losses of generative adversarial networks.
 
-In the letters of the papers, `x` are real examples, `z` latents, `G` the generator, and
-`D` the discriminator: a probability in Goodfellow's paper, an unbounded number in the
-others. The arguments here are always logits; `D = sigma(logit)` where the paper has a
-probability. Every loss is minimized, so the sign changes where a paper maximizes. All
-functions return one number for each example.
+In the papers' notation, `x` are real examples, `z` latents, `G` the generator, and `D`
+the discriminator, whose output is a probability in Goodfellow's paper and an unbounded
+number in the others. The arguments here are always logits; `D = sigma(logit)` where the
+paper has a probability. Every loss is minimized, so the sign changes where a paper
+maximizes. All functions return one number for each example.
 
 Example:
     >>> undecided = jnp.zeros(1)
@@ -48,9 +48,9 @@ def _cross_entropy(real: Logits, fake: Logits) -> Logits:
 minimax = AdversarialLoss(_cross_entropy, lambda fake: -jax.nn.softplus(fake))
 """The game itself (Goodfellow et al., 2014, arXiv:1406.2661, equation 1).
 
-`min_G max_D E[log D(x)] + E[log(1 - D(G(z)))]`: the discriminator's loss is minus that,
-the generator's is its second term, whose gradient vanishes where the discriminator is
-sure.
+`min_G max_D E[log D(x)] + E[log(1 - D(G(z)))]`: the discriminator's loss is the
+negative of the sum; the generator's is its second term, whose gradient vanishes where
+the discriminator is confident.
 """
 
 non_saturating = AdversarialLoss(_cross_entropy, lambda fake: jax.nn.softplus(-fake))
@@ -85,7 +85,7 @@ ADVERSARIAL: dict[str, AdversarialLoss] = {
     "least_squares": least_squares,
     "wasserstein_gp": wasserstein_gp,
 }
-"""All of them, by name."""
+"""All adversarial losses, by name."""
 
 
 def gradient_penalty(
@@ -97,12 +97,13 @@ def gradient_penalty(
     """Return `(|grad D(x_hat)| - 1)^2` (Gulrajani et al., 2017, arXiv:1704.00028).
 
     `x_hat = epsilon x + (1 - epsilon) G(z)`, and the norm is over the pixels of one
-    image: `D` must treat examples one by one, so it may not use batch normalization.
+    image. `D` must treat examples independently, so it must not use batch
+    normalization.
 
     Args:
-        critic: `D`, from images to logits.
-        real: Examples `x`.
-        fake: Examples `G(z)`.
+        critic: `D`, a function from images to logits.
+        real: Real examples `x`.
+        fake: Generated examples `G(z)`.
         mix: The fractions `epsilon`, in [0, 1].
 
     Example:
@@ -115,7 +116,7 @@ def gradient_penalty(
     between = epsilon * real + (1 - epsilon) * fake
     slopes = jax.grad(lambda image: jnp.sum(critic(image)))(between)
     square = jnp.sum(jnp.square(slopes), axis=(-3, -2, -1))
-    # The root has no derivative at zero: a flat critic gets none.
+    # The square root has no derivative at zero, so a flat critic gets no gradient.
     flat = square == 0
     norm = jnp.where(flat, 0, jnp.sqrt(jnp.where(flat, 1, square)))
     return jnp.square(norm - 1)

@@ -15,17 +15,17 @@ def ctc(
 ) -> Float[Array, "*batch"]:
     """Return the loss of connectionist temporal classification (Graves et al., 2006).
 
-    Minus the logarithm of the probability, in nats, of all ways to spell the targets
-    with repeated classes and blanks in between. Keras' function of this name, computed
-    by `optax.ctc_loss`. Targets that take more steps than there are have a loss of
-    about 1e5 instead of infinity.
+    The negative log-probability, in nats, of all ways to spell the targets with
+    repeated classes and blanks in between. Keras' function of this name, computed by
+    `optax.ctc_loss`. Targets that need more steps than there are have a loss of about
+    1e5 instead of infinity.
 
     Args:
         outputs: Logits of the classes at each step. Class 0 is the blank.
         targets: Classes from 1 in the order in which they occur, `*batch labels`,
-            filled up with 0 at the end: 0 is both the blank and the padding.
-        lengths: Number of steps of each sequence that count; None for all. Keras'
-            loss has no such option, its `ops.ctc_loss` calls it `output_length`.
+            padded with 0 at the end: 0 is both the blank and the padding.
+        lengths: Number of steps of each sequence that count; None for all. Keras' loss
+            has no such option; its `ops.ctc_loss` calls it `output_length`.
 
     Raises:
         ValueError: If targets are not integers, or leading axes differ.
@@ -44,12 +44,12 @@ def ctc(
         )
     if not jnp.issubdtype(targets.dtype, jnp.integer):
         raise ValueError(
-            f"targets {targets.shape} has dtype {targets.dtype}, but classes are "
+            f"targets {targets.shape} have dtype {targets.dtype}, but classes must be "
             "integers: use targets.astype(int)."
         )
     if lengths is not None and lengths.shape != batch:
         raise ValueError(
-            f"lengths {lengths.shape} must have the shape {batch}, one number for each "
+            f"lengths {lengths.shape} must have shape {batch}, one number for each "
             f"sequence of the outputs {outputs.shape}."
         )
     outputs = jnp.asarray(outputs).reshape(-1, *outputs.shape[-2:])

@@ -1,4 +1,4 @@
-"""Binary cross entropy, for two classes or for many that may hold at once."""
+"""Binary cross entropy, for two classes or for several independent labels."""
 
 import jax
 import jax.numpy as jnp
@@ -23,16 +23,16 @@ def binary_crossentropy(
 ) -> Losses:
     """Return the cross entropy of independent yes-or-no answers, in nats.
 
-    Keras' function of this name: the mean over the last axis, but from logits where
-    Keras expects probabilities by default. Outputs `(N,)` are N examples of one answer
-    each, and give `(N,)`; Keras averages those too.
+    Keras' function of this name, the mean over the last axis, but from logits by
+    default, where Keras expects probabilities. Outputs `(N,)` are N examples of one
+    answer each, and give `(N,)`; Keras would average them.
 
     Args:
         outputs: A score for each answer.
-        targets: 0 or 1, or a probability between.
-        from_logits: Whether outputs are logits; else they are probabilities, which are
-            clipped to [1e-7, 1 - 1e-7].
-        label_smoothing: Share, in [0, 1], of each target that is replaced by 1/2.
+        targets: 0 or 1, or a probability in between.
+        from_logits: Whether outputs are logits; otherwise they are probabilities, which
+            are clipped to [1e-7, 1 - 1e-7].
+        label_smoothing: Fraction of each target that is replaced by 1/2, in [0, 1].
 
     Raises:
         ValueError: If the shapes differ, or `label_smoothing` is out of range.
@@ -50,7 +50,7 @@ def binary_crossentropy(
 
 
 def smooth(targets: Outputs, label_smoothing: Number) -> Outputs:
-    """Replace a share of each target by 1/2, as Keras does.
+    """Replace a fraction of each target by 1/2, as Keras does.
 
     Example:
         >>> smooth(jnp.array([0.0, 1.0]), 0.5)

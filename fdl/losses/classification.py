@@ -1,7 +1,7 @@
 """Cross entropy of mutually exclusive classes.
 
-Scores have the classes along the last axis. Keras' functions of the same names take
-the targets first and expect probabilities; here outputs come first, as in all of fdl,
+Scores have the classes along the last axis. Keras' functions of the same names take the
+targets first and expect probabilities; here, outputs come first, as everywhere in fdl,
 and are logits unless `from_logits=False`.
 """
 
@@ -29,17 +29,17 @@ def cross_entropy(
     """Return `-log softmax(logits)[label]`, in nats, for each example.
 
     For integer labels this is Keras' `SparseCategoricalCrossentropy(from_logits=True)`
-    before its mean, and for probabilities its `CategoricalCrossentropy`. An integer
-    that names no class gives NaN, so that training on it stops instead of going wrong.
+    before its mean, and for probabilities its `CategoricalCrossentropy`. A label that
+    is not a class gives NaN, so that training stops instead of going wrong silently.
 
     Args:
         logits: Scores of the classes.
         label: Integers `*batch`, the class of each example; or floating-point numbers
-            `*batch classes`, the probability of each class, as mixup makes them.
-        label_smoothing: Share, in [0, 1], of the probability that is spread over all
-            classes instead (Szegedy et al., 2016, arXiv:1512.00567), as in Keras.
-        except_class: A class that gets nothing of this share, such as padding, which is
-            never to be predicted; None for Keras' way.
+            `*batch classes`, the probability of each class, such as those of mixup.
+        label_smoothing: Fraction of the probability that is spread over all classes, in
+            [0, 1] (Szegedy et al., 2016, arXiv:1512.00567), as in Keras.
+        except_class: Class that gets no part of this fraction, such as padding, which
+            must never be predicted; None for Keras' behavior.
 
     Raises:
         ValueError: If the shapes do not agree, `label_smoothing` is out of range, or
@@ -60,8 +60,8 @@ def cross_entropy(
     classes = logits.shape[-1]
     if except_class is not None and not 0 <= except_class < classes:
         raise ValueError(
-            f"except_class={except_class} must be one of the {classes} classes, "
-            f"counted from 0 to {classes - 1}."
+            f"except_class={except_class} must be one of the {classes} classes, from 0 "
+            f"to {classes - 1}."
         )
     scores = jax.nn.log_softmax(logits)
     return _smoothed(scores, label, label_smoothing, except_class)
@@ -74,18 +74,18 @@ def sparse_categorical_crossentropy(
     from_logits: bool = True,
     ignore_class: int | None = None,
 ) -> Losses:
-    """Return minus the logarithm of the probability of each example's class.
+    """Return the negative log-probability of each example's class, in nats.
 
-    Keras' function of this name, in nats, but from logits where Keras expects
-    probabilities by default. A target that names no class gives NaN.
+    Keras' function of this name, but from logits by default, where Keras expects
+    probabilities. A target that is not a class gives NaN.
 
     Args:
         outputs: Scores of the classes.
         targets: The class of each example, an integer.
-        from_logits: Whether outputs are logits; else they are probabilities, which are
-            scaled to sum to 1 and clipped to [1e-7, 1 - 1e-7].
-        ignore_class: A target whose loss is 0, such as that of padding. It still counts
-            in a mean over examples; give it the weight 0 to leave it out.
+        from_logits: Whether outputs are logits; otherwise they are probabilities, which
+            are scaled to sum to 1 and clipped to [1e-7, 1 - 1e-7].
+        ignore_class: Target whose loss is 0, such as padding. It still counts in a mean
+            over examples; give it a weight of 0 to leave it out.
 
     Raises:
         ValueError: If targets are not one integer for each vector of outputs.
@@ -100,7 +100,7 @@ def sparse_categorical_crossentropy(
     if ignore_class is None:
         return _smoothed(_log_probabilities(outputs, from_logits), targets, 0.0)
     ignored = targets == ignore_class
-    # Equal scores whatever the outputs, so that not even NaN gets into the gradient.
+    # Constant scores in place of the outputs, so that not even NaN affects gradients.
     outputs = jnp.where(ignored[..., None], 1, outputs)
     losses = _smoothed(_log_probabilities(outputs, from_logits), targets, 0.0)
     return jnp.where(ignored, 0, losses)
@@ -115,14 +115,14 @@ def categorical_crossentropy(
 ) -> Losses:
     """Return the cross entropy of one-hot targets or probabilities, in nats.
 
-    Keras' function of this name, but from logits where Keras expects probabilities by
-    default.
+    Keras' function of this name, but from logits by default, where Keras expects
+    probabilities.
 
     Args:
         outputs: Scores of the classes.
         targets: The probability of each class, 0 and 1 for one-hot targets.
-        from_logits: Whether outputs are logits; else they are probabilities, which are
-            scaled to sum to 1 and clipped to [1e-7, 1 - 1e-7].
+        from_logits: Whether outputs are logits; otherwise they are probabilities, which
+            are scaled to sum to 1 and clipped to [1e-7, 1 - 1e-7].
         label_smoothing: As in `cross_entropy`.
 
     Raises:
@@ -144,14 +144,14 @@ def categorical_generalized_cross_entropy(
 ) -> Losses:
     """Return `(1 - p^q) / q`, where `p` is the probability of each example's class.
 
-    A loss that some wrong labels harm less than cross entropy (Zhang & Sabuncu, 2018,
-    arXiv:1805.07836), Keras' function of this name. A target that names no class gives
-    NaN.
+    A loss that is less sensitive to wrong labels than cross entropy (Zhang & Sabuncu,
+    2018, arXiv:1805.07836), Keras' function of this name. A target that is not a class
+    gives NaN.
 
     Args:
         outputs: Probabilities of the classes, not logits.
         targets: The class of each example, an integer.
-        q: In (0, 1]: near 0 it is cross entropy, at 1 the mean absolute error.
+        q: Exponent in (0, 1]: cross entropy near 0, mean absolute error at 1.
 
     Raises:
         ValueError: If targets are not one integer for each vector of outputs, or `q` is
@@ -167,7 +167,7 @@ def categorical_generalized_cross_entropy(
     require_classes(outputs, targets)
     classes = outputs.shape[-1]
     own = jax.nn.one_hot(targets, classes, dtype=bool)
-    # At a probability of 0, the slope is infinite.
+    # At a probability of 0, the slope would be infinite.
     p = jnp.maximum(jnp.sum(outputs, -1, where=own), jnp.finfo(outputs.dtype).tiny)
     is_class = (targets >= 0) & (targets < classes)
     return jnp.where(is_class, (1 - p**q) / q, jnp.nan)
@@ -180,7 +180,7 @@ def _log_probabilities(outputs: Outputs, from_logits: bool) -> Outputs:
 
 
 def clipped_probabilities(outputs: Outputs) -> Outputs:
-    """Return probabilities that sum to 1, and then are kept off 0 and 1.
+    """Scale probabilities to sum to 1, then clip them away from 0 and 1.
 
     Example:
         >>> clipped_probabilities(jnp.array([1.0, 3.0]))
@@ -205,7 +205,7 @@ def _smoothed(
         losses = -jnp.sum(scores, axis=-1, where=picked)
     else:
         targets = jnp.asarray(targets, scores.dtype)
-        # A class that cannot be and is not expected costs nothing: 0 log 0 = 0.
+        # An impossible class with a target of 0 costs nothing: 0 log 0 = 0.
         impossible = jnp.isneginf(scores) & (targets == 0)
         losses = -jnp.sum(targets * jnp.where(impossible, 0, scores), axis=-1)
     if is_on(label_smoothing):

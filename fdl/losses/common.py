@@ -1,4 +1,4 @@
-"""Numerics that several families of losses share."""
+"""Numerics shared by several families of losses."""
 
 import jax.numpy as jnp
 from jaxtyping import Float, Shaped
@@ -7,7 +7,7 @@ from fdl.arguments import require_same_shape
 from fdl.arrays import Array
 
 EPSILON = 1e-7
-"""Keras' smallest number to divide by or to take the logarithm of."""
+"""Keras' smallest divisor and smallest argument of a logarithm."""
 
 Outputs = Float[Array, "*outputs"]
 
@@ -15,7 +15,7 @@ Outputs = Float[Array, "*outputs"]
 def matched(
     outputs: Outputs, targets: Shaped[Array, "*targets"]
 ) -> tuple[Outputs, Outputs]:
-    """Return both as arrays of the outputs' type, after a check of their shapes.
+    """Check that the shapes agree; return both as arrays of the outputs' type.
 
     Example:
         >>> matched(jnp.zeros(1), jnp.array([2]))[1]
@@ -27,7 +27,7 @@ def matched(
 
 
 def mean_over_values(losses: Outputs) -> Float[Array, "*batch"]:
-    """Return the mean over the last axis, unless that is the axis of examples.
+    """Return the mean over the last axis, unless it is the only one, of examples.
 
     Example:
         >>> mean_over_values(jnp.array([[1.0, 2.0], [3.0, 4.0]]))
@@ -39,7 +39,7 @@ def mean_over_values(losses: Outputs) -> Float[Array, "*batch"]:
 
 
 def absolute(x: Outputs) -> Outputs:
-    """Return `|x|`, whose gradient at 0 is 0, as in Keras; that of `jnp.abs` is 1.
+    """Return `|x|`, with a gradient of 0 at 0, as in Keras; that of `jnp.abs` is 1.
 
     Example:
         >>> absolute(jnp.array([-2.0, 0.0, 3.0]))
@@ -49,9 +49,9 @@ def absolute(x: Outputs) -> Outputs:
 
 
 def clip(x: Outputs, low: float, high: float) -> Outputs:
-    """Keep values within limits, on which the gradient is 1, as in Keras.
+    """Clip values; at the limits themselves, the gradient is 1, as in Keras.
 
-    That of `jnp.clip` is 1/2 there, such as for a probability of exactly 1.
+    The gradient of `jnp.clip` is 1/2 there, such as for a probability of exactly 1.
 
     Example:
         >>> x = jnp.array([-1.0, 0.5, 2.0])

@@ -1,4 +1,4 @@
-"""Focal losses, which count easy examples less (Lin et al., 2017, arXiv:1708.02002)."""
+"""Focal losses, which down-weight easy examples (Lin et al., 2017)."""
 
 import jax
 import jax.numpy as jnp
@@ -27,19 +27,20 @@ def binary_focal_crossentropy(
     """Return `(1 - p)^gamma` times the binary cross entropy (Lin et al., 2017).
 
     arXiv:1708.02002, equation 4, where `p` is the probability of the right answer.
-    Keras' function of this name: the mean over the last axis, but from logits where
-    Keras expects probabilities by default. Outputs `(N,)` give `(N,)`.
+    Keras' function of this name, the mean over the last axis, but from logits by
+    default, where Keras expects probabilities. Outputs `(N,)` give `(N,)`.
 
     Args:
         outputs: A score for each answer.
-        targets: 0 or 1, or a probability between.
-        apply_class_balancing: Whether answers are weighted by `alpha` where the target
-            is 1 and by `1 - alpha` where it is 0.
-        alpha: Weight of the targets 1, in [0, 1].
-        gamma: How much less an easy answer counts, at least 0.
-        from_logits: Whether outputs are logits; else they are probabilities, which are
-            clipped to [1e-7, 1 - 1e-7] in the cross entropy.
-        label_smoothing: Share, in [0, 1], of each target that is replaced by 1/2.
+        targets: 0 or 1, or a probability in between.
+        apply_class_balancing: Whether to weight answers by `alpha` where the target is
+            1 and by `1 - alpha` where it is 0.
+        alpha: Weight of targets of 1, in [0, 1].
+        gamma: Focusing exponent, at least 0; larger values down-weight easy answers
+            more.
+        from_logits: Whether outputs are logits; otherwise they are probabilities, which
+            are clipped to [1e-7, 1 - 1e-7] in the cross entropy.
+        label_smoothing: Fraction of each target that is replaced by 1/2, in [0, 1].
 
     Raises:
         ValueError: If the shapes differ, or an option is out of range.
@@ -56,7 +57,7 @@ def binary_focal_crossentropy(
     p = jax.nn.sigmoid(outputs) if from_logits else outputs
     losses = of_each_answer(outputs, y, from_logits)
     missing = 1 - (y * p + (1 - y) * (1 - p))
-    # Where the answer is certain, a gamma below 1 has an infinite slope.
+    # For a certain answer, a gamma below 1 would have an infinite slope.
     missing = jnp.maximum(missing, jnp.finfo(p.dtype).tiny)
     losses = missing**gamma * losses
     if apply_class_balancing:
@@ -76,19 +77,20 @@ def categorical_focal_crossentropy(
     """Return `alpha (1 - p)^gamma` times the categorical cross entropy.
 
     Lin et al., 2017, arXiv:1708.02002, for more than two classes. Keras' function of
-    this name, but from logits where Keras expects probabilities by default. As in
-    Keras, logits become probabilities that are clipped to [1e-7, 1 - 1e-7]: a class
-    that is less probable than that has a finite loss and no gradient.
+    this name, but from logits by default, where Keras expects probabilities. As in
+    Keras, logits become probabilities that are clipped to [1e-7, 1 - 1e-7]: a less
+    probable class has a finite loss and no gradient.
 
     Args:
         outputs: Scores of the classes.
         targets: The probability of each class, 0 and 1 for one-hot targets.
-        alpha: Weight of every class, or one for each.
-        gamma: How much less an easy example counts, at least 0.
-        from_logits: Whether outputs are logits; else they are probabilities, which are
-            scaled to sum to 1.
-        label_smoothing: Share, in [0, 1], of the probability that is spread over all
-            classes instead.
+        alpha: Weight of all classes, or one for each.
+        gamma: Focusing exponent, at least 0; larger values down-weight easy examples
+            more.
+        from_logits: Whether outputs are logits; otherwise they are probabilities, which
+            are scaled to sum to 1.
+        label_smoothing: Fraction of the probability that is spread over all classes, in
+            [0, 1].
 
     Raises:
         ValueError: If the shapes differ, or an option is out of range.
@@ -106,8 +108,8 @@ def categorical_focal_crossentropy(
     weight = jnp.asarray(alpha, outputs.dtype)
     if weight.shape not in ((), (classes,)):
         raise ValueError(
-            f"alpha has the shape {weight.shape}, but must be one number or one for "
-            f"each of the {classes} classes."
+            f"alpha has shape {weight.shape}, but must be one number, or one for each "
+            f"of the {classes} classes."
         )
     y = jnp.asarray(targets, outputs.dtype)
     if is_on(label_smoothing):

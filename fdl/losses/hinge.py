@@ -1,6 +1,6 @@
 """Hinge losses, which demand a margin of 1 between right and wrong.
 
-They are Keras' functions of the same names, with the outputs first.
+These are Keras' functions of the same names, with the outputs first.
 """
 
 import jax.numpy as jnp
@@ -20,9 +20,9 @@ def hinge(outputs: Outputs, targets: Targets) -> Losses:
     Outputs `(N,)` are N examples of one value each and give `(N,)`.
 
     Args:
-        outputs: A score for each answer, of any size.
-        targets: -1 or 1, or 0 or 1. Every 0 is taken for -1; Keras does so only if all
-            targets of the batch are 0 or 1.
+        outputs: An unbounded score for each answer.
+        targets: -1 or 1, or 0 or 1. Every 0 counts as -1; in Keras, only if all targets
+            of the batch are 0 or 1.
 
     Raises:
         ValueError: If the shapes differ.
@@ -37,7 +37,7 @@ def hinge(outputs: Outputs, targets: Targets) -> Losses:
 def squared_hinge(outputs: Outputs, targets: Targets) -> Losses:
     """Return the mean of `max(1 - outputs targets, 0)^2` over the last axis.
 
-    Arguments are those of `hinge`.
+    See `hinge` for the arguments.
 
     Raises:
         ValueError: If the shapes differ.
@@ -55,7 +55,7 @@ def categorical_hinge(
     """Return how far the lead of the right class over the others falls short of 1.
 
     Keras' form of Crammer & Singer's loss (2001): `max(wrong - right + 1, 0)`, where
-    `wrong` is the largest of `(1 - targets) outputs`, and so never below 0.
+    `wrong` is the maximum of `(1 - targets) outputs`, and therefore at least 0.
 
     Args:
         outputs: Scores of the classes.

@@ -1,4 +1,4 @@
-"""Likelihoods of images, and of other values that are 0 or 1, as losses."""
+"""Negative log-likelihood of images and other binary values."""
 
 import jax
 import jax.numpy as jnp
@@ -16,16 +16,15 @@ def bernoulli_nll(
     """Return `-log p(image)` in nats, summed over independent Bernoulli pixels.
 
     Keras' `BinaryCrossentropy(from_logits=True)` as a sum over pixels instead of a
-    mean. For pixels that are 0 or 1 it is a negative log-likelihood. For pixels
+    mean. For pixels that are 0 or 1, it is a negative log-likelihood. For pixels in
     between, it is the mean over images binarized with these probabilities, and its
-    smallest possible value is the entropy of the pixels, not 0.
+    minimum is the entropy of the pixels, not 0.
 
     Args:
         logits: Logits of the pixels' probabilities, `(*batch, height, width,
             channels)`.
         image: Pixels in [0, 1].
-        axes: Number of axes, the last ones, that are summed over: 1 for vectors such as
-            the frames of music.
+        axes: Number of last axes to sum over: 1 for vectors such as frames of music.
 
     Example:
         >>> bernoulli_nll(jnp.zeros((1, 2, 2, 1)), jnp.ones((1, 2, 2, 1)))

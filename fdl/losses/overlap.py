@@ -1,4 +1,4 @@
-"""Losses of how far predicted regions and true ones overlap, for segmentation."""
+"""Losses of the overlap of predicted and true regions, for segmentation."""
 
 from collections.abc import Sequence
 
@@ -19,13 +19,13 @@ def dice(
     """Return `1 - 2 sum(targets outputs) / (sum(targets) + sum(outputs))`.
 
     The Dice loss (Milletari et al., 2016, arXiv:1606.04797), Keras' function of this
-    name. As in Keras, the default is one number for the whole batch: for one of each
-    example, name the axes after the first.
+    name. As in Keras, the default is one number for the whole batch; for one number per
+    example, pass all axes after the first.
 
     Args:
         outputs: Probabilities.
         targets: 0 or 1, or probabilities.
-        axis: Axes over which to sum; None for all.
+        axis: Axes to sum over; None for all.
 
     Raises:
         ValueError: If the shapes differ.
@@ -55,14 +55,14 @@ def tversky(
     """Return `1 - tp / (tp + alpha fn + beta fp)`, summed over probabilities.
 
     The Tversky loss (Salehi et al., 2017, arXiv:1706.05721), Keras' function of this
-    name, whose `alpha` weighs what was missed, whatever its documentation says. With
-    both 1/2, it is the Dice loss.
+    name. `alpha` weights false negatives, as in Keras' code but not its documentation.
+    With both weights 1/2, it is the Dice loss.
 
     Args:
         outputs: Probabilities.
         targets: 0 or 1, or probabilities.
-        alpha: Weight of a yes that was missed, at least 0.
-        beta: Weight of a yes that is wrong, at least 0.
+        alpha: Weight of false negatives, at least 0.
+        beta: Weight of false positives, at least 0.
         axis: As in `dice`.
 
     Raises:

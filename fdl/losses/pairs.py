@@ -21,23 +21,23 @@ def circle(
 ) -> Float[Array, " batch"]:
     """Return the Circle loss of each embedding (Sun et al., 2020, arXiv:2002.10857).
 
-    Embeddings of a class should be near each other and far from those of the others.
-    Keras' function of this name. An embedding that has no other of its class in the
-    batch, or none of another class, has the loss 0.
+    Embeddings of the same class should be close to each other, and far from those of
+    other classes. Keras' function of this name. An embedding without another of its
+    class, or without one of another class, in the batch has a loss of 0.
 
     Args:
         outputs: Embeddings of length 1.
-        targets: The class of each, an integer.
+        targets: The class of each embedding, an integer.
         ref_labels: Classes of `ref_embeddings`.
-        ref_embeddings: What outputs are compared with; None for each other.
-        remove_diagonal: Whether embedding number i is not compared with reference
-            number i.
+        ref_embeddings: Embeddings to compare with; None for `outputs` themselves.
+        remove_diagonal: Whether to leave out the comparison of embedding i with
+            reference i.
         gamma: Factor of the scores, above 0.
-        margin: How much nearer than the others those of a class should be.
+        margin: Margin between embeddings of the same class and of others, in [0, 1].
 
     Raises:
-        ValueError: If targets are not one integer for each of the embeddings, an option
-            is out of range, or only one of the references' two parts is given.
+        ValueError: If targets are not one integer for each embedding, an option is out
+            of range, or only one of `ref_labels` and `ref_embeddings` is given.
 
     Example:
         >>> embeddings = jnp.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
@@ -48,7 +48,7 @@ def circle(
     require_number("(0, inf)", gamma=gamma)
     require_number("[0, 1]", margin=margin)
     if (ref_labels is None) != (ref_embeddings is None):
-        raise ValueError("ref_labels and ref_embeddings must be given together.")
+        raise ValueError("ref_labels and ref_embeddings must be passed together.")
     outputs, targets = jnp.asarray(outputs), jnp.asarray(targets)
     require_classes(outputs, targets)
     if ref_labels is None or ref_embeddings is None:
@@ -70,7 +70,7 @@ def _total(
     counted: Bool[Array, "batch references"],
     has_both: Bool[Array, " batch"],
 ) -> Float[Array, " batch"]:
-    """Return the logarithm of the sum of exponentials of what is counted."""
-    # The result for what has nothing to count is not used, but nor may it give NaN.
+    """Return the log-sum-exp of the counted scores."""
+    # Rows with nothing to count are not used, but must not become NaN.
     counted = counted | ~has_both[:, None]
     return jax.nn.logsumexp(scores, axis=1, where=counted)

@@ -1,9 +1,8 @@
 """Losses of regression.
 
-They are Keras' functions of the same names, with the outputs first: the mean over the
-last axis, one number for each example. Outputs `(N,)` are N examples of one value each
-and give `(N,)`, where Keras would average them too. Outputs and targets must have the
-same shape.
+These are Keras' functions of the same names, with the outputs first: the mean over the
+last axis, one number for each example. Outputs `(N,)` are N examples of one value each,
+and give `(N,)`; Keras would average them. Outputs and targets must have the same shape.
 """
 
 import math
@@ -54,7 +53,7 @@ def mean_absolute_error(outputs: Outputs, targets: Targets) -> Losses:
 def mean_absolute_percentage_error(outputs: Outputs, targets: Targets) -> Losses:
     """Return the mean of `100 |outputs - targets| / |targets|` over the last axis.
 
-    Targets nearer to 0 than 1e-7 are divided by 1e-7.
+    The divisor is at least 1e-7.
 
     Raises:
         ValueError: If the shapes differ.
@@ -71,7 +70,7 @@ def mean_absolute_percentage_error(outputs: Outputs, targets: Targets) -> Losses
 def mean_squared_logarithmic_error(outputs: Outputs, targets: Targets) -> Losses:
     """Return the mean of `(log(1 + outputs) - log(1 + targets))^2` over the last axis.
 
-    Both are meant to be positive: what is below 1e-7 counts as 1e-7, without gradient.
+    Both should be positive: values below 1e-7 count as 1e-7, without a gradient.
 
     Raises:
         ValueError: If the shapes differ.
@@ -87,14 +86,14 @@ def mean_squared_logarithmic_error(outputs: Outputs, targets: Targets) -> Losses
 
 
 def huber(outputs: Outputs, targets: Targets, *, delta: Number = 1.0) -> Losses:
-    """Return Huber's loss (Huber, 1964), the mean over the last axis.
+    """Return the mean of Huber's loss over the last axis (Huber, 1964).
 
     Half the squared error up to `delta`, and beyond it a line with the same slope.
 
     Args:
         outputs: Predicted values.
         targets: True values.
-        delta: The error from which on the loss is a line, at least 0.
+        delta: The error beyond which the loss is linear, at least 0.
 
     Raises:
         ValueError: If the shapes differ, or `delta` is negative.
@@ -148,7 +147,7 @@ def poisson(outputs: Outputs, targets: Targets) -> Losses:
 def cosine_similarity(
     outputs: Float[Array, "*batch features"], targets: Targets
 ) -> Losses:
-    """Return minus the cosine of the angle between vectors along the last axis.
+    """Return the negative cosine of the angle between vectors along the last axis.
 
     As in Keras, the sign makes it a loss: -1 for the same direction and 1 for the
     opposite one. A vector of zeros gives 0.

@@ -1,4 +1,4 @@
-"""Metrics of batches, as sums that add up, and of whole sets of examples or seeds.
+"""Metrics of batches, as sums that can be added, and of whole data sets or seeds.
 
 `__init__.pyi` lists the public names; each is imported when it is first used.
 """

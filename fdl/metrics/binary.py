@@ -1,7 +1,7 @@
 """Metrics of binary and multi-label classifiers: each answer is yes or no.
 
 A target above 1/2 means yes. Outputs are logits unless `from_logits=False`; Keras'
-metrics of these names take probabilities. Outputs and targets have the same shape,
+metrics of the same names expect probabilities. Outputs and targets have the same shape,
 `(N,)` or `(*batch, answers)`; weights are per example or per answer.
 """
 
@@ -34,9 +34,9 @@ class Counts(NamedTuple):
     true_negatives: Sums
 
     def share(self, others: ArrayLike) -> Value:
-        """Return true positives divided by true positives plus others.
+        """Return true positives divided by true positives plus `others`.
 
-        0 / 0 is 0, as in Keras, but NaN if no answer has any weight.
+        0 / 0 is 0, as in Keras, but NaN if all weights are 0.
         """
         whole = double(self.true_positives) + double(others)
         some = sum(map(double, self)) > 0
@@ -87,13 +87,13 @@ def binary_accuracy(
 
     Args:
         outputs: A score for each answer.
-        targets: See the module.
-        weights: See the module.
-        threshold: The probability above which the answer is yes.
-        from_logits: Whether outputs are logits; else they are probabilities.
+        targets: Truth of each answer; above 1/2 means yes.
+        weights: Weight of each example or answer; None for equal weights.
+        threshold: The probability above which the answer is yes, in [0, 1].
+        from_logits: Whether outputs are logits; otherwise they are probabilities.
 
     Raises:
-        ValueError: If the shapes differ.
+        ValueError: If the shapes differ, or `threshold` is out of range.
 
     Example:
         >>> float(binary_accuracy(jnp.array([2.0, -1.0]), jnp.array([1, 1])).compute())
@@ -112,19 +112,20 @@ def precision(
     from_logits: bool = True,
     per_class: bool = False,
 ) -> Precision:
-    """Return the fraction of the predicted yes that are right; 0 if there are none.
+    """Return the fraction of predicted positives that are true; 0 if there are none.
 
     Args:
         outputs: A score for each answer.
-        targets: See the module.
-        weights: See the module.
-        threshold: The probability above which the answer is yes.
-        from_logits: Whether outputs are logits; else they are probabilities.
+        targets: Truth of each answer; above 1/2 means yes.
+        weights: Weight of each example or answer; None for equal weights.
+        threshold: The probability above which the answer is yes, in [0, 1].
+        from_logits: Whether outputs are logits; otherwise they are probabilities.
         per_class: Whether to return a value for each position of the last axis instead
-            of one over all answers (the micro average).
+            of one for all answers (the micro average).
 
     Raises:
-        ValueError: If the shapes differ.
+        ValueError: If the shapes differ, `threshold` is out of range, or there is no
+            axis of classes with `per_class`.
 
     Example:
         >>> float(precision(jnp.array([2.0, 1.0]), jnp.array([1, 0])).compute())
@@ -143,9 +144,9 @@ def recall(
     from_logits: bool = True,
     per_class: bool = False,
 ) -> Recall:
-    """Return the fraction of the true yes that are predicted; 0 if there are none.
+    """Return the fraction of actual positives that are predicted; 0 if there are none.
 
-    Arguments are those of `precision`.
+    See `precision` for the arguments.
 
     Example:
         >>> float(recall(jnp.array([2.0, -1.0]), jnp.array([1, 1])).compute())
@@ -166,7 +167,7 @@ def f1_score(
 ) -> F1:
     """Return the harmonic mean of precision and recall (van Rijsbergen, 1979).
 
-    Arguments are those of `precision`.
+    See `precision` for the arguments.
 
     Example:
         >>> float(f1_score(jnp.array([2.0, 1.0]), jnp.array([1, 0])).compute())
@@ -197,7 +198,8 @@ def _count(
 ) -> Kind:
     if per_class and predicted.ndim < 2:
         raise ValueError(
-            f"per_class=True needs outputs (*batch, classes), not {predicted.shape}."
+            f"per_class=True needs outputs of shape (*batch, classes), not "
+            f"{predicted.shape}."
         )
     each = spread(weights, predicted.shape)
     axis = range(predicted.ndim - 1) if per_class else None

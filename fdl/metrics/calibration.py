@@ -10,13 +10,13 @@ Labels = Int[np.ndarray, " examples"]
 
 
 class Reliability(NamedTuple):
-    """Predictions in bins of equal width by their confidence.
+    """Predictions by confidence, in bins of equal width.
 
     Attributes:
         size: Number of predictions in each bin.
-        confidence: Their mean confidence, the probability of the class that was
-            predicted; NaN in an empty bin.
-        accuracy: Fraction of them that were right; NaN in an empty bin.
+        confidence: Their mean confidence, the probability of the predicted class; NaN
+            in an empty bin.
+        accuracy: Fraction of them that are right; NaN in an empty bin.
     """
 
     size: Int[np.ndarray, " bins"]
@@ -25,12 +25,12 @@ class Reliability(NamedTuple):
 
 
 class EnsembleQuality(NamedTuple):
-    """How well ensembles of one size predict.
+    """Quality of the predictions of ensembles of one size.
 
     Attributes:
         members: Number of members in an ensemble.
         accuracy: Fraction of right predictions.
-        negative_log_likelihood: Its mean over examples, in nats.
+        negative_log_likelihood: Mean over examples, in nats.
         calibration_error: See `calibration_error`.
     """
 
@@ -46,8 +46,8 @@ def reliability(
     """Sort predictions into bins of confidence (DeGroot & Fienberg, 1983).
 
     Args:
-        probabilities: Of each class, summing to 1.
-        label: The right class of each example.
+        probabilities: Probability of each class, summing to 1.
+        label: The true class of each example.
         bins: Number of bins of equal width from 0 to 1, at least 1.
 
     Raises:
@@ -74,8 +74,8 @@ def reliability(
 def calibration_error(found: Reliability) -> float:
     """Return the expected calibration error, ECE (Guo et al., 2017, arXiv:1706.04599).
 
-    The gap between confidence and accuracy in each bin, averaged over bins with the
-    number of their predictions as weights.
+    The gap between confidence and accuracy in each bin, averaged over bins and weighted
+    by their numbers of predictions.
 
     Example:
         >>> found = reliability(np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]))
@@ -102,14 +102,14 @@ def negative_log_likelihood(probabilities: Probabilities, label: Labels) -> floa
 def ensemble_quality(
     probabilities: Float[np.ndarray, "members examples classes"], label: Labels
 ) -> list[EnsembleQuality]:
-    """Return how well ensembles of 1, 2, 4, ... members predict as their mean.
+    """Measure ensembles of 1, 2, 4, ... members, which predict their members' mean.
 
-    Each size is averaged over as many disjoint ensembles as fit; the ensemble of all
-    members comes last (Lakshminarayanan et al., 2017, arXiv:1612.01474).
+    Each size is averaged over as many disjoint ensembles as possible; the ensemble of
+    all members comes last (Lakshminarayanan et al., 2017, arXiv:1612.01474).
 
     Args:
         probabilities: Predictions of each member.
-        label: The right class of each example.
+        label: The true class of each example.
 
     Example:
         >>> each = np.array([[[0.9, 0.1]], [[0.4, 0.6]], [[0.8, 0.2]]])

@@ -1,4 +1,4 @@
-"""Metrics of classifiers whose classes exclude each other."""
+"""Metrics of classifiers with mutually exclusive classes."""
 
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ def accuracy(outputs: Outputs, targets: Targets, weights: Weights = None) -> Mea
     Args:
         outputs: Scores of the classes, logits or probabilities.
         targets: Integers `*batch`, the class of each example, or probabilities
-            `*batch classes`, of which the largest counts.
+            `*batch classes`, whose largest is the class.
         weights: Weight of each example; None for equal weights.
 
     Raises:
@@ -41,14 +41,14 @@ def top_k_accuracy(
 ) -> Mean:
     """Return the fraction of examples whose class is among the `k` largest outputs.
 
-    Classes that share the k-th place all count, as in Keras. An example with an output
-    that is NaN does not.
+    Classes tied for the k-th place all count, as in Keras. An example with a NaN output
+    does not.
 
     Args:
         outputs: Scores of the classes, logits or probabilities.
         targets: As in `accuracy`.
-        weights: Weight of each example; None for the same.
-        k: From 1 to the number of classes.
+        weights: Weight of each example; None for equal weights.
+        k: Number of largest outputs, from 1 to the number of classes.
 
     Raises:
         ValueError: If the shapes do not agree, or `k` is out of range.
@@ -85,11 +85,11 @@ def perplexity(
 ) -> Perplexity:
     """Return the exponential of the mean cross entropy of tokens.
 
-    A uniform guess has the size of the vocabulary as its perplexity.
+    The perplexity of a uniform guess is the size of the vocabulary.
 
     Args:
         outputs: Logits of the vocabulary.
-        targets: The token at each position; one that the vocabulary lacks gives NaN.
+        targets: The token at each position; a token outside the vocabulary gives NaN.
         weights: Weight of each token, or of each piece of text; 0 for padding.
 
     Raises:
@@ -112,9 +112,9 @@ class Overlap(NamedTuple):
     """Sums for a mean intersection over union, for each class.
 
     Attributes:
-        intersection: Weight of the examples of a class that are predicted as such.
-        predicted: Weight of the examples that are predicted to be of a class.
-        actual: Weight of the examples of a class.
+        intersection: Weight of the examples of the class that are predicted as such.
+        predicted: Weight of the examples that are predicted to be of the class.
+        actual: Weight of the examples of the class.
     """
 
     intersection: Float[Array, "*members classes"]
@@ -122,7 +122,7 @@ class Overlap(NamedTuple):
     actual: Float[Array, "*members classes"]
 
     def compute(self) -> Float[np.ndarray, "*members"]:
-        """Return the mean over the classes that occur or are predicted."""
+        """Return the mean over all classes that occur or are predicted."""
         intersection, predicted, actual = map(double, self)
         union = predicted + actual - intersection
         found = np.where(union > 0, ratio(intersection, union), 0)
@@ -135,7 +135,7 @@ def iou(outputs: Outputs, targets: Targets, weights: Weights = None) -> Overlap:
     Args:
         outputs: Scores of the classes of each example or pixel.
         targets: As in `accuracy`.
-        weights: Weight of each example or pixel; give 0 to those without a class.
+        weights: Weight of each example or pixel; use 0 for those without a class.
 
     Raises:
         ValueError: If the shapes do not agree.
@@ -174,7 +174,7 @@ def confusion_matrix(
 
 
 def _label(outputs: Outputs, targets: Targets) -> Int[Array, "*batch"]:
-    """Return the class of each example, of targets of either kind."""
+    """Return the class of each example, from targets of either kind."""
     if targets.shape == outputs.shape:  # probabilities, or one-hot vectors of any type
         return jnp.argmax(targets, axis=-1)
     if targets.ndim == outputs.ndim and jnp.issubdtype(targets.dtype, jnp.inexact):

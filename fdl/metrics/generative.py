@@ -1,6 +1,6 @@
 """Distances between the distributions of generated and real examples.
 
-They are computed by NumPy in double precision, once, after training.
+These are computed with NumPy, in double precision, once after training.
 """
 
 from typing import NamedTuple
@@ -17,17 +17,17 @@ def frechet_distance(
     """Return the Fréchet distance of two samples (Heusel et al., 2017).
 
     arXiv:1706.08500. `|m_1 - m_2|^2 + Tr(C_1 + C_2 - 2 (C_1 C_2)^(1/2))`, with means
-    `m` and covariances `C` of features: the squared Wasserstein distance of the two
+    `m` and covariances `C` of features: the squared Wasserstein distance between two
     normal distributions. The paper and published results use Inception's features;
-    results from other features cannot be compared with them.
+    results from other features are not comparable.
 
-    It is biased upward by a term that falls as one over the size of the samples (Chong
-    & Forsyth, 2020), so only results from samples of the same size can be compared.
-    `frechet_infinity` removes that term.
+    The distance has an upward bias that is inversely proportional to the size of the
+    samples (Chong & Forsyth, 2020), so compare only results from samples of the same
+    size. `frechet_infinity` removes this bias.
 
     Args:
-        real: Features of real examples, more than one.
-        generated: Features of generated examples, more than one.
+        real: Features of real examples, at least two.
+        generated: Features of generated examples, at least two.
 
     Returns:
         The distance, 0 or more, in squared units of the features.
@@ -43,14 +43,14 @@ def frechet_distance(
     """
     if min(len(real), len(generated)) < 2:
         raise ValueError(
-            f"{len(real)} real and {len(generated)} generated examples: a covariance "
-            "needs at least two of each."
+            f"{len(real)} real and {len(generated)} generated examples are too few: a "
+            "covariance needs at least two of each."
         )
     real, generated = real.astype(np.float64), generated.astype(np.float64)
     means = real.mean(axis=0), generated.mean(axis=0)
     one, other = _covariance(real), _covariance(generated)
-    # (C_1 C_2)^(1/2) has the trace of (C_1^(1/2) C_2 C_1^(1/2))^(1/2), which is
-    # symmetric, so that its eigenvalues are real and found exactly.
+    # (C_1 C_2)^(1/2) has the same trace as (C_1^(1/2) C_2 C_1^(1/2))^(1/2), which is
+    # symmetric, so that its eigenvalues are real and accurate.
     values, vectors = np.linalg.eigh(one)
     root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
     inner = np.linalg.eigvalsh(root @ other @ root)
@@ -66,10 +66,10 @@ def _covariance(x: Features) -> Float[np.ndarray, "features features"]:
 
 
 class Extrapolated(NamedTuple):
-    """A straight line in one over the number of examples.
+    """Distance as a linear function of one over the number of examples.
 
     Attributes:
-        limit: Its value for infinitely many examples.
+        limit: Distance for infinitely many examples.
         slope: Excess of the distance over the limit, times the number of examples.
     """
 
@@ -87,17 +87,17 @@ def frechet_infinity(
 ) -> Extrapolated:
     """Return the Fréchet distance for infinitely many generated examples.
 
-    FID-infinity (Chong & Forsyth, 2020, arXiv:1911.07023): the distance of random
-    subsets of different sizes is nearly a line in one over the size. Differs from the
-    paper in using ordinary random latents. Only the bias from the number of generated
-    examples is removed, not that from the number of real ones.
+    FID-infinity (Chong & Forsyth, 2020, arXiv:1911.07023): the distances of random
+    subsets of different sizes, extrapolated linearly in one over the size. Differs from
+    the paper in using ordinary random latents. Only the bias from the number of
+    generated examples is removed, not that from the number of real ones.
 
     Args:
         real: Features of real examples.
         generated: Features of generated examples, more than `smallest`.
         points: Number of subsets, at least 2.
         smallest: Size of the smallest subset, at least 2.
-        seed: Seed of the choice of subsets.
+        seed: Random seed of the subsets.
 
     Raises:
         ValueError: If there are not enough examples.
@@ -111,8 +111,8 @@ def frechet_infinity(
     total = len(generated)
     if not 2 <= smallest < total or points < 2:
         raise ValueError(
-            f"smallest={smallest} must be from 2 to below the number of generated "
-            f"examples, {total}, and points={points} at least 2."
+            f"smallest={smallest} must be at least 2 and below the number of generated "
+            f"examples, {total}, and points={points} must be at least 2."
         )
     rng = np.random.default_rng(seed)
     sizes = np.linspace(smallest, total, points).astype(int)
@@ -125,10 +125,10 @@ def frechet_infinity(
 
 
 class ClassBalance(NamedTuple):
-    """How generated examples are distributed over classes.
+    """Distribution of generated examples over classes.
 
     Attributes:
-        classes: Number of classes that have at least a tenth of their even share.
+        classes: Number of classes with at least a tenth of an equal share.
         entropy: Entropy of the fractions, in nats; `log(classes)` if they are equal.
         variation: Total variation distance from the real fractions, from 0 to 1.
     """
@@ -143,7 +143,7 @@ def class_balance(
     generated: Int[np.ndarray, " others"],
     num_classes: int,
 ) -> ClassBalance:
-    """Measure how many classes a generator makes, and how evenly.
+    """Measure how many classes a generator covers, and how evenly.
 
     Args:
         real: Classes of real examples.

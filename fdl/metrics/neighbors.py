@@ -10,7 +10,7 @@ Points = Float[np.ndarray, "examples features"]
 Others = Float[np.ndarray, "others features"]
 Table = Real[np.ndarray, "_ features"]
 
-_ROWS = 1000  # at a time, so that a table of distances fits into memory
+_ROWS = 1000  # per block, so that a table of distances fits into memory
 
 
 class PrecisionRecall(NamedTuple):
@@ -36,7 +36,8 @@ def precision_recall(
     real ones that lie in the generated manifold.
 
     Args:
-        real: Features of real examples. Compare only results for the same number.
+        real: Features of real examples. Compare only results for the same number of
+            examples.
         generated: Features of generated examples.
         neighbors: The `k`, at least 1 and below the number of examples.
 
@@ -63,7 +64,7 @@ def precision_recall(
 
 def _inside(points: Points, sample: Others, neighbors: int) -> float:
     """Return the fraction of points that lie in the manifold of a sample."""
-    # The nearest to each example is itself, so its k-th nearest neighbor is number k.
+    # The nearest example to each is itself, so its k-th nearest neighbor has index k.
     reach = np.concatenate(
         [
             np.partition(part, neighbors, axis=1)[:, neighbors]
@@ -85,7 +86,7 @@ def nearest_distance(
         array([1., 3.])
     """
     nearest = [part.argmin(axis=1) for part in _squares(points, references)]
-    # Again from differences, so that rounding does not keep a copy from distance 0.
+    # Recomputed from differences, so that an exact copy has the distance 0.
     differences = points.astype(np.float64) - references[np.concatenate(nearest)]
     return np.linalg.norm(differences, axis=1)
 
@@ -100,13 +101,13 @@ def memorization(
     The median distance from a generated example to the nearest training example,
     divided by the same median for test examples, which cannot have been memorized
     (after Meehan et al., 2020, arXiv:2004.05675). It is near 0 for copies and near 1
-    for new examples of the same kind. Overly simple examples give less than 1 too, and
-    noise gives more.
+    for new examples from the same distribution. Overly simple examples also give less
+    than 1, and noise gives more.
 
     Args:
-        train: Pixels or features of the examples that the generator was trained on.
-        test: Those of examples that it has not seen.
-        generated: Those of its own examples.
+        train: Pixels or features of the training examples.
+        test: Pixels or features of examples that the generator has not seen.
+        generated: Pixels or features of generated examples.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(300, 5))
@@ -121,7 +122,7 @@ def memorization(
 
 def _squares(points: Table, references: Table) -> Iterator[Float[np.ndarray, "_ _"]]:
     """Yield squared distances, `(rows, others)`, for a block of rows at a time."""
-    # In double precision, since the squares of what is far from the origin cancel.
+    # In double precision, since large squares far from the origin cancel.
     center = references.mean(axis=0, dtype=np.float64)
     points, references = points - center, references - center
     norms = np.sum(references**2, axis=1)[None]

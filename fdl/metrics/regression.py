@@ -20,7 +20,7 @@ Weights = Shaped[Array, "*leading"] | None
 
 
 class RootMean(Mean):
-    """The root of a mean."""
+    """Square root of a mean."""
 
     __slots__ = ()
 
@@ -45,7 +45,7 @@ class Determination(NamedTuple):
     weight: Float[Array, "*members values"]
 
     def compute(self) -> Float[np.ndarray, "*members"]:
-        """Return the mean over values; one whose targets are all the same counts 0."""
+        """Return the mean over values; a value with constant targets counts as 0."""
         residual, total, square, weight = map(double, self)
         score = 1 - ratio(residual, square - total * ratio(total, weight))
         return np.asarray(np.mean(np.where(np.isinf(score), 0, score), axis=-1))
@@ -88,7 +88,7 @@ def mean_squared_error(
 def root_mean_squared_error(
     outputs: Outputs, targets: Targets, weights: Weights = None
 ) -> RootMean:
-    """Return the root of `mean_squared_error`, in the unit of the targets.
+    """Return the square root of `mean_squared_error`, in the unit of the targets.
 
     Raises:
         ValueError: If the shapes differ.
@@ -106,10 +106,10 @@ def r2_score(
 ) -> Determination:
     """Return the coefficient of determination, Keras' `R2Score`.
 
-    `1 - sum((outputs - targets)^2) / sum((targets - mean(targets))^2)` of each value,
-    and then the mean over values: 1 for perfect outputs, and 0 for the mean of the
-    targets. Sums are in single precision, so scale targets whose mean is a thousand
-    times as large as their spread.
+    `1 - sum((outputs - targets)^2) / sum((targets - mean(targets))^2)` for each value,
+    then the mean over values: 1 for perfect outputs, and 0 for always predicting the
+    mean of the targets. Sums are in single precision, so standardize targets whose mean
+    is a thousand times as large as their spread.
 
     Raises:
         ValueError: If the shapes differ.

@@ -1,4 +1,4 @@
-"""The area under the curve that a moving threshold draws."""
+"""Area under the receiver operating characteristic."""
 
 from typing import NamedTuple
 
@@ -17,11 +17,11 @@ Weights = Shaped[Array, "*leading"] | None
 
 
 class RocCurve(NamedTuple):
-    """Weights of answers in bins of equal width by their predicted probability.
+    """Weights of answers by predicted probability, in bins of equal width.
 
     Attributes:
-        positives: Of answers whose target is yes.
-        negatives: Of answers whose target is no.
+        positives: Weight of answers whose target is yes.
+        negatives: Weight of answers whose target is no.
     """
 
     positives: Float[Array, "*members bins"]
@@ -50,15 +50,15 @@ def auc(
 ) -> RocCurve:
     """Return the area under the receiver operating characteristic.
 
-    The chance that a yes has a larger output than a no, Keras' `AUC`: a curve through
-    points at equal steps of the probability, with straight lines between.
+    The probability that a yes has a larger output than a no. Like Keras' `AUC`, the
+    curve has points at equally spaced thresholds, with straight lines in between.
 
     Args:
         outputs: A score for each answer.
-        targets: 0 or 1 for each; above 1/2 is a yes.
-        weights: Weight of each answer, or of all answers of an example.
-        num_thresholds: Number of points, more than 1.
-        from_logits: Whether outputs are logits; else they are probabilities.
+        targets: Truth of each answer; above 1/2 means yes.
+        weights: Weight of each example or answer; None for equal weights.
+        num_thresholds: Number of thresholds, at least 2.
+        from_logits: Whether outputs are logits; otherwise they are probabilities.
 
     Raises:
         ValueError: If the shapes differ, or there are too few thresholds.
@@ -68,12 +68,12 @@ def auc(
         1.0
     """
     if num_thresholds < 2:
-        raise ValueError(f"num_thresholds={num_thresholds} must be more than 1.")
+        raise ValueError(f"num_thresholds={num_thresholds} must be at least 2.")
     require_same_shape(outputs, targets)
     outputs = jnp.asarray(outputs)
     p = jax.nn.sigmoid(outputs) if from_logits else outputs
     bins = num_thresholds - 1
-    # Above threshold number i, but not above the next one.
+    # Bin i is above threshold i, but not above the next one.
     place = jnp.clip(jnp.ceil(p * bins).astype(int) - 1, 0, bins - 1)
     each, true = spread(weights, outputs.shape), jnp.asarray(targets) > 0.5
     none = jnp.zeros(bins, jnp.float32)

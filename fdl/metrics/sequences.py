@@ -1,4 +1,4 @@
-"""Metrics of answers that are sequences: exact match, and edits."""
+"""Metrics of predicted sequences: exact match, and edits."""
 
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from fdl.arrays import Array
 from fdl.metrics.sums import Mean, mean, spread
 
 Words = Sequence[Hashable]
-"""A sequence of anything that can be compared: tokens, phones, words, letters."""
+"""A sequence of hashable elements: tokens, phones, words or letters."""
 
 
 def exact_match(
@@ -20,18 +20,18 @@ def exact_match(
     targets: Integer[Array, "*batch time"],
     weights: Shaped[Array, "*leading"] | None = None,
 ) -> Mean:
-    """Return the fraction of sequences of which every token is the likeliest one.
+    """Return the fraction of sequences in which every token is the likeliest.
 
-    As the model reads the right tokens before each, this is the fraction of sequences
-    that greedy search finds whole: it goes wrong at the first token that is not the
-    likeliest. Where a source has several right targets, each counts by itself; see
-    `error_rate`.
+    Since the model reads the true tokens before each, this is the fraction of sequences
+    that greedy search finds exactly: its first mistake is at the first token that is
+    not the likeliest. If a source has several right targets, each counts separately;
+    see `edits`.
 
     Args:
         outputs: Scores of the tokens.
         targets: The token at each position.
         weights: Weight of each token, 0 for padding, or of each sequence; None for
-            equal weights. A sequence counts as its heaviest token does.
+            equal weights. A sequence has the weight of its heaviest token.
 
     Raises:
         ValueError: If the shapes do not agree.
@@ -50,13 +50,13 @@ def exact_match(
 
 
 class Edits(NamedTuple):
-    """How far answers are from what is right, over all sources.
+    """Edits between answers and references, summed over all sources.
 
     Attributes:
-        exact: Number of answers that are one of the right ones.
-        edits: Insertions, deletions and substitutions that the others take to become
-            the nearest right one, together.
-        length: Length of these right ones, together.
+        exact: Number of answers that equal a reference.
+        edits: Insertions, deletions and substitutions that turn the answers into their
+            nearest references.
+        length: Total length of these references.
         answers: Number of answers.
     """
 
@@ -67,28 +67,28 @@ class Edits(NamedTuple):
 
     @property
     def exact_match(self) -> float:
-        """Share of the answers that are right as a whole."""
+        """Fraction of answers that equal a reference; NaN without answers."""
         return self.exact / self.answers if self.answers else float("nan")
 
     @property
     def error_rate(self) -> float:
-        """Edits over the length of what is right; it may be above 1."""
+        """Edits divided by the length of the references; it may be above 1."""
         return self.edits / self.length if self.length else float("nan")
 
 
 def edits(answers: Sequence[Words], references: Sequence[Sequence[Words]]) -> Edits:
-    """Compare answers with what is right, each with the nearest of its references.
+    """Compare each answer with the nearest of its references.
 
-    Sums are taken before the ratio, as for word and phone error rates: a mean of the
-    ratios of single answers would be another number.
+    Edits and lengths are summed before their ratio is taken, as in word and phone error
+    rates; a mean of ratios would be a different number.
 
     Args:
-        answers: An answer to each source.
-        references: The right answers to each source, at least one, none of them empty.
+        answers: One answer for each source.
+        references: The right answers for each source, at least one, none of them empty.
 
     Raises:
         ValueError: If there are not as many references as answers, or a source has no
-            right answer, or an empty one.
+            reference, or an empty one.
 
     Example:
         >>> found = edits(["kitten", "dog"], [["sitting", "mitten"], ["dog"]])
@@ -99,16 +99,17 @@ def edits(answers: Sequence[Words], references: Sequence[Sequence[Words]]) -> Ed
     """
     if len(answers) != len(references):
         raise ValueError(
-            f"there are {len(answers)} answers and {len(references)} references: give "
-            "the right answers to each."
+            f"there are {len(answers)} answers and {len(references)} references: "
+            "pass the right answers for each source."
         )
     exact, total, length = 0, 0, 0
     for row, (answer, right) in enumerate(zip(answers, references, strict=True)):
         if not right or not all(len(one) for one in right):
             raise ValueError(
-                f"the right answers in row {row} are {right!r}: give some."
+                f"the references in row {row} are {right!r}: pass at least one, none "
+                "of them empty."
             )
-        # The first of those that are equally near.
+        # Among equally near references, the first.
         distance, nearest = min(
             ((edit_distance(answer, one), one) for one in right), key=lambda x: x[0]
         )
@@ -118,9 +119,9 @@ def edits(answers: Sequence[Words], references: Sequence[Sequence[Words]]) -> Ed
 
 
 def edit_distance(a: Words, b: Words) -> int:
-    """Return how many insertions, deletions and substitutions make `b` of `a`.
+    """Return the smallest number of edits that turn `a` into `b` (Levenshtein, 1966).
 
-    Levenshtein (1966).
+    Edits are insertions, deletions and substitutions.
 
     Example:
         >>> edit_distance("kitten", "sitting"), edit_distance([], [1, 2])
@@ -135,15 +136,15 @@ def edit_distance(a: Words, b: Words) -> int:
     for count, x in enumerate(a, start=1):
         changed = row[:-1] + (coded != number.get(x, -1))
         best = np.concatenate([[count], np.minimum(changed, row[1:] + 1)])
-        # Insertions run along the row: the least of all places before, and the steps.
+        # Insertions run along the row: a running minimum, plus the number of steps.
         row = np.minimum.accumulate(best - steps) + steps
     return int(row[-1])
 
 
 def alignment(a: Words, b: Words) -> list[tuple[Hashable | None, Hashable | None]]:
-    """Return which element of `a` stands for which of `b`, by the fewest edits.
+    """Align the elements of `a` with those of `b`, by the fewest edits.
 
-    None stands where `a` lacks an element of `b`, or has one too many.
+    None marks an element of `b` that is missing in `a`, or one of `a` that is extra.
 
     Example:
         >>> alignment("abd", "acde")

@@ -14,10 +14,10 @@ class Summary(NamedTuple):
 
     Attributes:
         seeds: Number of seeds.
-        mean: Their mean.
-        sd: Their standard deviation, with `seeds - 1`; NaN for one seed.
+        mean: Mean of the values.
+        sd: Standard deviation, with `seeds - 1`; NaN for one seed.
         low: Lower end of the interval of the mean; NaN for one seed.
-        high: Upper end.
+        high: Upper end of the interval; NaN for one seed.
         smallest: The smallest value.
         largest: The largest value.
     """
@@ -32,14 +32,14 @@ class Summary(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """How much larger a metric is for one configuration than for another.
+    """Paired difference of a metric between two configurations.
 
     Attributes:
         seeds: Number of pairs of runs.
         mean: Mean of the differences.
-        sd: Their standard deviation, with `seeds - 1`.
+        sd: Standard deviation of the differences, with `seeds - 1`.
         low: Lower end of the interval of the mean difference.
-        high: Upper end.
+        high: Upper end of the interval.
     """
 
     seeds: int
@@ -52,12 +52,12 @@ class Difference(NamedTuple):
 def summarize(values: Values, *, level: float = 0.95) -> Summary:
     """Return a metric's mean over seeds, with a bootstrap interval (Efron, 1987).
 
-    The interval is the bias-corrected and accelerated one of 9,999 resamples, drawn
+    The interval is bias-corrected and accelerated (BCa), from 9,999 resamples drawn
     with a fixed seed.
 
     Args:
         values: The metric for each seed, all finite.
-        level: Fraction of such intervals that contain the true mean, in (0, 1).
+        level: Confidence level, in (0, 1).
 
     Raises:
         ValueError: If there are no values, one is not finite, or `level` is out of
@@ -84,15 +84,16 @@ def summarize(values: Values, *, level: float = 0.95) -> Summary:
 def paired_difference(
     a: Values, b: Float[np.ndarray, " others"], *, level: float = 0.95
 ) -> Difference:
-    """Return by how much `b` is above `a`, seed by seed, with a bootstrap interval.
+    """Return the mean of `b - a`, seed by seed, with a bootstrap interval.
 
     Args:
         a: The metric of one configuration for each seed.
-        b: The metric of the other one, for the same seeds in the same order.
+        b: The metric of the other, for the same seeds in the same order.
         level: As in `summarize`.
 
     Raises:
-        ValueError: If there are fewer than two values, or not the same number of both.
+        ValueError: If there are fewer than two values, their numbers differ, or `level`
+            is out of range.
 
     Example:
         >>> a = np.array([0.970, 0.975, 0.980, 0.972])
@@ -102,8 +103,8 @@ def paired_difference(
     """
     if len(a) != len(b) or len(a) < 2:
         raise ValueError(
-            f"there are {len(a)} and {len(b)} values: a paired comparison needs two "
-            "seeds or more, the same for both."
+            f"there are {len(a)} and {len(b)} values, but a paired comparison needs "
+            "the same seeds for both, at least two."
         )
     gained = _checked(np.subtract(b, a, dtype=np.float64), level)
     low, high = _interval(gained, level)
@@ -114,13 +115,13 @@ def paired_difference(
 def seeds_needed(
     sd: float, effect: float, *, power: float = 0.8, level: float = 0.95
 ) -> int:
-    """Return how many paired seeds it takes to detect an effect (Student's t test).
+    """Return how many paired seeds are needed to detect an effect (Student's t test).
 
     Args:
         sd: Standard deviation of the differences between pairs, above 0.
         effect: The mean difference to detect, not 0.
         power: Probability of detecting it, in (0, 1).
-        level: One minus the probability of detecting one where there is none.
+        level: One minus the probability of a false detection, in (0, 1).
 
     Raises:
         ValueError: If an argument is out of range.
@@ -129,10 +130,10 @@ def seeds_needed(
         >>> seeds_needed(sd=0.002, effect=0.002)
         10
     """
-    from scipy import stats  # half a second, wanted only here
+    from scipy import stats  # takes half a second, needed only here
 
     if not (sd > 0 and math.isfinite(effect) and effect != 0):
-        raise ValueError(f"sd={sd} must be above 0, and effect={effect} not be 0.")
+        raise ValueError(f"sd={sd} must be above 0, and effect={effect} must not be 0.")
     if not (0 < power < 1 and 0 < level < 1):
         raise ValueError(f"power={power} and level={level} must be in (0, 1).")
 
@@ -145,7 +146,7 @@ def seeds_needed(
     while not seen(most):
         most *= 2
         if most > 2**30:
-            raise ValueError(f"effect={effect} is too small beside sd={sd} to be seen.")
+            raise ValueError(f"effect={effect} is too small to detect with sd={sd}.")
     least = most // 2  # too few, unless it is 1
     while most - least > 1:
         middle = (least + most) // 2
@@ -156,7 +157,7 @@ def seeds_needed(
 def _checked(values: Values, level: float) -> Values:
     values = np.asarray(values, np.float64)
     if len(values) == 0 or not np.isfinite(values).all():
-        raise ValueError(f"values must be finite, one or more: {values}.")
+        raise ValueError(f"values={values} must be one or more finite numbers.")
     if not 0 < level < 1:
         raise ValueError(f"level={level} must be in (0, 1).")
     return values
@@ -167,7 +168,7 @@ def _deviation(values: Values) -> float:
 
 
 def _interval(values: Values, level: float) -> tuple[float, float]:
-    from scipy import stats  # half a second, wanted only here
+    from scipy import stats  # takes half a second, needed only here
 
     if len(values) < 2:
         return math.nan, math.nan

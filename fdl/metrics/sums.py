@@ -1,8 +1,8 @@
 """Metrics as sums, so that batches of any size add up exactly.
 
-A metric is a named tuple of sums, and its method `compute` turns them into a value.
-Sums are added first and computed once, so batches, steps and devices can be measured
-separately.
+A metric is a named tuple of sums, whose method `compute` turns them into a value. Sums
+are added first and the value is computed once, so batches, steps and devices can be
+measured separately.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,12 +27,12 @@ class Metric(Protocol):
     """
 
     def compute(self) -> np.ndarray:
-        """Return the value in double precision, one for each member of an ensemble."""
+        """Return the value in double precision, or one for each ensemble member."""
         ...
 
 
 class Mean(NamedTuple):
-    """An average that can still be added to.
+    """A weighted average, as sums that can be added.
 
     Attributes:
         total: Sum of the values times their weights.
@@ -48,7 +48,7 @@ class Mean(NamedTuple):
     weight: Float[Array, "*members"]
 
     def compute(self) -> Float[np.ndarray, "*members"]:
-        """Return the average; NaN where the weights add up to 0."""
+        """Return the average; NaN where the weights sum to 0."""
         return ratio(self.total, self.weight)
 
 
@@ -64,8 +64,8 @@ def mean(
     Args:
         values: Values to average, over all axes.
         weights: Weights of the leading axes: one for each value, or one for each
-            example when it has many values, such as tokens. A value of weight 0 does
-            not count, not even if it is NaN. None gives all values the same weight.
+            example with many values, such as tokens. A value of weight 0 does not
+            count, even if it is NaN. None for equal weights.
 
     Raises:
         ValueError: If the axes of the weights are not the leading ones of the values.
@@ -88,11 +88,11 @@ def add(a: Metrics, b: Metrics) -> Metrics:
 
 
 def compute(metrics: Mapping[str, Metric]) -> dict[str, Any]:
-    """Return the values of metrics; this reads their sums back from the device.
+    """Return the values of metrics; this copies their sums from the device.
 
     Returns:
-        A number for each metric, or an array if its sums have leading axes for the
-        members of an ensemble or it has a value for each class.
+        A number for each metric, or an array if it has a value for each member of an
+        ensemble or for each class.
 
     Example:
         >>> compute({"loss": Mean(jnp.float32(3), jnp.float32(2))})
@@ -124,8 +124,8 @@ def spread(
         return jnp.ones(shape, jnp.float32)
     if weights.shape != shape[: weights.ndim]:
         raise ValueError(
-            f"weights {weights.shape} must have the leading axes of the values "
-            f"{shape}, such as {shape[:1]} for a weight of each example."
+            f"weights {weights.shape} must match the leading axes of the values "
+            f"{shape}, such as {shape[:1]} for one weight per example."
         )
     missing = (1,) * (len(shape) - weights.ndim)
     aligned = jnp.asarray(weights, _precision(weights))
@@ -149,7 +149,7 @@ def weighted_sum(
 
 
 def _precision(values: Shaped[Array, "*values"]) -> Any:
-    """Return the type in which values are summed: float32, or theirs if it is more."""
+    """Return the type in which values are summed: float32, or theirs if it is wider."""
     return jnp.result_type(values, jnp.float32)
 
 

@@ -1,6 +1,8 @@
 """Architectures, one per file: pure functions of variables and inputs.
 
-`__init__.pyi` lists the public names; each is imported when it is first used.
+The header of each file gives the paper, the number of parameters, and the differences
+from the paper. `__init__.pyi` lists the public names; each is imported when it is first
+used.
 """
 
 import lazy_loader as _lazy

@@ -1,20 +1,24 @@
 """AlexNet (Krizhevsky et al., 2012).
 
-1000 classes:
+Parameters for 1000 classes:
 
-AlexNet             on 227x227x3    60,965,224 parameters
-AlexNetOneColumn    on 224x224x3    61,100,840
+- `AlexNet` on 227x227x3: 60,965,224
+- `AlexNetOneColumn` on 224x224x3: 61,100,840
 
-The first is the paper's network of two groups, which there were two GPUs. Differs from
-the paper in images of 227 pixels, the size that gives its 55x55 maps; in one value of a
-pixel for each color instead of differences from the mean image; and in initial
-distributions, which are Glorot's: the paper's N(0, 0.01), with biases of 1 in half of
-the layers, is slow on few data.
+`AlexNet` is the paper's network. Its convolutions have two groups because the authors
+split it across two GPUs.
 
-The second is the one column of Krizhevsky (2014, arXiv:1404.5997) as PyTorch has it:
-other widths, no groups, no normalization, a border of 2 pixels. Differs from PyTorch's
-in dropout after the dense layers instead of before them, and in no averaging to 6x6
-maps at sizes other than 224.
+`AlexNetOneColumn` is the single column of Krizhevsky (2014, arXiv:1404.5997) as in
+PyTorch: other widths, no groups, no normalization, and a border of 2 pixels. Unlike
+PyTorch's, it applies dropout after the dense layers instead of before them, and does
+not average the last maps to 6x6 at sizes other than 224.
+
+Differences from the paper:
+
+- Images have 227 pixels a side, the size that gives the paper's 55x55 maps.
+- The mean image is not subtracted from the pixels.
+- Weights are drawn from Glorot's distribution: the paper's N(0, 0.01), with biases of 1
+  in half of the layers, learns slowly on small data sets.
 """
 
 import functools
@@ -36,26 +40,26 @@ class AlexNet(Backbone):
     two, overlapping 3x3 max pooling after the first, second and fifth, and dropout in
     the dense layers.
 
-    For images of 32 pixels, a first `window` of 5 that moves by 1, in a border of 2,
-    keeps as much of them.
+    For images of 32 pixels, use `window=5`, `stride=1` and `border=2`, which keep the
+    first feature map as large as the image.
 
     Attributes:
         num_classes: Number of classes, at least 2.
-        include_top: Whether to classify; if not, the model returns features.
-        pooling: `"avg"` or `"max"` for one feature of each channel.
+        include_top: Whether to classify; otherwise the model returns features.
+        pooling: `"avg"` or `"max"` for one feature per channel; None for the whole map.
         widths: Number of kernels of each convolution.
         hidden_size: Width of the two dense layers before the last.
         groups: Number of groups in the second, fourth and fifth convolution.
         window: Height and width of the first kernels.
-        stride: Step of the first convolution.
+        stride: Stride of the first convolution.
         border: Pixels of zeros around the image.
-        response_norm: Whether there is local response normalization.
+        response_norm: Whether to apply local response normalization.
         dropout_rate: Fraction of the two dense layers dropped in training, in [0, 1);
             needs the random key `dropout` if above 0.
 
     Raises:
-        ValueError: If images are too small for three poolings, 67 pixels for the
-            paper's network, or an option is out of range.
+        ValueError: If images are too small for three poolings (below 67 pixels for the
+            paper's network), or an option is out of range.
 
     Example:
         >>> import jax
@@ -82,7 +86,7 @@ class AlexNet(Backbone):
 
     @property
     def sizes(self) -> Sizes:
-        """Sizes of images of which three poolings leave a pixel."""
+        """Image sizes of which three poolings leave at least one pixel."""
         return Sizes(max(1, self.window + 14 * self.stride - 2 * self.border))
 
     def setup(self) -> None:

@@ -1,7 +1,15 @@
-"""The encoder-decoder that learns to align (Bahdanau et al., 2015), "RNNsearch".
+"""The encoder-decoder with attention, "RNNsearch" (Bahdanau et al., 2015).
 
-The paper's: GRUs of 1,000 on 30,000 words of each language     80,443,000
-parameters
+Parameters:
+
+- The paper's network, GRUs of 1,000 units on 30,000 words of each language: 80,443,000
+
+Differences from the paper:
+
+- Weights are drawn from Keras' initial distributions.
+- The hidden layer of the output uses tanh; `maxout=True` gives the paper's maxout.
+- The reset gate acts after the recurrent product; `reset_after=False` gives the paper's
+  order.
 """
 
 from typing import NamedTuple
@@ -17,12 +25,12 @@ from fdl.models.recurrent_translator import RecurrentTranslator
 
 
 class AttentionCache(NamedTuple):
-    """What the decoder knows of the source and the target so far.
+    """Encoded source, and the decoder's state after the target so far.
 
     Attributes:
         state: State of the decoder.
-        memory: What the encoder has made of each token of the source.
-        keys: What attention compares its queries with, for each of them.
+        memory: Output of the encoder for each token of the source.
+        keys: Attention key of each token of the source.
         source_mask: True at tokens of the source, False at padding; None if there is no
             padding.
     """
@@ -34,14 +42,12 @@ class AttentionCache(NamedTuple):
 
 
 class AttentionEncoderDecoder(RecurrentTranslator):
-    """Translates, attending to the source (Bahdanau et al., 2015, arXiv:1409.0473).
+    """Translator that attends to the source (Bahdanau et al., 2015, arXiv:1409.0473).
 
-    GRUs read the source in both directions. Before each step of the decoder, another
-    GRU, its state asks each place of the source, by `tanh(query + key)`, how much it
-    matters; the average that results is read beside the last token, and goes into the
-    deep output with it and the new state. Differs from the paper in Keras' initial
-    distributions, in the hidden layer of the output (tanh without `maxout`), and in the
-    reset gate (after the product, without `reset_after=False`).
+    GRUs read the source in both directions. Before each step, the state of the decoder,
+    another GRU, attends to all tokens of the source, with scores from
+    `tanh(query + key)`. The resulting average and the last token are the input of the
+    step; both, with the new state, go into the deep output.
 
     Attributes:
         vocab_size: Number of tokens of targets, at least 2.
@@ -50,11 +56,11 @@ class AttentionEncoderDecoder(RecurrentTranslator):
             `maxout`.
         features: Width of the embeddings.
         attention_size: Width of queries and keys.
-        maxout: Whether the output has maxout, as in the paper; see `DeepOutput`.
+        maxout: Whether the output uses maxout, as in the paper; see `DeepOutput`.
         reset_after: See `fdl.nn.GRU`; False in the paper.
         dropout_rate: Fraction of embeddings and of the output's hidden layer dropped in
             training, in [0, 1); needs the random key `dropout` if above 0.
-        pad_token: Token that pads sources, and is passed over; None if there is none.
+        pad_token: Padding token of sources, which is skipped; None if there is none.
 
     Raises:
         ValueError: If a size is below 1.
@@ -105,8 +111,7 @@ class AttentionEncoderDecoder(RecurrentTranslator):
         """Return how much each target token attended to each source token.
 
         Args:
-            intermediates: What a call or `decode` has put into the collection
-                `intermediates`.
+            intermediates: The collection `intermediates` after a call or `decode`.
         """
         weights = intermediates["attention"]["weights"][0]
         return jnp.moveaxis(weights[..., 0, :], 0, -2)

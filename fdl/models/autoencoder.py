@@ -1,7 +1,18 @@
 """The autoencoder (Hinton & Salakhutdinov, 2006).
 
-Autoencoder() on 28x28x1          965,604 parameters
-ConvAutoencoder() on 28x28x1    1,657,109 parameters
+Parameters on 28x28x1:
+
+- `Autoencoder()`: 965,604
+- `ConvAutoencoder()`: 1,657,109
+
+`ConvAutoencoder` has strided and transposed convolutions. Trained on corrupted images,
+either model is the denoising autoencoder (Vincent et al., 2008).
+
+Differences from the paper:
+
+- The activation is ReLU instead of the logistic function.
+- There are fewer and narrower layers by default.
+- All layers are trained jointly, without layer-by-layer pretraining.
 """
 
 import functools
@@ -18,10 +29,7 @@ class Autoencoder(linen.Module):
     """Autoencoder of images (Hinton & Salakhutdinov, 2006, Science 313).
 
     A linear layer turns the features of the encoder into a code, from which the decoder
-    reconstructs the image. Differs from the paper in using ReLU instead of the logistic
-    function, in fewer and narrower layers by default, and in training all layers
-    jointly. Trained on corrupted images, the same model is the denoising autoencoder
-    (Vincent et al., 2008).
+    reconstructs the image.
 
     Attributes:
         latent_size: Size of the code, at least 1.

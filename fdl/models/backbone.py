@@ -1,4 +1,4 @@
-"""What convolutional classifiers share: feature maps by stride, and how they end."""
+"""Base of convolutional classifiers: feature maps by stride, and the head."""
 
 from typing import Any, ClassVar, Literal
 
@@ -12,27 +12,27 @@ from fdl.arrays import Array
 from fdl.models.sizes import sizes
 
 Pooling = Literal["avg", "max"] | None
-"""What a model without a head returns for each channel of the last feature map: the
-mean, the largest pixel, or all pixels."""
+"""What a model without a head returns of the last feature map: the mean or the maximum
+of each channel, or the whole map (None)."""
 
 Preprocessing = Literal["caffe", "tf", "torch"]
-"""What becomes of pixels from 0 to 255, by the program whose users began with it."""
+"""Scaling of pixels from 0 to 255, named after the framework that introduced it."""
 
 Stages = dict[int, Float[Array, "*batch _ _ _"]]
-"""The last feature map of each stride, in pixels of the image, ascending."""
+"""The last feature map at each stride, in pixels of the image, by ascending stride."""
 
 
 class Backbone(linen.Module):
     """Base of classifiers that end in a mean over pixels and a dense layer.
 
-    What has another end overrides `head`.
+    Models with a different head override `head`.
 
     Attributes:
         num_classes: Number of classes, at least 2.
-        include_top: Whether to classify; if not, the model returns features.
-        pooling: What it returns of them, see `Pooling`.
-        preprocessing: What the weights that Keras publishes for the model want of
-            photographs, see `preprocess`; None if there are none.
+        include_top: Whether to classify; otherwise the model returns features.
+        pooling: Pooling of these features; see `Pooling`.
+        preprocessing: Mode of `preprocess` for the weights that Keras publishes for the
+            model; None if there are no such weights.
     """
 
     num_classes: int
@@ -66,13 +66,13 @@ class Backbone(linen.Module):
         """Return the feature maps of images by stride.
 
         Raises:
-            ValueError: If the model does not take images of this size.
+            ValueError: If the model does not support images of this size.
         """
         require_size(self, image)
         return self.stages(image, train=train)
 
     def stages(self, image: Array, *, train: bool) -> Stages:
-        """Compute the feature maps: all layers but those of the head."""
+        """Compute the feature maps: all layers except the head."""
         raise NotImplementedError
 
     def head(self, x: Array, *, train: bool) -> Array:
@@ -83,13 +83,12 @@ class Backbone(linen.Module):
 def backbone_layers(model: Backbone, image: Any) -> tuple[str, ...]:
     """Return the names of a model's layers before its head: those of `features`.
 
-    They are what to load where a head is to be new, and what to freeze:
-    `fdl.keras.load_weights(..., only=)`, `fdl.nn.Frozen` and `fdl.learners.frozen` take
-    them.
+    Use them to load or freeze everything except a new head: pass them to
+    `fdl.keras.load_weights(..., only=)`, `fdl.nn.Frozen` or `fdl.learners.frozen`.
 
     Args:
         model: The model.
-        image: An example of its inputs, of which only the shape is used.
+        image: An example input; only its shape is used.
 
     Example:
         >>> from fdl.models import VGG
@@ -105,8 +104,8 @@ def backbone_layers(model: Backbone, image: Any) -> tuple[str, ...]:
 def conv2d(
     x: Array, features: int, size: int, stride: int, use_bias: bool = True, *, name: str
 ) -> Array:
-    """Convolve with as much of a border on all sides, whatever the stride."""
-    if stride > 1 and size > 1:  # else `same` has more of it below and on the right
+    """Convolve with the same padding on all sides, whatever the stride."""
+    if stride > 1 and size > 1:  # `same` would pad more at the bottom and right
         x = nn.zero_pad(x, size // 2)
     padding = "same" if stride == 1 else "valid"
     strides = stride, stride
@@ -119,7 +118,7 @@ def conv2d(
 def pooled(
     x: Float[Array, "*batch height width channels"], pooling: Pooling
 ) -> Float[Array, "*batch_and_pixels channels"]:
-    """Return what is asked for of a feature map.
+    """Pool a feature map over its pixels, or return it whole.
 
     Raises:
         ValueError: If `pooling` is unknown.
@@ -142,17 +141,17 @@ def pooled(
 def preprocess(
     image: Shaped[Array, "*batch height width channels"], mode: Preprocessing
 ) -> Float[Array, "*batch height width channels"]:
-    """Return photographs as the published weights of a model want them.
+    """Scale photographs as a model's published weights expect them.
 
-    The function `preprocess_input` of Keras.
+    Keras' `preprocess_input`.
 
     Args:
-        image: Red, green and blue, from 0 to 255; or gray alone, which becomes the mean
-            of what it would as three colors.
-        mode: `"tf"` for numbers in [-1, 1]; `"torch"` for numbers in [0, 1] minus the
-            mean of ImageNet, divided by its deviation, channel by channel; `"caffe"`
-            for blue, green and red minus their means. A model's is
-            `model.preprocessing`.
+        image: Red, green and blue, from 0 to 255; or a single gray channel, which is
+            treated as three equal colors and averaged again.
+        mode: `"tf"` for values in [-1, 1]; `"torch"` for values in [0, 1] minus
+            ImageNet's mean, divided by its standard deviation, channel by channel;
+            `"caffe"` for blue, green and red minus their means. See
+            `model.preprocessing` for a model's mode.
 
     Raises:
         ValueError: If `mode` is unknown, or there are neither 1 nor 3 channels.
@@ -170,7 +169,7 @@ def preprocess(
     if channels != 3:
         raise ValueError(
             f"image has {channels} channels, but photographs have 3, or 1 if gray: "
-            "bring them to that form (DATASET?channels=3)."
+            "convert them (DATASET?channels=3)."
         )
     channel = lambda values: jnp.broadcast_to(jnp.asarray(values, x.dtype), x.shape)
     if mode == "tf":
@@ -186,7 +185,7 @@ def preprocess(
 def require_size(
     model: linen.Module, image: Float[Array, "*batch height width channels"]
 ) -> None:
-    """Raise ValueError unless images are of a size that the model takes.
+    """Raise ValueError unless the model supports images of this size.
 
     Example:
         >>> import jax

@@ -1,4 +1,4 @@
-"""Beam search: the likeliest targets of a source that a translator finds."""
+"""Beam search for the likeliest targets of a source."""
 
 import functools
 from typing import Any, NamedTuple
@@ -16,17 +16,17 @@ from fdl.ranges import require_number, require_whole
 
 
 class Hypotheses(NamedTuple):
-    """Targets found for each source, the best one first.
+    """Targets found for each source, best first.
 
     Attributes:
         token: The tokens, up to and including the end token; padding after it.
-        score: Logarithm of the probability, divided by the length penalty; -inf where
-            there are fewer hypotheses than beams.
-        length: Number of tokens, the end token included.
+        score: Log-probability divided by the length penalty; -inf where there are fewer
+            hypotheses than beams.
+        length: Number of tokens, including the end token.
         finished: Whether there is an end token. Hypotheses without one have reached the
-            limit, and stand behind all others.
-        weights: How much each token attended to each token of the source; None if not
-            asked for.
+            limit, and come after all others.
+        weights: Attention of each token to each token of the source; None unless
+            requested.
     """
 
     token: Int[Array, "*batch beams length"]
@@ -52,32 +52,33 @@ def beam_search(
 ) -> Hypotheses:
     """Search for the likeliest targets (Graves, 2012, arXiv:1211.3711, section 2.5).
 
-    At each step, the best unfinished hypotheses are continued by all tokens. Finished
+    At each step, the best unfinished hypotheses are extended by all tokens. Finished
     ones are ranked by their log-probability over `((5 + n) / 6) ** alpha` for `n`
-    tokens (Wu et al., 2016, arXiv:1609.08144), and the search ends when no unfinished
-    one can become better than the worst that is kept. With one beam it is greedy.
+    tokens (Wu et al., 2016, arXiv:1609.08144). The search ends when no unfinished
+    hypothesis can beat the worst of the finished ones kept. With one beam, it is
+    greedy.
 
     Args:
         model: A model with `start` and `decode`: a `Transformer`, `EncoderDecoder` or
             `AttentionEncoderDecoder`.
-        variables: Its variables, or those of all members of an ensemble on a new first
-            axis.
-        source: The sources, padded to one length, which is not 0.
-        length: Largest number of tokens of a target, its end token included, at least
-            1. Programs are compiled for a length, as for a shape of sources.
+        variables: Its variables; for an ensemble, those of all members, stacked on a
+            new first axis.
+        source: The sources, padded to the same length, at least 1.
+        length: Maximum number of tokens of a target, including the end token, at least
+            1. A new length or shape of sources compiles a new program.
         beams: Number of hypotheses to keep, at least 1. More are not always better.
         alpha: Exponent of the length penalty, at least 0. At 0, hypotheses are ranked
             by their probability, which favors short ones.
-        ensemble: Whether there are several members, whose probabilities are averaged
-            before each choice.
-        alignments: Whether to return what each token attended to.
-        start_token: What comes before a target, and is not part of it.
-        end_token: The last token of a target.
-        pad_token: What pads sources and targets.
+        ensemble: Whether `variables` are those of several members, whose probabilities
+            are averaged before each choice.
+        alignments: Whether to return attention weights.
+        start_token: Token before a target, not part of it.
+        end_token: Last token of a target.
+        pad_token: Padding token of sources and targets.
 
     Raises:
-        ValueError: If a number is out of range, a source has no tokens or one that the
-            model does not have, or `variables` are not those of an ensemble.
+        ValueError: If a number is out of range, a source is empty or has a token
+            outside the vocabulary, or `variables` are not those of an ensemble.
 
     Example:
         >>> from fdl import models, nn
@@ -112,7 +113,7 @@ def beam_search(
 
 
 class _Tokens(NamedTuple):
-    """The tokens that are not words."""
+    """The special tokens."""
 
     start: int
     end: int
@@ -120,7 +121,7 @@ class _Tokens(NamedTuple):
 
 
 class _Loop(NamedTuple):
-    """The state between two steps: `step` tokens are chosen.
+    """The state between two steps, after `step` tokens have been chosen.
 
     The score of unfinished hypotheses is their log-probability, without the penalty.
     """
@@ -149,7 +150,7 @@ def _search(
 ) -> Hypotheses:
     *batch, time = source.shape
     source = source.reshape(-1, time)
-    count = source.shape[0]  # which an exported program leaves open
+    count = source.shape[0]  # symbolic in an exported program
     over = lambda call, *axes: jax.vmap(call, in_axes=axes) if ensemble else call
 
     def start(variables: PyTree) -> PyTree:
@@ -166,8 +167,8 @@ def _search(
         return jax.nn.log_softmax(logits[:, -1]), weights, cache
 
     def keep(cache: PyTree, rows: Array) -> PyTree:
-        """Return the cache of other hypotheses."""
-        # What is one number for all, such as the position, stays as it is.
+        """Select the rows of the cache that belong to the new hypotheses."""
+        # Scalars that all rows share, such as the position, stay as they are.
         return jax.tree.map(lambda x: x[rows] if x.ndim else x, cache)
 
     start, decode, keep = over(start, 0), over(decode, 0, 0, None), over(keep, 0, None)
@@ -188,8 +189,8 @@ def _search(
         never = (word == tokens.pad) | (word == tokens.start)
         logs = jnp.where(never, -jnp.inf, logs).reshape(count, beams, vocab)
 
-        # Of twice the beams, no more than the beams can end. A single beam ends where
-        # its likeliest token does.
+        # Among twice as many candidates as beams, at most `beams` end. A single beam
+        # ends if its likeliest token is the end token.
         total = (live.score[..., None] + logs).reshape(count, beams * vocab)
         score, place = lax.top_k(total, 2 * beams if beams > 1 else 1)
         parent, token = place // vocab, place % vocab
@@ -213,8 +214,8 @@ def _search(
         rows = jnp.arange(count)[:, None] * beams + _rows(parent, order)
         return _Loop(at + 1, live, ended, keep(cache, rows.ravel()))
 
-    def goes_on(loop: _Loop) -> Array:
-        # Logarithms are not above 0, so the longest target has the kindest penalty.
+    def can_improve(loop: _Loop) -> Array:
+        # Log-probabilities are at most 0, so the longest target is penalized least.
         hope = jnp.max(loop.live.score, axis=1) / penalty(length)
         return (loop.step < length) & jnp.any(hope > jnp.min(loop.ended.score, axis=1))
 
@@ -225,11 +226,11 @@ def _search(
         finished=jnp.zeros((count, beams), bool),
         weights=jnp.zeros((count, beams, length, time)) if alignments else None,
     )
-    # One beam begins: equal ones would choose the same.
+    # Start with a single beam: identical beams would choose the same tokens.
     live = nothing._replace(score=jnp.where(jnp.arange(beams) == 0, 0, nothing.score))
     cache = keep(start(variables), jnp.repeat(jnp.arange(count), beams))
     loop = _Loop(jnp.int32(0), live, nothing, cache)
-    loop = lax.while_loop(goes_on, advance, loop)
+    loop = lax.while_loop(can_improve, advance, loop)
     live = loop.live._replace(score=loop.live.score / penalty(loop.live.length))
     found = _best(_joined(loop.ended, live), beams)
     there = found.score > -jnp.inf
@@ -244,7 +245,7 @@ def _search(
 
 
 def _rows(tree: PyTree, index: Array) -> PyTree:
-    """Take hypotheses of each source by their numbers."""
+    """Select hypotheses of each source by index."""
     return jax.tree.map(lambda x: jax.vmap(lambda x, i: x[i])(x, index), tree)
 
 
@@ -261,24 +262,24 @@ def _best(found: Hypotheses, count: int) -> Hypotheses:
 def _check(model: Any, source: Array, tokens: _Tokens) -> None:
     if 0 in source.shape:
         raise ValueError(
-            f"source has the shape {source.shape}: pass at least one source, of at "
+            f"source has the shape {source.shape}: pass at least one source with at "
             "least one token."
         )
     for name, token in tokens._asdict().items():
         if not 0 <= token < model.vocab_size:
             raise ValueError(
-                f"{name}_token={token} must be from 0 to {model.vocab_size - 1}, as "
-                f"the model's vocab_size is {model.vocab_size}."
+                f"{name}_token={token} must be from 0 to {model.vocab_size - 1}: the "
+                f"model's vocab_size is {model.vocab_size}."
             )
     if len(set(tokens)) < 3:
         raise ValueError(
             f"start_token={tokens.start}, end_token={tokens.end} and "
-            f"pad_token={tokens.pad} must be three tokens."
+            f"pad_token={tokens.pad} must be three different tokens."
         )
     if not isinstance(source, Tracer):
-        # By NumPy, since JAX computes nothing while it traces a program.
+        # With NumPy: inside a traced program, JAX would trace operations on constants.
         if not np.any(np.asarray(source) != tokens.pad, axis=-1).all():
-            raise ValueError("a source is empty: it has only padding.")
+            raise ValueError("a source contains only padding: leave it out.")
     size = getattr(model, "source_vocab_size", None)
     if size is None:
         require_tokens(source, "source", model.vocab_size)
@@ -292,5 +293,5 @@ def _require_members(variables: PyTree) -> None:
         return
     raise ValueError(
         "ensemble=True needs the variables of several members, stacked on a new first "
-        "axis as fit_many returns them; these are of a single one: pass ensemble=False."
+        "axis as fit_many returns them. For a single member, pass ensemble=False."
     )

@@ -1,4 +1,4 @@
-"""Which pixels speak for a class."""
+"""Class activation maps: which pixels are evidence for a class."""
 
 from typing import Any
 
@@ -21,22 +21,22 @@ def class_activation_map(
 ) -> Float[Array, "batch map_height map_width"]:
     """Return where a classifier sees a class (Zhou et al., 2016, arXiv:1512.04150).
 
-    The sum over the channels of a feature map, each times the sum over pixels of the
-    derivative of the class's logit. Where the logits are a dense layer of the mean over
-    pixels, these are the layer's weights, and the mean of the map plus the bias is the
-    logit. Of other models it is Grad-CAM (Selvaraju et al., 2017, arXiv:1610.02391),
-    but for a factor, the number of pixels, and for the ReLU: negative values, which
-    speak against the class, are kept.
+    The weighted sum over the channels of a feature map, where the weight of a channel
+    is the gradient of the class's logit, summed over pixels. If the logits are a dense
+    layer of the mean over pixels, the weights are those of that layer, and the mean of
+    the map plus the bias is the logit. For other models this is Grad-CAM (Selvaraju et
+    al., 2017, arXiv:1610.02391) times the number of pixels and without the ReLU, so
+    that negative values, evidence against the class, remain.
 
     Args:
         model: A model of `fdl.models` with feature maps.
         variables: Its variables.
         image: Images, as the model takes them.
         label: Class to look for in each image; None for the most probable.
-        stride: Which of the maps of `method="features"`; None for the last.
+        stride: Stride of the feature map, see `method="features"`; None for the last.
 
     Raises:
-        ValueError: If the model has no head, or no such map.
+        ValueError: If the model has no head, or no map of this stride.
 
     Example:
         >>> import fdl
@@ -48,7 +48,7 @@ def class_activation_map(
         (2, 7, 7)
     """
     if not model.include_top:
-        raise ValueError("the model has no classes: make it with include_top=True.")
+        raise ValueError("the model has no classes: create it with include_top=True.")
 
     def answer(image: Array) -> tuple[Array, dict[int, Array]]:
         stages: Any = model.apply(variables, image, method="features")
@@ -74,9 +74,9 @@ def class_activation_map(
 
 
 def _from_output_on(traced: ClosedJaxpr, output: int) -> Any:
-    """Return the traced function with the value of one of its outputs given.
+    """Return the traced function with one of its outputs as an additional input.
 
-    What comes after this value is computed from it, so it can be derived by.
+    Later values are computed from that input, so they can be differentiated by it.
     """
     jaxpr = traced.jaxpr
     given: Any = jaxpr.outvars[output]

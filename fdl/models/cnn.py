@@ -1,6 +1,14 @@
 """The small convolutional network of TensorFlow's tutorials, after LeCun et al. (1998).
 
-CNN(num_classes=10) on 28x28x1     93,322 parameters
+Parameters on 28x28x1:
+
+- `CNN(num_classes=10)`: 93,322
+
+Differences from the paper:
+
+- There are three 3x3 convolutions and two dense layers, as in TensorFlow's tutorial.
+- The activation is ReLU instead of tanh.
+- Pooling takes the maximum instead of the average.
 """
 
 from typing import ClassVar
@@ -18,7 +26,6 @@ class CNN(linen.Module):
 
     Three 3x3 convolutions with ReLU, the first two followed by 2x2 max pooling, then
     two dense layers: the model of TensorFlow's introductory tutorial, layer by layer.
-    Differs from LeNet-5 in ReLU instead of tanh and max instead of average pooling.
 
     Attributes:
         num_classes: Number of classes, at least 2.
@@ -57,7 +64,7 @@ class CNN(linen.Module):
         *,
         train: bool = False,
     ) -> Float[Array, "*batch {self.num_classes}"]:
-        """Return the logits of images in [0, 1]; `train` changes nothing."""
+        """Return the logits of images in [0, 1]; `train` has no effect."""
         first, second, third = self.features
         x = nn.relu(nn.Conv2D(first, (3, 3), name="conv1")(image))
         x = nn.max_pool(x, (2, 2))

@@ -114,13 +114,13 @@ class ConvEncoder(linen.Module):
 class ConvDecoder(linen.Module):
     """Decoder with transposed convolutions (after Radford et al., 2016).
 
-    The mirror image of `ConvEncoder`: two dense layers make a small image with many
+    The mirror image of `ConvEncoder`: two dense layers produce a small image with many
     channels, and 3x3 transposed convolutions, with ReLU between them, each double its
     size.
 
     Attributes:
-        features: Channels of the small image and of each enlarged one but the last; one
-            number for each doubling.
+        features: Channels of the small image and of each enlarged image except the
+            last; one number for each doubling.
         hidden_size: Width of the first dense layer.
         image_shape: Height, width and channels of the image; height and width must be
             multiples of 2 to the power of the number of doublings.
@@ -142,7 +142,7 @@ class ConvDecoder(linen.Module):
 
     @property
     def sizes(self) -> Sizes:
-        """Sizes of images that it makes."""
+        """Image sizes that the decoder can produce."""
         times = 2 ** len(self.features)
         return Sizes(times, multiple=times)
 

@@ -1,7 +1,18 @@
-"""DCGAN (Radford et al., 2016) for small images.
+"""DCGAN for small images (Radford et al., 2016).
 
-DCGANGenerator() from 64 latents    234,177 parameters
-DCGANDiscriminator() on 28x28x1     36,513 parameters
+Parameters:
+
+- `DCGANGenerator()` from 64 latents: 234,177
+- `DCGANDiscriminator()` on 28x28x1: 36,513
+
+Differences from the paper:
+
+- There are two layers with stride 2 instead of four, since images are small.
+- Kernels are 4x4 instead of 5x5; in the generator, a multiple of the stride avoids
+  checkerboard artifacts (Odena et al., 2016).
+- Weights are drawn from Glorot's distribution instead of N(0, 0.02).
+- The discriminator has dropout instead of batch normalization, as in TensorFlow's
+  tutorial: this keeps examples independent, as the gradient penalty requires.
 """
 
 import functools
@@ -20,16 +31,13 @@ class DCGANGenerator(linen.Module):
 
     A dense layer turns the latents into a quarter-size image with many channels, and
     two transposed convolutions each double its size. Batch normalization and ReLU
-    follow every layer but the last, which has tanh. Differs from the paper in two
-    doublings instead of four, in 4x4 kernels instead of 5x5 (a multiple of the stride
-    avoids checkerboard artifacts: Odena et al., 2016), and in Glorot's initialization
-    instead of N(0, 0.02).
+    follow every layer except the last, which has tanh.
 
     Attributes:
         image_shape: Height, width and channels of an image; height and width must be
             multiples of 4.
         features: Number of channels at a quarter and at half of the image size.
-        momentum: Of the running statistics, see `nn.BatchNormalization`.
+        momentum: Momentum of the running statistics; see `nn.BatchNormalization`.
 
     Raises:
         ValueError: If height or width is not a multiple of 4.
@@ -57,8 +65,8 @@ class DCGANGenerator(linen.Module):
         height, width, channels = self.image_shape
         if height % 4 or width % 4:
             raise ValueError(
-                f"image_shape={self.image_shape} must have a height and width that are "
-                "multiples of 4: pad the images."
+                f"image_shape={self.image_shape}: height and width must be multiples "
+                "of 4. Pad the images."
             )
         norm = functools.partial(nn.BatchNormalization, momentum=self.momentum)
         first, second = self.features
@@ -79,11 +87,7 @@ class DCGANDiscriminator(linen.Module):
     """Discriminator of DCGAN (Radford et al., 2016, arXiv:1511.06434).
 
     Two convolutions with stride 2, each followed by a leaky ReLU of slope 0.2, and a
-    dense layer. Returns the logit; the sigmoid is part of the loss. Differs from the
-    paper in dropout instead of batch normalization, as in TensorFlow's tutorial, which
-    keeps examples independent, as the gradient penalty requires; in two layers instead
-    of four; in 4x4 kernels instead of 5x5; and in Glorot's initialization instead of
-    N(0, 0.02).
+    dense layer. Returns the logit; the sigmoid is part of the loss.
 
     Attributes:
         features: Number of kernels of each of the two convolutions.

@@ -11,13 +11,13 @@ from fdl.arrays import Array, Number
 class DeepOutput(linen.Module):
     """Hidden layer between a state and the logits (Pascanu et al., 2014).
 
-    See arXiv:1312.6026. Reads all that the next token depends on, side by side.
+    See arXiv:1312.6026. The input concatenates everything the next token depends on.
 
     Attributes:
         vocab_size: Number of tokens.
         features: Width of the hidden layer before its activation.
-        maxout: Whether that is the larger of each two numbers (Goodfellow et al., 2013,
-            arXiv:1302.4389), which leaves half of them, rather than tanh.
+        maxout: Whether the activation is the maximum of each pair of values (Goodfellow
+            et al., 2013, arXiv:1302.4389), which halves the width, instead of tanh.
         dropout_rate: Fraction of the hidden layer dropped in training, in [0, 1).
 
     Raises:
@@ -48,7 +48,10 @@ class DeepOutput(linen.Module):
         if not self.maxout:
             x = jnp.tanh(x)
         elif self.features % 2:
-            raise ValueError(f"{self.features} features make no pairs for maxout.")
+            raise ValueError(
+                f"{self.features} features cannot be paired for maxout: use an even "
+                "number."
+            )
         else:
             x = jnp.max(x.reshape(*x.shape[:-1], -1, 2), axis=-1)
         x = nn.Dropout(self.dropout_rate)(x, train=train)

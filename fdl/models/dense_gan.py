@@ -1,7 +1,16 @@
-"""The smallest generative adversarial network: one dense layer against another.
+"""The smallest generative adversarial network, after Goodfellow et al. (2014).
 
-DenseGenerator() from 64 latents    50,960 parameters
-DenseDiscriminator() on 28x28x1        785 parameters
+Parameters:
+
+- `DenseGenerator()` from 64 latents: 50,960
+- `DenseDiscriminator()` on 28x28x1: 785
+
+Generator and discriminator are one dense layer each: the simplest pair to start from.
+The discriminator is logistic regression on pixels.
+
+Differences from the paper:
+
+- Neither network has a hidden layer.
 """
 
 import math
@@ -16,8 +25,7 @@ from fdl.arrays import Array
 class DenseGenerator(linen.Module):
     """The one-layer generator `tanh(W z + b)`, after Goodfellow et al. (2014).
 
-    arXiv:1406.2661. Each pixel is a squashed weighted sum of the latents. Differs from
-    the paper in having no hidden layer: the simplest generator to start from.
+    arXiv:1406.2661. Each pixel is a squashed weighted sum of the latents.
 
     Attributes:
         image_shape: Height, width and channels of an image.
@@ -37,7 +45,7 @@ class DenseGenerator(linen.Module):
     def __call__(
         self, latent: Float[Array, "*batch latent"], *, train: bool = False
     ) -> Float[Array, "*batch height width channels"]:
-        """Return images in [-1, 1]; `train` changes nothing."""
+        """Return images in [-1, 1]; `train` has no effect."""
         x = nn.tanh(nn.Dense(math.prod(self.image_shape), name="dense")(latent))
         return x.reshape(*x.shape[:-1], *self.image_shape)
 
@@ -46,8 +54,7 @@ class DenseDiscriminator(linen.Module):
     """The one-layer discriminator `sigma(W x + b)`, after Goodfellow et al. (2014).
 
     arXiv:1406.2661. Returns the logit `W x + b`; the sigmoid `sigma` is part of the
-    loss, which is exact for logits of any size. Differs from the paper in having no
-    hidden layer, which makes it logistic regression on pixels.
+    loss, which is accurate for logits of any size.
 
     Example:
         >>> import jax
@@ -65,6 +72,6 @@ class DenseDiscriminator(linen.Module):
         *,
         train: bool = False,
     ) -> Float[Array, "*batch 1"]:
-        """Return the logit of images in [-1, 1]; `train` changes nothing."""
+        """Return the logit of images in [-1, 1]; `train` has no effect."""
         x = image.reshape(*image.shape[:-3], -1)
         return nn.Dense(1, name="head")(x)

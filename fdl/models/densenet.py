@@ -1,12 +1,22 @@
-"""Densely connected networks (Huang et al., 2017).
+"""DenseNet, the densely connected network (Huang et al., 2017).
 
-1000 classes, on 3 channels             ten classes, on 32x32x3
+Parameters for 1000 classes, on 3 channels:
 
-DenseNet121     7,978,856               CIFARDenseNet, depth 100       769,162
-DenseNet169    14,149,480               depth 40, not BC             1,019,722
-DenseNet201    20,013,928               depth 22                        71,686
+- `DenseNet121`: 7,978,856
+- `DenseNet169`: 14,149,480
+- `DenseNet201`: 20,013,928
 
-As Keras' and the paper's, but for Keras' initial distributions.
+Parameters of `CIFARDenseNet` for 10 classes, on 32x32x3:
+
+- Depth 100: 769,162
+- Depth 40, with `bc=False`: 1,019,722
+- Depth 22: 71,686
+
+The large networks are those of Keras and of the paper.
+
+Differences from the paper:
+
+- Weights are drawn from Keras' initial distributions.
 """
 
 import functools
@@ -25,12 +35,13 @@ from fdl.ranges import require_number, require_whole
 
 
 class DenseLayer(linen.Module):
-    """Adds channels to those there are (Huang et al., 2017, arXiv:1608.06993).
+    """Layer that appends channels to its input (Huang et al., 2017, arXiv:1608.06993).
 
     Attributes:
         growth_rate: Number of new channels.
-        bottleneck: Whether a 1x1 convolution to four times as many comes first.
-        momentum: Of batch normalization.
+        bottleneck: Whether a 1x1 convolution to four times as many channels comes
+            first.
+        momentum: Momentum of batch normalization.
     """
 
     growth_rate: int
@@ -41,7 +52,7 @@ class DenseLayer(linen.Module):
     def __call__(
         self, x: Float[Array, "*batch height width channels"], *, train: bool = False
     ) -> Float[Array, "*batch height width more_channels"]:
-        """Return the old channels, and the new ones behind them."""
+        """Return the old channels, followed by the new ones."""
         new = nn.relu(normalized(self, x, train, name="0_bn"))
         if self.bottleneck:
             new = conv2d(new, 4 * self.growth_rate, 1, 1, False, name="1_conv")
@@ -54,27 +65,28 @@ class DenseLayer(linen.Module):
 class DenseNet(Backbone):
     """Densely connected network (Huang et al., 2017, arXiv:1608.06993), as in Keras.
 
-    In a block, each layer sees the features of all before it. Between blocks, a 1x1
-    convolution keeps a part of the channels, and 2x2 average pooling halves the map.
-    `DenseNet121` and its like are partials of it; for small images, there is
+    In a block, each layer sees the features of all layers before it. Between blocks, a
+    1x1 convolution reduces the channels, and 2x2 average pooling halves the map.
+    `DenseNet121` and the others are partial applications of it; for small images, use
     `CIFARDenseNet`.
 
     Attributes:
         num_classes: Number of classes, at least 2.
-        include_top: Whether to classify; if not, the model returns features.
-        pooling: `"avg"` or `"max"` for one feature of each channel.
+        include_top: Whether to classify; otherwise the model returns features.
+        pooling: `"avg"` or `"max"` for one feature per channel; None for the whole map.
         block_sizes: Number of layers of each block.
         growth_rate: Number of channels that a layer adds, at least 1.
         bottleneck: Whether layers have a 1x1 convolution before the 3x3 (B).
-        compression: Part of the channels that is kept between blocks, in (0, 1] (C).
+        compression: Fraction of the channels kept between blocks, in (0, 1] (C).
         width: Channels of the first convolution, at least 1.
-        small: Whether the first convolution is 3x3, and not 7x7 with a stride of 2 and
-            pooling behind it.
-        momentum: Of batch normalization; 0.9 for trainings of a few hundred steps.
+        small: Whether the first convolution is 3x3, instead of 7x7 with a stride of 2
+            followed by pooling.
+        momentum: Momentum of batch normalization; use 0.9 for runs of a few hundred
+            steps.
 
     Raises:
-        ValueError: If images are smaller than 32 pixels, or than 8 for a small one, or
-            an option is out of range.
+        ValueError: If images are smaller than 32 pixels (8 with `small`), or an option
+            is out of range.
 
     Example:
         >>> import jax
@@ -98,7 +110,7 @@ class DenseNet(Backbone):
 
     @property
     def sizes(self) -> Sizes:
-        """Sizes of images of which poolings leave a pixel."""
+        """Image sizes of which the poolings leave at least one pixel."""
         return Sizes(8 if self.small else 32)
 
     def setup(self) -> None:
@@ -110,7 +122,7 @@ class DenseNet(Backbone):
 
     @linen.compact
     def stages(self, image: Array, *, train: bool) -> Stages:
-        """Compute the feature maps: the blocks' outputs, the last one with ReLU."""
+        """Compute the feature maps: the blocks' outputs, the last with ReLU."""
         stages: Stages = {}
         if self.small:
             x, stride = conv2d(image, self.width, 3, 1, False, name="conv1_conv"), 1
@@ -155,30 +167,29 @@ def CIFARDenseNet(
 
     Args:
         num_classes: Number of classes, at least 2.
-        depth: Number of layers, 6n + 4 for n layers a block, of two convolutions each;
-            3n + 4 if not `bc`.
+        depth: Number of layers: 6n + 4 for n layers per block, of two convolutions
+            each; 3n + 4 without `bc`.
         growth_rate: Number of channels that a layer adds.
-        bc: Whether there are bottlenecks and compression.
+        bc: Whether to use bottlenecks and compression.
         **options: Other attributes of `DenseNet`, such as `momentum`.
 
     Raises:
-        ValueError: If there is no network of this depth.
+        ValueError: If no network has this depth.
 
     Example:
         >>> CIFARDenseNet(10, depth=40, bc=False).block_sizes
         (12, 12, 12)
         >>> CIFARDenseNet(10, depth=20)
         Traceback (most recent call last):
-        ValueError: depth=20 minus 4 must be a multiple of 6, ...: 16 or 22.
+        ValueError: depth=20 must be 6n + 4 for n layers a block: 16 or 22.
     """
     each = 6 if bc else 3
     require_whole(f"[{each + 4}, inf)", depth=depth)
     size, rest = divmod(depth - 4, each)
     if rest:
         raise ValueError(
-            f"depth={depth} minus 4 must be a multiple of {each}, as three blocks have "
-            f"layers of {each // 3} convolutions: {depth - rest} or "
-            f"{depth - rest + each}."
+            f"depth={depth} must be {each}n + 4 for n layers a block: {depth - rest} "
+            f"or {depth - rest + each}."
         )
     return DenseNet(
         num_classes,

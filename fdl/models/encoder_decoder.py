@@ -1,7 +1,25 @@
-"""Recurrent encoder and decoder of sequences, of Sutskever et al. and of Cho et al.
+"""Recurrent encoder-decoders (Sutskever et al., 2014; Cho et al., 2014).
 
-Sutskever's: 4 LSTMs of 1,000 on 160,000 and 80,000 words     384,112,000 parameters
-Cho's: a GRU of 1,000 on 15,000 words, each 100 numbers        24,224,000 parameters
+Parameters of the papers' networks:
+
+- Sutskever et al., 4 LSTMs of 1,000 units, 160,000 and 80,000 words: 384,112,000
+- Cho et al., a GRU of 1,000 units, 15,000 words in 100 dimensions: 24,224,000
+
+With the defaults, the model is "sequence to sequence learning" (Sutskever et al.,
+arXiv:1409.3215): the decoder starts from the final state of every layer of the encoder,
+which reads the source backwards.
+
+With `cell="gru"`, `context="every"` and `reverse=False`, it is the encoder-decoder of
+Cho et al. (arXiv:1406.1078): a tanh layer, `summary`, reads the last state of the
+encoder; another, `bridge`, computes the decoder's first state from it; and the decoder
+and its maxout output see the summary at every step.
+
+Differences from the papers:
+
+- Weights are drawn from Keras' initial distributions.
+- Dropout can be applied to embeddings and between layers.
+- The parameters of an LSTM store its gates in Keras' order.
+- The output of Cho et al. has a bias here.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -19,11 +37,12 @@ from fdl.ranges import require_whole
 
 
 class EncoderDecoderCache(NamedTuple):
-    """What the decoder knows of the source and the target so far.
+    """States of the decoder after the target so far, and the summary of the source.
 
     Attributes:
         states: State of each layer of the decoder.
-        summary: What it sees at every step, `(*batch, hidden_size)`; None if nothing.
+        summary: Summary of the source that the decoder sees at every step,
+            `(*batch, hidden_size)`; None with `context="first"`.
     """
 
     states: tuple[Any, ...]
@@ -31,7 +50,7 @@ class EncoderDecoderCache(NamedTuple):
 
 
 class RecurrentStack(linen.Module):
-    """Recurrent layers, one on top of the other, with dropout after each.
+    """Stack of recurrent layers, with dropout after each.
 
     Attributes:
         layer: The layer to copy, `num_layers` times.
@@ -78,19 +97,12 @@ class RecurrentStack(linen.Module):
 
 
 class EncoderDecoder(RecurrentTranslator):
-    """Maps a sequence of tokens to another through a vector (Sutskever et al., 2014).
+    """Sequence-to-sequence model through one vector (Sutskever et al., 2014).
 
-    Recurrent layers read the source; others begin with what these remember, read the
-    target so far, and predict the next token. With the defaults this is "sequence to
-    sequence learning" (arXiv:1409.3215): the decoder is given the state of every layer,
-    once, and the source is read backwards. Differs from the paper in Keras' initial
-    distributions, dropout, and the order of the gates.
-
-    With `cell="gru"`, `context="every"` and `reverse=False` it is the encoder-decoder
-    of Cho et al. (2014, arXiv:1406.1078): a layer of tanh, `summary`, reads the last
-    state of the encoder; another, `bridge`, makes the decoder's first state of it; and
-    the decoder and its maxout output see it at every step. Differs from the paper in
-    Keras' initial distributions, dropout, and a bias in the output.
+    Recurrent layers encode the source; others start from their final states, read the
+    target so far, and predict the next token. The defaults are the model of Sutskever
+    et al. (arXiv:1409.3215). With `cell="gru"`, `context="every"` and `reverse=False`,
+    it is the encoder-decoder of Cho et al. (2014, arXiv:1406.1078).
 
     Attributes:
         vocab_size: Number of tokens of targets, at least 2.
@@ -99,13 +111,14 @@ class EncoderDecoder(RecurrentTranslator):
         num_layers: Number of layers of the encoder, and of the decoder, at least 1.
         hidden_size: Width of each layer; even with `context="every"`, for maxout.
         features: Width of the embeddings.
-        reverse: Whether the source is read from its last token to its first, so that
-            the first tokens of both are near each other.
-        context: `"first"` or `"every"`: when the decoder is given the source.
+        reverse: Whether to read the source from its last token to its first, so that
+            the first tokens of source and target are close to each other.
+        context: Whether the decoder sees the source only in its initial state
+            (`"first"`) or at every step (`"every"`).
         dropout_rate: Fraction of embeddings and of the outputs of layers dropped in
             training, in [0, 1), as by Zaremba et al. (2014, arXiv:1409.2329); needs the
             random key `dropout` if above 0.
-        pad_token: Token that pads sources, and is passed over; None if there is none.
+        pad_token: Padding token of sources, which is skipped; None if there is none.
 
     Raises:
         ValueError: If `cell` or `context` is unknown, or a size is below 1.

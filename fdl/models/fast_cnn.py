@@ -1,6 +1,15 @@
 """A convolutional network that learns digits in seconds, after LeCun et al. (1998).
 
-FastCNN(num_classes=10) on 28x28x1     108,730 parameters
+Parameters on 28x28x1:
+
+- `FastCNN(num_classes=10)`: 108,730
+
+Differences from the paper:
+
+- A convolution with stride 2 replaces the first pooling.
+- Layers, kernels and widths are other than those of LeNet-5.
+- The activation is ReLU instead of tanh; it follows the pooling, which computes the
+  same function for a quarter of the work.
 """
 
 from typing import ClassVar
@@ -18,8 +27,7 @@ class FastCNN(linen.Module):
 
     A 4x4 convolution with stride 2 replaces the first pooling; a 3x3 convolution, 2x2
     max pooling and two dense layers follow. ReLU comes after the pooling, where it
-    computes the same function for a quarter of the work. Differs from LeNet-5 (Proc.
-    IEEE 86(11)) in all of these, and in ReLU instead of tanh.
+    computes the same function for a quarter of the work.
 
     Attributes:
         num_classes: Number of classes, at least 2.
@@ -27,7 +35,7 @@ class FastCNN(linen.Module):
         hidden_size: Width of the hidden dense layer.
 
     Raises:
-        ValueError: If the images are too small (below 10 pixels).
+        ValueError: If the images are smaller than 10 pixels.
 
     Example:
         >>> import jax
@@ -51,7 +59,7 @@ class FastCNN(linen.Module):
         *,
         train: bool = False,
     ) -> Float[Array, "*batch {self.num_classes}"]:
-        """Return the logits of images in [0, 1]; `train` changes nothing."""
+        """Return the logits of images in [0, 1]; `train` has no effect."""
         first, second = self.features
         x = nn.relu(nn.Conv2D(first, (4, 4), strides=(2, 2), name="conv1")(image))
         x = nn.Conv2D(second, (3, 3), name="conv2")(x)

@@ -1,15 +1,20 @@
 """GoogLeNet, the first Inception network (Szegedy et al., 2015).
 
-1000 classes, on 224x224x3:
+Parameters for 1000 classes, on 224x224x3:
 
-GoogLeNet                     13,378,280 parameters
-GoogLeNet, auxiliary=()        6,998,552, without the two auxiliary heads
+- `GoogLeNet`: 13,378,280
+- `GoogLeNet` with `auxiliary=()`, without the two auxiliary heads: 6,998,552
 
-As in the paper: 5x5 kernels in the third branch, where PyTorch's and others derived
-from it have 3x3; biases, local response normalization and no batch normalization.
-Differs from the paper in initial distributions, which are Keras', in max pooling of
-maps of odd sizes, which has a border (`"same"`): at 224 pixels there are none. The
-constants of local response normalization, which the paper does not give, are AlexNet's.
+As in the paper, the third branch has 5x5 kernels (PyTorch's and its descendants have
+3x3), convolutions have biases, and there is local response normalization but no batch
+normalization. The paper does not give the constants of local response normalization;
+they are AlexNet's.
+
+Differences from the paper:
+
+- Weights are drawn from Keras' initial distributions.
+- Max pooling uses `"same"` padding, which matters only for maps of odd sizes; at 224
+  pixels there are none.
 """
 
 from typing import Any, NamedTuple
@@ -29,7 +34,7 @@ class Widths(NamedTuple):
     """An Inception module: its name, and the kernels of each of its convolutions.
 
     Attributes:
-        name: Such as `4a`. Where its first character changes, max pooling comes before.
+        name: Name, such as `4a`; max pooling precedes a change of its first character.
         one: The 1x1 branch.
         reduce3: The 1x1 convolution before the 3x3 one.
         three: The 3x3 branch.
@@ -62,7 +67,7 @@ MODULES = (
 
 
 class Inception(linen.Module):
-    """Four branches over the same maps, side by side (Szegedy et al., 2015, figure 2b).
+    """Four parallel branches over the same maps (Szegedy et al., 2015, figure 2b).
 
     Attributes:
         widths: Number of kernels of each convolution.
@@ -85,13 +90,13 @@ class Inception(linen.Module):
 
 
 class AuxiliaryHead(linen.Module):
-    """A classifier of maps halfway, whose gradient reaches the first layers.
+    """Classifier of intermediate maps, which brings gradients to the first layers.
 
     Attributes:
         num_classes: Number of classes.
         features: Number of kernels of its convolution.
         hidden_size: Width of its dense layer.
-        dropout_rate: Fraction of it dropped in training.
+        dropout_rate: Fraction of the dense layer dropped in training.
     """
 
     num_classes: int
@@ -114,27 +119,27 @@ class AuxiliaryHead(linen.Module):
 class GoogLeNet(Backbone):
     """Inception modules with auxiliary heads (Szegedy et al., 2015, arXiv:1409.4842).
 
-    In training it returns a tuple: its logits, and those of the auxiliary heads, for
-    `fdl.learners.supervised(..., loss_weights=(1.0, 0.3, 0.3))`. Otherwise these heads
-    are not computed.
+    In training, the model returns a tuple of its logits and those of the auxiliary
+    heads, for `fdl.learners.supervised(..., loss_weights=(1.0, 0.3, 0.3))`. Otherwise
+    the auxiliary heads are not computed.
 
     Attributes:
         num_classes: Number of classes, at least 2.
-        include_top: Whether to classify; if not, the model returns features, and has no
-            heads.
-        pooling: `"avg"` or `"max"` for one feature of each channel.
-        modules: The modules.
-        auxiliary: Names of the modules after which there is an auxiliary head.
+        include_top: Whether to classify; otherwise the model returns features, and has
+            no heads.
+        pooling: `"avg"` or `"max"` for one feature per channel; None for the whole map.
+        modules: The Inception modules, in order.
+        auxiliary: Names of the modules that an auxiliary head follows.
         stem: Number of kernels of the three convolutions before the modules.
-        stem_stride: Step of the first, 7x7 one; 1 for small images.
+        stem_stride: Stride of the first of them, the 7x7 one; 1 for small images.
         auxiliary_size: Number of kernels and width of an auxiliary head.
         dropout_rate: Fraction of the last features dropped in training, in [0, 1);
             needs the random key `dropout` if above 0.
-        auxiliary_dropout_rate: The same in the auxiliary heads.
+        auxiliary_dropout_rate: Dropout rate of the auxiliary heads, in [0, 1).
 
     Raises:
-        ValueError: If images leave an auxiliary head less than 5x5 pixels, which takes
-            65 in the paper's network, or an option is out of range.
+        ValueError: If images leave an auxiliary head fewer than 5x5 pixels (below 65
+            pixels in the paper's network), or an option is out of range.
 
     Example:
         >>> import jax
@@ -155,7 +160,7 @@ class GoogLeNet(Backbone):
 
     @property
     def sizes(self) -> Sizes:
-        """Sizes of images that leave auxiliary heads the pixels that they average."""
+        """Image sizes that leave auxiliary heads the pixels that they average."""
         if not (self.include_top and self.auxiliary):
             return Sizes()
         stages = [*dict.fromkeys(widths.name[0] for widths in self.modules)]
@@ -168,8 +173,8 @@ class GoogLeNet(Backbone):
         for name in self.auxiliary:
             if name not in names:
                 raise ValueError(
-                    f"auxiliary={self.auxiliary} has {name!r}, which is not among the "
-                    f"modules: {', '.join(names)}."
+                    f"auxiliary={self.auxiliary} contains {name!r}, which is not a "
+                    f"module; choose from {', '.join(names)}."
                 )
         require_whole("[1, inf)", stem=self.stem, stem_stride=self.stem_stride)
         require_whole("[1, inf)", auxiliary_size=self.auxiliary_size)
@@ -191,7 +196,7 @@ class GoogLeNet(Backbone):
         *,
         train: bool = False,
     ) -> PyTree:
-        """Return the logits; with `train`, in a tuple with those of auxiliary heads."""
+        """Return the logits; with `train`, a tuple with those of auxiliary heads."""
         require_size(self, image)
         stages, seen = self._maps(image)
         *_, last = stages.values()
@@ -213,7 +218,7 @@ class GoogLeNet(Backbone):
 
     @linen.compact
     def _maps(self, image: Array) -> tuple[Stages, list[Array]]:
-        """Return the feature maps by stride, and those that auxiliary heads see."""
+        """Return the feature maps by stride, and the inputs of the auxiliary heads."""
         first, second, third = self.stem
         step = self.stem_stride
         x = conv(first, 7, "conv1", image, stride=step)
@@ -232,7 +237,7 @@ class GoogLeNet(Backbone):
 
 
 def conv(features: int, size: int, name: str, x: Array, stride: int = 1) -> Array:
-    """Convolve with a border of zeros, and apply ReLU."""
+    """Convolve with zero padding, and apply ReLU."""
     return nn.relu(conv2d(x, features, size, stride, name=name))
 
 

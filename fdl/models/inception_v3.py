@@ -1,9 +1,16 @@
 """Inception v3 (Szegedy et al., 2016).
 
-InceptionV3(1000) on 3 channels    23,817,352 parameters, 21,768,352 without a top
+Parameters on 3 channels:
 
-As Keras has it: normalization without a scale, no dropout and no auxiliary head, which
-the paper has; averages leave out the border.
+- `InceptionV3(1000)`: 23,817,352
+- `InceptionV3(1000, include_top=False)`: 21,768,352
+
+The network is Keras': batch normalization has no scale, and average pooling leaves
+padding out of the mean.
+
+Differences from the paper:
+
+- There is no dropout and no auxiliary head, as in Keras.
 """
 
 import itertools
@@ -23,15 +30,16 @@ from fdl.ranges import require_number
 class InceptionV3(Backbone):
     """Inception v3 (Szegedy et al., 2016, arXiv:1512.00567), as in Keras.
 
-    Eleven modules, whose branches see windows of unlike sizes; large windows are split
-    into a row and a column. Layers have the numbers that Keras gives them.
+    Eleven modules, whose branches see windows of different sizes; large windows are
+    split into a row and a column. Layers are numbered as in Keras.
 
     Attributes:
         num_classes: Number of classes, at least 2.
-        include_top: Whether to classify; if not, the model returns features.
-        pooling: `"avg"` or `"max"` for one feature of each channel.
-        width: Factor of all numbers of channels, above 0.
-        momentum: Of batch normalization; 0.9 for trainings of a few hundred steps.
+        include_top: Whether to classify; otherwise the model returns features.
+        pooling: `"avg"` or `"max"` for one feature per channel; None for the whole map.
+        width: Multiplier of all numbers of channels, above 0.
+        momentum: Momentum of batch normalization; use 0.9 for runs of a few hundred
+            steps.
 
     Raises:
         ValueError: If images are smaller than 75 pixels, or `width` is not above 0.
@@ -65,9 +73,9 @@ class InceptionV3(Backbone):
         def conv(
             x: Array, features: int, rows: int, columns: int, stride: int | None = None
         ) -> Array:
-            """Convolve, with a border unless a stride is given; normalize; ReLU."""
+            """Convolve, padded unless a stride is given; normalize; apply ReLU."""
             number = next(numbers)
-            place = f"_{number}" if number else ""  # as Keras numbers them
+            place = f"_{number}" if number else ""  # numbered as in Keras
             x = nn.Conv2D(
                 max(1, int(features * self.width)),
                 (rows, columns),
@@ -106,8 +114,8 @@ class InceptionV3(Backbone):
         return stages
 
 
-# The modules of figures 5 to 7, and between them those that halve the map. Layers come
-# in the order of Keras', whose names are their numbers.
+# The modules of figures 5 to 7, and between them those that halve the map. The order of
+# the layers is Keras', since their names are numbers.
 
 Conv = Callable[..., Array]
 

@@ -1,6 +1,14 @@
 """The decoder-only Transformer, a language model (Radford et al., 2018).
 
-LanguageModel of 4 blocks on 103 characters, 128 features     822,912 parameters
+Parameters:
+
+- 4 blocks on 103 characters, 128 features: 822,912
+
+Differences from the paper:
+
+- Token embeddings are multiplied by the square root of their width, as by Vaswani et
+  al. (2017).
+- Weights are drawn from Keras' initial distributions.
 """
 
 from typing import Literal
@@ -14,19 +22,17 @@ from fdl.arrays import Array
 
 
 class LanguageModel(linen.Module):
-    """Predicts the next token of a text (Radford et al., 2018, "GPT").
+    """Language model of the next token of a text (Radford et al., 2018, "GPT").
 
     Token and position embeddings are added and passed through causal blocks; the token
     embedding, transposed, gives the logits of the next token (Press & Wolf, 2017,
-    arXiv:1608.05859). Differs from GPT in multiplying token embeddings by the square
-    root of their width, like Vaswani et al. (2017), and in Keras' initial
-    distributions.
+    arXiv:1608.05859).
 
     Attributes:
         vocab_size: Number of tokens, at least 2.
         decoder: The stack of blocks; must be causal.
         features: Width of the embeddings; the decoder's heads must divide it.
-        max_length: Longest text that the model can read, at least 1.
+        max_length: Largest number of tokens that the model can read, at least 1.
         positions: See `fdl.nn.Positions`.
         tied: Whether the output layer shares the token embedding; otherwise it is the
             separate layer `head`.
@@ -93,7 +99,7 @@ class LanguageModel(linen.Module):
         if token.shape[-1] > self.max_length:
             raise ValueError(
                 f"a text of {token.shape[-1]} tokens is longer than max_length="
-                f"{self.max_length}: pass its last tokens."
+                f"{self.max_length}: pass only its last tokens."
             )
         x = self.embed(token)
         x = self.position(x * jnp.asarray(self.features**0.5, x.dtype), start)

@@ -1,15 +1,20 @@
 """LeNet-5 (LeCun et al., 1998).
 
-On 32x32x1, or 28x28x1 with a border of 2:
+Parameters on 32x32x1, or on 28x28x1 with a border of 2:
 
-LeNet5(10)                 60,850 parameters, and 900 that the connection table masks
-LeNet5(10, modern=True)    61,706
+- `LeNet5(10)`: 60,850, and 900 that the connection table masks
+- `LeNet5(10, modern=True)`: 61,706
 
-The paper's 60,000 are these without the 850 of the last layer, which here is dense and
-learned, for softmax, where the paper measures distances to fixed pictures of digits.
-Other differences from the paper: subsampling averages pixels where the paper adds them,
-which is another scale of the same coefficient; initial distributions; and images
-above 32 pixels, whose feature maps are averaged before F6.
+The paper counts 60,000: these without the 850 of the last layer.
+
+Differences from the paper:
+
+- The last layer is dense and learned, for softmax; the paper measures distances to
+  fixed pictures of digits.
+- Subsampling averages pixels, where the paper adds them: its coefficient has another
+  scale.
+- Weights are drawn from other initial distributions.
+- Images above 32 pixels are accepted; their feature maps are averaged before F6.
 """
 
 import flax.linen as linen
@@ -25,7 +30,7 @@ from fdl.models.sizes import Sizes
 from fdl.nn.conv import add_bias
 from fdl.ranges import require_whole
 
-# Which of the six maps each of the sixteen sees: table I of the paper.
+# Table I of the paper: which of the six maps of S2 each of the sixteen of C3 sees.
 _SEEN = [
     *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
     *((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5)),
@@ -34,7 +39,7 @@ _SEEN = [
     (0, 1, 2, 3, 4, 5),
 ]
 CONNECTIONS = np.stack([np.isin(np.arange(6), maps) for maps in _SEEN], axis=1)
-"""Connection table: whether a map of S2, the row, is seen by one of C3, the column."""
+"""Connection table: whether a map of C3 (column) sees a map of S2 (row)."""
 
 
 def squash(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -48,10 +53,10 @@ def squash(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 class TableConv2D(linen.Module):
-    """5x5 convolution in which a map sees some of the channels only.
+    """5x5 convolution in which each map sees only some of the channels.
 
     Attributes:
-        bias_init: How the bias is drawn.
+        bias_init: Initializer of the bias.
     """
 
     bias_init: nn.initializers.Initializer = "zeros"
@@ -72,21 +77,21 @@ class LeNet5(Backbone):
     """Classifier of digits (LeCun et al., 1998, Proc. IEEE 86(11), section II.B).
 
     Two 5x5 convolutions, each followed by 2x2 subsampling, a third whose map is one
-    pixel, and two dense layers. In the paper's form, each layer is squashed by a scaled
-    tanh, subsampling has a coefficient and a bias for each map, and C3 sees some of the
-    maps only. The modern form, that of textbooks, has ReLU, average pooling, and no
-    table.
+    pixel, and two dense layers. In the paper's form, a scaled tanh follows each layer,
+    subsampling has a coefficient and a bias for each map, and each map of C3 sees only
+    some maps. The modern form, found in textbooks, has ReLU, average pooling, and no
+    connection table.
 
     Attributes:
         num_classes: Number of classes, at least 2.
-        include_top: Whether to classify; if not, the model returns features.
-        pooling: `"avg"` or `"max"` for one feature of each channel.
-        modern: Which form.
-        border: Pixels of background added on each side, at least 0; 2 makes 28x28
-            pixels 32x32.
+        include_top: Whether to classify; otherwise the model returns features.
+        pooling: `"avg"` or `"max"` for one feature per channel; None for the whole map.
+        modern: Whether to use the modern form.
+        border: Pixels of background added on each side, at least 0; 2 turns 28x28
+            images into 32x32.
 
     Raises:
-        ValueError: If images have less than 32 pixels, the border included.
+        ValueError: If images are smaller than 32 pixels, including the border.
 
     Example:
         >>> import functools, jax
@@ -106,7 +111,7 @@ class LeNet5(Backbone):
 
     @property
     def sizes(self) -> Sizes:
-        """Sizes of images that leave C5 a pixel."""
+        """Image sizes that leave C5 at least one pixel."""
         return Sizes(max(1, 32 - 2 * self.border))
 
     def setup(self) -> None:
@@ -121,7 +126,7 @@ class LeNet5(Backbone):
         x = nn.zero_pad(image, self.border)
         act = nn.relu if self.modern else squash
         if not self.modern:
-            x = 1.275 * x - 0.1  # ink and background: on average 0, of deviation 1
+            x = 1.275 * x - 0.1  # background -0.1, ink 1.175: about mean 0, variance 1
         c1 = act(nn.Conv2D(6, (5, 5), name="c1")(x))
         third = nn.Conv2D(16, (5, 5)) if self.modern else TableConv2D()
         c3 = act(third.clone(name="c3", parent=self)(self._subsample(c1, "s2")))
@@ -138,5 +143,5 @@ class LeNet5(Backbone):
         x = nn.avg_pool(x, (2, 2))
         if self.modern:
             return x
-        # A 1x1 convolution of each map by itself has its coefficient and its bias.
+        # A depthwise 1x1 convolution is one coefficient and one bias for each map.
         return squash(nn.DepthwiseConv2D((1, 1), kernel_init="ones", name=name)(x))

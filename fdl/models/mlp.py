@@ -1,6 +1,14 @@
 """The multilayer perceptron (Rumelhart et al., 1986).
 
-MLP(num_classes=10) on 28x28x1     101,770 parameters
+Parameters on 28x28x1:
+
+- `MLP(num_classes=10)`: 101,770
+
+The defaults are the first model of TensorFlow's beginner's guide.
+
+Differences from the paper:
+
+- The activation is ReLU instead of the logistic function.
 """
 
 import flax.linen as linen
@@ -13,11 +21,8 @@ from fdl.arrays import Array, Number
 class MLP(linen.Module):
     """Dense layers with ReLU (Rumelhart et al., 1986, Nature 323).
 
-    Reads images, which it flattens, or vectors of features. An input with three or more
-    axes is a number of images, one with fewer is a number of vectors.
-
-    The defaults are the first model of TensorFlow's beginner's guide. Differs from the
-    paper in ReLU instead of the logistic function.
+    Inputs with three or more axes are images, which are flattened; others are vectors
+    of features.
 
     Attributes:
         num_classes: Number of classes, at least 2.

@@ -1,8 +1,19 @@
-"""Recurrent classifiers of sequences: simple, LSTM and GRU, stacked, bidirectional.
+"""Recurrent classifiers of sequences (Elman, 1990; Hochreiter & Schmidhuber, 1997).
 
-SimpleRNNClassifier(num_classes=10) on 28 steps of 28     21,386 parameters
-LSTMClassifier(num_classes=10) on 28 steps of 28          81,674 parameters
-GRUClassifier(num_classes=10) on 28 steps of 28           61,962 parameters
+Simple RNN, LSTM and GRU (Cho et al., 2014), in any number of layers, in one or both
+directions.
+
+Parameters on 28 steps of 28 channels:
+
+- `SimpleRNNClassifier(num_classes=10)`: 21,386
+- `LSTMClassifier(num_classes=10)`: 81,674
+- `GRUClassifier(num_classes=10)`: 61,962
+
+Differences from the papers:
+
+- The LSTM has a forget gate (Gers et al., 2000).
+- The GRU's reset gate acts after the recurrent product, as in Keras.
+- Dropout is applied between layers, but not between steps (Zaremba et al., 2014).
 """
 
 from typing import Any, ClassVar, NamedTuple
@@ -16,8 +27,8 @@ from fdl.arrays import Array, Number
 from fdl.ranges import require_whole
 
 RecurrentState = tuple[Any, ...]
-"""The state of each layer, to continue a sequence from: an array `(*batch, features)`,
-or an `fdl.nn.LSTMState` of two for an LSTM."""
+"""The state of each layer, from which to continue a sequence: an array
+`(*batch, features)`, or for an LSTM an `fdl.nn.LSTMState` of two arrays."""
 
 
 class Streamed(NamedTuple):
@@ -53,10 +64,10 @@ class RecurrentClassifier(linen.Module):
         """Return the logits of whole sequences.
 
         Args:
-            sequence: The sequences, padded to one length.
-            mask: True, or not 0, at real steps; False at padding, which may be anywhere
-                and has no effect. None if all steps are real. `fdl.nn.length_mask`
-                makes a mask from lengths.
+            sequence: The sequences, padded to the same length.
+            mask: True (or nonzero) at real steps; False at padding, which may be
+                anywhere and has no effect. None if all steps are real. Use
+                `fdl.nn.length_mask` to compute a mask from lengths.
             train: Whether to apply dropout, with the random key `dropout`.
         """
         return self._read(sequence, None, mask, train).logits
@@ -86,8 +97,8 @@ class RecurrentClassifier(linen.Module):
         """
         if self.bidirectional:
             raise ValueError(
-                "a model with bidirectional=True also reads sequences from the end, so "
-                "it cannot read them in pieces: call it on the whole sequence."
+                "a model with bidirectional=True also reads sequences backwards, so it "
+                "cannot read them in pieces: call it on the whole sequence."
             )
         if state is not None and len(state) != self.num_layers:
             raise ValueError(
@@ -121,7 +132,7 @@ class RecurrentClassifier(linen.Module):
 def _last_output(state: Any) -> Array:
     """Return the output of a layer at the last real step, from its state.
 
-    The outputs do not contain it if that step was in an earlier piece.
+    The outputs do not contain it if the last real step was in an earlier piece.
     """
     match state:
         case nn.BidirectionalState(ahead, back):
@@ -134,7 +145,7 @@ def _last_output(state: Any) -> Array:
 class SimpleRNNClassifier(RecurrentClassifier):
     """Classifier of sequences by simple RNN (Elman, 1990, Cognitive Science 14).
 
-    Attributes, masks and streaming are those of `LSTMClassifier`.
+    See `LSTMClassifier` for attributes, masks and streaming.
 
     Example:
         >>> import jax
@@ -151,19 +162,18 @@ class SimpleRNNClassifier(RecurrentClassifier):
 class LSTMClassifier(RecurrentClassifier):
     """Classifier of sequences by LSTM (Hochreiter & Schmidhuber, 1997).
 
-    A stack of LSTM layers, and a dense layer on the output of the last one at the last
-    step: in Keras, LSTM layers with `return_sequences=True` for all but the last, then
-    `Dense`. Differs from the paper in the forget gate (Gers et al., 2000) and in
-    dropout between layers, but not between steps (Zaremba et al., 2014,
+    A stack of LSTM layers, and a dense layer on the last output of the last one: in
+    Keras, LSTM layers, all but the last with `return_sequences=True`, then `Dense`.
+    Dropout is applied between layers, but not between steps (Zaremba et al., 2014,
     arXiv:1409.2329).
 
     Attributes:
         num_classes: Number of classes, at least 2.
         hidden_size: Width of each layer's state and, in one direction, output.
         num_layers: Number of layers, at least 1.
-        bidirectional: Whether to add to each layer a second one that reads from the
-            last step to the first (Schuster & Paliwal, 1997). Their outputs are
-            concatenated, which doubles the width.
+        bidirectional: Whether each layer has a second one that reads from the last step
+            to the first (Schuster & Paliwal, 1997). Their outputs are concatenated,
+            which doubles the width.
         dropout_rate: Fraction of the outputs of each layer dropped in training, in
             [0, 1); needs the random key `dropout` if above 0.
 
@@ -193,7 +203,7 @@ class LSTMClassifier(RecurrentClassifier):
 class GRUClassifier(RecurrentClassifier):
     """Classifier of sequences by GRU (Cho et al., 2014, arXiv:1406.1078).
 
-    Attributes, masks and streaming are those of `LSTMClassifier`. The layer has Keras'
+    See `LSTMClassifier` for attributes, masks and streaming. The layer has Keras'
     default form, with the reset gate after the product.
 
     Example:

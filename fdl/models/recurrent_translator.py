@@ -1,4 +1,4 @@
-"""What recurrent translators share: a source is read, targets whole or in pieces."""
+"""Base of recurrent translators, which decode a target whole or in pieces."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from fdl.arrays import Array
 
 
 class RecurrentTranslator(linen.Module):
-    """A translator whose decoder goes on from what it knows, piece by piece.
+    """Base of translators whose decoder continues from a cache, piece by piece.
 
-    Its subclasses have `_encode(source, train)`, which returns what the decoder knows
-    before the first token, and `_decode(target, cache, train)`, which returns the
-    logits and what it knows after the last.
+    Subclasses define `_encode(source, train)`, which returns the cache before the first
+    token, and `_decode(target, cache, train)`, which returns the logits and the cache
+    after the last token.
     """
 
     vocab_size: int

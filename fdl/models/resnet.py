@@ -1,18 +1,26 @@
-"""Residual networks (He et al., 2015 and 2016), as Keras has them, and with SE.
+"""ResNet (He et al., 2015), ResNet V2 (He et al., 2016), SE-ResNet (Hu et al., 2018).
 
-1000 classes, on 3 channels, without the running statistics:
+Parameters for 1000 classes, on 3 channels, without the running statistics:
 
-ResNet18      11,694,312     ResNet50      25,583,592     ResNet50V2    25,568,360
-ResNet34      21,806,184     ResNet101     44,601,832     SEResNet50    28,088,024
-                             ResNet152     60,268,520
+- `ResNet18`: 11,694,312
+- `ResNet34`: 21,806,184
+- `ResNet50`: 25,583,592
+- `ResNet101`: 44,601,832
+- `ResNet152`: 60,268,520
+- `ResNet50V2`: 25,568,360
+- `SEResNet50`: 28,088,024
+- `ResNet50(1000, stride_in="3x3", use_bias=False)`, known as "v1.5": 25,557,032
 
-`ResNet50(1000, stride_in="3x3", use_bias=False)`, with 25,557,032, is "v1.5".
+The networks are Keras'. `ResNet18` and `ResNet34`, which Keras does not have, follow
+the same plan with two 3x3 convolutions a block. The convolutions of `SEResNet50` have
+no biases, as in its authors' network.
 
-Like Keras' and unlike the paper's: biases in convolutions that a normalization follows,
-and an epsilon of 1.001e-5. ResNet-18 and -34, which Keras does not have, are the same
-with two 3x3 convolutions a block. The V2 form is Keras' (from TF-slim): a stage's last
-block has the stride, and its shortcut takes every second pixel; in the paper, the first
-block has it. `SEResNet50` has no biases but those of its gates, as its authors'.
+Differences from the papers:
+
+- Convolutions have biases although batch normalization follows, as in Keras.
+- The epsilon of batch normalization is 1.001e-5, as in Keras.
+- In V2, the last block of a stage has the stride, and its shortcut takes every second
+  pixel, as in Keras and TF-slim; in the paper, the first block has the stride.
 """
 
 import functools
@@ -31,19 +39,19 @@ from fdl.ranges import require_whole
 EPSILON = 1.001e-5
 
 Shortcut = Literal["A", "B"] | None
-"""How the input of a block becomes as large as what is added to it (He et al., 2015,
-section 3.3): every second pixel, with zeros for the new channels (A); a 1x1 convolution
-(B); None for a plain network, which adds nothing."""
+"""How a shortcut changes its shape (He et al., 2015, section 3.3): every second pixel,
+with zeros for the new channels (A), or a 1x1 convolution (B). None for a plain network,
+without shortcuts."""
 
 
 class SqueezeExcitation(linen.Module):
     """Gates on channels (Hu et al., 2018, arXiv:1709.01507).
 
-    Two dense layers, with ReLU and sigmoid, make of the mean of each channel what it is
-    multiplied by.
+    Two dense layers, with ReLU and sigmoid, compute the factor of each channel from the
+    means of all channels.
 
     Attributes:
-        ratio: Channels for each hidden unit, from 1 to the number of channels.
+        ratio: Channels per hidden unit, from 1 to the number of channels.
 
     Raises:
         ValueError: If there are fewer channels than `ratio`.
@@ -76,7 +84,7 @@ class SqueezeExcitation(linen.Module):
 
 
 class ResidualBlock(linen.Module):
-    """A block of residual learning (He et al., 2015): the input plus what is learned.
+    """Residual block (He et al., 2015): the input plus a learned function of it.
 
     Two 3x3 convolutions, or a bottleneck of 1x1, 3x3 and 1x1 with four times as many
     channels at the end; normalized, with ReLU between them and after the sum.
@@ -84,12 +92,12 @@ class ResidualBlock(linen.Module):
     Attributes:
         features: Channels inside.
         stride: Stride of the block.
-        bottleneck: Whether it is one.
+        bottleneck: Whether the block is a bottleneck.
         stride_in: The convolution of a bottleneck that has the stride.
         use_bias: Whether convolutions have biases.
         se_ratio: Ratio of `SqueezeExcitation` before the sum; None for none.
-        shortcut: How the input gets another shape: see `Shortcut`.
-        momentum: Of batch normalization.
+        shortcut: How the shortcut changes its shape; see `Shortcut`.
+        momentum: Momentum of batch normalization.
     """
 
     features: int
@@ -132,13 +140,13 @@ class ResidualBlock(linen.Module):
 
 
 class PreactivationBlock(linen.Module):
-    """A bottleneck normalized before its layers (He et al., 2016), as in Keras.
+    """Bottleneck with normalization before its layers (He et al., 2016), as in Keras.
 
     Attributes:
         features: Channels inside; four times as many outside.
         stride: Stride of the block.
-        project: Whether the input passes a 1x1 convolution.
-        momentum: Of batch normalization.
+        project: Whether the shortcut has a 1x1 convolution.
+        momentum: Momentum of batch normalization.
     """
 
     features: int
@@ -150,7 +158,7 @@ class PreactivationBlock(linen.Module):
     def __call__(
         self, x: Float[Array, "*batch height width channels"], *, train: bool = False
     ) -> Float[Array, "*batch out_height out_width out_channels"]:
-        """Return the features, which no ReLU has passed."""
+        """Return the features, without a final ReLU."""
         features, stride, identity = self.features, self.stride, x
         x = nn.relu(normalized(self, x, train, name="preact_bn"))
         if self.project:
@@ -167,23 +175,26 @@ class PreactivationBlock(linen.Module):
 class ResNet(Backbone):
     """Residual network (He et al., 2015, arXiv:1512.03385), as in Keras.
 
-    A 7x7 convolution and a pooling, each of stride 2, four stages of blocks, the mean
-    over pixels, and a dense layer. `ResNet50` and its like are partials of it.
+    A 7x7 convolution and a pooling, each with stride 2, four stages of blocks, the mean
+    over pixels, and a dense layer. `ResNet50` and the others are partial applications
+    of it.
 
     Attributes:
         num_classes: Number of classes, at least 2.
-        stage_sizes: Number of blocks of each stage; all but the first begin with
-            stride 2 and have twice as many channels.
-        bottleneck: Whether blocks are bottlenecks of three layers, or have two.
+        stage_sizes: Number of blocks of each stage; all but the first stage begin with
+            stride 2 and have twice as many channels as the previous one.
+        bottleneck: Whether blocks are bottlenecks of three layers instead of two 3x3
+            convolutions.
         stride_in: The convolution of a bottleneck that has the stride: `"1x1"` as in
             the paper and Keras, `"3x3"` as in "v1.5".
         use_bias: Whether convolutions have biases, as in Keras.
         se_ratio: Ratio of squeeze-and-excitation in each block; None for none.
         width: Channels of the first convolution, and inside the blocks of the first
             stage; at least 1.
-        include_top: Whether to classify; if not, the model returns features.
-        pooling: `"avg"` or `"max"` for one feature of each channel.
-        momentum: Of batch normalization; 0.9 for trainings of a few hundred steps.
+        include_top: Whether to classify; otherwise the model returns features.
+        pooling: `"avg"` or `"max"` for one feature per channel; None for the whole map.
+        momentum: Momentum of batch normalization; use 0.9 for runs of a few hundred
+            steps.
 
     Raises:
         ValueError: If images are smaller than 32 pixels, or an option is out of range.
@@ -246,17 +257,18 @@ class ResNet(Backbone):
 class ResNetV2(Backbone):
     """Residual network with pre-activation (He et al., 2016, arXiv:1603.05027).
 
-    Like `ResNet`, but layers are normalized before they are computed, nothing changes a
-    sum, and the last block of a stage has the stride. As in Keras.
+    Like `ResNet`, but normalization and ReLU come before the convolutions, nothing
+    follows a sum, and the last block of a stage has the stride, as in Keras.
 
     Attributes:
         num_classes: Number of classes, at least 2.
         stage_sizes: Number of blocks of each stage, at least 2; all but the last stage
             end with stride 2.
         width: Channels of the first convolution, at least 1.
-        include_top: Whether to classify; if not, the model returns features.
-        pooling: `"avg"` or `"max"` for one feature of each channel.
-        momentum: Of batch normalization; 0.9 for trainings of a few hundred steps.
+        include_top: Whether to classify; otherwise the model returns features.
+        pooling: `"avg"` or `"max"` for one feature per channel; None for the whole map.
+        momentum: Momentum of batch normalization; use 0.9 for runs of a few hundred
+            steps.
 
     Raises:
         ValueError: If images are smaller than 32 pixels, or an option is out of range.
@@ -285,7 +297,7 @@ class ResNetV2(Backbone):
 
     @linen.compact
     def stages(self, image: Array, *, train: bool) -> Stages:
-        """Compute the feature maps; all but the first and the last are sums."""
+        """Compute the feature maps: all but the first and the last are sums."""
         x = conv2d(image, self.width, 7, 2, name="conv1_conv")
         stride = 4
         stages: Stages = {2: x}
@@ -308,14 +320,14 @@ class ResNetV2(Backbone):
 
 
 def zero_extended(x: Array, features: int, stride: int) -> Array:
-    """Return pixels a stride apart, with channels of zeros behind those there are."""
+    """Return pixels a stride apart, with channels of zeros appended."""
     x = nn.max_pool(x, (1, 1), strides=(stride, stride))
     new = features - x.shape[-1]
     return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, new)])
 
 
 def normalized(module: Any, x: Array, train: bool, *, name: str) -> Array:
-    """Normalize by a layer with the momentum of the module that it belongs to."""
+    """Apply batch normalization with the momentum of a module."""
     norm = nn.BatchNormalization(momentum=module.momentum, epsilon=EPSILON, name=name)
     return norm(x, train=train)
 

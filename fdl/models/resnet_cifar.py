@@ -1,13 +1,23 @@
-"""Residual networks for small images (He et al., 2015, section 4.2; 2016).
+"""ResNet for small images (He et al., 2015, section 4.2; 2016).
 
-Ten classes, on 32x32x3, with the shortcuts of the paper (A) and with projections (B):
+Parameters for 10 classes, on 32x32x3, with the paper's shortcuts (A) and with
+projections (B):
 
-depth 20    269,722   272,474          depth 56     853,018     855,770
-depth 32    464,154   466,906          depth 110  1,727,962   1,730,714
-depth 44    658,586   661,338
+- Depth 20: 269,722 (A), 272,474 (B)
+- Depth 32: 464,154 (A), 466,906 (B)
+- Depth 44: 658,586 (A), 661,338 (B)
+- Depth 56: 853,018 (A), 855,770 (B)
+- Depth 110: 1,727,962 (A), 1,730,714 (B)
 
-On 28x28x1 with projections, depth 8 has 77,754 parameters, and depth 14 has 174,970.
-Differs from the paper in Keras' initial distributions and momentum of normalization.
+Parameters for 10 classes, on 28x28x1, with projections (B):
+
+- Depth 8: 77,754
+- Depth 14: 174,970
+
+Differences from the paper:
+
+- Weights are drawn from Keras' initial distributions.
+- Batch normalization has Keras' momentum.
 """
 
 from typing import ClassVar
@@ -32,14 +42,14 @@ from fdl.ranges import require_depth, require_whole
 class PreactivationPair(linen.Module):
     """Two 3x3 convolutions, normalized before each (He et al., 2016, arXiv:1603.05027).
 
-    Where the shape changes, the shortcut begins behind the first normalization.
+    Where the shape changes, the shortcut starts after the first normalization.
 
     Attributes:
         features: Number of channels.
         stride: Stride of the first convolution.
         se_ratio: Ratio of `SqueezeExcitation` before the sum; None for none.
         shortcut: See `Shortcut`.
-        momentum: Of batch normalization.
+        momentum: Momentum of batch normalization.
     """
 
     features: int
@@ -52,7 +62,7 @@ class PreactivationPair(linen.Module):
     def __call__(
         self, x: Float[Array, "*batch height width channels"], *, train: bool = False
     ) -> Float[Array, "*batch out_height out_width {self.features}"]:
-        """Return the features, which no ReLU has passed."""
+        """Return the features, without a final ReLU."""
         features, stride, identity = self.features, self.stride, x
         x = nn.relu(normalized(self, x, train, name="1_bn"))
         if stride > 1 or x.shape[-1] != features:
@@ -71,20 +81,22 @@ class PreactivationPair(linen.Module):
 class CIFARResNet(Backbone):
     """Residual network for small images (He et al., 2015, arXiv:1512.03385).
 
-    A 3x3 convolution, three stages of as many blocks, each of two 3x3 convolutions, the
-    mean over pixels, and a dense layer.
+    A 3x3 convolution, three stages with the same number of blocks, each of two 3x3
+    convolutions, the mean over pixels, and a dense layer.
 
     Attributes:
         num_classes: Number of classes, at least 2.
-        include_top: Whether to classify; if not, the model returns features.
-        pooling: `"avg"` or `"max"` for one feature of each channel.
-        depth: Number of layers, 6n + 2 for n blocks a stage: 8, 14, 20, ...
-        width: Channels of the first stage, at least 1; twice as many in each other.
+        include_top: Whether to classify; otherwise the model returns features.
+        pooling: `"avg"` or `"max"` for one feature per channel; None for the whole map.
+        depth: Number of layers: 6n + 2 for n blocks a stage, such as 8, 14, 20.
+        width: Channels of the first stage, at least 1; each later stage doubles them.
         shortcut: `"A"` or `"B"`; None for the plain network that the paper compares
             with. See `fdl.models.resnet.Shortcut`.
-        preactivation: Normalize before convolutions (He et al., 2016), not after them.
+        preactivation: Whether to normalize before convolutions (He et al., 2016)
+            instead of after them.
         se_ratio: Ratio of squeeze-and-excitation in each block; None for none.
-        momentum: Of batch normalization; 0.9 for trainings of a few hundred steps.
+        momentum: Momentum of batch normalization; use 0.9 for runs of a few hundred
+            steps.
 
     Raises:
         ValueError: If images are smaller than 8 pixels, or an option is out of range.

@@ -1,4 +1,4 @@
-"""Sampling texts from a language model."""
+"""Sampling of texts from a language model."""
 
 import functools
 from typing import Any
@@ -23,10 +23,10 @@ def choice_logits(
     top_k: Int[Array, ""] | int = ALL,
     top_p: Float[Array, ""] | float = 1.0,
 ) -> Float[Array, "*batch vocab"]:
-    """Return the logits to sample from, with -inf for tokens that are excluded.
+    """Return the logits to sample from, with -inf for excluded tokens.
 
     `generate` samples from the softmax of the result. Top-p, or nucleus sampling
-    (Holtzman et al., 2020, arXiv:1904.09751), applies after temperature and top-k.
+    (Holtzman et al., 2020, arXiv:1904.09751), is applied after temperature and top-k.
     Among equally likely tokens, those with smaller indices come first.
 
     Args:
@@ -34,8 +34,8 @@ def choice_logits(
         temperature: Divisor of the logits, at least 0. At 0, only the most likely token
             is kept.
         top_k: Number of most likely tokens to keep, at least 1.
-        top_p: Probability in (0, 1]; the smallest set of most likely tokens that
-            reaches it is kept, at least one token.
+        top_p: Probability mass to keep, in (0, 1]: that of the smallest set of most
+            likely tokens that reaches it, at least one token.
 
     Example:
         >>> logits = jnp.log(jnp.array([0.5, 0.3, 0.2]))
@@ -43,7 +43,7 @@ def choice_logits(
         >>> [round(float(chance), 3) for chance in choices]
         [0.625, 0.375, 0.0]
     """
-    # Use ranks: a threshold would keep all tokens that are equal to it.
+    # Use ranks: a threshold would keep all tokens tied with it.
     order = jnp.argsort(-logits, axis=-1, stable=True)
     rank = jnp.argsort(order, axis=-1, stable=True)
     greedy = jnp.equal(temperature, 0)
@@ -53,7 +53,7 @@ def choice_logits(
     kept = jnp.where(rank < jnp.where(greedy, 1, top_k), scaled, -jnp.inf)
     falling = jnp.take_along_axis(jax.nn.softmax(kept), order, axis=-1)
     better = jnp.take_along_axis(jnp.cumsum(falling, axis=-1) - falling, rank, axis=-1)
-    # Sums are rounded, so neither the best token nor top_p=1 may depend on them.
+    # Sums are rounded: neither the best token nor top_p=1 may depend on them.
     nucleus = (better < top_p) | (rank == 0) | jnp.greater_equal(top_p, 1)
     return jnp.where(nucleus, kept, -jnp.inf)
 
@@ -71,10 +71,10 @@ def generate(
 ) -> Int[Array, "*batch {length}"]:
     """Continue texts, sampling one token at a time.
 
-    Keys and values of attention are cached, so each token costs one pass over itself
-    only. When the model's `max_length` is reached, it rereads the last half and
-    continues from there. Programs are compiled for the lengths of the prompt and its
-    continuation, not for temperature, top-k and top-p.
+    Attention keys and values are cached, so each step processes only the new token.
+    When the model's `max_length` is reached, the last half is read again, and sampling
+    continues from there. New lengths of the prompt or its continuation compile new
+    programs; new values of temperature, top-k and top-p do not.
 
     Args:
         model: A model with `vocab_size`, `max_length`, `empty_cache` and `decode`, such
@@ -84,7 +84,7 @@ def generate(
             `vocab_size`. If the prompt is longer than half of `max_length`, only its
             end is read.
         length: Number of tokens to add, at least 1.
-        key: Random key for sampling, or a seed.
+        key: Random key, or a seed.
         temperature: See `choice_logits`.
         top_k: See `choice_logits`; None for all tokens.
         top_p: See `choice_logits`; None for all tokens.
@@ -162,7 +162,7 @@ def _check(
     require_tokens(prompt, "prompt", model.vocab_size)
     if model.max_length < 2:
         raise ValueError(
-            f"max_length={model.max_length} of the model must be at least 2."
+            f"the model's max_length={model.max_length} must be at least 2."
         )
     require_whole("[1, inf)", length=length)
     require_whole("[1, inf) or None", top_k=top_k)
@@ -176,21 +176,21 @@ def require_tokens(
     size: int,
     size_name: str = "vocab_size",
 ) -> None:
-    """Raise ValueError if a model does not have a token; traced ones are not seen.
+    """Raise ValueError if a token is outside the vocabulary; skip traced tokens.
 
     Args:
         token: The tokens, at least one.
-        name: What messages call them.
-        size: Number of tokens that the model has.
-        size_name: Which of its attributes that is.
+        name: Name of the argument, for the message.
+        size: Size of the vocabulary.
+        size_name: Name of the model's attribute with this size.
     """
     if isinstance(token, Tracer):
         return
-    # A token without an embedding has NaN instead, by which nothing can be chosen.
-    values = np.asarray(token)  # JAX computes nothing while it traces a program
+    # A token without an embedding gives NaN, from which nothing can be chosen.
+    values = np.asarray(token)  # inside a traced program, JAX would trace this
     low, high = int(values.min()), int(values.max())
     if low < 0 or high >= size:
         raise ValueError(
-            f"{name} has the token {low if low < 0 else high}: this model has tokens "
-            f"from 0 to {size - 1} (its {size_name} is {size})."
+            f"{name} contains the token {low if low < 0 else high}, but this model has "
+            f"tokens from 0 to {size - 1} (its {size_name} is {size})."
         )

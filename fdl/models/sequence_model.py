@@ -1,8 +1,16 @@
 """The recurrent model of sequences of frames, such as music (Chung et al., 2014).
 
-SequenceModel(88, "gru", hidden_size=150)      121,288 parameters
-SequenceModel(88, "lstm", hidden_size=120)     110,968 parameters
-SequenceModel(88, "rnn", hidden_size=200)       75,488 parameters
+Parameters:
+
+- `SequenceModel(88, "gru", hidden_size=150)`: 121,288
+- `SequenceModel(88, "lstm", hidden_size=120)`: 110,968
+- `SequenceModel(88, "rnn", hidden_size=200)`: 75,488
+
+The paper compares gated layers with simple ones on polyphonic music.
+
+Differences from the paper:
+
+- Dropout is the regularization, instead of noise on the weights.
 """
 
 import functools
@@ -25,24 +33,22 @@ _LAYERS = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.SimpleRNN}
 
 
 class SequenceModel(linen.Module):
-    """Predicts each frame of a sequence from those before it (Chung et al., 2014).
+    """Model of each frame of a sequence given those before it (Chung et al., 2014).
 
-    In arXiv:1412.3555, gated layers against simple ones on polyphonic music. A stack
-    of recurrent layers, and a dense layer on the output of every step: in Keras, layers
-    with `return_sequences=True`, then `Dense`. The logits are of values that are 0 or
-    1, independently of each other given the past. Differs from the paper in dropout
-    instead of noise on the weights.
+    arXiv:1412.3555. A stack of recurrent layers, and a dense layer on the output of
+    every step: in Keras, layers with `return_sequences=True`, then `Dense`. The logits
+    are those of values that are 0 or 1, independent of each other given the past.
 
     Attributes:
-        features: Values of a frame.
-        cell: Kind of layer: `"gru"`, `"lstm"`, or `"rnn"`, the simple one.
+        features: Number of values in a frame.
+        cell: Recurrent layer: `"gru"`, `"lstm"`, or `"rnn"` for the simple one.
         hidden_size: Width of each layer's state, at least 1.
         num_layers: Number of layers, at least 1.
         dropout_rate: Fraction of the outputs of each layer dropped in training, in
             [0, 1); needs the random key `dropout` if above 0.
 
     Raises:
-        ValueError: If there is no such cell, or a number is out of range.
+        ValueError: If `cell` is unknown, or a number is out of range.
 
     Example:
         >>> model = SequenceModel(88, "lstm", hidden_size=16)
@@ -71,10 +77,10 @@ class SequenceModel(linen.Module):
         *,
         train: bool = False,
     ) -> Float[Array, "*batch time {self.features}"]:
-        """Return the logits of what comes after each frame.
+        """Return the logits of the frame after each frame.
 
-        What is appended to a sequence changes nothing before, so padding at the end
-        needs no mask.
+        Earlier outputs do not depend on later frames, so padding at the end needs no
+        mask.
         """
         return self._read(frames, None, train, stepwise=False).logits
 
@@ -83,11 +89,11 @@ class SequenceModel(linen.Module):
         frame: Float[Array, "*batch {self.features}"],
         state: RecurrentState | None = None,
     ) -> Streamed:
-        """Return the logits of what comes after one more frame, and the state then.
+        """Read one frame; return the logits of the next, and the new state.
 
         Args:
             frame: The frame.
-            state: The state after the frame before; None at the start.
+            state: The state after the previous frame; None at the start.
         """
         return self._read(frame, state, train=False, stepwise=True)
 
@@ -121,19 +127,19 @@ def continue_frames(
     *,
     temperature: float = 1.0,
 ) -> Bool[Array, "batch {length} {model.features}"]:
-    """Draw what comes after sequences, frame by frame.
+    """Sample a continuation of sequences, frame by frame.
 
     Args:
         model: The model.
         variables: Its variables.
-        frames: What comes before, at least one frame: 0 or 1 each.
-        length: Number of frames to draw, at least 1.
+        frames: The frames to continue, at least one; values are 0 or 1.
+        length: Number of frames to sample, at least 1.
         key: Random key, or a seed.
-        temperature: What logits are divided by, at least 0; 0 takes what is likelier
-            than not.
+        temperature: Divisor of the logits, at least 0; at 0, values with a probability
+            above 1/2 become 1.
 
     Raises:
-        ValueError: If there is no frame before, or a number is out of range.
+        ValueError: If there are no frames to continue, or a number is out of range.
 
     Example:
         >>> model = SequenceModel(88, hidden_size=8)
@@ -145,7 +151,7 @@ def continue_frames(
     require_whole("[1, inf)", length=length)
     require_number("[0, inf)", temperature=temperature)
     if frames.shape[1] < 1:
-        raise ValueError("frames has none: give at least one, such as silence.")
+        raise ValueError("frames is empty: pass at least one frame, such as silence.")
     given = jnp.asarray(frames, jax.tree.leaves(variables)[0].dtype)
     return _continue(
         model, variables, given, length, as_key(key), jnp.float32(temperature)

@@ -1,4 +1,4 @@
-"""Which sizes of images a model takes."""
+"""The image sizes that a model supports."""
 
 from typing import NamedTuple
 
@@ -6,12 +6,12 @@ import flax.linen as linen
 
 
 class Sizes(NamedTuple):
-    """Heights and widths of images that a model takes, each by itself.
+    """Supported heights and widths of images; the same limits hold for both.
 
     Attributes:
-        smallest: Least number of pixels.
-        largest: Greatest number of pixels; None for no limit.
-        multiple: What the number is a multiple of.
+        smallest: Smallest number of pixels.
+        largest: Largest number of pixels; None for no limit.
+        multiple: Number that must divide the number of pixels.
 
     Example:
         >>> Sizes(18).allow(28), Sizes(4, multiple=4).allow(30), str(Sizes(7, 28, 7))
@@ -23,12 +23,12 @@ class Sizes(NamedTuple):
     multiple: int = 1
 
     def allow(self, pixels: int) -> bool:
-        """Return whether a height or width is among them."""
+        """Return whether a height or width is supported."""
         fits = self.largest is None or pixels <= self.largest
         return fits and pixels >= self.smallest and pixels % self.multiple == 0
 
     def __str__(self) -> str:
-        """Return them in words."""
+        """Return a description, as used in error messages."""
         low = f"from {self.smallest}x{self.smallest}"
         high = (
             " pixels to any size"
@@ -43,9 +43,9 @@ class Sizes(NamedTuple):
 
 
 def sizes(model: linen.Module) -> list[Sizes]:
-    """Return what a model and the models in its fields say of their images' sizes.
+    """Return the supported image sizes of a model and of the models in its fields.
 
-    A model that takes not all sizes has an attribute or property `sizes`.
+    A model that does not support all sizes has an attribute or property `sizes`.
 
     Example:
         >>> from fdl.models import CNN, MLP

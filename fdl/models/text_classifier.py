@@ -1,7 +1,13 @@
-"""The Transformer encoder as a classifier of texts.
+"""The Transformer encoder as a text classifier (after Vaswani et al., 2017).
 
-TextClassifier of 2 blocks on 20,000 tokens, 32 features, 2 classes     665,474
-parameters
+Parameters:
+
+- 2 blocks on 20,000 tokens, 32 features, 2 classes: 665,474
+
+Differences from the paper:
+
+- The paper has no classifier: the mean over tokens and the dense layer `head` are
+  additions.
 """
 
 from typing import Literal
@@ -15,12 +21,11 @@ from fdl.arrays import Array
 
 
 class TextClassifier(linen.Module):
-    """Classifies texts with a Transformer encoder (Vaswani et al., 2017).
+    """Text classifier with a Transformer encoder (Vaswani et al., 2017).
 
-    Token embeddings, multiplied by the square root of their width, get positions added
-    and pass through the blocks of the encoder; the mean over the tokens goes to the
-    dense layer `head`. Differs from the paper in everything after the encoder, since
-    the paper has no classifier.
+    Token embeddings, multiplied by the square root of their width, plus position
+    embeddings pass through the blocks of the encoder; the mean over the tokens goes to
+    the dense layer `head`.
 
     Attributes:
         num_classes: Number of classes, at least 2.
@@ -29,8 +34,8 @@ class TextClassifier(linen.Module):
         features: Width of the embeddings; the encoder's heads must divide it.
         positions: See `fdl.nn.Positions`.
         max_length: Number of positions if they are learned.
-        pad_token: Token used for padding, which is ignored; None if there is none. The
-            logits of a text of padding only are the bias of `head`.
+        pad_token: Padding token, which is ignored; None if there is none. The logits of
+            a text that is all padding are the bias of `head`.
 
     Example:
         >>> import jax

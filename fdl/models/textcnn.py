@@ -1,7 +1,16 @@
 """The convolutional network for sentences (Kim, 2014).
 
-TextCNN(2, vocab_size=18765, features=300, maps=100) on 2 classes     5,990,402
-parameters
+Parameters:
+
+- `TextCNN(2, vocab_size=18765, features=300, maps=100)`: 5,990,402
+
+The limit on the norms of `head` belongs to the learner, see
+`fdl.keras.constraints.max_norm`.
+
+Differences from the paper:
+
+- Windows without a word do not count, unlike in the author's program, so that padding
+  at the end has no effect.
 """
 
 import flax.linen as linen
@@ -15,26 +24,24 @@ from fdl.ranges import require_whole
 
 
 class TextCNN(linen.Module):
-    """Classifies sentences by phrases (Kim, 2014, arXiv:1408.5882, "CNN-rand").
+    """Sentence classifier by phrases (Kim, 2014, arXiv:1408.5882, "CNN-rand").
 
-    Convolutions over the vectors of a few words in a row, each with the largest value
-    over the sentence; dropout; and the dense layer `head`. Differs from the author's
-    program in windows without a word, which do not count: padding at the end changes
-    nothing. The limit of the norms of `head` is the learner's, see
-    `fdl.keras.constraints.max_norm`.
+    Convolutions over the vectors of a few consecutive words, each with the maximum over
+    the sentence; dropout; and the dense layer `head`. To limit the norms of `head`, as
+    in the paper, use `fdl.keras.constraints.max_norm` in the learner.
 
     Attributes:
         num_classes: Number of classes, at least 2.
         vocab_size: Number of tokens, at least 2.
         features: Width of a word's vector; 300 in the paper.
-        widths: Number of words in the windows of each convolution, at least 1.
+        widths: Number of words in a window, for each convolution, at least 1.
         maps: Number of features of each convolution; 100 in the paper.
-        dropout_rate: Fraction of the largest values dropped in training, in [0, 1);
+        dropout_rate: Fraction of the pooled features dropped in training, in [0, 1);
             needs the random key `dropout` if above 0.
-        pad_token: Token used for padding, whose vector is zero; None if there is none.
+        pad_token: Padding token, whose vector is zero; None if there is none.
 
     Raises:
-        ValueError: If a width is below 1, or there is none.
+        ValueError: If a width is below 1, or `widths` is empty.
 
     Example:
         >>> import jax
@@ -59,7 +66,7 @@ class TextCNN(linen.Module):
     ) -> Float[Array, "*batch {self.num_classes}"]:
         """Return the logits of sentences."""
         if not self.widths:
-            raise ValueError("widths=() must name at least one convolution.")
+            raise ValueError("widths=() must have at least one convolution.")
         require_whole("[1, inf)", widths=self.widths)
         real = jnp.ones(token.shape, bool)
         if self.pad_token is not None:
@@ -67,7 +74,8 @@ class TextCNN(linen.Module):
         start = RandomUniform(-0.25, 0.25)
         x = nn.Embedding(self.vocab_size, self.features, start, name="embed")(token)
         x = jnp.where(real[..., None], x, 0)
-        # A sentence may be shorter than a window, of which any word may be the last.
+        # Pad, so that every word can be the first or the last in a window, and a
+        # sentence may be shorter than a window.
         border = max(self.widths) - 1
         rows = [(0, 0)] * (token.ndim - 1) + [(border, border)]
         real = jnp.pad(real, rows)
@@ -91,7 +99,7 @@ class TextCNN(linen.Module):
 def any_in_window(
     real: Bool[Array, "*batch time"], width: int
 ) -> Bool[Array, "*batch windows"]:
-    """Return which windows have a word.
+    """Return which windows contain at least one word.
 
     Example:
         >>> any_in_window(jnp.array([False, False, True, False]), 2)

@@ -1,7 +1,14 @@
-"""The Transformer (Vaswani et al., 2017): encoder and decoder of tokens.
+"""The Transformer, encoder and decoder of tokens (Vaswani et al., 2017).
 
-Transformer of 6 + 6 blocks on 37,000 tokens, the paper's base model     63,082,496
-parameters
+Parameters:
+
+- The paper's base model, 6 + 6 blocks on 37,000 tokens: 63,082,496
+
+Differences from the paper:
+
+- The projections of attention have biases.
+- The epsilon of layer normalization is 1e-3, as in Keras.
+- Weights other than the embedding are drawn from Keras' initial distributions.
 """
 
 from typing import Literal, NamedTuple
@@ -15,7 +22,7 @@ from fdl.arrays import Array, PyTree
 
 
 class TransformerCache(NamedTuple):
-    """Cache of a source and the target so far.
+    """Cache of a source and of the target so far.
 
     Attributes:
         blocks: Caches of the blocks of the decoder.
@@ -28,15 +35,13 @@ class TransformerCache(NamedTuple):
 
 
 class Transformer(linen.Module):
-    """Maps a sequence of tokens to another (Vaswani et al., 2017, arXiv:1706.03762).
+    """Sequence-to-sequence Transformer (Vaswani et al., 2017, arXiv:1706.03762).
 
     The encoder reads the source; the decoder reads the target so far, attends to the
     output of the encoder, and predicts the next token. One embedding, multiplied by the
     square root of its width, is shared by both inputs and the output, or by target and
-    output if sources have a vocabulary of their own. It is drawn so that what it is
-    multiplied to, and the logits, have a variance of 1. Differs from the paper in the
-    biases of attention, in Keras' epsilon of 1e-3 in normalization, and in Keras'
-    initial distributions of all other weights.
+    output if sources have their own vocabulary. It is initialized so that the scaled
+    embeddings and the logits have a variance of 1.
 
     Attributes:
         vocab_size: Size of the vocabulary of targets, at least 2.
@@ -45,11 +50,11 @@ class Transformer(linen.Module):
         features: Width of the embedding; the numbers of heads must divide it.
         positions: See `fdl.nn.Positions`; sinusoidal in the paper.
         max_length: Number of positions if they are learned.
-        pad_token: Token used to pad sources, which is not attended to; None if there is
+        pad_token: Padding token of sources, which is not attended to; None if there is
             none. Targets that are padded at the end need no mask, since no earlier
             token attends to the padding.
-        source_vocab_size: Size of the vocabulary of sources; None if it is that of
-            targets, and one table serves both.
+        source_vocab_size: Size of the vocabulary of sources; None to share the
+            vocabulary and the embedding of targets.
 
     Raises:
         ValueError: If the decoder is not causal.
@@ -84,8 +89,8 @@ class Transformer(linen.Module):
         """Create the layers."""
         if not self.decoder.causal:
             raise ValueError("the decoder must be causal: use nn.TransformerDecoder.")
-        # Of variance 1 / features, for it is multiplied by the root of features, and
-        # makes the logits out of as many normalized numbers.
+        # The variance is 1 / features: embeddings are multiplied by the square root of
+        # features, and logits are sums over as many normalized values.
         start = nn.initializers.VarianceScaling(mode="fan_out")
         self.embed = nn.Embedding(self.vocab_size, self.features, start)
         if self.source_vocab_size is None:
@@ -146,8 +151,7 @@ class Transformer(linen.Module):
         The mean over the heads of the last block.
 
         Args:
-            intermediates: What a call or `decode` has put into the collection
-                `intermediates`.
+            intermediates: The collection `intermediates` after a call or `decode`.
         """
         block = intermediates["decoder"][f"block{self.decoder.num_layers}"]
         return jnp.mean(block["memory_attention"]["weights"][0], axis=-3)

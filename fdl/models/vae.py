@@ -1,7 +1,16 @@
 """The variational autoencoder (Kingma & Welling, 2014).
 
-VAE() on 28x28x1          973,624 parameters
-ConvVAE() on 28x28x1    1,662,249 parameters
+Parameters on 28x28x1:
+
+- `VAE()`: 973,624
+- `ConvVAE()`: 1,662,249
+
+`ConvVAE` has strided and transposed convolutions.
+
+Differences from the paper:
+
+- Encoder and decoder have two hidden layers instead of one.
+- The activation is ReLU instead of tanh.
 """
 
 import functools
@@ -48,8 +57,7 @@ class VAE(linen.Module):
     The encoder predicts the mean and variance of each latent; the decoder maps
     `z = mean + deviation * noise` (arXiv:1312.6114, equation 10) to the probability of
     each pixel. The caller draws the noise from the standard normal distribution, so
-    that the model is a pure function. Differs from the paper in two hidden layers
-    instead of one, and in ReLU instead of tanh.
+    that the model is a pure function.
 
     Attributes:
         latent_size: Number of latents, at least 1.

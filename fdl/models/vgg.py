@@ -1,15 +1,18 @@
 """VGG (Simonyan & Zisserman, 2015).
 
-1000 classes, on 224x224x3, and without the three dense layers:
+Parameters for 1000 classes, on 224x224x3, with and without the three dense layers:
 
-VGG11    132,863,336     9,220,480
-VGG13    133,047,848     9,404,992
-VGG16    138,357,544    14,714,688
-VGG19    143,667,240    20,024,384
+- `VGG11`: 132,863,336 and 9,220,480
+- `VGG13`: 133,047,848 and 9,404,992
+- `VGG16`: 138,357,544 and 14,714,688
+- `VGG19`: 143,667,240 and 20,024,384
 
-Differs from the paper, as Keras' does, in no dropout by default (0.5 there), and in
-initial distributions. Batch normalization, which the paper does not have, makes
-training from scratch possible beyond VGG-13.
+Differences from the paper:
+
+- There is no dropout by default, as in Keras; the paper's rate is 0.5.
+- Weights are drawn from Keras' initial distributions.
+- Batch normalization is available, with `batch_norm=True`: it makes training from
+  scratch possible beyond VGG-13.
 """
 
 import functools
@@ -27,24 +30,26 @@ from fdl.ranges import require_number, require_whole
 class VGG(Backbone):
     """Blocks of 3x3 convolutions (Simonyan & Zisserman, 2015, arXiv:1409.1556).
 
-    Each block ends with 2x2 max pooling; dense layers follow. ReLU after each layer but
-    the last. `VGG16` and its like are partials of it.
+    Each block ends with 2x2 max pooling; dense layers follow. ReLU follows each layer
+    except the last. `VGG16` and the others are partial applications of it.
 
     Attributes:
         num_classes: Number of classes, at least 2.
-        include_top: Whether to classify; if not, the model returns features.
-        pooling: `"avg"` or `"max"` for one feature of each channel.
+        include_top: Whether to classify; otherwise the model returns features.
+        pooling: `"avg"` or `"max"` for one feature per channel; None for the whole map.
         block_sizes: Number of convolutions of each block.
         widths: Number of channels of each block.
         hidden_sizes: Widths of the dense layers before the last.
-        batch_norm: Whether convolutions are normalized.
-        dropout_rate: Fraction dropped before each dense layer but the first in
-            training, in [0, 1); 0.5 in the paper. Needs the random key `dropout`.
-        momentum: Of batch normalization; 0.9 for trainings of a few hundred steps.
+        batch_norm: Whether batch normalization follows each convolution.
+        dropout_rate: Fraction dropped in training before each dense layer except the
+            first, in [0, 1); 0.5 in the paper. Needs the random key `dropout` if above
+            0.
+        momentum: Momentum of batch normalization; use 0.9 for runs of a few hundred
+            steps.
 
     Raises:
-        ValueError: If images are too small for as many poolings, 32 pixels for five, or
-            an option is out of range.
+        ValueError: If images are too small for the poolings (below 32 pixels for five),
+            or an option is out of range.
 
     Example:
         >>> import jax
@@ -66,7 +71,7 @@ class VGG(Backbone):
 
     @property
     def sizes(self) -> Sizes:
-        """Sizes of images of which poolings leave a pixel."""
+        """Image sizes of which the poolings leave at least one pixel."""
         return Sizes(2 ** len(self.block_sizes))
 
     def setup(self) -> None:
@@ -75,7 +80,7 @@ class VGG(Backbone):
         require_number("[0, 1)", dropout_rate=self.dropout_rate)
         if len(self.block_sizes) != len(self.widths):
             raise ValueError(
-                f"widths={self.widths} must be as many as the blocks, "
+                f"widths={self.widths} must have one number for each block of "
                 f"block_sizes={self.block_sizes}."
             )
         super().setup()
@@ -87,7 +92,7 @@ class VGG(Backbone):
 
     @linen.compact
     def stages(self, image: Array, *, train: bool) -> Stages:
-        """Compute the feature maps, each but the last before its pooling."""
+        """Compute the feature maps: of each block before its pooling, and the last."""
         x, stages = image, {}
         shapes = zip(self.block_sizes, self.widths, strict=True)
         for block, (size, width) in enumerate(shapes, 1):

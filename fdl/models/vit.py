@@ -1,6 +1,14 @@
 """The Vision Transformer (Dosovitskiy et al., 2021).
 
-VisionTransformer(10) of 4 blocks, 7x7 patches, on 28x28x1     204,938 parameters
+Parameters on 28x28x1:
+
+- `VisionTransformer(10)` of 4 blocks, 7x7 patches: 204,938
+
+Differences from the paper:
+
+- The epsilon of layer normalization is Keras'.
+- Weights are drawn from Keras' initial distributions.
+- The head sees the mean over patches; `pooling="token"` gives the paper's class token.
 """
 
 from typing import Literal
@@ -15,12 +23,10 @@ from fdl.models.sizes import Sizes
 
 
 class VisionTransformer(linen.Module):
-    """Classifies images by their patches (Dosovitskiy et al., 2021, arXiv:2010.11929).
+    """Image classifier by patches (Dosovitskiy et al., 2021, arXiv:2010.11929).
 
     The image is cut into square patches, which the dense layer `patch` embeds; learned
-    positions, the blocks of the encoder and the dense layer `head` follow. Differs from
-    the paper in Keras' epsilon and initial distributions, and in mean pooling by
-    default.
+    positions, the blocks of the encoder and the dense layer `head` follow.
 
     Attributes:
         num_classes: Number of classes, at least 2.
@@ -53,7 +59,7 @@ class VisionTransformer(linen.Module):
 
     @property
     def sizes(self) -> Sizes:
-        """Sizes of images that patches fill."""
+        """Image sizes that patches fill."""
         return Sizes(self.patch_size, multiple=self.patch_size)
 
     @linen.compact

@@ -1,9 +1,9 @@
 """Activations with Keras' names, defaults and derivatives.
 
-Most are JAX's own. The others are missing from JAX, have other defaults there (`gelu`,
-`leaky_relu`), or have other derivatives where two pieces meet, in which case TensorFlow
-is followed (`leaky_relu`, `selu`, `sparse_sigmoid`). Keras' `sparsemax` is left out: in
-Keras 3.15 its values do not sum to one.
+Most are JAX's own. The others are missing from JAX, have different defaults there
+(`gelu`, `leaky_relu`), or have different derivatives where two pieces meet, which here
+are TensorFlow's (`leaky_relu`, `selu`, `sparse_sigmoid`). Keras' `sparsemax` is left
+out: in Keras 3.15, its values do not sum to one.
 
 Example:
     >>> gelu(jnp.float32(1))
@@ -78,8 +78,8 @@ def gelu(
 ) -> Float[Array, "*shape"]:
     """Gaussian error linear unit (Hendrycks & Gimpel, 2016, arXiv:1606.08415).
 
-    `x` times the probability that a standard normal variable is below it. Exact unless
-    `approximate` is set, which is the default in JAX.
+    `x` times the probability that a standard normal variable is below `x`. Exact unless
+    `approximate` is set; JAX approximates by default.
     """
     return jax.nn.gelu(x, approximate=approximate)
 
@@ -139,7 +139,7 @@ def soft_shrink(
 def hard_shrink(
     x: Float[Array, "*shape"], threshold: float = 0.5
 ) -> Float[Array, "*shape"]:
-    """Return `x`, or zero where it is within `threshold` of zero (Donoho, 1995)."""
+    """Return `x`, or zero where `|x|` is at most `threshold` (Donoho, 1995)."""
     return jnp.where(jnp.abs(x) > threshold, x, 0)
 
 

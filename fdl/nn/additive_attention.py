@@ -18,14 +18,14 @@ class AdditiveAttention(nn.Module):
     """Additive attention (Bahdanau et al., 2015, arXiv:1409.0473), as in Keras.
 
     Returns for each query the average of the values, weighted by the softmax over keys
-    of `sum(scale tanh(query + key))`. Differs from the paper as Keras does: its only
-    parameter is the vector `scale`, the paper's v. Add a `Dense` layer before the
-    queries and one before the keys for the paper's W and U. The length of `scale` is
-    both its fans.
+    of `sum(scale tanh(query + key))`. Differs from the paper, as in Keras: its only
+    parameter is the vector `scale`, the paper's v. For the paper's W and U, add a
+    `Dense` layer before the queries and one before the keys. Fan-in and fan-out of
+    `scale` are both its length.
 
     Attributes:
         dropout_rate: Fraction of the weights dropped in training, in [0, 1].
-        scale_init: How `scale` is drawn, see `fdl.nn.initializers`.
+        scale_init: Initializer of `scale`; see `fdl.nn.initializers`.
 
     Raises:
         ValueError: If `dropout_rate` is outside [0, 1] or the mask does not broadcast
@@ -55,11 +55,11 @@ class AdditiveAttention(nn.Module):
     ) -> Float[Array, "*batch query_time features"]:
         """Attend from each query to the keys.
 
-        Dropout needs the random key `dropout`. The weights are sown as the intermediate
-        `weights`, `(*batch, query_time, key_time)`.
+        Dropout needs the random key `dropout`. The attention weights are sown as the
+        intermediate `weights`, `(*batch, query_time, key_time)`.
 
         Args:
-            query: The queries; any number of leading batch axes, none included.
+            query: The queries; any number of leading batch axes, including none.
             key: The keys.
             value: The values to average; None for `key`. Keras takes them before the
                 key.
@@ -70,9 +70,9 @@ class AdditiveAttention(nn.Module):
             train: Whether to apply dropout.
 
         Returns:
-            The average for each query. As in Keras, a query that may attend to nothing
-            gets the mean of all values in single precision, and the average weighted by
-            its scores in double precision.
+            The average for each query. As in Keras, a query that may not attend to any
+            key gets the mean of all values in single precision, and the average
+            weighted by its scores in double precision.
         """
         require_number("[0, 1]", dropout_rate=self.dropout_rate)
         scale = self.param(
@@ -84,8 +84,8 @@ class AdditiveAttention(nn.Module):
         scores = jnp.einsum("...tsc,c->...ts", pairs, scale)
         mask = allowed_pairs(mask, causal, scores.shape)
         if mask is not None:
-            # Subtract, as Keras does: if a whole row is masked, the result differs from
-            # replacing its scores by one large number.
+            # Subtract, as Keras does: for a row that is masked completely, replacing
+            # the scores by one large negative number would give another result.
             far = 65504.0 if scores.dtype == jnp.float16 else 1e9
             scores = jnp.where(mask, scores, scores - far)
         weights = jax.nn.softmax(scores, axis=-1)

@@ -25,22 +25,23 @@ class MultiHeadAttention(nn.Module):
     """Multi-head attention (Vaswani et al., 2017, arXiv:1706.03762), as in Keras.
 
     Each head projects queries, keys and values, and returns for each query the average
-    of the values, weighted by `softmax(query key^T / sqrt(key_size))`; `out` mixes the
-    heads. Differs from the paper in the biases of the four projections.
+    of the values, weighted by `softmax(query key^T / sqrt(key_size))`; the projection
+    `out` mixes the heads. Differs from the paper in having biases in all four
+    projections.
 
     Attributes:
         num_heads: Number of heads, at least 1.
         key_size: Width of a head's queries and keys, at least 1; `key_dim` in Keras.
         value_size: Width of a head's values; None for `key_size`.
         out_features: Width of the output; None for the width of the query.
-        dropout_rate: Fraction of the weights dropped in training, in [0, 1].
+        dropout_rate: Fraction of the attention weights dropped in training, in [0, 1].
         use_bias: Whether the projections have biases.
-        kernel_init: How the four kernels are drawn, see `fdl.nn.initializers`; those of
-            all heads as one matrix.
-        bias_init: How the biases are drawn.
+        kernel_init: Initializer of the four kernels, each with all heads as one matrix;
+            see `fdl.nn.initializers`.
+        bias_init: Initializer of the biases.
         implementation: The implementation of `jax.nn.dot_product_attention`: `"xla"`,
             `"cudnn"` (flash attention; half precision on NVIDIA GPUs only), or None for
-            JAX's choice. Ignored where that function does not apply: with dropout, in
+            JAX's choice. Ignored where that function is not used: with dropout, in
             double precision, in float16 on CPU, with a `value_size` other than
             `key_size`, and if the weights are requested as intermediates.
 
@@ -78,12 +79,13 @@ class MultiHeadAttention(nn.Module):
     ) -> Float[Array, "*batch query_time out_features"]:
         """Attend from each query to the keys.
 
-        Dropout needs the random key `dropout`. The weights are sown as the intermediate
-        `weights`, `(*batch, heads, query_time, key_time)`.
+        Dropout needs the random key `dropout`. The attention weights are sown as the
+        intermediate `weights`, `(*batch, heads, query_time, key_time)`.
 
         Args:
-            query: The queries; any number of leading batch axes, none included. Keras
-                attends over all axes but the first and the last, here over one.
+            query: The queries; any number of leading batch axes, including none. Keras
+                attends over all axes except the first and the last; this layer over
+                one.
             key: The keys; None for `query`, which is self-attention.
             value: The values to average; None for `key`. Keras takes them before the
                 key.
@@ -93,9 +95,9 @@ class MultiHeadAttention(nn.Module):
             train: Whether to apply dropout.
 
         Returns:
-            The output for each query. As in Keras, a query that may attend to nothing
-            gets the mean of all values, passed through `out`, if `dropout_rate` is 0,
-            and otherwise only the bias of `out`.
+            The output for each query. As in Keras, a query that may not attend to any
+            key gets the mean of all values, passed through `out`, if `dropout_rate` is
+            0, and otherwise only the bias of `out`.
         """
         y, _ = self._attend(query, key, value, mask, causal, train, None)
         return y
@@ -111,21 +113,21 @@ class MultiHeadAttention(nn.Module):
     ) -> tuple[Float[Array, "*batch query_time out_features"], KeyValueCache]:
         """Attend to all tokens so far, including those of this call.
 
-        Decoding a sequence piece by piece, each with the cache returned for the piece
-        before it, gives the same result as one `__call__` on the whole sequence.
+        Decoding a sequence piece by piece, each with the cache returned for the
+        previous piece, gives the same result as one `__call__` on the whole sequence.
 
         Args:
             query: The queries; if `causal`, the first one is at `cache.position`.
             cache: Keys and values so far; start from `empty_cache`.
-            key: New tokens, appended to the cache; None for `query`. With no new tokens
-                (`new_time` 0) the cache is left unchanged, so that a memory is
-                projected only once.
+            key: New tokens, appended to the cache; None for `query`. Without new tokens
+                (`new_time` 0), the cache is unchanged, so that a memory is projected
+                only once.
             mask: True where a query may attend to a position in the cache.
             causal: Whether a query may attend only to positions up to its own.
 
         Returns:
             The output, which is NaN if the cache has no room for the new tokens (a
-            compiled program cannot raise), and the new cache.
+            compiled program cannot raise an error), and the new cache.
         """
         return self._attend(query, key, None, mask, causal, False, cache)
 
@@ -242,7 +244,7 @@ class _Heads(nn.Module):
         self, x: Float[Array, "*batch time channels"]
     ) -> Float[Array, "*batch time {self.num_heads} {self.size}"]:
         shape = (self.num_heads, self.size)
-        # A fan-out counts the features of all heads.
+        # The fan-out counts the features of all heads.
         flat = (x.shape[-1], math.prod(shape))
         draw = initializers.get(self.kernel_init)
         start = lambda key, shape: draw(key, flat).reshape(shape)

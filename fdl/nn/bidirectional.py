@@ -11,8 +11,8 @@ from fdl.arrays import Array, PyTree
 from fdl.nn.recurrent import GRU, LSTM, SimpleRNN
 
 MergeMode = Literal["concat", "sum", "mul", "ave"]
-"""How to merge the outputs of both directions: side by side, or summed, multiplied or
-averaged element by element."""
+"""How to merge the outputs of both directions: concatenated, or summed, multiplied or
+averaged elementwise."""
 
 
 class BidirectionalState(NamedTuple):
@@ -20,7 +20,7 @@ class BidirectionalState(NamedTuple):
 
     Attributes:
         forward: State of the forward layer after the last step of the sequence.
-        backward: State of the backward layer after the first step, where it ends.
+        backward: State of the backward layer after the first step, its last one.
     """
 
     forward: PyTree
@@ -36,8 +36,8 @@ class Bidirectional(nn.Module):
 
     Attributes:
         layer: The layer to copy: a `SimpleRNN`, `LSTM` or `GRU`, not reversed.
-        merge_mode: `"concat"` for outputs side by side, with twice the features;
-            `"sum"`, `"mul"` or `"ave"` to combine them element by element.
+        merge_mode: `"concat"` to concatenate the outputs, with twice the features;
+            `"sum"`, `"mul"` or `"ave"` to combine them elementwise.
 
     Raises:
         ValueError: If `layer` is reversed or `merge_mode` is unknown.
@@ -66,11 +66,11 @@ class Bidirectional(nn.Module):
         """Run over a sequence in both directions.
 
         Args:
-            x: The sequence; any number of leading batch axes, none included.
+            x: The sequence; any number of leading batch axes, including none.
             initial_state: State before the first step of each direction; None for
                 zeros.
-            mask: True at real steps, False at padding. Unlike in a single direction,
-                the output is zero at padding.
+            mask: True at real steps, False at padding. Unlike that of a single
+                direction, the output is zero at padding.
 
         Returns:
             The merged outputs, and the final states of both directions. Without
@@ -78,8 +78,8 @@ class Bidirectional(nn.Module):
         """
         if self.layer.reverse:
             raise ValueError(
-                f"layer={self.layer} is reversed; pass one with reverse=False: "
-                "Bidirectional makes the backward copy."
+                f"layer={self.layer} is reversed: pass one with reverse=False, since "
+                "Bidirectional creates the backward copy."
             )
         forward = self.layer.clone(parent=self, name="forward")
         backward = self.layer.clone(parent=self, name="backward", reverse=True)

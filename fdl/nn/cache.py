@@ -14,13 +14,13 @@ from fdl.nn.masks import spread
 class KeyValueCache(NamedTuple):
     """Keys and values of the tokens so far, with room for more.
 
-    The shapes never change, so that decoding compiles once and runs in a scan.
+    The shapes never change, so decoding compiles once and can run in a scan.
 
     Attributes:
         key: Projected keys of the tokens so far; zero after them.
         value: Projected values of the tokens so far; zero after them.
-        position: Number of tokens so far, which is the position of the next one. One
-            number for the whole batch; under `jax.vmap` each sequence may have its own.
+        position: Number of tokens so far, and position of the next one. One number for
+            the whole batch; under `jax.vmap`, each sequence may have its own.
     """
 
     key: Float[Array, "*batch length heads key_size"]

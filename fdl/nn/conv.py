@@ -17,19 +17,19 @@ from fdl.ranges import require_whole
 class Conv2D(nn.Module):
     """Convolution of images (LeCun et al., 1989), like Keras' `Conv2D`.
 
-    As in Keras and unlike Linen, kernels are by default drawn from Glorot's uniform
-    distribution, and the padding is `"valid"`.
+    As in Keras and unlike in Linen, the defaults are Glorot's uniform distribution for
+    kernels, and `"valid"` padding.
 
     Attributes:
         features: Number of kernels, at least 1.
         kernel_size: Height and width of a kernel, in pixels.
-        strides: Step of the window down and across, in pixels.
+        strides: Strides of the window, down and across, in pixels.
         padding: `"valid"` or `"same"`.
         dilation: Distance between the pixels under a kernel; 1 for neighbors.
         groups: Number of groups that channels and features are split into.
         use_bias: Whether to add a bias to each feature.
-        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
-        bias_init: How the bias is drawn.
+        kernel_init: Initializer of the kernel; see `fdl.nn.initializers`.
+        bias_init: Initializer of the bias.
         implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:
@@ -89,8 +89,8 @@ class Conv1D(nn.Module):
         dilation: Distance between the steps under a kernel.
         groups: Number of groups that channels and features are split into.
         use_bias: Whether to add a bias to each feature.
-        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
-        bias_init: How the bias is drawn.
+        kernel_init: Initializer of the kernel; see `fdl.nn.initializers`.
+        bias_init: Initializer of the bias.
         implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:
@@ -147,8 +147,8 @@ class Conv1D(nn.Module):
 class Conv2DTranspose(nn.Module):
     """Transposed convolution (Zeiler et al., 2010), like Keras' `Conv2DTranspose`.
 
-    Enlarges images, by the stride with `"same"` padding. Used in the generator of DCGAN
-    and the decoder of U-Net.
+    Enlarges images; with `"same"` padding, by the stride. Used in the generator of
+    DCGAN and the decoder of U-Net.
 
     Attributes:
         features: Number of channels of the output, at least 1.
@@ -156,8 +156,8 @@ class Conv2DTranspose(nn.Module):
         strides: Factors for the number of rows and columns.
         padding: `"valid"` or `"same"`, see `fdl.ops.conv_transpose`.
         use_bias: Whether to add a bias to each feature.
-        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
-        bias_init: How the bias is drawn.
+        kernel_init: Initializer of the kernel; see `fdl.nn.initializers`.
+        bias_init: Initializer of the bias.
         implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:
@@ -205,7 +205,7 @@ class Conv2DTranspose(nn.Module):
 def add_bias(
     layer: Any, y: Float[Array, "*shape features"]
 ) -> Float[Array, "*shape features"]:
-    """Add a parameter `bias` of a layer, drawn by its `bias_init`."""
+    """Create a layer's parameter `bias`, and add it."""
     bias = layer.param("bias", initializers.get(layer.bias_init), (y.shape[-1],))
     y, bias = promote_dtype(y, bias)
     # Explicit, since implicit rank promotion is an error in the tests.

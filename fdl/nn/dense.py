@@ -13,7 +13,7 @@ from fdl.ranges import require_whole
 
 
 def dot_general(x: Array, kernel: Array, numbers: Any, precision: Any = None) -> Array:
-    """Contract features with the first axes of a kernel, as Linen asks for."""
+    """Contract features with the first axes of a kernel; Linen's interface."""
     (axes, _), _ = numbers
     rows, features = x.shape[: -len(axes)], math.prod(kernel.shape[: len(axes)])
     y = ops.dense(x.reshape(*rows, features), kernel.reshape(features, -1))
@@ -27,16 +27,16 @@ def Dense(
     bias_init: Initializer = "zeros",
     **options: Any,
 ) -> nn.Dense:
-    """`y = x kernel + bias`: Linen's `Dense` with Keras' initial distribution.
+    """Return the layer `y = x kernel + bias`: Linen's `Dense`, with Keras' defaults.
 
     Args:
         features: Width of the output, at least 1.
-        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
-        bias_init: How the bias is drawn.
-        **options: Other attributes of Linen's, such as `use_bias` and `name`.
+        kernel_init: Initializer of the kernel; see `fdl.nn.initializers`.
+        bias_init: Initializer of the bias.
+        **options: Other attributes of Linen's `Dense`, such as `use_bias` and `name`.
 
     Raises:
-        ValueError: If `features` is below 1, or there is no such initializer.
+        ValueError: If `features` is below 1, or an initializer is unknown.
 
     Example:
         >>> import jax, jax.numpy as jnp

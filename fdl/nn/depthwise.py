@@ -20,13 +20,13 @@ class DepthwiseConv2D(nn.Module):
 
     Attributes:
         kernel_size: Height and width of a kernel, in pixels.
-        strides: Step of the window down and across, in pixels.
+        strides: Strides of the window, down and across, in pixels.
         padding: `"valid"` or `"same"`.
         depth_multiplier: Number of kernels for each channel, at least 1.
         dilation: Distance between the pixels under a kernel.
         use_bias: Whether to add a bias to each feature.
-        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
-        bias_init: How the bias is drawn.
+        kernel_init: Initializer of the kernel; see `fdl.nn.initializers`.
+        bias_init: Initializer of the bias.
         implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:
@@ -72,14 +72,14 @@ class SeparableConv2D(nn.Module):
     Attributes:
         features: Number of kernels of the pointwise convolution, at least 1.
         kernel_size: Height and width of a depthwise kernel, in pixels.
-        strides: Step of the window down and across, in pixels.
+        strides: Strides of the window, down and across, in pixels.
         padding: `"valid"` or `"same"`.
         depth_multiplier: Number of depthwise kernels for each channel, at least 1.
         dilation: Distance between the pixels under a depthwise kernel.
         use_bias: Whether to add a bias to each feature.
-        depthwise_init: How the depthwise kernel is drawn, see `fdl.nn.initializers`.
-        pointwise_init: How the pointwise kernel is drawn.
-        bias_init: How the bias is drawn.
+        depthwise_init: Initializer of the depthwise kernel; see `fdl.nn.initializers`.
+        pointwise_init: Initializer of the pointwise kernel.
+        bias_init: Initializer of the bias.
         implementation: See `fdl.ops.conv`; None to choose by platform.
 
     Raises:

@@ -19,7 +19,7 @@ class Dropout(nn.Module):
         rate: Probability of dropping a value, in [0, 1].
 
     Raises:
-        ValueError: If the rate is none.
+        ValueError: If `rate` is out of range.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -35,7 +35,7 @@ class Dropout(nn.Module):
     def __call__(
         self, x: Float[Array, "*shape"], *, train: bool = False
     ) -> Float[Array, "*shape"]:
-        """Drop values if `train`, otherwise return `x`."""
+        """Drop values with `train`; otherwise return `x`."""
         require_number("[0, 1]", rate=self.rate)
         if not train or not is_on(self.rate):
             return x

@@ -19,7 +19,7 @@ class Embedding(nn.Module):
     Attributes:
         num_embeddings: Size of the vocabulary, at least 1.
         features: Width of a vector, at least 1.
-        embedding_init: How the table is drawn, see `fdl.nn.initializers`.
+        embedding_init: Initializer of the table; see `fdl.nn.initializers`.
 
     Raises:
         ValueError: If `num_embeddings` or `features` is below 1.
@@ -54,7 +54,7 @@ class Embedding(nn.Module):
     ) -> Float[Array, "*batch features"]:
         """Look up the vectors of tokens.
 
-        Negative tokens count from the end, as in Keras. Tokens beyond the table give
+        Negative tokens count from the end, as in Keras. Tokens outside the table give
         NaN, since a compiled program cannot raise an error.
         """
         return jnp.take(self.embedding, token, axis=0, mode="fill")
@@ -64,7 +64,7 @@ class Embedding(nn.Module):
     ) -> Float[Array, "*batch vocab"]:
         """Use the table as an output layer: return the logits `x embedding^T`.
 
-        Sharing the table between input and output is due to Press & Wolf (2017).
+        Press & Wolf (2017) introduced sharing the table between input and output.
         """
         x, embedding = promote_dtype(x, self.embedding)
         return x @ embedding.T

@@ -1,4 +1,4 @@
-"""A model of which some parts are not trained."""
+"""A model with some parameters frozen."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -13,19 +13,18 @@ from fdl.arrays import PyTree, is_matched
 
 @dataclasses.dataclass(frozen=True)
 class Frozen:
-    """A model some of whose parameters are constants, as with Keras' `trainable=False`.
+    """A model with some parameters as constants, as with Keras' `trainable=False`.
 
-    No gradient reaches these parameters. A batch normalization that is frozen works
-    in training as it does afterwards, by its running statistics, which stay as they
-    are. Dropout goes on.
+    These parameters get no gradient. A frozen batch normalization normalizes by its
+    running statistics even in training, and does not update them. Dropout stays active.
 
-    The wrapper can be used in place of a model in every learner.
-    `fdl.learners.frozen` makes sure that an optimizer does not change the parameters
-    without a gradient, such as by weight decay.
+    The wrapper can replace a model in every learner. Add `fdl.learners.frozen` to
+    ensure that the optimizer does not change these parameters without a gradient, such
+    as by weight decay.
 
     Attributes:
         model: The model.
-        patterns: What is frozen, as for `fdl.learners.frozen`: paths of parameters or
+        patterns: What to freeze, as for `fdl.learners.frozen`: paths of parameters or
             modules, or shell patterns of them.
 
     Example:

@@ -1,7 +1,7 @@
 """Initial distributions of weights: Keras' initializers, under Keras' names.
 
-Layers take a name, such as `kernel_init="he_normal"`, one of the classes here with its
-options, or any initializer of Linen: a function `(key, shape, dtype) -> weights`.
+Layers accept a name, such as `kernel_init="he_normal"`, one of the classes here with
+its options, or any initializer of Linen: a function `(key, shape, dtype) -> weights`.
 
 Example:
     >>> import jax
@@ -27,7 +27,7 @@ from fdl.plain import unknown
 from fdl.ranges import require_number
 
 Draw = Callable[..., Array]
-"""A function `(key, shape, dtype) -> weights`, as Linen's initializers are."""
+"""A function `(key, shape, dtype) -> weights`, like Linen's initializers."""
 
 Initializer = str | Draw
 """The name of an initializer, or a function."""
@@ -57,7 +57,7 @@ class Ones:
 
 @dataclasses.dataclass(frozen=True)
 class Constant:
-    """All the same."""
+    """The same value everywhere."""
 
     value: float = 0.0
 
@@ -83,9 +83,9 @@ class Identity:
 
 @dataclasses.dataclass(frozen=True)
 class Orthogonal:
-    """Orthonormal rows or columns, whichever are shorter, times `gain`.
+    """Orthonormal rows or columns, whichever are fewer, times `gain`.
 
-    Saxe et al. (2014, arXiv:1312.6120). All axes but the last make the rows.
+    Saxe et al. (2014, arXiv:1312.6120). All axes except the last count as rows.
     """
 
     gain: float = 1.0
@@ -99,7 +99,7 @@ class Orthogonal:
 
 @dataclasses.dataclass(frozen=True)
 class RandomNormal:
-    """Normal numbers."""
+    """Normally distributed values."""
 
     mean: float = 0.0
     stddev: float = 0.05
@@ -113,9 +113,9 @@ class RandomNormal:
 
 @dataclasses.dataclass(frozen=True)
 class TruncatedNormal:
-    """Normal numbers, drawn anew beyond two `stddev` from the mean.
+    """Normally distributed values, redrawn beyond two `stddev` from the mean.
 
-    So their standard deviation is 0.88 `stddev`.
+    The resulting standard deviation is 0.88 `stddev`.
     """
 
     mean: float = 0.0
@@ -131,7 +131,7 @@ class TruncatedNormal:
 
 @dataclasses.dataclass(frozen=True)
 class RandomUniform:
-    """Uniform numbers in [minval, maxval)."""
+    """Uniformly distributed values in [minval, maxval)."""
 
     minval: float = -0.05
     maxval: float = 0.05
@@ -145,24 +145,24 @@ class RandomUniform:
 
 @dataclasses.dataclass(frozen=True)
 class VarianceScaling:
-    """Numbers of mean 0 and variance `scale / fan`.
+    """Values with mean 0 and variance `scale / fan`.
 
-    The fan-in of a kernel is the number of inputs that an output sees, its fan-out the
-    number of outputs that an input reaches.
+    The fan-in of a kernel is the number of inputs that an output sees; its fan-out is
+    the number of outputs that an input reaches.
 
     Attributes:
-        scale: Above 0.
-        mode: Which fan: `"fan_in"`, `"fan_out"`, or their mean, `"fan_avg"`.
-        distribution: `"uniform"`, `"truncated_normal"`, which is drawn anew beyond two
-            standard deviations and then widened to have the variance, or
+        scale: Numerator of the variance, above 0.
+        mode: The fan to use: `"fan_in"`, `"fan_out"`, or their mean, `"fan_avg"`.
+        distribution: `"uniform"`, `"truncated_normal"`, which is redrawn beyond two
+            standard deviations and rescaled to the same variance, or
             `"untruncated_normal"`.
-        input_axes: Axes whose product is the fan-in; None, as for `output_axes`, for
-            all axes but the last.
-        output_axes: Axes whose product is the fan-out; None for all but the last but
-            one.
+        input_axes: Axes whose product is the fan-in. Without these or `output_axes`, it
+            is the product of all axes except the last.
+        output_axes: Axes whose product is the fan-out. Without these or `input_axes`,
+            it is the product of all axes except the second to last.
 
     Raises:
-        ValueError: If an attribute is none of these.
+        ValueError: If `scale` is out of range, or another attribute is unknown.
 
     Example:
         >>> kernel = HeNormal()(jax.random.key(0), (3, 3, 64, 64))
@@ -193,20 +193,20 @@ class VarianceScaling:
         dtype: Any = jnp.float32,
         fans: tuple[int, int] | None = None,
     ) -> Array:
-        """Return weights; with `fans`, the shape does not tell fan-in and fan-out."""
+        """Return weights; `fans` overrides the fan-in and fan-out of the shape."""
         if self.input_axes is not None and self.output_axes is not None:
             count = lambda axes: math.prod(shape[axis] for axis in axes)
             fans = count(self.input_axes), count(self.output_axes)
         fan_in, fan_out = fans or fans_of(shape)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}
-        # In the order of Linen's, to have its bits.
+        # In the same order as in Linen, for bitwise equal results.
         variance = jnp.array(self.scale / max(1.0, fan[self.mode]), dtype)
         if self.distribution == "uniform":
             unit = jax.random.uniform(key, shape, dtype, -1)
             return unit * jnp.sqrt(3 * variance)
         if self.distribution == "untruncated_normal":
             return jax.random.normal(key, shape, dtype) * jnp.sqrt(variance)
-        # The standard deviation of a unit normal variable that is cut off at 2.
+        # The standard deviation of a standard normal variable truncated at 2.
         stddev = jnp.sqrt(variance) / jnp.array(0.87962566103423978, dtype)
         return jax.random.truncated_normal(key, -2, 2, shape, dtype) * stddev
 
@@ -215,17 +215,17 @@ MODES = ("fan_in", "fan_out", "fan_avg")
 DISTRIBUTIONS = ("uniform", "truncated_normal", "untruncated_normal")
 
 GlorotUniform = functools.partial(VarianceScaling, 1.0, "fan_avg", "uniform")
-"""Uniform numbers (Glorot & Bengio, 2010, AISTATS), the default of most kernels."""
+"""Uniform values (Glorot & Bengio, 2010, AISTATS), the default of most kernels."""
 GlorotNormal = functools.partial(VarianceScaling, 1.0, "fan_avg", "truncated_normal")
-"""Truncated normal numbers (Glorot & Bengio, 2010, AISTATS)."""
+"""Truncated normal values (Glorot & Bengio, 2010, AISTATS)."""
 HeUniform = functools.partial(VarianceScaling, 2.0, "fan_in", "uniform")
-"""Uniform numbers, for ReLU (He et al., 2015, arXiv:1502.01852)."""
+"""Uniform values, for ReLU (He et al., 2015, arXiv:1502.01852)."""
 HeNormal = functools.partial(VarianceScaling, 2.0, "fan_in", "truncated_normal")
-"""Truncated normal numbers, for ReLU (He et al., 2015, arXiv:1502.01852)."""
+"""Truncated normal values, for ReLU (He et al., 2015, arXiv:1502.01852)."""
 LecunUniform = functools.partial(VarianceScaling, 1.0, "fan_in", "uniform")
-"""Uniform numbers (LeCun et al., 1998, Efficient BackProp)."""
+"""Uniform values (LeCun et al., 1998, Efficient BackProp)."""
 LecunNormal = functools.partial(VarianceScaling, 1.0, "fan_in", "truncated_normal")
-"""Truncated normal numbers (LeCun et al., 1998), for SELU (Klambauer et al., 2017)."""
+"""Truncated normal values (LeCun et al., 1998), for SELU (Klambauer et al., 2017)."""
 
 CLASSES: dict[str, Callable[..., Draw]] = {
     "GlorotUniform": GlorotUniform,
@@ -244,19 +244,20 @@ CLASSES: dict[str, Callable[..., Draw]] = {
     "RandomUniform": RandomUniform,
     "VarianceScaling": VarianceScaling,
 }
-"""Keras' names."""
+"""The initializers, by Keras' names."""
 
 _NAMES = {re.sub("(?<=.)(?=[A-Z])", "_", name).lower(): name for name in CLASSES}
 
 
 def get(initializer: Initializer) -> Draw:
-    """Return the function that an initializer is.
+    """Return the function of an initializer.
 
     Args:
-        initializer: A name of Keras', `"he_normal"` or `"HeNormal"`, or a function.
+        initializer: A name in Keras, `"he_normal"` or `"HeNormal"`, or a function,
+            which is returned unchanged.
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: If the name is unknown.
 
     Example:
         >>> get("he_normal") == HeNormal()
@@ -274,18 +275,18 @@ def get(initializer: Initializer) -> Draw:
 
 
 def forget_less(others: Draw) -> Draw:
-    """Return what draws the bias of an LSTM: ones for forget gates, `others` beside.
+    """Return an initializer of an LSTM's bias: ones for forget gates, `others` else.
 
-    So a cell keeps its memory at first (Gers et al., 2000).
+    With ones, a cell keeps its memory at first (Gers et al., 2000).
     """
 
-    def drawn(key: Key, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+    def draw(key: Key, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
         units = shape[0] // 4
         other = others(key, (3 * units,), dtype)
         one = jnp.ones((units,), dtype)
         return jnp.concatenate([other[:units], one, other[units:]])
 
-    return drawn
+    return draw
 
 
 def fans_of(shape: Sequence[int]) -> tuple[int, int]:

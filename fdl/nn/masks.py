@@ -10,7 +10,7 @@ from fdl.arrays import Array
 def allowed_pairs(
     mask: Array | None, causal: bool, shape: tuple[Any, ...]
 ) -> Array | None:
-    """Combine the masks; return None if every query may attend to every key."""
+    """Combine both masks; return None if every query may attend to every key."""
     if mask is None and not causal:
         return None
     allowed = jnp.ones(shape[-2:], bool)
@@ -21,7 +21,7 @@ def allowed_pairs(
 
 
 def spread(mask: Array, shape: tuple[Any, ...]) -> Array:
-    """Broadcast a mask to the scores, whose batch an export leaves open.
+    """Broadcast a mask to scores, whose batch size may be symbolic in an export.
 
     Raises:
         ValueError: If the mask does not broadcast to `shape`.
@@ -30,5 +30,6 @@ def spread(mask: Array, shape: tuple[Any, ...]) -> Array:
         return jnp.broadcast_to(mask, shape)
     except ValueError as error:
         raise ValueError(
-            f"a mask of shape {mask.shape} does not broadcast to scores of {shape}."
+            f"a mask of shape {mask.shape} does not broadcast to scores of shape "
+            f"{shape}."
         ) from error

@@ -17,14 +17,14 @@ class MixedPrecision:
 
     Wraps a model to compute in `dtype`, while its parameters are stored, differentiated
     and updated in float32: Keras' policy `mixed_bfloat16`. Outputs and losses are
-    float32, and running statistics are unchanged. bfloat16 has the range of float32, so
-    losses need no scaling.
+    float32, and running statistics keep their type. bfloat16 has the range of float32,
+    so losses need no scaling.
 
-    The wrapper can be used in place of a model in every learner.
+    The wrapper can replace a model in every learner.
 
     Attributes:
         model: The model.
-        dtype: The type in which to compute.
+        dtype: Type of the computation.
 
     Example:
         >>> import fdl, optax

@@ -16,14 +16,14 @@ class BatchNormalization(nn.BatchNorm):
     """Batch normalization (Ioffe & Szegedy, 2015, arXiv:1502.03167), as in Keras.
 
     Normalizes each channel to mean 0 and variance 1, by the statistics of the batch in
-    training and by the running statistics in `batch_stats` otherwise, then applies a
+    training and otherwise by the running statistics in `batch_stats`, then applies a
     learned scale and bias.
 
     Attributes:
         momentum: Fraction of the running statistics kept in each step, in [0, 1].
-        epsilon: Added to the variance, at least 0; 1e-5 in Linen.
-        scale_init: How the scale is drawn, see `fdl.nn.initializers`.
-        bias_init: How the bias is drawn.
+        epsilon: Number added to the variance, at least 0; 1e-5 in Linen.
+        scale_init: Initializer of the scale; see `fdl.nn.initializers`.
+        bias_init: Initializer of the bias.
 
     Example:
         >>> import jax
@@ -53,7 +53,7 @@ class BatchNormalization(nn.BatchNorm):
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, x: Float[Array, "*batch channels"], *, train: bool = False
     ) -> Float[Array, "*batch channels"]:
-        """Normalize; with `train`, use the batch statistics and record them."""
+        """Normalize; with `train`, by batch statistics, updating the running ones."""
         return super().__call__(x, use_running_average=not train)
 
 
@@ -64,9 +64,9 @@ class LayerNormalization(nn.LayerNorm):
     learned scale and bias for each channel.
 
     Attributes:
-        epsilon: Added to the variance, at least 0; 1e-6 in Linen.
-        scale_init: How the scale is drawn, see `fdl.nn.initializers`.
-        bias_init: How the bias is drawn.
+        epsilon: Number added to the variance, at least 0; 1e-6 in Linen.
+        scale_init: Initializer of the scale; see `fdl.nn.initializers`.
+        bias_init: Initializer of the bias.
 
     Example:
         >>> import jax
@@ -99,12 +99,12 @@ class GroupNormalization(nn.GroupNorm):
 
     Attributes:
         num_groups: Number of groups; must divide the number of channels.
-        epsilon: Added to the variance, at least 0; 1e-6 in Linen.
-        reduction_axes: The axes of one example: three for images, as it is by default;
-            `(-2, -1)` for sequences, `(-4, -3, -2, -1)` for volumes. Keras takes all
-            but the first.
-        scale_init: How the scale is drawn, see `fdl.nn.initializers`.
-        bias_init: How the bias is drawn.
+        epsilon: Number added to the variance, at least 0; 1e-6 in Linen.
+        reduction_axes: The axes of one example: by default three, for images; use
+            `(-2, -1)` for sequences, `(-4, -3, -2, -1)` for volumes. Keras uses all
+            axes except the first.
+        scale_init: Initializer of the scale; see `fdl.nn.initializers`.
+        bias_init: Initializer of the bias.
 
     Raises:
         ValueError: If the groups do not divide the channels.

@@ -13,7 +13,7 @@ def length_mask(
 
     Args:
         length: Number of real steps of each sequence, clipped to [0, time].
-        time: Number of steps including padding.
+        time: Number of steps, including padding.
 
     Example:
         >>> length_mask(jnp.array([0, 2]), time=3)

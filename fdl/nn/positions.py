@@ -19,16 +19,16 @@ def sinusoids(
 ) -> Float[Array, "time {features}"]:
     """Return sines and cosines of positions (Vaswani et al., 2017, section 3.5).
 
-    Channel `2 i` is `sin(position / 10000^(2 i / features))`, and channel `2 i + 1` the
-    cosine of the same angle.
+    Channel `2 i` is `sin(position / 10000^(2 i / features))`, and channel `2 i + 1` is
+    the cosine of the same angle.
 
     Example:
         >>> np.asarray(sinusoids(jnp.arange(2), 4)).round(2)
         array([[0.  , 1.  , 0.  , 1.  ],
                [0.84, 0.54, 0.01, 1.  ]], dtype=float32)
     """
-    # Half precision has no positions above 256 of its own: round the waves alone. And
-    # compute rates in double precision, since their error grows with the position.
+    # Half precision cannot represent all positions above 256, so only the waves are
+    # rounded. Rates are in double precision, since their error grows with the position.
     exact = jnp.promote_types(dtype, jnp.float32)
     rate = jnp.asarray(
         10_000.0 ** (-2 * np.arange((features + 1) // 2) / features), exact
@@ -39,14 +39,14 @@ def sinusoids(
 
 
 class Positions(nn.Module):
-    """Adds position embeddings to tokens (Vaswani et al., 2017).
+    """Layer that adds position embeddings to tokens (Vaswani et al., 2017).
 
     Attributes:
         kind: `"sinusoidal"` adds `sinusoids`; `"learned"` adds learned vectors,
             like an `Embedding`.
         max_length: Number of learned positions, at least 1; positions beyond it give
             NaN. Sinusoids have no limit.
-        embedding_init: How learned positions are drawn, see `fdl.nn.initializers`.
+        embedding_init: Initializer of learned positions; see `fdl.nn.initializers`.
 
     Raises:
         ValueError: If `kind` is unknown, or `max_length` is below 1.
@@ -78,7 +78,7 @@ class Positions(nn.Module):
             vectors = sinusoids(position, features, x.dtype)
         elif self.kind == "learned":
             table = Embedding(self.max_length, features, self.embedding_init)
-            nn.share_scope(self, table)  # store the table as our own parameter
+            nn.share_scope(self, table)  # the table is a parameter of this layer
             vectors = table(position)
         else:
             raise ValueError(f"kind={self.kind!r} must be 'sinusoidal' or 'learned'.")

@@ -1,6 +1,6 @@
 """Recurrent layers with Keras' parameters and treatment of masks.
 
-Called on whole sequences, or with `step` on one step, in a loop of your own.
+Call a layer on whole sequences, or its method `step` in a loop of your own.
 """
 
 from typing import Any
@@ -34,7 +34,7 @@ class _Recurrent(nn.Module):
         bias_rows: tuple[int, ...] = (),
         bias_init: Draw | None = None,
     ) -> tuple[Array, Array, Array]:
-        """Create kernel, recurrent kernel and bias, with gates side by side in each."""
+        """Create kernel, recurrent kernel and bias, with the gates concatenated."""
         require_whole("[1, inf)", features=self.features)
         width = gates * self.features
         return (
@@ -58,8 +58,8 @@ class _Recurrent(nn.Module):
             return jnp.zeros(shape, x.dtype)
         if initial.shape != shape:
             raise ValueError(
-                f"initial_state has shape {initial.shape}, but inputs of shape "
-                f"{x.shape} and {self.features} features need {shape}."
+                f"initial_state has shape {initial.shape}, but must have {shape} for "
+                f"inputs of shape {x.shape} and {self.features} features."
             )
         return initial
 
@@ -74,9 +74,9 @@ class SimpleRNN(_Recurrent):
         reverse: Whether to run from the last step to the first, like Keras'
             `go_backwards`, but with outputs in the order of the inputs, where Keras
             returns them reversed.
-        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
-        recurrent_init: How the recurrent kernel is drawn.
-        bias_init: How the bias is drawn.
+        kernel_init: Initializer of the kernel; see `fdl.nn.initializers`.
+        recurrent_init: Initializer of the recurrent kernel.
+        bias_init: Initializer of the bias.
         implementation: How to differentiate, see `fdl.ops.recurrent`.
 
     Raises:
@@ -131,7 +131,7 @@ class LSTM(_Recurrent):
         c[t] = f c[t-1] + i tanh(x[t] W_c + h[t-1] U_c + b_c)
         h[t] = o tanh(c[t])
 
-    The forget gate f was added by Gers et al. (2000). Each parameter holds its gates in
+    The forget gate f was added by Gers et al. (2000). Each parameter has the gates in
     the order i, f, c, o.
 
     Attributes:
@@ -139,13 +139,13 @@ class LSTM(_Recurrent):
         reverse: Whether to run from the last step to the first, like Keras'
             `go_backwards`, but with outputs in the order of the inputs, where Keras
             returns them reversed.
-        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
-        recurrent_init: How the recurrent kernel is drawn.
-        bias_init: How the bias is drawn.
+        kernel_init: Initializer of the kernel; see `fdl.nn.initializers`.
+        recurrent_init: Initializer of the recurrent kernel.
+        bias_init: Initializer of the bias.
         implementation: How to differentiate, see `fdl.ops.recurrent`.
-        unit_forget_bias: Whether the bias of the forget gate starts at 1, whatever
-            `bias_init` draws for the others, so that a cell keeps its memory at first
-            (Jozefowicz et al., 2015, ICML).
+        unit_forget_bias: Whether the bias of the forget gate starts at 1, regardless of
+            `bias_init`, so that a cell keeps its memory at first (Jozefowicz et al.,
+            2015, ICML).
 
     Raises:
         ValueError: If `features` is below 1 or the initial state has the wrong shape.
@@ -172,7 +172,7 @@ class LSTM(_Recurrent):
         """Run over a sequence.
 
         Args:
-            x: The sequence; any number of leading batch axes, none included.
+            x: The sequence; any number of leading batch axes, including none.
             initial_state: State before the first step; None for zeros.
             mask: True at real steps, False at padding, which may be anywhere. Padding
                 leaves the state unchanged and repeats the previous output, or zero if
@@ -193,13 +193,13 @@ class LSTM(_Recurrent):
         x: Float[Array, "*batch channels"],
         state: ops.LSTMState | None = None,
     ) -> ops.LSTMState:
-        """Return the state after one more step, with the parameters of whole sequences.
+        """Return the state after one more step.
 
-        Call it in a loop that has more in it than the layer, such as attention.
+        Use it in a custom loop, such as one with attention.
 
         Args:
             x: The input of the step.
-            state: The state before it; None for zeros.
+            state: The state before the step; None for zeros.
         """
         return ops.lstm_step(*self._given(x, x.shape[:-1], state))
 
@@ -228,16 +228,16 @@ class GRU(_Recurrent):
         h[t] = z h[t-1] + (1 - z) tanh(x[t] W_h + r (h[t-1] U_h) + b_h)
 
     This is the form of cuDNN and of the first version of the paper, with a separate
-    bias inside the reset gate. Each parameter holds its gates in the order z, r, h.
+    bias inside the reset gate. Each parameter has the gates in the order z, r, h.
 
     Attributes:
         features: Width of state and output, at least 1.
         reverse: Whether to run from the last step to the first, like Keras'
             `go_backwards`, but with outputs in the order of the inputs, where Keras
             returns them reversed.
-        kernel_init: How the kernel is drawn, see `fdl.nn.initializers`.
-        recurrent_init: How the recurrent kernel is drawn.
-        bias_init: How the bias is drawn.
+        kernel_init: Initializer of the kernel; see `fdl.nn.initializers`.
+        recurrent_init: Initializer of the recurrent kernel.
+        bias_init: Initializer of the bias.
         implementation: How to differentiate, see `fdl.ops.recurrent`.
         reset_after: True for the form above, whose `bias` has two rows, one for the
             input and one for the state; False for `(r h[t-1]) U_h` and a single bias,

@@ -1,4 +1,4 @@
-"""Encoder and decoder of the Transformer: stacks of blocks."""
+"""Encoder and decoder of the Transformer, as stacks of blocks."""
 
 import functools
 from collections.abc import Callable
@@ -35,8 +35,8 @@ class TransformerStack(nn.Module):
         activation: Activation of the feed-forward layers.
         causal: Whether each token attends only to itself and earlier ones.
         implementation: See `MultiHeadAttention`.
-        kernel_init: How all kernels are drawn, see `fdl.nn.initializers`.
-        bias_init: How the biases of attention and of the dense layers are drawn.
+        kernel_init: Initializer of all kernels; see `fdl.nn.initializers`.
+        bias_init: Initializer of the biases of attention and of the dense layers.
 
     Example:
         >>> import jax
@@ -99,7 +99,7 @@ class TransformerStack(nn.Module):
             x: The new tokens.
             cache: Cache of the earlier tokens; start from `empty_cache`.
             memory: Output of an encoder; needed only with the first tokens, since the
-                cache keeps it.
+                cache stores it.
             mask: True at positions of the cache with a token to attend to.
             memory_mask: True at tokens of the memory.
 
@@ -119,7 +119,7 @@ class TransformerStack(nn.Module):
         memory_length: int | None = None,
         dtype: DTypeLike = jnp.float32,
     ) -> tuple[BlockCache, ...]:
-        """Return a cache with room for `length` tokens and, if given, a memory."""
+        """Return a cache with room for `length` tokens and, optionally, a memory."""
         size = features // self.num_heads
         make = lambda room: empty_cache(
             batch, room, self.num_heads, (size, size), dtype

@@ -35,7 +35,7 @@ class TransformerBlock(nn.Module):
 
     Self-attention, attention to a memory if one is given, and two feed-forward layers
     at each position. Each of these sublayers has dropout and a residual connection.
-    Differs from the paper in the biases of attention, and in the epsilon of layer
+    Differs from the paper in having biases in attention, and in the epsilon of layer
     normalization, which is Keras' 1e-3.
 
     Attributes:
@@ -46,8 +46,8 @@ class TransformerBlock(nn.Module):
         activation: Activation of the feed-forward layers.
         causal: Whether each token attends only to itself and earlier ones.
         implementation: See `MultiHeadAttention`.
-        kernel_init: How all kernels are drawn, see `fdl.nn.initializers`.
-        bias_init: How the biases of attention and of the dense layers are drawn.
+        kernel_init: Initializer of all kernels; see `fdl.nn.initializers`.
+        bias_init: Initializer of the biases of attention and of the dense layers.
 
     Raises:
         ValueError: If the heads do not divide the features.
@@ -87,7 +87,7 @@ class TransformerBlock(nn.Module):
         Args:
             x: The tokens; with a cache, the tokens that follow those in it.
             memory: Output of an encoder to attend to; None for none. With a cache, pass
-                it with the first tokens only, since the cache keeps it.
+                it only with the first tokens, since the cache stores it.
             mask: True at tokens to attend to, in `x` or in the cache.
             memory_mask: The same for the memory.
             cache: Cache of the earlier tokens.

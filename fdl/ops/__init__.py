@@ -1,4 +1,4 @@
-"""Pure array functions whose lowering is chosen for speed, per platform."""
+"""Pure array functions, with the implementation that is fastest on each platform."""
 
 from fdl.listing import public as _public
 from fdl.ops.conv import conv as conv

@@ -30,18 +30,18 @@ def conv(
     function of Keras' `Conv2D` without its bias. Kernels are not flipped.
 
     Args:
-        x: Images, channels last; any number of leading batch axes, none included.
+        x: Images, channels last; any number of leading batch axes, including none.
         kernel: One kernel for each output feature.
-        strides: Step `s` of the window down and across, in pixels, at least 1.
+        strides: Strides `s` of the window, down and across, in pixels, at least 1.
         padding: `"valid"`, or `"same"` for outputs of `ceil(size / stride)` pixels.
         dilation: Distance `d` between the pixels of a window (Yu & Koltun, 2016,
             arXiv:1511.07122), at least 1.
         groups: Number of groups that channels and features are split into; each group
             of features sees one group of channels (Krizhevsky et al., 2012).
-        implementation: `"xla"` for XLA's convolution and its derivatives; `"tuned"`
-            for forms of each that stay fast on CPU, inside loops and under `vmap` over
-            kernels, chosen by shape; None for `"tuned"` on CPU and, for small windows,
-            on GPU, otherwise `"xla"`.
+        implementation: `"xla"` for XLA's convolution and its derivatives; `"tuned"` for
+            implementations chosen by shape that stay fast on CPU, inside loops and
+            under `vmap` over kernels; None for `"tuned"` on CPU and, with small
+            windows, on GPU, and `"xla"` otherwise.
 
     Raises:
         ValueError: If the channels of `x` and `kernel` do not match, no window fits,
@@ -70,7 +70,7 @@ def conv(
     pads = border((height, width), window, strides, padding, dilation)
     form = Form((height, width), window, strides, pads, dilation, groups)
     if _is_tuned(implementation, form, group_channels):
-        if group_channels == 1 and features > groups > 1:  # depthwise, several each
+        if group_channels == 1 and features > groups > 1:  # several per channel
             x = jnp.repeat(x, features // groups, axis=-1)
             form = form._replace(groups=features)
         elif groups > 1 and group_channels > 1:
@@ -96,12 +96,11 @@ def conv_transpose(
     `Conv2DTranspose` without its bias.
 
     Args:
-        x: Images, channels last; any number of leading batch axes, none included.
+        x: Images, channels last; any number of leading batch axes, including none.
         kernel: One kernel for each input channel; features come before channels.
         strides: Distance in the output, in pixels, between neighbors in `x`.
-        padding: `"same"` for outputs of `size * stride` pixels; `"valid"` for
-            every pixel that the kernel reaches, `(size - 1) * stride + max(window,
-            stride)`.
+        padding: `"same"` for outputs of `size * stride` pixels; `"valid"` for all
+            pixels that the kernel reaches, `(size - 1) * stride + max(window, stride)`.
         implementation: As in `conv`.
 
     Raises:

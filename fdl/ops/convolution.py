@@ -1,4 +1,4 @@
-"""How convolutions are computed: three maps, each in the form that is fast for it."""
+"""Implementations of convolution and its two gradients, each chosen for speed."""
 
 import functools
 import math
@@ -25,12 +25,12 @@ Channels = Callable[[Array, Array, "Form"], int]
 
 
 class Form(NamedTuple):
-    """What a convolution is, apart from its arrays.
+    """The parameters of a convolution, except its arrays.
 
     Attributes:
         size: Height and width of an image.
         window: Height and width of a kernel.
-        strides: Step of the window down and across.
+        strides: Strides of the window, down and across.
         pads: Rows and columns added around an image.
         dilation: Distance between the pixels of a window.
         groups: Number of groups of channels.
@@ -61,7 +61,7 @@ class Form(NamedTuple):
         return rows, columns
 
     def transposed(self) -> "Form":
-        """Return the form whose output, for stretched gradients, are images."""
+        """Return the form that maps stretched output gradients to image gradients."""
         stretched = [
             (size - 1) * stride + 1
             for size, stride in zip(self.out_size, self.strides, strict=True)
@@ -79,27 +79,27 @@ class Form(NamedTuple):
 
 
 def join_groups(kernel: Kernel, groups: int) -> tuple[Joined, int]:
-    """Join small groups of channels: a kernel with zeros between, and fewer groups."""
+    """Join small groups of channels; return a kernel with zeros and fewer groups."""
     height, width, channels, features = kernel.shape
     enough = min(-(-rules.GROUP_CHANNELS // channels), groups)
     each = next(n for n in range(enough, groups + 1) if groups % n == 0)
     kernel = kernel.reshape(height, width, 1, channels, groups // each, each, -1)
     own = jnp.eye(each, dtype=bool).reshape(1, 1, each, 1, 1, each, 1)
-    # Not `kernel * own`: a product that XLA fuses with the derivative of that, on CPU
-    # in jaxlib 0.10.2, is wrong or crashes.
+    # Not `kernel * own`: on CPU, in jaxlib 0.10.2, XLA fuses a product with the
+    # derivative of this one, and the result is wrong or crashes.
     joined = (height, width, each, channels, groups // each, each, kernel.shape[-1])
     own, kernel = jnp.broadcast_to(own, joined), jnp.broadcast_to(kernel, joined)
     kernel = jnp.where(own, kernel, 0).reshape(height, width, each * channels, features)
     return kernel, groups // each
 
 
-# By XLA's own convolution.
+# XLA's own convolution.
 
 
 def by_xla(
     x: Images, kernel: Kernel, form: Form, stretch: tuple[int, int] = (1, 1)
 ) -> Features:
-    """Call XLA's convolution, of images with zeros between their pixels."""
+    """Call XLA's convolution; `stretch` inserts zeros between the pixels of images."""
     y = lax.conv_general_dilated(
         jnp.reshape(x, (-1, *x.shape[-3:])),
         jnp.asarray(kernel),
@@ -114,8 +114,8 @@ def by_xla(
 
 
 def _images_of_windows(g: Features, kernel: Kernel, form: Form) -> Images:
-    # Where windows are a whole number of strides wide, products need no zeros between
-    # the pixels of the gradient.
+    # If windows are a whole number of strides wide, products need no zeros between the
+    # pixels of the gradient.
     steps = zip(form.window, form.strides, strict=True)
     whole = all(window % step == 0 for window, step in steps)
     few = kernel.shape[2] <= rules.FEW_CHANNELS
@@ -125,11 +125,11 @@ def _images_of_windows(g: Features, kernel: Kernel, form: Form) -> Images:
     return by_xla(g, turned, form.transposed(), stretch=form.strides)
 
 
-# By products of patches, which stay fast under `vmap` over kernels.
+# Products of patches, which stay fast under `vmap` over kernels.
 
 
 def by_products(x: Images, kernel: Kernel, form: Form) -> Features:
-    """Lay the pixels under each window side by side, and take one product."""
+    """Concatenate the pixels under each window, and multiply by the kernel."""
     x = _pad(x, form)
     if form.strides != (1, 1) and form.dilation == (1, 1) and form.groups == 1:
         (height, width), (down, across) = form.window, form.strides
@@ -208,14 +208,14 @@ def _kernel_by_parts(x: Images, g: Features, form: Form) -> Kernel:
 def _sum_over_parts(
     of_part: Callable[[Images, Features], Array], most: int, x: Images, g: Features
 ) -> Array:
-    """Add up what `of_part` makes of at most `most` images at a time."""
+    """Sum the results of `of_part` for at most `most` images at a time."""
     if rules.at_most(x.shape[0], most):
         return of_part(x, g)
     devices = rules.devices()
     if devices == 1 or len(x) % devices:
         return _sum_one_by_one(of_part, most, x, g)
-    # Each device adds up the parts of its own images. Of all images, a part would be
-    # on one device, and the others would ask for it.
+    # Each device sums over parts of its own images. A part of all images would be on
+    # one device, and the others would have to fetch it.
     xs, gs = (a.reshape(devices, -1, *a.shape[1:]) for a in (x, g))
     own = lambda x, g: _sum_one_by_one(of_part, most, x, g)
     return jnp.sum(jax.vmap(own)(xs, gs), axis=0)
@@ -227,14 +227,14 @@ def _sum_one_by_one(
     parts = _parts(len(x), most)
     xs, gs = (a.reshape(parts, -1, *a.shape[1:]) for a in (x, g))
     zero = jax.eval_shape(of_part, xs[0], gs[0])
-    wide = jnp.promote_types(zero.dtype, jnp.float32)  # so that no small part is lost
+    wide = jnp.promote_types(zero.dtype, jnp.float32)  # so that small terms are kept
     add = lambda total, part: (total + of_part(*part), None)
     total, _ = lax.scan(add, jnp.zeros(zero.shape, wide), (xs, gs))
     return jnp.asarray(total, zero.dtype)
 
 
 def _parts(count: int, most: int) -> int:
-    """Return into how many equal parts to cut, so that none is longer than `most`."""
+    """Return the number of equal parts, none of them longer than `most`."""
     return next(n for n in range(-(-count // most), count + 1) if count % n == 0)
 
 
@@ -246,8 +246,8 @@ def _kernel_by_windows(x: Images, g: Features, form: Form) -> Kernel:
 
 
 def _kernel_by_rows(x: Images, g: Features, form: Form) -> Kernel:
-    # Patches of a row of the window each, with the gradients of all the rows that see
-    # them: a third of the copying for a window of three rows.
+    # Patches are single rows of a window, with the gradients of all rows that see them:
+    # a third of the copying for a window of three rows.
     (height, width), columns = form.window, form.out_size[1]
     x = _pad(x, form)
     seen = jnp.concatenate([x[:, :, j : j + columns] for j in range(width)], axis=-1)
@@ -261,7 +261,7 @@ def _kernel_by_rows(x: Images, g: Features, form: Form) -> Kernel:
 
 
 def _kernel_by_planes(x: Images, g: Features, form: Form) -> Kernel:
-    # With few channels, patches along the last axis would be short pieces.
+    # With few channels, patches along the last axis would be too short.
     planes = lax.optimization_barrier(jnp.moveaxis(_pad(x, form), -1, 0))
     seen = taps(planes[..., None], form.window, form.strides, form.dilation)
     patches = jnp.concatenate([tap[..., 0] for tap in seen], axis=0)
@@ -274,11 +274,11 @@ def _over_pixels(a: Images, b: Features) -> Float[Array, "channels features"]:
     return lax.dot_general(a, b, ((axes, axes), ((), ())))
 
 
-# Depthwise: no channel mixes with another, so products would be of single columns.
+# Depthwise: channels do not mix, so products would have single columns.
 
 
 def _depthwise(x: Images, kernel: Kernel, form: Form) -> Features:
-    # Padding first, and apart, lets XLA vectorize the sum.
+    # Padding first, behind a barrier, lets XLA vectorize the sum.
     x = lax.optimization_barrier(_pad(x, form))
     seen = taps(x, form.window, form.strides, form.dilation)
     weights = kernel.reshape(len(seen), *(1 for _ in x.shape[:-1]), -1)
@@ -300,8 +300,8 @@ def _depthwise_kernel(x: Images, g: Features, form: Form) -> Kernel:
 
 
 def _depthwise_part(x: Images, g: Features, form: Form) -> Kernel:
-    # A sum over all but the last axis is slow in XLA. Some rows are added up by
-    # vectorized additions, and products with ones add up the rest.
+    # XLA is slow at sums over all axes but the last. Some rows are summed by vectorized
+    # additions, and the rest by products with ones.
     fold = min(rules.FOLD, g.shape[-3])
     more = -g.shape[-3] % fold
     g = lax.optimization_barrier(_pad_rows(g, more))
@@ -335,12 +335,14 @@ def _pad_rows(x: Images, more: int) -> Padded:
     return jnp.pad(x, [(0, 0)] * (x.ndim - 3) + [(0, more), (0, 0), (0, 0)])
 
 
-# Which form each map takes.
+# Choice of the implementation of each map.
 
-Way = Literal["depthwise", "by group", "products", "windows"]
+Algorithm = Literal["depthwise", "by group", "products", "windows"]
 
 
-def _way(form: Form, group_channels: int, features: int, members: int) -> Way:
+def _algorithm(
+    form: Form, group_channels: int, features: int, members: int
+) -> Algorithm:
     if form.groups > 1 and group_channels == 1 and features == form.groups:
         return "depthwise"
     if members or jax.default_backend() != "cpu":
@@ -354,17 +356,17 @@ def _way(form: Form, group_channels: int, features: int, members: int) -> Way:
     return "products" if apart or few else "windows"
 
 
-_OUTPUT: dict[Way, Compute] = {
+_OUTPUT: dict[Algorithm, Compute] = {
     "depthwise": _depthwise,
     "products": by_products,
     "windows": by_xla,
 }
-_IMAGES: dict[Way, Compute] = {
+_IMAGES: dict[Algorithm, Compute] = {
     "depthwise": _depthwise_images,
     "products": _images_by_products,
     "windows": _images_of_windows,
 }
-_KERNEL: dict[Way, Compute] = {
+_KERNEL: dict[Algorithm, Compute] = {
     "depthwise": _depthwise_kernel,
     "products": _kernel_by_products,
     "windows": _kernel_by_parts,
@@ -372,21 +374,23 @@ _KERNEL: dict[Way, Compute] = {
 
 
 def _by_group(compute: Compute, a: Array, b: Array, form: Form) -> Array:
-    """Apply a map without groups to each group, and put the results side by side."""
+    """Apply a map without groups to each group, and concatenate the results."""
     one = form._replace(groups=1)
     pairs = zip(*(jnp.split(x, form.groups, axis=-1) for x in (a, b)), strict=True)
     return jnp.concatenate([compute(a, b, one) for a, b in pairs], axis=-1)
 
 
-def _in_the_best_way(ways: dict[Way, Compute], group_channels: Channels) -> Compute:
-    """Return the map that takes the form that the rules name."""
+def _dispatched(
+    algorithms: dict[Algorithm, Compute], group_channels: Channels
+) -> Compute:
+    """Return a map that dispatches to the implementation chosen by the rules."""
 
     def compute(a: Array, b: Array, form: Form) -> Array:
         members = a.ndim - 4
-        way = _way(form, group_channels(a, b, form), b.shape[-1], members)
-        if way == "by group":
+        algorithm = _algorithm(form, group_channels(a, b, form), b.shape[-1], members)
+        if algorithm == "by group":
             return _by_group(compute, a, b, form)
-        of_one = lambda a, b: ways[way](a, b, form)
+        of_one = lambda a, b: algorithms[algorithm](a, b, form)
         return functools.reduce(lambda f, _: jax.vmap(f), range(members), of_one)(a, b)
 
     return compute
@@ -403,20 +407,20 @@ def _of_images(x: Array, g: Array, form: Form) -> int:
 tuned = trilinear(
     "conv",
     output=Map(
-        _in_the_best_way(_OUTPUT, _of_kernel),
+        _dispatched(_OUTPUT, _of_kernel),
         lambda x, kernel, form: (x[0], *form.out_size, kernel[-1]),
         ndim=4,
     ),
     images=Map(
-        _in_the_best_way(_IMAGES, _of_kernel),
+        _dispatched(_IMAGES, _of_kernel),
         lambda g, kernel, form: (g[0], *form.size, kernel[-2] * form.groups),
         ndim=4,
     ),
     kernel=Map(
-        _in_the_best_way(_KERNEL, _of_images),
+        _dispatched(_KERNEL, _of_images),
         lambda x, g, form: (*form.window, x[-1] // form.groups, g[-1]),
         ndim=4,
     ),
 )
-"""The three maps of a convolution, each in the form that the rules name, of images with
-a single batch axis."""
+"""The three maps of a convolution of images with a single batch axis, each with the
+implementation chosen by the rules."""

@@ -25,8 +25,8 @@ def dense(
         x: Rows of features.
         kernel: The matrix that each row is multiplied by.
         implementation: `"xla"` for XLA's derivative of the product; `"tuned"` for a
-            derivative in the memory layout that XLA is fast at on CPU; None to choose
-            by platform.
+            derivative in the memory layout that is fastest with XLA on CPU; None to
+            choose by platform.
 
     Raises:
         ValueError: If `implementation` is unknown.
@@ -54,7 +54,7 @@ def _dense_jvp(
 ) -> tuple[Array, Array]:
     (x, kernel), (dx, dkernel) = primals, tangents
     y = _dense(x, kernel)
-    # The inputs of a first layer are constant, and a kernel may be.
+    # The inputs of a first layer are constants, and a kernel may be one.
     if isinstance(dkernel, SymbolicZero):
         return y, dx @ kernel
     dy = dense_fast_transpose(x, dkernel, implementation="tuned")
@@ -71,9 +71,9 @@ def dense_fast_transpose(
 
     The gradient of the kernel is a product over all rows, `x^T dy`. With many rows, XLA
     on CPU runs it at half speed unless the rows already lie along the last axis of the
-    left operand. So the narrower operand is transposed first, and a barrier keeps XLA
-    from undoing that. Devices that share the rows of several axes keep them apart: of
-    one axis made of these, each would need all.
+    left operand. So the narrower operand is transposed first, and a barrier prevents
+    XLA from undoing that. If rows of several axes are sharded over devices, the axes
+    are not merged: a merged axis would have to be gathered by every device.
 
     Example:
         >>> import jax.numpy as jnp
@@ -82,10 +82,10 @@ def dense_fast_transpose(
     """
     rows = x.reshape(-1, x.shape[-1])
     features, out = kernel.shape
-    way = resolve(implementation, tuned_on=("cpu",))
+    chosen = resolve(implementation, tuned_on=("cpu",))
     if x.ndim > 2 and rules.devices() > 1:
-        way = "xla"
-    if way == "xla" or rules.at_most(rows.shape[0], min(features, out) - 1):
+        chosen = "xla"
+    if chosen == "xla" or rules.at_most(rows.shape[0], min(features, out) - 1):
         return x @ kernel
     if features <= out:
         across = lax.optimization_barrier(rows.T)

@@ -1,4 +1,4 @@
-"""Functions that are layers in Keras, which whoever describes a model wants to see."""
+"""Marks functions that are layers in Keras, so that descriptions of models see them."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ _WATCHER: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
 def keras_layer(function: Callable[_Given, _Made]) -> Callable[_Given, _Made]:
-    """Mark a function that is a layer in Keras, so that `watch_layers` sees its calls.
+    """Mark a function as a Keras layer, so that `watch_layers` intercepts its calls.
 
     Example:
         >>> @keras_layer

@@ -16,25 +16,25 @@ def local_response_norm(
     alpha: float = 1e-4,
     beta: float = 0.75,
 ) -> Float[Array, "*batch channels"]:
-    """Divide each channel by what those around it do (Krizhevsky et al., 2012).
+    """Divide channels by the activity of those around them (Krizhevsky et al., 2012).
 
     `y[i] = x[i] / (k + alpha * sum(x[j]^2))^beta`, over the `size` channels around `i`,
     fewer at both ends. The defaults are the paper's, NeurIPS 2012, section 3.3.
 
-    There are four conventions. The paper and `tf.nn.lrn` multiply `alpha` by the sum,
-    as here; Caffe and PyTorch by the mean, so that theirs is `size` times as large as
-    this one. And `k` is 2 in the paper, 1 by default in the other three;
-    TensorFlow calls it `bias`, and gives `size // 2` as `depth_radius`.
+    Conventions differ. The paper and `tf.nn.lrn` multiply `alpha` by the sum, as here;
+    Caffe and PyTorch multiply it by the mean, so their `alpha` is `size` times as
+    large. The paper's `k` is 2; its default is 1 in the three frameworks. TensorFlow
+    calls it `bias`, and passes `size // 2` as `depth_radius`.
 
     Args:
-        x: Channels last; any number of leading axes.
+        x: Activations, channels last; any number of leading axes.
         size: Number of channels in the sum, odd, at least 1; the paper's n.
-        k: What there is without any activity, above 0.
-        alpha: How much activity counts, at least 0.
-        beta: Power of the divisor, at least 0.
+        k: Divisor without any activity, before the power, above 0.
+        alpha: Weight of the activity, at least 0.
+        beta: Exponent of the divisor, at least 0.
 
     Raises:
-        ValueError: If `size` is even, or a number out of its range.
+        ValueError: If `size` is even, or a number is out of range.
 
     Example:
         >>> x = jnp.array([0.0, 1, 0, 0, 1])
@@ -45,13 +45,15 @@ def local_response_norm(
     require_number("(0, inf)", k=k)
     require_number("[0, inf)", alpha=alpha, beta=beta)
     if size % 2 == 0:
-        raise ValueError(f"size={size} must be odd: as many channels on either side.")
+        raise ValueError(
+            f"size={size} must be odd, with as many channels on either side."
+        )
     x = jnp.asarray(x)
     inner = (1,) * (x.ndim - 1)
     around = [(0, 0)] * (x.ndim - 1) + [(size // 2, size // 2)]
     total = lax.reduce_window(x * x, 0.0, lax.add, (*inner, size), (*inner, 1), around)
     scale = k + alpha * total
-    if beta == 0.75:  # two roots take a fifth of the time of a power
+    if beta == 0.75:  # two square roots take a fifth of the time of a power
         root = lax.rsqrt(scale)
         return x * (root * jnp.sqrt(root))
     return x * scale**-beta

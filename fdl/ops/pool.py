@@ -24,24 +24,24 @@ def max_pool(
     padding: Padding = "valid",
     implementation: Implementation | None = None,
 ) -> Float[Array, "*batch out_height out_width channels"]:
-    """Keep the largest pixel of each window (Ranzato et al., 2007).
+    """Return the largest pixel of each window (Ranzato et al., 2007).
 
     The function of Keras' `MaxPooling2D`, including its gradient: if several pixels of
-    a window are equally large, the first one, row by row, receives all of it.
+    a window are equally large, the first, row by row, receives the whole gradient.
 
     Caffe and PyTorch can round the number of windows up (`ceil_mode`). For windows of 3
-    and strides of 2 this is `"same"` where the image has an even number of pixels, and
-    `"valid"` where it has an odd one.
+    and strides of 2, this equals `"same"` if the number of pixels is even, and
+    `"valid"` if it is odd.
 
     Args:
         x: Images, channels last; any number of leading batch axes.
         window: Height and width of the window, in pixels, at least 1.
-        strides: Step of the window in each direction; None for the window's own size.
+        strides: Stride of the window in each direction; None for the window's own size.
         padding: `"valid"` drops pixels at the end that do not fill a window; `"same"`
             pads with minus infinity.
         implementation: `"xla"` for XLA's window reduction, whose gradient is slow on
-            CPU and GPU; `"tuned"` for a gradient by slices; None for `"tuned"` on CPU
-            and GPU, `"xla"` elsewhere.
+            CPU and GPU; `"tuned"` for a gradient from slices; None for `"tuned"` on CPU
+            and GPU, and `"xla"` elsewhere.
 
     Raises:
         ValueError: If no window fits or an option is out of range.
@@ -70,12 +70,12 @@ def avg_pool(
     """Average the pixels of each window (LeCun et al., 1989).
 
     The function of Keras' `AveragePooling2D`: with `"same"` padding, the mean is over
-    the pixels of the image that a window covers, without the border.
+    the pixels of the image in a window, without the padding.
 
     Args:
         x: Images, channels last; any number of leading batch axes.
         window: Height and width of the window, in pixels, at least 1.
-        strides: Step of the window in each direction; None for the window's own size.
+        strides: Stride of the window in each direction; None for the window's own size.
         padding: `"valid"` drops pixels at the end that do not fill a window; `"same"`
             gives outputs of `ceil(size / stride)` pixels.
 
@@ -102,7 +102,7 @@ def avg_pool(
 def global_max_pool(
     x: Float[Array, "*batch height width channels"],
 ) -> Float[Array, "*batch channels"]:
-    """Keep the largest pixel of each channel, like Keras' `GlobalMaxPooling2D`.
+    """Return the largest pixel of each channel, like Keras' `GlobalMaxPooling2D`.
 
     If several pixels are equally large, they share the gradient, as in Keras.
 
@@ -137,7 +137,7 @@ def _reduce_windows(
     lead = x.ndim - 3
     return lax.reduce_window(
         x,
-        np.array(fill, x.dtype),  # not JAX's, which would hide what is combined
+        np.array(fill, x.dtype),  # a JAX array would hide the kind of reduction
         combine,
         (*(1,) * lead, *window, 1),
         (*(1,) * lead, *strides, 1),
@@ -151,8 +151,8 @@ def _maximum_by_axes(
     strides: tuple[int, int],
     pads: Pads,
 ) -> Float[Array, "*batch out_height out_width channels"]:
-    # The largest in each row of a window, then the largest of these rows: the first of
-    # those that are equally large, row by row, is the first in both.
+    # First the maximum of each row of a window, then that of the rows: the first of
+    # equal pixels, row by row, comes first in both.
     x = _maximum_along(x, -2, window[1], strides[1], pads[1])
     return _maximum_along(x, -3, window[0], strides[0], pads[0])
 
@@ -174,7 +174,7 @@ def _pooling(
     combine: Callable[[Array, Array], Array],
     fill: float,
 ) -> Callable[..., Array]:
-    """Return a pooling by axes; without a derivative, by XLA where that is faster."""
+    """Return a pooling axis by axis; without derivatives, by XLA where it is faster."""
 
     @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
     def pool(
@@ -209,7 +209,7 @@ def _shifts(
     pads: tuple[int, int],
     fill: float,
 ) -> list[Float[Array, "*out_shape"]]:
-    """Return, for each place in a window along an axis, what all windows have there."""
+    """Return, for each position in a window along an axis, the pixels there."""
     axis %= x.ndim
     around = [(*pads, 0) if i == axis else (0, 0, 0) for i in range(x.ndim)]
     x = lax.pad(x, jnp.asarray(fill, x.dtype), around)
@@ -221,7 +221,7 @@ def _shifts(
 
 
 def _counts(size: int, window: int, stride: int, pads: tuple[int, int]) -> np.ndarray:
-    """Return how many pixels of a row each window along it covers."""
+    """Return the number of pixels in each window along an axis, without padding."""
     start = np.arange(0, size + sum(pads) - window + 1, stride) - pads[0]
     return np.minimum(start + window, size) - np.maximum(start, 0)
 
@@ -248,7 +248,7 @@ def _maximum_along_jvp(
     tangents: tuple[Float[Array, "*shape"]],
 ) -> tuple[Array, Array]:
     # jnp.maximum would split the gradient between equal values, and after a ReLU most
-    # windows hold several zeros. NaN is largest, as in lax.max.
+    # windows contain several zeros. NaN counts as the largest, as in lax.max.
     (x,), (dx,) = primals, tangents
     y = _maximum_along(x, axis, window, stride, pads)
     dy = jnp.zeros_like(y)

@@ -1,9 +1,9 @@
 """The loop of recurrent networks, and its derivative.
 
-Inputs are multiplied by their kernel within the loop: the products of all steps at once
-would not stay in the caches. The derivative is a second loop, with linear steps. What
-does not depend on the step before is computed for all steps at once where that stays in
-the caches, and otherwise, again, within the loop.
+On CPU, inputs are multiplied by their kernel within the loop: the products of all steps
+at once would not fit into the caches. The derivative is a second loop, with linear
+steps. Values that do not depend on the previous step are computed for all steps at once
+if they fit into the caches, and otherwise also within the loop.
 """
 
 import functools
@@ -32,8 +32,8 @@ class RNNOutput(NamedTuple):
             computed: `outputs[..., -1, :]`, or `outputs[..., 0, :]` for a reversed
             layer.
         state: State after the last step: `(*batch, features)`, or the layer's own named
-            tuple. Passed as `initial_state`, it continues with the next piece of the
-            sequence, as a `stateful` layer does in Keras.
+            tuple. Pass it as `initial_state` to continue with the next piece of the
+            sequence, like a `stateful` layer in Keras.
     """
 
     outputs: Array
@@ -43,11 +43,11 @@ class RNNOutput(NamedTuple):
 class Cell(NamedTuple):
     """The step of a recurrent network, and its derivative.
 
-    Both act on each element of the state separately. Only the product
-    `u = h[t-1] recurrent_kernel`, computed by the caller, mixes them.
+    Both act elementwise on the state. Only the product `u = h[t-1] recurrent_kernel`,
+    computed by the caller, mixes its elements.
 
     Attributes:
-        step: `(state, z, u) -> state, kept`; `kept` is saved for the derivative.
+        step: `(state, z, u) -> state, kept`; `kept` is stored for the derivative.
         slopes: `(states before, states after, kept) -> slopes`, for all steps at once.
         follow: `(dstate, dz, du, slopes) -> dstate`: the derivative of the step, linear
             in everything but the slopes.
@@ -59,9 +59,9 @@ class Cell(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """The parameters of a recurrent layer, with gates side by side in each.
+    """The parameters of a recurrent layer, each with the gates concatenated.
 
-    Without a kernel and a bias, inputs are multiplied already.
+    Kernel and bias are None if inputs have already been multiplied.
     """
 
     kernel: Float[Array, "channels gates"] | None
@@ -85,7 +85,7 @@ def unroll(
     derivative of the loop; None means `"tuned"`, which is faster on every platform.
     """
     x = jnp.moveaxis(x, -2, 0)
-    if jax.default_backend() != "cpu":  # one large product rather than many small ones
+    if jax.default_backend() != "cpu":  # one large product instead of many small ones
         x = multiplied(x, weights)
         weights = weights._replace(kernel=None, bias=None)
     inputs = (cell, reverse, x, weights, state, time_first(mask))
@@ -116,7 +116,7 @@ def _recur_jvp(
 ) -> tuple[PyTree, PyTree]:
     x, weights, state, real = primals
     dx, dweights, dstate, _ = tangents
-    dx = None if isinstance(dx, SymbolicZero) else dx  # as that of data is
+    dx = None if isinstance(dx, SymbolicZero) else dx  # such as that of data
     dweights, dstate = jax.tree.map(
         lambda dy, y: jnp.zeros_like(y) if isinstance(dy, SymbolicZero) else dy,
         (dweights, dstate),
@@ -130,7 +130,7 @@ def _recur_jvp(
     def prepare(
         x: Array, dx: Array | None, before: PyTree, after: PyTree, kept: PyTree
     ) -> tuple[Array, Array, PyTree]:
-        """Return what a linear step needs, but for the state: of one step or of all."""
+        """Return what linear steps need besides the state, for one step or for all."""
         # The transposes of these products are the gradients of the kernels.
         dz = jnp.zeros_like(x) if dx is None else dx
         if weights.kernel is not None:
@@ -152,7 +152,7 @@ def _recur_jvp(
     gates = steps * weights.recurrent_kernel.shape[-1] * x.dtype.itemsize
     small = rules.at_most(gates, rules.PART_BYTES)
     inside = jax.default_backend() == "cpu" and not small
-    if inside:  # and anew in the transposed loop, rather than stored for it
+    if inside:  # recomputed in the transposed loop, rather than stored for it
         follow = jax.checkpoint(follow, prevent_cse=False)
     else:
         needed = prepare(*needed)
@@ -169,7 +169,7 @@ def _run(
     real: Array | None,
     keep: Callable[[PyTree, PyTree], PyTree],
 ) -> tuple[PyTree, PyTree]:
-    """Return the last state, and what `keep(state, kept)` makes of each step."""
+    """Return the last state, and `keep(state, kept)` for each step."""
 
     def advance(
         state: PyTree, now: tuple[Array, Array | None]
@@ -185,7 +185,7 @@ def _run(
 def take_step(
     cell: Cell, x: Float[Array, "*batch channels"], weights: Weights, state: PyTree
 ) -> tuple[PyTree, PyTree]:
-    """Return the state after a step, and what is kept for the derivative."""
+    """Return the state after a step, and the values stored for the derivative."""
     z = multiplied(x, weights)
     u = add_bias(_output(state) @ weights.recurrent_kernel, weights.recurrent_bias)
     return cell.step(state, z, u)
@@ -197,28 +197,28 @@ def loop(
     inputs: PyTree,
     reverse: bool,
 ) -> tuple[PyTree, PyTree]:
-    """Run `lax.scan`, unrolled as suits the platform."""
-    # A GPU waits for the host in every iteration of a loop. With four steps to an
-    # iteration, an LSTM is 1.6 times as fast; fully unrolled it would be twice as fast,
+    """Run `lax.scan`, unrolled according to the platform."""
+    # A GPU waits for the host in every iteration of a loop. With four steps per
+    # iteration, an LSTM is 1.6 times as fast; fully unrolled, it would be twice as fast
     # but take ten times as long to compile.
     unroll = 4 if jax.default_backend() == "gpu" else 1
     return lax.scan(step, start, inputs, reverse=reverse, unroll=unroll)
 
 
 def multiplied(x: Array, weights: Weights) -> Array:
-    """Return what inputs add to the gates."""
+    """Return the contribution of inputs to the gates."""
     if weights.kernel is None:
         return x
     return add_bias(dense(x, weights.kernel), weights.bias)
 
 
 def time_first(mask: Bool[Array, "*batch time"] | None) -> Array | None:
-    """Return a mask as the loop reads it."""
+    """Return a mask with time as the first axis, as in the loop."""
     return None if mask is None else jnp.moveaxis(mask, -1, 0)[..., None]
 
 
 def add_bias(y: Array, bias: Array | None) -> Array:
-    """Add a bias, if there is one, to all rows."""
+    """Add a bias to all rows, if it is not None."""
     # Explicit, since implicit rank promotion is an error in the tests.
     return y if bias is None else y + jnp.broadcast_to(bias, y.shape)
 
@@ -247,7 +247,7 @@ def finish(
     mask: Array | None,
     reverse: bool,
 ) -> RNNOutput:
-    """Return the outputs, time axis second to last, and the last state."""
+    """Return the outputs, with time as the second-to-last axis, and the last state."""
     outputs = jnp.moveaxis(outputs, 0, -2)
     if mask is not None:
         # As in Keras, the output is zero at leading padding, even if the initial state

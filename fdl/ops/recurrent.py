@@ -1,9 +1,8 @@
 """Recurrent networks as functions of arrays: whole sequences, and single steps.
 
-A step is for loops with something of their own in them, such as attention. With
-`implementation="tuned"`, the default, the loop has a derivative of its own; with
-`"xla"` it is JAX's derivative of the loop. A GRU with `reset_after=False` supports only
-`"xla"`.
+Single steps are for custom loops, such as those with attention. With
+`implementation="tuned"`, the default, the loop has a custom derivative; with `"xla"`,
+JAX's. A GRU with `reset_after=False` supports only `"xla"`.
 """
 
 from collections.abc import Sequence
@@ -94,7 +93,7 @@ def lstm(
 ) -> RNNOutput:
     """Run long short-term memory (Hochreiter & Schmidhuber, 1997): `fdl.nn.LSTM`.
 
-    The gates are side by side in the order i, f, c, o: input, forget, cell, output.
+    The gates are concatenated in the order i, f, c, o: input, forget, cell, output.
 
     Example:
         >>> x, four = jnp.ones((3, 1)), jnp.ones((1, 4))
@@ -140,7 +139,7 @@ def gru(
 ) -> RNNOutput:
     """Run gated recurrent units (Cho et al., 2014): the loop of `fdl.nn.GRU`.
 
-    The gates are side by side in the order z, r, h: update, reset, candidate. With
+    The gates are concatenated in the order z, r, h: update, reset, candidate. With
     `reset_after`, `bias` has two rows: one for the input, one for the state.
 
     Raises:

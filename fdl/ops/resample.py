@@ -12,7 +12,7 @@ from fdl.ops.layers import keras_layer
 from fdl.ops.windows import Pads
 
 Method = Literal["nearest", "bilinear"]
-"""How new pixels are computed: repeated, or interpolated from the four around."""
+"""How new pixels are computed: repeated, or interpolated from the four nearest."""
 
 
 @keras_layer
@@ -40,18 +40,17 @@ def zero_pad(
 def reflection_pad(
     x: Float[Array, "*batch height width channels"], pads: Pads | int = 1
 ) -> Float[Array, "*batch out_height out_width channels"]:
-    """Surround images with their own mirror image, like `keras.ops.pad`'s `reflect`.
+    """Surround images with their mirror image, like `reflect` of `keras.ops.pad`.
 
-    The pixels at the edge are not repeated: `c b | a b c`. Where zeros would put a
-    frame around what a network draws, this does not (Johnson et al., 2016,
-    arXiv:1603.08155).
+    The pixels at the edge are not repeated: `c b | a b c`. Unlike zeros, this avoids a
+    frame around generated images (Johnson et al., 2016, arXiv:1603.08155).
 
     Args:
         x: Images, channels last; any number of leading batch axes.
         pads: As in `zero_pad`, and less than the height or width of the image.
 
     Raises:
-        ValueError: If a number is below 0, or the image too small to be mirrored.
+        ValueError: If a number is below 0, or the image is too small to be mirrored.
 
     Example:
         >>> reflection_pad(jnp.arange(3.0).reshape(1, 3, 1), ((0, 0), (2, 1)))[0, :, 0]
@@ -61,7 +60,7 @@ def reflection_pad(
     for pixels, sides, what in zip(x.shape[-3:-1], pads, ("high", "wide"), strict=True):
         if max(sides) >= pixels:
             raise ValueError(
-                f"pads={pads} must be less than the image, which is {pixels} pixels "
+                f"pads={pads} must be smaller than the image, which is {pixels} pixels "
                 f"{what}."
             )
     around = [(0, 0)] * (x.ndim - 3) + [*pads, (0, 0)]
@@ -112,9 +111,10 @@ def upsample(
 def _interpolate_along(
     x: Float[Array, "*shape"], axis: int, factor: int
 ) -> Float[Array, "*out_shape"]:
-    # Each new pixel lies between an old one and one of its neighbors: sums of shifted
-    # images, where XLA would multiply by a matrix of mostly zeros. Without barriers, it
-    # would compute one axis anew for each pixel of the other, above all in gradients.
+    # Each new pixel lies between an old one and one of its neighbors, so the result is
+    # a sum of shifted images; XLA's resize would multiply by a matrix of mostly zeros.
+    # Without barriers, XLA would recompute one axis for each pixel of the other, mainly
+    # in gradients.
     if factor == 1:
         return x
     axis %= x.ndim

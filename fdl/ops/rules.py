@@ -1,8 +1,9 @@
-"""Which form of an operation is the fastest, as measured by `python -m bench ops`.
+"""Rules for the fastest implementation, as measured by `python -m bench ops`.
 
-On CPU, a form is fast if it stays in the caches, is one that XLA spreads over the cores
-or vectorizes, and does not collapse inside a loop, where XLA's gradients of convolution
-and pooling do (jax-ml/jax#12868). On a GPU, an operation should be few kernels.
+On CPU, an implementation is fast if its data stay in the caches, if XLA parallelizes or
+vectorizes it, and if it does not slow down inside a loop, as XLA's gradients of
+convolution and pooling do (jax-ml/jax#12868). On a GPU, an operation should launch few
+kernels.
 """
 
 import contextlib
@@ -13,39 +14,40 @@ from typing import Any, Literal
 import jax
 
 Implementation = Literal["xla", "tuned"]
-"""How an operation is computed: by XLA's own operation and its derivative, or by
-slices and matrix products with a derivative made of the same."""
+"""How an operation is computed: by XLA's own operation and its derivative (`"xla"`), or
+by slices and matrix products, whose derivative is the same kind (`"tuned"`)."""
 
 PART_BYTES = 2**22
-"""Bytes of patches that are made at once: more would leave the caches."""
+"""Bytes of patches that are computed at once; more would not fit into the caches."""
 
 FEW_CHANNELS = 8
-"""Up to so many channels, gradients of images are products of patches, and patches for
-the gradient of a kernel have their pixels along the last axis."""
+"""With at most this many channels, gradients of images are products of patches, and
+patches for the gradient of a kernel have their pixels along the last axis."""
 
 FEW_PIXELS = 4
-"""Up to so many pixels of output, XLA's convolution leaves its fast path."""
+"""With at most this many output pixels, XLA's convolution leaves its fast path."""
 
 FEW_ROWS = 8
-"""From so many rows on, patches of whole rows cost less than patches of windows."""
+"""With at least this many rows, patches of whole rows cost less than those of
+windows."""
 
 GROUP_CHANNELS = 32
-"""Groups of fewer channels are joined: their products would be too narrow."""
+"""Groups with fewer channels are joined, since their products would be too narrow."""
 
 FOLD = 8
-"""Rows that a sum over images adds up at once, before products add up the rest."""
+"""Rows that a sum over images adds at once, before products sum the rest."""
 
 LONGEST_ROW = 576
-"""Values under one window, up to which a convolution on a GPU is a product of patches:
-longer rows do more arithmetic for each byte they move, and the vendor's convolutions
-win."""
+"""Largest number of values in a window for which a convolution on a GPU is a product of
+patches: longer rows do more arithmetic per byte moved, and the vendor's convolutions
+are faster."""
 
 
 def at_most(size: Any, most: int) -> bool:
     """Return whether a size is at most another.
 
-    In a program that is exported for any batch, sizes are symbols: these count as
-    small, so that such a program has the plainest form.
+    In a program that is exported for any batch size, sizes are symbolic. They count as
+    small, so that such a program has the simplest form.
 
     Example:
         >>> at_most(3, 2)
@@ -55,17 +57,18 @@ def at_most(size: Any, most: int) -> bool:
 
 
 def joins_convolution(window: tuple[int, int], strides: tuple[int, int]) -> bool:
-    """Return whether XLA's reduction of windows becomes a part of what is before it.
+    """Return whether XLA fuses a reduction of windows with the preceding operation.
 
-    On CPU, where windows do not overlap and no derivative is taken, it does, and the
-    output of a convolution is not written: a quarter of the time for a batch of 1,024.
+    On CPU, if windows do not overlap and no derivative is taken, it does, and the
+    output of a convolution is never written: a quarter of the time for a batch of
+    1,024.
     """
     apart = all(size <= step for size, step in zip(window, strides, strict=True))
     return apart and jax.default_backend() == "cpu"
 
 
 def devices() -> int:
-    """Return how many devices share the batch of what is being traced."""
+    """Return the number of devices that share the batch in the current trace."""
     return jax.sharding.get_abstract_mesh().shape.get("data", 1)
 
 
@@ -74,7 +77,7 @@ _plain: ContextVar[bool] = ContextVar("plain_forms", default=False)
 
 @contextlib.contextmanager
 def plain_forms() -> Iterator[None]:
-    """Let what is traced meanwhile be XLA's own operations, which can be counted.
+    """Trace XLA's own operations within this context, so that they can be counted.
 
     Example:
         >>> with plain_forms():

@@ -1,16 +1,16 @@
 """Products whose derivatives are products of the same kind.
 
 A convolution is linear in its images and in its kernel, so the sum of
-`gradient * conv(images, kernel)` is one number, linear in each of three arrays. Fix two
-of them, and the third is multiplied by an array of its own shape:
+`gradient * conv(images, kernel)` is one number, linear in each of three arrays. With
+two of them fixed, the third is multiplied by an array of its own shape:
 
     output   of images and kernel:    the convolution itself
     images   of gradient and kernel:  the gradient of the images
     kernel   of images and gradient:  the gradient of the kernel
 
-The transposes of each of these maps are the other two. So all derivatives, forwards or
-backwards and of any order, are made of these three, and each of them is computed in the
-form that is fastest for it, where JAX's derivative of the first one may be slow.
+The transposes of each of these maps are the other two. So derivatives of any order, in
+forward or reverse mode, consist of these three maps, each with its own fast
+implementation, whereas JAX's derivative of the first may be slow.
 """
 
 from collections.abc import Callable
@@ -25,15 +25,15 @@ from jax.interpreters import ad, batching, mlir
 from fdl.arrays import Array
 
 Compute = Callable[[Array, Array, Any], Array]
-"""A map of two arrays, with a hashable description of what it is."""
+"""A map of two arrays and a form, a hashable description of the product."""
 
 
 class Map(NamedTuple):
     """One of the three maps.
 
     Attributes:
-        compute: `(a, b, form) -> result`. All three may have further leading axes, the
-            members of a `vmap`.
+        compute: `(a, b, form) -> result`. All three arrays may have further leading
+            axes, the members of a `vmap`.
         shape: `(shape of a, shape of b, form) -> shape of the result`.
         ndim: The number of axes of `a` when there are no members.
     """
@@ -52,10 +52,10 @@ class Trilinear(NamedTuple):
 
 
 def trilinear(name: str, output: Map, images: Map, kernel: Map) -> Trilinear:
-    """Return three maps that JAX differentiates by each other.
+    """Return three maps that are each other's derivatives.
 
-    The first axis of images and gradients counts examples. A `vmap` over these alone
-    makes more examples, any other one makes members.
+    The first axis of images and gradients counts examples. A `vmap` over only these
+    adds examples; any other `vmap` adds members.
 
     Example:
         >>> matmul = trilinear(
@@ -108,7 +108,7 @@ def _define(primitive: Primitive, of: Map, by_example: bool) -> None:
         (a, b), (of_a, of_b) = arrays, axes
         size = a.shape[of_a] if of_a is not None else b.shape[of_b]
         if by_example and of_a is not None and of_b is None:
-            place = a.ndim - 1 - of.ndim  # where examples are counted
+            place = a.ndim - 1 - of.ndim  # the axis of examples
             a = jnp.moveaxis(a, of_a, place)
             count = a.shape[place + 1]
             joined = a.reshape(*a.shape[:place], size * count, *a.shape[place + 2 :])

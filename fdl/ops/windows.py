@@ -27,7 +27,7 @@ def border(
     Args:
         size: Height and width of the image, in pixels.
         window: Height and width of the window, in pixels, without dilation.
-        strides: Step of the window in each direction, in pixels.
+        strides: Stride of the window in each direction, in pixels.
         padding: `"valid"` or `"same"`.
         dilation: Distance between the pixels of a window.
 
@@ -63,10 +63,10 @@ def taps(
     strides: tuple[int, int],
     dilation: tuple[int, int] = (1, 1),
 ) -> list[Shaped[Array, "*batch out_height out_width channels"]]:
-    """Return, for each position in the window, the pixels of all windows there.
+    """Return, for each position in a window, the pixels of all windows there.
 
     Positions are listed row by row, as in a kernel of shape `(height, width, ...)`.
-    Windows that would reach over the edge are left out, so pad first.
+    Windows that reach beyond the edge are left out, so pad first.
 
     Example:
         >>> import jax.numpy as jnp

@@ -149,11 +149,11 @@ def test_schedules():
         ({"metrics": {"a": ["mine"]}}, "does not have the metric 'mine'"),
         (
             {"metrics": {"a": [METRIC | {"class_name": "AUC", "config": PR}]}},
-            "does not have curve='PR' of the metric 'auc'",
+            "does not support curve='PR' of the metric 'auc'",
         ),
         (
             {"loss": CLASS | {"class_name": "MSE", "config": {"reduction": "sum"}}},
-            "does not have reduction='sum' of the loss",
+            "does not support reduction='sum' of the loss",
         ),
         ({"loss": None}, "without a loss"),
     ],

@@ -165,7 +165,7 @@ def test_structured_inputs_are_changed_together() -> None:
 @pytest.mark.parametrize("batch", [{"image": INPUTS}, [INPUTS, INPUTS], ()])
 def test_a_batch_without_inputs_is_named(batch) -> None:
     learner = augmented(make(), augment.flip())
-    with pytest.raises(fdl.data.DataError, match=f"inputs of a {type(batch).__name__}"):
+    with pytest.raises(fdl.data.DataError, match=f"of type {type(batch).__name__}"):
         learner.step(started(learner), batch)
 
 

@@ -69,7 +69,9 @@ def test_losses_that_do_not_match_their_targets_are_refused() -> None:
         lambda y, t: jnp.square(y[:, None] - t[None]),
         optax.sgd(0.1),
     )
-    with pytest.raises(fdl.data.DataError, match="one for each example or token"):
+    with pytest.raises(
+        fdl.data.DataError, match="one number for each example or token"
+    ):
         train(wide, (x, y[:, 0]))
     mean = learners.supervised(
         Linear(), lambda y, t: jnp.mean(jnp.square(y - t)), optax.sgd(0.1)

@@ -52,9 +52,9 @@ def train(data=(IMAGE, LABEL), **changed):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"model": models.MLP}, r"model=MLP is a class: .* as MLP\(...\) does"),
-        ({"model": OfNNX}, r"NNX class OfNNX: give flax.nnx.bridge.ToLinen\(OfNNX"),
-        ({"model": OfNNX(nnx.Rngs(0))}, "NNX class OfNNX: give flax.nnx.bridge.ToLin"),
+        ({"model": models.MLP}, r"model=MLP is a class: .* such as MLP\(...\)"),
+        ({"model": OfNNX}, r"NNX class OfNNX: pass .* flax.nnx.bridge.ToLinen\(OfNNX"),
+        ({"model": OfNNX(nnx.Rngs(0))}, "NNX class OfNNX: pass .* flax.nnx.bridge"),
         ({"model": lambda x: x}, "model is a function, without init and apply"),
         ({"data": (IMAGE, np.eye(10, dtype=int)[LABEL])}, r"label.argmax\(-1\)"),
         ({"data": (IMAGE, LABEL[:, None])}, r"use label\[..., 0\]"),
@@ -71,8 +71,8 @@ def test_what_is_told(changed, message) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"loss": "cross_entropy"}, "is no function: give fdl.losses.cross_entropy."),
-        ({"loss": "mse"}, "loss='mse' is no function: give one of fdl.losses"),
+        ({"loss": "cross_entropy"}, "not a function: pass fdl.losses.cross_entropy."),
+        ({"loss": "mse"}, "loss='mse' is not a function: pass one of fdl.losses"),
         ({"optimizer": "adam"}, r"optimizer='adam' .* such as optax.adam\(1e-3\)"),
     ],
 )

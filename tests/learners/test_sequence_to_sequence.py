@@ -98,7 +98,7 @@ def test_it_learns_to_copy(model, learner):
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ((SOURCE, TARGET, TARGET), "a tuple of 3: give .source, target."),
+        ((SOURCE, TARGET, TARGET), "a tuple of 3: pass .source, target."),
         (SOURCE, "one array of shape .1, 3."),
         ((SOURCE, np.zeros_like(TARGET)), "target is empty in row 0"),
         ((SOURCE * [[1], [0]], TARGET), "source is empty in row 1"),

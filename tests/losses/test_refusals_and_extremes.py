@@ -113,7 +113,7 @@ def test_one_hot_vectors_are_not_integer_labels() -> None:
         (lambda x: losses.circle(x, jnp.zeros(4, int), gamma=0.0), "gamma=0.0"),
         (
             lambda x: losses.circle(x, jnp.zeros(4, int), ref_embeddings=x),
-            "given together",
+            "passed together",
         ),
         (
             lambda x: losses.categorical_generalized_cross_entropy(

@@ -72,7 +72,7 @@ def test_so_many_seeds_see_the_effect_as_often_as_asked(effect) -> None:
         (lambda: summarize(np.array([1.0, np.nan])), "finite"),
         (lambda: summarize(np.array([1.0]), level=1.0), "level=1.0"),
         (lambda: paired_difference(np.ones(3), np.ones(2)), "3 and 2 values"),
-        (lambda: paired_difference(np.ones(1), np.ones(1)), "two seeds or more"),
+        (lambda: paired_difference(np.ones(1), np.ones(1)), "at least two"),
         (lambda: seeds_needed(0.0, 1.0), "sd=0.0"),
         (lambda: seeds_needed(1.0, 0.0), "effect=0.0"),
         (lambda: seeds_needed(1.0, 1.0, power=1.0), "power=1.0"),

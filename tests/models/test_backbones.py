@@ -256,12 +256,18 @@ def test_a_plain_network_is_a_residual_one_without_the_sum() -> None:
         (lambda: models.VGG16(5, include_top=False, pooling="mean"), "mean"),
         (lambda: models.ResNet50(5, stage_sizes=(1, 0)), r"stage_sizes=\(1, 0\) must"),
         (lambda: models.ResNet50V2(5, stage_sizes=(1,)), "at least 2"),
-        (lambda: models.VGG16(5, widths=(8, 8)), r"widths=\(8, 8\) must be as many"),
+        (
+            lambda: models.VGG16(5, widths=(8, 8)),
+            r"widths=\(8, 8\) must have one number",
+        ),
         (lambda: models.VGG16(5, dropout_rate=1.0), r"dropout_rate=1.0 must be in"),
         (lambda: models.DenseNet121(5, compression=0.0), "compression=0.0 must be in"),
         (lambda: models.DenseNet121(5, growth_rate=0), "growth_rate=0 must be"),
         (lambda: models.InceptionV3(5, width=0.0), "width=0.0 must be"),
-        (lambda: models.CIFARDenseNet(5, depth=23), "depth=23 minus 4 .* 22 or 28"),
+        (
+            lambda: models.CIFARDenseNet(5, depth=23),
+            r"depth=23 must be 6n \+ 4 .* 22 or 28",
+        ),
     ],
 )
 def test_options_out_of_range_are_refused(make, said) -> None:

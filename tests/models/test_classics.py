@@ -116,5 +116,5 @@ def test_heads_are_returned_in_training() -> None:
 
 
 def test_refuses_a_head_after_no_module() -> None:
-    with pytest.raises(ValueError, match="'4f', which is not among the modules: 3a"):
+    with pytest.raises(ValueError, match="'4f', which is not a module; choose from 3a"):
         shapes_of(models.GoogLeNet(10, auxiliary=("4a", "4f")), 65, 65, 1)

@@ -142,11 +142,11 @@ def test_refuses_states_that_cannot_be_carried_on() -> None:
     state = (nn.LSTMState(one, one),) * 2
     with pytest.raises(ValueError, match=r"state has 1 parts, but num_layers=2"):
         model.apply(variables, x, state[:1], method="stream")
-    with pytest.raises(ValueError, match=r"4 features need \(3, 4\)"):
+    with pytest.raises(ValueError, match=r"must have \(3, 4\)"):
         model.apply(variables, inputs(3), state, method="stream")
     two_way = make(models.LSTMClassifier, bidirectional=True)
     with pytest.raises(
-        ValueError, match="bidirectional=True also reads sequences from"
+        ValueError, match="bidirectional=True also reads sequences back"
     ):
         two_way.apply(variables_of(two_way), x, method="stream")
 

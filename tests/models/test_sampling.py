@@ -153,8 +153,8 @@ def test_one_program_for_all_settings() -> None:
         ({"temperature": float("nan")}, "temperature=nan must be"),
         ({"prompt": PROMPT[:, :0]}, "the prompt is empty"),
         ({"prompt": PROMPT[:0]}, "the prompt is empty"),
-        ({"prompt": PROMPT + 4}, "prompt has the token 7: .* from 0 to 6 "),
-        ({"prompt": PROMPT - 2}, "prompt has the token -1: .* from 0 to 6 "),
+        ({"prompt": PROMPT + 4}, "prompt contains the token 7, .* from 0 to 6 "),
+        ({"prompt": PROMPT - 2}, "prompt contains the token -1, .* from 0 to 6 "),
     ],
 )
 def test_refuses_bad_settings(settings: dict[str, Any], message: str) -> None:

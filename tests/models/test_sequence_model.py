@@ -44,7 +44,7 @@ def test_nonsense_is_refused() -> None:
     model = SequenceModel(3, hidden_size=2)
     variables = model.init(jax.random.key(0), frames)
     for given, length, temperature, said in (
-        (frames[:, :0], 1, 1.0, "frames has none"),
+        (frames[:, :0], 1, 1.0, "frames is empty"),
         (frames, 0, 1.0, "length=0"),
         (frames, 1, -1.0, "temperature=-1.0"),
     ):

@@ -82,7 +82,7 @@ def test_attention_is_on_the_source_alone() -> None:
         ("seq2seq", {"cell": "rnn"}, "cell='rnn' must be 'lstm' or 'gru'"),
         ("seq2seq", {"context": "last"}, "context='last' must be 'first' or 'every'"),
         ("seq2seq", {"num_layers": 0}, "num_layers=0 must be"),
-        ("seq2seq of Cho", {"hidden_size": 5}, "5 features make no pairs for maxout"),
+        ("seq2seq of Cho", {"hidden_size": 5}, "5 features cannot be paired"),
         ("attention", {"hidden_size": 0}, "features=0 must be"),
     ],
 )

@@ -206,5 +206,5 @@ def test_refuses_an_unknown_merge_mode() -> None:
 @one_way
 def test_refuses_a_state_of_another_shape(layer) -> None:
     variables = variables_of(layer)
-    with pytest.raises(ValueError, match=r"4 features need \(2, 4\)"):
+    with pytest.raises(ValueError, match=r"must have \(2, 4\)"):
         layer.apply(variables, inputs(2), random_state(layer, 3))

@@ -88,7 +88,7 @@ def test_frozen_parameters_keep_bit_for_bit(source, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("freeze", "message"),
     [
-        (["conv1"], "freeze='conv1' names no parameter .* has dense1, head"),
+        (["conv1"], "freeze='conv1' matches no parameter .* dense1, head"),
         (["*"], "leaves no parameter to train"),
     ],
 )

@@ -3,8 +3,8 @@
 A model is a pure function. A learner is a few pure functions. Everything else (scan,
 vmap, shard, checkpoint, compare with Keras) is a transformation of those.
 
-`__init__.pyi` lists the public names. Each is imported when it is first used, so that
-`fdl --help` need not wait for JAX.
+`__init__.pyi` lists the public names. Each is imported when it is first used, so
+`fdl --help` does not wait for JAX.
 """
 
 from importlib.metadata import version as _version

@@ -1,21 +1,23 @@
-"""What a model consists of: its layers, and which reads which."""
+"""The layers of a model and how they are connected: the result of `fdl.summary`."""
 
 from typing import NamedTuple
 
 
 class Layer(NamedTuple):
-    """A layer, or several that are shown as one.
+    """A layer, or several layers shown as one.
 
     Attributes:
-        name: Where it is, such as `block1/conv`, as `--freeze` takes it; `.` for what
-            the model does by itself.
-        kind: Its class.
-        shapes: Shapes of its outputs, without the batch.
-        parameters: Number of its weights, statistics included.
-        trained: How many of these are trained.
-        flops: Additions and multiplications of its products, see `summary`.
-        reads: Names of the layers whose outputs it computes with, in the order in which
-            they begin; an input of the model is `input`, or of several `input 1` etc.
+        name: Path of the layer, such as `block1/conv`, as `--freeze` takes it; `.` for
+            what the model computes outside its layers.
+        kind: Class name.
+        shapes: Output shapes, without the batch axis.
+        parameters: Number of weights, including statistics.
+        trained: Number of these that are trained.
+        flops: Additions and multiplications in matrix products and convolutions; see
+            `summary`.
+        reads: Names of the layers whose outputs this layer takes, in order of their
+            first call. The input of the model is `input`, or `input 1`, `input 2`, ...
+            if there are several.
     """
 
     name: str
@@ -28,13 +30,13 @@ class Layer(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """A model, layer by layer; as text, a table like that of Keras.
+    """A model, layer by layer; `str` renders a table like that of Keras.
 
     Attributes:
-        name: Its class, or the name that it has in Keras.
-        inputs: Shapes of its inputs, without the batch.
-        layers: Its layers, in the order in which they begin.
-        returns: Names of the layers that its outputs are computed from.
+        name: Class name of the model, or its Keras name.
+        inputs: Input shapes, without the batch axis.
+        layers: Layers, in order of their first call.
+        returns: Names of the layers from which the outputs are computed.
     """
 
     name: str
@@ -44,21 +46,21 @@ class Summary(NamedTuple):
 
     @property
     def parameters(self) -> int:
-        """Number of all weights, statistics included."""
+        """Number of all weights, including statistics."""
         return sum(layer.parameters for layer in self.layers)
 
     @property
     def trained(self) -> int:
-        """Number of the weights that are trained."""
+        """Number of weights that are trained."""
         return sum(layer.trained for layer in self.layers)
 
     @property
     def flops(self) -> int:
-        """Additions and multiplications of all products."""
+        """Additions and multiplications in all matrix products and convolutions."""
         return sum(layer.flops for layer in self.layers)
 
     def __str__(self) -> str:
-        """Return a line for each layer, and one with the totals."""
+        """Return a table with a row for each layer, and a line of totals."""
         head = ("layer", "class", "output", "parameters", "trained", "FLOPs")
         rows: list[tuple[str, ...]] = [head]
         for layer in self.layers:
@@ -84,7 +86,7 @@ class Summary(NamedTuple):
 
 
 def shape_words(shapes: tuple[tuple[int, ...], ...]) -> str:
-    """Return shapes as a table says them.
+    """Format shapes for a table.
 
     Example:
         >>> shape_words(((28, 28, 1), ()))

@@ -1,6 +1,6 @@
-"""The vocabulary: what every other file means by an array, a key and a batch.
+"""Types shared by the whole library: arrays, random keys, seeds and batches.
 
-Words for axes in shapes, throughout the library: `batch`, `height`, `width`,
+Names of axes in shapes, throughout the library: `batch`, `height`, `width`,
 `channels`, `features`, `classes`, `time`, `heads`, `vocab`, `latent`.
 """
 
@@ -20,54 +20,53 @@ from fdl.plain import is_concrete as is_concrete
 from fdl.plain import is_on as is_on
 
 Array = jax.Array | np.ndarray
-"""An array on the host or on a device; shapes read `Float[Array, "*batch n"]`."""
+"""A host or device array; shapes are written `Float[Array, "*batch n"]`."""
 
 Key = jaxtyping.Key[jax.Array, ""]
-"""A typed random key, as `jax.random.key(0)` makes it."""
+"""A typed random key, as created by `jax.random.key(0)`."""
 
 Keys = Shaped[jax.Array, " members"]
-"""Several random keys, one for each member, as `jax.random.split` makes them."""
+"""Several random keys, one for each member, as returned by `jax.random.split`."""
 
 Seed = int | np.integer | Shaped[Array, "..."]
-"""What is taken for a random key: a key, or a seed, which means `jax.random.key(seed)`.
-See `as_key`."""
+"""A random key, or an integer seed for `jax.random.key(seed)`; see `as_key`."""
 
 Seeds = Seed | Sequence[Seed]
-"""What is taken for several random keys: keys or seeds, in an array or any sequence."""
+"""Several random keys or seeds, in an array or any sequence."""
 
 PyTree = Any
 """Nested tuples, lists and dictionaries of arrays."""
 
 
 class DataError(ValueError):
-    """Data that cannot be loaded or used; says what is wrong, the value, the remedy."""
+    """Data cannot be loaded or used; the message names the fault and the remedy."""
 
 
 def outlined(fields: Any) -> str:
-    """Return the `repr` of a named tuple, with the shapes of arrays for their values.
+    """Return the `repr` of a named tuple, with arrays shown by dtype and shape.
 
     Example:
         >>> outlined(Tokens(np.zeros((8, 16), np.int32), 3))
         'Tokens(token=int32[8, 16], target=3)'
     """
 
-    def told(value: Any) -> str:
+    def shown(value: Any) -> str:
         if isinstance(value, Array) and value.ndim:
             return f"{value.dtype}{list(value.shape)}"
         if isinstance(value, dict):
-            return "{" + ", ".join(f"{k!r}: {told(x)}" for k, x in value.items()) + "}"
+            return "{" + ", ".join(f"{k!r}: {shown(x)}" for k, x in value.items()) + "}"
         return repr(value)
 
-    named = (f"{name}={told(value)}" for name, value in fields._asdict().items())
+    named = (f"{name}={shown(value)}" for name, value in fields._asdict().items())
     return f"{type(fields).__name__}({', '.join(named)})"
 
 
 class Batch(NamedTuple):
-    """Examples with their answers; the first axis of both counts examples.
+    """Inputs and class labels; the first axis of both counts examples.
 
     Attributes:
-        image: What goes into the model, `(batch, height, width, channels)`: uint8 in
-            0..255, or floating point in [0, 1].
+        image: Model inputs, `(batch, height, width, channels)`: uint8 in 0..255, or
+            floating point in [0, 1].
         label: Class of each example, `(batch,)`, an integer from 0.
 
     Example:
@@ -85,11 +84,11 @@ class Batch(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Examples with a number to predict; the first axis of both counts them.
+    """Inputs and numbers to predict; the first axis of both counts examples.
 
     Attributes:
-        inputs: What goes into the model, `(batch, features)`.
-        targets: The numbers, `(batch, 1)`.
+        inputs: Model inputs, `(batch, features)`.
+        targets: Numbers to predict, `(batch, 1)`.
 
     Example:
         >>> rows = Rows(np.zeros((8, 3), np.float32), np.ones((8, 1), np.float32))
@@ -102,11 +101,11 @@ class Rows(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """Pieces of text, as numbers; the first axis of both counts pieces.
+    """Tokenized pieces of text; the first axis of both counts pieces.
 
     Attributes:
-        token: What the model reads, `(batch, time)`, integers from 0.
-        target: What comes next after each of them, `(batch, time)`.
+        token: Model inputs, `(batch, time)`, integers from 0.
+        target: Token that follows each of them, `(batch, time)`.
 
     Example:
         >>> text = np.array([3, 1, 4, 1, 5])
@@ -123,10 +122,10 @@ class Tokens(NamedTuple):
 
 
 class Documents(NamedTuple):
-    """Texts with their classes, as numbers; the first axis of both counts texts.
+    """Tokenized texts and their classes; the first axis of both counts texts.
 
     Attributes:
-        token: Words of each text, `(batch, time)`, integers from 0, which pads.
+        token: Words of each text, `(batch, time)`, integers from 0, which is padding.
         label: Class of each text, `(batch,)`, an integer from 0.
 
     Example:
@@ -143,20 +142,20 @@ class Documents(NamedTuple):
 
 
 PAD, START, END, UNKNOWN = range(4)
-"""Tokens of `Pairs` that are no letters or words: padding, the start and the end of a
-target, and what is not in a vocabulary."""
+"""Special tokens of `Pairs`: padding, start and end of a target, and letters or words
+that are not in the vocabulary."""
 
 
 class Pairs(NamedTuple):
-    """Texts with the texts that they become, as numbers; the first axis counts pairs.
+    """Tokenized source and target texts, such as translations.
 
-    A source has its letters or words only. A target ends in `END`, and does not begin
-    with `START`, which is what a model reads before it. Both are padded at the end. A
-    source that occurs in several pairs has several right answers.
+    A source consists of its letters or words alone. A target ends in `END` and does not
+    begin with `START`, which the model itself prepends. Both are padded at the end. A
+    source may occur in several pairs, each with a correct target.
 
     Attributes:
-        source: What the model reads, `(batch, source_time)`, integers from 0.
-        target: What it becomes, `(batch, time)`, integers from 0.
+        source: Texts to transform, `(batch, source_time)`, integers from 0.
+        target: Texts that they become, `(batch, time)`, integers from 0.
 
     Example:
         >>> Pairs(np.array([[5, 4, 0]]), np.array([[7, 7, 2, 0]]))
@@ -172,12 +171,12 @@ class Pairs(NamedTuple):
 
 
 class Pieces(NamedTuple):
-    """Pieces of music, frame by frame; the first axis of all counts pieces.
+    """Pieces of music, frame by frame; the first axis of each array counts pieces.
 
     Attributes:
-        inputs: What is played, `(batch, time, keys)`: 1 for keys that sound, else 0.
-        targets: What comes next after each frame, in the same form.
-        weights: Whether there is a next frame, `(batch, time)`; False at padding.
+        inputs: Keys that sound in each frame, `(batch, time, keys)`: 1 if so, else 0.
+        targets: Frame that follows each of them, in the same form.
+        weights: Whether there is a next frame, `(batch, time)`; False for padding.
 
     Example:
         >>> roll = np.zeros((8, 17, 88), np.uint8)
@@ -195,13 +194,13 @@ class Pieces(NamedTuple):
 
 
 class Buckets(NamedTuple):
-    """Examples in parts whose arrays differ in shape, such as sequences by length.
+    """Examples grouped by the shape of their arrays, such as sequences by length.
 
-    Each part is a pytree of arrays with a common first axis, as other data are. A batch
-    comes from one part, so there is one compiled program for each.
+    Each part is a pytree of arrays with a common first axis, like all other data. A
+    batch comes from a single part, so one program is compiled for each part.
 
     Attributes:
-        parts: The parts, all of the same structure.
+        parts: The parts, all with the same pytree structure.
 
     Example:
         >>> short, long = np.zeros((8, 16), np.int32), np.zeros((4, 32), np.int32)
@@ -217,17 +216,17 @@ class Buckets(NamedTuple):
 
 
 def as_key(seed: Any, name: str = "key") -> Key:
-    """Return the random key that a seed stands for; a key is returned as it is.
+    """Convert a seed to a random key; return a key unchanged.
 
-    A seed means the same everywhere: `jax.random.key(seed)`, and what `--seed` means to
-    a command. A key of the older kind, as `jax.random.PRNGKey` makes it, is taken too.
+    A seed means `jax.random.key(seed)` everywhere, also as `--seed` of a command.
+    Legacy keys, as created by `jax.random.PRNGKey`, are accepted too.
 
     Args:
         seed: A key, or an integer from 0 to 2**32 - 1.
-        name: What the caller calls it.
+        name: Name of the caller's argument.
 
     Raises:
-        ValueError: If it is neither, or several.
+        ValueError: If `seed` is neither, or holds several.
 
     Example:
         >>> bool(as_key(3) == jax.random.key(3))
@@ -235,12 +234,12 @@ def as_key(seed: Any, name: str = "key") -> Key:
     """
     key = as_keys(seed, name)
     if key.ndim:
-        raise ValueError(f"{name} has the shape {key.shape}: give one key or seed.")
+        raise ValueError(f"{name} has shape {key.shape}: pass one key or seed.")
     return key
 
 
 def as_keys(seeds: Any, name: str = "keys") -> Shaped[jax.Array, "..."]:
-    """Return the random keys that seeds stand for, of the same shape; see `as_key`.
+    """Convert seeds to random keys of the same shape; see `as_key`.
 
     Example:
         >>> as_keys([0, 1]).shape, as_keys(np.arange(3)).shape, as_keys(7).shape
@@ -257,7 +256,7 @@ def as_keys(seeds: Any, name: str = "keys") -> Shaped[jax.Array, "..."]:
     if not jnp.issubdtype(numbers.dtype, jnp.integer):
         raise ValueError(
             f"{name}={seeds!r} must be a seed, an integer from 0 to 2**32 - 1, or a "
-            "random key, as jax.random.key(0) makes it."
+            "random key, such as jax.random.key(0)."
         )
     if isinstance(numbers, np.ndarray):
         if numbers.size and not 0 <= numbers.min() <= numbers.max() < 2**32:
@@ -270,11 +269,11 @@ def as_keys(seeds: Any, name: str = "keys") -> Shaped[jax.Array, "..."]:
 
 
 def _none_given(name: str) -> NoReturn:
-    raise ValueError(f"{name} is empty: give at least one key or seed.")
+    raise ValueError(f"{name} is empty: pass at least one key or seed.")
 
 
 def is_matched(path: str, patterns: Iterable[str]) -> bool:
-    """Return whether a path in a tree, or a part that it is in, matches a pattern.
+    """Return whether a path in a tree, or one of its parents, matches a pattern.
 
     Example:
         >>> [is_matched("conv1/kernel", [one]) for one in ("conv1", "*/kernel", "conv")]
@@ -286,7 +285,7 @@ def is_matched(path: str, patterns: Iterable[str]) -> bool:
 
 
 def unit_scale(x: Array) -> Array:
-    """Turn 8-bit pixels into float32 in [0, 1]; leave every other type as it is.
+    """Scale 8-bit pixels to float32 in [0, 1]; return every other type unchanged.
 
     Example:
         >>> unit_scale(np.array([0, 255], np.uint8))

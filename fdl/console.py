@@ -1,4 +1,4 @@
-"""What fdl says in a terminal or a file: saying it never ends what it is about."""
+"""Terminal output that never interrupts the work it reports on."""
 
 import contextlib
 import io
@@ -13,15 +13,15 @@ from rich.text import Text
 
 from fdl.untrusted import visible
 
-_NARROWEST = 80  # columns: in fewer, tables lose their cells
+_NARROWEST = 80  # columns: with fewer, tables lose cells
 
 
 class SteadyConsole(Console):
-    r"""A console whose reader may go, whose terminal may be narrow or know few letters.
+    r"""A console that survives closed pipes, and escapes control characters.
 
-    Where nothing more can be written to standard error, because the reader of a pipe
-    has gone, the terminal is closed or the disk full, nothing more is said, and the
-    work goes on. Standard output is where results go: there, it is an error.
+    When standard error can no longer be written, because the reader of a pipe is gone,
+    the terminal is closed or the disk is full, further output is dropped and the work
+    continues. Standard output carries results: there, the same failure is an error.
 
     Example:
         >>> SteadyConsole(file=io.StringIO()).render_str("a\x1b[31mb").plain
@@ -29,16 +29,16 @@ class SteadyConsole(Console):
     """
 
     def on_broken_pipe(self) -> None:
-        """Treat a broken pipe as any other error."""
+        """Treat a broken pipe like any other error."""
         raise
 
     def __exit__(self, *error: Any) -> None:
-        """Write what was said, unless nobody can read it."""
+        """Write the buffered output; drop it if standard error cannot be written."""
         try:
             super().__exit__(*error)
         except OSError:
             silence(self.file)
-            with contextlib.suppress(OSError):  # forget it, or it comes with the next
+            with contextlib.suppress(OSError):  # empty the buffer before the next use
                 super().__enter__()
                 super().__exit__(None, None, None)
             if not self.stderr:
@@ -46,7 +46,7 @@ class SteadyConsole(Console):
 
     @property
     def size(self) -> ConsoleDimensions:
-        """The size of the terminal, or what a table needs."""
+        """Size of the terminal, but at least as wide as tables need."""
         width, height = super().size
         return ConsoleDimensions(max(width, _NARROWEST), height)
 
@@ -55,28 +55,28 @@ class SteadyConsole(Console):
         self._width, self._height = new_size
 
     def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
-        """Return the parts of what is shown; none of them controls the terminal."""
+        """Yield the segments to print, with control characters escaped."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else visible(text), style, control)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return a text, as wide as it will be shown."""
+        """Return a text with control characters escaped, so that its width is right."""
         return super().render_str(visible(text), **options)
 
 
 def silence(stream: Any) -> None:
-    """Send what is still written to a stream nowhere, so that it fails no more."""
-    with contextlib.suppress(OSError, AttributeError):  # no file of the system
+    """Discard everything written to a stream from now on, so that no write fails."""
+    with contextlib.suppress(OSError, AttributeError):  # not a file of the system
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
 
 
 def flush() -> None:
-    """Write out what was printed; where that cannot be, do not try again at exit.
+    """Flush standard output; after a failure, do not try again at exit.
 
     Raises:
-        OSError: If it cannot be.
+        OSError: If it cannot be written.
     """
     try:
         sys.stdout.flush()
@@ -86,11 +86,11 @@ def flush() -> None:
 
 
 def steady_streams() -> None:
-    """Let nothing that is printed fail for want of a letter or a stream.
+    """Keep printing from failing on an unencodable character or a closed stream.
 
-    What an encoding such as ASCII lacks is printed as an escape. Where a stream was
-    closed before the process began, as `2>&-` does, what is printed goes nowhere, and
-    not into the next file that is opened.
+    Characters that an encoding such as ASCII lacks are printed as escapes. Output to a
+    stream that was closed before the process began, as by `2>&-`, is discarded: it must
+    not end up in the next file that is opened.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

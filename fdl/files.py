@@ -1,4 +1,4 @@
-"""Writing of files, whole or not at all: whatever fdl writes, it writes by this."""
+"""Atomic writing of files: every file that fdl writes goes through here."""
 
 import contextlib
 import errno
@@ -14,16 +14,16 @@ from typing import Any
 
 
 def write_whole(path: Path | str, content: bytes | memoryview) -> None:
-    """Write a file atomically: it has all of the new content or none of it.
+    """Write a file atomically: it gets all of the new content or none of it.
 
-    Several processes may write the same file at once. The content is on the disk before
-    it gets its name, so that a power cut does not leave an empty file either. A file
-    that is replaced keeps its permissions; a link is replaced, and what it points to
-    stays as it is.
+    Several processes may write the same file at once. The content is synced to disk
+    before the rename, so a power failure does not leave an empty file either. A
+    replaced file keeps its permissions; a symbolic link is itself replaced, and its
+    target stays as it is.
 
     Raises:
-        OSError: If it cannot be written; names the file, and what stood there is there
-            still.
+        OSError: If the file cannot be written; the message names it, and its previous
+            content is unchanged.
 
     Example:
         >>> import tempfile
@@ -36,10 +36,10 @@ def write_whole(path: Path | str, content: bytes | memoryview) -> None:
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         if path.exists() and not path.is_file():
-            raise OSError(errno.EEXIST, "Something that is no file is there")
+            raise OSError(errno.EEXIST, "Exists and is not a file")
         mode = path.stat().st_mode & 0o777 if path.is_file() else None
-        # Whatever has that name already, such as a link that somebody put there, is an
-        # error, and is not written through.
+        # O_EXCL: anything that has this name already, such as a link that somebody
+        # planted, is an error and is not followed.
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             with open(descriptor, "wb") as file:
@@ -52,13 +52,13 @@ def write_whole(path: Path | str, content: bytes | memoryview) -> None:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        # The user knows the file by its own name.
+        # Name the file that the user knows, not the temporary one.
         raise OSError(error.errno, error.strerror, str(path)) from error
     sync_folder(path.parent)
 
 
 def json_text(content: Any, *, indent: int | None = None) -> str:
-    """Return JSON, which has no numbers that are not finite: those become null.
+    """Return an object as JSON; NaN and infinity, which JSON lacks, become null.
 
     Example:
         >>> json_text({"loss": float("inf"), "accuracy": (0.5, float("nan"))})
@@ -68,7 +68,7 @@ def json_text(content: Any, *, indent: int | None = None) -> str:
 
 
 def sha256_of(content: Any) -> str:
-    """Return the sha256 of the JSON of an object, however it is laid out in a file.
+    """Return the sha256 of an object's JSON, however it is formatted in a file.
 
     Example:
         >>> sha256_of({"loss": 0.5})
@@ -88,9 +88,10 @@ def _finite(content: Any) -> Any:
 
 
 def expanded(path: str) -> Path:
-    """Return a path with the user's home for `~`.
+    """Return a path with `~` expanded.
 
-    Users of containers may have no home; then it is a path at which nothing can be.
+    In a container the user may have no home; the result is then a path that cannot
+    exist.
     """
     try:
         return Path(path).expanduser()
@@ -99,9 +100,9 @@ def expanded(path: str) -> Path:
 
 
 def sync_folder(path: Path) -> None:
-    """Put on the disk which files a folder has, so that a rename outlasts a power cut.
+    """Sync a folder's entries to disk, so that a rename survives a power failure.
 
-    Some file systems cannot; the files are in their places all the same.
+    Some file systems cannot do this; the files are in place all the same.
 
     Example:
         >>> sync_folder(Path("."))
@@ -115,14 +116,14 @@ def sync_folder(path: Path) -> None:
 
 
 def keep_newest(folder: Path, limit: float) -> None:
-    """Delete the files of a folder that were used the longest ago.
+    """Delete the least recently used files of a folder.
 
     Args:
-        folder: The folder; what is in its folders does not count.
-        limit: How many bytes the other files may take.
+        folder: The folder; its subfolders are ignored.
+        limit: Bytes that the remaining files may take.
 
     Raises:
-        OSError: If the folder cannot be read, or a file not be deleted.
+        OSError: If the folder cannot be read, or a file cannot be deleted.
 
     Example:
         >>> import tempfile
@@ -137,7 +138,7 @@ def keep_newest(folder: Path, limit: float) -> None:
     """
     kept = []
     for file in folder.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # another process deletes, too
+        with contextlib.suppress(FileNotFoundError):  # another process may delete too
             kept.append((file.stat(), file))
     kept.sort(key=lambda each: each[0].st_mtime_ns, reverse=True)
     total = 0

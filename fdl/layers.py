@@ -1,4 +1,4 @@
-"""The layers of a model, found by tracing it: what they give, hold, cost and read."""
+"""Summaries of models, by tracing: outputs, weights, FLOPs and inputs of each layer."""
 
 import itertools
 import math
@@ -29,23 +29,23 @@ def summary(
     frozen: Sequence[str] = (),
     **options: Any,
 ) -> Summary:
-    """Return the layers of a model with what they give, hold and cost; nothing is run.
+    """Summarize a model: output shapes, weights and FLOPs of each layer; runs nothing.
 
-    FLOPs are the additions and multiplications of convolutions and matrix products, two
-    for each weight that a number is multiplied by, in a forward pass. Papers often
-    count these as one, and none counts what is done number by number. In a loop they
-    are counted for each step, where the number of steps is known.
+    FLOPs are the additions and multiplications in the convolutions and matrix products
+    of a forward pass, two for each multiply-accumulate. Papers often count these as
+    one; neither they nor this function count elementwise operations. In a loop, every
+    step counts if the number of steps is known.
 
     Args:
         model: A Linen module.
         variables: Its variables, or their shapes.
-        *inputs: What it is called with, or the shapes; a batch of one example, so that
-            FLOPs are for one.
-        levels: How many levels of layers within layers to tell apart, at least 1; what
-            is deeper counts as a part of the layer that it is in. None for all.
+        *inputs: Inputs of the model, or their shapes; with a batch of one example,
+            FLOPs are per example.
+        levels: Levels of nested layers to list, at least 1; deeper layers count toward
+            the layer that contains them. None for all.
         frozen: Paths or patterns of the parameters that are not trained, as for
             `fdl.learners.frozen`.
-        **options: What else the model is called with, such as `train=False`.
+        **options: Keyword arguments of the model, such as `train=False`.
 
     Raises:
         ValueError: If `levels` is below 1.
@@ -72,7 +72,8 @@ def summary(
         places.append(module.path)
         with jax.named_scope(f"{_MARK}{len(places) - 1}"):
             made = call(*args, **kwargs)
-            # So that data flow through what does nothing, such as dropout, too.
+            # A copy, so that data also flow through a layer that does nothing, such as
+            # dropout.
             passed = lambda x: jnp.copy(x) if isinstance(x, Tracer) else x
             made = jax.tree.map(passed, made)
         if context.method_name == "__call__":
@@ -122,10 +123,10 @@ def summary(
 
 
 _NOT_CALLED = "not called", ()
-"""What is shown of a layer that only a training calls, such as an auxiliary head."""
+"""Shown for a layer that is called in training only, such as an auxiliary head."""
 
 _MARK = "layer:"
-"""Before the number of a call, in the names of scopes that equations are traced in."""
+"""Prefix of the number of a call, in the name scopes of traced equations."""
 
 
 Sources = dict[str, None]
@@ -147,19 +148,19 @@ def _kind(module: Any) -> str:
 
 
 def _shapes(made: PyTree) -> tuple[tuple[int, ...], ...]:
-    """Return the shapes of arrays without the batch; masks are left out."""
+    """Return the shapes of arrays, without the batch axis and without masks."""
     arrays = (x for x in jax.tree.leaves(made) if hasattr(x, "shape"))
     return tuple(tuple(x.shape[1:]) for x in arrays if x.dtype != bool)
 
 
 def _layer_of(path: Path, called: Collection[Path], levels: int | None) -> Path:
-    """Return the layer that has an array: the nearest that is called, or its own."""
+    """Return the layer that owns an array: the nearest one called, or its own path."""
     within = (path[:length] for length in range(len(path), 0, -1))
     return next((layer for layer in within if layer in called), path[:levels])
 
 
 def _mark(equation: JaxprEqn, outer: int) -> int:
-    """Return the number of the call that an equation is in."""
+    """Return the number of the call that an equation belongs to."""
     marks = re.findall(f"{_MARK}(\\d+)", str(equation.source_info.name_stack))
     return int(marks[-1]) if marks else outer
 
@@ -171,9 +172,9 @@ def _flow(
     layer_at: Callable[[int], str | None],
     reads: dict[str, Sources],
 ) -> list[Sources]:
-    """Return which layers each output is computed from; note what each layer reads.
+    """Return the layers that each output is computed from; record what layers read.
 
-    What is computed between layers, such as a sum, hands on what it is computed from.
+    An operation between layers, such as a sum, passes on the sources of its operands.
     """
     known: dict[Var, Sources] = dict(zip(jaxpr.invars, given, strict=True))
     of = lambda x: known.get(x, {}) if isinstance(x, Var) else {}
@@ -195,13 +196,13 @@ def _flow(
 
 
 def _products(jaxpr: Jaxpr, mark: int) -> Iterator[tuple[int, int]]:
-    """Return the FLOPs of each product, with the number of the call that it is in."""
+    """Yield the FLOPs of each product, with the number of the call it belongs to."""
     for equation in jaxpr.eqns:
         here = _mark(equation, mark)
         name, params = equation.primitive.name, equation.params
         avals: list[Any] = [x.aval for x in equation.invars]
         outs: list[Any] = [x.aval for x in equation.outvars]
-        # What is printed or checked has no outputs.
+        # Prints and checks have no outputs.
         out = math.prod(getattr(outs[0], "shape", ())) if outs else 0
         if name == "dot_general":
             (across, _), _ = params["dimension_numbers"]
@@ -223,7 +224,7 @@ def _products(jaxpr: Jaxpr, mark: int) -> Iterator[tuple[int, int]]:
 def _multiplications(
     x: tuple[int, ...], kernel: tuple[int, ...], out: int, params: Any
 ) -> int:
-    """Return how often a convolution multiplies, borders counted as pixels."""
+    """Return how often a convolution multiplies, counting padding as pixels."""
     numbers = params["dimension_numbers"]
     if np.prod(params["lhs_dilation"]) > 1:  # transposed: each pixel meets each weight
         channels = x[numbers.lhs_spec[1]]

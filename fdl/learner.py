@@ -1,4 +1,4 @@
-"""The contract of a learner: a few pure functions, and the state they pass on."""
+"""The interface of a learner: a few pure functions and the state they share."""
 
 import functools
 import math
@@ -16,7 +16,7 @@ from fdl.metrics import Metrics
 
 
 class State(NamedTuple):
-    """Everything that training needs to go on, as one pytree.
+    """Everything that training needs to continue, as one pytree.
 
     Saving it saves the run, mapping over it trains many, sharding it trains on many
     devices.
@@ -24,14 +24,14 @@ class State(NamedTuple):
     Attributes:
         step: Number of updates made so far.
         params: Parameters of the model.
-        key: Random key of the run; a step draws from it and `step` alone.
+        key: Random key of the run; the randomness of a step depends on it and `step`
+            alone.
         opt_state: State of the optimizer.
         model_state: The model's collections other than its parameters, such as
-            `{"batch_stats": ...}`; empty if it keeps none.
-        hparams: Hyperparameters as arrays, for learners made by
-            `fdl.tunable`. A step reads them here, so a new value needs no new
-            program.
-        extra: Whatever else the learner keeps, by name, such as moving averages.
+            `{"batch_stats": ...}`; empty if there are none.
+        hparams: Hyperparameters as arrays, for learners made by `fdl.tunable`. A step
+            reads them here, so changing a value does not recompile.
+        extra: Other state of the learner by name, such as moving averages.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -49,7 +49,7 @@ class State(NamedTuple):
     extra: PyTree = {}  # noqa: RUF012
 
     def __repr__(self) -> str:
-        """Return how far it is, and how large."""
+        """Return the step and the number of parameters."""
         shapes = (np.shape(x) for x in jax.tree.leaves(self.params))
         count = sum(map(math.prod, shapes))
         known = isinstance(self.step, Array) and not isinstance(self.step, Tracer)
@@ -57,18 +57,18 @@ class State(NamedTuple):
 
     @property
     def variables(self) -> dict[str, PyTree]:
-        """The variables by collection: of one model, as `apply` takes them."""
+        """Variables by collection, as `apply` takes them for one model."""
         return {"params": self.params, **self.model_state}
 
     def with_variables(self, variables: Mapping[str, PyTree]) -> "State":
-        """Return a state with other variables, which it also answers with.
+        """Return a state with other variables, which also replace its moving average.
 
         Args:
             variables: Variables by collection, such as those of a file. A module that
-                is not among them keeps its own: a new head beside a loaded backbone.
+                is not among them keeps its own: a new head on a loaded backbone.
 
         Raises:
-            ValueError: If the model does not have one of them, or in another shape.
+            ValueError: If the model lacks one of them, or has it in another shape.
 
         Example:
             >>> import jax, jax.numpy as jnp
@@ -86,14 +86,14 @@ class State(NamedTuple):
             new = found.pop(name(path), own)
             if new.shape != own.shape:
                 raise ValueError(
-                    f"{name(path)} has the shape {list(new.shape)}, but the model "
-                    f"needs {list(own.shape)}."
+                    f"{name(path)} has shape {list(new.shape)}, but the model needs "
+                    f"{list(own.shape)}."
                 )
             return new if new.dtype == own.dtype else jnp.asarray(new, own.dtype)
 
         kept = jax.tree_util.tree_map_with_path(pick, self.variables)
         if found:
-            raise ValueError(f"{next(iter(found))} is none of the model's variables.")
+            raise ValueError(f"{next(iter(found))} is not a variable of the model.")
         params = kept.pop("params")
         average = {"ema": params} if "ema" in self.extra else {}
         extra = {**self.extra, **average}
@@ -101,26 +101,26 @@ class State(NamedTuple):
 
 
 def accept(state: Any, data: PyTree) -> None:
-    """Accept any data; the `check` of learners that have nothing to check."""
+    """Accept any data: the `check` of learners that have no requirements."""
 
 
 class Learner(NamedTuple):
-    """A way of learning, as pure functions.
+    """A training method as pure functions.
 
     Attributes:
-        init: `(key, batch) -> state`. Draws parameters for inputs shaped like those
-            in `batch`, whose values are not used. A seed will do for a key.
+        init: `(key, batch) -> state`. Initializes parameters for inputs shaped like
+            those in `batch`, whose values are not used. `key` may be a seed.
         step: `(state, batch) -> (state, metrics)`. Makes one update.
-        evaluate: `(state, batch) -> metrics`. Makes no update and draws nothing that
-            depends on how examples are batched.
-        predict: `(state, inputs) -> answer`, an array or a named tuple of arrays.
+        evaluate: `(state, batch) -> metrics`. Makes no update, and its randomness does
+            not depend on how examples are batched.
+        predict: `(state, inputs) -> outputs`, an array or a named tuple of arrays.
         check: `(state, data) -> None`. Raises `DataError` for data that the learner
-            cannot learn from. It looks at values, once, outside compiled programs.
-            `state` may consist of shapes alone.
+            cannot learn from. It reads values, so it is called once, outside compiled
+            programs. `state` may consist of shapes alone.
         hparams: Hyperparameters that `init` puts into the state, as arrays; empty if
-            the learner has none there.
+            there are none.
         tune: `hparams -> learner`, the same learner with other hyperparameters; None
-            if it has none in its state.
+            if its state holds none.
     """
 
     init: Callable[[Seed, PyTree], State]

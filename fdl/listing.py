@@ -1,4 +1,4 @@
-"""What completion offers of a package: its public names, not the files they are in."""
+"""Tab completion of packages: their public names, not the files that define them."""
 
 import sys
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from types import ModuleType
 def public(package: str, *, modules: tuple[str, ...] = ()) -> Callable[[], list[str]]:
     """Return a `__dir__` for a package.
 
-    Importing a file makes it an attribute of its package, so that `fdl.models.cnn`, a
-    module, would stand beside `fdl.models.CNN`.
+    Importing a module makes it an attribute of its package, so completion would offer
+    `fdl.models.cnn` next to `fdl.models.CNN`.
 
     Args:
         package: Name of the package.
-        modules: Those of its files that are to be seen.
+        modules: Modules of the package to list as well.
 
     Example:
         >>> import fdl.models

@@ -1,4 +1,4 @@
-"""Learners with members: hyperparameters in the state, and many trainings in one."""
+"""Hyperparameters in the state, and many training runs in one learner."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
@@ -16,14 +16,14 @@ from fdl.plain import Strategy
 from fdl.ranges import require_whole
 
 MakeLearner = Callable[[Any], Learner]
-"""From the hyperparameters of one training to its learner."""
+"""A function from the hyperparameters of one run to its learner."""
 
 
 class Each(NamedTuple):
-    """A batch for each member, in arrays with a first axis of members.
+    """A batch for each member.
 
     Attributes:
-        batch: The batches.
+        batch: A batch whose arrays have an additional first axis of members.
     """
 
     batch: PyTree
@@ -32,18 +32,18 @@ class Each(NamedTuple):
 def tunable(make_learner: MakeLearner, hparams: PyTree) -> Learner:
     """Make a learner whose hyperparameters are arrays in its state.
 
-    `optax.inject_hyperparams` does this for an optimizer; here it may be any number
-    that a learner is made of: a dropout rate, label smoothing, the weight of a term. A
-    program that is compiled for the learner serves every value, those in the state
-    included: `state._replace(hparams={"learning_rate": jnp.float32(1e-4)})`.
+    `optax.inject_hyperparams` does this for an optimizer; here any number of a learner
+    will do: a dropout rate, label smoothing, the weight of a loss term. One compiled
+    program serves all values, also those set in the state:
+    `state._replace(hparams={"learning_rate": jnp.float32(1e-4)})`.
 
     Args:
-        make_learner: `hparams -> learner`. It is called with numbers to check them, and
-            with arrays while a program is traced, so it must not branch on them.
-        hparams: A pytree of numbers, or arrays.
+        make_learner: `hparams -> learner`. It is called with numbers to validate them,
+            and with arrays during tracing, so it must not branch on them.
+        hparams: A pytree of numbers or arrays.
 
     Raises:
-        ValueError: If `make_learner` refuses the numbers.
+        ValueError: If `make_learner` rejects the numbers.
 
     Example:
         >>> import fdl, optax
@@ -56,7 +56,7 @@ def tunable(make_learner: MakeLearner, hparams: PyTree) -> Learner:
         >>> state.hparams
         {'learning_rate': Array(0.001, dtype=float32)}
     """
-    make_learner(jax.tree.map(_plain, hparams))  # raises what is wrong with them
+    make_learner(jax.tree.map(_plain, hparams))  # raises if they are invalid
     arrays = jax.tree.map(_as_array, hparams)
 
     def init(key: Seed, batch: PyTree) -> State:
@@ -84,25 +84,25 @@ def many(
     hparams: PyTree | None = None,
     strategy: Strategy = "vmap",
 ) -> Learner:
-    """Make a learner of `n` members, each of which is one of the given learner.
+    """Make a learner that trains `n` members, each like the given learner.
 
-    Every array of its state, its metrics and its answers has a first axis of members.
-    Member `k` is what the learner is by itself, to rounding, with `keys[k]` and the
-    k-th hyperparameters.
+    Every array of its state, metrics and predictions has a first axis of members. Up to
+    rounding, member `k` is the learner trained by itself with `keys[k]` and the k-th
+    hyperparameters.
 
-    `init` takes a key or seed for each member, or one that it splits. All members see
-    the same batch, unless it is an `Each`.
+    `init` takes a key or seed for each member, or a single one, which it splits. All
+    members see the same batch, unless it is an `Each`.
 
     Args:
-        learner: What each member is.
+        learner: The learner of each member.
         n: Number of members, at least 1.
-        hparams: Hyperparameters of a tunable learner, in arrays whose first axis counts
-            members; None for the learner's own in all of them.
+        hparams: Hyperparameters of a tunable learner, as arrays whose first axis counts
+            members; None for the learner's own in all members.
         strategy: See `Strategy`.
 
     Raises:
         ValueError: If an argument is out of range, or a member's hyperparameters are
-            refused.
+            invalid.
 
     Example:
         >>> import fdl, optax
@@ -121,14 +121,14 @@ def many(
         names = ", ".join(get_args(Strategy))
         raise ValueError(f"strategy={strategy!r} must be one of {names}.")
     rows = _rows(learner, hparams, n)
-    # Functions of the learner, rather than the learner with its numbers, so that the
-    # program of a step is the same for all numbers.
+    # Close over the functions of the learner, not over its hyperparameters, so that one
+    # program of a step serves all values.
     draw, update, measure, answer, check, _, tune = learner
 
     def over(function: Callable[..., Any], *mapped: PyTree) -> Any:
         if strategy == "vmap":
             return jax.vmap(function)(*mapped)
-        if n == 1:  # a loop of one would only keep XLA from seeing through it
+        if n == 1:  # a loop of one would only keep XLA from optimizing across it
             one = function(*jax.tree.map(lambda x: x[0], mapped))
             return jax.tree.map(lambda x: jnp.asarray(x)[None], one)
         return lax.map(lambda one: function(*one), mapped)
@@ -138,8 +138,8 @@ def many(
         keys = keys if keys.ndim else jax.random.split(keys, n)
         if keys.shape != (n,):
             raise ValueError(
-                f"key has the shape {keys.shape}, but there are {n} members: give one "
-                "key, or one for each member, as jax.random.split(key, n) makes them."
+                f"key has shape {keys.shape}, but there are {n} members: pass one key, "
+                "or one for each member, such as jax.random.split(key, n)."
             )
         if tune is None:
             return over(lambda key: draw(key, batch), keys)
@@ -165,7 +165,7 @@ def many(
 def member(
     many: PyTree, index: int | np.integer | slice | Int[np.ndarray, " some"]
 ) -> PyTree:
-    """Return one member of a state of many, or some of them.
+    """Return one or several members of a state of many.
 
     Example:
         >>> keys = jax.random.split(jax.random.key(0))
@@ -176,7 +176,7 @@ def member(
 
 
 def _first(state: State) -> State:
-    """Return the first member, of a state or of its shapes."""
+    """Return the first member of a state, or of the shapes of one."""
     if isinstance(state.step, jax.ShapeDtypeStruct):
         return jax.eval_shape(lambda state: member(state, 0), state)
     return member(state, 0)
@@ -199,7 +199,7 @@ def _rows(learner: Learner, hparams: PyTree | None, n: int) -> PyTree:
         )
     check_rows(hparams, n)
     if any(isinstance(x, Tracer) for x in jax.tree.leaves(hparams)):
-        return hparams  # of a program, whose numbers were checked before
+        return hparams  # inside a program; the numbers were checked before
     for k in range(n):
         try:
             learner.tune(member(hparams, k))
@@ -209,7 +209,7 @@ def _rows(learner: Learner, hparams: PyTree | None, n: int) -> PyTree:
 
 
 def check_rows(hparams: PyTree, n: int) -> None:
-    """Raise ValueError unless all hyperparameters have a row for each of n members."""
+    """Raise ValueError unless each hyperparameter has a row for each of n members."""
     for path, x in jax.tree_util.tree_leaves_with_path(hparams):
         if np.ndim(x) < 1 or len(x) != n:
             raise ValueError(
@@ -219,14 +219,14 @@ def check_rows(hparams: PyTree, n: int) -> None:
 
 
 def _plain(x: Any) -> Any:
-    """Return a single number as Python's, which is validated."""
+    """Return a scalar as a Python number, which learners validate."""
     traced = isinstance(x, Tracer)
     return x if traced or np.ndim(x) else np.asarray(x).item()
 
 
 def _as_array(x: Any) -> jax.Array:
-    """Return a number as an array of its kind, with a type of its own."""
+    """Return a number as an array that is not weakly typed."""
     if isinstance(x, jax.Array):
         return x
-    # Not weakly typed, as Python's numbers are: that would be another program.
+    # Python numbers are weakly typed, which would compile another program.
     return jnp.asarray(np.asarray(x))

@@ -1,7 +1,7 @@
-"""Pass on what compiled code prints, but say in one line why it aborts a process.
+"""Forward the output of compiled code, and say in one line why it aborts a process.
 
-Run as a program, beside a process that is one of several (`fdl.processes.joined`), by
-itself: it imports nothing of fdl's.
+Runs as a program of its own next to each of several processes that have joined
+(`fdl.processes.joined`), and imports nothing from fdl.
 """
 
 import re
@@ -13,33 +13,33 @@ _NOISE = re.compile(
     r"\[Gloo\] Rank \d+ is connected"
     r"|[EWI]\d{4} .*(coordination_service|preemption_sync_manager|add_port)"
 )
-"""What is printed of connections that are made, and of those that end."""
+"""Lines about connections that open and close."""
 
 _LINE = re.compile(r"[EWIF]\d{4} \d\d:\d\d:")
-"""How a line of a log begins; others belong to the one before."""
+"""Start of a log entry; a line without it continues the previous entry."""
 
 
 def explain(words: str, coordinator: str, seconds: str) -> str:
-    r"""Return in a line why JAX ended a process.
+    r"""Return one line that says why JAX ended a process.
 
     Args:
-        words: What it printed.
-        coordinator: The address of process 0.
-        seconds: How long processes could take to join.
+        words: Output of JAX.
+        coordinator: Address of process 0.
+        seconds: Time that processes had to join.
 
     Example:
         >>> words = "tasks are unhealthy (stopped sending heartbeats):\n1\nThe tasks"
         >>> explain(words, "10.0.0.1:1234", "300").partition(":")[0]
-        'process 1 has died, or its machine or the network has'
+        'process 1 has died, or its machine or the network has failed'
     """
     kept = (
-        ": this one ends, too. What was saved is kept: go on from it with all "
-        "processes again, or with fewer."
+        ": this process ends too. Saved checkpoints remain: resume with all processes, "
+        "or with fewer."
     )
     silent = re.search(r"stopped sending heartbeats\):\n((\d+\n)+)", words)
     if silent is not None:
         who = ", ".join(silent[1].split())
-        return f"process {who} has died, or its machine or the network has{kept}"
+        return f"process {who} has died, or its machine or the network has failed{kept}"
     if "RegisterTask" in words:
         return (
             f"not all processes have joined at {coordinator} within {seconds} s: start "
@@ -47,18 +47,18 @@ def explain(words: str, coordinator: str, seconds: str) -> str:
         )
     ended = re.search(r"first task at the barrier: (\d+)", words)
     if "Shutdown barrier" in words and ended is not None:
-        return f"process {ended[1]} has ended before the others{kept}"
+        return f"process {ended[1]} ended before the others{kept}"
     if "Failed to send RPC" in words:
         return (
             f"process 0, the coordinator at {coordinator}, has died, or its machine or "
-            f"the network has{kept}"
+            f"the network has failed{kept}"
         )
     reason = words.partition("absl::Status: ")[2].partition("\n")[0]
-    return f"another process has died, as far as JAX knows ({reason}){kept}"
+    return f"another process has died, according to JAX ({reason}){kept}"
 
 
 def main() -> None:
-    """Read to the end of the process, and pass on."""
+    """Forward standard input until the other process ends."""
     coordinator, seconds = sys.argv[1:]
     fatal, is_noise = "", False
     for raw in sys.stdin.buffer:

@@ -1,4 +1,4 @@
-"""Files of pictures: their formats, and pictures that are made of pixels."""
+"""Picture files: their formats, and writing of pixels."""
 
 import base64
 import contextlib
@@ -13,16 +13,16 @@ from jaxtyping import Shaped, UInt8
 from fdl.files import write_whole
 from fdl.plain import PICTURE_FORMATS, PictureFormat
 
-_READABLE = 84  # pixels of the longer side of an image that people are to recognize
+_READABLE = 84  # least pixels of the longer side of an image shown to people
 
 _format: ContextVar[PictureFormat] = ContextVar("picture_format", default="png")
 
 
 @contextlib.contextmanager
 def picture_format(format: PictureFormat) -> Iterator[None]:
-    """Let pictures that are drawn meanwhile have another format than PNG.
+    """Set the format of the pictures that are drawn within the block.
 
-    Files whose name says the format are as it says.
+    A file name with a suffix keeps its format.
 
     Example:
         >>> with picture_format("svg"):
@@ -37,15 +37,15 @@ def picture_format(format: PictureFormat) -> Iterator[None]:
 
 
 def current_format() -> PictureFormat:
-    """Return the format of pictures that are drawn now."""
+    """Return the format in which pictures are drawn now."""
     return _format.get()
 
 
 def picture_file(path: Path | str) -> Path:
-    """Return the file of a picture: with an ending, if it has none.
+    """Return the path of a picture, with a suffix added if it has none.
 
     Raises:
-        ValueError: If its ending is that of no format.
+        ValueError: If the suffix is not that of a known format.
     """
     path = Path(path)
     if not path.suffix:
@@ -57,7 +57,7 @@ def picture_file(path: Path | str) -> Path:
 
 
 def enlargement(height: int, width: int) -> int:
-    """Return how much pixels are enlarged, so that people recognize an image.
+    """Return the factor by which to enlarge an image so that people recognize it.
 
     Example:
         >>> enlargement(28, 28), enlargement(8, 8), enlargement(256, 256)
@@ -69,7 +69,7 @@ def enlargement(height: int, width: int) -> int:
 def enlarged(
     pixels: Shaped[np.ndarray, "... height width channels"], factor: int
 ) -> Shaped[np.ndarray, "... rows columns channels"]:
-    """Return images with so many pixels a side for each.
+    """Enlarge images by a whole factor, repeating each pixel.
 
     Example:
         >>> enlarged(np.zeros((5, 28, 28, 1)), 3).shape
@@ -81,16 +81,16 @@ def enlarged(
 def write_pixels(
     path: Path | str, pixels: UInt8[np.ndarray, "height width channels"]
 ) -> None:
-    """Write a picture of gray or colored pixels, whole or not at all.
+    """Write gray or color pixels as a picture, atomically.
 
     Args:
-        path: The file; its ending is the format, `.png`, `.svg` or `.pdf`.
-        pixels: The picture.
+        path: The file; its suffix sets the format: `.png`, `.svg` or `.pdf`.
+        pixels: The pixels, with 1 or 3 channels.
 
     Raises:
-        ValueError: If no format has the ending.
+        ValueError: If the suffix is not that of a known format.
     """
-    from PIL import Image  # wanted only here
+    from PIL import Image  # needed only here
 
     path = picture_file(path)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

@@ -1,4 +1,4 @@
-"""What settings are made of, without JAX: help and complaints have to come at once."""
+"""Types and names of settings, without JAX: help and errors must appear at once."""
 
 import difflib
 import sys
@@ -17,22 +17,22 @@ else:
             return getattr(x, "shape", None) == ()
 
     class Scalar(metaclass=_NoAxes):
-        """An array without axes, or a traced one."""
+        """A scalar array, concrete or traced."""
 
 
 Number = float | Scalar
-"""A hyperparameter: a Python number, which is validated, or an array or traced scalar,
-whose value can change without recompiling and is not looked at."""
+"""A hyperparameter: a Python number, which is validated, or a scalar array or tracer,
+whose value can change without recompiling and is not validated."""
 
 Strategy = Literal["vmap", "map"]
-"""How members become one program: side by side in every operation (`jax.vmap`), or one
+"""How one program runs all members: together in every operation (`jax.vmap`), or one
 after the other (`jax.lax.map`)."""
 
 Shard = Literal["batch", "batch+state"]
-"""What of a training is spread over several devices: each batch, or the state too."""
+"""What is sharded over several devices: each batch alone, or the state too."""
 
 Kind = Literal["image", "vector", "number", "text", "document", "pair", "music"]
-"""What examples are, and so which tasks take them."""
+"""Type of examples, which decides the tasks that take them."""
 
 KINDS: dict[Kind, str] = {
     "image": "images with classes",
@@ -43,18 +43,18 @@ KINDS: dict[Kind, str] = {
     "pair": "texts that become other texts",
     "music": "pieces of music",
 }
-"""What people call them."""
+"""Description of each kind."""
 
 Predicts = Literal["classes", "numbers", "images", "sequences", "nothing"]
-"""What a trained task answers to an input."""
+"""What a trained task predicts."""
 
 Fit = Literal["pad", "crop", "digit"]
-"""How images of another size are brought to that of a dataset."""
+"""How images of another size are fitted to that of a dataset."""
 
 FITS: tuple[Fit, ...] = get_args(Fit)
 
 PictureFormat = Literal["png", "svg", "pdf"]
-"""What a picture can be written as."""
+"""File format of a picture."""
 
 PICTURE_FORMATS: tuple[PictureFormat, ...] = get_args(PictureFormat)
 
@@ -82,8 +82,8 @@ DATASETS = {
     "jsb": 229,
     "nottingham": 694,
 }
-"""The datasets that are known without a place, and how many training examples they
-have, about: their exact numbers are in `fdl.data`."""
+"""The datasets known by name, and their approximate number of training examples;
+`fdl.data` has the exact numbers."""
 
 SHARE = 1 / 6
 """Share of the published training examples that `fdl.data.load` holds out."""
@@ -96,7 +96,7 @@ def is_concrete(x: Any) -> bool:
         >>> is_concrete(0.5)
         True
     """
-    jax = sys.modules.get("jax")  # without it, nothing is an array of its
+    jax = sys.modules.get("jax")  # until it is imported, there are no JAX arrays
     return jax is None or not isinstance(x, jax.Array)
 
 
@@ -111,7 +111,7 @@ def is_on(setting: Number | None) -> bool:
 
 
 def unknown(kind: str, name: str, known: Collection[str]) -> str:
-    """Return a complaint about a name that is not known, with the nearest that is.
+    """Return an error message for an unknown name, with the closest known one.
 
     Example:
         >>> unknown("task", "CN", ["cnn", "mlp"])
@@ -125,7 +125,7 @@ def unknown(kind: str, name: str, known: Collection[str]) -> str:
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:
-    """Return the known name that looks most like another; None if none does.
+    """Return the known name closest to a given one; None if none is close.
 
     Example:
         >>> nearest("fashion-MNIST", ["mnist", "fashion_mnist"])
@@ -138,4 +138,4 @@ def nearest(name: str, known: Collection[str]) -> str | None:
 
 
 CHECKPOINT_MINUTES = 10.0
-"""Time between two checkpoints within an epoch, unless something else is asked for."""
+"""Default time between checkpoints within an epoch."""

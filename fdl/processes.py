@@ -1,8 +1,8 @@
 """Several processes that train as one: they join, agree, and end together.
 
-Each runs the same program on the same data and computes its part of every batch, on a
-mesh of the devices of all (`fit(mesh=)`). They meet at a service of JAX's, which runs
-in process 0. Nothing here imports JAX before they join.
+Each runs the same program on the same data and computes its share of every batch, on a
+mesh of the devices of all processes (`fit(mesh=)`). They meet through JAX's distributed
+service, which runs in process 0. Nothing here imports JAX before they join.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ANSWERS_IN = 30  # seconds for the coordinator to answer
-_ALL_COME_IN = 300  # seconds for all to join, since people type their commands
-_SILENT_FOR = 30  # seconds without a sign of life after which a process has died
-_ENDS_IN = 20  # seconds for a process to end by itself when another has
+_ALL_COME_IN = 300  # seconds for all to join; long, since people type the commands
+_SILENT_FOR = 30  # seconds without a heartbeat until a process counts as dead
+_ENDS_IN = 20  # seconds for a process to end by itself after another has
 _FOREVER = 10**9  # milliseconds
 
 _PACKAGES = ("fdl", "jax", "jaxlib", "flax", "optax", "numpy")
@@ -32,7 +32,7 @@ class ProcessError(ValueError):
 
 
 class _Place(NamedTuple):
-    """What JAX needs to know to join processes."""
+    """Arguments with which JAX joins processes."""
 
     coordinator: str
     processes: int
@@ -48,30 +48,30 @@ def joined(
     *,
     plainly: bool = True,
 ) -> Iterator[None]:
-    """Make this process one of several, to the end of the block.
+    """Join this process with others for the duration of the block.
 
-    `jax.devices()` are then the devices of all, and `fit` trains on them together when
-    it is given a mesh of them. Enter it before JAX computes anything. The block ends
-    when it ends in all processes.
+    Within it, `jax.devices()` lists the devices of all processes, and `fit` trains on
+    them together if it is passed a mesh of them. Enter it before JAX computes anything.
+    The block ends when it has ended in all processes.
 
-    Where one raises an error or dies, the others end within a minute and say which it
-    was: they cannot compute without it, and JAX aborts them (exit code 134) unless they
-    can end by themselves.
+    If a process raises an error or dies, the others end within a minute and name it:
+    they cannot compute without it, and JAX aborts them (exit code 134) unless they can
+    end by themselves.
 
     Args:
-        coordinator: `HOST:PORT`, the same for all, at which process 0 listens for the
-            others. Whoever reaches it can take part: it has to be in a network that
-            others cannot enter.
-        processes: How many there are.
-        process: Which one this is, from 0. None for all three to take them from the
-            environment of the cluster as JAX does: SLURM, Open MPI, Kubernetes, or
+        coordinator: `HOST:PORT` at which process 0 listens for the others, the same for
+            all. Anyone who can reach it can take part, so it must be on a private
+            network.
+        processes: Number of processes.
+        process: Number of this process, from 0. If all three are None, they come from
+            the environment of the cluster, as in JAX: SLURM, Open MPI, Kubernetes, or
             Cloud TPU.
-        plainly: Whether what compiled code prints about the end of another process
-            becomes one line.
+        plainly: Whether to reduce the output of compiled code about the end of another
+            process to one line.
 
     Raises:
-        ProcessError: If the coordinator does not answer within half a minute, there is
-            no such process, there is no cluster, or versions differ.
+        ProcessError: If the coordinator does not answer within half a minute, `process`
+            is out of range, there is no cluster, or versions differ.
 
     Example:
         >>> import jax
@@ -81,7 +81,9 @@ def joined(
     if (coordinator, processes, process) == (None, None, None):
         place = _of_cluster()
     elif coordinator is None or processes is None or process is None:
-        raise ProcessError("coordinator, processes and process go together: give all.")
+        raise ProcessError(
+            "coordinator, processes and process go together: pass all three."
+        )
     else:
         place = _Place(coordinator, processes, process)
     _require_possible(place)
@@ -105,7 +107,7 @@ def count() -> int:
 
 
 def is_first() -> bool:
-    """Return whether this is the process that writes, and says what there is to say.
+    """Return whether this is process 0, the one that writes files and output.
 
     Example:
         >>> is_first()
@@ -115,7 +117,7 @@ def is_first() -> bool:
 
 
 def exchange(text: str) -> list[str]:
-    """Return what each process says, in order; all have to call it, equally often.
+    """Return the texts of all processes, in order; all must call it equally often.
 
     Example:
         >>> exchange("alone")
@@ -127,27 +129,27 @@ def exchange(text: str) -> list[str]:
     own = f"fdl/{{}}/{state.process_id}"
     state.client.key_value_set(own.format(number), text)
     said = [_wait(f"fdl/{number}/{each}") for each in range(state.num_processes)]
-    # Who speaks now has read what was said before.
+    # A process that has set this key has read all previous ones.
     with contextlib.suppress(Exception):
         state.client.key_value_delete(own.format(number - 1))
     return said
 
 
 def first_says(text: str) -> str:
-    """Return what process 0 says; see `exchange`."""
+    """Return the text of process 0; see `exchange`."""
     return exchange(text if is_first() else "")[0]
 
 
 def any_says(flag: bool) -> bool:
-    """Return whether any process says so; see `exchange`."""
+    """Return whether the flag is set in any process; see `exchange`."""
     return "yes" in exchange("yes" if flag else "no")
 
 
 def require_same(about: Mapping[str, Any]) -> None:
-    """Raise ProcessError, in all processes, unless all say the same.
+    """Raise ProcessError, in all processes, unless all pass the same values.
 
     Args:
-        about: What has to be the same, as JSON.
+        about: The values, which can be written as JSON.
 
     Example:
         >>> require_same({"epochs": 3})
@@ -158,7 +160,7 @@ def require_same(about: Mapping[str, Any]) -> None:
             what, here, there = _difference(json.loads(said[0]), json.loads(other))
             raise ProcessError(
                 f"process {process} has {what} {there}, and process 0 has {here}: all "
-                "processes need the same."
+                "processes must have the same."
             )
 
 
@@ -166,17 +168,17 @@ _numbers = itertools.count(1)
 
 
 def _jax_state() -> Any:
-    """Return what JAX knows of processes; None before JAX is imported.
+    """Return JAX's distributed state; None before JAX is imported.
 
-    It has no public way to exchange a few words without compiling a program; Orbax
-    takes this one, too.
+    JAX has no public way to exchange text without compiling a program; Orbax uses this
+    one too.
     """
     distributed = sys.modules.get("jax._src.distributed")
     return None if distributed is None else distributed.global_state
 
 
 def _wait(key: str) -> str:
-    """Return what is said under a key, once it is; signals are heard meanwhile."""
+    """Wait for the value of a key and return it, handling signals in the meantime."""
     from jax.errors import JaxRuntimeError
 
     while True:
@@ -190,7 +192,7 @@ def _wait(key: str) -> str:
 
 
 def _difference(one: Any, other: Any, name: str = "") -> tuple[str, str, str]:
-    """Return the name of the first thing that differs, and its two values.
+    """Return the name of the first value that differs, and both values.
 
     Example:
         >>> _difference({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}})
@@ -212,7 +214,7 @@ def _versions() -> dict[str, str]:
 
 
 def _of_cluster() -> _Place:
-    """Return what the environment of a cluster says."""
+    """Read the arguments from the environment of a cluster."""
     from jax._src.clusters import ClusterEnv
 
     known = os.environ.get("JAX_COORDINATOR_ADDRESS")
@@ -225,13 +227,12 @@ def _of_cluster() -> _Place:
     except Exception as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise ProcessError(
-            f"what the cluster says of its processes cannot be read: {reason}"
+            f"the environment of the cluster cannot be read: {reason}"
         ) from error
     if coordinator is None or processes is None or process is None:
         raise ProcessError(
-            "there is no cluster that JAX knows of, such as SLURM or Open MPI: say "
-            "where the coordinator is, how many processes there are, and which this "
-            "is."
+            "JAX detects no cluster, such as SLURM or Open MPI: give the coordinator, "
+            "the number of processes, and the number of this one."
         )
     return _Place(coordinator, processes, process, devices)
 
@@ -254,7 +255,7 @@ def _require_possible(place: _Place) -> None:
 
 def _require_reachable(place: _Place) -> None:
     """Raise ProcessError unless the coordinator can listen, or answers."""
-    import socket  # as below: not for `fdl --help`
+    import socket  # here, since `fdl --help` does not need it
 
     host, _, port = place.coordinator.rpartition(":")
     host = host.strip("[]")
@@ -264,10 +265,10 @@ def _require_reachable(place: _Place) -> None:
         except OSError as error:
             raise ProcessError(
                 f"process 0 cannot listen at {place.coordinator}: {error.strerror}. "
-                "Give another port, to all processes."
+                "Choose another port for all processes."
             ) from error
         return
-    until, reason = time.monotonic() + ANSWERS_IN, "it is not there"
+    until, reason = time.monotonic() + ANSWERS_IN, "no connection"
     while (left := until - time.monotonic()) > 0:
         try:
             socket.create_connection((host, int(port)), timeout=left).close()
@@ -277,7 +278,7 @@ def _require_reachable(place: _Place) -> None:
             time.sleep(min(0.5, left))
     raise ProcessError(
         f"the coordinator at {place.coordinator} did not answer for {ANSWERS_IN} s "
-        f"({reason}): start process 0 on that machine, and let this one reach the port."
+        f"({reason}): start process 0 there, and make sure that its port is reachable."
     )
 
 
@@ -285,9 +286,9 @@ def _initialize(place: _Place) -> None:
     import jax
 
     if jax.distributed.is_initialized():
-        raise ProcessError("this process is one of several already.")
+        raise ProcessError("this process has joined others already.")
     host, _, _ = place.coordinator.rpartition(":")
-    # Signals are for the run, which is saved when one comes.
+    # The run handles signals itself: they make it save.
     jax.config.update("jax_enable_preemption_service", False)
     local = host in ("127.0.0.1", "localhost", "[::1]")
     try:
@@ -308,10 +309,10 @@ def _initialize(place: _Place) -> None:
 
 @contextlib.contextmanager
 def _ending_together(process: int) -> Iterator[None]:
-    """Wait for the others at the end; where one fails, let the others know and end.
+    """Wait for the others at the end; if this process fails, tell the others why.
 
-    One that fails says so, and JAX waits for the others as it exits, so that none is
-    aborted before it could say why it ends.
+    A process that fails publishes its reason, and JAX waits for the others as it exits,
+    so that none is aborted before it can say why it ends.
     """
     import jax
 
@@ -325,7 +326,7 @@ def _ending_together(process: int) -> Iterator[None]:
         jax.distributed.shutdown()
     except BaseException as error:
         if isinstance(error, jax.errors.JaxRuntimeError) and _LOST.search(str(error)):
-            # What is said of the other process ends this one meanwhile.
+            # Meanwhile, the failure of the other process ends this one.
             time.sleep(_SILENT_FOR + _ENDS_IN)
         reason = str(error).partition("\n")[0] or type(error).__name__
         with contextlib.suppress(Exception):  # another was first
@@ -339,11 +340,11 @@ def _ending_together(process: int) -> Iterator[None]:
 _ENDED = "fdl/ended"
 
 _LOST = re.compile("gloo|nccl|connection closed", re.IGNORECASE)
-"""What connections to other processes are called in errors."""
+"""Words of errors about lost connections to other processes."""
 
 
 def _ended(client: Any) -> tuple[int, str] | None:
-    """Return which process has ended, and what it said; None if none has."""
+    """Return the process that has ended and its reason; None if none has."""
     try:
         process, reason = json.loads(client.key_value_try_get(_ENDED))
     except Exception:  # JAX has no other way to say that there is no such key
@@ -352,11 +353,11 @@ def _ended(client: Any) -> tuple[int, str] | None:
 
 
 def _about_end(process: int, reason: str) -> str:
-    return f"process {process} has ended, and so does this one. It said: {reason}"
+    return f"process {process} has ended, so this one ends too. Its error: {reason}"
 
 
 def _watch(client: Any, over: threading.Event, process: int) -> None:
-    """End this process when another has said that it ends, unless it does so itself.
+    """End this process after another has ended, unless it ends by itself.
 
     It may be waiting for the other in compiled code, where no exception reaches it.
     """
@@ -373,19 +374,19 @@ def _watch(client: Any, over: threading.Event, process: int) -> None:
 
 
 def say(line: str) -> None:
-    """Print a line to standard error, whatever it is by now."""
+    """Print a line to standard error, ignoring failures."""
     with contextlib.suppress(OSError, ValueError):
         print(f"fdl: {line}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def _plain_words(place: _Place) -> Iterator[None]:
-    """Say in a line why compiled code ends the process, in place of fifty.
+    """Replace the fifty lines that JAX prints when it aborts a process with one.
 
-    JAX aborts a process that cannot go on without another, after printing where in its
-    code it was, and nothing in the process can prevent it. So what compiled code prints
-    goes to another, small process, which outlives this one: `fdl.native_words`. What
-    Python prints stays where it was.
+    JAX aborts a process that cannot continue without another, after printing a stack
+    trace, and nothing in the process can prevent it. So the output of compiled code
+    goes to a small second process that outlives this one: `fdl.native_words`. The
+    output of Python is not redirected.
     """
     import subprocess
 
@@ -397,7 +398,7 @@ def _plain_words(place: _Place) -> Iterator[None]:
         [sys.executable, "-I", "-S", *words, str(_ALL_COME_IN)],
         stdin=subprocess.PIPE,
         stdout=kept[2],
-        start_new_session=True,  # Ctrl-C is for this process
+        start_new_session=True,  # Ctrl-C must not end it
     )
     assert reader.stdin is not None
     for number in kept:
@@ -408,7 +409,7 @@ def _plain_words(place: _Place) -> Iterator[None]:
         _moved(stream, number, kept[number])
         for number, stream in enumerate(streams, start=1)
     )
-    yield  # after an error, all that is printed is about the end of the process
+    yield  # not restored after an error: all output is then about the end
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     for number, before in kept.items():
@@ -419,11 +420,11 @@ def _plain_words(place: _Place) -> Iterator[None]:
 
 
 def _moved(stream: Any, number: int, place: int) -> Any:
-    """Return a stream that writes to another place, if it is the process's own."""
+    """Return a stream with another file descriptor, if it is the process's own."""
     try:
         if stream.fileno() != number:
             return stream
-    except (AttributeError, OSError, ValueError):  # a notebook's, or a test's
+    except (AttributeError, OSError, ValueError):  # that of a notebook or a test
         return stream
     return open(
         place,

@@ -1,4 +1,4 @@
-"""Compiled programs, kept by what they are made of and not by who asks for them."""
+"""Compiled programs, cached by the code and values that they are compiled from."""
 
 import dataclasses
 import dis
@@ -18,17 +18,17 @@ _KEPT = 64
 
 
 class Same:
-    """A value that equals every other made of the same parts.
+    """A value that equals every other value with equal parts.
 
-    Two functions are the same if they run the same code on the same values: those that
-    they close over, those that they are bound to, and, for code that is not of an
-    installed package, the global values that they read. A learner that is made anew, by
-    the same call or with other numbers in its state, consists of the same functions; so
-    it needs no new program.
+    Two functions are equal if they run the same code on the same values: those in their
+    closures, those that they are bound to, and, for code outside installed packages,
+    the globals that they read. A learner that is created again, by the same call or
+    with other numbers in its state, consists of equal functions, so it reuses the
+    compiled program.
 
-    Lists, dictionaries and NumPy arrays are compared by what they contain when they are
-    looked at, so that a change in place counts. NumPy arrays of more than 1 MiB, arrays
-    of JAX, and objects of which nothing is known, equal themselves alone.
+    Lists, dictionaries and NumPy arrays are compared by their contents at the time of
+    wrapping, so changes in place count. NumPy arrays of more than 1 MiB, JAX arrays,
+    and objects of unknown types are equal only to themselves.
 
     Example:
         >>> plus = lambda n: lambda x: x + n
@@ -37,13 +37,13 @@ class Same:
     """
 
     def __init__(self, value: Any) -> None:
-        """Look at what it is made of."""
+        """Record the parts of the value."""
         self.value = value
         self._parts = _parts(value, {})
         self._hash = hash(self._parts)
 
     def __eq__(self, other: object) -> bool:
-        """Return whether both are made of the same parts."""
+        """Return whether both have equal parts."""
         return isinstance(other, Same) and self._parts == other._parts
 
     def __hash__(self) -> int:
@@ -57,22 +57,22 @@ def program(
     donate: tuple[int, ...] = (),
     once: bool = False,
 ) -> Any:
-    """Return `jax.jit` of a function whose first arguments are given.
+    """Return `jax.jit` of a function with its first arguments fixed.
 
-    The same function and arguments always get the same program. The last 64 programs
-    are kept, so that making many learners in a loop does not fill the memory.
+    Equal functions and arguments always get the same program. Only the 64 most recently
+    used programs are cached, so creating many learners in a loop does not fill memory.
 
     Args:
-        function: What is to be compiled.
-        *first: Its first arguments, which are constants of the program.
-        donate: Places of the arguments, after these, whose memory it may take over.
-        once: Whether it runs once, as what draws parameters: then it is compiled in
-            half the time on CPU, to run more slowly, with the same results bit for bit.
+        function: The function to compile.
+        *first: Its first arguments, which become constants of the program.
+        donate: Positions, among the remaining arguments, of those that are donated.
+        once: Whether the program runs once, such as one that initializes parameters:
+            on CPU it then compiles in half the time but runs more slowly, with the same
+            results bit for bit.
     """
     kept = _program(Same(function), Same(first), donate)
-    # For arrays of other shapes it is traced again. What is traced then must be what is
-    # asked for now: what the same function of an earlier call is made of may have been
-    # changed since, such as a list.
+    # Arrays of other shapes trace the function again. Trace the one passed now: the
+    # equal function of an earlier call may have changed since, such as a list in it.
     kept.traced[:] = [functools.partial(function, *first)]
     if in_program():
         return kept.part
@@ -80,7 +80,7 @@ def program(
 
 
 class _Kept(NamedTuple):
-    """A program, alone and as part of another, and what is traced for new shapes."""
+    """A program, alone and within another, and the function to trace for new shapes."""
 
     compiled: Any
     compiled_quickly: Any
@@ -98,24 +98,24 @@ def _program(function: Same, first: Same, donate: tuple[int, ...]) -> _Kept:
 
 
 def _options(*, once: bool) -> dict[str, Any] | None:
-    """Return the options of XLA with which programs are compiled."""
-    # At level 0, which this setting asks for, products and sums are rounded otherwise.
+    """Return the XLA options of programs."""
+    # At level 0, which this setting requests, products and sums round differently.
     none = jax.config.read("jax_disable_most_optimizations")
     if none or jax.default_backend() != "cpu":
         return None
-    # Where a CPU has vectors of 512 bits, XLA uses half of them unless it is told. A
-    # step of the models of bench/speed takes 0.9 to 1.0 times as long with all.
+    # On a CPU with 512-bit vectors, XLA uses 256 bits by default. With all 512, a step
+    # of the models in bench/speed takes 0.9 to 1.0 times as long.
     wide = {"xla_cpu_prefer_vector_width": 512}
     return wide | {"xla_backend_optimization_level": 1} if once else wide
 
 
 def in_program() -> bool:
-    """Return whether a program is being traced, whose options count for all of it."""
+    """Return whether a program is being traced, whose options then apply throughout."""
     return isinstance(jax.device_put(0), Tracer)
 
 
 class _Same:
-    """An object that equals itself alone, and is kept as long as it is compared."""
+    """An object that equals only itself, and is kept alive while it is compared."""
 
     def __init__(self, thing: object) -> None:
         self.thing = thing
@@ -128,22 +128,22 @@ class _Same:
 
 
 def _parts(x: Any, seen: dict[int, tuple[int, Any]]) -> Hashable:
-    """Return what an object is made of, as something that can be compared."""
+    """Return the parts of an object, in a form that can be compared."""
     if id(x) in seen:  # a function that refers to itself
         return ("seen", seen[id(x)][0])
     if type(x) in _PLAIN or (isinstance(x, type) and not _is_users(x.__module__)):
         return (type(x), x)
     if type(x) in (float, complex, np.float64):  # 0.0 == -0.0, but they differ
         return (type(x), repr(x))
-    seen[id(x)] = len(seen), x  # kept, so that its id stays its own
+    seen[id(x)] = len(seen), x  # kept alive, so that its id is not reused
     of = lambda *values: tuple(_parts(value, seen) for value in values)
     if isinstance(x, type):
         return (_Same(x), *of(x.__bases__, *_attributes(x, _OF_CLASSES)))
     if isinstance(x, types.FunctionType):
         named = vars(x)
         if str(x.__globals__.get("__name__")).startswith("jaxtyping."):
-            # A check of types and shapes, which is wrapped around a function anew each
-            # time that the function is made.
+            # A checker of types and shapes, which is wrapped anew around a function
+            # each time that the function is defined.
             return _parts(named["__wrapped__"], seen)
         cells = [_content(cell) for cell in x.__closure__ or ()]
         named = {name: value for name, value in named.items() if name != "__wrapped__"}
@@ -174,9 +174,9 @@ def _parts(x: Any, seen: dict[int, tuple[int, Any]]) -> Hashable:
 
 
 def _read(function: types.FunctionType) -> dict[str, Any]:
-    """Return the global values that a function of the user's reads.
+    """Return the globals that a function of the user reads.
 
-    Those of installed packages are constants, as far as anybody knows.
+    Globals of installed packages are assumed to be constant.
     """
     values = function.__globals__
     if not _is_users(values.get("__name__")):
@@ -200,7 +200,7 @@ def _global_names(code: types.CodeType) -> tuple[str, ...]:
 
 @functools.cache
 def _is_users(module: str | None) -> bool:
-    """Return whether a module is the user's, not fdl's or that of another package."""
+    """Return whether a module is the user's, not that of fdl or another package."""
     root = str(module).partition(".")[0]
     if root in sys.stdlib_module_names or root == __name__.partition(".")[0]:
         return root == "__main__"
@@ -212,16 +212,16 @@ def _is_users(module: str | None) -> bool:
 
 
 _PLAIN = (str, bytes, int, bool, types.ModuleType, type(None))
-# Of arrays, in bytes: to look at the values of larger ones would take too long.
+# Bytes of an array; comparing the values of larger ones would take too long.
 _LARGE = 2**20
 _MAPPINGS = ("dict", "mappingproxy", "FrozenDict")
-# Of a module: who it belongs to, which is a field, and what is true within a call.
+# Of a Linen module: its parent, which is a field already, and the state of a call.
 _NOT_OWN = ("_parent_ref", "_id", "_state")
 _OF_CLASSES = ("__dict__", "__weakref__", "__doc__", "__annotations__", "__module__")
 
 
 def _attributes(x: Any, known: Sequence[str]) -> list[Any]:
-    """Return names and values of what an object keeps besides what is known."""
+    """Return names and values of an object's attributes, other than those known."""
     kept = getattr(x, "__dict__", {})
     return [
         y
@@ -232,7 +232,7 @@ def _attributes(x: Any, known: Sequence[str]) -> list[Any]:
 
 
 def _is_value(kind: type) -> bool:
-    """Return whether a class compares its objects by their fields, as modules do."""
+    """Return whether a class compares its instances by value, as modules do."""
     return kind.__hash__ is not None and kind.__eq__ is not object.__eq__
 
 

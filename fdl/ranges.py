@@ -1,6 +1,6 @@
-"""Checks of numbers that a user gives: each complaint names the value and the range.
+"""Range checks of numbers from users: each error names the value and the range.
 
-Hyperparameters that are arrays of JAX are not looked at, since their values may change
+Hyperparameters that are JAX arrays are not checked, since their values may change
 within a compiled program.
 """
 
@@ -13,15 +13,17 @@ _LARGEST = float.fromhex("0x1.fffffep+127")  # of single precision
 
 
 def require_number(interval: str, **named: Any) -> None:
-    """Refuse what is no number in an interval, such as NaN; infinity is in none.
+    """Raise ValueError unless values are numbers in an interval.
+
+    No interval contains NaN or infinity.
 
     Args:
         interval: Such as `"[0, 1)"`, from 0 to below 1; an end may be `inf`. With
-            `" or None"` behind it, None is accepted.
+            `" or None"` appended, None is accepted.
         **named: The values, by the names that the user knows.
 
     Raises:
-        ValueError: Names the first that is refused.
+        ValueError: Names the first value that is invalid.
 
     Example:
         >>> require_number("[0, 1)", dropout_rate=0.5)
@@ -39,14 +41,14 @@ def require_number(interval: str, **named: Any) -> None:
 
 
 def require_whole(interval: str, **named: Any) -> None:
-    """Refuse what is no whole number in an interval.
+    """Raise ValueError unless values are whole numbers in an interval.
 
     Args:
         interval: Such as `"[1, inf)"`, or `"[1, inf) or None"`.
         **named: The values, or tuples of several, by the names that the user knows.
 
     Raises:
-        ValueError: Names the first that is refused.
+        ValueError: Names the first value that is invalid.
 
     Example:
         >>> require_whole("[1, inf)", epochs=5, kernel_size=(3, 3))
@@ -61,16 +63,16 @@ def require_whole(interval: str, **named: Any) -> None:
 
 
 def require_depth(depth: int, each: int, others: int, n: str) -> None:
-    """Refuse a depth that does not give all parts of a network as many layers.
+    """Raise ValueError unless a depth gives all parts of a network equal sizes.
 
     Args:
         depth: Number of layers.
-        each: Layers that are added when all parts get one more.
-        others: Layers outside of these parts.
-        n: What the parts have as many of.
+        each: Layers that are added when each part grows by one unit.
+        others: Layers outside these parts.
+        n: Name of these units, of which each part has equally many.
 
     Raises:
-        ValueError: Names the nearest depths that there are.
+        ValueError: Names the nearest valid depths.
 
     Example:
         >>> require_depth(20, 6, 2, "blocks a stage")
@@ -89,7 +91,7 @@ def require_depth(depth: int, each: int, others: int, n: str) -> None:
 def _complaint(
     value: Any, interval: str, kinds: tuple[type, ...], kind: str
 ) -> str | None:
-    """Return what a value must be and is not; None if it is."""
+    """Return the requirement that a value does not meet; None if it is valid."""
     bounds, _, optional = interval.partition(" or ")
     if not is_concrete(value) or (value is None and optional):
         return None
@@ -98,11 +100,11 @@ def _complaint(
     if high == math.inf:
         words = f"above {low:g}" if bounds[0] == "(" else f"at least {low:g}"
     words += ", or None" if optional else ""
-    # Numbers of NumPy and arrays without axes stand for a number of Python.
+    # NumPy scalars and arrays without axes count as Python numbers.
     item: Any = getattr(value, "item", None)
     number: Any = item() if item and getattr(value, "shape", None) == () else value
     wanted = isinstance(number, kinds) and not isinstance(number, bool)
-    if not wanted or number != number:  # as only NaN is
+    if not wanted or number != number:  # NaN
         return f"{kind}, {words}"
     if not -_LARGEST <= number <= _LARGEST:
         return f"finite, and {words}"

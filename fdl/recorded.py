@@ -1,4 +1,4 @@
-"""What JSON says of an object, compared with the types of its class's fields."""
+"""Objects read from JSON, checked against the types of their class's fields."""
 
 import dataclasses
 import math
@@ -20,14 +20,14 @@ _WORDS = {
 
 
 def fields_of(kind: type, said: Any, where: str = "") -> dict[str, Any]:
-    """Return the values of the fields of a class, with tuples where JSON has lists.
+    """Return the values of a class's fields, with tuples where JSON has lists.
 
-    Fields with a default may be missing, and what is no field is passed over.
+    Fields with a default may be missing, and members that are not fields are ignored.
 
     Args:
         kind: A dataclass or a named tuple, which may be nested.
-        said: What JSON says.
-        where: What stands before the names of fields in messages.
+        said: The parsed JSON.
+        where: Prefix of the names of fields in messages.
 
     Raises:
         ValueError: If a field is missing, or its value is not of its type.
@@ -87,7 +87,7 @@ def _fits(value: Any, kind: Any) -> bool:
         return len(value) == len(parts) and all(map(_fits, value, parts))
     if origin is dict:
         return isinstance(value, dict) and all(
-            # What was measured need not be finite.
+            # Measured values need not be finite.
             _fits(each, parts[1]) or (parts[1] is float and type(each) is float)
             for each in value.values()
         )
@@ -95,11 +95,11 @@ def _fits(value: Any, kind: Any) -> bool:
         return type(value) in (int, float) and math.isfinite(value)
     if kind in _WORDS:
         return type(value) is kind
-    return kind is not Scalar  # which JSON has not; of other types, nothing is known
+    return kind is not Scalar  # which JSON lacks; other types are not checked
 
 
 def _converted(value: Any, kind: Any) -> Any:
-    """Return a value that fits, with tuples for lists and floats where they belong."""
+    """Convert a value that fits: lists to tuples, integers to floats if so declared."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin in (Union, types.UnionType):
         fitting = next(part for part in parts if _fits(value, part))

@@ -1,4 +1,4 @@
-"""Learners on several devices: what of a training is spread over a mesh, and how."""
+"""Learners on several devices: how batches, states and members are sharded."""
 
 import contextlib
 import os
@@ -19,11 +19,11 @@ from fdl.plain import Shard as Shard
 from fdl.ranges import require_whole
 
 DATA, MEMBERS = "data", "members"
-"""The axes of meshes: along one, devices share batches, along the other, members."""
+"""Axes of meshes: along one, devices share batches; along the other, members."""
 
 
 def spread(learner: Learner, mesh: Mesh, shard: Shard = "batch") -> Learner:
-    """Return the learner whose steps the devices share: `fdl.learners.sharded`."""
+    """Return a learner whose steps run on all devices; see `fdl.learners.sharded`."""
     mesh = require_mesh(mesh)
     require_shard(shard)
     tune = learner.tune
@@ -34,20 +34,20 @@ def spread(learner: Learner, mesh: Mesh, shard: Shard = "batch") -> Learner:
 
 
 def spread_many(many: Learner, part: Learner, mesh: Mesh) -> Learner:
-    """Return a learner of many whose members are spread along the axis `members`.
+    """Return a learner of many whose members are sharded along the axis `members`.
 
     Devices share the batch along the axis `data`. Either axis may be missing.
 
     Args:
         many: The learner of all members.
-        part: The learner of those on one device: of as many as all, divided by the
-            length of the axis.
+        part: The learner of the members on one device: the number of all members
+            divided by the length of the axis.
         mesh: The devices, with automatic axes.
     """
     if MEMBERS not in mesh.axis_names:
         return _shared(many, mesh, "batch")
 
-    # The members of a device are trained there, whatever XLA would think of.
+    # Train the members of a device there, rather than leave the choice to XLA.
     def over(function: Callable[..., Any]) -> Callable[..., Any]:
         def shared(state: State, batch: PyTree) -> Any:
             own = P(MEMBERS) if isinstance(batch, Each) else P()
@@ -64,11 +64,11 @@ def spread_many(many: Learner, part: Learner, mesh: Mesh) -> Learner:
 
 
 def _shared(learner: Learner, mesh: Mesh, shard: Shard) -> Learner:
-    """Return a learner with its functions told where their arrays are."""
+    """Return a learner whose functions constrain the sharding of their arrays."""
     update, measure, answer = learner[1:4]
 
-    # Shardings are made anew in each call. One that a function held on to would make it
-    # another function than that of an equal learner, which needs a program of its own.
+    # Shardings are created in each call. In a closure, they would make the functions of
+    # equal learners differ, so that each learner would compile its own program.
     def whole(tree: PyTree) -> PyTree:
         return with_sharding_constraint(tree, NamedSharding(mesh, P()))
 
@@ -79,10 +79,10 @@ def _shared(learner: Learner, mesh: Mesh, shard: Shard) -> Learner:
         return with_sharding_constraint(batch, batch_sharding(mesh, batch))
 
     def step(state: State, batch: PyTree) -> tuple[State, Metrics]:
-        # Said outright, since XLA could divide a layer as the parameters are divided.
+        # Explicit, since XLA might otherwise split a layer the way its parameters are.
         params, model_state = gathered((state.params, state.model_state))
         state = state._replace(params=params, model_state=model_state)
-        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):  # for operations
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):  # for `fdl.ops`
             state, measured = update(state, parted(batch))
         kept = with_sharding_constraint(state, state_sharding(mesh, shard, state))
         return kept, whole(measured)
@@ -95,7 +95,7 @@ def _shared(learner: Learner, mesh: Mesh, shard: Shard) -> Learner:
 
 
 def batch_sharding(mesh: Mesh, batch: PyTree) -> PyTree:
-    """Return where the arrays of a batch are: an equal part of it on each device."""
+    """Return the sharding of a batch: divided equally if possible, else replicated."""
     count, axis = mesh.shape.get(DATA, 1), int(isinstance(batch, Each))
     divides = all(x.shape[axis] % count == 0 for x in jax.tree.leaves(batch))
     members = [MEMBERS if MEMBERS in mesh.axis_names else None] * axis
@@ -104,9 +104,9 @@ def batch_sharding(mesh: Mesh, batch: PyTree) -> PyTree:
 
 
 def state_sharding(mesh: Mesh, shard: Shard, state: PyTree) -> PyTree:
-    """Return where the arrays of a state are: whole on each device, or divided.
+    """Return the sharding of a state: replicated on each device, or divided.
 
-    Those of many members are divided by members, on a mesh that has an axis for them.
+    On a mesh with an axis `members`, the state of many is divided by members.
 
     Example:
         >>> mesh = automatic(jax.make_mesh((1,), ("data",)))
@@ -128,10 +128,10 @@ def state_sharding(mesh: Mesh, shard: Shard, state: PyTree) -> PyTree:
 
 
 def mesh_of(devices: int) -> Mesh:
-    """Return a mesh of so many devices that share batches.
+    """Return a mesh of some devices, which share batches.
 
     Raises:
-        ValueError: If there are not as many.
+        ValueError: If there are fewer devices.
 
     Example:
         >>> mesh_of(1).axis_names
@@ -140,10 +140,10 @@ def mesh_of(devices: int) -> Mesh:
     require_whole("[1, inf)", devices=devices)
     there = jax.devices()
     if devices > len(there):
-        kind, remedy = there[0].device_kind, "give at most as many."
+        kind, remedy = there[0].device_kind, "use at most that many."
         if there[0].platform == "cpu":
             flag = f"XLA_FLAGS=--xla_force_host_platform_device_count={devices}"
-            remedy = f"to make more of a CPU, start Python with {flag}."
+            remedy = f"to split the CPU into more, start Python with {flag}."
         raise ValueError(
             f"devices={devices}, but there {'is' if len(there) == 1 else 'are'} "
             f"{len(there)} ({kind}): {remedy}"
@@ -152,7 +152,7 @@ def mesh_of(devices: int) -> Mesh:
 
 
 def ask_for(devices: int) -> None:
-    """Make so many devices of a CPU, if JAX has not started yet and was not told."""
+    """Split the CPU into devices, unless JAX has started or `XLA_FLAGS` says how."""
     if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
         return
     with contextlib.suppress(RuntimeError):  # it has started
@@ -162,26 +162,26 @@ def ask_for(devices: int) -> None:
 def automatic(mesh: Mesh) -> Mesh:
     """Return a mesh with automatic axes.
 
-    On one with explicit axes, which `jax.make_mesh` makes, every operation of a model
-    would have to say how its result is spread. Here XLA decides.
+    With explicit axes, as `jax.make_mesh` creates them, every operation of a model
+    would have to declare the sharding of its result. With automatic axes, XLA decides.
     """
     return Mesh(mesh.devices, mesh.axis_names)
 
 
 def require_mesh(mesh: Any, axes: Sequence[str] = (DATA,)) -> Mesh:
-    """Return a mesh with automatic axes, or raise ValueError unless it will do.
+    """Return a mesh with automatic axes; raise ValueError if it is unsuitable.
 
     Args:
-        mesh: What was given.
-        axes: The axes that it may have; it must have one of them.
+        mesh: The user's argument.
+        axes: The axes that it may have; it must have at least one of them.
     """
     remedy = f"such as jax.make_mesh({(2, 4)[-len(axes) :]}, {tuple(axes)})."
     if not isinstance(mesh, Mesh):
-        raise ValueError(f"mesh={mesh!r} is no jax.sharding.Mesh: give one {remedy}")
+        raise ValueError(f"mesh={mesh!r} is not a jax.sharding.Mesh: pass one {remedy}")
     if not mesh.axis_names or not set(mesh.axis_names) <= set(axes):
         known = " or ".join(repr(name) for name in axes)
         raise ValueError(
-            f"mesh has the axes {mesh.axis_names}, but only {known} is known: give one "
+            f"mesh has the axes {mesh.axis_names}, but must have {known}: pass one "
             + remedy
         )
     require_alike(mesh.devices.flat)
@@ -193,13 +193,13 @@ def require_alike(devices: Any) -> None:
     kinds = list(dict.fromkeys(device.device_kind for device in devices))
     if len(kinds) > 1:
         raise ValueError(
-            f"mesh has unlike devices, {' and '.join(kinds)}: all would wait for the "
-            "slowest, and round differently; give devices of one kind."
+            f"mesh mixes kinds of devices, {' and '.join(kinds)}, which would wait for "
+            "the slowest and round differently: use devices of one kind."
         )
 
 
 def require_shard(shard: Any) -> None:
-    """Raise ValueError unless it is known what is to be spread."""
+    """Raise ValueError unless `shard` has a known value."""
     if shard not in get_args(Shard):
         names = " or ".join(repr(name) for name in get_args(Shard))
         raise ValueError(f"shard={shard!r} must be {names}.")

@@ -1,7 +1,7 @@
-"""What others wrote, read within limits: of bytes, of depth, of what it unpacks to.
+"""Untrusted files, read within limits on their size, nesting and unpacked size.
 
-Each limit is checked before memory is taken. What is wrong is raised as a `ValueError`
-(or an `OSError`) that does not name the file, which the caller does.
+Each limit is checked before memory is allocated. Faults are raised as a `ValueError`
+(or an `OSError`) that does not name the file, since the caller does.
 """
 
 import contextlib
@@ -16,21 +16,21 @@ from pathlib import Path
 from typing import Any
 
 MOST_JSON = 1 << 25
-"""Bytes of a JSON file; as objects of Python they take up to 24 times as much."""
+"""Most bytes of a JSON file; parsed, it takes up to 24 times as much memory."""
 
-_MOST_PARTS = 100  # of a gzip file, which is one part unless it was put together
-_MOST_DIRECTORY = 1 << 24  # bytes of a zip file's list of members: some 200,000
+_MOST_PARTS = 100  # of a gzip file, which has one part unless it was concatenated
+_MOST_DIRECTORY = 1 << 24  # bytes of a zip file's list of some 200,000 members
 _MOST_DEPTH = 100
 _LONGEST_NUMBER = 20  # digits; those of fdl's files fit into 64 bits
 _SHORT = 200  # characters of a text in a message
 _CONTROLS = re.compile(
-    # All but tabs and ends of lines; marks of direction; halves of characters.
+    # Control characters other than tab and newline; direction marks; surrogates.
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
 def read_bytes(path: Path | str, most: int) -> bytes:
-    """Return the bytes of a file of at most so many.
+    """Return the bytes of a file, unless it has more than `most`.
 
     Example:
         >>> import tempfile
@@ -43,7 +43,7 @@ def read_bytes(path: Path | str, most: int) -> bytes:
     """
     with Path(path).open("rb") as file:
         known = os.fstat(file.fileno()).st_size
-        # A device or a pipe has no size, so it is read to see.
+        # A device or a pipe has no known size, so only reading tells.
         content = b"" if known > most else file.read(most + 1)
     if max(known, len(content)) > most:
         raise ValueError(f"it has more than {most:,} bytes")
@@ -51,12 +51,12 @@ def read_bytes(path: Path | str, most: int) -> bytes:
 
 
 def read_text(path: Path | str, most: int = MOST_JSON) -> str:
-    """Return the text of a file in UTF-8 of at most so many bytes."""
+    """Return the text of a UTF-8 file, unless it has more than `most` bytes."""
     return read_bytes(path, most).decode("utf-8")
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return what JSON says.
+    """Parse JSON, with limits on nesting and on the digits of numbers.
 
     Example:
         >>> parse_json('{"a": [1, 2.5, null]}')
@@ -91,7 +91,7 @@ def require_shallow(tree: Any) -> None:
 
 
 def gunzip(content: bytes, most: int) -> bytes:
-    """Return what a gzip file holds, at most so many bytes.
+    """Decompress a gzip file, unless its content has more than `most` bytes.
 
     Example:
         >>> import gzip
@@ -112,16 +112,16 @@ def gunzip(content: bytes, most: int) -> bytes:
         if len(whole) > most:
             raise ValueError(f"it holds more than {most:,} bytes once unpacked")
         if not part.eof:
-            raise ValueError("it is cut off")
+            raise ValueError("it is truncated")
         rest = part.unused_data.lstrip(b"\0")
         if not rest:
             return bytes(whole)
-    raise ValueError(f"it is put together of more than {_MOST_PARTS} parts")
+    raise ValueError(f"it concatenates more than {_MOST_PARTS} parts")
 
 
 @contextlib.contextmanager
 def opened_zip(path: Path | str) -> Iterator[zipfile.ZipFile]:
-    """Open a zip file whose list of members is not too long to be read."""
+    """Open a zip file, with a limit on its list of members."""
     with _DirectoryFirst(path) as file:
         archive = zipfile.ZipFile(file)
         file.most = None
@@ -130,18 +130,18 @@ def opened_zip(path: Path | str) -> Iterator[zipfile.ZipFile]:
 
 
 def unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes:
-    """Return a member of a zip file of at most so many bytes."""
+    """Return the content of a member of a zip file, at most `most` bytes."""
     if member.file_size > most:
         raise ValueError(
             f"{shortened(member.filename)!r} in it has {member.file_size:,} bytes once "
             f"unpacked, more than {most:,}"
         )
     with archive.open(member) as file:
-        return file.read(member.file_size)  # and no more, if that is a lie
+        return file.read(member.file_size)  # no more, even if that is a lie
 
 
 def reason(error: BaseException) -> str:
-    r"""Return what an error of a library says, in one line that is not long.
+    r"""Return the message of a library's error as one short line.
 
     Example:
         >>> reason(ValueError("first\n  second")), reason(MemoryError())
@@ -151,7 +151,7 @@ def reason(error: BaseException) -> str:
 
 
 def visible(text: str) -> str:
-    r"""Return a text for a terminal, with what would control it spelled out.
+    r"""Return a text for a terminal, with control characters escaped.
 
     Example:
         >>> visible("a\x1b[31mb")
@@ -161,7 +161,7 @@ def visible(text: str) -> str:
 
 
 def shortened(text: str, most: int = _SHORT) -> str:
-    """Return a text for a message, without its middle if it is long.
+    """Shorten a long text for a message by leaving out its middle.
 
     Example:
         >>> shortened("a" * 1000, 20)
@@ -174,7 +174,7 @@ def shortened(text: str, most: int = _SHORT) -> str:
 
 
 class _DirectoryFirst(io.FileIO):
-    """A zip file, of which the list of members is asked for first, in one piece."""
+    """A zip file whose list of members is read first, in one piece, within a limit."""
 
     most: int | None = _MOST_DIRECTORY
 

@@ -1,4 +1,4 @@
-"""The error, the descriptions and the checks shared by all formats of weights."""
+"""The error, descriptions and checks shared by all formats of weights."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -9,7 +9,7 @@ import numpy as np
 
 from fdl.untrusted import reason
 
-_MOST_HEADER = 1 << 23  # bytes, of which an array takes about 100
+_MOST_HEADER = 1 << 23  # bytes; an array takes about 100
 _TYPES = {
     "BF16": "bfloat16",
     "BOOL": "bool",
@@ -26,19 +26,14 @@ class WeightsError(ValueError):
 
 
 class Declared(NamedTuple):
-    """An array in a file that has not been read yet.
-
-    Attributes:
-        dtype: Its type.
-        shape: Its shape.
-    """
+    """Dtype and shape of an array in a file, before it is read."""
 
     dtype: str
     shape: tuple[int, ...]
 
 
 def describe(array: Any) -> str:
-    """Return the type and shape of an array, for messages.
+    """Return the dtype and shape of an array, for messages.
 
     Example:
         >>> describe(np.zeros((3, 2), np.float32))
@@ -48,7 +43,7 @@ def describe(array: Any) -> str:
 
 
 def declared_arrays(path: Path | str) -> dict[str, Declared]:
-    """Return what a safetensors file says that its arrays are, without reading them.
+    """Return dtypes and shapes from a safetensors file, without reading the arrays.
 
     Raises:
         WeightsError: If the file cannot be read.
@@ -66,9 +61,9 @@ def read_safetensors(
 
     Args:
         path: The file.
-        require: Raises an error unless the arrays are those that are wanted. It is
-            called before any is read, since a file may declare any size.
-        only: Name of the array that is wanted alone; None for all.
+        require: Raises an error unless the arrays are the expected ones. It is called
+            before any is read, since a file may declare any size.
+        only: Name of the only array to read; None for all.
 
     Raises:
         WeightsError: If the file cannot be read.
@@ -82,7 +77,7 @@ def read_opened(
     require: Callable[[Mapping[str, Declared]], None],
     only: str | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return the arrays of a safetensors file that is open, see `read_safetensors`."""
+    """Return the arrays of an open safetensors file; see `read_safetensors`."""
     require(_all_declared(file))
     names = list(file.keys()) if only is None else [only]
     return {name: file.get_tensor(name) for name in names}
@@ -99,7 +94,7 @@ def _declared(array: Any) -> Declared:
 
 @contextlib.contextmanager
 def opened_safetensors(path: Path | str) -> Iterator[Any]:
-    """Open a safetensors file whose list of arrays is not too long to be read.
+    """Open a safetensors file, with a limit on its list of arrays.
 
     Raises:
         WeightsError: If the file cannot be read, here or within the context.
@@ -126,12 +121,12 @@ def opened_safetensors(path: Path | str) -> Iterator[Any]:
 def require_same_arrays(
     found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path | str
 ) -> None:
-    """Raise WeightsError unless arrays have the names, shapes and types of others.
+    """Raise WeightsError unless arrays match in name, shape and dtype.
 
     Args:
-        found: The arrays that there are, by name.
-        wanted: Those that a model needs.
-        path: Where they were found.
+        found: Arrays of a file, by name.
+        wanted: Arrays that a model needs, by name.
+        path: The file.
     """
     for name in sorted(wanted.keys() | found.keys()):
         if name not in found:
@@ -160,5 +155,5 @@ def require_finite(arrays: Mapping[str, Any], path: Path | str) -> None:
         if not np.isfinite(np.asarray(array)).all():
             raise WeightsError(
                 f"{path} has NaN or infinity among the {np.size(array):,} values of "
-                f"{name}: they predict nothing; train it again."
+                f"{name}, and cannot predict anything: train it again."
             )

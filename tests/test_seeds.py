@@ -106,7 +106,7 @@ def test_the_largest_seed_and_a_seed_in_a_program() -> None:
         (1.5, "key=1.5 must be a seed, an integer from 0"),
         (True, "key=True must be a seed"),
         (None, "key=None must be a seed"),
-        ([1, 2], r"key has the shape \(2,\): give one key or seed"),
+        ([1, 2], r"key has shape \(2,\): pass one key or seed"),
         ([], "key is empty"),
     ],
 )
@@ -120,5 +120,5 @@ def test_many_need_a_key_for_each() -> None:
         fit_many(3)
     with pytest.raises(ValueError, match="keys is empty"):
         fit_many([])
-    with pytest.raises(ValueError, match=r"key has the shape \(3,\): give one"):
+    with pytest.raises(ValueError, match=r"key has shape \(3,\): pass one"):
         fdl.fit(learner(), DATA, epochs=1, batch_size=5, key=[0, 1, 2])

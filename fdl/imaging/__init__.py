@@ -1,4 +1,4 @@
-"""Functions of images that changes of training data share with layers of Keras'."""
+"""Image functions shared by data augmentation and by Keras-compatible layers."""
 
 from fdl.imaging.color import contrast as contrast
 from fdl.imaging.color import grayscale as grayscale

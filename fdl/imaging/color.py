@@ -27,7 +27,7 @@ def contrast(
 
 
 def grayscale(images: Float[Array, "*batch channels"]) -> Float[jax.Array, "*batch 1"]:
-    """Return the brightness of red, green and blue; what has one channel stays.
+    """Convert red, green and blue to brightness; return gray images unchanged.
 
     Raises:
         ValueError: If there are neither one nor three channels.
@@ -44,7 +44,7 @@ def grayscale(images: Float[Array, "*batch channels"]) -> Float[jax.Array, "*bat
 
 
 def rgb_to_hsv(images: Float[Array, "*batch 3"]) -> Float[jax.Array, "*batch 3"]:
-    """Return hue, saturation and value of red, green and blue.
+    """Convert red, green and blue to hue, saturation and value.
 
     Hue and saturation are in [0, 1]; value is the largest of the three colors.
 
@@ -69,7 +69,7 @@ def rgb_to_hsv(images: Float[Array, "*batch 3"]) -> Float[jax.Array, "*batch 3"]
 
 
 def hsv_to_rgb(images: Float[Array, "*batch 3"]) -> Float[jax.Array, "*batch 3"]:
-    """Return red, green and blue of hue, saturation and value.
+    """Convert hue, saturation and value to red, green and blue.
 
     Example:
         >>> hsv_to_rgb(jnp.array([1 / 3, 1.0, 0.5])).round(3)
@@ -88,10 +88,10 @@ def hsv_to_rgb(images: Float[Array, "*batch 3"]) -> Float[jax.Array, "*batch 3"]
 
 
 def require_colors(images: Float[Array, "*batch channels"]) -> jax.Array:
-    """Return images that have red, green and blue.
+    """Return images, which must have three channels.
 
     Raises:
-        ValueError: If they have not three channels.
+        ValueError: If they have another number of channels.
 
     Example:
         >>> require_colors(jnp.ones((2, 3))).shape
@@ -99,7 +99,7 @@ def require_colors(images: Float[Array, "*batch channels"]) -> jax.Array:
     """
     if images.shape[-1] != 3:
         raise ValueError(
-            f"colors are red, green and blue, but there are {images.shape[-1]} "
-            "channels."
+            f"images have {images.shape[-1]} channels, but must have 3: red, green and "
+            "blue."
         )
     return jnp.asarray(images)

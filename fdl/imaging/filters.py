@@ -1,4 +1,4 @@
-"""Blurring and other small filters of images."""
+"""Blurring and other small image filters."""
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +12,11 @@ def correlate(
     images: Float[Array, "*batch height width channels"],
     kernel: Float[Array, "rows columns"],
 ) -> Float[jax.Array, "*batch height width channels"]:
-    """Weigh the pixels around each pixel, channel by channel; beyond images is zero.
+    """Cross-correlate each channel with a kernel, with zero padding.
 
     Args:
         images: Images, channels last; any number of leading batch axes.
-        kernel: The weights, of odd height and width.
+        kernel: Weights, of odd height and width.
 
     Example:
         >>> image = jnp.array([[[0.0], [3.0], [0.0]]])
@@ -33,12 +33,12 @@ def correlate(
 def gaussian(
     size: int, sigma: Float[Array, ""], cut: Int[Array, ""] | int | None = None
 ) -> Float[jax.Array, " size"]:
-    """Return the weights of a Gaussian blur along an axis, whose sum is 1.
+    """Return the weights of a Gaussian blur along an axis, which sum to 1.
 
     Args:
-        size: Their number, odd.
+        size: Number of weights, odd.
         sigma: Standard deviation, in pixels, above 0.
-        cut: How many of them are above 0, odd; None for all.
+        cut: Number of central weights that are not set to 0, odd; None for all.
 
     Example:
         >>> (100 * gaussian(5, jnp.array(1.0), 3)).round()

@@ -1,4 +1,4 @@
-"""Images read at other places than those of their pixels: turned, moved, bent."""
+"""Geometric transformations of images: rotation, shift, scaling, perspective."""
 
 from typing import Literal
 
@@ -10,11 +10,11 @@ from jaxtyping import Float
 from fdl.arrays import Array
 
 Interpolation = Literal["nearest", "bilinear"]
-"""How a place between pixels is read: from the nearest pixel, or the four around."""
+"""How to sample between pixels: the nearest pixel, or the four around the place."""
 
 FillMode = Literal["constant", "nearest", "reflect", "wrap"]
-"""How an image goes on beyond its border: with one value, with the pixels of the
-border, mirrored, or from its other side."""
+"""How an image continues beyond its border: with one value, with the border pixels,
+mirrored, or from its other side."""
 
 
 def sample(
@@ -26,15 +26,15 @@ def sample(
     fill_mode: FillMode = "constant",
     fill: float = 0.0,
 ) -> Float[jax.Array, "*batch out_height out_width channels"]:
-    """Read images at any places.
+    """Sample images at arbitrary coordinates.
 
     Args:
         images: Images, channels last; any number of leading batch axes.
-        rows: Where each pixel of the result is read, in pixels from the first row.
-        columns: The same, in pixels from the first column.
-        interpolation: How a place between pixels is read.
-        fill_mode: How images go on beyond their border.
-        fill: The value beyond the border, if that is constant.
+        rows: Row from which each pixel of the result is sampled; 0 is the first.
+        columns: Column from which each pixel is sampled; 0 is the first.
+        interpolation: How to sample between pixels.
+        fill_mode: How images continue beyond their border.
+        fill: Value beyond the border, for `fill_mode="constant"`.
 
     Example:
         >>> image = jnp.array([[[1.0], [3.0]]])
@@ -60,16 +60,16 @@ def project(
     fill_mode: FillMode = "constant",
     fill: float = 0.0,
 ) -> Float[jax.Array, "*batch height width channels"]:
-    """Turn, move, scale, shear images, or put them in perspective.
+    """Apply a projective transformation: rotate, shift, scale, shear or tilt images.
 
     Args:
         images: Images, channels last; any number of leading batch axes.
-        transform: Eight numbers a, b, ..., h. The pixel at column x and row y is read
-            at column `(a x + b y + c) / k` and row `(d x + e y + f) / k`, with
-            `k = g x + h y + 1`.
-        interpolation: How a place between pixels is read.
-        fill_mode: How images go on beyond their border.
-        fill: The value beyond the border, if that is constant.
+        transform: Eight numbers a, b, ..., h. The pixel at column x and row y of the
+            result is sampled from column `(a x + b y + c) / k` and row
+            `(d x + e y + f) / k`, with `k = g x + h y + 1`.
+        interpolation: How to sample between pixels.
+        fill_mode: How images continue beyond their border.
+        fill: Value beyond the border, for `fill_mode="constant"`.
 
     Example:
         >>> image = jnp.array([[[1.0], [2.0], [3.0]]])
@@ -97,12 +97,12 @@ def project(
 def rotation(
     angle: Float[Array, "*batch"], height: int, width: int
 ) -> Float[jax.Array, "*batch 8"]:
-    """Return the transform of `project` that turns images about their center.
+    """Return the transform that makes `project` rotate images about their center.
 
     Args:
-        angle: In radians, counterclockwise.
-        height: Of the images, in pixels.
-        width: Of the images, in pixels.
+        angle: Angle in radians, counterclockwise.
+        height: Height of the images, in pixels.
+        width: Width of the images, in pixels.
 
     Example:
         >>> image = jnp.array([[1.0, 2], [3, 4]])[..., None]

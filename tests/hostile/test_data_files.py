@@ -100,7 +100,7 @@ GZIPPED = {
     "bomb": (lambda: gzipped(6_000), "more than 47,040,016 bytes once unpacked"),
     "parts": (
         lambda: gzip.compress(b"") * 200_000,
-        "put together of more than 100 parts",
+        "concatenates more than 100 parts",
     ),
     "cut": (lambda: gzip.compress(bytes(1000))[:-9], "cut off"),
 }

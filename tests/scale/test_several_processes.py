@@ -80,7 +80,7 @@ def test_the_others_end_when_one_fails_and_say_why(found):
     ended, failed = (complaints.splitlines()[-1] for _, complaints in found)
     assert failed == "ValueError: the disk is full"
     assert ended == (
-        "fdl: process 1 has ended, and so does this one. It said: the disk is full"
+        "fdl: process 1 has ended, so this one ends too. Its error: the disk is full"
     )
 
 
@@ -136,13 +136,13 @@ def test_the_others_end_when_one_is_killed_and_one_goes_on_alone(found, run):
         ("DEADLINE_EXCEEDED\n\nRPC: /x/RegisterTask", "have joined at h:1 within 9 s"),
         (
             "Shutdown barrier has failed. The first task at the barrier: 1. Some",
-            "process 1 has ended before the others",
+            "process 1 ended before the others",
         ),
         (
             "UNAVAILABLE: Failed to send RPC to",
             "process 0, the coordinator at h:1, has",
         ),
-        ("absl::Status: ODD: it is\nand", "died, as far as JAX knows (ODD: it is)"),
+        ("absl::Status: ODD: it is\nand", "died, according to JAX (ODD: it is)"),
     ],
 )
 def test_why_jax_aborts_a_process_is_said_in_a_line(words, line):
@@ -182,7 +182,7 @@ def test_other_words_of_compiled_code_are_passed_on():
         (("h:x", 2, 0), "coordinator='h:x' must be HOST:PORT"),
         (("h:1", 0, 0), "processes=0 must be at least 1"),
         (("h:1", 2, 2), "process=2 must be from 0 to 1, since there are 2"),
-        ((None, None, None), "no cluster that JAX knows of"),
+        ((None, None, None), "JAX detects no cluster"),
     ],
 )
 def test_what_cannot_be_joined_is_refused(given, complaint):
@@ -220,7 +220,7 @@ def test_a_cluster_says_where_its_processes_are(monkeypatch):
         ("--processes 2", "go together: give all three"),
         ("--coordinator h:1 --process 0", "go together: give all three"),
         ("--processes auto --process 1", "asks the cluster for"),
-        ("--processes auto", "no cluster that JAX knows of"),
+        ("--processes auto", "JAX detects no cluster"),
         ("--processes two", "two"),
         ("--coordinator h:0 --processes 2 --process 1", "must be HOST:PORT"),
     ],

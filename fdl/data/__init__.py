@@ -1,4 +1,4 @@
-"""Datasets by name, and checks of the data that users bring.
+"""Datasets by name, and checks of users' own data.
 
 `__init__.pyi` lists the public names; each is imported when it is first used.
 """

@@ -1,4 +1,4 @@
-"""Datasets that are published as archives: prepared by TFDS, at hand, or downloaded."""
+"""Datasets published as archives: prepared by TFDS, read from files, or downloaded."""
 
 import contextlib
 import dataclasses
@@ -20,7 +20,7 @@ from fdl.data.source import Source, Status
 
 @dataclasses.dataclass(frozen=True)
 class Archived(Source):
-    """A dataset of the table of archives.
+    """A dataset from the table of archives.
 
     Attributes:
         name: Its name.
@@ -30,7 +30,7 @@ class Archived(Source):
     archive: Archive
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
-        """Load it by the first route that there is."""
+        """Load it by the first route that works."""
         tried = []
         if self.archive.prepared:
             root = data_dir or tfds.default_root()
@@ -67,7 +67,7 @@ class Archived(Source):
         raise DataError(self._nowhere(tried))
 
     def status(self, data_dir: Path | None) -> Status:
-        """Look for names of files."""
+        """Look for files by name."""
         archive = self.archive
         where, there = f"fdl data prepare {self.name} (downloads it)", False
         for folder, _ in self._folders(data_dir):
@@ -82,11 +82,11 @@ class Archived(Source):
         return Status(self.name, archive.title, *archive.counts, there, where)
 
     def prepare(self, source: Path | None, data_dir: Path | None) -> Path:
-        """Fetch the original files, and keep them where `load` finds them."""
+        """Download the original files to where `load` finds them."""
         if source is not None or data_dir is not None:
             raise DataError(
-                f"{self.name} is kept as its original files, in {_kept(self.archive)}: "
-                "prepare it without a source and a folder"
+                f"{self.name} is stored as its original files in "
+                f"{_kept(self.archive)}: prepare it without a source or a folder."
             )
         fetch(self.archive)
         return _kept(self.archive)
@@ -103,7 +103,7 @@ class Archived(Source):
         )
 
     def _folders(self, data_dir: Path | None) -> Iterator[tuple[Path, bool]]:
-        """Yield where files may lie, and whether the user named the place."""
+        """Yield the folders where files may be, and whether the user named them."""
         for root, named in places.roots(data_dir):
             for folder in (self.archive.folder, f"text/{self.archive.folder}", ""):
                 yield root / folder, named
@@ -121,17 +121,17 @@ class Archived(Source):
                 "\nRemedies:",
                 f"go online once: load({self.name!r}) downloads {files}",
                 f"put {files} (from {archive.files[0].folder}) in a folder named "
-                f"{archive.folder}, and give the folder above it as data_dir or "
-                "FDL_DATA_DIR",
+                f"{archive.folder}, and set data_dir or FDL_DATA_DIR to its parent "
+                "folder",
             ]
         )
 
 
 def read_files(files: tuple[File, ...], folder: Path) -> dict[str, bytes]:
-    """Return the contents of original files by name, compared with their checksums.
+    """Read original files, verify their checksums, and return their contents by name.
 
     Raises:
-        DataError: If one is missing, or not as it was published.
+        DataError: If a file is missing, or is not the published one.
     """
     contents = {}
     for file in files:
@@ -140,17 +140,17 @@ def read_files(files: tuple[File, ...], folder: Path) -> dict[str, bytes]:
             size = path.stat().st_size
             data = path.read_bytes() if size == file.size else b""
         except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+            raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
         _require_published(file, size, data, str(path))
         contents[file.name] = data
     return contents
 
 
 def fetch(archive: Archive) -> Mapping[str, bytes]:
-    """Download, verify and keep the original files; return their contents.
+    """Download, verify and store the original files; return their contents.
 
     Raises:
-        DataError: If one cannot be had; says what happened.
+        DataError: If a file cannot be downloaded, or is not the published one.
     """
     contents = {}
     kept = _kept(archive)
@@ -174,6 +174,6 @@ def _require_published(file: File, size: int, data: bytes, where: str) -> None:
         raise DataError(
             f"{where}: not the published file: it has {size:,} bytes"
             + (f" with sha256 {found}" if size == file.size else "")
-            + f", expected {file.size:,} with {file.sha256}. Replace it by an "
-            "undamaged copy"
+            + f", expected {file.size:,} with {file.sha256}. Replace it with an "
+            "undamaged copy."
         )

@@ -1,7 +1,7 @@
 """The table of datasets that are published as archives, and how each is read.
 
-Sizes and sha256 sums are those that tensorflow_datasets 4.9.10 records of the published
-files; nothing is read before it has been compared with them.
+Sizes and sha256 sums are those that tensorflow_datasets 4.9.10 records for the
+published files; every file is verified before it is read.
 """
 
 import functools
@@ -31,7 +31,7 @@ class File(NamedTuple):
         name: Its name.
         size: Number of bytes.
         sha256: Its checksum.
-        folder: Address of the folder that it is published in.
+        folder: URL of the folder that it is published in.
     """
 
     name: str
@@ -44,17 +44,16 @@ class Archive(NamedTuple):
     """One row of the table.
 
     Attributes:
-        title: Name for people.
-        prepared: What TFDS calls it, `NAME` or `NAME/CONFIG`; empty if TFDS does not
-            know it in this form.
-        folder: What folder its files are looked for in, below one of datasets.
-        files: The files that it is published as.
-        read: Turns the contents of the files into images and labels.
+        title: Display name.
+        prepared: Name in TFDS, `NAME` or `NAME/CONFIG`; empty if TFDS does not have it
+            in this form.
+        folder: Name of the folder of its files, below a folder of datasets.
+        files: The published files.
+        read: Returns parts and class names from the contents of the files.
         counts: Numbers of training and of test examples.
-        upright: Turns images as TFDS and the files have them.
-        fit: As in `DatasetInfo`; signs that are framed like digits are light on dark.
-        names: What its classes are called where TFDS numbers them; empty if it does
-            not.
+        upright: Corrects the orientation of images that TFDS has prepared.
+        fit: As in `DatasetInfo`; `"digit"` implies light on dark.
+        names: Class names for use where TFDS only has numbers; empty if it has names.
     """
 
     title: str
@@ -69,16 +68,16 @@ class Archive(NamedTuple):
 
 
 def read_idx(data: bytes, name: str) -> np.ndarray:
-    """Return the bytes of an IDX file, compressed by gzip, as an array.
+    """Read a gzip-compressed IDX file of bytes as an array.
 
     Raises:
-        DataError: If the file is something else.
+        DataError: If the file has another format.
     """
     data = gzip.decompress(data)
     rank = data[3] if data[:3] == b"\x00\x00\x08" else 0
     shape = struct.unpack_from(f">{rank}I", data, 4)
     if not rank or len(data) != 4 + 4 * rank + math.prod(shape):
-        raise DataError(f"{name}: not an IDX file of bytes")
+        raise DataError(f"{name}: not an IDX file of bytes.")
     return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
 
 
@@ -112,14 +111,14 @@ def _emnist(which: str, files: Mapping[str, bytes]) -> Contents:
 
 
 def transposed(images: np.ndarray) -> np.ndarray:
-    """Return images with rows for columns: EMNIST's files have them the other way."""
+    """Swap rows and columns of images, since EMNIST's files are transposed."""
     return np.ascontiguousarray(images.swapaxes(1, 2))
 
 
 def _cifar(
     files: Mapping[str, bytes], *, labels: int, members: Mapping[str, int], names: str
 ) -> Contents:
-    """Read CIFAR's binary version: of each image its labels, then red, green, blue."""
+    """Read CIFAR's binary version: for each image its labels, then red, green, blue."""
     (data,) = files.values()
     found: dict[str, bytes] = {}
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
@@ -146,7 +145,7 @@ def _svhn(files: Mapping[str, bytes]) -> Contents:
     for part in ("train", "test"):
         arrays = loadmat(io.BytesIO(files[f"{part}_32x32.mat"]))
         images = np.ascontiguousarray(np.moveaxis(arrays["X"], -1, 0))
-        parts[part] = Part(images, arrays["y"].ravel() % 10)  # 10 stands for 0
+        parts[part] = Part(images, arrays["y"].ravel() % 10)  # label 10 is the digit 0
     return parts, tuple("0123456789")
 
 

@@ -1,4 +1,4 @@
-"""Batches that come one after the other, from an iterator."""
+"""Streaming data: batches from an iterator."""
 
 import copy
 from collections.abc import Callable, Iterable
@@ -12,27 +12,27 @@ from fdl.ranges import require_whole
 
 
 class Batches:
-    """Batches from an iterator, so many of which make an epoch of `fdl.fit`.
+    """Batches from an iterator, for epochs of a fixed number of steps in `fdl.fit`.
 
-    They are trained on as they come: nothing is shuffled, and of a learner of many, all
-    members see the same. Where examples can be fetched by number, prefer
-    `fdl.data.stored`, whose training can be shuffled, evaluated and resumed.
+    Training takes batches in the order in which they arrive: nothing is shuffled, and
+    all members of a learner of many see the same batches. If examples can be fetched by
+    index, prefer `fdl.data.stored`, which supports shuffling, evaluation and resuming.
 
     To resume, the position of the iterator must be saved with the state, since batches
-    are read ahead. An iterator that can save it has `get_state()` and `set_state(...)`,
-    as those of Grain have.
+    are prefetched. An iterator that supports this has `get_state()` and
+    `set_state(...)`, like those of Grain.
 
     Args:
-        batches: An iterator; or what can be iterated over again and again, such as an
-            `IterDataset` of Grain or a `DataLoader` of PyTorch, which begins anew when
-            it ends. Each batch is a pytree of arrays with `batch_size` rows.
+        batches: An iterator, or an iterable that is restarted when it ends, such as an
+            `IterDataset` of Grain or a `DataLoader` of PyTorch. Each batch is a pytree
+            of arrays with `batch_size` rows.
         steps_per_epoch: Number of batches in an epoch, at least 1.
-        convert: What is made of a batch, such as
-            `lambda b: fdl.Batch(b["image"], b["label"])`; None to take it as it is.
-        name: What messages call it.
+        convert: Function applied to each batch, such as
+            `lambda b: fdl.Batch(b["image"], b["label"])`; None for none.
+        name: Name in messages.
 
     Raises:
-        DataError: If there is nothing to iterate over.
+        DataError: If `batches` is not iterable.
         ValueError: If `steps_per_epoch` is below 1.
 
     Example:
@@ -60,7 +60,7 @@ class Batches:
         require_whole("[1, inf)", steps_per_epoch=steps_per_epoch)
         self.name = name or f"the {type(batches).__name__}"
         if not isinstance(batches, Iterable):
-            raise DataError(f"{self.name} is nothing to iterate over")
+            raise DataError(f"{self.name} is not iterable: pass several batches.")
         self.steps_per_epoch = steps_per_epoch
         self.step = 0
         self._batches, self._convert = batches, convert
@@ -76,28 +76,28 @@ class Batches:
         return all(hasattr(self._iterator, x) for x in ("get_state", "set_state"))
 
     def get_state(self, step: int) -> dict[str, Any]:
-        """Return the position before the batch of a step, to be saved with the state.
+        """Return the position before the batch of a step, to save with the state.
 
         Args:
             step: The number of updates that a state has made, `int(state.step)`, in a
                 callback of `fdl.fit` or after it.
 
         Raises:
-            ValueError: If the iterator cannot save its position, or has left it behind.
+            ValueError: If the iterator cannot save its position, or this one is past.
         """
         self._require_savable()
         if step not in self._states:
             raise ValueError(
-                f"step={step} is not where {self.name} stands or just was: its "
-                f"positions are known from {min(self._states)} to {max(self._states)}."
+                f"step={step} is out of reach: the positions of {self.name} are known "
+                f"from step {min(self._states)} to {max(self._states)}."
             )
         return {"step": step, "iterator": copy.deepcopy(self._states[step])}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Return to a position that `get_state` gave.
+        """Restore a position that `get_state` returned.
 
         Raises:
-            ValueError: If the iterator cannot do that.
+            ValueError: If the iterator cannot do so.
         """
         self._require_savable()
         iterator: Any = iter(self._batches)
@@ -109,12 +109,12 @@ class Batches:
     def _require_savable(self) -> None:
         if not self.can_save:
             raise ValueError(
-                f"{self.name} cannot save its position: give an iterator with "
-                "get_state and set_state, or fdl.data.stored examples."
+                f"{self.name} cannot save its position: pass an iterator with "
+                "get_state and set_state, or use fdl.data.stored."
             )
 
     def begin(self, step: int) -> None:
-        """Count the batches from here on as those after so many steps."""
+        """Number the batches from here on, starting after a number of steps."""
         if self.can_save:
             self._states = {step: self._states[self.step]}
         self.step = self._last_taken = step
@@ -131,7 +131,7 @@ class Batches:
         Raises:
             DataError: If there are no more.
         """
-        # Of the batches before, a training may still ask.
+        # A run may still ask for positions since the previous call.
         oldest, self._last_taken = self._last_taken, self.step
         for step in [step for step in self._states if step < oldest]:
             del self._states[step]
@@ -153,8 +153,8 @@ class Batches:
             batch = next(self._iterator, None)
         if batch is None:
             raise DataError(
-                f"{self.name} ended after {self.step} batches: let it repeat, or train "
-                f"fewer epochs of {self.steps_per_epoch} steps"
+                f"{self.name} ended after {self.step} batches: make it repeat, or "
+                f"train fewer epochs of {self.steps_per_epoch} steps."
             )
         batch = batch if self._convert is None else self._convert(batch)
         return jax.tree.map(np.asarray, batch)

@@ -1,4 +1,4 @@
-"""Images of black and white pixels only."""
+"""Binarization of images."""
 
 import numpy as np
 from jaxtyping import UInt8
@@ -7,19 +7,19 @@ from fdl.arrays import PyTree
 from fdl.data.dataset import Dataset
 
 SEED = 0
-"""What `binarize` draws from, so that everybody measures on the same pixels."""
+"""Seed of `binarize`, fixed so that everyone evaluates on the same pixels."""
 
 Pixels = UInt8[np.ndarray, "*shape"]
 
 
 def binarize(dataset: Dataset) -> Dataset:
-    """Make every pixel 0 or 255 once and for all, by a draw with its own brightness.
+    """Set every pixel to 0 or 255, at random by its brightness, once for all epochs.
 
     A pixel `v` of 0 to 255 becomes 255 with probability `v / 255`: the stochastic
     binarization of Salakhutdinov & Murray (2008), drawn once and not in every epoch.
-    Draws come from NumPy's `default_rng(SEED)`: first those of the published training
-    set, in its order, then those of the test set. So an image becomes the same pixels
-    whatever is held out for validation.
+    Draws come from NumPy's `default_rng(SEED)`, first for the published training set in
+    its order, then for the test set, so an image gets the same pixels whatever is held
+    out for validation.
 
     Args:
         dataset: A dataset of uint8 images.
@@ -33,7 +33,7 @@ def binarize(dataset: Dataset) -> Dataset:
     rng = np.random.default_rng(SEED)
 
     def levels(count: int) -> Pixels:
-        # From 0 to 254, of which exactly `v` are below `v`.
+        # Uniform from 0 to 254: exactly `v` of these 255 values are below `v`.
         shape = (count, *np.shape(dataset.train.image)[1:])
         return rng.integers(255, size=shape, dtype=np.uint8)
 

@@ -1,4 +1,4 @@
-"""Pairs of like lengths together: padded to a few lengths, not all to the longest."""
+"""Buckets of pairs by length: padded to a few lengths, not all to the longest."""
 
 from collections.abc import Sequence
 
@@ -7,31 +7,31 @@ from jaxtyping import Int
 
 from fdl.arrays import PAD, Buckets, DataError, Pairs
 
-_MOST_LENGTHS = 32  # of sources and of targets that are tried as bounds
+_MOST_LENGTHS = 32  # tried as bounds, of sources and of targets each
 
 Bounds = tuple[tuple[int, int], ...]
-"""Lengths of source and target of each bucket, from short to long."""
+"""Source and target length of each bucket, from short to long."""
 
 
 def bucketed(
     pairs: Pairs, bounds: int | Sequence[tuple[int, int]] = 5, *, batch_size: int = 1
 ) -> Buckets:
-    """Return pairs in buckets of like lengths, each cut to the longest that is in it.
+    """Group pairs into buckets by length, each padded only to the bucket's lengths.
 
-    A pair is in the first bucket that is long enough for both of its texts; buckets
+    A pair goes into the first bucket that is long enough for both of its texts; buckets
     without pairs are left out. Pairs keep their order within a bucket.
 
     Args:
         pairs: The pairs.
-        bounds: Length of the sources and of the targets of each bucket, from short to
-            long; or how many, for those of `bucket_bounds`.
-        batch_size: Examples in an update: the last pairs of a bucket that fill no batch
-            are in the next one, so that only the last bucket has a smaller batch, and
-            there are no more updates than without buckets. At least 1.
+        bounds: Source and target length of each bucket, from short to long; or the
+            number of buckets, with the bounds of `bucket_bounds`.
+        batch_size: Examples in an update, at least 1. Pairs beyond the last full batch
+            of a bucket move to the next bucket, so only the last bucket has a smaller
+            batch, and there are no more updates than without buckets.
 
     Raises:
-        DataError: If there are no bounds, they do not rise, a pair is longer than the
-            last, or `batch_size` is less than 1.
+        DataError: If there are no bounds, they decrease, a pair is longer than the
+            last, or `batch_size` is below 1.
 
     Example:
         >>> pairs = Pairs(np.tril(np.full((4, 4), 5)), np.tri(4, 6, 1, int) * 2)
@@ -39,7 +39,7 @@ def bucketed(
         (Pairs(source=int64[2, 2], target=int64[2, 4]), Pairs(source=int64[2, 4], ...))
     """
     if batch_size < 1:
-        raise DataError(f"batch_size={batch_size} must be at least 1")
+        raise DataError(f"batch_size={batch_size} must be at least 1.")
     if isinstance(bounds, int):
         bounds = bucket_bounds(pairs, bounds)
     lengths = _lengths(pairs)
@@ -47,15 +47,15 @@ def bucketed(
     sides = np.array(bounds if paired else []).reshape(-1, 2)
     if not len(sides) or (np.diff(sides, axis=0) < 0).any():
         raise DataError(
-            f"bounds={bounds!r}: give the length of sources and targets of at least "
-            "one bucket, from short to long"
+            f"bounds={bounds!r} must be the source and target lengths of at least one "
+            "bucket, from short to long."
         )
     fits = np.all(lengths[:, None] <= sides, axis=2)
     if not fits[:, -1].all():
         row = int(fits[:, -1].argmin())
         raise DataError(
-            f"bounds={bounds!r}: the pair in row {row} has the lengths "
-            f"{tuple(lengths[row].tolist())}, beyond the last bucket: give longer ones"
+            f"bounds={bounds!r} are too short for the pair in row {row}, whose lengths "
+            f"are {tuple(lengths[row].tolist())}: add a longer bucket."
         )
     bucket = fits.argmax(axis=1)
     for number in range(len(sides) - 1):
@@ -74,17 +74,17 @@ def bucketed(
 
 
 def bucket_bounds(pairs: Pairs, count: int = 5) -> Bounds:
-    """Return the bounds of so many buckets by which least padding is computed with.
+    """Return the bounds of buckets that need the least padding.
 
-    What counts are the tokens of sources and targets together, padding included. At
-    most 32 lengths of each are tried, all where there are no more.
+    They minimize the number of source and target tokens together, including padding. At
+    most 32 lengths of each are tried; all, if there are no more.
 
     Args:
         pairs: The pairs, such as a training part; its bounds may serve other parts.
-        count: Number of buckets, at least 1; fewer where there are fewer lengths.
+        count: Number of buckets, at least 1; there are fewer if lengths are few.
 
     Raises:
-        DataError: If `count` is less than 1.
+        DataError: If `count` is below 1.
 
     Example:
         >>> source = np.tri(8, 8, 0, int)[[0, 0, 0, 7]] * 5
@@ -92,16 +92,16 @@ def bucket_bounds(pairs: Pairs, count: int = 5) -> Bounds:
         ((1, 1), (8, 8))
     """
     if count < 1:
-        raise DataError(f"count={count} must be at least 1")
+        raise DataError(f"count={count} must be at least 1.")
     lengths = _lengths(pairs)
     tried = [_tried(side) for side in lengths.T]
-    # How many pairs are no longer than each corner (source length, target length).
+    # Number of pairs no longer than each corner (source length, target length).
     place = [np.searchsorted(t, side) for t, side in zip(tried, lengths.T, strict=True)]
     grid = np.zeros([len(t) for t in tried], int)
     np.add.at(grid, tuple(place), 1)
     held = grid.cumsum(axis=0).cumsum(axis=1).ravel()
     sides = np.stack(np.meshgrid(*tried, indexing="ij"), axis=-1).reshape(-1, 2)
-    # The least work up to each corner by so many buckets, and which corner is before.
+    # The least work up to each corner by a number of buckets, and the corner before.
     nested = np.all(sides[:, None] <= sides, axis=2)
     more = np.where(nested, (held - held[:, None]) * sides.sum(axis=1), np.inf)
     work, before = held * sides.sum(axis=1).astype(float), []
@@ -117,7 +117,7 @@ def bucket_bounds(pairs: Pairs, count: int = 5) -> Bounds:
 
 
 def _tried(lengths: Int[np.ndarray, " pairs"]) -> Int[np.ndarray, " tried"]:
-    """Return lengths that can be bounds, the longest among them."""
+    """Return the lengths to try as bounds, including the longest."""
     every = np.unique(lengths)
     if len(every) <= _MOST_LENGTHS:
         return every

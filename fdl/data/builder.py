@@ -1,4 +1,4 @@
-"""The directory that TensorFlow Datasets would prepare, written without TensorFlow."""
+"""Write the directory that TensorFlow Datasets would prepare, without TensorFlow."""
 
 import contextlib
 import io
@@ -17,18 +17,18 @@ _log = logging.getLogger(__name__)
 
 
 def require_free(entry: Entry, root: Path) -> None:
-    """Raise a `DataError` if something is where the directory would be written."""
+    """Raise a `DataError` if the directory to be written exists already."""
     version = tfds.directory(entry, root)
     if not version.exists():
         return
     reason = tfds.problem(entry, version)
     if reason is None:
         raise DataError(
-            f"{version}: {entry.title} is there already; nothing was written"
+            f"{version}: {entry.title} exists already; nothing was written."
         )
     raise DataError(
         f"{version}: exists but is not complete; nothing was written. Remove it and "
-        f"prepare again. What is wrong: {reason}"
+        f"prepare again. Reason: {reason}"
     )
 
 
@@ -36,7 +36,7 @@ def write(entry: Entry, splits: Splits, root: Path) -> Path:
     """Prepare the directory that TFDS itself would prepare, as array_record.
 
     Raises:
-        DataError: If the directory exists, which is never overwritten, or cannot be
+        DataError: If the directory exists, since it is never overwritten, or cannot be
             written.
     """
     require_free(entry, root)
@@ -44,13 +44,13 @@ def write(entry: Entry, splits: Splits, root: Path) -> Path:
     _log.info("preparing %s in %s (about 10 s)", entry.title, version)
     try:
         version.parent.mkdir(parents=True, exist_ok=True)
-        # Made beside its place and renamed, so that no other process and no crash
-        # ever leaves a part of it there.
+        # Written next to its final place and renamed, so that neither another process
+        # nor a crash leaves a part of it there.
         with tempfile.TemporaryDirectory(dir=root, prefix=".fdl-preparing-") as scratch:
             _make(entry, splits, scratch)
             _move(entry, tfds.directory(entry, Path(scratch)), version)
     except (OSError, ImportError) as error:
-        raise DataError(f"{version}: cannot be written ({error})") from error
+        raise DataError(f"{version}: cannot be written ({error}).") from error
     cache.write(entry, splits)
     return version
 
@@ -58,7 +58,7 @@ def write(entry: Entry, splits: Splits, root: Path) -> Path:
 def _make(entry: Entry, splits: Splits, scratch: str) -> None:
     import tensorflow_datasets as tf_datasets
 
-    # TFDS writes on the terminal ("Downloading ..."), and errors reach us anyway.
+    # TFDS prints to the terminal ("Downloading ..."); errors are raised anyway.
     with (
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
@@ -79,11 +79,11 @@ def _move(entry: Entry, made: Path, version: Path) -> None:
         made.rename(version)
     except OSError:
         if tfds.problem(entry, version):
-            raise  # otherwise another process was quicker
+            raise  # otherwise, another process was faster
 
 
 def _builder_class(entry: Entry, splits: Splits) -> Any:
-    """Return a TFDS builder that writes given arrays; TFDS's own needs TensorFlow."""
+    """Return a TFDS builder class for given arrays; TFDS's own needs TensorFlow."""
     import tensorflow_datasets as tf_datasets
     from PIL import Image
     from tensorflow_datasets.core import registered
@@ -93,7 +93,7 @@ def _builder_class(entry: Entry, splits: Splits) -> Any:
         Image.fromarray(pixels).save(buffer, "png")
         return buffer.getvalue()
 
-    # TFDS has its own class of this name, and refuses a second one.
+    # TFDS has its own class of this name, and rejects a second one.
     with registered.skip_registration():
 
         class Builder(tf_datasets.core.GeneratorBasedBuilder):

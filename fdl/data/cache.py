@@ -1,6 +1,6 @@
-"""What fdl keeps on this computer: decoded arrays and downloaded files.
+"""The cache on this computer: decoded arrays and downloaded files.
 
-Nothing here is needed: a cache that is missing, damaged or unwritable costs time only.
+Nothing depends on it: a missing, damaged or unwritable cache only costs time.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ def folder() -> Path:
 
 
 def originals() -> Path:
-    """Return the folder that keeps the original files once downloaded."""
+    """Return the folder of downloaded original files."""
     return folder() / "originals"
 
 
@@ -37,7 +37,7 @@ def path(entry: Entry) -> Path:
 
 
 def read(entry: Entry) -> Splits | None:
-    """Return the arrays if they are there and undamaged."""
+    """Return the cached arrays; None if they are missing or damaged."""
     try:
         # Opened here, since NumPy leaves a damaged file open.
         with (
@@ -50,13 +50,13 @@ def read(entry: Entry) -> Splits | None:
             )
         verify(entry, (train, test), str(path(entry)))
     except Exception:
-        # A damaged zip file fails in many ways; all mean: decode the data again.
+        # A damaged zip file fails in many ways; all mean that data are decoded again.
         return None
     return train, test
 
 
 def write(entry: Entry, splits: Splits) -> None:
-    """Keep the arrays, if the cache folder can be written."""
+    """Cache the arrays, if the folder is writable."""
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -72,17 +72,17 @@ def write(entry: Entry, splits: Splits) -> None:
 def key_of(
     title: str, options: object, files: Iterable[tuple[str, os.stat_result]]
 ) -> str:
-    """Return the key of what is made of files: it changes with their content.
+    """Return a cache key for data computed from files; it changes with their content.
 
-    Of each file the name, the size, the number of its inode and the time of its last
-    change count, in nanoseconds. That time is the system's own, which nobody sets: it
-    tells of an edit that keeps the size and puts back the time of writing, too. To
-    read all of a large folder would take longer than may be.
+    It depends on the name, size, inode number and change time (ctime, in nanoseconds)
+    of each file. Only the system sets the ctime, so an edit that keeps the size and
+    restores the modification time is noticed too. Reading all of a large folder would
+    take too long.
 
     Args:
-        title: What the key begins with.
-        options: What else the outcome depends on, told by its `repr`.
-        files: The files: what they are called, and what the system says of them.
+        title: Prefix of the key.
+        options: Everything else that the result depends on, compared by `repr`.
+        files: Name and `os.stat` result of each file.
     """
     known = hashlib.sha256(repr(options).encode(errors="replace"))
     for name, about in files:
@@ -92,22 +92,22 @@ def key_of(
 
 
 def read_arrays(key: str) -> dict[str, np.ndarray] | None:
-    """Return arrays that were kept under a key, if they are there and undamaged."""
+    """Return the arrays cached under a key; None if they are missing or damaged."""
     file = _decoded() / f"{key}.npz"
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
         _mark_used(file)
     except Exception:
-        # A damaged zip file fails in many ways; all mean: decode the data again.
+        # A damaged zip file fails in many ways; all mean that data are decoded again.
         return None
     return found
 
 
 def keep_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Keep arrays, if the cache folder can be written; forget those unused the longest.
+    """Cache arrays, if the folder is writable, and evict the least recently used.
 
-    All that are kept take at most `FDL_CACHE_GB`, 8 by default.
+    All cached arrays together take at most `FDL_CACHE_GB`, 8 by default.
     """
     if sum(array.nbytes for array in arrays.values()) > _limit() / 2:
         return
@@ -121,8 +121,8 @@ def keep_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _mark_used(file: Path) -> None:
-    """Set the time of a file, by which it is known when it was used last."""
-    now = time.time_ns()  # the system's own times come in ticks of some milliseconds
+    """Set the modification time of a file to now, to record when it was last used."""
+    now = time.time_ns()  # the system's own timestamps are coarse: some milliseconds
     os.utime(file, ns=(now, now))
 
 
@@ -131,18 +131,18 @@ def _decoded() -> Path:
 
 
 def _limit() -> float:
-    """Return how many bytes of decoded arrays are kept."""
+    """Return the most bytes of decoded arrays to cache."""
     said = os.environ.get("FDL_CACHE_GB", "")
     try:
         return float(said or 8) * 1e9
     except ValueError as error:
         raise DataError(
-            f"the environment variable FDL_CACHE_GB={said!r} must be a number"
+            f"the environment variable FDL_CACHE_GB={said!r} must be a number."
         ) from error
 
 
 def keep(file: Path, data: bytes | memoryview) -> None:
-    """Write a file so that it is complete or absent; ignore failure."""
+    """Write a file atomically; ignore failure."""
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, data)

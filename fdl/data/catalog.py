@@ -1,7 +1,7 @@
 """The table of datasets: what each is, where it is published, and its exact contents.
 
-Every way of loading ends in the same arrays, and this table is what they are
-compared with: one sha256 of the uint8 images and one of the int32 labels a split.
+Every route of loading yields the same arrays, which are verified against this table:
+one sha256 of the uint8 images and one of the int32 labels for each split.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ from fdl.plain import Fit
 IMAGE_SHAPE = (28, 28, 1)
 
 TFDS_VERSION = "3.0.1"
-"""The version under which TensorFlow Datasets knows each dataset of the table."""
+"""Version of each dataset of the table in TensorFlow Datasets."""
 
 Splits = tuple[Batch, Batch]
 """Training set and test set, as published."""
 
 HoldOut = Literal["last", "stratified"]
-"""Which training examples validation takes; `fdl.data.splits` has the rules."""
+"""Which training examples are held out for validation; see `fdl.data.splits`."""
 
 
 class Split(NamedTuple):
@@ -37,17 +37,17 @@ class Entry(NamedTuple):
     """One row of the table.
 
     Attributes:
-        name: Name that `load` takes, and TFDS's name for the same data.
-        title: Name for people.
+        name: Name for `load`, which is also the name in TFDS.
+        title: Display name.
         class_names: Name of each class.
         train: Contents of the training set.
         test: Contents of the test set.
-        addresses: Where the four original files are published, best first; empty
-            when the dataset comes inside a Python package.
-        hold_out: Which training examples validation takes.
+        addresses: URLs of the folders with the four original files, best first; empty
+            if the dataset comes with a Python package.
+        hold_out: Which training examples are held out for validation.
         url_variable: Environment variable that replaces `addresses`.
-        folders: Further names of folders, below a folder of datasets, in which other
-            software keeps the original files.
+        folders: Other names of folders, below a folder of datasets, in which other
+            software stores the original files.
         overlaps: As in `DatasetInfo`.
         fit: As in `DatasetInfo`.
     """
@@ -146,7 +146,7 @@ CATALOG = {
 
 
 def checksum(entry: Entry) -> str:
-    """Return one sha256 of everything: of the four digests, training set first."""
+    """Return one sha256 of the dataset: of its four digests, training set first."""
     digests = (*entry.train[1:], *entry.test[1:])
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
@@ -159,9 +159,9 @@ def require_contents(array: np.ndarray, expected: str, where: str, what: str) ->
     # Datasets of this family use the same four file names.
     owners = [e.title for e in CATALOG.values() if found in (*e.train, *e.test)]
     remedy = (
-        f"They are those of {owners[0]}: keep each dataset in a folder of its own name"
+        f"They are those of {owners[0]}: keep each dataset in a folder of its own name."
         if owners
-        else "Replace it by an undamaged copy"
+        else "Replace it with an undamaged copy."
     )
     raise DataError(
         f"{where}: the contents are not {what}: sha256 {found}, expected {expected}. "
@@ -184,7 +184,7 @@ def verify(entry: Entry, splits: Splits, where: str) -> None:
 
 
 def published_info(name: str) -> DatasetInfo | None:
-    """Return what a dataset of the table is, without its data; None for others.
+    """Return the description of a dataset of the table, unloaded; None for others.
 
     Example:
         >>> published_info("mnist").input_shape
@@ -212,7 +212,7 @@ def _info(entry: Entry, source: str) -> DatasetInfo:
 
 
 def dataset(entry: Entry, published: Splits, source: str) -> Dataset:
-    """Return what is published as a dataset, with nothing held out."""
+    """Return published splits as a dataset, with nothing held out."""
     train, test = (Batch(*map(_read_only, batch)) for batch in published)
     return Dataset(train, None, test, _info(entry, source))
 

@@ -1,4 +1,4 @@
-"""A dataset: the arrays of its three parts, and what they are."""
+"""Datasets: the arrays of three parts, and their description."""
 
 import math
 from typing import Any, NamedTuple
@@ -19,56 +19,55 @@ from fdl.arrays import (
 from fdl.plain import Fit, Kind
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
-"""What the first tokens of pairs are called: `PAD`, `START`, `END`, `UNKNOWN`."""
+"""Names of the first tokens of pairs: `PAD`, `START`, `END`, `UNKNOWN`."""
 
 UNITS = ("letters", "words")
-"""What texts of pairs can be made of."""
+"""Units into which the texts of pairs can be split."""
 
 _MOST_NUMBERS = 50_000_000  # of an input
 _LONGEST_TEXT = 100_000  # characters of an input
 
 
 class DatasetInfo(NamedTuple):
-    """What a loaded dataset is and where it came from: plain values, ready for JSON.
+    """Description and origin of a loaded dataset, in plain values that JSON can hold.
 
     Attributes:
-        name: Name that `load` takes.
-        title: Name for people.
-        source: Which route gave the arrays, and the place.
-        num_classes: Number of classes, of characters, of keys, or of what a target of a
-            pair is made of; labels are below it. Of a `"number"`, 1.
+        name: Name for `load`.
+        title: Display name.
+        source: Route by which the arrays were loaded, and the place.
+        num_classes: Number of classes, characters, keys, or tokens of the targets of
+            pairs; labels are below it. For a `"number"`, 1.
         class_names: Name of each class, in the order of the labels; the characters; the
             keys; the letters or words of targets; or the name of the number.
-        input_shape: Shape of one input: `(height, width, channels)` of an image,
-            `(time,)` of a text, a document or the source of a pair, `(features,)` of a
-            vector, `(time, keys)` of music.
-        train_count: Number of training examples, those held out not among them.
+        input_shape: Shape of one input: `(height, width, channels)` for an image,
+            `(time,)` for a text, a document or the source of a pair, `(features,)` for
+            a vector, `(time, keys)` for music.
+        train_count: Number of training examples, without those held out.
         validation_count: Number of examples held out for validation; 0 if none are.
         test_count: Number of test examples.
-        checksum: One sha256 for the published training and test set, equal whatever
-            the source and whatever is held out.
+        checksum: One sha256 of the published training and test sets, the same for every
+            source and every hold-out.
         overlaps: Names of datasets whose training images include this dataset's
             test images: a model trained on one of them must not be tested here.
-        kind: What the examples are: an `"image"` or a `"vector"` of numbers with its
-            class, a `Batch`; a `"number"` to predict from a vector, `Rows`; a piece of
-            `"text"` to continue, `Tokens`; a `"document"`, a text with its class,
-            `Documents`; a `"pair"` of a text and what it becomes, `Pairs`; or
-            `"music"`, a piece of it, `Pieces`.
-        columns: What each number of a vector is called, if it has a name; of documents,
-            what their text is called; of pairs, what source and target are called.
-        means: Mean of each number of a vector over the published training examples; of
-            a `"number"`, the target's comes last.
-        deviations: Standard deviation of each, as `means`; 1 where it would be 0.
-        fit: How `fdl predict` brings photographs to the form of its images, unless told
-            otherwise: `"digit"` where each is one sign, framed as MNIST frames digits.
+        kind: Type of the examples: an `"image"` or a `"vector"` of numbers with its
+            class (`Batch`); a `"number"` to predict from a vector (`Rows`); a piece of
+            `"text"` to continue (`Tokens`); a `"document"`, a text with its class
+            (`Documents`); a `"pair"` of a text and what it becomes (`Pairs`); or a
+            piece of `"music"` (`Pieces`).
+        columns: Name of each number of a vector, if it has one; for documents, the name
+            of their text; for pairs, the names of source and target.
+        means: Mean of each number of a vector over the published training examples; for
+            a `"number"`, that of the target comes last.
+        deviations: Standard deviation of each, like `means`; 1 where it would be 0.
+        fit: How `fdl predict` fits photographs to its images by default: `"digit"` if
+            each shows one character, framed as MNIST frames digits.
         light_on_dark: Whether all images are light on dark, so that others can be
-            turned into such.
-        vocabulary: The word that each token of a document stands for, see
-            `fdl.data.words`; of pairs, the letter or word of a source, see
-            `fdl.data.pairs`.
-        target_length: Number of tokens of a pair's target, its end included; 0 of all
-            others.
-        units: What source and target of a pair are made of, `"letters"` or `"words"`.
+            inverted to match.
+        vocabulary: Word of each token of a document, see `fdl.data.words`; for pairs,
+            letter or word of each token of a source, see `fdl.data.pairs`.
+        target_length: Number of tokens of a pair's target, including its end; 0 for all
+            other kinds.
+        units: Units of source and target of a pair, each `"letters"` or `"words"`.
     """
 
     name: str
@@ -94,11 +93,11 @@ class DatasetInfo(NamedTuple):
 
 
 def require_sensible(info: DatasetInfo, where: str = "") -> None:
-    """Raise ValueError if what a file says of a dataset cannot be.
+    """Raise ValueError if a description that was read from a file is inconsistent.
 
     Args:
-        info: What it says.
-        where: What stands before the names of fields in messages.
+        info: The description.
+        where: Prefix of the names of fields in messages.
 
     Example:
         >>> info = DatasetInfo("", "", "", 2, ("a",), (28, 28, 1), 0, 0, 0, "", ())
@@ -135,7 +134,7 @@ def require_sensible(info: DatasetInfo, where: str = "") -> None:
 
 
 def _require_pair(info: DatasetInfo, where: str) -> None:
-    """Raise ValueError if what a file says of pairs cannot be."""
+    """Raise ValueError if a description of pairs is inconsistent."""
     if not 1 <= info.target_length <= _LONGEST_TEXT:
         raise ValueError(
             f"{where}target_length={info.target_length} must be from 1 to "
@@ -156,22 +155,22 @@ def _require_pair(info: DatasetInfo, where: str) -> None:
 
 
 class Dataset(NamedTuple):
-    """Training, validation and test examples, and what they are.
+    """Training, validation and test examples, and their description.
 
-    The arrays are read-only NumPy arrays in the published order: of images a `Batch`,
-    `image` uint8 `(batch, height, width, channels)`, `label` int32 `(batch,)`; of texts
-    `Tokens`, `Documents` or `Pairs`, int32 `(batch, time)`; of music `Pieces`, uint8.
+    The arrays are read-only NumPy arrays in the published order: for images a `Batch`,
+    `image` uint8 `(batch, height, width, channels)`, `label` int32 `(batch,)`; for text
+    `Tokens`, `Documents` or `Pairs`, int32 `(batch, time)`; for music `Pieces`, uint8.
 
     Attributes:
-        train: Examples to train on.
-        validation: Examples of the published training set that are held out, to select
-            by; None if none are.
-        test: Examples to measure on once, after everything has been selected.
+        train: Training examples.
+        validation: Examples of the published training set that are held out for model
+            selection; None if none are.
+        test: Examples to evaluate on once, after all selection is done.
         info: Name, counts, classes, source and checksum.
         held_out: Row in the published training set of each validation example, in
             order; None if they are its last rows, or there are none.
-        references: Of pairs, the target of each test example as a text: a word that is
-            not in the vocabulary is in it, too. None of all other data.
+        references: For pairs, the target of each test example as text, including words
+            that are not in the vocabulary; None for all other data.
     """
 
     train: PyTree
@@ -186,14 +185,14 @@ class Dataset(NamedTuple):
         return outlined(self)
 
     def describe(self) -> Any:
-        """Return what is in it; see `fdl.data.describe`."""
-        from fdl.data.description import describe  # which describes this class
+        """Describe the dataset; see `fdl.data.describe`."""
+        from fdl.data.description import describe  # which imports this class
 
         return describe(self)
 
 
 def example(info: DatasetInfo) -> Batch | Rows | Tokens | Documents | Pairs | Pieces:
-    """Return one example of a dataset's form, all zeros.
+    """Return one example with the shapes and dtypes of a dataset, all zeros.
 
     Example:
         >>> info = DatasetInfo("", "", "", 10, (), (28, 28, 1), 0, 0, 0, "", ())

@@ -1,8 +1,8 @@
-"""Dates in many languages, and each as ISO 8601 writes it: drawn, not published.
+"""Dates in many languages, each with its ISO 8601 form: generated, not published.
 
-How a language writes a date is known to the package Babel, from the Unicode Common
-Locale Data Repository (CLDR). Dates in figures only are left out, but for those of ISO
-itself: 03/04/2021 is in March or in April, depending on who writes it.
+The package Babel supplies the formats of each language, from the Unicode Common Locale
+Data Repository (CLDR). All-numeric formats are left out, other than that of ISO:
+03/04/2021 is in March or in April, depending on the writer.
 """
 
 import dataclasses
@@ -21,16 +21,16 @@ from fdl.data.pairing import assemble_pairs
 from fdl.data.source import Source, Status
 
 NAME = "dates"
-"""Its name."""
+"""Name of the dataset."""
 
 COUNTS = {"train": 40_000, "validation": 2_000, "test": 4_000}
-"""Number of pairs of each part."""
+"""Number of pairs in each part."""
 
 LANGUAGES = tuple(
     "bg ca cs cy da de el es et eu fi fr ga gl hr hu id is it ja ko lt lv ms mt nb nl "
     "pl pt ro ru sk sl sr sv sw tr uk vi zh".split()
 )
-"""The languages besides English, by their codes."""
+"""Codes of the languages other than English."""
 
 _ENGLISH = (
     "y-MM-dd",
@@ -44,20 +44,20 @@ _ENGLISH = (
     "EEEE, MMMM d, y",
 )
 _SHARE_OF_ENGLISH = 0.25
-_SKELETONS = ("yMMMd", "yMMMEd", "yMMMMd", "yMMMMEd")  # of CLDR, for one pattern each
+_SKELETONS = ("yMMMd", "yMMMEd", "yMMMMd", "yMMMMEd")  # of CLDR, one pattern each
 _LENGTHS = ("medium", "long", "full")
 _NAMED_MONTH = re.compile("MMM|LLL|M[月월]")
 _FIRST, _LAST = datetime.date(1600, 1, 1), datetime.date(2399, 12, 31)
 _TITLE = "dates in many languages"
-_REMEDY = "install Babel: pip install 'fdl[dates]', or pip install babel"
+_REMEDY = "install it with pip install 'fdl[dates]', or pip install babel"
 
 
 @dataclasses.dataclass(frozen=True)
 class Dates(Source):
-    """Dates as a source: each part has days of its own."""
+    """The source of dates; no day occurs in two parts."""
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
-        """Draw them, the same ones each time with the same version of Babel."""
+        """Generate the pairs, which are the same for the same version of Babel."""
         version = _babel().__version__
         return assemble_pairs(
             draw(),
@@ -70,7 +70,7 @@ class Dates(Source):
         )
 
     def status(self, data_dir: Path | None) -> Status:
-        """Look for Babel."""
+        """Check whether Babel is installed."""
         report = functools.partial(
             Status, self.name, _TITLE, COUNTS["train"], COUNTS["test"]
         )
@@ -81,7 +81,7 @@ class Dates(Source):
 
 
 def styles() -> dict[str, list[tuple[str, Any]]]:
-    """Return how each language writes dates, as CLDR has it: patterns, and locales."""
+    """Return the date patterns of each language in CLDR, each with its locale."""
     _babel()
     from babel import Locale
 
@@ -99,7 +99,7 @@ def styles() -> dict[str, list[tuple[str, Any]]]:
 def draw() -> dict[str, Part]:
     """Return the three parts: texts, and the same dates in ISO 8601."""
     known = styles()
-    random = np.random.default_rng(0).random  # whose numbers stay what they are
+    random = np.random.default_rng(0).random  # stable across versions of NumPy
     days = np.argsort(random((_LAST - _FIRST).days + 1), kind="stable")
     parts, first = {}, 0
     for part, count in COUNTS.items():
@@ -118,7 +118,7 @@ def draw() -> dict[str, Part]:
 
 
 def write(date: datetime.date, pattern: str, locale: Any) -> str:
-    """Return a date as a language writes it, in lower case, with plain spaces only."""
+    """Format a date in a language, in lower case, with plain spaces only."""
     from babel.dates import parse_pattern
 
     return " ".join(parse_pattern(pattern).apply(date, locale).lower().split())
@@ -128,5 +128,5 @@ def _babel() -> Any:
     try:
         import babel
     except ImportError as error:
-        raise DataError(f"{_TITLE} are made by the package Babel: {_REMEDY}") from error
+        raise DataError(f"{_TITLE} need the package Babel: {_REMEDY}.") from error
     return babel

@@ -1,4 +1,4 @@
-"""Many picture files, decoded to one array by all processors."""
+"""Parallel decoding of many picture files into one array."""
 
 import concurrent.futures
 import functools
@@ -15,9 +15,9 @@ from fdl.data import cache, pictures
 from fdl.data.images import fit_picture
 from fdl.data.progress import watched
 
-_VERSION = "1"  # of what becomes of a file; another one forgets what is cached
-_LARGEST = 256  # side of pictures that keep their size, if it is that of all
-_SIDE = 64  # largest side of pictures that get one
+_VERSION = "1"  # of the decoding; a new version invalidates the cache
+_LARGEST = 256  # side up to which pictures keep their size, if all have the same
+_SIDE = 64  # largest side of pictures that are resized
 
 Size = tuple[int, int]
 
@@ -26,9 +26,9 @@ class Decoded(NamedTuple):
     """Pictures as images of one size.
 
     Attributes:
-        images: The images; black where a file cannot be read.
-        readable: Which files can be read.
-        errors: What is wrong with the others, in order.
+        images: The images; black for a file that cannot be read.
+        readable: Whether each file can be read.
+        errors: Error messages for the other files, in order.
     """
 
     images: UInt8[np.ndarray, "files height width channels"]
@@ -37,11 +37,11 @@ class Decoded(NamedTuple):
 
 
 class File(NamedTuple):
-    """A file, and what changes with its content.
+    """A file, and its metadata, which change with its content.
 
     Attributes:
-        path: Where it is.
-        about: What the system says of it.
+        path: Path of the file.
+        about: Its `os.stat` result.
     """
 
     path: str
@@ -51,13 +51,13 @@ class File(NamedTuple):
 def decode(
     root: Path, files: Sequence[File], size: Size | None, channels: int | None
 ) -> Decoded:
-    """Decode picture files; what was decoded before is read from the cache.
+    """Decode picture files, or read them from the cache if they were decoded before.
 
-    Whether a file was decoded before is told as `fdl.data.cache.key_of` says, by its
-    name below the folder.
+    The cache key is that of `fdl.data.cache.key_of`, with file names relative to the
+    folder.
 
     Args:
-        root: A folder above all of them.
+        root: A folder that contains all files.
         files: The files.
         size: Height and width of the images. By default, pictures of one size, at most
             256 pixels a side, keep it; others become squares, whose side is the median
@@ -73,7 +73,7 @@ def decode(
         errors = tuple(cached["errors"].tolist())
         return Decoded(cached["images"], cached["readable"], errors)
     decoded = _decode([file.path for file in files], size, channels, root.name)
-    if not decoded.errors:  # what is damaged may be mended; and it is to be told again
+    if not decoded.errors:  # otherwise, the next run is to report them again
         cache.keep_arrays(
             key, decoded._asdict() | {"errors": np.array(decoded.errors, str)}
         )
@@ -105,15 +105,15 @@ def _decode(
 
 
 def _size_of(path: str) -> Size | None:
-    """Return height and width of a picture as it is shown; None if it is damaged."""
+    """Return height and width of a picture as displayed; None if it is damaged."""
     try:
         return pictures.read_size(path)
     except DataError:
-        return None  # reading it will say what is wrong
+        return None  # reading it will report the error
 
 
 def common_size(sizes: list[Size | None]) -> Size:
-    """Return the size that pictures are brought to; None stands for damaged ones."""
+    """Return the common size for pictures; the size of a damaged one is None."""
     known = [size for size in sizes if size is not None]
     if not known:
         return _SIDE, _SIDE
@@ -124,7 +124,7 @@ def common_size(sizes: list[Size | None]) -> Size:
 
 
 def _read_into(images: np.ndarray, row: int, path: str) -> str | None:
-    """Read a picture into its row of an array; return what is wrong with it."""
+    """Read a picture into its row of an array; return the error message, if any."""
     size, channels = images.shape[1:3], images.shape[3]
     try:
         picture = pictures.read(path, channels)

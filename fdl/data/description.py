@@ -1,4 +1,4 @@
-"""What is in a dataset: counts, balance, duplicates, and a picture of some examples."""
+"""Descriptions of datasets: counts, balance, duplicates, and sheets of examples."""
 
 import hashlib
 import itertools
@@ -13,22 +13,22 @@ from fdl.arrays import Batch, DataError, Documents, PyTree
 from fdl.data.dataset import SPECIAL, Dataset, DatasetInfo
 from fdl.pixels import enlarged, enlargement, write_pixels
 
-_COLUMNS = 10  # of a contact sheet: examples of a class
-_MOST_ROWS = 40  # of a contact sheet: classes
-_SHOWN = 12  # classes in a text
+_COLUMNS = 10  # examples of a class on a contact sheet
+_MOST_ROWS = 40  # classes on a contact sheet
+_SHOWN = 12  # classes in the text
 
 
 class Description(NamedTuple):
-    """What is in a dataset; `str` gives it in words.
+    """Contents of a dataset; `str` returns them as text.
 
     Attributes:
-        info: What the dataset is.
-        counts: Number of examples of each part.
-        balance: Number of examples of each class, of each part; empty where there are
-            no classes.
-        repeated: Number of examples of each part whose input occurs before in it.
-        leaks: Number of examples of the second part whose input is also in the first,
-            by the names of both parts; only pairs that have some.
+        info: Description of the dataset.
+        counts: Number of examples in each part.
+        balance: Number of examples of each class in each part; empty if there are no
+            classes.
+        repeated: Number of examples in each part whose input occurs earlier in it.
+        leaks: Number of examples in the second part whose input is also in the first,
+            by the names of both parts; only pairs of parts that share inputs.
     """
 
     info: DatasetInfo
@@ -94,9 +94,7 @@ class Description(NamedTuple):
 
 
 def describe(dataset: Dataset) -> Description:
-    """Count what is in a dataset, and look for equal inputs.
-
-    Inputs are the same if all of their numbers are.
+    """Count the examples of a dataset, and look for inputs that are exactly equal.
 
     Example:
         >>> from fdl.data import from_arrays
@@ -131,17 +129,17 @@ def describe(dataset: Dataset) -> Description:
 
 
 def draw_contact_sheet(dataset: Dataset, path: Path | str) -> None:
-    """Write a picture with a row of training images for each class, in their order.
+    """Write a picture with a row of training images for each class, in order.
 
     Args:
         dataset: The dataset.
-        path: The file; its ending is the format, `.png`, `.svg` or `.pdf`.
+        path: The file; its suffix sets the format: `.png`, `.svg` or `.pdf`.
 
     Raises:
-        DataError: If the dataset holds no images.
+        DataError: If the dataset has no images.
     """
     if dataset.info.kind != "image":
-        raise DataError(f"{dataset.info.title} holds no images: there is no picture")
+        raise DataError(f"{dataset.info.title} has no images to draw.")
     height, width, _ = dataset.info.input_shape
     write_pixels(path, enlarged(_sheet(dataset), enlargement(height, width)))
 

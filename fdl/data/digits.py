@@ -1,9 +1,9 @@
-"""Digits in photographs, cut out and framed as those of MNIST are.
+"""Digits in photographs, cut out and framed like those of MNIST.
 
 LeCun et al. (1998, Gradient-based learning applied to document recognition, section
 III.A) scale each digit so that its longer side has 20 pixels, and put its center of
-mass into the middle of 28 by 28. A photograph has paper, shadows and a place of the
-digit besides, which are taken away first.
+mass into the middle of 28 by 28. Before that, a photograph needs its digit located, and
+paper and shadows removed.
 """
 
 from collections.abc import Sequence
@@ -16,24 +16,24 @@ from scipy import ndimage
 
 Gray = UInt8[np.ndarray, "_ _"]
 
-_BOX = 20 / 28  # longer side of a digit, over that of its image
-_STROKE = 2.6 / 28  # least width of a stroke, over the side of the image
-_SIDE = 112  # of the picture in which a digit is looked for, in pixels
-_MARGIN = 0.6  # around a digit that was found, over its longer side
+_BOX = 20 / 28  # longer side of a digit, relative to that of its image
+_STROKE = 2.6 / 28  # least width of a stroke, relative to the side of the image
+_SIDE = 112  # pixels a side of the picture that is searched
+_MARGIN = 0.6  # around a digit that was found, relative to its longer side
 _LEAST_INK = 16.0  # difference from the background, of 255
-_COARSE = 40  # side of the picture of the paper alone, in pixels
-_WINDOW = 15  # of the median that is taken for paper, in these
-_NEAR = 0.35  # distance of another part of a digit, over the digit's longer side
+_COARSE = 40  # pixels a side of the picture of the paper
+_WINDOW = 15  # side of the median filter that estimates paper, in these pixels
+_NEAR = 0.35  # largest distance of another part of a digit, relative to its longer side
 
 
 class _Found(NamedTuple):
     """A digit that was found.
 
     Attributes:
-        ink: How much each pixel differs from the paper around it, in [0, 1].
-        mask: Which pixels are the digit's.
-        mass: How much ink its heaviest piece has.
-        scale: Pixels of the picture in a pixel of these.
+        ink: Difference of each pixel from the paper around it, in [0, 1].
+        mask: Pixels that belong to the digit.
+        mass: Amount of ink in its heaviest piece.
+        scale: Pixels of the picture for each pixel of these arrays.
     """
 
     ink: Float[np.ndarray, "rows columns"]
@@ -42,7 +42,7 @@ class _Found(NamedTuple):
     scale: float
 
     def box(self, margin: int = 0) -> tuple[slice, slice]:
-        """Return the rows and columns of the digit, and so many around it."""
+        """Return the rows and columns of the digit, with a margin."""
         (place,) = ndimage.find_objects(self.mask.astype(np.uint8))
         rows, columns = (
             slice(max(0, s.start - margin), s.stop + margin) for s in place
@@ -55,14 +55,14 @@ def frame_digit(
 ) -> Gray | None:
     """Find the digit in a photograph and frame it as MNIST does, light on dark.
 
-    The paper is the local median, so that light may be uneven; the digit is the
-    heaviest piece of ink and what is near it. Strokes thinner than MNIST's are
+    Paper is estimated by a local median, which allows for uneven light; the digit is
+    the heaviest piece of ink and the pieces near it. Strokes thinner than MNIST's are
     thickened.
 
     Args:
         image: A gray picture of one digit.
-        size: Height and width to give.
-        dark: Whether the digit is darker than its paper; None to judge by the image.
+        size: Height and width of the result.
+        dark: Whether the digit is darker than its paper; None to detect it.
 
     Returns:
         The framed digit; None if nothing stands out.
@@ -77,7 +77,7 @@ def frame_digit(
     found = _find(image, dark)
     if found is None:
         return None
-    # Look again, closer.
+    # Search again, closer.
     scale, longest = found.scale, max(s.stop - s.start for s in found.box())
     rows, columns = (
         slice(int(s.start * scale), int(s.stop * scale) + 1)
@@ -105,7 +105,7 @@ def _find(image: Gray, dark: bool | None) -> _Found | None:
 def _found(
     ink: Float[np.ndarray, "rows columns"], noise: float, scale: float
 ) -> _Found | None:
-    """Return the digit in what stands out from paper; None if that is noise alone."""
+    """Return the digit in the ink; None if nothing stands out from noise."""
     ink = np.maximum(ink, 0)
     peak = np.sort(ink, axis=None)[-max(8, ink.size // 1000) :].mean()
     level = max(0.35 * peak, 4 * noise)
@@ -120,7 +120,7 @@ def _found(
 def _paper(
     image: Float[np.ndarray, "rows columns"],
 ) -> Float[np.ndarray, "rows columns"]:
-    """Return what is around each pixel: the median of a wide window."""
+    """Estimate the paper around each pixel: the median of a wide window."""
     scale = max(1.0, max(image.shape) / _COARSE)
     coarse = _resized(image, [max(1, round(side / scale)) for side in image.shape])
     median = ndimage.median_filter(coarse, _WINDOW, mode="nearest")
@@ -137,7 +137,7 @@ def _resized(image: Float[np.ndarray, "_ _"], shape: Sequence[int]) -> np.ndarra
 def _digit(
     ink: Float[np.ndarray, "rows columns"], mask: Bool[np.ndarray, "rows columns"]
 ) -> tuple[Bool[np.ndarray, "rows columns"], float]:
-    """Return the heaviest piece of ink with what is near it, and how heavy it is."""
+    """Return the heaviest piece of ink and the pieces near it, and its mass."""
     labels: Any = ndimage.label(mask, np.ones((3, 3)))
     pieces, count = labels
     numbers = np.arange(1, count + 1)
@@ -162,7 +162,7 @@ def _digit(
 
 
 def _boxed(found: _Found, size: tuple[int, int]) -> Float[np.ndarray, "_ _"]:
-    """Return the digit alone, scaled to its box, with strokes that are wide enough."""
+    """Return the digit alone, scaled to its box, with thin strokes thickened."""
     place = found.box(margin=1)
     digit, mask = found.ink[place], np.pad(found.mask[place], 1)
     box = _BOX * max(size)
@@ -185,7 +185,7 @@ def _boxed(found: _Found, size: tuple[int, int]) -> Float[np.ndarray, "_ _"]:
 
 
 def _centered(digit: Float[np.ndarray, "_ _"], size: tuple[int, int]) -> Gray:
-    """Return an image with the digit's center of mass in its middle."""
+    """Return an image with the digit's center of mass in the middle."""
     image = np.zeros(size, np.uint8)
     center: Any = ndimage.center_of_mass(digit)
     top, left = (

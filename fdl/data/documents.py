@@ -1,4 +1,4 @@
-"""A dataset made of texts with classes."""
+"""Datasets of texts with classes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,18 +22,17 @@ def assemble_documents(
     seed: int = 0,
     like: DatasetInfo | None = None,
 ) -> Dataset:
-    """Return a dataset of some of its three parts, the training part among them.
+    """Build a dataset from its training part and, optionally, the two others.
 
-    Vocabulary and length are those of the training part, or of the dataset that it is
-    read like.
+    Vocabulary and length are those of the training part, or of `like`.
 
     Args:
         parts: Parts by name, whose inputs are texts.
-        name: Name that `load` takes.
-        title: Name for people.
-        source: Where they come from.
+        name: Name for `load`.
+        title: Display name.
+        source: Where the texts come from.
         class_names: As for `fdl.data.from_arrays`.
-        column: What the text is called where it comes from.
+        column: Name of the text where it comes from.
         seed: As for `fdl.data.from_arrays`.
         like: As for `fdl.data.load`.
 
@@ -46,7 +45,7 @@ def assemble_documents(
         numbers = np.arange(first, first + len(inputs))[:, None]
         rows[part] = Part(numbers.astype(np.float32), targets)  # exact up to 2**24
         first += len(inputs)
-    # What becomes of the parts is decided as for any others: of the numbers of texts.
+    # Labels and parts are determined as for other data, on the numbers of the texts.
     chosen = assemble(
         rows,
         name=name,
@@ -58,8 +57,8 @@ def assemble_documents(
     )
     if chosen.info.kind != "vector":
         raise DataError(
-            f"{title}: targets are floating point: give the class of each text, a "
-            "whole number or a name"
+            f"{title}: targets are floating point, but must be the class of each text, "
+            "a whole number or a name."
         )
     if like is not None and like.kind == "document":
         vocabulary, length = like.vocabulary, like.input_shape[0]
@@ -88,28 +87,28 @@ def assemble_documents(
 
 
 def _rows(part: Batch) -> np.ndarray:
-    """Return which texts a part has."""
+    """Return the numbers of the texts in a part."""
     return np.asarray(part.image)[:, 0].astype(int)
 
 
 def classes_of(title: object, name: str, values: Sequence[Any]) -> np.ndarray:
-    """Return classes as they stand in a file: whole numbers or names.
+    """Return the classes of a file as an array: whole numbers or names.
 
     Raises:
-        DataError: If they are something else, or some of both.
+        DataError: If they are something else, or a mixture of both.
 
     Example:
         >>> classes_of("a.jsonl", "label", ["good", "bad"])
         array(['good', 'bad'], dtype='<U4')
     """
     if not values:
-        raise DataError(f"{title} holds no texts")
+        raise DataError(f"{title} has no texts.")
     kind = str if isinstance(values[0], str) else int
     for row, value in enumerate(values, start=1):
         if not isinstance(value, kind):
             what = "a name, as in the first" if kind is str else "a whole number"
             raise DataError(
-                f"{title}: {name!r} of text {row} is {value!r}, not {what}: it is to "
-                "be the class of the text"
+                f"{title}: {name!r} of text {row} is {value!r}, not {what}: it must be "
+                "the class of the text."
             )
     return np.array(values)

@@ -1,4 +1,4 @@
-"""Downloading the four original files; without a network it gives up in seconds."""
+"""Download of the four original files; without a network, it fails within seconds."""
 
 import logging
 import os
@@ -13,15 +13,15 @@ from fdl.data.catalog import Entry, Splits
 _log = logging.getLogger(__name__)
 
 _PATIENCE = 5.0
-"""Seconds without `_LEAST` new bytes, after which an address is abandoned."""
+"""Seconds without `_LEAST` new bytes after which a URL is abandoned."""
 
 _LEAST = 1_000
-_MOST = 100_000_000  # bytes of a file whose size is not known
+_MOST = 100_000_000  # bytes of a file whose size is unknown
 _CHUNK = 1 << 16
 
 
 def addresses(entry: Entry) -> tuple[str, ...]:
-    """Return the folders to download from: the environment's, or the table's."""
+    """Return the URLs to download from: that of the environment, or the table's."""
     own = os.environ.get(entry.url_variable)
     return tuple(
         url if url.endswith("/") else f"{url}/"
@@ -30,12 +30,12 @@ def addresses(entry: Entry) -> tuple[str, ...]:
 
 
 def fetch(entry: Entry) -> tuple[Splits, str]:
-    """Download, verify and keep the four files; return the data and the address.
+    """Download, verify and store the four files; return the data and the URL.
 
-    Every file that fails is tried once more, at the next address where there is one.
+    Every file that fails is tried once more, from the next URL if there is one.
 
     Raises:
-        DataError: If that does not give all four files; says what happened where.
+        DataError: If a file fails again; the message lists all failures.
     """
     places = addresses(entry)
     arrays, files, failures = {}, {}, []
@@ -54,15 +54,15 @@ def fetch(entry: Entry) -> tuple[Splits, str]:
         for name, data in files.items():
             cache.keep(cache.originals() / entry.name / f"{name}.gz", data)
         return idx.assemble(arrays), place
-    raise DataError("; ".join(dict.fromkeys(failures)))
+    raise DataError(" ".join(dict.fromkeys(failures)))
 
 
 def receive(url: str, *, most: int | None = None) -> bytes:
-    """Return what lies at the address, or raise a `DataError` in bounded time.
+    """Download a file, or raise a `DataError` in bounded time.
 
     Args:
-        url: The address.
-        most: Number of bytes, above which what comes is refused; None for 100 MB.
+        url: URL of the file.
+        most: Most bytes to accept; None for 100 MB.
     """
     most = _MOST if most is None else most
     received = bytearray()
@@ -75,13 +75,13 @@ def receive(url: str, *, most: int | None = None) -> bytes:
                     received.extend(chunk)
                     if len(received) > most:
                         raise ValueError(f"more than {most} bytes came")
-        except Exception as error:  # a thread has nobody else to tell
+        except Exception as error:  # reported by the calling thread
             failure.append(str(error) or repr(error))
             if isinstance(error, urllib.error.HTTPError):
                 error.close()
 
-    # Looking up a name cannot be interrupted and has no timeout, so it runs in a
-    # thread of its own, which is left behind when patience ends.
+    # A name lookup cannot be interrupted and has no timeout, so it runs in a thread of
+    # its own, which is abandoned after `_PATIENCE`.
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
     while True:
@@ -91,8 +91,8 @@ def receive(url: str, *, most: int | None = None) -> bytes:
             break
         if len(received) - before < _LEAST:
             raise DataError(
-                f"{url}: {len(received) - before} bytes came in {_PATIENCE:g} s"
+                f"{url}: {len(received) - before} bytes came in {_PATIENCE:g} s."
             )
     if failure:
-        raise DataError(f"{url}: {failure[0]}")
+        raise DataError(f"{url}: {failure[0]}.")
     return bytes(received)

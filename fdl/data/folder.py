@@ -1,4 +1,4 @@
-"""`folder:PATH`: pictures in a folder for each class."""
+"""`folder:PATH`: pictures, with a folder for each class."""
 
 import dataclasses
 import logging
@@ -25,7 +25,7 @@ _SHOWN = 3  # names in a message
 
 
 class Listing(NamedTuple):
-    """The files of a part, and the number of the class of each."""
+    """The files of a part, and the label of each."""
 
     files: list[File]
     labels: list[int]
@@ -33,20 +33,20 @@ class Listing(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ImageFolder(Source):
-    """Pictures in a folder for each class, whose name is that of the folder.
+    """Pictures, with a folder for each class that has the name of the class.
 
-    The folders are right below `path`, or below `train`, `validation` and `test` there.
-    PNG, JPEG, WebP, BMP and GIF files are read as by `read_picture`, and brought to one
-    size as `fdl.data.decoding.decode` says.
+    The folders are directly below `path`, or below `train`, `validation` and `test` in
+    it. PNG, JPEG, WebP, BMP and GIF files are read by `read_picture`, and resized to a
+    common size by the rule of `fdl.data.decoding.decode`.
 
     Attributes:
-        name: The line that names it.
+        name: The line that names the source.
         path: The folder.
-        size: Height and width of the images; None for what suits the pictures.
+        size: Height and width of the images; None to derive them from the pictures.
         channels: 1 for gray, 3 for color; None for gray if all pictures are.
         skip_bad: Leave out pictures that cannot be read.
-        fit: How `fdl predict` brings photographs to the form of the images: `pad`,
-            `crop`, or `digit` if they are framed as those of MNIST.
+        fit: How `fdl predict` fits photographs to the images: `pad`, `crop`, or `digit`
+            if they are framed like those of MNIST.
     """
 
     path: Path
@@ -97,8 +97,8 @@ class ImageFolder(Source):
         others = f" ({len(errors):,} such files)" if more else ""
         if not self.skip_bad:
             raise DataError(
-                f"{first}{others} Mend or remove it, or leave such files out with "
-                "skip_bad=true (--skip-bad)"
+                f"{first}{others} Repair or remove it, or leave such files out with "
+                "skip_bad=true (--skip-bad)."
             )
         _log.warning("%s: left out: %s%s", self.path.name, visible(first), others)
 
@@ -107,10 +107,10 @@ def list_folder(path: Path) -> tuple[tuple[str, ...], dict[str, Listing]]:
     """Return the names of the classes, and the pictures of each part.
 
     Raises:
-        DataError: If the folder is not there, or not made as it should be.
+        DataError: If the folder does not exist, or is not laid out as expected.
     """
     if not path.is_dir():
-        raise DataError(f"{path}: there is no such folder of pictures")
+        raise DataError(f"{path}: there is no such folder of pictures.")
     below = {each.name: Path(each.path) for each in _entries(path) if each.is_dir()}
     in_parts = "train" in below and below.keys() <= _PARTS.keys()
     roots = (
@@ -119,7 +119,7 @@ def list_folder(path: Path) -> tuple[tuple[str, ...], dict[str, Listing]]:
         else {"train": path}
     )
     if in_parts and len(roots) < len(below):
-        raise DataError(f"{path}: has several folders of validation pictures")
+        raise DataError(f"{path} has several folders of validation pictures: keep one.")
     found = {part: _classes(roots[part]) for part in PARTS if part in roots}
     names = tuple(sorted({name for classes in found.values() for name in classes}))
     number = {name: index for index, name in enumerate(names)}
@@ -132,12 +132,12 @@ def list_folder(path: Path) -> tuple[tuple[str, ...], dict[str, Listing]]:
 
 
 def _classes(root: Path) -> dict[str, list[File]]:
-    """Return the pictures of each class below a folder, both in order of name."""
+    """Return the pictures of each class in a folder, both sorted by name."""
     below = [Path(each.path) for each in _entries(root) if each.is_dir()]
     if not below:
         raise DataError(
-            f"{root}: holds no folders: put the pictures of each class in a folder of "
-            "its name"
+            f"{root} holds no folders: put the pictures of each class in a folder with "
+            "its name."
         )
     classes, other = {}, []
     for folder in below:
@@ -149,13 +149,13 @@ def _classes(root: Path) -> dict[str, list[File]]:
                 other.append(f"{folder.name}/{each.name}")
         if not files:
             raise DataError(
-                f"{folder}: holds no pictures ({', '.join(pictures.FORMATS)}): remove "
-                "the folder, or put the pictures of its class in it"
+                f"{folder} holds no pictures ({', '.join(pictures.FORMATS)}): remove "
+                "the folder, or put the pictures of its class in it."
             )
     if other:
         more = f" and {len(other) - _SHOWN:,} more" if len(other) > _SHOWN else ""
         shown = ", ".join(other[:_SHOWN]) + more
-        _log.warning("%s: passed over, no pictures: %s", root.name, visible(shown))
+        _log.warning("%s: ignored, not pictures: %s", root.name, visible(shown))
     return classes
 
 

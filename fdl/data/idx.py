@@ -1,7 +1,7 @@
 """The four original files of an MNIST-like dataset, in the IDX format.
 
-Files may be compressed or not: what decides is their content, since browsers like to
-decompress a download and keep the name.
+Files may be compressed or not, which is detected from their content: browsers like to
+decompress a download and keep its name.
 """
 
 import math
@@ -27,7 +27,7 @@ FILES = (*IMAGE_FILES, *LABEL_FILES)
 # Two bytes of zero, the code of uint8, then the number of axes.
 _MAGIC = b"\x00\x00\x08"
 _GZIP_MAGIC = b"\x1f\x8b"
-_MOST_BYTES = 100_000_000  # of a file; the largest has 47 million
+_MOST_BYTES = 100_000_000  # of a file; the largest original has 47 million
 
 
 def locate(entry: Entry, root: Path) -> Path | None:
@@ -39,13 +39,13 @@ def locate(entry: Entry, root: Path) -> Path | None:
 
 
 def problem(folder: Path) -> str | None:
-    """Say which of the four files are missing in a folder; None when all are there."""
+    """Return which of the four files a folder lacks; None if it has all."""
     missing = [name for name in FILES if name not in _paths(folder)]
     if not missing:
         return None
     return (
         f"{folder}: of the four original files, {', '.join(missing)} "
-        f"{'is' if len(missing) == 1 else 'are'} missing (with or without .gz)"
+        f"{'is' if len(missing) == 1 else 'are'} missing (with or without .gz)."
     )
 
 
@@ -53,7 +53,7 @@ def read(entry: Entry, folder: Path) -> Splits:
     """Read and verify the four original files of a folder.
 
     Raises:
-        DataError: If a file is missing, damaged, or another dataset's; names the file.
+        DataError: If a file is missing, damaged, or that of another dataset.
     """
     reason = problem(folder)
     if reason:
@@ -63,17 +63,17 @@ def read(entry: Entry, folder: Path) -> Splits:
         try:
             data = read_bytes(path, _MOST_BYTES)
         except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+            raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
         except ValueError as error:
             raise DataError(
-                f"{path}: {error}, and so is not the original. Replace it"
+                f"{path}: {error}, so it is not the original. Replace it."
             ) from error
         arrays[name] = parse(entry, name, data, str(path))
     return assemble(arrays)
 
 
 def assemble(arrays: dict[str, np.ndarray]) -> Splits:
-    """Put the arrays of the four files together."""
+    """Return the arrays of the four files as training and test set."""
     train, test = (
         Batch(arrays[image], arrays[label])
         for image, label in zip(IMAGE_FILES, LABEL_FILES, strict=True)
@@ -82,13 +82,13 @@ def assemble(arrays: dict[str, np.ndarray]) -> Splits:
 
 
 def parse(entry: Entry, name: str, data: bytes, where: str) -> np.ndarray:
-    """Turn the bytes of one of the four files into verified images or labels.
+    """Decode and verify the bytes of one of the four files.
 
     Args:
         entry: The dataset.
         name: Which of `FILES` it is.
         data: The bytes, compressed or not.
-        where: Path or address, for messages.
+        where: Path or URL, for messages.
 
     Returns:
         uint8 images `(count, height, width, 1)`, or int32 labels `(count,)`.
@@ -99,20 +99,20 @@ def parse(entry: Entry, name: str, data: bytes, where: str) -> np.ndarray:
     if data[:3] != _MAGIC or len(data) < 4 + 4 * data[3]:
         raise DataError(
             f"{where}: not an IDX file of bytes: it begins with {data[:8]!r}, "
-            f"expected {_MAGIC + bytes([len(shape)])!r}. Replace it by the original"
+            f"expected {_MAGIC + bytes([len(shape)])!r}. Replace it with the original."
         )
     start = 4 + 4 * data[3]
     found = struct.unpack(f">{data[3]}I", data[4:start])
     if found != shape:
         raise DataError(
-            f"{where}: holds an array of shape {found}; the {kind}s of "
-            f"{entry.title}'s file {name} have shape {shape}. Replace it by the "
-            "original (are image and label files, or train and t10k, swapped?)"
+            f"{where}: holds an array of shape {found}, but the {kind}s of "
+            f"{entry.title}'s file {name} have shape {shape}. Replace it with the "
+            "original (are image and label files, or train and t10k, swapped?)."
         )
     if len(data) - start != math.prod(shape):
         raise DataError(
-            f"{where}: promises {math.prod(shape)} bytes of data and holds "
-            f"{len(data) - start}. Replace it by an undamaged copy"
+            f"{where}: declares {math.prod(shape)} bytes of data, but holds "
+            f"{len(data) - start}. Replace it with an undamaged copy."
         )
     array = np.frombuffer(data, np.uint8, offset=start).reshape(shape)
     array = array[..., None] if kind == "image" else array.astype("<i4")
@@ -129,10 +129,10 @@ def _meaning(entry: Entry, name: str) -> tuple[Split, str]:
 
 
 def _paths(folder: Path) -> dict[str, Path]:
-    """Map each original name to the file that holds it, where there is one."""
+    """Return the path of each original file that a folder has, by name."""
     found = {}
     for name in FILES:
-        dotted = name.replace("-idx", ".idx")  # as Kaggle and old copies write it
+        dotted = name.replace("-idx", ".idx")  # the form on Kaggle and in old copies
         for variant in (f"{name}.gz", f"{dotted}.gz", name, dotted):
             if (folder / variant).is_file():
                 found[name] = folder / variant
@@ -141,7 +141,7 @@ def _paths(folder: Path) -> dict[str, Path]:
 
 
 def _most(entry: Entry) -> int:
-    """Return how many bytes the largest of the four files has."""
+    """Return the size in bytes of the largest of the four files, uncompressed."""
     return 16 + math.prod(IMAGE_SHAPE) * max(entry.train.size, entry.test.size)
 
 
@@ -153,5 +153,5 @@ def _decompressed(data: bytes, most: int, where: str) -> bytes:
     except ValueError as error:
         raise DataError(
             f"{where}: damaged gzip file of {len(data)} bytes ({error}). "
-            "Replace it by an undamaged copy"
+            "Replace it with an undamaged copy."
         ) from error

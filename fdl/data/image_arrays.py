@@ -1,4 +1,4 @@
-"""Images in NumPy files, whatever their axes and types."""
+"""Images in NumPy files, of various shapes and dtypes."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from fdl.data.numpy_files import read_arrays
 from fdl.data.pictures import Picture
 from fdl.untrusted import shortened
 
-_MOST_IMAGES = 100_000  # in a file, each of which is looked at by itself
+_MOST_IMAGES = 100_000  # in a file, since each is processed by itself
 COLORS = (1, 3, 4)
-"""Lengths of an axis of channels, the fourth of which is opacity."""
+"""Possible numbers of channels; the fourth is opacity."""
 
 
 def read_image_array(path: Path, channels: int) -> list[Picture]:
@@ -21,11 +21,11 @@ def read_image_array(path: Path, channels: int) -> list[Picture]:
     The array is uint8, floats in [0, 1] or booleans. It holds one image, `(height,
     width)` or `(height, width, channels)`, or several, `(images, height, width)` or
     `(images, height, width, channels)`, with 1, 3 or 4 channels, the fourth for
-    opacity. Channels may come before the height, but for one image only where color is
-    wanted: where gray is wanted, `(3, height, width)` are three images.
+    opacity. Channels may also precede the height; for a single image, only if
+    `channels` is 3: otherwise, `(3, height, width)` are three images.
 
     Args:
-        path: The file; which of the two it is, its content tells.
+        path: The file; its content tells which of the two formats it has.
         channels: 1 for gray, 3 for color.
 
     Raises:
@@ -76,7 +76,7 @@ def read_array(path: Path) -> np.ndarray:
 
 
 def as_bytes(found: str, array: np.ndarray) -> UInt8[np.ndarray, "..."]:
-    """Return pixels of another type as uint8; `found` begins what errors say."""
+    """Convert pixels to uint8; `found` is the beginning of error messages."""
     if array.dtype == np.uint8:
         return array
     if array.dtype == bool:
@@ -99,7 +99,7 @@ def as_bytes(found: str, array: np.ndarray) -> UInt8[np.ndarray, "..."]:
 
 
 def recolored(image: UInt8[np.ndarray, "_ _ _"], channels: int) -> Picture:
-    """Return an image of 1, 3 or 4 channels in gray or color, as it looks on white."""
+    """Convert an image of 1, 3 or 4 channels to gray or color, as it looks on white."""
     from PIL import Image
 
     if image.shape[2] == channels:

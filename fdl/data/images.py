@@ -1,4 +1,4 @@
-"""Images that users bring: read from files and brought to the form of a data set."""
+"""Users' images, read from files and converted to the form of a dataset."""
 
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,7 @@ from fdl.plain import Fit as Fit
 Polarity = Literal["auto", "light-on-dark", "dark-on-light"]
 
 _LEAST_CONTRAST = 32  # of 255; every MNIST and Fashion-MNIST image has at least 64
-_DARK, _LIGHT = 96, 160  # a background between these could be either
+_DARK, _LIGHT = 96, 160  # a background between these is ambiguous
 
 
 def read_images(
@@ -28,24 +28,23 @@ def read_images(
 ) -> UInt8[np.ndarray, "images height width channels"]:
     """Read a picture or a NumPy file as images like those of MNIST: light on dark.
 
-    Where gray is wanted, colors become gray, and where color is wanted, gray becomes
-    color.
+    Color is converted to gray, or gray to color, as `shape` requires.
 
     Args:
-        path: A PNG, JPEG, WebP, BMP, GIF, `.npy` or `.npz` file, told by its content;
-            see `read_picture` and `fdl.data.image_arrays`.
-        shape: Height, width and channels to give, 1 or 3.
-        polarity: What the file shows; `"dark-on-light"` is inverted. `"auto"` judges by
-            the four corners of each image, or where a digit is looked for, by what
-            stands out.
+        path: A PNG, JPEG, WebP, BMP, GIF, `.npy` or `.npz` file, recognized by its
+            content; see `read_picture` and `fdl.data.image_arrays`.
+        shape: Height, width and channels of the result; 1 or 3 channels.
+        polarity: Polarity of the file; `"dark-on-light"` is inverted. `"auto"` judges
+            by the four corners of each image, or when framing a digit, by what stands
+            out.
         fit: What to do with an image of another size: `"pad"` shows all of it on its
             background, `"crop"` fills the size with its middle, and `"digit"` frames
             the digit in a photograph as MNIST does; see `fdl.data.digits`.
 
     Raises:
-        DataError: If the file cannot be read or holds no such image, or an image is
-            nearly uniform, or its background is neither dark nor light, or nothing is
-            left of it in the size to give, or it shows no digit.
+        DataError: If the file cannot be read or holds no such image; or an image is
+            nearly uniform, has a background that is neither dark nor light, vanishes
+            when resized, or shows no digit.
 
     Example:
         >>> import tempfile
@@ -61,7 +60,7 @@ def read_images(
     height, width, channels = shape
     if fit == "digit" and channels != 1:
         raise DataError(
-            f"fit='digit' gives gray images, not {channels} channels: use 'pad' or "
+            f"fit='digit' makes gray images, not {channels} channels: use 'pad' or "
             "'crop'."
         )
     if not path.is_file():
@@ -84,14 +83,14 @@ def read_images_like(
     polarity: Polarity = "auto",
     fit: Fit | Literal["auto"] = "auto",
 ) -> UInt8[np.ndarray, "images height width channels"]:
-    """Read a picture or a NumPy file as images of a data set, for a run to read.
+    """Read a picture or a NumPy file in the form of a dataset's images, to predict.
 
     Args:
         path: See `read_images`.
-        info: The data set, such as that of a run.
-        polarity: See `read_images`; where the images of the data set are not all light
-            on dark, `"auto"` leaves pixels as they are.
-        fit: See `read_images`; `"auto"` is what the description of the data set says.
+        info: Description of the dataset, such as that of a run.
+        polarity: See `read_images`; if the images of the dataset are not all light on
+            dark, `"auto"` leaves pixels as they are.
+        fit: See `read_images`; `"auto"` uses `info.fit`.
 
     Raises:
         DataError: See `read_images`.
@@ -130,7 +129,7 @@ def _fitted(
         height, width = image.shape[:2]
         raise DataError(
             f"{path} is {width}x{height}, and nothing is left of it in {size[1]}x"
-            f"{size[0]}: crop it to what is to be recognized."
+            f"{size[0]}: crop it to the part to recognize."
         )
     return resized
 
@@ -138,7 +137,7 @@ def _fitted(
 def _digit(
     path: Path, image: Picture, size: tuple[int, int], polarity: Polarity
 ) -> Picture:
-    from fdl.data.digits import frame_digit  # scipy, wanted only here
+    from fdl.data.digits import frame_digit  # imports scipy, needed only here
 
     dark = None if polarity == "auto" else polarity == "dark-on-light"
     framed = frame_digit(image[..., 0], size, dark=dark)
@@ -153,7 +152,7 @@ def _digit(
 def bring(
     image: UInt8[np.ndarray, "_ _ _"], size: tuple[int, int], channels: int
 ) -> Picture:
-    """Return an image of 1, 3 or 4 channels in a size, and in gray or color."""
+    """Convert an image of 1, 3 or 4 channels to a size, and to gray or color."""
     image = recolored(image, channels)
     return image if image.shape[:2] == size else fit_picture(image, size)
 
@@ -161,19 +160,19 @@ def bring(
 def bring_all(
     found: str, images: np.ndarray, size: tuple[int, int] | None, channels: int | None
 ) -> np.ndarray:
-    """Return images of an array in a size, and in gray or color.
+    """Convert an array of images to a size, and to gray or color.
 
-    Images that have both stay as they are; others become uint8.
+    Images that match already stay as they are; others become uint8.
 
     Args:
-        found: What errors begin with.
-        images: The images, `(batch, height, width[, channels])`; anything else is
-            returned as it is.
+        found: Beginning of error messages.
+        images: The images, `(batch, height, width[, channels])`; arrays of other shapes
+            are returned unchanged.
         size: Height and width; None for their own.
         channels: 1 for gray, 3 for color; None for their own.
 
     Raises:
-        DataError: If they are no images that can be brought to another form.
+        DataError: If the images cannot be converted.
 
     Example:
         >>> bring_all("pets", np.zeros((5, 9, 9), np.uint8), (8, 8), 3).shape
@@ -188,15 +187,15 @@ def bring_all(
         return images
     if depth not in COLORS:
         raise DataError(
-            f"{found}: its images have {depth} channels, and only 1, 3 or 4 can become "
-            f"{colors}"
+            f"{found}: its images have {depth} channels, but only 1, 3 or 4 can be "
+            f"converted to {colors}."
         )
     pixels = as_bytes(found, images).reshape(len(images), height, width, depth)
     return np.stack([bring(image, wanted, colors) for image in pixels])
 
 
 def fit_picture(image: Picture, size: tuple[int, int]) -> Picture:
-    """Return all of an image in a size, on the median of its corners.
+    """Resize an image without cropping, padded with the median of its corners.
 
     Example:
         >>> fit_picture(np.full((20, 40, 3), 7, np.uint8), (8, 8)).shape
@@ -211,11 +210,11 @@ def resize(
     fit: Literal["pad", "crop"],
     background: int = 0,
 ) -> Picture:
-    """Bring an image to a size, by bicubic interpolation; its proportions stay.
+    """Resize an image by bicubic interpolation, keeping its proportions.
 
     Args:
         image: The image.
-        size: Height and width to give.
+        size: Height and width of the result.
         fit: `"pad"` shows all of it on its background, `"crop"` fills the size with its
             middle.
         background: Value of the pixels around a padded image.

@@ -1,4 +1,4 @@
-"""Texts in UTF-8, and lines of JSON, an object in each, within limits."""
+"""UTF-8 text files and JSON Lines files, read within limits."""
 
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ _LONGEST_LINE = 1 << 24  # characters
 
 
 def read_text(path: Path) -> str:
-    """Return a text, whose lines end as those of Python do.
+    r"""Return a text, with all line ends as `\n`.
 
     Raises:
-        DataError: If the file cannot be read, is too large, or is no text in UTF-8.
+        DataError: If the file cannot be read, is too large, or is not UTF-8 text.
     """
     try:
         content = read_bytes(path, _MOST_BYTES)
@@ -23,26 +23,26 @@ def read_text(path: Path) -> str:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise DataError(
             f"{path} cannot be read as text in UTF-8: line {line} has the byte "
-            f"{error.object[error.start]:#04x}, {error.reason}: save it in UTF-8"
+            f"{error.object[error.start]:#04x}, {error.reason}: save it in UTF-8."
         ) from error
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as text in UTF-8: {error}") from error
+        raise DataError(f"{path} cannot be read as text in UTF-8: {error}.") from error
 
 
 def read_members(path: Path, *names: str, texts: int = 1) -> list[list[Any]]:
-    """Return the members of all objects in a file, a list for each name.
+    """Return members of all JSON objects in a file, as a list for each name.
 
-    Lines with nothing in them are passed over.
+    Empty lines are ignored.
 
     Args:
         path: The file.
-        names: The members.
-        texts: How many of them, from the first on, have to be texts; if several, none
-            may be empty.
+        names: Names of the members.
+        texts: Number of members, from the first on, that must be texts; if more than
+            one, none may be empty.
 
     Raises:
-        DataError: If the file cannot be read; or if a line is no object, lacks a
-            member, or has something else than a text: says which line.
+        DataError: If the file cannot be read, or a line is not an object, lacks a
+            member, or has another value in place of a text; names the line.
     """
     found: list[list[Any]] = [[] for _ in names]
     for number, line in enumerate(read_text(path).split("\n"), start=1):
@@ -58,12 +58,12 @@ def read_members(path: Path, *names: str, texts: int = 1) -> list[list[Any]]:
                 members.append(said[name])
             for name in names[:texts]:
                 if not isinstance(said[name], str):
-                    raise TypeError(f"{name!r} is no text")
+                    raise TypeError(f"{name!r} is not a text")
                 if texts > 1 and not said[name].strip():
                     raise ValueError(f"{name!r} is empty")
         except (ValueError, TypeError) as error:
             raise DataError(
-                f"{path}: line {number} is no JSON object with a text {names[0]!r}"
-                f"{''.join(f' and a member {name!r}' for name in names[1:])}: {error}"
+                f"{path}: line {number} is not a JSON object with a text {names[0]!r}"
+                f"{''.join(f' and a member {name!r}' for name in names[1:])}: {error}."
             ) from error
     return found

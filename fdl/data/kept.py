@@ -10,30 +10,30 @@ from fdl.data import cache
 from fdl.data.own import Part
 
 Contents = tuple[dict[str, Part], tuple[str, ...] | None, list[str]]
-"""Parts by name, the names of the classes if they have any, and what to say of them."""
+"""Parts by name, class names if there are any, and notes about the data."""
 
-_VERSION = "1"  # of what becomes of a file; another one forgets what is cached
+_VERSION = "1"  # of the decoding; a new version invalidates the cache
 
 
 def decoded_once(
     title: str, options: object, files: Iterable[Path], decode: Callable[[], Contents]
 ) -> Contents:
-    """Return what is decoded of files, from the cache if it was before.
+    """Return the decoded content of files, from the cache if possible.
 
     Args:
-        title: What the file in the cache is called.
-        options: What else the outcome depends on.
+        title: Prefix of the cache key.
+        options: Everything else that the result depends on.
         files: The files; see `fdl.data.cache.key_of`.
-        decode: Decodes them; parts of something else than numbers are not kept.
+        decode: Decodes the files; only arrays of numbers or strings are cached.
 
     Raises:
-        DataError: If a file is not there.
+        DataError: If a file does not exist.
     """
     try:
         seen = [(str(file), file.stat()) for file in files]
     except OSError as error:
         raise DataError(
-            f"{error.filename}: cannot be read ({error.strerror})"
+            f"{error.filename}: cannot be read ({error.strerror})."
         ) from error
     key = cache.key_of(title, (_VERSION, options), seen)
     kept = cache.read_arrays(key)

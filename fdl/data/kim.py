@@ -1,4 +1,4 @@
-"""Sentences with classes: three of the data sets that Kim (2014) tested TextCNN on.
+"""Sentences with classes: three datasets on which Kim (2014) evaluated TextCNN.
 
 Each line of a file is the number of a class and a sentence, in Latin-1.
 """
@@ -18,12 +18,12 @@ from fdl.data.documents import assemble_documents
 from fdl.data.own import Part
 
 FOLDS = 10
-"""Number of parts that take turns as test part where none is published."""
+"""Number of folds that take turns as the test part where none is published."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sentences(Archived):
-    """Sentences with classes, and a test part of their own."""
+    """Sentences with classes and a published test part."""
 
     def _dataset(self, contents: Contents, source: str) -> Dataset:
         parts, names = contents
@@ -39,10 +39,10 @@ class Sentences(Archived):
 
 @dataclasses.dataclass(frozen=True)
 class FoldedSentences(Sentences):
-    """Sentences with classes, of which a tenth of each class is the test part.
+    """Sentences with classes, whose test part is a tenth of each class.
 
     Attributes:
-        fold: Which tenth, from 1; one permutation, always the same, deals them out.
+        fold: Which tenth, from 1; a fixed permutation assigns the folds.
     """
 
     OPTIONS = ("fold",)
@@ -52,7 +52,7 @@ class FoldedSentences(Sentences):
     def __post_init__(self) -> None:
         """Check the number."""
         if self.fold > FOLDS:
-            raise DataError(f"fold={self.fold} must be from 1 to {FOLDS}")
+            raise DataError(f"fold={self.fold} must be from 1 to {FOLDS}.")
 
     def _dataset(self, contents: Contents, source: str) -> Dataset:
         ((whole,), names) = contents[0].values(), contents[1]
@@ -73,7 +73,7 @@ class FoldedSentences(Sentences):
 
 
 def folds(label: Int[np.ndarray, " texts"]) -> Int[np.ndarray, " texts"]:
-    """Return the fold of each text, from 1: equally many, of each class too.
+    """Return the fold of each text, from 1; folds are balanced, also within classes.
 
     Example:
         >>> folds(np.arange(20) % 2).reshape(10, 2).T
@@ -88,23 +88,25 @@ def folds(label: Int[np.ndarray, " texts"]) -> Int[np.ndarray, " texts"]:
 
 
 def read_sentences(data: bytes, name: str) -> Part:
-    r"""Return the sentences of a file, and the class of each.
+    r"""Return the sentences of a file and their classes.
 
     Raises:
-        DataError: If a line is something else.
+        DataError: If a line has another form.
 
     Example:
         >>> read_sentences(b"1 a fine film\n0 a dull film\n", "films").inputs
         ['a fine film', 'a dull film']
     """
     texts, classes = [], []
-    # Not at every line end that Unicode has: MR has one of them within a sentence.
+    # Not `splitlines`: MR has another line end of Unicode within a sentence.
     for row, line in enumerate(data.decode("latin-1").split("\n"), start=1):
         if not line:
             continue
         label, _, text = line.partition(" ")
         if not label.isdecimal() or not text.strip():
-            raise DataError(f"{name}: line {row} is no class and sentence: {line!r}")
+            raise DataError(
+                f"{name}: line {row} is not a class and a sentence: {line!r}."
+            )
         texts.append(text)
         classes.append(int(label))
     return Part(texts, np.array(classes))
@@ -184,4 +186,4 @@ SENTENCES = {
         ),
     ),
 }
-"""Those with and without a test part of their own, by name."""
+"""Datasets with and without a published test part, by name."""

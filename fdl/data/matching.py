@@ -1,4 +1,4 @@
-"""A dataset in the form of another one: what is the same has the same name."""
+"""Matching of a dataset to another one, by names of classes, columns and characters."""
 
 import logging
 from collections.abc import Callable
@@ -15,13 +15,12 @@ _log = logging.getLogger(__name__)
 def match(dataset: Dataset, like: DatasetInfo) -> Dataset:
     """Return a dataset with the classes, columns and characters of another.
 
-    Classes that it lacks are named in a warning, columns that the other lacks are
-    passed over.
+    A warning names classes that it lacks; columns that the other lacks are dropped.
 
     Args:
         dataset: The dataset.
-        like: What the other is. A dataset of another kind, and pairs, which sources
-            read like others themselves, are returned as they are.
+        like: Description of the other. If the kinds differ, or both are pairs, whose
+            sources apply `like` themselves, the dataset is returned as it is.
 
     Raises:
         DataError: If it has a class, a category or a character that the other lacks,
@@ -37,7 +36,7 @@ def match(dataset: Dataset, like: DatasetInfo) -> Dataset:
     """
     info = dataset.info
     if info.kind != like.kind or info.kind == "pair":
-        return dataset  # pairs were read with the vocabularies of the other
+        return dataset  # pairs were encoded with the vocabularies of the other
     changes: list[Callable[[PyTree], PyTree]] = []
     if info.kind == "text":
         new = _places(info, like, "character")
@@ -65,18 +64,18 @@ def match(dataset: Dataset, like: DatasetInfo) -> Dataset:
 
 
 def _places(info: DatasetInfo, like: DatasetInfo, what: str) -> np.ndarray:
-    """Return the number that each class or character has in the other dataset."""
+    """Return the number of each class or character in the other dataset."""
     own = {name: number for number, name in enumerate(like.class_names)}
     new = [name for name in info.class_names if name not in own]
     if new:
         raise DataError(
             f"{info.title} has the {what} {_listed(new)}, which {like.title} lacks; "
-            f"it has {_listed(like.class_names)}"
+            f"it has {_listed(like.class_names)}."
         )
     missing = [name for name in own if name not in info.class_names]
     if missing and what == "class":
         _log.warning(
-            "%s lacks the class %s: nothing is measured of it",
+            "%s lacks the class %s, which is not evaluated",
             info.title,
             _listed(missing),
         )
@@ -89,7 +88,7 @@ def _listed(names: Any) -> str:
 
 
 def _columns(info: DatasetInfo, like: DatasetInfo) -> Callable[[Any], np.ndarray]:
-    """Return what brings rows into the columns of the other dataset."""
+    """Return a function that converts rows to the columns of the other dataset."""
     place = {name: number for number, name in enumerate(info.columns)}
     of = lambda name: name.partition("=")[0]
     known = {of(name) for name in like.columns if "=" in name}
@@ -97,7 +96,7 @@ def _columns(info: DatasetInfo, like: DatasetInfo) -> Callable[[Any], np.ndarray
         if name not in like.columns and "=" in name and of(name) in known:
             raise DataError(
                 f"{info.title} has the category {name!r}, which {like.title} lacks: "
-                f"{', '.join(each for each in like.columns if of(each) == of(name))}"
+                f"{', '.join(each for each in like.columns if of(each) == of(name))}."
             )
     there = {of(name) for name in info.columns if "=" in name}
     missing = [
@@ -108,11 +107,11 @@ def _columns(info: DatasetInfo, like: DatasetInfo) -> Callable[[Any], np.ndarray
     if missing:
         raise DataError(
             f"{info.title} lacks the column {_listed(missing)} of {like.title}; "
-            f"it has {_listed(info.columns)}"
+            f"it has {_listed(info.columns)}."
         )
 
     def rearranged(rows: Any) -> np.ndarray:
-        # A category that does not occur is none of any row.
+        # A category that does not occur is 0 in all rows.
         none = np.zeros(len(rows), np.float32)
         found = [
             rows[:, place[name]] if name in place else none for name in like.columns

@@ -1,4 +1,4 @@
-"""Music as MIDI files: pieces written, and read as frames."""
+"""MIDI files: writing pieces of music, and reading them as frames."""
 
 import struct
 from collections.abc import Iterator
@@ -12,19 +12,19 @@ from fdl.data.music import KEYS, LOWEST, Roll
 from fdl.files import write_whole
 
 SECONDS = 0.3
-"""How long a frame lasts."""
+"""Duration of a frame."""
 
-_TICKS = 480  # of a frame, which is written as a quarter note
+_TICKS = 480  # in a frame, which is written as a quarter note
 _LOUDNESS = 80
 _MOST_BYTES, _MOST_FRAMES = 1 << 22, 100_000  # of a file that is read
 
 
 def write_midi(path: Path | str, roll: Shaped[np.ndarray, "time 88"]) -> None:
-    """Write a piece as a MIDI file; a key that sounds in the next frame is held.
+    """Write a piece as a MIDI file; a key that sounds in consecutive frames is held.
 
     Args:
         path: The file.
-        roll: Which keys sound in each frame, from A0 on.
+        roll: Keys that sound in each frame, from A0 on.
 
     Example:
         >>> import tempfile
@@ -57,24 +57,24 @@ def read_midi(path: Path) -> Roll:
         path: The file, of format 0 or 1, with time in parts of a quarter note.
 
     Raises:
-        DataError: If it is none, or has no notes of a piano.
+        DataError: If it is not such a file, or has no notes of a piano.
     """
     try:
         size = path.stat().st_size
         data = path.read_bytes() if size <= _MOST_BYTES else None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
     if data is None:
-        raise DataError(f"{path}: {size:,} bytes, and at most {_MOST_BYTES:,} are read")
+        raise DataError(f"{path}: {size:,} bytes; at most {_MOST_BYTES:,} are read.")
     try:
         notes, ticks = _notes(data)
     except (IndexError, struct.error) as error:
-        raise DataError(f"{path}: not a MIDI file, or a damaged one") from error
+        raise DataError(f"{path}: not a MIDI file, or a damaged one.") from error
     if not notes:
-        raise DataError(f"{path}: no notes of a piano")
+        raise DataError(f"{path}: no notes of a piano.")
     ends = [round(end / ticks) for _, _, end in notes]
     if max(ends) > _MOST_FRAMES:
-        raise DataError(f"{path}: longer than {_MOST_FRAMES:,} quarter notes")
+        raise DataError(f"{path}: longer than {_MOST_FRAMES:,} quarter notes.")
     roll = np.zeros((max(1, *ends), KEYS), np.uint8)
     for note, start, end in notes:
         first = round(start / ticks)
@@ -83,7 +83,7 @@ def read_midi(path: Path) -> Roll:
 
 
 def _notes(data: bytes) -> tuple[list[tuple[int, int, int]], int]:
-    """Return number, start and end of each note in ticks, and ticks of a quarter."""
+    """Return number, start and end of each note in ticks, and ticks per quarter."""
     name, size, form, tracks, ticks = struct.unpack_from(">4sIHHH", data)
     if name != b"MThd" or size < 6 or form > 1 or not 0 < ticks < 1 << 15:
         raise IndexError
@@ -105,7 +105,7 @@ def _track(data: bytes) -> Iterator[tuple[int, int, int]]:
         time += wait
         if data[at] >= 0x80:
             status, at = data[at], at + 1
-        if status in (0xFF, 0xF0, 0xF7):  # about the piece, or the instrument
+        if status in (0xFF, 0xF0, 0xF7):  # a meta event, or a system exclusive one
             at += status == 0xFF
             size, at = _read_number(data, at)
             at += size
@@ -122,7 +122,7 @@ def _track(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _number(value: int) -> bytes:
-    """Return a number in as many bytes as it takes, seven bits in each.
+    """Encode a number in as many bytes as it takes, seven bits in each.
 
     Example:
         >>> _number(480).hex()
@@ -135,7 +135,7 @@ def _number(value: int) -> bytes:
 
 
 def _read_number(data: bytes, at: int) -> tuple[int, int]:
-    """Return such a number, and the place after it."""
+    """Decode such a number; return it and the position after it."""
     value = 0
     for place in range(at, at + 4):
         value = value << 7 | data[place] & 0x7F

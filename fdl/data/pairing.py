@@ -1,4 +1,4 @@
-"""A dataset made of texts and what they become."""
+"""Datasets of pairs of texts."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from fdl.data.pairs import (
 )
 from fdl.data.splits import SHARE, rows_of_sources
 
-_LONGEST = 256  # letters or words that are read of a text
+_LONGEST = 256  # letters or words of a text to read
 
 
 def from_pairs(
@@ -34,26 +34,26 @@ def from_pairs(
     name: str = "pairs",
     seed: int = 0,
 ) -> Dataset:
-    """Make a dataset of texts and the texts that they become, such as translations.
+    """Make a dataset of pairs of texts, such as translations.
 
-    A source may occur several times, with a right answer each. Where there is no test
-    part, the pairs of a sixth of the sources become one, drawn with a seed.
+    A source may occur several times, each with a correct target. Without a test part,
+    the pairs of a sixth of the sources become one, drawn with a seed.
 
     Args:
-        source: The texts that a model reads.
-        target: What each becomes.
-        validation: Sources and targets to select by; None to hold out some by
-            `fdl.data.split`, or none.
-        test: Sources and targets to measure on; None to take some of the others.
-        units: What sources and what targets are made of, each `"letters"` or
-            `"words"`; None for words where a text has more than one, else letters.
-        columns: What sources and targets are called.
-        name: What to call the dataset.
-        seed: Seed of the draw of a test part.
+        source: Texts that the model reads.
+        target: Text that each source becomes.
+        validation: Sources and targets for model selection; None for none, so that
+            `fdl.data.split` can hold out some.
+        test: Sources and targets for evaluation; None to split off some of the others.
+        units: Units of sources and of targets, each `"letters"` or `"words"`; None for
+            words where a text has more than one, else letters.
+        columns: Names of sources and targets.
+        name: Name of the dataset.
+        seed: Seed for drawing the test part.
 
     Raises:
-        DataError: If there are not as many sources as targets, a text is empty, or no
-            test part can be made.
+        DataError: If the numbers of sources and targets differ, a text is empty, or no
+            test part can be split off.
 
     Example:
         >>> data = from_pairs(["one", "two", "six"], ["1", "2", "6"], seed=1)
@@ -85,17 +85,17 @@ def assemble_pairs(
     seed: int = 0,
     like: DatasetInfo | None = None,
 ) -> Dataset:
-    """Return a dataset of some of its three parts, the training part among them.
+    """Build a dataset from its training part and, optionally, the two others.
 
-    Vocabularies and lengths are those of the training part, or of the dataset that it
-    is read like. What is longer in other parts is cut, which a warning says.
+    Vocabularies and lengths are those of the training part, or of `like`. Longer texts
+    in other parts are cut, with a warning.
 
     Args:
         parts: Parts by name, whose inputs and targets are texts.
-        name: Name that `load` takes.
-        title: Name for people.
-        source: Where they come from.
-        columns: What sources and targets are called.
+        name: Name for `load`.
+        title: Display name.
+        source: Where the texts come from.
+        columns: Names of sources and targets.
         units: As for `from_pairs`.
         seed: As for `from_pairs`.
         like: As for `fdl.data.load`.
@@ -110,8 +110,8 @@ def assemble_pairs(
     units = like.units if like else units or _units(parts["train"])
     if len(units) != 2 or not {*units} <= {*UNITS}:
         raise DataError(
-            f"{title}: units={','.join(units)!r}: give two of {', '.join(UNITS)}, of "
-            "the sources and of the targets"
+            f"{title}: units={','.join(units)!r} must be two of {', '.join(UNITS)}, "
+            "one for the sources and one for the targets."
         )
     texts = {
         part: _split(f"{title}: the {part} part", pair, units)
@@ -119,7 +119,7 @@ def assemble_pairs(
     }
     if "test" not in texts and like:
         texts["test"] = texts["train"]
-        source += "; no test part, so all of it is measured"
+        source += "; no test part, so all of it is evaluated"
     elif "test" not in texts:
         texts |= _test_part(title, texts["train"], seed)
         source += f"; no test part, so a sixth was drawn with seed {seed}"
@@ -133,7 +133,8 @@ def assemble_pairs(
             if len(vocabulary) == len(SPECIAL):
                 raise DataError(
                     f"{title}: no word of {column!r} occurs twice in the train part, "
-                    "so none would be known: give more pairs, or letters as its units"
+                    "so its vocabulary is empty: add pairs, or set its units to "
+                    "letters."
                 )
         longest = [min(_LONGEST, max(map(len, column))) for column in train]
         lengths = longest[0], longest[1] + 1
@@ -175,7 +176,7 @@ def assemble_pairs(
 
 
 def _units(train: Part) -> tuple[str, ...]:
-    """Return what texts are made of: words where one has several, else letters."""
+    """Return the units of texts: words where one has several, else letters."""
     return tuple(
         "words" if any(len(text.split()) > 1 for text in texts) else "letters"
         for texts in train
@@ -190,18 +191,18 @@ class _Texts(NamedTuple):
 
 
 def _require_texts(where: str, pair: Part) -> None:
-    """Raise a DataError unless these are texts, as many sources as targets."""
+    """Raise a DataError unless both are texts, equally many sources and targets."""
     count, others = len(pair.inputs), len(pair.targets)
     if count != others or not count:
         raise DataError(
-            f"{where} has {count} sources and {others} targets: give each source one"
+            f"{where} has {count} sources and {others} targets: give one target for "
+            "each source."
         )
     for what, texts in zip(_Texts._fields, pair, strict=True):
         for row, text in enumerate(texts, start=1):
             if not isinstance(text, str):
                 raise DataError(
-                    f"{where} has {text!r} as {what}, number {row} of {count}: give "
-                    "texts"
+                    f"{where}: {what} {row} of {count} is {text!r}, but must be a text."
                 )
 
 
@@ -217,20 +218,19 @@ def _split(where: str, pair: Part, units: tuple[str, ...]) -> _Texts:
         if not all(texts):
             row = next(row for row, text in enumerate(texts, start=1) if not text)
             raise DataError(
-                f"{where} has an empty {what}, number {row} of "
-                f"{len(texts)}: leave it out"
+                f"{where}: {what} {row} of {len(texts)} is empty: leave it out."
             )
     return found
 
 
 def _test_part(title: str, whole: _Texts, seed: int) -> dict[str, _Texts]:
-    """Return two parts of one: a sixth of the sources, each with all its targets."""
+    """Split off a test part: a sixth of the sources, each with all its targets."""
     sources = list(map(tuple, whole.source))
     different = len(set(sources))
     if different < 2:
         raise DataError(
-            f"{title} has one source only, and no test part: give at least two "
-            "different sources, or a test part"
+            f"{title} has only one source and no test part: give at least two "
+            "different sources, or a test part."
         )
     chosen = rows_of_sources(sources, max(SHARE, 1 / different), seed=seed)
     say(

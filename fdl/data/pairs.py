@@ -1,4 +1,4 @@
-"""Texts of pairs as numbers, and numbers as texts: letters, words and vocabularies."""
+"""Tokens of pairs of texts: letters, words and vocabularies."""
 
 import itertools
 import logging
@@ -18,14 +18,14 @@ _log = logging.getLogger(__name__)
 _SHOWN = 60  # letters in a message
 
 BETWEEN = {"letters": "", "words": " "}
-"""What stands between the units of a text."""
+"""Separator between the units of a text."""
 
 
 def split_text(text: str, unit: str) -> list[str]:
-    """Return the letters or the words of a text.
+    """Split a text into letters or words.
 
-    Any white space counts as one space, and at the ends it does not count. A word ends
-    at white space; punctuation marks around it are words of their own.
+    Any white space counts as one space, and is dropped at both ends. A word ends at
+    white space; punctuation marks around it are words of their own.
 
     Example:
         >>> split_text(" It's 5  o'clock, isn't it?", "words")
@@ -39,14 +39,14 @@ def split_text(text: str, unit: str) -> list[str]:
 
 
 def make_vocabulary(texts: Iterable[Sequence[str]], unit: str) -> tuple[str, ...]:
-    """Return what each token stands for: all letters, or the most frequent words.
+    """Return the letter or word of each token: all letters, or the most frequent words.
 
-    The first four are `SPECIAL`. A word that occurs only once in the texts is not
-    known: so something is learned of unknown words.
+    The first four are `SPECIAL`. A word that occurs only once in the texts is left out,
+    so that the model learns about unknown words.
 
     Args:
-        texts: Texts, split.
-        unit: What they are split into.
+        texts: Split texts.
+        unit: Unit into which they are split.
 
     Example:
         >>> make_vocabulary([["a", "dog"], ["a", "cat"]], "words")
@@ -59,13 +59,13 @@ def make_vocabulary(texts: Iterable[Sequence[str]], unit: str) -> tuple[str, ...
 
 
 def numbers_of(vocabulary: Sequence[str]) -> dict[str, int]:
-    """Return the token of each letter or word; none is that of a special one."""
+    """Return the token of each letter or word, without the special tokens."""
     first = len(SPECIAL)
     return {one: token for token, one in enumerate(vocabulary[first:], start=first)}
 
 
 def lowered(text: Sequence[str], known: dict[str, int]) -> Sequence[str]:
-    """Return a split text with what is not known in lower case.
+    """Return a split text with unknown letters or words in lower case.
 
     Example:
         >>> lowered("ABBA", {"A": 4, "b": 5})
@@ -73,7 +73,7 @@ def lowered(text: Sequence[str], known: dict[str, int]) -> Sequence[str]:
     """
     if all(map(known.__contains__, text)):
         return text
-    # A letter may become two, such as the capital of Turkish, but words stay whole.
+    # A letter may become two, such as a Turkish capital, but words stay whole.
     return [
         small
         for one in text
@@ -90,10 +90,10 @@ def as_rows(
     *,
     ends: bool = False,
 ) -> Int32[np.ndarray, "texts time"]:
-    """Return the tokens of split texts: what is longer is cut, what is shorter padded.
+    """Return the tokens of split texts, cut or padded to a length.
 
     Args:
-        texts: Texts, split, of at least one letter or word each.
+        texts: Split texts, of at least one letter or word each.
         known: The token of each letter or word.
         length: Number of tokens of each.
         ends: Whether each ends in `END`, as targets do.
@@ -116,18 +116,18 @@ def as_rows(
 def source_tokens(
     info: DatasetInfo, texts: Sequence[str]
 ) -> Int32[np.ndarray, "texts time"]:
-    """Return texts as the sources of a data set, for a run to read.
+    """Return texts as tokens of a dataset's sources, to predict from.
 
-    What is not in the vocabulary is looked for in lower case; a word that is not found
-    then is the unknown word, and a letter is refused. A text that is longer than the
-    longest of the training part is cut, which a warning says.
+    Letters and words outside the vocabulary are looked up in lower case; a word that is
+    still missing becomes the unknown token, and a letter is an error. A text longer
+    than the longest of the training part is cut, with a warning.
 
     Args:
-        info: The data set, such as that of a run.
+        info: Description of the dataset, such as that of a run.
         texts: The texts.
 
     Raises:
-        DataError: If the data set has no pairs, a text is empty, or a letter is not in
+        DataError: If the dataset has no pairs, a text is empty, or a letter is not in
             the vocabulary.
 
     Example:
@@ -147,27 +147,27 @@ def source_tokens(
     for row, (text, found) in enumerate(zip(texts, split, strict=True), start=1):
         if not found:
             raise DataError(
-                f"text {row} of {len(texts)} is empty: {text!r}: leave it out"
+                f"text {row} of {len(texts)} is empty: {text!r}: leave it out."
             )
         for letter in found if unit == "letters" else ():
             if letter not in known:
                 raise DataError(
                     f"text {row} of {len(texts)}, {text!r}, has the letter {letter!r}, "
-                    f"which {info.title} lacks: it has {_listed(known)}"
+                    f"which {info.title} lacks: it has {_listed(known)}."
                 )
     warn_of_cut(info.title, "texts", split, length, unit)
     return as_rows(split, known, length)
 
 
 def source_texts(info: DatasetInfo, tokens: Array) -> list[str]:
-    """Return the texts that rows of sources stand for; what is not known is `<unk>`.
+    """Return the texts of rows of source tokens; unknown words are `<unk>`.
 
     Args:
-        info: The data set, such as that of a run.
+        info: Description of the dataset, such as that of a run.
         tokens: Rows of sources, such as `Pairs.source`.
 
     Raises:
-        DataError: If the data set has no pairs.
+        DataError: If the dataset has no pairs.
     """
     _require_pairs(info)
     between = BETWEEN[info.units[0]]
@@ -180,18 +180,17 @@ def source_texts(info: DatasetInfo, tokens: Array) -> list[str]:
 def target_texts(
     info: DatasetInfo, tokens: Array, *, unknown: str | None = None
 ) -> list[str]:
-    """Return the texts that rows of targets stand for, each up to its end.
+    """Return the texts of rows of target tokens, each up to its end.
 
-    Letters are put together, words with a space between them; special tokens are left
-    out.
+    Words are joined by spaces; special tokens are left out.
 
     Args:
-        info: The data set, such as that of a run.
-        tokens: Rows of targets, such as `Pairs.target` or what beam search returns.
-        unknown: What stands for an unknown word; None to leave it out, too.
+        info: Description of the dataset, such as that of a run.
+        tokens: Rows of targets, such as `Pairs.target` or the output of beam search.
+        unknown: Text in place of an unknown word; None to leave it out, too.
 
     Raises:
-        DataError: If the data set has no pairs.
+        DataError: If the dataset has no pairs.
 
     Example:
         >>> import fdl.data
@@ -216,21 +215,21 @@ def target_texts(
 def warn_of_cut(
     title: str, what: str, texts: Sequence[Sequence[str]], length: int, unit: str
 ) -> None:
-    """Log how many texts are longer than what is read of them, if any."""
+    """Log a warning if texts are longer than the length to which they are cut."""
     cut = sum(len(text) > length for text in texts)
     if cut:
         _log.warning(
-            "%s: cut to %d %s, since they had more: %s",
+            "%s: %s were cut to %d %s",
             title,
+            f"{cut:,} of {len(texts):,} {what}",
             length,
             unit,
-            f"{cut:,} of {len(texts):,} {what}",
         )
 
 
 def _require_pairs(info: DatasetInfo) -> None:
     if info.kind != "pair":
-        raise DataError(f"{info.title} holds no pairs of texts, but {info.kind}s")
+        raise DataError(f"{info.title} holds no pairs of texts, but {info.kind}s.")
 
 
 def _listed(known: Iterable[str]) -> str:

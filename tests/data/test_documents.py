@@ -137,7 +137,7 @@ def test_texts_without_classes_are_read_by_the_column_of_the_others(tmp_path):
         ("csv:{}?target=y&text=z", "", "no column 'z' besides the target: give --text"),
         ("csv:{}?target=y&text=x", "\n,1", "text 121 of 121 has no words: ''"),
         ("jsonl:{}?target=y", '{"text": "a"}', "no JSON object with a text 'text' and"),
-        ("jsonl:{}?target=y", "\n", "a holds no texts"),
+        ("jsonl:{}?target=y", "\n", "a has no texts"),
         ("jsonl:{}?target=y", '{"text": "a", "y": 0.5}', "of text 1 is 0.5, not a"),
         (
             "jsonl:{}?target=y",
@@ -147,7 +147,7 @@ def test_texts_without_classes_are_read_by_the_column_of_the_others(tmp_path):
         (
             "jsonl:{}?target=y",
             '{"text": "a", "y": 1}\n{"text": "b", "y": 1}',
-            "one class only",
+            "only one class",
         ),
     ],
 )

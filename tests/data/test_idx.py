@@ -77,7 +77,7 @@ def _replace_by_a_folder(folder):
     ("damage", "words"),
     [
         (_truncate, "damaged gzip file"),
-        (_shorten_contents, "promises 39200 bytes of data and holds 39199"),
+        (_shorten_contents, "declares 39200 bytes of data, but holds 39199"),
         (_change_one_pixel, "sha256"),
         (_save_a_web_page, "begins with b'<html>Si'"),
         (_empty, "not an IDX file"),

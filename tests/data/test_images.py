@@ -185,7 +185,7 @@ def test_refuses_what_is_no_image(tmp_path, digit) -> None:
         "short.npy": r"declares uint8\[28, 28\], and holds 783 bytes",
         "huge.npy": r"declares uint8\[99999\], and holds 784",
         "two.npz": r"2 arrays \(image, label\)",
-        "text.npz": "'text' in it is no array",
+        "text.npz": "'text' in it is not an array",
     }.items():
         with pytest.raises(DataError, match=message) as caught:
             read(tmp_path / name)

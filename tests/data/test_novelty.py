@@ -66,7 +66,7 @@ def test_large_images_and_little_variety() -> None:
 @pytest.mark.parametrize(
     ("held_out", "rate", "error", "message"),
     [
-        (50, 0.01, DataError, "50 images held out are too few .* at least 100"),
+        (50, 0.01, DataError, "50 held-out images are too few .* at least 100"),
         (200, 0.0, ValueError, "false_alarm_rate=0.0 must be in"),
         (200, 1.0, ValueError, "false_alarm_rate=1.0 must be in"),
     ],

@@ -36,7 +36,7 @@ def test_pictures_have_its_size_and_its_classes(own, tmp_path, caplog):
     assert found.test.image[:, 10, 15, 0].tolist() == [40, 80, 80, 80]
     assert found.validation is None
     assert not found.test.label.flags.writeable
-    assert "more lacks the class 'a': nothing is measured of it" in caplog.text
+    assert "more lacks the class 'a', which is not evaluated" in caplog.text
     one = load(paint(tmp_path / "one", {"c": 1}, (20, 30)), like=own)
     assert one.test.label.tolist() == [2]
     with pytest.raises(DataError, match="has the class 'd', which own lacks"):

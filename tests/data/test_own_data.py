@@ -102,7 +102,7 @@ def test_unreadable_pictures(photos, caplog):
     assert loaded.info.train_count + loaded.info.validation_count == 18
     assert loaded.info.name.endswith("?skip_bad=true")
     assert "left out: " in caplog.text
-    assert "passed over, no pictures: owl/notes.txt" in caplog.text
+    assert "ignored, not pictures: owl/notes.txt" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_unreadable_pictures(photos, caplog):
     [
         (lambda root: root.rename(root.parent / "away"), "there is no such folder"),
         (lambda root: [_clear(root / name) for name in CLASSES], "holds no folders"),
-        (lambda root: _clear(root / "cat", keep=True), "cat: holds no pictures"),
-        (lambda root: [_clear(root / n) for n in CLASSES[1:]], "one class only, 'cat'"),
+        (lambda root: _clear(root / "cat", keep=True), "cat holds no pictures"),
+        (lambda root: [_clear(root / n) for n in CLASSES[1:]], "only one class, 'cat'"),
         (lambda root: _clear(root / "owl", but="0.png"), "class 'owl' has one example"),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_split_that_leaves_a_class_out(photos):
 def test_a_part_that_leaves_a_class_out(photos):
     root = photos(2, below=("train", "test"))
     _clear(root / "test" / "owl")
-    with pytest.raises(DataError, match="test part leaves out the class 'owl'"):
+    with pytest.raises(DataError, match="test part lacks the class 'owl'"):
         data.load(f"folder:{root}")
 
 
@@ -175,7 +175,7 @@ def test_arrays_with_classes_of_any_kind(targets, class_names, kept):
 @pytest.mark.parametrize(
     ("inputs", "targets", "more", "words"),
     [
-        (IMAGES, np.zeros(24, int), {}, "one class only, '0'"),
+        (IMAGES, np.zeros(24, int), {}, "only one class, '0'"),
         (IMAGES, np.arange(23) % 2, {}, "24 inputs and 23 targets"),
         (IMAGES[:0], np.zeros(0, int), {}, "train part is empty"),
         (IMAGES, np.eye(3)[np.arange(24) % 3], {}, r"argmax\(-1\)"),
@@ -185,7 +185,7 @@ def test_arrays_with_classes_of_any_kind(targets, class_names, kept):
             IMAGES,
             np.arange(24) % 2,
             {"test": (np.zeros((2, 5, 4), np.uint8), np.arange(2))},
-            "bring them to one form",
+            "convert them to one form",
         ),
         (
             IMAGES,
@@ -197,7 +197,7 @@ def test_arrays_with_classes_of_any_kind(targets, class_names, kept):
             IMAGES,
             np.arange(24) % 2,
             {"test": (IMAGES, np.arange(24) % 3)},
-            "train part leaves out the class '2'",
+            "train part lacks the class '2'",
         ),
         (IMAGES.astype(np.float32) * 9, np.arange(24) % 2, {}, "Divide them"),
     ],
@@ -401,7 +401,7 @@ def _below(count):
         ),
         (lambda text: text.split("\n")[0], "tall", "holds no rows below"),
         (lambda text: text.replace("city", "age", 1), "tall", "'age' occurs more than"),
-        (lambda text: text.replace("yes", "no"), "tall", "one class only, 'no'"),
+        (lambda text: text.replace("yes", "no"), "tall", "only one class, 'no'"),
     ],
 )
 def test_bad_tables(people, change, target, words):
@@ -430,9 +430,9 @@ def test_texts(tmp_path):
     [
         ("text", b"\xff\xfe\x00", "cannot be read as text in UTF-8"),
         ("text", b"short", "has no window of 128"),
-        ("jsonl", b'{"text": "a"}\n{"txt": "a"}', "line 2 is no JSON object with a"),
-        ("jsonl", b'{"text": 3}', "line 1 is no JSON object"),
-        ("jsonl", b"[" * 100_000, "line 1 is no JSON object"),
+        ("jsonl", b'{"text": "a"}\n{"txt": "a"}', "line 2 is not a JSON object with a"),
+        ("jsonl", b'{"text": 3}', "line 1 is not a JSON object"),
+        ("jsonl", b"[" * 100_000, "line 1 is not a JSON object"),
     ],
 )
 def test_bad_texts(tmp_path, scheme, content, words):
@@ -466,5 +466,5 @@ def test_leaks_and_duplicates_are_counted(tmp_path):
         drawn = np.unique(np.asarray(sheet))
     assert {*drawn} == {255, *np.unique(bright.train.image * 255).round()}
     vectors = data.from_arrays(np.eye(6), [0, 1] * 3)
-    with pytest.raises(DataError, match="holds no images"):
+    with pytest.raises(DataError, match="has no images to draw"):
         data.draw_contact_sheet(vectors, tmp_path / "none.png")

@@ -113,7 +113,7 @@ def test_what_is_longer_than_the_training_part_is_cut_and_counted(caplog) -> Non
     assert "had more: 1 of 3 targets of the test part" in caplog.text
     caplog.clear()
     assert pairs.source_tokens(data.info, ["abab", "a"]).shape == (2, 2)
-    assert "cut to 2 letters, since they had more: 1 of 2 texts" in caplog.text
+    assert "1 of 2 texts were cut to 2 letters" in caplog.text
 
 
 def test_units_are_words_where_a_text_has_several() -> None:
@@ -125,7 +125,7 @@ def test_units_are_words_where_a_text_has_several() -> None:
         from_pairs(["a b"] * 2, ["c"] * 2, test=(["a"], ["c"]), units=units).info.units
         == units
     )
-    with pytest.raises(DataError, match="units='letters,lines': give two of letters"):
+    with pytest.raises(DataError, match="units='letters,lines' must be two of letters"):
         from_pairs(["a"], ["b"], units=("letters", "lines"))
 
 
@@ -134,9 +134,9 @@ def test_units_are_words_where_a_text_has_several() -> None:
     [
         (["a", "b"], ["c"], "train part has 2 sources and 1 targets"),
         ([], [], "train part has 0 sources"),
-        (["a", " \t"], ["c", "d"], "train part has an empty source, number 2 of 2"),
-        (["a", "b"], ["", "d"], "train part has an empty target, number 1 of 2"),
-        (["a", "a"], ["c", "d"], "pairs has one source only, and no test part"),
+        (["a", " \t"], ["c", "d"], "train part: source 2 of 2 is empty"),
+        (["a", "b"], ["", "d"], "train part: target 1 of 2 is empty"),
+        (["a", "a"], ["c", "d"], "pairs has only one source and no test part"),
         (["a b", "c d"], ["c", "d"], "no word of 'source' occurs twice"),
     ],
 )
@@ -147,7 +147,7 @@ def test_texts_that_make_no_pairs_are_refused(source, target, words) -> None:
 
 @pytest.mark.parametrize("text", [None, 3, float("nan")])
 def test_what_is_no_text_is_refused(text) -> None:
-    words = f"train part has {text} as target, number 2 of 2: give texts"
+    words = f"train part: target 2 of 2 is {text}, but must be a text"
     with pytest.raises(DataError, match=words):
         assemble_pairs(
             {"train": Part(["a", "b"], ["c", text])},
@@ -187,15 +187,15 @@ GOOD = fdl.Pairs(np.array([[4, 5, 0], [4, 0, 0]]), np.array([[5, 2, 0], [4, 4, 2
 @pytest.mark.parametrize(
     ("field", "place", "value", "words"),
     [
-        ("source", (1, 0), PAD, "source has in row 1 no token but padding"),
-        ("source", (0, 0), PAD, "source has in row 0 padding before a token"),
-        ("source", (0, 1), END, "source has in row 0 the token of an end"),
-        ("source", (1, 0), START, "source has in row 1 the token of a start"),
+        ("source", (1, 0), PAD, "row 1 of source has only padding"),
+        ("source", (0, 0), PAD, "row 0 of source has padding before a token"),
+        ("source", (0, 1), END, "row 0 of source has the end token"),
+        ("source", (1, 0), START, "row 1 of source has the start token"),
         ("source", (0, 1), -1, "source has in row 0 a negative token"),
-        ("target", (0, 0), START, "target has in row 0 the token of a start"),
-        ("target", (0, 1), 5, r"target has in row 0 no end: .* 2 \(1 such rows\)"),
-        ("target", (1, 1), END, "target has in row 1 the token of an end"),
-        ("target", (1, 0), PAD, "target has in row 1 padding before a token"),
+        ("target", (0, 0), START, "row 0 of target has the start token"),
+        ("target", (0, 1), 5, r"row 0 of target has no end token: .*2 \(1 such rows\)"),
+        ("target", (1, 1), END, "row 1 of target has the end token"),
+        ("target", (1, 0), PAD, "row 1 of target has padding before a token"),
     ],
 )
 def test_tokens_that_make_no_sense_are_seen(field, place, value, words) -> None:
@@ -376,7 +376,7 @@ def test_columns_without_names_are_counted(tmp_path) -> None:
         (b"\n\n", "", "holds no pairs of texts"),
         (b"a\tb\n", "?source=a&target=b", "holds no pairs of texts"),
         (b"a\tb\nc\td", "?source=a&target=z", "line 1 has no column 'z'; it has a, b"),
-        (b"a\tb\nc\td", "?source=0", "line 1 has no column '0': give as source"),
+        (b"a\tb\nc\td", "?source=0", "line 1 has no column '0': set source to"),
         (b"a\tb\nc\td", "?units=lines", "units='lines' must be letters, words, or on"),
         (b"a\tb\nc\td", "?text=a", "tsv: has no option 'text': choose one of source"),
     ],
@@ -391,9 +391,9 @@ def test_bad_files_of_pairs_are_refused_by_line(tmp_path, content, options, word
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ('{"de": "a"}', "line 2 is no JSON object with .*: it has no 'en'"),
+        ('{"de": "a"}', "line 2 is not a JSON object with .*: it has no 'en'"),
         ('{"de": "a", "en": " "}', "line 2 .*: 'en' is empty"),
-        ('{"de": "a", "en": 3}', "line 2 .*: 'en' is no text"),
+        ('{"de": "a", "en": 3}', "line 2 .*: 'en' is not a text"),
     ],
 )
 def test_bad_objects_are_refused_by_line(tmp_path, line, words) -> None:

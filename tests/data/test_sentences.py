@@ -93,7 +93,7 @@ def test_damage_is_named(place, monkeypatch):
     row = row._replace(size=len(data), sha256=found)
     archive = source.archive._replace(files=(row,))
     monkeypatch.setitem(SENTENCES, "subj", dataclasses.replace(source, archive=archive))
-    with pytest.raises(DataError, match=r"subj\.all: line 2 is no class and sentence"):
+    with pytest.raises(DataError, match=r"subj\.all: line 2 is not a class and a"):
         load("subj", data_dir=place)
 
 

@@ -66,7 +66,7 @@ PREDICTED = {
     "deep.npy": (npy("(" * 900 + ")" * 900), "cannot be read"),
     "object.npy": (npy(header("(1,)", "|O"), b"cos\nsystem\n"), "only numbers"),
     "many.npy": (lambda: npy(header("(2000000, 2, 2)"), bytes(8 * 10**6)), "at most 1"),
-    "zip.npy": (zip_of(text=b"no array"), "'text' in it is no array"),
+    "zip.npy": (zip_of(text=b"no array"), "'text' in it is not an array"),
     "zip.npz": (zip_of(a_npz=zip_of(a_npy=npy(header("()")))), "'a.npz' in it is no"),
     "bomb.npz": (zipped(b"a.npy", 400), "419,430,400 bytes once unpacked, more than"),
     "liar.npz": (zipped(b"a.npy", 400, 64), "cannot be read"),

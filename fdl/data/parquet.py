@@ -27,24 +27,24 @@ from fdl.plain import Fit
 class ParquetFolder(Source):
     """Parquet files with an image or a text, and a class, in each row.
 
-    The part that a file belongs to is told by its name, as in
-    `train-00000-of-00002.parquet`, or by that of its folder. An image is the bytes of a
-    picture file, by itself or as the Hub stores it, `{bytes, path}`; sizes are unified
-    as those of `folder:`. A class is a whole number or a name; where the files say what
-    the numbers are called, these are the names.
+    The name of a file, such as `train-00000-of-00002.parquet`, or that of its folder
+    tells the part that it belongs to. An image is the bytes of a picture file, either
+    plain or in the form of the Hub, `{bytes, path}`; sizes are unified as for
+    `folder:`. A class is a whole number or a name; class names in the metadata of the
+    files are used.
 
     Attributes:
-        name: The line that names it.
+        name: The line that names the source.
         path: The folder, or one file.
         size: Height and width of the images; None for the rule of `folder:`.
         channels: 1 for gray, 3 for color; None for gray if all images are.
-        target: Column that is the class; None for the one called `label`, or the only
-            one that can be.
+        target: Column of classes; None for the one called `label`, or the only
+            candidate.
         skip_bad: Leave out images that cannot be read.
-        text: Column that is the text; None for the one called `text`, or the only one
-            that can be, where there are no images.
-        fit: How `fdl predict` brings photographs to the form of the images: `pad`,
-            `crop`, or `digit` if they are framed as those of MNIST.
+        text: Column of texts; None for the one called `text`, or the only candidate, if
+            there are no images.
+        fit: How `fdl predict` fits photographs to the images: `pad`, `crop`, or `digit`
+            if they are framed like those of MNIST.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class ParquetFolder(Source):
     fit: Fit = "pad"
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
-        """Decode all images, or take the texts as they are."""
+        """Decode all images, or read the texts."""
         files = _files(self.path)
         found = find_columns(files["train"][0], self.target, self.text)
         read = lambda: {
@@ -102,7 +102,7 @@ class ParquetFolder(Source):
                     if (picture := self._decode(row, channels)) is not None
                 ]
                 if not pairs:
-                    raise DataError(f"{self.path}: the {part} part has no images")
+                    raise DataError(f"{self.path}: the {part} part has no images.")
                 images, targets = zip(*pairs, strict=True)
                 parts[part] = Part(np.stack(images), np.array(targets))
         if channels is None and all(
@@ -115,7 +115,7 @@ class ParquetFolder(Source):
         return (parts, None) if names is None else drop_unused(parts, names)
 
     def _decode(self, row: Row, channels: int | None) -> pictures.Picture | None:
-        """Return the picture of a row; None if it is damaged and may be left out."""
+        """Return the picture of a row; None if it is damaged and `skip_bad` is set."""
         try:
             return pictures.decode(row.content, channels or 3, row.where)
         except DataError:
@@ -124,7 +124,7 @@ class ParquetFolder(Source):
             raise
 
     def status(self, data_dir: Path | None) -> Status:
-        """Read the numbers of rows."""
+        """Count the rows."""
         title = self.path.stem
         try:
             count = {
@@ -144,7 +144,7 @@ def _files(path: Path) -> dict[str, list[Path]]:
     if path.is_file():
         return {"train": [path]}
     if not path.is_dir():
-        raise DataError(f"{path}: there is no such file or folder of Parquet files")
+        raise DataError(f"{path}: there is no such file or folder of Parquet files.")
     parts: dict[str, list[Path]] = {}
     every = sorted(path.rglob("*.parquet"))
     for file in every:
@@ -156,8 +156,8 @@ def _files(path: Path) -> dict[str, list[Path]]:
         parts = {"train": every}
     if not parts.get("train"):
         raise DataError(
-            f"{path}: has no Parquet files of a training part, such as "
-            f"train-00000-of-00001.parquet, among {len(every)}"
+            f"{path} has no Parquet files of a training part, such as "
+            f"train-00000-of-00001.parquet, among {len(every)}."
         )
     return parts
 
@@ -179,4 +179,4 @@ def _size_of(row: Row) -> tuple[int, int] | None:
     try:
         return pictures.size_of(row.content, row.where)
     except DataError:
-        return None  # decoding it will say what is wrong
+        return None  # decoding it will report the error

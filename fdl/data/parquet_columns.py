@@ -1,4 +1,4 @@
-"""Which columns of a Parquet file are the images or texts, and which the classes."""
+"""Choice of the columns of a Parquet file: images or texts, and classes."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,12 +10,12 @@ _MOST_COLUMNS = 100_000
 
 
 class Columns(NamedTuple):
-    """The columns to be read.
+    """The columns to read.
 
     Attributes:
         inputs: Column of images or texts.
         target: Column of classes.
-        names: What whole numbers for classes are called; None if nothing says so.
+        names: Names of classes that are whole numbers; None if unknown.
         are_texts: Whether the inputs are texts.
     """
 
@@ -26,12 +26,12 @@ class Columns(NamedTuple):
 
 
 def open_parquet(file: Path) -> Any:
-    """Return a Parquet file.
+    """Open a Parquet file.
 
     Raises:
-        DataError: If it is none, or damaged.
+        DataError: If it has another format, or is damaged.
     """
-    # Imported here: half a second, wanted only for such files.
+    # Imported here: it takes half a second, and only such files need it.
     import pyarrow.parquet
 
     try:
@@ -42,20 +42,22 @@ def open_parquet(file: Path) -> Any:
         )
     except Exception as error:
         # A damaged file fails in many ways, all of which mean the same.
-        raise DataError(f"{file} cannot be read as Parquet: {reason(error)}") from error
+        raise DataError(
+            f"{file} cannot be read as Parquet: {reason(error)}."
+        ) from error
 
 
 def find_columns(file: Path, target: str | None, text: str | None) -> Columns:
-    """Return which columns are the inputs and the classes.
+    """Return the columns of inputs and of classes.
 
     Args:
         file: The file.
         target: Column of classes; None for the one called `label`, or the only one.
-        text: Column of texts; None for that of images, or if there is none, for the
-            only one of texts, or the one called `text`.
+        text: Column of texts; None for the column of images, or if there is none, the
+            only column of texts, or the one called `text`.
 
     Raises:
-        DataError: If that is none, or not clear.
+        DataError: If there is no such column, or the choice is ambiguous.
     """
     import pyarrow.types as kinds
 
@@ -81,10 +83,10 @@ def find_columns(file: Path, target: str | None, text: str | None) -> Columns:
             inputs = [name for name in inputs if name == (text or "text")]
     if len(inputs) != 1:
         raise DataError(
-            f"{file}: which column is the text? Name one as text (--text); {listed}"
+            f"{file}: which column is the text? Name one as text (--text); {listed}."
             if are_texts
-            else f"{file}: has {len(images) or 'no'} columns of images, and one is "
-            f"needed; {listed}"
+            else f"{file} has {len(images) or 'no'} columns of images, and one is "
+            f"needed; {listed}."
         )
     labels = [name for name in schema.names if name in (*strings, *numbers)]
     labels = [name for name in labels if name not in inputs]
@@ -95,7 +97,7 @@ def find_columns(file: Path, target: str | None, text: str | None) -> Columns:
         wanted = "the class" if target is None else f"target={target!r}"
         raise DataError(
             f"{file}: which column is {wanted}? Name one with whole numbers or names "
-            f"as target (--target); {listed}"
+            f"as target (--target); {listed}."
         )
     names = _class_names(schema.metadata, chosen[0])
     return Columns(inputs[0], chosen[0], names, are_texts)
@@ -104,7 +106,7 @@ def find_columns(file: Path, target: str | None, text: str | None) -> Columns:
 def _class_names(
     metadata: dict[bytes, bytes] | None, label: str
 ) -> tuple[str, ...] | None:
-    """Return what the Hub's description calls the classes, if it is there."""
+    """Return the class names in the metadata that the Hub writes; None without them."""
     try:
         described = parse_json((metadata or {})[b"huggingface"])
         names = described["info"]["features"][label]["names"]

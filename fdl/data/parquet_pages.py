@@ -1,7 +1,7 @@
-"""What the pages of a Parquet file unpack to, as each says in its header.
+"""Unpacked sizes of the pages of a Parquet file, from their headers.
 
-Arrow believes these headers, and takes the memory before it unpacks a page, whatever
-the metadata at the end of the file say. They are structures of Thrift's compact
+Arrow trusts these headers, and allocates memory before it unpacks a page, whatever the
+metadata at the end of the file declare. Headers are structures of Thrift's compact
 protocol.
 """
 
@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 _WINDOW = 1 << 20  # bytes of a header
 _DEEPEST = 8  # levels of structures in a header
-_DICTIONARY = 2  # number of the type of page
+_DICTIONARY = 2  # number of this type of page
 _TYPE, _UNPACKED, _PACKED = 1, 2, 3  # numbers of fields
 
 
@@ -19,7 +19,7 @@ class Page(NamedTuple):
 
     Attributes:
         unpacked: Bytes once unpacked.
-        is_dictionary: Whether it has the values that others refer to.
+        is_dictionary: Whether it holds the values that other pages refer to.
     """
 
     unpacked: int
@@ -31,8 +31,7 @@ def pages(file: BinaryIO, column: Any) -> Iterator[Page]:
 
     Args:
         file: The file.
-        column: What the metadata say of the column of a group of rows, as PyArrow has
-            it.
+        column: PyArrow's metadata of the column in a row group.
 
     Raises:
         ValueError: If a header is damaged.
@@ -57,15 +56,15 @@ class _Header:
 
     Attributes:
         data: The bytes.
-        place: How many of them are read.
+        place: Number of bytes read so far.
     """
 
     def __init__(self, data: bytes) -> None:
-        """Begin to read."""
+        """Start at the first byte."""
         self.data, self.place = data, 0
 
     def struct(self, depth: int = 0) -> dict[int, int]:
-        """Read a structure; return its whole numbers by the number of the field."""
+        """Read a structure; return its integers by field number."""
         if depth > _DEEPEST:
             raise ValueError("the header of a page is nested too deeply")
         found: dict[int, int] = {}
@@ -78,7 +77,7 @@ class _Header:
         return found
 
     def _value(self, kind: int, depth: int) -> int | None:
-        """Read a value of a kind; return it if it is a whole number."""
+        """Read a value of a type; return it if it is an integer."""
         if kind in (4, 5, 6):
             return self._number()
         if kind == 3:

@@ -1,4 +1,4 @@
-"""The rows of Parquet files, read within limits that follow from the files' sizes."""
+"""Rows of Parquet files, read within limits that follow from the sizes of the files."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,11 +9,11 @@ from fdl.data.parquet_columns import open_parquet
 from fdl.data.parquet_pages import Page, pages
 from fdl.untrusted import reason
 
-_SMALL = 1 << 28  # bytes that a file may unpack to, whatever its size,
-_EXPANSION = 10  # or so many times its size
-_SMALL_ROWS = 100_000  # rows that a file may have, whatever its size,
-_LEAST_ROW = 10  # or one for so many bytes
-_BATCH = 16  # rows that are unpacked at a time
+_SMALL = 1 << 28  # bytes to which any file may unpack,
+_EXPANSION = 10  # or this many times its size
+_SMALL_ROWS = 100_000  # rows that any file may have,
+_LEAST_ROW = 10  # or one for this many bytes
+_BATCH = 16  # rows to unpack at a time
 
 
 class Row(NamedTuple):
@@ -22,7 +22,7 @@ class Row(NamedTuple):
     Attributes:
         content: The bytes of an image, or a text.
         target: Its class.
-        where: What to call it in messages.
+        where: Its name in messages.
     """
 
     content: Any
@@ -48,13 +48,13 @@ def rows_of(files: Sequence[Path], inputs: str, target: str) -> list[Row]:
             content = content["bytes"] if isinstance(content, dict) else content
             if content is None or chosen is None:
                 what = inputs if content is None else target
-                raise DataError(f"{file}, row {row}: the column {what!r} is empty")
+                raise DataError(f"{file}, row {row}: the column {what!r} is empty.")
             found.append(Row(content, chosen, f"{file}, row {row}"))
     return found
 
 
 def _pairs(file: Path, inputs: str, target: str) -> Iterator[tuple[Any, Any]]:
-    """Yield what is in two columns, as far as it is of the size of the file."""
+    """Yield the values of two columns, within limits set by the size of the file."""
     opened, size = open_parquet(file), file.stat().st_size
     most = max(_SMALL, _EXPANSION * size)
     try:
@@ -78,7 +78,9 @@ def _pairs(file: Path, inputs: str, target: str) -> Iterator[tuple[Any, Any]]:
                 raise ValueError("its rows repeat one value too often")
             yield from zip(table[inputs], table[target], strict=True)
     except Exception as error:
-        raise DataError(f"{file} cannot be read as Parquet: {reason(error)}") from error
+        raise DataError(
+            f"{file} cannot be read as Parquet: {reason(error)}."
+        ) from error
 
 
 def _length(value: Any) -> int:

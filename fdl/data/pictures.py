@@ -1,4 +1,4 @@
-"""Picture files, decoded to what a viewer shows of them."""
+"""Picture files, decoded as a viewer shows them."""
 
 import contextlib
 import io
@@ -16,19 +16,19 @@ from fdl.data.room import Room
 from fdl.untrusted import read_bytes, reason
 
 FORMATS = ("PNG", "JPEG", "WebP", "BMP", "GIF")
-"""Formats that are read; told by the content of a file, not by its name."""
+"""Supported formats; detected from the content of a file, not from its name."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
-"""What the names of such files end with, in lower case."""
+"""Suffixes of such files, in lower case."""
 
 MOST_PIXELS = 50_000_000
-"""Width times height of a picture: decoding one of WebP takes 20 bytes for each."""
+"""Largest width times height of a picture: decoding WebP takes 20 bytes per pixel."""
 
 _MOST_BYTES = 1 << 28  # of a file
 _MOST_READS = 200_000  # a PNG file of 256 MiB takes 100,000
-_MOST_SCANS = 2_000_000_000  # pixels of all scans of a JPEG file, which are about 10
-_BAND = 1 << 20  # pixels that are brought to gray or color at a time
-_SCAN = b"\xff\xda"  # what begins a scan of JPEG
+_MOST_SCANS = 2_000_000_000  # pixels of all scans of a JPEG file; about 10 are usual
+_BAND = 1 << 20  # pixels to convert to gray or color at a time
+_SCAN = b"\xff\xda"  # start of a scan of JPEG
 _ORIENTATION = 0x0112  # number of the EXIF tag
 _LYING = (5, 6, 7, 8)  # orientations of pictures whose height is stored as their width
 _TURNS: dict[Any, Callable[[np.ndarray], np.ndarray]] = {
@@ -40,21 +40,21 @@ _TURNS: dict[Any, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
     8: lambda pixels: pixels[:, ::-1].swapaxes(0, 1),
 }
-"""What each orientation asks for."""
+"""Transformation for each orientation."""
 
 _T = TypeVar("_T")
 _room = Room(MOST_PIXELS)
 
 Picture = UInt8[np.ndarray, "_ _ _"]
-"""Height, width and channels, of which there are 1 or 3."""
+"""An image `(height, width, channels)`, with 1 or 3 channels."""
 
 
 def read_picture(path: Path | str, channels: int) -> Picture:
     """Read a PNG, JPEG, WebP, BMP or GIF file.
 
-    It is turned as its EXIF orientation says; other EXIF data, damaged or not, have no
-    influence. Transparency becomes white, 16 bits a pixel become 8, and CMYK and
-    palettes become red, green and blue. Of an animation, the first picture is taken.
+    The EXIF orientation is applied; other EXIF data, damaged or not, are ignored.
+    Transparency becomes white, 16 bits per pixel become 8, and CMYK and palettes become
+    red, green and blue. Of an animation, the first frame is read.
 
     Args:
         path: The file.
@@ -83,7 +83,7 @@ def decode_picture(content: bytes, channels: int, *, name: str) -> Picture:
     Args:
         content: The bytes of the file.
         channels: 1 for gray, 3 for color.
-        name: What to call it in errors.
+        name: Name in error messages.
 
     Raises:
         DataError: See `read_picture`.
@@ -94,9 +94,9 @@ def decode_picture(content: bytes, channels: int, *, name: str) -> Picture:
 
 @contextlib.contextmanager
 def strictly() -> Iterator[None]:
-    """Hold back Pillow's warnings: of damage that does no harm here, and of sizes.
+    """Suppress Pillow's warnings about harmless damage and about sizes.
 
-    Filters of warnings belong to the whole process, so threads that call `read` and
+    Warning filters belong to the whole process, so threads that call `read` and
     `read_size` share one such block.
     """
     with warnings.catch_warnings():
@@ -106,11 +106,11 @@ def strictly() -> Iterator[None]:
 
 @contextlib.contextmanager
 def of_few_pixels() -> Iterator[None]:
-    """Let Pillow refuse pictures of more than `MOST_PIXELS`, whoever opens them."""
+    """Make Pillow reject pictures of more than `MOST_PIXELS`, also within libraries."""
     from PIL import Image
 
     usual = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # of twice as many, it makes an error
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # it raises an error above twice as many
     try:
         with strictly():
             yield
@@ -119,21 +119,21 @@ def of_few_pixels() -> Iterator[None]:
 
 
 def read(path: Path | str, channels: int) -> Picture:
-    """As `read_picture`, within `strictly`."""
+    """Read a picture like `read_picture`; for use within `strictly`."""
     return decode(_content(path), channels, str(path))
 
 
 def read_size(path: Path | str) -> tuple[int, int]:
-    """Return height and width of a picture as it is shown, within `strictly`.
+    """Return height and width of a picture as displayed; for use within `strictly`.
 
     Raises:
-        DataError: If the file is no picture; whether its pixels are good stays open.
+        DataError: If the file is not a picture; its pixels are not checked.
     """
     return size_of(_content(path), str(path))
 
 
 def size_of(content: bytes, name: str) -> tuple[int, int]:
-    """As `read_size`, of the content of a file."""
+    """Return height and width like `read_size`, from the content of a file."""
 
     def size(picture: Any) -> tuple[int, int]:
         width, height = picture.size
@@ -144,7 +144,7 @@ def size_of(content: bytes, name: str) -> tuple[int, int]:
 
 
 class _Patient(io.BytesIO):
-    """The content of a file that may be read in so many pieces, and no more."""
+    """The content of a file, with a limit on the number of reads."""
 
     reads = 0
 
@@ -165,7 +165,7 @@ def _content(path: Path | str) -> bytes:
 
 
 def decode(content: bytes, channels: int, name: str) -> Picture:
-    """As `decode_picture`, within `strictly`."""
+    """Decode a picture like `decode_picture`; for use within `strictly`."""
 
     def pixels(picture: Any) -> Picture:
         if picture.format == "PNG":
@@ -174,7 +174,7 @@ def decode(content: bytes, channels: int, name: str) -> Picture:
             scans = content.count(_SCAN)
             if scans * picture.width * picture.height > _MOST_SCANS:
                 raise ValueError(f"it has {scans:,} scans, more than its size allows")
-        share = 1 if picture.format == "WEBP" else 2  # others take half as much
+        share = 1 if picture.format == "WEBP" else 2  # others take half the memory
         with _room.taken(picture.width * picture.height // share):
             picture.load()
             turn = _TURNS.get(_turn(picture), lambda pixels: pixels)
@@ -198,16 +198,14 @@ def _opened(content: bytes, use: Callable[[Any], _T], name: str) -> _T:
     except UnidentifiedImageError as error:
         raise DataError(
             f"{name} cannot be read: its content is not that of a picture "
-            f"({', '.join(FORMATS)}), and the ending {Path(name).suffix!r} does "
-            "not matter."
+            f"({', '.join(FORMATS)}); its suffix {Path(name).suffix!r} is ignored."
         ) from error
     except Image.DecompressionBombError as error:
         raise DataError(
             f"{name} has more than {MOST_PIXELS:,} pixels: make it smaller."
         ) from error
     except Exception as error:
-        # Pillow's decoders fail on damaged files in many ways, all of which mean the
-        # same.
+        # Pillow's decoders fail on damaged files in many ways that all mean the same.
         raise DataError(f"{name} cannot be read: {reason(error)}.") from error
 
 
@@ -216,8 +214,8 @@ def _turn(picture: Any) -> Any:
     try:
         return picture.getexif().get(_ORIENTATION)
     except Exception:
-        # Damaged EXIF data fail in many ways, and the pixels are good all the same.
-        # (ImageOps.exif_transpose writes them anew, and so fails on any tag of them.)
+        # Damaged EXIF data fail in many ways, while the pixels are intact.
+        # (ImageOps.exif_transpose rewrites the tags, and so fails on any bad one.)
         return None
 
 
@@ -233,7 +231,7 @@ def _pixels(picture: Any, channels: int) -> Picture:
 
 
 def _colored(picture: Any, channels: int) -> Picture:
-    """Return pixels in gray or color, as they look on white."""
+    """Convert a picture to gray or color, as it looks on white."""
     from PIL import Image
 
     if picture.mode.startswith("I"):  # 16 bits a pixel

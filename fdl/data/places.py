@@ -1,4 +1,4 @@
-"""The places on this computer where a dataset may lie, in the order of preference."""
+"""Places on this computer where a dataset may be, in order of preference."""
 
 import functools
 import os
@@ -10,7 +10,7 @@ from fdl.data import cache, idx, tfds
 from fdl.data.catalog import Entry, Splits
 from fdl.files import expanded
 
-# Where Debian's packages put data, for example dataset-fashion-mnist.
+# Where Debian packages install data, for example dataset-fashion-mnist.
 _SYSTEM = Path("/usr/share/datasets")
 
 
@@ -18,13 +18,14 @@ class Place(NamedTuple):
     """A place that may hold a dataset.
 
     Attributes:
-        title: What would be there.
-        root: Where it is looked for.
-        there: What to read; None when nothing is there.
-        problem: Says at a glance why it cannot be read; None when it looks good.
+        title: What the place would hold.
+        root: Folder to search.
+        there: Folder to read; None if nothing is there.
+        problem: Returns why the folder cannot be read, from a quick look; None if it
+            seems complete.
         read: Returns the verified arrays.
-        named: Whether the user named the place: then what is damaged there is an
-            error, and must not be passed over.
+        named: Whether the user named the place; damaged data there are an error, and
+            are not skipped.
     """
 
     title: str
@@ -36,7 +37,7 @@ class Place(NamedTuple):
 
 
 def places(entry: Entry, folder: Path | None) -> list[Place]:
-    """Return where the dataset may lie, given the user's folder, if any."""
+    """Return the places where the dataset may be, given the user's folder, if any."""
     version = tfds.directory(entry, folder or tfds.default_root())
     prepared = Place(
         title="TFDS directory",
@@ -50,7 +51,7 @@ def places(entry: Entry, folder: Path | None) -> list[Place]:
 
 
 def file_places(entry: Entry, folder: Path | None) -> list[Place]:
-    """Return where the original files may lie."""
+    """Return the places where the original files may be."""
     return [
         Place(
             title="original files in",
@@ -65,7 +66,7 @@ def file_places(entry: Entry, folder: Path | None) -> list[Place]:
 
 
 def roots(folder: Path | None) -> list[tuple[Path, bool]]:
-    """Return the folders of datasets, and of each whether the user named it."""
+    """Return the folders of datasets, and whether the user named each."""
     own = os.environ.get("FDL_DATA_DIR")
     named = [folder, expanded(own) if own else None]
     return [

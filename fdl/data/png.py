@@ -1,10 +1,10 @@
-"""Whether the pixels of a PNG file are all there: Pillow takes zeros for the others."""
+"""Check that a PNG file has all pixels: Pillow fills in zeros for missing ones."""
 
 import struct
 import zlib
 from collections.abc import Iterator
 
-_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by the type of color
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # per pixel, by the type of color
 _ONE_PASS = ((0, 0, 1, 1),)  # first column and row, steps between columns and rows
 _ADAM7 = (
     (0, 0, 8, 8),
@@ -16,13 +16,13 @@ _ADAM7 = (
     (0, 1, 1, 2),
 )
 _MOST_CHUNKS = 100_000
-_STEP = 1 << 20  # bytes that are unpacked at a time
+_STEP = 1 << 20  # bytes to unpack at a time
 
 
 def require_whole(content: bytes) -> None:
     """Raise ValueError if the pixels of a PNG file end early.
 
-    What is wrong with it otherwise is left to who decodes it.
+    All other faults are left to the decoder.
 
     Example:
         >>> import io
@@ -46,7 +46,7 @@ def require_whole(content: bytes) -> None:
         elif kind == b"IDAT":
             packed.append(data)
         elif packed:
-            break  # what comes after is not of this picture
+            break  # later chunks belong to another picture
     if len(header) != 13:
         return
     needed, found = _needed(header), 0
@@ -76,7 +76,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def _needed(header: bytes | memoryview) -> int:
-    """Return how many bytes the rows of all passes have."""
+    """Return the number of bytes in the rows of all passes."""
     width, height, depth, color, _, _, interlaced = struct.unpack(">IIBBBBB", header)
     bits = depth * _SAMPLES.get(color, 0)
     needed = 0

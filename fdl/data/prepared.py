@@ -1,4 +1,4 @@
-"""A directory that TensorFlow Datasets has prepared, read without TensorFlow."""
+"""Reading of directories prepared by TensorFlow Datasets, without TensorFlow."""
 
 import contextlib
 import re
@@ -11,7 +11,7 @@ from fdl.arrays import DataError
 from fdl.data.pictures import of_few_pixels
 from fdl.untrusted import parse_json, read_text
 
-_AT_ONCE = 8  # examples, each of which may have a large picture
+_AT_ONCE = 8  # examples to decode; each may have a large picture
 _FEATURES = "tensorflow_datasets.core.features."
 KNOWN = {
     _FEATURES + name
@@ -27,16 +27,16 @@ KNOWN = {
         "text_feature.Text",
     )
 }
-"""Features that a directory may have: TFDS imports whatever module it names."""
+"""Features that a directory may name, since TFDS imports any module that it names."""
 
 _CLASS_KEYS = ("pythonClassName", "python_class_name", "type")
 
 
 def require_known_features(version: Path) -> None:
-    """Raise a `DataError` unless `features.json` names features of `KNOWN` alone.
+    """Raise a `DataError` unless all features in `features.json` are in `KNOWN`.
 
-    To be called before TFDS sees the directory, since TFDS imports, and so executes,
-    the module of each feature that the file names.
+    Call this before TFDS opens the directory, since TFDS imports, and so executes, the
+    module of each feature that the file names.
     """
     try:
         described = parse_json(read_text(version / "features.json"))
@@ -44,20 +44,20 @@ def require_known_features(version: Path) -> None:
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(
             f"{version}: features.json cannot be read ({type(error).__name__}: "
-            f"{str(error)[:100]}). Remove the directory and prepare it again"
+            f"{str(error)[:100]}). Remove the directory and prepare it again."
         ) from error
     for name in named:
         if not isinstance(name, str) or name not in KNOWN:
             short = sorted(known.rpartition(".")[2] for known in KNOWN)
             raise DataError(
                 f"{version}: features.json names the feature {name!r}, which is not "
-                f"loaded, since that would run code; known are {', '.join(short)} of "
-                "tensorflow_datasets"
+                f"loaded, since that would run code; supported are {', '.join(short)} "
+                "of tensorflow_datasets."
             )
 
 
 def _named(tree: Any) -> Iterator[Any]:
-    """Yield what stands wherever TFDS would look for the name of a class."""
+    """Yield the values in all places where TFDS would look for the name of a class."""
     if isinstance(tree, list):
         for each in tree:
             yield from _named(each)
@@ -70,10 +70,11 @@ def _named(tree: Any) -> Iterator[Any]:
 
 
 def open_builder(version: Path) -> Any:
-    """Return TFDS's description of a directory, once its features are known ones.
+    """Return the TFDS builder of a directory, after checking its features.
 
     Raises:
-        DataError: If it is damaged, names other features, or lacks a package.
+        DataError: If the directory is damaged or names unsupported features, or a
+            package is missing.
     """
     require_known_features(version)
     try:
@@ -83,7 +84,7 @@ def open_builder(version: Path) -> Any:
     except ImportError as error:
         raise _lacks(version, error) from error
     except Exception as error:
-        # Several libraries take part; each has errors of its own.
+        # Several libraries are involved, each with its own errors.
         raise _damaged(version, "the directory", error) from error
 
 
@@ -111,7 +112,7 @@ def examples(builder: Any, split: str) -> Iterator[dict[str, Any]]:
 
 
 class Records:
-    """The examples of a split, by number."""
+    """The examples of a split, by index."""
 
     def __init__(self, builder: Any, split: str) -> None:
         """Open the files."""
@@ -130,22 +131,23 @@ class Records:
 
 
 def records(builder: Any, split: str) -> Records:
-    """Return the examples of a split by number.
+    """Return the examples of a split by index.
 
     Raises:
-        DataError: If the directory is not of array_record files, or has no such split.
+        DataError: If the directory is not in the format array_record, or has no such
+            split.
     """
     version, form = Path(builder.data_path), builder.info.file_format.value
     if form != "array_record":
         raise DataError(
             f"{version}: prepared as {form!r}, which cannot be read"
-            f"{' by number' * (form == 'tfrecord')}. Prepare it again as array_record"
+            f"{' by index' * (form == 'tfrecord')}. Prepare it again as array_record."
         )
     named = re.split(r"[\[+]", split)[0]
     if named not in builder.info.splits:
         raise DataError(
-            f"{version}: has no split {named!r}: choose one of "
-            f"{', '.join(builder.info.splits)}"
+            f"{version} has no split {named!r}: choose one of "
+            f"{', '.join(builder.info.splits)}."
         )
     return Records(builder, split)
 
@@ -158,7 +160,7 @@ def _faults(builder: Any, split: str) -> Iterator[None]:
     except ImportError as error:
         raise _lacks(version, error) from error
     except Exception as error:
-        # Several libraries take part; each has errors of its own.
+        # Several libraries are involved, each with its own errors.
         raise _damaged(version, f"split {split}", error) from error
 
 
@@ -177,12 +179,12 @@ def _tfrecords(data: bytes) -> Iterator[bytes]:
 def _lacks(version: Path, error: ImportError) -> DataError:
     return DataError(
         f"{version}: reading it needs a package that is not installed ({error}). "
-        "Install it, or give the original files instead"
+        "Install it, or use the original files instead."
     )
 
 
 def _damaged(version: Path, what: str, error: Exception) -> DataError:
     return DataError(
         f"{version}: {what} cannot be decoded ({error!r}). "
-        "Remove the directory and prepare it again"
+        "Remove the directory and prepare it again."
     )

@@ -1,4 +1,4 @@
-"""The examples of a directory of TensorFlow Datasets: images or texts with classes."""
+"""Examples of a directory of TensorFlow Datasets: images or texts with classes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,14 +23,14 @@ PART_NAMES = {
     "dev": "validation",
     "test": "test",
 }
-"""What splits are called, and the parts that they are."""
+"""Part of a dataset for each name of a split."""
 
 
 def counts(version: Path) -> dict[str, int]:
-    """Return the number of examples of each part, and of each split that is none.
+    """Return the number of examples in each part, and in each split that is not one.
 
     Raises:
-        DataError: If the description is damaged.
+        DataError: If `dataset_info.json` is damaged.
     """
     try:
         info = parse_json(read_text(version / "dataset_info.json"))
@@ -42,18 +42,18 @@ def counts(version: Path) -> dict[str, int]:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"{version}: dataset_info.json is damaged ({type(error).__name__}). "
-            "Remove the directory and prepare it again"
+            "Remove the directory and prepare it again."
         ) from error
 
 
 class Examples(NamedTuple):
-    """What a directory holds.
+    """Contents of a directory.
 
     Attributes:
-        parts: Its parts by name.
-        names: What its classes are called.
-        passed_over: Splits that are no part.
-        text: Feature that is the text; None of images.
+        parts: Parts by name.
+        names: Class names.
+        passed_over: Splits that are not a part, and are ignored.
+        text: Feature with the text; None for images.
     """
 
     parts: dict[str, Part]
@@ -71,22 +71,22 @@ def read_examples(
     text: str | None = None,
     turn: Callable[[np.ndarray], np.ndarray] = lambda images: images,
 ) -> Examples:
-    """Return what a directory holds: images or texts, with classes.
+    """Read a directory of images or texts with classes.
 
     Args:
         version: The directory.
-        size: Height and width of the images to give; None for their own, or the rule of
-            `folder:` where they have several.
+        size: Height and width of the images; None for their own, or the rule of
+            `folder:` if they differ.
         channels: 1 for gray, 3 for color; None for what the directory declares.
-        target: Feature that is the class; None for the only one.
-        text: Feature that is the text; None for the image, or if there is none, for
-            the only text.
-        turn: What is done to the images of a part.
+        target: Feature with the class; None for the only one.
+        text: Feature with the text; None for the image, or if there is none, the only
+            text.
+        turn: Function applied to the images of each part.
 
     Raises:
         DataError: If the directory is damaged, or has no images or texts with classes.
     """
-    counts(version)  # says what is wrong with the description
+    counts(version)  # raises if the description is damaged
 
     def decode() -> Contents:
         nonlocal text
@@ -119,9 +119,9 @@ def _decode(
     parts, passed_over = {}, []
     if "train" not in builder.info.splits:
         known = ", ".join(builder.info.splits)
-        raise DataError(f"{version}: has no split named train, but {known}")
+        raise DataError(f"{version} has no split named train, but {known}.")
     splits = {PART_NAMES.get(name, name): name for name in builder.info.splits}
-    splits = {"train": "train"} | splits  # which says the size, if images have many
+    splits = {"train": "train"} | splits  # first, since it sets the size of images
     for part, split in splits.items():
         if part not in PART_NAMES.values():
             passed_over.append(split)
@@ -144,7 +144,7 @@ def _decode(
 def drop_unused(
     parts: dict[str, Part], names: tuple[str, ...]
 ) -> tuple[dict[str, Part], tuple[str, ...]]:
-    """Return parts and classes without the classes that no example has.
+    """Drop classes without examples, and renumber the labels of the parts.
 
     Raises:
         DataError: If a label is not among the classes.
@@ -152,7 +152,7 @@ def drop_unused(
     used = np.unique(np.concatenate([part.targets for part in parts.values()]))
     if used[0] < 0 or used[-1] >= len(names):
         bad = used[0] if used[0] < 0 else used[-1]
-        raise DataError(f"a label is {bad}, but there are {len(names)} classes from 0")
+        raise DataError(f"a label is {bad}, but there are {len(names)} classes from 0.")
     if len(used) == len(names):
         return parts, names
     return {
@@ -164,7 +164,7 @@ def drop_unused(
 def features(
     version: Path, info: Any, target: str | None, text: str | None
 ) -> tuple[str, str | None, str, tuple[str, ...]]:
-    """Return the names of the input, of the text, of the class, and of the classes."""
+    """Return the features of input, text and class, and the names of the classes."""
     kinds = {name: type(feature).__name__ for name, feature in info.features.items()}
     usual = info.supervised_keys or ()
     are_texts = text is not None or (
@@ -189,21 +189,21 @@ def _the_one(
     if named is not None:
         if named not in candidates:
             raise DataError(
-                f"{version}: {option}={named!r} is no {kind}; features: {listed}"
+                f"{version}: {option}={named!r} is not a {kind}; features: {listed}."
             )
         return named
     chosen = [name for name in usual if name in candidates] or candidates
     if len(chosen) != 1:
         raise DataError(
-            f"{version}: has {len(chosen) or 'no'} features {kind}, and one is needed; "
-            f"features: {listed}"
-            + (f". Name one as {option} (--{option})" if option else "")
+            f"{version} has {len(chosen) or 'no'} features {kind}, and one is needed; "
+            f"features: {listed}."
+            + (f" Name one as {option} (--{option})." if option else "")
         )
     return chosen[0]
 
 
 def _size(builder: Any, split: str, image: str) -> tuple[int, int]:
-    """Return the size of all images, or what `folder:` makes of their sizes."""
+    """Return the declared size of images, or a common one by the rule of `folder:`."""
     height, width, _ = declared_shape(builder, image)
     if height is not None and width is not None:
         return height, width
@@ -214,14 +214,14 @@ def _size(builder: Any, split: str, image: str) -> tuple[int, int]:
 def declared_shape(
     builder: Any, image: str
 ) -> tuple[int | None, int | None, int | None]:
-    """Return height, width and channels of the images, where they are declared."""
+    """Return height, width and channels of the images; None for those undeclared."""
     return builder.info.features[image].shape
 
 
 def converted(
     where: Path | str, found: Any, size: tuple[int, int] | None, channels: int | None
 ) -> Any:
-    """Return a text; or an image of a size, in gray or color."""
+    """Return a text, or an image converted to a size, and to gray or color."""
     if isinstance(found, bytes):
         return found.decode(errors="replace")
     assert size is not None
@@ -230,12 +230,12 @@ def converted(
 
 
 def _pixels(where: Path | str, image: np.ndarray) -> np.ndarray:
-    """Return an image as uint8, with 1, 3 or 4 channels."""
+    """Convert an image to uint8; it must have 1, 3 or 4 channels."""
     if image.dtype == np.uint16:
         image = np.rint(image / 257).astype(np.uint8)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in COLORS:
         raise DataError(
             f"{where}: an image is {image.dtype}{list(image.shape)}: expected uint8 "
-            "or uint16 (height, width, channels), with 1, 3 or 4 channels"
+            "or uint16 (height, width, channels), with 1, 3 or 4 channels."
         )
     return image

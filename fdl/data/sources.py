@@ -1,7 +1,7 @@
 """Every dataset by one line: `mnist`, `folder:photos`, `npz:arrays.npz?size=64`, ...
 
-A line is a name, or `SCHEME:PLACE`, with options after a question mark. Places are
-written in full where a line is kept, so that it means the same in every folder.
+A line is a name, or `SCHEME:PLACE`, with options after a question mark. Lines are
+stored with absolute paths, so that they mean the same in every folder.
 """
 
 import dataclasses
@@ -31,12 +31,11 @@ SCHEMES = {
     "text": "text:TextFile",
     "jsonl": "text:TextLines",
 }
-"""What can stand before the colon; module and class of the source that reads it, which
-is imported when it is wanted."""
+"""Module and class of the source for each scheme; imported on first use."""
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of the datasets that are known without a place.
+    """Return the names of the datasets that need no place.
 
     Example:
         >>> names()
@@ -61,14 +60,14 @@ def find(line: str, **options: Any) -> Source:
     """Return the source that a line names.
 
     Args:
-        line: A name of `names()`; or a scheme and a place, such as `folder:photos`;
+        line: A name of `names()`, or a scheme and a place, such as `folder:photos`;
             with options after a question mark: `folder:photos?size=64&channels=1`,
             `mr?fold=3`.
         options: Options that are not in the line.
 
     Raises:
-        DataError: If there is no such name, scheme or option, or a value makes no
-            sense. Whether anything is there is seen when it is loaded.
+        DataError: If there is no such name, scheme or option, or a value is invalid.
+            The existence of the data is only checked on loading.
 
     Example:
         >>> find("mnist").name
@@ -84,11 +83,11 @@ def find(line: str, **options: Any) -> Source:
     if scheme not in SCHEMES:
         raise DataError(
             f"{line!r}: there is no kind of source {scheme!r}: choose one of "
-            f"{', '.join(f'{known}:' for known in SCHEMES)}{_nearest(scheme, SCHEMES)}"
+            f"{', '.join(f'{known}:' for known in SCHEMES)}{_nearest(scheme, SCHEMES)}."
         )
     place, query = _parted(rest)
     if not place:
-        raise DataError(f"{line!r} names no place: write {scheme}:PATH")
+        raise DataError(f"{line!r} names no place: use {scheme}:PATH.")
     module, _, kind_name = SCHEMES[scheme].partition(":")
     kind = getattr(importlib.import_module(f"fdl.data.{module}"), kind_name)
     known = {field.name for field in dataclasses.fields(kind)}
@@ -99,7 +98,7 @@ def find(line: str, **options: Any) -> Source:
 
 
 def short_name(line: str) -> str:
-    """Return what titles and folders call a dataset.
+    """Return a short name of a dataset, for titles and folders.
 
     Example:
         >>> short_name("folder:/data/photos?size=64"), short_name("mr?fold=3")
@@ -120,41 +119,39 @@ def load(
     like: DatasetInfo | None = None,
     **options: Any,
 ) -> Dataset:
-    """Load a dataset from wherever it is.
+    """Load a dataset, downloading it if necessary.
 
-    Of a published dataset, looks for a directory that TFDS has prepared, then for the
+    For a published dataset, this looks for a directory prepared by TFDS, then for the
     original files, then downloads the files and prepares TFDS's directory from them.
-    The contents are compared with known sha256 sums on every route, and every route
-    holds out the same training examples for validation.
+    Every route verifies the contents against known sha256 sums, and holds out the same
+    training examples for validation.
 
     Args:
         name: One of `names()`, or a line such as `folder:photos`; see `find`.
-        data_dir: Folder to look in first, laid out as TFDS does (`mnist/3.0.1`), as
-            torchvision does (`MNIST/raw`), or with the original files in it or in
-            `mnist/`. What is downloaded is prepared there. By default TFDS's own
-            folder, `TFDS_DATA_DIR` or `~/tensorflow_datasets`.
-        validation: Share of the published training examples to hold out, between 0
-            and 1, or None to train on all of them. The last ones of MNIST,
-            Fashion-MNIST and texts; of other datasets, each class gives its share,
-            drawn with a fixed seed. Where the data have a validation part of their
-            own, that is it, whatever the share.
+        data_dir: Folder to search first, with the layout of TFDS (`mnist/3.0.1`) or
+            torchvision (`MNIST/raw`), or with the original files in it or in `mnist/`.
+            Downloads are prepared there. By default TFDS's own folder, `TFDS_DATA_DIR`
+            or `~/tensorflow_datasets`.
+        validation: Share of the published training examples to hold out, between 0 and
+            1, or None to train on all of them. The last ones of MNIST, Fashion-MNIST
+            and texts; for other datasets, stratified by class and drawn with a fixed
+            seed. A validation part in the data takes precedence over the share.
         download: Whether the network may be used.
-        like: What another dataset is, such as that of a run which is to be measured on
-            this one. Then images of folders have its size and channels, texts its
-            vocabulary, and what a line of the same kind says in its options, such as
-            `target`, need not be said again. Classes and columns are matched by name.
-            Nothing is held out, and data without a test part are one as a whole.
+        like: Description of another dataset, such as that of a run to evaluate on this
+            one. Images of folders then get its size and channels, and texts its
+            vocabulary; options such as `target` default to those of its line, if that
+            has the same scheme. Classes and columns are matched by name. Nothing is
+            held out, and data without a test part become the test part as a whole.
         options: Options of the source, such as `size=64`; see `find`.
 
     Returns:
         Training, validation and test examples and `info`; the arrays are read-only.
 
     Raises:
-        DataError: If there is no such dataset, or it has a class that `like` lacks;
-            if `validation` is not such a share, or leaves no example in one part; if
-            `data_dir` does not exist or holds damaged files; or if the dataset cannot
-            be found or downloaded: then the message lists each place that was tried and
-            each remedy.
+        DataError: If there is no such dataset, or it has a class that `like` lacks; if
+            `validation` is not between 0 and 1, or leaves one part empty; if `data_dir`
+            does not exist or holds damaged files; or if the dataset cannot be found or
+            downloaded, in which case the message lists all places tried and remedies.
 
     Example:
         >>> data = load("mnist-5k", validation=0.1)
@@ -181,9 +178,10 @@ def load(
 def status(
     name: str | None = None, *, data_dir: str | Path | None = None
 ) -> list[Status]:
-    """Return of each dataset whether and where it is on this computer.
+    """Return whether and where each dataset is on this computer.
 
-    Looks at names and sizes only: uses no network and reads no data but Python's own.
+    This checks names and sizes of files only; it uses no network, and reads no data
+    other than Python's own.
 
     Args:
         name: The dataset; None for all of `names()`.
@@ -210,16 +208,16 @@ def prepare(
 
     Args:
         name: A dataset that is published as four original files.
-        source: Folder with the four files; by default they are looked for as `load`
-            does, then downloaded.
-        data_dir: TFDS's root folder, made if need be; by default `TFDS_DATA_DIR` or
-            `~/tensorflow_datasets`.
+        source: Folder with the four files; by default, the places that `load` searches,
+            then a download.
+        data_dir: TFDS's root folder, created if necessary; by default `TFDS_DATA_DIR`
+            or `~/tensorflow_datasets`.
 
     Returns:
         The version directory, `<data_dir>/<name>/3.0.1`.
 
     Raises:
-        DataError: If the directory is there already, or the files cannot be had.
+        DataError: If the directory exists already, or the files are not available.
 
     Example:
         >>> prepare("mnist-5k")
@@ -232,13 +230,13 @@ def prepare(
 
 
 def existing(folder: str | Path | None) -> Path | None:
-    """Return the folder that the user named, or raise if there is none."""
+    """Return the folder that the user named; raise if it does not exist."""
     if folder is None:
         return None
     path = expanded(str(folder))
     if not path.is_dir():
         raise DataError(
-            f"{folder}: there is no such folder. Create it, or name another"
+            f"{folder}: there is no such folder. Create it, or choose another."
         )
     return path
 
@@ -247,7 +245,7 @@ def _named(name: str, options: Mapping[str, Any]) -> Source:
     if name not in names():
         raise DataError(
             f"there is no dataset named {name!r}: choose one of {', '.join(names())}"
-            f"{_nearest(name, names())}; or name data of your own, such as folder:PATH"
+            f"{_nearest(name, names())}; or name data of your own, such as folder:PATH."
         )
     source = _source(name)
     values = _values(name, source.OPTIONS, options)
@@ -278,14 +276,14 @@ def _source(name: str) -> Source:
 def _values(
     what: str, known: Collection[str], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return options as a source takes them, by name."""
+    """Return parsed options by name."""
     for name in given:
         if not known:
-            raise DataError(f"{what} takes no options, but was given {name}")
+            raise DataError(f"{what} takes no options, but got {name}.")
         if name not in known:
             raise DataError(
                 f"{what} has no option {name!r}: choose one of "
-                f"{', '.join(sorted(known))}{_nearest(name, known)}"
+                f"{', '.join(sorted(known))}{_nearest(name, known)}."
             )
     return {name: _READ[name](name, given[name]) for name in sorted(given)}
 
@@ -296,7 +294,7 @@ def _line(name: str, values: Mapping[str, Any]) -> str:
 
 
 def _parted(rest: str) -> tuple[str, dict[str, Any]]:
-    """Return the place and the options of what follows a scheme."""
+    """Split the part of a line after the scheme into place and options."""
     found = re.fullmatch(r"(.*?)\?((?:\w+=[^&?]*)(?:&\w+=[^&?]*)*)", rest, re.DOTALL)
     if found is None:
         return rest, {}
@@ -305,7 +303,7 @@ def _parted(rest: str) -> tuple[str, dict[str, Any]]:
 
 
 def _options_of(own: str, other: str) -> dict[str, str]:
-    """Return the options that a line of the same kind has, and another has not."""
+    """Return the options that only the first line has; none if schemes differ."""
     kind, _, rest = own.partition(":")
     if not other.startswith(f"{kind}:"):
         return {}
@@ -321,33 +319,33 @@ def _nearest(word: str, known: Any) -> str:
 def _whole(name: str, value: Any) -> int:
     text = str(value)
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 100_000):
-        raise DataError(f"{name}={value!r} must be a whole number of at least 1")
+        raise DataError(f"{name}={value!r} must be a whole number of at least 1.")
     return int(text)
 
 
 def _size(name: str, value: Any) -> tuple[int, int]:
     words = value if isinstance(value, tuple | list) else str(value).split("x")
     if len(words) not in (1, 2):
-        raise DataError(f"{name}={value!r}: write 64, or 48x64 (height x width)")
+        raise DataError(f"{name}={value!r} must be 64, or 48x64 (height x width).")
     return _whole(name, words[0]), _whole(name, words[-1])
 
 
 def _flag(name: str, value: Any) -> bool:
     words = {"true": True, "false": False}
     if str(value).lower() not in words:
-        raise DataError(f"{name}={value!r} must be true or false")
+        raise DataError(f"{name}={value!r} must be true or false.")
     return words[str(value).lower()]
 
 
 def _channels(name: str, value: Any) -> int:
     if str(value) not in ("1", "3"):
-        raise DataError(f"{name}={value!r} must be 1 (gray) or 3 (color)")
+        raise DataError(f"{name}={value!r} must be 1 (gray) or 3 (color).")
     return int(value)
 
 
 def _fit(name: str, value: Any) -> str:
     if value not in FITS:
-        raise DataError(f"{name}={value!r} must be one of {', '.join(FITS)}")
+        raise DataError(f"{name}={value!r} must be one of {', '.join(FITS)}.")
     return value
 
 
@@ -356,8 +354,8 @@ def _units(name: str, value: Any) -> tuple[str, ...]:
     if len(words) not in (1, 2) or not {*words} <= {*UNITS}:
         one, other = UNITS
         raise DataError(
-            f"{name}={value!r} must be {one}, {other}, or one of sources and one of "
-            f"targets, such as {one}-{other}"
+            f"{name}={value!r} must be {one}, {other}, or one for sources and one for "
+            f"targets, such as {one}-{other}."
         )
     return words[0], words[-1]
 

@@ -1,17 +1,17 @@
-"""Which training examples are held out for validation: the rules, all of them here.
+"""All rules for which training examples are held out for validation.
 
 - MNIST and Fashion-MNIST: the last share of the training images in published order, by
   default the last 10,000 of 60,000, as is usual for them.
 - Windows of one text: the last share of the windows, which are contiguous. Windows
-  drawn here and there would have their neighbors in the training set.
-- Pairs of texts: as everything else, but sources are drawn, each with all its targets:
-  equal sources are never in two parts.
+  drawn at random would have their neighbors in the training set.
+- Pairs of texts: like everything else, but sources are drawn, each with all its
+  targets: equal sources are never in two parts.
 - Everything else: drawn with a fixed seed and stratified by class. Each class gives its
-  share, rounded so that the total is right (largest remainders), but at least one of
-  two or more.
+  share, rounded so that the total is right (largest remainders), but at least one
+  example if it has two or more.
 
 Both parts keep the published order, and the same share of the same examples always
-holds out the same ones, by whatever route they came.
+holds out the same ones, whatever the route of loading.
 """
 
 from collections.abc import Hashable, Iterable
@@ -40,15 +40,15 @@ def hold_out(
         train: A `Batch`, or any nesting of tuples, lists and dictionaries of arrays
             whose first axis counts examples.
         share: Share of the examples to hold out, between 0 and 1.
-        how: `"stratified"` draws the examples: of each class of a `Batch` or of
-            `Documents` its share, of `Pairs` a share of the sources, each with all its
-            targets, of anything else any. `"last"` takes the last ones,
-            as is right for pieces of one text or of one recording, whose neighbors are
+        how: `"stratified"` draws at random: the same share of each class of a `Batch`
+            or of `Documents`, a share of the sources of `Pairs`, each with all its
+            targets, and any examples of other data. `"last"` takes the last ones, which
+            is right for pieces of one text or of one recording, whose neighbors are
             alike.
         seed: Seed of the draw; another seed holds out other examples.
 
     Returns:
-        What is left to train on and what is held out, both in the form of `train`.
+        The remaining training examples and those held out, both in the form of `train`.
         NumPy arrays are read-only.
 
     Raises:
@@ -73,11 +73,11 @@ def split(
     *,
     seed: int = 0,
 ) -> Dataset:
-    """Return a dataset with a share of its training examples held out; None holds none.
+    """Return a dataset with a share of its training examples held out.
 
     Args:
-        dataset: A dataset that holds out none.
-        share: As for `hold_out`.
+        dataset: A dataset without a validation part.
+        share: As for `hold_out`; None to hold out nothing.
         how: As for `hold_out`.
         seed: As for `hold_out`.
 
@@ -93,7 +93,7 @@ def split(
     if share is None:
         return dataset
     if dataset.validation is not None:
-        raise DataError(f"{dataset.info.title} has a validation part already")
+        raise DataError(f"{dataset.info.title} has a validation part already.")
     rows = _rows(dataset.train, share, how, seed)
     train, validation = _parts(dataset.train, rows)
     if how == "stratified" and isinstance(train, (Batch, Documents)):
@@ -118,12 +118,12 @@ def _require_classes(
             raise DataError(
                 f"{info.title}: with the validation share {share:.3g}, no example of "
                 f"class {info.class_names[int(counts.argmin())]!r} is {what}: give "
-                "another share, more examples, or hold out nothing (--validation none)"
+                "another share, more examples, or hold out nothing (--validation none)."
             )
 
 
 def join(dataset: Dataset) -> Dataset:
-    """Return a dataset whose validation examples are training examples, after these."""
+    """Return a dataset with its validation examples appended to the training ones."""
     train = jax.tree.map(
         lambda *parts: np.concatenate(parts), dataset.train, dataset.validation
     )
@@ -141,25 +141,25 @@ def require_share(share: object) -> None:
         >>> require_share(1.5)
         Traceback (most recent call last):
         ...
-        fdl.arrays.DataError: validation share 1.5: give a number between 0 and 1, ...
+        fdl.arrays.DataError: validation share 1.5 must be a number between 0 and 1, ...
     """
     if not (isinstance(share, int | float | np.number) and 0 < share < 1):
         raise DataError(
-            f"validation share {share!r}: give a number between 0 and 1, such as 1/6; "
-            "to hold out nothing, load with validation=None"
+            f"validation share {share!r} must be a number between 0 and 1, such as "
+            "1/6; to hold out nothing, load with validation=None."
         )
 
 
 def stratified_counts(
     sizes: Int[np.ndarray, " classes"], total: int
 ) -> Int[np.ndarray, " classes"]:
-    """Return how many examples each class gives, `total` together: largest remainders.
+    """Divide `total` examples among classes by size, with largest remainders.
 
     Example:
         >>> stratified_counts(np.array([50, 30, 20]), 7)
         array([4, 2, 1])
     """
-    # Whole numbers throughout: a class whose share is whole gives exactly that.
+    # Integers throughout, so that a class with a whole share gives exactly that.
     counts, remainders = np.divmod(sizes * total, sizes.sum())
     missing = total - counts.sum()
     counts[np.argsort(-remainders, kind="stable")[:missing]] += 1
@@ -169,7 +169,7 @@ def stratified_counts(
 def _one_of_each(
     counts: Int[np.ndarray, " classes"], sizes: Int[np.ndarray, " classes"]
 ) -> Int[np.ndarray, " classes"]:
-    """Return counts by which each class of two or more gives one, if there are enough.
+    """Adjust counts so that each class of two or more gives one, if there are enough.
 
     Example:
         >>> _one_of_each(np.array([4, 2, 0]), np.array([50, 30, 3]))
@@ -190,9 +190,9 @@ def rows_of_sources(
     """Return the rows to hold out so that equal sources are all in one part.
 
     Args:
-        sources: The source of each row.
-        share: Share of the different sources.
-        how: As for `hold_out`, of sources in the order in which they first occur.
+        sources: Source of each row.
+        share: Share of the distinct sources.
+        how: As for `hold_out`, for sources in the order of their first occurrence.
         seed: As for `hold_out`.
 
     Example:
@@ -218,12 +218,12 @@ def _rows(
         raise DataError(
             f"validation share {share:.4g} of {count} {what} holds out {number} and "
             f"leaves {count - number} to train on, and both parts need at least one: "
-            f"give another share, more {what}, or hold out nothing (--validation none)"
+            f"give another share, more {what}, or hold out nothing (--validation none)."
         )
     if how == "last":
         return np.arange(count - number, count)
     if how != "stratified":
-        raise DataError(f"how={how!r}: give 'stratified' or 'last'")
+        raise DataError(f"how={how!r} must be 'stratified' or 'last'.")
     classes = np.zeros(count, int)
     if isinstance(train, (Batch, Documents)):
         classes = np.unique(np.asarray(train.label), return_inverse=True)[1]
@@ -239,7 +239,7 @@ def _rows(
 def _parts(train: PyTree, rows: Rows) -> tuple[PyTree, PyTree]:
     count = len(jax.tree.leaves(train)[0])
     left = count - len(rows)
-    if rows[0] == left:  # they are the last ones, and a slice copies nothing
+    if rows[0] == left:  # these are the last ones, and a slice copies nothing
         return _take(train, slice(left)), _take(train, slice(left, count))
     return _take(train, np.delete(np.arange(count), rows)), _take(train, rows)
 

@@ -1,4 +1,4 @@
-"""Examples that stay where they are stored, and are fetched by their numbers."""
+"""Examples that stay where they are stored, and are fetched by index."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -14,12 +14,11 @@ from fdl.arrays import DataError, PyTree
 
 @runtime_checkable
 class Stored(Protocol):
-    """Examples of which some at a time are fetched into memory.
+    """Examples that are fetched into memory some at a time.
 
-    Whatever has these two methods is taken wherever data are: by `fdl.fit`,
-    `fdl.fit_many`, `fdl.evaluate` and `fdl.predict`. `fdl.data.stored` makes one of
-    arrays on disk, or of a data set of Grain or PyTorch. If it has a `name`, messages
-    call it so.
+    `fdl.fit`, `fdl.fit_many`, `fdl.evaluate` and `fdl.predict` take any object with
+    these two methods as data. `fdl.data.stored` creates one from arrays on disk, or
+    from a dataset of Grain or PyTorch. Messages use its `name`, if it has one.
 
     Example:
         >>> class Squares:
@@ -33,23 +32,23 @@ class Stored(Protocol):
     """
 
     def __len__(self) -> int:
-        """Return the number of examples, which does not change."""
+        """Return the number of examples, which must not change."""
         ...
 
     def rows(self, index: Int[np.ndarray, " n"]) -> PyTree:
-        """Return some examples, as a pytree of NumPy arrays whose first axis is theirs.
+        """Return some examples, as a pytree of NumPy arrays with a common first axis.
 
-        It is called in a thread of its own, one call at a time.
+        It is called in a separate thread, one call at a time.
 
         Args:
-            index: The numbers of the examples, from 0, in increasing order and each but
-                once.
+            index: Indices of the examples, from 0, in increasing order and without
+                repetition.
         """
         ...
 
 
 def is_stored(data: Any) -> TypeGuard[Stored]:
-    """Return whether data are fetched by number.
+    """Return whether data are fetched by index.
 
     Example:
         >>> is_stored(stored(np.arange(3))), is_stored(np.arange(3))
@@ -59,7 +58,7 @@ def is_stored(data: Any) -> TypeGuard[Stored]:
 
 
 def name_of(data: Any) -> str:
-    """Return what messages call stored data.
+    """Return the name of stored data in messages.
 
     Example:
         >>> name_of(stored(np.arange(3))), name_of(stored(np.arange(3), name="three"))
@@ -78,19 +77,18 @@ def stored(
     """Leave examples where they are stored, to be fetched some at a time.
 
     Args:
-        data: A pytree of arrays with a common first axis, such as a `Batch`, each an
-            `np.load(file, mmap_mode="r")`, a data set of an open HDF5 file, an array in
-            memory, or anything else with a shape, a dtype and rows to be sliced. Or a
-            data set of records, with a length and numbered from 0: a `MapDataset` of
-            Grain, a data source of TensorFlow Datasets, a map-style data set of
-            PyTorch.
-        convert: What is made of a record, such as
-            `lambda r: fdl.Batch(r["image"], r["label"])`; None to take it as it is: a
-            pytree of arrays and numbers.
-        name: What messages call it; None for the names of files.
+        data: A pytree of arrays with a common first axis, such as a `Batch`: each an
+            `np.load(file, mmap_mode="r")`, a dataset of an open HDF5 file, an array in
+            memory, or anything else with a shape, a dtype and rows that can be sliced.
+            Or a dataset of records with a length, indexed from 0: a `MapDataset` of
+            Grain, a data source of TensorFlow Datasets, a map-style dataset of PyTorch.
+        convert: Function applied to each record, such as
+            `lambda r: fdl.Batch(r["image"], r["label"])`; None for none, if a record is
+            a pytree of arrays and numbers.
+        name: Name in messages; None for the names of the files.
 
     Raises:
-        DataError: If it is none of these, or the arrays differ in length.
+        DataError: If the data have another form, or the arrays differ in length.
 
     Example:
         >>> import fdl, tempfile
@@ -104,13 +102,13 @@ def stored(
     leaves = [] if isinstance(data, Iterator) else jax.tree.leaves(data)
     if leaves and all(map(_is_array, leaves)):
         if convert is not None:
-            raise DataError("convert= makes examples of records, but these are arrays")
+            raise DataError("convert= applies to records, but these are arrays.")
         return _Arrays(data, name)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
         return _Records(data, convert, name)
     raise DataError(
         f"a {type(data).__name__} is neither arrays nor records with a length and "
-        "numbers; of an iterator of batches, make fdl.data.Batches"
+        "indices. Wrap an iterator of batches in fdl.data.Batches."
     )
 
 
@@ -126,7 +124,7 @@ class _Arrays:
         if len({*lengths}) > 1:
             raise DataError(
                 f"{self.name}: the arrays have {', '.join(map(str, lengths))} "
-                "examples: give equally many"
+                "examples, but must have equally many."
             )
 
     def __len__(self) -> int:
@@ -151,7 +149,7 @@ def _rows(array: Any, index: Int[np.ndarray, " n"]) -> np.ndarray:
     if isinstance(array, np.ndarray):
         place = _place(array)
         return array[index] if place is None else _read(*place, array, index)
-    # HDF5 and the like take a hundred times as long for scattered rows at once.
+    # HDF5 and the like take a hundred times as long for scattered rows in one read.
     found = np.empty((len(index), *array.shape[1:]), array.dtype)
     for place, first, count in _together(index):
         found[place : place + count] = array[first : first + count]
@@ -159,14 +157,14 @@ def _rows(array: Any, index: Int[np.ndarray, " n"]) -> np.ndarray:
 
 
 def _place(array: np.ndarray) -> tuple[str, int] | None:
-    """Return the file that holds an array, row after row, and where it begins there."""
+    """Return the file that maps an array contiguously, and the offset of the array."""
     whole: Any = array
     while isinstance(whole.base, np.ndarray):
         whole = whole.base
     path, begin, mode = (
         getattr(whole, name, None) for name in ("filename", "offset", "mode")
     )
-    # Mapped with mode "c", it may have been changed in memory alone.
+    # An array mapped with mode "c" may have been changed in memory alone.
     if path is None or mode == "c" or not array.flags.c_contiguous:
         return None
     if not hasattr(os, "preadv"):
@@ -180,7 +178,7 @@ def _read(
 ) -> np.ndarray:
     """Return rows of a file, read rather than mapped.
 
-    What is mapped counts as memory of the process, with 64 KB around each row.
+    Mapped pages count as memory of the process, with 64 KB around each row.
     """
     found = np.empty((len(index), *array.shape[1:]), array.dtype)
     size = found[:1].nbytes
@@ -189,16 +187,16 @@ def _read(
         for place, first, count in _together(index):
             part = content[place * size : (place + count) * size]
             start = begin + first * size
-            while part:  # the system may give less than what is asked for
+            while part:  # a read may return less than requested
                 got = os.preadv(file.fileno(), [part], start)
                 if not got:
-                    raise DataError(f"{path} has become shorter while it was read")
+                    raise DataError(f"{path} was truncated while it was read.")
                 part, start = part[got:], start + got
     return found
 
 
 def _together(index: Int[np.ndarray, " n"]) -> list[tuple[int, int, int]]:
-    """Return runs of consecutive numbers: place, first number, count.
+    """Return runs of consecutive indices: position, first index, count.
 
     Example:
         >>> _together(np.array([3, 4, 5, 9]))
@@ -212,7 +210,7 @@ def _together(index: Int[np.ndarray, " n"]) -> list[tuple[int, int, int]]:
 
 
 class _Records:
-    """Records by number, each a pytree of arrays and numbers."""
+    """Records by index, each a pytree of arrays and numbers."""
 
     def __init__(
         self, data: Any, convert: Callable[[Any], PyTree] | None, name: str | None
@@ -234,8 +232,8 @@ class _Records:
         for number, record in zip(numbers, each, strict=True):
             if _form(record) != form:
                 raise DataError(
-                    f"{self.name}: record {number} is {described(record)}, and record "
-                    f"{numbers[0]} {described(each[0])}: bring them to one form"
+                    f"{self.name}: record {number} is {described(record)}, but record "
+                    f"{numbers[0]} is {described(each[0])}: convert them to one form."
                 )
         return jax.tree.map(lambda *leaves: np.stack(leaves), *each)
 
@@ -246,7 +244,7 @@ def _form(record: PyTree) -> Any:
 
 
 def described(tree: PyTree) -> str:
-    """Return types and shapes of arrays.
+    """Return the dtypes and shapes of arrays, as text.
 
     Example:
         >>> described({"inputs": np.zeros((2, 3)), "targets": np.arange(2)})

@@ -1,4 +1,4 @@
-"""Images of a directory of TensorFlow Datasets, decoded when they are fetched."""
+"""Images in a directory of TensorFlow Datasets, decoded when they are fetched."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ class StoredImages:
     """Images with their classes.
 
     Attributes:
-        name: What messages call them.
+        name: Name in messages.
         class_names: Name of each class, in the order of the labels.
     """
 
@@ -32,7 +32,7 @@ class StoredImages:
         size: tuple[int, int],
         channels: int,
     ) -> None:
-        """Take note of how records become rows."""
+        """Record how to turn records into rows."""
         self.name, self.class_names = name, class_names
         self._records, self._image, self._label = records, image, label
         self._size, self._channels = size, channels
@@ -65,18 +65,19 @@ def stored_tfds(
 
     Args:
         line: `NAME[/CONFIG][:VERSION]`, as after `tfds:`; prepared as array_record.
-        split: Which examples, as TFDS writes it: `train`, or `train[:90%]`.
-        size: Height and width, or both in one; None for what the directory declares.
+        split: A split in TFDS's notation: `train`, or `train[:90%]`.
+        size: Height and width, or one number for both; None for what the directory
+            declares.
         channels: 1 for gray, 3 for color; None for what the directory declares.
-        target: Feature that is the class; None for the only one.
+        target: Feature with the class; None for the only one.
         data_dir: Folder of TFDS; None for `TFDS_DATA_DIR` or `~/tensorflow_datasets`.
 
     Returns:
-        Each image, uint8, with its class, in a `Batch`. Also its `class_names`.
+        Stored uint8 images with their classes, as a `Batch`, and `class_names`.
 
     Raises:
-        DataError: If there is no such directory, it holds no images with classes, its
-            format is another, or the images have several sizes and none is given.
+        DataError: If there is no such directory, it has no images with classes or
+            another format, or the images differ in size and `size` is None.
 
     Example:
         >>> stored_tfds("no-such-data")
@@ -88,10 +89,12 @@ def stored_tfds(
     builder = prepared.open_builder(version)
     image, text, label, names = features(version, builder.info, target, None)
     if text is not None:
-        raise DataError(f"{version}: it has texts: load them by fdl.data.load")
+        raise DataError(f"{version} has texts: load them with fdl.data.load.")
     height, width, depth = declared_shape(builder, image)
     if size is None and (height is None or width is None):
-        raise DataError(f"{version}: its images have many sizes: give one, size=64")
+        raise DataError(
+            f"{version}: its images have many sizes: pass one, such as size=64."
+        )
     if isinstance(size, int):
         size = (size, size)
     return StoredImages(

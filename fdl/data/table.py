@@ -1,4 +1,4 @@
-"""`csv:FILE`: rows of numbers and categories, or of texts; one column is predicted."""
+"""`csv:FILE`: rows of numbers and categories, or texts, with a column to predict."""
 
 import csv
 import dataclasses
@@ -20,33 +20,33 @@ from fdl.data.source import Source, Status
 from fdl.data.splits import SHARE
 from fdl.untrusted import reason, shortened
 
-_MOST_CATEGORIES = 100  # of a column; more are names of rows
-_MOST_CLASSES = 20  # of whole numbers; more are numbers to predict
+_MOST_CATEGORIES = 100  # in a column; more are taken for names of rows
+_MOST_CLASSES = 20  # that are whole numbers; more are taken for numbers to predict
 _DELIMITERS = (",", ";", "\t")
 _MOST_BYTES = 1 << 27  # of a file; those of Fashion-MNIST fit
 _MOST_CELLS = 50_000_000
 _MOST_COLUMNS = 100_000
-_MOST_KNOWN = 1_000_000  # different cells of which each is kept once
+_MOST_KNOWN = 1_000_000  # distinct cells, each of which is stored once
 _MOST_OTHERS = 8_000_000  # other cells, which take half a gigabyte
 _LONGEST_LINE = 1 << 24  # characters
 
 
 @dataclasses.dataclass(frozen=True)
 class Table(Source):
-    """A CSV file with a line of names, and a row for each example.
+    """A CSV file with a header line, and a row for each example.
 
-    A column is of numbers if more than half of its cells are, else of categories, each
-    of which becomes a number that is 1 or 0. The target is a class if it holds
-    categories, or at most 20 different whole numbers; otherwise it is a number.
+    A column is numeric if more than half of its cells are numbers; otherwise it is
+    categorical, and each category becomes a number, 1 or 0. The target is a class if it
+    is categorical, or has at most 20 distinct whole numbers; otherwise it is a number.
 
-    Where a column of texts is named, examples are these with their classes, and all
-    other columns are passed over.
+    If a column of texts is named, the examples are its texts with their classes, and
+    all other columns are ignored.
 
     Attributes:
-        name: The line that names it.
+        name: The line that names the source.
         path: The file; its cells are separated by commas, semicolons or tabs.
-        target: The column to predict.
-        text: The column of texts; None for a table of numbers and categories.
+        target: Column to predict.
+        text: Column of texts; None for a table of numbers and categories.
     """
 
     path: Path
@@ -60,13 +60,13 @@ class Table(Source):
         if self.target not in cells:
             said = f"has no column {self.target!r}" if self.target else "needs a target"
             raise DataError(
-                f"{self.path} {said}: give --target one of {', '.join(names)}"
+                f"{self.path} {said}: set --target to one of {', '.join(names)}."
             )
         target = cells.pop(self.target)
         if self.text is not None:
             return self._documents(cells, target)
         if not cells:
-            raise DataError(f"{self.path} has no column besides {self.target!r}")
+            raise DataError(f"{self.path} has no column besides {self.target!r}.")
         columns = [_column(self.path, name, found) for name, found in cells.items()]
         return assemble(
             {
@@ -86,8 +86,8 @@ class Table(Source):
     def _documents(self, cells: dict[str, list[str]], target: list[str]) -> Dataset:
         if self.text not in cells:
             raise DataError(
-                f"{self.path} has no column {self.text!r} besides the target: give "
-                f"--text one of {', '.join(cells)}"
+                f"{self.path} has no column {self.text!r} besides the target: set "
+                f"--text to one of {', '.join(cells)}."
             )
         return assemble_documents(
             {"train": Part(cells[self.text], _classes(target))},
@@ -110,7 +110,7 @@ class Table(Source):
 
 
 class _Column(NamedTuple):
-    """A column as numbers, and the name of each of these."""
+    """A column converted to numeric columns, and the names of these."""
 
     names: list[str]
     values: np.ndarray
@@ -120,18 +120,20 @@ def read_cells(path: Path) -> dict[str, list[str]]:
     """Return the cells of each column of a CSV file.
 
     Raises:
-        DataError: If the file cannot be read, or is no such table.
+        DataError: If the file cannot be read, or is not such a table.
     """
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise ValueError(f"it has more than {_MOST_BYTES:,} bytes: make it .npz")
+            raise ValueError(f"it has more than {_MOST_BYTES:,} bytes: use .npz")
         with path.open(encoding="utf-8-sig", newline="") as file:
             head = next(_lines(file), "")
             delimiter = max(_DELIMITERS, key=head.count)
             file.seek(0)
             return _columns_of(csv.reader(_lines(file), delimiter=delimiter))
     except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a table: {reason(error)}") from error
+        raise DataError(
+            f"{path} cannot be read as a table: {reason(error)}."
+        ) from error
 
 
 def _lines(file: TextIO) -> Iterator[str]:
@@ -142,7 +144,7 @@ def _lines(file: TextIO) -> Iterator[str]:
 
 
 def _columns_of(rows: Iterator[list[str]]) -> dict[str, list[str]]:
-    """Return the cells of each column, of which the first row has the names."""
+    """Return the cells of each column; the first row has the names."""
     names = [name.strip() for name in next((row for row in rows if row), [])]
     if len(names) > _MOST_COLUMNS:
         raise ValueError(f"it has {len(names):,} columns, more than {_MOST_COLUMNS:,}")
@@ -157,19 +159,19 @@ def _columns_of(rows: Iterator[list[str]]) -> dict[str, list[str]]:
     for number, row in enumerate((row for row in rows if row), start=1):
         if len(row) != len(names):
             raise ValueError(
-                f"row {number} has {len(row)} cells, the line of names {len(names)}"
+                f"row {number} has {len(row)} cells, but the header has {len(names)}"
             )
         if number * len(names) > _MOST_CELLS:
-            raise ValueError(f"it has more than {_MOST_CELLS:,} cells: make it .npz")
+            raise ValueError(f"it has more than {_MOST_CELLS:,} cells: use .npz")
         for column, cell in zip(columns, row, strict=True):
             column.append(known[cell.strip()])
     if not number:
-        raise ValueError("it holds no rows below a line of names")
+        raise ValueError("it holds no rows below a header")
     return dict(zip(names, columns, strict=True))
 
 
 class _Known(dict[str, str]):
-    """Makes equal cells one object, since a text takes 50 bytes."""
+    """Stores equal cells as one object, since a text takes 50 bytes."""
 
     others = 0
 
@@ -180,25 +182,23 @@ class _Known(dict[str, str]):
             self.others += 1
             if self.others > _MOST_OTHERS:
                 most = _MOST_KNOWN + _MOST_OTHERS
-                raise ValueError(
-                    f"it has more than {most:,} different cells: make it .npz"
-                )
+                raise ValueError(f"it has more than {most:,} different cells: use .npz")
         return cell
 
 
 def read_rows(path: Path | str, info: DatasetInfo) -> Float32[np.ndarray, "rows _"]:
-    r"""Read the rows of a CSV file as inputs like those of a table that is known.
+    r"""Read the rows of a CSV file as inputs for a model trained on a table.
 
-    Other columns than those of the table, the target among them, are passed over. Rows
-    of numbers without names, as in `npz:`, are read from an `.npy` or `.npz` file.
+    Columns that are not inputs of the table, such as the target, are ignored. If the
+    columns have no names, as with `npz:`, rows are read from an `.npy` or `.npz` file.
 
     Args:
         path: The file.
-        info: What the table is.
+        info: Description of the table.
 
     Raises:
-        DataError: If a column is missing, or a cell is no number, or a category that
-            the table lacks.
+        DataError: If a column is missing, or a cell is not a number, or is a category
+            that the table lacks.
 
     Example:
         >>> import tempfile, fdl.data
@@ -216,8 +216,8 @@ def read_rows(path: Path | str, info: DatasetInfo) -> Float32[np.ndarray, "rows 
     cells = read_cells(path)
     if not info.columns:
         raise DataError(
-            f"{path}: the rows of {info.title} have no names of columns by which a "
-            "table could be read: give an .npy file"
+            f"{path}: the columns of {info.title} have no names, so a table cannot be "
+            "matched to them: give an .npy file."
         )
     rows: list[np.ndarray] = []
     known: dict[str, list[str]] = {}
@@ -228,7 +228,7 @@ def read_rows(path: Path | str, info: DatasetInfo) -> Float32[np.ndarray, "rows 
         name = next((name for name in cells if feature.startswith(f"{name}=")), None)
         if name is None:
             raise DataError(
-                f"{path} has no column for {feature!r}; columns: {', '.join(cells)}"
+                f"{path} has no column for {feature!r}; columns: {', '.join(cells)}."
             )
         category = feature[len(name) + 1 :]
         known.setdefault(name, []).append(category)
@@ -238,7 +238,7 @@ def read_rows(path: Path | str, info: DatasetInfo) -> Float32[np.ndarray, "rows 
             if cell not in categories:
                 raise DataError(
                     f"{path}: row {row} of column {name!r} is {cell!r}, which "
-                    f"{info.title} lacks: {', '.join(categories)}"
+                    f"{info.title} lacks: {', '.join(categories)}."
                 )
     return np.stack(rows, axis=1)
 
@@ -252,7 +252,7 @@ def _array_rows(path: Path, info: DatasetInfo) -> Float32[np.ndarray, "rows _"]:
     ):
         raise DataError(
             f"{path} holds {found.dtype}{list(found.shape)}: expected rows of "
-            f"{info.input_shape[0]} numbers, as {info.title} has"
+            f"{info.input_shape[0]} numbers, as in {info.title}."
         )
     return found.astype(np.float32)
 
@@ -261,7 +261,7 @@ def _required_numbers(path: Path, name: str, cells: list[str]) -> np.ndarray:
     for row, cell in enumerate(cells, start=1):
         if _number(cell) is None:
             raise DataError(
-                f"{path}: row {row} of column {name!r} is {cell!r}, not a number"
+                f"{path}: row {row} of column {name!r} is {cell!r}, not a number."
             )
     return np.array(cells, np.float32)
 
@@ -275,7 +275,7 @@ def _column(path: Path, name: str, cells: list[str]) -> _Column:
         raise DataError(
             f"{path}: the column {name!r} has {len(categories)} different values, more "
             f"than {_MOST_CATEGORIES}: leave it out, or make them numbers; if they are "
-            f"texts to be classified, name it with --text"
+            f"texts to classify, name it with --text."
         )
     values = np.array(cells)[:, None] == np.array(categories)
     names = [f"{name}={category}" for category in categories]
@@ -283,7 +283,7 @@ def _column(path: Path, name: str, cells: list[str]) -> _Column:
 
 
 def _classes(cells: list[str]) -> np.ndarray:
-    """Return whole numbers if all are, else names."""
+    """Return cells as whole numbers if all are, else as names."""
     try:
         return np.array([int(cell) for cell in cells])
     except ValueError:
@@ -317,7 +317,7 @@ def _numbers(path: Path, name: str, cells: list[str]) -> np.ndarray | None:
         others = f" ({len(bad)} such cells)" if len(bad) > 1 else ""
         raise DataError(
             f"{path}: row {bad[0]} of column {name!r} is {cells[bad[0] - 1]!r}, not a "
-            f"number{others}: mend or remove it"
+            f"number{others}: correct or remove it."
         )
     return np.array(found, np.float64)
 

@@ -1,8 +1,8 @@
-"""Texts, character by character: files, and the manual that comes with Python itself.
+"""Texts, character by character: files, and the manual that comes with Python.
 
-That is python-docs. `pydoc` carries the language reference as plain text, for
-`help("topics")`. Its words change from one version of Python to the next, so figures
-compare only where `DatasetInfo.checksum` is the same.
+The latter is the dataset python-docs. `pydoc` has the language reference as plain text,
+for `help("topics")`. The text changes between versions of Python, so results are only
+comparable if `DatasetInfo.checksum` is the same.
 """
 
 import dataclasses
@@ -24,13 +24,13 @@ from fdl.data.pairing import assemble_pairs
 from fdl.data.source import Source, Status
 
 NAME = "python-docs"
-"""Its name; it has no row in the table, since its contents differ between Pythons."""
+"""Name of the dataset, which is not in the table since it depends on the Python."""
 
 WINDOW = 128
 """Number of characters in an example."""
 
 _TEST_SHARE = 10  # the last tenth of the text is the test set
-_PIECE = 1 << 20  # characters that become tokens at a time
+_PIECE = 1 << 20  # characters to tokenize at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,15 +39,15 @@ class PythonDocs(Source):
 
     @property
     def hold_out(self) -> HoldOut:
-        """The last windows: others would have their neighbors in the training set."""
+        """`"last"`: other windows would have their neighbors in the training set."""
         return "last"
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
-        """Read it from the standard library, wherever other data may be."""
+        """Read it from the standard library; `data_dir` is ignored."""
         return load()
 
     def status(self, data_dir: Path | None) -> Status:
-        """Read it, which takes no time to speak of."""
+        """Read the text, which is fast."""
         try:
             info = load().info
         except DataError as error:
@@ -58,10 +58,10 @@ class PythonDocs(Source):
 
 @dataclasses.dataclass(frozen=True)
 class TextFile(Source):
-    """`text:FILE`: a text of one's own, in UTF-8, character by character.
+    """`text:FILE`: a UTF-8 text file, character by character.
 
     Attributes:
-        name: The line that names it.
+        name: The line that names the source.
         path: The file.
     """
 
@@ -69,7 +69,7 @@ class TextFile(Source):
 
     @property
     def hold_out(self) -> HoldOut:
-        """The last windows: others would have their neighbors in the training set."""
+        """`"last"`: other windows would have their neighbors in the training set."""
         return "last"
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
@@ -80,7 +80,7 @@ class TextFile(Source):
         )
 
     def status(self, data_dir: Path | None) -> Status:
-        """Read it, which is the way to count its characters."""
+        """Read the text, since there is no other way to count its characters."""
         try:
             info = self.load(None, download=False).info
         except DataError as error:
@@ -94,18 +94,18 @@ class TextFile(Source):
 
 @dataclasses.dataclass(frozen=True)
 class TextLines(TextFile):
-    """`jsonl:FILE`: texts, each in a JSON object in a line of its own.
+    """`jsonl:FILE`: texts in JSON objects, one per line.
 
-    Without a target they are one text to go on with; with one, each text has a class;
-    with a source, each object is a pair of that and its target.
+    With a source, each object is a pair of source and target text; with a target alone,
+    each text has a class; with neither, the texts are joined into one, to continue.
 
     Attributes:
-        name: The line that names it.
+        name: The line that names the source.
         path: The file.
-        text: Which member of the objects is the text.
-        target: Which member is its class, a whole number or a name; or what the source
-            becomes.
-        source: Which member is a text that becomes another one.
+        text: Member of the objects with the text.
+        target: Member with the class, a whole number or a name; or with the text that
+            the source becomes.
+        source: Member with the source text of a pair.
         units: As for `fdl.data.from_pairs`.
     """
 
@@ -116,7 +116,7 @@ class TextLines(TextFile):
 
     @property
     def hold_out(self) -> HoldOut:
-        """The last windows of one text; of all others, as everywhere."""
+        """`"last"` for windows of one text, else `"stratified"`."""
         return "last" if self.target is self.source is None else "stratified"
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
@@ -152,7 +152,7 @@ class TextLines(TextFile):
 
 
 def locate() -> str:
-    """Return the file that holds the text.
+    """Return the file of the text.
 
     Raises:
         DataError: If this Python lacks it.
@@ -163,8 +163,8 @@ def locate() -> str:
 def load() -> Dataset:
     """Load the text as windows of characters.
 
-    The topics overlap, so each paragraph is taken once, where it first appears:
-    no paragraph of the test set is in the training set.
+    Topics overlap, so each paragraph is used once, where it first appears: no paragraph
+    of the test set is in the training set.
 
     Raises:
         DataError: If this Python lacks the text, or has too little of it.
@@ -176,7 +176,7 @@ def load() -> Dataset:
 
 
 def _dataset(text: str, *, name: str, title: str, source: str) -> Dataset:
-    """Return a text as windows of characters; its last tenth is the test part."""
+    """Cut a text into windows of characters; its last tenth is the test part."""
     characters = sorted(set(text))
     codes = [ord(character) for character in characters]
     number = np.zeros(max(codes, default=0) + 1, np.int32)
@@ -220,9 +220,9 @@ def join(topics: Mapping[str, str]) -> str:
 
 
 def windows(tokens: np.ndarray, length: int = WINDOW) -> Tokens:
-    """Cut a text into windows, side by side, each with the tokens that come next.
+    """Cut a text into adjacent windows, each with the tokens that come next.
 
-    What is left over at the end is dropped.
+    The remainder at the end is dropped.
 
     Raises:
         DataError: If the text is shorter than one window.
@@ -235,8 +235,8 @@ def windows(tokens: np.ndarray, length: int = WINDOW) -> Tokens:
     count = (len(tokens) - 1) // length
     if count < 1:
         raise DataError(
-            f"a text of {len(tokens)} characters has no window of {length} and one "
-            f"more: give at least {length + 1}"
+            f"a text of {len(tokens)} characters is too short for a window of "
+            f"{length}: give at least {length + 1}."
         )
     whole = tokens[: count * length + 1]
     whole.flags.writeable = False  # and so are views of it
@@ -249,6 +249,6 @@ def _topics() -> ModuleType:
     except ImportError as error:
         raise DataError(
             f"this Python {platform.python_version()} lacks the module pydoc_data, "
-            "which holds the text: install the full standard library"
+            "which holds the text: install the full standard library."
         ) from error
     return topics

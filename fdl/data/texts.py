@@ -1,4 +1,4 @@
-"""Texts that users bring, without classes: read as those of a data set are."""
+"""Users' texts without classes, encoded like those of a dataset."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +16,13 @@ from fdl.data.words import encode
 def read_texts(path: Path | str, info: DatasetInfo) -> list[str]:
     """Return the texts in a file.
 
-    Of a `.csv` or `.jsonl` file, those of the column or member that the texts of the
-    data set, or the sources of its pairs, come from. Any other file, in UTF-8, is one
-    text; for pairs, each of its lines is one.
+    In a `.csv` or `.jsonl` file, these are in the column or member with the name that
+    the dataset has for its texts, or for the sources of its pairs. Any other file, in
+    UTF-8, is one text, or for pairs, one text per line.
 
     Args:
         path: The file.
-        info: The data set, such as that of a run.
+        info: Description of the dataset, such as that of a run.
 
     Raises:
         DataError: If the file cannot be read, or has no such column.
@@ -35,7 +35,7 @@ def read_texts(path: Path | str, info: DatasetInfo) -> list[str]:
         cells = read_cells(path)
         if column not in cells:
             raise DataError(
-                f"{path} has no column {column!r}; columns: {', '.join(cells)}"
+                f"{path} has no column {column!r}; columns: {', '.join(cells)}."
             )
         return cells[column]
     if info.kind == "pair":
@@ -46,14 +46,14 @@ def read_texts(path: Path | str, info: DatasetInfo) -> list[str]:
 def as_tokens(
     texts: Sequence[str], info: DatasetInfo
 ) -> Int32[np.ndarray, "texts time"]:
-    """Return texts as those of a data set are, for a run to read.
+    """Encode texts like those of a dataset, to predict from.
 
     Args:
         texts: The texts.
-        info: The data set, such as that of a run.
+        info: Description of the dataset, such as that of a run.
 
     Raises:
-        DataError: If the data set has no texts with classes, or a text has no words.
+        DataError: If the dataset has no texts with classes, or a text has no words.
 
     Example:
         >>> import fdl.data
@@ -63,5 +63,5 @@ def as_tokens(
         array([[2, 1, 3]], dtype=int32)
     """
     if info.kind != "document":
-        raise DataError(f"{info.title} holds no texts with classes, but {info.kind}s")
+        raise DataError(f"{info.title} holds no texts with classes, but {info.kind}s.")
     return encode(texts, info.vocabulary, info.input_shape[0])

@@ -1,7 +1,7 @@
-"""What TensorFlow Datasets has prepared, read without TensorFlow.
+"""Published datasets that TensorFlow Datasets has prepared, without TensorFlow.
 
-TFDS stores examples in the order of a hash of their index; the order is undone here,
-so that the arrays come out as they were published.
+TFDS stores examples in the order of a hash of their index. This is undone here, so that
+the arrays are in their published order.
 """
 
 import hashlib
@@ -27,13 +27,13 @@ _UNREADABLE = (
 
 
 def default_root() -> Path:
-    """Return `TFDS_DATA_DIR`, or the folder that TFDS uses without it."""
+    """Return `TFDS_DATA_DIR`, or TFDS's default folder."""
     folder = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     return expanded(folder)
 
 
 def directory(entry: Entry, root: Path) -> Path:
-    """Return where TFDS keeps the dataset, below its root folder."""
+    """Return the directory of a dataset below TFDS's root folder."""
     return root / entry.name / TFDS_VERSION
 
 
@@ -43,9 +43,9 @@ def is_there(version: Path) -> bool:
 
 
 def problem(entry: Entry, version: Path) -> str | None:
-    """Say why a prepared directory cannot be read; None when it looks complete.
+    """Return why a prepared directory cannot be read; None if it seems complete.
 
-    Looks at names, sizes and counts only, which takes a millisecond.
+    This checks names, sizes and counts only, which takes a millisecond.
     """
     try:
         info = parse_json(read_text(version / "dataset_info.json"))
@@ -57,18 +57,18 @@ def problem(entry: Entry, version: Path) -> str | None:
         if form == "parquet":
             return (
                 f"{version}: prepared as parquet, which TFDS writes with most of the "
-                "examples missing. Prepare it again as array_record"
+                "examples missing. Prepare it again as array_record."
             )
         if form not in ("array_record", "tfrecord"):
             return (
                 f"{version}: prepared as {form!r}, which cannot be read. "
-                "Prepare it again as array_record"
+                "Prepare it again as array_record."
             )
         for name, split in (("train", entry.train), ("test", entry.test)):
             if counts.get(name) != split.size:
                 return (
                     f"{version}: has {counts.get(name)} examples in split {name}, "
-                    f"expected {split.size}. Remove it and prepare it again"
+                    f"expected {split.size}. Remove it and prepare it again."
                 )
             files = list(version.glob(f"{entry.name}-{name}.{form}-*-of-*"))
             size = sum(file.stat().st_size for file in files)
@@ -77,18 +77,18 @@ def problem(entry: Entry, version: Path) -> str | None:
                 return (
                     f"{version}: split {name} has {len(files)} files of {size} bytes, "
                     f"expected {len(lengths)} of at least {least}. "
-                    "Remove it and prepare it again"
+                    "Remove it and prepare it again."
                 )
     except _UNREADABLE as error:
         return (
             f"{version}: dataset_info.json is damaged ({error!r}). "
-            "Remove the directory and prepare it again"
+            "Remove the directory and prepare it again."
         )
     return None
 
 
 def read(entry: Entry, version: Path) -> Splits:
-    """Return the verified arrays of a prepared directory, from the cache if it can.
+    """Return the verified arrays of a prepared directory, from the cache if possible.
 
     Raises:
         DataError: If the directory is incomplete, damaged or in an unusable format.
@@ -105,7 +105,7 @@ def read(entry: Entry, version: Path) -> Splits:
 
 
 def _decode(version: Path, split: str) -> Batch:
-    # The records' checksums are left alone: those of the whole split are compared.
+    # The checksums of records are ignored, since that of the whole split is verified.
     images, labels = [], []
     try:
         for example in prepared.examples(prepared.open_builder(version), split):
@@ -119,7 +119,7 @@ def _decode(version: Path, split: str) -> Batch:
     except (KeyError, ValueError) as error:
         raise DataError(
             f"{version}: split {split} has no images with labels ({error!r}). "
-            "Remove the directory and prepare it again"
+            "Remove the directory and prepare it again."
         ) from error
     order = _stored_order(len(label), split)
     return Batch(_unsorted(image, order), _unsorted(label, order))

@@ -1,4 +1,4 @@
-"""Texts as numbers: what a word is, and the vocabulary of a dataset."""
+"""Words of texts, and the vocabulary of a dataset."""
 
 import re
 from collections import Counter
@@ -10,19 +10,19 @@ from jaxtyping import Int32
 from fdl.arrays import DataError
 
 PAD, UNKNOWN = 0, 1
-"""Tokens of padding, and of words that are not in the vocabulary."""
+"""Tokens of padding and of words outside the vocabulary."""
 
 _SPECIAL = ("[PAD]", "[UNK]")
 _MOST_WORDS = 20_000  # in a vocabulary
-_LONGEST = 256  # words that are read of a text
+_LONGEST = 256  # words of a text to read
 
-# Chinese and Japanese write no spaces: each of their characters is a word.
+# Chinese and Japanese have no spaces: each of their characters is a word.
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _LETTERS = rf"[^\W{_UNSPACED}]+"
 _WORD = re.compile(rf"[{_UNSPACED}]|{_LETTERS}(?:['\u2019]{_LETTERS})*|[^\w\s]")
 
 
-# Marks that stand before or after words; within one, they are part of it.
+# Punctuation before or after words; within a word, it is part of it.
 _MARKS = re.escape(
     ".,;:!?\"'()[]\u2026\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u00bf\u00a1\u3001\u3002"
 )
@@ -31,7 +31,7 @@ _SPACED = re.compile(rf"[{_MARKS}]|[^\s{_MARKS}]+(?:[{_MARKS}]+[^\s{_MARKS}]+)*"
 
 
 def split_words(text: str) -> list[str]:
-    """Return the words of a text as they stand: between white space, without marks.
+    """Split a text at white space, and separate punctuation marks around words.
 
     Example:
         >>> split_words("It's 3.50 (or well-known)!")
@@ -41,7 +41,7 @@ def split_words(text: str) -> list[str]:
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text, in lower case; a punctuation mark is a word.
+    """Return the words of a text in lower case; each punctuation mark is a word.
 
     Example:
         >>> words("It's good, isn't it? 很好")
@@ -51,10 +51,10 @@ def words(text: str) -> list[str]:
 
 
 def make_vocabulary(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the word that each token stands for: the most frequent ones first.
+    """Return the word of each token, the most frequent ones first.
 
-    The first two stand for padding and for words that are not known. A word that occurs
-    only once in the texts is not: so something is learned of unknown words.
+    The first two are padding and unknown words. A word that occurs only once in the
+    texts is left out, so that the model learns about unknown words.
 
     Example:
         >>> make_vocabulary(["a good film", "a bad film"])
@@ -76,20 +76,20 @@ def with_known_words(special: Sequence[str], counts: Counter) -> tuple[str, ...]
 
 
 def fitting_length(texts: Iterable[str]) -> int:
-    """Return how many words hold the longest text, but at most 256."""
+    """Return the number of words in the longest text, but at most 256."""
     return min(_LONGEST, max(len(words(text)) for text in texts))
 
 
 def encode(
     texts: Sequence[str], vocabulary: Sequence[str], length: int, title: str = "texts"
 ) -> Int32[np.ndarray, "texts time"]:
-    """Return the tokens of texts: what is longer is cut, what is shorter padded.
+    """Return the tokens of texts, cut or padded to a length.
 
     Args:
         texts: The texts.
-        vocabulary: The word that each token stands for.
-        length: Number of tokens of each.
-        title: What messages call the texts.
+        vocabulary: Word of each token.
+        length: Number of tokens of each text.
+        title: Name of the texts in messages.
 
     Raises:
         DataError: If a text has no words.
@@ -104,7 +104,7 @@ def encode(
         found = [number.get(word, UNKNOWN) for word in words(text)[:length]]
         if not found:
             raise DataError(
-                f"{title}: text {row + 1} of {len(texts)} has no words: {text!r}"
+                f"{title}: text {row + 1} of {len(texts)} has no words: {text!r}."
             )
         token[row, : len(found)] = found
     return token

@@ -37,7 +37,7 @@ from fdl.cli import main
         ("train cnn --dataset cifar", "no dataset 'cifar'"),
         (
             "train cnn --dataset mnist-5k --size 64",
-            "no options, but was given size",
+            "no options, but got size",
         ),
         ("train cnn --dataset fashion-MNIST", "did you mean 'fashion_mnist'?"),
         ("sweep mlp --grid drop-rate=0,1", "did you mean 'dropout-rate'?"),

@@ -122,7 +122,7 @@ def test_rows_without_names(here, capsys, monkeypatch) -> None:
     np.save("other.npy", x[:, :1])
     for file, said in (
         ("other.npy", "holds float32[60, 1]: expected rows of 2 numbers, as v has"),
-        ("films.csv", "have no names of columns by which a table could be read"),
+        ("films.csv", "have no names, so a table cannot be matched to them"),
     ):
         assert said in complaint(["predict", "v", file], capsys)
     nothing = lambda run, inputs: np.float32([[0.5, 0.5], [np.nan, 1], [0.5, 0.5]])

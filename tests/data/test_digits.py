@@ -93,7 +93,7 @@ def test_refusals(tmp_path) -> None:
     Image.fromarray(noise).save(tmp_path / "noise.png")
     with pytest.raises(DataError, match=r"noise\.png shows no digit: .* --fit pad"):
         read_images(tmp_path / "noise.png", SHAPE, fit="digit")
-    with pytest.raises(DataError, match="fit='digit' gives gray images, not 3 chan"):
+    with pytest.raises(DataError, match="fit='digit' makes gray images, not 3 chan"):
         read_images(tmp_path / "noise.png", (32, 32, 3), fit="digit")
 
 

@@ -134,9 +134,9 @@ def test_texts_without_classes_are_read_by_the_column_of_the_others(tmp_path):
     ("line", "content", "said"),
     [
         ("csv:{}?target=y", "", "more than 100: .* name it with --text"),
-        ("csv:{}?target=y&text=z", "", "no column 'z' besides the target: give --text"),
+        ("csv:{}?target=y&text=z", "", "no column 'z' besides the target: set --text"),
         ("csv:{}?target=y&text=x", "\n,1", "text 121 of 121 has no words: ''"),
-        ("jsonl:{}?target=y", '{"text": "a"}', "no JSON object with a text 'text' and"),
+        ("jsonl:{}?target=y", '{"text": "a"}', "a JSON object with a text 'text' and"),
         ("jsonl:{}?target=y", "\n", "a has no texts"),
         ("jsonl:{}?target=y", '{"text": "a", "y": 0.5}', "of text 1 is 0.5, not a"),
         (

@@ -55,7 +55,7 @@ def test_arrays_are_brought_to_its_form(own, tmp_path):
     wide = load(f"npz:{tmp_path}/b.npz", size=(8, 12), channels=3, validation=None)
     assert wide.info.input_shape == (8, 12, 3)
     np.savez(tmp_path / "b.npz", x=images[..., :2], y=[*"aabbcc"])
-    with pytest.raises(DataError, match="b: x: its images have 2 channels, and only"):
+    with pytest.raises(DataError, match="b: x: its images have 2 channels, but only"):
         load(f"npz:{tmp_path}/b.npz", like=own)
 
 

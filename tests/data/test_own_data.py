@@ -275,7 +275,7 @@ def test_lines_mean_the_same_in_every_folder(tmp_path, monkeypatch):
         ("folder:", "names no place"),
         ("folder:x?sise=3", r"no option 'sise'.*did you mean size"),
         ("folder:x?size=0", "size='0' must be a whole number"),
-        ("folder:x?size=1x2x3", "write 64, or 48x64"),
+        ("folder:x?size=1x2x3", "must be 64, or 48x64"),
         ("folder:x?channels=2", "must be 1"),
         ("folder:x?skip_bad=maybe", "true or false"),
         ("fashion-mnist", "did you mean fashion_mnist"),
@@ -377,12 +377,12 @@ def _below(count):
 @pytest.mark.parametrize(
     ("change", "target", "words"),
     [
-        (str, None, "needs a target: give --target one of age, city, tall, weight"),
-        (str, "size", "has no column 'size': give --target one of age"),
+        (str, None, "needs a target: set --target to one of age, city, tall, wei"),
+        (str, "size", "has no column 'size': set --target to one of age"),
         (
             lambda text: text.replace("23,", "old,"),
             "tall",
-            "row 4 of column 'age' is 'old', not a number: mend",
+            "row 4 of column 'age' is 'old', not a number: correct",
         ),
         (
             lambda text: text.replace("Rome", ""),
@@ -397,7 +397,7 @@ def _below(count):
         (
             lambda text: text + "\n1,2",
             "tall",
-            "row 61 has 2 cells, the line of names 4",
+            "row 61 has 2 cells, but the header has 4",
         ),
         (lambda text: text.split("\n")[0], "tall", "holds no rows below"),
         (lambda text: text.replace("city", "age", 1), "tall", "'age' occurs more than"),
@@ -429,7 +429,7 @@ def test_texts(tmp_path):
     ("scheme", "content", "words"),
     [
         ("text", b"\xff\xfe\x00", "cannot be read as text in UTF-8"),
-        ("text", b"short", "has no window of 128"),
+        ("text", b"short", "too short for a window of 128"),
         ("jsonl", b'{"text": "a"}\n{"txt": "a"}', "line 2 is not a JSON object with a"),
         ("jsonl", b'{"text": 3}', "line 1 is not a JSON object"),
         ("jsonl", b"[" * 100_000, "line 1 is not a JSON object"),

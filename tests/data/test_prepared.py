@@ -59,7 +59,7 @@ def test_a_prepared_directory_is_a_dataset(pets, monkeypatch):
     assert info.input_shape == (31, 31, 3)  # the median of the shorter sides
     assert info.train_count + info.test_count == 18
     assert info.validation_count == 6
-    assert "passed over: test (without classes), extra" in info.source
+    assert "ignored: test (without classes), extra" in info.source
     assert "a sixth was drawn" in info.source
     monkeypatch.setenv("TFDS_DATA_DIR", str(pets))
     again = load("tfds:pets:1.2.0", size=16, channels=1)
@@ -78,7 +78,7 @@ def test_a_prepared_directory_is_a_dataset(pets, monkeypatch):
     [
         ("tfds:pest", "not among the datasets .* it has pets"),
         ("tfds:pets:9.9.9", "no version 9.9.9: choose one of 1.2.0"),
-        ("tfds:pets?target=age", "target='age' is no ClassLabel; features: .*age"),
+        ("tfds:pets?target=age", "target='age' is not a ClassLabel; features: .*age"),
         ("tfds:../pets", "write tfds:NAME"),
         ("tdfs:pets", "did you mean tfds"),
     ],

@@ -47,7 +47,7 @@ def test_questions_have_their_own_test_part(place):
     found = load("trec", data_dir=place, validation=None)
     assert found.info.class_names[2:4] == ("abbreviation", "human")
     assert found.test.label.tolist() == [n % 6 for n in range(40)]
-    with pytest.raises(DataError, match="trec takes no options, but was given fold"):
+    with pytest.raises(DataError, match="trec takes no options, but got fold"):
         load("trec?fold=2", data_dir=place)
 
 

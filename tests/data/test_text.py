@@ -81,7 +81,9 @@ def test_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
         data.prepare("python-docs")
     with pytest.raises(data.DataError, match=r"one of mnist, .*, python-docs"):
         data.load("python")
-    with pytest.raises(data.DataError, match="128 characters has no window of 128"):
+    with pytest.raises(
+        data.DataError, match="128 characters is too short for a window of 128"
+    ):
         text.windows(np.arange(128))
     monkeypatch.setitem(sys.modules, "pydoc_data", None)
     with pytest.raises(data.DataError, match="lacks the module pydoc_data"):

@@ -257,7 +257,7 @@ def test_prepare_finds_the_files_as_load_does(
 def test_prepare_overwrites_nothing(root, version, monkeypatch):
     monkeypatch.setattr(published, "_original_files", None)  # looks before it fetches
     before = shard(version).stat()
-    with pytest.raises(DataError, match="MNIST is there already; nothing was written"):
+    with pytest.raises(DataError, match="MNIST exists already; nothing was written"):
         prepare("mnist", data_dir=root)
     assert shard(version).stat() == before
     (version / "dataset_info.json").unlink()

@@ -102,7 +102,7 @@ GZIPPED = {
         lambda: gzip.compress(b"") * 200_000,
         "concatenates more than 100 parts",
     ),
-    "cut": (lambda: gzip.compress(bytes(1000))[:-9], "cut off"),
+    "cut": (lambda: gzip.compress(bytes(1000))[:-9], "truncated"),
 }
 
 
@@ -137,7 +137,7 @@ TEXTS = {
     "csv:columns": (",".join(map(str, range(100_001))), "100,001 columns"),
     "csv:cell": ("a,b\n1," + "2" * 200_000, "field larger than field limit"),
     "csv:different": ("a\n1\n2\n3\n4\n5\n", "more than 4 different cells"),
-    "csv:ragged": ("a,b\n1\n", "row 1 has 1 cells, the line of names 2"),
+    "csv:ragged": ("a,b\n1\n", "row 1 has 1 cells, but the header has 2"),
     "text:size": (of_size(1 << 30), "more than 134,217,728 bytes"),
     "jsonl:size": (of_size(1 << 30), "more than 134,217,728 bytes"),
     "jsonl:line": (line('{"text": "{}"}'), "line 1 .*more than 16,777,216 char"),

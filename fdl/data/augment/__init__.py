@@ -1,11 +1,11 @@
-"""Random changes of training examples: `fdl.data.augment.shift(2)` and its like.
+"""Data augmentation: random changes of training examples, such as `shift(2)`.
 
 Each function builds a change, `(key, example) -> example`, of one image `(height,
-width, channels)`: pure, of static shapes, made for `jit` and `vmap`. The learner
-`fdl.learners.augmented` applies it to every example of a training batch with a key of
-its own. 8-bit pixels become numbers in [0, 1] first, so that fill values and strengths
-are on that scale; images in floating point are taken as they are. Nothing is clipped,
-as standardized images have no limits.
+width, channels)`. It is pure, with static shapes, for use with `jit` and `vmap`. The
+learner `fdl.learners.augmented` applies it to each example of a training batch with its
+own key. 8-bit pixels are first scaled to [0, 1], so fill values and strengths are on
+that scale; floating point images are used unchanged. Nothing is clipped, since
+standardized images have no limits.
 
 `mixup` is the exception: it mixes the examples of a batch with each other.
 """

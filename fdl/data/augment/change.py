@@ -1,4 +1,4 @@
-"""What a change of an example is, and how several become one."""
+"""The type of a change of an example, and the composition of several."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ Pixels = Float[jax.Array, "height width channels"]
 
 
 def compose(*changes: Change) -> Change:
-    """Build the change that makes several changes one after the other.
+    """Build a change that applies several changes one after the other.
 
     Example:
         >>> from fdl.data.augment import flip, noise, shift
@@ -37,7 +37,7 @@ def compose(*changes: Change) -> Change:
 
 
 def pixels(image: Image) -> Pixels:
-    """Return an image in floating point, which is what changes work on.
+    """Return an image in floating point, as changes need it.
 
     Raises:
         DataError: If it is not one image, or neither 8-bit nor in floating point.
@@ -49,7 +49,7 @@ def pixels(image: Image) -> Pixels:
     image = jnp.asarray(unit_scale(image))
     if image.ndim != 3 or not jnp.issubdtype(image.dtype, jnp.floating):
         raise DataError(
-            f"an image has shape {image.shape} and dtype {image.dtype}: changes take "
-            "(height, width, channels), 8-bit or in floating point"
+            f"an image has shape {image.shape} and dtype {image.dtype}, but changes "
+            "take (height, width, channels), 8-bit or in floating point."
         )
     return image

@@ -1,4 +1,4 @@
-"""Changes of where the pixels of an image are, or whether they are seen."""
+"""Changes that move or hide the pixels of an image."""
 
 from typing import Any, Literal
 
@@ -14,11 +14,11 @@ from fdl.ranges import require_number, require_whole
 
 
 def shift(distance: int, *, fill: float = 0.0) -> Change:
-    """Build a move by whole pixels in both directions, all moves equally likely.
+    """Build a random shift by whole pixels in both directions, uniformly distributed.
 
     Args:
-        distance: Largest move up, down, left and right, at least 0.
-        fill: Value of what comes into view.
+        distance: Largest shift up, down, left and right, at least 0.
+        fill: Value of pixels that come into view.
 
     Raises:
         ValueError: If `distance` is negative.
@@ -36,13 +36,13 @@ def shift(distance: int, *, fill: float = 0.0) -> Change:
 def crop(
     padding: int, *, mode: Literal["reflect", "edge", "wrap"] = "reflect"
 ) -> Change:
-    """Build a crop of the old size from an image that was padded on all sides.
+    """Build a random crop of the original size from an image padded on all sides.
 
-    A `shift` whose image goes on beyond its border.
+    This is a `shift` in which the image continues beyond its border.
 
     Args:
-        padding: Pixels added on each side, at least 0.
-        mode: How the image goes on, as in `jax.numpy.pad`.
+        padding: Pixels to add on each side, at least 0.
+        mode: How the image continues, as in `jax.numpy.pad`.
 
     Raises:
         ValueError: If `padding` is negative.
@@ -59,13 +59,13 @@ def crop(
 
 
 def flip(probability: float = 0.5) -> Change:
-    """Build a mirroring from left to right.
+    """Build a random horizontal flip.
 
     Args:
-        probability: How often, in [0, 1].
+        probability: Probability of a flip, in [0, 1].
 
     Raises:
-        ValueError: If `probability` is no probability.
+        ValueError: If `probability` is outside [0, 1].
 
     Example:
         >>> flip(1.0)(jax.random.key(0), np.float32([[[1], [2]]]))[..., 0]
@@ -82,12 +82,12 @@ def flip(probability: float = 0.5) -> Change:
 
 
 def rotate(degrees: float | tuple[float, float], *, fill: float = 0.0) -> Change:
-    """Build a rotation about the center, with linear interpolation.
+    """Build a random rotation about the center, with bilinear interpolation.
 
     Args:
         degrees: Largest angle in either direction, or the smallest and the largest one;
-            positive angles turn counterclockwise. Angles are drawn uniformly.
-        fill: Value of what comes into view.
+            positive angles rotate counterclockwise. Angles are drawn uniformly.
+        fill: Value of pixels that come into view.
 
     Raises:
         ValueError: If the smallest angle is larger than the largest.
@@ -116,13 +116,13 @@ def rotate(degrees: float | tuple[float, float], *, fill: float = 0.0) -> Change
 
 
 def cutout(size: int, *, fill: float = 0.0) -> Change:
-    """Build the hiding of one square (DeVries & Taylor, 2017, arXiv:1708.04552).
+    """Build cutout: hide one random square (DeVries & Taylor, 2017, arXiv:1708.04552).
 
-    Differs from the paper in that the square always lies inside the image.
+    Unlike in the paper, the square always lies inside the image.
 
     Args:
-        size: Height and width of the square, at least 0 and within the image.
-        fill: Value that hides.
+        size: Height and width of the square, at least 0 and at most that of the image.
+        fill: Value of hidden pixels.
 
     Raises:
         ValueError: If `size` is negative, or larger than an image.

@@ -1,4 +1,4 @@
-"""Mixing of training examples with each other."""
+"""Mixup of training examples."""
 
 from collections.abc import Callable
 
@@ -13,28 +13,28 @@ from fdl.ranges import require_number
 def mixup(
     alpha: float, *, num_classes: int | None = None
 ) -> Callable[[Key, PyTree], PyTree]:
-    """Build the mixing of a batch with itself (Zhang et al., 2018, arXiv:1710.09412).
+    """Build mixup: mixing a batch with itself (Zhang et al., 2018, arXiv:1710.09412).
 
-    `share * x + (1 - share) * x'`, of inputs and of targets, where `x'` are the same
-    examples in random order and one `share` of a batch is drawn from Beta(alpha,
+    Inputs and targets become `share * x + (1 - share) * x'`, where `x'` are the same
+    examples in random order, and one `share` for each batch is drawn from Beta(alpha,
     alpha), as in the authors' code. Metrics that compare with a class, such as
-    accuracy, have none to compare with in mixed batches.
+    accuracy, are not meaningful on mixed batches.
 
     Args:
-        alpha: Above 0; the larger, the more even the mixtures. The paper uses 0.1 to
-            0.4 for ImageNet and 1 for CIFAR.
-        num_classes: Number of classes, where targets are integers: they become
-            probabilities. A target that names no class becomes NaN.
+        alpha: Above 0; larger values mix more evenly. The paper uses 0.1 to 0.4 for
+            ImageNet and 1 for CIFAR.
+        num_classes: Number of classes, if targets are integers, which become
+            probabilities. A target outside the classes becomes NaN.
 
     Returns:
         A change `(key, batch) -> batch` of a pair `(inputs, targets)`, such as a
-        `Batch`, or of a dictionary of `inputs` and `targets`. It goes to
+        `Batch`, or of a dictionary of `inputs` and `targets`. Pass it to
         `fdl.learners.augmented` as `batch_change`.
 
     Raises:
         ValueError: If `alpha` is not above 0.
-        DataError: If a batch has other parts, such as weights; if inputs are integers,
-            other than 8-bit pixels; or if targets are and there is no `num_classes`.
+        DataError: If a batch has other parts, such as weights; if inputs are integers
+            other than 8-bit pixels; or if targets are integers without `num_classes`.
 
     Example:
         >>> batch = (jnp.eye(4), jnp.arange(4))
@@ -51,8 +51,8 @@ def mixup(
         inputs = unit_scale(inputs)
         if not jnp.issubdtype(inputs.dtype, jnp.floating):
             raise DataError(
-                f"inputs of dtype {inputs.dtype} cannot be mixed: give floating point "
-                "or 8-bit pixels"
+                f"inputs of dtype {inputs.dtype} cannot be mixed: use floating point "
+                "or 8-bit pixels."
             )
         return inputs
 
@@ -64,7 +64,7 @@ def mixup(
         if num_classes is None:
             raise DataError(
                 f"targets of dtype {targets.dtype} become probabilities when they are "
-                "mixed: give mixup the num_classes"
+                "mixed: pass num_classes to mixup."
             )
         named = (targets >= 0) & (targets < num_classes)
         one_hot = jax.nn.one_hot(targets, num_classes)
@@ -75,7 +75,7 @@ def mixup(
         if not (set(batch) == {"inputs", "targets"} if named else _is_pair(batch)):
             raise DataError(
                 f"mixup takes a pair (inputs, targets), not a {type(batch).__name__} "
-                f"of {len(batch)}: leave out weights and other parts"
+                f"of {len(batch)}: leave out weights and other parts."
             )
         inputs, targets = (batch["inputs"], batch["targets"]) if named else tuple(batch)
         parts = jax.tree.map(numbers, inputs), jax.tree.map(probabilities, targets)

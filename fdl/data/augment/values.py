@@ -1,4 +1,4 @@
-"""Changes of the values of an image's pixels."""
+"""Changes of the values of pixels."""
 
 import jax
 
@@ -9,7 +9,7 @@ from fdl.ranges import require_number
 
 
 def noise(stddev: float) -> Change:
-    """Build the adding of Gaussian noise to every value, as Keras' `GaussianNoise`.
+    """Build additive Gaussian noise on every value, like Keras's `GaussianNoise`.
 
     Args:
         stddev: Standard deviation, at least 0.
@@ -33,7 +33,7 @@ def noise(stddev: float) -> Change:
 
 
 def brightness(delta: float) -> Change:
-    """Build the adding of one number, uniform in [-delta, delta], to all values.
+    """Build a brightness change: one number added, uniform in [-delta, delta].
 
     Raises:
         ValueError: If `delta` is negative.
@@ -54,7 +54,7 @@ def brightness(delta: float) -> Change:
 
 
 def contrast(factor: float) -> Change:
-    """Build the scaling of each channel about its mean, as Keras' `RandomContrast`.
+    """Build a scaling of each channel about its mean, like Keras's `RandomContrast`.
 
     Args:
         factor: The scale is drawn uniformly from [1 - factor, 1 + factor]; in [0, 1].

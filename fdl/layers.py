@@ -29,7 +29,7 @@ def summary(
     frozen: Sequence[str] = (),
     **options: Any,
 ) -> Summary:
-    """Summarize a model: output shapes, weights and FLOPs of each layer; runs nothing.
+    """Summarize a model, without running it: shapes, weights and FLOPs of each layer.
 
     FLOPs are the additions and multiplications in the convolutions and matrix products
     of a forward pass, two for each multiply-accumulate. Papers often count these as

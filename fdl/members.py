@@ -32,9 +32,9 @@ class Each(NamedTuple):
 def tunable(make_learner: MakeLearner, hparams: PyTree) -> Learner:
     """Make a learner whose hyperparameters are arrays in its state.
 
-    `optax.inject_hyperparams` does this for an optimizer; here any number of a learner
-    will do: a dropout rate, label smoothing, the weight of a loss term. One compiled
-    program serves all values, also those set in the state:
+    `optax.inject_hyperparams` does this for an optimizer; here any number in a learner
+    can be one: a dropout rate, label smoothing, the weight of a loss term. One compiled
+    program serves all values, including those set in the state:
     `state._replace(hparams={"learning_rate": jnp.float32(1e-4)})`.
 
     Args:

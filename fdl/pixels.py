@@ -69,7 +69,7 @@ def enlargement(height: int, width: int) -> int:
 def enlarged(
     pixels: Shaped[np.ndarray, "... height width channels"], factor: int
 ) -> Shaped[np.ndarray, "... rows columns channels"]:
-    """Enlarge images by a whole factor, repeating each pixel.
+    """Enlarge images by an integer factor, repeating each pixel.
 
     Example:
         >>> enlarged(np.zeros((5, 28, 28, 1)), 3).shape

@@ -128,7 +128,7 @@ def state_sharding(mesh: Mesh, shard: Shard, state: PyTree) -> PyTree:
 
 
 def mesh_of(devices: int) -> Mesh:
-    """Return a mesh of some devices, which share batches.
+    """Return a mesh of `devices` devices, which share batches.
 
     Raises:
         ValueError: If there are fewer devices.

@@ -60,7 +60,9 @@ class Batches:
         require_whole("[1, inf)", steps_per_epoch=steps_per_epoch)
         self.name = name or f"the {type(batches).__name__}"
         if not isinstance(batches, Iterable):
-            raise DataError(f"{self.name} is not iterable: pass several batches.")
+            raise DataError(
+                f"{self.name} is not iterable: pass an iterator of batches."
+            )
         self.steps_per_epoch = steps_per_epoch
         self.step = 0
         self._batches, self._convert = batches, convert
@@ -83,7 +85,8 @@ class Batches:
                 callback of `fdl.fit` or after it.
 
         Raises:
-            ValueError: If the iterator cannot save its position, or this one is past.
+            ValueError: If the iterator cannot save its position, or the position of
+                the step is not known any more.
         """
         self._require_savable()
         if step not in self._states:

@@ -63,7 +63,7 @@ class Dates(Source):
             draw(),
             name=self.name,
             title=_TITLE,
-            source=f"the package Babel {version}, drawn with a fixed seed",
+            source=f"the package Babel {version}, generated with a fixed seed",
             columns=("date", "ISO"),
             units=("letters", "letters"),
             like=self.like,

@@ -98,7 +98,7 @@ def read_sentences(data: bytes, name: str) -> Part:
         ['a fine film', 'a dull film']
     """
     texts, classes = [], []
-    # Not `splitlines`: MR has another line end of Unicode within a sentence.
+    # Not `splitlines`: MR has a Unicode line end within a sentence.
     for row, line in enumerate(data.decode("latin-1").split("\n"), start=1):
         if not line:
             continue

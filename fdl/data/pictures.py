@@ -151,7 +151,7 @@ class _Patient(io.BytesIO):
     def read(self, size: int | None = -1, /) -> bytes:
         self.reads += 1
         if self.reads > _MOST_READS:
-            raise OSError(f"it is made of more than {_MOST_READS:,} pieces")
+            raise OSError(f"it has more than {_MOST_READS:,} pieces")
         return super().read(size)
 
 
@@ -234,7 +234,7 @@ def _colored(picture: Any, channels: int) -> Picture:
     """Convert a picture to gray or color, as it looks on white."""
     from PIL import Image
 
-    if picture.mode.startswith("I"):  # 16 bits a pixel
+    if picture.mode.startswith("I"):  # 16 bits per pixel
         wide = np.asarray(picture).astype(np.float32)
         gray = np.rint(wide / 257).clip(0, 255).astype(np.uint8)
         return gray[..., None].repeat(channels, axis=2)

@@ -30,7 +30,7 @@ class Published(Source):
 
     @property
     def hold_out(self) -> HoldOut:
-        """Choice of the table."""
+        """Which training examples to hold out, from the table."""
         return self.entry.hold_out
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:

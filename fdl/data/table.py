@@ -166,7 +166,7 @@ def _columns_of(rows: Iterator[list[str]]) -> dict[str, list[str]]:
         for column, cell in zip(columns, row, strict=True):
             column.append(known[cell.strip()])
     if not number:
-        raise ValueError("it holds no rows below a header")
+        raise ValueError("it has no rows below a header")
     return dict(zip(names, columns, strict=True))
 
 

@@ -399,7 +399,7 @@ def _below(count):
             "tall",
             "row 61 has 2 cells, but the header has 4",
         ),
-        (lambda text: text.split("\n")[0], "tall", "holds no rows below"),
+        (lambda text: text.split("\n")[0], "tall", "has no rows below"),
         (lambda text: text.replace("city", "age", 1), "tall", "'age' occurs more than"),
         (lambda text: text.replace("yes", "no"), "tall", "only one class, 'no'"),
     ],

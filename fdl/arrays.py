@@ -150,7 +150,7 @@ class Pairs(NamedTuple):
     """Tokenized source and target texts, such as translations.
 
     A source consists of its letters or words alone. A target ends in `END` and does not
-    begin with `START`, which the model itself prepends. Both are padded at the end. A
+    begin with `START`, which the learner prepends. Both are padded at the end. A
     source may occur in several pairs, each with a correct target.
 
     Attributes:

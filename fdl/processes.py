@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ANSWERS_IN = 30  # seconds for the coordinator to answer
-_ALL_COME_IN = 300  # seconds for all to join; long, since people type the commands
+_ALL_JOIN_IN = 300  # seconds for all to join; long, since people type the commands
 _SILENT_FOR = 30  # seconds without a heartbeat until a process counts as dead
 _ENDS_IN = 20  # seconds for a process to end by itself after another has
 _FOREVER = 10**9  # milliseconds
@@ -88,7 +88,7 @@ def joined(
         place = _Place(coordinator, processes, process)
     _require_possible(place)
     _require_reachable(place)
-    with _plain_words(place) if plainly else contextlib.nullcontext():
+    with _one_line_abort(place) if plainly else contextlib.nullcontext():
         _initialize(place)
         with _ending_together(place.process):
             require_same(_versions())
@@ -297,7 +297,7 @@ def _initialize(place: _Place) -> None:
             place.processes,
             place.process,
             place.local_device_ids,
-            initialization_timeout=_ALL_COME_IN,
+            initialization_timeout=_ALL_JOIN_IN,
             heartbeat_timeout_seconds=_SILENT_FOR,
             shutdown_timeout_seconds=2 * _ENDS_IN,
             coordinator_bind_address=place.coordinator if local else None,
@@ -380,7 +380,7 @@ def say(line: str) -> None:
 
 
 @contextlib.contextmanager
-def _plain_words(place: _Place) -> Iterator[None]:
+def _one_line_abort(place: _Place) -> Iterator[None]:
     """Replace the fifty lines that JAX prints when it aborts a process with one.
 
     JAX aborts a process that cannot continue without another, after printing a stack
@@ -395,7 +395,7 @@ def _plain_words(place: _Place) -> Iterator[None]:
     kept = {1: os.dup(1), 2: os.dup(2)}
     words = [str(Path(__file__).with_name("native_words.py")), place.coordinator]
     reader = subprocess.Popen(
-        [sys.executable, "-I", "-S", *words, str(_ALL_COME_IN)],
+        [sys.executable, "-I", "-S", *words, str(_ALL_JOIN_IN)],
         stdin=subprocess.PIPE,
         stdout=kept[2],
         start_new_session=True,  # Ctrl-C must not end it

@@ -64,7 +64,7 @@ class Archived(Source):
                 tried.append(f"download: {error}")
         else:
             tried.append("download: not allowed (download=False)")
-        raise DataError(self._nowhere(tried))
+        raise DataError(self._not_found(tried))
 
     def status(self, data_dir: Path | None) -> Status:
         """Look for files by name."""
@@ -108,7 +108,7 @@ class Archived(Source):
             for folder in (self.archive.folder, f"text/{self.archive.folder}", ""):
                 yield root / folder, named
 
-    def _nowhere(self, tried: list[str]) -> str:
+    def _not_found(self, tried: list[str]) -> str:
         archive = self.archive
         files = " and ".join(file.name for file in archive.files)
         return "\n  - ".join(

@@ -39,10 +39,10 @@ def match(dataset: Dataset, like: DatasetInfo) -> Dataset:
         return dataset  # pairs were encoded with the vocabularies of the other
     changes: list[Callable[[PyTree], PyTree]] = []
     if info.kind == "text":
-        new = _places(info, like, "character")
+        new = _numbers_in(info, like, "character")
         changes.append(lambda part: Tokens(new[part.token], new[part.target]))
     elif info.kind not in ("number", "music"):
-        new = _places(info, like, "class")
+        new = _numbers_in(info, like, "class")
         changes.append(lambda part: part._replace(label=new[part.label]))
     if like.columns and info.kind in ("vector", "number"):
         columns = _columns(info, like)
@@ -63,7 +63,7 @@ def match(dataset: Dataset, like: DatasetInfo) -> Dataset:
     return Dataset(train, validation, test, info, dataset.held_out)
 
 
-def _places(info: DatasetInfo, like: DatasetInfo, what: str) -> np.ndarray:
+def _numbers_in(info: DatasetInfo, like: DatasetInfo, what: str) -> np.ndarray:
     """Return the number of each class or character in the other dataset."""
     own = {name: number for number, name in enumerate(like.class_names)}
     new = [name for name in info.class_names if name not in own]

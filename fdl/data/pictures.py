@@ -143,7 +143,7 @@ def size_of(content: bytes, name: str) -> tuple[int, int]:
     return _opened(content, size, name)
 
 
-class _Patient(io.BytesIO):
+class _LimitedReads(io.BytesIO):
     """The content of a file, with a limit on the number of reads."""
 
     reads = 0
@@ -188,7 +188,7 @@ def _opened(content: bytes, use: Callable[[Any], _T], name: str) -> _T:
 
     formats = [name.upper() for name in FORMATS]
     try:
-        with Image.open(_Patient(content), formats=formats) as picture:
+        with Image.open(_LimitedReads(content), formats=formats) as picture:
             width, height = picture.size
             if width * height > MOST_PIXELS:
                 raise Image.DecompressionBombError

@@ -170,13 +170,15 @@ def features(
     are_texts = text is not None or (
         "Text" in kinds.values() and "Image" not in kinds.values()
     )
-    inputs = _the_one(version, kinds, "Text" if are_texts else "Image", usual, text)
-    label = _the_one(version, kinds, "ClassLabel", usual, target)
+    inputs = _only_feature(
+        version, kinds, "Text" if are_texts else "Image", usual, text
+    )
+    label = _only_feature(version, kinds, "ClassLabel", usual, target)
     names = tuple(info.features[label].names)
     return inputs, inputs if are_texts else None, label, names
 
 
-def _the_one(
+def _only_feature(
     version: Path,
     kinds: dict[str, str],
     kind: str,

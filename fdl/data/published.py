@@ -84,7 +84,7 @@ def _load(entry: Entry, folder: Path | None, download: bool) -> Dataset:
             tried.append(f"download: {error}")
     else:
         tried.append("download: not allowed (download=False)")
-    raise DataError(_nowhere(entry, tried))
+    raise DataError(_not_found(entry, tried))
 
 
 def _original_files(entry: Entry, source: Path | None) -> Splits:
@@ -108,7 +108,7 @@ def _original_files(entry: Entry, source: Path | None) -> Splits:
     try:
         return fetch(entry)[0]
     except DataError as error:
-        raise DataError(_nowhere(entry, [*tried, f"download: {error}"])) from error
+        raise DataError(_not_found(entry, [*tried, f"download: {error}"])) from error
 
 
 def _downloaded(entry: Entry, root: Path) -> Dataset:
@@ -125,7 +125,7 @@ def _downloaded(entry: Entry, root: Path) -> Dataset:
     return catalog.dataset(entry, published, source)
 
 
-def _nowhere(entry: Entry, tried: list[str]) -> str:
+def _not_found(entry: Entry, tried: list[str]) -> str:
     files = ", ".join(f"{name}.gz" for name in idx.FILES)
     return "\n  - ".join(
         [f"{entry.title} was not found. Tried:", *tried]

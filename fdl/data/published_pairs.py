@@ -62,8 +62,8 @@ class PublishedPairs(Archived):
             return found
         return found._replace(where=f"{found.where}, or pip install {self.package}")
 
-    def _nowhere(self, tried: list[str]) -> str:
-        said = super()._nowhere(tried)
+    def _not_found(self, tried: list[str]) -> str:
+        said = super()._not_found(tried)
         return f"{said}\n  - pip install {self.package}" if self.package else said
 
     def _folders(self, data_dir: Path | None) -> Iterator[tuple[Path, bool]]:

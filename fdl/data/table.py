@@ -154,7 +154,7 @@ def _columns_of(rows: Iterator[list[str]]) -> dict[str, list[str]]:
                 f"the column {shortened(name)!r} occurs more than once, or has no name"
             )
     columns: list[list[str]] = [[] for _ in names]
-    known = _Known()
+    known = _Interned()
     number = 0
     for number, row in enumerate((row for row in rows if row), start=1):
         if len(row) != len(names):
@@ -170,7 +170,7 @@ def _columns_of(rows: Iterator[list[str]]) -> dict[str, list[str]]:
     return dict(zip(names, columns, strict=True))
 
 
-class _Known(dict[str, str]):
+class _Interned(dict[str, str]):
     """Stores equal cells as one object, since a text takes 50 bytes."""
 
     others = 0

@@ -79,7 +79,7 @@ def test_a_prepared_directory_is_a_dataset(pets, monkeypatch):
         ("tfds:pest", "not among the datasets .* it has pets"),
         ("tfds:pets:9.9.9", "no version 9.9.9: choose one of 1.2.0"),
         ("tfds:pets?target=age", "target='age' is not a ClassLabel; features: .*age"),
-        ("tfds:../pets", "write tfds:NAME"),
+        ("tfds:../pets", "must be tfds:NAME"),
         ("tdfs:pets", "did you mean tfds"),
     ],
 )

@@ -54,9 +54,9 @@ def test_one_value_an_example_is_one_loss_an_example(name) -> None:
         ((8,), (8, 1), r"targets\[:, 0\]"),
         ((8, 1), (8,), r"targets\[:, None\]"),
         ((2, 8), (2, 8, 1), r"targets\[:, :, 0\]"),
-        ((8, 3), (3, 8), "which axis"),
-        ((8, 3), (8, 1), "which axis"),
-        ((8, 3), (3,), "which axis"),
+        ((8, 3), (3, 8), "misplaced axis"),
+        ((8, 3), (8, 1), "misplaced axis"),
+        ((8, 3), (3,), "misplaced axis"),
     ],
 )
 def test_unlike_shapes_are_refused(name, outputs, targets, remedy) -> None:

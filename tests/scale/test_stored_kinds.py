@@ -171,7 +171,7 @@ def test_records_of_other_shapes_are_named() -> None:
     [
         (iter([IMAGE]), {}, "fdl.data.Batches"),
         ((IMAGE, LABEL[1:]), {}, "have 40, 39 examples"),
-        (IMAGE, {"convert": as_batch}, "of records, but these are arrays"),
+        (IMAGE, {"convert": as_batch}, "to records, but these are arrays"),
     ],
 )
 def test_what_cannot_be_fetched_is_refused(data, options, message) -> None:

@@ -181,7 +181,7 @@ def require_mesh(mesh: Any, axes: Sequence[str] = (DATA,)) -> Mesh:
     if not mesh.axis_names or not set(mesh.axis_names) <= set(axes):
         known = " or ".join(repr(name) for name in axes)
         raise ValueError(
-            f"mesh has the axes {mesh.axis_names}, but must have {known}: pass one "
+            f"mesh has the axes {mesh.axis_names}, but may only have {known}: pass one "
             + remedy
         )
     require_alike(mesh.devices.flat)

@@ -183,7 +183,7 @@ def test_refuses_what_is_no_image(tmp_path, digit) -> None:
         "absent.png": "is not a file",
         "pickle.npy": "not that of a picture",
         "short.npy": r"declares uint8\[28, 28\], but holds 783 bytes",
-        "huge.npy": r"declares uint8\[99999\], and holds 784",
+        "huge.npy": r"declares uint8\[99999\], but holds 784",
         "two.npz": r"2 arrays \(image, label\)",
         "text.npz": "'text' in it is not an array",
     }.items():

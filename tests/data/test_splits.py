@@ -123,7 +123,7 @@ def test_the_sample_is_stratified_by_a_draw_that_never_changes() -> None:
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, 1.5, float("nan"), float("inf")])
 def test_what_is_no_share_is_named_before_anything_is_read(share, monkeypatch) -> None:
     monkeypatch.setattr(data.published, "_load", None)
-    words = rf"validation share {share!r}: .* such as 1/6; .*validation=None"
+    words = rf"validation share {share!r} must be .* such as 1/6; .*validation=None"
     with pytest.raises(data.DataError, match=words):
         data.load("mnist", validation=share)
     with pytest.raises(data.DataError, match=words):
@@ -134,7 +134,7 @@ def test_what_is_no_share_is_named_before_anything_is_read(share, monkeypatch) -
 def test_what_is_no_number_is_no_share(share) -> None:
     with pytest.raises(data.DataError) as caught:
         splits.require_share(share)
-    assert f"validation share {share!r}: " in str(caught.value)
+    assert f"validation share {share!r} must be " in str(caught.value)
 
 
 @pytest.mark.parametrize(("share", "held"), [(1e-5, 0), (0.9999, 4000)])

@@ -237,7 +237,7 @@ def test_a_position_left_behind_is_refused() -> None:
     batches = Batches(Counting(), steps_per_epoch=4)
     for _ in range(3):
         batches.take(2)
-    with pytest.raises(ValueError, match=r"step=1 .* from 2 to 6"):
+    with pytest.raises(ValueError, match=r"step=1 .* from step 2 to 6"):
         batches.get_state(1)
     with pytest.raises(fdl.DataError, match="int is not iterable"):
         Batches(3, steps_per_epoch=1)

@@ -42,10 +42,10 @@ def test_meshes_that_will_not_do_are_refused():
             require_mesh(mesh, **options)
 
     refused(8, "mesh=8 is not a jax.sharding.Mesh")
-    only = r"but must have 'data': pass one such as jax.make_mesh\(\(4,\), \('d"
+    only = r"but may only have 'data': pass one such as jax.make_mesh\(\(4,\), \('d"
     refused(jax.make_mesh((1,), ("x",)), rf"has the axes \('x',\), {only}")
     refused(jax.make_mesh((1, 1), ("data", "members")), only)
-    either = r"'members' or 'data' is known: .*\(\(2, 4\), \('members', 'data'\)\)"
+    either = r"only have 'members' or 'data': .*\(\(2, 4\), \('members', 'data'\)\)"
     refused(jax.make_mesh((1,), ("x",)), either, axes=("members", "data"))
     kinds = [SimpleNamespace(device_kind=name) for name in ("cpu", "TPU v5")]
     with pytest.raises(ValueError, match="mixes kinds of devices, cpu and TPU v5"):

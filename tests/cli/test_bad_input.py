@@ -117,7 +117,7 @@ def test_bad_input_gets_one_line(words, message, capsys, tmp_path, monkeypatch) 
         ("train lstm --hidden-size 10000000000000000000000", "hidden_size=1"),
         (
             "train mlp --epochs 1000000000000",
-            "updates, and 2,147,483,647 can be counted",
+            "updates, but at most 2,147,483,647 can be counted",
         ),
         ("train mlp --learning-rate inf", "learning_rate=inf"),
         ("train mlp --weight-decay nan", "weight_decay=nan"),

@@ -66,7 +66,7 @@ def read_sealed(
         arrays, found = read_opened(file, require), file.metadata() or {}
     step = _step(found)
     if found and (step is None or found != seal(arrays, step)):
-        raise WeightsError(f"{path} is damaged: it is not as it was written.")
+        raise WeightsError(f"{path} is damaged: its checksum does not match.")
     return arrays
 
 

@@ -218,5 +218,5 @@ def test_what_asks_a_run_is_told_where_the_best_of_a_sweep_is(tmp_path, capsys) 
         "export {} --to a.onnx",
     ):
         line = complaint(words.format(sweep).split(), capsys)
-        assert f"{sweep} is a sweep and not a run; its best member is" in line
+        assert f"{sweep} is a sweep, not a run; its best member is" in line
         assert str(sweep / "best") in line

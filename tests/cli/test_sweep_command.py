@@ -257,7 +257,7 @@ def test_there_must_be_a_sweep_to_go_on_with(words, message, capsys) -> None:
 
 def test_eval_of_a_sweep_names_its_best_member(home, capsys) -> None:
     said = complaint(capsys, "eval", home / "grid")
-    assert f"is a sweep and not a run; its best member is {home / 'grid/best'}" in said
+    assert f"is a sweep, not a run; its best member is {home / 'grid/best'}" in said
 
 
 def test_another_sweep_in_the_folder_is_left_alone(home, capsys) -> None:

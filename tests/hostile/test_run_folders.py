@@ -103,7 +103,7 @@ def test_a_config_written_by_hand(run, changes, words) -> None:
     [
         ("[" * 100_000, "nested too deeply"),
         ("[" * 500 + "]" * 500, "nested too deeply"),
-        ("[]", "holds no JSON object"),
+        ("[]", "is not a JSON object"),
         ("", "is damaged"),
         (" " * (1 << 26), "more than 33,554,432 bytes"),
     ],

@@ -74,7 +74,7 @@ def test_where_a_needed_checkpoint_is_damaged_the_one_before_is_taken(
     shutil.copytree(run.path, tmp_path / "gan")
     checkpoints = tmp_path / "gan" / "checkpoints"
     shutil.rmtree(checkpoints / "8" / "d")
-    with pytest.warns(UserWarning, match=f"{checkpoints}/8 cannot .* is taken"):
+    with pytest.warns(UserWarning, match=f"{checkpoints}/8 cannot .* is used"):
         again = fdl.load(tmp_path / "gan")
     assert (again.epoch, int(again.state.step)) == (1, 4)
     with warnings.catch_warnings():

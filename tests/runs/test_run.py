@@ -100,7 +100,7 @@ def test_a_run_that_did_not_end_has_no_result(home, run) -> None:
     again = fdl.load(home / "diverged")
     assert again.result is None
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(again.state.params))
-    with pytest.raises(RunError, match="holds a run already"):
+    with pytest.raises(RunError, match="already contains a run"):
         train("mlp", **SMALL, path=home / "diverged")
     assert train("mlp", **SMALL, path=home / "diverged", overwrite=True).result
 

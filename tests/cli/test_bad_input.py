@@ -66,7 +66,7 @@ from fdl.cli import main
             "train mlp --dataset mnist-5k --early-stopping 0",
             "early_stopping=0 must be at least 1",
         ),
-        ("train gan --dataset mnist-5k --early-stopping 2", "is taken at the end"),
+        ("train gan --dataset mnist-5k --early-stopping 2", "is measured at the end"),
         ("train mlp --data-dir absent", "absent"),
         ("eval", "RUN is missing"),
         ("eval absent", "absent is not a run"),

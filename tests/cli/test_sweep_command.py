@@ -231,7 +231,7 @@ def test_what_cannot_be_compared_gets_one_line(home, capsys) -> None:
         (("--members-per-chunk", 0), "members_per_chunk=0"),
         (("--grid", "epochs=1,2", "--halving"), "do not sweep over them"),
         (("--grid", "epochs=1,2", "--validation", "none"), "sweep over seeds alone"),
-        (("--halving", "--validation", "none"), "choose what goes on by"),
+        (("--halving", "--validation", "none"), "choose the survivors by"),
     ],
 )
 def test_bad_input_gets_one_line(words, message, capsys, tmp_path) -> None:
@@ -263,5 +263,5 @@ def test_eval_of_a_sweep_names_its_best_member(home, capsys) -> None:
 def test_another_sweep_in_the_folder_is_left_alone(home, capsys) -> None:
     options = ("--seeds", 5, "--run", home / "fast")
     said = complaint(capsys, "sweep", "mlp", *SMALL, *options)
-    assert "holds another sweep: learning_rate was 0.01 and is 0.001" in said
+    assert "contains another sweep: learning_rate was 0.01 and is 0.001" in said
     assert f"`fdl sweep --run {home / 'fast'}`" in said

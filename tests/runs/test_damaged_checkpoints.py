@@ -186,7 +186,7 @@ def test_a_state_of_a_stranger_is_refused_before_memory_is_taken(tmp_path) -> No
         restore_state(tmp_path / "3", state)
     with (tmp_path / "3" / "more").open("wb") as file:
         file.truncate(1 << 40)
-    with refused(RunError, "has 1,099,.* bytes, and such a state 1,2"):
+    with refused(RunError, "has 1,099,.* bytes, but such a state has 1,2"):
         restore_state(tmp_path / "3", state)
 
 

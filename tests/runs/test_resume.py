@@ -102,7 +102,7 @@ def test_it_ends_like_one_that_was_never_cut_off(left, whole, monkeypatch) -> No
     again = heard[0].epoch - 1
     assert drawn == [again, *(line.epoch for line in heard)], "a kill may come first"
     assert heard == list(run.history[whole.result["epochs"] + 1 :])
-    with pytest.raises(RunError, match="has ended: there is nothing to go on with"):
+    with pytest.raises(RunError, match="is complete: there is nothing to resume"):
         resume(left)
 
 
@@ -198,7 +198,7 @@ def test_what_is_missing_of_an_ended_run_is_made_again(whole, tmp_path, change) 
         ),
         (
             lambda config: config["data"].update(checksum="0"),
-            'other data: checksum was "0" and is .*Give the data',
+            'other data: checksum was "0" and is .*Use the data',
         ),
     ],
 )

@@ -183,7 +183,7 @@ class ClusterChunks:
                 for future in ended:
                     chunk = running.pop(future)
                     if future.status != "finished":
-                        if self._goes_on(chunk, future):
+                        if self._can_retry(chunk, future):
                             running[self._start(chunk, told.name)] = chunk
                         else:
                             yield chunk
@@ -208,7 +208,7 @@ class ClusterChunks:
             where = {"workers": untried, "allow_other_workers": True}
         return self._submit(train_chunk, chunk.work, told, **where)
 
-    def _goes_on(self, chunk: _Chunk, future: Future) -> bool:
+    def _can_retry(self, chunk: _Chunk, future: Future) -> bool:
         """Record why a chunk failed; return whether there is a worker left to try.
 
         Raises:

@@ -76,7 +76,7 @@ def export(
     part: str | None = None,
     parameters: Parameters = "inside",
 ) -> None:
-    """Write a run as a file of another format; see `Run.export`."""
+    """Export a run to a file; see `Run.export`."""
     write = _writer(path)
     if parameters == "beside" and write is not _stablehlo:
         raise ValueError(

@@ -231,7 +231,7 @@ class RunFolder:
         return loaded, epochs[0] if epochs else None
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        """Write a JSON file with a checksum, whole or not at all."""
+        """Write a JSON file with a checksum, atomically."""
         signed = content | {SHA256: sha256_of(content)}
         write_whole(self.home / name, f"{json_text(signed, indent=2)}\n".encode())
 

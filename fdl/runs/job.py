@@ -201,9 +201,8 @@ class Job:
         """Train to the end, or until a signal stops it."""
         config = self.trained.config
         if start is not None and start.history[-1:] and start.sums is None:
-            self._draw(
-                start.state, start.history[-1].epoch
-            )  # a kill may have come first
+            # A kill may have come before the pictures of the last epoch.
+            self._draw(start.state, start.history[-1].epoch)
         waiting = contextlib.ExitStack()
         # Not before there is progress to lose: compiling may take a minute.
         wait = functools.cache(lambda: waiting.enter_context(put_off()))

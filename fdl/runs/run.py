@@ -309,14 +309,14 @@ def load(
     path = Path(path)
     if path.suffix == ".stablehlo":
         return read_stablehlo(path)
-    if (said := _said_of_imported(path)) is not None:
+    if (said := _config_of_imported(path)) is not None:
         from fdl.runs.imported import open_imported
 
         return open_imported(path, said)
     return open_run(path, model=model, task=task)
 
 
-def _said_of_imported(path: Path) -> dict[str, Any] | None:
+def _config_of_imported(path: Path) -> dict[str, Any] | None:
     """Return the `config.json` of a folder of `fdl import`; None for other folders."""
     file = path / "config.json"
     try:

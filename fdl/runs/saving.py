@@ -54,7 +54,7 @@ class Saving:
         self._written: Future[Any] | None = None
 
     def __enter__(self) -> "Saving":
-        """Begin."""
+        """Return the object itself."""
         return self
 
     def __exit__(self, *_: object) -> None:

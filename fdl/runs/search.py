@@ -37,7 +37,7 @@ class Search(NamedTuple):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the search as JSON."""
         return self._asdict() | {
             "grid": {name: list(values) for name, values in self.grid.items()},
             "ranges": {k: dataclasses.asdict(one) for k, one in self.ranges.items()},

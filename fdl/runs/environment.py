@@ -89,7 +89,7 @@ def made_from() -> dict[str, str | None]:
 
 
 def device() -> str:
-    """Return the device that JAX computes on, with its number or cores."""
+    """Return the device that JAX computes on, with the number of devices or cores."""
     devices = jax.devices()
     first = devices[0]
     if first.platform == "cpu":

@@ -82,7 +82,7 @@ class Job:
         data_dir: Folder of the data, if one was given.
         stopping: When to stop early; None for never.
         loggers: The loggers that follow it.
-        minutes: Time between two checkpoints, give or take a few updates.
+        minutes: Minutes between two checkpoints, give or take a few updates.
         callbacks: Its callbacks.
         placement: The devices to train on.
     """

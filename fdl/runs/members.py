@@ -134,7 +134,7 @@ class Members:
         return None
 
     def digest(self, some: Sequence[int]) -> str:
-        """Return a SHA-256 of the settings of members, except where their data are."""
+        """Return a SHA-256 of the settings of members, apart from their data set."""
         said = [{**dataclasses.asdict(self.configs[k]), "dataset": ""} for k in some]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 

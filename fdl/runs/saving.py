@@ -44,7 +44,7 @@ class Saving:
         Args:
             folder: The folder.
             history: The epochs made before.
-            minutes: Time between two checkpoints within an epoch.
+            minutes: Minutes between two checkpoints within an epoch.
             best: The rule for the best epoch, if its metric is measured.
         """
         self.folder, self.lines = folder, list(history)

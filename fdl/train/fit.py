@@ -110,8 +110,8 @@ def fit(
             the call.
         on_part: Called after each chunk that does not end an epoch, and every few
             seconds within long chunks, with the state and the sums of the epoch's
-            training metrics, which are only valid during the call: pass them as `state`
-            and `sums` to resume from there.
+            training metrics, which are only valid during the call: pass copies of them
+            as `state` and `sums` to resume from there.
         on_epoch: Called after each epoch with its line of the history and the state,
             which is only valid during the call; return True to end the training. See
             docs/how-to/callbacks.md.

@@ -226,7 +226,7 @@ def test_what_cannot_be_compared_gets_one_line(home, capsys) -> None:
             ("--random", "learning-rate=log:1e-4:1e-2", "--samples", 10**9),
             "seeds=1, samples=1,000,000,000 and",
         ),
-        (("--grid", f"epochs={10**12}"), "epochs=1,000,000,000,000 of 1 members"),
+        (("--grid", f"epochs={10**12}"), "epochs=1,000,000,000,000 for 1 members"),
         (("--grid", "batch-size=5000"), "5000"),
         (("--members-per-chunk", 0), "members_per_chunk=0"),
         (("--grid", "epochs=1,2", "--halving"), "do not sweep over them"),

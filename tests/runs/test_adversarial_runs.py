@@ -81,7 +81,7 @@ def test_where_a_needed_checkpoint_is_damaged_the_one_before_is_taken(
         warnings.simplefilter("always")  # it is printed as a line
         main(["eval", str(tmp_path / "gan")])
     said = capsys.readouterr()
-    assert "is taken" in said.err
+    assert "is used" in said.err
     assert "after epoch 1 of 2" in said.out
     shutil.rmtree(checkpoints)
     message = f"{checkpoints} has no checkpoint"

@@ -272,9 +272,13 @@ def test_a_state_of_another_training_is_refused(learner, state) -> None:
     model, loss = fdl.models.MLP(3, (4,)), fdl.losses.cross_entropy
     plan = {"epochs": 2, "batch_size": 2, "key": 0}
     done = fdl.fit(learner, GOOD, **plan)
-    with pytest.raises(ValueError, match="has made 2 epochs, and epochs=2 counts"):
+    with pytest.raises(
+        ValueError, match="has already made 2 epochs, which epochs=2 includes"
+    ):
         fdl.fit(learner, GOOD, **plan, state=done.state)
-    with pytest.raises(ValueError, match="history has 8 updates in 2 epochs, but 2"):
+    with pytest.raises(
+        ValueError, match="history has 8 updates in 2 epochs, but an epoch"
+    ):
         fdl.fit(
             learner,
             GOOD,
@@ -289,5 +293,5 @@ def test_a_state_of_another_training_is_refused(learner, state) -> None:
         (fdl.learners.supervised(model.clone(num_classes=4), loss, ADAM), "head"),
         (fdl.learners.averaged(learner, 0.9), "extra"),
     ):
-        with pytest.raises(ValueError, match=f"not of this learner: .*{place}"):
+        with pytest.raises(ValueError, match=f"does not fit this learner: .*{place}"):
             fdl.fit(other, GOOD, **plan, state=state)

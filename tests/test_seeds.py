@@ -116,7 +116,7 @@ def test_what_is_no_seed_is_refused(seed, message) -> None:
 
 
 def test_many_need_a_key_for_each() -> None:
-    with pytest.raises(ValueError, match=r"keys has the shape \(\): give a key or"):
+    with pytest.raises(ValueError, match=r"keys has the shape \(\): pass a key or"):
         fit_many(3)
     with pytest.raises(ValueError, match="keys is empty"):
         fit_many([])

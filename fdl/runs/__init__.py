@@ -1,4 +1,4 @@
-"""Runs on disk: train a task into a folder, open it, sweep, compare.
+"""Runs on disk: train a task into a folder, open the run, sweep, compare.
 
 `__init__.pyi` lists the public names; each is imported when it is first used.
 """

@@ -20,10 +20,10 @@ from fdl.runs.weights import fill, named_variables
 def keep_best(
     members: Members, data_dir: Path | None
 ) -> tuple[Path | None, dict[str, Any] | None]:
-    """Write the best member as a run; return its folder, and what it reached.
+    """Write the best member as a run; return its folder and its results.
 
-    Both are None if there is none. A run that is there already is replaced when the new
-    one is whole; whatever else is in its folder stays.
+    Both are None if there is no best member. An existing run is replaced once the new
+    one is complete; other files in its folder stay.
     """
     k = members.best()
     if k is None:
@@ -65,16 +65,16 @@ def keep_best(
 
 
 def _reduced(state: State, own: State) -> State:
-    """Return a member's state with what a run of its own has.
+    """Reduce a member's state to that of a single run.
 
-    A member also keeps what others need: their hyperparameters, momentum where its own
-    is 0, an average of the parameters.
+    A member's state also has what other members need: their hyperparameters, momentum
+    even if its own is 0, an average of the parameters.
     """
     return fill(own, named_variables(state))
 
 
 def _move(new: Path, old: Path) -> None:
-    """Put a run in the place of another, of which nothing else is touched."""
+    """Replace a run with another, leaving foreign files in its folder alone."""
     if not old.exists():
         new.rename(old)
         return

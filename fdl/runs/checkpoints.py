@@ -1,4 +1,4 @@
-"""The checkpoints of a run: the last few moments to go on from, and the best."""
+"""The checkpoints of a run: the last few, to resume from, and the best."""
 
 import shutil
 import warnings
@@ -31,13 +31,13 @@ _SUMS = "sums.safetensors"
 
 
 class Checkpoint(NamedTuple):
-    """A moment to go on from.
+    """A point of a training to resume from.
 
     Attributes:
         state: The state.
         history: The epochs that it has made.
-        sums: The sums of the training metrics over what it has made of the next one,
-            as `fdl.fit` takes them; None for a state between epochs.
+        sums: The sums of the training metrics of an unfinished epoch, as for `fdl.fit`;
+            None for a state between epochs.
     """
 
     state: State
@@ -46,23 +46,23 @@ class Checkpoint(NamedTuple):
 
     @property
     def step(self) -> int:
-        """Number of updates that were made."""
+        """Number of updates made."""
         return int(self.state.step)
 
 
 class Checkpoints(NamedTuple):
-    """The folder of the checkpoints, each in a folder named by its number of updates.
+    """The folder of the checkpoints, each in a subfolder named by its update number.
 
     Attributes:
-        folder: Where they are; it is made when the first is written.
+        folder: The folder, which is created with the first checkpoint.
     """
 
     folder: Path
 
     def save(self, moment: Checkpoint, *, best: int | None = None) -> None:
-        """Keep a moment, the two before it, that of the last epoch and the step `best`.
+        """Save a checkpoint; keep two before it, the last epoch's and that of `best`.
 
-        What is older is deleted, once this one is known to be on the disk as it should.
+        Older ones are deleted once this one is known to be intact on disk.
 
         Raises:
             RunError: If it is not.
@@ -72,7 +72,7 @@ class Checkpoints(NamedTuple):
         if not _is_intact(place):
             _remove(place)
             if place.exists():
-                raise RunError(f"{place} is in the way, and not fdl's: move it.")
+                raise RunError(f"{place} was not written by fdl: move it elsewhere.")
             beside = {HISTORY: as_lines(moment.history)}
             if moment.sums is not None:
                 sums = named_variables(moment.sums)
@@ -91,11 +91,11 @@ class Checkpoints(NamedTuple):
         """Return the state after a number of updates, or the newest intact before it.
 
         Args:
-            step: How many; None for the last there is.
+            step: The number of updates; None for the newest state.
             like: A state of the same learner, for its shapes.
 
         Raises:
-            RunError: If there is none that is intact.
+            RunError: If no checkpoint is intact.
         """
         found = self.found()
         if not found:
@@ -108,19 +108,19 @@ class Checkpoints(NamedTuple):
     def newest(
         self, like: State, sums: Metrics, stopping: EarlyStopping | None
     ) -> tuple[Checkpoint | None, State | None]:
-        """Return the newest intact moment, and the best state before it.
+        """Return the newest intact checkpoint, and the best state before it.
 
         Args:
             like: A state of the same learner, for its shapes.
-            sums: Metrics of a step of the same learner, for theirs.
-            stopping: What tells which state is the best.
+            sums: Metrics of a step of the same learner, for their shapes.
+            stopping: The rule for the best state; None if that is not needed.
 
         Returns:
-            The moment, None if there never was one; and the best state, None where it
-            is that of the moment, or none is asked for.
+            The checkpoint, None if there never was one; and the best state, None if
+            that is the checkpoint's own or not needed.
 
         Raises:
-            RunError: If none is intact.
+            RunError: If no checkpoint is intact.
         """
 
         def read(place: Path) -> tuple[Checkpoint, State | None]:
@@ -135,7 +135,7 @@ class Checkpoints(NamedTuple):
         return _first_intact(found, read) if found else (None, None)
 
     def found(self) -> list[Path]:
-        """Return their folders, in order."""
+        """Return the folders of the checkpoints, in order."""
         found = [path for path in self.folder.glob("*") if path.name.isdecimal()]
         return sorted(filter(Path.is_dir, found), key=lambda path: int(path.name))
 
@@ -144,7 +144,7 @@ class Checkpoints(NamedTuple):
 
 
 def _first_intact(places: Sequence[Path], read: Callable[[Path], Found]) -> Found:
-    """Return what is read from the last intact place; warn of those after it."""
+    """Read the last intact checkpoint; warn of damaged ones after it."""
     errors = []
     for place in reversed(places):
         try:
@@ -153,7 +153,7 @@ def _first_intact(places: Sequence[Path], read: Callable[[Path], Found]) -> Foun
             errors.append(str(error))
             continue
         for error in errors:
-            warnings.warn(f"{error} {place} is taken instead.", stacklevel=5)
+            warnings.warn(f"{error} {place} is used instead.", stacklevel=5)
         return found
     raise RunError(
         f"{errors[0]} No checkpoint before it is intact: train the run again, with "
@@ -183,7 +183,7 @@ def _is_intact(place: Path) -> bool:
 
 
 def _remove(place: Path) -> None:
-    """Delete what fdl wrote, such that what a kill leaves looks like no state."""
+    """Delete a state that fdl wrote, so that a kill leaves no part of it behind."""
     if place.is_dir() and is_ours(place):
         rest = place.with_name(f".{place.name}")
         shutil.rmtree(rest, ignore_errors=True)

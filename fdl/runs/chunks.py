@@ -1,4 +1,4 @@
-"""Members of a sweep that share a program: trained in chunks, kept after each epoch."""
+"""Members of a sweep that share a program: trained in chunks, saved every epoch."""
 
 import time
 from collections import defaultdict
@@ -23,18 +23,18 @@ from fdl.train import Epoch, FitManyResult, FitResult, fit_many
 
 Chunk = Int[np.ndarray, " chunk"]
 
-_CHUNKS = 10  # in an epoch; between them, signals are heard
-_LONG = 1.0  # seconds; what takes longer to write is written less often
-_SHARE = 0.1  # of the time, at most, goes into that
+_CHUNKS = 10  # per epoch; signals are handled between them
+_LONG = 1.0  # seconds; states that take longer to write are written less often
+_SHARE = 0.1  # the largest share of the time that is spent on that
 
 
 class Round(NamedTuple):
-    """What the members that are left are trained to.
+    """A round of training for the remaining members.
 
     Attributes:
         number: Its number, from 0.
-        epochs: Passes over the data, in total; None for what their settings say.
-        final: Whether none comes after it.
+        epochs: Total number of passes over the data; None for that of their settings.
+        final: Whether it is the last round.
     """
 
     number: int = 0
@@ -43,7 +43,7 @@ class Round(NamedTuple):
 
 
 class Chunks:
-    """Trains members of a group, and keeps each chunk after each of its epochs."""
+    """Trains members of a group, and saves each chunk after each of its epochs."""
 
     def __init__(
         self,
@@ -52,20 +52,20 @@ class Chunks:
         round: Round,
         on_rows: Callable[[list[Row]], None],
     ) -> None:
-        """Train nothing yet.
+        """Prepare to train.
 
         Args:
             members: All members of the sweep.
-            group: Those that share a program.
+            group: The members that share a program.
             round: How far they are trained.
-            on_rows: Called with what an epoch of some members gave.
+            on_rows: Called with the rows of an epoch of some members.
         """
         self._members, self._group, self._round = members, group, round
         self._on_rows = on_rows
         self._place = {k: place for place, k in enumerate(group.members.tolist())}
 
     def known(self) -> list[Part]:
-        """Return what is kept of the group in this round."""
+        """Return the saved parts of the group in this round."""
         return [
             part
             for part in self._members.parts.values()
@@ -85,11 +85,11 @@ class Chunks:
         """Train members to the end of the round; return their states.
 
         Args:
-            some: Which members.
-            state: Where they start; None for random parameters.
-            strategy: As in `fit_many`.
-            members_per_chunk: As in `fit_many`.
-            begun: What they are in the middle of, if anything.
+            some: The members to train.
+            state: The state to start from; None for random parameters.
+            strategy: As for `fit_many`.
+            members_per_chunk: As for `fit_many`.
+            begun: The part to resume, if any.
         """
         keeper = _Keeper(self._members, self._round, some, self._on_rows, begun)
         run = self._fit_many(
@@ -107,12 +107,12 @@ class Chunks:
     def plan(
         self, some: list[int], strategy: Strategy | None, members_per_chunk: int | None
     ) -> tuple[Strategy, int]:
-        """Return how `train` would train members, and how many at a time.
+        """Return the strategy and the number of members at a time that `train` uses.
 
         Args:
-            some: Which members.
-            strategy: As in `fit_many`.
-            members_per_chunk: As in `fit_many`.
+            some: The members to train.
+            strategy: As for `fit_many`.
+            members_per_chunk: As for `fit_many`.
         """
         if strategy is not None and members_per_chunk is not None:
             return strategy, members_per_chunk
@@ -129,7 +129,7 @@ class Chunks:
             )
         except _Planned as planned:
             return planned.args
-        raise AssertionError("fit_many tells before it trains")
+        raise AssertionError("fit_many calls on_start before it trains")
 
     def _fit_many(self, some: list[int], **options: Any) -> FitManyResult:
         members, group = self._members, self._group
@@ -150,7 +150,7 @@ class Chunks:
         )
 
     def go_on(self, part: Part) -> dict[int, State]:
-        """Train members that were cut off; return their states."""
+        """Resume members that were interrupted; return their states."""
         return self.train(
             part.members,
             self._members.state(part),
@@ -161,11 +161,11 @@ class Chunks:
 
 
 class _Planned(Exception):
-    """Left `fit_many`, with what it told of how it would train."""
+    """Leaves `fit_many` with its strategy and chunk size, before it trains."""
 
 
 class _Keeper:
-    """Keeps what `fit_many` tells of its chunks."""
+    """Saves the chunks of `fit_many`, as its callbacks."""
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class _Keeper:
         for row in new:
             rows = self._rows[row["member"]]
             rows.append(row)
-            if row["diverged"] >= 0:  # a member that fell says so in all its rows
+            if row["diverged"] >= 0:  # all rows of a member show that it diverged
                 for one in rows:
                     one["diverged"] = row["diverged"]
         if time.perf_counter() >= self._due:
@@ -235,7 +235,7 @@ class _Keeper:
 
 
 def _history(part: Part) -> list[Epoch]:
-    """Return as much of the epochs that were made as training needs to go on."""
+    """Return the epochs of a part, with as much as training needs to resume."""
     lines: dict[int, list[Row]] = defaultdict(list)
     for row in part.rows:
         lines[row["epoch"]].append(row)
@@ -254,7 +254,7 @@ def _history(part: Part) -> list[Epoch]:
 
 
 def _row(members: Members, k: int, line: Epoch, place: int) -> Row:
-    """Return what an epoch gave for a member."""
+    """Return a member's row for an epoch."""
     config = members.configs[k]
     own = settings(config)
     row: Row = {
@@ -277,5 +277,5 @@ def _was_trained(row: Row) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return a setting as it is when it is read back."""
+    """Return a setting as JSON reads it back."""
     return list(value) if isinstance(value, tuple) else value

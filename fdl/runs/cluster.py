@@ -1,8 +1,8 @@
 """The workers of a sweep on a cluster: Dask's scheduler hands out chunks of members.
 
-Dask's own wire protocol pickles what it carries, between parties that trust each other:
-whoever reaches a scheduler can run code on its workers. So what is started here listens
-on this machine alone, and other schedulers are talked to by TLS.
+Dask's wire protocol pickles its messages, among parties that trust each other: whoever
+reaches a scheduler can run code on its workers. So local clusters listen on this
+machine alone, and other schedulers are reached by TLS.
 """
 
 import contextlib
@@ -32,16 +32,16 @@ from fdl.runs.cluster_worker import (
 from fdl.runs.environment import FLAGS, cores, environment
 from fdl.runs.errors import RunError
 
-_PATIENCE = 30  # seconds, for a scheduler to answer
-_DEATHS = 10  # of workers, after which a chunk is given up
+_PATIENCE = 30  # seconds to wait for a scheduler to answer
+_DEATHS = 10  # of workers, after which a chunk is abandoned
 
 
 class Workers(NamedTuple):
     """The workers of a cluster.
 
     Attributes:
-        client: What talks to their scheduler.
-        wanted: What they are like, and those that come later have to be like.
+        client: The client of their scheduler.
+        wanted: What all workers have in common, and later ones must have, too.
     """
 
     client: Client
@@ -52,19 +52,19 @@ class Workers(NamedTuple):
 def connected(
     cluster: Client | str, *, allow_unencrypted: bool, allow_changes: bool
 ) -> Iterator[Workers]:
-    """Connect to a cluster whose workers agree; say what they are like.
+    """Connect to a cluster, and check that its workers agree.
 
     Args:
         cluster: A client; `local:N` to start N workers here; or the address of a
             scheduler, `tls://HOST:PORT` or `tcp://HOST:PORT`.
-        allow_unencrypted: Whether others on the network may read and write what is
-            said.
+        allow_unencrypted: Whether to allow connections that others on the network can
+            read and tamper with.
         allow_changes: Whether workers may differ in their devices and flags.
 
     Raises:
-        RunError: If the scheduler does not answer, or a worker has another version of
-            Python or a package than this process, or another device than another one.
-        ValueError: If it is no cluster, or not encrypted.
+        RunError: If the scheduler does not answer, a worker has another version of
+            Python or a package than this process, or workers have different devices.
+        ValueError: If `cluster` is not a cluster, or not encrypted.
     """
     with _client(cluster, allow_unencrypted=allow_unencrypted) as client:
         address = _address(client)
@@ -99,10 +99,10 @@ def _answering(address: str) -> Client:
         security = Security(require_encryption=True)
         if not (security.tls_ca_file and security.tls_client_cert):
             raise RunError(
-                f"{address} needs certificates: name their files in the environment "
-                "variables DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
+                f"{address} needs certificates: set the environment variables "
+                "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
                 "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and "
-                "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY."
+                "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY to their files."
             )
     try:
         return Client(
@@ -111,7 +111,7 @@ def _answering(address: str) -> Client:
     except OSError as error:
         raise RunError(
             f"no scheduler answered at {address} within {_PATIENCE} s. Start one there "
-            "with `dask scheduler`, or see whether a firewall is between."
+            "with `dask scheduler`, or check whether a firewall blocks it."
         ) from error
 
 
@@ -120,8 +120,8 @@ def _local(count: int) -> Iterator[Any]:
     """Start workers on this machine, each with its share of the cores."""
     if jax.default_backend() != "cpu":
         raise ValueError(
-            f"local:{count} is for CPUs, and JAX computes on {jax.default_backend()}: "
-            "start a scheduler and one worker for each device, and give its address."
+            f"local:{count} is for CPUs, but JAX uses {jax.default_backend()}: start a "
+            "scheduler and one worker per device, and pass the scheduler's address."
         )
     shares = [sorted(os.sched_getaffinity(0))[i::count] for i in range(count)]
     flags = {k: x for k, x in environment().items() if k in FLAGS and x is not None}
@@ -135,7 +135,7 @@ def _local(count: int) -> Iterator[Any]:
                 "resources": {DEVICE: 1},
                 "memory_limit": 0,  # none, as without a cluster
                 "silence_logs": logging.CRITICAL,
-                # This text runs in the worker before anything is computed.
+                # This code runs in the worker before anything is computed.
                 "preload": [
                     f"from {bind.__module__} import bind\n"
                     f"bind({share}, {cores()}, {flags})"
@@ -153,8 +153,8 @@ def _local(count: int) -> Iterator[Any]:
             "allowed_failures": _DEATHS,
         },
     }
-    # Nothing is served but the scheduler, and workers inherit this environment. A dead
-    # one may take a while to import what it needs again.
+    # Only the scheduler is served, and workers inherit this environment. A worker that
+    # was restarted may need a while for its imports.
     config = {
         "distributed.deploy.lost-worker-timeout": "1 hour",
         "distributed.scheduler.http.routes": [],
@@ -171,7 +171,7 @@ def _local(count: int) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _silent(logger: logging.Logger) -> Iterator[None]:
-    """Log nothing: a worker that dies is started again, and that is all."""
+    """Silence a logger: a worker that dies is restarted, which needs no message."""
     before = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
@@ -181,22 +181,22 @@ def _silent(logger: logging.Logger) -> Iterator[None]:
 
 
 def _agreed(client: Client, *, allow_changes: bool) -> Wanted:
-    """Return what all workers with a device are like, once there is one.
+    """Wait for a worker, and return what all workers with a device have in common.
 
     Raises:
-        OtherMachineError: If they differ, among each other or from this process.
-        RunError: If none has a device.
+        OtherMachineError: If they differ from each other or from this process.
+        RunError: If no worker has a device.
     """
     address = _address(client)
     if not client.scheduler_info(n_workers=-1)["workers"]:
         warnings.warn(f"{address} has no workers yet: waiting for one.", stacklevel=2)
-        # For something to do, since some clusters start workers only then.
+        # Submit a task, since some clusters start workers only when there is one.
         client.submit(machine, pure=False, resources={DEVICE: 1}).result()
     able = able_workers(client)
     if not able:
         raise RunError(
-            f"no worker of {address} has the resource {DEVICE!r}: start them with "
-            f"--resources {DEVICE}=1, one for each device."
+            f"no worker of {address} has the resource {DEVICE!r}: start one per device,"
+            f" with --resources {DEVICE}=1."
         )
     found: Any = client.run(machine, workers=able, on_error="return")
     wanted = None
@@ -204,8 +204,8 @@ def _agreed(client: Client, *, allow_changes: bool) -> Wanted:
         one = found[name]
         if not isinstance(one, Machine):
             raise OtherMachineError(
-                f"worker {name} cannot tell what it is like: {one!r}. Install the same "
-                "there as here."
+                f"worker {name} cannot describe itself: {one!r}. Install the same "
+                "versions there as here."
             )
         if wanted is None:
             like = Machine(machine().versions, one.environment, one.device)
@@ -227,7 +227,7 @@ def _address(client: Client) -> str:
 
 
 def unique(what: str) -> str:
-    """Return a name that no other sweep gives.
+    """Return a name that no other sweep uses.
 
     Example:
         >>> unique("chunk")

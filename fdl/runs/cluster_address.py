@@ -1,4 +1,4 @@
-"""Where the scheduler of a sweep's cluster is; without JAX and Dask."""
+"""The address of a sweep's cluster; without importing JAX and Dask."""
 
 import ipaddress
 import os
@@ -6,14 +6,14 @@ import re
 
 LOCAL = re.compile(r"local:(\d{1,6})")
 _ADDRESS = re.compile(r"([a-z+]+)://(\[[^\]/]+\]|[^:/\s]+)(:\d{1,5})?/?")
-_SECRET = ("tls", "inproc")  # schemes of which nobody else can read or write a word
+_SECRET = ("tls", "inproc")  # schemes that nobody else can read or tamper with
 
 
 def require_cluster(cluster: str) -> int | None:
-    """Return how many workers `local:N` asks for; None for the address of a scheduler.
+    """Return the number of workers of `local:N`; None for the address of a scheduler.
 
     Raises:
-        ValueError: If it is neither, or asks for more workers than there are cores.
+        ValueError: If `cluster` is neither, or N exceeds the number of cores.
 
     Example:
         >>> require_cluster("local:1"), require_cluster("tls://10.0.0.5:8786")
@@ -23,21 +23,21 @@ def require_cluster(cluster: str) -> int | None:
         count, cores = int(local[1]), len(os.sched_getaffinity(0))
         if not 1 <= count <= cores:
             raise ValueError(
-                f"{cluster} must ask for 1 to {cores} workers, since this process has "
+                f"{cluster} must have 1 to {cores} workers, since this process has "
                 f"{cores} core{'s' if cores > 1 else ''}."
             )
         return count
     address = _ADDRESS.fullmatch(cluster)
     if address is None or address[1] not in ("tcp", "tls") or not address[3]:
         raise ValueError(
-            f"{cluster!r} is no cluster: write local:N for N workers on this machine, "
+            f"{cluster!r} is not a cluster: use local:N for N workers on this machine, "
             "or the address of a Dask scheduler, such as tls://HOST:8786."
         )
     return None
 
 
 def require_encrypted(address: str) -> None:
-    """Raise ValueError unless what is said to a scheduler stays between the two.
+    """Raise ValueError unless the connection to a scheduler is private.
 
     Example:
         >>> require_encrypted("tcp://127.0.0.1:8786")
@@ -53,7 +53,7 @@ def require_encrypted(address: str) -> None:
         return
     raise ValueError(
         f"{address} is not encrypted: whoever reaches it on its network can run code "
-        "on its workers and here. Start scheduler and workers with TLS, and give "
+        "on its workers and here. Start the scheduler and workers with TLS, and use "
         "tls://HOST:PORT; or, on a network that you trust, allow it with "
         "--allow-unencrypted (from Python, allow_unencrypted=True)."
     )
@@ -62,5 +62,5 @@ def require_encrypted(address: str) -> None:
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name
+    except ValueError:  # a host name
         return host == "localhost"

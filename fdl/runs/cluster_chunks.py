@@ -1,7 +1,7 @@
-"""Chunks of members, handed to the workers of a cluster, and what comes back.
+"""Train chunks of members on the workers of a cluster, and collect the results.
 
-Dask's scheduler places, balances and retries them. How members are grouped depends on
-what is trained alone, so a sweep ends with the bits of a single machine.
+Dask's scheduler places, balances and retries them. How members are grouped depends only
+on what is trained, so a sweep ends with the same bits as on a single machine.
 """
 
 import dataclasses
@@ -37,8 +37,8 @@ from fdl.runs.part import Part, Row
 from fdl.runs.rounds import How
 from fdl.runs.space import Group, groups
 
-_PAUSE = 0.1  # seconds between two looks at what workers have sent
-_TRIES = 3  # workers that a chunk may fail on
+_PAUSE = 0.1  # seconds between polls for messages of workers
+_TRIES = 3  # number of workers that a chunk may fail on
 
 OnRows = Callable[[list[Row]], None]
 
@@ -48,9 +48,9 @@ class _Chunk:
     """A chunk that is being trained.
 
     Attributes:
-        work: What a worker is asked to do.
-        begun: What is kept of it already.
-        failures: What went wrong with it, by worker.
+        work: The task of a worker.
+        begun: The part of it that is already saved.
+        failures: Errors, by worker.
     """
 
     work: Work
@@ -58,21 +58,21 @@ class _Chunk:
     failures: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
-        """Return who could not be trained, and why."""
+        """Return which members could not be trained, and why."""
         *_, reason = self.failures.values()
         where = ", ".join(self.failures)
         return f"{_named(self.work.members)} failed on {where}: {reason}"
 
 
 class ClusterChunks:
-    """Trains members on the workers of a cluster; what they send is kept here."""
+    """Trains members on the workers of a cluster, and saves their results here."""
 
     def __init__(self, workers: Workers, members: Members) -> None:
-        """Hand out what all chunks need.
+        """Send the data that all chunks need.
 
         Args:
-            workers: Those of the cluster.
-            members: What is trained.
+            workers: The workers of the cluster.
+            members: The members to train.
         """
         self._client, self._wanted = workers
         self._members = members
@@ -90,21 +90,21 @@ class ClusterChunks:
         """Train members to the end of a round, as `fdl.runs.rounds.train_round` does.
 
         Raises:
-            MembersError: If some could not be trained, when all others are.
-            OtherMachineError: If a worker came that is not like the others.
+            MembersError: If some could not be trained, after all others are.
+            OtherMachineError: If a worker joined that differs from the others.
         """
         chunks = list(self._left(round, alive, how))
         failed = list(self._train(chunks, how.on_rows))
         if failed:
             failed.sort(key=lambda one: one.work.members)
             raise MembersError(
-                f"{'; '.join(map(str, failed))}. All others are kept; to go on: fdl "
+                f"{'; '.join(map(str, failed))}. All others are saved; to go on: fdl "
                 f"sweep --run {members.folder}"
             )
-        return {}  # they are in the folder
+        return {}  # the states are in the folder
 
     def tested(self, some: Sequence[int]) -> Iterator[tuple[int, Row]]:
-        """Yield trained members with what they reach, as `Members.tested` does."""
+        """Yield trained members with their test metrics, as `Members.tested` does."""
         members = self._members
         last = {k: part.round for part in members.parts.values() for k in part.members}
         asked = {
@@ -117,7 +117,7 @@ class ClusterChunks:
             yield k, row
 
     def _left(self, round: Round, alive: list[int], how: How) -> Iterator[_Chunk]:
-        """Yield the chunks of a round that are not trained to its end."""
+        """Yield the chunks of a round that are not yet trained to its end."""
         members = self._members
         for group in groups(members.configs, alive):
             inside = group.members.tolist()
@@ -142,9 +142,9 @@ class ClusterChunks:
                 yield _Chunk(self._work(group, round, some, strategy, size))
 
     def _plan(self, group: Group, known: list[Part], how: How) -> tuple[Strategy, int]:
-        """Return how members are trained, and in chunks of how many: as on one machine.
+        """Return the strategy and the chunk size, as on a single machine.
 
-        That takes the machine's device and memory, so a worker says it.
+        They depend on the device and its memory, so a worker chooses them.
         """
         strategy, size = how.strategy, how.members_per_chunk
         if known:
@@ -163,7 +163,7 @@ class ClusterChunks:
         return Work(unique("chunk"), _some(group, some), round, strategy, size, before)
 
     def _train(self, chunks: list[_Chunk], on_rows: OnRows) -> Iterator[_Chunk]:
-        """Train chunks, and keep what workers send; yield those that failed."""
+        """Train chunks, and save what workers send; yield chunks that failed."""
         client = self._client
         told: Any = Queue(unique("told"), client)
         parts: dict[str, Any] = {
@@ -175,7 +175,7 @@ class ClusterChunks:
                 parts[chunk.work.name].set(self._kept(chunk.begun))
                 running[self._start(chunk, told.name)] = chunk
             while running:
-                # In this order: what has ended has sent everything by then.
+                # In this order: chunks that have ended have sent everything by then.
                 ended = [future for future in running if future.done()]
                 sent = [k for k in dict.fromkeys(told.get(batch=True)) if k in parts]
                 for name in sent:
@@ -183,12 +183,12 @@ class ClusterChunks:
                 for future in ended:
                     chunk = running.pop(future)
                     if future.status != "finished":
-                        if self._goes_on(chunk, future):
+                        if self._can_retry(chunk, future):
                             running[self._start(chunk, told.name)] = chunk
                         else:
                             yield chunk
                         continue
-                    future.release()  # or it is done again if its worker dies
+                    future.release()  # else it is repeated if its worker dies
                     parts.pop(chunk.work.name).delete()
                 if not (ended or sent):
                     time.sleep(_PAUSE)
@@ -200,7 +200,7 @@ class ClusterChunks:
             told.close()
 
     def _start(self, chunk: _Chunk, told: str) -> Future:
-        """Let a worker train a chunk: any, or one on which it has not failed."""
+        """Let a worker train a chunk, preferably one on which it has not failed."""
         where: dict[str, Any] = {}
         if chunk.failures:
             able = able_workers(self._client)
@@ -208,13 +208,13 @@ class ClusterChunks:
             where = {"workers": untried, "allow_other_workers": True}
         return self._submit(train_chunk, chunk.work, told, **where)
 
-    def _goes_on(self, chunk: _Chunk, future: Future) -> bool:
-        """Note why a chunk failed; return whether there is a worker left to try.
+    def _can_retry(self, chunk: _Chunk, future: Future) -> bool:
+        """Record why a chunk failed; return whether there is a worker left to try.
 
         Raises:
-            OtherMachineError: If the worker is not like the others.
+            OtherMachineError: If the worker differs from the others.
         """
-        error: Any = RuntimeError(f"the scheduler says that it is {future.status}")
+        error: Any = RuntimeError(f"the scheduler reports it as {future.status}")
         if future.status == "error":
             error = future.exception()
         if isinstance(error, OtherMachineError):
@@ -223,7 +223,7 @@ class ClusterChunks:
             where = error.args[0]
         elif isinstance(error, KilledWorker):
             where = error.last_worker.address
-        else:  # no worker came so far as to try
+        else:  # no worker got as far as trying
             chunk.failures["the cluster"] = _why(error)
             return False
         chunk.failures[where] = _why(error)
@@ -231,14 +231,14 @@ class ClusterChunks:
         return len(chunk.failures) < _TRIES and bool(left)
 
     def _kept(self, part: Part | None) -> dict[str, Any] | None:
-        """Return what is kept of a chunk, as workers send it."""
+        """Return the saved part of a chunk, as workers send it."""
         if part is None:
             return None
         content = self._members.content(part)
         return {"name": part.name, "part": content, "pictures": {}}
 
     def _receive(self, sent: dict[str, Any], on_rows: OnRows) -> None:
-        """Keep what a worker has sent, and tell of the epochs that are new in it."""
+        """Save what a worker has sent, and report its new epochs."""
         self._keep_pictures(sent["pictures"])
         epochs: dict[int, list[Row]] = {}
         for row in self._members.receive(sent["name"], sent["part"]):
@@ -251,14 +251,15 @@ class ClusterChunks:
         for name, content in pictures.items():
             file = folder / name
             if not file.resolve().is_relative_to(folder.resolve()):
-                raise ValueError(f"{name!r} lies outside of {folder}.")
+                raise ValueError(f"{name!r} is outside of {folder}.")
             file.parent.mkdir(parents=True, exist_ok=True)
             write_whole(file, content)
 
     def _hand_out(self, what: str, value: Any) -> Future:
-        """Send something to the workers, to each once; its checksum is its name.
+        """Send a value to the workers, once to each, under its checksum.
 
-        It is a task, which the scheduler does again if all workers die that have it.
+        It is sent as a task, which the scheduler repeats if all workers die that have
+        the value.
         """
         content = cloudpickle.dumps(value)
         digest = hashlib.sha256(content).hexdigest()
@@ -272,11 +273,11 @@ class ClusterChunks:
             )
 
     def _ask(self, task: Callable[..., Any], *args: Any) -> Future:
-        """Ask a worker for something that takes a moment; others if it fails."""
+        """Run a short task on a worker, and on others if it fails."""
         return self._submit(task, *args, retries=_TRIES - 1)
 
     def _submit(self, task: Callable[..., Any], *args: Any, **how: Any) -> Future:
-        """Give a task to the scheduler, for a worker with a device to spare."""
+        """Submit a task for a worker with a free device."""
         with _of_any_size():
             return self._client.submit(
                 task,
@@ -290,7 +291,7 @@ class ClusterChunks:
             )
 
     def _result(self, future: Future, some: Sequence[int]) -> Any:
-        """Return what a worker answers about members."""
+        """Return a worker's result for some members."""
         try:
             return future.result()
         except OtherMachineError:
@@ -307,7 +308,7 @@ def _some(group: Group, some: Sequence[int]) -> Group:
 
 
 def _of_any_size() -> Any:
-    """Let Dask not warn of what is sent."""
+    """Suppress Dask's warning about large messages."""
     return dask.config.set({"distributed.admin.large-graph-warning-threshold": "1PB"})
 
 
@@ -319,5 +320,5 @@ def _why(error: BaseException) -> str:
     if isinstance(error, ChunkError):
         return str(error.args[-1])
     if isinstance(error, KilledWorker):
-        return f"{error.allowed_failures + 1} workers died of it"
+        return f"{error.allowed_failures + 1} workers died while training it"
     return f"{type(error).__name__}: {error}"

@@ -1,10 +1,10 @@
-"""What a worker of a cluster does for a sweep; `fdl.runs.cluster` asks for it.
+"""The tasks that a worker of a cluster runs for a sweep; see `fdl.runs.cluster`.
 
-A chunk of members is a small sweep in a folder of the worker's own: it is trained, kept
-after its epochs and gone on with as any sweep is. Each part that is kept is also sent
-to the scheduler, in a variable of Dask's, where the process that sweeps finds it, and
-whichever worker goes on with the chunk if this one dies. So machines need not share a
-file system.
+A chunk of members is a small sweep in the worker's own folder: it is trained, saved
+after its epochs and resumed as any sweep is. Each saved part is also sent to the
+scheduler, in a Dask variable, where the sweeping process finds it, and so does another
+worker that resumes the chunk if this one dies. So machines need not share a file
+system.
 """
 
 import contextlib
@@ -39,20 +39,20 @@ from fdl.runs.space import Group
 from fdl.tasks import Config, Task
 
 DEVICE = "device"
-"""The resource of a worker that a chunk takes: it has one for each of its devices."""
+"""The Dask resource that a chunk takes: a worker has one for each of its devices."""
 
 
-_MOST = 2_000_000_000  # bytes of a message; Dask has been seen to carry these
-_PATIENCE = "1 s"  # for what is there, unless nobody waits for it any more
+_MOST = 2_000_000_000  # bytes of a message, with which Dask was tested
+_PATIENCE = "1 s"  # for a variable that exists unless the chunk was cancelled
 
 
 class Machine(NamedTuple):
-    """What decides a result besides settings and data, of a process.
+    """What affects a process's results, apart from settings and data.
 
     Attributes:
-        versions: Of Python and packages, with a digest of fdl's own code.
+        versions: Versions of Python and packages, with a digest of fdl's own code.
         environment: See `fdl.runs.environment`.
-        device: What it computes on, for people.
+        device: A readable name of its device.
     """
 
     versions: dict[str, str]
@@ -61,20 +61,20 @@ class Machine(NamedTuple):
 
 
 class OtherMachineError(RunError):
-    """A worker is not like those that it has to agree with."""
+    """A worker differs from those that it must agree with."""
 
 
 class ChunkError(Exception):
-    """What went wrong on a worker: its address, and what it was."""
+    """An error on a worker: its address, and the reason."""
 
 
 class Wanted(NamedTuple):
-    """What a worker has to be like, and how it draws.
+    """Requirements on a worker.
 
     Attributes:
-        machine: What it has to be like.
-        allow_changes: Whether environment and device may be others.
-        format: Of pictures.
+        machine: The versions, environment and device that it must have.
+        allow_changes: Whether environment and device may differ.
+        format: The format of its pictures.
     """
 
     machine: Machine
@@ -83,7 +83,7 @@ class Wanted(NamedTuple):
 
 
 class Swept(NamedTuple):
-    """What all chunks of a sweep have in common, but for the data."""
+    """What all chunks of a sweep have in common, apart from the data."""
 
     task: Task
     configs: Sequence[Config]
@@ -93,12 +93,12 @@ class Work(NamedTuple):
     """A chunk of members to train.
 
     Attributes:
-        name: Of the variable that holds how far they are.
-        group: These members, which share their program.
+        name: Name of the variable that holds their progress.
+        group: The members, which share a program.
         round: How far they are trained.
-        strategy: How members become a program.
-        size: Members in a chunk, those among them that only fill it up.
-        before: What the round before left of them: a part, as a file by its name.
+        strategy: How members are combined into one program.
+        size: Members in a chunk, including padding.
+        before: Their part of the round before: a file's content by its name.
     """
 
     name: str
@@ -110,20 +110,20 @@ class Work(NamedTuple):
 
     @property
     def members(self) -> list[int]:
-        """The numbers of the members."""
+        """The indices of the members."""
         return self.group.members.tolist()
 
 
 def bind(cores: Sequence[int], threads: int, flags: Mapping[str, Any]) -> None:
     """Bind this process to its share of the cores, before it computes anything.
 
-    XLA divides sums among the threads that it is told of, so that is the same for every
-    share, and so are the bits.
+    XLA splits sums by its configured number of threads. That is the same for every
+    share, so the bits are, too.
 
     Args:
-        cores: Which cores.
-        threads: The number of threads that XLA is told of.
-        flags: Of JAX, by name.
+        cores: The cores to use.
+        threads: The number of threads to configure XLA with.
+        flags: JAX flags by name.
     """
     for thread in os.listdir("/proc/self/task"):
         with contextlib.suppress(ProcessLookupError):  # it has just ended
@@ -131,13 +131,13 @@ def bind(cores: Sequence[int], threads: int, flags: Mapping[str, Any]) -> None:
     os.environ["NPROC"] = str(threads)
     for name, value in flags.items():
         jax.config.update(name, value)
-    # A terminal tells all its processes; this one ends with the one that started it.
+    # A terminal sends Ctrl-C to all its processes; this one ends with its parent.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @functools.cache
 def machine() -> Machine:
-    """Return what this process is like."""
+    """Describe this process."""
     digest = hashlib.sha256()
     package = Path(fdl.__file__).parent
     for file in sorted(package.rglob("*.py")):
@@ -149,12 +149,12 @@ def machine() -> Machine:
 
 
 def require_like(name: str, found: Machine, wanted: Wanted) -> None:
-    """Raise OtherMachineError, with the difference, unless a worker is as it has to be.
+    """Raise OtherMachineError, with the difference, unless a worker meets requirements.
 
     Args:
         name: The worker's address.
-        found: What it is like.
-        wanted: What it has to be like.
+        found: The worker's description.
+        wanted: The requirements.
 
     Example:
         >>> own = machine()
@@ -163,26 +163,26 @@ def require_like(name: str, found: Machine, wanted: Wanted) -> None:
         Traceback (most recent call last):
         fdl.runs.cluster_worker.OtherMachineError: worker tcp://10.0.0.7:4000 ...
     """
-    remedy = "Install the same on all workers as here"
+    remedy = "Install the same versions on all workers as here"
     for one, other in zip(found[:2], wanted.machine[:2], strict=True):
         for what in {**one, **other}:
             if one.get(what) != other.get(what):
                 raise OtherMachineError(
-                    f"worker {name} differs: its {what} is {one.get(what)}, and not "
+                    f"worker {name} differs: its {what} is {one.get(what)}, not "
                     f"{other.get(what)}. {remedy}."
                 )
         if wanted.allow_changes:
             return
         remedy = (
-            "Leave it out, or allow results that depend on who trains what, with "
-            "--allow-changes (from Python, allow_changes=True)"
+            "Leave it out, or allow results that depend on which worker trains what, "
+            "with --allow-changes (from Python, allow_changes=True)"
         )
 
 
 def unpacked(content: bytes, digest: str) -> Any:
-    """Return what was sent, if it is whole."""
+    """Unpickle a value that was sent, after verifying its checksum."""
     if hashlib.sha256(content).hexdigest() != digest:
-        raise ValueError("what was sent was damaged on the way: its checksum differs.")
+        raise ValueError("a message was damaged on the way: its checksum differs.")
     return cloudpickle.loads(content)
 
 
@@ -194,15 +194,15 @@ def plan_chunks(
     members_per_chunk: int | None,
     wanted: Wanted,
 ) -> tuple[Strategy, int]:
-    """Return how a machine like this would train members, and how many at a time.
+    """Return the strategy and the chunk size that this machine would use.
 
     Args:
         data: The data.
         swept: The sweep.
         group: The members.
-        strategy: As in `fit_many`.
-        members_per_chunk: As in `fit_many`.
-        wanted: What this worker has to be like.
+        strategy: As for `fit_many`.
+        members_per_chunk: As for `fit_many`.
+        wanted: The requirements on this worker.
     """
     with _members(data, swept, {}, wanted) as members:
         chunks = Chunks(members, group, Round(), lambda rows: None)
@@ -212,16 +212,16 @@ def plan_chunks(
 def train_chunk(
     data: Dataset, swept: Swept, work: Work, told: str, wanted: Wanted
 ) -> None:
-    """Train a chunk to the end of a round, from where it is.
+    """Train a chunk to the end of a round, resuming where it is.
 
-    What is kept of it is in its variable, and a queue tells whenever that is new.
+    Its variable holds the saved part; a queue announces each new one.
 
     Args:
         data: The data.
         swept: The sweep.
         work: The chunk.
         told: Name of the queue.
-        wanted: What this worker has to be like.
+        wanted: The requirements on this worker.
     """
     variable = Variable(work.name)
     begun: Any = variable.get(timeout=_PATIENCE)
@@ -230,12 +230,12 @@ def train_chunk(
     def send(members: Members, part: Part) -> None:
         if _is_cancelled():
             variable.delete()
-            raise RuntimeError("nobody waits for these members any more")
+            raise RuntimeError("these members were cancelled")
         content = members.content(part)
         if len(content) > _MOST:
             raise ValueError(
-                f"the state of these members has {len(content):,} bytes, and a "
-                f"scheduler carries {_MOST:,}: give fewer members_per_chunk."
+                f"the state of these members has {len(content):,} bytes, but a "
+                f"scheduler carries at most {_MOST:,}: use a smaller members_per_chunk."
             )
         pictures = _pictures(members)
         variable.set({"name": part.name, "part": content, "pictures": pictures})
@@ -247,7 +247,7 @@ def train_chunk(
     ):
         number = work.round.number
         over = members.states(work.members, round=number)
-        if over:  # whoever wrote that may have died before it told
+        if over:  # the worker that wrote it may have died before announcing it
             queue.put(work.name)
         train_group(
             Chunks(members, work.group, work.round, lambda rows: None),
@@ -261,14 +261,14 @@ def train_chunk(
 def measure_member(
     data: Dataset, swept: Swept, k: int, part: dict[str, bytes], wanted: Wanted
 ) -> tuple[Row, dict[str, bytes]]:
-    """Return what a member reaches on the test set, and the pictures of it.
+    """Return a member's test metrics and its pictures.
 
     Args:
         data: The data.
         swept: The sweep.
-        k: Which member.
-        part: What is kept of it, as a file by its name.
-        wanted: What this worker has to be like.
+        k: Index of the member.
+        part: Its saved part: a file's content by its name.
+        wanted: The requirements on this worker.
     """
     with _members(data, swept, part, wanted) as members:
         ((_, row),) = members.tested([k])
@@ -276,7 +276,7 @@ def measure_member(
 
 
 class _Sent(Members):
-    """Members that are sent whenever they are kept."""
+    """Members that are also sent whenever they are saved."""
 
     def __init__(self, send: Callable[[Members, Part], None], *args: Any) -> None:
         super().__init__(*args)
@@ -295,18 +295,18 @@ def _members(
     wanted: Wanted,
     send: Callable[[Members, Part], None] = lambda members, part: None,
 ) -> Iterator[Members]:
-    """Open the sweep in a folder of this worker's.
+    """Open the sweep in a folder of this worker.
 
     Args:
         data: The data.
         swept: The sweep.
-        files: What is kept of it, by the names of parts.
-        wanted: What this worker has to be like.
-        send: Called with what is kept.
+        files: Contents of its saved parts, by file name.
+        wanted: The requirements on this worker.
+        send: Called with each part that is saved.
 
     Raises:
         ChunkError: If anything goes wrong inside.
-        OtherMachineError: If this is no such worker.
+        OtherMachineError: If this worker does not meet the requirements.
     """
     worker = get_worker()
     require_like(worker.address, machine(), wanted)
@@ -336,7 +336,7 @@ def _pictures(members: Members) -> dict[str, bytes]:
 
 
 def _is_cancelled() -> bool:
-    """Return whether nobody wants what this task makes any more."""
+    """Return whether this task was cancelled."""
     worker = get_worker()
     task = worker.state.tasks.get(worker.get_current_task())
     return task is None or task.state == "cancelled"

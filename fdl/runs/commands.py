@@ -17,12 +17,12 @@ def sweep_command(
 ) -> str:
     """Return the command line that repeats a sweep; see `fdl.runs.sweep`.
 
-    A task of the user's own is called MODULE:NAME, which only the user knows.
+    A task of the user's own appears as MODULE:NAME, to be filled in by the user.
 
     Args:
         task: The task.
         config: The settings that its members have in common.
-        search: What was swept over.
+        search: The settings that were swept over.
         info: The dataset, whose classes may have weights.
         data_dir: Folder of the data, if one was given.
     """
@@ -33,7 +33,7 @@ def sweep_command(
         words += ["--data-dir", str(data_dir)]
     if isinstance(config.options, tasks.OwnModel) and config.options.model:
         words += ["--model", config.options.model]
-    # Both decide what is usual for other settings.
+    # Both determine the defaults of other settings.
     common = task.config(
         dataset=config.dataset,
         data_dir=data_dir,

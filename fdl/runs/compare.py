@@ -12,24 +12,24 @@ from fdl.runs.folder import RunFolder
 
 Mode = Literal["max", "min"]
 
-_LARGEST = 1e100  # whose square is a number
+_LARGEST = 1e100  # its square is still finite
 
 
 class Comparison(NamedTuple):
-    """How much better one sweep is than another.
+    """A paired comparison of two sweeps.
 
     Attributes:
-        metric: What was measured.
-        names: What the two are called: the names of their folders.
+        metric: Name of the metric.
+        names: Names of the two sweeps' folders.
         seeds: The seeds that stayed finite in both.
-        summaries: The measure of each, over these seeds.
-        diverged: How many seeds of each diverged.
+        summaries: The metric of each sweep, over these seeds.
+        diverged: Number of diverged seeds in each.
         differences: The second minus the first, for each of these seeds.
-        difference: Their mean, with its interval.
-        better: Name of the better one: the one with fewer diverged seeds, or else the
-            one on whose side of 0 the interval is; None if it contains 0.
-        seeds_needed: How many seeds it takes to see a difference of this size, with a
-            power of 80 %; None if there is none, or it is always the same.
+        difference: Their mean, with its confidence interval.
+        better: Name of the better sweep: the one with fewer diverged seeds, or else the
+            one that the interval favors; None if it contains 0.
+        seeds_needed: Number of seeds needed to detect a difference of this size with a
+            power of 80 %; None if the difference is zero or the same for every seed.
     """
 
     metric: str
@@ -44,7 +44,7 @@ class Comparison(NamedTuple):
 
 
 class _Measured(NamedTuple):
-    """A sweep of one configuration, as its folder has it."""
+    """The results of a sweep of one configuration, from its folder."""
 
     metric: str
     mode: Mode
@@ -55,12 +55,12 @@ class _Measured(NamedTuple):
 def compare(first: Path | str, second: Path | str) -> Comparison:
     """Compare two sweeps of one configuration each, seed by seed.
 
-    Differences are of the test set's metric, and taken for each seed, which leaves out
-    what seeds have in common.
+    The metric on the test set is compared for each seed, which cancels the variation
+    that both sweeps share.
 
     Args:
         first: Folder of a sweep with one configuration.
-        second: Another, over some of the same seeds.
+        second: Folder of another one, over some of the same seeds.
 
     Raises:
         RunError: If a folder holds no such sweep, or the two cannot be compared.
@@ -76,7 +76,7 @@ def compare(first: Path | str, second: Path | str) -> Comparison:
     if len(seeds) < 2:
         raise RunError(
             f"{first} and {second} have {len(seeds)} seeds in common: a comparison "
-            "takes two or more."
+            "needs two or more."
         )
     values_a, values_b = (np.array([one.values[x] for x in seeds]) for one in (a, b))
     found = paired_difference(values_a, values_b)
@@ -129,16 +129,16 @@ def _read(path: Path) -> _Measured:
         )
     except (OSError, ValueError, KeyError, TypeError, ArithmeticError) as error:
         raise RunError(
-            f"{path} is not a finished sweep: compare folders of `fdl sweep`."
+            f"{path} is not a finished sweep: pass folders of `fdl sweep`."
         ) from error
     if not (good and all(abs(x) < _LARGEST for x in found.values.values())):
         raise RunError(
-            f"{path / 'result.json'} is damaged: its seeds or test values are no "
-            f"numbers. {again}"
+            f"{path / 'result.json'} is damaged: its seeds or test values are not "
+            f"valid numbers. {again}"
         )
     if len(configurations) > 1:
         raise RunError(
             f"{path} has {len(configurations)} configurations: compare sweeps of one "
-            "each, over seeds that did not choose it."
+            "configuration each, over seeds that were not used to choose it."
         )
     return found

@@ -1,4 +1,4 @@
-"""What a run ran on, for its record."""
+"""The versions, device and flags of a run, for its record."""
 
 import datetime
 import importlib.metadata
@@ -14,7 +14,7 @@ import fdl
 
 
 def versions(*others: str) -> dict[str, str]:
-    """Return the versions of Python and of the packages that change results."""
+    """Return the versions of Python and of the packages that affect results."""
     packages = ("fdl", "jax", "jaxlib", "flax", "optax", "numpy", *others)
     found = {name: importlib.metadata.version(name) for name in packages}
     return {"python": platform.python_version(), **found}
@@ -37,11 +37,11 @@ _VARIABLES = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE")
 
 
 def environment() -> dict[str, Any]:
-    """Return what decides a result besides settings, data and versions.
+    """Return what affects results apart from settings, data and versions.
 
-    That is the kind of device and how many there are, on CPU the number of cores, among
-    which sums are divided, and the flags of JAX and XLA. Where all of these are the
-    same, so are the random numbers and, on CPU, every bit of the result.
+    That is the kind and number of devices, on CPU the number of cores, by which sums
+    are divided, and the flags of JAX and XLA. If all of these are equal, so are the
+    random numbers and, on CPU, every bit of the result.
 
     Example:
         >>> found = environment()
@@ -50,7 +50,7 @@ def environment() -> dict[str, Any]:
     """
     devices = jax.devices()
     on_cpu = devices[0].platform == "cpu"
-    # Within a context, such as that of `jax.enable_x64`, an attribute has its value.
+    # Attributes also see values set by a context, such as that of `jax.enable_x64`.
     flags = {
         name: getattr(jax.config, name, jax.config.values.get(name)) for name in FLAGS
     }
@@ -68,28 +68,28 @@ def environment() -> dict[str, Any]:
 def cores() -> int:
     """Return the number of cores that XLA divides work among.
 
-    It is that of the process, unless the environment variable `NPROC` says another.
+    It is that of the process, unless the environment variable `NPROC` overrides it.
     """
     said = os.environ.get("NPROC", "")
     return int(said) if said.isdecimal() else len(os.sched_getaffinity(0))
 
 
 def made_with(*others: str) -> dict[str, Any]:
-    """Return device, versions, commit and day, as results keep them.
+    """Return device, versions, commit and date, for the record of a result.
 
     Args:
-        *others: Packages besides fdl's own whose versions matter.
+        *others: Additional packages whose versions matter.
     """
     return {"device": device(), "versions": versions(*others), **made_from()}
 
 
 def made_from() -> dict[str, str | None]:
-    """Return the commit of fdl, and the day."""
+    """Return the commit of fdl, and the date."""
     return {"commit": commit(), "date": datetime.date.today().isoformat()}
 
 
 def device() -> str:
-    """Return the device that JAX computes on, and how much of it there is."""
+    """Return the device that JAX computes on, with the number of devices or cores."""
     devices = jax.devices()
     first = devices[0]
     if first.platform == "cpu":
@@ -111,7 +111,7 @@ def commit() -> str | None:
     package = Path(fdl.__file__).parent
     git = ["git", "-C", str(package)]
     try:
-        # A virtual environment may lie in somebody else's repository.
+        # A virtual environment may be inside another repository.
         subprocess.run(
             [*git, "ls-files", "--error-unmatch", "__init__.py"],
             check=True,

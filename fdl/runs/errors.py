@@ -1,4 +1,4 @@
-"""What is wrong with a run's folder, and what became of members of a sweep."""
+"""Errors of run folders, and of members of a sweep."""
 
 
 class RunError(ValueError):
@@ -6,4 +6,4 @@ class RunError(ValueError):
 
 
 class MembersError(RuntimeError):
-    """Members of a sweep could not be trained; the others are kept."""
+    """Members of a sweep could not be trained; the others are saved."""

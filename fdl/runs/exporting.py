@@ -1,4 +1,4 @@
-"""Which file a run is written to, and what of it."""
+"""Export a run, or a part of it, to the format of a file."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,13 +26,13 @@ Parameters = Literal["inside", "beside"]
 
 
 class _Order(NamedTuple):
-    """What is to be written where.
+    """What to write, and where.
 
     Attributes:
         path: The file.
         trained: The run.
-        task: What it was trained for.
-        part: The model that was asked for; None if none was.
+        task: Its task.
+        part: Name of the model to write; None if not given.
         parameters: Where a function's parameters go.
     """
 
@@ -44,26 +44,26 @@ class _Order(NamedTuple):
 
     @property
     def facts(self) -> Facts:
-        """What the file says of itself."""
+        """The metadata of the file."""
         predicts = self.task.predicts if self.part is None else "nothing"
         info = self.trained.info
         return Facts(self.task.name, self.part, predicts, info, versions())
 
     @property
     def model(self) -> ExportedModel:
-        """The model that was asked for, or the only one."""
+        """The requested model, or the only one."""
         parts = self.task.parts(self.trained)
         names = list(parts) if self.part is None else [self.part]
         if len(names) > 1 or names[0] not in parts:
             raise ValueError(
-                f"part={self.part!r} names no model of task {self.task.name!r}; choose "
+                f"part={self.part!r} is not a model of task {self.task.name!r}; choose "
                 f"one of {', '.join(parts)}."
             )
         return parts[names[0]]
 
     @property
     def is_whole(self) -> bool:
-        """Whether what the run predicts is meant, rather than one of its models."""
+        """Whether to write the run's predictions, rather than one of its models."""
         several = len(self.task.parts(self.trained)) > 1
         return self.part is None and (self.task.predicts != "nothing" or not several)
 
@@ -76,16 +76,17 @@ def export(
     part: str | None = None,
     parameters: Parameters = "inside",
 ) -> None:
-    """Write a run as a file of another format; see `Run.export`."""
+    """Export a run to a file; see `Run.export`."""
     write = _writer(path)
     if parameters == "beside" and write is not _stablehlo:
         raise ValueError(
-            f"{path} keeps its parameters inside: only .stablehlo can do without."
+            f"{path} must contain its parameters: only .stablehlo files can have them "
+            "beside."
         )
     if not path.parent.is_dir():
         raise ValueError(f"{path.parent} is not a folder: make it first.")
     if path.is_dir():
-        raise ValueError(f"{path} is a folder: give the name of a file.")
+        raise ValueError(f"{path} is a folder: use the name of a file.")
     write(_Order(path, trained, task, part, parameters))
 
 
@@ -147,7 +148,7 @@ def _stablehlo(order: _Order) -> None:
 def _onnx(order: _Order) -> None:
     if order.task.predicts == "sequences":
         raise ExportError(
-            f"{order.path} cannot hold a search for sequences: export it as "
+            f"{order.path} cannot contain a search for sequences: export the run as "
             "NAME.stablehlo, or the weights as NAME.safetensors."
         )
     model, variables, (inputs, *_) = order.model
@@ -165,7 +166,7 @@ def _onnx(order: _Order) -> None:
 
 
 def _spread(info: data.DatasetInfo) -> tuple[Spread | None, Spread | None]:
-    """Return what tasks on tables do to rows, and to the numbers that they tell."""
+    """Return how tasks on tables standardize their rows, and the numbers predicted."""
     if info.kind not in ("vector", "number"):
         return None, None
     (features,) = info.input_shape
@@ -187,6 +188,4 @@ def _writer(path: Path) -> Callable[[_Order], None]:
     for suffix, write in _FORMATS.items():
         if path.name.endswith(suffix):
             return write
-    raise ValueError(
-        f"{path} has none of the endings that tell the format: {', '.join(_FORMATS)}."
-    )
+    raise ValueError(f"{path} must end with one of {', '.join(_FORMATS)}.")

@@ -1,4 +1,4 @@
-"""The end of a training: measure the test set, draw, and write `result.json`."""
+"""The end of a training: evaluate on the test set, draw, and write `result.json`."""
 
 import dataclasses
 import json
@@ -32,19 +32,19 @@ def finish(
     seconds: Mapping[str, float],
     steps: int,
 ) -> dict[str, Any]:
-    """Measure, draw, and return what `result.json` says, which is written last.
+    """Evaluate, draw, and return the content of `result.json`, which is written last.
 
     Args:
-        task: What was trained.
+        task: The task that was trained.
         trained: The run.
         dataset: Its data.
         folder: Its folder.
-        fitted: How the training went.
-        seconds: What time went into before.
-        steps: Updates that were made in this process.
+        fitted: The result of training.
+        seconds: Time spent before training, by phase.
+        steps: Number of updates made in this process.
     """
     started = time.perf_counter()
-    # The only look at the test set, when nothing is left to choose.
+    # The only use of the test set, when nothing is left to choose.
     measured = evaluate(trained.learner, trained.state, dataset.test)
     with noted(folder.path):
         measured |= task.finish(trained, dataset, folder.path)
@@ -58,12 +58,12 @@ def finish(
 
 
 def num_parameters(state: State) -> int:
-    """Return how many numbers are trained."""
+    """Return the number of parameters of a state."""
     return sum(x.size for x in jax.tree.leaves(state.params))
 
 
 def num_frozen(trained: Trained) -> int:
-    """Return how many of them stay as they are."""
+    """Return the number of frozen parameters of a run."""
     patterns = frozen_layers(trained.config, trained.model, trained.info)
     named = named_variables(trained.state.params)
     return sum(x.size for name, x in named.items() if is_matched(name, patterns))
@@ -105,7 +105,7 @@ def _result(
 def _draw_curves(
     path: Path, config: Config, fitted: FitResult, loss_unit: str | None
 ) -> None:
-    from fdl import report  # matplotlib takes half a second, wanted only here
+    from fdl import report  # importing matplotlib takes 0.5 s
 
     def curves(which: str) -> dict[str, list[float]]:
         lines = [getattr(line, which) for line in fitted.history]

@@ -1,4 +1,4 @@
-"""The folder that a run leaves behind: what it was, how it went, what came of it."""
+"""The folder of a run: settings, history, checkpoints, weights and results."""
 
 import dataclasses
 import time
@@ -26,25 +26,25 @@ from fdl.train import Epoch
 class RunFolder:
     """A run on disk.
 
-    Every file is written under another name and then renamed, so that it is whole or
-    not there:
+    Every file is written under another name and then renamed, so that it is complete or
+    absent:
 
     - `config.json`: enough to repeat the run;
     - `metrics.jsonl`: a line for each epoch;
-    - `checkpoints/`: the last three states (Orbax), and that after the best epoch, with
-      all that training takes to go on from there;
-    - `weights.safetensors`: the models' variables after the last epoch, or, where
-      training stopped early, after the best;
+    - `checkpoints/`: the last three states (Orbax), and the one after the best epoch,
+      with all that training needs to resume;
+    - `weights.safetensors`: the models' variables after the last epoch, or, if training
+      stopped early, after the best;
     - `seen.safetensors`: hashes of the inputs that its weights have seen;
-    - `novelty.safetensors`: what tells images that are unlike those of the training;
+    - `novelty.safetensors`: a detector of images that are unlike the training images;
     - `result.json`, `curves.png`, `confusion.png`: written at the end.
 
     Attributes:
         path: The folder.
-        replaces: Whether another run is in the folder, which it replaces once it has an
-            epoch to show. Until then its own files are in `.new`.
-        said: What `config.json` says, where another process writes the folder and this
-            one neither reads nor writes it; None elsewhere.
+        replaces: Whether the folder holds another run, which this one replaces after
+            its first epoch. Until then its own files are in `.new`.
+        said: The content of `config.json`, if another process writes the folder and
+            this one neither reads nor writes it; else None.
     """
 
     path: Path
@@ -58,14 +58,13 @@ class RunFolder:
         """Make a folder for a new run and write its `config.json`.
 
         Args:
-            path: Where; parents are made as needed.
+            path: The folder; parents are made as needed.
             config: Settings of the run, as JSON.
-            overwrite: Whether to replace a run that is there already. It stays what it
-                is until `settle` is called. Only what fdl wrote is ever removed, and
-                a folder that is not empty and no run of fdl's is an error.
+            overwrite: Whether to replace an existing run, which stays unchanged until
+                `settle` is called. Only files that fdl wrote are ever removed.
 
         Raises:
-            RunError: If something is in the way.
+            RunError: If the folder is not empty, and holds no run that may be replaced.
         """
         path = Path(path)
         own_files.finish_replacing(path)
@@ -77,9 +76,9 @@ class RunFolder:
         return folder
 
     def settle(self) -> "RunFolder":
-        """Take the place of the run that it replaces, and return the folder then.
+        """Replace the old run, if there is one, and return the resulting folder.
 
-        What else is in the folder stays, and is named in a warning.
+        Other files in the folder stay, with a warning.
         """
         if not self.replaces:
             return self
@@ -91,7 +90,7 @@ class RunFolder:
         return RunFolder(self.path)
 
     def abandon(self) -> None:
-        """Delete a run that was to replace another, unless it can be gone on with."""
+        """Delete a run that was to replace another, unless it can be resumed."""
         if self.replaces and not self.checkpoints.found():
             own_files.discard_new(self.path)
 
@@ -108,25 +107,29 @@ class RunFolder:
         if path.suffix in (".keras", ".h5") and path.is_file():
             raise RunError(
                 f"{path} is a file, not the folder of a run: `fdl import {path}` shows "
-                "its layers, and makes a folder of it with --to."
+                "its layers, and converts it to a folder with --to."
             )
         if path.is_file():
             raise RunError(
-                f"{path} is a file, not the folder of a run; of .stablehlo files, `fdl "
-                "predict` and `fdl.load` ask for predictions, and nothing else can."
+                f"{path} is a file, not the folder of a run; .stablehlo files can only "
+                "make predictions, with `fdl predict` or `fdl.load`."
             )
         if not (path / "config.json").is_file():
             raise RunError(f"{path} is not a run: it has no config.json.")
         folder = cls(path)
         if "sweep" in folder.config():
             best = path / "best"
-            chosen = f"its best member is {best}" if best.is_dir() else "it has no best"
-            raise RunError(f"{path} is a sweep and not a run; {chosen}.")
+            chosen = (
+                f"its best member is {best}"
+                if best.is_dir()
+                else "it has no best member"
+            )
+            raise RunError(f"{path} is a sweep, not a run; {chosen}.")
         return folder
 
     @classmethod
     def begun(cls, path: Path | str) -> "RunFolder":
-        """Return the run in a folder to go on with: the new one, where one is replaced.
+        """Return the run in a folder to resume: the new one, if one is being replaced.
 
         Raises:
             RunError: If there is none, or `config.json` is damaged.
@@ -137,12 +140,12 @@ class RunFolder:
 
     @property
     def home(self) -> Path:
-        """Where its files are."""
+        """The folder of its files."""
         return self.path / own_files.NEW if self.replaces else self.path
 
     @property
     def weights(self) -> Path:
-        """The file of the variables."""
+        """The file of the models' variables."""
         return self.home / "weights.safetensors"
 
     def config(self) -> dict[str, Any]:
@@ -154,12 +157,12 @@ class RunFolder:
         return read_json(self.home / "config.json") if self.said is None else self.said
 
     def keep(self, moment: Checkpoint, *, best: int | None = None) -> None:
-        """Keep a moment of the training; between epochs, also lines and weights.
+        """Save a checkpoint; between epochs, also the history and the weights.
 
         The checkpoint comes first, so that neither can be ahead of it.
 
         Args:
-            moment: The moment.
+            moment: The checkpoint.
             best: The step of the best state so far, whose checkpoint is kept, too.
         """
         self.checkpoints.save(moment, best=best)
@@ -168,7 +171,7 @@ class RunFolder:
             save_weights(self.weights, moment.state)
 
     def write_history(self, history: Sequence[Epoch]) -> None:
-        """Write `metrics.jsonl`; without epochs, there is none."""
+        """Write `metrics.jsonl`; without epochs, delete it."""
         if history:
             write_whole(self.home / HISTORY, as_lines(history))
         else:
@@ -178,19 +181,19 @@ class RunFolder:
         """Return the epochs in `metrics.jsonl`; none before the first has ended.
 
         Raises:
-            RunError: If a line is damaged, or they are not those of the result.
+            RunError: If a line is damaged, or the epochs do not match the result.
         """
         history, result = read_history(self.home), self.result() or {}
         said = result.get("history_sha256")
         if said is not None and said != history_sha256(history):
             raise RunError(
-                f"{self.home / HISTORY} is damaged: it is not as it was written. `fdl "
+                f"{self.home / HISTORY} is damaged: its checksum does not match. `fdl "
                 f"train --resume {self.path}` writes it again."
             )
         return history
 
     def result(self) -> dict[str, Any] | None:
-        """Return `result.json`; None for a run that did not reach its end.
+        """Return the content of `result.json`; None for an unfinished run.
 
         Raises:
             RunError: If it is damaged.
@@ -200,25 +203,25 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """The states that are kept."""
+        """The saved states."""
         return Checkpoints(self.home / "checkpoints")
 
     def load(self, state: State) -> tuple[State, int | None]:
-        """Return a state with the run's weights, and how many epochs these have seen.
+        """Return a state with the run's weights, and how many epochs they have seen.
 
-        Where the learner keeps more than these, such as a moving average, it is the
-        state of their checkpoint, so that all parts of it are of the same step; or of
-        the newest intact one before it.
+        If the learner has more than weights, such as a moving average, the state is
+        that of their checkpoint, so that all parts are of the same step; or of the
+        newest intact one before it.
 
         Raises:
-            RunError: If no epoch was finished; or if the learner keeps more, and the
-                checkpoint is missing or damaged.
-            WeightsError: If the weights are damaged, or are not those of the model.
+            RunError: If no epoch was finished; or if the learner has more than weights,
+                and no checkpoint is intact.
+            WeightsError: If the weights are damaged, or do not fit the model.
         """
         if not self.weights.is_file():
             raise RunError(
                 f"{self.path} has no weights.safetensors: its training did not finish "
-                f"an epoch. Go on with it by fdl train --resume {self.path}."
+                f"an epoch. Resume it with fdl train --resume {self.path}."
             )
         loaded, step = load_weights(self.weights, state), sealed_step(self.weights)
         if jax.tree.leaves(state.extra):
@@ -228,13 +231,13 @@ class RunFolder:
         return loaded, epochs[0] if epochs else None
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        """Write a JSON file with a checksum, whole or not at all."""
+        """Write a JSON file with a checksum, atomically."""
         signed = content | {SHA256: sha256_of(content)}
         write_whole(self.home / name, f"{json_text(signed, indent=2)}\n".encode())
 
 
 def fresh_path(parent: Path | str, name: str) -> Path:
-    """Make an empty folder in `parent` for a new run: name, time, perhaps a number.
+    """Make an empty folder for a new run, named after `name`, the time and a number.
 
     Example:
         >>> import tempfile
@@ -247,7 +250,7 @@ def fresh_path(parent: Path | str, name: str) -> Path:
     path, number = stem, 1
     while True:
         try:
-            path.mkdir(parents=True)  # of those that start at once, one succeeds
+            path.mkdir(parents=True)  # of several concurrent runs, one succeeds
             return path
         except FileExistsError:
             number += 1
@@ -255,7 +258,7 @@ def fresh_path(parent: Path | str, name: str) -> Path:
 
 
 def require_free(path: Path, overwrite: bool) -> None:
-    """Raise RunError if a run must not be put where something is.
+    """Raise RunError if a folder cannot be used for a new run.
 
     Args:
         path: The folder.
@@ -268,21 +271,23 @@ def require_free(path: Path, overwrite: bool) -> None:
 
 
 def _holds_run(path: Path, overwrite: bool) -> bool:
-    """Return whether a folder holds a run that may be replaced; refuse all else."""
+    """Return whether a folder holds a run to replace; raise for anything else."""
     if path.exists() and not path.is_dir():
-        raise RunError(f"{path} is a file; give the run another folder.")
+        raise RunError(f"{path} is a file; use another folder for the run.")
     if not path.exists() or own_files.is_empty(path):
         return False
     made = own_files.made(path)
     if made is None:
         written = (path / "config.json").is_file()
         what = "was not written by this version of fdl" if written else "is not a run"
-        raise RunError(f"{path} is not empty and {what}; give the run another folder.")
+        raise RunError(
+            f"{path} is not empty and {what}; use another folder for the run."
+        )
     if made == "sweep":
-        raise RunError(f"{path} holds a sweep; give the run another folder.")
+        raise RunError(f"{path} contains a sweep; use another folder for the run.")
     if not overwrite:
         raise RunError(
-            f"{path} holds a run already; give another folder, or replace it with "
+            f"{path} already contains a run; use another folder, or replace it with "
             "--overwrite (from Python, overwrite=True)."
         )
     return True

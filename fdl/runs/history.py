@@ -1,4 +1,4 @@
-"""A run's history as lines of JSON, which anything can read and follow."""
+"""A run's history as lines of JSON, which any program can read and follow."""
 
 import hashlib
 from collections.abc import Sequence
@@ -24,15 +24,14 @@ def as_lines(history: Sequence[Epoch]) -> bytes:
 
 
 def history_sha256(history: Sequence[Epoch]) -> str:
-    """Return the sha256 of these lines, for `result.json`, which is written last."""
+    """Return the SHA-256 of these lines, for `result.json`, which is written last."""
     return hashlib.sha256(as_lines(history)).hexdigest()
 
 
 def read_history(folder: Path) -> tuple[Epoch, ...]:
     """Return the epochs in a folder's `metrics.jsonl`; none if there is no such file.
 
-    A last line that is not whole, as a process killed while writing leaves it, does not
-    count.
+    An incomplete last line, from a process killed while writing, is ignored.
 
     Raises:
         RunError: If another line is damaged.
@@ -44,7 +43,7 @@ def read_history(folder: Path) -> tuple[Epoch, ...]:
 
 
 def _with_nan(line: dict[str, Any]) -> dict[str, Any]:
-    """Return a line with NaN for null, which is how JSON tells it."""
+    """Return a line with NaN instead of null, its form in JSON."""
     known = lambda measured: {
         name: float("nan") if value is None else value
         for name, value in measured.items()

@@ -1,4 +1,4 @@
-"""A folder with an imported model of Keras, which needs neither Keras nor the file."""
+"""The folder of an imported Keras model, which needs neither Keras nor the file."""
 
 import dataclasses
 import functools
@@ -35,7 +35,7 @@ _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImportedModel:
-    """A model of Keras and its weights, as `fdl.load` gives them back from a folder.
+    """A Keras model and its weights, as `fdl.load` returns them from a folder.
 
     Attributes:
         path: The folder.
@@ -48,7 +48,7 @@ class ImportedModel:
     variables: PyTree
 
     def __repr__(self) -> str:
-        """Return which model it is of."""
+        """Return the folder, and the kind and name of the model."""
         graph = self.model.graph
         return f"ImportedModel({str(self.path)!r}: {graph.kind} {graph.name!r})"
 
@@ -57,7 +57,7 @@ class ImportedModel:
         return jax.jit(self.model.apply)
 
     def predict(self, inputs: PyTree, *, batch_size: int = 500) -> PyTree:
-        """Return what the model gives for inputs, nested as the model takes them."""
+        """Return the model's outputs for inputs, nested as the model expects them."""
         answer = lambda batch: self._apply(self.variables, batch)
         return in_batches(answer, inputs, batch_size)
 
@@ -65,21 +65,21 @@ class ImportedModel:
         """Return the layers of the model, as `fdl.runs.Run` does; print it for a table.
 
         Args:
-            levels: How many levels of layers within layers to tell apart; None for all.
+            levels: Number of levels of nested layers to show; None for all.
         """
         found = layers_of(self.model, self.variables, levels)
         return tasks.Summaries(model=found)
 
     def export(self, path: Path | str) -> None:
-        """Write the model as a file for other programs; the ending tells the format.
+        """Export the model for other programs; the ending determines the format.
 
         - `NAME.keras`, `NAME.weights.h5`: for Keras.
         - `NAME.stablehlo`: a function of the inputs, for JAX alone.
-        - `NAME.onnx`: for other runtimes, if it is a chain of layers.
+        - `NAME.onnx`: for other runtimes, if the model is a chain of layers.
         - `NAME.safetensors`: its variables by name.
 
         Args:
-            path: The file, which is replaced if it is there.
+            path: The file, which is replaced if it exists.
 
         Raises:
             ExportError: If it cannot be written as ONNX or StableHLO.
@@ -98,7 +98,10 @@ class ImportedModel:
                 (x,) = (np.zeros(x.shape, x.dtype) for x in inputs)
                 write_onnx(path, self.model, self.variables, x)
             case ".onnx":
-                raise ExportError(f"{path} can hold models with one input only.")
+                raise ExportError(
+                    f"{path} can only hold a model with one input, but this one has "
+                    f"{len(inputs)}."
+                )
             case _:
                 raise ValueError(
                     f"{path} has no known ending: use .keras, .weights.h5, .stablehlo, "
@@ -110,12 +113,12 @@ def write_imported(path: Path | str, model: KerasModel, variables: PyTree) -> No
     """Write a model and its weights into a new folder, for `fdl.load`.
 
     Raises:
-        ValueError: If there is something already.
-        WeightsError: If it has layers of the user's own classes.
+        ValueError: If `path` exists.
+        WeightsError: If the model has layers of the user's own classes.
     """
     path, described = Path(path), recorded(model.graph)
     if path.exists():
-        raise ValueError(f"{path} is there already: give another name.")
+        raise ValueError(f"{path} already exists: use another name.")
     path.mkdir(parents=True)
     write_sealed(path / _WEIGHTS, named_variables(variables))
     write_whole(path / _CONFIG, json_text(described).encode())
@@ -126,11 +129,11 @@ def open_imported(path: Path, said: Mapping[str, Any]) -> ImportedModel:
 
     Args:
         path: The folder.
-        said: What its `config.json` says.
+        said: The content of its `config.json`.
 
     Raises:
         RunError: If its description is damaged.
-        WeightsError: If its weights are.
+        WeightsError: If its weights are damaged.
     """
     try:
         model = KerasModel(read_recorded(said))
@@ -150,7 +153,7 @@ def open_imported(path: Path, said: Mapping[str, Any]) -> ImportedModel:
                     + (
                         f"needs {list(shapes[name])}."
                         if name in shapes
-                        else "has none."
+                        else "does not have it."
                     )
                 )
 

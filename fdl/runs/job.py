@@ -1,4 +1,4 @@
-"""A training that is set up, new or begun: go through it, keep what comes of it."""
+"""Carry out a training, new or resumed, and save its results."""
 
 import contextlib
 import dataclasses
@@ -28,22 +28,22 @@ from fdl.tasks import Config, Task, Trained
 from fdl.train import DivergenceError, EarlyStopping, Epoch, FitResult, fit
 from fdl.train.placement import Placement, whole_here
 
-_CHUNKS = 10  # reports in an epoch
+_CHUNKS = 10  # reports per epoch
 
 
 class Plan(NamedTuple):
-    """What is known of a training before its first update.
+    """The facts about a training before its first update.
 
     Attributes:
         path: Folder of the run.
         config: Its settings.
-        info: What its data are.
+        info: Description of its data.
         parameters: Number of its parameters.
-        steps: Updates in an epoch.
-        made: Updates that were made already, of a training that goes on.
-        kept: Number of the parameters that stay as they are.
-        init_from: What it began with: a run or a file; None for random parameters.
-        drawn_anew: Names of the arrays that are not from there, but random.
+        steps: Updates per epoch.
+        made: Updates already made, if training is resumed.
+        kept: Number of frozen parameters.
+        init_from: The run or file that weights were taken from; None for random ones.
+        drawn_anew: Names of the arrays that were not taken from there, but are random.
     """
 
     path: Path
@@ -58,11 +58,11 @@ class Plan(NamedTuple):
 
 
 def ignore(*_: Any) -> None:
-    """Do nothing: the callback of those who give none."""
+    """Do nothing: the default callback."""
 
 
 class Callbacks(NamedTuple):
-    """Who is called as a training goes on, as `fdl.runs.train` describes them."""
+    """The callbacks of a training; see `fdl.runs.train`."""
 
     on_start: Callable[[Plan], Any] = ignore
     on_chunk: Callable[[int, dict[str, float], State], Any] = ignore
@@ -72,19 +72,19 @@ class Callbacks(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A training that is set up.
+    """A training that is ready to start.
 
     Attributes:
-        task: What is trained.
+        task: The task to train.
         trained: The run before training.
         dataset: Its data, prepared.
         folder: Its folder, with its `config.json`.
         data_dir: Folder of the data, if one was given.
         stopping: When to stop early; None for never.
-        loggers: Who is told how it goes.
-        minutes: Time between two checkpoints, at most, but for a few updates.
-        callbacks: Who is called as it goes on.
-        placement: The devices that it is trained on.
+        loggers: The loggers that follow it.
+        minutes: Minutes between two checkpoints, give or take a few updates.
+        callbacks: Its callbacks.
+        placement: The devices to train on.
     """
 
     task: Task
@@ -105,16 +105,16 @@ class Job:
         best: State | None = None,
         seconds: Mapping[str, float],
     ) -> Run:
-        """Train to the end, measure, and write the results.
+        """Train to the end, evaluate, and write the results.
 
         Args:
-            start: Where to start; None for random parameters.
+            start: The checkpoint to start from; None for random parameters.
             best: The state after the best of its epochs; None if that is its own.
-            seconds: What time went into before.
+            seconds: Time spent before training, by phase.
 
         Raises:
-            DivergenceError: If a loss or a parameter is no longer finite.
-            Interrupted: If a signal ended it; what was made is kept.
+            DivergenceError: If a loss or a parameter becomes non-finite.
+            Interrupted: If a signal ended it; the progress is saved.
         """
         loggers = self.loggers if processes.is_first() else ()
         listeners = Listeners(loggers, self.folder.path)
@@ -136,7 +136,8 @@ class Job:
             before = 0 if start is None else start.step
             result = None
             if processes.is_first():
-                # Of the best epoch; or a kill came before they were written.
+                # Early stopping may have chosen another epoch than the last; or a kill
+                # came before these were written.
                 save_weights(folder.weights, fitted.state)
                 result = finish(
                     self.task,
@@ -165,7 +166,7 @@ class Job:
         )
 
     def _draw(self, state: State, epoch: int) -> None:
-        """Draw what the task shows after an epoch."""
+        """Draw the task's pictures after an epoch."""
         if not processes.is_first():
             return
         now, path = dataclasses.replace(self.trained, state=state), self.folder.path
@@ -197,14 +198,13 @@ class Job:
         saving: Saving,
         listeners: Listeners,
     ) -> FitResult:
-        """Train to the end, or to where a signal stops it."""
+        """Train to the end, or until a signal stops it."""
         config = self.trained.config
         if start is not None and start.history[-1:] and start.sums is None:
-            self._draw(
-                start.state, start.history[-1].epoch
-            )  # a kill may have come first
+            # A kill may have come before the pictures of the last epoch.
+            self._draw(start.state, start.history[-1].epoch)
         waiting = contextlib.ExitStack()
-        # Not before there is something to lose: compiling may take a minute.
+        # Not before there is progress to lose: compiling may take a minute.
         wait = functools.cache(lambda: waiting.enter_context(put_off()))
 
         def after_part(state: State, sums: Metrics) -> None:
@@ -243,13 +243,13 @@ class Job:
                 on_epoch=after_epoch,
             )
             state = whole_here(fitted.state)
-            if self.placement.mesh is not None:  # what follows is for one device
+            if self.placement.mesh is not None:  # the rest runs on one device
                 state = jax.device_put(state, jax.local_devices()[0])
             return fitted._replace(state=state)
 
 
 def bucketed(task: Task, dataset: data.Dataset, config: Config) -> tuple[Any, Any]:
-    """Return training and validation examples as the task is trained on them."""
+    """Return training and validation examples as the task feeds them to training."""
     train = task.bucket(dataset.train, config)
     if dataset.validation is None:
         return train, None
@@ -259,15 +259,15 @@ def bucketed(task: Task, dataset: data.Dataset, config: Config) -> tuple[Any, An
 def placed(devices: int | None, shard: Shard, batch_size: int) -> Placement:
     """Return the devices of a training, after checking that they can share a batch.
 
-    Several processes share all of theirs.
+    Several processes use all of their devices.
     """
     require_shard(shard)
     if processes.count() > 1:
         there = jax.device_count()
         if devices not in (None, there):
             raise ValueError(
-                f"devices={devices}, but the processes have {there} together, and all "
-                "take part: leave it out."
+                f"devices={devices}, but the processes have {there} in total, and use "
+                "all of them: leave it out."
             )
         devices = there
     if devices is None:
@@ -278,7 +278,7 @@ def placed(devices: int | None, shard: Shard, batch_size: int) -> Placement:
 
 
 def stopping_of(task: Task, trained: Trained, patience: int) -> EarlyStopping:
-    """Return when to stop, after checking that it can be told."""
+    """Return when to stop, after checking that the task has a metric for it."""
     require_measure(task, trained, "early_stopping")
     if patience < 1:
         raise ValueError(f"early_stopping={patience} must be at least 1.")
@@ -286,7 +286,7 @@ def stopping_of(task: Task, trained: Trained, patience: int) -> EarlyStopping:
 
 
 def minutes_of(checkpoint_minutes: float) -> float:
-    """Return the time between two checkpoints, after checking that it is one."""
+    """Return the time between two checkpoints, after checking its range."""
     if not checkpoint_minutes > 0:
         raise ValueError(f"checkpoint_minutes={checkpoint_minutes} must be above 0.")
     return checkpoint_minutes

@@ -1,4 +1,4 @@
-"""How runs and sweeps have learned, for pictures of several."""
+"""Learning curves of runs and sweeps, for pictures that compare several."""
 
 import csv
 import io
@@ -18,14 +18,14 @@ Curves = Float[np.ndarray, "seeds epochs"]
 
 
 class Learning(NamedTuple):
-    """How a run has learned, or a sweep over seeds.
+    """The learning curves of a run, or of a sweep over seeds.
 
     Attributes:
         name: The name of its folder.
-        metric: What was measured.
-        train: The metric on the training data, during each epoch, of each seed; NaN
+        metric: Name of the metric.
+        train: The metric on the training data during each epoch, for each seed; NaN
             where a seed was not trained.
-        validation: The same on the validation part, after each epoch; NaN where nothing
+        validation: The metric on the validation part after each epoch; NaN if nothing
             was held out.
         test: The metric on the test set, or its mean over the seeds that did not
             diverge; None before the end.
@@ -39,10 +39,10 @@ class Learning(NamedTuple):
 
 
 def learning(paths: Sequence[Path | str]) -> list[Learning]:
-    """Return how runs, and sweeps of one configuration, have learned.
+    """Return the learning curves of runs, and of sweeps of one configuration.
 
     Args:
-        paths: Their folders; they may be in training.
+        paths: Their folders; they may still be in training.
 
     Raises:
         RunError: If a folder holds neither, a file is damaged, or metrics differ.
@@ -74,7 +74,7 @@ def _learning(path: Path) -> Learning:
         raise RunError(f"{path} holds {what}.")
     rows = _rows_of_sweep(path) or _rows_of_run(path)
     if not rows:
-        raise RunError(f"{path} has no epoch yet: wait for its first.")
+        raise RunError(f"{path} has no epoch yet: wait for the first.")
     try:
         seeds = list(dict.fromkeys(row["seed"] for row in rows))
         shape = len(seeds), max(int(row["epoch"]) for row in rows)
@@ -93,7 +93,7 @@ def _learning(path: Path) -> Learning:
         raise RunError(f"{path} holds a damaged file: {error!r}.") from error
     test = listed.value if listed.status == "done" else None
     if listed.status == "sweep" and tests:
-        test = statistics.fmean(tests)  # that of the sweep is of its best seed
+        test = statistics.fmean(tests)  # `listed.value` may be of the best seed only
     name = path.resolve().name
     return Learning(name, listed.metric, **curves, test=test)
 
@@ -111,10 +111,10 @@ def _rows_of_run(path: Path) -> list[dict[str, Any]]:
 
 
 def _rows_of_sweep(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a sweep's table; none if there is no such file.
+    """Return the rows of a sweep's table; none if there is no such file.
 
     Raises:
-        RunError: If it is of several configurations.
+        RunError: If the sweep has several configurations.
     """
     file = path / "members.csv"
     if not file.is_file():
@@ -123,6 +123,6 @@ def _rows_of_sweep(path: Path) -> list[dict[str, Any]]:
     count = len({row.get("configuration") for row in rows})
     if count > 1:
         raise RunError(
-            f"{path} has {count} configurations: compare sweeps of one each."
+            f"{path} has {count} configurations: compare sweeps of one configuration."
         )
     return rows

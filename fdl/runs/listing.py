@@ -1,4 +1,4 @@
-"""What runs there are, read from their JSON files without JAX."""
+"""List runs and sweeps, from their JSON files and without importing JAX."""
 
 import datetime
 import os
@@ -14,7 +14,7 @@ from fdl.runs.part import part_files, read_part
 from fdl.untrusted import parse_json, read_text
 
 SHA256 = "sha256"
-"""The member of JSON files that is the checksum of all others."""
+"""The key of the checksum in JSON files, which covers all other keys."""
 
 
 class Listed(NamedTuple):
@@ -22,18 +22,18 @@ class Listed(NamedTuple):
 
     Attributes:
         path: Its folder.
-        task: What is trained.
-        dataset: What it is trained on.
+        task: Name of its task.
+        dataset: Name of its data set.
         status: `"done"`, or `"sweep"` for a sweep that is done; `"training"` while a
             process trains into it, `"cut off"` if none does and it is not done;
             `"damaged"` if a file cannot be read.
-        epochs: Passes over the data that were made; of a sweep, by all members.
-        metric: What tells how good it is.
+        epochs: Number of passes over the data made; for a sweep, by all members.
+        metric: Name of its metric.
         mode: Whether the largest is the best (`"max"`) or the smallest (`"min"`).
-        value: The metric on the test set, or, of a run that is not done, on the
-            validation part after its last epoch; None where there is none yet. Of a
-            sweep, that of its best member, or the mean where it is over seeds alone.
-        when: When it began.
+        value: The metric on the test set; for a run that is not done, on the validation
+            part after its last epoch; None if there is none yet. For a sweep, that of
+            its best member, or the mean if it is over seeds alone.
+        when: Time of its start.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class _Line(NamedTuple):
 
 
 class _Config(NamedTuple):
-    """What every `config.json` says."""
+    """The keys that every `config.json` has."""
 
     task: str
     dataset: str
@@ -67,9 +67,9 @@ class _Config(NamedTuple):
 
 
 def find_runs(folder: Path | str = "runs") -> list[Listed]:
-    """Return the runs and sweeps in a folder and the folders in it, the oldest first.
+    """Return the runs and sweeps in a folder and its subfolders, the oldest first.
 
-    Members of sweeps are not among them, nor is what has another `config.json`.
+    Members of sweeps are excluded, and so are folders with a foreign `config.json`.
 
     Raises:
         RunError: If there is no such folder.
@@ -82,13 +82,13 @@ def find_runs(folder: Path | str = "runs") -> list[Listed]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise RunError(f"{folder} is not a folder: name one with runs in it.")
+        raise RunError(f"{folder} is not a folder: use one that contains runs.")
     found = [one for path in _folders(folder) if (one := look_at(path)) is not None]
     return sorted(found, key=lambda one: one.when)
 
 
 def look_at(path: Path) -> Listed | None:
-    """Return what is in a folder with a `config.json`; None if that is no run's."""
+    """Describe a folder with a `config.json`; None if that does not belong to a run."""
     file = path / "config.json"
     try:
         config = read_json(file)
@@ -124,7 +124,7 @@ def look_at(path: Path) -> Listed | None:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's `metrics.jsonl` as far as they are whole.
+    """Return the complete lines of a run's `metrics.jsonl`.
 
     Raises:
         RunError: If a line is damaged.
@@ -156,12 +156,12 @@ def read_json(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise RunError(f"{file} is damaged: {error}") from error
     if not isinstance(content, dict):
-        raise RunError(f"{file} is damaged: it holds no JSON object.")
+        raise RunError(f"{file} is damaged: it is not a JSON object.")
     said = content.pop(SHA256, None)
     if said is not None and said != sha256_of(content):
         raise RunError(
-            f"{file} is damaged: it is not as it was written. If you changed it, take "
-            f"{SHA256} out of it."
+            f"{file} is damaged: its checksum does not match. If you edited it, remove "
+            f"{SHA256!r} from it."
         )
     return content
 
@@ -175,18 +175,18 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _rows_of_parts(path: Path) -> int:
-    """Return how many epochs all members of a sweep have made so far."""
+    """Return how many epochs the members of a sweep have made so far, in total."""
     chunks = part_files(path / "parts").values()
     return sum(len(read_part(files[0]).rows) for files in chunks)
 
 
 def _measured(path: Path, result: dict[str, Any], metric: str) -> float | None:
-    """Return the metric of a run or sweep, as far as it is known."""
+    """Return the metric of a run or sweep, if it is known yet."""
     if "metrics" in result:
         return result["metrics"].get(metric)
     if result.get("best"):
         return result["best"]["test"].get(metric)
-    if "configurations" in result:  # a sweep that chose none
+    if "configurations" in result:  # a sweep without a best member
         summary = result["configurations"][0]["test"]
         return None if summary is None else summary["mean"]
     log = read_log(path)

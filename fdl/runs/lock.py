@@ -1,4 +1,4 @@
-"""One process at a time trains into a folder; without JAX, for those who only look."""
+"""Let only one process train into a folder; without importing JAX, for quick checks."""
 
 import contextlib
 import datetime
@@ -21,19 +21,19 @@ from fdl.untrusted import parse_json
 
 LOCK, HOLDER = ".training", ".training.json"
 
-_PATIENCE = 1.0  # seconds; who looks holds the lock for a moment, too
-_BEAT = 10.0  # seconds between two signs of life
-_SILENCE = 120.0  # seconds without one after which a process elsewhere is dead
+_PATIENCE = 1.0  # seconds; `is_held` takes the lock for a moment, too
+_BEAT = 10.0  # seconds between two heartbeats
+_SILENCE = 120.0  # seconds without one until a process elsewhere counts as dead
 
 
 class Holder(NamedTuple):
     """The process that trains into a folder.
 
     Attributes:
-        process: Its number.
+        process: Its process ID.
         host: The name of its machine.
-        began: When it began, in seconds since 1970: numbers are given out again.
-        beat: The time of its last sign of life, likewise.
+        began: Its start, in seconds since 1970, since process IDs are reused.
+        beat: Its last heartbeat, likewise.
     """
 
     process: int
@@ -48,12 +48,12 @@ class Holder(NamedTuple):
         return cls(os.getpid(), socket.gethostname(), began, time.time())
 
     def __str__(self) -> str:
-        """Return what identifies it, and when it was last heard of."""
+        """Return the process, its host and its last heartbeat."""
         heard = datetime.datetime.fromtimestamp(self.beat).isoformat(" ", "seconds")
         return f"process {self.process} on {self.host} (last heard of {heard})"
 
     def lives(self, now: float) -> bool:
-        """Return whether it does, as far as can be told from here."""
+        """Return whether the process is alive, as far as this machine can tell."""
         if self.host != socket.gethostname():
             return now - self.beat < _SILENCE
         try:
@@ -65,10 +65,10 @@ class Holder(NamedTuple):
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Keep others from training into a folder, for as long as this process does.
+    """Keep other processes from training into a folder while this one does.
 
-    The kernel's lock ends with the process, however that ends. Where folders are shared
-    and locks are not, a file tells who holds it, and is touched every few seconds.
+    The kernel releases the lock however the process ends. If the folder is shared
+    between machines that do not share locks, a heartbeat file names the holder.
 
     Raises:
         RunError: If another process is training into it.
@@ -86,13 +86,13 @@ def held(folder: Path) -> Iterator[None]:
         raise in_use(folder) from error
     try:
         os.utime(folder / LOCK)
-        now = (folder / LOCK).stat().st_mtime  # by the clock of whoever keeps the files
+        now = (folder / LOCK).stat().st_mtime  # by the clock of the file server
         before = _holder(folder)
         if before is not None and before.lives(now):
             raise in_use(folder)
         if before is not None:
             warnings.warn(
-                f"{folder}: {before} was training into it and is gone; going on.",
+                f"{folder}: {before} was training into it and is gone; continuing.",
                 stacklevel=3,
             )
         with _beating(folder / HOLDER):
@@ -104,30 +104,30 @@ def held(folder: Path) -> Iterator[None]:
 
 def is_held(folder: Path) -> bool:
     """Return whether a process is training into a folder."""
-    if (folder / LOCK).is_file():  # looking leaves nothing behind
+    if (folder / LOCK).is_file():  # otherwise the check would create it
         try:
             with FileLock(folder / LOCK, timeout=0):
                 pass
         except Timeout:
             return True
-        except OSError:  # a folder that we may only read
+        except OSError:  # a read-only folder
             pass
     holder = _holder(folder)
     return holder is not None and holder.lives(time.time())
 
 
 def in_use(folder: Path) -> RunError:
-    """Return the complaint about a folder that a process is training into."""
+    """Return the error for a folder that a process is training into."""
     who = _holder(folder) or "another process"
     return RunError(
-        f"{folder} is in use: {who} is training into it. Wait for it, end it, or give "
+        f"{folder} is in use: {who} is training into it. Wait for it, end it, or use "
         "another folder."
     )
 
 
 @contextlib.contextmanager
 def _beating(file: Path) -> Iterator[None]:
-    """Let a file tell that this process lives."""
+    """Touch a file every few seconds, as the heartbeat of this process."""
     write_whole(file, json.dumps(Holder.this()._asdict()).encode())
     over = threading.Event()
 
@@ -147,7 +147,7 @@ def _beating(file: Path) -> Iterator[None]:
 
 
 def _holder(folder: Path) -> Holder | None:
-    """Return what a folder says of the process that trains into it."""
+    """Return the process that trains into a folder, according to its file."""
     try:
         with (folder / HOLDER).open("rb") as file:
             said, beat = parse_json(file.read(4096)), os.fstat(file.fileno()).st_mtime
@@ -155,4 +155,4 @@ def _holder(folder: Path) -> Holder | None:
             int(said["process"]), str(said["host"]), said["began"] + 0.0, beat
         )
     except (OSError, ValueError, TypeError, KeyError):
-        return None  # none, or one that was cut off
+        return None  # there is no such file, or it is incomplete

@@ -1,7 +1,7 @@
-"""Who is told how a run goes, besides its folder: TensorBoard, Weights & Biases.
+"""Loggers of runs: TensorBoard, Weights & Biases, or your own.
 
-`metrics.jsonl`, in the run's folder, is always written. Packages for the others are
-imported where they are used.
+`metrics.jsonl`, in the run's folder, is always written. The packages that loggers need
+are imported when they are used.
 """
 
 import contextlib
@@ -21,36 +21,36 @@ from fdl.runs.weights import named_variables
 from fdl.train import Epoch
 
 Pictures = Mapping[str, Path]
-"""Pictures by name: PNG files in the run's folder."""
+"""PNG files in the run's folder, by name."""
 
 
 @runtime_checkable
 class Logger(Protocol):
-    """What is told how a run goes; any object with these three methods will do."""
+    """A logger of runs: any object with these three methods."""
 
     def start(self, path: Path, config: Mapping[str, Any]) -> None:
-        """A run begins.
+        """Called when a run begins.
 
         Args:
             path: Its folder.
-            config: What its `config.json` says.
+            config: The content of its `config.json`.
         """
 
     def epoch(self, line: Epoch, state: State, pictures: Pictures) -> None:
-        """An epoch has ended.
+        """Called when an epoch has ended.
 
         Args:
             line: Its line of the history.
             state: The state after it, which is only valid during the call.
-            pictures: What was drawn since the last call.
+            pictures: The pictures drawn since the last call.
         """
 
     def end(self, result: Mapping[str, Any] | None, pictures: Pictures) -> None:
-        """The run has ended.
+        """Called when the run has ended.
 
         Args:
-            result: What its `result.json` says; None if it was cut off.
-            pictures: What was drawn since the last call.
+            result: The content of its `result.json`; None if it was interrupted.
+            pictures: The pictures drawn since the last call.
         """
 
 
@@ -63,7 +63,7 @@ class TensorBoard:
     """
 
     def __init__(self) -> None:
-        """Find the package."""
+        """Import the package."""
         self._package = _package("tensorboardX", "tensorboard")
         self._epoch = 0
 
@@ -83,7 +83,7 @@ class TensorBoard:
         self._show(pictures)
 
     def end(self, result: Mapping[str, Any] | None, pictures: Pictures) -> None:
-        """Write what was measured on the test set, and close the file."""
+        """Write the test metrics, and close the file."""
         for name, value in (result or {}).get("metrics", {}).items():
             self._writer.add_scalar(f"test/{name}", value, self._epoch)
         self._show(pictures)
@@ -96,22 +96,22 @@ class TensorBoard:
 
 
 class WeightsAndBiases:
-    """Sends a run to Weights & Biases, or keeps it for later with `WANDB_MODE=offline`.
+    """Sends a run to Weights & Biases, or stores it with `WANDB_MODE=offline`.
 
     Its files are in `wandb` in the run's folder. Needs the package wandb (`pip install
     'fdl[wandb]'`).
 
     Args:
-        **options: For `wandb.init`, such as `project`, which is `"fdl"` if not given.
+        **options: Options of `wandb.init`, such as `project`, by default `"fdl"`.
     """
 
     def __init__(self, **options: Any) -> None:
-        """Find the package."""
+        """Import the package."""
         self._package = _package("wandb", "wandb")
         self._options = {"project": "fdl", **options}
 
     def start(self, path: Path, config: Mapping[str, Any]) -> None:
-        """Begin a run of theirs, with the settings as its configuration."""
+        """Begin a wandb run, with the settings as its configuration."""
         self._run = self._package.init(
             **{"dir": str(path), "name": path.name, "config": dict(config)}
             | self._options
@@ -127,7 +127,7 @@ class WeightsAndBiases:
         self._run.log({**dict(_scalars(line)), **histograms, **shown}, step=line.epoch)
 
     def end(self, result: Mapping[str, Any] | None, pictures: Pictures) -> None:
-        """Log what was measured on the test set, and finish their run."""
+        """Log the test metrics, and finish the wandb run."""
         for name, value in (result or {}).get("metrics", {}).items():
             self._run.summary[f"test/{name}"] = value
         if pictures:
@@ -139,14 +139,14 @@ class WeightsAndBiases:
 
 
 LOGGERS = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases}
-"""All loggers that have a name, as for `fdl train --log`."""
+"""The named loggers, as for `fdl train --log`."""
 
 
 def make_loggers(loggers: Iterable[Logger | str]) -> list[Logger]:
-    """Return loggers, those given by name made.
+    """Return loggers, creating those given by name.
 
     Raises:
-        ValueError: If there is none of a name, or its package is missing.
+        ValueError: If a name is unknown, or its package is missing.
     """
     made: list[Logger] = []
     for one in loggers:
@@ -160,10 +160,10 @@ def make_loggers(loggers: Iterable[Logger | str]) -> list[Logger]:
 
 
 class Listeners:
-    """The loggers of a run, and the pictures that they have not seen yet."""
+    """The loggers of a run, and the pictures that they have not been passed yet."""
 
     def __init__(self, loggers: Sequence[Logger], path: Path) -> None:
-        """Take note of the pictures that are there."""
+        """Record the existing pictures, which are not passed to loggers."""
         self._loggers, self._path = loggers, path
         self._seen: dict[str, int] = {}
         self._result: Mapping[str, Any] | None = None
@@ -171,7 +171,7 @@ class Listeners:
 
     @contextlib.contextmanager
     def listening(self, config: Mapping[str, Any]) -> Iterator[None]:
-        """Tell of the beginning and, whatever happens between, of the end."""
+        """Report the beginning and, whatever happens in the block, the end."""
         with contextlib.ExitStack() as ends:
             for one in self._loggers:
                 one.start(self._path, config)
@@ -182,13 +182,13 @@ class Listeners:
                 self._last = self._new_pictures()
 
     def epoch(self, line: Epoch, state: State) -> None:
-        """Tell of an epoch."""
+        """Report an epoch."""
         pictures = self._new_pictures() if self._loggers else {}
         for one in self._loggers:
             one.epoch(line, state, pictures)
 
     def result(self, result: Mapping[str, Any]) -> None:
-        """Take note of what the end will be told."""
+        """Set the result that is reported at the end."""
         self._result = result
 
     def _new_pictures(self) -> dict[str, Path]:
@@ -196,7 +196,7 @@ class Listeners:
         times = {name: time for name, time in files if name.endswith(".png")}
         new = [name for name in sorted(times) if self._seen.get(name) != times[name]]
         self._seen = times
-        return {  # those of all epochs have the same name
+        return {  # the pictures of all epochs have the same name
             re.sub(r"(/epoch-\d+)?\.png$", "", name): self._path / name for name in new
         }
 

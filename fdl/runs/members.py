@@ -1,4 +1,4 @@
-"""The members of a sweep: their settings, and what is known of each."""
+"""The members of a sweep: their settings, saved parts and results."""
 
 import csv
 import dataclasses
@@ -27,19 +27,18 @@ from fdl.train import evaluate
 
 
 class Members:
-    """What a sweep trains, and what its folder says of it.
+    """The members of a sweep, and the contents of its folder.
 
     Attributes:
-        task: What is trained.
+        task: The task.
         configs: The settings of each member.
         dataset: The data, prepared.
-        folder: Where all is kept.
-        epochs: Passes over the data that are made by all together; None where halving
-            decides.
+        folder: The folder of the sweep.
+        epochs: Total number of epochs of all members; None if halving decides.
         numbers: The configuration of each member, as a number from 0.
-        varied: Names of the settings that are not the same for all.
-        parts: What is kept of each chunk, by its round and first member.
-        rows: What was measured, by member and epoch.
+        varied: Names of the settings that differ between members.
+        parts: The saved part of each chunk, by its round and first member.
+        rows: The rows of metrics, by member and epoch.
     """
 
     def __init__(
@@ -51,17 +50,17 @@ class Members:
         *,
         halving: bool = False,
     ) -> None:
-        """Describe the members, and take up what is in the folder.
+        """Describe the members, and read their saved parts from the folder.
 
         Args:
-            task: What is trained.
+            task: The task.
             configs: The settings of each member.
             dataset: The data, prepared.
-            folder: Where all is kept; it is made when something is to be.
+            folder: The folder of the sweep, which is made when it is needed.
             halving: Whether not all members are trained to the end.
 
         Raises:
-            RunError: If it is of members with other settings.
+            RunError: If the folder has parts of members with other settings.
         """
         self.task, self.dataset, self.folder = task, dataset, folder
         self.configs = list(configs)
@@ -77,7 +76,7 @@ class Members:
             self._note(part)
 
     def outline(self, k: int) -> Trained:
-        """Return a member before training; of its state, only shapes and types."""
+        """Return a member before training; its state consists of shapes and types."""
         config = self.configs[k]
         own = settings(config)
         return outline(
@@ -89,7 +88,7 @@ class Members:
         )
 
     def _shapes(self, k: int) -> State:
-        """Return the shapes and types of a member's state, which those alike share."""
+        """Return the shapes and types of a member's state, cached for each program."""
         first = self._alike[k]
         if first not in self._outlines:
             self._outlines[first] = self.outline(first).state
@@ -97,7 +96,7 @@ class Members:
 
     @functools.cached_property
     def _alike(self) -> dict[int, int]:
-        """The first of the members that share a program with each."""
+        """The first member that shares a program with each member."""
         found = [group.members.tolist() for group in groups(self.configs)]
         return {k: inside[0] for inside in found for k in inside}
 
@@ -106,14 +105,14 @@ class Members:
         return [self.rows[place] for place in sorted(self.rows)]
 
     def last_rows(self) -> dict[int, Row]:
-        """Return what was measured of each member after its last epoch."""
+        """Return the row of each member after its last epoch."""
         return {row["member"]: row for row in self.table()}
 
     def outcomes(self, numbers: Collection[int] | None = None) -> list[Outcome]:
-        """Return what became of configurations, the best first.
+        """Return the outcomes of configurations, the best first.
 
         Args:
-            numbers: Which configurations; None for all.
+            numbers: The configurations; None for all.
         """
         wanted = sorted(set(self.numbers) if numbers is None else numbers)
         last = self.last_rows()
@@ -122,7 +121,7 @@ class Members:
     def best(self) -> int | None:
         """Return the best member of the best configuration.
 
-        None if all diverged, or nothing was held out to choose by.
+        It is None if all diverged, or nothing was held out to choose by.
         """
         first = self.outcomes()[0]
         if not first.values:
@@ -135,23 +134,23 @@ class Members:
         return None
 
     def digest(self, some: Sequence[int]) -> str:
-        """Return one sha256 of the settings of members, wherever their data are."""
+        """Return a SHA-256 of the settings of members, apart from their data set."""
         said = [{**dataclasses.asdict(self.configs[k]), "dataset": ""} for k in some]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
     @property
     def seconds(self) -> float:
-        """What it took to train what is kept."""
+        """The training time of all saved parts."""
         return sum(part.seconds for part in self.parts.values())
 
     def states(
         self, wanted: Collection[int] | None = None, *, round: int | None = None
     ) -> dict[int, State]:
-        """Return the states of members for whom a round is over.
+        """Return the states of members that have finished a round.
 
         Args:
-            wanted: Which members; None for all.
-            round: That of halving to look at; None for all, of which the last counts.
+            wanted: The members; None for all.
+            round: The round of halving; None for the last that each has finished.
         """
         wanted = range(len(self.configs)) if wanted is None else wanted
         states: dict[int, State] = {}
@@ -167,7 +166,7 @@ class Members:
         return self._files.state(part, self._shapes(part.members[0]))
 
     def keep(self, part: Part, state: State) -> None:
-        """Keep members as far as they are trained."""
+        """Save members as far as they are trained."""
         self._files.write(part, state)
         self._note(part)
 
@@ -176,11 +175,11 @@ class Members:
         return self._files.file(part).read_bytes()
 
     def receive(self, name: str, content: bytes) -> list[Row]:
-        """Keep members that another process trains; return the rows that are new.
+        """Save members that another process trains; return their new rows.
 
         Args:
-            name: Of the file of their part, as that process wrote it.
-            content: Of that file.
+            name: Name of the file of their part, as that process wrote it.
+            content: Content of that file.
 
         Raises:
             RunError: If it is damaged.
@@ -192,10 +191,10 @@ class Members:
         return new
 
     def excerpt(self, some: Sequence[int], round: int) -> tuple[str, bytes]:
-        """Return name and content of the file of a part that has these members alone.
+        """Return name and content of the file of a part with only these members.
 
         Args:
-            some: Members for whom a round is over.
+            some: Members that have finished a round.
             round: That round of halving.
         """
         wanted, states = set(some), self.states(some, round=round)
@@ -226,7 +225,7 @@ class Members:
         write_whole(self.folder / "members.csv", text.getvalue().encode())
 
     def finish(self, k: int, state: State, part: Split) -> Row:
-        """Return what the task itself measures of a trained member, on a part."""
+        """Return the task's own metrics of a trained member, on a part of the data."""
         folder = self.folder / "members" / str(k)
         folder.mkdir(parents=True, exist_ok=True)
         trained = dataclasses.replace(self.outline(k), state=state)
@@ -239,14 +238,14 @@ class Members:
     def test(
         self, measure: Callable[[list[int]], Iterable[tuple[int, Row]]] | None = None
     ) -> None:
-        """Measure the test set for the best configuration, when all is trained.
+        """Evaluate the best configuration on the test set, after all training.
 
-        Where there is one configuration alone, these are all seeds. Those that diverged
+        If there is only one configuration, that means all seeds. Members that diverged
         are left out.
 
         Args:
-            measure: Returns what was measured of members, by member; None to do so
-                here.
+            measure: Function that yields members with their test metrics; None for
+                `tested`.
         """
         chosen = self.outcomes()[0].number
         last = self.last_rows()
@@ -262,7 +261,7 @@ class Members:
         self.write_table()
 
     def tested(self, some: Collection[int]) -> Iterable[tuple[int, Row]]:
-        """Yield trained members, each with what it reaches on the test set."""
+        """Yield trained members, each with its metrics on the test set."""
         for k, state in self.states(some).items():
             learner = self.outline(k).learner
             measured = evaluate(learner, state, self.dataset.test)

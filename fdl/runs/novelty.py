@@ -1,4 +1,4 @@
-"""What a run keeps to tell images that are unlike those that it was trained on."""
+"""A run's detector of images that are unlike its training images."""
 
 import functools
 import math
@@ -16,18 +16,18 @@ from fdl.tasks import Task
 from fdl.weights import Declared, WeightsError, require_finite
 
 RATE = 0.01
-"""Share of the images held out that are called unlike the training images."""
+"""Share of the held-out images that count as unlike the training images."""
 
 _NUMBERS = ("noise", "threshold", "false_alarm_rate")
-_MOST_NUMBERS = 1 << 24  # of all components; those of 1,024 pixels are a million
+_MOST_NUMBERS = 1 << 24  # in all components; images of 1,024 pixels have a million
 
 
 def keep_detector(folder: Path, task: Task, dataset: Dataset) -> dict[str, Any]:
-    """Write `novelty.safetensors`; return what `result.json` says of it.
+    """Write `novelty.safetensors`; return its entry in `result.json`.
 
     Returns:
-        Nothing if the task does not tell classes of images, or too few are held out to
-        set a threshold by.
+        An empty dictionary if the task does not classify images, or too few are held
+        out to set a threshold.
     """
     train, held_out = dataset.train, dataset.validation
     if task.predicts != "classes" or not isinstance(held_out, Batch):
@@ -74,12 +74,14 @@ def load_detector(folder: Path) -> NoveltyDetector | None:
 def _require_detector(file: Path, arrays: Mapping[str, Declared]) -> None:
     """Raise WeightsError unless arrays are those of a detector."""
     if arrays.keys() != set(NoveltyDetector._fields):
-        raise WeightsError(f"{file} is damaged: it has other arrays than a detector.")
+        raise WeightsError(
+            f"{file} is damaged: its arrays are not those of a detector."
+        )
     components = arrays["components"].shape
     shapes = {"mean": components[1:], "variances": components[:1]} | dict.fromkeys(
         _NUMBERS, ()
     )
     if len(components) != 2 or any(arrays[k].shape != shapes[k] for k in shapes):
-        raise WeightsError(f"{file} is damaged: its arrays do not go together.")
+        raise WeightsError(f"{file} is damaged: the shapes of its arrays do not match.")
     if math.prod(components) > _MOST_NUMBERS:
         raise WeightsError(f"{file} is damaged: it has {components} components.")

@@ -1,13 +1,13 @@
-"""Which configuration is best: the one rule by which sweeps choose.
+"""The rule by which sweeps rank configurations.
 
-Sweeps choose on the validation part of the data alone; the test set is measured once,
-at the end, for what was chosen. A sweep over seeds alone chooses nothing, and measures
-it for all of them.
+Sweeps choose by the validation part of the data alone; the test set is used once, at
+the end, for the configuration that was chosen. A sweep over seeds alone chooses
+nothing, and evaluates all of them on the test set.
 
-Fewer diverged seeds come before more; among equally many, what was trained to a larger
-share of its epochs comes first; then the better mean, over the seeds that stayed
-finite. So a configuration with a diverged seed is behind every one without. Halving,
-tables and the choice of the best member all follow this rule.
+Fewer diverged seeds rank first; then the larger share of the epochs trained; then the
+better mean over the seeds that stayed finite. So a configuration with a diverged seed
+ranks behind every one without. Halving, tables and the choice of the best member all
+follow this rule.
 """
 
 import math
@@ -21,11 +21,11 @@ from fdl.metrics import Summary, summarize
 from fdl.runs.part import Row
 
 Split = Literal["validation", "test"]
-"""A part of the data that sweeps measure on."""
+"""A part of the data that sweeps evaluate on."""
 
 
 def column(metric: str, part: Split = "validation") -> str:
-    """Return the name of a metric in rows: of the part of the data that it is of.
+    """Return the name of a metric's column, which includes the part of the data.
 
     Example:
         >>> column("accuracy")
@@ -35,22 +35,22 @@ def column(metric: str, part: Split = "validation") -> str:
 
 
 class Outcome(NamedTuple):
-    """What became of a configuration.
+    """The outcome of a configuration.
 
     Attributes:
         number: Its number, from 0.
-        settings: Those of its settings that are not the same for all.
-        epochs: Passes over the data that it was given.
-        share: These, as a share of what its settings ask for; below 1 where halving
+        settings: Those of its settings that differ between configurations.
+        epochs: Number of passes over the data that it was trained for.
+        share: The same as a share of the epochs in its settings; below 1 if halving
             stopped it.
         seeds: The seeds that stayed finite.
-        values: The metric on the validation part after the last epoch, one for each of
+        values: The metric on the validation part after the last epoch, for each of
             these seeds; empty if nothing was held out.
-        diverged: Number of seeds that did not.
-        summary: Of these values; None if there are none.
-        test_values: The metric on the test set, one for each of these seeds; empty for
+        diverged: Number of seeds that diverged.
+        summary: Summary of `values`; None if there are none.
+        test_values: The metric on the test set, for each of these seeds; empty for
             configurations that were not chosen.
-        test: Summary of these; None if there are none.
+        test: Summary of `test_values`; None if there are none.
     """
 
     number: int
@@ -66,18 +66,17 @@ class Outcome(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """What came out of a sweep.
+    """The result of a sweep.
 
     Attributes:
         path: Its folder.
-        metric: What tells how good a member is.
+        metric: Name of the metric to rank by.
         mode: Whether the largest is the best (`"max"`) or the smallest (`"min"`).
-        outcomes: What became of each configuration, the best first.
+        outcomes: The outcome of each configuration, the best first.
         best: Folder of the best member of the best configuration, for `fdl.load`; None
             if all diverged, or nothing was held out to choose by.
-        test: What the best member reached on the test set, by name; empty if there is
-            none.
-        rows: What was measured, a row for each member and epoch.
+        test: Test metrics of the best member by name; empty if there is none.
+        rows: Metrics, a row for each member and epoch.
     """
 
     path: Path
@@ -89,7 +88,7 @@ class Sweep(NamedTuple):
     rows: list[Row]
 
     def __repr__(self) -> str:
-        """Return where it is, how large, and what the best reached."""
+        """Return its folder, its size, and the test metrics of the best member."""
         reached = "".join(f", test {k} {x:.4g}" for k, x in self.test.items())
         count = len(self.outcomes)
         return f"Sweep({str(self.path)!r}: {count} configurations{reached})"
@@ -102,14 +101,14 @@ def outcome(
     last: Sequence[Row],
     metric: str,
 ) -> Outcome:
-    """Return what became of a configuration.
+    """Return the outcome of a configuration.
 
     Args:
         number: Its number.
         settings: Its settings.
-        epochs: What they ask for.
+        epochs: The number of epochs in its settings.
         last: The last row of each of its members that has one.
-        metric: What tells how good a member is.
+        metric: Name of the metric to rank by.
     """
     good = [row for row in last if row["diverged"] < 0]
     values, test_values = (
@@ -136,7 +135,7 @@ def _summary(values: Sequence[float]) -> Summary | None:
 
 
 def order(value: float, mode: Literal["max", "min"]) -> float:
-    """Return what sorts a value of a metric, the best first and NaN last.
+    """Return a key that sorts values of a metric, the best first and NaN last.
 
     Example:
         >>> sorted([0.5, math.nan, 0.9], key=lambda value: order(value, "max"))

@@ -1,8 +1,8 @@
-"""What in a folder fdl wrote, by its own mark; nothing else is ever removed.
+"""The files of a folder that fdl wrote, by its mark; no others are ever removed.
 
 A run that replaces another is trained in `.new`, inside the folder of the old one, and
-takes its place once it has an epoch to show. Whatever ends the process, one of the two
-is there as a whole.
+takes its place after its first epoch. However the process ends, one of the two is
+complete.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from fdl.untrusted import parse_json, read_text
 
 NEW = ".new"
 _MARK, _READY = ".fdl.json", ".ready"
-_PART = f".{'[0-9a-f]' * 16}.part"  # what a process leaves that is killed as it writes
+_PART = f".{'[0-9a-f]' * 16}.part"  # left by a process that was killed while writing
 _ALWAYS = (
     "config.json",
     "metrics.jsonl",
@@ -39,18 +39,18 @@ _ALWAYS = (
 
 
 def mark(path: Path, kind: Literal["run", "sweep"]) -> None:
-    """Mark a folder as a run or a sweep of fdl's."""
+    """Mark a folder as a run or a sweep of fdl."""
     _write_mark(path, {"made": kind, "files": []})
 
 
 def made(path: Path) -> str | None:
-    """Return what fdl made of a folder, `"run"` or `"sweep"`; None for nothing."""
+    """Return the kind of a folder, `"run"` or `"sweep"`; None if it is not fdl's."""
     return _read_mark(path).get("made")
 
 
 @contextlib.contextmanager
 def noted(path: Path) -> Iterator[None]:
-    """Take note of the files that are written into a run's folder in the block."""
+    """Record the files that are written into a run's folder within the block."""
     before = changed(path)
     yield
     said = _read_mark(path)
@@ -61,9 +61,9 @@ def noted(path: Path) -> Iterator[None]:
 
 
 def changed(path: Path) -> dict[str, int]:
-    """Return when the pictures and the like in a run's folder were changed, by name.
+    """Return the modification times of a run's additional files, such as pictures.
 
-    What every run has does not count: a thread may be writing it.
+    Files that every run has are excluded: a thread may be writing them.
     """
     found: dict[str, int] = {}
     for folder, folders, names in os.walk(path):
@@ -76,7 +76,7 @@ def changed(path: Path) -> dict[str, int]:
 
 
 def foreign(path: Path) -> list[str]:
-    """Return the names of what is in a run's folder and is not fdl's."""
+    """Return the names of files in a run's folder that fdl did not write."""
     own = {path / _MARK, *_own(path)}
     around = {parent for file in own for parent in file.parents}
     around.add(path / "checkpoints")
@@ -92,12 +92,12 @@ def foreign(path: Path) -> list[str]:
 
 
 def is_empty(path: Path) -> bool:
-    """Return whether a folder holds nothing but a lock, or what hardly began."""
+    """Return whether a folder contains nothing but a lock or a mark."""
     return {file.name for file in path.iterdir()} <= {LOCK, HOLDER, _MARK}
 
 
 def discard_parts(path: Path) -> None:
-    """Delete what a killed process has not written to the end, while none writes."""
+    """Delete incomplete files of a killed process; no process may be writing."""
     for folder in (path, path / NEW, path / "parts", path / "best"):
         for file in folder.glob(_PART):
             file.unlink()
@@ -109,21 +109,21 @@ def discard_new(path: Path) -> None:
 
 
 def replace(path: Path) -> None:
-    """Put the run in `.new` in the place of the old one.
+    """Replace the old run with the one in `.new`.
 
-    Once this has begun, `finish_replacing` ends it where a killed process did not.
+    If the process is killed on the way, `finish_replacing` completes it later.
     """
     write_whole(path / NEW / _READY, b"")
     finish_replacing(path)
 
 
 def finish_replacing(path: Path) -> None:
-    """Finish what `replace` began, if it did; each step may have been made before."""
+    """Complete a `replace` that has begun, of which any steps may be done already."""
     new = path / NEW
     if not (new / _READY).is_file():
         return
     if (new / _MARK).is_file():
-        if (path / _MARK).is_file():  # the old run's: it goes when all else has
+        if (path / _MARK).is_file():  # the old run's, which is removed last
             for file in _own(path):
                 if file != new and file.name not in (LOCK, HOLDER):
                     _remove(file, path)
@@ -137,7 +137,7 @@ def finish_replacing(path: Path) -> None:
 
 
 def _own(path: Path) -> list[Path]:
-    """Return the files and folders that fdl wrote, but for the mark."""
+    """Return the files and folders that fdl wrote, except for the mark."""
     known = [file for pattern in _ALWAYS for file in path.glob(pattern)]
     said = [path / name for name in _read_mark(path).get("files", ())]
     states = [
@@ -146,7 +146,7 @@ def _own(path: Path) -> list[Path]:
         if file.is_dir() and is_ours(file)
     ]
     states += (path / "checkpoints").glob(UNFINISHED)
-    root = path.resolve()  # what lies behind a link is none of ours
+    root = path.resolve()  # files behind a link are not fdl's
     return [
         file
         for file in [*known, *(file for file in said if not file.is_dir()), *states]
@@ -155,7 +155,7 @@ def _own(path: Path) -> list[Path]:
 
 
 def _remove(file: Path, path: Path) -> None:
-    """Remove a file or folder, and the folders around it that are empty then."""
+    """Remove a file or folder, and its parent folders that become empty."""
     if file.is_dir() and not file.is_symlink():
         shutil.rmtree(file)
     else:

@@ -1,4 +1,4 @@
-"""Members of a sweep that are trained together, as their file tells; without JAX."""
+"""Read the facts of members that are trained together; without importing JAX."""
 
 import re
 from collections.abc import Mapping
@@ -11,31 +11,31 @@ from fdl.untrusted import MOST_JSON, parse_json
 from fdl.weights import Declared, WeightsError, read_safetensors
 
 Row = dict[str, Any]
-"""A member after an epoch: its number, seed and settings, and what was measured."""
+"""A member after an epoch: its number, seed, settings and metrics."""
 
 FACTS = "part"
-"""The array of a file that is no state, but the JSON of a `Part`."""
+"""The array of a file that is not part of the state, but the JSON of a `Part`."""
 
 _NAME = re.compile(r"(\d{2})-(\d{6})-(\d{6})\.safetensors")
 _NUMBERS = ("member", "configuration", "seed", "epoch", "diverged")
 _MEASURED = ("train_", "validation_")
-_MOST_MEMBERS = 10**6  # numbers have six digits
+_MOST_MEMBERS = 10**6  # file names have six digits for them
 
 
 class Part(NamedTuple):
-    """Members that are trained together, as far as they are.
+    """The progress of members that are trained together.
 
     Attributes:
         round: The round of halving, from 0.
-        members: Their numbers.
+        members: Their indices.
         settings: A digest of their settings.
-        epoch: Passes over the data that they have made.
-        step: Updates that they have made, unless they fell.
-        over: Whether that is all of this round.
-        strategy: How they become a program.
-        size: Members in their chunk, those among them that only fill it up.
-        seconds: What it took to train them.
-        rows: What was measured in this round, by member and epoch.
+        epoch: Number of epochs that they have made.
+        step: Number of updates that they have made, except for diverged members.
+        over: Whether the round is finished.
+        strategy: How they are combined into one program.
+        size: Members in their chunk, including padding.
+        seconds: Their training time.
+        rows: Metrics of this round, by member and epoch.
     """
 
     round: int
@@ -74,14 +74,14 @@ def part_files(folder: Path) -> dict[tuple[int, int], list[Path]]:
 
 
 def read_part(file: Path, count: int = _MOST_MEMBERS) -> Part:
-    """Return what a file says of its members, without reading their states.
+    """Read the facts of a file's members, without their states.
 
     Args:
         file: The file.
-        count: How many members the sweep has.
+        count: Number of members of the sweep.
 
     Raises:
-        RunError: If it cannot be read, or is of no members of such a sweep.
+        RunError: If it cannot be read, or its members are not those of such a sweep.
     """
     try:
         said = read_safetensors(file, _require_facts, only=FACTS)[FACTS]
@@ -105,7 +105,7 @@ def read_part(file: Path, count: int = _MOST_MEMBERS) -> Part:
         reason = str(error) if isinstance(error, WeightsError) else repr(error)
         raise RunError(f"{file} is damaged: {reason}.") from error
     if not good:
-        raise RunError(f"{file} is damaged: it holds no members of this sweep.")
+        raise RunError(f"{file} is damaged: its members are not of this sweep.")
     return part
 
 

@@ -1,4 +1,4 @@
-"""What a sweep keeps of its members: a file for each chunk, whole and with a digest."""
+"""The saved parts of a sweep: a file for each chunk of members, with a checksum."""
 
 import json
 import warnings
@@ -23,22 +23,22 @@ from fdl.weights import Declared, WeightsError, require_same_arrays
 class SweepParts(NamedTuple):
     """The folder of the parts.
 
-    The file of a chunk is written after each epoch, and the one before it is deleted
-    when two newer ones are intact, or the round is over.
+    A chunk's file is written after each epoch, and an older one is deleted when two
+    newer ones are intact, or the round is finished.
 
     Attributes:
-        folder: Where they are; it is made when the first is written.
+        folder: The folder, which is created with the first file.
     """
 
     folder: Path
 
     def write(self, part: Part, state: State) -> None:
-        """Keep some members, and forget what they were two epochs ago.
+        """Save some members, and delete their file of two epochs ago.
 
-        Signals wait for it, see `fdl.runs.signals`.
+        Signals are delayed meanwhile, see `fdl.runs.signals`.
 
         Raises:
-            RunError: If what was written is not what is read.
+            RunError: If the file does not read back as it was written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with put_off():
@@ -49,11 +49,11 @@ class SweepParts(NamedTuple):
     def receive(
         self, name: str, content: bytes, count: int, outline: Callable[[int], State]
     ) -> Part:
-        """Keep some members, as `write`, given the file that another process wrote.
+        """Save some members like `write`, from a file that another process wrote.
 
         Args:
             name: Its name.
-            content: What is in it.
+            content: Its content.
             count: As for `read`.
             outline: As for `read`.
 
@@ -84,22 +84,22 @@ class SweepParts(NamedTuple):
         settings: Callable[[list[int]], str],
         outline: Callable[[int], State],
     ) -> list[Part]:
-        """Return the parts of a sweep: of each chunk, the newest intact.
+        """Return the newest intact part of each chunk of a sweep.
 
-        What is damaged is named by a warning.
+        Warns of damaged files.
 
         Args:
-            count: How many members the sweep has.
-            settings: Returns a digest of the settings of members.
-            outline: Returns the state of a member, of which only shapes and types are
-                used.
+            count: Number of members of the sweep.
+            settings: Function that returns a digest of the settings of members.
+            outline: Function that returns the state of a member, of which only shapes
+                and types are used.
 
         Raises:
-            RunError: If a part is of members with other settings.
+            RunError: If a part has members with other settings.
         """
         found = []
         for files in part_files(self.folder).values():
-            damaged, again = [], "anew"
+            damaged, again = [], "from scratch"
             for file in files:
                 try:
                     part = read_part(file, count)
@@ -111,9 +111,9 @@ class SweepParts(NamedTuple):
                     continue
                 if not right:
                     raise RunError(
-                        f"{file} is of members with other settings than config.json "
-                        "says: put that back as it was, or delete the part, and its "
-                        "members are trained anew."
+                        f"{file} has members with other settings than config.json: "
+                        "restore config.json, or delete the file to train its members "
+                        "from scratch."
                     )
                 found.append(part)
                 again = f"from epoch {part.epoch}"
@@ -130,7 +130,7 @@ class SweepParts(NamedTuple):
             one: The state of one of them; only its shapes and types are used.
 
         Raises:
-            RunError: If it is damaged, or the state of another learner.
+            RunError: If it is damaged, or of another learner.
         """
         many = of_all(part, one)
         arrays = self._arrays(part, many)
@@ -142,14 +142,14 @@ class SweepParts(NamedTuple):
         )
 
     def file(self, part: Part) -> Path:
-        """Return where a part is."""
+        """Return the path of a part's file."""
         return self.folder / part.name
 
     def _arrays(self, part: Part, many: State) -> dict[str, np.ndarray]:
-        """Return the arrays of a part's file, if they are as they were written.
+        """Return the arrays of a part's file, after checking them.
 
         Raises:
-            RunError: If they are not, or not those of such a state of all its members.
+            RunError: If they are damaged, or not those of such a state of its members.
         """
         file = self.file(part)
         wanted = named_variables(jax.eval_shape(without_keys, many))
@@ -173,6 +173,6 @@ def content_of(part: Part, state: State) -> bytes:
 
 
 def of_all(part: Part, one: State) -> State:
-    """Return the state of a part's members, given that of one; shapes and types."""
+    """Return the shapes of the state of a part's members, given those of one."""
     count = len(part.members)
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct((count, *x.shape), x.dtype), one)

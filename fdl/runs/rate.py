@@ -21,21 +21,21 @@ def find_rate(
     data_dir: Path | str | None = None,
     **settings: Any,
 ) -> RateTest:
-    """Train a task for a few steps with a growing rate; see `fdl.train.find_rate`.
+    """Train a task with a growing learning rate; see `fdl.train.find_rate`.
 
     Args:
-        task: Name of a task, or a task of your own, or all settings of a run; their
-            schedule, warm-up and learning rate have no effect.
-        model: Of a task that trains a model of yours, as for `fdl.runs.train`.
+        task: Name of a task, a task of your own, or all settings of a run; schedule,
+            warm-up and learning rate have no effect.
+        model: The model, for a task that trains one of yours; see `fdl.runs.train`.
         low: The first rate, above 0.
         high: The last rate, above `low`.
         steps: Number of updates, at least 10.
-        data_dir: Folder to look for the data in, before the usual places.
-        settings: Settings by name where `task` is a name; see `fdl.runs.configure`.
+        data_dir: Folder to search for the data first, before the usual places.
+        settings: Settings by name, unless `task` has all; see `fdl.runs.configure`.
 
     Raises:
-        DataError: If the data cannot be had, or are smaller than a batch.
-        ValueError: If a number is out of range, or the task measures no loss.
+        DataError: If the data cannot be loaded, or are smaller than a batch.
+        ValueError: If a number is out of range, or the task has no metric `loss`.
 
     Example:
         >>> found = find_rate("mlp", dataset="mnist-5k", steps=50)

@@ -1,4 +1,4 @@
-"""Go on with a training that was cut off."""
+"""Resume an interrupted training."""
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
@@ -49,25 +49,26 @@ def resume(
     on_finish: Callable[[], Any] = ignore,
     seconds: Mapping[str, float] = MappingProxyType({}),
 ) -> Run:
-    """Go on with a training that was cut off, from its last intact checkpoint.
+    """Resume an interrupted training from its last intact checkpoint.
 
-    It ends as if it had never been cut off: with the same weights, bit for bit, and the
-    same history. Of one that has ended, what is missing or damaged is made again:
-    weights, results, pictures.
+    It ends as if it had never been interrupted: with the same weights, bit for bit, and
+    the same history. If training has ended, weights, results and pictures that are
+    missing or damaged are made again.
 
     Within `fdl.processes.joined` all processes read the folder, and process 0 writes
-    it. They may be more or fewer than before, with `allow_changes`.
+    it. With `allow_changes`, there may be more or fewer of them than before.
 
     Args:
         path: Folder of the run.
         model: As for `fdl.load`.
         task: As for `fdl.load`.
-        data_dir: Folder to look for the data in; None for that of the run.
-        allow_changes: Go on under other versions of Python and packages, on another
-            kind of device, or with other flags, too; then the result may differ.
+        data_dir: Folder to search for the data; None for that of the run.
+        allow_changes: Resume even with other versions of Python and packages, another
+            kind of device, or other flags; the result may then differ.
         checkpoint_minutes: As for `fdl.runs.train`.
-        devices: Number of devices; None for those of the run. Another number needs
-            `allow_changes`: the result is then the same to rounding, not in every bit.
+        devices: Number of devices; None for that of the run. Another number needs
+            `allow_changes`: the result is then the same up to rounding, not bit for
+            bit.
         loggers: As for `fdl.runs.train`.
         on_start: As for `fdl.runs.train`.
         on_chunk: As for `fdl.runs.train`.
@@ -76,15 +77,15 @@ def resume(
         seconds: As for `fdl.runs.train`.
 
     Returns:
-        The run, as `fdl.load` gives it back from its folder.
+        The run, as `fdl.load` returns it from its folder.
 
     Raises:
-        DataError: If the data cannot be had.
+        DataError: If the data cannot be loaded.
         DivergenceError: As for `fdl.runs.train`.
         Interrupted: As for `fdl.runs.train`.
-        RunError: If the folder holds no run, one that has ended, or one that is
-            damaged; or if the data, versions, kind of device or flags are not those
-            that it began with.
+        RunError: If the folder contains no run, a complete one, or a damaged one; or if
+            the data, versions, kind of device or flags differ from those that it began
+            with.
 
     Example:
         >>> import fdl.runs, tempfile
@@ -105,11 +106,11 @@ def resume(
             path = RunFolder.open(path).path
             stack.enter_context(held(path))
             discard_parts(path)
-        processes.first_says("others may read the folder")
+        processes.first_says("others may read the folder")  # a barrier
         folder = RunFolder.begun(path)
         found, trained, where = read(folder, model=model, task=task)
         if _is_complete(folder, trained):
-            raise RunError(f"{path} has ended: there is nothing to go on with.")
+            raise RunError(f"{path} is complete: there is nothing to resume.")
         said = folder.config()
         now = record(found, trained.config, trained.info, where)
         devices = _same_devices(path, said.get("devices"), devices, allow_changes)
@@ -124,7 +125,7 @@ def resume(
         patience = said.get("early_stopping")
         stopping = None if patience is None else stopping_of(found, trained, patience)
         start, best = folder.checkpoints.newest(trained.state, _sums(trained), stopping)
-        if start is None:  # it was killed before it had seen anything
+        if start is None:  # it was killed before its first checkpoint
             given, begin = said.get("init_from"), Start()
             if given is not None:
                 begin = start_from(found, trained, Path(given))
@@ -155,29 +156,29 @@ def resume(
 def _same_devices(
     path: Path, before: int | None, now: int | None, allow_changes: bool
 ) -> int | None:
-    """Return how many devices to go on with.
+    """Return the number of devices to resume with.
 
     Raises:
-        RunError: If they are others than before, and changes are not allowed.
+        RunError: If it differs from before, and changes are not allowed.
     """
     if now is None or now == before or allow_changes:
         return before if now is None else now
     raise RunError(
-        f"{path} began with devices={before}, and would go on with devices={now}: then "
-        "the result is the same to rounding, not in every bit. To go on so, allow it "
-        "with --allow-changes (from Python, allow_changes=True)."
+        f"{path} began with devices={before}, but would resume with devices={now}: the "
+        "result would be the same up to rounding, not bit for bit. To continue anyway, "
+        "use --allow-changes (from Python, allow_changes=True)."
     )
 
 
 def _is_complete(folder: RunFolder, trained: Trained) -> bool:
-    """Return whether nothing is missing of a run, and its weights are intact."""
+    """Return whether a run has all its files, and its weights are intact."""
     try:
         if folder.result() is None:
             return False
-        if not folder.history():  # the best of a sweep
+        if not folder.history():  # the best member of a sweep
             return True
         load_weights(folder.weights, trained.state)
-    except (RunError, WeightsError):  # what is damaged is made again
+    except (RunError, WeightsError):  # damaged files are made again
         return False
     return any(folder.path.glob("curves.*"))
 

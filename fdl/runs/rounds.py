@@ -1,4 +1,4 @@
-"""Train the members of a sweep: all at once, or in rounds that leave out the worst."""
+"""Train the members of a sweep: all to the end, or in rounds that drop the worst."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -19,14 +19,14 @@ from fdl.tasks import Config, Task, outline
 
 
 class How(NamedTuple):
-    """How members are trained, and who is told; see `train_members`."""
+    """How members are trained; see `train_members`."""
 
     strategy: Strategy | None = None
     members_per_chunk: int | None = None
     on_rows: Callable[[list[Row]], None] = lambda rows: None
 
 
-_ETA = 3  # of successive halving: one in so many goes on
+_ETA = 3  # of successive halving: one in this many configurations continues
 
 
 def halving_rounds(
@@ -34,23 +34,23 @@ def halving_rounds(
 ) -> list[Round]:
     """Return the rounds of successive halving.
 
-    In the first, all members are trained for a few epochs; each other trains the best
-    third of the configurations for three times as many, the last for all (Jamieson &
-    Talwalkar, 2016, arXiv:1502.07943).
+    In the first, all members are trained for a few epochs; each later round trains the
+    best third of the configurations for three times as many, the last for all (Jamieson
+    & Talwalkar, 2016, arXiv:1502.07943).
 
     Args:
-        task: What is trained.
+        task: The task.
         configs: The settings of each member.
-        info: The data.
+        info: Description of the data.
 
     Raises:
-        ValueError: If members differ in their epochs, nothing is held out, or nothing
-            tells after an epoch how good a member is.
+        ValueError: If members differ in their epochs, nothing is held out, or the
+            task's metric is not measured after each epoch.
     """
     epochs = {config.epochs for config in configs}
     if len(epochs) > 1:
-        raise ValueError("halving gives out epochs itself: do not sweep over them.")
-    require_held_out(configs[0], "what goes on", "train everything to the end")
+        raise ValueError("halving chooses epochs itself: do not sweep over them.")
+    require_held_out(configs[0], "the survivors", "train everything to the end")
     require_measure(task, outline(task, configs[0], info), "halving")
     count = len(set(configurations(configs)))
     (left,) = epochs
@@ -73,10 +73,10 @@ def train_round(
 
     Args:
         members: All members of the sweep.
-        round: How far they are trained.
-        alive: Those that are.
-        before: Their states after the round before, if there was one.
-        how: How they are trained.
+        round: How far to train.
+        alive: The members to train.
+        before: Their states after the previous round, if there was one.
+        how: How to train them.
     """
     states = members.states(alive, round=round.number)
     for group in groups(members.configs, alive):
@@ -93,8 +93,8 @@ def train_round(
 TrainRound = Callable[
     [Members, Round, list[int], dict[int, State], How], dict[int, State]
 ]
-"""`train_round`, or what does the same elsewhere: that may keep the states there, and
-return none."""
+"""`train_round`, or a function that does the same elsewhere, which need not return the
+states."""
 
 
 def train_members(
@@ -106,17 +106,18 @@ def train_members(
     on_rows: Callable[[list[Row]], None] = lambda rows: None,
     train_round: TrainRound = train_round,
 ) -> None:
-    """Train what is not trained yet, round by round; the folder keeps it.
+    """Train members that are not trained yet, round by round, and save them.
 
-    What was begun goes on from its last epoch, and ends with the same bits.
+    Chunks that were interrupted resume from their last epoch, and end with the same
+    bits.
 
     Args:
-        members: What to train.
-        rounds: How far, and which go on: a single `Round()` trains all to the end.
-        strategy: As in `fit_many`; None for that of what was begun.
-        members_per_chunk: As in `fit_many`; None for that of what was begun.
-        on_rows: Called with what an epoch of some members gave.
-        train_round: What trains them.
+        members: The members to train.
+        rounds: The rounds of halving; a single `Round()` trains all to the end.
+        strategy: As for `fit_many`; None for that of the chunks already begun.
+        members_per_chunk: As for `fit_many`; None for that of the chunks already begun.
+        on_rows: Called with the rows of an epoch of some members.
+        train_round: The function that trains a round.
     """
     how = How(strategy, members_per_chunk, on_rows)
     alive = list(range(len(members.configs)))
@@ -146,14 +147,14 @@ def train_group(
     strategy: Strategy | None,
     members_per_chunk: int | None,
 ) -> dict[int, State]:
-    """Train those members of a group that are left; return their states.
+    """Train the remaining members of a group; return their states.
 
     Args:
-        chunks: What trains and keeps them.
-        before: The states of the round before.
-        left: Which members.
-        strategy: As in `train_members`.
-        members_per_chunk: As in `train_members`.
+        chunks: Trains and saves the group's members.
+        before: The states of the previous round.
+        left: The members to train.
+        strategy: As for `train_members`.
+        members_per_chunk: As for `train_members`.
     """
     states: dict[int, State] = {}
     known = chunks.known()

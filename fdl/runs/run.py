@@ -1,4 +1,4 @@
-"""A run and its folder: open it, predict, evaluate, generate, export, sum it up."""
+"""A run and its folder: open it, predict, evaluate, generate, export, summarize."""
 
 import dataclasses
 import functools
@@ -30,25 +30,26 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Run(Trained):
-    """A trained run, as `fdl.load` gives it back and `fdl.runs.train` leaves it.
+    """A trained run, as `fdl.load` and `fdl.runs.train` return it.
 
     Attributes:
         config: Its settings.
-        info: What its data were.
+        info: Description of its data.
         model: Its model, or a named tuple of models.
-        learner: How it learns.
-        state: What it has learned.
-        task: What was trained.
+        learner: Its learner.
+        state: Its trained state.
+        task: Its task.
         path: Its folder.
-        data_dir: Folder that its data were in, if one was given.
+        data_dir: Folder of its data, if one was given.
         history: An `Epoch` for each pass over the data.
-        result: What `result.json` says; None for a run that did not reach its end.
-        epoch: Number of passes over the data that its weights have seen; None where
-            that is not known.
+        result: The content of `result.json`; None for an unfinished run.
+        epoch: Number of passes over the data that its weights have seen; None if
+            unknown.
         trained_on: The data sets that its weights have seen, in order: those of the
-            weights that it began with, `"unknown"` among them if nothing was recorded,
-            and its own.
-        drawn_anew: Names of the arrays that were not taken over from these weights.
+            weights that it began with (`"unknown"` if nothing was recorded), and its
+            own.
+        drawn_anew: Names of the arrays that were initialized at random rather than
+            taken from these weights.
     """
 
     task: Task
@@ -61,7 +62,7 @@ class Run(Trained):
     drawn_anew: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Return what it is of, how far it is, and what it reached."""
+        """Return its folder, task, data set, progress and test metrics."""
         config = self.config
         epochs = (self.result or {}).get("epochs", len(self.history))
         reached = ", ".join(
@@ -72,7 +73,7 @@ class Run(Trained):
 
     @functools.cached_property
     def novelty_detector(self) -> data.NoveltyDetector | None:
-        """What tells images unlike those of the training; None if none were held out.
+        """The detector of images unlike the training images; None if there is none.
 
         Raises:
             RunError: If its file is damaged.
@@ -81,26 +82,26 @@ class Run(Trained):
 
     @property
     def metrics(self) -> dict[str, float]:
-        """What was measured on the test set; empty for a run that did not end."""
+        """Metrics on the test set; empty for an unfinished run."""
         return {} if self.result is None else self.result["metrics"]
 
     def dataset(
         self, name: str | None = None, *, data_dir: Path | str | None = None
     ) -> data.Dataset:
-        """Return a data set as the run reads it.
+        """Return a data set, prepared for the run.
 
-        Another one than its own is brought to the form of that: the size of pictures,
-        the classes and columns, which are matched by name, and the vocabulary. Nothing
-        is held out of it, and without a test part it is one as a whole.
+        A data set other than its own is adapted to it: the size of pictures, classes
+        and columns, which are matched by name, and the vocabulary. Nothing is held out
+        of it, and if it has no test part, all of it is one.
 
         Args:
-            name: Which; None for the one that the run was trained on.
-            data_dir: Folder to look in; None for that of the training, if any.
+            name: Name of the data set; None for the one that the run was trained on.
+            data_dir: Folder to search; None for that of the training, if any.
 
         Raises:
-            DataError: If it cannot be had, or has other classes, or its test images
-                are among those that the run's weights were trained on, by itself or by
-                a run before.
+            DataError: If it cannot be loaded, or has other classes, or its test images
+                are among those that the run's weights were trained on, in this run or
+                in one that it started from.
         """
         where = self.data_dir if data_dir is None else Path(data_dir)
         other = name is not None and full_line(name) != self.config.dataset
@@ -115,38 +116,38 @@ class Run(Trained):
         return dataset
 
     def predict(self, inputs: PyTree, *, batch_size: int = 500) -> PyTree:
-        """Return what the run answers to each input; see `fdl.predict`."""
+        """Return a prediction for each input; see `fdl.predict`."""
         return predict(self.learner, self.state, inputs, batch_size=batch_size)
 
     def evaluate(
         self, examples: PyTree | None = None, *, batch_size: int = 500
     ) -> dict[str, float]:
-        """Measure the run; see `fdl.evaluate`.
+        """Evaluate the run; see `fdl.evaluate`.
 
         Args:
-            examples: What to measure it on; None for the test set of its own data.
-            batch_size: Number of examples at a time.
+            examples: Examples to evaluate on; None for the test set of its own data.
+            batch_size: Examples per batch.
         """
         examples = self.dataset().test if examples is None else examples
         return evaluate(self.learner, self.state, examples, batch_size=batch_size)
 
     def generate(self, key: Seed, sampling: Sampling) -> Any:
-        """Return images in [0, 1], or texts, that the run makes.
+        """Generate images in [0, 1], texts, or pieces of music.
 
         Args:
-            key: Random key of what is drawn, or a seed.
-            sampling: What is to be generated.
+            key: Random key or seed.
+            sampling: What to generate.
 
         Raises:
-            ValueError: If its task cannot generate, something is asked for that does
-                nothing, or a number is out of range.
+            ValueError: If its task cannot generate, an option does not apply to it, or
+                a number is out of range.
         """
         sampling.require_takes(self.task.generates)
         return self.task.generate(self, as_key(key), sampling)
 
     @property
     def predicts(self) -> Predicts:
-        """What it answers to each input, see `fdl.tasks.Task`."""
+        """What it predicts for each input, see `fdl.tasks.Task`."""
         return self.task.predicts
 
     def export(
@@ -156,21 +157,20 @@ class Run(Trained):
         part: str | None = None,
         parameters: Literal["inside", "beside"] = "inside",
     ) -> None:
-        """Write the run as a file for other programs; the ending tells the format.
+        """Export the run for other programs; the ending determines the format.
 
-        - `NAME.stablehlo`: what `predict` answers, 8-bit images included, as a function
-          for batches of any size that JAX alone can call, on CPU, CUDA and TPU.
-          `fdl.load` and `fdl predict` read it back.
-        - `NAME.onnx`: the same for other runtimes, of dense, convolutional and
-          recurrent models. Takes the extra `onnx`.
+        - `NAME.stablehlo`: the function `predict`, including its handling of 8-bit
+          images, for batches of any size, which JAX alone can call, on CPU, CUDA and
+          TPU. `fdl.load` and `fdl predict` read it back.
+        - `NAME.onnx`: the same for other runtimes, for dense, convolutional and
+          recurrent models. Needs the extra `onnx`.
         - `NAME.safetensors`: the variables of a model.
-        - `NAME.keras`: a model, `NAME.weights.h5`: its weights, for Keras, which is not
-          needed to write them. It takes pixels in [0, 1] and gives logits.
+        - `NAME.keras`, `NAME.weights.h5`: a model or its weights for Keras, which is
+          not needed to write them. The model takes pixels in [0, 1] and returns logits.
 
         Args:
-            path: The file, which is replaced if it is there.
-            part: Which model, of a run that has several; as a function, what the model
-                itself answers.
+            path: The file, which is replaced if it exists.
+            part: Name of one of several models; a function is then the model itself.
             parameters: Where a function's parameters go: `"inside"` the file, or
                 `"beside"` it, as `NAME.safetensors`.
 
@@ -179,7 +179,7 @@ class Run(Trained):
                 Python, or cannot be written as ONNX.
             WeightsError: If Keras does not have the model's layers.
             ValueError: If no format has the ending, there is no folder for the file, or
-                the run has several models and `part` names none of them.
+                the run has several models and `part` is not one of them.
         """
         exporting.export(self, self.task, Path(path), part=part, parameters=parameters)
 
@@ -187,7 +187,7 @@ class Run(Trained):
         """Return the layers of its models; see `fdl.summary`. Print it for a table.
 
         Args:
-            levels: How many levels of layers within layers to tell apart; None for all.
+            levels: Number of levels of nested layers to show; None for all.
         """
         return tasks.summaries(self.task, self, levels)
 
@@ -195,34 +195,34 @@ class Run(Trained):
 def require_unseen(
     info: data.DatasetInfo, trained_on: Iterable[str], what: Path | str
 ) -> None:
-    """Refuse to test on images that weights were trained on.
+    """Raise DataError if test images are among those that weights were trained on.
 
     Args:
-        info: The data to be tested on.
-        trained_on: What the weights were trained on.
-        what: What has these weights.
+        info: The data to test on.
+        trained_on: Names of the data sets that the weights were trained on.
+        what: The run or file of the weights, for the message.
 
     Raises:
-        DataError: If the test images are among those.
+        DataError: If the test images are among them.
     """
     for name in trained_on:
         if name in info.overlaps:
             raise data.DataError(
                 f"the test images of {info.name} are training images of {name}, which "
-                f"{what} was trained on: the result would mean nothing. Use another "
+                f"{what} was trained on: the result would be meaningless. Use another "
                 "data set."
             )
 
 
 def require_alike(found: data.DatasetInfo, own: data.DatasetInfo) -> None:
-    """Raise a DataError unless a run can be measured on other data than its own."""
-    first = 1 if own.kind == "music" else 0  # pieces may be of any length
+    """Raise DataError unless a run can be evaluated on data other than its own."""
+    first = 1 if own.kind == "music" else 0  # pieces may have any length
     if found.input_shape[first:] != own.input_shape[first:]:
         raise data.DataError(
             f"{found.title} has inputs of shape {found.input_shape}, but the run was "
             f"trained on inputs of shape {own.input_shape}."
         )
-    # The same number of others, or in another order, would give figures all the same.
+    # Others of the same number, or in another order, would still give figures.
     for what, names, expected in (
         (
             "characters" if own.kind == "text" else "classes",
@@ -252,15 +252,15 @@ def record(
     trained_on: Iterable[str] = (),
     drawn_anew: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Return what a run's `config.json` says, for `load` to read.
+    """Return the content of a run's `config.json`, for `load` to read.
 
     Args:
         task: Its task.
         config: Its settings.
-        info: Its data.
+        info: Description of its data.
         data_dir: Folder of the data, if one was given.
-        trained_on: What the weights that it begins with were trained on.
-        drawn_anew: What it does not take over from these.
+        trained_on: Data sets of the weights that it begins with.
+        drawn_anew: Names of the arrays that are not taken from these weights.
     """
     return {
         **dataclasses.asdict(config),
@@ -277,7 +277,7 @@ def record(
 
 
 def _described(task: Task, config: Config, info: data.DatasetInfo) -> dict[str, Any]:
-    """Return the layers of a model of Keras, so that nobody has to name it again."""
+    """Return the layers of a Keras model, so that it need not be named again."""
     if not isinstance(config.options, tasks.OwnModel):
         return {}
     from fdl.keras.graph.model import KerasModel
@@ -290,10 +290,10 @@ def _described(task: Task, config: Config, info: data.DatasetInfo) -> dict[str, 
 def load(
     path: Path | str, *, model: Any = None, task: str | Task | None = None
 ) -> "Run | ExportedFunction | ImportedModel":
-    """Return the run that is in a folder, or the function in a `.stablehlo` file.
+    """Load the run in a folder, or the function in a `.stablehlo` file.
 
-    See `open_run` for a run, and `fdl.export.ExportedFunction`. A folder of `fdl
-    import` gives a `fdl.runs.ImportedModel`.
+    See `open_run` for runs, and `fdl.export.ExportedFunction`. A folder of `fdl import`
+    is loaded as a `fdl.runs.ImportedModel`.
 
     Args:
         path: The folder or the file.
@@ -301,23 +301,23 @@ def load(
         task: As for `open_run`.
 
     Raises:
-        ExportError: If the file is damaged, or not one that fdl wrote.
-        RunError: If the folder holds no run, or one of an older version, or a file of
-            it is damaged.
-        WeightsError: If its weights are damaged or are not those of its model.
+        ExportError: If the file is damaged, or was not written by fdl.
+        RunError: If the folder contains no run, or one of an older version, or one of
+            its files is damaged.
+        WeightsError: If its weights are damaged or do not fit its model.
     """
     path = Path(path)
     if path.suffix == ".stablehlo":
         return read_stablehlo(path)
-    if (said := _said_of_imported(path)) is not None:
+    if (said := _config_of_imported(path)) is not None:
         from fdl.runs.imported import open_imported
 
         return open_imported(path, said)
     return open_run(path, model=model, task=task)
 
 
-def _said_of_imported(path: Path) -> dict[str, Any] | None:
-    """Return what `config.json` says in a folder of `fdl import`; None in others."""
+def _config_of_imported(path: Path) -> dict[str, Any] | None:
+    """Return the `config.json` of a folder of `fdl import`; None for other folders."""
     file = path / "config.json"
     try:
         if file.stat().st_size > _LONGEST:
@@ -336,24 +336,24 @@ _LONGEST = 1 << 24  # bytes of a description
 def open_run(
     path: Path | str, *, model: Any = None, task: str | Task | None = None
 ) -> Run:
-    """Return the run that is in a folder.
+    """Load the run in a folder.
 
-    Its state has the weights of the last epoch, or of the best where training was
-    stopped early; its optimizer is as in the beginning. Where the learner keeps more
-    than weights, such as a moving average, the state is the last checkpoint.
+    Its state has the weights of the last epoch, or of the best if training stopped
+    early, with a fresh optimizer state. If the learner has more than weights, such as a
+    moving average, the state is the one in the checkpoint of that epoch.
 
     Args:
         path: The folder.
-        model: The model that was trained, of a task that trains one of yours, as for
-            `fdl.runs.train`. It is compared with the name in the folder, of which
-            nothing is imported.
-        task: The task, if it is one of yours; or `MODULE:NAME` of it.
+        model: The model that was trained, for a task that trains one of yours; see
+            `fdl.runs.train`. It is compared with the name in the folder, which is never
+            imported.
+        task: The task, if it is one of yours; or its `MODULE:NAME`.
 
     Raises:
-        RunError: If the folder holds no run, or one of an older version, or a file of
-            it is damaged.
-        ValueError: If the model or the task has to be named, or is another.
-        WeightsError: If its weights are damaged or are not those of its model.
+        RunError: If the folder contains no run, or one of an older version, or one of
+            its files is damaged.
+        ValueError: If the model or the task must be named, or is another one.
+        WeightsError: If its weights are damaged or do not fit its model.
 
     Example:
         >>> import fdl.runs, tempfile
@@ -385,12 +385,12 @@ def open_run(
 
 
 def provenance(said: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return what `config.json` says of the weights that a run began with."""
+    """Return the facts in `config.json` about the weights that a run began with."""
     return {name: tuple(said[name]) for name in ("trained_on", "drawn_anew")}
 
 
 class _Recorded(NamedTuple):
-    """What `config.json` says besides the settings."""
+    """The contents of `config.json` apart from the settings."""
 
     data: data.DatasetInfo
     data_dir: str | None
@@ -436,7 +436,7 @@ def read(
         trained = tasks.outline(found, config, recorded.data)
     except Exception as error:  # a model may raise anything
         raise RunError(
-            f"{file} is damaged: there is no such model of task {found.name!r}: "
+            f"{file} is damaged: the model of task {found.name!r} cannot be made: "
             f"{reason(error)}"
         ) from error
     where = recorded.data_dir
@@ -467,6 +467,6 @@ def _require_settings(folder: RunFolder, said: dict[str, Any]) -> None:
         ]
     if missing:
         raise RunError(
-            f"{folder.path / 'config.json'} lacks {', '.join(missing)}: the run is of "
-            "an older version of fdl; train it again."
+            f"{folder.path / 'config.json'} lacks {', '.join(missing)}: the run is "
+            "from an older version of fdl; train it again."
         )

@@ -1,4 +1,4 @@
-"""Whether what goes on is what was begun."""
+"""Check that a run or sweep resumes under the conditions that it began with."""
 
 import dataclasses
 import json
@@ -15,36 +15,36 @@ from fdl.runs.weights import named_variables
 from fdl.tasks import Config
 
 _PLACES = ("dataset", "name", "title", "source")
-"""What may change where data move, and their checksum does not."""
+"""Keys that may change if data are moved but their checksum stays the same."""
 
 _ANYWHERE = (*_PLACES, "data_dir", "init_from", "trained_on")
-"""What `config.json` says that may differ between processes of one run.
+"""Keys of `config.json` that may differ between processes of one run.
 
-Their data and weights may be in different places, and are compared as such.
+Their data and weights may be in different places, and are compared by content.
 """
 
 _CONDITIONS = ("versions", "environment")
-"""What decides a result besides settings and data, as `config.json` has it."""
+"""Keys of `config.json` that affect a result, apart from settings and data."""
 
 
 def require_same_sweep(
     folder: RunFolder, about: Mapping[str, Any], *, allow_changes: bool
 ) -> None:
-    """Raise RunError, with what differs, unless a folder holds a certain sweep.
+    """Raise RunError, naming the difference, unless a folder contains a given sweep.
 
     Args:
         folder: The folder.
-        about: What its `config.json` would say if it were begun now.
-        allow_changes: Whether versions and the like, and how members become a program,
-            may differ.
+        about: The content of `config.json` for the given sweep.
+        allow_changes: Whether versions, environment, strategy and chunk size may
+            differ.
     """
     path, before, now = folder.path, folder.config(), json.loads(json.dumps(about))
     how = ("strategy", "members_per_chunk")
     for name in ("data", "sweep"):
         if not isinstance(before.get(name), dict):
             raise RunError(
-                f"{path / 'config.json'} is damaged: it lacks {name}. Put it back as "
-                "it was, or give the sweep another folder."
+                f"{path / 'config.json'} is damaged: it lacks {name}. Restore it, or "
+                "use another folder for the sweep."
             )
     require_same_data(path, before["data"], now["data"])
     settings = [field.name for field in dataclasses.fields(Config)]
@@ -56,8 +56,8 @@ def require_same_sweep(
     ):
         if found := _difference(one, other, names):
             raise RunError(
-                f"{path} holds another sweep: {found}. Go on with it by `fdl sweep "
-                f"--run {path}`, or give this one another folder."
+                f"{path} contains another sweep: {found}. Resume that with `fdl sweep "
+                f"--run {path}`, or use another folder for this one."
             )
     if allow_changes:
         return
@@ -66,11 +66,11 @@ def require_same_sweep(
 
 
 def of_all_processes(about: Mapping[str, Any], start: State | None) -> dict[str, Any]:
-    """Return what has to be the same in all processes of a run.
+    """Return everything that must be equal in all processes of a run.
 
     Args:
-        about: What its `config.json` says.
-        start: The state that it starts from; None for one drawn at random.
+        about: The content of its `config.json`.
+        start: The state to start from; None for a random one.
     """
     here = {name: x for name, x in about.items() if name not in _ANYWHERE}
     data = {name: x for name, x in about["data"].items() if name not in _PLACES}
@@ -81,28 +81,28 @@ def of_all_processes(about: Mapping[str, Any], start: State | None) -> dict[str,
 
 
 def require_same_data(path: Path, before: Any, now: Any) -> None:
-    """Raise RunError, with what differs, unless data are the same, wherever they are.
+    """Raise RunError, naming the difference, unless data are equal in content.
 
     Args:
         path: Folder of the run or sweep.
-        before: What they were, as `config.json` has it.
-        now: What they are.
+        before: Their description in `config.json`.
+        now: Their description now.
     """
     if found := _difference(before, now, but=_PLACES):
         raise RunError(
-            f"{path} began with other data: {found}. Give the data that it began with."
+            f"{path} began with other data: {found}. Use the data that it began with."
         )
 
 
 def require_same_conditions(
     path: Path, before: Mapping[str, Any], now: Mapping[str, Any]
 ) -> None:
-    """Raise RunError, with what differs, unless versions, device and flags are equal.
+    """Raise RunError, naming the difference, unless versions and environment are equal.
 
     Args:
         path: Folder of the run or sweep.
-        before: What its `config.json` says.
-        now: What it would say.
+        before: The content of its `config.json`.
+        now: The content that it would have now.
     """
     for name in _CONDITIONS:
         _require_allowed(path, name, _difference(before.get(name), now.get(name)))
@@ -111,7 +111,7 @@ def require_same_conditions(
 def _require_allowed(path: Path, what: str, found: str | None) -> None:
     if found:
         raise RunError(
-            f"{path} began with other {what}: {found}. To go on, allow it with "
+            f"{path} began with other {what}: {found}. To continue anyway, use "
             "--allow-changes (from Python, allow_changes=True)."
         )
 
@@ -123,7 +123,7 @@ def _difference(
     *,
     but: tuple[str, ...] = (),
 ) -> str | None:
-    """Return in words the first thing that differs; None if nothing does."""
+    """Describe the first difference; None if there is none."""
     before, now = (one if isinstance(one, dict) else {} for one in (before, now))
     for name in {**before, **now} if names is None else names:
         one, other = before.get(name), now.get(name)

@@ -1,4 +1,4 @@
-"""When a training is saved: after epochs, every few minutes, and when it is to stop."""
+"""Save a training: after epochs, every few minutes, and when told to stop."""
 
 import time
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ from fdl.train.placement import whole_here
 
 
 class Saving:
-    """Keeps how far a training is, in its folder, while it goes on.
+    """Saves the progress of a training in its folder.
 
-    A state is copied, and a thread writes it. The end of a `with` block waits for that;
-    what goes wrong is raised there, or as the next state is saved.
+    A state is copied, and a thread writes it. The end of a `with` block waits for the
+    thread; its errors are raised there, or when the next state is saved.
 
     Attributes:
         folder: The folder.
-        lines: The epochs that were made.
+        lines: The epochs made so far.
     """
 
     def __init__(
@@ -39,13 +39,13 @@ class Saving:
         minutes: float,
         best: EarlyStopping,
     ) -> None:
-        """Begin to count the time.
+        """Start the clock.
 
         Args:
             folder: The folder.
-            history: The epochs that were made.
-            minutes: Time between two checkpoints within an epoch.
-            best: What tells which epoch is the best, where it is measured.
+            history: The epochs made before.
+            minutes: Minutes between two checkpoints within an epoch.
+            best: The rule for the best epoch, if its metric is measured.
         """
         self.folder, self.lines = folder, list(history)
         self._minutes, self._best = minutes, best
@@ -54,16 +54,16 @@ class Saving:
         self._written: Future[Any] | None = None
 
     def __enter__(self) -> "Saving":
-        """Begin."""
+        """Return the object itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Wait for what is being written."""
+        """Wait until all is written."""
         with self._writer:
             self.wait()
 
     def after_part(self, state: State, sums: Metrics) -> None:
-        """Save a state within an epoch, if it is time or the training is to stop."""
+        """Save a state within an epoch, if it is time or the training must stop."""
         minutes = (time.monotonic() - self._saved) / 60
         told = any_says(told_to_stop())
         if told or any_says(minutes >= self._minutes):
@@ -71,7 +71,7 @@ class Saving:
         self._stop(state, told)
 
     def after_epoch(self, line: Epoch, state: State) -> None:
-        """Save a state after an epoch; the first replaces the run there was before."""
+        """Save a state after an epoch; the first one replaces an old run."""
         self.lines.append(line)
         self.keep(state)
         if self.folder.replaces:
@@ -79,7 +79,7 @@ class Saving:
             self.folder = self.folder.settle()
 
     def keep(self, state: State, sums: Metrics | None = None) -> None:
-        """Save a state, once the one before it is written; in all processes."""
+        """Save a state, once the previous one is written; call it in all processes."""
         self._saved = time.monotonic()
         self.wait()
         state, sums = whole_here((state, sums))
@@ -93,14 +93,14 @@ class Saving:
         """Wait until all is written.
 
         Raises:
-            RunError: If it cannot be.
+            RunError: If writing failed.
         """
         written, self._written = self._written, None
         if written is not None:
             written.result()
 
     def stop_if_told(self, state: State) -> None:
-        """Raise Interrupted if a signal waits; the state must have been kept.
+        """Raise Interrupted if a signal is pending; the state must have been saved.
 
         A signal to one process stops all of them.
         """
@@ -114,7 +114,7 @@ class Saving:
             )
 
     def _best_step(self) -> int | None:
-        """Return the step of the best epoch; None where there is nothing to tell it."""
+        """Return the step of the best epoch; None if its metric is not measured."""
         if any(self._best.monitor not in line.validation for line in self.lines):
             return None
         line = self._best.best(self.lines)
@@ -122,7 +122,7 @@ class Saving:
 
 
 def _copy(tree: PyTree) -> PyTree:
-    """Return numbers in memory of their own: training takes over that of a state."""
+    """Copy arrays, since training takes over the memory of a state."""
 
     def copy(x: Any) -> Any:
         if not is_key(x):

@@ -1,6 +1,6 @@
-"""Files of arrays that say what they are: of which update, and their checksum.
+"""Files of arrays with a seal: the number of updates, and a checksum.
 
-Both are in the file, since two files cannot be replaced at once.
+The seal is in the same file, since two files cannot be replaced atomically.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ from fdl.weights import (
 
 
 def write_sealed(path: Path | str, arrays: Mapping[str, Any], step: int = 0) -> None:
-    """Write arrays as a safetensors file, with a checksum, whole or not at all.
+    """Write arrays as a safetensors file with a checksum, atomically.
 
     Args:
         path: The file.
         arrays: The arrays, by name.
-        step: The update that they are of.
+        step: Number of updates behind them.
 
     Example:
         >>> import tempfile
@@ -43,7 +43,7 @@ def write_sealed(path: Path | str, arrays: Mapping[str, Any], step: int = 0) -> 
 
 def sealed(arrays: Mapping[str, Any], step: int = 0) -> bytes:
     """Return the content of the file that `write_sealed` writes."""
-    # In order, since safetensors writes memory as it lies.
+    # In C order, since safetensors writes the memory as it is.
     ordered = {name: np.array(array, order="C") for name, array in arrays.items()}
     return save(ordered, seal(ordered, step))
 
@@ -51,29 +51,29 @@ def sealed(arrays: Mapping[str, Any], step: int = 0) -> bytes:
 def read_sealed(
     path: Path | str, require: Callable[[Mapping[str, Declared]], None]
 ) -> dict[str, np.ndarray]:
-    """Return the arrays of a file, if they are those that were written.
+    """Read the arrays of a file, and verify their seal.
 
-    Files that other programs wrote have no seal, and are taken as they are.
+    Files of other programs have no seal, and are read without verification.
 
     Args:
         path: The file.
         require: As for `read_safetensors`.
 
     Raises:
-        WeightsError: If they are not, or the file cannot be read.
+        WeightsError: If the seal does not match, or the file cannot be read.
     """
     with opened_safetensors(path) as file:
         arrays, found = read_opened(file, require), file.metadata() or {}
     step = _step(found)
     if found and (step is None or found != seal(arrays, step)):
-        raise WeightsError(f"{path} is damaged: it is not as it was written.")
+        raise WeightsError(f"{path} is damaged: its checksum does not match.")
     return arrays
 
 
 def seal(arrays: Mapping[str, Any], step: int) -> dict[str, str]:
-    """Return the seal of arrays after a number of updates, as metadata of safetensors.
+    """Return the seal of arrays after a number of updates, as safetensors metadata.
 
-    It is one entry, since safetensors writes several in an order of its own each time.
+    It is a single entry, since safetensors writes several in random order.
 
     Example:
         >>> seal({"bias": np.zeros(3)}, step=7)
@@ -83,7 +83,7 @@ def seal(arrays: Mapping[str, Any], step: int) -> dict[str, str]:
 
 
 def sealed_step(path: Path | str) -> int | None:
-    """Return the update that the weights of a file are of; None if it does not say."""
+    """Return the number of updates in the seal of a file; None if it has no seal."""
     with opened_safetensors(path) as file:
         return _step(file.metadata() or {})
 
@@ -94,11 +94,11 @@ def _step(metadata: Mapping[str, str]) -> int | None:
 
 
 def _digest(arrays: Mapping[str, Any], about: str) -> str:
-    """Return one sha256 of arrays with their names, types and shapes.
+    """Return a SHA-256 of arrays with their names, types and shapes.
 
     Args:
         arrays: The arrays, by name.
-        about: What else is to stay as it was written.
+        about: Other text that the checksum covers.
     """
     found = hashlib.sha256(about.encode())
     for name, array in sorted(arrays.items()):

@@ -1,4 +1,4 @@
-"""What a sweep tries, as its `config.json` keeps it."""
+"""The search of a sweep, as its `config.json` stores it."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from fdl.tasks import Config
 
 
 class Search(NamedTuple):
-    """What a sweep tries, and how; see `fdl.runs.sweep`."""
+    """The settings that a sweep tries, and how; see `fdl.runs.sweep`."""
 
     grid: Mapping[str, Sequence[Any]]
     ranges: Mapping[str, Range]
@@ -22,11 +22,11 @@ class Search(NamedTuple):
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> "Search":
-        """Return what `to_json` wrote.
+        """Return the search that `to_json` wrote.
 
         Raises:
-            KeyError: If something is missing.
-            TypeError: If something is of another type.
+            KeyError: If a key is missing.
+            TypeError: If a value has the wrong type.
             ValueError: If a number is out of range.
         """
         tuples = lambda value: tuple(value) if isinstance(value, list) else value
@@ -37,7 +37,7 @@ class Search(NamedTuple):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the search as JSON."""
         return self._asdict() | {
             "grid": {name: list(values) for name, values in self.grid.items()},
             "ranges": {k: dataclasses.asdict(one) for k, one in self.ranges.items()},

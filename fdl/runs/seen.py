@@ -1,8 +1,8 @@
-"""Which examples a run's weights have seen, by their content, and what that rules out.
+"""The examples that a run's weights have seen, to refuse testing on them.
 
-A name tells that a data set was seen; it does not tell of the same images in another
-folder, or of what one run trained on and the next holds out. So each run keeps a hash
-of each input, and hands on those of the run that it began with.
+The name of a data set does not reveal the same images in another folder, or images that
+one run trained on and the next holds out. So each run stores a hash of each input, and
+passes on those of the run that it started from.
 """
 
 import functools
@@ -24,7 +24,7 @@ from fdl.weights import Declared, WeightsError
 
 _log = logging.getLogger(__name__)
 
-_TOLERATED = 0.01  # share of a part that may have been seen: the odd blank image
+_TOLERATED = 0.01  # share of a part that may have been seen, such as blank images
 
 _MOST = 1 << 27  # hashes: a gigabyte
 
@@ -32,11 +32,11 @@ Hashes = UInt64[np.ndarray, " inputs"]
 
 
 class Seen(NamedTuple):
-    """Hashes of inputs, each once, in order.
+    """Distinct hashes of inputs, sorted.
 
     Attributes:
         trained: Inputs that weights were trained on.
-        selected: Inputs that runs were selected by.
+        selected: Inputs that were used for model selection.
     """
 
     trained: Hashes
@@ -47,7 +47,7 @@ NOTHING = Seen(np.zeros(0, np.uint64), np.zeros(0, np.uint64))
 
 
 def seen_of(dataset: Dataset, before: Seen = NOTHING) -> Seen:
-    """Return what is seen in a training that begins with weights that saw others.
+    """Return the inputs seen in a training, and before it by its initial weights.
 
     Example:
         >>> from fdl.data import from_arrays
@@ -67,7 +67,7 @@ def keep_seen(folder: Path, seen: Seen) -> None:
 
 
 def load_seen(folder: Path) -> Seen:
-    """Return what a run's weights have seen; nothing if that is not recorded.
+    """Return the inputs that a run's weights have seen; `NOTHING` if not recorded.
 
     Raises:
         RunError: If its file is damaged.
@@ -83,30 +83,31 @@ def load_seen(folder: Path) -> Seen:
 
 
 def _require_hashes(file: Path, arrays: Mapping[str, Declared]) -> None:
-    """Raise WeightsError unless arrays are such hashes."""
+    """Raise WeightsError unless arrays are hashes."""
     right = arrays.keys() == set(Seen._fields) and all(
         len(each.shape) == 1 and each.shape[0] <= _MOST and each.dtype == "uint64"
         for each in arrays.values()
     )
     if not right:
-        raise WeightsError(f"{file} is damaged: it has other arrays than hashes.")
+        raise WeightsError(f"{file} is damaged: its arrays are not hashes.")
 
 
 def require_new(
     dataset: Dataset, seen: Seen, what: Path | str, *, training: bool
 ) -> None:
-    """Refuse to measure on inputs that weights have seen.
+    """Raise DataError for evaluation on inputs that weights have seen.
 
     Args:
-        dataset: What is to be measured on.
-        seen: What the weights have seen.
-        what: What has these weights.
-        training: Whether its training part is to be trained on. What is in that part as
-            well does not count then: it would be seen anyhow, as `fdl data check` says.
+        dataset: The data to evaluate on.
+        seen: The inputs that the weights have seen.
+        what: The run or file of the weights, for the message.
+        training: Whether its training part will be trained on. Inputs that are also in
+            that part are then ignored: they would be seen anyway, which `fdl data
+            check` reports.
 
     Raises:
-        DataError: If more than 1 % of the test part were trained on or selected by, or
-            of the validation part trained on. Fewer are a warning.
+        DataError: If more than 1 % of the test part was used for training or selection,
+            or of the validation part for training. Fewer cause a warning.
     """
     either = np.union1d(seen.trained, seen.selected)
     own = _hashes(dataset.train if training else None)
@@ -128,12 +129,12 @@ def require_new(
             f"are among those that {what} has seen in training"
         )
         if count > _TOLERATED * len(hashes):
-            raise DataError(f"{said}: the result would mean nothing; {remedy}.")
+            raise DataError(f"{said}: the result would be meaningless; {remedy}.")
         _log.warning("%s", said)
 
 
 def _hashes(part: PyTree, *, each: bool = False) -> Hashes:
-    """Return a hash of the first array of each example; each only once, in order."""
+    """Return a hash of the first array of each example; by default distinct, sorted."""
     if part is None:
         return np.zeros(0, np.uint64)
     rows = np.ascontiguousarray(jax.tree.leaves(part)[0])

@@ -1,7 +1,7 @@
-"""What it takes to choose: examples that are held out, and a measure on them in time.
+"""Requirements of model selection: held-out examples, and a metric after each epoch.
 
-Selection sees the validation part of the data alone. The best settings, halving, the
-best member and the best epoch all ask here.
+Selection uses the validation part of the data alone. The best settings, halving, the
+best member and the best epoch are all checked here.
 """
 
 import jax
@@ -15,8 +15,8 @@ def require_held_out(config: Config, what: str, otherwise: str) -> None:
 
     Args:
         config: Its settings.
-        what: What is to be chosen.
-        otherwise: What to do where nothing is to be held out.
+        what: What to choose, for the message.
+        otherwise: An alternative that needs no held-out examples.
 
     Example:
         >>> import fdl.tasks
@@ -34,22 +34,22 @@ def require_held_out(config: Config, what: str, otherwise: str) -> None:
 
 
 def measured_at_the_end(task: Task, trained: Trained) -> bool:
-    """Return whether a task's metric is none of its learner's, but taken at the end."""
+    """Return whether a task's metric is measured at the end, not by its learner."""
     one = example(trained.info)
     measured = jax.eval_shape(trained.learner.evaluate, trained.state, one)
     return task.metric not in measured
 
 
 def require_measure(task: Task, trained: Trained, what: str) -> None:
-    """Raise ValueError if nothing tells after an epoch how good a run is.
+    """Raise ValueError if a task's metric is not measured after each epoch.
 
     Args:
-        task: What is trained.
-        trained: A run of it; of its state, only shapes and types are used.
-        what: What needs a measure.
+        task: The task.
+        trained: A run of it; only the shapes and types of its state are used.
+        what: The option that needs the metric.
     """
     if measured_at_the_end(task, trained):
         raise ValueError(
-            f"{what} needs a measure after each epoch, but {task.metric} of task "
-            f"{task.name!r} is taken at the end."
+            f"{what} needs a metric after each epoch, but {task.metric} of task "
+            f"{task.name!r} is measured at the end."
         )

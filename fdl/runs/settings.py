@@ -1,4 +1,4 @@
-"""The settings of a run by name, those of its task alone among them."""
+"""The settings of a run by name, including the options of its task."""
 
 import dataclasses
 import typing
@@ -35,7 +35,7 @@ def configure(
 
     Args:
         task: Name of a task, see `fdl.tasks.names`; or a task of your own.
-        data_dir: Folder to look for the data in, whose number gives defaults.
+        data_dir: Folder to search for the data, whose size determines defaults.
         values: Any field of `fdl.tasks.Config`, or of the task's own options.
 
     Raises:
@@ -75,16 +75,16 @@ def configured(
     """Return a task and the settings of a run of it.
 
     Args:
-        task: Its name, or itself; or all settings of a run.
-        model: The model, of a task that trains one of the caller's.
+        task: A task or its name; or all settings of a run.
+        model: The model, for a task that trains one of the caller's.
         settings: Settings by name, unless `task` has all.
         data_dir: As for `configure`.
     """
     if isinstance(task, Config):
         if settings:
             raise ValueError(
-                f"{', '.join(settings)}: the configuration that was given says this "
-                "already; change it with dataclasses.replace."
+                f"{', '.join(settings)}: the Config passed as task has this already; "
+                "change it with dataclasses.replace."
             )
         of_model = isinstance(task.options, tasks.OwnModel)
         recorded = task.options.model if of_model else ""
@@ -101,10 +101,10 @@ def configured(
 
 
 def settings(config: Config) -> dict[str, Any]:
-    """Return all that can be swept over, by name.
+    """Return all settings that can be swept over, by name.
 
-    What the optimizer or the schedule decides, where nothing is said, has its value;
-    None where they have no such setting.
+    Settings that default to those of the optimizer or the schedule have these values;
+    None if the optimizer or schedule has no such setting.
 
     Example:
         >>> found = settings(configure("cnn", optimizer="adamw"))
@@ -118,7 +118,7 @@ def settings(config: Config) -> dict[str, Any]:
         "warmup": SCHEDULES[config.schedule],
     }
     said = {name: getattr(config, name) for name in _OF_ALL}
-    # A model of the user's is named, and not chosen among others.
+    # A model of the user's own is named, not chosen from a list.
     named = isinstance(config.options, tasks.OwnModel)
     options = dataclasses.fields(config.options)
     return {
@@ -132,7 +132,7 @@ def settings(config: Config) -> dict[str, Any]:
 
 
 def change(config: Config, values: Mapping[str, Any]) -> Config:
-    """Return settings with some of them changed.
+    """Return a copy of settings with some of them changed.
 
     Raises:
         ValueError: If a value is out of range.

@@ -1,7 +1,7 @@
-"""Stop where nothing is lost when the process is told to, by SIGINT or SIGTERM.
+"""Stop at a point where nothing is lost, on SIGINT or SIGTERM.
 
-Without JAX, for commands that import it later. Nothing here changes what a signal does
-unless `stop_on_signals` is entered, which the command line does for itself.
+JAX is not imported, for commands that import it later. Signals are only handled within
+`stop_on_signals`, which commands enter themselves.
 """
 
 import contextlib
@@ -14,37 +14,37 @@ from typing import Any
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 AT_ONCE = 0.1
-"""Seconds in which two signals are one.
+"""Seconds within which two signals count as one.
 
-`timeout` and others send the same to the process and to its group.
+`timeout` and others send the same signal to the process and to its group.
 """
 
 
 class Interrupted(KeyboardInterrupt):
-    """The process was told to stop; says what was kept, and how to go on."""
+    """The process was told to stop; says what was saved and how to resume."""
 
 
 class Told:
-    """What the process was told by signals so far.
+    """The signals that the process has received.
 
     Attributes:
         number: The first signal; None if there was none.
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin without a signal."""
         self.number: int | None = None
         self._when = 0.0
         self._put_off = 0
 
     @property
     def waits(self) -> bool:
-        """Whether signals wait for a safe point."""
+        """Whether signals are deferred to a safe point."""
         return self._put_off > 0
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
-        """Let signals wait to the end of the outermost such block."""
+        """Defer signals to the end of the outermost such block."""
         self._put_off += 1
         try:
             yield
@@ -54,7 +54,7 @@ class Told:
             raise Interrupted
 
     def handle(self, number: int, frame: Any) -> None:
-        """Take note of a signal; raise Interrupted unless it is the first and waits."""
+        """Record a signal; raise Interrupted unless it is the first and deferred."""
         now = time.monotonic()
         first = self.number is None
         if first:
@@ -65,18 +65,18 @@ class Told:
             raise Interrupted
 
 
-_told: Told | None = None  # handlers are the process's, and so is what they hear
+_told: Told | None = None  # one for the whole process, like signal handlers
 
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[Told]:
-    """Within it, SIGINT and SIGTERM raise Interrupted where nothing is lost.
+    """Let SIGINT and SIGTERM raise Interrupted at a point where nothing is lost.
 
-    A training goes on for a few updates, saves its state, and raises then; a state that
-    is being written is written to its end. Elsewhere the first signal raises at once,
-    and a second does everywhere. Handlers are as before when it ends. Signals that the
-    process was started to ignore, as by `nohup`, stay ignored. Within another, and
-    outside the main thread, which alone can handle signals, it does nothing.
+    Training continues for a few updates, saves its state, and then raises; a state that
+    is being written is completed first. Elsewhere the first signal raises immediately,
+    and so does a second signal everywhere. The previous handlers are restored at the
+    end. Signals that the process was started to ignore, as by `nohup`, stay ignored. It
+    has no effect if nested, or outside the main thread, which alone can handle signals.
 
     Example:
         >>> try:
@@ -108,9 +108,9 @@ def stop_on_signals() -> Iterator[Told]:
 
 @contextlib.contextmanager
 def put_off() -> Iterator[None]:
-    """Let signals wait to the end of the block; inside it, ask `told_to_stop`.
+    """Defer signals to the end of the block; check `told_to_stop` inside it.
 
-    Outside the main thread, which signals alone interrupt, it does nothing.
+    It has no effect outside the main thread, the only one that signals interrupt.
     """
     main = threading.current_thread() is threading.main_thread()
     with _told.waiting() if _told is not None and main else contextlib.nullcontext():
@@ -118,8 +118,8 @@ def put_off() -> Iterator[None]:
 
 
 def told_to_stop() -> bool:
-    """Return whether a signal waits: then save what is unsaved, and raise Interrupted.
+    """Return whether a signal is pending: then save your work and raise Interrupted.
 
-    Always False where signals are not handled by `stop_on_signals`.
+    Always False outside `stop_on_signals`.
     """
     return _told is not None and _told.number is not None

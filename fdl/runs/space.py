@@ -1,4 +1,4 @@
-"""Settings to try: grids, random samples, seeds; and which of them share a program."""
+"""The members of a sweep: grids, random samples, seeds; and which share a program."""
 
 import dataclasses
 import itertools
@@ -16,15 +16,15 @@ from fdl.tasks import Config
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Where a setting is drawn from.
+    """The range that a setting is drawn from.
 
     Attributes:
         low: Smallest value; above 0 with `log`.
         high: Largest value, above `low`.
-        log: Whether its logarithm is uniform, instead of itself.
+        log: Whether to draw uniformly on a logarithmic scale.
 
     Raises:
-        ValueError: If the numbers make no range.
+        ValueError: If the numbers are not a range.
     """
 
     low: float
@@ -39,20 +39,20 @@ class Range:
                 f"{self} must go from a finite number to a larger finite number."
             )
         if self.log and self.low <= 0:
-            raise ValueError(f"{self} must begin above 0: its logarithm is drawn.")
+            raise ValueError(f"{self} must begin above 0, since its scale is log.")
 
 
 _MOST_MEMBERS = 100_000
-_MOST_EPOCHS = 10_000_000  # in all; a row of each is kept in memory
+_MOST_EPOCHS = 10_000_000  # in total; a row for each is kept in memory
 
 
 class Group(NamedTuple):
     """Members that one program trains, since only numbers and seeds differ.
 
     Attributes:
-        config: The settings of the first of them.
-        members: Which they are, by their places in the list.
-        hparams: The settings that differ, a value for each member.
+        config: The settings of the first member.
+        members: Indices of the members.
+        hparams: The settings that are hyperparameters, with a value for each member.
     """
 
     config: Config
@@ -70,13 +70,14 @@ def combine(
 ) -> list[Config]:
     """Return the members of a sweep: each point of a grid, for each sample and seed.
 
-    Seeds count up from the config's own; samples are drawn from it too (Bergstra &
-    Bengio, 2012, Random search). The seeds of a configuration follow each other.
+    Seeds count up from the config's own, which also seeds the samples (Bergstra &
+    Bengio, 2012, Random search). The seeds of a configuration are adjacent.
 
     Raises:
-        ValueError: If a number is below 1, samples and ranges do not fit, a setting
-            is unknown, is in both, has no values or one twice, or cannot be drawn, a
-            value is out of range, or there are too many members or epochs.
+        ValueError: If a number is below 1, there are samples without ranges, a setting
+            is unknown, in both grid and ranges, has no or duplicate values, or is not a
+            number to draw, a value is out of range, or there are too many members or
+            epochs.
 
     Example:
         >>> import fdl.tasks
@@ -90,18 +91,16 @@ def combine(
         if number < 1:
             raise ValueError(f"{name}={number} must be at least 1.")
     if samples > 1 and not ranges:
-        raise ValueError(f"samples={samples} has nothing to draw: give a range.")
+        raise ValueError(f"samples={samples} has nothing to draw: add a range.")
     if both := grid.keys() & ranges.keys():
-        raise ValueError(
-            f"{', '.join(sorted(both))}: give a grid or a range, not both."
-        )
+        raise ValueError(f"{', '.join(sorted(both))}: use a grid or a range, not both.")
     _check(config, grid, ranges)
     count = math.prod(map(len, grid.values())) * samples * seeds
     if count > _MOST_MEMBERS:
         raise ValueError(
             f"seeds={_short(seeds)}, samples={_short(samples)} and the values of the "
             f"grid make more than the {_MOST_MEMBERS:,} members that a sweep may have: "
-            "give fewer."
+            "use fewer."
         )
     rng = np.random.default_rng(config.seed)
     drawn = [
@@ -121,14 +120,14 @@ def combine(
     if sum(one.epochs for one in members) > _MOST_EPOCHS:
         most = max(one.epochs for one in members)
         raise ValueError(
-            f"epochs={_short(most)} of {len(members):,} members are more than the "
-            f"{_MOST_EPOCHS:,} in all of which a sweep keeps a row each: give fewer."
+            f"epochs={_short(most)} for {len(members):,} members exceed the limit of "
+            f"{_MOST_EPOCHS:,} epochs in total: use fewer."
         )
     return members
 
 
 def varied(configs: Sequence[Config]) -> list[str]:
-    """Return the names of the settings that are not the same for all.
+    """Return the names of the settings that differ.
 
     Example:
         >>> import fdl.tasks
@@ -142,7 +141,7 @@ def varied(configs: Sequence[Config]) -> list[str]:
 
 
 def configurations(configs: Sequence[Config]) -> list[int]:
-    """Return a number for each member, the same where only the seed differs.
+    """Return a number for each member, equal if only the seed differs.
 
     Example:
         >>> import fdl.tasks
@@ -158,8 +157,8 @@ def configurations(configs: Sequence[Config]) -> list[int]:
 def tuned(configs: Sequence[Config]) -> list[str]:
     """Return the names of the settings that are hyperparameters in the state.
 
-    These are the learning rate, and whatever else differs and is a floating-point
-    number; anything else may change shapes, or how many steps there are.
+    These are the learning rate, and all other floating-point settings that differ; the
+    rest may change shapes, or the number of steps.
 
     Example:
         >>> import fdl.tasks
@@ -179,11 +178,11 @@ def tuned(configs: Sequence[Config]) -> list[str]:
 def groups(
     configs: Sequence[Config], members: Sequence[int] | None = None
 ) -> list[Group]:
-    """Return the members that can share a program: as few groups as there are shapes.
+    """Group the members that can share a program.
 
     Args:
         configs: The settings of all members.
-        members: Which of them to group; None for all.
+        members: Indices of the members to group; None for all.
 
     Example:
         >>> import fdl.tasks
@@ -214,7 +213,7 @@ def groups(
 def _check(
     config: Config, grid: Mapping[str, Sequence[Any]], ranges: Mapping[str, Range]
 ) -> None:
-    """Raise ValueError for what no sweep can be made of."""
+    """Raise ValueError for settings that cannot be swept over."""
     known = settings(config)
     for name in (*grid, *ranges):
         if name not in known:
@@ -222,7 +221,8 @@ def _check(
     for name, values in grid.items():
         if not values or len(set(values)) < len(values):
             raise ValueError(
-                f"{name}={list(values)} must be one or more values, none of them twice."
+                f"{name}={list(values)} must have one or more values, without "
+                "duplicates."
             )
     for name in ranges:
         if type(known[name]) not in (int, float, type(None)):
@@ -232,7 +232,7 @@ def _check(
 
 
 def _short(number: int) -> str:
-    """Return a number that may have thousands of digits."""
+    """Format a number, or "..." if it is very long."""
     return f"{number:,}" if number < 10**15 else "..."
 
 

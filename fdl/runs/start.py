@@ -1,4 +1,4 @@
-"""What a run starts from, and which data its weights have seen."""
+"""The weights that a run starts from, and the data that they have seen."""
 
 import contextlib
 import dataclasses
@@ -30,17 +30,17 @@ from fdl.weights import (
 
 _WEIGHTS = "weights.safetensors"  # of a run's folder
 UNKNOWN = "unknown"
-"""The data set of weights of which nothing is recorded."""
+"""Stands for the data set of weights without a record."""
 
 
 class Start(NamedTuple):
-    """Where a run starts.
+    """The start of a run.
 
     Attributes:
-        state: The state before the first update; None for one drawn at random.
+        state: The state before the first update; None for a random one.
         trained_on: The data sets that its weights were trained on, in order.
-        drawn_anew: Names of the arrays that are not those of the weights, but random.
-        seen: Which inputs the weights have seen.
+        drawn_anew: Names of the arrays that are random, not from the weights.
+        seen: The inputs that the weights have seen.
     """
 
     state: State | None = None
@@ -50,21 +50,21 @@ class Start(NamedTuple):
 
 
 def start_from(task: Task, fresh: Trained, place: Path) -> Start:
-    """Return the start with the weights of another run, or of a file.
+    """Start from the weights of another run, or of a file.
 
-    Where they are for another number of classes (or, for texts, other characters or
-    words, or another length), the arrays whose shapes depend on it are drawn anew. So
-    is the head of a model that has a backbone, where a file has none or another one.
+    If they are for another number of classes (or, for texts, other characters or words,
+    or another length), the arrays whose shapes depend on it are initialized at random.
+    So is the head of a model with a backbone, if a file has no head or another one.
 
     Args:
-        task: What is to be trained.
+        task: The task to train.
         fresh: The run, before training.
         place: The folder of a run, or its `weights.safetensors`; or a file of Keras or
             of `fdl export`.
 
     Raises:
-        RunError: If the folder holds no run.
-        ValueError: If the weights are not those of the task's model.
+        RunError: If the folder contains no run.
+        ValueError: If the weights do not fit the task's model.
     """
     if (place.parent / "config.json").is_file() and place.name == _WEIGHTS:
         place = place.parent
@@ -79,8 +79,8 @@ def _of_file(task: Task, fresh: Trained, file: Path) -> Start:
     parts = task.parts(fresh)
     if len(parts) > 1:
         raise ValueError(
-            f"init_from={str(file)!r} has one model, but task {task.name!r} trains "
-            f"several: {', '.join(parts)}."
+            f"init_from={str(file)!r} contains one model, but task {task.name!r} "
+            f"trains several: {', '.join(parts)}. Use the folder of a run."
         )
     (part,) = parts.values()
     refused: WeightsError | None = None
@@ -101,10 +101,10 @@ def _of_file(task: Task, fresh: Trained, file: Path) -> Start:
 
 
 def _without_heads(task: Task, fresh: Trained) -> Iterator[tuple[str, ...]]:
-    """Yield the modules of a model without those whose weights may be drawn anew."""
+    """Yield the modules of a model without those that may be initialized at random."""
     info, model = fresh.info, fresh.model
     more = info._replace(num_classes=info.num_classes + 1)
-    # A model that is there already has as many outputs as it has.
+    # The number of outputs of a ready-made model is fixed, which raises ValueError.
     with contextlib.suppress(ValueError):
         wider = named_variables(_shapes(task, fresh, more))
         own = named_variables(fresh.state.variables)
@@ -118,7 +118,7 @@ def _read(file: Path, part: ExportedModel, only: Sequence[str] | None) -> PyTree
     """Return the variables in a file, or those of some modules.
 
     Raises:
-        WeightsError: If it lacks them, or has others besides.
+        WeightsError: If the file lacks some of them, or has others.
     """
     model, variables, inputs = part
     if file.suffix == ".safetensors":
@@ -128,7 +128,7 @@ def _read(file: Path, part: ExportedModel, only: Sequence[str] | None) -> PyTree
         with file.open("rb") as opened:
             whole = is_whole_model(opened, str(file))
     if isinstance(model, KerasModel):
-        # Weights alone go by their order: none of them can be left out.
+        # Weights alone are matched by their order, so none can be left out.
         return _imported(file, variables, only) if whole else load_weights(file, model)
     if file.suffix == ".h5" and whole:
         return import_model(file)[1]
@@ -136,7 +136,7 @@ def _read(file: Path, part: ExportedModel, only: Sequence[str] | None) -> PyTree
 
 
 def _imported(file: Path, variables: PyTree, only: Sequence[str] | None) -> PyTree:
-    """Return the variables of a model of Keras, or those of some of its layers."""
+    """Return the variables of a Keras model, or those of some of its layers."""
 
     def of_those(variables: PyTree) -> dict[str, Any]:
         named = named_variables(variables).items()
@@ -150,7 +150,7 @@ def _imported(file: Path, variables: PyTree, only: Sequence[str] | None) -> PyTr
 def _named(
     file: Path, variables: PyTree, only: Sequence[str] | None
 ) -> dict[str, PyTree]:
-    """Return variables from arrays by name; what else there is may be a head only."""
+    """Return variables from arrays by name; other arrays must be those of a head."""
     own = named_variables(variables)
     wanted = own
     if only is not None:
@@ -205,7 +205,7 @@ def _of_run(task: Task, fresh: Trained, source: Run) -> Start:
     kept = {name: x if name in head else given[name] for name, x in drawn.items()}
     state = state.with_variables(fill(state.variables, kept))
     if not head and task.name == source.task.name and "average" in state.extra:
-        state = state._replace(extra=source.state.extra)  # of a GAN's generator
+        state = state._replace(extra=source.state.extra)  # average of a GAN's generator
     seen = load_seen(source.path)
     return Start(state, source.trained_on, tuple(sorted(head)), seen)
 
@@ -213,7 +213,11 @@ def _of_run(task: Task, fresh: Trained, source: Run) -> Start:
 def _differences(
     info: data.DatasetInfo, before: data.DatasetInfo
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what models depend on as it was before; of what differs, one more."""
+    """Return the facts about data that shapes depend on, as they were, and changes.
+
+    The changes enlarge each fact that differs: arrays whose shapes change with it are
+    those to initialize at random.
+    """
     then: dict[str, Any] = {"num_classes": before.num_classes}
     more: dict[str, Any] = {}
     told = info.kind in ("text", "pair")
@@ -230,7 +234,7 @@ def _differences(
 
 
 def _other_model(fresh: Trained, source: Run) -> str:
-    """Return how a run's model differs from the one that is to start from it."""
+    """Return how a run's model differs from the one that starts from it."""
     now, before = fresh.config, source.config
     if now.task != before.task:
         return f" It is a run of {before.task}."
@@ -240,7 +244,7 @@ def _other_model(fresh: Trained, source: Run) -> str:
 
 
 def _remedy(info: data.DatasetInfo, before: data.DatasetInfo) -> str:
-    """Return what to do if weights do not fit since inputs have another shape."""
+    """Return a remedy if weights do not fit because inputs have another shape."""
     if info.input_shape == before.input_shape:
         return ""
     said = (
@@ -251,7 +255,7 @@ def _remedy(info: data.DatasetInfo, before: data.DatasetInfo) -> str:
         return f"{said}."
     height, width, channels = before.input_shape
     return (
-        f"{said}: bring the images to its form, with --size {height}x{width} and "
+        f"{said}: resize the images to match, with --size {height}x{width} and "
         f"channels={channels} (DATASET?size={height}x{width}&channels={channels})."
     )
 

@@ -1,4 +1,4 @@
-"""States as files of Orbax: all that training needs to go on, kept whole."""
+"""States as Orbax files, written atomically: all that training needs to resume."""
 
 import contextlib
 import functools
@@ -23,26 +23,26 @@ from fdl.runs.signals import put_off
 from fdl.untrusted import parse_json, read_text
 
 UNFINISHED = ".[0-9]*"
-"""What a process leaves that is killed as it writes or deletes a state."""
+"""Leftovers of a process that was killed while writing or deleting a state."""
 
 _DIGESTS = "sha256.json"
-_MOST_BESIDE = 1 << 26  # bytes of a state's files that are not its numbers
+_MOST_BESIDE = 1 << 26  # bytes of a state's files in addition to its arrays
 
 
 def save_state(
     path: Path, state: State, beside: Mapping[str, bytes] = MappingProxyType({})
 ) -> None:
-    """Write a state into a new folder, whole or not at all, and onto the disk.
+    """Write a state into a new folder, atomically, and sync it to disk.
 
-    Signals wait for it, see `fdl.runs.signals`.
+    Signals are deferred meanwhile, see `fdl.runs.signals`.
 
     Args:
         path: The folder.
         state: The state.
-        beside: Contents of other files that are kept with it, by name.
+        beside: Contents of other files to store with it, by name.
 
     Raises:
-        RunError: If it cannot be written, such as to a disk that is full.
+        RunError: If it cannot be written, such as to a full disk.
 
     Example:
         >>> import tempfile
@@ -52,12 +52,12 @@ def save_state(
         ...     int(restore_state(Path(folder, "state"), state).step)
         3
     """
-    import orbax.checkpoint as ocp  # a second of imports that only this needs
+    import orbax.checkpoint as ocp  # takes a second to import
 
     unfinished = path.absolute().with_name(f".{path.name}")
     with put_off(), _one_error(f"the state cannot be written to {path}"), _alone():
         shutil.rmtree(unfinished, ignore_errors=True)
-        # Uncompressed, so that a file never unpacks to more than it is.
+        # Uncompressed, so that a file never unpacks to more than its size.
         handler = ocp.PyTreeCheckpointHandler(use_compression=False)
         with ocp.Checkpointer(handler) as checkpointer:
             checkpointer.save(unfinished, ocp.args.PyTreeSave(state._asdict()))
@@ -73,15 +73,15 @@ def save_state(
 
 
 def restore_state(path: Path, like: State) -> State:
-    """Return the state that is in a folder.
+    """Return the state in a folder.
 
     Args:
         path: The folder that `save_state` wrote.
-        like: A state with the same shapes and types; its values are not used, so
-            `jax.eval_shape` can make it.
+        like: A state with the same shapes and types, such as from `jax.eval_shape`; its
+            values are not used.
 
     Raises:
-        RunError: If the folder is damaged, or holds the state of another learner.
+        RunError: If the folder is damaged, or has the state of another learner.
     """
     import orbax.checkpoint as ocp
 
@@ -99,9 +99,9 @@ def restore_state(path: Path, like: State) -> State:
 
 
 def _outline(x: Any) -> jax.ShapeDtypeStruct:
-    """Return an array's shape and type, and for a random key, where it goes.
+    """Return an array's shape and type, and for a random key, its sharding.
 
-    Orbax would look for the device that it was on, which another process may have.
+    Otherwise Orbax would look for the key's old device, which this process may lack.
     """
     here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here if is_key(x) else None)
@@ -109,11 +109,11 @@ def _outline(x: Any) -> jax.ShapeDtypeStruct:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Let Orbax know of no other process.
+    """Hide other processes from Orbax.
 
-    Among several it writes only what all have to write together. Here one process has a
-    state whole and writes it, so that the files are the same however many compute it;
-    and each reads it by itself.
+    With several processes, Orbax expects all of them to write together. Here a single
+    process holds the whole state and writes it, so that the files do not depend on the
+    number of processes; and each process reads it by itself.
     """
     if count() == 1:
         yield
@@ -125,27 +125,27 @@ def _alone() -> Iterator[None]:
 
 
 def _require_bounded(path: Path, like: State) -> None:
-    """Raise RunError if files are larger than those of such a state are."""
+    """Raise RunError if files are too large for such a state."""
     wanted = sum(x.size * x.dtype.itemsize for x in _named(like).values())
     found = sum(file.stat().st_size for file in _files(path).values())
     if found > 2 * wanted + _MOST_BESIDE:
         raise RunError(
-            f"the state in {path} cannot be restored: it has {found:,} bytes, and "
-            f"such a state {wanted:,}."
+            f"the state in {path} cannot be restored: it has {found:,} bytes, but such "
+            f"a state has {wanted:,}."
         )
 
 
 def _require_plain(path: Path, like: State) -> None:
     """Raise an error unless arrays are stored as `save_state` stores them.
 
-    Orbax also reads arrays that are compressed, or in pieces, each as a whole, whatever
-    their size.
+    Orbax also reads arrays that are compressed or chunked, unpacking chunks of any
+    size.
     """
     import tensorstore
 
     said = parse_json(read_text(path / "_METADATA"))
     if said["use_ocdbt"] is not True or said["use_zarr3"] is not False:
-        raise ValueError("it is in another format than fdl's")
+        raise ValueError("its format is not that of fdl")
     base = {"driver": "ocdbt", "base": f"file://{path.absolute()}/"}
     store = tensorstore.KvStore.open(base).result()
     named, suffix = _named(like), b"/.zarray"
@@ -171,21 +171,21 @@ def _named(like: State) -> dict[str, Any]:
 
 
 def is_key(x: Any) -> bool:
-    """Return whether an array, or its outline, is of random keys."""
+    """Return whether an array, or its outline, contains random keys."""
     return jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key)
 
 
 def without_keys(state: PyTree) -> PyTree:
-    """Return a state with numbers for its random keys."""
+    """Replace random keys in a state with their raw words."""
     return jax.tree.map(lambda x: jax.random.key_data(x) if is_key(x) else x, state)
 
 
 @contextlib.contextmanager
 def _one_error(what: str) -> Iterator[None]:
-    """Raise a RunError of one line for whatever goes wrong.
+    """Turn any error into a RunError of one line.
 
-    Orbax tells of it several times, in hundreds of lines, from threads of its own, of
-    which some outlive the call.
+    Orbax reports an error several times, in hundreds of lines, from its own threads,
+    some of which outlive the call.
     """
     log, hook = logging.getLogger("absl"), sys.unraisablehook
     level = log.level
@@ -209,10 +209,10 @@ def _but_of_orbax(hook: Callable[[Any], Any], unraisable: Any) -> None:
 
 
 def require_intact(path: Path) -> None:
-    """Raise RunError unless all files of a state are as they were written.
+    """Raise RunError unless all files of a state match their checksums.
 
-    Orbax does not tell a changed number from another; and where it does find damage, it
-    reports many errors, some of them from threads that outlive the call.
+    Orbax does not notice a changed number; and if it does find damage, it reports many
+    errors, some of them from threads that outlive the call.
     """
     if damaged := _first_damaged(path):
         raise RunError(
@@ -221,13 +221,13 @@ def require_intact(path: Path) -> None:
 
 
 def is_ours(path: Path) -> bool:
-    """Return whether a folder is a state that was written here, or what is left."""
+    """Return whether a folder is a state that fdl wrote, or the rest of one."""
     names = {file.name for file in path.iterdir()}
     return not names or bool(names & {_DIGESTS, "_CHECKPOINT_METADATA"})
 
 
 def _first_damaged(path: Path) -> str | None:
-    """Return the name of a file that is not as it was written; None if all are."""
+    """Return the name of a file that is missing or damaged; None if all are intact."""
     there = _files(path)
     try:
         digests = parse_json(read_text(path / _DIGESTS))
@@ -240,7 +240,7 @@ def _first_damaged(path: Path) -> str | None:
 
 
 def _files(path: Path) -> dict[str, Path]:
-    """Return the files in a folder by their names there; what a link names is none."""
+    """Return the files in a folder by relative path, without symbolic links."""
     return {
         file.relative_to(path).as_posix(): file
         for file in sorted(path.rglob("*"))
@@ -254,11 +254,11 @@ def _sha256(file: Path) -> str:
 
 
 def sync(path: Path) -> None:
-    """Put a file, or which files a folder has, onto the disk."""
+    """Flush a file, or a folder's list of files, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
-    except OSError as error:  # which does not know the name
+    except OSError as error:  # which lacks the file name
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)

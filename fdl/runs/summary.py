@@ -1,4 +1,4 @@
-"""Of what layers the models that a task would train consist."""
+"""The layers of the models that a task would train."""
 
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,16 @@ def summarize(
     """Return the layers of the models that a task would train; see `fdl.summary`.
 
     Args:
-        task: Name of a task, or a task of your own, or all settings of a run.
-        model: Of a task that trains a model of yours, as for `fdl.runs.train`.
-        levels: How many levels of layers within layers to tell apart; None for all.
-        data_dir: Folder to look for the data in, before the usual places.
-        settings: Settings by name where `task` is a name; see `fdl.runs.configure`.
+        task: Name of a task, a task of your own, or all settings of a run.
+        model: The model, for a task that trains one of yours; see `fdl.runs.train`.
+        levels: Number of levels of nested layers to show; None for all.
+        data_dir: Folder to search for the data first, before the usual places.
+        settings: Settings by name, unless `task` has all; see `fdl.runs.configure`.
 
     Raises:
-        DataError: If the data cannot be had, which MNIST and its like need not be.
-        ValueError: If a setting is wrong.
+        DataError: If the data are needed and cannot be loaded; those of published data
+            sets, such as MNIST, are not needed.
+        ValueError: If a setting is invalid.
 
     Example:
         >>> found = summarize("resnet", dataset="mnist-5k", depth=14, levels=1)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from fdl.runs.cluster import Workers
 
-_REMEDY = "Put it back as it was, or give the sweep another folder."
+_REMEDY = "Restore it, or use another folder for the sweep."
 
 
 def sweep(
@@ -59,50 +59,51 @@ def sweep(
     on_rows: Callable[[list[Row]], None] = lambda rows: None,
     **settings: Any,
 ) -> Sweep:
-    """Train a task over seeds and settings at once; keep a table and pictures of it.
+    """Train a task over many seeds and settings at once; save a table and pictures.
 
-    The best configuration, and its best member, are those that are best on the
-    validation part; for these, the test set is measured at the end. A sweep over seeds
-    alone chooses no configuration, and needs no validation part.
+    The best configuration, and its best member, are chosen on the validation part, and
+    evaluated on the test set at the end. A sweep over seeds alone chooses no
+    configuration, and needs no validation part.
 
-    The same call with the folder of an interrupted sweep goes on with it, as
-    `resume_sweep` does.
+    The same call with the folder of an interrupted sweep resumes it, as `resume_sweep`
+    does.
 
     Args:
-        task: Name of a task, or a task of your own, or all settings of a run.
-        model: Of a task that trains a model of yours: a Linen module, or what makes one
-            of `num_classes`, or `MODULE:NAME` of such, which is imported.
+        task: Name of a task, a task of your own, or all settings of a run.
+        model: The model, for a task that trains one of yours: a Linen module, a
+            function of `num_classes` that returns one, or the `MODULE:NAME` of either,
+            which is imported.
         grid: Values of settings; every combination is trained.
-        ranges: Where settings are drawn from.
-        samples: Draws from the ranges.
+        ranges: Ranges to draw settings from.
+        samples: Number of draws from the ranges.
         seeds: Number of seeds of each configuration, counting up from its own.
         halving: Train all configurations for a few epochs, the best third for three
             times as many, and so on.
-        strategy: How members become a program; None to choose.
-        members_per_chunk: Members trained at a time; None to choose.
-        path: Folder of the sweep; None for a new one below `runs`.
-        data_dir: Folder to look for the data in, before the usual places.
-        allow_changes: Go on with a sweep under other versions of Python and packages,
-            on another device, or in other chunks, too; then the result may differ.
-        cluster: Where members are trained, in chunks that Dask's scheduler hands out: a
+        strategy: How members are combined into one program; None to choose.
+        members_per_chunk: Number of members trained at a time; None to choose.
+        path: Folder of the sweep; None for a new one in `runs`.
+        data_dir: Folder to search for the data first, before the usual places.
+        allow_changes: Resume a sweep even with other versions of Python and packages,
+            on another device, or in other chunks; the result may then differ.
+        cluster: Where to train members, in chunks that Dask's scheduler distributes: a
             `distributed.Client`; `"local:N"` for N workers on this machine; or the
             address of a scheduler, such as `"tls://HOST:8786"`. None for this process,
-            which ends with the same bits. Takes the extra `cluster`.
-        allow_unencrypted: Talk to a scheduler beyond this machine without TLS, though
-            whoever reaches it can run code on its workers and here.
+            with the same result, bit for bit. Needs the extra `cluster`.
+        allow_unencrypted: Connect to a scheduler on another machine without TLS, even
+            though whoever reaches it can run code on its workers and here.
         on_start: Called with the members before the first is trained.
-        on_rows: Called with what an epoch of some members gave.
-        settings: Settings by name where `task` is a name; see `fdl.runs.configure`.
+        on_rows: Called with the rows of an epoch of some members.
+        settings: Settings by name, unless `task` has all; see `fdl.runs.configure`.
 
     Raises:
-        DataError: If the data cannot be had, or are smaller than a batch.
+        DataError: If the data cannot be loaded, or are smaller than a batch.
         MembersError: If members failed on the workers of a cluster; all others are
-            kept, and the sweep goes on with what is left.
-        RunError: If something else is in the folder, or a sweep that began with other
-            settings, versions, data or another kind of device; or if the scheduler of
-            a cluster does not answer, or its workers are unlike each other.
+            saved, and the sweep can be resumed.
+        RunError: If the folder contains something else, or a sweep that began with
+            other settings, versions, data or another kind of device; or if the
+            scheduler of a cluster does not answer, or its workers differ.
         ValueError: If a setting is unknown or out of range, halving is impossible, or
-            there is something to choose and no validation part to choose by.
+            there is no validation part to choose by.
 
     Example:
         >>> import fdl.runs, tempfile
@@ -145,27 +146,26 @@ def resume_sweep(
     on_start: Callable[[Members], None] | None = None,
     on_rows: Callable[[list[Row]], None] = lambda rows: None,
 ) -> Sweep:
-    """Go on with a sweep that was cut off, as its folder says.
+    """Resume an interrupted sweep from its folder.
 
-    What was begun goes on from its last epoch. The sweep ends as if it had never been
-    cut off, with the same bits. Of a sweep that has ended, tables and pictures are
-    written again.
+    Members resume from their last epoch. The sweep ends as if it had never been
+    interrupted, bit for bit. If it has ended, tables and pictures are written again.
 
     Args:
         path: Folder of the sweep.
         model: As for `fdl.load`.
         task: As for `fdl.load`.
-        data_dir: Folder to look for the data in; None for that of the sweep.
+        data_dir: Folder to search for the data; None for that of the sweep.
         allow_changes: As for `sweep`.
-        cluster: As for `sweep`; it need not be where the sweep began.
+        cluster: As for `sweep`, and independent of where the sweep began.
         allow_unencrypted: As for `sweep`.
         on_start: As for `sweep`.
         on_rows: As for `sweep`.
 
     Raises:
-        DataError: If the data cannot be had.
-        RunError: If the folder holds no sweep or one that is damaged; or if versions,
-            data or the kind of device are not those that it began with.
+        DataError: If the data cannot be loaded.
+        RunError: If the folder contains no sweep or a damaged one; or if versions, data
+            or the kind of device differ from those that it began with.
 
     Example:
         >>> import fdl.runs, tempfile
@@ -185,7 +185,7 @@ def resume_sweep(
     folder = _existing(path)
     if folder is None:
         raise RunError(
-            f"{path} is not a sweep: it has no config.json. To begin one, name a task."
+            f"{path} is not a sweep: it has no config.json. To start one, name a task."
         )
     found, trained, where = read(folder, model=model, task=task)
     try:
@@ -210,7 +210,7 @@ def resume_sweep(
 def _workers(
     cluster: "Client | str | None", allow_unencrypted: bool, allow_changes: bool
 ) -> "contextlib.AbstractContextManager[Workers | None]":
-    """Return the workers of a cluster; None where this process is to train."""
+    """Return the workers of a cluster; None if this process trains by itself."""
     if cluster is None:
         return contextlib.nullcontext()
     try:
@@ -236,9 +236,9 @@ def _sweep(
     on_start: Callable[[Members], None] | None,
     on_rows: Callable[[list[Row]], None],
 ) -> Sweep:
-    """Begin a sweep, or go on with it; `sweep` describes the arguments.
+    """Start or resume a sweep; `sweep` describes the arguments.
 
-    What trains is `workers`, or else this process.
+    It is trained by `workers`, or by this process without them.
     """
     size = search.members_per_chunk
     if size is not None and size < 1:
@@ -321,7 +321,7 @@ def _sweep(
 
 
 def _existing(path: Path) -> RunFolder | None:
-    """Return the folder of a sweep that was begun; None if there is nothing."""
+    """Return the folder of an existing sweep; None if there is none."""
     if not (path / "config.json").is_file():
         return None
     folder = RunFolder(path)
@@ -331,14 +331,14 @@ def _existing(path: Path) -> RunFolder | None:
         raise RunError(f"{error} {_REMEDY}") from error
     if "sweep" not in said:
         raise RunError(
-            f"{path} holds a run and no sweep: go on with it by `fdl train --resume "
-            f"{path}`, or give another folder."
+            f"{path} contains a run, not a sweep: resume it with `fdl train --resume "
+            f"{path}`, or use another folder."
         )
     return folder
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome without what JSON does not know, such as NaN."""
+    """Return an outcome as JSON, with None for NaN."""
     content = outcome._asdict()
     for which in ("summary", "test"):
         summary = content[which]

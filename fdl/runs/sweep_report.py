@@ -1,4 +1,4 @@
-"""What a sweep's folder shows: a table, pictures, and a page with both."""
+"""The report of a sweep: a table, pictures, and a page with both."""
 
 import math
 from pathlib import Path
@@ -16,13 +16,13 @@ from fdl.tasks import Config
 _RANKING = (
     "on the validation part: fewer diverged seeds first, then the larger share of the "
     "epochs, then the better mean over the seeds that did not diverge; the test set is "
-    "measured once, for the best configuration"
+    "used once, for the best configuration"
 )
-_NO_RANKING = "none: nothing was held out; the test set is measured for all seeds"
+_NO_RANKING = "none: nothing was held out; all seeds are evaluated on the test set"
 
 
 def cells(sweep: Sweep, outcome: Outcome) -> dict[str, str]:
-    """Return a configuration's line of a table, by column."""
+    """Return a configuration's row of the table, by column."""
     line = {name.replace("_", " "): brief(x) for name, x in outcome.settings.items()}
     line |= {"epochs": str(outcome.epochs), "seeds": str(len(outcome.seeds))}
     if outcome.diverged:
@@ -42,7 +42,7 @@ def cells(sweep: Sweep, outcome: Outcome) -> dict[str, str]:
 
 
 def _words(sweep: Sweep, summary: Summary | None) -> dict[str, str]:
-    """Return the numbers of a summary as people write them; empty if there is none."""
+    """Format the numbers of a summary; empty strings if there is none."""
     if summary is None:
         return dict.fromkeys(Summary._fields, "")
     return {
@@ -55,11 +55,11 @@ def draw(sweep: Sweep, config: Config, members: int, title: str, command: str) -
     """Write the pictures and the page.
 
     Args:
-        sweep: A sweep that has ended.
+        sweep: A finished sweep.
         config: The settings that its members have in common.
-        members: How many there are.
-        title: What it is called.
-        command: What repeats it at the command line.
+        members: Number of members.
+        title: Title of the page.
+        command: The command line that repeats the sweep.
     """
     varied = sweep.outcomes[0].settings
     facts = {
@@ -78,7 +78,7 @@ def draw(sweep: Sweep, config: Config, members: int, title: str, command: str) -
         "versions": ", ".join(f"{k} {x}" for k, x in versions().items()),
         "ranking": _RANKING if config.validation is not None else _NO_RANKING,
     }
-    from fdl import report  # matplotlib takes half a second, wanted only here
+    from fdl import report  # importing matplotlib takes 0.5 s
 
     report.write_page(
         sweep.path / "report.html",
@@ -90,7 +90,7 @@ def draw(sweep: Sweep, config: Config, members: int, title: str, command: str) -
 
 
 def _pictures(sweep: Sweep, title: str) -> dict[str, Path]:
-    """Draw what there is to see; return the files by their titles."""
+    """Draw the pictures that the sweep allows; return the files by title."""
     from fdl import report
 
     good = [outcome for outcome in sweep.outcomes if outcome.values]

@@ -45,60 +45,62 @@ def train(
     seconds: Mapping[str, float] = MappingProxyType({}),
     **settings: Any,
 ) -> Run:
-    """Train a task; keep weights, metrics and pictures in a folder.
+    """Train a task; save weights, metrics and pictures in a folder.
 
     The same settings with the same data and versions give the same weights. Within
     `fdl.processes.joined` the devices of all processes share each batch; process 0
-    writes the folder, measures the test set and tells the loggers.
+    writes the folder, evaluates on the test set and calls the loggers.
 
     Args:
-        task: Name of a task, or a task of your own, or all settings of a run.
-        model: Of a task that trains a model of yours: a Linen module, or what makes one
-            of `num_classes`, or `MODULE:NAME` of such, which is imported; or a .keras
-            or .h5 file of a whole model, without the softmax at its end, and with a
-            head for the classes of the data set if it has one for others.
-        path: Folder of the run; None for a new one below `runs`.
-        data_dir: Folder to look for the data in, before the usual places.
-        init_from: Weights to start from instead of random ones: the folder of a run, or
-            a .keras, .h5 or .safetensors file. The model that they are from must be the
-            task's, but for its head: what is for other classes, or missing in a file,
-            is drawn anew (`Run.drawn_anew`). None for random ones, or for those in the
-            file of Keras that `model` is, of which `"none"` makes no use.
-        overwrite: Replace the run that is in the folder, once the new one has finished
-            an epoch. Only what fdl wrote is removed.
-        early_stopping: Epochs without a better value of the task's metric on the
-            validation part after which training stops, at least 1; the run is then that
-            of the best epoch. None to train to the end and keep the last.
-        checkpoint_minutes: Within an epoch, the state is saved after so many minutes,
-            above 0; it is after each epoch, too. `fdl.runs.resume` goes on from there.
+        task: Name of a task, a task of your own, or all settings of a run.
+        model: The model, for a task that trains one of yours: a Linen module, a
+            function of `num_classes` that returns one, or the `MODULE:NAME` of either,
+            which is imported; or a .keras or .h5 file of a whole model, whose final
+            softmax is removed, and whose head is replaced if it is for other classes
+            than the data set's.
+        path: Folder of the run; None for a new one in `runs`.
+        data_dir: Folder to search for the data first, before the usual places.
+        init_from: Weights to start from: the folder of a run, or a .keras, .h5 or
+            .safetensors file. They must be of the task's model, except for its head: a
+            head for other classes, or missing in a file, is initialized at random
+            (`Run.drawn_anew`). None for random weights, or for those of the Keras file
+            in `model`; `"none"` to ignore the latter.
+        overwrite: Replace the run in the folder, once the new one has finished an
+            epoch. Only files that fdl wrote are removed.
+        early_stopping: Number of epochs without improvement of the task's metric on the
+            validation part after which training stops, at least 1; the result is then
+            the best epoch. None to train to the end and return the last.
+        checkpoint_minutes: Minutes between saved states within an epoch, above 0; the
+            state is also saved after each epoch. `fdl.runs.resume` resumes from there.
         devices: Number of devices that share each batch, see `fdl.fit`; None for one.
         shard: What they share, `"batch"` or `"batch+state"`.
-        loggers: Who is told how it goes, besides the folder: `"tensorboard"`,
-            `"wandb"`, or any `fdl.runs.Logger`.
-        on_start: Called before the first update with what is to be trained.
-        on_chunk: Called ten times an epoch with the number of updates made so far, the
+        loggers: Loggers in addition to the folder: `"tensorboard"`, `"wandb"`, or any
+            `fdl.runs.Logger`.
+        on_start: Called before the first update with the plan of the training.
+        on_chunk: Called ten times per epoch with the number of updates made so far, the
             epoch's training metrics so far, and the state, which is only valid during
             the call.
-        on_epoch: Called after each epoch with its line and the state, likewise, which
-            are then on their way to the folder. What returns True ends the training.
-        on_finish: Called after the last, before the test set is measured and pictures
-            are drawn.
-        seconds: What time went into before, for `result.json`.
-        settings: Settings by name where `task` is a name; see `fdl.runs.configure`.
+        on_epoch: Called after each epoch with its line of the history and the state,
+            likewise, while they are being saved; return True to end the training.
+        on_finish: Called after the last epoch, before evaluation on the test set and
+            pictures.
+        seconds: Time spent before the call, by phase, for `result.json`.
+        settings: Settings by name, unless `task` has all; see `fdl.runs.configure`.
 
     Returns:
-        The run, as `fdl.load` gives it back from its folder.
+        The run, as `fdl.load` returns it from its folder.
 
     Raises:
-        DataError: If the data cannot be had, are smaller than a batch, or would be
-            tested on images that the weights to start from were trained on.
-        DivergenceError: If a loss or a parameter is no longer finite. The folder keeps
+        DataError: If the data cannot be loaded, are smaller than a batch, or would be
+            tested on images that the initial weights were trained on.
+        DivergenceError: If a loss or a parameter becomes non-finite. The folder keeps
             the last good state.
         Interrupted: If a signal ended it, within `fdl.runs.stop_on_signals`.
         ProcessError: If processes differ in settings, data, versions or devices.
-        RunError: If something else is in the folder.
+        RunError: If the folder contains something else.
         ValueError: If a setting is unknown or out of range, there is nothing to choose
-            the best epoch by, or there are fewer devices or they cannot share a batch.
+            the best epoch by, or there are too few devices or they cannot share a
+            batch.
 
     Example:
         >>> import fdl.runs, tempfile
@@ -114,7 +116,7 @@ def train(
     if path is not None and processes.is_first():
         require_free(Path(path), overwrite)
     if init_from is not None and str(init_from) != "none":
-        Path(init_from).stat()  # or it is not there, which no data have to be read for
+        Path(init_from).stat()  # raises early, before any data are read
     if early_stopping is not None:
         require_held_out(config, "the best epoch", "train to the end")
     where = None if data_dir is None else Path(data_dir)
@@ -128,7 +130,7 @@ def train(
         None if early_stopping is None else stopping_of(found, trained, early_stopping)
     )
     start = Start()
-    if init_from is None:  # a model of Keras comes with its weights
+    if init_from is None:  # a Keras file has weights, too
         init_from = tasks.file_of_model(config)
     elif str(init_from) == "none":
         init_from = None
@@ -178,7 +180,7 @@ def train(
         if start.state is not None:
             first = Checkpoint(start.state)
             if processes.is_first():
-                folder.checkpoints.save(first)  # to go on from, without the other run
+                folder.checkpoints.save(first)  # to resume without the other run
         try:
             return job.run(first, seconds=spent)
         except BaseException:

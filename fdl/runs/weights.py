@@ -1,4 +1,4 @@
-"""Variables as a safetensors file: names and arrays, and nothing that could run."""
+"""Variables as a safetensors file: names and arrays only, and no executable code."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +13,11 @@ from fdl.weights import require_finite, require_same_arrays
 
 
 def save_weights(path: Path | str, state: State) -> None:
-    """Write the variables of a state's models, whole or not at all.
+    """Write the variables of a state's models, atomically.
 
-    Arrays are named by their path, such as `params/conv1/kernel`. What the learner adds
-    to the state, such as a moving average, is in checkpoints alone. The file says how
-    many updates the state has made, and has a checksum.
+    Arrays are named by their path, such as `params/conv1/kernel`. Additions of the
+    learner to the state, such as a moving average, are in checkpoints only. The file
+    contains the number of updates made, and a checksum.
     """
     write_sealed(path, named_variables(state.variables), int(state.step))
 
@@ -26,9 +26,9 @@ def load_weights(path: Path | str, state: State) -> State:
     """Return `state` with the variables of a file.
 
     Raises:
-        WeightsError: If the file cannot be read, lacks an array, has one too many, or
-            one of another shape or type, or one that is not finite; the message names
-            file and array.
+        WeightsError: If the file cannot be read, or an array is missing, unexpected, of
+            another shape or type, or not finite; the message names the file and the
+            array.
     """
     found = read_sealed(path, lambda arrays: require_fit(arrays, state, path))
     require_finite(found, path)
@@ -41,7 +41,7 @@ def require_fit(arrays: Mapping[str, Any], state: State, path: Path | str) -> No
     Args:
         arrays: The arrays, or their outlines, by name.
         state: The state, of which only shapes and types are used.
-        path: Where the arrays were found.
+        path: The file of the arrays, for the message.
     """
     require_same_arrays(arrays, named_variables(state.variables), path)
 
@@ -60,6 +60,6 @@ def named_variables(variables: PyTree) -> dict[str, Any]:
 
 
 def fill(variables: PyTree, named: Mapping[str, Array]) -> PyTree:
-    """Return variables with the arrays of these names in their places."""
+    """Return variables with their arrays replaced by those of the same names."""
     leaves = [named[name] for name in named_variables(variables)]
     return jax.tree.unflatten(jax.tree.structure(variables), leaves)

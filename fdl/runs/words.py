@@ -1,4 +1,4 @@
-"""Numbers as people write them."""
+"""Numbers and settings as short text."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ _SHARES = ("accuracy", "exact_match", "error_rate")
 
 
 def shown(metric: str, value: float) -> str:
-    """Return a measure in words.
+    """Format a metric, accuracies as percentages.
 
     Example:
         >>> shown("accuracy", 0.98765), shown("loss", 0.0123456)
@@ -16,7 +16,7 @@ def shown(metric: str, value: float) -> str:
 
 
 def brief(value: Any) -> str:
-    """Return a setting in a few characters.
+    """Format a setting in a few characters.
 
     Example:
         >>> brief(1 / 3), brief("one-cycle")

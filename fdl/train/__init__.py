@@ -1,4 +1,4 @@
-"""The training loop, and what becomes of a trained state."""
+"""The training loop, evaluation and prediction."""
 
 from fdl.listing import public as _public
 from fdl.programs import program as program

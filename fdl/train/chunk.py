@@ -1,4 +1,4 @@
-"""How members become a program, and how many of them at a time."""
+"""Choose the strategy for many members, and the size of a chunk."""
 
 import math
 from collections.abc import Callable, Hashable
@@ -14,17 +14,17 @@ from fdl.programs import Same, program
 from fdl.train.loop import Loop
 from fdl.train.parts import num_examples
 
-# On CPU, steps of fewer operations spend their time on getting started, which members
-# can share; larger ones fill the caches, which members would share too.
+# On CPU, steps of fewer operations spend most of their time on overhead, which members
+# can share; larger steps fill the caches, which members would have to share, too.
 _SMALL_STEP = 5e7
 _CACHED_MEMBERS = 16
 
 
 def fastest(loop: Loop, learner: Learner, key: Key) -> Strategy:
-    """Return the strategy that was fastest for steps like this one.
+    """Return the strategy that was fastest for steps of this size.
 
-    Accelerators are only filled by members side by side. On CPU that pays for small
-    steps; large ones run as fast one after the other, and need less memory.
+    Accelerators need `vmap` to be filled. On CPU it pays for small steps; with large
+    ones, `map` is as fast and needs less memory.
     """
     if jax.default_backend() != "cpu":
         return "vmap"
@@ -38,14 +38,14 @@ def fastest(loop: Loop, learner: Learner, key: Key) -> Strategy:
 
 
 def chunk_size(strategy: Strategy, count: int) -> int:
-    """Return how many members are fast together, if they fit into memory."""
+    """Return the fastest number of members in a chunk, regardless of memory."""
     if jax.default_backend() != "cpu":
         return count
     return 1 if strategy == "map" else even(count, min(count, _CACHED_MEMBERS))
 
 
 def even(count: int, size: int) -> int:
-    """Return the size of as few chunks as `size` allows, all about equally large.
+    """Return the size of equal chunks: as few as possible, of at most `size` each.
 
     Example:
         >>> even(9, 8)
@@ -55,7 +55,7 @@ def even(count: int, size: int) -> int:
 
 
 def free_bytes(devices: int = 1) -> int:
-    """Return the memory of each device that may be used; those of a CPU share it."""
+    """Return the usable bytes of memory per device; CPU devices share the host's."""
     if jax.default_backend() == "cpu":
         return psutil.virtual_memory().available // 2 // devices
     stats = jax.devices()[0].memory_stats() or {}
@@ -64,7 +64,7 @@ def free_bytes(devices: int = 1) -> int:
 
 
 def total_bytes() -> float:
-    """Return the memory of the device; infinite if it does not tell."""
+    """Return the bytes of memory of the device; infinity if it does not report them."""
     if jax.default_backend() == "cpu":
         return float(psutil.virtual_memory().total)
     stats = jax.devices()[0].memory_stats() or {}
@@ -72,20 +72,19 @@ def total_bytes() -> float:
 
 
 def bytes_needed(loop: Loop, learner: Learner, keys: Keys) -> int:
-    """Return the memory of each device that training takes, besides the data."""
+    """Return the bytes of memory that training needs per device, without the data."""
     state = jax.eval_shape(learner.init, keys, loop.one)
     measure = lambda: _used(loop, learner, keys)
     key = "bytes", Same(learner.step), *_shapes(state, loop.one)
     used = _once((*key, *map(num_examples, loop.data)), measure)
-    # Besides the state that is trained, there are those of its last good epoch and of
-    # its best.
+    # Three states: the current one, that of the last good epoch, and the best.
     states = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
     return used + 3 * states // loop.placement.members
 
 
 def _used(loop: Loop, learner: Learner, keys: Keys) -> int:
     used = loop.compiled(learner, keys).memory_analysis()
-    if used is None:  # a device that does not tell
+    if used is None:  # the device does not report it
         return 0
     return used.temp_size_in_bytes + used.output_size_in_bytes
 
@@ -100,7 +99,7 @@ _KEPT = 256
 
 
 def _once(key: Hashable, measure: Callable[[], Any]) -> Any:
-    """Return what was measured for a key; measuring lowers a program, for seconds."""
+    """Measure once per key; measuring lowers a program, which takes seconds."""
     if key not in _KNOWN:
         if len(_KNOWN) >= _KEPT:
             _KNOWN.clear()
@@ -109,6 +108,6 @@ def _once(key: Hashable, measure: Callable[[], Any]) -> Any:
 
 
 def _shapes(*trees: PyTree) -> tuple[Hashable, ...]:
-    """Return the shapes of arrays, as part of a key."""
+    """Return the structure and shapes of pytrees, as part of a key."""
     leaves, structure = jax.tree.flatten(trees)
     return structure, tuple((x.shape, str(x.dtype)) for x in leaves)

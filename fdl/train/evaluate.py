@@ -1,4 +1,4 @@
-"""Evaluate a trained state, and predict with it."""
+"""Evaluate a trained state and predict with it."""
 
 import contextlib
 import functools
@@ -26,10 +26,10 @@ from fdl.train.parts import (
 )
 from fdl.train.placement import Placement, on_auto_mesh
 
-EXAMPLES = 500  # that are evaluated at a time, unless the caller says how many
+EXAMPLES = 500  # default batch size of evaluation
 
 Measured = dict[str, Any]
-"""Metrics by name: numbers; of a learner of many, arrays with one for each member."""
+"""Metrics by name: numbers, or for many members, arrays with one number for each."""
 
 
 @on_auto_mesh
@@ -39,19 +39,19 @@ def evaluate(
     """Evaluate a trained state on a whole data set.
 
     Args:
-        learner: What `state` was trained with.
+        learner: The learner that `state` was trained with.
         state: The trained state.
-        data: Examples as a pytree of arrays with a common first axis, such as `Batch`,
-            or `Buckets` of such.
-        batch_size: Number of examples at a time; the last batch may be smaller. Changes
-            memory and time, and the result only in its last digits.
+        data: Examples as a pytree of arrays with a common first axis, such as a
+            `Batch`, or `Buckets` of them.
+        batch_size: Examples per batch; the last batch may be smaller. Affects memory
+            and time, and the result only by rounding.
 
     Returns:
         The learner's metrics by name.
 
     Raises:
-        DataError: If the data are empty, ragged, not finite, or nothing that the
-            learner can learn from.
+        DataError: If the data are empty, ragged, not finite, or unsuitable for the
+            learner.
         ValueError: If `batch_size` is below 1.
 
     Example:
@@ -72,7 +72,7 @@ def evaluate(
 def measure(
     learner: Learner, state: State, data: PyTree, *, batch_size: int = EXAMPLES
 ) -> Measured:
-    """Evaluate on data that were checked before."""
+    """Evaluate on data that are already checked."""
     run, batches = program(learner.evaluate), []
     for part in parts(data):
         with contextlib.closing(split(part, batch_size)) as each:
@@ -83,7 +83,7 @@ def measure(
 def warm_up(
     learner: Learner, state: State, data: PyTree, *, batch_size: int = EXAMPLES
 ) -> None:
-    """Compile what `measure` will run, by running it on one batch of each size."""
+    """Compile the programs of `measure` by running them on a batch of each size."""
     run = program(learner.evaluate)
     for part in parts(data):
         total = num_examples(part)
@@ -96,17 +96,17 @@ def warm_up(
 def predict(
     learner: Learner, state: State, inputs: PyTree, *, batch_size: int = EXAMPLES
 ) -> PyTree:
-    """Return what a trained state answers to each input, such as probabilities.
+    """Return the predictions of a trained state, such as class probabilities.
 
     Args:
-        learner: What `state` was trained with.
+        learner: The learner that `state` was trained with.
         state: The trained state.
         inputs: Inputs with a common first axis, such as `Batch.image`.
-        batch_size: Number of inputs at a time; the last batch may be smaller.
+        batch_size: Inputs per batch; the last batch may be smaller.
 
     Returns:
-        Answers in the order of the inputs, on the host; those of a learner of many have
-        a first axis of members.
+        Predictions in the order of the inputs, on the host; for many members, with a
+        leading axis of members.
 
     Raises:
         DataError: If the inputs are empty, ragged or not finite.
@@ -131,32 +131,32 @@ def predict(
 
 
 def _check_answers(answer: Any, state: State, inputs: PyTree, axis: int) -> None:
-    """Raise DataError unless there is one answer for each input."""
+    """Raise DataError unless there is one prediction per input."""
     expected = min(3, num_examples(inputs))
     shaped = lambda x: jax.ShapeDtypeStruct((expected, *x.shape[1:]), x.dtype)
     batch = jax.tree.map(shaped, first_of(inputs))
     for leaf in jax.tree.leaves(answer.eval_shape(state, batch)):
         if leaf.shape[axis : axis + 1] != (expected,):
             raise DataError(
-                f"{expected} inputs get answers of shape {leaf.shape[axis:]}: the "
-                "first axis of the inputs must count them. Use inputs[None] for one"
+                f"{expected} inputs give predictions of shape {leaf.shape[axis:]}: the "
+                "first axis of the inputs must count them. Pass inputs[None] for one."
             )
 
 
 def predict_many(
     learner: Learner, state: State, inputs: PyTree, *, batch_size: int = EXAMPLES
 ) -> PyTree:
-    """Return what each of many members answers to each input.
+    """Return the predictions of each of many members.
 
     Args:
-        learner: What each member is; what differed between members in training must not
-            matter to predictions.
-        state: States of all members, as `FitManyResult.state`.
+        learner: The learner of one member; hyperparameters that differ between members
+            must not affect predictions.
+        state: States of all members, such as `FitManyResult.state`.
         inputs: Inputs with a common first axis, such as `Batch.image`.
-        batch_size: Number of inputs at a time.
+        batch_size: Inputs per batch.
 
     Returns:
-        Answers with a first axis of members and a second of inputs, on the host.
+        Predictions with a first axis of members and a second of inputs, on the host.
 
     Raises:
         DataError: If the inputs are empty, ragged or not finite.
@@ -173,7 +173,7 @@ def predict_many(
         >>> predict_many(learner, state, images).shape
         (3, 7, 10)
     """
-    # One after the other: no more memory than for one.
+    # One at a time, which needs no more memory than a single member.
     one = many(learner, 1, strategy="map")
     answers = [
         predict(one, member(state, slice(k, k + 1)), inputs, batch_size=batch_size)
@@ -185,10 +185,10 @@ def predict_many(
 def ensemble(
     learner: Learner, state: State, inputs: PyTree, *, batch_size: int = EXAMPLES
 ) -> PyTree:
-    """Return the mean of what many members answer (Lakshminarayanan et al., 2017).
+    """Return the mean prediction of many members (Lakshminarayanan et al., 2017).
 
     Deep ensembles, arXiv:1612.01474: for classifiers, the mean of the members' class
-    probabilities. Arguments and errors are those of `predict_many`.
+    probabilities. Arguments and errors are as for `predict_many`.
 
     Example:
         >>> import fdl, optax
@@ -213,12 +213,12 @@ def in_batches(
     *,
     axis: int = 0,
 ) -> PyTree:
-    """Return a function's results for all inputs, computed for some at a time.
+    """Apply a function to inputs in batches, and concatenate the results.
 
     Args:
-        function: From inputs to arrays.
+        function: Maps a batch of inputs to arrays.
         inputs: All inputs.
-        batch_size: Number of inputs at a time.
+        batch_size: Inputs per batch.
         axis: Axis of the results that counts inputs.
 
     Example:
@@ -231,7 +231,7 @@ def in_batches(
 
 
 def checked(learner: Learner, state: State, data: PyTree) -> PyTree:
-    """Return data to evaluate on, with what is stored elsewhere ready to be fetched.
+    """Check data to evaluate on, and prepare stored examples for fetching.
 
     Args:
         learner: The learner.
@@ -239,8 +239,8 @@ def checked(learner: Learner, state: State, data: PyTree) -> PyTree:
         data: The data.
 
     Raises:
-        DataError: If data are broken, or nothing that a learner can learn from; what is
-            stored raises it when it is fetched.
+        DataError: If the data are invalid or unsuitable for the learner. Stored
+            examples raise it when they are fetched.
     """
     data = fetched(data)
     for part in parts(data):
@@ -250,7 +250,7 @@ def checked(learner: Learner, state: State, data: PyTree) -> PyTree:
 
 
 def split(data: PyTree, batch_size: int) -> Generator[PyTree]:
-    """Yield a data set in batches, the last perhaps smaller."""
+    """Yield a data set in batches; the last may be smaller."""
     count = num_examples(data)
     firsts = range(0, count, batch_size)
     if isinstance(data, Fetched):

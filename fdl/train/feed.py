@@ -1,6 +1,6 @@
-"""Examples that are stored elsewhere: fetched on a thread while the device works."""
+"""Prefetch stored examples on a thread while the device computes."""
 
-import concurrent.futures  # which imports threads when they are asked for
+import concurrent.futures  # imports its thread pool on first use
 import contextlib
 import itertools
 import math
@@ -19,22 +19,23 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 Fed = tuple[PyTree, Order, int]
-"""What steps are made on: examples, their order, and the place in it to start from."""
+"""Input of steps: examples, their order, and the position in it to start from."""
 
 STREAM_BYTES = 2**26
-"""Memory that examples which are fetched may take."""
+"""Default memory for prefetched examples, in bytes."""
 
-_COPIES = 4  # of a chunk: one in use, and the next as fetched, as copied, as moved
+_COPIES = 4  # of a chunk: one in use; the next as fetched, as copied, and as moved
 
 
 class Feed(NamedTuple):
-    """Where the examples of a training come from.
+    """The source of training examples.
 
     Attributes:
         parts: The parts of the data: on the device, or to be fetched.
-        batch_size: Examples in an update.
-        most: Steps whose examples are fetched at a time; None if all are on the device.
-        placement: Where they are moved to.
+        batch_size: Examples per update.
+        most: Number of steps whose examples are fetched at a time; None if all are on
+            the device.
+        placement: Where fetched examples are moved to.
     """
 
     parts: Sequence[PyTree]
@@ -53,15 +54,15 @@ class Feed(NamedTuple):
         stream_bytes: int,
         placement: Placement,
     ) -> "Feed":
-        """Choose how many steps' examples are fetched at a time.
+        """Choose for how many steps examples are fetched at a time.
 
         Args:
             parts: The parts of the data.
-            batch_size: Examples in an update.
-            words: What orders are drawn from: of one, or of one for each member.
-            steps: Steps in a report.
-            stream_bytes: Memory that the examples may take.
-            placement: Where they are moved to.
+            batch_size: Examples per update.
+            words: Words of the key that orders are drawn from, or of each member's.
+            steps: Steps between reports.
+            stream_bytes: Memory for prefetched examples, in bytes.
+            placement: Where fetched examples are moved to.
         """
         streams = [part for part in parts if isinstance(part, Fetched)]
         if not streams:
@@ -76,11 +77,11 @@ class Feed(NamedTuple):
     def opened(
         self, orders: list[Any], runs: Sequence[Run]
     ) -> Iterator[Callable[[Run], Fed]]:
-        """Give a function that returns what the next steps are made on.
+        """Yield a function that returns the input of the next steps.
 
-        Within the block, it is called with the given runs or pieces of them, one after
-        the other, that do not reach over `most` steps from the beginning of a run. It
-        returns examples, their order, and the place in it to start from.
+        Within the block, call it with the given runs in order, or with pieces of them
+        that do not cross a multiple of `most` steps from the beginning of their run.
+        It returns examples, their order, and the position in it to start from.
         """
         if self.most is None:
             yield lambda run: self._resident(run, orders)
@@ -96,7 +97,7 @@ class Feed(NamedTuple):
                 if not self._is_fetched(run):
                     return self._resident(run, orders)
                 if now is None or not _reaches(now[0], run):
-                    now = None  # before the next is waited for
+                    now = None  # freed before waiting for the next
                     now = next(coming)
                 chunk, data, order = now
                 return data, order, run.first - chunk.first
@@ -104,7 +105,7 @@ class Feed(NamedTuple):
             yield feed
 
     def blank(self, run: Run, orders: list[Any]) -> Fed:
-        """Return what a program of a run is compiled with."""
+        """Return input to compile the program of a run with."""
         if not self._is_fetched(run):
             return self._resident(run, orders)
         return *self._filled(run, orders, self.parts[run.part].one, ()), 0
@@ -116,14 +117,14 @@ class Feed(NamedTuple):
         return self.parts[run.part], orders[run.part], run.first
 
     def _chunk(self, run: Run, orders: list[Any]) -> tuple[PyTree, Order]:
-        """Return the examples of a run, each once, and the order in them."""
+        """Return the distinct examples of a run, and the order to visit them in."""
         index = orders[run.part][..., run.first : run.first + run.size * run.steps]
         return self._filled(run, orders, *self.parts[run.part].rows_and_places(index))
 
     def _filled(
         self, run: Run, orders: list[Any], rows: PyTree, places: Any
     ) -> tuple[PyTree, Order]:
-        """Return rows and places, filled up to what the program of a run takes."""
+        """Pad rows and places to the shapes that the program of a run takes."""
         steps = self.most if run.size == self.batch_size else 1
         members, count = orders[run.part].shape[:-1], run.size * (steps or 1)
         most = min(math.prod(members) * count, num_examples(self.parts[run.part]))
@@ -141,7 +142,7 @@ class Feed(NamedTuple):
 
 
 def _reaches(chunk: Run, run: Run) -> bool:
-    """Return whether the examples of a run are in a chunk."""
+    """Return whether a chunk contains the examples of a run."""
     there = range(chunk.first, chunk.first + chunk.size * chunk.steps)
     return chunk.part == run.part and run.first in there
 
@@ -149,16 +150,16 @@ def _reaches(chunk: Run, run: Run) -> bool:
 def ahead(
     function: Callable[[_Item], _Result], items: Iterable[_Item]
 ) -> Generator[_Result]:
-    """Yield a function's results, while a thread works on the next.
+    """Yield a function's results, while a thread computes the next.
 
-    The thread is gone when the generator ends or is closed. What is raised in it is
-    raised here.
+    The thread ends when the generator ends or is closed. Its exceptions are raised
+    here.
 
     Example:
         >>> list(ahead(lambda x: x + 1, [1, 2]))
         [2, 3]
     """
-    # Of this thread alone, otherwise.
+    # Contexts that set these are local to this thread.
     now: Any = jax.config
     x64, device = now.jax_enable_x64, now.jax_default_device
 
@@ -174,4 +175,4 @@ def ahead(
             result = waiting.pop().result()
             waiting = start()
             yield result
-            del result  # before the next is waited for
+            del result  # freed before waiting for the next

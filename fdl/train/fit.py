@@ -18,7 +18,7 @@ from fdl.train.placement import Placement, on_auto_mesh
 from fdl.train.results import Epoch, FitResult
 from fdl.train.stopping import EarlyStopping
 
-_CHUNKS = 20  # movements of a progress bar in an epoch
+_CHUNKS = 20  # updates of the progress bar per epoch
 
 
 @on_auto_mesh
@@ -47,83 +47,87 @@ def fit(
 ) -> FitResult:
     """Train a learner on a data set.
 
-    The data move to the device once; in a loop of calls, `jax.device_put` them before
-    it, and they stay there. Data that do not fit into memory stay where they are stored
-    (`fdl.data.stored`), and chunks of them are fetched while the device works; the
-    result is the same. Each epoch visits them in a new order, drawn from `key` and the
-    number of the epoch, in batches of `batch_size`; what is left over makes a last,
-    smaller batch, as in Keras.
-    The steps of an epoch run inside one compiled program, which serves every learner
-    that differs in the numbers in its state alone. The same arguments give the same
-    result.
+    The data are moved to the device once per call; to call `fit` in a loop, move them
+    yourself first, with `jax.device_put`. Data that do not fit into memory stay where
+    they are stored (`fdl.data.stored`), and chunks of them are fetched while the device
+    computes; the result is the same. Each epoch visits the examples in a new order,
+    drawn from `key` and the epoch's number, in batches of `batch_size`; the remainder
+    makes a last, smaller batch, as in Keras.
+    The steps of an epoch run inside one compiled program, which is reused for every
+    learner that differs only in the numbers in its state. The same arguments give the
+    same result.
 
-    A learner of many (`fdl.many`) is trained like any other, each member on the batches
-    of its own key. A member that meets a number that is not finite goes back to the end
-    of its last epoch and stays there; the others do not notice.
+    A learner of many members (`fdl.many`) is trained like any other, each member on
+    batches drawn with its own key. A member that meets a non-finite number is rolled
+    back to the end of its last epoch and stays there; the others are unaffected.
 
     Args:
-        learner: What to train; see `fdl.learners`.
+        learner: The learner to train; see `fdl.learners`.
         data: Training examples as a pytree of arrays with a common first axis, such as
-            `Batch`, or `Buckets` of several such whose arrays differ in shape; or
-            `fdl.data.stored` examples, which are looked at as they come.
-        epochs: Number of passes over the data, at least 1, in total: a `state` that has
-            made some of them makes the rest.
-        batch_size: Examples in an update, from 1 to the number of examples.
-        key: Random key of the initial parameters, the order of the data, and whatever
-            the learner draws, or a seed (see `fdl.arrays.as_key`). Of many members: one
-            for each, or one that is split.
-        shuffle_key: Random key of the order of the data alone; None to draw it from
-            `key`. Runs that are to see the same batches share one; so do members,
-            which then train faster.
+            a `Batch`; `Buckets` of several whose arrays differ in shape;
+            `fdl.data.stored` examples, which are checked as they are fetched; or
+            `fdl.data.Batches`.
+        epochs: Total number of passes over the data, at least 1, including those that
+            `state` has already made.
+        batch_size: Examples per update, from 1 to the number of examples.
+        key: Random key or seed (see `fdl.arrays.as_key`) of the initial parameters, the
+            order of the data, and the learner's random numbers. For many members: one
+            for each, or one to split.
+        shuffle_key: Random key of the order of the data alone; None to use `key`. Runs
+            with the same one see the same batches, and so do all members, which then
+            train faster.
         validation_data: Examples to evaluate on after each epoch; None for none.
         early_stopping: When to stop before the last epoch, and whether to return the
-            best; None to train to the end.
-        state: Where to go on from; None to start with `learner.init`. It is not
-            changed. With the data, batch size and `key` of the run that it is from,
-            and its `history`, the run goes on as if it had never stopped. Its
-            hyperparameters hold, not those of the learner.
-        history: The epochs that `state` has made, as `FitResult.history` or `on_epoch`
-            gave them. The result's history begins with them, members that had stopped
-            or diverged stay where they were, and early stopping goes on where it was;
-            without them it begins anew.
+            best state; None to train to the end.
+        state: State to resume from, which is left unchanged; None to start with
+            `learner.init`. With the data, batch size, `key` and `history` of the run
+            that it is from, training continues as if it had never stopped. Its
+            hyperparameters take precedence over the learner's.
+        history: The epochs that `state` has made, from `FitResult.history` or
+            `on_epoch`. The result's history begins with them, members that had stopped
+            or diverged stay as they were, and early stopping continues; without them,
+            it starts over.
         best: The state after the best of these epochs, for early stopping to restore;
             None if that is `state`.
-        sums: What `on_part` gave with a `state` that has made a part of an epoch: the
-            line of this epoch is then of all of it. None for a state between epochs,
-            or for a line of the rest.
+        sums: The sums that `on_part` was passed with a `state` within an epoch: the
+            metrics of this epoch then cover all of it. None for a state between epochs,
+            or to cover only the rest.
         mesh: Devices that share each batch, along an axis called `data`, such as
             `jax.make_mesh((8,), ("data",))`; see `fdl.learners.sharded`. The result is
-            that of one device, to rounding. Each device has all of the data, and a last
-            batch that cannot be divided equally is computed by every device. None for
-            one device, or for those where data and state are.
-        shard: What they share: `"batch"`, or `"batch+state"`, where each keeps a part
-            of the state, too. `evaluate` and `predict` take such a state as it is.
+            that of one device, up to rounding. The data are replicated on each device,
+            and a last batch that cannot be divided equally is computed by every device.
+            None for one device, or for the devices of data and state.
+        shard: What is divided among the devices: `"batch"`, or `"batch+state"`, where
+            each also holds a part of the state. `evaluate` and `predict` accept such a
+            state.
         steps_per_chunk: Number of steps between reports, at least 1; None for a whole
             epoch. Does not change the result.
-        stream_bytes: Memory for examples that are fetched, at least 1: as many steps'
-            as fit are fetched at a time, or those of one. Does not change the result.
+        stream_bytes: Memory for prefetched examples in bytes, at least 1: those of as
+            many steps as fit, or of one step, are fetched at a time. Does not change
+            the result.
         on_chunk: Called after each chunk with the number of updates made so far, the
             epoch's training metrics so far, and the state, which is only valid during
             the call.
-        on_part: Called after each chunk that does not end an epoch, and in long chunks
-            every few seconds, with the state and the sums of the epoch's training
-            metrics, which are only valid during the call: what `state` and `sums` take
-            to go on from there.
-        on_epoch: Called after each epoch with its line and the state, likewise. What
-            returns True ends the training. See docs/how-to/callbacks.md.
-        progress: Whether to show how far it is on standard error: a bar in a terminal
-            or a notebook, and a line for each epoch.
+        on_part: Called after each chunk that does not end an epoch, and every few
+            seconds within long chunks, with the state and the sums of the epoch's
+            training metrics, which are only valid during the call: pass copies of them
+            as `state` and `sums` to resume from there.
+        on_epoch: Called after each epoch with its line of the history and the state,
+            which is only valid during the call; return True to end the training. See
+            docs/how-to/callbacks.md.
+        progress: Whether to show progress on standard error: a bar in a terminal or a
+            notebook, and a line for each epoch.
 
     Returns:
-        The trained state, the history, and where the time went.
+        The trained state, the history, and the time that was spent.
 
     Raises:
         DataError: If the data are empty, ragged, not finite, smaller than a batch, or
-            nothing that the learner can learn from.
-        DivergenceError: If a loss or a parameter of a single run is no longer finite;
-            it carries the step and the last good state.
-        ValueError: If a number is out of range, the mesh has no axis `data` or unlike
-            devices, or they cannot share a batch equally.
+            unsuitable for the learner.
+        DivergenceError: If a loss or a parameter of a single run becomes non-finite; it
+            carries the step and the last good state.
+        ValueError: If a number is out of range, the mesh has no axis `data` or mixes
+            kinds of devices, or the devices cannot share a batch equally.
 
     Example:
         >>> import fdl, jax, numpy as np, optax
@@ -156,7 +160,7 @@ def fit(
     )
     with contextlib.ExitStack() as stack:
         if progress:
-            from fdl.train.progress import Shown  # rich takes a tenth of a second
+            from fdl.train.progress import Shown  # importing rich takes 0.1 s
 
             shown = stack.enter_context(Shown(epochs, epochs * loop.steps_per_epoch))
             on_chunk = _both(shown.on_chunk, on_chunk)
@@ -178,5 +182,5 @@ def fit(
 
 
 def _both(first: Callable[..., Any], second: Callable[..., Any] | None) -> Any:
-    """Return a callback that calls two, and returns what the second does."""
+    """Return a callback that calls both, and returns the result of the second."""
     return lambda *args: (first(*args), second(*args) if second else None)[1]

@@ -1,4 +1,4 @@
-"""The training loop: a learner's step, scanned over epochs inside compiled programs."""
+"""The training loop: compiled programs of many steps, epoch by epoch."""
 
 import functools
 import time
@@ -50,23 +50,24 @@ from fdl.train.steps import (
 )
 from fdl.train.stopping import Best, EarlyStopping
 
-# Seconds after which a training can be stopped: clusters kill it after half a minute.
+# Seconds until training can be stopped: clusters kill a process half a minute after the
+# signal.
 _PAUSE = 2.0
 
 
 class Loop(NamedTuple):
-    """Training on data that were checked, on the device or to be fetched.
+    """Training on checked data, which are on the device or to be fetched.
 
     Attributes:
         data: The parts of the training data.
-        batch_size: Examples in an update.
+        batch_size: Examples per update.
         shuffle_key: Random key of the order of the data alone, or None.
         validation_data: Examples to evaluate on, or None.
         early_stopping: When to stop, or None.
         members: Shape of the learner's members: () or (n,).
         one: The first training example, as a batch.
         placement: Where data and state are.
-        stream_bytes: Memory that examples which are fetched may take.
+        stream_bytes: Memory for prefetched examples, in bytes.
     """
 
     data: tuple[PyTree, ...]
@@ -96,8 +97,8 @@ class Loop(NamedTuple):
         """Check the data and the options, and move the data.
 
         Raises:
-            DataError: If they are broken, or nothing that the learner can learn from.
-            ValueError: If the options make no sense.
+            DataError: If the data are invalid or unsuitable for the learner.
+            ValueError: If an option is invalid.
         """
         require_whole("[1, inf)", batch_size=batch_size, stream_bytes=stream_bytes)
         placement.require_divisible(batch_size)
@@ -105,7 +106,7 @@ class Loop(NamedTuple):
         size = batch_size if len(parts(data)) == 1 else None
         for part in parts(data):
             check_part(part, batch_size=size)
-        one = first_of(parts(data)[0])  # on the host, where nothing is compiled for it
+        one = first_of(parts(data)[0])  # on the host, so nothing is compiled for it
         shapes = program(learner.init).eval_shape(key, one)
         for part in parts(data):
             look_at(part, functools.partial(learner.check, shapes))
@@ -181,7 +182,7 @@ class Loop(NamedTuple):
             stands_at = np.where(line.running, line.epoch, stands_at)
             if found is not None:
                 found, running = self._note(found, line, start, running)
-        # Those that stopped or fell stay behind.
+        # Members that have stopped or diverged stay behind.
         step = steps_done(now, running) if running.any() else lines[-1].step
         done = step // self.steps_per_epoch
         require_history(lines, done, epochs, self.steps_per_epoch)
@@ -189,12 +190,15 @@ class Loop(NamedTuple):
             if isinstance(part, Followed):
                 part.begin(step, anew=state is None)
         if sums is not None and step == done * self.steps_per_epoch:
-            raise ValueError("sums are of a part of an epoch, but state made none.")
+            raise ValueError(
+                "sums cover a part of an epoch, but state is between epochs: leave "
+                "sums out."
+            )
         for epoch in range(done, epochs):
             if not running.any():
                 break
             started = time.perf_counter()
-            before = copy(now)  # what a member that diverges goes back to
+            before = copy(now)  # to roll members back that diverge
             orders = self._orders(words, epoch)
             totals, bad = self._zeros(programs, orders, now), np.full(self.members, -1)
             ends = (epoch + 1) * self.steps_per_epoch
@@ -257,7 +261,7 @@ class Loop(NamedTuple):
             if isinstance(enough, bool | np.bool_) and enough:
                 break
         if stop is not None and found is not None and stop.restore_best:
-            # Where no epoch was measured as a number, there is no best one.
+            # There is no best epoch if the metric was NaN in all.
             measured = np.asarray(found.value > -np.inf)
             now = choose(measured, found.state, now)
             stands_at = np.where(measured, found.epoch, stands_at)
@@ -268,7 +272,7 @@ class Loop(NamedTuple):
     def _note(
         self, best: Best, line: Epoch, state: State, running: Any
     ) -> tuple[Best, Any]:
-        """Return the best epoch so far, and which members go on."""
+        """Return the best epoch so far, and which members continue."""
         stop = self.early_stopping
         assert stop is not None
         value = line.validation[stop.monitor]
@@ -297,7 +301,7 @@ class Loop(NamedTuple):
     def _start(
         self, learner: Learner, key: Key | Keys, state: State | None
     ) -> tuple[State, Any]:
-        """Return the state to start from, and the words that orders are drawn from."""
+        """Return the state to start from, and the key words that orders depend on."""
         keys = key
         if self.members and not key.ndim:
             keys = jax.random.split(key, self.members)
@@ -307,7 +311,7 @@ class Loop(NamedTuple):
         for name, shape in shapes.items():
             if shape != self.members:
                 raise ValueError(
-                    f"{name} is of {shape or 'no'} members, but the learner is of "
+                    f"{name} has {shape or 'no'} members, but the learner has "
                     f"{self.members or 'none'}."
                 )
         init_keys, order_keys = _two_keys(keys)
@@ -316,21 +320,22 @@ class Loop(NamedTuple):
         one = self.one
         if state is not None:
             require_state_of(learner, keys, one, state)
-            # Programs take over its memory.
+            # A copy, since programs take over its memory.
             return copy(state), words
         if learner.tune is not None:  # hyperparameters are arguments of the program
             draw = program(_tune_and_init, learner.tune, once=True)
             return draw(learner.hparams, init_keys, one), words
-        # Numbers of an optimizer's state would be constants of a program of one run.
+        # For a single run, numbers in the optimizer's state would become constants of
+        # the program, so `init` is not compiled.
         init = learner.init
         if self.members:
             init = program(learner.init, once=True)
-        # Some optimizers keep the parameters that they are given, which a program that
-        # takes over the memory of both would not allow.
+        # A copy, since the state of some optimizers contains the parameters themselves,
+        # and a program cannot take over the same memory twice.
         return copy(init(init_keys, one)), words
 
     def _feed(self, words: Any, steps_per_chunk: int | None) -> Feed:
-        """Return where examples come from, visited in orders drawn from words."""
+        """Return the source of examples, in orders drawn from the words of a key."""
         return Feed.of(
             self.data,
             self.batch_size,
@@ -343,7 +348,7 @@ class Loop(NamedTuple):
     def _compile(
         self, programs: Programs, feed: Feed, state: State, words: Any
     ) -> State:
-        """Compile the programs of training by calling them for no steps."""
+        """Compile the programs of training by running them for zero steps."""
         orders = self._orders(words, 0)
         runs = schedule(self._counts, self.batch_size, 0)
         for run in {(run.part, run.size): run for run in runs}.values():
@@ -387,13 +392,13 @@ class Loop(NamedTuple):
         epoch: int,
         bad: int,
     ) -> State:
-        """Return the state before the update that went wrong, by making steps again.
+        """Return the state before the update that diverged, by repeating the steps.
 
-        A parameter that goes bad may show one step late, in the next loss: then the
-        state that this loss came from is bad, and the one before it is good.
+        A non-finite parameter may show one step late, in the next loss: then the state
+        that gave this loss is bad, and the one before it is good.
         """
         if any(isinstance(part, Followed) for part in self.data):
-            return start  # its batches are gone
+            return start  # batches of an iterator cannot be repeated
         first = int(start.step)
         runs = schedule(self._counts, self.batch_size, epoch)
         made = first - epoch * self.steps_per_epoch
@@ -425,7 +430,7 @@ def _where(running: Bool[np.ndarray, "*members"], measured: Measured) -> Measure
     masked = {}
     for name, values in measured.items():
         values = np.asarray(values)
-        axes = tuple(range(1, values.ndim))  # a value for each class, for example
+        axes = tuple(range(1, values.ndim))  # such as classes
         masked[name] = np.where(np.expand_dims(running, axes), values, np.nan)
     return masked
 

@@ -30,27 +30,26 @@ from fdl.train.results import Epoch, FitResult
 from fdl.train.stopping import EarlyStopping
 
 Table = dict[str, Float[np.ndarray, "members epochs"]]
-"""Metrics by name: a row for each member, a column for each epoch."""
+"""Metrics by name, each with a row per member and a column per epoch."""
 
 Members = Int[np.ndarray, " chunk"]
-"""The numbers of some members, from 0."""
+"""Indices of some members."""
 
 
 class FitManyResult(NamedTuple):
-    """What `fit_many` returns.
+    """The result of `fit_many`.
 
     Attributes:
-        state: The trained states, as one whose arrays have a first axis of members; see
-            `fdl.member`.
+        state: The trained states, as one state whose arrays have a first axis of
+            members; see `fdl.member`.
         epoch: Number of passes over the data that each member's state has seen.
-        diverged: The update at which a member met a number that is not finite, or -1.
-        train: Training metrics by name, a row for each member and a column for each
-            epoch; NaN where a member was not trained.
+        diverged: The update at which each member met a non-finite number, or -1.
+        train: Training metrics by name, with a row per member and a column per epoch;
+            NaN where a member was not trained.
         validation: Validation metrics, likewise.
-        strategy: How members became a program.
+        strategy: How members were combined into one program.
         members_per_chunk: Number of members trained at a time.
-        seconds: Wall-clock time by what it was spent on: `compile`, `train`,
-            `validation`.
+        seconds: Wall-clock seconds of the phases `compile`, `train` and `validation`.
     """
 
     state: State
@@ -90,59 +89,59 @@ def fit_many(
     on_epoch: Callable[[Members, Epoch, State], None] | None = None,
     on_end: Callable[[Members, FitResult], None] | None = None,
 ) -> FitManyResult:
-    """Train many members of a kind: seeds, hyperparameters, or both.
+    """Train many members that differ in seeds, hyperparameters, or both.
 
-    This is `fit` of `many(tunable(make_learner, ...), n)`, for chunks of members that
-    are trained one after the other, each through all epochs, so that no more memory is
-    needed than for one of them. Member `k` is
-    `fit(make_learner(hparams[k]), data, key=keys[k], ...)`, to rounding.
+    This is `fit` of `many(tunable(make_learner, ...), n)`, but in chunks of members:
+    each chunk is trained through all epochs before the next one starts, so memory is
+    needed for one chunk only. Member `k` equals
+    `fit(make_learner(hparams[k]), data, key=keys[k], ...)`, up to rounding.
 
-    All members must have arrays of the same shapes: for others, call it again.
+    All members must have arrays of the same shapes; use a separate call for others.
 
     Args:
         make_learner: `hparams of one member -> learner`, as for `fdl.tunable`.
         hparams: Hyperparameters as a pytree of arrays whose first axis counts members,
             such as `{"learning_rate": np.geomspace(1e-4, 1e-2, 64)}`; `{}` for members
             that differ in their keys alone.
-        data: Training examples, as for `fit`; all members have the same.
-        epochs: Number of passes over the data, at least 1, in total.
-        batch_size: Examples in an update, from 1 to the number of examples.
+        data: Training examples, as for `fit`, shared by all members.
+        epochs: Total number of passes over the data, at least 1.
+        batch_size: Examples per update, from 1 to the number of examples.
         keys: A key or a seed for each member, such as `range(8)`.
         shuffle_key: Random key of the order of the data, the same for all members, who
-            then share batches; that is faster. None to give each the order of its own
-            key.
+            then share batches, which is faster. None for an order from each member's
+            own key.
         validation_data: Examples to evaluate on after each epoch; None for none.
         early_stopping: When a member stops before the last epoch; None for never.
-        state: Where to go on from, a state with all members, which have made equally
-            many epochs; None to start.
+        state: State of all members to resume from, after the same number of epochs for
+            each; None to start from scratch.
         history: The epochs that `state` has made, with all members in each line, as for
             `fit`.
-        mesh: Devices along the axis `members`, each of which trains its part of a
-            chunk's members, or `data`, along which devices share each batch, as for
-            `fit`, or both: `jax.make_mesh((4, 2), ("members", "data"))`. None for one
-            device.
-        strategy: See `fdl.members.Strategy`; None for what was fastest for steps of
-            that size on the platform.
+        mesh: Devices along the axis `members`, each of which trains its share of a
+            chunk's members, or along `data`, which share each batch, as for `fit`, or
+            both: `jax.make_mesh((4, 2), ("members", "data"))`. None for one device.
+        strategy: See `fdl.members.Strategy`; None for the one that was fastest for
+            steps of this size on the platform.
         members_per_chunk: Number of members in a chunk, at least 1, and a multiple of
-            the devices along `members`; None for as many as are fast and fit into
-            memory.
-        steps_per_chunk: As for `fit`: after so many steps, signals are heard.
-        stream_bytes: As for `fit`. Members with orders of their own share it.
+            the number of devices along `members`; None for as many as are fast and fit
+            into memory.
+        steps_per_chunk: As for `fit`; signals are handled after each chunk of steps.
+        stream_bytes: As for `fit`. If members have orders of their own, they share it.
         on_start: Called before the first update with the strategy and the number of
-            members in a chunk. With both, and the same members in a chunk, training
-            that goes on ends with the same bits.
-        on_epoch: Called after each epoch of each chunk, with the members, their line of
-            the history and their state, which is only valid during the call.
-        on_end: Called when a chunk is trained, with the members and what `fit` returns
-            for them, so that it can be saved whatever happens to the others.
+            members in a chunk. Training that is resumed with both, and with the same
+            members in a chunk, ends with the same bits.
+        on_epoch: Called after each epoch of each chunk, with the indices of its
+            members, their line of the history and their state, which is only valid
+            during the call.
+        on_end: Called when a chunk is trained, with the indices of its members and
+            their `FitResult`, so that it can be saved whatever happens to the others.
 
     Returns:
         All states, and how training went.
 
     Raises:
-        DataError: As `fit`.
-        ValueError: If an argument is out of range, some member's hyperparameters are
-            refused by `make_learner`, or members or a batch cannot be shared equally.
+        DataError: As for `fit`.
+        ValueError: If an argument is out of range, `make_learner` rejects a member's
+            hyperparameters, or members or a batch cannot be shared equally.
 
     Example:
         >>> import fdl, optax
@@ -165,14 +164,14 @@ def fit_many(
     keys = as_keys(keys)
     if keys.ndim != 1:
         raise ValueError(
-            f"keys has the shape {keys.shape}: give a key or a seed for each member, "
+            f"keys has the shape {keys.shape}: pass a key or a seed for each member, "
             "such as jax.random.split(key, 8) or range(8)."
         )
     _check(len(keys), epochs, members_per_chunk, steps_per_chunk, strategy)
     if isinstance(data, Batches):
         raise DataError(
-            f"{data.name} gives each batch but once, and members are trained in chunks:"
-            " give fdl.data.stored examples, or train fdl.many by fdl.fit"
+            f"{data.name} yields each batch only once, but members are trained in "
+            "chunks: pass fdl.data.stored examples, or train fdl.many with fdl.fit."
         )
     count = len(keys)
     placement = Placement()
@@ -181,8 +180,8 @@ def fit_many(
     parts = placement.members
     if members_per_chunk is not None and members_per_chunk % parts:
         raise ValueError(
-            f"members_per_chunk={members_per_chunk} cannot be shared by {parts} "
-            f"devices equally: give a multiple of {parts}."
+            f"members_per_chunk={members_per_chunk} cannot be divided equally among "
+            f"{parts} devices: use a multiple of {parts}."
         )
     hparams = jax.tree.map(np.asarray, hparams)
     one = _one(make_learner, hparams, count)
@@ -199,16 +198,16 @@ def fit_many(
     if state is not None and np.shape(state.step) != (count,):
         raise ValueError(
             f"state has members of shape {np.shape(state.step)}, but must have {count} "
-            "members, one for each key."
+            "members, one per key."
         )
     loop = Loop.prepare(one, data, key=keys[0], **options)
     if strategy is None:
         strategy = fastest(loop, one, keys[0])
-    largest = -(-count // parts)  # part of all members that a device could train
+    largest = -(-count // parts)  # members of a device, if all were one chunk
     size = members_per_chunk or parts * chunk_size(strategy, largest)
 
     def chunk(members: Members) -> tuple[Learner, Int[np.ndarray, " size"]]:
-        """Return the learner of some members, and these filled up to a chunk's size."""
+        """Return the learner of some members, and these padded to a chunk's size."""
         filled = members[np.minimum(np.arange(size), len(members) - 1)]
         rows = jax.tree.map(lambda x: x[filled], hparams)
         learner = many(one, size, hparams=rows, strategy=strategy)
@@ -265,15 +264,15 @@ def fit_many(
 
 
 def _one(make_learner: MakeLearner, hparams: PyTree, count: int) -> Learner:
-    """Return the learner of the first member, after checking those of all."""
+    """Return the learner of the first member, after checking all members' learners."""
     check_rows(hparams, count)
     one = tunable(make_learner, jax.tree.map(lambda x: x[0], hparams))
-    many(one, count, hparams=hparams)  # raises what is wrong with a member's
+    many(one, count, hparams=hparams)  # raises if a member's hparams are invalid
     return one
 
 
 def _cut(end: FitResult, count: int) -> FitResult:
-    """Leave out the members that only fill up a chunk."""
+    """Drop the members that only pad a chunk."""
     some = slice(count)
     return end._replace(
         state=member(end.state, some),
@@ -311,7 +310,7 @@ def _check(
     strategy: str | None,
 ) -> None:
     if count < 1:
-        raise ValueError("keys is empty: give a key for each member.")
+        raise ValueError("keys is empty: pass a key for each member.")
     require_whole("[1, inf)", epochs=epochs)
     require_whole(
         "[1, inf) or None",

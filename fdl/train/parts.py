@@ -1,4 +1,4 @@
-"""Parts of data: arrays, or examples that are fetched and looked at as they come."""
+"""Parts of data: arrays, or stored examples that are checked as they are fetched."""
 
 import math
 import re
@@ -16,14 +16,14 @@ from fdl.data.stored import described, is_stored, name_of
 from fdl.train.placement import Placement
 from fdl.train.steps import draw_order
 
-_MOST = 2**31 - 1  # examples: an order counts them in 32 bits
+_MOST = 2**31 - 1  # examples: an order holds their indices as int32
 
 
 class Fetched:
-    """Stored examples, which are looked at as they come.
+    """Stored examples, which are checked as they are fetched.
 
     Attributes:
-        name: What messages call them.
+        name: Their name in error messages.
         one: The first example, as a batch.
     """
 
@@ -31,12 +31,13 @@ class Fetched:
         """Fetch the first example.
 
         Raises:
-            DataError: If there is none, or it consists of no arrays of numbers.
+            DataError: If there is none, or it does not consist of numeric arrays.
         """
         self._stored, self._count = stored, len(stored)
         if not 1 <= self._count <= _MOST:
             raise DataError(
-                f"{name_of(stored)} has {self._count:,} examples: give 1 to {_MOST:,}"
+                f"{name_of(stored)} has {self._count:,} examples, but must have 1 to "
+                f"{_MOST:,}."
             )
         self._begin(name_of(stored), stored.rows(np.arange(1)))
 
@@ -52,35 +53,35 @@ class Fetched:
         return self._count
 
     def must_pass(self, look: Callable[[PyTree], None]) -> None:
-        """Have a function look at all that comes from now on, and raise DataError."""
+        """Check all examples from now on with a function that raises DataError."""
         self._look(look, self.one, self._numbered(np.arange(1)))
         self._looks.append(look)
 
     def step_bytes(self, batch_size: int, words: Any) -> int:
-        """Return the memory that the examples of a step take."""
+        """Return how many bytes the examples of a step take."""
         each = sum(x.nbytes for x in jax.tree.leaves(self.one))
         return each * batch_size * math.prod(words.shape[:-1])
 
     def order(self, words: Any, epoch: int, part: int) -> Any:
-        """Return the order of an epoch, one or one for each member."""
+        """Return the order of an epoch: one, or one per member."""
         return draw_order(words, epoch, len(self), part)
 
     def rows_and_places(self, index: Any) -> tuple[PyTree, Any]:
-        """Return examples, each once, and where in them those of an index are."""
+        """Return the distinct examples of an index, and its positions in them."""
         wanted, places = np.unique(index, return_inverse=True)
         return self.fetch(wanted.astype(np.int64)), places.reshape(index.shape)
 
     def fetch(self, index: Int[np.ndarray, " n"]) -> PyTree:
-        """Return some examples, whose numbers increase.
+        """Return the examples at increasing indices.
 
         Raises:
-            DataError: If they are not like the first, or nothing to be learned from.
+            DataError: If their shapes differ from the first, or a check fails.
         """
         rows = self._stored.rows(index)
         if len(self._stored) != self._count:
             raise DataError(
-                f"{self.name} had {self._count:,} examples, and has "
-                f"{len(self._stored):,} now: they must not change while they are read"
+                f"{self.name} had {self._count:,} examples and now has "
+                f"{len(self._stored):,}: the data must not change while they are read."
             )
         where = f"{len(index):,} rows from {index[0]} to {index[-1]}"
         self._require_like_first(rows, len(index), where)
@@ -89,7 +90,7 @@ class Fetched:
         return rows
 
     def _numbered(self, index: Int[np.ndarray, " n"]) -> Callable[[int], str]:
-        """Return what messages call a row of those that came."""
+        """Return a function that names a fetched row in error messages."""
         return lambda place: f"row {index[place]}"
 
     def _require_like_first(self, rows: PyTree, count: int, where: str) -> None:
@@ -97,8 +98,8 @@ class Fetched:
         wanted = jax.tree.map(sized, self.one)
         if _form(rows) != _form(wanted):
             raise DataError(
-                f"{self.name} gave {described(rows)} for {where}, and not "
-                f"{described(wanted)}: all must have the shape and dtype of the first"
+                f"{self.name} gave {described(rows)} for {where}, not "
+                f"{described(wanted)}: all must have the shape and dtype of the first."
             )
 
     def _look(
@@ -109,17 +110,17 @@ class Fetched:
         except DataError as error:
             name = lambda found: called(int(found[1]))
             said = re.sub(r"\brow (\d+)\b", name, str(error))
-            raise DataError(f"{self.name}, in what was last read: {said}") from error
+            raise DataError(f"{self.name}, in the rows last read: {said}") from error
 
 
 class Followed(Fetched):
-    """Batches that come one after the other, in the order in which they come."""
+    """Batches of an iterator, which are used in the order in which they arrive."""
 
     def __init__(self, batches: Batches, batch_size: int) -> None:
-        """Look at the first batch, and leave it to be taken.
+        """Check the first batch without taking it.
 
         Raises:
-            DataError: If there is none, or it is of another size.
+            DataError: If there is none, or its size differs.
         """
         self.batches, self._size = batches, batch_size
         self._count = batches.steps_per_epoch * batch_size
@@ -131,34 +132,34 @@ class Followed(Fetched):
         """Make sure that the next batch is the one of a step.
 
         Raises:
-            ValueError: If it is another.
+            ValueError: If it is not.
         """
         if anew:
             self.batches.begin(step)
         elif self.batches.step != step:
             how = (
-                f"call set_state with what get_state({step}) gave"
+                f"call set_state with the result of get_state({step})"
                 if self.batches.can_save
-                else "it has no get_state and set_state, and cannot return there, so "
-                "start anew without a state"
+                else "it has no get_state and set_state and cannot return there, so "
+                "start over without a state"
             )
             raise ValueError(
-                f"state has made {step} updates, but {self.name} stands after "
-                f"{self.batches.step} batches: {how}."
+                f"state has made {step} updates, but {self.name} is at batch "
+                f"{self.batches.step}: {how}."
             )
 
     def step_bytes(self, batch_size: int, words: Any) -> int:
-        """Return the memory that a batch takes, which all members share."""
+        """Return how many bytes a batch takes, which all members share."""
         return super().step_bytes(
             batch_size, words[..., 0, :] if words.ndim > 1 else words
         )
 
     def order(self, words: Any, epoch: int, part: int) -> Any:
-        """Return the examples as they come."""
+        """Return the order of arrival."""
         return np.arange(len(self), dtype=np.int32)
 
     def rows_and_places(self, index: Any) -> tuple[PyTree, Any]:
-        """Return the next batches, as many as an index is long."""
+        """Return the next batches, with as many rows as the index has."""
         step = self.batches.step
         taken = self.batches.take(len(index) // self._size)
         for number, batch in enumerate(taken, step):
@@ -176,8 +177,8 @@ class Followed(Fetched):
         if sizes != {self._size}:
             raise DataError(
                 f"{self.name} gave {described(batch)} as batch {number}, but "
-                f"batch_size={self._size}: let every batch have so many rows, and drop "
-                "the remainder"
+                f"batch_size={self._size}: every batch must have that many rows; drop "
+                "the remainder."
             )
         self._require_like_first(batch, self._size, f"batch {number}")
 
@@ -188,29 +189,29 @@ def _form(rows: PyTree) -> Any:
 
 
 def fetched(data: PyTree, batch_size: int | None = None) -> PyTree:
-    """Return data whose stored parts are fetched; arrays are returned as they are.
+    """Wrap stored examples and batches to fetch them from; return arrays as they are.
 
     Args:
         data: The data.
-        batch_size: Rows of a batch, if batches may be followed.
+        batch_size: Rows per batch; None if `fdl.data.Batches` are not allowed.
 
     Raises:
-        DataError: If the first example is none, or batches cannot be followed.
+        DataError: If the first example is invalid, or `Batches` are not allowed.
     """
     if isinstance(data, Buckets):
         return Buckets(tuple(fetched(part) for part in data.parts))
     if isinstance(data, Batches):
         if batch_size is None:
             raise DataError(
-                f"{data.name} gives each batch but once: only fit's own data can be "
-                "such; give arrays, or fdl.data.stored examples"
+                f"{data.name} yields each batch only once, so it can only be the "
+                "training data of fdl.fit: pass arrays or fdl.data.stored examples."
             )
         return Followed(data, batch_size)
     return Fetched(data) if is_stored(data) else data
 
 
 def parts(data: PyTree) -> tuple[PyTree, ...]:
-    """Return the parts of data whose arrays differ in shape; mostly, there is one."""
+    """Return the parts of data whose arrays differ in shape; usually there is one."""
     return data.parts if isinstance(data, Buckets) else (data,)
 
 
@@ -220,7 +221,7 @@ def num_examples(part: PyTree) -> int:
 
 
 def check_part(part: PyTree, *, batch_size: int | None = None) -> None:
-    """Raise DataError if a part is broken; what is fetched is checked as it comes."""
+    """Raise DataError if a part is invalid; stored rows are checked when fetched."""
     if not isinstance(part, Fetched):
         check(part, batch_size=batch_size)
     elif batch_size is not None:
@@ -228,7 +229,7 @@ def check_part(part: PyTree, *, batch_size: int | None = None) -> None:
 
 
 def look_at(part: PyTree, look: Callable[[PyTree], None]) -> None:
-    """Have a function look at a part now, or at all of it that is fetched."""
+    """Check a part with a function: arrays now, stored examples when fetched."""
     if isinstance(part, Fetched):
         part.must_pass(look)
     else:
@@ -236,7 +237,7 @@ def look_at(part: PyTree, look: Callable[[PyTree], None]) -> None:
 
 
 def moved(data: PyTree, placement: Placement) -> PyTree:
-    """Return data whose arrays are on the device; what is fetched stays where it is."""
+    """Move arrays to the device; stored examples stay where they are."""
     if isinstance(data, Buckets):
         return Buckets(tuple(moved(part, placement) for part in data.parts))
     return data if isinstance(data, Fetched) else placement.data(data)

@@ -1,4 +1,4 @@
-"""Where the arrays of a training are: on one device, or spread over a mesh."""
+"""Placement of arrays in training: on one device, or spread over a mesh."""
 
 import functools
 from collections.abc import Callable
@@ -19,12 +19,12 @@ _Result = TypeVar("_Result")
 
 
 class Placement(NamedTuple):
-    """Where the arrays of a training are.
+    """The devices that hold the arrays of a training.
 
     Attributes:
-        mesh: The devices, with automatic axes; None for the default device, or those on
-            which the arrays are.
-        shard: What is spread over them.
+        mesh: The devices, with automatic axes; None for the default device, or those
+            that hold the arrays already.
+        shard: What is spread over the devices.
 
     Example:
         >>> Placement().data({"image": np.zeros(3)})
@@ -35,14 +35,14 @@ class Placement(NamedTuple):
     shard: Shard = "batch"
 
     def data(self, tree: PyTree) -> PyTree:
-        """Move examples: whole to each device, since a batch is drawn from all."""
+        """Replicate examples on each device, since a batch is drawn from all."""
         return put(tree, self._everywhere)
 
     def chunk(self, tree: PyTree) -> PyTree:
-        """Move examples that were fetched, and wait until they are there.
+        """Copy and move fetched examples, and wait until they are there.
 
-        What they were made of may be written over then: on CPU, `jax.device_put` goes
-        on using the memory of an array, even with `may_alias=False`, if it is aligned.
+        Their source may then be overwritten. On CPU, `jax.device_put` alone would keep
+        using the memory of an aligned array, even with `may_alias=False`.
         """
         return jax.block_until_ready(self.data(jax.tree.map(np.array, tree)))
 
@@ -62,7 +62,7 @@ class Placement(NamedTuple):
         return self.mesh is not None and self.mesh.is_multi_process
 
     def divisible(self, batch_size: int) -> int:
-        """Return the next larger size of a batch that the devices can share equally."""
+        """Return the next batch size from this on that devices can share equally."""
         return -(-batch_size // self.batches) * self.batches
 
     def require_divisible(self, batch_size: int) -> None:
@@ -70,8 +70,9 @@ class Placement(NamedTuple):
         if batch_size % self.batches:
             least = self.divisible(batch_size)
             raise ValueError(
-                f"batch_size={batch_size} cannot be shared by {self.batches} devices "
-                f"equally: give a multiple of {self.batches}, such as {least}."
+                f"batch_size={batch_size} cannot be divided equally among "
+                f"{self.batches} devices: use a multiple of {self.batches}, such as "
+                f"{least}."
             )
 
     @property
@@ -81,7 +82,7 @@ class Placement(NamedTuple):
 
     @property
     def members(self) -> int:
-        """Number of parts that many members are divided into."""
+        """Number of parts that members are divided into."""
         return 1 if self.mesh is None else self.mesh.shape.get(MEMBERS, 1)
 
     @property
@@ -90,11 +91,11 @@ class Placement(NamedTuple):
 
 
 def put(tree: PyTree, where: Any) -> PyTree:
-    """Move arrays: `jax.device_put`, onto devices of other processes, too.
+    """Move arrays like `jax.device_put`, but also to devices of other processes.
 
     Args:
-        tree: The arrays; those that one process alone has are the same in all.
-        where: Where to, as for `jax.device_put`.
+        tree: The arrays; local ones must be the same in all processes.
+        where: The destination, as for `jax.device_put`.
     """
     if all(each.is_fully_addressable for each in jax.tree.leaves(where)):
         return jax.device_put(tree, where)
@@ -109,7 +110,7 @@ def _put_among_all(x: Any, where: NamedSharding) -> jax.Array:
     if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
         words = _put_among_all(jax.random.key_data(x), where)
         return jax.random.wrap_key_data(words, impl=jax.random.key_impl(x))
-    # As `device_put` would, but without sending all of it to the others to compare.
+    # Like `device_put`, but without sending the array to other processes to compare.
     host = np.asarray(x, jax.dtypes.canonicalize_dtype(np.result_type(x)))
     return jax.make_array_from_callback(host.shape, where, host.__getitem__)
 
@@ -119,9 +120,9 @@ def _same(x: Any) -> Any:
 
 
 def whole_here(tree: PyTree) -> PyTree:
-    """Return arrays that devices of several processes share, whole, on one of here.
+    """Gather arrays that are spread over several processes on a local device.
 
-    All processes have to call it. What is here already stays where it is.
+    All processes must call it. Arrays that are already local stay where they are.
 
     Example:
         >>> whole_here({"bias": np.zeros(2)})
@@ -140,7 +141,7 @@ def whole_here(tree: PyTree) -> PyTree:
 
 
 def on_auto_mesh(function: Callable[_Params, _Result]) -> Callable[_Params, _Result]:
-    """Make a function take arrays on meshes with explicit axes, and run within one.
+    """Let a function accept arrays on meshes with explicit axes, and run within one.
 
     Within the function the axes are automatic (see `fdl.sharding.automatic`), and the
     arrays stay where they are.

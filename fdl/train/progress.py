@@ -18,14 +18,14 @@ from fdl.train.results import Epoch
 
 
 class Shown:
-    """A bar over all updates, on standard error, where there is somebody to see it."""
+    """A bar over all updates on standard error, if that is a terminal or notebook."""
 
     def __init__(self, epochs: int, steps: int) -> None:
-        """Describe the training.
+        """Create the bar.
 
         Args:
             epochs: Number of epochs.
-            steps: Number of updates in all of them.
+            steps: Total number of updates.
         """
         console = SteadyConsole(stderr=True, highlight=False)
         self._epochs = epochs
@@ -50,7 +50,7 @@ class Shown:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave it as it is."""
+        """Stop updating the bar."""
         self._progress.stop()
 
     def on_chunk(self, step: int, metrics: Measured, state: State) -> None:
@@ -59,7 +59,7 @@ class Shown:
         self._progress.update(self._bar, completed=step, description=epoch)
 
     def on_epoch(self, line: Epoch, state: State) -> None:
-        """Print an epoch's line."""
+        """Print a line for an epoch."""
         self._progress.console.print(
             f"epoch {line.epoch}/{self._epochs}{_words('train ', line.train)}"
             f"{_words('validation ', line.validation)}  {line.seconds:.1f} s",
@@ -68,7 +68,7 @@ class Shown:
 
 
 def _words(part: str, measured: Measured) -> str:
-    """Return metrics in words; of many members, their mean."""
+    """Format metrics; for many members, their mean."""
     words = ""
     for name, value in measured.items():
         mean: Any = value.mean() if hasattr(value, "mean") else value

@@ -24,19 +24,19 @@ from fdl.train.parts import (
 )
 from fdl.train.steps import Step, draw_order, key_words
 
-_SMOOTHED = 0.95  # of the average loss stays at each step
-_DIVERGED = 4.0  # times the lowest loss: from there on, rates are too large
+_SMOOTHED = 0.95  # decay of the moving average of the loss
+_DIVERGED = 4.0  # times the lowest loss: beyond this, rates are too large
 
 
 class RateTest(NamedTuple):
-    """What a learning-rate range test found, up to where the loss ran away.
+    """The result of a learning-rate range test, up to where the loss diverged.
 
     Attributes:
         rates: The learning rates, in increasing order.
-        losses: The loss of the batch at each of them, before its update.
-        smoothed: A moving average of the losses, corrected for its beginning.
-        suggestion: The rate at which the smoothed loss falls fastest: a good highest
-            rate for a schedule.
+        losses: The loss of the batch at each rate, before its update.
+        smoothed: A moving average of the losses, corrected for its initial bias.
+        suggestion: The rate at which the smoothed loss falls fastest: a good peak rate
+            for a schedule.
     """
 
     rates: Float[np.ndarray, " steps"]
@@ -55,25 +55,25 @@ def find_rate(
     high: float = 1.0,
     steps: int = 200,
 ) -> RateTest:
-    """Train for a few steps with a rate that grows from each to the next.
+    """Train for a few steps with a learning rate that grows at each step.
 
-    The learning-rate range test (Smith, 2017, arXiv:1506.01186), with rates that grow
-    by the same factor, in one compiled program.
+    The learning-rate range test (Smith, 2017, arXiv:1506.01186), with exponentially
+    growing rates, in one compiled program.
 
     Args:
-        learner: A learner with the hyperparameter `learning_rate`, of `fdl.tunable`,
-            that measures `loss`.
+        learner: A learner of `fdl.tunable` with the hyperparameter `learning_rate` and
+            the metric `loss`.
         data: Training examples, as for `fit`.
-        batch_size: Examples in an update.
+        batch_size: Examples per update.
         key: Random key of the initial parameters and of the order of the data.
         low: The first rate, above 0.
         high: The last rate, above `low`.
         steps: Number of updates, at least 10.
 
     Raises:
-        DataError: As `fit`.
+        DataError: As for `fit`.
         ValueError: If a number is out of range, the learner has no such hyperparameter
-            or measure, or the loss is not finite from the beginning.
+            or metric, or the loss is not finite from the beginning.
 
     Example:
         >>> import fdl
@@ -89,7 +89,7 @@ def find_rate(
     """
     require_number("(0, inf)", low=low, high=high)
     if not low < high:
-        raise ValueError(f"low={low} and high={high}: give 0 < low < high.")
+        raise ValueError(f"low={low} must be below high={high}.")
     require_whole("[10, inf)", steps=steps)
     if not isinstance(learner.hparams, dict) or "learning_rate" not in learner.hparams:
         raise ValueError(
@@ -103,12 +103,12 @@ def find_rate(
     look_at(data, functools.partial(learner.check, state))
     rates = np.geomspace(low, high, steps)
     rows = _rows(key_words(key), num_examples(data), batch_size, steps)
-    if isinstance(data, Fetched):  # no others are needed
+    if isinstance(data, Fetched):  # only the rows that are needed
         data, rows = data.rows_and_places(rows)
     data = jax.device_put(data)
     batch = jax.tree.map(lambda x: x[:batch_size], data)
     if "loss" not in jax.eval_shape(learner.step, state, batch)[1]:
-        raise ValueError("the learner measures no 'loss', which this test looks at.")
+        raise ValueError("the learner has no metric 'loss', which this test needs.")
     kind = state.hparams["learning_rate"].dtype
     sums = program(_climb, learner.step)(state, data, rows, rates.astype(kind))
     losses = np.asarray(sums.total, np.float64) / np.asarray(sums.weight)
@@ -118,7 +118,7 @@ def find_rate(
 def _rows(
     words: Any, examples: int, batch_size: int, steps: int
 ) -> Int[np.ndarray, "..."]:
-    """Return the examples of each batch: as many epochs as it takes, whole batches."""
+    """Return the rows of each batch: full batches, of as many epochs as it takes."""
     each = examples // batch_size
     orders = [
         draw_order(words, epoch, examples, 0)[: each * batch_size]
@@ -150,11 +150,11 @@ def _judge(rates: Any, losses: Any) -> RateTest:
     count = len(smoothed)
     if count < 2:
         raise ValueError(
-            f"the loss is {losses[0]} at the lowest rate, {rates[0]:g}, and no number "
-            "or far larger right after it: give a smaller `low`."
+            f"the loss is {losses[0]} at the lowest rate, {rates[0]:g}, and diverges "
+            "right after it: use a smaller `low`."
         )
     falls = np.gradient(smoothed, np.log(rates[:count]))
-    # Before, an average is of a few batches, and falls as these differ.
+    # Earlier averages cover too few batches, whose differences look like slopes.
     settled = min(round(1 / (1 - _SMOOTHED)), count // 4)
     lowest_at = int(np.argmin(smoothed))
     best = settled + falls[settled : max(settled + 1, lowest_at)].argmin()

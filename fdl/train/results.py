@@ -1,4 +1,4 @@
-"""What training leaves: a line for each epoch, and the trained state."""
+"""Results of training: a line of history for each epoch, and the trained state."""
 
 from typing import NamedTuple
 
@@ -12,19 +12,19 @@ from fdl.train.evaluate import Measured
 class Epoch(NamedTuple):
     """One line of a run's history.
 
-    With members, metrics are arrays with one number for each member, NaN where a member
+    For many members, metrics are arrays with one number per member; NaN where a member
     was not trained in this epoch.
 
     Attributes:
         epoch: Number of passes over the training data made so far, from 1.
         step: Number of updates made so far.
         running: Whether the run, or each member, was trained and stayed finite.
-        train: Training metrics by name, averaged over the epoch while it went on.
-        validation: Metrics on the validation data after the epoch; empty if there are
-            none.
-        seconds: Wall-clock time of the epoch, validation included, compilation not.
-        diverged: The update at which a member met a number that is not finite, in this
-            epoch or before, or -1.
+        train: Training metrics by name, averaged over the updates of the epoch.
+        validation: Metrics on the validation data after the epoch; empty without
+            validation data.
+        seconds: Wall-clock time of the epoch, with validation, without compilation.
+        diverged: The update at which each member met a non-finite number, in this epoch
+            or earlier, or -1.
     """
 
     epoch: int
@@ -37,15 +37,14 @@ class Epoch(NamedTuple):
 
 
 class FitResult(NamedTuple):
-    """What `fit` returns.
+    """The result of `fit`.
 
     Attributes:
         state: The trained state.
         epoch: Number of passes over the data that this state has seen.
-        diverged: The update at which a member met a number that is not finite, or -1.
+        diverged: The update at which each member met a non-finite number, or -1.
         history: One `Epoch` for each pass over the data.
-        seconds: Wall-clock time by what it was spent on: `compile`, `train`,
-            `validation`.
+        seconds: Wall-clock seconds of the phases `compile`, `train` and `validation`.
     """
 
     state: State
@@ -61,21 +60,22 @@ class FitResult(NamedTuple):
 
 
 class DivergenceError(ArithmeticError):
-    """Training met a loss or a parameter that is not finite.
+    """A loss or a parameter became non-finite during training.
 
     Attributes:
         step: Index of the first bad update, from 0.
-        state: The last good state: parameters are finite, as before that update.
+        state: The last good state, from before that update; or, with
+            `fdl.data.Batches`, which cannot be repeated, from before its epoch.
         history: The epochs completed before.
     """
 
     def __init__(self, step: int, state: State, history: tuple[Epoch, ...]) -> None:
-        """Keep what there is."""
+        """Choose the remedy to name."""
         remedy = "try a smaller learning rate."
         if step == 0:  # no update has changed the parameters yet
             remedy = (
-                "look for values that are too large in the inputs and for targets out "
-                "of range, or " + remedy
+                "check the inputs for values that are too large and the targets for "
+                "values out of range, or " + remedy
             )
         super().__init__(
             f"training diverged: a metric or parameter is not finite at step {step}; "

@@ -1,4 +1,4 @@
-"""What a training may start from: a state of its own kind, and the epochs it made."""
+"""Checks of the state and the history that training starts from."""
 
 from collections.abc import Sequence
 
@@ -15,16 +15,16 @@ _MOST_STEPS = 2**31 - 1  # a state counts them in 32 bits
 
 
 def steps_done(state: State, running: Bool[np.ndarray, "*members"]) -> int:
-    """Return the number of updates made, the same for all members that go on.
+    """Return the number of updates made, the same for all running members.
 
     Raises:
-        ValueError: If it is not the same for all.
+        ValueError: If it differs between members.
     """
     made = np.unique(np.asarray(state.step)[running])
     if len(made) > 1:
         raise ValueError(
-            f"state has members after {made.tolist()} steps: they must all have made "
-            "equally many."
+            f"state has members after {made.tolist()} steps: all must have made the "
+            "same number."
         )
     return int(made[0])
 
@@ -33,18 +33,18 @@ def require_countable(epochs: int, steps_per_epoch: int) -> None:
     """Raise ValueError if there are more updates than a state can count."""
     if epochs * steps_per_epoch > _MOST_STEPS:
         raise ValueError(
-            f"epochs={epochs} make {epochs * steps_per_epoch:,} updates, and "
-            f"{_MOST_STEPS:,} can be counted: give fewer."
+            f"epochs={epochs} make {epochs * steps_per_epoch:,} updates, but at most "
+            f"{_MOST_STEPS:,} can be counted: use fewer epochs."
         )
 
 
 def require_history(
     history: Sequence[Epoch], done: int, epochs: int, steps_per_epoch: int
 ) -> None:
-    """Raise ValueError if a state did not make these epochs, or none are left.
+    """Raise ValueError if a history is not that of a state, or no epochs are left.
 
     Args:
-        history: The epochs that the caller knows of; none if they did not say.
+        history: The epochs that the caller passed, if any.
         done: Number of epochs that the state has made.
         epochs: Number of epochs in total.
         steps_per_epoch: Updates in each.
@@ -52,28 +52,28 @@ def require_history(
     if not history:
         if done >= epochs:
             raise ValueError(
-                f"state has made {done} epochs, and epochs={epochs} counts these too: "
-                "there is nothing left to train; give more epochs."
+                f"state has already made {done} epochs, which epochs={epochs} includes:"
+                " there is nothing left to train; use more epochs."
             )
         return
     last = history[-1]
     if last.step != last.epoch * steps_per_epoch:
         raise ValueError(
-            f"history has {last.step} updates in {last.epoch} epochs, but "
-            f"{steps_per_epoch} make an epoch now: give the data and the batch_size of "
-            "the run that state is from."
+            f"history has {last.step} updates in {last.epoch} epochs, but an epoch now "
+            f"has {steps_per_epoch}: pass the data and the batch_size of the run that "
+            "state is from."
         )
     if last.epoch != done:
         raise ValueError(
-            f"history ends with epoch {last.epoch}, but state made {done}: give the "
-            "epochs that it made."
+            f"history ends with epoch {last.epoch}, but state has made {done} epochs: "
+            "pass the history of the run that state is from."
         )
 
 
 def require_state_of(
     learner: Learner, key: Key | Keys, one: PyTree, state: State
 ) -> None:
-    """Raise ValueError if a state cannot be one of a learner's.
+    """Raise ValueError if a state does not fit a learner.
 
     Args:
         learner: The learner.
@@ -86,15 +86,15 @@ def require_state_of(
     for name in sorted(found.keys() | needed.keys()):
         if found.get(name) != needed.get(name):
             raise ValueError(
-                f"state is not of this learner: {name} is "
-                f"{found.get(name, 'not there')}, and must be "
-                f"{needed.get(name, 'not there')}. Give the model and the optimizer "
-                "that it was trained with."
+                f"state does not fit this learner: {name} is "
+                f"{found.get(name, 'missing')}, but must be "
+                f"{needed.get(name, 'absent')}. Use the model and the optimizer that "
+                "it was trained with."
             )
 
 
 def _described(state: State) -> dict[str, str]:
-    """Return the shapes in a state by their places."""
+    """Return the shapes in a state by path."""
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): f"{np.shape(leaf)}"
         for path, leaf in jax.tree_util.tree_leaves_with_path(state)

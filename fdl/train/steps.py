@@ -1,4 +1,4 @@
-"""The steps of training inside one program, and the order of the examples."""
+"""Many training steps in one compiled program, and the order of the examples."""
 
 import functools
 import time
@@ -21,7 +21,7 @@ from fdl.programs import program
 Step = Callable[[State, PyTree], tuple[State, Metrics]]
 
 Order = Int[Array, "*own examples"]
-"""The order of the examples: one for all members, or each member's own."""
+"""The order of the examples: one for all members, or one for each."""
 
 
 def run_steps(
@@ -36,22 +36,22 @@ def run_steps(
 ) -> tuple[State, Metrics, Int[Array, "*members"]]:
     """Make `steps` updates on the examples from `first` on, in the given order.
 
-    The number of steps is an argument of the program, not part of it, so one program
-    serves chunks of every length.
+    The number of steps is traced, not static, so one program serves chunks of every
+    length.
 
     Args:
         step: A learner's step.
-        batch_size: Number of examples in an update.
+        batch_size: Examples per update.
         data: The examples.
         order: The order in which they are visited.
-        first: Place in the order to start from.
+        first: Position in the order to start from.
         steps: Number of updates.
-        state: Where to start.
+        state: The state to start from.
         totals: Metrics to add to.
 
     Returns:
-        The state, the metrics, and the first step of each member that was not finite,
-        or -1: one number to read back, whatever the number of steps.
+        The state, the metrics, and each member's first non-finite step, or -1: a single
+        number to read back, however many steps are made.
     """
     step = program(step)  # as in `zeros`, so that it is traced once
 
@@ -66,13 +66,13 @@ def run_steps(
 
     bad = jnp.full(state.step.shape, -1, jnp.int32)
     state, totals, bad = lax.fori_loop(0, steps, body, (state, totals, bad))
-    # The last update has no later loss to betray it.
+    # After the last update, no later loss would show that it was bad.
     finite = all_finite((state.params, state.model_state), state.step.ndim)
     return state, totals, jnp.where((bad < 0) & ~finite, state.step - 1, bad)
 
 
 def all_finite(tree: PyTree, axes: int = 0) -> Bool[Array, "*members"]:
-    """Return whether all numbers are finite, for each place along the first axes.
+    """Return whether all numbers are finite, for each index along the first axes.
 
     Example:
         >>> all_finite({"a": jnp.array([[1.0, jnp.inf], [2.0, 3.0]])}, axes=1)
@@ -92,22 +92,23 @@ def _gather(
 
 
 class Programs:
-    """A learner's compiled programs of training, each looked up once.
+    """A learner's compiled training programs, each looked up once.
 
-    To look one up, what the learner is made of is read: about a millisecond.
+    A lookup compares the functions and values that the learner consists of, which takes
+    about a millisecond.
 
     Args:
         step: The learner's step.
     """
 
     def __init__(self, step: Step) -> None:
-        """Look up nothing yet."""
+        """Begin without programs."""
         self._step, self._steps, self._zeros = step, {}, None
 
     def zeros(
         self, batch_size: int, data: PyTree, order: Order, state: State
     ) -> Metrics:
-        """Return what the metrics of no steps add up to; nothing is computed."""
+        """Return the metrics of zero steps; nothing is computed."""
         if self._zeros is None:
             gather = functools.partial(_gather, batch_size)
             batch = jax.eval_shape(gather, data, order, 0)
@@ -116,7 +117,7 @@ class Programs:
         return self._zeros
 
     def steps(self, batch_size: int) -> Any:
-        """Return `run_steps` in batches of a size; it takes over state and totals."""
+        """Return `run_steps` for a batch size; `state` and `totals` are donated."""
         if batch_size not in self._steps:
             self._steps[batch_size] = program(
                 run_steps, self._step, batch_size, donate=(4, 5)
@@ -125,12 +126,12 @@ class Programs:
 
 
 class Run(NamedTuple):
-    """Batches of one size, one after the other, of one part of the data.
+    """Consecutive batches of one size, from one part of the data.
 
     Attributes:
-        part: Which part: which of several buckets.
+        part: Index of the part, such as of a bucket.
         size: Number of examples in a batch.
-        first: Place of the first example in the part's order.
+        first: Position of the first example in the part's order.
         steps: Number of batches.
     """
 
@@ -143,10 +144,10 @@ class Run(NamedTuple):
 def schedule(counts: Sequence[int], batch_size: int, epoch: int) -> list[Run]:
     """Return the batches of an epoch, in order.
 
-    Of one part: full batches, then a smaller one of what is left, as in Keras. The
-    batches of several parts are mixed, each part a batch at a time. Which part comes
-    when depends on the epoch alone, so that members with different keys can share
-    programs; which examples of the part, on the key.
+    A single part makes full batches, then a smaller one of the remainder, as in Keras.
+    The batches of several parts are shuffled. The sequence of parts depends on the
+    epoch alone, so that members with different keys can share programs; the examples in
+    each batch depend on the key.
 
     Example:
         >>> schedule([10], 4, epoch=0)
@@ -183,7 +184,7 @@ def chunks(runs: Sequence[Run], done: int, longest: int) -> Iterator[Run]:
 
 
 def upto(runs: Iterable[Run], steps: int) -> Iterator[Run]:
-    """Yield the first so many batches.
+    """Yield the first `steps` batches.
 
     Example:
         >>> list(upto([Run(0, 4, 0, 5), Run(0, 2, 20, 1)], 3))
@@ -203,12 +204,12 @@ def paced(
     *,
     is_shared: bool = False,
 ) -> Iterator[tuple[Run, bool]]:
-    """Yield batches in pieces that take about so long, and whether one is the last.
+    """Yield runs in pieces of about `seconds`, each with whether it ends its run.
 
-    What a piece takes is the time until the next is asked for. The first is short,
-    since nothing is known. None leaves all as they are. No piece reaches over `most`
-    steps from the beginning of a run, or a multiple of these. Where processes share
-    steps, the clock of the first counts, since all have to make equally many.
+    A piece is timed until the next one is requested. The first is short, since no time
+    is known yet. With None, time does not split runs. No piece crosses a multiple of
+    `most` steps from the beginning of its run. If processes share steps, the first
+    process keeps the time, since all must make the same number of steps.
 
     Example:
         >>> [(run.steps, last) for run, last in paced([Run(0, 4, 0, 12)], 1e9)]
@@ -234,7 +235,7 @@ def paced(
 
 
 def key_words(key: Shaped[jax.Array, "*members"]) -> UInt[np.ndarray, "*members words"]:
-    """Return the numbers that a random key, or each of several, is made of."""
+    """Return the raw words of a random key, or of each of several."""
     return np.asarray(jax.random.key_data(key))
 
 
@@ -243,19 +244,19 @@ def draw_order(
 ) -> Int[np.ndarray, "*members {num_examples}"]:
     """Return the order in which an epoch visits the examples, from a key's words.
 
-    Drawn on the host: a device would sort random numbers, which on CPU takes forty
-    times as long, a sixth of an epoch of a small model.
+    It is drawn on the host: JAX would sort random numbers, which on CPU takes forty
+    times as long, or a sixth of an epoch of a small model.
     """
     if words.ndim > 1:
         return np.stack([draw_order(one, epoch, num_examples, part) for one in words])
-    # The first part's orders are those of data in one part.
+    # The first part is ordered as if it were the only one.
     seed: list[Any] = [*words, epoch, *([part] if part else [])]
     return np.random.default_rng(seed).permutation(num_examples).astype(np.int32)
 
 
 @jax.jit
 def copy(tree: PyTree) -> PyTree:
-    """Return the same numbers in other memory, which a program may then take over."""
+    """Return a copy, whose memory a program may then take over."""
     return jax.tree.map(jnp.copy, tree)
 
 
@@ -271,7 +272,7 @@ def _where(chosen: Bool[Array, "*members"], one: PyTree, other: PyTree) -> PyTre
 def choose(chosen: Bool[np.ndarray, "*members"], one: PyTree, other: PyTree) -> PyTree:
     """Return one state for the chosen members, the other for the rest.
 
-    The result has memory of its own.
+    The result is a copy.
     """
     if chosen.all():
         return copy(one)

@@ -1,4 +1,4 @@
-"""Early stopping: which epoch was a run's best, and when to stop looking."""
+"""Early stopping: the best epoch of a run, and when to stop waiting for a better."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,15 +14,14 @@ from fdl.train.steps import choose
 
 
 class EarlyStopping(NamedTuple):
-    """When to stop a run before its last epoch (Prechelt, 1998), as in Keras.
+    """Early stopping of a run (Prechelt, 1998), as in Keras.
 
     Attributes:
-        monitor: The metric of the validation data that tells how good a run is.
+        monitor: Name of the validation metric to judge a run by.
         mode: Whether the best value is the largest (`"max"`) or smallest (`"min"`).
-        patience: Number of epochs without a better value after which a run stops, at
-            least 1; None to go on to the end, and only find the best epoch.
-        restore_best: Whether the result is the state of the best epoch, rather than
-            that of the last.
+        patience: Number of epochs without improvement after which a run stops, at least
+            1; None to train to the end, and only find the best epoch.
+        restore_best: Whether to return the state of the best epoch instead of the last.
     """
 
     monitor: str
@@ -31,26 +30,24 @@ class EarlyStopping(NamedTuple):
     restore_best: bool = True
 
     def check(self, names: Mapping[str, Any] | None) -> None:
-        """Raise ValueError unless these options make sense for the metrics there are.
+        """Raise ValueError unless these options fit the validation metrics.
 
         Args:
-            names: The validation metrics; None if there are no validation data.
+            names: The validation metrics; None without validation data.
         """
         if names is None:
-            raise ValueError(
-                "early_stopping needs validation_data to tell how good a run is."
-            )
+            raise ValueError("early_stopping needs validation_data to judge a run by.")
         if self.mode not in ("max", "min"):
             raise ValueError(f"mode={self.mode!r} must be 'max' or 'min'.")
         require_whole("[1, inf) or None", patience=self.patience)
         if self.monitor not in names:
             raise ValueError(
-                f"monitor={self.monitor!r} is not measured; there are "
+                f"monitor={self.monitor!r} must be one of the learner's metrics: "
                 f"{', '.join(names)}."
             )
 
     def best(self, history: Sequence[Epoch]) -> Epoch | None:
-        """Return the best epoch of a single run; None if none was measured as a number.
+        """Return the best epoch of a single run; None if the metric was always NaN.
 
         Example:
             >>> lines = [Epoch(1, 7, True, {}, {"accuracy": 0.5}, 0.0)]
@@ -65,7 +62,7 @@ class EarlyStopping(NamedTuple):
         return found
 
     def worth(self, value: Any) -> Any:
-        """Return a value of the metric such that larger is better."""
+        """Return a value of the metric, negated if smaller is better."""
         return np.asarray(value) * (1 if self.mode == "max" else -1)
 
 
@@ -73,9 +70,9 @@ class Best(NamedTuple):
     """The best epoch so far, of each member.
 
     Attributes:
-        value: Its value, such that larger is better.
+        value: Its metric, negated if smaller is better.
         epoch: Its number.
-        waited: Epochs since then.
+        waited: Number of epochs since then.
         state: The state after it.
     """
 
@@ -86,7 +83,7 @@ class Best(NamedTuple):
 
 
 def nothing_yet(state: State, epoch: int) -> Best:
-    """Return the best before the first epoch is measured."""
+    """Return the `Best` before the first epoch."""
     shape = state.step.shape
     start = np.full(shape, epoch)
     return Best(np.full(shape, -math.inf), start, np.zeros(shape, int), state)
@@ -100,7 +97,7 @@ def update(
     state: State,
     running: Bool[np.ndarray, "*members"],
 ) -> tuple[Best, Bool[np.ndarray, "*members"]]:
-    """Take note of an epoch; return the best so far, and which members go on."""
+    """Return the best epoch so far, given a new one, and which members continue."""
     value = stopping.worth(value)
     better = np.asarray(running & (value > best.value))
     waited = np.where(better, 0, best.waited + 1)

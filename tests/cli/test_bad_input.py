@@ -66,7 +66,7 @@ from fdl.cli import main
             "train mlp --dataset mnist-5k --early-stopping 0",
             "early_stopping=0 must be at least 1",
         ),
-        ("train gan --dataset mnist-5k --early-stopping 2", "is taken at the end"),
+        ("train gan --dataset mnist-5k --early-stopping 2", "is measured at the end"),
         ("train mlp --data-dir absent", "absent"),
         ("eval", "RUN is missing"),
         ("eval absent", "absent is not a run"),
@@ -117,7 +117,7 @@ def test_bad_input_gets_one_line(words, message, capsys, tmp_path, monkeypatch) 
         ("train lstm --hidden-size 10000000000000000000000", "hidden_size=1"),
         (
             "train mlp --epochs 1000000000000",
-            "updates, and 2,147,483,647 can be counted",
+            "updates, but at most 2,147,483,647 can be counted",
         ),
         ("train mlp --learning-rate inf", "learning_rate=inf"),
         ("train mlp --weight-decay nan", "weight_decay=nan"),
@@ -218,5 +218,5 @@ def test_what_asks_a_run_is_told_where_the_best_of_a_sweep_is(tmp_path, capsys) 
         "export {} --to a.onnx",
     ):
         line = complaint(words.format(sweep).split(), capsys)
-        assert f"{sweep} is a sweep and not a run; its best member is" in line
+        assert f"{sweep} is a sweep, not a run; its best member is" in line
         assert str(sweep / "best") in line

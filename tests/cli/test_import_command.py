@@ -95,7 +95,7 @@ def test_a_folder_is_a_model_without_keras_or_the_file(here, tmp_path) -> None:
     assert "model is there already" in done.stderr
     done = command("predict", "model", "x.png", cwd=tmp_path, code=2)
     assert "predict from Python" in done.stderr
-    refused = [("a.onnx", "'add'"), ("a.txt", "none of the endings")]
+    refused = [("a.onnx", "'add'"), ("a.txt", "must end with one of")]
     for name, words in refused:
         done = command("export", "model", "--to", name, cwd=tmp_path, code=2)
         assert words in done.stderr

@@ -226,12 +226,12 @@ def test_what_cannot_be_compared_gets_one_line(home, capsys) -> None:
             ("--random", "learning-rate=log:1e-4:1e-2", "--samples", 10**9),
             "seeds=1, samples=1,000,000,000 and",
         ),
-        (("--grid", f"epochs={10**12}"), "epochs=1,000,000,000,000 of 1 members"),
+        (("--grid", f"epochs={10**12}"), "epochs=1,000,000,000,000 for 1 members"),
         (("--grid", "batch-size=5000"), "5000"),
         (("--members-per-chunk", 0), "members_per_chunk=0"),
         (("--grid", "epochs=1,2", "--halving"), "do not sweep over them"),
         (("--grid", "epochs=1,2", "--validation", "none"), "sweep over seeds alone"),
-        (("--halving", "--validation", "none"), "choose what goes on by"),
+        (("--halving", "--validation", "none"), "choose the survivors by"),
     ],
 )
 def test_bad_input_gets_one_line(words, message, capsys, tmp_path) -> None:
@@ -257,11 +257,11 @@ def test_there_must_be_a_sweep_to_go_on_with(words, message, capsys) -> None:
 
 def test_eval_of_a_sweep_names_its_best_member(home, capsys) -> None:
     said = complaint(capsys, "eval", home / "grid")
-    assert f"is a sweep and not a run; its best member is {home / 'grid/best'}" in said
+    assert f"is a sweep, not a run; its best member is {home / 'grid/best'}" in said
 
 
 def test_another_sweep_in_the_folder_is_left_alone(home, capsys) -> None:
     options = ("--seeds", 5, "--run", home / "fast")
     said = complaint(capsys, "sweep", "mlp", *SMALL, *options)
-    assert "holds another sweep: learning_rate was 0.01 and is 0.001" in said
+    assert "contains another sweep: learning_rate was 0.01 and is 0.001" in said
     assert f"`fdl sweep --run {home / 'fast'}`" in said

@@ -143,7 +143,7 @@ def test_its_answers_are_exported(here, capsys) -> None:
     capsys.readouterr()
     assert "use `fdl translate`" in complaint(["generate", "run"], capsys)
     said = complaint(["export", "run", "--to", "a.onnx"], capsys)
-    assert "export it as NAME.stablehlo" in said
+    assert "export the run as NAME.stablehlo" in said
     main(["summary", "run"])
     assert "AdditiveAttention" in capsys.readouterr().out
 

@@ -55,7 +55,7 @@ def test_what_was_interrupted_goes_on(tmp_path, monkeypatch) -> None:
     assert said == {"path": "a"} | read_json(kept)
     assert said["epochs"] == 2
     done = fdl("train", "--resume=a", cwd=tmp_path, code=2)
-    assert "has ended" in done.stderr
+    assert "is complete" in done.stderr
 
 
 def test_what_a_signal_breaks_off_says_how_to_go_on(tmp_path, monkeypatch) -> None:

@@ -230,7 +230,7 @@ def test_weights_keep_their_names_and_values(tmp_path) -> None:
     ("name", "options", "words"),
     [
         ("x.pt", {}, r"\.stablehlo, .*\.safetensors, \.keras, \.weights\.h5"),
-        ("x.keras", {"parameters": "beside"}, "only .stablehlo can do without"),
+        ("x.keras", {"parameters": "beside"}, "only .stablehlo files can"),
         ("no/x.stablehlo", {}, "no is not a folder"),
         ("a.stablehlo", {}, r"a\.stablehlo is a folder"),
     ],

@@ -20,7 +20,7 @@ KINDS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:.* is gone; going on")
+@pytest.mark.filterwarnings("ignore:.* is gone; continuing")
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_killed_and_resumed_ends_like_any_other(kind, tmp_path) -> None:
     whole, _ = train_whole(kind, tmp_path)

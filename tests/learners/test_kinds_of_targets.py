@@ -460,7 +460,9 @@ def test_predict_refuses_inputs_of_another_shape_and_a_single_one() -> None:
         fdl.predict(deep, state, images[0])
     total = learners.supervised(Total(), losses.mean_squared_error, optax.sgd(0.1))
     state = total.init(KEY, (x, y))
-    with pytest.raises(fdl.DataError, match=r"answers of shape \(\).*inputs\[None\]"):
+    with pytest.raises(
+        fdl.DataError, match=r"predictions of shape \(\).*inputs\[None\]"
+    ):
         fdl.predict(total, state, x)
 
 
@@ -513,5 +515,5 @@ def test_a_loss_that_is_not_finite_at_first_is_no_fault_of_the_rate() -> None:
     learner = learners.supervised(
         Linear(), lambda y, t: jnp.log(y - t - 1e9)[:, 0], optax.sgd(0.1)
     )
-    with pytest.raises(fdl.DivergenceError, match="targets out of range"):
+    with pytest.raises(fdl.DivergenceError, match="targets for values out of range"):
         train(learner, (x, y))

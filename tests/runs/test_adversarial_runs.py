@@ -74,14 +74,14 @@ def test_where_a_needed_checkpoint_is_damaged_the_one_before_is_taken(
     shutil.copytree(run.path, tmp_path / "gan")
     checkpoints = tmp_path / "gan" / "checkpoints"
     shutil.rmtree(checkpoints / "8" / "d")
-    with pytest.warns(UserWarning, match=f"{checkpoints}/8 cannot .* is taken"):
+    with pytest.warns(UserWarning, match=f"{checkpoints}/8 cannot .* is used"):
         again = fdl.load(tmp_path / "gan")
     assert (again.epoch, int(again.state.step)) == (1, 4)
     with warnings.catch_warnings():
         warnings.simplefilter("always")  # it is printed as a line
         main(["eval", str(tmp_path / "gan")])
     said = capsys.readouterr()
-    assert "is taken" in said.err
+    assert "is used" in said.err
     assert "after epoch 1 of 2" in said.out
     shutil.rmtree(checkpoints)
     message = f"{checkpoints} has no checkpoint"

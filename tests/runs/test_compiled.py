@@ -47,7 +47,7 @@ def test_programs_are_kept_and_damaged_ones_replaced(tmp_path) -> None:
     assert damaged
     second = ran(tmp_path)
     assert second.stdout == first.stdout
-    assert second.stderr.count("is damaged: the program is compiled anew") == 1
+    assert second.stderr.count("is damaged: the program is recompiled") == 1
     assert all(file.read_bytes() != content for file, content in damaged.items())
     third = ran(tmp_path)
     assert (third.stdout, third.stderr) == (first.stdout, "")
@@ -75,7 +75,7 @@ def test_what_was_changed_or_moved_is_no_program(tmp_path) -> None:
 def test_a_folder_that_cannot_be_used_is_said_once(tmp_path) -> None:
     (tmp_path / "file").write_bytes(b"")
     programs = CompiledPrograms(tmp_path / "file")
-    with pytest.warns(UserWarning, match="compiled program cannot be kept"):
+    with pytest.warns(UserWarning, match="compiled program cannot be cached"):
         programs.put("a", b"program")
     for key in "abc":  # warnings are errors
         programs.put(key, b"program")
@@ -135,7 +135,7 @@ def test_what_is_no_folder_here_is_not_used_and_what_a_program_gave_is_its_own(
     unset, monkeypatch
 ) -> None:
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "gs://bucket/programs")
-    with pytest.warns(UserWarning, match="names no folder of this computer"):
+    with pytest.warns(UserWarning, match="is not a folder of this computer"):
         keep_compiled()
     jax.config.update("jax_compilation_cache_dir", "/a/program's")
     keep_compiled()
@@ -147,5 +147,5 @@ def test_without_the_hook_nothing_is_kept(unset, monkeypatch) -> None:
     from jax._src import compilation_cache
 
     monkeypatch.delattr(compilation_cache, "get_file_cache")
-    with pytest.warns(UserWarning, match="does not know how to check them in JAX"):
+    with pytest.warns(UserWarning, match="cannot verify their checksums with JAX"):
         keep_compiled()

@@ -88,7 +88,7 @@ def test_any_flipped_bit_or_cut_or_missing_file_is_found(folder) -> None:
         spoils += [lambda file=file: file.write_bytes(file.read_bytes()[:-1])]
         for spoil in spoils if before else [file.unlink]:
             spoil()
-            named = f"state in {last} cannot be restored: .*{last.name[:-1]}.* is taken"
+            named = f"state in {last} cannot be restored: .*{last.name[:-1]}.* is used"
             with pytest.warns(UserWarning, match=named):
                 found, _ = newest(folder)
             require_is(found, 3)
@@ -109,7 +109,7 @@ def test_what_is_no_checkpoint_hides_none_and_is_not_deleted(folder) -> None:
     assert (place / "99999" / "thesis.txt").read_text() == "dear"
     names = {path.name for path in place.iterdir()}
     assert names == {"2", "3", "4", "7", "8", "99999"}
-    with pytest.raises(RunError, match=f"{place}/99999 is in the way, and not fdl's"):
+    with pytest.raises(RunError, match=f"{place}/99999 was not written by fdl"):
         folder.keep(moment(99999))
 
 
@@ -186,7 +186,7 @@ def test_a_state_of_a_stranger_is_refused_before_memory_is_taken(tmp_path) -> No
         restore_state(tmp_path / "3", state)
     with (tmp_path / "3" / "more").open("wb") as file:
         file.truncate(1 << 40)
-    with refused(RunError, "has 1,099,.* bytes, and such a state 1,2"):
+    with refused(RunError, "has 1,099,.* bytes, but such a state has 1,2"):
         restore_state(tmp_path / "3", state)
 
 

@@ -98,7 +98,10 @@ def test_who_holds_a_folder_is_named_and_the_dead_hold_none(
             pass
         assert [file.name for file in tmp_path.iterdir()] == [HOLDER]
         return
-    with pytest.warns(UserWarning, match=f"{name}.* is gone; going on"), held(tmp_path):
+    with (
+        pytest.warns(UserWarning, match=f"{name}.* is gone; continuing"),
+        held(tmp_path),
+    ):
         assert is_held(tmp_path)
     assert not list(tmp_path.iterdir())
 

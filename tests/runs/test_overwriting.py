@@ -155,7 +155,7 @@ def test_only_what_fdl_wrote_is_removed_and_the_rest_is_named(tmp_path) -> None:
             lambda path: (path / "config.json").write_text('{"name": "my web app"}'),
             "not written by this version of fdl",
         ),
-        (lambda path: RunFolder.create(path, {"sweep": {}}), "holds a sweep"),
+        (lambda path: RunFolder.create(path, {"sweep": {}}), "contains a sweep"),
     ],
 )
 def test_what_is_no_run_is_refused(tmp_path, make, message, overwrite) -> None:

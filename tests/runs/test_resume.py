@@ -102,7 +102,7 @@ def test_it_ends_like_one_that_was_never_cut_off(left, whole, monkeypatch) -> No
     again = heard[0].epoch - 1
     assert drawn == [again, *(line.epoch for line in heard)], "a kill may come first"
     assert heard == list(run.history[whole.result["epochs"] + 1 :])
-    with pytest.raises(RunError, match="has ended: there is nothing to go on with"):
+    with pytest.raises(RunError, match="is complete: there is nothing to resume"):
         resume(left)
 
 
@@ -124,7 +124,7 @@ def test_a_damaged_checkpoint_costs_an_epoch_and_a_torn_line_nothing(
     (last / "_METADATA").write_text("{}")
     (left / f".{'0a' * 8}.part").write_text("not all of")
     log, logged = left / "metrics.jsonl", []
-    with pytest.warns(UserWarning, match=f"{last.name} cannot .* is taken instead"):
+    with pytest.warns(UserWarning, match=f"{last.name} cannot .* is used instead"):
         run = resume(left, on_start=lambda _: logged.append(log.read_text()))
     require_same(run, whole)
     assert not list(left.glob(".*.part"))
@@ -198,7 +198,7 @@ def test_what_is_missing_of_an_ended_run_is_made_again(whole, tmp_path, change) 
         ),
         (
             lambda config: config["data"].update(checksum="0"),
-            'other data: checksum was "0" and is .*Give the data',
+            'other data: checksum was "0" and is .*Use the data',
         ),
     ],
 )
@@ -215,14 +215,18 @@ def test_a_number_that_is_another_is_found_in_any_file(whole, tmp_path) -> None:
     for name in ("config.json", "result.json", "metrics.jsonl"):
         before = (path / name).read_bytes()
         change_a_digit(path, name)
-        with pytest.raises(RunError, match=f"{name} is damaged: it is not as it was"):
+        with pytest.raises(
+            RunError, match=f"{name} is damaged: its checksum does not match"
+        ):
             fdl.load(path)
         (path / name).write_bytes(before)
     for name in ("weights.safetensors", "seen.safetensors", "novelty.safetensors"):
         content = bytearray((path / name).read_bytes())
         content[-1] ^= 1
         (path / name).write_bytes(content)
-        with pytest.raises(ValueError, match=f"{name} is damaged: it is not as it was"):
+        with pytest.raises(
+            ValueError, match=f"{name} is damaged: its checksum does not match"
+        ):
             load_seen(path), load_detector(path), fdl.load(path)
         (path / name).unlink()
 

@@ -100,7 +100,7 @@ def test_a_run_that_did_not_end_has_no_result(home, run) -> None:
     again = fdl.load(home / "diverged")
     assert again.result is None
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(again.state.params))
-    with pytest.raises(RunError, match="holds a run already"):
+    with pytest.raises(RunError, match="already contains a run"):
         train("mlp", **SMALL, path=home / "diverged")
     assert train("mlp", **SMALL, path=home / "diverged", overwrite=True).result
 
@@ -119,7 +119,7 @@ def test_settings_by_name_reach_the_tasks_own_options() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             configure("lstm", **wrong)
-    with pytest.raises(ValueError, match="epochs: the configuration"):
+    with pytest.raises(ValueError, match="epochs: the Config"):
         train(config, epochs=3)
 
 
@@ -159,5 +159,5 @@ def test_a_run_of_an_older_version_says_so(run, tmp_path, forget, missing) -> No
     forget(config)
     del config["sha256"]
     file.write_text(json.dumps(config))
-    with pytest.raises(RunError, match=f"lacks {missing}: the run is of an older"):
+    with pytest.raises(RunError, match=f"lacks {missing}: the run is from an older"):
         fdl.load(tmp_path / "old")

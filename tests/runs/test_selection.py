@@ -136,7 +136,7 @@ def test_patience_keeps_the_best_epoch(tmp_path, on) -> None:
         (train, {"early_stopping": 2}, "the best epoch by: hold some out, or train to"),
         (sweep, {"grid": {"learning_rate": [1e-3, 1e-2]}}, "the best settings by"),
         (sweep, {"grid": {"batch_size": [5, 10]}}, "or sweep over seeds alone"),
-        (sweep, {"seeds": 2, "halving": True}, "what goes on by"),
+        (sweep, {"seeds": 2, "halving": True}, "the survivors by"),
     ],
 )
 def test_nothing_is_chosen_where_nothing_is_held_out(
@@ -155,7 +155,7 @@ def test_nothing_is_chosen_where_nothing_is_held_out(
         (
             "gan",
             2,
-            "early_stopping needs a measure after each epoch, but frechet_distance",
+            "early_stopping needs a metric after each epoch, but frechet_distance",
         ),
     ],
 )

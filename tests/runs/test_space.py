@@ -94,7 +94,7 @@ def test_there_are_as_few_groups_as_shapes() -> None:
         ({"grid": ["hidden-size=1.5"]}, "is not of type int"),
         ({"grid": ["bidirectional=perhaps"]}, "is not of type bool"),
         ({"grid": ["steps=columns"]}, "one of rows, pixels"),
-        ({"grid": ["epochs=1,1"]}, "twice"),
+        ({"grid": ["epochs=1,1"]}, "without duplicates"),
         ({"grid": ["epochs=1", "epochs=2"]}, "twice"),
         ({"grid": ["learning-rate=-1"]}, "learning_rate=-1.0"),
         ({"grid": ["batch-size=0"]}, "batch_size=0"),

@@ -122,7 +122,9 @@ def test_a_damaged_part_is_named_and_trained_anew(left, ended, kind) -> None:
         resume_sweep(left, on_rows=heard.extend)
     else:
         part.write_bytes(DAMAGE[kind](part.read_bytes()))
-        with pytest.warns(UserWarning, match=f"{part} is damaged.* are trained anew"):
+        with pytest.warns(
+            UserWarning, match=f"{part} is damaged.* are trained from scratch"
+        ):
             resume_sweep(left, on_rows=heard.extend)
     assert {row["member"] for row in heard} == {2}
     assert content(left) == content(ended)
@@ -172,12 +174,12 @@ def test_a_sweep_that_ended_keeps_its_seconds_and_counts(left) -> None:
         ),
         (
             lambda config: config["data"].update(checksum="0"),
-            'other data: checksum was "0" and is .*Give the data',
+            'other data: checksum was "0" and is .*Use the data',
         ),
-        (lambda config: config.update(epochs=4), "is of members with other settings"),
+        (lambda config: config.update(epochs=4), "has members with other settings"),
         (lambda config: config.pop("data"), r"config\.json lacks data"),
         (lambda config: config["sweep"].update(grid=3), r"config\.json is damaged"),
-        (lambda config: config.pop("sweep"), "holds a run and no sweep"),
+        (lambda config: config.pop("sweep"), "contains a run, not a sweep"),
     ],
 )
 def test_what_would_change_the_result_is_refused(left, change, message) -> None:

@@ -377,7 +377,7 @@ def devices_share_members_without_talking():
 @check
 def members_that_cannot_be_shared_are_refused():
     devices = jax.make_mesh((2, 4), ("members", "data"))
-    with pytest.raises(ValueError, match=r"members_per_chunk=3 .* by 2 devices"):
+    with pytest.raises(ValueError, match=r"members_per_chunk=3 .* among 2 devices"):
         many(mesh=devices, members_per_chunk=3)
     with pytest.raises(ValueError, match=r"batch_size=30 .* 4 devices"):
         many(mesh=devices, batch_size=30)

@@ -102,9 +102,7 @@ def test_training_goes_on_from_a_saved_position(learner, whole) -> None:
     assert int(state.step) == position["step"] == 6
     again = Batches(Counting(), steps_per_epoch=4)
     history = whole.history[:1]
-    with pytest.raises(
-        ValueError, match=r"after 0 batches: call set_state .*_state\(6"
-    ):
+    with pytest.raises(ValueError, match=r"at batch 0: call set_state .*_state\(6"):
         fdl.fit(learner, again, state=state, sums=sums, history=history, **OPTIONS)
     again.set_state(position)
     run = fdl.fit(learner, again, state=state, sums=sums, history=history, **OPTIONS)
@@ -119,7 +117,7 @@ def test_training_goes_on_with_the_same_iterator(learner, whole) -> None:
     run = fdl.fit(learner, batches, state=first.state, **options)
     assert int(run.state.step) == batches.step == 4
     other = Batches(iter(Passes()), steps_per_epoch=2)
-    with pytest.raises(ValueError, match="no get_state and set_state, and cannot"):
+    with pytest.raises(ValueError, match="no get_state and set_state and cannot"):
         fdl.fit(learner, other, state=first.state, **options)
     with pytest.raises(ValueError, match="tuple_iterator cannot save its position"):
         Batches(iter(()), steps_per_epoch=1).get_state(0)
@@ -206,7 +204,7 @@ def bad_label(batch):
         (spoiled(0, lambda batch: batch.image[:3]), "as batch 0, but batch_size=8"),
         (
             spoiled(5, lambda batch: batch._replace(image=batch.image / 255)),
-            r"image float64\[8, 6, 5, 1\], label int32\[8\] for batch 5, and not",
+            r"image float64\[8, 6, 5, 1\], label int32\[8\] for batch 5, not",
         ),
         (spoiled(5, bad_label), "generator, .* value 10 in row 3 of batch 5, but"),
     ],
@@ -219,11 +217,11 @@ def test_batches_that_cannot_be_used_are_refused(learner, batches, message) -> N
 
 def test_only_training_takes_batches(learner, whole) -> None:
     batches = Batches(Counting(), steps_per_epoch=4)
-    with pytest.raises(fdl.DataError, match="Counting gives each batch but once"):
+    with pytest.raises(fdl.DataError, match="Counting yields each batch only once"):
         fdl.evaluate(learner, whole.state, batches)
-    with pytest.raises(fdl.DataError, match="Counting gives each batch but once"):
+    with pytest.raises(fdl.DataError, match="Counting yields each batch only once"):
         fdl.fit(learner, whole_set(), validation_data=batches, **OPTIONS)
-    with pytest.raises(fdl.DataError, match=r"train fdl.many by fdl.fit"):
+    with pytest.raises(fdl.DataError, match=r"train fdl.many with fdl.fit"):
         fdl.fit_many(
             lambda _: learner, {}, batches, epochs=1, batch_size=8, keys=range(2)
         )

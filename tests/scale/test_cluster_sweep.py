@@ -182,7 +182,7 @@ def test_what_fails_on_every_worker_is_named_and_the_others_stand(
     assert said.startswith("member 0 failed on tcp://127.0.0.1:")
     assert "; member 1 failed on tcp://127.0.0.1:" in said
     assert said.count("tcp://") == 2 * len(workers())
-    assert "ValueError: broken. All others are kept; to go on: fdl sweep --run" in said
+    assert "ValueError: broken. All others are saved; to go on: fdl sweep --run" in said
     assert not (tmp_path / "result.json").exists()
     heard = []
     resume_sweep(tmp_path, task=task, on_rows=heard.extend)  # in this process
@@ -203,7 +203,7 @@ def pretend(name, value):
 def test_a_worker_with_another_version_is_refused(client, tmp_path, late) -> None:
     *_, other = cluster.able_workers(client)
     there = lambda *args: client.run(pretend, "jax", "0.1", workers=[other])
-    message = f"worker {other} differs: its jax is 0.1, and not "
+    message = f"worker {other} differs: its jax is 0.1, not "
     try:
         if not late:
             there()
@@ -269,7 +269,7 @@ def test_tls_takes_certificates_and_keeps_others_out(tmp_path, monkeypatch) -> N
         with started, cluster.connected(address, **allowed) as found:
             assert found.client.scheduler.address.startswith("tls://127.0.0.1:")
             assert cluster.able_workers(found.client)
-    with pytest.raises(RunError, match="needs certificates: name their files in"):
+    with pytest.raises(RunError, match="needs certificates: set the environment"):
         sweep("mlp", path=tmp_path, cluster=address, **SMALL)
 
 
@@ -286,7 +286,7 @@ def test_workers_without_a_device_are_refused(tmp_path) -> None:
     with (
         one_worker() as started,
         Client(started, set_as_default=False) as client,
-        pytest.raises(RunError, match="start them with --resources device=1"),
+        pytest.raises(RunError, match="per device, with --resources device=1"),
     ):
         sweep("mlp", path=tmp_path, cluster=client, **SMALL)
 
@@ -294,11 +294,11 @@ def test_workers_without_a_device_are_refused(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("local:0", "must ask for 1 to"),
-        ("local:1000", "must ask for 1 to"),
-        ("localhost:8786", "is no cluster: write local:N"),
-        ("tls://10.0.0.5", "is no cluster"),
-        ("ucx://10.0.0.5:8786", "is no cluster"),
+        ("local:0", "must have 1 to"),
+        ("local:1000", "must have 1 to"),
+        ("localhost:8786", "is not a cluster: use local:N"),
+        ("tls://10.0.0.5", "is not a cluster"),
+        ("ucx://10.0.0.5:8786", "is not a cluster"),
         ("tcp://10.0.0.5:8786", "is not encrypted.*--allow-unencrypted"),
         ("tcp://cluster.example:8786", "is not encrypted"),
         ("tcp://[fe80::1]:8786", "is not encrypted"),

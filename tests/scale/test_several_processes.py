@@ -120,7 +120,7 @@ def test_the_others_end_when_one_is_killed_and_one_goes_on_alone(found, run):
     assert first.returncode not in (0, None)
     assert printed == ""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".* is gone; going on")  # if it was aborted
+        warnings.filterwarnings("ignore", ".* is gone; continuing")  # if it was aborted
         with pytest.raises(fdl.runs.RunError, match="devices was 4 and is 1"):
             fdl.runs.resume(run)
         whole = fdl.runs.resume(run, allow_changes=True)

@@ -291,7 +291,7 @@ def wrong_label(rows):
         ),
         (lambda rows: rows.label.tolist(), "mine gave 0 a int, 1 a int"),
         (lambda rows: tuple(rows), r"mine gave 0 uint8\[8, 6, 5, 1\]"),
-        (wrong_label, "mine, in what was last read: label has the value 10 in row "),
+        (wrong_label, "mine, in the rows last read: label has the value 10 in row "),
     ],
 )
 def test_rows_that_change_are_refused_by_name(learner, spoil, message) -> None:
@@ -321,7 +321,7 @@ def test_a_length_that_changes_is_refused(learner) -> None:
         def __len__(self):
             return N + (len(self.asked) > 4)
 
-    with pytest.raises(fdl.DataError, match="mine had 53 examples, and has 54 now"):
+    with pytest.raises(fdl.DataError, match="mine had 53 examples and now has 54"):
         fdl.fit(learner, Growing(), stream_bytes=1, **OPTIONS)
 
 

@@ -248,7 +248,7 @@ def test_an_epoch_goes_on_with_the_sums_of_its_metrics(learner, monkeypatch) -> 
         same(rest.state, whole.state)
         timeless = lambda run: [line._replace(seconds=0) for line in run.history]
         assert timeless(rest) == timeless(whole)
-    with pytest.raises(ValueError, match="sums are of a part of an epoch"):
+    with pytest.raises(ValueError, match="sums cover a part of an epoch"):
         fit(learner, data, state=whole.state, sums=sums, epochs=3)
 
 
@@ -282,7 +282,9 @@ def test_early_stopping_goes_on_where_it_was(killed_after) -> None:
     assert rest.epoch == whole.epoch
     timeless = lambda run: [line._replace(seconds=0) for line in run.history]
     assert timeless(rest) == timeless(whole)
-    with pytest.raises(ValueError, match="history ends with epoch 1, but state made 2"):
+    with pytest.raises(
+        ValueError, match="history ends with epoch 1, but state has made 2"
+    ):
         fit(learner, state=states[2], history=history[:1], **options)
 
 

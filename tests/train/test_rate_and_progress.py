@@ -72,10 +72,10 @@ def test_the_suggestion_is_where_the_loss_falls_fastest(tmp_path) -> None:
     ("options", "message"),
     [
         ({"low": 0.0}, "low=0.0 must be above 0"),
-        ({"low": 1.0}, "give 0 < low < high"),
+        ({"low": 1.0}, "low=1.0 must be below high=1.0"),
         ({"steps": 9}, "steps=9 must be at least 10"),
         ({"batch_size": 41}, "batch_size=41"),
-        ({"low": 1e30, "high": 1e31}, "give a smaller `low`"),
+        ({"low": 1e30, "high": 1e31}, "use a smaller `low`"),
     ],
 )
 def test_what_makes_no_test_is_refused(options, message) -> None:

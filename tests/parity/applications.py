@@ -15,9 +15,9 @@ from lazily import keras
 from parity.sides import Subject
 
 BATCH, CLASSES = 8, 5
-# The smallest sizes, but for ResNet152: at 32 pixels its last maps are single pixels, and
-# statistics of eight amplify rounding until Keras in single precision differs from Keras
-# in double precision by 1.2e-4.
+# The smallest sizes, but for ResNet152: at 32 pixels its last maps are single pixels,
+# and statistics of eight amplify rounding until Keras in single precision differs from
+# Keras in double precision by 1.2e-4.
 _SIZES = {"InceptionResNetV2": 75, "InceptionV3": 75, "ResNet152": 64, "Xception": 71}
 _SMALL = {  # those that are trained, too
     "DenseNet121",

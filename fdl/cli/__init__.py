@@ -1,11 +1,11 @@
-"""The command line: `fdl train`, `fdl eval`, `fdl predict`, `fdl tasks`, `fdl data`."""
+"""The command line, `fdl`; `fdl --help` lists the commands."""
 
 import time
 
 STARTED = time.perf_counter()
-"""When the command began, before its imports."""
+"""Start time of the command, before its imports."""
 
 from fdl.cli.signals import exit_on_signals  # noqa: E402
 
-with exit_on_signals():  # these imports take most of a short command's time
+with exit_on_signals():  # imports take most of a short command's time
     from fdl.cli.main import main as main

@@ -1,4 +1,4 @@
-"""What a run answers, for people and for programs."""
+"""Predictions of a run, for people and for programs."""
 
 import csv
 import io
@@ -11,15 +11,15 @@ from fdl.files import json_text, write_whole
 
 
 class Answers(NamedTuple):
-    """What a run answers to some inputs.
+    """Predictions of a run for some inputs.
 
     Attributes:
-        of: What each input is called: its file, with a number if there are several.
-        output: The probability of each class, `(inputs, classes)`; or numbers,
+        of: Name of each input: its file, with an index if the file has several.
+        output: Probability of each class, `(inputs, classes)`, or predicted numbers,
             `(inputs, 1)`.
         names: Names of the classes, or of the number.
-        classes: Whether they are classes.
-        notes: Further facts of each input, by name.
+        classes: Whether outputs are probabilities of classes.
+        notes: Further values for each input, by name.
     """
 
     of: list[str]
@@ -29,7 +29,7 @@ class Answers(NamedTuple):
     notes: dict[str, list[Any]]
 
     def table(self) -> Table:
-        """Return a table with the two likeliest classes, or the number, of each."""
+        """Return a table with each input's two likeliest classes, or its number."""
         if not self.classes:
             table = Table(Column("file", overflow="fold"), *self.names)
             for name, (number,) in zip(self.of, self.output, strict=True):

@@ -8,7 +8,7 @@ from rich.text import Text
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _BLANK = 0x2800
 _COLORS = ("cyan", "yellow", "magenta", "green")
-_MOST = 1e300  # beyond it, differences have no number
+_MOST = 1e300  # beyond it, differences may overflow
 
 Points = Sequence[tuple[int | float, int | float]]
 
@@ -16,14 +16,14 @@ Points = Sequence[tuple[int | float, int | float]]
 def draw_chart(
     title: str, curves: Mapping[str, Points], *, width: int, height: int = 8
 ) -> Text:
-    """Return curves as text, with the least and the largest value beside them.
+    """Plot curves as text, labeled with the smallest and the largest value.
 
     Args:
-        title: What is drawn.
-        curves: Points by name, in the order of their first coordinate; those that are
-            not finite are left out.
-        width: Characters in a line, at least 24.
-        height: Lines of the curves alone, at least 2.
+        title: Title of the chart.
+        curves: Points by name, ordered by their first coordinate; those that are not
+            finite are left out.
+        width: Characters per line, at least 24.
+        height: Lines of the plot itself, at least 2.
 
     Example:
         >>> curves = {"train": [(1, 3.0), (9, 1.0)]}
@@ -71,7 +71,7 @@ def _dots(
     columns: int,
     rows: int,
 ) -> set[tuple[int, int]]:
-    """Return the dots on straight lines from each point to the next, from the top."""
+    """Return the dots of lines from each point to the next, counted from the top."""
     place = lambda value, ends, count: (
         (0.5 if ends[0] == ends[1] else (value - ends[0]) / (ends[1] - ends[0]))
         * (count - 1)
@@ -83,6 +83,6 @@ def _dots(
     for (x, y), (to_x, to_y) in itertools.pairwise(placed):
         steps = max(1, round(max(abs(to_x - x), abs(to_y - y))))
         for step in range(steps):
-            way = step / steps
-            dots.add((round(x + way * (to_x - x)), round(y + way * (to_y - y))))
+            part = step / steps
+            dots.add((round(x + part * (to_x - x)), round(y + part * (to_y - y))))
     return dots

@@ -1,4 +1,4 @@
-"""What all commands share, without JAX: help has to come at once."""
+"""What all commands share, without importing JAX, so that help is instant."""
 
 import dataclasses
 import shlex
@@ -16,7 +16,7 @@ err = SteadyConsole(highlight=False, markup=False, emoji=False, stderr=True)
 
 
 def unset(meaning: str) -> Any:
-    """Return an annotation that says in the help what not giving an option means."""
+    """Return an annotation that describes an option's default in the help."""
     return tyro.conf.arg(help_behavior_hint=f"({meaning})")
 
 
@@ -27,25 +27,25 @@ OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH"), unset("opti
 
 
 OptionalFormat = Annotated[
-    PictureFormat | None, unset("png, if the file's name does not tell")
+    PictureFormat | None, unset("default: from the file name, else png")
 ]
 
 
 def picture(to: Path, format: PictureFormat | None) -> Path:
-    """Return the file of a picture, by its name's ending or else by the format.
+    """Return the path of a picture, with the format as its extension if it has none.
 
     Raises:
-        ValueError: If they contradict each other, or the ending is of no picture.
+        ValueError: If extension and format differ, or the extension is not a picture's.
 
     Example:
         >>> picture(Path("a"), "svg").name, picture(Path("a"), None).name
         ('a.svg', 'a.png')
     """
-    from fdl.pixels import picture_file  # numpy, which help does without
+    from fdl.pixels import picture_file  # imports NumPy, which help does not need
 
     if to.suffix and format not in (None, to.suffix[1:]):
         raise ValueError(
-            f"{to} ends with {to.suffix}, and --format is {format}: leave one out."
+            f"{to} ends with {to.suffix}, but --format is {format}: leave one out."
         )
     if not to.suffix:
         return to.with_name(f"{to.name}.{format or 'png'}")
@@ -53,7 +53,7 @@ def picture(to: Path, format: PictureFormat | None) -> Path:
 
 
 def named_again(model: str | None, task: str | None) -> str:
-    """Return the words by which another command is told of the user's model or task.
+    """Return the options that pass the user's model or task to another command.
 
     Example:
         >>> named_again("my_module:make_model", None)
@@ -69,21 +69,21 @@ def named_again(model: str | None, task: str | None) -> str:
 def say_what_is_read(
     run: Path, dataset: Any, place: Any, *, is_named: bool = True
 ) -> None:
-    """Say what a run's folder makes fdl read: one from elsewhere may name any place.
+    """Print the data that a run folder makes fdl read, which may be any path.
 
     Args:
-        run: The folder.
+        run: The run folder.
         dataset: The data set.
-        place: The folder of data that is named there, if any.
-        is_named: Whether the data set is, too, and was not given by the user.
+        place: The data folder that the run names, if any.
+        is_named: Whether the run also names the data set, rather than the user.
     """
     if place is not None or (is_named and ":" in str(dataset)):
         where = "" if place is None else f" in {place}"
-        err.print(f"{run} says to read {dataset}{where}", soft_wrap=True)
+        err.print(f"reading {dataset}{where}, as {run} says", soft_wrap=True)
 
 
 class AnswerIsNoError(Exception):
-    """A command did what it was asked to, and what it found is a failure."""
+    """A command ran as asked, and its result is a failure."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,24 +97,24 @@ class Command:
     debug: bool = False
 
     light: ClassVar[bool] = False
-    """Whether it does without JAX."""
+    """Whether the command does not need JAX."""
 
     def validate(self) -> None:
-        """Raise ValueError for what can be seen to be wrong before JAX is imported."""
+        """Raise ValueError for errors that can be found before JAX is imported."""
 
     @abstractmethod
     def __call__(self) -> None:
-        """Do it. What goes wrong is raised."""
+        """Run the command; raise an error if it fails."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reporting(Command):
-    """A command that takes a while.
+    """A long-running command.
 
     Attributes:
-        quiet: Say nothing until it is over.
+        quiet: Print nothing until the end.
         json: Print the result as one JSON object, and nothing else, to standard output.
-        format: Of the pictures.
+        format: Format of the pictures.
     """
 
     quiet: bool = False
@@ -127,8 +127,8 @@ class OfRun(Command):
     """A command about a run.
 
     Attributes:
-        model: Names again the model of a run that was trained with --model.
-        task: Names again the task of a run that was trained with --task.
+        model: The --model that the run was trained with, if any.
+        task: The --task that the run was trained with, if any.
     """
 
     model: OptionalName = None
@@ -136,12 +136,12 @@ class OfRun(Command):
 
     @property
     def named_again(self) -> str:
-        """The words that name both to another command."""
+        """The options that pass both to another command."""
         return named_again(self.model, self.task)
 
 
 registry = tyro.constructors.ConstructorRegistry()
-"""How words become numbers, with plain complaints."""
+"""Parsers of numbers, with plain error messages."""
 
 
 @registry.primitive_rule

@@ -19,17 +19,18 @@ Folders = Annotated[
 
 @dataclasses.dataclass(frozen=True)
 class Compare(Command):
-    """Compare runs: their curves; or two sweeps over the same seeds: who is better.
+    """Compare the learning curves of runs, or two sweeps over the same seeds.
 
-    Of two folders of `fdl sweep TASK --seeds N` with one configuration, differences are
-    taken seed by seed, which leaves out what the seeds have in common. Runs, or more
-    than two, are drawn in one picture: training and validation, epoch by epoch.
+    Two folders of `fdl sweep TASK --seeds N` with one configuration each are compared
+    seed by seed, which removes the variation that both share. Runs, or more than two
+    folders, are plotted in one picture: training and validation, epoch by epoch.
 
     Attributes:
-        runs: Folders, two or more; differences are those of the second minus the first.
-        curves: Draw curves of two sweeps, too, instead of differences.
-        picture: Picture of the differences or curves; its ending tells the format.
-        format: Of the picture.
+        runs: Two or more folders; differences are the second minus the first.
+        curves: Plot the learning curves of two sweeps instead of their differences.
+        picture: Picture to write, of the differences or curves; its extension sets the
+            format.
+        format: Format of the picture.
     """
 
     runs: Folders
@@ -38,10 +39,10 @@ class Compare(Command):
     format: OptionalFormat = None
 
     def validate(self) -> None:
-        """Refuse a single run."""
+        """Reject a single run."""
         if len(self.runs) < 2:
             raise ValueError(
-                "a comparison takes two or more folders: name another RUN."
+                "a comparison needs two or more folders: name another RUN."
             )
 
     def __call__(self) -> None:
@@ -51,11 +52,11 @@ class Compare(Command):
         if self.curves or len(self.runs) > 2 or any(map(is_run, self.runs)):
             self._draw_curves(to)
         else:
-            self._tell_difference(to)
+            self._print_difference(to)
 
     def _draw_curves(self, to: Path) -> None:
         found = fdl.runs.learning(self.runs)
-        names = _told_apart([one.name for one in found], self.runs)
+        names = _distinct([one.name for one in found], self.runs)
         metric = found[0].metric
         table = Table("", "epochs", "seeds", *(f"{x} {metric}" for x in _PARTS))
         for name, one in zip(names, found, strict=True):
@@ -71,7 +72,7 @@ class Compare(Command):
         )
         out.print(f"picture  {to}", soft_wrap=True)
 
-    def _tell_difference(self, to: Path) -> None:
+    def _print_difference(self, to: Path) -> None:
         found = fdl.runs.compare(*self.runs)
         first, second = found.names
         word = lambda value: shown(found.metric, value)
@@ -95,8 +96,8 @@ class Compare(Command):
         out.print(_verdict(found), soft_wrap=True)
         if found.seeds_needed is not None:
             out.print(
-                f"A difference of this size takes {found.seeds_needed} seeds to see, "
-                "at 80 %."
+                f"Detecting a difference of this size takes {found.seeds_needed} "
+                "seeds, with a power of 80 %."
             )
         fdl.report.draw_differences(
             to,
@@ -112,19 +113,19 @@ class Compare(Command):
 _PARTS = ("train", "validation", "test")
 
 
-def _told_apart(names: list[str], paths: Sequence[Path]) -> list[str]:
+def _distinct(names: list[str], paths: Sequence[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(path) for path in paths]
 
 
 def _last(curves: Any) -> float | None:
-    """Return the mean over seeds of the last value of each; None if there is none."""
+    """Return the mean over seeds of their last values; None if there are none."""
     values = [row[row == row][-1] for row in curves if (row == row).any()]
     return sum(values) / len(values) if values else None
 
 
 def _verdict(found: "fdl.runs.Comparison") -> str:
     if found.better is None:
-        return "These seeds do not tell which is better: the interval contains 0."
+        return "These seeds do not show which is better: the interval contains 0."
     if found.diverged[0] != found.diverged[1]:
         counts = zip(found.names, found.diverged, strict=True)
         words = ", ".join(f"{count} of {name}" for name, count in counts)

@@ -1,4 +1,4 @@
-"""What completes words in a shell: Tyro writes it, fish needs a change."""
+"""Shell completion: Tyro writes the scripts; the one for fish needs a change."""
 
 import contextlib
 import io
@@ -11,20 +11,20 @@ from fdl.files import expanded, write_whole
 _PRINT, _WRITE = f"{COMPLETION}print-completion", f"{COMPLETION}write-completion"
 _SHELLS = ("bash", "zsh", "fish")
 
-# All commands take more than a system lets a program have as one of its words.
+# The code of all commands exceeds the length of one argument of a program.
 _AS_WORD = '($python_cmd -c "$pycode" $words $current)'
 _AS_INPUT = '(printf "%s" "$pycode" | $python_cmd - $words $current)'
 
 
 def complete(words: Sequence[str], kind: Any) -> None:
-    """Print what completes words, or write it to a file.
+    """Print a completion script, or write it to a file.
 
     Args:
         words: `--tyro-print-completion SHELL` or `--tyro-write-completion SHELL FILE`.
         kind: All commands, as a union.
 
     Raises:
-        UsageError: If the words are others.
+        UsageError: If the words are not of this form.
     """
     option, _, value = words[0].partition("=")
     if option not in (_PRINT, _WRITE):

@@ -1,4 +1,4 @@
-"""Settings of a command line from a file: TOML, or a run's `config.json`."""
+"""Settings of a command line from a TOML file, or from a run's `config.json`."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,16 @@ OPTION = "--config"
 
 
 def with_file(words: Sequence[str], kind: Any) -> list[str]:
-    """Return words with those for the settings of the file that `--config` names.
+    """Replace `--config FILE` among words with options for the settings in the file.
 
-    They come first, so that what the words themselves say counts. The task may be left
-    to the file.
+    They come first, so that other options override them. The file may name the task.
 
     Args:
         words: A task, if any, and options.
-        kind: The commands for all tasks, as a union; or that for a task of the
-            user's.
+        kind: The commands for all tasks, as a union, or that for the user's own task.
 
     Raises:
-        UsageError: If the file cannot be read, or has a setting that there is not.
+        UsageError: If the file cannot be read, or has an unknown setting.
     """
     file, words = _without_option(list(words))
     content = _read(file)
@@ -32,9 +30,9 @@ def with_file(words: Sequence[str], kind: Any) -> list[str]:
     task, tasks = content.pop("task", named), choices(kind)
     if tasks:
         if named not in (None, task):
-            raise UsageError(f"{file} is of task {task!r}, not of {named!r}.")
+            raise UsageError(f"{file} is for task {task!r}, not for {named!r}.")
         if task is None:
-            raise UsageError(f"{file} names no task: give one before {OPTION}.")
+            raise UsageError(f"{file} does not name a task: pass one before {OPTION}.")
         if task not in tasks:
             raise UsageError(f"{file}: {unknown('task', str(task), tasks)}")
         kind = tasks[task].kind
@@ -44,7 +42,7 @@ def with_file(words: Sequence[str], kind: Any) -> list[str]:
         for name in every
         if not name.startswith("--no-") and name not in (OPTION, "--debug")
     }
-    # What a run writes down about itself, and is no setting.
+    # The config.json of a run also has records, which are not settings.
     if {"data", "versions"} <= content.keys():
         content = {name: value for name, value in content.items() if name in known}
     said: list[str] = []
@@ -77,7 +75,7 @@ def _read(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UsageError(f"{file} cannot be read: {error}.") from None
     if not isinstance(content, dict):
-        raise UsageError(f"{file} holds no settings by name.")
+        raise UsageError(f"{file} does not contain settings by name.")
     return _flat(content)
 
 
@@ -91,11 +89,11 @@ def _parse_toml(text: str) -> Any:
 
 
 _RECORDS = ("data", "versions", "environment", "sweep")
-"""Tables of a run's `config.json` that hold no settings."""
+"""Tables of a run's `config.json` that are not settings."""
 
 
 def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings by name, those in tables, such as `options`, among them."""
+    """Return settings by name, including those in tables such as `options`."""
     found: dict[str, Any] = {}
     for name, value in content.items():
         name = name.replace("-", "_")
@@ -107,7 +105,7 @@ def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
 def _words(option: str, value: Any) -> list[str]:
     if isinstance(value, bool):
         return [option if value else f"--no-{option[2:]}"]
-    if value is None:  # the share held out alone can be none
+    if value is None:  # only the validation share can be none
         return [option, "none"] if option == "--validation" else []
     values = value if isinstance(value, list) else [value]
     return [option, *map(str, values)]

@@ -1,4 +1,4 @@
-"""`fdl data list` and `fdl data prepare`."""
+"""`fdl data`: list, show, check and prepare data sets."""
 
 import dataclasses
 from typing import Annotated, Any
@@ -20,10 +20,10 @@ from fdl.cli.command import (
 
 @dataclasses.dataclass(frozen=True)
 class DataList(Command):
-    """List the data sets, and where they lie on this computer.
+    """List the data sets, and where they are on this computer.
 
     Attributes:
-        data_dir: Folder to look in, before the usual places.
+        data_dir: Folder to search before the usual places.
     """
 
     data_dir: OptionalPath = None
@@ -45,9 +45,9 @@ class DataPrepare(Command):
     """Write a data set as the folder that TensorFlow Datasets would prepare.
 
     Attributes:
-        name: Which data set.
+        name: Name of the data set.
         source: Folder with its four original files; downloaded if not given.
-        data_dir: Where to write; TensorFlow Datasets' own folder if not given.
+        data_dir: Folder to write to; TensorFlow Datasets' own folder if not given.
     """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
@@ -62,18 +62,18 @@ class DataPrepare(Command):
 
 @dataclasses.dataclass(frozen=True)
 class OfDataset(Command):
-    """A command about a data set.
+    """A command for one data set.
 
     Attributes:
-        name: A name that `fdl data list` lists, or data of your own, such as
-            `folder:PATH` or `csv:FILE`.
+        name: A name from `fdl data list`, or your own data, such as `folder:PATH` or
+            `csv:FILE`.
         target: Column of a CSV or TSV file, or member of JSON lines, to predict.
-        source: Column of a TSV file, or member of JSON lines, whose texts become the
-            target.
-        text: Column or member that is the text, where texts are to be classified.
-        size: Height and width to bring images of your own to, such as `64` or `48x64`.
-        skip_bad: Leave out pictures of a folder that cannot be read.
-        data_dir: Folder to look in, before the usual places.
+        source: Column of a TSV file, or member of JSON lines, to predict the target
+            from.
+        text: Column or member with the text, for text classification.
+        size: Height and width to resize your own images to, such as `64` or `48x64`.
+        skip_bad: Skip unreadable pictures of a folder.
+        data_dir: Folder to search before the usual places.
     """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
@@ -99,12 +99,12 @@ class OfDataset(Command):
 
 @dataclasses.dataclass(frozen=True)
 class DataShow(OfDataset):
-    """Tell what is in a data set: counts, shapes, balance of classes, duplicates.
+    """Describe a data set: counts, shapes, class balance, duplicates.
 
     Attributes:
-        to: Picture to write, with some images of each class; its ending tells the
+        to: Picture to write, with some images of each class; its extension sets the
             format.
-        format: Of the picture.
+        format: Format of the picture.
     """
 
     to: OptionalPath = None
@@ -117,15 +117,15 @@ class DataShow(OfDataset):
         if self.to is not None:
             to = picture(self.to, self.format)
             fdl.data.draw_contact_sheet(dataset, to)
-            out.print(f"contact sheet in {to}", soft_wrap=True)
+            out.print(f"contact sheet written to {to}", soft_wrap=True)
 
 
 @dataclasses.dataclass(frozen=True)
 class DataCheck(OfDataset):
-    """Check a data set; exit with 1 if inputs of a part are in another one."""
+    """Check a data set; exit with 1 if two parts share inputs."""
 
     def __call__(self) -> None:
-        """Check it."""
+        """Check it, and print the counts."""
         found = self.load().describe()
         if found.leaks:
             raise AnswerIsNoError(
@@ -136,7 +136,7 @@ class DataCheck(OfDataset):
 
 
 def commands() -> Any:
-    """Return `fdl data list` and `fdl data prepare`, as a union of subcommands."""
+    """Return the subcommands of `fdl data`, as a union."""
     return (
         Annotated[DataList, tyro.conf.subcommand("list")]
         | Annotated[DataShow, tyro.conf.subcommand("show")]

@@ -21,12 +21,12 @@ from fdl.runs.words import shown
 
 @dataclasses.dataclass(frozen=True)
 class Eval(OfRun):
-    """Measure a trained run on the test images of a data set.
+    """Evaluate a trained run on the test set of a data set.
 
     Attributes:
-        run: Folder of the run.
-        dataset: Data set; that of the training if not given.
-        data_dir: Folder to look for the data in; that of the training if not given.
+        run: Run folder.
+        dataset: Data set to evaluate on; that of the training if not given.
+        data_dir: Folder to search for the data; that of the training if not given.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -34,7 +34,7 @@ class Eval(OfRun):
     data_dir: OptionalPath = None
 
     def __call__(self) -> None:
-        """Measure."""
+        """Evaluate."""
         run = fdl.runs.open_run(self.run, model=self.model, task=self.task)
         say_what_is_read(
             self.run,
@@ -53,18 +53,18 @@ class Eval(OfRun):
         strange = [name for name, value in measured.items() if not math.isfinite(value)]
         if strange:
             raise AnswerIsNoError(
-                f"the {' and '.join(strange)} of {self.run} is not finite: what it has "
-                "learned is no use; train it again."
+                f"the {' and '.join(strange)} of {self.run} is not finite: its weights "
+                "are unusable; train it again."
             )
 
 
 def _how_far(run: Any, again: str) -> list[str]:
-    """Return which epoch is measured, unless it is that of the run's result."""
+    """Return which epoch is evaluated, unless it is that of the run's result."""
     known = run.epoch is not None
     at = f"after epoch {run.epoch}" if known else "within an epoch"
     if run.result is None:
-        how = f"to go on: fdl train --resume {run.path}{again}"
-        return [f"{at} of {run.config.epochs}, where its training was cut off; {how}"]
+        how = f"to resume: fdl train --resume {run.path}{again}"
+        return [f"{at} of {run.config.epochs}, where training was interrupted; {how}"]
     if known and run.epoch != run.result["epochs"]:
-        return [f"{at} of {run.config.epochs}, since a later checkpoint is damaged"]
+        return [f"{at} of {run.config.epochs}, because a later checkpoint is damaged"]
     return []

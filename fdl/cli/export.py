@@ -12,20 +12,20 @@ from fdl.cli.command import OfRun, OptionalName, out
 
 @dataclasses.dataclass(frozen=True)
 class Export(OfRun):
-    """Write a trained run as a file for other programs; the ending tells the format.
+    """Export a trained run to a file for other programs; its extension sets the format.
 
-    NAME.stablehlo is what `fdl predict` answers, for JAX alone, on any platform;
-    NAME.onnx is the same for onnxruntime, of dense, convolutional and recurrent models.
-    NAME.safetensors holds the variables of a model. NAME.keras is a model for Keras,
-    which takes pixels in [0, 1] and gives logits, and NAME.weights.h5 its weights.
+    NAME.stablehlo predicts what `fdl predict` does, with JAX alone, on any platform;
+    NAME.onnx does the same in onnxruntime, for dense, convolutional and recurrent
+    models. NAME.safetensors holds the variables of a model. NAME.keras is a Keras model
+    that takes pixels in [0, 1] and returns logits, and NAME.weights.h5 its weights.
 
     Attributes:
-        run: Folder of the run, or of `fdl import`.
-        to: The file.
-        part: Which model, of a run that has several.
-        parameters: Where those of a .stablehlo go: inside the file, or beside it, as
-            NAME.safetensors.
-        overwrite: Replace files that are there.
+        run: Run folder, or a folder of `fdl import`.
+        to: File to write.
+        part: Model to export, if the run has several.
+        parameters: Where the parameters of a .stablehlo file go: inside it, or beside
+            it, in NAME.safetensors.
+        overwrite: Replace existing files.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -35,14 +35,14 @@ class Export(OfRun):
     overwrite: bool = False
 
     def __call__(self) -> None:
-        """Write."""
+        """Export."""
         from fdl.runs import exporting
 
         files = exporting.written(self.to, self.parameters)
         for file in files:
             if file.exists() and not self.overwrite:
                 raise ValueError(
-                    f"{file} is there already: give another name, or --overwrite."
+                    f"{file} already exists: use another name, or --overwrite."
                 )
         run = fdl.load(self.run, model=self.model, task=self.task)
         if isinstance(run, fdl.runs.Run):
@@ -50,5 +50,7 @@ class Export(OfRun):
         elif isinstance(run, fdl.runs.ImportedModel):
             run.export(self.to)
         else:
-            raise ValueError(f"{self.run} is an exported file already.")
+            raise ValueError(
+                f"{self.run} is an exported file already: pass a run folder."
+            )
         out.print(f"written to {', '.join(map(str, files))}", soft_wrap=True)

@@ -11,17 +11,18 @@ from fdl.cli.task_command import ToTrain, for_each_task
 
 @dataclasses.dataclass(frozen=True)
 class FindRate(ToTrain):
-    """Find a learning rate: train for a few steps while it grows, and draw the loss.
+    """Find a learning rate: increase it over some training steps and plot the loss.
 
     `--learning-rate`, `--schedule`, `--warmup` and `--epochs` have no effect here.
 
     Attributes:
-        low: The first rate.
-        high: The last rate.
+        low: First learning rate.
+        high: Last learning rate.
         steps: Number of updates.
-        to: Picture of the loss against the rate; its ending tells the format.
-        format: Of the picture.
-        overwrite: Replace the file if it is there.
+        to: Picture to write, of the loss against the learning rate; its extension sets
+            the format.
+        format: Format of the picture.
+        overwrite: Replace an existing file.
     """
 
     low: float = 1e-6
@@ -32,11 +33,11 @@ class FindRate(ToTrain):
     overwrite: bool = False
 
     def __call__(self) -> None:
-        """Find it."""
+        """Run the test, and print the suggested learning rate."""
         to = picture(self.to, self.format)
         if to.exists() and not self.overwrite:
             raise ValueError(
-                f"{to} is there already: give another name with --to, or --overwrite."
+                f"{to} already exists: use another name with --to, or --overwrite."
             )
         config = self.configuration()
         found = fdl.runs.find_rate(
@@ -61,5 +62,5 @@ class FindRate(ToTrain):
 
 
 def commands(own: str | None = None) -> Any:
-    """Return `fdl find-rate TASK` for each task, or a command for one of the user's."""
+    """Return `fdl find-rate TASK` for each task, or a command for the user's own."""
     return for_each_task(FindRate, "Find a learning rate for the {}.", own)

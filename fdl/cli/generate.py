@@ -19,24 +19,25 @@ from fdl.cli.command import (
 
 @dataclasses.dataclass(frozen=True)
 class Generate(OfRun):
-    """Let a trained run make something: images, texts, or music.
+    """Generate images, texts or music with a trained run.
 
     Attributes:
-        run: Folder of the run.
-        count: Number of images, texts or pieces; 64 images, 1 of others if not given.
-        seed: Source of all randomness.
-        to: Picture, of images and music; its ending tells the format. Pieces of music
-            are beside it, in MIDI files of its name.
-        format: Of the picture.
-        overwrite: Replace the file if it is there.
-        prompt: What a text begins with, or the MIDI file that music goes on from.
-        length: Number of characters or frames after the prompt; 500 characters, 128
+        run: Run folder.
+        count: Number of images, texts or pieces; 64 images or 1 of the others if not
+            given.
+        seed: Random seed.
+        to: Picture to write, of images or music; its extension sets the format. Music
+            is also written beside it, to MIDI files of the same name.
+        format: Format of the picture.
+        overwrite: Replace existing files.
+        prompt: Beginning of a text, or a MIDI file that music continues.
+        length: Number of characters or frames after the prompt; 500 characters or 128
             frames if not given.
-        temperature: Below 1 for likelier texts and music, above 1 for stranger ones; 0
-            always takes the likeliest.
-        top_k: Choose among the likeliest so many characters only.
-        top_p: Choose among the likeliest characters that together have this
-            probability.
+        temperature: Below 1 for likelier texts and music, above 1 for more varied ones;
+            0 always takes the likeliest.
+        top_k: Sample only from this many of the likeliest characters.
+        top_p: Sample only from the likeliest characters whose probabilities add up to
+            this.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -70,7 +71,7 @@ class Generate(OfRun):
         for file in written:
             if file.exists() and not self.overwrite:
                 raise ValueError(
-                    f"{file} is there already: give another name, or --overwrite."
+                    f"{file} already exists: use another name, or --overwrite."
                 )
         sampling = fdl.tasks.Sampling(
             count=count,

@@ -1,4 +1,4 @@
-"""What is to be swept over, as words of a command line."""
+"""Grids and ranges of a sweep, from words of a command line."""
 
 import reprlib
 from collections.abc import Iterable, Mapping
@@ -13,10 +13,10 @@ from fdl.tasks import Config
 def read_grid(config: Config, words: Iterable[str]) -> dict[str, list[Any]]:
     """Return the values of `name=value,value,...` words, by setting.
 
-    Values have the type of the default; sizes of several layers read `400x400`.
+    Values get the type of the default; sizes of several layers are written `400x400`.
 
     Raises:
-        ValueError: If there is no such setting, or a value is not of its type.
+        ValueError: If a setting is unknown, or a value is not of its type.
 
     Example:
         >>> import fdl.tasks
@@ -36,7 +36,7 @@ def read_ranges(config: Config, words: Iterable[str]) -> dict[str, Range]:
     """Return the ranges of `name=log:low:high` or `name=lin:low:high` words.
 
     Raises:
-        ValueError: If there is no such setting, or the words give no range.
+        ValueError: If a setting is unknown, or a word is not a range.
 
     Example:
         >>> import fdl.tasks
@@ -64,7 +64,7 @@ def _halves(config: Config, word: str, before: Mapping[str, Any]) -> tuple[str, 
     name = name.strip().lstrip("-").replace("-", "_")
     known = settings(config)
     if not sign or not text:
-        raise ValueError(f"{reprlib.repr(word)} must read NAME=VALUES.")
+        raise ValueError(f"{reprlib.repr(word)} must have the form NAME=VALUES.")
     if name not in known:
         names = [one.replace("_", "-") for one in known]
         complaint = unknown("setting", name.replace("_", "-"), names)
@@ -75,7 +75,7 @@ def _halves(config: Config, word: str, before: Mapping[str, Any]) -> tuple[str, 
 
 
 def _read(name: str, default: Any, text: str) -> Any:
-    if default is None:  # a number that the default optimizer or schedule has not
+    if default is None:  # a number that the default optimizer or schedule lacks
         default = 0.0
     try:
         if isinstance(default, bool):

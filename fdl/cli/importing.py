@@ -19,22 +19,22 @@ _CLOSE = 1e-5
 
 @dataclasses.dataclass(frozen=True)
 class Import(Command):
-    """Import a Keras model, and show what it consists of.
+    """Import a Keras model, and show its layers.
 
-    Reads `.keras` and whole-model `.h5` files without Keras, and runs nothing in them.
-    With --to, it becomes a folder that `fdl.load` opens; `fdl train classify --model
-    FILE` trains it.
+    Reads `.keras` and whole-model `.h5` files without Keras, and runs no code in them.
+    --to writes a folder that `fdl.load` opens; `fdl train classify --model FILE` trains
+    the model.
 
     Attributes:
-        file: The file.
-        check: Compare with what Keras predicts, which has to be installed.
+        file: File of the model.
+        check: Compare its predictions with those of Keras, which must be installed.
         to: Folder to write, with config.json and weights.safetensors.
         json: Print one JSON object instead of a table.
     """
 
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     check: bool = False
-    to: Annotated[OptionalPath, unset("none is written if not given")] = None
+    to: Annotated[OptionalPath, unset("default: none")] = None
     json: bool = False
 
     def __call__(self) -> None:
@@ -42,7 +42,7 @@ class Import(Command):
         from fdl.keras.graph.summary import layers_of
 
         if self.to is not None and self.to.exists():
-            raise ValueError(f"{self.to} is there already: give another name.")
+            raise ValueError(f"{self.to} already exists: use another name.")
         model, variables = fdl.keras.import_model(self.file)
         found = layers_of(model, variables)
         far = _difference(self.file, model, variables) if self.check else None
@@ -59,14 +59,14 @@ class Import(Command):
                 out.print(f"written to {self.to}", soft_wrap=True)
         if far is not None and not far <= _CLOSE:
             raise AnswerIsNoError(
-                f"{self.file} predicts something else in fdl than in Keras, by "
-                f"{far:.1e} of the largest output."
+                f"the predictions of {self.file} in fdl and Keras differ by {far:.1e} "
+                "of the largest output."
             )
 
 
 def _difference(file: Path, model: Any, variables: Any) -> float:
-    """Return how far Keras' predictions are from fdl's, for random inputs."""
-    import jax  # and with it half a second, which help and completion do without
+    """Return the relative difference of predictions from Keras', on random inputs."""
+    import jax  # takes half a second, which help and completion save
     import numpy as np
 
     from fdl.keras.graph.arrays import examples

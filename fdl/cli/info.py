@@ -21,7 +21,7 @@ _VARIABLES = ("FDL_", "JAX_", "XLA_", "NVIDIA_TF32", "LIBTPU_")
 
 @dataclasses.dataclass(frozen=True)
 class Info(Command):
-    """Show versions, devices and how fdl is installed: paste it into a report of a bug.
+    """Show versions, devices and how fdl is installed, to paste into a bug report.
 
     Attributes:
         json: Print one JSON object instead of lines.
@@ -30,7 +30,7 @@ class Info(Command):
     json: bool = False
 
     def __call__(self) -> None:
-        """Show it."""
+        """Print the information."""
         found = _found()
         if self.json:
             print(json_text(found, indent=1))

@@ -1,4 +1,4 @@
-"""The options of a command that several processes share."""
+"""Options of a command that several processes run together."""
 
 import contextlib
 import dataclasses
@@ -13,13 +13,13 @@ from fdl.cli.command import OptionalInt, Reporting, err, unset
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Joining(Reporting):
-    """A command that several processes share.
+    """A command that several processes run together.
 
     Attributes:
-        coordinator: Where process 0 listens for the others, the same for all.
-        processes: How many processes train together, each started by this command; auto
-            to ask the cluster for it, and for the other two.
-        process: Which of them this is, from 0.
+        coordinator: Address where process 0 listens for the others, the same for all.
+        processes: Number of processes that train together, each started by this
+            command; auto to get this and the other two options from the cluster.
+        process: Index of this process, from 0.
     """
 
     coordinator: Annotated[
@@ -28,29 +28,29 @@ class Joining(Reporting):
     processes: Annotated[
         int | Literal["auto"] | None,
         tyro.conf.arg(metavar="N|auto"),
-        unset("one if not given"),
+        unset("default: one"),
     ] = None
     process: OptionalInt = None
 
     def validate(self) -> None:
-        """Refuse options that do not go together."""
+        """Reject options that do not go together."""
         super().validate()
         others = (self.coordinator, self.process)
         if self.processes == "auto":
             if others != (None, None):
                 raise ValueError(
-                    "--processes auto asks the cluster for --coordinator and "
-                    "--process: leave them out."
+                    "--processes auto gets --coordinator and --process from the "
+                    "cluster: leave them out."
                 )
         elif len({self.processes is None, *(x is None for x in others)}) > 1:
             raise ValueError(
-                "--coordinator, --processes and --process go together: give all three, "
+                "--coordinator, --processes and --process go together: pass all three, "
                 "or --processes auto on a cluster."
             )
 
     @contextlib.contextmanager
     def joined(self) -> Iterator[None]:
-        """Make this process one of several, if it is to be."""
+        """Join the other processes, if there are any."""
         if self.processes is None:
             yield
             return
@@ -65,5 +65,5 @@ class Joining(Reporting):
             self.coordinator, number, self.process, plainly=not self.debug
         ):
             if not (processes.is_first() or self.quiet):
-                err.print("all have joined; process 0 says how it goes")
+                err.print("all processes have joined; process 0 reports progress")
             yield

@@ -1,4 +1,4 @@
-"""The board of a sweep: its leaders so far, and how long the rest will take."""
+"""The board of a sweep: its leaders so far, and the remaining time."""
 
 from collections.abc import Iterable
 
@@ -25,9 +25,9 @@ _LEADERS = 10
 
 
 class Board:
-    """The leaders so far, and how long the rest will take, on standard error.
+    """The leaders so far and the remaining time, on standard error.
 
-    Where there is no terminal, a line for each epoch of some members is in its place.
+    Without a terminal, a line for each epoch of a group of members takes its place.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -50,17 +50,17 @@ class Board:
         self._live = Live(console=err, refresh_per_second=2, get_renderable=self._show)
 
     def __enter__(self) -> "Board":
-        """Begin to watch."""
+        """Return the board."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave it as it is."""
+        """Stop updating; what is on the screen stays."""
         self._voice.stop()
         if self._live.is_started:
             self._live.stop()
 
     def on_start(self, members: Members) -> None:
-        """Show the board, with what is known already."""
+        """Show the board, with the epochs that are known already."""
         self._members, self._rows = members, dict(members.rows)
         self._bar = self._progress.add_task(
             "", total=members.epochs, completed=len(self._rows)
@@ -76,14 +76,14 @@ class Board:
             self._live.start()
 
     def on_rows(self, rows: list[Row]) -> None:
-        """Take note of an epoch of some members."""
+        """Record an epoch of a group of members."""
         self._rows |= {(row["member"], row["epoch"]): row for row in rows}
         self._progress.update(self._bar, completed=len(self._rows))
         if not self._live.is_started:
             self._voice.say(self._line(rows))
 
     def going_on(self) -> str | None:
-        """Return the command that goes on; None while nothing is kept."""
+        """Return the command that resumes; None while nothing is saved."""
         members = self._members
         return None if members is None else f"fdl sweep --run {members.folder}"
 
@@ -93,7 +93,7 @@ class Board:
         return f"{len(self._rows):,}{of_all} epochs of members"
 
     def _line(self, rows: list[Row]) -> str:
-        """Return in words what an epoch of some members gave."""
+        """Describe an epoch of a group of members in one line."""
         first, last = rows[0]["member"], rows[-1]["member"]
         who = f"member {first}" if len(rows) == 1 else f"members {first} to {last}"
         line = f"epoch {rows[0]['epoch']} of {who}  {self._so_far()}"
@@ -105,11 +105,11 @@ class Board:
         return line
 
     def _leaders(self, rows: Iterable[Row]) -> list[Row]:
-        """Return those that stayed finite and were measured, the best first."""
+        """Return the rows of finite, measured members, best first."""
         assert self._members is not None
         task = self._members.task
         name = column(task.metric)
-        # The row of a member that has diverged has no measures.
+        # The row of a diverged member has no measures.
         good = [row for row in rows if row["diverged"] < 0 and name in row]
         return sorted(good, key=lambda row: order(row[name], task.mode))
 

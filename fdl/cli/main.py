@@ -18,12 +18,12 @@ from fdl.untrusted import shortened
 
 
 class _Place(NamedTuple):
-    """Where a command is; its module is imported when it is asked for.
+    """Location of a command, whose module is imported on demand.
 
     Attributes:
-        module: The module.
-        name: A subclass of `Command` in it, or a function that returns a union of some.
-        about: What the command is for.
+        module: Name of the module.
+        name: A subclass of `Command` in it, or a function that returns a union of them.
+        about: One-line description for the help.
     """
 
     module: str
@@ -35,49 +35,51 @@ _COMMANDS = {
     "train": _Place(
         "fdl.cli.train",
         "commands",
-        "Train a model on a data set; keep weights, metrics and pictures in a folder. "
-        "A training that was cut off goes on by `fdl train --resume RUN`.",
+        "Train a model on a data set; weights, metrics and pictures go to a run "
+        "folder. Resume an interrupted run with `fdl train --resume RUN`.",
     ),
     "sweep": _Place(
         "fdl.cli.sweep",
         "commands",
-        "Train a task many times, over seeds and settings, in one program; keep a "
-        "table, pictures and a report in a folder.",
+        "Train a task many times, over seeds and settings, in one program; a table, "
+        "pictures and a report go to a folder.",
     ),
     "find-rate": _Place(
         "fdl.cli.find_rate",
         "commands",
-        "Find a learning rate: train for a few steps while it grows, draw the loss.",
+        "Find a learning rate: increase it over some training steps, plot the loss.",
     ),
     "compare": _Place(
         "fdl.cli.compare",
         "Compare",
-        "Compare two sweeps over the same seeds: which is better, and by how much. Or "
-        "draw the curves of several runs in one picture.",
+        "Compare two sweeps over the same seeds (which is better, and by how much), "
+        "or plot the learning curves of several runs in one picture.",
     ),
-    "eval": _Place(
-        "fdl.cli.eval", "Eval", "Measure a trained run on the test set of a data set."
-    ),
+    "eval": _Place("fdl.cli.eval", "Eval", "Evaluate a trained run on a test set."),
     "predict": _Place(
         "fdl.cli.predict",
         "Predict",
-        "Predict with a trained run, from images, rows of a table, or texts.",
+        "Predict with a trained run, from images, table rows or texts.",
     ),
     "translate": _Place(
         "fdl.cli.translate",
         "Translate",
-        "Turn sequences into others with a trained run: sentences, words, dates.",
+        "Translate sequences with a trained run: sentences, words, dates.",
     ),
     "generate": _Place(
-        "fdl.cli.generate", "Generate", "Make images or texts with a trained run."
+        "fdl.cli.generate",
+        "Generate",
+        "Generate images, texts or music with a trained run.",
     ),
     "export": _Place(
-        "fdl.cli.export", "Export", "Write a trained run as a file for other programs."
+        "fdl.cli.export",
+        "Export",
+        "Export a trained run to a file for other programs.",
     ),
     "import": _Place(
         "fdl.cli.importing",
         "Import",
-        "Import a model of Keras: show its layers, write it as a folder.",
+        "Import a Keras model: show its layers, or write it to a folder.",
     ),
     "summary": _Place(
         "fdl.cli.summary",
@@ -87,47 +89,49 @@ _COMMANDS = {
     "parity": _Place(
         "fdl.cli.parity",
         "Parity",
-        "Measure how far models and layers are the same as in Keras.",
+        "Measure how closely models and layers match Keras.",
     ),
     "tasks": _Place(
-        "fdl.cli.tasks", "Tasks", "List what can be trained, and what it reached."
+        "fdl.cli.tasks", "Tasks", "List the tasks and their measured results."
     ),
-    "data": _Place("fdl.cli.data", "commands", "List data sets, or prepare one."),
-    "runs": _Place(
-        "fdl.cli.runs", "Runs", "List runs and sweeps, and how good they are."
+    "data": _Place(
+        "fdl.cli.data", "commands", "List, describe, check or prepare data sets."
     ),
-    "watch": _Place("fdl.cli.watch", "Watch", "Show the curves of a run as it trains."),
+    "runs": _Place("fdl.cli.runs", "Runs", "List runs and sweeps with their results."),
+    "watch": _Place(
+        "fdl.cli.watch", "Watch", "Plot a run's learning curves as it trains."
+    ),
     "info": _Place(
-        "fdl.cli.info", "Info", "Show versions and devices, for a report of a bug."
+        "fdl.cli.info", "Info", "Show versions and devices, for a bug report."
     ),
 }
 
 
 _OF_TASKS = ("train", "sweep", "find-rate", "summary")
-"""Commands that take a task, or `--task MODULE:NAME` of one of the user's."""
+"""Commands that take a task, or the user's own as `--task MODULE:NAME`."""
 
-_LONGEST = 4000  # characters of a complaint; a list of what was tried has 1,000
+_LONGEST = 4000  # characters of an error message; a list of places tried has 1,000
 
 _ABOUT = (
-    "Classic deep learning in functional JAX. `fdl COMMAND --help` tells more, "
-    "`fdl --version` the version."
+    "Classic deep learning in functional JAX. `fdl COMMAND --help` describes a "
+    "command, `fdl --version` prints the version."
 )
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run a command line; exit with 0, or 2 for bad input, or 1 for a failure.
+    """Run a command line; exit with 0, with 2 for bad input, or with 1 for a failure.
 
-    A signal ends it with 130 or 143; see `exit_on_signals`.
+    On a signal, exit with 130 or 143; see `exit_on_signals`.
 
     Args:
-        args: Words after the program's name; None for those of the process.
+        args: Words after the program's name; None for those in `sys.argv`.
     """
     steady_streams()
     try:
         with exit_on_signals():
             _main(sys.argv[1:] if args is None else list(args))
     finally:
-        if args is None:  # what the process has to do is done
+        if args is None:  # the process has nothing left to do
             end_on_signals()
 
 
@@ -137,7 +141,7 @@ def _main(words: list[str]) -> None:
         if words == ["--version"]:
             out.print(f"fdl {fdl.__version__}")
             return
-        if words and words[0].startswith(COMPLETION):  # a shell's, which knows them all
+        if words and words[0].startswith(COMPLETION):  # from a shell, for all commands
             complete(words, union({name: _find(name) for name in _COMMANDS}))
             return
         command = _command(words)
@@ -150,17 +154,17 @@ def _main(words: list[str]) -> None:
                 keep_compiled()
             command()
         flush()
-    except BrokenPipeError:  # the reader of what is printed, such as `head`, has gone
+    except BrokenPipeError:  # the reader of stdout, such as `head`, has exited
         silence(sys.stdout)
     except Exception as error:
-        told = _told(error)
-        if told is None or (command is not None and command.debug):
+        message_and_code = _explain(error)
+        if message_and_code is None or (command is not None and command.debug):
             raise
-        _fail(*told)
+        _fail(*message_and_code)
 
 
 def _command(words: list[str]) -> Command:
-    """Return the command that words ask for; only its own module is imported."""
+    """Parse words into a command; import only the module of that command."""
     first = words[0] if words else ""
     if first == "train" and any(_is("--resume", word) for word in words):
         from fdl.cli.train import Resume
@@ -182,7 +186,7 @@ def _command(words: list[str]) -> Command:
         if first in _OF_TASKS and any(_is(OPTION, word) for word in words):
             rest = with_file(rest, choice.kind)
         prog = f"fdl {first}" if own is None else f"fdl {first} --task {own}"
-        about = choice.about if choices(choice.kind) else None  # it says more itself
+        about = choice.about if choices(choice.kind) else None  # else its docstring
         return read(prog, rest, choice.kind, about)
     named = {name: Choice(place.about, Command) for name, place in _COMMANDS.items()}
     return read("fdl", words, union(named), _ABOUT)
@@ -193,9 +197,9 @@ def _is(option: str, word: str) -> bool:
 
 
 def _own_task(words: list[str]) -> tuple[str | None, list[str]]:
-    """Return the task of the user's that words name, and the other words.
+    """Return the user's own task, if words name one, and the remaining words.
 
-    It is looked for first, since the task decides which other words there are.
+    This comes before parsing, since the options depend on the task.
     """
     for place, word in enumerate(words):
         option, equals, value = word.partition("=")
@@ -216,8 +220,8 @@ def _find(name: str, own: str | None = None) -> Choice:
     return Choice(place.about, found(own) if name in _OF_TASKS else found())
 
 
-def _told(error: Exception) -> tuple[str, int] | None:
-    """Return the line and the exit code for an error; None for a mistake of fdl's."""
+def _explain(error: Exception) -> tuple[str, int] | None:
+    """Return the message and the exit code for an error; None for a bug in fdl."""
     if isinstance(error, AnswerIsNoError):
         return str(error), 1
     if isinstance(error, OSError) and error.strerror is not None:
@@ -232,16 +236,16 @@ def _told(error: Exception) -> tuple[str, int] | None:
 
 
 _SHORTAGES = ("RESOURCE_EXHAUSTED", "bad_alloc", "can't start new thread")
-"""What errors of JAX and of Python say when the memory is full."""
+"""Parts of error messages of JAX and Python when memory runs out."""
 
 
 def _warn(message: Warning | str, *about: Any, **more: Any) -> None:
-    """Print a warning in one line, instead of where in which file it was raised."""
+    """Print a warning as one line, without the file and line that raised it."""
     err.print(f"fdl: {message}", soft_wrap=True)
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    with contextlib.suppress(OSError):  # which is not what is to be told
+    with contextlib.suppress(OSError):  # must not hide the message
         flush()
     err.print(f"fdl: {shortened(message, _LONGEST)}", soft_wrap=True)
     sys.exit(code)

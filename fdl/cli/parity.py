@@ -26,26 +26,26 @@ from fdl.files import json_text, write_whole
 
 @dataclasses.dataclass(frozen=True)
 class Parity(Command):
-    """Measure how far models and layers are the same as in Keras, level by level.
+    """Measure how closely models and layers match Keras, level by level.
 
     Runs the ladder of fdl's tests, so it needs a checkout of fdl and the extra `test`.
-    Level 0 is about parameters, 1 about outputs, 2 about gradients and batch
-    statistics, 3 about 5 steps of 5 optimizers, 4 about the first 20 steps of an epoch.
-    Layers are measured in several shapes and options, of which the worst counts.
-    Models of keras.applications are imported and compared with themselves; those that
-    fdl.models has too, such as models.ResNet50, with these.
+    Level 0 compares parameters, 1 outputs, 2 gradients and batch statistics, 3 five
+    steps of 5 optimizers, 4 the first 20 steps of an epoch. Layers are measured with
+    several shapes and options, and the worst counts. Models of keras.applications are
+    compared as fdl imports them and, under names such as models.ResNet50, as fdl.models
+    builds them.
 
     Attributes:
         names: Models (cnn), layers (Conv2D) and models of keras.applications
-            (ResNet50, or models.ResNet50 for the one of fdl); all models and layers if
-            none is given.
+            (ResNet50, or models.ResNet50 for fdl's own); all models and layers if none
+            is given.
         large: At level 4, train for a whole epoch in double precision; and if no name
             is given, measure all of keras.applications, too.
-        resume: If no name is given, leave out what parity.json in `out` has already.
-        processes: Number of processes that measure side by side; each takes up to 2 GB,
-            and up to 6 GB for the largest models of keras.applications.
-        out: Folder for parity.json and parity.md, written anew after each model or
-            layer. What they say of others stays.
+        resume: If no name is given, skip those that parity.json in `out` already has.
+        processes: Number of parallel processes; each takes up to 2 GB, and up to 6 GB
+            for the largest models of keras.applications.
+        out: Folder for parity.json and parity.md, updated after each model or layer;
+            entries for others stay.
     """
 
     names: Annotated[
@@ -57,7 +57,7 @@ class Parity(Command):
     out: Path = Path("runs/parity")
 
     def __call__(self) -> None:
-        """Climb, print, write."""
+        """Climb the ladder, print and write the results."""
         _, tables, subjects = _ladder()
         if self.processes is not None and self.processes < 1:
             raise ValueError(f"--processes must be at least 1, not {self.processes}.")
@@ -67,7 +67,7 @@ class Parity(Command):
         for name in self.names:
             if name not in order:
                 raise ValueError(
-                    f"there is no {name!r} to compare; known are {', '.join(order)}."
+                    f"there is no {name!r} to compare; choose from {', '.join(order)}."
                 )
         rows = _read(self.out / "parity.json")
         done = rows if self.resume else {}
@@ -108,7 +108,7 @@ class Parity(Command):
 
 
 def _take_one_thread() -> None:
-    """Leave the other cores to the other processes."""
+    """Use one thread, which leaves the other cores to the other processes."""
     flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
     for threads in ("INTRAOP", "INTEROP"):
@@ -116,7 +116,7 @@ def _take_one_thread() -> None:
 
 
 def _measure(name: str, large: bool) -> dict[str, Any]:
-    """Measure a model or layer, and return what is written of it."""
+    """Measure a model or layer, and return its entry in parity.json."""
     from fdl.runs.environment import made_with, versions
 
     ladder, _, subjects = _ladder()
@@ -135,15 +135,15 @@ def _measure(name: str, large: bool) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
-    """Return what was written of models and layers before."""
+    """Return the entries of earlier runs, by model or layer."""
     if not path.is_file():
         return {}
     try:
         return dict(json.loads(path.read_text())["rows"])
     except (ValueError, KeyError, TypeError):
         raise ValueError(
-            f"{path} is not what this fdl parity writes: remove it, or give another "
-            "folder by --out."
+            f"{path} was not written by this version of fdl parity: remove it, or pass "
+            "another folder with --out."
         ) from None
 
 
@@ -157,7 +157,7 @@ def _rungs(tables: Any, row: dict[str, Any]) -> list[Any]:
 
 
 def _ladder() -> tuple[Any, Any, Any]:
-    """Return the modules ladder, rungs and subjects of `parity` among the tests."""
+    """Import the modules ladder, rungs and subjects of `parity` from the tests."""
     tests = Path(fdl.__file__).resolve().parents[1] / "tests"
     if not (tests / "parity" / "ladder.py").is_file():
         raise ValueError(
@@ -172,7 +172,7 @@ def _ladder() -> tuple[Any, Any, Any]:
             )
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # and its notice
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # and no notice of it
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if str(tests) not in sys.path:
         sys.path.insert(0, str(tests))

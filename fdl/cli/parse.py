@@ -1,4 +1,4 @@
-"""From the words of a command line to a command; what is wrong gets one plain line."""
+"""Parse the words of a command line into a command, with one-line errors."""
 
 import contextlib
 import dataclasses
@@ -21,19 +21,19 @@ _CONFIG = (
 
 
 COMPLETION = "--tyro-"
-"""How the options begin that print or write what completes words in a shell."""
+"""Prefix of the options that print or write shell completion."""
 
 
 class UsageError(ValueError):
-    """Words that make no command; says which, and what would."""
+    """A command line that cannot be parsed; the message says why, and what works."""
 
 
 class Choice(NamedTuple):
     """A command, or a group of them.
 
     Attributes:
-        about: What it is for, in a line.
-        kind: A subclass of `Command`, or a union of some, each with its name.
+        about: One-line description.
+        kind: A subclass of `Command`, or a union of named subclasses.
     """
 
     about: str
@@ -43,17 +43,17 @@ class Choice(NamedTuple):
 def read(
     prog: str, words: Sequence[str], kind: Any, about: str | None = None
 ) -> Command:
-    """Return the command that words ask for.
+    """Parse words into a command.
 
     Args:
-        prog: What the words come after.
+        prog: The program and subcommands that precede the words.
         words: The words.
         kind: As in `Choice`.
-        about: What help says of it; None for its docstring.
+        about: Description for the help; None for the command's docstring.
 
     Raises:
-        SystemExit: With 0, after printing the help that was asked for.
-        UsageError: If the words make no command.
+        SystemExit: With 0, after printing the requested help.
+        UsageError: If the words cannot be parsed.
     """
     within, first = choices(kind), words[0] if words else ""
     if within and not first.startswith(COMPLETION):
@@ -83,7 +83,7 @@ def read(
 
 
 def choices(kind: Any) -> Mapping[str, Choice]:
-    """Return the commands of a union by name; none of a single command."""
+    """Return the commands of a union by name; an empty mapping for one command."""
     found = {}
     for one in typing.get_args(kind) if not isinstance(kind, type) else ():
         inner, said = typing.get_args(one)
@@ -92,7 +92,7 @@ def choices(kind: Any) -> Mapping[str, Choice]:
 
 
 def union(named: Mapping[str, Choice]) -> Any:
-    """Return a union of commands; those of no kind are empty, for help."""
+    """Return a union of commands; those whose kind is None are empty, for help."""
     made: Any = None
     for name, choice in named.items():
         kind = choice.kind
@@ -117,7 +117,7 @@ def _no_choice(prog: str, word: str, known: Mapping[str, Choice]) -> str:
 
 
 def options(kind: Any) -> dict[str, Any]:
-    """Return the options of a command: the type of each, by its name.
+    """Return the type of each option of a command, by name.
 
     Example:
         >>> from fdl.cli.eval import Eval
@@ -141,7 +141,7 @@ def options(kind: Any) -> dict[str, Any]:
 
 
 def _require_options(prog: str, words: Sequence[str], kind: Any) -> None:
-    """Raise UsageError if there is an option that the command does not have."""
+    """Raise UsageError for an option that the command does not have."""
     known = [
         *options(kind),
         "--help",
@@ -157,7 +157,7 @@ def _require_options(prog: str, words: Sequence[str], kind: Any) -> None:
 
 
 def _plain(prog: str, box: str) -> str:
-    """Return in one line what Tyro draws a box around."""
+    """Return the text of a boxed error message of Tyro as one line."""
     text = " ".join(re.sub(r"[─-╿•]|-{3,}", " ", box).split())
     see = f"See {prog} --help."
     choice = re.search(r"choice '(.*)' for argument '(.*)'\. .* \((.*?),?\)", text)
@@ -168,7 +168,7 @@ def _plain(prog: str, box: str) -> str:
     for pattern, reply in (
         (r"Missing value for argument '(.*)'\.", "{} needs a value."),
         (r"Missing from .*?: (\S+)", "{} is missing."),
-        (r"Unrecognized options: (.*?) For full", "there is no use for {!r} here."),
+        (r"Unrecognized options: (.*?) For full", "unexpected argument {!r}."),
         (r"Error parsing (?:model: )?(.*?)\.? (?:Argument helptext|For full)", "{}."),
     ):
         if found := re.search(pattern, text):

@@ -18,21 +18,21 @@ class Predict(OfRun):
     """Predict with a trained run: classes of images, rows or texts, or numbers.
 
     Attributes:
-        run: Folder of the run, or a .stablehlo file that `fdl export` wrote.
+        run: Run folder, or a .stablehlo file written by `fdl export`.
         files: Images: PNG, JPEG, WebP, BMP, GIF, .npy or .npz files, or folders of
             pictures; any size is resized. Rows: .csv files with the columns of the
-            training, or .npy or .npz files. Texts: .csv or .jsonl files, or any others,
-            each of which is a text.
-        text: A text.
-        polarity: What the images show; `auto` judges each image where the run's data
-            are light on dark.
-        fit: What to do with images of another size: `pad` shows all of an image on its
-            background, `crop` its middle, and `digit` finds the digit in a photograph
-            and frames it as MNIST does; `auto` is what the run's data say of
-            themselves: `digit` for those of MNIST and its like, else `pad`.
+            training data, or .npy or .npz files. Texts: .csv or .jsonl files; any other
+            file is one text.
+        text: Text to classify.
+        polarity: Whether images are light on dark or dark on light; `auto` decides for
+            each image if the run's data are light on dark.
+        fit: How to resize images of another size: `pad` keeps the whole image on its
+            background, `crop` takes the middle, and `digit` finds the digit in a
+            photograph and frames it as in MNIST; `auto` is `digit` for runs on MNIST
+            and similar data, else `pad`.
         json: Print a line of JSON for each input instead of a table.
         to: CSV file to write, with a row for each input.
-        overwrite: Replace the file if it is there.
+        overwrite: Replace an existing file.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -47,12 +47,12 @@ class Predict(OfRun):
     overwrite: bool = False
 
     def validate(self) -> None:
-        """Refuse to predict nothing, and to replace what is there."""
+        """Reject missing inputs, and an output file that exists."""
         if not self.files and self.text is None:
-            raise ValueError("there are no files to predict: give at least one.")
+            raise ValueError("there are no files to predict: pass at least one.")
         if self.to is not None and self.to.exists() and not self.overwrite:
             raise ValueError(
-                f"{self.to} is there already: give another name, or --overwrite."
+                f"{self.to} already exists: use another name, or --overwrite."
             )
 
     def __call__(self) -> None:
@@ -62,15 +62,15 @@ class Predict(OfRun):
         run = fdl.runs.load(self.run, model=self.model, task=self.task)
         if isinstance(run, fdl.runs.ImportedModel):
             raise ValueError(
-                f"{self.run} has a model of Keras, of whose data nothing is known: "
+                f"{self.run} is an imported Keras model, whose data are not known: "
                 f"predict from Python, with fdl.load({str(self.run)!r}).predict(x)."
             )
         if run.predicts == "sequences":
             raise ValueError(f"{self.run} translates: use `fdl translate`.")
         if run.predicts not in ("classes", "numbers"):
             raise ValueError(
-                f"{self.run} predicts no classes or numbers; `fdl eval` measures it, "
-                "and `fdl generate` shows what it makes."
+                f"{self.run} does not predict classes or numbers: use `fdl eval` or "
+                "`fdl generate`."
             )
         found = self._inputs(run.info)
         inputs = np.concatenate([rows for _, rows in found])
@@ -83,8 +83,8 @@ class Predict(OfRun):
         finite = np.isfinite(output).all(axis=1)
         if not finite.all():
             raise ValueError(
-                f"{self.run} answers {names[int(finite.argmin())]} with NaN: what it "
-                "has learned is no use; train it again."
+                f"the prediction of {self.run} for {names[int(finite.argmin())]} is "
+                "not finite: its weights are unusable; train it again."
             )
         detector = run.novelty_detector if isinstance(run, fdl.runs.Run) else None
         novelty = None if detector is None else detector.novelty(inputs)
@@ -108,10 +108,10 @@ class Predict(OfRun):
             _warn(names, output, novelty, detector)
 
     def _inputs(self, info: "fdl.data.DatasetInfo") -> list[tuple[str, Any]]:
-        """Return the inputs of each file, as the run reads them."""
+        """Return the inputs in each file, in the form that the run takes."""
         data = fdl.data
         if self.text is not None and info.kind != "document":
-            raise ValueError(f"{self.run} reads no texts: give files.")
+            raise ValueError(f"{self.run} does not take texts: pass files.")
         read = {
             "image": lambda file: data.read_images_like(
                 file, info, polarity=self.polarity, fit=self.fit
@@ -121,7 +121,7 @@ class Predict(OfRun):
         files = [one for file in self.files for one in _expanded(file)]
         for file in files:
             if info.kind == "document" and not file.exists():
-                raise ValueError(f"there is no file {file}: give a text as --text.")
+                raise ValueError(f"there is no file {file}: pass a text with --text.")
         found = [(str(file), read(file)) for file in files]
         if self.text is not None:
             found.append((self.text, data.as_tokens([self.text], info)))
@@ -129,8 +129,8 @@ class Predict(OfRun):
 
 
 def _expanded(path: Path) -> list[Path]:
-    """Return a file, or the pictures below a folder in order of their names."""
-    from fdl.data.pictures import SUFFIXES  # JAX, which help does without
+    """Return a file itself, or all pictures below a folder, sorted by path."""
+    from fdl.data.pictures import SUFFIXES  # imports JAX, which help does not need
 
     if not path.is_dir():
         return [path]
@@ -140,7 +140,7 @@ def _expanded(path: Path) -> list[Path]:
         if file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".")
     )
     if not found:
-        raise ValueError(f"{path} holds no pictures.")
+        raise ValueError(f"{path} contains no pictures.")
     return found
 
 
@@ -150,14 +150,14 @@ def _warn(
     novelty: Any,
     detector: "fdl.data.NoveltyDetector",
 ) -> None:
-    """Name the images that are unlike the training images, as far as they fit."""
+    """Warn about the first few images that are unlike the training images."""
     unlike = (novelty > detector.threshold).nonzero()[0]
     usual = f"{1 - detector.false_alarm_rate:.0%} of such images are"
     for k in unlike[:_MOST_WARNINGS]:
         err.print(
             f"warning: {names[k]} is unlike the images that the run was trained on "
             f"(novelty {novelty[k]:.3g}; {usual} below {detector.threshold:.3g}): its "
-            f"{output[k].max():.2%} may mean nothing.",
+            f"probability of {output[k].max():.2%} may mean nothing.",
             soft_wrap=True,
         )
     if len(unlike) > _MOST_WARNINGS:

@@ -1,4 +1,4 @@
-"""What training says while it runs, on standard error."""
+"""Progress of a training, on standard error."""
 
 import threading
 import time
@@ -17,18 +17,18 @@ from rich.progress import (
 from fdl.cli.command import err
 
 HEARTBEAT = 30.0
-"""Seconds of silence, without a terminal, after which a line says how far it is."""
+"""Seconds of silence, without a terminal, after which a line reports progress."""
 
 
 class Voice:
-    """Says lines, and where there is no terminal, how far it is after some silence."""
+    """Prints lines and, without a terminal, the progress after some silence."""
 
     def __init__(self, now: Callable[[], str], *, quiet: bool) -> None:
-        """Say nothing yet; and nothing at all if `quiet`.
+        """Print nothing yet, and nothing at all if `quiet`.
 
         Args:
-            now: Returns how far it is.
-            quiet: Whether to be silent.
+            now: Returns the progress so far.
+            quiet: Whether to print nothing.
         """
         self._now, self.quiet = now, quiet
         self._begun = self._said = time.monotonic()
@@ -42,13 +42,13 @@ class Voice:
             err.print(line, soft_wrap=True)
 
     def start(self) -> None:
-        """Begin to break the silence."""
+        """Start to report progress after silence."""
         if not self.quiet and not err.is_terminal:
             self._beating = threading.Thread(target=self._beat, daemon=True)
             self._beating.start()
 
     def stop(self) -> None:
-        """Say no more, from when this returns."""
+        """Stop; nothing is printed after this returns."""
         self._over.set()
         if self._beating is not None:
             self._beating.join()
@@ -61,13 +61,13 @@ class Voice:
 
 
 class TrainingProgress:
-    """A line when training starts and for each epoch; between them a bar.
+    """A line when training starts and after each epoch, and a bar in between.
 
-    Where there is no terminal, a line every half a minute is in the bar's place.
+    Without a terminal, a line every half minute takes the place of the bar.
     """
 
     def __init__(self, quiet: bool = False) -> None:
-        """Say nothing yet; and nothing at all if `quiet`."""
+        """Print nothing yet, and nothing at all if `quiet`."""
         self.plan: Any = None
         self._now = "compiling"
         self._voice = Voice(lambda: self._now, quiet=quiet)
@@ -82,17 +82,17 @@ class TrainingProgress:
         )
 
     def __enter__(self) -> "TrainingProgress":
-        """Begin to watch."""
+        """Return the progress."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the bar as it is."""
+        """Stop; the bar stays on the screen."""
         self._voice.stop()
         if self._progress.live.is_started:
             self._progress.stop()
 
     def on_start(self, plan: Any) -> None:
-        """Say what is trained, and where it is kept; see `fdl.runs.Plan`."""
+        """Print what is trained, and where it is saved; see `fdl.runs.Plan`."""
         self.plan, info, config = plan, plan.info, plan.config
         held_out = f"{info.validation_count:,} to validate, "
         self._voice.say(
@@ -132,8 +132,8 @@ class TrainingProgress:
         )
 
     def on_finish(self) -> None:
-        """Say that what is left is to measure and to draw."""
-        self._now = "measuring the test set and drawing pictures"
+        """Announce the last part: evaluation and pictures."""
+        self._now = "evaluating on the test set and drawing pictures"
         self._voice.say(self._now)
         if self._progress.live.is_started:
             self._bar = self._progress.add_task("finishing", total=None, note="")
@@ -144,10 +144,10 @@ class TrainingProgress:
 
 
 def _beginning(plan: Any) -> Iterator[str]:
-    """Yield what of a model is not from random numbers, and what is not trained."""
+    """Yield lines about initial weights and frozen parameters, if there are any."""
     if plan.init_from is not None and not plan.made:
         anew = ", ".join(plan.drawn_anew) or "nothing"
-        yield f"weights from {plan.init_from}; drawn anew: {anew}"
+        yield f"weights from {plan.init_from}; initialized at random: {anew}"
     if plan.kept:
         trained = plan.parameters - plan.kept
         yield f"{plan.kept:,} parameters are frozen, {trained:,} are trained"

@@ -16,24 +16,24 @@ from fdl.runs.words import shown
 
 @dataclasses.dataclass(frozen=True)
 class Runs(Command):
-    """List runs and sweeps: what was trained on what, and how good it is.
+    """List runs and sweeps: task, data, result and status.
 
-    The measure is that of the test set; of a run that is not done, that of the
-    validation part so far.
+    The measure is that of the test set or, until a run is done, that of the validation
+    set so far.
 
     Attributes:
-        folder: Where to look, in the folders in it, too.
-        task: List those of this task only.
-        dataset: List those on this data set only.
-        sort: By `when` they began, the newest last, or by `metric`, the best first.
+        folder: Folder to search, including its subfolders.
+        task: List only those of this task.
+        dataset: List only those on this data set.
+        sort: Sort by `when` they began, newest last, or by `metric`, best first.
         json: Print a JSON array instead of a table.
     """
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")] = (
         Path("runs")
     )
-    task: Annotated[OptionalName, unset("all if not given")] = None
-    dataset: Annotated[OptionalName, unset("all if not given")] = None
+    task: Annotated[OptionalName, unset("default: all")] = None
+    dataset: Annotated[OptionalName, unset("default: all")] = None
     sort: Literal["when", "metric"] = "when"
     json: bool = False
 
@@ -74,7 +74,7 @@ class Runs(Command):
 
 
 def _best_first(one: Listed) -> tuple[str, float]:
-    """Return what sorts by metric; runs of the same metric are together."""
+    """Return a key that sorts best first, with runs of the same metric together."""
     if one.value is None or math.isnan(one.value):
         return one.metric, math.inf
     return one.metric, one.value if one.mode == "min" else -one.value

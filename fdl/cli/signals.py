@@ -1,4 +1,4 @@
-"""What SIGINT and SIGTERM do to a command: a line and an exit code, no traceback."""
+"""End a command on SIGINT or SIGTERM: one line and an exit code, no traceback."""
 
 import contextlib
 import os
@@ -18,15 +18,15 @@ from fdl.runs.signals import (
     told_to_stop,
 )
 
-_how: Callable[[], str] = lambda: "interrupted"  # what is said of the command
+_how: Callable[[], str] = lambda: "interrupted"  # the message about the command
 
 
 @contextlib.contextmanager
 def exit_on_signals() -> Iterator[None]:
-    """Within it, a signal ends the command, with 130 for SIGINT and 143 for SIGTERM.
+    """Let signals end the command: exit with 130 for SIGINT, 143 for SIGTERM.
 
-    Where something would be lost, that waits for a safe point; a second signal does
-    not wait for anything, not even for compiled code.
+    Where work would be lost, the command first runs to a safe point; a second signal
+    ends it at once, even within compiled code.
     """
     with stop_on_signals() as told, _watched(told), _never_ignored(told):
         try:
@@ -34,7 +34,7 @@ def exit_on_signals() -> Iterator[None]:
         except SystemExit:
             raise
         except BaseException as error:
-            # As above: of the imports before a command begins.
+            # Interrupted imports in C raise other errors, as below.
             if told.number is None and not isinstance(error, KeyboardInterrupt):
                 raise
             said = isinstance(error, KeyboardInterrupt) and str(error)
@@ -46,25 +46,25 @@ def exit_on_signals() -> Iterator[None]:
 def saying_how_to_go_on(
     command: Callable[[], str | None], again: str
 ) -> Iterator[None]:
-    """Within it, what is interrupted says how to go on.
+    """Add to an interruption the command that resumes.
 
     Args:
-        command: Returns the command that goes on; None while there is nothing kept.
-        again: Words that this command needs, too.
+        command: Returns the command that resumes; None while nothing is saved.
+        again: Further options that this command needs.
     """
     global _how
 
     def how() -> str:
         words = command()
         if words is None:
-            return "interrupted before training began; nothing is kept."
-        return f"interrupted; to go on: {words}{again}"
+            return "interrupted before training began; nothing is saved."
+        return f"interrupted; to resume: {words}{again}"
 
     before, _how = _how, how
     try:
         yield
     except BaseException as error:
-        # What breaks off an import in C comes out as an error of another kind.
+        # An import in C that is interrupted raises an error of another kind.
         if not isinstance(error, KeyboardInterrupt) and not told_to_stop():
             raise
         said = str(error) if isinstance(error, Interrupted) else ""  # ends like `how`
@@ -74,7 +74,7 @@ def saying_how_to_go_on(
 
 
 def end_on_signals() -> None:
-    """Let signals end the process at once from here on: it has nothing left to lose."""
+    """Let signals end the process at once from now on: no work can be lost."""
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, frame: os._exit(128 + number))
@@ -82,9 +82,9 @@ def end_on_signals() -> None:
 
 @contextlib.contextmanager
 def _watched(told: Told) -> Iterator[None]:
-    """Answer signals while the main thread is in compiled code and cannot handle them.
+    """Handle signals while the main thread is in compiled code and cannot.
 
-    Python tells of signals by bytes in a pipe, at once; a thread reads them.
+    Python writes each signal to a pipe at once; a thread reads it there.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -111,15 +111,15 @@ def _watch(heard: int, told: Told) -> None:
         if first is None:
             first = time.monotonic()
             if told.waits:
-                _say("stopping where nothing is lost; a second signal leaves at once")
+                _say("stopping at the next safe point; a second signal exits at once")
         elif time.monotonic() - first > AT_ONCE:
-            _say("left at once")
+            _say("exited at once")
             os._exit(128 + byte[0])
 
 
 @contextlib.contextmanager
 def _never_ignored(told: Told) -> Iterator[None]:
-    """Leave where Python ignores what a signal raised, such as in a destructor."""
+    """Exit where Python ignores a signal's exception, such as in a destructor."""
 
     def hook(unraisable: Any) -> None:
         if not isinstance(unraisable.exc_value, Interrupted):
@@ -139,7 +139,7 @@ def _code(told: Told) -> int:
 
 
 def _say(line: str) -> None:
-    """Print a line to standard error, whatever it is by now."""
+    """Print a line to the current standard error."""
     # A terminal's cursor is hidden while a bar moves.
     shown = "\r\x1b[K\x1b[?25h" if sys.stderr.isatty() else ""
     with contextlib.suppress(OSError, ValueError):

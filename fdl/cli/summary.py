@@ -13,11 +13,11 @@ from fdl.cli.command import OfRun, OptionalInt, OptionalPath, out, unset
 from fdl.cli.task_command import ToTrain, for_each_task
 from fdl.files import json_text
 
-Levels = Annotated[OptionalInt, unset("all")]
+Levels = Annotated[OptionalInt, unset("default: all")]
 
 
 def say(found: Any, json: bool, svg: Path | None) -> None:
-    """Print the tables of a `fdl.tasks.Summaries`, or one JSON object; draw them."""
+    """Print `fdl.tasks.Summaries` as tables or one JSON object; draw them to `svg`."""
     if svg is not None:
         if svg.suffix != ".svg":
             raise ValueError(f"--svg={svg} must end with .svg.")
@@ -35,24 +35,23 @@ def as_json(one: Any) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class Summary(ToTrain):
-    """Show the layers of what a task trains: outputs, parameters, FLOPs of an example.
+    """Show the layers of a task's model: outputs, parameters, FLOPs per example.
 
-    An addition and a multiplication are two FLOPs. Of the options, those of the model,
-    the data and --freeze matter. `fdl summary RUN` shows a run, or a folder of `fdl
-    import`.
+    An addition and a multiplication are two FLOPs. Only the options of the model, the
+    data and --freeze matter. `fdl summary RUN` shows a run or a folder of `fdl import`.
 
     Attributes:
-        levels: How many levels of layers within layers to tell apart.
+        levels: Number of nested levels of layers to show.
         json: Print one JSON object instead of a table.
-        svg: File for a drawing of the layers, and of which reads which.
+        svg: SVG file to write, with a drawing of the layers and their connections.
     """
 
     levels: Levels = None
     json: bool = False
-    svg: Annotated[OptionalPath, unset("none is drawn if not given")] = None
+    svg: Annotated[OptionalPath, unset("default: none")] = None
 
     def __call__(self) -> None:
-        """Show it."""
+        """Print the summary."""
         found = fdl.runs.summarize(
             **self.trained(), levels=self.levels, data_dir=self.data.data_dir
         )
@@ -61,22 +60,22 @@ class Summary(ToTrain):
 
 @dataclasses.dataclass(frozen=True)
 class SummaryOfRun(OfRun):
-    """Show the layers of a run: their outputs, parameters, and FLOPs of an example.
+    """Show the layers of a run: outputs, parameters, FLOPs per example.
 
     Attributes:
-        run: Folder of the run, or of `fdl import`.
-        levels: How many levels of layers within layers to tell apart.
+        run: Run folder, or a folder of `fdl import`.
+        levels: Number of nested levels of layers to show.
         json: Print one JSON object instead of a table.
-        svg: File for a drawing of the layers, and of which reads which.
+        svg: SVG file to write, with a drawing of the layers and their connections.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     levels: Levels = None
     json: bool = False
-    svg: Annotated[OptionalPath, unset("none is drawn if not given")] = None
+    svg: Annotated[OptionalPath, unset("default: none")] = None
 
     def __call__(self) -> None:
-        """Show it."""
+        """Print the summary."""
         run = fdl.load(self.run, model=self.model, task=self.task)
         if not isinstance(run, fdl.runs.Run | fdl.runs.ImportedModel):
             raise ValueError(f"{self.run} is an exported file, which has no layers.")
@@ -87,7 +86,7 @@ _TAKES_A_WORD = ("--levels", "--model")
 
 
 def is_of_run(words: Sequence[str]) -> bool:
-    """Return whether words name a place, and not a task, before or after options."""
+    """Return whether the first word that is not an option is a path, not a task."""
     before = ["", *words[:-1]]
     for last, word in zip(before, words, strict=True):
         if not word.startswith("-") and last not in _TAKES_A_WORD:
@@ -97,5 +96,5 @@ def is_of_run(words: Sequence[str]) -> bool:
 
 
 def commands(own: str | None = None) -> Any:
-    """Return `fdl summary TASK` for each task, or a command for one of the user's."""
+    """Return `fdl summary TASK` for each task, or a command for the user's own."""
     return for_each_task(Summary, "Show the layers of the {}.", own)

@@ -34,34 +34,35 @@ Words = Annotated[
 
 
 Cluster = Annotated[
-    str | None, tyro.conf.arg(metavar="ADDRESS"), unset("this process if not given")
+    str | None, tyro.conf.arg(metavar="ADDRESS"), unset("default: this process")
 ]
 
 
 @dataclasses.dataclass(frozen=True)
 class SweepCommand(Reporting, ToTrain):
-    """Train a task over seeds and settings at once; keep a table and pictures of it.
+    """Train a task over many seeds and settings at once; write a table and pictures.
 
-    A sweep that was cut off goes on by `fdl sweep --run RUN`.
+    Resume an interrupted sweep with `fdl sweep --run RUN`.
 
     Attributes:
-        seeds: Number of seeds of each configuration, counting up from `--seed`.
+        seeds: Number of seeds per configuration, counting up from `--seed`.
         grid: Values of a setting, such as `learning-rate=1e-4,3e-4,1e-3`; with several
             settings, every combination is trained.
-        random: Range of a setting to draw from, such as `learning-rate=log:1e-4:1e-2`
+        random: Range to sample a setting from, such as `learning-rate=log:1e-4:1e-2`
             or `batch-size=lin:16:64`.
-        samples: Draws from the ranges.
-        halving: Train all configurations for a few epochs, the best third for three
-            times as many, and so on.
-        strategy: How members become a program: side by side, or one after the other.
-        members_per_chunk: Members trained at a time.
+        samples: Number of samples from the ranges.
+        halving: Successive halving: train all configurations for a few epochs, the best
+            third for three times as many, and so on.
+        strategy: How members become one program: side by side (`vmap`), or one after
+            the other (`map`).
+        members_per_chunk: Number of members to train at a time.
         run: Folder of the sweep.
-        allow_changes: Go on with a sweep under other versions of Python and packages,
-            too; then the result may differ.
-        cluster: Where members are trained: `local:N` for N workers on this machine, or
-            the address of a Dask scheduler, such as `tls://HOST:8786`.
-        allow_unencrypted: Talk to a scheduler beyond this machine without TLS, though
-            whoever reaches it can run code on its workers and here.
+        allow_changes: Resume a sweep even with other versions of Python or packages;
+            the result may then differ.
+        cluster: Where to train members: `local:N` for N workers on this machine, or the
+            address of a Dask scheduler, such as `tls://HOST:8786`.
+        allow_unencrypted: Connect without TLS to a scheduler on another machine,
+            although anyone who can reach it can run code on its workers and here.
     """
 
     seeds: int = 1
@@ -69,15 +70,15 @@ class SweepCommand(Reporting, ToTrain):
     random: Words = ()
     samples: int = 1
     halving: bool = False
-    strategy: Annotated[Strategy | None, unset("chosen if not given")] = None
-    members_per_chunk: Annotated[OptionalInt, unset("chosen if not given")] = None
-    run: Annotated[OptionalPath, unset("a new one below runs if not given")] = None
+    strategy: Annotated[Strategy | None, unset("default: automatic")] = None
+    members_per_chunk: Annotated[OptionalInt, unset("default: automatic")] = None
+    run: Annotated[OptionalPath, unset("default: a new one in runs")] = None
     allow_changes: bool = False
     cluster: Cluster = None
     allow_unencrypted: bool = False
 
     def validate(self) -> None:
-        """Refuse settings that make no sweep."""
+        """Reject settings that do not make a sweep."""
         from fdl.cli.grids import read_grid, read_ranges
         from fdl.runs.space import combine
 
@@ -92,7 +93,7 @@ class SweepCommand(Reporting, ToTrain):
         )
 
     def __call__(self) -> None:
-        """Sweep."""
+        """Run the sweep."""
         from fdl.cli.grids import read_grid, read_ranges
 
         config = self.configuration()
@@ -119,33 +120,33 @@ class SweepCommand(Reporting, ToTrain):
 
 @dataclasses.dataclass(frozen=True)
 class ResumeSweep(Reporting, OfRun):
-    """Go on with a sweep that was cut off, from the last finished epoch of its members.
+    """Resume an interrupted sweep from the last finished epoch of its members.
 
-    It ends as if it had never been cut off.
+    It ends as if it had not been interrupted.
 
     Attributes:
         run: Folder of the sweep.
-        data_dir: Folder to look for the data in.
-        allow_changes: Go on under other versions of Python and packages, too; then the
-            result may differ.
-        cluster: Where members are trained, which need not be where the sweep began:
+        data_dir: Folder to search for the data.
+        allow_changes: Resume even with other versions of Python or packages; the result
+            may then differ.
+        cluster: Where to train members, which need not be where the sweep began:
             `local:N`, or the address of a Dask scheduler.
-        allow_unencrypted: Talk to a scheduler beyond this machine without TLS, though
-            whoever reaches it can run code on its workers and here.
+        allow_unencrypted: Connect without TLS to a scheduler on another machine,
+            although anyone who can reach it can run code on its workers and here.
     """
 
     run: Annotated[Path, tyro.conf.arg(metavar="PATH")]
-    data_dir: Annotated[OptionalPath, unset("that of the sweep if not given")] = None
+    data_dir: Annotated[OptionalPath, unset("default: that of the sweep")] = None
     allow_changes: bool = False
     cluster: Cluster = None
     allow_unencrypted: bool = False
 
     def validate(self) -> None:
-        """Refuse what is no cluster."""
+        """Reject an invalid cluster."""
         _require_cluster(self)
 
     def __call__(self) -> None:
-        """Go on."""
+        """Resume."""
         if (self.run / "config.json").is_file():
             said = read_json(self.run / "config.json")
             place = said.get("data_dir") if self.data_dir is None else None
@@ -166,9 +167,9 @@ class ResumeSweep(Reporting, OfRun):
 
 
 def goes_on(words: Sequence[str]) -> bool:
-    """Return whether words name the folder of a sweep, and nothing that begins one.
+    """Return whether words resume a sweep: they name its folder, and no new task.
 
-    A task of the user's may be named again, where there is a sweep to go on with.
+    `--task` may name the user's own task again, if the sweep exists.
     """
     given = {
         word.partition("=")[0]: word.partition("=")[2] or after
@@ -184,7 +185,7 @@ def goes_on(words: Sequence[str]) -> bool:
 
 
 def _require_cluster(command: "SweepCommand | ResumeSweep") -> None:
-    """Refuse what is no cluster, or one that others can listen to."""
+    """Reject an invalid cluster, or one whose connections are not encrypted."""
     from fdl.runs.cluster_address import require_cluster, require_encrypted
 
     if command.cluster is None:
@@ -194,11 +195,11 @@ def _require_cluster(command: "SweepCommand | ResumeSweep") -> None:
 
 
 def _sweep(command: SweepCommand | ResumeSweep, sweep: Callable[..., Any]) -> None:
-    """Sweep, watch, and say what came of it.
+    """Sweep, show progress, and print the result.
 
     Args:
-        command: Says how much to say.
-        sweep: Takes what `fdl.runs.sweep` calls, by name, and returns what it found.
+        command: The command, with its options for output.
+        sweep: Takes the callbacks of `fdl.runs.sweep` by name, and returns its result.
     """
     from fdl.cli.leaders import Board
     from fdl.pixels import picture_format
@@ -237,5 +238,5 @@ def _print(found: Any) -> None:
 
 
 def commands(own: str | None = None) -> Any:
-    """Return `fdl sweep TASK` for each task, or a command for one of the user's."""
+    """Return `fdl sweep TASK` for each task, or a command for the user's own."""
     return for_each_task(SweepCommand, "Sweep over the {}.", own)

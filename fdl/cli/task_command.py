@@ -1,4 +1,4 @@
-"""Commands about a task: a subcommand for each, with its options."""
+"""Commands with a subcommand for each task and its options."""
 
 import dataclasses
 import typing
@@ -22,30 +22,30 @@ from fdl.plain import SHARE
 
 @dataclasses.dataclass(frozen=True)
 class OfTask(Command):
-    """A command about one task; `for_each_task` says which, with its options."""
+    """A command for one task, which `for_each_task` sets along with its options."""
 
     task: ClassVar[tasks.Description]
     own: ClassVar[str | None]
-    """`MODULE:NAME` of the task, where it is one of the user's."""
+    """`MODULE:NAME` of the task, if it is the user's own."""
 
     model: tyro.conf.Suppress[Any] = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """What is trained on.
+    """Training data.
 
     Attributes:
-        dataset: Data set: a name that `fdl data list` lists, or data of your own, such
-            as `folder:PATH`, `npz:FILE`, `csv:FILE`, `tsv:FILE`, `text:FILE`,
+        dataset: Data set: a name from `fdl data list`, or your own data, such as
+            `folder:PATH`, `npz:FILE`, `csv:FILE`, `tsv:FILE`, `text:FILE`,
             `jsonl:FILE`, `tfds:NAME` or `hf:PATH`.
         target: Column of a CSV file, or member of JSON lines, to predict.
-        text: Column or member that is the text, where texts are to be classified.
-        size: Height and width to bring images of your own to, such as `64` or `48x64`.
-        skip_bad: Leave out pictures of a folder that cannot be read.
-        data_dir: Folder to look for the data in first.
-        validation: Share of the training examples to hold out and select by, such as
-            0.1; `none` to train on all of them and select nothing.
+        text: Column or member with the text, for text classification.
+        size: Height and width to resize your own images to, such as `64` or `48x64`.
+        skip_bad: Skip unreadable pictures of a folder.
+        data_dir: Folder to search for the data first.
+        validation: Fraction of the training examples to hold out for model selection,
+            such as 0.1; `none` to train on all of them, without selection.
     """
 
     dataset: OptionalName = None
@@ -53,7 +53,7 @@ class Data:
     text: OptionalName = None
     size: OptionalName = None
     skip_bad: bool = False
-    data_dir: Annotated[OptionalPath, unset("the usual places if not given")] = None
+    data_dir: Annotated[OptionalPath, unset("default: the usual places")] = None
     validation: Annotated[
         float | Literal["none"],
         tyro.conf.arg(metavar="SHARE|none"),
@@ -63,35 +63,35 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """How it is trained.
+    """Training settings.
 
     Attributes:
         epochs: Passes over the training data.
-        batch_size: Examples in an update.
-        learning_rate: Highest learning rate.
-        schedule: How the learning rate changes: `constant`, `one-cycle`, `cosine`,
+        batch_size: Examples per update.
+        learning_rate: Peak learning rate.
+        schedule: Learning rate schedule: `constant`, `one-cycle`, `cosine`,
             `exponential`, `step` or `inverse-sqrt`.
-        optimizer: What makes updates of gradients: `adam`, `adamw`, `nadam`, `sgd`,
-            `rmsprop`, `adagrad`, `lion`, `lamb` or `muon`. SGD, Adagrad and LAMB take
-            ten times the default learning rate, Lion a tenth.
+        optimizer: Optimizer: `adam`, `adamw`, `nadam`, `sgd`, `rmsprop`, `adagrad`,
+            `lion`, `lamb` or `muon`. The default learning rate is ten times as high for
+            SGD, Adagrad and LAMB, and a tenth for Lion.
         weight_decay: Decoupled weight decay, at least 0.
         momentum: Momentum of SGD, RMSprop or Muon, at least 0 and below 1.
-        clip_norm: Largest norm of all gradients together; 0 for no limit.
-        warmup: Updates in which the learning rate rises from 0: below 1 a share of the
-            run, from 1 their number.
-        augment: How training images are changed at random: none, shift, digits for
-            shift and rotation, photos for crop and flip, or cutout or colors for these
-            and more.
-        label_smoothing: Share of each example's probability that training spreads over
+        clip_norm: Largest global norm of the gradients; 0 for no clipping.
+        warmup: Warm-up, in which the learning rate rises from 0: a fraction of the run
+            if below 1, else a number of updates.
+        augment: Random augmentation of training images: none, shift, digits (shift,
+            rotation), photos (crop, flip), cutout (photos, cutout) or colors (photos,
+            brightness, contrast).
+        label_smoothing: Share of each label's probability that training spreads over
             all classes.
-        class_weights: What examples of a class count in training: the word balanced, or
+        class_weights: Loss weights of the classes in training: the word balanced, or
             NAME=WEIGHT,NAME=WEIGHT.
-        ema: Decay of a moving average of the parameters that answers in their place,
-            such as 0.999; 0 for none.
-        precision: Type in which the model computes: float32 or bfloat16.
-        freeze: Parameters that stay as they are, such as conv1, conv* or */bias; of
-            networks for images also backbone, which is all but the head.
-        seed: Source of all randomness; the first of several seeds.
+        ema: Decay of a moving average of the parameters, which predicts in their
+            place, such as 0.999; 0 for none.
+        precision: Data type in which the model computes: float32 or bfloat16.
+        freeze: Parameters to freeze, such as conv1, conv* or */bias; for image networks
+            also backbone, which is all but the head.
+        seed: Random seed; the first one, if there are several.
     """
 
     epochs: OptionalInt = None
@@ -110,7 +110,7 @@ class Training:
     augment: Annotated[str, tyro.conf.arg(metavar="NAME")] = "none"
     label_smoothing: float = 0.0
     class_weights: Annotated[
-        str, tyro.conf.arg(metavar="WEIGHTS"), unset("default: 1 for all")
+        str, tyro.conf.arg(metavar="WEIGHTS"), unset("default: 1 for each")
     ] = ""
     ema: float = 0.0
     precision: Annotated[str, tyro.conf.arg(metavar="NAME")] = "float32"
@@ -122,13 +122,13 @@ class Training:
 
 @dataclasses.dataclass(frozen=True)
 class ToTrain(OfTask):
-    """A command that trains a task, with what is said of any training.
+    """A command that trains a task, with the options of every training.
 
     Attributes:
         config: TOML file, or `config.json` of a run, with settings by name; options
-            that are given beside it count more.
-        data: What is trained on.
-        training: How it is trained.
+            on the command line override it.
+        data: Training data.
+        training: Training settings.
     """
 
     config: OptionalPath = None
@@ -137,15 +137,15 @@ class ToTrain(OfTask):
     training: Training = Training()
 
     def validate(self) -> None:
-        """Refuse settings that the task does not take."""
+        """Reject settings that the task does not take."""
         self.configuration()
 
     def configuration(self) -> tasks.Config:
-        """Return the task's configuration with what was given."""
+        """Return the task's configuration with the given settings."""
         return self.task.config(**self.settings(), data_dir=self.data.data_dir)
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings that were given, by name."""
+        """Return the given settings by name."""
         share = self.data.validation
         return vars(self.training) | {
             "dataset": _line(self.data),
@@ -154,7 +154,7 @@ class ToTrain(OfTask):
         }
 
     def trained(self) -> dict[str, Any]:
-        """Return what is trained: the task, its settings, and a model of the user's."""
+        """Return what to train: the task, its settings, and the user's own model."""
         name = self.task.name
         return self.settings() | {
             "task": name if name in tasks.DESCRIPTIONS else self.task,
@@ -163,7 +163,7 @@ class ToTrain(OfTask):
 
     @property
     def named_again(self) -> str:
-        """The words that name what is the user's to a command that goes on."""
+        """The options that pass the user's own model and task to a resuming command."""
         return named_again(self._own_model, self.own)
 
     @property
@@ -175,9 +175,9 @@ def for_each_task(command: type[OfTask], about: str, own: str | None) -> Any:
     """Return a command for each task, as a union of subcommands.
 
     Args:
-        command: What is to be done with a task.
-        about: Describes it, with `{}` for what the task trains.
-        own: `MODULE:NAME` of a task of the user's; then the command is for that alone.
+        command: The command to derive one for each task from.
+        about: Description for the help, with `{}` for the title of the task.
+        own: `MODULE:NAME` of the user's own task, to return the command of that alone.
     """
     union: Any = None
     for task in tasks.known() if own is None else [tasks.own_task(own)]:
@@ -207,13 +207,13 @@ def for_each_task(command: type[OfTask], about: str, own: str | None) -> Any:
 
 
 def _defaults(task: tasks.Description) -> Mapping[str, str]:
-    """Return what a task does where an option is not given, for the help."""
+    """Return a task's defaults in words, by option, for the help."""
     many, few = task.epochs
-    # Without commas, at which a number would be broken.
+    # No commas: the help would break the numbers at them.
     epochs = f"{many} for 60000 examples, {few} for 4000" if many != few else str(many)
     rates = ", ".join(f"{x:g} with {name}" for name, x in task.learning_rates.items())
     return {
-        "dataset": task.dataset or "none: give one, such as csv:FILE",
+        "dataset": task.dataset or "none: pass one, such as csv:FILE",
         "epochs": epochs,
         "batch_size": str(task.batch_size),
         "learning_rate": rates,
@@ -223,7 +223,7 @@ def _defaults(task: tasks.Description) -> Mapping[str, str]:
 
 
 def _with_defaults(group: type, defaults: Mapping[str, str]) -> type:
-    """Return a group of options whose help tells what not giving them means."""
+    """Return a group of options whose help shows the task's defaults."""
     hints = typing.get_type_hints(group, include_extras=True)
     fields = [
         (name, Annotated[hints[name], unset(f"default: {words}")], None)
@@ -238,7 +238,7 @@ def _with_defaults(group: type, defaults: Mapping[str, str]) -> type:
 
 
 def _line(given: Data) -> str | None:
-    """Return the line that names a dataset with its options; None if none is given."""
+    """Return the data set and its options as one string; None if none is given."""
     options = {
         "target": given.target,
         "text": given.text,
@@ -247,6 +247,6 @@ def _line(given: Data) -> str | None:
     }
     if given.dataset is None or not any(options.values()):
         return given.dataset
-    from fdl import data  # JAX; what has a name does without
+    from fdl import data  # imports JAX, which named data sets do not need
 
     return data.find(given.dataset, **options).name

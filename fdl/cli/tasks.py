@@ -14,33 +14,33 @@ from fdl.tasks import known as known_tasks
 
 @dataclasses.dataclass(frozen=True)
 class Tasks(Command):
-    """List what can be trained, and what it reached where it was measured.
+    """List the tasks, with results where they were measured.
 
-    Results are means over seeds with their standard deviation, on full data sets.
+    Results are means and standard deviations over seeds, on full data sets.
 
     Attributes:
-        name: Tell more of this task: its paper, data sets, defaults, and the commands
-            that gave its results.
+        name: Describe only this task: its paper, data sets, defaults, and the commands
+            that produced its results.
     """
 
     name: Annotated[
         str | None,
         tyro.conf.Positional,
         tyro.conf.arg(metavar="NAME"),
-        unset("all tasks if not given"),
+        unset("default: all tasks"),
     ] = None
 
     light: ClassVar[bool] = True
 
     def validate(self) -> None:
-        """Refuse a task that there is not."""
+        """Reject an unknown task."""
         if self.name is not None:
             describe(self.name)
 
     def __call__(self) -> None:
-        """Print the table, or all of one task."""
+        """Print the table, or the description of one task."""
         if self.name is not None:
-            _tell(describe(self.name))
+            _print(describe(self.name))
             return
         known = measured()
         table = Table("task", "what it is", "measured", box=None)
@@ -48,10 +48,13 @@ class Tasks(Command):
             results = [line["result"] for line in known.get(task.name, [])]
             table.add_row(task.name, task.title, *results[:1])
         out.print(table)
-        out.print("More of one: fdl tasks NAME, fdl train NAME --help.")
+        out.print("For more about a task: fdl tasks NAME, fdl train NAME --help.")
 
 
-def _tell(task: Description) -> None:
+_BETTER = {"max": "higher", "min": "lower"}
+
+
+def _print(task: Description) -> None:
     rates = [f"{rate:g} ({name})" for name, rate in task.learning_rates.items()]
     many, few = task.epochs
     kinds = " or ".join(KINDS[kind] for kind in task.takes)
@@ -62,7 +65,7 @@ def _tell(task: Description) -> None:
         "epochs": f"{many} for 60,000 examples, {few} for 4,000",
         "batch size": f"{task.batch_size}",
         "learning rate": ", ".join(rates),
-        "measure": f"{task.metric}, the {task.mode} is the best",
+        "measure": f"{task.metric}, {_BETTER[task.mode]} is better",
         "own options": ", ".join(
             f"--{name.replace('_', '-')}" for name in vars(task.options)
         ),

@@ -31,42 +31,41 @@ from fdl.runs.words import shown
 
 @dataclasses.dataclass(frozen=True)
 class Train(Joining, ToTrain):
-    """Train a model on a data set; keep weights, metrics and pictures in a folder.
+    """Train a model on a data set; weights, metrics and pictures go to a run folder.
 
-    A training that was cut off goes on by `fdl train --resume RUN`.
+    Resume an interrupted run with `fdl train --resume RUN`.
 
     Attributes:
-        init_from: Weights to start from: the folder of a run, or a .keras, .h5 or
-            .safetensors file. The model must be the task's, but for its head: what is
-            for other classes, or missing in a file, is drawn anew.
-        run: Folder of the run.
-        overwrite: Replace the run that is in the folder, once the new one has finished
-            an epoch; other files in it stay.
-        early_stopping: Stop after so many epochs without a better value on the
-            validation part, and keep the best epoch.
-        log: Who is told how it goes, besides the folder: tensorboard or wandb.
-        checkpoint_minutes: Save the state after so many minutes within an epoch, and
-            not only after each.
-        devices: Share each batch among so many devices; a CPU is divided into as many.
-        shard: What the devices share: batch, or batch+state, also called fsdp.
+        init_from: Weights to start from: a run folder, or a .keras, .h5 or .safetensors
+            file. They must match the task's model except for the head: layers for other
+            classes, or missing from a file, are initialized at random.
+        run: Run folder.
+        overwrite: Replace the run in the folder once the new one has finished an epoch;
+            other files in it stay.
+        early_stopping: Stop after this many epochs without a better value on the
+            validation set, and keep the best epoch.
+        log: Loggers in addition to the run folder: tensorboard or wandb.
+        checkpoint_minutes: Minutes between checkpoints within an epoch, in addition to
+            the one after each epoch.
+        devices: Number of devices to shard each batch over; a CPU is split into as
+            many.
+        shard: What to shard over the devices: batch, or batch+state, also called fsdp.
     """
 
-    init_from: Annotated[OptionalPath, unset("random weights if not given")] = None
-    run: Annotated[OptionalPath, unset("a new one below runs if not given")] = None
+    init_from: Annotated[OptionalPath, unset("default: random weights")] = None
+    run: Annotated[OptionalPath, unset("default: a new one in runs")] = None
     overwrite: bool = False
-    early_stopping: Annotated[OptionalInt, unset("trains to the end if not given")] = (
-        None
-    )
+    early_stopping: Annotated[OptionalInt, unset("default: train to the end")] = None
     log: Annotated[
         tuple[str, ...], tyro.conf.arg(metavar="NAME"), unset("default: none")
     ] = ()
     checkpoint_minutes: float = CHECKPOINT_MINUTES
-    devices: Annotated[OptionalInt, unset("one if not given")] = None
+    devices: Annotated[OptionalInt, unset("default: one")] = None
     shard: Literal["batch", "batch+state", "fsdp"] = "batch"
 
     def __call__(self) -> None:
         """Train."""
-        if self.processes is None:  # several have what each of them has
+        if self.processes is None:  # several processes bring their own
             _ask_for(self.devices)
         _train(
             self,
@@ -88,28 +87,28 @@ class Train(Joining, ToTrain):
 
 @dataclasses.dataclass(frozen=True)
 class Resume(Joining, OfRun):
-    """Go on with a training that was cut off, from its last intact checkpoint.
+    """Resume an interrupted run from its last intact checkpoint.
 
-    It ends as if it had never been cut off.
+    It ends as if it had not been interrupted.
 
     Attributes:
-        resume: Folder of the run.
-        data_dir: Folder to look for the data in.
-        allow_changes: Go on under other versions of Python and packages, on another
-            kind of device, or with other flags, too; then the result may differ.
-        checkpoint_minutes: Save the state after so many minutes within an epoch, and
-            not only after each.
-        devices: Number of devices; another than before needs --allow-changes.
+        resume: Run folder.
+        data_dir: Folder to search for the data.
+        allow_changes: Resume even with other versions of Python or packages, another
+            kind of device, or other flags; the result may then differ.
+        checkpoint_minutes: Minutes between checkpoints within an epoch, in addition to
+            the one after each epoch.
+        devices: Number of devices; changing it needs --allow-changes.
     """
 
     resume: Annotated[Path, tyro.conf.arg(metavar="RUN")]
-    data_dir: Annotated[OptionalPath, unset("that of the run if not given")] = None
+    data_dir: Annotated[OptionalPath, unset("default: that of the run")] = None
     allow_changes: bool = False
     checkpoint_minutes: float = CHECKPOINT_MINUTES
-    devices: Annotated[OptionalInt, unset("those of the run if not given")] = None
+    devices: Annotated[OptionalInt, unset("default: those of the run")] = None
 
     def __call__(self) -> None:
-        """Go on."""
+        """Resume."""
         if self.processes is None:
             said = fdl.runs.RunFolder.begun(self.resume).config()
             _ask_for(said.get("devices") if self.devices is None else self.devices)
@@ -133,7 +132,7 @@ class Resume(Joining, OfRun):
 
 
 def _ask_for(devices: Any) -> None:
-    """Divide a CPU into so many devices, before JAX has counted them."""
+    """Split a CPU into this many devices, before JAX counts them."""
     if isinstance(devices, int) and devices > 1:
         from fdl.sharding import ask_for
 
@@ -143,12 +142,12 @@ def _ask_for(devices: Any) -> None:
 def _train(
     command: "Train | Resume", train: Callable[..., Any], begun: Path | None = None
 ) -> None:
-    """Train, watch, and say what came of it.
+    """Train, show progress, and print the result.
 
     Args:
-        command: Says how much to say, and which process this is of several.
-        train: Takes what `fdl.runs.train` calls, by name, and returns a run.
-        begun: Folder of the run, if there is one already.
+        command: The command, with its options for output and for several processes.
+        train: Takes the callbacks of `fdl.runs.train` by name, and returns a run.
+        begun: Run folder, if it exists already.
     """
     with command.joined():
         says, run = is_first(), _watched(command, train, begun)
@@ -161,7 +160,7 @@ def _train(
 def _watched(
     command: "Train | Resume", train: Callable[..., Any], begun: Path | None
 ) -> Any:
-    """Train, watch, and return the run."""
+    """Train, show progress, and return the run."""
     from fdl.pixels import picture_format
 
     progress = TrainingProgress(command.quiet or not is_first())
@@ -185,7 +184,7 @@ def _watched(
 
 
 def _summary(run: Any) -> list[str]:
-    """Return what a run reached, which epoch was kept, and what was written where."""
+    """Return lines with a run's result, the epoch it kept, and the files it wrote."""
     metric, result = run.task.metric, run.result
     lines = [
         f"test {metric} {shown(metric, run.metrics[metric])} on {run.info.title} "
@@ -196,14 +195,15 @@ def _summary(run: Any) -> list[str]:
     if result["epochs"] < result["epochs_trained"]:
         lines.append(
             f"kept epoch {result['epochs']} of {result['epochs_trained']}, the best on "
-            "the validation part"
+            "the validation set"
         )
     if run.drawn_anew:
-        lines.append(f"drawn anew, for a new head: {', '.join(run.drawn_anew)}")
+        anew = ", ".join(run.drawn_anew)
+        lines.append(f"initialized at random, for a new head: {anew}")
     if "unknown" in run.trained_on:
         lines.append(
-            "the weights to start from do not say what they were trained on; if the "
-            "test images were among it, the measure above means nothing"
+            "the initial weights do not record what they were trained on; if that "
+            "includes the test images, the result above means nothing"
         )
     written = {"run folder": run.path} | {
         file.name: file
@@ -216,5 +216,5 @@ def _summary(run: Any) -> list[str]:
 
 
 def commands(own: str | None = None) -> Any:
-    """Return `fdl train TASK` for each task, or a command for one of the user's."""
+    """Return `fdl train TASK` for each task, or a command for the user's own."""
     return for_each_task(Train, "Train the {}.", own)

@@ -18,28 +18,28 @@ from fdl.cli.command import (
     picture,
 )
 
-_DRAWN = 30  # alignments: more would fill no screen, and take minutes
+_DRAWN = 30  # alignments; more fit on no screen and take minutes
 
 
 @dataclasses.dataclass(frozen=True)
 class Translate(OfRun):
-    """Ask a run of seq2seq, attention or translator: an answer a line, in order.
+    """Translate with a run of seq2seq, attention or translator, one answer per line.
 
     Attributes:
-        run: Folder of the run.
-        sources: What to translate; quote what has spaces.
-        file: Text in UTF-8 with a source in each line, or .jsonl or .csv with the run's
-            column of sources.
-        beam: Number of hypotheses that are followed at once; with 1, each word is the
-            likeliest.
-        alpha: How much longer answers are favored; 0 ranks by probability alone.
-        length: Most letters or words of an answer; those of the longest of the training
+        run: Run folder.
+        sources: Sources to translate; quote those with spaces.
+        file: UTF-8 text file with one source per line, or a .jsonl or .csv file with
+            the run's source column.
+        beam: Number of hypotheses that the beam search keeps; 1 for greedy search.
+        alpha: Length penalty: how much longer answers are favored; 0 ranks by
+            probability alone.
+        length: Most letters or words in an answer; those of the longest training target
             if not given.
-        alignment: Picture of what each word of the first 30 answers attended to; its
-            ending tells the format.
-        format: Of the picture.
+        alignment: Picture to write, of what each word in the first 30 answers attended
+            to; its extension sets the format.
+        format: Format of the picture.
         json: Print a line of JSON for each source, with the answer's score.
-        overwrite: Replace the picture if it is there.
+        overwrite: Replace an existing picture.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -56,10 +56,10 @@ class Translate(OfRun):
     overwrite: bool = False
 
     def validate(self) -> None:
-        """Refuse to translate nothing, and to replace what is there."""
+        """Reject missing sources, numbers out of range, and a picture that exists."""
         if not self.sources and self.file is None:
             raise ValueError(
-                "there is nothing to translate: give sources, or a text as --file."
+                "there is nothing to translate: pass sources, or a file with --file."
             )
         if self.beam < 1:
             raise ValueError(f"--beam {self.beam} must be at least 1.")
@@ -69,11 +69,9 @@ class Translate(OfRun):
             raise ValueError(f"--length {self.length} must be at least 1.")
         to = self._picture
         if to is not None and not to.parent.is_dir():
-            raise ValueError(f"{to.parent} is not a folder: make it first.")
+            raise ValueError(f"{to.parent} is not a folder: create it first.")
         if to is not None and to.exists() and not self.overwrite:
-            raise ValueError(
-                f"{to} is there already: give another name, or --overwrite."
-            )
+            raise ValueError(f"{to} already exists: use another name, or --overwrite.")
 
     @property
     def _picture(self) -> Path | None:
@@ -81,12 +79,12 @@ class Translate(OfRun):
 
     def __call__(self) -> None:
         """Translate."""
-        from fdl.tasks.translation import translate  # JAX, which help does without
+        from fdl.tasks.translation import translate  # imports JAX; help does not
 
         run = fdl.runs.open_run(self.run, model=self.model, task=self.task)
         if run.predicts != "sequences":
             raise ValueError(
-                f"{self.run} is a run of {run.config.task}, which translates nothing: "
+                f"{self.run} is a run of {run.config.task}, which does not translate: "
                 "train seq2seq, attention or translator."
             )
         to, texts = self._picture, list(self.sources)
@@ -103,8 +101,8 @@ class Translate(OfRun):
         for one in found:
             if not one.finished:
                 err.print(
-                    f"warning: the answer to {one.source!r} is cut off: allow for "
-                    "more with --length.",
+                    f"warning: the answer to {one.source!r} is cut off: allow a "
+                    "longer one with --length.",
                     soft_wrap=True,
                 )
             said: Any = one.answer

@@ -20,13 +20,13 @@ _CHARTS = 3
 
 @dataclasses.dataclass(frozen=True)
 class Watch(Command):
-    """Draw the curves of a run in the terminal as it trains; ends when the run ends.
+    """Plot a run's learning curves in the terminal until the run ends.
 
-    It reads the run's folder, so the training may be of another terminal, or of Python.
+    This only reads the run folder: training may run in another terminal, or in Python.
 
     Attributes:
-        run: Folder of the run.
-        every: Seconds between two looks at the folder, above 0.
+        run: Run folder.
+        every: Seconds between updates, above 0.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -35,13 +35,13 @@ class Watch(Command):
     light: ClassVar[bool] = True
 
     def validate(self) -> None:
-        """Refuse what is no run."""
+        """Reject a folder that is not a run."""
         if not self.every > 0:
             raise ValueError(f"every={self.every} must be above 0.")
         if not (self.run / "config.json").is_file():
             raise RunError(f"{self.run} is not a run: it has no config.json.")
         if "sweep" in read_json(self.run / "config.json"):
-            raise RunError(f"{self.run} is a sweep; a run can be watched.")
+            raise RunError(f"{self.run} is a sweep: only runs can be watched.")
 
     def __call__(self) -> None:
         """Watch."""
@@ -60,10 +60,10 @@ class Watch(Command):
 
 
 def _draw(now: Listed, planned: int, log: list[dict[str, Any]]) -> Group:
-    """Return a line about a run and its curves, of its metric first."""
+    """Return a status line and charts of a run, the one of its metric first."""
     known = log[-1]["train"] | log[-1]["validation"] if log else {}
     names = sorted(known, key=lambda name: name != now.metric)[:_CHARTS]
-    height = (out.height - 2) // max(1, len(names)) - 2  # of what a terminal shows
+    height = (out.height - 2) // max(1, len(names)) - 2  # all fit on the screen
     charts = [
         draw_chart(
             name,

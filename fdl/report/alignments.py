@@ -1,4 +1,4 @@
-"""What each word of an answer attended to, as Bahdanau et al. (2015) show it."""
+"""What each word of an answer attended to, as in Bahdanau et al. (2015)."""
 
 import math
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ from fdl.report.names import seen
 
 _COLUMNS = 3
 _WORD = 0.24  # inches
-_LETTERS = 2  # of a word that need not be turned
+_LETTERS = 2  # of a word that is not rotated
 
 
 class Alignment(NamedTuple):
-    """A source, an answer, and how the two belong together.
+    """A source, an answer, and the attention between them.
 
     Attributes:
         source: Words or letters of the source.
         answer: Words or letters of the answer.
-        weights: How much each of the answer attended to each of the source.
+        weights: Attention of each in the answer to each in the source.
     """
 
     source: Sequence[str]
@@ -38,7 +38,7 @@ def draw_alignments(
 
     Args:
         path: The file to write.
-        alignments: What to draw, at least one.
+        alignments: Alignments to draw, at least one.
         title: Model and data, for the title.
 
     Example:

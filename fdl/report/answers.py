@@ -1,4 +1,4 @@
-"""Where answers that are sequences go wrong: with their length, and with what."""
+"""Errors of answers that are sequences: by length, and by edit."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from scipy.stats import binomtest
 from fdl.report.backend import write_figure
 from fdl.report.names import seen
 
-_MOST = 20  # confusions
+_MOST = 20  # edits
 _NONE = "∅"
-_FEWEST = 5  # answers of a length, for their share to mean something
+_FEWEST = 5  # answers of a length, for a meaningful share
 
 
 def draw_errors_by_length(
@@ -28,7 +28,7 @@ def draw_errors_by_length(
 ) -> None:
     """Write a picture of the share of wrong answers by length of the source.
 
-    Bars are 95 % intervals (Wilson, 1927). Lengths of fewer than 5 sources are left
+    Bars are 95 % intervals (Wilson, 1927). Lengths with fewer than 5 sources are left
     out.
 
     Args:
@@ -36,7 +36,7 @@ def draw_errors_by_length(
         wrong: 1 for each wrong answer, else 0.
         length: Length of each source.
         title: Model and data, for the title.
-        of: What the length is of, for the axis.
+        of: What has the length, for the label of the axis.
 
     Example:
         >>> import tempfile
@@ -71,11 +71,11 @@ def draw_errors_by_length(
 def draw_commonest(
     path: Path | str, confused: Mapping[tuple[str | None, str | None], int], title: str
 ) -> None:
-    """Write a picture of the commonest edits: what was answered for what.
+    """Write a picture of the most common edits: what was answered for what.
 
     Args:
         path: The file to write.
-        confused: Number of each edit, `(answered, right)`; None stands for nothing.
+        confused: Count of each edit `(answered, right)`; None for nothing.
         title: Model and data, for the title.
 
     Example:
@@ -87,7 +87,7 @@ def draw_commonest(
         b'PNG'
     """
     most = Counter(confused).most_common(_MOST)
-    names = [f"{_told(right)} → {_told(answered)}" for (answered, right), _ in most]
+    names = [f"{_symbol(right)} → {_symbol(answered)}" for (answered, right), _ in most]
     figure = Figure(figsize=(5.6, 1.0 + 0.24 * max(1, len(most))), layout="constrained")
     axes = figure.subplots()
     axes.barh(range(len(most)), [count for _, count in most], color="C3")
@@ -98,5 +98,5 @@ def draw_commonest(
     write_figure(path, figure)
 
 
-def _told(word: str | None) -> str:
+def _symbol(word: str | None) -> str:
     return _NONE if word is None else seen(word)

@@ -1,4 +1,4 @@
-"""A drawing of what models consist of: their layers, and which reads which."""
+"""Drawings of models: their layers and the connections between them."""
 
 import math
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from matplotlib.path import Path as Line
 from fdl.architecture import Summary, shape_words
 from fdl.report.backend import write_figure
 
-# By a part of the class, in tints that the color-blind can tell apart (after Okabe &
-# Ito, 2008).
+# By part of the class name, in tints that the color-blind can distinguish (after Okabe
+# & Ito, 2008).
 _TINTS = {
     "Conv": "#a8cfee",
     "Dense": "#f6cfa6",
@@ -28,18 +28,18 @@ _GAP = 0.25
 
 
 def draw_architecture(path: Path | str, models: Mapping[str, Summary]) -> None:
-    """Write a drawing of models: layer below layer, with arrows along the data.
+    """Draw models layer below layer, with arrows that follow the data.
 
-    An arrow leads from a layer to one that reads its output; what is computed between
-    layers, such as an activation or a sum, is part of the arrows. Beside each layer are
-    its class, its output and the number of its parameters.
+    An arrow leads from a layer to one that reads its output; computations between
+    layers, such as an activation or a sum, are part of the arrows. Beside each layer
+    are its class, its output shape and its number of parameters.
 
     Args:
         path: The file to write.
-        models: What `fdl.summary` says of each model, by name.
+        models: Summary of each model, from `fdl.summary`, by name.
 
     Raises:
-        ValueError: If the name of the file ends with no format of pictures.
+        ValueError: If the file does not have the extension of a picture.
 
     Example:
         >>> import fdl, jax, tempfile
@@ -97,7 +97,7 @@ def _arrows(rows: list[_Row]) -> list[tuple[int, int]]:
 
 
 def _bend(arrows: list[tuple[int, int]]) -> float:
-    """Return how far to the left the arrows reach that pass layers by, in inches."""
+    """Return how far left the arrows that skip layers reach, in inches."""
     longest = max((abs(end - start) for start, end in arrows), default=1)
     return 0.0 if longest == 1 else 0.2 + 0.25 * math.log2(longest)
 
@@ -112,7 +112,7 @@ def _box(rows: list[_Row]) -> float:
 
 
 def _draw(axes: Any, left: float, rows: list[_Row]) -> None:
-    """Draw boxes with their text, and arrows, from the second row of the figure on."""
+    """Draw boxes with their text, and arrows, starting in the figure's second row."""
     width, middle = _box(rows), lambda place: (place + 1.5) * _ROW
     for place, row in enumerate(rows):
         box = FancyBboxPatch(

@@ -35,8 +35,8 @@ def readable(name: str, unit: str | None = None) -> str:
 
     Args:
         name: Its name.
-        unit: Its unit, where it depends on what is trained; None if that is not known,
-            or there is none.
+        unit: Its unit, if that depends on the task; None if unknown, or if there is
+            none.
 
     Example:
         >>> readable("accuracy"), readable("learning_rate"), readable("loss", "nats")
@@ -53,7 +53,7 @@ def readable(name: str, unit: str | None = None) -> str:
 
 
 def is_share(name: str) -> bool:
-    """Return whether a measure is a share, which people read in percent.
+    """Return whether a measure is a share, which is shown in percent.
 
     Example:
         >>> is_share("top_5_accuracy"), is_share("loss")
@@ -63,14 +63,14 @@ def is_share(name: str) -> bool:
 
 
 def measure_axis(axis: Any, name: str, unit: str | None = None) -> None:
-    """Name an axis after a measure; shares are in percent."""
+    """Label an axis with a measure; shares are in percent."""
     axis.set_label_text(readable(name, unit))
     if is_share(name):
         axis.set_major_formatter(PercentFormatter(1.0, symbol=""))
 
 
 def epoch_axis(axes: Any) -> None:
-    """Let the horizontal axis count epochs, which are whole."""
+    """Label the horizontal axis with whole epochs."""
     axes.set_xlabel("Epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     low, high = axes.get_xlim()
@@ -79,5 +79,5 @@ def epoch_axis(axes: Any) -> None:
 
 
 def caption(figure: Any, text: str) -> None:
-    """Say below a figure what its lines and bands are."""
+    """Explain the lines and bands of a figure below it."""
     figure.supxlabel(text, fontsize=8, color="0.35")

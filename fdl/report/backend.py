@@ -1,4 +1,4 @@
-"""Matplotlib without a window: figures that are written to files."""
+"""Matplotlib without windows: figures go to files."""
 
 import contextlib
 import io
@@ -39,11 +39,11 @@ def write_figure(path: Path | str, figure: Any) -> None:
     """Write a matplotlib figure to a file, whole or not at all.
 
     Args:
-        path: The file; what its name ends with is the format: `.png`, `.svg`, `.pdf`.
+        path: The file; its extension is the format, `.png`, `.svg` or `.pdf`.
         figure: A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: If it ends with something else.
+        ValueError: If the extension is another one.
 
     Example:
         >>> import tempfile
@@ -57,7 +57,7 @@ def write_figure(path: Path | str, figure: Any) -> None:
     content = io.BytesIO()
     path = picture_file(path)
     with warnings.catch_warnings():
-        # Of letters that no font here has; they become boxes.
+        # Letters that no installed font has become boxes.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(content, format=path.suffix[1:], dpi=150)
     write_whole(path, content.getbuffer())

@@ -10,10 +10,10 @@ from fdl.report.backend import write_figure
 
 
 def draw_reliability(path: Path, found: Reliability, *, title: str) -> None:
-    """Write a PNG reliability diagram (DeGroot & Fienberg, 1983).
+    """Write a picture of a reliability diagram (DeGroot & Fienberg, 1983).
 
-    Shows accuracy against confidence in each bin, on the diagonal for a calibrated
-    model, and below it the number of predictions in each bin.
+    It shows accuracy against confidence in each bin, which is the diagonal for a
+    calibrated model, and below it the number of predictions in each bin.
 
     Args:
         path: The file to write.

@@ -1,4 +1,4 @@
-"""Where a classifier looks: maps of a class over images."""
+"""Class activation maps over images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +12,8 @@ from fdl.arrays import Array
 from fdl.report.names import cut
 from fdl.report.tiles import Words, tiles_of, write_tiles
 
-_COLORS = "inferno"  # darkest to brightest, also in gray and to the color-blind
-_SHARE = 0.55  # of the map's colors in a pixel
+_COLORS = "inferno"  # dark to bright, also in gray and to the color-blind
+_SHARE = 0.55  # weight of the map's colors in a pixel
 
 
 def draw_activation_maps(
@@ -24,16 +24,16 @@ def draw_activation_maps(
     *,
     title: str,
 ) -> None:
-    """Write a picture of images, and below each the image with its map over it.
+    """Write a picture of images, and below each the image overlaid with its map.
 
-    Maps are those of `fdl.models.class_activation_map`, made as large as the images by
-    interpolation. What speaks against the class is as dark as what says nothing.
+    Maps are those of `fdl.models.class_activation_map`, interpolated to the size of the
+    images. Evidence against the class is as dark as no evidence.
 
     Args:
         path: The file to write.
         images: Images, gray or in color.
-        maps: A map for each.
-        says: What each map is of, such as the class.
+        maps: A map for each image.
+        says: Label of each map, such as the class.
         title: Name of the run.
 
     Example:
@@ -57,7 +57,7 @@ def draw_activation_maps(
     words = Words(
         title,
         below=[""] * len(tiles) + ["\n".join(map(cut, x.splitlines())) for x in says],
-        note="Bright: what speaks for the class below, in shares of the most.",
+        note="Bright: evidence for the class below, relative to the strongest.",
     )
     both = np.concatenate([tiles, over.astype(np.float32)])
     write_tiles(path, both, len(tiles), words)

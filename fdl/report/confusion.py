@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from fdl.report.backend import write_figure
 from fdl.report.names import cut
 
-_COUNTED = 30  # classes whose counts fit into a picture
-_LONGEST = 24  # characters of a name, for which there is room
+_COUNTED = 30  # classes whose counts fit into the picture
+_LONGEST = 24  # characters of a class name that fit
 
 
 def draw_confusion(
@@ -23,12 +23,12 @@ def draw_confusion(
 ) -> None:
     """Write a picture of a confusion matrix: true class down, predicted class across.
 
-    Colors show mistakes only, since the diagonal would outshine them. Of more than 30
-    classes there are colors and no counts.
+    Colors only show mistakes, since the diagonal would outshine them. With more than 30
+    classes, counts are left out.
 
     Args:
         path: The file to write.
-        counts: Number of examples by true and predicted class, see `fdl.metrics`.
+        counts: Number of examples by true and predicted class; see `fdl.metrics`.
         class_names: A name for each class.
         title: Model and data, for the title.
 
@@ -45,7 +45,7 @@ def draw_confusion(
     mistakes = np.where(diagonal, 0, counts)
     names = [cut(name, _LONGEST) for name in class_names]
     longest = max(map(len, names))
-    # Names need room beside the matrix, which would otherwise vanish.
+    # Long names need room, which the matrix would otherwise lose.
     side = 2.0 + 0.42 * min(classes, _COUNTED) + 0.08 * max(0, longest - 10)
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""Learning curves, of a run and of several."""
+"""Learning curves, of one run or several."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from fdl.report.backend import write_figure
 Curve = Sequence[float]
 Curves = Float[np.ndarray, "seeds epochs"]
 
-# Told apart by the color-blind, too (Okabe & Ito, 2008).
+# Distinguishable by the color-blind, too (Okabe & Ito, 2008).
 _COLORS = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"
 
 
@@ -28,9 +28,9 @@ def draw_curves(
 ) -> None:
     """Write a picture of learning curves, with a panel for each metric.
 
-    Training metrics are averages over an epoch during which the model changes, so early
-    in training they are worse than those on the validation data, which are measured
-    after it.
+    Training metrics are averages over an epoch in which the model changes, so early in
+    training they are worse than those on the validation data, which are measured after
+    the epoch.
 
     Args:
         path: The file to write.
@@ -71,17 +71,17 @@ def draw_comparison(
     *,
     measure: str,
 ) -> None:
-    """Write a picture of how several models learn, as He et al. (2015), figure 6.
+    """Write a picture of how several models learn, as in He et al. (2015), figure 6.
 
-    Thin and dashed (a hollow point where there is one epoch) on the training data,
-    during the epoch; bold on the validation part, after it. Of several seeds, the mean,
-    with a band from the least to the most. Accuracies are drawn as errors.
+    Thin dashed lines (a hollow point for a single epoch) show the training data, during
+    the epoch; bold lines the validation set, after it. For several seeds, they show the
+    mean, with a band from the smallest to the largest. Accuracies are drawn as errors.
 
     Args:
         path: The file to write.
         train: Values on the training data by name, a row for each seed; NaN where there
             is none.
-        validation: The same on the validation part.
+        validation: The same on the validation set.
         measure: Name of the measure.
 
     Example:
@@ -114,7 +114,7 @@ def draw_comparison(
         axes.set_ylabel("Error (%)")
     several = any(len(curves) > 1 for curves in (*train.values(), *validation.values()))
     lines = "Dashed or hollow: training, during the epoch; bold: validation, after it"
-    bands = "; mean over seeds, band from the least to the most." if several else "."
+    bands = "; mean over seeds, band from smallest to largest." if several else "."
     caption(figure, lines + bands)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=9)

@@ -39,7 +39,7 @@ def draw_distribution(
         size = 20 if len(values) < 100 else 5
         axes.scatter(values, row + spread, s=size, alpha=0.5, color=color, linewidths=0)
         around = [[found.mean - found.low], [found.high - found.mean]]
-        known = np.isfinite(around).all()  # of one seed there is no interval
+        known = np.isfinite(around).all()  # one seed has no interval
         axes.errorbar(
             [found.mean], [row], xerr=around if known else None, fmt="D", color="black"
         )

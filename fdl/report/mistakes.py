@@ -1,4 +1,4 @@
-"""Every image that a classifier misread, with what it is and what was read."""
+"""Images that a classifier misclassified, with true and predicted classes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from fdl.report.names import cut
 from fdl.report.tiles import Words, tiles_of, write_tiles
 
 _MOST, _COLUMNS = 150, 15
-_SHORT = 2  # characters of names of which two fit into a line
+_SHORT = 2  # characters of names that share a line
 
 
 def draw_mistakes(
@@ -23,17 +23,17 @@ def draw_mistakes(
     *,
     title: str,
 ) -> None:
-    """Write a picture of the images that were misread, as LeCun et al. (1998) do.
+    """Write a picture of the misclassified images, as in LeCun et al. (1998).
 
-    Below each is its class, and what it was taken for; they are sorted by these. Of
-    more than 150, those are shown of which the classifier was surest. Without any,
+    Below each image are its true and predicted class, which also sort the images. If
+    there are more than 150, the most confident ones are shown. If there are none,
     nothing is written.
 
     Args:
         path: The file to write.
         images: Images, gray or in color.
         label: Class of each.
-        probability: What a classifier says of each.
+        probability: Predicted probabilities of each.
         class_names: A name for each class.
         title: Model and data, for the title.
 
@@ -47,18 +47,18 @@ def draw_mistakes(
         ...     file.read_bytes()[1:4]
         b'PNG'
     """
-    shown, misread = _chosen(label, probability)
-    if not misread:
+    shown, wrong = _chosen(label, probability)
+    if not wrong:
         return
     guess = probability[shown].argmax(axis=-1)
     pairs = zip(label[shown], guess, strict=True)
-    count = f"{misread:,} of {len(label):,} misread"
-    if misread > len(shown):
-        count += f", of which the {len(shown)} that it was surest of"
+    count = f"{wrong:,} of {len(label):,} misclassified"
+    if wrong > len(shown):
+        count += f", of which the {len(shown)} most confident"
     words = Words(
         f"{title}: {count}",
         below=[_said(*(class_names[int(x)] for x in pair)) for pair in pairs],
-        note="Below each: what it is → what it was taken for.",
+        note="Below each: true class → predicted class.",
     )
     write_tiles(path, tiles_of(images[shown]), _COLUMNS, words)
 
@@ -67,7 +67,7 @@ def _chosen(
     label: Int[np.ndarray, " examples"],
     probability: Float[np.ndarray, "examples classes"],
 ) -> tuple[Int[np.ndarray, " shown"], int]:
-    """Return which misread examples to show, by class and guess, and how many are.
+    """Return which mistakes to show, sorted by class and guess, and their number.
 
     Example:
         >>> says = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])

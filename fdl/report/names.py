@@ -1,8 +1,8 @@
-"""Names of classes, as short as pictures need them."""
+"""Class names, shortened for pictures."""
 
 
 def cut(name: str, longest: int = 12) -> str:
-    """Return a name of at most so many characters.
+    """Return a name shortened to at most `longest` characters.
 
     Example:
         >>> cut("boot"), cut("a very long name")
@@ -12,7 +12,7 @@ def cut(name: str, longest: int = 12) -> str:
 
 
 def seen(word: str) -> str:
-    """Return a word, or a letter, as short, and as it can be seen.
+    """Return a word shortened, with blanks made visible.
 
     Example:
         >>> seen("a"), seen(" ")

@@ -60,7 +60,7 @@ def _shown(heading: str, picture: Path) -> str:
     )
     data = base64.b64encode(picture.read_bytes()).decode()
     source = f'"data:{kind};base64,{data}"'
-    if picture.suffix == ".pdf":  # which browsers show in a frame of their own
+    if picture.suffix == ".pdf":  # browsers show it in a frame of its own
         return f'<embed type="{kind}" width="100%" height="480" src={source}>'
     return f'<img alt="{html.escape(heading)}" src={source}>'
 

@@ -66,7 +66,7 @@ def draw_parallel(
                 zorder=4,
                 bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1},
             )
-    # Color by rank, so that a few bad ones do not make all good ones look alike.
+    # Color by rank: a few bad values would otherwise make all good ones look alike.
     order = np.argsort(-means if smallest_is_best else means)
     rank = np.empty(len(means))
     rank[order] = np.linspace(0, 1, len(means))
@@ -93,7 +93,7 @@ def draw_parallel(
 
 
 class _Axis:
-    """A vertical axis: where values stand, from 0 to 1, and what is written there."""
+    """A vertical axis: positions of values, from 0 to 1, and tick labels."""
 
     def __init__(self, values: Sequence[Any], percent: bool = False) -> None:
         places, self.names = places_of(values)
@@ -104,14 +104,14 @@ class _Axis:
         self.heights = (self.places - self.low) / self.span
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return heights and their texts."""
+        """Return the heights and labels of ticks."""
         if self.names is not None:
             count = max(1, len(self.names) - 1)
             return [(k / count, name) for k, name in enumerate(self.names)]
         distinct = np.unique(self.places)
         if len(distinct) <= 5:
             locator = FixedLocator(list(distinct))
-        else:  # powers of ten, where they are shown
+        else:  # powers of ten, if logarithmic
             locator = MaxNLocator(5, integer=self.logarithmic)
         high = self.low + self.span
         found = [

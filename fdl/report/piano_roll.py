@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from fdl.report.backend import write_figure
 
-_LOWEST, _C = 21, 12  # MIDI's number of the lowest key; keys from a C to the next
+_LOWEST, _C = 21, 12  # MIDI number of the lowest key; keys per octave
 
 
 def draw_rolls(
@@ -25,9 +25,9 @@ def draw_rolls(
     Args:
         path: The file to write.
         rolls: Which of a piano's 88 keys sound in each frame.
-        titles: What each piece is; empty for nothing.
-        given: Number of frames at the beginning that were given, and not played.
-        title: What all of them are.
+        titles: Title of each piece; empty for none.
+        given: Number of frames at the beginning that were given, not generated.
+        title: Title of the picture.
 
     Example:
         >>> import tempfile

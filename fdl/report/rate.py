@@ -1,4 +1,4 @@
-"""The learning-rate range test as a picture."""
+"""A picture of the learning rate range test."""
 
 from pathlib import Path
 
@@ -27,10 +27,10 @@ def draw_rate_test(
     Args:
         path: The file to write.
         rates: Learning rates.
-        losses: The loss of a batch at each of them.
-        smoothed: Their moving average.
-        suggestion: The rate to be marked.
-        title: What was trained.
+        losses: The loss of a batch at each learning rate.
+        smoothed: Moving average of the losses.
+        suggestion: Learning rate to mark.
+        title: Model and data, for the title.
         loss_unit: Unit of the losses, if there is one.
 
     Example:

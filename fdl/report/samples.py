@@ -21,10 +21,10 @@ def draw_images(
     images: Shaped[Array, "count height width channels"],
     columns: int | None = None,
 ) -> None:
-    """Write a grid of images, row by row, as large as people can recognize them.
+    """Write a grid of images, row by row, enlarged so that people can recognize them.
 
     Args:
-        path: The file to write; its ending is the format, `.png`, `.svg` or `.pdf`.
+        path: The file to write; its extension is the format, `.png`, `.svg` or `.pdf`.
         images: Gray (one channel) or color (three channels); floating point, which is
             clipped to [0, 1], or uint8.
         columns: Number of images in a row, at least 1; None for a square grid.
@@ -51,7 +51,7 @@ def draw_animation(
     Args:
         path: The file to write.
         pictures: PNG files of equal size, as written by `draw_images`; at least one.
-        seconds: Time for which each picture is shown, at least 0.01.
+        seconds: Time to show each picture, at least 0.01.
 
     Raises:
         ValueError: If there are no pictures.

@@ -20,7 +20,7 @@ def draw_scatter(
     axes_names: tuple[str, str] = ("", ""),
     title: str,
 ) -> None:
-    """Write a PNG scatter plot, with points colored by class.
+    """Write a picture of a scatter plot, with points colored by class.
 
     Args:
         path: The file to write.

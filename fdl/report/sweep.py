@@ -36,17 +36,17 @@ class Line(NamedTuple):
     curves: Float[np.ndarray, "seeds epochs"]
 
     def last(self) -> Float[np.ndarray, " seeds"]:
-        """Return the last value of each seed that has any."""
+        """Return the last value of each seed that has one."""
         rows = [row[~np.isnan(row)] for row in self.curves]
         return np.array([row[-1] for row in rows if len(row)])
 
 
 def draw_settings(path: Path | str, lines: Sequence[Line], measure: str) -> None:
-    """Write a picture of the measure against each setting, in a panel for each.
+    """Write a picture of a measure against each setting, one panel per setting.
 
     Each point is a seed. The line connects the means over all seeds with the same value
     of the setting, and the band reaches from the 10th to the 90th percentile. Settings
-    with more than eight values show points only.
+    with more than eight values only show points.
 
     Args:
         path: The file to write.
@@ -71,7 +71,7 @@ def draw_settings(path: Path | str, lines: Sequence[Line], measure: str) -> None
         xs, ys = _points(lines, places)
         axes.plot(xs, ys, ".", color="tab:blue", alpha=0.4)
         distinct = np.unique(xs)
-        if len(distinct) <= _BANDS:  # of a grid, rather than drawn at random
+        if len(distinct) <= _BANDS:  # from a grid, not sampled
             groups = [ys[xs == x] for x in distinct]
             axes.plot(distinct, [g.mean() for g in groups], color="tab:orange")
             low, high = ([np.percentile(g, p) for g in groups] for p in (10, 90))
@@ -87,7 +87,7 @@ def draw_settings(path: Path | str, lines: Sequence[Line], measure: str) -> None
     measure_axis(panels[0].yaxis, measure)
     caption(
         figure,
-        "A dot for each seed; line: mean of those with the same value; band: 10th to "
+        "A dot for each seed; line: mean of seeds with the same value; band: 10th to "
         "90th percentile.",
     )
     write_figure(path, figure)
@@ -126,7 +126,7 @@ def draw_learning(path: Path | str, lines: Sequence[Line], measure: str) -> None
     measure_axis(axes.yaxis, measure)
     axes.grid(alpha=0.3)
     if any(len(line.curves) > 1 for line in lines):
-        caption(figure, "Line: mean over seeds; band: from the least to the most.")
+        caption(figure, "Line: mean over seeds; band: from smallest to largest.")
     if len(lines) > 1:
         handles, labels = axes.get_legend_handles_labels()
         axes.legend(handles[::-1], labels[::-1], fontsize=8)
@@ -187,7 +187,7 @@ def draw_differences(
 
 
 def places_of(values: Sequence[Any]) -> tuple[np.ndarray, list[str] | None]:
-    """Return positions of values on an axis, and tick labels unless numeric."""
+    """Return positions of values on an axis, and tick labels unless all are numbers."""
     if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
         return np.array(values, float), None
     names = sorted({str(value) for value in values})
@@ -195,7 +195,7 @@ def places_of(values: Sequence[Any]) -> tuple[np.ndarray, list[str] | None]:
 
 
 def is_logarithmic(values: Sequence[Any]) -> bool:
-    """Return whether numbers span so much that their logarithms are to be shown."""
+    """Return whether numbers span a range that needs a logarithmic axis."""
     return bool(min(values) > 0 and max(values) / min(values) >= 10)
 
 

@@ -1,4 +1,4 @@
-"""Small pictures side by side, with words."""
+"""Small pictures side by side, with labels."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,13 +24,13 @@ Tiles = Float[np.ndarray, "count tile_height tile_width 3"]
 
 
 class Words(NamedTuple):
-    """What is said beside tiles.
+    """Labels of tiles.
 
     Attributes:
-        title: What all of them are.
-        below: What each is, in one or two lines; empty for nothing.
-        rows: What is in each row; empty for nothing.
-        note: What one has to know to read them.
+        title: Title of the picture.
+        below: Label below each tile, in one or two lines; empty for none.
+        rows: Label of each row; empty for none.
+        note: How to read the tiles.
     """
 
     title: str
@@ -40,16 +40,16 @@ class Words(NamedTuple):
 
 
 def tiles_of(pictures: Pictures) -> Tiles:
-    """Return pictures as colors in [0, 1], brought to a size that people recognize.
+    """Return pictures as RGB in [0, 1], resized so that people can recognize them.
 
-    Pixels stay squares where there are few of them.
+    Enlarged pixels stay squares.
 
     Args:
         pictures: Gray (one channel) or color (three channels); uint8, or floating
             point, which is clipped to [0, 1].
 
     Raises:
-        ValueError: If there is another number of channels.
+        ValueError: If there are not 1 or 3 channels.
 
     Example:
         >>> tiles_of(np.zeros((5, 28, 14, 1), np.uint8)).shape
@@ -58,7 +58,7 @@ def tiles_of(pictures: Pictures) -> Tiles:
     pixels = np.asarray(pictures)
     if pixels.shape[-1] not in (1, 3):
         raise ValueError(
-            f"pictures of shape {pixels.shape} cannot be drawn: give 1 channel (gray) "
+            f"pictures of shape {pixels.shape} cannot be drawn: pass 1 channel (gray) "
             "or 3 (color)."
         )
     if pixels.dtype != np.uint8:
@@ -75,10 +75,10 @@ def write_tiles(path: Path | str, tiles: Tiles, columns: int, words: Words) -> N
     """Write a picture of tiles, row by row.
 
     Args:
-        path: The file to write; its ending is the format, `.png`, `.svg` or `.pdf`.
-        tiles: As `tiles_of` makes them; NaN where there is none.
-        columns: How many are in a row.
-        words: What is said of them.
+        path: The file to write; its extension is the format, `.png`, `.svg` or `.pdf`.
+        tiles: Tiles from `tiles_of`; NaN where there is none.
+        columns: Number of tiles per row.
+        words: Labels of the tiles.
     """
     count, height, width, _ = tiles.shape
     columns = min(columns, count)
@@ -94,7 +94,7 @@ def write_tiles(path: Path | str, tiles: Tiles, columns: int, words: Words) -> N
         top, left = tops[place // columns], place % columns * across
         seen = np.where(np.isnan(tile), 1, tile)
         canvas[top : top + height, left : left + width] = seen
-    # All is placed by pixels, so that those of the tiles stay as they are.
+    # Everything is placed by whole pixels, so that tiles are not resampled.
     inner_height, inner_width, _ = canvas.shape
     longest = 9 * max(len(words.title), len(words.note))
     beside = 12 + 8 * max(map(len, words.rows), default=0)
@@ -126,15 +126,15 @@ def draw_kernels(
     *,
     title: str,
 ) -> None:
-    """Write a picture of a first convolution's kernels, each as an image.
+    """Write a picture of the kernels of a first convolution, each as an image.
 
     Args:
         path: The file to write.
-        kernel: The kernels, of images with 1 or 3 channels.
+        kernel: The kernels, for images with 1 or 3 channels.
         title: Name of the run.
 
     Raises:
-        ValueError: If they are not of such images.
+        ValueError: If there are not 1 or 3 channels.
 
     Example:
         >>> import tempfile
@@ -163,17 +163,17 @@ def draw_features(
     title: str,
     most: int = 10,
 ) -> None:
-    """Write a picture of what becomes of an image with depth: feature maps by stride.
+    """Write a picture of the feature maps of an image, by stride.
 
-    Of each stride, the maps that vary most are shown, from their least value (black) to
-    their largest (white). Maps of one pixel are left out.
+    The maps that vary most are shown for each stride, from their smallest value (black)
+    to their largest (white). Maps of one pixel are left out.
 
     Args:
         path: The file to write.
         image: The image.
-        stages: Its maps by stride, as `method="features"` of a model gives them.
+        stages: Its maps by stride, as `method="features"` of a model returns them.
         title: Name of the run.
-        most: How many maps of a stride to show.
+        most: Number of maps to show for each stride.
 
     Example:
         >>> import tempfile
@@ -205,13 +205,13 @@ def draw_features(
     words = Words(
         f"{title}: one test image, layer by layer",
         rows=names,
-        note="The maps that vary most, each from its least value to its largest.",
+        note="The maps that vary most, each from its smallest value to its largest.",
     )
     write_tiles(path, full.reshape(-1, *first.shape[1:]), columns, words)
 
 
 def _resized(tiles: Tiles, like: Tiles) -> Tiles:
-    """Return tiles cut or repeated to the size of others, for maps of other shapes."""
+    """Return tiles resampled to the size of others, for maps of other shapes."""
     height, width = like.shape[1:3]
     down = np.arange(height) * tiles.shape[1] // height
     across = np.arange(width) * tiles.shape[2] // width

@@ -1,7 +1,7 @@
-"""What can be trained by name: a data set, a model, a learner and their defaults.
+"""Tasks, trained by name: a data set, a model, a learner and their defaults.
 
-`__init__.pyi` lists the public names. Each is imported when it is first used: to
-describe a task or to check settings takes no JAX, to make its model does.
+`__init__.pyi` lists the public names. Each is imported on first use: describing a task
+or checking settings does not need JAX, making its model does.
 """
 
 import lazy_loader as _lazy

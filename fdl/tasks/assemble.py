@@ -1,4 +1,4 @@
-"""From a task and the settings of a run to a learner: what all tasks can be told."""
+"""Make a learner from a task and the settings of a run, with what all tasks share."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ def _within_range(key: Key, image: Array) -> Array:
 
 
 BACKBONE = "backbone"
-"""What stands for all layers before a model's head in `Config.freeze`."""
+"""Name in `Config.freeze` of all layers before a model's head."""
 
 _CROP_AND_FLIP = augment.crop(4), augment.flip()
 
@@ -41,17 +41,17 @@ _RECIPES: Mapping[str, augment.Change] = {
         *_CROP_AND_FLIP, augment.brightness(0.2), augment.contrast(0.2), _within_range
     ),
 }
-"""What is made of each training image, by the name of a recipe."""
+"""Augmentations of training images, by the name of a recipe."""
 
 
 def assemble(task: Task, config: Config, info: DatasetInfo) -> Learner:
     """Return the learner of a run.
 
-    The task's own, with what the settings ask for around its model (precision, frozen
-    parts) and around its steps (augmentation, an average of the parameters).
+    This is the task's own learner, where the settings may wrap its model (precision,
+    frozen layers) and its steps (augmentation, a moving average of the parameters).
 
     Raises:
-        ValueError: If a setting is none of the task's.
+        ValueError: If the task does not support a setting.
     """
     require_taken(task, config)
     model = task.make_model(config.options, info)
@@ -64,7 +64,7 @@ def assemble(task: Task, config: Config, info: DatasetInfo) -> Learner:
     if config.augment != "none":
         if info.kind != "image":
             raise ValueError(
-                f"augment={config.augment!r} changes images, and {info.title} has none."
+                f"augment={config.augment!r} is for images, and {info.title} has none."
             )
         learner = augmented(learner, _RECIPES[config.augment])
     if freeze:
@@ -75,10 +75,9 @@ def assemble(task: Task, config: Config, info: DatasetInfo) -> Learner:
 
 
 def frozen_layers(config: Config, model: Any, info: DatasetInfo) -> tuple[str, ...]:
-    """Return the patterns of what stays as it is, with layers in place of `backbone`.
+    """Return the patterns of frozen parameters, with layers in place of `backbone`.
 
-    Models that do not tell which layers are their backbone may have a module of this
-    name.
+    A model that is not a `Backbone` may have a module of this name.
     """
     patterns = config.freeze
     if BACKBONE in patterns and isinstance(model, Backbone):
@@ -93,13 +92,13 @@ def make_learner(
     info: DatasetInfo,
     change: Callable[[Config, Any], Config],
 ) -> Callable[[Any], Learner]:
-    """Return what makes a task's learner from hyperparameters.
+    """Return a function that makes a task's learner from hyperparameters.
 
     Args:
         task: The task.
         config: Settings of the run.
         info: Its data.
-        change: `(config, hparams) -> config`: the settings with these hyperparameters.
+        change: `(config, hparams) -> config`: puts hyperparameters into settings.
     """
 
     def make(hparams: Any) -> Learner:
@@ -113,20 +112,20 @@ def _with_rate(config: Config, hparams: Mapping[str, Any]) -> Config:
 
 
 def _require_memory(state: State) -> None:
-    """Refuse a model of which one state is more than the device can hold."""
+    """Reject a model whose state does not fit into the memory of the device."""
     needed = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
-    there = total_bytes()
-    if needed > there:
+    available = total_bytes()
+    if needed > available:
         count = sum(x.size for x in jax.tree.leaves(state.params))
         raise ValueError(
             f"the model has {count:,} parameters, which need {needed / 2**30:,.0f} GiB "
-            f"to be trained, and the device has {there / 2**30:,.0f} GiB: make it "
-            "smaller."
+            f"for training, and the device has {available / 2**30:,.0f} GiB: make the "
+            "model smaller."
         )
 
 
 def draw_state(trained: Trained) -> State:
-    """Return a state with random parameters, to be filled with trained ones."""
+    """Return a state with random parameters, to be replaced by trained ones."""
     key = jax.random.key(trained.config.seed)
     return program(trained.learner.init, once=True)(key, example(trained.info))
 
@@ -139,7 +138,7 @@ def outline(
     hparams: Mapping[str, Any] | None = None,
     change: Callable[[Config, Any], Config] = _with_rate,
 ) -> Trained:
-    """Return a run before training; of its state, only shapes and types.
+    """Return a run before training, whose state has only shapes and types.
 
     The hyperparameters in its state are `hparams`, by default the learning rate alone;
     `change` is as for `make_learner`.

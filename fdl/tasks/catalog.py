@@ -1,4 +1,4 @@
-"""What can be trained by name: the description of each task, without JAX."""
+"""Descriptions of all tasks, without JAX."""
 
 import functools
 import warnings
@@ -34,7 +34,7 @@ from fdl.tasks.sequence_options import (
     TranslatorOptions,
 )
 
-# What is alike where classes are predicted.
+# What classifiers share.
 _classifier = functools.partial(
     Description,
     supports=OF_SOME,
@@ -51,7 +51,7 @@ _text_classifier = functools.partial(
     baseline="naive Bayes",
 )
 
-# What is alike where a sequence becomes another.
+# What sequence-to-sequence tasks share.
 _translator = functools.partial(
     Description,
     batch_size=128,
@@ -350,7 +350,7 @@ def names() -> tuple[str, ...]:
 
 
 def known() -> list[Description]:
-    """Return all tasks, with a warning for those of other packages that are broken."""
+    """Return all tasks; warn about those of other packages that are broken."""
     found = []
     for name in names():
         try:
@@ -361,10 +361,10 @@ def known() -> list[Description]:
 
 
 def describe(name: str) -> Description:
-    """Return what the task of that name is; of fdl's own, without importing a model.
+    """Return the description of a task; for fdl's own, without importing a model.
 
     Raises:
-        ValueError: If there is none; the message lists those there are.
+        ValueError: If there is no such task; the message lists the known ones.
 
     Example:
         >>> describe("cnn").config(dataset="mnist-5k").epochs
@@ -373,7 +373,7 @@ def describe(name: str) -> Description:
     if name in DESCRIPTIONS:
         return DESCRIPTIONS[name]
     require_known(name)
-    from fdl.tasks.registry import find  # JAX, and a module of another package
+    from fdl.tasks.registry import find  # imports JAX, and a module of another package
 
     return find(name)
 
@@ -382,6 +382,6 @@ def require_known(name: str) -> None:
     """Raise ValueError unless there is a task of that name."""
     if name not in names():
         raise ValueError(
-            f"{unknown('task', name, names())} One of yours is named with --task "
+            f"{unknown('task', name, names())} Name your own task with --task "
             "MODULE:NAME (from Python, task=...)."
         )

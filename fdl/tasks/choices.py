@@ -1,4 +1,4 @@
-"""Optimizers and schedules by name, with their defaults: plain values, for help too."""
+"""Optimizers and schedules by name, and their defaults, without JAX."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -7,12 +7,12 @@ from fdl.plain import unknown
 
 
 class OptimizerDefaults(NamedTuple):
-    """What an optimizer is used with where nothing is said.
+    """Default settings of an optimizer.
 
     Attributes:
-        rate: Its learning rate, as a multiple of Adam's.
-        weight_decay: Its decoupled weight decay.
-        momentum: Its momentum; None if it has none to choose.
+        rate: Learning rate, as a multiple of Adam's.
+        weight_decay: Decoupled weight decay.
+        momentum: Momentum; None if the optimizer does not take one.
     """
 
     rate: float = 1.0
@@ -34,10 +34,10 @@ OPTIMIZERS: dict[str, OptimizerDefaults] = {
 """All optimizers; see `fdl.tasks.optimizers`."""
 
 RECIPES = ("none", "shift", "digits", "photos", "cutout", "colors")
-"""All ways to augment images; see `fdl.tasks.assemble`."""
+"""All recipes of image augmentation; see `fdl.tasks.assemble`."""
 
 PRECISIONS = ("float32", "bfloat16")
-"""All types in which a model may compute."""
+"""All data types in which a model can compute."""
 
 SCHEDULES: dict[str, float | None] = {
     "constant": 0.0,
@@ -47,12 +47,12 @@ SCHEDULES: dict[str, float | None] = {
     "step": 0.0,
     "inverse-sqrt": 0.1,
 }
-"""All schedules, each with its default warm-up; None if it has a rise of its own. See
+"""All schedules with their default warm-up; None for those that include one. See
 `fdl.tasks.schedules`."""
 
 
 def require_name(kind: str, name: str, known: Collection[str]) -> None:
-    """Raise ValueError unless a name is among those that are known.
+    """Raise ValueError unless a name is known.
 
     Example:
         >>> require_name("schedule", "up", ["constant", "cosine"])
@@ -64,7 +64,7 @@ def require_name(kind: str, name: str, known: Collection[str]) -> None:
 
 
 def require_momentum(optimizer: str) -> None:
-    """Raise ValueError unless an optimizer has a momentum to choose.
+    """Raise ValueError unless an optimizer takes a momentum.
 
     Example:
         >>> require_momentum("adam")

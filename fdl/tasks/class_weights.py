@@ -1,4 +1,4 @@
-"""Weights of classes: from words to numbers."""
+"""Class weights, from text to numbers."""
 
 import dataclasses
 import math
@@ -13,12 +13,12 @@ def with_class_weights(config: Config, dataset: Dataset) -> Config:
     """Return settings whose class weights are numbers, in the order of the classes.
 
     `"balanced"` becomes, for each class, `examples / (classes * examples of the class)`
-    of the training part (King & Zeng, 2001), as in scikit-learn. Words such as
-    `"cat=2,dog=0.5"` give each class that they name its weight, and 1 to all others.
+    of the training set (King & Zeng, 2001), as in scikit-learn. Text such as
+    `"cat=2,dog=0.5"` gives each class that it names its weight, and 1 to all others.
 
     Raises:
-        ValueError: If there is no class of a name, a weight is no number of at least 0,
-            or a class to be balanced has no example.
+        ValueError: If a class is unknown, a weight is not a number of at least 0, or a
+            class to balance has no examples.
 
     Example:
         >>> import fdl
@@ -36,7 +36,7 @@ def with_class_weights(config: Config, dataset: Dataset) -> Config:
         if not counts.all():
             empty = info.class_names[int(counts.argmin())]
             raise ValueError(
-                f"class_weights='balanced': the training part has no example of class "
+                f"class_weights='balanced': the training set has no example of class "
                 f"{empty!r}; give weights by name."
             )
         weights = len(label) / (info.num_classes * counts)

@@ -30,12 +30,12 @@ def classify(
     loss_weights: Sequence[Number] | None = None,
     project: Callable[[PyTree], PyTree] | None = None,
 ) -> Learner:
-    """Return a learner that trains a model by cross entropy.
+    """Return a learner that trains a model with the cross entropy.
 
-    `preprocess` makes the model's inputs of what the data are; by default, 8-bit pixels
-    become numbers in [0, 1], vectors are standardized, and tokens stay as they are.
-    `loss_weights` are for a model with several outputs in training. `project` keeps the
-    parameters within limits; by default within those that the model has.
+    `preprocess` turns the data into the model's inputs; by default, 8-bit pixels are
+    scaled to [0, 1], vectors are standardized, and tokens stay unchanged.
+    `loss_weights` are for a model with several outputs in training. `project`
+    constrains the parameters; by default to the model's own constraints.
     """
     if preprocess is None:
         preprocess = _inputs_of(info)
@@ -55,9 +55,9 @@ def classify(
 
 
 def projection_of(model: Any) -> Callable[[PyTree], PyTree] | None:
-    """Return what keeps the parameters within the limits that a model has, if any.
+    """Return the projection onto a model's parameter constraints; None without any.
 
-    Models of Keras have `constraints`, by the path of a parameter.
+    Imported Keras models have `constraints`, by the path of a parameter.
     """
     constraints = getattr(model, "constraints", None)
     if not constraints or not isinstance(constraints, dict):
@@ -76,7 +76,7 @@ def _inputs_of(info: DatasetInfo) -> Callable[[Array], Array]:
 
 
 def standardized(info: DatasetInfo) -> Callable[[Array], Array]:
-    """Return what gives each number of vectors the mean 0 and the deviation 1.
+    """Return a function that standardizes features to mean 0 and deviation 1.
 
     Example:
         >>> import fdl.data
@@ -94,13 +94,13 @@ def standardized(info: DatasetInfo) -> Callable[[Array], Array]:
 
 
 def descend_on_settings(make: Callable[[Loss], Learner], config: Config) -> Learner:
-    """Return a classifier's learner with the training loss that settings ask for.
+    """Return a classifier's learner with the training loss of its settings.
 
-    Label smoothing and class weights are for training alone: what is measured
-    afterwards is the plain cross entropy, so that runs can be compared.
+    Label smoothing and class weights only apply in training: evaluation uses the plain
+    cross entropy, so that runs can be compared.
 
     Args:
-        make: From a loss to the learner, which predicts probabilities.
+        make: Makes the learner, which predicts probabilities, from a loss.
         config: The settings.
     """
     learner = make(cross_entropy)
@@ -109,7 +109,7 @@ def descend_on_settings(make: Callable[[Loss], Learner], config: Config) -> Lear
         return learner
     if isinstance(weights, str) and weights:
         raise ValueError(
-            f"class_weights={weights!r} must be numbers by now: use with_class_weights."
+            f"class_weights={weights!r} must be numbers here: use with_class_weights."
         )
 
     def loss(logits: Array, label: Array) -> Array:
@@ -123,12 +123,12 @@ _CALLED = {"image": "images", "document": "texts"}
 
 
 def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
-    """Write `confusion.png`, what a classifier takes for what; of images, also which.
+    """Draw a classifier's confusion matrix and, for images, its mistakes.
 
-    These are in `mistakes.png`, which is not written if there are none. Of texts,
-    returns the accuracy of naive Bayes.
+    Writes `confusion.png`, and `mistakes.png` if there are any. For texts, returns the
+    accuracy of naive Bayes.
     """
-    from fdl import report  # matplotlib takes half a second, wanted only here
+    from fdl import report  # imports matplotlib, which takes half a second
 
     info, name = trained.info, title_of(trained)
     label = np.asarray(dataset.test.label)
@@ -154,10 +154,10 @@ def draw_mistakes(trained: Trained, dataset: Dataset, folder: Path) -> dict[str,
 
 
 def is_seen(info: DatasetInfo) -> bool:
-    """Return whether examples are images that people can see: gray, or in color."""
+    """Return whether examples are images that can be shown: gray or in color."""
     return info.kind == "image" and info.input_shape[-1] in (1, 3)
 
 
 def title_of(trained: Trained) -> str:
-    """Return what pictures call a run: its task and its data."""
+    """Return a run's title in pictures: its task and its data."""
     return f"{trained.config.task}-{short_name(trained.info.name)}"

@@ -1,4 +1,4 @@
-"""A classifier of the user's own, or one of `fdl.models` that no task trains."""
+"""The user's own classifier, or a model of `fdl.models` without a task."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from fdl.tasks.task import Task
 
 
 def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
-    """Return the learner, which gives pixels as weights published for a model want."""
+    """Return the learner, which prepares pixels for the model's published weights."""
     mode: Any = getattr(model, "preprocessing", None)
     if info.kind != "image" or mode not in ("caffe", "tf", "torch"):
         return learn_classes(model, config, info)

@@ -1,4 +1,4 @@
-"""What the tasks of autoencoders share: their coders, and pictures of their latents."""
+"""What the autoencoder tasks share: their coders, and pictures of their latents."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +18,13 @@ from fdl.train import predict
 
 Decode = Callable[[Array], Float[np.ndarray, "count height width channels"]]
 
-_STEPS = 10  # of a walk from an image to the next
+_STEPS = 10  # of a walk from one image to the next
 
 
 def coders(
     architecture: Architecture, hidden_sizes: tuple[int, ...], info: DatasetInfo
 ) -> dict[str, Any]:
-    """Return encoder and decoder for a data set, by the names of their arguments."""
+    """Return the encoder and decoder for a data set, as arguments of the model."""
     height, width, channels = info.input_shape
     shape = (height, width, channels)
     if architecture == "conv":
@@ -35,7 +35,7 @@ def coders(
 
 
 def decoder_of(trained: Trained) -> Decode:
-    """Return what turns latents into images in [0, 1]."""
+    """Return a function that decodes latents into images in [0, 1]."""
 
     @jax.jit
     def decode(z: Array) -> Array:
@@ -52,19 +52,19 @@ def draw_codes(
     folder: Path,
     z: Float[np.ndarray, "examples latent"],
 ) -> None:
-    """Write pictures of what a trained model makes of test images.
+    """Draw a trained model's reconstructions and latents of test images.
 
-    `reconstructions.png` has images above what becomes of them; `walk.png` goes in a
-    straight line from one image to the next in the space of latents, or over a plane if
-    there are but two; `latents.png` shows where the classes lie.
+    `reconstructions.png` has images above their reconstructions; `walk.png` goes in a
+    straight line from one image to the next in latent space, or over a plane if there
+    are only two latents; `latents.png` shows where the classes lie.
 
     Args:
         trained: The run.
         dataset: Its data.
-        folder: Where pictures go.
+        folder: Folder for the pictures.
         z: Latents of all test images.
     """
-    from fdl import report  # matplotlib takes half a second, wanted only here
+    from fdl import report  # imports matplotlib, which takes half a second
 
     decode, label = decoder_of(trained), np.asarray(dataset.test.label)
     draw_pairs(trained, folder / "reconstructions", dataset.test)
@@ -88,12 +88,12 @@ def draw_codes(
 
 
 def draw_pairs(trained: Trained, path: Path, given: Batch) -> None:
-    """Write a picture of images, each above what a model makes of it.
+    """Write a picture of images, each above its reconstruction.
 
     Args:
         trained: The run.
         path: The file to write.
-        given: Images to choose from, the first few of each class.
+        given: Images of which to draw the first few of each class.
     """
     from fdl import report
 
@@ -115,14 +115,14 @@ def _a_few_of_each(label: np.ndarray, classes: int, count: int) -> np.ndarray:
 
 
 def _lines(z: np.ndarray) -> np.ndarray:
-    """Return points on lines from each latent to the next, the last to the first."""
-    way = np.linspace(0, 1, _STEPS)[:, None]
+    """Return points on lines from each latent to the next, and back to the first."""
+    share = np.linspace(0, 1, _STEPS)[:, None]
     pairs = zip(z, np.roll(z, -1, axis=0), strict=True)
-    return np.concatenate([(1 - way) * a[None] + way * b[None] for a, b in pairs])
+    return np.concatenate([(1 - share) * a[None] + share * b[None] for a, b in pairs])
 
 
 def _plane(z: np.ndarray) -> np.ndarray:
-    """Return a grid over where latents are, from the top left."""
+    """Return a grid over the range of the latents, from the top left."""
     low, high = np.quantile(z, [0.02, 0.98], axis=0)
     across = np.linspace(low[0], high[0], 2 * _STEPS)
     down = np.linspace(high[1], low[1], 2 * _STEPS)
@@ -130,7 +130,7 @@ def _plane(z: np.ndarray) -> np.ndarray:
 
 
 def _flatten(z: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
-    """Return latents in two dimensions: themselves, or their principal components."""
+    """Return latents in two dimensions: unchanged, or as principal components."""
     if z.shape[-1] == 2:
         return z, ("latent 1", "latent 2")
     centered = z - z.mean(axis=0, keepdims=True)

@@ -23,55 +23,55 @@ OF_SOME = (
     "precision",
     "freeze",
 )
-"""Settings that not all tasks take; see `Task.supports`."""
+"""Settings that only some tasks take; see `Task.supports`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class NoOptions:
-    """A task has no settings besides those that all have."""
+    """Options of a task that only has the settings that all tasks have."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What makes a run: with the same data and versions, the same result.
+    """The settings of a run; with the same data and versions, they repeat its result.
 
     Attributes:
         task: Name of the task.
-        dataset: The data set, as `fdl.data.find` takes it; places are written in full.
+        dataset: The data set, as `fdl.data.find` takes it, with absolute paths.
         epochs: Passes over the training data, at least 1.
-        batch_size: Examples in an update, at least 1.
-        learning_rate: Highest learning rate of the schedule, above 0.
-        schedule: How the learning rate changes; see `fdl.tasks.schedules`.
-        optimizer: What makes updates of gradients; see `fdl.tasks.optimizers`.
-        weight_decay: Each update takes `learning_rate * weight_decay` of a parameter
-            away from it, at least 0; None for the optimizer's own.
+        batch_size: Examples per update, at least 1.
+        learning_rate: Peak learning rate of the schedule, above 0.
+        schedule: Learning rate schedule; see `fdl.tasks.schedules`.
+        optimizer: Name of the optimizer; see `fdl.tasks.optimizers`.
+        weight_decay: Decoupled weight decay, at least 0: each update shrinks parameters
+            by the factor `1 - learning_rate * weight_decay`; None for the optimizer's
+            default.
         momentum: Fraction of an update carried over to the next, in [0, 1); None for
-            the optimizer's own.
-        clip_norm: Largest norm of all gradients together, above 0; 0 for no limit.
-        warmup: Updates in which the learning rate rises from 0: below 1 a share of the
-            run, from 1 their number; None for the schedule's own.
-        augment: How training images are changed at random, by the name of a recipe; see
+            the optimizer's default.
+        clip_norm: Largest global norm of the gradients, above 0; 0 for no clipping.
+        warmup: Warm-up, in which the learning rate rises from 0: a fraction of the run
+            if below 1, else a number of updates; None for the schedule's default.
+        augment: Random augmentation of training images, by the name of a recipe; see
             `fdl.tasks.assemble`.
-        label_smoothing: Share, in [0, 1], of each example's probability that training
+        label_smoothing: Share, in [0, 1], of each label's probability that training
             spreads over all classes.
-        class_weights: What the losses of each class's examples are multiplied by in
-            training: `"balanced"`, words such as `"cat=2,dog=0.5"`, or a number for
-            each class; empty for 1.
-        ema: Decay of a moving average of the parameters, which then answers and is
-            measured in their place, in [0, 1); 0 for none.
-        precision: Type in which the model computes, `"float32"` or `"bfloat16"`; its
-            parameters are float32.
-        freeze: Parameters that stay as they are, by paths or patterns; see
-            `fdl.learners.frozen`. `"backbone"` is all before the head of a model that
-            has `fdl.models.backbone_layers`.
-        seed: Source of all randomness, from 0 to 2**32 - 1.
-        validation: Share of the training examples that are held out to select by, above
-            0 and below 1; None to train on all of them and select nothing.
-        options: Settings of this task alone, its own dataclass.
+        class_weights: Factors of the losses of each class in training: `"balanced"`,
+            text such as `"cat=2,dog=0.5"`, or a number for each class; empty for 1.
+        ema: Decay of a moving average of the parameters, in [0, 1), which predicts and
+            is evaluated in their place; 0 for none.
+        precision: Data type in which the model computes, `"float32"` or `"bfloat16"`;
+            its parameters are float32.
+        freeze: Parameters to freeze, by paths or patterns; see `fdl.learners.frozen`.
+            `"backbone"` is everything before the head of a model that has
+            `fdl.models.backbone_layers`.
+        seed: Random seed, from 0 to 2**32 - 1.
+        validation: Fraction of the training examples to hold out for model selection,
+            above 0 and below 1; None to train on all of them, without selection.
+        options: Settings of this task alone, an instance of its own dataclass.
 
     Raises:
-        ValueError: If a number is out of range, there is no schedule or optimizer of
-            a name, or it does not take what it is given.
+        ValueError: If a number is out of range, a name is unknown, or the optimizer or
+            schedule does not take a setting.
     """
 
     task: str
@@ -97,7 +97,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Check the numbers and names."""
-        # What is kept means the same in every folder.
+        # An absolute path means the same in every working directory.
         object.__setattr__(self, "dataset", full_line(self.dataset))
         require_whole("[1, inf)", epochs=self.epochs, batch_size=self.batch_size)
         require_number("(0, inf)", learning_rate=self.learning_rate)
@@ -120,7 +120,7 @@ class Config:
 
 
 def full_line(dataset: str) -> str:
-    """Return the line of a dataset, with its place written in full.
+    """Return the string that specifies a data set, with its path made absolute.
 
     Example:
         >>> full_line("mnist"), full_line("folder:/data/./photos")
@@ -130,6 +130,6 @@ def full_line(dataset: str) -> str:
         return dataset
     if ":" not in dataset and dataset.partition("?")[0] not in DATASETS:
         raise ValueError(unknown("dataset", dataset, DATASETS))
-    from fdl.data import find  # JAX; what has a name does without
+    from fdl.data import find  # imports JAX, which named data sets do not need
 
     return find(dataset).name

@@ -1,4 +1,4 @@
-"""Defaults that follow from the number of examples, without JAX."""
+"""Defaults that depend on the number of examples, without JAX."""
 
 import math
 from pathlib import Path
@@ -6,21 +6,21 @@ from pathlib import Path
 from fdl.plain import DATASETS
 
 MANY, FEW = 60_000, 4_000
-"""Training examples for which tasks say how many passes they take: all of MNIST, and
+"""Numbers of training examples for which tasks define their epochs: all of MNIST, and
 those of mnist-5k."""
 
-_UPDATES = 8  # least number of updates in a pass
+_UPDATES = 8  # fewest updates per epoch
 
 
 def default_epochs(passes: tuple[int, int], count: int) -> int:
-    """Return how many passes over so many training examples are made by default.
+    """Return the default number of epochs for a number of training examples.
 
-    The power law through both numbers of a task, rounded, and at least 1: the fewer
-    examples, the more passes.
+    It follows the power law through both numbers of a task, rounded and at least 1:
+    fewer examples take more epochs.
 
     Args:
-        passes: For 60,000 and for 4,000 examples.
-        count: Number of training examples, those held out among them.
+        passes: Epochs for 60,000 and for 4,000 examples.
+        count: Number of training examples, including those held out.
 
     Example:
         >>> [default_epochs((5, 20), count) for count in (60_000, 4_000, 500)]
@@ -32,9 +32,9 @@ def default_epochs(passes: tuple[int, int], count: int) -> int:
 
 
 def default_batch_size(largest: int, count: int, validation: float | None) -> int:
-    """Return how many examples make an update by default.
+    """Return the default batch size.
 
-    The task's number, but so few that a pass has eight updates.
+    It is the task's, or less if an epoch would otherwise have fewer than eight updates.
 
     Example:
         >>> default_batch_size(64, 60_000, 1 / 6), default_batch_size(64, 120, 1 / 6)
@@ -45,14 +45,14 @@ def default_batch_size(largest: int, count: int, validation: float | None) -> in
 
 
 def count_examples(dataset: str, data_dir: Path | str | None) -> int:
-    """Return the number of training examples of a dataset, seen at a glance.
+    """Return the number of training examples of a data set, without loading it.
 
     Raises:
-        DataError: If it cannot be told, since the data are not there.
+        DataError: If it is unknown, since the data are missing.
     """
     if dataset in DATASETS:
         return DATASETS[dataset]
-    from fdl import data  # JAX; what has a name does without
+    from fdl import data  # imports JAX, which named data sets do not need
 
     (status,) = data.status(dataset, data_dir=data_dir)
     if not status.train_count:

@@ -1,4 +1,4 @@
-"""What a task is and its defaults, without JAX: help and complaints come at once."""
+"""Descriptions and defaults of tasks, without JAX: help and errors are instant."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,36 +14,36 @@ from fdl.tasks.defaults import count_examples, default_batch_size, default_epoch
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Description:
-    """What a task is, and what it is trained with where nothing is said.
+    """What a task is, and its default settings.
 
     Attributes:
-        name: What `fdl train` calls it.
-        title: What it is, in a line.
-        paper: Where it comes from.
-        epochs: Default numbers of passes over 60,000 and over 4,000 training examples;
+        name: Name, as in `fdl train NAME`.
+        title: One-line title.
+        paper: Paper that it comes from.
+        epochs: Default epochs for 60,000 and for 4,000 training examples;
             `fdl.tasks.defaults` has the rule for other numbers.
-        batch_size: Default number of examples in an update, where there are enough.
-        learning_rates: Default highest learning rate of Adam for some schedules; the
-            first is the default schedule, and the rate of `"constant"` serves all that
-            are not among them.
-        clip_norm: Default largest norm of all gradients together; 0 for no limit.
-        metric: The measure that tells how good a run is: one of the learner's, or one
-            that `finish` adds.
-        mode: Whether the largest is the best (`"max"`) or the smallest (`"min"`).
+        batch_size: Default number of examples per update, if there are enough.
+        learning_rates: Default peak learning rate of Adam, by schedule; the first is
+            the default schedule, and the rate of `"constant"` is for schedules that
+            are not listed.
+        clip_norm: Default largest global norm of the gradients; 0 for no clipping.
+        metric: Measure by which runs are judged: a metric of the learner, or one that
+            `finish` adds.
+        mode: Whether larger (`"max"`) or smaller (`"min"`) values of it are better.
         options: Settings of this task alone: a frozen dataclass with a default for each
-            field, whose docstring explains them. Each becomes a flag of `fdl train`.
-        supports: Which of the settings that not all tasks have are for this one, as
-            fields of `Config`.
-        predicts: What the learner's `predict` answers to each input: the probability of
-            each of the `"classes"`, `"numbers"`, `"images"`, or `"sequences"`, the
-            tokens of each; `"nothing"` where it is no answer to a whole input.
-        generates: What `generate` makes: `"images"`, `"text"` or `"music"`; None for
-            nothing.
-        takes: Kinds of data that it can be trained on, as `DatasetInfo.kind` has them.
-        dataset: Default data set; None where it is always one's own.
+            field and a docstring that explains them. Each becomes an option of `fdl
+            train`.
+        supports: Fields of `Config` that only some tasks take and this one does.
+        predicts: What the learner's `predict` returns for each input: probabilities of
+            `"classes"`, `"numbers"`, `"images"`, or the tokens of `"sequences"`;
+            `"nothing"` if it does not predict from whole inputs.
+        generates: What `generate` returns: `"images"`, `"text"` or `"music"`; None if
+            it cannot generate.
+        takes: Kinds of data to train on, as in `DatasetInfo.kind`.
+        dataset: Default data set; None if the user has to bring one.
         loss_unit: Unit of the loss, for pictures; None if it has none.
-        baseline: What simple method the measure `baseline_METRIC` is of, which `finish`
-            may add for comparison; empty if it adds none.
+        baseline: Simple method behind the measure `baseline_METRIC`, which `finish` may
+            add for comparison; empty if it adds none.
     """
 
     name: str
@@ -80,29 +80,29 @@ class Description:
         data_dir: Path | str | None = None,
         **more: Any,
     ) -> Config:
-        """Return the settings of a run: what is given, and the defaults for the rest.
+        """Return the settings of a run: the given ones, and defaults for the rest.
 
         Args:
             dataset: The data set, as `fdl.data.find` takes it; None for the task's own.
-            epochs: Passes over the training data; None for what the task takes for so
-                many examples.
-            batch_size: Examples in an update; None for the task's default, or an eighth
+            epochs: Passes over the training data; None for the task's default for the
+                number of examples.
+            batch_size: Examples per update; None for the task's default, or an eighth
                 of the training examples, if that is less.
-            learning_rate: Highest learning rate; None for the default of the schedule
-                (that of `"constant"`, if the task has none of its own), times what the
-                optimizer takes of Adam's.
-            schedule: How the learning rate changes; None for the task's default.
-            optimizer: What makes updates of gradients.
-            clip_norm: Largest norm of all gradients together, 0 for no limit; None for
+            learning_rate: Peak learning rate; None for the task's default for the
+                schedule (or for `"constant"`, if it has none), times the optimizer's
+                factor relative to Adam.
+            schedule: Learning rate schedule; None for the task's default.
+            optimizer: Name of the optimizer.
+            clip_norm: Largest global norm of the gradients, 0 for no clipping; None for
                 the task's default.
-            seed: Source of all randomness.
-            validation: Share of the training examples that are held out.
+            seed: Random seed.
+            validation: Fraction of the training examples to hold out.
             options: Settings of this task alone; None for its defaults.
-            data_dir: Folder in which the examples are counted.
+            data_dir: Folder to find the data in, for counting examples.
             **more: Any other field of `Config`.
 
         Raises:
-            ValueError: If a value is out of range, or the task does not know it.
+            ValueError: If a value is out of range, or the task does not take it.
 
         Example:
             >>> import fdl.tasks
@@ -112,7 +112,7 @@ class Description:
         dataset = self.dataset if dataset is None else dataset
         if dataset is None:
             raise ValueError(
-                f"task {self.name!r} needs data of your own: give a dataset, such as "
+                f"task {self.name!r} needs your own data: pass a dataset, such as "
                 f"csv:FILE with {'--text and ' if 'document' in self.takes else ''}"
                 "--target COLUMN."
             )
@@ -151,7 +151,7 @@ class Description:
 
 
 def require_taken(task: Description, config: Config) -> None:
-    """Raise ValueError if a setting is given that the task has no use for."""
+    """Raise ValueError for a setting that the task does not take."""
     for name in OF_SOME:
         default, value = getattr(Config, name), getattr(config, name)
         plain = isinstance(value, str | tuple) or is_concrete(value)
@@ -159,4 +159,4 @@ def require_taken(task: Description, config: Config) -> None:
             takes = "leave it out"
             if task.supports:
                 takes = f"it takes {', '.join(task.supports)}"
-            raise ValueError(f"task {task.name!r} takes no {name}; {takes}.")
+            raise ValueError(f"task {task.name!r} does not take {name}; {takes}.")

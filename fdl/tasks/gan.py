@@ -1,4 +1,4 @@
-"""Making digits: generative adversarial networks, from one layer to DCGAN."""
+"""Generative adversarial networks for digits, from one layer to DCGAN."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,8 +79,8 @@ def _generate(trained: Trained, key: Key, sampling: Sampling) -> Any:
 
 
 def _draw(trained: Trained, dataset: Dataset, folder: Path, epoch: int) -> None:
-    """Write what the same latents have become after each epoch."""
-    from fdl import report  # matplotlib takes half a second, wanted only here
+    """Draw the images of the same latents after each epoch."""
+    from fdl import report  # imports matplotlib, which takes half a second
 
     pictures = folder / "samples"
     pictures.mkdir(exist_ok=True)
@@ -89,8 +89,8 @@ def _draw(trained: Trained, dataset: Dataset, folder: Path, epoch: int) -> None:
 
 
 def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
-    """Draw what became of the latents; measure as many images as there are to test."""
-    from fdl import report  # matplotlib takes half a second, wanted only here
+    """Animate the images of all epochs; measure as many images as the test set has."""
+    from fdl import report  # imports matplotlib, which takes half a second
 
     pictures = sorted((folder / "samples").glob("epoch-*.png"))
     if pictures:
@@ -102,7 +102,7 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
 
 
 def _parts(trained: Trained) -> dict[str, ExportedModel]:
-    """Return both models; they work on pixels in [-1, 1]. The generator is averaged."""
+    """Return both models, for pixels in [-1, 1]; the generator is the averaged one."""
     state, info = trained.state, trained.info
     latent = np.zeros((1, trained.config.options.latent_size), np.float32)
     image = np.zeros((1, *info.input_shape), np.float32)

@@ -1,4 +1,4 @@
-"""What tasks that generate images measure of them."""
+"""Measures of generated images."""
 
 import jax
 import numpy as np
@@ -10,28 +10,28 @@ from fdl.data import Dataset
 from fdl.tasks.feature_extractor import extract
 
 _DIGIT = (28, 28, 1)
-_NEIGHBORS_OF = 2000  # images whose neighbors among the training images are sought
+_NEIGHBORS_OF = 2000  # images whose nearest training images are searched
 
 
 def measure_generated(
     dataset: Dataset, images: Float[np.ndarray, "count height width channels"]
 ) -> dict[str, float]:
-    """Return how near generated images are to the test images, see `fdl.metrics`.
+    """Measure how close generated images are to the test images; see `fdl.metrics`.
 
-    Features are those of `fdl.tasks.feature_extractor`, which knows MNIST's digits, of
-    images made gray and resized to 28x28. For other data sets they compare runs with
-    each other, but mean little by themselves, and classes are not counted.
+    Features are those of `fdl.tasks.feature_extractor`, trained on MNIST, for images
+    converted to gray and resized to 28x28. For other data sets they serve to compare
+    runs, but mean little by themselves, and classes are not counted.
 
     Args:
-        dataset: What the generator was trained on.
-        images: What it made, in [0, 1]; as many as there are test images, if figures
-            are to be compared.
+        dataset: Data that the generator was trained on.
+        images: Generated images in [0, 1]; as many as there are test images, for
+            comparable numbers.
 
     Returns:
         `frechet_distance` and its limit for infinitely many images,
-        `frechet_infinity`; `precision`, `recall`, and `memorization`, which is of
-        pixels and of the first 2,000 images; for digits also `classes`,
-        `class_entropy` and `class_variation`.
+        `frechet_infinity`; `precision`, `recall`, and `memorization`, from the pixels
+        of the first 2,000 images; for digits also `classes`, `class_entropy` and
+        `class_variation`.
 
     Example:
         >>> import fdl
@@ -72,7 +72,7 @@ def measure_generated(
 def _like_digits(
     images: Num[np.ndarray, "count height width channels"],
 ) -> Num[np.ndarray, "count 28 28 1"]:
-    """Return images as the extractor reads them."""
+    """Return images in the form that the extractor takes."""
     if images.shape[1:] == _DIGIT:
         return images
     gray = unit_scale(images).mean(axis=-1, keepdims=True)

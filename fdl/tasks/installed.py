@@ -1,9 +1,9 @@
-"""Tasks that other packages add, by name, without importing them."""
+"""Tasks of other packages, by name, without importing them."""
 
 from importlib.metadata import EntryPoint, entry_points
 
 GROUP = "fdl.tasks"
-"""The group of entry points by which other packages add tasks."""
+"""The entry point group in which other packages add tasks."""
 
 
 def installed() -> dict[str, EntryPoint]:

@@ -79,7 +79,7 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
 def _generate(trained: Trained, key: Key, sampling: Sampling) -> list[str]:
     characters = trained.info.class_names
     number = {character: token for token, character in enumerate(characters)}
-    # A text has to begin with something.
+    # Generation starts from at least one character.
     prompt = sampling.prompt or ("\n" if "\n" in number else characters[0])
     unknown = sorted(set(prompt) - set(number))
     if unknown:

@@ -1,4 +1,4 @@
-"""LeNet-5 on digits, which get a border where they have less than 32 pixels."""
+"""LeNet-5 on digits, padded to 32 pixels if they are smaller."""
 
 import functools
 from typing import Any
@@ -22,6 +22,6 @@ lenet5 = Task(
     **vars(describe("lenet5")),
     make_model=_make_model,
     learn=classify,
-    # Its maps have values of both signs, of which background has as large ones.
+    # Its feature maps have both signs, with values as large on the background.
     finish=functools.partial(draw_what_it_sees, looks=False),
 )

@@ -1,4 +1,4 @@
-"""From data to a task: what fits together."""
+"""Load data for a task, and check that they fit together."""
 
 import itertools
 from pathlib import Path
@@ -22,17 +22,17 @@ def load(
     *,
     like: DatasetInfo | None = None,
 ) -> Dataset:
-    """Return a dataset as a task reads it.
+    """Return a data set in the form that a task takes.
 
     Args:
         task: A `Task`.
         config: Its `Config`.
-        dataset: Which; None for that of the configuration.
-        data_dir: Folder to look in.
-        like: In the form of which other dataset; see `fdl.data.load`.
+        dataset: The data set; None for that of the configuration.
+        data_dir: Folder to search.
+        like: Data set whose form to follow; see `fdl.data.load`.
 
     Raises:
-        DataError: If it cannot be had, or is none of those that the task takes.
+        DataError: If it cannot be loaded, or is not of a kind that the task takes.
     """
     name = config.dataset if dataset is None else dataset
     share = config.validation
@@ -42,13 +42,13 @@ def load(
         others = [one.name for one in known() if loaded.info.kind in one.takes]
         raise DataError(
             f"task {task.name!r} takes {wanted}, but {loaded.info.title} holds "
-            f"{KINDS[loaded.info.kind]}: choose {' or '.join(others)}"
+            f"{KINDS[loaded.info.kind]}: choose {' or '.join(others)}."
         )
     return task.prepare(loaded, config)
 
 
 def require_sizes(task: str, model: Any, info: DatasetInfo) -> None:
-    """Raise a DataError if a model does not take images of the size of a dataset.
+    """Raise a DataError if a model does not take images of a data set's size.
 
     Example:
         >>> from fdl.models import CNN
@@ -68,6 +68,6 @@ def require_sizes(task: str, model: Any, info: DatasetInfo) -> None:
         if not (limits.allow(height) and limits.allow(width)):
             raise DataError(
                 f"task {task!r} takes images {limits}, but those of {info.title} are "
-                f"{height}x{width}: choose another task, or another size (of images "
-                "of your own, with --size or DATASET?size=64)"
+                f"{height}x{width}: choose another task, or another size (of your own "
+                "images, with --size or DATASET?size=64)."
             )

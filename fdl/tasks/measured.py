@@ -1,4 +1,4 @@
-"""What tasks reached where they were measured."""
+"""Measured results of tasks."""
 
 import json
 from importlib import resources
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def measured() -> dict[str, list[dict[str, Any]]]:
-    """Return, by task, what was measured over seeds.
+    """Return the results measured over seeds, by task.
 
     Each entry has `command`, `parameters`, `result` as text, and the number of `seeds`.
 

@@ -1,4 +1,4 @@
-"""99 % of MNIST in the least time: a small network, two passes, one cycle."""
+"""99 % on MNIST in the least time: a small network, two epochs, one cycle."""
 
 from fdl.models import FastCNN
 from fdl.tasks.catalog import describe

@@ -1,4 +1,4 @@
-"""The recurrent network that plays the next frame of polyphonic music."""
+"""The recurrent network that predicts the next frame of polyphonic music."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.sequence_options import MusicOptions
 from fdl.tasks.task import Sampling, Task, Trained
 
-_GIVEN, _DRAWN = 32, 96  # frames of a test piece that are given, and that are played
+_GIVEN, _DRAWN = 32, 96  # frames of a test piece: given, and generated
 
 
 def frame_nll(logits: Array, frame: Array) -> Array:
@@ -68,7 +68,7 @@ def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
 
 
 def _prepare(dataset: Dataset, config: Config) -> Dataset:
-    """Cut long training pieces, and leave no part longer than its longest piece."""
+    """Cut long training pieces; pad those of other parts to the longest only."""
     train = cut(dataset.train, config.options.length)
     validation, test = (
         None if part is None else cut(part, part.weights.shape[1])
@@ -79,10 +79,10 @@ def _prepare(dataset: Dataset, config: Config) -> Dataset:
 
 
 def baseline(train: Pieces, test: Pieces) -> float:
-    """Return the nats a frame of a key that sounds as it did after its last frame.
+    """Return the nats per frame of a baseline, a Markov chain for each key.
 
-    The chance that a key sounds depends on itself alone, one frame before; chances are
-    those of the training pieces, where each was seen once more with either outcome.
+    The probability that a key sounds depends only on whether it did one frame before,
+    and is estimated from the training pieces with add-one smoothing.
 
     Example:
         >>> off = np.zeros((1, 9, 88), np.uint8)
@@ -104,18 +104,18 @@ def baseline(train: Pieces, test: Pieces) -> float:
 
 
 def _pairs(pieces: Pieces, before: int, after: int) -> np.ndarray:
-    """Return how often each key is as said in a frame and in the next."""
+    """Count for each key the pairs of frames with the states `before` and `after`."""
     inputs, targets, real = map(np.asarray, pieces)
     same = (inputs == before) & (targets == after)
     return (same & real[..., None]).sum(axis=(0, 1))
 
 
 def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
-    """Write `piano-roll.png`, test pieces as they are and as the model goes on.
+    """Write `piano-roll.png`, test pieces and their continuations by the model.
 
-    Also `piece.mid`, the beginning of the first of them, and `continued.mid`.
+    Also writes `piece.mid`, the beginning of the first piece, and `continued.mid`.
     """
-    from fdl import report  # matplotlib takes half a second, wanted only here
+    from fdl import report  # imports matplotlib, which takes half a second
 
     given = [roll[:_GIVEN] for roll in rolls_of(dataset.test)[:3]]
     key = jax.random.key(trained.config.seed)
@@ -124,7 +124,7 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
         true = rolls_of(dataset.test)[number][: _GIVEN + _DRAWN]
         drawn = _play(trained, jax.random.fold_in(key, number), roll[None], _DRAWN)
         rolls += [true, drawn[0]]
-        titles += [f"test piece {number + 1}", "the same, as the model goes on"]
+        titles += [f"test piece {number + 1}", "the same, continued by the model"]
     report.draw_rolls(
         folder / "piano-roll", rolls, titles, given=_GIVEN, title=title_of(trained)
     )
@@ -135,7 +135,7 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
 
 
 def _generate(trained: Trained, key: Key, sampling: Sampling) -> list[Roll]:
-    """Return pieces that go on from a MIDI file, or from silence."""
+    """Return pieces that continue a MIDI file, or silence."""
     given = np.zeros((1, KEYS), np.uint8)
     if sampling.prompt:
         given = read_midi(Path(sampling.prompt))
@@ -149,7 +149,7 @@ def _generate(trained: Trained, key: Key, sampling: Sampling) -> list[Roll]:
 def _play(
     trained: Trained, key: Key, given: np.ndarray, length: int, **how: Any
 ) -> np.ndarray:
-    """Return pieces with what the model plays after them."""
+    """Return pieces, each followed by the model's continuation."""
     drawn = continue_frames(trained.model, trained.variables, given, length, key, **how)
     return np.concatenate([given, np.asarray(drawn, np.uint8)], axis=1)
 

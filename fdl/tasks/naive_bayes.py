@@ -1,4 +1,4 @@
-"""Naive Bayes, what a classifier of texts has to be better than."""
+"""Naive Bayes, the baseline that text classifiers have to beat."""
 
 import numpy as np
 from jaxtyping import Int
@@ -9,14 +9,14 @@ Tokens = Int[np.ndarray, "texts time"]
 
 
 def naive_bayes(train: Documents, test: Documents, num_classes: int) -> float:
-    """Return the accuracy of naive Bayes by words and pairs of words (Maron, 1961).
+    """Return the accuracy of naive Bayes on words and bigrams (Maron, 1961).
 
-    Multinomial, of what is in a text at least once (Wang & Manning, 2012, "MNB" with
-    bigrams), where everything known was seen in each class once more than it was.
+    Multinomial, on what occurs in a text at least once (Wang & Manning, 2012, "MNB"
+    with bigrams), with add-one smoothing.
 
     Args:
-        train: Texts to count in.
-        test: Texts to measure on.
+        train: Texts to fit.
+        test: Texts to measure the accuracy on.
         num_classes: Number of classes.
 
     Example:
@@ -42,7 +42,7 @@ def naive_bayes(train: Documents, test: Documents, num_classes: int) -> float:
 
 
 def _features(token: Tokens, base: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return of each word and pair of words in a text its row and a number, once.
+    """Return the row and a number of each distinct word and bigram in a text.
 
     Example:
         >>> _features(np.array([[2, 3, 2, 0]]), 10)

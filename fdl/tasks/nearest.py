@@ -1,24 +1,26 @@
-"""The baseline of pairs: what the most similar source of the training stands for."""
+"""The baseline for pairs: the answer to the most similar training source."""
 
 import numpy as np
 from jaxtyping import Int
 from scipy import sparse
 
-_ROWS = 256  # of what is to be answered, at a time
+_ROWS = 256  # of `asked`, at a time
 
 
 def nearest_rows(
     known: Int[np.ndarray, "known time"], asked: Int[np.ndarray, "asked asked_time"]
 ) -> Int[np.ndarray, " asked"]:
-    """Return which known sequence each asked one is most like (Salton et al., 1975).
+    """Return the known sequence most similar to each asked one (Salton et al., 1975).
 
-    Sequences are compared by the cosine of their counts of pairs of neighbors, borders
-    included; a pair that is in few of the known ones weighs more, by its inverse
-    document frequency. Of several that are equally like, it is the first.
+    Similarity is the cosine of bigram counts, including the borders, weighted by
+    inverse document frequency in the known sequences. Ties go to the first.
 
     Args:
-        known: Tokens, padded with 0 at the end.
+        known: Tokens of sequences, padded with 0 at the end.
         asked: The same.
+
+    Returns:
+        Indices of known sequences.
 
     Example:
         >>> known = np.array([[4, 5, 6], [7, 8, 0]])
@@ -41,13 +43,13 @@ def nearest_rows(
 
 
 def _neighbors(tokens: np.ndarray) -> Int[np.ndarray, "rows pairs"]:
-    """Return each pair of neighbors as one number, 0 for two of padding."""
+    """Return each bigram as one number, 0 for two paddings."""
     bordered = np.pad(tokens.astype(np.int64), ((0, 0), (1, 1)))
     return bordered[:, :-1] * 2**31 + bordered[:, 1:]
 
 
 def _counts(pairs: np.ndarray, features: np.ndarray) -> sparse.csr_array:
-    """Return how often each feature occurs in each row; others are passed over."""
+    """Count each feature in each row, and ignore other bigrams."""
     column = np.minimum(np.searchsorted(features, pairs), len(features) - 1)
     row, place = np.nonzero(features[column] == pairs)
     found = (np.ones(len(row), np.float32), (row, column[row, place]))

@@ -1,4 +1,4 @@
-"""Optimizers of a run, by name: Keras' where Keras has it, else optax's."""
+"""Optimizers of a run, by name: those of Keras where it has them, else optax's."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from fdl.tasks.schedules import learning_rate
 
 _KERAS: dict[str, Callable[..., Optimizer]] = {
     "adam": keras.adam,
-    "adamw": keras.adam,  # the same, but for the default of its weight decay
+    "adamw": keras.adam,  # the same, except for the default weight decay
     "nadam": keras.nadam,
     "sgd": keras.sgd,
     "rmsprop": keras.rmsprop,
@@ -27,20 +27,20 @@ _WITH_BETAS = ("adam", "adamw", "nadam")
 def make_optimizer(
     config: Config, info: DatasetInfo, *, beta_1: float = 0.9, beta_2: float = 0.999
 ) -> Optimizer:
-    """Return the optimizer that a run asks for, with its schedule.
+    """Return the optimizer of a run, with its schedule.
 
     `adam`, `adamw`, `nadam`, `sgd`, `rmsprop` and `adagrad` are Keras'; `lion` (Chen et
     al., 2023, arXiv:2302.06675), `lamb` (You et al., 2020, arXiv:1904.00962) and `muon`
     are optax's. Muon (Jordan et al., 2024) orthogonalizes the updates of matrices,
     scaled to the size of Adam's (Liu et al., 2025, arXiv:2502.16982), and updates all
-    other parameters by AdamW. Weight decay is decoupled and of all parameters; clipping
-    limits the norm of all gradients together.
+    other parameters with AdamW. Weight decay is decoupled and applies to all
+    parameters; clipping limits the global norm of the gradients.
 
     Args:
         config: Its settings.
-        info: Its data, whose size says how many updates there are.
-        beta_1: Decay of the mean gradient, for Adam and its kin.
-        beta_2: Decay of the mean square, likewise.
+        info: Its data, whose size determines the number of updates.
+        beta_1: Decay of the mean gradient, for Adam, AdamW and Nadam.
+        beta_2: Decay of the mean squared gradient, likewise.
 
     Example:
         >>> import fdl, jax.numpy as jnp

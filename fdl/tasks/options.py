@@ -1,4 +1,4 @@
-"""Settings of one task alone, on images and numbers: each is a flag of `fdl train`."""
+"""Options of the tasks on images and numbers; `fdl train` takes them, too."""
 
 import dataclasses
 from typing import Any, Literal
@@ -18,8 +18,8 @@ class CNNOptions:
     """Settings of the convolutional network.
 
     Attributes:
-        features: Kernels of each of the three convolutions.
-        hidden_size: Width of the dense layer before the last.
+        features: Number of filters of each of the three convolutions.
+        hidden_size: Width of the dense layer before the output.
     """
 
     features: tuple[int, int, int] = (32, 64, 64)
@@ -35,7 +35,7 @@ class LeNet5Options:
     """Settings of LeNet-5.
 
     Attributes:
-        modern: The form of textbooks, with ReLU, plain average pooling, and no
+        modern: The textbook version, with ReLU, plain average pooling, and no
             connection table.
     """
 
@@ -47,10 +47,10 @@ class AlexNetOptions:
     """Settings of AlexNet for small images.
 
     Attributes:
-        widths: Kernels of each of the five convolutions.
-        hidden_size: Width of the two dense layers before the last.
-        response_norm: Whether there is local response normalization.
-        dropout_rate: Fraction of the dense layers dropped in training, in [0, 1).
+        widths: Number of filters of each of the five convolutions.
+        hidden_size: Width of the two dense layers before the output.
+        response_norm: Whether to use local response normalization.
+        dropout_rate: Fraction of the dense units dropped in training, in [0, 1).
     """
 
     widths: tuple[int, int, int, int, int] = (32, 64, 96, 96, 64)
@@ -69,13 +69,12 @@ class ResNetOptions:
     """Settings of the residual network.
 
     Attributes:
-        depth: Number of layers, 6n + 2 for n blocks a stage: 8, 14, 20, ...
-        width: Channels of the first stage; twice as many in each other.
-        shortcut: What brings the input of a block into the shape of its output: zeros
-            for new channels (`A`), a 1x1 convolution (`B`); `none` for a plain network,
-            without shortcuts.
+        depth: Number of layers, 6n + 2 for n blocks per stage: 8, 14, 20, ...
+        width: Channels of the first stage, doubled at each later stage.
+        shortcut: How shortcuts change shape: with zeros for new channels (`A`), or with
+            a 1x1 convolution (`B`); `none` for a plain network without shortcuts.
         preactivation: Normalize before convolutions (He et al., 2016), not after them.
-        se: Gates on channels, squeeze-and-excitation with a ratio of 16.
+        se: Use squeeze-and-excitation gates on channels, with a ratio of 16.
     """
 
     depth: int = 8
@@ -91,8 +90,8 @@ class ResNetOptions:
         require_widths(width=self.width)
         if self.se and self.width < 16:
             raise ValueError(
-                f"width={self.width} must be at least 16 for se, whose gates have a "
-                "hidden unit for 16 channels."
+                f"width={self.width} must be at least 16 for se, whose gates have one "
+                "hidden unit per 16 channels."
             )
 
 
@@ -101,12 +100,12 @@ class VGGOptions:
     """Settings of VGG.
 
     Attributes:
-        block_sizes: Number of convolutions of each block.
-        widths: Number of channels of each block.
-        hidden_sizes: Widths of the dense layers before the last.
-        batch_norm: Normalize convolutions, which the paper does not.
-        dropout_rate: Fraction dropped before each dense layer but the first in
-            training, in [0, 1).
+        block_sizes: Number of convolutions in each block.
+        widths: Number of channels in each block.
+        hidden_sizes: Widths of the dense layers before the output.
+        batch_norm: Use batch normalization, which the paper does not have.
+        dropout_rate: Fraction dropped in training before each dense layer except the
+            first, in [0, 1).
     """
 
     block_sizes: tuple[int, ...] = (1, 1, 2, 2)
@@ -121,7 +120,7 @@ class VGGOptions:
         require_layers(block_sizes=self.block_sizes)
         if len(self.block_sizes) != len(self.widths):
             raise ValueError(
-                f"widths={self.widths} must be as many as the blocks, "
+                f"widths={self.widths} must have as many entries as "
                 f"block_sizes={self.block_sizes}."
             )
         require_number("[0, 1)", dropout_rate=self.dropout_rate)
@@ -132,10 +131,10 @@ class DenseNetOptions:
     """Settings of the densely connected network.
 
     Attributes:
-        depth: Number of layers, 6n + 4 for n layers a block: 10, 16, 22, ...; 3n + 4
+        depth: Number of layers, 6n + 4 for n layers per block: 10, 16, 22, ...; 3n + 4
             with `--no-bc`.
-        growth_rate: Number of channels that a layer adds.
-        bc: Whether there are bottlenecks, and fewer channels after each block.
+        growth_rate: Number of channels that each layer adds.
+        bc: Whether to use bottlenecks, and compression after each block.
     """
 
     depth: int = 22
@@ -155,7 +154,7 @@ class GoogLeNetOptions:
     """Settings of GoogLeNet for small images.
 
     Attributes:
-        auxiliary: Whether there are auxiliary heads.
+        auxiliary: Whether to train with auxiliary heads.
         dropout_rate: Fraction of the last features dropped in training, in [0, 1).
     """
 
@@ -172,8 +171,8 @@ class MLPOptions:
     """Settings of the multilayer perceptron.
 
     Attributes:
-        hidden_sizes: Widths of the hidden layers, the first one first.
-        dropout_rate: Fraction of the hidden values dropped in training, in [0, 1).
+        hidden_sizes: Widths of the hidden layers, in order.
+        dropout_rate: Fraction of the hidden units dropped in training, in [0, 1).
     """
 
     hidden_sizes: tuple[int, ...] = (128,)
@@ -190,13 +189,13 @@ class RecurrentOptions:
     """Settings of recurrent classifiers.
 
     Attributes:
-        steps: What is read at each step: a row of the image, or a pixel.
-        permute: Read pixels in an order drawn at random, the same of all images: far
-            from each other is what was near (Le et al., 2015, "permuted MNIST").
-        permutation: Seed of that order, the same for every `seed`.
+        steps: Input at each time step: a row of the image, or a pixel.
+        permute: Read the pixels of all images in the same random order, which separates
+            neighbors (Le et al., 2015, "permuted MNIST").
+        permutation: Seed of that order, independent of `seed`.
         hidden_size: Width of each layer's state, at least 1.
         num_layers: Number of layers, at least 1.
-        bidirectional: Read from the end to the beginning too, by layers as many again.
+        bidirectional: Also read from end to beginning, with layers of their own.
         dropout_rate: Fraction of each layer's outputs dropped in training, in [0, 1).
     """
 
@@ -212,7 +211,7 @@ class RecurrentOptions:
         """Check the numbers."""
         if self.permute and self.steps != "pixels":
             raise ValueError(
-                f"permute=True is of pixels, but steps={self.steps!r}: give "
+                f"permute=True needs pixels, but steps={self.steps!r}: use "
                 "steps='pixels' (--steps pixels)."
             )
         require_whole(f"[0, {2**32 - 1}]", permutation=self.permutation)
@@ -227,11 +226,11 @@ class AutoencoderOptions:
 
     Attributes:
         architecture: Dense or convolutional layers.
-        hidden_sizes: Widths of the encoder's dense layers; the decoder has them the
-            other way round. Convolutional ones have sizes of their own.
-        latent_size: Numbers in a code.
-        noise: Fraction of the pixels that the model does not get to see, from 0 to
-            below 1; above 0 for a denoising autoencoder.
+        hidden_sizes: Widths of the encoder's dense layers, in reverse order in the
+            decoder. Convolutional layers have fixed sizes.
+        latent_size: Size of a code.
+        noise: Fraction of the pixels set to 0 in the model's input, in [0, 1); above 0
+            for a denoising autoencoder.
     """
 
     architecture: Architecture = "dense"
@@ -251,13 +250,13 @@ class VAEOptions:
 
     Attributes:
         architecture: Dense or convolutional layers.
-        hidden_sizes: Widths of the encoder's dense layers; the decoder has them the
-            other way round. Convolutional ones have sizes of their own.
-        latent_size: Number of latents.
-        beta: Weight of the divergence from the prior; 1 for the bound itself.
-        free_bits: Nats of each latent that cost nothing.
-        samples: Draws for each image in the importance-weighted bound that is measured
-            at the end.
+        hidden_sizes: Widths of the encoder's dense layers, in reverse order in the
+            decoder. Convolutional layers have fixed sizes.
+        latent_size: Number of latent variables.
+        beta: Weight of the divergence from the prior; 1 for the ELBO itself.
+        free_bits: Nats per latent that are free of penalty.
+        samples: Samples per image for the importance-weighted bound, measured at the
+            end.
     """
 
     architecture: Architecture = "dense"
@@ -279,17 +278,16 @@ class GANOptions:
     """Settings of a generative adversarial network.
 
     Attributes:
-        architecture: Deep convolutional networks (`dcgan`), or one layer against one
-            layer (`dense`).
-        loss: The game that the two play.
-        latent_size: Numbers that an image is made of.
-        width: Channels of DCGAN's layers at half of the images' size; twice as many at
-            a quarter of it.
-        dropout_rate: Fraction of the values dropped in DCGAN's discriminator, in
-            [0, 1).
-        discriminator_steps: Updates of the discriminator for one of the generator.
+        architecture: Deep convolutional networks (`dcgan`), or a single dense layer
+            each (`dense`).
+        loss: Adversarial loss.
+        latent_size: Size of the latent vector.
+        width: Channels of DCGAN's layers at half the image size; twice as many at a
+            quarter of it.
+        dropout_rate: Fraction of the units dropped in DCGAN's discriminator, in [0, 1).
+        discriminator_steps: Updates of the discriminator per update of the generator.
         ema_decay: Decay per step of the moving average of the generator's parameters;
-            0 for the generator as it is trained.
+            0 for no average.
     """
 
     architecture: Literal["dcgan", "dense"] = "dcgan"
@@ -315,13 +313,14 @@ class TransformerOptions:
     """Settings of the vision Transformer.
 
     Attributes:
-        patch_size: Height and width of a patch in pixels; must divide 28.
-        features: Width of a patch's vector.
+        patch_size: Height and width of a patch in pixels; must divide those of the
+            images.
+        features: Size of a patch embedding.
         num_layers: Number of blocks.
-        num_heads: Heads of attention; must divide the features.
+        num_heads: Number of attention heads; must divide `features`.
         hidden_size: Width between the two dense layers of a block.
-        dropout_rate: Fraction dropped of what each part of a block gives, in [0, 1).
-        norm: Normalize before each part of a block (`pre`), or after it (`post`).
+        dropout_rate: Fraction of each sublayer's output dropped in training, in [0, 1).
+        norm: Normalize before each sublayer (`pre`) or after it (`post`).
         pooling: Classify the mean of all patches, or a learned token.
     """
 
@@ -342,12 +341,12 @@ class TransformerOptions:
 
 @dataclasses.dataclass(frozen=True)
 class OwnModel:
-    """Settings of a task that trains a model of the user's.
+    """Settings of a task that trains the user's own model.
 
     Attributes:
-        model: The model, `MODULE:NAME`: a Linen module, or what makes one of
-            `num_classes`, such as a function, or a class of NNX. Or a .keras or .h5
-            file of Keras, from whose weights training starts.
+        model: Your model, `MODULE:NAME`: a Linen module, a function of `num_classes`
+            that returns one, or an NNX class. Or a Keras file, .keras or .h5, from
+            whose weights training starts.
     """
 
     model: str = ""
@@ -358,11 +357,11 @@ class RegressOptions(OwnModel):
     """Settings of regression.
 
     Attributes:
-        model: A model of yours, `MODULE:NAME`, instead of the perceptron: a Linen
-            module that gives one number, or what makes one, such as a function; or a
-            .keras or .h5 file of Keras, from whose weights training starts.
-        hidden_sizes: Widths of the hidden layers; none of them for a linear model.
-        dropout_rate: Fraction of the hidden values dropped in training, in [0, 1).
+        model: Your own model instead of the perceptron, `MODULE:NAME`: a Linen module
+            that returns one number, or a function that returns the module. Or a Keras
+            file, .keras or .h5, from whose weights training starts.
+        hidden_sizes: Widths of the hidden layers; none for a linear model.
+        dropout_rate: Fraction of the hidden units dropped in training, in [0, 1).
     """
 
     hidden_sizes: tuple[int, ...] = (64, 64)
@@ -375,7 +374,7 @@ class RegressOptions(OwnModel):
 
 
 def require_widths(**widths: int | tuple[int, ...]) -> None:
-    """Raise ValueError unless these can be widths of layers.
+    """Raise ValueError unless these are valid widths of layers.
 
     Example:
         >>> require_widths(hidden_size=0)
@@ -386,12 +385,12 @@ def require_widths(**widths: int | tuple[int, ...]) -> None:
     for name, given in widths.items():
         if isinstance(given, tuple) and len(given) > _MOST_LAYERS:
             raise ValueError(
-                f"{name} has {len(given)} sizes: give at most {_MOST_LAYERS}."
+                f"{name} has {len(given)} sizes: use at most {_MOST_LAYERS}."
             )
 
 
 def require_layers(**counts: int | tuple[int, ...]) -> None:
-    """Raise ValueError unless these can be numbers of layers.
+    """Raise ValueError unless these are valid numbers of layers.
 
     Example:
         >>> require_layers(num_layers=0)
@@ -402,7 +401,7 @@ def require_layers(**counts: int | tuple[int, ...]) -> None:
 
 
 def require_blocks(options: Any) -> None:
-    """Raise ValueError unless a Transformer can have blocks of these settings.
+    """Raise ValueError unless these are valid settings of Transformer blocks.
 
     Args:
         options: Settings with `features`, `num_layers`, `num_heads`, `dropout_rate`.

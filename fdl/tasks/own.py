@@ -1,4 +1,4 @@
-"""Models and tasks of one's own: whoever calls names them, and never a file."""
+"""The user's own models and tasks, which only the caller names, never a file."""
 
 import dataclasses
 import importlib
@@ -17,14 +17,14 @@ from fdl.tasks.task import Task
 from fdl.weights import WeightsError
 
 KERAS_FILES = (".keras", ".h5")
-"""How the names of files of Keras end."""
+"""Extensions of Keras files."""
 
 
 def import_named(reference: str) -> Any:
-    """Return what `MODULE:NAME` names; modules are looked up here first.
+    """Import what `MODULE:NAME` names, with the working directory on the path.
 
     Raises:
-        ValueError: If there is no such thing, or its module cannot be imported.
+        ValueError: If it does not exist, or its module cannot be imported.
 
     Example:
         >>> import_named("math:pi")
@@ -33,7 +33,7 @@ def import_named(reference: str) -> Any:
     module, _, name = reference.partition(":")
     if not all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
         raise ValueError(
-            f"{reference!r} names nothing: write MODULE:NAME, such as "
+            f"{reference!r} does not have the form MODULE:NAME, such as "
             "my_module:make_model."
         )
     here = os.getcwd()
@@ -57,7 +57,7 @@ def require_task(reference: str | Task) -> Task:
     """Return a task, or the one that `MODULE:NAME` names.
 
     Raises:
-        ValueError: If that is no task.
+        ValueError: If that is not a task.
     """
     found = import_named(reference) if isinstance(reference, str) else reference
     if not isinstance(found, Task):
@@ -66,46 +66,49 @@ def require_task(reference: str | Task) -> Task:
 
 
 def own_task(reference: str | Task) -> Task:
-    """Return a task of the caller's, which must not have the name of one of fdl's.
+    """Return the caller's own task, which must not have the name of a task of fdl.
 
     Raises:
-        ValueError: If it has, or is no task.
+        ValueError: If the name is taken, or this is not a task.
     """
     from fdl.tasks.registry import TASKS
 
     task = require_task(reference)
     if task.name in TASKS and TASKS[task.name] is not task:
-        raise ValueError(f"fdl has a task {task.name!r} already: give yours another.")
+        raise ValueError(
+            f"fdl has a task {task.name!r} already: give yours another name."
+        )
     return task
 
 
 def with_model(task: Task, model: Any, *, recorded: str = "") -> Task:
-    """Return a task that trains the caller's model, if it is one that does.
+    """Return a task with the caller's model, if it takes one.
 
     Args:
         task: The task.
-        model: A Linen module, or what makes one of `num_classes`; or `MODULE:NAME`,
-            which is imported, or a file of Keras; None for the task's own model, if it
-            has one.
-        recorded: What a run says that it trained, which is compared and never imported.
+        model: A Linen module, or a function of `num_classes` that returns one; or
+            `MODULE:NAME`, which is imported, or a Keras file; None for the task's own
+            model, if it has one.
+        recorded: Name of the model in a run's records, which is compared but never
+            imported.
 
     Raises:
-        ValueError: If the task needs a model and there is none, or has one and gets
-            another; or this is not the one that was recorded.
+        ValueError: If the task needs a model and gets none, has its own and gets
+            another, or the model is not the recorded one.
     """
     if not isinstance(task.options, OwnModel):
         if model:
             raise ValueError(
-                f"task {task.name!r} has a model of its own: leave out {model!r}."
+                f"task {task.name!r} has its own model: leave out {model!r}."
             )
         return task
     needed = type(task.options) is OwnModel or recorded
     if model is None or model == "":
         if not needed:
             return task
-        known = f"the run's is {recorded!r}, and fdl imports nothing that a file names"
+        known = f"the run's is {recorded!r}, and fdl never imports what a file names"
         raise ValueError(
-            f"task {task.name!r} trains a model of yours"
+            f"task {task.name!r} trains your own model"
             f"{f'; {known}' if recorded else ''}: name it with --model "
             f"{recorded or 'my_module:make_model'} (from Python, model=...)."
         )
@@ -124,8 +127,8 @@ def with_model(task: Task, model: Any, *, recorded: str = "") -> Task:
             said = getattr(options, field.name)
             if isinstance(said, jax.Array) or said != getattr(own, field.name):
                 raise ValueError(
-                    f"{field.name}={said!r} is for the model of task {task.name!r} "
-                    f"itself, and not for {name}: leave one of them out."
+                    f"{field.name}={said!r} is for the default model of task "
+                    f"{task.name!r}, not for {name}: leave one of them out."
                 )
         return _build(name, thing, info)
 
@@ -133,14 +136,14 @@ def with_model(task: Task, model: Any, *, recorded: str = "") -> Task:
 
 
 def file_of_model(config: Config) -> str | None:
-    """Return the file of Keras that a run's model is from, if it is from one."""
+    """Return the Keras file that a run's model is from, if there is one."""
     options = config.options
     named = options.model if isinstance(options, OwnModel) else ""
     return named if named.endswith(KERAS_FILES) else None
 
 
 def _named(reference: str) -> Any:
-    """Return what `MODULE:NAME` names, or what makes a file's model for classes."""
+    """Return what `MODULE:NAME` names, or a function that makes a file's model."""
     if not reference.endswith(KERAS_FILES):
         return import_named(reference)
     from fdl.keras import import_model
@@ -154,14 +157,14 @@ def _named(reference: str) -> Any:
 
 
 def _name_of(thing: Any) -> str:
-    """Return the name of a function or class; of anything else, none is known."""
+    """Return the name of a function or class; an empty one for anything else."""
     if not hasattr(thing, "__qualname__"):
         return ""
     return f"{thing.__module__}:{thing.__qualname__}"
 
 
 def _local(name: str) -> str:
-    """Return a name that is the same in a script and in a module of that script."""
+    """Return a name that is the same for a script run directly and for its import."""
     module, _, rest = name.partition(":")
     if module == "__main__":
         file = getattr(sys.modules["__main__"], "__file__", None) or module
@@ -170,7 +173,7 @@ def _local(name: str) -> str:
 
 
 def _build(name: str, thing: Any, info: DatasetInfo) -> Any:
-    """Return the Linen module for a data set, after trying it on the shape of one."""
+    """Return the Linen module for a data set, after tracing it on an example."""
     import numpy as np
 
     from fdl.learners.modules import apply, draw_variables
@@ -198,8 +201,8 @@ def _build(name: str, thing: Any, info: DatasetInfo) -> Any:
         if info.kind != "number":
             has = f"{info.num_classes} classes"
         raise ValueError(
-            f"{name} gives {found} for a batch of one, but {info.name} has {has}: give "
-            f"[1, {info.num_classes}]."
+            f"{name} returns {found} for a batch of one, but {info.name} has {has}: "
+            f"return shape [1, {info.num_classes}]."
         )
     return model
 
@@ -211,20 +214,20 @@ def _made(name: str, thing: Any, info: DatasetInfo) -> Any:
         return thing
     if isinstance(thing, nnx.Module):
         raise ValueError(
-            f"{name} is an NNX module that is made already: give its class, or "
-            "flax.nnx.bridge.ToLinen of it."
+            f"{name} is an instance of an NNX module: pass its class, or "
+            "flax.nnx.bridge.ToLinen of the class."
         )
     if not callable(thing):
         raise ValueError(
-            f"{name} is {_kind(thing)}: give a Linen module, or a function of "
+            f"{name} is {_kind(thing)}: pass a Linen module, or a function of "
             "num_classes that returns one."
         )
     given = {"num_classes": info.num_classes}
     if not _takes_num_classes(thing):
         if info.kind != "number":
             raise ValueError(
-                f"{name} takes no num_classes: give a Linen module, or a function of "
-                "num_classes that returns one."
+                f"{name} does not take num_classes: pass a Linen module, or a function "
+                "of num_classes that returns one."
             )
         given = {}
     if isinstance(thing, type) and issubclass(thing, nnx.Module):
@@ -240,7 +243,7 @@ def _made(name: str, thing: Any, info: DatasetInfo) -> Any:
         raise ValueError(
             f"{name} returned {_kind(model)}, not a Linen module"
             + (
-                ": wrap it as flax.nnx.bridge.ToLinen does."
+                ": return flax.nnx.bridge.ToLinen of its class."
                 if isinstance(model, nnx.Module)
                 else "."
             )
@@ -251,7 +254,7 @@ def _made(name: str, thing: Any, info: DatasetInfo) -> Any:
 def _takes_num_classes(make: Callable[..., Any]) -> bool:
     try:
         names = inspect.signature(make).parameters
-    except ValueError:  # of a function that is not written in Python
+    except ValueError:  # a function that is not written in Python
         names = {}
     anything = any(one.kind is one.VAR_KEYWORD for one in dict(names).values())
     return "num_classes" in names or anything

@@ -1,4 +1,4 @@
-"""What a TextCNN has learned: the phrases that excite its strongest filters most."""
+"""What a TextCNN has learned: the phrases that activate its strongest filters most."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,16 +15,16 @@ from fdl.models.textcnn import any_in_window
 from fdl.tasks.classification import title_of
 from fdl.tasks.task import Trained
 
-_FILTERS, _PHRASES = 5, 4  # that are shown: of each class, of each filter
-_TEXTS = 500  # that are read at a time
+_FILTERS, _PHRASES = 5, 4  # shown for each class, and for each filter
+_TEXTS = 500  # processed at a time
 
 
 class Excited(NamedTuple):
-    """How much each text excites each filter, and where.
+    """How strongly each text activates each filter, and where.
 
     Attributes:
-        value: The largest value of the filter over the text.
-        place: The word that its window begins at; negative before the first.
+        value: Largest activation of the filter in the text.
+        place: Index of the word where its window begins; negative before the first.
     """
 
     value: Float[Array, "texts filters"]
@@ -32,13 +32,13 @@ class Excited(NamedTuple):
 
 
 def write_phrases(trained: Trained, dataset: Dataset, folder: Path) -> None:
-    """Write `phrases.html`: for each class, what excites the filters that speak for it.
+    """Write `phrases.html`: what activates the strongest filters for each class.
 
-    A filter speaks for the class that it has the largest weight for, and the more so,
-    the more that weight is above the mean of the others and the more the filter differs
-    between test texts.
+    A filter speaks for the class with its largest weight. Its strength is how far that
+    weight is above its mean weight, times the standard deviation of its activations
+    over the test texts.
     """
-    from fdl import report  # matplotlib takes half a second, wanted only here
+    from fdl import report  # imports matplotlib, which takes half a second
 
     info, model = trained.info, trained.model
     token = np.asarray(dataset.test.token)
@@ -64,16 +64,16 @@ def write_phrases(trained: Trained, dataset: Dataset, folder: Path) -> None:
     facts = {
         "test texts": f"{len(token):,}",
         "filters": f"{value.shape[1]:,}",
-        "of each class": f"the {_FILTERS} that speak for it most, the strongest first",
+        "for each class": f"its {_FILTERS} strongest filters, strongest first",
     }
-    title = f"{title_of(trained)}: phrases that excite filters most"
+    title = f"{title_of(trained)}: phrases that activate filters most"
     report.write_page(folder / "phrases.html", title, facts, tables, {})
 
 
 def excited(
     model: TextCNN, variables: PyTree, token: Int[Array, "texts time"]
 ) -> Excited:
-    """Return how much texts excite the filters of a TextCNN, and where.
+    """Return how strongly texts activate the filters of a TextCNN, and where.
 
     Example:
         >>> model = TextCNN(2, vocab_size=9, widths=(2,), maps=3)
@@ -108,7 +108,7 @@ def _row(
     place: np.ndarray,
     vocabulary: tuple[str, ...],
 ) -> dict[str, str]:
-    """Return the row of a filter: its width, and the phrases it is excited by most."""
+    """Return the row of a filter: its width, and the phrases that activate it most."""
     width = model.widths[one // model.maps]
     phrases: dict[str, None] = {}
     for text in np.argsort(-value[:, one], kind="stable"):

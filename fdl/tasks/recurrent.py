@@ -48,7 +48,7 @@ def pixels(
 def permuted(
     image: Shaped[Array, "*batch height width channels"], *, seed: int
 ) -> Float[Array, "*batch time channels"]:
-    """Return images as sequences of pixels in an order that the seed alone decides.
+    """Return images as sequences of pixels, in an order that only depends on the seed.
 
     Example:
         >>> image = np.arange(4, dtype=np.float32).reshape(1, 2, 2, 1)
@@ -61,7 +61,7 @@ def permuted(
 
 
 def _reading(options: RecurrentOptions) -> Callable[[Array], Array]:
-    """Return how images become sequences."""
+    """Return the function that turns images into sequences."""
     if options.permute:
         return functools.partial(permuted, seed=options.permutation)
     return {"rows": rows, "pixels": pixels}[options.steps]

@@ -1,4 +1,4 @@
-"""All tasks, with their models: this imports JAX."""
+"""All tasks, with their models; importing this imports JAX."""
 
 from importlib.metadata import EntryPoint
 
@@ -64,12 +64,11 @@ def find(name: str, own: str | Task | None = None) -> Task:
     """Return the task of that name.
 
     Args:
-        name: One of fdl's own, or of those that installed packages add.
-        own: A task of the caller's, or `MODULE:NAME` of one, which has to have the
-            name.
+        name: Name of one of fdl's own tasks, or of a task of an installed package.
+        own: The caller's own task, or `MODULE:NAME` of it, which must have that name.
 
     Raises:
-        ValueError: If there is none; the message lists those there are.
+        ValueError: If there is no such task; the message lists the known ones.
 
     Example:
         >>> find("cnn").config(dataset="mnist-5k").epochs
@@ -78,7 +77,7 @@ def find(name: str, own: str | Task | None = None) -> Task:
     if own is not None:
         task = require_task(own)
         if task.name != name:
-            raise ValueError(f"the run is of task {name!r}, not of {task.name!r}.")
+            raise ValueError(f"the run is of task {name!r}, not {task.name!r}.")
         return task
     if name in TASKS:
         return TASKS[name]
@@ -90,12 +89,12 @@ def _load(entry: EntryPoint) -> Task:
     """Return the task of another package.
 
     Raises:
-        ValueError: If it cannot be imported, is no task, or is called otherwise.
+        ValueError: If it cannot be imported, is not a task, or has another name.
     """
     task = require_task(entry.value)
     if task.name != entry.name:
         raise ValueError(
-            f"the entry point {entry.name!r} of {GROUP} names a task that is called "
+            f"the entry point {entry.name!r} of {GROUP} is for a task that is named "
             f"{task.name!r}: give both the same name."
         )
     return task

@@ -1,4 +1,4 @@
-"""Numbers predicted from rows of numbers: one hidden layer, and squared error."""
+"""Regression from rows of numbers: a multilayer perceptron and squared error."""
 
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,8 @@ def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
 
 
 def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
-    """Write `predicted.png`, predictions against what is right."""
-    from fdl import report  # matplotlib takes half a second, wanted only here
+    """Write `predicted.png`, predictions against targets."""
+    from fdl import report  # imports matplotlib, which takes half a second
 
     info, test = trained.info, dataset.test
     predicted = np.asarray(predict(trained.learner, trained.state, test.inputs))

@@ -17,7 +17,7 @@ def _make_model(options: ResNetOptions, info: DatasetInfo) -> CIFARResNet:
         shortcut=None if options.shortcut == "none" else options.shortcut,
         preactivation=options.preactivation,
         se_ratio=16 if options.se else None,
-        momentum=0.9,  # Keras' 0.99 remembers the start for half a short training
+        momentum=0.9,  # Keras' 0.99 remembers the start for half of a short run
     )
 
 

@@ -1,4 +1,4 @@
-"""Learning rates over a run, by name."""
+"""Learning rate schedules, by name."""
 
 import math
 from collections.abc import Callable
@@ -16,8 +16,8 @@ Step = Any
 """Number of updates so far, on the host or on a device."""
 
 Factor = Callable[[Any, Any, Any], Any]
-"""From the updates after the warm-up, their number in the run, and the length of the
-warm-up, to the share of the highest rate."""
+"""Function from the updates since the warm-up, their total number, and the length of
+the warm-up to the fraction of the peak rate."""
 
 
 def _cosine(step: Step, steps: Any, rise: Any) -> Any:
@@ -51,31 +51,31 @@ def make_schedule(
 ) -> optax.Schedule:
     """Return the learning rate as a function of the number of updates so far.
 
-    With `t` updates of the `T` that follow the warm-up, the rate is
+    After `t` of the `T` updates that follow the warm-up, the rate is
 
     - `"constant"`: `rate`;
     - `"cosine"` (Loshchilov & Hutter, 2017, arXiv:1608.03983):
       `rate (1 + cos(pi t / T)) / 2`;
     - `"exponential"`: `rate 0.01^(t / T)`;
-    - `"step"` (as of He et al., 2016): `rate`, a tenth of it from half of the updates,
+    - `"step"` (as in He et al., 2016): `rate`, a tenth of it from half of the updates,
       a hundredth from three quarters;
     - `"inverse-sqrt"` (Vaswani et al., 2017): `rate sqrt(w / (w + t))` after a warm-up
-      of `w` updates, of a tenth of the run if not given;
+      of `w` updates, by default a tenth of the run;
     - `"one-cycle"` (Smith & Topin, 2018, arXiv:1708.07120): a rise along half a cosine
       over the first 30 % of the run, and a fall along another to nearly zero. It takes
-      no further warm-up.
+      no other warm-up.
 
     Args:
         name: Name of the schedule.
-        rate: The highest rate that is reached, above 0.
+        rate: Peak rate, above 0.
         steps: Number of updates in the run, at least 1.
-        warmup: Updates in which the rate rises from 0 in a straight line: below 1 a
-            share of the run, from 1 their number; 0 for none, None for the schedule's
-            own.
+        warmup: Warm-up, in which the rate rises linearly from 0: a fraction of the run
+            if below 1, else a number of updates; 0 for none, None for the schedule's
+            default.
 
     Raises:
-        ValueError: If there is no schedule of that name, it takes no warm-up, or the
-            run is not longer than the warm-up.
+        ValueError: If the name is unknown, the schedule takes no warm-up, or the run is
+            not longer than the warm-up.
 
     Example:
         >>> schedule = make_schedule("one-cycle", 0.01, steps=100)
@@ -94,7 +94,7 @@ def make_schedule(
     rise = own if warmup is None else warmup
     if is_concrete(rise) and rise >= max(1, steps):
         raise ValueError(
-            f"warmup={rise} leaves nothing of the run, which has {steps} updates."
+            f"warmup={rise} must be less than the number of updates, {steps}."
         )
     if name == "constant" and not is_on(rise):
         return optax.constant_schedule(rate)

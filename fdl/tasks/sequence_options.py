@@ -1,4 +1,4 @@
-"""Settings of the tasks on texts, pairs of texts, and music: flags of `fdl train`."""
+"""Options of the tasks on texts, pairs and music; `fdl train` takes them, too."""
 
 import dataclasses
 from typing import Literal
@@ -13,13 +13,13 @@ class MusicOptions:
     """Settings of the model of music.
 
     Attributes:
-        cell: Kind of recurrent layer: gated units, long short-term memory, or the
-            simple network.
+        cell: Recurrent layer: gated recurrent unit, long short-term memory, or the
+            simple one.
         hidden_size: Width of each layer's state, at least 1.
         num_layers: Number of layers, at least 1.
         dropout_rate: Fraction of each layer's outputs dropped in training, in [0, 1).
-        length: Frames to predict in a row in training, at least 1; of a longer piece
-            the parts are learned from one by one. Pieces are measured as a whole.
+        length: Frames per training example, at least 1; longer pieces are cut into
+            parts for training. Evaluation takes whole pieces.
     """
 
     cell: Literal["gru", "lstm", "rnn"] = "gru"
@@ -41,13 +41,13 @@ class LanguageModelOptions:
     """Settings of the language model.
 
     Attributes:
-        features: Width of a character's vector.
+        features: Size of a character embedding.
         num_layers: Number of blocks.
-        num_heads: Heads of attention; must divide the features.
-        dropout_rate: Fraction dropped of what each part of a block gives, in [0, 1).
-        norm: Normalize before each part of a block (`pre`), or after it (`post`).
-        positions: Learned vectors, or sinusoids.
-        tied: Whether the output shares the table of vectors with the input.
+        num_heads: Number of attention heads; must divide `features`.
+        dropout_rate: Fraction of each sublayer's output dropped in training, in [0, 1).
+        norm: Normalize before each sublayer (`pre`) or after it (`post`).
+        positions: Learned or sinusoidal position embeddings.
+        tied: Whether the output layer shares the weights of the input embedding.
     """
 
     features: int = 96
@@ -68,11 +68,11 @@ class TextCNNOptions:
     """Settings of the convolutional network for sentences.
 
     Attributes:
-        features: Width of a word's vector.
-        widths: Number of words in the windows of each convolution.
-        maps: Number of features of each convolution.
+        features: Size of a word embedding.
+        widths: Number of words in a window of each convolution.
+        maps: Number of filters of each convolution.
         dropout_rate: Fraction of the features dropped in training, in [0, 1).
-        max_norm: Largest norm of the weights of a class, above 0.
+        max_norm: Largest norm of the head's weights for a class, above 0.
     """
 
     features: int = 128
@@ -93,12 +93,12 @@ class TextClassifierOptions:
     """Settings of the classifier of texts.
 
     Attributes:
-        features: Width of a word's vector.
+        features: Size of a word embedding.
         num_layers: Number of blocks.
-        num_heads: Heads of attention; must divide the features.
-        dropout_rate: Fraction dropped of what each part of a block gives.
-        norm: Normalize before each part of a block (`pre`), or after it (`post`).
-        positions: Learned vectors, or sinusoids.
+        num_heads: Number of attention heads; must divide `features`.
+        dropout_rate: Fraction of each sublayer's output dropped in training.
+        norm: Normalize before each sublayer (`pre`) or after it (`post`).
+        positions: Learned or sinusoidal position embeddings.
     """
 
     features: int = 64
@@ -118,16 +118,15 @@ class Seq2SeqOptions:
     """Settings of the encoder-decoder.
 
     Attributes:
-        cell: Recurrent layers of both halves.
-        num_layers: Number of recurrent layers in each half.
+        cell: Recurrent layer of encoder and decoder.
+        num_layers: Number of recurrent layers in each of them.
         hidden_size: Width of the recurrent layers.
-        features: Width of a token's vector.
-        reverse: Whether the source is read from its end.
-        context: When the decoder is given the summary of the source: `first`, as its
-            state before the first step (Sutskever et al., 2014), or at `every` step
-            (Cho et al., 2014).
-        dropout_rate: Fraction of what goes into each layer dropped in training, in
-            [0, 1).
+        features: Size of a token embedding.
+        reverse: Whether to read the source from its end.
+        context: When the decoder gets the summary of the source: `first`, as its
+            initial state (Sutskever et al., 2014), or at `every` step (Cho et al.,
+            2014).
+        dropout_rate: Fraction of each layer's inputs dropped in training, in [0, 1).
     """
 
     cell: Literal["lstm", "gru"] = "lstm"
@@ -152,10 +151,9 @@ class AttentionOptions:
     Attributes:
         hidden_size: Width of the recurrent layers; the encoder has one for each
             direction.
-        features: Width of a token's vector.
-        attention_size: Width of the layer that compares a state with the source.
-        dropout_rate: Fraction of what goes into each layer dropped in training, in
-            [0, 1).
+        features: Size of a token embedding.
+        attention_size: Width of the layer that scores a state against the source.
+        dropout_rate: Fraction of each layer's inputs dropped in training, in [0, 1).
     """
 
     hidden_size: int = 128
@@ -178,12 +176,12 @@ class TranslatorOptions:
     """Settings of the encoder-decoder Transformer.
 
     Attributes:
-        num_layers: Number of blocks in each half.
-        features: Width of a token's vector.
-        num_heads: Heads of attention; must divide the features.
-        dropout_rate: Fraction dropped of what each part of a block gives, in [0, 1).
-        norm: Normalize before each part of a block (`pre`), or after it (`post`), as in
-            the paper, which takes a warm-up.
+        num_layers: Number of blocks in the encoder, and in the decoder.
+        features: Size of a token embedding.
+        num_heads: Number of attention heads; must divide `features`.
+        dropout_rate: Fraction of each sublayer's output dropped in training, in [0, 1).
+        norm: Normalize before each sublayer (`pre`) or after it (`post`), as in the
+            paper, which needs a warm-up.
     """
 
     num_layers: int = 3

@@ -1,4 +1,4 @@
-"""Of what layers the models of a run consist."""
+"""Layers of the models of a run."""
 
 from fdl.architecture import Summary
 from fdl.keras.graph.model import KerasModel
@@ -20,9 +20,9 @@ def summaries(task: Task, trained: Trained, levels: int | None = None) -> Summar
     """Return the layers of the models of a run; see `fdl.summary`.
 
     Args:
-        task: What is trained.
-        trained: The run; of its state, shapes are enough.
-        levels: How many levels of layers within layers to tell apart; None for all.
+        task: The task of the run.
+        trained: The run, whose state only needs shapes.
+        levels: Number of nested levels of layers to show; None for all.
     """
     found = Summaries()
     freeze = frozen_layers(trained.config, trained.model, trained.info)

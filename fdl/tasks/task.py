@@ -1,4 +1,4 @@
-"""A task: everything about a training that has a name."""
+"""Tasks: a model with its data, its training and its pictures, under a name."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -16,14 +16,14 @@ from fdl.tasks.description import Description
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trained:
-    """A run, in memory: what was trained how, and what has come of it.
+    """A run in memory: its settings, its model and the trained state.
 
     Attributes:
-        config: Its settings.
-        info: What its data were.
-        model: Its model, or a named tuple of models.
-        learner: How it learns.
-        state: What it has learned.
+        config: Settings.
+        info: Description of the data.
+        model: Model, or a named tuple of models.
+        learner: Learner that trains the model.
+        state: Trained state.
     """
 
     config: Config
@@ -34,21 +34,21 @@ class Trained:
 
     @property
     def variables(self) -> dict[str, PyTree]:
-        """The variables that the run answers with, as `model.apply` takes them.
+        """The variables that the run predicts with, as `model.apply` takes them.
 
-        Where it keeps a moving average of the parameters, that is in their place.
+        A moving average of the parameters, if there is one, takes their place.
         """
         params = self.state.extra.get("ema", self.state.params)
         return {**self.state.variables, "params": params}
 
 
 class ExportedModel(NamedTuple):
-    """A model of a run with all that a summary or a file for Keras takes.
+    """A model of a run with all that a summary or a file for Keras needs.
 
     Attributes:
         model: A Linen module.
         variables: Its variables.
-        inputs: An example of what it reads, for shapes and types.
+        inputs: Example inputs, for shapes and types.
     """
 
     model: Any
@@ -58,19 +58,19 @@ class ExportedModel(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """What is to be generated.
+    """What to generate.
 
-    Images take only the count, and music all but `top_k` and `top_p`, since each of its
-    keys is drawn by itself.
+    Images only take the count, and music all but `top_k` and `top_p`, since its keys
+    are sampled independently.
 
     Attributes:
         count: Number of images, texts or pieces of music, at least 1.
-        prompt: What a text begins with; the MIDI file that music goes on from.
+        prompt: Beginning of a text, or the MIDI file that music continues.
         length: Number of characters or frames after the prompt, at least 1.
-        temperature: What scores are divided by, at least 0; 0 always takes the best.
-        top_k: Choose among the best so many only; None for all.
-        top_p: Choose among the best that together have this probability, in (0, 1];
-            None for all.
+        temperature: Divisor of the logits, at least 0; 0 always takes the likeliest.
+        top_k: Sample only from this many of the likeliest; None for all.
+        top_p: Sample only from the likeliest whose probabilities add up to this, in
+            (0, 1]; None for all.
     """
 
     count: int = 1
@@ -81,15 +81,15 @@ class Sampling:
     top_p: float | None = None
 
     def __post_init__(self) -> None:
-        """Check the count; what texts take is checked where they are made."""
+        """Check the count; the rest is checked when texts or music are generated."""
         if self.count < 1:
             raise ValueError(f"count={self.count} must be at least 1.")
 
     def require_takes(self, generates: str | None) -> None:
-        """Raise ValueError if something is asked for that does nothing.
+        """Raise ValueError for a setting that has no effect.
 
         Args:
-            generates: What is generated, as `Task.generates` says.
+            generates: What is generated, as in `Task.generates`.
 
         Example:
             >>> Sampling(top_k=5).require_takes("music")
@@ -137,7 +137,7 @@ def _nothing_to_generate(trained: Trained, key: Key, sampling: Sampling) -> NoRe
 
 
 def the_model(trained: Trained) -> dict[str, ExportedModel]:
-    """Return the only model of a run, which reads inputs shaped like its data."""
+    """Return the only model of a run, whose inputs are shaped like its data."""
     variables = trained.variables
     dtype = np.int32 if trained.info.kind in ("text", "document") else np.float32
     example = np.zeros((1, *trained.info.input_shape), dtype)
@@ -146,23 +146,23 @@ def the_model(trained: Trained) -> dict[str, ExportedModel]:
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Task(Description):
-    """A model, the data that it is for, how to train it, and what to show of it.
+    """A model, its data, how to train it, and which pictures to draw.
 
     Attributes:
-        make_model: `(options, info) -> model` for a data set; several models make a
-            named tuple.
-        learn: `(model, config, info) -> learner`: how the model is trained.
-        prepare: `(dataset, config) -> dataset`: what is done to the data beforehand.
-        bucket: `(examples, config) -> examples`: the examples to train on, or to
-            validate by, as training takes them: those of unlike lengths in
-            `fdl.Buckets`.
-        draw: `(trained, dataset, folder, epoch)`: pictures after each epoch.
-        finish: `(trained, dataset, folder) -> measures`: pictures of the trained run,
-            and what is measured on `dataset.test` besides the learner's metrics. If the
-            metric is among it, sweeps choose with the validation part in that place.
+        make_model: `(options, info) -> model`: the model for a data set, or a named
+            tuple of models.
+        learn: `(model, config, info) -> learner`: the learner that trains the model.
+        prepare: `(dataset, config) -> dataset`: preprocessing of the data.
+        bucket: `(examples, config) -> examples`: the training or validation examples in
+            the form that training takes; those of different lengths in `fdl.Buckets`.
+        draw: `(trained, dataset, folder, epoch)`: draws pictures after each epoch.
+        finish: `(trained, dataset, folder) -> measures`: draws pictures of the trained
+            run, and returns measures on `dataset.test` beyond the learner's metrics. If
+            the task's metric is one of them, sweeps select by it, with the validation
+            set in place of `dataset.test`.
         parts: `trained -> models`: the models of a run by name.
-        generate: `(trained, key, sampling) -> images in [0, 1], texts, or pieces of
-            music, as `fdl.data.write_midi` takes them.
+        generate: `(trained, key, sampling) -> generated`: images in [0, 1], texts, or
+            pieces of music as `fdl.data.write_midi` takes them.
     """
 
     make_model: Callable[[Any, DatasetInfo], Any]

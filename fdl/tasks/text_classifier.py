@@ -1,4 +1,4 @@
-"""The Transformer's encoder as a classifier of texts."""
+"""The Transformer encoder as a text classifier."""
 
 from fdl import nn
 from fdl.data import DatasetInfo

@@ -1,4 +1,4 @@
-"""Sequences that become sequences: encoder-decoder, attention, Transformer."""
+"""Sequence-to-sequence tasks: encoder-decoder, attention, Transformer."""
 
 import functools
 import importlib.util
@@ -31,9 +31,9 @@ from fdl.tasks.sequence_options import (
 from fdl.tasks.task import ExportedModel, Task, Trained
 from fdl.train import in_batches, predict
 
-_BUCKETS, _BATCHES = 5, 100  # at most, and at least in one of several
-_SHOWN = 9  # alignments
-_COMPARED = 1000  # sources that the nearest neighbors are asked for
+_BUCKETS, _BATCHES = 5, 100  # most buckets; fewest batches in each of several
+_SHOWN = 9  # alignments in a picture
+_COMPARED = 1000  # sources that the nearest-neighbor baseline answers
 _AT_A_TIME = 500  # hypotheses
 
 MakeModel = Callable[[Any, DatasetInfo], Any]
@@ -82,14 +82,14 @@ def _transformer(options: TranslatorOptions, info: DatasetInfo) -> models.Transf
 
 
 def _bucket(pairs: Pairs, config: Config) -> Any:
-    # Each takes a program of its own, which has to be worth its compilation.
+    # Each bucket compiles a program of its own, which has to pay off.
     worth = len(pairs.source) // (_BATCHES * config.batch_size)
     count = max(1, min(_BUCKETS, worth))
     return bucketed(pairs, count, batch_size=config.batch_size)
 
 
 def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
-    """Return the learner; its measures are of the plain cross entropy."""
+    """Return the learner; its metrics use the cross entropy without smoothing."""
 
     def answer(variables: Any, source: Any) -> Any:
         found = beam_search(model, variables, source, info.target_length, beams=1)
@@ -114,9 +114,9 @@ class Translation(NamedTuple):
         source: The source, as text.
         answer: The best answer, as text.
         score: Its log-probability, divided by the length penalty.
-        finished: Whether it came to its end, and is not cut off.
-        alignment: What each of its words attended to, its end included; None if that
-            was not asked for.
+        finished: Whether it ends with an end token, and is not cut off.
+        alignment: What each of its words attended to, including the end; None if not
+            requested.
     """
 
     source: str
@@ -143,13 +143,13 @@ def translate(
             them.
         beams: As for `fdl.models.beam_search`.
         alpha: As for `fdl.models.beam_search`.
-        length: Most letters or words of an answer; None for those of the longest target
-            of the training.
-        alignments: Whether to tell what each word attended to.
+        length: Most letters or words in an answer; None for those of the longest
+            training target.
+        alignments: Whether to return what each word attended to.
 
     Raises:
-        ValueError: If a number is out of range, or a model without attention is asked
-            for alignments.
+        ValueError: If a number is out of range, or alignments are requested from a
+            model without attention.
     """
     info = trained.info
     if alignments and not hasattr(trained.model, "alignment"):
@@ -161,14 +161,14 @@ def translate(
         beam_search,
         trained.model,
         trained.variables,
-        length=info.target_length if length is None else length + 1,  # and its end
+        length=info.target_length if length is None else length + 1,  # the end token
         beams=beams,
         alpha=alpha,
         alignments=alignments,
     )
     found = in_batches(search, source, max(1, _AT_A_TIME // beams))
     best = jax.tree.map(lambda x: x[:, 0], found)
-    best.token[~best.finished, -1] = PAD  # there is no more room than for an end
+    best.token[~best.finished, -1] = PAD  # this place can only hold an end token
     sources, answers = source_texts(info, source), target_texts(info, best.token)
     made = []
     for row, (text, answer) in enumerate(zip(sources, answers, strict=True)):
@@ -186,7 +186,7 @@ def translate(
 
 
 def units_of(vocabulary: Sequence[str], tokens: np.ndarray) -> list[str]:
-    """Return what tokens stand for, without padding.
+    """Return the words or letters of tokens, without padding.
 
     Example:
         >>> units_of(("<pad>", "<s>", "</s>", "<unk>", "a"), np.array([4, 2, 0]))
@@ -196,15 +196,15 @@ def units_of(vocabulary: Sequence[str], tokens: np.ndarray) -> list[str]:
 
 
 def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
-    """Measure the answers of greedy search, and draw where they are wrong.
+    """Measure the answers of greedy search, and draw their errors.
 
-    Writes `answers.tsv`, `errors_by_length.png` and `confusions.png`; of models with
-    attention `alignments.png`; of words `bleu.json`, where sacreBLEU is installed. A
-    source with several right answers counts once, by the nearest of them. Beside it
-    stands the baseline, on the first 1,000 sources: the answer to the most similar
-    source of the training.
+    Writes `answers.tsv`, `errors_by_length.png` and `confusions.png`; for models with
+    attention `alignments.png`; for words `bleu.json`, if sacreBLEU is installed. A
+    source with several right answers counts once, with the closest of them. The
+    baseline, on the first 1,000 sources, is the answer to the most similar training
+    source.
     """
-    from fdl import report  # matplotlib takes half a second, wanted only here
+    from fdl import report  # imports matplotlib, which takes half a second
 
     info, name = trained.info, title_of(trained)
     source, right = _by_source(dataset)
@@ -253,14 +253,14 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
 
 
 def _by_source(dataset: Dataset) -> tuple[np.ndarray, list[list[str]]]:
-    """Return each test source once, in order, and all that is right for it."""
+    """Return each test source once, in order, and all its right answers."""
     source, texts = np.asarray(dataset.test.source), dataset.references
-    if texts is None:  # of the validation part, where an unknown word stays wrong
+    if texts is None:  # the validation set, where an unknown word counts as wrong
         texts = target_texts(dataset.info, dataset.test.target, unknown="\ufffd")
     right: dict[bytes | int, list[str]] = {}
     first: list[int] = []
     for row, text in enumerate(texts):
-        # Two sources are not the same because the same words of them are not known.
+        # Sources with unknown words may differ although their tokens are equal.
         key = row if UNKNOWN in source[row] else source[row].tobytes()
         if key not in right:
             first.append(row)
@@ -269,7 +269,7 @@ def _by_source(dataset: Dataset) -> tuple[np.ndarray, list[list[str]]]:
 
 
 def _confused(answers: list[list[str]], right: list[list[list[str]]]) -> Counter:
-    """Count the edits that make answers right, by what was answered and what is right.
+    """Count the edits that correct the answers, as pairs of answered and right.
 
     Example:
         >>> _confused([["K", "AE", "T"]], [[["K", "AH", "T", "S"]]])
@@ -288,12 +288,12 @@ def _confused(answers: list[list[str]], right: list[list[list[str]]]) -> Counter
 def _bleu(answers: list[str], right: list[list[str]], folder: Path) -> dict[str, float]:
     """Return the BLEU (Papineni et al., 2002) of answers; write `bleu.json`.
 
-    By sacreBLEU (Post, 2018, arXiv:1804.08771), whose signature says how it counted.
+    With sacreBLEU (Post, 2018, arXiv:1804.08771); its signature says how it counts.
     """
     from sacrebleu.metrics.bleu import BLEU
 
     most = max(map(len, right))
-    # As many references to each: a reference that is given again changes nothing.
+    # sacreBLEU needs equally many references; repeating one changes nothing.
     columns = [[some[min(n, len(some) - 1)] for some in right] for n in range(most)]
     bleu = BLEU()
     score = float(bleu.corpus_score(answers, columns).score)
@@ -303,7 +303,7 @@ def _bleu(answers: list[str], right: list[list[str]], folder: Path) -> dict[str,
 
 
 def _parts(trained: Trained) -> dict[str, ExportedModel]:
-    """Return the model with one source and what is read of one target."""
+    """Return the model with one source and one input of the decoder."""
     (length,) = trained.info.input_shape
     source = np.zeros((1, length), np.int32)
     read = np.zeros((1, trained.info.target_length), np.int32)

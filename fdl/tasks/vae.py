@@ -20,7 +20,7 @@ from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.options import VAEOptions
 from fdl.tasks.task import ExportedModel, Sampling, Task, Trained
 
-_BATCH = 500  # images at a time, when the bound is measured
+_BATCH = 500  # images at a time, when measuring the bound
 
 
 def _model(options: VAEOptions, info: DatasetInfo) -> models.VAE:
@@ -39,7 +39,7 @@ def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
 
 
 def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float]:
-    from fdl import report  # matplotlib takes half a second, wanted only here
+    from fdl import report  # imports matplotlib, which takes half a second
 
     model, variables = trained.model, trained.variables
     state = trained.state._replace(params=variables["params"])

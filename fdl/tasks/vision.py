@@ -1,4 +1,4 @@
-"""What convolutional classifiers show of themselves, besides their mistakes."""
+"""Pictures of convolutional classifiers: kernels, feature and activation maps."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from fdl.tasks.classification import draw_mistakes, is_seen, title_of
 from fdl.tasks.task import Trained
 
 _MOST = 10  # images with maps
-_LEAST = 4  # pixels of a map that tells where a class is
+_LEAST = 4  # pixels per side of a map that can locate a class
 
 
 def draw_what_it_sees(
@@ -25,10 +25,10 @@ def draw_what_it_sees(
     - `confusion` and `mistakes`: see `draw_mistakes`.
     - `kernels`: those of its first convolution.
     - `features`: the feature maps of the first test image.
-    - `activation`: where it sees what it takes a test image for, one of each class, if
-      it `looks`.
+    - `activation`: class activation maps of the predicted classes, for a test image of
+      each class, if it `looks`.
     """
-    from fdl import report  # matplotlib takes half a second, wanted only here
+    from fdl import report  # imports matplotlib, which takes half a second
 
     measures = draw_mistakes(trained, dataset, folder)
     if not is_seen(trained.info):
@@ -56,13 +56,13 @@ def draw_what_it_sees(
             images[1:],
             maps[1:],
             says[1:],
-            title=f"{name}: where it sees what it takes a test image for",
+            title=f"{name}: class activation maps of the predicted classes",
         )
     return measures
 
 
 def first_kernel(params: PyTree, channels: int) -> Array | None:
-    """Return the kernels that see an image itself; None if no convolution does.
+    """Return the kernels over the image itself; None if no convolution reads it.
 
     Example:
         >>> params = {"conv": {"kernel": np.ones((3, 3, 1, 8))}, "head": {}}
@@ -81,7 +81,7 @@ def first_kernel(params: PyTree, channels: int) -> Array | None:
 
 
 def _look(model: Any, looks: bool, variables: PyTree, image: Array) -> tuple[Any, ...]:
-    """Return feature maps, what is most probable, and, if asked for, its maps."""
+    """Return feature maps, predicted classes and, if it `looks`, their maps."""
     stages = model.apply(variables, image, method="features")
     guess = model.apply(variables, image).argmax(axis=-1)
     if not looks:

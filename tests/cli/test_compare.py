@@ -49,4 +49,4 @@ def test_runs_are_drawn_in_one_picture(tmp_path, capsys) -> None:
     assert (tmp_path / "curves.svg").is_file()
     with pytest.raises(SystemExit):
         main(["compare", folders[0]])
-    assert "takes two or more folders" in capsys.readouterr().err
+    assert "needs two or more folders" in capsys.readouterr().err

@@ -98,13 +98,13 @@ def test_a_file_has_settings_and_words_count_more(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("cnn --config a.toml", "a.toml is of task 'mlp', not of 'cnn'"),
-        ("--config b.toml", "b.toml names no task"),
+        ("cnn --config a.toml", "a.toml is for task 'mlp', not for 'cnn'"),
+        ("--config b.toml", "b.toml does not name a task"),
         ("mlp --config typo.toml", "no setting 'epoch'; did you mean 'epochs'?"),
         ("mlp --config word.toml", "--epochs: 'x' is not a whole number"),
         ("--config one.toml", "one.toml: bidirectional = 1 must be true or false"),
         ("mlp --config damaged.toml", "damaged.toml cannot be read: Invalid value"),
-        ("mlp --config list.json", "list.json holds no settings"),
+        ("mlp --config list.json", "list.json does not contain settings"),
         ("mlp --config absent.toml", "absent.toml cannot be read: No such file"),
         ("mlp --config", "--config needs a value"),
     ],

@@ -32,7 +32,7 @@ def test_what_cannot_be_done_is_one_line(home, tmp_path, capsys) -> None:
     (tmp_path / "x.safetensors").write_text("dear to me")
     beside = ["--to", file, "--parameters", "beside"]
     line = complaint(["export", run, *beside], capsys)
-    assert "x.safetensors is there already" in line
+    assert "x.safetensors already exists" in line
     assert [path.name for path in tmp_path.iterdir()] == ["x.safetensors"]
     file.write_text("no function")
     line = complaint(["predict", file, "one.png"], capsys)

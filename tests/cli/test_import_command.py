@@ -70,7 +70,7 @@ def test_it_is_compared_with_keras(here, monkeypatch) -> None:
     other = jax.tree.map(lambda x: x + 0.1, variables)
     monkeypatch.setattr(fdl.keras, "import_model", lambda path: (model, other))
     done = command("import", "digits.keras", "--check", "--to", "x", cwd=here, code=1)
-    assert "predicts something else in fdl than in Keras" in done.stderr
+    assert "in fdl and Keras differ by" in done.stderr
 
 
 def test_a_folder_is_a_model_without_keras_or_the_file(here, tmp_path) -> None:
@@ -92,7 +92,7 @@ def test_a_folder_is_a_model_without_keras_or_the_file(here, tmp_path) -> None:
     back = fdl.load(tmp_path / "a.stablehlo")
     np.testing.assert_allclose(back.predict(x), expected, atol=1e-6)
     done = command("import", here / "line.h5", "--to", "model", cwd=tmp_path, code=2)
-    assert "model is there already" in done.stderr
+    assert "model already exists" in done.stderr
     done = command("predict", "model", "x.png", cwd=tmp_path, code=2)
     assert "predict from Python" in done.stderr
     refused = [("a.onnx", "'add'"), ("a.txt", "must end with one of")]

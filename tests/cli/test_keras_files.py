@@ -67,7 +67,7 @@ def test_keras_predicts_the_same_from_an_exported_run(folder, images) -> None:
 def test_an_exported_file_is_not_replaced_unasked(folder) -> None:
     (folder / "mine.keras").write_text("dear to me")
     done = fdl("export", "mlp", "--to", "mine.keras", cwd=folder, code=2)
-    assert "mine.keras is there already" in done.stderr
+    assert "mine.keras already exists" in done.stderr
     assert (folder / "mine.keras").read_text() == "dear to me"
     fdl("export", "mlp", "--to", "mine.keras", "--overwrite", cwd=folder)
     assert (folder / "mine.keras").stat().st_size > 100_000

@@ -91,7 +91,7 @@ def test_what_is_named_is_trained_and_named_again_to_be_opened(here, capsys) -> 
     assert "mymodule" not in sys.modules
     for words in (["eval", "a"], ["predict", "a", "some.npy"], ["export", "a", *to]):
         line = complaint([*words, *task], capsys)
-        assert "'mymodule:make_model', and fdl imports nothing" in line
+        assert "'mymodule:make_model', and fdl never imports" in line
         assert "--model mymodule:make_model" in line
         line = complaint([*words, *task, "--model", "mymodule:Net"], capsys)
         assert "model 'mymodule:make_model', not 'mymodule:Net'" in line
@@ -104,26 +104,26 @@ def test_what_is_named_is_trained_and_named_again_to_be_opened(here, capsys) -> 
     assert run.predict(images).argmax(axis=-1).tolist() == told
     with pytest.raises(ValueError, match="not 'mymodule:Net'"):
         fdl.load("a", model=mymodule.Net, task="mymodule:task")
-    with pytest.raises(ValueError, match="the run is of task 'mine', not of 'mlp'"):
+    with pytest.raises(ValueError, match="the run is of task 'mine', not 'mlp'"):
         fdl.load("a", task="mymodule:another")
 
 
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ("", "trains a model of yours: name it with --model my_module:make_model"),
-        ("mymodule", "'mymodule' names nothing: write MODULE:NAME"),
-        ("my module:x", "names nothing"),
+        ("", "trains your own model: name it with --model my_module:make_model"),
+        ("mymodule", "'mymodule' does not have the form MODULE:NAME"),
+        ("my module:x", "does not have the form"),
         ("mymodule:lost", "mymodule has no lost"),
         ("absent:x", "absent cannot be imported: ModuleNotFoundError"),
         ("broken:x", "broken cannot be imported: ModuleNotFoundError"),
         ("leaves:x", "leaves cannot be imported: SystemExit"),
         ("mymodule:number", "is of type int"),
-        ("mymodule:plain", "takes no num_classes"),
+        ("mymodule:plain", "does not take num_classes"),
         ("mymodule:wrong", "returned of type int, not a Linen module"),
         ("mymodule:Fails", "(num_classes=10) failed: KeyError"),
-        ("mymodule:few", "gives shape [1, 7] for a batch of one"),
-        ("mymodule:blind", "gives shape [1, 28, 28, 10]"),
+        ("mymodule:few", "returns shape [1, 7] for a batch of one"),
+        ("mymodule:blind", "returns shape [1, 28, 28, 10]"),
     ],
 )
 def test_what_is_no_model_is_one_line(here, capsys, model, words) -> None:
@@ -155,17 +155,17 @@ def test_a_model_of_ones_own_tells_numbers(here, capsys) -> None:
     assert set(run.state.params) == {"kernel", "bias"}
     assert run.metrics["r2_score"] > 0.9
     for words, said in (
-        (["eval", "line"], "the run's is 'mymodule:line', and fdl imports nothing"),
+        (["eval", "line"], "the run's is 'mymodule:line', and fdl never imports"),
         (
             ["train", "regress", "--model", "mymodule:few", *line, "--run", "x"],
-            "gives shape [1, 7] for a batch of one, but csv:",
+            "returns shape [1, 7] for a batch of one, but csv:",
         ),
         (
             [
                 *("train", "regress", "--model", "mymodule:line", *line),
                 *("--hidden-sizes", "8", "--run", "x"),
             ],
-            "hidden_sizes=(8,) is for the model of task 'regress' itself",
+            "hidden_sizes=(8,) is for the default model of task 'regress'",
         ),
     ):
         assert said in complaint(words, capsys)
@@ -173,7 +173,7 @@ def test_a_model_of_ones_own_tells_numbers(here, capsys) -> None:
 
 
 def test_a_task_with_a_model_of_its_own_takes_no_other(here) -> None:
-    with pytest.raises(ValueError, match="task 'mlp' has a model of its own"):
+    with pytest.raises(ValueError, match="task 'mlp' has its own model"):
         fdl.runs.train("mlp", model="mymodule:net", dataset="mnist-5k")
 
 

@@ -203,7 +203,7 @@ def test_several_processes_measure(measured, tmp_path, monkeypatch) -> None:
 def test_refuses_to_write_over_something_else(measured, tmp_path, capsys) -> None:
     (tmp_path / "parity.json").write_text('{"rungs": []}')
     run("--out", str(tmp_path), code=2)
-    assert "is not what this fdl parity writes" in capsys.readouterr().err
+    assert "was not written by this version of fdl parity" in capsys.readouterr().err
     assert not measured
     run("--processes", "0", code=2)
     assert "--processes must be at least 1, not 0" in capsys.readouterr().err
@@ -213,4 +213,4 @@ def test_refuses_to_write_over_something_else(measured, tmp_path, capsys) -> Non
 def test_refuses_an_unknown_name(capsys) -> None:
     run("lstmm", code=2)
     err = capsys.readouterr().err
-    assert "there is no 'lstmm' to compare; known are cnn, mlp, " in err
+    assert "there is no 'lstmm' to compare; choose from cnn, mlp, " in err

@@ -65,12 +65,12 @@ def test_texts_from_a_table_to_answers(here, capsys) -> None:
         assert float(row["p(good)"]) == pytest.approx(line["probabilities"][1], 1e-3)
     capsys.readouterr()
     line = complaint(["predict", "a", "new.csv", "--to", "told.csv"], capsys)
-    assert "told.csv is there already" in line
+    assert "told.csv already exists" in line
     assert "text 1 of 1 has no words" in complaint(
         ["predict", "a", "--text", ""], capsys
     )
 
-    assert "there is no file a dull one: give a text as --text" in complaint(
+    assert "there is no file a dull one: pass a text with --text" in complaint(
         ["predict", "a", "a dull one"], capsys
     )
 
@@ -106,7 +106,7 @@ def test_rows_of_a_table_to_answers(here, capsys) -> None:
     main(["predict", "runs/regress", "new.csv"])
     assert f"{first['number']:.6g}" in capsys.readouterr().out
     for words, said in (
-        (["new.csv", "--text", "a"], "reads no texts"),
+        (["new.csv", "--text", "a"], "does not take texts"),
         (["films.csv"], "has no column for 'b=x'; columns: review"),
     ):
         assert said in complaint(["predict", "runs/regress", *words], capsys)
@@ -128,7 +128,7 @@ def test_rows_without_names(here, capsys, monkeypatch) -> None:
     nothing = lambda run, inputs: np.float32([[0.5, 0.5], [np.nan, 1], [0.5, 0.5]])
     monkeypatch.setattr(fdl.runs.Run, "predict", nothing)
     said = complaint(["predict", "v", "new.npy"], capsys)
-    assert "v answers new.npy[1] with NaN" in said
+    assert "the prediction of v for new.npy[1] is not finite" in said
 
 
 def test_another_folder_is_measured_in_the_form_of_the_runs_own(here, capsys) -> None:
@@ -162,4 +162,4 @@ def test_another_folder_is_measured_in_the_form_of_the_runs_own(here, capsys) ->
     assert [line["name"] for line in lines] == [*["night"] * 3, "day"]
     assert lines[0]["file"] == "other/night/0.png"
     (here / "empty").mkdir()
-    assert "empty holds no pictures" in complaint(["predict", "a", "empty"], capsys)
+    assert "empty contains no pictures" in complaint(["predict", "a", "empty"], capsys)

@@ -204,7 +204,7 @@ def test_compare_says_who_is_better(home, capsys) -> None:
     with Image.open(picture) as drawn:
         assert min(drawn.size) > 300
     run("compare", home / "fast", home / "fast", "--picture", picture)
-    assert "do not tell which is better" in capsys.readouterr().out
+    assert "do not show which is better" in capsys.readouterr().out
 
 
 def test_what_cannot_be_compared_gets_one_line(home, capsys) -> None:

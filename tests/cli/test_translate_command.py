@@ -71,9 +71,9 @@ def test_it_draws_what_was_attended_to(here, capsys) -> None:
     assert "written to a.svg" in said.err
     assert (here / "a.svg").read_bytes()[:5] == b"<?xml"
     again = ["translate", "run", "abc", "--alignment", "a.svg"]
-    assert "a.svg is there already" in complaint(again, capsys)
+    assert "a.svg already exists" in complaint(again, capsys)
     nowhere = ["translate", "run", "abc", "--alignment", "nowhere/a.svg"]
-    assert "nowhere is not a folder: make it first" in complaint(nowhere, capsys)
+    assert "nowhere is not a folder: create it first" in complaint(nowhere, capsys)
     (here / "many.txt").write_text("ab\n" * 31, "utf-8")
     main([*again, "--file", "many.txt", "--overwrite"])
     assert "written to a.svg: the first 30 of 32 answers" in capsys.readouterr().err

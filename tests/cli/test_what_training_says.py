@@ -30,7 +30,7 @@ def test_the_folder_comes_first_then_a_line_for_each_epoch(home) -> None:
         "epoch 1/2  step 105/210 ",
         "epoch 2/2  step 210/210 ",
     ]
-    assert lines[3:] == ["measuring the test set and drawing pictures"]
+    assert lines[3:] == ["evaluating on the test set and drawing pictures"]
 
 
 def test_the_time_of_the_shell_is_not_that_of_the_import(home) -> None:
@@ -47,7 +47,7 @@ def test_what_was_interrupted_goes_on(tmp_path, monkeypatch) -> None:
         patch.setattr(TrainingProgress, "on_epoch", interrupt)
         done = fdl("train", "mlp", *SMALL, "--run", "a", cwd=tmp_path, code=130)
     last = done.stderr.splitlines()[-1]
-    assert last == "fdl: interrupted; to go on: fdl train --resume a"
+    assert last == "fdl: interrupted; to resume: fdl train --resume a"
     assert not (tmp_path / "a/result.json").exists()
     done = fdl("train", "--resume", "a", "--quiet", "--json", cwd=tmp_path)
     assert done.stderr == ""
@@ -70,7 +70,8 @@ def test_what_a_signal_breaks_off_says_how_to_go_on(tmp_path, monkeypatch) -> No
     line = ("train", "classify", *model, *SMALL, "--run", "a")
     done = fdl(*line, cwd=tmp_path, code=143)
     last = done.stderr.splitlines()[-1]
-    assert last == f"fdl: interrupted; to go on: fdl train --resume a {' '.join(model)}"
+    words = f"fdl train --resume a {' '.join(model)}"
+    assert last == f"fdl: interrupted; to resume: {words}"
 
 
 def test_silence_is_broken_where_there_is_no_terminal(capsys, monkeypatch) -> None:
@@ -102,7 +103,7 @@ def test_what_a_training_begins_with_is_said(plan, capsys) -> None:
         watch.on_start(plan)
     _, *said = capsys.readouterr().err.splitlines()
     assert said == [
-        "weights from a.keras; drawn anew: head/bias",
+        "weights from a.keras; initialized at random: head/bias",
         "770 parameters are frozen, 101,000 are trained",
     ]
 

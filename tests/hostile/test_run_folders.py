@@ -167,7 +167,7 @@ def test_answers_that_are_not_finite_are_no_answers(run, trained, capsys) -> Non
     np.save(run / "a.npy", load("mnist-5k").test.image[0])
     for more in ([], ["--json"]):
         line = complaint(["predict", run, run / "a.npy", *more], capsys)
-        assert "with NaN: what it has learned is no use" in line
+        assert "is not finite: its weights are unusable" in line
     done = fdl("eval", run, cwd=run, code=1)
     assert "test loss" in done.stdout
     assert "the loss of" in done.stderr
@@ -200,14 +200,14 @@ def test_a_complaint_has_an_end(capsys) -> None:
 def test_commands_say_which_data_the_run_names(run, tmp_path) -> None:
     spoil(run, data_dir=str(tmp_path))
     done = fdl("eval", run, cwd=run)
-    assert f"{run} says to read mnist-5k in {tmp_path}" in done.stderr
+    assert f"reading mnist-5k in {tmp_path}, as {run} says" in done.stderr
     done = fdl("eval", run, "--data-dir", tmp_path, cwd=run)
-    assert "says to read" not in done.stderr
+    assert "reading" not in done.stderr
     done = fdl("train", "--resume", run, cwd=run, code=2)
-    assert f"{run} says to read mnist-5k in {tmp_path}" in done.stderr
+    assert f"reading mnist-5k in {tmp_path}, as {run} says" in done.stderr
     spoil(run, sweep={}, dataset="npz:a")
     done = fdl("sweep", "--run", run, "--data-dir", tmp_path, cwd=run, code=2)
-    assert f"{run} says to read npz:a\n" in done.stderr
+    assert f"reading npz:a, as {run} says" in done.stderr
 
 
 def test_settings_that_are_nested_too_deeply(tmp_path, capsys) -> None:

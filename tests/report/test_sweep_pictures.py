@@ -66,7 +66,7 @@ def test_bands_and_dots_are_explained(drawn) -> None:
     }
     words = {name: figure.get_supxlabel() for name, figure in captions.items()}
     assert "band: 10th to 90th percentile" in words["settings"]
-    assert "band: from the least to the most" in words["learning"]
+    assert "band: from smallest to largest" in words["learning"]
     assert "the best is bold" in words["parallel"]
     assert "95 % interval" in words["distribution"]
 

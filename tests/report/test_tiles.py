@@ -51,9 +51,7 @@ def test_of_too_many_the_surest_are_shown_and_it_is_said(written) -> None:
     says = probabilities([1] * 200, sure)
     report.draw_mistakes("a", images, np.zeros(200, int), says, NAMES, title="x")
     ((shown, _, words),) = written
-    assert (
-        words.title == "x: 200 of 200 misread, of which the 150 that it was surest of"
-    )
+    assert words.title == "x: 200 of 200 misclassified, of which the 150 most confident"
     of = np.round(255 * shown[:, 0, 0, 0])
     np.testing.assert_array_equal(of, np.sort(np.argsort(-sure)[:150]))
 

@@ -102,4 +102,4 @@ def test_errors_of_both_parts_are_drawn_with_bands_of_seeds(
     assert drawn[2].get_fillstyle() == "none", "one epoch is told from validation"
     assert len(axes.collections) == 1, "a band, of two seeds"
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [*train]
-    assert "band from the least to the most" in figures[0].get_supxlabel()
+    assert "band from smallest to largest" in figures[0].get_supxlabel()

@@ -205,9 +205,9 @@ def test_a_second_signal_leaves_whatever_the_main_thread_does(
     assert left == [143]
     said = capsys.readouterr().err.splitlines()
     assert said[0].endswith(
-        "stopping where nothing is lost; a second signal leaves at once"
+        "stopping at the next safe point; a second signal exits at once"
     )
-    assert "fdl: left at once" in said
+    assert "fdl: exited at once" in said
 
 
 def test_a_signal_that_python_would_ignore_leaves_at_once(left, capsys) -> None:
@@ -219,7 +219,7 @@ def test_a_signal_that_python_would_ignore_leaves_at_once(left, capsys) -> None:
         Dying()
     assert left == [143]
     said = capsys.readouterr().err
-    assert said == "fdl: interrupted; to go on: fdl train --resume a\n"
+    assert said == "fdl: interrupted; to resume: fdl train --resume a\n"
 
 
 def test_a_command_that_is_done_has_nothing_to_lose(left, monkeypatch) -> None:

@@ -217,9 +217,9 @@ def test_a_cluster_says_where_its_processes_are(monkeypatch):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ("--processes 2", "go together: give all three"),
-        ("--coordinator h:1 --process 0", "go together: give all three"),
-        ("--processes auto --process 1", "asks the cluster for"),
+        ("--processes 2", "go together: pass all three"),
+        ("--coordinator h:1 --process 0", "go together: pass all three"),
+        ("--processes auto --process 1", "from the cluster: leave them out"),
         ("--processes auto", "JAX detects no cluster"),
         ("--processes two", "two"),
         ("--coordinator h:0 --processes 2 --process 1", "must be HOST:PORT"),

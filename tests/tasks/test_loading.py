@@ -124,7 +124,7 @@ def test_a_run_on_data_of_ones_own(lines, tmp_path, monkeypatch):
     assert opened.evaluate() == run.metrics
     with pytest.raises(data.DataError, match="takes rows with a number to predict"):
         opened.dataset(lines["vector"])
-    with pytest.raises(ValueError, match="'regress' needs data of your own"):
+    with pytest.raises(ValueError, match="'regress' needs your own data"):
         tasks.find("regress").config()
 
 

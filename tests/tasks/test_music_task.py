@@ -81,7 +81,7 @@ def test_it_plays_on_from_a_file(run, tmp_path, monkeypatch, capsys) -> None:
         np.testing.assert_array_equal(played, np.concatenate([CHORDS] * 6)[:11])
     with pytest.raises(SystemExit):
         main(["generate", str(run.path), "--to", "a.png"])
-    assert "a.png is there already" in capsys.readouterr().err
+    assert "a.png already exists" in capsys.readouterr().err
     (piece,) = run.generate(3, tasks.Sampling(length=5))
     assert piece.shape == (5, KEYS)
     with pytest.raises(ValueError, match=r"top_p=0\.5 does nothing for music: leave"):

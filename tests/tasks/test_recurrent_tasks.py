@@ -29,7 +29,7 @@ def test_one_order_of_pixels_is_that_of_all_images() -> None:
     assert order != list(range(30))
     np.testing.assert_array_equal(found, plain[:, order])
     assert (permuted(image, seed=2) != found).any()
-    with pytest.raises(ValueError, match="permute=True is of pixels, but steps='rows'"):
+    with pytest.raises(ValueError, match="permute=True needs pixels, but steps='rows'"):
         RecurrentOptions(permute=True)
 
 

@@ -74,7 +74,7 @@ def test_a_task_takes_what_fits_it_and_refuses_the_rest_by_name(name) -> None:
     task = tasks.find(name)
     for setting in OF_SOME:
         if setting not in task.supports:
-            with pytest.raises(ValueError, match=f"{name}' takes no {setting}"):
+            with pytest.raises(ValueError, match=f"{name}' does not take {setting}"):
                 configured(name, **{setting: GIVEN[setting]})
     if name == "classify":  # it has the model of who calls
         assert task.supports == OF_SOME

@@ -79,7 +79,7 @@ def say_what_is_read(
     """
     if place is not None or (is_named and ":" in str(dataset)):
         where = "" if place is None else f" in {place}"
-        err.print(f"reading {dataset}{where}, as {run} says", soft_wrap=True)
+        err.print(f"reading {dataset}{where}, as recorded in {run}", soft_wrap=True)
 
 
 class AnswerIsNoError(Exception):

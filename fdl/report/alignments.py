@@ -23,7 +23,7 @@ class Alignment(NamedTuple):
     Attributes:
         source: Words or letters of the source.
         answer: Words or letters of the answer.
-        weights: Attention of each in the answer to each in the source.
+        weights: Attention of each word of the answer to each of the source.
     """
 
     source: Sequence[str]

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Int
 from scipy import sparse
 
-_ROWS = 256  # of `asked`, at a time
+_ROWS = 256  # asked sequences at a time
 
 
 def nearest_rows(

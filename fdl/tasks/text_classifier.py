@@ -1,4 +1,4 @@
-"""The Transformer encoder as a text classifier."""
+"""The Transformer encoder as a classifier of texts."""
 
 from fdl import nn
 from fdl.data import DatasetInfo

@@ -200,14 +200,14 @@ def test_a_complaint_has_an_end(capsys) -> None:
 def test_commands_say_which_data_the_run_names(run, tmp_path) -> None:
     spoil(run, data_dir=str(tmp_path))
     done = fdl("eval", run, cwd=run)
-    assert f"reading mnist-5k in {tmp_path}, as {run} says" in done.stderr
+    assert f"reading mnist-5k in {tmp_path}, as recorded in {run}" in done.stderr
     done = fdl("eval", run, "--data-dir", tmp_path, cwd=run)
     assert "reading" not in done.stderr
     done = fdl("train", "--resume", run, cwd=run, code=2)
-    assert f"reading mnist-5k in {tmp_path}, as {run} says" in done.stderr
+    assert f"reading mnist-5k in {tmp_path}, as recorded in {run}" in done.stderr
     spoil(run, sweep={}, dataset="npz:a")
     done = fdl("sweep", "--run", run, "--data-dir", tmp_path, cwd=run, code=2)
-    assert f"reading npz:a, as {run} says" in done.stderr
+    assert f"reading npz:a, as recorded in {run}" in done.stderr
 
 
 def test_settings_that_are_nested_too_deeply(tmp_path, capsys) -> None:

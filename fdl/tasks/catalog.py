@@ -162,7 +162,7 @@ _ALL = (
     ),
     _classifier(
         name="mnist-fast",
-        title="small convolutional network, two passes",
+        title="small convolutional network, two epochs",
         paper="LeCun et al., 1998, Gradient-based learning applied to document "
         "recognition",
         epochs=(2, 10),
@@ -280,7 +280,7 @@ _ALL = (
         generates="music",
         takes=("music",),
         dataset="jsb",
-        baseline="each key by its own last frame",
+        baseline="a Markov chain for each key",
     ),
     _text_classifier(
         name="textcnn",
@@ -329,7 +329,7 @@ _ALL = (
     ),
     _classifier(
         name="classify",
-        title="classifier of your own (--model)",
+        title="custom classifier (--model)",
         paper="any Linen module, see docs/tutorials/your-model.md",
         epochs=(5, 20),
         batch_size=64,

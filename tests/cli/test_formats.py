@@ -68,7 +68,7 @@ def test_pictures_with_a_name(here, kind, capsys) -> None:
     capsys.readouterr()
     for words, said in (
         ([*rate, "--to", "a.jpg"], "a.jpg must end with one of .png, .svg, .pdf"),
-        ([*rate, "--to", "a.png", "--format", "pdf"], "a.png ends with .png, and"),
+        ([*rate, "--to", "a.png", "--format", "pdf"], "a.png ends with .png, but"),
         ([*rate, "--format", kind], f"find-rate.{kind} already exists"),
     ):
         assert said in complaint(words, capsys)

@@ -223,7 +223,7 @@ def test_other_packages_add_tasks(here, monkeypatch) -> None:
     assert tasks.names()[-2:] == ("mine", "yours")
     assert tasks.find("mine").title == "model of mine"
     assert tasks.find("cnn") is tasks.TASKS["cnn"]
-    with pytest.raises(ValueError, match="called 'mine': give both the same name"):
+    with pytest.raises(ValueError, match="named 'mine': give both the same name"):
         tasks.find("yours")
     assert fdl.runs.configure("mine", epochs=2).task == "mine"
     with pytest.warns(UserWarning, match="task 'yours' is left out"):

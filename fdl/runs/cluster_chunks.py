@@ -98,7 +98,7 @@ class ClusterChunks:
         if failed:
             failed.sort(key=lambda one: one.work.members)
             raise MembersError(
-                f"{'; '.join(map(str, failed))}. All others are saved; to go on: fdl "
+                f"{'; '.join(map(str, failed))}. All others are saved; to resume: fdl "
                 f"sweep --run {members.folder}"
             )
         return {}  # the states are in the folder

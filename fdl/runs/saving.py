@@ -109,8 +109,8 @@ class Saving:
     def _stop(self, state: State, told: bool) -> None:
         if told:
             raise Interrupted(
-                f"interrupted after step {int(state.step):,}, which is saved; to go "
-                f"on: fdl train --resume {self.folder.path}"
+                f"interrupted after step {int(state.step):,}, which is saved; to "
+                f"resume: fdl train --resume {self.folder.path}"
             )
 
     def _best_step(self) -> int | None:

@@ -123,7 +123,7 @@ def test_a_training_stops_within_an_epoch_and_goes_on_there(tmp_path) -> None:
         **SETTINGS,
     )
     assert kept - {33, 66}, "after so much time, within an epoch"
-    path, said = tmp_path / "cut", "after step 48, which is saved; to go on: fdl"
+    path, said = tmp_path / "cut", "after step 48, which is saved; to resume: fdl"
     with pytest.raises(Interrupted, match=said), stop_on_signals():
         train("mlp", path=path, on_chunk=stop, **SETTINGS)
     assert len((path / "metrics.jsonl").read_text().splitlines()) == 1

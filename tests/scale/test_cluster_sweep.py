@@ -182,7 +182,9 @@ def test_what_fails_on_every_worker_is_named_and_the_others_stand(
     assert said.startswith("member 0 failed on tcp://127.0.0.1:")
     assert "; member 1 failed on tcp://127.0.0.1:" in said
     assert said.count("tcp://") == 2 * len(workers())
-    assert "ValueError: broken. All others are saved; to go on: fdl sweep --run" in said
+    assert (
+        "ValueError: broken. All others are saved; to resume: fdl sweep --run" in said
+    )
     assert not (tmp_path / "result.json").exists()
     heard = []
     resume_sweep(tmp_path, task=task, on_rows=heard.extend)  # in this process
@@ -316,7 +318,7 @@ def test_what_is_no_cluster_or_not_safe_is_refused(address, message, capsys) -> 
 def test_the_command_says_who_failed_and_exits_with_1(monkeypatch, capsys) -> None:
     def fail(*args, cluster, allow_unencrypted, **options):
         assert (cluster, allow_unencrypted) == ("tcp://10.0.0.5:8786", True)
-        raise MembersError("member 3 failed; to go on: fdl sweep --run a")
+        raise MembersError("member 3 failed; to resume: fdl sweep --run a")
 
     monkeypatch.setattr(fdl.runs, "sweep", fail)
     words = ["--cluster", "tcp://10.0.0.5:8786", "--allow-unencrypted"]

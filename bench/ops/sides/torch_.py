@@ -271,7 +271,7 @@ def _enter_attention(arrays: Arrays) -> Arrays:
 
 
 def _leave_attention(arrays: Arrays) -> Arrays:
-    """Return fdl's arrays; the axes of heads, which are for names only, are joined."""
+    """Return arrays in fdl's layout, with the axes of heads joined."""
     if "out_kernel" not in arrays:
         return arrays
     left = {name: x for name, x in arrays.items() if "qkv" not in name}

@@ -1,4 +1,4 @@
-"""The comparison with others: `python -m bench run`, `ops`, `race`, `gpu`."""
+"""Comparison with other libraries: `python -m bench run`, `ops`, `race`, `gpu`."""
 
 import sys
 from pathlib import Path
@@ -29,7 +29,7 @@ def run(
         against: Rows to compare with; all by default.
         out: Folder for the results; bench/results/speed, or speed-quick, by default.
         rounds: Number of times that each row is measured, in turns.
-        quick: Whether to measure a few cases and rows only, in three minutes.
+        quick: Whether to measure only a few cases and rows, in three minutes.
     """
     from bench.speed.run import QUICK, Extent
     from bench.speed.run import run as measure
@@ -57,11 +57,11 @@ def run(
 
 
 def gpu(*, minutes: float = 13.0, results: Path = _RESULTS) -> None:
-    """Measure cases, members and operations on a GPU, within a time.
+    """Measure cases, members and operations on a GPU, within a time limit.
 
     Args:
-        minutes: When to begin nothing more.
-        results: Folder for the folders of the results.
+        minutes: Time limit, after which no part starts.
+        results: Parent folder of the results.
     """
     from bench.gpu import measure
 
@@ -77,7 +77,7 @@ def race(
     rounds: int = 3,
     data_dir: Path | None = None,
 ) -> None:
-    """Time rows from process start to an accuracy on MNIST, and write a report.
+    """Time rows from process start to a target accuracy on MNIST, and write a report.
 
     Args:
         out: Folder of the results, which must include the case cnn.
@@ -106,8 +106,8 @@ def ops(
 
     Args:
         rows: Names of rows, with wildcards, or of operations; all by default.
-        uses: Forward alone, training (with gradients), or training steps in a loop.
-        batches: Batch sizes, of those that the rows have; all by default.
+        uses: Any of forward, training (with gradients) and loop (of training steps).
+        batches: Batch sizes, among those of the rows; all by default.
         precisions: Precisions of products on GPUs: tf32, float32, bfloat16.
         out: Folder for the results; bench/results/ops, or ops-quick, by default.
         quick: Whether to take fewer turns.

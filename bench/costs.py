@@ -4,9 +4,9 @@
 
 Compares a training step inside `fit` with the same step compiled separately and called
 from Python, and `import jax, fdl` with `import jax`. Both sides are measured in turns
-in the same run, since machines may be shared. Steps are made on all training images of
-mnist-5k; nothing is evaluated. Of commands that import no JAX, takes processor seconds.
-Writes bench/results/costs.json.
+in the same run, since machines may be shared. Steps use all training images of
+mnist-5k; nothing is evaluated. For commands that do not import JAX, measures processor
+time. Writes bench/results/costs.json.
 """
 
 import functools
@@ -33,7 +33,7 @@ ROUNDS, STEPS = 15, 60
 
 
 def step_times(task_name: str) -> dict[str, list[float]]:
-    """Return milliseconds for a step alone and in the loop, one pair per round."""
+    """Return the milliseconds of a step alone and in the loop, one pair per round."""
     task = find(task_name)
     config = task.config(dataset="mnist-5k")
     dataset = fdl.data.load("mnist-5k", validation=None)
@@ -73,9 +73,10 @@ def step_times(task_name: str) -> dict[str, list[float]]:
 
 
 def import_times() -> dict[str, list[float]]:
-    """Return seconds for JAX alone and with all of fdl, one pair per round.
+    """Return the seconds to import JAX, alone and with fdl, one pair per round.
 
-    fdl imports a name when it is first used, so the program uses what training does.
+    fdl imports a name when it is first used, so the program uses the names of a typical
+    training script.
     """
     every = (
         "import jax, fdl; fdl.data.load, fdl.fit, fdl.keras.adam, fdl.models.CNN, "
@@ -93,7 +94,7 @@ def import_times() -> dict[str, list[float]]:
 
 
 def answer_times() -> dict[str, list[float]]:
-    """Return processor seconds of commands that do without JAX, one of each a round."""
+    """Return the processor seconds of commands without JAX, in each round."""
 
     def of(words: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

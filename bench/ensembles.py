@@ -2,10 +2,10 @@
 
     python -m bench.ensembles [--members 16] [--data-dir DIR]
 
-Trains the members with `fit_many`, as `fdl train cnn --schedule one-cycle` trains one,
-and measures ensembles of 1, 2, 4, ... of them on the test set. Settings are fixed and
-no member is selected, so training uses all 60,000 images. The result is
-bench/results/ensembles.json, with reliability diagrams of one member and of all.
+Trains the members with `fit_many`, with the settings of `fdl train cnn --schedule
+one-cycle`, and evaluates ensembles of 1, 2, 4, ... members on the test set. Settings
+are fixed and no member is selected, so training uses all 60,000 images. Writes
+bench/results/ensembles.json, and reliability diagrams of one member and of all.
 """
 
 import json

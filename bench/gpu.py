@@ -1,10 +1,10 @@
-"""Everything that is to be known of a GPU, in one call of limited time.
+"""All measurements on a GPU, in one call with a time limit.
 
-First the cases at their batches and large ones, beside plain Flax and PyTorch as it is
-fastest (compiled, and captured as a CUDA graph); then 64 and 256 CNNs in one program;
-then as many single operations, at 64 and 1024, as the time allows, forward and in
-training. Products are in TF32 and in bfloat16. What was measured is reported, even if
-the time is up or a part fails.
+First the cases, at their own and at large batch sizes, compared with plain Flax and the
+fastest forms of PyTorch (compiled, and captured as a CUDA graph); then 64 and 256 CNNs
+in one program; then as many single operations as the time allows, forward and in
+training, with batches of 64 and 1024. Operations are in TF32 and in bfloat16. Completed
+measurements are reported even if the time runs out or a part fails.
 """
 
 import time
@@ -24,13 +24,13 @@ _EXTENT = cases.Extent(rounds=5, share=0.5, predict=True, large=True)
 
 
 def measure(minutes: float, results: Path) -> None:
-    """Measure all parts into folders of `results` that are for GPUs.
+    """Measure all parts, and write them to the GPU files in `results`.
 
     Raises:
         RuntimeError: If there is no GPU.
     """
     if not cases.ON_GPU:
-        raise RuntimeError("JAX sees no GPU: run it where jax[cuda12] does.")
+        raise RuntimeError("JAX does not find a GPU: install jax[cuda12].")
     began = time.monotonic()
     within = lambda share: time.monotonic() - began < 60 * share * minutes
     for name in CASES:
@@ -61,7 +61,7 @@ def _operations(out: Path, until: float) -> None:
 
 
 def _try(part: Callable[[], object]) -> None:
-    """Run a part; if it fails, say so and go on, as the GPU may not be there again."""
+    """Run a part; if it fails, print the error and continue: GPU time is scarce."""
     try:
         part()
     except Exception:

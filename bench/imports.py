@@ -1,13 +1,13 @@
-"""Imported models against themselves in Keras: time to import, to predict, to train.
+"""Imported models compared with Keras: time to import, to predict and to train.
 
     python -m bench.imports [MODELS...] [--batch-size 32] [--steps 8] [--rounds 5]
 
 Keras makes each model of `keras.applications` once, with random weights, and saves it.
-fdl imports the file; Keras opens it, on JAX and on TensorFlow, in a process each. They
-must predict the same before anything is timed. Then they take turns: `steps` batches
-of predictions, and as many steps of SGD with momentum, of which each has the median
-over the rounds. The first round, which compiles, is discarded. Writes
-bench/results/imports.json.
+fdl imports the file; Keras opens it, on JAX and on TensorFlow, each in its own process.
+Predictions must agree before anything is timed. Then the processes take turns to make
+`steps` batches of predictions and `steps` steps of SGD with momentum; results are
+medians over the rounds. The first round, which includes compilation, is discarded.
+Writes bench/results/imports.json.
 """
 
 import json
@@ -30,7 +30,7 @@ _RATE, _MOMENTUM = 1e-3, 0.9
 
 
 class Side(Protocol):
-    """A model that was opened by a framework."""
+    """A model opened by a framework."""
 
     def predict(self, image: np.ndarray, batch_size: int) -> Any:
         """Return logits, batch by batch."""
@@ -40,7 +40,7 @@ class Side(Protocol):
 
 
 class Ours:
-    """The model as fdl imports it."""
+    """The model, imported by fdl."""
 
     def __init__(self, path: Path) -> None:
         """Import the model."""
@@ -80,7 +80,7 @@ class Ours:
 
 
 class Theirs:
-    """The model as Keras opens it."""
+    """The model, opened by Keras."""
 
     def __init__(self, path: Path) -> None:
         """Open the model."""
@@ -126,7 +126,7 @@ def _save(name: str, path: Path) -> None:
 
 
 def _serve(row: str, path: Path, batch_size: int, steps: int, pipe: Any) -> None:
-    """Open a model, and do what the other end of a pipe asks for."""
+    """Open a model, and execute the commands received through a pipe."""
     if row != "fdl":
         os.environ["KERAS_BACKEND"] = ROWS[row]
         import keras  # noqa: F401  (not a part of opening a model)
@@ -150,7 +150,7 @@ def _serve(row: str, path: Path, batch_size: int, steps: int, pipe: Any) -> None
 
 
 def measure(name: str, batch_size: int, steps: int, rounds: int) -> dict[str, Any]:
-    """Return seconds to open a model, and milliseconds of a batch in each round."""
+    """Return the seconds to open a model, and milliseconds per batch in each round."""
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
@@ -170,7 +170,7 @@ def measure(name: str, batch_size: int, steps: int, rounds: int) -> dict[str, An
             wanted = outputs["keras-tf"]
             error = np.linalg.norm(outputs[row] - wanted) / np.linalg.norm(wanted)
             if not error <= TOLERANCE:
-                raise SystemExit(f"{name}: {row} predicts otherwise, by {error:.0e}.")
+                raise SystemExit(f"{name}: predictions of {row} differ by {error:.0e}.")
         for turn in range(rounds + 1):
             for what in ("predict", "train"):
                 for row in ROWS:
@@ -183,10 +183,10 @@ def measure(name: str, batch_size: int, steps: int, rounds: int) -> dict[str, An
 
 
 def table(models: dict[str, Any]) -> str:
-    """Return what was measured as Markdown."""
+    """Return the results as a Markdown table."""
     median = statistics.median
     lines = [
-        "| model | | opened in | prediction of a batch | training step |",
+        "| model | | time to open | prediction of a batch | training step |",
         "| --- | --- | --- | --- | --- |",
     ]
     for name, rows in models.items():
@@ -209,9 +209,9 @@ def main(
 
     Args:
         models: Names in `keras.applications`.
-        batch_size: Images in a batch.
-        steps: Batches that are timed together.
-        rounds: How often each side is measured, in turns.
+        batch_size: Number of images in a batch.
+        steps: Number of batches timed together.
+        rounds: Number of measurements of each side, in turns.
         out: File for the results.
     """
     from fdl.runs.environment import made_with

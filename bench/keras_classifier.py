@@ -3,9 +3,9 @@
     python -m bench.keras_classifier NAME --seed 0 --run DIR [--data-dir DIR]
 
 `cnn` is the script of TensorFlow's introduction; the recurrent `rnn`, `lstm` and `gru`
-read an image row by row. All train for 5 epochs, batches of 64, Adam at 1e-3, on all
-60,000 images: nothing is selected, and the test set is measured once, at the end. The
-command in fdl is `fdl train NAME --validation none`.
+read an image row by row. All train for 5 epochs, in batches of 64, with Adam at 1e-3,
+on all 60,000 images: nothing is selected, and the test set is evaluated once, at the
+end. The fdl command is `fdl train NAME --validation none`.
 """
 
 import importlib.metadata
@@ -52,7 +52,7 @@ def main(
     run: Path,
     data_dir: Path | None = None,
 ) -> None:
-    """Train for 5 epochs, batches of 64, Adam at 1e-3, as `fdl train` does.
+    """Train for 5 epochs, in batches of 64, with Adam at 1e-3, like `fdl train`.
 
     Args:
         name: Name of the model.

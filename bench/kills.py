@@ -1,12 +1,12 @@
-"""Trainings and sweeps that are killed at random moments end like any other.
+"""Compare runs and sweeps killed at random moments with uninterrupted ones.
 
     python -m bench.kills [--moments 20] [--kinds mlp gan ...]
 
-Each kind is trained once to the end; then again and again, each time by a process that
-is killed by SIGKILL, SIGTERM or SIGINT at a moment drawn at random, and resumed by this
-one. The folders that are left have to be the same, bit for bit: weights, optimizer and
-everything else in the state, history, and result, but for times; of a sweep, the table
-of all members, the best one and the result. Results are bench/results/kills.json.
+Each kind is trained once to the end; then repeatedly by a process that is killed by
+SIGKILL, SIGTERM or SIGINT at a random moment, and resumed by this process. The folders
+must be the same, bit for bit: weights, optimizer state and the rest of the state,
+history, and result, except for times; for a sweep, the table of all members, the best
+member and the result. Writes bench/results/kills.json.
 """
 
 import contextlib
@@ -39,13 +39,13 @@ _RESULTS = Path(__file__).parent / "results" / "kills.json"
 _QUICKLY = "JAX_DISABLE_MOST_OPTIMIZATIONS"
 _TIMES = ("seconds", "steps_per_second", "history_sha256", "sha256")
 
-# A shell's jobs in the background begin with SIGINT ignored.
+# Background jobs of a shell start with SIGINT ignored.
 _PROGRAM = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "from fdl.cli import main; main()"
 )
 
-# Within an epoch, a checkpoint as often as can be: there is much to be caught at.
+# As many checkpoints as possible within an epoch, so that kills hit more of them.
 _OFTEN = ("--checkpoint-minutes", "0.002")
 _IMAGES = ("--dataset", "npz:images.npz", "--batch-size", "20", "--epochs", "3")
 _TEXT = ("--dataset", "text:text.txt", "--batch-size", "4", "--epochs", "3")
@@ -63,20 +63,20 @@ KINDS = {
         *("--members-per-chunk", "2"),
     ),
 }
-"""What is trained: words after `fdl`."""
+"""The arguments of `fdl` for each kind."""
 
 
 class Killed(NamedTuple):
-    """A training or a sweep that was killed, and resumed.
+    """A run or a sweep that was killed and resumed.
 
     Attributes:
-        signal: What killed it.
-        code: What it exited with.
-        said: Its last line.
-        ended: Whether it had a result by then: the signal came too late.
-        made: Updates in its newest checkpoint by then, 0 if it had none; of a sweep,
-            epochs of its members.
-        same: Whether it ended like one that was never killed.
+        signal: Name of the signal.
+        code: Exit code.
+        said: Last line of its output.
+        ended: Whether it already had a result: the signal came too late.
+        made: Updates in its newest checkpoint when killed, 0 without a checkpoint; for
+            a sweep, epochs of its members.
+        same: Whether it equals an uninterrupted run.
     """
 
     signal: str
@@ -90,10 +90,9 @@ class Killed(NamedTuple):
 def train_whole(
     kind: str, folder: Path, name: str = "whole"
 ) -> tuple[dict[str, Any], float]:
-    """Train to the end; return what is left, and how long that took after the start.
+    """Train to the end; return the fingerprint of the run, and its seconds of training.
 
-    It is trained by this process, which need not start: to those that are killed it is
-    another one.
+    Trains in this process, which needs no startup time.
     """
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (340, 28, 28), np.uint8)
@@ -124,13 +123,13 @@ def kill_and_resume(
     """Train, kill, resume, compare.
 
     Args:
-        kind: What is trained.
-        folder: Where.
-        number: The signal that kills it.
-        after: Seconds after `once` is there.
-        whole: What a training that is not killed leaves.
-        name: Of the run's folder.
-        once: A pattern of files in it.
+        kind: Name of a kind.
+        folder: Working folder.
+        number: Signal to send.
+        after: Seconds to wait after a file that matches `once` exists.
+        whole: Fingerprint of an uninterrupted run.
+        name: Name of the run's folder.
+        once: Pattern of files in the run's folder.
     """
     path = folder / name
     process = _start(folder, *KINDS[kind], "--run", name)
@@ -141,7 +140,7 @@ def kill_and_resume(
     made = _made(path)
     ended = (path / "result.json").is_file()
     same = True
-    if not ended or kind == "sweep":  # which draws pictures after its result
+    if not ended or kind == "sweep":  # a sweep plots after writing its result
         words = ["sweep", "--run"] if kind == "sweep" else ["train", "--resume"]
         resumed, last = _run(folder, *words, name)
         same, said = resumed == 0, said if resumed == 0 else last
@@ -158,7 +157,7 @@ def _made(path: Path) -> int:
 
 
 def _run(folder: Path, *words: str) -> tuple[int, str]:
-    """Run in this process; return what a process would exit with, and say at last."""
+    """Run `fdl` in this process; return its exit code and the last line of output."""
     said = io.StringIO()
     with (
         contextlib.chdir(folder),
@@ -174,7 +173,7 @@ def _run(folder: Path, *words: str) -> tuple[int, str]:
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Return what a run or a sweep left, without times."""
+    """Return the content of a run or a sweep, without times."""
     if (path / "members.csv").is_file():
         best = fingerprint(path / "best")
         table = (path / "members.csv").read_text()
@@ -197,7 +196,7 @@ def fingerprint(path: Path) -> dict[str, Any]:
 
 
 def _lasting(path: Path) -> dict[str, Any]:
-    """Return what a result says, but for times, and what files are beside it."""
+    """Return the result without times, and the names of all files."""
     result = json.loads(_text(path / "result.json") or "{}")
     names = (
         file.relative_to(path).as_posix()
@@ -224,7 +223,7 @@ def _start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
             env={
                 **os.environ,
                 "PYTHONPATH": str(Path(__file__).parents[1]),
-                # As this process compiles, which resumes it.
+                # The same compilation options as this process, which resumes it.
                 _QUICKLY: str(int(jax.config.values["jax_disable_most_optimizations"])),
             },
         )
@@ -239,25 +238,25 @@ def _last_line(folder: Path) -> str:
 def _wait_for(path: Path, pattern: str, process: subprocess.Popen[bytes]) -> None:
     while not any(path.glob(pattern)):
         if process.poll() is not None:
-            sys.exit(f"it did not begin: {_last_line(path.parent)}")
+            sys.exit(f"the process ended early: {_last_line(path.parent)}")
         time.sleep(0.01)
 
 
 def main(
     kinds: tuple[str, ...] = tuple(KINDS), *, moments: int = 20, seed: int = 0
 ) -> None:
-    """Kill trainings of each kind, and write how they ended.
+    """Kill and resume runs of each kind, and write the results.
 
     Args:
-        kinds: What is trained.
-        moments: How often each kind is killed.
-        seed: Of the moments.
+        kinds: Names of kinds.
+        moments: Number of kills for each kind.
+        seed: Seed of the moments.
     """
     draw, table = random.Random(seed), {}
     for kind in kinds:
         with tempfile.TemporaryDirectory() as place:
             whole, _ = train_whole(kind, Path(place))
-            _, seconds = train_whole(kind, Path(place), "again")  # it compiles less
+            _, seconds = train_whole(kind, Path(place), "again")  # compiles less
             killed = [
                 kill_and_resume(
                     kind,

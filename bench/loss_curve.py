@@ -3,11 +3,10 @@
     python -m bench.loss_curve [--data-dir DIR]
 
 Both train for an epoch on the first 10,000 images of MNIST, in order, in batches of 64,
-from Keras' initial weights. In double precision, three optimizers are compared, those
-of `fdl.keras` and those of the same name in optax. In single precision, Adam is
-compared, with Keras compiled by XLA as a control. Nothing is selected or evaluated:
-losses are those of training. Writes loss_curve.json and pictures to
-bench/results/loss_curve.
+from Keras' initial weights. In double precision, three optimizers of `fdl.keras` are
+compared, and those of the same name in optax. In single precision, Adam is compared,
+with Keras compiled by XLA as a control. Nothing is selected or evaluated: all losses
+are training losses. Writes loss_curve.json and plots to bench/results/loss_curve.
 """
 
 import json
@@ -33,7 +32,7 @@ _RATE, _MOST, _ALL, _EPSILON, _DECAY = (
 )
 _ADAM = {"learning_rate": _RATE, "beta_1": _MOST, "beta_2": _ALL, "epsilon": _EPSILON}
 
-# By name: Keras' options, fdl.keras' function, and optax', by its options.
+# For each name: Keras' options, and the functions of fdl.keras and optax.
 OPTIMIZERS: dict[str, tuple[dict[str, float], Callable, Callable]] = {
     "Adam": (
         _ADAM,
@@ -154,7 +153,7 @@ def difference(losses: dict[str, Losses], side: str) -> np.ndarray:
 
 
 def draw(found: dict[str, dict[str, Losses]]) -> None:
-    """Draw the losses and their differences, overall and by optimizer."""
+    """Plot the losses and their differences, overall and by optimizer."""
     from matplotlib.figure import Figure
 
     double, single = found["float64 Adam"], found["float32 Adam"]
@@ -191,7 +190,7 @@ def draw(found: dict[str, dict[str, Losses]]) -> None:
 
 
 def main(data_dir: Path | None = None) -> None:
-    """Measure, write and draw the results.
+    """Measure, write and plot the results.
 
     Args:
         data_dir: Folder of the original data files.

@@ -1,12 +1,12 @@
-"""What more machines would give, on paper: computing against communication.
+"""Estimates of scaling to more machines: compute against communication.
 
     python -m bench.machines
 
-Compiles a training step of some models for one device and for eight virtual ones that
-share the batch, and counts what devices tell each other: the collective operations in
-the compiled program, and their bytes. With the speed of a device and of the links
-between them, this gives the time of a step. Nothing is run, so any machine will do.
-Writes bench/results/machines.json.
+Compiles a training step of some models for one device and for eight virtual devices
+that shard the batch, and counts the collective operations in the compiled program and
+their bytes. With the speed of the devices and of the links between them, this gives
+the time of a step. Nothing is run, so any machine will do. Writes
+bench/results/machines.json.
 """
 
 import json
@@ -26,11 +26,11 @@ from fdl.runs.environment import made_from, versions
 from fdl.sharding import batch_sharding, spread, state_sharding
 
 RESULT = Path(__file__).parent / "results" / "machines.json"
-DEVICES = 8  # that the programs are compiled for
+DEVICES = 8  # the programs are compiled for these
 EACH = 64  # examples on a device
 EFFICIENCY = 0.9
 
-# Bytes of an element by the names that XLA gives to types.
+# Bytes of an element, by XLA's names of types.
 _BYTES = {"pred": 1, "s8": 1, "u8": 1, "s32": 4, "u32": 4, "f16": 2, "bf16": 2}
 _BYTES |= {"f32": 4, "f64": 8, "s64": 8, "u64": 8}
 _KINDS = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
@@ -39,11 +39,11 @@ _ARRAY = re.compile(r"(\w+)\[([\d,]*)\]")
 
 
 class Model(NamedTuple):
-    """A model and how it is trained.
+    """A model and its training.
 
     Attributes:
-        title: What it is called in the table.
-        make: What makes its learner, and one example.
+        title: Name in the table.
+        make: Function that returns its learner and one example.
     """
 
     title: str
@@ -54,12 +54,12 @@ class Machines(NamedTuple):
     """Devices and the links between them.
 
     Attributes:
-        title: What they are called in the table.
-        count: How many there are.
-        rate: Operations a second that products of a device reach.
-        link: Bytes a second that a device sends, while it receives as many.
-        wait: Seconds until the first byte arrives.
-        source: Where these numbers are from.
+        title: Name in the table.
+        count: Number of devices.
+        rate: Operations per second that matrix products reach on a device.
+        link: Bytes per second that a device sends while it receives as many.
+        wait: Latency in seconds.
+        source: Source of these numbers.
     """
 
     title: str
@@ -154,9 +154,9 @@ def collectives(text: str) -> dict[str, dict[str, int]]:
 
 
 def counted(model: Model) -> dict[str, Any]:
-    """Return what a step of a model computes and communicates.
+    """Count the operations and the communication of a training step of a model.
 
-    In the forms of an accelerator, where convolutions are XLA's own.
+    Uses the implementations of accelerators, where convolutions are XLA's own.
     """
     with plain_forms():
         return _counted(model)
@@ -196,17 +196,17 @@ def _compiled(learner: Any, mesh: Any, shard: Any, state: Any, batch: Any) -> st
 def seconds(
     machines: Machines, model: dict[str, Any], each: int
 ) -> tuple[float, float]:
-    """Return the time of a step that is computed, and that which is communicated.
+    """Return the seconds of compute and of communication in a step.
 
     Args:
         machines: The devices.
-        model: What `counted` returned.
-        each: Examples on a device.
+        model: Result of `counted`.
+        each: Examples per device.
     """
     computed = each * model["operations_per_example"] / machines.rate
     told = model["collectives"]["batch"].values()
-    # Around a ring, all bytes but those of one device are sent twice; the first come
-    # along a tree, up and down.
+    # A ring sends all bytes but those of one device twice; the latency is that of a
+    # tree, up and down.
     share = 2 * (machines.count - 1) / machines.count
     sent = sum(one["bytes"] for one in told) * share / machines.link
     levels = 2 * math.log2(machines.count)
@@ -215,18 +215,18 @@ def seconds(
 
 
 def enough(machines: Machines, model: dict[str, Any], efficiency: float) -> int:
-    """Return how many examples a device needs to compute for a share of the time."""
+    """Return the examples per device at which compute takes this share of the time."""
     one, told = seconds(machines, model, 1)
     return math.ceil(told * efficiency / (1 - efficiency) / one)
 
 
 def table() -> str:
-    """Return the table of what machines would do, from the result file."""
+    """Return the table of estimates, from the result file."""
     found = json.loads(RESULT.read_text())
     rows = [
-        "| machines | model | operations of an example | told in an update | computing "
-        f"{EACH} examples a device | telling | share of computing | examples a device "
-        f"for {EFFICIENCY:.0%} |",
+        "| machines | model | FLOPs per example | communication per update | compute, "
+        f"{EACH} examples per device | communication | share of compute | examples per "
+        f"device for {EFFICIENCY:.0%} |",
         "| --- " * 8 + "|",
     ]
     for said in found["machines"].values():

@@ -1,13 +1,13 @@
-"""Models trained per second: `fit_many`, single runs, and a loop in Keras.
+"""Members trained per second: `fit_many`, single runs, and a loop in Keras.
 
     python -m bench.many [CASES...] [--members 1 8 64 256] [--rounds 3]
 
 Each member is trained for the same number of steps from its own seed, without
 evaluation. `single` calls fdl's `fit` for one member after another with the same
-learner, so that it compiles once. `keras-jax` and `keras-tf` call Keras' `fit` with its
-fastest setting (see `bench.speed.rows`) for one member after another on a model that is
-compiled once. With shared batches, all members see the same examples in the same order
-(`shuffle_key`). All take turns in each round; the first round, which includes
+learner, so it compiles once. `keras-jax` and `keras-tf` call Keras' `fit` with its
+fastest setting (see `bench.speed.rows`) for one member after another, on a model that
+is compiled once. With shared batches, all members see the same examples in the same
+order (`shuffle_key`). All take turns in each round; the first round, which includes
 compilation, is discarded. Whole calls are timed for fdl, only the steps for Keras. The
 examples are random numbers. Writes bench/results/many.json.
 """
@@ -45,14 +45,15 @@ RESULT = Path(__file__).parent / "results" / "many.json"
 
 
 class Work(NamedTuple):
-    """How each member is trained.
+    """The training of each member.
 
     Attributes:
         steps: Number of training steps.
         gpu_steps: Number of training steps on a GPU.
-        single: Members that a loop trains per turn; its rate does not depend on it.
-        shared: Whether to also measure members that share batches, which matters only
-            for those trained side by side.
+        single: Number of members that a loop trains in each turn, which does not affect
+            its rate.
+        shared: Whether to measure members that share batches, too, which matters only
+            if they are trained in parallel.
     """
 
     steps: int
@@ -155,7 +156,7 @@ def main(
     Args:
         cases: Names of cases: mlp, lstm, cnn.
         members: Numbers of members.
-        rounds: Number of times that each method is measured, in turns.
+        rounds: Number of measurements of each method, in turns.
         out: File for the result.
     """
     result: dict[str, Any] = {

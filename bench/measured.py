@@ -1,4 +1,4 @@
-"""What has been measured: a folder with a JSON file for each case or operation."""
+"""Results of measurements: a folder with a JSON file for each case or operation."""
 
 import json
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ def measured(folder: Path, names: Iterable[str], command: str) -> dict[str, Any]
     }
     if not results:
         raise ValueError(
-            f"{folder} has no results: python -m bench {command} --out {folder}"
+            f"{folder} has no results: run python -m bench {command} --out {folder}."
         )
     first = next(iter(results.values()))["machine"]
     for name, result in results.items():

@@ -4,10 +4,10 @@
 
 N-grams of each order are counted on the training text and interpolated with the next
 lower order (Witten & Bell, 1991): the weight of the shorter context is the fraction of
-tokens that were new when they followed the context. The measure is over the same
-characters as for the model, where the context does not reach beyond a window of the
-test text. Nothing is selected: all of the training text is counted, as `fdl train
-language-model --validation none` trains on all of it.
+tokens that were new when they followed the context. Bits per character are averaged
+over the same characters as for the model, with contexts limited to a window of the test
+text. Nothing is selected: all of the training text is counted, like in `fdl train
+language-model --validation none`.
 """
 
 import collections

@@ -1,13 +1,12 @@
-"""How well images unlike the training images are told: MNIST against Fashion-MNIST.
+"""Detection of images unlike the training images: MNIST against Fashion-MNIST.
 
     python -m bench.novelty [--data-dir DIR]
 
-Compares the score that runs keep (`fdl.data.novelty_detector`), which does not depend
-on the model, with three that ask a trained network: the maximum of its softmax
-(Hendrycks & Gimpel, 2017), its energy (Liu et al., 2020), and the Mahalanobis distance
-of its last hidden features from the nearest class (Lee et al., 2018). The threshold of
-each is the 99th percentile of the images held out. The result is
-bench/results/novelty.json.
+Compares the score of fdl's runs (`fdl.data.novelty_detector`), which does not depend on
+the model, with three scores of a trained network: the maximum of its softmax (Hendrycks
+& Gimpel, 2017), its energy (Liu et al., 2020), and the Mahalanobis distance of its last
+hidden features from the nearest class (Lee et al., 2018). The threshold of each is the
+99th percentile over the held-out images. Writes bench/results/novelty.json.
 """
 
 import json
@@ -78,7 +77,7 @@ def measure(score: Score, known: fdl.data.Dataset, unknown: Any) -> dict[str, fl
 
 
 def network_scores(run: fdl.runs.Run, train: fdl.Batch) -> dict[str, Score]:
-    """Return what a classifier's logits and hidden features say of images."""
+    """Return the scores based on a classifier's logits and hidden features."""
 
     @jax.jit
     def answers(images: Any) -> Any:

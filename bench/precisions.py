@@ -3,8 +3,8 @@
     python -m bench.precisions [--seeds 5] [--data-dir DIR]
 
 Each run is `fdl train cnn --validation none`: five epochs of all 60,000 images of
-MNIST, with fixed settings and nothing selected; the test set is measured once, at the
-end. Only training is timed; the first run includes compilation. Writes
+MNIST, with fixed settings and no selection; the test set is evaluated once, at the end.
+Only training is timed; the first run includes compilation. Writes
 bench/results/precisions.json.
 """
 

@@ -1,6 +1,7 @@
-"""Processes that answer commands, so that each framework has one to itself.
+"""Processes that execute commands, one for each framework.
 
-A command is a line of JSON, the name of a method and its arguments; so is the answer.
+A command is a line of JSON with the name of a method and its arguments; the answer is
+also a line of JSON.
 """
 
 import json
@@ -12,16 +13,16 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-# Processes share a GPU, and JAX would reserve most of its memory.
+# Processes share a GPU, but JAX would reserve most of its memory.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
 class Failed(RuntimeError):
-    """Something could not be measured, or computes something else."""
+    """A measurement failed, or the results differ."""
 
 
 class Process:
-    """A process of a module that calls `serve`, and waits for commands."""
+    """A process that runs a module that calls `serve`, and waits for commands."""
 
     def __init__(self, module: str, *words: str) -> None:
         """Start the process."""
@@ -62,9 +63,9 @@ class Process:
 
 
 def serve(start: Callable[[], Any]) -> None:
-    """Answer for the object that `start` returns; what fails is an answer, too.
+    """Call methods of the object that `start` returns; failures are answers, too.
 
-    Answers go to the original stdout; anything that frameworks print goes to stderr.
+    Answers go to the original stdout; output of the frameworks goes to stderr.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

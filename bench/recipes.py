@@ -1,16 +1,16 @@
-"""Results of each recipe over seeds, with Keras for comparison for some.
+"""Results of each recipe over seeds, some with Keras for comparison.
 
     python -m bench.recipes [RECIPE...] [--seeds 5] [--data-dir DIR]
 
 Each seed trains in its own process. Results are written to
-bench/results/recipes/RECIPE.json after every seed; seeds that it already contains are
-not trained again, unless the command has changed. `python -m bench.tables` copies them
-to the README and `fdl tasks`.
+bench/results/recipes/RECIPE.json after every seed; seeds already in this file are not
+trained again, unless the command has changed. `python -m bench.tables` copies the
+results to the site and `fdl tasks`.
 
 Recipes have fixed settings and select nothing, so they train on all training examples,
-as do Keras and the papers they are compared with. Only the sample is trained as a new
-user trains it, with a sixth held out, and music on its published training part. The
-test set is measured once, at the end.
+like Keras and the papers that they are compared with. Exceptions are the sample, which
+is trained as a new user would, with a sixth held out, and music, which uses its
+published training set. The test set is evaluated once, at the end.
 """
 
 import json
@@ -35,8 +35,8 @@ class Recipe(NamedTuple):
     Attributes:
         title: Short description.
         command: Command that accepts `--seed`, `--run` and `--data-dir`; `python` is
-            the current interpreter, and `FOLD` the seed and 1, at most 10: each of ten
-            seeds has its own test part.
+            the current interpreter, and `FOLD` becomes 1 + seed % 10, so that each of
+            ten seeds has its own test fold.
         metrics: Metrics to show, by their names in result.json, most important first.
     """
 

@@ -1,13 +1,13 @@
-"""Trainings on several devices, compared with one, for every task.
+"""Training of every task on several devices, compared with one device.
 
     python -m bench.scaling [TASKS...]
 
-Each way of training (`WAYS`) has processes of its own, with as many devices as it says.
-It makes the first updates of every task on the same random examples, full batches and
-an uneven last one, and tells the loss of each. Compared with those of one device, they
-may differ by rounding: by 1e-12 in float64, which proves that the same is computed, and
-by 1e-5 in float32. Fails if one differs by more. Programs are compiled with few
-optimizations, since they run briefly. Writes bench/results/scaling.json.
+Each setup (`WAYS`) runs in its own processes, with its number of devices. It makes the
+first updates of every task on the same random examples, full batches and a smaller last
+one, and reports the loss of each. The losses may differ from those of one device only
+by rounding: by 1e-12 in float64, which proves that both compute the same, and by 1e-5
+in float32. Fails if one differs by more. Programs are compiled with few optimizations,
+since they run briefly. Writes bench/results/scaling.json.
 """
 
 import contextlib
@@ -43,18 +43,18 @@ from fdl.train.placement import Placement
 RESULT = Path(__file__).parent / "results" / "scaling.json"
 
 BOUNDS = {"float64": 1e-12, "float32": 1e-5}
-BATCH, LEFT = 16, 5  # a last batch of 5 can be shared by no number of devices
-STEPS = 8  # updates: two epochs, the last batch of each uneven
-TOGETHER = 6  # tasks that a process measures
+BATCH, LEFT = 16, 5  # a last batch of 5 cannot be sharded over 4 or 8 devices
+STEPS = 8  # updates: two epochs, each with a smaller last batch
+TOGETHER = 6  # tasks measured by one process
 
 
 class Way(NamedTuple):
-    """A way of training.
+    """A setup of devices.
 
     Attributes:
         devices: Number of devices of a process.
-        shard: What they share; None to train without a mesh.
-        processes: Number of processes, which train as one.
+        shard: Values that are sharded, as in `fdl.fit`; None to train without a mesh.
+        processes: Number of processes that train together.
     """
 
     devices: int
@@ -68,16 +68,16 @@ WAYS = {
     "8 devices, batch and state": Way(8, "batch+state"),
     "2 processes of 4, batch": Way(4, "batch", processes=2),
 }
-"""The first is what the others are compared with."""
+"""The first is the reference of the others."""
 
 
 class Case(NamedTuple):
-    """A task in a small size: what is proven of a layer is proven of wide ones, too.
+    """A task at a small size: narrow layers prove the same as wide ones.
 
     Attributes:
-        words: What is in it that might depend on how a batch is divided.
+        words: Its parts that might depend on how a batch is sharded.
         side: Height and width of its images, if it takes images.
-        options: What is not as it is by default.
+        options: Options that are not the defaults.
     """
 
     words: str
@@ -112,11 +112,11 @@ CASES = {
     "gru": Case("recurrent", options=_RECURRENT),
     "transformer": Case("attention", options={"features": 16, **_ATTENTION}),
     "autoencoder": Case("reconstruction", options=_CODER),
-    "vae": Case("latents drawn", options=_CODER),
-    "gan": Case("two models, batch norm, latents drawn", 8, {"width": 4}),
+    "vae": Case("random latents", options=_CODER),
+    "gan": Case("two models, batch norm, random latents", 8, {"width": 4}),
     "language-model": Case("causal attention", options=_TEXT),
     "music": Case("recurrent, padded, dropout", options=_RECURRENT),
-    "textcnn": Case("padded, dropout, norms limited", options={"maps": 8}),
+    "textcnn": Case("padded, dropout, norm constraints", options={"maps": 8}),
     "text-classifier": Case("padded, attention, dropout", options=_TEXT),
     "seq2seq": Case("recurrent, padded, dropout", options=_RECURRENT),
     "attention": Case("recurrent, padded, dropout", options=_RECURRENT),
@@ -125,7 +125,7 @@ CASES = {
 
 
 def described(kind: Kind, side: int) -> DatasetInfo:
-    """Return what random examples of a kind are."""
+    """Describe random examples of a kind."""
     names = tuple(f"{n}" for n in range(10))
     words = (*SPECIAL, *names)
     shape = (side, side, 1)
@@ -158,10 +158,10 @@ def described(kind: Kind, side: int) -> DatasetInfo:
 
 
 def drawn(info: DatasetInfo) -> PyTree:
-    """Return random examples, sequences of unlike lengths that are padded."""
+    """Return random examples; sequences have different lengths and are padded."""
     rng, count = np.random.default_rng(0), 3 * BATCH + LEFT
     one = example(info)
-    # Inputs of 8 bits become float32 in [0, 1], which would be all that is compared.
+    # 8-bit inputs would become float32 in [0, 1], also in the comparison in float64.
     rows = lambda x: rng.random((count, *x.shape[1:])).astype(
         np.float32 if x.dtype == np.uint8 else x.dtype
     )
@@ -229,7 +229,7 @@ def metrics_by_step(
 
 
 def batches(count: int) -> Iterator[tuple[np.ndarray, int, int]]:
-    """Yield an order, the place of a batch in it and its size."""
+    """Yield an order, the position of a batch in it, and its size."""
     made = 0
     for epoch in range(STEPS):
         order = np.random.default_rng(epoch).permutation(count).astype(np.int32)
@@ -266,7 +266,9 @@ def measure(way: str, precision: str, names: Sequence[str]) -> None:
         mesh = jax.sharding.Mesh(jax.devices(), ("data",))
         placement = Placement(mesh, shard)
     if len(jax.devices()) != devices * processes:
-        raise RuntimeError(f"there are {len(jax.devices())} devices")
+        raise RuntimeError(
+            f"{way} needs {devices * processes} devices, not {len(jax.devices())}."
+        )
     for name in names:
         found = metrics_by_step(*learner_of(name), placement, precision)
         print(json.dumps({"task": name, "metrics": found}), flush=True)
@@ -298,7 +300,7 @@ def ask(way: str, precision: str, names: Sequence[str]) -> dict[str, Any]:
             print(way, precision, one["task"], file=sys.stderr)
             found[one["task"]] = one["metrics"]
     if any(process.returncode for process in started):
-        raise RuntimeError(f"{way} failed: see above.")
+        raise RuntimeError(f"{way} failed: see the output above.")
     return found
 
 
@@ -334,11 +336,11 @@ def main(
     """Compare all ways, print the largest differences, and write the results.
 
     Args:
-        names: Names of tasks; all by default. What others had stays.
-        way: Train in this way only, and print what it gives.
-        precision: The precision of that.
-        coordinator: Where the processes of that meet, if there are several.
-        process: Which of them this is.
+        names: Names of tasks; all by default. Results of other tasks are kept.
+        way: Train only in this setup, and print its metrics.
+        precision: Precision of this setup.
+        coordinator: Address of the coordinator, if there are several processes.
+        process: Index of this process.
     """
     if way is not None and precision is not None:
         join = contextlib.nullcontext()

@@ -5,7 +5,7 @@
 Each task is swept over its seeds by one command. Results are written to
 bench/results/seeds/TASK.json; `python -m bench.tables` copies them to the site. Each
 task's settings are its defaults and nothing is selected, so training uses all examples;
-the test set is measured once for each seed, at the end.
+the test set is evaluated once for each seed, at the end.
 """
 
 import json
@@ -29,7 +29,7 @@ def main(
     seeds: int = 30,
     data_dir: Path | None = None,
 ) -> None:
-    """Sweep over seeds, and keep the results.
+    """Sweep over seeds, and write the results.
 
     Args:
         tasks: Names of tasks.

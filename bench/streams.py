@@ -1,11 +1,11 @@
-"""Data larger than memory: how fast they are trained on, and in how much memory.
+"""Speed and memory of training on data larger than memory.
 
     python -m bench.streams
 
-Trains the CNN on images like those of MNIST, all in memory and stored in `.npy` files,
-in turns in one process. Then, in processes of their own, on stored sets that are 1, 5
-and 20 times as large as what they may take in memory, and says how much memory each
-process took at most. Writes bench/results/streams.json.
+Trains the CNN on images like those of MNIST, in memory and stored in `.npy` files, in
+turns in one process. Then trains in separate processes on stored data of 1, 5 and 20
+times the memory budget, and records the peak memory of each process. Writes
+bench/results/streams.json.
 """
 
 import json
@@ -22,12 +22,12 @@ import numpy as np
 
 RESULT = Path(__file__).parent / "results" / "streams.json"
 ROUNDS, EXAMPLES, BATCH = 5, 25_600, 64
-BUDGET = 2**26  # bytes that stored examples may take
+BUDGET = 2**26  # bytes of memory for stored examples
 TIMES = (1, 5, 20)
 
 
 def write(folder: Path, count: int) -> None:
-    """Write random images and classes, some at a time."""
+    """Write random images and classes in chunks."""
     rng = np.random.default_rng(0)
     image = np.lib.format.open_memmap(
         folder / "image.npy", "w+", np.uint8, (count, 28, 28, 1)
@@ -49,7 +49,7 @@ def opened(folder: Path) -> Any:
 
 
 def learner(name: str) -> Any:
-    """Return the CNN, or a model so small that fetching is what takes time."""
+    """Return a learner of the CNN, or of a model so small that fetching dominates."""
     import optax
 
     import fdl
@@ -61,7 +61,7 @@ def learner(name: str) -> Any:
 
 
 def speed(folder: Path) -> dict[str, Any]:
-    """Return the seconds of an epoch in memory and of one from files, in turns."""
+    """Return the seconds of an epoch in memory and from files, measured in turns."""
     import jax
 
     import fdl
@@ -75,7 +75,7 @@ def speed(folder: Path) -> dict[str, Any]:
     of_processor: dict[str, list[float]] = {name: [] for name in kinds}
     states = {}
     for place in range(2 * (ROUNDS + 1)):
-        # The one that was first is second next time.
+        # The order alternates.
         name = list(kinds)[(place + place // 2) % 2]
         started = time.process_time()
         run = fdl.fit(
@@ -87,7 +87,7 @@ def speed(folder: Path) -> dict[str, Any]:
             stream_bytes=BUDGET // 4,
         )
         states[name] = jax.device_get(run.state.params)
-        if place >= 2:  # the first of each has just been compiled
+        if place >= 2:  # the first of each includes compilation
             seconds[name].append(round(run.seconds["train"], 4))
             of_processor[name].append(round(time.process_time() - started, 4))
     same = jax.tree.map(np.array_equal, *states.values())
@@ -103,7 +103,7 @@ def speed(folder: Path) -> dict[str, Any]:
 
 
 def ratios(seconds: dict[str, list[float]]) -> dict[str, Any]:
-    """Return how many times as fast the second is, turn by turn and in the middle."""
+    """Return the first's time over the second's: each turn, and the median."""
     each = [a / b for a, b in zip(*seconds.values(), strict=True)]
     return {
         "median": round(statistics.median(each), 3),
@@ -112,7 +112,7 @@ def ratios(seconds: dict[str, list[float]]) -> dict[str, Any]:
 
 
 def peak(folder: str, name: str) -> None:
-    """Train for an epoch, in a process of its own, and print what memory it took."""
+    """Train for an epoch in this process, and print its peak memory as JSON."""
     import fdl
 
     data = opened(Path(folder))
@@ -132,26 +132,26 @@ def peak(folder: str, name: str) -> None:
 
 
 def most_mebibytes() -> int:
-    """Return the memory that this process had at most; Linux only.
+    """Return the peak memory of this process; Linux only.
 
-    `getrusage` would begin with that of the process that started this one.
+    `getrusage` would include the peak of the parent process.
     """
     (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(line) // 1024
 
 
 def table(found: dict[str, Any]) -> str:
-    """Return what was measured as a table."""
-    rows = ["| what | median or most | lowest - highest |", "| --- | --- | --- |"]
+    """Return the results as a table."""
+    rows = ["| measurement | median or peak | range |", "| --- | --- | --- |"]
     each = found["speed"]["speed of stored by that in memory"]["each"]
     rows.append(
-        "| time of an epoch of the CNN in memory, over that of the same stored "
+        "| time of an epoch of the CNN with data in memory, over that with stored data "
         f"| {statistics.median(each):.2f} "
         f"| {min(each):.2f} - {max(each):.2f}, {len(each)} turns |"
     )
     for one in found["memory"]:
         rows.append(
-            f"| memory of the process that trains on {one['bytes'] >> 20:,} MiB of "
+            f"| peak memory of training on {one['bytes'] >> 20:,} MiB of "
             f"{one['examples']:,} images, {one['times']} times `stream_bytes` "
             f"| {one['peak MiB']} MiB | {one['peak MiB before']} MiB before |"
         )

@@ -24,19 +24,19 @@ ROOT = HERE.parent
 MEASURED = ROOT / "fdl" / "tasks" / "measured.json"
 RESULTS = HERE / "results"
 
-# Name, unit, digits and scale of each measure.
+# Name, unit, digits and scale of each metric.
 MEASURES: dict[str, tuple[str, str, int, float]] = {
     "accuracy": ("test accuracy", " %", 2, 100.0),
     "baseline_accuracy": ("naive Bayes' accuracy", " %", 2, 100.0),
-    "exact_match": ("test sources answered rightly", " %", 2, 100.0),
-    "error_rate": ("edits to what is right", " %", 2, 100.0),
-    "baseline_exact_match": ("right by the most similar source", " %", 2, 100.0),
-    "baseline_error_rate": ("edits by the most similar source", " %", 2, 100.0),
+    "exact_match": ("test exact match", " %", 2, 100.0),
+    "error_rate": ("test error rate", " %", 2, 100.0),
+    "baseline_exact_match": ("exact match, nearest source", " %", 2, 100.0),
+    "baseline_error_rate": ("error rate, nearest source", " %", 2, 100.0),
     "bleu": ("BLEU", "", 1, 1.0),
     "frechet_distance": ("Fréchet distance", "", 1, 1.0),
     "precision": ("precision", "", 2, 1.0),
     "recall": ("recall", "", 2, 1.0),
-    "classes": ("digits that are made", "", 1, 1.0),
+    "classes": ("number of digits", "", 1, 1.0),
     "memorization": (
         "distance to training images, over that of test images",
         "",
@@ -45,17 +45,17 @@ MEASURES: dict[str, tuple[str, str, int, float]] = {
     ),
     "elbo": ("test evidence lower bound", " nats", 2, 1.0),
     "importance_bound": ("test bound of 500 samples", " nats", 2, 1.0),
-    "squared_error": ("squared error of a test image", "", 2, 1.0),
-    "nats_per_frame": ("nats for a test frame", "", 2, 1.0),
-    "baseline_nats_per_frame": ("the same, each key by itself", "", 2, 1.0),
-    "bits_per_character": ("bits for a test character", "", 3, 1.0),
+    "squared_error": ("squared error per test image", "", 2, 1.0),
+    "nats_per_frame": ("nats per test frame", "", 2, 1.0),
+    "baseline_nats_per_frame": ("the same, independent keys", "", 2, 1.0),
+    "bits_per_character": ("bits per test character", "", 3, 1.0),
 }
 
 
 def results() -> str:
     """Return the table of recipes and their results."""
     rows = [
-        "| what | measure | mean ± sd | lowest - highest | seeds | command |",
+        "| recipe | metric | mean ± sd | lowest - highest | seeds | command |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for recipe, about in RECIPES.items():
@@ -118,11 +118,11 @@ def number(metric: str, value: float) -> str:
 
 
 def kills() -> str:
-    """Return the table of what was killed and resumed."""
+    """Return the table of killed and resumed runs."""
     found = json.loads((RESULTS / "kills.json").read_text())["kinds"]
     signals = ("SIGINT", "SIGTERM", "SIGKILL")
     rows = [
-        f"| killed | {' | '.join(signals)} | resumed, the same as never killed |",
+        f"| killed | {' | '.join(signals)} | same as an uninterrupted run |",
         "| --- " * (len(signals) + 2) + "|",
     ]
     for kind, one in found.items():
@@ -134,13 +134,13 @@ def kills() -> str:
 def costs() -> str:
     """Return the table of fdl's overhead."""
     found = json.loads((RESULTS / "costs.json").read_text())
-    rows = ["| what | median | quartiles |", "| --- | --- | --- |"]
+    rows = ["| measurement | median | quartiles |", "| --- | --- | --- |"]
     for case in ("cnn", "mlp"):
         high, median, low = (1 / ratio for ratio in found[case]["ratio"])
         what = f"{case.upper()} step called from Python, over the same inside `fit`"
         rows.append(f"| {what} | {median:.2f} | {low:.2f} - {high:.2f} |")
     low, median, high = found["import"]["extra"]
-    what = "`import fdl` and what training uses, beyond `import jax`"
+    what = "`import fdl` and the modules of training, beyond `import jax`"
     rows.append(f"| {what} | {median:.2f} s | {low:.2f} - {high:.2f} s |")
     answers = found["answers"]["quartiles"] if "answers" in found else {}
     for command, (low, median, high) in answers.items():
@@ -173,7 +173,7 @@ def models() -> str:
 
 
 def applications() -> str:
-    """Return the table of models that are compared with those of keras.applications."""
+    """Return the table of models compared with keras.applications."""
     levels = [("float32", 1), ("float64", 1), ("float64", 2)]
     head = ("model", "parameters", *(f"level {n}, {name}" for name, n in levels))
     rows = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
@@ -221,11 +221,11 @@ def speedrun() -> str:
         f"{statistics.fmean(values):.2f} ± {statistics.stdev(values):.2f} %"
     )
     rows = [
-        "| what | test accuracy, mean ± sd | training | whole process |",
+        "| recipe | test accuracy, mean ± sd | training | whole process |",
         "| --- | --- | --- | --- |",
         f"| `{found['command']}`, {len(found['runs'])} seeds | {spread(accuracies)} "
-        f"| {median['train']:.1f} s | {median['total']:.1f} s; with nothing compiled "
-        f"before, {cold['total']:.1f} s |",
+        f"| {median['train']:.1f} s | {median['total']:.1f} s; with an empty "
+        f"cache, {cold['total']:.1f} s |",
     ]
     for name, ablation in found["ablations"].items():
         accuracies = [100 * x for x in ablation["accuracy"]]
@@ -239,7 +239,7 @@ def speedrun() -> str:
 def gpu() -> str:
     """Return the table of training steps on a GPU, by framework."""
     rows = [
-        "| case | products in | fdl's step | Flax | Keras on JAX | PyTorch "
+        "| case | precision | fdl's step | Flax | Keras on JAX | PyTorch "
         "| torch.compile |",
         "| --- " * 7 + "|",
     ]
@@ -268,7 +268,7 @@ def precisions() -> str:
     """Return the table of the CNN in each precision of a GPU."""
     found = json.loads((RESULTS / "precisions.json").read_text())
     rows = [
-        "| products in | training, five epochs | test accuracy, mean ± sd |",
+        "| precision | training, five epochs | test accuracy, mean ± sd |",
         "| --- | --- | --- |",
     ]
     for precision, runs in found["runs"].items():
@@ -283,7 +283,7 @@ def precisions() -> str:
 
 
 def many(file: str = "many.json") -> str:
-    """Return the table of many trainings: the time of each way over another's.
+    """Return the table of many training runs, as ratios of times.
 
     Larger is better for fdl throughout: Keras' time over that of `fit`, and that of
     `fit` over that of `fit_many`.
@@ -293,9 +293,9 @@ def many(file: str = "many.json") -> str:
         dict.fromkeys(w for c in found.values() for w in c["members_per_second"])
     )
     titles = {
-        "single": "`fit`, one after the other: trainings a second",
-        "keras-jax": "Keras on JAX, one after the other: its time over `fit`'s",
-        "keras-tf": "Keras on TensorFlow: its time over `fit`'s",
+        "single": "`fit`, in a loop: runs per second",
+        "keras-jax": "Keras on JAX, in a loop: its time over `fit`'s",
+        "keras-tf": "Keras on TensorFlow, in a loop: its time over `fit`'s",
     }
     heads = {"mlp": "MLP 784-32-10", "lstm": "LSTM of 128", "cnn": "CNN"}
     rows = [
@@ -316,7 +316,8 @@ def many(file: str = "many.json") -> str:
                 if way.startswith("keras"):
                     faster = [1 / ratio for ratio in faster]
                 cells.append(f"{statistics.median(faster):.2f}")
-        title = titles.get(way, way.replace("many", "`fit`'s time over `fit_many`'s,"))
+        members = r"`fit`'s time over `fit_many`'s, members: \1"
+        title = titles.get(way, re.sub(r"many (\d+)", members, way))
         rows.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
@@ -324,7 +325,7 @@ def many(file: str = "many.json") -> str:
 def seeds() -> str:
     """Return the table of results over many seeds."""
     rows = [
-        "| command | measure | mean | 95 % of the mean | sd | lowest - highest | on |",
+        "| command | metric | mean | 95 % of the mean | sd | lowest - highest | on |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for file in sorted((RESULTS / "seeds").glob("*.json")):
@@ -365,19 +366,19 @@ def imported() -> str:
 
 
 def operations() -> str:
-    """Return the summary of the table of operations."""
+    """Return the summary of single operations."""
     found = operations_report.read(RESULTS / "ops")
     cells = [(row, cell) for row, result in found.items() for cell in result["cells"]]
     return "\n".join(operations_report.summary(cells))
 
 
 def headlines() -> str:
-    """Return the table of the README: three results, and where there are more."""
+    """Return the table of the README: three results, with links to more."""
     accuracy = json.loads((RESULTS / "seeds" / "cnn.json").read_text())
     found = accuracy["configurations"][0]["test"]
     mean, low, high = (f"{100 * found[key]:.2f}" for key in ("mean", "low", "high"))
     rows = [
-        "| what | result | interval |",
+        "| measurement | result | interval |",
         "| --- | --- | --- |",
         f"| [`fdl train cnn`](docs/results/seeds.md), MNIST test accuracy, "
         f"{accuracy['members']} seeds | {mean} % "
@@ -389,12 +390,12 @@ def headlines() -> str:
     rows.append(
         "| [99 % of MNIST](docs/results/speed.md), from the start of the process, two "
         f"CPU cores | {median:.1f} s | {low:.1f} - {high:.1f} s, middle 80 % of "
-        f"{len(warm)} |"
+        f"{len(warm)} runs |"
     )
     ratios = report.rivals_over_fdl(report.read(RESULTS / "speed"))
     won = sum(ratio > 1 for ratio in ratios)
     rows.append(
-        "| [A training step](docs/results/speed.md), the fastest rival's time over "
+        "| [A training step](docs/results/speed.md), the fastest other's time over "
         f"fdl's, two CPU cores | {statistics.median(ratios):.2f}; faster in {won} of "
         f"{len(ratios)} cases | {min(ratios):.2f} - {max(ratios):.2f}, all cases |"
     )
@@ -407,7 +408,7 @@ def streamed() -> str:
 
 
 def devices() -> str:
-    """Return the table of trainings on several devices, compared with one."""
+    """Return the table of differences between several devices and one."""
     found = json.loads(scaling.RESULT.read_text())
     ways = list(scaling.WAYS)[1:]
     columns = [(way, each) for each in scaling.BOUNDS for way in ways]
@@ -464,7 +465,7 @@ ORIGINS = {
     "streams": "streams.json",
     "curve": "loss_curve/loss_curve.json",
 }
-"""A file that says what the results of a table were measured on."""
+"""The file that records the device and versions of each table."""
 
 
 def origin(name: str) -> str:
@@ -481,7 +482,7 @@ _MARKED = re.compile(r"<!-- ([\w-]+) -->.*?<!-- /\1 -->", re.DOTALL)
 
 
 def pages() -> list[Path]:
-    """Return the pages that may have tables."""
+    """Return the pages that may contain tables."""
     return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -501,7 +502,7 @@ def filled(text: str) -> str:
     def table(mark: re.Match[str]) -> str:
         name = mark[1]
         if name not in TABLES:
-            raise ValueError(f"{name} is not a table; there are {', '.join(TABLES)}.")
+            raise ValueError(f"{name} is not a table; choose from {', '.join(TABLES)}.")
         below = f"\n\n{origin(name)}" if name in ORIGINS else ""
         return f"<!-- {name} -->\n{TABLES[name]()}{below}\n<!-- /{name} -->"
 

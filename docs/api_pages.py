@@ -1,4 +1,4 @@
-"""A page of the reference for each package, with all of its public names."""
+"""Reference pages: one for each package, with all of its public names."""
 
 import functools
 import importlib
@@ -14,7 +14,7 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 
 PACKAGES = {
-    "fdl": "Training, and what everything shares",
+    "fdl": "Training and shared types",
     "fdl.models": "Models",
     "fdl.nn": "Layers",
     "fdl.nn.initializers": "Initializers",
@@ -38,13 +38,14 @@ PACKAGES = {
 
 
 _HOMES: dict[int, str] = {}
-"""Where each class and function is described, by its identity."""
+"""Full name under which each class or function is documented, by its identity."""
 
 
 def pages() -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each page, in reStructuredText.
 
-    A name that several packages have is described on the first page; the others link.
+    A name that several packages export is documented on the first page; the others
+    link to it.
     """
     for package in PACKAGES:
         yield f"{package}.rst", "\n".join(_page(package))
@@ -53,10 +54,10 @@ def pages() -> Iterator[tuple[str, str]]:
 def resolve(
     app: Sphinx, env: Any, node: pending_xref, text: nodes.Element
 ) -> nodes.Element | None:
-    """Return what a name leads to that Sphinx does not know; None if fdl has none.
+    """Resolve a name that Sphinx does not know; return None if fdl does not have it.
 
-    A name may be another package's for the same thing, or of what has no page, or not
-    be a name but an expression.
+    The name may be an alias from another package, a name without a page, or an
+    expression.
     """
     target = node.get("reftarget", "")
     if node.get("refdomain") != "py" or not target.startswith("fdl."):
@@ -112,7 +113,7 @@ def _is_code(value: Any) -> bool:
 
 def _first_line(value: Any) -> str:
     if isinstance(value, functools.partial):
-        return f"`{value.func.__name__}` of one size."
+        return f"`{value.func.__name__}` with a fixed size."
     if not _is_code(value):
         return "A constant."
     return inspect.cleandoc(value.__doc__ or "").partition("\n\n")[0].replace("\n", " ")

@@ -1,4 +1,4 @@
-"""The pages of commands and of tasks, made from what parses a command line."""
+"""The pages of commands and tasks, generated from the command-line parser."""
 
 import argparse
 import importlib
@@ -15,7 +15,7 @@ from fdl.cli.parse import _CONFIG, choices
 importlib.import_module("fdl.cli.main")
 _MAIN = sys.modules["fdl.cli.main"]  # `fdl.cli.main` is the function
 _GOES_ON = {"train": ("Resume", "--resume RUN"), "sweep": ("ResumeSweep", "--run RUN")}
-_OTHER = "text-classifier"  # where it has another default than `cnn`, tasks differ
+_OTHER = "text-classifier"  # a default that differs from `cnn`'s depends on the task
 
 Actions = list[argparse.Action]
 
@@ -28,7 +28,7 @@ def pages() -> Iterator[tuple[str, str]]:
 
 def _commands() -> Iterator[str]:
     yield from ("# Commands", "", "`fdl COMMAND --help` prints the same. ")
-    yield "[The command line](../how-to/command-line.md) tells how commands behave."
+    yield "[The command line](../how-to/command-line.md) describes their behavior."
     yield ""
     of_train: set[str] = set()
     for command, place in _MAIN._COMMANDS.items():
@@ -36,8 +36,8 @@ def _commands() -> Iterator[str]:
         kind = _MAIN._find(command).kind
         within = choices(kind)
         if "cnn" in within:
-            shared = " those of `fdl train` that say what is trained," * bool(of_train)
-            yield f"`fdl {command} TASK`, with the options of [the task](tasks.md),"
+            shared = " the training options of `fdl train`," * bool(of_train)
+            yield f"`fdl {command} TASK` takes the options of [the task](tasks.md),"
             yield f"{shared} and:".strip()
             yield ""
             options = _of_any_task(within)
@@ -67,13 +67,13 @@ def _of_any_task(within: Any) -> Actions:
 
 
 def _tasks() -> Iterator[str]:
-    yield from ("# Tasks", "", "What `fdl train`, `fdl sweep` and `fdl find-rate`")
-    yield "train by name, with the options that each has beside those of all tasks."
+    yield from ("# Tasks", "", "The tasks of `fdl train`, `fdl sweep` and")
+    yield "`fdl find-rate`, with the options of each in addition to the common options."
     yield ""
     within = choices(_MAIN._find("train").kind)
     for task in tasks.known():
         many, few = task.epochs
-        epochs = f"{many}" if many == few else f"{many} ({few} of 4,000 examples)"
+        epochs = f"{many}" if many == few else f"{many} ({few} for 4,000 examples)"
         rates = ", ".join(f"{x:g} ({name})" for name, x in task.learning_rates.items())
         yield from (f"## {task.name}", "", f"{task.title[0].upper()}{task.title[1:]}.")
         yield from (
@@ -82,7 +82,7 @@ def _tasks() -> Iterator[str]:
         )
         yield f"Data: {', '.join(task.takes)}; by default {task.dataset or 'none'}."
         yield f"Epochs: {epochs}. Batch size: {task.batch_size}."
-        yield f"Learning rate: {rates}. Measure: `{task.metric}`."
+        yield f"Learning rate: {rates}. Metric: `{task.metric}`."
         yield ""
         own = [a for a in _options(within[task.name].kind) if a.dest[:6] == "model."]
         yield from _table(own)
@@ -96,7 +96,7 @@ def _options(kind: Any) -> Actions:
 def _table(actions: Actions) -> Iterator[str]:
     if not actions:
         return
-    yield from ("| option | what it says |", "| --- | --- |")
+    yield from ("| option | meaning |", "| --- | --- |")
     for action in actions:
         *others, last = action.option_strings or [""]
         value = "" if action.nargs == 0 else str(action.metavar)

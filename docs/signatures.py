@@ -1,4 +1,4 @@
-"""Signatures as people read them: arrays by their shapes, names without modules."""
+"""Readable signatures: arrays by their shapes, names without modules."""
 
 import re
 from collections import _tuplegetter
@@ -10,7 +10,7 @@ from sphinx.domains.python import PyXRefRole
 _ARRAY = r"(?:jaxlib\._jax\.)?Array"
 
 _SHORTER = [
-    # Modules before the names of classes; fdl's stay, unseen, for links.
+    # Modules before class names; fdl's stay, hidden, for links.
     (r"(?<![\w.'])~?(?!fdl\.)(?:[a-z_]\w*\.)+(?=[A-Z_]\w*)", ""),
     (r"(?<![\w.'~])(?=fdl\.(?:\w+\.)*[A-Z])", "~"),
     (r"~?\bnumpy\.(?=ndarray|integer|dtype)", ""),
@@ -24,7 +24,7 @@ _SHORTER = [
     (r"Seed \| Sequence\[Seed\]", "Seeds"),
     (r"float \| Scalar\b", "Number"),
     (r"Key\[''\]", "Key"),
-    # What every Linen module has.
+    # Fields of every Linen module.
     (r"(?:, )?parent: Module \| Scope \| _Sentinel \| None = <[^>]*>", ""),
     (r"(?:, )?name: str \| None = None(?=\)$)", ""),
     # Modules as defaults.
@@ -37,7 +37,7 @@ _SHORTER = [
     (r"mappingproxy\(\{\}\)", "{}"),
     (r"<lambda>", "lambda"),
     (r"<function (?:\w+\.)*(\w+)(?: at 0x\w+)?>", r"\1"),
-    (r"<[^<>]*>", "..."),  # what is left that has no name
+    (r"<[^<>]*>", "..."),  # any other object without a name
 ]
 
 
@@ -50,22 +50,22 @@ def shorten(
     signature: str | None,
     returned: str | None,
 ) -> tuple[str | None, str | None]:
-    """Return a signature and what is returned, shortened."""
+    """Return a shortened signature and return annotation."""
     return shortened(signature), shortened(returned)
 
 
 def skip(
     app: Any, what: str, name: str, obj: Any, skipped: bool, options: Any
 ) -> bool | None:
-    """Leave out fields of named tuples, which their class describes, and `setup`."""
+    """Skip fields of named tuples, which their class documents, and `setup`."""
     return True if isinstance(obj, _tuplegetter) or name == "setup" else None
 
 
 class Name(PyXRefRole):
-    """What docstrings have in single backticks: code, and links to names of fdl."""
+    """The role of single backticks in docstrings: code, and links to names of fdl."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        """Return a link to `fdl.NAME`, and anything else as it is."""
+        """Return a link for `fdl.NAME`, and a literal for anything else."""
         if not re.fullmatch(r"fdl(\.\w+)+", self.text):
             return [nodes.literal(self.rawtext, self.text)], []
         self.name = "py:obj"
@@ -73,7 +73,7 @@ class Name(PyXRefRole):
 
 
 def shortened(text: str | None) -> str | None:
-    """Return a signature, or a part of one, shortened."""
+    """Shorten a signature or a part of one."""
     for pattern, shorter in _SHORTER if text else ():
         text = re.sub(pattern, shorter, text)
     return text

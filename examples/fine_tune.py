@@ -1,13 +1,14 @@
 r"""Fine-tune a pretrained network on a folder of images.
 
-    python examples/fine_tune.py                  strokes that are drawn here
+    python examples/fine_tune.py                  on generated images of strokes
     python examples/fine_tune.py FOLDER           your images, a folder for each class
-    python examples/fine_tune.py FOLDER FILE.h5   with ResNet-50, from a file of Keras
+    python examples/fine_tune.py FOLDER FILE.h5   with ResNet-50, from a Keras file
 
-The backbone of a network, which is all but its head, comes from 5,000 digits, or from
-the weights that Keras publishes. A new head is drawn for the classes in the folder. It
-is trained first, while not a bit of the backbone moves, running statistics of batch
-normalization included; then all of it is, at a lower rate. The same by commands:
+The backbone of a network, which is everything but its head, is pretrained on 5,000
+digits, or loaded from the weights published by Keras. A new head for the classes in the
+folder is trained first, with the backbone frozen, including the running statistics of
+batch normalization; then the whole network is trained, at a lower learning rate. The
+same with commands:
 
     fdl train vgg --dataset mnist-5k --run digits
     fdl train vgg --dataset 'folder:FOLDER?size=28&channels=1' --run head \
@@ -34,11 +35,11 @@ import fdl
 class Config:
     """Settings of a run."""
 
-    folder: Path | None = None  # None to draw strokes
+    folder: Path | None = None  # None for strokes
     weights: Path | None = None  # of ResNet-50; None to train a small network on digits
-    form: str = "size=28&channels=1"  # what images are brought to
+    form: str = "size=28&channels=1"  # format that images are converted to
     widths: tuple[int, ...] = (16, 32, 64)  # of the small network
-    digits: int | None = None  # use only the first ones
+    digits: int | None = None  # limit on the number of digits
     epochs: tuple[int, int, int] = (3, 20, 10)  # on digits, of the head, of all
     learning_rates: tuple[float, float] = (1e-2, 1e-4)  # of the head, of all
     seed: int = 0
@@ -49,18 +50,18 @@ SMOKE = Config(widths=(4, 8), digits=400, epochs=(3, 20, 5))
 
 
 def main(config: Config) -> dict[str, float]:
-    """Get a backbone, train a head, train all; return metrics on the test images."""
+    """Pretrain, train the head, train all; return the metrics on the test images."""
     with tempfile.TemporaryDirectory() as strokes:
         folder = config.folder or draw_strokes(Path(strokes))
         data = fdl.data.load(f"folder:{folder}?{config.form}")
     (before, *epochs), rates = config.epochs, config.learning_rates
     settings: dict[str, Any] = {"batch_size": 20, "key": jax.random.key(config.seed)}
 
-    # What a model computes its features by is its backbone; the rest is the head.
+    # The backbone computes a model's features; the rest is the head.
     options: dict[str, Any] = {}
     if config.weights is not None:
         model: Any = fdl.models.ResNet50(data.info.num_classes)
-        mode = model.preprocessing  # what the published weights want of pixels
+        mode = model.preprocessing  # the pixel format of the published weights
         options["preprocess"] = lambda image: fdl.models.preprocess(image, mode)
         backbone = fdl.models.backbone_layers(model, data.train.image)
         image = data.train.image[:1]
@@ -93,8 +94,8 @@ def main(config: Config) -> dict[str, float]:
         return run.state
 
     whole = make_learner(model, rates[1], **options)
-    # A frozen normalization works by its running statistics, as in Keras. The learner
-    # keeps the backbone, whatever the optimizer does: weight decay has no gradient.
+    # A frozen normalization uses its running statistics, as in Keras. `frozen` also
+    # protects the backbone from weight decay, which needs no gradient.
     head = make_learner(fdl.nn.Frozen(model, backbone), rates[0], **options)
     state = fit(fdl.learners.frozen(head, backbone), loaded, epochs[0], "head")
     state = fit(whole, state.variables, epochs[1], "all")
@@ -102,14 +103,14 @@ def main(config: Config) -> dict[str, float]:
 
 
 def make_learner(model: Any, rate: float, **options: Any) -> fdl.Learner:
-    """Return a learner of classes."""
+    """Return a classification learner."""
     return fdl.learners.supervised(
         model, fdl.losses.cross_entropy, optax.adam(rate), **options
     )
 
 
 def draw_strokes(folder: Path) -> Path:
-    """Draw strokes, a folder for each direction."""
+    """Draw strokes into a folder for each direction."""
     rng = np.random.default_rng(0)
     for name, (x, y) in {"flat": (9, 0), "steep": (0, 9), "slanted": (7, 7)}.items():
         (folder / name).mkdir()

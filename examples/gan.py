@@ -33,7 +33,7 @@ class Config:
     latent_size: int = 64
     width: int = 16
     seed: int = 0
-    examples: int | None = None  # use only the first ones
+    examples: int | None = None  # limit on the number of examples
     picture: Path | None = Path("digits.png")
 
 
@@ -49,7 +49,7 @@ SMOKE = Config(
 
 
 def main(config: Config) -> dict[str, float]:
-    """Train, generate as many digits as there are test images, and compare them."""
+    """Train, generate as many digits as there are test images, and compare both."""
     # Nothing is selected, so nothing is held out.
     data = fdl.data.load(config.dataset, data_dir=config.data_dir, validation=None)
     train, test = (
@@ -57,7 +57,7 @@ def main(config: Config) -> dict[str, float]:
         for part in (data.train, data.test)
     )
 
-    # Two models and two optimizers make one learner, which is used like any other.
+    # One learner has both models and both optimizers; it is used like any other.
     optimizer = fdl.keras.adam(config.learning_rate, beta_1=0.5)
     learner = fdl.learners.adversarial(
         fdl.models.DCGANGenerator(features=(2 * config.width, config.width)),

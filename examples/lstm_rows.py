@@ -6,7 +6,7 @@
 
 An image is a sequence of 28 rows of 28 pixels. Training reads whole sequences, like
 `fdl train lstm`. Then the model reads one digit row by row, carrying its state from
-call to call, and predicts the digit after each row. Epochs are measured on held-out
+call to call, and predicts the digit after each row. Each epoch is evaluated on held-out
 training images; the test images are used once, at the end.
 """
 
@@ -31,7 +31,7 @@ class Config:
     learning_rate: float = 1e-3
     hidden_size: int = 128
     seed: int = 0
-    examples: int | None = None  # use only the first ones
+    examples: int | None = None  # limit on the number of examples
 
 
 MNIST = Config(dataset="mnist", epochs=5)
@@ -74,7 +74,7 @@ def main(config: Config) -> dict[str, float]:
         for part in (data.validation, data.test)
     )
 
-    # The model reads sequences; `preprocess` makes them from images, on the device.
+    # The model reads sequences; `preprocess` converts images to them on the device.
     model = fdl.models.LSTMClassifier(data.info.num_classes, config.hidden_size)
     learner = fdl.learners.supervised(
         model,

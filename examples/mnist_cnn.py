@@ -5,8 +5,8 @@
     python examples/mnist_cnn.py mnist DIR        all of MNIST, from files in DIR
 
 Does the same as `fdl train cnn`, in library calls. A sixth of the training images is
-held out: after each epoch they show how well training goes, and whatever you choose,
-choose by them. The test images are used once, at the end.
+held out and evaluated after each epoch: use these metrics for model selection. The test
+images are used once, at the end.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ class Config:
     batch_size: int = 64
     learning_rate: float = 1e-3
     seed: int = 0
-    examples: int | None = None  # use only the first ones
+    examples: int | None = None  # limit on the number of examples
 
 
 MNIST = Config(dataset="mnist", epochs=5)

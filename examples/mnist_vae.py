@@ -4,10 +4,10 @@
     python examples/mnist_vae.py mnist          all of MNIST, through TFDS
     python examples/mnist_vae.py mnist DIR      all of MNIST, from files in DIR
 
-The model of Kingma & Welling (2014) with two hidden layers of 400, on images that are
-binarized once. Epochs are measured on held-out training images; the test images are
-used once, at the end. Writes `vae.png` with digits, their reconstructions, and
-generated ones.
+The model of Kingma & Welling (2014) with two hidden layers of 400 units, on images that
+are binarized once. Each epoch is evaluated on held-out training images; the test images
+are used once, at the end. Writes `vae.png` with digits, their reconstructions, and
+generated digits.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ class Config:
     learning_rate: float = 1e-3
     latent_size: int = 20
     seed: int = 0
-    examples: int | None = None  # use only the first ones
+    examples: int | None = None  # limit on the number of examples
     samples: int = 50  # of the importance-weighted bound
     picture: Path | None = Path("vae.png")
 
@@ -43,7 +43,7 @@ SMOKE = Config(epochs=2, examples=200, samples=5, picture=None)
 
 
 def main(config: Config) -> dict[str, float]:
-    """Train, evaluate, and draw; return the metrics on the test images."""
+    """Train, evaluate, and plot; return the metrics on the test images."""
     # Data: every pixel is black or white, by one fixed random draw.
     data = fdl.data.binarize(fdl.data.load(config.dataset, data_dir=config.data_dir))
     train, validation, test = (

@@ -4,9 +4,9 @@
     python examples/thousand_seeds.py mnist           all of MNIST, through TFDS
     python examples/thousand_seeds.py mnist DIR       all of MNIST, from files in DIR
 
-They differ only in their seed, which sets their initial weights and the order of the
-digits. Writes `thousand_seeds.png`, the distribution of their accuracies, and prints
-its statistics and the accuracy of ensembles.
+The networks differ only in their seed, which sets the initial weights and the order of
+the digits. Plots the distribution of their accuracies to `thousand_seeds.png`, and
+prints its statistics and the accuracy of ensembles.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ class Config:
     batch_size: int = 32
     learning_rate: float = 3e-3
     seed: int = 0
-    examples: int | None = None  # use only the first ones
+    examples: int | None = None  # limit on the number of examples
     picture: Path | None = Path("thousand_seeds.png")
 
 
@@ -43,7 +43,7 @@ SMOKE = Config(members=20, epochs=2, examples=512, picture=None)
 
 
 def main(config: Config) -> dict[str, float]:
-    """Train all members, and compare them; return mean and ensemble accuracy."""
+    """Train and compare all members; return the mean and the ensemble accuracy."""
     # Nothing is selected, so nothing is held out; the test images are used at the end.
     data = fdl.data.load(config.dataset, data_dir=config.data_dir, validation=None)
     train, test = (
@@ -51,7 +51,7 @@ def main(config: Config) -> dict[str, float]:
         for part in (data.train, data.test)
     )
 
-    # Hyperparameters would differ here; seeds differ by their keys instead.
+    # Hyperparameters could vary here; these members differ only in their keys.
     def make_learner(hparams: dict[str, Any]) -> fdl.Learner:
         model = fdl.models.MLP(10, hidden_sizes=(32,))
         optimizer = fdl.keras.adam(config.learning_rate)

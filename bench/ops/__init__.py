@@ -1,1 +1,1 @@
-"""How fast single operations are in fdl, XLA's own form, PyTorch and TensorFlow."""
+"""Speed of single operations in fdl, XLA's implementation, PyTorch and TensorFlow."""

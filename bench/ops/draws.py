@@ -15,8 +15,8 @@ class Draw(NamedTuple):
     """The arguments of an operation.
 
     Attributes:
-        arrays: Input and parameters, which gradients are taken of.
-        constants: Arrays that have no gradient.
+        arrays: Inputs and parameters, with gradients.
+        constants: Arrays without gradients.
         options: Everything else.
     """
 
@@ -31,7 +31,7 @@ def draw(row: Row, batch: int) -> Draw:
 
 
 def cotangent(shape: tuple[int, ...]) -> np.ndarray:
-    """Draw the gradient of some loss in the output, of norm 1 for each feature."""
+    """Draw a random gradient of the output, with a norm of 1 for each feature."""
     rng = np.random.default_rng(1)
     scale = np.sqrt(shape[-1] / np.prod(shape))
     return scale.astype(np.float32) * rng.standard_normal(shape, np.float32)
@@ -152,8 +152,8 @@ def _recurrent(gates: int) -> Any:
         wide = gates * features
         bias = _normal(5, wide)
         if gates == 3:
-            # Of the two biases of the first two gates only the sum matters, and Flax
-            # has no second one.
+            # For the first two gates, only the sum of the biases matters, and Flax has
+            # no second bias.
             second = np.where(np.arange(wide) < 2 * features, 0, _normal(6, wide))
             bias = np.stack([bias, second.astype(np.float32)])
         arrays = {

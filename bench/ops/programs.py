@@ -1,4 +1,4 @@
-"""What is timed of an operation: the interface that all frameworks have in common."""
+"""The timed programs of an operation: the interface shared by all frameworks."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -9,7 +9,7 @@ from bench.ops.draws import Arrays
 Use = Literal["forward", "training", "loop"]
 """The operation alone; with the gradients of all arrays, for a given gradient of the
 output; or steps of gradient descent on all arrays, in JAX in one compiled loop, in
-PyTorch and TensorFlow in a loop of Python."""
+PyTorch and TensorFlow in a Python loop."""
 
 USES: tuple[Use, ...] = ("forward", "training", "loop")
 
@@ -20,10 +20,10 @@ class Program(NamedTuple):
     """An operation in one use, ready to be timed.
 
     Attributes:
-        first: Return what it computes by name, in fdl's layout: the output, and with
-            it the gradients, or, for a loop, all arrays after `FIRST_STEPS` steps.
-        run: Run it a number of times and wait.
-        facts: Seconds of compilation and bytes of temporary memory, where known.
+        first: Returns the results by name, in fdl's layout: the output and the
+            gradients or, for a loop, all arrays after `FIRST_STEPS` steps.
+        run: Runs it a number of times and waits for the end.
+        facts: Seconds of compilation and bytes of temporary memory, if known.
     """
 
     first: Callable[[], Arrays]

@@ -13,8 +13,8 @@ from bench.ops.sides import SIDES
 Cell = dict[str, Any]
 
 CLIFF, GOAL = 2 / 3, 1.0
-"""The best rival's time over fdl's should be no less than the first in any cell, and
-the median no less than the second."""
+"""Goals for the fastest rival's time over fdl's: at least `CLIFF` in every cell, and a
+median of at least `GOAL`."""
 
 
 def write(folder: Path) -> Path:
@@ -31,11 +31,12 @@ def write(folder: Path) -> Path:
         "# Operations",
         "",
         f"{first['machine']['device']}, {first['machine']['memory_gib']} GiB. Written "
-        "from the JSON files of this folder; `python -m bench ops` measured them. All "
-        "sides first computed the same outputs and gradients. They take turns; a ratio "
-        "is of the time of the fastest other side over fdl's in the same turn, median "
-        "(10th - 90th percentile). Memory is the temporary memory of a program; it and "
-        "compilation are of fdl / of XLA's own form.",
+        "from the JSON files in this folder, which `python -m bench ops` measured. All "
+        "sides were first checked to have the same outputs and gradients. They take "
+        "turns; each ratio is the fastest other side's time over fdl's in the same "
+        "turn, shown as median (10th - 90th percentile). Memory is the temporary "
+        "memory of a program; memory and compilation are shown for fdl / XLA's own "
+        "implementation.",
         "",
         *summary(cells),
         "",
@@ -62,7 +63,7 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def best_rival(cell: Cell, clock: str = "wall") -> str | None:
-    """Return the side with the least median time, except fdl."""
+    """Return the side with the smallest median time, except fdl."""
     sides = cell["sides"]
     rivals = [side for side in sides if side != "fdl" and sides[side].get(clock)]
     return min(rivals, key=lambda side: np.median(sides[side][clock]), default=None)
@@ -76,7 +77,7 @@ def ratio(cell: Cell, clock: str = "wall") -> tuple[float, float, float]:
     rival, ours = best_rival(cell, clock), cell["sides"]["fdl"]
     if rival is None or "failed" in ours:
         return (float("nan"),) * 3
-    # A rival that was slow in its trial took no turns.
+    # A rival that was slow in its trial has no turns.
     turns = zip(ours[clock], cell["sides"][rival][clock], strict=False)
     ratios = [b / a for a, b in turns]
     low, median, high = np.percentile(ratios, (10, 50, 90))
@@ -84,7 +85,7 @@ def ratio(cell: Cell, clock: str = "wall") -> tuple[float, float, float]:
 
 
 def summary(cells: list[tuple[str, Cell]]) -> list[str]:
-    """Return a table of the median and the worst ratio of each use, by both clocks."""
+    """Return a table of the median and the worst ratio of each use and clock."""
     heads = ["use", "clock", "cells", "median", "worst"]
     heads += [f"below {CLIFF:.2f}", f"below {GOAL:.0f}"]
     lines = [f"| {' | '.join(heads)} |", "| --- | --- " + "| --: " * 5 + "|"]
@@ -126,7 +127,7 @@ def _order(kind: str) -> tuple[str, int]:
 def _table(cells: list[tuple[str, Cell]]) -> list[str]:
     names = [n for n in SIDES if any(n in cell["sides"] for _, cell in cells)]
     heads = ["row", "batch", *(f"{SIDES[name].title}, ms" for name in names)]
-    heads += ["best / fdl", "in processor time", "memory, MiB", "compiled in, s"]
+    heads += ["best / fdl", "in processor time", "memory, MiB", "compilation, s"]
     lines = [f"| {' | '.join(heads)} |", "| --- " + "| --: " * (len(heads) - 1) + "|"]
     for row, cell in cells:
         sides, best = cell["sides"], best_rival(cell)

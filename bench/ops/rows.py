@@ -17,8 +17,8 @@ class Row(NamedTuple):
         name: Name in the report and in files.
         operation: Name of the operation.
         sizes: Its sizes; see the operation in `bench.ops.draws`.
-        batches: Numbers of examples. Loops are measured at the middle one.
-        without: Sides that cannot compute it.
+        batches: Batch sizes. Loops are measured only at the middle one.
+        without: Sides that do not support it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Measure every operation: all sides, first compared, then timed in turns."""
+"""Measure every operation: compare all sides, then time them in turns."""
 
 import importlib.util
 import json
@@ -27,16 +27,16 @@ TOLERANCES: dict[Precision | None, float] = {
     "tf32": 1e-2,
     "bfloat16": 5e-2,
 }
-"""How far outputs and gradients may be from fdl's, relative to their norm."""
+"""Tolerances of outputs and gradients, relative to the norm of fdl's."""
 
 
 class Extent(NamedTuple):
     """The extent of the measurements.
 
     Attributes:
-        turns: Number of turns, fewer where a turn takes long.
-        block: Seconds of a side in a turn, at least one call.
-        most: Seconds of all turns of a cell, except for the first three.
+        turns: Number of turns; fewer if a turn takes long.
+        block: Seconds of each side in a turn, at least one call.
+        most: Limit on the seconds of a cell, after the first three turns.
     """
 
     turns: int
@@ -57,10 +57,10 @@ class Asks(Protocol):
 
 
 def chosen(names: Iterable[str]) -> list[Row]:
-    """Return the rows that names mean: of rows, with wildcards, or of operations.
+    """Return the rows selected by names of rows, with wildcards, or of operations.
 
     Raises:
-        ValueError: If a name means nothing.
+        ValueError: If a name matches nothing.
     """
     rows = {}
     for name in names or ("*",):
@@ -71,7 +71,7 @@ def chosen(names: Iterable[str]) -> list[Row]:
         ]
         if not found:
             raise ValueError(
-                f"{name!r} is no row and no operation; rows are {', '.join(ROWS)}."
+                f"{name!r} is not a row or an operation; rows are {', '.join(ROWS)}."
             )
         rows |= {row.name: row for row in found}
     return [row for row in ROWS.values() if row.name in rows]
@@ -85,7 +85,7 @@ def measure(
     sides: dict[str, Asks],
     extent: Extent,
 ) -> dict[str, Any]:
-    """Compare the sides with fdl, the first of them, then time those that agree."""
+    """Compare the sides with fdl, which must come first, and time those that agree."""
     found: dict[str, Any] = {}
     sides = {
         side: process
@@ -100,7 +100,7 @@ def measure(
                 errors = compare(f"{folder}/fdl.npz", file)
                 _require_agreement(errors, TOLERANCES[precision])
                 took = process.ask("once", 1)
-                if took["wall"] < 1:  # else it is no first call that made it slow
+                if took["wall"] < 1:  # repeat, as a first call may be slow
                     took = min(took, process.ask("once", 1), key=lambda t: t["wall"])
                 trial = took["wall"]
             except Failed as error:
@@ -119,8 +119,8 @@ def measure(
 def compare(expected: str, found: str) -> dict[str, float]:
     """Return relative errors of the output and of gradients or arrays, by name.
 
-    A gradient that is zero but for rounding, as of the bias of attention's keys, counts
-    as a thousandth of the largest. What is NaN does not exist.
+    Norms are at least a thousandth of the largest gradient's: some gradients are zero
+    up to rounding, such as that of the key bias in attention. NaN marks missing values.
     """
     with np.load(expected) as a, np.load(found) as b:
         if sorted(a.files) != sorted(b.files):
@@ -146,7 +146,7 @@ def _require_agreement(errors: dict[str, float], tolerance: float) -> None:
 
 def _take_turns(found: dict[str, Any], sides: dict[str, Asks], extent: Extent) -> None:
     agreed = {side: one for side, one in found.items() if "failed" not in one}
-    # What is several times slower cannot be the best peer: its trial is all it has.
+    # A side that is several times slower cannot be the fastest, so its trial suffices.
     fastest = min(
         (agreed[side]["trial"] for side in agreed if side != "fdl"), default=0
     )
@@ -174,7 +174,7 @@ def _take_turns(found: dict[str, Any], sides: dict[str, Asks], extent: Extent) -
 def cells(
     row: Row, uses: Iterable[Use], batches: Iterable[int]
 ) -> list[tuple[int, Use]]:
-    """Return the cells of a row: its batches that are among these, loops at one."""
+    """Return the cells of a row for the given uses and batch sizes; loops have one."""
     middle = row.batches[len(row.batches) // 2]
     return [
         (batch, use)
@@ -196,7 +196,7 @@ def run(
 ) -> bool:
     """Measure rows into one file each; return whether all sides agreed.
 
-    No row begins after the time `until`, as `time.monotonic` counts.
+    No row starts after the time `until` of `time.monotonic`.
     """
     out.mkdir(parents=True, exist_ok=True)
     well = True
@@ -215,7 +215,7 @@ def run(
     try:
         for row in rows:
             if time.monotonic() > until:
-                console.print(f"no time for {row.name} and what follows", style="red")
+                console.print(f"no time for {row.name} and later rows", style="red")
                 break
             found = []
             for batch, use in cells(row, uses, batches):

@@ -21,7 +21,7 @@ from bench.speed.twin import Precision
 
 
 class Worker:
-    """A side, and the program that it has prepared."""
+    """A side and its current program."""
 
     def __init__(self, side: str) -> None:
         """Import the framework."""
@@ -39,7 +39,7 @@ class Worker:
         precision: Precision | None,
         file: str,
     ) -> dict[str, float]:
-        """Compile an operation, and write what it computes first."""
+        """Compile an operation, and write its first results."""
         self.program = None
         gc.collect()  # graphs of TensorFlow refer to themselves
         drawn, operation = draw(Row(*row), batch), Row(*row).operation
@@ -49,7 +49,7 @@ class Worker:
         return dict(self.program.facts)
 
     def once(self, times: int) -> dict[str, float]:
-        """Return seconds and processor seconds of each of a number of times."""
+        """Run the program repeatedly; return the wall and processor seconds per run."""
         assert self.program is not None
         cpu, wall = time.process_time(), time.perf_counter()
         self.program.run(times)

@@ -1,1 +1,1 @@
-"""How fast the same training runs in fdl, Keras, PyTorch and plain Flax."""
+"""Speed of the same training in fdl, Keras, PyTorch and plain Flax."""

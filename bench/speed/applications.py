@@ -11,7 +11,7 @@ CLASSES = 10
 
 
 def application(name: str, side: int = 64) -> Any:
-    """Return a new model of photographs of so many pixels a side."""
+    """Return a new model for square photographs with `side` pixels a side."""
     import keras
 
     return keras.applications.__dict__[name](

@@ -10,7 +10,7 @@ LATENTS = 64  # of DCGAN
 
 
 class Case(NamedTuple):
-    """A model and how it is trained.
+    """A model and its training.
 
     Attributes:
         title: Short description.
@@ -26,7 +26,7 @@ class Case(NamedTuple):
         tolerance: Maximum relative error of the gradients and of the update of the
             first step; for outputs and losses it is always 1e-4.
         inference: Numbers of examples in a prediction.
-        pixels: Whether each pixel has a label.
+        pixels: Whether labels are per pixel.
     """
 
     title: str
@@ -44,10 +44,10 @@ class Case(NamedTuple):
 
 
 def _images(title: str, steps: int, side: int = 64, **options: Any) -> Case:
-    """Return a case of photographs, of which there are fewer at a time.
+    """Return a case of photographs, with smaller batches.
 
-    Millions of values pass a ReLU: see the tolerance of DCGAN. In double precision the
-    gradients are those of Linen to 1e-12.
+    Millions of values pass through a ReLU: see the tolerance of DCGAN. In double
+    precision, gradients equal those of Linen to 1e-12.
     """
     sizes = {"shape": (side, side, 3), "large": 64, "inference": (1, 16, 64)}
     return Case(title, 16, steps, 1.0, 1.12, **sizes, tolerance=5e-2, **options)
@@ -77,9 +77,9 @@ CASES: dict[str, Case] = {
         labels=False,
         draws=(("draw_discriminator", LATENTS), ("draw_generator", LATENTS)),
         large=256,
-        # Of the 600,000 normalized values that pass a ReLU, one may be rounded to the
-        # other side of zero, which changes the gradients by about 1e-3. In double
-        # precision this does not happen: a test requires 1e-9.
+        # One of the 600,000 normalized values that pass through a ReLU may be rounded
+        # to the other side of zero, which changes the gradients by about 1e-3. This
+        # does not happen in double precision, for which a test requires 1e-9.
         tolerance=5e-2,
     ),
     "resnet50": _images("ResNet-50, 64x64 pixels", steps=3),

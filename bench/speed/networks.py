@@ -1,4 +1,4 @@
-"""The sizes of networks of images, which all rows have in common."""
+"""The sizes of the image networks, shared by all rows."""
 
 from typing import Any
 
@@ -20,13 +20,13 @@ MOBILE_BLOCKS = (
     *((160, 2), (160, 1), (160, 1)),
     *((320, 1),),
 )
-"""Features and stride of each block; all but the first are 6 times as wide inside."""
+"""Features and stride of each block; all but the first expand 6 times inside."""
 
 UNET_FEATURES = (32, 64, 128)
-"""Features of each level; twice the last are in the middle."""
+"""Features of each level; the bottleneck has twice the last."""
 
-# Layers of Inception v3: features, rows, columns and stride of a convolution, 0 for one
-# with a border; `max`, `avg`; or a tuple of branches, whose outputs are joined.
+# Layers of Inception v3: features, rows, columns and stride of a convolution (0 for
+# stride 1 with `same` padding); `max`, `avg`; or a tuple of branches to concatenate.
 
 
 def _fives(pool: int) -> tuple[Any, ...]:

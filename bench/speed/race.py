@@ -1,9 +1,9 @@
-"""Time from process start to an accuracy, for the CNN on MNIST.
+"""Time from process start to a target accuracy, for the CNN on MNIST.
 
 Every row starts from the same parameters and sees the same batches in the same order,
 so all need the same number of epochs, up to rounding. All train on all 60,000 images
-with the same fixed settings. The test accuracy after each epoch is the measure itself:
-it tells when a row has arrived, and selects nothing.
+with the same fixed settings. The test accuracy after each epoch only determines when a
+row has reached the target; it selects nothing.
 """
 
 import json
@@ -113,7 +113,7 @@ def race(out: Path, rounds: int, data_dir: Path | None) -> dict[str, Any]:
                     found = json.loads(done.stdout.splitlines()[-1])
                     runs.append({"row": row, "cache": cache, "seed": seed, **found})
                     console.print(runs[-1])
-                    if row != "fdl":  # it keeps nothing unless told to
+                    if row != "fdl":  # others have no cache by default
                         break
     result = {
         "machine": machine(),
@@ -143,7 +143,7 @@ def table(result: dict[str, Any]) -> list[str]:
                 [run["passes"][0]["seconds"] for run in runs],
                 *([reached(run, target) for run in runs] for target in TARGETS),
             ]
-            kept = {"cold": "none", "warm": "kept"}[cache]
+            kept = {"cold": "none", "warm": "cached"}[cache]
             words = [KNOWN[row].title, kept, *(_seconds(column) for column in columns)]
             lines.append(f"| {' | '.join(words)} |")
     return lines

@@ -17,7 +17,7 @@ Result = dict[str, Any]
 
 
 def write(folder: Path) -> Path:
-    """Write report.md and its charts.
+    """Write report.md and its chart.
 
     Raises:
         ValueError: If there are no results, or they are from different machines.
@@ -30,13 +30,14 @@ def write(folder: Path) -> Path:
     _draw(training, folder / "training.png")
     first = next(iter(results.values()))
     lines = [
-        "# Side by side",
+        "# Training speed by framework",
         "",
         f"{first['machine']['device']}, {first['machine']['memory_gib']} GiB. Written "
-        f"from the JSON files in this folder; `python -m bench run` measured them, as "
-        "bench/speed describes. Every row was first found to be the same model: "
-        "outputs, loss, gradients and the first step of Adam. Rows take turns; ratios "
-        "are taken within a turn, and shown as median (10th - 90th percentile).",
+        "from the JSON files in this folder, which `python -m bench run` measured (see "
+        "bench/speed). Every row was first checked to be the same model: outputs, "
+        "loss, gradients and the first step of Adam. Rows take turns; each ratio "
+        "compares runs of the same turn, and is shown as median (10th - 90th "
+        "percentile).",
         "",
         "![Training steps, relative to fdl](training.png)",
         "",
@@ -48,11 +49,12 @@ def write(folder: Path) -> Path:
     beside = beside_flax(results)
     if beside:
         lines += [
-            "## Beside plain Flax",
+            "## Compared with plain Flax",
             "",
-            f"Linen in a jitted step over fdl: at least {SLOWER} in time and in peak "
-            f"memory, or, where Linen takes {FASTER} times as long, {LARGER} in "
-            "memory, which is that of the process while it prepares and runs a cell.",
+            f"Ratios of Linen in a jitted step over fdl. The goal is at least {SLOWER} "
+            f"in time and in peak memory, or, if Linen takes {FASTER} times as long, "
+            f"{LARGER} in memory: the memory of the process while it prepares and runs "
+            "a cell.",
             "",
             *beside,
             "",
@@ -60,8 +62,8 @@ def write(folder: Path) -> Path:
     lines += [
         "## Compilation",
         "",
-        "Seconds until fdl has drawn the parameters, and by which the first block of "
-        f"training steps takes longer than a later one: no more than {LONG} each.",
+        "Seconds to initialize fdl's parameters, and the extra time of the first block "
+        f"of training steps. The goal is at most {LONG} s each.",
         "",
         *compilation(results),
         "",
@@ -69,7 +71,7 @@ def write(folder: Path) -> Path:
     race = _race(folder, first["machine"])
     if race is not None:
         lines += [
-            "## To an accuracy",
+            "## Time to accuracy",
             "",
             "The CNN on all of MNIST, from the start of the process: median (lowest - "
             "highest). All rows start from the same parameters and see the same "
@@ -139,7 +141,7 @@ def goals(results: dict[str, Result]) -> list[str]:
         low, median, high = _ratio(result, rival, cell)
         said = "no"
         if median >= case.reach:
-            said = "yes, and the dream" if median >= case.dream else "yes"
+            said = "yes, and the stretch goal" if median >= case.dream else "yes"
         theirs, ours = (
             np.median(result["rows"][row]["cells"][cell]["seconds"]) * 1e3
             for row in (rival, "fdl")
@@ -158,12 +160,12 @@ def goals(results: dict[str, Result]) -> list[str]:
 
 
 SLOWER, FASTER, LARGER = 0.95, 1.5, 0.8
-"""Limits of plain Flax over fdl, in time and in memory: the first; in memory the last
-where fdl is faster by the second."""
+"""Limits of the ratios of plain Flax over fdl: `SLOWER` in time and memory, or `LARGER`
+in memory if fdl is faster by `FASTER`."""
 
 
 def broken(time: float, memory: float) -> str:
-    """Return which of the limits are broken by ratios of time and of memory."""
+    """Return the limits that ratios of time and memory break."""
     limit = LARGER if time >= FASTER else SLOWER
     slow, large = "slower" * (time < SLOWER), "larger" * (memory < limit)
     return " and ".join(filter(None, (slow, large)))
@@ -179,7 +181,7 @@ def beside_flax(results: dict[str, Result]) -> list[str]:
             if theirs is None:
                 continue
             low, median, high = _ratio(result, "flax", cell)
-            # On GPUs, predictions were once measured without.
+            # Older results for predictions on GPUs have no memory.
             memory = theirs.get("memory", np.nan) / ours.get("memory", np.nan)
             lines.append(
                 f"| {CASES[name].title} | {cell} | {median:.2f} ({low:.2f} - "
@@ -187,18 +189,18 @@ def beside_flax(results: dict[str, Result]) -> list[str]:
             )
     if not lines:
         return []
-    heads = "| case | cell | time | peak memory | so far |"
+    heads = "| case | cell | time | peak memory | missed |"
     return [heads, "| --- | --- | --- | --- | --- |", *lines]
 
 
 LONG = 30.0
-"""Seconds that nothing should take to compile."""
+"""Limit on the seconds of a compilation."""
 
 
 def compilation(results: dict[str, Result]) -> list[str]:
-    """Return the table of seconds of compilation."""
+    """Return the table of compilation times."""
     lines = [
-        "| case | parameters | step | step in plain Flax | so far |",
+        "| case | parameters | step | step in plain Flax | missed |",
         "| --- | --: | --: | --: | --- |",
     ]
     for name, result in results.items():
@@ -245,8 +247,8 @@ def _setup(result: Result) -> list[str]:
     versions = ", ".join(f"{name} {v}" for name, v in result["versions"].items())
     rate = np.median(result["matmul"]) / 1e9
     return [
-        f"{result['flops'] / 1e9:.3g} billion operations in a step's products; a large "
-        f"product runs at {rate:.0f} billion a second here. {versions}; commit "
+        f"{result['flops'] / 1e9:.3g} GFLOP in the matrix products of a step; a large "
+        f"product runs at {rate:.0f} GFLOP/s here. {versions}; commit "
         f"{(result['commit'] or 'unknown')[:10]}, {result['date']}."
     ]
 
@@ -255,8 +257,8 @@ def _table(result: Result, cell: str) -> list[str]:
     trains = cell.startswith("train")
     size = int(cell.split()[1])
     heads = ["row", "ms", "10th - 90th", "turns", "over fdl's", "examples/s", "first"]
-    heads += ["most memory"]
-    heads += ["import", "of the product's rate"] if trains else []
+    heads += ["peak memory"]
+    heads += ["import", "share of product rate"] if trains else []
     lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
     scale = size / result["batch_size"]
     for row in _measured(result):
@@ -291,7 +293,7 @@ _PANELS = 5  # side by side
 def _draw(
     training: dict[str, dict[str, tuple[float, float, float]]], file: Path
 ) -> None:
-    """Draw training steps relative to fdl, with a panel for each case."""
+    """Plot training steps relative to fdl, with a panel for each case."""
     rows = [row for row in ROWS if any(row in found for found in training.values())]
     columns = min(len(training), _PANELS)
     lines = math.ceil(len(training) / columns)

@@ -10,7 +10,7 @@ from bench.speed.twin import Precision
 
 
 class Row(NamedTuple):
-    """One way of running one framework.
+    """A framework with its settings.
 
     Attributes:
         title: Name in the report.

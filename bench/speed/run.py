@@ -39,10 +39,10 @@ class Extent(NamedTuple):
     """The extent of the measurements.
 
     Attributes:
-        rounds: Number of times that each row is measured, in turns.
-        share: Fraction of the steps of a case in a block.
-        predict: Whether to measure prediction too.
-        large: Whether to measure training with large batches too.
+        rounds: Number of measurements of each row, in turns.
+        share: Fraction of a case's steps in a block.
+        predict: Whether to measure prediction, too.
+        large: Whether to measure training with large batches, too.
     """
 
     rounds: int = 5
@@ -89,8 +89,8 @@ def measure(name: str, rows: list[str], extent: Extent) -> dict[str, Any]:
             return found
 
         try:
-            # fdl writes the initial state of the others. On a GPU these compile side by
-            # side; on CPU one would slow down the trials of another.
+            # fdl writes the initial state of the others. On a GPU these compile in
+            # parallel; on CPU one would slow down the trials of another.
             with ThreadPoolExecutor(8 if ON_GPU else 1) as pool:
                 found = [begin("fdl"), *pool.map(begin, rows[1:])]
             result["rows"] = dict(zip(rows, found, strict=True))
@@ -104,7 +104,7 @@ def measure(name: str, rows: list[str], extent: Extent) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Describe the machine; results from different ones are not comparable."""
+    """Describe the machine; results from different machines are not comparable."""
     memory = round(psutil.virtual_memory().total / 2**30)
     return {"device": device(), "threads": os.cpu_count(), "memory_gib": memory}
 
@@ -171,11 +171,10 @@ def _start(
 
 
 def _compare(start: str, expected: str, found: str, noisy: bool) -> dict[str, float]:
-    """Return relative errors of the first step, for parameters those of the update.
+    """Return the relative errors of the first step; for parameters, of their update.
 
-    Adam's first step is of the same size whatever the gradient, so that where there is
-    only rounding its sign is arbitrary. If gradients are `noisy`, the update is weighed
-    by them.
+    Adam's first step has the same size for any gradient, so its sign is arbitrary if
+    the gradient is only rounding. If gradients are `noisy`, they weight the update.
     """
     with np.load(start) as a, np.load(expected) as b, np.load(found) as c:
         names = sorted(b.files)
@@ -219,8 +218,7 @@ class Cell(NamedTuple):
         kind: `train` or `predict`.
         size: Number of examples at a time.
         times: Number of steps or predictions in a block.
-        precision: Precision of products, if there is a choice; the first is the default
-            on GPUs.
+        precision: Precision of products, on GPUs; the first is the default there.
     """
 
     kind: str

@@ -10,14 +10,14 @@ Arrays = dict[str, np.ndarray]
 layout."""
 
 Precision = Literal["float32", "tf32", "bfloat16"]
-"""How a GPU multiplies: exactly, from inputs rounded to 10 bits of mantissa, or in
-mixed precision throughout the model."""
+"""Precision of products on a GPU: full float32, inputs rounded to 10 bits of mantissa,
+or mixed precision in the whole model."""
 
 LEARNING_RATE, BETA_1, BETA_2, EPSILON = 1e-3, 0.9, 0.999, 1e-7
 
 LONG_EPSILON = EPSILON / (1 - BETA_2) ** 0.5
-"""Where Adam adds epsilon to the corrected root, as in optax and PyTorch, this makes
-Keras' first step."""
+"""Epsilon that makes the first step equal Keras' in an Adam that adds it after bias
+correction, as in optax and PyTorch."""
 
 
 class Step(NamedTuple):

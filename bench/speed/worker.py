@@ -2,8 +2,8 @@
 
     python -m bench.speed.worker ROW CASE SETTING
 
-`bench.speed.run` starts it. It imports a single framework, so that time and memory are
-those of the framework.
+`bench.speed.run` starts it. It imports a single framework, so that its time and memory
+are those of the framework.
 """
 
 import contextlib
@@ -94,7 +94,7 @@ class Worker:
         return {"first": first, "memory": _memory()}
 
     def once(self) -> dict[str, Any]:
-        """Return the seconds of a block, after one for warming up if it is short."""
+        """Return the seconds of a block, after a warm-up block if it is short."""
         if self.seconds < 1:  # while waiting, it may have been evicted from caches
             self.block()
         started = time.perf_counter()
@@ -103,7 +103,7 @@ class Worker:
         return {"seconds": self.seconds}
 
     def _begin(self) -> None:
-        """Give back what an earlier cell needed, so that each has a peak of its own."""
+        """Free the memory of the previous cell, so that each cell has its own peak."""
         self.block, self.seconds = lambda: None, 0.0
         if "jax" in sys.modules:
             sys.modules["jax"].clear_caches()
@@ -112,9 +112,9 @@ class Worker:
 
 
 def _forget_peak() -> None:
-    """Let the peak of memory begin anew."""
+    """Reset the peak of memory."""
     if sys.platform == "linux":
-        with contextlib.suppress(AttributeError):  # C libraries but GNU's
+        with contextlib.suppress(AttributeError):  # only in GNU's C library
             ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")
     if "torch" in sys.modules and sys.modules["torch"].cuda.is_available():

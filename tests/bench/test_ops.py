@@ -88,5 +88,5 @@ def test_names_choose_rows():
     assert {row.operation for row in run.chosen(["lstm"])} == {"lstm"}
     assert [row.name for row in run.chosen(["*11x11*"])] == ["conv-11x11-s4-227x227x3"]
     assert len(run.chosen([])) == len(ROWS)
-    with pytest.raises(ValueError, match="'lstn' is no row"):
+    with pytest.raises(ValueError, match="'lstn' is not a row"):
         run.chosen(["lstn"])

@@ -12,16 +12,16 @@ from bench.speed.twin import Precision
 
 
 class Side(NamedTuple):
-    """One way of computing operations.
+    """One implementation of the operations.
 
     Attributes:
         title: Name in the report.
         module: File in this folder.
         package: Required package.
-        options: Further arguments of its `program`.
+        options: Additional arguments of its `program`.
         gpu: Whether it is for GPUs only.
         lacks: Precisions that it does not support.
-        rest: Seconds after which its threads no longer look out for more to do.
+        rest: Seconds until its idle threads stop spinning.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""Programs of operations written in JAX: those of fdl and of XLA's own form."""
+"""Programs of operations in JAX: fdl's and XLA's own implementations."""
 
 import time
 from collections.abc import Callable
@@ -15,12 +15,12 @@ from bench.speed.rivals.applied import jax_multiplies_in
 from bench.speed.twin import Precision
 
 Apply = Callable[..., Any]
-"""From arrays, constants and whether to train to the output, or to the output and
-updated statistics."""
+"""Function of arrays, constants and whether to train, which returns the output, or the
+output and updated statistics."""
 
 
 class Operation(NamedTuple):
-    """An operation, and its arrays where they are others than fdl's.
+    """An operation, and conversions of its arrays if their layout differs from fdl's.
 
     Attributes:
         apply: The function.
@@ -37,7 +37,7 @@ def program(
     operation: Operation, draw: Draw, use: Use, precision: Precision | None
 ) -> Program:
     """Compile an operation."""
-    jax.clear_caches()  # JAX would keep all programs, with what they close over
+    jax.clear_caches()  # JAX would keep all programs and the arrays they close over
     if precision is not None:
         jax_multiplies_in(precision)
     narrow = lambda x: (
@@ -87,7 +87,7 @@ def program(
 
 
 def repeated(call: Callable[[], Any]) -> Callable[[int], Any]:
-    """Return a function that calls a number of times, on CPU one after the other."""
+    """Return a function that repeats a call, on CPU waiting for each."""
     asynchronous = jax.default_backend() != "cpu"
 
     def run(times: int) -> Any:

@@ -117,7 +117,7 @@ def _local_response_norm(
 
 
 def _layer(make: Any, names: dict[str, str]) -> Any:
-    """Return a maker of Keras' layers; `names` are theirs of fdl's arrays."""
+    """Return an operation that calls a Keras layer; `names` maps fdl's array names."""
 
     def made(arrays: Any, constants: Any, **options: Any) -> Any:
         x = arrays["x"] if "x" in arrays else constants["ids"]

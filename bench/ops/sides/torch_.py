@@ -1,4 +1,4 @@
-"""PyTorch: functions called eagerly, images channels last; on a GPU also as a graph."""
+"""PyTorch: eager functions, channels last for images; on a GPU also as a CUDA graph."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class Operation(NamedTuple):
-    """An operation, and its arrays where they are others than fdl's.
+    """An operation, and conversions of its arrays if their layout differs from fdl's.
 
     Attributes:
         apply: From tensors by name, whether to train, and options to the output.
@@ -86,7 +86,7 @@ def program(
 
 
 def _captured(call: Callable[[], Any]) -> Callable[[], Any]:
-    """Return a replay of a call on a GPU, which saves the launches."""
+    """Return a CUDA-graph replay of a call, which avoids kernel launches."""
     beside = torch.cuda.Stream()
     beside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(beside):
@@ -213,7 +213,7 @@ def embedding(table: Any, ids: Any, train: bool) -> Any:
 
 
 def _transposed(apply: Any, **axes: tuple[int, ...]) -> Operation:
-    """Return an operation some of whose arrays have other orders of axes."""
+    """Return an operation with other orders of axes in some arrays."""
     back = {name: tuple(np.argsort(order)) for name, order in axes.items()}
 
     def change(arrays: Arrays, axes: Any) -> Arrays:
@@ -232,7 +232,7 @@ def _images(apply: Any, **axes: tuple[int, ...]) -> Operation:
 
 
 def _gated(run: Any, order: tuple[int, ...]) -> Operation:
-    """Return a recurrent operation, whose gates PyTorch has in another order."""
+    """Return a recurrent operation with the order of gates changed to PyTorch's."""
 
     def change(arrays: Arrays, enters: bool) -> Arrays:
         changed = {}
@@ -271,7 +271,7 @@ def _enter_attention(arrays: Arrays) -> Arrays:
 
 
 def _leave_attention(arrays: Arrays) -> Arrays:
-    """Return fdl's arrays; the axes of heads, which are for names only, are joined."""
+    """Return arrays in fdl's layout, with the axes of heads joined."""
     if "out_kernel" not in arrays:
         return arrays
     left = {name: x for name, x in arrays.items() if "qkv" not in name}

@@ -1,4 +1,4 @@
-"""XLA's own form: the operations of `jax.lax` and the layers of Flax."""
+"""XLA's own implementation: the operations of `jax.lax` and the layers of Flax."""
 
 from typing import Any
 
@@ -133,7 +133,7 @@ def _apart(arrays: Any) -> tuple[Any, Any]:
 
 
 def _recurrent(cell: Any, gates: tuple[str, ...], sides: tuple[str, str]) -> Operation:
-    """Return a recurrent layer, whose cell has dense layers for each gate and side."""
+    """Return a recurrent layer; its cell has a dense layer for each gate and side."""
     of_input, of_state = sides
 
     def apply(arrays: Any, _: Any, train: bool) -> Any:
@@ -168,7 +168,7 @@ def _recurrent(cell: Any, gates: tuple[str, ...], sides: tuple[str, str]) -> Ope
             arrays[name] = np.concatenate(kernels, axis=1)
         side = of_state if len(gates) == 4 else of_input
         bias = np.concatenate([cell[f"{side}{gate}"]["bias"] for gate in gates])
-        if len(gates) == 3:  # the sum of the others has one bias in Flax
+        if len(gates) == 3:  # in Flax, the other two gates have a single bias
             second = np.full_like(bias, np.nan)
             second[-len(bias) // 3 :] = cell["hn"]["bias"]
             bias = np.stack([bias, second])

@@ -35,7 +35,7 @@ def _adam() -> Any:
 
 
 Wrap = Callable[[Any], Any]
-"""From a model to one in another precision."""
+"""Function from a model to the same model in another precision."""
 
 
 def _as_it_is(model: Any) -> Any:
@@ -73,7 +73,7 @@ def _dcgan(wrap: Wrap) -> tuple[Any, Learner]:
 
 
 def _application(name: str) -> Callable[[Wrap], tuple[Any, Learner]]:
-    """Return a maker of a model of Keras, which another process writes."""
+    """Return a function that imports a Keras model, written by another process."""
 
     def make(wrap: Wrap) -> tuple[Any, Learner]:
         with tempfile.TemporaryDirectory() as folder:

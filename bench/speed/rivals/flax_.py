@@ -319,7 +319,7 @@ def _tree(case: str, flat: Arrays) -> Any:
                 here = tree.setdefault(layer, {})
                 layer = part
                 break
-        # Linen has depthwise kernels as those of as many groups.
+        # In Linen, depthwise kernels are those of a grouped convolution.
         x = x.swapaxes(-1, -2) if layer.endswith("_depthwise") else x
         here.setdefault(layer, {})[kind] = x
     return tree

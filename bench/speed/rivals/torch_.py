@@ -51,7 +51,7 @@ class Recurrent(nn.Module):
         super().__init__()
         self.layer1 = kind(28, 128, batch_first=True)
         self.head = nn.Linear(128, 10)
-        if kind is nn.LSTM:  # two biases, of which only the sum has an effect
+        if kind is nn.LSTM:  # two biases; only their sum matters
             nn.init.zeros_(self.layer1.bias_hh_l0)
             self.layer1.bias_hh_l0.requires_grad = False
 
@@ -297,7 +297,7 @@ class Twin:
     def _captured(
         self, call: Callable[[Any], Any], batch: dict[str, torch.Tensor]
     ) -> Callable[[Any], Any]:
-        """Return a call as a CUDA graph, which saves the launches of its kernels."""
+        """Return a call as a CUDA graph, which avoids kernel launches."""
         own = {name: x.clone() for name, x in batch.items()}
         beside = torch.cuda.Stream()
         beside.wait_stream(torch.cuda.current_stream())
@@ -388,7 +388,7 @@ class Twin:
     def _autocast(self) -> Any:
         if not self.half:
             return contextlib.nullcontext()
-        # Copies of parameters in half precision are made anew in each replay.
+        # Each replay copies the parameters to half precision again.
         return torch.autocast(self.device, torch.bfloat16, cache_enabled=not self.graph)
 
 

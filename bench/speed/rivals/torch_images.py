@@ -201,7 +201,7 @@ class InceptionV3(nn.Module):
 
 
 def _places() -> Any:
-    """Return the ends of the names that Keras gives to unnamed layers."""
+    """Return the suffixes that Keras gives to the names of unnamed layers."""
     return (f"_{number}" if number else "" for number in itertools.count())
 
 

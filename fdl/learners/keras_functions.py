@@ -31,7 +31,7 @@ _SAME = {
 
 
 class Metric(NamedTuple):
-    """A metric of Keras.
+    """A Keras metric.
 
     Attributes:
         function: Function of outputs, targets and weights that returns sums.

@@ -86,7 +86,7 @@ class AlexNet(Backbone):
 
     @property
     def sizes(self) -> Sizes:
-        """Image sizes of which three poolings leave at least one pixel."""
+        """Image sizes large enough for all poolings."""
         return Sizes(max(1, self.window + 14 * self.stride - 2 * self.border))
 
     def setup(self) -> None:

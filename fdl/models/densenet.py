@@ -110,7 +110,7 @@ class DenseNet(Backbone):
 
     @property
     def sizes(self) -> Sizes:
-        """Image sizes of which the poolings leave at least one pixel."""
+        """Image sizes large enough for all poolings."""
         return Sizes(8 if self.small else 32)
 
     def setup(self) -> None:

@@ -97,7 +97,7 @@ class RecurrentStack(linen.Module):
 
 
 class EncoderDecoder(RecurrentTranslator):
-    """Sequence-to-sequence model through one vector (Sutskever et al., 2014).
+    """Recurrent sequence-to-sequence model (Sutskever et al., 2014).
 
     Recurrent layers encode the source; others start from their final states, read the
     target so far, and predict the next token. The defaults are the model of Sutskever

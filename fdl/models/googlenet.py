@@ -160,7 +160,7 @@ class GoogLeNet(Backbone):
 
     @property
     def sizes(self) -> Sizes:
-        """Image sizes that leave auxiliary heads the pixels that they average."""
+        """Image sizes large enough for the pooling of the auxiliary heads."""
         if not (self.include_top and self.auxiliary):
             return Sizes()
         stages = [*dict.fromkeys(widths.name[0] for widths in self.modules)]

@@ -111,7 +111,7 @@ class LeNet5(Backbone):
 
     @property
     def sizes(self) -> Sizes:
-        """Image sizes that leave C5 at least one pixel."""
+        """Image sizes large enough for C5."""
         return Sizes(max(1, 32 - 2 * self.border))
 
     def setup(self) -> None:

@@ -71,7 +71,7 @@ class VGG(Backbone):
 
     @property
     def sizes(self) -> Sizes:
-        """Image sizes of which the poolings leave at least one pixel."""
+        """Image sizes large enough for all poolings."""
         return Sizes(2 ** len(self.block_sizes))
 
     def setup(self) -> None:

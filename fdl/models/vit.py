@@ -59,7 +59,7 @@ class VisionTransformer(linen.Module):
 
     @property
     def sizes(self) -> Sizes:
-        """Image sizes that patches fill."""
+        """Image sizes that are multiples of the patch size."""
         return Sizes(self.patch_size, multiple=self.patch_size)
 
     @linen.compact

@@ -13,7 +13,7 @@ from fdl.ranges import require_whole
 
 
 def dot_general(x: Array, kernel: Array, numbers: Any, precision: Any = None) -> Array:
-    """Contract features with the first axes of a kernel; Linen's interface."""
+    """Contract features with the first axes of a kernel; a `dot_general` for Linen."""
     (axes, _), _ = numbers
     rows, features = x.shape[: -len(axes)], math.prod(kernel.shape[: len(axes)])
     y = ops.dense(x.reshape(*rows, features), kernel.reshape(features, -1))

@@ -1,4 +1,4 @@
-"""Marks functions that are layers in Keras, so that descriptions of models see them."""
+"""Marks for functions that are layers in Keras, for descriptions of models."""
 
 import functools
 from collections.abc import Callable, Iterator

@@ -21,7 +21,7 @@ AT_ONCE = 0.1
 
 
 class Interrupted(KeyboardInterrupt):
-    """The process was told to stop; says what was saved and how to resume."""
+    """Stopped by a signal; the message says what was saved and how to resume."""
 
 
 class Told:

@@ -159,7 +159,7 @@ def ahead(
         >>> list(ahead(lambda x: x + 1, [1, 2]))
         [2, 3]
     """
-    # Contexts that set these are local to this thread.
+    # Contexts set these for this thread only.
     now: Any = jax.config
     x64, device = now.jax_enable_x64, now.jax_default_device
 

@@ -70,7 +70,7 @@ class DivergenceError(ArithmeticError):
     """
 
     def __init__(self, step: int, state: State, history: tuple[Epoch, ...]) -> None:
-        """Choose the remedy to name."""
+        """Build the message, with a remedy."""
         remedy = "try a smaller learning rate."
         if step == 0:  # no update has changed the parameters yet
             remedy = (

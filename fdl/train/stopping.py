@@ -1,4 +1,4 @@
-"""Early stopping: the best epoch of a run, and when to stop waiting for a better."""
+"""Early stopping: the best epoch of a run, and when to stop."""
 
 import math
 from collections.abc import Mapping, Sequence

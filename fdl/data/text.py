@@ -39,7 +39,7 @@ class PythonDocs(Source):
 
     @property
     def hold_out(self) -> HoldOut:
-        """`"last"`: other windows would have their neighbors in the training set."""
+        """The last windows, since others have their neighbors in the training set."""
         return "last"
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
@@ -69,7 +69,7 @@ class TextFile(Source):
 
     @property
     def hold_out(self) -> HoldOut:
-        """`"last"`: other windows would have their neighbors in the training set."""
+        """The last windows, since others have their neighbors in the training set."""
         return "last"
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
@@ -116,7 +116,7 @@ class TextLines(TextFile):
 
     @property
     def hold_out(self) -> HoldOut:
-        """`"last"` for windows of one text, else `"stratified"`."""
+        """The last windows of a single text; stratified for all other data."""
         return "last" if self.target is self.source is None else "stratified"
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:

@@ -1,4 +1,4 @@
-"""Read and write HDF5 files of Keras weights; those read are untrusted.
+"""Read and write HDF5 files of Keras weights; what is read is treated as untrusted.
 
 A layer is a group that contains a group `vars` of arrays numbered from 0:
 `layers/conv2d_1/vars/0`. Groups are named by class and number; the name of the layer is

@@ -52,7 +52,7 @@ class OptimizerState(NamedTuple):
 
 
 class Now(NamedTuple):
-    """Arguments of a rule besides the gradient and the slots.
+    """Arguments of a rule in addition to the gradient and the slots.
 
     Attributes:
         rate: The learning rate.

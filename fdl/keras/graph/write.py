@@ -1,6 +1,6 @@
 """Write a `Graph` as a config for Keras, the inverse of `fdl.keras.graph.read`.
 
-Options that are off by default, and off, are left out, so that older releases of Keras
+Options that are off, and off by default, are left out, so that older releases of Keras
 that lack the newest options can read the file.
 """
 
@@ -165,7 +165,7 @@ def _layer(layer: Layer) -> dict[str, Any]:
 
 
 def _options(entry: Entry, layer: Layer) -> dict[str, Any]:
-    """Return the options, without those that are off by default and off."""
+    """Return the options, except those that are off and off by default."""
     found = {}
     for name, (check, default) in entry.options.items():
         value = layer.options[name]

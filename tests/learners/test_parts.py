@@ -58,7 +58,7 @@ def train(data=(IMAGE, LABEL), **changed):
         ({"model": lambda x: x}, "model is a function, without init and apply"),
         ({"data": (IMAGE, np.eye(10, dtype=int)[LABEL])}, r"label.argmax\(-1\)"),
         ({"data": (IMAGE, LABEL[:, None])}, r"use label\[..., 0\]"),
-        ({"data": (IMAGE, LABEL.astype(float))}, "but classes are integers"),
+        ({"data": (IMAGE, LABEL.astype(float))}, "but classes must be integers"),
         ({"data": {"x": IMAGE, "y": LABEL}}, "or a dictionary or named tuple with the"),
         ({"data": (IMAGE.astype(float), LABEL)}, "whole numbers up to 255.*by 255"),
     ],

@@ -141,13 +141,14 @@ def unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> byte
 
 
 def reason(error: BaseException) -> str:
-    r"""Return the message of a library's error as one short line.
+    r"""Return the message of a library's error as one short line, without a period.
 
     Example:
-        >>> reason(ValueError("first\n  second")), reason(MemoryError())
+        >>> reason(ValueError("first\n  second.")), reason(MemoryError())
         ('first second', 'MemoryError')
     """
-    return shortened(" ".join(str(error).split()) or type(error).__name__)
+    message = " ".join(str(error).split()).rstrip(".")
+    return shortened(message or type(error).__name__)
 
 
 def visible(text: str) -> str:

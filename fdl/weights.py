@@ -114,7 +114,7 @@ def opened_safetensors(path: Path | str) -> Iterator[Any]:
         raise
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(
-            f"{path} cannot be read as safetensors: {reason(error)}"
+            f"{path} cannot be read as safetensors: {reason(error)}."
         ) from error
 
 

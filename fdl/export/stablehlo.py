@@ -190,8 +190,7 @@ def read_stablehlo(path: Path | str) -> ExportedFunction:
         same = metadata["sha256"] == hashlib.sha256(content).hexdigest()
     except (*_DAMAGE, ValueError, LookupError, TypeError) as error:
         raise ExportError(
-            f"{path} is damaged, or was not written by fdl: "
-            f"{reason(error).rstrip('.')}."
+            f"{path} is damaged, or was not written by fdl: {reason(error)}."
         ) from error
     if not same:
         raise ExportError(
@@ -201,8 +200,7 @@ def read_stablehlo(path: Path | str) -> ExportedFunction:
         exported = export.deserialize(bytearray(content))
     except Exception as error:  # JAX does not document what it raises
         raise ExportError(
-            f"{path} cannot be read by JAX {jax.__version__}: "
-            f"{reason(error).rstrip('.')}."
+            f"{path} cannot be read by JAX {jax.__version__}: {reason(error)}."
         ) from error
     return ExportedFunction(
         path, facts, exported, None if inside else _read_parameters(path, exported)

@@ -56,7 +56,7 @@ def read_config(path: Path) -> Any:
         return parse_json(content)
     except (ValueError, RecursionError) as error:
         raise WeightsError(
-            f"{path} has a damaged {CONFIG}: {reason(error).rstrip('.')}."
+            f"{path} has a damaged {CONFIG}: {reason(error)}."
         ) from error
 
 
@@ -131,7 +131,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise
     except (*faults, NotImplementedError, ValueError) as error:
         raise WeightsError(
-            f"{path} cannot be read as .keras: {reason(error).rstrip('.')}."
+            f"{path} cannot be read as .keras: {reason(error)}."
         ) from error
 
 

@@ -103,8 +103,7 @@ def read_compiled(config: Any, model: KerasModel) -> Compiled:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as why:
         raise WeightsError(
-            "the model is compiled in a way that is not supported: "
-            f"{reason(why).rstrip('.')}."
+            f"the model is compiled in a way that is not supported: {reason(why)}."
         ) from why
 
 

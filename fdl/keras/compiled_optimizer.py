@@ -160,7 +160,7 @@ def read_state(
         flat["u_product"] = {p: product.astype(kept[p].dtype) for p in kept}
     if rest:
         raise WeightsError(
-            f"{where} has {len(rest)} more arrays than its optimizer needs."
+            f"{where} has more arrays than its optimizer needs: {len(rest)} too many."
         )
     slots = {name: _filled(tree, flat[name]) for name, tree in state.slots.items()}
     return state._replace(iterations=np.int32(iterations), slots=slots)

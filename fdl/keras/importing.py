@@ -211,7 +211,7 @@ def _parsed(path: Path, text: str, what: str) -> Any:
         return parse_json(text)
     except (ValueError, RecursionError) as error:
         raise WeightsError(
-            f"{path} has a damaged description of {what}: {reason(error).rstrip('.')}."
+            f"{path} has a damaged description of {what}: {reason(error)}."
         ) from error
 
 

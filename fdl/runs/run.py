@@ -431,13 +431,13 @@ def read(
         options = kind(**fields_of(kind, said["options"], "options."))
         config = Config(**values | {"options": options})
     except ValueError as error:
-        raise RunError(f"{file} is damaged: {str(error).rstrip('.')}.") from error
+        raise RunError(f"{file} is damaged: {reason(error)}.") from error
     try:
         trained = tasks.outline(found, config, recorded.data)
     except Exception as error:  # a model may raise anything
         raise RunError(
             f"{file} is damaged: the model of task {found.name!r} cannot be made: "
-            f"{reason(error)}"
+            f"{reason(error)}."
         ) from error
     where = recorded.data_dir
     return found, trained, None if where is None else Path(where)

@@ -217,7 +217,10 @@ def stored(count, **changes):
     ("arrays", "words"),
     [
         (stored(5), "lacks the optimizer's velocity of y/bias"),
-        ([*stored(6), np.ones(3)], "has 1 more arrays than its optimizer needs"),
+        (
+            [*stored(6), np.ones(3)],
+            "has more arrays than its optimizer needs: 1 too many",
+        ),
         (
             stored(6, _2=np.ones(3)),
             r"has the optimizer's momentum of kernel as float64\[3\], but",

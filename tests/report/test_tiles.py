@@ -40,7 +40,7 @@ def test_the_sheet_shows_just_the_misread_by_class(written) -> None:
         "Ankle boot\n→ a name too …",
         "a name too …\n→ Ankle boot",
     ]
-    assert words.title == "x: 3 of 5 misread"
+    assert words.title == "x: 3 of 5 misclassified"
     report.draw_mistakes("a", images[:1], label[:1], says[:1], NAMES, title="x")
     assert len(written) == 1, "nothing was misread"
 

@@ -226,8 +226,7 @@ def _slots_of(model: KerasModel) -> tuple[Slot, ...]:
         except Exception as error:  # custom layers may raise anything
             problem = error
     raise WeightsError(
-        "the layers do not fit together: "
-        f"{reason(problem or ValueError()).rstrip('.')}."
+        f"the layers do not fit together: {reason(problem or ValueError())}."
     ) from problem
 
 

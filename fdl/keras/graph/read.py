@@ -59,8 +59,7 @@ def read_model(
         raise
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as why:
         raise WeightsError(
-            "the model's config is not one that Keras writes: "
-            f"{reason(why).rstrip('.')}."
+            f"the model's config is not one that Keras writes: {reason(why)}."
         ) from why
 
 

@@ -121,7 +121,7 @@ def test_rows_without_names(here, capsys, monkeypatch) -> None:
     assert len(capsys.readouterr().out.splitlines()) == 3
     np.save("other.npy", x[:, :1])
     for file, said in (
-        ("other.npy", "holds float32[60, 1]: expected rows of 2 numbers, as v has"),
+        ("other.npy", "holds float32[60, 1]: expected rows of 2 numbers, as in v"),
         ("films.csv", "have no names, so a table cannot be matched to them"),
     ):
         assert said in complaint(["predict", "v", file], capsys)

@@ -23,7 +23,7 @@ import optax
 import pytest
 
 import fdl
-from fdl.runs.states import restore_state, save_state
+from fdl.runs.states import restore_state, save_state, without_keys
 from fdl.sharding import spread_many
 from fdl.train.placement import Placement
 
@@ -138,13 +138,41 @@ def a_sharded_state_takes_an_eighth_of_the_memory():
 
 
 @check
+def a_step_by_itself_leaves_a_state_sharded():
+    batch = jax.tree.map(lambda x: x[:32], digits()[0])
+    learner = fdl.learners.sharded(perceptron(), mesh(), "batch+state")
+    state, _ = jax.jit(learner.step)(perceptron().init(0, batch), batch)
+    assert state.params["dense1"]["kernel"].sharding.spec == jax.P("data")
+
+
+@check
 def each_device_computes_its_part_of_a_batch():
     learner = fdl.learners.sharded(perceptron(), mesh())
     batch = jax.tree.map(lambda x: x[:32], digits()[0])
     state = perceptron().init(0, batch)
-    text = jax.jit(learner.step).lower(state, batch).compile().as_text()
-    assert "f32[4,784]" in text
-    assert "f32[32,784]" not in text
+    for function, inputs in (
+        (learner.step, batch),
+        (learner.evaluate, batch),
+        (learner.predict, batch.image),
+    ):
+        text = jax.jit(function).lower(state, inputs).compile().as_text()
+        assert "f32[4,784]" in text
+        assert "f32[32,784]" not in text
+
+
+@check
+def validation_examples_are_measured_in_batches_that_can_be_shared():
+    def noting(state, batch):
+        sizes.append(len(batch.label))
+        return one.evaluate(state, batch)
+
+    one, sizes = perceptron(), []
+    data = jax.tree.map(lambda x: np.repeat(x, 10, axis=0), digits()[1])
+    options = {"epochs": 1, "batch_size": 32, "key": 0, "validation_data": data}
+    run = fdl.fit(one._replace(evaluate=noting), digits()[0], mesh=mesh(), **options)
+    assert {*sizes} == {504, 496}
+    wanted = fdl.evaluate(one, run.state, data)
+    assert run.history[-1].validation == pytest.approx(wanted, rel=1e-5)
 
 
 @check
@@ -212,6 +240,23 @@ def a_checkpoint_of_eight_devices_is_one_of_any_number(folder):
 
 
 @check
+def a_state_is_restored_onto_the_devices_of_another(folder):
+    state = spread("batch+state").state
+    save_state(folder / "state", state)
+    nowhere = jax.eval_shape(lambda x: x, alone().state)
+    fewer = [
+        Placement(mesh(count, explicit=False), "batch+state").state(alone().state)
+        for count in (8, 4, 2, 1)
+    ]
+    for like in (*fewer, alone().state, nowhere):
+        found = restore_state(folder / "state", like)
+        assert_alike(without_keys(found), without_keys(state), 0)
+        for x, wanted in zip(*map(jax.tree.leaves, (found, like)), strict=True):
+            where = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+            assert x.sharding == (wanted.sharding or where)
+
+
+@check
 def a_run_goes_on_on_other_devices_if_it_may(folder):
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -269,8 +314,10 @@ def computes_the_same(model, words=False, count=32):
         lengths = rng.integers(3, 17, (count, 1))
         inputs = rng.integers(1, 9, (count, 16)) * (np.arange(16) < lengths)
     with jax.enable_x64(True):
-        data = (inputs, rng.integers(0, 10, count))
+        # Weights, so that the mean of the devices' means is another.
+        data = (inputs, rng.integers(0, 10, count), rng.random(count))
         found = losses(model, data, mesh())
+        assert np.isfinite(found).all(), found
         np.testing.assert_allclose(found, losses(model, data, None), rtol=1e-12)
 
 
@@ -287,7 +334,7 @@ def recurrent_networks_compute_the_same():
 @check
 def padded_sequences_compute_the_same():
     computes_the_same(
-        fdl.models.TextCNN(9, 10, features=8, maps=4, widths=(3,)), words=True
+        fdl.models.TextCNN(10, 9, features=8, maps=4, widths=(3,)), words=True
     )
 
 

@@ -243,8 +243,8 @@ class Absence:
             )
 
 
-def wait_for(client: Client, future: Future) -> Future:
-    """Wait until a future is done, and return it, whether it succeeded or not.
+def wait_for(client: Client, future: Future) -> None:
+    """Wait until a future is done, whether it succeeded or not.
 
     Raises:
         CommClosedError: If the scheduler is gone.
@@ -255,7 +255,6 @@ def wait_for(client: Client, future: Future) -> Future:
         time.sleep(_PAUSE)
     if client.status != "running":
         raise CommClosedError("it no longer answers")
-    return future
 
 
 def able_workers(client: Client) -> list[str]:

@@ -294,8 +294,9 @@ class ClusterChunks:
 
     def _result(self, future: Future, some: Sequence[int]) -> Any:
         """Return a worker's result for some members."""
+        wait_for(self._client, future)
         try:
-            return wait_for(self._client, future).result()
+            return future.result()
         except OtherMachineError:
             raise
         except Exception as error:

@@ -141,8 +141,11 @@ def a_sharded_state_takes_an_eighth_of_the_memory():
 def a_step_by_itself_leaves_a_state_sharded():
     batch = jax.tree.map(lambda x: x[:32], digits()[0])
     learner = fdl.learners.sharded(perceptron(), mesh(), "batch+state")
-    state, _ = jax.jit(learner.step)(perceptron().init(0, batch), batch)
+    step = jax.jit(learner.step)
+    state, _ = step(perceptron().init(0, batch), batch)
     assert state.params["dense1"]["kernel"].sharding.spec == jax.P("data")
+    # Gathered, where XLA could divide a layer as its kernel is divided.
+    assert "f32[784,128]" in step.lower(state, batch).compile().as_text()
 
 
 @check

@@ -261,11 +261,13 @@ def _require_reachable(place: _Place) -> None:
     host = host.strip("[]")
     if place.process == 0:
         try:
+            socket.getaddrinfo(host, int(port))
             socket.create_server(("", int(port))).close()
         except OSError as error:
+            wrong = "address" if isinstance(error, socket.gaierror) else "port"
             raise ProcessError(
                 f"process 0 cannot listen at {place.coordinator}: {error.strerror}. "
-                "Choose another port for all processes."
+                f"Choose another {wrong} for all processes."
             ) from error
         return
     until, reason = time.monotonic() + ANSWERS_IN, "no connection"

@@ -21,6 +21,8 @@ from fdl.ranges import require_whole
 DATA, MEMBERS = "data", "members"
 """Axes of meshes: along one, devices share batches; along the other, members."""
 
+_MOST_OF_CPU = 1024  # devices; JAX takes gigabytes for a hundred thousand
+
 
 def spread(learner: Learner, mesh: Mesh, shard: Shard = "batch") -> Learner:
     """Return a learner whose steps run on all devices; see `fdl.learners.sharded`."""
@@ -141,7 +143,9 @@ def mesh_of(devices: int) -> Mesh:
     there = jax.devices()
     if devices > len(there):
         kind, remedy = there[0].device_kind, "use at most that many."
-        if there[0].platform == "cpu":
+        if there[0].platform == "cpu" and devices > _MOST_OF_CPU:
+            remedy = f"a CPU can be split into at most {_MOST_OF_CPU:,}."
+        elif there[0].platform == "cpu":
             flag = f"XLA_FLAGS=--xla_force_host_platform_device_count={devices}"
             remedy = f"to split the CPU into more, start Python with {flag}."
         raise ValueError(
@@ -154,6 +158,8 @@ def mesh_of(devices: int) -> Mesh:
 def ask_for(devices: int) -> None:
     """Split the CPU into devices, unless JAX has started or `XLA_FLAGS` says how."""
     if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    if devices > _MOST_OF_CPU:  # `mesh_of` raises an error
         return
     with contextlib.suppress(RuntimeError):  # it has started
         jax.config.update("jax_num_cpu_devices", devices)

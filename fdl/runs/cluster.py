@@ -8,6 +8,7 @@ machine alone, and other schedulers are reached by TLS.
 import contextlib
 import logging
 import os
+import time
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 
 import dask.config
 import jax
-from distributed import Client, Nanny, Scheduler, Security, SpecCluster
+from distributed import Client, Future, Nanny, Scheduler, Security, SpecCluster
 from distributed.comm.core import CommClosedError
 
 from fdl.pixels import current_format
@@ -33,6 +34,8 @@ from fdl.runs.environment import FLAGS, cores, environment
 from fdl.runs.errors import RunError
 
 _PATIENCE = 30  # seconds to wait for a scheduler to answer
+_ALONE = 5  # seconds without a worker until the warning
+_PAUSE = 0.1  # seconds between two checks
 _DEATHS = 10  # of workers, after which a chunk is abandoned
 
 
@@ -187,16 +190,14 @@ def _agreed(client: Client, *, allow_changes: bool) -> Wanted:
         OtherMachineError: If they differ from each other or from this process.
         RunError: If no worker has a device.
     """
-    address = _address(client)
     if not client.scheduler_info(n_workers=-1)["workers"]:
-        warnings.warn(f"{address} has no workers yet: waiting for one.", stacklevel=2)
         # Submit a task, since some clusters start workers only when there is one.
-        client.submit(machine, pure=False, resources={DEVICE: 1}).result()
+        wait_for(client, client.submit(machine, pure=False, resources={DEVICE: 1}))
     able = able_workers(client)
     if not able:
         raise RunError(
-            f"no worker of {address} has the resource {DEVICE!r}: start one per device,"
-            f" with --resources {DEVICE}=1."
+            f"no worker of {_address(client)} has the resource {DEVICE!r}: start one "
+            f"per device, with --resources {DEVICE}=1."
         )
     found: Any = client.run(machine, workers=able, on_error="return")
     wanted = None
@@ -213,6 +214,47 @@ def _agreed(client: Client, *, allow_changes: bool) -> Wanted:
         require_like(name, one, wanted)
     assert wanted is not None
     return wanted
+
+
+class Absence:
+    """Warns once each time that no worker has had a device for some seconds."""
+
+    def __init__(self, client: Client) -> None:
+        """Start the clock."""
+        self._client, self._since, self._next = client, time.monotonic(), 0.0
+        self._is_said = False
+
+    def look(self) -> None:
+        """Check for workers, at most once a second, and warn if there are none."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + 1
+        if able_workers(self._client):
+            self._since, self._is_said = now, False
+        elif not self._is_said and now - self._since >= _ALONE:
+            self._is_said = True
+            address = _address(self._client)
+            warnings.warn(
+                f"{address} has no worker with a device: waiting for one. To start it, "
+                f"run dask worker {address} --nthreads 1 "
+                f"--resources {DEVICE}=1",
+                stacklevel=2,
+            )
+
+
+def wait_for(client: Client, future: Future) -> None:
+    """Wait until a future is done, whether it succeeded or not.
+
+    Raises:
+        CommClosedError: If the scheduler is gone.
+    """
+    absence = Absence(client)
+    while not future.done():
+        absence.look()
+        time.sleep(_PAUSE)
+    if client.status != "running":
+        raise CommClosedError("it no longer answers")
 
 
 def able_workers(client: Client) -> list[str]:

@@ -19,7 +19,7 @@ from fdl.files import write_whole
 from fdl.learner import State
 from fdl.members import Strategy
 from fdl.runs.chunks import Round
-from fdl.runs.cluster import Workers, able_workers, unique
+from fdl.runs.cluster import Absence, Workers, able_workers, unique, wait_for
 from fdl.runs.cluster_worker import (
     DEVICE,
     ChunkError,
@@ -170,6 +170,7 @@ class ClusterChunks:
             one.work.name: Variable(one.work.name, client) for one in chunks
         }
         running: dict[Future, _Chunk] = {}
+        absence = Absence(client)
         try:
             for chunk in chunks:
                 parts[chunk.work.name].set(self._kept(chunk.begun))
@@ -191,6 +192,7 @@ class ClusterChunks:
                     future.release()  # else it is repeated if its worker dies
                     parts.pop(chunk.work.name).delete()
                 if not (ended or sent):
+                    absence.look()
                     time.sleep(_PAUSE)
         finally:
             if running:
@@ -292,6 +294,7 @@ class ClusterChunks:
 
     def _result(self, future: Future, some: Sequence[int]) -> Any:
         """Return a worker's result for some members."""
+        wait_for(self._client, future)
         try:
             return future.result()
         except OtherMachineError:

@@ -241,10 +241,10 @@ def train_chunk(
         variable.set({"name": part.name, "part": content, "pictures": pictures})
         queue.put(work.name)
 
-    with (
-        contextlib.closing(Queue(told)) as queue,
-        _members(data, swept, files, wanted, send) as members,
-    ):
+    queue = Queue(told)
+    # The process that sweeps holds it: a killed worker could not release it.
+    queue.close()
+    with _members(data, swept, files, wanted, send) as members:
         number = work.round.number
         over = members.states(work.members, round=number)
         if over:  # the worker that wrote it may have died before announcing it

@@ -78,7 +78,8 @@ def restore_state(path: Path, like: State) -> State:
     Args:
         path: The folder that `save_state` wrote.
         like: A state with the same shapes and types, such as from `jax.eval_shape`; its
-            values are not used.
+            values are not used. The arrays go to its devices, or to the first of this
+            process if it has none.
 
     Raises:
         RunError: If the folder is damaged, or has the state of another learner.
@@ -99,12 +100,14 @@ def restore_state(path: Path, like: State) -> State:
 
 
 def _outline(x: Any) -> jax.ShapeDtypeStruct:
-    """Return an array's shape and type, and for a random key, its sharding.
+    """Return an array's shape, type and sharding.
 
-    Otherwise Orbax would look for the key's old device, which this process may lack.
+    Otherwise Orbax would look for its old devices, which this process may lack.
     """
-    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here if is_key(x) else None)
+    where = getattr(x, "sharding", None)
+    if where is None:
+        where = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,9 @@ import re
 import sys
 import tempfile
 import traceback
+from importlib import import_module
 from pathlib import Path
+from unittest.mock import patch
 
 import flax.linen as linen
 import jax
@@ -23,11 +25,12 @@ import optax
 import pytest
 
 import fdl
-from fdl.runs.states import restore_state, save_state
+from fdl.runs.states import restore_state, save_state, without_keys
 from fdl.sharding import spread_many
 from fdl.train.placement import Placement
 
 COUNT = 8
+members = import_module("fdl.train.many")
 CHECKS = {}
 
 
@@ -138,13 +141,50 @@ def a_sharded_state_takes_an_eighth_of_the_memory():
 
 
 @check
+def a_step_by_itself_leaves_a_state_sharded():
+    batch = jax.tree.map(lambda x: x[:32], digits()[0])
+    learner = fdl.learners.sharded(perceptron(), mesh(), "batch+state")
+    state, _ = jax.jit(learner.step)(perceptron().init(0, batch), batch)
+    assert state.params["dense1"]["kernel"].sharding.spec == jax.P("data")
+
+
+@check
 def each_device_computes_its_part_of_a_batch():
     learner = fdl.learners.sharded(perceptron(), mesh())
     batch = jax.tree.map(lambda x: x[:32], digits()[0])
     state = perceptron().init(0, batch)
-    text = jax.jit(learner.step).lower(state, batch).compile().as_text()
-    assert "f32[4,784]" in text
-    assert "f32[32,784]" not in text
+    for function, inputs in (
+        (learner.step, batch),
+        (learner.evaluate, batch),
+        (learner.predict, batch.image),
+    ):
+        text = jax.jit(function).lower(state, inputs).compile().as_text()
+        assert "f32[4,784]" in text
+        assert "f32[32,784]" not in text
+
+
+@check
+def a_learner_with_other_hyperparameters_is_shared_too():
+    batch = jax.tree.map(lambda x: x[:32], digits()[0])
+    one = fdl.tunable(lambda hparams: perceptron(), {"rate": 0.1})
+    tuned = fdl.learners.sharded(one, mesh()).tune({"rate": 0.2})
+    made = jax.make_jaxpr(tuned.step)(one.init(jax.random.key(0), batch), batch)
+    assert "sharding_constraint" in str(made)
+
+
+@check
+def validation_examples_are_measured_in_batches_that_can_be_shared():
+    def noting(state, batch):
+        sizes.append(len(batch.label))
+        return one.evaluate(state, batch)
+
+    one, sizes = perceptron(), []
+    data = jax.tree.map(lambda x: np.repeat(x, 10, axis=0), digits()[1])
+    options = {"epochs": 1, "batch_size": 32, "key": 0, "validation_data": data}
+    run = fdl.fit(one._replace(evaluate=noting), digits()[0], mesh=mesh(), **options)
+    assert {*sizes} == {504, 496}
+    wanted = fdl.evaluate(one, run.state, data)
+    assert run.history[-1].validation == pytest.approx(wanted, rel=1e-5)
 
 
 @check
@@ -212,6 +252,23 @@ def a_checkpoint_of_eight_devices_is_one_of_any_number(folder):
 
 
 @check
+def a_state_is_restored_onto_the_devices_of_another(folder):
+    state = spread("batch+state").state
+    save_state(folder / "state", state)
+    nowhere = jax.eval_shape(lambda x: x, alone().state)
+    fewer = [
+        Placement(mesh(count, explicit=False), "batch+state").state(alone().state)
+        for count in (8, 4, 2, 1)
+    ]
+    for like in (*fewer, alone().state, nowhere):
+        found = restore_state(folder / "state", like)
+        assert_alike(without_keys(found), without_keys(state), 0)
+        for x, wanted in zip(*map(jax.tree.leaves, (found, like)), strict=True):
+            where = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+            assert x.sharding == (wanted.sharding or where)
+
+
+@check
 def a_run_goes_on_on_other_devices_if_it_may(folder):
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -269,8 +326,10 @@ def computes_the_same(model, words=False, count=32):
         lengths = rng.integers(3, 17, (count, 1))
         inputs = rng.integers(1, 9, (count, 16)) * (np.arange(16) < lengths)
     with jax.enable_x64(True):
-        data = (inputs, rng.integers(0, 10, count))
+        # Weights, so that the mean of the devices' means is another.
+        data = (inputs, rng.integers(0, 10, count), rng.random(count))
         found = losses(model, data, mesh())
+        assert np.isfinite(found).all(), found
         np.testing.assert_allclose(found, losses(model, data, None), rtol=1e-12)
 
 
@@ -287,7 +346,7 @@ def recurrent_networks_compute_the_same():
 @check
 def padded_sequences_compute_the_same():
     computes_the_same(
-        fdl.models.TextCNN(9, 10, features=8, maps=4, widths=(3,)), words=True
+        fdl.models.TextCNN(10, 9, features=8, maps=4, widths=(3,)), words=True
     )
 
 
@@ -302,7 +361,8 @@ def a_part_of_an_epoch_goes_on():
     options = {"mesh": mesh(), "shard": "batch+state"}
     whole = fit(on_part=keep, steps_per_chunk=1, **options)
     rest = fit(**kept, **options)
-    assert rest.history[-1].train == whole.history[-1].train
+    lines = [[line.train for line in run.history] for run in (rest, whole)]
+    assert lines[0] == lines[1][1:]  # of which the first is made of both parts
     assert_alike(rest.state, whole.state, 0)
 
 
@@ -348,7 +408,9 @@ def members_on_a_mesh_are_those_on_one_device():
     both = jax.make_mesh((2, 4), ("members", "data"))
     # Along the axis of members alone: the next check.
     for devices in (both, mesh(2)):
-        run = many(mesh=devices, **validation)
+        with patch.object(members, "spread_many", wraps=spread_many) as spread:
+            run = many(mesh=devices, **validation)
+        spread.assert_called()
         assert_alike(run.state, alone.state)
         for table in ("train", "validation"):
             assert_alike(getattr(run, table), getattr(alone, table))
@@ -369,9 +431,17 @@ def devices_share_members_without_talking():
     learner = spread_many(fdl.many(one, 16), fdl.many(one, 2), devices)
     batch = jax.tree.map(lambda x: x[:32], digits()[0])
     state = Placement(devices).state(fdl.many(one, 16).init(0, batch))
-    text = jax.jit(lambda *x: learner.step(*x)[0]).lower(state, batch).compile()
-    assert "f32[2,32,128]" in text.as_text()
-    assert "all-" not in text.as_text()
+    step, predict = (
+        jax.jit(function).lower(state, given).compile().as_text()
+        for function, given in (
+            (lambda *x: learner.step(*x)[0], batch),
+            (learner.predict, batch.image),
+        )
+    )
+    assert "f32[2,32,128]" in step
+    assert "all-" not in step
+    assert "f32[2,32,128]" in predict  # and its answers are told to all
+    assert "f32[16,32,128]" not in predict
 
 
 @check

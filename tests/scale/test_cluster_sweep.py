@@ -100,6 +100,7 @@ class KillingOne:
 
 def test_a_killed_worker_changes_no_bit(client, whole, tmp_path) -> None:
     before = {one.pid for one in workers()}
+    on_scheduler = client.run_on_scheduler(left_behind)
     killing = KillingOne("halving")
     options = {"cluster": client, "halving": True, **SMALL}
     found = sweep("mlp", path=tmp_path, on_rows=killing.on_rows, **options)
@@ -109,6 +110,7 @@ def test_a_killed_worker_changes_no_bit(client, whole, tmp_path) -> None:
     killing.wait()
     assert {one.pid for one in workers()} != before
     client.wait_for_workers(len(before), timeout=300)
+    assert not {*client.run_on_scheduler(left_behind)} - {*on_scheduler}
 
 
 def test_what_was_interrupted_stops_and_goes_on(client, whole, tmp_path) -> None:
@@ -278,10 +280,37 @@ def test_tls_takes_certificates_and_keeps_others_out(tmp_path, monkeypatch) -> N
 DEVICE = {"device": 1}
 
 
-def one_worker(**options):
-    """Return a cluster of one worker in this process."""
+def one_worker(n_workers=1, **options):
+    """Return a cluster of one worker in this process, or of none yet."""
     quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
-    return LocalCluster(n_workers=1, processes=False, **quiet, **options)
+    return LocalCluster(n_workers=n_workers, processes=False, **quiet, **options)
+
+
+def test_what_waits_for_a_worker_says_so_once_and_goes_on(monkeypatch) -> None:
+    monkeypatch.setattr(cluster, "_ALONE", 0.5)
+    allowed = {"allow_unencrypted": False, "allow_changes": False}
+    with (
+        one_worker(n_workers=0, resources=DEVICE) as started,
+        Client(started, set_as_default=False) as client,
+    ):
+        threading.Timer(3, started.scale, [1]).start()
+        address = started.scheduler_address
+        remedy = f"dask worker {address} --nthreads 1 --resources device=1"
+        with pytest.warns(UserWarning, match=f"^{address} has no w.*{remedy}") as said:
+            with cluster.connected(client, **allowed) as found:
+                assert found.wanted.machine == worker.machine()
+        assert len(said) == 1
+
+
+def test_a_scheduler_that_goes_while_a_worker_is_waited_for_is_named() -> None:
+    allowed = {"allow_unencrypted": False, "allow_changes": False}
+    started = one_worker(n_workers=0)
+    address = started.scheduler_address
+    with started, Client(address, set_as_default=False) as client:
+        threading.Timer(1, started.close).start()
+        with pytest.raises(RunError, match=f"^the scheduler at {address} is gone"):
+            with cluster.connected(client, **allowed):
+                raise AssertionError
 
 
 def test_workers_without_a_device_are_refused(tmp_path) -> None:

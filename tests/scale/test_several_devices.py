@@ -1,18 +1,20 @@
 """A training on eight devices is that on one: what eight_devices.py checks."""
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import jax
+import numpy as np
 import pytest
+from jax.sharding import Mesh
 
 import fdl
 from bench.scaling import CASES
-from fdl.sharding import mesh_of, require_alike, require_mesh, require_shard
+from fdl.sharding import ask_for, mesh_of, require_mesh, require_shard
 from scale.eight_devices import CHECKS, COUNT
 
 _SCRIPT = Path(__file__).parent / "eight_devices.py"
@@ -47,9 +49,13 @@ def test_meshes_that_will_not_do_are_refused():
     refused(jax.make_mesh((1, 1), ("data", "members")), only)
     either = r"only have 'members' or 'data': .*\(\(2, 4\), \('members', 'data'\)\)"
     refused(jax.make_mesh((1,), ("x",)), either, axes=("members", "data"))
-    kinds = [SimpleNamespace(device_kind=name) for name in ("cpu", "TPU v5")]
-    with pytest.raises(ValueError, match="mixes kinds of devices, cpu and TPU v5"):
-        require_alike(kinds)
+    unlike = np.array([_Device("cpu"), _Device("TPU v5")])
+    refused(Mesh(unlike, ("data",)), "mixes kinds of devices, cpu and TPU v5")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Device:
+    device_kind: str
 
 
 def test_more_devices_than_there_are_are_refused():
@@ -60,6 +66,11 @@ def test_more_devices_than_there_are_are_refused():
         mesh_of(2)
     with pytest.raises(ValueError, match="devices=0"):
         mesh_of(0)
+    before = jax.config.jax_num_cpu_devices
+    ask_for(100_000)
+    assert jax.config.jax_num_cpu_devices == before
+    with pytest.raises(ValueError, match=r"1 \(cpu\): a CPU .* at most 1,024\.$"):
+        mesh_of(100_000)
 
 
 def test_every_task_but_those_of_own_models_is_compared():

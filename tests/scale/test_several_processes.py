@@ -1,5 +1,6 @@
 """A training of several processes, and what becomes of it when one is lost."""
 
+import contextlib
 import json
 import os
 import signal
@@ -92,6 +93,20 @@ cli.main()
 """
 
 
+def test_a_run_that_goes_on_elsewhere_with_others_is_refused(found, run, monkeypatch):
+    monkeypatch.setattr(processes, "exchange", other(lambda x: x | {"epochs": 7}))
+    with pytest.raises(processes.ProcessError, match="process 1 has epochs 7, and"):
+        fdl.runs.resume(run, allow_changes=True)
+
+
+def other(changed):
+    """Return what two processes say, of which the second has changed something."""
+    return lambda text: [
+        text,
+        json.dumps(changed(json.loads(text))) if text.startswith("{") else text,
+    ]
+
+
 def test_the_others_end_when_one_is_killed_and_one_goes_on_alone(found, run):
     saved = fdl.runs.RunFolder(run).history()
     assert [line.epoch for line in saved] == [1]
@@ -127,6 +142,54 @@ def test_the_others_end_when_one_is_killed_and_one_goes_on_alone(found, run):
     assert [line.epoch for line in whole.history] == [1, 2, 3]
     assert whole.history[0].train == saved[0].train
     assert whole.metrics["accuracy"] > 0.5
+
+
+_JOINED = """
+import sys, time
+from fdl import processes
+processes._ENDS_IN = 1
+with processes.joined(sys.argv[1], 2, int(sys.argv[2])):
+    time.sleep(4 * int(sys.argv[2]))
+print("done")
+"""
+
+
+def test_who_ends_first_waits_for_the_others():
+    address = free_address()
+    both = [start("-c", _JOINED, address, index, devices=1) for index in range(2)]
+    try:
+        said = [each.communicate(timeout=60) for each in both]
+    finally:
+        for each in both:
+            end(each)
+    assert said == [("done\n", "")] * 2
+    assert [each.returncode for each in both] == [0, 0]
+
+
+def test_processes_of_other_versions_are_refused(monkeypatch):
+    monkeypatch.setattr(processes, "_initialize", lambda place: None)
+    monkeypatch.setattr(
+        processes, "_ending_together", lambda process: contextlib.nullcontext()
+    )
+    monkeypatch.setattr(processes, "exchange", other(lambda x: x | {"jax": "0.1"}))
+    with pytest.raises(processes.ProcessError, match="process 1 has jax"):
+        with processes.joined(free_address(), 2, 0, plainly=False):
+            raise AssertionError
+
+
+@pytest.mark.parametrize("what", ["checksum", "devices", "jax"])
+def test_runs_on_other_data_or_machines_are_refused(monkeypatch, tmp_path, what):
+    def changed(about):
+        held = {"checksum": "data", "devices": "environment", "jax": "versions"}
+        return about | {held[what]: about[held[what]] | {what: 7}}
+
+    settings = {"dataset": "mnist-5k", "epochs": 1}
+    words = f"process 1 has [a-z]*.{what} 7, and process 0 has"
+    with monkeypatch.context() as patch:
+        patch.setattr(processes, "exchange", other(changed))
+        with pytest.raises(processes.ProcessError, match=words):
+            fdl.runs.train("mlp", path=tmp_path / "run", **settings)
+        assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -205,6 +268,12 @@ def test_a_port_that_is_taken_is_named():
         with pytest.raises(processes.ProcessError, match=f"listen at {address}"):
             with processes.joined(address, 2, 0):
                 raise AssertionError
+
+
+def test_process_0_refuses_a_host_that_nobody_knows():
+    with pytest.raises(processes.ProcessError, match=r"at no\.invalid:1: .* address"):
+        with processes.joined("no.invalid:1", 2, 0):
+            raise AssertionError
 
 
 def test_a_cluster_says_where_its_processes_are(monkeypatch):

@@ -6,6 +6,7 @@ told where the first listens, which one it is, and where a run goes.
 
 import functools
 import json
+import os
 import signal
 import sys
 import time
@@ -112,6 +113,7 @@ def fit_is_that_on_one_device():
         wanted, alone = measured()
         for shard in ("batch", "batch+state"):
             found, run = measured(mesh=mesh(), shard=shard)
+            assert np.isfinite(found).all(), found
             np.testing.assert_allclose(found, wanted, rtol=1e-12)
             assert run.history[-1].validation == pytest.approx(
                 alone.history[-1].validation, rel=1e-12
@@ -141,6 +143,39 @@ def updates_are_as_many_in_all_whatever_the_clocks_say():
         fdl.fit(learner, data, on_part=on_part, **options)
     assert len(seen) > 3
     assert len(set(processes.exchange(json.dumps(seen)))) == 1
+
+
+@check
+def process_0_alone_writes_a_run_and_tells_of_it():
+    import fdl.runs
+
+    class Told:
+        def start(self, path, config):
+            told.append("start")
+
+        def epoch(self, line, state, pictures):
+            told.append("epoch")
+
+        def end(self, result, pictures):
+            told.append("end")
+
+    told, written = [], []
+    path = Path(RUN).with_name("whole")
+    writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+    def note(event, args):
+        if event in ("os.mkdir", "os.rename") or (
+            event == "open" and args[2] & writing
+        ):
+            if str(args[0]).startswith(str(path)):
+                written.append(f"{event} {args[0]}")
+
+    sys.addaudithook(note)
+    run = fdl.runs.train("mlp", path=path, loggers=[Told()], **settings(epochs=1))
+    assert (path / "result.json").is_file()
+    assert told == (["start", "epoch", "end"] if INDEX == 0 else [])
+    assert bool(written) == (INDEX == 0), written
+    assert len({*processes.exchange(json.dumps(run.result))}) == 1
 
 
 @check

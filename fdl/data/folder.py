@@ -97,8 +97,8 @@ class ImageFolder(Source):
         others = f" ({len(errors):,} such files)" if more else ""
         if not self.skip_bad:
             raise DataError(
-                f"{first}{others} Repair or remove it, or leave such files out with "
-                "skip_bad=true (--skip-bad)."
+                f"{first.rstrip('.')}{others}. Repair or remove it, or leave such "
+                "files out with skip_bad=true (--skip-bad)."
             )
         _log.warning("%s: left out: %s%s", self.path.name, visible(first), others)
 

@@ -56,7 +56,7 @@ def load_weights(
             `import_model`.
         only: Names or patterns of the modules to load, as for `fdl.learners.frozen`,
             such as `fdl.models.backbone_layers(model, image)`. The file may lack the
-            other modules, which are the head, or have different ones. None to load all.
+            rest, which is the head, or have a different one. None to load all.
 
     Returns:
         `{"params": ...}`, with `"batch_stats"` if the module has any, as NumPy arrays.

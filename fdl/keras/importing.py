@@ -72,8 +72,8 @@ def import_model(
 
     Returns:
         The module, and its variables as NumPy arrays: `params`, and `batch_stats` with
-        running statistics, if there are any. With `compiled=True`, also the optimizer
-        with its state, the losses and the metrics.
+        statistics of normalization layers, if there are any. With `compiled=True`, also
+        a `Compiled`: the optimizer with its state, the losses and the metrics.
 
     Raises:
         WeightsError: If the file is missing or damaged, or has a layer or an option
@@ -188,7 +188,7 @@ def _compiled(
     stored = hdf5.optimizer_in(file, str(path))
     if sum(math.prod(array.shape) for array in stored) > _most(variables):
         raise WeightsError(
-            f"{path} has a larger state of the optimizer than its model needs."
+            f"{path} has an optimizer state that is larger than its model needs."
         )
     state = read_state(
         found.optimizer.init(variables["params"]),

@@ -39,7 +39,7 @@ class Board:
         self._members: Members | None = None
         self._rows: dict[tuple[int, int], Row] = {}
         self._progress = Progress(
-            TextColumn("epochs of members"),
+            TextColumn("member epochs"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -90,7 +90,7 @@ class Board:
     def _so_far(self) -> str:
         every = self._members.epochs if self._members else None
         of_all = "" if every is None else f" of {every:,}"
-        return f"{len(self._rows):,}{of_all} epochs of members"
+        return f"{len(self._rows):,}{of_all} member epochs"
 
     def _line(self, rows: list[Row]) -> str:
         """Describe an epoch of a group of members in one line."""

@@ -113,7 +113,7 @@ def _no_choice(prog: str, word: str, known: Mapping[str, Choice]) -> str:
         return f"give a {kind} before options such as {word}; see {prog} --help."
     if word:
         return unknown(kind, word, known)
-    return f"Expected one of {{{', '.join(known)}}}; see {prog} --help."
+    return f"expected one of {{{', '.join(known)}}}; see {prog} --help."
 
 
 def options(kind: Any) -> dict[str, Any]:

@@ -261,8 +261,6 @@ def _takes_num_classes(make: Callable[..., Any]) -> bool:
 
 
 def _kind(thing: Any) -> str:
-    return (
-        f"the class {thing.__name__}"
-        if isinstance(thing, type)
-        else (f"of type {type(thing).__name__}")
-    )
+    if isinstance(thing, type):
+        return f"the class {thing.__name__}"
+    return f"an object of type {type(thing).__name__}"

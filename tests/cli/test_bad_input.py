@@ -20,7 +20,7 @@ from fdl.cli import main
         ("bogus", "there is no command 'bogus'; commands: train, sweep"),
         ("trian cnn", "no command 'trian'; did you mean 'train'?"),
         ("--bogus", "give a command before options such as --bogus"),
-        ("train", "Expected one of {cnn, lenet5"),
+        ("train", "expected one of {cnn, lenet5"),
         ("train cnn --bogus 3", "there is no option --bogus"),
         ("train cnn --epochss 3", "no option --epochss; did you mean --epochs?"),
         ("train cnn --batch_sizes=3", "did you mean --batch-size?"),

@@ -58,9 +58,9 @@ def test_without_a_terminal_there_is_a_line_an_epoch(members, capsys, quiet) -> 
         board.on_rows(rows(2, None, diverged=99))
     said = [
         f"{members.folder}: mlp on mnist-5k, 3 members",
-        "epoch 1 of members 0 to 2  3 of 6 epochs of members  "
+        "epoch 1 of members 0 to 2  3 of 6 member epochs  "
         "best validation accuracy 90.00%",
-        "epoch 2 of member 0  4 of 6 epochs of members",
+        "epoch 2 of member 0  4 of 6 member epochs",
     ]
     assert capsys.readouterr().err.splitlines() == ([] if quiet else said)
     board.on_start(members)

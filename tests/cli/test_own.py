@@ -118,9 +118,9 @@ def test_what_is_named_is_trained_and_named_again_to_be_opened(here, capsys) -> 
         ("absent:x", "absent cannot be imported: ModuleNotFoundError"),
         ("broken:x", "broken cannot be imported: ModuleNotFoundError"),
         ("leaves:x", "leaves cannot be imported: SystemExit"),
-        ("mymodule:number", "is of type int"),
+        ("mymodule:number", "is an object of type int"),
         ("mymodule:plain", "does not take num_classes"),
-        ("mymodule:wrong", "returned of type int, not a Linen module"),
+        ("mymodule:wrong", "returned an object of type int, not a Linen module"),
         ("mymodule:Fails", "(num_classes=10) failed: KeyError"),
         ("mymodule:few", "returns shape [1, 7] for a batch of one"),
         ("mymodule:blind", "returns shape [1, 28, 28, 10]"),
@@ -201,7 +201,10 @@ def test_modules_of_nnx_are_trained_with_their_statistics_and_dropout(here) -> N
     ("words", "message"),
     [
         (["--task"], "--task needs MODULE:NAME"),
-        (["--task", "mymodule:number"], "is of type int, not an fdl.tasks.Task"),
+        (
+            ["--task", "mymodule:number"],
+            "is an object of type int, not an fdl.tasks.Task",
+        ),
         (["--task", "absent:task"], "absent cannot be imported"),
         (["--task", "mymodule:task", "--bogus"], "bogus"),
     ],

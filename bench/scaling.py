@@ -104,7 +104,7 @@ CASES = {
     ),
     "googlenet": Case("auxiliary losses, dropout", 20),
     "resnet": Case("batch norm", 8, {"width": 8}),
-    # At 8 pixels the last maps are single pixels: a ReLU that rounding turns off, of 16,
+    # At 8 pixels the last maps are single pixels: a ReLU of 16 that rounding flips
     # changes gradients visibly.
     "densenet": Case("batch norm", 16, {"depth": 10, "growth_rate": 4}),
     "mnist-fast": Case("convolution", 12),

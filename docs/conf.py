@@ -39,6 +39,7 @@ exclude_patterns = ["build"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 highlight_language = "text"
+smartquotes_action = "qe"  # no dashes, which would change the names of options
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from rich.table import Table
+from rich.table import Column, Table
 
 import fdl
 from fdl.cli.command import (
@@ -229,9 +229,12 @@ def _print(found: Any) -> None:
     from fdl.runs.sweep_report import cells
 
     lines = [cells(found, outcome) for outcome in found.outcomes[:_SHOWN]]
-    table = Table(*dict.fromkeys(name for line in lines for name in line))
+    # A column that is empty, such as the deviation of one seed, would take the room of
+    # others in a narrow terminal.
+    names = [name for name in lines[0] if any(line[name] for line in lines)]
+    table = Table(*(Column(name, overflow="fold") for name in names))
     for line in lines:
-        table.add_row(*line.values())
+        table.add_row(*(line[name] for name in names))
     out.print(table)
     out.print(f"sweep folder  {found.path}", soft_wrap=True)
     out.print(f"report        {found.path / 'report.html'}", soft_wrap=True)

@@ -195,8 +195,19 @@ def places_of(values: Sequence[Any]) -> tuple[np.ndarray, list[str] | None]:
 
 
 def is_logarithmic(values: Sequence[Any]) -> bool:
-    """Return whether numbers span a range that needs a logarithmic axis."""
-    return bool(min(values) > 0 and max(values) / min(values) >= 10)
+    """Return whether numbers need a logarithmic axis.
+
+    That is, if they span a factor of 10 or more, and their median is nearer to the
+    geometric than to the arithmetic mean of the ends.
+
+    Example:
+        >>> is_logarithmic([1e-4, 1e-3, 1e-2]), is_logarithmic([0.01, 0.2, 0.3, 0.5])
+        (True, False)
+    """
+    low, middle, high = np.quantile(np.asarray(values, float), (0, 0.5, 1))
+    if low <= 0 or high / low < 10:
+        return False
+    return bool(middle / np.sqrt(low * high) < (low + high) / 2 / middle)
 
 
 def _points(lines: Sequence[Line], places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

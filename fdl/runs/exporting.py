@@ -54,10 +54,16 @@ class _Order(NamedTuple):
         """The requested model, or the only one."""
         parts = self.task.parts(self.trained)
         names = list(parts) if self.part is None else [self.part]
-        if len(names) > 1 or names[0] not in parts:
+        known = ", ".join(parts)
+        if self.part is None and len(parts) > 1:
+            raise ValueError(
+                f"{self.path} can have one model, but task {self.task.name!r} has "
+                f"several: choose one of {known} (--part)."
+            )
+        if names[0] not in parts:
             raise ValueError(
                 f"part={self.part!r} is not a model of task {self.task.name!r}; choose "
-                f"one of {', '.join(parts)}."
+                f"one of {known}."
             )
         return parts[names[0]]
 

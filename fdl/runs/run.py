@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import numpy as np
+
 from fdl import data, tasks
-from fdl.arrays import PyTree, Seed, as_key
+from fdl.arrays import Array, Batch, PyTree, Seed, as_key
 from fdl.export import ExportedFunction, read_stablehlo
 from fdl.plain import Predicts, Shard
 from fdl.recorded import fields_of
@@ -116,7 +118,14 @@ class Run(Trained):
         return dataset
 
     def predict(self, inputs: PyTree, *, batch_size: int = 500) -> PyTree:
-        """Return a prediction for each input; see `fdl.predict`."""
+        """Return a prediction for each input; see `fdl.predict`.
+
+        Raises:
+            DataError: If the inputs are invalid, such as floating point images that are
+                not in [0, 1], or differ in shape from those of the run's data.
+        """
+        if self.predicts == "classes" and self.info.kind in ("image", "vector"):
+            _require_alike_inputs(inputs, self.info.input_shape)
         return predict(self.learner, self.state, inputs, batch_size=batch_size)
 
     def evaluate(
@@ -236,6 +245,19 @@ def require_alike(found: data.DatasetInfo, own: data.DatasetInfo) -> None:
                 f"{found.title} has the {what} {_listed(names)}, but the run was "
                 f"trained on {_listed(expected)}: they must be the same."
             )
+
+
+def _require_alike_inputs(inputs: PyTree, one: tuple[int, ...]) -> None:
+    if not isinstance(inputs, Array):  # stored, or no array: see `fdl.predict`
+        return
+    shape = inputs.shape
+    if tuple(shape[1:]) != tuple(one):
+        remedy = " Add the axis of examples: inputs[None]." if shape == one else ""
+        expected = ", ".join(map(str, ("count", *one)))
+        raise data.DataError(
+            f"the run takes inputs of shape ({expected}), not {shape}.{remedy}"
+        )
+    data.check(Batch(inputs, np.zeros(len(inputs), np.int32)))
 
 
 def _listed(names: tuple[str, ...]) -> str:

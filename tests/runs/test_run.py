@@ -161,3 +161,23 @@ def test_a_run_of_an_older_version_says_so(run, tmp_path, forget, missing) -> No
     file.write_text(json.dumps(config))
     with pytest.raises(RunError, match=f"lacks {missing}: the run is from an older"):
         fdl.load(tmp_path / "old")
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((28, 28, 1), r"not \(28, 28, 1\)\. Add the axis of examples"),
+        ((3, 20, 28, 1), r"\(count, 28, 28, 1\), not \(3, 20, 28, 1\)\.$"),
+    ],
+)
+def test_images_of_another_shape_are_refused(run, shape, said) -> None:
+    with pytest.raises(fdl.DataError, match=said):
+        run.predict(np.zeros(shape, np.uint8))
+
+
+def test_pixels_that_are_not_scaled_are_refused(run) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1))
+    with pytest.raises(fdl.DataError, match=r"from 0 to 255.* must be in \[0, 1\]"):
+        run.predict(images.astype(np.float32))
+    scaled = run.predict(images.astype(np.float32) / 255)
+    np.testing.assert_allclose(run.predict(images.astype(np.uint8)), scaled, atol=1e-5)

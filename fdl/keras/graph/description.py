@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 from flax.core import FrozenDict
 
 from fdl.weights import WeightsError
 
 Options = Mapping[str, Any]
 NO_OPTIONS: Options = FrozenDict()
+_GEOMETRIC = "CenterCrop", "Cropping2D", "Resizing", "ZeroPadding2D"
 
 
 class Ref(NamedTuple):
@@ -152,6 +154,27 @@ class Graph:
             seen[name] += 1
             labels.append(f"{name}#{seen[name]}" if counts[name] > 1 else name)
         return labels
+
+    @property
+    def rescales(self) -> bool:
+        """Whether the model itself scales pixels of 0 to 255, by a first `Rescaling`.
+
+        Layers that augment, crop, resize or pad images may come before it.
+        """
+        sources = {index for index, call in enumerate(self.calls) if not call.args}
+        found = []
+        for index, call in enumerate(self.calls):
+            layer = self.layers[call.layer]
+            if not any(isinstance(x, Ref) and x.call in sources for x in call.args):
+                continue
+            if layer.kind.startswith("Random") or layer.kind in _GEOMETRIC:
+                sources.add(index)
+            elif layer.graph is not None:
+                found.append(layer.graph.rescales)
+            else:
+                shrinks = np.max(np.abs(layer.options.get("scale", 1))) < 1
+                found.append(layer.kind == "Rescaling" and bool(shrinks))
+        return bool(found) and all(found)
 
     @property
     def runs(self) -> int:

@@ -36,8 +36,8 @@ def cells(sweep: Sweep, outcome: Outcome) -> dict[str, str]:
         "sd": test["sd"],
         "95 % from": test["low"],
         "to": test["high"],
-        "least": test["smallest"],
-        "most": test["largest"],
+        "min": test["smallest"],
+        "max": test["largest"],
     }
 
 

@@ -255,7 +255,7 @@ def test_plain_optax_is_not_the_same_function(plain, theirs) -> None:
 def test_weight_decay_asks_for_parameters() -> None:
     tx = fk.adamw()
     state = tx.init(np.ones(2, np.float32))
-    with pytest.raises(ValueError, match="needs params"):
+    with pytest.raises(ValueError, match="needs the parameters"):
         tx.update(np.ones(2, np.float32), state)
 
 

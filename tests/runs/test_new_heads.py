@@ -172,7 +172,7 @@ def test_variables_that_a_state_does_not_have_are_refused(variables) -> None:
     np.testing.assert_array_equal(
         found.params["fc1"]["bias"], variables["params"]["fc1"]["bias"]
     )
-    with pytest.raises(ValueError, match=r"params/other/bias is not a variable of the model"):
+    with pytest.raises(ValueError, match="params/other/bias is not a variable"):
         state.with_variables({"params": {"other": {"bias": np.ones(2)}}})
     with pytest.raises(ValueError, match=r"shape \[2\], but the model needs \[10\]"):
         state.with_variables({"params": {"predictions": {"bias": np.ones(2)}}})

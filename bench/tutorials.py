@@ -33,6 +33,9 @@ def main(
         names: Names of tutorials, such as from-keras.
     """
     OUTPUTS.mkdir(exist_ok=True)
+    known = [page.stem for page in tutorials()]
+    if not set(names) <= set(known):
+        raise ValueError(f"tutorials with code are {', '.join(known)}, not {names}.")
     for page in tutorials():
         changed = code(page) != [cell["code"] for cell in outputs(page)["cells"]]
         if page.stem in names or (changed and not names):
@@ -42,12 +45,12 @@ def main(
 
 def record(page: Path) -> None:
     """Run a tutorial and write its outputs."""
-    for old in OUTPUTS.glob(f"{page.stem}*"):
-        old.unlink()
     made = notebook(page)
     with tempfile.TemporaryDirectory() as folder:
         resources = {"metadata": {"path": folder}}
         NotebookClient(made, timeout=1200, resources=resources).execute()
+    for old in OUTPUTS.glob(f"{page.stem}-*.png"):  # not before all has run
+        old.unlink()
     cells = [cell for cell in made.cells if cell.cell_type == "code"]
     result = {
         "command": f"python -m bench.tutorials {page.stem}",

@@ -74,7 +74,7 @@ def pages(folder: Path) -> Iterator[tuple[str, str]]:
             *_parity([proven[x] for x in _PROVEN.get(name, (name,)) if x in proven]),
             *_results(measured.get(name, ())),
             *_pictures(name),
-            *_speed({one: timed[one] for one in timed if one == _TIMED.get(name)}),
+            *_speed(_TIMED.get(name), timed),
         ]
         yield f"{name}.md", "\n".join(lines)
 
@@ -141,12 +141,13 @@ def _pictures(name: str) -> Iterator[str]:
             yield f"*{about}.*\n"
 
 
-def _speed(timed: dict[str, Any]) -> Iterator[str]:
-    """Yield the row of a task in the comparison of training steps."""
-    for name, result in timed.items():
-        yield from ("## How fast it trains", "", *report.goals(timed), "")
+def _speed(case: str | None, timed: dict[str, Any]) -> Iterator[str]:
+    """Yield the row of a case in the comparison of training steps."""
+    if case in timed:
+        result = timed[case]
+        yield from ("## How fast it trains", "", *report.goals({case: result}), "")
         device, day = result["machine"]["device"], result["date"]
-        yield f"*`python -m bench run {name}`, {day}, {device}.*"
+        yield f"*`python -m bench run {case}`, {day}, {device}.*"
         yield "How this is measured: [speed](../../results/speed.md).\n"
 
 

@@ -161,7 +161,8 @@ class Graph:
 
         Layers that augment, crop, resize or pad images may come before it.
         """
-        sources = {index for index, call in enumerate(self.calls) if not call.args}
+        kinds = [self.layers[call.layer].kind for call in self.calls]
+        sources = {index for index, kind in enumerate(kinds) if kind == "InputLayer"}
         found = []
         for index, call in enumerate(self.calls):
             layer = self.layers[call.layer]

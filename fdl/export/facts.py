@@ -9,16 +9,6 @@ from fdl.recorded import fields_of
 from fdl.untrusted import parse_json
 
 
-class Spread(NamedTuple):
-    """Mean and standard deviation of each number, such as each column of a table.
-
-    The model itself works on the standardized numbers, with mean 0 and deviation 1.
-    """
-
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-
-
 class Facts(NamedTuple):
     """Metadata of a model: plain values, which every format stores as one string.
 

@@ -7,7 +7,8 @@ from typing import Any, Literal
 import numpy as np
 
 from fdl.export.errors import ExportError
-from fdl.export.facts import Facts, Spread
+from fdl.export.facts import Facts
+from fdl.export.scaling import Scaling, scaling_of
 from fdl.files import write_whole
 from fdl.keras.graph.description import Call, Layer, Ref
 from fdl.keras.graph.description import Graph as Described
@@ -26,10 +27,11 @@ def write_onnx(
     inputs: np.ndarray,
     *,
     given: np.ndarray | None = None,
+    preprocess: Callable[[Any], Any] | None = None,
     last: Literal["softmax", "sigmoid"] | None = None,
     expected: Callable[[np.ndarray], Any] | None = None,
+    rescale: Scaling | None = None,
     facts: Facts | None = None,
-    spread: tuple[Spread | None, Spread | None] = (None, None),
 ) -> None:
     """Write a model as ONNX, for batches of any size, after checking its outputs.
 
@@ -41,14 +43,15 @@ def write_onnx(
         model: A Linen module that is a chain of layers that Keras has.
         variables: Variables of the module.
         inputs: Example inputs of the model, of which only the shape is used.
-        given: Example inputs of the file, which divides 8-bit numbers by 255 and
-            reshapes its inputs to those of the model. None for the model's own inputs.
+        given: Example inputs of the file, which reshapes them to those of the model.
+            None for the model's own inputs.
+        preprocess: Function that turns inputs of the file into those of the model, by
+            scaling channels. None to pass them on unchanged.
         last: Activation applied to the model's outputs; None for none.
         expected: Function of the file's inputs that returns the outputs to check
             against; None to apply the model.
+        rescale: Scaling of the outputs to undo, such as to the units of a table.
         facts: Metadata to store in the file.
-        spread: Mean and deviation with which the file standardizes its inputs, and
-            those with which it rescales its outputs; None leaves them as they are.
 
     Raises:
         ExportError: If onnx or onnxruntime is not installed, the model is not a chain
@@ -79,15 +82,16 @@ def write_onnx(
             ".stablehlo, which holds any model."
         ) from error
     given = inputs if given is None else given
-    graph = Graph(given, inputs.shape[1:], spread[0])
+    scaling = scaling_of(preprocess, given) if preprocess else None
+    graph = Graph(given, inputs.shape[1:], scaling)
     for layer, arrays in _chain(path, described, groups):
         graph.add(layer, arrays)
-    content = graph.finish(last, facts, spread[1])
+    content = graph.finish(last, facts, rescale)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     _require_same(
         path,
         session,
-        _random(given, spread[0]),
+        _random(given, scaling),
         expected or (lambda x: model.apply(variables, x)),
     )
     write_whole(path, content)
@@ -133,13 +137,13 @@ def _chain(
         )
 
 
-def _random(like: np.ndarray, spread: Spread | None) -> np.ndarray:
-    """Return random inputs of the file's shape, type and spread."""
+def _random(like: np.ndarray, scaling: Scaling | None) -> np.ndarray:
+    """Return random inputs of the file's shape, type and scale."""
     rng, shape = np.random.default_rng(0), (3, *like.shape[1:])
-    if spread is not None:
-        x = spread.mean + np.array(spread.deviation) * rng.normal(size=shape)
-    elif like.dtype == np.uint8:
+    if like.dtype == np.uint8:
         x = rng.integers(0, 256, shape)
+    elif scaling is not None:
+        x = scaling.mean + scaling.deviation * rng.normal(size=shape)
     else:
         x = rng.random(shape)
     return x.astype(like.dtype)

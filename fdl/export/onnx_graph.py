@@ -12,7 +12,8 @@ import onnx
 from onnx import helper
 
 from fdl.export.errors import ExportError
-from fdl.export.facts import Facts, Spread
+from fdl.export.facts import Facts
+from fdl.export.scaling import Scaling
 from fdl.keras.graph.description import Layer, Options
 from fdl.ops.windows import Pads, border
 
@@ -29,14 +30,14 @@ class Graph:
     """
 
     def __init__(
-        self, given: np.ndarray, wanted: tuple[int, ...], inputs: Spread | None = None
+        self, given: np.ndarray, wanted: tuple[int, ...], scaling: Scaling | None
     ) -> None:
         """Convert the inputs of the file to those of the model.
 
         Args:
-            given: Example inputs of the file; 8-bit numbers are divided by 255.
+            given: Example inputs of the file.
             wanted: Shape of an input of the model.
-            inputs: Mean and deviation with which the inputs are standardized.
+            scaling: How to scale the inputs; None to leave them unchanged.
         """
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
@@ -47,10 +48,11 @@ class Graph:
         self.inputs = helper.make_tensor_value_info(self.value, kind, sizes)
         if given.dtype == np.uint8:
             self.node("Cast", to=helper.np_dtype_to_tensor_dtype(np.dtype("float32")))
-            self.node("Div", np.float32(255))
-        if inputs is not None:
-            self.node("Sub", np.array(inputs.mean, np.float32))
-            self.node("Div", np.array(inputs.deviation, np.float32))
+        if scaling is not None:
+            if scaling.reverse:
+                self.node("Gather", np.arange(self.shape[-1])[::-1], axis=-1)
+            self.node("Sub", scaling.mean.astype(np.float32))
+            self.node("Div", scaling.deviation.astype(np.float32))
         if self.shape != wanted:
             self.reshape(wanted)
 
@@ -100,14 +102,14 @@ class Graph:
         self.node(_ACTIVATIONS[activation])
 
     def finish(
-        self, last: str | None, facts: Facts | None, outputs: Spread | None = None
+        self, last: str | None, facts: Facts | None, outputs: Scaling | None
     ) -> bytes:
         """Return the content of the file.
 
         Args:
             last: Activation applied to the outputs; None for none.
             facts: Metadata to store in the file.
-            outputs: Mean and deviation to which the outputs are rescaled.
+            outputs: Scaling of the outputs to undo; None to leave them unchanged.
         """
         self.channels_last()
         if last == "softmax":
@@ -115,8 +117,8 @@ class Graph:
         elif last == "sigmoid":
             self.node("Sigmoid")
         if outputs is not None:
-            self.node("Mul", np.array(outputs.deviation, np.float32))
-            self.node("Add", np.array(outputs.mean, np.float32))
+            self.node("Mul", outputs.deviation.astype(np.float32))
+            self.node("Add", outputs.mean.astype(np.float32))
         self.nodes.append(helper.make_node("Identity", [self.value], ["outputs"]))
         sizes = ["batch", *self.shape]
         kind = helper.np_dtype_to_tensor_dtype(np.dtype("float32"))
@@ -153,6 +155,7 @@ _CELL = {"activation": "tanh", "use_bias": True, "go_backwards": False}
 _GATED = _CELL | {"recurrent_activation": "sigmoid"}
 _CHANNELS_LAST = {"data_format": "channels_last"}
 _FIXED: Mapping[str, Mapping[str, Any]] = {
+    "AveragePooling2D": _CHANNELS_LAST,
     "BatchNormalization": {"axis": -1},
     "Bidirectional": {"merge_mode": "concat", "backward_layer": None},
     "Conv2D": _CHANNELS_LAST,
@@ -160,10 +163,13 @@ _FIXED: Mapping[str, Mapping[str, Any]] = {
     | {"dilation_rate": (1, 1), "output_padding": None},
     "Flatten": _CHANNELS_LAST,
     "GRU": _GATED | {"reset_after": True, "return_state": False},
+    "GlobalAveragePooling2D": _CHANNELS_LAST,
+    "GlobalMaxPooling2D": _CHANNELS_LAST,
     "LSTM": _GATED | {"return_state": False},
     "MaxPooling2D": _CHANNELS_LAST,
     "ReLU": {"negative_slope": 0.0, "max_value": None, "threshold": 0.0},
     "SimpleRNN": _CELL | {"return_state": False},
+    "ZeroPadding2D": _CHANNELS_LAST,
 }
 """The only supported values of these options."""
 
@@ -257,14 +263,35 @@ def _conv_transpose(graph: Graph, options: Options, arrays: Arrays) -> None:
     graph.shape = (*sizes, options["filters"])
 
 
-def _max_pool(graph: Graph, options: Options, arrays: Arrays) -> None:
+def _pool(graph: Graph, kind: str, options: Options) -> None:
     window = options["pool_size"]
     strides = options["strides"] or window
     pads = _border(graph.shape, window, strides, options["padding"])
     graph.for_images()
-    graph.node("MaxPool", kernel_shape=window, strides=strides, pads=_pads(pads))
+    graph.node(kind, kernel_shape=window, strides=strides, pads=_pads(pads))
     sizes = _windows(graph.shape[:2], pads, window, strides)
     graph.shape = (*sizes, graph.shape[-1])
+
+
+def _global_pool(graph: Graph, kind: str, options: Options) -> None:
+    graph.channels_last()
+    kept = options["keepdims"]
+    graph.node(kind, axes=[1, 2], keepdims=int(kept))
+    graph.shape = (*((1, 1) if kept else ()), graph.shape[-1])
+
+
+def _zero_padding(graph: Graph, options: Options, arrays: Arrays) -> None:
+    (top, bottom), (left, right) = options["padding"]
+    graph.channels_last()
+    graph.node("Pad", np.array([0, top, left, 0, 0, bottom, right, 0], np.int64))
+    height, width, channels = graph.shape
+    graph.shape = (height + top + bottom, width + left + right, channels)
+
+
+def _rescaling(graph: Graph, options: Options, arrays: Arrays) -> None:
+    graph.channels_last()
+    graph.node("Mul", np.array(options["scale"], np.float32))
+    graph.node("Add", np.array(options["offset"], np.float32))
 
 
 def _batch_norm(graph: Graph, options: Options, arrays: Arrays) -> None:
@@ -321,6 +348,7 @@ def _weights(kind: str, kernel: Any, recurrent: Any, bias: Any) -> Arrays:
 
 
 LAYERS: Mapping[str, Callable[[Graph, Options, Arrays], None]] = {
+    "AveragePooling2D": lambda *layer: _pool(layer[0], "AveragePool", layer[1]),
     "BatchNormalization": _batch_norm,
     "Bidirectional": _bidirectional,
     "Conv2D": _conv,
@@ -328,18 +356,25 @@ LAYERS: Mapping[str, Callable[[Graph, Options, Arrays], None]] = {
     "Dense": _dense,
     **dict.fromkeys(
         """ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise
-        Identity SpatialDropout1D SpatialDropout2D""".split(),
+        Identity RandomBrightness RandomContrast RandomFlip RandomRotation RandomShear
+        RandomTranslation RandomZoom SpatialDropout1D SpatialDropout2D""".split(),
         _nothing,
     ),
     "Activation": _nothing,  # `Graph.add` applies the activation
     "Flatten": _flatten,
     "GRU": lambda *layer: _recurrent(layer[0], "GRU", *layer[1:]),
+    "GlobalAveragePooling2D": lambda *layer: _global_pool(
+        layer[0], "ReduceMean", layer[1]
+    ),
+    "GlobalMaxPooling2D": lambda *layer: _global_pool(layer[0], "ReduceMax", layer[1]),
     "LSTM": lambda *layer: _recurrent(layer[0], "LSTM", *layer[1:]),
     "LeakyReLU": _leaky_relu,
-    "MaxPooling2D": _max_pool,
+    "MaxPooling2D": lambda *layer: _pool(layer[0], "MaxPool", layer[1]),
     "ReLU": _relu,
+    "Rescaling": _rescaling,
     "Reshape": _reshape,
     "SimpleRNN": lambda *layer: _recurrent(layer[0], "SimpleRNN", *layer[1:]),
+    "ZeroPadding2D": _zero_padding,
 }
 
 

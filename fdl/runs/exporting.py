@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import jax
+import numpy as np
 
 from fdl import data
 from fdl.export import (
@@ -14,7 +15,7 @@ from fdl.export import (
     write_safetensors,
     write_stablehlo,
 )
-from fdl.export.facts import Spread
+from fdl.export.scaling import Scaling
 from fdl.export.stablehlo import beside
 from fdl.keras import save_weights
 from fdl.runs.environment import versions
@@ -160,25 +161,24 @@ def _onnx(order: _Order) -> None:
     model, variables, (inputs, *_) = order.model
     options: dict[str, Any] = {"facts": order.facts}
     if order.is_whole:
-        learner, state = order.trained.learner, order.trained.state
+        trained = order.trained
+        learner, state, info = trained.learner, trained.state, trained.info
         last = {"classes": "softmax", "images": "sigmoid"}
         options |= {
-            "given": data.example(order.trained.info)[0],
+            "given": data.example(info)[0],
             "last": last.get(order.task.predicts),
             "expected": lambda x: learner.predict(state, x),
-            "spread": _spread(order.trained.info),
+            "preprocess": order.task.inputs(trained.model, trained.config, info),
+            "rescale": _units(info),
         }
     write_onnx(order.path, model, variables, inputs, **options)
 
 
-def _spread(info: data.DatasetInfo) -> tuple[Spread | None, Spread | None]:
-    """Return how tasks on tables standardize their rows, and the numbers predicted."""
-    if info.kind not in ("vector", "number"):
-        return None, None
-    (features,) = info.input_shape
-    rows = Spread(info.means[:features], info.deviations[:features])
-    number = Spread(info.means[features:], info.deviations[features:])
-    return rows, number if info.kind == "number" else None
+def _units(info: data.DatasetInfo) -> Scaling | None:
+    """Return how the numbers that a task on tables predicts were standardized."""
+    if info.kind != "number":
+        return None
+    return Scaling(np.array(info.means[-1:]), np.array(info.deviations[-1:]))
 
 
 _FORMATS: Mapping[str, Callable[[_Order], None]] = {

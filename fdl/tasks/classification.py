@@ -8,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from fdl import metrics
-from fdl.arrays import Array, Number, PyTree, is_on, unit_scale
+from fdl.arrays import Array, Number, PyTree, is_on
 from fdl.data import Dataset, DatasetInfo, short_name
 from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.learners.supervised import Loss
 from fdl.losses import cross_entropy
 from fdl.tasks.config import Config
+from fdl.tasks.inputs import inputs_of
 from fdl.tasks.naive_bayes import naive_bayes
 from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.task import Trained
@@ -32,13 +33,10 @@ def classify(
 ) -> Learner:
     """Return a learner that trains a model with the cross entropy.
 
-    `preprocess` turns the data into the model's inputs; by default, 8-bit pixels are
-    scaled to [0, 1], vectors are standardized, and tokens stay unchanged.
+    `preprocess` turns the data into the model's inputs; by default as `inputs_of` says.
     `loss_weights` are for a model with several outputs in training. `project`
     constrains the parameters; by default to the model's own constraints.
     """
-    if preprocess is None:
-        preprocess = _inputs_of(info)
     optimizer = make_optimizer(config, info)
     return descend_on_settings(
         lambda loss: supervised(
@@ -46,7 +44,7 @@ def classify(
             loss,
             optimizer,
             metrics={"accuracy": metrics.accuracy},
-            preprocess=preprocess,
+            preprocess=preprocess or inputs_of(info),
             project=project or projection_of(model),
             loss_weights=loss_weights,
         ),
@@ -65,32 +63,6 @@ def projection_of(model: Any) -> Callable[[PyTree], PyTree] | None:
     from fdl.keras.constraints import constrain
 
     return constrain(constraints)
-
-
-def _inputs_of(info: DatasetInfo) -> Callable[[Array], Array]:
-    if info.kind == "vector":
-        return standardized(info)
-    if info.kind == "document":
-        return lambda token: jnp.asarray(token, jnp.int32)
-    return unit_scale
-
-
-def standardized(info: DatasetInfo) -> Callable[[Array], Array]:
-    """Return a function that standardizes features to mean 0 and deviation 1.
-
-    Example:
-        >>> import fdl.data
-        >>> data = fdl.data.from_arrays(np.eye(6)[:, :2] * 8, [0, 1] * 3)
-        >>> x = standardized(data.info)(data.train.image)
-        >>> [round(float(value), 3) for value in (x.mean(), x.std())]
-        [0.0, 1.0]
-    """
-    (features,) = info.input_shape
-    mean, deviation = (
-        np.array([values[:features]], np.float32)
-        for values in (info.means, info.deviations)
-    )
-    return lambda x: (jnp.asarray(x, jnp.float32) - mean) / deviation
 
 
 def descend_on_settings(make: Callable[[Loss], Learner], config: Config) -> Learner:

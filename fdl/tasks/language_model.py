@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from fdl import losses, metrics, nn
@@ -18,6 +17,7 @@ from fdl.models import LanguageModel, generate
 from fdl.tasks.catalog import describe
 from fdl.tasks.classification import descend_on_settings
 from fdl.tasks.config import Config
+from fdl.tasks.inputs import inputs_of
 from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.sequence_options import LanguageModelOptions
 from fdl.tasks.task import Sampling, Task, Trained
@@ -27,7 +27,7 @@ def bits(logits: Array, target: Array) -> metrics.Mean:
     """Return the cross entropy in bits, per character.
 
     Example:
-        >>> total, count = bits(jnp.zeros((1, 3, 8)), jnp.zeros((1, 3), int))
+        >>> total, count = bits(np.zeros((1, 3, 8), "f4"), np.zeros((1, 3), int))
         >>> float(total / count)
         3.0
     """
@@ -60,7 +60,7 @@ def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
             loss,
             optimizer,
             metrics={"accuracy": metrics.accuracy, "bits_per_character": bits},
-            preprocess=lambda token: jnp.asarray(token, jnp.int32),
+            preprocess=inputs_of(info),
         ),
         config,
     )

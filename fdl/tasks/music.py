@@ -18,6 +18,7 @@ from fdl.models import SequenceModel, continue_frames
 from fdl.tasks.catalog import describe
 from fdl.tasks.classification import title_of
 from fdl.tasks.config import Config
+from fdl.tasks.inputs import inputs_of
 from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.sequence_options import MusicOptions
 from fdl.tasks.task import Sampling, Task, Trained
@@ -63,7 +64,7 @@ def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
         make_optimizer(config, info),
         metrics={"nats_per_frame": nats},
         answer=jax.nn.sigmoid,
-        preprocess=lambda frames: jnp.asarray(frames, jnp.float32),
+        preprocess=inputs_of(info),
     )
 
 

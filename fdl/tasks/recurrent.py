@@ -60,19 +60,20 @@ def permuted(
     return x[..., np.argsort(drawn, kind="stable"), :]
 
 
-def _reading(options: RecurrentOptions) -> Callable[[Array], Array]:
+def _reading(model: Any, config: Config, info: DatasetInfo) -> Callable[[Array], Array]:
     """Return the function that turns images into sequences."""
+    options = config.options
     if options.permute:
         return functools.partial(permuted, seed=options.permutation)
     return {"rows": rows, "pixels": pixels}[options.steps]
 
 
 def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
-    return classify(model, config, info, preprocess=_reading(config.options))
+    return classify(model, config, info, preprocess=_reading(model, config, info))
 
 
 def _parts(trained: Trained) -> dict[str, ExportedModel]:
-    read = _reading(trained.config.options)
+    read = _reading(trained.model, trained.config, trained.info)
     (whole,) = the_model(trained).values()
     example = tuple(np.asarray(read(image)) for image in whole.inputs)
     return {"model": whole._replace(inputs=example)}
@@ -88,6 +89,7 @@ def _task(name: str, kind: Callable[..., Any]) -> Task:
     return Task(
         **vars(describe(name)),
         make_model=make_model,
+        inputs=_reading,
         learn=_learn,
         finish=draw_mistakes,
         parts=_parts,

@@ -13,8 +13,9 @@ from fdl.learner import Learner
 from fdl.learners import supervised
 from fdl.models import MLP
 from fdl.tasks.catalog import describe
-from fdl.tasks.classification import projection_of, standardized
+from fdl.tasks.classification import projection_of
 from fdl.tasks.config import Config
+from fdl.tasks.inputs import inputs_of
 from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.options import RegressOptions
 from fdl.tasks.task import Task, Trained
@@ -50,7 +51,7 @@ def _learn(model: Any, config: Config, info: DatasetInfo) -> Learner:
             "r2_score": measure(metrics.r2_score),
         },
         answer=answer,
-        preprocess=standardized(info),
+        preprocess=inputs_of(info),
         project=projection_of(model),
     )
 

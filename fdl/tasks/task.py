@@ -7,11 +7,12 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from fdl.arrays import Key, PyTree
+from fdl.arrays import Array, Key, PyTree
 from fdl.data import Dataset, DatasetInfo
 from fdl.learner import Learner, State
 from fdl.tasks.config import Config
 from fdl.tasks.description import Description
+from fdl.tasks.inputs import inputs_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -111,6 +112,10 @@ class Sampling:
                 )
 
 
+def _inputs(model: Any, config: Config, info: DatasetInfo) -> Callable[[Array], Array]:
+    return inputs_of(info)
+
+
 def _as_it_is(dataset: Dataset, config: Config) -> Dataset:
     return dataset
 
@@ -152,6 +157,8 @@ class Task(Description):
         make_model: `(options, info) -> model`: the model for a data set, or a named
             tuple of models.
         learn: `(model, config, info) -> learner`: the learner that trains the model.
+        inputs: `(model, config, info) -> function`: what turns examples into inputs of
+            the model, in the learner and in exported files.
         prepare: `(dataset, config) -> dataset`: preprocessing of the data.
         bucket: `(examples, config) -> examples`: the training or validation examples in
             the form that training takes; those of different lengths in `fdl.Buckets`.
@@ -167,6 +174,7 @@ class Task(Description):
 
     make_model: Callable[[Any, DatasetInfo], Any]
     learn: Callable[[Any, Config, DatasetInfo], Learner]
+    inputs: Callable[[Any, Config, DatasetInfo], Callable[[Array], Array]] = _inputs
     prepare: Callable[[Dataset, Config], Dataset] = _as_it_is
     bucket: Callable[[PyTree, Config], PyTree] = _as_they_are
     draw: Callable[[Trained, Dataset, Path, int], None] = _nothing_each_epoch

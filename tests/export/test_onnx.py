@@ -13,8 +13,10 @@ import pytest
 
 import fdl
 from fdl.export import ExportError, write_onnx
+from fdl.keras.graph.model import KerasModel
+from fdl.keras.graph.read import read_model
 from fdl.runs.exporting import export
-from models import NUMBERS, ROWS, untrained
+from models import IMAGES, NUMBERS, ROWS, untrained
 from zoo.case import draw_variables
 
 
@@ -60,6 +62,59 @@ def test_rows_of_a_table_go_in_as_they_are(tmp_path, name, info) -> None:
     assert np.ptp(found, axis=0).max() > (100 if name == "regress" else 1e-3)
 
 
+class Photographs(linen.Module):
+    """A classifier whose published weights expect pixels in one of Keras' forms."""
+
+    preprocessing: str
+
+    @linen.compact
+    def __call__(self, x, train=False):
+        x = fdl.nn.Conv2D(2, (2, 2))(x)
+        return fdl.nn.Dense(10)(x.reshape(x.shape[0], -1))
+
+
+def image_layers(*layers):
+    named = [
+        {"class_name": kind, "config": {"name": f"{kind.lower()}{index}", **options}}
+        for index, (kind, options) in enumerate(layers)
+    ]
+    return {"class_name": "Sequential", "config": {"name": "net", "layers": named}}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("pixels", ["caffe", "tf", "torch", "rescaled by the model"])
+def test_pixels_are_scaled_as_the_model_expects(tmp_path, pixels, channels) -> None:
+    info = IMAGES._replace(input_shape=(4, 5, channels))
+    given = ("InputLayer", {"batch_shape": [None, 4, 5, channels]})
+    rescaled = image_layers(
+        given,
+        ("RandomFlip", {}),
+        ("ZeroPadding2D", {"padding": ((1, 0), (2, 3))}),
+        ("Rescaling", {"scale": 1 / 127.5, "offset": -1.0}),
+        ("Conv2D", {"filters": 4, "kernel_size": 3}),
+        ("AveragePooling2D", {"pool_size": 3, "strides": 2, "padding": "same"}),
+        ("GlobalAveragePooling2D", {"keepdims": True}),
+        ("GlobalMaxPooling2D", {}),
+        ("Dense", {"units": 10}),
+    )
+    model = (
+        KerasModel(read_model(rescaled))
+        if pixels == "rescaled by the model"
+        else Photographs(pixels)
+    )
+    task = fdl.tasks.find("classify")
+    config = task.config(dataset="mnist")
+    learner = task.learn(model, config, info)
+    x = np.random.default_rng(1).integers(0, 256, (5, *info.input_shape), np.uint8)
+    state = learner.init(0, (x, np.arange(5)))
+    trained = fdl.tasks.Trained(config, info, model, learner, state)
+    export(trained, task, tmp_path / "x.onnx")
+    found = answers(tmp_path / "x.onnx", x)
+    expected = jax.jit(learner.predict)(state, x)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(found - found[::-1]).max() > 1e-3
+
+
 IMAGE, LATENT = np.zeros((1, 28, 28, 1), "f4"), np.zeros((1, 5), "f4")
 
 
@@ -98,9 +153,12 @@ def test_a_task_that_prepares_otherwise_is_refused(tmp_path) -> None:
     with pytest.raises(ExportError, match="would not give the outputs of the run"):
         write_onnx(tmp_path / "x.onnx", model, variables, zeros, expected=twice)
     trained, task = untrained("mlp")
-    task = dataclasses.replace(task, predicts="images")
-    with pytest.raises(ExportError, match="would not give the outputs of the run"):
-        export(trained, task, tmp_path / "x.onnx")
+    for other in (
+        dataclasses.replace(task, predicts="images"),
+        dataclasses.replace(task, inputs=lambda *_: lambda x: x[:, ::-1]),
+    ):
+        with pytest.raises(ExportError, match="would not give the outputs of the run"):
+            export(trained, other, tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import flax.linen as nn
 from docutils import nodes
-from signatures import shortened
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+
+from docs.signatures import shortened
 
 PACKAGES = {
     "fdl": "Training and shared types",

@@ -13,14 +13,16 @@ from sphinx.application import Sphinx
 import fdl
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path.insert(0, str(HERE.parent))
 
-import api_pages  # noqa: E402  (beside this file, as others in the folder above)
-import command_pages  # noqa: E402
-import example_pages  # noqa: E402
-import model_pages  # noqa: E402
-import notebooks  # noqa: E402
-import signatures  # noqa: E402
+from docs import (  # noqa: E402
+    api_pages,
+    command_pages,
+    example_pages,
+    model_pages,
+    notebooks,
+    signatures,
+)
 
 project = "fdl"
 author = "the authors of fdl"

@@ -59,8 +59,8 @@ def import_model(
 
     This needs neither Keras nor TensorFlow, and runs nothing in the file. Every option
     of every layer is checked: if fdl would not compute the same as Keras, the model is
-    refused, and the message names the layer. `docs/migrating/keras.md` lists what is
-    supported.
+    refused, and the message names the layer. The documentation lists the supported
+    layers and options, class by class.
 
     Args:
         source: A Sequential or Functional model: a `.keras` or whole-model `.h5` file

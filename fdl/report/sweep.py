@@ -18,6 +18,7 @@ from fdl.report.axes import (
 )
 from fdl.report.backend import write_figure
 
+_BESIDE = 32  # characters of labels that fit below a panel, next to each other
 _BANDS = 8  # number of configurations whose curves have their own color
 
 
@@ -78,9 +79,11 @@ def draw_settings(path: Path | str, lines: Sequence[Line], measure: str) -> None
             axes.fill_between(distinct, low, high, color="tab:orange", alpha=0.2)
         if ticks is not None:
             axes.set_xticks(range(len(ticks)), ticks)
+            if sum(map(len, ticks)) > _BESIDE:
+                axes.tick_params("x", rotation=20)
         elif is_logarithmic(values):
             axes.set_xscale("log")
-        elif len(distinct) <= _BANDS:
+        elif len(distinct) <= _BANDS and _are_apart(distinct):
             axes.set_xticks(distinct)
         axes.set_xlabel(readable(name))
         axes.grid(alpha=0.3)
@@ -91,6 +94,11 @@ def draw_settings(path: Path | str, lines: Sequence[Line], measure: str) -> None
         "90th percentile.",
     )
     write_figure(path, figure)
+
+
+def _are_apart(ordered: Float[np.ndarray, " values"]) -> bool:
+    """Return whether there is room for a label at each value."""
+    return bool((np.diff(ordered) > 0.1 * np.ptp(ordered)).all())
 
 
 def draw_learning(path: Path | str, lines: Sequence[Line], measure: str) -> None:

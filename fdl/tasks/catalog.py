@@ -330,7 +330,7 @@ _ALL = (
     _classifier(
         name="classify",
         title="custom classifier (--model)",
-        paper="any Linen module, see docs/tutorials/your-model.md",
+        paper="any Linen module",
         epochs=(5, 20),
         batch_size=64,
         learning_rates={"constant": 1e-3, "one-cycle": 3e-3},

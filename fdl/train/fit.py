@@ -113,8 +113,7 @@ def fit(
             training metrics, which are only valid during the call: pass copies of them
             as `state` and `sums` to resume from there.
         on_epoch: Called after each epoch with its line of the history and the state,
-            which is only valid during the call; return True to end the training. See
-            docs/how-to/callbacks.md.
+            which is only valid during the call; return True to end the training.
         progress: Whether to show progress on standard error: a bar in a terminal or a
             notebook, and a line for each epoch.
 

@@ -90,7 +90,7 @@ def _about(now: Listed, planned: int, log: list[dict[str, Any]]) -> str:
     if now.status == "cut off":
         return f"{far}, cut off: fdl train --resume {now.path}"
     if now.status == "training":
-        left = (planned - len(log)) * log[-1]["seconds"] if log else 0
+        left = (planned - len(log)) * (log[-1]["seconds"] or 0) if log else 0
         return f"{far}, {left:.0f} s left" if left else far
     value = "" if now.value is None else f" {now.metric} {shown(now.metric, now.value)}"
     return f"{far}, done{', test' if value else ''}{value}"

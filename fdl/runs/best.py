@@ -1,7 +1,9 @@
 """The best member of a sweep, as a run of its own."""
 
+import math
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,14 @@ from fdl.learner import State
 from fdl.runs.checkpoints import Checkpoint
 from fdl.runs.environment import made_with
 from fdl.runs.folder import RunFolder
+from fdl.runs.history import history_sha256
 from fdl.runs.members import Members
 from fdl.runs.novelty import keep_detector
+from fdl.runs.part import Row
 from fdl.runs.run import record
 from fdl.runs.seen import keep_seen, seen_of
 from fdl.runs.weights import fill, named_variables
+from fdl.train import Epoch
 
 
 def keep_best(
@@ -34,21 +39,19 @@ def keep_best(
     folder = RunFolder.create(unfinished, record(members.task, config, info, data_dir))
     keep_seen(folder.path, seen_of(members.dataset))
     own = tasks.outline(members.task, config, info).state
-    folder.keep(Checkpoint(_reduced(members.states([k])[k], own)))
-    last = members.last_rows()[k]
-    of = lambda part: {
-        name.removeprefix(f"{part}_"): value
-        for name, value in last.items()
-        if name.startswith(f"{part}_")
-    }
-    validation, test = of("validation"), of("test")
+    state = _reduced(members.states([k])[k], own)
+    rows = [row for row in members.table() if row["member"] == k]
+    history = _history(rows, int(state.step))
+    folder.keep(Checkpoint(state, history))
+    validation, test = (_measured(rows[-1], part) for part in ("validation", "test"))
     result = {
         "task": config.task,
         "dataset": config.dataset,
-        "epochs": last["epoch"],
+        "epochs": rows[-1]["epoch"],
         "seed": config.seed,
         "metrics": test,
         "validation": validation,
+        "history_sha256": history_sha256(history),
         **keep_detector(folder.path, members.task, members.dataset),
         **made_with(),
     }
@@ -61,6 +64,32 @@ def keep_best(
         "seed": config.seed,
         "validation": validation,
         "test": test,
+    }
+
+
+def _history(rows: Sequence[Row], steps: int) -> tuple[Epoch, ...]:
+    """Return the history of a member, which shared the time with others."""
+    last = rows[-1]["epoch"]
+    return tuple(
+        Epoch(
+            row["epoch"],
+            steps * row["epoch"] // last,
+            running=True,
+            train=_measured(row, "train"),
+            validation=_measured(row, "validation"),
+            seconds=math.nan,
+        )
+        for row in rows
+    )
+
+
+def _measured(row: Row, part: str) -> dict[str, float]:
+    """Return the metrics of a part of the data."""
+    start = f"{part}_"
+    return {
+        name.removeprefix(start): value
+        for name, value in row.items()
+        if name.startswith(start)
     }
 
 

@@ -1,6 +1,7 @@
 """A run's history as lines of JSON, which any program can read and follow."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,7 @@ def read_history(folder: Path) -> tuple[Epoch, ...]:
 
 def _with_nan(line: dict[str, Any]) -> dict[str, Any]:
     """Return a line with NaN instead of null, its form in JSON."""
-    known = lambda measured: {
-        name: float("nan") if value is None else value
-        for name, value in measured.items()
-    }
-    return line | {name: known(line[name]) for name in ("train", "validation")}
+    number = lambda value: math.nan if value is None else value
+    known = lambda measured: {name: number(x) for name, x in measured.items()}
+    measured = {name: known(line[name]) for name in ("train", "validation")}
+    return line | measured | {"seconds": number(line["seconds"])}

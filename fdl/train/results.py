@@ -22,7 +22,8 @@ class Epoch(NamedTuple):
         train: Training metrics by name, averaged over the updates of the epoch.
         validation: Metrics on the validation data after the epoch; empty without
             validation data.
-        seconds: Wall-clock time of the epoch, with validation, without compilation.
+        seconds: Wall-clock time of the epoch, with validation, without compilation; NaN
+            if it was not measured.
         diverged: The update at which each member met a non-finite number, in this epoch
             or earlier, or -1.
     """

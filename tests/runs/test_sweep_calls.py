@@ -58,6 +58,11 @@ def test_a_sweep_gives_back_what_it_found(swept, home) -> None:
     assert (fast.path / "report.html").is_file()
     assert best.result["metrics"] == fast.test
     assert best.result["validation"] == written["best"]["validation"]
+    (line,) = best.history
+    assert (line.epoch, line.step) == (1, int(best.state.step))
+    assert line.validation == best.result["validation"]
+    assert line.train["loss"] == fast.rows[chosen]["train_loss"]
+    assert np.isnan(line.seconds)
 
 
 def test_a_sweep_is_not_a_run(swept) -> None:

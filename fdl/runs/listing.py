@@ -54,7 +54,7 @@ class _Line(NamedTuple):
     step: int
     train: dict[str, Any]
     validation: dict[str, Any]
-    seconds: float
+    seconds: float | None
 
 
 class _Config(NamedTuple):

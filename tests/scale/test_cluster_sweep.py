@@ -293,7 +293,7 @@ def test_what_waits_for_a_worker_says_so_once_and_goes_on(monkeypatch) -> None:
         one_worker(n_workers=0, resources=DEVICE) as started,
         Client(started, set_as_default=False) as client,
     ):
-        threading.Timer(3, started.scale, [1]).start()
+        threading.Timer(1.5, started.scale, [1]).start()
         address = started.scheduler_address
         remedy = f"dask worker {address} --nthreads 1 --resources device=1"
         with pytest.warns(UserWarning, match=f"^{address} has no w.*{remedy}") as said:

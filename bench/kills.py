@@ -33,7 +33,7 @@ from fdl.runs import RunFolder
 from fdl.runs.environment import made_with
 from fdl.runs.lock import HOLDER, LOCK
 from fdl.runs.part import part_files, read_part
-from fdl.runs.run import read
+from fdl.runs.record import read
 
 _RESULTS = Path(__file__).parent / "results" / "kills.json"
 _QUICKLY = "JAX_DISABLE_MOST_OPTIMIZATIONS"

@@ -15,13 +15,13 @@ from .listing import find_runs as find_runs
 from .loggers import Logger as Logger
 from .loggers import TensorBoard as TensorBoard
 from .loggers import WeightsAndBiases as WeightsAndBiases
+from .opening import load as load
+from .opening import open_run as open_run
 from .outcomes import Outcome as Outcome
 from .outcomes import Sweep as Sweep
 from .rate import find_rate as find_rate
 from .resume import resume as resume
 from .run import Run as Run
-from .run import load as load
-from .run import open_run as open_run
 from .settings import configure as configure
 from .signals import Interrupted as Interrupted
 from .signals import stop_on_signals as stop_on_signals

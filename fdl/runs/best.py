@@ -16,7 +16,7 @@ from fdl.runs.history import history_sha256
 from fdl.runs.members import Members
 from fdl.runs.novelty import keep_detector
 from fdl.runs.part import Row
-from fdl.runs.run import record
+from fdl.runs.record import record
 from fdl.runs.seen import keep_seen, seen_of
 from fdl.runs.weights import fill, named_variables
 from fdl.train import Epoch

@@ -18,7 +18,8 @@ from fdl.runs.finish import finish, num_frozen, num_parameters
 from fdl.runs.folder import RunFolder
 from fdl.runs.loggers import Listeners, Logger
 from fdl.runs.own_files import noted
-from fdl.runs.run import Run, provenance
+from fdl.runs.record import provenance
+from fdl.runs.run import Run
 from fdl.runs.saving import Saving
 from fdl.runs.selection import require_measure
 from fdl.runs.signals import put_off

@@ -19,7 +19,8 @@ from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, placed, stopp
 from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
 from fdl.runs.own_files import discard_parts
-from fdl.runs.run import Run, read, record
+from fdl.runs.record import read, record
+from fdl.runs.run import Run
 from fdl.runs.same import (
     of_all_processes,
     require_same_conditions,

@@ -16,7 +16,8 @@ from fdl.keras.hdf5 import is_whole_model
 from fdl.keras.published import other_depths
 from fdl.learner import State
 from fdl.models.backbone import Backbone, backbone_layers
-from fdl.runs.run import Run, open_run
+from fdl.runs.opening import open_run
+from fdl.runs.run import Run
 from fdl.runs.seen import NOTHING, Seen, load_seen
 from fdl.runs.weights import fill, named_variables
 from fdl.tasks import ExportedModel, Task, Trained

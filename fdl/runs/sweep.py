@@ -21,8 +21,8 @@ from fdl.runs.members import Members
 from fdl.runs.outcomes import Outcome, Sweep
 from fdl.runs.own_files import discard_parts
 from fdl.runs.part import Row
+from fdl.runs.record import read, record
 from fdl.runs.rounds import halving_rounds, train_members, train_round
-from fdl.runs.run import read, record
 from fdl.runs.same import require_same_sweep
 from fdl.runs.search import Search
 from fdl.runs.selection import require_held_out

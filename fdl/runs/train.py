@@ -15,7 +15,8 @@ from fdl.runs.folder import RunFolder, fresh_path, require_free
 from fdl.runs.job import Callbacks, Job, Plan, ignore, minutes_of, placed, stopping_of
 from fdl.runs.lock import held
 from fdl.runs.loggers import Logger, make_loggers
-from fdl.runs.run import Run, record, require_unseen
+from fdl.runs.record import record
+from fdl.runs.run import Run, require_unseen
 from fdl.runs.same import of_all_processes
 from fdl.runs.seen import keep_seen, require_new, seen_of
 from fdl.runs.selection import require_held_out

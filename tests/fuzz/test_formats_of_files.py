@@ -46,7 +46,7 @@ from fdl.learner import State
 from fdl.runs import RunError, RunFolder
 from fdl.runs import load_weights as load_run_weights
 from fdl.runs.listing import look_at, read_log
-from fdl.runs.run import read, record
+from fdl.runs.record import read, record
 from graphs.golden import read as read_pair
 
 MODEL = models.MLP(3, hidden_sizes=(4,))

@@ -13,7 +13,7 @@ from fdl.data import load
 from fdl.keras import save_weights as save_keras_weights
 from fdl.learner import State
 from fdl.runs import RunError, RunFolder, open_run, save_weights
-from fdl.runs.run import record
+from fdl.runs.record import record
 from fdl.runs.start import start_from
 from fdl.weights import WeightsError
 

@@ -31,12 +31,12 @@ def test_a_signal_raises_at_once_or_at_the_end_of_a_deferring_block(number) -> N
     done = []
 
     def stop_twice(raising):
-        with stop_on_signals() as told:
+        with stop_on_signals() as received:
             with raising(), raising():
                 signal.raise_signal(number)
                 signal.raise_signal(number)  # again, as `timeout` does
                 done.append(told_to_stop())
-            done.append(told.number)
+            done.append(received.number)
 
     with pytest.raises(Interrupted):
         stop_twice(threading.Lock)
@@ -89,9 +89,9 @@ def test_other_threads_do_not_defer_signals() -> None:
 def test_ignored_signals_stay_ignored_and_other_threads_set_no_handlers() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as `nohup` does
     try:
-        with stop_on_signals() as told:
+        with stop_on_signals() as received:
             signal.raise_signal(signal.SIGINT)
-        assert told.number is None
+        assert received.number is None
     finally:
         signal.signal(signal.SIGINT, before)
 

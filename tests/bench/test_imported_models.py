@@ -1,4 +1,4 @@
-"""The sides of `bench.imports`, on a model that is small."""
+"""Both sides of `bench.imports`, on a small model."""
 
 import numpy as np
 import pytest

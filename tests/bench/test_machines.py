@@ -1,4 +1,4 @@
-"""Computing against communication, on paper."""
+"""Estimates of the time for computation and for communication."""
 
 import pytest
 
@@ -16,7 +16,7 @@ MODEL = {
 FOUR = Machines("", 4, rate=1e12, link=1e9, wait=1e-5, source="")
 
 
-def test_what_a_program_tells_is_counted() -> None:
+def test_collectives_of_a_program_are_counted() -> None:
     assert collectives(TEXT) == {
         "all-reduce": {"count": 1, "bytes": 26},
         "all-gather": {"count": 1, "bytes": 32},
@@ -24,15 +24,15 @@ def test_what_a_program_tells_is_counted() -> None:
 
 
 def test_times_are_those_of_a_ring_and_a_tree() -> None:
-    computing, telling = seconds(FOUR, MODEL, 50)
-    assert computing == pytest.approx(0.1)
-    assert telling == pytest.approx(1.5 * 4e-3 + 3 * 4 * 1e-5)
+    compute, communication = seconds(FOUR, MODEL, 50)
+    assert compute == pytest.approx(0.1)
+    assert communication == pytest.approx(1.5 * 4e-3 + 3 * 4 * 1e-5)
 
 
-def test_so_many_examples_are_enough_and_fewer_are_not() -> None:
+def test_enough_is_the_least_number_of_examples() -> None:
     count = enough(FOUR, MODEL, 0.75)
     shares = []
     for each in (count - 1, count):
-        computing, telling = seconds(FOUR, MODEL, each)
-        shares.append(computing / (computing + telling))
+        compute, communication = seconds(FOUR, MODEL, each)
+        shares.append(compute / (compute + communication))
     assert shares[0] < 0.75 <= shares[1]

@@ -1,4 +1,4 @@
-"""The table of operations: that it compares the same, and what it makes of times."""
+"""The table of operations compares equal results, and summarizes their times."""
 
 import json
 
@@ -12,7 +12,7 @@ TINY = Row("tiny", "dense", {"channels": 3, "features": 2}, (4, 5))
 
 
 class Here:
-    """A side in this process, whose output may be changed by a factor."""
+    """A side of the comparison, run in this process."""
 
     def __init__(self, side):
         self.worker = Worker(side)
@@ -42,7 +42,7 @@ def test_a_row_is_measured_and_reported(sides, tmp_path, monkeypatch):
             assert min(found["wall"]) > 0
             assert found["compile"] > 0
             assert found["temporary"] >= 0
-    # Times of our own, so that the table is known: fdl takes 2 and 3 times as long.
+    # Known times for a known table: fdl takes 2 and 3 times as long.
     for cell in cells:
         cell["sides"]["fdl"]["wall"] = [4.0, 3.0]
         cell["sides"]["fdl"]["cpu"] = [3.0, 3.0]
@@ -57,7 +57,7 @@ def test_a_row_is_measured_and_reported(sides, tmp_path, monkeypatch):
     assert "**0.42** (0.35 - 0.48)" in written
 
 
-def test_what_disagrees_is_not_timed(sides, monkeypatch):
+def test_results_that_disagree_are_not_timed(sides, monkeypatch):
     def doubled(file, **arrays):
         savez(file, **{name: 2 * x for name, x in arrays.items()})
 
@@ -84,7 +84,7 @@ def test_loops_are_measured_at_the_middle_batch():
     assert run.cells(row, ("forward", "loop"), (1,)) == [(1, "forward")]
 
 
-def test_names_choose_rows():
+def test_rows_are_chosen_by_name():
     assert {row.operation for row in run.chosen(["lstm"])} == {"lstm"}
     assert [row.name for row in run.chosen(["*11x11*"])] == ["conv-11x11-s4-227x227x3"]
     assert len(run.chosen([])) == len(ROWS)

@@ -1,4 +1,4 @@
-"""The comparison with other frameworks: that it compares the same, never how fast."""
+"""The comparison with other frameworks computes the same; speed is not tested."""
 
 import importlib
 import json
@@ -19,10 +19,10 @@ def _concatenated(arrays):
     return np.concatenate([np.ravel(arrays[name]) for name in sorted(arrays)])
 
 
-# One of them: `bench run` compares all cases itself before it measures them.
+# One case is enough: `bench run` compares all of them before it measures.
 @pytest.mark.parametrize("name", ["lstm"])
 @pytest.mark.parametrize("rival", ["flax_"])
-def test_twins_are_the_same_in_double_precision(name, rival):
+def test_twins_agree_in_double_precision(name, rival):
     wide = lambda arrays: {
         key: x.astype(float) if x.dtype == np.float32 else x
         for key, x in arrays.items()
@@ -87,7 +87,7 @@ def test_quick_run(quick):
     assert (quick / "training.png").stat().st_size > 1000
 
 
-def test_fdl_stands_beside_flax(quick):
+def test_fdl_is_compared_with_flax(quick):
     result = json.loads((quick / "mlp.json").read_text())
     for row, seconds, memory in (("fdl", 1.2, 600.0), ("flax", 1.0, 500.0)):
         cell = result["rows"][row]["cells"]["train 32"]
@@ -97,7 +97,7 @@ def test_fdl_stands_beside_flax(quick):
     assert line.endswith("| train 32 | 0.83 (0.83 - 0.83) | 0.83 | slower and larger |")
 
 
-def test_compilation_is_what_the_first_block_takes_longer(quick):
+def test_compilation_is_the_extra_time_of_the_first_block(quick):
     result = json.loads((quick / "mlp.json").read_text())
     assert 0 < result["rows"]["fdl"]["init"] < 60
     result["rows"]["fdl"]["init"] = 2.0
@@ -109,7 +109,7 @@ def test_compilation_is_what_the_first_block_takes_longer(quick):
 
 
 @pytest.mark.parametrize(
-    ("time", "memory", "said"),
+    ("time", "memory", "verdict"),
     [
         (0.96, 0.96, ""),
         (0.94, 0.96, "slower"),
@@ -118,8 +118,8 @@ def test_compilation_is_what_the_first_block_takes_longer(quick):
         (1.6, 0.75, "larger"),
     ],
 )
-def test_a_faster_case_may_be_larger(time, memory, said):
-    assert report.broken(time, memory) == said
+def test_a_faster_case_may_be_larger(time, memory, verdict):
+    assert report.broken(time, memory) == verdict
 
 
 def test_report_refuses_other_machines(quick, tmp_path):
@@ -146,7 +146,7 @@ def test_disagreement_is_a_failure(quick, tmp_path, monkeypatch):
 
 
 def _strict(check):
-    """Let the first row pass, which is fdl's own."""
+    """Skip the first row, which is that of fdl."""
     rows = iter(range(9))
     return lambda *arguments: None if next(rows) == 0 else check(*arguments)
 

@@ -7,7 +7,7 @@ from shell import process
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory):
-    """A folder where a user has trained `runs/a` and saved images of digits."""
+    """A folder in which `fdl train` wrote `runs/a`, with its output and wall time."""
     folder = tmp_path_factory.mktemp("home")
     options = ("--dataset", "mnist-5k", "--epochs", 2, "--seed", 3)
     started, slept = time.monotonic(), 1

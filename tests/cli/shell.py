@@ -1,4 +1,4 @@
-"""The command line as a user meets it, for the tests of several files."""
+"""Run `fdl` as a user does; shared by several test files."""
 
 import contextlib
 import io
@@ -18,8 +18,8 @@ Done = subprocess.CompletedProcess[str]
 
 
 def fdl(*words: object, cwd: Path, code: int = 0) -> Done:
-    """Run `fdl` in a folder, in this process, where JAX has been imported already."""
-    out, err, found = io.StringIO(), io.StringIO(), 0
+    """Run `fdl` in a folder, within this process, which has already imported JAX."""
+    out, err, status = io.StringIO(), io.StringIO(), 0
     with (
         contextlib.chdir(cwd),
         contextlib.redirect_stdout(out),
@@ -28,13 +28,13 @@ def fdl(*words: object, cwd: Path, code: int = 0) -> Done:
         try:
             main([*map(str, words)])
         except SystemExit as exit:
-            found = exit.code or 0
-    assert found == code, err.getvalue()
-    return Done(words, found, out.getvalue(), err.getvalue())
+            status = exit.code or 0
+    assert status == code, err.getvalue()
+    return Done(words, status, out.getvalue(), err.getvalue())
 
 
 def process(*words: object, cwd: Path, code: int = 0, sleep: int = 0) -> Done:
-    """Run `fdl` in a new process, which a shell becomes after it has slept."""
+    """Run `fdl` in a new process: a shell sleeps, then becomes `fdl`."""
     line = f"sleep {sleep}; exec {shlex.join([FDL, *map(str, words)])}"
     done = subprocess.run(
         ["sh", "-c", line], cwd=cwd, capture_output=True, text=True, check=False
@@ -44,7 +44,7 @@ def process(*words: object, cwd: Path, code: int = 0, sleep: int = 0) -> Done:
 
 
 def complaint(words, capsys, code=2) -> str:
-    """Run a command that must fail, and return its one line."""
+    """Run a command that must fail, and return its one-line error message."""
     with pytest.raises(SystemExit) as done:
         main([str(word) for word in words])
     assert done.value.code == code

@@ -1,4 +1,4 @@
-"""What the command line replies to bad input, in one line."""
+"""Bad input gets a one-line error message."""
 
 import json
 import re
@@ -175,7 +175,7 @@ def test_debug_shows_the_traceback(home) -> None:
     assert "absent is not a run" in done.stderr
 
 
-def test_only_what_generates_generates(home, capsys, monkeypatch) -> None:
+def test_a_classifier_cannot_generate(home, capsys, monkeypatch) -> None:
     monkeypatch.chdir(home)
     line = complaint(["generate", "runs/a"], capsys)
     assert "task 'mlp' cannot generate; use `fdl predict`" in line
@@ -197,7 +197,7 @@ def test_refuses_to_test_on_training_images(
     assert "on MNIST (10,000 examples)" in capsys.readouterr().out
 
 
-def test_a_complaint_of_several_lines_keeps_them(capsys, monkeypatch) -> None:
+def test_messages_of_several_lines_are_printed_whole(capsys, monkeypatch) -> None:
     def fail(path, **options):
         raise ValueError("first\n  second")
 
@@ -207,7 +207,7 @@ def test_a_complaint_of_several_lines_keeps_them(capsys, monkeypatch) -> None:
     assert capsys.readouterr().err == "fdl: first\n  second\n"
 
 
-def test_what_asks_a_run_is_told_where_the_best_of_a_sweep_is(tmp_path, capsys) -> None:
+def test_commands_on_a_sweep_name_its_best_member(tmp_path, capsys) -> None:
     sweep = tmp_path / "sweep"
     (sweep / "best").mkdir(parents=True)
     (sweep / "config.json").write_text('{"sweep": {}}')

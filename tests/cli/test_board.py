@@ -1,4 +1,4 @@
-"""What a sweep shows while it trains."""
+"""The board that `fdl sweep` shows while it trains."""
 
 import dataclasses
 import io
@@ -24,15 +24,15 @@ VALUE = "validation_accuracy"
 
 
 def rows(epoch, *values, diverged=-1):
-    """Return the rows of members after an epoch."""
-    of_all = {"configuration": 0, "diverged": diverged, "epoch": epoch}
+    """Return rows of the first members after an epoch, one per value."""
+    shared = {"configuration": 0, "diverged": diverged, "epoch": epoch}
     return [
-        of_all | {"member": k, "seed": k} | ({} if x is None else {VALUE: x})
+        shared | {"member": k, "seed": k} | ({} if x is None else {VALUE: x})
         for k, x in enumerate(values)
     ]
 
 
-def test_a_member_that_diverged_does_not_lead(members, monkeypatch) -> None:
+def test_a_diverged_member_does_not_lead(members, monkeypatch) -> None:
     terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
     for module in (leaders, progress):
         monkeypatch.setattr(module, "err", terminal)
@@ -42,26 +42,26 @@ def test_a_member_that_diverged_does_not_lead(members, monkeypatch) -> None:
         board.on_start(members)
         board.on_rows(first)
         board.on_rows([*rows(2, None, diverged=99), *rows(2, 0.9, 0.6)[1:]])
-    board_at_the_end = terminal.file.getvalue().rpartition("seed")[2]
-    assert "validation accuracy" in board_at_the_end
-    assert "60.00%" in board_at_the_end
-    assert "90.00%" not in board_at_the_end
-    assert "70.00%" not in board_at_the_end
-    assert "5/6" in board_at_the_end
+    last_board = terminal.file.getvalue().rpartition("seed")[2]
+    assert "validation accuracy" in last_board
+    assert "60.00%" in last_board
+    assert "90.00%" not in last_board
+    assert "70.00%" not in last_board
+    assert "5/6" in last_board
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-def test_without_a_terminal_there_is_a_line_an_epoch(members, capsys, quiet) -> None:
+def test_without_a_terminal_each_epoch_prints_a_line(members, capsys, quiet) -> None:
     with Board(quiet=quiet) as board:
         board.on_start(members)
         board.on_rows(rows(1, 0.9, 0.5, 0.7))
         board.on_rows(rows(2, None, diverged=99))
-    said = [
+    expected = [
         f"{members.folder}: mlp on mnist-5k, 3 members",
         "epoch 1 of members 0 to 2  3 of 6 member epochs  "
         "best validation accuracy 90.00%",
         "epoch 2 of member 0  4 of 6 member epochs",
     ]
-    assert capsys.readouterr().err.splitlines() == ([] if quiet else said)
+    assert capsys.readouterr().err.splitlines() == ([] if quiet else expected)
     board.on_start(members)
     assert board.going_on() == f"fdl sweep --run {members.folder}"

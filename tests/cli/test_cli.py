@@ -21,7 +21,7 @@ def sample():
     return data.load("mnist-5k").test
 
 
-def test_train_says_what_it_reached_and_where(home) -> None:
+def test_train_prints_its_result_and_files(home) -> None:
     out = (home / "out.txt").read_text()
     result = json.loads((home / "runs/a/result.json").read_text())
     assert f"test accuracy {result['metrics']['accuracy']:.2%} on mnist-5k" in out
@@ -32,7 +32,7 @@ def test_train_says_what_it_reached_and_where(home) -> None:
     assert "210/210" in err
 
 
-def test_run_folder_keeps_its_contract(home) -> None:
+def test_files_and_records_of_a_run_folder(home) -> None:
     run = home / "runs/a"
     assert sorted(p.name for p in run.iterdir()) == [
         ".fdl.json",
@@ -55,7 +55,7 @@ def test_run_folder_keeps_its_contract(home) -> None:
     result = json.loads((run / "result.json").read_text())
     assert result["validation"] == lines[-1]["validation"]
     assert result["metrics"].keys() == result["validation"].keys()
-    assert result["metrics"] != result["validation"], "it is the test set's"
+    assert result["metrics"] != result["validation"], "metrics are of the test set"
     assert result["metrics"]["accuracy"] > 0.8
     assert (result["epochs"], result["epochs_trained"]) == (2, 2)
     assert result["parameters"] == 101_770
@@ -76,7 +76,7 @@ def test_run_folder_keeps_its_contract(home) -> None:
             assert min(picture.size) > 400
 
 
-@pytest.mark.optimized  # as the process of `home`
+@pytest.mark.optimized  # compiled like the process of `home`
 def test_the_same_command_gives_the_same_weights(home) -> None:
     options = ("--dataset", "mnist-5k", "--epochs", 2, "--seed", 3)
     fdl("train", "mlp", *options, "--run", "runs/b", cwd=home)
@@ -91,7 +91,7 @@ def test_eval_agrees_with_training(home) -> None:
     assert f"test loss     {result['metrics']['loss']:.4f}" in done.stdout
 
 
-def test_a_run_is_summed_up(home) -> None:
+def test_a_run_is_summarized(home) -> None:
     lines = fdl("summary", "runs/a", cwd=home).stdout.splitlines()
     assert lines[1].split() == ["dense1", "Dense", "128", *["100,480"] * 2, "200,704"]
 
@@ -150,17 +150,17 @@ def test_predict_prints_a_table(home, sample) -> None:
         "info",
     ],
 )
-def test_help_reads(command, capsys) -> None:
+def test_help_is_readable(command, capsys) -> None:
     with pytest.raises(SystemExit) as done:
         main([*command.split(), "--help"])
     assert done.value.code == 0
     out = capsys.readouterr().out
     assert "usage: fdl" in out
     assert "None" not in out.replace("`None`", "")
-    assert not re.search(r"\d,[ │]*\n[ │]*\d{3}\b", out), "a number is broken"
+    assert not re.search(r"\d,[ │]*\n[ │]*\d{3}\b", out), "a number is split"
 
 
-def test_the_examples_of_the_help_are_good_for_every_task(capsys) -> None:
+def test_examples_in_the_help_are_valid_for_every_task(capsys) -> None:
     with pytest.raises(SystemExit):
         main(["sweep", "mlp", "--help"])
     text = re.sub(r"[│\s]+", "", capsys.readouterr().out)
@@ -174,7 +174,7 @@ def test_the_examples_of_the_help_are_good_for_every_task(capsys) -> None:
         assert read_grid(config, set(examples) - set(ranges))
 
 
-def test_help_tells_what_a_task_does_where_nothing_is_said(capsys) -> None:
+def test_help_shows_the_defaults_of_a_task(capsys) -> None:
     for task, defaults in (
         (
             "transformer",
@@ -194,18 +194,18 @@ def test_help_tells_what_a_task_does_where_nothing_is_said(capsys) -> None:
             assert default in text
 
 
-def test_one_task_is_told_more_of(capsys) -> None:
+def test_one_task_is_described_in_detail(capsys) -> None:
     main(["tasks", "vae"])
-    told = capsys.readouterr().out
-    assert "Kingma & Welling, 2014" in told
-    assert "--free-bits" in told
-    assert "fdl train vae --schedule constant --validation none" in told
+    output = capsys.readouterr().out
+    assert "Kingma & Welling, 2014" in output
+    assert "--free-bits" in output
+    assert "fdl train vae --schedule constant --validation none" in output
     main(["tasks"])
     table = capsys.readouterr().out
-    assert len(table.splitlines()) < 40, "it fits a screen"
+    assert len(table.splitlines()) < 40, "the table fits a screen"
 
 
-def test_the_version_is_told(capsys) -> None:
+def test_the_version_is_printed(capsys) -> None:
     main(["--version"])
     assert capsys.readouterr().out == f"fdl {version('fdl')}\n"
 
@@ -243,7 +243,7 @@ def test_divergence_keeps_the_last_good_state(home) -> None:
     assert "loss of runs/nan is not finite" in done.stderr
 
 
-def test_patience_and_the_share_held_out_are_options(tmp_path, capsys) -> None:
+def test_early_stopping_and_validation_are_options(tmp_path, capsys) -> None:
     options = ("--dataset", "mnist-5k", "--epochs", "9", "--learning-rate", "0.3")
     options += ("--hidden-sizes", "4", "--batch-size", "400")
     more = (
@@ -258,11 +258,11 @@ def test_patience_and_the_share_held_out_are_options(tmp_path, capsys) -> None:
     result = json.loads((tmp_path / "a" / "result.json").read_text())
     assert result["counts"]["validation"] == 400
     assert result["epochs"] == result["epochs_trained"] - 1 < 8
-    said = f"kept epoch {result['epochs']} of {result['epochs_trained']}"
-    assert said in capsys.readouterr().out
+    message = f"kept epoch {result['epochs']} of {result['epochs_trained']}"
+    assert message in capsys.readouterr().out
 
 
-def test_examples_are_counted_in_the_folder_that_is_given(monkeypatch) -> None:
+def test_examples_are_counted_in_the_data_dir(monkeypatch) -> None:
     seen = []
     monkeypatch.setattr(Train, "__call__", lambda self: seen.append(self))
     folder = Path(__file__).parents[1] / "data" / "tfrecord"

@@ -25,7 +25,7 @@ def sweep(folder, mode: str, values: list[float]) -> str:
     ("mode", "better"), [("min", "small"), ("max", "large")], ids=["min", "max"]
 )
 @pytest.mark.parametrize("order", [("small", "large"), ("large", "small")])
-def test_the_better_one_is_named(tmp_path, capsys, mode, better, order) -> None:
+def test_the_better_sweep_is_named(tmp_path, capsys, mode, better, order) -> None:
     values = {"small": [0.10, 0.12, 0.11, 0.13], "large": [0.31, 0.34, 0.30, 0.35]}
     folders = [sweep(tmp_path / name, mode, values[name]) for name in order]
     main(["compare", *folders, "--picture", str(tmp_path / "picture.png")])
@@ -39,8 +39,8 @@ def test_runs_are_drawn_in_one_picture(tmp_path, capsys) -> None:
     for name, accuracy in (("plain", 0.25), ("residual", 0.75)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(json.dumps(about))
-        said = json.dumps(line | {"validation": {"accuracy": accuracy}})
-        (tmp_path / name / "metrics.jsonl").write_text(said + "\n")
+        metrics = json.dumps(line | {"validation": {"accuracy": accuracy}})
+        (tmp_path / name / "metrics.jsonl").write_text(metrics + "\n")
     folders = [str(tmp_path / name) for name in ("plain", "residual")]
     main(["compare", *folders, "--picture", str(tmp_path / "curves.svg")])
     text = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`--config`, `fdl runs`, `fdl watch`, and what completes words in a shell."""
+"""`--config`, `fdl runs`, `fdl watch` and shell completion."""
 
 import dataclasses
 import json
@@ -78,7 +78,7 @@ def files(tmp_path):
         ),
     ],
 )
-def test_a_file_has_settings_and_words_count_more(
+def test_options_override_a_config_file(
     files, monkeypatch, words, task, settings
 ) -> None:
     seen = []
@@ -109,7 +109,7 @@ def test_a_file_has_settings_and_words_count_more(
         ("mlp --config", "--config needs a value"),
     ],
 )
-def test_a_bad_file_gets_one_line(files, words, message) -> None:
+def test_a_bad_config_file_gets_one_line(files, words, message) -> None:
     for command in ("train", "sweep"):
         done = run_fdl(command, *words.split(), cwd=files, code=2)
         assert message in done.stderr
@@ -118,7 +118,7 @@ def test_a_bad_file_gets_one_line(files, words, message) -> None:
 
 @pytest.fixture
 def runs(tmp_path):
-    """A folder `runs` with a run that has ended, one that was cut off, and a sweep."""
+    """A folder `runs`: finished, interrupted and damaged runs, and two sweeps."""
     folder = tmp_path / "runs"
     about = {
         "task": "mlp",
@@ -204,7 +204,7 @@ def test_runs_are_filtered_and_sorted(runs) -> None:
     assert "no such runs" in run_fdl("runs", "--task", "gan", cwd=runs.parent).stdout
 
 
-def test_a_run_that_is_over_is_drawn_once(runs) -> None:
+def test_a_finished_or_interrupted_run_is_drawn_once(runs) -> None:
     ended = run_fdl("watch", "runs/ended", cwd=runs.parent).stdout
     assert "epoch 2 of 2, done, test accuracy 75.00%" in ended
     assert "accuracy  ━ train  ━ validation" in ended
@@ -247,16 +247,16 @@ def test_a_run_is_watched_until_it_ends(runs) -> None:
         ("watch runs/ended --every 0", "every=0.0 must be above 0"),
     ],
 )
-def test_what_is_no_run_gets_one_line(words, message, runs) -> None:
+def test_bad_folders_and_intervals_get_one_line(words, message, runs) -> None:
     done = run_fdl(*words.split(), cwd=runs.parent, code=2)
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_shell_completes_words(tmp_path) -> None:
+def test_bash_completes_words(tmp_path) -> None:
     done = run_fdl("--tyro-print-completion", "bash", cwd=tmp_path)
     (tmp_path / "fdl.bash").write_text(done.stdout)
-    ask = (
+    script = (
         'source fdl.bash; f=$(complete -p fdl | sed "s/.*-F //; s/ .*//"); '
         'COMP_WORDS=({}); COMP_CWORD={}; $f fdl "{}"; echo "${{COMPREPLY[@]}}"'
     )
@@ -267,7 +267,7 @@ def test_a_shell_completes_words(tmp_path) -> None:
     ):
         last = words.split()[-1]
         found = subprocess.run(
-            ["bash", "-c", ask.format(words, words.count(" "), last)],
+            ["bash", "-c", script.format(words, words.count(" "), last)],
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -279,14 +279,14 @@ def test_a_shell_completes_words(tmp_path) -> None:
 def test_fish_completes_words(tmp_path) -> None:
     script = tmp_path / "completions" / "fdl.fish"
     run_fdl("--tyro-write-completion", "fish", script, cwd=tmp_path)
-    # What it runs is read by Python, and is none of its words: it is too long.
+    # The code is passed to Python by a pipe: it is too long for an argument.
     assert '-c "$pycode"' not in script.read_text()
     assert '(printf "%s" "$pycode" | $python_cmd - $words' in script.read_text()
     for words in (["tcsh"], ["bash", "x"], []):
         done = run_fdl("--tyro-print-completion", *words, cwd=tmp_path, code=2)
         assert "needs one of bash, zsh, fish" in done.stderr
     if shutil.which("fish") is None:
-        pytest.skip("fish is not installed: its script was looked at, and not run")
+        pytest.skip("fish is not installed: its script was read, but not run")
     found = subprocess.run(
         ["fish", "-c", f"source {script}; complete -C 'fdl train cnn --epo'"],
         cwd=tmp_path,

@@ -1,4 +1,4 @@
-"""What goes wrong around a command: one line, a documented end, and nothing lost."""
+"""Faults around a command get one line and a documented exit code, and lose nothing."""
 
 import errno
 import gc
@@ -25,15 +25,15 @@ TRAIN = ["train", "mlp", "--dataset", "mnist-5k", "--epochs", "2"]
 TRAIN += ["--hidden-sizes", "4", "--batch-size", "1000", "--run", "run"]
 
 
-def nobody_reads():
-    """A file that is a pipe whose reader has gone."""
+def broken_pipe():
+    """Return a pipe to write to whose reader has closed it."""
     reader, writer = os.pipe()
     os.close(reader)
     return os.fdopen(writer, "w")
 
 
-@pytest.mark.parametrize("stream", [nobody_reads, lambda: open("/dev/full", "w")])
-def test_who_stops_listening_does_not_end_a_training(
+@pytest.mark.parametrize("stream", [broken_pipe, lambda: open("/dev/full", "w")])
+def test_training_continues_when_its_output_is_closed(
     stream, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -45,10 +45,8 @@ def test_who_stops_listening_does_not_end_a_training(
     assert json.loads((tmp_path / "run/result.json").read_text())["epochs"] == 2
 
 
-def test_who_stops_reading_results_is_no_error_and_a_full_disk_is(
-    monkeypatch, capsys
-) -> None:
-    with nobody_reads() as out:
+def test_a_closed_pipe_is_not_an_error_but_a_full_disk_is(monkeypatch, capsys) -> None:
+    with broken_pipe() as out:
         monkeypatch.setattr(sys, "stdout", out)
         main(["tasks"])
     with open("/dev/full", "w") as out:
@@ -57,12 +55,12 @@ def test_who_stops_reading_results_is_no_error_and_a_full_disk_is(
             main(["tasks"])
     monkeypatch.undo()
     main(["--version"])
-    said = capsys.readouterr()
-    assert said.err == "fdl: No space left on device.\n"
-    assert said.out.startswith("fdl "), "what could not be printed is forgotten"
+    captured = capsys.readouterr()
+    assert captured.err == "fdl: No space left on device.\n"
+    assert captured.out.startswith("fdl "), "unprinted output is discarded"
 
 
-def test_a_stream_that_was_closed_is_nowhere(monkeypatch, capsys) -> None:
+def test_closed_standard_streams_are_the_null_device(monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     main(["tasks"])
@@ -73,15 +71,15 @@ def test_a_stream_that_was_closed_is_nowhere(monkeypatch, capsys) -> None:
         stream.close()
 
 
-def test_letters_that_the_output_lacks_are_no_error(monkeypatch) -> None:
+def test_unencodable_characters_are_no_error(monkeypatch) -> None:
     content = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(content, encoding="ascii"))
     main(["tasks"])
     assert b" cnn " in content.getvalue()
-    assert b"\xc2" not in content.getvalue()  # of a plus-minus sign in UTF-8
+    assert b"\xc2" not in content.getvalue()  # begins a plus-minus sign in UTF-8
 
 
-def test_a_narrow_terminal_and_strange_names_hide_nothing(
+def test_a_narrow_terminal_and_odd_file_names_hide_nothing(
     home, monkeypatch, capsys
 ) -> None:
     monkeypatch.chdir(home)
@@ -91,10 +89,10 @@ def test_a_narrow_terminal_and_strange_names_hide_nothing(
         with open(name, "wb") as file:
             Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(file, "png")
     main(["predict", "runs/a", *map(os.fsdecode, names)])
-    said = capsys.readouterr().out
-    assert r"caf\udce9.png" in said
-    assert r"\x1b[31m.png" in said
-    assert said.count("%") == 4
+    output = capsys.readouterr().out
+    assert r"caf\udce9.png" in output
+    assert r"\x1b[31m.png" in output
+    assert output.count("%") == 4
     assert r"a\x1b[0m is not a run" in complaint(["eval", "a\x1b[0m"], capsys)
 
 
@@ -106,13 +104,13 @@ def test_a_narrow_terminal_and_strange_names_hide_nothing(
         RuntimeError("can't start new thread"),
     ],
 )
-def test_a_full_memory_is_told_in_one_line(error, monkeypatch, capsys) -> None:
+def test_running_out_of_memory_gets_one_line(error, monkeypatch, capsys) -> None:
     def fail(self):
         raise error
 
     monkeypatch.setattr(Eval, "__call__", fail)
-    said = complaint(["eval", "run"], capsys, code=1)
-    assert said.startswith("fdl: there is not enough memory")
+    message = complaint(["eval", "run"], capsys, code=1)
+    assert message.startswith("fdl: there is not enough memory")
 
 
 def fill_the_disk(monkeypatch) -> None:
@@ -123,13 +121,13 @@ def fill_the_disk(monkeypatch) -> None:
 
 
 def take_all_descriptors(monkeypatch) -> None:
-    free = os.dup(0)  # the lowest; none below it is to be had either
+    free = os.dup(0)  # the lowest free one: those below it are in use
     os.close(free)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
 
 
-# Orbax forgets what it cannot begin.
+# Orbax does not clean up what it cannot start.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     ("spoil", "words"),
@@ -138,7 +136,7 @@ def take_all_descriptors(monkeypatch) -> None:
         (take_all_descriptors, "[Tt]oo many open files"),
     ],
 )
-def test_what_runs_out_is_told_in_one_line_and_the_last_epoch_stays(
+def test_a_full_disk_or_too_many_files_get_one_line_and_keep_the_last_epoch(
     spoil, words, tmp_path, monkeypatch, capsys
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -161,10 +159,10 @@ def test_what_runs_out_is_told_in_one_line_and_the_last_epoch_stays(
     monkeypatch.chdir(tmp_path)
     main(["train", "--resume", "run", "--quiet"])
     assert json.loads((tmp_path / "run/result.json").read_text())["epochs"] == 2
-    gc.collect()  # or what Orbax forgot would be found in another test
+    gc.collect()  # or the garbage of Orbax would warn in another test
 
 
-def test_a_folder_that_goes_is_told_in_one_line(tmp_path, monkeypatch, capsys) -> None:
+def test_a_deleted_run_folder_gets_one_line(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     before = TrainingProgress.on_start
 
@@ -173,12 +171,12 @@ def test_a_folder_that_goes_is_told_in_one_line(tmp_path, monkeypatch, capsys) -
         shutil.rmtree(plan.path)
 
     monkeypatch.setattr(TrainingProgress, "on_start", remove)
-    said = complaint([*TRAIN, "--quiet"], capsys)
-    assert said.startswith("fdl: run/")
-    assert "No such file or directory" in said
+    error = complaint([*TRAIN, "--quiet"], capsys)
+    assert error.startswith("fdl: run/")
+    assert "No such file or directory" in error
 
 
-def test_a_place_where_no_folder_can_be(tmp_path, monkeypatch, capsys) -> None:
+def test_impossible_run_paths_get_one_line(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
     line = [*TRAIN[:-1], "file/run", "--quiet"]
@@ -189,5 +187,5 @@ def test_a_place_where_no_folder_can_be(tmp_path, monkeypatch, capsys) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self))
 
     monkeypatch.setattr(Path, "mkdir", read_only)
-    said = complaint([*TRAIN[:-1], "new", "--quiet"], capsys)
-    assert said == "fdl: new: Read-only file system.\n"
+    error = complaint([*TRAIN[:-1], "new", "--quiet"], capsys)
+    assert error == "fdl: new: Read-only file system.\n"

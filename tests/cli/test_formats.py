@@ -1,4 +1,4 @@
-"""`--format`: every picture of a command is what was asked for."""
+"""`--format` chooses the file format of all pictures that a command writes."""
 
 import json
 
@@ -16,7 +16,7 @@ STARTS = {"png": b"\x89PNG", "svg": (b"<?xml", b"<svg"), "pdf": b"%PDF"}
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder with vectors, images, and the folder of a finished sweep."""
+    """The working directory, with vectors, images and a finished sweep."""
     monkeypatch.chdir(tmp_path)
     rng, label = np.random.default_rng(0), np.arange(60) % 3
     np.savez("rows.npz", x=rng.normal(size=(60, 4)), y=label)
@@ -29,14 +29,14 @@ def here(tmp_path, monkeypatch):
 
 
 def pictures(folder):
-    """Return the names of the pictures in a folder, each of which is what it says."""
+    """Return the names of the pictures in a folder, and check their formats."""
     found = [file for file in folder.iterdir() if file.suffix[1:] in STARTS]
     for file in found:
         assert file.read_bytes().startswith(STARTS[file.suffix[1:]]), file
     return sorted(file.name for file in found)
 
 
-def test_pictures_of_training(here, capsys) -> None:
+def test_training_and_sweeps_draw_in_the_format(here, capsys) -> None:
     data = ("--dataset", "npz:rows.npz", "--epochs", "1", "--format", "svg")
     main(["train", "mlp", *data, "--run", "a"])
     assert pictures(here / "a") == ["confusion.svg", "curves.svg"]
@@ -50,14 +50,14 @@ def test_pictures_of_training(here, capsys) -> None:
     assert page.count("data:image/svg+xml") == 4
 
 
-def test_a_page_shows_pictures_of_every_format(here) -> None:
+def test_a_page_embeds_pdf_pictures(here) -> None:
     report.draw_curves("a.pdf", {"loss": [1.0]}, {}, title="a")
     report.write_page("a.html", "a", {}, {}, {"Curves": "a.pdf"})
     assert '<embed type="application/pdf"' in (here / "a.html").read_text()
 
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
-def test_pictures_with_a_name(here, kind, capsys) -> None:
+def test_other_commands_draw_in_the_format(here, kind, capsys) -> None:
     rate = ["find-rate", "mlp", "--dataset", "npz:rows.npz", "--steps", "10"]
     main([*rate, "--format", kind])
     main(["compare", "s", "s", "--format", kind])
@@ -66,15 +66,15 @@ def test_pictures_with_a_name(here, kind, capsys) -> None:
     names = ("comparison", "find-rate", "other", "sheet")
     assert pictures(here) == [f"{name}.{kind}" for name in names]
     capsys.readouterr()
-    for words, said in (
+    for words, message in (
         ([*rate, "--to", "a.jpg"], "a.jpg must end with one of .png, .svg, .pdf"),
         ([*rate, "--to", "a.png", "--format", "pdf"], "a.png ends with .png, but"),
         ([*rate, "--format", kind], f"find-rate.{kind} already exists"),
     ):
-        assert said in complaint(words, capsys)
+        assert message in complaint(words, capsys)
 
 
-def test_grids_of_images_are_as_large_as_people_need(here) -> None:
+def test_small_images_are_enlarged_in_grids(here) -> None:
     from PIL import Image
 
     for side, least in ((8, 80), (28, 80), (200, 200)):

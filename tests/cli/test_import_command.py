@@ -1,4 +1,4 @@
-"""Models of Keras at the command line: shown, compared, kept as a folder, trained."""
+"""Keras models on the command line: `fdl import`, and training from their weights."""
 
 import json
 from importlib import import_module
@@ -29,7 +29,7 @@ L = Lazily("keras.layers")
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
-    """A folder with two files of Keras: a classifier of digits, and one of numbers."""
+    """A folder with two Keras files: a classifier of digits and a linear regression."""
     folder = tmp_path_factory.mktemp("files")
     keras.utils.set_random_seed(1)
     image = L.Input((28, 28, 1), name="image")
@@ -44,15 +44,15 @@ def here(tmp_path_factory):
     return folder
 
 
-def test_a_file_is_shown(here) -> None:
+def test_a_file_is_summarized(here) -> None:
     shown = command("import", "digits.keras", cwd=here).stdout
     (norm,) = (line for line in shown.splitlines() if line.startswith("norm"))
     assert norm.split() == ["norm", "BatchNormalization", "6x6x2", "8", "4", "0"]
     total = "Functional digits on 28x28x1: 402 parameters, of which 398 are trained; "
     assert total in shown
-    said = json.loads(command("import", "line.h5", "--json", cwd=here).stdout)
-    assert said["name"] == "Sequential line"
-    assert said["layers"][0] == {
+    summary = json.loads(command("import", "line.h5", "--json", cwd=here).stdout)
+    assert summary["name"] == "Sequential line"
+    assert summary["layers"][0] == {
         "name": "dense",
         "kind": "Dense",
         "shapes": [[1]],
@@ -63,9 +63,9 @@ def test_a_file_is_shown(here) -> None:
     }
 
 
-def test_it_is_compared_with_keras(here, monkeypatch) -> None:
-    said = command("import", "digits.keras", "--check", cwd=here).stdout
-    assert "differs from Keras by " in said
+def test_check_compares_with_keras(here, monkeypatch) -> None:
+    output = command("import", "digits.keras", "--check", cwd=here).stdout
+    assert "differs from Keras by " in output
     model, variables = fdl.keras.import_model(here / "digits.keras")
     other = jax.tree.map(lambda x: x + 0.1, variables)
     monkeypatch.setattr(fdl.keras, "import_model", lambda path: (model, other))
@@ -73,7 +73,7 @@ def test_it_is_compared_with_keras(here, monkeypatch) -> None:
     assert "in fdl and Keras differ by" in done.stderr
 
 
-def test_a_folder_is_a_model_without_keras_or_the_file(here, tmp_path) -> None:
+def test_an_imported_folder_predicts_and_exports_as_its_file(here, tmp_path) -> None:
     command("import", here / "digits.keras", "--to", "model", cwd=tmp_path)
     found = fdl.load(tmp_path / "model")
     assert isinstance(found, fdl.runs.ImportedModel)
@@ -129,10 +129,10 @@ def digits(monkeypatch):
 TRAIN = ("--model", "digits.keras", "--dataset", "mnist-5k", "--epochs", 1)
 
 
-def test_classify_trains_it_from_its_weights(here, digits) -> None:
+def test_classify_trains_an_imported_model_from_its_weights(here, digits) -> None:
     settings = ("--batch-size", 20, "--freeze", "first/*", "norm/*")
     command("train", "classify", *TRAIN, *settings, "--run", "run", cwd=here)
-    run = fdl.load(here / "run")  # nobody has to name the model again
+    run = fdl.load(here / "run")  # without naming the model again
     assert isinstance(run.model, KerasModel)
     before = fdl.keras.import_model(here / "digits.keras")[1]["params"]
     after = run.state.params
@@ -145,14 +145,14 @@ def test_classify_trains_it_from_its_weights(here, digits) -> None:
     theirs = keras.models.load_model(here / "run.keras")(x)
     ours = run.model.apply(run.variables, x)
     np.testing.assert_allclose(theirs, ours, atol=1e-5)
-    # The softmax at the end is left out: fdl learns from logits.
+    # The final softmax is removed: fdl trains on logits.
     assert np.ptp(np.sum(ours, axis=-1)) > 1e-3
     edit(here / "run", lambda config: config["keras_model"].update(class_name="?"))
     with pytest.raises(RunError, match="is damaged"):
         fdl.load(here / "run")
 
 
-def test_sweeps_and_regress_train_it(here, digits, monkeypatch) -> None:
+def test_sweeps_and_regress_train_imported_models(here, digits, monkeypatch) -> None:
     monkeypatch.setattr(import_module("fdl.runs.sweep"), "draw", lambda *args: None)
     sweep = ("sweep", "classify", *TRAIN, "--batch-size", 20, "--seeds", 1)
     command(*sweep, "--run", "sweep", cwd=here)
@@ -177,7 +177,7 @@ def test_sweeps_and_regress_train_it(here, digits, monkeypatch) -> None:
     assert np.abs(kernel - before["dense"]["kernel"]).max() > 0.1
 
 
-def test_a_file_that_is_no_model_is_refused(here, digits) -> None:
+def test_unreadable_and_missing_files_are_refused(here, digits) -> None:
     (here / "bad.keras").write_text("?")
     for file, words in (("bad.keras", "cannot be read"), ("no.keras", "not exist")):
         options = ("--model", file, "--dataset", "mnist-5k")
@@ -187,7 +187,7 @@ def test_a_file_that_is_no_model_is_refused(here, digits) -> None:
 
 
 @pytest.mark.parametrize("name", ["digits.keras", "digits.h5"])
-def test_a_head_for_other_classes_is_drawn_anew(here, digits, name, monkeypatch):
+def test_a_head_for_other_classes_is_initialized_anew(here, digits, name, monkeypatch):
     monkeypatch.chdir(here)
     model, variables = fdl.keras.import_model("digits.keras")
     fdl.keras.save_weights("digits.weights.h5", model, variables)
@@ -202,14 +202,14 @@ def test_a_head_for_other_classes_is_drawn_anew(here, digits, name, monkeypatch)
         jax.tree.map(np.testing.assert_array_equal, found[layer], before[layer])
     outputs = fresh.model.apply(start.state.variables, np.ones((2, 28, 28, 1), "f4"))
     assert outputs.shape == (2, 3)
-    with pytest.raises(WeightsError, match="head"):  # weights alone have no layers
+    with pytest.raises(WeightsError, match="head"):  # a weight file describes no layers
         start_from(task, fresh, Path("digits.weights.h5"))
 
 
 @pytest.mark.parametrize(
     "end", ["Softmax", "Activation", "Dense", "nested", "Conv2D", "none"]
 )
-def test_the_last_softmax_is_left_out(end, tmp_path) -> None:
+def test_the_final_softmax_is_removed(end, tmp_path) -> None:
     x = L.Input((3,))
     first = L.Dense(4, activation="softmax")(x)  # stays
     y = L.Dense(2, name="head")(first)

@@ -1,4 +1,4 @@
-"""Runs to Keras and back, by commands."""
+"""Runs exported to Keras, and training from Keras files, by commands."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def predict(file: Path, images: np.ndarray) -> np.ndarray:
 
 
 def save(file: Path) -> None:
-    """Run the tutorial's script, whose layers have the names that Keras gives them."""
+    """Save the model of the tutorial's script; Keras names its layers."""
     layers = keras.layers
     keras.utils.set_random_seed(5)
     model = keras.Sequential(
@@ -64,18 +64,18 @@ def test_keras_predicts_the_same_from_an_exported_run(folder, images) -> None:
     assert np.linalg.norm(ours - theirs) < 1e-6 * np.linalg.norm(theirs)
 
 
-def test_an_exported_file_is_not_replaced_unasked(folder) -> None:
-    (folder / "mine.keras").write_text("dear to me")
+def test_an_existing_file_is_replaced_only_with_overwrite(folder) -> None:
+    (folder / "mine.keras").write_text("my own")
     done = fdl("export", "mlp", "--to", "mine.keras", cwd=folder, code=2)
     assert "mine.keras already exists" in done.stderr
-    assert (folder / "mine.keras").read_text() == "dear to me"
+    assert (folder / "mine.keras").read_text() == "my own"
     fdl("export", "mlp", "--to", "mine.keras", "--overwrite", cwd=folder)
     assert (folder / "mine.keras").stat().st_size > 100_000
 
 
-# Of Keras, as it saves a model.
+# Keras warns when it saves a model.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_training_starts_from_what_the_tutorials_script_saved(
+def test_training_starts_from_the_weights_of_a_keras_file(
     folder, images, monkeypatch
 ) -> None:
     digits = few()
@@ -86,13 +86,15 @@ def test_training_starts_from_what_the_tutorials_script_saved(
     start = ("--init-from", "seed.keras")
     fdl("train", "cnn", *options, *start, "--run", "cnn", cwd=folder)
     fdl("export", "cnn", "--to", "cnn.keras", cwd=folder)
-    found = [predict(folder / f"{name}.keras", images) for name in ("seed", "cnn")]
-    # The rate is so small that nothing was learnt: these are the weights of the file.
-    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-6)
-    assert found[0].std() > 0.01
+    predictions = [
+        predict(folder / f"{name}.keras", images) for name in ("seed", "cnn")
+    ]
+    # The learning rate is too small to change the weights of the file.
+    np.testing.assert_allclose(*predictions, rtol=1e-4, atol=1e-6)
+    assert predictions[0].std() > 0.01
 
 
-def test_weights_of_another_model_are_refused_before_a_run_begins(folder) -> None:
+def test_weights_of_another_model_are_refused_before_a_run_is_written(folder) -> None:
     fdl("export", "mlp", "--to", "other.keras", "--overwrite", cwd=folder)
     words = ("--dataset", "mnist-5k", "--init-from", "other.keras", "--run", "none")
     done = fdl("train", "cnn", *words, cwd=folder, code=2)

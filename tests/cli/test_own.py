@@ -1,4 +1,4 @@
-"""Models and tasks of the user's own, from modules that the caller names."""
+"""User-defined models and tasks, from modules named by the caller."""
 
 import dataclasses
 import json
@@ -62,7 +62,7 @@ SETTINGS = ("--dataset", "mnist-5k", "--epochs", "1", "--batch-size", "303")
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder with modules, which is where the commands are called."""
+    """The working directory, with the user's modules."""
     (tmp_path / "mymodule.py").write_text(MODULE)
     (tmp_path / "broken.py").write_text("import nothing_of_this_name")
     (tmp_path / "leaves.py").write_text("raise SystemExit(0)")
@@ -73,11 +73,11 @@ def here(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def test_what_is_named_is_trained_and_named_again_to_be_opened(here, capsys) -> None:
+def test_a_users_task_and_model_are_named_again_to_open_the_run(here, capsys) -> None:
     task, model = ["--task", "mymodule:task"], ["--model", "mymodule:make_model"]
     main(["train", *task, *model, *SETTINGS, "--run", "a"])
-    said = json.loads((here / "a/config.json").read_text())
-    assert (said["task"], said["options"]["model"]) == ("mine", "mymodule:make_model")
+    about = json.loads((here / "a/config.json").read_text())
+    assert (about["task"], about["options"]["model"]) == ("mine", "mymodule:make_model")
     images = fdl.data.load("mnist-5k").test.image[:3]
     np.save("some.npy", images)
     capsys.readouterr()
@@ -96,12 +96,12 @@ def test_what_is_named_is_trained_and_named_again_to_be_opened(here, capsys) -> 
         line = complaint([*words, *task, "--model", "mymodule:Net"], capsys)
         assert "model 'mymodule:make_model', not 'mymodule:Net'" in line
     main(["predict", "a", "some.npy", "--json", *task, *model])
-    told = [json.loads(x)["class"] for x in capsys.readouterr().out.splitlines()]
+    predicted = [json.loads(x)["class"] for x in capsys.readouterr().out.splitlines()]
 
     import mymodule
 
     run = fdl.load("a", model=mymodule.make_model, task=mymodule.task)
-    assert run.predict(images).argmax(axis=-1).tolist() == told
+    assert run.predict(images).argmax(axis=-1).tolist() == predicted
     with pytest.raises(ValueError, match="not 'mymodule:Net'"):
         fdl.load("a", model=mymodule.Net, task="mymodule:task")
     with pytest.raises(ValueError, match="the run is of task 'mine', not 'mlp'"):
@@ -126,7 +126,7 @@ def test_what_is_named_is_trained_and_named_again_to_be_opened(here, capsys) -> 
         ("mymodule:blind", "returns shape [1, 28, 28, 10]"),
     ],
 )
-def test_what_is_no_model_is_one_line(here, capsys, model, words) -> None:
+def test_a_bad_model_gets_one_line(here, capsys, model, words) -> None:
     command = ["train", "classify", *SETTINGS, "--run", "a"]
     if model:
         command += ["--model", model]
@@ -139,7 +139,7 @@ def test_what_is_no_model_is_one_line(here, capsys, model, words) -> None:
     assert not (here / "a").exists()
 
 
-def test_a_model_of_ones_own_tells_numbers(here, capsys) -> None:
+def test_a_users_model_is_trained_for_regression(here, capsys) -> None:
     rows = [f"{n},{n % 7},{3 * n}" for n in range(60)]
     (here / "t.csv").write_text("\n".join(["a,b,c", *rows]))
     line = ["--dataset", "csv:t.csv", "--target", "c", "--epochs", "8"]
@@ -154,7 +154,7 @@ def test_a_model_of_ones_own_tells_numbers(here, capsys) -> None:
         tasks.outline(task, task.config(dataset=run.config.dataset), run.info)
     assert set(run.state.params) == {"kernel", "bias"}
     assert run.metrics["r2_score"] > 0.9
-    for words, said in (
+    for words, message in (
         (["eval", "line"], "the run's is 'mymodule:line', and fdl never imports"),
         (
             ["train", "regress", "--model", "mymodule:few", *line, "--run", "x"],
@@ -168,16 +168,16 @@ def test_a_model_of_ones_own_tells_numbers(here, capsys) -> None:
             "hidden_sizes=(8,) is for the default model of task 'regress'",
         ),
     ):
-        assert said in complaint(words, capsys)
+        assert message in complaint(words, capsys)
     assert not (here / "x").exists()
 
 
-def test_a_task_with_a_model_of_its_own_takes_no_other(here) -> None:
+def test_a_task_with_its_own_model_takes_no_other(here) -> None:
     with pytest.raises(ValueError, match="task 'mlp' has its own model"):
         fdl.runs.train("mlp", model="mymodule:net", dataset="mnist-5k")
 
 
-def test_modules_of_nnx_are_trained_with_their_statistics_and_dropout(here) -> None:
+def test_nnx_modules_are_trained_with_batch_statistics_and_dropout(here) -> None:
     task = tasks.with_model(tasks.find("classify"), "mymodule:NNX")
     info = fdl.data.load("mnist-5k").info
     trained = tasks.outline(task, task.config(dataset="mnist-5k"), info)
@@ -190,7 +190,7 @@ def test_modules_of_nnx_are_trained_with_their_statistics_and_dropout(here) -> N
     changed = jax.tree.map(lambda x, y: bool((x != y).any()), state, after)
     assert all(jax.tree.leaves(changed.params))
     assert all(jax.tree.leaves(changed.model_state["batch_stats"]))
-    # Asked, it draws nothing and looks at each example by itself.
+    # Predictions use no dropout, and each is independent of the rest of its batch.
     answers = learner.predict(after, batch.image)
     np.testing.assert_allclose(
         answers[:5], learner.predict(after, batch.image[:5]), atol=1e-6
@@ -209,7 +209,7 @@ def test_modules_of_nnx_are_trained_with_their_statistics_and_dropout(here) -> N
         (["--task", "mymodule:task", "--bogus"], "bogus"),
     ],
 )
-def test_what_is_no_task_is_one_line(here, capsys, words, message) -> None:
+def test_a_bad_task_is_refused(here, capsys, words, message) -> None:
     with pytest.raises(SystemExit) as done:
         main(["train", *words])
     assert done.value.code == 2
@@ -234,7 +234,7 @@ def test_other_packages_add_tasks(here, monkeypatch) -> None:
     assert [task.name for task in found] == [*tasks.TASKS, "mine"]
 
 
-def test_a_task_must_not_be_called_as_one_of_fdls(here) -> None:
+def test_a_task_must_not_take_the_name_of_one_in_fdl(here) -> None:
     mine = dataclasses.replace(tasks.find("mlp"), name="cnn")
     with pytest.raises(ValueError, match="fdl has a task 'cnn' already"):
         fdl.runs.train(mine, dataset="mnist-5k")

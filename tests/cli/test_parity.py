@@ -1,4 +1,4 @@
-"""`fdl parity`: it passes, and it fails visibly when something is broken on purpose."""
+"""`fdl parity` passes, and fails visibly when something is broken on purpose."""
 
 import functools
 import importlib.util
@@ -22,14 +22,14 @@ parity = pytest.mark.parity
 
 @pytest.fixture
 def short(monkeypatch):
-    """One optimizer and three steps of an epoch, of five and twenty."""
+    """Measure one optimizer of five, and three steps of twenty."""
     adam = {"Adam": ladder.OPTIMIZERS["Adam"]}
     monkeypatch.setattr(ladder, "OPTIMIZERS", adam)
     monkeypatch.setattr(ladder, "STEPS", 3)
 
 
 def run(*words: str, code: int | None = None) -> None:
-    # What is broken on purpose is broken in this process only.
+    # Patches apply only within this process.
     words = ("parity", "--processes", "1", *words)
     if code is None:
         main(words)
@@ -62,7 +62,7 @@ def test_prints_a_table_and_writes_files(capsys, tmp_path, short) -> None:
     ]
     assert all(rung["passed"] for rung in rungs)
     draws = [rung["draws"] for rung in rungs]
-    assert draws == [1] * 10 + [DRAWS] * 4, "layers are met in all their options"
+    assert draws == [1] * 10 + [DRAWS] * 4, "layers are drawn with all their options"
     assert all(0 <= rung["error"] <= rung["tolerance"] for rung in rungs)
     lines = (tmp_path / "parity.md").read_text().splitlines()
     assert lines[2].startswith("| mlp | float32 | 0e+00 |")
@@ -113,10 +113,10 @@ def test_a_wrong_order_of_gates_fails(capsys, tmp_path, monkeypatch, short) -> N
     err = " ".join(capsys.readouterr().err.split())
     assert re.search(r"LSTM, float32, level 1: (draw \d: )?output", err)
     assert "LSTM, float64, level 2: " in err
-    assert "level 0" not in err, "the arrays are there, and in their places"
+    assert "level 0" not in err, "the arrays have the right names and shapes"
 
 
-def test_says_what_is_missing(capsys, tmp_path, monkeypatch) -> None:
+def test_missing_requirements_are_named(capsys, tmp_path, monkeypatch) -> None:
     with monkeypatch.context() as patch:
         find = importlib.util.find_spec
         absent = lambda name: None if name == "keras" else find(name)
@@ -130,7 +130,7 @@ def test_says_what_is_missing(capsys, tmp_path, monkeypatch) -> None:
 
 @pytest.fixture
 def measured(monkeypatch) -> list[str]:
-    """The names that were measured, of one model, one layer and two applications."""
+    """Names that were measured; one model, one layer and two applications are known."""
     names: list[str] = []
 
     def measure(name: str, large: bool) -> dict:
@@ -166,13 +166,13 @@ def test_only_large_measures_all_of_keras_applications(measured, tmp_path) -> No
     assert measured == ["VGG16"]
 
 
-def test_keeps_what_was_measured_before(measured, tmp_path) -> None:
+def test_earlier_rows_are_kept(measured, tmp_path) -> None:
     run("VGG16", "--large", "--out", str(tmp_path))
     run("mlp", "--out", str(tmp_path))
     run("--large", "--resume", "--out", str(tmp_path))
     assert measured == ["VGG16", "mlp", "Dense", "ResNet50"], "resumed"
     run("mlp", "--resume", "--large", "--out", str(tmp_path))
-    assert measured[4:] == ["mlp"], "asked for by name"
+    assert measured[4:] == ["mlp"], "requested by name"
     pid = os.getpid()
     assert written(tmp_path) == {
         name: f"{name} True {pid}" for name in ("mlp", "Dense", "ResNet50", "VGG16")
@@ -181,7 +181,7 @@ def test_keeps_what_was_measured_before(measured, tmp_path) -> None:
     assert [line.split()[1] for line in lines[2:]] == list(written(tmp_path))
 
 
-def test_writes_each_row_as_it_ends(measured, tmp_path, monkeypatch) -> None:
+def test_each_row_is_written_once_measured(measured, tmp_path, monkeypatch) -> None:
     def measure(name: str, large: bool) -> dict:
         if name == "Dense":
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Texts and tables, from a file to answers."""
+"""Texts and tables, from a file to predictions."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ SMALL = "--features 8 --num-heads 1 --num-layers 1 --learning-rate 0.03".split()
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder with a table of texts, which is where the commands are called."""
+    """The working directory, with a table of texts."""
     monkeypatch.chdir(tmp_path)
     rows = [f'"{text}",{("good", "bad")[n % 2]}' for n, text in enumerate(TEXTS)]
     (tmp_path / "films.csv").write_text("\n".join(["review,mood", *rows]), "utf-8")
@@ -25,7 +25,7 @@ def here(tmp_path, monkeypatch):
 
 
 class Bag(nn.Module):
-    """A model of the user's own: the mean of the vectors of words."""
+    """A user's model: a linear classifier of the mean of word embeddings."""
 
     num_classes: int
 
@@ -34,12 +34,12 @@ class Bag(nn.Module):
         return nn.Dense(self.num_classes)(nn.Embed(50, 8)(token).mean(axis=1))
 
 
-def test_texts_from_a_table_to_answers(here, capsys) -> None:
+def test_texts_from_a_table_to_predictions(here, capsys) -> None:
     data = ("--dataset", "csv:films.csv", "--text", "review", "--target", "mood")
     main(["train", "text-classifier", *data, *SMALL, "--epochs", "4", "--run", "a"])
-    said = json.loads((here / "a/config.json").read_text())
-    assert said["dataset"] == f"csv:{here}/films.csv?target=mood&text=review"
-    assert "dull" in said["data"]["vocabulary"]
+    config = json.loads((here / "a/config.json").read_text())
+    assert config["dataset"] == f"csv:{here}/films.csv?target=mood&text=review"
+    assert "dull" in config["data"]["vocabulary"]
     capsys.readouterr()
     main(["eval", "a"])
     assert "test accuracy 100.00%" in capsys.readouterr().out
@@ -57,15 +57,15 @@ def test_texts_from_a_table_to_answers(here, capsys) -> None:
     assert "good" in capsys.readouterr().out
 
     main(["export", "a", "--to", "a.stablehlo"])
-    main(["predict", "a.stablehlo", "new.csv", "--to", "told.csv"])
-    with open("told.csv", newline="") as file:
-        told = list(csv.DictReader(file))
-    assert [row["class"] for row in told] == ["good", "bad"]
-    for row, line in zip(told, lines, strict=False):
+    main(["predict", "a.stablehlo", "new.csv", "--to", "predictions.csv"])
+    with open("predictions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["class"] for row in rows] == ["good", "bad"]
+    for row, line in zip(rows, lines, strict=False):
         assert float(row["p(good)"]) == pytest.approx(line["probabilities"][1], 1e-3)
     capsys.readouterr()
-    line = complaint(["predict", "a", "new.csv", "--to", "told.csv"], capsys)
-    assert "told.csv already exists" in line
+    line = complaint(["predict", "a", "new.csv", "--to", "predictions.csv"], capsys)
+    assert "predictions.csv already exists" in line
     assert "text 1 of 1 has no words" in complaint(
         ["predict", "a", "--text", ""], capsys
     )
@@ -74,19 +74,19 @@ def test_texts_from_a_table_to_answers(here, capsys) -> None:
         ["predict", "a", "a dull one"], capsys
     )
 
-    own = fdl.runs.train("classify", model=Bag, dataset=said["dataset"], epochs=1)
+    own = fdl.runs.train("classify", model=Bag, dataset=config["dataset"], epochs=1)
     assert own.predict(fdl.data.as_tokens(["a film"], own.info)).shape == (1, 2)
     for task, words in (("transformer", "takes images"), ("text-classifier", "texts")):
         with pytest.raises(fdl.data.DataError, match=words):
             fdl.runs.train(task, dataset="csv:films.csv?target=mood")
 
 
-def test_rows_of_a_table_to_answers(here, capsys) -> None:
+def test_rows_of_a_table_to_predictions(here, capsys) -> None:
     rows = [f"{n},{('x', 'y')[n % 2]},{('no', 'yes')[n // 30]}" for n in range(60)]
     (here / "t.csv").write_text("\n".join(["a,b,c", *rows]), "utf-8")
     (here / "new.csv").write_text("b,a,c\ny,33,?\nx,2,?\n", "utf-8")
     quick = {"epochs": 8, "learning_rate": 0.1, "hidden_sizes": ()}
-    told = {}
+    predictions = {}
     for task, target in (("mlp", "c"), ("regress", "a")):
         dataset, path = f"csv:t.csv?target={target}", f"runs/{task}"
         fdl.runs.train(task, dataset=dataset, path=path, **quick)
@@ -94,10 +94,10 @@ def test_rows_of_a_table_to_answers(here, capsys) -> None:
             (here / "new.csv").write_text("c,b\nyes,x\nno,y\n", "utf-8")
         main(["predict", path, "new.csv", "--json", "--to", f"{task}.csv"])
         lines = capsys.readouterr().out.splitlines()
-        told[task] = [json.loads(line) for line in lines]
-    assert [line["name"] for line in told["mlp"]] == ["yes", "no"]
-    assert [line["file"] for line in told["mlp"]] == ["new.csv[0]", "new.csv[1]"]
-    first, second = told["regress"]
+        predictions[task] = [json.loads(line) for line in lines]
+    assert [line["name"] for line in predictions["mlp"]] == ["yes", "no"]
+    assert [line["file"] for line in predictions["mlp"]] == ["new.csv[0]", "new.csv[1]"]
+    first, second = predictions["regress"]
     assert first["name"] == "a"
     assert first["number"] - second["number"] == pytest.approx(30, abs=6)
     written = (here / "regress.csv").read_text().splitlines()
@@ -105,14 +105,14 @@ def test_rows_of_a_table_to_answers(here, capsys) -> None:
     assert float(written[1].split(",")[1]) == pytest.approx(first["number"], 1e-4)
     main(["predict", "runs/regress", "new.csv"])
     assert f"{first['number']:.6g}" in capsys.readouterr().out
-    for words, said in (
+    for words, message in (
         (["new.csv", "--text", "a"], "does not take texts"),
         (["films.csv"], "has no column for 'b=x'; columns: review"),
     ):
-        assert said in complaint(["predict", "runs/regress", *words], capsys)
+        assert message in complaint(["predict", "runs/regress", *words], capsys)
 
 
-def test_rows_without_names(here, capsys, monkeypatch) -> None:
+def test_rows_without_column_names(here, capsys, monkeypatch) -> None:
     x = np.arange(120, dtype=np.float32).reshape(60, 2)
     np.savez("v.npz", x=x, y=np.arange(60) // 30)
     fdl.runs.train("mlp", dataset="npz:v.npz", epochs=1, path="v")
@@ -120,18 +120,18 @@ def test_rows_without_names(here, capsys, monkeypatch) -> None:
     main(["predict", "v", "new.npy", "--json"])
     assert len(capsys.readouterr().out.splitlines()) == 3
     np.save("other.npy", x[:, :1])
-    for file, said in (
+    for file, message in (
         ("other.npy", "holds float32[60, 1]: expected rows of 2 numbers, as in v"),
         ("films.csv", "have no names, so a table cannot be matched to them"),
     ):
-        assert said in complaint(["predict", "v", file], capsys)
-    nothing = lambda run, inputs: np.float32([[0.5, 0.5], [np.nan, 1], [0.5, 0.5]])
-    monkeypatch.setattr(fdl.runs.Run, "predict", nothing)
-    said = complaint(["predict", "v", "new.npy"], capsys)
-    assert "the prediction of v for new.npy[1] is not finite" in said
+        assert message in complaint(["predict", "v", file], capsys)
+    predict = lambda run, inputs: np.float32([[0.5, 0.5], [np.nan, 1], [0.5, 0.5]])
+    monkeypatch.setattr(fdl.runs.Run, "predict", predict)
+    error = complaint(["predict", "v", "new.npy"], capsys)
+    assert "the prediction of v for new.npy[1] is not finite" in error
 
 
-def test_another_folder_is_measured_in_the_form_of_the_runs_own(here, capsys) -> None:
+def test_another_folder_takes_image_size_and_classes_from_the_run(here, capsys) -> None:
     from PIL import Image
 
     def paint(root, size, counts):
@@ -150,9 +150,9 @@ def test_another_folder_is_measured_in_the_form_of_the_runs_own(here, capsys) ->
     main(["train", "mlp", "--dataset", "folder:own", *quick])
     capsys.readouterr()
     main(["eval", "a", "--dataset", "folder:other"])
-    said = capsys.readouterr().out
-    assert "test accuracy 100.00%" in said
-    assert "on other (3 examples)" in said
+    output = capsys.readouterr().out
+    assert "test accuracy 100.00%" in output
+    assert "on other (3 examples)" in output
     assert fdl.load("a").dataset("folder:other").test.label.tolist() == [1, 1, 1]
     assert "'dusk', which own lacks" in complaint(
         ["eval", "a", "--dataset", "folder:new"], capsys

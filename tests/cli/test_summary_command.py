@@ -1,11 +1,11 @@
-"""`fdl summary` of a task; of runs and imported folders, beside what makes these."""
+"""`fdl summary` of a task; the tests of runs and of imported models cover theirs."""
 
 import json
 
 from shell import fdl as command
 
 
-def test_a_task_is_shown_with_its_options(tmp_path) -> None:
+def test_a_task_is_summarized_with_its_options(tmp_path) -> None:
     options = ("--dataset", "mnist-5k", "--depth", 14, "--levels", 1)
     lines = command("summary", "resnet", *options, cwd=tmp_path).stdout.splitlines()
     assert lines[3].split()[:3] == ["conv2_block1", "ResidualBlock", "28x28x16"]
@@ -13,14 +13,14 @@ def test_a_task_is_shown_with_its_options(tmp_path) -> None:
     assert lines[-1].startswith(total)
     options = ("--dataset", "mnist-5k", "--freeze", "dense1", "--json")
     options += ("--svg", "net.svg")
-    said = json.loads(command("summary", "mlp", *options, cwd=tmp_path).stdout)
-    assert list(said) == ["model"]
-    assert said["model"]["layers"][0]["name"] == "dense1"
-    assert [layer["trained"] for layer in said["model"]["layers"]] == [0, 0, 1290]
+    summary = json.loads(command("summary", "mlp", *options, cwd=tmp_path).stdout)
+    assert list(summary) == ["model"]
+    assert summary["model"]["layers"][0]["name"] == "dense1"
+    assert [layer["trained"] for layer in summary["model"]["layers"]] == [0, 0, 1290]
     assert (tmp_path / "net.svg").read_text().startswith("<?xml")
 
 
-def test_what_there_is_no_table_of_is_told(tmp_path) -> None:
+def test_bad_input_gets_one_line(tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     for words, complaint in (
         (("resnett",), "did you mean 'resnet'"),
@@ -29,6 +29,6 @@ def test_what_there_is_no_table_of_is_told(tmp_path) -> None:
         (("mlp", "--dataset", "mnist-5k", "--levels", 0), "levels=0 must be"),
         (("mlp", "--dataset", "mnist-5k", "--svg", "a.png"), "--svg=a.png must end"),
     ):
-        said = command("summary", *words, cwd=tmp_path, code=2).stderr
-        assert complaint in said
-        assert said.count("\n") == 1
+        error = command("summary", *words, cwd=tmp_path, code=2).stderr
+        assert complaint in error
+        assert error.count("\n") == 1

@@ -1,4 +1,4 @@
-"""`fdl sweep` and `fdl compare`, end to end, and their replies to bad input."""
+"""`fdl sweep` and `fdl compare`, end to end, and their errors on bad input."""
 
 import csv
 import dataclasses
@@ -40,7 +40,7 @@ def complaint(capsys, *words) -> str:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Three sweeps: a grid, and two of a configuration each over the same seeds."""
+    """Three sweeps: a grid, and two configurations with the same seeds."""
     folder = tmp_path_factory.mktemp("sweeps")
     grid = ("--grid", "learning-rate=1e-3,1e-2", "dropout-rate=0,0.5")
     run("sweep", "mlp", *SMALL, *grid, "--seeds", 2, "--run", folder / "grid")
@@ -50,7 +50,7 @@ def home(tmp_path_factory):
     return folder
 
 
-def test_a_sweep_leaves_what_it_promises(home) -> None:
+def test_a_sweep_writes_its_results_and_pictures(home) -> None:
     folder = home / "grid"
     result = json.loads((folder / "result.json").read_text())
     assert result["members"] == 8
@@ -69,13 +69,13 @@ def test_a_sweep_leaves_what_it_promises(home) -> None:
     ]
     assert np.mean(values) == pytest.approx(best["test"]["mean"])
     others = [one["test_values"] for one in result["configurations"][1:]]
-    assert others == [[], [], []], "what was not chosen is not tested"
+    assert others == [[], [], []], "only the best configuration is tested"
     for name in ("settings", "parallel", "learning", "distribution"):
         with Image.open(folder / f"{name}.png") as picture:
             assert min(picture.size) > 300
 
 
-def test_the_report_holds_all_that_it_shows(home) -> None:
+def test_the_report_is_self_contained(home) -> None:
     page = (home / "grid" / "report.html").read_text()
     assert "<td>fdl sweep mlp --dataset mnist-5k --epochs 1 --batch-size 303" in page
     assert re.search(r"<td>python [\d.]+, fdl [\d.]+, jax [\d.]+", page)
@@ -107,7 +107,7 @@ def test_the_command_in_the_report_repeats_the_sweep(words, monkeypatch) -> None
     count = lambda dataset, folder: counted_in.add(folder) or 4000
     monkeypatch.setattr(fdl.tasks.description, "count_examples", count)
 
-    def said(words):
+    def parsed(words):
         command = read_command(["sweep", *words])
         config, where = command.configuration(), command.data.data_dir
         search = Search(
@@ -121,11 +121,11 @@ def test_the_command_in_the_report_repeats_the_sweep(words, monkeypatch) -> None
         )
         return fdl.tasks.with_class_weights(config, digits), search, where
 
-    config, search, where = said([*words.split(), "--dataset", "mnist-5k"])
+    config, search, where = parsed([*words.split(), "--dataset", "mnist-5k"])
     task = mine if config.task == "mine" else fdl.tasks.find(config.task)
     command = sweep_command(task, config, search, digits.info, where)
     words = shlex.split(command.replace("MODULE:NAME", "my_module:task"))
-    again, *rest = said(words[2:])
+    again, *rest = parsed(words[2:])
     assert counted_in == {where}
     assert (rest, settings(again)) == ([search, where], settings(config))
     for name in ("dataset", "class_weights", "freeze", "seed", "validation", "options"):
@@ -142,27 +142,27 @@ def test_the_best_member_is_a_run(home, capsys) -> None:
     assert f"test accuracy {best['test']['accuracy']:.2%}" in out
 
 
-def test_the_same_command_goes_on(home, capsys) -> None:
+def test_the_same_command_does_not_train_a_finished_sweep_again(home, capsys) -> None:
     options = ("--learning-rate", 1e-2, "--seeds", 2, "--run", home / "fast")
     before = json.loads((home / "fast" / "result.json").read_text())
     run("sweep", "mlp", *SMALL, *options, "--json", "--quiet")
-    said, err = capsys.readouterr()
+    out, err = capsys.readouterr()
     assert err == ""
     after = read_json(home / "fast" / "result.json")
     assert after["configurations"] == before["configurations"]
     assert after["epochs_trained"] == before["epochs_trained"] == 2
     assert after["seconds"] == before["seconds"]
-    assert json.loads(said) == {"path": str(home / "fast")} | after
+    assert json.loads(out) == {"path": str(home / "fast")} | after
     run("sweep", f"--run={home / 'fast'}", "--json", "--quiet")
-    assert json.loads(capsys.readouterr().out) == json.loads(said)
+    assert json.loads(capsys.readouterr().out) == json.loads(out)
 
 
-def test_what_is_said_of_a_sweep_arrives(monkeypatch, capsys, tmp_path) -> None:
-    heard = {}
+def test_options_of_a_sweep_are_passed_on(monkeypatch, capsys, tmp_path) -> None:
+    passed = {}
 
     def sweep(**given):
-        heard.update(given)
-        raise ValueError("heard")
+        passed.update(given)
+        raise ValueError("enough")
 
     monkeypatch.setattr(fdl.runs, "sweep", sweep)
     what = ("--random", "learning-rate=log:1e-5:1e-2", "--samples", 4, "--halving")
@@ -182,10 +182,10 @@ def test_what_is_said_of_a_sweep_arrives(monkeypatch, capsys, tmp_path) -> None:
         "data_dir": tmp_path,
         "allow_changes": True,
     }
-    assert {name: heard[name] for name in expected} == expected
+    assert {name: passed[name] for name in expected} == expected
 
 
-def test_compare_says_who_is_better(home, capsys) -> None:
+def test_compare_names_the_better_sweep(home, capsys) -> None:
     picture = home / "comparison.png"
     run("compare", home / "slow", home / "fast", "--picture", picture)
     text = " ".join(capsys.readouterr().out.split())
@@ -207,7 +207,7 @@ def test_compare_says_who_is_better(home, capsys) -> None:
     assert "do not show which is better" in capsys.readouterr().out
 
 
-def test_what_cannot_be_compared_gets_one_line(home, capsys) -> None:
+def test_folders_that_cannot_be_compared_are_refused(home, capsys) -> None:
     grid, fast = home / "grid", home / "fast"
     assert "has 4 configurations" in complaint(capsys, "compare", grid, fast)
     assert "is not a finished sweep" in complaint(capsys, "compare", home, fast)
@@ -234,7 +234,7 @@ def test_what_cannot_be_compared_gets_one_line(home, capsys) -> None:
         (("--halving", "--validation", "none"), "choose the survivors by"),
     ],
 )
-def test_bad_input_gets_one_line(words, message, capsys, tmp_path) -> None:
+def test_bad_input_is_refused(words, message, capsys, tmp_path) -> None:
     options = (*SMALL, "--run", tmp_path / "a")
     assert message in complaint(capsys, "sweep", "mlp", *options, *words)
 
@@ -251,17 +251,17 @@ def test_bad_input_gets_one_line(words, message, capsys, tmp_path) -> None:
         (("--run",), "--run needs a value"),
     ],
 )
-def test_there_must_be_a_sweep_to_go_on_with(words, message, capsys) -> None:
+def test_only_a_sweep_can_be_resumed(words, message, capsys) -> None:
     assert message in complaint(capsys, "sweep", *words)
 
 
 def test_eval_of_a_sweep_names_its_best_member(home, capsys) -> None:
-    said = complaint(capsys, "eval", home / "grid")
-    assert f"is a sweep, not a run; its best member is {home / 'grid/best'}" in said
+    error = complaint(capsys, "eval", home / "grid")
+    assert f"is a sweep, not a run; its best member is {home / 'grid/best'}" in error
 
 
 def test_another_sweep_in_the_folder_is_left_alone(home, capsys) -> None:
     options = ("--seeds", 5, "--run", home / "fast")
-    said = complaint(capsys, "sweep", "mlp", *SMALL, *options)
-    assert "contains another sweep: learning_rate was 0.01 and is 0.001" in said
-    assert f"`fdl sweep --run {home / 'fast'}`" in said
+    error = complaint(capsys, "sweep", "mlp", *SMALL, *options)
+    assert "contains another sweep: learning_rate was 0.01 and is 0.001" in error
+    assert f"`fdl sweep --run {home / 'fast'}`" in error

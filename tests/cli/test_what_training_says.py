@@ -1,4 +1,4 @@
-"""What `fdl train` and `fdl sweep` say while they run, and how they go on."""
+"""The output of `fdl train` while it runs, and how to resume an interrupted run."""
 
 import io
 import json
@@ -33,13 +33,13 @@ def test_the_folder_comes_first_then_a_line_for_each_epoch(home) -> None:
     assert lines[3:] == ["evaluating on the test set and drawing pictures"]
 
 
-def test_the_time_of_the_shell_is_not_that_of_the_import(home) -> None:
+def test_recorded_times_exclude_the_shell(home) -> None:
     result = json.loads((home / "runs/a/result.json").read_text())
     wall, slept = json.loads((home / "seconds.json").read_text())
     assert sum(result["seconds"].values()) < wall - slept
 
 
-def test_what_was_interrupted_goes_on(tmp_path, monkeypatch) -> None:
+def test_an_interrupted_run_is_resumed(tmp_path, monkeypatch) -> None:
     def interrupt(self, line, state):
         raise KeyboardInterrupt
 
@@ -51,15 +51,15 @@ def test_what_was_interrupted_goes_on(tmp_path, monkeypatch) -> None:
     assert not (tmp_path / "a/result.json").exists()
     done = fdl("train", "--resume", "a", "--quiet", "--json", cwd=tmp_path)
     assert done.stderr == ""
-    said, kept = json.loads(done.stdout), tmp_path / "a/result.json"
-    assert said == {"path": "a"} | read_json(kept)
-    assert said["epochs"] == 2
+    printed, saved = json.loads(done.stdout), tmp_path / "a/result.json"
+    assert printed == {"path": "a"} | read_json(saved)
+    assert printed["epochs"] == 2
     done = fdl("train", "--resume=a", cwd=tmp_path, code=2)
     assert "is complete" in done.stderr
 
 
-def test_what_a_signal_breaks_off_says_how_to_go_on(tmp_path, monkeypatch) -> None:
-    """Such as an import in C; with the model that fdl imports from no file."""
+def test_a_terminated_run_prints_how_to_resume(tmp_path, monkeypatch) -> None:
+    """Even if the signal breaks an import; `--model` must be passed again."""
 
     def break_off(self, line, state):
         signal.raise_signal(signal.SIGTERM)
@@ -74,21 +74,23 @@ def test_what_a_signal_breaks_off_says_how_to_go_on(tmp_path, monkeypatch) -> No
     assert last == f"fdl: interrupted; to resume: {words}"
 
 
-def test_silence_is_broken_where_there_is_no_terminal(capsys, monkeypatch) -> None:
+def test_without_a_terminal_progress_is_repeated_after_silence(
+    capsys, monkeypatch
+) -> None:
     monkeypatch.setattr(progress, "HEARTBEAT", 0.05)
     for quiet in (False, True):
         voice = Voice(lambda: "step 3 of 9", quiet=quiet)
-        found: list[str] = []
+        lines: list[str] = []
         voice.start()
         for _ in range(4 if quiet else 1000):
             time.sleep(0.05)
-            found += capsys.readouterr().err.splitlines()
-            if len(found) >= 2:
+            lines += capsys.readouterr().err.splitlines()
+            if len(lines) >= 2:
                 break
         voice.stop()
-        found += capsys.readouterr().err.splitlines()  # what was said meanwhile
-        assert not found if quiet else len(found) >= 2
-        assert all(re.fullmatch(r"step 3 of 9  after \d+ s", line) for line in found)
+        lines += capsys.readouterr().err.splitlines()  # printed since the last read
+        assert not lines if quiet else len(lines) >= 2
+        assert all(re.fullmatch(r"step 3 of 9  after \d+ s", line) for line in lines)
 
 
 @pytest.fixture
@@ -97,12 +99,12 @@ def plan(tmp_path):
     return Plan(tmp_path, config, load("mnist-5k").info, 101_770, 105, 0)
 
 
-def test_what_a_training_begins_with_is_said(plan, capsys) -> None:
+def test_initial_and_frozen_weights_are_printed(plan, capsys) -> None:
     plan = plan._replace(init_from="a.keras", drawn_anew=("head/bias",), kept=770)
     with TrainingProgress() as watch:
         watch.on_start(plan)
-    _, *said = capsys.readouterr().err.splitlines()
-    assert said == [
+    _, *lines = capsys.readouterr().err.splitlines()
+    assert lines == [
         "weights from a.keras; initialized at random: head/bias",
         "770 parameters are frozen, 101,000 are trained",
     ]
@@ -118,4 +120,4 @@ def test_a_terminal_shows_a_bar_to_the_end(plan, monkeypatch) -> None:
         watch.on_finish()
     shown = terminal.file.getvalue()
     assert "7/210" in shown
-    assert "0/?" in shown.split("finishing")[-1], "what is left is not counted"
+    assert "0/?" in shown.split("finishing")[-1], "finishing has no total"

@@ -1,4 +1,4 @@
-"""Tasks' models with random parameters, for the tests of several files."""
+"""Models of tasks with random parameters, shared by several test files."""
 
 import dataclasses
 import functools
@@ -29,7 +29,7 @@ NUMBERS = ROWS._replace(
 def untrained(
     name: str, info: DatasetInfo | None = None, **options
 ) -> tuple[tasks.Trained, tasks.Task]:
-    """Return a task's models with random parameters."""
+    """Return the model of a task with random parameters, and the task."""
     task = tasks.find(name)
     options = dataclasses.replace(task.options, **options)
     config = task.config(dataset=task.dataset or "mnist", options=options)
@@ -42,7 +42,7 @@ def untrained(
 
 
 def _draw(rng: np.random.Generator, leaf: jax.ShapeDtypeStruct) -> Any:
-    """Draw an array: a program for all of them would take long to compile."""
+    """Draw an array by NumPy: a JAX program for all would take long to compile."""
     if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return jax.random.key(0)
     fan_in = max(1, leaf.size // leaf.shape[-1]) if leaf.shape else 1

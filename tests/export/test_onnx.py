@@ -1,4 +1,4 @@
-"""What a run predicts, in onnxruntime."""
+"""Runs exported to ONNX predict the same in ONNX Runtime."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ from models import IMAGES, NUMBERS, ROWS, untrained
 from zoo.case import draw_variables
 
 
-def answers(path, x) -> np.ndarray:
+def outputs(path, x) -> np.ndarray:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"inputs": x})
     return found
@@ -38,25 +38,25 @@ def answers(path, x) -> np.ndarray:
         ("autoencoder", {"hidden_sizes": (8, 6)}),
     ],
 )
-def test_onnxruntime_answers_what_the_run_predicts(tmp_path, name, options) -> None:
+def test_onnxruntime_predicts_as_the_run(tmp_path, name, options) -> None:
     trained, task = untrained(name, **options)
     export(trained, task, tmp_path / "x.onnx")
     x = np.random.default_rng(1).integers(0, 256, (5, 28, 28, 1)).astype(np.uint8)
     expected = jax.jit(trained.learner.predict)(trained.state, x)
-    found = answers(tmp_path / "x.onnx", x)
+    found = outputs(tmp_path / "x.onnx", x)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.abs(found - found[::-1]).max() > 1e-3
-    (said,) = onnx.load(tmp_path / "x.onnx").metadata_props
-    assert json.loads(said.value)["info"]["class_names"] == list("0123456789")
+    (metadata,) = onnx.load(tmp_path / "x.onnx").metadata_props
+    assert json.loads(metadata.value)["info"]["class_names"] == list("0123456789")
 
 
 @pytest.mark.parametrize(("name", "info"), [("mlp", ROWS), ("regress", NUMBERS)])
-def test_rows_of_a_table_go_in_as_they_are(tmp_path, name, info) -> None:
+def test_the_file_standardizes_rows_of_a_table(tmp_path, name, info) -> None:
     trained, task = untrained(name, info)
     export(trained, task, tmp_path / "x.onnx")
     x = np.random.default_rng(1).normal(size=(5, 3)) * info.deviations[:3]
     x = (x + info.means[:3]).astype("f4")
-    found = answers(tmp_path / "x.onnx", x)
+    found = outputs(tmp_path / "x.onnx", x)
     expected = jax.jit(trained.learner.predict)(trained.state, x)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert np.ptp(found, axis=0).max() > (100 if name == "regress" else 1e-3)
@@ -109,7 +109,7 @@ def test_pixels_are_scaled_as_the_model_expects(tmp_path, pixels, channels) -> N
     state = learner.init(0, (x, np.arange(5)))
     trained = fdl.tasks.Trained(config, info, model, learner, state)
     export(trained, task, tmp_path / "x.onnx")
-    found = answers(tmp_path / "x.onnx", x)
+    found = outputs(tmp_path / "x.onnx", x)
     expected = jax.jit(learner.predict)(state, x)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.abs(found - found[::-1]).max() > 1e-3
@@ -136,20 +136,20 @@ IMAGE, LATENT = np.zeros((1, 28, 28, 1), "f4"), np.zeros((1, 5), "f4")
     ],
     ids=lambda x: type(x).__name__,
 )
-def test_parts_answer_what_their_models_do(tmp_path, model, inputs) -> None:
-    variables = draw_variables(model, inputs)  # statistics as after training
+def test_parts_return_the_outputs_of_their_models(tmp_path, model, inputs) -> None:
+    variables = draw_variables(model, inputs)  # nontrivial statistics
     write_onnx(tmp_path / "x.onnx", model, variables, inputs)
     x = np.random.default_rng(1).normal(size=(4, *inputs.shape[1:])).astype("f4")
-    found = answers(tmp_path / "x.onnx", x)
+    found = outputs(tmp_path / "x.onnx", x)
     expected = jax.jit(model.apply)(variables, x)
     np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
     assert np.abs(found - found[::-1]).max() > 1e-3
 
 
-def test_a_task_that_prepares_otherwise_is_refused(tmp_path) -> None:
+def test_other_preprocessing_is_refused(tmp_path) -> None:
     model, zeros = fdl.models.MLP(3), np.zeros((1, 8, 8, 1), np.float32)
     variables = draw_variables(model, zeros)
-    twice = lambda x: model.apply(variables, 2 * x)  # for zeros it is the same
+    twice = lambda x: model.apply(variables, 2 * x)  # equal for zeros
     with pytest.raises(ExportError, match="would not give the outputs of the run"):
         write_onnx(tmp_path / "x.onnx", model, variables, zeros, expected=twice)
     trained, task = untrained("mlp")
@@ -162,7 +162,7 @@ def test_a_task_that_prepares_otherwise_is_refused(tmp_path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_models_that_are_not_described_are_refused(tmp_path) -> None:
+def test_unsupported_models_are_refused(tmp_path) -> None:
     trained, task = untrained("transformer", num_layers=1)
     with pytest.raises(ExportError, match=r"'permute'.*Write a \.stablehlo"):
         export(trained, task, tmp_path / "x.onnx")
@@ -171,14 +171,14 @@ def test_models_that_are_not_described_are_refused(tmp_path) -> None:
         export(trained, task, tmp_path / "x.onnx")
 
 
-def test_without_the_extra_the_message_names_it(tmp_path, monkeypatch) -> None:
+def test_a_missing_extra_is_named(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ExportError, match=r"pip install 'fdl\[onnx\]'"):
         export(*untrained("mlp"), tmp_path / "x.onnx")
 
 
 class Chain(linen.Module):
-    """Options that none of fdl's own models has."""
+    """Layers with options that no model of fdl uses."""
 
     @linen.compact
     def __call__(self, x):
@@ -190,16 +190,16 @@ class Chain(linen.Module):
         return fdl.nn.LSTM(4)(fdl.nn.Dropout(0.5)(x)).outputs
 
 
-def test_options_of_layers(tmp_path) -> None:
+def test_options_of_layers_are_exported(tmp_path) -> None:
     x = np.random.default_rng(1).normal(size=(4, 8, 7, 2)).astype("f4")
     variables = draw_variables(Chain(), x[:1])
     write_onnx(tmp_path / "x.onnx", Chain(), variables, x[:1])
     expected = jax.jit(Chain().apply)(variables, x)
-    np.testing.assert_allclose(answers(tmp_path / "x.onnx", x), expected, atol=1e-5)
-    # The same from a file of Keras, without the module.
+    np.testing.assert_allclose(outputs(tmp_path / "x.onnx", x), expected, atol=1e-5)
+    # The same from a Keras file, without the module.
     fdl.keras.save_weights(tmp_path / "x.keras", Chain(), variables, x[:1])
     write_onnx(tmp_path / "y.onnx", *fdl.keras.import_model(tmp_path / "x.keras"), x)
-    np.testing.assert_allclose(answers(tmp_path / "y.onnx", x), expected, atol=1e-5)
+    np.testing.assert_allclose(outputs(tmp_path / "y.onnx", x), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_options_of_layers(tmp_path) -> None:
         (lambda x: fdl.nn.LayerNormalization(name="norm")(x), "'norm'"),
     ],
 )
-def test_what_cannot_be_written_is_named(tmp_path, make, message) -> None:
+def test_unsupported_layers_are_named(tmp_path, make, message) -> None:
     class Model(linen.Module):
         @linen.compact
         def __call__(self, x):

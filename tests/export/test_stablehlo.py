@@ -1,4 +1,4 @@
-"""What a run predicts, as a function that JAX calls without fdl."""
+"""Runs exported as StableHLO functions, which JAX calls without fdl."""
 
 import json
 import subprocess
@@ -44,9 +44,7 @@ def inputs_for(trained: tasks.Trained, count: int) -> np.ndarray:
         ("transformer", {"num_layers": 1, "features": 8, "hidden_size": 8}, "inside"),
     ],
 )
-def test_the_function_answers_what_the_run_predicts(
-    tmp_path, name, options, parameters
-) -> None:
+def test_the_function_predicts_as_the_run(tmp_path, name, options, parameters) -> None:
     trained, task = untrained(name, **options)
     export(trained, task, tmp_path / "x.stablehlo", parameters=parameters)
     assert (tmp_path / "x.safetensors").exists() == (parameters == "beside")
@@ -54,13 +52,13 @@ def test_the_function_answers_what_the_run_predicts(
     assert back.exported.platforms == ("cpu", "cuda", "tpu")
     x = inputs_for(trained, 5)
     expected = fdl.predict(trained.learner, trained.state, x)
-    found = back.predict(x, batch_size=3)  # of three and of two
+    found = back.predict(x, batch_size=3)  # batches of three and two
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert np.std(found) > 0
     assert np.abs(found - found[::-1]).max() > 1e-5
 
 
-def test_parts_answer_what_their_models_do(tmp_path) -> None:
+def test_parts_return_the_outputs_of_their_models(tmp_path) -> None:
     trained, task = untrained("gan", width=4)
     file = tmp_path / "x.stablehlo"
     with pytest.raises(ValueError, match="choose one of generator, discriminator"):
@@ -91,7 +89,7 @@ def test_jax_alone_serves_the_file(tmp_path) -> None:
     np.testing.assert_allclose(float(done.stdout), expected, rtol=1e-4)
 
 
-def test_the_file_says_what_its_model_is_but_not_where_the_data_lay(tmp_path) -> None:
+def test_the_file_describes_its_model_but_not_where_the_data_was(tmp_path) -> None:
     trained, task = untrained("mlp")
     export(trained, task, tmp_path / "x.stablehlo")
     back = read_stablehlo(tmp_path / "x.stablehlo")
@@ -119,7 +117,7 @@ def test_members_make_an_ensemble(tmp_path) -> None:
         _ = mean.info
 
 
-def test_named_tuples_come_back_as_dictionaries(tmp_path) -> None:
+def test_named_tuples_are_returned_as_dictionaries(tmp_path) -> None:
     file = tmp_path / "x.stablehlo"
     write_stablehlo(file, lambda x: [fdl.Batch(x, (x + 1,))], np.zeros((1, 2)))
     (found,) = read_stablehlo(file).predict(np.zeros((3, 2)))
@@ -146,16 +144,16 @@ def test_other_inputs_are_refused(tmp_path, inputs, words) -> None:
         read_stablehlo(tmp_path / "x.stablehlo").predict(inputs)
 
 
-def _with_text(content: bytes, **changes) -> bytes:
-    """Return a file that says something else of itself."""
+def _with_metadata(content: bytes, **changes) -> bytes:
+    """Return a file with some of its metadata changed."""
     import io
 
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         start = archive.infolist()[0].header_offset
-        said = json.loads(archive.read("fdl.json")) | changes
+        metadata = json.loads(archive.read("fdl.json")) | changes
     buffer = io.BytesIO(content[:start])
     with zipfile.ZipFile(buffer, "a") as archive:
-        archive.writestr("fdl.json", json.dumps(said))
+        archive.writestr("fdl.json", json.dumps(metadata))
     return buffer.getvalue()
 
 
@@ -168,16 +166,16 @@ def _with_text(content: bytes, **changes) -> bytes:
         lambda content: content[:-3],
         lambda content: content[:500] + b"\x00\xff\x01" + content[503:],
         lambda content: content[content.index(b"PK\x03\x04") :],
-        lambda content: _with_text(content, sha256="0" * 64),
-        lambda content: _with_text(content, parameters=3),
-        lambda content: _with_text(content, parameters=[]),
-        lambda content: _with_text(content, facts="{}"),
-        lambda content: _with_text(content, facts=[1]),
-        lambda content: _with_text(content, facts='{"task": 1}'),
-        lambda content: _with_text(content, parameters="beside"),
+        lambda content: _with_metadata(content, sha256="0" * 64),
+        lambda content: _with_metadata(content, parameters=3),
+        lambda content: _with_metadata(content, parameters=[]),
+        lambda content: _with_metadata(content, facts="{}"),
+        lambda content: _with_metadata(content, facts=[1]),
+        lambda content: _with_metadata(content, facts='{"task": 1}'),
+        lambda content: _with_metadata(content, parameters="beside"),
     ],
 )
-def test_a_damaged_or_foreign_file_is_one_error(tmp_path, damage) -> None:
+def test_damaged_and_foreign_files_are_refused(tmp_path, damage) -> None:
     file = tmp_path / "x.stablehlo"
     weights = np.ones((3, 2), np.float32)
     write_stablehlo(file, lambda x: x @ weights, np.zeros((1, 3), np.float32))
@@ -208,7 +206,7 @@ def test_parameters_of_another_export_are_refused(tmp_path) -> None:
         lambda x: 1 / 0,
     ],
 )
-def test_what_is_no_function_of_any_batch_is_refused(tmp_path, function) -> None:
+def test_functions_that_cannot_be_exported_are_refused(tmp_path, function) -> None:
     with pytest.raises(ExportError):
         write_stablehlo(tmp_path / "x.stablehlo", function, np.zeros((1, 3)))
     assert not list(tmp_path.iterdir())
@@ -235,7 +233,7 @@ def test_weights_keep_their_names_and_values(tmp_path) -> None:
         ("a.stablehlo", {}, r"a\.stablehlo is a folder"),
     ],
 )
-def test_where_nothing_can_be_written_says_so(tmp_path, name, options, words) -> None:
+def test_bad_paths_and_options_are_refused(tmp_path, name, options, words) -> None:
     (tmp_path / "a.stablehlo").mkdir()
     with pytest.raises(ValueError, match=words):
         export(*untrained("mlp"), tmp_path / name, **options)

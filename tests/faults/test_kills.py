@@ -1,4 +1,4 @@
-"""What is killed, whenever that is, loses nothing.
+"""Runs and sweeps that are killed at any moment lose nothing.
 
 `python -m bench.kills` kills more kinds of training at more moments.
 """
@@ -10,8 +10,8 @@ import pytest
 
 from bench.kills import kill_and_resume, train_whole
 
-# Parts with states of their own, what early stopping remembers, and parts of a sweep:
-# killed soon after the first of them is kept.
+# Early stopping, two models with their own states, and a sweep in parts: each is killed
+# soon after its first checkpoint or part is stored.
 CHECKPOINT = "checkpoints/[0-9]*"
 KINDS = {
     "mlp": (CHECKPOINT, signal.SIGTERM),
@@ -22,7 +22,7 @@ KINDS = {
 
 @pytest.mark.filterwarnings("ignore:.* is gone; continuing")
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_killed_and_resumed_ends_like_any_other(kind, tmp_path) -> None:
+def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(kind, tmp_path) -> None:
     whole, _ = train_whole(kind, tmp_path)
     after = random.Random(kind).uniform(0, 0.1)
     once, number = KINDS[kind]

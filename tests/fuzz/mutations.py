@@ -1,4 +1,4 @@
-"""Changes of files at random, from a seed: of their bytes, and of what JSON says."""
+"""Random changes of files, from a seed: of their bytes, or of values in JSON."""
 
 import json
 import random
@@ -12,7 +12,7 @@ _STRANGE = (
 
 
 def bytes_of(content: bytes, draw: random.Random) -> bytes:
-    """Return a file in which some bytes are others, or gone, or there twice."""
+    """Return content with some bytes changed, deleted or duplicated."""
     changed = bytearray(content)
     for _ in range(draw.choice((1, 1, 1, 2, 4, 16))):
         if not changed:
@@ -38,34 +38,34 @@ def bytes_of(content: bytes, draw: random.Random) -> bytes:
 
 
 def json_of(content: bytes, draw: random.Random) -> bytes:
-    """Return JSON in which some values are others, or gone, or deeply nested."""
+    """Return JSON with some values changed, deleted or deeply nested."""
     if draw.random() < 0.3:
         return bytes_of(content, draw)
-    said = json.loads(content)
+    value = json.loads(content)
     for _ in range(draw.choice((1, 1, 2, 4))):
-        said = _changed(said, draw)
-    return json.dumps(said).encode()
+        value = _changed(value, draw)
+    return json.dumps(value).encode()
 
 
 def lines_of(content: bytes, draw: random.Random) -> bytes:
-    """Return lines of JSON, of which one is changed."""
+    """Return lines of JSON, one of them changed."""
     lines = content.split(b"\n")
     number = draw.randrange(len(lines) - 1)
     lines[number] = json_of(lines[number], draw)
     return b"\n".join(lines)
 
 
-def _changed(said: Any, draw: random.Random) -> Any:
-    if isinstance(said, dict | list) and said and draw.random() < 0.9:
-        places = list(said) if isinstance(said, dict) else range(len(said))
-        place, copy = draw.choice(places), said.copy()
+def _changed(value: Any, draw: random.Random) -> Any:
+    if isinstance(value, dict | list) and value and draw.random() < 0.9:
+        places = list(value) if isinstance(value, dict) else range(len(value))
+        place, copy = draw.choice(places), value.copy()
         if draw.random() < 0.1:
             del copy[place]
         else:
-            copy[place] = _changed(said[place], draw)
+            copy[place] = _changed(value[place], draw)
         return copy
     if draw.random() < 0.05:
-        deep: Any = said
+        deep: Any = value
         for _ in range(draw.choice((5, 200))):
             deep = [deep]
         return deep

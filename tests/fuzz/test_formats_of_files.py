@@ -1,6 +1,6 @@
-"""Files with changes at random: read, or refused in a line that names them.
+"""Randomly changed files are read, or refused in one line.
 
-`FDL_FUZZ_CASES=5000 pytest tests/fuzz -k png` tries more of them.
+`FDL_FUZZ_CASES=5000 pytest tests/fuzz -k png` tries more changes.
 """
 
 import gzip
@@ -61,14 +61,14 @@ PICTURE = Image.fromarray(DRAW.integers(0, 256, (9, 9, 3), dtype=np.uint8))
 
 
 class Target(NamedTuple):
-    """A kind of file.
+    """A kind of file, and how to change it.
 
     Attributes:
-        make: Writes a good one.
-        read: Reads it.
-        errors: What may be raised.
-        cases: How many changes are tried.
-        change: Makes them.
+        make: Function that writes an intact file.
+        read: Function that reads it.
+        errors: Errors that it may raise.
+        cases: Number of changes to try.
+        change: Function that changes the content.
     """
 
     make: Callable[[Path], object]
@@ -112,24 +112,25 @@ def whole_model(file: Path) -> None:
 
 
 def described_h5(content: bytes, draw: random.Random) -> bytes:
-    """Change the description of a model of Keras 2."""
+    """Change the description of a Keras 2 model."""
     buffer = io.BytesIO(content)
     with h5py.File(buffer, "r+") as file:
-        said = file.attrs["model_config"]
-        file.attrs["model_config"] = np.bytes_(json_of(said.encode(), draw))
+        description = file.attrs["model_config"]
+        file.attrs["model_config"] = np.bytes_(json_of(description.encode(), draw))
     return buffer.getvalue()
 
 
 def described_keras(content: bytes, draw: random.Random) -> bytes:
-    """Change the description of a model in an archive, and its checksum with it."""
+    """Change the description of a model in an archive, and update its checksum."""
     buffer = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(content)) as old,
         zipfile.ZipFile(buffer, "w") as new,
     ):
         for name in old.namelist():
-            said = old.read(name)
-            new.writestr(name, json_of(said, draw) if name == "config.json" else said)
+            member = old.read(name)
+            changed = json_of(member, draw) if name == "config.json" else member
+            new.writestr(name, changed)
     return buffer.getvalue()
 
 
@@ -160,15 +161,15 @@ def function(file: Path) -> None:
 
 
 def signed(content: bytes, draw: random.Random) -> bytes:
-    """Change the function of a file, and its checksum with it."""
+    """Change the function in a file, and update its checksum."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         start = archive.infolist()[0].header_offset
-        said = json.loads(archive.read("fdl.json"))
+        metadata = json.loads(archive.read("fdl.json"))
     changed = bytes_of(content[:start], draw)
-    said["sha256"] = hashlib.sha256(changed).hexdigest()
+    metadata["sha256"] = hashlib.sha256(changed).hexdigest()
     buffer = io.BytesIO(changed)
     with zipfile.ZipFile(buffer, "a") as archive:
-        archive.writestr("fdl.json", json.dumps(said))
+        archive.writestr("fdl.json", json.dumps(metadata))
     return buffer.getvalue()
 
 
@@ -295,11 +296,11 @@ TARGETS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore")  # those of libraries, of what they then refuse
+@pytest.mark.filterwarnings("ignore")  # of libraries, about such files
 @pytest.mark.parametrize("name", TARGETS)
-def test_what_is_changed_is_read_or_refused(tmp_path, name, monkeypatch) -> None:
+def test_changed_files_are_read_or_refused(tmp_path, name, monkeypatch) -> None:
     target, draw = TARGETS[name], random.Random(name)
-    # Has checksums, or is written by the library, so it reads what was written.
+    # Has a checksum or is written by h5py, so this process can read it safely.
     if name in ("a.keras", "described.h5", "described.keras"):
         tell = lambda file, where: hdf5_contents.tell(file)
         monkeypatch.setattr(hdf5, "_ask", tell)
@@ -313,17 +314,17 @@ def test_what_is_changed_is_read_or_refused(tmp_path, name, monkeypatch) -> None
     for _ in range(cases):
         file.write_bytes(target.change(good, draw))
         started = time.perf_counter()
-        said = complaint(target, file)
+        message = complaint(target, file)
         assert time.perf_counter() - started < 10
-        refused += said is not None
-        assert "\n" not in (said or "")
-        assert len(said or "") < 2000
+        refused += message is not None
+        assert "\n" not in (message or "")
+        assert len(message or "") < 2000
     assert memory("VmHWM") - before < 1 << 20  # KiB
     assert refused > cases // 20
 
 
 def complaint(target: Target, file: Path) -> str | None:
-    """Return why a file is refused; None if it is read."""
+    """Return the message of the error if a file is refused, None if it is read."""
     try:
         target.read(file)
     except target.errors as error:

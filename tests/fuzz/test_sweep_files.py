@@ -1,4 +1,4 @@
-"""Files of a sweep that somebody changed: named in a line, and never taken for true."""
+"""Changed files of a sweep are named in one line, and never trusted."""
 
 import json
 import random
@@ -21,15 +21,15 @@ from fdl.runs.seal import seal
 ODD = [None, True, -1, 0, 1.5, 2**70, 10**400, 1e308, float("nan"), "x", [], {}, [[]]]
 
 
-def spoilt(content, rng):
-    """Return JSON of which a value somewhere is another, or gone."""
+def spoiled(content, rng):
+    """Return JSON content with one value changed or deleted."""
     if isinstance(content, dict | list) and content and rng.random() < 0.85:
         copy = content.copy()
         place = rng.choice([*copy] if isinstance(copy, dict) else range(len(copy)))
         if rng.random() < 0.15:
             del copy[place]
         else:
-            copy[place] = spoilt(copy[place], rng)
+            copy[place] = spoiled(copy[place], rng)
         return copy
     return rng.choice(ODD)
 
@@ -66,18 +66,18 @@ def kept(tmp_path):
 
 
 def read(folder):
-    """Return the part that is in a folder, if it is intact, and its state."""
+    """Return the part in a folder and its state, if it is intact."""
     kept = SweepParts(folder)
     one = State(
         jax.ShapeDtypeStruct((), jnp.int32),
         {"kernel": jax.ShapeDtypeStruct((3,), jnp.float32)},
         jax.eval_shape(jax.random.key, 0),
     )
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         found = kept.read(2, lambda members: ANY, lambda k: one)
-    assert len(found) + len(said) == 1
-    for warning in said:
+    assert len(found) + len(warned) == 1
+    for warning in warned:
         text = str(warning.message)
         assert str(folder) in text
         assert "is damaged" in text
@@ -85,7 +85,7 @@ def read(folder):
     return [(part, kept.state(part, one)) for part in found]
 
 
-def test_parts_of_other_bytes(kept, tmp_path) -> None:
+def test_parts_with_changed_bytes_are_refused(kept, tmp_path) -> None:
     (file,) = tmp_path.iterdir()
     content, rng = file.read_bytes(), random.Random(0)
     ((part, state),) = read(tmp_path)
@@ -96,18 +96,18 @@ def test_parts_of_other_bytes(kept, tmp_path) -> None:
         file.write_bytes(cut_or_flipped(content, rng))
         found = read(tmp_path)
         damaged += not found
-        for part, state in found:  # a byte was another without any meaning
+        for part, state in found:  # the changed byte has no meaning
             assert part == kept[0]
             np.testing.assert_array_equal(state.params["kernel"], np.ones((2, 3)))
     assert damaged > 350
 
 
-def test_parts_of_another_meaning(kept, tmp_path) -> None:
+def test_parts_with_changed_values_are_refused_or_valid(kept, tmp_path) -> None:
     (file,) = tmp_path.iterdir()
     arrays, rng = load_file(file), random.Random(0)
     good = json.loads(arrays["part"].tobytes())
     for _ in range(400):
-        facts = json.dumps(spoilt(good, rng)).encode()
+        facts = json.dumps(spoiled(good, rng)).encode()
         forged = arrays | {"part": np.frombuffer(facts, np.uint8)}
         save_file(forged, file, seal(forged, 6))
         for part, _ in read(tmp_path):
@@ -116,19 +116,19 @@ def test_parts_of_another_meaning(kept, tmp_path) -> None:
     save_file(arrays, file, seal(arrays, 6))
     assert read(tmp_path)
     file.rename(tmp_path / "00-000001-000002.safetensors")
-    assert read(tmp_path) == [], "of members 0 and 1"
+    assert read(tmp_path) == [], "it is of members 0 and 1"
 
 
-def test_parts_that_declare_more_than_their_members_hold(kept, tmp_path) -> None:
-    """Files that take no room on the disk."""
+def test_parts_that_declare_too_much_are_refused(kept, tmp_path) -> None:
+    """The files are sparse."""
     (file,) = tmp_path.iterdir()
     facts, size = load_file(file)["part"].tobytes(), 1 << 33
-    said = {"dtype": "U8", "shape": [len(facts)], "data_offsets": [0, len(facts)]}
+    part = {"dtype": "U8", "shape": [len(facts)], "data_offsets": [0, len(facts)]}
     large = {"dtype": "U8", "shape": [size]}
     start = len(facts)
     for head, data in (
         ({"part": large | {"data_offsets": [0, size]}}, b""),
-        ({"part": said, "key": large | {"data_offsets": [start, start + size]}}, facts),
+        ({"part": part, "key": large | {"data_offsets": [start, start + size]}}, facts),
     ):
         text = json.dumps(head).encode()
         with file.open("wb") as opened:
@@ -140,26 +140,26 @@ def test_parts_that_declare_more_than_their_members_hold(kept, tmp_path) -> None
         assert memory("VmHWM") - before < 1 << 17  # KiB
 
 
-def test_results_that_are_compared(tmp_path) -> None:
+def test_changed_results_are_compared_or_refused(tmp_path) -> None:
     one = {"seeds": [0, 1, 2], "test_values": [0.1, 0.2, 0.4], "diverged": 0}
     good = {"metric": "loss", "mode": "max", "configurations": [one]}
-    rng, compared, said = random.Random(0), 0, []
+    rng, compared, messages = random.Random(0), 0, []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "result.json").write_text(json.dumps(good))
     file = tmp_path / "a" / "result.json"
     for i in range(600):
-        text = json.dumps(spoilt(good, rng))
+        text = json.dumps(spoiled(good, rng))
         file.write_bytes(text.encode() if i % 2 else cut_or_flipped(text.encode(), rng))
         try:
             found = compare(tmp_path / "a", tmp_path / "b")
         except RunError as error:
-            said.append(str(error))
+            messages.append(str(error))
         else:
             compared += 1
             assert isinstance(found, Comparison)
     assert 0 < compared < 300
-    assert all(str(tmp_path) in line and "\n" not in line for line in said)
+    assert all(str(tmp_path) in line and "\n" not in line for line in messages)
     file.write_text("[" * 100_000)
     with pytest.raises(RunError, match=r"is not a finished sweep|is damaged"):
         compare(tmp_path / "a", tmp_path / "b")

@@ -1,4 +1,4 @@
-"""Words that are to make a sweep: what does not is refused by a ValueError, at once."""
+"""Options of sweeps: those without a meaning raise a ValueError, at once."""
 
 import random
 import time
@@ -19,7 +19,7 @@ RANGES = ["{}=log:{}:{}", "{}=lin:{}:{}", "{}=lin:{}:{}", "{}={}:{}", "{}=lin:0:
 CONFIGS = [tasks.find(name).config() for name in ("mlp", "lstm", "vae")]
 
 
-def made(config, grid=(), ranges=(), samples=1, seeds=1):
+def combined(config, grid=(), ranges=(), samples=1, seeds=1):
     return combine(
         config,
         grid=read_grid(config, grid),
@@ -29,8 +29,8 @@ def made(config, grid=(), ranges=(), samples=1, seeds=1):
     )
 
 
-def test_no_words_end_in_a_traceback_or_take_long() -> None:
-    rng, good, said = random.Random(0), 0, []
+def test_random_options_are_combined_or_refused_quickly() -> None:
+    rng, good, messages = random.Random(0), 0, []
     started = time.process_time()
     for _ in range(5000):
         config = rng.choice(CONFIGS)
@@ -43,11 +43,11 @@ def test_no_words_end_in_a_traceback_or_take_long() -> None:
         samples = rng.choice([1, 1, 2, 0, 10**9])
         seeds = rng.choice([1, 1, 3, -5, 10**9, 10**30])
         try:
-            good += len(made(config, grid, ranges, samples, seeds)) > 0
+            good += len(combined(config, grid, ranges, samples, seeds)) > 0
         except ValueError as error:
-            said.append(str(error))
+            messages.append(str(error))
     assert 50 < good < 1000
-    assert not any("\n" in line for line in said)
+    assert not any("\n" in line for line in messages)
     assert time.process_time() - started < 20
 
 
@@ -65,6 +65,6 @@ def test_no_words_end_in_a_traceback_or_take_long() -> None:
         ({"ranges": ["ema=lin:0:0.5"], "samples": 10**9}, "samples=1,000,000,000 and"),
     ],
 )
-def test_what_is_too_much_is_refused_with_the_limit(words, message) -> None:
+def test_sweeps_beyond_the_limits_are_refused(words, message) -> None:
     with pytest.raises(ValueError, match=message):
-        made(CONFIGS[0], **words)
+        combined(CONFIGS[0], **words)

@@ -1,11 +1,11 @@
-"""Files that are small and declare or unpack to a lot."""
+"""Small files that declare or unpack to a lot of data."""
 
 import struct
 import zlib
 
 
 def deflated(mib: int) -> bytes:
-    """Return so many MiB of zeros, deflated without ado: a thousandth of that."""
+    """Return `mib` MiB of zeros, deflated to a thousandth of that."""
     packer = zlib.compressobj(9, wbits=-15)
     one = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
     return one * mib + packer.flush()
@@ -31,7 +31,7 @@ def zipped(name: bytes, mib: int, declared: int | None = None) -> bytes:
 def png(
     width: int, height: int, pixels: bytes, color: int = 0, chunks: int = 0
 ) -> bytes:
-    """Return a PNG file with so many empty chunks, and pixels as they are given."""
+    """Return a PNG file with the given pixel data and `chunks` empty chunks."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         checksum = zlib.crc32(kind + data)
@@ -48,7 +48,7 @@ def png(
 
 
 def npy(header: str, data: bytes = b"") -> bytes:
-    """Return a .npy file with a header as it is given."""
+    """Return a .npy file with the given header, valid or not."""
     text = header.encode("latin-1") + b"\n"
     return b"\x93NUMPY\1\0" + struct.pack("<H", len(text)) + text + data
 

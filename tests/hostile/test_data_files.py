@@ -1,4 +1,4 @@
-"""Hostile files of data: each is refused in a sentence, before memory is taken."""
+"""Hostile data files are refused in one sentence, before memory is allocated."""
 
 import gzip
 import io
@@ -27,7 +27,7 @@ def jpeg(**options) -> bytes:
 
 
 def scans(count: int) -> bytes:
-    """Return a JPEG file of 50 megapixels that says to go over them so many times."""
+    """Return a JPEG file that declares 49 megapixels and `count` more scans of them."""
     content = bytearray(jpeg(progressive=True))
     frame = content.index(b"\xff\xc2")
     content[frame + 5 : frame + 9] = struct.pack(">HH", 7000, 7000)
@@ -43,7 +43,7 @@ def zip_of(**members: bytes) -> bytes:
 
 
 def directory(count: int) -> bytes:
-    """Return a zip file of nothing but a long list of members."""
+    """Return a zip file with nothing but a list of `count` members."""
     one = b"PK\1\2" + bytes(24) + struct.pack("<H", 1) + bytes(16) + b"a"
     size = len(one) * count
     return one * count + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 9, 9, size, 0, 0)
@@ -51,7 +51,7 @@ def directory(count: int) -> bytes:
 
 IMAGE = np.zeros((28, 28), np.uint8)
 IMAGE[8:20, 12:16] = 255
-# What is large is made in its test.
+# Large files are made in their tests.
 PREDICTED = {
     "pixels.png": (png(13_377, 13_377, b"", 6), "more than 50,000,000 pixels"),
     "cut.png": (png(28, 28, bytes(28 * 28)), "cut short: it has 784 of 812 bytes"),
@@ -75,7 +75,7 @@ PREDICTED = {
 
 
 @pytest.mark.parametrize("name", PREDICTED)
-def test_pictures_and_arrays(tmp_path, name, monkeypatch) -> None:
+def test_pictures_and_arrays_are_refused(tmp_path, name, monkeypatch) -> None:
     monkeypatch.setattr(pictures, "_MOST_READS", 20_000)  # ten times faster
     content, words = PREDICTED[name]
     file = tmp_path / name
@@ -107,7 +107,7 @@ GZIPPED = {
 
 
 @pytest.mark.parametrize("name", GZIPPED)
-def test_gzip_files(tmp_path, name) -> None:
+def test_gzip_files_are_refused(tmp_path, name) -> None:
     make, words = GZIPPED[name]
     content = make()
     for file in idx.FILES:
@@ -117,7 +117,7 @@ def test_gzip_files(tmp_path, name) -> None:
 
 
 def of_size(size: int):
-    """Return what writes a file that takes no room on the disk."""
+    """Return a function that writes a sparse file."""
 
     def write(file) -> None:
         with file.open("wb") as opened:
@@ -127,7 +127,7 @@ def of_size(size: int):
 
 
 def line(form: str = "{}"):
-    """Return what writes a long line."""
+    """Return a function that writes a long line."""
     return lambda file: file.write_text(form.replace("{}", "a" * (1 << 24) + "b"))
 
 
@@ -148,7 +148,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_tables_and_texts(tmp_path, name, monkeypatch) -> None:
+def test_tables_and_texts_are_refused(tmp_path, name, monkeypatch) -> None:
     monkeypatch.setattr(table, "_MOST_KNOWN", 3)
     monkeypatch.setattr(table, "_MOST_OTHERS", 1)
     content, words = TEXTS[name]
@@ -167,7 +167,7 @@ def test_tables_and_texts(tmp_path, name, monkeypatch) -> None:
         ([bytes(1 << 15)] * 99, "its rows repeat one value too often"),
     ],
 )
-def test_parquet_files(tmp_path, images, words, monkeypatch) -> None:
+def test_parquet_files_are_refused(tmp_path, images, words, monkeypatch) -> None:
     monkeypatch.setattr(parquet_rows, "_SMALL", 1 << 20)
     table = pyarrow.table({"image": images, "label": [0] * len(images)})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet", compression="zstd")
@@ -175,7 +175,9 @@ def test_parquet_files(tmp_path, images, words, monkeypatch) -> None:
         data.load(f"hf:{tmp_path / 'a.parquet'}")
 
 
-def test_parquet_files_that_declare_less_than_they_hold(tmp_path, monkeypatch) -> None:
+def test_parquet_files_that_declare_too_little_are_refused(
+    tmp_path, monkeypatch
+) -> None:
     monkeypatch.setattr(parquet_rows, "_SMALL", 1 << 20)
     file = tmp_path / "a.parquet"
     table = pyarrow.table({"image": [bytes(1 << 24)], "label": [0]})
@@ -192,7 +194,7 @@ def test_parquet_files_that_declare_less_than_they_hold(tmp_path, monkeypatch) -
 
 
 def varint(number: int, size: int = 0) -> bytes:
-    """Return a whole number in so many bytes or more, as Thrift writes it."""
+    """Return a number as a varint of Thrift, padded to `size` bytes."""
     coded = bytearray()
     rest = 2 * number
     while rest > 127 or len(coded) + 1 < size:
@@ -201,7 +203,7 @@ def varint(number: int, size: int = 0) -> bytes:
     return bytes([*coded, rest])
 
 
-def test_parquet_files_of_many_columns(tmp_path, monkeypatch) -> None:
+def test_parquet_files_of_many_columns_are_refused(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(parquet_columns, "_MOST_COLUMNS", 1000)
     table = pyarrow.table({f"c{k}": [0] for k in range(1001)})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")

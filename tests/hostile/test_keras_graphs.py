@@ -1,4 +1,4 @@
-"""Descriptions of Keras models that are small, and ask for a lot."""
+"""Small descriptions of Keras models that take a lot of time or memory."""
 
 import time
 
@@ -41,7 +41,7 @@ def functional(*layers, name="model", end=("y", 0, 0)):
 
 
 def nested(depth):
-    """Each model runs the one within it twice."""
+    """Return nested models, each of which runs the one within it twice."""
     model = functional(entry(3), layer("ReLU"))
     for _ in range(depth):
         inner = {**model, "inbound_nodes": layer("", tensor("x"), tensor("y"))}
@@ -59,7 +59,7 @@ DENSE = {"class_name": "Dense", "config": {"name": "dense", "units": 2}}
 
 
 @pytest.mark.parametrize(
-    ("shape", "asked", "words"),
+    ("shape", "costly", "words"),
     [
         ((8, 2), layer("AdaptiveMaxPooling1D", output_size=HUGE), "output_size=2147"),
         (
@@ -92,12 +92,12 @@ DENSE = {"class_name": "Dense", "config": {"name": "dense", "units": 2}}
         ((9,), layer("RepeatVector", n=1 << 30), "'y' .*makes an array of shape"),
     ],
 )
-def test_what_takes_time_or_memory_is_refused(shape, asked, words) -> None:
+def test_costly_layers_are_refused(shape, costly, words) -> None:
     with refused(WeightsError, words):
-        read(functional(entry(*shape), asked))
+        read(functional(entry(*shape), costly))
 
 
-def test_models_that_run_each_other_often() -> None:
+def test_models_that_run_each_other_too_often_are_refused() -> None:
     with refused(WeightsError, "runs 3,145,727 layers, more than 10,000"):
         read(nested(20))
     assert read(nested(3)) == []
@@ -109,12 +109,12 @@ def test_long_frames_are_not_computed_when_a_file_is_read() -> None:
     assert real.shape == imaginary.shape == (1 << 16, 1, (1 << 15) + 1)
 
 
-def test_layers_in_any_order() -> None:
-    """Those of a file that has the last layer first are as soon read."""
+def test_layers_are_read_quickly_in_any_order() -> None:
+    """Even with the last layer first."""
     count = 5000
     layers = [layer("ReLU", tensor(f"y{k}" if k else "x")) for k in range(count)]
     for number, one in enumerate(layers, start=1):
         one["config"] = {"name": f"y{number}"}
     started = time.process_time()
     read_model(functional(*layers[::-1], entry(3), end=(f"y{count}", 0, 0)))
-    assert time.process_time() - started < 5  # going through all for each takes 90
+    assert time.process_time() - started < 5  # a quadratic search takes 90

@@ -1,4 +1,4 @@
-"""Run folders of others: each fault of their files is one line that names it."""
+"""Untrusted run folders: each fault of a file is named in one line."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def trained():
 
 @pytest.fixture(scope="module")
 def written(trained, tmp_path_factory):
-    """A folder like that of a run that was trained, by nobody."""
+    """A run folder with the files of a trained run, but random weights."""
     path = tmp_path_factory.mktemp("runs") / "a"
     about = record(tasks.find("mlp"), trained.config, trained.info, None)
     about |= {"init_from": None, "early_stopping": None}
@@ -42,17 +42,17 @@ def run(written, tmp_path):
 
 
 def spoil(run, name="config.json", **changes) -> None:
-    """Change members of a JSON file: `data__means` is one of an object in it."""
+    """Change members of a JSON file; `data__means` is member `means` of `data`."""
     file = run / name
-    said = json.loads(file.read_text())
-    said.pop("sha256", None)
+    members = json.loads(file.read_text())
+    members.pop("sha256", None)
     for key, value in changes.items():
         *above, last = key.split("__")
-        place = said
+        place = members
         for each in above:
             place = place[each]
         place[last] = value
-    file.write_text(json.dumps(said))
+    file.write_text(json.dumps(members))
 
 
 CONFIGS = [
@@ -92,7 +92,7 @@ CONFIGS = [
 
 
 @pytest.mark.parametrize(("changes", "words"), CONFIGS)
-def test_a_config_written_by_hand(run, changes, words) -> None:
+def test_bad_configs_are_refused_by_member(run, changes, words) -> None:
     spoil(run, **changes)
     with refused(ValueError, words):
         open_run(run)
@@ -108,7 +108,7 @@ def test_a_config_written_by_hand(run, changes, words) -> None:
         (" " * (1 << 26), "more than 33,554,432 bytes"),
     ],
 )
-def test_a_json_file_that_is_none(run, content, words) -> None:
+def test_files_that_are_not_json_objects_are_refused(run, content, words) -> None:
     for name in ("config.json", "result.json"):
         (run / name).write_text(content)
         with refused(RunError, f"{name} is damaged.*{words}|{words}", mib=256):
@@ -117,7 +117,7 @@ def test_a_json_file_that_is_none(run, content, words) -> None:
             ).result()
 
 
-def test_every_command_says_it_in_a_line(run, tmp_path, capsys) -> None:
+def test_every_command_names_the_fault_in_one_line(run, tmp_path, capsys) -> None:
     spoil(run, options=3)
     for words in (
         f"eval {run}",
@@ -138,7 +138,7 @@ def test_every_command_says_it_in_a_line(run, tmp_path, capsys) -> None:
     assert "no such runs" in fdl("runs", tmp_path, cwd=tmp_path).stdout
 
 
-# Numbers that predict nothing
+# Weights and predictions that are not finite
 
 
 def filled(state: State, value: float) -> State:
@@ -160,7 +160,7 @@ def test_weights_that_are_not_finite_are_refused(run, trained, tmp_path) -> None
         start_from(tasks.find("mlp"), trained, file)
 
 
-def test_answers_that_are_not_finite_are_no_answers(run, trained, capsys) -> None:
+def test_predictions_that_are_not_finite_are_refused(run, trained, capsys) -> None:
     state = tasks.draw_state(trained)
     huge = state._replace(params=_times(state.params, 1e38))
     save_weights(run / "weights.safetensors", huge)
@@ -193,11 +193,11 @@ def test_names_do_not_control_the_terminal(run, tmp_path, capsys) -> None:
     assert "\\udcff" in complaint(["eval", "\udcff"], capsys)
 
 
-def test_a_complaint_has_an_end(capsys) -> None:
+def test_error_messages_are_cut_off(capsys) -> None:
     assert len(complaint(["eval", "a" * 100_000], capsys)) < 5000
 
 
-def test_commands_say_which_data_the_run_names(run, tmp_path) -> None:
+def test_commands_print_which_data_they_read(run, tmp_path) -> None:
     spoil(run, data_dir=str(tmp_path))
     done = fdl("eval", run, cwd=run)
     assert f"reading mnist-5k in {tmp_path}, as recorded in {run}" in done.stderr
@@ -210,7 +210,7 @@ def test_commands_say_which_data_the_run_names(run, tmp_path) -> None:
     assert f"reading npz:a, as recorded in {run}" in done.stderr
 
 
-def test_settings_that_are_nested_too_deeply(tmp_path, capsys) -> None:
+def test_settings_that_are_nested_too_deeply_are_refused(tmp_path, capsys) -> None:
     file = tmp_path / "a.toml"
     for content in ("a = " + "[" * 9999, "a = " + "[" * 120 + "]" * 120):
         file.write_text(content)

@@ -1,4 +1,4 @@
-"""Hostile files of weights: each is refused in a sentence, before memory is taken."""
+"""Hostile weight files are refused in one sentence, before memory is allocated."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def h5(tmp_path):
 
 
 def end_the_heap_early(path) -> None:
-    """Change a byte, so that objects of no size follow in HDF5's global heap."""
+    """Change a byte, so that HDF5's global heap continues with objects of size 0."""
     content = bytearray(path.read_bytes())
     place = content.index(b"GCOL") + 16
     while content[place : place + 2] != b"\0\0":
@@ -52,23 +52,23 @@ def declare_a_huge_name(path) -> None:
     path.write_bytes(content.replace(size, text))
 
 
-def link_in_circles(path) -> None:
+def link_in_a_cycle(path) -> None:
     with h5py.File(path, "r+") as file:
         for number in range(6):
             file[f"layers/again{number}"] = file["layers"]
 
 
-def name_at_length(path) -> None:
+def use_a_long_name(path) -> None:
     with h5py.File(path, "r+") as file:
         file.move("layers/dense", "layers/" + "d" * 240_000)
 
 
-def call_at_length(path) -> None:
+def use_a_long_attribute(path) -> None:
     with h5py.File(path, "r+") as file:
         file["layers/dense/vars"].attrs["name"] = "d" * 240_000
 
 
-def end_it_on_a_busy_machine(path) -> None:
+def end_the_heap_when_busy(path) -> None:
     end_the_heap_early(path)
     hdf5._PATIENCE = 0.5
 
@@ -77,16 +77,16 @@ def end_it_on_a_busy_machine(path) -> None:
     ("spoil", "words"),
     [
         (end_the_heap_early, "took more than 1 s of processor time"),
-        (end_it_on_a_busy_machine, r"took more than 0\.5 s \(if this machine is busy"),
+        (end_the_heap_when_busy, r"took more than 0\.5 s \(if this machine is busy"),
         (declare_a_huge_name, "cannot be read as HDF5: .*memory"),
-        (link_in_circles, "has '/layers/again0' in more than one place"),
-        (name_at_length, "has a name of 240,000 characters"),
-        (call_at_length, "has a name of 240,000 characters for '/layers/dense'"),
+        (link_in_a_cycle, "has '/layers/again0' in more than one place"),
+        (use_a_long_name, "has a name of 240,000 characters"),
+        (use_a_long_attribute, "has a name of 240,000 characters for '/layers/dense'"),
     ],
 )
-def test_hdf5(h5, spoil, words, monkeypatch) -> None:
+def test_hdf5_files_are_refused(h5, spoil, words, monkeypatch) -> None:
     monkeypatch.setattr(hdf5, "_SECONDS", 1)
-    monkeypatch.setattr(hdf5, "_PATIENCE", hdf5._PATIENCE)  # which is put back
+    monkeypatch.setattr(hdf5, "_PATIENCE", hdf5._PATIENCE)  # restored afterwards
     spoil(h5)
     with refused(WeightsError, words):
         load_weights(h5, MODEL, INPUT)
@@ -94,7 +94,7 @@ def test_hdf5(h5, spoil, words, monkeypatch) -> None:
 
 def test_hdf5_can_be_interrupted(h5) -> None:
     end_the_heap_early(h5)
-    # Processes that run tests side by side ignore it.
+    # Parallel test processes ignore SIGINT.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     interrupt = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     interrupt.start()
@@ -122,10 +122,10 @@ def safetensors(path, declared: dict, size: int) -> None:
     head = json.dumps(declared).encode()
     with path.open("wb") as file:
         file.write(len(head).to_bytes(8, "little") + head)
-        file.truncate(8 + len(head) + size)  # takes no room on the disk
+        file.truncate(8 + len(head) + size)  # sparse
 
 
-def test_safetensors(tmp_path) -> None:
+def test_safetensors_files_are_refused(tmp_path) -> None:
     path = tmp_path / "weights.safetensors"
     variables = nn.Dense(2).init(jax.random.key(0), np.zeros((1, 3)))
     state = State(np.int32(0), variables["params"], jax.random.key(0))

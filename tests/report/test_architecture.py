@@ -1,4 +1,4 @@
-"""Which layer reads which, and how that is drawn."""
+"""Which layer reads which, and the picture of it."""
 
 import flax.linen as linen
 import jax
@@ -10,7 +10,7 @@ import fdl
 from fdl.report import draw_architecture
 
 
-def summed_up(model, *inputs, **options):
+def summarize(model, *inputs, **options):
     variables = jax.eval_shape(model.init, jax.random.key(0), *inputs)
     return fdl.summary(model, variables, *inputs, **options)
 
@@ -23,19 +23,19 @@ IMAGE = np.ones((1, 8, 8, 1), np.float32)
 RESIDUAL = fdl.models.CIFARResNet(2, depth=8)
 
 
-def test_a_shortcut_is_read_with_what_it_is_added_to() -> None:
-    found = reads(summed_up(RESIDUAL, IMAGE))
+def test_a_layer_after_a_shortcut_reads_both_branches() -> None:
+    found = reads(summarize(RESIDUAL, IMAGE))
     assert found["conv1_conv"] == ("input",)
     assert found["conv2_block1/1_conv"] == ("conv1_bn",)
     assert found["conv2_block1/1_bn"] == ("conv2_block1/1_conv",)
     assert found["conv3_block1/1_conv"] == ("conv1_bn", "conv2_block1/2_bn")
     assert found["predictions"] == ("conv4_block1/0_bn", "conv4_block1/2_bn")
-    folded = reads(summed_up(RESIDUAL, IMAGE, levels=1))
+    folded = reads(summarize(RESIDUAL, IMAGE, levels=1))
     assert folded["conv3_block1"] == ("conv2_block1",)
 
 
 class Branches(linen.Module):
-    """Two inputs, a layer that does nothing here, one in a loop, and two outputs."""
+    """Two inputs, an inactive layer, a recurrent layer, and two outputs."""
 
     @linen.compact
     def __call__(self, x, y):
@@ -46,7 +46,7 @@ class Branches(linen.Module):
 
 
 def test_inputs_branches_and_outputs_have_names() -> None:
-    found = summed_up(Branches(), jnp.ones((1, 4)), jnp.ones((1, 5, 2)))
+    found = summarize(Branches(), jnp.ones((1, 4)), jnp.ones((1, 5, 2)))
     assert reads(found) == {
         "same": ("input 1",),
         "steps": ("input 2",),
@@ -56,10 +56,10 @@ def test_inputs_branches_and_outputs_have_names() -> None:
 
 
 @pytest.mark.drawn
-def test_every_layer_is_a_box_and_every_reading_an_arrow(tmp_path) -> None:
-    found = summed_up(RESIDUAL, IMAGE)
+def test_every_layer_is_a_box_and_every_read_an_arrow(tmp_path) -> None:
+    found = summarize(RESIDUAL, IMAGE)
     draw_architecture(tmp_path / "net.svg", {"model": found})
     drawn = (tmp_path / "net.svg").read_text().count('<g id="patch_')
     arrows = sum(len(layer.reads) for layer in found.layers)
-    paper, image = 1, 1
-    assert drawn == paper + image + len(found.layers) + arrows
+    background, image = 1, 1
+    assert drawn == background + image + len(found.layers) + arrows

@@ -1,4 +1,4 @@
-"""Pictures do not depend on what windows there are."""
+"""Pictures do not depend on the backend of Matplotlib."""
 
 import os
 import subprocess
@@ -26,16 +26,16 @@ def drawn(file, backend: str) -> str:
     return ended.stdout
 
 
-def test_a_backend_that_is_not_here_does_no_harm(tmp_path) -> None:
-    said = drawn(tmp_path / "a.png", "module://not.installed.here")
-    assert said.startswith("module://not.installed.here ")
+def test_a_missing_backend_does_no_harm(tmp_path) -> None:
+    output = drawn(tmp_path / "a.png", "module://not.installed.here")
+    assert output.startswith("module://not.installed.here ")
 
 
-def test_a_backend_that_is_here_stays_that_of_the_program(tmp_path) -> None:
+def test_an_installed_backend_is_left_unchanged(tmp_path) -> None:
     assert drawn(tmp_path / "a.png", "svg") == "svg svg\n"
 
 
-def test_the_name_tells_the_format_and_may_be_a_string(tmp_path) -> None:
+def test_the_path_sets_the_format_and_may_be_a_string(tmp_path) -> None:
     from fdl import report
 
     starts = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}

@@ -1,4 +1,4 @@
-"""Confusion matrices: that there is room for names."""
+"""Confusion matrices have room for the names of classes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Pictures of answers that are sequences."""
+"""Pictures of predicted sequences."""
 
 import warnings
 
@@ -9,7 +9,7 @@ from fdl import report
 
 
 @pytest.mark.drawn
-def test_letters_that_no_font_has_are_drawn_without_a_word(tmp_path) -> None:
+def test_characters_without_a_font_are_drawn_without_a_warning(tmp_path) -> None:
     one = report.Alignment(["年", " ", "a"], ["b", "</s>"], np.full((2, 3), 1 / 3))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -19,7 +19,7 @@ def test_letters_that_no_font_has_are_drawn_without_a_word(tmp_path) -> None:
     assert (tmp_path / "c.png").is_file()
 
 
-def test_nothing_and_little_can_be_drawn(tmp_path) -> None:
+def test_empty_and_tiny_inputs_can_be_drawn(tmp_path) -> None:
     none, few = np.zeros(0), np.array([1.0, 0.0])
     for wrong in (none, few):
         length = np.full(len(wrong), 3)

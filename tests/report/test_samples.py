@@ -16,7 +16,7 @@ def read(path):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_images_stand_in_rows_in_the_order_given(tmp_path, channels) -> None:
+def test_images_fill_the_rows_in_order(tmp_path, channels) -> None:
     images = np.random.default_rng(0).random((5, 4, 6, channels))
     draw_images(tmp_path / "a.png", images, columns=3)
     scale = enlargement(4, 6)
@@ -27,10 +27,10 @@ def test_images_stand_in_rows_in_the_order_given(tmp_path, channels) -> None:
         top, left = 2 + height * row, 2 + width * column
         found = drawn[top : top + 4 * scale : scale, left : left + 6 * scale : scale]
         np.testing.assert_array_equal(found, np.round(255 * image))
-    assert (drawn[-height:, -width:] == 128).all(), "no image, no pixels"
+    assert (drawn[-height:, -width:] == 128).all(), "gray where there is no image"
 
 
-def test_bytes_are_drawn_as_they_are_and_numbers_are_clipped(tmp_path) -> None:
+def test_bytes_are_drawn_unchanged_and_floats_are_clipped(tmp_path) -> None:
     raw = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)
     draw_images(tmp_path / "a.png", raw)
     scale = enlargement(4, 4)
@@ -53,7 +53,7 @@ def test_an_animation_shows_every_frame(tmp_path) -> None:
             assert np.asarray(moving.convert("L"))[5, 5] == level
 
 
-def test_what_cannot_be_drawn_is_refused(tmp_path) -> None:
+def test_bad_channels_and_empty_inputs_are_refused(tmp_path) -> None:
     with pytest.raises(ValueError, match="1 channel"):
         draw_images(tmp_path / "a.png", np.zeros((3, 8, 8, 2)))
     with pytest.raises(ValueError, match="at least one"):

@@ -1,4 +1,4 @@
-"""Pictures of sweeps and runs: what stands on their axes."""
+"""Pictures of sweeps and runs: axes, lines and captions."""
 
 import matplotlib
 import numpy as np
@@ -23,7 +23,7 @@ def lines(rates=RATES, **more):
 
 @pytest.fixture
 def drawn(monkeypatch, tmp_path):
-    """The figures that are written, as matplotlib has them."""
+    """Return a function that draws a picture and returns its figure."""
     figures: list[Figure] = []
 
     def keep(figure, *arguments, **options):
@@ -55,7 +55,7 @@ def test_curves_have_units_and_whole_epochs(drawn) -> None:
         assert (ticks == np.round(ticks)).all()
 
 
-def test_bands_and_dots_are_explained(drawn) -> None:
+def test_captions_explain_bands_and_dots(drawn) -> None:
     captions = {
         "settings": drawn(report.draw_settings, lines(), "accuracy"),
         "learning": drawn(report.draw_learning, lines(), "accuracy"),
@@ -71,7 +71,7 @@ def test_bands_and_dots_are_explained(drawn) -> None:
     assert "95 % interval" in words["distribution"]
 
 
-def test_settings_drawn_at_random_have_no_line(drawn) -> None:
+def test_many_random_settings_are_not_joined_by_a_line(drawn) -> None:
     drawn_line = lambda rates: len(
         drawn(report.draw_settings, lines(rates), "accuracy").axes[0].lines
     )

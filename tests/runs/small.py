@@ -1,4 +1,4 @@
-"""Sweeps over a few digits, for the tests of several files."""
+"""Small sweeps over a few digits, shared by several test files."""
 
 import contextlib
 import dataclasses
@@ -19,7 +19,7 @@ from fdl.runs.rounds import Round, halving_rounds, train_members
 
 
 class Killed(BaseException):
-    """What ends a process."""
+    """Raised where a process is killed."""
 
 
 @contextlib.contextmanager
@@ -33,7 +33,7 @@ def few_digits_and_no_pictures():
 
 
 def few(count=60, **options):
-    """Return so many digits of each part."""
+    """Return `count` digits of each part."""
     dataset = load("mnist-5k", **options)
     parts = {
         name: type(part)(part.image[:count], part.label[:count])
@@ -74,7 +74,7 @@ def flat(state):
 
 
 def edit(path, change):
-    """Change the `config.json` of a run or a sweep, which its checksum would tell."""
+    """Change the `config.json` of a run or a sweep, and remove its checksum."""
     config = json.loads((path / "config.json").read_text())
     config.pop("sha256", None)
     change(config)
@@ -82,7 +82,7 @@ def edit(path, change):
 
 
 def content(folder):
-    """Return all that a sweep leaves, but for times and pictures."""
+    """Return the results of a sweep, without times and pictures."""
     found = {
         name: (folder / name).read_bytes()
         for name in ("members.csv", "best/weights.safetensors", "best/config.json")

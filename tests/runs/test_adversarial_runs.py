@@ -1,4 +1,4 @@
-"""Runs of two models: what is in their weights, and what only checkpoints keep."""
+"""Runs of two models: what their weight files hold, and what only checkpoints hold."""
 
 import shutil
 import warnings
@@ -44,7 +44,7 @@ def close(a, b) -> None:
     jax.tree.map(check, a, b)
 
 
-def test_weights_are_of_both_models_as_they_were_trained(run) -> None:
+def test_the_weight_file_holds_both_models_as_trained(run) -> None:
     found = load_file(RunFolder(run.path).weights)
     roots = {"/".join(name.split("/")[:2]) for name in found}
     assert roots == {
@@ -65,10 +65,10 @@ def test_a_loaded_run_generates_with_the_averaged_generator(run) -> None:
     state = run.state._replace(extra={"average": plain})
     z = np.ones((2, 4), np.float32)
     difference = run.learner.predict(state, z) - run.predict(z)
-    assert np.abs(difference).max() > 1e-3, "the average is not what is trained"
+    assert np.abs(difference).max() > 1e-3, "averaged, not trained weights"
 
 
-def test_where_a_needed_checkpoint_is_damaged_the_one_before_is_taken(
+def test_if_a_needed_checkpoint_is_damaged_the_previous_one_is_used(
     run, tmp_path, capsys
 ) -> None:
     shutil.copytree(run.path, tmp_path / "gan")
@@ -78,11 +78,11 @@ def test_where_a_needed_checkpoint_is_damaged_the_one_before_is_taken(
         again = fdl.load(tmp_path / "gan")
     assert (again.epoch, int(again.state.step)) == (1, 4)
     with warnings.catch_warnings():
-        warnings.simplefilter("always")  # it is printed as a line
+        warnings.simplefilter("always")  # the command prints it as a line
         main(["eval", str(tmp_path / "gan")])
-    said = capsys.readouterr()
-    assert "is used" in said.err
-    assert "after epoch 1 of 2" in said.out
+    captured = capsys.readouterr()
+    assert "is used" in captured.err
+    assert "after epoch 1 of 2" in captured.out
     shutil.rmtree(checkpoints)
     message = f"{checkpoints} has no checkpoint"
     with pytest.raises(RunError, match=message):
@@ -94,8 +94,8 @@ def test_where_a_needed_checkpoint_is_damaged_the_one_before_is_taken(
     assert message in line
 
 
-def test_commands_train_measure_and_generate(home, capsys) -> None:
-    sizes = ("--batch-size", "50", "--latent-size", "4", "--width", "2")  # as `run` has
+def test_commands_train_evaluate_and_generate(home, capsys) -> None:
+    sizes = ("--batch-size", "50", "--latent-size", "4", "--width", "2")  # as in `run`
     words = ("--dataset", "mnist-5k", "--epochs", "1", *sizes)
     path = str(home / "command")
     main(["train", "gan", *words, "--run", path])
@@ -125,10 +125,10 @@ def test_the_best_of_a_sweep_opens_and_generates(swept) -> None:
     assert images(best).shape == (3, 28, 28, 1)
     assert best.config.options.ema_decay == swept.outcomes[0].settings["ema_decay"]
     assert best.metrics["frechet_distance"] == swept.outcomes[0].test_values[0]
-    assert swept.outcomes[1].test_values == [], "which was not chosen"
+    assert swept.outcomes[1].test_values == [], "only the best configuration is tested"
 
 
-def test_it_is_the_run_that_is_trained_alone(swept, home) -> None:
+def test_the_best_member_equals_a_run_trained_alone(swept, home) -> None:
     best = fdl.load(swept.best)
     alone = train(best.config, path=home / "alone")
     close(best.state.params, alone.state.params)

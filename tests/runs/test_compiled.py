@@ -1,4 +1,4 @@
-"""Compiled programs that are kept are those that were written, by this user."""
+"""The cache returns compiled programs only as this user wrote them."""
 
 import os
 import stat
@@ -21,8 +21,8 @@ print(jax.jit(lambda key: jax.random.permutation(key, 1000))(jax.random.key(0))[
 """
 
 
-def ran(folder):
-    """Compile in a new process that keeps its programs in a folder for those of JAX."""
+def compile_into(folder):
+    """Compile in a new process, with a folder as the compilation cache of JAX."""
     environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(folder)}
     return subprocess.run(
         [sys.executable, "-c", SCRIPT],
@@ -33,9 +33,9 @@ def ran(folder):
     )
 
 
-def test_programs_are_kept_and_damaged_ones_replaced(tmp_path) -> None:
-    first, folder = ran(tmp_path), tmp_path / "fdl"
-    assert os.listdir(tmp_path) == ["fdl"], "nothing is kept without a checksum"
+def test_programs_are_cached_and_damaged_ones_replaced(tmp_path) -> None:
+    first, folder = compile_into(tmp_path), tmp_path / "fdl"
+    assert os.listdir(tmp_path) == ["fdl"], "nothing is cached without a checksum"
     assert first.stdout.startswith(f"{folder}\n")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     damaged = {}
@@ -45,15 +45,15 @@ def test_programs_are_kept_and_damaged_ones_replaced(tmp_path) -> None:
         damaged[file] = bytes(content)
         file.write_bytes(content)
     assert damaged
-    second = ran(tmp_path)
+    second = compile_into(tmp_path)
     assert second.stdout == first.stdout
     assert second.stderr.count("is damaged: the program is recompiled") == 1
     assert all(file.read_bytes() != content for file, content in damaged.items())
-    third = ran(tmp_path)
+    third = compile_into(tmp_path)
     assert (third.stdout, third.stderr) == (first.stdout, "")
 
 
-def test_what_was_changed_or_moved_is_no_program(tmp_path) -> None:
+def test_changed_and_moved_programs_are_refused(tmp_path) -> None:
     programs = CompiledPrograms(tmp_path)
     assert programs.get("a") is None
     programs.put("a", b"program")
@@ -65,14 +65,14 @@ def test_what_was_changed_or_moved_is_no_program(tmp_path) -> None:
     for content, key in ((whole, "b"), (whole[:-1], "a"), (b"", "a"), (b"x" * 99, "a")):
         if key == "a":
             file.write_bytes(content)
-        with pytest.warns(UserWarning, match="is damaged") as said:
+        with pytest.warns(UserWarning, match="is damaged") as warned:
             assert CompiledPrograms(tmp_path).get(key) is None
-        assert len(said) == 1
+        assert len(warned) == 1
     programs.put("a", b"program")
     assert programs.get("a") == b"program"
 
 
-def test_a_folder_that_cannot_be_used_is_said_once(tmp_path) -> None:
+def test_an_unusable_folder_is_reported_once(tmp_path) -> None:
     (tmp_path / "file").write_bytes(b"")
     programs = CompiledPrograms(tmp_path / "file")
     with pytest.warns(UserWarning, match="compiled program cannot be cached"):
@@ -82,13 +82,13 @@ def test_a_folder_that_cannot_be_used_is_said_once(tmp_path) -> None:
         assert programs.get(key) is None
 
 
-def test_the_oldest_programs_go_first(tmp_path, monkeypatch) -> None:
+def test_the_least_recently_used_programs_go_first(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(compiled, "_MOST_BYTES", 300.0)
     programs = CompiledPrograms(tmp_path)
     for time, key in enumerate("abc"):
         programs.put(key, bytes(100))
         os.utime(programs._file(key), (time, time))
-    assert programs.get("b")  # used lately
+    assert programs.get("b")  # used recently
     programs.put("d", bytes(10))
     assert [programs.get(key) is not None for key in "abcd"] == [
         False,
@@ -100,18 +100,18 @@ def test_the_oldest_programs_go_first(tmp_path, monkeypatch) -> None:
 
 @pytest.fixture
 def unset(monkeypatch, tmp_path):
-    """JAX as if no folder had been named, and a cache folder that is empty."""
+    """Leave JAX without a cache folder, and return the one that fdl would use."""
     monkeypatch.setenv("FDL_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     before = jax.config.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", None)
     yield tmp_path / "compiled"
-    assert jax.config.jax_compilation_cache_dir is None, "nothing was set up"
+    assert jax.config.jax_compilation_cache_dir is None, "no folder was set"
     jax.config.update("jax_compilation_cache_dir", before)
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_a_folder_that_others_may_change_is_not_used(
+def test_a_folder_that_others_can_write_to_is_not_used(
     unset, named, tmp_path, monkeypatch
 ) -> None:
     if named:
@@ -131,7 +131,7 @@ def test_a_folder_that_others_may_change_is_not_used(
         keep_compiled()
 
 
-def test_what_is_no_folder_here_is_not_used_and_what_a_program_gave_is_its_own(
+def test_a_remote_folder_is_not_used_and_one_set_by_the_program_is_kept(
     unset, monkeypatch
 ) -> None:
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "gs://bucket/programs")
@@ -143,7 +143,7 @@ def test_what_is_no_folder_here_is_not_used_and_what_a_program_gave_is_its_own(
     jax.config.update("jax_compilation_cache_dir", None)
 
 
-def test_without_the_hook_nothing_is_kept(unset, monkeypatch) -> None:
+def test_without_the_hook_of_jax_nothing_is_cached(unset, monkeypatch) -> None:
     from jax._src import compilation_cache
 
     monkeypatch.delattr(compilation_cache, "get_file_cache")

@@ -1,4 +1,4 @@
-"""Damage to a run's files is found and named, and what is intact is used."""
+"""Damaged files of a run are found and named, and intact ones are used."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ STOPPING = EarlyStopping("loss", "min")
 
 
 def moment(step: int) -> Checkpoint:
-    """A moment within the second epoch."""
+    """Return a checkpoint within the second epoch."""
     params = {"x": jnp.arange(300.0) + step, "y": jnp.ones((2, 2)) * step}
     state = State(jnp.int32(step), params, jax.random.key(step))
     history = (Epoch(1, 2, True, {"loss": 1.0}, {"loss": 1.0}, 0.5),)
@@ -70,15 +70,15 @@ def flip(file: Path, place: float) -> None:
     file.write_bytes(content)
 
 
-def test_the_newest_is_taken_with_the_best(folder) -> None:
+def test_the_newest_checkpoint_is_used_with_the_best(folder) -> None:
     found, best = newest(folder)
     require_is(found, 4)
     assert best is not None
     np.testing.assert_array_equal(best.params["x"], moment(2).state.params["x"])
 
 
-def test_any_flipped_bit_or_cut_or_missing_file_is_found(folder) -> None:
-    """Every file of a checkpoint; Orbax restores other numbers without a word."""
+def test_any_flipped_bit_and_truncated_or_missing_file_is_found(folder) -> None:
+    """In every file of a checkpoint; Orbax restores wrong numbers without an error."""
     last = folder.checkpoints.found()[-1]
     files = sorted(file for file in last.rglob("*") if file.is_file())
     assert len(files) > 5
@@ -96,31 +96,31 @@ def test_any_flipped_bit_or_cut_or_missing_file_is_found(folder) -> None:
     require_is(newest(folder)[0], 4)
 
 
-def test_what_is_no_checkpoint_hides_none_and_is_not_deleted(folder) -> None:
+def test_other_files_hide_no_checkpoint_and_are_not_deleted(folder) -> None:
     place = folder.checkpoints.folder
     (place / "7").mkdir()
     (place / "99999").mkdir()
-    (place / "99999" / "thesis.txt").write_text("dear")
+    (place / "99999" / "thesis.txt").write_text("mine")
     (place / "8").write_text("a file")
     with pytest.warns(UserWarning, match="is missing or damaged") as warned:
         require_is(newest(folder)[0], 4)
     assert len(warned) == 2
     folder.keep(moment(7))
-    assert (place / "99999" / "thesis.txt").read_text() == "dear"
+    assert (place / "99999" / "thesis.txt").read_text() == "mine"
     names = {path.name for path in place.iterdir()}
     assert names == {"2", "3", "4", "7", "8", "99999"}
     with pytest.raises(RunError, match=f"{place}/99999 was not written by fdl"):
         folder.keep(moment(99999))
 
 
-def test_a_damaged_one_is_written_again_and_nothing_intact_goes_before(
+def test_a_damaged_checkpoint_is_written_again_before_intact_ones_go(
     folder, monkeypatch
 ) -> None:
     flip(folder.checkpoints.found()[-1] / "_METADATA", 0.5)
     folder.keep(moment(4))
     require_is(newest(folder)[0], 4)
     kept = folder.checkpoints.found()
-    monkeypatch.setattr("fdl.runs.checkpoints.save_state", lambda *_: None)  # it says
+    monkeypatch.setattr("fdl.runs.checkpoints.save_state", lambda *_: None)
     with pytest.raises(
         RunError, match=r"5 cannot be restored: sha256\.json is missing"
     ):
@@ -130,17 +130,17 @@ def test_a_damaged_one_is_written_again_and_nothing_intact_goes_before(
     later = moment(6)._replace(history=moment(6).history * 2, sums=None)
     with pytest.raises(RunError, match="6 cannot be restored"):
         folder.keep(later)
-    assert (folder.history(), folder.weights.read_bytes()) == before, "it comes first"
+    assert (folder.history(), folder.weights.read_bytes()) == before, "checkpoint first"
 
 
-def test_the_last_epoch_stays_however_many_come_within_the_next(folder) -> None:
-    """Its weights are what a run is measured with until then."""
+def test_the_last_epoch_is_kept_whatever_is_saved_within_the_next(folder) -> None:
+    """Until the next epoch ends, the run is evaluated with its weights."""
     for step in (5, 6, 7):
         folder.keep(moment(step))
     assert [path.name for path in folder.checkpoints.found()] == ["2", "5", "6", "7"]
 
 
-def test_where_none_is_intact_the_remedy_is_said(folder) -> None:
+def test_if_no_checkpoint_is_intact_the_error_names_the_remedy(folder) -> None:
     for place in folder.checkpoints.found():
         (place / "_METADATA").unlink()
     with pytest.raises(
@@ -150,14 +150,14 @@ def test_where_none_is_intact_the_remedy_is_said(folder) -> None:
     assert newest(RunFolder(folder.path / "checkpoints")) == (None, None)
 
 
-def test_a_damaged_best_is_as_bad_as_a_damaged_last(folder) -> None:
+def test_a_damaged_best_checkpoint_is_an_error(folder) -> None:
     flip(folder.checkpoints.found()[0] / "manifest.ocdbt", 0.5)
     with pytest.raises(RunError, match="No checkpoint before it is intact"):
         newest(folder)
 
 
-def signed(place: Path) -> None:
-    """Give a state the checksums of its files, as whoever changes it can."""
+def sign(place: Path) -> None:
+    """Write the checksums of a state's files, as an attacker could."""
     (place / "sha256.json").unlink(missing_ok=True)
     files = [file for file in place.rglob("*") if file.is_file()]
     digests = {
@@ -169,12 +169,12 @@ def signed(place: Path) -> None:
     (place / "sha256.json").write_text(json.dumps(digests))
 
 
-def test_a_state_of_a_stranger_is_refused_before_memory_is_taken(tmp_path) -> None:
+def test_an_untrusted_state_is_refused_before_memory_is_allocated(tmp_path) -> None:
     state = moment(2).state
     place = tmp_path / "2"
-    with ocp.StandardCheckpointer() as checkpointer:  # which compresses
+    with ocp.StandardCheckpointer() as checkpointer:  # compresses arrays
         checkpointer.save(place, state._asdict())
-    signed(place)
+    sign(place)
     with refused(RunError, "key is not stored as fdl stores it"):
         restore_state(place, state)
     save_state(tmp_path / "3", state)
@@ -190,7 +190,7 @@ def test_a_state_of_a_stranger_is_refused_before_memory_is_taken(tmp_path) -> No
         restore_state(tmp_path / "3", state)
 
 
-def test_a_state_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch) -> None:
+def test_a_state_is_synced_before_it_is_renamed(tmp_path, monkeypatch) -> None:
     done, fsync, rename = [], os.fsync, Path.rename
 
     def note(descriptor):
@@ -233,10 +233,10 @@ def test_weights_carry_a_checksum(folder) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_full_disk_is_said_in_one_line_and_costs_nothing(
+def test_a_full_disk_is_a_one_line_error_and_loses_nothing(
     folder, capfd, caplog, monkeypatch
 ) -> None:
-    """The limit of the size of a file stands for that of the disk."""
+    """A limit on the size of files imitates the full disk."""
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     large = moment(5)
@@ -255,4 +255,4 @@ def test_a_full_disk_is_said_in_one_line_and_costs_nothing(
     assert not [record for record in caplog.records if record.name == "absl"]
     require_is(newest(folder)[0], 4)
     folder.keep(moment(6))
-    assert not list(folder.checkpoints.folder.glob(".*")), "what was left is gone"
+    assert not list(folder.checkpoints.folder.glob(".*")), "leftovers are removed"

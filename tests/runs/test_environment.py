@@ -1,4 +1,4 @@
-"""What a run says of where it ran."""
+"""The environment that a run records, and draws that must never change."""
 
 import json
 
@@ -21,7 +21,7 @@ from fdl.train.steps import draw_order, key_words
         ("jax_numpy_dtype_promotion", "strict"),
     ],
 )
-def test_flags_that_decide_a_result_are_recorded(flag, value) -> None:
+def test_flags_that_affect_results_are_recorded(flag, value) -> None:
     before = environment()
     if value is None:
         value = not before[flag]
@@ -35,8 +35,8 @@ def test_flags_that_decide_a_result_are_recorded(flag, value) -> None:
     assert environment() == before
 
 
-def test_a_seed_draws_the_same_for_ever() -> None:
-    """Numbers that were drawn once, by another process at another time."""
+def test_a_seed_always_draws_the_same_numbers() -> None:
+    """The expected numbers were drawn once, in another process."""
     words = key_words(jax.random.key(7))
     assert draw_order(words, 0, 8, 0).tolist() == [2, 5, 4, 0, 7, 3, 6, 1]
     assert draw_order(words, 1, 8, 0).tolist() == [1, 7, 0, 6, 5, 3, 2, 4]
@@ -46,7 +46,7 @@ def test_a_seed_draws_the_same_for_ever() -> None:
     assert np.asarray(keys)[1].tolist() == [195045567, 4062205631]
 
 
-def test_so_are_cores_and_the_flags_of_xla(monkeypatch) -> None:
+def test_cores_and_xla_flags_are_recorded(monkeypatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2})
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
     found = environment()

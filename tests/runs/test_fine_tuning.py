@@ -1,4 +1,4 @@
-"""Weights of another run: what is taken over, what stays, and what may be measured."""
+"""Fine-tuning: which weights are copied, which stay frozen, what may be evaluated."""
 
 import dataclasses
 import json
@@ -32,7 +32,7 @@ def source(tmp_path_factory):
     return train("mlp", **SMALL, path=path, ema=0.9)
 
 
-def test_a_run_begins_with_the_weights_of_another(source, tmp_path) -> None:
+def test_a_run_starts_from_the_weights_of_another(source, tmp_path) -> None:
     tiny = {**SMALL, "learning_rate": 1e-12}
     run = train("mlp", **tiny, init_from=source.path, path=tmp_path / "a")
     for name, x in named_variables(run.variables).items():
@@ -45,7 +45,7 @@ def test_a_run_begins_with_the_weights_of_another(source, tmp_path) -> None:
     assert (again.trained_on, again.drawn_anew) == (run.trained_on, ())
 
 
-def test_other_classes_draw_the_head_anew(source) -> None:
+def test_a_head_for_other_classes_is_initialized_anew(source) -> None:
     info = source.info._replace(num_classes=3)
     fresh = tasks.outline(source.task, configure("mlp", **SMALL), info)
     start = start_from(source.task, fresh, source.path)
@@ -68,7 +68,7 @@ def test_weights_of_another_model_are_refused(source, tmp_path) -> None:
         start_from(source.task, fresh, source.path)
 
 
-def test_frozen_parameters_keep_bit_for_bit(source, tmp_path) -> None:
+def test_frozen_parameters_stay_the_same_bit_for_bit(source, tmp_path) -> None:
     run = train(
         "mlp",
         **SMALL,
@@ -92,23 +92,23 @@ def test_frozen_parameters_keep_bit_for_bit(source, tmp_path) -> None:
         (["*"], "leaves no parameter to train"),
     ],
 )
-def test_freezing_nothing_or_all_is_refused(tmp_path, freeze, message) -> None:
+def test_freezing_nothing_or_everything_is_refused(tmp_path, freeze, message) -> None:
     with pytest.raises(ValueError, match=message):
         train("mlp", **SMALL, freeze=freeze, path=tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
 
-def overlapping(config_file, name):
-    said = json.loads(config_file.read_text())
+def change_training_data(config_file, name):
+    config = json.loads(config_file.read_text())
     changes = {"trained_on": [name, "mnist-5k"], "sha256": None}
-    config_file.write_text(json.dumps(said | changes))
+    config_file.write_text(json.dumps(config | changes))
 
 
 def test_weights_that_have_seen_the_test_images_are_not_tested_on_them(
     source, tmp_path, monkeypatch
 ) -> None:
     run = train("mlp", **SMALL, init_from=source.path, path=tmp_path / "a")
-    overlapping(run.path / "config.json", "mnist")
+    change_training_data(run.path / "config.json", "mnist")
     again = fdl.load(run.path)
     assert again.config.dataset == "mnist-5k"
     with pytest.raises(data.DataError, match="training images of mnist, which"):
@@ -128,7 +128,7 @@ def test_a_keras_file_is_recorded_as_unknown(source, tmp_path) -> None:
     assert further.trained_on == (UNKNOWN, "mnist-5k", "mnist-5k")
 
 
-def test_a_run_answers_by_its_average(source) -> None:
+def test_a_run_predicts_with_its_averaged_weights(source) -> None:
     average = source.state.extra["ema"]
     assert source.variables["params"] is average
     image = source.dataset().test.image[:8]

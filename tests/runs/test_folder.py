@@ -1,4 +1,4 @@
-"""What a run leaves on disk, and how it comes back."""
+"""The files of a run: written, read back, and refused when they do not fit."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def same(a, b) -> None:
     jax.tree.map(np.testing.assert_array_equal, raw(a), raw(b))
 
 
-def test_keeps_config_lines_state_and_weights(tmp_path, state, other) -> None:
+def test_config_history_state_and_weights_are_stored(tmp_path, state, other) -> None:
     folder = RunFolder.create(tmp_path / "a" / "run", {"seed": 3})
     lines = (LINE, LINE._replace(epoch=2))
     folder.keep(Checkpoint(state, lines[:1]))
@@ -79,7 +79,7 @@ def test_weights_are_named_by_their_path(tmp_path, state) -> None:
     )
 
 
-def test_arrays_are_written_in_order_however_they_lie_in_memory(
+def test_arrays_are_written_in_order_whatever_their_memory_layout(
     tmp_path, state
 ) -> None:
     turned = lambda x: np.asarray(x)[::-1].T
@@ -126,7 +126,7 @@ def test_refuses_damaged_weights(tmp_path, state, keep) -> None:
         load_weights(file, state)
 
 
-def test_never_overwrites_unasked(tmp_path) -> None:
+def test_overwrites_nothing_by_default(tmp_path) -> None:
     folder = RunFolder.create(tmp_path / "run", {"seed": 1})
     with pytest.raises(RunError, match="--overwrite"):
         RunFolder.create(folder.path, {"seed": 2})
@@ -135,7 +135,7 @@ def test_never_overwrites_unasked(tmp_path) -> None:
         RunFolder.create(folder.path / "config.json", {}, overwrite=True)
 
 
-def test_takes_an_empty_folder(tmp_path) -> None:
+def test_accepts_an_empty_folder(tmp_path) -> None:
     assert RunFolder.create(tmp_path, {"seed": 1}).config() == {"seed": 1}
 
 
@@ -162,8 +162,8 @@ def test_keeps_the_last_checkpoints_and_the_best(tmp_path, state) -> None:
     assert int(folder.checkpoints.restore(None, like=state).step) == 100
 
 
-def test_a_run_comes_back_whole(tmp_path, state) -> None:
-    """What a learner keeps besides weights comes back of the same step as they."""
+def test_a_state_is_restored_whole(tmp_path, state) -> None:
+    """`State.extra` is restored from the same step as the weights."""
     at = lambda step: state._replace(
         step=state.step + step,
         params=jax.tree.map(lambda x: x + step, state.params),
@@ -188,7 +188,7 @@ def test_a_state_of_another_learner_is_refused(tmp_path, state) -> None:
     with pytest.raises(RunError, match=f"{tmp_path}/checkpoints has no checkpoint"):
         folder.load(state)
     without = state._replace(extra={})
-    same(folder.load(without)[0], without)  # which needs none
+    same(folder.load(without)[0], without)  # which needs no checkpoint
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "result.json"])
@@ -199,8 +199,8 @@ def test_damaged_records_are_refused(tmp_path, name) -> None:
         folder.history() if name == "metrics.jsonl" else folder.result()
 
 
-def test_the_folder_itself_stays(tmp_path, monkeypatch) -> None:
-    """It may be a link, or where the process is."""
+def test_overwriting_keeps_the_folder_itself(tmp_path, monkeypatch) -> None:
+    """It may be a link, or the current folder."""
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "there")
@@ -214,7 +214,7 @@ def test_the_folder_itself_stays(tmp_path, monkeypatch) -> None:
     assert (tmp_path / "link").is_symlink()
 
 
-def test_runs_that_start_at_once_get_folders_of_their_own(tmp_path) -> None:
+def test_runs_that_start_together_get_separate_folders(tmp_path) -> None:
     gate, made = threading.Barrier(8), []
 
     def start() -> None:

@@ -1,4 +1,4 @@
-"""Successive halving: who goes on, and that nobody is trained twice."""
+"""Successive halving: which members continue, and that no epoch is trained twice."""
 
 import jax
 import numpy as np
@@ -18,8 +18,8 @@ def test_halving_trains_the_best_for_longer(tmp_path) -> None:
     epochs = {}
     for row in sweep.table():
         epochs.setdefault(row["configuration"], set()).add(row["epoch"])
-    made = sorted(max(one) for one in epochs.values())
-    assert made == [1, 1, 1, 1, 1, 1, 3, 3, 9]
+    trained = sorted(max(one) for one in epochs.values())
+    assert trained == [1, 1, 1, 1, 1, 1, 3, 3, 9]
     first = {
         number: np.mean(
             [
@@ -30,12 +30,12 @@ def test_halving_trains_the_best_for_longer(tmp_path) -> None:
         )
         for number in epochs
     }
-    went_on = [number for number in epochs if max(epochs[number]) > 1]
+    survivors = [number for number in epochs if max(epochs[number]) > 1]
     stopped = [number for number in epochs if max(epochs[number]) == 1]
-    assert min(first[n] for n in went_on) >= max(first[n] for n in stopped)
+    assert min(first[n] for n in survivors) >= max(first[n] for n in stopped)
     best = sweep.outcomes()[0]
     assert best.epochs == 9
-    # What goes on is what would have been without a stop.
+    # A member that continues equals one that was trained without a break.
     k = sweep.numbers.index(best.number)
     data = sweep.dataset
     one = fdl.fit(
@@ -57,8 +57,8 @@ def test_halving_needs_equal_epochs(tmp_path) -> None:
         run(sweep, halving=True)
 
 
-def fall(members, which):
-    """Note that members fell in their first epoch, whatever they measured."""
+def diverge(members, which):
+    """Record that members diverged in their first epoch, whatever they measured."""
     keep = members.keep
 
     def note(part, state):
@@ -70,10 +70,10 @@ def fall(members, which):
     members.keep = note
 
 
-def test_halving_forgives_no_diverged_seed(tmp_path) -> None:
+def test_halving_drops_a_configuration_with_a_diverged_seed(tmp_path) -> None:
     grid = {"learning_rate": [1e-2, 1e-6, 1e-7]}
     sweep = make(tmp_path, grid=grid, seeds=2, epochs=3)
-    fall(sweep, {1})  # the second seed of the best rate
+    diverge(sweep, {1})  # the second seed of the best rate
     run(sweep, halving=True)
     best, *rest = sweep.outcomes()
     assert best.settings["learning_rate"] < 1e-2

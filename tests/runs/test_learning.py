@@ -65,7 +65,7 @@ def test_a_sweep_has_the_mean_of_its_seeds_on_the_test_set(tmp_path) -> None:
     assert found.test == pytest.approx(0.6)
 
 
-def test_what_has_no_curves_is_told(tmp_path) -> None:
+def test_folders_without_comparable_curves_are_refused(tmp_path) -> None:
     good = run(tmp_path / "good", [0.5])
     grid = sweep(tmp_path / "grid", "0,0,0,1,0.2,0.3\n1,1,0,1,0.2,0.3\n")
     bad = sweep(tmp_path / "bad", "0,0,0,one,0.2,0.3\n")
@@ -99,7 +99,7 @@ def test_errors_of_both_parts_are_drawn_with_bands_of_seeds(
     for (style, values), (of, wanted) in zip(found, expected, strict=True):
         assert style == of
         assert values == pytest.approx(wanted)
-    assert drawn[2].get_fillstyle() == "none", "one epoch is told from validation"
-    assert len(axes.collections) == 1, "a band, of two seeds"
+    assert drawn[2].get_fillstyle() == "none", "one epoch is a hollow marker"
+    assert len(axes.collections) == 1, "one band, over two seeds"
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [*train]
     assert "band from smallest to largest" in figures[0].get_supxlabel()

@@ -1,4 +1,4 @@
-"""A folder is trained into by one process at a time, and whoever looks does no harm."""
+"""One process at a time trains into a folder, and checking the lock does no harm."""
 
 import contextlib
 import json
@@ -38,8 +38,8 @@ def test_a_held_folder_is_refused_and_nothing_in_it_changes(
         resume(run, on_start=look)
     with contextlib.suppress(KeyboardInterrupt):
         sweep("mlp", seeds=2, path=sweeping, on_start=look, **SETTINGS)
-    assert seen == [True] * 5, "it is held before anything is made"
-    assert not is_held(run), "what is interrupted lets go"
+    assert seen == [True] * 5, "the lock is taken before anything is written"
+    assert not is_held(run), "an interruption releases the lock"
     before = sorted(tmp_path.rglob("*"))
     with held(run), held(sweeping):
         with pytest.raises(RunError, match=r"in use: process .* is training"):
@@ -51,7 +51,7 @@ def test_a_held_folder_is_refused_and_nothing_in_it_changes(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_the_lock_ends_with_the_process_however_that_ends(tmp_path) -> None:
+def test_the_lock_is_released_when_the_process_is_killed(tmp_path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from fdl.runs.lock import held\n"
         f"with held(Path({str(tmp_path)!r})): print('held', flush=True); time.sleep(60)"
@@ -70,7 +70,7 @@ def test_the_lock_ends_with_the_process_however_that_ends(tmp_path) -> None:
 
 
 def leave(folder, holder, age) -> None:
-    """Leave what a process leaves that did not end by itself, or works elsewhere."""
+    """Write the holder file of a process that was killed, or runs on another host."""
     (folder / HOLDER).write_text(json.dumps(holder._asdict()))
     beat = (folder / HOLDER).stat().st_mtime - age
     os.utime(folder / HOLDER, (beat, beat))
@@ -79,14 +79,14 @@ def leave(folder, holder, age) -> None:
 @pytest.mark.parametrize(
     ("change", "age", "lives"),
     [
-        ({}, 1000, True),  # where the kernel's locks do not work, it is this process
-        ({"began": 0.0}, 0, False),  # its number was given out again
+        ({}, 1000, True),  # this process, whatever its heartbeat
+        ({"began": 0.0}, 0, False),  # its process ID was reused
         ({"process": 2**22 + 1}, 0, False),
         ({"host": "elsewhere"}, 60, True),
         ({"host": "elsewhere"}, 1000, False),
     ],
 )
-def test_who_holds_a_folder_is_named_and_the_dead_hold_none(
+def test_live_holders_are_named_and_dead_ones_replaced(
     tmp_path, change, age, lives
 ) -> None:
     holder = Holder.this()._replace(**change)
@@ -106,11 +106,11 @@ def test_who_holds_a_folder_is_named_and_the_dead_hold_none(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_sign_of_life_comes_every_few_seconds(tmp_path, monkeypatch) -> None:
+def test_the_holder_keeps_up_its_heartbeat(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(lock, "_BEAT", 0.01)
     with held(tmp_path):
         os.utime(tmp_path / HOLDER, (0, 0))
         while (tmp_path / HOLDER).stat().st_mtime == 0:
             time.sleep(0.01)
-        (tmp_path / HOLDER).write_text("{")  # a damaged one tells nothing
-        assert is_held(tmp_path), "but the kernel does"
+        (tmp_path / HOLDER).write_text("{")  # the file is damaged
+        assert is_held(tmp_path), "the lock of the kernel still holds"

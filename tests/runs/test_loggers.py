@@ -1,4 +1,4 @@
-"""Who is told how a run goes: any object of three methods, TensorBoard, wandb."""
+"""Loggers of a run: any object with three methods, TensorBoard, Weights & Biases."""
 
 import json
 import sys
@@ -27,8 +27,8 @@ def _few_digits():
         yield
 
 
-class Heard:
-    """A logger that remembers."""
+class Recorder:
+    """A logger that records its calls."""
 
     def __init__(self):
         self.calls = []
@@ -44,8 +44,8 @@ class Heard:
         self.calls.append(("end", result and result["epochs"], sorted(pictures)))
 
 
-def test_a_logger_hears_the_beginning_the_epochs_and_the_end(tmp_path) -> None:
-    one, other = Heard(), Heard()
+def test_loggers_are_called_at_the_start_each_epoch_and_the_end(tmp_path) -> None:
+    one, other = Recorder(), Recorder()
     run = train("mlp", **SMALL, path=tmp_path / "a", loggers=[one, other])
     assert one.calls == [
         ("start", run.path, "mlp"),
@@ -58,29 +58,29 @@ def test_a_logger_hears_the_beginning_the_epochs_and_the_end(tmp_path) -> None:
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
 
 
-def test_a_picture_is_heard_of_when_it_is_new(tmp_path) -> None:
-    heard = Heard()
-    listeners = Listeners([heard], tmp_path)
+def test_a_picture_is_logged_only_when_it_is_new(tmp_path) -> None:
+    recorder = Recorder()
+    listeners = Listeners([recorder], tmp_path)
     line = Epoch(1, 1, True, {}, {}, 0.1)
     state = State(np.int32(1), {}, jax.random.key(0))
     (tmp_path / "a.png").write_text("")
     listeners.epoch(line, state)
     listeners.epoch(line, state)
-    assert heard.calls == [("epoch", 1, ["a"]), ("epoch", 1, [])]
+    assert recorder.calls == [("epoch", 1, ["a"]), ("epoch", 1, [])]
 
 
-def test_a_logger_hears_of_a_run_that_was_cut_off(tmp_path) -> None:
-    heard = Heard()
+def test_loggers_are_called_at_the_end_of_an_interrupted_run(tmp_path) -> None:
+    recorder = Recorder()
 
     def cut_off(line, state):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train("mlp", **SMALL, path=tmp_path, loggers=[heard], on_epoch=cut_off)
-    assert [call[:2] for call in heard.calls] == [("start", tmp_path), ("end", None)]
+        train("mlp", **SMALL, path=tmp_path, loggers=[recorder], on_epoch=cut_off)
+    assert [call[:2] for call in recorder.calls] == [("start", tmp_path), ("end", None)]
 
 
-def test_what_returns_true_ends_the_training(tmp_path) -> None:
+def test_on_epoch_ends_training_by_returning_true(tmp_path) -> None:
     run = train("mlp", **SMALL, path=tmp_path / "a", on_epoch=lambda line, state: True)
     assert [line.epoch for line in run.history] == [1]
     assert run.result["epochs"] == 1
@@ -89,7 +89,7 @@ def test_what_returns_true_ends_the_training(tmp_path) -> None:
     assert len(train("mlp", **SMALL, path=tmp_path / "b", on_epoch=listen).history) == 2
 
 
-def test_tensorboard_gets_scalars_pictures_and_histograms(tmp_path) -> None:
+def test_tensorboard_receives_scalars_pictures_and_histograms(tmp_path) -> None:
     from tensorboardX.proto.event_pb2 import Event
 
     run = train("mlp", **SMALL, path=tmp_path / "a", loggers=["tensorboard"])
@@ -113,7 +113,7 @@ def test_tensorboard_gets_scalars_pictures_and_histograms(tmp_path) -> None:
 
 
 class FakeWandb:
-    """The part of wandb that is used."""
+    """The part of wandb that fdl uses."""
 
     def __init__(self):
         self.logged, self.summary = [], {}
@@ -135,7 +135,7 @@ class FakeWandb:
         return ("image", file)
 
 
-def test_weights_and_biases_gets_scalars_pictures_and_histograms(
+def test_weights_and_biases_receives_scalars_pictures_and_histograms(
     tmp_path, monkeypatch
 ) -> None:
     fake = FakeWandb()
@@ -153,7 +153,7 @@ def test_weights_and_biases_gets_scalars_pictures_and_histograms(
     assert fake.exit_code == 0
 
 
-def test_a_logger_that_is_not_there_is_named(tmp_path, monkeypatch) -> None:
+def test_missing_and_unknown_loggers_are_named(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     for name, message in (
         ("tensorboard", r"tensorboardX is missing: pip install 'fdl\[tensorboard\]'"),
@@ -164,8 +164,8 @@ def test_a_logger_that_is_not_there_is_named(tmp_path, monkeypatch) -> None:
     assert not (tmp_path / "a").exists()
 
 
-@pytest.mark.filterwarnings("ignore")  # those of other people's packages
-def test_weights_and_biases_itself_keeps_an_offline_run(tmp_path, monkeypatch) -> None:
+@pytest.mark.filterwarnings("ignore")  # warnings of other packages
+def test_weights_and_biases_writes_an_offline_run(tmp_path, monkeypatch) -> None:
     wandb = pytest.importorskip("wandb", reason="the extra wandb is not installed")
     for name, value in {"MODE": "offline", "SILENT": "true"}.items():
         monkeypatch.setenv(f"WANDB_{name}", value)
@@ -179,11 +179,11 @@ def test_weights_and_biases_itself_keeps_an_offline_run(tmp_path, monkeypatch) -
         line = Epoch(epoch, 5 * epoch, True, {"loss": 1 / epoch}, {"loss": 0.5}, 0.1)
         logger.epoch(line, state, {"curves": picture} if epoch == 2 else {})
     logger.end({"metrics": {"accuracy": 0.75}}, {})
-    assert wandb.run is None, "it is finished"
+    assert wandb.run is None, "the run of wandb is finished"
 
     (folder,) = tmp_path.glob("wandb/offline-run-*")
     (file,) = folder.glob("run-*.wandb")
-    content = file.read_bytes()  # of records, whose texts stand as they are
+    content = file.read_bytes()  # records, whose texts are not compressed
     for name in ("mine", "train/loss", "validation/loss", "params/head/kernel"):
         assert name.encode() in content
     assert content.count(b"train/loss") >= 2

@@ -1,4 +1,4 @@
-"""Networks for images from weights of others: the head is new, the backbone frozen."""
+"""Image networks from pretrained weights: a new head on a frozen backbone."""
 
 import dataclasses
 import functools
@@ -31,7 +31,7 @@ IMAGE = np.zeros((1, 28, 28, 1), np.float32)
 
 @pytest.fixture(scope="module")
 def variables():
-    """Weights and statistics as after a training."""
+    """Random weights and statistics, in place of trained ones."""
     return draw_variables(VGG, IMAGE)
 
 
@@ -64,7 +64,7 @@ def without(variables, *modules):
     }
 
 
-def test_not_a_bit_of_a_frozen_backbone_moves(tmp_path, variables) -> None:
+def test_a_frozen_backbone_stays_the_same_bit_for_bit(tmp_path, variables) -> None:
     trained = fresh(optimizer="adamw", freeze=("backbone",))
     file = write(tmp_path / "x.safetensors", VGG, variables)
     begin = start(file, trained)
@@ -73,7 +73,7 @@ def test_not_a_bit_of_a_frozen_backbone_moves(tmp_path, variables) -> None:
     measured = jax.jit(trained.learner.evaluate)(state, images)["loss"]
     step = jax.jit(trained.learner.step)
     state, sums = step(state, images)
-    # Its normalizations work in training as they do afterwards.
+    # Frozen batch normalization uses its stored statistics in training, too.
     np.testing.assert_allclose(sums["loss"].total, measured.total, rtol=1e-5)
     state, _ = step(state, images)
     found, before = named_variables(state.variables), named_variables(variables)
@@ -97,7 +97,7 @@ WHOLE_HEAD = ("params/fc1/bias", "params/fc1/kernel", *HEAD)
     ],
     ids=["classes", "no-head", "wider-head"],
 )
-def test_what_of_a_head_does_not_fit_is_drawn_anew(
+def test_head_layers_that_do_not_fit_are_initialized_anew(
     tmp_path, variables, kind, missing, options, anew
 ) -> None:
     model = VGG.clone(include_top=False) if missing else VGG
@@ -108,25 +108,25 @@ def test_what_of_a_head_does_not_fit_is_drawn_anew(
     given = named_variables(variables)
     for name, x in named_variables(found.state.variables).items():
         if name in anew:
-            assert "bias" not in name or not np.any(x), "as it is drawn"
+            assert "bias" not in name or not np.any(x), "a new bias is zero"
         else:
             np.testing.assert_array_equal(x, given[name], err_msg=name)
 
 
 @pytest.mark.parametrize("kind", ["x.safetensors", "x.weights.h5"])
-def test_another_variant_is_refused_with_what_it_looks_like(
+def test_another_variant_is_refused_with_its_description(
     tmp_path, variables, kind
 ) -> None:
     file = write(tmp_path / kind, VGG, variables)
     deeper = fresh(block_sizes=(1, 2))
-    said = r"Its stages have 1, 1 blocks, but the model's have 1, 2\.$"
-    with pytest.raises(WeightsError, match=said):
+    message = r"Its stages have 1, 1 blocks, but the model's have 1, 2\.$"
+    with pytest.raises(WeightsError, match=message):
         start(file, deeper)
     with pytest.raises(WeightsError, match="block1_conv1"):
         start(file, fresh(channels=3))
 
 
-def test_gates_inside_of_a_backbone_are_no_head(tmp_path) -> None:
+def test_gates_within_a_backbone_are_not_a_head(tmp_path) -> None:
     options: dict = {"depth": 8, "width": 16}
     gated = fdl.models.CIFARResNet(10, **options, se_ratio=16)
     variables = draw_variables(gated, IMAGE)
@@ -136,7 +136,7 @@ def test_gates_inside_of_a_backbone_are_no_head(tmp_path) -> None:
             start(file, fresh(3, task="resnet", **options))
 
 
-def test_auxiliary_heads_are_no_backbone() -> None:
+def test_auxiliary_heads_are_not_part_of_the_backbone() -> None:
     trained = fresh(task="googlenet")
     freeze = dataclasses.replace(trained.config, freeze=("stem", "backbone"))
     frozen = tasks.frozen_layers(freeze, trained.model, trained.info)
@@ -147,7 +147,7 @@ def test_auxiliary_heads_are_no_backbone() -> None:
         fresh(task="mlp", freeze=("backbone",))
 
 
-def test_photographs_reach_a_network_as_its_weights_want_them() -> None:
+def test_photographs_are_preprocessed_as_the_model_expects() -> None:
     make = lambda num_classes: VGG.clone(num_classes=num_classes)
     task = tasks.with_model(tasks.find("classify"), make)
     config = configure("classify", options=task.options)
@@ -165,7 +165,7 @@ def test_photographs_reach_a_network_as_its_weights_want_them() -> None:
         fdl.models.preprocess(image[..., :2], "tf")
 
 
-def test_variables_that_a_state_does_not_have_are_refused(variables) -> None:
+def test_unknown_variables_are_refused(variables) -> None:
     state = tasks.draw_state(fresh())
     found = state.with_variables(without(variables, "predictions"))
     assert found.params["predictions"]["bias"] is state.params["predictions"]["bias"]

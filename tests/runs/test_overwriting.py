@@ -25,7 +25,7 @@ def moment(step: int) -> Checkpoint:
 
 
 def run_in(path: Path, seed: int) -> RunFolder:
-    """Make a run, as a training leaves it."""
+    """Write a run folder as training leaves it."""
     folder = RunFolder.create(path, {"seed": seed}, overwrite=True)
     folder.keep(moment(seed))
     folder = folder.settle()
@@ -46,13 +46,13 @@ def content(path: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_run_is_replaced_by_one_with_an_epoch_and_not_before(tmp_path) -> None:
+def test_a_run_is_replaced_only_once_the_new_one_has_an_epoch(tmp_path) -> None:
     run_in(tmp_path, 1)
     before = content(tmp_path)
     new = RunFolder.create(tmp_path, {"seed": 2}, overwrite=True)
     assert new.config() == {"seed": 2}
     assert RunFolder.open(tmp_path).config() == {"seed": 1}
-    assert RunFolder.begun(tmp_path).config() == {"seed": 1}, "the new one has nothing"
+    assert RunFolder.begun(tmp_path).config() == {"seed": 1}, "the new run is empty"
     new.keep(moment(2))
     assert RunFolder.begun(tmp_path).config() == {"seed": 2}
     now = {k: v for k, v in content(tmp_path).items() if not k.startswith(".new/")}
@@ -69,7 +69,7 @@ def test_a_run_is_replaced_by_one_with_an_epoch_and_not_before(tmp_path) -> None
     ]
 
 
-def test_a_process_killed_at_any_step_of_replacing_leaves_one_run_whole(
+def test_a_kill_at_any_step_of_replacing_leaves_a_whole_run(
     tmp_path, monkeypatch
 ) -> None:
     class Killed(BaseException):
@@ -110,13 +110,13 @@ def test_a_process_killed_at_any_step_of_replacing_leaves_one_run_whole(
         assert [int(p.name) for p in opened.checkpoints.found()] == [seed]
         assert [line.step for line in opened.history()] == [seed]
         assert (opened.result() is None) == (seed == 2)
-        assert foreign(path) in ([], ["samples"]), "at most a folder that is empty"
-    assert sorted(reached) == reached, "first the old one, then the new one"
+        assert foreign(path) in ([], ["samples"]), "at most an empty folder is left"
+    assert sorted(reached) == reached, "first the old run, then the new one"
     assert set(reached) == {1, 2}
     assert len(reached) > 10
 
 
-def test_only_what_fdl_wrote_is_removed_and_the_rest_is_named(tmp_path) -> None:
+def test_only_files_that_fdl_wrote_are_removed_and_others_named(tmp_path) -> None:
     path, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     run_in(path, 1)
     kept = ("notes.txt", "samples/mine.png", "thesis/1.tex", "checkpoints/99999/a")
@@ -128,12 +128,12 @@ def test_only_what_fdl_wrote_is_removed_and_the_rest_is_named(tmp_path) -> None:
     (path / "linked").symlink_to(elsewhere)
     outside = ["linked/epoch-1.png", "../elsewhere/epoch-1.png"]
     mark = json.dumps({"made": "run", "files": outside})
-    said = (path / ".fdl.json").read_text()
+    original = (path / ".fdl.json").read_text()
     (path / ".fdl.json").write_text(mark)
-    assert "confusion.png" in foreign(path), "as if another had drawn it"
+    assert "confusion.png" in foreign(path), "the mark does not list it"
     assert (path / "confusion.png") not in own_files._own(path)
     assert not any("epoch-1" in file.name for file in own_files._own(path))
-    (path / ".fdl.json").write_text(said)
+    (path / ".fdl.json").write_text(original)
     new = RunFolder.create(path, {"seed": 2}, overwrite=True)
     new.keep(moment(2))
     with pytest.warns(UserWarning, match="fdl did not write it") as warned:
@@ -150,7 +150,7 @@ def test_only_what_fdl_wrote_is_removed_and_the_rest_is_named(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: (path / "thesis.txt").write_text("dear"), "not a run"),
+        (lambda path: (path / "thesis.txt").write_text("mine"), "not a run"),
         (
             lambda path: (path / "config.json").write_text('{"name": "my web app"}'),
             "not written by this version of fdl",
@@ -158,7 +158,7 @@ def test_only_what_fdl_wrote_is_removed_and_the_rest_is_named(tmp_path) -> None:
         (lambda path: RunFolder.create(path, {"sweep": {}}), "contains a sweep"),
     ],
 )
-def test_what_is_no_run_is_refused(tmp_path, make, message, overwrite) -> None:
+def test_folders_without_a_run_are_refused(tmp_path, make, message, overwrite) -> None:
     make(tmp_path)
     before = content(tmp_path)
     for begin in (
@@ -170,13 +170,13 @@ def test_what_is_no_run_is_refused(tmp_path, make, message, overwrite) -> None:
     assert content(tmp_path) == before
 
 
-def test_a_running_run_is_refused(tmp_path) -> None:
+def test_a_run_in_training_is_refused(tmp_path) -> None:
     run_in(tmp_path, 1)
     with held(tmp_path), pytest.raises(RunError, match="in use: process"):
         train("mlp", path=tmp_path, overwrite=True, **SMALL)
 
 
-def test_a_training_that_fails_leaves_the_old_run(tmp_path) -> None:
+def test_failed_training_leaves_the_old_run(tmp_path) -> None:
     run_in(tmp_path, 1)
     before = content(tmp_path)
     with pytest.raises(DivergenceError):

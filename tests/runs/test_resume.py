@@ -1,4 +1,4 @@
-"""A run that was cut off goes on as if nothing had happened."""
+"""A resumed run ends as if it had never been interrupted."""
 
 import dataclasses
 import shutil
@@ -19,19 +19,19 @@ from fdl.runs.seen import load_seen
 SETTINGS = {
     "dataset": "mnist-5k",
     "epochs": 12,
-    "batch_size": 40,  # divides the 120 examples: one program
+    "batch_size": 40,  # divides the 120 examples, so one program
     "hidden_sizes": (8,),
     "learning_rate": 0.02,
 }
 
 
 class Killed(BaseException):
-    """What ends a process."""
+    """Raised where a process is killed."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _few_small_digits():
-    """Train on few images of 7 x 7 pixels; as many as a detector of others needs."""
+    """Train on images of 7 x 7 pixels, as many as the novelty detector needs."""
     digits = few(120)
     parts = {
         name: part._replace(image=part.image[:, ::4, ::4])
@@ -69,7 +69,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cut(tmp_path_factory, whole):
-    """A run that was killed one epoch after its best, as it was left."""
+    """The folder of a run that was killed one epoch after its best."""
     path = tmp_path_factory.mktemp("cut")
     cut_off(path, whole.result["epochs"] + 1, early_stopping=2, **SETTINGS)
     return path
@@ -94,19 +94,19 @@ def require_same(run, whole):
     assert (run.path / "curves.png").is_file()
 
 
-def test_it_ends_like_one_that_was_never_cut_off(left, whole, monkeypatch) -> None:
-    heard, drawn = [], []
+def test_a_resumed_run_equals_an_uninterrupted_one(left, whole, monkeypatch) -> None:
+    lines, drawn = [], []
     monkeypatch.setattr(Job, "_draw", lambda job, state, epoch: drawn.append(epoch))
-    run = resume(left, on_epoch=lambda line, state: heard.append(line))
+    run = resume(left, on_epoch=lambda line, state: lines.append(line))
     require_same(run, whole)
-    again = heard[0].epoch - 1
-    assert drawn == [again, *(line.epoch for line in heard)], "a kill may come first"
-    assert heard == list(run.history[whole.result["epochs"] + 1 :])
+    again = lines[0].epoch - 1
+    assert drawn == [again, *(line.epoch for line in lines)], "a kill may precede it"
+    assert lines == list(run.history[whole.result["epochs"] + 1 :])
     with pytest.raises(RunError, match="is complete: there is nothing to resume"):
         resume(left)
 
 
-def test_before_its_first_epoch_it_begins_from_the_start(tmp_path, whole) -> None:
+def test_a_run_killed_before_its_first_epoch_starts_over(tmp_path, whole) -> None:
     def kill(steps):
         raise Killed
 
@@ -115,7 +115,7 @@ def test_before_its_first_epoch_it_begins_from_the_start(tmp_path, whole) -> Non
     require_same(resume(tmp_path), whole)
 
 
-def test_a_damaged_checkpoint_costs_an_epoch_and_a_torn_line_nothing(
+def test_a_damaged_checkpoint_costs_an_epoch_and_a_cut_off_line_nothing(
     left, whole
 ) -> None:
     with (left / "metrics.jsonl").open("a") as file:
@@ -131,17 +131,17 @@ def test_a_damaged_checkpoint_costs_an_epoch_and_a_torn_line_nothing(
     assert len(logged[0].splitlines()) == whole.result["epochs"], "as the checkpoint"
 
 
-def test_training_goes_on_while_a_state_is_written(tmp_path, monkeypatch) -> None:
-    """And what is written is what it was then, though training takes over memory."""
-    keep, goes_on, after = RunFolder.keep, threading.Event(), []
+def test_training_continues_while_a_state_is_written(tmp_path, monkeypatch) -> None:
+    """The state is written as it was, although training donates its buffers."""
+    keep, may_write, after = RunFolder.keep, threading.Event(), []
 
     def wait(folder, moment, **options):
-        assert goes_on.wait(30)
+        assert may_write.wait(30)
         keep(folder, moment, **options)
 
     def listen(step, metrics, state):
-        if step == 4:  # of 3 in an epoch
-            goes_on.set()
+        if step == 4:  # an epoch has 3 steps
+            may_write.set()
 
     monkeypatch.setattr(RunFolder, "keep", wait)
     run = train(
@@ -178,8 +178,10 @@ def lose_a_picture(path):
 
 
 @pytest.mark.parametrize("change", [forget, spoil, change_a_digit, lose_a_picture])
-def test_what_is_missing_of_an_ended_run_is_made_again(whole, tmp_path, change) -> None:
-    """As after a kill between two of its last files."""
+def test_files_missing_from_a_finished_run_are_written_again(
+    whole, tmp_path, change
+) -> None:
+    """As after a kill while its last files are written."""
     shutil.copytree(whole.path, tmp_path / "x")
     change(tmp_path / "x")
     require_same(resume(tmp_path / "x"), whole)
@@ -202,7 +204,7 @@ def test_what_is_missing_of_an_ended_run_is_made_again(whole, tmp_path, change) 
         ),
     ],
 )
-def test_what_would_change_the_result_is_refused(left, change, message) -> None:
+def test_changes_that_affect_results_are_refused(left, change, message) -> None:
     edit(left, change)
     before = sorted(path.name for path in left.iterdir())
     with pytest.raises(RunError, match=message):
@@ -210,7 +212,7 @@ def test_what_would_change_the_result_is_refused(left, change, message) -> None:
     assert sorted(path.name for path in left.iterdir()) == before
 
 
-def test_a_number_that_is_another_is_found_in_any_file(whole, tmp_path) -> None:
+def test_a_changed_number_is_found_in_any_file(whole, tmp_path) -> None:
     path = shutil.copytree(whole.path, tmp_path / "x")
     for name in ("config.json", "result.json", "metrics.jsonl"):
         before = (path / name).read_bytes()
@@ -231,12 +233,12 @@ def test_a_number_that_is_another_is_found_in_any_file(whole, tmp_path) -> None:
         (path / name).unlink()
 
 
-def test_other_versions_go_on_where_that_is_allowed(left, whole) -> None:
+def test_other_versions_resume_if_changes_are_allowed(left, whole) -> None:
     edit(left, lambda config: config["versions"].update(jax="0.1"))
     require_same(resume(left, allow_changes=True), whole)
 
 
-def test_where_every_checkpoint_is_damaged_nothing_is_lost(left) -> None:
+def test_if_every_checkpoint_is_damaged_nothing_is_lost(left) -> None:
     for place in (left / "checkpoints").iterdir():
         (place / "_METADATA").unlink()
     lines = (left / "metrics.jsonl").read_text()
@@ -245,12 +247,12 @@ def test_where_every_checkpoint_is_damaged_nothing_is_lost(left) -> None:
     assert (left / "metrics.jsonl").read_text() == lines
 
 
-def test_what_is_no_run_is_refused(tmp_path) -> None:
+def test_a_folder_without_a_run_is_refused(tmp_path) -> None:
     with pytest.raises(RunError, match=r"is not a run: it has no config\.json"):
         resume(tmp_path)
 
 
-def test_weights_to_start_from_are_used_again(tmp_path, whole) -> None:
+def test_a_resumed_run_uses_its_initial_weights_again(tmp_path, whole) -> None:
     whole.export(tmp_path / "start.weights.h5")
     options = SETTINGS | {"epochs": 1, "seed": 1}
     start = {"init_from": tmp_path / "start.weights.h5"}
@@ -262,11 +264,11 @@ def test_weights_to_start_from_are_used_again(tmp_path, whole) -> None:
     with pytest.raises(Killed):
         train("mlp", path=tmp_path / "cut", on_start=kill, **start, **options)
     shutil.copytree(tmp_path / "cut", tmp_path / "early")
-    shutil.rmtree(tmp_path / "early" / "checkpoints")  # the kill came before these
+    shutil.rmtree(tmp_path / "early" / "checkpoints")  # as if killed before these
     (tmp_path / "early" / "seen.safetensors").unlink()
     run = resume(tmp_path / "early")
     require_same(run, straight)
-    start["init_from"].unlink()  # from then on, it can go on without
+    start["init_from"].unlink()  # not needed once the run has a checkpoint
     require_same(resume(tmp_path / "cut"), straight)
     seen = [(one.path / "seen.safetensors").read_bytes() for one in (run, straight)]
     assert seen[0] == seen[1]

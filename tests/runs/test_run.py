@@ -1,4 +1,4 @@
-"""Runs as library calls: train into a folder, open, ask, measure, sum up, sweep."""
+"""Runs as library calls: train, load, evaluate, predict and summarize."""
 
 import dataclasses
 import json
@@ -22,36 +22,36 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def heard():
-    """What training said as it went on."""
+def calls():
+    """Calls of the callbacks of training, by name."""
     return {"start": [], "chunk": [], "epoch": [], "finish": []}
 
 
 @pytest.fixture(scope="module")
-def run(home, heard):
+def run(home, calls):
     options = {**SMALL, "epochs": 2, "seed": 3}
     return train(
         "mlp",
         **options,
         path=home / "mlp",
-        on_start=heard["start"].append,
-        on_finish=lambda: heard["finish"].append(len(heard["epoch"])),
-        on_chunk=lambda step, metrics, state: heard["chunk"].append(step),
-        on_epoch=lambda line, state: heard["epoch"].append(line),
+        on_start=calls["start"].append,
+        on_finish=lambda: calls["finish"].append(len(calls["epoch"])),
+        on_chunk=lambda step, metrics, state: calls["chunk"].append(step),
+        on_epoch=lambda line, state: calls["epoch"].append(line),
         seconds={"import": 0.5},
     )
 
 
-def test_training_says_how_it_goes(run, heard) -> None:
-    (plan,) = heard["start"]
+def test_training_calls_its_callbacks(run, calls) -> None:
+    (plan,) = calls["start"]
     assert (plan.path, plan.steps, plan.made) == (run.path, 11, 0)
     assert plan.parameters == run.result["parameters"] == 101_770
-    assert heard["finish"] == [2], "after the last epoch"
-    assert heard["chunk"] == list(range(1, 23))
-    assert heard["epoch"] == list(run.history)
+    assert calls["finish"] == [2], "after the last epoch"
+    assert calls["chunk"] == list(range(1, 23))
+    assert calls["epoch"] == list(run.history)
 
 
-def test_a_run_comes_back_as_it_was_left(run, home) -> None:
+def test_a_loaded_run_equals_the_trained_one(run, home) -> None:
     again = fdl.load(str(home / "mlp"))
     assert again.task is run.task
     assert again.task.name == "mlp"
@@ -70,7 +70,7 @@ def test_a_run_comes_back_as_it_was_left(run, home) -> None:
     assert sorted(again.variables) == ["params"]
 
 
-def test_a_run_measures_and_predicts(run, home) -> None:
+def test_a_loaded_run_evaluates_and_predicts(run, home) -> None:
     again = fdl.load(home / "mlp")
     test = again.dataset().test
     assert again.evaluate() == pytest.approx(run.result["metrics"])
@@ -81,20 +81,20 @@ def test_a_run_measures_and_predicts(run, home) -> None:
     assert again.evaluate(few)["accuracy"] == pytest.approx(right)
 
 
-def test_the_state_of_the_last_epoch_is_kept_whole(run) -> None:
+def test_the_last_checkpoint_holds_the_whole_state(run) -> None:
     kept = RunFolder.open(run.path).checkpoints.restore(None, like=run.state)
     assert int(kept.step) == 22
     jax.tree.map(np.testing.assert_array_equal, kept.opt_state, run.state.opt_state)
 
 
-def test_a_run_is_summed_up(run, home) -> None:
+def test_a_run_is_summarized(run, home) -> None:
     lines = str(run.summary()).splitlines()
     assert lines[1].split() == ["dense1", "Dense", "128", *["100,480"] * 2, "200,704"]
     assert lines[-1].startswith("MLP on 28x28x1: 101,770 parameters, all trained; ")
     assert fdl.load(home / "mlp").summary() == run.summary()
 
 
-def test_a_run_that_did_not_end_has_no_result(home, run) -> None:
+def test_a_diverged_run_has_no_result(home, run) -> None:
     with pytest.raises(fdl.DivergenceError):
         train("mlp", **SMALL, learning_rate=1e38, path=home / "diverged")
     again = fdl.load(home / "diverged")
@@ -105,7 +105,7 @@ def test_a_run_that_did_not_end_has_no_result(home, run) -> None:
     assert train("mlp", **SMALL, path=home / "diverged", overwrite=True).result
 
 
-def test_settings_by_name_reach_the_tasks_own_options() -> None:
+def test_settings_by_name_include_the_options_of_the_task() -> None:
     config = configure("lstm", hidden_size=8, steps="pixels", schedule="one-cycle")
     assert dataclasses.asdict(config.options)["hidden_size"] == 8
     assert (config.options.steps, config.learning_rate) == ("pixels", 3e-3)
@@ -123,7 +123,7 @@ def test_settings_by_name_reach_the_tasks_own_options() -> None:
         train(config, epochs=3)
 
 
-def test_tasks_say_what_they_answer() -> None:
+def test_tasks_declare_what_they_predict_and_generate() -> None:
     for task in tasks.TASKS.values():
         can = type(task).generate is not task.generate
         assert can == (task.generates is not None), task.name
@@ -136,7 +136,7 @@ def test_tasks_say_what_they_answer() -> None:
     assert tasks.find("autoencoder").predicts == tasks.find("vae").predicts == "images"
 
 
-def test_what_cannot_generate_says_so(run) -> None:
+def test_a_classifier_cannot_generate(run) -> None:
     with pytest.raises(ValueError, match="task 'mlp' cannot generate"):
         run.generate(jax.random.key(0), tasks.Sampling())
 
@@ -152,7 +152,7 @@ def test_what_cannot_generate_says_so(run) -> None:
     ],
     ids=["setting", "data"],
 )
-def test_a_run_of_an_older_version_says_so(run, tmp_path, forget, missing) -> None:
+def test_a_run_of_an_older_version_is_refused(run, tmp_path, forget, missing) -> None:
     shutil.copytree(run.path, tmp_path / "old")
     file = tmp_path / "old" / "config.json"
     config = json.loads(file.read_text())
@@ -164,14 +164,14 @@ def test_a_run_of_an_older_version_says_so(run, tmp_path, forget, missing) -> No
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"),
+    ("shape", "message"),
     [
         ((28, 28, 1), r"not \(28, 28, 1\)\. Add the axis of examples"),
         ((3, 20, 28, 1), r"\(count, 28, 28, 1\), not \(3, 20, 28, 1\)\.$"),
     ],
 )
-def test_images_of_another_shape_are_refused(run, shape, said) -> None:
-    with pytest.raises(fdl.DataError, match=said):
+def test_images_of_another_shape_are_refused(run, shape, message) -> None:
+    with pytest.raises(fdl.DataError, match=message):
         run.predict(np.zeros(shape, np.uint8))
 
 

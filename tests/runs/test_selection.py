@@ -1,4 +1,4 @@
-"""Selection is on the validation part: the test set cannot influence it."""
+"""Selection uses the validation part; the test set cannot influence it."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ OPTIONS = {"dataset": "mnist-5k", "batch_size": 20, "hidden_sizes": (4,)}
 
 
 def scrambled(dataset):
-    """Return data whose test images are other ones, with the labels of others."""
+    """Return data with inverted, permuted test images and permuted test labels."""
     rng = np.random.default_rng(0)
     image, label = dataset.test
     image = 255 - image[rng.permutation(len(image))]
@@ -26,13 +26,13 @@ def scrambled(dataset):
 
 @pytest.fixture
 def on(monkeypatch):
-    """Make a data set be the one that is loaded; pictures of sweeps are left out."""
+    """Return a function that sets the data set to load; sweeps draw no pictures."""
     monkeypatch.setattr(import_module("fdl.runs.sweep"), "draw", lambda *args: None)
     return lambda dataset: monkeypatch.setattr(data, "load", lambda *_, **__: dataset)
 
 
 def without_test(rows):
-    """Return rows as they were before the test set was measured."""
+    """Return rows without their test metrics."""
     return [{k: v for k, v in row.items() if "test_" not in k} for row in rows]
 
 
@@ -57,7 +57,7 @@ def test_the_test_set_cannot_influence_a_sweep(tmp_path, on, halving) -> None:
     forget = lambda outcome: outcome._replace(test_values=[], test=None)
     assert list(map(forget, one.outcomes)) == list(map(forget, other.outcomes))
     epochs = {outcome.epochs for outcome in one.outcomes}
-    assert epochs == ({1, 3} if halving else {3}), "who goes on was chosen, too"
+    assert epochs == ({1, 3} if halving else {3}), "halving selected, too"
     assert without_test(one.rows) == without_test(other.rows)
     best, twin = (
         json.loads((x.path / "result.json").read_text())["best"] for x in found
@@ -102,10 +102,10 @@ def test_the_test_set_is_measured_once_at_the_end(tmp_path, on, monkeypatch) -> 
     measured.clear()
     grid = {"learning_rate": [1e-3, 1e-2]}
     sweep("mlp", **OPTIONS, epochs=3, grid=grid, seeds=2, path=tmp_path / "sweep")
-    assert measured == [9, 9], "for both seeds of the best settings, and no others"
+    assert measured == [9, 9], "both seeds of the best settings, and no others"
 
 
-def test_patience_keeps_the_best_epoch(tmp_path, on) -> None:
+def test_early_stopping_keeps_the_best_epoch(tmp_path, on) -> None:
     on(few())
     options = {**OPTIONS, "learning_rate": 1e-2}
     run = train("mlp", **options, epochs=30, early_stopping=2, path=tmp_path / "a")
@@ -123,7 +123,7 @@ def test_patience_keeps_the_best_epoch(tmp_path, on) -> None:
     kept = RunFolder(run.path).checkpoints.restore(3 * best, like=run.state)
     same = jax.tree.map(np.array_equal, kept.opt_state, run.state.opt_state)
     assert jax.tree.all(same), "the checkpoint of the best epoch"
-    # It is the run that would have ended there.
+    # It equals a run of as many epochs.
     short = train("mlp", **options, epochs=best, path=tmp_path / "b")
     close = lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6)
     jax.tree.map(close, again.variables, short.variables)
@@ -139,7 +139,7 @@ def test_patience_keeps_the_best_epoch(tmp_path, on) -> None:
         (sweep, {"seeds": 2, "halving": True}, "the survivors by"),
     ],
 )
-def test_nothing_is_chosen_where_nothing_is_held_out(
+def test_selection_without_a_validation_part_is_refused(
     tmp_path, call, options, message
 ) -> None:
     path = tmp_path / "a"
@@ -159,9 +159,7 @@ def test_nothing_is_chosen_where_nothing_is_held_out(
         ),
     ],
 )
-def test_patience_that_makes_no_sense_is_refused(
-    tmp_path, task, patience, message
-) -> None:
+def test_bad_early_stopping_is_refused(tmp_path, task, patience, message) -> None:
     with pytest.raises(ValueError, match=message):
         train(task, dataset="mnist-5k", early_stopping=patience, path=tmp_path / "a")
     assert not (tmp_path / "a").exists()
@@ -173,7 +171,7 @@ def test_seeds_alone_may_train_on_everything(tmp_path, monkeypatch) -> None:
     found = sweep("mlp", **options, validation=None, seeds=2, path=tmp_path / "sweep")
     (outcome,) = found.outcomes
     assert (outcome.values, outcome.summary) == ([], None)
-    assert len(outcome.test_values) == 2, "nothing was chosen: it is measured for all"
+    assert len(outcome.test_values) == 2, "nothing was selected: all are tested"
     assert found.best is None
     page = (found.path / "report.html").read_text()
     assert "nothing was held out" in page
@@ -185,10 +183,10 @@ def test_seeds_alone_may_train_on_everything(tmp_path, monkeypatch) -> None:
     assert run.metrics["accuracy"] == pytest.approx(outcome.test_values[0])
 
 
-def test_a_member_is_what_training_it_alone_gives(tmp_path, on) -> None:
-    """The same part is held out by default, and the same is measured on each part.
+def test_a_member_equals_a_run_trained_alone(tmp_path, on) -> None:
+    """Both hold out the same part by default, and measure the same on each part.
 
-    `test_sweep.py` compares members of other rates and other models.
+    `test_sweep.py` compares members with other learning rates and models.
     """
     grid = {"dropout_rate": [0.2, 0.4]}
     config = configure("mlp", **OPTIONS, epochs=2, schedule="one-cycle")

@@ -1,4 +1,4 @@
-"""Signals end a training where nothing is lost, and anything else at once."""
+"""Signals stop training where nothing is lost, and everything else at once."""
 
 import os
 import signal
@@ -19,36 +19,36 @@ SETTINGS = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 101}
 
 @pytest.fixture(autouse=True)
 def as_in_a_terminal():
-    """A shell's jobs in the background begin with SIGINT ignored."""
+    """Handle SIGINT as in a terminal; shells start background jobs ignoring it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", signals.SIGNALS)
-def test_a_signal_raises_at_once_or_where_it_was_put_off_to(number) -> None:
+def test_a_signal_raises_at_once_or_at_the_end_of_a_deferring_block(number) -> None:
     before = [signal.getsignal(each) for each in signals.SIGNALS]
     done = []
 
     def stop_twice(raising):
-        with stop_on_signals() as told:
+        with stop_on_signals() as received:
             with raising(), raising():
                 signal.raise_signal(number)
-                signal.raise_signal(number)  # the same, as `timeout` sends it
+                signal.raise_signal(number)  # again, as `timeout` does
                 done.append(told_to_stop())
-            done.append(told.number)
+            done.append(received.number)
 
     with pytest.raises(Interrupted):
         stop_twice(threading.Lock)
     assert done == []
     with pytest.raises(Interrupted):
         stop_twice(put_off)
-    assert done == [True], "it is raised where the outermost block ends"
+    assert done == [True], "raised where the outermost block ends"
     assert [signal.getsignal(each) for each in signals.SIGNALS] == before
-    assert not told_to_stop(), "it is forgotten afterwards"
+    assert not told_to_stop(), "the signal is forgotten afterwards"
 
 
-def test_the_second_waits_for_nothing(monkeypatch) -> None:
+def test_a_second_signal_is_not_deferred(monkeypatch) -> None:
     monkeypatch.setattr(signals, "AT_ONCE", 0)
     done = []
 
@@ -64,7 +64,7 @@ def test_the_second_waits_for_nothing(monkeypatch) -> None:
     assert done == [1, 2]
 
 
-def test_another_thread_puts_nothing_off() -> None:
+def test_other_threads_do_not_defer_signals() -> None:
     inside, over = threading.Event(), threading.Event()
 
     def write() -> None:
@@ -77,7 +77,7 @@ def test_another_thread_puts_nothing_off() -> None:
             thread.start()
             inside.wait(10)
             signal.raise_signal(signal.SIGTERM)
-            pytest.fail("it waited")
+            pytest.fail("the signal was deferred")
 
     thread = threading.Thread(target=write)
     with pytest.raises(Interrupted):
@@ -86,12 +86,12 @@ def test_another_thread_puts_nothing_off() -> None:
     thread.join()
 
 
-def test_what_is_ignored_stays_so_and_other_threads_handle_nothing() -> None:
+def test_ignored_signals_stay_ignored_and_other_threads_set_no_handlers() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as `nohup` does
     try:
-        with stop_on_signals() as told:
+        with stop_on_signals() as received:
             signal.raise_signal(signal.SIGINT)
-        assert told.number is None
+        assert received.number is None
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -106,11 +106,11 @@ def test_what_is_ignored_stays_so_and_other_threads_handle_nothing() -> None:
     assert found == [signal.SIG_DFL]
 
 
-def test_a_training_stops_within_an_epoch_and_goes_on_there(tmp_path) -> None:
-    """Its history is that of one that was not stopped: of whole epochs."""
+def test_training_stops_within_an_epoch_and_resumes_there(tmp_path) -> None:
+    """Its history equals that of an uninterrupted run: whole epochs only."""
 
     def stop(step, metrics, state):
-        if step == 48:  # of 33 in an epoch
+        if step == 48:  # an epoch has 33 steps
             os.kill(os.getpid(), signal.SIGTERM)
 
     kept: set[int] = set()
@@ -122,9 +122,9 @@ def test_a_training_stops_within_an_epoch_and_goes_on_there(tmp_path) -> None:
         on_chunk=lambda *_: kept.update(int(one.name) for one in states.found()),
         **SETTINGS,
     )
-    assert kept - {33, 66}, "after so much time, within an epoch"
-    path, said = tmp_path / "cut", "after step 48, which is saved; to resume: fdl"
-    with pytest.raises(Interrupted, match=said), stop_on_signals():
+    assert kept - {33, 66}, "some are saved by time, within an epoch"
+    path, message = tmp_path / "cut", "after step 48, which is saved; to resume: fdl"
+    with pytest.raises(Interrupted, match=message), stop_on_signals():
         train("mlp", path=path, on_chunk=stop, **SETTINGS)
     assert len((path / "metrics.jsonl").read_text().splitlines()) == 1
     steps = []
@@ -136,23 +136,21 @@ def test_a_training_stops_within_an_epoch_and_goes_on_there(tmp_path) -> None:
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-def test_while_nothing_is_to_lose_a_training_stops_at_once(
-    tmp_path, monkeypatch
-) -> None:
-    """Compiling may take longer than clusters wait before they kill."""
+def test_training_stops_at_once_while_it_compiles(tmp_path, monkeypatch) -> None:
+    """Compilation may take longer than the grace period of a cluster."""
 
     def compile(*_: object) -> None:
         signal.raise_signal(signal.SIGTERM)
-        pytest.fail("it went on")
+        pytest.fail("training continued")
 
     monkeypatch.setattr("fdl.train.loop.Loop._compile", compile)
     with pytest.raises(Interrupted), stop_on_signals():
         train("mlp", path=tmp_path, **SETTINGS)
 
 
-def test_without_handlers_a_training_hears_nothing(tmp_path) -> None:
-    heard = []
-    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+def test_training_installs_no_handlers(tmp_path) -> None:
+    seen = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
     try:
         run = train(
             "mlp",
@@ -162,7 +160,7 @@ def test_without_handlers_a_training_hears_nothing(tmp_path) -> None:
         )
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert heard == [signal.SIGTERM]
+    assert seen == [signal.SIGTERM]
     assert run.result is not None
 
 
@@ -181,15 +179,15 @@ def test_a_command_that_does_not_train_ends_with_a_line(
 
 
 @pytest.fixture
-def left(monkeypatch):
-    """The codes that the process was left with, if it could be."""
+def exit_codes(monkeypatch):
+    """Exit codes passed to `os._exit`, which is replaced."""
     codes: list[int] = []
     monkeypatch.setattr(os, "_exit", codes.append)
     return codes
 
 
-def test_a_second_signal_leaves_whatever_the_main_thread_does(
-    left, capsys, monkeypatch
+def test_a_second_signal_exits_whatever_the_main_thread_does(
+    exit_codes, capsys, monkeypatch
 ) -> None:
     for module in (signals, cli_signals):
         monkeypatch.setattr(module, "AT_ONCE", 0)
@@ -202,30 +200,30 @@ def test_a_second_signal_leaves_whatever_the_main_thread_does(
 
     with pytest.raises(SystemExit, match="143"):
         stop_twice()
-    assert left == [143]
-    said = capsys.readouterr().err.splitlines()
-    assert said[0].endswith(
+    assert exit_codes == [143]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith(
         "stopping at the next safe point; a second signal exits at once"
     )
-    assert "fdl: exited at once" in said
+    assert "fdl: exited at once" in lines
 
 
-def test_a_signal_that_python_would_ignore_leaves_at_once(left, capsys) -> None:
+def test_a_signal_that_python_would_ignore_exits_at_once(exit_codes, capsys) -> None:
     class Dying:
         def __del__(self) -> None:
             signal.raise_signal(signal.SIGTERM)
 
     with exit_on_signals(), saying_how_to_go_on(lambda: "fdl train --resume a", ""):
         Dying()
-    assert left == [143]
-    said = capsys.readouterr().err
-    assert said == "fdl: interrupted; to resume: fdl train --resume a\n"
+    assert exit_codes == [143]
+    error = capsys.readouterr().err
+    assert error == "fdl: interrupted; to resume: fdl train --resume a\n"
 
 
-def test_a_command_that_is_done_has_nothing_to_lose(left, monkeypatch) -> None:
+def test_a_signal_after_a_command_exits_at_once(exit_codes, monkeypatch) -> None:
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(sys, "argv", ["fdl", "--version"])
     main()
     signal.raise_signal(signal.SIGTERM)
     signal.signal(signal.SIGTERM, before)
-    assert left == [143]
+    assert exit_codes == [143]

@@ -1,4 +1,4 @@
-"""What a sweep tries."""
+"""The configurations that a sweep tries."""
 
 import dataclasses
 
@@ -59,7 +59,7 @@ def test_samples_are_drawn_from_their_ranges() -> None:
     assert 0.35 < np.mean(rates < 1e-3) < 0.65, "its logarithm is uniform"
     assert all(0 <= m.options.dropout_rate <= 0.5 for m in members)
     assert {type(m.options.hidden_size) for m in members} == {int}
-    assert members == combine(ranges=ranges, samples=200), "always the same"
+    assert members == combine(ranges=ranges, samples=200), "reproducible"
     other = dataclasses.replace(LSTM, seed=1)
     assert (
         members[0].learning_rate
@@ -67,7 +67,7 @@ def test_samples_are_drawn_from_their_ranges() -> None:
     )
 
 
-def test_there_are_as_few_groups_as_shapes() -> None:
+def test_members_of_equal_shapes_form_one_group() -> None:
     members = combine(
         ["learning-rate=1e-3,1e-2", "hidden-size=8,16", "dropout-rate=0,0.5"]
     )
@@ -111,6 +111,6 @@ def test_there_are_as_few_groups_as_shapes() -> None:
         ),
     ],
 )
-def test_what_makes_no_sweep_is_refused(options, message) -> None:
+def test_bad_grids_ranges_and_counts_are_refused(options, message) -> None:
     with pytest.raises(ValueError, match=message):
         combine(**options)

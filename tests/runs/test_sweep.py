@@ -1,4 +1,4 @@
-"""Sweeps: every member is trained once, kept, and taken up again."""
+"""Members of a sweep: trained like single runs, and recorded in a table."""
 
 import csv
 import dataclasses
@@ -20,7 +20,7 @@ from fdl.train import Epoch
 GRID = {"learning_rate": [1e-3, 1e-2], "hidden_size": [4, 8]}
 
 
-def test_members_are_what_single_runs_are(tmp_path) -> None:
+def test_members_equal_single_runs(tmp_path) -> None:
     sweep = make(tmp_path, "lstm", grid=GRID, seeds=2)
     run(sweep)
     kept = sweep.states()
@@ -48,7 +48,7 @@ def test_members_are_what_single_runs_are(tmp_path) -> None:
         assert row[column("loss")] == pytest.approx(measured, rel=1e-4)
 
 
-def test_a_member_that_falls_later_says_so_in_all_its_rows(tmp_path) -> None:
+def test_a_late_divergence_is_recorded_in_all_rows_of_its_member(tmp_path) -> None:
     members = make(tmp_path, seeds=2)
     keeper = _Keeper(members, Round(), [0, 1], lambda rows: None, None)
     keeper.on_start("vmap", 2)
@@ -72,7 +72,7 @@ def test_the_table_is_a_csv_file(tmp_path) -> None:
     assert rows[3]["seed"] == "1"
 
 
-def test_a_measure_of_the_task_itself_is_taken_at_the_end(
+def test_a_metric_computed_by_the_task_is_measured_at_the_end(
     tmp_path, monkeypatch
 ) -> None:
     dataset, given = few(), []

@@ -35,7 +35,7 @@ def swept(home):
     ]
 
 
-def test_a_sweep_gives_back_what_it_found(swept, home) -> None:
+def test_a_sweep_returns_its_results(swept, home) -> None:
     _, fast = swept
     assert (fast.path, fast.metric, fast.mode) == (home / "fast", "accuracy", "max")
     (outcome,) = fast.outcomes
@@ -47,7 +47,7 @@ def test_a_sweep_gives_back_what_it_found(swept, home) -> None:
     assert "epoch 1 of 1, test accuracy" in repr(best)
     validation = best.evaluate(best.dataset().validation)
     assert validation["accuracy"] == pytest.approx(outcome.values[chosen])
-    # Seeds alone choose nothing: the test set is measured for all of them.
+    # With seeds alone nothing is selected, so all of them are tested.
     assert best.evaluate()["accuracy"] == pytest.approx(outcome.test_values[chosen])
     assert len(outcome.test_values) == 3
     assert fast.test["accuracy"] == pytest.approx(outcome.test_values[chosen])
@@ -71,17 +71,17 @@ def test_a_sweep_is_not_a_run(swept) -> None:
             fdl.load(one.path)
 
 
-def test_a_sweep_goes_on_only_with_itself(swept, home) -> None:
-    heard = []
+def test_a_sweep_is_resumed_only_with_its_own_settings(swept, home) -> None:
+    rows = []
     again = sweep(
         "mlp",
         **SMALL,
         learning_rate=1e-2,
         seeds=3,
         path=home / "fast",
-        on_rows=heard.append,
+        on_rows=rows.append,
     )
-    assert heard == []
+    assert rows == []
     assert again.outcomes == swept[1].outcomes
     with pytest.raises(RunError, match=r"another sweep: learning_rate was 0\.01 and"):
         sweep("mlp", **SMALL, seeds=2, path=home / "fast")
@@ -100,7 +100,7 @@ def test_settings_are_drawn_from_ranges(home) -> None:
         Range(0.0, 1.0, log=True)
 
 
-def test_a_comparison_is_data(swept, home) -> None:
+def test_compare_returns_its_numbers(swept, home) -> None:
     found = compare(home / "slow", home / "fast")
     assert (found.metric, found.names, found.better) == (
         "accuracy",
@@ -119,7 +119,7 @@ def test_a_comparison_is_data(swept, home) -> None:
 
 
 def result(path, values, mode="max", diverged=0):
-    """Write what a sweep would."""
+    """Write the result of a sweep."""
     path.mkdir()
     seeds = list(range(len(values)))
     one = {"seeds": seeds, "test_values": values, "diverged": diverged}
@@ -129,14 +129,14 @@ def result(path, values, mode="max", diverged=0):
 
 
 @pytest.mark.parametrize(("mode", "better"), [("max", "high"), ("min", "low")])
-def test_the_better_one_is_on_the_right_side(tmp_path, mode, better) -> None:
+def test_the_better_sweep_does_not_depend_on_the_order(tmp_path, mode, better) -> None:
     low = result(tmp_path / "low", [0.1, 0.2, 0.3], mode)
     high = result(tmp_path / "high", [0.5, 0.61, 0.7], mode)
     assert compare(low, high).better == better
     assert compare(high, low).better == better
 
 
-def test_the_one_with_fewer_diverged_seeds_is_better(tmp_path) -> None:
+def test_the_sweep_with_fewer_diverged_seeds_is_better(tmp_path) -> None:
     low = result(tmp_path / "low", [0.1, 0.2, 0.3])
     high = result(tmp_path / "high", [0.5, 0.61, 0.7], diverged=1)
     for pair in ((low, high), (high, low)):

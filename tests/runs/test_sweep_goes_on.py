@@ -1,4 +1,4 @@
-"""A sweep that was cut off ends as if it had not been; what is damaged is named."""
+"""A resumed sweep ends as if never interrupted; damaged files are named."""
 
 import dataclasses
 import json
@@ -36,7 +36,7 @@ def _few_digits_and_no_pictures():
 
 
 def cut_off(path, epochs, **options):
-    """Sweep until so many epochs of chunks have been made; return their rows."""
+    """Sweep until `epochs` epochs of chunks are trained; return their rows."""
     seen, made = [], []
 
     def on_rows(rows):
@@ -52,9 +52,9 @@ def cut_off(path, epochs, **options):
 
 @pytest.mark.parametrize(
     ("strategy", "halving", "epochs"),
-    [("vmap", True, 1), ("map", False, 2)],  # each of the three in both ways
+    [("vmap", True, 1), ("map", False, 2)],  # both values of each of the three
 )
-def test_a_chunk_goes_on_from_its_last_epoch(
+def test_a_chunk_resumes_from_its_last_epoch(
     tmp_path, strategy, halving, epochs
 ) -> None:
     options = {"strategy": strategy, "members_per_chunk": 3, "halving": halving}
@@ -68,12 +68,12 @@ def test_a_chunk_goes_on_from_its_last_epoch(
     else:
         again = resume_sweep(path, on_rows=after.extend)
     assert after
-    assert len(before) + len(after) == len(whole.rows), "nothing is made twice"
+    assert len(before) + len(after) == len(whole.rows), "no epoch is trained twice"
     assert again.rows == whole.rows
     assert content(path) == content(tmp_path / "whole")
 
 
-def test_chunks_stay_as_large_as_they_were(tmp_path, monkeypatch) -> None:
+def test_resumed_chunks_keep_their_size(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(many, "chunk_size", lambda *_: 2)
     cut_off(tmp_path, 2, strategy="vmap")
     monkeypatch.setattr(many, "chunk_size", lambda *_: 1)  # as with less memory
@@ -87,7 +87,7 @@ def test_chunks_stay_as_large_as_they_were(tmp_path, monkeypatch) -> None:
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory):
-    """A sweep of two chunks that has ended."""
+    """A finished sweep of two chunks."""
     path = tmp_path_factory.mktemp("ended") / "sweep"
     sweep("mlp", path=path, members_per_chunk=2, **SMALL)
     return path
@@ -114,50 +114,50 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("kind", [*DAMAGE, "missing"])
-def test_a_damaged_part_is_named_and_trained_anew(left, ended, kind) -> None:
+def test_a_damaged_part_is_named_and_trained_from_scratch(left, ended, kind) -> None:
     *_, part = sorted((left / "parts").iterdir())
-    heard = []
+    rows = []
     if kind == "missing":
         part.unlink()
-        resume_sweep(left, on_rows=heard.extend)
+        resume_sweep(left, on_rows=rows.extend)
     else:
         part.write_bytes(DAMAGE[kind](part.read_bytes()))
         with pytest.warns(
             UserWarning, match=f"{part} is damaged.* are trained from scratch"
         ):
-            resume_sweep(left, on_rows=heard.extend)
-    assert {row["member"] for row in heard} == {2}
+            resume_sweep(left, on_rows=rows.extend)
+    assert {row["member"] for row in rows} == {2}
     assert content(left) == content(ended)
 
 
-def test_where_the_last_epoch_is_damaged_the_one_before_counts(tmp_path) -> None:
+def test_if_the_last_epoch_is_damaged_the_previous_one_is_used(tmp_path) -> None:
     whole = sweep("mlp", path=tmp_path / "whole", seeds=2, **SMALL)
     cut_off(tmp_path / "cut", 2, seeds=2)
     _, last = sorted((tmp_path / "cut" / "parts").iterdir())
     last.write_bytes(DAMAGE["a bit of the numbers"](last.read_bytes()))
-    heard = []
+    rows = []
     with pytest.warns(UserWarning, match=f"{last} is damaged.* trained from epoch 1"):
-        resume_sweep(tmp_path / "cut", on_rows=heard.extend)
-    assert {row["epoch"] for row in heard} == {2, 3}
+        resume_sweep(tmp_path / "cut", on_rows=rows.extend)
+    assert {row["epoch"] for row in rows} == {2, 3}
     assert content(tmp_path / "cut") == content(whole.path)
 
 
 @pytest.mark.parametrize("gone", ["config.json", "*"])
-def test_what_is_made_of_the_parts_is_made_again(left, ended, gone) -> None:
+def test_files_made_of_the_parts_are_written_again(left, ended, gone) -> None:
     table = (left / "members.csv").read_text().splitlines()
     (left / "members.csv").write_text("\n".join(table[:4]))
     (left / "result.json").write_text('{"seconds"')
     for place in sorted((left / "best").glob(gone)):
         shutil.rmtree(place) if place.is_dir() else place.unlink()
     (left / "best" / "notes.txt").write_text("mine")
-    (left / ".best").mkdir()  # of a start that was cut off
+    (left / ".best").mkdir()  # left by an interrupted start
     resume_sweep(left, on_rows=kill)
     assert content(left) == content(ended)
     assert (left / "best" / "notes.txt").read_text() == "mine"
     assert not (left / ".best").exists()
 
 
-def test_a_sweep_that_ended_keeps_its_seconds_and_counts(left) -> None:
+def test_a_finished_sweep_keeps_its_seconds_and_counts(left) -> None:
     before = json.loads((left / "result.json").read_text())
     assert before["epochs_trained"] == 3 + 3 + 1
     assert before["seconds"] > 0
@@ -182,7 +182,7 @@ def test_a_sweep_that_ended_keeps_its_seconds_and_counts(left) -> None:
         (lambda config: config.pop("sweep"), "contains a run, not a sweep"),
     ],
 )
-def test_what_would_change_the_result_is_refused(left, change, message) -> None:
+def test_changes_that_affect_results_are_refused(left, change, message) -> None:
     edit(left, change)
     before = sorted(left.rglob("*"))
     with pytest.raises(RunError, match=message):
@@ -199,12 +199,12 @@ def test_what_would_change_the_result_is_refused(left, change, message) -> None:
         ({"batch_size": 10}, "batch_size was 20 and is 10"),
     ],
 )
-def test_another_sweep_says_what_differs(left, change, message) -> None:
+def test_another_sweep_is_refused_with_its_differences(left, change, message) -> None:
     with pytest.raises(RunError, match=message):
         sweep("mlp", path=left, **{**SMALL, "members_per_chunk": 2, **change})
 
 
-def test_what_has_moved_and_what_is_allowed_are_no_difference(left) -> None:
+def test_moved_data_and_allowed_changes_are_accepted(left) -> None:
     edit(left, lambda config: config["data"].update(source="files in /elsewhere"))
     edit(left, lambda config: config.update(data_dir="/elsewhere"))
     edit(left, lambda config: config["versions"].update(jax="0.1"))
@@ -213,7 +213,7 @@ def test_what_has_moved_and_what_is_allowed_are_no_difference(left) -> None:
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_the_best_member_keeps_what_a_run_of_its_own_has(tmp_path, optimizer) -> None:
+def test_the_state_of_a_member_contains_that_of_a_run(tmp_path, optimizer) -> None:
     settings = {"clip_norm": (0.0, 1.0), "ema": (0.0, 0.9), "weight_decay": (0.0, 0.1)}
     if OPTIMIZERS[optimizer].momentum is not None:
         settings["momentum"] = (0.0, 0.9)
@@ -224,10 +224,10 @@ def test_the_best_member_keeps_what_a_run_of_its_own_has(tmp_path, optimizer) ->
         for i in (0, 1)
     )
     members = Members(task, [plain, other], few(), tmp_path)
-    of_all = named_variables(members.outline(0).state)
+    shared = named_variables(members.outline(0).state)
     own = named_variables(tasks.outline(task, plain, members.dataset.info).state)
-    assert len(own) < len(of_all)
-    assert {name: of_all[name] for name in own} == own
+    assert len(own) < len(shared)
+    assert {name: shared[name] for name in own} == own
 
 
 def test_a_best_member_without_momentum_is_restored_as_a_run(

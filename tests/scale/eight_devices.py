@@ -1,7 +1,7 @@
-"""Checks that need eight devices, each a function; a process runs all of them.
+"""Checks, one function each, that need eight devices; one process runs all of them.
 
-Devices of a CPU have to be asked for before JAX starts, so they cannot be had in the
-process of the other tests. Prints what each function raised, as JSON.
+The number of CPU devices must be set before JAX starts, so the process of the other
+tests cannot run them. Prints the error of each function, as JSON.
 """
 
 import contextlib
@@ -57,12 +57,12 @@ def digits():
 
 
 def even(data):
-    """Leave out the last and smaller batch, which needs another program."""
+    """Drop the smaller last batch, which needs another program."""
     return jax.tree.map(lambda x: x[:96], data)
 
 
 def fit(**options):
-    """Train for batches of 32 and a last one of 4, which 8 devices cannot share."""
+    """Train on batches of 32 and a last one of 4, which 8 devices cannot share."""
     train, validation = digits()
     given = {"epochs": 3, "batch_size": 32, "key": 0, "validation_data": validation}
     return fdl.fit(perceptron(), train, **{**given, **options})
@@ -86,7 +86,7 @@ def spread(shard="batch"):
 
 @contextlib.contextmanager
 def compiled():
-    """Give the names of the programs that JAX compiles."""
+    """Yield the names of the programs that JAX compiles."""
     names = []
 
     class Names(logging.Handler):
@@ -107,7 +107,7 @@ def measures(history):
 
 
 @check
-def fit_on_a_mesh_is_fit_on_one_device():
+def fit_on_a_mesh_equals_fit_on_one_device():
     for shard in ("batch", "batch+state"):
         run = spread(shard)
         assert_alike(run.state, alone().state)
@@ -164,7 +164,7 @@ def each_device_computes_its_part_of_a_batch():
 
 
 @check
-def a_learner_with_other_hyperparameters_is_shared_too():
+def a_tuned_learner_is_sharded_too():
     batch = jax.tree.map(lambda x: x[:32], digits()[0])
     one = fdl.tunable(lambda hparams: perceptron(), {"rate": 0.1})
     tuned = fdl.learners.sharded(one, mesh()).tune({"rate": 0.2})
@@ -173,7 +173,7 @@ def a_learner_with_other_hyperparameters_is_shared_too():
 
 
 @check
-def validation_examples_are_measured_in_batches_that_can_be_shared():
+def validation_uses_batches_that_devices_can_share():
     def noting(state, batch):
         sizes.append(len(batch.label))
         return one.evaluate(state, batch)
@@ -188,7 +188,7 @@ def validation_examples_are_measured_in_batches_that_can_be_shared():
 
 
 @check
-def no_device_asks_for_the_examples_of_another():
+def no_device_gathers_the_examples_of_another():
     """Gradients of kernels are sums over all examples, in parts or over two axes."""
     image = np.zeros((64, 64, 64, 1), np.float32)
     for model, inputs in (
@@ -236,7 +236,7 @@ def early_stopping_returns_to_the_best_epoch():
 
 
 @check
-def a_checkpoint_of_eight_devices_is_one_of_any_number(folder):
+def a_checkpoint_of_eight_devices_resumes_on_any_number(folder):
     options = {"shard": "batch+state"}
     begun = fit(mesh=mesh(), epochs=2, **options)
     save_state(folder / "state", jax.device_put(begun.state, jax.devices()[0]))
@@ -269,7 +269,7 @@ def a_state_is_restored_onto_the_devices_of_another(folder):
 
 
 @check
-def a_run_goes_on_on_other_devices_if_it_may(folder):
+def a_run_resumes_on_other_devices_if_allowed(folder):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -302,7 +302,7 @@ class Read(linen.Module):
 
 
 def losses(model, data, devices):
-    """Return the losses of updates in float64, of 16 examples or what is left."""
+    """Return the losses of updates in float64, on batches of 16 and the rest."""
     learner = fdl.learners.supervised(model, fdl.losses.cross_entropy, optax.adam(0.01))
     state = learner.init(0, jax.tree.map(lambda x: x[:1], data))
     state = jax.tree.map(
@@ -322,11 +322,11 @@ def losses(model, data, devices):
 def computes_the_same(model, words=False, count=32):
     rng = np.random.default_rng(0)
     inputs = rng.random((count, 16))
-    if words:  # texts of unlike lengths, padded with 0
+    if words:  # texts of different lengths, padded with 0
         lengths = rng.integers(3, 17, (count, 1))
         inputs = rng.integers(1, 9, (count, 16)) * (np.arange(16) < lengths)
     with jax.enable_x64(True):
-        # Weights, so that the mean of the devices' means is another.
+        # Weighted, so that the mean of the devices' means would differ.
         data = (inputs, rng.integers(0, 10, count), rng.random(count))
         found = losses(model, data, mesh())
         assert np.isfinite(found).all(), found
@@ -334,7 +334,7 @@ def computes_the_same(model, words=False, count=32):
 
 
 @check
-def batch_statistics_are_of_the_whole_batch_and_dropout_drops_the_same():
+def batch_statistics_and_dropout_are_those_of_the_whole_batch():
     computes_the_same(Normed(), count=37)  # the last 5 cannot be divided
 
 
@@ -351,7 +351,7 @@ def padded_sequences_compute_the_same():
 
 
 @check
-def a_part_of_an_epoch_goes_on():
+def training_resumes_within_an_epoch():
     kept = {}
 
     def keep(state, sums):
@@ -362,12 +362,12 @@ def a_part_of_an_epoch_goes_on():
     whole = fit(on_part=keep, steps_per_chunk=1, **options)
     rest = fit(**kept, **options)
     lines = [[line.train for line in run.history] for run in (rest, whole)]
-    assert lines[0] == lines[1][1:]  # of which the first is made of both parts
+    assert lines[0] == lines[1][1:]  # the first line covers both parts
     assert_alike(rest.state, whole.state, 0)
 
 
 @check
-def stored_examples_are_shared_as_those_in_memory():
+def stored_examples_are_sharded_like_those_in_memory():
     train, validation = map(fdl.data.stored, digits())
     bytes_of_a_step = 4 * 32 * (28 * 28 + 8)
     options = {"validation_data": validation, "stream_bytes": bytes_of_a_step}
@@ -402,11 +402,11 @@ def many(**options):
 
 
 @check
-def members_on_a_mesh_are_those_on_one_device():
+def members_on_a_mesh_equal_those_on_one_device():
     validation = {"validation_data": digits()[1]}
     alone = many(**validation)
     both = jax.make_mesh((2, 4), ("members", "data"))
-    # Along the axis of members alone: the next check.
+    # The next check has the axis of members alone.
     for devices in (both, mesh(2)):
         with patch.object(members, "spread_many", wraps=spread_many) as spread:
             run = many(mesh=devices, **validation)
@@ -418,14 +418,14 @@ def members_on_a_mesh_are_those_on_one_device():
 
 
 @check
-def a_device_trains_its_members_with_the_bits_of_one_device():
+def members_equal_those_on_one_device_bit_for_bit():
     options = {"strategy": "map", "shuffle_key": 1}
     run = many(mesh=jax.make_mesh((2,), ("members",)), members_per_chunk=2, **options)
     assert_alike(run.state, many(members_per_chunk=1, **options).state, 0)
 
 
 @check
-def devices_share_members_without_talking():
+def devices_train_members_without_communication():
     one = perceptron()
     devices = jax.sharding.Mesh(jax.devices(), ("members",))
     learner = spread_many(fdl.many(one, 16), fdl.many(one, 2), devices)
@@ -440,12 +440,12 @@ def devices_share_members_without_talking():
     )
     assert "f32[2,32,128]" in step
     assert "all-" not in step
-    assert "f32[2,32,128]" in predict  # and its answers are told to all
+    assert "f32[2,32,128]" in predict  # and predictions are gathered
     assert "f32[16,32,128]" not in predict
 
 
 @check
-def members_that_cannot_be_shared_are_refused():
+def members_that_devices_cannot_share_are_refused():
     devices = jax.make_mesh((2, 4), ("members", "data"))
     with pytest.raises(ValueError, match=r"members_per_chunk=3 .* among 2 devices"):
         many(mesh=devices, members_per_chunk=3)
@@ -454,7 +454,7 @@ def members_that_cannot_be_shared_are_refused():
 
 
 @check
-def what_diverges_says_where():
+def divergence_is_reported_as_on_one_device():
     rate = lambda count: jnp.where(count == 5, jnp.nan, 0.1)
     model = fdl.models.MLP(10)
     learner = fdl.learners.supervised(model, fdl.losses.cross_entropy, optax.sgd(rate))
@@ -468,7 +468,7 @@ def what_diverges_says_where():
 
 
 @check
-def a_batch_that_cannot_be_shared_is_refused():
+def a_batch_that_devices_cannot_share_is_refused():
     with pytest.raises(ValueError, match=r"batch_size=30 .* 8 devices.* such as 32"):
         fit(mesh=mesh(), batch_size=30)
 

@@ -1,4 +1,4 @@
-"""Batches from an iterator: trained on as they come, resumed where they can be."""
+"""Batches from an iterator: trained on in order, resumed if it saves its position."""
 
 import itertools
 
@@ -40,7 +40,7 @@ class Counting:
 
 
 class Passes:
-    """What can be iterated over again and again, for a pass of 5 batches each."""
+    """An iterable with passes of 5 batches each."""
 
     def __iter__(self):
         return itertools.islice(Counting(), 5)
@@ -62,7 +62,7 @@ def same(a, b):
     jax.tree.map(np.testing.assert_array_equal, plain(a), plain(b))
 
 
-def test_batches_are_trained_on_as_they_come(learner, whole) -> None:
+def test_batches_are_trained_on_in_order(learner, whole) -> None:
     init_key, _ = jax.random.split(jax.random.key(0))
     batches = Counting()
     state = jax.jit(learner.init)(init_key, next(batches))
@@ -88,7 +88,7 @@ def test_chunks_and_passes_do_not_matter(learner, whole, stream_bytes) -> None:
     ]
 
 
-def test_training_goes_on_from_a_saved_position(learner, whole) -> None:
+def test_training_resumes_from_a_saved_position(learner, whole) -> None:
     kept = []
     batches = Batches(Counting(), steps_per_epoch=4)
 
@@ -110,7 +110,7 @@ def test_training_goes_on_from_a_saved_position(learner, whole) -> None:
     assert run.history[1].train == whole.history[1].train
 
 
-def test_training_goes_on_with_the_same_iterator(learner, whole) -> None:
+def test_training_continues_with_the_same_iterator(learner, whole) -> None:
     batches = Batches(iter(Passes()), steps_per_epoch=2)
     first = fdl.fit(learner, batches, **OPTIONS | {"epochs": 1})
     options = OPTIONS | {"epochs": 2, "history": first.history}
@@ -123,7 +123,7 @@ def test_training_goes_on_with_the_same_iterator(learner, whole) -> None:
         Batches(iter(()), steps_per_epoch=1).get_state(0)
 
 
-def test_iterators_of_grain_go_on(learner) -> None:
+def test_grain_iterators_resume(learner) -> None:
     grain = pytest.importorskip("grain")
 
     def make():
@@ -160,7 +160,7 @@ def test_members_share_batches(learner) -> None:
     )
 
 
-def test_a_run_that_diverges_gives_the_state_of_its_epoch() -> None:
+def test_divergence_gives_the_state_of_the_last_epoch() -> None:
     wild = fdl.learners.supervised(
         fdl.models.MLP(10, hidden_sizes=(8,)),
         fdl.losses.cross_entropy,
@@ -181,7 +181,7 @@ def test_a_run_that_diverges_gives_the_state_of_its_epoch() -> None:
 
 
 def spoiled(number, change):
-    """Return batches of which one is changed."""
+    """Return batches, one of them changed."""
     return (
         change(batch) if i == number else batch
         for i, batch in enumerate(itertools.islice(Counting(), 12))
@@ -209,7 +209,7 @@ def bad_label(batch):
         (spoiled(5, bad_label), "generator, .* value 10 in row 3 of batch 5, but"),
     ],
 )
-def test_batches_that_cannot_be_used_are_refused(learner, batches, message) -> None:
+def test_unsuitable_batches_are_refused(learner, batches, message) -> None:
     data = Batches(batches, steps_per_epoch=4)
     with pytest.raises(fdl.DataError, match=message):
         fdl.fit(learner, data, stream_bytes=2 * STEP, **OPTIONS)
@@ -231,7 +231,7 @@ def whole_set():
     return fdl.Batch(IMAGE, LABEL)
 
 
-def test_a_position_left_behind_is_refused() -> None:
+def test_positions_that_are_forgotten_are_refused() -> None:
     batches = Batches(Counting(), steps_per_epoch=4)
     for _ in range(3):
         batches.take(2)

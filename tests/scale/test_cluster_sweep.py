@@ -1,6 +1,6 @@
-"""A sweep on a cluster ends with the bits of one process, whatever happens to workers.
+"""A sweep on a cluster equals one in a single process, even if workers are killed.
 
-The scheduler and the workers are real, in processes of their own on this machine.
+The scheduler and the workers are real, and run on this machine.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ def _few_digits_and_no_pictures():
 
 @pytest.fixture(scope="module")
 def client():
-    """Two workers, each on a core of its own if there are two."""
+    """A client of two workers, each on its own core, or of one on a single core."""
     count = min(2, len(os.sched_getaffinity(0)))
     options = {"allow_unencrypted": False, "allow_changes": False}
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -59,7 +59,7 @@ def client():
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Sweeps in one process, without and with halving."""
+    """Results of sweeps in one process, without and with halving."""
     path = tmp_path_factory.mktemp("whole")
     for halving in (False, True):
         sweep("mlp", path=path / str(halving), halving=halving, **SMALL)
@@ -67,19 +67,19 @@ def whole(tmp_path_factory):
 
 
 def found_in(path):
-    """Return all that a sweep leaves, with the names of its pictures."""
+    """Return the results of a sweep, with the names of the files of its members."""
     files = (file for file in path.glob("members/*/*"))
     return content(path) | {"files": sorted(str(x.relative_to(path)) for x in files)}
 
 
 def workers():
-    """Return the processes of the workers that live."""
+    """Return the processes of live workers."""
     found = psutil.Process().children()
     return [one for one in found if "spawn_main" in " ".join(one.cmdline())]
 
 
 class KillingOne:
-    """Kills a worker a moment after the first epoch."""
+    """A recorder of rows that kills a worker shortly after the first ones."""
 
     def __init__(self, name):
         draw = random.Random(name)
@@ -113,11 +113,11 @@ def test_a_killed_worker_changes_no_bit(client, whole, tmp_path) -> None:
     assert not {*client.run_on_scheduler(left_behind)} - {*on_scheduler}
 
 
-def test_what_was_interrupted_stops_and_goes_on(client, whole, tmp_path) -> None:
+def test_an_interrupted_sweep_stops_and_resumes(client, whole, tmp_path) -> None:
     def cut_off(rows):
         raise Killed
 
-    client.run(note_what_is_kept)
+    client.run(note_kept_parts)
     before = client.run_on_scheduler(left_behind)
     options = {"cluster": client, "halving": False, **SMALL}
     with pytest.raises(Killed):
@@ -125,15 +125,15 @@ def test_what_was_interrupted_stops_and_goes_on(client, whole, tmp_path) -> None
     begun = [files[0].name for files in part_files(tmp_path / "parts").values()]
     resume_sweep(tmp_path, cluster=client)
     assert found_in(tmp_path) == whole[False]
-    kept = [name for names in client.run(what_is_kept).values() for name in names]
+    kept = [name for names in client.run(kept_parts).values() for name in names]
     again = [name for name in begun if kept.count(name) != 1]
     assert begun
-    assert not again, "what was sent is not trained again"
+    assert not again, "parts that were sent are not trained again"
     time.sleep(0.2)
     assert not {*client.run_on_scheduler(left_behind)} - {*before}
 
 
-def note_what_is_kept():
+def note_kept_parts():
     keep, worker.noted = worker._Sent.keep, []
 
     def noted(members, part, state):
@@ -143,12 +143,12 @@ def note_what_is_kept():
     worker._Sent.keep = noted
 
 
-def what_is_kept():
+def kept_parts():
     return worker.noted
 
 
 def left_behind(dask_scheduler):
-    """Return the names of what a sweep has left on a scheduler."""
+    """Return the names of tasks, variables and queues that are on a scheduler."""
     extensions = dask_scheduler.extensions
     kept = (extensions["variables"].variables, extensions["queues"].queues)
     return [str(name) for all in (dask_scheduler.tasks, *kept) for name in all]
@@ -170,7 +170,7 @@ def on_worker():
         return False
 
 
-def test_what_fails_on_every_worker_is_named_and_the_others_stand(
+def test_members_that_fail_on_every_worker_are_named_and_others_saved(
     client, tmp_path
 ) -> None:
     mlp = tasks.find("mlp")
@@ -180,22 +180,22 @@ def test_what_fails_on_every_worker_is_named_and_the_others_stand(
     settings = {**SMALL, "grid": grid, **few_epochs}
     with pytest.raises(MembersError) as error:
         sweep(task, path=tmp_path, cluster=client, **settings)
-    said = str(error.value)
-    assert said.startswith("member 0 failed on tcp://127.0.0.1:")
-    assert "; member 1 failed on tcp://127.0.0.1:" in said
-    assert said.count("tcp://") == 2 * len(workers())
+    text = str(error.value)
+    assert text.startswith("member 0 failed on tcp://127.0.0.1:")
+    assert "; member 1 failed on tcp://127.0.0.1:" in text
+    assert text.count("tcp://") == 2 * len(workers())
     assert (
-        "ValueError: broken. All others are saved; to resume: fdl sweep --run" in said
+        "ValueError: broken. All others are saved; to resume: fdl sweep --run" in text
     )
     assert not (tmp_path / "result.json").exists()
-    heard = []
-    resume_sweep(tmp_path, task=task, on_rows=heard.extend)  # in this process
-    assert [row["member"] for row in heard] == [0, 1]
+    rows = []
+    resume_sweep(tmp_path, task=task, on_rows=rows.extend)  # in this process
+    assert [row["member"] for row in rows] == [0, 1]
     assert read_json(tmp_path / "result.json")["members"] == 4
 
 
 def pretend(name, value):
-    """Make a worker say that a package has another version, or undo that."""
+    """Let a worker report another version of a package, or undo that."""
     from fdl.runs import cluster_worker
 
     own = cluster_worker.machine()
@@ -226,7 +226,7 @@ def cores_of_threads():
     return found
 
 
-def test_workers_have_a_share_of_the_cores_and_one_number_of_threads(client) -> None:
+def test_workers_share_the_cores_and_record_the_same_number(client) -> None:
     own = os.sched_getaffinity(0)
     shares = list(client.run(cores_of_threads).values())
     assert sorted(share for shares in shares for share in shares) == [
@@ -236,7 +236,7 @@ def test_workers_have_a_share_of_the_cores_and_one_number_of_threads(client) -> 
     assert {one.environment["cores"] for one in machines} == {len(own)}
 
 
-def test_what_is_started_listens_on_this_machine_alone(client) -> None:
+def test_a_local_cluster_listens_only_on_this_machine(client) -> None:
     listening = [
         one.laddr.ip
         for process in (psutil.Process(), *workers())
@@ -255,7 +255,9 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch, tmp_path) -> Non
         sweep("mlp", path=tmp_path, cluster="tcp://127.0.0.1:9", **SMALL)
 
 
-def test_tls_takes_certificates_and_keeps_others_out(tmp_path, monkeypatch) -> None:
+def test_tls_uses_certificates_and_refuses_clients_without(
+    tmp_path, monkeypatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     words = (
         "req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -subj /CN=a"
@@ -281,12 +283,12 @@ DEVICE = {"device": 1}
 
 
 def one_worker(n_workers=1, **options):
-    """Return a cluster of one worker in this process, or of none yet."""
+    """Return a cluster of one worker in this process, or of no worker yet."""
     quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
     return LocalCluster(n_workers=n_workers, processes=False, **quiet, **options)
 
 
-def test_what_waits_for_a_worker_says_so_once_and_goes_on(monkeypatch) -> None:
+def test_waiting_for_a_worker_is_reported_once(monkeypatch) -> None:
     monkeypatch.setattr(cluster, "_ALONE", 0.5)
     allowed = {"allow_unencrypted": False, "allow_changes": False}
     with (
@@ -296,13 +298,13 @@ def test_what_waits_for_a_worker_says_so_once_and_goes_on(monkeypatch) -> None:
         threading.Timer(1.5, started.scale, [1]).start()
         address = started.scheduler_address
         remedy = f"dask worker {address} --nthreads 1 --resources device=1"
-        with pytest.warns(UserWarning, match=f"^{address} has no w.*{remedy}") as said:
+        with pytest.warns(UserWarning, match=f"^{address} has no w.*{remedy}") as seen:
             with cluster.connected(client, **allowed) as found:
                 assert found.wanted.machine == worker.machine()
-        assert len(said) == 1
+        assert len(seen) == 1
 
 
-def test_a_scheduler_that_goes_while_a_worker_is_waited_for_is_named() -> None:
+def test_a_scheduler_lost_while_waiting_for_a_worker_is_named() -> None:
     allowed = {"allow_unencrypted": False, "allow_changes": False}
     started = one_worker(n_workers=0)
     address = started.scheduler_address
@@ -335,7 +337,7 @@ def test_workers_without_a_device_are_refused(tmp_path) -> None:
         ("tcp://[fe80::1]:8786", "is not encrypted"),
     ],
 )
-def test_what_is_no_cluster_or_not_safe_is_refused(address, message, capsys) -> None:
+def test_bad_and_unsafe_addresses_are_refused(address, message, capsys) -> None:
     with pytest.raises(ValueError, match=message):
         sweep("mlp", cluster=address)
     with pytest.raises(SystemExit) as left:
@@ -344,7 +346,7 @@ def test_what_is_no_cluster_or_not_safe_is_refused(address, message, capsys) -> 
     assert re.search(message, capsys.readouterr().err.replace("\n", " "))
 
 
-def test_the_command_says_who_failed_and_exits_with_1(monkeypatch, capsys) -> None:
+def test_the_command_names_failed_members_and_exits_with_1(monkeypatch, capsys) -> None:
     def fail(*args, cluster, allow_unencrypted, **options):
         assert (cluster, allow_unencrypted) == ("tcp://10.0.0.5:8786", True)
         raise MembersError("member 3 failed; to resume: fdl sweep --run a")

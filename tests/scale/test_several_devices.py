@@ -1,4 +1,4 @@
-"""A training on eight devices is that on one: what eight_devices.py checks."""
+"""Training on eight devices equals training on one; `eight_devices.py` checks it."""
 
 import dataclasses
 import json
@@ -38,7 +38,7 @@ def test_on_eight_devices(found, name):
     assert found[name] is None, found[name]
 
 
-def test_meshes_that_will_not_do_are_refused():
+def test_unsuitable_meshes_are_refused():
     def refused(mesh, words, **options):
         with pytest.raises(ValueError, match=words):
             require_mesh(mesh, **options)
@@ -58,7 +58,7 @@ class _Device:
     device_kind: str
 
 
-def test_more_devices_than_there_are_are_refused():
+def test_more_devices_than_available_are_refused():
     flag = "start Python with XLA_FLAGS=--xla_force_host_platform_device_count=2"
     with pytest.raises(
         ValueError, match=rf"devices=2, but there is 1 \(cpu\): .*{flag}"
@@ -73,10 +73,10 @@ def test_more_devices_than_there_are_are_refused():
         mesh_of(100_000)
 
 
-def test_every_task_but_those_of_own_models_is_compared():
+def test_every_task_but_classify_is_compared():
     assert set(CASES) == set(fdl.tasks.TASKS) - {"classify"}
 
 
-def test_what_is_not_known_to_be_spread_is_refused():
+def test_unknown_kinds_of_sharding_are_refused():
     with pytest.raises(ValueError, match=r"shard='fsdp' must be 'batch' or 'batch\+st"):
         require_shard("fsdp")

@@ -1,4 +1,4 @@
-"""A training of several processes, and what becomes of it when one is lost."""
+"""Training in several processes, and what happens when one is lost."""
 
 import contextlib
 import json
@@ -51,23 +51,23 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(run):
-    """What each process found, and said at its end.
+    """The errors of all checks and the standard error, for each process.
 
-    They leave a run behind that a signal has stopped.
+    The processes leave a run that a signal has stopped.
     """
     address = free_address()
     both = [
         start(_SCRIPT, address, index, run, devices=DEVICES) for index in range(COUNT)
     ]
     try:
-        said = [each.communicate(timeout=300) for each in both]
+        outputs = [each.communicate(timeout=300) for each in both]
     finally:
         for each in both:
             end(each)
-    for each, (printed, complaints) in zip(both, said, strict=True):
+    for each, (printed, complaints) in zip(both, outputs, strict=True):
         assert each.returncode == 1, complaints
         assert printed, complaints
-    return [(json.loads(printed), complaints) for printed, complaints in said]
+    return [(json.loads(printed), complaints) for printed, complaints in outputs]
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -77,7 +77,7 @@ def test_in_two_processes(found, index, name):
     assert raised is None, raised
 
 
-def test_the_others_end_when_one_fails_and_say_why(found):
+def test_when_one_process_fails_the_others_end_and_name_its_error(found):
     ended, failed = (complaints.splitlines()[-1] for _, complaints in found)
     assert failed == "ValueError: the disk is full"
     assert ended == (
@@ -85,7 +85,7 @@ def test_the_others_end_when_one_fails_and_say_why(found):
     )
 
 
-# A second process is lost by default when it was silent for half a minute.
+# By default, a process counts as lost after half a minute of silence.
 _COMMAND = """
 from fdl import cli, processes
 processes._SILENT_FOR = 5
@@ -93,21 +93,21 @@ cli.main()
 """
 
 
-def test_a_run_that_goes_on_elsewhere_with_others_is_refused(found, run, monkeypatch):
+def test_resuming_with_other_settings_elsewhere_is_refused(found, run, monkeypatch):
     monkeypatch.setattr(processes, "exchange", other(lambda x: x | {"epochs": 7}))
     with pytest.raises(processes.ProcessError, match="process 1 has epochs 7, and"):
         fdl.runs.resume(run, allow_changes=True)
 
 
 def other(changed):
-    """Return what two processes say, of which the second has changed something."""
+    """Return an `exchange` of two processes, the second of which changes its text."""
     return lambda text: [
         text,
         json.dumps(changed(json.loads(text))) if text.startswith("{") else text,
     ]
 
 
-def test_the_others_end_when_one_is_killed_and_one_goes_on_alone(found, run):
+def test_when_one_is_killed_the_others_end_and_one_resumes_alone(found, run):
     saved = fdl.runs.RunFolder(run).history()
     assert [line.epoch for line in saved] == [1]
     address = free_address()
@@ -154,15 +154,15 @@ print("done")
 """
 
 
-def test_who_ends_first_waits_for_the_others():
+def test_the_first_process_to_end_waits_for_the_others():
     address = free_address()
     both = [start("-c", _JOINED, address, index, devices=1) for index in range(2)]
     try:
-        said = [each.communicate(timeout=60) for each in both]
+        outputs = [each.communicate(timeout=60) for each in both]
     finally:
         for each in both:
             end(each)
-    assert said == [("done\n", "")] * 2
+    assert outputs == [("done\n", "")] * 2
     assert [each.returncode for each in both] == [0, 0]
 
 
@@ -208,13 +208,13 @@ def test_runs_on_other_data_or_machines_are_refused(monkeypatch, tmp_path, what)
         ("absl::Status: ODD: it is\nand", "died, according to JAX (ODD: it is)"),
     ],
 )
-def test_why_jax_aborts_a_process_is_said_in_a_line(words, line):
-    said = explain(words, "h:1", "9")
-    assert line in said
-    assert "\n" not in said
+def test_aborts_by_jax_are_explained_in_one_line(words, line):
+    found = explain(words, "h:1", "9")
+    assert line in found
+    assert "\n" not in found
 
 
-def test_other_words_of_compiled_code_are_passed_on():
+def test_other_output_of_compiled_code_is_passed_on():
     words = (
         "[Gloo] Rank 3 is connected to 7 peer ranks. Expected number is : 7\n"
         "of the user's own\n"
@@ -248,7 +248,7 @@ def test_other_words_of_compiled_code_are_passed_on():
         ((None, None, None), "JAX detects no cluster"),
     ],
 )
-def test_what_cannot_be_joined_is_refused(given, complaint):
+def test_bad_coordinators_and_counts_are_refused(given, complaint):
     with pytest.raises(processes.ProcessError, match=complaint):
         with processes.joined(*given):
             raise AssertionError
@@ -270,13 +270,13 @@ def test_a_port_that_is_taken_is_named():
                 raise AssertionError
 
 
-def test_process_0_refuses_a_host_that_nobody_knows():
+def test_process_0_refuses_an_unknown_host():
     with pytest.raises(processes.ProcessError, match=r"at no\.invalid:1: .* address"):
         with processes.joined("no.invalid:1", 2, 0):
             raise AssertionError
 
 
-def test_a_cluster_says_where_its_processes_are(monkeypatch):
+def test_processes_of_a_slurm_cluster_are_detected(monkeypatch):
     variables = {"JOB_ID": "7", "STEP_NODELIST": "node[03-04]", "LOCALID": "0"}
     for name, value in {**variables, "NTASKS": "2", "PROCID": "1"}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
@@ -295,13 +295,11 @@ def test_a_cluster_says_where_its_processes_are(monkeypatch):
     ],
 )
 @pytest.mark.parametrize("begun", [False, True])
-def test_options_that_do_not_go_together_are_refused(
-    words, complaint, begun, capsys, tmp_path
-):
+def test_incompatible_options_are_refused(words, complaint, begun, capsys, tmp_path):
     (tmp_path / "config.json").write_text("{}")
     what = ["--resume", str(tmp_path)] if begun else ["mlp"]
     with pytest.raises(SystemExit) as left:
         main(["train", *what, *words.split()])
     assert left.value.code == 2
-    said = capsys.readouterr().err.splitlines()
-    assert complaint in said[-1] or complaint in said[0]
+    lines = capsys.readouterr().err.splitlines()
+    assert complaint in lines[-1] or complaint in lines[0]

@@ -1,4 +1,4 @@
-"""Examples that are stored elsewhere: training on them is training in memory."""
+"""Training on examples that are stored elsewhere equals training in memory."""
 
 import functools
 import threading
@@ -46,7 +46,7 @@ def make_learner(hparams=None):
 
 
 class Source:
-    """Examples in memory that say which of them are asked for."""
+    """Examples in memory that record which rows are requested."""
 
     name = "mine"
 
@@ -94,9 +94,9 @@ def in_memory(learner, validation):
     return fdl.fit(learner, make_data(), validation_data=validation, **OPTIONS)
 
 
-# Memory for all, for chunks of two steps, of one, and less than a step needs.
+# Memory for all examples, for two steps, for one step, and for less than one.
 @pytest.mark.parametrize("stream_bytes", [STREAM_BYTES, 2 * STEP, STEP, 1])
-def test_training_is_that_in_memory(
+def test_training_equals_training_in_memory(
     learner, validation, in_memory, stream_bytes
 ) -> None:
     source = Source()
@@ -107,7 +107,7 @@ def test_training_is_that_in_memory(
     assert max(len(index) for _, index in source.asked) == longest
 
 
-def test_rows_are_asked_for_in_increasing_order_once_an_epoch(learner) -> None:
+def test_rows_are_requested_in_increasing_order_once_an_epoch(learner) -> None:
     source = Source()
     fdl.fit(learner, source, stream_bytes=2 * STEP, **OPTIONS)
     asked = [index for thread, index in source.asked if thread.name.startswith("fdl")]
@@ -119,7 +119,7 @@ def test_rows_are_asked_for_in_increasing_order_once_an_epoch(learner) -> None:
     assert not any(t.name.startswith("fdl") for t in threading.enumerate())
 
 
-def test_reports_come_as_in_memory(learner) -> None:
+def test_reports_are_those_of_training_in_memory(learner) -> None:
     reports = [], []
     for data, seen in zip((make_data(), Source()), reports, strict=True):
         note = lambda *report, seen=seen: seen.append(report[:2])
@@ -129,7 +129,7 @@ def test_reports_come_as_in_memory(learner) -> None:
     assert [step for step, _ in reports[0]] == [3, 6, 7, 10, 13, 14]
 
 
-def test_what_was_stopped_within_an_epoch_goes_on(
+def test_training_stopped_within_an_epoch_resumes(
     learner, validation, in_memory
 ) -> None:
     kept = []
@@ -150,7 +150,7 @@ def test_what_was_stopped_within_an_epoch_goes_on(
     same_run(rest, in_memory)
 
 
-def test_early_stopping_looks_at_stored_examples(learner, validation) -> None:
+def test_early_stopping_evaluates_stored_examples(learner, validation) -> None:
     options = OPTIONS | {
         "epochs": 6,
         "early_stopping": EarlyStopping("accuracy", patience=1),
@@ -170,17 +170,17 @@ def test_early_stopping_looks_at_stored_examples(learner, validation) -> None:
     ("shuffle_key", "chosen"),
     [(None, {"strategy": "vmap", "members_per_chunk": 2}), (5, {})],
 )
-def test_members_are_those_in_memory(shuffle_key, chosen) -> None:
+def test_members_equal_those_trained_in_memory(shuffle_key, chosen) -> None:
     rates = {"learning_rate": np.array([1e-3, 3e-3, 1e-2])}
     options = {"epochs": 2, "batch_size": 8, "keys": range(3), **chosen}
     options["shuffle_key"] = shuffle_key
-    data = make_data(48)  # the last and smaller batch is that of one member
+    data = make_data(48)  # no smaller last batch
     whole = fdl.fit_many(make_learner, rates, data, **options)
     source = Source(data)
     run = fdl.fit_many(make_learner, rates, source, stream_bytes=4 * STEP, **options)
     same(run.state, whole.state)
     same(run.train, whole.train)
-    # Of an order for each of two members, two steps; of one for all, four.
+    # Two steps of two members with orders of their own, or four of a shared order.
     assert max(len(index) for _, index in source.asked[1:]) <= 4 * 8
 
 
@@ -203,7 +203,7 @@ def test_buckets_may_be_stored() -> None:
         same_run(fdl.fit(learner, fdl.Buckets(parts), **OPTIONS), whole)
 
 
-def test_evaluation_and_prediction_are_those_in_memory(learner, in_memory) -> None:
+def test_evaluation_and_prediction_equal_those_in_memory(learner, in_memory) -> None:
     data, state = make_data(), in_memory.state
     evaluate = functools.partial(fdl.evaluate, learner, state, batch_size=8)
     assert evaluate(Source()) == evaluate(data)
@@ -213,7 +213,7 @@ def test_evaluation_and_prediction_are_those_in_memory(learner, in_memory) -> No
     )
 
 
-def test_a_rate_is_found_as_in_memory() -> None:
+def test_find_rate_gives_the_losses_of_data_in_memory() -> None:
     learner = fdl.tunable(make_learner, {"learning_rate": 1e-3})
     options = {"batch_size": 8, "key": 0, "steps": 10}
     source = Source()
@@ -223,7 +223,7 @@ def test_a_rate_is_found_as_in_memory() -> None:
     )
 
 
-def test_memory_that_a_source_writes_over_does_no_harm(learner, in_memory) -> None:
+def test_a_source_may_reuse_its_memory(learner, in_memory) -> None:
     class Reusing(Source):
         def rows(self, index):
             rows = super().rows(index)
@@ -238,14 +238,14 @@ def test_memory_that_a_source_writes_over_does_no_harm(learner, in_memory) -> No
 
 
 def _aligned(shape, dtype):
-    """Return an array where JAX would use the memory as it is."""
+    """Return an array whose memory JAX would use without a copy."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     whole = np.zeros(size + 64, np.uint8)
     start = -whole.ctypes.data % 64
     return whole[start : start + size].view(dtype).reshape(shape)
 
 
-def test_a_run_that_diverges_says_where(learner) -> None:
+def test_divergence_is_reported_as_in_memory(learner) -> None:
     wild = fdl.learners.supervised(
         Normalized(), fdl.losses.cross_entropy, optax.sgd(1e38)
     )
@@ -260,7 +260,7 @@ def test_a_run_that_diverges_says_where(learner) -> None:
 
 
 class Broken(Source):
-    """Rows that `spoil` changes once the first chunk has been read."""
+    """A source whose rows `spoil` changes once the first chunk has been read."""
 
     def __init__(self, spoil, data=None):
         super().__init__(data)
@@ -333,7 +333,7 @@ def test_a_length_that_changes_is_refused(learner) -> None:
         (Source(make_data()._replace(label=np.zeros(N))), "mine, .* dtype float64"),
     ],
 )
-def test_what_cannot_be_trained_on_is_refused_at_once(learner, data, message) -> None:
+def test_unsuitable_sources_are_refused_at_once(learner, data, message) -> None:
     with pytest.raises(fdl.DataError, match=message):
         fdl.fit(learner, data, **OPTIONS)
 
@@ -364,7 +364,7 @@ def test_an_interrupt_leaves_no_thread(learner) -> None:
     assert not any(t.name.startswith("fdl") for t in threading.enumerate())
 
 
-def test_sizes_in_double_precision_stay_so() -> None:
+def test_double_precision_is_kept() -> None:
     data = (np.random.default_rng(0).normal(size=(N, 3)), np.zeros((N, 1)))
     learner = fdl.learners.supervised(
         nn.Dense(1, dtype=jnp.float64),

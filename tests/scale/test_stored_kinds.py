@@ -1,4 +1,4 @@
-"""Where examples can be stored: files of arrays, HDF5, records."""
+"""Examples stored in files of arrays, in HDF5 or as records."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def test_memmaps_are_read_not_mapped(tmp_path) -> None:
         part.rows(INDEX[-2:] - 3)
 
 
-def test_arrays_that_are_not_in_a_file_row_after_row_are_sliced(tmp_path) -> None:
+def test_arrays_that_are_not_whole_rows_of_a_file_are_sliced(tmp_path) -> None:
     np.save(tmp_path / "x.npy", IMAGE)
     np.save(tmp_path / "f.npy", np.asfortranarray(IMAGE))
     image = np.load(tmp_path / "x.npy", mmap_mode="r")
@@ -76,7 +76,7 @@ def test_hdf5_is_read_by_row(tmp_path) -> None:
 
 
 class Pairs:
-    """A map-style data set, as PyTorch has them."""
+    """A map-style data set, as in PyTorch."""
 
     def __len__(self):
         return 40
@@ -94,15 +94,15 @@ def test_records_become_rows() -> None:
 
     class AtOnce(Pairs):
         def __getitems__(self, numbers):
-            asked.append(numbers)
+            requested.append(numbers)
             return [self[i] for i in numbers]
 
-    asked = []
+    requested = []
     same_rows(stored(AtOnce(), convert=as_batch))
-    assert asked == [INDEX.tolist()]
+    assert requested == [INDEX.tolist()]
 
 
-def test_data_sets_of_grain_are_records() -> None:
+def test_grain_data_sets_are_records() -> None:
     grain = pytest.importorskip("grain")
     data = grain.MapDataset.source(Pairs()).map(as_batch)
     same_rows(stored(data))
@@ -113,7 +113,7 @@ def test_data_sets_of_grain_are_records() -> None:
 
 @pytest.fixture(scope="module")
 def pets(tmp_path_factory):
-    """A directory of TFDS with images of one size, and one with images of two."""
+    """TFDS directories with images of one size, and of two sizes."""
     from tensorflow_datasets import features
 
     root = tmp_path_factory.mktemp("tfds")
@@ -130,9 +130,9 @@ def pets(tmp_path_factory):
     return root
 
 
-def test_directories_of_tfds_are_decoded_when_fetched(pets) -> None:
+def test_tfds_directories_are_decoded_when_fetched(pets) -> None:
     source = stored_tfds("even", "test", data_dir=pets)
-    whole = source.rows(np.arange(40))  # TFDS mixes what it is given
+    whole = source.rows(np.arange(40))  # TFDS shuffles when it writes
     order = [np.flatnonzero((IMAGE == x).all(axis=(1, 2, 3)))[0] for x in whole.image]
     np.testing.assert_array_equal(np.sort(order), np.arange(40))
     np.testing.assert_array_equal(whole.label, LABEL[order])
@@ -174,12 +174,12 @@ def test_records_of_other_shapes_are_named() -> None:
         (IMAGE, {"convert": as_batch}, "to records, but these are arrays"),
     ],
 )
-def test_what_cannot_be_fetched_is_refused(data, options, message) -> None:
+def test_unsuitable_data_are_refused(data, options, message) -> None:
     with pytest.raises(fdl.DataError, match=message):
         stored(data, **options)
 
 
-def test_what_is_no_number_is_refused() -> None:
+def test_examples_that_are_not_numbers_are_refused() -> None:
     with pytest.raises(fdl.DataError, match=r"the Pairs, .*file has dtype <U5"):
         Fetched(stored(Pairs()))
     assert jax.tree.leaves(stored(IMAGE)) != []  # an object, not a tree of arrays

@@ -1,7 +1,7 @@
-"""Checks that need two processes of two devices each, each a function.
+"""Checks, one function each, that need two processes of two devices.
 
-Each process runs all of them, in order, and prints what each raised, as JSON. It is
-told where the first listens, which one it is, and where a run goes.
+Each process runs all of them in order, and prints the error of each, as JSON. Its
+arguments are the address of the first process, its own index, and a path for a run.
 """
 
 import functools
@@ -36,7 +36,7 @@ def settings(**changed):
 
 
 def measured(**options):
-    """Return the loss of each update in double precision, and what `fit` returned."""
+    """Return the losses of all updates in double precision, and the result of `fit`."""
     import jax
     import optax
 
@@ -74,7 +74,7 @@ def all_devices_are_seen():
 
 
 @check
-def processes_hear_each_other_in_order():
+def processes_exchange_texts_in_order():
     for _ in range(3):
         assert processes.exchange(f"{INDEX}") == ["0", "1"]
     assert processes.first_says(f"{INDEX}") == "0"
@@ -83,7 +83,7 @@ def processes_hear_each_other_in_order():
 
 
 @check
-def what_differs_is_named_in_all():
+def differences_are_named_in_all_processes():
     about = {"epochs": 3, "data": {"checksum": "a", "name": "b"}}
     processes.require_same(about)
     about["data"]["checksum"] = "ac"[INDEX]
@@ -104,7 +104,7 @@ def runs_of_other_settings_are_refused():
 
 
 @check
-def fit_is_that_on_one_device():
+def fit_equals_fit_on_one_device():
     import jax
 
     from fdl.train.placement import whole_here
@@ -125,7 +125,7 @@ def fit_is_that_on_one_device():
 
 
 @check
-def updates_are_as_many_in_all_whatever_the_clocks_say():
+def processes_make_equally_many_updates_whatever_their_clocks():
     import optax
 
     import fdl
@@ -146,20 +146,20 @@ def updates_are_as_many_in_all_whatever_the_clocks_say():
 
 
 @check
-def process_0_alone_writes_a_run_and_tells_of_it():
+def only_process_0_writes_a_run_and_calls_loggers():
     import fdl.runs
 
-    class Told:
+    class Recorder:
         def start(self, path, config):
-            told.append("start")
+            calls.append("start")
 
         def epoch(self, line, state, pictures):
-            told.append("epoch")
+            calls.append("epoch")
 
         def end(self, result, pictures):
-            told.append("end")
+            calls.append("end")
 
-    told, written = [], []
+    calls, written = [], []
     path = Path(RUN).with_name("whole")
     writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
@@ -171,15 +171,15 @@ def process_0_alone_writes_a_run_and_tells_of_it():
                 written.append(f"{event} {args[0]}")
 
     sys.addaudithook(note)
-    run = fdl.runs.train("mlp", path=path, loggers=[Told()], **settings(epochs=1))
+    run = fdl.runs.train("mlp", path=path, loggers=[Recorder()], **settings(epochs=1))
     assert (path / "result.json").is_file()
-    assert told == (["start", "epoch", "end"] if INDEX == 0 else [])
+    assert calls == (["start", "epoch", "end"] if INDEX == 0 else [])
     assert bool(written) == (INDEX == 0), written
     assert len({*processes.exchange(json.dumps(run.result))}) == 1
 
 
 @check
-def a_signal_to_one_stops_all():
+def a_signal_to_one_process_stops_all():
     import fdl.runs
 
     def on_epoch(line, state):
@@ -187,11 +187,11 @@ def a_signal_to_one_stops_all():
         if INDEX == 1:
             signal.raise_signal(signal.SIGTERM)
 
-    with fdl.runs.stop_on_signals() as told:
+    with fdl.runs.stop_on_signals() as received:
         with pytest.raises(fdl.runs.Interrupted, match=f"resume {RUN}"):
             fdl.runs.train("mlp", path=RUN, on_epoch=on_epoch, **settings())
-        assert told.number == (signal.SIGTERM if INDEX == 1 else None)
-        told.number = None
+        assert received.number == (signal.SIGTERM if INDEX == 1 else None)
+        received.number = None
     assert processes.exchange("") == ["", ""]
 
 
@@ -209,7 +209,7 @@ def main() -> None:
                 function()
             except Exception:
                 found[name] = traceback.format_exc()
-                break  # the other process may be elsewhere by now
+                break  # the processes may be out of step now
         print(json.dumps(found))
         if INDEX == 1:
             raise ValueError("the disk is full")

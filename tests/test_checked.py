@@ -1,4 +1,4 @@
-"""Functions that are made again and again are checked, each by its own signature."""
+"""Functions that are defined repeatedly are each checked by their own signature."""
 
 import jax.numpy as jnp
 import pytest
@@ -15,7 +15,7 @@ def make(shape: str, *, answer: type = object):
     return inner
 
 
-def test_each_is_checked_by_its_own_signature() -> None:
+def test_each_function_is_checked_by_its_own_signature() -> None:
     for _ in range(2):
         make("a")(jnp.ones(3))
         make("a a")(jnp.ones((3, 3)))

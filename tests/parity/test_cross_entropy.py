@@ -1,4 +1,4 @@
-"""Label smoothing of the house's own cross entropy against Keras' class."""
+"""Label smoothing of fdl's own cross entropy compared with Keras' class."""
 
 import functools
 

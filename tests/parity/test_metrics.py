@@ -1,4 +1,4 @@
-"""Metrics against Keras', of random data with weights, in batches of unlike sizes."""
+"""Metrics compared with Keras', on weighted random data in batches of unequal sizes."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.parity
 
 
 def draw(kind):
-    """Draw outputs and targets of 150 examples, and the outputs that Keras takes."""
+    """Draw outputs and targets of 150 examples, and the outputs in Keras' form."""
     rng = np.random.default_rng(0)
     if kind == "values":
         outputs, targets = rng.normal(size=(2, 150, 3))
@@ -34,7 +34,7 @@ def draw(kind):
 
 
 def exponential():
-    """Return the metric of Keras that perplexity is the exponential of, so raised."""
+    """Return perplexity in Keras: the exponential of the cross entropy."""
 
     class Exponential(k.SparseCategoricalCrossentropy):
         def result(self):
@@ -122,7 +122,7 @@ def test_metric(name, weighted) -> None:
     for part in BATCHES:
         batch = jnp.asarray(outputs[part], jnp.float32), jnp.asarray(targets[part])
         own = weights[part] if weighted else None
-        # Of more than one axis, Keras takes the weights of these metrics for answers'.
+        # With several axes, these metrics of Keras take a weight for each label.
         spread = own is not None and kind == "answers" and "F1" not in name
         each = np.repeat(own[:, None], 3, axis=1) if spread else own
         if name.startswith("binary accuracy"):
@@ -135,7 +135,7 @@ def test_metric(name, weighted) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_parts_and_members_give_the_same(name) -> None:
+def test_parts_and_members_have_the_same_value(name) -> None:
     kind, metric, _ = CASES[name]
     outputs, targets, _ = draw(kind)
     outputs = np.stack([outputs, outputs[::-1], 0.3 * outputs]).astype(np.float32)
@@ -152,6 +152,6 @@ def test_parts_and_members_give_the_same(name) -> None:
     assert isinstance(found, np.ndarray)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, np.asarray(wanted), rtol=1e-5, atol=1e-6)
-    # By the same class of metrics, whatever the transformation.
+    # The class of metrics is the same under vmap.
     assert type(totals["it"]) is type(of_all[0])
     assert isinstance(totals["it"], metrics.Metric)

@@ -27,7 +27,7 @@ DECODER_OF_IMAGES = models.DenseDecoder((5,), IMAGE.shape[1:])
 
 @pytest.fixture(autouse=True)
 def _rank_promotion():
-    """Allow rank promotion, which user code relies on."""
+    """Allow rank promotion, which is JAX's default."""
     with jax.numpy_rank_promotion("allow"):
         yield
 

@@ -114,10 +114,7 @@ def test_scores_and_alignments_equal_those_of_the_whole_target() -> None:
 
 
 def test_a_row_does_not_depend_on_the_rest_of_the_batch() -> None:
-    options = {
-        "beams": 6,
-        "alignments": True,
-    }  # the test above has compiled this program
+    options = {"beams": 6, "alignments": True}  # compiled in the test above
     both = beam_search(MODEL, VARIABLES, SOURCE[None], 6, **options)
     for row in range(2):
         alone = beam_search(MODEL, VARIABLES, SOURCE[row], 6, **options)

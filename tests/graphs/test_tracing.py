@@ -22,7 +22,6 @@ SEQUENCE = np.zeros((1, 6, 4), np.float32)
 TOKEN = np.zeros((1, 7), np.int32)
 ENCODER = nn.TransformerEncoder(num_layers=1, num_heads=2, activation=nn.gelu)
 DECODER = nn.TransformerDecoder(num_layers=1, num_heads=2, norm="pre")
-DECODER_OF_IMAGES = models.DenseDecoder((5,), IMAGE.shape[1:])
 
 
 @pytest.fixture(autouse=True)

@@ -129,8 +129,8 @@ def test_steps_equal_a_loop_written_in_keras(name: str) -> None:
     twin = partial(twins.dcgan_generator, 4, 2, latents=LATENTS)
     latent, image = np.zeros((1, LATENTS)), np.zeros((1, 28, 28, 1))
     discriminator, its_twin = DISCRIMINATORS[name]
-    makes = Subject("generator", generator, twin, (latent,))
-    judges = Subject("discriminator", discriminator, its_twin, (image,))
+    generators = Subject("generator", generator, twin, (latent,))
+    discriminators = Subject("discriminator", discriminator, its_twin, (image,))
     learner = adversarial(
         generator,
         discriminator,
@@ -142,11 +142,16 @@ def test_steps_equal_a_loop_written_in_keras(name: str) -> None:
     )
     rng = np.random.default_rng(0)
     with (
-        both(makes, "float64") as (_, their_generator, generated, _),
-        both(judges, "float64") as (_, their_discriminator, judged, _),
+        both(generators, "float64") as (_, their_generator, generator_start, _),
+        both(discriminators, "float64") as (
+            _,
+            their_discriminator,
+            discriminator_start,
+            _,
+        ),
     ):
         state = jax.jit(learner.init)(jax.random.key(0), (image,))
-        start = {"generator": generated, "discriminator": judged}
+        start = {"generator": generator_start, "discriminator": discriminator_start}
         kept = {
             which: {name: x for name, x in each.items() if name != "params"}
             for which, each in start.items()

@@ -23,7 +23,7 @@ def draw(kind):
         outputs, targets = rng.normal(size=(2, 150, 3))
         targets = targets / 2 + outputs + 0.5
         return outputs, targets, outputs
-    if kind == "answers":
+    if kind == "binary":
         targets = rng.integers(2, size=(150, 3))
         outputs = targets + 1.5 * rng.normal(size=(150, 3))
         return outputs, targets, 1 / (1 + np.exp(-outputs))
@@ -64,37 +64,37 @@ CASES = {
     "perplexity": ("classes", metrics.perplexity, exponential),
     "iou": ("classes", metrics.iou, overlap),
     "iou one-hot": ("one-hot", metrics.iou, partial(overlap, sparse_y_true=False)),
-    "binary accuracy": ("answers", metrics.binary_accuracy, lambda: k.BinaryAccuracy()),
+    "binary accuracy": ("binary", metrics.binary_accuracy, lambda: k.BinaryAccuracy()),
     "binary accuracy 0.7": (
-        "answers",
+        "binary",
         partial(metrics.binary_accuracy, threshold=0.7),
         lambda: k.BinaryAccuracy(threshold=0.7),
     ),
-    "precision": ("answers", metrics.precision, lambda: k.Precision()),
+    "precision": ("binary", metrics.precision, lambda: k.Precision()),
     "precision 0.7": (
-        "answers",
+        "binary",
         partial(metrics.precision, threshold=0.7),
         lambda: k.Precision(thresholds=0.7),
     ),
-    "recall": ("answers", metrics.recall, lambda: k.Recall()),
+    "recall": ("binary", metrics.recall, lambda: k.Recall()),
     "recall 0.3": (
-        "answers",
+        "binary",
         partial(metrics.recall, threshold=0.3),
         lambda: k.Recall(thresholds=0.3),
     ),
     "F1": (
-        "answers",
+        "binary",
         metrics.f1_score,
         lambda: k.F1Score(average="micro", threshold=0.5),
     ),
     "F1 per class": (
-        "answers",
+        "binary",
         partial(metrics.f1_score, threshold=0.4, per_class=True),
         lambda: k.F1Score(threshold=0.4),
     ),
-    "AUC": ("answers", metrics.auc, lambda: k.AUC()),
+    "AUC": ("binary", metrics.auc, lambda: k.AUC()),
     "AUC of 20": (
-        "answers",
+        "binary",
         partial(metrics.auc, num_thresholds=20),
         lambda: k.AUC(num_thresholds=20),
     ),
@@ -123,7 +123,7 @@ def test_metric(name, weighted) -> None:
         batch = jnp.asarray(outputs[part], jnp.float32), jnp.asarray(targets[part])
         own = weights[part] if weighted else None
         # With several axes, these metrics of Keras take a weight for each label.
-        spread = own is not None and kind == "answers" and "F1" not in name
+        spread = own is not None and kind == "binary" and "F1" not in name
         each = np.repeat(own[:, None], 3, axis=1) if spread else own
         if name.startswith("binary accuracy"):
             each = own

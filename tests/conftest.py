@@ -10,7 +10,7 @@ from pathlib import Path
 os.environ["JAX_PLATFORMS"] = "cpu"  # before the first import of jax
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-# Tests run small programs for a short time: XLA compiles them a third faster like this.
+# Test programs are small and run briefly: these flags compile them a third faster.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
@@ -60,7 +60,7 @@ def pytest_runtest_setup(item):
     """Compile with few optimizations and save empty figures, unless a test is marked.
 
     Most tests compile a lot and run it once, and drawing a figure takes a fifth of a
-    second. This runs before fixtures, since tests compare their numbers with them.
+    second. This runs before fixtures are set up: tests compare numbers with theirs.
     """
     import jax
     from matplotlib.figure import Figure
@@ -91,7 +91,7 @@ def _compares_with_keras(file):
 class _KerasTogether(LoadFileScheduling):
     """Distributes files; those that compare with Keras run in one process.
 
-    That process runs the comparison of frameworks first, which starts large processes.
+    That process first runs the comparison of frameworks, which starts large processes.
     """
 
     def _split_scope(self, nodeid):

@@ -63,11 +63,9 @@ class Program:
         self.traces.append(jax.tree.map(jnp.shape, inputs))
         return self.model.apply(variables, *inputs)
 
-    def _loss(
-        self, params: Any, inputs: Any, *target_and_weight: Any
-    ) -> tuple[jax.Array, Any]:
+    def _loss(self, params: Any, inputs: Any, target: Any, weight: Any) -> Any:
         outputs = self.model.apply({**self.variables, "params": params}, *inputs)
-        return loss_of(self.case, outputs, *target_and_weight), outputs
+        return loss_of(self.case, outputs, target, weight), outputs
 
 
 @functools.lru_cache(maxsize=1)

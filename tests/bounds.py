@@ -1,4 +1,4 @@
-"""What a hostile file may cost: some memory and time, whatever it declares."""
+"""Bounds on the memory and time that a hostile file may cost, whatever it declares."""
 
 import contextlib
 import time
@@ -12,7 +12,7 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 @contextlib.contextmanager
 def refused(error: type[Exception], words: str, mib: int = 128) -> Iterator[None]:
-    """Assert that something is refused in one line, in 10 s and so much memory."""
+    """Assert that the block raises a one-line error within 10 s and `mib` MiB."""
     before, started = memory("VmRSS"), time.perf_counter()
     reset_peak()
     with pytest.raises(error, match=words) as caught:
@@ -25,13 +25,13 @@ def refused(error: type[Exception], words: str, mib: int = 128) -> Iterator[None
 
 
 def reset_peak() -> None:
-    """Forget how much memory this process has taken at most, where that can be."""
+    """Reset the peak memory of this process, where the system supports it."""
     if _RESET.exists():
         _RESET.write_text("5")
 
 
 def memory(name: str) -> int:
-    """Return what is taken now (`VmRSS`) or at most (`VmHWM`) in KiB, or 0."""
+    """Return the current (`VmRSS`) or peak (`VmHWM`) memory in KiB; 0 if unknown."""
     if not _STATUS.exists():
         return 0
     lines = _STATUS.read_text().splitlines()

@@ -1,4 +1,4 @@
-"""The types and shapes of arguments, checked by beartype."""
+"""Run-time checks of argument types and shapes, by beartype."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +9,12 @@ _CHECKS: dict[Any, Callable[..., Any]] = {}
 
 
 def checked(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what jaxtyping calls to check arguments, or a result.
+    """Return the function that jaxtyping calls to check arguments or a result.
 
-    It has the signature of the function that is checked, and no other body. Learners
-    and layers define functions anew whenever they are made or traced, and beartype
-    compiles a check of each, which took a tenth of the time of all tests: those with
-    the same name and signature share one.
+    `function` has the signature to check and an empty body. Learners and layers define
+    new functions whenever they are created or traced, and beartype compiles a check for
+    each, which took a tenth of the time of all tests. Functions with the same name and
+    signature therefore share one check.
     """
     code = function.__code__
     signature = (

@@ -1,4 +1,4 @@
-"""Whether trees of arrays are nearly the same."""
+"""Near equality of trees of arrays."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def close(a: Any, b: Any, tolerance: float = 1e-5) -> None:
-    """Check that trees have one structure and nearly the same numbers, none NaN."""
+    """Assert that trees have the same structure and nearly equal numbers, none NaN."""
     assert jax.tree.structure(a) == jax.tree.structure(b)
     jax.tree.map(
         lambda x, y: np.testing.assert_allclose(

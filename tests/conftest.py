@@ -10,18 +10,18 @@ from pathlib import Path
 os.environ["JAX_PLATFORMS"] = "cpu"  # before the first import of jax
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-# Programs of tests are small and run briefly: XLA compiles them a third faster so.
+# Test programs are small and run briefly: these flags compile them a third faster.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
 )
-# Nobody reads from which line of Python an operation of these programs came.
+# The source locations of operations are not needed.
 os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
-# Processes of tests run side by side: threads of theirs would wait for each other.
+# Test processes run in parallel: more threads would compete for the cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# Memory that one thread frees, another can use, and the system gets back what is left.
+# With few arenas, threads reuse each other's freed memory, and more can be trimmed.
 os.environ.setdefault("MALLOC_ARENA_MAX", "2")
-# What one test compiles, those of other processes need not compile again.
+# Test processes share their compiled programs.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     _COMPILED = tempfile.TemporaryDirectory(prefix="fdl-compiled-")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
@@ -35,18 +35,18 @@ _HERE = Path(__file__).parent
 
 
 def pytest_collection():
-    """Import JAX, in processes that collect tests: one that hands them out does not."""
+    """Import JAX in processes that collect tests; the one that distributes does not."""
     import jax
 
     jax.config.update("jax_numpy_rank_promotion", "raise")
-    # Commands that tests call leave a folder alone that a program gave to JAX.
+    # `fdl` commands do not replace a cache folder that is set in `jax.config`.
     folder = os.path.join(os.environ["JAX_COMPILATION_CACHE_DIR"], "tests")
     jax.config.update("jax_compilation_cache_dir", folder)
 
 
 @pytest.fixture(scope="session")
 def full_data_dir():
-    """The folder with the real original files of mnist/ and fashion_mnist/."""
+    """The folder with the original files of MNIST and Fashion-MNIST."""
     named = os.environ.get("FDL_TEST_DATA_DIR")
     checkout = _HERE.parent
     folder = Path(named) if named else checkout.parent / "shared" / "data"
@@ -57,10 +57,10 @@ def full_data_dir():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """Compile with few optimizations, and draw empty pictures, unless a test is marked.
+    """Compile with few optimizations and save empty figures, unless a test is marked.
 
-    Most tests compile a lot and run it once; what is on a picture takes a fifth of a
-    second to draw. Before fixtures are set up, whose numbers tests compare with theirs.
+    Most tests compile a lot and run it once, and drawing a figure takes a fifth of a
+    second. This runs before fixtures are set up: tests compare numbers with theirs.
     """
     import jax
     from matplotlib.figure import Figure
@@ -89,9 +89,9 @@ def _compares_with_keras(file):
 
 
 class _KerasTogether(LoadFileScheduling):
-    """Hands out files; those that compare with Keras to one process, which imports it.
+    """Distributes files; those that compare with Keras run in one process.
 
-    That process begins with the comparison of frameworks, which starts large ones.
+    That process first runs the comparison of frameworks, which starts large processes.
     """
 
     def _split_scope(self, nodeid):
@@ -105,10 +105,10 @@ def pytest_xdist_make_scheduler(config, log):
     return _KerasTogether(config, log) if config.option.dist == "loadfile" else None
 
 
-# These start processes of their own, so they begin while that of the tests is small.
+# These start subprocesses, so they run first, while the test process is still small.
 _FIRST = ("test_speed.py", "test_kills.py", "test_cli.py")
 
-# The longest of the others, after those with Keras, so that all processes end at once.
+# The longest of the other files, after those with Keras: all processes end together.
 _LONG = (
     "test_docs.py",
     "test_laws.py",
@@ -128,19 +128,19 @@ def pytest_collection_modifyitems(items):
     )
 
 
-# Bytes that a process may grow by until compiled programs are freed, which takes half a
-# second: two processes and what they start stay below 3.5 GB.
+# A process that has grown by this many bytes frees its compiled programs, which takes
+# half a second: two processes and their subprocesses stay below 3.5 GB.
 _GROWTH = 0.4 * 2**30
-_least = 0  # bytes of this process when it was last freed
+_least = 0  # bytes of this process when memory was last freed
 
 
 def pytest_collection_finish():
-    assert "keras" not in sys.modules, "a module of tests imports Keras: see lazily.py"
-    # What is imported by now stays, and need not be looked through for garbage.
+    assert "keras" not in sys.modules, "a test module imports Keras: see lazily.py"
+    # Imported modules stay, so the garbage collector need not scan them.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)  # tracing makes many objects, and little garbage
-    _give_back()
+    gc.set_threshold(50_000, 20, 20)  # tracing creates many objects and little garbage
+    _trim_memory()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -148,16 +148,16 @@ def pytest_runtest_teardown(item, nextitem):
     yield
     keras = sys.modules.get("keras")
     if keras and nextitem and nextitem.path != item.path:
-        keras.backend.clear_session(free_memory=False)  # and number layers from one
+        keras.backend.clear_session(free_memory=False)  # numbers layers from 1 again
     if _size() > _least + _GROWTH:
         sys.modules["jax"].clear_caches()
         gc.collect()
-        _give_back()
+        _trim_memory()
 
 
-def _give_back():
+def _trim_memory():
     global _least
-    with contextlib.suppress(AttributeError):  # C libraries but GNU's
+    with contextlib.suppress(AttributeError):  # not the GNU C library
         ctypes.CDLL(None).malloc_trim(0)
     _least = _size()
 

@@ -1,7 +1,7 @@
-"""Keras and TensorFlow, imported when a test first looks into them.
+"""Keras and TensorFlow, imported on first use.
 
-They take 0.7 GB and four seconds: of the processes that share the tests, only that pays
-which is given those that compare with Keras.
+They take 0.7 GB and four seconds, which only the one test process that compares with
+Keras should pay.
 """
 
 import importlib
@@ -9,13 +9,13 @@ from typing import Any
 
 
 class Lazily:
-    """A module, imported when an attribute of it is first asked for."""
+    """A module that is imported when one of its attributes is first read."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        # What pytest asks of every name in a module of tests.
+        # pytest reads these attributes of every name in a test module.
         if attribute.startswith(("_", "pytest")):
             raise AttributeError(attribute)
         return getattr(importlib.import_module(self._name), attribute)

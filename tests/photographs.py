@@ -1,4 +1,4 @@
-"""Photographs of digits, made of MNIST's: paper, light, place, size, pen."""
+"""Synthetic photographs of MNIST digits: paper, light, position, size and pen."""
 
 from typing import Literal
 
@@ -10,11 +10,12 @@ Kind = Literal["ink", "chalk", "shadow"]
 
 
 def photograph(digit: np.ndarray, seed: int, kind: Kind = "ink") -> np.ndarray:
-    """Return a gray picture of a digit of MNIST that somebody might have taken.
+    """Return a gray image of an MNIST digit that looks like a photograph.
 
-    The digit is turned by up to 12 degrees and has a third to three quarters of the
-    shorter side, anywhere. Ink is dark on textured paper, chalk light on a board; light
-    falls from one side, and fades to the corners. A shadow covers a part.
+    The digit is rotated by up to 12 degrees, takes up a third to three quarters of the
+    shorter side, and can be anywhere. Ink is dark on textured paper, chalk is bright on
+    a board. Light falls from one side and fades towards the corners. A shadow covers a
+    part of the image.
     """
     draw = np.random.default_rng(seed)
     height, width = draw.integers(120, 300, 2)

@@ -1,4 +1,4 @@
-"""HDF5 files, read in this process: another one for each takes half a second."""
+"""HDF5 files, read in this process: a subprocess for each takes half a second."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from fdl.keras import hdf5, hdf5_contents
 
 @pytest.fixture(autouse=True)
 def read_here(monkeypatch, request):
-    """Read HDF5 files in this process, but for tests that ask for one."""
+    """Read HDF5 files in this process, except in tests that use `in_a_process`."""
     if "in_a_process" not in request.fixturenames:
         tell = lambda file, where: hdf5_contents.tell(file)
         monkeypatch.setattr(hdf5, "_ask", tell)
@@ -15,4 +15,4 @@ def read_here(monkeypatch, request):
 
 @pytest.fixture
 def in_a_process():
-    """Read HDF5 files as users do."""
+    """Read HDF5 files in a subprocess, as users do."""

@@ -1,4 +1,4 @@
-"""Adversarial losses by their papers' formulas, in numpy."""
+"""Adversarial losses compared with the formulas of their papers, in NumPy."""
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ FORMULAS = {
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_losses_are_those_of_the_papers(name) -> None:
+def test_losses_follow_the_papers(name) -> None:
     loss, (discriminator, generator) = losses.ADVERSARIAL[name], FORMULAS[name]
     real, fake = jnp.asarray(REAL), jnp.asarray(FAKE)
     np.testing.assert_allclose(
@@ -40,18 +40,18 @@ def test_losses_are_those_of_the_papers(name) -> None:
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_losses_hold_for_huge_logits(name) -> None:
+def test_losses_are_finite_for_huge_logits(name) -> None:
     loss, huge = losses.ADVERSARIAL[name], jnp.array([1e4, -1e4])
     assert np.isfinite(loss.discriminator(huge, -huge)).all()
     assert np.isfinite(loss.generator(huge)).all()
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_both_players_want_what_they_should(name) -> None:
+def test_each_player_descends_in_its_own_direction(name) -> None:
     loss, at = losses.ADVERSARIAL[name], jnp.float32(0.1)
     real, fake = jax.grad(loss.discriminator, argnums=(0, 1))(at, at)
-    assert real < 0 < fake, "reals up, fakes down"
-    assert jax.grad(loss.generator)(at) < 0, "fakes up"
+    assert real < 0 < fake, "the discriminator raises real and lowers fake logits"
+    assert jax.grad(loss.generator)(at) < 0, "the generator raises fake logits"
 
 
 def test_gradient_penalty_against_numpy() -> None:
@@ -69,7 +69,7 @@ def test_gradient_penalty_against_numpy() -> None:
         np.testing.assert_allclose(found[i], wanted, rtol=1e-12)
 
 
-def test_a_flat_critic_has_a_penalty_and_no_slope() -> None:
+def test_the_penalty_of_a_flat_critic_has_a_finite_gradient() -> None:
     images, mix = jnp.ones((2, 3, 3, 1)), jnp.array([0.25, 0.5])
 
     def penalty(scale):

@@ -1,4 +1,4 @@
-"""The documentation says what is so: its code runs, its tables and tests are there."""
+"""The documentation is up to date: its code runs, its tables and tests exist."""
 
 import json
 import pkgutil
@@ -17,7 +17,7 @@ from runs.small import few
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-# What takes long on a page, and what takes its place here.
+# Code that takes long, and its shorter replacement here, by page.
 SMALLER = {
     "fine-tuning": [("epochs=5", "epochs=1"), ("epochs=10", "epochs=1")],
     "from-keras": [("epochs=5", "epochs=1")],
@@ -28,7 +28,7 @@ SMALLER = {
 
 
 def run(page: Path) -> dict:
-    """Run the code of a page, from top to bottom, and return what it defines."""
+    """Run the code of a page from top to bottom, and return the names it defines."""
     scope: dict = {}
     for block in code(page):
         for long, short in SMALLER.get(page.stem, ()):
@@ -38,7 +38,7 @@ def run(page: Path) -> dict:
 
 
 def with_code() -> list:
-    """Return the pages that have code; those that import Keras are marked."""
+    """Return the pages that contain code; those that import Keras are marked."""
     found = [page for page in sorted(DOCS.rglob("*.md")) if code(page)]
     keras = [any("import keras\n" in block for block in code(page)) for page in found]
     return [
@@ -48,7 +48,7 @@ def with_code() -> list:
     ]
 
 
-# A notebook displays the picture that a cell opens last; here nobody closes it.
+# A notebook displays the image that a cell opens last; here its file stays open.
 shows_pictures = pytest.mark.filterwarnings(
     "ignore:.*FileIO:pytest.PytestUnraisableExceptionWarning"
 )
@@ -63,7 +63,7 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch) -> None:
 
 
 @shows_pictures
-def test_many_at_once_run(monkeypatch) -> None:
+def test_the_page_on_many_runs(monkeypatch) -> None:
     digits = few(400)
     monkeypatch.setattr(fdl.data, "load", lambda *args: digits)
     scope = run(DOCS / "tutorials" / "many.md")
@@ -83,7 +83,7 @@ def test_weights_go_to_keras_and_back(tmp_path, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("page", tutorials(), ids=lambda page: page.stem)
-def test_outputs_are_of_the_code_as_it_is(page) -> None:
+def test_outputs_belong_to_the_current_code(page) -> None:
     cells = outputs(page)["cells"]
     again = f"run python -m bench.tutorials {page.stem}"
     assert [cell["code"] for cell in cells] == code(page), again
@@ -126,7 +126,7 @@ def test_every_row_names_a_test(name) -> None:
                 assert f"def {test}(" in code, f"{file} has no {test}"
 
 
-def test_what_is_written_for_a_class_of_keras_is_there() -> None:
+def test_the_fdl_names_given_for_keras_classes_exist() -> None:
     for name in re.findall(r"`(fdl\.[\w.]+)", " ".join(WRITTEN.values())):
         package, _, last = name.rpartition(".")
         assert hasattr(pkgutil.resolve_name(package), last), name

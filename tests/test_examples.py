@@ -1,4 +1,4 @@
-"""Every example runs, in its smoke size, as its file says."""
+"""Every example runs with its smoke configuration and learns something."""
 
 import importlib.util
 import sys
@@ -10,8 +10,8 @@ pytestmark = pytest.mark.drawn
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
-# A measure that each returns, and within what it lies if it has learnt something.
-LEARNT = {
+# A metric that each example returns, and its bounds if the model has learned something.
+LEARNED = {
     "cluster_sweep": ("accuracy", 0.2, 1.0),
     "fine_tune": ("accuracy", 0.5, 1.0),
     "gan": ("frechet_distance", 0.0, 520.0),
@@ -25,7 +25,7 @@ LEARNT = {
 
 
 @pytest.mark.parity  # one of them
-# Of Keras, as it saves a model.
+# Keras warns when it saves a model.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example(path, monkeypatch) -> None:
@@ -34,6 +34,6 @@ def test_example(path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, path.stem, module)  # dataclasses look it up
     spec.loader.exec_module(module)
     measured = module.main(module.SMOKE)
-    metric, low, high = LEARNT[path.stem]
-    assert low < measured[metric] <= high, "it must have learnt something"
+    metric, low, high = LEARNED[path.stem]
+    assert low < measured[metric] <= high, "the model must have learned something"
     assert 60 <= len(path.read_text().splitlines()) <= 150

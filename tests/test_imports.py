@@ -1,4 +1,4 @@
-"""What `import fdl` brings along, and who may import whom."""
+"""What `import fdl` imports, and which packages may import which."""
 
 import re
 import subprocess
@@ -67,18 +67,18 @@ data --help
 """
 
 
-def test_help_and_complaints_do_not_wait_for_jax() -> None:
+def test_help_and_usage_errors_do_not_import_jax() -> None:
     program = f"""
 import contextlib, io, sys
 from fdl.cli import main
 for words in {COMMANDS!r}.splitlines():
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         with contextlib.suppress(SystemExit):
             main(words.split())
     late = "jax flax optax scipy matplotlib tensorflow_datasets distributed".split()
     found = [name for name in late if name in sys.modules]
-    assert len(said.getvalue()) > 5 and not found, f"fdl {{words}}: {{found}}"
+    assert len(output.getvalue()) > 5 and not found, f"fdl {{words}}: {{found}}"
 """
     found = subprocess.run(
         [sys.executable, "-c", program], check=False, capture_output=True, text=True
@@ -86,7 +86,7 @@ for words in {COMMANDS!r}.splitlines():
     assert found.returncode == 0, found.stderr
 
 
-def test_public_names_are_there_and_no_others() -> None:
+def test_public_names_exist_and_others_do_not() -> None:
     import fdl
 
     assert {"fit", "many", "load", "models", "losses", "Batch"} <= set(dir(fdl))
@@ -135,15 +135,15 @@ def test_every_public_name_is_documented() -> None:
     assert not bare
 
 
-def test_training_and_commands_know_no_way_of_learning_by_name() -> None:
-    """Their code, that is: examples in docstrings have to learn somehow."""
+def test_training_and_commands_name_no_learner() -> None:
+    """This holds for their code: examples in docstrings need a learner."""
     import ast
 
     import fdl
 
     package = Path(fdl.__file__).parent
-    rooms = ("train", "runs", "cli")
-    files = [file for room in rooms for file in (package / room).glob("*.py")]
+    folders = ("train", "runs", "cli")
+    files = [file for folder in folders for file in (package / folder).glob("*.py")]
     used = set()
     for file in files:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -154,7 +154,7 @@ def test_training_and_commands_know_no_way_of_learning_by_name() -> None:
     assert not learners & used
 
 
-def test_completion_shows_names_and_not_the_files_they_are_in() -> None:
+def test_completion_shows_names_and_not_their_modules() -> None:
     import importlib
     import pkgutil
     from types import ModuleType
@@ -181,7 +181,7 @@ def test_types_are_published() -> None:
 
 
 def test_files_that_compare_with_keras_are_marked() -> None:
-    """Only marked ones are all given to the one process of tests that imports it."""
+    """Only marked files run in the one test process that imports Keras."""
     tests = Path(__file__).parent
     uses = re.compile(r"^(from lazily|(import|from) (keras|tensorflow)\b)", re.M)
     texts = {file.name: file.read_text("utf-8") for file in tests.rglob("test_*.py")}

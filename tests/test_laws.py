@@ -1,4 +1,4 @@
-"""The laws that every model and every layer keeps, over the tables in zoo."""
+"""The laws that hold for every model and every layer in the tables of `zoo`."""
 
 import functools
 import inspect
@@ -22,7 +22,7 @@ from zoo.layers import LayerCase
 GOLDEN = Path(__file__).parent / "golden"
 
 CASES = [*ZOO, *LAYERS]
-# All laws of a case one after the other, for they share a program.
+# All laws of a case run one after the other, since they share a program.
 law = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name, scope="module")
 law_of_models = pytest.mark.parametrize(
     "case", ZOO, ids=lambda case: case.name, scope="module"
@@ -39,7 +39,7 @@ law_of_sequences = pytest.mark.parametrize(
     "case", SEQUENCES, ids=lambda case: case.name, scope="module"
 )
 BATCH = 6
-# Flax takes their means and variances in single precision, by promotion.
+# Flax computes their means and variances in float32, by promotion.
 NORMALIZED = {
     "LayerNormalization",
     "GroupNormalization",
@@ -49,7 +49,7 @@ NORMALIZED = {
 
 
 class Program:
-    """The compiled functions of a case, and the shapes that its model has seen."""
+    """The compiled functions of a case, and the input shapes that were traced."""
 
     def __init__(self, case: Case | LayerCase) -> None:
         self.case = case
@@ -63,17 +63,17 @@ class Program:
         self.traces.append(jax.tree.map(jnp.shape, inputs))
         return self.model.apply(variables, *inputs)
 
-    def _loss(self, params: Any, inputs: Any, *answer: Any) -> tuple[jax.Array, Any]:
+    def _loss(self, params: Any, inputs: Any, target: Any, weight: Any) -> Any:
         outputs = self.model.apply({**self.variables, "params": params}, *inputs)
-        return loss_of(self.case, outputs, *answer), outputs
+        return loss_of(self.case, outputs, target, weight), outputs
 
 
 @functools.lru_cache(maxsize=1)
 def program_of(name: str) -> Program:
-    """Return the program of a case, kept until another one's turn."""
+    """Return the program of a case, cached until the next case."""
     (case,) = (case for case in CASES if case.name == name)
     if isinstance(case, Case):  # layers are small, and have operations in common
-        jax.clear_caches()  # or what all models compile fills the memory
+        jax.clear_caches()  # the programs of all models would fill the memory
     return Program(case)
 
 
@@ -82,12 +82,12 @@ def is_float(x: Any) -> bool:
 
 
 def as_floats(tree: Any, dtype: Any) -> Any:
-    """Return a tree with its floating-point arrays in a type."""
+    """Return a tree with its floating-point arrays cast to a type."""
     return jax.tree.map(lambda x: x.astype(dtype) if is_float(x) else x, tree)
 
 
 def targets(case: Case | LayerCase, outputs: object, seed: int = 3) -> object:
-    """Draw what a model should answer: classes, or any numbers."""
+    """Draw targets for the outputs of a model: classes, or any numbers."""
     rng = np.random.default_rng(seed)
     if case.classes is not None:
         return rng.integers(case.classes, size=outputs.shape[:-1], dtype=np.int32)
@@ -98,7 +98,7 @@ def targets(case: Case | LayerCase, outputs: object, seed: int = 3) -> object:
 def loss_of(
     case: Case | LayerCase, outputs: Any, target: Any, weight: np.ndarray | None
 ) -> jax.Array:
-    """Return a loss that depends on every output, or on those with a weight."""
+    """Return a loss that depends on every output with a nonzero weight."""
     if case.classes is not None:
         return jnp.average(cross_entropy(outputs, target), weights=weight)
     distance = lambda y, t: jnp.average((y - t) ** 2, weights=weight)
@@ -113,19 +113,19 @@ def test_is_pure_and_compiles_once(case: Case | LayerCase) -> None:
 
     def text(trace: Any) -> str:
         traced = trace(program.variables, *inputs).jaxpr
-        return re.sub("0x[0-9a-f]+", "", str(traced))  # where a function lies
+        return re.sub("0x[0-9a-f]+", "", str(traced))  # addresses of functions
 
-    # Traced with other inputs; that none of them stay, the next law shows.
+    # Traced with other inputs first: the next laws show that none of them is kept.
     for seed in (1, 0):
         program.apply(program.variables, *case.arrays(BATCH, seed=seed))
     assert program.traces.count(jax.tree.map(np.shape, inputs)) == 1
-    # Traced anew, it is the same function: nothing has been kept from the first time.
+    # Traced again, it is the same program: nothing was kept from the first time.
     again = jax.jit(lambda *arguments: program.model.apply(*arguments))
     assert text(again.trace) == text(program.apply.trace)
     jax.tree.map(np.testing.assert_array_equal, program.variables, kept)
 
 
-@law_of_layers  # of which models are made
+@law_of_layers  # models are made of layers
 def test_jit_equals_eager(case: LayerCase) -> None:
     program, inputs = program_of(case.name), case.arrays(BATCH)
     eager = program.model.apply(program.variables, *inputs)
@@ -145,7 +145,7 @@ def test_leading_axes_are_batch_axes(case: Case | LayerCase) -> None:
         rows = output.reshape(BATCH, -1)
         assert len(np.unique(rows, axis=0)) == BATCH, "rows must differ"
     close(flatten(nested), flat)
-    # Each example alone, without any axis of a batch.
+    # Each example alone, without a batch axis.
     close(jax.jit(jax.vmap(jax.vmap(apply)))(*inputs), nested)
 
 
@@ -154,7 +154,7 @@ def test_shapes_are_checked_by_the_signature(case: Case) -> None:
     program = program_of(case.name)
     model, variables = program.model, program.variables
     first, *others = case.arrays()
-    # To an MLP, images without channels look like one image with many.
+    # To an MLP, images without a channel axis look like one image with many channels.
     wrong = jaxtyping.TypeCheckError if case.name != "mlp" else ScopeParamShapeError
     with pytest.raises(wrong):
         model.apply(variables, first[..., 0], *others)
@@ -162,13 +162,13 @@ def test_shapes_are_checked_by_the_signature(case: Case) -> None:
 
 @law
 def test_no_silent_promotion(case: Case | LayerCase) -> None:
-    # What mixes types in single precision does so in half precision, where constants of
-    # single precision show, too; but what normalizes is allowed to promote there.
+    # Code that mixes types in float32 also does in bfloat16, where float32 constants
+    # show too. Normalization may promote in bfloat16, so it is also checked in float32.
     assert jax.config.jax_numpy_rank_promotion == "raise"
     program, rules = program_of(case.name), {"bfloat16": "strict"}
     if case.name in NORMALIZED:
         rules = {"bfloat16": "standard", "float32": "strict"}
-    if "Attention" in case.name:  # which takes other ways in float16
+    if "Attention" in case.name:  # which has other code for float16
         rules["float16"] = "strict"
     for dtype, rule in rules.items():
         arrays = as_floats((program.variables, case.arrays(2)), jnp.dtype(dtype))
@@ -189,7 +189,7 @@ def test_names_are_frozen(case: Case) -> None:
     file = GOLDEN / f"{case.name}.json"
     wanted = json.loads(file.read_text()) if file.exists() else None
     assert found == wanted, (
-        f"a name or shape changed; if it was meant, write to {file}: "
+        f"a name or shape changed; if this is intended, write to {file}: "
         f"{json.dumps(found)}"
     )
 
@@ -202,7 +202,7 @@ def test_number_of_parameters(case: Case) -> None:
 
 @law
 def test_every_parameter_gets_a_gradient(case: Case | LayerCase) -> None:
-    # Where Keras starts, so do all models and layers: parity/test_starts.py.
+    # With drawn parameters; parity/test_starts.py compares initial ones with Keras.
     program, inputs = program_of(case.name), case.arrays(BATCH)
     variables = program.variables
     target = targets(case, program.apply(variables, *inputs))
@@ -217,8 +217,8 @@ def test_every_parameter_gets_a_gradient(case: Case | LayerCase) -> None:
 
 @law_of_sequences
 def test_padding_at_the_end_changes_nothing(case: Case) -> None:
-    # No output, loss or gradient. Sequences of a batch differ in length; where outputs
-    # are of each token, those of what is added have no weight.
+    # No output, loss or gradient changes. Sequences of a batch differ in length; if
+    # each token has an output, those of the added padding have no weight.
     program, time, more = program_of(case.name), case.inputs[-1].shape[0], 3
     inputs = case.arrays(BATCH)
     takes_mask = "mask" in inspect.signature(case.make().__call__).parameters
@@ -237,16 +237,16 @@ def test_padding_at_the_end_changes_nothing(case: Case) -> None:
     params = program.variables["params"]
     target = targets(case, jax.eval_shape(program.apply, program.variables, *inputs))
     weight = np.ones(target.shape, np.float32)
-    of_steps = target.shape[1:2] == (time,)
-    cut = lambda x: x[:, : time - more] if of_steps else x
-    if of_steps:
+    per_token = target.shape[1:2] == (time,)
+    cut = lambda x: x[:, : time - more] if per_token else x
+    if per_token:
         weight[:, time - more :] = 0
     expected = program.gradients(params, short, cut(target), cut(weight))
     (loss, outputs), grads = program.gradients(params, long, target, weight)
     close(((loss, cut(outputs)), grads), expected)
 
 
-@law_of_layers  # which alone have derivatives of their own
+@law_of_layers  # only layers define derivatives of their own
 def test_forward_mode_derivatives_work(case: LayerCase) -> None:
     with jax.enable_x64(True):
         variables = program_of(case.name).variables
@@ -264,9 +264,9 @@ def test_forward_mode_derivatives_work(case: LayerCase) -> None:
             arguments = jax.tree.unflatten(structure, arguments)
             return model.apply({"params": at["params"], **others}, *arguments)
 
-        # One program gives the slope here, and values on either side to measure it by.
+        # One program returns the slope, and the values on both sides to compare with.
         derive = jax.jit(lambda at: jax.jvp(apply, (at,), (towards,)))
-        # Short enough to cross no kink, else long enough not to lose digits.
+        # Small enough to cross no kink, or else large enough not to lose digits.
         step, tolerance = (1e-7, 1e-6) if case.kinks else (1e-6, 1e-8)
         ahead, behind = (
             derive(jax.tree.map(lambda a, t, s=s: a + s * t, at, towards))[0]

@@ -1,4 +1,4 @@
-"""Losses of models that give probabilities to images: closed forms, and samples."""
+"""Likelihood and divergence compared with closed forms and with samples."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ import pytest
 from fdl import losses
 
 
-def test_bernoulli_is_the_sum_over_pixels_of_minus_log_probability() -> None:
+def test_bernoulli_nll_is_summed_over_pixels() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(scale=3, size=(2, 3, 4, 5, 1))
     image = rng.random(logits.shape)
@@ -26,7 +26,7 @@ def test_bernoulli_gradient_is_probability_minus_pixel() -> None:
     np.testing.assert_allclose(grad, jax.nn.sigmoid(logits) - image, atol=1e-6)
 
 
-def test_bernoulli_holds_for_huge_logits() -> None:
+def test_bernoulli_is_exact_for_huge_logits() -> None:
     logits = jnp.array([1e4, -1e4, 1e4]).reshape(3, 1, 1, 1)
     image = jnp.array([1.0, 0.0, 0.0]).reshape(3, 1, 1, 1)
     np.testing.assert_allclose(losses.bernoulli_nll(logits, image), [0, 0, 1e4])
@@ -44,7 +44,7 @@ def test_divergence_agrees_with_samples() -> None:
     wanted, error = ratios.mean(0), ratios.std(0) / np.sqrt(len(z))
     found = losses.standard_normal_kl(jnp.asarray(mean), jnp.asarray(logvar))
     assert (np.abs(found - wanted) < 4 * error).all()
-    assert (error < 0.01).all(), "else the comparison says little"
+    assert (error < 0.01).all(), "too few samples for a comparison"
 
 
 def test_divergence_is_zero_only_at_the_prior_and_has_the_right_gradient() -> None:
@@ -58,6 +58,6 @@ def test_divergence_is_zero_only_at_the_prior_and_has_the_right_gradient() -> No
     assert d_logvar == pytest.approx((np.exp(v) - 1) / 2, rel=1e-6)
 
 
-def test_divergence_of_a_nearly_standard_normal_keeps_its_digits() -> None:
+def test_divergence_of_a_nearly_standard_normal_is_accurate() -> None:
     found = losses.standard_normal_kl(jnp.zeros(1), jnp.full(1, 1e-3))
     assert found[0] == pytest.approx((np.expm1(1e-3) - 1e-3) / 2, rel=1e-3)

@@ -1,4 +1,4 @@
-"""Nonsense is refused where it enters, by name, with the value and what would do."""
+"""Invalid arguments and data are refused at once, with their name in the message."""
 
 import functools
 import math
@@ -20,11 +20,11 @@ NAN, INF, HUGE = math.nan, math.inf, 10**400
 
 BELOW_0 = (-1.0, NAN, INF, HUGE, "0.1", True, [1.0])
 NOT_ABOVE_0 = (0.0, *BELOW_0, None)
-NO_SHARE = (1.5, *BELOW_0, None)  # outside of [0, 1]
-NO_PART = (1.0, *NO_SHARE)  # outside of [0, 1)
+NO_FRACTION = (1.5, *BELOW_0, None)  # outside of [0, 1]
+NO_PROPER_FRACTION = (1.0, *NO_FRACTION)  # outside of [0, 1)
 NO_COUNT = (0, -1, 1.5, NAN, INF, "2", True, None)
 
-# The hook that checks types in tests refuses some of what users' calls let through.
+# In tests, type checks refuse some values before the checks that users have.
 REFUSED = (ValueError, jaxtyping.TypeCheckError)
 ADAM = optax.adam(1e-3)
 OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw", "adagrad", "nadam")
@@ -32,7 +32,7 @@ X = jnp.ones((2, 8, 8, 4))
 
 
 def applied(layer, **options):
-    """Return what draws a layer's parameters, given one option more."""
+    """Return a function that initializes a layer with one more option."""
     inputs = options.pop("inputs", X)
     return lambda **one: layer(**(options | one)).init(jax.random.key(0), inputs)
 
@@ -65,9 +65,9 @@ def layers():
     yield applied(nn.Embedding, num_embeddings=3, **tokens), "features", NO_COUNT
     attention = {"num_heads": 2, "key_size": 3, "inputs": X[0]}
     yield applied(nn.MultiHeadAttention, **attention), "num_heads", NO_COUNT
-    yield applied(nn.MultiHeadAttention, **attention), "dropout_rate", NO_SHARE
-    yield lambda **one: nn.Dropout(**one).apply({}, X), "rate", NO_SHARE
-    yield nn.BatchNormalization, "momentum", NO_SHARE
+    yield applied(nn.MultiHeadAttention, **attention), "dropout_rate", NO_FRACTION
+    yield lambda **one: nn.Dropout(**one).apply({}, X), "rate", NO_FRACTION
+    yield nn.BatchNormalization, "momentum", NO_FRACTION
     for layer in (nn.BatchNormalization, nn.LayerNormalization, nn.GroupNormalization):
         yield layer, "epsilon", (*BELOW_0, None)
 
@@ -82,9 +82,9 @@ def optimizers():
             yield make, "epsilon", (*BELOW_0, None)
     for name in ("adam", "adamw", "nadam"):
         for option in ("beta_1", "beta_2"):
-            yield getattr(keras, name), option, NO_PART
-    yield keras.sgd, "momentum", NO_SHARE
-    yield keras.rmsprop, "rho", NO_SHARE
+            yield getattr(keras, name), option, NO_PROPER_FRACTION
+    yield keras.sgd, "momentum", NO_FRACTION
+    yield keras.rmsprop, "rho", NO_FRACTION
     yield keras.adagrad, "initial_accumulator_value", (*BELOW_0, None)
 
 
@@ -117,15 +117,15 @@ def rates():
     yield values, "values", ([1.0, NAN], [-1.0, 1.0], [1.0, INF])
 
 
-def changes():
+def augmentations():
     no_size = (-1, 1.5, NAN, None)
     yield augment.shift, "distance", no_size
     yield augment.crop, "padding", no_size
     yield augment.cutout, "size", no_size
-    yield augment.flip, "probability", NO_SHARE
+    yield augment.flip, "probability", NO_FRACTION
     yield augment.noise, "stddev", (*BELOW_0, None)
     yield augment.brightness, "delta", (*BELOW_0, None)
-    yield augment.contrast, "factor", NO_SHARE
+    yield augment.contrast, "factor", NO_FRACTION
     yield augment.mixup, "alpha", NOT_ABOVE_0
 
 
@@ -134,18 +134,24 @@ def learners():
     one = fdl.learners.supervised(fdl.models.MLP(3), loss, ADAM)
     coder, vae = fdl.models.Autoencoder(), fdl.models.VAE()
     yield lambda n: fdl.many(one, n), "n", NO_COUNT
-    yield lambda decay: fdl.learners.averaged(one, decay), "decay", (0.0, *NO_PART)
+    yield (
+        lambda decay: fdl.learners.averaged(one, decay),
+        "decay",
+        (0.0, *NO_PROPER_FRACTION),
+    )
     noisy = functools.partial(fdl.learners.reconstructive, coder, ADAM)
-    yield noisy, "noise", NO_PART
+    yield noisy, "noise", NO_PROPER_FRACTION
     variational = functools.partial(fdl.learners.variational, vae, ADAM)
     for name in ("beta", "free_bits"):
         yield variational, name, (*BELOW_0, None)
     smooth = functools.partial(loss, jnp.zeros((2, 3)), jnp.zeros(2, int))
-    yield smooth, "label_smoothing", NO_SHARE
+    yield smooth, "label_smoothing", NO_FRACTION
 
 
 @pytest.mark.parametrize(
-    "table", [layers, optimizers, rates, changes, learners], ids=lambda t: t.__name__
+    "table",
+    [layers, optimizers, rates, augmentations, learners],
+    ids=lambda t: t.__name__,
 )
 def test_numbers_are_refused_by_name(table) -> None:
     for make, name, values in table():
@@ -170,7 +176,7 @@ def state(learner):
 
 
 def changed(array, value, dtype=None):
-    """An array in which one value is another."""
+    """Return a copy of an array with one other value."""
     array = array.astype(dtype or array.dtype)
     array.flat[5] = value
     return array
@@ -206,10 +212,10 @@ DATA = [
 
 def test_data_are_refused_before_training_and_measuring(learner, state) -> None:
     for data, message in DATA:
-        refuses(learner, state, data, message)
+        assert_refused(learner, state, data, message)
 
 
-def refuses(learner, state, data, message) -> None:
+def assert_refused(learner, state, data, message) -> None:
     plan = {"epochs": 1, "batch_size": 2}
     calls = (
         lambda: fdl.fit(learner, data, **plan, key=0),
@@ -235,12 +241,12 @@ def refuses(learner, state, data, message) -> None:
         (IMAGES.tolist(), "not an array"),
     ],
 )
-def test_so_are_inputs_to_predict(learner, state, images, message) -> None:
+def test_inputs_to_predict_are_refused(learner, state, images, message) -> None:
     with pytest.raises(fdl.DataError, match=re.escape(message)):
         fdl.predict(learner, state, images)
 
 
-def test_so_are_the_arguments_of_training(learner, state) -> None:
+def test_arguments_of_training_are_refused(learner, state) -> None:
     plan = {"epochs": 1, "batch_size": 2}
     fit = lambda **one: fdl.fit(learner, GOOD, **{**plan, "key": 0, **one})
     many = lambda **one: fdl.fit_many(

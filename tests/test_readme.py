@@ -1,4 +1,4 @@
-"""The README says what is so."""
+"""The README is short, its code runs and its links work."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_it_is_read_in_a_few_minutes() -> None:
+def test_it_is_short() -> None:
     assert len(README.splitlines()) <= 150
 
 
@@ -39,7 +39,7 @@ def test_the_fifteen_lines_run(capsys, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["README", "CONTRIBUTING", "SECURITY"])
-def test_links_and_pictures_are_there(name) -> None:
+def test_links_and_pictures_exist(name) -> None:
     text = (ROOT / f"{name}.md").read_text(encoding="utf-8")
     targets = re.findall(r"\]\((?!https?:)([^)#]+)(#[^)]*)?\)", text)
     assert targets or name == "CONTRIBUTING"

@@ -1,4 +1,4 @@
-"""What a release says of itself is the same everywhere."""
+"""The version of a release is the same in all files."""
 
 import re
 import tomllib
@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_all_name_one_version() -> None:
+def test_all_files_name_one_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert re.findall("^version: (.*)$", citation, re.M) == [version]

@@ -1,9 +1,9 @@
-"""Each equation that the tutorial displays, as numpy writes it, and the library's.
+"""Each equation of the tutorial, in NumPy, compared with the library.
 
-The tutorial is "deep learning research with TensorFlow". Where an equation of its is
-not the standard one, the library follows the standard, which is Keras'; the test then
-checks the standard, shows where the tutorial's agrees with it and that it does not
-elsewhere, and says what differs and who says so.
+The tutorial is "deep learning research with TensorFlow". Where one of its equations
+departs from the standard, the library follows the standard, as Keras does. The test
+then checks the standard equation and shows where the tutorial agrees with it and where
+it does not; its docstring states the difference and the sources.
 """
 
 from typing import Any
@@ -40,16 +40,16 @@ def differ(a: Any, b: Any) -> None:
 def test_convolution() -> None:
     """`y[m, n] = sum_p sum_q x[m + p, n + q] w[p, q]`.
 
-    That is cross-correlation, not the convolution of mathematics, which flips `w`: both
-    the tutorial and the library call it convolution, as everybody does in deep learning
-    (Goodfellow, Bengio & Courville, 2016, Deep Learning, equation 9.6).
+    This is cross-correlation. Mathematical convolution flips `w`. Both the tutorial and
+    the library call it convolution, as is usual in deep learning (Goodfellow, Bengio &
+    Courville, 2016, Deep Learning, equation 9.6).
     """
 
-    def seed(m: int, n: int) -> float:
+    def tutorial(m: int, n: int) -> float:
         return sum(x[m + p, n + q] * w[p, q] for p in range(3) for q in range(2))
 
     ours = ops.conv(jnp.float32(x)[..., None], jnp.float32(w)[..., None, None])
-    close(ours[..., 0], [[seed(m, n) for n in range(7)] for m in range(7)])
+    close(ours[..., 0], [[tutorial(m, n) for n in range(7)] for m in range(7)])
     flipped = ops.conv(
         jnp.float32(x)[..., None], jnp.float32(w[::-1, ::-1, None, None])
     )
@@ -60,22 +60,24 @@ def test_max_pooling() -> None:
     """`y[m, n] = max over p, q in [-k, k] of x[m + p, n + q]`.
 
     The tutorial centers a window of odd size on every output. The library has Keras'
-    layer, which the tutorial's own code uses: windows that start at multiples of the
-    stride, by default side by side (Keras, `MaxPooling2D`). With a window of 2k + 1 and
-    stride 1 they are the same, away from the border.
+    layer, which the tutorial's own code uses: windows start at multiples of the stride,
+    which is the size of the window by default (Keras, `MaxPooling2D`). With a window of
+    2k + 1 and stride 1, both are equal away from the border.
     """
     k = 1
 
-    def seed(m: int, n: int) -> float:
+    def tutorial(m: int, n: int) -> float:
         return x[m - k : m + k + 1, n - k : n + k + 1].max()
 
     image = jnp.float32(x)[..., None]
     same = ops.max_pool(image, (2 * k + 1, 2 * k + 1), strides=(1, 1))
-    close(same[..., 0], [[seed(m, n) for n in range(1, 7)] for m in range(1, 8)])
+    close(same[..., 0], [[tutorial(m, n) for n in range(1, 7)] for m in range(1, 8)])
     code = ops.max_pool(image, (2, 2))
     blocks = x[:8].reshape(4, 2, 4, 2).max(axis=(1, 3))
     close(code[..., 0], blocks)
-    differ(blocks, [[seed(2 * m + 1, 2 * n + 1) for n in range(4)] for m in range(4)])
+    differ(
+        blocks, [[tutorial(2 * m + 1, 2 * n + 1) for n in range(4)] for m in range(4)]
+    )
 
 
 def test_dense() -> None:
@@ -84,34 +86,34 @@ def test_dense() -> None:
     The library's kernel is the transpose of `W`, so that examples are rows (Keras).
     """
     W, b = RNG.normal(size=(5, 8)), RNG.normal(size=5)
-    seed = lambda x: sigma(W @ x + b)
+    tutorial = lambda x: sigma(W @ x + b)
     variables = {"params": {"kernel": jnp.float32(W.T), "bias": jnp.float32(b)}}
     ours = nn.sigmoid(nn.Dense(5).apply(variables, jnp.float32(x)))
-    close(ours, [seed(row) for row in x])
+    close(ours, [tutorial(row) for row in x])
 
 
 def test_lstm_gates() -> None:
-    """Gates, candidate, memory and output.
+    """Gates, candidate, cell state and output of the LSTM.
 
     `i, f, o = sigma(W_x x_t + W_h h_{t-1} + b)`,
     `c~ = tanh(W_x x_t + W_h h_{t-1} + b)`, `c_t = f c_{t-1} + i c~`,
     `h_t = o tanh(c_t)`. The tutorial shows them twice, as "the gates of an RNN" and as
-    the LSTM. They are the LSTM (Hochreiter & Schmidhuber, 1997; the forget gate is of
-    Gers et al., 2000). A simple RNN has no gates:
-    `h_t = tanh(W_x x_t + W_h h_{t-1} + b)` (Elman, 1990), which is the library's.
+    the LSTM. They define the LSTM (Hochreiter & Schmidhuber, 1997; with the forget gate
+    of Gers et al., 2000). A simple RNN has no gates, in the library either:
+    `h_t = tanh(W_x x_t + W_h h_{t-1} + b)` (Elman, 1990).
     """
     layer = nn.LSTM(3)
     variables = draw_variables(layer, jnp.float32(x))
     W_x, W_h, b = (variables["params"][name] for name in PARAMETERS)
 
-    def seed(h: np.ndarray, c: np.ndarray, x_t: np.ndarray) -> tuple[Any, Any]:
+    def tutorial(h: np.ndarray, c: np.ndarray, x_t: np.ndarray) -> tuple[Any, Any]:
         i, f, g, o = np.split(x_t @ W_x + h @ W_h + b, 4)
         c = sigma(f) * c + sigma(i) * np.tanh(g)
         return sigma(o) * np.tanh(c), c
 
     h = c = np.zeros(3)
     for t, output in enumerate(outputs_of(layer, variables)):
-        h, c = seed(h, c, x[t])
+        h, c = tutorial(h, c, x[t])
         close(output, h)
 
     simple = nn.SimpleRNN(3)
@@ -126,13 +128,13 @@ def test_lstm_gates() -> None:
 def test_gru() -> None:
     """`h~ = tanh(W_xh c~_t + W_hh h_{t-1} + b)`, `h_t = (1 - z) r h_{t-1} + z h~`.
 
-    The tutorial applies the reset gate r to the state that is carried on, and reads a
-    `c~_t` that a GRU does not have. In the standard, r is inside the candidate and the
-    state is carried on as it is: `h~ = tanh(W x_t + U (r h_{t-1}))`,
+    The tutorial applies the reset gate r to the state that is carried over, and reads a
+    `c~_t` that a GRU does not have. In the standard GRU, r is inside the candidate, and
+    the state is carried over unchanged: `h~ = tanh(W x_t + U (r h_{t-1}))`,
     `h_t = z h_{t-1} + (1 - z) h~` (Cho et al., 2014, arXiv:1406.1078, equations 7 and 8
     with z for 1 - z in some texts; Keras, `reset_after=False`), or
     `tanh(W x_t + r (U h_{t-1}))` (its first version, cuDNN, Keras' default). With x_t
-    for c~_t, 1 - z for z, and r open, all three are one.
+    for c~_t, 1 - z for z, and an open reset gate, all three are equal.
     """
     z_bias = np.zeros(9)
 
@@ -141,7 +143,7 @@ def test_gru() -> None:
         u_z, u_r, u_h = np.split(W_h, 3, axis=1)
         z, r = sigma(x_z + h @ u_z), sigma(x_r + h @ u_r)
         match form:
-            case "seed":  # its z is 1 - z here
+            case "tutorial":  # with z for its 1 - z
                 return z * r * h + (1 - z) * np.tanh(x_h + h @ u_h)
             case "before":
                 return z * h + (1 - z) * np.tanh(x_h + (r * h) @ u_h)
@@ -159,18 +161,18 @@ def test_gru() -> None:
         variables = draw_variables(layer, jnp.float32(x))
         params = variables["params"]
         W_x, W_h, b = (np.asarray(params[name]) for name in PARAMETERS)
-        if form == "after":  # the state's row of the bias, which the papers do not have
+        if form == "after":  # the recurrent bias, which the papers do not have
             params["bias"] = np.stack([b[0], 0 * b[1]])
             b = b[0]
         found[form] = outputs_of(layer, variables)
         close(found[form], run(form))
-        differ(found[form], run("seed"))
-        # The reset gate held open: nothing is left of the difference.
+        differ(found[form], run("tutorial"))
+        # With the reset gate open, the difference vanishes.
         z_bias[3:6] = 100
         bias = np.array(params["bias"])
         bias[..., 3:6] += 100
         opened = {"params": {**params, "bias": jnp.float32(bias)}}
-        close(outputs_of(layer, opened), run("seed"))
+        close(outputs_of(layer, opened), run("tutorial"))
         z_bias[3:6] = 0
 
 
@@ -195,26 +197,26 @@ def test_generator_and_discriminator() -> None:
 def test_adversarial_objectives() -> None:
     """`min_G E[log D(G(z))]` and `min_D E[log D(x)] + E[log(1 - D(G(z)))]`.
 
-    Both signs are the wrong way round: taken at its word, the generator would learn to
-    be found out, and the discriminator to be wrong. Goodfellow et al. (2014,
-    arXiv:1406.2661, equation 1) maximize the second over D and minimize
-    `E[log(1 - D(G(z)))]` over G, or (section 3) maximize `E[log D(G(z))]`. The losses
-    of the library are all to be made small: the tutorial's with the sign changed.
+    Both signs are reversed: taken literally, the generator would learn to be detected,
+    and the discriminator to be wrong. Goodfellow et al. (2014, arXiv:1406.2661,
+    equation 1) maximize the second over D and minimize `E[log(1 - D(G(z)))]` over G, or
+    (section 3) maximize `E[log D(G(z))]`. The library minimizes all its losses, so they
+    are those of the tutorial with the sign changed.
     """
     real, fake = RNG.normal(size=(2, 50)).astype(np.float32)
-    seed_generator = lambda fake: np.mean(np.log(sigma(fake)))
-    seed_discriminator = lambda real, fake: np.mean(
+    tutorial_generator = lambda fake: np.mean(np.log(sigma(fake)))
+    tutorial_discriminator = lambda real, fake: np.mean(
         np.log(sigma(real)) + np.log(1 - sigma(fake))
     )
     for loss in (losses.non_saturating, losses.minimax):
         ours = loss.discriminator(real, fake).mean()
-        close(ours, -seed_discriminator(real, fake))
-        # Descending on it, D rises on what is real and falls on what is made.
+        close(ours, -tutorial_discriminator(real, fake))
+        # Descent raises D on real examples and lowers it on generated ones.
         uphill = jax.grad(lambda r, f, g=loss: g.discriminator(r, f).mean(), (0, 1))
         on_real, on_fake = uphill(real, fake)
         assert (on_real < 0).all()
         assert (on_fake > 0).all()
-        # And G makes D rise on what it made.
+        # Descent on the generator's loss raises D on generated examples.
         assert (jax.grad(lambda f, g=loss: g.generator(f).mean())(fake) < 0).all()
-    close(losses.non_saturating.generator(fake).mean(), -seed_generator(fake))
+    close(losses.non_saturating.generator(fake).mean(), -tutorial_generator(fake))
     close(losses.minimax.generator(fake).mean(), np.mean(np.log(1 - sigma(fake))))

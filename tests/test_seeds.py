@@ -1,4 +1,4 @@
-"""A seed is taken wherever a key is, and means what `--seed` means."""
+"""A seed is accepted wherever a key is, and means what `--seed` means."""
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ def one_learner(key):
     return learner().init(key, DATA).params
 
 
-def several(keys):
+def many_learners(keys):
     return fdl.many(learner(), 3).init(keys, DATA).params
 
 
@@ -61,7 +61,7 @@ def text(key):
     )
 
 
-CHANGES = {
+AUGMENTATIONS = {
     name: lambda key, change=change: change(key, DATA.image[0])
     for name, change in {
         "shift": augment.shift(1),
@@ -74,25 +74,27 @@ CHANGES = {
     }.items()
 }
 MIXED = {"mixup": lambda key: augment.mixup(1.0, num_classes=10)(key, DATA)}
-OF_ONE = {f.__name__: f for f in (one_learner, fit, gan, text)} | CHANGES | MIXED
+TAKE_A_KEY = (
+    {f.__name__: f for f in (one_learner, fit, gan, text)} | AUGMENTATIONS | MIXED
+)
 
 
-@pytest.mark.parametrize("take", OF_ONE.values(), ids=OF_ONE)
-def test_one_seed_is_one_key(take) -> None:
+@pytest.mark.parametrize("take", TAKE_A_KEY.values(), ids=TAKE_A_KEY)
+def test_a_seed_means_its_key(take) -> None:
     expected = take(KEY)
     for seed in (3, np.int64(3), np.asarray(3), OLD, np.asarray(OLD)):
         jax.tree.map(np.testing.assert_array_equal, take(seed), expected)
 
 
-@pytest.mark.parametrize("take", [several, fit_many])
-def test_seeds_in_a_row_are_keys_in_a_row(take) -> None:
+@pytest.mark.parametrize("take", [many_learners, fit_many])
+def test_a_sequence_of_seeds_means_an_array_of_keys(take) -> None:
     expected = take(jnp.stack([jax.random.key(seed) for seed in (0, 1, 2)]))
     old = jnp.stack([jax.random.PRNGKey(seed) for seed in (0, 1, 2)])
     for seeds in ([0, 1, 2], range(3), np.arange(3), jnp.arange(3), old):
         jax.tree.map(np.testing.assert_array_equal, take(seeds), expected)
 
 
-def test_the_largest_seed_and_a_seed_in_a_program() -> None:
+def test_the_largest_seed_and_a_traced_seed_are_accepted() -> None:
     largest = 2**32 - 1
     assert as_keys([largest, 0])[0] == jax.random.key(largest) == as_key(largest)
     assert jax.jit(as_key)(3) == KEY
@@ -110,12 +112,12 @@ def test_the_largest_seed_and_a_seed_in_a_program() -> None:
         ([], "key is empty"),
     ],
 )
-def test_what_is_no_seed_is_refused(seed, message) -> None:
+def test_invalid_seeds_are_refused(seed, message) -> None:
     with pytest.raises(ValueError, match=message):
         as_key(seed)
 
 
-def test_many_need_a_key_for_each() -> None:
+def test_many_members_need_one_key_each() -> None:
     with pytest.raises(ValueError, match=r"keys has the shape \(\): pass a key or"):
         fit_many(3)
     with pytest.raises(ValueError, match="keys is empty"):

@@ -1,4 +1,4 @@
-"""What a model consists of: shapes, parameters and FLOPs, each as by hand."""
+"""Summaries of models: shapes, parameters and FLOPs, compared with values by hand."""
 
 import flax.linen as linen
 import jax
@@ -10,17 +10,17 @@ from fdl import models, nn, runs
 from fdl.architecture import Layer, Summary
 
 
-def summed_up(model, *shape, **options) -> Summary:
+def summarize(model, *shape, **options) -> Summary:
     x = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), x)
     return fdl.summary(model, variables, x, **options)
 
 
 def flops(layer, *shape) -> int:
-    return summed_up(layer, *shape).flops
+    return summarize(layer, *shape).flops
 
 
-def test_flops_are_two_for_each_product() -> None:
+def test_each_multiply_add_counts_as_two_flops() -> None:
     assert flops(nn.Dense(5), 7) == 2 * 7 * 5
     assert flops(nn.Dense(5), 4, 7) == 4 * 2 * 7 * 5
     conv = nn.Conv2D(6, (5, 5), strides=(2, 2), padding="same")
@@ -34,22 +34,22 @@ def test_flops_are_two_for_each_product() -> None:
 
 def test_loops_count_every_step() -> None:
     assert flops(nn.GRU(4), 9, 3) == 9 * 2 * (3 + 4) * 12
-    # Whatever was traced before in the forms that are fast.
+    # Even after the fast implementation has been traced.
     layer, x = nn.GRU(4), jnp.ones((1, 9, 3))
     variables = layer.init(jax.random.key(0), x)
     jax.jit(layer.apply)(variables, x)
     assert fdl.summary(layer, variables, x).flops == 9 * 2 * (3 + 4) * 12
 
 
-def test_the_papers_count_products_once() -> None:
-    # Multiply-adds: He et al., 2015, section 3.3 and table 1.
+def test_flops_are_twice_the_multiply_adds_of_the_papers() -> None:
+    # He et al., 2015, section 3.3 and table 1.
     for model, billions in ((models.VGG19, 19.6), (models.ResNet18, 1.8)):
-        found = summed_up(model(1000), 224, 224, 3).flops / 2e9
+        found = summarize(model(1000), 224, 224, 3).flops / 2e9
         assert found == pytest.approx(billions, rel=0.02)
 
 
 class Twice(linen.Module):
-    """A block and a product of its own, and a layer that training alone calls."""
+    """A block, a layer called twice, a product, and a layer for training only."""
 
     @linen.compact
     def __call__(self, x, *, train=False):
@@ -60,31 +60,31 @@ class Twice(linen.Module):
         return shared(shared(x)) @ jnp.ones((2, 4))
 
 
-def test_every_number_is_counted_once_whatever_is_folded() -> None:
-    whole = summed_up(Twice(), 8, 8, 1)
+def test_every_parameter_is_counted_once_at_any_level() -> None:
+    whole = summarize(Twice(), 8, 8, 1)
     names = [layer.name for layer in whole.layers]
     assert names[0] == "."
     assert names[1:4] == ["net/conv1_conv", "net/conv1_bn", "net/conv2_block1/1_conv"]
     aux = whole.layers[names.index("aux")]
     assert aux == Layer("aux", "not called", (), 9, 9, 0)
     for levels in (1, 2, 3):
-        folded = summed_up(Twice(), 8, 8, 1, levels=levels)
+        folded = summarize(Twice(), 8, 8, 1, levels=levels)
         assert folded[:2] == ("Twice", ((8, 8, 1),))
         total = lambda one: (one.parameters, one.trained, one.flops)
         assert total(folded) == total(whole)
-    own, net, shared, _ = summed_up(Twice(), 8, 8, 1, levels=1).layers
+    own, net, shared, _ = summarize(Twice(), 8, 8, 1, levels=1).layers
     assert (own.flops, own.parameters) == (2 * 2 * 4, 0)
     assert net.kind == "CIFARResNet"
     assert net.shapes == ((2,),)
     products = 2 * 2 * 2 * 2
     assert shared == Layer("shared", "Dense", ((2,),), 6, 6, products, ("net",))
     with pytest.raises(ValueError, match="levels=0 must be at least 1"):
-        summed_up(Twice(), 8, 8, 1, levels=0)
+        summarize(Twice(), 8, 8, 1, levels=0)
 
 
-def test_what_is_frozen_is_not_trained() -> None:
+def test_frozen_parameters_are_not_trained() -> None:
     net = models.CIFARResNet(10, depth=8)
-    found = summed_up(net, 28, 28, 1, frozen=("conv*", "predictions/bias"))
+    found = summarize(net, 28, 28, 1, frozen=("conv*", "predictions/bias"))
     assert found.trained == 640
     assert found.parameters == 77_754 + 2 * (16 * 3 + 32 * 3 + 64 * 3)
 
@@ -95,7 +95,7 @@ def test_a_frozen_backbone_is_not_trained() -> None:
     assert found.trained == 84 * (120 + 1) + 10 * (84 + 1)
 
 
-def test_the_data_of_a_known_name_need_not_be_there(monkeypatch) -> None:
+def test_known_data_sets_need_not_be_downloaded(monkeypatch) -> None:
     def miss(*arguments, **options):
         raise fdl.data.DataError("not here")
 

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and only where they were meant to be."""
+"""Files are written completely or not at all, and only where they should be."""
 
 import contextlib
 import json
@@ -49,7 +49,7 @@ def test_a_planted_link_is_not_written_through(tmp_path, monkeypatch) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_link_is_replaced_and_other_things_are_left(tmp_path) -> None:
+def test_a_link_is_replaced_but_a_pipe_or_folder_is_not(tmp_path) -> None:
     (tmp_path / "victim").write_bytes(b"precious")
     (tmp_path / "link").symlink_to(tmp_path / "victim")
     write_whole(tmp_path / "link", b"new")
@@ -63,7 +63,7 @@ def test_a_link_is_replaced_and_other_things_are_left(tmp_path) -> None:
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
-def test_permissions_are_those_of_any_new_file_or_of_the_old_one(tmp_path) -> None:
+def test_permissions_are_those_of_a_new_file_or_of_the_replaced_one(tmp_path) -> None:
     file, plain = tmp_path / "a", tmp_path / "plain"
     plain.write_bytes(b"")
     write_whole(file, b"1")
@@ -75,7 +75,7 @@ def test_permissions_are_those_of_any_new_file_or_of_the_old_one(tmp_path) -> No
 
 @contextlib.contextmanager
 def full_disk():
-    """A time in which files get no longer than 1,000 bytes."""
+    """Limit files to 1,000 bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
@@ -84,8 +84,8 @@ def full_disk():
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_leaves_what_was_there(tmp_path) -> None:
-    file = tmp_path / ("n" * 255)  # as long as names may be
+def test_a_full_disk_leaves_the_old_file(tmp_path) -> None:
+    file = tmp_path / ("n" * 255)  # the longest name possible
     write_whole(file, b"old")
     with full_disk(), pytest.raises(OSError, match=f"File too large: '{file}'"):
         write_whole(file, bytes(2000))
@@ -96,24 +96,22 @@ def test_a_full_disk_leaves_what_was_there(tmp_path) -> None:
 def test_content_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch) -> None:
     done, fsync, replace = [], os.fsync, os.replace
 
-    def note(name, function):
-        def noted(*args):
+    def record(name, function):
+        def recorded(*args):
             mode = os.fstat(args[0]).st_mode if name == "fsync" else 0
             done.append("folder" if stat.S_ISDIR(mode) else name)
             return function(*args)
 
-        monkeypatch.setattr(os, name, noted)
+        monkeypatch.setattr(os, name, recorded)
 
-    note("fsync", fsync)
-    note("replace", replace)
+    record("fsync", fsync)
+    record("replace", replace)
     write_whole(tmp_path / "a", b"content")
     assert done == ["fsync", "replace", "folder"]
 
 
 @pytest.mark.parametrize("year", [1970, 2150])
-def test_archives_are_written_whatever_the_clock_says(
-    year, monkeypatch, tmp_path
-) -> None:
+def test_archives_are_written_for_any_date(year, monkeypatch, tmp_path) -> None:
     now = time.struct_time((year, 1, 1, 0, 0, 0, 0, 1, 0))
     monkeypatch.setattr(time, "localtime", lambda *seconds: now)
     model, image = fdl.models.MLP(3, (4,)), np.zeros((1, 2, 2, 1), np.float32)
@@ -123,7 +121,7 @@ def test_archives_are_written_whatever_the_clock_says(
     assert jax.tree.all(jax.tree.map(np.array_equal, loaded, variables))
 
 
-def test_what_is_not_finite_is_null_in_json(tmp_path) -> None:
+def test_values_that_are_not_finite_are_null_in_json(tmp_path) -> None:
     def no_json(name):
         raise AssertionError(name)
 
@@ -143,10 +141,10 @@ def test_what_is_not_finite_is_null_in_json(tmp_path) -> None:
 
 
 OTHERS = {
-    "fdl/console.py": "what nobody can read goes to the null device",
-    "fdl/runs/states.py": "a state is a folder that is renamed when it is whole",
+    "fdl/console.py": "output that nobody can read goes to the null device",
+    "fdl/runs/states.py": "a state is a folder that is renamed when it is complete",
 }
-"""Who writes files otherwise, and why it is whole all the same."""
+"""Files that write in another way, and why this is safe."""
 
 
 def test_all_of_fdl_writes_files_in_one_way() -> None:

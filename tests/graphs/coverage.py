@@ -1,4 +1,4 @@
-"""Writes docs/migrating/keras.md from the tables: `python tests/graphs/coverage.py`."""
+"""Write docs/migrating/keras.md from the tables: `python tests/graphs/coverage.py`."""
 
 import inspect
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "docs" / "migrating" / "keras.md"
 
-MARK = "## Layers"  # what is before it is written by hand
+MARK = "## Layers"  # the text before it is written by hand
 PLANNED = "planned"
 APPLICATIONS = ("CustomScaleLayer", "LayerScale", "StochasticDepth")
 THRESHOLD = "a name cannot have its arguments; `keras.ops.threshold` is supported"
@@ -15,7 +15,7 @@ ACTS = {
     "sparsemax": "as in Keras 3.15, whose values do not sum to one",
 }
 
-# Where fdl has another name, or needs none.
+# Classes that fdl has under another name, or does not need.
 WRITTEN = {
     "Activation": "`fdl.nn.relu`, ...",
     "Add": "`x + y`",
@@ -93,7 +93,7 @@ BASES = {
 
 
 def classes(module):
-    """Return the names of the classes of a module of Keras, without second names."""
+    """Return the names of the classes of a Keras module, without aliases."""
     found = {}
     for name, value in vars(module).items():
         if inspect.isclass(value):
@@ -102,7 +102,7 @@ def classes(module):
 
 
 def written(name, ours):
-    """Return what to write in fdl for a class of Keras, or nothing."""
+    """Return what to write in fdl for a Keras class; empty if there is nothing."""
     low = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
     for one in (name, low):
         if one in dir(ours):
@@ -121,7 +121,7 @@ def page():
     from fdl.keras.table.initializers import INITIALIZERS
     from fdl.keras.table.regularizers import CONSTRAINTS, REGULARIZERS
 
-    def told(names, known, ours, notes=None):
+    def support_table(names, known, ours, notes=None):
         notes = notes or {}
         yield from ["", "| Keras | in fdl | imported |", "| --- | --- | --- |"]
         for name in names:
@@ -131,7 +131,7 @@ def page():
                 state += f"; {notes[name]}"
             yield f"| `{name}` | {written(name, ours)} | {state} |"
 
-    def named(names, ours):
+    def name_table(names, ours):
         yield from ["", "| Keras | in fdl |", "| --- | --- |"]
         yield from (f"| `{name}` | {written(name, ours)} |" for name in names)
 
@@ -143,22 +143,22 @@ def page():
     ]
     layers = sorted([*classes(keras.layers), *APPLICATIONS])
     lines = [PAGE.read_text().partition(MARK)[0].rstrip(), "", MARK]
-    lines += told(layers, {*LAYERS, "InputLayer"}, fdl.nn, notes)
+    lines += support_table(layers, {*LAYERS, "InputLayer"}, fdl.nn, notes)
     lines += ["", "## Activations"]
-    lines += told(sorted(functions), ACTIVATIONS, fdl.nn, ACTS)
+    lines += support_table(sorted(functions), ACTIVATIONS, fdl.nn, ACTS)
     for title, module, known, ours in (
         ("Initializers", keras.initializers, INITIALIZERS, fdl.nn.initializers),
         ("Regularizers", keras.regularizers, REGULARIZERS, fdl.learners),
         ("Constraints", keras.constraints, CONSTRAINTS, constraints),
     ):
-        lines += ["", f"## {title}", *told(classes(module), known, ours)]
+        lines += ["", f"## {title}", *support_table(classes(module), known, ours)]
     for title, module, ours in (
         ("Losses", keras.losses, fdl.losses),
         ("Metrics", keras.metrics, fdl.metrics),
         ("Optimizers", keras.optimizers, fdl.keras),
         ("Schedules", keras.optimizers.schedules, schedules),
     ):
-        lines += ["", f"## {title}", *named(classes(module), ours)]
+        lines += ["", f"## {title}", *name_table(classes(module), ours)]
     known = ", ".join(
         f"`{name.removeprefix('ops.')}`" for name in LAYERS if name.startswith("ops.")
     )

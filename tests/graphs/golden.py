@@ -1,4 +1,4 @@
-"""Models that Keras saved elsewhere; `make_golden_files.py` writes them."""
+"""Models saved by Keras with inputs and outputs; `make_golden_files.py` writes them."""
 
 from pathlib import Path
 

@@ -41,7 +41,7 @@ def encodings():
     weights = L.Input((5,), name="weights")
     bins = [-0.5, 0.25, 1.0]
     known, masked = [4, 1, 3], [0, -1, 4, 1]
-    adapted = L.IntegerLookup(num_oov_indices=2)  # its tokens stand beside the graph
+    adapted = L.IntegerLookup(num_oov_indices=2)  # its tokens are not in the graph
     adapted.adapt([[3, 1, 1]])
     return {"x": x, "token": token, "one": one, "weights": weights}, {
         "bins": L.Discretization(bins)(x),
@@ -190,7 +190,7 @@ def recurrent_images():
 def channels_first():
     """No layer here has as many channels as columns.
 
-    Keras 3.15 on TensorFlow then adds the bias of a channel to a column.
+    If it did, Keras 3.15 on TensorFlow would add the biases of channels to columns.
     """
     first = {"data_format": "channels_first"}
     row, x = L.Input((4, 11), name="row"), L.Input((4, 6, 5), name="x")
@@ -254,8 +254,8 @@ def channels_first():
 
 
 @model
-def spread_transposed():
-    """Transposed convolutions with dilation, which TensorFlow has not on CPU."""
+def dilated_transposed():
+    """Transposed convolutions with dilation, which TensorFlow does not have on CPU."""
     row, x = L.Input((5, 2), name="row"), L.Input((5, 4, 2), name="x")
     rows = all_on(
         row,
@@ -272,14 +272,14 @@ def spread_transposed():
 
 @model
 def spectral():
-    """In training, kernels are normalized, and their vectors are statistics."""
+    """In training, kernels are normalized, and their singular vectors are updated."""
     x = L.Input((4, 6), name="x")
     y = L.SpectralNormalization(L.Dense(3, activation="tanh"), power_iterations=2)(x)
     return x, {"y": L.SpectralNormalization(L.Conv1D(3, 2, use_bias=False))(y)}
 
 
 @model
-def attention_of_kinds():
+def attention_variants():
     x, y = L.Input((6, 8), name="x"), L.Input((5, 8), name="y")
     image = L.Input((3, 4, 8), name="image")
     pairs = L.Input((3, 4, 3, 4), dtype="bool", name="pairs")
@@ -303,8 +303,8 @@ def attention_of_kinds():
 
 
 @model
-def two_ways():
-    """`Bidirectional` of what it takes, with every way to merge."""
+def bidirectional():
+    """`Bidirectional` around several layers, with every merge mode."""
     x, rows = L.Input((4, 3), name="x"), L.Input((3, 5, 2), name="rows")
     cells = L.RNN([L.GRUCell(3), L.LSTMCell(2)], return_sequences=True)
     outputs = {
@@ -335,7 +335,7 @@ def renormalized():
 
 @model
 def tiles_of_histograms():
-    """Of sizes that single precision, in which Keras computes, holds exactly."""
+    """The sizes are exact in float32, in which Keras computes."""
     x = L.Input((7, 8, 2), name="x")
     equalized = L.ContrastLimitedAdaptiveHistogramEqualization
     y = L.Rescaling(64.0, offset=128.0)(x)

@@ -1,4 +1,4 @@
-"""Keras models that have every class of the table, many layers in each.
+"""Keras models that together contain every class of the table, many layers in each.
 
 Each function returns inputs and a dictionary of outputs, named by what they check.
 """
@@ -270,7 +270,7 @@ def masked():
 
 @model
 def masked_attention():
-    """Attention takes the masks of its inputs away from what comes later."""
+    """Attention removes the masks of its inputs for all later layers."""
     token = L.Input((7,), dtype="int32", name="token")
     other = L.Input((7, 6), name="other")
     x = L.Embedding(9, 6, mask_zero=True, name="one")(token)
@@ -375,7 +375,7 @@ REDUCTIONS = "max mean min prod std sum var argmax argmin".split()
 
 @model
 def augmentation():
-    """Ranges of one point, where there are ranges."""
+    """All ranges are single points."""
     x = L.Input((11, 13, 3), name="x")
     return x, all_on(
         x,
@@ -428,11 +428,11 @@ def augmentation():
 
 @model
 def graphs():
-    """Two uses of a layer, models in models, lists and names of every kind."""
+    """A layer that is used twice, nested models, nested structures, reserved names."""
     a, b = L.Input((8,), name="a"), L.Input((8,), name="b")
     tower = keras.Sequential([L.Input((8,)), L.Dense(6), L.BatchNormalization()])
     inner_in = {"u": L.Input((6,), name="u"), "v": L.Input((6,), name="v")}
-    shared = L.Dense(6, activation="tanh", name="apply")  # a word of Linen's
+    shared = L.Dense(6, activation="tanh", name="apply")  # a name that Linen reserves
     mixed = shared(inner_in["u"]) + shared(inner_in["v"])
     inner = keras.Model(inner_in, [mixed, L.Dense(2)(mixed)], name="graph")
     frozen = L.Dense(6, name="frozen", trainable=False)

@@ -1,9 +1,8 @@
-"""Keras' computations on JAX, in place of those on TensorFlow that are less exact.
+"""Keras computations on JAX, where those on TensorFlow are less exact or missing.
 
-TensorFlow rounds options to single precision in some activations, resizes in single
-precision, looks bicubic weights up in a table, computes the triangles of mel bands in
-single precision, and has no pooling of volumes in double precision, and no convolutions
-with channels first on CPU.
+TensorFlow rounds the options of some activations to float32, resizes in float32, looks
+up bicubic weights in a table, and computes the triangles of mel bands in float32. It
+has no 3D pooling in float64, and on CPU no convolutions with channels first.
 """
 
 import contextlib
@@ -37,7 +36,7 @@ def _on_jax(function):
 
 
 def _in_one_program(function):
-    """Compile a function of an array and options: many operations take longer."""
+    """Compile a function of an array and options, which then takes less time."""
     return lambda x, *args, **kwargs: jax.jit(lambda x: function(x, *args, **kwargs))(x)
 
 
@@ -46,11 +45,15 @@ def _where_needed(theirs, on_jax):
 
     def call(*args, **kwargs):
         given = signature.bind(*args, **kwargs).arguments
-        spread = "output_padding" in given and np.max(given.get("dilation_rate", 1)) > 1
-        first = given.get("data_format") == "channels_first"
+        dilated = (
+            "output_padding" in given and np.max(given.get("dilation_rate", 1)) > 1
+        )
+        channels_first = given.get("data_format") == "channels_first"
         pools = given.keys() & {"pool_size", "output_size"}
         volumes = pools and len(args[0].shape) == 5
-        return (on_jax if first or spread or volumes else theirs)(*args, **kwargs)
+        return (on_jax if channels_first or dilated or volumes else theirs)(
+            *args, **kwargs
+        )
 
     return call
 
@@ -68,7 +71,7 @@ def _mel(call, layer, inputs):
 
 @contextlib.contextmanager
 def exact():
-    """Compute in double precision where Keras on TensorFlow does not."""
+    """Compute in float64 where Keras on TensorFlow does not."""
     nn, image = on_tensorflow.nn, on_tensorflow.image
     with contextlib.ExitStack() as stack:
         patch = lambda where, name, value: stack.enter_context(

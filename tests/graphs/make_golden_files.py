@@ -1,9 +1,9 @@
-"""Writes tests/data/keras: models that Keras saved, with inputs and outputs.
+"""Write tests/data/keras: models saved by Keras, with inputs and outputs.
 
     python tests/graphs/make_golden_files.py keras
     python tests/graphs/make_golden_files.py tf_keras   # where Keras 2 is installed
 
-Each file has the bytes of a saved model, its inputs, and what Keras predicts.
+Each file contains the bytes of a saved model, its inputs, and Keras' predictions.
 """
 
 import importlib
@@ -50,7 +50,7 @@ def sequences(keras):
 
 
 def nested(keras):
-    """A layer used twice, models in models, and parts that are not trained."""
+    """A layer that is used twice, nested models, and frozen parts."""
     L = keras.layers
     a, b = L.Input((4,), name="a"), L.Input((4,), name="b")
     shared = L.Dense(4, activation="tanh", name="shared")
@@ -69,7 +69,7 @@ def nested(keras):
 
 
 def operations(keras):
-    """Functions between layers: of `keras.ops`, or in Keras 2 of TensorFlow."""
+    """Functions between layers: from `keras.ops` or, in Keras 2, from TensorFlow."""
     L = keras.layers
     x, y = L.Input((3, 4), name="x"), L.Input((3, 4), name="y")
     shown = [x + y, 1.0 - x, x * 2.0, -x / (y * y + 1.0), abs(x) ** 0.5, x[:, 1:, ::2]]
@@ -114,7 +114,7 @@ def operations(keras):
 
 
 def prepared(model, rng):
-    """Give a model weights that are all different, and return inputs."""
+    """Give a model distinct weights, and yield the names and values of its inputs."""
     weights = []
     for variable in model.weights:
         value = rng.normal(size=variable.shape) * 0.4
@@ -145,7 +145,7 @@ def main():
             outputs = {f"{number:02}": y for number, y in enumerate(several)}
         for kind in (".keras", ".h5"):
             if (version, make, kind) == (2, operations, ".keras"):
-                continue  # which cannot have the ellipsis of an index
+                continue  # it cannot store the ellipsis of an index
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / f"model{kind}"
                 model.save(path)

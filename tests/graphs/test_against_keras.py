@@ -1,4 +1,4 @@
-"""Imported models against Keras: outputs, gradients, statistics and penalties."""
+"""Imported models compared with Keras: outputs, gradients, statistics and penalties."""
 
 import contextlib
 
@@ -34,7 +34,7 @@ def precision(request):
 
 
 def drawn(model, rng):
-    """Give a model weights that are all different, and variances above zero."""
+    """Give a model distinct weights, and positive variances."""
     for variable in model.weights:
         if "seed" in variable.path or "int" in variable.dtype:
             continue
@@ -63,7 +63,7 @@ def inputs_for(model, rng):
 
 
 def error(ours, theirs):
-    """Return how far apart two arrays are, relative to the largest value."""
+    """Return the largest difference of two arrays, relative to the largest value."""
     ours, theirs = np.asarray(ours), theirs.numpy()
     if ours.shape != theirs.shape:
         return np.inf
@@ -90,7 +90,7 @@ def built(name, tmp_path, seed=0):
 
 
 def named(tree):
-    """Return outputs of Keras or fdl by name, in one order."""
+    """Return the names and outputs of Keras or fdl, in the same order."""
     return [
         ("/".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path), leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
@@ -100,8 +100,8 @@ def named(tree):
 IN_SINGLE = ("images", "masked_attention", "image_sizes", "tiles_of_histograms")
 
 
-# No wrong formula can hide behind rounding in double precision, in which Keras computes
-# all but one.
+# In double precision, rounding cannot hide a wrong formula. Keras computes all models
+# but one in it.
 @pytest.mark.parametrize(
     ("name", "precision"),
     [(name, "float64") for name in MODELS if name != "tiles_of_histograms"]
@@ -117,7 +117,7 @@ def test_outputs(name, precision, tmp_path):
         with where():
             wanted = theirs(inputs, training=False)
         require_close(y, wanted, TOLERANCE[precision])
-        # The way back: Keras opens what is saved, and predicts the same bits.
+        # The way back: Keras opens the saved file and predicts the same, bit for bit.
         save_weights(tmp_path / "ours.keras", ours, variables)
         assert import_model(tmp_path / "ours.keras")[0] == ours
     again = keras.models.load_model(tmp_path / "ours.keras")
@@ -129,11 +129,11 @@ def test_outputs(name, precision, tmp_path):
 
 
 def partly_frozen():
-    """Models of which only some layers learn, whose weights a .h5 has in two lists."""
+    """Partly frozen models, whose weights a .h5 file stores in two lists."""
     x = keras.Input((4,))
     parts = lambda: [keras.layers.Dense(4), keras.layers.BatchNormalization()]
     whole = keras.Sequential([*parts(), *parts()])
-    # It keeps a count besides, which is no weight here.
+    # It also stores a count, which is not a weight here.
     first = keras.Sequential([keras.layers.Normalization(), *parts(), *parts()])
     inner = keras.Sequential([keras.Sequential([*parts(), *parts()]), *parts()])
     y = inner(first(whole(x)))
@@ -158,7 +158,7 @@ def test_whole_models_in_h5(make, tmp_path, in_a_process):
 
 
 def step(model, inputs):
-    """Return losses, gradients and statistics of a Keras model in training."""
+    """Return the loss and the gradients of a Keras model in training."""
     with tf.GradientTape() as tape:
         outputs = keras.tree.flatten(model(inputs, training=True))
         loss = sum(keras.ops.mean(keras.ops.square(y)) for y in outputs)
@@ -175,7 +175,7 @@ def step(model, inputs):
     renormalized""".split(),
 )
 def test_training(name, tmp_path):
-    """A step: the loss with penalties, gradients, statistics, and what is frozen."""
+    """The loss with penalties, the gradients, and the statistics of one step."""
     theirs, path, inputs = built(name, tmp_path)
     for layer in theirs._flatten_layers():
         if isinstance(layer, keras.layers.Dropout):

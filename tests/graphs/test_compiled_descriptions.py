@@ -1,4 +1,4 @@
-"""What files say of `model.compile`, without Keras: in all forms, or refused."""
+"""Descriptions of `model.compile` in files, without Keras: read in all forms."""
 
 import copy
 import json
@@ -18,7 +18,7 @@ from fuzz.mutations import json_of
 
 
 def made(*outputs):
-    """A model with these outputs of two numbers each."""
+    """Return a model with these outputs, of two numbers each."""
     x = {"class_name": "InputLayer", "config": {"name": "x", "batch_shape": [None, 2]}}
     tensor = {
         "class_name": "__keras_tensor__",
@@ -83,14 +83,14 @@ def of_one(loss, **more):
         ),
     ],
 )
-def test_losses_in_all_forms(loss, model, wanted):
+def test_losses_are_read_in_all_forms(loss, model, wanted):
     found = read_compiled(of_one(loss), model).losses
     assert {k: (v.name, dict(v.options)) for k, v in found.items()} == {
         k: (v.name, dict(v.options)) for k, v in wanted.items()
     }
 
 
-def test_metrics_and_weights():
+def test_metrics_and_loss_weights_are_read():
     found = read_compiled(CONFIG, TWO)
     assert {k: [each.name for each in v] for k, v in found.metrics.items()} == {
         "a": ["accuracy", "mean_absolute_error"],
@@ -130,12 +130,12 @@ def test_metrics_and_weights():
         ({"loss_weights": {"a": "1"}}, "loss_weights has '1'"),
     ],
 )
-def test_refusals(changes, words):
+def test_invalid_or_unsupported_arguments_are_refused(changes, words):
     with pytest.raises(WeightsError, match=words):
         read_compiled(changed(**changes), TWO)
 
 
-def test_schedules():
+def test_schedules_are_read():
     found = read_compiled(changed(**optimizer("keras>SGD", learning_rate=COSINE)), TWO)
     state = found.optimizer.init(jnp.zeros(1))
     updates, _ = found.optimizer.update(jnp.ones(1), state)
@@ -158,7 +158,7 @@ def test_schedules():
         ({"loss": None}, "without a loss"),
     ],
 )
-def test_what_the_learner_lacks(changes, words):
+def test_losses_and_metrics_that_fdl_does_not_have_are_refused(changes, words):
     compiled = read_compiled(changed(**changes), TWO)
     variables = TWO.init(jax.random.key(0), np.zeros((1, 2)))
     with pytest.raises(ValueError, match=words):
@@ -175,7 +175,7 @@ def test_what_the_learner_lacks(changes, words):
         ("crossentropy", [[0.0, 1.0], [1.0, 0.0]], "categorical_crossentropy"),
     ],
 )
-def test_which_cross_entropy(loss, targets, wanted):
+def test_cross_entropy_depends_on_the_targets(loss, targets, wanted):
     compiled = read_compiled(of_one(loss, metrics=["accuracy"]), ONE)
     variables = ONE.init(jax.random.key(0), np.zeros((1, 2)))
     learner, state = fdl.learners.from_keras(ONE, variables, compiled)
@@ -189,15 +189,15 @@ def test_which_cross_entropy(loss, targets, wanted):
     assert measured["accuracy"].compute() == accuracy
 
 
-def test_changed_descriptions_give_only_our_error():
+def test_mutated_descriptions_raise_only_weights_errors():
     content, refused = json.dumps(CONFIG).encode(), []
     for seed in range(300):
         try:
-            said = json.loads(json_of(content, random.Random(seed)))
+            mutated = json.loads(json_of(content, random.Random(seed)))
         except ValueError:
             continue
         try:
-            read_compiled(said, TWO)
+            read_compiled(mutated, TWO)
         except WeightsError as error:
             refused.append(str(error))
     assert len(refused) > 100
@@ -205,7 +205,7 @@ def test_changed_descriptions_give_only_our_error():
 
 
 def stored(count, **changes):
-    """The arrays that Keras keeps of Adam for one model, or some that are wrong."""
+    """Return the arrays that Keras stores for Adam and `ONE`, some of them replaced."""
     shapes = [(), (), *[(2, 2)] * 2, *[(2,)] * 2][:count]
     arrays = [np.full(shape, 0.5, np.float32) for shape in shapes]
     for place, array in changes.items():
@@ -228,7 +228,7 @@ def stored(count, **changes):
         (stored(6, _0=np.ones(2)), "has the optimizer's iteration as"),
     ],
 )
-def test_states_that_do_not_fit(arrays, words):
+def test_optimizer_states_that_do_not_fit_are_refused(arrays, words):
     params = ONE.init(jax.random.key(0), np.zeros((1, 2)))["params"]
     state = fdl.keras.adam().init(params)
     trained = [("y", "kernel"), ("y", "bias")]

@@ -1,4 +1,4 @@
-"""Compiled models: training goes on in fdl as it would in Keras."""
+"""Compiled models: fdl resumes training as Keras would."""
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True)
-def _double():
+def _float64():
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     with jax.enable_x64(True):
@@ -28,14 +28,14 @@ def _double():
 
 
 def built():
-    """Two outputs, statistics, a penalty, a constraint, and a part that is frozen."""
+    """Two outputs, statistics, a penalty, a constraint, and a frozen part."""
     L = keras.layers
     x = keras.Input((4,), name="x")
     norm = lambda: L.BatchNormalization(momentum=0.75, epsilon=2**-10)
     fixed = keras.Sequential([L.Dense(4), norm()], name="fixed")
     fixed.trainable = False
-    # Without a bias: before a normalization its gradient is noise, of which Lion takes
-    # the sign.
+    # Without a bias: before a normalization, its gradient is rounding noise, and Lion
+    # takes the sign of gradients.
     half = keras.regularizers.L2(0.5)
     options = {"kernel_regularizer": half, "kernel_constraint": "unit_norm"}
     h = L.Dense(4, use_bias=False, **options)(fixed(x))
@@ -77,7 +77,7 @@ OPTIMIZERS = [
     ("make", "suffix"),
     [*((make, ".keras") for make in OPTIMIZERS), (OPTIMIZERS[0], ".h5")],
 )
-def test_a_step_from_the_state_that_is_stored(make, suffix, tmp_path):
+def test_steps_from_the_stored_state_equal_those_of_keras(make, suffix, tmp_path):
     theirs = built()
     theirs.compile(
         make(),
@@ -128,24 +128,24 @@ def unit():
     return keras.Model(x, keras.layers.UnitNormalization()(keras.layers.Dense(2)(x)))
 
 
-ANSWERS = (RNG.random((6, 3)) > 0.5) * 1.0
+LABELS = (RNG.random((6, 3)) > 0.5) * 1.0
 TOKENS = np.array([[1, 2, 0, 0], [3, 1, 2, 0], [4, 4, 4, 4]])
 CLASSES = np.arange(6) % 3
 
 
-def of_answers():
+def metrics_of_labels():
     k = keras.metrics
     measures = [k.AUC(num_thresholds=20), k.Precision(thresholds=0.25), k.Recall()]
     measures += [k.F1Score("micro", 0.5), "cosine_similarity", k.LogCoshError(), "mse"]
     return [*measures, k.MeanMetricWrapper(keras.losses.poisson, "poisson")]
 
 
-def of_classes():
+def metrics_of_classes():
     k = keras.metrics
     return ["accuracy", k.OneHotMeanIoU(3), "poisson", k.Accuracy("exact")]
 
 
-SAME = {
+CASES = {
     "masks": (
         tagger,
         TOKENS,
@@ -153,15 +153,15 @@ SAME = {
         lambda: "ce",
         lambda: ["acc"],
     ),
-    "dice": (perceptron(3, "sigmoid"), X, ANSWERS, lambda: "dice", of_answers),
+    "dice": (perceptron(3, "sigmoid"), X, LABELS, lambda: "dice", metrics_of_labels),
     "tversky": (
         perceptron(3, "sigmoid"),
         X,
-        ANSWERS,
+        LABELS,
         lambda: keras.losses.Tversky(alpha=0.25, axis=(1,)),
         list,
     ),
-    # One embedding is alone in its class.
+    # The last class has only one embedding.
     "circle": (
         unit,
         X,
@@ -181,14 +181,14 @@ SAME = {
         X,
         np.eye(3)[CLASSES],
         lambda: "categorical_crossentropy",
-        of_classes,
+        metrics_of_classes,
     ),
 }
 
 
-@pytest.mark.parametrize("name", SAME)
-def test_losses_and_metrics_are_measured_as_in_keras(name, tmp_path):
-    make, inputs, targets, loss, measures = SAME[name]
+@pytest.mark.parametrize("name", CASES)
+def test_losses_and_metrics_equal_those_of_keras(name, tmp_path):
+    make, inputs, targets, loss, measures = CASES[name]
     theirs = make()
     theirs.compile(O.SGD(0.5), loss(), metrics=measures(), run_eagerly=True)
     theirs.save(tmp_path / "model.keras")

@@ -1,4 +1,4 @@
-"""What imported models draw: weights at the start, and noise in training."""
+"""Random draws of imported models: initial weights, and noise in training."""
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ convnext = Lazily("keras.src.applications.convnext")
 
 
 def starting():
-    """Return a model with every initializer, and layers with draws of their own."""
+    """Return a model with every initializer, and layers with their own draws."""
     x, image = L.Input((30,)), L.Input((6, 6, 12))
     rows, token = L.Input((5, 30)), L.Input((4,), dtype="int32")
     scaled = [
@@ -75,8 +75,8 @@ def starting():
     return keras.Model([x, image, rows, token], dense + outputs)
 
 
-def test_weights_start_as_in_keras():
-    """Arrays have the same mean, deviation, tails and range, and the same products."""
+def test_initial_weights_have_the_distribution_of_keras():
+    """Arrays have the same mean, deviation and tails; matrices also the same norm."""
     keras.utils.set_random_seed(0)
     model, wanted = import_model(starting())
     inputs = [np.ones((1, *each.shape[1:]), each.dtype) for each in _inputs(model)]
@@ -89,7 +89,7 @@ def test_weights_start_as_in_keras():
         if len(np.unique(theirs)) < 3 or path[-1] in ("real_kernel", "imag_kernel"):
             np.testing.assert_allclose(ours, theirs, 0, 1e-6, err_msg=str(path))
             continue
-        error = 7 / np.sqrt(theirs.size)  # five deviations of what draws differ by
+        error = 7 / np.sqrt(theirs.size)  # five standard errors of the difference
         assert abs(ours.mean() - theirs.mean()) < error * deviation, path
         assert abs(ours.std() / deviation - 1) < error, path
         tails = [np.mean(abs(each) > 1.5 * deviation) for each in (ours, theirs)]
@@ -132,8 +132,8 @@ def noisy():
     return keras.Model([x, image], outputs)
 
 
-def test_noise_is_that_of_keras():
-    """Of one example, drawn many times, each value and each sum of values is alike."""
+def test_noise_has_the_distribution_of_keras():
+    """Over many draws, values and sums of values have the same mean and variance."""
     keras.utils.set_random_seed(0)
     theirs = noisy()
     rng, count = np.random.default_rng(0), 3000
@@ -150,7 +150,7 @@ def test_noise_is_that_of_keras():
     for layer, (ours, wanted) in zip(theirs.outputs, pairs, strict=True):
         name = layer._keras_history.operation.name
         parts = [np.asarray(y, float).reshape(count, -1) for y in (ours, wanted)]
-        # Sums tell what is dropped together.
+        # Sums show which values are dropped together.
         weights = rng.normal(size=(parts[0].shape[1], 8))
         a, b = (np.hstack([each, each @ weights]) for each in parts)
         squares = [(y - y.mean(0)) ** 2 for y in (a, b)]

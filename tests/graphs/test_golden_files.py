@@ -1,4 +1,4 @@
-"""Models that Keras saved elsewhere, where no other framework can be imported."""
+"""Models saved by Keras are imported where no other framework is installed."""
 
 import dataclasses
 import sys
@@ -17,27 +17,27 @@ from graphs.golden import PAIRS, read
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch):
+def _without_frameworks(monkeypatch):
     for name in ("keras", "tf_keras", "tensorflow", "torch"):
         monkeypatch.setitem(sys.modules, name, None)
 
 
 def named(outputs):
-    """Return outputs by the names that the pairs have."""
+    """Return outputs by the names that the stored outputs have."""
     if isinstance(outputs, dict):
         return outputs
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
     return {f"{number:02}": y for number, y in enumerate(outputs)}
 
 
-def test_there_are_pairs_of_both_releases():
+def test_there_are_pairs_of_both_versions_and_formats():
     names = {pair.name.partition("-")[0] for pair in PAIRS}
     kinds = {Path(pair.stem).suffix for pair in PAIRS}
     assert (names, kinds) == ({"keras2", "keras3"}, {".keras", ".h5"})
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.stem)
-def test_predictions(pair, tmp_path):
+def test_predictions_equal_those_of_keras(pair, tmp_path):
     path, inputs, wanted = read(pair.stem, tmp_path)
     model, variables = import_model(path)
     found = named(jax.jit(model.apply)(variables, inputs))
@@ -47,7 +47,7 @@ def test_predictions(pair, tmp_path):
         np.testing.assert_allclose(found[name], y, rtol=0, atol=atol, err_msg=name)
 
 
-def test_training(tmp_path):
+def test_imported_models_are_trained_and_saved(tmp_path):
     path, inputs, outputs = read("keras3-images.keras", tmp_path)
     model, variables = import_model(path)
     learner = fdl.learners.supervised(

@@ -149,18 +149,18 @@ def test_layers_that_do_not_fit_together_are_refused():
         slots_of(KerasModel(read_model(config)))
 
 
-def anywhere(tree, path=()):
-    """Yield the paths of all that JSON holds."""
+def paths_in(tree, path=()):
+    """Yield the path of every value in JSON."""
     yield path
     items = tree.items() if isinstance(tree, dict) else enumerate(tree)
     for key, each in items:
         if isinstance(each, dict | list):
-            yield from anywhere(each, (*path, key))
+            yield from paths_in(each, (*path, key))
         else:
             yield (*path, key)
 
 
-PATHS = [path for path in anywhere(SMALL) if path]
+PATHS = [path for path in paths_in(SMALL) if path]
 VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -177,7 +177,7 @@ VALUES = st.recursive(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(PATHS), VALUES), min_size=1, max_size=3))
-def test_changed_files_give_only_our_error(changes):
+def test_mutated_descriptions_raise_only_weights_errors(changes):
     config = copy.deepcopy(SMALL)
     for path, value in changes:
         place = config
@@ -195,7 +195,7 @@ def test_changed_files_give_only_our_error(changes):
         pass
 
 
-def test_an_input_of_any_leading_axes(key):
+def test_inputs_have_any_leading_axes(key):
     model = KerasModel(read_model(SMALL))
     x = jax.random.normal(key, (2, 3, 4))
     variables = model.init(key, x)
@@ -210,7 +210,7 @@ def test_an_input_of_any_leading_axes(key):
         model.apply(variables, x, x)
 
 
-def test_training_as_any_model(key):
+def test_an_imported_model_trains_like_any_other(key):
     model = KerasModel(read_model(SMALL))
     rows = fdl.arrays.Rows(
         np.asarray(jax.random.normal(key, (8, 4))), np.ones((8, 2), np.float32)
@@ -240,7 +240,7 @@ def test_the_penalty_of_weights_is_sown(key):
     np.testing.assert_allclose(penalty, 0.5 * (kernel**2).sum(), rtol=1e-6)
 
 
-def test_the_constraint_of_spectral_normalization(key):
+def test_the_constraint_of_spectral_normalization_is_applied(key):
     dense = layer("Dense", "dense", units=3)
     around = layer("SpectralNormalization", "norm", tensor("x"), layer=dense)
     layers = [layer("InputLayer", "x", batch_shape=[None, 4]), around]
@@ -252,7 +252,7 @@ def test_the_constraint_of_spectral_normalization(key):
 
 
 @pytest.mark.parametrize("content", [b"", b"1\n2.5", b"1\n" + b"9" * 5000, b"\xff"])
-def test_damaged_vocabularies(content):
+def test_damaged_vocabularies_are_refused(content):
     layers = [
         layer("InputLayer", "x", batch_shape=[None, 4], dtype="int32"),
         layer("IntegerLookup", "look", tensor("x")),
@@ -264,7 +264,7 @@ def test_damaged_vocabularies(content):
         slots_of(KerasModel(graph))
 
 
-def test_layers_of_the_users_own(key):
+def test_custom_layers_are_read(key):
     config = changed(["layers", 1, "class_name"], "Mine")
     config["config"]["layers"][1]["config"] = {"name": "hidden", "width": 3}
     custom = {"Mine": lambda width: fdl.nn.Dense(width)}
@@ -275,12 +275,12 @@ def test_layers_of_the_users_own(key):
 
 
 @pytest.mark.parametrize("name", ["x.h5", "x.keras", "x"])
-def test_files_that_are_not_there(name, tmp_path):
+def test_missing_files_are_refused(name, tmp_path):
     with pytest.raises(WeightsError, match="does not exist"):
         import_model(tmp_path / name)
 
 
-def test_a_damaged_description(tmp_path):
+def test_a_damaged_description_is_refused(tmp_path):
     path = tmp_path / "x.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", b'{"class_name": ')
@@ -288,6 +288,6 @@ def test_a_damaged_description(tmp_path):
         import_model(path)
 
 
-def test_what_is_no_model():
+def test_objects_that_are_not_models_are_refused():
     with pytest.raises(WeightsError, match="int is neither a path nor a Keras model"):
         import_model(3)

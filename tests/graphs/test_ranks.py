@@ -1,4 +1,4 @@
-"""Layers that take inputs of any rank, along any axis, against Keras."""
+"""Layers for inputs of any rank, along any axis, compared with Keras."""
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ L = Lazily("keras.layers")
 ALONG_AN_AXIS = {
     "batch": lambda axis: L.BatchNormalization(axis=axis, momentum=0.5, epsilon=0.25),
     "layer": lambda axis: L.LayerNormalization(axis=axis, epsilon=0.25),
-    "rms": lambda axis: L.RMSNormalization(epsilon=0.25),  # others fail in Keras
+    "rms": lambda axis: L.RMSNormalization(epsilon=0.25),  # other axes fail in Keras
     "group": lambda axis: L.GroupNormalization(2, axis=axis, epsilon=0.25),
     "unit": lambda axis: L.UnitNormalization(axis=axis),
     "adapted": lambda axis: L.Normalization(axis=axis),
@@ -56,7 +56,7 @@ def test_any_rank_and_axis(name, rank, axis):
         y, changed = ours.apply(variables, x, train=train, mutable=["batch_stats"])
         wanted = model(x, training=train)
         np.testing.assert_allclose(y, wanted, rtol=2e-5, atol=2e-6)
-    if name == "batch":  # with the statistics of the step
+    if name == "batch":  # compare the statistics after the step
         _, after = import_model(model)
         mine, theirs = (
             jax.tree.leaves(each["batch_stats"]) for each in (changed, after)

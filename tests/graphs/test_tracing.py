@@ -1,4 +1,4 @@
-"""Linen modules that Keras opens: described by tracing them, and saved as `.keras`."""
+"""Linen modules are traced and saved as `.keras` files, which Keras opens."""
 
 import flax.linen as linen
 import jax
@@ -22,17 +22,17 @@ SEQUENCE = np.zeros((1, 6, 4), np.float32)
 TOKEN = np.zeros((1, 7), np.int32)
 ENCODER = nn.TransformerEncoder(num_layers=1, num_heads=2, activation=nn.gelu)
 DECODER = nn.TransformerDecoder(num_layers=1, num_heads=2, norm="pre")
-DECODER_OF_IMAGES = models.DenseDecoder((5,), IMAGE.shape[1:])
 
 
 @pytest.fixture(autouse=True)
-def as_people_write():
+def _rank_promotion():
+    """Allow rank promotion, which is JAX's default."""
     with jax.numpy_rank_promotion("allow"):
         yield
 
 
 class Images(linen.Module):
-    """What people write between layers, and layers of Linen's own."""
+    """Common operations between layers, and Linen's own layers."""
 
     @linen.compact
     def __call__(self, x):
@@ -68,7 +68,7 @@ class Convolutions(linen.Module):
 
 
 class Sequences(linen.Module):
-    """Recurrent layers in all the ways in which their outputs are used."""
+    """Recurrent layers whose outputs and states are used in every way."""
 
     @linen.compact
     def __call__(self, x, real):
@@ -85,7 +85,7 @@ class Sequences(linen.Module):
 
 
 class Linens(linen.Module):
-    """A Transformer's block as Linen has it."""
+    """A Transformer block of Linen's own layers."""
 
     @linen.compact
     def __call__(self, x, train=False):
@@ -99,7 +99,7 @@ class Linens(linen.Module):
 
 
 class Shared(linen.Module):
-    """A module that is called twice, and modules within modules."""
+    """A module that is called twice, and nested modules."""
 
     @linen.compact
     def __call__(self, pair):
@@ -109,7 +109,7 @@ class Shared(linen.Module):
 
 
 class Tuned(linen.Module):
-    """Imported models within a module, one of which has two inputs."""
+    """A module with two imported models, one of which has two inputs."""
 
     body: KerasModel
     pair: KerasModel
@@ -138,7 +138,7 @@ def batch_of(inputs):
 def variables_of(model, inputs):
     rng = np.random.default_rng(0)
     shapes = jax.eval_shape(model.init, jax.random.key(0), *inputs)
-    # Above zero, so that variances are.
+    # All are positive, since some are variances.
     return jax.tree.map(
         lambda s: (np.abs(rng.normal(size=s.shape)) * 0.3 + 0.01).astype("f4"), shapes
     )
@@ -186,7 +186,7 @@ def test_keras_predicts_the_same(name, tmp_path) -> None:
     ours = ours._asdict() if hasattr(ours, "_asdict") else ours
     assert [key for key, _ in named(ours)] == [key for key, _ in named(found)]
     for (key, y), (_, z) in zip(named(ours), named(found), strict=True):
-        assert error(y, z) < 5e-6, key  # ten layers in single precision
+        assert error(y, z) < 5e-6, key  # for ten layers in float32
 
 
 @pytest.mark.parametrize("name", ["shared", "images"])
@@ -202,7 +202,7 @@ def test_fdl_reads_what_it_wrote(name, tmp_path) -> None:
         np.testing.assert_allclose(y, z, rtol=0, atol=5e-6 * np.abs(y).max())
 
 
-def test_a_chain_is_a_sequential_model_as_people_write_it() -> None:
+def test_a_chain_is_a_sequential_model() -> None:
     model = models.LSTMClassifier(3, 8, num_layers=2, bidirectional=True)
     assert repr(trace(model, SEQUENCE).graph).splitlines() == [
         "Sequential 'lstmclassifier'",
@@ -253,7 +253,7 @@ class Other(linen.Module):
         (lambda x: linen.Conv(2, (3,), padding=1, name="c")(x), "layer c .*padding=1"),
     ],
 )
-def test_what_keras_does_not_have_is_named(make, message, tmp_path) -> None:
+def test_errors_name_what_keras_does_not_have(make, message, tmp_path) -> None:
     model = Other(make)
     variables = model.init(jax.random.key(0), SEQUENCE)
     with pytest.raises(WeightsError, match=f"^Other cannot be expressed.*{message}"):
@@ -261,8 +261,8 @@ def test_what_keras_does_not_have_is_named(make, message, tmp_path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_wrong_description_is_found(tmp_path, monkeypatch) -> None:
-    """What is written is compared with the module before it is written."""
+def test_a_wrong_description_is_refused(tmp_path, monkeypatch) -> None:
+    """The described model is compared with the module before it is written."""
     from fdl.keras.tracing import modules
 
     wrong = lambda m, x: modules.Described("Dropout", {"rate": 0.5}, (x,))

@@ -1,4 +1,4 @@
-"""Models whose layers compute in half precision predict as in Keras."""
+"""Models whose layers compute in half precision predict the same as in Keras."""
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ EPSILON = {"mixed_float16": 2**-10, "mixed_bfloat16": 2**-7}
 
 
 def mixed(policy):
-    """Return a model of layers with a policy, and of some without."""
+    """Return a model in which most layers have a policy."""
     own = {"dtype": policy}
     image, rows = L.Input((6, 6, 3), name="image"), L.Input((5, 4), name="rows")
     token = L.Input((5,), dtype="int32", name="token")
@@ -52,7 +52,7 @@ def mixed(policy):
 
 
 @pytest.mark.parametrize("policy", EPSILON)
-def test_mixed_precision(policy):
+def test_mixed_precision_predicts_the_same_as_keras(policy):
     keras.utils.set_random_seed(0)
     theirs, rng = mixed(policy), np.random.default_rng(0)
     inputs = {

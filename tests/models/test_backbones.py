@@ -1,4 +1,4 @@
-"""What convolutional classifiers for photographs and small images keep to."""
+"""Properties of convolutional classifiers for photographs and small images."""
 
 import jax
 import jax.numpy as jnp
@@ -37,13 +37,13 @@ STRIDES = {
     "densenet-cifar": [1, 2, 4],
     "inception-v3": [2, 4, 8, 16, 32],
 }
-REFUSED = (ValueError, jaxtyping.TypeCheckError)  # the second in tests alone
+REFUSED = (ValueError, jaxtyping.TypeCheckError)  # the second only in tests
 each = pytest.mark.parametrize("name", SMALL)
 CIFAR, PHOTO = (32, 32, 3), (64, 64, 3)
 
 
 def variables_of(model, *shape):
-    """Return the shapes of the variables; types, others look at."""
+    """Return the shapes of the variables, without type checks, which others test."""
     image = jax.ShapeDtypeStruct((2, *shape), np.float32)
     jaxtyping.config.update("jaxtyping_disable", True)
     try:
@@ -53,7 +53,7 @@ def variables_of(model, *shape):
 
 
 def shapes(model, *shape, method=None):
-    """Return the shapes of what the model gives."""
+    """Return the shapes of the model's outputs."""
     image = jax.ShapeDtypeStruct((2, *shape), np.float32)
     start = lambda x: model.init_with_output(jax.random.key(0), x, method=method)[0]
     return jax.tree.map(jnp.shape, jax.eval_shape(start, image))
@@ -64,9 +64,9 @@ def total(tree) -> int:
 
 
 def deep(model):
-    """Return the shapes of the variables of a ResNet, and how often each block counts.
+    """Return the shapes of the variables of a ResNet, and how often each block occurs.
 
-    Blocks after the second of a stage are like it, so they need not be traced.
+    Blocks after the second of a stage equal it, so they need not be traced.
     """
     stages = enumerate(model.stage_sizes, 2)
     times = {f"conv{stage}_block2": blocks - 1 for stage, blocks in stages}
@@ -124,10 +124,9 @@ def test_number_of_parameters_for_small_images(shortcut, params) -> None:
 
 
 def dense(model, classes):
-    """Return what a densely connected network has by its paper's description.
+    """Return the numbers of parameters and running statistics by the DenseNet paper.
 
-    Parameters for images of three channels, and running statistics, of which each
-    normalization has as many as parameters.
+    Images have three channels. A normalization has as many statistics as parameters.
     """
     width, growth, inner = model.width, model.growth_rate, 4 * model.growth_rate
     kernels = (9 if model.small else 49) * 3 * width
@@ -158,7 +157,7 @@ def dense(model, classes):
 )
 def test_number_of_parameters_of_dense_networks(model, params) -> None:
     assert dense(model, model.num_classes)[0] == params
-    # As many in blocks of one, two and three layers, each after another number.
+    # The formula also holds for blocks of one to three layers in several orders.
     few = model.clone(block_sizes=(2, 3, 1, 2)[: len(model.block_sizes)])
     variables = variables_of(few, *PHOTO)
     counts = total(variables["params"]), total(variables["batch_stats"])
@@ -176,19 +175,19 @@ def test_files_of_dense_networks_are_recognized(name, statistics) -> None:
 
 
 @each
-def test_features_come_by_stride(name) -> None:
+def test_features_by_stride(name) -> None:
     height, width = SMALLEST[name], 101
     stages = shapes(SMALL[name], height, width, 2, method="features")
     assert list(stages) == STRIDES[name]
     for stride, (_, *size, _) in stages.items():
         assert min(size) > 0
-        if name != "inception-v3":  # whose maps lose their borders
+        if name != "inception-v3":  # its maps lose their borders
             near = np.array([height, width]) / stride
             assert (np.abs(size - near) < 1).all()
 
 
-@pytest.mark.parametrize("name", ["vgg", "resnet"])  # which has the end of all others
-def test_without_a_top_come_the_last_features(name) -> None:
+@pytest.mark.parametrize("name", ["vgg", "resnet"])  # all others end like it
+def test_models_without_a_top_return_the_last_features(name) -> None:
     size = SMALLEST[name]
     assert shapes(SMALL[name], size, size, 3) == (2, 5)
     *_, last = shapes(SMALL[name], size, size, 3, method="features").values()
@@ -201,7 +200,7 @@ def test_without_a_top_come_the_last_features(name) -> None:
         assert shapes(model, size, size, 3) == shape
 
 
-def test_without_a_top_there_are_no_parameters_of_one() -> None:
+def test_models_without_a_top_have_no_parameters_of_one() -> None:
     for name, top in (("vgg", {"fc1", "predictions"}), ("resnet", {"predictions"})):
         with_top, without = (
             set(variables_of(SMALL[name].clone(include_top=given), 32, 32, 3)["params"])
@@ -210,7 +209,7 @@ def test_without_a_top_there_are_no_parameters_of_one() -> None:
         assert with_top - without == top
 
 
-def test_what_is_pooled_is_the_last_feature_map() -> None:
+def test_pooling_applies_to_the_last_feature_map() -> None:
     model = SMALL["vgg"].clone(include_top=False)
     image = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
     variables = draw_variables(model, image)
@@ -228,12 +227,12 @@ def test_images_that_are_too_small_are_refused(name) -> None:
         shapes(SMALL[name], least, least - 1, 3)
 
 
-def test_a_plain_network_is_a_residual_one_without_the_sum() -> None:
+def test_a_plain_network_is_a_residual_one_without_shortcuts() -> None:
     model = models.CIFARResNet(5, depth=8, width=4, shortcut=None)
     image = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
     variables = draw_variables(model, image)
     kernel = variables["params"]["conv2_block1"]["2_bn"]
-    kernel["scale"] *= 0  # and nothing of the image passes
+    kernel["scale"] *= 0  # so nothing of the image passes
     kernel["bias"] *= 0
     plain = jax.jit(model.apply)(variables, image)
     residual = jax.jit(model.clone(shortcut="A").apply)(variables, image)
@@ -242,7 +241,7 @@ def test_a_plain_network_is_a_residual_one_without_the_sum() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: models.CIFARResNet(5, depth=21), "depth=21 must be 6n .* 20 or 26"),
         (lambda: models.CIFARResNet(5, depth=2), "depth=2 must be at least 8"),
@@ -270,6 +269,6 @@ def test_a_plain_network_is_a_residual_one_without_the_sum() -> None:
         ),
     ],
 )
-def test_options_out_of_range_are_refused(make, said) -> None:
-    with pytest.raises(REFUSED, match=said):
+def test_options_out_of_range_are_refused(make, message) -> None:
+    with pytest.raises(REFUSED, match=message):
         shapes(make(), 96, 96, 3)

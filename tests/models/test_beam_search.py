@@ -1,4 +1,4 @@
-"""Beam search finds what trying everything would, and says what it found."""
+"""Beam search finds the same as an exhaustive search, with its scores."""
 
 import functools
 import itertools
@@ -32,8 +32,8 @@ SEE = jax.jit(functools.partial(MODEL.apply, mutable="intermediates"))
 
 
 def log_probabilities(variables: Any, source: np.ndarray, target: Any) -> np.ndarray:
-    """Of what follows the start and each token of one target, without a cache."""
-    read = np.full((1, 9), PAD, np.int32)  # no token sees those behind it
+    """Return those of the token after each prefix of one target, without a cache."""
+    read = np.full((1, 9), PAD, np.int32)  # no token attends to later ones
     read[0, : len(target) + 1] = START, *target
     logits = np.array(APPLY(variables, source[None], read))[0, : len(target) + 1]
     return logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
@@ -48,16 +48,16 @@ def penalty(length: int, alpha: float) -> float:
     return ((5 + length) / 6) ** alpha
 
 
-def everything(length: int) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
-    """All finished targets of up to so many tokens, and all unfinished ones."""
+def all_targets(length: int) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    """Return all finished targets of up to `length` tokens, and all unfinished ones."""
     words = lambda count: itertools.product((A, B), repeat=count)
     finished = [(*x, END) for count in range(length) for x in words(count)]
     return finished, list(words(length))
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 2.0])
-def test_enough_beams_try_everything(alpha: float) -> None:
-    finished, unfinished = everything(3)
+def test_enough_beams_search_exhaustively(alpha: float) -> None:
+    finished, unfinished = all_targets(3)
     beams = len(finished) + len(unfinished)
     found = beam_search(MODEL, VARIABLES, SOURCE, 3, beams=beams, alpha=alpha)
     for row in range(2):
@@ -89,13 +89,13 @@ def test_one_beam_is_greedy() -> None:
             assert found.token[row, 0].tolist() == target + [PAD] * (8 - len(target))
 
 
-def test_sources_may_be_constants_of_a_program() -> None:
+def test_sources_may_be_constants_in_a_traced_function() -> None:
     search = lambda variables: beam_search(MODEL, variables, jnp.asarray(SOURCE), 3)
     assert jax.eval_shape(search, VARIABLES).token.shape == (2, 5, 3)
 
 
-def test_scores_and_alignments_are_those_of_the_whole_target() -> None:
-    # They are not if a cache is left with another hypothesis.
+def test_scores_and_alignments_equal_those_of_the_whole_target() -> None:
+    # This fails if a hypothesis gets the cache of another.
     found = beam_search(MODEL, VARIABLES, SOURCE[None], 6, beams=6, alignments=True)
     assert found.token.shape == (1, 2, 6, 6)
     found = jax.tree.map(lambda x: np.array(x[0]), found)
@@ -114,7 +114,7 @@ def test_scores_and_alignments_are_those_of_the_whole_target() -> None:
 
 
 def test_a_row_does_not_depend_on_the_rest_of_the_batch() -> None:
-    options = {"beams": 6, "alignments": True}  # a program of the test above
+    options = {"beams": 6, "alignments": True}  # compiled in the test above
     both = beam_search(MODEL, VARIABLES, SOURCE[None], 6, **options)
     for row in range(2):
         alone = beam_search(MODEL, VARIABLES, SOURCE[row], 6, **options)
@@ -123,29 +123,29 @@ def test_a_row_does_not_depend_on_the_rest_of_the_batch() -> None:
 
 
 class Chain(linen.Module):
-    """A translator whose next token depends on the last one alone."""
+    """A translator whose next token depends only on the last one."""
 
-    chances: tuple[tuple[float, ...], ...]
+    probabilities: tuple[tuple[float, ...], ...]
     vocab_size: int = 5
 
     def start(self, source: Any, length: int) -> Any:
         return jnp.zeros(source.shape[:-1])
 
     def decode(self, token: Any, cache: Any) -> Any:
-        return jnp.log(jnp.array(self.chances))[token], cache
+        return jnp.log(jnp.array(self.probabilities))[token], cache
 
 
 def search(after: dict[int, dict[int, float]], length: int, **options: Any) -> Any:
-    """Search in a chain, by the chances of what comes after each token."""
-    chances = tuple(
+    """Search in a chain, given the probabilities of the token after each token."""
+    probabilities = tuple(
         tuple(after.get(token, {END: 1.0}).get(other, 0.0) for other in range(5))
         for token in range(5)
     )
-    return beam_search(Chain(chances), {}, SOURCE[0], length, **options)
+    return beam_search(Chain(probabilities), {}, SOURCE[0], length, **options)
 
 
-def test_the_search_goes_on_while_something_longer_may_be_better() -> None:
-    # The two best of the first steps are finished long before the best of all.
+def test_the_search_continues_while_a_longer_target_may_be_better() -> None:
+    # The two best targets of the first steps end long before the best target.
     after = {START: {END: 0.3, A: 0.4, B: 0.3}, B: {END: 1.0}, A: {A: 0.95, END: 0.05}}
     found = search(after, 12, beams=2, alpha=3.0)
     assert found.length[0] == 12
@@ -153,13 +153,13 @@ def test_the_search_goes_on_while_something_longer_may_be_better() -> None:
     assert search(after, 12, beams=2, alpha=0.0).length.tolist() == [1, 2]
 
 
-def test_what_ends_takes_no_place_from_what_goes_on() -> None:
+def test_finished_targets_take_no_beam_from_unfinished_ones() -> None:
     after = {START: {END: 0.5, A: 0.3, B: 0.2}, B: {B: 0.95, END: 0.05}}
     found = search(after, 12, beams=2, alpha=3.0)
     assert found.token[0].tolist() == [B] * 11 + [END]
 
 
-def test_unfinished_targets_stand_behind_finished_ones() -> None:
+def test_unfinished_targets_come_after_finished_ones() -> None:
     after = {token: {A: 0.999, END: 0.001} for token in (START, A)}
     found = search(after, 3, beams=4)
     assert found.finished.tolist() == [True, True, True, False]
@@ -186,15 +186,15 @@ MEMBERS = jax.tree.map(lambda *each: jnp.stack(each), *ONES)
 
 
 def test_an_ensemble_averages_probabilities_at_each_step() -> None:
-    finished, _ = everything(3)
+    finished, _ = all_targets(3)
     found = beam_search(
         MODEL, MEMBERS, SOURCE, 3, beams=15, ensemble=True, alignments=True
     )
 
     def score(target: tuple[int, ...]) -> float:
         logs = [log_probabilities(one, SOURCE[0], target) for one in ONES]
-        chances = np.exp(logs).mean(0)
-        steps = [chances[at, token] for at, token in enumerate(target)]
+        mean = np.exp(logs).mean(0)
+        steps = [mean[at, token] for at, token in enumerate(target)]
         return float(np.log(steps).sum()) / penalty(len(target), 0.6)
 
     ranked = sorted(finished, key=score, reverse=True)
@@ -210,7 +210,7 @@ SIZES = {"hidden_size": 4, "features": 3}
 
 
 def drawn(model: Any, seed: int, output: str) -> Any:
-    """Draw variables that tell targets apart, and end them late."""
+    """Draw variables with distinct scores of targets, which end late."""
     variables = draw_variables(model, WORDS, WORDS, seed=seed)
     variables = jax.tree.map(lambda x: 4 * x, variables)
     functools.reduce(dict.get, output.split("/"), variables["params"])["bias"][END] -= 3
@@ -218,7 +218,7 @@ def drawn(model: Any, seed: int, output: str) -> Any:
 
 
 def check(logs: Any, found: models.Hypotheses) -> None:
-    """Check scores against the log-probabilities of each token of what was found."""
+    """Check the scores of hypotheses against the log-probabilities of their tokens."""
     chosen = np.take_along_axis(np.array(logs), found.token[..., None], -1)
     real = np.arange(found.token.shape[-1]) < found.length[..., None]
     scores = np.where(real, chosen[..., 0], 0).sum(-1) / penalty(found.length, 0.6)
@@ -227,7 +227,7 @@ def check(logs: Any, found: models.Hypotheses) -> None:
 
 
 def read(found: models.Hypotheses) -> tuple[np.ndarray, np.ndarray]:
-    """Return sources and what the decoder reads, for each target that was found."""
+    """Return sources and inputs of the decoder for each target that was found."""
     source = np.broadcast_to(WORDS[:, None], (*found.token.shape[:2], WORDS.shape[1]))
     start = np.full_like(found.token[..., :1], START)
     return source, np.concatenate([start, found.token[..., :-1]], axis=-1)
@@ -245,7 +245,7 @@ def test_recurrent_states_follow_their_hypotheses() -> None:
         check(jax.nn.log_softmax(apply(variables, *read(found))), found)
 
 
-def test_an_ensemble_attends_on_the_average() -> None:
+def test_an_ensemble_averages_alignments() -> None:
     model = models.AttentionEncoderDecoder(5, 9, attention_size=5, **SIZES)
     ones = [drawn(model, seed, "output/head") for seed in range(2)]
     members = jax.tree.map(lambda *each: jnp.stack(each), *ones)
@@ -262,13 +262,13 @@ def test_an_ensemble_attends_on_the_average() -> None:
     assert np.all(np.where(WORDS == PAD, found.weights[:, 0, 0], 0) == 0)
 
 
-def test_sources_have_a_vocabulary_of_their_own() -> None:
+def test_sources_are_checked_against_their_own_vocabulary() -> None:
     model = models.EncoderDecoder(5, 9, **SIZES)
     with pytest.raises(ValueError, match=r"token 9, .* source_vocab_size is 9"):
         beam_search(model, {}, WORDS + 1, 5)
 
 
-def test_a_single_member_is_no_ensemble() -> None:
+def test_a_single_member_is_refused_as_an_ensemble() -> None:
     with pytest.raises(ValueError, match="stacked on a new first axis"):
         beam_search(MODEL, VARIABLES, SOURCE, 3, ensemble=True)
 
@@ -287,7 +287,7 @@ def test_a_single_member_is_no_ensemble() -> None:
         (SOURCE, {"end_token": 1}, "must be three different tokens"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
+def test_invalid_arguments_are_refused(
     source: np.ndarray, options: dict[str, Any], message: str
 ) -> None:
     options = {"length": 3, **options}

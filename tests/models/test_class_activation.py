@@ -1,4 +1,4 @@
-"""Class activation maps: the papers' formulas, computed by hand."""
+"""Class activation maps compared with the formulas of the papers."""
 
 import functools
 
@@ -16,7 +16,7 @@ LABEL = np.array([4, 0, 2])
 close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4)
 
 
-def test_after_a_mean_over_pixels_it_is_the_map_of_zhou() -> None:
+def test_with_global_average_pooling_it_is_the_map_of_zhou() -> None:
     model = models.CIFARResNet(5, depth=8, width=4)
     variables = draw_variables(model, IMAGES)
 
@@ -36,11 +36,11 @@ def test_after_a_mean_over_pixels_it_is_the_map_of_zhou() -> None:
     assert not difference.any()
 
 
-def test_of_other_models_it_is_grad_cam_at_any_of_their_maps() -> None:
+def test_for_other_models_it_is_grad_cam_at_any_stride() -> None:
     model = models.VGG(5, block_sizes=(1, 1), widths=(4, 6), hidden_sizes=(8,))
     variables = draw_variables(model, IMAGES)
 
-    def rest(params, x):  # what the network does with the maps
+    def rest(params, x):  # the rest of the network after the maps
         x = nn.max_pool(x, (2, 2)).reshape(3, -1)
         x = nn.relu(x @ params["fc1"]["kernel"] + params["fc1"]["bias"][None])
         return x @ params["predictions"]["kernel"] + params["predictions"]["bias"][None]
@@ -61,7 +61,7 @@ def test_of_other_models_it_is_grad_cam_at_any_of_their_maps() -> None:
     assert np.abs(cam).max() > 0.1
 
 
-def test_what_has_no_such_map_is_refused() -> None:
+def test_models_without_such_a_map_are_refused() -> None:
     model = models.VGG(5, block_sizes=(1,), widths=(4,), hidden_sizes=())
     variables = jax.eval_shape(model.init, jax.random.key(0), IMAGES)
     find = lambda model, **options: jax.eval_shape(

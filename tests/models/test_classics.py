@@ -1,4 +1,4 @@
-"""Networks that are famous have as many parameters as their papers say."""
+"""Famous networks: parameters as in their papers, image sizes, features and heads."""
 
 import functools
 
@@ -10,7 +10,7 @@ from fdl import models
 from fdl.models.lenet import CONNECTIONS
 from fdl.models.sizes import sizes
 
-COUNTS = {  # on images of which size, and of a part
+COUNTS = {  # model, (pixels, channels) of images, parameters of each part
     "LeNet5": (models.LeNet5(10), (32, 1), {"all": 60_850 + 900, "f6": 10_164}),
     "LeNet5, modern": (models.LeNet5(10, modern=True), (32, 1), {"all": 61_706}),
     "AlexNet": (
@@ -43,7 +43,7 @@ COUNTS = {  # on images of which size, and of a part
 
 
 def traced(model, *shape, **how):
-    """Return the shapes of what a model gives for an image, and of its variables."""
+    """Return the shapes of a model's outputs for an image, and of its variables."""
     keys = {"params": jax.random.key(0), "dropout": jax.random.key(1)}
     start = functools.partial(model.init_with_output, keys, **how)
     return jax.eval_shape(start, np.zeros((1, *shape), np.float32))
@@ -62,7 +62,7 @@ def test_number_of_parameters(name) -> None:
     assert {part: count(params.get(part, params)) for part in counts} == counts
 
 
-def test_the_connection_table_masks_what_the_paper_does_not_count() -> None:
+def test_the_connection_table_masks_the_missing_connections_of_the_paper() -> None:
     assert CONNECTIONS.sum(axis=0).tolist() == [3] * 6 + [4] * 9 + [6]
     assert CONNECTIONS.sum(axis=1).tolist() == [10] * 6
     assert 25 * (~CONNECTIONS).sum() == 900
@@ -81,7 +81,7 @@ SMALL = {"widths": (4, 4, 4, 4, 4), "hidden_size": 4}
         (models.GoogLeNet(10), 65),
     ],
 )
-def test_sizes_of_images(model, smallest) -> None:
+def test_images_that_are_too_small_are_refused(model, smallest) -> None:
     assert sizes(model)[0].smallest == smallest
     channels = 2 * (1 + isinstance(model, models.GoogLeNet))
     shapes_of(model, smallest, smallest + 5, channels)
@@ -101,7 +101,7 @@ def test_features_by_stride(model, strides) -> None:
     stages, variables = traced(model, 96, 96, 1, method="features")
     assert list(stages) == sorted(stages) == strides
     last = stages[strides[-1]].shape
-    # How the others end without a top is that of all: test_backbones.py.
+    # test_backbones.py shows the other ends of models without a top.
     bare = model.clone(include_top=False, pooling="max")
     found, parts = traced(bare, 96, 96, 1)
     assert found.shape == (1, last[-1])
@@ -115,6 +115,6 @@ def test_heads_are_returned_in_training() -> None:
         assert [y.shape for y in jax.tree.leaves(found)] == [(1, 10)] * heads
 
 
-def test_refuses_a_head_after_no_module() -> None:
+def test_refuses_a_head_after_an_unknown_module() -> None:
     with pytest.raises(ValueError, match="'4f', which is not a module; choose from 3a"):
         shapes_of(models.GoogLeNet(10, auxiliary=("4a", "4f")), 65, 65, 1)

@@ -1,4 +1,4 @@
-"""Where models drop values: in training, once after each of their layers."""
+"""Models apply dropout only in training, once after each of their layers."""
 
 import flax.linen as linen
 import jax
@@ -20,7 +20,7 @@ MODELS = [
     (models.MLP(3, (4, 4), dropout_rate=RATE), (IMAGE,), 2),
     (models.GRUClassifier(3, 4, LAYERS, dropout_rate=RATE), (IMAGE[..., 0],), LAYERS),
     (models.DCGANDiscriminator((4, 4), dropout_rate=RATE), (IMAGE,), 2),
-    # Of vectors as they come in, and of each sublayer.
+    # To the embedded inputs, and after each sublayer.
     (models.VisionTransformer(3, blocks(), 8, 4), (IMAGE,), 1 + 2 * LAYERS),
     (models.TextClassifier(3, 9, blocks(), 8), (TOKEN,), 1 + 2 * LAYERS),
     (
@@ -40,7 +40,7 @@ MODELS = [
         (TOKEN, TOKEN),
         2 + 2 * LAYERS,
     ),
-    # Of vectors, and of the layer before the logits.
+    # To embeddings, and after the layer before the logits.
     (models.AttentionEncoderDecoder(9, 9, 4, dropout_rate=RATE), (TOKEN, TOKEN), 3),
 ]
 
@@ -48,21 +48,23 @@ MODELS = [
 @pytest.mark.parametrize(
     ("model", "inputs", "count"), MODELS, ids=lambda x: type(x).__name__
 )
-def test_models_drop_as_often_as_they_say(model, inputs, count) -> None:
+def test_models_apply_dropout_the_documented_number_of_times(
+    model, inputs, count
+) -> None:
     found = []
 
-    def note(method, args, kwargs, context):
+    def record(method, args, kwargs, context):
         module = context.module
         if isinstance(module, nn.Dropout) and context.method_name == "__call__":
             found.append((module.rate, kwargs.get("train")))
         return method(*args, **kwargs)
 
     keys = {"params": jax.random.key(0), "dropout": jax.random.key(1)}
-    with linen.intercept_methods(note):
+    with linen.intercept_methods(record):
         jax.eval_shape(lambda: model.init(keys, *inputs, train=True))
     assert found.count((RATE, True)) == count
     assert all(rate == 0 for rate, _ in found if rate != RATE)
     found.clear()
-    with linen.intercept_methods(note):
+    with linen.intercept_methods(record):
         jax.eval_shape(lambda: model.init(keys, *inputs))
     assert not any(train for _, train in found)

@@ -1,4 +1,4 @@
-"""What recurrent classifiers keep to beyond the laws: pieces, padding, cost."""
+"""Properties of recurrent classifiers beyond the laws: pieces, padding, cost."""
 
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ KINDS = {
 }
 kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 ways = pytest.mark.parametrize("bidirectional", [False, True])
-# Padding at the end, at the beginning, in between, of 4 real steps; and all of it.
+# Padding after, before and between four real steps; only padding.
 MASK = np.array(
     [
         [1, 1, 1, 1, 0, 0, 0],
@@ -78,11 +78,11 @@ def test_padding_changes_nothing(kind, bidirectional: bool) -> None:
     padded = np.where(MASK[..., None], x, 7)
     logits = apply(variables, padded, MASK)
     close(logits[:3], apply(variables, x[MASK].reshape(3, 4, CHANNELS)))
-    nothing = variables["params"]["head"]["bias"]
-    np.testing.assert_array_equal(logits[3], nothing, "nothing read, nothing known")
+    bias = variables["params"]["head"]["bias"]
+    np.testing.assert_array_equal(logits[3], bias, "only padding leaves the bias")
 
 
-def test_sequences_of_unlike_lengths_share_a_batch() -> None:
+def test_sequences_of_different_lengths_share_a_batch() -> None:
     model, x = make(models.GRUClassifier, bidirectional=True), inputs(3)
     variables, apply = variables_of(model), jax.jit(model.apply)
     lengths = np.array([0, 1, 6])
@@ -90,15 +90,15 @@ def test_sequences_of_unlike_lengths_share_a_batch() -> None:
     logits = apply(variables, x, mask)
     for row, length in enumerate(lengths):
         close(logits[row], apply(variables, x[row, :length]))
-    # As tokenizers have them, masks are numbers.
+    # Masks may be integers, as tokenizers return them.
     close(logits, apply(variables, x, mask.astype(np.int8)))
 
 
-def test_dropout_after_every_layer_in_training_only() -> None:
+def test_dropout_follows_every_layer_in_training_only() -> None:
     model = make(models.GRUClassifier, dropout_rate=0.5)
     variables, x = variables_of(model), inputs(2)
-    still = jax.jit(model.apply)(variables, x)
-    close(still, jax.jit(make(models.GRUClassifier).apply)(variables, x))
+    undropped = jax.jit(model.apply)(variables, x)
+    close(undropped, jax.jit(make(models.GRUClassifier).apply)(variables, x))
     train = jax.jit(partial(model.apply, train=True))
     draw = lambda seed: train(variables, x, rngs={"dropout": jax.random.key(seed)})
     assert np.abs(draw(0) - draw(1)).max() > 1e-3
@@ -108,8 +108,8 @@ def test_dropout_after_every_layer_in_training_only() -> None:
     assert np.ptp(logits, axis=0).max() == 0, "the last layer's output is dropped too"
 
 
-def test_a_step_of_training_costs_no_more_to_compile_for_more_steps() -> None:
-    """What makes 784 pixels in sequence compile as fast as 28 rows."""
+def test_the_size_of_a_program_does_not_depend_on_the_number_of_steps() -> None:
+    """This is why a sequence of 784 pixels compiles as fast as one of 28 rows."""
     learner = fdl.learners.supervised(
         models.LSTMClassifier(10), fdl.losses.cross_entropy, optax.sgd(0.1)
     )
@@ -119,7 +119,7 @@ def test_a_step_of_training_costs_no_more_to_compile_for_more_steps() -> None:
         state = jax.eval_shape(learner.init, jax.random.key(0), batch)
         return jax.jit(learner.step).lower(state, batch).as_text().count("\n")
 
-    # From 256 steps on, kernels get their gradients as many rows do.
+    # From 256 steps on, gradients of kernels are computed as for many rows.
     assert size(784) == size(256)
 
 
@@ -130,12 +130,12 @@ def test_a_step_of_training_costs_no_more_to_compile_for_more_steps() -> None:
         ({"hidden_size": 0}, "features=0 must be at least 1"),
     ],
 )
-def test_refuses_bad_options(options, message: str) -> None:
+def test_refuses_invalid_options(options, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         models.LSTMClassifier(CLASSES, **options).init(jax.random.key(0), inputs(1))
 
 
-def test_refuses_states_that_cannot_be_carried_on() -> None:
+def test_refuses_states_that_do_not_fit() -> None:
     model = make(models.LSTMClassifier)
     variables, x = variables_of(model), inputs(2)
     one = jnp.zeros((2, 4))
@@ -151,7 +151,7 @@ def test_refuses_states_that_cannot_be_carried_on() -> None:
         two_way.apply(variables_of(two_way), x, method="stream")
 
 
-def test_length_mask() -> None:
+def test_length_mask_is_true_up_to_each_length() -> None:
     lengths = np.array([[0, 1], [3, 9]], np.uint8)
     expected = [[[0, 0, 0], [1, 0, 0]], [[1, 1, 1], [1, 1, 1]]]
     np.testing.assert_array_equal(nn.length_mask(lengths, 3), np.array(expected, bool))

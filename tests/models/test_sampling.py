@@ -1,4 +1,4 @@
-"""Texts are drawn from exactly the distribution that was asked for."""
+"""Texts are drawn from exactly the requested distribution."""
 
 import functools
 from typing import Any
@@ -24,45 +24,45 @@ SECOND = np.eye(5)[1]
 close = functools.partial(closeness.close, tolerance=2e-6)
 
 
-def after(text: np.ndarray) -> np.ndarray:
-    """Return the logits of what follows; no token sees the padding behind it."""
+def next_logits(text: np.ndarray) -> np.ndarray:
+    """Return the logits of the next token; no token attends to padding after it."""
     count = text.shape[-1]
     padded = np.pad(text, [(0, 0)] * (text.ndim - 1) + [(0, 8 - count)])
     return np.asarray(APPLY(VARIABLES, padded))[..., count - 1, :]
 
 
-def chances(**settings: Any) -> np.ndarray:
+def probabilities(**settings: Any) -> np.ndarray:
     return np.asarray(jax.nn.softmax(choice_logits(LOGITS, **settings)))
 
 
-def test_temperature_is_a_power_of_the_chances() -> None:
-    close(chances(), P)
-    close(chances(temperature=0.5), P**2 / np.sum(P**2))
-    close(chances(temperature=1e-6), SECOND)
-    close(chances(temperature=1e-38), SECOND)
-    close(chances(temperature=0.0), SECOND)
+def test_temperature_is_a_power_of_the_probabilities() -> None:
+    close(probabilities(), P)
+    close(probabilities(temperature=0.5), P**2 / np.sum(P**2))
+    close(probabilities(temperature=1e-6), SECOND)
+    close(probabilities(temperature=1e-38), SECOND)
+    close(probabilities(temperature=0.0), SECOND)
 
 
-def test_top_k_keeps_so_many() -> None:
-    close(chances(top_k=2), np.array([0, 4, 0, 3, 0]) / 7)
-    close(chances(top_k=1), chances(temperature=0.0))
-    close(chances(top_k=99), P)
-    # Of two equals, the first; all the same if the choice is the first of all.
-    close(chances(top_k=4), np.array([1, 8, 4, 6, 0]) / 19)
+def test_top_k_keeps_the_k_most_likely() -> None:
+    close(probabilities(top_k=2), np.array([0, 4, 0, 3, 0]) / 7)
+    close(probabilities(top_k=1), probabilities(temperature=0.0))
+    close(probabilities(top_k=99), P)
+    # The first of two equally likely tokens is kept, also with top_k=1.
+    close(probabilities(top_k=4), np.array([1, 8, 4, 6, 0]) / 19)
     close(jax.nn.softmax(choice_logits(np.zeros(3, np.float32), top_k=1)), np.eye(3)[0])
 
 
-def test_top_p_keeps_the_fewest_that_reach_it() -> None:
-    close(chances(top_p=0.39), SECOND)
-    close(chances(top_p=0.41), np.array([0, 4, 0, 3, 0]) / 7)
-    close(chances(top_p=0.71), np.array([0, 4, 2, 3, 0]) / 9)
-    close(chances(top_p=1e-9), SECOND)
-    close(chances(top_p=1.0), P)
-    # Top-p is taken of what is left: 4/7 of two are enough.
-    close(chances(top_k=2, top_p=0.5), SECOND)
+def test_top_p_keeps_the_fewest_tokens_that_reach_it() -> None:
+    close(probabilities(top_p=0.39), SECOND)
+    close(probabilities(top_p=0.41), np.array([0, 4, 0, 3, 0]) / 7)
+    close(probabilities(top_p=0.71), np.array([0, 4, 2, 3, 0]) / 9)
+    close(probabilities(top_p=1e-9), SECOND)
+    close(probabilities(top_p=1.0), P)
+    # Top-p applies to the tokens left by top-k: the first has 4/7 of two.
+    close(probabilities(top_k=2, top_p=0.5), SECOND)
 
 
-def test_choices_of_a_batch_are_those_of_its_rows() -> None:
+def test_choices_of_a_batch_equal_those_of_its_rows() -> None:
     rows = np.random.default_rng(0).normal(size=(2, 3, 9)).astype(np.float32)
     choose = lambda x: choice_logits(x, 0.7, 5, 0.8)
     found = jax.jit(choose)(rows)
@@ -70,18 +70,18 @@ def test_choices_of_a_batch_are_those_of_its_rows() -> None:
     assert np.isfinite(found).sum() < 5 * 6
 
 
-def test_greedy_text_is_the_best_token_each_time() -> None:
+def test_greedy_text_is_the_best_token_at_each_step() -> None:
     text = PROMPT
     for _ in range(5):
-        best = np.argmax(after(text), axis=-1)
+        best = np.argmax(next_logits(text), axis=-1)
         text = np.concatenate([text, best[:, None].astype(np.int32)], axis=1)
     for settings in ({"temperature": 0.0}, {"top_k": 1}, {"top_p": 1e-6}):
-        # Four tokens fill the half of the model's length; the fifth is after a cut.
+        # Only four tokens: the text is cut before the fifth.
         added = generate(MODEL, VARIABLES, PROMPT, 4, jax.random.key(0), **settings)
         np.testing.assert_array_equal(added, text[:, 3:7])
 
 
-def test_texts_have_the_chances_of_the_model() -> None:
+def test_texts_have_the_probabilities_of_the_model() -> None:
     count = 4000
     prompt = np.tile(PROMPT[:1], (count, 1))
     settings = {"temperature": 0.8, "top_k": 4, "top_p": 0.9}
@@ -89,7 +89,7 @@ def test_texts_have_the_chances_of_the_model() -> None:
         generate(MODEL, VARIABLES, prompt, 2, jax.random.key(1), **settings)
     )
     filtered = lambda text: np.asarray(
-        jax.nn.softmax(choice_logits(after(text), 0.8, 4, 0.9))
+        jax.nn.softmax(choice_logits(next_logits(text), 0.8, 4, 0.9))
     )
     first = filtered(PROMPT[0])
     pairs = np.zeros((7, 7))
@@ -99,36 +99,36 @@ def test_texts_have_the_chances_of_the_model() -> None:
     found = np.zeros((7, 7))
     np.add.at(found, (added[:, 0], added[:, 1]), 1 / count)
     assert (found[pairs == 0] == 0).all()
-    assert (pairs > 0.01).sum() > 4, "there must be something to choose"
+    assert (pairs > 0.01).sum() > 4, "several pairs must be likely"
     error = np.sqrt(pairs * (1 - pairs) / count)
     assert (np.abs(found - pairs) <= 4.5 * error + 1e-9).all()
 
 
-def test_longer_texts_than_the_model_reads_at_once() -> None:
+def test_texts_may_be_longer_than_the_model_reads() -> None:
     run = lambda key: generate(MODEL, VARIABLES, PROMPT, 21, jax.random.key(key))
     text = run(0)
     assert text.shape == (2, 21)
     assert text.dtype == jnp.int32
     np.testing.assert_array_equal(text, run(0))
     assert (text != run(1)).any()
-    # What comes after the cut follows on what was before it.
+    # The token after the cut continues the text before it.
     greedy = generate(MODEL, VARIABLES, PROMPT, 5, jax.random.key(0), temperature=0.0)
     again = np.concatenate([PROMPT, greedy], axis=1)[:, 3:7]
-    best = np.argmax(after(again), axis=-1)
+    best = np.argmax(next_logits(again), axis=-1)
     np.testing.assert_array_equal(greedy[:, 4], best)
 
 
-def test_every_window_of_a_long_text_is_drawn_anew() -> None:
-    """The key of one window used for the next would draw the same tokens again."""
-    # By chance alone, whatever came before: all tokens are equally likely.
-    even = jax.tree.map(np.zeros_like, VARIABLES)
+def test_every_window_of_a_long_text_is_drawn_with_its_own_key() -> None:
+    """If windows shared a key, they would have the same tokens."""
+    # All tokens are equally likely, whatever came before.
+    uniform = jax.tree.map(np.zeros_like, VARIABLES)
     half, windows = MODEL.max_length // 2, 5
-    text = generate(MODEL, even, PROMPT, windows * half, jax.random.key(0))
+    text = generate(MODEL, uniform, PROMPT, windows * half, jax.random.key(0))
     drawn = {each.tobytes() for each in np.split(np.asarray(text), windows, axis=1)}
     assert len(drawn) == windows
 
 
-def test_one_program_for_all_settings() -> None:
+def test_all_settings_share_one_program() -> None:
     from fdl.models.sampling import _continue
 
     run = lambda **settings: generate(
@@ -157,7 +157,7 @@ def test_one_program_for_all_settings() -> None:
         ({"prompt": PROMPT - 2}, "prompt contains the token -1, .* from 0 to 6 "),
     ],
 )
-def test_refuses_bad_settings(settings: dict[str, Any], message: str) -> None:
+def test_refuses_invalid_settings(settings: dict[str, Any], message: str) -> None:
     arguments = {"prompt": PROMPT, "length": 3, **settings}
     with pytest.raises(ValueError, match=message):
         generate(MODEL, VARIABLES, key=jax.random.key(0), **arguments)

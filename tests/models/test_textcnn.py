@@ -1,4 +1,4 @@
-"""TextCNN: padding changes nothing, and weights keep within their limit."""
+"""TextCNN: padding changes nothing, and the norms of weights are limited."""
 
 import re
 
@@ -19,7 +19,7 @@ APPLY = jax.jit(MODEL.apply)
 TOKEN = np.array([[3, 5, 8, 2], [7, 1, 0, 0], [4, 0, 0, 0]], np.int32)
 
 
-def test_the_vector_of_padding_never_changes() -> None:
+def test_the_vector_of_padding_gets_no_gradient() -> None:
     total = lambda variables: jnp.sum(MODEL.apply(variables, TOKEN) ** 2)
     gradient = jax.jit(jax.grad(total))(draw_variables(MODEL, TOKEN))
     moves = np.abs(gradient["params"]["embed"]["embedding"]).max(axis=1) > 0
@@ -27,7 +27,7 @@ def test_the_vector_of_padding_never_changes() -> None:
 
 
 def test_windows_without_a_word_do_not_count() -> None:
-    # They would be worth 1, and all others are worth less than nothing.
+    # They would have the value 1, and all others have negative values.
     variables = jax.tree.map(np.ones_like, draw_variables(MODEL, TOKEN))
     for name in ("conv1", "conv2"):
         variables["params"][name]["kernel"] *= -1
@@ -35,13 +35,13 @@ def test_windows_without_a_word_do_not_count() -> None:
     closeness.close(logits, np.ones((3, 3), np.float32))  # the bias of the head
 
 
-def test_a_sentence_of_padding_is_what_the_head_says_of_nothing() -> None:
+def test_logits_of_a_sentence_of_padding_are_the_bias_of_the_head() -> None:
     variables = draw_variables(MODEL, TOKEN)
     for logits in APPLY(variables, np.zeros_like(TOKEN)):
         closeness.close(logits, variables["params"]["head"]["bias"])
 
 
-def test_a_filter_is_excited_where_its_window_is() -> None:
+def test_excited_finds_the_window_with_the_largest_value() -> None:
     variables = draw_variables(MODEL, TOKEN)
     found = excited(MODEL, variables, TOKEN)
     params = variables["params"]
@@ -64,7 +64,7 @@ def test_a_filter_is_excited_where_its_window_is() -> None:
             )
 
 
-def test_every_width_of_window_is_a_convolution() -> None:
+def test_every_width_has_a_convolution() -> None:
     shapes = jax.eval_shape(MODEL.init, jax.random.key(0), TOKEN)["params"]
     assert shapes["conv1"]["kernel"].shape == (2, 4, 3)
     assert shapes["conv2"]["kernel"].shape == (5, 4, 3)
@@ -76,11 +76,11 @@ def test_every_width_of_window_is_a_convolution() -> None:
 def test_the_task_limits_the_norms_of_classes(tmp_path) -> None:
     rows = [f"{word} thing,up" for word in ("good", "nice", "fine")]
     rows += [f"{word} thing,down" for word in ("bad", "poor", "sad")]
-    (tmp_path / "said.csv").write_text("\n".join(["text,mood", *rows * 8]))
+    (tmp_path / "texts.csv").write_text("\n".join(["text,mood", *rows * 8]))
     run = fdl.runs.train(
         "textcnn",
         path=tmp_path / "run",
-        dataset=f"csv:{tmp_path}/said.csv?target=mood&text=text",
+        dataset=f"csv:{tmp_path}/texts.csv?target=mood&text=text",
         learning_rate=0.3,
         schedule="constant",
         epochs=4,

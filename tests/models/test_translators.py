@@ -1,4 +1,4 @@
-"""Recurrent models that make sequences of sequences: what the laws do not see."""
+"""Recurrent models from sequences to sequences: properties beyond the laws."""
 
 import functools
 from typing import Any
@@ -55,17 +55,17 @@ def test_a_target_in_pieces_equals_the_whole(model: Any) -> None:
     close(in_pieces(variables), whole)
 
 
-def test_a_source_that_is_read_backwards_keeps_its_padding_at_the_end() -> None:
+def test_a_reversed_source_keeps_its_padding_at_the_end() -> None:
     model = MODELS["seq2seq"]
-    turned = SOURCE.copy()
+    reversed_source = SOURCE.copy()
     for row, length in enumerate((4, 2, 1)):
-        turned[row, :length] = SOURCE[row, :length][::-1]
+        reversed_source[row, :length] = SOURCE[row, :length][::-1]
     ahead = jax.jit(model.clone(reverse=False).apply)
     back = jax.jit(model.apply)(variables_of(model), SOURCE, TARGET)
-    close(ahead(variables_of(model), turned, TARGET), back)
+    close(ahead(variables_of(model), reversed_source, TARGET), back)
 
 
-def test_attention_is_on_the_source_alone() -> None:
+def test_attention_is_only_on_tokens_of_the_source() -> None:
     model = MODELS["attention"]
     look = jax.jit(functools.partial(model.apply, mutable="intermediates"))
     _, seen = look(variables_of(model), SOURCE, TARGET)
@@ -73,7 +73,7 @@ def test_attention_is_on_the_source_alone() -> None:
     assert weights.shape == (3, 5, 4)
     close(weights.sum(-1), np.ones((3, 5)))
     assert np.all(weights[np.broadcast_to(SOURCE[:, None] == 0, weights.shape)] == 0)
-    assert len(np.unique(weights[0, :, 0])) == 5, "each step asks anew"
+    assert len(np.unique(weights[0, :, 0])) == 5, "each step has its own weights"
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_attention_is_on_the_source_alone() -> None:
         ("attention", {"hidden_size": 0}, "features=0 must be"),
     ],
 )
-def test_refuses_what_it_cannot_be(model: str, options: Any, message: str) -> None:
-    jaxtyping.config.update("jaxtyping_disable", True)  # as in a user's own program
+def test_refuses_invalid_options(model: str, options: Any, message: str) -> None:
+    jaxtyping.config.update("jaxtyping_disable", True)  # as in a user's program
     try:
         with pytest.raises(ValueError, match=message):
             jax.eval_shape(

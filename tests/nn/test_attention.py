@@ -1,4 +1,4 @@
-"""What attention layers keep to, whatever Keras does."""
+"""Properties of attention layers that do not depend on Keras."""
 
 import functools
 from typing import Any
@@ -17,12 +17,14 @@ LAYERS = {
     "MultiHeadAttention": nn.MultiHeadAttention(num_heads=2, key_size=5, value_size=3),
     "AdditiveAttention": nn.AdditiveAttention(),
 }
-DROPPING = {
+WITH_DROPOUT = {
     "MultiHeadAttention": nn.MultiHeadAttention(2, 5, dropout_rate=0.25),
     "AdditiveAttention": nn.AdditiveAttention(dropout_rate=0.25),
 }
 layers = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
-dropping = pytest.mark.parametrize("layer", DROPPING.values(), ids=DROPPING)
+layers_with_dropout = pytest.mark.parametrize(
+    "layer", WITH_DROPOUT.values(), ids=WITH_DROPOUT
+)
 
 
 def inputs(*shape: int, seed: int = 0) -> np.ndarray:
@@ -35,7 +37,7 @@ MASK[..., 0] = True
 
 
 def variables_of(layer: linen.Module, *args: Any, seed: int = 0) -> Any:
-    """Draw parameters that are all distinct, biases included."""
+    """Draw distinct parameters, including biases."""
     rng = np.random.default_rng(seed)
     shapes = jax.eval_shape(layer.init, jax.random.key(0), *args)
     draw = lambda leaf: rng.normal(size=leaf.shape).astype(np.float32) / 2
@@ -49,7 +51,7 @@ def weights_of(layer: linen.Module, variables: Any, *args: Any, **options: Any) 
 
 
 @layers
-def test_weights_are_shares_of_the_keys_allowed(layer) -> None:
+def test_weights_sum_to_one_over_the_allowed_keys(layer) -> None:
     variables = variables_of(layer, QUERY, KEY)
     weights = weights_of(layer, variables, QUERY, KEY, mask=MASK)
     close(weights.sum(axis=-1), np.ones(weights.shape[:-1]))
@@ -73,11 +75,11 @@ def test_padding_changes_nothing(layer, real: slice) -> None:
 def test_the_order_of_keys_does_not_matter(layer) -> None:
     variables = variables_of(layer, QUERY, KEY, VALUE)
     order = [3, 1, 4, 0, 2]
-    turned = [a[..., order, :] for a in (KEY, VALUE)]
+    permuted = [a[..., order, :] for a in (KEY, VALUE)]
     apply = jax.jit(layer.apply)
     close(
         apply(variables, QUERY, KEY, VALUE, mask=MASK),
-        apply(variables, QUERY, *turned, mask=MASK[..., order]),
+        apply(variables, QUERY, *permuted, mask=MASK[..., order]),
     )
 
 
@@ -92,7 +94,7 @@ def test_causal_does_not_see_the_future(layer) -> None:
 
 
 @layers
-def test_causal_joins_a_mask(layer) -> None:
+def test_causal_is_combined_with_a_mask(layer) -> None:
     variables = variables_of(layer, QUERY, KEY)
     both = MASK & np.tril(np.ones((4, 5), bool))
     np.testing.assert_array_equal(
@@ -112,14 +114,14 @@ def test_a_mask_for_each_head() -> None:
 
 
 @layers
-def test_a_query_that_may_attend_to_nothing_is_finite(layer) -> None:
+def test_a_query_without_allowed_keys_is_finite(layer) -> None:
     variables = variables_of(layer, QUERY, KEY)
     total = lambda *a: layer.apply(*a, mask=np.zeros((4, 5), bool)).sum()
     found = jax.jit(jax.value_and_grad(total, argnums=(0, 1, 2)))(variables, QUERY, KEY)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
 
 
-def test_additive_attention_is_bahdanaus_between_two_dense_layers() -> None:
+def test_additive_attention_after_two_dense_layers_is_bahdanaus() -> None:
     class Bahdanau(linen.Module):
         @linen.compact
         def __call__(self, s: jax.Array, h: jax.Array) -> jax.Array:
@@ -138,7 +140,7 @@ def test_additive_attention_is_bahdanaus_between_two_dense_layers() -> None:
     close(Bahdanau().apply(variables, s, h), expected)
 
 
-@dropping
+@layers_with_dropout
 def test_dropout_drops_in_training_only(layer) -> None:
     query, key = np.tile(QUERY[0, 0], (500, 1, 1)), np.tile(KEY[0, 0], (500, 1, 1))
     variables = variables_of(layer, query, key)
@@ -147,13 +149,13 @@ def test_dropout_drops_in_training_only(layer) -> None:
             variables, query, key, train=True, rngs={"dropout": jax.random.key(seed)}
         )
     )
-    calm = jax.jit(layer.apply)(variables, query, key)
-    close(calm, np.tile(calm[:1], (500, 1, 1)))
+    undropped = jax.jit(layer.apply)(variables, query, key)
+    close(undropped, np.tile(undropped[:1], (500, 1, 1)))
     np.testing.assert_array_equal(run(0), run(0))
     assert (run(0) != run(1)).any()
     dropped = np.asarray(run(0))
-    error = dropped.std(axis=0) / np.sqrt(500)  # of the mean
-    assert (np.abs(dropped.mean(axis=0) - calm[0]) < 5 * error).all()
+    error = dropped.std(axis=0) / np.sqrt(500)  # standard error of the mean
+    assert (np.abs(dropped.mean(axis=0) - undropped[0]) < 5 * error).all()
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_dropout_drops_in_training_only(layer) -> None:
         nn.MultiHeadAttention(1, 3, 100, 100, dropout_rate=0.25, use_bias=False),
     ],
 )
-def test_dropout_keeps_a_share_of_the_weights_and_scales_them(layer) -> None:
+def test_dropout_drops_weights_and_scales_the_others(layer) -> None:
     # All weights are 1 / 100 before dropout, and each value is its own channel.
     query, key, value = np.zeros((50, 3)), np.zeros((100, 3)), np.eye(100)
     query, key, value = (a.astype(np.float32) for a in (query, key, value))
@@ -182,7 +184,7 @@ def test_dropout_keeps_a_share_of_the_weights_and_scales_them(layer) -> None:
 
 @layers
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_is_about_single(layer, dtype: str) -> None:
+def test_half_precision_approximates_single_precision(layer, dtype: str) -> None:
     arrays = (variables_of(layer, QUERY, KEY), QUERY, KEY)
     cast = jax.tree.map(lambda a: a.astype(jnp.dtype(dtype)), arrays)
     apply = jax.jit(functools.partial(layer.apply, mask=MASK, causal=True))
@@ -190,7 +192,7 @@ def test_half_precision_is_about_single(layer, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_softmax_of_half_precision_is_taken_in_single(dtype: str) -> None:
+def test_softmax_of_half_precision_is_computed_in_single_precision(dtype: str) -> None:
     layer = LAYERS["MultiHeadAttention"]
     arrays = (variables_of(layer, QUERY, KEY), QUERY, KEY)
     cast = jax.tree.map(lambda a: a.astype(jnp.dtype(dtype)), arrays)
@@ -225,7 +227,7 @@ def test_names_and_shapes_of_parameters() -> None:
         (nn.AdditiveAttention(dropout_rate=-0.1), "dropout_rate=-0.1"),
     ],
 )
-def test_refuses_bad_options(layer, message: str) -> None:
+def test_refuses_invalid_options(layer, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         layer.init(jax.random.key(0), QUERY, KEY)
 
@@ -240,7 +242,7 @@ def test_refuses_a_mask_of_another_shape(layer) -> None:
         layer.apply(variables, QUERY, KEY, mask=np.ones((4, 6), bool))
 
 
-SAME = nn.MultiHeadAttention(2, 5)  # JAX's function takes values as wide as keys
+SAME = nn.MultiHeadAttention(2, 5)  # JAX's function needs values as wide as keys
 NOTHING = MASK & (np.arange(4)[:, None] != 2)  # the third query may attend to nothing
 
 
@@ -256,7 +258,7 @@ NOTHING = MASK & (np.arange(4)[:, None] != 2)  # the third query may attend to n
     ],
     ids=["none", "pairs", "one for all heads", "one for the batch", "for each head"],
 )
-def test_jax_own_attention_is_ours(mask: Any, causal: bool) -> None:
+def test_jax_own_attention_equals_ours(mask: Any, causal: bool) -> None:
     variables = variables_of(SAME, QUERY, KEY)
     run = jax.jit(lambda q, k: SAME.apply(variables, q, k, mask=mask, causal=causal))
     seen = functools.partial(SAME.apply, causal=causal, mutable=["intermediates"])
@@ -264,7 +266,7 @@ def test_jax_own_attention_is_ours(mask: Any, causal: bool) -> None:
     close(run(QUERY, KEY), ours)
 
 
-def test_jax_own_attention_is_used_where_it_is_ours(monkeypatch) -> None:
+def test_jax_own_attention_is_used_where_it_applies(monkeypatch) -> None:
     calls = []
 
     def attention(*arrays: Any, **options: Any) -> Any:

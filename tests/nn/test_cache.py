@@ -1,4 +1,4 @@
-"""Decoding with a cache gives what the whole sequence gives."""
+"""Decoding with a cache equals applying the model to the whole sequence."""
 
 import functools
 from typing import Any
@@ -26,7 +26,7 @@ def decode(token: Any, cache: Any) -> Any:
     return DECODE(VARIABLES, token, cache)
 
 
-def test_pieces_of_any_size_give_the_whole() -> None:
+def test_pieces_of_any_size_equal_the_whole() -> None:
     whole = APPLY(VARIABLES, TOKEN)
     cache, parts = MODEL.empty_cache((2, 3)), []
     for start, end in ((0, 3), (3, 3), (3, TIME)):
@@ -36,7 +36,7 @@ def test_pieces_of_any_size_give_the_whole() -> None:
     close(jnp.concatenate(parts, axis=-2), whole)
 
 
-def test_a_compiled_scan_gives_the_whole() -> None:
+def test_a_compiled_scan_equals_the_whole() -> None:
     @jax.jit
     def run(token: Any) -> Any:
         def step(cache: Any, one: Any) -> Any:
@@ -66,14 +66,14 @@ def test_under_vmap_each_sequence_has_its_own_position() -> None:
     np.testing.assert_array_equal(cache[0].tokens.position, [2, 3, 4])
 
 
-def test_what_a_cache_has_no_room_for_is_nan() -> None:
+def test_logits_beyond_the_length_of_a_cache_are_nan() -> None:
     cache = MODEL.empty_cache((2, 3), length=3)
     logits, cache = decode(TOKEN[..., :3], cache)
     assert np.isfinite(logits).all()
     assert np.isnan(decode(TOKEN[..., 3:], cache)[0]).all()
 
 
-def test_an_old_cache_is_not_changed() -> None:
+def test_decoding_does_not_change_the_old_cache() -> None:
     _, first = decode(TOKEN[..., :3], MODEL.empty_cache((2, 3)))
     before = jax.tree.map(np.copy, first)
     decode(TOKEN[..., 3:], first)
@@ -119,7 +119,7 @@ def test_encoder_decoder_reads_its_source_once() -> None:
 
 
 @pytest.mark.parametrize("kind", ["learned", "sinusoidal"])
-def test_positions_tell_the_order(kind: str) -> None:
+def test_positions_distinguish_steps(kind: str) -> None:
     layer = nn.Positions(kind, max_length=5)
     x = np.zeros((2, 3, 6), np.float32)
     variables = draw_variables(layer, x) if kind == "learned" else {}
@@ -130,7 +130,7 @@ def test_positions_tell_the_order(kind: str) -> None:
     assert np.isnan(beyond[:, 1:]).all() == (kind == "learned")
 
 
-def test_refuses_what_does_not_fit() -> None:
+def test_refuses_options_that_do_not_fit() -> None:
     init = lambda model, *x: jax.eval_shape(model.init, jax.random.key(0), *x)
     x = np.zeros((2, 4, 9), np.float32)
     with pytest.raises(ValueError, match="num_heads=2 must divide the 9 features"):
@@ -158,13 +158,13 @@ def test_refuses_what_does_not_fit() -> None:
         ),
     ],
 )
-def test_refuses_unknown_words(make: Any, value: str) -> None:
-    # Where types are checked, as in this suite, the check of types comes first.
+def test_refuses_unknown_options(make: Any, value: str) -> None:
+    # In tests, types are checked first, and raise a TypeCheckError.
     with pytest.raises((ValueError, jaxtyping.TypeCheckError), match=value):
         make(value).init(jax.random.key(0), np.zeros((28, 28, 2), np.float32))
 
 
-def test_a_learned_token_may_be_what_is_classified() -> None:
+def test_a_learned_token_can_be_classified() -> None:
     model = models.VisionTransformer(
         10, nn.TransformerEncoder(1, 2), features=8, pooling="token"
     )

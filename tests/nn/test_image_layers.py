@@ -1,4 +1,4 @@
-"""What layers for images keep to, whatever Keras does."""
+"""Properties of image layers that do not depend on Keras."""
 
 import jax
 import numpy as np
@@ -27,7 +27,7 @@ def test_batch_statistics_follow_the_data() -> None:
 
 
 def test_variance_of_large_numbers() -> None:
-    """One pass over the data would lose it: in float32, 1e4 squared holds no ones."""
+    """A one-pass variance would fail: in float32, 1e8 + 1 is 1e8."""
     x = 1e4 + inputs(1000, 1)
     layer = nn.BatchNormalization()
     variables = layer.init(jax.random.key(0), x)
@@ -49,7 +49,7 @@ def test_variance_of_large_numbers() -> None:
         ),
     ],
 )
-def test_refuses_bad_options(layer, shape, message: str) -> None:
+def test_layers_refuse_invalid_options(layer, shape, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         layer.init(jax.random.key(0), inputs(2, *shape))
 
@@ -66,6 +66,6 @@ def test_refuses_bad_options(layer, shape, message: str) -> None:
         (lambda x: nn.local_response_norm(x, beta=-1.0), "beta=-1.0 must be"),
     ],
 )
-def test_functions_refuse_bad_options(function, message: str) -> None:
+def test_functions_refuse_invalid_options(function, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         function(inputs(4, 5, 1))

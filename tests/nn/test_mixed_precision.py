@@ -1,4 +1,4 @@
-"""Mixed precision: what is in which precision, and that it still learns."""
+"""Mixed precision: the dtypes of states and products, and the error of a step."""
 
 import operator
 
@@ -41,8 +41,8 @@ def batch_of(name: str) -> tuple:
 
 @pytest.mark.parametrize(
     "name", ["cnn", "lstm", "vae"]
-)  # a GAN's step is long to compile
-def test_a_step_is_about_that_in_full_precision(name: str) -> None:
+)  # a GAN's step takes long to compile
+def test_a_step_approximates_one_in_full_precision(name: str) -> None:
     full, mixed = (LEARNERS[name](wrap) for wrap in (lambda m: m, nn.MixedPrecision))
     batch = batch_of(name)
     state = jax.jit(full.init)(jax.random.key(0), batch)
@@ -65,12 +65,12 @@ def test_a_step_is_about_that_in_full_precision(name: str) -> None:
         for each in (found, wanted)
     ]
     error = np.linalg.norm(change[0] - change[1]) / np.linalg.norm(change[1])
-    # bfloat16 has eight bits, and much of a first gradient cancels over the batch.
+    # bfloat16 has 8 bits of precision, and a first gradient cancels over the batch.
     assert 1e-4 < error < 0.2
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-def test_products_are_in_fewer_bits(name: str) -> None:
+def test_products_are_in_bfloat16(name: str) -> None:
     learner, batch = LEARNERS[name](nn.MixedPrecision), batch_of(name)
     state = jax.eval_shape(learner.init, jax.random.key(0), batch)
     jaxpr = str(jax.make_jaxpr(learner.step)(state, batch))
@@ -79,7 +79,7 @@ def test_products_are_in_fewer_bits(name: str) -> None:
     assert all(":bf16[" in line for line in lines)
 
 
-def test_says_of_itself_what_the_model_says() -> None:
+def test_attributes_are_those_of_the_model() -> None:
     assert nn.MixedPrecision(models.VAE(latent_size=7)).latent_size == 7
     with pytest.raises(AttributeError, match="no_such"):
         operator.attrgetter("no_such")(nn.MixedPrecision(models.VAE()))

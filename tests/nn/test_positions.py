@@ -21,7 +21,7 @@ def test_sinusoids_are_exact_up_to_the_rounding_of_the_result(dtype) -> None:
     assert len(np.unique(found, axis=0)) == 1024
 
 
-def test_positions_in_mixed_precision() -> None:
+def test_positions_are_accurate_in_mixed_precision() -> None:
     layer, x = nn.Positions("sinusoidal", 1), jnp.zeros((1, 1024, 32))
     exact = np.asarray(layer.apply({"params": {}}, x))
     mixed = np.asarray(nn.MixedPrecision(layer).apply({"params": {}}, x))

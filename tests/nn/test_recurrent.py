@@ -1,4 +1,4 @@
-"""What recurrent layers keep to, whatever Keras does."""
+"""Properties of recurrent layers that do not depend on Keras."""
 
 import functools
 from typing import Any
@@ -34,7 +34,7 @@ def inputs(*batch: int, time: int = TIME, seed: int = 0) -> np.ndarray:
 
 
 def variables_of(layer: linen.Module, seed: int = 0) -> Any:
-    """Draw parameters that are all distinct, biases included."""
+    """Draw distinct parameters, including biases."""
     rng = np.random.default_rng(seed)
     shapes = jax.eval_shape(layer.init, jax.random.key(0), inputs())
     draw = lambda leaf: rng.normal(size=leaf.shape).astype(np.float32) / 2
@@ -80,11 +80,11 @@ def test_single_steps_equal_the_whole(layer) -> None:
 
 
 @one_way
-def test_reversed_is_the_sequence_turned_round(layer) -> None:
+def test_a_reversed_layer_reads_the_reversed_sequence(layer) -> None:
     variables, x, state = variables_of(layer), inputs(2), random_state(layer, 2)
-    turned = layer.clone(reverse=not layer.reverse)
+    reversed_layer = layer.clone(reverse=not layer.reverse)
     ahead = jax.jit(layer.apply)(variables, x, state)
-    back = jax.jit(turned.apply)(variables, x[:, ::-1], state)
+    back = jax.jit(reversed_layer.apply)(variables, x[:, ::-1], state)
     close(ahead._replace(outputs=ahead.outputs[:, ::-1]), back)
 
 
@@ -101,7 +101,7 @@ def test_padding_changes_nothing(layer, real: slice) -> None:
 
 
 @layers
-def test_no_gradient_reaches_padding(layer) -> None:
+def test_padding_gets_no_gradient(layer) -> None:
     variables, x = variables_of(layer), inputs(2)
     mask = np.array([[1, 1, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0]], bool)
 
@@ -114,7 +114,7 @@ def test_no_gradient_reaches_padding(layer) -> None:
 
 
 @layers
-def test_only_padding_leaves_the_state_alone(layer) -> None:
+def test_a_sequence_of_padding_keeps_the_state(layer) -> None:
     state = random_state(layer, 2)
     mask = np.zeros((2, TIME), bool)
     apply = jax.jit(layer.apply)
@@ -124,7 +124,7 @@ def test_only_padding_leaves_the_state_alone(layer) -> None:
 
 
 @one_way
-def test_padding_repeats_the_output_before(layer) -> None:
+def test_padding_repeats_the_previous_output(layer) -> None:
     mask, state = np.array([0, 1, 0, 0, 1, 0], bool), random_state(layer)
     apply = jax.jit(layer.apply)
     outputs = apply(variables_of(layer), inputs(), state, mask=mask).outputs
@@ -135,7 +135,7 @@ def test_padding_repeats_the_output_before(layer) -> None:
     close(outputs[5], outputs[4], tolerance=0)
 
 
-def test_bidirectional_is_two_layers_and_zero_at_padding() -> None:
+def test_bidirectional_equals_two_layers_and_is_zero_at_padding() -> None:
     layer = nn.Bidirectional(nn.LSTM(FEATURES))
     variables, x = variables_of(layer), inputs()
     ways = (("forward", False), ("backward", True))
@@ -164,7 +164,7 @@ def test_names_and_shapes_of_parameters() -> None:
     assert shapes(nn.Bidirectional(nn.LSTM(4))) == {"forward": lstm, "backward": lstm}
 
 
-def test_bidirectional_within_a_model() -> None:
+def test_bidirectional_layers_in_a_model_have_their_own_parameters() -> None:
     class Model(linen.Module):
         @linen.compact
         def __call__(self, x: jax.Array) -> jax.Array:
@@ -175,7 +175,9 @@ def test_bidirectional_within_a_model() -> None:
     params = jax.jit(Model().init)(jax.random.key(0), inputs())["params"]
     assert params.keys() == {"first", "second"}
     kernels = [p[way]["kernel"] for p in params.values() for way in p]
-    assert len({float(k[0, 0]) for k in kernels}) == 4, "each draws its own"
+    assert len({float(k[0, 0]) for k in kernels}) == 4, (
+        "each kernel is drawn separately"
+    )
     outputs = jax.eval_shape(Model().apply, {"params": params}, inputs())
     assert outputs.shape == (TIME, 2 * FEATURES)
 
@@ -188,13 +190,13 @@ def test_bidirectional_within_a_model() -> None:
         (nn.Bidirectional(nn.GRU(4, reverse=True)), "is reversed"),
     ],
 )
-def test_refuses_bad_options(layer, message: str) -> None:
+def test_refuses_invalid_options(layer, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         layer.init(jax.random.key(0), inputs())
 
 
 def test_refuses_an_unknown_merge_mode() -> None:
-    jaxtyping.config.update("jaxtyping_disable", True)  # as in a user's own program
+    jaxtyping.config.update("jaxtyping_disable", True)  # as in a user's program
     try:
         layer = nn.Bidirectional(nn.GRU(4), "max")
         with pytest.raises(ValueError, match="merge_mode='max' must be"):

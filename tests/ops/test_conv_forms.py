@@ -24,13 +24,13 @@ def draw(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng((seed, *shape)).normal(size=shape)
 
 
-def agree(function, *arguments) -> None:
-    """Check values, both kinds of derivatives, and vmap over kernels."""
+def assert_implementations_agree(function, *arguments) -> None:
+    """Compare implementations: values, both modes of derivatives, vmap over kernels."""
     with jax.enable_x64(True):
 
         @functools.partial(
             jax.jit, static_argnums=0
-        )  # one program, not one for each op
+        )  # one program rather than one for each operation
         def all_of(implementation, *arguments):
             call = functools.partial(function, implementation=implementation)
             y, pull_back = jax.vjp(call, *arguments)
@@ -49,27 +49,33 @@ def agree(function, *arguments) -> None:
 def test_conv(name: str) -> None:
     options = CASES[name]
     kernel = draw(3, 2, 4 // options.get("groups", 1), 8, seed=1)
-    agree(functools.partial(ops.conv, **options), draw(2, 9, 8, 4), kernel)
+    assert_implementations_agree(
+        functools.partial(ops.conv, **options), draw(2, 9, 8, 4), kernel
+    )
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize("strides", [(1, 1), (2, 3), (4, 4)])
 def test_conv_transpose(strides, padding: str) -> None:
     transpose = functools.partial(ops.conv_transpose, strides=strides, padding=padding)
-    agree(transpose, draw(2, 4, 3, 5), draw(3, 4, 2, 5, seed=1))
+    assert_implementations_agree(transpose, draw(2, 4, 3, 5), draw(3, 4, 2, 5, seed=1))
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize("strides", [(2, 2), (4, 1)])
-def test_windows_of_whole_strides(strides, padding: str) -> None:
+def test_windows_that_are_multiples_of_their_strides(strides, padding: str) -> None:
     options = {"strides": strides, "padding": padding}
     kernel = draw(4, 2, 3, 5, seed=1)
-    agree(functools.partial(ops.conv, **options), draw(2, 11, 7, 3), kernel)
+    assert_implementations_agree(
+        functools.partial(ops.conv, **options), draw(2, 11, 7, 3), kernel
+    )
     kernel = draw(4, 2, 5, 3, seed=1)
-    agree(functools.partial(ops.conv_transpose, **options), draw(2, 3, 4, 3), kernel)
+    assert_implementations_agree(
+        functools.partial(ops.conv_transpose, **options), draw(2, 3, 4, 3), kernel
+    )
 
 
-# Each rule with which a small convolution takes another form, and groups it is for.
+# The rules that choose the form of a small convolution, and the groups each applies to.
 RULES = {
     "patches of rows": ({"FEW_CHANNELS": 0}, 1),
     "patches of windows": ({"FEW_CHANNELS": 0, "FEW_ROWS": 99}, 1),
@@ -86,13 +92,15 @@ RULES = {
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_every_rule_gives_the_same_function(name: str, monkeypatch) -> None:
+def test_every_rule_has_the_same_result(name: str, monkeypatch) -> None:
     changed, groups = RULES[name]
     for rule, value in changed.items():
         monkeypatch.setattr(rules, rule, value)
     options = {"groups": groups, "padding": "same"}
     kernel = draw(3, 2, 12 // groups, 12, seed=1)
-    agree(functools.partial(ops.conv, **options), draw(6, 9, 8, 12), kernel)
+    assert_implementations_agree(
+        functools.partial(ops.conv, **options), draw(6, 9, 8, 12), kernel
+    )
 
 
 IMAGES, KERNEL = (2, 7, 6, 3), (3, 2, 3, 4)
@@ -116,7 +124,7 @@ def test_derivatives_of_vmap(axes) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
 
-def test_the_size_of_a_batch_may_be_known_later() -> None:
+def test_the_batch_size_may_be_symbolic() -> None:
     (count,) = jax.export.symbolic_shape("count")
     for groups in (1, 2, 4):
         conv = jax.jit(functools.partial(ops.conv, groups=groups))
@@ -127,7 +135,7 @@ def test_the_size_of_a_batch_may_be_known_later() -> None:
         np.testing.assert_allclose(exported.call(ones, kernel), conv(ones, kernel))
 
 
-def test_so_may_it_in_gradients() -> None:
+def test_the_batch_size_may_be_symbolic_in_gradients() -> None:
     (count,) = jax.export.symbolic_shape("count")
     kernels = {"conv": jnp.ones((3, 3, 4, 4)), "depthwise": jnp.ones((3, 3, 1, 4))}
     weights = (jnp.ones((4, 8)), jnp.ones((2, 8)), jnp.ones(8))
@@ -149,7 +157,7 @@ def test_so_may_it_in_gradients() -> None:
     jax.tree.map(close, exported.call(*given), grad(*given))
 
 
-def test_half_precision_adds_up_in_single(monkeypatch) -> None:
+def test_sums_of_half_precision_are_in_single_precision(monkeypatch) -> None:
     monkeypatch.setattr(rules, "PART_BYTES", 1)
     x, g = (
         jnp.ones((512, 4, 4, 1), jnp.bfloat16),
@@ -161,7 +169,7 @@ def test_half_precision_adds_up_in_single(monkeypatch) -> None:
     assert float(pull_back(g)[0][0, 0, 0, 0]) == 512 * 9
 
 
-def test_a_dilated_kernel_is_one_with_zeros_between() -> None:
+def test_a_dilated_kernel_equals_one_with_zeros_between() -> None:
     x, kernel = draw(2, 9, 9, 3), draw(2, 2, 3, 4)
     wide = np.zeros((3, 4, 3, 4))
     wide[::2, ::3] = kernel
@@ -170,7 +178,7 @@ def test_a_dilated_kernel_is_one_with_zeros_between() -> None:
         np.testing.assert_allclose(dilated, ops.conv(x, wide), rtol=1e-12, atol=1e-12)
 
 
-def test_groups_see_their_own_channels() -> None:
+def test_groups_read_only_their_own_channels() -> None:
     x, kernel = draw(2, 5, 5, 6), draw(3, 3, 3, 4)
     with jax.enable_x64(True):
         both = ops.conv(x, kernel, groups=2)
@@ -183,7 +191,7 @@ def test_groups_see_their_own_channels() -> None:
 
 
 def test_transpose_is_the_adjoint() -> None:
-    """<conv(a), b> = <a, conv_transpose(b)>, which is what the name means."""
+    """<conv(a), b> = <a, conv_transpose(b)>: this is what the name means."""
     kernel = draw(3, 3, 2, 5)  # from 2 channels to 5, and back
     a, b = draw(1, 8, 8, 2), draw(1, 4, 4, 5)
     with jax.enable_x64(True):
@@ -216,12 +224,12 @@ def test_transpose_is_the_adjoint() -> None:
         (lambda: ops.avg_pool(draw(2, 2, 1), (3, 3)), "does not fit"),
     ],
 )
-def test_refuses_bad_options(call, message: str) -> None:
+def test_refuses_invalid_options(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
 
 
-def test_bilinear_weighs_by_distance_in_double_precision() -> None:
+def test_bilinear_upsampling_interpolates_in_double_precision() -> None:
     x = draw(1, 3, 1)
     with jax.enable_x64(True):
         y = ops.upsample(x, (1, 4), method="bilinear")[0, :, 0]

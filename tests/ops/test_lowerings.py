@@ -33,14 +33,14 @@ OPERATIONS = {
     "lstm": (ops.lstm, (*with_gates(4), ops.LSTMState(STATE, draw(ROWS, FEATURES)))),
     "gru": (ops.gru, (*with_gates(3, 2), STATE)),
 }
-# Forwards, Keras' layers in parity/test_layers.py have masks as well.
+# Masks of layers that are not reversed are in parity/test_layers.py.
 SETTINGS = [(name, form) for name in OPERATIONS for form in ("vmap", "scan")] + [
     (name, "reversed and masked") for name in OPERATIONS if "dense" not in name
 ]
 
 
 def total(name, implementation, options, x, *weights):
-    """Return one number that depends on all outputs."""
+    """Return a scalar that depends on all outputs."""
     outputs = OPERATIONS[name][0](x, *weights, implementation=implementation, **options)
     leaves = jax.tree.leaves(outputs)
     return sum(
@@ -72,13 +72,15 @@ def test_lowerings_agree(name: str, form: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if "dense" not in name])
 @pytest.mark.parametrize("form", ["vmap", "reversed and masked"])
-def test_gradients_added_up_within_the_loop(name: str, form: str, monkeypatch) -> None:
+def test_gradients_that_are_summed_within_the_loop_agree(
+    name: str, form: str, monkeypatch
+) -> None:
     monkeypatch.setattr(rules, "PART_BYTES", 0)
     test_lowerings_agree(name, form)
 
 
 @pytest.mark.parametrize("layer", [nn.SimpleRNN, nn.LSTM, nn.GRU])
-def test_layers_pass_it_on(layer) -> None:
+def test_layers_pass_on_the_implementation(layer) -> None:
     def loops(implementation):
         module = layer(FEATURES, implementation=implementation)
         x = jnp.ones((TIME, CHANNELS))
@@ -89,7 +91,7 @@ def test_layers_pass_it_on(layer) -> None:
     assert loops("tuned") == loops(None) != loops("xla")
 
 
-def test_the_reset_before_has_one_form_only() -> None:
+def test_reset_before_has_no_tuned_implementation() -> None:
     kernel, recurrent, bias, h = OPERATIONS["gru"][1]
     call = functools.partial(ops.gru, X, kernel, recurrent, bias[0], h)
     with pytest.raises(ValueError, match="does not support reset_after=False"):
@@ -104,8 +106,8 @@ def on_gpu(monkeypatch) -> None:
 @pytest.mark.usefixtures("on_gpu")
 @pytest.mark.parametrize(("size", "products"), [(64, True), (65, False)])
 @pytest.mark.parametrize("operation", [ops.conv, ops.conv_transpose])
-def test_small_windows_are_products_on_a_gpu(operation, size, products) -> None:
-    # For both, the third axis is the one that windows of images lie along.
+def test_small_windows_are_matrix_products_on_a_gpu(operation, size, products) -> None:
+    # For both, the third axis of the kernel has the channels of the windowed image.
     kernel = jnp.ones((3, 3, size, 2))
     x = jnp.ones((1, 5, 5, size if operation is ops.conv else 2))
     grad = jax.grad(lambda kernel: operation(x, kernel).sum())
@@ -113,7 +115,7 @@ def test_small_windows_are_products_on_a_gpu(operation, size, products) -> None:
 
 
 @pytest.mark.usefixtures("on_gpu")
-def test_a_gpu_takes_four_steps_in_a_round() -> None:
+def test_loops_are_unrolled_by_four_on_a_gpu() -> None:
     x, kernel = jnp.ones((TIME, 2)), jnp.ones((2, 6))
     call = lambda x: ops.gru(x, kernel, kernel, jnp.ones((2, 6)), x[0]).outputs
     assert "unroll=4" in str(jax.make_jaxpr(call)(x))

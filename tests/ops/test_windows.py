@@ -19,7 +19,7 @@ IMPLEMENTATIONS = ("xla", "tuned", None)
 
 @st.composite
 def windows(draw):
-    """Odd sizes, axes of one, strides larger than the window, batches of one."""
+    """Unusual sizes, axes of size 1, strides wider than windows, batches of one."""
     window = (draw(st.integers(1, 4)), draw(st.integers(1, 4)))
     return {
         "batch": draw(st.sampled_from([(), (1,), (3,), (2, 2)])),
@@ -35,7 +35,7 @@ def windows(draw):
 
 
 def naive_conv(x, kernel, strides, pads):
-    """y[m, n] = sum_p sum_q x[m s + p, n s + q] w[p, q], by loops."""
+    """Compute y[m, n] = sum_p sum_q x[m s + p, n s + q] w[p, q] by loops."""
     batch = x.shape[:-3]
     x = x.reshape(-1, *x.shape[-3:])
     x = np.pad(x, [(0, 0), *pads, (0, 0)])
@@ -117,8 +117,8 @@ def test_max_pool_lowerings_agree(case, ties) -> None:
 
 
 @pytest.mark.parametrize(("pixels", "channels"), [(6, 24), (14, 32)])
-def test_gradient_of_kernels_of_joined_groups(pixels, channels) -> None:
-    """Large enough for XLA to fuse the product with the derivative of joining."""
+def test_gradients_of_grouped_kernels_agree(pixels, channels) -> None:
+    """Large enough for XLA to fuse the product with the derivative of concatenation."""
     rng = np.random.default_rng(0)
     x, g = rng.normal(size=(2, 8, pixels, pixels, channels)).astype(np.float32)
     kernel = jnp.zeros((3, 3, channels // 2, channels))
@@ -134,7 +134,7 @@ def test_gradient_of_kernels_of_joined_groups(pixels, channels) -> None:
 
 @pytest.mark.parametrize("pixels", [4, 5, 8, 9])
 def test_rounding_the_number_of_windows_up_is_same_or_valid(pixels) -> None:
-    """As `max_pool` says of windows of 3 that move by 2."""
+    """As documented in `max_pool`, for windows of 3 and strides of 2."""
     x = np.random.default_rng(0).normal(size=(pixels, pixels, 1)).astype(np.float32)
     starts = range(0, pixels - 1 - pixels % 2, 2)  # ceil((pixels - 3) / 2) + 1 of them
     assert len(starts) == -(-(pixels - 3) // 2) + 1
@@ -145,7 +145,7 @@ def test_rounding_the_number_of_windows_up_is_same_or_valid(pixels) -> None:
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_pool_gives_the_gradient_to_the_first_of_equals(implementation) -> None:
+def test_max_pool_gives_the_gradient_to_the_first_of_ties(implementation) -> None:
     x = jnp.array([[0.0, 2.0], [2.0, 1.0]]).reshape(2, 2, 1)
     pool = functools.partial(ops.max_pool, implementation=implementation)
     grad = jax.grad(lambda x: pool(x).sum())(x)
@@ -153,7 +153,7 @@ def test_pool_gives_the_gradient_to_the_first_of_equals(implementation) -> None:
 
 
 @pytest.mark.parametrize("place", range(4))
-def test_pool_passes_on_nan(place) -> None:
+def test_max_pool_propagates_nan(place) -> None:
     x = np.arange(4.0, dtype=np.float32)
     x[place] = np.nan
     for implementation in IMPLEMENTATIONS:
@@ -162,7 +162,7 @@ def test_pool_passes_on_nan(place) -> None:
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_conv_is_the_same_in_a_scan_and_over_kernels(implementation) -> None:
+def test_conv_is_the_same_in_a_scan_and_under_vmap(implementation) -> None:
     rng = np.random.default_rng(3)
     x = rng.normal(size=(2, 7, 6, 3)).astype(np.float32)
     kernels = rng.normal(size=(4, 3, 3, 3, 2)).astype(np.float32)
@@ -174,12 +174,12 @@ def test_conv_is_the_same_in_a_scan_and_over_kernels(implementation) -> None:
     np.testing.assert_allclose(mapped, one_by_one, rtol=1e-5, atol=1e-5)
 
 
-def test_refuses_a_window_that_does_not_move() -> None:
+def test_refuses_a_stride_of_zero() -> None:
     with pytest.raises(ValueError, match=r"strides=\(0, 1\)"):
         ops.conv(jnp.ones((5, 5, 1)), jnp.ones((3, 3, 1, 1)), strides=(0, 1))
 
 
-# A user's own program does not check types; unwrapped, neither does the test.
+# Unwrapped, functions do not check types, as in a user's program.
 @pytest.mark.parametrize(
     ("message", "function", "arguments"),
     [
@@ -192,6 +192,6 @@ def test_refuses_unknown_options(message, function, arguments) -> None:
         inspect.unwrap(function)(*arguments)
 
 
-def test_conv_refuses_bad_shapes() -> None:
+def test_conv_refuses_a_kernel_larger_than_the_image() -> None:
     with pytest.raises(ValueError, match="does not fit"):
         ops.conv(jnp.ones((2, 5, 1)), jnp.ones((3, 3, 1, 1)))

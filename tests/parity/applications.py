@@ -1,8 +1,8 @@
-"""Every model of `keras.applications`, imported and, if fdl has it, written by hand.
+"""Every model of `keras.applications`, imported, and compared with fdl's own if any.
 
-Weights are random, as no file of them is at hand. For the comparison to show anything,
-outputs must come from the inputs, and not from biases or amplified rounding: so images
-differ from each other in more than noise, and batch statistics are those of the images.
+Weights are random, as tests have no weight files. For a meaningful comparison, outputs
+must depend on the inputs, not on biases or amplified rounding: so images differ by more
+than noise, and batch statistics are those of the images.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,11 +15,11 @@ from lazily import keras
 from parity.sides import Subject
 
 BATCH, CLASSES = 8, 5
-# The smallest sizes, but for ResNet152: at 32 pixels its last maps are single pixels,
-# and statistics of eight amplify rounding until Keras in single precision differs from
-# Keras in double precision by 1.2e-4.
+# The smallest sizes, except for ResNet152: at 32 pixels its last maps are single
+# pixels, and batch statistics of eight values amplify rounding until Keras in float32
+# differs from Keras in float64 by 1.2e-4.
 _SIZES = {"InceptionResNetV2": 75, "InceptionV3": 75, "ResNet152": 64, "Xception": 71}
-_SMALL = {  # those that are trained, too
+_SMALL = {  # these are also trained
     "DenseNet121",
     "EfficientNetB0",
     "EfficientNetV2B0",
@@ -31,7 +31,7 @@ _SMALL = {  # those that are trained, too
 }
 
 
-WRITTEN = (  # those that fdl.models has under the same name
+WRITTEN = (  # fdl.models has these under the same name
     "DenseNet121",
     "DenseNet169",
     "DenseNet201",
@@ -48,9 +48,9 @@ WRITTEN = (  # those that fdl.models has under the same name
 def application(
     name: str, levels: Sequence[int], *, written: bool = False, **options: Any
 ) -> Subject:
-    """Return a model of `keras.applications` as a subject, for the smallest images.
+    """Return the subject of a model of `keras.applications`, for the smallest images.
 
-    If it is `written`, the other side is the one of `fdl.models`.
+    It is compared with the model of `fdl.models` if `written`, else with its import.
     """
     size = _SIZES.get(name, 32)
     image = _images(size)
@@ -73,7 +73,7 @@ def application(
         twin=twin,
         inputs=(image,),
         levels=levels,
-        single=1,  # which of two nearly equal pixels is larger decides about gradients
+        single=1,  # gradients depend on which of two nearly equal pixels is larger
         deep=True,
     )
 
@@ -86,24 +86,24 @@ def _images(size: int) -> np.ndarray:
 
 
 def _draw(model: Any, image: np.ndarray) -> None:
-    """Draw weights that are all distinct, and take statistics from the images."""
+    """Draw distinct weights, and compute batch statistics from the images."""
     rng = np.random.default_rng(1)
     layers = list(model._flatten_layers())
     norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
-    # What nothing normalizes would fade away in a hundred layers.
+    # Without normalization, activations would vanish in a hundred layers.
     gain = 1.0 if norms else 2**0.5
     for weight in model.weights:
         value, ending = weight.numpy(), weight.path.rpartition("/")[2]
         if ending in ("gamma", "beta", "bias"):
             weight.assign(value + rng.normal(scale=0.2, size=value.shape))
-        elif "kernel" in ending:  # as large as Keras draws them
+        elif "kernel" in ending:  # with the scale of Keras' initial kernels
             weight.assign(rng.normal(scale=gain * value.std(), size=value.shape))
     for layer in layers:  # random on both sides: test_dropout.py
         for rate in {"rate", "drop_path_rate"} & set(vars(layer)):
             setattr(layer, rate, 0.0)
         for name in {"scale", "input_mean", "input_variance"} & set(vars(layer)):
             if isinstance(getattr(layer, name), float | list):
-                # Numbers as Keras on TensorFlow rounds them.
+                # Keras on TensorFlow rounds these numbers to float32.
                 setattr(layer, name, np.float32(getattr(layer, name)).tolist())
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
@@ -114,11 +114,13 @@ def _draw(model: Any, image: np.ndarray) -> None:
         variance = norm.moving_variance.numpy()
         norm.moving_variance.assign(variance + 0.1 * variance.mean())
     y = model(image, training=False).numpy()
-    assert (y.std(axis=0) > 0.05 * np.abs(y).mean()).all(), "inputs must matter"
+    assert (y.std(axis=0) > 0.05 * np.abs(y).mean()).all(), (
+        "outputs must depend on the inputs"
+    )
 
 
 def applications() -> dict[str, Callable[[], list[Subject]]]:
-    """Return all of `keras.applications`, by name."""
+    """Return the subjects of all of `keras.applications`, by name."""
     imported = {
         name: lambda name=name: [application(name, range(4 if name in _SMALL else 2))]
         for name in dir(keras.applications)

@@ -1,6 +1,6 @@
-"""The ladder: how far a function in fdl and its twin in Keras are the same.
+"""The ladder: levels at which a function in fdl is compared with its twin in Keras.
 
-Both sides get the same random, distinct weights. Then are compared
+Both sides get the same random, distinct weights. The levels compare
 
     0  parameters: number and shapes, layer by layer
     1  outputs
@@ -8,14 +8,14 @@ Both sides get the same random, distinct weights. Then are compared
     3  parameters, batch statistics and optimizer state after each of 5 steps of SGD,
        momentum, RMSprop, Adam and AdamW
     4  the loss at each of the first 20 steps of an epoch of real data with Adam, with
-       16 examples of each batch, from weights as they are drawn for training; in double
-       precision, of the whole epoch if asked to. In single precision no more can be
-       compared: a difference of rounding decides between pixels that are equal but for
-       it, and training amplifies what comes of that, so that Keras differs from Keras
-       compiled by XLA as much: see bench/loss_curve.py
+       16 examples of each batch, from weights as initialized for training; with
+       `large`, of the whole epoch in double precision. In single precision no more can
+       be compared: rounding decides between pixels that are nearly equal, and training
+       amplifies the difference, so that Keras differs as much from Keras compiled by
+       XLA: see bench/loss_curve.py
 
 by `||ours - theirs|| / ||theirs||` for each array, and every array counts. Keras runs
-on TensorFlow. In double precision no wrong formula can hide behind rounding.
+on TensorFlow. In double precision, rounding cannot hide a wrong formula.
 """
 
 import itertools
@@ -31,7 +31,7 @@ from parity.rungs import Rung
 from parity.sides import Ours, Subject, Theirs, both, cast
 
 # Keras on TensorFlow rounds options to float32 even when it computes in float64, so
-# these are numbers that float32 holds: exactly, or as it holds Keras' defaults.
+# these numbers are exact in float32, or are Keras' defaults rounded to float32.
 _RATE, _EPSILON = 2**-10, 2**-23
 _ADAM = {"beta_1": 1 - 2**-3, "beta_2": 1 - 2**-8, "epsilon": _EPSILON}
 _DEFAULTS = {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
@@ -47,7 +47,7 @@ OPTIMIZERS: dict[str, tuple[str, str, dict[str, float]]] = {
 
 
 def levels(subject: Subject) -> list[int]:
-    """Return the levels of a subject; what has no weights has none to compare."""
+    """Return the levels of a subject; without weights, only 1 and 2."""
     if subject.levels is not None:
         return list(subject.levels)
     if not size(subject):
@@ -69,7 +69,7 @@ def climb(
     *,
     large: bool = False,
 ) -> list[Rung]:
-    """Measure a subject in a precision at some levels, or all that there are of it.
+    """Measure a subject in a precision, at the levels `at` or at all of its levels.
 
     Both sides are built once. If `large`, level 4 is a whole epoch in double precision.
     """
@@ -81,7 +81,7 @@ def climb(
     try:
         with both(subject, precision) as (ours, theirs, variables, inputs):
             for level in at:
-                if level:  # before, they are as they were written from one to the other
+                if level:  # level 0 compares them as they were copied to Keras
                     theirs.set_weights(variables)
                 arguments = (subject, ours, theirs, variables, inputs)
                 if level < 4:
@@ -90,7 +90,7 @@ def climb(
                 else:
                     whole = large and precision == "float64"
                     found.append(_curve(*arguments, whole))
-    except fk.WeightsError as error:  # the weights of one do not fit the other
+    except fk.WeightsError as error:  # the weights of one side do not fit the other
         return [Rung(subject.name, precision, n, float("inf"), str(error)) for n in at]
     return [
         Rung(subject.name, precision, level, *_worst(errors), deep=subject.deep)
@@ -99,9 +99,9 @@ def climb(
 
 
 def climb_all(draws: Sequence[Subject], *, large: bool = False) -> list[Rung]:
-    """Measure all draws of a subject in both precisions, and keep the worst of a level.
+    """Measure all draws of a subject in its precisions; return the worst by level.
 
-    Steps are made of the first draw only: what optimizers see is arrays, not options.
+    Only the first draw makes optimizer steps: optimizers see arrays, not options.
     """
     rungs: list[Rung] = []
     for precision in draws[0].precisions:
@@ -129,10 +129,10 @@ def error(ours: Any, theirs: Any, floor: float = 0.0) -> float:
 
 
 def _worst(errors: dict[str, float]) -> tuple[float, str]:
-    # A NaN must come out on top, and no comparison finds it.
+    # NaN counts as the worst error, but is never larger in a comparison.
     worst = lambda name: float(np.nan_to_num(errors[name], nan=np.inf))
     where = max(errors, key=worst, default="nothing to compare")
-    # A level that compared nothing has shown nothing.
+    # A level that compared nothing fails.
     return worst(where) if errors else np.inf, where
 
 
@@ -140,7 +140,7 @@ def _parameters(
     subject: Subject, ours: Ours, theirs: Theirs, variables: Any, inputs: Any
 ) -> dict[str, float]:
     count = sum(x.size for x in jax.tree.leaves(variables))
-    # They have been there and back: not a bit may have changed.
+    # Copied to Keras and back, not a bit may have changed.
     arrays = _compare(theirs.variables(), variables, "")
     return {**arrays, "number of weights": float(count != theirs.twin.count_params())}
 
@@ -172,7 +172,7 @@ def _steps(
 ) -> dict[str, float]:
     errors: dict[str, float] = {}
     target = _target(subject, theirs, inputs)
-    # Through many layers, rounding grows with the length of steps.
+    # Through many layers, rounding grows with the size of steps.
     rate = _RATE / 64 if subject.deep else _RATE
     for name, (our_name, their_name, options) in OPTIMIZERS.items():
         theirs.set_weights(variables)
@@ -223,7 +223,7 @@ def _curve(
 
 
 def _target(subject: Subject, theirs: Theirs, inputs: Any) -> Any:
-    """Return labels, or random outputs to come near to."""
+    """Return random labels, or random outputs, as targets."""
     rng = np.random.default_rng(1)
     if subject.classes is not None:
         shape = (len(inputs[0]), *theirs.twin.output_shape[1:-1])
@@ -250,7 +250,7 @@ def _compare(ours: Any, theirs: Any, prefix: str) -> dict[str, float]:
     """Compare trees array by array.
 
     An array that vanishes by symmetry, such as the gradient of the bias of attention's
-    keys, is nothing but rounding of the others: it is measured by a thousandth of all.
+    keys, is only rounding: the divisor is at least a thousandth of the norm of all.
     """
     named = lambda tree: {
         jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)

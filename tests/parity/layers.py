@@ -1,6 +1,7 @@
-"""THE table of layers: each is a function that picks a shape and options.
+"""The table of layers: each row is a function that picks shapes and options.
 
-A row returns fdl's layer and Keras' with the same options, and inputs for both.
+A row returns the layer of fdl and that of Keras with the same options, and inputs for
+both.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from parity.sides import Subject
 
 Row = Callable[[Pick], Subject]
 LAYERS: dict[str, Row] = {}
-# TensorFlow interpolates in float32, whatever the type of the image.
+# TensorFlow interpolates in float32, whatever the dtype of the image.
 ONLY_SINGLE = ("UpSampling2D_bilinear",)
 
 
@@ -30,7 +31,7 @@ class Function(linen.Module):
 
 
 def row(function: Callable[[Pick], tuple[Any, Callable[[], Any], tuple]]) -> Row:
-    """Add a row: `pick -> (fdl's module, a function that makes Keras', inputs)`."""
+    """Add a row: `pick -> (module of fdl, builder of the Keras layer, inputs)`."""
     name = function.__name__
 
     def subject(pick: Pick) -> Subject:
@@ -61,14 +62,14 @@ def row(function: Callable[[Pick], tuple[Any, Callable[[], Any], tuple]]) -> Row
 
 
 def images(pick: Pick, smallest: tuple[int, int] = (1, 1), channels: int = 0) -> tuple:
-    """Draw a batch of images of odd sizes, with axes of one among them."""
+    """Draw a batch of images of unusual sizes, some with axes of size 1."""
     height, width = (number(pick, low, low + 6) for low in smallest)
     batch, channels = number(pick, 1, 3), channels or number(pick, 1, 4)
     return (normal(batch, height, width, channels),)
 
 
 def window(pick: Pick) -> dict[str, Any]:
-    """Choose a window and how it moves; where it is dilated, it moves by ones."""
+    """Choose a window and its strides, which are 1 if it is dilated."""
     kernel_size = pair(pick, 1, 4)
     dilated = pick.one([False, False, True])
     dilation = pair(pick, 1, 3) if dilated else (1, 1)
@@ -129,7 +130,7 @@ def Conv2D(pick: Pick) -> Any:
 def DepthwiseConv2D(pick: Pick) -> Any:
     how, multiplier = window(pick), number(pick, 1, 3)
     span, dilation = how.pop("span"), how.pop("dilation")
-    how["strides"] = (how["strides"][0],) * 2  # TensorFlow has no other
+    how["strides"] = (how["strides"][0],) * 2  # TensorFlow needs equal strides
     return (
         nn.DepthwiseConv2D(**how, dilation=dilation, depth_multiplier=multiplier),
         lambda: keras.layers.DepthwiseConv2D(
@@ -143,7 +144,7 @@ def DepthwiseConv2D(pick: Pick) -> Any:
 def SeparableConv2D(pick: Pick) -> Any:
     how, multiplier, features = window(pick), number(pick, 1, 3), number(pick, 1, 4)
     span, dilation = how.pop("span"), how.pop("dilation")
-    how["strides"] = (how["strides"][0],) * 2  # TensorFlow has no other
+    how["strides"] = (how["strides"][0],) * 2  # TensorFlow needs equal strides
     return (
         nn.SeparableConv2D(
             features, **how, dilation=dilation, depth_multiplier=multiplier
@@ -157,7 +158,7 @@ def SeparableConv2D(pick: Pick) -> Any:
 
 @row
 def Conv2DTranspose(pick: Pick) -> Any:
-    # Steps wider than the kernel leave pixels that no kernel reaches.
+    # Strides wider than the kernel leave pixels that no kernel reaches.
     ends = [(padding, wide) for padding in ("valid", "same") for wide in (False, True)]
     padding, wide = pick.one(ends)
     height, width = pair(pick, 1, 5)
@@ -188,7 +189,7 @@ def pooling(pick: Pick, ours: Callable, theirs: str, draw: Callable) -> Any:
 
 @row
 def MaxPooling2D(pick: Pick) -> Any:
-    # Values that are equal: who gets the gradient?
+    # With ties: which of the equal values gets the gradient?
     return pooling(pick, nn.max_pool, "MaxPooling2D", pick.one([normal, steps]))
 
 
@@ -234,14 +235,17 @@ def ReflectionPadding2D(pick: Pick) -> Any:
 @row
 def LocalResponseNormalization(pick: Pick) -> Any:
     size, beta = pick.one([1, 3, 5, 7]), pick.one([0.75, 0.75, 0.5, 1.25])
-    k, alpha = pick.one([1.0, 2.0]), pick.one([0.25, 1.0])  # to be seen in gradients
+    k, alpha = (
+        pick.one([1.0, 2.0]),
+        pick.one([0.25, 1.0]),
+    )  # large enough to affect gradients
 
     def theirs(x: Any) -> Any:
         class Lrn(keras.layers.Layer):
             def call(self, x: Any) -> Any:
                 if x.dtype == tf.float32:
                     return tf.nn.lrn(x, size // 2, k, alpha, beta)
-                # It has no other precision: the paper's sum, one term after another.
+                # TensorFlow has no other dtype: the paper's sum, term by term.
                 channels, total = x.shape[-1], 0.0
                 for step in range(-(size // 2), size // 2 + 1):
                     here = tf.range(channels) + step
@@ -283,7 +287,7 @@ def UpSampling2D_bilinear(pick: Pick) -> Any:
 
 @row
 def BatchNormalization(pick: Pick) -> Any:
-    momentum = pick.one([0.75, 0.5])  # which float32 holds exactly
+    momentum = pick.one([0.75, 0.5])  # exact in float32
     epsilon = pick.one([2**-10, 2**-4])
     x = pick.one(
         [normal(3, 4, 5, 2), normal(7, 3), normal(2, 5, 3), normal(2, 1, 1, 1)]

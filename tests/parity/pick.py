@@ -1,4 +1,4 @@
-"""Choosing shapes and options of layers: a few draws of each."""
+"""Choices of shapes and options of layers, in a few draws each."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Pick(Protocol):
-    """Chooses."""
+    """Chooses among options."""
 
     def one(self, options: Sequence[T]) -> T:
         """Return one of the options."""
@@ -18,10 +18,10 @@ class Pick(Protocol):
 
 
 class Spread:
-    """Chooses at random, spread so that a few draws together meet every option.
+    """Chooses at random, but spreads the draws evenly over the options.
 
-    What has fewer options than there are draws is given each of them equally often; of
-    what has more, no two draws are given the same.
+    With fewer options than draws, each option is chosen equally often; with more, no
+    two draws get the same option.
     """
 
     def __init__(self, draw: int, draws: int = DRAWS) -> None:
@@ -37,12 +37,12 @@ class Spread:
 
 
 def number(pick: Pick, low: int, high: int) -> int:
-    """Choose a whole number, both ends included."""
+    """Choose an integer from `low` to `high`, inclusive."""
     return pick.one(range(low, high + 1))
 
 
 def pair(pick: Pick, low: int, high: int) -> tuple[int, int]:
-    """Choose two whole numbers."""
+    """Choose two integers from `low` to `high`, inclusive."""
     return number(pick, low, high), number(pick, low, high)
 
 
@@ -52,6 +52,6 @@ def normal(*shape: int) -> np.ndarray:
 
 
 def steps(*shape: int) -> np.ndarray:
-    """Draw values of which many are equal, or zero."""
+    """Draw values with many ties and zeros."""
     rng = np.random.default_rng(7)
     return rng.integers(-2, 3, size=shape).astype(np.float32) / 2

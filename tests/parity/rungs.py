@@ -1,4 +1,4 @@
-"""What was measured on the ladder, what is let pass, and tables of it."""
+"""Measurements on the ladder, their tolerances, and tables of them."""
 
 from typing import NamedTuple
 
@@ -6,16 +6,16 @@ TOLERANCE = {  # by precision, then by level
     "float32": (0.0, 1e-5, 1e-4, 1e-4, 1e-3),
     "float64": (0.0, 1e-10, 1e-9, 1e-8, 1e-6),
 }
-DEEP = 1e-4  # of the outputs of a hundred layers and more, in single precision
+DEEP = 1e-4  # for the outputs of a hundred layers or more in float32
 
 
 class Rung(NamedTuple):
-    """What was measured of a subject at a level.
+    """The measurement of a subject at a level.
 
     Attributes:
         error: The largest error of all arrays.
-        where: The array that has it.
-        draws: In how many shapes and options the subject was measured.
+        where: The array with this error.
+        draws: The number of draws of shapes and options that were measured.
         deep: Whether the subject has a hundred layers or more.
     """
 
@@ -29,7 +29,7 @@ class Rung(NamedTuple):
 
     @property
     def tolerance(self) -> float:
-        """The largest error that is let pass."""
+        """The largest error that passes."""
         if self.deep and (self.precision, self.level) == ("float32", 1):
             return DEEP
         return TOLERANCE[self.precision][self.level]
@@ -40,7 +40,7 @@ class Rung(NamedTuple):
         return bool(self.error <= self.tolerance)
 
     def __str__(self) -> str:
-        """Say what was measured where."""
+        """Return the error, its array and its tolerance as text."""
         return (
             f"{self.subject}, {self.precision}, level {self.level}: {self.where}: "
             f"error {self.error:.1e}, tolerance {self.tolerance:.0e}"

@@ -1,4 +1,4 @@
-"""Rows of the table of layers for sequences: recurrent, attention, embedding."""
+"""Rows of the table of layers for sequences: recurrent, attention and embedding."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from zoo.layers import Call
 MASK = np.array(
     [
         [1, 1, 1, 0, 0, 0],  # padding after the sequence
-        [0, 0, 1, 1, 1, 1],  # and before it
+        [0, 0, 1, 1, 1, 1],  # padding before it
         [0, 1, 0, 1, 1, 0],
         [0, 0, 0, 0, 0, 0],
         [1, 1, 1, 1, 1, 1],
@@ -25,12 +25,12 @@ MASK = np.array(
 
 
 def as_state(states: list[Any]) -> Any:
-    """Put Keras' list of the states of one layer into our form."""
+    """Return the state of a layer in fdl's form, from a list as in Keras."""
     return nn.LSTMState(*states) if len(states) == 2 else states[0]
 
 
 def sequences(pick: Pick, num_states: int) -> tuple[int, bool, tuple[np.ndarray, ...]]:
-    """Choose the features, whether there is a mask, and inputs: x, mask, states."""
+    """Choose the features, whether to use a mask, and inputs: x, mask, states."""
     masked = pick.one([False, True])
     batch, time = MASK.shape if masked else (number(pick, 1, 3), number(pick, 1, 6))
     features = number(pick, 1, 4)
@@ -51,7 +51,7 @@ def recurrent(
     def our_call(layer: Any, x: Any, mask: Any, *states: Any) -> Any:
         start = as_state(list(states)) if states else None
         outputs, state = layer(x, start, mask=mask if masked else None)
-        # Keras' default, without return_sequences, is what was computed last.
+        # Without return_sequences, its default, Keras returns the last computed output.
         return outputs, outputs[:, 0 if reverse else -1], state
 
     def make() -> Callable[..., Any]:
@@ -124,7 +124,7 @@ def Bidirectional(pick: Pick) -> Any:
 
 @row
 def Bidirectional_last_output(pick: Pick) -> Any:
-    """What Keras returns by default: the output in the last state of both ways."""
+    """The output that Keras returns by default: the last states of both directions."""
 
     def our_call(layer: Any, x: Any, mask: Any) -> Any:
         state = layer(x, mask=mask).state
@@ -144,7 +144,7 @@ def MultiHeadAttention(pick: Pick) -> Any:
     heads, size = number(pick, 1, 3), pick.one([1, 4, 16])
     value_size, features = pick.one([None, 3]), pick.one([None, 5])
     use_bias = pick.one([True, False])
-    # The second never drops anything, but changes what a query without keys gets.
+    # The second rate drops nothing, but changes the output of a query without keys.
     dropout_rate = pick.one([0.0, 1e-12])
     batch, query_time, key_time = (number(pick, 1, 5) for _ in range(3))
     some = np.random.default_rng(0).random
@@ -156,11 +156,11 @@ def MultiHeadAttention(pick: Pick) -> Any:
             (True, some((batch, heads, query_time, key_time)) < 0.5),
         ]
     )
-    if mask.ndim == 4:  # of more than one head, and with a future that is hidden
+    if mask.ndim == 4:  # for several heads, and with keys that causality hides
         heads, key_time = max(heads, 2), query_time + 2
         mask = some((batch, heads, query_time, key_time)) < 0.5
-        value_size, dropout_rate = None, 0.0  # as JAX's own function wants it
-    # On TensorFlow, Keras adds a bias of (heads, 1) along time where time is as long.
+        value_size, dropout_rate = None, 0.0  # as JAX's own function requires
+    # On TensorFlow, Keras adds a bias of (heads, 1) along time if time equals heads.
     use_bias = use_bias and not (size == 1 and heads in (query_time, key_time))
     inputs = (normal(batch, query_time, 4), normal(batch, key_time, 3), mask)
 
@@ -211,7 +211,7 @@ def AdditiveAttention(pick: Pick) -> Any:
 
 @row
 def Embedding(pick: Pick) -> Any:
-    """The table, with repeated and negative tokens, and its transpose as an output."""
+    """The table, with repeated and negative tokens, and its transpose as output."""
     shape = (number(pick, 1, 3), number(pick, 1, 5))
     token = np.random.default_rng(0).integers(-7, 7, size=shape)
     inputs = (token.astype(np.int32), normal(*shape, 4))

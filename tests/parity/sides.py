@@ -1,4 +1,4 @@
-"""A function written twice, in fdl and in Keras, and both brought to one form."""
+"""A function in fdl and in Keras, both with the same interface."""
 
 import contextlib
 import inspect
@@ -17,22 +17,22 @@ from zoo import Epoch, draw_variables
 
 
 class Subject(NamedTuple):
-    """A function written twice.
+    """A function in fdl and in Keras.
 
     Attributes:
-        name: What it is called in reports.
+        name: Its name in reports.
         model: A Linen module, called as `model(*inputs)`, with `train` if it takes it.
-            None for what `import_model` makes of the twin, with the twin's weights.
+            None for the import of the twin by `import_model`, with the twin's weights.
         twin: Builds the Keras model, in the precision that Keras is set to.
         inputs: A batch for each argument.
-        classes: How many there are, for a loss of cross entropy with labels that are
-            drawn; None for the squared distance to random outputs.
+        classes: The number of classes, for cross entropy with random labels; None for
+            the squared distance to random outputs.
         epoch: Yields batches `(inputs, target)` of an epoch for level 4, where the
             target is labels or an array for each output; None if there is no such
             level.
-        precisions: Those that Keras on TensorFlow computes in.
-        levels: Those that are climbed; None for all that there are.
-        single: The highest of them in single precision.
+        precisions: The precisions that Keras on TensorFlow computes it in.
+        levels: The levels to compare; None for all.
+        single: The highest level in single precision.
         deep: Whether it has a hundred layers or more, through which rounding grows.
     """
 
@@ -49,7 +49,7 @@ class Subject(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """A loss, and all that is found on the way to its gradients."""
+    """A loss with its gradients, the outputs and the new batch statistics."""
 
     loss: Any
     outputs: list[Any]
@@ -59,7 +59,7 @@ class Gradients(NamedTuple):
 
 
 class Ours:
-    """The side of fdl: nothing is kept, weights and state go in and out."""
+    """The side of fdl: stateless, weights are passed and returned."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -108,12 +108,12 @@ class Ours:
 
 
 class Theirs:
-    """The side of Keras on TensorFlow: the model keeps its weights."""
+    """The side of Keras on TensorFlow: the model holds its weights."""
 
     def __init__(self, subject: Subject) -> None:
         self.twin = subject.twin()
         self.model, self._paths = _read(subject.model, self.twin)
-        # Tracing takes longer than a call, so it is for what is called many times.
+        # Tracing takes longer than one call, so only steps use the traced function.
         self._traced = tf.function(self.gradients, autograph=False)
 
     def outputs(self, inputs: Any, *, train: bool = False) -> list[Any]:
@@ -130,11 +130,13 @@ class Theirs:
         params, floats = tape.gradient(
             loss, (weights, floats), unconnected_gradients="zero"
         )
-        params = [tf.convert_to_tensor(grad) for grad in params]  # embeddings' too
+        params = [
+            tf.convert_to_tensor(grad) for grad in params
+        ]  # also those of embeddings
         return Gradients(loss, outputs, params, floats, None)
 
     def trainer(self, optimizer: Any) -> Callable[[Any, Any], Any]:
-        """Return `(inputs, target) -> loss`, which makes a step."""
+        """Return `(inputs, target) -> loss`, which takes a step."""
         optimizer.build(self.twin.trainable_weights)
         apply = tf.function(optimizer.apply, autograph=False)
 
@@ -156,7 +158,7 @@ class Theirs:
         return self._arrange({w.path: w.numpy() for w in self.twin.weights})
 
     def arranged(self, values: list[Any]) -> Any:
-        """Return values, one for each trainable weight, as fdl's parameters."""
+        """Return values, one for each trainable weight, in the form of fdl's params."""
         paths = [weight.path for weight in self.twin.trainable_weights]
         found = dict(zip(paths, values, strict=True))
         others = {w.path: None for w in self.twin.non_trainable_weights}
@@ -167,9 +169,9 @@ class Theirs:
 
 
 def _read(model: Any, twin: Any) -> tuple[Any, Any]:
-    """Return fdl's model, and the paths of Keras' weights arranged as its variables.
+    """Return fdl's model, and the paths of Keras' weights in the form of its variables.
 
-    Found by filling the model, or a stand-in for it, with the numbers of its weights.
+    To find them, the twin, or a stand-in, is filled with the numbers of its weights.
     """
     values = [np.full(weight.shape, i) for i, weight in enumerate(twin.weights)]
     if model is None:
@@ -197,7 +199,7 @@ class _Weight(NamedTuple):
 
 
 class _StandIn(NamedTuple):
-    """What `from_keras` reads of a Keras model, with other values in it."""
+    """The attributes of a Keras model that `from_keras` reads, with other values."""
 
     weights: list[_Weight]
     inputs: Any
@@ -211,7 +213,7 @@ def both(subject: Subject, precision: str) -> Iterator[tuple[Ours, Theirs, Any, 
     try:
         with jax.enable_x64(precision == "float64"):
             theirs = Theirs(subject)
-            # Where it is deep, the twin's are drawn for as many layers.
+            # The twin's weights are drawn for its depth.
             if subject.deep or subject.model is None:
                 variables = theirs.variables()
             else:
@@ -225,13 +227,13 @@ def both(subject: Subject, precision: str) -> Iterator[tuple[Ours, Theirs, Any, 
 
 
 def cast(tree: Any, precision: str) -> Any:
-    """Return a tree with its floating-point arrays in a precision."""
+    """Return a tree with its floating-point arrays cast to a precision."""
     return jax.tree.map(lambda x: x.astype(precision) if _is_float(x) else x, tree)
 
 
 def _set_precision(precision: str) -> None:
     keras.config.set_floatx(precision)
-    keras.config.set_dtype_policy(precision)  # it keeps the first float type otherwise
+    keras.config.set_dtype_policy(precision)  # else it stays at the first floatx
 
 
 def _our_loss(outputs: list[Any], target: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What climbs the ladder, by name: models, and layers in several draws of options."""
+"""Subjects of the ladder by name: models, and layers with several draws of options."""
 
 from parity import layers, sequence_layers  # noqa: F401  (it adds rows)
 from parity.applications import applications as applications
@@ -9,7 +9,7 @@ from zoo.epochs import digits
 
 
 def model_subject(case: Case) -> Subject:
-    """Return a row of the table of models as a subject."""
+    """Return the subject of a row of the table of models."""
     epoch = case.epoch
     if epoch is None:
         (image,) = case.inputs
@@ -26,7 +26,7 @@ def model_subject(case: Case) -> Subject:
 
 
 def layer_draws(name: str) -> list[Subject]:
-    """Return a row of the table of layers in several shapes and options."""
+    """Return subjects of a row of the table of layers, with several options each."""
     return [layers.LAYERS[name](Spread(draw)) for draw in range(DRAWS)]
 
 

@@ -1,4 +1,4 @@
-"""Activations against Keras' on TensorFlow, where their pieces meet too."""
+"""Activations compared with Keras' on TensorFlow, also where their pieces meet."""
 
 import math
 
@@ -13,7 +13,7 @@ from parity.ladder import error
 pytestmark = pytest.mark.parity
 TOLERANCE = {"float32": 1e-6, "float64": 1e-10}
 
-# Where the pieces of one or another meet, and whole numbers, and others.
+# Values where pieces of some function meet, integers, and others.
 SEAMS = [-6.0, -3.0, -2.5, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 2.5, 3.0, 6.0]
 VALUES = np.random.default_rng(0).permutation([*SEAMS, *np.linspace(-5.3, 5.1, 36)])
 
@@ -62,14 +62,14 @@ def test_defaults_are_those_of_keras() -> None:
         )
 
 
-def test_none_is_forgotten() -> None:
+def test_all_activations_of_keras_but_sparsemax_exist() -> None:
     theirs = {name for name in dir(keras.activations) if not name.startswith("_")}
     others = {"get", "serialize", "deserialize", "swish", "hard_swish"}
     assert theirs - set(activations.__all__) - others == {"sparsemax"}
 
 
 def test_sparsemax_of_keras_does_not_sum_to_one() -> None:
-    """Why fdl has none: if this fails, Keras has mended it, and fdl can follow."""
+    """Why fdl has none: if this test fails, Keras was fixed, and fdl can follow."""
     total = tf.reduce_sum(keras.activations.sparsemax(tf.constant([[1.0, 0.8, -1.0]])))
     assert abs(float(total) - 1) > 0.5
 

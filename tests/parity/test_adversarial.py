@@ -1,7 +1,7 @@
-"""The adversarial learner against a training loop written by hand in Keras.
+"""The adversarial learner compared with a training loop written in Keras.
 
-Same weights, images and latents; after every step both losses, all parameters and all
-running statistics are compared, in double precision.
+Both get the same weights, images and latents. After every step, both losses, all
+parameters and all running statistics are compared in double precision.
 """
 
 from functools import partial
@@ -24,13 +24,13 @@ from zoo import adversarial as twins
 pytestmark = pytest.mark.parity
 
 LATENTS, UPDATES, STEPS, BATCH = 6, 2, 2, 5
-# Numbers that float32 holds, to which Keras on TensorFlow rounds options.
+# Keras on TensorFlow rounds options to float32, in which these numbers are exact.
 ADAM = {"beta_1": 0.5, "beta_2": 1 - 2**-8, "epsilon": 2**-23}
 RATES = {"generator": 2**-9, "discriminator": 2**-8}
 
 
 class Normalized(linen.Module):
-    """A discriminator to which it matters which examples are in a batch."""
+    """A discriminator whose output depends on all examples of a batch."""
 
     @linen.compact
     def __call__(self, image: Any, *, train: bool = False) -> Any:
@@ -54,7 +54,7 @@ def normalized_twin() -> Any:
 
 
 def without_recording(model: Any, x: Any) -> Any:
-    """Call a Keras model in training mode, and put its running statistics back."""
+    """Call a Keras model in training mode, and restore its running statistics."""
     kept = [(w, tf.identity(w.value)) for w in model.non_trainable_variables]
     y = model(x, training=True)
     for weight, value in kept:
@@ -83,13 +83,13 @@ class Loop:
         return tf.reduce_mean((norms - 1) ** 2)
 
     def update_discriminator(self, images: Any, latent: Any, mix: Any) -> Any:
-        made = without_recording(self.generator, latent)
+        generated = without_recording(self.generator, latent)
         with tf.GradientTape() as tape:
             real = self.discriminator(images, training=True)
-            fake = self.discriminator(made, training=True)
+            fake = self.discriminator(generated, training=True)
             if self.name == "wasserstein_gp":
                 loss = tf.reduce_mean(fake) - tf.reduce_mean(real)
-                loss += 10 * self.penalty(images, made, mix)
+                loss += 10 * self.penalty(images, generated, mix)
             else:
                 loss = self.entropy(tf.ones_like(real), real)
                 loss += self.entropy(tf.zeros_like(fake), fake)
@@ -102,8 +102,8 @@ class Loop:
 
     def update_generator(self, latent: Any) -> Any:
         with tf.GradientTape() as tape:
-            made = self.generator(latent, training=True)
-            fake = without_recording(self.discriminator, made)
+            generated = self.generator(latent, training=True)
+            fake = without_recording(self.discriminator, generated)
             if self.name == "wasserstein_gp":
                 loss = -tf.reduce_mean(fake)
             else:
@@ -129,8 +129,8 @@ def test_steps_equal_a_loop_written_in_keras(name: str) -> None:
     twin = partial(twins.dcgan_generator, 4, 2, latents=LATENTS)
     latent, image = np.zeros((1, LATENTS)), np.zeros((1, 28, 28, 1))
     discriminator, its_twin = DISCRIMINATORS[name]
-    makes = Subject("generator", generator, twin, (latent,))
-    judges = Subject("discriminator", discriminator, its_twin, (image,))
+    generators = Subject("generator", generator, twin, (latent,))
+    discriminators = Subject("discriminator", discriminator, its_twin, (image,))
     learner = adversarial(
         generator,
         discriminator,
@@ -142,11 +142,16 @@ def test_steps_equal_a_loop_written_in_keras(name: str) -> None:
     )
     rng = np.random.default_rng(0)
     with (
-        both(makes, "float64") as (_, their_generator, made, _),
-        both(judges, "float64") as (_, their_discriminator, judged, _),
+        both(generators, "float64") as (_, their_generator, generator_start, _),
+        both(discriminators, "float64") as (
+            _,
+            their_discriminator,
+            discriminator_start,
+            _,
+        ),
     ):
         state = jax.jit(learner.init)(jax.random.key(0), (image,))
-        start = {"generator": made, "discriminator": judged}
+        start = {"generator": generator_start, "discriminator": discriminator_start}
         kept = {
             which: {name: x for name, x in each.items() if name != "params"}
             for which, each in start.items()

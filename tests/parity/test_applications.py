@@ -22,14 +22,14 @@ pytestmark = [
     ("name", "levels"), [("MobileNet", (0, 2)), ("MobileNetV3Small", (0, 1))]
 )
 def test_an_imported_model_is_the_same_function(name: str, levels: tuple) -> None:
-    # In double precision, no wrong formula can hide behind rounding.
+    # In double precision, rounding cannot hide a wrong formula.
     subject = application(name, levels, alpha=0.25)
     for rung in ladder.climb(subject, "float64"):
         assert rung.passed, rung
 
 
 def resnet(form: str, *, preact: bool) -> Any:
-    """Return a residual network of Keras' own blocks, with fewer of them."""
+    """Return a residual network of Keras' own blocks, with fewer blocks."""
     stack = getattr(applications.resnet, f"stack_residual_blocks_{form}")
 
     def stages(x: Any) -> Any:
@@ -59,10 +59,10 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_models_of_fdl_are_those_of_keras(name: str) -> None:
-    # Level 0: every array has its place, by the names that Keras gives to layers. How
-    # many there are in full depth, test_backbones.py says; what they compute, the small
-    # forms show in test_models.py, and `fdl parity --large` all of them.
+def test_models_of_fdl_take_the_weights_of_keras(name: str) -> None:
+    # Level 0: arrays are matched by the names of Keras' layers. test_backbones.py
+    # counts them at full depth, test_models.py compares small variants at higher
+    # levels, and `fdl parity --large` compares all models.
     model, twin = WRITTEN[name]
     twin = twin()
     found = from_keras(model, twin)

@@ -1,4 +1,4 @@
-"""Constraints against Keras'."""
+"""Constraints compared with Keras'."""
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ def test_constraint(ours, theirs, options, axis, precision) -> None:
     if axis is not None and ours != "non_neg":
         options = {**options, "axis": axis}
     w = np.random.default_rng(0).normal(size=(5, 4, 3))
-    w[:, 0] *= 1e-9  # as small as what is added to norms
+    w[:, 0] *= 1e-9  # as small as the epsilon added to norms
     w[:, :, 0] *= 3
     w[0, 0] = w[1, 1] = 0
     w = w.astype(precision)
@@ -43,7 +43,7 @@ def test_constraint(ours, theirs, options, axis, precision) -> None:
     np.testing.assert_allclose(found, wanted, rtol=TOLERANCE[precision], atol=1e-12)
 
 
-def test_constrain_changes_what_is_named_and_nothing_else() -> None:
+def test_constrain_changes_only_the_named_parameters() -> None:
     params = {
         "dense1": {"kernel": 3 * jnp.ones((4, 2)), "bias": -jnp.ones(2)},
         "dense2": {"kernel": 3 * jnp.ones((4, 2))},
@@ -61,7 +61,7 @@ def test_constrain_changes_what_is_named_and_nothing_else() -> None:
     np.testing.assert_array_equal(found["dense2"]["kernel"], params["dense2"]["kernel"])
 
 
-def test_constrain_names_the_parameters_there_are() -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     project = fk.constraints.constrain({"dense/kernel": fk.constraints.non_neg()})
     with pytest.raises(ValueError, match=r"'dense/kernel'.*dense1/bias, dense1/kernel"):
         project({"dense1": {"kernel": jnp.ones((1, 1)), "bias": jnp.ones(1)}})
@@ -75,7 +75,7 @@ def test_constrain_names_the_parameters_there_are() -> None:
         (lambda: fk.constraints.min_max_norm(rate=1.5), "rate=1.5"),
     ],
 )
-def test_refuses_bad_options(make, message) -> None:
+def test_invalid_options_are_refused(make, message) -> None:
     with pytest.raises(ValueError, match=message):
         make()
 

@@ -1,4 +1,4 @@
-"""Label smoothing of the house's own cross entropy against Keras' class."""
+"""Label smoothing of fdl's own cross entropy compared with Keras' class."""
 
 import functools
 
@@ -30,9 +30,9 @@ def test_label_smoothing_of_cross_entropy(label_smoothing, sparse) -> None:
         logits = tf.constant(x)
         tape.watch(logits)
         wanted = reference(hot, logits)
-    answer = label.astype(np.int32) if sparse else hot
+    target = label.astype(np.int32) if sparse else hot
     loss = functools.partial(losses.cross_entropy, label_smoothing=label_smoothing)
-    found, pull = jax.vjp(lambda x: loss(x, answer), x)
+    found, pull = jax.vjp(lambda x: loss(x, target), x)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
     slope = tape.gradient(wanted, logits)
     np.testing.assert_allclose(pull(jnp.ones(30))[0], slope, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Connectionist temporal classification against Keras."""
+"""Connectionist temporal classification compared with Keras."""
 
 import functools
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.parity
 
 
 def sequences(rng, precision):
-    """Draw logits and labels of unlike lengths, some with the same class in a row."""
+    """Draw logits and labels of different lengths, one with a repeated class."""
     outputs = 3 * rng.normal(size=(6, 12, CLASSES)).astype(precision)
     targets = rng.integers(1, CLASSES, size=(6, 5)).astype(np.int32)
     targets[1, 2] = targets[1, 1]
@@ -25,7 +25,7 @@ def sequences(rng, precision):
     return outputs, targets
 
 
-# On TensorFlow, Keras computes this loss in single precision whatever the outputs.
+# On TensorFlow, Keras always computes this loss in single precision.
 @pytest.mark.parametrize("lengths", [None, [12, 11, 9, 6, 12, 10]], ids=str)
 def test_ctc(lengths) -> None:
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Dropout: random on both sides, so that what is the same is the distribution."""
+"""Dropout: random on both sides, so distributions are compared."""
 
 import jax
 import numpy as np
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.parity
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.25, 0.5])
-def test_keeps_as_many_and_as_large_as_keras(rate: float) -> None:
+def test_count_and_scale_of_kept_values_equal_those_of_keras(rate: float) -> None:
     x = np.random.default_rng(0).normal(size=(100, 200)).astype(np.float32)
     theirs = np.asarray(keras.layers.Dropout(rate)(x, training=True))
     rngs = {"dropout": jax.random.key(0)}
@@ -31,8 +31,8 @@ def test_does_nothing_outside_training() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_imported_layers_drop_once_and_scale() -> None:
-    """All weights of attention are 1 / 100, and each value is its own channel."""
+def test_imported_layers_drop_and_scale_once() -> None:
+    """All attention weights are 1 / 100, and each value has its own channel."""
     layers = keras.layers
     x = keras.Input((100, 100), name="x")
     mha = layers.MultiHeadAttention(1, 3, 100, dropout=0.25, use_bias=False)

@@ -1,4 +1,4 @@
-"""Layers against Keras' on TensorFlow: levels 0 to 2, over the table in layers.py."""
+"""Layers compared with Keras' on TensorFlow: levels 0 to 2 of the table of layers."""
 
 import inspect
 
@@ -12,9 +12,9 @@ from parity.subjects import LAYERS
 pytestmark = pytest.mark.parity
 
 
-# No wrong formula can hide behind rounding in double precision, so that is where shapes
-# and options are many; `fdl parity` draws as many in both, and makes steps. Attention
-# has another form in single precision.
+# In double precision, rounding cannot hide a wrong formula, so all draws of shapes and
+# options run there; `fdl parity` runs all in both, with optimizer steps. Attention has
+# another implementation in single precision.
 SINGLE = (*ONLY_SINGLE, "MultiHeadAttention")
 NO_OPTIONS = ("Bidirectional_last_output",)
 
@@ -29,14 +29,14 @@ def test_functions(name: str, precision: str) -> None:
     several = precision == "float64" or name in SINGLE
     some = DRAWS if several and name not in NO_OPTIONS else 1
     for draw, subject in enumerate(draws[:some]):
-        # Where training is nothing else, its outputs and gradients are enough.
+        # If training mode changes nothing, its outputs and gradients are enough.
         trains = "train" in inspect.signature(subject.model.__call__).parameters
         levels = (0, 1, 2) if trains else (0, 2)
         for rung in ladder.climb(subject, precision, levels):
             assert rung.passed, f"draw {draw}: {rung}"
 
 
-def test_draws_meet_every_option() -> None:
+def test_draws_cover_the_options() -> None:
     found = [
         (pick.one("ab"), pick.one("xyz"), pick.one(range(9)), pick.one("ab"))
         for pick in (Spread(draw) for draw in range(DRAWS))

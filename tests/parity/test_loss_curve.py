@@ -1,4 +1,4 @@
-"""The tutorial's script in Keras and in fdl: the same loss at every step."""
+"""The tutorial's script has the same loss at every step in Keras and in fdl."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import fdl
 from bench import loss_curve
 from fdl import data
 
-EXAMPLES = 32  # of each batch of 64: what is compared is steps
+EXAMPLES = 32  # of each batch of 64, to save time
 pytestmark = [pytest.mark.parity, pytest.mark.full_mnist, pytest.mark.optimized]
 
 
@@ -18,10 +18,10 @@ def test_sixteen_steps_on_digits(full_data_dir) -> None:
     options, ours, plain = loss_curve.OPTIMIZERS["Adam"]
     start, keras = loss_curve.keras_losses(epoch, "Adam", options, compiled=False)
     assert len(keras) == 16
-    assert keras[-1] < 1.9, "it must have learnt something"
+    assert keras[-1] < 1.9, "the model must have learned something"
     found = loss_curve.fdl_losses(epoch, ours(**options), start)
     difference = loss_curve.difference({"Keras": keras, "fdl": found}, "fdl")
-    assert difference.max() < 1e-6  # losses are kept in float32
+    assert difference.max() < 1e-6  # losses are float32
     optax = loss_curve.fdl_losses(epoch, plain(), start)
     difference = loss_curve.difference({"Keras": keras, "optax": optax}, "optax")
-    assert np.max(difference) > 1e-3, "the same measure must tell optax' Adam apart"
+    assert np.max(difference) > 1e-3, "the comparison must detect optax' Adam"

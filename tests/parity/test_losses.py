@@ -1,4 +1,4 @@
-"""Losses against Keras' functions: values, and gradients of the outputs."""
+"""Losses compared with Keras' functions: values, and gradients of the outputs."""
 
 import functools
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.parity
 
 
 def values(rng, shape):
-    """Draw errors of all sizes, among them none."""
+    """Draw outputs and targets with errors of all sizes, some of them zero."""
     outputs, targets = 2 * rng.normal(size=(2, *shape))
     outputs.flat[1::5] = targets.flat[1::5]
     outputs.flat[::7] *= 500
@@ -39,18 +39,18 @@ def logits(rng, shape):
     return x
 
 
-def answers(rng, shape):
-    """Draw logits, and targets that are 0, 1 or between."""
+def binary(rng, shape):
+    """Draw logits, and targets that are 0, 1 or in between."""
     targets = rng.integers(2, size=shape) * 1.0
     targets.flat[::4] = rng.random(targets.flat[::4].shape)
     return logits(rng, shape), targets
 
 
-def sure_answers(rng, shape):
+def certain_binary(rng, shape):
     return logits(rng, shape), rng.integers(2, size=shape)
 
 
-def unsure_answers(rng, shape):
+def moderate_binary(rng, shape):
     return rng.normal(size=shape), rng.integers(2, size=shape)
 
 
@@ -58,15 +58,15 @@ def signs(rng, shape):
     return logits(rng, shape), 2 * rng.integers(2, size=shape) - 1
 
 
-def chances(rng, shape):
-    """Draw probabilities of answers, some of them 0 and 1."""
+def probabilities(rng, shape):
+    """Draw probabilities, some of them 0 and 1, and binary targets."""
     p = rng.random(shape)
     p.flat[::7], p.flat[3::7] = 0, 1
-    return p, answers(rng, shape)[1]
+    return p, binary(rng, shape)[1]
 
 
-def sure_chances(rng, shape):
-    return chances(rng, shape)[0], rng.integers(2, size=shape)
+def certain_probabilities(rng, shape):
+    return probabilities(rng, shape)[0], rng.integers(2, size=shape)
 
 
 def classes(rng, shape):
@@ -85,17 +85,17 @@ def soft(rng, shape):
 
 
 def distributions(rng, shape):
-    """Draw probabilities of classes, some of them almost 0."""
+    """Draw class probabilities, some of them almost 0."""
     p = rng.dirichlet(0.02 * np.ones(shape[-1]), shape[:-1])
     return p, soft(rng, shape)[1]
 
 
 def unscaled(rng, shape):
-    """Draw probabilities of classes that do not sum to 1."""
+    """Draw class probabilities that do not sum to 1."""
     return rng.random(shape) + 0.01, one_hot(rng, shape)[1]
 
 
-def class_chances(rng, shape):
+def class_probabilities(rng, shape):
     p = rng.dirichlet(np.ones(shape[-1]), shape[:-1])
     return p, rng.integers(shape[-1], size=shape[:-1])
 
@@ -110,7 +110,7 @@ def regions(rng, shape):
 
 
 def embeddings(rng, shape):
-    """Draw vectors of length 1, of two classes, each of which occurs."""
+    """Draw unit vectors of two classes."""
     x = rng.normal(size=(np.prod(shape[:-1]), shape[-1]))
     return x / np.linalg.norm(x, axis=1, keepdims=True), np.arange(len(x)) % 2
 
@@ -133,24 +133,28 @@ CASES = [
     ("poisson", positive, {}),
     ("cosine_similarity", vectors, {}),
     ("kl_divergence", distributions, {}),
-    ("hinge", sure_answers, {}),
+    ("hinge", certain_binary, {}),
     ("hinge", signs, {}),
-    ("squared_hinge", sure_answers, {}),
+    ("squared_hinge", certain_binary, {}),
     ("squared_hinge", signs, {}),
     ("categorical_hinge", one_hot, {}),
-    ("binary_crossentropy", answers, {}),
-    ("binary_crossentropy", sure_answers, {"label_smoothing": 0.125}),
-    ("binary_crossentropy", chances, PROBABILITIES),
-    ("binary_crossentropy", sure_chances, {"label_smoothing": 0.125, **PROBABILITIES}),
-    ("binary_focal_crossentropy", sure_answers, {}),
-    ("binary_focal_crossentropy", answers, {"gamma": 1.5}),
-    # Where an answer is certain, Keras' gradient is NaN for these.
-    ("binary_focal_crossentropy", unsure_answers, {"gamma": 0.0}),
-    ("binary_focal_crossentropy", unsure_answers, {"gamma": 0.5}),
-    ("binary_focal_crossentropy", sure_answers, {"apply_class_balancing": True}),
+    ("binary_crossentropy", binary, {}),
+    ("binary_crossentropy", certain_binary, {"label_smoothing": 0.125}),
+    ("binary_crossentropy", probabilities, PROBABILITIES),
+    (
+        "binary_crossentropy",
+        certain_probabilities,
+        {"label_smoothing": 0.125, **PROBABILITIES},
+    ),
+    ("binary_focal_crossentropy", certain_binary, {}),
+    ("binary_focal_crossentropy", binary, {"gamma": 1.5}),
+    # For saturated logits, Keras' gradient is NaN with these.
+    ("binary_focal_crossentropy", moderate_binary, {"gamma": 0.0}),
+    ("binary_focal_crossentropy", moderate_binary, {"gamma": 0.5}),
+    ("binary_focal_crossentropy", certain_binary, {"apply_class_balancing": True}),
     (
         "binary_focal_crossentropy",
-        chances,
+        probabilities,
         {
             "apply_class_balancing": True,
             "alpha": 0.625,
@@ -161,10 +165,10 @@ CASES = [
     ),
     ("sparse_categorical_crossentropy", classes, {}),
     ("sparse_categorical_crossentropy", padded, {"ignore_class": 2}),
-    ("sparse_categorical_crossentropy", class_chances, PROBABILITIES),
+    ("sparse_categorical_crossentropy", class_probabilities, PROBABILITIES),
     (
         "sparse_categorical_crossentropy",
-        class_chances,
+        class_probabilities,
         {"ignore_class": 2, **PROBABILITIES},
     ),
     ("categorical_crossentropy", one_hot, {}),
@@ -185,8 +189,8 @@ CASES = [
     ("tversky", regions, {"alpha": 2.0, "axis": [0, -1]}),
     ("circle", embeddings, {}),
     ("circle", embeddings, {"gamma": 2.0, "margin": 0.25, "remove_diagonal": False}),
-    ("categorical_generalized_cross_entropy", class_chances, {"q": 0.5}),
-    ("categorical_generalized_cross_entropy", class_chances, {"q": 0.125}),
+    ("categorical_generalized_cross_entropy", class_probabilities, {"q": 0.5}),
+    ("categorical_generalized_cross_entropy", class_probabilities, {"q": 0.125}),
 ]
 WITH_LOGITS = [name for name in dir(losses) if name.endswith("_crossentropy")]
 
@@ -203,7 +207,7 @@ def theirs(name, outputs, targets, cotangent, options):
 
 
 def ours(name, outputs, targets, rng, options):
-    """Return losses, what they are multiplied by, and gradients."""
+    """Return losses, their cotangents, and gradients."""
     if isinstance(options.get("alpha"), list):
         options = {**options, "alpha": np.asarray(options["alpha"], outputs.dtype)}
     loss = functools.partial(getattr(losses, name), **options)
@@ -242,7 +246,7 @@ def compare(name, draw, options, shape, precision) -> None:
         assert our.shape == their.shape
         assert np.isfinite(our).all()
         tolerance = TOLERANCE[precision]
-        if name == "log_cosh":  # Keras on TensorFlow has log 2 in single precision
+        if name == "log_cosh":  # Keras on TensorFlow rounds log 2 to float32
             tolerance = {**tolerance, "atol": 1e-6}
         np.testing.assert_allclose(our, their, **tolerance)
 
@@ -251,8 +255,8 @@ def words_of(value):
     return getattr(value, "__name__", str(value))
 
 
-# In double precision, in which no wrong formula can hide behind rounding, each loss
-# once, and with other axes: ranks and precisions have nothing to do with options.
+# In double precision, in which rounding cannot hide a wrong formula, each loss runs
+# once, and with other axes: rank and precision are independent of the other options.
 FIRST = {case[0]: case for case in reversed(CASES)}
 DOUBLE = [case for case in CASES if case is FIRST[case[0]] or "axis" in case[2]]
 

@@ -1,4 +1,4 @@
-"""Metrics against Keras', of random data with weights, in batches of unlike sizes."""
+"""Metrics compared with Keras', on weighted random data in batches of unequal sizes."""
 
 from functools import partial
 
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.parity
 
 
 def draw(kind):
-    """Draw outputs and targets of 150 examples, and the outputs that Keras takes."""
+    """Draw outputs and targets of 150 examples, and the outputs in Keras' form."""
     rng = np.random.default_rng(0)
     if kind == "values":
         outputs, targets = rng.normal(size=(2, 150, 3))
         targets = targets / 2 + outputs + 0.5
         return outputs, targets, outputs
-    if kind == "answers":
+    if kind == "binary":
         targets = rng.integers(2, size=(150, 3))
         outputs = targets + 1.5 * rng.normal(size=(150, 3))
         return outputs, targets, 1 / (1 + np.exp(-outputs))
@@ -34,7 +34,7 @@ def draw(kind):
 
 
 def exponential():
-    """Return the metric of Keras that perplexity is the exponential of, so raised."""
+    """Return perplexity in Keras: the exponential of the cross entropy."""
 
     class Exponential(k.SparseCategoricalCrossentropy):
         def result(self):
@@ -64,37 +64,37 @@ CASES = {
     "perplexity": ("classes", metrics.perplexity, exponential),
     "iou": ("classes", metrics.iou, overlap),
     "iou one-hot": ("one-hot", metrics.iou, partial(overlap, sparse_y_true=False)),
-    "binary accuracy": ("answers", metrics.binary_accuracy, lambda: k.BinaryAccuracy()),
+    "binary accuracy": ("binary", metrics.binary_accuracy, lambda: k.BinaryAccuracy()),
     "binary accuracy 0.7": (
-        "answers",
+        "binary",
         partial(metrics.binary_accuracy, threshold=0.7),
         lambda: k.BinaryAccuracy(threshold=0.7),
     ),
-    "precision": ("answers", metrics.precision, lambda: k.Precision()),
+    "precision": ("binary", metrics.precision, lambda: k.Precision()),
     "precision 0.7": (
-        "answers",
+        "binary",
         partial(metrics.precision, threshold=0.7),
         lambda: k.Precision(thresholds=0.7),
     ),
-    "recall": ("answers", metrics.recall, lambda: k.Recall()),
+    "recall": ("binary", metrics.recall, lambda: k.Recall()),
     "recall 0.3": (
-        "answers",
+        "binary",
         partial(metrics.recall, threshold=0.3),
         lambda: k.Recall(thresholds=0.3),
     ),
     "F1": (
-        "answers",
+        "binary",
         metrics.f1_score,
         lambda: k.F1Score(average="micro", threshold=0.5),
     ),
     "F1 per class": (
-        "answers",
+        "binary",
         partial(metrics.f1_score, threshold=0.4, per_class=True),
         lambda: k.F1Score(threshold=0.4),
     ),
-    "AUC": ("answers", metrics.auc, lambda: k.AUC()),
+    "AUC": ("binary", metrics.auc, lambda: k.AUC()),
     "AUC of 20": (
-        "answers",
+        "binary",
         partial(metrics.auc, num_thresholds=20),
         lambda: k.AUC(num_thresholds=20),
     ),
@@ -122,8 +122,8 @@ def test_metric(name, weighted) -> None:
     for part in BATCHES:
         batch = jnp.asarray(outputs[part], jnp.float32), jnp.asarray(targets[part])
         own = weights[part] if weighted else None
-        # Of more than one axis, Keras takes the weights of these metrics for answers'.
-        spread = own is not None and kind == "answers" and "F1" not in name
+        # With several axes, these metrics of Keras take a weight for each label.
+        spread = own is not None and kind == "binary" and "F1" not in name
         each = np.repeat(own[:, None], 3, axis=1) if spread else own
         if name.startswith("binary accuracy"):
             each = own
@@ -135,7 +135,7 @@ def test_metric(name, weighted) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_parts_and_members_give_the_same(name) -> None:
+def test_parts_and_members_have_the_same_value(name) -> None:
     kind, metric, _ = CASES[name]
     outputs, targets, _ = draw(kind)
     outputs = np.stack([outputs, outputs[::-1], 0.3 * outputs]).astype(np.float32)
@@ -152,6 +152,6 @@ def test_parts_and_members_give_the_same(name) -> None:
     assert isinstance(found, np.ndarray)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, np.asarray(wanted), rtol=1e-5, atol=1e-6)
-    # By the same class of metrics, whatever the transformation.
+    # The class of metrics is the same under vmap.
     assert type(totals["it"]) is type(of_all[0])
     assert isinstance(totals["it"], metrics.Metric)

@@ -1,4 +1,4 @@
-"""Optimizers and schedules against Keras': parameters and slots after every step."""
+"""Optimizers and schedules compared with Keras': parameters and slots at every step."""
 
 import re
 
@@ -17,8 +17,8 @@ STEPS = 9
 pytestmark = pytest.mark.parity
 
 # On TensorFlow, Keras rounds every option to float32 before it computes in float64. So
-# there, options are numbers that float32 holds exactly; else a comparison in double
-# precision would measure that rounding. The defaults are compared in float32.
+# these options are exact in float32; otherwise the comparison in double precision would
+# measure that rounding. The defaults are compared in float32.
 RATE = 2**-5
 EXACT = {"beta_1": 1 - 2**-3, "beta_2": 1 - 2**-8, "epsilon": 2**-23}
 LEADER = {"initial_accumulator_value": 0.125, "learning_rate_power": -0.75}
@@ -73,7 +73,7 @@ ONLY_SINGLE = [
     ("adam", "Adam", {}),
     ("adamw", "AdamW", {}),
     ("adagrad", "Adagrad", {}),
-    # Nadam has 0.96 in its formula, which no option replaces.
+    # Nadam has a constant 0.96, which is not exact in float32.
     ("nadam", "Nadam", {}),
     ("nadam", "Nadam", {"beta_1": 0.7, "weight_decay": 0.01}),
     *((name.lower(), name, {}) for name in ("Adamax", "Adadelta", "Lamb", "Lion")),
@@ -113,12 +113,12 @@ def name_of(case) -> str:
 
 
 def slot_of(variable) -> str:
-    """Return what a variable of an optimizer is called, without its parameter."""
+    """Return the slot of an optimizer's variable: its name without the parameter."""
     return re.sub(r".*variable(_\d+)?_", "", variable.path)
 
 
 class Slot:
-    """A slot that Keras on TensorFlow reads as on JAX, not as it becomes later."""
+    """A slot that Keras on TensorFlow reads before it is updated, as on JAX."""
 
     def __init__(self, variable):
         self.variable = variable
@@ -156,7 +156,11 @@ def trajectory(ours, theirs, precision: str) -> float:
             params = optax.apply_updates(params, updates)
             pairs = list(zip(params.values(), variables, strict=True))
             for name, slot in getattr(state, "slots", {}).items():
-                if name in ("u_product", "r", "c"):  # Keras has one, or no name
+                if name in (
+                    "u_product",
+                    "r",
+                    "c",
+                ):  # one variable, or unnamed, in Keras
                     continue
                 kept = [v for v in theirs.variables if slot_of(v) == name]
                 pairs += zip([x for x in slot.values() if x.ndim], kept, strict=True)
@@ -186,7 +190,7 @@ def test_optimizer(case, precision) -> None:
 
 @pytest.mark.parametrize("case", SCHEDULES, ids=name_of)
 def test_schedule(case) -> None:
-    # Only in float32: on TensorFlow, Keras computes a schedule in nothing else.
+    # On TensorFlow, Keras computes schedules only in float32.
     ours, theirs, arguments, options = case
     rate = getattr(keras.optimizers.schedules, theirs)(*arguments, **options)
     schedule = getattr(fk.schedules, ours)(*arguments, **options)
@@ -195,8 +199,8 @@ def test_schedule(case) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
 
 
-def test_the_loss_is_scaled() -> None:
-    """Over steps that double the scale, and one whose gradients are infinite."""
+def test_dynamic_loss_scale_equals_that_of_keras() -> None:
+    """Some steps double the scale, and one has infinite gradients."""
     inner = keras.optimizers.Adam(RATE)
     theirs = keras.optimizers.LossScaleOptimizer(inner, 8.0, 2)
     ours = fk.loss_scaled(fk.adam(RATE, loss_scale_factor=3.0), 8.0, 2)
@@ -247,12 +251,12 @@ def test_a_schedule_drives_an_optimizer() -> None:
     ids=["adam", "nadam"],
 )
 def test_plain_optax_is_not_the_same_function(plain, theirs) -> None:
-    """That the test above can tell: it sees the difference that fdl.keras removes."""
+    """The tests above detect the difference between optax and Keras."""
     theirs = getattr(keras.optimizers, theirs)(0.05)
     assert trajectory(plain, theirs, "float32") > TOLERANCE["float32"]
 
 
-def test_weight_decay_asks_for_parameters() -> None:
+def test_weight_decay_requires_parameters() -> None:
     tx = fk.adamw()
     state = tx.init(np.ones(2, np.float32))
     with pytest.raises(ValueError, match="needs the parameters"):
@@ -275,6 +279,6 @@ def test_weight_decay_asks_for_parameters() -> None:
         (lambda: fk.schedules.piecewise_constant_decay([1], [1.0]), "need 2 values"),
     ],
 )
-def test_refuses_bad_options(make, message) -> None:
+def test_invalid_options_are_refused(make, message) -> None:
     with pytest.raises(ValueError, match=message):
         make()

@@ -1,4 +1,4 @@
-"""Training starts from Keras' distributions: layers and models."""
+"""Initial weights of layers and models have the distributions of Keras."""
 
 import math
 import re
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.parity
 
 layers = Lazily("keras.layers")
 IMAGE, SEQUENCE = (8, 8, 32), (4, 96)
-# Sizes large enough to tell distributions from samples.
+# Sizes are large enough to tell distributions apart.
 LAYERS = {
     "Dense": (nn.Dense(64), lambda: layers.Dense(64), SEQUENCE),
     "Conv1D": (nn.Conv1D(64, 3), lambda: layers.Conv1D(64, 3), SEQUENCE),
@@ -71,10 +71,10 @@ LAYERS = {
 }
 
 
-# Layers that are told how to draw each of their weights.
+# Layers with an initializer for each of their weights.
 I, KI = nn.initializers, Lazily("keras.initializers")
 CONSTANT, NORMAL = I.Constant(0.25), I.TruncatedNormal(0.0, 0.3)
-TOLD = {
+WITH_INITIALIZERS = {
     "Dense": (
         nn.Dense(64, kernel_init="he_normal", bias_init=CONSTANT),
         lambda: layers.Dense(
@@ -152,7 +152,7 @@ TOLD = {
         )
         for name in ("SimpleRNN", "LSTM", "GRU")
     },
-    "LSTM that may forget": (
+    "LSTM without unit_forget_bias": (
         nn.LSTM(64, bias_init=CONSTANT, unit_forget_bias=False),
         lambda: layers.LSTM(
             64, bias_initializer=KI.Constant(0.25), unit_forget_bias=False
@@ -175,19 +175,19 @@ def compare(model: linen.Module, twin: Any, *inputs: Any) -> None:
     for path in pairs[0]:
         a, b = (np.asarray(tree[path]) for tree in pairs)
         assert (a.shape, a.dtype) == (b.shape, b.dtype), path
-        if path.endswith("recurrent_kernel"):  # orthogonal rows of one length
+        if path.endswith("recurrent_kernel"):  # orthogonal rows of equal length
             products = [kernel @ kernel.T for kernel in (a, b)]
             np.testing.assert_allclose(*products, atol=1e-5)
             np.testing.assert_allclose(
                 products[0], products[0][0, 0] * np.eye(len(a)), atol=1e-5
             )
         elif path.endswith("bias") or a.min() == a.max():
-            # Zeros, and ones for an LSTM's forgetting; also from running means.
+            # Zeros, running means, and ones for the forget gate of an LSTM.
             np.testing.assert_array_equal(a, b, err_msg=path)
         elif path.endswith(("scale", "var")) and not path.endswith("attention/scale"):
             np.testing.assert_array_equal(a, b, err_msg=path)
         else:
-            # None has tails: the same range, and the same spread within sampling error.
+            # Bounded distributions: range and spread agree within sampling error.
             few = 6 / math.sqrt(a.size)
             assert np.abs(a).max() == pytest.approx(np.abs(b).max(), rel=few), path
             assert a.std() == pytest.approx(b.std(), rel=few), path
@@ -200,9 +200,9 @@ def test_layer(name: str) -> None:
     compare(layer, twin_of(theirs(), shape), np.ones((1, *shape), np.float32))
 
 
-@pytest.mark.parametrize("name", TOLD)
-def test_layer_that_is_told(name: str) -> None:
-    layer, theirs, shape = TOLD[name]
+@pytest.mark.parametrize("name", WITH_INITIALIZERS)
+def test_layer_with_initializers(name: str) -> None:
+    layer, theirs, shape = WITH_INITIALIZERS[name]
     compare(layer, twin_of(theirs(), shape), np.ones((1, *shape), np.float32))
 
 
@@ -235,19 +235,19 @@ def test_additive_attention() -> None:
         def __call__(self, query: Any, key: Any) -> Any:
             return nn.AdditiveAttention(name="attention")(query, key)
 
-    wide = (2, 4096)  # for enough numbers in one vector
+    wide = (2, 4096)  # for a sample that is large enough in one vector
     layer = keras.layers.AdditiveAttention()
     twin = twin_of(lambda *inputs: layer(list(inputs)), wide, wide)
     x = np.ones((1, *wide), np.float32)
     compare(Model(), twin, x, x)
 
 
-# Files of models that choose how weights are drawn, and of each a model to draw; all
-# other models leave it to their layers, which are compared above.
+# Files of models that choose initializers, and a model of each file to compare; all
+# other models use those of their layers, which are compared above.
 CHOOSING = {
     "lenet.py": "lenet5",
     "textcnn.py": "textcnn",
-    "transformer.py": "translator",  # with blocks, which hand on what they are told
+    "transformer.py": "translator",  # with blocks, which pass initializers on
 }
 
 
@@ -259,7 +259,7 @@ def files_with(pattern: str, folder: Path) -> set[str]:
     }
 
 
-def test_other_models_leave_it_to_their_layers() -> None:
+def test_other_models_use_the_initializers_of_their_layers() -> None:
     choices = r"initializers|_init\b|\.param\(|linen\.(Dense|Conv|Embed|\w*Cell)"
     assert files_with(choices, Path(models.__file__).parent) == set(CHOOSING)
     twins = files_with("_initializer", Path(zoo.__file__).parent)

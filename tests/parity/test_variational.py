@@ -1,4 +1,4 @@
-"""Learning a variational autoencoder against a training loop written with Keras."""
+"""Training of a variational autoencoder compared with a loop written in Keras."""
 
 import jax
 import numpy as np
@@ -15,13 +15,13 @@ pytestmark = pytest.mark.parity
 
 LATENTS = 4
 SIZE = (6, 6, 1)
-# Keras on TensorFlow rounds options to float32, so these are numbers that it holds.
+# Keras on TensorFlow rounds options to float32, in which these numbers are exact.
 ADAM = {"beta_1": 1 - 2**-3, "beta_2": 1 - 2**-8, "epsilon": 2**-23}
 RATE = 2**-6
 
 
 def keras_models():
-    """Return encoder and decoder; the sampling between them is in the loop."""
+    """Return encoder and decoder; the loop samples between them."""
     layers = keras.layers
     image, z = layers.Input(SIZE), layers.Input((LATENTS,))
     x = layers.Flatten()(image)
@@ -36,7 +36,7 @@ def keras_models():
 
 
 def keras_steps(variables, batches, beta, free_bits):
-    """Train with a loop of Keras and TensorFlow; yield loss, KL and weights by name."""
+    """Train with Keras and TensorFlow; yield loss, KL and weights by name."""
     encoder, decoder = keras_models()
     weights = {w.path: w for m in (encoder, decoder) for w in m.trainable_weights}
     for (layer, name), value in variables.items():
@@ -60,7 +60,7 @@ def keras_steps(variables, batches, beta, free_bits):
 
 
 @pytest.mark.parametrize(("beta", "free_bits"), [(1.0, 0.0), (2.0, 0.125)])
-def test_every_step_equals_that_of_a_loop_in_keras(beta, free_bits) -> None:
+def test_every_step_equals_a_loop_in_keras(beta, free_bits) -> None:
     rng = np.random.default_rng(0)
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
@@ -78,7 +78,7 @@ def test_every_step_equals_that_of_a_loop_in_keras(beta, free_bits) -> None:
             params = draw_variables(model, images[0], images[0, :, 0, :LATENTS, 0])
             params = jax.tree.map(lambda x: np.asarray(x, float), params["params"])
             state = state._replace(params=params, opt_state=optimizer.init(params))
-            # What the learner is documented to draw: from its key and the step alone.
+            # As documented, the learner's noise depends only on its key and the step.
             noise = [
                 np.asarray(
                     jax.random.normal(jax.random.fold_in(state.key, i), (10, LATENTS))
@@ -94,7 +94,7 @@ def test_every_step_equals_that_of_a_loop_in_keras(beta, free_bits) -> None:
                 state, measured = step(state, (image,))
                 for (layer, name), value in flat(state.params).items():
                     worst = max(worst, error(value, weights[f"{layer}/{name}"]))
-                found = metrics.compute(measured)  # kept in float32
+                found = metrics.compute(measured)  # in float32
                 assert found["loss"] == pytest.approx(loss, rel=1e-6)
                 assert found["kl"] == pytest.approx(kl, rel=1e-6)
                 floored |= found["loss"] > found["reconstruction"] + beta * kl + 1e-3
@@ -102,11 +102,11 @@ def test_every_step_equals_that_of_a_loop_in_keras(beta, free_bits) -> None:
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy("float32")
     assert worst < 1e-10
-    assert floored == (free_bits > 0), "free bits must have been at work"
+    assert floored == (free_bits > 0), "free bits must have had an effect"
 
 
 def flat(params):
-    """Return parameters by the name of the layer in Keras, and their own."""
+    """Return parameters by the name of their layer in Keras and their own name."""
     return {
         ("_".join(key.key for key in path[:-1]), path[-1].key): np.asarray(leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(params)
@@ -123,7 +123,7 @@ def flat(params):
     ],
     ids=["dense decoder", "conv decoder", "autoencoder", "conv autoencoder"],
 )
-def test_models_are_written_for_keras(model, shape, tmp_path) -> None:
+def test_saved_models_predict_the_same_in_keras(model, shape, tmp_path) -> None:
     x = np.random.default_rng(1).random((3, *shape), np.float32)
     variables = draw_variables(model, x)
     fk.save_weights(tmp_path / "model.keras", model, variables, x)

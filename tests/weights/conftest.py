@@ -1,4 +1,4 @@
-"""Files to spoil, and the precision of Keras."""
+"""Files to damage, and the precision of Keras."""
 
 import pytest
 from draws import SMALL, SMALL_INPUT, SMALL_VARIABLES
@@ -25,7 +25,7 @@ def zipped(tmp_path):
 
 @pytest.fixture
 def precision(request):
-    """The precision in which Keras makes weights, float32 otherwise."""
+    """The precision of the weights that Keras creates; reset to float32 afterwards."""
 
     def choose(precision: str) -> None:
         keras.config.set_floatx(precision)

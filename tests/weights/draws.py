@@ -1,4 +1,4 @@
-"""Distinct numbers for whatever arrays a model has, and whether two are the same."""
+"""Distinct variables for models, and checks that files keep or refuse them."""
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ MODELS = {  # by name: model, example input
 
 
 def draw(model, *inputs, dtype="float32", seed=0):
-    """Variables in which all numbers differ, and one is not a number."""
+    """Draw variables whose numbers are all distinct, one of them NaN."""
     rng = np.random.default_rng(seed)
     shapes = jax.eval_shape(model.init, jax.random.key(0), *inputs)
     variables = jax.tree.map(lambda s: rng.normal(size=s.shape).astype(dtype), shapes)
@@ -27,7 +27,7 @@ def draw(model, *inputs, dtype="float32", seed=0):
 
 
 def same(a, b) -> None:
-    """Assert that trees are the same bit for bit."""
+    """Assert that trees are equal bit for bit."""
     assert jax.tree.structure(a) == jax.tree.structure(b)
     for one, two in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
         one, two = np.asarray(one), np.asarray(two)
@@ -41,7 +41,7 @@ SMALL_VARIABLES = draw(SMALL, SMALL_INPUT)
 
 
 def refuse(path, message: str, *inputs) -> None:
-    """Assert that a file of the small model is refused, by name, in these words."""
+    """Assert that the small model refuses a file, with its path and `message`."""
     with pytest.raises(WeightsError, match=message) as caught:
         load_weights(path, SMALL, *inputs)
     assert str(path) in str(caught.value)

@@ -1,6 +1,6 @@
-"""Linen modules with class and arrays of layers of Keras, which compute nothing.
+"""Linen modules with the class names and arrays of Keras layers; they compute nothing.
 
-Arrays are defined in another order than Keras has, since the order must not matter.
+Arrays are defined in another order than in Keras, since the order must not matter.
 """
 
 import flax.linen as linen
@@ -17,7 +17,7 @@ def define(module: linen.Module, **shapes: tuple[int, ...]) -> None:
             module.param(name, linen.initializers.zeros, shape)
 
 
-def give(x, features: int):
+def zeros(x, features: int):
     return jnp.zeros((*x.shape[:-1], features))
 
 
@@ -52,7 +52,7 @@ class SeparableConv2D(linen.Module):
         inputs = x.shape[-1]
         define(self, bias=(5,), pointwise_kernel=(1, 1, inputs, 5))
         define(self, depthwise_kernel=(3, 3, inputs, 1))
-        return give(x, 5)
+        return zeros(x, 5)
 
 
 class Recurrent(linen.Module):
@@ -65,7 +65,7 @@ class Recurrent(linen.Module):
         width = self.gates * self.size
         define(self, bias=(*self.biases, width), recurrent_kernel=(self.size, width))
         define(self, kernel=(x.shape[-1], width))
-        return give(x, self.size)
+        return zeros(x, self.size)
 
 
 class SimpleRNN(Recurrent):
@@ -144,7 +144,7 @@ class Block(linen.Module):
 
 
 class Blocks(linen.Module):
-    """Modules in modules, many of a class; takes `(batch, 9, 9, 4)`."""
+    """Nested modules, many of the same class; takes `(batch, 9, 9, 4)`."""
 
     num_blocks: int = 12
 

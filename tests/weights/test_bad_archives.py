@@ -1,4 +1,4 @@
-"""Archives that are damaged, or made to do harm, end in a WeightsError."""
+"""Damaged and malicious archives raise a WeightsError."""
 
 import io
 import json
@@ -39,7 +39,7 @@ def test_reads_a_compressed_zip(zipped) -> None:
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
-def test_needs_each_member_once(zipped, name) -> None:
+def test_each_member_must_occur_once(zipped, name) -> None:
     with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(zipped, "a") as new:
         new.writestr(name, "{}")
     refuse(zipped, f"has 2 members named {name}")
@@ -63,11 +63,11 @@ def test_refuses_encryption(zipped) -> None:
     refuse(zipped, r"has an encrypted model\.weights\.h5", SMALL_INPUT)
 
 
-def test_does_not_inflate_what_declares_to_be_large(zipped, monkeypatch) -> None:
+def test_members_that_declare_to_be_large_are_not_inflated(zipped, monkeypatch) -> None:
     monkeypatch.setattr(archive, "SLACK", 1 << 16)
     rewrite(zipped, **{"model.weights.h5": bytes(1 << 18)})
     refuse(zipped, r"of 262,144 bytes; the limit for this model is 6\d,\d\d\d\.")
-    # By inputs that it gives itself, the model would have room for it.
+    # With the inputs that the archive declares, the model could be that large.
     config = {"batch_shape": [None, 512, 512, 1], "name": "i", "dtype": "float32"}
     layer = {"class_name": "InputLayer", "config": config}
     with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as new:
@@ -78,8 +78,8 @@ def test_does_not_inflate_what_declares_to_be_large(zipped, monkeypatch) -> None
     refuse(zipped, r"has a config\.json of .* bytes; .* is 10\.")
 
 
-def test_does_not_believe_what_a_zip_declares(zipped) -> None:
-    """Says 64 bytes, inflates to a megabyte."""
+def test_declared_sizes_are_not_trusted(zipped) -> None:
+    """A member declares 64 bytes, but inflates to a megabyte."""
     with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as new:
         new.writestr("model.weights.h5", bytes(1 << 20))
     content = bytearray(zipped.read_bytes())
@@ -95,7 +95,7 @@ def test_members_are_not_extracted(zipped, tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["x.keras"]
 
 
-def test_weights_in_a_zip_are_checked_as_those_outside(zipped) -> None:
+def test_weights_in_an_archive_are_checked_like_other_weights(zipped) -> None:
     with zipfile.ZipFile(zipped) as old:
         buffer = io.BytesIO(old.read("model.weights.h5"))
     with h5py.File(buffer, "r+") as file:
@@ -112,7 +112,7 @@ def input_layer(**config) -> dict:
     return {"class_name": "InputLayer", "config": config}
 
 
-def test_runs_nothing_that_is_described(zipped, tmp_path) -> None:
+def test_described_code_is_not_run(zipped, tmp_path) -> None:
     harm = tmp_path / "harm"
     layers = [
         input_layer(),
@@ -128,7 +128,7 @@ def test_runs_nothing_that_is_described(zipped, tmp_path) -> None:
 @pytest.mark.parametrize(
     "order", [["b", 0, 0], [["b", 0, 0]], ["b"], [["b", 0, 0], ["a", 0, 0]]]
 )
-def test_takes_inputs_in_their_order(zipped, order) -> None:
+def test_inputs_are_read_in_order(zipped, order) -> None:
     layers = [
         input_layer(name="a", batch_shape=[None, 5]),
         input_layer(name="b", batch_shape=[2, None, 3], dtype="int32"),
@@ -167,7 +167,7 @@ def test_takes_inputs_in_their_order(zipped, order) -> None:
         json.dumps({"config": {"layers": [input_layer()], "input_layers": [{}]}}),
     ],
 )
-def test_refuses_a_description_without_inputs(zipped, config) -> None:
+def test_refuses_a_description_without_valid_inputs(zipped, config) -> None:
     rewrite(zipped, **{"config.json": config})
     refuse(zipped, "does not describe the inputs of its model: pass an example")
     same(load_weights(zipped, SMALL, SMALL_INPUT), SMALL_VARIABLES)

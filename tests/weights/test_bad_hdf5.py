@@ -1,4 +1,4 @@
-"""HDF5 files that are damaged, or made to do harm, end in a WeightsError."""
+"""Damaged and malicious HDF5 files raise a WeightsError."""
 
 import h5py
 import ml_dtypes
@@ -12,60 +12,60 @@ from fdl.keras import WeightsError, hdf5_contents, load_weights, save_weights
 HEAD = "layers/dense_1/vars"
 
 
-def replace_bias(**made):
-    """Replace an array; `made` is what h5py makes it of."""
+def replace_bias(**arguments):
+    """Replace an array; h5py creates the new one from `arguments`."""
 
-    def spoil(file) -> None:
+    def damage(file) -> None:
         del file[f"{HEAD}/1"]
-        file.create_dataset(f"{HEAD}/1", **made)
+        file.create_dataset(f"{HEAD}/1", **arguments)
 
-    return spoil
+    return damage
 
 
 def link_bias(link):
-    def spoil(file) -> None:
+    def damage(file) -> None:
         del file[f"{HEAD}/1"]
         file[f"{HEAD}/1"] = link
 
-    return spoil
+    return damage
 
 
-def virtual(file) -> None:
+def use_a_virtual_dataset(file) -> None:
     layout = h5py.VirtualLayout((3,), "f4")
     layout[:] = h5py.VirtualSource("other.h5", "x", (3,))
     del file[f"{HEAD}/1"]
     file.create_virtual_dataset(f"{HEAD}/1", layout)
 
 
-def nest(file) -> None:
+def nest_groups(file) -> None:
     group = file["layers"]
     for _ in range(hdf5_contents.MAX_DEPTH + 1):
         group = group.create_group("layers")
 
 
-def cycle(file) -> None:
+def add_a_cycle(file) -> None:
     file["layers/again"] = file["layers"]
     file["layers/once_more"] = file["layers"]
 
 
-def many(file) -> None:
+def add_many_groups(file) -> None:
     for number in range(100):
         file.create_group(f"layers/dense_{number + 2}")
 
 
 def rename(*names: str):
-    def spoil(file) -> None:
+    def damage(file) -> None:
         for old, new in zip(names[::2], names[1::2], strict=True):
             file.move(old, new)
 
-    return spoil
+    return damage
 
 
-def call(name):
-    def spoil(file) -> None:
+def set_name(name):
+    def damage(file) -> None:
         file[HEAD].attrs["name"] = name
 
-    return spoil
+    return damage
 
 
 def drop(name: str):
@@ -90,16 +90,16 @@ BAD_HDF5 = [
         replace_bias(shape=(3,), dtype="f4", external=[("other.bin", 0, 12)]),
         "in another file",
     ),
-    (virtual, "in another file"),
+    (use_a_virtual_dataset, "in another file"),
     (replace_bias(data=FLOATS, compression="gzip"), "compressed, in chunks"),
     (replace_bias(data=FLOATS, chunks=(3,)), "compressed, in chunks"),
     (replace_bias(shape=(1 << 40,), dtype="f4"), "has only part of"),
     (replace_bias(shape=(3,), dtype="f4"), "has only part of"),
     (replace_bias(data=h5py.Empty("f4")), "has no array at"),
     (link_bias(np.dtype("f4")), "has no array at"),
-    (nest, "has more groups or levels than any Keras model"),
-    (cycle, "has '/layers/again' in more than one place"),
-    (many, "has more groups or levels than any Keras model"),
+    (nest_groups, "has more groups or levels than any Keras model"),
+    (add_a_cycle, "has '/layers/again' in more than one place"),
+    (add_many_groups, "has more groups or levels than any Keras model"),
     (replace_bias(data=np.ones(3, np.int32)), "64 bits, not int32"),
     (replace_bias(data=np.ones(3, np.uint8)), "64 bits, not uint8"),
     (replace_bias(data=np.ones(3, np.bool_)), "64 bits, not bool"),
@@ -119,48 +119,50 @@ BAD_HDF5 = [
     (drop("layers/dense_1"), "lacks a layer like the model's 'head'"),
     (drop("layers"), "lacks a layer like"),
     (add_layer, "contains 'normal' .* which the model does not have"),
-    (call(3), "that is not text"),
-    (call(["head", "head"]), "that is not text"),
+    (set_name(3), "that is not text"),
+    (set_name(["head", "head"]), "that is not text"),
     (lambda f: f.attrs.update({"layer_names": ["dense"]}), "lacks a layer like"),
     (lambda f: f.create_group("model_weights"), "format of Keras 2"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("spoil", "message"), BAD_HDF5)
-def test_refuses_what_keras_does_not_write(h5, spoil, message, monkeypatch) -> None:
+@pytest.mark.parametrize(("damage", "message"), BAD_HDF5)
+def test_refuses_content_that_keras_does_not_write(
+    h5, damage, message, monkeypatch
+) -> None:
     monkeypatch.setattr(hdf5_contents, "MAX_NODES", 100)
     with h5py.File(h5, "r+") as file:
-        spoil(file)
+        damage(file)
     refuse(h5, message, SMALL_INPUT)
 
 
-def test_follows_no_link_to_a_file_that_is_there(h5, tmp_path) -> None:
+def test_links_to_existing_files_are_not_followed(h5, tmp_path) -> None:
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = FLOATS
     (tmp_path / "other.bin").write_bytes(FLOATS.tobytes())
-    for spoil, _ in BAD_HDF5[:5]:
+    for damage, _ in BAD_HDF5[:5]:
         save_weights(h5, SMALL, SMALL_VARIABLES, SMALL_INPUT)
         with h5py.File(h5, "r+") as file:
-            spoil(file)
+            damage(file)
         refuse(h5, "not followed|in another file", SMALL_INPUT)
 
 
-def test_swapped_names_are_followed_and_numbers_ignored(h5) -> None:
+def test_names_of_layers_decide_rather_than_numbers_of_groups(h5) -> None:
     with h5py.File(h5, "r+") as file:
         rename("layers/dense", "layers/x", "layers/dense_1", "layers/dense")(file)
         rename("layers/x", "layers/dense_1")(file)
     same(load_weights(h5, SMALL, SMALL_INPUT), SMALL_VARIABLES)
 
 
-def test_without_names_places_decide(h5) -> None:
+def test_numbers_of_groups_decide_without_names(h5) -> None:
     with h5py.File(h5, "r+") as file:
         for group in file["layers"].values():
             del group["vars"].attrs["name"]
     same(load_weights(h5, SMALL, SMALL_INPUT), SMALL_VARIABLES)
 
 
-def test_without_names_numbers_count_only_beside_each_other(tmp_path) -> None:
-    """A `dense` in an inner model need not be before the `dense_1` around it."""
+def test_numbers_define_no_order_across_nested_models(tmp_path) -> None:
+    """A `dense` in a nested model need not come before the `dense_1` outside."""
     path, model = tmp_path / "x.weights.h5", models.MLP(3, hidden_sizes=(4, 4, 4))
     save_weights(path, model, draw(model, SMALL_INPUT), SMALL_INPUT)
     with h5py.File(path, "r+") as file:
@@ -172,7 +174,7 @@ def test_without_names_numbers_count_only_beside_each_other(tmp_path) -> None:
         load_weights(path, model, SMALL_INPUT)
 
 
-def test_reads_the_other_byte_order_in_this_one(h5) -> None:
+def test_the_other_byte_order_is_converted(h5) -> None:
     with h5py.File(h5, "r+") as file:
         bias = file[f"{HEAD}/1"][()]
         del file[f"{HEAD}/1"]
@@ -180,7 +182,7 @@ def test_reads_the_other_byte_order_in_this_one(h5) -> None:
     same(load_weights(h5, SMALL, SMALL_INPUT), SMALL_VARIABLES)
 
 
-def test_reads_bfloat16_and_passes_over_metrics(h5) -> None:
+def test_bfloat16_is_read_and_metrics_are_skipped(h5) -> None:
     with h5py.File(h5, "r+") as file:
         bias = file[f"{HEAD}/1"][()].astype(ml_dtypes.bfloat16)
         del file[f"{HEAD}/1"]

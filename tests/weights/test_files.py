@@ -1,4 +1,4 @@
-"""Files of weights, written and read without Keras."""
+"""Weight files are written and read without Keras."""
 
 import errno
 import io
@@ -16,14 +16,14 @@ from draws import MODELS, draw, same
 from fdl import nn
 from fdl.keras import WeightsError, load_weights, save_weights
 
-# Types of arrays and kinds of layers have nothing to do with each other.
+# Dtypes are independent of the classes of layers, so one model is enough.
 TYPES = [("mlp", dtype) for dtype in ("bfloat16", "float16", "float64")]
 
 
 @pytest.mark.parametrize(
     ("name", "dtype"), [*((name, "float32") for name in MODELS), *TYPES]
 )
-def test_weights_file_gives_back_what_was_saved(tmp_path, name, dtype) -> None:
+def test_variables_are_restored_from_a_weights_file(tmp_path, name, dtype) -> None:
     model, x = MODELS[name]
     variables = draw(model, x, dtype=dtype)
     save_weights(tmp_path / "a.weights.h5", model, variables, x)
@@ -35,7 +35,7 @@ def test_weights_file_gives_back_what_was_saved(tmp_path, name, dtype) -> None:
 @pytest.mark.parametrize(
     ("name", "dtype"), [("cnn", "float32"), ("mlp", "float32"), *TYPES]
 )
-def test_keras_file_gives_back_what_was_saved(tmp_path, name, dtype) -> None:
+def test_variables_are_restored_from_a_keras_file(tmp_path, name, dtype) -> None:
     model, x = MODELS[name]
     variables = draw(model, x, dtype=dtype)
     save_weights(str(tmp_path / "a.keras"), model, variables, x)
@@ -44,14 +44,14 @@ def test_keras_file_gives_back_what_was_saved(tmp_path, name, dtype) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.keras"]
 
 
-def test_shapes_are_enough_for_inputs(tmp_path) -> None:
+def test_example_inputs_may_be_shapes(tmp_path) -> None:
     model, x = MODELS["words"]
     variables, shape = draw(model, x), jax.ShapeDtypeStruct(x.shape, x.dtype)
     save_weights(tmp_path / "a.weights.h5", model, variables, shape)
     same(load_weights(tmp_path / "a.weights.h5", model, shape), variables)
 
 
-def test_variables_come_in_order_of_definition(tmp_path) -> None:
+def test_variables_are_in_order_of_definition(tmp_path) -> None:
     model, x = MODELS["words"]
     variables = draw(model, x)
     save_weights(tmp_path / "a.weights.h5", model, variables, x)
@@ -60,7 +60,7 @@ def test_variables_come_in_order_of_definition(tmp_path) -> None:
     assert list(loaded["params"])[:3] == ["words", "both", "lstm"]
 
 
-def test_layers_are_called_as_keras_calls_them(tmp_path) -> None:
+def test_layers_have_the_names_of_keras(tmp_path) -> None:
     model, x = MODELS["words"]
     save_weights(tmp_path / "a.weights.h5", model, draw(model, x), x)
     with h5py.File(tmp_path / "a.weights.h5") as file:
@@ -79,15 +79,15 @@ def test_layers_are_called_as_keras_calls_them(tmp_path) -> None:
     assert names["layers/multi_head_attention_1/output_dense/vars/0"] == (2, 3, 6)
 
 
-def test_a_layer_alone_is_a_model(tmp_path) -> None:
+def test_a_single_layer_is_a_model(tmp_path) -> None:
     model, x = nn.Dense(3), np.zeros((1, 2), np.float32)
     variables = draw(model, x)
     save_weights(tmp_path / "a.weights.h5", model, variables, x)
     same(load_weights(tmp_path / "a.weights.h5", model, x), variables)
 
 
-def test_needs_no_keras(tmp_path) -> None:
-    """Nor h5py, before there is a file."""
+def test_keras_is_not_needed(tmp_path) -> None:
+    """Nor is h5py before a file is read or written."""
     program = f"""
 import sys
 for name in ("keras", "tensorflow"):
@@ -126,7 +126,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, name, monkeypatch) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_asks_for_inputs_where_it_needs_them(tmp_path) -> None:
+def test_missing_example_inputs_are_refused(tmp_path) -> None:
     model, x = MODELS["cnn"]
     variables = draw(model, x)
     with pytest.raises(WeightsError, match="pass an example input"):
@@ -136,7 +136,7 @@ def test_asks_for_inputs_where_it_needs_them(tmp_path) -> None:
         load_weights(tmp_path / "a.weights.h5", model)
 
 
-def test_says_what_is_wrong_with_a_path(tmp_path) -> None:
+def test_errors_name_the_path_and_its_fault(tmp_path) -> None:
     model, x = MODELS["cnn"]
     (tmp_path / "folder.keras").mkdir()
     for name, message in [
@@ -151,7 +151,7 @@ def test_says_what_is_wrong_with_a_path(tmp_path) -> None:
         save_weights(tmp_path / "a.npz", model, draw(model, x), x)
 
 
-def test_description_is_what_keras_needs_and_no_more(tmp_path) -> None:
+def test_a_description_contains_only_what_keras_needs(tmp_path) -> None:
     model, x = MODELS["mlp"]
     save_weights(tmp_path / "a.keras", model, draw(model, x, dtype="float64"), x)
     with zipfile.ZipFile(tmp_path / "a.keras") as archive:

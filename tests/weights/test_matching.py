@@ -1,4 +1,4 @@
-"""Which layer is taken for which."""
+"""Layers of a model are matched to layers in a file."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def pairing(mine, theirs) -> list[tuple[str, str]]:
     return [(a.name, b.name) for a, b in match(mine, theirs, "x.keras")]
 
 
-def test_names_decide_and_order_does_not() -> None:
+def test_names_decide_rather_than_order() -> None:
     mine = ours(layer("a"), layer("b"), layer("c", "d"))
     theirs = ours(layer("net", "c_d"), layer("net", "b"), layer("net", "a"))
     assert pairing(mine, theirs) == [
@@ -30,7 +30,7 @@ def test_names_decide_and_order_does_not() -> None:
     ]
 
 
-def test_a_name_may_be_in_a_named_model() -> None:
+def test_names_may_follow_the_name_of_the_model() -> None:
     mine = ours(layer("dense"), layer("encoder", "dense"))
     theirs = ours(layer("net", "encoder", "dense"), layer("net", "dense"))
     assert pairing(mine, theirs) == [
@@ -45,21 +45,21 @@ def test_parts_are_matched_to_the_same_part() -> None:
     assert pairing(mine, theirs) == [("a:query", "b:query"), ("a:key", "b:key")]
 
 
-def test_form_decides_without_names() -> None:
+def test_shapes_decide_without_names() -> None:
     mine = ours(layer("a", shape=(2, 3)), layer("b", shape=(3, 2)))
     theirs = [layer("x", shape=(3, 2)), layer("y", shape=(2, 3))]
     assert pairing(mine, theirs) == [("a", "y"), ("b", "x")]
 
 
-def test_kind_tells_layers_of_the_same_shapes_apart() -> None:
+def test_classes_distinguish_layers_of_the_same_shapes() -> None:
     mine = ours(layer("a", kind="dense"), layer("b", kind="embedding"))
     theirs = [layer("x", kind="embedding"), layer("y", kind="dense")]
     assert pairing(mine, theirs) == [("a", "y"), ("b", "x")]
 
 
-def test_numbers_begin_where_another_model_has_ended() -> None:
+def test_numbers_may_start_after_those_of_another_model() -> None:
     mine = ours(layer("conv2d"), layer("conv2d_1"), layer("conv2d_2"))
-    # The way from input to output is another order than that of definition.
+    # The order from input to output differs from the order of definition.
     theirs = ours(layer("conv2d_9"), layer("conv2d_11"), layer("conv2d_10"))
     assert pairing(mine, theirs) == [
         ("conv2d", "conv2d_9"),
@@ -71,14 +71,14 @@ def test_numbers_begin_where_another_model_has_ended() -> None:
     assert pairing(mine, theirs) == [("dense", "dense_5"), ("dense_1", "dense_4")]
 
 
-def test_numbers_count_as_numbers() -> None:
+def test_numbers_are_sorted_as_numbers() -> None:
     keys = ["dense", *(f"dense_{n}" for n in range(1, 12))]
     mine = ours(*(layer(f"l{n}") for n in range(12)))
     theirs = [layer(f"x{key}", place=("layers", key)) for key in sorted(keys)]
     assert [b for _, b in pairing(mine, theirs)] == [f"x{key}" for key in keys]
 
 
-def test_numbered_names_tell_what_places_do_not() -> None:
+def test_numbered_names_define_an_order_that_places_do_not() -> None:
     mine = ours(layer("a"), layer("b"))
     theirs = [
         layer("dense_8", place=("layers", "dense")),
@@ -92,11 +92,11 @@ def test_numbered_names_tell_what_places_do_not() -> None:
     [
         (layer("x", place=("layers", "dense")), layer("y", place=("q", "dense"))),
         (layer("x", place=("up",)), layer("y", place=("down",))),
-        # Created in one order, used in the other.
+        # Created in one order, used in another.
         (layer("dense_1", place=("n", "d")), layer("dense", place=("n", "d_1"))),
     ],
 )
-def test_never_guesses_an_order(one, two) -> None:
+def test_an_order_is_never_guessed(one, two) -> None:
     with pytest.raises(
         WeightsError, match=r"x\.keras does not define the order of 'x'|'d"
     ):
@@ -137,25 +137,25 @@ def test_variables_alone_have_no_order() -> None:
         ([], "lacks a layer like the model's 'a'"),
     ],
 )
-def test_says_what_differs(theirs, message) -> None:
+def test_errors_name_the_difference(theirs, message) -> None:
     with pytest.raises(WeightsError, match=message):
         match(ours(layer("a"), layer("b")), ours(*theirs), "x.keras")
 
 
-def test_a_name_does_not_hide_another_kind() -> None:
+def test_the_same_name_does_not_match_another_class() -> None:
     mine = ours(layer("a", kind="layer_normalization"))
     with pytest.raises(WeightsError, match=r"needs 'a' \(layer_normalization"):
         match(mine, [layer("a", kind="group_normalization")], "x.keras")
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.complex64, np.bool_, object])
-def test_weights_are_in_floating_point(dtype) -> None:
+def test_weights_must_be_floating_point(dtype) -> None:
     theirs = layer("a")._replace(arrays=(np.zeros((3, 3), dtype),))
     with pytest.raises(WeightsError, match="must be floating point"):
         match(ours(layer("a")), [theirs], "x.keras")
 
 
-def test_only_a_full_set_makes_a_layer_of_parts() -> None:
+def test_only_a_complete_set_of_parts_forms_a_layer() -> None:
     role_of = lambda piece: piece if piece in ("forward", "backward", "key") else ""
     both = [("a", "forward"), ("a", "backward")]
     assert parts(both, role_of) == [(("a",), "forward"), (("a",), "backward")]
@@ -163,7 +163,7 @@ def test_only_a_full_set_makes_a_layer_of_parts() -> None:
         assert parts(paths, role_of) == [(path, "") for path in paths]
 
 
-def test_spells_classes_as_keras_does() -> None:
+def test_class_names_are_spelled_as_in_keras() -> None:
     words = {
         "Dense": "dense",
         "Conv1D": "conv1d",

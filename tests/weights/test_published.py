@@ -1,4 +1,4 @@
-"""Weights alone in the format of Keras 2, as Keras publishes them."""
+"""Weights without a model in the format of Keras 2, as Keras publishes them."""
 
 import sys
 
@@ -23,7 +23,7 @@ IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 75, 75, 3)).astype("f")
 
 
 def publish(path, twin) -> None:
-    """Write the weights of a Keras model as Keras 2 wrote them, by Keras' own code."""
+    """Write the weights of a model in the format of Keras 2, by Keras' own code."""
     from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
     with h5py.File(path, "w") as file:
@@ -31,7 +31,7 @@ def publish(path, twin) -> None:
 
 
 def rename(path, **names) -> None:
-    """Give layers the names that they had in another year."""
+    """Give layers the names that other versions of the file have."""
     with h5py.File(path, "r+") as file:
         layers = [names.get(str(n), str(n)) for n in file.attrs["layer_names"]]
         file.attrs["layer_names"] = [name.encode() for name in layers]
@@ -57,7 +57,7 @@ def same(found, wanted) -> None:
 
 
 @pytest.mark.parametrize("top", ["predictions", "probs", "fc1000"])
-def test_a_file_of_layers_with_names(tmp_path, top) -> None:
+def test_named_layers_are_read(tmp_path, top) -> None:
     model, twin = twin_of("resnet-bottleneck")
     draw(twin)
     file = tmp_path / "resnet_weights_tf_dim_ordering_tf_kernels.h5"
@@ -68,7 +68,7 @@ def test_a_file_of_layers_with_names(tmp_path, top) -> None:
 
 
 def small_inception(monkeypatch):
-    """Return Inception v3 of a sixteenth of the width, numbered from one."""
+    """Return Inception v3 at a sixteenth of its width, with layers numbered from 1."""
     module = sys.modules[keras.applications.InceptionV3.__module__]
     whole = module.conv2d_bn
     narrow = lambda x, features, *rest, **options: whole(
@@ -85,7 +85,7 @@ def small_inception(monkeypatch):
     return models.InceptionV3(5, width=1 / 16), twin
 
 
-def test_a_file_of_layers_with_numbers(tmp_path, monkeypatch) -> None:
+def test_numbered_layers_are_read(tmp_path, monkeypatch) -> None:
     model, twin = small_inception(monkeypatch)
     names = {layer.name for layer in twin.layers}
     assert "conv2d_94" in names
@@ -93,14 +93,14 @@ def test_a_file_of_layers_with_numbers(tmp_path, monkeypatch) -> None:
     wanted = from_keras(model, twin)
     publish(tmp_path / "a.h5", twin)
     publish(tmp_path / "b.h5", twin)
-    # Numbered from zero, as where no other model was made before.
+    # Numbered from 0, as when no other model was created before.
     name = lambda kind, number: f"{kind}_{number}" if number else kind
     kinds = ("conv2d", "batch_normalization")
     shifted = {name(k, n + 1): name(k, n) for k in kinds for n in range(94)}
     rename(tmp_path / "b.h5", **shifted)
     for file in ("a.h5", "b.h5"):
         same(load_weights(tmp_path / file, model, IMAGES), wanted)
-    # And so each weight is where it belongs.
+    # The outputs show that each weight is in its place.
     x = IMAGES / 255
     ours = jax.jit(model.apply)(wanted, x)
     np.testing.assert_allclose(ours, twin(x), rtol=1e-4, atol=1e-6)
@@ -119,7 +119,7 @@ def test_kernels_for_colors_are_summed_for_gray_images(tmp_path) -> None:
     np.testing.assert_allclose(apply(found, gray), colored, rtol=1e-4)
 
 
-def test_a_file_of_another_variant_says_which(tmp_path, monkeypatch) -> None:
+def test_errors_name_the_variant_in_a_file(tmp_path, monkeypatch) -> None:
     model, twin = twin_of("resnet-bottleneck")
     publish(tmp_path / "a.h5", twin)
     size = sum(w.numpy().size for w in twin.weights) - 16 * 10 * 2 - 10
@@ -142,7 +142,7 @@ def test_a_file_of_another_variant_says_which(tmp_path, monkeypatch) -> None:
         (models.InceptionV3(2), "inception_v3"),
     ],
 )
-def test_photographs_are_prepared_as_in_keras(model, theirs) -> None:
+def test_images_are_preprocessed_as_in_keras(model, theirs) -> None:
     wanted = getattr(keras.applications, theirs).preprocess_input(IMAGES.copy())
     found = preprocess(IMAGES, model.preprocessing)
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)

@@ -1,4 +1,4 @@
-"""What does not fit is refused in words, and leaves nothing behind."""
+"""Models and weights that do not fit are refused, and no file is written."""
 
 import flax.linen as linen
 import jax
@@ -18,13 +18,13 @@ class Unknown(linen.Module):
         return x
 
 
-class Odd(linen.Module):
+class LinenNorm(linen.Module):
     @linen.compact
     def __call__(self, x):
         return linen.LayerNorm(name="norm")(x)
 
 
-class Keeps(linen.Module):
+class Stateful(linen.Module):
     @linen.compact
     def __call__(self, x):
         self.variable("cache", "last", lambda: x)
@@ -35,11 +35,11 @@ class Keeps(linen.Module):
     ("model", "message"),
     [
         (Unknown(), "params/temperature is an array that no Keras layer has"),
-        (Odd(), "Keras has no layer class for 'norm'"),
-        (Keeps(), "Keras has no equivalent of the collection 'cache'"),
+        (LinenNorm(), "Keras has no layer class for 'norm'"),
+        (Stateful(), "Keras has no equivalent of the collection 'cache'"),
     ],
 )
-def test_refuses_modules_that_keras_has_not(tmp_path, model, message) -> None:
+def test_refuses_modules_that_keras_does_not_have(tmp_path, model, message) -> None:
     variables = model.init(jax.random.key(0), CNN_INPUT)
     with pytest.raises(WeightsError, match=message):
         save_weights(tmp_path / "a.weights.h5", model, variables, CNN_INPUT)
@@ -49,7 +49,7 @@ def test_refuses_modules_that_keras_has_not(tmp_path, model, message) -> None:
 def test_refuses_variables_of_another_model(tmp_path) -> None:
     model, x = MODELS["blocks"]
     file = tmp_path / "a.weights.h5"
-    for spoil, message in [
+    for damage, message in [
         (lambda v: v.pop("batch_stats"), r"lack batch_stats/block1/norm/mean, float32"),
         (
             lambda v: v["params"].update(a=np.ones(1)),
@@ -65,13 +65,13 @@ def test_refuses_variables_of_another_model(tmp_path) -> None:
         ),
     ]:
         variables = draw(model, x)
-        spoil(variables)
+        damage(variables)
         with pytest.raises(WeightsError, match=message):
             save_weights(file, model, variables, x)
         assert not list(tmp_path.iterdir())
 
 
-def test_names_a_model_in_memory() -> None:
+def test_errors_name_a_model_in_memory() -> None:
     class Net:
         name, layers = "net", ()
 
@@ -82,7 +82,7 @@ def test_names_a_model_in_memory() -> None:
         import_model(Net())
 
 
-def test_refuses_keras_files_of_models_that_it_cannot_describe(tmp_path) -> None:
+def test_refuses_keras_files_of_models_that_cannot_be_described(tmp_path) -> None:
     model, x = MODELS["words"]
     with pytest.raises(WeightsError, match="an output does not depend"):
         save_weights(tmp_path / "a.keras", model, draw(model, x), x)
@@ -107,7 +107,7 @@ def test_refuses_weights_of_another_model(tmp_path) -> None:
             load_weights(tmp_path / "a.keras", other)
 
 
-def test_says_so_if_a_model_does_not_take_the_inputs_in_a_file(tmp_path) -> None:
+def test_refuses_a_file_whose_inputs_the_model_does_not_accept(tmp_path) -> None:
     model, x = models.MLP(10), np.zeros((1, 4, 4, 1), np.float32)
     save_weights(tmp_path / "a.keras", model, draw(model, x), x)
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Weights through files of Keras itself, there and back, bit for bit."""
+"""Weights survive a round trip through Keras' own files, bit for bit."""
 
 import jax
 import numpy as np
@@ -14,12 +14,12 @@ from lazily import Lazily, keras
 layers = Lazily("keras.layers")
 pytestmark = [
     pytest.mark.parity,
-    # Keras' own, when it saves weights that TensorFlow holds.
+    # Keras warns when it saves weights of TensorFlow.
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 
 
-# Types of arrays and kinds of layers have nothing to do with each other.
+# Dtypes are independent of the classes of layers, so one model is enough.
 @pytest.mark.parametrize(
     ("name", "precision"),
     [*((name, "float32") for name in TWINS), ("mlp", "float64")],
@@ -41,7 +41,7 @@ def test_weights_file_through_keras_and_back(tmp_path, name, precision) -> None:
 IMAGE, ROWS = (28, 28, 1), (9, 6)
 
 
-# No wrong formula can hide behind rounding in double precision.
+# In double precision, rounding cannot hide a wrong formula.
 @pytest.mark.parametrize(
     ("model", "shape", "precision"),
     [
@@ -72,8 +72,8 @@ def test_keras_file_through_keras_and_back(tmp_path, model, shape, precision) ->
     same(load_weights(tmp_path / "theirs.keras", model), variables)
 
 
-def test_the_tutorials_script_leaves_a_file_to_load(tmp_path) -> None:
-    """Unnamed, not the first model of its process, trained, with its optimizer."""
+def test_files_of_the_tutorials_script_are_read(tmp_path) -> None:
+    """The model has no names, is not the first of its process, and was trained."""
     keras_cnn(None)
     twin = keras_cnn(None)
     optimizer = keras.optimizers.Adam(amsgrad=True)  # with three slots
@@ -105,7 +105,7 @@ def test_dropout_is_described(tmp_path) -> None:
 
 
 def nested(first: str, second: str):
-    """Two models in a model, of layers of the same names."""
+    """Return a model with two nested models, whose layers have the same names."""
 
     def part(name: str):
         x = inputs = layers.Input((9, 9, 4))
@@ -120,7 +120,7 @@ def nested(first: str, second: str):
 
 
 @pytest.mark.parametrize("names", [("block1", "block2"), ("block2", "block1")])
-def test_models_in_models(tmp_path, names) -> None:
+def test_nested_models_are_matched_by_name(tmp_path, names) -> None:
     model = Blocks(num_blocks=2)
     twin = nested(*names)
     randomize(twin)
@@ -131,12 +131,12 @@ def test_models_in_models(tmp_path, names) -> None:
             variables["params"][name]["conv"]["kernel"],
             twin.get_layer(name).get_layer("conv").get_weights()[0],
         )
-    # Live, Keras does not say in which of the models a layer is: order decides.
+    # In memory, Keras does not tell in which model a layer is, so order decides.
     if names == ("block1", "block2"):
         same(from_keras(model, twin), variables)
 
 
-def test_unnamed_models_in_models_that_tell_no_order(tmp_path) -> None:
+def test_unnamed_nested_models_define_no_order_in_a_file(tmp_path) -> None:
     inner = keras.Sequential([layers.Input((16,)), layers.Dense(16, name="b")])
     twin = keras.Sequential(
         [
@@ -158,7 +158,7 @@ def test_unnamed_models_in_models_that_tell_no_order(tmp_path) -> None:
         load_weights(tmp_path / "x.keras", model)
 
 
-def test_a_layer_more_is_refused(tmp_path) -> None:
+def test_an_additional_layer_is_refused(tmp_path) -> None:
     normalization = layers.Normalization()
     normalization.adapt(np.arange(8.0).reshape(2, 2, 2, 1))
     twin = keras.Sequential([layers.Input((28, 28, 1)), normalization])
@@ -190,7 +190,7 @@ def test_a_whole_model_is_not_read_as_weights(tmp_path) -> None:
         load_weights(tmp_path / "x.weights.h5", models.CNN(10), CNN_INPUT)
 
 
-def test_open_sizes_and_types_of_inputs_are_read(tmp_path) -> None:
+def test_unknown_sizes_and_dtypes_of_inputs_are_read(tmp_path) -> None:
     model = Words()
     inputs = layers.Input((None,), dtype="int64")
     twin = keras.Model(inputs, keras_words()(inputs))

@@ -1,4 +1,4 @@
-"""Weights to and from Keras models in memory, bit for bit."""
+"""Weights are copied to and from Keras models in memory, bit for bit."""
 
 import jax
 import numpy as np
@@ -13,7 +13,7 @@ from lazily import Lazily, keras
 layers = Lazily("keras.layers")
 pytestmark = [
     pytest.mark.parity,
-    # Keras' own, when it saves weights that TensorFlow holds.
+    # Keras warns when it saves weights of TensorFlow.
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 each_model = pytest.mark.parametrize("name", TWINS)
@@ -24,7 +24,7 @@ each_precision = pytest.mark.parametrize(
 
 @each_model
 @each_precision
-def test_live_there_and_back(name, precision) -> None:
+def test_round_trip_in_memory(name, precision) -> None:
     model, _ = MODELS[name]
     one, two = TWINS[name](), TWINS[name]()
     randomize(one)
@@ -45,8 +45,8 @@ OUR_NAMES = {
 
 
 @each_model
-def test_arrays_of_a_layer_keep_their_meaning(name) -> None:
-    """A swap of arrays alike in shape, there and back, would not be seen otherwise."""
+def test_arrays_of_a_layer_keep_their_roles(name) -> None:
+    """A round trip does not reveal a swap of arrays of the same shape."""
     model, _ = MODELS[name]
     twin = TWINS[name]()
     randomize(twin)
@@ -59,8 +59,8 @@ def test_arrays_of_a_layer_keep_their_meaning(name) -> None:
         assert found[variable.numpy().tobytes()] == OUR_NAMES.get(theirs, theirs)
 
 
-def test_names_decide_over_order(tmp_path) -> None:
-    """In Keras, the second hidden layer comes first."""
+def test_names_decide_rather_than_order(tmp_path) -> None:
+    """In Keras, the layer named as the second comes first."""
     names = ("dense2", "dense1")
     twin = keras.Sequential(
         [
@@ -84,8 +84,8 @@ def test_names_decide_over_order(tmp_path) -> None:
         same(from_keras(model, twin, x), new)
 
 
-def test_branches_that_are_created_in_another_order_than_used() -> None:
-    """Keras lists by depth, so that the short cut, though first, is listed last."""
+def test_branches_that_are_used_in_another_order_than_created_are_refused() -> None:
+    """Keras lists layers by depth: the shortcut, which is created first, comes last."""
     x = layers.Input((16,))
     short = layers.Dense(16)
     long = [layers.Dense(16), layers.Dense(16)]
@@ -96,7 +96,7 @@ def test_branches_that_are_created_in_another_order_than_used() -> None:
         from_keras(models.MLP(10, hidden_sizes=(16, 16, 16)), twin, inputs)
 
 
-def test_layers_of_one_name_in_models_side_by_side() -> None:
+def test_nested_models_may_have_layers_of_the_same_name() -> None:
     def part():
         inputs = layers.Input((16,))
         return keras.Model(inputs, layers.Dense(16, name="hidden")(inputs))
@@ -117,7 +117,7 @@ def test_subclassed_models(tmp_path) -> None:
     class Subclassed(keras.Model):
         def __init__(self):
             super().__init__()
-            # By the alphabet, which files are listed by, these are the other way round.
+            # In the alphabetical order of files, these two are swapped.
             self.zeroth = layers.Dense(16)
             self.first = layers.Dense(16)
             self.head = layers.Dense(10)
@@ -142,7 +142,7 @@ def test_subclassed_models(tmp_path) -> None:
     same(from_keras(model, twin, x), draw(model, x))
 
 
-def test_without_model_names_or_forms_must_tell() -> None:
+def test_without_a_model_names_or_shapes_must_decide() -> None:
     model, x = models.MLP(10, hidden_sizes=(16, 16, 16)), CNN_INPUT
     variables = draw(model, x)
     twin = keras.Sequential([layers.Input((28, 28, 1)), layers.Flatten()])
@@ -154,20 +154,20 @@ def test_without_model_names_or_forms_must_tell() -> None:
     assert weights_of(twin) == before
     to_keras(variables, twin, model)
     same(from_keras(model, twin), variables)
-    by_form = draw(models.CNN(10), x)
+    by_shape = draw(models.CNN(10), x)
     twin = keras_cnn(None)  # all of its layers differ in shapes
-    to_keras(by_form, twin)
-    same(from_keras(models.CNN(10), twin), by_form)
+    to_keras(by_shape, twin)
+    same(from_keras(models.CNN(10), twin), by_shape)
 
 
-@pytest.mark.parametrize("spoil", ["shape", "type", "lack"])
-def test_a_mismatch_changes_nothing(spoil) -> None:
+@pytest.mark.parametrize("damage", ["shape", "type", "lack"])
+def test_a_mismatch_changes_nothing(damage) -> None:
     model, twin = models.CNN(10), keras_cnn()
     variables, before = draw(model, CNN_INPUT), weights_of(twin)
     head = variables["params"]["head"]
-    if spoil == "shape":
+    if damage == "shape":
         head["bias"] = np.ones(9, np.float32)
-    elif spoil == "type":
+    elif damage == "type":
         head["bias"] = head["bias"].astype(np.float64)
     else:
         del head["bias"]

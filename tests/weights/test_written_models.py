@@ -1,4 +1,4 @@
-"""Models as `.keras` files, which Keras opens."""
+"""Models are saved as `.keras` files, which Keras opens."""
 
 import flax.linen as linen
 import jax
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.parity
 
 
 class Normed(linen.Module):
-    """Channels that are divided by what those around them do."""
+    """A convolution with local response normalization."""
 
     @linen.compact
     def __call__(self, x):
@@ -38,7 +38,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_keras_computes_the_same_from_the_file(tmp_path, name) -> None:
+def test_keras_predicts_the_same_from_the_file(tmp_path, name) -> None:
     model, example = MODELS[name]
     variables = draw_variables(model, example)
     save_weights(tmp_path / "x.keras", model, variables, example)
@@ -62,7 +62,7 @@ def test_keras_computes_the_same_from_the_file(tmp_path, name) -> None:
     ],
     ids=["lenet5", "googlenet"],
 )
-def test_what_keras_does_not_have_is_named(tmp_path, model, layer) -> None:
+def test_errors_name_what_keras_does_not_have(tmp_path, model, layer) -> None:
     variables = draw_variables(model, IMAGE)
     with pytest.raises(WeightsError, match=layer):
         save_weights(tmp_path / "x.keras", model, variables, IMAGE)

@@ -1,4 +1,4 @@
-"""What Keras' own code would be for the models in `draws`."""
+"""The models of `draws`, written in Keras."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ layers = Lazily("keras.layers")
 
 
 def keras_cnn(names=("conv1", "conv2", "conv3", "dense", "head")):
-    """The tutorial's model; without names, Keras gives them."""
+    """Return the tutorial's model; without names, Keras chooses them."""
     conv1, conv2, conv3, dense, head = names or [None] * 5
     return keras.Sequential(
         [

@@ -1,7 +1,7 @@
-"""THE table of models: every law and every level of parity runs over its rows.
+"""The table of models: every law and every level of parity runs over its rows.
 
-A family a file: its models, their twins in plain Keras layers, and what they learn from
-at level 4. The laws run over `LAYERS` too.
+Each file has a family: its models, their twins in plain Keras layers, and their
+training data at level 4. The laws also run over `LAYERS`.
 """
 
 from zoo import (

@@ -1,4 +1,4 @@
-"""Generators and discriminators, and epochs for them: digits from latents, scores."""
+"""Generators and discriminators, with epochs of digits as targets or as inputs."""
 
 import itertools
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from zoo.case import Case, Input
 from zoo.epochs import digits
 
 LATENTS = 64
-_STEPS = 10  # of an epoch, so that it takes seconds
+_STEPS = 10  # of an epoch, to take only seconds
 
 
 def dense_generator() -> Any:
@@ -68,8 +68,8 @@ def dcgan_discriminator(first: int, second: int) -> Any:
     import keras
 
     layers = keras.layers
-    # Spelled out: the layer LeakyReLU has another slope, 0.3, and the activation of
-    # that name rounds 0.2 to float32 whatever it computes in.
+    # Written out: the layer LeakyReLU has another slope, 0.3, and the activation of
+    # that name rounds 0.2 to float32 at any precision.
     leaky = lambda x: keras.ops.where(x > 0, x, 0.2 * x)
     convolve = partial(
         layers.Conv2D,
@@ -89,15 +89,15 @@ def dcgan_discriminator(first: int, second: int) -> Any:
     )
 
 
-def drawn_digits() -> Iterator[tuple[tuple[np.ndarray], list[np.ndarray]]]:
-    """Yield latents, and the digits in [-1, 1] that they are to become."""
+def latents_to_digits() -> Iterator[tuple[tuple[np.ndarray], list[np.ndarray]]]:
+    """Yield latents, and digits in [-1, 1] as targets."""
     rng = np.random.default_rng(0)
     for (image,), _ in itertools.islice(digits((28, 28, 1), 10), _STEPS):
         yield (rng.normal(size=(len(image), LATENTS)),), [2 * image - 1]
 
 
-def judged_digits() -> Iterator[tuple[tuple[np.ndarray], list[np.ndarray]]]:
-    """Yield digits in [-1, 1], and for each its class as a number from -1 to 1."""
+def digits_to_scores() -> Iterator[tuple[tuple[np.ndarray], list[np.ndarray]]]:
+    """Yield digits in [-1, 1], and their classes as numbers in [-1, 1]."""
     for (image,), label in itertools.islice(digits((28, 28, 1), 10), _STEPS):
         score = (label[:, None] / 4.5 - 1).astype(np.float32)
         yield (2 * image - 1,), [score]
@@ -110,7 +110,7 @@ CASES = [
         dense_generator,
         (Input((LATENTS,)),),
         50_960,
-        epoch=drawn_digits,
+        epoch=latents_to_digits,
     ),
     Case(
         "dense-discriminator",
@@ -118,7 +118,7 @@ CASES = [
         dense_discriminator,
         (Input((28, 28, 1)),),
         785,
-        epoch=judged_digits,
+        epoch=digits_to_scores,
     ),
     Case(
         "dcgan-generator",
@@ -126,7 +126,7 @@ CASES = [
         lambda: dcgan_generator(16, 8),
         (Input((LATENTS,)),),
         52_401,
-        epoch=drawn_digits,
+        epoch=latents_to_digits,
     ),
     Case(
         "dcgan-discriminator",
@@ -134,6 +134,6 @@ CASES = [
         lambda: dcgan_discriminator(8, 16),
         (Input((28, 28, 1)),),
         2_985,
-        epoch=judged_digits,
+        epoch=digits_to_scores,
     ),
 ]

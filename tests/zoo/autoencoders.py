@@ -1,4 +1,4 @@
-"""Autoencoders, variational and not."""
+"""Autoencoders, including variational ones."""
 
 from collections.abc import Callable
 from typing import Any
@@ -77,8 +77,8 @@ def _conv_coders() -> tuple[list[Any], list[Any]]:
     return encoder, decoder
 
 
-def _digits_to_rebuild(latents: int = 0) -> Epoch:
-    """Yield digits, with noise for each latent, and them again as what to come near."""
+def _digits_to_reconstruct(latents: int = 0) -> Epoch:
+    """Yield digits, with noise if there are `latents`, and the digits as targets."""
     rng = np.random.default_rng(4)
     for (image,), _ in digits((28, 28, 1), 10, batch_size=200):
         noise = rng.normal(size=(len(image), latents)).astype(image.dtype)
@@ -109,7 +109,7 @@ CASES = [
         lambda: _keras_vae(_dense_coders),
         _IMAGE_AND_NOISE,
         80_064,
-        epoch=lambda: _digits_to_rebuild(_LATENTS),
+        epoch=lambda: _digits_to_reconstruct(_LATENTS),
     ),
     Case(
         "conv-vae",
@@ -117,7 +117,7 @@ CASES = [
         lambda: _keras_vae(_conv_coders),
         _IMAGE_AND_NOISE,
         54_289,
-        epoch=lambda: _digits_to_rebuild(_LATENTS),
+        epoch=lambda: _digits_to_reconstruct(_LATENTS),
     ),
     Case(
         "autoencoder",
@@ -125,6 +125,6 @@ CASES = [
         _keras_autoencoder,
         _IMAGE,
         79_800,
-        epoch=_digits_to_rebuild,
+        epoch=_digits_to_reconstruct,
     ),
 ]

@@ -1,4 +1,4 @@
-"""VGG and densely connected networks, as small as shows every kind of layer."""
+"""VGG and densely connected networks, small but with every kind of layer."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ def _dense_head(x: Any, image: Any) -> Any:
 
 
 def _keras_densenet() -> Any:
-    """The form for photographs, of two blocks."""
+    """The variant for photographs, with two blocks."""
     import keras
 
     layers = keras.layers
@@ -73,7 +73,7 @@ def _keras_densenet() -> Any:
 
 
 def _keras_small_densenet() -> Any:
-    """The form for small images, without bottlenecks and compression."""
+    """The variant for small images, without bottlenecks and compression."""
     import keras
 
     layers = keras.layers

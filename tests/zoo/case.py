@@ -7,11 +7,11 @@ import jax
 import numpy as np
 
 Epoch = Iterator[tuple[tuple[np.ndarray, ...], Any]]
-"""Batches of an epoch: the model's inputs, and what they should give."""
+"""Batches of an epoch: the model's inputs and targets."""
 
 
 class Input(NamedTuple):
-    """What a model reads: floats in [0, 1), or integers in [0, below)."""
+    """An input of a model: floats in [0, 1), or integers in [0, below)."""
 
     shape: tuple[int, ...]  # of one example
     below: int | None = None
@@ -28,16 +28,17 @@ class Case(NamedTuple):
     """A model, small enough to compute with, and its twin in Keras.
 
     Attributes:
-        name: What it is called in reports; a task of that name trains it.
+        name: Its name in reports; a task of that name trains it.
         make: Builds the model.
         keras_twin: Builds the Keras model, with the same inputs and outputs in the same
-            order; its layers have the names of the model's sub-modules.
-        inputs: What the model reads, in order.
+            order; its layers have the names of the model's submodules.
+        inputs: Its inputs, in order.
         num_params: Number of parameters.
-        classes: The only output has logits over that many classes along its last axis,
-            and learns by cross entropy; None to learn to come near to any targets.
-        epoch: Yields the batches of level 4, with labels, or with an array for each
-            output; None for an epoch of digits, which takes one image and `classes`.
+        classes: The number of classes if the only output is logits, which learn by
+            cross entropy; None for squared errors to any targets.
+        epoch: Yields the batches of level 4, with labels or an array for each output;
+            None for an epoch of digits, for a model of one image with `classes`.
+        single: The highest level of parity in single precision.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Case(NamedTuple):
     epoch: Callable[[], Epoch] | None = None
     single: int = 4
 
-    kinks = True  # of ReLU and pooling, at which no slope can be measured
+    kinks = True  # of ReLU and pooling, where finite differences fail
     without_gradient = ()
 
     def arrays(self, *batch: int, seed: int = 0) -> tuple[np.ndarray, ...]:
@@ -58,12 +59,12 @@ class Case(NamedTuple):
         return tuple(one.draw(rng, batch) for one in self.inputs)
 
     def variables(self, seed: int = 0) -> Any:
-        """Draw parameters that are all distinct, biases included."""
+        """Draw distinct parameters, including biases."""
         return draw_variables(self.make(), *self.arrays(1), seed=seed)
 
 
 def draw_variables(model: Any, *inputs: Any, seed: int = 0) -> Any:
-    """Draw variables for a model that are all distinct, biases included."""
+    """Draw distinct variables for a model, including biases."""
     shapes = jax.eval_shape(model.init, jax.random.key(0), *inputs)
     rng = np.random.default_rng(seed)
 

@@ -1,4 +1,4 @@
-"""Classifiers that are famous: LeNet-5, AlexNet, GoogLeNet."""
+"""Famous image classifiers: LeNet-5, AlexNet and GoogLeNet."""
 
 from typing import Any
 
@@ -110,7 +110,7 @@ _MODULES = (
 
 
 class WithAllHeads(linen.Module):
-    """A small GoogLeNet, with what it returns in training."""
+    """A small GoogLeNet that returns the outputs of training mode."""
 
     @linen.compact
     def __call__(self, image: Any) -> Any:
@@ -184,7 +184,7 @@ CASES = [
         lambda: models.LeNet5(10, border=2),
         _keras_lenet5,
         _IMAGE,
-        60_850 + 900,  # masked
+        60_850 + 900,  # 900 are masked
         classes=10,
     ),
     Case(

@@ -1,4 +1,4 @@
-"""Classifiers of images."""
+"""Image classifiers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""THE table of layers for the laws: each with everything that it reads."""
+"""The table of layers for the laws, each with all of its inputs."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ QUERIES, KEYS = 4, 5
 
 
 class Call(linen.Module):
-    """A layer, and how it is called."""
+    """A layer, and a function that calls it."""
 
     layer: linen.Module
     call: Callable[..., Any]
@@ -25,14 +25,14 @@ class Call(linen.Module):
 
 
 class LayerCase(NamedTuple):
-    """A layer as the laws see it, with the face of a `Case`.
+    """A layer, with the interface of a `Case` that the laws use.
 
     Attributes:
-        name: What it is called in reports.
+        name: Its name in reports.
         layer: The layer.
-        draw: Draws its inputs, trees of arrays, for a generator and axes of a batch.
-        call: Calls the layer with them.
-        without_gradient: Parameters that change nothing in the outputs.
+        draw: Draws its inputs, trees of arrays, from a generator and batch axes.
+        call: Calls the layer with its inputs.
+        without_gradient: Parameters that do not affect the outputs.
     """
 
     name: str
@@ -53,7 +53,7 @@ class LayerCase(NamedTuple):
         return self.draw(np.random.default_rng(seed), batch)
 
     def variables(self, seed: int = 0) -> Any:
-        """Draw parameters that are all distinct, biases included."""
+        """Draw distinct parameters, including biases."""
         return draw_variables(self.make(), *self.arrays(1), seed=seed)
 
 
@@ -66,7 +66,7 @@ def image(*shape: int) -> Callable[..., tuple[Any, ...]]:
 
 
 def sequence(state: Any) -> Callable[..., tuple[Any, ...]]:
-    """Draw a sequence, a state to begin with, in the form of `state`, and a mask."""
+    """Draw a sequence, an initial state in the form of `state`, and a mask."""
 
     def draw(rng: np.random.Generator, batch: tuple[int, ...]) -> tuple[Any, ...]:
         x = normal(rng, *batch, TIME, CHANNELS)
@@ -77,7 +77,7 @@ def sequence(state: Any) -> Callable[..., tuple[Any, ...]]:
 
 
 def attended(rng: np.random.Generator, batch: tuple[int, ...]) -> tuple[Any, ...]:
-    """Draw queries, keys, values, and a mask that leaves each query the first key."""
+    """Draw queries, keys, values, and a mask that always allows the first key."""
     mask = rng.random((*batch, QUERIES, KEYS)) < 0.6
     mask[..., 0] = True
     query, key = normal(rng, *batch, QUERIES, 6), normal(rng, *batch, KEYS, 6)
@@ -100,7 +100,7 @@ _ONE, _TWO = sequence(0), sequence(nn.LSTMState(0, 0))
 _BOTH = sequence(nn.BidirectionalState(nn.LSTMState(0, 0), nn.LSTMState(0, 0)))
 _LSTM = nn.LSTM(FEATURES)
 _HEADS = nn.MultiHeadAttention(num_heads=2, key_size=5, value_size=3)
-_SHIFT = ("layer/key/bias",)  # added to all keys alike, it changes no weight
+_SHIFT = ("layer/key/bias",)  # the same for all keys, it does not change the weights
 
 CASES = [
     LayerCase("Conv1D", nn.Conv1D(4, 3, padding="causal"), image(7, 2)),

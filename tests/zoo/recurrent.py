@@ -19,7 +19,7 @@ def _keras(
     bidirectional: bool = False,
     masked: bool = False,
 ) -> Any:
-    """Return a model of 28 rows of 28, and of a mask of the rows if `masked`."""
+    """Return a model of 28 rows of 28 pixels; it also takes a mask if `masked`."""
     import keras
 
     layers = keras.layers
@@ -41,7 +41,7 @@ def _keras(
 def _rows(*, masked: bool = False, steps: int = 20) -> Epoch:
     """Yield digits as 28 rows of 28; if `masked`, with masks that hide a fifth.
 
-    Only some batches, since in Keras each step of each layer takes its time.
+    There are only a few batches, since each step of each layer is slow in Keras.
     """
     rng = np.random.default_rng(1)
     for (image,), label in itertools.islice(digits((28, 28, 1), 10), steps):
@@ -64,7 +64,7 @@ def _keras_music() -> Any:
 
 
 def _next_rows() -> Epoch:
-    """Yield digits as 27 rows of 28, each with the row that comes next."""
+    """Yield digits as 27 rows of 28, each with the next row as its target."""
     for (image,), _ in itertools.islice(digits((28, 28, 1), 10), 20):
         rows = (image[..., 0] > 0.5).astype(np.float32)
         yield (rows[:, :-1],), [rows[:, 1:]]

@@ -1,4 +1,4 @@
-"""Residual networks, as small as shows every kind of block."""
+"""Residual networks, small but with every kind of block."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ def _stem(x: Any, width: int, bias: bool, *, norm: bool = True) -> Any:
 def _bottlenecks(
     bias: bool = True, late: bool = False, ratio: int | None = None
 ) -> Any:
-    """Two stages of a block each; `late` for the stride in the 3x3 convolution."""
+    """Two stages of one block; if `late`, the stride is in the 3x3 convolution."""
     import keras
 
     image = keras.Input((32, 32, 3))

@@ -1,4 +1,4 @@
-"""Networks that classify sentences, other than Transformers."""
+"""Classifiers of sentences other than Transformers."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ FEATURES, MAPS = 8, 4
 
 
 def keras_textcnn() -> Any:
-    """Windows of 2, 3 and 5 words; those of padding alone are multiplied by 0."""
+    """Windows of 2, 3 and 5 words; windows of only padding are multiplied by 0."""
     import keras
 
     token = keras.layers.Input((TIME,), dtype="int32")

@@ -1,4 +1,4 @@
-"""Transformers: of images, of text, and from text to text."""
+"""Transformers for images, for text, and from text to text."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ SOURCE_VOCAB, SOURCE_TIME = 19, 10
 
 
 def keras_vision_transformer() -> Any:
-    """Pre-norm, 7x7 patches, learned positions, mean pooling."""
+    """Pre-norm, with 7x7 patches, learned positions and mean pooling."""
     import keras
 
     image = keras.layers.Input((28, 28, 1))
@@ -29,7 +29,7 @@ def keras_vision_transformer() -> Any:
 
 
 def keras_text_classifier() -> Any:
-    """Post-norm, sinusoids, nothing attends to token 0."""
+    """Post-norm, with sinusoids; token 0 is masked."""
     import keras
 
     token = keras.layers.Input((TIME,), dtype="int32")
@@ -42,7 +42,7 @@ def keras_text_classifier() -> Any:
 
 
 def keras_language_model() -> Any:
-    """Pre-norm, causal, learned positions, one table at both ends."""
+    """Pre-norm, causal, with learned positions and tied embeddings."""
     import keras
 
     token = keras.layers.Input((TIME,), dtype="int32")
@@ -56,13 +56,13 @@ def keras_language_model() -> Any:
 
 
 def keras_transformer() -> Any:
-    """The paper's: post-norm, sinusoids, one table at three places."""
+    """As in the paper: post-norm, with sinusoids and one table in three places."""
     embed = _tied()
     return _keras_transformer(embed, embed, "post")
 
 
 def keras_translator() -> Any:
-    """Pre-norm, a table of sources, and one of targets and their logits."""
+    """Pre-norm, with a table for sources, and one for targets and logits."""
     import keras
 
     start = keras.initializers.VarianceScaling(mode="fan_out")
@@ -88,7 +88,7 @@ def _keras_transformer(
 
 
 def _tied() -> Any:
-    """Return a table of variance 1 / FEATURES, and its transpose."""
+    """Return a table of variance 1 / FEATURES, tied to its transpose."""
     import keras
 
     start = keras.initializers.VarianceScaling(mode="fan_out")
@@ -149,14 +149,14 @@ def _stack(
 
 
 def _gelu(x: Any) -> Any:
-    """Return Keras' exact gelu, of which TensorFlow rounds the root of 2 to float32."""
+    """Return the exact gelu; in Keras', TensorFlow rounds the root of 2 to float32."""
     import keras
 
     return 0.5 * x * (1 + keras.ops.erf(x * 0.5**0.5))
 
 
 def _learned(x: Any, time: int) -> Any:
-    """Return learned positions for `x`, each a vector for every example."""
+    """Return learned positions for `x`, a vector for each step."""
     import keras
 
     ones = keras.ops.ones_like(x[..., 0], dtype="int32")
@@ -165,7 +165,7 @@ def _learned(x: Any, time: int) -> Any:
 
 
 def _sinusoids(time: int) -> Any:
-    """Return section 3.5 of the paper, entry by entry."""
+    """Return the table of section 3.5 of the paper, entry by entry."""
     import keras
 
     table = np.zeros((1, time, FEATURES))
@@ -178,13 +178,13 @@ def _sinusoids(time: int) -> Any:
 
 
 def next_tokens() -> Epoch:
-    """Yield real text, and what comes next."""
+    """Yield real text, with the next tokens as targets."""
     for text in _texts(TIME + 1):
         yield (text[:, :-1],), text[:, 1:]
 
 
 def texts_with_a_class() -> Epoch:
-    """Yield real text, filled up with 0, and whether it begins early or late."""
+    """Yield real text, padded with 0, and a class that depends on the first token."""
     for step, text in enumerate(_texts(TIME)):
         text = np.maximum(text, 1)
         ends = np.random.default_rng(step).integers(1, TIME + 1, size=(len(text), 1))
@@ -192,7 +192,7 @@ def texts_with_a_class() -> Epoch:
 
 
 def texts_to_repeat() -> Epoch:
-    """Yield real text to read, and the same to write."""
+    """Yield real text as the source, and the same text as the target."""
     for text in _texts(TIME + 1):
         text = np.maximum(text, 1)
         source = text[:, 1 : SOURCE_TIME + 1].copy()
@@ -201,7 +201,7 @@ def texts_to_repeat() -> Epoch:
 
 
 def texts_to_translate() -> Epoch:
-    """Yield the same, written in fewer tokens to read."""
+    """Yield the same, with sources in a smaller vocabulary."""
     for (source, target), following in texts_to_repeat():
         source = np.where(source > 0, source % (SOURCE_VOCAB - 1) + 1, 0)
         yield (source, target), following

@@ -1,4 +1,4 @@
-"""Recurrent networks that make sequences of sequences."""
+"""Recurrent networks from sequences to sequences."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ TIME, SOURCE_TIME = 5, 7
 
 
 def keras_seq2seq() -> Any:
-    """Two LSTMs read from the end, and two write from where these have ended."""
+    """Two reversed LSTMs read, and two write, starting from their final states."""
     import keras
 
     (source, target), x, mask = _read()
@@ -37,7 +37,7 @@ def keras_seq2seq() -> Any:
 
 
 def keras_seq2seq_every() -> Any:
-    """Cho's: a GRU reads, another sees what that has read, at every step."""
+    """As in Cho et al.: a GRU reads, and another gets its summary at every step."""
     import keras
 
     layers = keras.layers
@@ -58,7 +58,7 @@ def keras_seq2seq_every() -> Any:
 
 
 def keras_attention() -> Any:
-    """A loop over the steps of the target, since no layer of Keras has it."""
+    """A loop over the steps of the target, since Keras has no such layer."""
     import keras
 
     layers = keras.layers
@@ -85,7 +85,7 @@ def keras_attention() -> Any:
 
 
 def _read() -> Any:
-    """Return inputs, vectors of the source, and where it has tokens."""
+    """Return inputs, vectors of the source, and the mask of its tokens."""
     import keras
 
     source = keras.layers.Input((SOURCE_TIME,), dtype="int32")
@@ -95,7 +95,7 @@ def _read() -> Any:
 
 
 def translations() -> Epoch:
-    """Yield real text to read, and the same to write, from the first token on."""
+    """Yield real text as the source, and the same text as the target."""
     for (source, target), following in texts_to_translate():
         source = source[:, -SOURCE_TIME:]
         yield (source, target[:, :TIME]), following[:, :TIME]

@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
-from scipy.stats import binomtest
 
 from fdl.report.backend import write_figure
 from fdl.report.names import seen
@@ -46,6 +45,8 @@ def draw_errors_by_length(
         ...     file.read_bytes()[1:4]
         b'PNG'
     """
+    from scipy.stats import binomtest  # takes a second to import, needed only here
+
     lengths = [n for n in np.unique(length) if np.sum(length == n) >= _FEWEST]
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.subplots()

@@ -21,7 +21,6 @@ from fdl.models import beam_search
 from fdl.tasks.catalog import describe
 from fdl.tasks.classification import title_of
 from fdl.tasks.config import Config
-from fdl.tasks.nearest import nearest_rows
 from fdl.tasks.optimizers import make_optimizer
 from fdl.tasks.sequence_options import (
     AttentionOptions,
@@ -205,6 +204,7 @@ def _finish(trained: Trained, dataset: Dataset, folder: Path) -> dict[str, float
     source.
     """
     from fdl import report  # imports matplotlib, which takes half a second
+    from fdl.tasks.nearest import nearest_rows  # imports scipy
 
     info, name = trained.info, title_of(trained)
     source, right = _by_source(dataset)

@@ -21,7 +21,7 @@ CHORDS[0, [30, 34, 37]] = CHORDS[1, [32, 35, 39]] = 1
 
 
 def trills(count):
-    """Return pieces of 9 to 20 frames that alternate two chords, starting with either."""
+    """Return pieces of 9 to 20 frames that alternate two chords, in either order."""
     repeated = np.concatenate([CHORDS] * 12)
     starts, lengths = RNG.integers(2, size=count), RNG.integers(9, 21, size=count)
     return [repeated[a : a + n] for a, n in zip(starts, lengths, strict=True)]

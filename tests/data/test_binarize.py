@@ -31,7 +31,7 @@ def test_pixels_are_white_with_the_probability_of_their_brightness() -> None:
 def test_the_draw_never_changes() -> None:
     found = data.binarize(data.load("mnist-5k", validation=None))
     digest = hashlib.sha256(found.train.image.tobytes() + found.test.image.tobytes())
-    # Results in the README are measured on this draw.
+    # The results in docs/results are measured on this draw.
     assert digest.hexdigest()[:16] == "8cb6b7866e3a0713"
 
 

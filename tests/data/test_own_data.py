@@ -291,15 +291,15 @@ def test_decoded_pictures_are_cached_until_a_file_changes(
 ):
     root = photos(8)
     first = data.load(f"folder:{root}")
-    kept = list((isolated / "cache" / "decoded").iterdir())
-    assert len(kept) == 1
+    cached = list((isolated / "cache" / "decoded").iterdir())
+    assert len(cached) == 1
     with monkeypatch.context() as patch:
         patch.setattr(data.decoding.pictures, "read", None)  # it is not called
         again = data.load(f"folder:{root}")
     assert again.info == first.info
     Image.new("RGB", (30, 20), "red").save(root / "cat" / "0.png")
     assert data.load(f"folder:{root}").info.checksum != first.info.checksum
-    kept[0].write_bytes(kept[0].read_bytes()[:-500])
+    cached[0].write_bytes(cached[0].read_bytes()[:-500])
     monkeypatch.setenv("FDL_CACHE_DIR", "/dev/null")  # nothing can be cached
     data.load(f"folder:{root}")
 
@@ -310,9 +310,9 @@ def test_the_cache_of_decoded_pictures_is_bounded(photos, monkeypatch, isolated)
     monkeypatch.setenv("FDL_CACHE_GB", str(2.15 * size / 1e9))
     for channels in (1, 3, 1):
         data.load(line, channels=channels)  # the gray ones take a third
-    (kept, other) = sorted((isolated / "cache" / "decoded").iterdir())
-    assert kept.stat().st_size + other.stat().st_size < 2.15 * size
-    (gray,) = (one for one in (kept, other) if one.stat().st_size < size)
+    (cached, other) = sorted((isolated / "cache" / "decoded").iterdir())
+    assert cached.stat().st_size + other.stat().st_size < 2.15 * size
+    (gray,) = (one for one in (cached, other) if one.stat().st_size < size)
     data.load(line, size=(20, 29))
     left = list((isolated / "cache" / "decoded").iterdir())
     assert sum(file.stat().st_size for file in left) < 2.15 * size

@@ -174,9 +174,11 @@ def test_equal_sources_are_never_in_two_parts(tmp_path) -> None:
     assert data.describe().repeated["test"] == len(data.test.source) - 4
     for how in ("last", "stratified"):
         train, held = fdl.data.hold_out(data.train, 1 / 4, how=how, seed=3)
-        alike = [{tuple(row) for row in part.source.tolist()} for part in (train, held)]
-        assert not alike[0] & alike[1]
-        assert len(alike[1]) == 5
+        sources = [
+            {tuple(row) for row in part.source.tolist()} for part in (train, held)
+        ]
+        assert not sources[0] & sources[1]
+        assert len(sources[1]) == 5
     assert held.target.shape[1] == data.info.target_length
     whole = load(f"tsv:{tmp_path}/a.tsv", validation=None)
     assert len(whole.train.source) == len(source) - len(data.test.source)
@@ -236,8 +238,8 @@ def test_an_invalid_info_is_refused(change, message) -> None:
 
 def test_the_info_of_pairs_survives_json() -> None:
     info = make().info
-    said = json.loads(json.dumps(info._asdict()))
-    assert DatasetInfo(**fields_of(DatasetInfo, said)) == info
+    restored = json.loads(json.dumps(info._asdict()))
+    assert DatasetInfo(**fields_of(DatasetInfo, restored)) == info
 
 
 def test_buckets_hold_every_pair_once_cut_to_their_bounds() -> None:
@@ -417,11 +419,11 @@ def test_texts_for_a_run_are_lines_or_the_sources_of_a_file(tmp_path) -> None:
 
 
 def test_a_description_gives_the_lengths_and_vocabulary_of_pairs() -> None:
-    said = str(make(columns=("German", "English")).describe())
-    assert "German: at most 5 words, 4 different ones" in said
-    assert "English: at most 5 words, 3 different ones" in said
-    assert "1 inputs of the train part occur more than once" in said
-    assert "classes" not in said
+    description = str(make(columns=("German", "English")).describe())
+    assert "German: at most 5 words, 4 different ones" in description
+    assert "English: at most 5 words, 3 different ones" in description
+    assert "1 inputs of the train part occur more than once" in description
+    assert "classes" not in description
 
 
 def test_other_data_are_refused_as_pairs() -> None:

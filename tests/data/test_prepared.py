@@ -216,10 +216,10 @@ def prepare(root, name, images, labels, few):
         for n in range(len(images))
     ]
     version = write_tfds(root / "made", described, dict(train=rows, test=rows), dataset)
-    there = root / dataset / config / version.name
-    there.parent.mkdir(parents=True, exist_ok=True)
-    version.rename(there)
-    return there
+    target = root / dataset / config / version.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    version.rename(target)
+    return target
 
 
 def test_every_archive_is_tested():

@@ -75,8 +75,8 @@ def test_the_order_in_which_folders_are_searched(
         data = load("mnist", data_dir=tmp_path, download=False)
         return data.info.source
 
-    kept = write_originals(cache.originals() / "mnist", tiny.splits)
-    assert source() == f"original files in {kept}"
+    cached = write_originals(cache.originals() / "mnist", tiny.splits)
+    assert source() == f"original files in {cached}"
     system = write_originals(isolated / "system" / "mnist", tiny.splits)
     assert source() == f"original files in {system}"
     own = write_originals(tmp_path / "own", tiny.splits)

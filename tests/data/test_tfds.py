@@ -283,11 +283,11 @@ def test_a_failed_prepare_leaves_nothing_behind(
 
 
 def test_two_processes_may_prepare_at_once(root, version, tiny, tmp_path):
-    made = shutil.copytree(version, tmp_path / "made")
-    builder._move(tiny.entry, made, version)
+    copy = shutil.copytree(version, tmp_path / "copy")
+    builder._move(tiny.entry, copy, version)
     (version / "dataset_info.json").unlink()
     with pytest.raises(OSError, match="not empty"):
-        builder._move(tiny.entry, made, version)
+        builder._move(tiny.entry, copy, version)
 
 
 def test_prepare_refuses_with_the_reason(tmp_path, tiny, write_originals):

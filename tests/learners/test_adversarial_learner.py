@@ -151,7 +151,7 @@ def test_the_average_is_exact_and_has_its_own_statistics() -> None:
     wanted = state.params["generator"]
     step = jax.jit(learner.step)
     for decay in (0, 1 / 11, 0.15):  # the smaller of 0.15 and t / (t + 10)
-        kept = state.extra["average"]["model_state"]["batch_stats"]["norm"]["mean"]
+        before = state.extra["average"]["model_state"]["batch_stats"]["norm"]["mean"]
         key = jax.random.split(jax.random.fold_in(state.key, state.step), 2)[1]
         state, _ = step(state, BATCH)
         new = state.params["generator"]
@@ -160,7 +160,7 @@ def test_the_average_is_exact_and_has_its_own_statistics() -> None:
         close(average["params"], wanted)
         dense = wanted["dense"]
         x = draw(key, 12, 5).latent @ dense["kernel"]
-        mean = 0.9 * kept + 0.1 * (x.mean(0) + dense["bias"])
+        mean = 0.9 * before + 0.1 * (x.mean(0) + dense["bias"])
         np.testing.assert_allclose(
             average["model_state"]["batch_stats"]["norm"]["mean"],
             mean,

@@ -146,7 +146,7 @@ def test_learning_beats_independent_pixels() -> None:
 
 
 @pytest.mark.parametrize("options", [{"beta": -1.0}, {"free_bits": float("nan")}])
-def test_refuses_bad_options(options) -> None:
+def test_bad_options_are_refused(options) -> None:
     (name,) = options
     with pytest.raises(ValueError, match=f"{name}="):
         variational(MODEL, optax.sgd(0.1), **options)

@@ -229,8 +229,8 @@ def test_weights_multiply_losses_and_divide_by_their_sum() -> None:
         after.params,
         repeated.params,
     )
-    nothing, _ = step(state, (x, y, np.zeros(12, np.float32)))
-    jax.tree.map(np.testing.assert_array_equal, nothing.params, state.params)
+    unchanged, _ = step(state, (x, y, np.zeros(12, np.float32)))
+    jax.tree.map(np.testing.assert_array_equal, unchanged.params, state.params)
     unknown = learners.supervised(
         model, losses.mean_squared_error, optax.sgd(0.1), metrics={"m": lambda y, t: 0}
     )
@@ -352,11 +352,11 @@ def test_values_sown_into_losses_are_added_to_the_loss() -> None:
         state.params["kernel"] - 0.1 * gradient["kernel"],
         rtol=1e-5,
     )
-    whole = pytest.approx(float(found), rel=1e-5)
-    assert measured["loss"].compute() == whole
+    expected = pytest.approx(float(found), rel=1e-5)
+    assert measured["loss"].compute() == expected
     for batch_size in (64, 5):
         assert fdl.evaluate(learner, state, (x, y), batch_size=batch_size) == {
-            "loss": whole
+            "loss": expected
         }
 
 
@@ -408,25 +408,25 @@ def test_fit_takes_data_on_a_mesh_with_explicit_axes() -> None:
     spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
     x, y = line()
     learner = learners.supervised(Linear(), losses.mean_squared_error, optax.sgd(0.1))
-    there = jax.device_put((x, y), spread)
-    run = train(learner, there, epochs=2, validation_data=there)
+    placed = jax.device_put((x, y), spread)
+    run = train(learner, placed, epochs=2, validation_data=placed)
     plain = train(learner, (x, y), epochs=2)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6),
         run.state.params,
         plain.state.params,
     )
-    assert fdl.predict(learner, run.state, there[0]).shape == (64, 1)
-    assert fdl.evaluate(learner, run.state, there)["loss"] == pytest.approx(
+    assert fdl.predict(learner, run.state, placed[0]).shape == (64, 1)
+    assert fdl.evaluate(learner, run.state, placed)["loss"] == pytest.approx(
         run.history[-1].validation["loss"], rel=1e-6
     )
     # A state that was placed there, by hand or from a file, goes with the data.
     state = jax.device_put(
         plain.state, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     )
-    assert train(learner, there, epochs=3, state=state).epoch == 3
-    assert fdl.predict(learner, state, there[0]).shape == (64, 1)
-    assert fdl.evaluate(learner, state, there)["loss"] == pytest.approx(
+    assert train(learner, placed, epochs=3, state=state).epoch == 3
+    assert fdl.predict(learner, state, placed[0]).shape == (64, 1)
+    assert fdl.evaluate(learner, state, placed)["loss"] == pytest.approx(
         fdl.evaluate(learner, plain.state, (x, y))["loss"], rel=1e-6
     )
 

@@ -116,11 +116,11 @@ INFO = ("", "", "", KEYS, KEY_NAMES, (19, KEYS), 3, 1, 1, "", (), "music")
 
 def test_the_baseline_predicts_each_key_independently() -> None:
     train, test = as_pieces(trills(5), 25), as_pieces(trills(3), 22)
-    seen = np.ones((2, 2, KEYS))
+    counts = np.ones((2, 2, KEYS))
     for before, after, real in zip(*train, strict=True):
         for a, b in zip(before[real], after[real], strict=True):
-            seen[a, b, np.arange(KEYS)] += 1
-    chance = seen / seen.sum(axis=1, keepdims=True)
+            counts[a, b, np.arange(KEYS)] += 1
+    chance = counts / counts.sum(axis=1, keepdims=True)
     lost = [
         -np.log(chance[a, b, np.arange(KEYS)]).sum()
         for before, after, real in zip(*test, strict=True)

@@ -20,14 +20,14 @@ def test_predicts_the_class_with_the_largest_posterior() -> None:
         row = [word for word in row.tolist() if word]
         return {*row, *itertools.pairwise(row)}
 
-    seen = [
+    by_class = [
         [features_of(row) for row in train.token[train.label == k]] for k in range(3)
     ]
-    known = set().union(*itertools.chain(*seen))
+    known = set().union(*itertools.chain(*by_class))
     right = 0
     for row, true in zip(test.token, test.label, strict=True):
         scores = []
-        for texts in seen:
+        for texts in by_class:
             total = sum(map(len, texts)) + len(known)
             score = math.log(len(texts) / 40)
             for one in features_of(row) & known:

@@ -38,8 +38,8 @@ def test_a_permuted_run_can_be_loaded_and_exported(tmp_path, monkeypatch) -> Non
     small = fdl.data.split(fdl.data.from_arrays(image, np.arange(30) % 2))
     monkeypatch.setattr(fdl.data, "load", lambda *args, **options: small)
     options = {"steps": "pixels", "permute": True, "permutation": 7, "hidden_size": 3}
-    how = {"dataset": "mnist-5k", "batch_size": 12, "epochs": 1, **options}
-    fdl.runs.train("rnn", path=tmp_path / "run", **how)
+    settings = {"dataset": "mnist-5k", "batch_size": 12, "epochs": 1, **options}
+    fdl.runs.train("rnn", path=tmp_path / "run", **settings)
     opened = fdl.load(tmp_path / "run")
     assert opened.config.options.permutation == 7
     sequence = permuted(small.test.image[:2], seed=7)

@@ -48,8 +48,8 @@ def configured(name, **settings):
     sizes = {"epochs": 1, "batch_size": 8}
     options = {field.name for field in dataclasses.fields(tasks.find(name).options)}
     sizes |= {"num_layers": 1} if "num_layers" in options else {}
-    usual = tasks.find(name).dataset
-    return configure(name, dataset=SMALL.get(usual, usual), **sizes, **settings)
+    dataset = tasks.find(name).dataset
+    return configure(name, dataset=SMALL.get(dataset, dataset), **sizes, **settings)
 
 
 def learner_of(name="mlp", **settings):

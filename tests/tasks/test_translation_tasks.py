@@ -71,8 +71,8 @@ def test_incomplete_batches_move_to_longer_buckets() -> None:
     sizes = [len(part.source) for part in found.parts]
     assert sum(sizes) == 100
     assert all(size % 8 == 0 for size in sizes[:-1])
-    kept = np.concatenate([(part.source > 0).sum(axis=1) for part in found.parts])
-    assert sorted(kept) == sorted((source > 0).sum(axis=1))
+    lengths = np.concatenate([(part.source > 0).sum(axis=1) for part in found.parts])
+    assert sorted(lengths) == sorted((source > 0).sum(axis=1))
 
 
 def test_the_nearest_source_shares_rare_bigrams() -> None:

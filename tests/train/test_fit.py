@@ -80,7 +80,7 @@ def test_fit_equals_a_python_loop(learner) -> None:
     assert run.history[-1].train["loss"] == pytest.approx(loss, rel=1e-5)
 
 
-def test_every_example_is_seen_once_an_epoch() -> None:
+def test_every_example_is_seen_once_per_epoch() -> None:
     # A learner that only counts how often it has seen each example.
     def step(state, batch):
         seen = state.params.at[batch].add(1.0)
@@ -207,11 +207,11 @@ def test_the_key_determines_the_result(learner) -> None:
 def test_fit_resumes_from_a_state(learner) -> None:
     whole = fit(learner, epochs=4)
     half = fit(learner, epochs=2)
-    kept = plain(jax.tree.map(lambda x: x.copy(), half.state))
+    before = plain(jax.tree.map(lambda x: x.copy(), half.state))
     rest = fit(learner, epochs=4, state=half.state)
     same(rest.state, whole.state)
     assert [line.epoch for line in rest.history] == [3, 4]
-    jax.tree.map(np.testing.assert_array_equal, plain(half.state), kept)
+    jax.tree.map(np.testing.assert_array_equal, plain(half.state), before)
 
 
 def test_fit_resumes_in_the_middle_of_an_epoch(learner) -> None:
@@ -229,19 +229,19 @@ def test_fit_resumes_in_the_middle_of_an_epoch(learner) -> None:
 
 def test_fit_resumes_an_epoch_with_its_metric_sums(learner, monkeypatch) -> None:
     monkeypatch.setattr(loop, "_PAUSE", 0.0)  # the shortest possible pieces
-    data = make_data(200)  # 25 batches an epoch
+    data = make_data(200)  # 25 batches per epoch
     whole = fit(learner, data)
-    kept, lines = [], []
+    parts, lines = [], []
     fit(
         learner,
         data,
-        on_part=lambda state, sums: kept.append(jax.device_get((plain(state), sums))),
+        on_part=lambda state, sums: parts.append(jax.device_get((plain(state), sums))),
         on_epoch=lambda line, state: lines.append(line),
     )
-    steps = [int(state.step) for state, _ in kept]
+    steps = [int(state.step) for state, _ in parts]
     assert steps == [*range(10, 25), *range(35, 50)], "a long chunk is split"
     for k in (0, 14, 20):
-        state, sums = kept[k]
+        state, sums = parts[k]
         state = state._replace(key=jax.random.wrap_key_data(state.key))
         history = [line for line in lines if line.step <= state.step]
         rest = fit(learner, data, state=state, sums=sums, history=history)
@@ -324,9 +324,9 @@ def blow_up_at(step):
     It counts down to that step, so that one program serves all of them.
     """
 
-    def update(updates, left, params=None):
-        factor = jnp.where(left == 0, jnp.inf, -1e-3)
-        return jax.tree.map(lambda u: factor * jnp.ones_like(u), updates), left - 1
+    def update(updates, remaining, params=None):
+        factor = jnp.where(remaining == 0, jnp.inf, -1e-3)
+        return jax.tree.map(lambda u: factor * jnp.ones_like(u), updates), remaining - 1
 
     return optax.GradientTransformation(lambda params: jnp.int32(step), update)
 

@@ -341,17 +341,17 @@ def test_chunks_do_not_change_the_result(strategy, count) -> None:
 def compiled():
     """Record the programs that XLA compiles during the test."""
     programs = []
-    note = lambda name, *_, **__: (
+    record = lambda name, *_, **__: (
         programs.append(name)
         if name == "/jax/core/compile/backend_compile_duration"
         else None
     )
-    jax.monitoring.register_event_duration_secs_listener(note)
+    jax.monitoring.register_event_duration_secs_listener(record)
     jax.jit(lambda: 0)()
     assert programs, "JAX reports compilations"
     programs.clear()
     yield programs
-    jax.monitoring.unregister_event_duration_listener(note)
+    jax.monitoring.unregister_event_duration_listener(record)
 
 
 def test_new_hyperparameter_values_compile_nothing(compiled) -> None:
@@ -466,10 +466,10 @@ def test_members_stop_early_with_their_best_state() -> None:
     )
     for k in range(3):
         loss = run.validation["loss"][k]
-        made = np.flatnonzero(~np.isnan(loss))
+        trained = np.flatnonzero(~np.isnan(loss))
         best = int(np.nanargmin(loss)) + 1
         assert run.epoch[k] == best
-        assert len(made) == min(12, best + 2)
+        assert len(trained) == min(12, best + 2)
         learner = mlp(plain(hparams, k))
         measured = fdl.evaluate(learner, fdl.member(run.state, k), test)
         assert measured["loss"] == pytest.approx(loss[best - 1], rel=1e-4)
@@ -524,13 +524,13 @@ def test_a_chunk_resumes_bit_for_bit(strategy, stopping) -> None:
     assert plan == [strategy, 3]
     assert whole.diverged[1] >= 0
     assert whole.epoch.tolist() == [4, 0, 4 if stopping is None else 3]
-    for made in range(1, len(lines) + 1):
+    for done in range(1, len(lines) + 1):
         rest = fit_many(
             **options,
             strategy=plan[0],
             members_per_chunk=plan[1],
-            state=states[made - 1],
-            history=lines[:made],
+            state=states[done - 1],
+            history=lines[:done],
         )
         close(rest.state, whole.state, 0)
         for name in ("epoch", "diverged"):
@@ -552,8 +552,8 @@ def test_a_chunk_fits_into_memory(monkeypatch) -> None:
 
 def test_on_end_gets_members_with_their_states() -> None:
     ends = []
-    note = lambda members, end: ends.append((members, end))
-    run = fit_many(strategy="vmap", members_per_chunk=2, on_end=note)
+    record = lambda members, end: ends.append((members, end))
+    run = fit_many(strategy="vmap", members_per_chunk=2, on_end=record)
     assert [members.tolist() for members, _ in ends] == [[0, 1], [2]]
     for members, end in ends:
         close(end.state, fdl.member(run.state, members), 0)

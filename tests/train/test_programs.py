@@ -193,11 +193,11 @@ class Weighing:
         return self.factor * self.weight * x
 
 
-@pytest.mark.parametrize("made", [lambda: scaled, lambda: times(Scaled())])
-def test_a_changed_global_is_noticed(monkeypatch, made) -> None:
-    one, again = Same(made()), Same(made())
+@pytest.mark.parametrize("make", [lambda: scaled, lambda: times(Scaled())])
+def test_a_changed_global_is_noticed(monkeypatch, make) -> None:
+    one, again = Same(make()), Same(make())
     monkeypatch.setitem(globals(), "SCALE", 2.0)
-    assert one == again != Same(made())
+    assert one == again != Same(make())
 
 
 def test_changed_attributes_of_an_object_and_its_class_are_noticed(monkeypatch) -> None:
@@ -242,14 +242,14 @@ def test_a_loop_of_fits_does_not_grow(monkeypatch) -> None:
     monkeypatch.setattr(programs, "_program", few)
     images = np.random.default_rng(0).random((8, 2, 2, 1), np.float32)
     data, model = fdl.Batch(images, np.arange(8) % 3), fdl.models.MLP(3, (4,))
-    counts, made = [], []
+    counts, steps = [], []
     for k in range(6):
         adam = optax.adam(1e-3 * (k + 1))
         learner = fdl.learners.supervised(model, fdl.losses.cross_entropy, adam)
-        made.append(weakref.ref(learner.step))
+        steps.append(weakref.ref(learner.step))
         fdl.fit(learner, data, epochs=1, batch_size=4, key=0)
         del learner, adam
         gc.collect()
         counts.append(len(jax.devices()[0].client.live_executables()))
     assert counts[-1] == counts[-2] == counts[-3]
-    assert sum(step() is not None for step in made) <= 2
+    assert sum(step() is not None for step in steps) <= 2

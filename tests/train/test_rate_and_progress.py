@@ -45,12 +45,12 @@ def test_rates_grow_and_losses_are_those_of_training() -> None:
 def test_all_steps_are_one_program(monkeypatch) -> None:
     from fdl.train import rate
 
-    made, original = [], rate.program
+    programs, original = [], rate.program
     monkeypatch.setattr(
-        rate, "program", lambda *args: made.append(args) or original(*args)
+        rate, "program", lambda *args: programs.append(args) or original(*args)
     )
     fdl.find_rate(LEARNER, DATA, steps=12, **OPTIONS)
-    assert len(made) == 1
+    assert len(programs) == 1
 
 
 def test_the_suggestion_is_where_the_loss_falls_fastest(tmp_path) -> None:

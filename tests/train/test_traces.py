@@ -13,9 +13,9 @@ def test_training_traces_the_model_once_per_program():
     traces = deque()  # a list is compared by its contents: it would change the model
 
     class Traced(fdl.models.MLP):
-        def __call__(self, image, **how):
+        def __call__(self, image, **options):
             traces.append(image.shape)
-            return super().__call__(image, **how)
+            return super().__call__(image, **options)
 
     data = np.ones((8, 3), np.float32), np.arange(8)
     model = Traced(8, hidden_sizes=(4,))

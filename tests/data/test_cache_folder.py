@@ -27,7 +27,7 @@ def homeless(monkeypatch):
     monkeypatch.setattr(pwd, "getpwuid", unknown)
 
 
-def test_a_user_without_a_home_keeps_nothing(homeless) -> None:
+def test_a_user_without_a_home_folder_caches_nothing(homeless) -> None:
     folder = cache.folder()
     cache.keep(folder / "file", b"content")
     assert not folder.exists()
@@ -36,7 +36,7 @@ def test_a_user_without_a_home_keeps_nothing(homeless) -> None:
     assert len(train.image) > 3000
 
 
-def test_a_user_without_a_home_compiles_again(homeless, monkeypatch) -> None:
+def test_a_user_without_a_home_folder_compiles_again(homeless, monkeypatch) -> None:
     import jax
 
     from fdl.runs.compiled import keep_compiled
@@ -48,7 +48,7 @@ def test_a_user_without_a_home_compiles_again(homeless, monkeypatch) -> None:
     assert not os.path.exists("~")
 
 
-def test_the_home_of_nobody_is_no_folder(monkeypatch) -> None:
+def test_the_home_of_an_unknown_user_is_not_a_folder(monkeypatch) -> None:
     for name in ("FDL_CACHE_DIR", "FDL_DATA_DIR"):
         monkeypatch.setenv(name, "~nobody-of-this-name/x")
     cache.keep(cache.folder() / "file", b"content")

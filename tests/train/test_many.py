@@ -188,7 +188,7 @@ def close(a, b, tolerance=1e-5):
     ("kind", "strategy"),
     [("supervised", "map")] + [(kind, "vmap") for kind in KINDS],
 )
-def test_one_of_many_equals_the_one(kind, strategy) -> None:
+def test_a_member_of_many_equals_its_single_run(kind, strategy) -> None:
     test = EVEN if kind == "supervised" else None
     run = fit_many(kind, strategy=strategy, members_per_chunk=3, validation_data=test)
     # Each single run compiles again: where only the rate differs, the last is enough.

@@ -18,20 +18,20 @@ class Tiny(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def isolated(tmp_path_factory, monkeypatch):
-    """No test sees this computer's datasets, caches or network."""
+    """Hide this computer's datasets, caches and network from the tests."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("FDL_CACHE_DIR", str(home / "cache"))
     monkeypatch.setenv("TFDS_DATA_DIR", str(home / "tfds"))
     monkeypatch.setattr(places, "_SYSTEM", home / "system")
     for variable in ("FDL_MNIST_URL", "FDL_FASHION_MNIST_URL"):
-        monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nobody listens there
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")  # a closed port
     for variable in ("FDL_DATA_DIR", "http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.delenv(variable, raising=False)
     return home
 
 
 def _scattered(start, shape):
-    """Bytes that look random and are the same with every version of NumPy."""
+    """Return numbers that look random and are the same in every version of NumPy."""
     index = np.arange(start, start + np.prod(shape), dtype=np.uint32).reshape(shape)
     return (index * np.uint32(2654435761)) >> 16
 
@@ -55,14 +55,14 @@ _TINY = _make_tiny()
 
 @pytest.fixture
 def tiny(monkeypatch):
-    """MNIST, made of 50 and 20 images of scattered dots."""
+    """A stand-in for MNIST: 50 and 20 images of scattered dots."""
     monkeypatch.setitem(catalog.CATALOG, "mnist", _TINY.entry)
     return _TINY
 
 
 @pytest.fixture(scope="session")
 def tiny_prepared(tmp_path_factory):
-    """A TFDS root folder with the prepared tiny MNIST; to be copied, not changed."""
+    """A TFDS root folder with the tiny MNIST prepared; copy it before changing it."""
     root = tmp_path_factory.mktemp("prepared")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FDL_CACHE_DIR", str(root / "cache"))
@@ -78,7 +78,7 @@ def idx_bytes(array, *, compress=True):
 
 @pytest.fixture
 def original_files():
-    """Returns the bytes of the four original files of two splits, by name."""
+    """Return a function from two splits to the bytes of their four original files."""
 
     def make(splits, *, compress=True):
         return {
@@ -95,7 +95,7 @@ def original_files():
 
 @pytest.fixture
 def write_originals(original_files):
-    """Writes the four original files of two splits in a folder."""
+    """Return a function that writes the four original files of two splits."""
 
     def write(folder, splits, *, compress=True, dotted=False):
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ def write_originals(original_files):
 
 @pytest.fixture
 def assert_same():
-    """Asserts that a loaded dataset has exactly the arrays of two splits.
+    """Return a function that checks that a dataset has the arrays of two splits.
 
     The last sixth of the training set is held out.
     """

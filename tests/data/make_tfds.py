@@ -1,10 +1,10 @@
-"""Directories of TensorFlow Datasets, written by it without TensorFlow."""
+"""TFDS directories, written by TensorFlow Datasets without TensorFlow."""
 
 import io
 
 
 def write_tfds(root, features, splits, dataset="pets", version="1.2.0", inputs="image"):
-    """Write a directory with TFDS, as array_record; images are given as PNG bytes."""
+    """Write a TFDS directory of array_record files; images are PNG bytes."""
     import tensorflow_datasets as tf_datasets
     from tensorflow_datasets.core import registered
 

@@ -1,7 +1,7 @@
-"""Writes the folder tfrecord/ with TensorFlow, from a directory that fdl prepared.
+"""Write the folder tfrecord/ with TensorFlow, from a directory that fdl prepared.
 
-Run as `python make_tfrecord.py PREPARED/mnist/3.0.1`; PREPARED as the fixture
-`tiny_prepared` makes it. Written with TensorFlow 2.21.
+Run `python make_tfrecord.py PREPARED/mnist/3.0.1`, where PREPARED is the folder of the
+fixture `tiny_prepared`. The committed files were written by TensorFlow 2.21.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Random changes of images: what each may do, and what it leaves alone."""
+"""Augmentation: what each random change does to images and batches."""
 
 import functools
 
@@ -33,7 +33,7 @@ def program(change):
 
 
 def draws(change, image):
-    """What a change makes of one image, sixty times."""
+    """Apply a change to one image with sixty keys."""
     return np.asarray(program(change)(KEYS, image))
 
 
@@ -44,10 +44,10 @@ def test_a_change_is_a_pure_function_of_one_example(name) -> None:
     assert found.shape == (60, *RAMP.shape)
     assert found.dtype == np.float32
     assert len({image.tobytes() for image in found}) > 1
-    # Each without a program, but for all in a row.
+    # Without vmap, and for single changes without jit.
     alone = jax.jit(change) if name == "composed" else change
     np.testing.assert_allclose(found[7], alone(KEYS[7], RAMP), atol=1e-6)
-    # 8-bit pixels are taken as the numbers in [0, 1] that they stand for.
+    # 8-bit pixels are scaled to [0, 1].
     bytes_ = np.rint(RAMP * 255).astype(np.uint8)
     np.testing.assert_allclose(
         draws(change, bytes_), draws(change, bytes_ / np.float32(255)), atol=1e-6
@@ -68,7 +68,7 @@ def test_a_shift_moves_the_pixels() -> None:
         )
 
 
-def test_a_crop_shows_the_image_going_on() -> None:
+def test_a_crop_is_a_window_of_the_padded_image() -> None:
     padded = np.pad(RAMP, ((2, 2), (2, 2), (0, 0)), "reflect")
     windows = {
         padded[top : top + 5, left : left + 6].tobytes()
@@ -96,7 +96,7 @@ def test_a_flip_is_its_own_inverse() -> None:
 
 @pytest.mark.parametrize("size", [4, 5])
 @pytest.mark.parametrize("quarters", [-1, 0, 1, 2])
-def test_a_quarter_turn_is_that_of_numpy(size, quarters) -> None:
+def test_a_quarter_turn_equals_numpys(size, quarters) -> None:
     image = np.random.default_rng(0).random((size, size, 2), np.float32)
     change = jax.jit(augment.rotate((90.0 * quarters, 90.0 * quarters)))
     np.testing.assert_allclose(
@@ -131,7 +131,7 @@ def test_a_cutout_hides_one_whole_square() -> None:
     assert (np.asarray(hidden) == 0.5).all()
 
 
-def test_strengths_are_what_they_say() -> None:
+def test_strengths_have_their_documented_meaning() -> None:
     noisy = draws(augment.noise(0.1), RAMP) - RAMP
     assert abs(noisy.mean()) < 0.01
     assert noisy.std() == pytest.approx(0.1, abs=0.005)
@@ -148,7 +148,7 @@ def test_strengths_are_what_they_say() -> None:
     assert 1.4 < scale.max() <= 1.5001
 
 
-def test_nothing_is_the_limit_of_every_change() -> None:
+def test_changes_of_strength_zero_do_nothing() -> None:
     nothing = (
         augment.shift(0),
         augment.crop(0),
@@ -163,14 +163,14 @@ def test_nothing_is_the_limit_of_every_change() -> None:
         np.testing.assert_allclose(change(KEYS[0], RAMP), RAMP, atol=1e-6)
 
 
-def test_changes_that_follow_each_other_draw_apart() -> None:
+def test_composed_changes_draw_independently() -> None:
     noise = augment.compose(augment.noise(1.0), augment.noise(1.0))
     sums = draws(noise, np.zeros((8, 8, 1), np.float32))
     assert sums.std() == pytest.approx(np.sqrt(2), abs=0.05)  # 2, if they were equal
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "message"),
     [
         (lambda: augment.shift(-1), "distance=-1"),
         (lambda: augment.crop(-2), "padding=-2"),
@@ -186,14 +186,14 @@ def test_changes_that_follow_each_other_draw_apart() -> None:
         (lambda: augment.mixup(0.0), r"alpha=0\.0"),
     ],
 )
-def test_impossible_strengths_are_named(make, words) -> None:
-    with pytest.raises(ValueError, match=words):
+def test_strengths_out_of_range_are_refused(make, message) -> None:
+    with pytest.raises(ValueError, match=message):
         make()
 
 
 @pytest.mark.parametrize("image", [DOT[..., 0], DOT.astype(np.int32), DOT[None]])
 @pytest.mark.parametrize("name", CHANGES)
-def test_what_is_not_one_image_is_named(name, image) -> None:
+def test_inputs_other_than_one_image_are_refused(name, image) -> None:
     with pytest.raises(DataError, match=r"shape \(.*\) and dtype .*8-bit"):
         CHANGES[name](KEYS[0], image)
 
@@ -204,8 +204,8 @@ BATCH = Batch(
 )
 
 
-def test_mixtures_are_of_two_examples_and_their_targets() -> None:
-    mix = augment.mixup(0.4, num_classes=3)
+def test_mixup_combines_two_examples_and_their_targets() -> None:
+    mixup = augment.mixup(0.4, num_classes=3)
     x = BATCH.image.astype(np.float32) / 255
     scores = np.log(np.random.default_rng(0).dirichlet(np.ones(3), 10))
     loss = lambda targets: -(targets * scores).sum(-1).mean()
@@ -215,7 +215,7 @@ def test_mixtures_are_of_two_examples_and_their_targets() -> None:
     def drawn(key):
         share_key, order_key = jax.random.split(key)
         share = jax.random.beta(share_key, 0.4, 0.4)
-        return mix(key, BATCH), share, jax.random.permutation(order_key, 10)
+        return mixup(key, BATCH), share, jax.random.permutation(order_key, 10)
 
     for key in KEYS[:20]:
         found, share, order = jax.tree.map(np.asarray, drawn(key))
@@ -232,12 +232,12 @@ def test_mixtures_are_of_two_examples_and_their_targets() -> None:
     assert max(shares) > 0.9
 
 
-def test_mixing_takes_any_form_of_pair() -> None:
-    mix = augment.mixup(1.0)
+def test_mixup_takes_pairs_by_position_and_by_name() -> None:
+    mixup = augment.mixup(1.0)
     inputs = {"a": np.eye(4, dtype=np.float32), "b": np.eye(4, 7, dtype=np.float32)}
     targets = np.arange(8.0, dtype=np.float32).reshape(4, 2), np.eye(4) > 0
-    named = mix(KEYS[0], {"inputs": inputs, "targets": targets})
-    plain = mix(KEYS[0], (inputs, targets))
+    named = mixup(KEYS[0], {"inputs": inputs, "targets": targets})
+    plain = mixup(KEYS[0], (inputs, targets))
     assert isinstance(plain, tuple)
     same = jax.tree.map(lambda a, b: bool((a == b).all()), [*named.values()], [*plain])
     assert all(jax.tree.leaves(same))
@@ -245,7 +245,7 @@ def test_mixing_takes_any_form_of_pair() -> None:
 
 
 @pytest.mark.parametrize(
-    ("batch", "words"),
+    ("batch", "message"),
     [
         ((np.eye(4), np.arange(4)), "dtype int64.*num_classes"),
         ((np.eye(4, dtype=int), np.ones(4)), "inputs of dtype int64"),
@@ -254,12 +254,12 @@ def test_mixing_takes_any_form_of_pair() -> None:
         (np.eye(4), "not a ndarray of 4"),
     ],
 )
-def test_what_cannot_be_mixed_is_named(batch, words) -> None:
-    with pytest.raises(DataError, match=words):
+def test_batches_that_mixup_cannot_combine_are_refused(batch, message) -> None:
+    with pytest.raises(DataError, match=message):
         augment.mixup(1.0)(KEYS[0], batch)
 
 
-def test_a_label_that_names_no_class_is_not_lost_in_a_mixture() -> None:
+def test_labels_out_of_range_give_nan_in_mixup() -> None:
     batch = (np.zeros((4, 2), np.float32), np.array([0, 1, 2, -1]))
     found = augment.mixup(1.0, num_classes=2)(KEYS[0], batch)[1]
     assert 2 <= np.isnan(found).any(axis=-1).sum() <= 4

@@ -1,4 +1,4 @@
-"""Images of black and white: each pixel once, with its own brightness."""
+"""Binarization: each pixel is drawn once, with its brightness as probability."""
 
 import hashlib
 
@@ -28,16 +28,16 @@ def test_pixels_are_white_with_the_probability_of_their_brightness() -> None:
     assert binary.info == gray.info
 
 
-def test_the_draw_is_the_same_for_everybody() -> None:
+def test_the_draw_never_changes() -> None:
     found = data.binarize(data.load("mnist-5k", validation=None))
     digest = hashlib.sha256(found.train.image.tobytes() + found.test.image.tobytes())
-    # Results in the README are measured on this draw.
+    # The results in docs/results are measured on this draw.
     assert digest.hexdigest()[:16] == "8cb6b7866e3a0713"
 
 
 @pytest.mark.parametrize("share", [1 / 6, 0.5])
 @pytest.mark.parametrize("how", ["stratified", "last"])
-def test_what_is_held_out_changes_no_pixel(share, how) -> None:
+def test_the_hold_out_changes_no_pixel(share, how) -> None:
     published = data.load("mnist-5k", validation=None)
     whole = data.binarize(published)
     parts = splits.split(published, share, how)
@@ -47,7 +47,7 @@ def test_what_is_held_out_changes_no_pixel(share, how) -> None:
     left = np.delete(whole.train.image, rows, axis=0)
     np.testing.assert_array_equal(found.train.image, left)
     np.testing.assert_array_equal(found.test.image, whole.test.image)
-    if how == "last":  # which is what a dataset has that does not say
+    if how == "last":  # the default of a dataset without `held_out`
         again = data.binarize(parts._replace(held_out=None))
         np.testing.assert_array_equal(again.train.image, found.train.image)
         np.testing.assert_array_equal(again.validation.image, found.validation.image)

@@ -1,4 +1,4 @@
-"""Where fdl keeps what it keeps."""
+"""The cache folder: where it is, what it stores, and users without one."""
 
 import os
 import pwd
@@ -17,7 +17,7 @@ from fdl.data import cache, parquet, prepared_examples
 
 @pytest.fixture
 def homeless(monkeypatch):
-    """Run as a user of a container: without HOME, and unknown to the system."""
+    """Run as a container's user: without HOME, and unknown to the system."""
 
     def unknown(user):
         raise KeyError(user)
@@ -27,7 +27,7 @@ def homeless(monkeypatch):
     monkeypatch.setattr(pwd, "getpwuid", unknown)
 
 
-def test_a_user_without_a_home_keeps_nothing(homeless) -> None:
+def test_a_user_without_a_home_folder_caches_nothing(homeless) -> None:
     folder = cache.folder()
     cache.keep(folder / "file", b"content")
     assert not folder.exists()
@@ -36,7 +36,7 @@ def test_a_user_without_a_home_keeps_nothing(homeless) -> None:
     assert len(train.image) > 3000
 
 
-def test_a_user_without_a_home_compiles_anew(homeless, monkeypatch) -> None:
+def test_a_user_without_a_home_folder_compiles_again(homeless, monkeypatch) -> None:
     import jax
 
     from fdl.runs.compiled import keep_compiled
@@ -48,7 +48,7 @@ def test_a_user_without_a_home_compiles_anew(homeless, monkeypatch) -> None:
     assert not os.path.exists("~")
 
 
-def test_the_home_of_nobody_is_no_folder(monkeypatch) -> None:
+def test_the_home_of_an_unknown_user_is_not_a_folder(monkeypatch) -> None:
     for name in ("FDL_CACHE_DIR", "FDL_DATA_DIR"):
         monkeypatch.setenv(name, "~nobody-of-this-name/x")
     cache.keep(cache.folder() / "file", b"content")
@@ -59,7 +59,7 @@ def test_the_home_of_nobody_is_no_folder(monkeypatch) -> None:
 
 
 def paint(root, level=0):
-    """Write a folder of pictures of two classes, all of them as many bytes."""
+    """Write a folder of pictures of two classes, in files of equal size."""
     from PIL import Image
 
     for name in ("a", "b"):
@@ -70,7 +70,7 @@ def paint(root, level=0):
     return f"folder:{root}"
 
 
-def test_an_edit_that_keeps_size_and_time_is_seen(tmp_path, monkeypatch) -> None:
+def test_an_edit_that_keeps_size_and_time_is_noticed(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("FDL_CACHE_DIR", str(tmp_path / "cache"))
     line, file = paint(tmp_path / "photos"), tmp_path / "photos/a/0.bmp"
     before = data.load(line, validation=None)
@@ -86,7 +86,7 @@ def test_an_edit_that_keeps_size_and_time_is_seen(tmp_path, monkeypatch) -> None
 
 
 def test_two_processes_that_write_at_once_leave_whole_files(tmp_path) -> None:
-    """Both keep the same arrays, again and again, and read what the other left."""
+    """Both cache the same arrays repeatedly, and read those of the other."""
     code = """if True:
         import sys, numpy as np
         from fdl.data import cache
@@ -105,7 +105,7 @@ def test_two_processes_that_write_at_once_leave_whole_files(tmp_path) -> None:
     assert left == ["k0.npz", "k1.npz"]
 
 
-def test_directories_of_tfds_and_parquet_files_are_decoded_once(
+def test_tfds_directories_and_parquet_files_are_decoded_once(
     tmp_path, monkeypatch
 ) -> None:
     from make_tfds import png, write_tfds

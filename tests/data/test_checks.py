@@ -37,7 +37,7 @@ def test_good_data_pass(data):
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "message"),
     [
         ({}, "there are no arrays"),
         ([1, 2], r"data\[0\] is a int, not an array"),
@@ -67,18 +67,18 @@ def test_good_data_pass(data):
         (Batch(IMAGE, LABEL - 1), "label has the value -1 in row 0.*1 such"),
     ],
 )
-def test_bad_data_are_named(data, words):
-    with pytest.raises(DataError, match=words):
+def test_bad_data_are_refused(data, message):
+    with pytest.raises(DataError, match=message):
         check(data)
 
 
-def test_labels_beyond_the_classes_are_named():
+def test_labels_out_of_range_are_refused():
     check_label(LABEL, num_classes=6)
     with pytest.raises(DataError, match=r"value 4 in row 4.*0 to 3 \(2 such labels\)"):
         check_label(LABEL, num_classes=4)
 
 
 @pytest.mark.parametrize("batch_size", [-1, 0, 7])
-def test_impossible_batch_sizes_are_named(batch_size):
+def test_batch_sizes_out_of_range_are_refused(batch_size):
     with pytest.raises(DataError, match=f"batch_size={batch_size} with 6 examples"):
         check(Batch(IMAGE, LABEL), batch_size=batch_size)

@@ -1,4 +1,4 @@
-"""Digits are found in photographs, and framed as MNIST's are."""
+"""Finding digits in photographs, and framing them like those of MNIST."""
 
 import numpy as np
 import pytest
@@ -20,8 +20,8 @@ def digits():
     return train, test
 
 
-def read_by_neighbors(images: np.ndarray, known: data.Dataset) -> np.ndarray:
-    """Return the class of the nearest of the known images."""
+def nearest_neighbor_classes(images: np.ndarray, known: data.Dataset) -> np.ndarray:
+    """Return the class of each image's nearest neighbor among known images."""
     points, others = (
         x.reshape(len(x), -1).astype(np.float32) for x in (images, known.image)
     )
@@ -29,8 +29,8 @@ def read_by_neighbors(images: np.ndarray, known: data.Dataset) -> np.ndarray:
     return known.label[distance.argmin(axis=1)]
 
 
-def test_a_hundred_photographs(tmp_path, digits) -> None:
-    """How many are read right by the nearest neighbor, before and after."""
+def test_framing_makes_photographs_recognizable(tmp_path, digits) -> None:
+    """The nearest neighbor classifies most framed photographs, but few padded ones."""
     train, test = digits
     found = {"digit": [], "pad": []}
     kinds = ("ink", "chalk", "shadow", "ink")
@@ -43,7 +43,7 @@ def test_a_hundred_photographs(tmp_path, digits) -> None:
             known = {} if fit == "digit" else {"polarity": polarity}
             images.append(read_images(file, SHAPE, fit=fit, **known)[0])
     right = {
-        fit: read_by_neighbors(np.stack(images), train) == test.label[:100]
+        fit: nearest_neighbor_classes(np.stack(images), train) == test.label[:100]
         for fit, images in found.items()
     }
     assert right["pad"].mean() <= 0.35
@@ -52,7 +52,7 @@ def test_a_hundred_photographs(tmp_path, digits) -> None:
     assert right["digit"].mean() >= 0.85
 
 
-def test_images_of_the_right_size_stay_as_they_are(tmp_path, digits) -> None:
+def test_images_of_the_right_size_are_not_framed(tmp_path, digits) -> None:
     images = digits[1].image[:50]
     for array in (images, 255 - images):
         np.save(tmp_path / "a.npy", array)
@@ -60,7 +60,7 @@ def test_images_of_the_right_size_stay_as_they_are(tmp_path, digits) -> None:
         np.testing.assert_array_equal(found, images)
 
 
-def test_the_frame_is_that_of_mnist(digits) -> None:
+def test_framed_digits_have_the_size_and_center_of_mnist(digits) -> None:
     for seed, digit in enumerate(digits[1].image[:12, ..., 0]):
         framed = frame_digit(photograph(digit, seed), SIZE)
         rows, columns = (np.flatnonzero(framed.max(axis=k) > 60) for k in (1, 0))
@@ -71,12 +71,12 @@ def test_the_frame_is_that_of_mnist(digits) -> None:
         assert framed[0].max() == 0
 
 
-def test_a_thin_pen_is_thickened() -> None:
+def test_thin_strokes_are_thickened() -> None:
     paper = np.full((400, 300), 200, np.uint8)
     paper[50:350, 150:153] = 40
     framed = frame_digit(paper, SIZE)
     assert 2 <= (framed[14] > 127).sum() <= 4
-    paper[50:350, 120:180] = 40  # and a wide one stays
+    paper[50:350, 120:180] = 40  # a wide stroke stays as it is
     assert 3 <= (frame_digit(paper, SIZE)[14] > 127).sum() <= 5
 
 
@@ -88,7 +88,7 @@ def test_polarity_can_be_given() -> None:
     assert (light[:, 14] > 127).sum() > 15 > (light[14] > 127).sum()
 
 
-def test_refusals(tmp_path) -> None:
+def test_noise_and_color_are_refused(tmp_path) -> None:
     noise = np.random.default_rng(0).integers(100, 156, (200, 200)).astype(np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
     with pytest.raises(DataError, match=r"noise\.png shows no digit: .* --fit pad"):
@@ -97,7 +97,7 @@ def test_refusals(tmp_path) -> None:
         read_images(tmp_path / "noise.png", (32, 32, 3), fit="digit")
 
 
-def test_fits_of_a_wide_image(tmp_path) -> None:
+def test_a_wide_image_is_cropped_or_padded(tmp_path) -> None:
     image = np.zeros((20, 60), np.uint8)
     image[:, 20:40], image[:10, 20:40], image[:, 40:] = 200, 250, 100
     Image.fromarray(image).save(tmp_path / "a.png")
@@ -109,8 +109,8 @@ def test_fits_of_a_wide_image(tmp_path) -> None:
     assert (read("pad")[0] == 50).all(), "the median of the corners"
 
 
-def test_what_is_read_like_a_data_set(tmp_path, digits) -> None:
-    """By default digits are looked for in what runs on MNIST read, and nowhere else."""
+def test_the_default_fit_is_that_of_the_dataset(tmp_path, digits) -> None:
+    """By default, digits are framed only for datasets that are framed like MNIST."""
     photo = photograph(digits[1].image[3, ..., 0], 3)
     Image.fromarray(photo).save(tmp_path / "a.png")
     file, info = tmp_path / "a.png", data.load("mnist-5k").info

@@ -1,4 +1,4 @@
-"""Texts with classes, from wherever they come."""
+"""Texts with classes, from every kind of source."""
 
 import json
 
@@ -58,7 +58,7 @@ def write_prepared(folder):
 @pytest.mark.parametrize(
     "write", [write_csv, write_jsonl, write_parquet, write_prepared]
 )
-def test_texts_are_the_same_wherever_they_come_from(write, tmp_path):
+def test_every_source_gives_the_same_texts(write, tmp_path):
     line, where = write(tmp_path)
     found = load(line, validation=None, **where)
     info = found.info
@@ -79,18 +79,18 @@ def test_texts_are_the_same_wherever_they_come_from(write, tmp_path):
     assert not found.train.token.flags.writeable
 
 
-def test_the_vocabulary_is_that_of_the_training_part():
+def test_the_vocabulary_comes_from_the_training_part():
     test = (["an odd odd movie", "odd", "a b c"], ["bad", "good", "good"])
     found = from_arrays(TEXTS, LABELS, test=test)
     assert "odd" not in found.info.vocabulary
     assert found.test.token[0].tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 0]
     assert found.info.test_count == 3
-    said = str(describe(found))
-    assert "words" in said
-    assert "12" in said  # of each class
+    description = str(describe(found))
+    assert "words" in description
+    assert "12" in description  # texts of each class
 
 
-def test_long_texts_are_cut_and_the_rarest_words_unknown(monkeypatch):
+def test_long_texts_are_cut_and_rare_words_are_unknown(monkeypatch):
     from fdl.data import words as module
 
     monkeypatch.setattr(module, "_LONGEST", 4)
@@ -101,7 +101,7 @@ def test_long_texts_are_cut_and_the_rarest_words_unknown(monkeypatch):
     assert as_tokens([BAD], info).tolist() == [[1, 3, 4, 2]]
 
 
-def test_other_writings():
+def test_scripts_without_spaces_are_split_into_characters():
     assert words("No spaces: 很好。ですか don\u2019t") == [
         *("no", "spaces", ":", "很", "好", "。", "で", "す", "か", "don\u2019t")
     ]
@@ -109,7 +109,7 @@ def test_other_writings():
     assert found.info.vocabulary == ("[PAD]", "[UNK]", "好", "不", "很")
 
 
-def test_texts_without_classes_are_read_by_the_column_of_the_others(tmp_path):
+def test_new_texts_are_read_from_the_column_of_the_training_data(tmp_path):
     line, _ = write_jsonl(tmp_path)
     info = load(line).info
     write_csv(tmp_path)
@@ -119,19 +119,19 @@ def test_texts_without_classes_are_read_by_the_column_of_the_others(tmp_path):
     assert read_texts(tmp_path / "one.txt", info) == ["one text\nof two lines"]
     (tmp_path / "b.csv").write_text("text,mood\nx,y\n", "utf-8")
     (tmp_path / "c.txt").write_bytes(b"\xff\xfe\x00")
-    for file, said in (
+    for file, message in (
         ("b.csv", "has no column 'review'; columns: text, mood"),
         ("c.txt", "cannot be read as text in UTF-8"),
         ("d.txt", "cannot be read as text in UTF-8"),
     ):
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=message):
             read_texts(tmp_path / file, info)
     with pytest.raises(DataError, match="text 2 of 2 has no words: ' '"):
         as_tokens(["a", " "], info)
 
 
 @pytest.mark.parametrize(
-    ("line", "content", "said"),
+    ("line", "content", "message"),
     [
         ("csv:{}?target=y", "", "more than 100: .* name it with --text"),
         ("csv:{}?target=y&text=z", "", "no column 'z' besides the target: set --text"),
@@ -151,9 +151,9 @@ def test_texts_without_classes_are_read_by_the_column_of_the_others(tmp_path):
         ),
     ],
 )
-def test_what_is_wrong_with_texts_is_named(line, content, said, tmp_path):
+def test_bad_texts_are_refused(line, content, message, tmp_path):
     rows = "".join(f"\nword {n} word,{n % 2}" for n in range(120))
     text = f"x,y{rows}{content}" if line.startswith("csv") else content
     (tmp_path / "a").write_text(text, "utf-8")
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         load(line.format(tmp_path / "a"))

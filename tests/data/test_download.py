@@ -33,7 +33,7 @@ def impatient(monkeypatch):
 
 @contextlib.contextmanager
 def server(answer):
-    """Serves `answer(request)` on this computer; gives the address."""
+    """Serve `answer(request)` on this computer; yield the address."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -71,7 +71,7 @@ def good(tiny, original_files):
     return lambda request: send(request, files[name_of(request)])
 
 
-def test_downloads_prepares_and_is_offline_ever_after(
+def test_a_download_is_prepared_and_never_repeated(
     tiny, good, assert_same, isolated, monkeypatch
 ):
     with server(good) as url:
@@ -87,9 +87,7 @@ def test_downloads_prepares_and_is_offline_ever_after(
     assert again.info.source == f"original files in {cache.originals() / 'mnist'}"
 
 
-def test_what_is_downloaded_is_prepared_in_the_named_folder(
-    tiny, good, tmp_path, monkeypatch
-):
+def test_a_download_is_prepared_in_the_named_folder(tiny, good, tmp_path, monkeypatch):
     with server(good) as url:
         monkeypatch.setenv("FDL_MNIST_URL", url)
         load("mnist", data_dir=tmp_path)
@@ -104,7 +102,7 @@ def test_without_permission_nothing_is_downloaded(tiny, monkeypatch):
         load("mnist", download=False)
 
 
-def test_a_failure_is_tried_once_more(tiny, good, assert_same, monkeypatch):
+def test_a_failed_request_is_retried_once(tiny, good, assert_same, monkeypatch):
     seen = []
 
     def answer(request):
@@ -117,10 +115,10 @@ def test_a_failure_is_tried_once_more(tiny, good, assert_same, monkeypatch):
     with server(answer) as url:
         monkeypatch.setenv("FDL_MNIST_URL", url)
         assert_same(load("mnist"), tiny.splits)
-    assert len(seen) == 5  # what had come is not fetched again
+    assert len(seen) == 5  # files that arrived are not fetched again
 
 
-def test_the_second_address_serves_when_the_first_does_not(
+def test_the_second_address_is_used_if_the_first_fails(
     tiny, good, assert_same, monkeypatch
 ):
     monkeypatch.delenv("FDL_MNIST_URL")
@@ -172,7 +170,7 @@ def _last_file_wrong(good, request):
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "message"),
     [
         (_wrong_bytes, "not an IDX file of bytes: it begins with b'<html>"),
         (_cut_off, "damaged gzip file"),
@@ -183,23 +181,23 @@ def _last_file_wrong(good, request):
         (_last_file_wrong, "t10k-labels-idx1-ubyte.gz: not an IDX file"),
     ],
 )
-def test_a_failing_server_is_named_with_the_remedies(
-    tiny, good, monkeypatch, isolated, answer, words
+def test_a_failing_server_is_reported_with_remedies(
+    tiny, good, monkeypatch, isolated, answer, message
 ):
     monkeypatch.setattr(download, "_MOST", 10_000_000)
     start = time.monotonic()
     with server(functools.partial(answer, good)) as url:
         monkeypatch.setenv("FDL_MNIST_URL", url)
-        with pytest.raises(DataError, match=words) as caught:
+        with pytest.raises(DataError, match=message) as caught:
             load("mnist")
     assert time.monotonic() - start < 5
-    message = str(caught.value)
+    text = str(caught.value)
     for part in (f"{url}/t", "FDL_DATA_DIR", "mnist-5k", "FDL_MNIST_URL"):
-        assert part in message
-    assert not [*isolated.rglob("*ubyte*")]  # nothing half-done is kept
+        assert part in text
+    assert not [*isolated.rglob("*ubyte*")]  # no partial file is left
 
 
-def test_looking_up_a_name_for_ever_is_bounded(tiny, monkeypatch):
+def test_a_hanging_name_lookup_times_out(tiny, monkeypatch):
     monkeypatch.setenv("FDL_MNIST_URL", "http://nowhere.invalid/")
     released = threading.Event()
 
@@ -215,7 +213,7 @@ def test_looking_up_a_name_for_ever_is_bounded(tiny, monkeypatch):
     released.set()
 
 
-def test_a_bad_address_is_named(tiny, monkeypatch):
+def test_a_bad_address_is_refused(tiny, monkeypatch):
     monkeypatch.setenv("FDL_MNIST_URL", "nonsense")
     with pytest.raises(DataError, match="unknown url type"):
         load("mnist")
@@ -236,7 +234,7 @@ def test_data_that_cannot_be_prepared_are_returned_with_a_warning(
     assert_same(load("mnist", download=False), tiny.splits)
 
 
-def test_an_unwritable_cache_is_no_error(
+def test_an_unwritable_cache_is_not_an_error(
     tiny, good, assert_same, tmp_path, monkeypatch
 ):
     (tmp_path / "file").write_text("not a folder")
@@ -246,16 +244,16 @@ def test_an_unwritable_cache_is_no_error(
         assert_same(load("mnist"), tiny.splits)
 
 
-def test_without_a_network_the_answer_comes_within_15_seconds(isolated):
-    network_free = ["unshare", "-rn"]
+def test_without_a_network_load_fails_within_15_seconds(isolated):
+    without_network = ["unshare", "-rn"]
     try:
-        subprocess.run([*network_free, "true"], check=True, capture_output=True)
+        subprocess.run([*without_network, "true"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no empty network namespace can be made here: {error}")
+        pytest.skip(f"cannot create an empty network namespace: {error}")
     environment = {k: v for k, v in os.environ.items() if k != "FDL_MNIST_URL"}
     start = time.monotonic()
     done = subprocess.run(
-        [*network_free, sys.executable, "-W", "error", "-c", OFFLINE],
+        [*without_network, sys.executable, "-W", "error", "-c", OFFLINE],
         env=environment,
         capture_output=True,
         text=True,
@@ -273,7 +271,7 @@ def test_without_a_network_the_answer_comes_within_15_seconds(isolated):
         assert part in done.stdout
 
 
-def test_a_directory_in_the_way_is_left_alone_with_a_warning(
+def test_an_incomplete_directory_is_left_alone_with_a_warning(
     tiny, good, assert_same, isolated, monkeypatch
 ):
     version = isolated / "tfds" / "mnist" / "3.0.1"

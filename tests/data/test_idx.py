@@ -22,7 +22,7 @@ def test_every_layout_gives_the_same_arrays(
     assert data.info.source == f"original files in {place}"
 
 
-def test_a_file_decompressed_under_its_old_name_is_read(
+def test_a_decompressed_file_with_its_old_name_is_read(
     tmp_path, tiny, write_originals, assert_same
 ):
     write_originals(tmp_path, tiny.splits)
@@ -74,7 +74,7 @@ def _replace_by_a_folder(folder):
 
 
 @pytest.mark.parametrize(
-    ("damage", "words"),
+    ("damage", "message"),
     [
         (_truncate, "damaged gzip file"),
         (_shorten_contents, "declares 39200 bytes of data, but holds 39199"),
@@ -88,12 +88,12 @@ def _replace_by_a_folder(folder):
     ],
 )
 def test_a_damaged_file_in_a_named_folder_is_an_error(
-    tmp_path, tiny, write_originals, tiny_prepared, monkeypatch, damage, words
+    tmp_path, tiny, write_originals, tiny_prepared, monkeypatch, damage, message
 ):
     # A good copy elsewhere must not hide the damage.
     monkeypatch.setenv("TFDS_DATA_DIR", str(tiny_prepared))
     damage(write_originals(tmp_path / "mnist", tiny.splits))
-    with pytest.raises(DataError, match=words) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         load("mnist", data_dir=tmp_path)
     assert str(tmp_path / "mnist") in str(caught.value)
     assert "train-" in str(caught.value)
@@ -106,7 +106,7 @@ def test_fewer_labels_than_images_is_an_error(tmp_path, tiny, write_originals):
         load("mnist", data_dir=tmp_path)
 
 
-def test_files_of_another_dataset_are_called_by_its_name(
+def test_files_of_another_dataset_are_recognized(
     tmp_path, tiny, write_originals, monkeypatch
 ):
     train, test = tiny.splits

@@ -1,4 +1,4 @@
-"""Images that users bring."""
+"""Images in users' files."""
 
 import io
 import pickle
@@ -15,7 +15,7 @@ SHAPE = (28, 28, 1)
 
 @pytest.fixture
 def digit():
-    """A light cross on a dark ground, 28 by 28."""
+    """A light cross on a dark background, 28 by 28."""
     image = np.zeros((28, 28), np.uint8)
     image[4:24, 12:16] = 255
     image[10:14, 6:22] = 204
@@ -31,7 +31,7 @@ def read(path, **options):
     return read_images(path, SHAPE, **options)
 
 
-def test_png_of_the_right_size_is_taken_as_it_is(tmp_path, digit) -> None:
+def test_png_of_the_right_size_is_not_changed(tmp_path, digit) -> None:
     found = read(save(tmp_path / "a.png", digit))
     assert found.shape == (1, *SHAPE)
     assert found.dtype == np.uint8
@@ -53,21 +53,21 @@ def test_polarity_can_be_given(tmp_path, digit) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "1", "I;16"])
-def test_every_kind_of_png(tmp_path, digit, mode) -> None:
+def test_every_mode_of_png(tmp_path, digit, mode) -> None:
     if mode == "I;16":
         picture = Image.fromarray(digit.astype(np.uint16) * 257)
     else:
-        colour = Image.fromarray(digit).convert("RGB")
-        picture = colour.convert(mode, dither=Image.Dither.NONE)
+        color = Image.fromarray(digit).convert("RGB")
+        picture = color.convert(mode, dither=Image.Dither.NONE)
     picture.save(tmp_path / "a.png")
     found = read(tmp_path / "a.png")[0, ..., 0].astype(int)
-    tolerance = 60 if mode == "1" else 3  # one bit a pixel keeps no 204
+    tolerance = 60 if mode == "1" else 3  # one bit per pixel cannot represent 204
     assert np.abs(found - digit).max() <= tolerance
 
 
 def test_transparency_is_white(tmp_path, digit) -> None:
     rgba = np.zeros((28, 28, 4), np.uint8)
-    rgba[..., 3] = digit  # black ink on nothing
+    rgba[..., 3] = digit  # black ink on a transparent background
     found = read(save(tmp_path / "a.png", rgba))
     np.testing.assert_array_equal(found[0, ..., 0], digit)
 
@@ -78,10 +78,10 @@ def test_jpeg(tmp_path, digit, suffix) -> None:
     assert np.abs(read(path)[0, ..., 0].astype(int) - digit).mean() < 5
 
 
-@pytest.mark.parametrize("ground", [0, 255])
+@pytest.mark.parametrize("background", [0, 255])
 @pytest.mark.parametrize("size", [(56, 56), (300, 200), (14, 20), (29, 28)])
-def test_any_size_is_resized(tmp_path, digit, size, ground) -> None:
-    image = Image.fromarray(np.abs(ground - digit.astype(int)).astype(np.uint8))
+def test_images_of_any_size_are_resized(tmp_path, digit, size, background) -> None:
+    image = Image.fromarray(np.abs(background - digit.astype(int)).astype(np.uint8))
     image.resize(size, Image.Resampling.BICUBIC).save(tmp_path / "a.png")
     found = read(tmp_path / "a.png")[0, ..., 0]
     assert found.shape == (28, 28)
@@ -91,13 +91,13 @@ def test_any_size_is_resized(tmp_path, digit, size, ground) -> None:
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(28, 28), (28, 28, 1), (1, 28, 28), (1, 28, 28, 1)])
-def test_arrays(tmp_path, digit, kind, shape) -> None:
+def test_arrays_of_several_shapes_and_dtypes(tmp_path, digit, kind, shape) -> None:
     array = digit if kind == np.uint8 else (digit / 255).astype(kind)
     np.save(tmp_path / "a.npy", array.reshape(shape))
     np.testing.assert_array_equal(read(tmp_path / "a.npy")[0, ..., 0], digit)
 
 
-def test_an_array_of_several(tmp_path, digit) -> None:
+def test_an_array_of_several_images(tmp_path, digit) -> None:
     np.save(tmp_path / "a.npy", np.stack([digit, 255 - digit, digit.T]))
     found = read(tmp_path / "a.npy")[..., 0]
     np.testing.assert_array_equal(found, [digit, digit, digit.T])
@@ -118,16 +118,16 @@ def test_an_array_of_several(tmp_path, digit) -> None:
         (np.array([{"a": 1}], object), "cannot be read as NumPy arrays"),
     ],
 )
-def test_refuses_bad_arrays(tmp_path, array, message) -> None:
+def test_bad_arrays_are_refused(tmp_path, array, message) -> None:
     np.save(tmp_path / "a.npy", array, allow_pickle=True)
     with pytest.raises(DataError, match=message):
         read(tmp_path / "a.npy")
 
 
-def test_what_the_axes_of_an_array_are(tmp_path, digit) -> None:
+def test_the_axes_of_an_array_are_inferred(tmp_path, digit) -> None:
     color = np.stack([digit, digit // 2, digit], axis=-1)
     gray = np.asarray(Image.fromarray(color).convert("L"))
-    clear = np.dstack([255 - color, digit])  # ink on nothing
+    clear = np.dstack([255 - color, digit])  # ink on a transparent background
     for array, images in [
         (color, [gray]),
         (color[None], [gray]),
@@ -153,14 +153,14 @@ def test_what_the_axes_of_an_array_are(tmp_path, digit) -> None:
     np.testing.assert_array_equal(found[0], np.dstack([digit] * 3))
 
 
-def test_refuses_a_grey_background_and_says_how(tmp_path, digit) -> None:
+def test_a_gray_background_is_refused_with_a_remedy(tmp_path, digit) -> None:
     path = save(tmp_path / "a.png", np.where(digit > 0, 255, 128).astype(np.uint8))
     with pytest.raises(DataError, match="--polarity"):
         read(path)
     assert read(path, polarity="light-on-dark").shape == (1, *SHAPE)
 
 
-def test_refuses_what_is_no_image(tmp_path, digit) -> None:
+def test_files_other_than_images_are_refused(tmp_path, digit) -> None:
     buffer = io.BytesIO()
     Image.fromarray(digit).save(buffer, "png")
     (tmp_path / "cut.png").write_bytes(buffer.getvalue()[:60])
@@ -192,7 +192,7 @@ def test_refuses_what_is_no_image(tmp_path, digit) -> None:
         assert name in str(caught.value)
 
 
-def test_the_content_tells_the_format(tmp_path, digit) -> None:
+def test_the_format_is_detected_from_the_content(tmp_path, digit) -> None:
     np.savez(tmp_path / "a.npz", image=digit)
     (tmp_path / "a.npz").rename(tmp_path / "a.npy")
     np.testing.assert_array_equal(read(tmp_path / "a.npy")[0, ..., 0], digit)
@@ -210,7 +210,7 @@ def test_a_narrow_strip_does_not_vanish(tmp_path, size) -> None:
     assert read(save(tmp_path / "a.png", strip)).max() > 100
 
 
-def test_what_vanishes_when_made_small_is_refused(tmp_path) -> None:
+def test_an_image_that_vanishes_when_scaled_down_is_refused(tmp_path) -> None:
     hair = np.zeros((3000, 3000), np.uint8)
     hair[10:2990, 1500] = 255
     with pytest.raises(DataError, match="3000x3000, and nothing is left of it in 28x2"):
@@ -218,7 +218,7 @@ def test_what_vanishes_when_made_small_is_refused(tmp_path) -> None:
 
 
 @pytest.mark.full_mnist
-def test_no_image_of_the_data_sets_is_inverted(tmp_path, full_data_dir) -> None:
+def test_no_image_of_the_datasets_is_inverted(tmp_path, full_data_dir) -> None:
     from fdl import data
 
     for name in ("mnist", "fashion_mnist"):

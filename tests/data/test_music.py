@@ -20,7 +20,7 @@ def roll(time):
 
 
 def published(parts):
-    """Return the bytes of a file as it is published."""
+    """Return the bytes of a file in the published format."""
     arrays = {}
     for name, rolls in parts.items():
         arrays[name] = np.empty((1, len(rolls)), object)
@@ -31,7 +31,7 @@ def published(parts):
 
 
 def put(place, monkeypatch, data):
-    """Lay a file where JSB's is looked for, and take it for that."""
+    """Put a file where that of JSB is expected, and accept it as the published one."""
     source = MUSIC["jsb"]
     (file,) = source.archive.files
     (place / "music").mkdir(exist_ok=True)
@@ -42,7 +42,7 @@ def put(place, monkeypatch, data):
     monkeypatch.setitem(MUSIC, "jsb", dataclasses.replace(source, archive=archive))
 
 
-def test_frames_follow_frames_in_the_published_parts(tmp_path, monkeypatch):
+def test_published_parts_are_read_and_padded(tmp_path, monkeypatch):
     parts = {
         "traindata": [roll(5), roll(9), roll(2)],
         "validdata": [roll(4)],
@@ -53,7 +53,7 @@ def test_frames_follow_frames_in_the_published_parts(tmp_path, monkeypatch):
     info = found.info
     counts = (info.train_count, info.validation_count, info.test_count)
     assert counts == (3, 1, 2)
-    assert info.input_shape == (10, 88)  # all parts are as long as the longest piece
+    assert info.input_shape == (10, 88)  # all parts are padded to the longest piece
     assert (info.class_names[0], info.class_names[-1]) == ("A0", "C8")
     assert KEY_NAMES[39] == "C4"
     require_sensible(info)
@@ -70,24 +70,24 @@ def test_frames_follow_frames_in_the_published_parts(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         (roll(1), "piece 2 of 2 has 1 frames: at least 2 are needed"),
         (2 * np.ones((3, 88), np.uint8), "has the value 2: a key sounds"),
         (roll(3)[:, :87], r"has the shape \(3, 87\): expected frames of 88"),
     ],
 )
-def test_what_is_no_piece_is_refused(wrong, said, tmp_path, monkeypatch):
+def test_bad_pieces_are_refused(wrong, message, tmp_path, monkeypatch):
     parts = {"traindata": [roll(5), wrong], "validdata": [roll(4)]}
     put(tmp_path, monkeypatch, published(parts | {"testdata": [roll(3)]}))
-    with pytest.raises(DataError, match=f"train: .*{said}"):
+    with pytest.raises(DataError, match=f"train: .*{message}"):
         load("jsb", data_dir=tmp_path)
     put(tmp_path, monkeypatch, published(parts))
     with pytest.raises(DataError, match=r"JSB_Chorales\.mat has no pieces 'testdata'"):
         load("jsb", data_dir=tmp_path)
 
 
-def test_cut_pieces_have_every_frame_to_predict_once():
+def test_cut_pieces_predict_every_frame_once():
     whole = as_pieces([roll(7), roll(12), roll(2)], 20)
     parts = cut(whole, 4)
     assert parts.weights.shape[1] == 4
@@ -99,14 +99,14 @@ def test_cut_pieces_have_every_frame_to_predict_once():
     )
 
 
-def test_midi_files_say_when_keys_sound(tmp_path):
+def test_midi_files_are_written_and_read(tmp_path):
     piece = roll(40)
     piece[0] = 0  # begins with silence
     piece[:, 30], piece[-1, 31] = 1, 1  # held throughout
     write_midi(tmp_path / "a.mid", piece)
     np.testing.assert_array_equal(read_midi(tmp_path / "a.mid"), piece)
-    # As other programs write them: two tracks, running status, ends that are told as
-    # such, a name, and a note that is too low.
+    # As other programs write them: two tracks, running status, note-off events, a
+    # name, and a note below the range of a piano.
     first = b"\x00\xff\x03\x03abc" + b"\x00\x90\x3c\x40\x00\x40\x40\x18\x3c\x00"
     first += b"\x18\x80\x40\x00\x00\xff\x2f\x00"
     second = b"\x00\xc0\x05\x30\x91\x43\x40\x00\x05\x40\x18\x81\x43\x00\x00\x05\x00"
@@ -120,7 +120,7 @@ def test_midi_files_say_when_keys_sound(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (b"", "not a MIDI file, or a damaged one"),
         (b"RIFF" + bytes(20), "not a MIDI file"),
@@ -140,9 +140,9 @@ def test_midi_files_say_when_keys_sound(tmp_path):
         ),
     ],
 )
-def test_what_is_no_midi_file_is_refused(data, said, tmp_path):
+def test_bad_midi_files_are_refused(data, message, tmp_path):
     (tmp_path / "a.mid").write_bytes(data)
-    with pytest.raises(DataError, match=rf"a\.mid: .*{said}"):
+    with pytest.raises(DataError, match=rf"a\.mid: .*{message}"):
         read_midi(tmp_path / "a.mid")
     with pytest.raises(DataError, match="cannot be read"):
         read_midi(tmp_path / "absent.mid")

@@ -1,4 +1,4 @@
-"""Images that are unlike those of a data set are told, and others are not."""
+"""Detection of images that are unlike those of a dataset."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def detector(digits):
     return novelty_detector(digits.train.image, digits.validation.image)
 
 
-def test_its_own_kind_is_known(digits, detector) -> None:
+def test_few_images_of_the_dataset_are_flagged(digits, detector) -> None:
     assert detector.novelty(digits.train.image).mean() == pytest.approx(1, abs=0.05)
     assert detector.unlike(digits.validation.image).mean() == pytest.approx(
         0.01, abs=2e-3
@@ -29,13 +29,13 @@ def test_its_own_kind_is_known(digits, detector) -> None:
     )
 
 
-def test_other_images_are_not(digits, detector) -> None:
+def test_most_other_images_are_flagged(digits, detector) -> None:
     image = digits.test.image
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     others = {
         "negative": 255 - image,
-        "noise": draw.integers(0, 256, (100, 28, 28, 1)).astype(np.uint8),
-        "shuffled pixels": draw.permuted(image.reshape(1000, -1), axis=1).reshape(
+        "noise": rng.integers(0, 256, (100, 28, 28, 1)).astype(np.uint8),
+        "shuffled pixels": rng.permuted(image.reshape(1000, -1), axis=1).reshape(
             image.shape
         ),
         "rolled": np.roll(image, 9, axis=2),
@@ -52,8 +52,8 @@ def test_the_rate_sets_the_threshold(digits) -> None:
 
 
 def test_large_images_and_little_variety() -> None:
-    draw = np.random.default_rng(0)
-    images = draw.integers(0, 256, (120, 90, 70, 3)).astype(np.uint8)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (120, 90, 70, 3)).astype(np.uint8)
     one = novelty_detector(images[:20], images[20:])
     assert len(one.mean) <= 1024
     assert np.isfinite(one.novelty(images)).all()
@@ -71,7 +71,9 @@ def test_large_images_and_little_variety() -> None:
         (200, 1.0, ValueError, "false_alarm_rate=1.0 must be in"),
     ],
 )
-def test_refusals(digits, held_out, rate, error, message) -> None:
+def test_too_few_images_and_bad_rates_are_refused(
+    digits, held_out, rate, error, message
+) -> None:
     image = digits.train.image
     with pytest.raises(error, match=message):
         novelty_detector(image, image[:held_out], false_alarm_rate=rate)

@@ -1,4 +1,4 @@
-"""Another dataset in the form of the one that a run was trained on."""
+"""Datasets loaded in the form of a run's training data."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ X = (np.arange(24)[:, None, None] * np.ones((24, 6, 8))).astype(np.uint8)
 
 
 def paint(root, counts, size, mode="RGB", first=0):
-    """Write a folder of pictures; each class has a brightness of its own."""
+    """Write a folder of pictures; each class has its own brightness."""
     for name, count in counts.items():
         (root / name).mkdir(parents=True)
         for number in range(count):
@@ -22,17 +22,17 @@ def paint(root, counts, size, mode="RGB", first=0):
 
 @pytest.fixture
 def own(tmp_path):
-    """What a folder of gray pictures, 20x30, in the classes a, b and c is."""
+    """The info of a folder of gray pictures, 20x30, in the classes a, b and c."""
     line = paint(tmp_path / "own", {"a": 4, "b": 4, "c": 4}, (20, 30), "L")
     return load(line, validation=None).info
 
 
-def test_pictures_have_its_size_and_its_classes(own, tmp_path, caplog):
+def test_pictures_get_the_size_and_classes_of_the_training_data(own, tmp_path, caplog):
     line = paint(tmp_path / "more", {"c": 3, "b": 1}, (90, 60))
     found = load(line, like=own)
     assert found.info.input_shape == own.input_shape == (20, 30, 1)
     assert found.info.class_names == ("a", "b", "c")
-    assert found.test.label.tolist() == [1, 2, 2, 2]  # all of it is measured
+    assert found.test.label.tolist() == [1, 2, 2, 2]  # all of it is the test part
     assert found.test.image[:, 10, 15, 0].tolist() == [40, 80, 80, 80]
     assert found.validation is None
     assert not found.test.label.flags.writeable
@@ -43,7 +43,7 @@ def test_pictures_have_its_size_and_its_classes(own, tmp_path, caplog):
         load(paint(tmp_path / "new", {"a": 3, "d": 3}, (20, 30)), like=own)
 
 
-def test_arrays_are_brought_to_its_form(own, tmp_path):
+def test_arrays_get_the_shape_of_the_training_data(own, tmp_path):
     levels = np.repeat(np.uint8([0, 40, 80]), 2)[:, None, None, None]
     images = levels * np.ones((1, 60, 90, 3), np.uint8)
     for found in (images, images / 255, images[..., 0], images[:, ::3, ::3, :1]):
@@ -59,7 +59,7 @@ def test_arrays_are_brought_to_its_form(own, tmp_path):
         load(f"npz:{tmp_path}/b.npz", like=own)
 
 
-def test_a_part_of_its_own_stays_what_is_measured(own, tmp_path):
+def test_an_existing_test_part_is_used(own, tmp_path):
     root = tmp_path / "parts"
     paint(root / "train", {"b": 2, "c": 2}, (9, 9))
     line = paint(root / "test", {"c": 1}, (9, 9)).removesuffix("/test")
@@ -81,13 +81,13 @@ def test_columns_are_matched_by_name(tmp_path):
     found = load(f"csv:{tmp_path}/b.csv", like=own)
     assert found.test.image.tolist() == [[50, 0, 0, 1], [60, 1, 0, 0]]
     assert found.test.label.tolist() == [1, 1]
-    for text, said in (
+    for text, message in (
         ("tall,city,age\nyes,Lima,50\n", "category 'city=Lima', which own lacks: ci"),
         ("tall,city\nyes,Rome\n", "lacks the column 'age' of own"),
         ("tall,city,age\nmaybe,Rome,2\n", "class 'maybe', which own lacks"),
     ):
         (tmp_path / "b.csv").write_text(text)
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=message):
             load(f"csv:{tmp_path}/b.csv", like=own)
     number = load(f"csv:{tmp_path}/own.csv?target=age", target=None).info
     (tmp_path / "b.csv").write_text("tall,city,age\nyes,Rome,50\nno,Oslo,50\n")
@@ -97,7 +97,7 @@ def test_columns_are_matched_by_name(tmp_path):
     assert found.test.inputs.shape == (2, 5)
 
 
-def test_texts_have_its_words_and_its_length(tmp_path):
+def test_texts_get_the_vocabulary_and_length_of_the_training_data(tmp_path):
     texts, classes = ["a fine film", "a dull film"] * 6, ["good", "bad"] * 6
     own = from_arrays(texts, classes).info
     rows = '\n{"text": "dull dull dull dull", "mood": "bad"}' * 3

@@ -1,4 +1,4 @@
-"""Folders of pictures, files of arrays, and arrays that a user brings."""
+"""Users' own data: folders of pictures, arrays, tables and texts."""
 
 import re
 
@@ -14,7 +14,7 @@ CLASSES = ("cat", "dog", "owl")
 
 @pytest.fixture
 def photos(tmp_path):
-    """Returns a folder of `count` pictures in each of three classes."""
+    """Return a function that writes `count` pictures of each of three classes."""
 
     def make(count=4, *, below=(".",), size=(20, 30), mode="RGB", suffix="png"):
         root = tmp_path / "photos"
@@ -39,7 +39,7 @@ def test_a_folder_of_classes(photos, caplog):
     counts = [len(p.label) for p in (loaded.train, loaded.validation, loaded.test)]
     assert counts == [17, 3, 4]
     for part in (loaded.train, loaded.validation, loaded.test):
-        # Of each class its share, and the pixels of the right class.
+        # Every class has its share, and every picture the pixels of its class.
         assert set(part.label) == {0, 1, 2}
         np.testing.assert_array_equal(part.image[:, 3, 4, 0], 60 * part.label)
         assert not part.image.flags.writeable
@@ -91,11 +91,11 @@ def test_pictures_are_gray_if_all_are(photos):
     assert data.load(f"folder:{root}").info.input_shape == (20, 30, 3)
 
 
-def test_unreadable_pictures(photos, caplog):
+def test_unreadable_pictures_are_refused_or_skipped(photos, caplog):
     root = photos(8)
     for name in ("1.png", "3.png"):
         (root / "dog" / name).write_bytes(b"no picture")
-    (root / "owl" / "notes.txt").write_text("passed over")
+    (root / "owl" / "notes.txt").write_text("ignored")
     with pytest.raises(DataError, match=r"dog/1.png cannot be .* \(2 such files\)"):
         data.load(f"folder:{root}")
     loaded = data.load(f"folder:{root}", skip_bad=True)
@@ -106,7 +106,7 @@ def test_unreadable_pictures(photos, caplog):
 
 
 @pytest.mark.parametrize(
-    ("damage", "words"),
+    ("damage", "message"),
     [
         (lambda root: root.rename(root.parent / "away"), "there is no such folder"),
         (lambda root: [_clear(root / name) for name in CLASSES], "holds no folders"),
@@ -115,12 +115,12 @@ def test_unreadable_pictures(photos, caplog):
         (lambda root: _clear(root / "owl", but="0.png"), "class 'owl' has one example"),
     ],
 )
-def test_bad_folders(photos, damage, words):
+def test_bad_folders_are_refused(photos, damage, message):
     root = photos()
     damage(root)
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         data.load(f"folder:{root}")
-    assert not data.status(f"folder:{root}")[0].available or "class" in words
+    assert not data.status(f"folder:{root}")[0].available or "class" in message
 
 
 def _clear(folder, *, keep=False, but=None):
@@ -131,14 +131,14 @@ def _clear(folder, *, keep=False, but=None):
         folder.rmdir()
 
 
-def test_a_split_that_leaves_a_class_out(photos):
+def test_a_split_that_leaves_a_class_out_is_refused(photos):
     line = f"folder:{photos(4)}"
     for share, what in ((0.1, "held out"), (0.8, "to train on")):
         with pytest.raises(DataError, match=f"no example of class .* is {what}"):
             data.load(line, validation=share)
 
 
-def test_a_part_that_leaves_a_class_out(photos):
+def test_a_part_that_lacks_a_class_is_refused(photos):
     root = photos(2, below=("train", "test"))
     _clear(root / "test" / "owl")
     with pytest.raises(DataError, match="test part lacks the class 'owl'"):
@@ -151,29 +151,29 @@ IMAGES = (
 
 
 @pytest.mark.parametrize(
-    ("targets", "class_names", "kept"),
+    ("targets", "class_names", "labels_cycle"),
     [
         (np.arange(24) % 3, ("0", "1", "2"), True),
         (np.arange(24) % 3 * 2 + 1, ("1", "3", "5"), True),
         (np.array(["b", "a", "c"] * 8), ("a", "b", "c"), False),
         ((np.arange(24) % 3)[:, None], ("0", "1", "2"), True),
         (np.arange(24) % 2 == 1, ("False", "True"), False),
-        (np.arange(24) % 6, tuple("012345"), False),  # at least one of each is tested
+        (np.arange(24) % 6, tuple("012345"), False),  # each class has a test example
     ],
 )
-def test_arrays_with_classes_of_any_kind(targets, class_names, kept):
+def test_arrays_with_classes_of_any_kind(targets, class_names, labels_cycle):
     found = data.from_arrays(IMAGES, targets)
     assert found.info.class_names == class_names
     assert found.info.input_shape == (4, 4, 1)
     assert found.info.kind == "image"
     assert {*found.test.label} == {*range(len(class_names))}
-    if kept:  # rows are told by their first pixel
+    if labels_cycle:  # the first pixel identifies the row
         row = found.test.image[:, 0, 0, 0] // 10
         np.testing.assert_array_equal(found.test.label, row % 3)
 
 
 @pytest.mark.parametrize(
-    ("inputs", "targets", "more", "words"),
+    ("inputs", "targets", "more", "message"),
     [
         (IMAGES, np.zeros(24, int), {}, "only one class, '0'"),
         (IMAGES, np.arange(23) % 2, {}, "24 inputs and 23 targets"),
@@ -202,12 +202,12 @@ def test_arrays_with_classes_of_any_kind(targets, class_names, kept):
         (IMAGES.astype(np.float32) * 9, np.arange(24) % 2, {}, "Divide them"),
     ],
 )
-def test_arrays_that_do_not_fit(inputs, targets, more, words):
-    with pytest.raises(DataError, match=words):
+def test_bad_arrays_are_refused(inputs, targets, more, message):
+    with pytest.raises(DataError, match=message):
         data.from_arrays(inputs, targets, **more)
 
 
-def test_pixels_that_are_true_are_white():
+def test_boolean_pixels_become_black_and_white():
     found = data.from_arrays(IMAGES > 99, np.arange(24) % 2)
     assert np.unique(found.train.image).tolist() == [0, 255]
 
@@ -243,7 +243,7 @@ def test_a_file_of_arrays(tmp_path, names):
     )
 
 
-def test_bad_files_of_arrays(tmp_path):
+def test_bad_files_of_arrays_are_refused(tmp_path):
     file = tmp_path / "a.npz"
     with pytest.raises(DataError, match="cannot be read"):
         data.load(f"npz:{file}")
@@ -255,7 +255,7 @@ def test_bad_files_of_arrays(tmp_path):
         data.load(f"npz:{file}")
 
 
-def test_lines_mean_the_same_in_every_folder(tmp_path, monkeypatch):
+def test_names_mean_the_same_in_every_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     line = data.find("folder:photos?size=32x48&skip_bad=true").name
     assert line == f"folder:{tmp_path}/photos?size=32x48&skip_bad=true"
@@ -269,7 +269,7 @@ def test_lines_mean_the_same_in_every_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "message"),
     [
         ("floder:x", r"no kind of source 'floder'.*did you mean folder"),
         ("folder:", "names no place"),
@@ -281,24 +281,26 @@ def test_lines_mean_the_same_in_every_folder(tmp_path, monkeypatch):
         ("fashion-mnist", "did you mean fashion_mnist"),
     ],
 )
-def test_bad_lines(line, words):
-    with pytest.raises(DataError, match=words):
+def test_bad_names_are_refused(line, message):
+    with pytest.raises(DataError, match=message):
         data.find(line)
 
 
-def test_decoded_pictures_are_kept_until_a_file_changes(photos, monkeypatch, isolated):
+def test_decoded_pictures_are_cached_until_a_file_changes(
+    photos, monkeypatch, isolated
+):
     root = photos(8)
     first = data.load(f"folder:{root}")
-    kept = list((isolated / "cache" / "decoded").iterdir())
-    assert len(kept) == 1
+    cached = list((isolated / "cache" / "decoded").iterdir())
+    assert len(cached) == 1
     with monkeypatch.context() as patch:
         patch.setattr(data.decoding.pictures, "read", None)  # it is not called
         again = data.load(f"folder:{root}")
     assert again.info == first.info
     Image.new("RGB", (30, 20), "red").save(root / "cat" / "0.png")
     assert data.load(f"folder:{root}").info.checksum != first.info.checksum
-    kept[0].write_bytes(kept[0].read_bytes()[:-500])
-    monkeypatch.setenv("FDL_CACHE_DIR", "/dev/null")  # nothing can be kept
+    cached[0].write_bytes(cached[0].read_bytes()[:-500])
+    monkeypatch.setenv("FDL_CACHE_DIR", "/dev/null")  # nothing can be cached
     data.load(f"folder:{root}")
 
 
@@ -308,19 +310,19 @@ def test_the_cache_of_decoded_pictures_is_bounded(photos, monkeypatch, isolated)
     monkeypatch.setenv("FDL_CACHE_GB", str(2.15 * size / 1e9))
     for channels in (1, 3, 1):
         data.load(line, channels=channels)  # the gray ones take a third
-    (kept, other) = sorted((isolated / "cache" / "decoded").iterdir())
-    assert kept.stat().st_size + other.stat().st_size < 2.15 * size
-    (gray,) = (one for one in (kept, other) if one.stat().st_size < size)
+    (cached, other) = sorted((isolated / "cache" / "decoded").iterdir())
+    assert cached.stat().st_size + other.stat().st_size < 2.15 * size
+    (gray,) = (one for one in (cached, other) if one.stat().st_size < size)
     data.load(line, size=(20, 29))
     left = list((isolated / "cache" / "decoded").iterdir())
     assert sum(file.stat().st_size for file in left) < 2.15 * size
     assert len(left) == 2
-    assert gray in left  # that which was unused the longest is gone
+    assert gray in left  # the least recently used file is gone
 
 
 @pytest.fixture
 def people(tmp_path):
-    """Returns the line of a table of 60 people, with changes to its text."""
+    """Return a function that writes a table of 60 people, with changes to its text."""
 
     def make(change=lambda text: text, *, delimiter=","):
         rows = ["age,city,tall,weight"]
@@ -370,12 +372,12 @@ def test_a_table_whose_target_is_a_number(people):
 
 
 def _below(count):
-    """Return what makes whole numbers below another of those in a text."""
+    """Return a replacement that takes a matched number modulo `count`."""
     return lambda found: f"{int(found[0][:-1]) % count},"
 
 
 @pytest.mark.parametrize(
-    ("change", "target", "words"),
+    ("change", "target", "message"),
     [
         (str, None, "needs a target: set --target to one of age, city, tall, wei"),
         (str, "size", "has no column 'size': set --target to one of age"),
@@ -404,21 +406,21 @@ def _below(count):
         (lambda text: text.replace("yes", "no"), "tall", "only one class, 'no'"),
     ],
 )
-def test_bad_tables(people, change, target, words):
-    with pytest.raises(DataError, match=words):
+def test_bad_tables_are_refused(people, change, target, message):
+    with pytest.raises(DataError, match=message):
         data.load(people(change), target=target)
 
 
-def test_texts(tmp_path):
+def test_texts_become_tokens_in_order(tmp_path):
     text = "the quick brown fox jumps over the lazy dog.\n" * 100
     (tmp_path / "a.txt").write_text(text, "utf-8")
     found = data.load(f"text:{tmp_path / 'a.txt'}")
     assert found.info.kind == "text"
     assert "".join(found.info.class_names) == "".join(sorted(set(text)))
     token = np.concatenate([found.train.token, found.validation.token]).ravel()
-    said = "".join(found.info.class_names[number] for number in token)
-    assert text.startswith(said)
-    assert len(said) > 3000
+    decoded = "".join(found.info.class_names[number] for number in token)
+    assert text.startswith(decoded)
+    assert len(decoded) > 3000
     lines = "".join(f'{{"body": "{line}"}}\n' for line in text.split("\n")[:-1])
     (tmp_path / "a.jsonl").write_text(lines, "utf-8")
     same = data.load(f"jsonl:{tmp_path / 'a.jsonl'}", text="body")
@@ -426,7 +428,7 @@ def test_texts(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("scheme", "content", "words"),
+    ("scheme", "content", "message"),
     [
         ("text", b"\xff\xfe\x00", "cannot be read as text in UTF-8"),
         ("text", b"short", "too short for a window of 128"),
@@ -435,9 +437,9 @@ def test_texts(tmp_path):
         ("jsonl", b"[" * 100_000, "line 1 is not a JSON object"),
     ],
 )
-def test_bad_texts(tmp_path, scheme, content, words):
+def test_bad_texts_are_refused(tmp_path, scheme, content, message):
     (tmp_path / "a").write_bytes(content)
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         data.load(f"{scheme}:{tmp_path / 'a'}")
     assert not data.status(f"{scheme}:{tmp_path / 'a'}")[0].available
 
@@ -460,7 +462,7 @@ def test_leaks_and_duplicates_are_counted(tmp_path):
     scale = 84 // 4
     assert pixels.shape == (14 * scale, 49 * scale)
     assert pixels[5 * scale, 0] == IMAGES[1, 0, 0]  # the first of the second class
-    bright = data.from_arrays(IMAGES / 255, label)  # floating point is drawn alike
+    bright = data.from_arrays(IMAGES / 255, label)  # floats are drawn alike
     data.draw_contact_sheet(bright, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         drawn = np.unique(np.asarray(sheet))

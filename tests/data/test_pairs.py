@@ -1,4 +1,4 @@
-"""Pairs of texts: as numbers and back, in parts, in buckets, and from files."""
+"""Pairs of texts: as tokens and back, in parts, in buckets, and from files."""
 
 import itertools
 import json
@@ -30,19 +30,19 @@ ENGLISH = ["A dog, a house", "A dog runs", "The house", "A dog is running"]
 
 
 def make(**more):
-    """Pairs of four sentences, two of which have the same source."""
+    """Return pairs of four sentences, two of which have the same source."""
     return from_pairs(
         GERMAN, ENGLISH, test=(["Ein Tier läuft"], ["A wug runs"]), **more
     )
 
 
-def test_texts_become_tokens_of_the_training_part_and_texts_again() -> None:
+def test_texts_become_tokens_and_texts_again() -> None:
     data = make(columns=("German", "English"))
     info = data.info
     assert info.kind == "pair"
     assert info.units == ("words", "words")
     assert info.columns == ("German", "English")
-    # What occurs twice in the training part, the most frequent first; case counts.
+    # Words that occur twice in the training part, most frequent first; case matters.
     assert info.vocabulary == (*SPECIAL, "Ein", "Hund", "Haus", "läuft")
     assert info.class_names == (*SPECIAL, "A", "dog", "house")
     assert info.num_classes == 7
@@ -78,7 +78,7 @@ def test_texts_become_tokens_of_the_training_part_and_texts_again() -> None:
     assert (one.source.shape, one.target.shape) == ((1, 5), (1, 6))
 
 
-def test_a_word_that_looks_like_a_special_token_is_none() -> None:
+def test_a_word_that_looks_like_a_special_token_is_an_ordinary_word() -> None:
     texts = ["<pad> <s> </s> <unk>"] * 2
     data = from_pairs(texts, texts, test=(texts, texts))
     assert data.train.source.min() >= len(SPECIAL)
@@ -86,7 +86,7 @@ def test_a_word_that_looks_like_a_special_token_is_none() -> None:
     check(data.train)
 
 
-def test_letters_are_looked_for_in_lower_case_and_refused_if_there_are_none() -> None:
+def test_letters_fall_back_to_lower_case_or_are_refused() -> None:
     texts = ["cat", "ï go"]
     info = from_pairs(texts, texts, test=(texts, texts), units=("letters",) * 2).info
     assert pairs.source_tokens(info, ["GO  Cat", "i\u0308"]).tolist() == (
@@ -94,7 +94,8 @@ def test_letters_are_looked_for_in_lower_case_and_refused_if_there_are_none() ->
     )
     data = from_pairs(texts, texts, test=(["CAT"], ["CAT"]), units=info.units)
     assert pairs.source_texts(data.info, data.test.source) == ["cat"]
-    assert data.test.target[0].tolist()[:4] == [UNKNOWN] * 3 + [END]  # not of answers
+    # Targets do not fall back to lower case.
+    assert data.test.target[0].tolist()[:4] == [UNKNOWN] * 3 + [END]
     with pytest.raises(DataError, match="text 2 of 2, 'dog', has the letter 'd', whi"):
         pairs.source_tokens(info, ["go", "dog"])
     with pytest.raises(DataError, match=r"it has ' acgotï'\.$"):
@@ -103,7 +104,7 @@ def test_letters_are_looked_for_in_lower_case_and_refused_if_there_are_none() ->
         pairs.source_tokens(info, ["  "])
 
 
-def test_what_is_longer_than_the_training_part_is_cut_and_counted(caplog) -> None:
+def test_texts_longer_than_in_training_are_cut_and_counted(caplog) -> None:
     data = from_pairs(
         ["ab", "b"], ["x y", "y x"], test=(["aba", "bbb", "a"], ["x y x", "x", "y"])
     )
@@ -116,7 +117,7 @@ def test_what_is_longer_than_the_training_part_is_cut_and_counted(caplog) -> Non
     assert "1 of 2 texts were cut to 2 letters" in caplog.text
 
 
-def test_units_are_words_where_a_text_has_several() -> None:
+def test_units_are_words_if_a_text_has_several() -> None:
     spoken = from_pairs(["knight", "night"], ["N AY T", "N AY T"], test=(["a"], ["A"]))
     assert spoken.info.units == ("letters", "words")
     assert spoken.info.class_names[len(SPECIAL) :] == ("AY", "N", "T")
@@ -130,7 +131,7 @@ def test_units_are_words_where_a_text_has_several() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "target", "words"),
+    ("source", "target", "message"),
     [
         (["a", "b"], ["c"], "train part has 2 sources and 1 targets"),
         ([], [], "train part has 0 sources"),
@@ -140,15 +141,15 @@ def test_units_are_words_where_a_text_has_several() -> None:
         (["a b", "c d"], ["c", "d"], "no word of 'source' occurs twice"),
     ],
 )
-def test_texts_that_make_no_pairs_are_refused(source, target, words) -> None:
-    with pytest.raises(DataError, match=words):
+def test_bad_pairs_are_refused(source, target, message) -> None:
+    with pytest.raises(DataError, match=message):
         from_pairs(source, target)
 
 
 @pytest.mark.parametrize("text", [None, 3, float("nan")])
-def test_what_is_no_text_is_refused(text) -> None:
-    words = f"train part: target 2 of 2 is {text}, but must be a text"
-    with pytest.raises(DataError, match=words):
+def test_values_other_than_texts_are_refused(text) -> None:
+    message = f"train part: target 2 of 2 is {text}, but must be a text"
+    with pytest.raises(DataError, match=message):
         assemble_pairs(
             {"train": Part(["a", "b"], ["c", text])},
             name="pairs",
@@ -173,9 +174,11 @@ def test_equal_sources_are_never_in_two_parts(tmp_path) -> None:
     assert data.describe().repeated["test"] == len(data.test.source) - 4
     for how in ("last", "stratified"):
         train, held = fdl.data.hold_out(data.train, 1 / 4, how=how, seed=3)
-        alike = [{tuple(row) for row in part.source.tolist()} for part in (train, held)]
-        assert not alike[0] & alike[1]
-        assert len(alike[1]) == 5
+        sources = [
+            {tuple(row) for row in part.source.tolist()} for part in (train, held)
+        ]
+        assert not sources[0] & sources[1]
+        assert len(sources[1]) == 5
     assert held.target.shape[1] == data.info.target_length
     whole = load(f"tsv:{tmp_path}/a.tsv", validation=None)
     assert len(whole.train.source) == len(source) - len(data.test.source)
@@ -185,7 +188,7 @@ GOOD = fdl.Pairs(np.array([[4, 5, 0], [4, 0, 0]]), np.array([[5, 2, 0], [4, 4, 2
 
 
 @pytest.mark.parametrize(
-    ("field", "place", "value", "words"),
+    ("field", "place", "value", "message"),
     [
         ("source", (1, 0), PAD, "row 1 of source has only padding"),
         ("source", (0, 0), PAD, "row 0 of source has padding before a token"),
@@ -198,15 +201,15 @@ GOOD = fdl.Pairs(np.array([[4, 5, 0], [4, 0, 0]]), np.array([[5, 2, 0], [4, 4, 2
         ("target", (1, 0), PAD, "row 1 of target has padding before a token"),
     ],
 )
-def test_tokens_that_make_no_sense_are_seen(field, place, value, words) -> None:
+def test_invalid_tokens_are_refused(field, place, value, message) -> None:
     check(GOOD, batch_size=2)
     tokens = np.array(getattr(GOOD, field))
     tokens[place] = value
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         check(GOOD._replace(**{field: tokens}))
 
 
-def test_arrays_that_are_no_tokens_are_seen() -> None:
+def test_arrays_other_than_tokens_are_refused() -> None:
     with pytest.raises(
         DataError, match=r"source is float64\[2, 3\]: expected integers"
     ):
@@ -216,7 +219,7 @@ def test_arrays_that_are_no_tokens_are_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         ({"target_length": 0}, "target_length=0 must be from 1"),
         ({"target_length": 10**9}, "target_length=1000000000 must be from 1"),
@@ -227,16 +230,16 @@ def test_arrays_that_are_no_tokens_are_seen() -> None:
         ({"input_shape": (3, 3)}, "must have 1 sides"),
     ],
 )
-def test_what_a_file_says_of_pairs_is_checked(change, words) -> None:
+def test_an_invalid_info_is_refused(change, message) -> None:
     info = make().info
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=message):
         require_sensible(info._replace(**change))
 
 
-def test_what_a_run_keeps_of_pairs_is_read_again() -> None:
+def test_the_info_of_pairs_survives_json() -> None:
     info = make().info
-    said = json.loads(json.dumps(info._asdict()))
-    assert DatasetInfo(**fields_of(DatasetInfo, said)) == info
+    restored = json.loads(json.dumps(info._asdict()))
+    assert DatasetInfo(**fields_of(DatasetInfo, restored)) == info
 
 
 def test_buckets_hold_every_pair_once_cut_to_their_bounds() -> None:
@@ -278,7 +281,7 @@ def test_only_the_last_bucket_has_a_smaller_batch() -> None:
         bucketed(whole, 3, batch_size=0)
 
 
-def test_bounds_of_buckets_take_least_work() -> None:
+def test_bucket_bounds_need_the_fewest_tokens() -> None:
     rng = np.random.default_rng(1)
     lengths = rng.integers(1, 5, (40, 2))
     whole = fdl.Pairs(*(np.where(np.arange(4) < n[:, None], 4, 0) for n in lengths.T))
@@ -299,7 +302,7 @@ def test_bounds_of_buckets_take_least_work() -> None:
     assert len(bucket_bounds(whole, 99)) <= 7
 
 
-def test_bounds_that_hold_not_all_pairs_are_refused() -> None:
+def test_bad_bucket_bounds_are_refused() -> None:
     with pytest.raises(DataError, match=r"pair in row 1, whose lengths are \(1, 3\)"):
         bucketed(GOOD, [(1, 1), (3, 2)])
     with pytest.raises(DataError, match="from short to long"):
@@ -311,7 +314,7 @@ def test_bounds_that_hold_not_all_pairs_are_refused() -> None:
         bucketed(GOOD, 0)
 
 
-def test_long_texts_have_few_lengths_to_choose_from() -> None:
+def test_bucket_bounds_of_many_lengths_are_nearly_optimal() -> None:
     lengths = np.arange(1, 101)
     rows = np.where(np.arange(100) < lengths[:, None], 4, 0)
     bounds = bucket_bounds(fdl.Pairs(rows, rows), 4)
@@ -346,7 +349,7 @@ def test_files_of_pairs_are_read(tmp_path, write) -> None:
     assert (data.info.train_count, data.info.test_count) == (3, 1)
     assert data.references.tolist() == ["The house"]
     assert fdl.data.status(line)[0].available
-    # A run's own vocabulary, lengths and options, of all that another file has.
+    # Another file, all of it, with the vocabulary, lengths and options of a run.
     again = load(write(tmp_path), like=data.info)
     assert len(again.test.source) == 4
     assert again.info.vocabulary == data.info.vocabulary
@@ -354,7 +357,7 @@ def test_files_of_pairs_are_read(tmp_path, write) -> None:
     assert pairs.target_texts(again.info, again.test.target[1:2]) == ["A dog runs"]
 
 
-def test_columns_without_names_are_counted(tmp_path) -> None:
+def test_columns_without_names_are_chosen_by_number(tmp_path) -> None:
     (tmp_path / "a.tsv").write_text("A\t1\tx\nB\t2\n\nC\t3\n")
     data = load(f"tsv:{tmp_path}/a.tsv?source=2&target=1", validation=None)
     assert data.info.columns == ("source", "target")
@@ -368,7 +371,7 @@ def test_columns_without_names_are_counted(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "options", "words"),
+    ("content", "options", "message"),
     [
         (b"a\tb\nc\t\xff\n", "", "line 2 has the byte 0xff, invalid start byte: save"),
         (b"a\tb\n\nc\n", "", "line 3: the target, column '2', is missing"),
@@ -381,30 +384,30 @@ def test_columns_without_names_are_counted(tmp_path) -> None:
         (b"a\tb\nc\td", "?text=a", "tsv: has no option 'text': choose one of source"),
     ],
 )
-def test_bad_files_of_pairs_are_refused_by_line(tmp_path, content, options, words):
+def test_bad_files_of_pairs_are_refused_by_line(tmp_path, content, options, message):
     (tmp_path / "a.tsv").write_bytes(content)
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         load(f"tsv:{tmp_path}/a.tsv{options}")
     assert "?" in options or not fdl.data.status(f"tsv:{tmp_path}/a.tsv")[0].available
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "message"),
     [
         ('{"de": "a"}', "line 2 is not a JSON object with .*: it has no 'en'"),
         ('{"de": "a", "en": " "}', "line 2 .*: 'en' is empty"),
         ('{"de": "a", "en": 3}', "line 2 .*: 'en' is not a text"),
     ],
 )
-def test_bad_objects_are_refused_by_line(tmp_path, line, words) -> None:
+def test_bad_objects_are_refused_by_line(tmp_path, line, message) -> None:
     (tmp_path / "a.jsonl").write_text('{"de": "a", "en": "b"}\n' + line)
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         load(f"jsonl:{tmp_path}/a.jsonl?source=de&target=en")
 
 
 def test_texts_for_a_run_are_lines_or_the_sources_of_a_file(tmp_path) -> None:
     info = make(columns=("German", "English")).info
-    # As many as there are lines, which a form feed ends for Python's `splitlines` only.
+    # One text per line; a form feed ends a line only for Python's `splitlines`.
     (tmp_path / "a.txt").write_text("Ein Hund\n\nDas\fHaus\n")
     assert fdl.data.read_texts(tmp_path / "a.txt", info) == [
         "Ein Hund",
@@ -415,15 +418,15 @@ def test_texts_for_a_run_are_lines_or_the_sources_of_a_file(tmp_path) -> None:
     assert fdl.data.read_texts(tmp_path / "a.jsonl", info) == GERMAN
 
 
-def test_a_description_tells_what_pairs_are_made_of() -> None:
-    said = str(make(columns=("German", "English")).describe())
-    assert "German: at most 5 words, 4 different ones" in said
-    assert "English: at most 5 words, 3 different ones" in said
-    assert "1 inputs of the train part occur more than once" in said
-    assert "classes" not in said
+def test_a_description_gives_the_lengths_and_vocabulary_of_pairs() -> None:
+    description = str(make(columns=("German", "English")).describe())
+    assert "German: at most 5 words, 4 different ones" in description
+    assert "English: at most 5 words, 3 different ones" in description
+    assert "1 inputs of the train part occur more than once" in description
+    assert "classes" not in description
 
 
-def test_other_data_hold_no_pairs() -> None:
+def test_other_data_are_refused_as_pairs() -> None:
     info = fdl.data.from_arrays(np.ones((4, 2)), [0, 1, 0, 1]).info
     with pytest.raises(DataError, match="holds no pairs of texts, but vectors"):
         pairs.source_tokens(info, ["a"])

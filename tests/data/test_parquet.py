@@ -36,7 +36,7 @@ PNGS = [encoded(pixels) for pixels in IMAGES]
 
 @pytest.mark.parametrize("struct", [True, False])
 def test_images_with_names_of_classes(tmp_path, struct):
-    names = ["owl", "cat", "yak", "dog"]  # nothing is a dog
+    names = ["owl", "cat", "yak", "dog"]  # no image is a dog
     write(
         tmp_path / "data/train-00000-of-00002.parquet",
         PNGS[:9],
@@ -57,11 +57,11 @@ def test_images_with_names_of_classes(tmp_path, struct):
     np.testing.assert_array_equal(data.train.image, IMAGES[:12])
     np.testing.assert_array_equal(data.test.image, IMAGES[12:])
     np.testing.assert_array_equal(data.test.label, LABELS[12:])
-    (said,) = status(f"hf:{tmp_path}")
-    assert (said.train_count, said.test_count) == (12, 6)
+    (found,) = status(f"hf:{tmp_path}")
+    assert (found.train_count, found.test_count) == (12, 6)
 
 
-def test_sizes_grays_and_names_as_those_of_folders(tmp_path):
+def test_sizes_channels_and_names_follow_the_rules_of_folders(tmp_path):
     grays = [encoded(pixels[: 20 - n % 2, :, 0]) for n, pixels in enumerate(IMAGES)]
     file = tmp_path / "all.parquet"
     write(file, grays, ["ab"[n % 2] for n in range(18)], id=list(range(18)))
@@ -71,7 +71,7 @@ def test_sizes_grays_and_names_as_those_of_folders(tmp_path):
     assert load(f"hf:{file}", size="16x8").info.input_shape == (16, 8, 1)
 
 
-def test_what_cannot_be_read_is_named(tmp_path):
+def test_unreadable_rows_and_files_are_refused_by_name(tmp_path):
     file = tmp_path / "a.parquet"
     bad = [*PNGS[:4], PNGS[4][:60], *PNGS[5:]]
     write(file, bad, LABELS, age=list(range(18)))

@@ -1,4 +1,4 @@
-"""Picture files of every kind, whole and damaged."""
+"""Picture files of every format, intact and damaged."""
 
 import concurrent.futures
 import io
@@ -19,7 +19,7 @@ RED, WHITE = (255, 0, 0), (255, 255, 255)
 
 @pytest.fixture
 def arrow():
-    """Gray values that differ in every turn and mirror image, 16 high, 24 wide."""
+    """Gray values, 16x24, that differ in every rotation and reflection."""
     rows, columns = np.mgrid[:16, :24]
     return (8 * rows + 5 * columns).astype(np.uint8)
 
@@ -31,7 +31,7 @@ def content(picture, kind="png", **options):
 
 
 def exif(orientation: bytes, *more: bytes) -> bytes:
-    """EXIF data with an orientation and other entries, each of 12 bytes."""
+    """Return EXIF data with an orientation and other entries, each of 12 bytes."""
     entries = (struct.pack("<HHI", 0x112, 3, 1) + orientation, *more)
     count = struct.pack("<H", len(entries))
     ends = struct.pack("<I", 0) + struct.pack("<ii", -1, 0)
@@ -64,7 +64,7 @@ SIDEWAYS = struct.pack("<HH", 6, 0)
 @pytest.mark.parametrize(
     ("data", "turn"),
     [
-        # A resolution of -1/0, which cannot be written again; one far outside.
+        # A resolution of -1/0, which cannot be written again; offsets far outside.
         (exif(SIDEWAYS, struct.pack("<HHII", 0x11A, 10, 1, 38)), 6),
         (exif(SIDEWAYS, struct.pack("<HHII", 0x11A, 5, 1, 2**31)), 6),
         (exif(SIDEWAYS, struct.pack("<HHII", 0x8769, 4, 1, 2**31)), 6),
@@ -78,7 +78,7 @@ SIDEWAYS = struct.pack("<HH", 6, 0)
 )
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
 def test_damaged_exif_does_no_harm(arrow, kind, data, turn) -> None:
-    # Written by hand, since Pillow repairs what it can.
+    # Written by hand, since Pillow would repair it.
     options = {"quality": 95} if kind == "jpeg" else {"lossless": True}
     found = decode_picture(
         content(Image.fromarray(arrow), kind, exif=data, **options), 1, name="a"
@@ -93,29 +93,29 @@ def animation():
     return content(red, "gif", save_all=True, append_images=[blue])
 
 
-def inks(mode, color):
+def plain(mode, color):
     return Image.new(mode, (4, 4), color)
 
 
 @pytest.mark.parametrize(
     ("data", "color"),
     [
-        (content(inks("RGB", RED)), RED),
-        (content(inks("RGB", RED), "bmp"), RED),
-        (content(inks("RGB", RED), "gif"), RED),
-        (content(inks("RGB", RED), "webp", lossless=True), RED),
-        (content(inks("CMYK", (0, 255, 255, 0)), "jpeg"), RED),
-        (content(inks("RGBA", (*RED, 255))), RED),
-        (content(inks("RGBA", (*RED, 0))), WHITE),
-        (content(inks("RGBA", (*RED, 128))), (255, 127, 127)),
-        (content(inks("LA", (0, 0))), WHITE),
-        (content(inks("RGB", RED).quantize(2)), RED),
-        (content(inks("P", 0), transparency=0), WHITE),
-        (content(inks("P", 0), transparency=b"\0\0"), WHITE),
-        (content(inks("RGB", RED), transparency=RED), WHITE),
-        (content(inks("L", 9), transparency=9), WHITE),
-        (content(inks("1", 1)), WHITE),
-        (content(inks("I;16", 200 * 257)), (200, 200, 200)),
+        (content(plain("RGB", RED)), RED),
+        (content(plain("RGB", RED), "bmp"), RED),
+        (content(plain("RGB", RED), "gif"), RED),
+        (content(plain("RGB", RED), "webp", lossless=True), RED),
+        (content(plain("CMYK", (0, 255, 255, 0)), "jpeg"), RED),
+        (content(plain("RGBA", (*RED, 255))), RED),
+        (content(plain("RGBA", (*RED, 0))), WHITE),
+        (content(plain("RGBA", (*RED, 128))), (255, 127, 127)),
+        (content(plain("LA", (0, 0))), WHITE),
+        (content(plain("RGB", RED).quantize(2)), RED),
+        (content(plain("P", 0), transparency=0), WHITE),
+        (content(plain("P", 0), transparency=b"\0\0"), WHITE),
+        (content(plain("RGB", RED), transparency=RED), WHITE),
+        (content(plain("L", 9), transparency=9), WHITE),
+        (content(plain("1", 1)), WHITE),
+        (content(plain("I;16", 200 * 257)), (200, 200, 200)),
         (animation(), RED),
     ],
 )
@@ -140,12 +140,12 @@ def test_a_damaged_file_is_refused_by_its_name(kind) -> None:
 
 
 def test_damage_anywhere_gives_a_picture_or_a_data_error(arrow) -> None:
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for kind in ("png", "jpeg", "gif", "webp", "bmp"):
         whole = content(Image.fromarray(arrow), kind)
-        for place in draw.integers(0, len(whole), 60):
+        for place in rng.integers(0, len(whole), 60):
             data = bytearray(whole)
-            data[place] ^= int(draw.integers(1, 256))
+            data[place] ^= int(rng.integers(1, 256))
             try:
                 found = decode_picture(bytes(data), 1, name="a")
             except DataError:
@@ -153,7 +153,7 @@ def test_damage_anywhere_gives_a_picture_or_a_data_error(arrow) -> None:
             assert found.dtype == np.uint8
 
 
-def test_too_many_pixels_are_refused_before_they_are_decoded() -> None:
+def test_too_many_pixels_are_refused_before_decoding() -> None:
     data = bytearray(content(Image.new("1", (8, 8))))
     for side in (10_000, 60_000):  # Pillow warns of the one, and refuses the other
         data[16:24] = struct.pack(">II", side, side)
@@ -162,7 +162,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded() -> None:
             decode_picture(bytes(data), 1, name="bomb.png")
 
 
-def test_threads_decode_as_many_pixels_at_once_as_one_picture_may_have() -> None:
+def test_threads_together_decode_at_most_the_pixels_of_one_picture() -> None:
     room, together, most = Room(100), [0], []
 
     def decode(pixels: int) -> None:
@@ -178,7 +178,7 @@ def test_threads_decode_as_many_pixels_at_once_as_one_picture_may_have() -> None
     assert room.left == 100
 
 
-def test_other_libraries_do_not_decode_them_either() -> None:
+def test_the_pixel_limit_also_holds_for_other_libraries() -> None:
     data, usual = bytearray(content(Image.new("1", (8, 8)))), Image.MAX_IMAGE_PIXELS
     data[16:24] = struct.pack(">II", 7_100, 7_100)
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
@@ -187,7 +187,7 @@ def test_other_libraries_do_not_decode_them_either() -> None:
     assert usual == Image.MAX_IMAGE_PIXELS
 
 
-def test_what_cannot_be_opened(tmp_path) -> None:
+def test_missing_files_and_folders_are_refused(tmp_path) -> None:
     for path in (tmp_path, tmp_path / "absent.png"):
         with pytest.raises(DataError, match="cannot be read"):
             read_picture(path, 1)

@@ -1,4 +1,4 @@
-"""`tfds:` directories, and the published datasets that come as archives."""
+"""`tfds:` directories, and datasets that are published as archives."""
 
 import gzip
 import hashlib
@@ -31,7 +31,7 @@ LABELS = np.arange(24) % 3
 
 @pytest.fixture(scope="module")
 def pets(tmp_path_factory):
-    """A directory whose images have two sizes, and whose last class is not used."""
+    """A TFDS directory with images of two sizes and an unused last class."""
     from tensorflow_datasets import features
 
     root = tmp_path_factory.mktemp("tfds")
@@ -67,14 +67,14 @@ def test_a_prepared_directory_is_a_dataset(pets, monkeypatch):
     assert load("tfds:pets", size=16).info.input_shape == (16, 16, 3)
     found = load("tfds:pets", like=again.info)
     assert found.info.input_shape == (16, 16, 1)
-    assert found.info.test_count == 18  # all of it is measured
-    (said,) = status("tfds:pets")
-    assert said.available
-    assert said.train_count == 24
+    assert found.info.test_count == 18  # all of it is the test part
+    (report,) = status("tfds:pets")
+    assert report.available
+    assert report.train_count == 24
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "message"),
     [
         ("tfds:pest", "not among the datasets .* it has pets"),
         ("tfds:pets:9.9.9", "no version 9.9.9: choose one of 1.2.0"),
@@ -83,13 +83,15 @@ def test_a_prepared_directory_is_a_dataset(pets, monkeypatch):
         ("tdfs:pets", "did you mean tfds"),
     ],
 )
-def test_what_a_directory_lacks_is_named(pets, line, words):
-    with pytest.raises(DataError, match=words):
+def test_unknown_datasets_versions_and_targets_are_refused(pets, line, message):
+    with pytest.raises(DataError, match=message):
         load(line, data_dir=pets)
 
 
 @pytest.mark.parametrize("key", ["pythonClassName", "python_class_name", "type"])
-def test_no_module_that_a_directory_names_is_imported(pets, tmp_path, key, monkeypatch):
+def test_modules_named_in_a_directory_are_not_imported(
+    pets, tmp_path, key, monkeypatch
+):
     version = tmp_path / "pets" / "1.2.0"
     version.mkdir(parents=True)
     for file in (pets / "pets" / "1.2.0").iterdir():
@@ -192,7 +194,7 @@ COUNTS = {"byclass": 62, "bymerge": 47, "balanced": 47, "letters": 26, "cifar100
 
 
 def prepare(root, name, images, labels, few):
-    """Write what TFDS makes of a dataset, as it describes it."""
+    """Write a dataset as TFDS prepares it."""
     from tensorflow_datasets import features
 
     dataset, _, config = ARCHIVES[name].prepared.partition("/")
@@ -201,7 +203,8 @@ def prepare(root, name, images, labels, few):
         "label": features.ClassLabel(num_classes=few),
     }
     pixels, more = images, {}
-    if config:  # TFDS leaves them as the files have them, and counts letters from 1
+    # TFDS keeps the transposed images of the files, and counts letters from 1.
+    if config:
         pixels = images.swapaxes(1, 2)
     if config == "letters":
         described["label"], labels = features.ClassLabel(num_classes=37), labels + 1
@@ -213,10 +216,10 @@ def prepare(root, name, images, labels, few):
         for n in range(len(images))
     ]
     version = write_tfds(root / "made", described, dict(train=rows, test=rows), dataset)
-    there = root / dataset / config / version.name
-    there.parent.mkdir(parents=True, exist_ok=True)
-    version.rename(there)
-    return there
+    target = root / dataset / config / version.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    version.rename(target)
+    return target
 
 
 def test_every_archive_is_tested():
@@ -224,7 +227,7 @@ def test_every_archive_is_tested():
 
 
 @pytest.mark.parametrize("name", MAKE)
-def test_archives_give_their_images_by_every_route(name, tmp_path, monkeypatch):
+def test_every_route_gives_the_images_of_an_archive(name, tmp_path, monkeypatch):
     archive = ARCHIVES[name]
     few = COUNTS.get(name.rpartition("-")[2], 10)
     size = 28 if "mnist" in name else 32
@@ -248,7 +251,7 @@ def test_archives_give_their_images_by_every_route(name, tmp_path, monkeypatch):
         assert data.info.num_classes == few
         for part in (data.train, data.test):
             order = np.arange(count)
-            if not in_order:  # TFDS has one of its own
+            if not in_order:  # TFDS has its own order
                 place = {image.tobytes(): n for n, image in enumerate(images)}
                 order = [place[image.tobytes()] for image in part.image]
                 assert sorted(order) == list(range(count))
@@ -256,14 +259,14 @@ def test_archives_give_their_images_by_every_route(name, tmp_path, monkeypatch):
             np.testing.assert_array_equal(part.label, labels[order])
         return data.info.class_names
 
-    # The download, whose files are kept.
-    asked = {file.folder + file.name: files[file.name] for file in archive.files}
-    monkeypatch.setattr(archived, "receive", lambda url, *, most: asked[url])
+    # A download, whose files are cached.
+    requested = {file.folder + file.name: files[file.name] for file in archive.files}
+    monkeypatch.setattr(archived, "receive", lambda url, *, most: requested[url])
     names = found("downloaded")
     monkeypatch.setattr(archived, "receive", None)
     assert found(f"original files in {cache.originals() / archive.folder}") == names
 
-    # Original files that the user has.
+    # Original files in a folder of the user.
     folder = tmp_path / archive.folder
     folder.mkdir()
     for file, content in files.items():
@@ -276,11 +279,11 @@ def test_archives_give_their_images_by_every_route(name, tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"not the published file: it has .* sha256"):
         load(name, **where)
 
-    # What TFDS has prepared.
+    # A directory that TFDS has prepared.
     version = prepare(tmp_path, name, images, labels, few)
-    said = found(f"TFDS directory {version}", in_order=False, **where)
+    tfds_names = found(f"TFDS directory {version}", in_order=False, **where)
     if name.startswith("emnist"):
-        assert said == names
+        assert tfds_names == names
 
 
 @pytest.mark.parametrize(
@@ -300,25 +303,25 @@ def test_opacity_and_sixteen_bits(tmp_path, kind, pixel, expected):
     assert fitted[0, 0].tolist() == expected
 
 
-def test_images_of_another_kind_are_refused(tmp_path):
+def test_floating_point_images_are_refused(tmp_path):
     with pytest.raises(DataError, match="an image is float32"):
         prepared_examples.converted(
             tmp_path, np.zeros((3, 4, 3), np.float32), (3, 4), 3
         )
 
 
-def test_what_is_downloaded_is_compared_first(monkeypatch):
+def test_a_download_is_verified_before_it_is_cached(monkeypatch):
     with pytest.raises(DataError, match=r"SVHN.* was not found(?s:.*)train_32x32\.mat"):
         load("svhn", download=False)
-    asked = []
+    requested = []
 
     def receive(url, *, most):
-        asked.append((url, most))
+        requested.append((url, most))
         return b"<html>"
 
     monkeypatch.setattr(archived, "receive", receive)
     monkeypatch.setenv("FDL_CIFAR10_URL", "http://127.0.0.1:9/")
     with pytest.raises(DataError, match="not the published file: it has 6 bytes"):
         load("cifar10")
-    assert asked == [("http://127.0.0.1:9/cifar-10-binary.tar.gz", 170_052_171)]
+    assert requested == [("http://127.0.0.1:9/cifar-10-binary.tar.gz", 170_052_171)]
     assert not cache.originals().exists()

@@ -68,15 +68,15 @@ def test_a_named_folder_must_exist(tmp_path):
             function(*arguments, data_dir=tmp_path / "nowhere")
 
 
-def test_the_order_of_the_places(
+def test_the_order_in_which_folders_are_searched(
     tmp_path, tiny, tiny_prepared, write_originals, isolated, monkeypatch
 ):
     def source():
         data = load("mnist", data_dir=tmp_path, download=False)
         return data.info.source
 
-    kept = write_originals(cache.originals() / "mnist", tiny.splits)
-    assert source() == f"original files in {kept}"
+    cached = write_originals(cache.originals() / "mnist", tiny.splits)
+    assert source() == f"original files in {cached}"
     system = write_originals(isolated / "system" / "mnist", tiny.splits)
     assert source() == f"original files in {system}"
     own = write_originals(tmp_path / "own", tiny.splits)
@@ -92,7 +92,7 @@ def test_the_order_of_the_places(
     assert where["mnist"] == (True, f"TFDS directory {below / '3.0.1'}")
 
 
-def test_damage_is_listed_where_nobody_named_the_place(
+def test_damage_in_a_folder_that_was_not_named_is_listed(
     tiny, isolated, write_originals, monkeypatch
 ):
     place = write_originals(isolated / "system" / "mnist", tiny.splits)
@@ -108,7 +108,7 @@ def test_damage_is_listed_where_nobody_named_the_place(
         prepare("mnist")
 
 
-def test_status_says_what_to_do(tiny, tmp_path, write_originals, monkeypatch):
+def test_status_gives_a_remedy(tiny, tmp_path, write_originals, monkeypatch):
     mnist, *_ = status()
     assert not mnist.available
     assert (mnist.train_count, mnist.test_count) == (50, 20)
@@ -120,7 +120,7 @@ def test_status_says_what_to_do(tiny, tmp_path, write_originals, monkeypatch):
     assert "t10k-images-idx3-ubyte is missing" in mnist.where
 
 
-def test_the_sample_says_what_it_is():
+def test_the_contents_of_the_sample():
     data = load("mnist-5k", validation=None)
     assert data.validation is None
     assert data.info.name == "mnist-5k"
@@ -183,7 +183,7 @@ def test_the_sample_is_from_the_training_set(full_data_dir):
 
 @pytest.mark.full_mnist
 def test_tfds_stores_full_mnist_in_another_order(full_data_dir):
-    """That both ways keep to this order, test_tfds.py shows with fewer images."""
+    """That reading and writing follow this order is tested in test_tfds.py."""
     train = load("mnist", data_dir=full_data_dir, download=False, validation=None).train
     first = tfds._stored_order(60_000, "train")[:5]
     # As TFDS's own preparation stores them.

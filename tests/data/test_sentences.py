@@ -1,4 +1,4 @@
-"""The sentences that Kim (2014) tested on: how they are read, and their ten folds."""
+"""Sentences on which Kim (2014) evaluated: how they are read, and their ten folds."""
 
 import dataclasses
 import hashlib
@@ -14,7 +14,7 @@ ROWS = [f"{n % 2} a film of caf\xe9s\x85 it's number {n} ." for n in range(40)]
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A folder with other contents than were published, taken for these."""
+    """A folder with made-up contents that are accepted as the published ones."""
     folder = tmp_path / "text" / "kim"
     folder.mkdir(parents=True)
     for name, source in SENTENCES.items():
@@ -34,7 +34,7 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_lines_end_at_newlines_alone(place):
+def test_only_newlines_end_a_line(place):
     found = load("mr", data_dir=place, validation=None)
     assert found.info.class_names == ("negative", "positive")
     assert (found.info.train_count, found.info.test_count) == (36, 4)
@@ -68,7 +68,7 @@ def test_every_text_is_tested_once_in_ten_folds(place):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("mr?fold=11", "fold=11 must be from 1 to 10"),
         ("mr?fold=0", "fold='0' must be a whole number of at least 1"),
@@ -76,12 +76,12 @@ def test_every_text_is_tested_once_in_ten_folds(place):
         ("mrs?fold=1", "there is no dataset named 'mrs'"),
     ],
 )
-def test_what_is_wrong_with_a_line_is_named(line, said):
-    with pytest.raises(DataError, match=said):
+def test_bad_names_are_refused(line, message):
+    with pytest.raises(DataError, match=message):
         find(line)
 
 
-def test_damage_is_named(place, monkeypatch):
+def test_damaged_files_are_refused(place, monkeypatch):
     file = place / "text" / "kim" / "subj.all"
     data = b"1 fine\nfine film\n"
     file.write_bytes(data)

@@ -1,4 +1,4 @@
-"""What is held out for validation."""
+"""Holding out examples for validation."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ LABELS = st.lists(st.integers(0, 4), min_size=2, max_size=60).map(np.array)
 
 
 def _batch(labels):
-    """Examples that know their number."""
+    """Return examples whose input encodes their row."""
     index = np.arange(len(labels), dtype=np.float32)
     return fdl.Batch(index[:, None] / 64, labels)
 
@@ -29,7 +29,9 @@ def _numbers(part):
 
 @settings(deadline=None)
 @given(labels=LABELS, share=SHARES, seed=st.integers(0, 3))
-def test_parts_are_disjoint_whole_ordered_and_stratified(labels, share, seed) -> None:
+def test_parts_are_disjoint_complete_ordered_and_stratified(
+    labels, share, seed
+) -> None:
     total = round(share * len(labels))
     if not 0 < total < len(labels):
         with pytest.raises(data.DataError, match="both parts need at least one"):
@@ -47,8 +49,8 @@ def test_parts_are_disjoint_whole_ordered_and_stratified(labels, share, seed) ->
         assert not part.image.flags.writeable
     sizes = np.bincount(labels, minlength=5)
     held = np.bincount(parts[1].label, minlength=5)
-    # Each class gives its share, but that a class of two or more gives one example,
-    # where there are enough, in place of one of a larger class.
+    # Each class gives its share, except that a class of two or more gives an example
+    # in place of a larger class, if enough are held out.
     exact = sizes * total / len(labels)
     close = np.abs(held - exact) < 1
     assert (close | (held < exact)).all()
@@ -78,7 +80,7 @@ def test_counts_are_largest_remainders(sizes, part) -> None:
         assert low >= remainders[~rounded_up].max() - 1e-9
 
 
-def test_a_seed_draws_its_own_examples_anywhere_in_the_set() -> None:
+def test_seeds_draw_different_examples_from_the_whole_set() -> None:
     batch = _batch(np.zeros(60, int))
     drawn = [_numbers(data.hold_out(batch, 0.5, seed=seed)[1]) for seed in range(4)]
     assert len({tuple(numbers) for numbers in drawn}) == 4
@@ -94,7 +96,7 @@ def test_arrays_without_classes_are_drawn_at_random() -> None:
     assert set(np.asarray(validation["inputs"]).tolist()) != {9.0, 10.0, 11.0}
 
 
-def test_the_last_ones_are_a_slice() -> None:
+def test_the_last_examples_are_a_slice() -> None:
     batch = _batch(np.arange(12) % 3)
     train, validation = data.hold_out(batch, 1 / 4, how="last")
     np.testing.assert_array_equal(_numbers(validation), [9, 10, 11])
@@ -116,22 +118,22 @@ def test_the_sample_is_stratified_by_a_draw_that_never_changes() -> None:
     left = np.delete(whole.train.label, loaded.held_out)
     np.testing.assert_array_equal(loaded.train.label, left)
     digest = hashlib.sha256(loaded.held_out.astype("<i8").tobytes()).hexdigest()
-    # Whatever is selected on this part is selected on the same examples by everybody.
+    # Everyone who selects a model on this part uses the same examples.
     assert digest[:16] == "ee617b2e77c1ceca"
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, 1.5, float("nan"), float("inf")])
-def test_what_is_no_share_is_named_before_anything_is_read(share, monkeypatch) -> None:
+def test_a_bad_share_is_refused_before_anything_is_read(share, monkeypatch) -> None:
     monkeypatch.setattr(data.published, "_load", None)
-    words = rf"validation share {share!r} must be .* such as 1/6; .*validation=None"
-    with pytest.raises(data.DataError, match=words):
+    message = rf"validation share {share!r} must be .* such as 1/6; .*validation=None"
+    with pytest.raises(data.DataError, match=message):
         data.load("mnist", validation=share)
-    with pytest.raises(data.DataError, match=words):
+    with pytest.raises(data.DataError, match=message):
         data.hold_out(_batch(np.arange(4)), share)
 
 
 @pytest.mark.parametrize("share", [0, 1, True, 10_000, "0.1", [0.1], None])
-def test_what_is_no_number_is_no_share(share) -> None:
+def test_integers_and_other_types_are_not_shares(share) -> None:
     with pytest.raises(data.DataError) as caught:
         splits.require_share(share)
     assert f"validation share {share!r} must be " in str(caught.value)
@@ -139,14 +141,14 @@ def test_what_is_no_number_is_no_share(share) -> None:
 
 @pytest.mark.parametrize(("share", "held"), [(1e-5, 0), (0.9999, 4000)])
 @pytest.mark.parametrize("name", ["mnist-5k", "python-docs"])
-def test_a_share_that_leaves_a_part_empty_is_named(name, share, held) -> None:
+def test_a_share_that_leaves_a_part_empty_is_refused(name, share, held) -> None:
     count = data.load(name, validation=None).info.train_count
     held = held and count
-    words = (
+    message = (
         f"validation share {share} of {count} examples holds out {held} and leaves "
         f"{count - held} to train on"
     )
-    with pytest.raises(data.DataError, match=words):
+    with pytest.raises(data.DataError, match=message):
         data.load(name, validation=share)
 
 

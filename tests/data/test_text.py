@@ -1,4 +1,4 @@
-"""The text that comes with Python."""
+"""The text of the manual that is included in Python."""
 
 import hashlib
 import sys
@@ -37,12 +37,12 @@ def test_no_paragraph_is_in_both_sets() -> None:
         for part in (loaded.train, loaded.test)
     )
     assert not train & test - {""}
-    # Topics repeat each other, so that this would not hold of them as they are.
+    # Topics repeat paragraphs of each other, which `text.join` removes.
     topics = "\n\n".join(text._topics().topics.values())
     assert len(topics) > 1.1 * len(text.join(text._topics().topics))
 
 
-def test_info_tells_version_and_contents() -> None:
+def test_info_has_the_version_and_the_contents() -> None:
     info = data.load("python-docs").info
     whole = text.join(text._topics().topics)
     assert info.checksum == hashlib.sha256(whole.encode()).hexdigest()
@@ -69,14 +69,14 @@ def test_the_last_windows_are_held_out() -> None:
     assert loaded.info.checksum == whole.info.checksum
 
 
-def test_is_in_the_list() -> None:
+def test_python_docs_is_listed() -> None:
     assert "python-docs" in data.names()
     (row,) = (row for row in data.status() if row.name == "python-docs")
     assert row.available
     assert row.train_count > 1000
 
 
-def test_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_name_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(data.DataError, match="nothing to prepare"):
         data.prepare("python-docs")
     with pytest.raises(data.DataError, match=r"one of mnist, .*, python-docs"):

@@ -72,7 +72,7 @@ def test_tfds_itself_reads_what_was_prepared(root, version, tiny):
         assert [example["label"] for example in source] == [*train.label[order]]
 
 
-def test_no_module_that_a_directory_names_is_imported(root, version, monkeypatch):
+def test_modules_named_in_a_directory_are_not_imported(root, version, monkeypatch):
     file = version / "features.json"
     file.write_text(file.read_text().replace("image_feature.Image", "gift.Image"))
     with pytest.raises(DataError, match=r"features\.gift\.Image', which is not loaded"):
@@ -91,7 +91,7 @@ def test_parquet_is_refused_with_the_reason(root, version, monkeypatch):
         load("mnist", download=False)
 
 
-def test_a_preparation_that_did_not_finish_is_ignored(
+def test_an_unfinished_preparation_is_ignored(
     root, version, tiny, write_originals, assert_same
 ):
     (version / "dataset_info.json").unlink()
@@ -137,7 +137,7 @@ def _unknown_format(version):
 
 
 @pytest.mark.parametrize(
-    ("damage", "words"),
+    ("damage", "message"),
     [
         (_remove_shard, "split train has 0 files of 0 bytes, expected 1"),
         (_truncate_shard, "split train has 1 files of"),
@@ -149,11 +149,11 @@ def _unknown_format(version):
         (_unknown_format, "'riegeli'"),
     ],
 )
-def test_a_damaged_directory_is_an_error_when_named_and_passed_over_when_not(
-    root, version, tiny, write_originals, assert_same, monkeypatch, damage, words
+def test_a_damaged_directory_is_an_error_if_named_and_otherwise_ignored(
+    root, version, tiny, write_originals, assert_same, monkeypatch, damage, message
 ):
     damage(version)
-    with pytest.raises(DataError, match=words) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         load("mnist", data_dir=root)
     assert str(caught.value).startswith(str(version))
     monkeypatch.setenv("TFDS_DATA_DIR", str(root))
@@ -205,7 +205,7 @@ def _pickled(file):
 @pytest.mark.parametrize(
     "damage", [_garbage, _truncated, _one_bit, _other_arrays, _pickled]
 )
-def test_a_damaged_cache_is_ignored_and_written_anew(root, tiny, assert_same, damage):
+def test_a_damaged_cache_is_ignored_and_rewritten(root, tiny, assert_same, damage):
     load("mnist", data_dir=root)
     file = cache.path(tiny.entry)
     good = file.read_bytes()
@@ -216,7 +216,7 @@ def test_a_damaged_cache_is_ignored_and_written_anew(root, tiny, assert_same, da
     assert [f.name for f in file.parent.iterdir()] == [file.name]
 
 
-def test_an_unwritable_cache_is_no_error(
+def test_an_unwritable_cache_is_not_an_error(
     root, tiny, assert_same, tmp_path, monkeypatch
 ):
     (tmp_path / "file").write_text("not a folder")
@@ -234,7 +234,7 @@ def test_the_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     assert cache.folder() == tmp_path / ".cache" / "fdl"
 
 
-def test_prepare_writes_where_load_and_tfds_look(
+def test_prepare_writes_where_load_looks(
     tmp_path, tiny, write_originals, assert_same, capfd
 ):
     source = write_originals(tmp_path / "source", tiny.splits)
@@ -255,7 +255,7 @@ def test_prepare_finds_the_files_as_load_does(
 
 
 def test_prepare_overwrites_nothing(root, version, monkeypatch):
-    monkeypatch.setattr(published, "_original_files", None)  # looks before it fetches
+    monkeypatch.setattr(published, "_original_files", None)  # checked before reading
     before = shard(version).stat()
     with pytest.raises(DataError, match="MNIST exists already; nothing was written"):
         prepare("mnist", data_dir=root)
@@ -266,7 +266,7 @@ def test_prepare_overwrites_nothing(root, version, monkeypatch):
     assert shard(version).stat() == before
 
 
-def test_prepare_that_fails_leaves_nothing_behind(
+def test_a_failed_prepare_leaves_nothing_behind(
     tmp_path, tiny, write_originals, monkeypatch
 ):
     def full(*args):
@@ -283,14 +283,14 @@ def test_prepare_that_fails_leaves_nothing_behind(
 
 
 def test_two_processes_may_prepare_at_once(root, version, tiny, tmp_path):
-    made = shutil.copytree(version, tmp_path / "made")
-    builder._move(tiny.entry, made, version)
+    copy = shutil.copytree(version, tmp_path / "copy")
+    builder._move(tiny.entry, copy, version)
     (version / "dataset_info.json").unlink()
     with pytest.raises(OSError, match="not empty"):
-        builder._move(tiny.entry, made, version)
+        builder._move(tiny.entry, copy, version)
 
 
-def test_prepare_says_what_it_cannot_do(tmp_path, tiny, write_originals):
+def test_prepare_refuses_with_the_reason(tmp_path, tiny, write_originals):
     with pytest.raises(DataError, match="holds none of the original files"):
         prepare("mnist", source=tmp_path, data_dir=tmp_path)
     with pytest.raises(DataError, match="there is no such folder"):

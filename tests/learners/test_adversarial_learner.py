@@ -1,4 +1,4 @@
-"""The adversarial learner: what a step changes, what it draws, what it averages."""
+"""The adversarial learner: its updates, its random draws, and its average."""
 
 import functools
 
@@ -19,7 +19,7 @@ BATCH = fdl.Batch(IMAGES, np.arange(12, dtype=np.int32) % 3)
 
 
 class Generator(linen.Module):
-    """Keeps running statistics."""
+    """A generator with running statistics."""
 
     @linen.compact
     def __call__(self, latent, *, train=False):
@@ -30,7 +30,7 @@ class Generator(linen.Module):
 
 
 class Discriminator(linen.Module):
-    """Keeps running statistics of what it sees, and drops values out."""
+    """A discriminator with running statistics and dropout."""
 
     dropout_rate: float = 0.0
 
@@ -43,7 +43,7 @@ class Discriminator(linen.Module):
         return linen.Dense(1, name="head")(x)
 
 
-@functools.cache  # each learner anew is a program anew
+@functools.cache  # each new learner compiles a new program
 def make(loss=losses.non_saturating, dropout_rate=0.0, rate=0.1, **options):
     learner = adversarial(
         Generator(),
@@ -67,7 +67,7 @@ def differ(a, b):
     return any(jax.tree.leaves(jax.tree.map(lambda x, y: bool(jnp.any(x != y)), a, b)))
 
 
-def test_discriminator_learns_first_then_the_generator_against_it() -> None:
+def test_the_discriminator_is_updated_first_then_the_generator_against_it() -> None:
     learner, state = make()
     after, measured = jax.jit(learner.step)(state, BATCH)
     keys = jax.random.split(jax.random.fold_in(state.key, 0), 2)
@@ -79,11 +79,11 @@ def test_discriminator_learns_first_then_the_generator_against_it() -> None:
         return model.apply(variables, x, train=True, mutable=["batch_stats"])[0]
 
     make_images = jax.jit(lambda params, z: apply(Generator(), "generator", params, z))
-    judge = lambda params, x: apply(Discriminator(), "discriminator", params, x)
-    made = make_images(state.params["generator"], latents[0])
+    discriminate = lambda params, x: apply(Discriminator(), "discriminator", params, x)
+    generated = make_images(state.params["generator"], latents[0])
 
     def first(params):
-        real, fake = judge(params, images), judge(params, made)
+        real, fake = discriminate(params, images), discriminate(params, generated)
         return jnp.mean(jax.nn.softplus(-real) + jax.nn.softplus(fake))
 
     loss, grads = jax.jit(jax.value_and_grad(first))(state.params["discriminator"])
@@ -95,7 +95,7 @@ def test_discriminator_learns_first_then_the_generator_against_it() -> None:
     )
 
     def second(params):
-        fake = judge(discriminator, make_images(params, latents[1]))
+        fake = discriminate(discriminator, make_images(params, latents[1]))
         return jnp.mean(jax.nn.softplus(-fake))
 
     grads = jax.jit(jax.grad(second))(state.params["generator"])
@@ -106,12 +106,12 @@ def test_discriminator_learns_first_then_the_generator_against_it() -> None:
     assert int(after.step) == 1
 
 
-def test_real_and_made_examples_are_normalized_apart() -> None:
+def test_real_and_generated_examples_are_normalized_separately() -> None:
     learner, state = make()
     after, _ = jax.jit(learner.step)(state, BATCH)
     images = (2 * (IMAGES.astype(np.float32) / 255) - 1).reshape(12, -1)
     key = jax.random.split(jax.random.fold_in(state.key, 0), 2)[0]
-    made, _ = Generator().apply(
+    generated, _ = Generator().apply(
         {
             "params": state.params["generator"],
             **state.model_state["generator"],
@@ -120,14 +120,14 @@ def test_real_and_made_examples_are_normalized_apart() -> None:
         train=True,
         mutable=["batch_stats"],
     )
-    # Momentum 0.5 from mean 0: first the real ones, then the made ones.
-    wanted = 0.25 * images.mean(0) + 0.5 * np.asarray(made).reshape(12, -1).mean(0)
+    # Momentum 0.5 from mean 0: first the real images, then the generated ones.
+    wanted = 0.25 * images.mean(0) + 0.5 * np.asarray(generated).reshape(12, -1).mean(0)
     found = after.model_state["discriminator"]["batch_stats"]["norm"]["mean"]
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
 
 
-def test_k_updates_of_the_discriminator_for_one_of_the_generator() -> None:
-    k = 3  # that of one, the first test looks at
+def test_the_discriminator_is_updated_k_times_per_update_of_the_generator() -> None:
+    k = 3  # the first test covers 1
     counting = lambda: optax.chain(optax.scale_by_schedule(lambda step: 0.0))
     learner = adversarial(
         Generator(),
@@ -146,12 +146,12 @@ def test_k_updates_of_the_discriminator_for_one_of_the_generator() -> None:
     assert measured["generator_loss"].weight == 12
 
 
-def test_the_average_is_exact_and_has_statistics_of_its_own() -> None:
+def test_the_average_is_exact_and_has_its_own_statistics() -> None:
     learner, state = make(ema_decay=0.15)
     wanted = state.params["generator"]
     step = jax.jit(learner.step)
-    for decay in (0, 1 / 11, 0.15):  # of steps 0, 1 and 2, which would keep 2 / 12
-        kept = state.extra["average"]["model_state"]["batch_stats"]["norm"]["mean"]
+    for decay in (0, 1 / 11, 0.15):  # the smaller of 0.15 and t / (t + 10)
+        before = state.extra["average"]["model_state"]["batch_stats"]["norm"]["mean"]
         key = jax.random.split(jax.random.fold_in(state.key, state.step), 2)[1]
         state, _ = step(state, BATCH)
         new = state.params["generator"]
@@ -160,7 +160,7 @@ def test_the_average_is_exact_and_has_statistics_of_its_own() -> None:
         close(average["params"], wanted)
         dense = wanted["dense"]
         x = draw(key, 12, 5).latent @ dense["kernel"]
-        mean = 0.9 * kept + 0.1 * (x.mean(0) + dense["bias"])
+        mean = 0.9 * before + 0.1 * (x.mean(0) + dense["bias"])
         np.testing.assert_allclose(
             average["model_state"]["batch_stats"]["norm"]["mean"],
             mean,
@@ -186,7 +186,7 @@ def test_the_penalty_counts_in_the_discriminators_loss() -> None:
     assert values[1] > values[0] + 0.1
 
 
-def test_randomness_comes_from_key_and_step_alone() -> None:
+def test_randomness_depends_only_on_key_and_step() -> None:
     learner, state = make(dropout_rate=0.5)
     step = jax.jit(learner.step)
     loss = lambda state: float(step(state, BATCH)[1]["discriminator_loss"].total)
@@ -195,7 +195,7 @@ def test_randomness_comes_from_key_and_step_alone() -> None:
     assert loss(state) != loss(state._replace(key=jax.random.key(9)))
 
 
-def test_evaluation_has_no_randomness_and_leaves_labels_alone() -> None:
+def test_evaluation_ignores_the_key_and_the_labels() -> None:
     learner, state = make(dropout_rate=0.5)
     evaluate = jax.jit(learner.evaluate)
     found = evaluate(state, BATCH)
@@ -210,7 +210,7 @@ def test_evaluation_has_no_randomness_and_leaves_labels_alone() -> None:
     assert differ(found, evaluate(state, (IMAGES[::-1] // 2,)))
 
 
-def test_fit_trains_it() -> None:
+def test_fit_trains_reproducibly() -> None:
     learner, _ = make()
     fit = functools.partial(
         fdl.fit, learner, BATCH, epochs=2, batch_size=6, validation_data=BATCH
@@ -229,17 +229,17 @@ def test_numbers_out_of_range_are_refused(options) -> None:
         make(**options)
 
 
-def test_evaluation_is_of_the_averaged_generator() -> None:
+def test_evaluation_uses_the_averaged_generator() -> None:
     learner, state = make()
     for _ in range(3):
         state, _ = jax.jit(learner.step)(state, BATCH)
     measured = fdl.evaluate(learner, state, BATCH)
-    other = lambda tree: jax.tree.map(lambda x: x + 0.5, tree)
-    trained = {**state.params, "generator": other(state.params["generator"])}
+    shifted = lambda tree: jax.tree.map(lambda x: x + 0.5, tree)
+    trained = {**state.params, "generator": shifted(state.params["generator"])}
     assert fdl.evaluate(learner, state._replace(params=trained), BATCH) == measured
     average = {
         **state.extra["average"],
-        "params": other(state.extra["average"]["params"]),
+        "params": shifted(state.extra["average"]["params"]),
     }
     changed = fdl.evaluate(learner, state._replace(extra={"average": average}), BATCH)
     assert changed["real_logit"] == measured["real_logit"]

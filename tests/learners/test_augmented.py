@@ -19,8 +19,8 @@ BATCH = fdl.Batch(
 )
 
 
-class Dropping(linen.Module):
-    """A classifier that draws in training."""
+class DropoutClassifier(linen.Module):
+    """A classifier with dropout."""
 
     @linen.compact
     def __call__(self, image, *, train=False):
@@ -29,15 +29,15 @@ class Dropping(linen.Module):
         return linen.Dense(3)(x)
 
 
-@functools.cache  # each learner anew is a program anew
+@functools.cache  # each new learner compiles a new program
 def make(rate=0.1):
     return fdl.learners.supervised(
-        Dropping(), fdl.losses.cross_entropy, optax.sgd(rate)
+        DropoutClassifier(), fdl.losses.cross_entropy, optax.sgd(rate)
     )
 
 
-def spying(seen):
-    """A learner that is nothing but a list of the batches it is given."""
+def recording(seen):
+    """Return a learner whose step only records its batches in a list."""
 
     def step(state, batch):
         seen.append(jax.device_get(batch))
@@ -46,7 +46,7 @@ def spying(seen):
     return make()._replace(step=step)
 
 
-def started(learner, seed=0):
+def init(learner, seed=0):
     return jax.jit(learner.init)(jax.random.key(seed), BATCH)
 
 
@@ -70,29 +70,29 @@ def stepped(learner, state, batch=BATCH):
         {"batch_change": lambda key, batch: batch},
     ],
 )
-def test_without_a_change_it_is_the_plain_program(options) -> None:
+def test_without_a_change_a_step_is_unchanged(options) -> None:
     plain, same = make(), augmented(make(), **options)
-    state = started(plain)
+    state = init(plain)
     for _ in range(3):
         found, expected = stepped(same, state), stepped(plain, state)
         assert equal(found, expected)
         state, _ = expected
 
 
-def test_only_steps_are_changed() -> None:
+def test_only_training_steps_are_augmented() -> None:
     plain = make()
     learner = augmented(plain, augment.noise(1.0))
     assert learner._replace(step=plain.step) == plain
-    state = started(learner)
+    state = init(learner)
     assert not equal(stepped(learner, state), stepped(plain, state))
 
 
-def test_draws_follow_from_key_step_and_place() -> None:
+def test_draws_depend_on_key_step_and_position() -> None:
     seen = []
-    learner = augmented(spying(seen), augment.noise(1.0))
+    learner = augmented(recording(seen), augment.noise(1.0))
     same = fdl.Batch(np.full((12, 8, 8, 1), 0.5, np.float32), BATCH.label)
-    state = started(learner)
-    for start in (state, state, state._replace(step=jnp.int32(1)), started(learner, 1)):
+    state = init(learner)
+    for start in (state, state, state._replace(step=jnp.int32(1)), init(learner, 1)):
         learner.step(start, same)
     first, again, later, other = (batch.image for batch in seen)
     np.testing.assert_array_equal(first, again)
@@ -101,7 +101,7 @@ def test_draws_follow_from_key_step_and_place() -> None:
     assert len(images) == 36
 
 
-def test_draws_are_not_those_of_the_learner() -> None:
+def test_draws_are_independent_of_the_learners_own() -> None:
     keys = []
 
     def record(key, batch):
@@ -113,7 +113,7 @@ def test_draws_are_not_those_of_the_learner() -> None:
         return image
 
     learner = augmented(make(), change, batch_change=record)
-    state = started(learner)
+    state = init(learner)
     learner.step(state, BATCH)
     jax.effects_barrier()
     own = jax.jit(jax.vmap(jax.random.fold_in, (None, 0)))(state.key, np.arange(100))
@@ -126,8 +126,8 @@ def test_the_batch_is_changed_after_its_examples() -> None:
     seen = []
     black = lambda key, image: image * 0
     white = lambda key, batch: batch._replace(image=batch.image + 7)
-    learner = augmented(spying(seen), black, batch_change=white)
-    learner.step(started(learner), BATCH)
+    learner = augmented(recording(seen), black, batch_change=white)
+    learner.step(init(learner), BATCH)
     assert (seen[0].image == 7).all()
 
 
@@ -144,10 +144,10 @@ INPUTS = np.ones((4, 2), np.float32)
         (INPUTS, lambda batch: batch),
     ],
 )
-def test_inputs_are_found_and_nothing_else_is_touched(batch, inputs_of) -> None:
+def test_only_the_inputs_of_a_batch_are_changed(batch, inputs_of) -> None:
     seen = []
-    learner = augmented(spying(seen), lambda key, x: x * 0)
-    learner.step(started(learner), batch)
+    learner = augmented(recording(seen), lambda key, x: x * 0)
+    learner.step(init(learner), batch)
     assert type(seen[0]) is type(batch)
     assert (inputs_of(seen[0]) == 0).all()
     total = sum(leaf.sum() for leaf in jax.tree.leaves(seen[0]))
@@ -157,33 +157,33 @@ def test_inputs_are_found_and_nothing_else_is_touched(batch, inputs_of) -> None:
 def test_structured_inputs_are_changed_together() -> None:
     seen = []
     swap = lambda key, x: {"a": x["b"], "b": x["a"]}
-    learner = augmented(spying(seen), swap)
-    learner.step(started(learner), ({"a": INPUTS, "b": 2 * INPUTS}, INPUTS))
+    learner = augmented(recording(seen), swap)
+    learner.step(init(learner), ({"a": INPUTS, "b": 2 * INPUTS}, INPUTS))
     assert (seen[0][0]["a"] == 2).all()
 
 
 @pytest.mark.parametrize("batch", [{"image": INPUTS}, [INPUTS, INPUTS], ()])
-def test_a_batch_without_inputs_is_named(batch) -> None:
+def test_a_batch_without_inputs_is_refused(batch) -> None:
     learner = augmented(make(), augment.flip())
     with pytest.raises(fdl.data.DataError, match=f"of type {type(batch).__name__}"):
-        learner.step(started(learner), batch)
+        learner.step(init(learner), batch)
 
 
-def test_other_hyperparameters_are_changed_as_well() -> None:
+def test_an_augmented_learner_can_be_tuned() -> None:
     def tunable(hparams):
         return make(hparams["rate"])._replace(tune=tunable)
 
     noise, mix = augment.noise(1.0), lambda key, batch: batch
     learner = augmented(tunable({"rate": 0.1}), noise, batch_change=mix)
     tuned = learner.tune({"rate": 0.5})
-    state = started(learner)
+    state = init(learner)
     expected = augmented(make(0.5), noise, batch_change=mix)
     assert equal(stepped(tuned, state), stepped(expected, state))
     assert not equal(stepped(tuned, state), stepped(learner, state))
     assert augmented(make(), noise).tune is None
 
 
-def test_mixtures_train_a_classifier() -> None:
+def test_mixup_trains_a_classifier() -> None:
     loss = lambda logits, targets: optax.softmax_cross_entropy(logits, targets)
     learner = augmented(
         fdl.learners.supervised(
@@ -192,7 +192,7 @@ def test_mixtures_train_a_classifier() -> None:
         augment.shift(1),
         batch_change=augment.mixup(0.2, num_classes=3),
     )
-    state = started(learner)
+    state = init(learner)
     step = jax.jit(learner.step)
     losses = []
     for _ in range(60):
@@ -201,7 +201,7 @@ def test_mixtures_train_a_classifier() -> None:
     assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
 
 
-def test_fit_compiles_the_draws_into_its_program() -> None:
+def test_fit_is_reproducible() -> None:
     learner = augmented(make(), augment.shift(1))
     run = functools.partial(
         fdl.fit, learner, BATCH, epochs=2, batch_size=4, key=jax.random.key(0)

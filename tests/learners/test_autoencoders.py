@@ -1,4 +1,4 @@
-"""Variational learning: what a step descends on, and what evaluation holds fixed."""
+"""Variational and reconstructive learners: losses, noise, bounds and evaluation."""
 
 import functools
 
@@ -22,7 +22,7 @@ CODERS = {
 MODEL = fdl.models.VAE(3, **CODERS)
 
 
-@functools.cache  # each learner anew is a program anew
+@functools.cache  # each new learner compiles a new program
 def start(**options):
     learner = variational(MODEL, optax.sgd(0.1), **options)
     return learner, jax.jit(learner.init)(jax.random.key(0), BATCH)
@@ -35,7 +35,7 @@ def parts(params, image, noise):
 
 
 @pytest.mark.parametrize(("beta", "free_bits"), [(1.0, 0.0), (0.5, 0.2)])
-def test_step_descends_on_the_documented_loss(beta, free_bits) -> None:
+def test_a_step_descends_the_documented_loss(beta, free_bits) -> None:
     learner, state = start(beta=beta, free_bits=free_bits)
     image = jnp.asarray(IMAGES, jnp.float32) / 255
     noise = jax.random.normal(jax.random.fold_in(state.key, 0), (12, 3))
@@ -61,7 +61,7 @@ def test_step_descends_on_the_documented_loss(beta, free_bits) -> None:
     assert found["elbo"] == pytest.approx(-found["reconstruction"] - found["kl"])
     free = np.asarray(kl.mean(0)) < free_bits
     if free_bits:
-        assert free.any(), "else free bits are not seen"
+        assert free.any(), "else the free bits have no effect"
         assert not free.all()
         assert after.params["mean"]["bias"][free] == pytest.approx(
             state.params["mean"]["bias"][free] - 0.1 * grads["mean"]["bias"][free]
@@ -70,15 +70,15 @@ def test_step_descends_on_the_documented_loss(beta, free_bits) -> None:
 
 
 @pytest.mark.parametrize("beta", [1.0, 3.0])
-def test_evaluation_weighs_the_divergence_by_beta(beta) -> None:
+def test_evaluation_weights_the_divergence_by_beta(beta) -> None:
     found = fdl.evaluate(*start(beta=beta), BATCH)
     assert found["kl"] > 0.01
-    weighed = found["reconstruction"] + beta * found["kl"]
-    assert found["loss"] == pytest.approx(weighed, rel=1e-6)
+    weighted = found["reconstruction"] + beta * found["kl"]
+    assert found["loss"] == pytest.approx(weighted, rel=1e-6)
     assert found["elbo"] == pytest.approx(-found["reconstruction"] - found["kl"])
 
 
-def test_noise_comes_from_key_and_step_alone() -> None:
+def test_noise_depends_only_on_key_and_step() -> None:
     learner, state = start()
     step = jax.jit(learner.step)
     loss = lambda state: float(step(state, BATCH)[1]["loss"].total)
@@ -109,13 +109,13 @@ def test_fixed_noise_is_standard_normal_and_differs_between_images() -> None:
     between = np.corrcoef(noise[:-1].ravel(), noise[1:].ravel())[0, 1]
     assert abs(between) < 4 / np.sqrt(noise.size)
     assert len(np.unique(jax.random.key_data(content_keys(images)), axis=0)) == 2000
-    # One pixel is enough, and it matters where.
+    # One pixel changes the key, and so does its position.
     single = np.eye(3, dtype=np.uint8).reshape(3, 3, 1, 1)
     others = np.concatenate([single, np.zeros_like(single[:1])])
     assert len(np.unique(jax.random.key_data(content_keys(others)), axis=0)) == 4
 
 
-def test_predictions_are_reconstructions_from_the_mean() -> None:
+def test_predictions_are_reconstructions_of_the_latent_mean() -> None:
     learner, state = start()
     image = IMAGES.astype(np.float32) / 255
     logits, *_ = MODEL.apply({"params": state.params}, image, np.zeros((12, 3), "f"))
@@ -125,7 +125,8 @@ def test_predictions_are_reconstructions_from_the_mean() -> None:
 
 
 def test_learning_beats_independent_pixels() -> None:
-    # Two images and their negatives: pixels are fair coins, images are two bits.
+    # Two images and their negatives: each pixel is a fair coin, but an image is only
+    # two bits.
     pair = RNG.integers(0, 2, (2, 4, 4, 1), np.uint8)
     images = np.concatenate([pair, 1 - pair]).repeat(8, axis=0) * np.uint8(255)
     learner = variational(MODEL, fdl.keras.adam(1e-2))
@@ -139,13 +140,13 @@ def test_learning_beats_independent_pixels() -> None:
         strategy="vmap",
         members_per_chunk=4,
     )
-    # One of four may find only one of the two bits.
+    # One of the four may learn only one of the two bits.
     assert np.mean(run.train["elbo"][:, -1]) > -5
-    assert 16 * np.log(2) > 11, "what independent pixels would cost"
+    assert 16 * np.log(2) > 11, "the cost of independent pixels"
 
 
 @pytest.mark.parametrize("options", [{"beta": -1.0}, {"free_bits": float("nan")}])
-def test_refuses_bad_options(options) -> None:
+def test_bad_options_are_refused(options) -> None:
     (name,) = options
     with pytest.raises(ValueError, match=f"{name}="):
         variational(MODEL, optax.sgd(0.1), **options)
@@ -183,7 +184,7 @@ def test_importance_weighted_bound_reaches_the_exact_probability() -> None:
     assert means[1] + 4 * errors[1] < means[4] < means[500] - 4 * errors[4]
     assert means[500] == pytest.approx(exact, abs=0.005)
 
-    # One sample: the bound itself, with the divergence sampled and not in closed form.
+    # One sample: the ELBO, with the divergence sampled instead of in closed form.
     def elbo(key):
         noise = jax.random.normal(key, (12, 1))
         logits, mean, logvar = model.apply({"params": params}, image, noise)
@@ -195,8 +196,9 @@ def test_importance_weighted_bound_reaches_the_exact_probability() -> None:
     assert abs(means[1] - elbos.mean()) < 4 * error
 
 
-def test_importance_weighted_bound_is_exact_where_the_posterior_is() -> None:
-    # With all weights zero, latents tell nothing and the encoder gives their prior.
+def test_importance_weighted_bound_is_exact_for_an_exact_posterior() -> None:
+    # With all weights zero, the decoder ignores the latents, and the encoder outputs
+    # their prior.
     _, state = start()
     state = state._replace(params=jax.tree.map(jnp.zeros_like, state.params))
     for samples in (1, 7):
@@ -209,10 +211,10 @@ def test_importance_weighted_bound_is_exact_where_the_posterior_is() -> None:
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.4])
-def test_autoencoder_is_given_damaged_images_and_must_give_whole_ones(noise) -> None:
+def test_a_denoising_autoencoder_gets_damaged_images_and_intact_targets(noise) -> None:
     seen = []
 
-    class Spy:
+    class Recorder:
         def init(self, key, image):
             return {"params": {"bias": jnp.zeros(())}}
 
@@ -222,7 +224,7 @@ def test_autoencoder_is_given_damaged_images_and_must_give_whole_ones(noise) -> 
 
     images = np.full((50, 4, 4, 1), 255, np.uint8)
     images[:, 0, 0, 0] = np.arange(50)
-    learner = reconstructive(Spy(), optax.sgd(0.1), noise=noise)
+    learner = reconstructive(Recorder(), optax.sgd(0.1), noise=noise)
     state = learner.init(jax.random.key(0), (images,))
     measured = learner.evaluate(state, (images,))
     assert np.mean(seen[-1] == 0) == pytest.approx(noise, abs=0.06)
@@ -238,7 +240,7 @@ def test_autoencoder_is_given_damaged_images_and_must_give_whole_ones(noise) -> 
     assert found["loss"] == pytest.approx(16 * np.log(2), rel=1e-5)
 
 
-def test_denoiser_restores_what_it_does_not_see() -> None:
+def test_a_denoising_autoencoder_restores_hidden_pixels() -> None:
     images = RNG.integers(0, 2, (4, 4, 4, 1), np.uint8) * np.uint8(255)
     images = images.repeat(8, axis=0)
     learner = reconstructive(

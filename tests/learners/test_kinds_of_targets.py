@@ -1,4 +1,4 @@
-"""What `supervised` learns from: inputs, targets, weights and answers of all kinds."""
+"""Inputs, targets, weights and answers that `supervised` supports."""
 
 import flax.linen as linen
 import jax
@@ -14,7 +14,7 @@ KEY = jax.random.key(0)
 
 
 class Linear(linen.Module):
-    """A module without an argument that says whether it is being trained."""
+    """A module without an argument for the training mode."""
 
     outputs: int = 1
     squeeze: bool = False
@@ -39,7 +39,7 @@ def train(learner, data, epochs=60, batch_size=16, **options):
 
 
 @pytest.mark.parametrize("columns", [True, False])
-def test_regression_predicts_values_however_many_there_are(columns) -> None:
+def test_regression_predicts_values_of_any_number_of_examples(columns) -> None:
     data = line(columns=columns)
     model = Linear(squeeze=not columns)
     learner = learners.supervised(model, losses.mean_squared_error, optax.adam(0.05))
@@ -51,7 +51,7 @@ def test_regression_predicts_values_however_many_there_are(columns) -> None:
     assert fdl.evaluate(learner, run.state, data).keys() == {"loss"}
 
 
-def test_an_unknown_loss_is_answered_by_the_outputs() -> None:
+def test_with_an_unknown_loss_predictions_are_the_outputs() -> None:
     data = line()
     learner = learners.supervised(
         Linear(), lambda y, t: jnp.abs(y - t)[:, 0], optax.adam(0.05)
@@ -62,7 +62,7 @@ def test_an_unknown_loss_is_answered_by_the_outputs() -> None:
     )
 
 
-def test_losses_that_do_not_match_their_targets_are_refused() -> None:
+def test_losses_that_do_not_fit_the_targets_are_refused() -> None:
     x, y = line()
     wide = learners.supervised(
         Linear(squeeze=True),
@@ -88,7 +88,7 @@ def test_losses_that_do_not_match_their_targets_are_refused() -> None:
         train(squeezed, (x, y))
 
 
-def test_multi_label_classification_predicts_each_probability() -> None:
+def test_multi_label_classification_predicts_independent_probabilities() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(64, 4)).astype(np.float32)
     data = (x, (x[:, :2] > 0).astype(np.float32))
@@ -112,7 +112,7 @@ class TwoHeads(linen.Module):
 
 
 @pytest.mark.parametrize("kind", ["tuple", "dict"])
-def test_targets_are_any_tree(kind) -> None:
+def test_targets_may_be_any_pytree(kind) -> None:
     x, value = line()
     label = (value[:, 0] > 0).astype(np.int32)
     targets = (label, value) if kind == "tuple" else {"label": label, "value": value}
@@ -139,7 +139,7 @@ def sequences(n=32, time=9):
     return x, mask, label
 
 
-def test_a_masked_lstm_is_trained_by_position_and_by_name() -> None:
+def test_a_masked_lstm_takes_inputs_by_position_and_by_name() -> None:
     x, mask, label = sequences()
     learner = learners.supervised(
         models.LSTMClassifier(2, hidden_size=8), losses.cross_entropy, optax.adam(0.03)
@@ -152,7 +152,7 @@ def test_a_masked_lstm_is_trained_by_position_and_by_name() -> None:
         for inputs in (named, (x, mask))
     )
     jax.tree.map(np.testing.assert_array_equal, found, wanted)
-    # What is behind the mask changes nothing.
+    # Masked values change nothing.
     other = np.where(mask[..., None], x, 99.0).astype(np.float32)
     answers = fdl.predict(learner, run.state, (x, mask))
     for changed in ((other, mask), {"sequence": other, "mask": mask}):
@@ -162,7 +162,7 @@ def test_a_masked_lstm_is_trained_by_position_and_by_name() -> None:
 
 
 def reversals(n=64, length=5, vocab=8):
-    """Sequences to be reversed, of unlike lengths, filled up with 0."""
+    """Return sequences to reverse, of different lengths, padded with 0."""
     rng = np.random.default_rng(0)
     token = rng.integers(2, vocab, (n, length)).astype(np.int32)
     counts = rng.integers(3, length + 1, n)
@@ -175,7 +175,7 @@ def reversals(n=64, length=5, vocab=8):
     return (source, given), np.where(real, target, -100), real
 
 
-def test_the_transformer_is_trained_with_weights_of_tokens() -> None:
+def test_the_transformer_trains_with_token_weights() -> None:
     model = models.Transformer(
         8,
         nn.TransformerEncoder(num_layers=1, num_heads=1, hidden_size=16),
@@ -190,7 +190,7 @@ def test_the_transformer_is_trained_with_weights_of_tokens() -> None:
     run = train(learner, (inputs, targets, weights), epochs=30, batch_size=16)
     measured = fdl.evaluate(learner, run.state, (inputs, targets, weights))
     assert np.isfinite(measured["loss"])
-    # By hand, over the tokens that count.
+    # By hand, over the tokens that have weight.
     logits = np.asarray(jax.jit(model.apply)(run.state.variables, *inputs))
     scores = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
     picked = np.take_along_axis(scores, targets.clip(0)[..., None], -1)
@@ -221,7 +221,7 @@ def test_weights_multiply_losses_and_divide_by_their_sum() -> None:
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), after.params, wanted
     )
     assert measured["loss"].compute() == pytest.approx(float(found), rel=1e-5)
-    # Repeating an example is giving it the weight 2.
+    # Repeating an example is the same as giving it a weight of 2.
     rows = np.repeat(np.arange(12), weights.astype(int))
     repeated, _ = step(state, (x[rows], y[rows]))
     jax.tree.map(
@@ -229,8 +229,8 @@ def test_weights_multiply_losses_and_divide_by_their_sum() -> None:
         after.params,
         repeated.params,
     )
-    nothing, _ = step(state, (x, y, np.zeros(12, np.float32)))
-    jax.tree.map(np.testing.assert_array_equal, nothing.params, state.params)
+    unchanged, _ = step(state, (x, y, np.zeros(12, np.float32)))
+    jax.tree.map(np.testing.assert_array_equal, unchanged.params, state.params)
     unknown = learners.supervised(
         model, losses.mean_squared_error, optax.sgd(0.1), metrics={"m": lambda y, t: 0}
     )
@@ -242,7 +242,7 @@ def test_weights_multiply_losses_and_divide_by_their_sum() -> None:
 
 
 @pytest.mark.parametrize("form", ["dict", "named"])
-def test_batches_by_name_are_those_by_position(form) -> None:
+def test_batches_by_name_equal_those_by_position(form) -> None:
     import collections
 
     x, y = line()
@@ -265,24 +265,24 @@ def test_batches_by_name_are_those_by_position(form) -> None:
     "name",
     ["train", "training", "is_training", "deterministic", "use_running_average"],
 )
-def test_a_module_is_told_whether_it_is_trained(name) -> None:
+def test_a_module_receives_the_training_mode(name) -> None:
     inverted = name in ("deterministic", "use_running_average")
 
-    class Told(linen.Module):
+    class Flagged(linen.Module):
         @linen.compact
-        def __call__(self, x, **told):
-            shift = 1.0 if told[name] is not inverted else 0.0
+        def __call__(self, x, **flags):
+            shift = 1.0 if flags[name] is not inverted else 0.0
             return linen.Dense(1)(x) + shift
 
-    # Its signature has the name.
-    source = f"def call(self, x, *, {name}): return self.told(x, {name}={name})"
+    # A signature that contains the name.
+    source = f"def call(self, x, *, {name}): return self.flagged(x, {name}={name})"
     space: dict = {}
     exec(source, space)
-    Told.told = Told.__call__
-    Told.__call__ = linen.compact(space["call"])
+    Flagged.flagged = Flagged.__call__
+    Flagged.__call__ = linen.compact(space["call"])
     x, y = line(8)
     loss = lambda y, t: jnp.squeeze(y, -1)
-    learner = learners.supervised(Told(), loss, optax.sgd(0.0))
+    learner = learners.supervised(Flagged(), loss, optax.sgd(0.0))
     state = learner.init(KEY, (x, y))
     trained = learner.step(state, (x, y))[1]["loss"].compute()
     assert trained - learner.evaluate(state, (x, y))["loss"].compute() == pytest.approx(
@@ -297,14 +297,14 @@ def test_sequential_of_flax_is_a_model() -> None:
     assert train(learner, (x, y)).history[-1].train["loss"] < 0.1
 
 
-# One of each kind: what asks for the loss, or a function of it, or for parameters, and
-# what does not update them in each step.
+# One of each kind: those that need the loss, a function of it, or the parameters, and
+# those that do not update in each step.
 TRANSFORMATIONS = {
     "lbfgs": lambda: optax.lbfgs(),
     "sam": lambda: optax.contrib.sam(
         optax.sgd(0.1), optax.sgd(0.05), sync_period=2, opaque_mode=True
     ),
-    "sam in the open": lambda: optax.contrib.sam(
+    "sam, transparent": lambda: optax.contrib.sam(
         optax.sgd(0.1), optax.sgd(0.05), sync_period=2
     ),
     "polyak_sgd": lambda: optax.polyak_sgd(),
@@ -335,7 +335,7 @@ class Sowing(linen.Module):
         return x @ kernel
 
 
-def test_what_a_model_sows_into_losses_is_added_to_the_loss() -> None:
+def test_values_sown_into_losses_are_added_to_the_loss() -> None:
     x, y = line()
     learner = learners.supervised(Sowing(), losses.mean_squared_error, optax.sgd(0.1))
     state = learner.init(KEY, (x, y))
@@ -346,17 +346,17 @@ def test_what_a_model_sows_into_losses_is_added_to_the_loss() -> None:
         return jnp.mean(jnp.square(x @ kernel - y)) + 0.1 * jnp.sum(kernel**2)
 
     after, measured = jax.jit(learner.step)(state, (x, y))
-    found, slope = jax.jit(jax.value_and_grad(loss))(state.params)
+    found, gradient = jax.jit(jax.value_and_grad(loss))(state.params)
     np.testing.assert_allclose(
         after.params["kernel"],
-        state.params["kernel"] - 0.1 * slope["kernel"],
+        state.params["kernel"] - 0.1 * gradient["kernel"],
         rtol=1e-5,
     )
-    whole = pytest.approx(float(found), rel=1e-5)
-    assert measured["loss"].compute() == whole
+    expected = pytest.approx(float(found), rel=1e-5)
+    assert measured["loss"].compute() == expected
     for batch_size in (64, 5):
         assert fdl.evaluate(learner, state, (x, y), batch_size=batch_size) == {
-            "loss": whole
+            "loss": expected
         }
 
 
@@ -376,13 +376,13 @@ def test_answers_are_chosen_by_name() -> None:
         Linear(3), losses.cross_entropy, optax.sgd(0.1), **options
     )
     state = make().init(KEY, (x, label))
-    ask = lambda answer: fdl.predict(make(answer=answer), state, x)
-    logits = ask("logits")
-    np.testing.assert_array_equal(ask("values"), logits)
+    predict = lambda answer: fdl.predict(make(answer=answer), state, x)
+    logits = predict("logits")
+    np.testing.assert_array_equal(predict("values"), logits)
     for name in (None, "probabilities"):
-        np.testing.assert_allclose(ask(name), jax.nn.softmax(logits), rtol=1e-6)
+        np.testing.assert_allclose(predict(name), jax.nn.softmax(logits), rtol=1e-6)
     np.testing.assert_array_equal(
-        ask(lambda outputs: outputs.argmax(-1)), logits.argmax(-1)
+        predict(lambda outputs: outputs.argmax(-1)), logits.argmax(-1)
     )
     with pytest.raises(ValueError, match="answer='odds' must be one of probabilities"):
         make(answer="odds")
@@ -393,7 +393,7 @@ def test_answers_are_chosen_by_name() -> None:
         fdl.predict(free, free.init(KEY, (x, label)), x)
 
 
-def test_the_fault_of_a_model_is_its_own() -> None:
+def test_an_error_in_a_model_is_raised_unchanged() -> None:
     class Broken(linen.Module):
         def __call__(self, x):
             raise KeyError("of the model")
@@ -403,35 +403,35 @@ def test_the_fault_of_a_model_is_its_own() -> None:
         train(learner, (line()[0], np.zeros(64, np.int32)))
 
 
-def test_data_on_a_mesh_with_explicit_axes_train() -> None:
+def test_fit_takes_data_on_a_mesh_with_explicit_axes() -> None:
     mesh = jax.make_mesh((1,), ("data",))
     spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
     x, y = line()
     learner = learners.supervised(Linear(), losses.mean_squared_error, optax.sgd(0.1))
-    there = jax.device_put((x, y), spread)
-    run = train(learner, there, epochs=2, validation_data=there)
+    placed = jax.device_put((x, y), spread)
+    run = train(learner, placed, epochs=2, validation_data=placed)
     plain = train(learner, (x, y), epochs=2)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6),
         run.state.params,
         plain.state.params,
     )
-    assert fdl.predict(learner, run.state, there[0]).shape == (64, 1)
-    assert fdl.evaluate(learner, run.state, there)["loss"] == pytest.approx(
+    assert fdl.predict(learner, run.state, placed[0]).shape == (64, 1)
+    assert fdl.evaluate(learner, run.state, placed)["loss"] == pytest.approx(
         run.history[-1].validation["loss"], rel=1e-6
     )
-    # A state that was put there, by hand or from a file, goes with the data.
+    # A state that was placed there, by hand or from a file, goes with the data.
     state = jax.device_put(
         plain.state, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     )
-    assert train(learner, there, epochs=3, state=state).epoch == 3
-    assert fdl.predict(learner, state, there[0]).shape == (64, 1)
-    assert fdl.evaluate(learner, state, there)["loss"] == pytest.approx(
+    assert train(learner, placed, epochs=3, state=state).epoch == 3
+    assert fdl.predict(learner, state, placed[0]).shape == (64, 1)
+    assert fdl.evaluate(learner, state, placed)["loss"] == pytest.approx(
         fdl.evaluate(learner, plain.state, (x, y))["loss"], rel=1e-6
     )
 
 
-def test_trains_within_a_mesh_with_explicit_axes() -> None:
+def test_fit_runs_within_a_mesh_with_explicit_axes() -> None:
     mesh = jax.make_mesh((1,), ("data",))
     x, y = line()
     learner = learners.supervised(Linear(), losses.mean_squared_error, optax.sgd(0.1))
@@ -447,7 +447,7 @@ def test_trains_within_a_mesh_with_explicit_axes() -> None:
             )
 
 
-def test_predict_refuses_inputs_of_another_shape_and_a_single_one() -> None:
+def test_predict_refuses_inputs_of_another_shape_and_single_examples() -> None:
     x, y = line()
     learner = learners.supervised(Linear(), losses.mean_squared_error, optax.sgd(0.1))
     state = learner.init(KEY, (x, y))
@@ -467,14 +467,14 @@ def test_predict_refuses_inputs_of_another_shape_and_a_single_one() -> None:
 
 
 class Total(linen.Module):
-    """A module that forgets which example is which."""
+    """A module that sums over all examples."""
 
     @linen.compact
     def __call__(self, x):
         return linen.Dense(1)(x).sum()
 
 
-def test_an_mlp_reads_vectors_as_it_reads_images() -> None:
+def test_an_mlp_treats_vectors_like_images() -> None:
     x = np.random.default_rng(0).random((8, 6), np.float32)
     model = fdl.models.MLP(3)
     variables, apply = jax.jit(model.init)(KEY, x), jax.jit(model.apply)
@@ -483,7 +483,7 @@ def test_an_mlp_reads_vectors_as_it_reads_images() -> None:
     np.testing.assert_allclose(apply(variables, x[0]), answers[0], rtol=1e-6)
 
 
-def test_the_class_that_a_loss_ignores_may_name_no_class() -> None:
+def test_the_ignored_class_may_be_out_of_range() -> None:
     import functools
 
     x, _ = line()
@@ -510,7 +510,7 @@ def test_one_hot_targets_of_any_type_are_distributions() -> None:
         train(soft, (x, np.full((64, 3), -5.0, np.float32)))
 
 
-def test_a_loss_that_is_not_finite_at_first_is_no_fault_of_the_rate() -> None:
+def test_a_loss_that_starts_out_nonfinite_is_blamed_on_the_data() -> None:
     x, y = line()
     learner = learners.supervised(
         Linear(), lambda y, t: jnp.log(y - t - 1e9)[:, 0], optax.sgd(0.1)

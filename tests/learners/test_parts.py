@@ -1,4 +1,4 @@
-"""What is given in place of a model, a loss or an optimizer is told."""
+"""Checks of the model, loss, optimizer and data that a learner gets."""
 
 import flax.linen as linen
 import jax
@@ -15,7 +15,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1)).astype(np.uint8)
 LABEL = np.arange(8)
 
 
-class OfNNX(nnx.Module):
+class NNXModel(nnx.Module):
     def __init__(self, rngs) -> None:
         self.dense = nnx.Linear(64, 10, rngs=rngs)
 
@@ -23,16 +23,16 @@ class OfNNX(nnx.Module):
         return self.dense(x.reshape(len(x), -1))
 
 
-class Plain(linen.Module):
-    """Without `train`."""
+class WithoutTrain(linen.Module):
+    """A module without `train`."""
 
     @linen.compact
     def __call__(self, x):
         return linen.Dense(10)(x.reshape(len(x), -1))
 
 
-class Demanding(linen.Module):
-    """With `train`, and no default for it."""
+class RequiredTrain(linen.Module):
+    """A module whose `train` has no default."""
 
     @linen.compact
     def __call__(self, x, train):
@@ -53,8 +53,14 @@ def train(data=(IMAGE, LABEL), **changed):
     ("changed", "message"),
     [
         ({"model": models.MLP}, r"model=MLP is a class: .* such as MLP\(...\)"),
-        ({"model": OfNNX}, r"NNX class OfNNX: pass .* flax.nnx.bridge.ToLinen\(OfNNX"),
-        ({"model": OfNNX(nnx.Rngs(0))}, "NNX class OfNNX: pass .* flax.nnx.bridge"),
+        (
+            {"model": NNXModel},
+            r"NNX class NNXModel: pass .* flax.nnx.bridge.ToLinen\(NNXModel",
+        ),
+        (
+            {"model": NNXModel(nnx.Rngs(0))},
+            "NNX class NNXModel: pass .* flax.nnx.bridge",
+        ),
         ({"model": lambda x: x}, "model is a function, without init and apply"),
         ({"data": (IMAGE, np.eye(10, dtype=int)[LABEL])}, r"label.argmax\(-1\)"),
         ({"data": (IMAGE, LABEL[:, None])}, r"use label\[..., 0\]"),
@@ -63,7 +69,7 @@ def train(data=(IMAGE, LABEL), **changed):
         ({"data": (IMAGE.astype(float), LABEL)}, "whole numbers up to 255.*by 255"),
     ],
 )
-def test_what_is_told(changed, message) -> None:
+def test_wrong_parts_and_data_are_refused_with_a_remedy(changed, message) -> None:
     with pytest.raises(ValueError, match=message):
         train(**changed)
 
@@ -76,7 +82,7 @@ def test_what_is_told(changed, message) -> None:
         ({"optimizer": "adam"}, r"optimizer='adam' .* such as optax.adam\(1e-3\)"),
     ],
 )
-def test_what_is_told_without_the_types_of_tests(changed, message) -> None:
+def test_wrong_types_are_refused_without_runtime_type_checks(changed, message) -> None:
     parts = {"loss": losses.cross_entropy, "optimizer": optax.sgd(0.1)} | changed
     with pytest.raises(ValueError, match=message):
         require_parts(models.MLP(10), **parts)
@@ -85,10 +91,10 @@ def test_what_is_told_without_the_types_of_tests(changed, message) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"model": Plain()},
-        {"model": Demanding()},
+        {"model": WithoutTrain()},
+        {"model": RequiredTrain()},
         {"model": linen.Sequential([lambda x: x.reshape(len(x), -1), linen.Dense(10)])},
-        {"model": nnx.bridge.to_linen(OfNNX)},
+        {"model": nnx.bridge.to_linen(NNXModel)},
         {"data": {"inputs": IMAGE, "targets": LABEL}},
         {"data": (IMAGE, np.eye(10, dtype=np.float32)[LABEL])},
         {"data": (IMAGE.astype(np.float32) / 255, LABEL)},
@@ -98,5 +104,5 @@ def test_what_is_told_without_the_types_of_tests(changed, message) -> None:
         },
     ],
 )
-def test_what_works(changed) -> None:
+def test_supported_models_and_data_train(changed) -> None:
     assert np.isfinite(train(**changed).history[-1].train["loss"])

@@ -1,4 +1,4 @@
-"""Learning from pairs of sequences: teacher forcing, masks, measures, refusals."""
+"""Learning from pairs of sequences: teacher forcing, masks, metrics, refusals."""
 
 import functools
 
@@ -45,7 +45,7 @@ def state(learner):
     return jax.jit(learner.init)(jax.random.key(0), (SOURCE, TARGET))
 
 
-def test_the_loss_is_of_the_real_tokens_given_those_before(model, learner, state):
+def test_the_loss_averages_real_tokens_given_the_preceding_ones(model, learner, state):
     read = np.array([[1, 5, 6, 4], [1, 6, 2, 0]])
     np.testing.assert_array_equal(read_before(TARGET), read)
     logits = jax.jit(model.apply)(state.variables, SOURCE, read)
@@ -58,7 +58,7 @@ def test_the_loss_is_of_the_real_tokens_given_those_before(model, learner, state
     assert compute(stepped)["loss"] == pytest.approx(by_hand, rel=1e-6)
 
 
-def test_padding_changes_neither_measures_nor_updates(learner, state):
+def test_padding_changes_neither_metrics_nor_updates(learner, state):
     wide = lambda x, count: np.pad(x, ((0, 0), (0, count)))
     found = [
         jax.jit(learner.step)(state, fdl.Pairs(wide(SOURCE, a), wide(TARGET, b)))
@@ -71,9 +71,9 @@ def test_padding_changes_neither_measures_nor_updates(learner, state):
         np.testing.assert_allclose(a, b, atol=2e-6)
 
 
-def test_an_exact_match_is_what_greedy_search_finds(learner, state):
-    draw = np.random.default_rng(0)
-    source = draw.integers(3, 8, (40, 3)).astype(np.int32)
+def test_exact_match_agrees_with_greedy_search(learner, state):
+    rng = np.random.default_rng(0)
+    source = rng.integers(3, 8, (40, 3)).astype(np.int32)
     found = np.asarray(learner.predict(state, source))
     ended = (found == 2).any(axis=1)
     assert ended.any()
@@ -85,8 +85,8 @@ def test_an_exact_match_is_what_greedy_search_finds(learner, state):
 
 
 def test_it_learns_to_copy(model, learner):
-    draw = np.random.default_rng(0)
-    source = draw.integers(3, 8, (64, 3)).astype(np.int32)
+    rng = np.random.default_rng(0)
+    source = rng.integers(3, 8, (64, 3)).astype(np.int32)
     target = np.pad(source, ((0, 0), (0, 1)), constant_values=2)
     quick = learners.sequence_to_sequence(model, optax.adam(0.02))
     run = fdl.fit(quick, fdl.Pairs(source, target), epochs=30, batch_size=32, key=0)
@@ -96,7 +96,7 @@ def test_it_learns_to_copy(model, learner):
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         ((SOURCE, TARGET, TARGET), "a tuple of 3: pass .source, target."),
         (SOURCE, "one array of shape .1, 3."),
@@ -106,12 +106,12 @@ def test_it_learns_to_copy(model, learner):
         ((SOURCE, TARGET + 5), "the model has 8 classes"),
     ],
 )
-def test_data_that_are_no_pairs_are_refused(learner, data, said):
-    with pytest.raises(DataError, match=said):
+def test_data_other_than_pairs_are_refused(learner, data, message):
+    with pytest.raises(DataError, match=message):
         fdl.fit(learner, data, epochs=1, batch_size=2, key=0)
 
 
-def test_smoothing_gives_nothing_to_padding():
+def test_label_smoothing_excludes_padding():
     logits = jnp.array([[9.0, 1.0, 2.0, 3.0]])
     label = jnp.array([2])
     found = losses.cross_entropy(logits, label, label_smoothing=0.3, except_class=0)

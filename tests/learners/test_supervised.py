@@ -1,4 +1,4 @@
-"""The supervised learner: what a step changes, and what it draws."""
+"""The supervised learner: its updates, metrics and random draws."""
 
 import flax.linen as linen
 import jax
@@ -16,7 +16,7 @@ BATCH = fdl.Batch(
 
 
 class Normalized(linen.Module):
-    """A classifier that keeps running statistics and drops values out."""
+    """A classifier with running statistics and dropout."""
 
     dropout_rate: float = 0.0
 
@@ -35,7 +35,7 @@ def make(model, optimizer=None, **options):
     return learner, jax.jit(learner.init)(jax.random.key(0), BATCH)
 
 
-def test_step_is_gradient_descent_on_the_mean_loss() -> None:
+def test_a_step_is_gradient_descent_on_the_mean_loss() -> None:
     model = fdl.models.MLP(3, hidden_sizes=(5,))
     learner, state = make(model)
 
@@ -63,7 +63,7 @@ def test_step_is_gradient_descent_on_the_mean_loss() -> None:
 
 
 class WithAuxiliaryHead(linen.Module):
-    """A classifier that in training returns the logits of two heads."""
+    """A classifier that returns the logits of two heads in training."""
 
     @linen.compact
     def __call__(self, image, *, train=False):
@@ -89,14 +89,14 @@ def test_losses_of_several_outputs_are_weighted() -> None:
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-6), after.params, wanted
     )
-    # What is measured in training is what evaluation measures.
+    # Training and evaluation measure the same loss.
     evaluated = jax.jit(learner.evaluate)(state, BATCH)
     for measure in (measured, evaluated):
         assert float(measure["loss"].compute()) == pytest.approx(float(main), rel=1e-5)
     assert measured["accuracy"].compute() == evaluated["accuracy"].compute()
 
 
-def test_as_many_weights_as_outputs() -> None:
+def test_a_wrong_number_of_loss_weights_is_refused() -> None:
     learner, state = make(WithAuxiliaryHead(), loss_weights=(1.0, 0.3, 0.3))
     with pytest.raises(ValueError, match=r"0.3\) must .* a tuple of 2"):
         learner.step(state, BATCH)
@@ -116,7 +116,7 @@ def test_running_statistics_follow_the_batches() -> None:
     assert evaluate(frozen, BATCH)["loss"].total != same
 
 
-def test_randomness_comes_from_key_and_step_alone() -> None:
+def test_randomness_depends_only_on_key_and_step() -> None:
     learner, state = make(Normalized(dropout_rate=0.5))
     step = jax.jit(learner.step)
     loss = lambda state: float(step(state, BATCH)[1]["loss"].total)
@@ -135,25 +135,25 @@ def test_predictions_are_the_softmax_of_the_logits() -> None:
 
 
 def test_metrics_and_preprocessing_can_be_chosen() -> None:
-    def worst(logits, label):
+    def least(logits, label):
         return fdl.metrics.mean(jnp.min(logits, axis=-1))
 
     model = fdl.models.MLP(3, hidden_sizes=())
-    learner, state = make(model, metrics={"worst": worst}, preprocess=lambda x: x * 0.0)
-    assert sorted(learner.evaluate(state, BATCH)) == ["loss", "worst"]
+    learner, state = make(model, metrics={"least": least}, preprocess=lambda x: x * 0.0)
+    assert sorted(learner.evaluate(state, BATCH)) == ["least", "loss"]
     np.testing.assert_allclose(learner.predict(state, BATCH.image), 1 / 3, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
     "metric", [lambda o, t: jnp.mean(o), lambda o, t: 1.0, lambda o, t: o[:, 0]]
 )
-def test_a_metric_of_plain_numbers_is_refused_with_the_remedy(metric) -> None:
+def test_metrics_that_return_plain_numbers_are_refused_with_a_remedy(metric) -> None:
     learner, state = make(fdl.models.MLP(3), metrics={"mine": metric})
     with pytest.raises(ValueError, match=r"'mine' returns .*fdl\.metrics\.mean"):
         fdl.evaluate(learner, state, BATCH)
 
 
-def test_a_metric_does_not_take_the_place_of_the_loss() -> None:
+def test_a_metric_named_loss_is_refused() -> None:
     with pytest.raises(ValueError, match="'loss', which is always measured"):
         make(fdl.models.MLP(3), metrics={"loss": fdl.metrics.accuracy})
 
@@ -165,7 +165,9 @@ def test_a_metric_does_not_take_the_place_of_the_loss() -> None:
         optax.chain(fdl.keras.loss_scaled(optax.sgd(0.1))),
     ],
 )
-def test_an_optimizer_gets_the_gradients_of_the_loss_that_it_scales(optimizer) -> None:
+def test_loss_scaling_changes_neither_the_update_nor_the_reported_loss(
+    optimizer,
+) -> None:
     model = fdl.models.MLP(3, hidden_sizes=(5,))
     steps = []
     for each in (optax.sgd(0.1), optimizer):

@@ -1,4 +1,4 @@
-"""What losses take and refuse, and what holds for extreme values."""
+"""Inputs that losses accept and refuse, and their behavior at extreme values."""
 
 import functools
 import itertools
@@ -10,7 +10,7 @@ import pytest
 
 from fdl import losses
 
-OF_VALUES = [
+VALUE_LOSSES = [
     "mean_squared_error",
     "mean_absolute_error",
     "mean_absolute_percentage_error",
@@ -23,22 +23,22 @@ OF_VALUES = [
     "binary_crossentropy",
     "binary_focal_crossentropy",
 ]
-OF_VECTORS = [
+VECTOR_LOSSES = [
     "cosine_similarity",
     "kl_divergence",
     "categorical_hinge",
     "categorical_crossentropy",
     "categorical_focal_crossentropy",
 ]
-CLASSES = ["cross_entropy", "sparse_categorical_crossentropy"]
+CLASS_LOSSES = ["cross_entropy", "sparse_categorical_crossentropy"]
 
 
 def uniform(seed, *shape):
     return np.random.default_rng(seed).uniform(size=shape).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", OF_VALUES)
-def test_one_value_an_example_is_one_loss_an_example(name) -> None:
+@pytest.mark.parametrize("name", VALUE_LOSSES)
+def test_one_value_per_example_gives_one_loss_per_example(name) -> None:
     loss = getattr(losses, name)
     found, columns, alone = jax.jit(
         lambda y, t: (loss(y, t), loss(y[:, None], t[:, None]), jax.vmap(loss)(y, t))
@@ -47,7 +47,7 @@ def test_one_value_an_example_is_one_loss_an_example(name) -> None:
     np.testing.assert_allclose(found, alone, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", OF_VALUES + OF_VECTORS)
+@pytest.mark.parametrize("name", VALUE_LOSSES + VECTOR_LOSSES)
 @pytest.mark.parametrize(
     ("outputs", "targets", "remedy"),
     [
@@ -59,20 +59,20 @@ def test_one_value_an_example_is_one_loss_an_example(name) -> None:
         ((8, 3), (3,), "misplaced axis"),
     ],
 )
-def test_unlike_shapes_are_refused(name, outputs, targets, remedy) -> None:
+def test_mismatched_shapes_are_refused(name, outputs, targets, remedy) -> None:
     with pytest.raises(ValueError, match=remedy) as caught:
         getattr(losses, name)(jnp.zeros(outputs), jnp.zeros(targets))
     assert str(outputs) in str(caught.value)
     assert str(targets) in str(caught.value)
 
 
-@pytest.mark.parametrize("name", OF_VECTORS)
-def test_integer_classes_are_told_where_they_belong(name) -> None:
+@pytest.mark.parametrize("name", VECTOR_LOSSES)
+def test_integer_classes_are_refused_with_a_remedy(name) -> None:
     with pytest.raises(ValueError, match=r"jax.nn.one_hot\(targets, 3\)"):
         getattr(losses, name)(jnp.zeros((8, 3)), jnp.zeros(8, int))
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", CLASS_LOSSES)
 @pytest.mark.parametrize(
     ("label", "remedy"),
     [
@@ -131,7 +131,7 @@ def test_one_hot_vectors_are_not_integer_labels() -> None:
         ),
     ],
 )
-def test_options_are_refused(call, message) -> None:
+def test_bad_options_are_refused(call, message) -> None:
     with pytest.raises(ValueError, match=message):
         call(jnp.zeros((4, 3)))
 
@@ -163,17 +163,17 @@ def test_options_may_be_traced(name, option, value) -> None:
     assert not np.allclose(wanted, without)
 
 
-def test_what_has_nothing_to_compare_with_has_no_slope() -> None:
+def test_circle_loss_of_the_only_example_of_a_class_is_zero() -> None:
     x, label = np.eye(3, dtype=np.float32), np.array([0, 0, 1])
     loss = lambda x: (losses.circle(x, label),) * 2
-    found, slope = jax.device_get(jax.jit(jax.jacrev(loss, has_aux=True))(x))
-    assert slope[2] == 0
+    found, gradient = jax.device_get(jax.jit(jax.jacrev(loss, has_aux=True))(x))
+    assert gradient[2] == 0
     assert jnp.isfinite(found).all()
     assert not found[2].any()
     assert found[0].any()
 
 
-def test_references_are_what_embeddings_are_compared_with() -> None:
+def test_circle_loss_compares_embeddings_with_the_references() -> None:
     x, label = uniform(0, 4, 3), np.array([0, 1, 0, 1])
     circle = jax.jit(losses.circle)
     of_itself = circle(x, label)
@@ -183,7 +183,7 @@ def test_references_are_what_embeddings_are_compared_with() -> None:
     np.testing.assert_array_equal(of_itself, given)
 
 
-def test_a_class_without_probability_has_no_infinite_slope() -> None:
+def test_a_class_of_probability_zero_has_a_finite_gradient() -> None:
     loss = losses.categorical_generalized_cross_entropy
     p, label = jnp.array([[0.0, 1.0], [0.5, 0.5]]), jnp.array([0, 7])
     found, pull = jax.vjp(lambda p: loss(p, label), p)
@@ -191,7 +191,7 @@ def test_a_class_without_probability_has_no_infinite_slope() -> None:
     assert jnp.isfinite(pull(jnp.array([1.0, 0.0]))[0]).all()
 
 
-def test_probabilities_and_integers_are_one_loss() -> None:
+def test_probabilities_and_integer_labels_give_the_same_loss() -> None:
     logits, label = 5 * uniform(0, 2, 6, 4), np.arange(12).reshape(2, 6) % 4
     hot, loss = np.eye(4, dtype=np.float32)[label], jax.jit(losses.cross_entropy)
     one = loss(logits, label, label_smoothing=0.2)
@@ -202,32 +202,32 @@ def test_probabilities_and_integers_are_one_loss() -> None:
     np.testing.assert_allclose(mixed, 0.25 * parts[0] + 0.75 * parts[1], rtol=1e-5)
 
 
-def test_an_impossible_class_that_is_not_expected_costs_nothing() -> None:
+def test_a_logit_of_minus_infinity_outside_the_targets_costs_nothing() -> None:
     logits = np.float32([[0.0, -np.inf, 0.0]])
     loss = lambda x: losses.cross_entropy(x, jnp.array([[0.5, 0.0, 0.5]])).sum()
-    found, slope = jax.jit(jax.value_and_grad(loss))(logits)
+    found, gradient = jax.jit(jax.value_and_grad(loss))(logits)
     np.testing.assert_allclose(found, np.log(2), rtol=1e-6)
-    np.testing.assert_allclose(slope, [[0, 0, 0]], atol=1e-6)
+    np.testing.assert_allclose(gradient, [[0, 0, 0]], atol=1e-6)
 
 
 @pytest.mark.parametrize("label", [-1, 3, 100])
-def test_sparse_labels_of_no_class_give_nan(label) -> None:
+def test_sparse_labels_out_of_range_give_nan(label) -> None:
     loss = losses.sparse_categorical_crossentropy
     assert np.isnan(loss(jnp.zeros((1, 3)), jnp.array([label]))).all()
 
 
-def test_an_ignored_class_has_no_gradient_even_of_nan() -> None:
+def test_an_ignored_class_has_no_gradient_even_for_nan_logits() -> None:
     logits = np.float32([[0.0, 1.0], [np.nan, 0.0]])
     loss = functools.partial(losses.sparse_categorical_crossentropy, ignore_class=-100)
     total = lambda x: loss(x, jnp.array([1, -100])).sum()
-    found, slope = jax.jit(jax.value_and_grad(total))(logits)
+    found, gradient = jax.jit(jax.value_and_grad(total))(logits)
     assert np.isfinite(found)
-    assert np.isfinite(slope).all()
-    np.testing.assert_array_equal(slope[1], [0, 0])
+    assert np.isfinite(gradient).all()
+    np.testing.assert_array_equal(gradient[1], [0, 0])
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
-def test_focal_losses_hold_for_sure_logits(gamma) -> None:
+def test_focal_losses_are_finite_for_large_logits(gamma) -> None:
     logits = np.float32([-1000.0, -30.0, 0.0, 30.0, 1000.0] * 2)
     targets = np.repeat([0, 1], 5)
     loss = functools.partial(losses.binary_focal_crossentropy, gamma=gamma)
@@ -237,18 +237,18 @@ def test_focal_losses_hold_for_sure_logits(gamma) -> None:
 
 
 def test_a_perfect_output_has_no_gradient() -> None:
-    for name in OF_VALUES[:6]:
+    for name in VALUE_LOSSES[:6]:
         loss = getattr(losses, name)
         total = lambda x, loss=loss: loss(x, jnp.ones(3)).sum()
-        slope = jax.jit(jax.grad(total))(np.ones(3, np.float32))
-        np.testing.assert_array_equal(slope, [0, 0, 0], err_msg=name)
+        gradient = jax.jit(jax.grad(total))(np.ones(3, np.float32))
+        np.testing.assert_array_equal(gradient, [0, 0, 0], err_msg=name)
 
 
-def test_cosine_similarity_of_nothing_is_zero_with_a_finite_gradient() -> None:
+def test_cosine_similarity_of_a_zero_vector_is_zero_with_a_finite_gradient() -> None:
     loss = lambda x: losses.cosine_similarity(x, jnp.ones((1, 3))).sum()
-    found, slope = jax.jit(jax.value_and_grad(loss))(np.zeros((1, 3), np.float32))
+    found, gradient = jax.jit(jax.value_and_grad(loss))(np.zeros((1, 3), np.float32))
     assert found == 0
-    assert np.isfinite(slope).all()
+    assert np.isfinite(gradient).all()
 
 
 def test_hinge_of_an_example_does_not_depend_on_the_others() -> None:
@@ -257,12 +257,12 @@ def test_hinge_of_an_example_does_not_depend_on_the_others() -> None:
     np.testing.assert_allclose(found, [1.5, 0.5, 1.5])
 
 
-def spelled(path) -> tuple[int, ...]:
-    """Return what a path through the classes spells: no repetitions, no blanks."""
+def labels_of(path) -> tuple[int, ...]:
+    """Collapse the repetitions in a CTC path and drop its blanks."""
     return tuple(c for c, _ in itertools.groupby(path) if c != 0)
 
 
-def test_ctc_sums_over_all_ways_to_spell() -> None:
+def test_ctc_sums_over_all_alignments() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(2, 2, 5, 3)).astype(np.float32)
     targets = np.array([[[1, 2, 0], [1, 1, 0]], [[2, 0, 0], [0, 0, 0]]])
@@ -272,16 +272,16 @@ def test_ctc_sums_over_all_ways_to_spell() -> None:
     assert found.shape == (2, 2)
     for row in np.ndindex(2, 2):
         word = tuple(c for c in targets[row] if c)
-        ways = itertools.product(range(3), repeat=int(steps[row]))
+        paths = itertools.product(range(3), repeat=int(steps[row]))
         chance = sum(
             np.prod([p[(*row, t, c)] for t, c in enumerate(path)])
-            for path in ways
-            if spelled(path) == word
+            for path in paths
+            if labels_of(path) == word
         )
         np.testing.assert_allclose(found[row], -np.log(chance), rtol=1e-5)
 
 
-def test_ctc_is_finite_for_sure_logits_and_for_words_that_do_not_fit() -> None:
+def test_ctc_is_finite_for_large_logits_and_targets_that_are_too_long() -> None:
     logits = np.zeros((2, 3, 3), np.float32)
     logits[0, :, 1] = 1000.0
     targets = np.array([[2, 0, 0, 0], [1, 2, 1, 2]])

@@ -1,4 +1,4 @@
-"""How far probabilities can be believed."""
+"""Calibration, likelihood and ensembles of predicted probabilities."""
 
 import numpy as np
 import pytest
@@ -13,21 +13,21 @@ from fdl.metrics import (
 
 
 def draw(n=20000, seed=0):
-    """Draw predictions of two classes that are right as often as they say."""
+    """Draw perfectly calibrated predictions of two classes."""
     rng = np.random.default_rng(seed)
     first = rng.random(n)
     label = (rng.random(n) >= first).astype(int)
     return np.stack([first, 1 - first], axis=1), label
 
 
-def test_honest_probabilities_are_calibrated_and_others_are_not() -> None:
+def test_overconfident_probabilities_are_not_calibrated() -> None:
     probabilities, label = draw()
     assert calibration_error(reliability(probabilities, label)) < 0.015
-    sure = probabilities**4 / (probabilities**4).sum(axis=1, keepdims=True)
-    assert calibration_error(reliability(sure, label)) > 0.1
+    overconfident = probabilities**4 / (probabilities**4).sum(axis=1, keepdims=True)
+    assert calibration_error(reliability(overconfident, label)) > 0.1
 
 
-def test_bins_hold_what_their_edges_say() -> None:
+def test_bins_include_their_upper_edge() -> None:
     probabilities = np.array([[0.5, 0.5], [0.6, 0.4], [0.2, 0.8], [0.0, 1.0]])
     found = reliability(probabilities, np.array([0, 1, 1, 1]), bins=10)
     np.testing.assert_array_equal(found.size, [0, 0, 0, 0, 1, 1, 0, 1, 0, 1])
@@ -37,7 +37,7 @@ def test_bins_hold_what_their_edges_say() -> None:
     assert found.size.sum() == 4
 
 
-def test_likelihood_is_the_cross_entropy() -> None:
+def test_negative_log_likelihood_is_the_mean_cross_entropy() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(50, 4)).astype(np.float32)
     label = rng.integers(4, size=50).astype(np.int32)
@@ -47,7 +47,7 @@ def test_likelihood_is_the_cross_entropy() -> None:
     assert np.isfinite(negative_log_likelihood(np.array([[0.0, 1.0]]), np.array([0])))
 
 
-def test_ensembles_of_independent_members_get_better() -> None:
+def test_larger_ensembles_of_independent_members_are_better() -> None:
     rng = np.random.default_rng(0)
     label = rng.integers(3, size=2000)
     scores = rng.normal(size=(8, 2000, 3)) + np.eye(3)[label]
@@ -62,12 +62,12 @@ def test_ensembles_of_independent_members_get_better() -> None:
     assert accuracies[-1] == np.mean(p.mean(0).argmax(-1) == label)
 
 
-def test_bins_are_refused() -> None:
+def test_zero_bins_are_refused() -> None:
     with pytest.raises(ValueError, match="bins=0"):
         reliability(*draw(4), bins=0)
 
 
-def test_calibration_error_weighs_bins_by_their_size() -> None:
+def test_calibration_error_weights_bins_by_their_size() -> None:
     # Nine predictions of 0.9 that are all right, and one of 0.6 that is wrong.
     confidence = np.array([0.9] * 9 + [0.6])
     probabilities = np.stack([confidence, 1 - confidence], axis=1)

@@ -1,4 +1,4 @@
-"""Measures of generators, where their values are known."""
+"""Metrics of generative models, on samples whose values are known."""
 
 import numpy as np
 import pytest
@@ -11,8 +11,8 @@ def normal(seed, count, mean, root):
     return rng.normal(size=(count, len(mean))) @ root.T + np.asarray(mean)[None]
 
 
-def exactly(x, mean, root):
-    """Return `x` moved to have exactly this mean and this root of its covariance."""
+def with_moments(x, mean, root):
+    """Transform `x` to have exactly this mean and the covariance `root @ root.T`."""
     x = x - x.mean(axis=0, keepdims=True)
     x = x @ np.linalg.inv(np.linalg.cholesky(np.cov(x.T))).T
     return x @ root.T + np.asarray(mean)[None]
@@ -20,8 +20,8 @@ def exactly(x, mean, root):
 
 def test_frechet_distance_of_diagonal_gaussians_is_known() -> None:
     rng = np.random.default_rng(0)
-    a = exactly(rng.normal(size=(50, 3)), [0, 0, 0], np.diag([1.0, 2.0, 3.0]))
-    b = exactly(rng.normal(size=(70, 3)), [1, 0, 2], np.diag([2.0, 2.0, 0.5]))
+    a = with_moments(rng.normal(size=(50, 3)), [0, 0, 0], np.diag([1.0, 2.0, 3.0]))
+    b = with_moments(rng.normal(size=(70, 3)), [1, 0, 2], np.diag([2.0, 2.0, 0.5]))
     wanted = (1 + 4) + (1 - 2) ** 2 + 0 + (3 - 0.5) ** 2
     assert metrics.frechet_distance(a, b) == pytest.approx(wanted, rel=1e-10)
     assert metrics.frechet_distance(b, a) == pytest.approx(wanted, rel=1e-10)
@@ -30,33 +30,33 @@ def test_frechet_distance_of_diagonal_gaussians_is_known() -> None:
 def test_frechet_distance_of_covariances_that_do_not_commute() -> None:
     rng = np.random.default_rng(1)
     roots = rng.normal(size=(2, 4, 4))
-    a, b = (exactly(rng.normal(size=(60, 4)), [0] * 4, root) for root in roots)
+    a, b = (with_moments(rng.normal(size=(60, 4)), [0] * 4, root) for root in roots)
     one, other = (root @ root.T for root in roots)
-    # The eigenvalues of a product of covariances are real and not negative.
+    # The eigenvalues of a product of covariances are real and nonnegative.
     cross = np.sqrt(np.linalg.eigvals(one @ other).real).sum()
     wanted = np.trace(one) + np.trace(other) - 2 * cross
     assert metrics.frechet_distance(a, b) == pytest.approx(wanted, rel=1e-8)
 
 
-def test_frechet_distance_takes_features_that_never_vary() -> None:
+def test_frechet_distance_accepts_constant_features() -> None:
     x = np.random.default_rng(0).normal(size=(40, 3)) * [[1.0, 0.0, 2.0]]
     assert metrics.frechet_distance(x, x) == pytest.approx(0, abs=1e-9)
 
 
-def test_extrapolation_takes_the_bias_of_samples_away() -> None:
+def test_extrapolation_removes_the_bias_of_small_samples() -> None:
     mean, root = np.zeros(8), np.eye(8)
-    real, made = normal(0, 20000, mean, root), normal(1, 2000, mean, root)
-    plain = metrics.frechet_distance(real, made[:200])
-    found = metrics.frechet_infinity(real, made, smallest=200)
+    real, generated = normal(0, 20000, mean, root), normal(1, 2000, mean, root)
+    plain = metrics.frechet_distance(real, generated[:200])
+    found = metrics.frechet_infinity(real, generated, smallest=200)
     assert found.slope > 0
     assert abs(found.limit) < 0.02 < plain
 
 
-def test_precision_and_recall_tell_fidelity_from_variety() -> None:
+def test_precision_measures_fidelity_and_recall_diversity() -> None:
     rng = np.random.default_rng(0)
     left, right = rng.normal(size=(2, 200, 2)) + np.array([[[-50.0]], [[50.0]]])
     both = np.concatenate([left, right])
-    # All that is made is real, but half of what is real is never made.
+    # All generated examples look real, but half of the real ones are never generated.
     found = metrics.precision_recall(both, left + 1e-9)
     assert found.precision == 1
     assert found.recall == pytest.approx(0.5, abs=0.02)
@@ -65,15 +65,15 @@ def test_precision_and_recall_tell_fidelity_from_variety() -> None:
     assert found.recall == 1
 
 
-def test_precision_by_hand() -> None:
-    real = np.array([[0.0], [1.0], [3.0], [10.0]])  # balls with k=1: 1, 1, 2, 7
-    made = np.array([[-0.9], [5.5], [18.0], [2.5]])
-    found = metrics.precision_recall(real, made, neighbors=1)
-    assert found.precision == 3 / 4  # only 18 is outside all balls
+def test_precision_and_recall_by_hand() -> None:
+    real = np.array([[0.0], [1.0], [3.0], [10.0]])  # radii for k=1: 1, 1, 2, 7
+    generated = np.array([[-0.9], [5.5], [18.0], [2.5]])
+    found = metrics.precision_recall(real, generated, neighbors=1)
+    assert found.precision == 3 / 4  # only 18 is outside every ball
     assert found.recall == 4 / 4
 
 
-def test_class_balance_counts_what_is_missing() -> None:
+def test_class_balance_counts_missing_classes() -> None:
     real = np.arange(1000) % 10
     found = metrics.class_balance(real, real[real < 8], 10)
     assert found.classes == 8
@@ -82,7 +82,7 @@ def test_class_balance_counts_what_is_missing() -> None:
     assert metrics.class_balance(real, real, 10) == (10, pytest.approx(np.log(10)), 0)
 
 
-def test_memorization_tells_copies_from_new_examples() -> None:
+def test_memorization_is_0_for_copies_and_1_for_new_examples() -> None:
     x = np.random.default_rng(0).random((900, 20))
     train, test, new = np.split(x, 3)
     assert metrics.memorization(train, test, train[::2]) == 0
@@ -90,10 +90,11 @@ def test_memorization_tells_copies_from_new_examples() -> None:
     assert metrics.memorization(train, test, new + 5) > 5
 
 
-def test_memorization_is_not_moved_by_a_few_far_examples() -> None:
+def test_memorization_is_robust_to_outliers() -> None:
     train = np.zeros((1, 1))
-    test, made = np.array([[1.0], [2.0], [90.0]]), np.array([[0.5], [1.0], [400.0]])
-    assert metrics.memorization(train, test, made) == 0.5
+    test = np.array([[1.0], [2.0], [90.0]])
+    generated = np.array([[0.5], [1.0], [400.0]])
+    assert metrics.memorization(train, test, generated) == 0.5
 
 
 @pytest.mark.parametrize(
@@ -112,9 +113,9 @@ def test_too_few_examples_are_refused(measure, message) -> None:
 def test_neighbors_do_not_depend_on_the_origin() -> None:
     rng = np.random.default_rng(0)
     real = rng.normal(size=(300, 16)).astype(np.float32)
-    made = rng.normal(0.3, 0.9, size=(300, 16)).astype(np.float32)
+    generated = rng.normal(0.3, 0.9, size=(300, 16)).astype(np.float32)
     for shift in (0, 1e3, -1e5):
-        far = [x + np.float32(shift) for x in (real, made)]
+        far = [x + np.float32(shift) for x in (real, generated)]
         exact = [x.astype(np.float64) - shift for x in far]
         assert metrics.precision_recall(*far) == metrics.precision_recall(*exact)
         np.testing.assert_allclose(

@@ -1,4 +1,4 @@
-"""Exact match and edits, against counting by hand and by recursion."""
+"""Exact match and edit distance, against counts by hand and a recursive definition."""
 
 import functools
 import itertools
@@ -10,36 +10,36 @@ import pytest
 from fdl import metrics
 
 
-def slow_distance(a, b):
+def recursive_distance(a, b):
     @functools.cache
     def distance(i, j):
         if not i or not j:
             return i + j
-        changed = distance(i - 1, j - 1) + (a[i - 1] != b[j - 1])
-        return min(changed, distance(i - 1, j) + 1, distance(i, j - 1) + 1)
+        substituted = distance(i - 1, j - 1) + (a[i - 1] != b[j - 1])
+        return min(substituted, distance(i - 1, j) + 1, distance(i, j - 1) + 1)
 
     return distance(len(a), len(b))
 
 
-def test_distances_are_those_of_the_definition():
+def test_edit_distance_follows_its_definition():
     words = [
         "".join(letters)
         for length in range(5)
         for letters in itertools.product("ab", repeat=length)
     ]
     for a, b in itertools.product(words, words):
-        assert metrics.edit_distance(a, b) == slow_distance(a, b), (a, b)
+        assert metrics.edit_distance(a, b) == recursive_distance(a, b), (a, b)
 
 
-@pytest.mark.parametrize("kind", [tuple, list])
-def test_distances_are_of_any_sequences(kind):
-    assert metrics.edit_distance(kind([4, 5, 6]), kind([5, 6, 7])) == 2
+@pytest.mark.parametrize("sequence", [tuple, list])
+def test_edit_distance_takes_any_sequence(sequence):
+    assert metrics.edit_distance(sequence([4, 5, 6]), sequence([5, 6, 7])) == 2
 
 
 def test_alignments_have_as_many_edits_as_the_distance():
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(50):
-        a, b = ("".join(draw.choice(list("abc"), draw.integers(0, 8))) for _ in "ab")
+        a, b = ("".join(rng.choice(list("abc"), rng.integers(0, 8))) for _ in "ab")
         pairs = metrics.alignment(a, b)
         assert sum(x != y for x, y in pairs) == metrics.edit_distance(a, b)
         assert "".join(x for x, _ in pairs if x) == a
@@ -47,11 +47,11 @@ def test_alignments_have_as_many_edits_as_the_distance():
 
 
 def test_the_nearest_reference_takes_the_fewest_edits():
-    # Per length, the longer one would be nearer.
+    # Relative to its length, the longer one would be nearer.
     assert metrics.edits(["ab"], [["abcdef", "a"]]) == metrics.Edits(0, 1, 1, 1)
 
 
-def test_rates_are_of_sums_and_of_the_nearest_reference():
+def test_rates_divide_sums_over_the_nearest_references():
     found = metrics.edits(["ab", "abcdefgh"], [["xy"], ["zzzz", "abcdefgx"]])
     assert found == metrics.Edits(exact=0, edits=3, length=10, answers=2)
     assert found.error_rate == 0.3  # the mean of the ratios would be 0.5625
@@ -59,26 +59,26 @@ def test_rates_are_of_sums_and_of_the_nearest_reference():
 
 
 @pytest.mark.parametrize(
-    ("answers", "references", "said"),
+    ("answers", "references", "message"),
     [
         (["a"], [], "1 answers and 0 references"),
         (["a"], [[]], "row 0"),
         (["a", "b"], [["a"], [""]], "row 1"),
     ],
 )
-def test_answers_need_references(answers, references, said):
-    with pytest.raises(ValueError, match=said):
+def test_answers_need_references(answers, references, message):
+    with pytest.raises(ValueError, match=message):
         metrics.edits(answers, references)
 
 
-def test_an_exact_match_is_of_all_real_tokens():
-    says = jnp.eye(5)[jnp.array([[3, 4, 2, 0], [3, 4, 2, 1], [3, 3, 2, 0]])]
+def test_an_exact_match_needs_every_real_token():
+    logits = jnp.eye(5)[jnp.array([[3, 4, 2, 0], [3, 4, 2, 1], [3, 3, 2, 0]])]
     target = jnp.array([[3, 4, 2, 0], [3, 4, 2, 0], [3, 4, 2, 0]])
-    assert float(metrics.exact_match(says, target).compute()) == 1 / 3
-    found = metrics.exact_match(says, target, target != 0)
+    assert float(metrics.exact_match(logits, target).compute()) == 1 / 3
+    found = metrics.exact_match(logits, target, target != 0)
     assert (float(found.total), float(found.weight)) == (2, 3)
-    # Without any real token there is no sequence.
-    none = metrics.exact_match(says, target, jnp.zeros((3, 4)))
+    # A sequence without real tokens does not count.
+    none = metrics.exact_match(logits, target, jnp.zeros((3, 4)))
     assert (float(none.total), float(none.weight)) == (0, 0)
-    some = metrics.exact_match(says, target, jnp.array([2.0, 1.0, 1.0]))
+    some = metrics.exact_match(logits, target, jnp.array([2.0, 1.0, 1.0]))
     assert float(some.compute()) == 0.5

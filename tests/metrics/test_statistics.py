@@ -1,4 +1,4 @@
-"""Summaries over seeds, and comparisons of them."""
+"""Summaries over seeds, paired differences, and the number of seeds needed."""
 
 import math
 
@@ -15,19 +15,19 @@ def test_summary_of_known_numbers() -> None:
     assert found.sd == pytest.approx(math.sqrt((4 + 1 + 0 + 9) / 3))
     assert (found.smallest, found.largest) == (1.0, 6.0)
     assert found.smallest < found.low < found.mean < found.high < found.largest
-    assert found == summarize(np.array([1.0, 2.0, 3.0, 6.0])), "always the same"
+    assert found == summarize(np.array([1.0, 2.0, 3.0, 6.0])), "deterministic"
 
 
-def test_intervals_hold_the_mean_as_often_as_they_say() -> None:
+def test_intervals_cover_the_mean_at_their_level() -> None:
     rng = np.random.default_rng(0)
     found = [summarize(rng.normal(size=20)) for _ in range(200)]
-    held = np.mean([one.low <= 0 <= one.high for one in found])
-    assert 0.88 <= held <= 0.99
+    coverage = np.mean([one.low <= 0 <= one.high for one in found])
+    assert 0.88 <= coverage <= 0.99
     narrow = [summarize(rng.normal(size=20), level=0.5) for _ in range(200)]
     assert 0.35 <= np.mean([one.low <= 0 <= one.high for one in narrow]) <= 0.6
 
 
-def test_one_seed_has_no_interval_and_equal_ones_an_empty_one() -> None:
+def test_one_seed_has_no_interval_and_equal_seeds_an_empty_one() -> None:
     one = summarize(np.array([0.9]))
     assert one.mean == one.smallest == one.largest == 0.9
     assert math.isnan(one.sd)
@@ -38,7 +38,7 @@ def test_one_seed_has_no_interval_and_equal_ones_an_empty_one() -> None:
     assert same.sd == pytest.approx(0)
 
 
-def test_pairs_see_what_seeds_have_in_common() -> None:
+def test_pairing_removes_the_variance_that_seeds_share() -> None:
     rng = np.random.default_rng(0)
     common = rng.normal(size=10)
     a, b = common, common + 0.1 + rng.normal(scale=0.02, size=10)
@@ -53,16 +53,16 @@ def test_pairs_see_what_seeds_have_in_common() -> None:
 
 
 @pytest.mark.parametrize("effect", [0.5, 1.0, -2.0])
-def test_so_many_seeds_see_the_effect_as_often_as_asked(effect) -> None:
+def test_seeds_needed_reach_the_requested_power(effect) -> None:
     count = seeds_needed(1.0, effect, power=0.8)
     rng = np.random.default_rng(0)
 
-    def seen(count: int) -> float:
+    def power(count: int) -> float:
         draws = rng.normal(effect, 1.0, (4000, count))
         return np.mean(stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05)
 
-    assert 0.78 <= seen(count) <= 0.93
-    assert seen(count - 1) < 0.82
+    assert 0.78 <= power(count) <= 0.93
+    assert power(count - 1) < 0.82
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Sums, weights and members of metrics, and what metrics refuse."""
+"""Sums and weights of metrics, edge cases, and refused inputs."""
 
 import warnings
 
@@ -15,7 +15,7 @@ LOGITS = [
     metrics.perplexity,
     metrics.iou,
 ]
-ANSWERS = [
+BINARY = [
     metrics.binary_accuracy,
     metrics.precision,
     metrics.recall,
@@ -30,7 +30,7 @@ VALUES = [
 ]
 
 
-def test_weights_of_examples_are_those_of_their_tokens() -> None:
+def test_the_weight_of_an_example_applies_to_all_its_tokens() -> None:
     values = jnp.arange(6.0).reshape(2, 3)
     found = metrics.mean(values, jnp.array([3, 1]))
     assert found.weight == 12
@@ -39,34 +39,34 @@ def test_weights_of_examples_are_those_of_their_tokens() -> None:
     assert each.compute() == 3
 
 
-def test_values_without_weight_do_not_count_even_if_they_are_nan() -> None:
+def test_values_of_weight_zero_do_not_count_even_if_they_are_nan() -> None:
     values = np.float32([[1.0, np.nan], [np.inf, np.nan]])
     mask = np.array([[True, False], [False, False]])
     total = lambda x: metrics.mean(x, mask).total
-    found, slope = jax.jit(jax.value_and_grad(total))(values)
+    found, gradient = jax.jit(jax.value_and_grad(total))(values)
     assert found == 1
-    np.testing.assert_array_equal(slope, [[1, 0], [0, 0]])
+    np.testing.assert_array_equal(gradient, [[1, 0], [0, 0]])
 
 
-def test_weights_of_other_axes_are_refused() -> None:
+def test_weights_of_the_wrong_shape_are_refused() -> None:
     with pytest.raises(ValueError, match=r"weights \(3,\).*\(2, 3\)"):
         metrics.mean(jnp.zeros((2, 3)), jnp.ones(3))
     with pytest.raises(ValueError, match=r"weights \(2, 1\)"):
         metrics.accuracy(jnp.zeros((2, 3)), jnp.zeros(2, int), jnp.ones((2, 1)))
 
 
-@pytest.mark.parametrize("metric", LOGITS + ANSWERS + VALUES)
-def test_no_weight_at_all_is_nan_without_a_warning(metric) -> None:
-    nothing = np.zeros((4, 6), np.float32)
-    targets = np.zeros(4, int) if metric in LOGITS else nothing
-    found = jax.jit(metric)(nothing, targets, nothing[:, 0])
+@pytest.mark.parametrize("metric", LOGITS + BINARY + VALUES)
+def test_a_total_weight_of_zero_gives_nan_without_a_warning(metric) -> None:
+    zeros = np.zeros((4, 6), np.float32)
+    targets = np.zeros(4, int) if metric in LOGITS else zeros
+    found = jax.jit(metric)(zeros, targets, zeros[:, 0])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert np.isnan(metrics.compute({"it": found})["it"])
 
 
-@pytest.mark.parametrize("metric", LOGITS + ANSWERS + VALUES)
-def test_examples_without_weight_may_hold_anything(metric) -> None:
+@pytest.mark.parametrize("metric", LOGITS + BINARY + VALUES)
+def test_examples_of_weight_zero_may_be_nan_or_infinite(metric) -> None:
     rng = np.random.default_rng(0)
     outputs = rng.normal(size=(8, 6)).astype(np.float32)
     targets = rng.integers(6, size=8) if metric in LOGITS else outputs > 0.3
@@ -78,22 +78,22 @@ def test_examples_without_weight_may_hold_anything(metric) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
-@pytest.mark.parametrize("metric", ANSWERS + VALUES)
-def test_unlike_shapes_are_refused(metric) -> None:
+@pytest.mark.parametrize("metric", BINARY + VALUES)
+def test_mismatched_shapes_are_refused(metric) -> None:
     with pytest.raises(ValueError, match=r"\(8,\).*\(8, 1\).*targets\[:, 0\]"):
         metric(jnp.zeros(8), jnp.zeros((8, 1)))
 
 
 @pytest.mark.parametrize("metric", LOGITS)
-def test_labels_of_the_wrong_form_are_refused(metric) -> None:
+def test_labels_of_the_wrong_shape_or_dtype_are_refused(metric) -> None:
     with pytest.raises(ValueError, match=r"targets\[..., 0\]"):
         metric(jnp.zeros((8, 6)), jnp.zeros((8, 1), int))
     with pytest.raises(ValueError, match="float32"):
         metric(jnp.zeros((8, 6)), jnp.zeros(8))
 
 
-@pytest.mark.parametrize("metric", ANSWERS + VALUES)
-def test_one_value_an_example_is_a_column_of_one(metric) -> None:
+@pytest.mark.parametrize("metric", BINARY + VALUES)
+def test_one_value_per_example_equals_a_column(metric) -> None:
     rng = np.random.default_rng(0)
     outputs = rng.normal(size=20).astype(np.float32)
     targets = rng.integers(2, size=20).astype(np.float32)
@@ -102,7 +102,7 @@ def test_one_value_an_example_is_a_column_of_one(metric) -> None:
     np.testing.assert_allclose(measure(outputs, targets).compute(), wanted, rtol=1e-6)
 
 
-def test_nothing_predicted_is_a_precision_of_zero() -> None:
+def test_precision_without_positive_predictions_is_zero() -> None:
     outputs, targets = -jnp.ones(3), jnp.array([1, 0, 1])
     assert metrics.precision(outputs, targets).compute() == 0
     assert metrics.recall(outputs, targets).compute() == 0
@@ -110,7 +110,7 @@ def test_nothing_predicted_is_a_precision_of_zero() -> None:
     assert metrics.recall(outputs, jnp.zeros(3)).compute() == 0
 
 
-def test_values_per_class_are_arrays() -> None:
+def test_per_class_values_are_arrays() -> None:
     outputs = jnp.array([[1.0, -1.0], [1.0, 1.0]])
     targets = jnp.array([[1, 0], [0, 1]])
     found = metrics.compute({"it": metrics.precision(outputs, targets, per_class=True)})
@@ -119,13 +119,13 @@ def test_values_per_class_are_arrays() -> None:
         metrics.recall(jnp.zeros(3), jnp.zeros(3), per_class=True)
 
 
-def test_area_of_one_kind_of_answers_is_nan() -> None:
+def test_auc_of_a_single_class_is_nan() -> None:
     assert np.isnan(metrics.auc(jnp.arange(3.0), jnp.ones(3)).compute())
     with pytest.raises(ValueError, match="num_thresholds=1"):
         metrics.auc(jnp.zeros(2), jnp.zeros(2), num_thresholds=1)
 
 
-def test_ties_at_place_k_count_and_nan_does_not() -> None:
+def test_ties_at_rank_k_count_and_nan_does_not() -> None:
     outputs = jnp.array([[1.0, 1.0, 0.0], [0.0, 1.0, 2.0], [jnp.nan, 1.0, 0.0]])
     targets = jnp.array([1, 0, 1])
     found = metrics.top_k_accuracy(outputs, targets, k=1)
@@ -136,19 +136,19 @@ def test_ties_at_place_k_count_and_nan_does_not() -> None:
         metrics.top_k_accuracy(outputs, targets)
 
 
-def test_a_token_that_the_vocabulary_lacks_is_seen() -> None:
+def test_a_token_outside_the_vocabulary_gives_nan_unless_masked() -> None:
     logits = jnp.zeros((1, 2, 4))
     assert np.isnan(metrics.perplexity(logits, jnp.array([[0, -100]])).compute())
     masked = metrics.perplexity(logits, jnp.array([[0, -100]]), jnp.array([[1, 0]]))
     assert masked.compute() == pytest.approx(4)
 
 
-def test_overlap_leaves_out_classes_that_are_nowhere() -> None:
+def test_iou_ignores_absent_classes() -> None:
     scores = jnp.eye(5)[jnp.array([0, 0, 1])]
     assert metrics.iou(scores, jnp.array([0, 1, 1])).compute() == pytest.approx(0.5)
     void = metrics.iou(scores, jnp.array([0, 255, -1]))
     np.testing.assert_array_equal(void.actual, [1, 0, 0, 0, 0])
 
 
-def test_score_of_targets_that_are_all_the_same_is_zero() -> None:
+def test_r2_of_constant_targets_is_zero() -> None:
     assert metrics.r2_score(jnp.array([1.0, 3.0]), jnp.array([2.0, 2.0])).compute() == 0

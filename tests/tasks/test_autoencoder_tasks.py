@@ -1,4 +1,4 @@
-"""The tasks of autoencoders: pictures, measures, new images, and parts."""
+"""Autoencoder tasks: pictures, metrics, generated images, and exported parts."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ SMALL = {"hidden_sizes": (24, 16), "latent_size": 3}
 
 
 def trained(name, **options):
-    """Train a small model of a task on a few digits, for an epoch."""
+    """Train a small model of a task on a few digits for one epoch."""
     task = tasks.find(name)
     dataset = load("mnist-5k", validation=None)
     few = lambda part: type(part)(part.image[:60], part.label[:60])
@@ -36,7 +36,7 @@ def trained(name, **options):
     return task, run, dataset
 
 
-def test_a_variational_run_is_measured_drawn_and_generates(tmp_path) -> None:
+def test_a_variational_run_has_metrics_and_pictures_and_generates(tmp_path) -> None:
     task, run, dataset = trained("vae", samples=20)
     assert set(np.unique(dataset.test.image)) == {0, 255}
     measured = task.finish(run, dataset, tmp_path)
@@ -59,7 +59,7 @@ def test_a_variational_run_is_measured_drawn_and_generates(tmp_path) -> None:
         assert jax.tree.leaves(output)[0].shape == (1, 28, 28, 1)
 
 
-def test_a_denoising_run_is_drawn_on_a_plane_of_two_latents(tmp_path) -> None:
+def test_a_denoising_run_with_two_latents_draws_their_plane(tmp_path) -> None:
     task, run, dataset = trained("autoencoder", latent_size=2, noise=0.3)
     assert task.finish(run, dataset, tmp_path) == {}
     wanted = {"latents", "reconstructions", "denoised", "walk"}
@@ -83,7 +83,7 @@ def test_architecture_and_sizes_can_be_chosen(name) -> None:
     assert isinstance(conv.decoder, fdl.models.ConvDecoder)
 
 
-def test_default_sizes_are_those_that_the_files_name() -> None:
+def test_default_models_have_the_documented_parameter_counts() -> None:
     shapes = jax.ShapeDtypeStruct
     image, z = shapes((1, 28, 28, 1), np.float32), shapes((1, 20), np.float32)
     for make, inputs, count in (

@@ -1,4 +1,4 @@
-"""The task gan, and the feature extractor that measures what it makes."""
+"""The `gan` task, and the feature extractor that evaluates its images."""
 
 import dataclasses
 import hashlib
@@ -23,14 +23,14 @@ def digits():
 
 @pytest.fixture(scope="module")
 def trained(digits):
-    """A run before its first step."""
+    """An untrained run."""
     options = GANOptions(latent_size=8, width=2)
     config = gan.config(dataset="mnist-5k", options=options)
     run = outline(gan, config, digits.info)
     return dataclasses.replace(run, state=draw_state(run))
 
 
-def test_the_feature_extractor_knows_digits(digits) -> None:
+def test_the_feature_extractor_classifies_digits(digits) -> None:
     found = feature_extractor.extract(digits.test.image)
     right = np.asarray(found.probabilities).argmax(axis=-1) == digits.test.label
     assert right.mean() > 0.98
@@ -58,7 +58,7 @@ def test_a_damaged_feature_extractor_is_refused(monkeypatch, tmp_path) -> None:
     feature_extractor._variables.cache_clear()
 
 
-def test_real_digits_measure_well_and_noise_does_not(digits) -> None:
+def test_metrics_are_good_for_real_digits_and_bad_for_noise(digits) -> None:
     rng = np.random.default_rng(0)
     rows = rng.choice(len(digits.train.label), 1000, replace=False)
     real = digits.train.image[rows].astype(np.float32) / 255
@@ -74,7 +74,7 @@ def test_real_digits_measure_well_and_noise_does_not(digits) -> None:
     assert bad["memorization"] > 1
 
 
-def test_distances_of_other_images_have_no_classes(digits) -> None:
+def test_other_datasets_are_evaluated_without_class_metrics(digits) -> None:
     info = digits.info._replace(name="fashion_mnist")
     images = digits.test.image[:100] / np.float32(255)
     measured = measure_generated(digits._replace(info=info), images)
@@ -104,16 +104,18 @@ def test_pictures_show_the_same_latents_after_each_epoch(
         assert picture.size == (690, 690)
 
 
-def test_generated_images_are_drawn_from_the_key(trained) -> None:
-    ask = lambda seed: gan.generate(trained, jax.random.key(seed), tasks.Sampling(5))
-    images = ask(0)
+def test_generated_images_depend_on_the_key(trained) -> None:
+    generate = lambda seed: gan.generate(
+        trained, jax.random.key(seed), tasks.Sampling(5)
+    )
+    images = generate(0)
     assert images.shape == (5, 28, 28, 1)
     assert 0 <= images.min() < images.max() <= 1
-    np.testing.assert_array_equal(images, ask(0))
-    assert not np.array_equal(images, ask(1))
+    np.testing.assert_array_equal(images, generate(0))
+    assert not np.array_equal(images, generate(1))
 
 
-def test_the_generator_that_is_exported_is_the_averaged_one(trained) -> None:
+def test_the_exported_generator_is_the_averaged_one(trained) -> None:
     doubled = jax.tree.map(lambda x: 2 * x, trained.state.extra)
     state = trained.state._replace(extra=doubled)
     trained = dataclasses.replace(trained, state=state)

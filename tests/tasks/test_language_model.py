@@ -1,4 +1,4 @@
-"""The task that learns to write."""
+"""The `language-model` task."""
 
 import dataclasses
 import math
@@ -30,13 +30,13 @@ def trained() -> tasks.Trained:
     return tasks.Trained(config, info, model, learner, run.state)
 
 
-def test_writes_on(trained: tasks.Trained) -> None:
+def test_generation_continues_the_prompt(trained: tasks.Trained) -> None:
     sampling = tasks.Sampling(count=2, prompt="bcd", length=20, temperature=0.0)
     texts = TASK.generate(trained, jax.random.key(0), sampling)
     assert texts == ["bcd" + "abcd" * 5] * 2
 
 
-def test_metrics_agree(trained: tasks.Trained) -> None:
+def test_bits_per_character_follow_from_the_loss(trained: tasks.Trained) -> None:
     token = np.arange(16, dtype=np.int32)[None] % 4
     measured = compute(
         trained.learner.evaluate(trained.state, (token, (token + 1) % 4))
@@ -45,12 +45,12 @@ def test_metrics_agree(trained: tasks.Trained) -> None:
     assert measured["bits_per_character"] == pytest.approx(bits, rel=1e-5)
 
 
-def test_refuses_characters_that_it_has_not_read(trained: tasks.Trained) -> None:
+def test_unknown_characters_in_a_prompt_are_refused(trained: tasks.Trained) -> None:
     with pytest.raises(ValueError, match=r"the prompt contains 'x'.*it knows 'abcd'"):
         TASK.generate(trained, jax.random.key(0), tasks.Sampling(prompt="abx"))
 
 
-def test_its_model_reads_whole_numbers(trained: tasks.Trained) -> None:
+def test_the_exported_model_takes_integer_tokens(trained: tasks.Trained) -> None:
     (part,) = TASK.parts(trained).values()
     logits = part.model.apply(part.variables, *part.inputs)
     assert logits.shape == (1, 16, 4)

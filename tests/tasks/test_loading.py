@@ -1,4 +1,4 @@
-"""Any task on any data of its kind."""
+"""Tasks on any data of a kind that they support."""
 
 import re
 
@@ -17,7 +17,7 @@ FEW = np.arange(60) % 3
 
 @pytest.fixture
 def lines(tmp_path):
-    """Lines of small datasets of each kind, with 48 training examples."""
+    """Names of small datasets of several kinds, with 48 training examples each."""
     test = (FEW[:12], np.arange(12) % 3)
     arrays = {
         "image": np.zeros((60, 20, 24, 3), np.uint8),
@@ -37,10 +37,10 @@ IMAGE_TASKS = """
 
 
 @pytest.mark.parametrize("name", IMAGE_TASKS)
-def test_tasks_of_images_take_their_shape_and_classes_from_the_data(name, lines):
+def test_image_tasks_take_shape_and_classes_from_the_data(name, lines):
     options = {"patch_size": 4} if name == "transformer" else {}
     config = fdl.runs.configure(name, dataset=lines["image"], **options)
-    assert config.batch_size == 5  # an eighth of what is left to train on
+    assert config.batch_size == 5  # an eighth of the 40 examples left to train on
     dataset = tasks.load(tasks.find(name), config)
     trained = tasks.outline(tasks.find(name), config, dataset.info)
     batch = fdl.Batch(dataset.train.image[:2], dataset.train.label[:2])
@@ -52,18 +52,18 @@ def test_tasks_of_images_take_their_shape_and_classes_from_the_data(name, lines)
 
 
 def test_a_task_refuses_data_of_another_kind(lines):
-    for name, line, words in [
+    for name, line, message in [
         ("cnn", lines["vector"], "takes images with classes, but vector holds rows of"),
         ("language-model", lines["image"], "takes text, but image holds images"),
         ("mlp", "python-docs", "takes images with classes or rows"),
     ]:
         task = tasks.find(name)
-        with pytest.raises(data.DataError, match=words):
+        with pytest.raises(data.DataError, match=message):
             tasks.load(task, task.config(dataset=line))
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "words"),
+    ("name", "options", "message"),
     [
         ("cnn", {}, "from 18x18 pixels to any size"),
         ("mnist-fast", {}, "from 10x10 pixels"),
@@ -71,17 +71,17 @@ def test_a_task_refuses_data_of_another_kind(lines):
         ("transformer", {}, "from 7x7 pixels to any size, in multiples of 7"),
     ],
 )
-def test_a_size_that_a_model_cannot_take_names_those_that_it_can(
-    name, options, words, lines
+def test_unsupported_sizes_are_refused_with_the_supported_ones(
+    name, options, message, lines
 ):
     task = tasks.find(name)
     config = task.config(dataset=lines["tiny"])
     info = tasks.load(task, config).info
-    with pytest.raises(data.DataError, match=re.escape(words)):
+    with pytest.raises(data.DataError, match=re.escape(message)):
         tasks.outline(task, config, info)
 
 
-def test_models_say_the_sizes_that_they_really_take():
+def test_declared_sizes_are_those_that_models_accept():
     import jax
 
     def works(model, pixels):
@@ -105,7 +105,7 @@ def test_models_say_the_sizes_that_they_really_take():
     assert [n for n in range(1, 13) if limits.allow(n)] == [4, 8, 12]
 
 
-def test_a_run_on_data_of_ones_own(lines, tmp_path, monkeypatch):
+def test_a_run_on_a_users_own_data(lines, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     x = np.random.default_rng(0).normal(size=(300, 2)) * (1000, 0.001)
     rows = [f"{a},{b},{3 * a + 4e6 * b + 5000}" for a, b in x]
@@ -114,11 +114,11 @@ def test_a_run_on_data_of_ones_own(lines, tmp_path, monkeypatch):
     assert run.path.name.startswith("regress-lines-")
     assert run.metrics["r2_score"] > 0.99
     test = run.dataset().test
-    told = run.predict(test.inputs)
-    error = np.abs(told - test.targets).mean()
+    predicted = run.predict(test.inputs)
+    error = np.abs(predicted - test.targets).mean()
     assert error == pytest.approx(run.metrics["mean_absolute_error"], rel=1e-3)
     assert 1 < error < 800
-    monkeypatch.chdir("/")  # the path is kept in full
+    monkeypatch.chdir("/")  # the run stores the absolute path
     opened = fdl.load(tmp_path / run.path)
     assert opened.config.dataset == f"csv:{tmp_path}/lines.csv?target=c"
     assert opened.evaluate() == run.metrics
@@ -128,7 +128,7 @@ def test_a_run_on_data_of_ones_own(lines, tmp_path, monkeypatch):
         tasks.find("regress").config()
 
 
-def test_defaults_know_how_many_examples_named_datasets_have():
+def test_recorded_example_counts_match_the_named_datasets():
     for name, count in DATASETS.items():
         (status,) = data.status(name)
         assert status.train_count == pytest.approx(count, rel=0.1)
@@ -139,7 +139,7 @@ def test_defaults_know_how_many_examples_named_datasets_have():
     ("name", "epochs"),
     [("cnn", (5, 5, 20)), ("gan", (12, 12, 60)), ("autoencoder", (30, 30, 100))],
 )
-def test_defaults_of_named_datasets(name, epochs):
+def test_default_epochs_and_batch_sizes_of_named_datasets(name, epochs):
     found = [tasks.describe(name).config(dataset=line) for line in tuple(DATASETS)[:3]]
     assert tuple(config.epochs for config in found) == epochs
     assert {config.batch_size for config in found} == {tasks.find(name).batch_size}

@@ -1,4 +1,4 @@
-"""The task that plays: what it measures, and what it makes of a short training."""
+"""The `music` task: its metrics, its baseline, and the pieces that it generates."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ CHORDS[0, [30, 34, 37]] = CHORDS[1, [32, 35, 39]] = 1
 
 
 def trills(count):
-    """Two chords by turns, 9 to 20 in a piece, which begins with either."""
+    """Return pieces of 9 to 20 frames that alternate two chords, in either order."""
     repeated = np.concatenate([CHORDS] * 12)
     starts, lengths = RNG.integers(2, size=count), RNG.integers(9, 21, size=count)
     return [repeated[a : a + n] for a, n in zip(starts, lengths, strict=True)]
@@ -49,7 +49,7 @@ def run(tmp_path_factory):
         )
 
 
-def test_a_run_learns_and_is_compared_with_keys_by_themselves(run) -> None:
+def test_a_run_learns_and_reports_the_baseline_of_independent_keys(run) -> None:
     assert run.metrics["nats_per_frame"] < 1
     assert 0 < run.metrics["baseline_nats_per_frame"] < 1
     written = {file.name for file in run.path.iterdir()}
@@ -57,7 +57,7 @@ def test_a_run_learns_and_is_compared_with_keys_by_themselves(run) -> None:
     assert run.evaluate()["loss"] == pytest.approx(run.metrics["nats_per_frame"])
 
 
-def test_pieces_of_another_length_can_be_measured(run, monkeypatch) -> None:
+def test_pieces_of_another_length_can_be_evaluated(run, monkeypatch) -> None:
     rolls = {"train": trills(2), "validation": trills(2), "test": [CHORDS[[0, 1] * 40]]}
     parts = {name: Part(each, np.zeros(len(each))) for name, each in rolls.items()}
     other = MUSIC["nottingham"]
@@ -70,7 +70,7 @@ def test_pieces_of_another_length_can_be_measured(run, monkeypatch) -> None:
     assert run.evaluate(found.test)["nats_per_frame"] < 1
 
 
-def test_it_plays_on_from_a_file(run, tmp_path, monkeypatch, capsys) -> None:
+def test_generation_continues_a_midi_file(run, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     fdl.data.write_midi("given.mid", CHORDS)
     sampling = ["--length", "9", "--temperature", "0", "--prompt", "given.mid"]
@@ -88,7 +88,7 @@ def test_it_plays_on_from_a_file(run, tmp_path, monkeypatch, capsys) -> None:
         run.generate(3, tasks.Sampling(top_p=0.5))
 
 
-def test_padding_counts_neither_in_the_loss_nor_in_an_update() -> None:
+def test_padding_affects_neither_the_loss_nor_the_update() -> None:
     task = tasks.find("music")
     options = MusicOptions(hidden_size=4, dropout_rate=0.0)
     config, info = task.config(epochs=1, options=options), fdl.data.DatasetInfo(*INFO)
@@ -101,7 +101,7 @@ def test_padding_counts_neither_in_the_loss_nor_in_an_update() -> None:
     (after, measured), (same, also) = step(state, short), step(state, long)
     closeness.close(same.params, after.params)
     closeness.close(jax.tree.leaves(also), jax.tree.leaves(measured))
-    # The mean over all frames, and not of pieces.
+    # The mean is over frames, not over pieces.
     logits = model.apply({"params": state.params}, short.inputs.astype(np.float32))
     loss = np.logaddexp(0, logits) - short.targets * np.asarray(logits)
     frames = loss.sum(axis=-1)[short.weights]
@@ -114,13 +114,13 @@ def test_padding_counts_neither_in_the_loss_nor_in_an_update() -> None:
 INFO = ("", "", "", KEYS, KEY_NAMES, (19, KEYS), 3, 1, 1, "", (), "music")
 
 
-def test_the_baseline_counts_each_key_by_itself() -> None:
+def test_the_baseline_predicts_each_key_independently() -> None:
     train, test = as_pieces(trills(5), 25), as_pieces(trills(3), 22)
-    seen = np.ones((2, 2, KEYS))
+    counts = np.ones((2, 2, KEYS))
     for before, after, real in zip(*train, strict=True):
         for a, b in zip(before[real], after[real], strict=True):
-            seen[a, b, np.arange(KEYS)] += 1
-    chance = seen / seen.sum(axis=1, keepdims=True)
+            counts[a, b, np.arange(KEYS)] += 1
+    chance = counts / counts.sum(axis=1, keepdims=True)
     lost = [
         -np.log(chance[a, b, np.arange(KEYS)]).sum()
         for before, after, real in zip(*test, strict=True)

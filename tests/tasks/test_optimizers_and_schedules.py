@@ -1,4 +1,4 @@
-"""Optimizers and schedules by name: each against its formula, and with its options."""
+"""Optimizers and schedules by name: each against its formula, and its options."""
 
 import jax
 import jax.numpy as jnp
@@ -26,8 +26,8 @@ FIRST = {
     "adagrad": -RATE * G / np.sqrt(0.1 + G**2),
     "lion": -RATE * SIGN,
     "lamb": -RATE * SIGN * np.linalg.norm(P) / 2,
-    # Momentum and its correction cancel in the first step, up to a factor, which does
-    # not matter: of all singular values something near 1 remains.
+    # In the first step, momentum and its correction cancel up to a factor, which does
+    # not matter: all singular values become about 1.
     "muon": None,
 }
 
@@ -49,7 +49,7 @@ def config_of(name, **options):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_an_optimizer_makes_its_first_update(name) -> None:
+def test_the_first_update_follows_the_formula(name) -> None:
     update, _ = first_update(config_of(name))
     if name == "muon":
         sizes = np.linalg.svd(update, compute_uv=False) / (RATE * 0.2 * np.sqrt(2))
@@ -57,7 +57,7 @@ def test_an_optimizer_makes_its_first_update(name) -> None:
         assert np.sum(update * G) < 0
     else:
         np.testing.assert_allclose(update, FIRST[name], rtol=2e-4)
-    if name != "lamb":  # there, decay is part of what is scaled
+    if name != "lamb":  # which scales the decay, too
         decayed, _ = first_update(config_of(name, weight_decay=0.1))
         np.testing.assert_allclose(decayed, update - RATE * 0.1 * P, rtol=1e-4)
     own, _ = first_update(config_of(name, weight_decay=None))
@@ -66,7 +66,7 @@ def test_an_optimizer_makes_its_first_update(name) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_an_optimizers_numbers_may_be_hyperparameters_of_a_program(name) -> None:
+def test_the_hyperparameters_of_an_optimizer_may_be_traced(name) -> None:
     numbers = {"learning_rate": 0.25, "weight_decay": 0.2, "clip_norm": 0.5}
     numbers |= {"warmup": 0.001}
     if OPTIMIZERS[name].momentum is not None:
@@ -79,7 +79,7 @@ def test_an_optimizers_numbers_may_be_hyperparameters_of_a_program(name) -> None
 
 
 def test_clipping_limits_the_norm_of_all_gradients() -> None:
-    for name in ("sgd", "lion"):  # Keras' and optax's
+    for name in ("sgd", "lion"):  # one of fdl.keras, one of optax
         clipped = first_update(config_of(name, clip_norm=0.1), 0.01 * G)
         plain = first_update(config_of(name), 0.01 * G)
         np.testing.assert_allclose(clipped, plain, rtol=1e-5)
@@ -140,7 +140,7 @@ def test_one_cycle_rises_and_falls() -> None:
     assert float(schedule(130)) == pytest.approx(0.5 * (1 - half(70 / 140)), rel=1e-4)
 
 
-def test_a_last_smaller_batch_is_a_step_of_the_schedule() -> None:
+def test_a_smaller_last_batch_is_a_step_of_the_schedule() -> None:
     info = data.load("mnist-5k").info._replace(train_count=1001)
     config = tasks.find("cnn").config(
         dataset="mnist-5k",
@@ -157,7 +157,7 @@ def test_a_last_smaller_batch_is_a_step_of_the_schedule() -> None:
     assert float(schedule(109)) > float(schedule(110)) == pytest.approx(2e-5)
 
 
-def test_what_does_not_fit_is_refused_by_name() -> None:
+def test_bad_settings_are_refused_by_name() -> None:
     for wrong, message in (
         (
             {"optimizer": "sdg"},
@@ -177,7 +177,7 @@ def test_what_does_not_fit_is_refused_by_name() -> None:
 
 
 def test_flags_reach_the_configuration() -> None:
-    said = {
+    given = {
         "schedule": "step",
         "optimizer": "sgd",
         "weight_decay": 0.1,
@@ -189,5 +189,5 @@ def test_flags_reach_the_configuration() -> None:
     class TrainCNN(ToTrain):
         task = tasks.describe("cnn")
 
-    command = TrainCNN(training=Training(**said))
-    assert command.configuration() == configure("cnn", **said)
+    command = TrainCNN(training=Training(**given))
+    assert command.configuration() == configure("cnn", **given)

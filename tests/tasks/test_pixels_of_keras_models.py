@@ -1,4 +1,4 @@
-"""A Keras model gets pixels as it expects them."""
+"""A Keras model gets pixels in the range that it expects."""
 
 import jax
 import numpy as np
@@ -21,7 +21,7 @@ def sequential(*layers: dict, name: str = "net") -> dict:
     return layer("Sequential", layers=[entry, *layers]) | {"name": name}
 
 
-SMALL = layer("Rescaling", scale=1 / 127.5, offset=-1.0)
+RESCALE = layer("Rescaling", scale=1 / 127.5, offset=-1.0)
 FLIP = layer("RandomFlip", mode="horizontal")
 END = (layer("Flatten"), layer("Dense", units=10))
 
@@ -29,14 +29,14 @@ END = (layer("Flatten"), layer("Dense", units=10))
 @pytest.mark.parametrize(
     ("layers", "largest"),
     [
-        ([SMALL, *END], 255),
-        ([FLIP, SMALL, *END], 255),
-        ([layer("ZeroPadding2D", padding=1), SMALL, *END], 255),
-        ([sequential(FLIP, SMALL), *END], 255),
+        ([RESCALE, *END], 255),
+        ([FLIP, RESCALE, *END], 255),
+        ([layer("ZeroPadding2D", padding=1), RESCALE, *END], 255),
+        ([sequential(FLIP, RESCALE), *END], 255),
         (END, 1),
         ([FLIP, *END], 1),
         ([layer("Rescaling", scale=255.0), *END], 1),
-        ([layer("Conv2D", filters=2, kernel_size=1), SMALL, *END], 1),
+        ([layer("Conv2D", filters=2, kernel_size=1), RESCALE, *END], 1),
     ],
 )
 def test_pixels_are_scaled_once(layers, largest) -> None:

@@ -1,4 +1,4 @@
-"""Recurrent tasks read images as their options say, and hand on models that do."""
+"""Recurrent tasks: how they read images as sequences, in runs and in exports."""
 
 import jax
 import numpy as np
@@ -21,7 +21,7 @@ def test_rows_and_pixels_are_in_reading_order() -> None:
     np.testing.assert_array_equal(by_pixel[1, 5], image[1, 1, 1] / np.float32(255))
 
 
-def test_one_order_of_pixels_is_that_of_all_images() -> None:
+def test_all_images_share_one_permutation_of_pixels() -> None:
     image = np.arange(3 * 6 * 5 * 2, dtype=np.uint8).reshape(3, 6, 5, 2)
     plain, found = (np.asarray(x) for x in (pixels(image), permuted(image, seed=1)))
     order = [int(np.flatnonzero((plain[0] == x).all(axis=-1))[0]) for x in found[0]]
@@ -33,13 +33,13 @@ def test_one_order_of_pixels_is_that_of_all_images() -> None:
         RecurrentOptions(permute=True)
 
 
-def test_a_permuted_run_is_opened_and_exported(tmp_path, monkeypatch) -> None:
+def test_a_permuted_run_can_be_loaded_and_exported(tmp_path, monkeypatch) -> None:
     image = np.random.default_rng(0).integers(256, size=(30, 4, 5), dtype=np.uint8)
     small = fdl.data.split(fdl.data.from_arrays(image, np.arange(30) % 2))
     monkeypatch.setattr(fdl.data, "load", lambda *args, **options: small)
     options = {"steps": "pixels", "permute": True, "permutation": 7, "hidden_size": 3}
-    how = {"dataset": "mnist-5k", "batch_size": 12, "epochs": 1, **options}
-    fdl.runs.train("rnn", path=tmp_path / "run", **how)
+    settings = {"dataset": "mnist-5k", "batch_size": 12, "epochs": 1, **options}
+    fdl.runs.train("rnn", path=tmp_path / "run", **settings)
     opened = fdl.load(tmp_path / "run")
     assert opened.config.options.permutation == 7
     sequence = permuted(small.test.image[:2], seed=7)
@@ -51,7 +51,7 @@ def test_a_permuted_run_is_opened_and_exported(tmp_path, monkeypatch) -> None:
     np.testing.assert_allclose(exported, answer, rtol=1e-4)
 
 
-# What images are read as does not depend on the cell.
+# How images are read does not depend on the cell.
 @pytest.mark.parametrize(
     ("name", "steps", "read", "shape"),
     [
@@ -83,5 +83,5 @@ def test_options_reach_model_learner_and_export(
     assert [x.shape for x in part.inputs] == [shape]
     file = tmp_path / "it.keras"
     fdl.keras.save_weights(file, part.model, part.variables, *part.inputs)
-    loaded = fdl.keras.load_weights(file, model)  # the file says what it reads
+    loaded = fdl.keras.load_weights(file, model)  # the file describes its inputs
     jax.tree.map(np.testing.assert_array_equal, loaded, part.variables)

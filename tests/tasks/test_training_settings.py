@@ -1,4 +1,4 @@
-"""Settings that some tasks take: each does what it says, and others refuse it."""
+"""Settings that only some tasks support: their effects, and refusals by the others."""
 
 import dataclasses
 import functools
@@ -37,19 +37,19 @@ def info(task):
     if task.takes == ("music",):
         about = data.load("mnist-5k").info
         return about._replace(kind="music", input_shape=(16, 88), num_classes=88)
-    if task.dataset is None:  # a table with a number to be told
+    if task.dataset is None:  # a table whose target is a number
         rng = np.random.default_rng(0)
         return data.from_arrays(rng.normal(size=(60, 3)), rng.normal(size=60)).info
     return data.load(SMALL[task.dataset]).info
 
 
 def configured(name, **settings):
-    """Return settings, of one layer where a task may have any number of equal ones."""
+    """Return a configuration of one epoch, and of one layer if the task has layers."""
     sizes = {"epochs": 1, "batch_size": 8}
     options = {field.name for field in dataclasses.fields(tasks.find(name).options)}
     sizes |= {"num_layers": 1} if "num_layers" in options else {}
-    usual = tasks.find(name).dataset
-    return configure(name, dataset=SMALL.get(usual, usual), **sizes, **settings)
+    dataset = tasks.find(name).dataset
+    return configure(name, dataset=SMALL.get(dataset, dataset), **sizes, **settings)
 
 
 def learner_of(name="mlp", **settings):
@@ -70,13 +70,13 @@ def stepped(**settings):
 
 
 @pytest.mark.parametrize("name", tasks.TASKS)
-def test_a_task_takes_what_fits_it_and_refuses_the_rest_by_name(name) -> None:
+def test_a_task_takes_supported_settings_and_refuses_others_by_name(name) -> None:
     task = tasks.find(name)
     for setting in OF_SOME:
         if setting not in task.supports:
             with pytest.raises(ValueError, match=f"{name}' does not take {setting}"):
                 configured(name, **{setting: GIVEN[setting]})
-    if name == "classify":  # it has the model of who calls
+    if name == "classify":  # its model comes from the caller
         assert task.supports == OF_SOME
         return
     taken = {setting: GIVEN[setting] for setting in task.supports}
@@ -89,7 +89,7 @@ def test_a_task_takes_what_fits_it_and_refuses_the_rest_by_name(name) -> None:
     assert ("ema" in state.extra) == ("ema" in task.supports)
 
 
-def test_nothing_is_a_setting_of_its_own() -> None:
+def test_unknown_names_and_numbers_out_of_range_are_refused() -> None:
     assert set(RECIPES) == {"none", *_RECIPES}
     for wrong, message in (
         ({"augment": "all"}, "no augment 'all'; .*augments: none, shift, digits"),
@@ -102,7 +102,7 @@ def test_nothing_is_a_setting_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("recipe", _RECIPES)
-def test_a_recipe_changes_what_is_trained_on_and_no_more(recipe) -> None:
+def test_a_recipe_changes_training_but_not_evaluation(recipe) -> None:
     plain, changed = learner_of(), learner_of(augment=recipe)
     (_, before), (state, after) = stepped(), stepped(augment=recipe)
     assert float(before["loss"].compute()) != float(after["loss"].compute())
@@ -114,7 +114,7 @@ def test_a_recipe_changes_what_is_trained_on_and_no_more(recipe) -> None:
         assert float(one) == float(other)
 
 
-def test_label_smoothing_and_class_weights_change_the_loss_of_training() -> None:
+def test_label_smoothing_and_class_weights_change_only_the_training_loss() -> None:
     weights = tuple(np.arange(10.0))
     settings = {"label_smoothing": 0.2, "class_weights": weights}
     learner = learner_of(**settings)
@@ -133,7 +133,7 @@ def test_label_smoothing_and_class_weights_change_the_loss_of_training() -> None
     one, other = (
         x.evaluate(state, batch())["loss"].compute() for x in (learner, plain)
     )
-    assert float(one) == float(other), "what is measured afterwards is comparable"
+    assert float(one) == float(other), "evaluation is unaffected"
 
 
 def test_an_average_follows_the_parameters() -> None:
@@ -142,8 +142,8 @@ def test_an_average_follows_the_parameters() -> None:
     kernel = lambda tree: np.asarray(tree["head"]["kernel"])
     np.testing.assert_array_equal(kernel(state.extra["ema"]), kernel(state.params))
     new, _ = jax.jit(learner.step)(state, batch())
-    kept = 1 / 11  # of decay 0.5 and step / (step + 10)
-    expected = kept * kernel(state.params) + (1 - kept) * kernel(new.params)
+    decay = 1 / 11  # the smaller of 0.5 and step / (step + 10), at step 1
+    expected = decay * kernel(state.params) + (1 - decay) * kernel(new.params)
     np.testing.assert_allclose(kernel(new.extra["ema"]), expected, rtol=1e-5)
 
 
@@ -159,7 +159,7 @@ def test_a_model_in_bfloat16_keeps_its_parameters_in_float32() -> None:
 
 
 class Normalized(linen.Module):
-    """Three normalizations: of fdl, and of Linen with its flag in two places."""
+    """Batch normalization of fdl, and of Linen with its flag in two places."""
 
     @linen.compact
     def __call__(self, x, *, train=False):
@@ -170,7 +170,7 @@ class Normalized(linen.Module):
 
 
 @pytest.mark.parametrize("part", ["first", "second", "third"])
-def test_a_frozen_normalization_works_by_its_running_statistics(part) -> None:
+def test_a_frozen_normalization_keeps_its_parameters_and_statistics(part) -> None:
     x = jax.random.normal(jax.random.key(0), (16, 3)) + 5
     data = (np.asarray(x), np.arange(16) % 10)
     make = lambda model: fdl.learners.supervised(
@@ -191,7 +191,7 @@ def test_a_frozen_normalization_works_by_its_running_statistics(part) -> None:
                 assert same is (name == part)
 
 
-def test_all_that_is_frozen_works_in_training_as_afterwards() -> None:
+def test_a_frozen_model_behaves_in_training_as_in_evaluation() -> None:
     x = jax.random.normal(jax.random.key(0), (16, 3)) + 5
     variables = Normalized().init(jax.random.key(0), x)
     frozen = nn.Frozen(Normalized(), ["*"])

@@ -1,4 +1,4 @@
-"""The three tasks that turn a sequence into another: models, buckets, refusals."""
+"""The three sequence-to-sequence tasks: models, buckets, metrics, refusals."""
 
 import dataclasses
 
@@ -41,7 +41,7 @@ def outlined(data, name, **settings):
         ("translator", {"norm": "post", "num_layers": 1}, {"encoder", "decoder"}),
     ],
 )
-def test_each_can_be_trained_and_searched(data, name, settings, layers) -> None:
+def test_each_task_trains_and_decodes(data, name, settings, layers) -> None:
     trained, dataset = outlined(data, name, label_smoothing=0.1, **settings)
     batch = jax.tree.map(lambda x: x[:4], dataset.train)
     state, measured = jax.eval_shape(trained.learner.step, trained.state, batch)
@@ -51,7 +51,7 @@ def test_each_can_be_trained_and_searched(data, name, settings, layers) -> None:
     assert answers.shape == (4, dataset.info.target_length)
 
 
-def test_buckets_are_worth_their_programs_and_add_no_updates(data) -> None:
+def test_several_buckets_need_enough_batches(data) -> None:
     trained, dataset = outlined(data, "seq2seq", batch_size=1)
     train, validation = bucketed(tasks.find("seq2seq"), dataset, trained.config)
     assert isinstance(train, Buckets)
@@ -64,24 +64,24 @@ def test_buckets_are_worth_their_programs_and_add_no_updates(data) -> None:
     assert len(one.parts) == 1
 
 
-def test_whole_batches_move_to_longer_buckets() -> None:
+def test_incomplete_batches_move_to_longer_buckets() -> None:
     source = np.tril(np.full((25, 25), 5))[[*range(25)] * 4]
     pairs = Pairs(source, np.full((100, 1), 2))
     found = fdl.data.bucketed(pairs, 4, batch_size=8)
     sizes = [len(part.source) for part in found.parts]
     assert sum(sizes) == 100
     assert all(size % 8 == 0 for size in sizes[:-1])
-    kept = np.concatenate([(part.source > 0).sum(axis=1) for part in found.parts])
-    assert sorted(kept) == sorted((source > 0).sum(axis=1))
+    lengths = np.concatenate([(part.source > 0).sum(axis=1) for part in found.parts])
+    assert sorted(lengths) == sorted((source > 0).sum(axis=1))
 
 
-def test_the_nearest_source_shares_what_is_rare() -> None:
-    # A 4 at the end is in two of them, one at the start in one.
+def test_the_nearest_source_shares_rare_bigrams() -> None:
+    # Two of them end with a 4, but only one begins with it.
     known = np.array([[6, 4, 4], [6, 4, 5], [4, 4, 5], [5, 5, 4]])
     assert nearest_rows(known, np.array([[4, 4, 4]])).tolist() == [2]
 
 
-def test_an_unknown_word_is_never_right(tmp_path, monkeypatch) -> None:
+def test_an_unknown_word_counts_as_wrong(tmp_path, monkeypatch) -> None:
     lines = [f"w{i % 7} v{i}\tz{i} x{i}\nw{i % 7} u{i}\tyes yes" for i in range(40)]
     (tmp_path / "a.tsv").write_text("\n".join(lines), "utf-8")
     trained, dataset = outlined(f"tsv:{tmp_path / 'a.tsv'}", "seq2seq")
@@ -95,7 +95,7 @@ def test_an_unknown_word_is_never_right(tmp_path, monkeypatch) -> None:
     assert (measured["exact_match"], measured["error_rate"]) == (0, 1)
 
 
-def test_alignments_take_attention(data) -> None:
+def test_alignments_need_attention(data) -> None:
     trained, _ = outlined(data, "seq2seq")
     with pytest.raises(ValueError, match="no attention, so no alignments"):
         translate(trained, np.array([[4, 5]]), alignments=True)

@@ -1,4 +1,4 @@
-"""What tasks with feature maps draw at the end of a run."""
+"""Pictures that vision tasks draw at the end of a run."""
 
 import numpy as np
 
@@ -11,12 +11,12 @@ DATA = few(30)
 
 
 def pictures_of(name, folder, monkeypatch, **options):
-    """Let a task with random weights draw; return the maps that it has drawn."""
+    """Draw the pictures of a task with random weights; return its activation maps."""
     maps = []
-    keep = lambda path, images, found, says, title: maps.append(
-        (np.asarray(found), says)
+    record = lambda path, images, found, captions, title: maps.append(
+        (np.asarray(found), captions)
     )
-    monkeypatch.setattr(report, "draw_activation_maps", keep)
+    monkeypatch.setattr(report, "draw_activation_maps", record)
     task, config = tasks.find(name), fdl.runs.configure(name, batch_size=10, **options)
     trained = tasks.outline(task, config, DATA.info)
     state = tasks.draw_state(trained)
@@ -26,16 +26,18 @@ def pictures_of(name, folder, monkeypatch, **options):
     return maps
 
 
-def test_a_residual_network_shows_what_it_sees_and_where(tmp_path, monkeypatch) -> None:
-    ((maps, says),) = pictures_of("resnet", tmp_path, monkeypatch, width=4)
-    kinds = np.unique(DATA.test.label)
-    assert maps.shape == (len(kinds), 7, 7)
-    assert [one.split("\n")[0] for one in says] == [str(kind) for kind in kinds]
+def test_a_residual_network_draws_features_and_activation_maps(
+    tmp_path, monkeypatch
+) -> None:
+    ((maps, captions),) = pictures_of("resnet", tmp_path, monkeypatch, width=4)
+    classes = np.unique(DATA.test.label)
+    assert maps.shape == (len(classes), 7, 7)
+    assert [one.split("\n")[0] for one in captions] == [str(k) for k in classes]
     names = ["confusion", "features", "kernels", "mistakes"]
     assert sorted(file.stem for file in tmp_path.iterdir()) == names
 
 
-def test_the_first_kernel_is_that_which_sees_the_image() -> None:
+def test_the_first_kernel_is_the_one_applied_to_the_image() -> None:
     params = {
         "a": {"kernel": np.ones((3, 3, 2, 8))},
         "b": {"kernel": np.ones((5, 5, 1, 8))},
@@ -46,7 +48,7 @@ def test_the_first_kernel_is_that_which_sees_the_image() -> None:
     assert first_kernel({"dense": {"kernel": np.ones((9, 9))}}, 1) is None
 
 
-def test_images_that_nobody_can_see_are_not_drawn(tmp_path, monkeypatch) -> None:
+def test_images_with_two_channels_are_not_drawn(tmp_path, monkeypatch) -> None:
     two = np.zeros((4, 8, 8, 2), np.uint8)
     data = fdl.data.from_arrays(two, [0, 1, 0, 1], test=(two, [0, 1, 0, 1]))
     config = fdl.runs.configure("resnet", batch_size=2)

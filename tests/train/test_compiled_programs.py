@@ -1,4 +1,4 @@
-"""Programs that a later process finds again, and those that are compiled quickly."""
+"""Programs that later processes find in the cache, and programs compiled quickly."""
 
 import contextlib
 import logging
@@ -23,7 +23,7 @@ keep_compiled()
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 events = collections.Counter()
 jax.monitoring.register_event_listener(lambda event, **_: events.update([event]))
-jax.config.update("jax_disable_most_optimizations", True)  # it is quicker
+jax.config.update("jax_disable_most_optimizations", True)  # faster to compile
 model = fdl.models.MLP(3, hidden_sizes=(4,))
 learner = fdl.learners.supervised(model, fdl.losses.cross_entropy, optax.adam(1e-3))
 data = fdl.Batch(np.ones((8, 2, 2, 1), np.float32), np.arange(8) % 3)
@@ -45,11 +45,11 @@ def _trained(folder):
 
 
 def test_a_second_process_compiles_nothing(tmp_path):
-    asked, found = _trained(tmp_path)
-    assert asked > 3
-    assert found < asked
-    again, found = _trained(tmp_path)
-    assert found == again == asked
+    requests, hits = _trained(tmp_path)
+    assert requests > 3
+    assert hits < requests
+    again, hits = _trained(tmp_path)
+    assert hits == again == requests
 
 
 def _draws(key):
@@ -59,7 +59,7 @@ def _draws(key):
 
 
 @pytest.mark.optimized
-def test_what_runs_once_is_the_same_compiled_quickly():
+def test_quick_compilation_gives_the_same_results():
     key = jax.random.key(0)
     usual, quick = (program(_draws, once=once) for once in (False, True))
     assert usual is not quick
@@ -68,14 +68,14 @@ def test_what_runs_once_is_the_same_compiled_quickly():
 
 
 @pytest.mark.optimized
-def test_what_runs_once_can_be_a_part_of_a_program():
+def test_a_quickly_compiled_program_can_be_part_of_another():
     whole = lambda key: program(_draws, once=True)(key)
     key = jax.random.key(1)
     for a, b in zip(jax.jit(whole)(key), whole(key), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_an_imported_model_is_drawn_in_one_program():
+def test_an_imported_model_is_initialized_in_one_program():
     entry = {"class_name": "InputLayer", "config": {"batch_shape": [None, 3]}}
     dense = {"class_name": "Dense", "config": {"name": "head", "units": 2}}
     norm = {"class_name": "BatchNormalization", "config": {"name": "norm"}}
@@ -96,7 +96,7 @@ def test_an_imported_model_is_drawn_in_one_program():
 
 @contextlib.contextmanager
 def _logged(lines):
-    """Collect what JAX logs."""
+    """Collect the messages that JAX logs."""
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())
     logger = logging.getLogger("jax")

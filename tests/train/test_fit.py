@@ -41,9 +41,9 @@ def fit(learner, data=None, **options):
 
 
 def by_hand(learner, data, key):
-    """Yield the state, and what the step measured, before and after each of 14 steps.
+    """Train in a Python loop; yield each state, and the metrics of the step before it.
 
-    Two epochs of 50 examples, in batches of 8 and one of 2, in a loop in Python.
+    Two epochs of 50 examples are 14 steps: batches of 8, and one of 2 in each epoch.
     """
     init_key, order_key = jax.random.split(key)
     state = jax.jit(learner.init)(init_key, data)
@@ -65,7 +65,7 @@ def plain(state):
     return state._replace(key=jax.random.key_data(state.key))
 
 
-def test_equals_a_python_loop(learner) -> None:
+def test_fit_equals_a_python_loop(learner) -> None:
     data, key = make_data(), jax.random.key(5)
     *_, (state, _) = steps = list(by_hand(learner, data, key))
     totals = [measured for _, measured in steps[-7:]]
@@ -80,8 +80,8 @@ def test_equals_a_python_loop(learner) -> None:
     assert run.history[-1].train["loss"] == pytest.approx(loss, rel=1e-5)
 
 
-def test_every_example_is_seen_once_an_epoch() -> None:
-    # A learner that only counts: its parameter adds up what it saw.
+def test_every_example_is_seen_once_per_epoch() -> None:
+    # A learner that only counts how often it has seen each example.
     def step(state, batch):
         seen = state.params.at[batch].add(1.0)
         state = state._replace(step=state.step + 1, params=seen)
@@ -95,8 +95,8 @@ def test_every_example_is_seen_once_an_epoch() -> None:
     np.testing.assert_array_equal(run.state.params, 3.0)
 
 
-def note(order):
-    """A learner that writes down, in its parameters, when it saw each example."""
+def recorder(steps):
+    """Return a learner whose parameters record the examples of each step."""
 
     def step(state, batch):
         seen = state.params.at[state.step, : len(batch)].set(batch)
@@ -104,15 +104,15 @@ def note(order):
         return state, {"loss": metrics.mean(jnp.zeros(batch.shape))}
 
     def init(key, batch):
-        return fdl.State(jnp.int32(0), jnp.full((order, 8), -1), key)
+        return fdl.State(jnp.int32(0), jnp.full((steps, 8), -1), key)
 
     return fdl.Learner(init, step, lambda s, b: {}, lambda s, x: x)
 
 
 def orders(key, epochs=3, **options):
-    """The order in which each epoch visits 50 examples, as a learner saw it."""
+    """Return the order in which each epoch visits 50 examples."""
     data = np.arange(50)
-    run = fit(note(epochs * 7), data, epochs=epochs, key=key, **options)
+    run = fit(recorder(epochs * 7), data, epochs=epochs, key=key, **options)
     return np.asarray(run.state.params).reshape(epochs, -1)
 
 
@@ -122,20 +122,20 @@ def test_examples_are_shuffled_differently_in_each_epoch_by_the_key() -> None:
     for epoch in visited:
         np.testing.assert_array_equal(np.sort(epoch), np.arange(50))
         assert (epoch != np.arange(50)).sum() > 30  # not in the order of the data
-        assert (np.diff(epoch) == 1).sum() < 10  # nor in runs of it
+        assert (np.diff(epoch) == 1).sum() < 10  # nor in long runs of it
     for a, b in ((0, 1), (1, 2), (0, 2)):
         assert (visited[a] != visited[b]).sum() > 30
     np.testing.assert_array_equal(found, orders(jax.random.key(0)))
     assert (found != orders(jax.random.key(1))).mean() > 0.5
-    # With a key of its own for the order, the run's key does not matter.
+    # With a separate key for the order, the run's key does not affect it.
     shared = [orders(jax.random.key(k), shuffle_key=jax.random.key(5)) for k in (0, 1)]
     np.testing.assert_array_equal(*shared)
     assert (shared[0] != found).mean() > 0.5
 
 
 @pytest.mark.parametrize("done", [5, 6, 7])
-def test_goes_on_before_and_after_the_last_smaller_batch(done) -> None:
-    data, learner = np.arange(50), note(14)
+def test_fit_resumes_before_and_after_the_smaller_last_batch(done) -> None:
+    data, learner = np.arange(50), recorder(14)
     whole = fit(learner, data, epochs=2)
     state = learner.init(jax.random.key(0), data)._replace(step=jnp.int32(done))
     rest = fit(learner, data, epochs=2, state=state)
@@ -145,7 +145,7 @@ def test_goes_on_before_and_after_the_last_smaller_batch(done) -> None:
     )
 
 
-def test_buckets_are_visited_batch_by_batch() -> None:
+def test_batches_of_all_buckets_are_shuffled_together() -> None:
     short, long = np.arange(20), np.stack([np.arange(20, 43)] * 2, axis=1)
     parts = fdl.Buckets((short, long))
 
@@ -169,11 +169,11 @@ def test_buckets_are_visited_batch_by_batch() -> None:
     is_long = [[bool((row[row >= 0] >= 20).all()) for row in epoch] for epoch in epochs]
     assert any(kinds not in (sorted(kinds), sorted(kinds)[::-1]) for kinds in is_long)
     assert is_long[0] != is_long[1]
-    # Going on from the middle of an epoch gives the rest of it.
+    # Resuming in the middle of an epoch visits the rest of it.
     half = learner.init(jax.random.key(0), short)._replace(step=jnp.int32(4))
     rest = fit(learner, parts, epochs=2, state=half)
     np.testing.assert_array_equal(rest.state.params[4:12], seen[4:12])
-    # Member k equals the single run, though each has an order of its own.
+    # Member k equals the single run, although each has its own order.
     keys = jax.random.split(jax.random.key(3))
     both = fit(fdl.many(learner, 2), parts, key=keys)
     for k in range(2):
@@ -197,25 +197,25 @@ def test_chunks_do_not_change_the_result(learner, steps_per_chunk) -> None:
     assert len(seen) == 2 * (math.ceil(6 / steps_per_chunk) + 1)
 
 
-def test_same_key_same_result_and_another_key_another(learner) -> None:
+def test_the_key_determines_the_result(learner) -> None:
     first, again, other = (fit(learner, key=jax.random.key(k)) for k in (1, 1, 2))
     same(first.state, again.state)
     head = lambda run: run.state.params["head"]["kernel"]
     assert np.abs(head(first) - head(other)).max() > 1e-3
 
 
-def test_goes_on_where_it_stopped(learner) -> None:
+def test_fit_resumes_from_a_state(learner) -> None:
     whole = fit(learner, epochs=4)
     half = fit(learner, epochs=2)
-    kept = plain(jax.tree.map(lambda x: x.copy(), half.state))
+    before = plain(jax.tree.map(lambda x: x.copy(), half.state))
     rest = fit(learner, epochs=4, state=half.state)
     same(rest.state, whole.state)
     assert [line.epoch for line in rest.history] == [3, 4]
-    jax.tree.map(np.testing.assert_array_equal, plain(half.state), kept)
+    jax.tree.map(np.testing.assert_array_equal, plain(half.state), before)
 
 
-def test_goes_on_from_the_middle_of_an_epoch(learner) -> None:
-    # Ten steps by hand, as a process killed in its second epoch leaves them.
+def test_fit_resumes_in_the_middle_of_an_epoch(learner) -> None:
+    # Ten steps by hand: the state of a process killed in its second epoch.
     data, key = make_data(), jax.random.key(0)
     state, _ = list(by_hand(learner, data, key))[10]
     rest = fit(learner, data, key=key, state=state)
@@ -227,21 +227,21 @@ def test_goes_on_from_the_middle_of_an_epoch(learner) -> None:
     )
 
 
-def test_an_epoch_goes_on_with_the_sums_of_its_metrics(learner, monkeypatch) -> None:
-    monkeypatch.setattr(loop, "_PAUSE", 0.0)  # the shortest pieces there can be
-    data = make_data(200)  # 25 batches an epoch
+def test_fit_resumes_an_epoch_with_its_metric_sums(learner, monkeypatch) -> None:
+    monkeypatch.setattr(loop, "_PAUSE", 0.0)  # the shortest possible pieces
+    data = make_data(200)  # 25 batches per epoch
     whole = fit(learner, data)
-    kept, lines = [], []
+    parts, lines = [], []
     fit(
         learner,
         data,
-        on_part=lambda state, sums: kept.append(jax.device_get((plain(state), sums))),
+        on_part=lambda state, sums: parts.append(jax.device_get((plain(state), sums))),
         on_epoch=lambda line, state: lines.append(line),
     )
-    steps = [int(state.step) for state, _ in kept]
-    assert steps == [*range(10, 25), *range(35, 50)], "a long chunk comes in pieces"
+    steps = [int(state.step) for state, _ in parts]
+    assert steps == [*range(10, 25), *range(35, 50)], "a long chunk is split"
     for k in (0, 14, 20):
-        state, sums = kept[k]
+        state, sums = parts[k]
         state = state._replace(key=jax.random.wrap_key_data(state.key))
         history = [line for line in lines if line.step <= state.step]
         rest = fit(learner, data, state=state, sums=sums, history=history)
@@ -253,8 +253,9 @@ def test_an_epoch_goes_on_with_the_sums_of_its_metrics(learner, monkeypatch) -> 
 
 
 @pytest.mark.parametrize("killed_after", [1, 2, 4, 6])
-def test_early_stopping_goes_on_where_it_was(killed_after) -> None:
-    # Learning the labels by heart helps with most of these, until it does not.
+def test_early_stopping_resumes(killed_after) -> None:
+    # Memorizing the training labels lowers the validation loss at first, since most
+    # labels agree, and raises it later.
     data, learner = make_data(), make_learner(optax.adam(3e-3))
     label = np.where(np.arange(50) < 20, (data.label + 1) % 10, data.label)
     options = {
@@ -288,14 +289,14 @@ def test_early_stopping_goes_on_where_it_was(killed_after) -> None:
         fit(learner, state=states[2], history=history[:1], **options)
 
 
-def test_second_fit_compiles_nothing(learner) -> None:
+def test_a_second_fit_compiles_nothing(learner) -> None:
     fit(learner)
     before = _program.cache_info().misses
     fit(learner, make_data(seed=1), epochs=3, key=jax.random.key(9))
     assert _program.cache_info().misses == before
 
 
-def test_reports_and_evaluates_each_epoch(learner) -> None:
+def test_each_epoch_is_evaluated_and_reported(learner) -> None:
     test, lines = make_data(30, seed=1), []
 
     def on_epoch(line, state):
@@ -310,7 +311,7 @@ def test_reports_and_evaluates_each_epoch(learner) -> None:
     assert all(value >= 0 for value in run.seconds.values())
 
 
-def test_overfits_a_batch() -> None:
+def test_fit_overfits_one_batch() -> None:
     learner = make_learner(optax.adam(1e-2))
     run = fit(learner, make_data(8), epochs=100)
     assert run.history[-1].train["accuracy"] == 1.0
@@ -318,21 +319,21 @@ def test_overfits_a_batch() -> None:
 
 
 def blow_up_at(step):
-    """An optimizer whose update at `step` is infinite.
+    """Return an optimizer whose update at `step` is infinite.
 
-    It counts down to it, so that one program serves every step.
+    It counts down to that step, so that one program serves all of them.
     """
 
-    def update(updates, left, params=None):
-        factor = jnp.where(left == 0, jnp.inf, -1e-3)
-        return jax.tree.map(lambda u: factor * jnp.ones_like(u), updates), left - 1
+    def update(updates, remaining, params=None):
+        factor = jnp.where(remaining == 0, jnp.inf, -1e-3)
+        return jax.tree.map(lambda u: factor * jnp.ones_like(u), updates), remaining - 1
 
     return optax.GradientTransformation(lambda params: jnp.int32(step), update)
 
 
 @pytest.fixture(scope="module")
 def states_of_a_good_run():
-    """Parameters after each step of the run that does not blow up."""
+    """Parameters after each step of a run that does not blow up."""
     steps = by_hand(make_learner(blow_up_at(99)), make_data(), jax.random.key(0))
     return [state.params for state, _ in steps]
 
@@ -345,7 +346,7 @@ def test_divergence_keeps_the_last_good_state(
     with pytest.raises(fdl.DivergenceError) as caught:
         fit(make_learner(blow_up_at(bad_step)), steps_per_chunk=steps_per_chunk)
     error = caught.value
-    # Parameters go bad in the update `bad_step`; a loss shows it one step later.
+    # Update `bad_step` makes parameters infinite; the loss shows it one step later.
     assert error.step in (bad_step, bad_step + 1)
     assert f"step {error.step}" in str(error)
     assert int(error.state.step) == bad_step
@@ -366,7 +367,7 @@ def test_divergence_keeps_the_last_good_state(
         ({"batch_size": 51}, "batch_size=51"),
     ],
 )
-def test_refuses_bad_numbers(learner, change, message) -> None:
+def test_bad_numbers_are_refused(learner, change, message) -> None:
     with pytest.raises(ValueError, match=message):
         fit(learner, **change)
 
@@ -384,7 +385,7 @@ def test_refuses_bad_numbers(learner, change, message) -> None:
         (lambda d: d._replace(image=np.where(d.image > 250, np.nan, 0.5)), "NaN"),
     ],
 )
-def test_refuses_bad_data(learner, spoil, message) -> None:
+def test_bad_data_are_refused(learner, spoil, message) -> None:
     with pytest.raises(fdl.data.DataError, match=message):
         fit(learner, spoil(make_data()))
     state = learner.init(jax.random.key(0), make_data())
@@ -392,14 +393,14 @@ def test_refuses_bad_data(learner, spoil, message) -> None:
         fdl.evaluate(learner, state, spoil(make_data()))
 
 
-def test_refuses_images_of_another_size(learner) -> None:
+def test_images_of_another_size_are_refused(learner) -> None:
     state = learner.init(jax.random.key(0), make_data())
     data = fdl.Batch(np.zeros((3, 7, 5, 1), np.uint8), np.arange(3))
     with pytest.raises(fdl.data.DataError, match=r"\(3, 7, 5, 1\)"):
         fdl.evaluate(learner, state, data)
 
 
-def test_members_of_a_vmap_equal_single_steps(learner) -> None:
+def test_vmapped_steps_equal_single_steps(learner) -> None:
     data = jax.tree.map(lambda x: x[:8], make_data())
     keys = jax.random.split(jax.random.key(0), 3)
     init, step = jax.jit(learner.init), jax.jit(learner.step)
@@ -414,7 +415,7 @@ def test_members_of_a_vmap_equal_single_steps(learner) -> None:
         )
 
 
-def test_where_no_epoch_has_a_measure_the_last_is_kept(learner) -> None:
+def test_if_no_epoch_measures_the_loss_the_last_is_kept(learner) -> None:
     nothing = fdl.metrics.Mean(jnp.float32(0), jnp.float32(0))
     blind = learner._replace(evaluate=lambda state, batch: {"loss": nothing})
     stopping = fdl.EarlyStopping("loss", "min")

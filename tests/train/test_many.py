@@ -1,4 +1,4 @@
-"""Training many at once: one of many equals the one."""
+"""Training many members at once: each equals its single run."""
 
 import functools
 
@@ -37,12 +37,12 @@ def mlp(hp):
 
 
 def seeds_only(make):
-    """Return what makes a learner of a way of learning whose rate alone is given."""
+    """Adapt a function of the learning rate to a dictionary of hyperparameters."""
     return lambda hp: make(hp["learning_rate"])
 
 
 def coders():
-    """Return a small encoder and decoder of the images of `make_data`."""
+    """Return a small encoder and decoder for the images of `make_data`."""
     return models.DenseEncoder((8,)), models.DenseDecoder((8,), (6, 5, 1))
 
 
@@ -133,7 +133,7 @@ def augmented(rate):
     )
 
 
-# Batches of one size where another is not the point: one program less.
+# Batches of equal size compile one program fewer.
 EVEN, UNEVEN = make_data(48), make_data()
 KINDS = {
     "supervised": (mlp, MLP, EVEN),
@@ -160,7 +160,7 @@ def fit_many(kind="supervised", **options):
 
 @functools.cache
 def single(kind, k, *, shared_order=False):
-    """The learner, and the run, that member k must equal."""
+    """Return the learner and the single run that member k must equal."""
     make_learner, hparams, data = KINDS[kind]
     learner = fdl.tunable(make_learner, plain(hparams, k))
     run = fdl.fit(
@@ -188,14 +188,14 @@ def close(a, b, tolerance=1e-5):
     ("kind", "strategy"),
     [("supervised", "map")] + [(kind, "vmap") for kind in KINDS],
 )
-def test_one_of_many_equals_the_one(kind, strategy) -> None:
+def test_a_member_of_many_equals_its_single_run(kind, strategy) -> None:
     test = EVEN if kind == "supervised" else None
     run = fit_many(kind, strategy=strategy, members_per_chunk=3, validation_data=test)
-    # Each single run compiles anew: where only the rate differs, the last tells enough.
+    # Each single run compiles again: where only the rate differs, the last is enough.
     for k in range(3) if kind == "supervised" else [2]:
         _, one = single(kind, k)
         # Adam's first steps are signs: rounding in a small gradient moves its
-        # parameter by some of the rate.
+        # parameter by a fraction of the rate.
         close(fdl.member(run.state, k), one.state, 2e-4)
         for epoch in range(2):
             for which in ("train", "validation"):
@@ -208,18 +208,18 @@ def test_one_of_many_equals_the_one(kind, strategy) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_evaluation_and_prediction_do_not_depend_on_the_batch_size(kind) -> None:
     data = make_data(24)
-    # It has been trained: averages and statistics are its own.
+    # A trained state, whose averages and statistics have moved.
     learner, (state, *_) = single(kind, 2)
     latents = np.random.default_rng(0).normal(size=(24, 4))
     inputs = np.float32(latents) if kind == "adversarial" else data.image
-    # Of 16 and 8 examples, which count for more and for less.
+    # Batches of 16 and of 8 examples, which must be weighted by size.
     whole = fdl.evaluate(learner, state, data, batch_size=16)
     answers = fdl.predict(learner, state, inputs, batch_size=16)
     parts = fdl.evaluate(learner, state, data, batch_size=8)
     assert parts == pytest.approx(whole, rel=1e-4, abs=1e-5)
     found = fdl.predict(learner, state, inputs, batch_size=8)
     np.testing.assert_allclose(found, answers, rtol=1e-4, atol=1e-5)
-    # Nor on the order of the examples, nor on the key.
+    # Nor do they depend on the order of the examples or on the key.
     other = state._replace(key=jax.random.key(99))
     backwards = jax.tree.map(lambda x: x[::-1].copy(), data)
     assert fdl.evaluate(learner, other, backwards, batch_size=8) == pytest.approx(
@@ -228,28 +228,28 @@ def test_evaluation_and_prediction_do_not_depend_on_the_batch_size(kind) -> None
 
 
 def test_many_is_a_learner_of_members() -> None:
-    """The same by hand, without `fit`: init, step, evaluate and predict are mapped."""
+    """The same by hand, without `fit`: init, step and predict are mapped."""
     data = make_data(8)
     one = fdl.tunable(mlp, plain(MLP, 0))
 
-    def all_of(learner, key):
-        """Every function of a learner, in one program."""
+    def results_of(learner, key):
+        """Return the results of init, step and predict."""
         state = learner.init(key, data)
         stepped, measured = learner.step(state, data)
         return state, stepped, measured, learner.predict(stepped, data.image)
 
-    # Of one program, which is told the hyperparameters.
-    by_itself = jax.jit(lambda hparams, key: all_of(one.tune(hparams), key))
-    alone = [by_itself(fdl.member(MLP, k), KEYS[k]) for k in range(3)]
+    # One program for all members, which takes the hyperparameters.
+    single_program = jax.jit(lambda hparams, key: results_of(one.tune(hparams), key))
+    separate = [single_program(fdl.member(MLP, k), KEYS[k]) for k in range(3)]
     for strategy in ("vmap", "map"):
         learner = fdl.many(one, 3, hparams=MLP, strategy=strategy)
-        found = jax.jit(functools.partial(all_of, learner))(KEYS)
+        found = jax.jit(functools.partial(results_of, learner))(KEYS)
         for k in range(3):
             for result, wanted, tolerance in zip(
-                found, alone[k], (1e-6, 2e-4, 1e-4, 1e-3), strict=True
+                found, separate[k], (1e-6, 2e-4, 1e-4, 1e-3), strict=True
             ):
                 close(fdl.member(result, k), wanted, tolerance)
-    # One key is split, and the learner's own hyperparameters are everybody's.
+    # One key is split, and all members get the learner's own hyperparameters.
     seeds = fdl.many(one, 3)
     state = seeds.init(KEYS[0], data)
     assert len({float(x) for x in state.params["head"]["kernel"][:, 0, 0]}) == 3
@@ -260,7 +260,7 @@ def test_many_is_a_learner_of_members() -> None:
         fdl.many(mlp(plain(MLP, 0)), 3, hparams=MLP)
 
 
-def test_hyperparameters_in_the_state_are_those_of_the_next_step() -> None:
+def test_a_step_uses_the_hyperparameters_in_the_state() -> None:
     learner = fdl.tunable(mlp, plain(MLP, 0))
     state = learner.init(KEYS[0], make_data())
     frozen = state._replace(
@@ -295,7 +295,7 @@ def test_the_best_epoch_is_found_in_both_modes(mode) -> None:
             one, state = mlp(plain(hparams, 1)), fdl.member(run.state, 1)
         best = losses_of.argmax(1) if mode == "max" else losses_of.argmin(1)
         np.testing.assert_array_equal(found, best + 1)
-        # The state is that of this epoch.
+        # The state comes from this epoch.
         k = 0 if single else 1
         measured = fdl.evaluate(one, state, test)["loss"]
         assert measured == pytest.approx(losses_of[k, best[k]], rel=1e-4)
@@ -324,7 +324,7 @@ def test_members_can_share_their_batches(strategy) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["vmap", "map"])
-@pytest.mark.parametrize("count", [3, 1])  # more than a chunk holds, and fewer
+@pytest.mark.parametrize("count", [3, 1])  # more and fewer than a chunk holds
 def test_chunks_do_not_change_the_result(strategy, count) -> None:
     whole = fit_many(strategy="map", members_per_chunk=1)
     some = {"hparams": {n: v[:count] for n, v in MLP.items()}, "keys": KEYS[:count]}
@@ -339,22 +339,22 @@ def test_chunks_do_not_change_the_result(strategy, count) -> None:
 
 @pytest.fixture
 def compiled():
-    """The programs that XLA compiles from here on."""
+    """Record the programs that XLA compiles during the test."""
     programs = []
-    note = lambda name, *_, **__: (
+    record = lambda name, *_, **__: (
         programs.append(name)
         if name == "/jax/core/compile/backend_compile_duration"
         else None
     )
-    jax.monitoring.register_event_duration_secs_listener(note)
+    jax.monitoring.register_event_duration_secs_listener(record)
     jax.jit(lambda: 0)()
-    assert programs, "JAX says what it compiles"
+    assert programs, "JAX reports compilations"
     programs.clear()
     yield programs
-    jax.monitoring.unregister_event_duration_listener(note)
+    jax.monitoring.unregister_event_duration_listener(record)
 
 
-def test_no_number_of_values_and_no_value_compiles_anew(compiled) -> None:
+def test_new_hyperparameter_values_compile_nothing(compiled) -> None:
     def run(values):
         same = {name: np.full(len(values), x[0]) for name, x in MLP.items()}
         return fit_many(
@@ -386,14 +386,14 @@ def test_learners_that_differ_in_the_rate_share_a_program(compiled, optimizer) -
     first = run(1e-3)
     compiled.clear()
     others = [run(1e-2), run(1e-1)]
-    # Only the few operations of an optimizer's init that hold its rate.
+    # Only the few operations of an optimizer's init that contain its rate.
     assert len(compiled) <= 2
     assert len({first, *others}) == 3
 
 
 @pytest.mark.parametrize(("place", "step"), [(0, 0), (24, 3)])
 def test_the_step_at_which_a_member_diverges_is_found(place, step) -> None:
-    """Of four batches, one has an infinite loss: the first, or the last and smaller."""
+    """One of four batches has an infinite loss: the first, or the smaller last one."""
 
     def make(hp):
         def loss(outputs, targets):
@@ -421,7 +421,7 @@ def test_the_step_at_which_a_member_diverges_is_found(place, step) -> None:
     np.testing.assert_array_equal(run.epoch, [1, 0])
 
 
-def test_a_diverging_member_is_frozen_and_harms_no_other() -> None:
+def test_a_diverging_member_is_frozen_and_affects_no_other() -> None:
     hparams = {**MLP, "learning_rate": np.array([1e-3, 1e38, 3e-3])}
     lines = []
     run = fit_many(
@@ -454,7 +454,7 @@ def test_a_diverging_member_is_frozen_and_harms_no_other() -> None:
 def test_members_stop_early_with_their_best_state() -> None:
     test = make_data(20, seed=1)
     stopping = EarlyStopping("loss", mode="min", patience=2)
-    # Nothing is to be learned from noise: a high rate soon makes it worse.
+    # Noise cannot be learned: a high rate soon raises the validation loss.
     hparams = {**MLP, "learning_rate": np.array([1e-4, 3e-2, 1e-1])}
     run = fit_many(
         hparams=hparams,
@@ -466,10 +466,10 @@ def test_members_stop_early_with_their_best_state() -> None:
     )
     for k in range(3):
         loss = run.validation["loss"][k]
-        made = np.flatnonzero(~np.isnan(loss))
+        trained = np.flatnonzero(~np.isnan(loss))
         best = int(np.nanargmin(loss)) + 1
         assert run.epoch[k] == best
-        assert len(made) == min(12, best + 2)
+        assert len(trained) == min(12, best + 2)
         learner = mlp(plain(hparams, k))
         measured = fdl.evaluate(learner, fdl.member(run.state, k), test)
         assert measured["loss"] == pytest.approx(loss[best - 1], rel=1e-4)
@@ -487,7 +487,7 @@ def test_members_stop_early_with_their_best_state() -> None:
     np.testing.assert_array_equal(last.state.step, last.epoch * 6)
 
 
-def test_goes_on_where_it_stopped() -> None:
+def test_fit_many_resumes_from_a_state() -> None:
     whole = fit_many(epochs=3, strategy="vmap")
     half = fit_many(epochs=1, strategy="vmap")
     rest = fit_many(epochs=3, strategy="vmap", state=half.state)
@@ -500,8 +500,8 @@ def test_goes_on_where_it_stopped() -> None:
     ("strategy", "stopping"),
     [("vmap", None), ("map", EarlyStopping("loss", "max", patience=1))],
 )
-def test_a_chunk_goes_on_bit_by_bit_where_it_stopped(strategy, stopping) -> None:
-    hparams = {**MLP, "learning_rate": np.array([1e-3, 1e38, 3e-2])}  # one falls
+def test_a_chunk_resumes_bit_for_bit(strategy, stopping) -> None:
+    hparams = {**MLP, "learning_rate": np.array([1e-3, 1e38, 3e-2])}  # one diverges
     plan, lines, states = [], [], []
 
     def keep(members, line, state):
@@ -524,13 +524,13 @@ def test_a_chunk_goes_on_bit_by_bit_where_it_stopped(strategy, stopping) -> None
     assert plan == [strategy, 3]
     assert whole.diverged[1] >= 0
     assert whole.epoch.tolist() == [4, 0, 4 if stopping is None else 3]
-    for made in range(1, len(lines) + 1):
+    for done in range(1, len(lines) + 1):
         rest = fit_many(
             **options,
             strategy=plan[0],
             members_per_chunk=plan[1],
-            state=states[made - 1],
-            history=lines[:made],
+            state=states[done - 1],
+            history=lines[:done],
         )
         close(rest.state, whole.state, 0)
         for name in ("epoch", "diverged"):
@@ -550,17 +550,17 @@ def test_a_chunk_fits_into_memory(monkeypatch) -> None:
     close(small.state, whole.state, 2e-4)
 
 
-def test_ends_come_with_their_states() -> None:
+def test_on_end_gets_members_with_their_states() -> None:
     ends = []
-    note = lambda members, end: ends.append((members, end))
-    run = fit_many(strategy="vmap", members_per_chunk=2, on_end=note)
+    record = lambda members, end: ends.append((members, end))
+    run = fit_many(strategy="vmap", members_per_chunk=2, on_end=record)
     assert [members.tolist() for members, _ in ends] == [[0, 1], [2]]
     for members, end in ends:
         close(end.state, fdl.member(run.state, members), 0)
         assert len(end.epoch) == len(end.diverged) == len(members)
 
 
-def test_what_goes_wrong_in_a_callback_is_raised() -> None:
+def test_an_error_in_a_callback_is_raised() -> None:
     class Enough(Exception):
         pass
 
@@ -583,7 +583,7 @@ def prepared(learner, data, batch_size):
     )
 
 
-def test_small_steps_go_side_by_side_and_large_ones_do_not() -> None:
+def test_small_steps_are_vmapped_and_large_ones_are_not() -> None:
     data = make_data(64, size=(28, 28))
     for learner, strategy in ((mlp(plain(MLP, 0)), "vmap"), (lstm(1e-3), "vmap")):
         assert chunk.fastest(prepared(learner, data, 8), learner, KEYS[0]) == strategy
@@ -635,7 +635,7 @@ def test_bad_data_are_refused() -> None:
         fit_many(data=make_data(4))
 
 
-def test_states_of_other_members_are_refused() -> None:
+def test_a_state_with_another_number_of_members_is_refused() -> None:
     half = fit_many(epochs=1)
     with pytest.raises(ValueError, match="must have 2 members"):
         fit_many(
@@ -649,13 +649,13 @@ def test_ensemble_is_the_mean_of_its_members() -> None:
     learner = mlp(plain(MLP, 0))
     each = fdl.predict_many(learner, run.state, data.image, batch_size=25)
     assert each.shape == (3, 50, 10)
-    alone = fdl.predict(learner, fdl.member(run.state, 1), data.image)
-    np.testing.assert_allclose(each[1], alone, rtol=1e-6)
+    separate = fdl.predict(learner, fdl.member(run.state, 1), data.image)
+    np.testing.assert_allclose(each[1], separate, rtol=1e-6)
     mean = fdl.ensemble(learner, run.state, data.image)
     np.testing.assert_allclose(mean, each.mean(axis=0), rtol=1e-6)
 
 
-def test_another_number_of_keys_than_members_is_refused() -> None:
+def test_a_wrong_number_of_keys_is_refused() -> None:
     learner = fdl.many(make_one(), 3)
     for count in (2, 4):
         keys = jax.random.split(jax.random.key(0), count)

@@ -1,4 +1,4 @@
-"""What is the same program: never one too many, since that would be a wrong result."""
+"""Which functions share a program: too much sharing would give wrong results."""
 
 import dataclasses
 import functools
@@ -18,7 +18,7 @@ from fdl.programs import Same, _program, program
 
 
 def times(factor):
-    """A function that closes over something."""
+    """Return a function that closes over `factor`."""
     return lambda x: x * factor
 
 
@@ -37,7 +37,7 @@ def with_attribute(x, value):
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """A loss whose field does not count when it is compared."""
+    """A loss whose field is excluded from comparisons."""
 
     scale: float = dataclasses.field(compare=False)
 
@@ -47,16 +47,16 @@ class Loss:
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """A loss that keeps what is no field."""
+    """A loss with an attribute that is not a field."""
 
     scale: dataclasses.InitVar[float]
 
     def __post_init__(self, scale):
-        object.__setattr__(self, "kept", 2 * scale)
+        object.__setattr__(self, "value", 2 * scale)
 
 
 def decorated(factor):
-    """A function that a user's decorator wraps, and a check of types that."""
+    """Return a function wrapped by a user's decorator, and then by a type check."""
 
     def decorator(function):
         @functools.wraps(function)
@@ -68,15 +68,15 @@ def decorated(factor):
     return jaxtyped(typechecker=None)(decorator(lambda x: x))
 
 
-UNLIKE = {
+DIFFERENT = {
     "types of numbers": (times(1), times(1.0)),
     "a boolean": (times(1), times(True)),
-    "promotion of types": (times(np.float64(2)), times(2.0)),
+    "type promotion": (times(np.float64(2)), times(2.0)),
     "signs of 0": (times(0.0), times(-0.0)),
     "signs of 0, complex": (times(0j), times(complex(0, -0.0))),
     "types of arrays": (times(np.ones(2, np.float32)), times(np.ones(2, np.int32))),
     "shapes of arrays": (times(np.ones((2, 1))), times(np.ones((1, 2)))),
-    "zeros in arrays": (times(np.zeros(1)), times(-np.zeros(1))),
+    "signs of 0 in arrays": (times(np.zeros(1)), times(-np.zeros(1))),
     "an attribute of a number": tuple(
         times(with_attribute(Number(1), k)) for k in (1, 2)
     ),
@@ -85,62 +85,62 @@ UNLIKE = {
     ),
     "an attribute of a function": tuple(with_attribute(times(1), k) for k in (1, 2)),
     "a field that is not compared": (Loss(1.0), Loss(2.0)),
-    "what is no field": (Prepared(1.0), Prepared(2.0)),
-    "a decorator below a check of types": (decorated(1), decorated(2)),
+    "an attribute that is not a field": (Prepared(1.0), Prepared(2.0)),
+    "a decorator below a type check": (decorated(1), decorated(2)),
     "the name of a module": (nn.Dense(1, name="a"), nn.Dense(1, name="b")),
 }
 
 
-@pytest.mark.parametrize("name", UNLIKE)
-def test_what_differs_is_not_the_same(name) -> None:
-    one, other = UNLIKE[name]
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_different_values_are_not_the_same(name) -> None:
+    one, other = DIFFERENT[name]
     assert Same(one) != Same(other)
 
 
-ALIKE = {
+EQUAL = {
     "closures": lambda: times(2.0),
-    "not a number": lambda: times(float("nan")),
+    "NaN": lambda: times(float("nan")),
     "nested": lambda: times({"a": (times(1), 2)}),
     "partial": lambda: functools.partial(times(1), x=2),
-    "a check of types": lambda: decorated(2),
+    "a type check": lambda: decorated(2),
     "a module": lambda: nn.Dense(3, kernel_init=nn.initializers.normal(0.1)),
     "a list in a module": lambda: nn.Sequential([nn.Dense(3), nn.relu, nn.Dense(1)]),
     "a list": lambda: times([1, {"a": 2}]),
     "a set": lambda: times({1, "a"}),
     "an array": lambda: times(np.arange(3)),
-    "a number of NumPy": lambda: times(np.float32(2)),
+    "a NumPy number": lambda: times(np.float32(2)),
     "schedules": lambda: optax.join_schedules([times(1), times(2)], [3]),
     "a slice": lambda: times((slice(2), range(3))),
     "a dataclass": lambda: Prepared(1.0),
 }
 
 
-@pytest.mark.parametrize("name", ALIKE)
-def test_what_is_made_anew_is_the_same(name) -> None:
-    one, other = ALIKE[name](), ALIKE[name]()
+@pytest.mark.parametrize("name", EQUAL)
+def test_values_created_again_are_the_same(name) -> None:
+    one, other = EQUAL[name](), EQUAL[name]()
     assert Same(one) == Same(other)
     assert hash(Same(one)) == hash(Same(other))
 
 
 CHANGES = {
-    "a list": ([1.0], lambda kept: kept.append(2.0)),
-    "a dictionary": ({0: 1.0}, lambda kept: kept.update({0: 2.0})),
-    "an array": (np.ones(1, np.float32), lambda kept: kept.fill(2.0)),
-    "a list in a list": ([[1.0]], lambda kept: kept[0].append(2.0)),
+    "a list": ([1.0], lambda value: value.append(2.0)),
+    "a dictionary": ({0: 1.0}, lambda value: value.update({0: 2.0})),
+    "an array": (np.ones(1, np.float32), lambda value: value.fill(2.0)),
+    "a list in a list": ([[1.0]], lambda value: value[0].append(2.0)),
 }
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_in_place_counts(name) -> None:
-    kept, change = CHANGES[name]
-    total = lambda kept: float(sum(np.sum(x) for x in jax.tree.leaves(kept)))
-    make = lambda: lambda x: x * total(kept)
+def test_changes_in_place_are_noticed(name) -> None:
+    value, change = CHANGES[name]
+    total = lambda value: float(sum(np.sum(x) for x in jax.tree.leaves(value)))
+    make = lambda: lambda x: x * total(value)
     assert float(program(make())(1.0)) == 1.0
-    change(kept)
-    assert float(program(make())(1.0)) == total(kept) > 1.0
+    change(value)
+    assert float(program(make())(1.0)) == total(value) > 1.0
 
 
-def test_other_shapes_are_traced_as_the_function_is_now() -> None:
+def test_new_shapes_trace_the_current_function() -> None:
     first, second = [2.0], [2.0]
     make = lambda factors: lambda x: x * factors[0]
     assert float(program(make(first))(np.float32(1))) == 2.0
@@ -148,7 +148,7 @@ def test_other_shapes_are_traced_as_the_function_is_now() -> None:
     assert program(make(second))(np.ones(3, np.float32)).tolist() == [2.0] * 3
 
 
-def test_class_weights_changed_in_place_are_the_weights_of_the_next_learner() -> None:
+def test_the_next_learner_uses_class_weights_changed_in_place() -> None:
     weights = np.ones(2, np.float32)
 
     def measured():
@@ -174,7 +174,7 @@ def scaled(x):
 
 
 class Scaled(nn.Module):
-    """A module that does so."""
+    """A module that reads it, too."""
 
     @nn.compact
     def __call__(self, x):
@@ -182,7 +182,7 @@ class Scaled(nn.Module):
 
 
 class Weighing:
-    """A loss with a setting."""
+    """A loss with a setting and a class attribute."""
 
     factor = 1.0
 
@@ -193,14 +193,14 @@ class Weighing:
         return self.factor * self.weight * x
 
 
-@pytest.mark.parametrize("made", [lambda: scaled, lambda: times(Scaled())])
-def test_a_global_value_that_a_function_reads_counts(monkeypatch, made) -> None:
-    one, again = Same(made()), Same(made())
+@pytest.mark.parametrize("make", [lambda: scaled, lambda: times(Scaled())])
+def test_a_changed_global_is_noticed(monkeypatch, make) -> None:
+    one, again = Same(make()), Same(make())
     monkeypatch.setitem(globals(), "SCALE", 2.0)
-    assert one == again != Same(made())
+    assert one == again != Same(make())
 
 
-def test_the_settings_of_an_object_and_its_class_count(monkeypatch) -> None:
+def test_changed_attributes_of_an_object_and_its_class_are_noticed(monkeypatch) -> None:
     loss = Weighing(1.0)
     assert Same(loss) == Same(loss)
     assert Same(loss.__call__) == Same(loss.__call__)
@@ -212,7 +212,7 @@ def test_the_settings_of_an_object_and_its_class_count(monkeypatch) -> None:
     assert after != Same(loss)
 
 
-def test_a_function_defined_anew_in_a_notebook_counts() -> None:
+def test_a_function_redefined_in_a_notebook_is_noticed() -> None:
     notebook = {}
 
     def run(factor):
@@ -226,7 +226,7 @@ def test_a_function_defined_anew_in_a_notebook_counts() -> None:
     assert _program.cache_info().misses == before
 
 
-def test_functions_that_read_each_other_are_compared() -> None:
+def test_mutually_recursive_functions_are_compared() -> None:
     notebook = {}
     exec("def f(x): return g(x)\ndef g(x): return f(x) + k\nk = 1", notebook)
     one = Same(notebook["f"])
@@ -236,20 +236,20 @@ def test_functions_that_read_each_other_are_compared() -> None:
 
 
 def test_a_loop_of_fits_does_not_grow(monkeypatch) -> None:
-    """Learners whose numbers are constants of their programs, a new one each time."""
-    assert programs._program.cache_parameters()["maxsize"], "it forgets some time"
+    """The numbers of each new learner are constants of its programs."""
+    assert programs._program.cache_parameters()["maxsize"], "the cache is bounded"
     few = functools.lru_cache(maxsize=5)(programs._program.__wrapped__)
     monkeypatch.setattr(programs, "_program", few)
     images = np.random.default_rng(0).random((8, 2, 2, 1), np.float32)
     data, model = fdl.Batch(images, np.arange(8) % 3), fdl.models.MLP(3, (4,))
-    counts, made = [], []
+    counts, steps = [], []
     for k in range(6):
         adam = optax.adam(1e-3 * (k + 1))
         learner = fdl.learners.supervised(model, fdl.losses.cross_entropy, adam)
-        made.append(weakref.ref(learner.step))
+        steps.append(weakref.ref(learner.step))
         fdl.fit(learner, data, epochs=1, batch_size=4, key=0)
         del learner, adam
         gc.collect()
         counts.append(len(jax.devices()[0].client.live_executables()))
     assert counts[-1] == counts[-2] == counts[-3]
-    assert sum(step() is not None for step in made) <= 2
+    assert sum(step() is not None for step in steps) <= 2

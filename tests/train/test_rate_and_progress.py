@@ -1,4 +1,4 @@
-"""The learning-rate range test, and the progress of fit."""
+"""The learning-rate range test, and the progress display of `fit`."""
 
 import jax
 import numpy as np
@@ -23,7 +23,7 @@ LEARNER = fdl.tunable(make_learner, {"learning_rate": 1e-3})
 OPTIONS = {"batch_size": 8, "key": 0}
 
 
-def test_rates_grow_and_losses_are_those_of_training_with_them() -> None:
+def test_rates_grow_and_losses_are_those_of_training() -> None:
     found = fdl.find_rate(LEARNER, DATA, low=1e-3, high=1.0, steps=20, **OPTIONS)
     np.testing.assert_allclose(found.rates, np.geomspace(1e-3, 1, 20))
     weight, bias, x = 1.0, 0.0, DATA[0][:, 0]
@@ -45,12 +45,12 @@ def test_rates_grow_and_losses_are_those_of_training_with_them() -> None:
 def test_all_steps_are_one_program(monkeypatch) -> None:
     from fdl.train import rate
 
-    made, original = [], rate.program
+    programs, original = [], rate.program
     monkeypatch.setattr(
-        rate, "program", lambda *args: made.append(args) or original(*args)
+        rate, "program", lambda *args: programs.append(args) or original(*args)
     )
     fdl.find_rate(LEARNER, DATA, steps=12, **OPTIONS)
-    assert len(made) == 1
+    assert len(programs) == 1
 
 
 def test_the_suggestion_is_where_the_loss_falls_fastest(tmp_path) -> None:
@@ -60,7 +60,7 @@ def test_the_suggestion_is_where_the_loss_falls_fastest(tmp_path) -> None:
         losses = 2 * fall + 1e-4 * np.exp(np.minimum(rates * 8, 700))
     found = _judge(rates, losses)
     assert 3e-3 < found.suggestion < 5e-2
-    assert found.rates[-1] < 10, "what ran away is cut off"
+    assert found.rates[-1] < 10, "the diverged part is cut off"
     assert len(found.rates) == len(found.losses) == len(found.smoothed)
     losses[300:] = np.nan
     assert len(_judge(rates, losses).rates) == 300
@@ -78,7 +78,7 @@ def test_the_suggestion_is_where_the_loss_falls_fastest(tmp_path) -> None:
         ({"low": 1e30, "high": 1e31}, "use a smaller `low`"),
     ],
 )
-def test_what_makes_no_test_is_refused(options, message) -> None:
+def test_bad_arguments_are_refused(options, message) -> None:
     with pytest.raises(ValueError, match=message):
         fdl.find_rate(LEARNER, DATA, **OPTIONS | options)
 
@@ -109,7 +109,7 @@ def test_fit_shows_its_progress(capsys) -> None:
     assert capsys.readouterr().err == ""
 
 
-def test_noise_of_the_first_batches_is_no_fall() -> None:
+def test_noise_in_the_first_loss_is_not_taken_for_a_fall() -> None:
     """The first loss is larger by chance; the loss itself falls around 0.01."""
     from fdl.train.rate import _judge
 

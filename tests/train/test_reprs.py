@@ -1,4 +1,4 @@
-"""What a prompt shows of results and data: a line, and no arrays."""
+"""The repr of results and data: one line, without arrays."""
 
 import jax
 import numpy as np

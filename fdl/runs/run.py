@@ -164,8 +164,9 @@ class Run(Trained):
           recurrent models. Needs the extra `onnx`.
         - `NAME.safetensors`: the variables of a model.
         - `NAME.keras`, `NAME.weights.h5`: a model or its weights for Keras, which is
-          not needed to write them. The model takes pixels in [0, 1], or from 0 to 255
-          if it rescales them itself, and returns logits.
+          not needed to write them. The model takes pixels in [0, 1], from 0 to 255 if
+          it rescales them itself, or as its published weights need them (see
+          `fdl.models.preprocess`), and returns logits.
 
         Args:
             path: The file, which is replaced if it exists.

@@ -17,8 +17,8 @@ def inputs_of(info: DatasetInfo) -> Callable[[Array], Array]:
 
     Example:
         >>> import fdl.data
-        >>> info = fdl.data.from_arrays(np.zeros((9, 8, 8), np.uint8), [0] * 9).info
-        >>> inputs_of(info)(np.full((1, 8, 8, 1), 255, np.uint8)).max()
+        >>> inputs = inputs_of(fdl.data.load("mnist-5k").info)
+        >>> inputs(np.full((1, 28, 28, 1), 255, np.uint8)).max()
         Array(1., dtype=float32)
     """
     if info.kind in ("vector", "number"):

@@ -63,7 +63,9 @@ def test_published_parts_are_read_and_padded(tmp_path, monkeypatch):
         for got, expected in zip(rolls_of(part), rolls, strict=True):
             np.testing.assert_array_equal(got, expected)
         assert part.weights.sum() == sum(len(one) - 1 for one in rolls)
-        assert not part.inputs[~part.weights][1:].any() or part.inputs.any()
+        for inputs, one in zip(part.inputs, rolls, strict=True):
+            assert inputs[len(one) - 2].any()
+            assert not inputs[len(one) :].any()
     together = load("jsb", data_dir=tmp_path, validation=None)
     assert together.info.train_count == 4
     np.testing.assert_array_equal(rolls_of(together.train)[3], parts["validdata"][0])

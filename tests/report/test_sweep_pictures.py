@@ -1,6 +1,5 @@
 """Pictures of sweeps and runs: axes, lines and captions."""
 
-import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -107,5 +106,7 @@ def test_an_axis_of_parallel_coordinates() -> None:
 
 
 def test_one_seed_has_no_interval(drawn) -> None:
-    drawn(report.draw_distribution, {"one": np.array([0.97])}, "accuracy")
-    assert matplotlib.get_backend()
+    samples = {"one": np.array([0.97]), "two": np.array([0.97, 0.98])}
+    figure = drawn(report.draw_distribution, samples, "accuracy")
+    intervals = [mean.has_xerr for mean in figure.axes[0].containers]
+    assert intervals == [False, True]

@@ -182,4 +182,5 @@ def test_unsuitable_data_are_refused(data, options, message) -> None:
 def test_examples_that_are_not_numbers_are_refused() -> None:
     with pytest.raises(fdl.DataError, match=r"the Pairs, .*file has dtype <U5"):
         Fetched(stored(Pairs()))
-    assert jax.tree.leaves(stored(IMAGE)) != []  # an object, not a tree of arrays
+    source = stored(IMAGE)
+    assert jax.tree.leaves(source) == [source]  # an object, not a tree of arrays

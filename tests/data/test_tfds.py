@@ -282,9 +282,7 @@ def test_a_failed_prepare_leaves_nothing_behind(
     prepare("mnist", source=source, data_dir=root)
 
 
-def test_a_whole_version_that_appears_meanwhile_is_kept(
-    root, version, tiny, tmp_path
-):
+def test_a_whole_version_that_appears_meanwhile_is_kept(root, version, tiny, tmp_path):
     copy = shutil.copytree(version, tmp_path / "copy")
     builder._move(tiny.entry, copy, version)
     (version / "dataset_info.json").unlink()

@@ -21,7 +21,7 @@ HEARTBEAT = 30.0
 
 
 class Voice:
-    """Prints lines and, without a terminal, the progress after some silence."""
+    """Lines on the terminal and, without one, the progress after some silence."""
 
     def __init__(self, now: Callable[[], str], *, quiet: bool) -> None:
         """Print nothing yet, and nothing at all if `quiet`.

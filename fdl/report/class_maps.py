@@ -20,7 +20,7 @@ def draw_activation_maps(
     path: Path | str,
     images: Shaped[Array, "count height width channels"],
     maps: Float[Array, "count map_height map_width"],
-    says: Sequence[str],
+    captions: Sequence[str],
     *,
     title: str,
 ) -> None:
@@ -33,7 +33,7 @@ def draw_activation_maps(
         path: The file to write.
         images: Images, gray or in color.
         maps: A map for each image.
-        says: Label of each map, such as the class.
+        captions: Label of each map, such as the class.
         title: Name of the run.
 
     Example:
@@ -56,7 +56,7 @@ def draw_activation_maps(
     over = (1 - _SHARE) * tiles.mean(axis=-1, keepdims=True) + _SHARE * colored
     words = Words(
         title,
-        below=[""] * len(tiles) + ["\n".join(map(cut, x.splitlines())) for x in says],
+        below=[""] * len(tiles) + ["\n".join(map(cut, x.splitlines())) for x in captions],
         note="Bright: evidence for the class below, relative to the strongest.",
     )
     both = np.concatenate([tiles, over.astype(np.float32)])

@@ -99,7 +99,7 @@ def test_lstm_gates() -> None:
     `c~ = tanh(W_x x_t + W_h h_{t-1} + b)`, `c_t = f c_{t-1} + i c~`,
     `h_t = o tanh(c_t)`. The tutorial shows them twice, as "the gates of an RNN" and as
     the LSTM. They define the LSTM (Hochreiter & Schmidhuber, 1997; with the forget gate
-    of Gers et al., 2000). A simple RNN has no gates, in the library either:
+    of Gers et al., 2000). A simple RNN, as in the library, has no gates:
     `h_t = tanh(W_x x_t + W_h h_{t-1} + b)` (Elman, 1990).
     """
     layer = nn.LSTM(3)

@@ -66,7 +66,7 @@ def total(tree) -> int:
 def deep(model):
     """Return the shapes of the variables of a ResNet, and how often each block occurs.
 
-    Blocks after the second of a stage equal it, so they need not be traced.
+    Later blocks of a stage equal its second, so they need not be traced.
     """
     stages = enumerate(model.stage_sizes, 2)
     times = {f"conv{stage}_block2": blocks - 1 for stage, blocks in stages}

@@ -32,7 +32,7 @@ SEE = jax.jit(functools.partial(MODEL.apply, mutable="intermediates"))
 
 
 def log_probabilities(variables: Any, source: np.ndarray, target: Any) -> np.ndarray:
-    """Return those of the token after each prefix of one target, without a cache."""
+    """Return the log-probabilities after each prefix of a target, without a cache."""
     read = np.full((1, 9), PAD, np.int32)  # no token attends to later ones
     read[0, : len(target) + 1] = START, *target
     logits = np.array(APPLY(variables, source[None], read))[0, : len(target) + 1]

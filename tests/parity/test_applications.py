@@ -1,4 +1,4 @@
-"""Two models of `keras.applications`; `fdl parity --large` measures all of them."""
+"""Some models of `keras.applications`; `fdl parity --large` measures all of them."""
 
 from typing import Any
 

@@ -20,7 +20,7 @@ def test_count_and_scale_of_kept_values_equal_those_of_keras(rate: float) -> Non
     for y in (ours, theirs):
         kept = y != 0
         np.testing.assert_allclose(y[kept], x[kept] / (1 - rate), rtol=1e-6)
-        # Five standard deviations of a count of 20,000.
+        # Five standard deviations of the share of 20,000 values.
         spread = 5 * np.sqrt(rate * (1 - rate) / x.size)
         assert abs(kept.mean() - (1 - rate)) <= spread
 

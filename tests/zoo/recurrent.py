@@ -1,4 +1,4 @@
-"""Recurrent classifiers of sequences."""
+"""Recurrent models of sequences."""
 
 import itertools
 from functools import partial

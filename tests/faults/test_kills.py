@@ -11,8 +11,8 @@ import pytest
 from bench.kills import kill_and_resume, train_whole
 
 # Two models with their own states, and a sweep in parts: each is killed soon after its
-# first checkpoint or part is stored. tests/runs resumes early stopping (test_resume.py),
-# and stops on SIGTERM (test_signals.py), in one process.
+# first checkpoint or part is stored. In tests/runs, test_resume.py resumes early
+# stopping, and test_signals.py stops on SIGTERM, in one process.
 KINDS = {
     "gan": ("checkpoints/[0-9]*", signal.SIGKILL),
     "sweep": ("parts/*", signal.SIGINT),

@@ -63,7 +63,6 @@ tasks
 tasks vae
 tasks bogus
 data --help
---tyro-print-completion bash
 """
 
 

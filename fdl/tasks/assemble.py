@@ -20,6 +20,7 @@ from fdl.tasks.description import require_taken
 from fdl.tasks.loading import require_sizes
 from fdl.tasks.task import Task, Trained
 from fdl.train.chunk import total_bytes
+from fdl.train.loop import tune_and_init
 from fdl.train.start import require_countable
 
 
@@ -126,8 +127,9 @@ def _require_memory(state: State) -> None:
 
 def draw_state(trained: Trained) -> State:
     """Return a state with random parameters, to be replaced by trained ones."""
-    key = jax.random.key(trained.config.seed)
-    return program(trained.learner.init, once=True)(key, example(trained.info))
+    learner, key = trained.learner, jax.random.key(trained.config.seed)
+    draw = program(tune_and_init, learner.tune, once=True)  # as training does
+    return draw(learner.hparams, key, example(trained.info))
 
 
 def outline(
@@ -150,7 +152,8 @@ def outline(
         {"learning_rate": config.learning_rate} if hparams is None else hparams,
     )
     key = jax.random.key(config.seed)
-    state = jax.eval_shape(learner.init, key, example(info))
+    draw = program(tune_and_init, learner.tune, once=True)
+    state = draw.eval_shape(learner.hparams, key, example(info))
     _require_memory(state)
     require_countable(config.epochs, -(-info.train_count // config.batch_size))
     return Trained(config, info, model, learner, state)

@@ -323,7 +323,7 @@ class Loop(NamedTuple):
             # A copy, since programs take over its memory.
             return copy(state), words
         if learner.tune is not None:  # hyperparameters are arguments of the program
-            draw = program(_tune_and_init, learner.tune, once=True)
+            draw = program(tune_and_init, learner.tune, once=True)
             return draw(learner.hparams, init_keys, one), words
         # For a single run, numbers in the optimizer's state would become constants of
         # the program, so `init` is not compiled.
@@ -418,9 +418,10 @@ class Loop(NamedTuple):
         return state
 
 
-def _tune_and_init(
+def tune_and_init(
     tune: Callable[[PyTree], Learner], hparams: PyTree, key: Key | Keys, one: PyTree
 ) -> State:
+    """Return the first state of a tunable learner, by a program for any numbers."""
     return tune(hparams).init(key, one)
 
 

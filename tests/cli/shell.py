@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import shlex
 import subprocess
 import sys
@@ -37,7 +38,13 @@ def process(*words: object, cwd: Path, code: int = 0, sleep: int = 0) -> Done:
     """Run `fdl` in a new process: a shell sleeps, then becomes `fdl`."""
     line = f"sleep {sleep}; exec {shlex.join([FDL, *map(str, words)])}"
     done = subprocess.run(
-        ["sh", "-c", line], cwd=cwd, capture_output=True, text=True, check=False
+        ["sh", "-c", line],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        # The same compilation options as the process of the tests.
+        env={**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"},
     )
     assert done.returncode == code, done.stderr
     return done

@@ -76,7 +76,6 @@ def test_files_and_records_of_a_run_folder(home) -> None:
             assert min(picture.size) > 400
 
 
-@pytest.mark.optimized  # compiled like the process of `home`
 def test_the_same_command_gives_the_same_weights(home) -> None:
     options = ("--dataset", "mnist-5k", "--epochs", 2, "--seed", 3)
     fdl("train", "mlp", *options, "--run", "runs/b", cwd=home)

@@ -5,7 +5,9 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
+from importlib import import_module
 
 import pytest
 from shell import fdl as run_fdl
@@ -254,8 +256,15 @@ def test_bad_folders_and_intervals_get_one_line(words, message, runs) -> None:
 
 
 def test_bash_completes_words(tmp_path) -> None:
-    done = run_fdl("--tyro-print-completion", "bash", cwd=tmp_path)
-    (tmp_path / "fdl.bash").write_text(done.stdout)
+    # In a process of its own, to see that a shell does not wait for JAX.
+    program = """
+import sys
+from fdl.cli import main
+main(["--tyro-print-completion", "bash"])
+assert "jax" not in sys.modules
+"""
+    with (tmp_path / "fdl.bash").open("w") as file:
+        subprocess.run([sys.executable, "-c", program], stdout=file, check=True)
     script = (
         'source fdl.bash; f=$(complete -p fdl | sed "s/.*-F //; s/ .*//"); '
         'COMP_WORDS=({}); COMP_CWORD={}; $f fdl "{}"; echo "${{COMPREPLY[@]}}"'
@@ -276,7 +285,11 @@ def test_bash_completes_words(tmp_path) -> None:
         assert found.stdout.split() == [completed]
 
 
-def test_fish_completes_words(tmp_path) -> None:
+def test_fish_completes_words(tmp_path, monkeypatch) -> None:
+    # Of two commands, since the script of all takes seconds to write.
+    commands = import_module("fdl.cli.main")
+    few = {name: commands._COMMANDS[name] for name in ("runs", "tasks")}
+    monkeypatch.setattr(commands, "_COMMANDS", few)
     script = tmp_path / "completions" / "fdl.fish"
     run_fdl("--tyro-write-completion", "fish", script, cwd=tmp_path)
     # The code is passed to Python by a pipe: it is too long for an argument.
@@ -288,11 +301,11 @@ def test_fish_completes_words(tmp_path) -> None:
     if shutil.which("fish") is None:
         pytest.skip("fish is not installed: its script was read, but not run")
     found = subprocess.run(
-        ["fish", "-c", f"source {script}; complete -C 'fdl train cnn --epo'"],
+        ["fish", "-c", f"source {script}; complete -C 'fdl runs --so'"],
         cwd=tmp_path,
         env=os.environ | {"HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert found.stdout.startswith("--epochs\t")
+    assert found.stdout.startswith("--sort\t")

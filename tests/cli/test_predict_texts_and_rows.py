@@ -11,8 +11,13 @@ from shell import complaint
 import fdl
 from fdl.cli import main
 
+# Of 60 examples, 40 to train on and 10 in each of the other parts: one program each.
+EVEN = {"validation": 0.2, "batch_size": 20}
 TEXTS = ["a fine film", "a dull film", "very fine, really", "so dull!"] * 15
-SMALL = "--features 8 --num-heads 1 --num-layers 1 --learning-rate 0.03".split()
+SMALL = (
+    "--features 8 --num-heads 1 --num-layers 1 --learning-rate 0.03 "
+    "--validation 0.2 --batch-size 20"
+).split()
 
 
 @pytest.fixture
@@ -53,7 +58,7 @@ def test_texts_from_a_table_to_predictions(here, capsys) -> None:
         "new.csv[1]",
         "A dull one?",
     ]
-    main(["predict", "a", "new.csv"])
+    main(["predict", "a", "new.csv", "--text", "A dull one?"])
     assert "good" in capsys.readouterr().out
 
     main(["export", "a", "--to", "a.stablehlo"])
@@ -74,7 +79,9 @@ def test_texts_from_a_table_to_predictions(here, capsys) -> None:
         ["predict", "a", "a dull one"], capsys
     )
 
-    own = fdl.runs.train("classify", model=Bag, dataset=config["dataset"], epochs=1)
+    own = fdl.runs.train(
+        "classify", model=Bag, dataset=config["dataset"], epochs=1, **EVEN
+    )
     assert own.predict(fdl.data.as_tokens(["a film"], own.info)).shape == (1, 2)
     for task, words in (("transformer", "takes images"), ("text-classifier", "texts")):
         with pytest.raises(fdl.data.DataError, match=words):
@@ -85,7 +92,7 @@ def test_rows_of_a_table_to_predictions(here, capsys) -> None:
     rows = [f"{n},{('x', 'y')[n % 2]},{('no', 'yes')[n // 30]}" for n in range(60)]
     (here / "t.csv").write_text("\n".join(["a,b,c", *rows]), "utf-8")
     (here / "new.csv").write_text("b,a,c\ny,33,?\nx,2,?\n", "utf-8")
-    quick = {"epochs": 8, "learning_rate": 0.1, "hidden_sizes": ()}
+    quick = {"epochs": 8, "learning_rate": 0.1, "hidden_sizes": (), **EVEN}
     predictions = {}
     for task, target in (("mlp", "c"), ("regress", "a")):
         dataset, path = f"csv:t.csv?target={target}", f"runs/{task}"
@@ -115,7 +122,7 @@ def test_rows_of_a_table_to_predictions(here, capsys) -> None:
 def test_rows_without_column_names(here, capsys, monkeypatch) -> None:
     x = np.arange(120, dtype=np.float32).reshape(60, 2)
     np.savez("v.npz", x=x, y=np.arange(60) // 30)
-    fdl.runs.train("mlp", dataset="npz:v.npz", epochs=1, path="v")
+    fdl.runs.train("mlp", dataset="npz:v.npz", epochs=1, path="v", **EVEN)
     np.save("new.npy", x[:3])
     main(["predict", "v", "new.npy", "--json"])
     assert len(capsys.readouterr().out.splitlines()) == 3
@@ -146,7 +153,7 @@ def test_another_folder_takes_image_size_and_classes_from_the_run(here, capsys) 
     paint("own", (9, 9), {"day": 6, "night": 6})
     paint("other", (20, 20), {"night": 3})
     paint("new", (9, 9), {"dusk": 3, "night": 3})
-    quick = ("--epochs", "20", "--learning-rate", "0.01", "--run", "a")
+    quick = ("--epochs", "8", "--learning-rate", "0.01", "--run", "a")
     main(["train", "mlp", "--dataset", "folder:own", *quick])
     capsys.readouterr()
     main(["eval", "a", "--dataset", "folder:other"])

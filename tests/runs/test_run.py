@@ -51,6 +51,14 @@ def test_training_calls_its_callbacks(run, calls) -> None:
     assert calls["epoch"] == list(run.history)
 
 
+def test_a_run_is_loaded_by_the_program_that_began_its_training(run, caplog) -> None:
+    with jax.log_compiles():
+        fdl.load(run.path)
+        assert "XLA compilation" not in caplog.text
+        jax.jit(lambda x: x + 1)(1.0)
+    assert "XLA compilation" in caplog.text, "JAX says what it compiles"
+
+
 def test_a_loaded_run_equals_the_trained_one(run, home) -> None:
     again = fdl.load(str(home / "mlp"))
     assert again.task is run.task

@@ -56,7 +56,8 @@ def draw_activation_maps(
     over = (1 - _SHARE) * tiles.mean(axis=-1, keepdims=True) + _SHARE * colored
     words = Words(
         title,
-        below=[""] * len(tiles) + ["\n".join(map(cut, x.splitlines())) for x in captions],
+        below=[""] * len(tiles)
+        + ["\n".join(map(cut, x.splitlines())) for x in captions],
         note="Bright: evidence for the class below, relative to the strongest.",
     )
     both = np.concatenate([tiles, over.astype(np.float32)])

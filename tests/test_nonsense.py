@@ -156,8 +156,13 @@ def learners():
 def test_numbers_are_refused_by_name(table) -> None:
     for make, name, values in table():
         for value in values:
-            with pytest.raises(REFUSED, match=name):
+            with pytest.raises(REFUSED, match=name) as refusal:
                 make(**{name: value})
+            if not refusal.errisinstance(jaxtyping.TypeCheckError):
+                shown = [f"{name}={value!r}"[:40]]
+                if isinstance(value, list):  # or the element that is wrong
+                    shown += [f"{name}[{i}]={x!r}" for i, x in enumerate(value)]
+                assert any(one in str(refusal.value) for one in shown)
 
 
 IMAGES, LABELS = np.zeros((8, 4, 4, 1), np.float32), np.arange(8) % 3

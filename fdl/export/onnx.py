@@ -98,9 +98,12 @@ def write_onnx(
 
 
 def _chain(
-    path: Path, described: Described, groups: list[Group]
+    path: Path, described: Described, groups: list[Group], inside: str = ""
 ) -> Iterator[tuple[Layer, list[np.ndarray]]]:
-    """Yield the layers of a chain, each with its arrays."""
+    """Yield the layers of a chain and of the chains nested in it, with their arrays.
+
+    Arrays are in groups whose names begin with `inside`.
+    """
     from fdl.export.onnx_graph import LAYERS
 
     if described.outputs != Ref(len(described.calls) - 1, 0):
@@ -114,6 +117,10 @@ def _chain(
         if layer.kind == "InputLayer" and number == 0:
             continue
         is_next = call == Call(call.layer, (Ref(number - 1, 0),))
+        home = f"{inside}layers/{keys[call.layer]}"
+        if is_next and layer.graph is not None:
+            yield from _chain(path, layer.graph, groups, f"{home}/")
+            continue
         if not is_next or layer.kind not in LAYERS:
             why = (
                 "its class is not supported"
@@ -125,7 +132,6 @@ def _chain(
                 f"{path} cannot hold the layer {layer}: {why}. Write a .stablehlo, "
                 "which holds any model."
             )
-        home = f"layers/{keys[call.layer]}"
         yield (
             layer,
             [

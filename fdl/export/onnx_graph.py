@@ -99,6 +99,8 @@ class Graph:
             return
         if activation not in _ACTIVATIONS:
             raise _refused(layer, "activation")
+        if activation == "softmax":  # over the last axis
+            self.channels_last()
         self.node(_ACTIVATIONS[activation])
 
     def finish(
@@ -147,6 +149,7 @@ _ACTIVATIONS = {
     "relu": "Relu",
     "tanh": "Tanh",
     "sigmoid": "Sigmoid",
+    "softmax": "Softmax",
     "softplus": "Softplus",
     "softsign": "Softsign",
 }

@@ -81,17 +81,29 @@ def image_layers(*layers):
     return {"class_name": "Sequential", "config": {"name": "net", "layers": named}}
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("pixels", ["caffe", "tf", "torch", "rescaled by the model"])
+@pytest.mark.parametrize(
+    ("pixels", "channels"),
+    [
+        ("caffe", 3),
+        ("caffe", 1),
+        ("tf", 3),
+        ("torch", 3),
+        ("rescaled by the model", 3),
+    ],
+)
 def test_pixels_are_scaled_as_the_model_expects(tmp_path, pixels, channels) -> None:
     info = IMAGES._replace(input_shape=(4, 5, channels))
     given = ("InputLayer", {"batch_shape": [None, 4, 5, channels]})
-    rescaled = image_layers(
+    first = image_layers(
         given,
         ("RandomFlip", {}),
         ("ZeroPadding2D", {"padding": ((1, 0), (2, 3))}),
         ("Rescaling", {"scale": 1 / 127.5, "offset": -1.0}),
-        ("Conv2D", {"filters": 4, "kernel_size": 3}),
+    )
+    rescaled = image_layers(
+        given,
+        ("Sequential", {"layers": first["config"]["layers"]}),
+        ("Conv2D", {"filters": 4, "kernel_size": 3, "activation": "softmax"}),
         ("AveragePooling2D", {"pool_size": 3, "strides": 2, "padding": "same"}),
         ("GlobalAveragePooling2D", {"keepdims": True}),
         ("GlobalMaxPooling2D", {}),

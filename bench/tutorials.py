@@ -4,8 +4,9 @@
     python -m bench.tutorials [NAME ...]
 
 Runs the code of each tutorial in a Jupyter kernel, cell by cell, in an empty folder.
-Writes what each cell printed, and its pictures, to bench/results/tutorials. Without
-names, runs the tutorials whose code has changed since.
+Writes what each cell printed, and its pictures, to bench/results/tutorials; the path
+of the folder is left out. Without names, runs the tutorials whose code has
+changed since.
 """
 
 import base64
@@ -61,6 +62,7 @@ def record(page: Path) -> None:
         ],
     }
     text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
+    text = text.replace(f"{folder}/", "")
     (OUTPUTS / f"{page.stem}.json").write_text(text, "utf-8")
 
 

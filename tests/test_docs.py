@@ -22,6 +22,19 @@ SMALLER = {
     "fine-tuning": [("epochs=5", "epochs=1"), ("epochs=10", "epochs=1")],
     "from-keras": [("epochs=5", "epochs=1")],
     "many": [("64", "4"), ("epochs=5", "epochs=1")],
+    "your-data": [
+        ("range(300)", "range(60)"),
+        ("epochs=20", "epochs=1"),
+        ('"epochs": 20', '"epochs": 1'),
+        ("epochs=100", 'epochs=1, hidden_sizes=(), optimizer="sgd"'),
+        ("range(4)", 'range(2), strategy="map", members_per_chunk=2'),
+        ("np.empty((4,", "np.empty((2,"),
+        ("reshape(5,", "reshape(2,"),
+        ('"cnn"', '"mlp"'),  # which compiles faster, and without hidden layers fastest
+        ('"features": (8, 16, 32)', '"hidden_sizes": (), "optimizer": "sgd"'),
+        ("keras.adam", "keras.sgd"),
+        ("400", "60"),
+    ],
     "your-model": [('"epochs": 5', '"epochs": 1')],
     "translation": [("1000", "100"), ("epochs=10", "epochs=2")],
 }

@@ -39,7 +39,8 @@ def tunable(make_learner: MakeLearner, hparams: PyTree) -> Learner:
 
     Args:
         make_learner: `hparams -> learner`. It is called with numbers to validate them,
-            and with arrays during tracing, so it must not branch on them.
+            and with arrays during tracing, so it must not branch on them. A tunable
+            learner trains with its own hyperparameters.
         hparams: A pytree of numbers or arrays.
 
     Raises:
@@ -62,19 +63,50 @@ def tunable(make_learner: MakeLearner, hparams: PyTree) -> Learner:
     def init(key: Seed, batch: PyTree) -> State:
         return make_learner(arrays).init(key, batch)._replace(hparams=arrays)
 
+    def made(state: State) -> tuple[Learner, State]:
+        """Return the learner, and the state for it: it may be tunable itself."""
+        found, wanted = map(jax.tree.structure, (state.hparams, arrays))
+        if found != wanted:
+            raise ValueError(
+                f"the state has {_names(state.hparams)}, but the learner takes "
+                f"{_names(arrays)}: use the learner that trained it, or "
+                "state._replace(hparams=learner.hparams)."
+            )
+        learner = make_learner(state.hparams)
+        if learner.tune is None:
+            return learner, state
+        return learner, state._replace(hparams=learner.hparams)
+
+    def step(state: State, batch: PyTree) -> Any:
+        learner, own = made(state)
+        found, measured = learner.step(own, batch)
+        return found._replace(hparams=state.hparams), measured
+
+    def evaluate(state: State, batch: PyTree) -> Any:
+        learner, own = made(state)
+        return learner.evaluate(own, batch)
+
+    def predict(state: State, inputs: PyTree) -> Any:
+        learner, own = made(state)
+        return learner.predict(own, inputs)
+
     return Learner(
         init=init,
-        step=lambda state, batch: make_learner(state.hparams).step(state, batch),
-        evaluate=lambda state, batch: make_learner(state.hparams).evaluate(
-            state, batch
-        ),
-        predict=lambda state, inputs: make_learner(state.hparams).predict(
-            state, inputs
-        ),
+        step=step,
+        evaluate=evaluate,
+        predict=predict,
         check=lambda state, data: make_learner(arrays).check(state, data),
         hparams=arrays,
         tune=lambda hparams: tunable(make_learner, hparams),
     )
+
+
+def _names(hparams: PyTree) -> str:
+    found = jax.tree.leaves_with_path(hparams)
+    names = [
+        jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in found
+    ]
+    return f"the hyperparameters {', '.join(names)}" if names else "no hyperparameters"
 
 
 def many(

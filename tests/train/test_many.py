@@ -665,3 +665,16 @@ def test_a_wrong_number_of_keys_is_refused() -> None:
 
 def make_one():
     return learners.supervised(models.MLP(3), losses.cross_entropy, optax.sgd(0.1))
+
+
+def test_members_may_share_a_learner_with_hyperparameters_of_its_own() -> None:
+    data, one = make_data(), fdl.tunable(mlp, plain(MLP, 0))
+    options = {"epochs": 1, "batch_size": 20}
+    run = fdl.fit_many(
+        lambda hparams: one, {}, data, keys=range(2), strategy="vmap", **options
+    )
+    wanted = fdl.fit(one, data, key=1, **options)
+    close(fdl.member(run.state.params, 1), wanted.state.params)
+    message = "has no hyperparameters, but the learner takes the hyperparameters beta_1"
+    with pytest.raises(ValueError, match=message):
+        fdl.predict_many(one, run.state, data.image)

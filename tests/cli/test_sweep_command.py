@@ -24,6 +24,8 @@ from fdl.runs.settings import settings
 from fdl.runs.space import Range
 
 SMALL = ("--dataset", "mnist-5k", "--epochs", "1", "--batch-size", "303")
+GRID = (*SMALL, "--grid", "learning-rate=1e-3,1e-2", "dropout-rate=0,0.5")
+ACCURACY = {"slow": [0.71, 0.72], "fast": [0.91, 0.93]}
 
 
 def run(*words) -> None:
@@ -40,13 +42,14 @@ def complaint(capsys, *words) -> str:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Three sweeps: a grid, and two configurations with the same seeds."""
+    """A sweep over a grid, and the results of two more, of one configuration each."""
     folder = tmp_path_factory.mktemp("sweeps")
-    grid = ("--grid", "learning-rate=1e-3,1e-2", "dropout-rate=0,0.5")
-    run("sweep", "mlp", *SMALL, *grid, "--seeds", 2, "--run", folder / "grid")
-    for name, rate in (("slow", 1e-3), ("fast", 1e-2)):
-        options = ("--learning-rate", rate, "--seeds", 2, "--run", folder / name)
-        run("sweep", "mlp", *SMALL, *options)
+    run("sweep", "mlp", *GRID, "--seeds", 2, "--run", folder / "grid")
+    for name, values in ACCURACY.items():
+        one = {"seeds": [0, 1], "test_values": values, "diverged": 0}
+        result = {"metric": "accuracy", "mode": "max", "configurations": [one]}
+        (folder / name).mkdir()
+        (folder / name / "result.json").write_text(json.dumps(result))
     return folder
 
 
@@ -143,17 +146,17 @@ def test_the_best_member_is_a_run(home, capsys) -> None:
 
 
 def test_the_same_command_does_not_train_a_finished_sweep_again(home, capsys) -> None:
-    options = ("--learning-rate", 1e-2, "--seeds", 2, "--run", home / "fast")
-    before = json.loads((home / "fast" / "result.json").read_text())
-    run("sweep", "mlp", *SMALL, *options, "--json", "--quiet")
+    folder = home / "grid"
+    before = json.loads((folder / "result.json").read_text())
+    run("sweep", "mlp", *GRID, "--seeds", 2, "--run", folder, "--json", "--quiet")
     out, err = capsys.readouterr()
     assert err == ""
-    after = read_json(home / "fast" / "result.json")
+    after = read_json(folder / "result.json")
     assert after["configurations"] == before["configurations"]
-    assert after["epochs_trained"] == before["epochs_trained"] == 2
+    assert after["epochs_trained"] == before["epochs_trained"] == 8
     assert after["seconds"] == before["seconds"]
-    assert json.loads(out) == {"path": str(home / "fast")} | after
-    run("sweep", f"--run={home / 'fast'}", "--json", "--quiet")
+    assert json.loads(out) == {"path": str(folder)} | after
+    run("sweep", f"--run={folder}", "--json", "--quiet")
     assert json.loads(capsys.readouterr().out) == json.loads(out)
 
 
@@ -189,15 +192,7 @@ def test_compare_names_the_better_sweep(home, capsys) -> None:
     picture = home / "comparison.png"
     run("compare", home / "slow", home / "fast", "--picture", picture)
     text = " ".join(capsys.readouterr().out.split())
-    slow, fast = (
-        np.array(
-            json.loads((home / name / "result.json").read_text())["configurations"][0][
-                "test_values"
-            ]
-        )
-        for name in ("slow", "fast")
-    )
-    found = paired_difference(slow, fast)
+    found = paired_difference(*map(np.array, ACCURACY.values()))
     assert f"fast minus slow: {found.mean:.2%}" in text
     assert f"(95 %: {found.low:.2%} to {found.high:.2%}) over 2 seeds" in text
     assert "fast is better: the interval does not contain 0" in text
@@ -261,7 +256,7 @@ def test_eval_of_a_sweep_names_its_best_member(home, capsys) -> None:
 
 
 def test_another_sweep_in_the_folder_is_left_alone(home, capsys) -> None:
-    options = ("--seeds", 5, "--run", home / "fast")
-    error = complaint(capsys, "sweep", "mlp", *SMALL, *options)
-    assert "contains another sweep: learning_rate was 0.01 and is 0.001" in error
-    assert f"`fdl sweep --run {home / 'fast'}`" in error
+    options = ("--seeds", 5, "--run", home / "grid")
+    error = complaint(capsys, "sweep", "mlp", *GRID, *options)
+    assert "contains another sweep: seeds was 2 and is 5" in error
+    assert f"`fdl sweep --run {home / 'grid'}`" in error

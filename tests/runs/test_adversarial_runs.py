@@ -94,12 +94,8 @@ def test_if_a_needed_checkpoint_is_damaged_the_previous_one_is_used(
     assert message in line
 
 
-def test_commands_train_evaluate_and_generate(home, capsys) -> None:
-    sizes = ("--batch-size", "50", "--latent-size", "4", "--width", "2")  # as in `run`
-    words = ("--dataset", "mnist-5k", "--epochs", "1", *sizes)
-    path = str(home / "command")
-    main(["train", "gan", *words, "--run", path])
-    assert "test frechet_distance" in capsys.readouterr().out
+def test_commands_evaluate_and_generate(run, home, capsys) -> None:
+    path = str(run.path)
     main(["eval", path])
     assert "test generator_loss" in capsys.readouterr().out
     main(["generate", path, "--count", "4", "--to", str(home / "made.png")])

@@ -8,13 +8,15 @@ from small import flat, make, run
 import fdl
 from fdl.runs.outcomes import column
 
+SMALL = {"hidden_sizes": (4,)}
+PAIRS = {"strategy": "vmap", "members_per_chunk": 2}  # one program for all rounds
+
 
 def test_halving_trains_the_best_for_longer(tmp_path) -> None:
     rates = np.geomspace(1e-6, 1e-2, 9).tolist()
-    options = {"grid": {"learning_rate": rates}, "seeds": 2, "epochs": 9}
-    options |= {"hidden_sizes": (4,)}
+    options = {"grid": {"learning_rate": rates}, "seeds": 2, "epochs": 9, **SMALL}
     sweep = make(tmp_path, **options)
-    run(sweep, halving=True)
+    run(sweep, halving=True, **PAIRS)
     epochs = {}
     for row in sweep.table():
         epochs.setdefault(row["configuration"], set()).add(row["epoch"])
@@ -47,7 +49,7 @@ def test_halving_trains_the_best_for_longer(tmp_path) -> None:
     )
     np.testing.assert_allclose(flat(sweep.states()[k]), flat(one.state), atol=1e-3)
     again = []
-    run(make(tmp_path, **options), halving=True, on_rows=again.append)
+    run(make(tmp_path, **options), halving=True, on_rows=again.append, **PAIRS)
     assert again == []
 
 
@@ -72,9 +74,9 @@ def diverge(members, which):
 
 def test_halving_drops_a_configuration_with_a_diverged_seed(tmp_path) -> None:
     grid = {"learning_rate": [1e-2, 1e-6, 1e-7]}
-    sweep = make(tmp_path, grid=grid, seeds=2, epochs=3)
+    sweep = make(tmp_path, grid=grid, seeds=2, epochs=3, **SMALL)
     diverge(sweep, {1})  # the second seed of the best rate
-    run(sweep, halving=True)
+    run(sweep, halving=True, **PAIRS)
     best, *rest = sweep.outcomes()
     assert best.settings["learning_rate"] < 1e-2
     assert (best.epochs, best.diverged) == (3, 0)
@@ -85,7 +87,7 @@ def test_halving_drops_a_configuration_with_a_diverged_seed(tmp_path) -> None:
 
 def test_halving_ends_when_all_diverge(tmp_path) -> None:
     grid = {"learning_rate": [1e36, 1e37, 1e38]}
-    sweep = make(tmp_path, "mlp", grid=grid, epochs=6)
-    run(sweep, halving=True)
+    sweep = make(tmp_path, "mlp", grid=grid, epochs=6, **SMALL)
+    run(sweep, halving=True, **PAIRS)
     assert sweep.best() is None
     assert [one.values for one in sweep.outcomes()] == [[], [], []]

@@ -21,6 +21,7 @@ SMALL = {
     "epochs": 3,
     "batch_size": 20,
     "hidden_sizes": (4,),
+    "strategy": "vmap",
     "grid": {"learning_rate": [1e-3, 1e-2, 1e36]},  # the last one diverges
 }
 
@@ -35,18 +36,18 @@ def _few_digits_and_no_pictures():
         yield
 
 
-def cut_off(path, epochs, **options):
-    """Sweep until `epochs` epochs of chunks are trained; return their rows."""
+def cut_off(path, count, **options):
+    """Sweep until `count` epochs of chunks are trained; return their rows."""
     seen, made = [], []
 
     def on_rows(rows):
         seen.extend(rows)
         made.append(rows)
-        if len(made) == epochs:
+        if len(made) == count:
             raise Killed
 
     with pytest.raises(Killed):
-        sweep("mlp", path=path, on_rows=on_rows, **SMALL, **options)
+        sweep("mlp", path=path, on_rows=on_rows, **{**SMALL, **options})
     return seen
 
 
@@ -57,14 +58,15 @@ def cut_off(path, epochs, **options):
 def test_a_chunk_resumes_from_its_last_epoch(
     tmp_path, strategy, halving, epochs
 ) -> None:
-    options = {"strategy": strategy, "members_per_chunk": 3, "halving": halving}
-    whole = sweep("mlp", path=tmp_path / "whole", **SMALL, **options)
+    options = {**SMALL, "strategy": strategy, "members_per_chunk": 3}
+    options |= {"halving": halving}
+    whole = sweep("mlp", path=tmp_path / "whole", **options)
     assert whole.outcomes[-1].diverged == 1
     path, after = tmp_path / "cut", []
     before = cut_off(path, epochs, **options)
     assert look_at(path).epochs == len(before)
     if epochs == 1:
-        again = sweep("mlp", path=path, on_rows=after.extend, **SMALL, **options)
+        again = sweep("mlp", path=path, on_rows=after.extend, **options)
     else:
         again = resume_sweep(path, on_rows=after.extend)
     assert after
@@ -75,7 +77,7 @@ def test_a_chunk_resumes_from_its_last_epoch(
 
 def test_resumed_chunks_keep_their_size(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(many, "chunk_size", lambda *_: 2)
-    cut_off(tmp_path, 2, strategy="vmap")
+    cut_off(tmp_path, 2)
     monkeypatch.setattr(many, "chunk_size", lambda *_: 1)  # as with less memory
     resume_sweep(tmp_path)
     parts = [read_part(files[0]) for files in part_files(tmp_path / "parts").values()]
@@ -131,8 +133,9 @@ def test_a_damaged_part_is_named_and_trained_from_scratch(left, ended, kind) -> 
 
 
 def test_if_the_last_epoch_is_damaged_the_previous_one_is_used(tmp_path) -> None:
-    whole = sweep("mlp", path=tmp_path / "whole", seeds=2, **SMALL)
-    cut_off(tmp_path / "cut", 2, seeds=2)
+    options = {**SMALL, "members_per_chunk": 3}
+    whole = sweep("mlp", path=tmp_path / "whole", **options)
+    cut_off(tmp_path / "cut", 2, members_per_chunk=3)
     _, last = sorted((tmp_path / "cut" / "parts").iterdir())
     last.write_bytes(DAMAGE["a bit of the numbers"](last.read_bytes()))
     rows = []

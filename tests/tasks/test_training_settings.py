@@ -52,9 +52,13 @@ def configured(name, **settings):
     return configure(name, dataset=SMALL.get(dataset, dataset), **sizes, **settings)
 
 
-def learner_of(name="mlp", **settings):
+def outlined(name="mlp", **settings):
     task = tasks.find(name)
-    return tasks.outline(task, configured(name, **settings), info(task)).learner
+    return tasks.outline(task, configured(name, **settings), info(task))
+
+
+def learner_of(**settings):
+    return outlined(**settings).learner
 
 
 def batch(count=8):
@@ -65,8 +69,7 @@ def batch(count=8):
 @functools.cache
 def stepped(**settings):
     learner = learner_of(**settings)
-    state = jax.jit(learner.init)(0, batch())
-    return jax.jit(learner.step)(state, batch())
+    return jax.jit(lambda batch: learner.step(learner.init(0, batch), batch))(batch())
 
 
 @pytest.mark.parametrize("name", tasks.TASKS)
@@ -80,10 +83,9 @@ def test_a_task_takes_supported_settings_and_refuses_others_by_name(name) -> Non
         assert task.supports == OF_SOME
         return
     taken = {setting: GIVEN[setting] for setting in task.supports}
-    one = data.example(info(task))
-    learner = learner_of(name, **taken)
-    state = jax.eval_shape(learner.init, jax.random.key(0), one)
-    new, _ = jax.eval_shape(learner.step, state, one)
+    trained = outlined(name, **taken)
+    state, one = trained.state, data.example(trained.info)
+    new, _ = jax.eval_shape(trained.learner.step, state, one)
     outline = lambda tree: jax.tree.map(lambda x: (x.shape, str(x.dtype)), tree)
     assert outline(new) == outline(state), "a step does not change shapes or types"
     assert ("ema" in state.extra) == ("ema" in task.supports)
@@ -102,7 +104,20 @@ def test_unknown_names_and_numbers_out_of_range_are_refused() -> None:
 
 
 @pytest.mark.parametrize("recipe", _RECIPES)
-def test_a_recipe_changes_training_but_not_evaluation(recipe) -> None:
+def test_each_recipe_is_applied_in_training_steps_only(recipe, monkeypatch) -> None:
+    change, called = _RECIPES[recipe], []
+    note = lambda *given: called.append(recipe) or change(*given)
+    monkeypatch.setitem(_RECIPES, recipe, note)
+    learner = learner_of(augment=recipe)
+    state = jax.eval_shape(learner.init, 0, batch())
+    jax.eval_shape(learner.evaluate, state, batch())
+    assert called == []
+    jax.eval_shape(learner.step, state, batch())
+    assert called == [recipe]
+
+
+def test_a_recipe_changes_training_but_not_evaluation() -> None:
+    recipe = "digits"
     plain, changed = learner_of(), learner_of(augment=recipe)
     (_, before), (state, after) = stepped(), stepped(augment=recipe)
     assert float(before["loss"].compute()) != float(after["loss"].compute())

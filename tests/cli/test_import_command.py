@@ -29,7 +29,7 @@ L = Lazily("keras.layers")
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
-    """A folder with two Keras files: a classifier of digits and a linear regression."""
+    """A folder with a classifier of digits, in two formats, and a linear regression."""
     folder = tmp_path_factory.mktemp("files")
     keras.utils.set_random_seed(1)
     image = L.Input((28, 28, 1), name="image")
@@ -37,7 +37,9 @@ def here(tmp_path_factory):
     x = L.Add()([x, L.BatchNormalization(name="norm")(x)])
     x = L.Dense(4, kernel_constraint="non_neg", name="middle")(L.Flatten()(x))
     x = L.Dense(10, activation="softmax", name="head")(L.Dropout(0.1)(x))
-    keras.Model(image, x, name="digits").save(folder / "digits.keras")
+    digits = keras.Model(image, x, name="digits")
+    for ending in ("keras", "h5"):
+        digits.save(folder / f"digits.{ending}")
     row = L.Input((3,))
     line = keras.Sequential([row, L.Dense(1, trainable=False)], name="line")
     line.save(folder / "line.h5")
@@ -155,7 +157,7 @@ def test_classify_trains_an_imported_model_from_its_weights(here, digits) -> Non
 def test_sweeps_and_regress_train_imported_models(here, digits, monkeypatch) -> None:
     monkeypatch.setattr(import_module("fdl.runs.sweep"), "draw", lambda *args: None)
     sweep = ("sweep", "classify", *TRAIN, "--batch-size", 20, "--seeds", 1)
-    command(*sweep, "--run", "sweep", cwd=here)
+    command(*sweep, "--strategy", "vmap", "--run", "sweep", cwd=here)
     assert isinstance(fdl.load(here / "sweep" / "best").model, KerasModel)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(80, 3)).astype("f4")
@@ -191,7 +193,6 @@ def test_a_head_for_other_classes_is_initialized_anew(here, digits, name, monkey
     monkeypatch.chdir(here)
     model, variables = fdl.keras.import_model("digits.keras")
     fdl.keras.save_weights("digits.weights.h5", model, variables)
-    keras.models.load_model("digits.keras").save("digits.h5")
     task, config = configured("classify", name, {"dataset": "mnist-5k"}, None)
     fresh = tasks.outline(task, config, few(40).info._replace(num_classes=3))
     start = start_from(task, fresh, Path(name))
@@ -200,7 +201,8 @@ def test_a_head_for_other_classes_is_initialized_anew(here, digits, name, monkey
     assert found["head"]["kernel"].shape == (4, 3)
     for layer in before.keys() - {"head"}:
         jax.tree.map(np.testing.assert_array_equal, found[layer], before[layer])
-    outputs = fresh.model.apply(start.state.variables, np.ones((2, 28, 28, 1), "f4"))
+    images = np.ones((2, 28, 28, 1), "f4")
+    outputs = jax.eval_shape(fresh.model.apply, start.state.variables, images)
     assert outputs.shape == (2, 3)
     with pytest.raises(WeightsError, match="head"):  # a weight file describes no layers
         start_from(task, fresh, Path("digits.weights.h5"))
@@ -232,6 +234,7 @@ def test_the_final_softmax_is_removed(end, tmp_path) -> None:
     wanted = plain if end == "none" else jax.nn.softmax(plain)
     np.testing.assert_allclose(whole, wanted, atol=1e-6)
     assert end == "none" or np.ptp(np.sum(plain, axis=-1)) > 1e-3
-    wider = with_logits(model, 5)
-    assert wider.apply(wider.init(jax.random.key(0), x), x).shape == (5, 5)
+    wider = with_logits(model, 6)
+    outputs, _ = jax.eval_shape(wider.init_with_output, jax.random.key(0), x)
+    assert outputs.shape == (5, 6)
     assert not wider.frozen

@@ -84,6 +84,8 @@ def test_the_task_limits_the_norms_of_classes(tmp_path) -> None:
         learning_rate=0.3,
         schedule="constant",
         epochs=4,
+        validation=None,
+        batch_size=10,  # divides the 40 examples, so one program
         options=TextCNNOptions(max_norm=0.5),
     )
     assert run.metrics["accuracy"] == run.metrics["baseline_accuracy"] == 1

@@ -14,7 +14,7 @@ from fdl.cli.signals import exit_on_signals, saying_how_to_go_on
 from fdl.runs import Interrupted, RunFolder, resume, signals, stop_on_signals, train
 from fdl.runs.signals import put_off, told_to_stop
 
-SETTINGS = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 101}
+SETTINGS = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 101, "hidden_sizes": (4,)}
 
 
 @pytest.fixture(autouse=True)
@@ -115,11 +115,17 @@ def test_training_stops_within_an_epoch_and_resumes_there(tmp_path) -> None:
 
     kept: set[int] = set()
     states = RunFolder(tmp_path / "whole").checkpoints
+
+    def look(step, metrics, state):
+        if step == 12:
+            time.sleep(0.3)  # for longer than between two checkpoints
+        kept.update(int(one.name) for one in states.found())
+
     whole = train(
         "mlp",
         path=tmp_path / "whole",
-        checkpoint_minutes=1e-3,
-        on_chunk=lambda *_: kept.update(int(one.name) for one in states.found()),
+        checkpoint_minutes=0.25 / 60,
+        on_chunk=look,
         **SETTINGS,
     )
     assert kept - {33, 66}, "some are saved by time, within an epoch"

@@ -133,8 +133,6 @@ def test_the_exported_generator_is_the_averaged_one(trained) -> None:
     ("loss", "beta_1", "beta_2"),
     [
         ("non_saturating", 0.5, 0.999),
-        ("minimax", 0.5, 0.999),
-        ("least_squares", 0.5, 0.999),
         ("wasserstein_gp", 0.0, 0.9),
     ],
 )

@@ -55,7 +55,6 @@ def test_a_permuted_run_can_be_loaded_and_exported(tmp_path, monkeypatch) -> Non
 @pytest.mark.parametrize(
     ("name", "steps", "read", "shape"),
     [
-        ("rnn", "rows", rows, (1, 28, 28)),
         ("lstm", "rows", rows, (1, 28, 28)),
         ("gru", "pixels", pixels, (1, 784, 1)),
     ],

@@ -126,11 +126,7 @@ SHARED = jax.random.key(3)
 
 
 def augmented(rate):
-    model = models.MLP(10, hidden_sizes=(8,), dropout_rate=0.2)
-    return learners.augmented(
-        learners.supervised(model, losses.cross_entropy, optax.adam(rate)),
-        fdl.data.augment.shift(1),
-    )
+    return learners.augmented(cnn(rate), fdl.data.augment.shift(1))
 
 
 # Batches of equal size compile one program fewer.
@@ -138,7 +134,6 @@ EVEN, UNEVEN = make_data(48), make_data()
 KINDS = {
     "supervised": (mlp, MLP, EVEN),
     "augmented": (seeds_only(augmented), RATES, make_data(24)),
-    "convolutional": (seeds_only(cnn), RATES, make_data(24)),
     "recurrent": (seeds_only(lstm), RATES, make_data(24)),
     "imported": (seeds_only(imported), RATES, make_data(24)),
     "variational": (seeds_only(vae), RATES, make_data(24)),

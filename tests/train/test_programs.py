@@ -243,7 +243,7 @@ def test_a_loop_of_fits_does_not_grow(monkeypatch) -> None:
     images = np.random.default_rng(0).random((8, 2, 2, 1), np.float32)
     data, model = fdl.Batch(images, np.arange(8) % 3), fdl.models.MLP(3, (4,))
     counts, steps = [], []
-    for k in range(6):
+    for k in range(5):
         adam = optax.adam(1e-3 * (k + 1))
         learner = fdl.learners.supervised(model, fdl.losses.cross_entropy, adam)
         steps.append(weakref.ref(learner.step))

@@ -15,8 +15,9 @@ PAIRS = {"strategy": "vmap", "members_per_chunk": 2}  # one program for all roun
 def test_halving_trains_the_best_for_longer(tmp_path) -> None:
     rates = np.geomspace(1e-6, 1e-2, 9).tolist()
     options = {"grid": {"learning_rate": rates}, "seeds": 2, "epochs": 9, **SMALL}
-    sweep = make(tmp_path, **options)
-    run(sweep, halving=True, **PAIRS)
+    sweep, rows = make(tmp_path, **options), []
+    run(sweep, halving=True, on_rows=rows.extend, **PAIRS)
+    assert len(rows) == len(sweep.table()), "no epoch is trained twice"
     epochs = {}
     for row in sweep.table():
         epochs.setdefault(row["configuration"], set()).add(row["epoch"])

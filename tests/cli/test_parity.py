@@ -71,10 +71,10 @@ def test_prints_a_table_and_writes_files(capsys, tmp_path, short) -> None:
 
 @parity
 def test_a_wrong_epsilon_in_a_layer_fails(capsys, tmp_path, monkeypatch) -> None:
-    draws = subjects.LAYERS["LayerNormalization"]()[:1]
-    monkeypatch.setitem(subjects.LAYERS, "LayerNormalization", lambda: draws)
     layer = functools.partial(fdl.nn.LayerNormalization, epsilon=1e-6)
     monkeypatch.setattr(fdl.nn, "LayerNormalization", layer)
+    draws = subjects.LAYERS["LayerNormalization"]()[:1]
+    monkeypatch.setitem(subjects.LAYERS, "LayerNormalization", lambda: draws)
     run("LayerNormalization", "--out", str(tmp_path), code=1)
     out, err = capsys.readouterr()
     assert "FAIL" in out

@@ -63,14 +63,16 @@ def tunable(make_learner: MakeLearner, hparams: PyTree) -> Learner:
     def init(key: Seed, batch: PyTree) -> State:
         return make_learner(arrays).init(key, batch)._replace(hparams=arrays)
 
+    # Their names only: with the arrays, other values would be another program.
+    wanted = _names(arrays)
+
     def made(state: State) -> tuple[Learner, State]:
         """Return the learner, and the state for it: it may be tunable itself."""
-        found, wanted = map(jax.tree.structure, (state.hparams, arrays))
+        found = _names(state.hparams)
         if found != wanted:
             raise ValueError(
-                f"the state has {_names(state.hparams)}, but the learner takes "
-                f"{_names(arrays)}: use the learner that trained it, or "
-                "state._replace(hparams=learner.hparams)."
+                f"the state has {found}, but the learner takes {wanted}: use the "
+                "learner that trained it, or state._replace(hparams=learner.hparams)."
             )
         learner = make_learner(state.hparams)
         if learner.tune is None:

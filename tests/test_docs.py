@@ -21,7 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 # Code that takes long, and its shorter replacement here, by page.
 SMALLER = {
-    "data": [("epochs=30", "epochs=10, learning_rate=3e-3")],
+    "data": [
+        ("epochs=30", "epochs=10, learning_rate=3e-3"),
+        ("epochs=20", "epochs=5, learning_rate=1e-2"),
+    ],
     "fine-tuning": [("epochs=5", "epochs=1"), ("epochs=10", "epochs=1")],
     "from-keras": [("epochs=5", "epochs=1")],
     "many": [("64", "4"), ("epochs=5", "epochs=1")],
@@ -39,7 +42,11 @@ SMALLER = {
         ("keras.adam", "keras.sgd"),
         ("400", "60"),
     ],
-    "your-model": [('"epochs": 5', '"epochs": 1')],
+    "your-model": [
+        ('"epochs": 5', '"epochs": 1'),
+        ("epochs=20", "epochs=8"),
+        ("learning_rate=0.05", "learning_rate=0.1"),
+    ],
     "translation": [("1000", "100"), ("epochs=10", "epochs=1")],
 }
 

@@ -46,7 +46,7 @@ class Config:
 
 
 PHOTOGRAPHS = Config(form="size=224&channels=3", epochs=(0, 10, 5))
-SMOKE = Config(widths=(4, 8), digits=400, epochs=(3, 20, 5))
+SMOKE = Config(widths=(4, 8), digits=200, epochs=(3, 10, 3))
 
 
 def main(config: Config) -> dict[str, float]:

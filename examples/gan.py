@@ -40,10 +40,10 @@ class Config:
 MNIST = Config(dataset="mnist", epochs=12)
 SMOKE = Config(
     epochs=12,
-    learning_rate=2e-3,
-    batch_size=32,
+    learning_rate=4e-3,
+    batch_size=16,
     width=8,
-    examples=320,
+    examples=160,
     picture=None,
 )
 

@@ -45,7 +45,7 @@ SMOKE = Config(
     epochs=4,
     learning_rate=1e-2,
     length=40,
-    pieces=64,
+    pieces=32,
 )
 
 

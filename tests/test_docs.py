@@ -12,16 +12,23 @@ import pytest
 import fdl
 from bench.tables import MEASURED, TABLES, filled, measured, named, pages
 from docs.notebooks import alternative, code, notebook, outputs, tutorials
+from fdl.data.sample import Sample
 from graphs.coverage import WRITTEN
 from runs.small import few
 
+TRAIN, TEST = 800, 200  # digits
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 # Code that takes long, and its shorter replacement here, by page.
 SMALLER = {
+    "data": [
+        ("epochs=30", "epochs=10, learning_rate=3e-3"),
+        ("epochs=20", "epochs=5, learning_rate=1e-2"),
+    ],
     "fine-tuning": [("epochs=5", "epochs=1"), ("epochs=10", "epochs=1")],
     "from-keras": [("epochs=5", "epochs=1")],
     "many": [("64", "4"), ("epochs=5", "epochs=1")],
+    "supervised": [("batch_size=50", "batch_size=10")],
     "your-data": [
         ("range(300)", "range(60)"),
         ("epochs=20", "epochs=1"),
@@ -35,8 +42,12 @@ SMALLER = {
         ("keras.adam", "keras.sgd"),
         ("400", "60"),
     ],
-    "your-model": [('"epochs": 5', '"epochs": 1')],
-    "translation": [("1000", "100"), ("epochs=10", "epochs=2")],
+    "your-model": [
+        ('"epochs": 5', '"epochs": 1'),
+        ("epochs=20", "epochs=8"),
+        ("learning_rate=0.05", "learning_rate=0.1"),
+    ],
+    "translation": [("1000", "100"), ("epochs=10", "epochs=1")],
 }
 
 
@@ -59,6 +70,23 @@ def with_code() -> list:
         for page, parity in zip(found, keras, strict=True)
         if page.stem not in ("many", "weights")
     ]
+
+
+@pytest.fixture(autouse=True)
+def few_digits(monkeypatch) -> None:
+    """Pages load a fifth of mnist-5k: what they show, they show of fewer digits."""
+    load = Sample.load
+
+    def load_few(*args, **options):
+        dataset = load(*args, **options)
+        train, test = (
+            fdl.Batch(part.image[:count], part.label[:count])
+            for part, count in ((dataset.train, TRAIN), (dataset.test, TEST))
+        )
+        info = dataset.info._replace(train_count=TRAIN, test_count=TEST)
+        return dataset._replace(train=train, test=test, info=info)
+
+    monkeypatch.setattr(Sample, "load", load_few)
 
 
 # A notebook displays the image that a cell opens last; here its file stays open.

@@ -119,9 +119,9 @@ def _keras_v2() -> Any:
 def _keras_small() -> Any:
     import keras
 
-    image = keras.Input((28, 28, 1))
-    x = _relu(_norm(_conv(image, 16, 3, 1, "conv1_conv", False), "conv1_bn"))
-    for stage, features in enumerate((16, 32, 64)):
+    image = keras.Input((8, 8, 1))
+    x = _relu(_norm(_conv(image, 4, 3, 1, "conv1_conv", False), "conv1_bn"))
+    for stage, features in enumerate((4, 8, 16)):
         name, stride, shortcut = f"conv{stage + 2}_block1", 2 if stage else 1, x
         if stage:
             shortcut = _conv(x, features, 1, stride, f"{name}_0_conv", False)
@@ -152,14 +152,14 @@ def _keras_preactivation() -> Any:
     return _head(image, _relu(_norm(x, "post_bn")))
 
 
-_SMALL, _PHOTO = (Input((28, 28, 1)),), (Input((32, 32, 3)),)
+_PHOTO = (Input((32, 32, 3)),)
 CASES = [
     Case(
         "resnet",
-        lambda: models.CIFARResNet(10, depth=8),
+        lambda: models.CIFARResNet(10, depth=8, width=4),
         _keras_small,
-        _SMALL,
-        77_754,
+        (Input((8, 8, 1)),),
+        5_142,
         classes=10,
         single=2,
     ),

@@ -118,7 +118,6 @@ def test_metrics_agree_with_the_translations(here, capsys) -> None:
         sources, fdl.data.pairs.target_texts(run.info, test.target), strict=True
     ):
         right.setdefault(word, set()).add(target)
-    assert any(len(some) > 1 for some in right.values()) or len(right) == len(sources)
     main(["translate", "run", *right, "--beam", "1"])
     answers = capsys.readouterr().out.splitlines()
     share = np.mean(

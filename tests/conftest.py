@@ -114,7 +114,7 @@ _LONG = (
     "test_laws.py",
     "test_many.py",
     "test_selection.py",
-    "test_sweep_goes_on.py",
+    "test_resumed_sweeps.py",
 )
 
 

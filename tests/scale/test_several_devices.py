@@ -18,6 +18,7 @@ from fdl.sharding import ask_for, mesh_of, require_mesh, require_shard
 from scale.eight_devices import CHECKS, COUNT
 
 _SCRIPT = Path(__file__).parent / "eight_devices.py"
+_TESTS = str(_SCRIPT.parents[1])
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,11 @@ def found():
         [sys.executable, "-W", "error", _SCRIPT],
         capture_output=True,
         text=True,
-        env={**os.environ, "XLA_FLAGS": flags},
+        env={
+            **os.environ,
+            "XLA_FLAGS": flags,
+            "PYTHONPATH": os.pathsep.join([_TESTS, os.environ.get("PYTHONPATH", "")]),
+        },
     )
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout.splitlines()[-1])

@@ -19,6 +19,7 @@ from fdl.native_words import explain
 from scale.two_processes import CHECKS, COUNT, DEVICES
 
 _SCRIPT = Path(__file__).parent / "two_processes.py"
+_TESTS = str(_SCRIPT.parents[1])
 
 
 def free_address():
@@ -33,7 +34,11 @@ def start(*words, devices):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {flags}"},
+        env={
+            **os.environ,
+            "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {flags}",
+            "PYTHONPATH": os.pathsep.join([_TESTS, os.environ.get("PYTHONPATH", "")]),
+        },
     )
 
 

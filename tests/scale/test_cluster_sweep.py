@@ -284,7 +284,7 @@ DEVICE = {"device": 1}
 
 def one_worker(n_workers=1, **options):
     """Return a cluster of one worker in this process, or of no worker yet."""
-    quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
     return LocalCluster(n_workers=n_workers, processes=False, **quiet, **options)
 
 

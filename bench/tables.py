@@ -178,11 +178,15 @@ def applications() -> str:
     head = ("model", "parameters", *(f"level {n}, {name}" for name, n in levels))
     rows = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
     for name, row in _climbed().items():
-        if not name.startswith("models."):
+        if "--large" not in row["command"]:
             continue
+        if not name.startswith("models."):
+            name = f"{name}, imported"
         found = {(rung["precision"], rung["level"]): rung for rung in row["rungs"]}
         errors = [f"{found[n]['error']:.0e}" if n in found else "-" for n in levels]
-        rows.append(f"| {name} | {row['parameters']:,} | {' | '.join(errors)} |")
+        count = row["parameters"]  # those of imported models are not counted
+        size = "" if count is None else f"{count:,}"
+        rows.append(f"| {name} | {size} | {' | '.join(errors)} |")
     return "\n".join(rows)
 
 

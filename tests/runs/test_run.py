@@ -51,7 +51,12 @@ def test_training_calls_its_callbacks(run, calls) -> None:
     assert calls["epoch"] == list(run.history)
 
 
-def test_a_run_is_loaded_by_the_program_that_began_its_training(run, caplog) -> None:
+def test_a_run_is_loaded_by_the_program_that_began_its_training(
+    tmp_path, caplog
+) -> None:
+    # Trained here: between tests, programs may be freed.
+    run = train("mlp", **SMALL, learning_rate=0.02, path=tmp_path / "run")
+    caplog.clear()
     with jax.log_compiles():
         fdl.load(run.path)
         assert "XLA compilation" not in caplog.text

@@ -69,6 +69,7 @@ def write_onnx(
         import onnxruntime
 
         from fdl.export.onnx_graph import Graph
+        from fdl.export.onnx_layers import add
     except ImportError as error:
         raise ExportError(
             f"{path} needs {error.name}, which is not installed: pip install "
@@ -85,7 +86,7 @@ def write_onnx(
     scaling = scaling_of(preprocess, given) if preprocess else None
     graph = Graph(given, inputs.shape[1:], scaling)
     for layer, arrays in _chain(path, described, groups):
-        graph.add(layer, arrays)
+        add(graph, layer, arrays)
     content = graph.finish(last, facts, rescale)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     _require_same(
@@ -104,7 +105,7 @@ def _chain(
 
     Arrays are in groups whose names begin with `inside`.
     """
-    from fdl.export.onnx_graph import LAYERS
+    from fdl.export.onnx_layers import LAYERS
 
     if described.outputs != Ref(len(described.calls) - 1, 0):
         raise ExportError(

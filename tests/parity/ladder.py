@@ -19,6 +19,7 @@ on TensorFlow. In double precision, rounding cannot hide a wrong formula.
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -140,9 +141,12 @@ def _parameters(
     subject: Subject, ours: Ours, theirs: Theirs, variables: Any, inputs: Any
 ) -> dict[str, float]:
     count = sum(x.size for x in jax.tree.leaves(variables))
+    # Integers are counters of what a layer has adapted to.
+    floats = [w for w in theirs.twin.weights if w.dtype.startswith("float")]
+    their_count = sum(math.prod(weight.shape) for weight in floats)
     # Copied to Keras and back, not a bit may have changed.
     arrays = _compare(theirs.variables(), variables, "")
-    return {**arrays, "number of weights": float(count != theirs.twin.count_params())}
+    return {**arrays, "number of weights": float(count != their_count)}
 
 
 def _outputs(

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import numpy as np
 import pytest
 
 from fdl import models
@@ -10,6 +11,7 @@ from fdl.keras import from_keras
 from lazily import Lazily, keras
 from parity import ladder
 from parity.applications import application
+from parity.sides import Subject
 
 applications = Lazily("keras.src.applications")
 pytestmark = [
@@ -26,6 +28,17 @@ def test_an_imported_model_is_the_same_function(name: str, levels: tuple) -> Non
     subject = application(name, levels, alpha=0.25)
     for rung in ladder.climb(subject, "float64"):
         assert rung.passed, rung
+
+
+def test_what_a_layer_counts_while_it_adapts_is_no_weight() -> None:
+    # As in EfficientNet, whose images are normalized inside the model.
+    twin = lambda: keras.Sequential(
+        [keras.Input((3,)), keras.layers.Normalization(), keras.layers.Dense(2)]
+    )
+    image = np.ones((2, 3), np.float32)
+    subject = Subject("normalized", None, twin, (image,), levels=(0,))
+    (rung,) = ladder.climb(subject, "float32")
+    assert rung.passed, rung
 
 
 def resnet(form: str, *, preact: bool) -> Any:

@@ -62,6 +62,29 @@ def require_whole(interval: str, **named: Any) -> None:
                 raise ValueError(f"{name}={_shown(given)} must be {complaint}.")
 
 
+def require_length(length: int, **named: Any) -> None:
+    """Raise ValueError unless tuples have a number of entries.
+
+    Args:
+        length: The number.
+        **named: The tuples, by the names that the user knows.
+
+    Raises:
+        ValueError: Names the first tuple of another length.
+
+    Example:
+        >>> require_length(2, kernel_size=(3, 3))
+        >>> require_length(3, features=(8, 16))
+        Traceback (most recent call last):
+        ValueError: features=(8, 16) must have 3 entries, not 2.
+    """
+    for name, given in named.items():
+        if len(given) != length:
+            raise ValueError(
+                f"{name}={_shown(given)} must have {length} entries, not {len(given)}."
+            )
+
+
 def require_depth(depth: int, each: int, others: int, n: str) -> None:
     """Raise ValueError unless a depth gives all parts of a network equal sizes.
 

@@ -146,8 +146,13 @@ def reason(error: BaseException) -> str:
     Example:
         >>> reason(ValueError("first\n  second.")), reason(MemoryError())
         ('first second', 'MemoryError')
+        >>> reason(FileNotFoundError(2, "No such file or directory", "a.txt"))
+        'no such file or directory'
     """
-    message = " ".join(str(error).split()).rstrip(".")
+    said = str(error)
+    if isinstance(error, OSError) and error.strerror:  # without number and file name
+        said = error.strerror[:1].lower() + error.strerror[1:]
+    message = " ".join(said.split()).rstrip(".")
     return shortened(message or type(error).__name__)
 
 

@@ -166,11 +166,15 @@ def _plain(prog: str, box: str) -> str:
         known = re.findall(r"'(.*?)'", listed)
         return f"{name}: {unknown('choice', word, known)}"
     for pattern, reply in (
+        (
+            r"Missing value for argument '(.*)'\. Expected ([2-9]) values\.",
+            "{} needs {} values.",
+        ),
         (r"Missing value for argument '(.*)'\.", "{} needs a value."),
         (r"Missing from .*?: (\S+)", "{} is missing."),
         (r"Unrecognized options: (.*?) For full", "unexpected argument {!r}."),
         (r"Error parsing (?:model: )?(.*?)\.? (?:Argument helptext|For full)", "{}."),
     ):
         if found := re.search(pattern, text):
-            return f"{reply.format(found[1])} {see}"
+            return f"{reply.format(*found.groups())} {see}"
     return text

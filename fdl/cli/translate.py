@@ -28,8 +28,8 @@ class Translate(OfRun):
     Attributes:
         run: Run folder.
         sources: Sources to translate; quote those with spaces.
-        file: UTF-8 text file with one source per line, or a .jsonl or .csv file with
-            the run's source column.
+        file: UTF-8 text file with one source per line, or a .tsv, .jsonl or .csv file
+            with the run's source column.
         beam: Number of hypotheses that the beam search keeps; 1 for greedy search.
         alpha: Length penalty: how much longer answers are favored; 0 ranks by
             probability alone.

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fdl.arrays import DataError
-from fdl.untrusted import parse_json, read_bytes
+from fdl.untrusted import parse_json, read_bytes, reason
 
 _MOST_BYTES = 1 << 27  # of a file; enwik8 fits
 _LONGEST_LINE = 1 << 24  # characters
@@ -26,7 +26,9 @@ def read_text(path: Path) -> str:
             f"{error.object[error.start]:#04x}, {error.reason}: save it in UTF-8."
         ) from error
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as text in UTF-8: {error}.") from error
+        raise DataError(
+            f"{path} cannot be read as text in UTF-8: {reason(error)}."
+        ) from error
 
 
 def read_members(path: Path, *names: str, texts: int = 1) -> list[list[Any]]:

@@ -35,9 +35,9 @@ class PairTable(Source):
 
     def load(self, data_dir: Path | None, *, download: bool) -> Dataset:
         """Read the pairs."""
-        columns, pairs = self._read()
+        columns, texts = self._read("source", "target")
         return assemble_pairs(
-            {"train": pairs},
+            {"train": Part(*texts)},
             name=self.name,
             title=self.path.stem,
             source=f"file {self.path}",
@@ -49,15 +49,24 @@ class PairTable(Source):
     def status(self, data_dir: Path | None) -> Status:
         """Count the pairs."""
         try:
-            count = len(self._read()[1].inputs)
+            count = len(self._read("source", "target")[1][0])
         except DataError as error:
             return Status(self.name, self.path.stem, 0, 0, False, str(error))
         test = round(count * SHARE)
         where = str(self.path)
         return Status(self.name, self.path.stem, count - test, test, True, where)
 
-    def _read(self) -> tuple[tuple[str, ...], Part]:
-        """Return the names of the columns, and their cells."""
+    def sources(self) -> list[str]:
+        """Return the sources; the file may lack the targets.
+
+        Raises:
+            DataError: If the file cannot be read, or a source is missing or empty.
+        """
+        _, (texts,) = self._read("source")
+        return texts
+
+    def _read(self, *sides: str) -> tuple[tuple[str, ...], list[list[str]]]:
+        """Return the names of some columns, and the cells of each."""
         wanted = {"source": self.source, "target": self.target}
         lines = [
             (number, line.split("\t"))
@@ -69,21 +78,19 @@ class PairTable(Source):
             names = [name.strip() for name in lines.pop(0)[1]]
         if not lines:
             raise DataError(f"{self.path} holds no pairs of texts.")
-        places = [self._place(side, name, names) for side, name in wanted.items()]
-        found: tuple[list[str], list[str]] = ([], [])
+        places = [self._place(side, wanted[side], names) for side in sides]
+        found: list[list[str]] = [[] for _ in sides]
         for number, cells in lines:
-            for (side, name), place, texts in zip(
-                wanted.items(), places, found, strict=True
-            ):
+            for side, place, texts in zip(sides, places, found, strict=True):
                 if place >= len(cells) or not cells[place].strip():
                     what = "is empty" if place < len(cells) else "is missing"
                     raise DataError(
-                        f"{self.path}: line {number}: the {side}, column {name!r}, "
-                        f"{what}."
+                        f"{self.path}: line {number}: the {side}, column "
+                        f"{wanted[side]!r}, {what}."
                     )
                 texts.append(cells[place])
-        called = [names[place] for place in places] if names else wanted
-        return tuple(called), Part(*found)
+        called = [names[place] for place in places] if names else sides
+        return tuple(called), found
 
     def _place(self, side: str, name: str, names: list[str]) -> int:
         """Return the index of a column in a line."""
@@ -93,6 +100,6 @@ class PairTable(Source):
             return int(name) - 1
         known = f"; it has {shortened(', '.join(names))}" if names else ""
         raise DataError(
-            f"{self.path}: line 1 has no column {name!r}{known}: set {side} to the "
-            "name of a column in the first line, or to a number from 1."
+            f"{self.path}: line 1 has no column {name!r}{known}: give a column this "
+            f"name, or set {side} to the name of another, or to a number from 1."
         )

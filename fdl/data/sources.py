@@ -163,7 +163,7 @@ def load(
     if validation is not None:
         splits.require_share(validation)
     if like is not None:
-        options = _options_of(like.name, name) | options
+        options = options_of(like.name, name) | options
     source = dataclasses.replace(find(name, **options), like=like)
     dataset = source.load(existing(data_dir), download=download)
     if like is not None:
@@ -302,8 +302,13 @@ def _parted(rest: str) -> tuple[str, dict[str, Any]]:
     return found[1], {name: unquote(value) for name, _, value in pairs}
 
 
-def _options_of(own: str, other: str) -> dict[str, str]:
-    """Return the options that only the first line has; none if schemes differ."""
+def options_of(own: str, other: str) -> dict[str, str]:
+    """Return the options that only the first line has; none if schemes differ.
+
+    Example:
+        >>> options_of("tsv:a.tsv?source=2&units=words", "tsv:b.tsv?units=letters")
+        {'source': '2'}
+    """
     kind, _, rest = own.partition(":")
     if not other.startswith(f"{kind}:"):
         return {}

@@ -15,6 +15,7 @@ from fdl.arrays import DataError
 from fdl.data.dataset import Dataset, DatasetInfo
 from fdl.data.documents import assemble_documents
 from fdl.data.image_arrays import read_array
+from fdl.data.jsonl import read_text
 from fdl.data.own import Part, assemble
 from fdl.data.source import Source, Status
 from fdl.data.splits import SHARE
@@ -130,6 +131,9 @@ def read_cells(path: Path) -> dict[str, list[str]]:
             delimiter = max(_DELIMITERS, key=head.count)
             file.seek(0)
             return _columns_of(csv.reader(_lines(file), delimiter=delimiter))
+    except UnicodeDecodeError:
+        read_text(path)  # raises an error that names the line
+        raise
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(
             f"{path} cannot be read as a table: {reason(error)}."

@@ -9,6 +9,8 @@ from jaxtyping import Int32
 from fdl.arrays import DataError
 from fdl.data.dataset import DatasetInfo
 from fdl.data.jsonl import read_members, read_text
+from fdl.data.pair_files import PairTable
+from fdl.data.sources import options_of
 from fdl.data.table import read_cells
 from fdl.data.words import encode
 
@@ -17,15 +19,16 @@ def read_texts(path: Path | str, info: DatasetInfo) -> list[str]:
     """Return the texts in a file.
 
     In a `.csv` or `.jsonl` file, these are in the column or member with the name that
-    the dataset has for its texts, or for the sources of its pairs. Any other file, in
-    UTF-8, is one text, or for pairs, one text per line.
+    the dataset has for its texts, or for the sources of its pairs; and in a `.tsv` file
+    for pairs, in the column that the dataset of the pairs has for its sources. Any
+    other file, in UTF-8, is one text, or for pairs, one text per line.
 
     Args:
         path: The file.
         info: Description of the dataset, such as that of a run.
 
     Raises:
-        DataError: If the file cannot be read, or has no such column.
+        DataError: If the file cannot be read, has no such column, or holds no text.
     """
     path = Path(path)
     column = info.columns[0] if info.columns else "text"
@@ -35,12 +38,22 @@ def read_texts(path: Path | str, info: DatasetInfo) -> list[str]:
         cells = read_cells(path)
         if column not in cells:
             raise DataError(
-                f"{path} has no column {column!r}; columns: {', '.join(cells)}."
+                f"{path}: line 1 has no column {column!r}, where the texts are to be; "
+                f"it has {', '.join(cells)}."
             )
         return cells[column]
-    if info.kind == "pair":
-        return read_text(path).removesuffix("\n").split("\n")
-    return [read_text(path)]
+    if info.kind == "pair" and path.suffix == ".tsv":
+        found = PairTable(path.name, path, source=column)
+        if info.name.startswith("tsv:"):  # the same columns
+            said = options_of(info.name, "tsv:")
+            found = PairTable(
+                path.name, path, said.get("source", "1"), said.get("target", "2")
+            )
+        return found.sources()
+    text = read_text(path)
+    if not text.strip():
+        raise DataError(f"{path} holds no text.")
+    return text.removesuffix("\n").split("\n") if info.kind == "pair" else [text]
 
 
 def as_tokens(

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import NoReturn
 
 import jax.numpy as jnp
 
@@ -137,9 +138,10 @@ def _by_form(ours: Sequence[Layer], theirs: Sequence[Layer], where: str) -> list
                 f"{where} has {len(candidates)} layers like {candidates[-1]}, but the "
                 f"model has {len(alike)}."
             )
-        ordered = zip(
-            _ordered_ours(alike), _ordered_theirs(candidates, where), strict=True
-        )
+        order = _order_of(candidates)
+        if order is None:
+            _refuse_disorder(candidates, ours, theirs, where)
+        ordered = zip(_ordered_ours(alike), order, strict=True)
         found |= {id(our): their for our, their in ordered}
     return [(our, found[id(our)]) for our in ours]
 
@@ -178,11 +180,11 @@ def _ordered_ours(layers: Sequence[Layer]) -> list[Layer]:
     return [layers[index] for index in order]
 
 
-def _ordered_theirs(layers: Sequence[Layer], where: str) -> list[Layer]:
+def _order_of(layers: Sequence[Layer]) -> list[Layer] | None:
     """Order layers by the numbers in their names and in their places in the file.
 
     Names are numbered as layers are created, places as they are used. If the two
-    disagree, our layers could be in either order, so do not guess.
+    disagree, our layers could be in either order, so do not guess: return None.
     """
     orders = (
         _order([layer.place for layer in layers]),
@@ -190,11 +192,25 @@ def _ordered_theirs(layers: Sequence[Layer], where: str) -> list[Layer]:
     )
     known = [order for order in orders if order is not None]
     if not known or known[0] != known[-1]:
-        raise WeightsError(
-            f"{where} does not define the order of {_both(layers)}, which have the "
-            "same shapes: give the layers in Keras the names of the model's layers."
-        )
+        return None
     return [layers[index] for index in known[0]]
+
+
+def _refuse_disorder(
+    layers: Sequence[Layer],
+    ours: Sequence[Layer],
+    theirs: Sequence[Layer],
+    where: str,
+) -> NoReturn:
+    named = {name for their in theirs for name in _names(their)}
+    missing = [our for our in ours if our.name not in named]
+    if 2 * len(missing) <= len(ours):  # so the file has names, but not these
+        more = f" and {len(missing) - 1} more layers" if len(missing) > 1 else ""
+        raise WeightsError(f"{where} lacks the model's {missing[0]}{more}.")
+    raise WeightsError(
+        f"{where} does not define the order of {_both(layers)}, which have the same "
+        "shapes: give the layers in Keras the names of the model's layers."
+    )
 
 
 def _both(layers: Sequence[Layer]) -> str:

@@ -77,6 +77,7 @@ def variant(ours: Sequence[Layer], theirs: Sequence[Layer]) -> str:
                 _published(theirs),
                 other_depths(_names(ours), _names(theirs)),
                 _other_channels(ours, theirs),
+                _without_head(_names(ours), _names(theirs)),
             ),
         )
     )
@@ -124,6 +125,16 @@ def _other_channels(ours: Sequence[Layer], theirs: Sequence[Layer]) -> str:
     )
 
 
+def _without_head(ours: Sequence[str], theirs: Sequence[str]) -> str:
+    missing = {*ours} - {*theirs}
+    if not missing or not missing <= _HEAD:
+        return ""
+    return (
+        "To load everything except the head, pass "
+        "only=fdl.models.backbone_layers(model, image)."
+    )
+
+
 def _names(layers: Sequence[Layer]) -> list[str]:
     return [layer.name for layer in layers]
 
@@ -136,6 +147,7 @@ def _published(layers: Sequence[Layer]) -> str:
     for name, size in WEIGHTS.items():
         if size == body:
             (classes,) = heads[0].shape if heads else (None,)
-            top = f"for {classes} classes" if classes else "with include_top=False"
-            return f"It looks like {name} {top}."
+            if classes:
+                return f"It looks like {name} for {classes} classes."
+            return f"It looks like {name} with include_top=False."
     return ""

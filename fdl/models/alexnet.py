@@ -30,7 +30,7 @@ from fdl import nn
 from fdl.arrays import Array, Number
 from fdl.models.backbone import Backbone, Stages
 from fdl.models.sizes import Sizes
-from fdl.ranges import require_number, require_whole
+from fdl.ranges import require_length, require_number, require_whole
 
 
 class AlexNet(Backbone):
@@ -44,10 +44,10 @@ class AlexNet(Backbone):
     first feature map as large as the image.
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         include_top: Whether to classify; otherwise the model returns features.
         pooling: `"avg"` or `"max"` for one feature per channel; None for the whole map.
-        widths: Number of kernels of each convolution.
+        widths: Number of kernels of each convolution, multiples of `groups`.
         hidden_size: Width of the two dense layers before the last.
         groups: Number of groups in the second, fourth and fifth convolution.
         window: Height and width of the first kernels.
@@ -92,8 +92,14 @@ class AlexNet(Backbone):
     def setup(self) -> None:
         """Check the options, and define the dense layers."""
         require_whole("[1, inf)", widths=self.widths, hidden_size=self.hidden_size)
+        require_length(5, widths=self.widths)
         require_whole("[1, inf)", window=self.window, stride=self.stride)
         require_whole("[0, inf)", border=self.border)
+        require_whole("[1, inf)", groups=self.groups)
+        if any(width % self.groups for width in self.widths):
+            raise ValueError(
+                f"widths={self.widths} must be multiples of groups={self.groups}."
+            )
         require_number("[0, 1)", dropout_rate=self.dropout_rate)
         super().setup()
         self.fc6 = nn.Dense(self.hidden_size)

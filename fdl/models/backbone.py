@@ -10,6 +10,7 @@ from jaxtyping import Float, Shaped
 from fdl import nn
 from fdl.arrays import Array
 from fdl.models.sizes import sizes
+from fdl.ranges import require_whole
 
 Pooling = Literal["avg", "max"] | None
 """What a model without a head returns of the last feature map: the mean or the maximum
@@ -28,7 +29,7 @@ class Backbone(linen.Module):
     Models with a different head override `head`.
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         include_top: Whether to classify; otherwise the model returns features.
         pooling: Pooling of these features; see `Pooling`.
         preprocessing: Mode of `preprocess` for the weights that Keras publishes for the
@@ -42,7 +43,10 @@ class Backbone(linen.Module):
     preprocessing: ClassVar[Preprocessing | None] = None
 
     def setup(self) -> None:
-        """Define the last layer."""
+        """Check the options, and define the last layer."""
+        if self.include_top:
+            require_whole("[1, inf)", num_classes=self.num_classes)
+        require_pooling(self.pooling)
         self.predictions = nn.Dense(self.num_classes)
 
     def __call__(
@@ -129,13 +133,16 @@ def pooled(
         >>> pooled(x, "avg"), pooled(x, None).shape
         (Array([3., 4.], dtype=float32), (2, 2, 2))
     """
+    require_pooling(pooling)
     if pooling is None:
         return x
-    if pooling == "avg":
-        return nn.global_avg_pool(x)
-    if pooling == "max":
-        return nn.global_max_pool(x)
-    raise ValueError(f"pooling={pooling!r} must be 'avg', 'max' or None.")
+    return nn.global_avg_pool(x) if pooling == "avg" else nn.global_max_pool(x)
+
+
+def require_pooling(pooling: Pooling) -> None:
+    """Raise ValueError unless a pooling is known."""
+    if pooling not in ("avg", "max", None):
+        raise ValueError(f"pooling={pooling!r} must be 'avg', 'max' or None.")
 
 
 def preprocess(

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from fdl import nn
 from fdl.arrays import Array
 from fdl.models.sizes import Sizes
+from fdl.ranges import require_length, require_whole
 
 
 class CNN(linen.Module):
@@ -28,7 +29,7 @@ class CNN(linen.Module):
     two dense layers: the model of TensorFlow's introductory tutorial, layer by layer.
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         features: Number of kernels of each of the three convolutions.
         hidden_size: Width of the hidden dense layer.
 
@@ -65,6 +66,8 @@ class CNN(linen.Module):
         train: bool = False,
     ) -> Float[Array, "*batch {self.num_classes}"]:
         """Return the logits of images in [0, 1]; `train` has no effect."""
+        require_whole("[1, inf)", num_classes=self.num_classes)
+        require_length(3, features=self.features)
         first, second, third = self.features
         x = nn.relu(nn.Conv2D(first, (3, 3), name="conv1")(image))
         x = nn.max_pool(x, (2, 2))

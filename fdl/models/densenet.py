@@ -71,7 +71,7 @@ class DenseNet(Backbone):
     `CIFARDenseNet`.
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         include_top: Whether to classify; otherwise the model returns features.
         pooling: `"avg"` or `"max"` for one feature per channel; None for the whole map.
         block_sizes: Number of layers of each block.
@@ -85,8 +85,8 @@ class DenseNet(Backbone):
             steps.
 
     Raises:
-        ValueError: If images are smaller than 32 pixels (8 with `small`), or an option
-            is out of range.
+        ValueError: If images are smaller than 32 pixels (8 with `small`) or too small
+            for the poolings between the blocks, or an option is out of range.
 
     Example:
         >>> import jax
@@ -111,12 +111,15 @@ class DenseNet(Backbone):
     @property
     def sizes(self) -> Sizes:
         """Image sizes large enough for all poolings."""
-        return Sizes(8 if self.small else 32)
+        halvings = len(self.block_sizes) - 1 + (0 if self.small else 2)
+        return Sizes(max(8 if self.small else 32, 1 << halvings))
 
     def setup(self) -> None:
         """Check the options."""
         counts: Any = dict(growth_rate=self.growth_rate, width=self.width)
         require_whole("[1, inf)", block_sizes=self.block_sizes, **counts)
+        if not self.block_sizes:
+            raise ValueError("block_sizes=() must have at least one block.")
         require_number("(0, 1]", compression=self.compression)
         super().setup()
 
@@ -166,7 +169,7 @@ def CIFARDenseNet(
     """Return a densely connected network of three blocks for small images.
 
     Args:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         depth: Number of layers: 6n + 4 for n layers per block, of two convolutions
             each; 3n + 4 without `bc`.
         growth_rate: Number of channels that a layer adds.

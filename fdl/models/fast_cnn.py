@@ -20,6 +20,7 @@ from jaxtyping import Float
 from fdl import nn
 from fdl.arrays import Array
 from fdl.models.sizes import Sizes
+from fdl.ranges import require_length, require_whole
 
 
 class FastCNN(linen.Module):
@@ -30,7 +31,7 @@ class FastCNN(linen.Module):
     computes the same function for a quarter of the work.
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         features: Number of kernels of each of the two convolutions.
         hidden_size: Width of the hidden dense layer.
 
@@ -60,6 +61,8 @@ class FastCNN(linen.Module):
         train: bool = False,
     ) -> Float[Array, "*batch {self.num_classes}"]:
         """Return the logits of images in [0, 1]; `train` has no effect."""
+        require_whole("[1, inf)", num_classes=self.num_classes)
+        require_length(2, features=self.features)
         first, second = self.features
         x = nn.relu(nn.Conv2D(first, (4, 4), strides=(2, 2), name="conv1")(image))
         x = nn.Conv2D(second, (3, 3), name="conv2")(x)

@@ -27,7 +27,7 @@ from fdl import nn
 from fdl.arrays import Array, Number, PyTree
 from fdl.models.backbone import Backbone, Stages, conv2d, pooled, require_size
 from fdl.models.sizes import Sizes
-from fdl.ranges import require_number, require_whole
+from fdl.ranges import require_length, require_number, require_whole
 
 
 class Widths(NamedTuple):
@@ -124,7 +124,7 @@ class GoogLeNet(Backbone):
     the auxiliary heads are not computed.
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         include_top: Whether to classify; otherwise the model returns features, and has
             no heads.
         pooling: `"avg"` or `"max"` for one feature per channel; None for the whole map.
@@ -169,6 +169,8 @@ class GoogLeNet(Backbone):
 
     def setup(self) -> None:
         """Check the options, and define the heads."""
+        if not self.modules:
+            raise ValueError("modules=() must have at least one module.")
         names = [widths.name for widths in self.modules]
         for name in self.auxiliary:
             if name not in names:
@@ -178,6 +180,8 @@ class GoogLeNet(Backbone):
                 )
         require_whole("[1, inf)", stem=self.stem, stem_stride=self.stem_stride)
         require_whole("[1, inf)", auxiliary_size=self.auxiliary_size)
+        require_length(3, stem=self.stem)
+        require_length(2, auxiliary_size=self.auxiliary_size)
         require_number("[0, 1)", dropout_rate=self.dropout_rate)
         require_number("[0, 1)", auxiliary_dropout_rate=self.auxiliary_dropout_rate)
         super().setup()

@@ -34,7 +34,7 @@ class InceptionV3(Backbone):
     split into a row and a column. Layers are numbered as in Keras.
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         include_top: Whether to classify; otherwise the model returns features.
         pooling: `"avg"` or `"max"` for one feature per channel; None for the whole map.
         width: Multiplier of all numbers of channels, above 0.

@@ -83,7 +83,7 @@ class LeNet5(Backbone):
     connection table.
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         include_top: Whether to classify; otherwise the model returns features.
         pooling: `"avg"` or `"max"` for one feature per channel; None for the whole map.
         modern: Whether to use the modern form.

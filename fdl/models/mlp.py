@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from fdl import nn
 from fdl.arrays import Array, Number
+from fdl.ranges import require_whole
 
 
 class MLP(linen.Module):
@@ -25,7 +26,7 @@ class MLP(linen.Module):
     of features.
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         hidden_sizes: Widths of the hidden layers; empty for softmax regression.
         dropout_rate: Fraction of the hidden values dropped in training, in [0, 1)
             (Srivastava et al., 2014); needs the random key `dropout` if above 0.
@@ -55,6 +56,7 @@ class MLP(linen.Module):
         train: bool = False,
     ) -> Float[Array, "*batch {self.num_classes}"]:
         """Return the logits of images in [0, 1], or of vectors of features."""
+        require_whole("[1, inf)", num_classes=self.num_classes)
         x = inputs if inputs.ndim < 3 else inputs.reshape(*inputs.shape[:-3], -1)
         for layer, features in enumerate(self.hidden_sizes, start=1):
             x = nn.relu(nn.Dense(features, name=f"dense{layer}")(x))

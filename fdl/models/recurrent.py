@@ -111,7 +111,9 @@ class RecurrentClassifier(linen.Module):
     def _read(
         self, x: Array, state: RecurrentState | None, mask: Array | None, train: bool
     ) -> Streamed:
-        require_whole("[1, inf)", num_layers=self.num_layers)
+        require_whole(
+            "[1, inf)", num_classes=self.num_classes, num_layers=self.num_layers
+        )
         real = None if mask is None else jnp.asarray(mask, bool)
         before = (None,) * self.num_layers if state is None else state
         after = []
@@ -168,7 +170,7 @@ class LSTMClassifier(RecurrentClassifier):
     arXiv:1409.2329).
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         hidden_size: Width of each layer's state and, in one direction, output.
         num_layers: Number of layers, at least 1.
         bidirectional: Whether each layer has a second one that reads from the last step

@@ -180,7 +180,7 @@ class ResNet(Backbone):
     of it.
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         stage_sizes: Number of blocks of each stage; all but the first stage begin with
             stride 2 and have twice as many channels as the previous one.
         bottleneck: Whether blocks are bottlenecks of three layers instead of two 3x3
@@ -261,7 +261,7 @@ class ResNetV2(Backbone):
     follows a sum, and the last block of a stage has the stride, as in Keras.
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         stage_sizes: Number of blocks of each stage, at least 2; all but the last stage
             end with stride 2.
         width: Channels of the first convolution, at least 1.

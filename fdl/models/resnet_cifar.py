@@ -85,7 +85,7 @@ class CIFARResNet(Backbone):
     convolutions, the mean over pixels, and a dense layer.
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         include_top: Whether to classify; otherwise the model returns features.
         pooling: `"avg"` or `"max"` for one feature per channel; None for the whole map.
         depth: Number of layers: 6n + 2 for n blocks a stage, such as 8, 14, 20.

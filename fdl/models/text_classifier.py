@@ -18,6 +18,7 @@ from jaxtyping import Float, Integer
 
 from fdl import nn
 from fdl.arrays import Array
+from fdl.ranges import require_whole
 
 
 class TextClassifier(linen.Module):
@@ -28,7 +29,7 @@ class TextClassifier(linen.Module):
     the dense layer `head`.
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         vocab_size: Number of tokens, at least 2.
         encoder: The stack of blocks.
         features: Width of the embeddings; the encoder's heads must divide it.
@@ -60,6 +61,7 @@ class TextClassifier(linen.Module):
         self, token: Integer[Array, "*batch time"], *, train: bool = False
     ) -> Float[Array, "*batch {self.num_classes}"]:
         """Return the logits of texts."""
+        require_whole("[1, inf)", num_classes=self.num_classes)
         mask = None if self.pad_token is None else token != self.pad_token
         x = nn.Embedding(self.vocab_size, self.features, name="embed")(token)
         x = x * jnp.asarray(self.features**0.5, x.dtype)

@@ -31,7 +31,7 @@ class TextCNN(linen.Module):
     in the paper, use `fdl.keras.constraints.max_norm` in the learner.
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         vocab_size: Number of tokens, at least 2.
         features: Width of a word's vector; 300 in the paper.
         widths: Number of words in a window, for each convolution, at least 1.
@@ -67,7 +67,7 @@ class TextCNN(linen.Module):
         """Return the logits of sentences."""
         if not self.widths:
             raise ValueError("widths=() must have at least one convolution.")
-        require_whole("[1, inf)", widths=self.widths)
+        require_whole("[1, inf)", num_classes=self.num_classes, widths=self.widths)
         real = jnp.ones(token.shape, bool)
         if self.pad_token is not None:
             real = token != self.pad_token

@@ -34,7 +34,7 @@ class VGG(Backbone):
     except the last. `VGG16` and the others are partial applications of it.
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         include_top: Whether to classify; otherwise the model returns features.
         pooling: `"avg"` or `"max"` for one feature per channel; None for the whole map.
         block_sizes: Number of convolutions of each block.

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from fdl import nn
 from fdl.arrays import Array
 from fdl.models.sizes import Sizes
+from fdl.ranges import require_whole
 
 
 class VisionTransformer(linen.Module):
@@ -29,7 +30,7 @@ class VisionTransformer(linen.Module):
     positions, the blocks of the encoder and the dense layer `head` follow.
 
     Attributes:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of classes, at least 2; or 1, for a single logit.
         encoder: The stack of blocks; `norm="pre"` and `activation=nn.gelu` in the
             paper.
         features: Width of the embeddings; the encoder's heads must divide it.
@@ -70,6 +71,7 @@ class VisionTransformer(linen.Module):
         train: bool = False,
     ) -> Float[Array, "*batch {self.num_classes}"]:
         """Return the logits of images in [0, 1]."""
+        require_whole("[1, inf)", num_classes=self.num_classes)
         x = nn.Dense(self.features, name="patch")(patches(image, self.patch_size))
         if self.pooling == "token":
             first = nn.Embedding(1, self.features, name="token")(jnp.int32([0]))

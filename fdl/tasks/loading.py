@@ -39,10 +39,11 @@ def load(
     loaded = data.load(name, data_dir=data_dir, validation=share, like=like)
     if loaded.info.kind not in task.takes:
         wanted = " or ".join(KINDS[kind] for kind in task.takes)
-        others = [one.name for one in known() if loaded.info.kind in one.takes]
+        *others, last = (one.name for one in known() if loaded.info.kind in one.takes)
+        choices = f"{', '.join(others)} or {last}" if others else last
         raise DataError(
             f"task {task.name!r} takes {wanted}, but {loaded.info.title} holds "
-            f"{KINDS[loaded.info.kind]}: choose {' or '.join(others)}."
+            f"{KINDS[loaded.info.kind]}: choose {choices}."
         )
     return task.prepare(loaded, config)
 

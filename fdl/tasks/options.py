@@ -159,7 +159,7 @@ class GoogLeNetOptions:
     """
 
     auxiliary: bool = True
-    dropout_rate: float = 0.4
+    dropout_rate: Number = 0.4
 
     def __post_init__(self) -> None:
         """Check the number."""

@@ -28,6 +28,7 @@ from fdl.cli import main
         ("train cnn --epochs None", "--epochs: 'None' is not a whole number"),
         ("train cnn --learning-rate low", "--learning-rate: 'low' is not a number"),
         ("train cnn --seed", "--seed needs a value"),
+        ("train alexnet --widths 8 8", "--widths needs 5 values"),
         ("train cnn mlp", "unexpected argument 'mlp'"),
         ("train --epochs 3", "give a task before options such as --epochs"),
         ("train nope", "there is no task 'nope'; tasks: cnn, lenet5"),

@@ -379,7 +379,7 @@ def test_columns_without_names_are_chosen_by_number(tmp_path) -> None:
         (b"\n\n", "", "holds no pairs of texts"),
         (b"a\tb\n", "?source=a&target=b", "holds no pairs of texts"),
         (b"a\tb\nc\td", "?source=a&target=z", "line 1 has no column 'z'; it has a, b"),
-        (b"a\tb\nc\td", "?source=0", "line 1 has no column '0': set source to"),
+        (b"a\tb\nc\td", "?source=0", "line 1 has no column '0': .* or set source to"),
         (b"a\tb\nc\td", "?units=lines", "units='lines' must be letters, words, or on"),
         (b"a\tb\nc\td", "?text=a", "tsv: has no option 'text': choose one of source"),
     ],
@@ -416,6 +416,26 @@ def test_texts_for_a_run_are_lines_or_the_sources_of_a_file(tmp_path) -> None:
     ]
     write_jsonl(tmp_path)
     assert fdl.data.read_texts(tmp_path / "a.jsonl", info) == GERMAN
+    write_tsv(tmp_path)
+    assert fdl.data.read_texts(tmp_path / "a.tsv", info) == GERMAN
+    (tmp_path / "a.txt").write_text("\n\n")
+    with pytest.raises(DataError, match=r"a\.txt holds no text"):
+        fdl.data.read_texts(tmp_path / "a.txt", info)
+    (tmp_path / "a.csv").write_text("text,n\nDas Haus,1\n")
+    with pytest.raises(DataError, match=r"line 1 has no column .German..* has text, n"):
+        fdl.data.read_texts(tmp_path / "a.csv", info)
+    (tmp_path / "a.csv").write_bytes(b"German\n" + b"Das Haus\n" * 2000 + b"\xff\n")
+    with pytest.raises(DataError, match="line 2002 has the byte 0xff"):
+        fdl.data.read_texts(tmp_path / "a.csv", info)
+
+
+def test_texts_for_a_run_are_in_the_column_of_its_data(tmp_path) -> None:
+    (tmp_path / "a.tsv").write_text("1\ta\tx\n2\tb\ty\n")
+    (tmp_path / "b.tsv").write_text("3\tb a\n")  # without targets
+    info = load(f"tsv:{tmp_path}/a.tsv?source=2&target=3", validation=None).info
+    assert fdl.data.read_texts(tmp_path / "b.tsv", info) == ["b a"]
+    info = load(f"tsv:{tmp_path}/a.tsv", validation=None).info
+    assert fdl.data.read_texts(tmp_path / "b.tsv", info) == ["3"]
 
 
 def test_a_description_gives_the_lengths_and_vocabulary_of_pairs() -> None:

@@ -259,6 +259,11 @@ def test_a_plain_network_is_a_residual_one_without_shortcuts() -> None:
             lambda: models.VGG16(5, widths=(8, 8)),
             r"widths=\(8, 8\) must have one number",
         ),
+        (lambda: models.VGG16(0), "num_classes=0 must be at least 1"),
+        (lambda: models.AlexNet(5, groups=3), "must be multiples of groups=3"),
+        (lambda: models.GoogLeNet(5, modules=(), auxiliary=()), "at least one module"),
+        (lambda: models.DenseNet121(5, block_sizes=()), "at least one block"),
+        (lambda: models.DenseNet121(5, block_sizes=(1,) * 6), "from 128x128 pixels"),
         (lambda: models.VGG16(5, dropout_rate=1.0), r"dropout_rate=1.0 must be in"),
         (lambda: models.DenseNet121(5, compression=0.0), "compression=0.0 must be in"),
         (lambda: models.DenseNet121(5, growth_rate=0), "growth_rate=0 must be"),
@@ -272,3 +277,17 @@ def test_a_plain_network_is_a_residual_one_without_shortcuts() -> None:
 def test_options_out_of_range_are_refused(make, message) -> None:
     with pytest.raises(REFUSED, match=message):
         shapes(make(), 96, 96, 3)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: models.VGG16(5, pooling="mean"), "pooling='mean' must be"),
+        (lambda: models.AlexNet(5, widths=(4,)), r"widths=\(4,\) must have 5 entries"),
+        (lambda: models.GoogLeNet(5, stem=(4, 4)), r"stem=\(4, 4\) must have 3 entri"),
+    ],
+)
+def test_options_of_another_type_are_refused(make, message, monkeypatch) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as for users
+    with pytest.raises(ValueError, match=message):
+        variables_of(make(), 96, 96, 3)

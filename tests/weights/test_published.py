@@ -128,6 +128,15 @@ def test_errors_name_the_variant_in_a_file(tmp_path, monkeypatch) -> None:
             load_weights(tmp_path / "a.h5", other, IMAGES[:, :32, :32])
     with pytest.raises(WeightsError, match=r"needs 'predictions'.* for 10 classes"):
         load_weights(tmp_path / "a.h5", model.clone(num_classes=3), IMAGES[:, :32, :32])
+    bare = keras.Model(twin.input, twin.layers[-3].output)
+    publish(tmp_path / "b.h5", bare)
+    without = r"lacks the model's 'predictions' .*, pass only=fdl\.models\.backbone_lay"
+    with pytest.raises(WeightsError, match=without):
+        load_weights(tmp_path / "b.h5", model, IMAGES[:, :32, :32])
+    # A file that has most of the names lacks the others.
+    missing = r"lacks the model's 'conv3_block2_1_conv' .* and 5 more layers\."
+    with pytest.raises(WeightsError, match=missing):
+        load_weights(tmp_path / "a.h5", deeper, IMAGES[:, :32, :32])
 
 
 @pytest.mark.parametrize(

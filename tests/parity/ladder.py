@@ -7,12 +7,13 @@ Both sides get the same random, distinct weights. The levels compare
     2  outputs in training mode, batch statistics, gradients of inputs and parameters
     3  parameters, batch statistics and optimizer state after each of 5 steps of SGD,
        momentum, RMSprop, Adam and AdamW
-    4  the loss at each of the first 20 steps of an epoch of real data with Adam, with
-       16 examples of each batch, from weights as initialized for training; with
-       `large`, of the whole epoch in double precision. In single precision no more can
-       be compared: rounding decides between pixels that are nearly equal, and training
-       amplifies the difference, so that Keras differs as much from Keras compiled by
-       XLA: see bench/loss_curve.py
+    4  the loss at each of the first 20 steps of an epoch of real data with Adam, from
+       weights as initialized for training, with as many examples of each batch as the
+       other levels have, so that the same programs compute it; with `large`, of the
+       whole epoch in double precision. In single precision no more can be compared:
+       rounding decides between pixels that are nearly equal, and training amplifies
+       the difference, so that Keras differs as much from Keras compiled by XLA: see
+       bench/loss_curve.py
 
 by `||ours - theirs|| / ||theirs||` for each array, and every array counts. Keras runs
 on TensorFlow. In double precision, rounding cannot hide a wrong formula.
@@ -37,7 +38,7 @@ _RATE, _EPSILON = 2**-10, 2**-23
 _ADAM = {"beta_1": 1 - 2**-3, "beta_2": 1 - 2**-8, "epsilon": _EPSILON}
 _DEFAULTS = {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
 _DEFAULTS = {name: float(np.float32(value)) for name, value in _DEFAULTS.items()}
-STEPS, EXAMPLES = 20, 16  # of an epoch, and of each of its batches
+STEPS = 20  # of an epoch
 OPTIMIZERS: dict[str, tuple[str, str, dict[str, float]]] = {
     "SGD": ("sgd", "SGD", {}),
     "momentum": ("sgd", "SGD", {"momentum": 0.875}),
@@ -216,7 +217,7 @@ def _curve(
     errors, state = {}, None
     epoch = subject.epoch()
     if not whole:
-        some = lambda batch: jax.tree.map(lambda x: x[:EXAMPLES], batch)
+        some = lambda batch: jax.tree.map(lambda x: x[: len(inputs[0])], batch)
         epoch = map(some, itertools.islice(epoch, STEPS))
     for step, batch in enumerate(epoch):
         x, target = cast(batch, precision)

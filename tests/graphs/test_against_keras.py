@@ -8,8 +8,8 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 from fdl.keras import import_model, save_weights
-from graphs.keras_data_models import MODELS
 from graphs.keras_on_jax import exact
+from graphs.keras_operation_models import MODELS
 from lazily import keras, tf
 
 pytestmark = [

@@ -5,7 +5,7 @@ import pytest
 from fdl.keras.graph.read import read_model
 from fdl.keras.table import LAYERS
 from graphs import coverage
-from graphs.keras_data_models import MODELS
+from graphs.keras_operation_models import MODELS
 from lazily import keras
 
 pytestmark = pytest.mark.parity

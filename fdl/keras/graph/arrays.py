@@ -218,20 +218,26 @@ def _slots_in(graph: Graph) -> tuple[Slot, ...]:
 
 def _slots_of(model: KerasModel) -> tuple[Slot, ...]:
     problem: Exception | None = None
+    failed: list[Layer] = []
     for size in _UNKNOWN if _has_unknown(model.graph) else (1,):
+        failed = []
         try:
-            return _traced(model, size)
+            return _traced(model, size, failed)
         except WeightsError:
             raise
         except Exception as error:  # custom layers may raise anything
             problem = error
-    raise WeightsError(
-        f"the layers do not fit together: {reason(problem or ValueError())}."
-    ) from problem
+    why = reason(problem or ValueError())
+    if not failed:
+        raise WeightsError(f"the layers do not fit together: {why}.") from problem
+    raise refuse(str(failed[0]), f"cannot be computed: {why}.") from problem
 
 
-def _traced(model: KerasModel, size: int) -> tuple[Slot, ...]:
-    """Return the arrays that the module creates, by tracing its initialization."""
+def _traced(model: KerasModel, size: int, failed: list[Layer]) -> tuple[Slot, ...]:
+    """Return the arrays that the module creates, by tracing its initialization.
+
+    If a layer raises an error, it and the layers around it are added to `failed`.
+    """
     counts: dict[str, int] = {}
     made: dict[tuple[Path, str], Slot] = {}  # a file may have an array twice
 
@@ -246,11 +252,16 @@ def _traced(model: KerasModel, size: int) -> tuple[Slot, ...]:
                 constraint = module.layer.options.get(f"{asked.prefix}_constraint")
                 number = counts[place] = counts.get(place, -1) + 1
                 made[path, place] = Slot(path, asked.shape, place, number, constraint)
-        outputs = method(*args, **kwargs)
-        if isinstance(module, KerasLayer) and context.method_name == "__call__":
-            for each in leaves(outputs):
-                if isinstance(each, Value):
-                    _require_possible(each.array.shape, module.layer)
+        if not isinstance(module, KerasLayer) or context.method_name != "__call__":
+            return method(*args, **kwargs)
+        try:
+            outputs = method(*args, **kwargs)
+        except Exception:
+            failed.append(module.layer)
+            raise
+        for each in leaves(outputs):
+            if isinstance(each, Value):
+                _require_possible(each.array.shape, module.layer)
         return outputs
 
     inputs = examples(model.graph, size)

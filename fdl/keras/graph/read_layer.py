@@ -90,8 +90,8 @@ class LayerReader:
                 f"cannot be imported: {why}"
                 if why
                 else "is of a class that fdl does not support yet: pass custom_layers={"
-                f"{shortened(kind)!r}: ...}} with a function from its options to a "
-                "Linen module.",
+                f"{shortened(kind.removeprefix('ops.'))!r}: ...}} with a function from "
+                "its options to a Linen module.",
             )
         if kind.startswith("ops."):
             types, general, known = ("float32", "float32"), ("name",), entry.options

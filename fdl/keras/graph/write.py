@@ -23,12 +23,19 @@ from fdl.keras.table import LAYERS, Entry
 from fdl.keras.table.options import REQUIRED
 
 _MODULES = {
-    "math": "Erf Rsqrt Logsumexp TopK",
-    "core": "StopGradient Cast Unstack",
-    "linalg": "Norm",
+    "math": "Erf Rsqrt Logsumexp TopK CDist Erfc Erfinv ExtractSequences FFT FFT2 "
+    "IFFT2 InTopK IRFFT Logdet RFFT SegmentMax SegmentMin SegmentProd SegmentSum STFT",
+    "core": "StopGradient Cast Unstack ConvertToTensor SaturateCast Scatter "
+    "ScatterUpdate Slice SliceUpdate",
+    "linalg": "Norm Cholesky Det Inv Pinv Solve SolveTriangular",
+    "image": "CropImages ExtractPatches HSVToRGB PadImages Resize RGBToGrayscale "
+    "RGBToHSV",
     "nn": "HardSigmoid HardSilu HardTanh LogSigmoid Relu Relu6 Selu Sigmoid Silu "
     "Softplus Softsign SparsePlus SparseSigmoid TanhShrink Celu Elu Gelu Glu "
-    "HardShrink LeakyRelu LogSoftmax Normalize OneHot SoftShrink Softmax Threshold",
+    "HardShrink LeakyRelu LogSoftmax Normalize OneHot SoftShrink Softmax Threshold "
+    "AveragePool BatchNorm Conv DepthToSpace DepthwiseConv DotProductAttention "
+    "LayerNorm MaxPool Moments MultiHot RMSNorm SeparableConv SpaceToDepth Sparsemax "
+    "Squareplus",
 }
 """Modules in which Keras defines functions of `keras.ops`; others are in `numpy`."""
 _HOMES = {name: home for home, names in _MODULES.items() for name in names.split()}

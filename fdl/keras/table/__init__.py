@@ -5,6 +5,7 @@ Classes in `LAYERS` can be imported; `OUT_OF_SCOPE` gives the reason for others.
 
 from fdl.keras.table import (
     applications,
+    array_operations,
     attention,
     cells,
     colored_images,
@@ -13,10 +14,12 @@ from fdl.keras.table import (
     core,
     embeddings,
     encoding,
+    image_operations,
     local_contrast,
     merging,
     mixed_changes,
     moved_images,
+    neural_operations,
     noise,
     normalization,
     operations,
@@ -54,6 +57,9 @@ LAYERS: dict[str, Entry] = {
     **spectrograms.LAYERS,
     **applications.LAYERS,
     **operations.LAYERS,
+    **array_operations.LAYERS,
+    **image_operations.LAYERS,
+    **neural_operations.LAYERS,
 }
 
 _RUNS_CODE = (
@@ -62,6 +68,9 @@ _RUNS_CODE = (
 )
 _READS_TEXT = (
     "it takes text, but a pure function takes numbers; look tokens up before the model"
+)
+_CALLS_FUNCTIONS = "it calls Python functions, which files do not contain; " + (
+    "write it with other functions of keras.ops"
 )
 _OTHER = "it contains a model of another framework"
 
@@ -75,4 +84,10 @@ OUT_OF_SCOPE = {
     "TextVectorization": _READS_TEXT,
     "Hashing": _READS_TEXT,
     "HashedCrossing": _READS_TEXT,
+    **{
+        f"ops.{name}": _CALLS_FUNCTIONS
+        for name in (
+            "AssociativeScan Cond ForiLoop JVP Map Scan Switch VectorizedMap WhileLoop"
+        ).split()
+    },
 }

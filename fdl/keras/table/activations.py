@@ -9,7 +9,7 @@ from fdl.arrays import Array
 from fdl.nn import activations
 
 
-def _sparsemax(x: Array) -> Array:
+def sparsemax(x: Array) -> Array:
     """Apply the sparsemax of Keras 3.15, whose outputs do not sum to one."""
     ordered = jnp.flip(jnp.sort(x, axis=-1), axis=-1)
     sums = jnp.cumsum(ordered, axis=-1)
@@ -28,7 +28,7 @@ ACTIVATIONS = {
 } | {
     "swish": nn.silu,
     "hard_swish": nn.hard_silu,
-    "sparsemax": _sparsemax,
+    "sparsemax": sparsemax,
     "keras2>hard_sigmoid": lambda x: jnp.clip(0.2 * x + 0.5, 0, 1),
 }
 

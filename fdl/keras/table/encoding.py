@@ -57,7 +57,7 @@ def _category(run: Run, x: Array, count_weights: Array | None = None) -> Array:
 def _discretization(run: Run, x: Array) -> Array:
     o = run.options
     if o["bin_boundaries"] is None:
-        raise ValueError("it has no bin boundaries: adapt it, and save it again")
+        raise ValueError("it has no bin boundaries: adapt it, and save the model again")
     if not jnp.issubdtype(x.dtype, jnp.floating):
         x = x.astype(jnp.float32)
     bounds = jnp.asarray(o["bin_boundaries"], x.dtype)
@@ -69,7 +69,10 @@ def _lookup(run: Run, x: Array) -> Array:
     """Look up tokens in a sorted vocabulary; indices of unknown ones come first."""
     o, x = run.options, x.astype(jnp.int32)
     if o["vocabulary"] is None:
-        raise ValueError("it has no vocabulary: adapt it, and save it again")
+        raise ValueError(
+            "it has no vocabulary: adapt it and save the model as .keras, since .h5 "
+            "files do not contain it"
+        )
     mask, mode, unknown = o["mask_token"], o["output_mode"], o["num_oov_indices"]
     first = int(mask is not None and mode == "int")
     start = first + unknown

@@ -8,9 +8,12 @@ from fdl.arrays import Array
 from fdl.keras.table.entry import Entry, Run
 from fdl.keras.table.options import ACTIVATION, Option, choice
 
-DATA_FORMAT = {
-    "data_format": Option(choice("channels_last", "channels_first"), "channels_last")
-}
+
+def _format(value: Any) -> str:
+    return choice("channels_last", "channels_first")(value or "channels_last")
+
+
+DATA_FORMAT = {"data_format": Option(_format, "channels_last")}
 
 
 def is_first(run: Run) -> bool:

@@ -24,20 +24,22 @@ from fdl.keras.table.options import (
 )
 
 _INT = whole(-(1 << 31))
-_AXES = either(choice(None), _INT, several(_INT))
-_ONE_AXIS = either(choice(None), _INT)
+AXES = either(choice(None), _INT, several(_INT))
+ONE_AXIS = either(choice(None), _INT)
 
 
-def _dtype(value: Any) -> str:
+def dtype(value: Any) -> str:
+    """Accept the name of a type."""
     known = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16")
     return choice(*known, "bfloat16", "float32", "float64")(value)
 
 
-def _unary(function: Callable[..., Any]) -> Entry:
+def unary(function: Callable[..., Any]) -> Entry:
+    """Return the entry of a function of one array."""
     return Entry(lambda run, x: function(jnp.asarray(x)))
 
 
-def _aligned(*xs: Any) -> list[Any]:
+def aligned(*xs: Any) -> list[Any]:
     """Prepend axes so that all arrays have the same rank, as NumPy does implicitly."""
     arrays = [jnp.asarray(x) if hasattr(x, "ndim") else x for x in xs]
     most = max((x.ndim for x in arrays if hasattr(x, "ndim")), default=0)
@@ -49,12 +51,19 @@ def _aligned(*xs: Any) -> list[Any]:
     ]
 
 
-def _binary(function: Callable[..., Any]) -> Entry:
-    return Entry(lambda run, x1, x2: function(*_aligned(x1, x2)), kwargs=("x1", "x2"))
+def binary(function: Callable[..., Any]) -> Entry:
+    """Return the entry of a function of two arrays that are broadcast."""
+    return Entry(lambda run, x1, x2: function(*aligned(x1, x2)), kwargs=("x1", "x2"))
 
 
-def _by_options(function: Callable[..., Any], **options: Option) -> Entry:
-    """Pass options by name, except those that are None or False."""
+def by_options(function: Callable[..., Any], *call: str, **options: Option) -> Entry:
+    """Pass options by name, except those that are None or False.
+
+    Args:
+        function: A function of arrays and options.
+        *call: Further arguments of the function that may be arrays, by name.
+        **options: The options.
+    """
 
     def run_operation(run: Run, *args: Any, **kwargs: Any) -> Any:
         options = run.options.items()
@@ -62,12 +71,13 @@ def _by_options(function: Callable[..., Any], **options: Option) -> Entry:
         return function(*args, **given, **kwargs)
 
     names = ("x", "x1", "x2", "xs", "indices", "weights", "constant_values", "key")
-    return Entry(run_operation, options, kwargs=names)
+    return Entry(run_operation, options, kwargs=(*names, *call))
 
 
-def _reduce(function: Callable[..., Any], **more: Option) -> Entry:
-    keep = Option(flag, False)
-    return _by_options(function, axis=Option(_AXES, None), keepdims=keep, **more)
+def reduction(function: Callable[..., Any], *call: str, **more: Option) -> Entry:
+    """Return the entry of a function that reduces axes."""
+    axes = {"axis": Option(AXES, None), "keepdims": Option(flag, False)}
+    return by_options(function, *call, **axes, **more)
 
 
 def _reshape(x: Array, newshape: Any) -> Array:
@@ -75,7 +85,7 @@ def _reshape(x: Array, newshape: Any) -> Array:
 
 
 def _where(run: Run, condition: Any, x1: Any = None, x2: Any = None) -> Array:
-    return jnp.where(*_aligned(condition, x1, x2))
+    return jnp.where(*aligned(condition, x1, x2))
 
 
 def _get_item(run: Run, x: Array, key: Any) -> Array:
@@ -224,99 +234,97 @@ _PAIRS = {
 }
 _LAST = Option(_INT, -1)
 _FIRST = Option(_INT, 0)
-_MAYBE = Option(_AXES, None)
-_DTYPE = Option(optional(_dtype), None)
+_MAYBE = Option(AXES, None)
+DTYPE = Option(optional(dtype), None)
 
 OPERATIONS: dict[str, Entry] = {
-    **{name: _unary(function) for name, function in _ELEMENTWISE.items()},
-    **{name: _binary(function) for name, function in _PAIRS.items()},
-    "All": _reduce(jnp.all),
-    "Any": _reduce(jnp.any),
-    "Amax": _reduce(jnp.max),
-    "Amin": _reduce(jnp.min),
-    "Argmax": _by_options(
-        jnp.argmax, axis=Option(_ONE_AXIS, None), keepdims=Option(flag, False)
+    **{name: unary(function) for name, function in _ELEMENTWISE.items()},
+    **{name: binary(function) for name, function in _PAIRS.items()},
+    "All": reduction(jnp.all),
+    "Any": reduction(jnp.any),
+    "Amax": reduction(jnp.max),
+    "Amin": reduction(jnp.min),
+    "Argmax": by_options(
+        jnp.argmax, axis=Option(ONE_AXIS, None), keepdims=Option(flag, False)
     ),
-    "Argmin": _by_options(
-        jnp.argmin, axis=Option(_ONE_AXIS, None), keepdims=Option(flag, False)
+    "Argmin": by_options(
+        jnp.argmin, axis=Option(ONE_AXIS, None), keepdims=Option(flag, False)
     ),
-    "Max": _reduce(jnp.max, initial=Option(choice(None), None)),
-    "Mean": _reduce(jnp.mean),
-    "Min": _reduce(jnp.min, initial=Option(choice(None), None)),
-    "Prod": _reduce(jnp.prod, dtype=_DTYPE),
-    "Std": _reduce(jnp.std),
-    "Sum": _reduce(jnp.sum),
-    "Var": _reduce(jnp.var),
-    "Logsumexp": _reduce(jax.nn.logsumexp),
-    "BroadcastTo": _by_options(jnp.broadcast_to, shape=Option(_shape_of_ints)),
-    "Cast": _by_options(lambda x, dtype: jnp.asarray(x, dtype), dtype=Option(_dtype)),
-    "Celu": _by_options(nn.celu, alpha=Option(number(), 1.0)),
-    "Clip": _by_options(_clip, x_min=Option(number()), x_max=Option(number())),
-    "Concatenate": _by_options(jnp.concatenate, axis=_FIRST),
-    "Cumprod": _by_options(jnp.cumprod, axis=Option(_ONE_AXIS, None), dtype=_DTYPE),
-    "Cumsum": _by_options(jnp.cumsum, axis=Option(_ONE_AXIS, None), dtype=_DTYPE),
+    "Max": reduction(jnp.max, initial=Option(choice(None), None)),
+    "Mean": reduction(jnp.mean),
+    "Min": reduction(jnp.min, initial=Option(choice(None), None)),
+    "Prod": reduction(jnp.prod, dtype=DTYPE),
+    "Std": reduction(jnp.std),
+    "Sum": reduction(jnp.sum),
+    "Var": reduction(jnp.var),
+    "Logsumexp": reduction(jax.nn.logsumexp),
+    "BroadcastTo": by_options(jnp.broadcast_to, shape=Option(_shape_of_ints)),
+    "Cast": by_options(lambda x, dtype: jnp.asarray(x, dtype), dtype=Option(dtype)),
+    "Celu": by_options(nn.celu, alpha=Option(number(), 1.0)),
+    "Clip": by_options(_clip, x_min=Option(number()), x_max=Option(number())),
+    "Concatenate": by_options(jnp.concatenate, axis=_FIRST),
+    "Cumprod": by_options(jnp.cumprod, axis=Option(ONE_AXIS, None), dtype=DTYPE),
+    "Cumsum": by_options(jnp.cumsum, axis=Option(ONE_AXIS, None), dtype=DTYPE),
     "Dot": Entry(lambda run, x1, x2: jnp.dot(x1, x2)),
     "Einsum": Entry(_einsum, {"subscripts": Option(text)}),
-    "Elu": _by_options(nn.elu, alpha=Option(number(), 1.0)),
-    "ExpandDims": _by_options(jnp.expand_dims, axis=Option(_AXES)),
-    "Flip": _by_options(jnp.flip, axis=_MAYBE),
-    "Gelu": _by_options(nn.gelu, approximate=Option(flag, True)),
+    "Elu": by_options(nn.elu, alpha=Option(number(), 1.0)),
+    "ExpandDims": by_options(jnp.expand_dims, axis=Option(AXES)),
+    "Flip": by_options(jnp.flip, axis=_MAYBE),
+    "Gelu": by_options(nn.gelu, approximate=Option(flag, True)),
     "GetItem": Entry(_get_item, kwargs=("key",)),
-    "Glu": _by_options(nn.glu, axis=_LAST),
-    "HardShrink": _by_options(nn.hard_shrink, threshold=Option(number(), 0.5)),
-    "LeakyRelu": _by_options(nn.leaky_relu, negative_slope=Option(number(), 0.2)),
-    "LogSoftmax": _by_options(nn.log_softmax, axis=Option(_AXES, -1)),
+    "Glu": by_options(nn.glu, axis=_LAST),
+    "HardShrink": by_options(nn.hard_shrink, threshold=Option(number(), 0.5)),
+    "LeakyRelu": by_options(nn.leaky_relu, negative_slope=Option(number(), 0.2)),
+    "LogSoftmax": by_options(nn.log_softmax, axis=Option(AXES, -1)),
     "Matmul": Entry(lambda run, x1, x2: jnp.matmul(x1, x2)),
-    "Moveaxis": _by_options(
-        jnp.moveaxis, source=Option(_AXES), destination=Option(_AXES)
-    ),
-    "Norm": _reduce(
+    "Moveaxis": by_options(jnp.moveaxis, source=Option(AXES), destination=Option(AXES)),
+    "Norm": reduction(
         jnp.linalg.norm, ord=Option(either(choice(None), number(), text), None)
     ),
-    "Normalize": _by_options(
+    "Normalize": by_options(
         _normalize,
         axis=_LAST,
         order=Option(whole(), 2),
         epsilon=Option(optional(number(0)), None),
     ),
-    "OneHot": _by_options(
+    "OneHot": by_options(
         _one_hot,
         num_classes=Option(whole()),
         axis=_LAST,
-        dtype=_DTYPE,
+        dtype=DTYPE,
         sparse=Option(choice(False), False),
     ),
-    "OnesLike": _by_options(jnp.ones_like, dtype=_DTYPE),
-    "Pad": _by_options(
+    "OnesLike": by_options(jnp.ones_like, dtype=DTYPE),
+    "Pad": by_options(
         _pad,
         pad_width=Option(_pad_width),
         mode=Option(choice("constant", "reflect", "symmetric"), "constant"),
     ),
-    "Repeat": _by_options(jnp.repeat, repeats=Option(whole(0)), axis=_MAYBE),
-    "Reshape": _by_options(_reshape, newshape=Option(_shape_of_ints)),
-    "Roll": _by_options(jnp.roll, shift=Option(_shape_of_ints), axis=_MAYBE),
-    "Round": _by_options(jnp.round, decimals=_FIRST),
-    "SoftShrink": _by_options(nn.soft_shrink, threshold=Option(number(), 0.5)),
-    "Softmax": _by_options(nn.softmax, axis=Option(_AXES, -1)),
-    "Split": _by_options(
+    "Repeat": by_options(jnp.repeat, repeats=Option(whole(0)), axis=_MAYBE),
+    "Reshape": by_options(_reshape, newshape=Option(_shape_of_ints)),
+    "Roll": by_options(jnp.roll, shift=Option(_shape_of_ints), axis=_MAYBE),
+    "Round": by_options(jnp.round, decimals=_FIRST),
+    "SoftShrink": by_options(nn.soft_shrink, threshold=Option(number(), 0.5)),
+    "Softmax": by_options(nn.softmax, axis=Option(AXES, -1)),
+    "Split": by_options(
         _split, indices_or_sections=Option(_shape_of_ints), axis=_FIRST
     ),
-    "Squeeze": _by_options(jnp.squeeze, axis=_MAYBE),
-    "Stack": _by_options(jnp.stack, axis=_FIRST),
-    "Swapaxes": _by_options(jnp.swapaxes, axis1=Option(_INT), axis2=Option(_INT)),
-    "Take": _by_options(_take, axis=Option(_ONE_AXIS, None)),
-    "Threshold": _by_options(
+    "Squeeze": by_options(jnp.squeeze, axis=_MAYBE),
+    "Stack": by_options(jnp.stack, axis=_FIRST),
+    "Swapaxes": by_options(jnp.swapaxes, axis1=Option(_INT), axis2=Option(_INT)),
+    "Take": by_options(_take, axis=Option(ONE_AXIS, None)),
+    "Threshold": by_options(
         nn.threshold, threshold=Option(number()), default_value=Option(number())
     ),
-    "Tile": _by_options(
+    "Tile": by_options(
         lambda x, repeats: jnp.tile(x, repeats), repeats=Option(_shape_of_ints)
     ),
-    "TopK": _by_options(_top_k, k=Option(whole()), sorted=Option(choice(True), True)),
-    "Transpose": _by_options(jnp.transpose, axes=_MAYBE),
-    "Tril": _by_options(jnp.tril, k=_FIRST),
-    "Triu": _by_options(jnp.triu, k=_FIRST),
-    "Unstack": _by_options(_unstack, axis=_FIRST, num=Option(optional(whole(0)), None)),
+    "TopK": by_options(_top_k, k=Option(whole()), sorted=Option(choice(True), True)),
+    "Transpose": by_options(jnp.transpose, axes=_MAYBE),
+    "Tril": by_options(jnp.tril, k=_FIRST),
+    "Triu": by_options(jnp.triu, k=_FIRST),
+    "Unstack": by_options(_unstack, axis=_FIRST, num=Option(optional(whole(0)), None)),
     "Where": Entry(_where, kwargs=("x1", "x2", "condition")),
-    "ZerosLike": _by_options(jnp.zeros_like, dtype=_DTYPE),
+    "ZerosLike": by_options(jnp.zeros_like, dtype=DTYPE),
 }
 LAYERS = {f"ops.{name}": entry for name, entry in OPERATIONS.items()}

@@ -7,6 +7,7 @@ from jax import lax
 
 from fdl import ops
 from fdl.arrays import Array
+from fdl.keras.graph.description import Options
 from fdl.keras.table.entry import Entry, Run
 from fdl.keras.table.layout import either_layout
 from fdl.keras.table.options import (
@@ -20,16 +21,16 @@ from fdl.keras.table.options import (
 )
 
 
-def _pool(run: Run, x: Array, largest: bool) -> Array:
-    o = run.options
+def pool(o: Options, x: Array, largest: bool) -> Array:
+    """Pool sequences, images or volumes by their largest or average values."""
     window, padding = o["pool_size"], o["padding"]
     strides = o["strides"] or window
     if len(window) == 3:
         return _pool_volumes(x, window, strides, padding, largest)
     if len(window) == 1:  # an image one pixel high
         x, window, strides = x[:, None], (1, *window), (1, *strides)
-    pool = ops.max_pool if largest else ops.avg_pool
-    y = pool(x, window, strides=strides, padding=padding)
+    pool_images = ops.max_pool if largest else ops.avg_pool
+    y = pool_images(x, window, strides=strides, padding=padding)
     return y[:, 0] if len(o["pool_size"]) == 1 else y
 
 
@@ -45,11 +46,11 @@ def _pool_volumes(
 
 
 def _max_pool(run: Run, x: Array) -> Array:
-    return _pool(run, x, largest=True)
+    return pool(run.options, x, largest=True)
 
 
 def _avg_pool(run: Run, x: Array) -> Array:
-    return _pool(run, x, largest=False)
+    return pool(run.options, x, largest=False)
 
 
 def _global_max(run: Run, x: Array) -> Array:

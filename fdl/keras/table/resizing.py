@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from fdl.arrays import Array
+from fdl.keras.graph.description import Options
 from fdl.keras.table.entry import Entry, Run
 from fdl.keras.table.layout import either_layout
 from fdl.keras.table.options import Option, choice, flag, number, whole
@@ -56,8 +57,8 @@ def _padded(x: Array, height: int, width: int, value: float) -> Array:
     return jnp.pad(x, pads, constant_values=jnp.asarray(value, x.dtype))
 
 
-def _resizing(run: Run, x: Array) -> Array:
-    o = run.options
+def resized(o: Options, x: Array) -> Array:
+    """Resize images as the options of `Resizing` say."""
     size = (o["height"], o["width"])
     if o["crop_to_aspect_ratio"] and o["pad_to_aspect_ratio"]:
         raise ValueError("crop_to_aspect_ratio excludes pad_to_aspect_ratio")
@@ -66,6 +67,10 @@ def _resizing(run: Run, x: Array) -> Array:
     if o["pad_to_aspect_ratio"]:
         x = _padded(x, *size, o["fill_value"])
     return resize(x, *size, o["interpolation"], o["antialias"])
+
+
+def _resizing(run: Run, x: Array) -> Array:
+    return resized(run.options, x)
 
 
 def _center_crop(run: Run, x: Array) -> Array:

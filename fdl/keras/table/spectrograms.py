@@ -67,15 +67,9 @@ def _mel(run: Run, x: Array) -> Array:
         raise ValueError(f"sequence_length={length} is longer than fft_length={size}")
     half = size // 2
     x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(half, half)], mode="reflect")
-    window = np.ones(size)
-    if o["window"]:
-        before = (size - length) // 2
-        pads = (before, size - length - before)
-        window = np.pad(_window(o["window"], length), pads)
-    count = 1 + (x.shape[-1] - size) // step
-    frames = jnp.arange(count)[:, None] * step + jnp.arange(size)[None]
-    x = x[..., frames]
-    waves = jnp.fft.rfft(x * jnp.broadcast_to(jnp.asarray(window, x.dtype), x.shape))
+    window = jnp.asarray(padded_window(o["window"], length, size), x.dtype)
+    x = frames(x, size, step)
+    waves = jnp.fft.rfft(x * jnp.broadcast_to(window, x.shape))
     y = jnp.abs(waves) ** o["mag_exp"]
     y = y @ jnp.asarray(_bands(o, half + 1), y.dtype)
     if o["power_to_db"]:
@@ -86,10 +80,20 @@ def _mel(run: Run, x: Array) -> Array:
     return jnp.swapaxes(y, -1, -2)
 
 
-def _window(name: str, length: int) -> np.ndarray:
-    """Return a periodic window."""
+def frames(x: Array, length: int, step: int) -> Array:
+    """Return the frames of signals, each `step` after the last."""
+    count = 1 + (x.shape[-1] - length) // step
+    return x[..., jnp.arange(count)[:, None] * step + jnp.arange(length)[None]]
+
+
+def padded_window(name: str | None, length: int, size: int) -> np.ndarray:
+    """Return a periodic window in the middle of zeros, or ones if it has no name."""
+    if name is None:
+        return np.ones(size)
     mean = {"hann": 0.5, "hamming": 0.54}[name]
-    return mean - (1 - mean) * np.cos(2 * np.pi * np.arange(length) / length)
+    window = mean - (1 - mean) * np.cos(2 * np.pi * np.arange(length) / length)
+    before = (size - length) // 2
+    return np.pad(window, (before, size - length - before))
 
 
 def _bands(o: Mapping[str, Any], bins: int) -> np.ndarray:

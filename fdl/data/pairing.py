@@ -10,8 +10,8 @@ from fdl.arrays import DataError, Pairs
 from fdl.data.dataset import SPECIAL, UNITS, Dataset, DatasetInfo
 from fdl.data.own import PARTS, Part, checksum, say
 from fdl.data.pairs import (
-    BETWEEN,
     as_rows,
+    join_text,
     lowered,
     make_vocabulary,
     numbers_of,
@@ -171,7 +171,7 @@ def assemble_pairs(
         target_length=lengths[1],
         units=units,
     )
-    written = [BETWEEN[units[1]].join(text) for text in texts["test"].target]
+    written = [join_text(text, units[1]) for text in texts["test"].target]
     return Dataset(train, validation, test, info, references=np.array(written))
 
 

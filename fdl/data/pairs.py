@@ -11,14 +11,11 @@ from jaxtyping import Int32
 
 from fdl.arrays import END, PAD, UNKNOWN, Array, DataError
 from fdl.data.dataset import SPECIAL, DatasetInfo
-from fdl.data.words import split_words, with_known_words
+from fdl.data.words import join_words, split_words, with_known_words
 
 _log = logging.getLogger(__name__)
 
 _SHOWN = 60  # letters in a message
-
-BETWEEN = {"letters": "", "words": " "}
-"""Separator between the units of a text."""
 
 
 def split_text(text: str, unit: str) -> list[str]:
@@ -36,6 +33,16 @@ def split_text(text: str, unit: str) -> list[str]:
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
     return split_words(text) if unit == "words" else list(" ".join(text.split()))
+
+
+def join_text(units: Iterable[str], unit: str) -> str:
+    """Join letters or words to a text: the inverse of `split_text`.
+
+    Example:
+        >>> join_text(["It's", "5", "o'clock", "!"], "words")
+        "It's 5 o'clock!"
+    """
+    return join_words(units) if unit == "words" else "".join(units)
 
 
 def make_vocabulary(texts: Iterable[Sequence[str]], unit: str) -> tuple[str, ...]:
@@ -170,9 +177,10 @@ def source_texts(info: DatasetInfo, tokens: Array) -> list[str]:
         DataError: If the dataset has no pairs.
     """
     _require_pairs(info)
-    between = BETWEEN[info.units[0]]
     return [
-        between.join(info.vocabulary[token] for token in row if token != PAD)
+        join_text(
+            (info.vocabulary[token] for token in row if token != PAD), info.units[0]
+        )
         for row in np.asarray(tokens).tolist()
     ]
 
@@ -182,7 +190,8 @@ def target_texts(
 ) -> list[str]:
     """Return the texts of rows of target tokens, each up to its end.
 
-    Words are joined by spaces; special tokens are left out.
+    Words are joined by spaces, punctuation is joined to them, and special tokens are
+    left out.
 
     Args:
         info: Description of the dataset, such as that of a run.
@@ -201,12 +210,14 @@ def target_texts(
         ['A B B', 'B A']
     """
     _require_pairs(info)
-    between = BETWEEN[info.units[1]]
     return [
-        between.join(
-            info.class_names[token] if token >= len(SPECIAL) else str(unknown)
-            for token in itertools.takewhile(lambda token: token != END, row)
-            if token >= len(SPECIAL) or (token == UNKNOWN and unknown is not None)
+        join_text(
+            (
+                info.class_names[token] if token >= len(SPECIAL) else str(unknown)
+                for token in itertools.takewhile(lambda token: token != END, row)
+                if token >= len(SPECIAL) or (token == UNKNOWN and unknown is not None)
+            ),
+            info.units[1],
         )
         for row in np.asarray(tokens).tolist()
     ]

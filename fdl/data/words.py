@@ -26,6 +26,10 @@ _WORD = re.compile(rf"[{_UNSPACED}]|{_LETTERS}(?:['\u2019]{_LETTERS})*|[^\w\s]")
 _MARKS = re.escape(
     ".,;:!?\"'()[]\u2026\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u00bf\u00a1\u3001\u3002"
 )
+_OPENING = {*"([\u201a\u201e\u00ab\u00bf\u00a1"}
+_CLOSING = {*".,;:!?)]\u2026\u2019\u201d\u00bb\u3001\u3002"}
+# Marks that close the one given here if it is open, and otherwise open.
+_QUOTES = {"'": "'", '"': '"', "\u2018": "\u201a", "\u201c": "\u201e"}
 _MARK = re.compile(f"[{_MARKS}]")
 _SPACED = re.compile(rf"[{_MARKS}]|[^\s{_MARKS}]+(?:[{_MARKS}]+[^\s{_MARKS}]+)*")
 
@@ -38,6 +42,29 @@ def split_words(text: str) -> list[str]:
         ["It's", '3.50', '(', 'or', 'well-known', ')', '!']
     """
     return _SPACED.findall(text) if _MARK.search(text) else text.split()
+
+
+def join_words(words: Iterable[str]) -> str:
+    """Join words to a text, without spaces between them and their punctuation.
+
+    `split_words` returns the same words again.
+
+    Example:
+        >>> join_words(["Well", ",", '"', "almost", '"', "new", "(", "for", "me", ")"])
+        'Well, "almost" new (for me)'
+    """
+    text, glued, opened = "", True, set()
+    for word in words:
+        opens, closes = word in _OPENING, word in _CLOSING
+        if word in _QUOTES:
+            closes = _QUOTES[word] in opened
+            opens = not closes
+            opened ^= {_QUOTES[word] if closes else word}
+        elif opens:
+            opened.add(word)
+        text += word if glued or closes else f" {word}"
+        glued = opens
+    return text
 
 
 def words(text: str) -> list[str]:

@@ -124,7 +124,8 @@ def save_weights(
 
     Args:
         path: A `.weights.h5` file, for `load_weights` of the same model in Keras; or a
-            `.keras` file, which includes the model, for `keras.models.load_model`.
+            `.keras` file, which includes the model, for `keras.models.load_model`, and
+            leaves out layers that only training uses, with a warning.
             Keras matches the layers of a `.weights.h5` by their order within each
             class, not by name, so it must define them in the same order as `model`.
         model: The module. For `.keras`, its layers must exist in Keras, and the

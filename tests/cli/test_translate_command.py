@@ -93,7 +93,7 @@ def test_alignments_are_drawn(here, capsys, monkeypatch) -> None:
         (["abx"], "'abx', has the letter 'x'"),
         (["ab", "--alignment", "b.jpg"], "b.jpg must end with one of .png"),
         (["--file", "missing.txt"], "missing.txt"),
-        (["--file", "empty.txt"], "text 1 of 1 is empty: ''"),
+        (["--file", "empty.txt"], "empty.txt holds no text"),
         (["--file", "gap.txt"], "text 2 of 3 is empty: '': leave it out"),
         (["--file", "latin.txt"], "latin.txt cannot be read as text in UTF-8"),
     ],

@@ -65,7 +65,7 @@ def test_texts_become_tokens_and_texts_again() -> None:
     require_sensible(info)
     assert data.references.tolist() == ["A wug runs"]
     assert pairs.target_texts(info, data.test.target) == ["A"]
-    assert pairs.target_texts(info, data.test.target, unknown="?") == ["A ? ?"]
+    assert pairs.target_texts(info, data.test.target, unknown="-") == ["A - -"]
     generated = [[START, 4, 5, UNKNOWN, END, 6, PAD], [6, 6, 6, 6, 6, 6, 6]]
     assert pairs.target_texts(info, np.array(generated)) == [
         "A dog",
@@ -102,6 +102,30 @@ def test_letters_fall_back_to_lower_case_or_are_refused() -> None:
         pairs.source_tokens(info, ["dog"])
     with pytest.raises(DataError, match="text 1 of 1 is empty: '  ': leave it out"):
         pairs.source_tokens(info, ["  "])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\"Isn't it 3.50,\" he said (rock 'n' roll)?!",
+        "\u201eSo \u201aja\u2018\u201c, \u201cso\u201d \u2018no\u2019\u2026",
+        "\u00abIls\u00bb: \u00bfy?",
+    ],
+)
+def test_punctuation_is_joined_to_its_words(text) -> None:
+    split = pairs.split_text(text, "words")
+    assert len(split) > len(text.split())
+    assert pairs.join_text(split, "words") == text
+
+
+def test_joined_words_are_split_again() -> None:
+    draw = np.random.default_rng(0)
+    for _ in range(2000):
+        text = "".join(
+            draw.choice([*"ab ,.?'\"()[\u201a\u201e\u2018\u201c\u201d\u00ab\u00bb"], 9)
+        )
+        split = pairs.split_text(text, "words")
+        assert pairs.split_text(pairs.join_text(split, "words"), "words") == split
 
 
 def test_texts_longer_than_in_training_are_cut_and_counted(caplog) -> None:

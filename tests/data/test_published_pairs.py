@@ -136,7 +136,7 @@ def test_captions_are_read_in_lower_case(published, tmp_path) -> None:
     data = load("multi30k-de-en", data_dir=tmp_path)
     assert data.info.vocabulary[4:] == ("ein", "hund")
     assert data.info.class_names[4:] == ("a", "dog")
-    assert data.references.tolist() == ["a dog .", "a dog runs !"]
+    assert data.references.tolist() == ["a dog.", "a dog runs!"]
     assert data.validation.source.tolist() == [[4, 3, 3, PAD]]
     assert pairs.source_tokens(data.info, ["Ein Hund"]).tolist() == [[4, 5, PAD, PAD]]
 
@@ -177,7 +177,7 @@ def test_multi30k_is_the_published_one(text_dir) -> None:
         *(29_000, 1_014),
         1_000,
     )
-    assert data.references[0] == "a man in an orange hat starring at something ."
+    assert data.references[0] == "a man in an orange hat starring at something."
     unknown = (data.test.source == 3).sum() / (data.test.source != PAD).sum()
     assert 0.03 < unknown < 0.04
 

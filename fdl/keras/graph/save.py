@@ -1,6 +1,7 @@
 """Convert models to the content of a file: a graph, and the arrays of its layers."""
 
 import dataclasses
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -102,8 +103,14 @@ def described(
     arrays = layers.arrays_of(layers.outside(variables, list(inner)), ours)
     unused = [layer for layer in ours if layer.names not in homes]
     if unused:
-        raise _unlike(model, f"the outputs do not depend on {unused[0]}")
-    groups = groups_of(ours, arrays, homes)
+        names = ", ".join(repr(layer.name) for layer in unused)
+        warnings.warn(
+            f"the outputs of {type(model).__name__} in evaluation do not depend on "
+            f"{names}: the Keras model does not have these layers.",
+            stacklevel=3,
+        )
+    used = [layer for layer in ours if layer.names in homes]
+    groups = groups_of(used, arrays, homes)
     for path, layer in inner.items():
         groups += _groups_of_part(layer, homes[path], _within(variables, path))
     stored = {group.place: group.arrays for group in groups if group.arrays}

@@ -119,7 +119,12 @@ def check_inputs(
         inputs: Inputs, or their shapes.
     """
     key = jax.eval_shape(jax.random.key, 0)
-    one = jax.eval_shape(preprocess, _shapes(1, inputs))
+    try:
+        one = jax.eval_shape(preprocess, _shapes(1, inputs))
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"inputs of shape {_described(inputs)} cannot be preprocessed: {error}"
+        ) from error
     # Called as in `start`, so that it is traced once for inputs of one shape.
     wanted, _ = program(draw_variables, model).eval_shape(key, one)
     shapes = lambda tree: {

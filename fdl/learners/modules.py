@@ -141,10 +141,12 @@ def arguments(
         bound = inspect.signature(call).bind(*args, **(kwargs | flag))
     except TypeError as error:
         own = [name for name in inspect.signature(call).parameters if name not in flag]
+        named = getattr(inputs, "_fields", None)
+        alone = f" Or pass {named[0]} alone." if named else ""
         raise DataError(
             f"the inputs do not fit {type(model).__name__}.__call__({', '.join(own)}): "
             f"{error}. Inputs are passed by position if they are a tuple, by name if "
-            "they are a dictionary; (inputs,) passes either as one argument."
+            "they are a dictionary; (inputs,) passes either as one argument." + alone
         ) from error
     return bound.args, bound.kwargs
 

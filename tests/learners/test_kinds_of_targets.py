@@ -499,6 +499,16 @@ def test_predict_refuses_inputs_of_another_shape_and_single_examples() -> None:
     state = learner.init(KEY, (x, y))
     with pytest.raises(fdl.DataError, match=r"does not take inputs of shape \(3, 5\)"):
         fdl.predict(learner, state, np.zeros((4, 5), np.float32))
+    with pytest.raises(fdl.DataError, match=r"too many .* Or pass image alone\."):
+        fdl.predict(learner, state, fdl.Batch(x, np.arange(64) % 3))
+    scaled = learners.supervised(
+        Linear(),
+        losses.mean_squared_error,
+        optax.sgd(0.1),
+        preprocess=lambda x: x - np.ones((1, 3)),
+    )
+    with pytest.raises(fdl.DataError, match=r"shape \(3, 5\) cannot be preprocessed"):
+        fdl.predict(scaled, state, np.zeros((4, 5), np.float32))
     deep = learners.supervised(fdl.models.MLP(3), losses.cross_entropy, optax.sgd(0.1))
     images = np.zeros((6, 5, 5, 1), np.float32)
     state = deep.init(KEY, (images, np.arange(6) % 3))
